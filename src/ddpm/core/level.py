@@ -1,0 +1,51 @@
+"""One point on the noise axis."""
+
+from dataclasses import dataclass
+
+import torch
+
+Scalar = float | torch.Tensor
+"""A coefficient: a Python float while sampling, a tensor of shape (B,) while training."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A noise level: ``x_t = alpha * x0 + sigma * eps``.
+
+    While sampling the three are Python floats, computed in float64; while training they are float64
+    tensors of shape (B,), one level an image.
+
+    Attributes:
+        t: the number that the network is fed.
+        alpha: signal scale, the square root of the original papers' ᾱ.
+        sigma: noise scale.
+    """
+
+    t: Scalar
+    alpha: Scalar
+    sigma: Scalar
+
+    @property
+    def snr(self) -> Scalar:
+        """Signal-to-noise ratio alpha² / sigma² (Kingma et al. 2021, eq. 2); infinite at a clean level."""
+        if isinstance(self.sigma, float) and self.sigma == 0.0:
+            return float("inf")
+        return (self.alpha / self.sigma) ** 2
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing but signal is left. For a level of floats."""
+        return self.sigma == 0.0
+
+
+def scale(coefficient: Scalar, x: torch.Tensor) -> torch.Tensor:
+    """``coefficient * x``, one coefficient an image, rounded from float64 only here.
+
+    Args:
+        coefficient: a float, or a tensor of shape (B,).
+        x: (B, C, *space), with any number of spatial axes.
+    """
+    if isinstance(coefficient, torch.Tensor):
+        # (B,) -> (B, 1, ..., 1)
+        coefficient = coefficient.to(x).reshape(-1, *[1] * (x.ndim - 1))
+    return coefficient * x

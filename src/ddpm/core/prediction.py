@@ -1,0 +1,57 @@
+"""What the network's output means: two coefficients.
+
+A network's output F estimates ``a · x0 + b · eps``. With ``x_t = alpha · x0 + sigma · eps`` these are two equations
+in two unknowns, so one pair (a, b) gives the training target, x0 from F and F from x0, for every prediction type.
+"""
+
+from collections.abc import Callable
+
+import torch
+
+from ddpm.core.level import Level, Scalar, scale
+
+Prediction = Callable[[Level], tuple[Scalar, Scalar]]
+"""Level -> (a, b): the network estimates ``a · x0 + b · eps`` there."""
+
+
+def eps(level: Level) -> tuple[Scalar, Scalar]:
+    """The noise (Ho et al. 2020, eq. 14)."""
+    return 0.0, 1.0
+
+
+def x0(level: Level) -> tuple[Scalar, Scalar]:
+    """The clean image."""
+    return 1.0, 0.0
+
+
+def v(level: Level) -> tuple[Scalar, Scalar]:
+    """``v = alpha · eps - sigma · x0`` (Salimans & Ho 2022, sec. 4)."""
+    return -level.sigma, level.alpha
+
+
+def flow(level: Level) -> tuple[Scalar, Scalar]:
+    """The straight line's direction ``eps - x0`` (Liu et al. 2022, Lipman et al. 2022)."""
+    return -1.0, 1.0
+
+
+def target(predict: Prediction, x0: torch.Tensor, eps: torch.Tensor, level: Level) -> torch.Tensor:
+    """What the network should say: ``a · x0 + b · eps``. Shapes (B, C, *space)."""
+    a, b = predict(level)
+    return scale(a, x0) + scale(b, eps)
+
+
+def x0_from_output(predict: Prediction, output: torch.Tensor, x: torch.Tensor, level: Level) -> torch.Tensor:
+    """``x0 = (b · x_t - sigma · F) / (b · alpha - a · sigma)``. Shapes (B, C, *space).
+
+    Raises:
+        ZeroDivisionError: where the output says nothing of x0: eps at a level without signal.
+    """
+    a, b = predict(level)
+    d = b * level.alpha - a * level.sigma
+    return scale(b / d, x) - scale(level.sigma / d, output)
+
+
+def output_from_x0(predict: Prediction, x0: torch.Tensor, x: torch.Tensor, level: Level) -> torch.Tensor:
+    """The inverse of :func:`x0_from_output`, with ``eps = (x_t - alpha · x0) / sigma``; for noisy levels."""
+    a, b = predict(level)
+    return scale(a - b * level.alpha / level.sigma, x0) + scale(b / level.sigma, x)
