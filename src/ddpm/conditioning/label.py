@@ -1,0 +1,38 @@
+"""Class labels."""
+
+import torch
+from torch import nn
+
+from ddpm.core import Cond
+
+
+class LabelEmbedding(nn.Module):
+    """A learnt vector for each class, and one for "no class in particular", the null label.
+
+    Attributes:
+        null_label: the number of the null label, one past the last class.
+    """
+
+    def __init__(self, classes: int, width: int) -> None:
+        super().__init__()
+        if classes < 1:
+            raise ValueError(f"classes is {classes}; it must be at least 1")
+        self.null_label = classes
+        self.table = nn.Embedding(classes + 1, width)
+
+    def forward(self, labels: torch.Tensor) -> Cond:
+        """Labels (B,) int64 in 0 … classes -> vectors (B, width)."""
+        return Cond(self.table(labels))
+
+    encode = forward
+
+    def null(self, n: int) -> Cond:
+        """n times the condition that asks for nothing."""
+        return self.encode(torch.full((n,), self.null_label, device=self.table.weight.device))
+
+    def drop(self, labels: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Labels (B,) with the null label where the mask, (B,) bool, is set.
+
+        Training so teaches one network both the conditional and the unconditional model (Ho & Salimans 2022, alg. 1).
+        """
+        return labels.masked_fill(mask, self.null_label)

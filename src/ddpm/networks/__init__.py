@@ -1,0 +1,5 @@
+"""Networks: ``net(x, t, cond)``, which know nothing of noise levels."""
+
+from ddpm.networks.unet import UNet, UNetSettings
+
+__all__ = ["UNet", "UNetSettings"]

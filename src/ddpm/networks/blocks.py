@@ -1,0 +1,111 @@
+"""The parts of a convolutional network, for one, two or three spatial axes."""
+
+import math
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+_Layer = TypeVar("_Layer", bound="_Conv | nn.Linear")
+_Conv = nn.Conv1d | nn.Conv2d | nn.Conv3d
+_CONV: dict[int, type[_Conv]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+
+
+def conv(space: int, channels: int, out_channels: int, kernel: int, *, stride: int = 1, padding: int = 0) -> _Conv:
+    """A convolution over so many spatial axes."""
+    return _fan_avg(_CONV[space](channels, out_channels, kernel, stride, padding))
+
+
+def linear(channels: int, out_channels: int, *, bias: bool = True, gain: float = 1.0) -> nn.Linear:
+    """A linear layer on the last axis."""
+    return _fan_avg(nn.Linear(channels, out_channels, bias), gain)
+
+
+def norm(channels: int) -> nn.GroupNorm:
+    """Group normalisation over 32 groups, or the largest power of two below that divides the channels."""
+    return nn.GroupNorm(math.gcd(32, channels), channels, eps=1e-6)
+
+
+def zero(layer: _Layer) -> _Layer:
+    """The layer with all weights zero, for the end of a residual branch, which so begins as nothing."""
+    for p in layer.parameters():
+        nn.init.zeros_(p)
+    return layer
+
+
+def _fan_avg(layer: _Layer, gain: float = 1.0) -> _Layer:
+    """Uniform weights of variance gain² over the mean of both fans, no bias, as in Ho et al.'s code."""
+    nn.init.xavier_uniform_(layer.weight, gain)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+class Attention(nn.Module):
+    """Self-attention over all positions, on a residual branch (Ho et al. 2020, app. B)."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = norm(channels)
+        # The gain makes the three parts as large as three layers of their own.
+        self.qkv = linear(channels, 3 * channels, gain=math.sqrt(2))
+        self.out = zero(linear(channels, channels))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, *space) -> (B, C, *space)."""
+        # (B, C, *space) -> (B, N, C): free where memory is channels-last
+        tokens = self.norm(x).flatten(2).transpose(1, 2)
+        # (B, N, 3C) -> three of (B, heads, N, C / heads)
+        q, k, v = self.qkv(tokens).reshape(*tokens.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        # (B, heads, N, C / heads) -> (B, N, C)
+        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        out: torch.Tensor = self.out(mixed)
+        return x + out.transpose(1, 2).reshape(x.shape)
+
+
+class Downsample(nn.Module):
+    """Half the resolution: a convolution of stride 2, padded at the far end of each axis only."""
+
+    def __init__(self, space: int, channels: int) -> None:
+        super().__init__()
+        self.conv = conv(space, channels, channels, 3, stride=2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, *space) -> (B, C, *space / 2)."""
+        out: torch.Tensor = self.conv(F.pad(x, (0, 1) * (x.ndim - 2)))
+        return out
+
+
+class Upsample(nn.Module):
+    """Twice the resolution: nearest neighbours, then a convolution."""
+
+    def __init__(self, space: int, channels: int) -> None:
+        super().__init__()
+        self.conv = conv(space, channels, channels, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, *space) -> (B, C, *space · 2)."""
+        out: torch.Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        return out
+
+
+def space_to_depth(x: torch.Tensor, patch: int) -> torch.Tensor:
+    """Each patch of pixels becomes one position: (B, C, *space) -> (B, C · patch**axes, *space / patch)."""
+    b, c, *space = x.shape
+    axes = len(space)
+    # (B, C, h · p, w · p) -> (B, C, h, p, w, p) -> (B, C, p, p, h, w) -> (B, C · p · p, h, w)
+    x = x.reshape(b, c, *[n for side in space for n in (side // patch, patch)])
+    x = x.permute(0, 1, *range(3, 3 + 2 * axes, 2), *range(2, 2 + 2 * axes, 2))
+    return x.flatten(1, 1 + axes)
+
+
+def depth_to_space(x: torch.Tensor, patch: int) -> torch.Tensor:
+    """The inverse of :func:`space_to_depth`: (B, C · patch**axes, *space) -> (B, C, *space · patch)."""
+    b, _, *space = x.shape
+    axes = len(space)
+    # (B, C · p · p, h, w) -> (B, C, p, p, h, w) -> (B, C, h, p, w, p) -> (B, C, h · p, w · p)
+    x = x.reshape(b, -1, *[patch] * axes, *space)
+    x = x.permute(0, 1, *[i for axis in range(2, 2 + axes) for i in (axis + axes, axis)])
+    return x.reshape(b, -1, *[side * patch for side in space])

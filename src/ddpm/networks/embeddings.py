@@ -1,0 +1,41 @@
+"""The network's view of the noise axis."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ddpm.networks.blocks import linear
+
+
+def sinusoid(t: torch.Tensor, width: int) -> torch.Tensor:
+    """Sines, then cosines, of t at ``width / 2`` frequencies from 1 down to 1 / 10000 (Ho et al. 2020, app. B).
+
+    Args:
+        t: (B,), on the scale of 0 … 1000; computed in float32 at the least.
+        width: even, at least 4.
+
+    Returns:
+        (B, width), float32 or t's wider dtype.
+    """
+    t = t.to(torch.promote_types(t.dtype, torch.float32))
+    half = width // 2
+    frequency = torch.exp(torch.arange(half, dtype=t.dtype, device=t.device) * (-math.log(10_000) / (half - 1)))
+    angle = t[:, None] * frequency
+    return torch.cat([angle.sin(), angle.cos()], dim=1)
+
+
+class TimeEmbedding(nn.Module):
+    """Sinusoid and a perceptron: (B,) -> (B, out_width)."""
+
+    def __init__(self, width: int, out_width: int) -> None:
+        super().__init__()
+        self.width = width
+        self.linear1 = linear(width, out_width)
+        self.linear2 = linear(out_width, out_width)
+
+    def forward(self, t: torch.Tensor) -> torch.Tensor:
+        """t (B,) -> (B, out_width) of the weights' dtype."""
+        out: torch.Tensor = self.linear2(F.silu(self.linear1(sinusoid(t, self.width).to(self.linear1.weight))))
+        return out

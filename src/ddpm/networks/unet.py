@@ -1,0 +1,262 @@
+"""The convolutional U-Net of Ho et al. 2020."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from ddpm.core import Cond
+from ddpm.networks.blocks import (
+    Attention,
+    Downsample,
+    Upsample,
+    conv,
+    depth_to_space,
+    linear,
+    norm,
+    space_to_depth,
+    zero,
+)
+from ddpm.networks.embeddings import TimeEmbedding
+
+
+@dataclass(frozen=True)
+class UNetSettings:
+    """The shape of a U-Net. With dropout = 0.1, the defaults are Ho et al.'s network for CIFAR-10.
+
+    Attributes:
+        in_channels: channels of x.
+        out_channels: channels of the output; twice as many where the variance is learned.
+        width: channels at the finest level, even.
+        multipliers: channels of each level, as multiples of width; each level halves the resolution.
+        blocks: residual blocks a level on the way down; one more on the way up.
+        attention: the downsampling factors that have self-attention: 2 is half the image's resolution.
+        head_width: channels of an attention head; None for a single head.
+        dropout: probability, in each residual block.
+        space: number of spatial axes.
+        cond_width: D of the condition's vector; None for a network without conditions.
+        scale_shift: whether time scales and shifts the normalised features instead of being added to them
+            (Dhariwal & Nichol 2021, sec. 3.1).
+        patch: pixels a side of the patches that are one position each (Hoogeboom et al. 2023).
+        checkpoint: whether to keep no activations inside the blocks and compute them again for the gradient.
+    """
+
+    in_channels: int = 3
+    out_channels: int = 3
+    width: int = 128
+    multipliers: tuple[int, ...] = (1, 2, 2, 2)
+    blocks: int = 2
+    attention: tuple[int, ...] = (2,)
+    head_width: int | None = None
+    dropout: float = 0.0
+    space: Literal[1, 2, 3] = 2
+    cond_width: int | None = None
+    scale_shift: bool = False
+    patch: int = 1
+    checkpoint: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("in_channels", "out_channels", "blocks", "patch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.width < 4 or self.width % 2:
+            raise ValueError(f"width is {self.width}; it must be even and at least 4")
+        if not self.multipliers or min(self.multipliers) < 1:
+            raise ValueError(f"multipliers are {self.multipliers}; give one positive integer a level")
+        if strange := set(self.attention) - set(self.factors):
+            raise ValueError(f"attention at factors {sorted(strange)}; the levels' factors are {self.factors}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {self.dropout}; it must be in [0, 1)")
+        if self.space not in (1, 2, 3):
+            raise ValueError(f"space is {self.space}; a network has 1, 2 or 3 spatial axes")
+        if self.cond_width is not None and self.cond_width < 1:
+            raise ValueError(f"cond_width is {self.cond_width}; it must be at least 1, or None for no condition")
+        if self.head_width is not None:
+            for channels in self._attending:
+                if self.head_width < 1 or channels % self.head_width:
+                    raise ValueError(
+                        f"head_width is {self.head_width}; it must divide the {channels} channels of a level"
+                    )
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels of each level, the finest first."""
+        return tuple(self.width * m for m in self.multipliers)
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        """Downsampling factor of each level, the finest first."""
+        return tuple(self.patch * 2**i for i in range(len(self.multipliers)))
+
+    @property
+    def factor(self) -> int:
+        """What each side of an image must divide by."""
+        return self.factors[-1]
+
+    @property
+    def _attending(self) -> list[int]:
+        """Channels of every level with attention; the middle always has it."""
+        return [c for c, f in zip(self.channels, self.factors, strict=True) if f in self.attention] + [
+            self.channels[-1]
+        ]
+
+
+class Block(nn.Module):
+    """Two convolutions that are told the time, on a residual branch, and self-attention where it is wanted."""
+
+    def __init__(self, settings: UNetSettings, channels: int, out_channels: int, *, attend: bool) -> None:
+        super().__init__()
+        self.checkpoint = settings.checkpoint
+        self.scale_shift = settings.scale_shift
+        self.norm1 = norm(channels)
+        self.conv1 = conv(settings.space, channels, out_channels, 3, padding=1)
+        self.time = linear(4 * settings.width, out_channels * (2 if settings.scale_shift else 1))
+        self.norm2 = norm(out_channels)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.conv2 = zero(conv(settings.space, out_channels, out_channels, 3, padding=1))
+        same = channels == out_channels
+        self.shortcut = nn.Identity() if same else conv(settings.space, channels, out_channels, 1)
+        heads = 1 if settings.head_width is None else out_channels // settings.head_width
+        self.attention = Attention(out_channels, heads) if attend else nn.Identity()
+
+    def forward(self, x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        """x (B, channels, *space), time (B, 4 · width) -> (B, out_channels, *space)."""
+        if self.checkpoint and torch.is_grad_enabled():
+            out: torch.Tensor = checkpoint(self._forward, x, time, use_reentrant=False)
+            return out
+        return self._forward(x, time)
+
+    def _forward(self, x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        h = self.conv1(F.silu(self.norm1(x)))
+        # (B, C) -> (B, C, 1, ..., 1)
+        time = self.time(time)[(..., *[None] * (x.ndim - 2))]
+        if self.scale_shift:
+            scale, shift = time.chunk(2, dim=1)
+            h = self.norm2(h) * (1 + scale) + shift
+        else:
+            h = self.norm2(h + time)
+        h = self.conv2(self.dropout(F.silu(h)))
+        out: torch.Tensor = self.attention(self.shortcut(x) + h)
+        return out
+
+
+class Down(nn.Module):
+    """One level of the way down: blocks, then half the resolution (at the coarsest level not)."""
+
+    def __init__(self, blocks: list[Block], downsample: Downsample | None) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.downsample = downsample
+
+    def forward(self, x: torch.Tensor, time: torch.Tensor) -> list[torch.Tensor]:
+        """Each layer's output, (B, C, *space), for the way up to take back; the last one goes on."""
+        outputs = []
+        for block in self.blocks:
+            x = block(x, time)
+            outputs.append(x)
+        if self.downsample is not None:
+            outputs.append(self.downsample(x))
+        return outputs
+
+
+class Up(nn.Module):
+    """One level of the way up: blocks that each take back an output of the way down, then twice the resolution."""
+
+    def __init__(self, blocks: list[Block], upsample: Upsample | None) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.upsample = upsample
+
+    def forward(self, x: torch.Tensor, time: torch.Tensor, skips: list[torch.Tensor]) -> torch.Tensor:
+        """(B, C, *space) -> (B, C', *space · 2), or at the finest level (B, C', *space). Pops its skips."""
+        for block in self.blocks:
+            x = block(torch.cat([x, skips.pop()], dim=1), time)
+        return x if self.upsample is None else self.upsample(x)
+
+
+class UNet(nn.Module):
+    """The network of Ho et al. 2020, app. B, with class conditions as of Dhariwal & Nichol 2021.
+
+    Its output is zero until it is trained.
+    """
+
+    def __init__(self, settings: UNetSettings) -> None:
+        super().__init__()
+        self.settings = s = settings
+        patch_area = s.patch**s.space
+        self.time = TimeEmbedding(s.width, 4 * s.width)
+        # No bias: it would only repeat the time embedding's.
+        self.cond = None if s.cond_width is None else linear(s.cond_width, 4 * s.width, bias=False)
+        self.conv_in = conv(s.space, s.in_channels * patch_area, s.width, 3, padding=1)
+
+        channels = s.width
+        skips = [channels]
+        self.down = nn.ModuleList()
+        for out, factor in zip(s.channels, s.factors, strict=True):
+            blocks = []
+            for _ in range(s.blocks):
+                blocks.append(Block(s, channels, out, attend=factor in s.attention))
+                channels = out
+                skips.append(channels)
+            coarsest = factor == s.factor
+            if not coarsest:
+                skips.append(channels)
+            self.down.append(Down(blocks, None if coarsest else Downsample(s.space, channels)))
+
+        self.middle = nn.ModuleList([Block(s, channels, channels, attend=attend) for attend in (True, False)])
+
+        self.up = nn.ModuleList()
+        for out, factor in zip(reversed(s.channels), reversed(s.factors), strict=True):
+            blocks = []
+            for _ in range(s.blocks + 1):
+                blocks.append(Block(s, channels + skips.pop(), out, attend=factor in s.attention))
+                channels = out
+            self.up.append(Up(blocks, None if factor == s.patch else Upsample(s.space, channels)))
+
+        self.norm_out = norm(channels)
+        self.conv_out = zero(conv(s.space, channels, s.out_channels * patch_area, 3, padding=1))
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor, cond: Cond | None = None) -> torch.Tensor:
+        """x (B, in_channels, *space), t (B,), the condition's vector (B, cond_width) -> (B, out_channels, *space).
+
+        Raises:
+            ValueError: where a side of x does not divide by ``settings.factor``, or a condition is missing or unasked.
+        """
+        self._check_size(x)
+        time = F.silu(self._embed(t, cond))
+        h = self.conv_in(space_to_depth(x, self.settings.patch))
+        skips = [h]
+        for down in self.down:
+            skips += down(skips[-1], time)
+        h = skips[-1]
+        for block in self.middle:
+            h = block(h, time)
+        for up in self.up:
+            h = up(h, time, skips)
+        return depth_to_space(self.conv_out(F.silu(self.norm_out(h))), self.settings.patch)
+
+    def _embed(self, t: torch.Tensor, cond: Cond | None) -> torch.Tensor:
+        """What the blocks are told: (B, 4 · width)."""
+        time: torch.Tensor = self.time(t)
+        if self.cond is None:
+            if cond is not None:
+                raise ValueError("this network takes no condition; give none, or build it with cond_width")
+            return time
+        if cond is None:
+            raise ValueError("this network needs a condition; for none in particular give the null condition")
+        out: torch.Tensor = time + self.cond(cond.vector)
+        return out
+
+    def _check_size(self, x: torch.Tensor) -> None:
+        factor, sides = self.settings.factor, x.shape[2:]
+        if len(sides) != self.settings.space:
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}; this network takes (B, C) and {self.settings.space} spatial axes"
+            )
+        if any(n % factor for n in sides):
+            size = "×".join(str(n) for n in sides)
+            nearest = "×".join(str(max(1, round(n / factor)) * factor) for n in sides)
+            raise ValueError(f"size {size} does not divide by {factor}; the nearest that does is {nearest}")
