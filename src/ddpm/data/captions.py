@@ -1,0 +1,102 @@
+"""Captions as people keep them: a .txt beside the image, or a metadata table."""
+
+import csv
+import json
+import posixpath
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from ddpm.data.decode import BadImage
+from ddpm.data.source import Reader
+from ddpm.errors import InputError
+
+TABLES = ("metadata.csv", "metadata.jsonl")
+COLUMNS = ("text", "caption")
+
+
+class Captions(NamedTuple):
+    """Captions by the name of their image, those of no image, and the files that hold none."""
+
+    texts: dict[str, str]
+    orphans: tuple[str, ...]
+    ignored: tuple[str, ...]
+
+
+def match_captions(images: list[str], others: list[str], reader: Reader) -> Captions:
+    """Find the caption of each image.
+
+    Tables name the image in ``file_name``, relative to their own folder, and the caption in ``text`` or ``caption``.
+    A .txt of the image's name goes before a table's row, since it is nearer. Empty captions count as none.
+
+    Args:
+        images: names of the images.
+        others: names of the files beside them.
+
+    Raises:
+        InputError: if a table is not UTF-8, lacks its columns, or has a line that is not JSON.
+    """
+    # Names that were typed and names from a file system may write the same letter differently.
+    known = {_normal(name): name for name in images}
+    stems = {posixpath.splitext(name)[0]: name for name in images}
+    texts: dict[str, str] = {}
+    orphans: list[str] = []
+    for table in (name for name in others if posixpath.basename(name) in TABLES):
+        for file_name, text in _rows(table, _text(reader, table)):
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(table), file_name.replace("\\", "/")))
+            image = known.get(_normal(path))
+            if image is None:
+                orphans.append(f"{table}: {file_name}")
+            else:
+                texts[image] = text
+    for name in (name for name in others if name.lower().endswith(".txt")):
+        image = stems.get(posixpath.splitext(name)[0])
+        if image is None:
+            orphans.append(name)
+        else:
+            texts[image] = _text(reader, name).strip()
+    ignored = [n for n in others if posixpath.basename(n) not in TABLES and not n.lower().endswith(".txt")]
+    return Captions({name: text for name, text in texts.items() if text}, tuple(orphans), tuple(ignored))
+
+
+def _rows(table: str, content: str) -> Iterable[tuple[str, str]]:
+    """(file_name, caption) of each row."""
+    lines = content.splitlines(keepends=True)
+    rows: Iterable[Mapping[str, object]]
+    rows = csv.DictReader(lines) if table.endswith(".csv") else _json_rows(table, lines)
+    for row in rows:
+        column = next((name for name in COLUMNS if name in row), None)
+        if column is None or "file_name" not in row:
+            has = ", ".join(map(str, row))
+            raise InputError(
+                f"{table} has the columns {has}; captions need file_name and text: rename them, or the file"
+            )
+        yield str(row["file_name"]), str(row[column] or "").strip()
+
+
+def _json_rows(table: str, lines: list[str]) -> Iterable[Mapping[str, object]]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict):
+            raise InputError(
+                f"{table}, line {number} is not a JSON object; each line must be one, with file_name and text"
+            )
+        yield row
+
+
+def _text(reader: Reader, name: str) -> str:
+    try:
+        return bytes(reader.read(name)).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{name} is not UTF-8 text; save it in that encoding") from None
+    except (OSError, BadImage) as error:
+        raise InputError(f"cannot read the captions in {name} ({error}); mend the file, or move it away") from error
+
+
+def _normal(name: str) -> str:
+    return unicodedata.normalize("NFC", name)

@@ -1,0 +1,100 @@
+"""Images of one size and mode, ready to be read."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ddpm.data.decode import Mode
+from ddpm.data.source import Pixels
+
+Ints = npt.NDArray[np.int64]
+
+CHUNK = 1024
+"""Images that are counted at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """N images, in memory or in a file that every process maps for itself.
+
+    Attributes:
+        pixels: (M, H, W, C) uint8, as stored; shared by all subsets.
+        labels: (N,) int64.
+        classes: the name of each label.
+        captions: one an image, "" where it has none; None if no image has one.
+        names: the images' names in their source.
+        fingerprint: a hash of all that is stored, the same for every subset.
+        rows: (N,) int64, where the N images lie in pixels; None for all of them in order.
+    """
+
+    pixels: Pixels
+    labels: Ints | None = None
+    classes: tuple[str, ...] = ()
+    captions: tuple[str, ...] | None = None
+    names: tuple[str, ...] = ()
+    fingerprint: str = ""
+    rows: Ints | None = None
+
+    def __len__(self) -> int:
+        return len(self.pixels if self.rows is None else self.rows)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C)."""
+        height, width, channels = self.pixels.shape[1:]
+        return height, width, channels
+
+    @property
+    def mode(self) -> Mode:
+        modes: dict[int, Mode] = {1: "L", 3: "RGB", 4: "RGBA"}
+        return modes[self.pixels.shape[-1]]
+
+    @property
+    def images(self) -> Pixels:
+        """(N, H, W, C) uint8. Read into memory if this is a subset."""
+        return self.pixels if self.rows is None else self.read(np.arange(len(self)))
+
+    def read(self, indices: Ints) -> Pixels:
+        """The images of these numbers in 0 … N - 1, (b, H, W, C), as an array of its own."""
+        return np.asarray(self.pixels[indices if self.rows is None else self.rows[indices]])
+
+    def subset(self, indices: Ints) -> "Dataset":
+        """The data set of these images, in this order, on the same pixels."""
+        return replace(
+            self,
+            labels=None if self.labels is None else self.labels[indices],
+            captions=None if self.captions is None else tuple(self.captions[i] for i in indices),
+            names=tuple(self.names[i] for i in indices) if self.names else (),
+            rows=indices if self.rows is None else self.rows[indices],
+        )
+
+    def channel_stats(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Mean and standard deviation of each channel over all images, (C,) each, in units of [-1, 1]."""
+        counts = np.zeros((self.shape[-1], 256))
+        for start in range(0, len(self), CHUNK):
+            images = self.read(np.arange(start, min(start + CHUNK, len(self))))
+            counts += [np.bincount(images[..., c].ravel(), minlength=256) for c in range(self.shape[-1])]
+        values = np.arange(256) / 127.5 - 1
+        weights = counts / counts.sum(1, keepdims=True)
+        mean = weights @ values
+        return mean, np.sqrt((weights * (values - mean[:, None]) ** 2).sum(1))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A mapped file would otherwise be sent to other processes by its content.
+        pixels = self.pixels
+        if isinstance(pixels, np.memmap) and pixels.filename is not None:
+            return self.__dict__ | {"pixels": (pixels.filename, pixels.shape)}
+        return self.__dict__
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if isinstance(state["pixels"], tuple):
+            state = state | {"pixels": map_pixels(*state["pixels"])}
+        self.__dict__.update(state)
+
+
+def map_pixels(path: Path, shape: tuple[int, ...]) -> Pixels:
+    """A file of raw values as a read-only array."""
+    return np.memmap(path, np.uint8, "r", shape=shape)

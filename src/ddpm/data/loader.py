@@ -1,0 +1,99 @@
+"""Batches in their order, from any step on."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from ddpm.data.dataset import Dataset
+from ddpm.data.order import flipped, step_indices
+
+
+class Batch(NamedTuple):
+    """This process's part of one step.
+
+    Attributes:
+        images: (b, H, W, C) uint8.
+        labels: (b,) int64, or None.
+        indices: (b,) int64, the images' numbers in the data set.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor | None
+    indices: torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Steps(TorchDataset[Batch]):
+    """``steps[i]`` is what one process reads for step i, wherever and whenever it is asked.
+
+    Attributes:
+        batch: images of a step over all processes.
+        rank, world: this process's number, and how many there are; their parts differ by one image at the most.
+        flip: mirror each image left to right, or not, anew in each epoch.
+    """
+
+    dataset: Dataset
+    batch: int
+    seed: int
+    flip: bool = False
+    rank: int = 0
+    world: int = 1
+
+    def __getitem__(self, step: int) -> Batch:
+        epochs, indices = step_indices(self.seed, step, self.batch, len(self.dataset))
+        mine = slice(self.rank * self.batch // self.world, (self.rank + 1) * self.batch // self.world)
+        epochs, indices = epochs[mine], indices[mine]
+        images = self.dataset.read(indices)
+        if self.flip:
+            mirrored = flipped(self.seed, epochs, indices)
+            images[mirrored] = images[mirrored, :, ::-1]
+        labels = self.dataset.labels
+        return Batch(
+            torch.from_numpy(images),
+            None if labels is None else torch.from_numpy(labels[indices]),
+            torch.from_numpy(indices),
+        )
+
+
+class Batches:
+    """The endless run of steps from a given one on, read ahead by ``workers`` processes, or in place if 0.
+
+    Attributes:
+        waited: seconds that the caller has spent waiting for data.
+    """
+
+    def __init__(self, steps: Steps, start: int = 0, workers: int = 0) -> None:
+        self.steps, self.start, self.workers = steps, start, workers
+        self.waited = 0.0
+
+    def __iter__(self) -> Iterator[Batch]:
+        batches = self._read_ahead() if self.workers else map(self.steps.__getitem__, count(self.start))
+        while True:
+            began = time.perf_counter()
+            batch = next(batches)
+            self.waited += time.perf_counter() - began
+            yield batch
+
+    def _read_ahead(self) -> Iterator[Batch]:
+        # Names and captions would only make the start of each process longer.
+        steps = replace(self.steps, dataset=replace(self.steps.dataset, names=(), captions=None))
+        loader = DataLoader(
+            steps,
+            batch_size=None,
+            sampler=count(self.start),
+            num_workers=self.workers,
+            collate_fn=_as_it_is,
+            multiprocessing_context="spawn",
+            generator=torch.Generator(),  # or it would draw from the global one
+        )
+        return iter(loader)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch

@@ -1,0 +1,41 @@
+"""One way in for all the places that images come from."""
+
+from difflib import get_close_matches
+from pathlib import Path
+
+from ddpm.data.archive import open_zip
+from ddpm.data.arrays import open_npz
+from ddpm.data.digits import open_digits
+from ddpm.data.folder import open_folder
+from ddpm.data.source import Source
+from ddpm.errors import InputError
+
+
+def open_source(where: str | Path) -> Source:
+    """List the images of a folder, a .zip of one, an .npz, or the built-in ``"digits"`` (``"./digits"`` is a folder).
+
+    Raises:
+        InputError: if there is no such thing, or it holds no images.
+    """
+    if where == "digits":
+        return open_digits()
+    path = Path(where).expanduser()
+    if path.is_dir():
+        return open_folder(path)
+    if not path.exists():
+        raise InputError(f"{path} does not exist{_nearest(path)}; give a folder of images, a .zip, an .npz, or digits")
+    match path.suffix.lower():
+        case ".zip":
+            return open_zip(path)
+        case ".npz":
+            return open_npz(path)
+        case suffix:
+            raise InputError(f"{path} is of type {suffix or 'unknown'}; give a folder of images, a .zip or an .npz")
+
+
+def _nearest(path: Path) -> str:
+    folder = path.parent
+    if not folder.is_dir():
+        return f" (nor does {folder})"
+    close = get_close_matches(path.name, [entry.name for entry in folder.iterdir()], n=1)
+    return f" (did you mean {folder / close[0]}?)" if close else ""

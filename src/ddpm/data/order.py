@@ -1,0 +1,52 @@
+"""Which images make up a batch: functions of the seed, so that a resumed run needs no state."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from ddpm.core.seed import derive
+from ddpm.data.dataset import Ints
+
+
+def epoch_order(seed: int, epoch: int, n: int) -> Ints:
+    """A permutation of 0 … n - 1, (n,) int64."""
+    return np.argsort(_bits(derive(seed, "order", epoch), n), kind="stable")
+
+
+def step_indices(seed: int, step: int, batch: int, n: int) -> tuple[Ints, Ints]:
+    """The global batch of a step: places ``step · batch`` … of the endless chain of the epochs' permutations.
+
+    Returns:
+        epochs, indices: (batch,) int64 each; a batch may span epochs, and be larger than n.
+    """
+    epochs, places = np.divmod(np.arange(step * batch, (step + 1) * batch), n)
+    indices = np.empty(batch, np.int64)
+    for epoch in np.unique(epochs):
+        here = epochs == epoch
+        indices[here] = _epoch_order(seed, int(epoch), n)[places[here]]
+    return epochs, indices
+
+
+def flipped(seed: int, epochs: Ints, indices: Ints) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Whether each image is mirrored in its epoch: a fair coin f(seed, epoch, index), (batch,) bool."""
+    coins = np.empty(len(indices), np.bool_)
+    for epoch in np.unique(epochs):
+        here = epochs == epoch
+        coins[here] = _bits(derive(seed, "flip", int(epoch)), int(indices[here].max()) + 1)[indices[here]] >> 63 == 1
+    return coins
+
+
+def split(n: int, seed: int) -> tuple[Ints, Ints]:
+    """The numbers to train on and those held out, sorted: a twentieth of n up to 512, none below 40 images."""
+    held = min(512, n // 20) if n >= 40 else 0
+    order = np.argsort(_bits(derive(seed, "held out"), n), kind="stable")
+    return np.sort(order[held:]), np.sort(order[:held])
+
+
+_epoch_order = lru_cache(maxsize=2)(epoch_order)
+
+
+@lru_cache(maxsize=4)
+def _bits(seed: int, n: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    """64 random bits a place. NumPy promises these to be the same in every version, and its permutations not."""
+    return np.random.PCG64(seed).random_raw(n)

@@ -1,0 +1,168 @@
+"""What a source holds, found by decoding all of it."""
+
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ddpm.data.decode import Mode
+from ddpm.data.place import read_json, source_folder, write_json
+from ddpm.data.source import Source
+from ddpm.data.sweep import Look, Progress, sweep
+from ddpm.errors import InputError
+
+
+class Bad(NamedTuple):
+    """A file that cannot be used, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Counts over a source's good images, the most frequent first, and what is wrong with the others.
+
+    Attributes:
+        images: how many are good.
+        sizes: count by (H, W), after turning.
+        modes: count by L, RGB and RGBA.
+        stored: count by Pillow's name of the mode in the file.
+        classes: count by class, in the order of the label numbers.
+        captions: how many images have one.
+        uncaptioned: images without a caption, where others have one.
+        orphans: captions without an image.
+        ignored: files that are neither.
+        animated: how many have several frames; the first is taken.
+        turned: how many EXIF asks to turn.
+        deep: how many are stored with 16 bits.
+        duplicates: how many equal an earlier one byte for byte.
+    """
+
+    images: int
+    sizes: dict[tuple[int, int], int]
+    modes: dict[Mode, int]
+    stored: dict[str, int]
+    bad: tuple[Bad, ...]
+    classes: dict[str, int]
+    captions: int
+    uncaptioned: tuple[str, ...]
+    orphans: tuple[str, ...]
+    ignored: tuple[str, ...]
+    animated: int
+    turned: int
+    deep: int
+    duplicates: int
+
+    def mode(self, choice: Mode | None = None) -> Mode:
+        """The choice, or else the one mode that all images have.
+
+        Raises:
+            InputError: if they have several and none is chosen.
+        """
+        if choice:
+            return choice
+        if len(self.modes) > 1:
+            counts = ", ".join(f"{n:,} {mode}" for mode, n in self.modes.items())
+            fullest = max(self.modes, key=len)
+            raise InputError(f"the images are of mixed modes: {counts}; choose one, such as --mode {fullest}")
+        return next(iter(self.modes))
+
+    def size(self, choice: tuple[int, int] | None = None) -> tuple[int, int]:
+        """The choice, or else the one (H, W) that all images have.
+
+        Raises:
+            InputError: if they have several and none is chosen.
+        """
+        if choice:
+            return choice
+        if len(self.sizes) > 1:
+            sizes = ", ".join(f"{n:,} of {h} × {w}" for (h, w), n in list(self.sizes.items())[:3])
+            raise InputError(f"the images have {len(self.sizes):,} sizes ({sizes} …); choose one, such as --size 64")
+        return next(iter(self.sizes))
+
+    def check(self, skip_bad: bool = False) -> None:
+        """Refuse a source that cannot be trained on.
+
+        Raises:
+            InputError: if no image is good, or some are bad and are not to be skipped.
+        """
+        first = "; ".join(f"{bad.name}: {bad.reason}" for bad in self.bad[:3])
+        more = f" and {len(self.bad) - 3:,} more" if len(self.bad) > 3 else ""
+        if not self.images:
+            raise InputError(f"none of the {len(self.bad):,} images can be used ({first}{more}); mend them")
+        if self.bad and not skip_bad:
+            raise InputError(
+                f"{len(self.bad):,} of {self.images + len(self.bad):,} images cannot be used ({first}{more});"
+                " mend them, or go on without them by --skip-bad"
+            )
+
+
+def survey(
+    source: Source, *, cache_dir: Path | None = None, workers: int | None = None, progress: Progress | None = None
+) -> Survey:
+    """Decode every image of a source, or recall what was found when that was last done.
+
+    Raises:
+        InputError: if processes cannot be started.
+    """
+    if known := recall(source, cache_dir):
+        return known
+    found = tally(source, (finding.look for finding in sweep(source, None, workers, progress)))
+    with suppress(OSError):  # only the next time is slower
+        remember(source, found, cache_dir)
+    return found
+
+
+def tally(source: Source, looks: Iterable[Look | str]) -> Survey:
+    """Count what was seen: one look, or reason why not, for each item."""
+    good: list[Look] = []
+    bad: list[Bad] = []
+    classes = dict.fromkeys(source.classes, 0)
+    uncaptioned: list[str] = []
+    for item, look in zip(source.items, looks, strict=True):
+        if isinstance(look, str):
+            bad.append(Bad(item.name, look))
+            continue
+        good.append(look)
+        if item.label is not None:
+            classes[item.label] += 1
+        if item.caption is None:
+            uncaptioned.append(item.name)
+    captions = len(good) - len(uncaptioned)
+    return Survey(
+        images=len(good),
+        sizes=dict(Counter((look.height, look.width) for look in good).most_common()),
+        modes=dict(Counter(look.mode for look in good).most_common()),
+        stored=dict(Counter(look.stored for look in good).most_common()),
+        bad=tuple(bad),
+        classes=classes,
+        captions=captions,
+        uncaptioned=tuple(uncaptioned) if captions else (),
+        orphans=source.orphans,
+        ignored=source.ignored,
+        animated=sum(look.animated for look in good),
+        turned=sum(look.turned for look in good),
+        deep=sum(look.deep for look in good),
+        duplicates=len(good) - len({look.digest for look in good}),
+    )
+
+
+def remember(source: Source, found: Survey, cache_dir: Path | None = None) -> None:
+    """Store a survey beside the source's other results."""
+    folder = source_folder(source.key, cache_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    sizes = [[h, w, n] for (h, w), n in found.sizes.items()]
+    write_json(folder / "survey.json", asdict(found) | {"sizes": sizes})
+
+
+def recall(source: Source, cache_dir: Path | None = None) -> Survey | None:
+    """The stored survey of this source, if there is one."""
+    fields: dict[str, Any] | None = read_json(source_folder(source.key, cache_dir) / "survey.json")
+    if fields is None:
+        return None
+    tuples = {name: tuple(fields[name]) for name in ("uncaptioned", "orphans", "ignored")}
+    sizes = {(h, w): n for h, w, n in fields["sizes"]}
+    return Survey(**fields | tuples | {"sizes": sizes, "bad": tuple(Bad(*bad) for bad in fields["bad"])})

@@ -1,0 +1,131 @@
+"""One pass over every image of a source, in as many processes as help."""
+
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from hashlib import blake2b
+from multiprocessing import get_context, parent_process
+from threading import Thread
+from typing import NamedTuple
+
+from ddpm.data.arrays import ArrayReader
+from ddpm.data.decode import BadImage, Mode, decode
+from ddpm.data.source import Pixels, Reader, Source
+from ddpm.data.transform import Geometry
+from ddpm.errors import InputError
+
+Progress = Callable[[int, int], None]
+"""Called with (images done, images in all)."""
+
+CHUNK = 64
+"""Images that a process is given at a time."""
+
+SMALL = 8_000_000
+"""Bytes that are decoded before other processes would have started."""
+
+
+class Look(NamedTuple):
+    """What was seen of one good image: its size after turning, modes after and before decoding, and a content hash."""
+
+    height: int
+    width: int
+    mode: Mode
+    stored: str
+    animated: bool
+    turned: bool
+    deep: bool
+    digest: bytes
+
+
+class Finding(NamedTuple):
+    """A look, or the reason why there is none; with a geometry, also the pixels (H, W, C)."""
+
+    look: Look | str
+    pixels: Pixels | None = None
+
+
+def sweep(
+    source: Source, geometry: Geometry | None, workers: int | None = None, progress: Progress | None = None
+) -> Iterator[Finding]:
+    """Decode every image; one finding an image, in the source's order.
+
+    Args:
+        geometry: what to bring the pixels to; None if they are not wanted.
+        workers: processes besides this one; None decides by the source's size, 0 decodes here.
+
+    Raises:
+        InputError: if processes cannot be started.
+    """
+    names = [item.name for item in source.items]
+    chunks = [names[i : i + CHUNK] for i in range(0, len(names), CHUNK)]
+    task = partial(_look_at, source.reader, geometry)
+    if isinstance(source.reader, ArrayReader) or (workers is None and source.size < SMALL):
+        workers = 0  # to send an array takes longer than to read it
+    elif workers is None:
+        workers = _cores()
+    done = 0
+    for findings in map(task, chunks) if workers == 0 else _in_processes(task, chunks, workers):
+        yield from findings
+        done += len(findings)
+        if progress:
+            progress(done, len(names))
+
+
+def _look_at(reader: Reader, geometry: Geometry | None, names: list[str]) -> list[Finding]:
+    return [_look(reader, geometry, name) for name in names]
+
+
+def _look(reader: Reader, geometry: Geometry | None, name: str) -> Finding:
+    try:
+        data = reader.read(name)
+        picture = decode(data)
+    except BadImage as error:
+        return Finding(str(error))
+    except OSError as error:
+        return Finding(f"cannot be read ({error.strerror or error})")
+    image = picture.image
+    digest = blake2b(data if isinstance(data, bytes) else data.tobytes(), digest_size=16).digest()
+    flags = picture.animated, picture.turned, picture.deep
+    look = Look(image.height, image.width, picture.mode, picture.stored, *flags, digest)
+    return Finding(look, geometry.apply(image) if geometry else None)
+
+
+def _in_processes(
+    task: Callable[[list[str]], list[Finding]], chunks: list[list[str]], workers: int
+) -> Iterator[list[Finding]]:
+    with ProcessPoolExecutor(workers, get_context("spawn"), _start) as pool:
+        try:
+            # A window, so that what is decoded does not pile up in memory.
+            waiting: deque[Future[list[Finding]]] = deque()
+            for chunk in chunks:
+                waiting.append(pool.submit(task, chunk))
+                if len(waiting) > 4 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise InputError(
+                "the processes that decode images stopped; start a script's work under"
+                ' `if __name__ == "__main__":`, or decode with workers=0'
+            ) from error
+
+
+def _start() -> None:
+    """Leave Ctrl-C to the parent, and do not outlive it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_follow, daemon=True).start()
+
+
+def _follow() -> None:
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
