@@ -23,8 +23,12 @@ def linear(channels: int, out_channels: int, *, bias: bool = True, gain: float =
 
 
 def norm(channels: int) -> nn.GroupNorm:
-    """Group normalisation over 32 groups, or the largest power of two below that divides the channels."""
-    return nn.GroupNorm(math.gcd(32, channels), channels, eps=1e-6)
+    """Group normalisation over 32 groups, or over the largest divisor of 32 that divides the channels."""
+    groups = math.gcd(32, channels)
+    if groups == channels > 1:
+        # A channel alone in its group would lose its mean, and with it whatever the time embedding has added.
+        groups //= 2
+    return nn.GroupNorm(groups, channels, eps=1e-6)
 
 
 def zero(layer: _Layer) -> _Layer:
@@ -45,9 +49,9 @@ def _fan_avg(layer: _Layer, gain: float = 1.0) -> _Layer:
 class Attention(nn.Module):
     """Self-attention over all positions, on a residual branch (Ho et al. 2020, app. B)."""
 
-    def __init__(self, channels: int, heads: int) -> None:
+    def __init__(self, channels: int, head_width: int | None = None) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads = 1 if head_width is None else channels // head_width
         self.norm = norm(channels)
         # The gain makes the three parts as large as three layers of their own.
         self.qkv = linear(channels, 3 * channels, gain=math.sqrt(2))

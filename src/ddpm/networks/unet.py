@@ -75,11 +75,11 @@ class UNetSettings:
         if self.cond_width is not None and self.cond_width < 1:
             raise ValueError(f"cond_width is {self.cond_width}; it must be at least 1, or None for no condition")
         if self.head_width is not None:
-            for channels in self._attending:
-                if self.head_width < 1 or channels % self.head_width:
-                    raise ValueError(
-                        f"head_width is {self.head_width}; it must divide the {channels} channels of a level"
-                    )
+            # The middle has attention whatever the factors.
+            attending = {c for c, f in zip(self.channels, self.factors, strict=True) if f in self.attention}
+            for c in sorted(attending | {self.channels[-1]}):
+                if self.head_width < 1 or c % self.head_width:
+                    raise ValueError(f"head_width is {self.head_width}; it must divide {c}, the channels of a level")
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -95,13 +95,6 @@ class UNetSettings:
     def factor(self) -> int:
         """What each side of an image must divide by."""
         return self.factors[-1]
-
-    @property
-    def _attending(self) -> list[int]:
-        """Channels of every level with attention; the middle always has it."""
-        return [c for c, f in zip(self.channels, self.factors, strict=True) if f in self.attention] + [
-            self.channels[-1]
-        ]
 
 
 class Block(nn.Module):
@@ -119,8 +112,7 @@ class Block(nn.Module):
         self.conv2 = zero(conv(settings.space, out_channels, out_channels, 3, padding=1))
         same = channels == out_channels
         self.shortcut = nn.Identity() if same else conv(settings.space, channels, out_channels, 1)
-        heads = 1 if settings.head_width is None else out_channels // settings.head_width
-        self.attention = Attention(out_channels, heads) if attend else nn.Identity()
+        self.attention = Attention(out_channels, settings.head_width) if attend else nn.Identity()
 
     def forward(self, x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
         """x (B, channels, *space), time (B, 4 · width) -> (B, out_channels, *space)."""
