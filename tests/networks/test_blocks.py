@@ -1,0 +1,56 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ddpm.networks.blocks import Attention, Downsample, Upsample, depth_to_space, norm, space_to_depth
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups"), [(256, 32), (96, 32), (48, 16), (20, 4), (6, 2), (32, 16), (8, 4), (1, 1)]
+)
+def test_groups(channels, groups):
+    assert norm(channels).num_groups == groups
+
+
+def test_space_to_depth_is_pixel_unshuffle():
+    x = torch.randn(2, 3, 6, 9)
+    assert torch.equal(space_to_depth(x, 3), F.pixel_unshuffle(x, 3))
+
+
+@pytest.mark.parametrize("size", [(12,), (4, 6), (4, 2, 6)])
+def test_depth_to_space_is_the_inverse(size):
+    x = torch.randn(2, 3, *size)
+    packed = space_to_depth(x, 2)
+    assert packed.shape == (2, 3 * 2 ** len(size), *[n // 2 for n in size])
+    assert torch.equal(depth_to_space(packed, 2), x)
+
+
+def test_attention_by_hand():
+    attention = Attention(8, head_width=4)
+    torch.nn.init.normal_(attention.out.weight)
+    x = torch.randn(2, 8, 3, 5)
+    # (B, C, N), then (B, heads, C / heads, N)
+    q, k, v = (
+        (torch.einsum("oc,bcn->bon", weight, attention.norm(x).flatten(2))).reshape(2, 2, 4, 15)
+        for weight in attention.qkv.weight.chunk(3)
+    )
+    weights = torch.einsum("bhci,bhcj->bhij", q, k).div(2.0).softmax(-1)
+    mixed = torch.einsum("bhij,bhcj->bhci", weights, v).reshape(2, 8, 15)
+    expected = x + torch.einsum("oc,bcn->bon", attention.out.weight, mixed).reshape(x.shape)
+    torch.testing.assert_close(attention(x), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("space", [1, 2, 3])
+def test_resampling_by_hand(space):
+    x = torch.randn(1, 2, *[6] * space)
+    down, up = Downsample(space, 2), Upsample(space, 2)
+    for layer, shift in (down, 0), (up, 1):
+        # A kernel that only copies channel 0 from the place at `shift`.
+        torch.nn.init.zeros_(layer.conv.weight)
+        layer.conv.weight.data[(0, 0, *[shift] * space)] = 1
+    even = (slice(0, None, 2),) * space
+    assert torch.equal(down(x)[:, 0], x[(slice(None), 0, *even)])
+    # Every place is copied twice along each axis, so each other one is what it was.
+    assert up(x).shape == (1, 2, *[12] * space)
+    for start in (0, 1):
+        assert torch.equal(up(x)[(slice(None), 0, *[slice(start, None, 2)] * space)], x[:, 0])
