@@ -42,7 +42,7 @@ def open_zip(path: Path) -> Source:
     if any(member.flag_bits & 1 for member in members):
         raise InputError(f"{path} is encrypted; give a .zip without a password")
     files = {
-        member.filename: File(member.filename, member.file_size, member.CRC)
+        member.filename: File(member.filename, member.file_size, (member.CRC,))
         for member in members
         if not member.is_dir() and not any(junk(part) for part in member.filename.split("/"))
     }

@@ -51,4 +51,5 @@ def _walk(folder: Path, prefix: str, above: frozenset[str]) -> Iterator[File]:
                 yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", above | {real})
             elif entry.is_file():
                 stat = entry.stat()
-                yield File(prefix + entry.name, stat.st_size, stat.st_mtime_ns)
+                # The second changes also when a file is replaced by one of the same age, or made readable.
+                yield File(prefix + entry.name, stat.st_size, (stat.st_mtime_ns, stat.st_ctime_ns))

@@ -7,11 +7,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import PIL
+
 from ddpm.data.decode import Mode
 from ddpm.data.place import read_json, source_folder, write_json
 from ddpm.data.source import Source
 from ddpm.data.sweep import Look, Progress, sweep
 from ddpm.errors import InputError
+
+NAME = f"survey-{PIL.__version__}.json"
+"""Another Pillow may read other files."""
 
 
 class Bad(NamedTuple):
@@ -155,12 +160,12 @@ def remember(source: Source, found: Survey, cache_dir: Path | None = None) -> No
     folder = source_folder(source.key, cache_dir)
     folder.mkdir(parents=True, exist_ok=True)
     sizes = [[h, w, n] for (h, w), n in found.sizes.items()]
-    write_json(folder / "survey.json", asdict(found) | {"sizes": sizes})
+    write_json(folder / NAME, asdict(found) | {"sizes": sizes})
 
 
 def recall(source: Source, cache_dir: Path | None = None) -> Survey | None:
     """The stored survey of this source, if there is one."""
-    fields: dict[str, Any] | None = read_json(source_folder(source.key, cache_dir) / "survey.json")
+    fields: dict[str, Any] | None = read_json(source_folder(source.key, cache_dir) / NAME)
     if fields is None:
         return None
     tuples = {name: tuple(fields[name]) for name in ("uncaptioned", "orphans", "ignored")}

@@ -2,9 +2,8 @@
 
 import os
 import signal
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from hashlib import blake2b
@@ -12,6 +11,7 @@ from multiprocessing import get_context, parent_process
 from threading import Thread
 from typing import NamedTuple
 
+from ddpm.data.ahead import ahead
 from ddpm.data.arrays import ArrayReader
 from ddpm.data.decode import BadImage, Mode, decode
 from ddpm.data.source import Pixels, Reader, Source
@@ -99,14 +99,7 @@ def _in_processes(
 ) -> Iterator[list[Finding]]:
     with ProcessPoolExecutor(workers, get_context("spawn"), _start) as pool:
         try:
-            # A window, so that what is decoded does not pile up in memory.
-            waiting: deque[Future[list[Finding]]] = deque()
-            for chunk in chunks:
-                waiting.append(pool.submit(task, chunk))
-                if len(waiting) > 4 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+            yield from ahead(pool, task, chunks, 4 * workers)
         except BrokenProcessPool as error:
             raise InputError(
                 "the processes that decode images stopped; start a script's work under"

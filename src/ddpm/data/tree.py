@@ -19,11 +19,11 @@ JUNK = {"__MACOSX", "Thumbs.db", "desktop.ini"}
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file's POSIX-style name below the root, its bytes, and a number that changes with its content."""
+    """A file's POSIX-style name below the root, its bytes, and numbers that change with its content."""
 
     name: str
     size: int
-    stamp: int
+    stamp: tuple[int, ...]
 
 
 def junk(part: str) -> bool:
