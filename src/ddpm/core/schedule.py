@@ -51,10 +51,8 @@ class Schedule:
         return Level(float(i - 1), float(self._alpha[i]), float(self._sigma[i]))
 
     def levels(self, i: torch.Tensor) -> Level:
-        """The levels of indices i, (B,) int64 on any device, as tensors of shape (B,) on that device."""
-        j = i.cpu()
-        t, alpha, sigma = (v.to(i.device) for v in ((j - 1).double(), self._alpha[j], self._sigma[j]))
-        return Level(t, alpha, sigma)
+        """The levels of indices i, (B,) int64: float64 tensors (B,) on the CPU, where they stay until multiplied."""
+        return Level((i - 1).double(), self._alpha[i], self._sigma[i])
 
 
 def from_betas(betas: torch.Tensor) -> Schedule:

@@ -1,0 +1,34 @@
+"""Classifier-free guidance."""
+
+from dataclasses import dataclass
+
+import torch
+
+from ddpm.core import Cond, Denoised, Denoiser, Level
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierFree:
+    """Push away from the unconditional answer (Ho & Salimans 2022, eq. 6, in x0).
+
+    ``x0 = x0_null + scale · (x0_cond - x0_null)``: 0 ignores the condition, 1 is the condition alone, more overdoes it.
+    Both answers come from one call on 2B images.
+
+    Attributes:
+        denoise: the conditional denoiser.
+        null: the unconditional condition, one row.
+        scale: guidance scale.
+    """
+
+    denoise: Denoiser
+    null: Cond
+    scale: float
+
+    def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
+        if cond is None:
+            raise ValueError("guidance needs a condition to guide towards")
+        null = Cond(self.null.vector.expand(len(x), -1))
+        # level.t of shape (B,) would have to double too: guidance is for sampling, where it is a float
+        both = self.denoise(torch.cat([x, x]), level, cond.cat(null))
+        x0, x0_null = both.x0.chunk(2)
+        return Denoised(x0_null + self.scale * (x0 - x0_null), None if both.var_mix is None else both.var_mix[: len(x)])

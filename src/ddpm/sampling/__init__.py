@@ -1,0 +1,24 @@
+"""Grids, solvers, noise and the one loop that joins them."""
+
+from ddpm.sampling.ancestral import Ancestral, fixed_large, fixed_small
+from ddpm.sampling.ddim import DDIM
+from ddpm.sampling.grid import Grid
+from ddpm.sampling.loop import Step, sample, start, steps
+from ddpm.sampling.noise import SampleNoise
+from ddpm.sampling.solver import BoundDenoiser, Randn, Solver
+
+__all__ = [
+    "DDIM",
+    "Ancestral",
+    "BoundDenoiser",
+    "Grid",
+    "Randn",
+    "SampleNoise",
+    "Solver",
+    "Step",
+    "fixed_large",
+    "fixed_small",
+    "sample",
+    "start",
+    "steps",
+]

@@ -1,0 +1,42 @@
+"""Denoising diffusion implicit models."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from ddpm.core import Level
+from ddpm.core.gaussian import posterior
+from ddpm.sampling.solver import BoundDenoiser, Randn
+
+
+@dataclass(frozen=True, slots=True)
+class DDIM:
+    """``x_s = alpha_s · x0 + sqrt(sigma_s² - std²) · eps + std · z`` (Song et al. 2021, eq. 12 and 16).
+
+    The noise eps is what x_t and the (clipped, guided) x0 leave: the two always agree.
+
+    Attributes:
+        eta: ``std² = eta² ·`` the posterior's variance: 0 is deterministic, 1 is ancestral sampling.
+    """
+
+    eta: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.eta <= 1:
+            raise ValueError(f"eta must be between 0 (deterministic) and 1 (ancestral), not {self.eta}")
+
+    def init(self) -> None:
+        return None
+
+    def step(
+        self, denoise: BoundDenoiser, x: torch.Tensor, now: Level, next: Level, state: None, randn: Randn
+    ) -> tuple[torch.Tensor, None]:
+        x0 = denoise(x, now).x0
+        if next.clean:
+            return x0, None
+        var = self.eta**2 * float(posterior(now, next).var)
+        # alpha_s·x0 + c·eps with eps = (x - alpha_t·x0) / sigma_t, gathered into one weight each
+        c = math.sqrt(next.sigma**2 - var) / now.sigma
+        x = c * x + (next.alpha - c * now.alpha) * x0
+        return (x + math.sqrt(var) * randn() if var else x), None

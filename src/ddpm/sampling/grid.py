@@ -1,0 +1,51 @@
+"""Grids: which levels a solver visits.
+
+A grid is a list of ``steps + 1`` levels that starts at the noisiest and ends clean; a solver takes one step between
+each pair of neighbours.
+"""
+
+import math
+from collections.abc import Callable
+
+from ddpm.core import Level, Schedule
+
+Grid = Callable[[Schedule, int], list[Level]]
+"""(schedule, steps) -> the steps + 1 levels to visit."""
+
+
+def uniform(schedule: Schedule, steps: int) -> list[Level]:
+    """Noisy levels 1 … T, both ends among them, evenly spread (Nichol & Dhariwal 2021, "linspace" in diffusers)."""
+    if steps == 1:
+        return _visit(schedule, steps, [schedule.T])
+    stride = (schedule.T - 1) / (steps - 1)
+    return _visit(schedule, steps, [1 + i * stride for i in range(steps)])
+
+
+def leading(schedule: Schedule, steps: int) -> list[Level]:
+    """Every (T // steps)-th level from level 1 (Song et al. 2021), but the last one is the noisiest.
+
+    The original stops short of level T and yet starts from pure noise; here the sampler starts where its noise belongs.
+    """
+    stride = schedule.T // max(steps, 1)
+    return _visit(schedule, steps, [1.0 + i * stride for i in range(steps - 1)] + [schedule.T])
+
+
+def trailing(schedule: Schedule, steps: int) -> list[Level]:
+    """Steps of equal length from level T down to the clean level (Lin et al. 2023, table 2)."""
+    return _visit(schedule, steps, [schedule.T * (i + 1) / steps for i in range(steps)])
+
+
+def quadratic(schedule: Schedule, steps: int) -> list[Level]:
+    """Square roots evenly spread: small steps near the image (Song et al. 2021, appendix D.2)."""
+    return _visit(schedule, steps, [schedule.T * ((i + 1) / steps) ** 2 for i in range(steps)])
+
+
+def _visit(schedule: Schedule, steps: int, places: list[float]) -> list[Level]:
+    """The levels nearest to rising places, kept distinct, from noisy to clean."""
+    if not 1 <= steps <= schedule.T:
+        raise ValueError(f"steps must be between 1 and {schedule.T}, the levels of the schedule, not {steps}")
+    chosen = [0]
+    for k, place in enumerate(places):
+        # at least one above the last, at most so high that the rest still fit below T
+        chosen.append(min(max(math.floor(place + 0.5), chosen[-1] + 1), schedule.T - (steps - 1 - k)))
+    return [schedule.level(i) for i in reversed(chosen)]

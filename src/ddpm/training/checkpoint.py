@@ -1,0 +1,144 @@
+"""Checkpoints: complete, verified, and replaced only by newer complete ones."""
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as tensors_from_bytes
+from safetensors.torch import save as tensors_to_bytes
+
+from ddpm.errors import InputError
+from ddpm.training.storage import disk_errors, sync_folder, write_synced
+
+Tensors = Mapping[str, torch.Tensor]
+_NAME = re.compile(r"step-(\d{9})")
+
+
+class Damaged(Exception):
+    """A checkpoint that is not what was written, and why."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything an interrupted run needs to go on as if it had not been.
+
+    Attributes:
+        step: optimiser steps taken.
+        tensors: file stem ("model", "ema", "optimizer") -> named tensors.
+        state: what else is needed, as JSON: skipped steps, EMA updates, loss scale.
+    """
+
+    step: int
+    tensors: dict[str, dict[str, torch.Tensor]]
+    state: dict[str, Any]
+
+
+def write(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Write ``folder/step-…`` under a temporary name, sync it, then rename it; returns its path.
+
+    Raises:
+        InputError: no space, no permission. Older checkpoints stay.
+    """
+    final = folder / f"step-{checkpoint.step:09d}"
+    part = folder / f".{final.name}.part"
+    with disk_errors(final):
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        try:
+            files = {f"{stem}.safetensors": tensors_to_bytes(_plain(t)) for stem, t in checkpoint.tensors.items()}
+            files["state.json"] = json.dumps({"step": checkpoint.step, **checkpoint.state}, indent=1).encode()
+            hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+            files["manifest.json"] = json.dumps({"format": 1, "sha256": hashes}, indent=1).encode()
+            for name, data in files.items():
+                write_synced(part / name, data)
+            sync_folder(part)
+            shutil.rmtree(final, ignore_errors=True)  # a damaged one of the same step
+            part.replace(final)
+            sync_folder(folder)
+        except OSError:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+    return final
+
+
+def _plain(tensors: Tensors) -> dict[str, torch.Tensor]:
+    return {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+
+
+def read(path: Path) -> Checkpoint:
+    """Read one checkpoint and check every file against its SHA-256.
+
+    Raises:
+        Damaged: a file is missing or differs from what was written.
+    """
+    try:
+        hashes = json.loads((path / "manifest.json").read_bytes())["sha256"]
+        files = {}
+        for name, digest in hashes.items():
+            files[name] = (path / name).read_bytes()
+            if hashlib.sha256(files[name]).hexdigest() != digest:
+                raise Damaged(f"{name} differs from its SHA-256")
+        state = json.loads(files.pop("state.json"))
+        tensors = {name.removesuffix(".safetensors"): tensors_from_bytes(data) for name, data in files.items()}
+        return Checkpoint(state.pop("step"), tensors, state)
+    except FileNotFoundError as e:
+        raise Damaged(f"{Path(e.filename).name} is missing") from e
+    except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as e:
+        raise Damaged(f"its files cannot be read ({e})") from e
+
+
+def paths(folder: Path) -> list[Path]:
+    """All checkpoints in a folder, oldest first, unchecked."""
+    return sorted(p for p in folder.glob("step-*") if _NAME.fullmatch(p.name))
+
+
+def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
+    """The newest checkpoint that is whole, and a line for each newer one that is damaged."""
+    passed_over = []
+    for path in reversed(paths(folder)):
+        try:
+            return read(path), passed_over
+        except Damaged as e:
+            passed_over.append(f"{path} is damaged and was passed over: {e}")
+    return None, passed_over
+
+
+def prune(folder: Path, keep: int) -> None:
+    """Remove all but the last ``keep`` checkpoints, and what killed writes left."""
+    for path in paths(folder)[:-keep]:
+        shutil.rmtree(path)
+    for path in folder.glob(".step-*.part"):
+        shutil.rmtree(path)
+
+
+def load_into(target: Tensors, source: Tensors, what: str) -> None:
+    """Copy tensors by name; every name must be there, in its shape.
+
+    Raises:
+        InputError: a name is missing or unknown, or a shape differs.
+    """
+    missing, extra = target.keys() - source.keys(), source.keys() - target.keys()
+    if missing or extra:
+        parts = [f"lacks {_some(missing)}"] * bool(missing) + [f"has unknown {_some(extra)}"] * bool(extra)
+        raise InputError(f"{what} does not fit this configuration: it {' and '.join(parts)}")
+    for name, tensor in target.items():
+        if tensor.shape != source[name].shape:
+            raise InputError(
+                f"{what} does not fit this configuration: {name} is {tuple(source[name].shape)}, "
+                f"not {tuple(tensor.shape)}"
+            )
+    with torch.no_grad():
+        for name, tensor in target.items():
+            tensor.copy_(source[name])
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = sorted(names)
+    return ", ".join(listed[:3]) + (f" and {len(listed) - 3} more" if len(listed) > 3 else "")

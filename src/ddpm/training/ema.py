@@ -1,0 +1,35 @@
+"""Exponential moving average of the weights."""
+
+import copy
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+
+class EMA:
+    """``average ← d · average + (1 - d) · weights`` after every step, with ``d = min(cap, (1 + n) / (10 + n))``.
+
+    n counts the updates before this one. The rising decay forgets the random start within a few steps: the average
+    spans about a tenth of the run so far until the cap is met.
+
+    Attributes:
+        model: the averaged model, never trained.
+        updates: updates so far.
+    """
+
+    def __init__(self, model: nn.Module, cap: float) -> None:
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        self.cap = cap
+        self.updates = 0
+
+    def decay(self, n: int) -> float:
+        """The decay of update n = 0, 1, …"""
+        return min(self.cap, (1 + n) / (10 + n))
+
+    @torch.no_grad()
+    def update(self, weights: Iterable[torch.Tensor]) -> None:
+        """Move towards the weights, in the order of ``model.parameters()``."""
+        average = list(self.model.parameters())
+        torch._foreach_lerp_(average, [w.detach() for w in weights], 1 - self.decay(self.updates))
+        self.updates += 1

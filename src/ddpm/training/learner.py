@@ -1,0 +1,182 @@
+"""One optimiser step: the loss, its gradient, the update."""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from ddpm.codec import PixelCodec
+from ddpm.core import Level, Schedule
+from ddpm.core.model import Model
+from ddpm.core.seed import derive
+from ddpm.objectives import SimpleLoss
+from ddpm.training.checkpoint import Checkpoint, load_into
+from ddpm.training.ema import EMA
+from ddpm.training.randomness import draw
+from ddpm.training.rate import learning_rate
+from ddpm.training.settings import TrainSettings
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is learned, apart from how long and how fast.
+
+    Attributes:
+        schedule: the noise levels of a step are drawn from it.
+        loss: of a network at those levels.
+        codec: from stored images to what is diffused.
+    """
+
+    schedule: Schedule
+    loss: SimpleLoss
+    codec: PixelCodec
+
+
+class StepReport(NamedTuple):
+    """What a step saw.
+
+    Attributes:
+        loss: sum over this process's images, a tensor on the device.
+        grad_norm: before clipping, over all processes.
+        skipped: whether it was not finite, so that nothing was updated.
+    """
+
+    loss: torch.Tensor
+    grad_norm: float
+    skipped: bool
+
+
+class _Losses(nn.Module):
+    """All that is learned behind one forward pass, as distributed training wants it."""
+
+    def __init__(self, model: Model, loss: SimpleLoss) -> None:
+        super().__init__()
+        self.model = model
+        self.loss = loss
+
+    def forward(
+        self, x0: torch.Tensor, eps: torch.Tensor, level: Level, labels: torch.Tensor | None
+    ) -> torch.Tensor:
+        return self.loss(self.model.net, x0, eps, level, self.model.cond(labels))
+
+
+class Learner:
+    """Weights, their average and the optimiser, and the step that changes them.
+
+    Attributes:
+        model: the weights; on ``accelerator.device``.
+        ema: their moving average.
+        skipped: steps that changed nothing, as their gradient was not finite.
+    """
+
+    def __init__(self, model: Model, problem: Problem, settings: TrainSettings, accelerator: Accelerator) -> None:
+        self.problem, self.settings, self.accelerator = problem, settings, accelerator
+        self.layout = _memory_format(model)
+        self.model = model.to(accelerator.device, memory_format=self.layout)  # type: ignore[call-overload]
+        self.ema = EMA(self.model, settings.ema)
+        self.skipped = 0
+        optimizer = torch.optim.AdamW(
+            self.model.parameters(),
+            lr=settings.learning_rate,
+            betas=settings.betas,
+            weight_decay=settings.weight_decay,
+            fused=accelerator.device.type in ("cpu", "cuda"),
+        )
+        self._module, self._optimizer = accelerator.prepare(_Losses(self.model, problem.loss), optimizer)
+
+    def step(self, number: int, images: torch.Tensor, labels: torch.Tensor | None) -> StepReport:
+        """Optimiser step ``number`` = 0, 1, … on this process's part of the global batch.
+
+        Args:
+            images: (b, *space, C) uint8.
+            labels: (b,) int64, or None.
+        """
+        s, device = self.settings, self.accelerator.device
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        x0 = self.problem.codec.encode(images.to(device)).contiguous(memory_format=self.layout)
+        draws = draw(s.seed, number, s.batch, tuple(x0.shape[1:]), self.problem.schedule, s.label_dropout, device)
+        draws = draws.part(slice(rank * s.batch // world, (rank + 1) * s.batch // world))
+        if labels is not None and self.model.conditioner is not None:
+            labels = self.model.conditioner.drop(labels, draws.hidden).to(device)
+        torch.manual_seed(derive(s.seed, "dropout", number, rank))
+
+        total = torch.zeros((), device=device)
+        parts = [slice(i, i + s.micro_batch) for i in range(0, len(x0), s.micro_batch)]
+        for part in parts:
+            mine = draws.part(part)
+            level = self.problem.schedule.levels(mine.index)
+            last = part is parts[-1]
+            with nullcontext() if last else self.accelerator.no_sync(self._module):
+                losses = self._module(x0[part], mine.eps, level, None if labels is None else labels[part])
+                # processes average their gradients: the sum over all images, divided by their number
+                self.accelerator.backward(losses.sum() * (world / s.batch))
+            total += losses.detach().sum()
+        return self._update(number, total)
+
+    def _update(self, number: int, total: torch.Tensor) -> StepReport:
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate(self.settings, number)
+        norm = float(self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip))
+        finite = norm == norm and norm != float("inf")
+        if finite or self.accelerator.scaler is not None:  # a scaler must see what overflows, to scale less
+            self._optimizer.step()
+        self._optimizer.zero_grad()
+        skipped = not finite or self._optimizer.step_was_skipped
+        if skipped:
+            self.skipped += 1
+        else:
+            self.ema.update(self.model.parameters())
+        return StepReport(total, norm, skipped)
+
+    def state(self, step: int) -> Checkpoint:
+        """Everything that the next step depends on, after ``step`` steps."""
+        state: dict[str, Any] = {"skipped": self.skipped, "ema_updates": self.ema.updates}
+        if self.accelerator.scaler is not None:
+            state["scaler"] = self.accelerator.scaler.state_dict()
+        tensors = {
+            "model": dict(self.model.state_dict()),
+            "ema": dict(self.ema.model.state_dict()),
+            "optimizer": self._moments(),
+        }
+        return Checkpoint(step, tensors, state)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to a state.
+
+        Raises:
+            InputError: the checkpoint is of another model, or lacks a part.
+        """
+        what = f"the checkpoint of step {checkpoint.step}"
+        self._create_moments()
+        load_into(self.model.state_dict(), checkpoint.tensors.get("model", {}), what)
+        load_into(self.ema.model.state_dict(), checkpoint.tensors.get("ema", {}), what)
+        load_into(self._moments(), checkpoint.tensors.get("optimizer", {}), what)
+        self.skipped = checkpoint.state["skipped"]
+        self.ema.updates = checkpoint.state["ema_updates"]
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(checkpoint.state["scaler"])
+
+    def _moments(self) -> dict[str, torch.Tensor]:
+        """The optimiser's tensors by parameter: "exp_avg.net.conv_in.weight"."""
+        moments = self._optimizer.state
+        return {f"{key}.{name}": t for name, p in self.model.named_parameters() for key, t in moments[p].items()}
+
+    def _create_moments(self) -> None:
+        # AdamW makes them at its first step: as it would, of zeros
+        for p in self.model.parameters():
+            self._optimizer.state[p] = {
+                "step": torch.zeros((), dtype=torch.float32, device=p.device),
+                "exp_avg": torch.zeros_like(p),
+                "exp_avg_sq": torch.zeros_like(p),
+            }
+
+
+def _memory_format(model: Model) -> torch.memory_format:
+    """Channels last where convolutions are faster so: with two or three spatial axes."""
+    ranks = {p.ndim for p in model.net.parameters()}
+    if 5 in ranks:
+        return torch.channels_last_3d
+    return torch.channels_last if 4 in ranks else torch.contiguous_format

@@ -1,0 +1,76 @@
+"""What happens in a run, line by line."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ddpm.training.storage import disk_errors, write_file
+
+Kind = Literal["start", "train", "held-out", "preview", "checkpoint", "warning", "interrupted", "finish"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something worth a line.
+
+    Attributes:
+        kind: what it is.
+        step: optimiser steps taken by then.
+        images: images seen by then.
+        values: the rest, as JSON can hold it.
+    """
+
+    kind: Kind
+    step: int
+    images: int
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+class Log:
+    """``log.jsonl``: one JSON object a line, and TensorBoard's files if asked.
+
+    Args:
+        path: of the JSONL file; its folder must exist.
+        from_step: lines of later steps are dropped: a run that was cut off goes on from its checkpoint and will write
+            them again.
+        tensorboard: folder for TensorBoard's files, or None.
+    """
+
+    def __init__(self, path: Path, from_step: int = 0, tensorboard: Path | None = None) -> None:
+        self.path = path
+        if path.exists():
+            write_file(path, "".join(line for line in _whole_lines(path) if _step(line) <= from_step).encode())
+        self._writer: Any = None
+        if tensorboard is not None:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError as e:
+                from ddpm.errors import InputError
+
+                raise InputError('TensorBoard is not installed: pip install "ddpm[tensorboard]"') from e
+            self._writer = SummaryWriter(str(tensorboard), purge_step=from_step)
+
+    def write(self, event: Event) -> None:
+        """Append an event."""
+        line = json.dumps({"kind": event.kind, "step": event.step, "images": event.images, **event.values})
+        with disk_errors(self.path), self.path.open("a", encoding="utf-8") as f:
+            f.write(line + "\n")
+        if self._writer is not None:
+            for key, value in event.values.items():
+                if isinstance(value, int | float):
+                    self._writer.add_scalar(f"{event.kind}/{key}", value, event.images)
+
+    def close(self) -> None:
+        """Write what is pending."""
+        if self._writer is not None:
+            self._writer.close()
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """A killed process may leave half a line."""
+    return [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+
+
+def _step(line: str) -> int:
+    return int(json.loads(line)["step"])

@@ -1,0 +1,234 @@
+"""The training loop."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from safetensors.torch import save as tensors_to_bytes
+
+from ddpm.core.model import Model
+from ddpm.data.dataset import Dataset
+from ddpm.data.loader import Batch, Batches, Steps
+from ddpm.training import checkpoint as checkpoints
+from ddpm.training.heldout import HeldOut
+from ddpm.training.interrupt import Interrupt
+from ddpm.training.learner import Learner, Problem
+from ddpm.training.log import Event
+from ddpm.training.preview import Colour, Preview, colour, drift, page
+from ddpm.training.settings import TrainSettings
+from ddpm.training.storage import disk_errors, write_file
+
+COMPARED = 3
+"""The first previews show the raw weights beside their average."""
+
+
+class Diverged(RuntimeError):
+    """Training stopped, as loss or gradient stayed non-finite."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a run works on.
+
+    Attributes:
+        folder: the run folder; "checkpoints" and "previews" are made in it.
+        data, held_out: images trained on, and not.
+    """
+
+    model: Model
+    problem: Problem
+    settings: TrainSettings
+    data: Dataset
+    held_out: Dataset
+    folder: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+
+def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[Event]:
+    """Train from the newest whole checkpoint, or from the start, to the end or an interrupt.
+
+    Whoever iterates writes the log and draws the progress. Every process of a distributed run must iterate; their
+    events are the same.
+
+    Raises:
+        Diverged: too many steps in a row were not finite.
+        InputError: the disk refuses, or a checkpoint does not fit.
+    """
+    s = job.settings
+    learner = Learner(job.model, job.problem, s, accelerator)
+    found, damaged = checkpoints.newest(job.checkpoints)
+    start = 0
+    if found is not None:
+        learner.restore(found)
+        start = found.step
+    yield Event("start", start, start * s.batch, {"of": s.images, "time": time.time()})
+    for line in damaged:
+        yield Event("warning", start, start * s.batch, {"text": line})
+
+    observer = _Observer(job, learner, accelerator)
+    if start == 0:
+        yield from observer.look(0)
+    rank, world = accelerator.process_index, accelerator.num_processes
+    batches = Batches(Steps(job.data, s.batch, s.seed, s.flip, rank, world), start, s.workers)
+    meter = _Meter(accelerator, s)
+    in_a_row = 0
+    for number, batch in zip(range(start, s.steps), batches, strict=False):
+        report = learner.step(number, batch.images, batch.labels)
+        done, images = number + 1, (number + 1) * s.batch
+        in_a_row = in_a_row + 1 if report.skipped else 0
+        if report.skipped:
+            yield Event("warning", done, images, {"text": _skipped(done, batch, job.data)})
+        if in_a_row == s.patience:
+            raise Diverged(
+                f"{s.patience} steps in a row had no finite gradient, the last was step {done} "
+                f"({_names(batch, job.data)}); lower --lr, or go on from an earlier checkpoint in {job.checkpoints}"
+            )
+        meter.add(float(report.grad_norm), report.loss, report.skipped)
+        last = done == s.steps
+        if _passes(images, s.batch, s.log_every) or last:
+            yield Event("train", done, images, meter.read(done, batches, learner.skipped))
+        if _due(images, s) or last:
+            yield from observer.look(done)
+            meter.restart()
+        stop = _agreed(interrupt.requested, accelerator)
+        if _passes(images, s.batch, s.checkpoint_every) or last or stop:
+            yield observer.save(done)
+            meter.restart()
+        if stop and not last:
+            yield Event("interrupted", done, images)
+            return
+    yield Event("finish", s.steps, s.steps * s.batch, {"skipped": learner.skipped})
+
+
+def _passes(images: int, batch: int, every: int) -> bool:
+    return images // every > (images - batch) // every
+
+
+def _due(images: int, s: TrainSettings) -> bool:
+    """Previews at the run's half, quarter, eighth …: dense while much changes."""
+    total = s.steps * s.batch
+    return any(_passes(images, s.batch, max(1, total >> k)) and images < s.batch + (total >> k) for k in range(s.previews))
+
+
+def _agreed(requested: bool, accelerator: Accelerator) -> bool:
+    """Whether any process was asked to stop: all must leave at the same step."""
+    if accelerator.num_processes == 1:
+        return requested
+    flag = torch.tensor(float(requested), device=accelerator.device)
+    return bool(accelerator.reduce(flag, "sum") > 0)
+
+
+def _names(batch: Batch, data: Dataset) -> str:
+    names = [data.names[i] if data.names else str(int(i)) for i in batch.indices[:4]]
+    return "images " + ", ".join(names) + (", …" if len(batch.indices) > 4 else "")
+
+
+def _skipped(step: int, batch: Batch, data: Dataset) -> str:
+    return f"step {step} was skipped, its gradient is not finite ({_names(batch, data)})"
+
+
+class _Meter:
+    """Loss and speed between two lines of the log."""
+
+    def __init__(self, accelerator: Accelerator, settings: TrainSettings) -> None:
+        self.accelerator, self.settings = accelerator, settings
+        self.restart()
+        self._rate = 0.0
+
+    def restart(self) -> None:
+        """Begin to count anew, after a pause."""
+        self._loss: torch.Tensor | float = 0.0
+        self._steps = self._finite = 0
+        self._norm = 0.0
+        self._began = time.perf_counter()
+
+    def add(self, norm: float, loss: torch.Tensor, skipped: bool) -> None:
+        self._steps += 1
+        if not skipped:
+            self._finite += 1
+            self._loss = self._loss + loss
+            self._norm += norm
+
+    def read(self, done: int, batches: Batches, skipped: int) -> dict[str, float | None]:
+        """The values of a line, over all processes, since the last."""
+        s = self.settings
+        took = max(time.perf_counter() - self._began, 1e-9)
+        if self._steps:
+            self._rate = self._steps * s.batch / took
+        loss = None
+        if self._finite:
+            total = torch.as_tensor(self._loss, device=self.accelerator.device)
+            loss = float(self.accelerator.reduce(total, "sum")) / (self._finite * s.batch)
+        waited = batches.waited
+        values = {
+            "loss": loss,
+            "grad_norm": self._norm / self._finite if self._finite else None,
+            "images_per_s": self._rate,
+            "waiting": min(1.0, max(0.0, waited / took)) if self._steps else 0.0,
+            "eta_s": (s.steps - done) * s.batch / self._rate if self._rate else None,
+            "skipped": skipped,
+        }
+        batches.waited = 0.0
+        self.restart()
+        return values
+
+
+class _Observer:
+    """Looks at a run from outside: held-out loss, previews, checkpoints. The main process writes; the others wait."""
+
+    def __init__(self, job: Job, learner: Learner, accelerator: Accelerator) -> None:
+        self.job, self.learner, self.accelerator = job, learner, accelerator
+        s, data = job.settings, job.data
+        height, width, channels = data.shape
+        self.preview = Preview(job.problem, (channels, height, width), len(data.classes), s.seed)
+        self.held_out = HeldOut(job.held_out, job.problem, s.seed)
+        mean, std = data.channel_stats()
+        self.colour = Colour(mean.tolist(), std.tolist())
+        
+
+    def look(self, done: int) -> Iterator[Event]:
+        """Held-out loss and a preview, after so many steps."""
+        if self.accelerator.is_main_process:
+            with self.accelerator.autocast():
+                yield from self._look(done)
+        self.accelerator.wait_for_everyone()
+
+    def _look(self, done: int) -> Iterator[Event]:
+        images, device = done * self.job.settings.batch, self.accelerator.device
+        averaged = self.learner.ema.model
+        losses = self.held_out.losses(averaged, device)
+        if losses:
+            values = {"loss": sum(losses.values()) / len(losses), "by_level": losses}
+            yield Event("held-out", done, images, values)
+        seen = self.preview.images(averaged, device)
+        raw = self.preview.images(self.learner.model, device) if self._early(images) else None
+        path = self.job.folder / "previews" / f"images-{images:09d}.png"
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            page(raw, seen).save(path)
+        stats = colour(seen)
+        yield Event("preview", done, images, {"path": str(path), "mean": stats.mean, "std": stats.std})
+        warning = drift(stats, self.colour, len(seen))
+        if warning and done:
+            yield Event("warning", done, images, {"text": warning})
+
+    def _early(self, images: int) -> bool:
+        s = self.job.settings
+        return images <= (s.steps * s.batch) >> max(0, s.previews - COMPARED + 1)
+
+    def save(self, done: int) -> Event:
+        """A checkpoint, and the averaged weights for whoever samples from the run."""
+        path = self.job.checkpoints / f"step-{done:09d}"
+        if self.accelerator.is_main_process:
+            path = checkpoints.write(self.job.checkpoints, self.learner.state(done))
+            checkpoints.prune(self.job.checkpoints, self.job.settings.keep)
+            weights = {k: v.cpu().contiguous() for k, v in self.learner.ema.model.state_dict().items()}
+            write_file(self.job.folder / "model.safetensors", tensors_to_bytes(weights))
+        self.accelerator.wait_for_everyone()
+        return Event("checkpoint", done, done * self.job.settings.batch, {"path": str(path)})

@@ -1,0 +1,83 @@
+"""Pictures of a model while it learns."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ddpm.codec import beside, sheet
+from ddpm.codec.picture import Pixels
+from ddpm.core.model import Model
+from ddpm.guidance import Clipped
+from ddpm.sampling import DDIM, SampleNoise, sample
+from ddpm.sampling.grid import trailing
+from ddpm.training.learner import Problem
+
+
+class Colour(NamedTuple):
+    """Mean and spread of each channel, in units of [-1, 1]."""
+
+    mean: list[float]
+    std: list[float]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The same seeds at every stage of training, by a fast solver.
+
+    Attributes:
+        problem: what is learned.
+        shape: (C, *space).
+        classes: number of classes, which the images take in turn; 0 for none.
+        seed: of the noise.
+        n: number of images.
+        steps: solver steps.
+    """
+
+    problem: Problem
+    shape: tuple[int, ...]
+    classes: int
+    seed: int
+    n: int = 16
+    steps: int = 16
+
+    @torch.no_grad()
+    def images(self, model: Model, device: torch.device) -> Pixels:
+        """(n, H, W, C) uint8."""
+        was_training = model.training
+        model.eval()
+        labels = torch.arange(self.n, device=device) % self.classes if self.classes else None
+        denoise = Clipped(model.denoiser(self.problem.loss.prediction))
+        grid = trailing(self.problem.schedule, min(self.steps, self.problem.schedule.T))
+        noise = SampleNoise(self.seed, range(self.n), self.shape, device)
+        x = sample(denoise, DDIM(), grid, noise, model.cond(labels))
+        model.train(was_training)
+        pixels: Pixels = self.problem.codec.decode(x).cpu().numpy()
+        return pixels
+
+
+def page(raw: Pixels | None, averaged: Pixels) -> Image.Image:
+    """The average's images; early on with those of the raw weights to their left."""
+    right = sheet(averaged)
+    return right if raw is None else beside(sheet(raw), right)
+
+
+def colour(images: Pixels) -> Colour:
+    """Statistics over all images of each channel of (N, H, W, C) uint8."""
+    x = images.astype(np.float64) / 127.5 - 1
+    return Colour(x.mean((0, 1, 2)).tolist(), x.std((0, 1, 2)).tolist())
+
+
+def drift(seen: Colour, data: Colour, n: int) -> str | None:
+    """A warning where n images' mean colour is off the data's by more than chance explains.
+
+    An image's own mean strays by at most the data's spread, so n of them by that over √n; four such widths, and a
+    tenth of the range, are allowed.
+    """
+    for channel, (m, m_data, s_data) in enumerate(zip(seen.mean, data.mean, data.std, strict=True)):
+        allowed = 4 * s_data / n**0.5 + 0.1
+        if abs(m - m_data) > allowed:
+            return f"colour drifts: channel {channel} of the previews has mean {m:+.2f}, the data {m_data:+.2f}"
+    return None
