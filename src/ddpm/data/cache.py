@@ -1,6 +1,7 @@
 """Decode once: a source and a geometry become a mapped file, kept for the next run."""
 
 import json
+import math
 import shutil
 import time
 import uuid
@@ -100,10 +101,11 @@ def _build(source: Source, geometry: Geometry, draft: Path, findings: Iterable[F
     with writing(draft.parent):
         draft.mkdir()
         file = (draft / PIXELS).open("wb")
-    with file:
+    try:
         found = tally(source, stored(file))
+    finally:
         with writing(draft.parent):
-            file.flush()
+            file.close()
     bad = [name for name, _ in found.bad]
     rest = [(item.label, item.caption) for item in _good(source, bad)]
     digest.update(json.dumps([shape, source.classes, rest]).encode())
@@ -126,6 +128,9 @@ def _publish(draft: Path, folder: Path) -> None:
 def _load(folder: Path, source: Source) -> Dataset | None:
     record: dict[str, Any] | None = read_json(folder / RECORD)
     if record is None:
+        return None
+    if (folder / PIXELS).stat().st_size != math.prod(record["shape"]):  # the power failed
+        shutil.rmtree(folder, ignore_errors=True)
         return None
     items = _good(source, record["bad"])
     labels = None

@@ -4,7 +4,8 @@ import csv
 import json
 import posixpath
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from io import StringIO
 from typing import NamedTuple
 
 from ddpm.data.decode import BadImage
@@ -59,22 +60,23 @@ def match_captions(images: list[str], others: list[str], reader: Reader) -> Capt
     return Captions({name: text for name, text in texts.items() if text}, tuple(orphans), tuple(ignored))
 
 
-def _rows(table: str, content: str) -> Iterable[tuple[str, str]]:
+def _rows(table: str, content: str) -> Iterator[tuple[str, str]]:
     """(file_name, caption) of each row."""
-    lines = content.splitlines(keepends=True)
+    lines = StringIO(content, newline="")  # unlike str.splitlines, it ends lines at line ends only
     rows: Iterable[Mapping[str, object]]
     rows = csv.DictReader(lines) if table.endswith(".csv") else _json_rows(table, lines)
-    for row in rows:
-        column = next((name for name in COLUMNS if name in row), None)
-        if column is None or "file_name" not in row:
-            has = ", ".join(map(str, row))
-            raise InputError(
-                f"{table} has the columns {has}; captions need file_name and text: rename them, or the file"
-            )
-        yield str(row["file_name"]), str(row[column] or "").strip()
+    try:
+        for row in rows:
+            column = next((name for name in COLUMNS if name in row), None)
+            if column is None or "file_name" not in row:
+                has = ", ".join(map(str, row))
+                raise InputError(f"{table} has the columns {has}; name them file_name and text, or the file otherwise")
+            yield str(row["file_name"] or ""), str(row[column] or "").strip()
+    except csv.Error as error:
+        raise InputError(f"{table} is not a readable .csv ({error}); save it anew") from error
 
 
-def _json_rows(table: str, lines: list[str]) -> Iterable[Mapping[str, object]]:
+def _json_rows(table: str, lines: Iterable[str]) -> Iterator[Mapping[str, object]]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -83,9 +85,7 @@ def _json_rows(table: str, lines: list[str]) -> Iterable[Mapping[str, object]]:
         except ValueError:
             row = None
         if not isinstance(row, dict):
-            raise InputError(
-                f"{table}, line {number} is not a JSON object; each line must be one, with file_name and text"
-            )
+            raise InputError(f"{table}, line {number} is not a JSON object; give one a line, with file_name and text")
         yield row
 
 

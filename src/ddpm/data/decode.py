@@ -98,7 +98,8 @@ def _load(data: bytes) -> Image.Image:
     except Image.DecompressionBombError:
         raise BadImage(f"more than {MAX_PIXELS:,} pixels") from None
     except UnidentifiedImageError:
-        raise BadImage("text, not a picture" if data[:256].isascii() else "not a picture of a known format") from None
+        other = "no picture of a known format, or one with a damaged header"
+        raise BadImage("text, not a picture" if data[:256].isascii() else other) from None
     except Exception as error:  # Pillow's decoders raise a dozen types for damaged files
         raise BadImage(
             "the file is cut short" if "truncated" in str(error).lower() else f"damaged ({error})"

@@ -71,8 +71,7 @@ class Survey:
             return choice
         if len(self.modes) > 1:
             counts = ", ".join(f"{n:,} {mode}" for mode, n in self.modes.items())
-            fullest = max(self.modes, key=len)
-            raise InputError(f"the images are of mixed modes: {counts}; choose one, such as --mode {fullest}")
+            raise InputError(f"the images are of mixed modes: {counts}; choose --mode L, RGB or RGBA")
         return next(iter(self.modes))
 
     def size(self, choice: tuple[int, int] | None = None) -> tuple[int, int]:
@@ -85,7 +84,7 @@ class Survey:
             return choice
         if len(self.sizes) > 1:
             sizes = ", ".join(f"{n:,} of {h} × {w}" for (h, w), n in list(self.sizes.items())[:3])
-            raise InputError(f"the images have {len(self.sizes):,} sizes ({sizes} …); choose one, such as --size 64")
+            raise InputError(f"the images have {len(self.sizes):,} sizes ({sizes} …); choose one by --size")
         return next(iter(self.sizes))
 
     def check(self, skip_bad: bool = False) -> None:

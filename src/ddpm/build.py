@@ -1,0 +1,91 @@
+"""From names to objects: the one file that knows both."""
+
+from collections.abc import Callable
+
+import torch
+
+from ddpm.codec import PixelCodec
+from ddpm.conditioning.label import LabelEmbedding
+from ddpm.config import DiffusionConfig, RunConfig, SamplingConfig
+from ddpm.core import Denoiser, Level, Prediction, Schedule, prediction, schedule
+from ddpm.core.model import Model
+from ddpm.errors import InputError
+from ddpm.guidance import ClassifierFree, Clipped
+from ddpm.networks import UNet
+from ddpm.objectives import SimpleLoss
+from ddpm.recipes import Recipe
+from ddpm.recipes.auto import auto
+from ddpm.recipes.ho2020 import ho2020
+from ddpm.sampling import DDIM, Ancestral, Grid, Solver, fixed_large, fixed_small, grid
+from ddpm.training.learner import Problem
+
+SCHEDULES: dict[str, Callable[[int], Schedule]] = {
+    "linear": schedule.linear,
+    "scaled-linear": schedule.scaled_linear,
+    "cosine": schedule.cosine,
+    "sigmoid": schedule.sigmoid,
+}
+PREDICTIONS: dict[str, Prediction] = {
+    "eps": prediction.eps,
+    "x0": prediction.x0,
+    "v": prediction.v,
+    "flow": prediction.flow,
+}
+SOLVERS: dict[str, Callable[..., Solver]] = {
+    "ddim": DDIM,
+    "ancestral": lambda: Ancestral(fixed_small),
+    "ancestral-large": lambda: Ancestral(fixed_large),
+}
+GRIDS: dict[str, Grid] = {
+    "uniform": grid.uniform,
+    "linspace": grid.uniform,  # the name it has in diffusers
+    "leading": grid.leading,
+    "trailing": grid.trailing,
+    "quadratic": grid.quadratic,
+}
+RECIPES: dict[str, Recipe] = {"auto": auto, "ho2020": ho2020}
+
+
+def build_schedule(config: DiffusionConfig) -> Schedule:
+    """The forward process."""
+    made = SCHEDULES[config.schedule](config.T)
+    return schedule.zero_terminal_snr(made) if config.zero_terminal_snr else made
+
+
+def build_problem(config: RunConfig) -> Problem:
+    """What the run learns."""
+    loss = SimpleLoss(PREDICTIONS[config.diffusion.prediction])
+    return Problem(build_schedule(config.diffusion), loss, PixelCodec())
+
+
+def build_model(config: RunConfig) -> Model:
+    """The run's network and its conditioner, with fresh weights from torch's global generator."""
+    classes, width = len(config.data.classes), config.network.cond_width
+    conditioner = LabelEmbedding(classes, width) if classes and width is not None else None
+    return Model(UNet(config.network), conditioner)
+
+
+def build_solver(config: SamplingConfig) -> Solver:
+    """The solver with its options."""
+    return SOLVERS[config.solver]() if config.eta is None else SOLVERS[config.solver](eta=config.eta)
+
+
+def build_grid(config: SamplingConfig, schedule: Schedule) -> list[Level]:
+    """The levels to visit.
+
+    Raises:
+        InputError: more steps than the schedule has levels.
+    """
+    try:
+        return GRIDS[config.grid](schedule, config.steps)
+    except ValueError as e:
+        raise InputError(str(e)) from e
+
+
+def build_denoiser(config: SamplingConfig, model: Model, predict: Prediction) -> Denoiser:
+    """The network's denoiser, guided, then clipped, as the settings say."""
+    denoise: Denoiser = model.denoiser(predict)
+    if config.guidance != 1 and isinstance(model.conditioner, LabelEmbedding):
+        with torch.no_grad():
+            denoise = ClassifierFree(denoise, model.conditioner.null(1), config.guidance)
+    return Clipped(denoise) if config.clip else denoise

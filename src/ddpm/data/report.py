@@ -1,0 +1,58 @@
+"""A survey in words."""
+
+from collections.abc import Sequence
+
+from ddpm.data.survey import Survey
+
+FEW = 1000
+"""Images below which a model rather learns them by heart."""
+
+SHOWN = 3
+"""Names of files in one line."""
+
+
+def describe(found: Survey) -> list[str]:
+    """What a source holds, in lines; what is not there has no line."""
+    sizes = [f"{n:,} of {h} × {w}" for (h, w), n in found.sizes.items()]
+    modes = [f"{n:,} {mode}" for mode, n in found.modes.items()]
+    stored = "" if set(found.stored) == set(found.modes) else f" (in the files: {', '.join(found.stored)})"
+    lines = [
+        f"images    {found.images:,} good, {len(found.bad):,} bad",
+        f"sizes     {_some(sizes)} (height × width)",
+        f"modes     {_some(modes)}{stored}",
+    ]
+    if found.classes:
+        counts = [f"{name} {n:,}" for name, n in found.classes.items()]
+        lines.append(f"classes   {len(counts)}: {_some(counts, 12)}")
+    if found.captions:
+        lines.append(f"captions  {found.captions:,}")
+    odd = {
+        "animated, first frame taken": found.animated,
+        "turned upright by EXIF": found.turned,
+        "of 16 bits, scaled to 8": found.deep,
+        "equal to an earlier one": found.duplicates,
+    }
+    if any(odd.values()):
+        lines.append("of these  " + ", ".join(f"{n:,} {what}" for what, n in odd.items() if n))
+    return lines
+
+
+def warnings(found: Survey) -> list[str]:
+    """What the user should know before training."""
+    lists = {
+        "bad": [f"{bad.name} ({bad.reason})" for bad in found.bad],
+        "without a caption": found.uncaptioned,
+        "captions without an image": found.orphans,
+        "ignored files": found.ignored,
+    }
+    lines = [f"{len(names):,} {what}: {_some(names)}" for what, names in lists.items() if names]
+    if empty := [name for name, n in found.classes.items() if not n]:
+        lines.append(f"{len(empty):,} classes without an image: {_some(empty)}")
+    if found.images < FEW:
+        lines.append(f"only {found.images:,} images: a model trained for long will repeat them")
+    return lines
+
+
+def _some(names: Sequence[str], shown: int = SHOWN) -> str:
+    more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more

@@ -1,0 +1,253 @@
+"""A trained run, ready to draw samples."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from safetensors import SafetensorError
+from safetensors.torch import load as tensors_from_bytes
+
+from ddpm import build
+from ddpm.allocator import keep_freed_memory
+from ddpm.codec import picture
+from ddpm.config import RunConfig, SamplingConfig, explain, suggest
+from ddpm.core import Schedule
+from ddpm.core.model import Model
+from ddpm.errors import InputError
+from ddpm.sampling import SampleNoise, start, steps
+from ddpm.training import checkpoint as checkpoints
+
+Label = str | int
+PNG_KEY = "ddpm"
+"""The PNG text chunk that holds how a picture was made."""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A model and everything it was trained with. Holds no state: many threads may share one.
+
+    Attributes:
+        model: the averaged weights, in evaluation mode.
+        config: of the run.
+        schedule: its forward process.
+        device: where the model is.
+        source: the folder it was loaded from.
+    """
+
+    model: Model
+    config: RunConfig
+    schedule: Schedule
+    device: torch.device
+    source: Path
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes; empty for a model without labels."""
+        return self.config.data.classes if self.model.conditioner is not None else ()
+
+    def sample(
+        self,
+        n: int = 1,
+        *,
+        label: Label | Sequence[Label] | None = None,
+        seed: int = 0,
+        indices: Sequence[int] | None = None,
+        batch: int = 64,
+        progress: Callable[[int, int], None] | None = None,
+        **settings: Any,
+    ) -> list[Image.Image]:
+        """New images, the same for the same arguments whatever the batch.
+
+        Args:
+            n: how many.
+            label: a class by name or index for all, or one for each image; None takes the null label.
+            seed: image i is a function of (seed, i).
+            indices: which images of the seed's set; 0 … n - 1 if None.
+            batch: images in memory at a time.
+            progress: called with (network steps done, in all).
+            settings: ``solver``, ``steps``, ``grid``, ``eta``, ``guidance``, ``clip``; the run's own where not given.
+
+        Returns:
+            n PIL images of the run's mode, each with how it was made in ``image.info["ddpm"]``, as JSON.
+
+        Raises:
+            InputError: an unknown label or setting, or a value that is not allowed.
+        """
+        if n < 1:
+            raise InputError(f"n must be at least 1, not {n}")
+        if batch < 1:
+            raise InputError(f"batch must be at least 1, not {batch}")
+        how = self.settings(settings)
+        wanted = list(range(n)) if indices is None else list(indices)
+        if len(wanted) != n:
+            raise InputError(f"{len(wanted)} indices were given for {n} images; give one each")
+        labels = self.labels(label, n)
+        if labels is None and "guidance" in settings and how.guidance != 1:
+            raise InputError(f"guidance {how.guidance} has nothing to guide towards: " + self._no_label())
+        images: list[Image.Image] = []
+        for first in range(0, n, batch):
+            part = slice(first, first + batch)
+            report = None
+            if progress is not None:
+                report = _offset(progress, (first // batch) * how.steps, -(-n // batch) * how.steps)
+            images += self._batch(how, labels[part] if labels else None, seed, wanted[part], report)
+        return images
+
+    def settings(self, changes: dict[str, Any]) -> SamplingConfig:
+        """The run's sampling settings with some changed.
+
+        Raises:
+            InputError: an unknown name, or a value that is not allowed.
+        """
+        tree = self.config.sampling.model_dump()
+        if changes.get("solver", "ddim") != "ddim" and "eta" not in changes:
+            tree["eta"] = None  # the run's own belongs to ddim
+        try:
+            return SamplingConfig.model_validate(tree | changes)
+        except ValueError as e:
+            from pydantic import ValidationError
+
+            raise InputError(explain(e, SamplingConfig) if isinstance(e, ValidationError) else str(e)) from e
+
+    def labels(self, label: Label | Sequence[Label] | None, n: int) -> list[int] | None:
+        """The label numbers of n images; None without a wish.
+
+        Raises:
+            InputError: an unknown class, or not one for each image.
+        """
+        if label is None:
+            return None
+        given = [label] if isinstance(label, str | int) else list(label)
+        if isinstance(label, str | int):
+            given *= n
+        if len(given) != n:
+            raise InputError(f"{len(given)} labels were given for {n} images; give one for all, or one each")
+        return [self._label(one) for one in given]
+
+    def _label(self, label: Label) -> int:
+        if not self.classes:
+            raise InputError(f"label {label!r} cannot be used: " + self._no_label())
+        if label in self.classes:
+            return self.classes.index(str(label))
+        if isinstance(label, int) or label.isdecimal():
+            if 0 <= int(label) < len(self.classes):
+                return int(label)
+            raise InputError(f"label {label} is outside 0 … {len(self.classes) - 1}")
+        raise InputError(f"unknown label {label!r}{suggest(label, list(self.classes))}")
+
+    def _no_label(self) -> str:
+        if self.classes:
+            return f"give a label (known: {', '.join(self.classes)})"
+        return f"{self.source} was trained without labels"
+
+    @torch.no_grad()
+    def _batch(
+        self,
+        how: SamplingConfig,
+        labels: list[int] | None,
+        seed: int,
+        indices: list[int],
+        progress: Callable[[int, int], None] | None,
+    ) -> list[Image.Image]:
+        cond = None
+        if self.model.conditioner is not None:
+            null = len(self.classes)
+            cond = self.model.cond(torch.tensor(labels or [null] * len(indices), device=self.device))
+            how_here = how if labels else how.model_copy(update={"guidance": 1.0})
+        else:
+            how_here = how
+        predict = build.PREDICTIONS[self.config.diffusion.prediction]
+        denoise = build.build_denoiser(how_here, self.model, predict)
+        solver, grid = build.build_solver(how), build.build_grid(how, self.schedule)
+        channels = self.config.network.in_channels
+        randn = SampleNoise(seed, indices, (channels, *self.config.data.size), self.device)
+        x = start(grid[0], randn)
+        for step in steps(denoise, solver, grid, x, randn, cond):
+            x = step.x
+            if progress is not None:
+                progress(step.index, how.steps)
+        pixels = build.build_problem(self.config).codec.decode(x).cpu().numpy()
+        made = {"run": str(self.source), "fingerprint": self.config.data.fingerprint, "seed": seed}
+        images = []
+        for k, image in enumerate(pixels):
+            out = picture(image)
+            label = None if labels is None else self.classes[labels[k]]
+            out.info[PNG_KEY] = json.dumps(made | {"index": indices[k], "label": label, **how.model_dump()})
+            images.append(out)
+        return images
+
+
+def save_png(image: Image.Image, path: Path) -> None:
+    """Write a PNG together with how it was made."""
+    info = PngInfo()
+    if PNG_KEY in image.info:
+        info.add_text(PNG_KEY, image.info[PNG_KEY])
+    image.save(path, pnginfo=info)
+
+
+def _offset(progress: Callable[[int, int], None], before: int, total: int) -> Callable[[int, int], None]:
+    return lambda done, of: progress(before + done, total)
+
+
+def load(path: str | Path, device: str | torch.device | None = None) -> Pipeline:
+    """Load a run folder, or one checkpoint in it, from its config.json and safetensors files alone.
+
+    Args:
+        path: the run folder (its averaged weights), or ``RUN/checkpoints/step-…`` (those of that step).
+        device: CUDA or MPS where there is one if None, else the CPU.
+
+    Raises:
+        InputError: the folder is not a run, or its files are damaged or of another model.
+    """
+    folder = Path(path)
+    if not folder.exists():
+        raise InputError(f"{folder} does not exist; give a run folder that `ddpm train` made")
+    if not folder.is_dir():
+        raise InputError(f"{folder} is a file ({_kind(folder)}); give the run folder that holds it")
+    is_checkpoint = (folder / "manifest.json").exists()
+    config = RunConfig.read((folder.parents[1] if is_checkpoint else folder) / "config.json")
+    if is_checkpoint:
+        try:
+            weights = checkpoints.read(folder).tensors["ema"]
+        except (checkpoints.Damaged, KeyError) as e:
+            raise InputError(f"{folder} is damaged: {e}; load the run folder or another checkpoint") from e
+    else:
+        weights = _weights(folder)
+    keep_freed_memory()
+    where = torch.device(device) if device is not None else best_device()
+    model = build.build_model(config)
+    checkpoints.load_into(model.state_dict(), weights, str(folder))
+    model.to(where).eval().requires_grad_(False)
+    return Pipeline(model, config, build.build_schedule(config.diffusion), where, folder)
+
+
+def best_device() -> torch.device:
+    """A GPU where there is one."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _weights(folder: Path) -> dict[str, torch.Tensor]:
+    path = folder / "model.safetensors"
+    try:
+        return tensors_from_bytes(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"{folder} has no model.safetensors yet; run its `ddpm train` command to the first checkpoint"
+                         ) from None
+    except (SafetensorError, ValueError) as e:
+        raise InputError(f"{path} is damaged ({e}); load a checkpoint in {folder / 'checkpoints'}") from e
+
+
+def _kind(path: Path) -> str:
+    head = path.open("rb").read(8)
+    if head.startswith(b"\x89PNG"):
+        return "a PNG picture; `ddpm sample --from` repeats one"
+    if head.startswith(b"PK") or path.suffix in (".pt", ".pth", ".ckpt", ".bin"):
+        return "a PyTorch pickle or a zip, which is never read here"
+    return "weights" if path.suffix == ".safetensors" else f"of type {path.suffix or 'unknown'}"

@@ -1,0 +1,296 @@
+"""From what a user asks for to a run resolved to the last number."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+
+from ddpm import build
+from ddpm.config import RunConfig, suggest
+from ddpm.core.seed import derive
+from ddpm.data.cache import prepare
+from ddpm.data.dataset import Dataset
+from ddpm.data.decode import Mode
+from ddpm.data.loader import Steps
+from ddpm.data.order import split
+from ddpm.data.source import Source
+from ddpm.data.survey import Survey
+from ddpm.data.sweep import Progress
+from ddpm.data.transform import Fit, Geometry
+from ddpm.errors import InputError
+from ddpm.recipes import Facts, Rung, Tree
+from ddpm.training.learner import Learner
+from ddpm.training.loop import Job
+from ddpm.training.measure import Memory, available_bytes, memory, seconds_a_step
+from ddpm.units import duration
+
+DEFAULT_BUDGET = "1h"
+SPARE = 0.05
+"""Share of a budget of time kept for previews, checkpoints and what a short measurement misses."""
+LARGEST = 128
+"""Longest side that is trained on without being asked for."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks of a run; None where the plan may choose.
+
+    Attributes:
+        data: a path, or "digits".
+        seconds, images: the budget; at most one of them.
+        size, mode, fit: what the images are brought to.
+        skip_bad: whether to go on without images that cannot be read.
+        labels: whether classes, where there are any, are learned.
+        changes: dotted keys of the config and their values: {"training.batch": 64}.
+    """
+
+    data: str
+    seconds: float | None = None
+    images: int | None = None
+    recipe: str = "auto"
+    size: tuple[int, int] | None = None
+    mode: Mode | None = None
+    fit: Fit = "crop"
+    skip_bad: bool = False
+    labels: bool = True
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A resolved run and what it will cost.
+
+    Attributes:
+        config: written to config.json.
+        job: ready to train.
+        speed: images a second as measured, or None where nothing was.
+        memory: of one process.
+    """
+
+    config: RunConfig
+    job: Job
+    speed: float | None
+    memory: Memory
+
+
+def geometry(found: Survey, request: Request) -> Geometry:
+    """What all images are brought to: what was asked, else what they are, if that can be trained.
+
+    Raises:
+        InputError: mixed modes without a choice.
+    """
+    return Geometry(request.size or _natural_size(found), found.mode(request.mode), request.fit)
+
+
+def _natural_size(found: Survey) -> tuple[int, int]:
+    if len(found.sizes) == 1:
+        (height, width) = next(iter(found.sizes))
+        longest = max(height, width)
+        if longest <= LARGEST:
+            return height, width
+        h, w = (max(16, round(n * LARGEST / longest / 16) * 16) for n in (height, width))
+        return h, w
+    sides = sorted(min(size) for size, n in found.sizes.items() for _ in range(n))
+    middle = sides[len(sides) // 2]
+    side = next((s for s in (64, 32, 16) if s <= middle), 8)
+    return side, side
+
+
+def make(
+    request: Request,
+    out: Path,
+    source: Source,
+    found: Survey,
+    accelerator: Accelerator,
+    *,
+    asked: Mapping[str, Any],
+    began: float,
+    say: Callable[[str], None],
+    progress: Progress | None = None,
+) -> Plan:
+    """Prepare the data and resolve everything that the request leaves open.
+
+    Args:
+        asked: the request in the user's words, kept in the config.
+        began: ``time.monotonic()`` when the command started; a budget of time counts from there.
+        say: takes a line on each decision.
+
+    Raises:
+        InputError: the request, or the data under it, cannot be trained.
+    """
+    dataset = prepare(source, geometry(found, request), skip_bad=request.skip_bad, progress=progress)
+    draft = _Draft(request, out, dataset, accelerator, asked, say)
+    rungs = draft.rungs()
+    seconds = request.seconds
+    if request.images is None and seconds is None and "images" not in rungs[0].tree.get("training", {}):
+        seconds = duration(DEFAULT_BUDGET)
+        say(f"no --for or --images was given: training for {DEFAULT_BUDGET}")
+    if seconds is None:
+        rung = next((r for r in reversed(rungs) if r.needs <= (request.images or 0)), rungs[0])
+        return draft.plan(rung.tree, request.images, None)
+    return draft.within(rungs, seconds, began)
+
+
+def reopen(config: RunConfig, out: Path, dataset: Dataset, accelerator: Accelerator) -> Job:
+    """The job of a run that was started before.
+
+    Raises:
+        InputError: the data is no longer what the run was started with.
+    """
+    if dataset.fingerprint != config.data.fingerprint:
+        raise InputError(
+            f"the images of {config.data.source} changed since {out} was started; "
+            "bring them back, or start another run with another --out"
+        )
+    torch.manual_seed(derive(config.training.seed, "weights"))
+    kept, held = split(len(dataset), config.training.seed)
+    return Job(
+        build.build_model(config),
+        build.build_problem(config),
+        config.training,
+        dataset.subset(kept),
+        dataset.subset(held),
+        out,
+    )
+
+
+class _Draft:
+    """A run whose data is known and whose numbers are being found."""
+
+    def __init__(
+        self,
+        request: Request,
+        out: Path,
+        dataset: Dataset,
+        accelerator: Accelerator,
+        asked: Mapping[str, Any],
+        say: Callable[[str], None],
+    ) -> None:
+        self.request, self.out, self.dataset = request, out, dataset
+        self.accelerator, self.asked, self.say = accelerator, asked, say
+        self.classes = dataset.classes if request.labels else ()
+        kept, held = split(len(dataset), int(request.changes.get("training.seed", 0)))
+        self.kept, self.held = len(kept), len(held)
+        mean, std = dataset.channel_stats()
+        self.mean, self.std = tuple(mean.tolist()), tuple(std.tolist())
+
+    def rungs(self) -> list[Rung]:
+        """The recipe's choices, the smallest network first."""
+        if self.request.recipe not in build.RECIPES:
+            raise InputError(f"unknown recipe {self.request.recipe!r}{suggest(self.request.recipe, [*build.RECIPES])}")
+        height, width, channels = self.dataset.shape
+        facts = Facts((height, width), channels, len(self.classes), self.kept, self.accelerator.device.type)
+        return build.RECIPES[self.request.recipe](facts)
+
+    def config(self, tree: Tree, images: int) -> RunConfig:
+        """A complete config of a recipe's tree, the data and the user's changes."""
+        height, width, channels = self.dataset.shape
+        batch = tree.get("training", {}).get("batch", 128)
+        net = {"in_channels": channels, "out_channels": channels} | tree.get("network", {})
+        if self.classes:
+            net["cond_width"] = self.request.changes.get("network.width", net["width"])
+        training = {
+            "warmup": min(50_000, images // 20),
+            "checkpoint_every": max(batch, images // 20),
+            "log_every": max(batch, images // 200),
+            "previews": max(1, min(5, images // 25_000)),
+            "precision": _PRECISIONS[self.accelerator.mixed_precision],
+        }
+        whole: Tree = {
+            "recipe": self.request.recipe,
+            "request": dict(self.asked),
+            "data": {
+                "source": self.request.data,
+                "fingerprint": self.dataset.fingerprint,
+                "images": self.kept,
+                "held_out": self.held,
+                "size": (height, width),
+                "mode": self.dataset.mode,
+                "fit": self.request.fit,
+                "skip_bad": self.request.skip_bad,
+                "classes": self.classes,
+                "mean": self.mean,
+                "std": self.std,
+            },
+            "diffusion": tree.get("diffusion", {}),
+            "network": net,
+            "training": training | tree.get("training", {}) | {"images": images},
+            "sampling": tree.get("sampling", {}),
+        }
+        for key, value in self.request.changes.items():
+            _change(whole, key, value)
+        if "micro_batch" not in whole["training"]:
+            share = -(-int(whole["training"]["batch"]) // self.accelerator.num_processes)
+            whole["training"]["micro_batch"] = share
+        return RunConfig.parse(whole)
+
+    def plan(self, tree: Tree, images: int | None, speed: float | None) -> Plan:
+        """The finished plan; the micro-batch is lowered to what fits the memory."""
+        total = images or tree["training"]["images"]
+        config = self.config(tree, total)
+        job = reopen(config, self.out, self.dataset, self.accelerator)
+        needs = self.memory(job)
+        if "training.micro_batch" not in self.request.changes:
+            micro = needs.fitting(available_bytes(self.accelerator.device), config.training.micro_batch)
+            if micro != config.training.micro_batch:
+                self.say(f"micro-batches of {micro} images, so that a step fits the memory")
+                config = self.config({**tree, "training": {**tree["training"], "micro_batch": micro}}, total)
+                job = reopen(config, self.out, self.dataset, self.accelerator)
+        return Plan(config, job, speed, needs)
+
+    def memory(self, job: Job) -> Memory:
+        height, width, channels = job.data.shape
+        model = job.model.to(self.accelerator.device)
+        return memory(model, job.problem, job.settings, (channels, height, width), self.accelerator)
+
+    def within(self, rungs: list[Rung], seconds: float, began: float) -> Plan:
+        """The largest network that a budget of time can train, and how many images it will see."""
+        chosen: tuple[Rung, int, float] | None = None
+        for rung in rungs:
+            trial = self.plan(rung.tree, 10**9, None).job
+            speed = self.speed(trial)
+            left = seconds - (time.monotonic() - began) - SPARE * seconds
+            batch = trial.settings.batch
+            images = max(batch, int(speed * left) // batch * batch)
+            if chosen is not None and images < rung.needs:
+                break
+            chosen = rung, images, speed
+        assert chosen is not None
+        rung, _, speed = chosen
+        left = seconds - (time.monotonic() - began) - SPARE * seconds
+        if left <= 0:
+            raise InputError(f"{seconds:.0f} s are over before training can start; give more time by --for")
+        batch = self.config(rung.tree, 10**9).training.batch
+        # every process must go by the same number
+        counts = [max(batch, int(speed * left) // batch * batch)]
+        broadcast_object_list(counts)
+        return self.plan(rung.tree, counts[0], speed)
+
+    def speed(self, job: Job) -> float:
+        """Images a second over all processes, measured on a few steps of the real thing."""
+        learner = Learner(job.model, job.problem, job.settings, self.accelerator)
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        batch = Steps(job.data, job.settings.batch, job.settings.seed, job.settings.flip, rank, world)[0]
+        step = seconds_a_step(learner, batch.images, batch.labels, 2.0)
+        self.accelerator.free_memory()
+        speeds = [job.settings.batch / step]
+        broadcast_object_list(speeds)
+        return speeds[0]
+
+
+_PRECISIONS = {"bf16": "bf16", "fp16": "fp16", "no": "fp32"}
+
+
+def _change(tree: Tree, key: str, value: Any) -> None:
+    """Set a dotted key; the config itself refuses unknown ones."""
+    *parents, last = key.split(".")
+    for name in parents:
+        tree = tree.setdefault(name, {})
+        if not isinstance(tree, dict):
+            raise InputError(f"{key!r} is no key of the configuration: {name} holds no keys")
+    tree[last] = value

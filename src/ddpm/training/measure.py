@@ -1,0 +1,93 @@
+"""What a step costs, before a run begins: time by trying, memory by counting."""
+
+import statistics
+import time
+from typing import NamedTuple
+
+import psutil
+import torch
+from accelerate import Accelerator
+from torch.autograd.graph import saved_tensors_hooks
+
+from ddpm.core.model import Model
+from ddpm.training.learner import Learner, Problem
+from ddpm.training.settings import TrainSettings
+
+
+def seconds_a_step(learner: Learner, images: torch.Tensor, labels: torch.Tensor | None, seconds: float) -> float:
+    """The median time of a step on one batch, tried for about so long. The learner is spent afterwards."""
+    learner.step(0, images, labels)
+    took: list[float] = []
+    while not took or (sum(took) < seconds and len(took) < 50):
+        _wait(learner.accelerator.device)
+        began = time.perf_counter()
+        learner.step(len(took) + 1, images, labels)
+        _wait(learner.accelerator.device)
+        took.append(time.perf_counter() - began)
+    return statistics.median(took)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+class Memory(NamedTuple):
+    """Bytes that training takes on one device.
+
+    Attributes:
+        fixed: weights, gradients, moments, average, whatever the batch.
+        per_image: activations kept for the gradient, of one image in a micro-batch.
+    """
+
+    fixed: int
+    per_image: int
+
+    def peak(self, micro_batch: int) -> int:
+        """What a step takes, with a fifth more than is kept: what operations need while they run."""
+        return int(1.2 * (self.fixed + micro_batch * self.per_image))
+
+    def fitting(self, available: int, batch: int) -> int:
+        """The largest micro-batch of a process's share ``batch`` that fits, halved as often as needed; at least 1."""
+        micro = batch
+        while micro > 1 and self.peak(micro) > available:
+            micro = -(-micro // 2)
+        return micro
+
+
+def memory(model: Model, problem: Problem, settings: TrainSettings, shape: tuple[int, ...], accelerator: Accelerator) -> Memory:
+    """Count what one forward pass keeps for its gradient, on two images of shape (C, *space).
+
+    Exact for what is kept, on any device, without running out of it.
+    """
+    numel = sum(p.numel() for p in model.parameters())
+    half = 0 if settings.precision == "fp32" else 2
+    # float32 weights, gradients, two moments and the average, and the weights in half precision
+    fixed = numel * (5 * 4 + half)
+    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(t: torch.Tensor) -> torch.Tensor:
+        storage = t.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        alive.append(t)  # so that no address is used twice
+        return t
+
+    alive: list[torch.Tensor] = []
+    n = 2
+    x0 = torch.zeros(n, *shape, device=accelerator.device)
+    level = problem.schedule.levels(torch.ones(n, dtype=torch.int64))
+    labels = torch.zeros(n, dtype=torch.int64, device=accelerator.device) if model.conditioner is not None else None
+    with saved_tensors_hooks(keep, lambda t: t), accelerator.autocast():
+        problem.loss(model.net, x0, torch.randn_like(x0), level, model.cond(labels)).sum()
+    # the casts of the weights are kept too, once for all images
+    casts = numel * half
+    return Memory(fixed, max(1, (sum(kept.values()) - casts) // n))
+
+
+def available_bytes(device: torch.device) -> int:
+    """Memory that is free on the device, less a tenth."""
+    if device.type == "cuda":
+        return int(0.9 * torch.cuda.mem_get_info(device)[0])
+    return int(0.9 * psutil.virtual_memory().available)
