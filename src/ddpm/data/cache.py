@@ -129,7 +129,8 @@ def _load(folder: Path, source: Source) -> Dataset | None:
     record: dict[str, Any] | None = read_json(folder / RECORD)
     if record is None:
         return None
-    if (folder / PIXELS).stat().st_size != math.prod(record["shape"]):  # the power failed
+    pixels = folder / PIXELS
+    if not pixels.exists() or pixels.stat().st_size != math.prod(record["shape"]):  # by hand, or the power failed
         shutil.rmtree(folder, ignore_errors=True)
         return None
     items = _good(source, record["bad"])
@@ -139,7 +140,7 @@ def _load(folder: Path, source: Source) -> Dataset | None:
         labels = np.array([number[item.label] for item in items if item.label is not None], np.int64)
     captioned = any(item.caption for item in items)
     return Dataset(
-        pixels=map_pixels(folder / PIXELS, tuple(record["shape"])),
+        pixels=map_pixels(pixels, tuple(record["shape"])),
         labels=labels,
         classes=source.classes,
         captions=tuple(item.caption or "" for item in items) if captioned else None,

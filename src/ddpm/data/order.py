@@ -3,14 +3,17 @@
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from ddpm.core.seed import derive
 from ddpm.data.dataset import Ints
 
+Bits = npt.NDArray[np.uint64]
+
 
 def epoch_order(seed: int, epoch: int, n: int) -> Ints:
     """A permutation of 0 … n - 1, (n,) int64."""
-    return np.argsort(_bits(derive(seed, "order", epoch), n), kind="stable")
+    return np.argsort(_bits(derive(seed, "order", epoch), np.arange(n)), kind="stable")
 
 
 def step_indices(seed: int, step: int, batch: int, n: int) -> tuple[Ints, Ints]:
@@ -27,26 +30,28 @@ def step_indices(seed: int, step: int, batch: int, n: int) -> tuple[Ints, Ints]:
     return epochs, indices
 
 
-def flipped(seed: int, epochs: Ints, indices: Ints) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def flipped(seed: int, epochs: Ints, indices: Ints) -> npt.NDArray[np.bool_]:
     """Whether each image is mirrored in its epoch: a fair coin f(seed, epoch, index), (batch,) bool."""
     coins = np.empty(len(indices), np.bool_)
     for epoch in np.unique(epochs):
         here = epochs == epoch
-        coins[here] = _bits(derive(seed, "flip", int(epoch)), int(indices[here].max()) + 1)[indices[here]] >> 63 == 1
+        coins[here] = _bits(derive(seed, "flip", int(epoch)), indices[here]) >> 63
     return coins
 
 
 def split(n: int, seed: int) -> tuple[Ints, Ints]:
     """The numbers to train on and those held out, sorted: a twentieth of n up to 512, none below 40 images."""
     held = min(512, n // 20) if n >= 40 else 0
-    order = np.argsort(_bits(derive(seed, "held out"), n), kind="stable")
+    order = np.argsort(_bits(derive(seed, "held out"), np.arange(n)), kind="stable")
     return np.sort(order[held:]), np.sort(order[:held])
 
 
 _epoch_order = lru_cache(maxsize=2)(epoch_order)
 
 
-@lru_cache(maxsize=4)
-def _bits(seed: int, n: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    """64 random bits a place. NumPy promises these to be the same in every version, and its permutations not."""
-    return np.random.PCG64(seed).random_raw(n)
+def _bits(seed: int, places: Ints) -> Bits:
+    """64 random bits for each place, by SplitMix64 (Steele et al. 2014); NumPy's permutations may change, this not."""
+    z: Bits = places.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))

@@ -1,0 +1,84 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ddpm.data.arrays import array_source, open_npz
+from ddpm.errors import InputError
+
+grey = np.arange(12 * 20, dtype=np.uint8).reshape(12, 4, 5)
+
+
+def saved(path: Path, **arrays: Any) -> Path:
+    np.savez(path, **arrays)
+    return path
+
+
+def test_images_labels_and_class_names(tmp_path: Path) -> None:
+    labels = np.arange(12) % 3
+    source = open_npz(saved(tmp_path / "a.npz", images=grey, labels=labels, classes=["cat", "dog", "ape", "bee"]))
+    assert source.classes == ("cat", "dog", "ape", "bee")
+    assert [item.label for item in source.items[:4]] == ["cat", "dog", "ape", "cat"]
+    assert [item.name for item in source.items[:2]] == ["00", "01"]
+    assert np.array_equal(source.reader.read("11"), grey[11])
+
+
+def test_numbers_name_themselves_in_their_order(tmp_path: Path) -> None:
+    labels = np.array([0, 2, 10] * 4)
+    assert open_npz(saved(tmp_path / "a.npz", images=grey, labels=labels)).classes == tuple(map(str, range(11)))
+
+
+def test_labels_may_be_names() -> None:
+    source = array_source(grey, np.array(["b", "a"] * 6))
+    assert source.classes == ("a", "b")
+    assert source.items[0].label == "b"
+
+
+def test_guided_diffusion_names(tmp_path: Path) -> None:
+    images = np.zeros((2, 4, 4, 3), np.uint8)
+    path = tmp_path / "a.npz"
+    np.savez(path, images, np.array([1, 0]))
+    source = open_npz(path)
+    assert [item.label for item in source.items] == ["1", "0"]
+    assert source.reader.read("0").shape == (4, 4, 3)  # type: ignore[union-attr]
+
+
+def test_the_key_follows_images_labels_and_classes() -> None:
+    labels = np.arange(12) % 2
+    keys = {
+        array_source(grey).key,
+        array_source(grey + 1).key,
+        array_source(grey, labels).key,
+        array_source(grey, 1 - labels).key,
+        array_source(grey, labels, ["a", "b"]).key,
+        array_source(grey.reshape(12, 5, 4)).key,
+    }
+    assert len(keys) == 6
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"pictures": grey}, "holds the arrays pictures"),
+        ({"images": grey.astype(np.float32)}, "float32; give uint8"),
+        ({"images": np.zeros((2, 3, 8, 8), np.uint8)}, "2 × 3 × 8 × 8; give N × H × W"),
+        ({"images": np.zeros((0, 8, 8), np.uint8)}, "give N × H × W"),
+        ({"images": grey, "labels": np.zeros(5, int)}, r"12 images need \(12,\)"),
+        ({"images": grey, "labels": np.zeros(12)}, "whole numbers from 0, or names; they are float64"),
+        ({"images": grey, "labels": np.full(12, -1)}, "whole numbers from 0"),
+        ({"images": grey, "labels": np.full(12, 2), "classes": ["a", "b"]}, "label 2, but names only 2 classes"),
+        ({"images": np.array([{}])}, "not a readable .npz"),
+    ],
+)
+def test_what_does_not_fit(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        open_npz(saved(tmp_path / "a.npz", **arrays))
+
+
+def test_what_is_no_npz(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    for content in (b"", b"text", b"PK\x03\x04 cut"):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"not a readable \.npz"):
+            open_npz(path)

@@ -1,0 +1,218 @@
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ddpm.data.arrays import array_source
+from ddpm.data.cache import prepare
+from ddpm.data.decode import decode
+from ddpm.data.folder import open_folder
+from ddpm.data.place import source_folder
+from ddpm.data.source import Source
+from ddpm.data.survey import recall
+from ddpm.data.transform import Geometry
+from ddpm.errors import InputError
+
+Make = Callable[..., bytes]
+Tree = Callable[..., Path]
+whole = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def folder(tree: Tree, png: Make) -> Path:
+    files = {f"{name}/{i}.png": png(i, mode="RGB") for name in ("cat", "dog") for i in range(3)}
+    return tree(files | {"cat/0.txt": "a cat"})
+
+
+@pytest.fixture
+def arrays() -> Source:
+    return array_source(whole, np.arange(100) % 3, ["a", "b", "c"])
+
+
+def test_what_is_stored(folder: Path) -> None:
+    dataset = prepare(open_folder(folder), Geometry((2, 2), "RGB"))
+    assert (dataset.shape, len(dataset), dataset.mode) == ((2, 2, 3), 6, "RGB")
+    assert dataset.names == ("cat/0.png", "cat/1.png", "cat/2.png", "dog/0.png", "dog/1.png", "dog/2.png")
+    assert dataset.classes == ("cat", "dog")
+    assert dataset.labels is not None
+    assert dataset.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert dataset.captions == ("a cat", "", "", "", "", "")
+    assert len(dataset.fingerprint) == 64
+
+
+def test_arrays_are_stored_as_they_are(arrays: Source) -> None:
+    dataset = prepare(arrays, Geometry())
+    assert isinstance(dataset.pixels, np.memmap)
+    assert np.array_equal(dataset.images, whole)
+    assert dataset.captions is None
+
+
+def test_the_second_time_nothing_is_decoded(arrays: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = prepare(arrays, Geometry())
+    monkeypatch.setattr("ddpm.data.cache.sweep", None)
+    again = prepare(arrays, Geometry())
+    assert again.fingerprint == first.fingerprint
+    assert np.array_equal(again.images, first.images)
+
+
+def test_the_same_pass_takes_the_survey(arrays: Source) -> None:
+    prepare(arrays, Geometry())
+    found = recall(arrays)
+    assert found is not None
+    assert (found.images, found.modes) == (100, {"RGB": 100})
+
+
+def test_content_and_geometry_have_their_own_places_and_prints(tree: Tree, png: Make) -> None:
+    def prints(content: bytes, geometry: Geometry) -> tuple[str, str]:
+        source = open_folder(tree({"a.png": content, "b.png": png(9, (4, 8))}))
+        dataset = prepare(source, geometry)
+        return dataset.fingerprint, str(dataset.pixels.filename)  # type: ignore[attr-defined]
+
+    kinds = [
+        prints(content, geometry)
+        for content in (png(1), png(2))
+        for geometry in (Geometry((4, 4)), Geometry((4, 4), "L"), Geometry((4, 4), fit="pad"), Geometry((4, 8)))
+    ]
+    assert len({place for _, place in kinds}) == 8
+    assert len({fingerprint for fingerprint, _ in kinds[:4]}) == 3  # crop and pad of one colour are the same
+    assert not {fingerprint for fingerprint, _ in kinds[:4]} & {fingerprint for fingerprint, _ in kinds[4:]}
+
+
+def test_labels_and_captions_are_part_of_the_fingerprint(arrays: Source) -> None:
+    other = array_source(whole, np.arange(100) % 2, ["a", "b", "c"])
+    assert prepare(arrays, Geometry()).fingerprint != prepare(other, Geometry()).fingerprint
+
+
+def test_bad_files_stop_it_unless_skipped(tree: Tree, png: Make) -> None:
+    source = open_folder(tree({"a/1.png": png(1), "a/2.png": "text", "b/3.png": png(3)}))
+    with pytest.raises(InputError, match=r"1 of 3 .*a/2\.png: text, not a picture.*--skip-bad"):
+        prepare(source, Geometry())
+    for _ in range(2):
+        dataset = prepare(source, Geometry(), skip_bad=True)
+        assert dataset.names == ("a/1.png", "b/3.png")
+        assert dataset.labels is not None
+        assert dataset.labels.tolist() == [0, 1]
+        assert np.array_equal(dataset.images[1], decode(png(3)).image)
+    with pytest.raises(InputError, match="--skip-bad"):
+        prepare(source, Geometry())
+
+
+def test_mixed_images_are_refused_the_second_time_at_once(
+    tree: Tree, png: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = open_folder(tree({"a.png": png(mode="L"), "b.png": png(mode="RGBA"), "c.png": png(size=(8, 8), mode="L")}))
+    with pytest.raises(InputError, match=r"mixed modes: 2 L, 1 RGBA; choose --mode"):
+        prepare(source, Geometry((4, 4)))
+    monkeypatch.setattr("ddpm.data.cache.sweep", None)
+    with pytest.raises(InputError, match="2 sizes"):
+        prepare(source, Geometry(None, "L"))
+
+
+def left_over(source: Source) -> list[str]:
+    return sorted(path.name for path in source_folder(source.key).glob("*") if path.suffix != ".json")
+
+
+def test_an_interrupted_build_leaves_nothing(arrays: Source) -> None:
+    def interrupt(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(arrays, Geometry(), progress=interrupt)
+    assert left_over(arrays) == []
+    assert np.array_equal(prepare(arrays, Geometry()).images, whole)
+
+
+def test_a_killed_build_is_not_taken_for_whole_and_swept_out_later(folder: Path) -> None:
+    code = (
+        "import os\nfrom pathlib import Path\n"
+        "from ddpm.data.cache import prepare\nfrom ddpm.data.folder import open_folder\n"
+        "from ddpm.data.transform import Geometry\n"
+        f"prepare(open_folder(Path({str(folder)!r})), Geometry(), progress=lambda *_: os._exit(9))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
+    source = open_folder(folder)
+    (draft,) = left_over(source)
+    assert draft.endswith(".tmp")
+    assert len(prepare(source, Geometry())) == 6
+    assert draft in left_over(source)  # another process may be at it
+    for path in source_folder(source.key).glob("*.tmp/*"):
+        os.utime(path, (0, 0))
+        os.utime(path.parent, (0, 0))
+    prepare(source, Geometry((2, 2)))
+    assert left_over(source) == ["2x2-own-crop", "own-own-crop"]
+
+
+def test_two_builds_at_once_do_not_meet(arrays: Source) -> None:
+    inner = []
+
+    def another(done: int, total: int) -> None:
+        if not inner:
+            inner.append(None)
+            inner[0] = prepare(arrays, Geometry())
+
+    outer = prepare(arrays, Geometry(), progress=another)
+    assert np.array_equal(outer.images, whole)
+    assert np.array_equal(inner[0].images, whole)  # type: ignore[attr-defined]
+    assert left_over(arrays) == ["own-own-crop"]
+
+
+def test_many_builds_at_once(arrays: Source) -> None:
+    results: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: results.append(prepare(arrays, Geometry()).fingerprint)) for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 6
+    assert len(set(results)) == 1
+
+
+def test_a_full_disk_is_seen_before(arrays: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ddpm.data.place.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
+    with pytest.raises(InputError, match=r"need 0\.00 GB, and 0\.00 GB are free .* DDPM_CACHE"):
+        prepare(arrays, Geometry())
+    assert left_over(arrays) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_disk_that_fills_up_meanwhile(arrays: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ddpm.data.cache.PIXELS", "/dev/full")
+    with pytest.raises(InputError, match=r"No space left on device\); set DDPM_CACHE"):
+        prepare(arrays, Geometry())
+    assert left_over(arrays) == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(30, "Read-only file system"), PermissionError(13, "Permission denied")],
+    ids=["read-only", "denied"],
+)
+def test_a_folder_that_cannot_be_written(arrays: Source, monkeypatch: pytest.MonkeyPatch, error: OSError) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(InputError, match=rf"cannot write to .* \({error.strerror}\); set DDPM_CACHE"):
+        prepare(arrays, Geometry())
+
+
+def test_a_cache_that_is_a_file(arrays: Source, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot write to"):
+        prepare(arrays, Geometry(), cache_dir=tmp_path / "file")
+
+
+def test_pixels_that_were_cut_short_or_deleted_are_made_anew(arrays: Source) -> None:
+    prepare(arrays, Geometry())
+    path = source_folder(arrays.key) / "own-own-crop" / "images.u8"
+    path.write_bytes(path.read_bytes()[:100])
+    assert np.array_equal(prepare(arrays, Geometry()).images, whole)
+    path.unlink()
+    assert np.array_equal(prepare(arrays, Geometry()).images, whole)

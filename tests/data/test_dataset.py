@@ -1,0 +1,68 @@
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ddpm.data.dataset import Dataset, map_pixels
+
+pixels = np.random.default_rng(0).integers(0, 256, (20, 4, 6, 3), dtype=np.uint8)
+names = tuple(f"{i}.png" for i in range(20))
+
+
+@pytest.fixture
+def mapped(tmp_path: Path) -> Dataset:
+    path = tmp_path / "images.u8"
+    pixels.tofile(path)
+    captions = tuple(f"caption {i}" for i in range(20))
+    return Dataset(map_pixels(path, pixels.shape), np.arange(20) % 3, ("a", "b", "c"), captions, names, "f")
+
+
+def test_what_it_is(mapped: Dataset) -> None:
+    assert (len(mapped), mapped.shape, mapped.mode) == (20, (4, 6, 3), "RGB")
+    assert np.array_equal(mapped.images, pixels)
+    assert np.array_equal(mapped.read(np.array([3, 1, 3])), pixels[[3, 1, 3]])
+
+
+def test_what_is_read_is_a_copy_and_what_is_stored_cannot_change(mapped: Dataset) -> None:
+    mapped.read(np.arange(2))[:] = 0
+    assert np.array_equal(mapped.images, pixels)
+    with pytest.raises(ValueError, match="read-only"):
+        mapped.pixels[0] = 0
+
+
+def test_subsets_of_subsets(mapped: Dataset) -> None:
+    part = mapped.subset(np.arange(1, 20, 2)).subset(np.array([4, 0]))
+    assert part.names == ("9.png", "1.png")
+    assert part.captions == ("caption 9", "caption 1")
+    assert part.labels is not None
+    assert part.labels.tolist() == [0, 1]
+    assert np.array_equal(part.images, pixels[[9, 1]])
+    assert np.array_equal(part.read(np.array([1])), pixels[[1]])
+    assert (len(part), part.fingerprint, part.classes) == (2, "f", ("a", "b", "c"))
+    assert part.pixels is mapped.pixels
+
+
+def test_a_mapped_file_is_sent_by_its_name(mapped: Dataset) -> None:
+    part = mapped.subset(np.array([5]))
+    sent = pickle.dumps(part)
+    assert len(sent) < pixels.nbytes
+    assert np.array_equal(pickle.loads(sent).images, pixels[[5]])
+
+
+def test_an_array_is_sent_as_it_is() -> None:
+    assert np.array_equal(pickle.loads(pickle.dumps(Dataset(pixels))).images, pixels)
+
+
+def test_channel_stats(mapped: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ddpm.data.dataset.CHUNK", 7)
+    for dataset, values in ((mapped, pixels), (mapped.subset(np.array([3, 8])), pixels[[3, 8]])):
+        x = values / 127.5 - 1
+        mean, std = dataset.channel_stats()
+        assert np.allclose(mean, x.mean((0, 1, 2)), atol=1e-12)
+        assert np.allclose(std, x.std((0, 1, 2)), atol=1e-12)
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB"), (4, "RGBA")])
+def test_channels_are_a_mode(channels: int, mode: str) -> None:
+    assert Dataset(np.zeros((1, 2, 2, channels), np.uint8)).mode == mode

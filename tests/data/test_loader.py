@@ -1,0 +1,79 @@
+import time
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddpm.data.dataset import Dataset
+from ddpm.data.loader import Batches, Steps
+from ddpm.data.order import flipped, step_indices
+
+pixels = np.random.default_rng(0).integers(0, 256, (50, 4, 6, 3), dtype=np.uint8)
+dataset = Dataset(pixels, np.arange(50) % 7)
+
+
+def test_a_step_is_what_its_order_says() -> None:
+    batch = Steps(dataset, batch=32, seed=3).read(1)
+    _, indices = step_indices(3, 1, 32, 50)
+    assert batch.images.equal(torch.from_numpy(pixels[indices]))
+    assert batch.indices.equal(torch.from_numpy(indices))
+    assert batch.labels is not None
+    assert batch.labels.equal(torch.from_numpy(indices % 7))
+    assert (batch.images.dtype, batch.labels.dtype) == (torch.uint8, torch.int64)
+
+
+def test_flips_are_left_to_right_where_the_coin_says() -> None:
+    batch = Steps(dataset, batch=32, seed=3, flip=True).read(1)
+    epochs, indices = step_indices(3, 1, 32, 50)
+    mirrored = flipped(3, epochs, indices)
+    assert 0 < mirrored.sum() < 32
+    for image, i, flip in zip(batch.images, indices, mirrored, strict=True):
+        assert np.array_equal(image, pixels[i][:, ::-1] if flip else pixels[i])
+
+
+@given(st.integers(1, 70), st.integers(1, 9), st.integers(0, 100))
+def test_ranks_share_the_batch(batch: int, world: int, step: int) -> None:
+    whole = Steps(dataset, batch, seed=0, flip=True).read(step)
+    parts = [Steps(dataset, batch, seed=0, flip=True, rank=rank, world=world).read(step) for rank in range(world)]
+    assert torch.cat([part.images for part in parts]).equal(whole.images)
+    assert torch.cat([part.indices for part in parts]).equal(whole.indices)
+    sizes = {len(part.images) for part in parts}
+    assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_change_nothing(workers: int) -> None:
+    steps = Steps(dataset, batch=32, seed=1, flip=True)
+    for here, ahead in zip(
+        islice(Batches(steps, start=5, workers=0), 20),
+        islice(Batches(steps, start=5, workers=workers), 20),
+        strict=True,
+    ):
+        assert here.images.equal(ahead.images)
+        assert here.indices.equal(ahead.indices)
+
+
+def test_any_start_continues_the_same_run() -> None:
+    steps = Steps(dataset, batch=32, seed=1, flip=True)
+    run = list(islice(Batches(steps), 8))
+    assert all(a.images.equal(b.images) for a, b in zip(run[5:], Batches(steps, start=5), strict=False))
+
+
+def test_no_labels() -> None:
+    assert Steps(Dataset(pixels), batch=4, seed=0).read(0).labels is None
+
+
+def test_waiting_is_measured_and_work_is_not() -> None:
+    batches = Batches(Steps(dataset, batch=4, seed=0), workers=0)
+    for _ in islice(batches, 3):
+        time.sleep(0.05)
+    assert 0 < batches.waited < 0.1
+
+
+def test_an_error_while_reading_reaches_the_caller() -> None:
+    broken = Dataset(pixels[:3], rows=np.arange(50))
+    with pytest.raises(IndexError):
+        next(iter(Batches(Steps(broken, batch=50, seed=0), workers=1)))

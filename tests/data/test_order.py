@@ -1,0 +1,73 @@
+from itertools import chain
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddpm.data.order import _bits, epoch_order, flipped, split, step_indices
+
+seeds = st.integers(0, 2**64 - 1)
+sizes = st.integers(1, 300)
+
+
+@given(seeds, st.integers(0, 1000), sizes)
+def test_each_epoch_is_a_permutation(seed: int, epoch: int, n: int) -> None:
+    assert sorted(epoch_order(seed, epoch, n)) == list(range(n))
+
+
+@given(seeds, sizes, st.integers(1, 200), st.integers(1, 8))
+def test_steps_follow_the_chain_of_epochs(seed: int, n: int, batch: int, steps: int) -> None:
+    epochs = [epoch_order(seed, epoch, n) for epoch in range(steps * batch // n + 1)]
+    numbers = [np.full(n, epoch) for epoch in range(len(epochs))]
+    read = [step_indices(seed, step, batch, n) for step in range(steps)]
+    assert np.array_equal(np.concatenate([i for _, i in read]), np.concatenate(epochs)[: steps * batch])
+    assert np.array_equal(np.concatenate([e for e, _ in read]), np.concatenate(numbers)[: steps * batch])
+
+
+def test_orders_differ_by_seed_and_epoch() -> None:
+    orders = {tuple(epoch_order(seed, epoch, 50)) for seed in range(5) for epoch in range(5)}
+    assert len(orders) == 25
+
+
+def test_the_order_never_changes() -> None:
+    assert epoch_order(0, 0, 10).tolist() == [8, 4, 3, 7, 9, 0, 2, 5, 1, 6]
+    assert np.flatnonzero(flipped(0, np.zeros(10, int), np.arange(10))).tolist() == [1, 4, 9]
+    assert split(60, 0)[1].tolist() == [1, 25, 29]
+
+
+def test_the_bits_are_those_of_splitmix64() -> None:
+    assert _bits(1234567, np.arange(1, 3)).tolist() == [6457827717110365317, 3203168211198807973]
+
+
+def test_a_distant_step_is_as_quick_as_the_first() -> None:
+    epochs, indices = step_indices(0, 10**12, 4, 10)
+    assert epochs.tolist() == [4 * 10**11] * 4
+    assert indices.tolist() == epoch_order(0, 4 * 10**11, 10)[:4].tolist()
+
+
+@given(seeds, st.lists(st.tuples(st.integers(0, 3), st.integers(0, 99)), min_size=1, max_size=20))
+def test_a_flip_depends_on_its_epoch_and_image_only(seed: int, wanted: list[tuple[int, int]]) -> None:
+    epochs, indices = np.array(wanted).T
+    alone = [flipped(seed, np.array([e]), np.array([i]))[0] for e, i in wanted]
+    assert flipped(seed, epochs, indices).tolist() == alone
+
+
+def test_half_are_flipped_in_each_epoch() -> None:
+    n = 10_000
+    one, two = (flipped(7, np.full(n, epoch), np.arange(n)) for epoch in (0, 1))
+    # Four standard deviations of a fair coin.
+    assert all(abs(share - 0.5) < 0.02 for share in (one.mean(), two.mean(), (one == two).mean()))
+
+
+@given(st.integers(1, 30_000), seeds)
+def test_held_out_images_are_no_others(n: int, seed: int) -> None:
+    train, held = split(n, seed)
+    assert len(held) == (0 if n < 40 else min(512, n // 20))
+    assert list(train) == sorted(train)
+    assert list(held) == sorted(held)
+    assert sorted(chain(train, held)) == list(range(n))
+
+
+def test_held_out_images_differ_by_seed() -> None:
+    assert split(1000, 0)[1].tolist() != split(1000, 1)[1].tolist()
+    assert split(1000, 0)[1].tolist() == split(1000, 0)[1].tolist()

@@ -1,0 +1,133 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ddpm.data.arrays import array_source
+from ddpm.data.folder import open_folder
+from ddpm.data.report import describe, warnings
+from ddpm.data.source import Source
+from ddpm.data.survey import recall, survey
+from ddpm.errors import InputError
+
+Make = Callable[..., bytes]
+Tree = Callable[..., Path]
+
+
+@pytest.fixture
+def zoo(tree: Tree, png: Make, save: Make) -> Source:
+    """One of each oddity, in two classes."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    frames = [Image.new("L", (4, 4), v) for v in (0, 255)]
+    files = {
+        "cat/1.png": png(1),
+        "cat/2.png": png(1),
+        "cat/3.png": png(3, mode="RGBA"),
+        "cat/4.jpg": save(Image.new("RGB", (6, 3)), "JPEG", exif=exif),
+        "dog/1.gif": save(frames[0], "GIF", save_all=True, append_images=frames[1:]),
+        "dog/2.png": save(Image.fromarray(np.full((4, 4), 257, np.uint16))),
+        "dog/3.png": "text",
+        "dog/4.png": "",
+        "cat/1.txt": "first",
+        "cat/9.txt": "nobody",
+        "dog/5.heic": "?",
+    }
+    return open_folder(tree(files))
+
+
+def test_everything_is_counted(zoo: Source) -> None:
+    found = survey(zoo)
+    assert found.images == 6
+    assert found.sizes == {(4, 4): 5, (6, 3): 1}
+    assert found.modes == {"RGB": 4, "RGBA": 1, "L": 1}
+    assert list(found.stored) == ["RGB", "RGBA", "P", "I;16"]
+    assert [bad.name for bad in found.bad] == ["dog/3.png", "dog/4.png"]
+    assert found.classes == {"cat": 4, "dog": 2}
+    assert (found.captions, len(found.uncaptioned), found.orphans) == (1, 5, ("cat/9.txt",))
+    assert found.ignored == ("dog/5.heic",)
+    assert (found.animated, found.turned, found.deep, found.duplicates) == (1, 1, 1, 1)
+
+
+def test_it_is_remembered(zoo: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert recall(zoo) is None
+    found = survey(zoo)
+    assert recall(zoo) == found
+    monkeypatch.setattr("ddpm.data.survey.sweep", None)
+    assert survey(zoo) == found
+
+
+def test_it_does_without_a_memory(zoo: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert survey(zoo).images == 6
+
+
+def test_mixed_modes_and_sizes_need_a_choice(zoo: Source) -> None:
+    found = survey(zoo)
+    with pytest.raises(InputError, match="mixed modes: 4 RGB, 1 RGBA, 1 L; choose --mode L, RGB or RGBA"):
+        found.mode()
+    with pytest.raises(InputError, match=r"2 sizes .*5 of 4 × 4, 1 of 6 × 3"):
+        found.size()
+    assert found.mode("L") == "L"
+    assert found.size((8, 8)) == (8, 8)
+
+
+def test_one_mode_and_size_need_none() -> None:
+    found = survey(array_source(np.zeros((3, 4, 6), np.uint8)))
+    assert (found.mode(), found.size()) == ("L", (4, 6))
+
+
+def test_bad_files_are_named(zoo: Source) -> None:
+    found = survey(zoo)
+    with pytest.raises(
+        InputError, match=r"2 of 8 images .*dog/3\.png: text.*dog/4\.png: the file is empty.*--skip-bad"
+    ):
+        found.check()
+    found.check(skip_bad=True)
+
+
+def test_of_many_bad_files_the_first_are_named(tree: Tree) -> None:
+    found = survey(open_folder(tree({f"{i}.png": "text" for i in range(9)})))
+    with pytest.raises(InputError, match=r"none of the 9 images can be used \(0\.png: .* and 6 more\)"):
+        found.check(skip_bad=True)
+
+
+def test_the_report_says_what_was_found(zoo: Source) -> None:
+    lines = "\n".join(describe(survey(zoo)))
+    for part in (
+        "6 good, 2 bad",
+        "5 of 4 × 4, 1 of 6 × 3 (height × width)",
+        "4 RGB, 1 RGBA, 1 L (in the files: RGB, RGBA, P, I;16)",
+        "2: cat 4, dog 2",
+        "captions  1",
+        "1 animated, first frame taken, 1 turned upright by EXIF, 1 of 16 bits, scaled to 8, 1 equal to an earlier one",
+    ):
+        assert part in lines
+
+
+def test_warnings_name_what_has_no_partner(zoo: Source) -> None:
+    lines = "\n".join(warnings(survey(zoo)))
+    for part in (
+        "2 bad: dog/3.png (text, not a picture), dog/4.png (the file is empty)",
+        "5 without a caption: cat/2.png, cat/3.png, cat/4.jpg and 2 more",
+        "1 captions without an image: cat/9.txt",
+        "1 ignored files: dog/5.heic",
+        "only 6 images",
+    ):
+        assert part in lines
+
+
+def test_a_plain_data_set_has_short_words() -> None:
+    plain = survey(array_source(np.arange(1000 * 16, dtype=np.uint32).view(np.uint8).reshape(1000, 8, 8)))
+    assert len(describe(plain)) == 3
+    assert warnings(plain) == []
+
+
+def test_a_class_without_images_is_named() -> None:
+    found = survey(array_source(np.zeros((2, 4, 4), np.uint8), np.array([0, 2]), ["a", "b", "c"]))
+    assert "1 classes without an image: b" in warnings(found)

@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from ddpm.data.transform import Fit, Geometry
+
+rng = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("RGB", 3), ("RGBA", 4)])
+@pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
+def test_what_fits_passes_unchanged(mode: str, channels: int, fit: Fit) -> None:
+    values = rng.integers(0, 256, (5, 7, channels), dtype=np.uint8)
+    image = Image.fromarray(values[..., 0] if mode == "L" else values)
+    assert np.array_equal(Geometry((5, 7), mode, fit).apply(image), values)  # type: ignore[arg-type]
+    assert np.array_equal(Geometry().apply(image), values)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+@pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
+@pytest.mark.parametrize("size", [(1, 1), (13, 9), (64, 64), (3, 333)])
+@pytest.mark.parametrize("own", [(1, 1), (1, 500), (500, 1), (37, 23), (8, 8)])
+def test_any_shape_becomes_the_wanted(mode: str, fit: Fit, size: tuple[int, int], own: tuple[int, int]) -> None:
+    out = Geometry(size, mode, fit).apply(Image.new("RGB", own[::-1], "red"))  # type: ignore[arg-type]
+    assert out.shape == (*size, {"L": 1, "RGB": 3, "RGBA": 4}[mode])
+    assert out.dtype == np.uint8
+    assert out.flags.c_contiguous
+
+
+def thirds() -> Image.Image:
+    """12 × 36: red, green, blue side by side."""
+    image = Image.new("RGB", (36, 12))
+    for i, colour in enumerate([(255, 0, 0), (0, 255, 0), (0, 0, 255)]):
+        image.paste(colour, (12 * i, 0, 12 * i + 12, 12))
+    return image
+
+
+def test_crop_keeps_the_middle() -> None:
+    out = Geometry((6, 6), "RGB", "crop").apply(thirds())
+    assert abs(out[:, 1:-1].astype(int) - [0, 255, 0]).max() <= 2
+
+
+def test_stretch_keeps_everything() -> None:
+    out = Geometry((12, 12), "RGB", "stretch").apply(thirds())
+    assert abs(out[6, [1, 6, 10]] - [[255, 0, 0], [0, 255, 0], [0, 0, 255]]).max() <= 2
+
+
+def test_pad_adds_a_margin_of_the_border_colour() -> None:
+    framed = Image.new("RGB", (32, 16), "white")
+    framed.paste("red", (8, 4, 24, 12))
+    out = Geometry((16, 16), "RGB", "pad").apply(framed)
+    assert (out[:4] == 255).all()
+    assert (out[12:] == 255).all()
+    assert out[8, 8].tolist() == [255, 0, 0]
+
+
+def test_pad_is_transparent_where_there_is_alpha() -> None:
+    out = Geometry((8, 8), "RGBA", "pad").apply(Image.new("RGBA", (16, 8), "red"))
+    assert (out[[0, 1, 6, 7]] == 0).all()
+    assert (out[2:6] == [255, 0, 0, 255]).all()
+
+
+def test_what_is_invisible_does_not_bleed() -> None:
+    values = np.zeros((32, 32, 4), np.uint8)
+    values[:, :15] = 255, 0, 0, 255
+    values[:, 15:] = 0, 255, 0, 0
+    out = Geometry((8, 8), "RGBA").apply(Image.fromarray(values))
+    visible = out[out[..., 3] > 8]
+    assert len(visible) > 8
+    assert (visible[:, 1] == 0).all()
+    assert (visible[:, 0] >= 250).all()
+
+
+def test_shrinking_is_antialiased() -> None:
+    board = np.indices((64, 64)).sum(0) % 2 * 255
+    out = Geometry((8, 8), "L").apply(Image.fromarray(board.astype(np.uint8)))
+    assert abs(out[2:-2, 2:-2].astype(int) - 127).max() <= 3
+
+
+def test_transparency_turns_white() -> None:
+    clear = Image.new("RGBA", (2, 2), (255, 0, 0, 0))
+    assert (Geometry(None, "RGB").apply(clear) == 255).all()
+    assert (Geometry(None, "L").apply(clear) == 255).all()
+
+
+def test_grey_becomes_colour_and_opaque() -> None:
+    grey = Image.new("L", (1, 1), 77)
+    assert Geometry(None, "RGBA").apply(grey).tolist() == [[[77, 77, 77, 255]]]
+
+
+def test_tags_differ_where_results_do() -> None:
+    all_of_them = [
+        Geometry(size, mode, fit).tag
+        for size in (None, (8, 8), (8, 16), (16, 8))
+        for mode in (None, "L", "RGB", "RGBA")
+        for fit in ("crop", "pad", "stretch")
+    ]
+    assert len(set(all_of_them)) == len(all_of_them)
