@@ -60,6 +60,13 @@ def test_the_second_time_nothing_is_decoded(arrays: Source, monkeypatch: pytest.
     assert np.array_equal(again.images, first.images)
 
 
+def test_to_name_what_all_images_have_changes_nothing(arrays: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(arrays, Geometry())
+    monkeypatch.setattr("ddpm.data.cache.sweep", None)
+    for geometry in (Geometry((8, 8)), Geometry(None, "RGB"), Geometry((8, 8), "RGB")):
+        assert np.array_equal(prepare(arrays, geometry).images, whole)
+
+
 def test_the_same_pass_takes_the_survey(arrays: Source) -> None:
     prepare(arrays, Geometry())
     found = recall(arrays)
@@ -144,7 +151,7 @@ def test_a_killed_build_is_not_taken_for_whole_and_swept_out_later(folder: Path)
         os.utime(path, (0, 0))
         os.utime(path.parent, (0, 0))
     prepare(source, Geometry((2, 2)))
-    assert left_over(source) == ["2x2-own-crop", "own-own-crop"]
+    assert left_over(source) == ["2x2-RGB-crop", "4x4-RGB-crop"]
 
 
 def test_two_builds_at_once_do_not_meet(arrays: Source) -> None:
@@ -158,7 +165,7 @@ def test_two_builds_at_once_do_not_meet(arrays: Source) -> None:
     outer = prepare(arrays, Geometry(), progress=another)
     assert np.array_equal(outer.images, whole)
     assert np.array_equal(inner[0].images, whole)  # type: ignore[attr-defined]
-    assert left_over(arrays) == ["own-own-crop"]
+    assert left_over(arrays) == ["8x8-RGB-crop"]
 
 
 def test_many_builds_at_once(arrays: Source) -> None:
@@ -211,7 +218,7 @@ def test_a_cache_that_is_a_file(arrays: Source, tmp_path: Path) -> None:
 
 def test_pixels_that_were_cut_short_or_deleted_are_made_anew(arrays: Source) -> None:
     prepare(arrays, Geometry())
-    path = source_folder(arrays.key) / "own-own-crop" / "images.u8"
+    path = source_folder(arrays.key) / "8x8-RGB-crop" / "images.u8"
     path.write_bytes(path.read_bytes()[:100])
     assert np.array_equal(prepare(arrays, Geometry()).images, whole)
     path.unlink()

@@ -16,7 +16,7 @@ dataset = Dataset(pixels, np.arange(50) % 7)
 
 
 def test_a_step_is_what_its_order_says() -> None:
-    batch = Steps(dataset, batch=32, seed=3).read(1)
+    batch = Steps(dataset, batch=32, seed=3)[1]
     _, indices = step_indices(3, 1, 32, 50)
     assert batch.images.equal(torch.from_numpy(pixels[indices]))
     assert batch.indices.equal(torch.from_numpy(indices))
@@ -26,7 +26,7 @@ def test_a_step_is_what_its_order_says() -> None:
 
 
 def test_flips_are_left_to_right_where_the_coin_says() -> None:
-    batch = Steps(dataset, batch=32, seed=3, flip=True).read(1)
+    batch = Steps(dataset, batch=32, seed=3, flip=True)[1]
     epochs, indices = step_indices(3, 1, 32, 50)
     mirrored = flipped(3, epochs, indices)
     assert 0 < mirrored.sum() < 32
@@ -36,8 +36,8 @@ def test_flips_are_left_to_right_where_the_coin_says() -> None:
 
 @given(st.integers(1, 70), st.integers(1, 9), st.integers(0, 100))
 def test_ranks_share_the_batch(batch: int, world: int, step: int) -> None:
-    whole = Steps(dataset, batch, seed=0, flip=True).read(step)
-    parts = [Steps(dataset, batch, seed=0, flip=True, rank=rank, world=world).read(step) for rank in range(world)]
+    whole = Steps(dataset, batch, seed=0, flip=True)[step]
+    parts = [Steps(dataset, batch, seed=0, flip=True, rank=rank, world=world)[step] for rank in range(world)]
     assert torch.cat([part.images for part in parts]).equal(whole.images)
     assert torch.cat([part.indices for part in parts]).equal(whole.indices)
     sizes = {len(part.images) for part in parts}
@@ -63,7 +63,7 @@ def test_any_start_continues_the_same_run() -> None:
 
 
 def test_no_labels() -> None:
-    assert Steps(Dataset(pixels), batch=4, seed=0).read(0).labels is None
+    assert Steps(Dataset(pixels), batch=4, seed=0)[0].labels is None
 
 
 def test_waiting_is_measured_and_work_is_not() -> None:

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -41,7 +42,7 @@ def prepare(
     is used, and two at once do not meet.
 
     Args:
-        geometry: where size or mode is None, all images must have the same.
+        geometry: where size or mode is None, all images must have the same, which is as good as to name it.
         cache_dir: instead of the user's cache folder.
         workers: processes that decode; None decides by the source's size, 0 decodes here.
         skip_bad: go on without the images that cannot be used.
@@ -50,34 +51,33 @@ def prepare(
     Raises:
         InputError: if images are bad or mixed, or the cache cannot be written.
     """
-    if known := recall(source, cache_dir):
-        _check(known, geometry, skip_bad)  # refused before all is decoded again
     parent = source_folder(source.key, cache_dir)
-    folder = parent / geometry.tag
-    dataset = _load(folder, source)
-    if dataset is None:
+    if known := recall(source, cache_dir):
+        known.check(skip_bad)
+        if dataset := _load(parent / _settled(geometry, known).tag, source):
+            return dataset
+    with writing(parent):
+        parent.mkdir(parents=True, exist_ok=True)
+        _sweep_out(parent)
+    draft = parent / f"{uuid.uuid4().hex}.tmp"
+    try:
+        found = _build(source, geometry, draft, sweep(source, geometry, workers, progress))
         with writing(parent):
-            parent.mkdir(parents=True, exist_ok=True)
-            _sweep_out(parent)
-        draft = parent / f"{uuid.uuid4().hex}.tmp"
-        try:
-            found = _build(source, geometry, draft, sweep(source, geometry, workers, progress))
-            with writing(parent):
-                remember(source, found, cache_dir)
-            _check(found, geometry, skip_bad=True)
-            _publish(draft, folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-        _check(found, geometry, skip_bad)
-        dataset = _load(folder, source)
-        assert dataset is not None
+            remember(source, found, cache_dir)
+        found.check(skip_bad=True)
+        folder = parent / _settled(geometry, found).tag
+        _publish(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    found.check(skip_bad)  # only now, so that to go on with skip_bad takes no second pass
+    dataset = _load(folder, source)
+    assert dataset is not None
     return dataset
 
 
-def _check(found: Survey, geometry: Geometry, skip_bad: bool) -> None:
-    found.check(skip_bad)
-    found.mode(geometry.mode)
-    found.size(geometry.size)
+def _settled(geometry: Geometry, found: Survey) -> Geometry:
+    """With the size and mode that all images have, where none is asked for; InputError if they have several."""
+    return replace(geometry, size=found.size(geometry.size), mode=found.mode(geometry.mode))
 
 
 def _build(source: Source, geometry: Geometry, draft: Path, findings: Iterable[Finding]) -> Survey:

@@ -31,7 +31,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Steps:
-    """What one process reads for each step: ``read(step)`` is a function, whenever it is asked.
+    """What one process reads for each step: ``steps[i]`` is a function, whenever it is asked.
 
     Attributes:
         batch: images of a step over all processes.
@@ -46,8 +46,7 @@ class Steps:
     rank: int = 0
     world: int = 1
 
-    def read(self, step: int) -> Batch:
-        """This process's part of a step, counted from 0."""
+    def __getitem__(self, step: int) -> Batch:
         epochs, indices = step_indices(self.seed, step, self.batch, len(self.dataset))
         mine = slice(self.rank * self.batch // self.world, (self.rank + 1) * self.batch // self.world)
         epochs, indices = epochs[mine], indices[mine]
@@ -78,7 +77,7 @@ class Batches:
         self.waited = 0.0
 
     def __iter__(self) -> Iterator[Batch]:
-        batches = self._read_ahead() if self.workers else map(self.steps.read, count(self.start))
+        batches = self._read_ahead() if self.workers else map(self.steps.__getitem__, count(self.start))
         while True:
             began = time.perf_counter()
             batch = next(batches)
@@ -87,4 +86,4 @@ class Batches:
 
     def _read_ahead(self) -> Iterator[Batch]:
         with ThreadPoolExecutor(self.workers) as pool:
-            yield from ahead(pool, self.steps.read, count(self.start), 2 * self.workers)
+            yield from ahead(pool, self.steps.__getitem__, count(self.start), 2 * self.workers)

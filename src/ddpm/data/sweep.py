@@ -27,6 +27,9 @@ CHUNK = 64
 SMALL = 8_000_000
 """Bytes that are decoded before other processes would have started."""
 
+MOST = 32
+"""Processes that are started unasked."""
+
 
 class Look(NamedTuple):
     """What was seen of one good image: its size after turning, modes after and before decoding, and a content hash."""
@@ -120,5 +123,6 @@ def _follow() -> None:
 
 
 def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that this process may use, up to where the disk is slower than they."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST)

@@ -29,9 +29,9 @@ class Geometry:
 
     @property
     def tag(self) -> str:
-        """A name that differs where the result does, for a folder."""
-        size = "x".join(map(str, self.size)) if self.size else "own"
-        return f"{size}-{self.mode or 'own'}-{self.fit}"
+        """A name that differs where the result does, for a folder. For a known size and mode."""
+        assert self.size is not None
+        return f"{self.size[0]}x{self.size[1]}-{self.mode}-{self.fit}"
 
     def apply(self, image: Image.Image) -> Pixels:
         """(H, W, C) uint8. A picture of this size and mode passes unchanged.

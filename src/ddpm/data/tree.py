@@ -50,7 +50,7 @@ def tree_source(files: Iterable[File], reader: Reader, where: str) -> Source:
     items = tuple(
         Item(file.name, label, captions.texts.get(file.name)) for file, label in zip(images, labels, strict=True)
     )
-    digest = hashlib.sha256(where.encode())
+    digest = hashlib.sha256(repr(where).encode())
     for file, item in zip(images, items, strict=True):
         digest.update(repr((file.name, file.size, file.stamp, item.label, item.caption)).encode())
     return Source(
