@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-import torch
-
 from ddpm.codec import PixelCodec
 from ddpm.conditioning.label import LabelEmbedding
 from ddpm.config import DiffusionConfig, RunConfig, SamplingConfig
@@ -82,10 +80,9 @@ def build_grid(config: SamplingConfig, schedule: Schedule) -> list[Level]:
         raise InputError(str(e)) from e
 
 
-def build_denoiser(config: SamplingConfig, model: Model, predict: Prediction) -> Denoiser:
-    """The network's denoiser, guided, then clipped, as the settings say."""
+def build_denoiser(config: SamplingConfig, model: Model, predict: Prediction, *, guided: bool) -> Denoiser:
+    """The network's denoiser, guided where there is something to guide towards, then clipped, as the settings say."""
     denoise: Denoiser = model.denoiser(predict)
-    if config.guidance != 1 and isinstance(model.conditioner, LabelEmbedding):
-        with torch.no_grad():
-            denoise = ClassifierFree(denoise, model.conditioner.null(1), config.guidance)
+    if guided and config.guidance != 1 and isinstance(model.conditioner, LabelEmbedding):
+        denoise = ClassifierFree(denoise, model.conditioner.null(1), config.guidance)
     return Clipped(denoise) if config.clip else denoise

@@ -119,7 +119,7 @@ class RunConfig(Strict):
         request: what the user asked for when the run was started, word for word.
     """
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     recipe: str
     request: dict[str, Any]
     data: DataConfig
@@ -184,7 +184,8 @@ def suggest(word: str, known: list[str]) -> str:
 def _at(root: type, parents: list[str]) -> type:
     for name in parents:
         if issubclass(root, BaseModel):
-            root = root.model_fields[name].annotation or root
+            found: Any = root.model_fields[name].annotation
+            root = found
     return root
 
 

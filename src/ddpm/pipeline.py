@@ -1,6 +1,6 @@
 """A trained run, ready to draw samples."""
 
-import json
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,23 +8,23 @@ from typing import Any
 
 import torch
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as tensors_from_bytes
 
 from ddpm import build
 from ddpm.allocator import keep_freed_memory
 from ddpm.codec import picture
+from ddpm.conditioning.label import LabelEmbedding
 from ddpm.config import RunConfig, SamplingConfig, explain, suggest
-from ddpm.core import Schedule
+from ddpm.core import Cond, Schedule
 from ddpm.core.model import Model
 from ddpm.errors import InputError
+from ddpm.provenance import Provenance
 from ddpm.sampling import SampleNoise, start, steps
 from ddpm.training import checkpoint as checkpoints
 
 Label = str | int
-PNG_KEY = "ddpm"
-"""The PNG text chunk that holds how a picture was made."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Pipeline:
         schedule: its forward process.
         device: where the model is.
         source: the folder it was loaded from.
+        weights: hash of the weights.
     """
 
     model: Model
@@ -44,6 +45,7 @@ class Pipeline:
     schedule: Schedule
     device: torch.device
     source: Path
+    weights: str
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -73,7 +75,7 @@ class Pipeline:
             settings: ``solver``, ``steps``, ``grid``, ``eta``, ``guidance``, ``clip``; the run's own where not given.
 
         Returns:
-            n PIL images of the run's mode, each with how it was made in ``image.info["ddpm"]``, as JSON.
+            n PIL images of the run's mode, each with its :class:`Provenance` in ``image.info``.
 
         Raises:
             InputError: an unknown label or setting, or a value that is not allowed.
@@ -109,10 +111,8 @@ class Pipeline:
             tree["eta"] = None  # the run's own belongs to ddim
         try:
             return SamplingConfig.model_validate(tree | changes)
-        except ValueError as e:
-            from pydantic import ValidationError
-
-            raise InputError(explain(e, SamplingConfig) if isinstance(e, ValidationError) else str(e)) from e
+        except ValidationError as e:
+            raise InputError(explain(e, SamplingConfig)) from e
 
     def labels(self, label: Label | Sequence[Label] | None, n: int) -> list[int] | None:
         """The label numbers of n images; None without a wish.
@@ -154,40 +154,34 @@ class Pipeline:
         indices: list[int],
         progress: Callable[[int, int], None] | None,
     ) -> list[Image.Image]:
-        cond = None
-        if self.model.conditioner is not None:
-            null = len(self.classes)
-            cond = self.model.cond(torch.tensor(labels or [null] * len(indices), device=self.device))
-            how_here = how if labels else how.model_copy(update={"guidance": 1.0})
-        else:
-            how_here = how
-        predict = build.PREDICTIONS[self.config.diffusion.prediction]
-        denoise = build.build_denoiser(how_here, self.model, predict)
+        problem = build.build_problem(self.config)
+        denoise = build.build_denoiser(how, self.model, problem.loss.prediction, guided=labels is not None)
         solver, grid = build.build_solver(how), build.build_grid(how, self.schedule)
-        channels = self.config.network.in_channels
-        randn = SampleNoise(seed, indices, (channels, *self.config.data.size), self.device)
+        shape = (self.config.network.in_channels, *self.config.data.size)
+        randn = SampleNoise(seed, indices, shape, self.device)
         x = start(grid[0], randn)
-        for step in steps(denoise, solver, grid, x, randn, cond):
+        for step in steps(denoise, solver, grid, x, randn, self._cond(labels, len(indices))):
             x = step.x
             if progress is not None:
-                progress(step.index, how.steps)
-        pixels = build.build_problem(self.config).codec.decode(x).cpu().numpy()
-        made = {"run": str(self.source), "fingerprint": self.config.data.fingerprint, "seed": seed}
-        images = []
-        for k, image in enumerate(pixels):
-            out = picture(image)
-            label = None if labels is None else self.classes[labels[k]]
-            out.info[PNG_KEY] = json.dumps(made | {"index": indices[k], "label": label, **how.model_dump()})
-            images.append(out)
-        return images
+                progress(step.number, how.steps)
+        return [
+            Provenance(
+                run=str(self.source),
+                weights=self.weights,
+                seed=seed,
+                index=index,
+                label=None if labels is None else self.classes[labels[k]],
+                sampling=how,
+            ).attach(picture(image))
+            for k, (index, image) in enumerate(zip(indices, problem.codec.decode(x).cpu().numpy(), strict=True))
+        ]
 
-
-def save_png(image: Image.Image, path: Path) -> None:
-    """Write a PNG together with how it was made."""
-    info = PngInfo()
-    if PNG_KEY in image.info:
-        info.add_text(PNG_KEY, image.info[PNG_KEY])
-    image.save(path, pnginfo=info)
+    def _cond(self, labels: list[int] | None, n: int) -> Cond | None:
+        if not isinstance(self.model.conditioner, LabelEmbedding):
+            return None
+        if labels is None:
+            return self.model.conditioner.null(n)
+        return self.model.cond(torch.tensor(labels, device=self.device))
 
 
 def _offset(progress: Callable[[int, int], None], before: int, total: int) -> Callable[[int, int], None]:
@@ -223,7 +217,15 @@ def load(path: str | Path, device: str | torch.device | None = None) -> Pipeline
     model = build.build_model(config)
     checkpoints.load_into(model.state_dict(), weights, str(folder))
     model.to(where).eval().requires_grad_(False)
-    return Pipeline(model, config, build.build_schedule(config.diffusion), where, folder)
+    return Pipeline(model, config, build.build_schedule(config.diffusion), where, folder, _hash(weights))
+
+
+def _hash(weights: dict[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode())
+        digest.update(weights[name].contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def best_device() -> torch.device:
@@ -238,8 +240,9 @@ def _weights(folder: Path) -> dict[str, torch.Tensor]:
     try:
         return tensors_from_bytes(path.read_bytes())
     except FileNotFoundError:
-        raise InputError(f"{folder} has no model.safetensors yet; run its `ddpm train` command to the first checkpoint"
-                         ) from None
+        raise InputError(
+            f"{folder} has no model.safetensors yet; run its `ddpm train` command to the first checkpoint"
+        ) from None
     except (SafetensorError, ValueError) as e:
         raise InputError(f"{path} is damaged ({e}); load a checkpoint in {folder / 'checkpoints'}") from e
 

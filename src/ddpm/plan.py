@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +147,8 @@ def reopen(config: RunConfig, out: Path, dataset: Dataset, accelerator: Accelera
             f"the images of {config.data.source} changed since {out} was started; "
             "bring them back, or start another run with another --out"
         )
+    if not config.data.classes:
+        dataset = replace(dataset, labels=None, classes=())
     torch.manual_seed(derive(config.training.seed, "weights"))
     kept, held = split(len(dataset), config.training.seed)
     return Job(

@@ -35,7 +35,7 @@ class Level:
     @property
     def clean(self) -> bool:
         """Whether nothing but signal is left. For a level of floats."""
-        return self.sigma == 0.0
+        return bool(self.sigma == 0.0)
 
 
 def scale(coefficient: Scalar, x: torch.Tensor) -> torch.Tensor:

@@ -26,7 +26,7 @@ def fixed_small(now: Level, next: Level) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Ancestral:
-    """Draws from ``N(mean of q(x_s | x_t, x0), variance)`` (Ho et al. 2020, alg. 2); the step to clean adds no noise."""
+    """``x_s ~ N(mean of q(x_s | x_t, x0), variance)`` (Ho et al. 2020, alg. 2); the step to clean adds no noise."""
 
     variance: Variance = fixed_small
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -14,12 +15,12 @@ class Step(NamedTuple):
     """Where sampling stands.
 
     Attributes:
-        index: steps taken so far, 1 … len(grid) - 1.
+        number: steps taken so far, 1 … len(grid) - 1.
         level: the level that x is at now.
         x: (B, C, *space).
     """
 
-    index: int
+    number: int
     level: Level
     x: torch.Tensor
 
@@ -40,7 +41,7 @@ def steps(
     """
     bound = partial(denoise, cond=cond)
     state = solver.init()
-    for i, (now, next) in enumerate(zip(grid, grid[1:], strict=False), 1):
+    for i, (now, next) in enumerate(pairwise(grid), 1):
         with torch.no_grad():
             x, state = solver.step(bound, x, now, next, state, randn)
         yield Step(i, next, x)

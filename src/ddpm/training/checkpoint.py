@@ -101,7 +101,7 @@ def paths(folder: Path) -> list[Path]:
 
 def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     """The newest checkpoint that is whole, and a line for each newer one that is damaged."""
-    passed_over = []
+    passed_over: list[str] = []
     for path in reversed(paths(folder)):
         try:
             return read(path), passed_over

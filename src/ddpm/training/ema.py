@@ -4,7 +4,8 @@ import copy
 from collections.abc import Iterable
 
 import torch
-from torch import nn
+
+from ddpm.core.model import Model
 
 
 class EMA:
@@ -18,7 +19,7 @@ class EMA:
         updates: updates so far.
     """
 
-    def __init__(self, model: nn.Module, cap: float) -> None:
+    def __init__(self, model: Model, cap: float) -> None:
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self.cap = cap
         self.updates = 0
@@ -30,6 +31,6 @@ class EMA:
     @torch.no_grad()
     def update(self, weights: Iterable[torch.Tensor]) -> None:
         """Move towards the weights, in the order of ``model.parameters()``."""
-        average = list(self.model.parameters())
+        average: list[torch.Tensor] = list(self.model.parameters())
         torch._foreach_lerp_(average, [w.detach() for w in weights], 1 - self.decay(self.updates))
         self.updates += 1

@@ -43,7 +43,5 @@ class HeldOut:
             noise = torch.Generator().manual_seed(derive(self.seed, "held-out noise", k))
             eps = torch.randn(x0.shape, generator=noise).to(device)
             level = schedule.levels(torch.full((n,), min(i, schedule.T)))
-            result[min(i, schedule.T)] = float(
-                self.problem.loss(model.net, x0, eps, level, model.cond(labels)).mean()
-            )
+            result[min(i, schedule.T)] = float(self.problem.loss(model.net, x0, eps, level, model.cond(labels)).mean())
         return result

@@ -57,9 +57,7 @@ class _Losses(nn.Module):
         self.model = model
         self.loss = loss
 
-    def forward(
-        self, x0: torch.Tensor, eps: torch.Tensor, level: Level, labels: torch.Tensor | None
-    ) -> torch.Tensor:
+    def forward(self, x0: torch.Tensor, eps: torch.Tensor, level: Level, labels: torch.Tensor | None) -> torch.Tensor:
         return self.loss(self.model.net, x0, eps, level, self.model.cond(labels))
 
 
@@ -107,7 +105,7 @@ class Learner:
         parts = [slice(i, i + s.micro_batch) for i in range(0, len(x0), s.micro_batch)]
         for part in parts:
             mine = draws.part(part)
-            level = self.problem.schedule.levels(mine.index)
+            level = self.problem.schedule.levels(mine.levels)
             last = part is parts[-1]
             with nullcontext() if last else self.accelerator.no_sync(self._module):
                 losses = self._module(x0[part], mine.eps, level, None if labels is None else labels[part])

@@ -113,7 +113,7 @@ def _passes(images: int, batch: int, every: int) -> bool:
 def _due(images: int, s: TrainSettings) -> bool:
     """Previews at the run's half, quarter, eighth …: dense while much changes."""
     total = s.steps * s.batch
-    return any(_passes(images, s.batch, max(1, total >> k)) and images < s.batch + (total >> k) for k in range(s.previews))
+    return any(images - s.batch < total >> k <= images for k in range(s.previews))
 
 
 def _agreed(requested: bool, accelerator: Accelerator) -> bool:
@@ -190,7 +190,6 @@ class _Observer:
         self.held_out = HeldOut(job.held_out, job.problem, s.seed)
         mean, std = data.channel_stats()
         self.colour = Colour(mean.tolist(), std.tolist())
-        
 
     def look(self, done: int) -> Iterator[Event]:
         """Held-out loss and a preview, after so many steps."""

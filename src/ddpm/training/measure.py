@@ -55,7 +55,9 @@ class Memory(NamedTuple):
         return micro
 
 
-def memory(model: Model, problem: Problem, settings: TrainSettings, shape: tuple[int, ...], accelerator: Accelerator) -> Memory:
+def memory(
+    model: Model, problem: Problem, settings: TrainSettings, shape: tuple[int, ...], accelerator: Accelerator
+) -> Memory:
     """Count what one forward pass keeps for its gradient, on two images of shape (C, *space).
 
     Exact for what is kept, on any device, without running out of it.

@@ -13,18 +13,18 @@ class Draws(NamedTuple):
     """What the images of one batch are drawn.
 
     Attributes:
-        index: (B,) int64 on the CPU, the noise levels.
+        levels: (B,) int64 on the CPU, the noise levels.
         hidden: (B,) bool on the CPU, whose labels are dropped.
         eps: (B, C, *space) standard normal noise.
     """
 
-    index: torch.Tensor
+    levels: torch.Tensor
     hidden: torch.Tensor
     eps: torch.Tensor
 
     def part(self, where: slice) -> Self:
         """The draws of some of the images."""
-        return type(self)(self.index[where], self.hidden[where], self.eps[where])
+        return type(self)(self.levels[where], self.hidden[where], self.eps[where])
 
 
 def draw(

@@ -1,0 +1,72 @@
+"""A run folder's README.md: what the model is and how to use it."""
+
+from ddpm.config import RunConfig
+
+TEMPLATE = """\
+# {name}
+
+A denoising diffusion model of {height} × {width} {mode} images, trained by [ddpm]({url}).
+
+| | |
+|---|---|
+| images | {images:,} of `{source}`, {held_out:,} more held out |
+| classes | {classes} |
+| network | U-Net, {weights:.1f} M weights, width {width_net}, levels {multipliers}, patches of {patch} |
+| diffusion | {schedule} schedule of {T} levels, {prediction} prediction |
+| training | {seen:,} images in batches of {batch}, {precision}, seed {seed} |
+| sampling | {solver}, {steps} steps, {grid} grid, guidance {guidance:g} |
+
+```
+ddpm sample {folder} -n 16{label}
+```
+
+```python
+import ddpm
+
+images = ddpm.load("{folder}").sample(16{label_python})
+```
+
+`config.json` has every setting, `model.safetensors` the averaged weights, `log.jsonl` what happened, `previews/` how
+the samples came to be.
+"""
+URL = "https://pypi.org/project/ddpm"
+
+
+def card(config: RunConfig, folder: str, weights: int) -> str:
+    """The model card of a run, in Markdown.
+
+    Args:
+        folder: the run folder as the user wrote it.
+        weights: number of the network's parameters.
+    """
+    data, s = config.data, config.sampling
+    first = data.classes[0] if data.classes else None
+    return TEMPLATE.format(
+        name=folder.rstrip("/").rsplit("/", 1)[-1],
+        url=URL,
+        height=data.size[0],
+        width=data.size[1],
+        mode=data.mode,
+        images=data.images,
+        source=data.source,
+        held_out=data.held_out,
+        classes=", ".join(data.classes) or "none",
+        weights=weights / 1e6,
+        width_net=config.network.width,
+        multipliers=" ".join(map(str, config.network.multipliers)),
+        patch=config.network.patch,
+        schedule=config.diffusion.schedule,
+        T=config.diffusion.T,
+        prediction=config.diffusion.prediction,
+        seen=config.training.images,
+        batch=config.training.batch,
+        precision=config.training.precision,
+        seed=config.training.seed,
+        solver=s.solver,
+        steps=s.steps,
+        grid=s.grid,
+        guidance=s.guidance,
+        folder=folder,
+        label=f' --label "{first}"' if first and " " in first else f" --label {first}" if first else "",
+        label_python=f', label="{first}"' if first else "",
+    )

@@ -1,0 +1,45 @@
+"""The command line: parses, calls, prints.
+
+Commands are named by their place and imported when called, so that help answers without waiting for torch.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App
+
+from ddpm import __version__
+from ddpm.errors import InputError
+
+EXIT_INPUT = 2
+EXIT_DIVERGED = 3
+EXIT_INTERRUPTED = 75
+"""Stopped by a signal with everything saved: the same command goes on (EX_TEMPFAIL of sysexits.h)."""
+
+app = App(
+    name="ddpm",
+    help="Train a denoising diffusion model on your own images, and draw samples from it.\n\n"
+    "Exit codes: 0 done, 2 something given cannot be used, 3 training diverged, "
+    "75 interrupted with everything saved.",
+    version=__version__,
+)
+_COMMANDS = {
+    "check": "Decode every image; say what is there and what training would do with it.",
+    "train": "Train on a folder of images; the same command again goes on.",
+    "sample": "Draw samples from a run, or one picture again.",
+    "doctor": "Say what this machine offers.",
+}
+for _name, _help in _COMMANDS.items():
+    app.command(f"ddpm.cli.{_name}:{_name}", name=_name, help=_help)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run a command; a user's mistake is one line on stderr and exit code 2."""
+    try:
+        app(argv)
+    except InputError as e:
+        print(f"ddpm: {e}", file=sys.stderr)
+        sys.exit(EXIT_INPUT)
+    except KeyboardInterrupt:
+        print("ddpm: interrupted", file=sys.stderr)
+        sys.exit(130)

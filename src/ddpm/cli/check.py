@@ -1,0 +1,64 @@
+"""``ddpm check``."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+
+def check(
+    data: str,
+    *,
+    size: str | None = None,
+    mode: Literal["L", "RGB", "RGBA"] | None = None,
+    workers: Annotated[int | None, Parameter(show_default=False)] = None,
+) -> None:
+    """Decode every image and say what is there, what is wrong, and what training would do with it.
+
+    Parameters
+    ----------
+    data
+        A folder, a .zip of one, an .npz, or the built-in "digits".
+    size
+        What training would be asked for: 64, or height x width as in 48x64.
+    mode
+        What training would be asked for.
+    workers
+        Processes that decode; by default as many as help.
+    """
+    from ddpm.cli.console import bar, console
+    from ddpm.data.open import open_source
+    from ddpm.data.report import describe, warnings
+    from ddpm.data.survey import survey
+    from ddpm.plan import Request, geometry
+    from ddpm.recipes import Facts
+    from ddpm.recipes.auto import auto
+    from ddpm.units import size as parse_size
+
+    source = open_source(data)
+    with bar("reading") as progress:
+        found = survey(source, workers=workers, progress=progress)
+    for line in describe(found):
+        console.print(line, markup=False)
+    for line in warnings(found):
+        console.print(f"[yellow]note[/]      {_plain(line)}")
+    found.check(skip_bad=True)
+    request = Request(data, size=parse_size(size) if size else None, mode=mode)
+    chosen = geometry(found, request)
+    assert chosen.size is not None
+    height, width = chosen.size
+    channels = len(chosen.mode or found.mode())
+    auto(Facts(chosen.size, channels, len(found.classes), found.images, "cpu"))  # refuses what cannot be halved
+    how = "as they are" if list(found.sizes) == [chosen.size] else f"by {chosen.fit}"
+    console.print(
+        f"training  {height} × {width} {chosen.mode}, {how}"
+        + (f"; {len(found.classes)} classes are learned" if found.classes else "; no classes")
+    )
+    if found.bad:
+        console.print("          needs --skip-bad, as some images cannot be used")
+    name = Path(data).stem or "data"
+    console.print(f"next      ddpm train {data} --out runs/{name} --for 20m", markup=False)
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", "\\[")

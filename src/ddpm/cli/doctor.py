@@ -1,0 +1,44 @@
+"""``ddpm doctor``."""
+
+
+def doctor() -> None:
+    """Say what this machine offers: device, precision and why, memory, versions."""
+    import os
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    import psutil
+    import torch
+
+    from ddpm.cli.console import console
+    from ddpm.data.place import cache_folder
+    from ddpm.pipeline import best_device
+    from ddpm.training.precision import best_precision
+    from ddpm.units import say_bytes
+
+    device = best_device()
+    precision = best_precision(device)
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name()
+        free, total = torch.cuda.mem_get_info()
+        memory = f"{say_bytes(free)} of {say_bytes(total)} free on the GPU"
+    else:
+        name = f"{os.cpu_count()} cores, {torch.get_num_threads()} threads"
+        ram = psutil.virtual_memory()
+        memory = f"{say_bytes(ram.available)} of {say_bytes(ram.total)} free"
+    rows = {
+        "device": f"{device.type} ({name})",
+        "precision": f"{precision.name}: {precision.reason}",
+        "memory": memory,
+        "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "cache": str(cache_folder()),
+    }
+    for package in ("ddpm", "torch", "accelerate", "numpy", "pillow", "safetensors", "pydantic"):
+        rows[package] = version(package)
+    for extra, package in {"digits": "scikit-learn", "tensorboard": "tensorboard", "plot": "matplotlib"}.items():
+        try:
+            rows[package] = version(package)
+        except PackageNotFoundError:
+            rows[package] = f'not installed: pip install "ddpm[{extra}]"'
+    for key, value in rows.items():
+        console.print(f"{key:12} {value}", markup=False)

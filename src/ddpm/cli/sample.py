@@ -1,0 +1,139 @@
+"""``ddpm sample``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+def sample(
+    run: Path | None = None,
+    *,
+    n: Annotated[int, Parameter(name=["-n", "--n"])] = 16,
+    label: list[str] | None = None,
+    guidance: float | None = None,
+    steps: int | None = None,
+    solver: str | None = None,
+    grid: str | None = None,
+    eta: float | None = None,
+    clip: bool | None = None,
+    seed: int = 0,
+    batch: int = 64,
+    out: Path | None = None,
+    device: str | None = None,
+    from_: Annotated[Path | None, Parameter(name="--from")] = None,
+) -> None:
+    """Draw samples from a run: PNGs and a sheet of them, paths printed.
+
+    Parameters
+    ----------
+    run
+        A run folder, or one checkpoint in it.
+    n
+        How many images.
+    label
+        A class by name or number; several are taken in turn.
+    guidance
+        Scale of classifier-free guidance; 1 for none.
+    steps
+        Steps of the solver; like the next four the run's own choice where not given.
+    solver
+        ddim, ancestral or ancestral-large.
+    grid
+        uniform, linspace, leading, trailing or quadratic.
+    eta
+        DDIM's share of fresh noise, 0 to 1.
+    clip
+        Keep the expected image in the range of images.
+    seed
+        Image i is a function of the seed and i alone.
+    batch
+        Images in memory at a time.
+    out
+        Folder for the pictures; RUN/samples/… by default.
+    device
+        cpu, cuda or mps; the best there is by default.
+    from_
+        A picture that `ddpm sample` wrote: draw it again from what is written in it.
+    """
+    from ddpm.errors import InputError
+    from ddpm.pipeline import load
+
+    if from_ is not None:
+        if run is not None:
+            raise InputError("give either a run or --from, not both: the picture names its run")
+        _repeat(from_, out, device)
+        return
+    if run is None:
+        raise InputError("give a run folder, as in `ddpm sample runs/photos`, or a picture by --from")
+    given: dict[str, Any] = {
+        "solver": solver,
+        "steps": steps,
+        "grid": grid,
+        "eta": eta,
+        "guidance": guidance,
+        "clip": clip,
+    }
+    settings = {key: value for key, value in given.items() if value is not None}
+    pipe = load(run, device)
+    labels = [label[i % len(label)] for i in range(n)] if label else None
+    how = pipe.settings(settings)
+    from ddpm.cli.console import bar
+
+    with bar("sampling") as progress:
+        images = pipe.sample(n, label=labels, seed=seed, batch=batch, progress=progress, **settings)
+    folder = out or _root(run) / "samples" / _name(label, seed, how.solver, how.steps, how.guidance)
+    _write(images, folder)
+
+
+def _repeat(picture: Path, out: Path | None, device: str | None) -> None:
+    from ddpm.cli.console import console
+    from ddpm.errors import InputError
+    from ddpm.pipeline import load
+    from ddpm.provenance import Provenance, save
+
+    record = Provenance.read(picture)
+    pipe = load(record.find_run(picture), device)
+    if pipe.weights != record.weights:
+        raise InputError(
+            f"{pipe.source} has other weights than those that made {picture}: it was trained further since; "
+            "load the checkpoint of that time"
+        )
+    image = pipe.sample(
+        1, label=record.label, seed=record.seed, indices=[record.index], **record.sampling.model_dump()
+    )[0]
+    path = (out or picture.parent) / f"{picture.stem}-again.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save(image, path)
+    console.print(str(path), markup=False)
+
+
+def _root(run: Path) -> Path:
+    """The run folder of a run or of one of its checkpoints."""
+    return run.parents[1] if (run / "manifest.json").exists() else run
+
+
+def _name(label: list[str] | None, seed: int, solver: str, steps: int, guidance: float) -> str:
+    parts: list[Any] = [*(label or [])[:3], f"seed{seed}", f"{solver}{steps}", f"guidance{guidance:g}"]
+    return "-".join("".join(c if c.isalnum() or c == "." else "_" for c in str(part)) for part in parts)
+
+
+def _write(images: "list[Image.Image]", folder: Path) -> None:
+    import numpy as np
+
+    from ddpm.cli.console import console
+    from ddpm.codec import sheet
+    from ddpm.provenance import save
+    from ddpm.training.storage import disk_errors
+
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for i, image in enumerate(images):
+            save(image, folder / f"{i:05d}.png")
+        pixels = np.stack([np.atleast_3d(np.asarray(image)) for image in images])
+        sheet(pixels).save(folder / "grid.png")
+    console.print(f"{len(images)} pictures in {folder}", markup=False)
+    console.print(str(folder / "grid.png"), markup=False)

@@ -1,0 +1,169 @@
+"""``ddpm train``."""
+
+import time
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from ddpm.plan import Request
+
+MAY_CHANGE = {"workers", "tensorboard", "dry_run", "device"}
+"""Flags that a resumed run may be given anew: they leave its weights alone."""
+
+KEYS = {
+    "flip": "training.flip",
+    "batch": "training.batch",
+    "micro_batch": "training.micro_batch",
+    "lr": "training.learning_rate",
+    "seed": "training.seed",
+    "workers": "training.workers",
+    "width": "network.width",
+    "prediction": "diffusion.prediction",
+    "schedule": "diffusion.schedule",
+}
+"""Flags that are keys of the config."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Flags:
+    """What can be asked of a run.
+
+    Parameters
+    ----------
+    for_
+        Train for so long: 90s, 20m, 1h30m. The speed is measured first and turned into a number of images.
+    images
+        Train on so many images, counted with repeats: 500k, 2M.
+    recipe
+        auto: the largest network that the budget can train. ho2020: the CIFAR-10 model of the DDPM paper.
+    size
+        Side of the images, or height x width: 64, 48x64.
+    mode
+        L, RGB or RGBA; needed where the images have several.
+    fit
+        For images of another shape: crop, pad or stretch.
+    skip_bad
+        Go on without the images that cannot be read.
+    labels
+        Learn the classes, if there are any.
+    flip
+        Mirror half of the images left to right.
+    batch
+        Images an optimiser step, over all processes.
+    micro_batch
+        Images a forward pass; as many as fit the memory by default.
+    lr
+        Peak learning rate.
+    width
+        Channels of the network's finest level.
+    prediction
+        What the network estimates: eps, x0, v or flow.
+    schedule
+        Noise schedule: linear, scaled-linear, cosine or sigmoid.
+    precision
+        bf16, fp16 or fp32; the best that the device computes natively by default.
+    seed
+        Of everything random.
+    workers
+        Threads that read images ahead; 0 reads between steps.
+    set_
+        Any key of the config, as in --set training.ema=0.999. May be repeated.
+    device
+        cpu, even where there is a GPU.
+    tensorboard
+        Also write TensorBoard's files.
+    dry_run
+        Plan, measure one step, say what it takes, and stop.
+    """
+
+    for_: Annotated[str | None, Parameter(name="--for")] = None
+    images: str | None = None
+    recipe: str | None = None
+    size: str | None = None
+    mode: Literal["L", "RGB", "RGBA"] | None = None
+    fit: Literal["crop", "pad", "stretch"] | None = None
+    skip_bad: bool | None = None
+    labels: bool | None = None
+    flip: bool | None = None
+    batch: int | None = None
+    micro_batch: int | None = None
+    lr: float | None = None
+    width: int | None = None
+    prediction: Literal["eps", "x0", "v", "flow"] | None = None
+    schedule: Literal["linear", "scaled-linear", "cosine", "sigmoid"] | None = None
+    precision: Literal["bf16", "fp16", "fp32"] | None = None
+    seed: int | None = None
+    workers: int | None = None
+    set_: Annotated[list[str] | None, Parameter(name="--set")] = None
+    device: Literal["cpu"] | None = None
+    tensorboard: bool = False
+    dry_run: bool = False
+
+    def asked(self) -> dict[str, Any]:
+        """What was given, by flag, for the record."""
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {k.rstrip("_"): v for k, v in given.items() if v is not None and k not in MAY_CHANGE}
+
+    def request(self, data: str) -> "Request":
+        """What is asked of the plan.
+
+        Raises:
+            InputError: a value that cannot be read, or two budgets.
+        """
+        from ddpm.errors import InputError
+        from ddpm.plan import Request
+        from ddpm.units import count, duration, size
+
+        if self.for_ is not None and self.images is not None:
+            raise InputError("--for and --images are two budgets; give one")
+        changes: dict[str, Any] = {KEYS[f]: getattr(self, f) for f in KEYS if getattr(self, f) is not None}
+        return Request(
+            data,
+            seconds=duration(self.for_) if self.for_ else None,
+            images=count(self.images) if self.images else None,
+            recipe=self.recipe or "auto",
+            size=size(self.size) if self.size else None,
+            mode=self.mode,
+            fit=self.fit or "crop",
+            skip_bad=bool(self.skip_bad),
+            labels=self.labels is not False,
+            changes=changes | dict(_assignment(text) for text in self.set_ or []),
+        )
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    import json
+
+    from ddpm.errors import InputError
+
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"--set {text!r} is no assignment; write it as --set training.ema=0.999")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+def train(data: str, *, out: Path | None = None, flags: Flags = Flags()) -> None:
+    """Train on a folder of images. The same command again goes on where it was interrupted.
+
+    Parameters
+    ----------
+    data
+        A folder (subfolders are classes), a .zip of one, an .npz, or the built-in "digits".
+    out
+        The run folder; runs/NAME by default.
+    """
+    began = time.monotonic()
+    from ddpm.allocator import keep_freed_memory
+    from ddpm.cli.training import Session
+
+    keep_freed_memory()
+    name = Path(data).name.removesuffix(".zip").removesuffix(".npz")
+    session = Session(data, out or Path("runs") / (name or "data"), flags, began)
+    session.run()

@@ -1,0 +1,203 @@
+"""A training run on the command line: start or resume, show, record."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+
+from ddpm import plan
+from ddpm.card import card
+from ddpm.cli import EXIT_DIVERGED, EXIT_INTERRUPTED
+from ddpm.cli.console import Bar, bar, console
+from ddpm.cli.train import Flags
+from ddpm.config import RunConfig
+from ddpm.data.cache import prepare
+from ddpm.data.open import open_source
+from ddpm.data.report import warnings
+from ddpm.data.survey import survey
+from ddpm.data.transform import Geometry
+from ddpm.errors import InputError
+from ddpm.training.interrupt import Interrupt
+from ddpm.training.log import Event, Log
+from ddpm.training.loop import Diverged, Job, train
+from ddpm.training.precision import best_precision
+from ddpm.training.settings import PrecisionName
+from ddpm.training.storage import disk_errors, write_file
+from ddpm.units import say_bytes, say_seconds
+
+MIXED = {"bf16": "bf16", "fp16": "fp16", "fp32": "no"}
+
+
+@dataclass
+class Session:
+    """One ``ddpm train`` command.
+
+    Attributes:
+        data: as it was given.
+        out: the run folder.
+        began: ``time.monotonic()`` at the start.
+    """
+
+    data: str
+    out: Path
+    flags: Flags
+    began: float
+
+    def run(self) -> None:
+        """Start the run, or go on with it, to its end or an interrupt (which ends the process with its exit code)."""
+        path = self.out / "config.json"
+        with disk_errors(self.out):
+            resumed = path.exists()
+        if resumed:
+            config = self._recorded(path)
+            accelerator = self._accelerator(config.training.precision)
+            job = self._reopen(config, accelerator)
+            self._say(accelerator, f"going on with {self.out}")
+        else:
+            self.flags.request(self.data)  # refused before anything is loaded
+            accelerator = self._accelerator(self.flags.precision)
+            job, config = self._start(accelerator)
+        if not self.flags.dry_run:
+            self._train(job, config, accelerator)
+
+    def _accelerator(self, precision: PrecisionName | None) -> Accelerator:
+        probe = Accelerator(cpu=self.flags.device == "cpu", mixed_precision="no") if precision is None else None
+        if probe is not None:
+            precision = best_precision(probe.device).name
+            probe.state._reset_state(reset_partial_state=False)
+        return Accelerator(cpu=self.flags.device == "cpu", mixed_precision=MIXED[precision or "fp32"])
+
+    def _say(self, accelerator: Accelerator, line: str) -> None:
+        if accelerator.is_main_process:
+            console.print(line, markup=False)
+
+    def _recorded(self, path: Path) -> RunConfig:
+        """The config of the run that is there, if it is the one that was asked for.
+
+        Raises:
+            InputError: it was started with other flags.
+        """
+        config = RunConfig.read(path)
+        if config.data.source != self.data:
+            raise InputError(f"{self.out} is a run on {config.data.source}, not on {self.data}; choose another --out")
+        for flag, value in self.flags.asked().items():
+            before = config.request.get(flag)
+            if before != value:
+                was = f"with --{flag.replace('_', '-')} {before}" if before is not None else f"without --{flag}"
+                raise InputError(f"{self.out} was started {was}; go on without the flag, or choose another --out")
+        return config
+
+    def _reopen(self, config: RunConfig, accelerator: Accelerator) -> Job:
+        source = open_source(self.data)
+        size = Geometry(config.data.size, config.data.mode, config.data.fit)
+        with accelerator.main_process_first():
+            dataset = prepare(source, size, skip_bad=config.data.skip_bad)
+        job = plan.reopen(config, self.out, dataset, accelerator)
+        if self.flags.workers is None:
+            return job
+        return replace(job, settings=replace(job.settings, workers=self.flags.workers))
+
+    def _start(self, accelerator: Accelerator) -> tuple[Job, RunConfig]:
+        if self.out.is_dir() and any(self.out.iterdir()):
+            raise InputError(f"{self.out} holds other files; choose another --out, or empty it")
+        source = open_source(self.data)
+        with accelerator.main_process_first(), bar("reading") as progress:
+            found = survey(source, progress=progress)
+        for line in warnings(found):
+            self._say(accelerator, f"note: {line}")
+        with accelerator.main_process_first(), bar("preparing") as progress:
+            made = plan.make(
+                self.flags.request(self.data),
+                self.out,
+                source,
+                found,
+                accelerator,
+                asked=self.flags.asked(),
+                began=self.began,
+                say=lambda line: self._say(accelerator, line),
+                progress=progress,
+            )
+        for line in summary(made, accelerator):
+            self._say(accelerator, line)
+        if accelerator.is_main_process and not self.flags.dry_run:
+            with disk_errors(self.out):
+                self.out.mkdir(parents=True, exist_ok=True)
+            weights = sum(p.numel() for p in made.job.model.parameters())
+            write_file(self.out / "README.md", card(made.config, str(self.out), weights).encode())
+            write_file(self.out / "config.json", made.config.to_json().encode())
+        accelerator.wait_for_everyone()
+        return made.job, made.config
+
+    def _train(self, job: Job, config: RunConfig, accelerator: Accelerator) -> None:
+        last: Event | None = None
+        main = accelerator.is_main_process
+        tensorboard = self.out / "tensorboard" if self.flags.tensorboard else None
+        with Interrupt() as interrupt, bar("training") as progress:
+            log: Log | None = None
+            try:
+                for event in train(job, accelerator, interrupt):
+                    if main:
+                        log = log or Log(self.out / "log.jsonl", event.step, tensorboard)
+                        log.write(event)
+                        show(event, job, progress)
+                    last = event
+            except Diverged as e:
+                print(f"ddpm: {e}", file=sys.stderr)
+                sys.exit(EXIT_DIVERGED)
+            finally:
+                if log is not None:
+                    log.close()
+        accelerator.end_training()
+        if last is not None and last.kind == "interrupted":
+            self._say(accelerator, f"interrupted after {last.images:,} images; the same command goes on")
+            sys.exit(EXIT_INTERRUPTED)
+        self._say(accelerator, f"done: {self.out}\nnext: ddpm sample {self.out} -n 16")
+
+
+def summary(made: plan.Plan, accelerator: Accelerator) -> Iterator[str]:
+    """What a plan comes to, in lines."""
+    config, s = made.config, made.config.training
+    weights = sum(p.numel() for p in made.job.model.parameters())
+    size = " × ".join(map(str, config.data.size))
+    classes = f", {len(config.data.classes)} classes" if config.data.classes else ""
+    yield f"data      {config.data.images:,} images of {size} {config.data.mode}{classes}; {config.data.held_out} held out"
+    yield (
+        f"network   {weights / 1e6:.1f} M weights: width {config.network.width}, levels {config.network.multipliers}, "
+        f"patches of {config.network.patch}; {config.diffusion.prediction} prediction, {config.diffusion.schedule} schedule"
+    )
+    world = accelerator.num_processes
+    share = f" = {world} processes × {-(-s.batch // world)}" if world > 1 else ""
+    micro = f" in micro-batches of {s.micro_batch}" if s.micro_batch < -(-s.batch // world) else ""
+    yield (
+        f"training  {s.images:,} images ({s.images / config.data.images:.1f} epochs), batch {s.batch}{share}{micro}, "
+        + (f"learning rate {s.learning_rate:g}, {s.precision}")
+    )
+    speed = f"{made.speed:.0f} images/s, {say_seconds(s.images / made.speed)}; " if made.speed else ""
+    looks = s.previews + 1
+    yield f"cost      {speed}about {say_bytes(made.memory.peak(s.micro_batch))} of memory a process; {looks} previews"
+
+
+def show(event: Event, job: Job, progress: Bar) -> None:
+    """An event on the terminal: the bar moves, and what matters stays above it."""
+    v: dict[str, Any] = event.values
+    total = job.settings.steps * job.settings.batch
+    match event.kind:
+        case "train":
+            loss = f"{v['loss']:.4f}" if v["loss"] is not None else "–"
+            note = f"loss {loss}  {v['images_per_s']:.0f} images/s  waiting {100 * v['waiting']:.0f} %"
+            progress(event.images, total, note)
+            if (
+                not sys.stdout.isatty()
+                and event.images * 10 // total > (event.images - job.settings.log_every) * 10 // total
+            ):
+                left = say_seconds(v["eta_s"]) if v["eta_s"] is not None else "?"
+                console.print(f"{event.images:>10,} images  {note}  {left} left", markup=False)
+        case "held-out":
+            console.print(f"{event.images:>10,} images  held-out loss {v['loss']:.4f}", markup=False)
+        case "preview":
+            console.print(f"{event.images:>10,} images  {v['path']}", markup=False)
+        case "warning":
+            console.print(f"[yellow]warning[/] {v['text']}")
