@@ -2,14 +2,26 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ddpm.networks.blocks import Attention, Downsample, Upsample, depth_to_space, norm, space_to_depth
+from ddpm.networks.blocks import Attention, Downsample, GroupNorm, Upsample, depth_to_space, space_to_depth
 
 
 @pytest.mark.parametrize(
     ("channels", "groups"), [(256, 32), (96, 32), (48, 16), (20, 4), (6, 2), (32, 16), (8, 4), (1, 1)]
 )
 def test_groups(channels, groups):
-    assert norm(channels).num_groups == groups
+    assert GroupNorm(channels).groups == groups
+
+
+@pytest.mark.parametrize(("dtype", "rtol", "atol"), [(torch.bfloat16, 2**-7, 1e-5), (torch.float64, 0, 1e-12)])
+def test_group_norm_is_wide(dtype, rtol, atol):
+    """Numbers of the given dtype go in and out, and between them nothing is narrower than float32."""
+    norm = GroupNorm(64)
+    torch.nn.init.normal_(norm.weight)
+    x = (5 + torch.randn(2, 64, 4, 4, dtype=torch.float64)).to(dtype)
+    exact = F.group_norm(x.double(), 32, norm.weight.double(), norm.bias.double(), 1e-6)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = norm(x)
+    torch.testing.assert_close(out, exact.to(dtype), rtol=rtol, atol=atol)
 
 
 def test_space_to_depth_is_pixel_unshuffle():

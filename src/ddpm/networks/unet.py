@@ -12,11 +12,11 @@ from ddpm.core import Cond
 from ddpm.networks.blocks import (
     Attention,
     Downsample,
+    GroupNorm,
     Upsample,
     conv,
     depth_to_space,
     linear,
-    norm,
     space_to_depth,
     zero,
 )
@@ -104,10 +104,10 @@ class Block(nn.Module):
         super().__init__()
         self.checkpoint = settings.checkpoint
         self.scale_shift = settings.scale_shift
-        self.norm1 = norm(channels)
+        self.norm1 = GroupNorm(channels)
         self.conv1 = conv(settings.space, channels, out_channels, 3, padding=1)
         self.time = linear(4 * settings.width, out_channels * (2 if settings.scale_shift else 1))
-        self.norm2 = norm(out_channels)
+        self.norm2 = GroupNorm(out_channels)
         self.dropout = nn.Dropout(settings.dropout)
         self.conv2 = zero(conv(settings.space, out_channels, out_channels, 3, padding=1))
         same = channels == out_channels
@@ -208,7 +208,7 @@ class UNet(nn.Module):
                 channels = out
             self.up.append(Up(blocks, None if factor == s.patch else Upsample(s.space, channels)))
 
-        self.norm_out = norm(channels)
+        self.norm_out = GroupNorm(channels)
         self.conv_out = zero(conv(s.space, channels, s.out_channels * patch_area, 3, padding=1))
 
     def forward(self, x: torch.Tensor, t: torch.Tensor, cond: Cond | None = None) -> torch.Tensor:
