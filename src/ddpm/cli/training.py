@@ -163,10 +163,11 @@ def summary(made: plan.Plan, accelerator: Accelerator) -> Iterator[str]:
     weights = sum(p.numel() for p in made.job.model.parameters())
     size = " × ".join(map(str, config.data.size))
     classes = f", {len(config.data.classes)} classes" if config.data.classes else ""
-    yield f"data      {config.data.images:,} images of {size} {config.data.mode}{classes}; {config.data.held_out} held out"
+    data, net, diffusion = config.data, config.network, config.diffusion
+    yield f"data      {data.images:,} images of {size} {data.mode}{classes}; {data.held_out} held out"
     yield (
-        f"network   {weights / 1e6:.1f} M weights: width {config.network.width}, levels {config.network.multipliers}, "
-        f"patches of {config.network.patch}; {config.diffusion.prediction} prediction, {config.diffusion.schedule} schedule"
+        f"network   {weights / 1e6:.1f} M weights: width {net.width}, levels {net.multipliers}, "
+        f"patches of {net.patch}; {diffusion.prediction} prediction, {diffusion.schedule} schedule"
     )
     world = accelerator.num_processes
     share = f" = {world} processes × {-(-s.batch // world)}" if world > 1 else ""
