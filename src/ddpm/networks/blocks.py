@@ -40,8 +40,8 @@ def _fan_avg(layer: _Layer, gain: float = 1.0) -> _Layer:
 class GroupNorm(nn.Module):
     """Group normalisation over 32 groups, or over the largest divisor of 32 that divides the channels.
 
-    Always in float32 at the least, also under autocast: for the statistics' sake, and since PyTorch's kernels for
-    bfloat16 in channels-last memory are several times slower on CPUs.
+    Always in float32 at the least, as autocast does on GPUs: PyTorch's CPU kernels for bfloat16 in channels-last
+    memory are several times slower.
     """
 
     def __init__(self, channels: int) -> None:
