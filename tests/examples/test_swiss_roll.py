@@ -19,7 +19,7 @@ def example() -> ModuleType:
 
 
 def distance(a: torch.Tensor, b: torch.Tensor) -> float:
-    """Unbiased energy distance ``2 E|a - b| - E|a - a'| - E|b - b'|`` (Székely & Rizzo 2013): 0 for one distribution."""
+    """Unbiased energy distance ``2 E|a - b| - E|a - a'| - E|b - b'|`` (Székely & Rizzo 2013), 0 if both are one."""
     within = sum(float(torch.cdist(x, x).sum()) / (len(x) * (len(x) - 1)) for x in (a, b))
     return 2 * float(torch.cdist(a, b).mean()) - within
 
