@@ -29,7 +29,7 @@ class Denoiser(Protocol):
 
 
 class Network(Protocol):
-    """``net(x, t, cond)``: raw output of x's shape; t is (B,) of x's dtype."""
+    """``net(x, t, cond)``: raw output of x's shape; t is (B,) float32, as half precision would round it."""
 
     def __call__(self, x: torch.Tensor, t: torch.Tensor, cond: Cond | None = None) -> torch.Tensor: ...
 
@@ -43,7 +43,7 @@ class NetworkDenoiser:
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
         if isinstance(level.t, torch.Tensor):
-            t = level.t.to(x)
+            t = level.t.to(x.device, torch.float32)
         else:
-            t = torch.full((len(x),), level.t, dtype=x.dtype, device=x.device)
+            t = torch.full((len(x),), level.t, dtype=torch.float32, device=x.device)
         return Denoised(x0_from_output(self.prediction, self.net(x, t, cond), x, level))

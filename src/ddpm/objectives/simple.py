@@ -28,6 +28,6 @@ class SimpleLoss:
             x0, eps: (B, C, *space), images in [-1, 1] and standard normal noise.
             level: of tensors (B,).
         """
-        output = net(diffuse(x0, eps, level), torch.as_tensor(level.t).to(x0), cond)
+        output = net(diffuse(x0, eps, level), torch.as_tensor(level.t).to(x0.device, torch.float32), cond)
         error = output.float() - target(self.prediction, x0, eps, level)
         return error.square().flatten(1).mean(1)
