@@ -4,7 +4,6 @@ A grid is a list of ``steps + 1`` levels that starts at the noisiest and ends cl
 each pair of neighbours.
 """
 
-import math
 from collections.abc import Callable
 
 from ddpm.core import Level, Schedule
@@ -18,7 +17,8 @@ def uniform(schedule: Schedule, steps: int) -> list[Level]:
     if steps == 1:
         return _visit(schedule, steps, [schedule.T])
     stride = (schedule.T - 1) / (steps - 1)
-    return _visit(schedule, steps, [1 + i * stride for i in range(steps)])
+    # ties are rounded as the originals do, who count from zero and round to even
+    return _visit(schedule, steps, [1 + round(i * stride) for i in range(steps)])
 
 
 def leading(schedule: Schedule, steps: int) -> list[Level]:
@@ -27,25 +27,25 @@ def leading(schedule: Schedule, steps: int) -> list[Level]:
     The original stops short of level T and yet starts from pure noise; here the sampler starts where its noise belongs.
     """
     stride = schedule.T // max(steps, 1)
-    return _visit(schedule, steps, [1.0 + i * stride for i in range(steps - 1)] + [schedule.T])
+    return _visit(schedule, steps, [1 + i * stride for i in range(steps - 1)] + [schedule.T])
 
 
 def trailing(schedule: Schedule, steps: int) -> list[Level]:
     """Steps of equal length from level T down to the clean level (Lin et al. 2023, table 2)."""
-    return _visit(schedule, steps, [schedule.T * (i + 1) / steps for i in range(steps)])
+    return _visit(schedule, steps, [round(schedule.T * (i + 1) / steps) for i in range(steps)])
 
 
 def quadratic(schedule: Schedule, steps: int) -> list[Level]:
     """Square roots evenly spread: small steps near the image (Song et al. 2021, appendix D.2)."""
-    return _visit(schedule, steps, [schedule.T * ((i + 1) / steps) ** 2 for i in range(steps)])
+    return _visit(schedule, steps, [round(schedule.T * ((i + 1) / steps) ** 2) for i in range(steps)])
 
 
-def _visit(schedule: Schedule, steps: int, places: list[float]) -> list[Level]:
-    """The levels nearest to rising places, kept distinct, from noisy to clean."""
+def _visit(schedule: Schedule, steps: int, places: list[int]) -> list[Level]:
+    """The levels at rising places, kept distinct, from noisy to clean."""
     if not 1 <= steps <= schedule.T:
         raise ValueError(f"steps must be between 1 and {schedule.T}, the levels of the schedule, not {steps}")
     chosen = [0]
     for k, place in enumerate(places):
         # at least one above the last, at most so high that the rest still fit below T
-        chosen.append(min(max(math.floor(place + 0.5), chosen[-1] + 1), schedule.T - (steps - 1 - k)))
+        chosen.append(min(max(place, chosen[-1] + 1), schedule.T - (steps - 1 - k)))
     return [schedule.level(i) for i in reversed(chosen)]

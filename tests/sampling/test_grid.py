@@ -1,0 +1,99 @@
+"""Every grid starts at the noisiest level, ends clean and visits as many levels as asked."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from diffusers import DDIMScheduler
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ddpm.core.schedule import cosine, linear
+from ddpm.sampling.grid import leading, quadratic, trailing, uniform
+
+GRIDS = [uniform, leading, trailing, quadratic]
+LINEAR = linear(1000)
+ts = st.integers(1, 60)
+
+
+def timesteps(grid) -> list[int]:
+    """What the network is fed, in the order of sampling: all but the clean level."""
+    return [int(level.t) for level in grid[:-1]]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 7, 50, 999, 1000])
+@pytest.mark.parametrize("grid", GRIDS)
+def test_from_the_noisiest_to_clean(grid, steps):
+    levels = grid(LINEAR, steps)
+    assert len(levels) == steps + 1
+    assert levels[0] == LINEAR.level(1000)
+    assert levels[-1] == LINEAR.level(0)
+    assert all(now.sigma > next.sigma for now, next in pairwise(levels))
+    assert all(level == LINEAR.level(int(level.t) + 1) for level in levels)
+
+
+@settings(deadline=None)
+@given(T=ts, part=st.floats(0, 1))
+@pytest.mark.parametrize("grid", GRIDS)
+def test_any_length_of_schedule(grid, T, part):
+    steps = max(1, round(part * T))
+    visited = [int(level.t) for level in grid(cosine(T), steps)]
+    assert visited[0] == T - 1
+    assert visited[-1] == -1
+    assert len(visited) == steps + 1
+    assert all(a > b for a, b in pairwise(visited))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 7, 10, 16, 20, 25, 32, 50, 64, 80, 100, 128, 200, 250, 256, 500, 999, 1000])
+def test_trailing_is_that_of_diffusers(steps):
+    theirs = DDIMScheduler(timestep_spacing="trailing")
+    theirs.set_timesteps(steps)
+    assert timesteps(trailing(LINEAR, steps)) == theirs.timesteps.tolist()
+
+
+@pytest.mark.parametrize("steps", [*range(2, 102), 250, 333, 500, 999, 1000])
+def test_uniform_is_linspace_of_diffusers(steps):
+    theirs = DDIMScheduler(timestep_spacing="linspace")
+    theirs.set_timesteps(steps)
+    assert timesteps(uniform(LINEAR, steps)) == theirs.timesteps.tolist()
+
+
+def space_timesteps(T: int, steps: int) -> list[int]:
+    """improved-diffusion's, for one section."""
+    if steps == 1:
+        return [0]
+    stride, place, taken = (T - 1) / (steps - 1), 0.0, []
+    for _ in range(steps):
+        taken.append(round(place))
+        place += stride
+    return taken
+
+
+@pytest.mark.parametrize("steps", [2, 3, 5, 7, 10, 20, 25, 30, 40, 50, 100, 200, 250, 500, 999, 1000])
+def test_uniform_is_that_of_improved_diffusion(steps):
+    """But for ties, such as level 499.5 of 999 steps, that its running sum misses by its rounding."""
+    ours, theirs = timesteps(uniform(LINEAR, steps))[::-1], space_timesteps(1000, steps)
+    assert [i for i in range(steps) if ours[i] != theirs[i]] == ([499] if steps == 999 else [])
+
+
+@pytest.mark.parametrize("steps", [2, 3, 7, 50, 100, 999, 1000])
+def test_leading_is_that_of_diffusers_but_starts_at_the_noisiest(steps):
+    theirs = DDIMScheduler(timestep_spacing="leading")
+    theirs.set_timesteps(steps)
+    ours = timesteps(leading(LINEAR, steps))
+    assert ours[0] == 999
+    assert ours[1:] == theirs.timesteps.tolist()[1:]
+
+
+def test_quadratic():
+    """Song et al.'s tau_i = c i²; small steps near the image."""
+    assert timesteps(quadratic(LINEAR, 10)) == [999, 809, 639, 489, 359, 249, 159, 89, 39, 9]
+    indices = np.array([*timesteps(quadratic(LINEAR, 50)), -1]) + 1
+    assert np.abs(np.sqrt(indices / 1000) - np.arange(50, -1, -1) / 50).max() < 0.02
+
+
+@pytest.mark.parametrize("steps", [-1, 0, 11])
+@pytest.mark.parametrize("grid", GRIDS)
+def test_steps_that_do_not_fit(grid, steps):
+    with pytest.raises(ValueError, match=f"between 1 and 10, .*, not {steps}"):
+        grid(linear(10), steps)

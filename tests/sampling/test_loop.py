@@ -1,0 +1,102 @@
+"""The loop as a generator."""
+
+import pytest
+import torch
+
+from ddpm.core import Cond, Denoised
+from ddpm.core.schedule import linear
+from ddpm.sampling import DDIM, Ancestral, sample, start, steps
+from ddpm.sampling.grid import trailing
+
+SCHEDULE = linear()
+SPACES = [(5,), (4, 3), (2, 3, 4)]
+
+
+class Half:
+    """A denoiser that keeps what it was asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def __call__(self, x, level, cond=None):
+        self.asked.append((level, cond))
+        return Denoised(x / 2)
+
+
+class Counting:
+    """A solver that counts its steps in its state and notes where it went."""
+
+    def __init__(self):
+        self.went = []
+
+    def init(self):
+        return 0
+
+    def step(self, denoise, x, now, next, state, randn):
+        self.went.append((state, now, next))
+        return x + 1, state + 1
+
+
+def test_every_pair_of_neighbours_once():
+    grid, solver = trailing(SCHEDULE, 5), Counting()
+    seen = list(steps(Half(), solver, grid, torch.zeros(1, 1, 2), torch.zeros))
+    assert solver.went == [(k, grid[k], grid[k + 1]) for k in range(5)]
+    assert [step.number for step in seen] == [1, 2, 3, 4, 5]
+    assert [step.level for step in seen] == grid[1:]
+    assert [float(step.x.mean()) for step in seen] == [1, 2, 3, 4, 5]
+
+
+def test_a_grid_may_rise_again():
+    down = trailing(SCHEDULE, 3)
+    grid, solver = [down[0], down[2], down[1], down[3]], Counting()
+    list(steps(Half(), solver, grid, torch.zeros(1, 1, 2), torch.zeros))
+    assert [next for _, _, next in solver.went] == grid[1:]
+
+
+def test_the_caller_may_stop_early():
+    denoise = Half()
+    walk = steps(denoise, DDIM(), trailing(SCHEDULE, 50), torch.ones(1, 1, 2), torch.zeros)
+    assert denoise.asked == []
+    next(walk)
+    next(walk)
+    assert len(denoise.asked) == 2
+
+
+def test_the_condition_reaches_the_denoiser():
+    denoise, cond = Half(), Cond(torch.zeros(1, 2))
+    grid = trailing(SCHEDULE, 4)
+    sample(denoise, DDIM(), grid, lambda: torch.ones(1, 1, 2), cond)
+    assert denoise.asked == [(level, cond) for level in grid[:-1]]
+
+
+def test_no_gradients_and_none_switched_off_between_steps():
+    weight = torch.ones((), requires_grad=True)
+
+    def denoise(x, level, cond=None):
+        return Denoised(weight * x)
+
+    for step in steps(denoise, DDIM(), trailing(SCHEDULE, 3), torch.ones(1, 1, 2), torch.zeros):
+        assert not step.x.requires_grad
+        assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_sample_is_the_loop_from_its_start(space):
+    shape = (2, 3, *space)
+
+    def stream():
+        g = torch.Generator().manual_seed(0)
+        return lambda: torch.randn(shape, generator=g)
+
+    grid = trailing(SCHEDULE, 7)
+    randn = stream()
+    x = start(grid[0], randn)
+    first = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(x, grid[0].sigma * first)
+    last = None
+    for step in steps(Half(), Ancestral(), grid, x, randn):
+        last = step.x
+    result = sample(Half(), Ancestral(), grid, stream())
+    assert torch.equal(result, last)
+    assert result.shape == shape
+    assert result.dtype == torch.float32
