@@ -104,6 +104,8 @@ def zero_terminal_snr(schedule: Schedule) -> Schedule:
     Pictures of any mean brightness can then be reached; eps prediction can not be used, since at the last level
     it says nothing of x0.
     """
+    if schedule.T < 2:
+        raise ValueError("zero terminal SNR needs two noisy levels, the first of which keeps its signal; T is 1")
     alpha = schedule.alpha_bar.sqrt()
     first, last = alpha[1].clone(), alpha[-1].clone()
     stretched = (alpha[1:] - last) * (first / (first - last))

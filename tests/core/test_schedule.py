@@ -1,0 +1,142 @@
+"""Schedules against their papers' formulas, written once more in NumPy."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from ddpm.core import Level, Schedule
+from ddpm.core.schedule import cosine, from_betas, linear, scaled_linear, sigmoid, zero_terminal_snr
+
+ALL = [linear, scaled_linear, cosine, sigmoid]
+LENGTHS = [1, 2, 7, 50, 1000, 4000]
+
+
+def from_curve(curve, T):
+    """ᾱ_1 … ᾱ_T of a curve over [0, 1] whose betas are held at 0.999, step by step."""
+    kept, result = 1.0, []
+    for i in range(T):
+        kept *= 1 - min(1 - curve((i + 1) / T) / curve(i / T), 0.999)
+        result.append(kept)
+    return np.array(result)
+
+
+def close(schedule: Schedule, alpha_bar, rtol=1e-11) -> None:
+    assert schedule.alpha_bar[0] == 1
+    np.testing.assert_allclose(schedule.alpha_bar[1:].numpy(), alpha_bar, rtol=rtol, atol=0)
+
+
+def test_linear_is_the_original():
+    close(linear(1000), np.cumprod(1 - np.linspace(1e-4, 0.02, 1000, dtype=np.float64)))
+
+
+@pytest.mark.parametrize("T", [100, 250, 500, 2000, 4000])
+def test_linear_of_other_lengths_ends_as_noisy(T):
+    """log ᾱ_T, about -Σ beta - Σ beta² / 2, is that of T = 1000 but for the second term, 0.067 · 1000 / T."""
+    close(linear(T), np.cumprod(1 - np.linspace(1e-4, 0.02, T) * 1000 / T))
+    assert linear(T).alpha_bar[-1].log() == pytest.approx(
+        float(linear().alpha_bar[-1].log()), abs=0.08 * abs(1000 / T - 1)
+    )
+
+
+def test_scaled_linear():
+    close(scaled_linear(1000), np.cumprod(1 - np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2))
+    assert scaled_linear(250).alpha_bar[-1].log() == pytest.approx(float(scaled_linear().alpha_bar[-1].log()), abs=0.1)
+
+
+@pytest.mark.parametrize("T", LENGTHS)
+def test_cosine(T):
+    def curve(u):
+        return math.cos((u + 0.008) / 1.008 * math.pi / 2) ** 2
+
+    close(cosine(T), from_curve(curve, T), rtol=1e-9)
+
+
+@pytest.mark.parametrize(("start", "end", "tau"), [(-3.0, 3.0, 1.0), (0.0, 3.0, 0.7)])
+def test_sigmoid(start, end, tau):
+    def logistic(x):
+        return 1 / (1 + math.exp(-x / tau))
+
+    def curve(u):
+        return (logistic(end) - logistic(start + u * (end - start))) / (logistic(end) - logistic(start))
+
+    close(sigmoid(300, start, end, tau), from_curve(curve, 300), rtol=1e-9)
+    assert sigmoid(300, -3, 3).alpha_bar[150] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("T", LENGTHS)
+@pytest.mark.parametrize("make", ALL)
+def test_every_length_is_a_schedule(make, T):
+    schedule = make(T)
+    assert schedule.T == T
+    assert schedule.level(0) == Level(-1.0, 1.0, 0.0)
+    assert (schedule.alpha_bar.diff() < 0).all()
+    assert schedule.alpha_bar[-1] > 0
+    assert (schedule.alpha_bar[1:] / schedule.alpha_bar[:-1]).min() >= 0.001 * (1 - 1e-12)
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_levels_as_floats_and_as_tensors(make):
+    """alpha = √ᾱ, sigma = √(1 - ᾱ); level i is fed to the network as i - 1."""
+    schedule = make(20)
+    indices = torch.tensor([1, 20, 7])
+    many = schedule.levels(indices)
+    assert all(v.dtype == torch.float64 and v.shape == (3,) for v in (many.t, many.alpha, many.sigma))
+    for k, i in enumerate(indices.tolist()):
+        one = schedule.level(i)
+        assert (one.t, one.alpha, one.sigma) == (i - 1, float(many.alpha[k]), float(many.sigma[k]))
+        assert all(isinstance(v, float) for v in (one.t, one.alpha, one.sigma))
+        assert one.alpha**2 == pytest.approx(float(schedule.alpha_bar[i]), rel=1e-15)
+        assert one.alpha**2 + one.sigma**2 == pytest.approx(1, rel=1e-15)
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_zero_terminal_snr(make):
+    before = make(100)
+    after = zero_terminal_snr(before)
+    assert after.level(100) == Level(99.0, 0.0, 1.0)
+    assert after.level(1).alpha == pytest.approx(before.level(1).alpha, rel=1e-15)
+    # alg. 1 shifts and stretches alpha, not its square
+    alpha = before.alpha_bar[1:].sqrt().numpy()
+    expected = (alpha - alpha[-1]) * alpha[0] / (alpha[0] - alpha[-1])
+    np.testing.assert_allclose(after.alpha_bar[1:].sqrt().numpy(), expected, rtol=1e-14, atol=1e-16)
+
+
+def test_no_room_for_zero_terminal_snr():
+    with pytest.raises(ValueError, match="two noisy levels"):
+        zero_terminal_snr(linear(1))
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_no_levels(make):
+    with pytest.raises(ValueError, match="T = 0"):
+        make(0)
+
+
+@pytest.mark.parametrize("i", [-1, 11])
+def test_no_such_level(i):
+    with pytest.raises(ValueError, match="outside 0 … 10"):
+        linear(10).level(i)
+
+
+@pytest.mark.parametrize(
+    "alpha_bar",
+    [
+        torch.tensor([1.0, 0.5]),
+        torch.ones(2, 2, dtype=torch.float64),
+        torch.ones(1, dtype=torch.float64),
+        torch.tensor([0.9, 0.5], dtype=torch.float64),
+        torch.tensor([1.0, 0.5, 0.5], dtype=torch.float64),
+        torch.tensor([1.0, 0.5, -0.1], dtype=torch.float64),
+        torch.tensor([1.0, float("nan")], dtype=torch.float64),
+    ],
+)
+def test_not_a_schedule(alpha_bar):
+    with pytest.raises(ValueError, match="alpha_bar must"):
+        Schedule(alpha_bar)
+
+
+def test_betas():
+    schedule = from_betas(torch.tensor([0.1, 0.5, 1.0], dtype=torch.float64))
+    torch.testing.assert_close(schedule.alpha_bar, torch.tensor([1, 0.9, 0.45, 0.0], dtype=torch.float64))
