@@ -1,0 +1,60 @@
+"""Denoisers that are formulas, as the data is Gaussian, a mixture of Gaussians, or one image."""
+
+from dataclasses import dataclass
+
+import torch
+
+from ddpm.core import Cond, Denoised, Level
+
+Matrix = torch.Tensor
+
+
+@dataclass(frozen=True)
+class Point:
+    """Always the true image, (B, C, *space)."""
+
+    x0: torch.Tensor
+
+    def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
+        return Denoised(self.x0.to(x).expand_as(x))
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """The perfect denoiser of N(mean, cov) data of shape (B, D, 1)."""
+
+    mean: torch.Tensor
+    cov: Matrix
+
+    def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
+        """``E[x0 | x_t] = m + alpha C (alpha² C + sigma² I)⁻¹ (x_t - alpha m)``."""
+        noisy = level.alpha**2 * self.cov + level.sigma**2 * torch.eye(len(self.mean)).to(self.cov)
+        gain = level.alpha * self.cov @ torch.linalg.inv(noisy)
+        # (B, D, 1) -> (B, D), rows times the transposed gain, and back
+        return Denoised((self.mean + (x[..., 0] - level.alpha * self.mean) @ gain.mT)[..., None])
+
+    def flow(self, x: torch.Tensor, now: Level, next: Level) -> torch.Tensor:
+        """Where the probability flow takes x, exactly: every axis of the covariance is rescaled to its new spread."""
+        spread, axes = torch.linalg.eigh(self.cov)
+
+        def std(level: Level) -> torch.Tensor:
+            return (level.alpha**2 * spread + level.sigma**2).sqrt()
+
+        along = (x[..., 0] - now.alpha * self.mean) @ axes
+        return (next.alpha * self.mean + (along * std(next) / std(now)) @ axes.mT)[..., None]
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """The perfect denoiser of numbers that are, each by itself, drawn from a mixture of Gaussians on the line."""
+
+    weights: torch.Tensor
+    means: torch.Tensor
+    stds: torch.Tensor
+
+    def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
+        var = level.alpha**2 * self.stds**2 + level.sigma**2
+        off = x[..., None] - level.alpha * self.means
+        share = (self.weights.log() - 0.5 * var.log() - off**2 / (2 * var)).softmax(-1)
+        each = self.means + level.alpha * self.stds**2 / var * off
+        return Denoised((share * each).sum(-1))

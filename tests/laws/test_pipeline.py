@@ -1,0 +1,95 @@
+"""Through a real network: an image does not depend on its batch, nor on what other threads do."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ddpm import build
+from ddpm.config import DataConfig, DiffusionConfig, RunConfig, SamplingConfig
+from ddpm.networks import UNetSettings
+from ddpm.pipeline import Pipeline
+from ddpm.training.settings import TrainSettings
+
+from .every import GRIDS
+
+CLASSES = ("circle", "square", "star")
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Pipeline:
+    """A small conditional U-Net with weights that are random also where a fresh one begins at zero."""
+    config = RunConfig(
+        recipe="auto",
+        request={},
+        data=DataConfig(
+            source="shapes", fingerprint="", images=100, held_out=0, size=(8, 8), mode="RGB", classes=CLASSES
+        ),
+        diffusion=DiffusionConfig(schedule="cosine", T=100, prediction="v"),
+        network=UNetSettings(width=8, multipliers=(1, 2), blocks=1, attention=(2,), cond_width=8),
+        training=TrainSettings(images=1),
+        sampling=SamplingConfig(steps=8),
+    )
+    torch.manual_seed(0)
+    model = build.build_model(config)
+    with torch.no_grad():
+        for p in model.parameters():
+            p += 0.1 * torch.randn_like(p)
+    model.eval().requires_grad_(False)
+    schedule = build.build_schedule(config.diffusion)
+    return Pipeline(model, config, schedule, torch.device("cpu"), Path("shapes"), "")
+
+
+def pixels(images) -> np.ndarray:
+    """(N, H, W, C) of small integers with a sign."""
+    return np.stack([np.asarray(image) for image in images]).astype(int)
+
+
+HOW = [
+    {"solver": "ddim", "eta": 0.0},
+    {"solver": "ddim", "eta": 0.7, "guidance": 3.0},
+    {"solver": "ancestral"},
+    {"solver": "ancestral-large", "guidance": 2.0, "clip": False},
+]
+
+
+@pytest.mark.parametrize("how", HOW, ids=str)
+def test_an_image_of_a_batch_is_the_image_alone(pipeline, how):
+    """To the last of 8 bits, where rounding at the edge of two values may differ with the order of sums."""
+    labels = [CLASSES[i % 3] for i in range(16)]
+    together = pixels(pipeline.sample(16, label=labels, seed=5, **how))
+    assert together.std() > 20
+    assert (together[:3] != together[3:6]).mean() > 0.5
+    for i in (0, 1, 9, 15):
+        alone = pixels(pipeline.sample(1, label=labels[i], seed=5, indices=[i], **how))
+        assert np.abs(alone[0] - together[i]).max() <= 1
+        assert (alone[0] != together[i]).mean() < 0.01
+    in_parts = pixels(pipeline.sample(16, label=labels, seed=5, batch=5, **how))
+    assert np.abs(in_parts - together).max() <= 1
+
+
+def test_the_order_of_images_is_theirs(pipeline):
+    there, back = pipeline.sample(3, seed=5, indices=[4, 9, 2]), pipeline.sample(3, seed=5, indices=[2, 9, 4])
+    assert np.abs(pixels(there) - pixels(back)[::-1]).max() <= 1
+    assert np.abs(pixels(there)[0] - pixels(there)[1]).max() > 1
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_concurrent_requests_are_those_in_turn(pipeline, grid):
+    """Different requests of one pipeline, all at once and one by one, are byte for byte the same."""
+    requests = [{"seed": seed, "label": CLASSES[seed % 3], "grid": grid, **HOW[seed % 4]} for seed in range(8)]
+    in_turn = [pixels(pipeline.sample(2, **request)) for request in requests]
+    with ThreadPoolExecutor(4) as threads:
+        at_once = [pixels(images) for images in threads.map(lambda request: pipeline.sample(2, **request), requests)]
+    assert all(np.array_equal(a, b) for a, b in zip(in_turn, at_once, strict=True))
+
+
+def test_guidance_reaches_the_picture(pipeline):
+    """Scale 1 is the class, 0 no class in particular, and 3 neither."""
+    one, none, much = (pixels(pipeline.sample(2, label="star", guidance=g)) for g in (1.0, 0.0, 3.0))
+    assert np.array_equal(one, pixels(pipeline.sample(2, label=2)))
+    # both halves of a doubled batch go through the network, whose sums may be ordered otherwise
+    assert np.abs(none - pixels(pipeline.sample(2))).max() <= 1
+    assert all(np.abs(a - b).max() > 1 for a, b in [(one, none), (one, much), (none, much)])

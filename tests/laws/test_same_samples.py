@@ -1,0 +1,62 @@
+"""What must not change a sample: the prediction type, and the name of the solver where two are one."""
+
+import pytest
+import torch
+
+from ddpm.core import NetworkDenoiser, prediction, scale
+from ddpm.core.schedule import cosine, linear
+from ddpm.guidance import Clipped
+from ddpm.sampling import DDIM, Ancestral, SampleNoise, fixed_small, sample
+from ddpm.sampling.grid import trailing
+
+from .every import GRIDS, SOLVERS
+from .exact import Mixture
+
+MIXTURE = Mixture(*(torch.tensor(v, dtype=torch.float64) for v in ([0.3, 0.7], [-0.9, 0.5], [0.3, 0.15])))
+SCHEDULE = linear()
+
+
+def randn64(seed: int):
+    noise = SampleNoise(seed, range(3), (1, 4, 5))
+    return lambda: noise().double()
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 50, 1000])
+@pytest.mark.parametrize("grid", GRIDS)
+def test_ddim_of_eta_1_is_ancestral_sampling(grid, steps):
+    for schedule in (SCHEDULE, cosine()):
+        levels = GRIDS[grid](schedule, steps)
+        for denoise in (MIXTURE, Clipped(MIXTURE, 0.6)):
+            ddim, ancestral = (sample(denoise, s, levels, randn64(2)) for s in (DDIM(1.0), Ancestral(fixed_small)))
+            torch.testing.assert_close(ddim, ancestral, rtol=0, atol=1e-10)
+
+
+class Speaks:
+    """A network that says what the mixture's perfect denoiser believes, in the terms of one type."""
+
+    def __init__(self, say):
+        self.say = say
+
+    def __call__(self, x, t, cond=None):
+        level = SCHEDULE.level(int(t[0]) + 1)
+        x0 = MIXTURE(x, level).x0
+        return self.say(x0, (x - level.alpha * x0) / level.sigma, level)
+
+
+TYPES = {
+    prediction.eps: lambda x0, eps, level: eps,
+    prediction.x0: lambda x0, eps, level: x0,
+    prediction.v: lambda x0, eps, level: scale(level.alpha, eps) - scale(level.sigma, x0),
+    prediction.flow: lambda x0, eps, level: eps - x0,
+}
+
+
+@pytest.mark.parametrize("predict", TYPES, ids=lambda p: p.__name__)
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_the_prediction_type_does_not_matter(solver, predict):
+    solver = SOLVERS[solver]
+    levels = trailing(SCHEDULE, 50)
+    expected = sample(MIXTURE, solver, levels, randn64(3))
+    assert expected.std() > 0.3
+    network = NetworkDenoiser(Speaks(TYPES[predict]), predict)
+    torch.testing.assert_close(sample(network, solver, levels, randn64(3)), expected, rtol=0, atol=1e-9)
