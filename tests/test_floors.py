@@ -1,0 +1,96 @@
+"""Every file imports from lower floors or its own room only, so that no part knows what stands on it.
+
+A room is a folder of src/ddpm, or a file beside the folders. A new room must be given its floor here. Imports count
+wherever they are written: inside functions, and for type checkers alone.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parents[1] / "src"
+
+FLOORS: list[set[str]] = [
+    {"core", "errors", "allocator"},
+    {"networks", "conditioning", "codec", "data", "objectives", "sampling", "guidance"},
+    {"training"},
+    # what a user meets: a floor of its own for each layer of it
+    {"config", "units"},
+    {"recipes"},
+    {"build", "card", "provenance"},
+    {"plan", "pipeline"},
+    {"__init__"},
+    {"cli"},
+    {"__main__"},
+]
+MATHEMATICS = {"core", "networks", "conditioning", "objectives", "sampling", "guidance"}
+"""Rooms that need no package but torch."""
+
+FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
+FILES = sorted(path.relative_to(SRC).as_posix() for path in (SRC / "ddpm").rglob("*.py"))
+
+
+def room(module: str) -> str:
+    """ "ddpm.core.level" is in "core", "ddpm.build" is "build", and "ddpm" alone is its "__init__"."""
+    _, *inside = module.split(".")
+    return inside[0] if inside else "__init__"
+
+
+def imports(source: str) -> Iterator[str]:
+    """Every imported module, by its full name."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            assert node.module is not None
+            for alias in node.names:
+                below = SRC.joinpath(*node.module.split("."), alias.name)
+                is_module = below.is_dir() or below.with_suffix(".py").exists()
+                yield f"{node.module}.{alias.name}" if is_module else node.module
+
+
+def breaks(path: str, source: str) -> list[str]:
+    """What a file imports that it should not."""
+    own = room(path.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
+    wrong = []
+    for name in imports(source):
+        package = name.split(".")[0]
+        if package == "ddpm":
+            other = room(name)
+            if other != own and not FLOOR_OF[other] < FLOOR_OF[own]:
+                wrong.append(name)
+        elif own in MATHEMATICS and package != "torch" and package not in sys.stdlib_module_names:
+            wrong.append(name)
+    return wrong
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_imports_lead_down(path):
+    assert breaks(path, (SRC / path).read_text(encoding="utf-8")) == []
+
+
+def test_every_room_has_one_floor_and_every_floor_its_rooms():
+    rooms = {room(path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")) for path in FILES}
+    assert sorted(rooms) == sorted(room for floor in FLOORS for room in floor)
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "wrong"),
+    [
+        ("ddpm/core/level.py", "import torch, math\nfrom ddpm.core import scale", []),
+        ("ddpm/core/level.py", "import numpy.linalg", ["numpy.linalg"]),
+        ("ddpm/core/level.py", "from ddpm.errors import InputError", ["ddpm.errors"]),
+        ("ddpm/sampling/loop.py", "def f():\n    from ddpm import guidance", ["ddpm.guidance"]),
+        ("ddpm/guidance/clipping.py", "if TYPE_CHECKING:\n    import ddpm.training.loop", ["ddpm.training.loop"]),
+        ("ddpm/training/loop.py", "from ddpm.build import build_model", ["ddpm.build"]),
+        ("ddpm/training/loop.py", "from ddpm.data.loader import Loader\nimport accelerate", []),
+        ("ddpm/config.py", "from ddpm import load", ["ddpm"]),
+        ("ddpm/__init__.py", "from ddpm.pipeline import load", []),
+    ],
+)
+def test_the_test_itself(path, source, wrong):
+    assert breaks(path, source) == wrong
