@@ -1,0 +1,88 @@
+"""What every test gets: a cache of its own and a fresh accelerator; and small runs that several tests share."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from PIL import Image
+
+from ddpm.cli import main
+
+torch.set_num_threads(1)  # bit for bit is promised at one number of threads
+
+TINY = ("--set", "network.width=8", "--set", "network.multipliers=[1,2]", "--set", "network.attention=[2]")
+"""Flags for the smallest network that has all kinds of layers."""
+
+Cli = Callable[..., int]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DDPM_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _fresh_accelerator() -> Iterator[None]:
+    """accelerate keeps one state for the whole process."""
+    AcceleratorState._reset_state(True)
+    yield
+    AcceleratorState._reset_state(True)
+
+
+@pytest.fixture
+def accelerator() -> Accelerator:
+    return Accelerator(cpu=True, mixed_precision="no")
+
+
+def run_cli(*argv: str) -> int:
+    """``ddpm …`` in this process; its exit code."""
+    AcceleratorState._reset_state(True)
+    try:
+        main([str(word) for word in argv])
+    except SystemExit as e:
+        return int(e.code or 0)
+    finally:
+        AcceleratorState._reset_state(True)
+    return 0
+
+
+@pytest.fixture
+def cli() -> Cli:
+    return run_cli
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on the digits with its classes, for reading only: 12 steps, checkpoints at 8 and 12."""
+    out = tmp_path_factory.mktemp("runs") / "digits"
+    flags = ("--images", "192", "--batch", "16", "--precision", "fp32", "--set", "training.checkpoint_every=64")
+    assert run_cli("train", "digits", "--out", str(out), *flags, *TINY) == 0
+    return out
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Callable[..., Path]:
+    """A folder of random pictures: ``folder(n, size=(H, W), mode="RGB", classes=())``."""
+
+    def make(
+        n: int = 6, size: tuple[int, int] = (8, 8), mode: str = "RGB", classes: Sequence[str] = (), name: str = "photos"
+    ) -> Path:
+        root = tmp_path / name
+        shape = (*size, len(mode)) if len(mode) > 1 else size
+        for i in range(n):
+            where = root / classes[i % len(classes)] if classes else root
+            where.mkdir(parents=True, exist_ok=True)
+            values = np.random.default_rng(i).integers(0, 256, shape, np.uint8)
+            Image.fromarray(values, mode).save(where / f"{i}.png")
+        return root
+
+    return make

@@ -1,0 +1,83 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+
+from ddpm.codec import PixelCodec
+from ddpm.conditioning.label import LabelEmbedding
+from ddpm.core import prediction, schedule
+from ddpm.core.model import Model
+from ddpm.data.dataset import Dataset
+from ddpm.networks import UNet, UNetSettings
+from ddpm.objectives import SimpleLoss
+from ddpm.training.learner import Learner, Problem
+from ddpm.training.loop import Job
+from ddpm.training.settings import TrainSettings
+
+NET = UNetSettings(in_channels=3, out_channels=3, width=8, multipliers=(1,), blocks=1, attention=(), cond_width=8)
+SETTINGS = TrainSettings(
+    images=96, batch=8, micro_batch=8, learning_rate=1e-2, warmup=8, checkpoint_every=32, previews=1, log_every=16
+)
+
+
+@pytest.fixture
+def problem() -> Problem:
+    return Problem(schedule.cosine(6), SimpleLoss(prediction.v), PixelCodec())
+
+
+@pytest.fixture
+def make_model() -> Callable[[], Model]:
+    """The same small model at every call; its output is not zero, so that every weight has a gradient."""
+
+    def make() -> Model:
+        torch.manual_seed(0)
+        model = Model(UNet(NET), LabelEmbedding(2, 8))
+        with torch.no_grad():
+            for p in model.parameters():
+                p.add_(0.05 * torch.randn_like(p))
+        return model
+
+    return make
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    """24 random images of 8 × 8 in two classes."""
+    rng = np.random.default_rng(0)
+    return Dataset(
+        rng.integers(0, 256, (24, 8, 8, 3), np.uint8),
+        labels=np.arange(24) % 2,
+        classes=("cat", "dog"),
+        names=tuple(f"{i}.png" for i in range(24)),
+    )
+
+
+@pytest.fixture
+def settings() -> TrainSettings:
+    return SETTINGS
+
+
+@pytest.fixture
+def make_learner(make_model: Callable[[], Model], problem: Problem, accelerator: Accelerator) -> Callable[..., Learner]:
+    """A learner on the small model, with some settings changed."""
+
+    def make(**changes: Any) -> Learner:
+        return Learner(make_model(), problem, replace(SETTINGS, **changes), accelerator)
+
+    return make
+
+
+@pytest.fixture
+def make_job(make_model: Callable[[], Model], problem: Problem, dataset: Dataset, tmp_path: Path) -> Callable[..., Job]:
+    """A job of 12 steps on the small data set, with some settings changed."""
+
+    def make(folder: str = "run", **changes: Any) -> Job:
+        kept, held = dataset.subset(np.arange(20)), dataset.subset(np.arange(20, 24))
+        return Job(make_model(), problem, replace(SETTINGS, **changes), kept, held, tmp_path / folder)
+
+    return make
