@@ -18,7 +18,10 @@ from ddpm.errors import InputError
 from ddpm.training.storage import disk_errors, sync_folder, write_synced
 
 Tensors = Mapping[str, torch.Tensor]
-_NAME = re.compile(r"step-(\d{9})")
+FORMAT = 1
+"""Raised when a checkpoint of before can no longer be read."""
+_NAME = re.compile(r"step-(\d{9,})")
+_PARTS = {"model.safetensors", "ema.safetensors", "optimizer.safetensors", "state.json"}
 
 
 class Damaged(Exception):
@@ -55,7 +58,7 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
             files = {f"{stem}.safetensors": tensors_to_bytes(_plain(t)) for stem, t in checkpoint.tensors.items()}
             files["state.json"] = json.dumps({"step": checkpoint.step, **checkpoint.state}, indent=1).encode()
             hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-            files["manifest.json"] = json.dumps({"format": 1, "sha256": hashes}, indent=1).encode()
+            files["manifest.json"] = json.dumps({"format": FORMAT, "sha256": hashes}, indent=1).encode()
             for name, data in files.items():
                 write_synced(part / name, data)
             sync_folder(part)
@@ -78,25 +81,50 @@ def read(path: Path) -> Checkpoint:
     Raises:
         Damaged: a file is missing or differs from what was written.
     """
+    hashes = _manifest(path)
+    files = {}
+    for name, digest in hashes.items():
+        files[name] = _bytes(path / name)
+        if hashlib.sha256(files[name]).hexdigest() != digest:
+            raise Damaged(f"{name} differs from its SHA-256")
     try:
-        hashes = json.loads((path / "manifest.json").read_bytes())["sha256"]
-        files = {}
-        for name, digest in hashes.items():
-            files[name] = (path / name).read_bytes()
-            if hashlib.sha256(files[name]).hexdigest() != digest:
-                raise Damaged(f"{name} differs from its SHA-256")
         state = json.loads(files.pop("state.json"))
         tensors = {name.removesuffix(".safetensors"): tensors_from_bytes(data) for name, data in files.items()}
         return Checkpoint(state.pop("step"), tensors, state)
-    except FileNotFoundError as e:
-        raise Damaged(f"{Path(e.filename).name} is missing") from e
     except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as e:
         raise Damaged(f"its files cannot be read ({e})") from e
 
 
+def _manifest(path: Path) -> dict[str, str]:
+    """File name -> SHA-256."""
+    try:
+        manifest = json.loads(_bytes(path / "manifest.json"))
+        version, hashes = manifest["format"], dict(manifest["sha256"])
+    except (ValueError, KeyError, TypeError) as e:
+        raise Damaged(f"manifest.json cannot be read ({e})") from e
+    if version != FORMAT:
+        raise Damaged(f"manifest.json has format {version}, and this version of ddpm reads format {FORMAT}")
+    if hashes.keys() != _PARTS:
+        raise Damaged(f"manifest.json lists {_some(hashes)}, not {_some(_PARTS)}")
+    return hashes
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as e:
+        raise Damaged(f"{path.name} is missing") from e
+    except OSError as e:
+        raise Damaged(f"{path.name} cannot be read ({e.strerror})") from e
+
+
 def paths(folder: Path) -> list[Path]:
     """All checkpoints in a folder, oldest first, unchecked."""
-    return sorted(p for p in folder.glob("step-*") if _NAME.fullmatch(p.name))
+    return sorted((p for p in folder.glob("step-*") if _NAME.fullmatch(p.name)), key=_step)
+
+
+def _step(path: Path) -> int:
+    return int(path.name.removeprefix("step-"))
 
 
 def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
@@ -110,12 +138,17 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     return None, passed_over
 
 
-def prune(folder: Path, keep: int) -> None:
-    """Remove all but the last ``keep`` checkpoints, and what killed writes left."""
-    for path in paths(folder)[:-keep]:
-        shutil.rmtree(path)
-    for path in folder.glob(".step-*.part"):
-        shutil.rmtree(path)
+def prune(newest: Path, keep: int) -> None:
+    """Keep the checkpoint just written and the ``keep`` - 1 before it; remove others, and what killed writes left.
+
+    Those of later steps were damaged and passed over: they would take the place of good ones.
+    """
+    last = _step(newest)
+    upto = [path for path in paths(newest.parent) if _step(path) <= last]
+    kept = set(upto[-keep:])
+    for path in [*paths(newest.parent), *newest.parent.glob(".step-*.part")]:
+        if path not in kept:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def load_into(target: Tensors, source: Tensors, what: str) -> None:
@@ -141,4 +174,4 @@ def load_into(target: Tensors, source: Tensors, what: str) -> None:
 
 def _some(names: Iterable[str]) -> str:
     listed = sorted(names)
-    return ", ".join(listed[:3]) + (f" and {len(listed) - 3} more" if len(listed) > 3 else "")
+    return (", ".join(listed[:4]) or "nothing") + (f" and {len(listed) - 4} more" if len(listed) > 4 else "")

@@ -17,7 +17,7 @@ from ddpm.training.heldout import HeldOut
 from ddpm.training.interrupt import Interrupt
 from ddpm.training.learner import Learner, Problem
 from ddpm.training.log import Event
-from ddpm.training.preview import Colour, Preview, colour, drift, page
+from ddpm.training.preview import Preview, colour, drift, page
 from ddpm.training.settings import TrainSettings
 from ddpm.training.storage import disk_errors, write_file
 
@@ -51,7 +51,7 @@ class Job:
 
 
 def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[Event]:
-    """Train from the newest whole checkpoint, or from the start, to the end or an interrupt.
+    """Train from the newest whole checkpoint, or from the start, to the end or an interrupt; nothing if it is done.
 
     Whoever iterates writes the log and draws the progress. Every process of a distributed run must iterate; their
     events are the same.
@@ -67,6 +67,8 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
     if found is not None:
         learner.restore(found)
         start = found.step
+    if start >= s.steps:
+        return
     yield Event("start", start, start * s.batch, {"of": s.images, "time": time.time()})
     for line in damaged:
         yield Event("warning", start, start * s.batch, {"text": line})
@@ -188,8 +190,7 @@ class _Observer:
         height, width, channels = data.shape
         self.preview = Preview(job.problem, (channels, height, width), len(data.classes), s.seed)
         self.held_out = HeldOut(job.held_out, job.problem, s.seed)
-        mean, std = data.channel_stats()
-        self.colour = Colour(mean.tolist(), std.tolist())
+        self.colour = self.preview.expected(data)
 
     def look(self, done: int) -> Iterator[Event]:
         """Held-out loss and a preview, after so many steps."""
@@ -225,9 +226,11 @@ class _Observer:
         """A checkpoint, and the averaged weights for whoever samples from the run."""
         path = self.job.checkpoints / f"step-{done:09d}"
         if self.accelerator.is_main_process:
-            path = checkpoints.write(self.job.checkpoints, self.learner.state(done))
-            checkpoints.prune(self.job.checkpoints, self.job.settings.keep)
+            # Before the checkpoint, as a run that is killed between the two goes on from the checkpoint before, and
+            # writes them again.
             weights = {k: v.cpu().contiguous() for k, v in self.learner.ema.model.state_dict().items()}
             write_file(self.job.folder / "model.safetensors", tensors_to_bytes(weights))
+            path = checkpoints.write(self.job.checkpoints, self.learner.state(done))
+            checkpoints.prune(path, self.job.settings.keep)
         self.accelerator.wait_for_everyone()
         return Event("checkpoint", done, done * self.job.settings.batch, {"path": str(path)})

@@ -10,6 +10,7 @@ from PIL import Image
 from ddpm.codec import beside, sheet
 from ddpm.codec.picture import Pixels
 from ddpm.core.model import Model
+from ddpm.data.dataset import Dataset
 from ddpm.guidance import Clipped
 from ddpm.sampling import DDIM, SampleNoise, sample
 from ddpm.sampling.grid import trailing
@@ -17,10 +18,16 @@ from ddpm.training.learner import Problem
 
 
 class Colour(NamedTuple):
-    """Mean and spread of each channel, in units of [-1, 1]."""
+    """Of each channel, in units of [-1, 1].
+
+    Attributes:
+        mean, std: over all pixels.
+        spread: standard deviation of the images' own means.
+    """
 
     mean: list[float]
     std: list[float]
+    spread: list[float]
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,16 @@ class Preview:
         pixels: Pixels = self.problem.codec.decode(x).cpu().numpy()
         return pixels
 
+    def expected(self, data: Dataset, limit: int = 1024) -> Colour:
+        """The colour that previews would have if they were images of the data, their classes in turn."""
+        groups = [np.arange(len(data))]
+        if self.classes and data.labels is not None:
+            shown = (np.flatnonzero(data.labels == k) for k in range(min(self.n, self.classes)))
+            groups = [rows for rows in shown if len(rows)]
+        share = -(-min(limit, len(data)) // len(groups))
+        rows = [group[np.linspace(0, len(group) - 1, share).round().astype(np.int64)] for group in groups]
+        return colour(data.read(np.concatenate(rows)))
+
 
 def page(raw: Pixels | None, averaged: Pixels) -> Image.Image:
     """The average's images; early on with those of the raw weights to their left."""
@@ -67,17 +84,17 @@ def page(raw: Pixels | None, averaged: Pixels) -> Image.Image:
 def colour(images: Pixels) -> Colour:
     """Statistics over all images of each channel of (N, H, W, C) uint8."""
     x = images.astype(np.float64) / 127.5 - 1
-    return Colour(x.mean((0, 1, 2)).tolist(), x.std((0, 1, 2)).tolist())
+    return Colour(x.mean((0, 1, 2)).tolist(), x.std((0, 1, 2)).tolist(), x.mean((1, 2)).std(0).tolist())
 
 
 def drift(seen: Colour, data: Colour, n: int) -> str | None:
     """A warning where n images' mean colour is off the data's by more than chance explains.
 
-    An image's own mean strays by at most the data's spread, so n of them by that over √n; four such widths, and a
-    tenth of the range, are allowed.
+    The mean of n images strays by the spread of the images' own means over √n; four such widths, and a fortieth of
+    the range, are allowed.
     """
-    for channel, (m, m_data, s_data) in enumerate(zip(seen.mean, data.mean, data.std, strict=True)):
-        allowed = 4 * s_data / n**0.5 + 0.1
+    for channel, (m, m_data, spread) in enumerate(zip(seen.mean, data.mean, data.spread, strict=True)):
+        allowed = 4 * spread / n**0.5 + 0.05
         if abs(m - m_data) > allowed:
             return f"colour drifts: channel {channel} of the previews has mean {m:+.2f}, the data {m_data:+.2f}"
     return None

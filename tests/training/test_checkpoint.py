@@ -1,0 +1,254 @@
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from ddpm.errors import InputError
+from ddpm.training import storage
+from ddpm.training.checkpoint import Checkpoint, Damaged, load_into, newest, paths, prune, read, write
+
+FILES = ("model.safetensors", "ema.safetensors", "optimizer.safetensors", "state.json", "manifest.json")
+
+
+def make(step: int) -> Checkpoint:
+    g = torch.Generator().manual_seed(step)
+    tensors = {
+        stem: {"a.weight": torch.randn(3, 4, 2, 2, generator=g), "b": torch.tensor(float(step))}
+        for stem in ("model", "ema", "optimizer")
+    }
+    tensors["model"]["a.weight"] = tensors["model"]["a.weight"].to(memory_format=torch.channels_last)
+    return Checkpoint(step, tensors, {"skipped": 1, "ema_updates": step - 1, "scaler": {"scale": 2.0}})
+
+
+def same(a: Checkpoint, b: Checkpoint) -> bool:
+    return (
+        (a.step, a.state) == (b.step, b.state)
+        and a.tensors.keys() == b.tensors.keys()
+        and all(
+            a.tensors[s].keys() == b.tensors[s].keys()
+            and all(torch.equal(a.tensors[s][n], b.tensors[s][n]) for n in a.tensors[s])
+            for s in a.tensors
+        )
+    )
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x80
+    path.write_bytes(data)
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def turn_into_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path, make(12))
+    assert path == tmp_path / "step-000000012"
+    assert sorted(p.name for p in path.iterdir()) == sorted(FILES)
+    assert same(read(path), make(12))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", [truncate, empty, flip, remove, turn_into_a_folder])
+def test_any_damage_is_named_and_the_older_checkpoint_is_taken(
+    damage: Callable[[Path], None], name: str, tmp_path: Path
+) -> None:
+    write(tmp_path, make(10))
+    path = write(tmp_path, make(20))
+    damage(path / name)
+    found, passed_over = newest(tmp_path)
+    assert found is not None
+    assert same(found, make(10))
+    assert len(passed_over) == 1
+    assert str(path) in passed_over[0]
+    assert "damaged and was passed over" in passed_over[0]
+    assert name in passed_over[0]
+
+
+def test_every_byte_of_the_manifest_counts(tmp_path: Path) -> None:
+    path = write(tmp_path, make(1)) / "manifest.json"
+    good = path.read_bytes()
+    for i in range(len(good)):
+        path.write_bytes(good[:i] + bytes([good[i] ^ 0x80]) + good[i + 1 :])
+        with pytest.raises(Damaged, match="manifest"):
+            read(path.parent)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"format": 2, "sha256": {}}', "format 2"),
+        ('{"format": 1, "sha256": {}}', "lists nothing"),
+        ('{"format": 1, "sha256": {"state.json": ""}}', "lists state.json"),
+        ('{"format": 1}', "cannot be read"),
+        ("[]", "cannot be read"),
+        ("3", "cannot be read"),
+    ],
+)
+def test_a_manifest_of_something_else(text: str, said: str, tmp_path: Path) -> None:
+    path = write(tmp_path, make(1))
+    (path / "manifest.json").write_text(text)
+    with pytest.raises(Damaged, match=said):
+        read(path)
+
+
+def test_all_damaged_is_as_none(tmp_path: Path) -> None:
+    for step in (1, 2):
+        remove(write(tmp_path, make(step)) / "state.json")
+    found, passed_over = newest(tmp_path)
+    assert found is None
+    assert ["step-000000002" in passed_over[0], "step-000000001" in passed_over[1]] == [True, True]
+
+
+def test_no_folder_is_as_none(tmp_path: Path) -> None:
+    assert newest(tmp_path / "checkpoints") == (None, [])
+
+
+def test_a_damaged_checkpoint_is_written_anew(tmp_path: Path) -> None:
+    flip(write(tmp_path, make(5)) / "ema.safetensors")
+    assert same(read(write(tmp_path, make(5))), make(5))
+
+
+@pytest.mark.parametrize("place", ["during the 1st sync", "during the 4th sync", "before the rename"])
+def test_a_process_killed_while_it_writes_leaves_no_checkpoint(place: str, tmp_path: Path) -> None:
+    write(tmp_path, make(1))
+    script = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+from test_checkpoint import make
+from ddpm.training import checkpoint, storage
+kill = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+place, calls = sys.argv[1], []
+if place == "before the rename":
+    Path.replace = kill
+else:
+    sync = os.fsync
+    def fsync(handle):
+        calls.append(handle)
+        if len(calls) == int(place.split()[2][0]):
+            kill()
+        sync(handle)
+    os.fsync = fsync
+checkpoint.write(Path(sys.argv[2]), make(2))
+"""
+    here = str(Path(__file__).parent)
+    died = subprocess.run([sys.executable, "-c", script, place, str(tmp_path), here], capture_output=True, text=True)
+    assert died.returncode == -9, died.stderr
+    assert [p.name for p in paths(tmp_path)] == ["step-000000001"]
+    assert [p.name for p in tmp_path.glob(".*")] == [".step-000000002.part"]
+    # the next write takes no harm from the rest, and the next pruning takes it away
+    assert same(read(write(tmp_path, make(2))), make(2))
+    (tmp_path / ".step-000000009.part").mkdir()
+    prune(tmp_path / "step-000000002", keep=2)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-000000001", "step-000000002"]
+
+
+@pytest.mark.parametrize("keep", [1, 2, 3])
+def test_prune_keeps_the_last(keep: int, tmp_path: Path) -> None:
+    for step in (5, 10, 900, 1000):
+        last = write(tmp_path, make(step))
+    prune(last, keep)
+    assert [int(p.name[5:]) for p in paths(tmp_path)] == [5, 10, 900, 1000][-keep:]
+    assert same(read(last), make(1000))
+
+
+def test_prune_takes_damaged_checkpoints_of_later_steps_before_good_ones(tmp_path: Path) -> None:
+    write(tmp_path, make(10))
+    flip(write(tmp_path, make(20)) / "model.safetensors")
+    prune(write(tmp_path, make(12)), keep=1)
+    assert [p.name for p in paths(tmp_path)] == ["step-000000012"]
+
+
+def test_prune_leaves_what_is_no_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "step-notes.txt").write_text("mine")
+    prune(write(tmp_path, make(1)), keep=1)
+    assert (tmp_path / "step-notes.txt").read_text() == "mine"
+
+
+def test_a_full_disk_leaves_the_older_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, make(1))
+    sync, calls = os.fsync, []
+
+    def fsync(handle: int) -> None:
+        calls.append(handle)
+        if len(calls) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(handle)
+
+    monkeypatch.setattr(storage.os, "fsync", fsync)
+    with pytest.raises(InputError, match=r"no space left to write .*step-000000002"):
+        write(tmp_path, make(2))
+    assert [p.name for p in tmp_path.iterdir()] == ["step-000000001"]
+    found, passed_over = newest(tmp_path)
+    assert found is not None
+    assert same(found, make(1))
+    assert passed_over == []
+
+
+def test_a_full_disk_keeps_a_damaged_step_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, make(1))
+    before = {p.name: p.read_bytes() for p in path.iterdir()}
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(storage.os, "fsync", full)
+    with pytest.raises(InputError, match="no space left"):
+        write(tmp_path, make(1))
+    assert {p.name: p.read_bytes() for p in path.iterdir()} == before
+
+
+def test_tensors_are_copied_by_name() -> None:
+    target = {"a": torch.zeros(2, 3), "b": torch.zeros(())}
+    load_into(target, {"b": torch.tensor(2.0), "a": torch.ones(2, 3)}, "it")
+    assert torch.equal(target["a"], torch.ones(2, 3))
+    assert target["b"] == 2
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ({"a": torch.ones(2)}, r"lacks b$"),
+        ({"a": torch.ones(2), "b": torch.ones(1), "c": torch.ones(1)}, r"has unknown c$"),
+        ({"x": torch.ones(2), "a": torch.ones(2)}, r"lacks b and has unknown x$"),
+        ({"a": torch.ones(3), "b": torch.ones(1)}, r"a is \(3,\), not \(2,\)$"),
+        ({"a": torch.ones(2), "b": torch.ones(1, 1)}, r"b is \(1, 1\), not \(1,\)$"),
+    ],
+)
+def test_foreign_tensors_are_refused_by_name_and_nothing_is_copied(source: dict[str, torch.Tensor], said: str) -> None:
+    target = {"a": torch.zeros(2), "b": torch.zeros(1)}
+    with pytest.raises(InputError, match="^the file does not fit this configuration: .*" + said):
+        load_into(target, source, "the file")
+    assert all(not t.any() for t in target.values())
+
+
+def test_many_foreign_names_are_shortened() -> None:
+    with pytest.raises(InputError, match=r"lacks 0, 1, 2, 3 and 6 more$"):
+        load_into({str(i): torch.zeros(1) for i in range(10)}, {}, "it")
+
+
+def test_a_copied_checkpoint_is_whole(tmp_path: Path) -> None:
+    copied = shutil.copytree(write(tmp_path / "a", make(3)), tmp_path / "b")
+    assert same(read(copied), make(3))
