@@ -32,15 +32,15 @@ class Log:
 
     Args:
         path: of the JSONL file; its folder must exist.
-        from_step: lines of later steps are dropped: a run that was cut off goes on from its checkpoint and will write
-            them again.
+        from_step: lines of later steps are dropped, and from 0 all of step 0 but the starts: a run that was cut off
+            goes on from its checkpoint and will write them again.
         tensorboard: folder for TensorBoard's files, or None.
     """
 
     def __init__(self, path: Path, from_step: int = 0, tensorboard: Path | None = None) -> None:
         self.path = path
         if path.exists():
-            write_file(path, "".join(line for line in _whole_lines(path) if _step(line) <= from_step).encode())
+            write_file(path, b"".join(line for line in _whole_lines(path) if _stays(line, from_step)))
         self._writer: Any = None
         if tensorboard is not None:
             try:
@@ -67,10 +67,14 @@ class Log:
             self._writer.close()
 
 
-def _whole_lines(path: Path) -> list[str]:
+def _whole_lines(path: Path) -> list[bytes]:
     """A killed process may leave half a line."""
-    return [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+    return [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
 
 
-def _step(line: str) -> int:
-    return int(json.loads(line)["step"])
+def _stays(line: bytes, from_step: int) -> bool:
+    try:
+        event = json.loads(line)
+        return event["step"] <= from_step and (from_step > 0 or event["kind"] == "start")
+    except (ValueError, KeyError, TypeError):  # a lost power supply may leave anything
+        return False
