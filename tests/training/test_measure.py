@@ -1,0 +1,166 @@
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from accelerate import Accelerator
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+
+from ddpm.codec import PixelCodec
+from ddpm.conditioning.label import LabelEmbedding
+from ddpm.core import prediction, schedule
+from ddpm.core.model import Model
+from ddpm.data.dataset import Dataset
+from ddpm.networks import UNet, UNetSettings
+from ddpm.objectives import SimpleLoss
+from ddpm.training.learner import Learner, Problem
+from ddpm.training.measure import Memory, available_bytes, memory, seconds_a_step
+from ddpm.training.settings import TrainSettings
+
+
+class Live(TorchDispatchMode):
+    """Bytes of all storages made under it that are still referred to by someone: a count by lifetime, op by op."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._seen: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        before = {t.untyped_storage().data_ptr() for t in tree_iter((args, kwargs)) if isinstance(t, torch.Tensor)}
+        out = func(*args, **(kwargs or {}))
+        for t in tree_iter(out):
+            if isinstance(t, torch.Tensor):
+                storage = t.untyped_storage()
+                address = storage.data_ptr()
+                if address in before or address in self._seen or not storage.nbytes():
+                    continue
+                self._seen.add(address)
+                self.now += storage.nbytes()
+                self.peak = max(self.peak, self.now)
+                weakref.finalize(storage, self._freed, address, storage.nbytes())
+        return out
+
+    def _freed(self, address: int, size: int) -> None:
+        self._seen.discard(address)
+        self.now -= size
+
+
+@pytest.fixture
+def model() -> Model:
+    """Deep and fine enough that activations outweigh the weights."""
+    settings = UNetSettings(in_channels=3, out_channels=3, width=16, multipliers=(1, 2), attention=(2,), cond_width=16)
+    return Model(UNet(settings), LabelEmbedding(2, 16))
+
+
+@pytest.fixture
+def problem() -> Problem:
+    return Problem(schedule.cosine(20), SimpleLoss(prediction.v), PixelCodec())
+
+
+def kept_for_the_gradient(model: Model, problem: Problem, n: int) -> int:
+    x0, eps = torch.zeros(n, 3, 32, 32), torch.randn(n, 3, 32, 32)
+    level = problem.schedule.levels(torch.ones(n, dtype=torch.int64))
+    with Live() as live:
+        loss = problem.loss(model.net, x0, eps, level, model.cond(torch.zeros(n, dtype=torch.int64))).sum()
+        kept = live.now
+    del loss
+    return kept
+
+
+def test_activations_are_those_that_stay_alive(model: Model, problem: Problem, accelerator: Accelerator) -> None:
+    settings = TrainSettings(images=100)
+    counted = memory(model, problem, settings, (3, 32, 32), accelerator)
+    lived = (kept_for_the_gradient(model, problem, 6) - kept_for_the_gradient(model, problem, 2)) / 4
+    assert lived > 1e6
+    assert counted.per_image == pytest.approx(lived, rel=0.05)
+
+
+def test_weights_are_counted_five_times(model: Model, problem: Problem, accelerator: Accelerator) -> None:
+    """Weights, gradients, two moments and the average, in float32."""
+    counted = memory(model, problem, TrainSettings(images=100), (3, 32, 32), accelerator)
+    assert counted.fixed == 5 * sum(p.numel() * p.element_size() for p in model.parameters())
+
+
+@pytest.mark.parametrize("n", [4, 12])
+def test_the_peak_covers_a_real_step(n: int, model: Model, problem: Problem, accelerator: Accelerator) -> None:
+    settings = TrainSettings(images=100, batch=n, micro_batch=n)
+    foreseen = memory(model, problem, settings, (3, 32, 32), accelerator)
+    learner = Learner(model, problem, settings, accelerator)
+    images, labels = torch.zeros(n, 32, 32, 3, dtype=torch.uint8), torch.zeros(n, dtype=torch.int64)
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    with Live() as live:
+        learner.step(0, images, labels)
+        learner.step(1, images, labels)
+    real = live.peak + 2 * weights  # the weights and their average were there before
+    assert real <= foreseen.peak(n) <= 1.5 * real
+
+
+def test_counting_leaves_the_model_as_it_was(model: Model, problem: Problem, accelerator: Accelerator) -> None:
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    memory(model, problem, TrainSettings(images=100), (3, 32, 32), accelerator)
+    assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_half_precision_keeps_less(model: Model, problem: Problem) -> None:
+    full = memory(model, problem, TrainSettings(images=100), (3, 32, 32), Accelerator(cpu=True))
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(True)
+    half = Accelerator(cpu=True, mixed_precision="bf16")
+    less = memory(model, problem, TrainSettings(images=100, precision="bf16"), (3, 32, 32), half)
+    assert less.per_image < 0.8 * full.per_image
+    assert less.fixed > full.fixed
+
+
+def test_peak_is_a_fifth_more() -> None:
+    assert Memory(fixed=1000, per_image=10).peak(4) == 1248
+
+
+@pytest.mark.parametrize(
+    ("available", "batch", "micro"),
+    [
+        (1200 + 12 * 100, 100, 100),
+        (1200 + 12 * 100 - 1, 100, 50),
+        (1200 + 12 * 50 - 1, 100, 25),
+        (1200 + 12 * 13, 100, 13),
+        (1200 + 12 * 13 - 1, 100, 7),
+        (0, 100, 1),
+        (10**9, 1, 1),
+    ],
+)
+def test_fitting_halves(available: int, batch: int, micro: int) -> None:
+    assert Memory(fixed=1000, per_image=10).fitting(available, batch) == micro
+
+
+def test_a_step_takes_time(make_learner: Callable[..., Learner], dataset: Dataset) -> None:
+    learner = make_learner()
+    images, labels = torch.from_numpy(dataset.images[:8]), torch.from_numpy(dataset.labels[:8])
+    assert seconds_a_step(learner, images, labels, 0.0) > 0
+    assert learner.ema.updates == 2  # one to warm up, one measured
+
+
+def test_the_median_is_taken(
+    make_learner: Callable[..., Learner], dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a clock of our own: steps of 1, 9 and 2 seconds."""
+    from ddpm.training import measure
+
+    clock = iter([0, 1, 10, 19, 20, 22])
+    monkeypatch.setattr(measure.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(Learner, "step", lambda *_: None)
+    assert seconds_a_step(make_learner(), torch.zeros(1), None, 12) == 2
+
+
+def test_available_memory_leaves_a_tenth(monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    from ddpm.training import measure
+
+    monkeypatch.setattr(measure.psutil, "virtual_memory", lambda: SimpleNamespace(available=1000))
+    assert available_bytes(torch.device("cpu")) == 900
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2000, 9000))
+    assert available_bytes(torch.device("cuda")) == 1800

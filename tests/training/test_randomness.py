@@ -1,0 +1,60 @@
+import pytest
+import torch
+
+from ddpm.core import schedule
+from ddpm.training.randomness import Draws, draw
+
+CPU = torch.device("cpu")
+
+
+def some(seed: int = 0, step: int = 0, batch: int = 12, dropout: float = 0.5) -> Draws:
+    return draw(seed, step, batch, (2, 3, 3), schedule.cosine(20), dropout, CPU)
+
+
+def test_the_same_for_the_same_arguments_whatever_was_drawn_before() -> None:
+    torch.manual_seed(1)
+    first = some()
+    torch.manual_seed(2)
+    some(step=5)
+    assert all(torch.equal(a, b) for a, b in zip(first, some(), strict=True))
+
+
+def test_the_global_generator_is_left_alone() -> None:
+    before = torch.get_rng_state()
+    some()
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"step": 1}])
+def test_seeds_and_steps_share_nothing(change: dict[str, int]) -> None:
+    a, b = some(batch=4096), some(batch=4096, **change)
+    assert not torch.equal(a.levels, b.levels)
+    assert not torch.equal(a.hidden, b.hidden)
+    correlation = torch.corrcoef(torch.stack([a.eps.flatten(), b.eps.flatten()]))[0, 1]
+    assert abs(float(correlation)) < 5 / a.eps.numel() ** 0.5
+
+
+@pytest.mark.parametrize("sizes", [(12,), (6, 6), (5, 7), (1,) * 12])
+def test_parts_put_together_are_the_whole(sizes: tuple[int, ...]) -> None:
+    whole, parts, at = some(), [], 0
+    for size in sizes:
+        parts.append(whole.part(slice(at, at + size)))
+        at += size
+    for field in ("levels", "hidden", "eps"):
+        assert torch.equal(torch.cat([getattr(part, field) for part in parts]), getattr(whole, field))
+
+
+def test_the_shapes_and_ranges() -> None:
+    draws = some(batch=8000, dropout=0.25)
+    assert draws.eps.shape == (8000, 2, 3, 3)
+    assert sorted(draws.levels.unique().tolist()) == list(range(1, 21))
+    # five standard deviations of each estimate
+    assert abs(float(draws.hidden.double().mean()) - 0.25) < 5 * (0.25 * 0.75 / 8000) ** 0.5
+    assert abs(float(draws.eps.mean())) < 5 / draws.eps.numel() ** 0.5
+    assert abs(float(draws.eps.var()) - 1) < 5 * (2 / draws.eps.numel()) ** 0.5
+    assert abs(float(draws.levels.double().mean()) - 10.5) < 5 * (399 / 12 / 8000) ** 0.5
+
+
+@pytest.mark.parametrize(("dropout", "hidden"), [(0.0, 0), (1.0, 12)])
+def test_none_and_all_labels_hidden(dropout: float, hidden: int) -> None:
+    assert int(some(dropout=dropout).hidden.sum()) == hidden
