@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ddpm.networks.blocks import Attention, Downsample, GroupNorm, Upsample, depth_to_space, space_to_depth
+from ddpm.networks.blocks import Attention, Downsample, GroupNorm, Upsample, attend, depth_to_space, space_to_depth
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,28 @@ def test_attention_by_hand():
     mixed = torch.einsum("bhij,bhcj->bhci", weights, v).reshape(2, 8, 15)
     expected = x + torch.einsum("oc,bcn->bon", attention.out.weight, mixed).reshape(x.shape)
     torch.testing.assert_close(attention(x), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("positions", [16, 64, 65])
+def test_attention_in_bfloat16_is_that_in_float64(positions):
+    """Whichever way few and many positions take, the numbers and their gradients are the same up to rounding."""
+    parts = torch.randn(3, 2, 2, positions, 8).bfloat16().requires_grad_()
+    exact = F.scaled_dot_product_attention(*parts.double())
+    with torch.autocast("cpu", torch.bfloat16):
+        out = attend(*parts)
+        with torch.no_grad():
+            torch.testing.assert_close(attend(*parts), out, rtol=2**-6, atol=1e-2)
+    assert out.dtype == torch.bfloat16
+    torch.testing.assert_close(out.double(), exact, rtol=2**-6, atol=1e-2)
+    grads = [torch.autograd.grad(y.sum(dtype=torch.float64), parts)[0] for y in (out, exact)]
+    torch.testing.assert_close(*grads, rtol=2**-5, atol=2e-2)
+
+
+@pytest.mark.parametrize("positions", [16, 300])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_attention_is_never_narrowed_without_autocast(positions, dtype):
+    q, k, v = torch.randn(3, 2, 2, positions, 8, dtype=dtype).requires_grad_()
+    torch.testing.assert_close(attend(q, k, v), F.scaled_dot_product_attention(q, k, v), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("space", [1, 2, 3])
