@@ -1,5 +1,6 @@
 """Amounts as people write them."""
 
+import math
 import re
 
 from ddpm.errors import InputError
@@ -18,8 +19,8 @@ def duration(text: str) -> float:
     if not parts or "".join(n + unit for n, unit in parts) != text.strip().lower():
         raise InputError(f"{text!r} is not a duration; write it as 90s, 20m, 1h30m or 2d")
     seconds = sum(float(n) * _SECONDS[unit] for n, unit in parts)
-    if seconds <= 0:
-        raise InputError(f"{text!r} is no time at all; write it as 90s, 20m, 1h30m or 2d")
+    if not 0 < seconds < math.inf:
+        raise InputError(f"{text!r} is no time that passes; write it as 90s, 20m, 1h30m or 2d")
     return seconds
 
 
@@ -30,10 +31,10 @@ def count(text: str) -> int:
         InputError: it is none of these, or below 1.
     """
     match = re.fullmatch(r"(\d[\d_,]*(?:\.\d+)?)([kmb]?)", text.strip().lower())
-    number = int(float(re.sub("[_,]", "", match[1])) * _COUNTS[match[2]] + 0.5) if match else 0
-    if number < 1:
+    number = float(re.sub("[_,]", "", match[1])) * _COUNTS[match[2]] if match else 0.0
+    if not 0.5 <= number < 2**53:
         raise InputError(f"{text!r} is not a number of images; write it as 50000, 500k or 2M")
-    return number
+    return int(number + 0.5)
 
 
 def size(text: str) -> tuple[int, int]:
