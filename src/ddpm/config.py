@@ -128,6 +128,32 @@ class RunConfig(Strict):
     training: TrainSettings
     sampling: SamplingConfig
 
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        data, net = self.data, self.network
+        channels = len(data.mode)
+        if net.in_channels != channels or net.out_channels != channels:
+            raise ValueError(f"network.in_channels and network.out_channels must be {channels} for {data.mode} images")
+        if net.space != 2:
+            raise ValueError(f"network.space must be 2 for images, not {net.space}")
+        if bool(data.classes) != (net.cond_width is not None):
+            raise ValueError(
+                "network.cond_width must be a number, as classes are learned"
+                if data.classes
+                else "network.cond_width must be null, as no classes are learned"
+            )
+        if any(n % net.factor for n in data.size):
+            height, width = (max(1, round(n / net.factor)) * net.factor for n in data.size)
+            raise ValueError(
+                f"images of {data.size[0]} × {data.size[1]} do not divide by {net.factor}, the network's coarsest "
+                f"factor; the nearest size that does is --size {height}x{width}"
+            )
+        if self.sampling.steps > self.diffusion.T:
+            raise ValueError(
+                f"sampling.steps is {self.sampling.steps}; it must be at most {self.diffusion.T}, the levels"
+            )
+        return self
+
     @classmethod
     def parse(cls, tree: Mapping[str, Any], where: str = "the configuration") -> Self:
         """Validate a tree of plain values.

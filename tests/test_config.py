@@ -1,0 +1,185 @@
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ddpm.config import RunConfig, SamplingConfig, suggest
+from ddpm.errors import InputError
+
+Tree = dict[str, Any]
+
+TREE: Tree = {
+    "recipe": "auto",
+    "request": {"images": "2M", "set": ["training.ema=0.99"]},
+    "data": {
+        "source": "photos",
+        "fingerprint": "abc",
+        "images": 95,
+        "held_out": 5,
+        "size": [16, 24],
+        "mode": "RGB",
+        "classes": ["cat", "dog"],
+        "mean": [0.1, 0.2, 0.3],
+        "std": [0.5, 0.5, 0.5],
+    },
+    "diffusion": {"schedule": "cosine", "prediction": "v"},
+    "network": {"in_channels": 3, "out_channels": 3, "width": 32, "multipliers": [1, 2], "cond_width": 32},
+    "training": {"images": 2_000_000, "betas": [0.9, 0.95]},
+    "sampling": {},
+}
+
+
+def changed(**changes: Any) -> Tree:
+    """The tree with some dotted keys changed, dots written as two underscores."""
+    tree = copy.deepcopy(TREE)
+    for key, value in changes.items():
+        *parents, last = key.split("__")
+        node = tree
+        for name in parents:
+            node = node[name]
+        node[last] = value
+    return tree
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    config = RunConfig.parse(TREE)
+    path = tmp_path / "config.json"
+    path.write_text(config.to_json(), encoding="utf-8")
+    assert RunConfig.read(path) == config
+    assert json.loads(config.to_json())["training"]["betas"] == [0.9, 0.95]
+    assert config.to_json().endswith("}\n")
+
+
+def test_everything_is_written(tmp_path: Path) -> None:
+    """A later version with other defaults must read the same run."""
+    tree = json.loads(RunConfig.parse(TREE).to_json())
+    for name in ("data", "diffusion", "network", "training", "sampling"):
+        fields = getattr(RunConfig.parse(TREE), name)
+        assert set(tree[name]) == set(getattr(fields, "model_fields_set", set()) | set(vars(fields)))
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("training__batchsize", r"unknown key 'training\.batchsize' \(did you mean 'batch'\?\)"),
+        ("training__lerning_rate", r"unknown key 'training\.lerning_rate' \(did you mean 'learning_rate'\?\)"),
+        ("network__widht", r"unknown key 'network\.widht' \(did you mean 'width'\?\)"),
+        ("diffusion__shedule", r"unknown key 'diffusion\.shedule' \(did you mean 'schedule'\?\)"),
+        ("sampling__step", r"unknown key 'sampling\.step' \(did you mean 'steps'\?\)"),
+        ("sampling__xyz", r"unknown key 'sampling\.xyz' \(known: solver, steps, grid, eta, guidance, clip\)"),
+        ("trainng", r"unknown key 'trainng' \(did you mean 'training'\?\)"),
+    ],
+)
+def test_an_unknown_key_is_an_error_with_the_nearest(key: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        RunConfig.parse(changed(**{key: 1}))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("training__batch", "many", r"training\.batch: .*integer"),
+        ("training__batch", 1.5, r"training\.batch: .*integer"),
+        ("training__flip", "perhaps", r"training\.flip: .*boolean"),
+        ("training__betas", [0.9], r"training\.betas"),
+        ("training__precision", "fp8", r"training\.precision: .*'bf16', 'fp16' or 'fp32'"),
+        ("network__multipliers", 2, r"network\.multipliers: .*tuple"),
+        ("diffusion__schedule", "cosin", r"diffusion\.schedule: .*'linear', 'scaled-linear', 'cosine' or 'sigmoid'"),
+        ("diffusion__T", None, r"diffusion\.T: .*integer"),
+        ("sampling__solver", "euler", r"sampling\.solver: .*'ddim'"),
+        ("data__size", [16], r"data\.size"),
+    ],
+)
+def test_a_wrong_type_is_named_by_its_key(key: str, value: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said) as caught:
+        RunConfig.parse(changed(**{key: value}))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"diffusion__T": 0}, "T must be at least 1"),
+        ({"diffusion__prediction": "eps", "diffusion__zero_terminal_snr": True}, "use v or x0"),
+        ({"sampling__steps": 0}, "steps must be at least 1"),
+        ({"sampling__eta": 0.5, "sampling__solver": "ancestral"}, "eta is an option of ddim"),
+        ({"sampling__eta": 1.5}, "eta must be between 0"),
+        ({"sampling__guidance": -1}, "guidance must be at least 0"),
+        ({"sampling__steps": 1001}, r"sampling\.steps is 1001; it must be at most 1000"),
+        ({"diffusion__T": 20}, r"sampling\.steps is 50; it must be at most 20"),
+        ({"training__batch": 0}, "batch must be at least 1"),
+        ({"training__betas": [0.9, 1.0]}, "betas must be"),
+        ({"network__width": 7}, "width is 7; it must be even"),
+        ({"network__attention": [8]}, r"attention at factors \[8\]"),
+        ({"network__in_channels": 1}, r"must be 3 for RGB images"),
+        ({"network__out_channels": 6}, r"must be 3 for RGB images"),
+        ({"data__mode": "RGBA"}, r"must be 4 for RGBA images"),
+        ({"network__space": 1}, r"network\.space must be 2"),
+        ({"network__cond_width": None}, r"cond_width must be a number"),
+        ({"data__classes": []}, r"cond_width must be null"),
+        ({"network__multipliers": [1, 1, 1, 1, 1]}, r"16 × 24 do not divide by 16, .*--size 16x32"),
+        ({"data__size": [16, 25]}, r"16 × 25 do not divide by 2, .*--size 16x24"),
+    ],
+)
+def test_nonsense_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said) as caught:
+        RunConfig.parse(changed(**changes))
+    assert "\n" not in str(caught.value)
+
+
+def test_the_place_is_named() -> None:
+    with pytest.raises(InputError, match=r"^somewhere: unknown key"):
+        RunConfig.parse(changed(x=1), "somewhere")
+
+
+def test_values_never_change() -> None:
+    config = RunConfig.parse(TREE)
+    with pytest.raises(ValueError, match="frozen"):
+        config.recipe = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "is not a run folder: it has no config.json"),
+        (b"", "cannot be read"),
+        (b"{", "cannot be read"),
+        (b"\xff\xfe", "cannot be read"),
+        (b"[1]", "is not the config of a ddpm run"),
+        (b'{"_class_name": "UNet2DModel"}', "is not the config of a ddpm run"),
+        (b'{"format": 99}', "has format 99, and this version of ddpm reads format 1"),
+    ],
+)
+def test_a_file_that_is_no_config(content: bytes | None, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=said):
+        RunConfig.read(path)
+
+
+def test_a_file_with_a_mistake_is_named(tmp_path: Path) -> None:
+    tree = json.loads(RunConfig.parse(TREE).to_json())
+    tree["training"]["bach"] = 3
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(tree))
+    with pytest.raises(InputError, match=r"config\.json: unknown key 'training\.bach' \(did you mean 'batch'\?\)"):
+        RunConfig.read(path)
+
+
+def test_suggest() -> None:
+    assert suggest("ct", ["cat", "dog"]) == " (did you mean 'cat'?)"
+    assert suggest("zebra", ["cat", "dog"]) == " (known: cat, dog)"
+
+
+def test_sampling_settings_are_complete() -> None:
+    assert SamplingConfig().model_dump() == {
+        "solver": "ddim",
+        "steps": 50,
+        "grid": "trailing",
+        "eta": None,
+        "guidance": 1.0,
+        "clip": True,
+    }
