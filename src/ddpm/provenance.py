@@ -51,7 +51,7 @@ class Provenance(Strict):
                 record = image.info.get(KEY)
         except FileNotFoundError:
             raise InputError(f"{path} does not exist; give a PNG that `ddpm sample` wrote") from None
-        except (UnidentifiedImageError, OSError) as e:
+        except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as e:
             raise InputError(f"{path} is no picture ({e}); give a PNG that `ddpm sample` wrote") from e
         if record is None:
             raise InputError(f"{path} does not say how it was made; give a PNG that `ddpm sample` wrote")

@@ -1,0 +1,69 @@
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from ddpm.config import SamplingConfig
+from ddpm.errors import InputError
+from ddpm.provenance import KEY, Provenance, save
+
+RECORD = Provenance(
+    run="runs/a", weights="abc", seed=3, index=7, label="Kätzchen “x”", sampling=SamplingConfig(steps=4, eta=0.25)
+)
+
+
+def test_through_a_png(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    save(RECORD.attach(Image.new("L", (2, 2), 9)), path)
+    assert Provenance.read(path) == RECORD
+    with Image.open(path) as image:
+        assert image.mode == "L"
+        assert image.getpixel((0, 0)) == 9
+
+
+def test_nothing_is_left_to_a_default() -> None:
+    """A later version with other defaults must draw the same picture."""
+    written = json.loads(RECORD.model_dump_json())
+    assert written["sampling"] == RECORD.sampling.model_dump()
+    assert None not in (written["sampling"]["steps"], written["sampling"]["guidance"], written["sampling"]["clip"])
+
+
+def test_a_picture_without_a_record_can_be_saved(tmp_path: Path) -> None:
+    save(Image.new("RGB", (2, 2)), tmp_path / "a.png")
+    with pytest.raises(InputError, match="does not say how it was made"):
+        Provenance.read(tmp_path / "a.png")
+
+
+def test_what_is_no_picture(tmp_path: Path, raw_png_60000: bytes) -> None:
+    (tmp_path / "text.png").write_text("hello")
+    (tmp_path / "huge.png").write_bytes(raw_png_60000)
+    (tmp_path / "folder.png").mkdir()
+    for name in ("text.png", "huge.png", "folder.png"):
+        with pytest.raises(InputError, match=rf"{name} is no picture") as caught:
+            Provenance.read(tmp_path / name)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match=r"none\.png does not exist"):
+        Provenance.read(tmp_path / "none.png")
+
+
+@pytest.mark.parametrize("text", ["", "{}", "not json", '{"format": 2}'])
+def test_a_record_of_another_version(text: str, tmp_path: Path) -> None:
+    info = PngInfo()
+    info.add_text(KEY, text)
+    Image.new("L", (2, 2)).save(tmp_path / "a.png", pnginfo=info)
+    with pytest.raises(InputError, match="made by another version of ddpm"):
+        Provenance.read(tmp_path / "a.png")
+
+
+def test_the_run_is_where_it_was_or_above_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    picture = tmp_path / "moved" / "samples" / "x" / "0.png"
+    picture.parent.mkdir(parents=True)
+    with pytest.raises(InputError, match=r"the run runs/a that made .* is not there"):
+        RECORD.find_run(picture)
+    (tmp_path / "moved" / "config.json").write_text("{}")
+    assert RECORD.find_run(picture) == tmp_path / "moved"
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    assert RECORD.find_run(picture) == Path("runs/a")
