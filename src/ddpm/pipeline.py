@@ -26,6 +26,10 @@ from ddpm.training import checkpoint as checkpoints
 
 Label = str | int
 
+FEWEST = 16
+"""Rows of a batch from which on the CPU's libraries compute each one alike, whatever the others: with fewer they take
+other ways through a product, which round otherwise, and an image would not be quite the same alone as among others."""
+
 
 @dataclass(frozen=True)
 class Pipeline:
@@ -158,9 +162,10 @@ class Pipeline:
         denoise = build.build_denoiser(how, self.model, problem.loss.prediction, guided=labels is not None)
         solver, grid = build.build_solver(how), build.build_grid(how, self.schedule)
         shape = (self.config.network.in_channels, *self.config.data.size)
-        randn = SampleNoise(seed, indices, shape, self.device)
+        rows = self._fill(indices)
+        randn = SampleNoise(seed, rows, shape, self.device)
         x = start(grid[0], randn)
-        for step in steps(denoise, solver, grid, x, randn, self._cond(labels, len(indices))):
+        for step in steps(denoise, solver, grid, x, randn, self._cond(self._fill(labels), len(rows))):
             x = step.x
             if progress is not None:
                 progress(step.number, how.steps)
@@ -173,13 +178,21 @@ class Pipeline:
                 label=None if labels is None else self.classes[labels[k]],
                 sampling=how,
             ).attach(picture(image))
-            for k, (index, image) in enumerate(zip(indices, problem.codec.decode(x).cpu().numpy(), strict=True))
+            for k, (index, image) in enumerate(
+                zip(indices, problem.codec.decode(x[: len(indices)]).cpu().numpy(), strict=True)
+            )
         ]
 
-    def _cond(self, labels: list[int] | None, n: int) -> Cond | None:
+    def _fill(self, rows: list[int] | None) -> list[int]:
+        """A small batch, filled up with copies of its last row where that makes the others exact."""
+        if not rows:
+            return []
+        return rows + rows[-1:] * (FEWEST - len(rows)) if self.device.type == "cpu" else rows
+
+    def _cond(self, labels: list[int], n: int) -> Cond | None:
         if not isinstance(self.model.conditioner, LabelEmbedding):
             return None
-        if labels is None:
+        if not labels:
             return self.model.conditioner.null(n)
         return self.model.cond(torch.tensor(labels, device=self.device))
 
@@ -199,12 +212,13 @@ def load(path: str | Path, device: str | torch.device | None = None) -> Pipeline
         InputError: the folder is not a run, or its files are damaged or of another model.
     """
     folder = Path(path)
+    where = _device(device)
     if not folder.exists():
         raise InputError(f"{folder} does not exist; give a run folder that `ddpm train` made")
     if not folder.is_dir():
         raise InputError(f"{folder} is a file ({_kind(folder)}); give the run folder that holds it")
     is_checkpoint = (folder / "manifest.json").exists()
-    config = RunConfig.read((folder.parents[1] if is_checkpoint else folder) / "config.json")
+    config = RunConfig.read(run_folder(folder) / "config.json")
     if is_checkpoint:
         try:
             weights = checkpoints.read(folder).tensors["ema"]
@@ -213,11 +227,15 @@ def load(path: str | Path, device: str | torch.device | None = None) -> Pipeline
     else:
         weights = _weights(folder)
     keep_freed_memory()
-    where = torch.device(device) if device is not None else best_device()
     model = build.build_model(config)
     checkpoints.load_into(model.state_dict(), weights, str(folder))
     model.to(where).eval().requires_grad_(False)
     return Pipeline(model, config, build.build_schedule(config.diffusion), where, folder, _hash(weights))
+
+
+def run_folder(folder: Path) -> Path:
+    """The run folder of a run or of one of its checkpoints."""
+    return folder.absolute().parents[1] if (folder / "manifest.json").exists() else folder
 
 
 def _hash(weights: dict[str, torch.Tensor]) -> str:
@@ -233,6 +251,17 @@ def best_device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _device(name: str | torch.device | None) -> torch.device:
+    if name is None:
+        return best_device()
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as e:
+        raise InputError(f"the device {name} is not here; leave it out for the best there is, or give cpu") from e
+    return device
 
 
 def _weights(folder: Path) -> dict[str, torch.Tensor]:

@@ -60,7 +60,7 @@ def sample(
         A picture that `ddpm sample` wrote: draw it again from what is written in it.
     """
     from ddpm.errors import InputError
-    from ddpm.pipeline import load
+    from ddpm.pipeline import load, run_folder
 
     if from_ is not None:
         if run is not None:
@@ -85,7 +85,7 @@ def sample(
 
     with bar("sampling") as progress:
         images = pipe.sample(n, label=labels, seed=seed, batch=batch, progress=progress, **settings)
-    folder = out or _root(run) / "samples" / _name(label, seed, how.solver, how.steps, how.guidance)
+    folder = out or run_folder(run) / "samples" / _name(label, seed, how.solver, how.steps, how.guidance)
     _write(images, folder)
 
 
@@ -94,6 +94,7 @@ def _repeat(picture: Path, out: Path | None, device: str | None) -> None:
     from ddpm.errors import InputError
     from ddpm.pipeline import load
     from ddpm.provenance import Provenance, save
+    from ddpm.training.storage import disk_errors
 
     record = Provenance.read(picture)
     pipe = load(record.find_run(picture), device)
@@ -106,14 +107,10 @@ def _repeat(picture: Path, out: Path | None, device: str | None) -> None:
         1, label=record.label, seed=record.seed, indices=[record.index], **record.sampling.model_dump()
     )[0]
     path = (out or picture.parent) / f"{picture.stem}-again.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save(image, path)
+    with disk_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save(image, path)
     console.print(str(path), markup=False)
-
-
-def _root(run: Path) -> Path:
-    """The run folder of a run or of one of its checkpoints."""
-    return run.parents[1] if (run / "manifest.json").exists() else run
 
 
 def _name(label: list[str] | None, seed: int, solver: str, steps: int, guidance: float) -> str:

@@ -1,0 +1,285 @@
+import json
+import pickle
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+import ddpm
+from ddpm.errors import InputError
+from ddpm.pipeline import Pipeline, load
+from ddpm.provenance import KEY, Provenance
+from ddpm.training import checkpoint as checkpoints
+
+FAST = {"steps": 3}
+
+
+@pytest.fixture(scope="module")
+def pipe(digits_run: Path) -> Pipeline:
+    return load(digits_run, "cpu")
+
+
+@pytest.fixture
+def run(digits_run: Path, tmp_path: Path) -> Path:
+    """A copy that may be damaged."""
+    return shutil.copytree(digits_run, tmp_path / "run")
+
+
+def pixels(images: list[Image.Image]) -> list[bytes]:
+    return [image.tobytes() for image in images]
+
+
+def test_a_run_needs_nothing_but_its_folder(digits_run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No data, no cache, and no pickle on the way."""
+
+    def never(*args: Any, **kwargs: Any) -> Any:
+        raise AssertionError("a pickle was read")
+
+    for module, name in ((torch, "load"), (pickle, "load"), (pickle, "loads"), (pickle, "Unpickler")):
+        monkeypatch.setattr(module, name, never)
+    monkeypatch.setattr(torch.serialization, "load", never)
+    monkeypatch.setenv("DDPM_CACHE", str(tmp_path / "nothing"))
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(digits_run / name, moved)
+    images = ddpm.load(moved).sample(2, label="3", **FAST)
+    assert [(image.mode, image.size) for image in images] == [("L", (8, 8))] * 2
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_the_weights_are_the_average(pipe: Pipeline, digits_run: Path) -> None:
+    found, _ = checkpoints.newest(digits_run / "checkpoints")
+    assert found is not None
+    state = pipe.model.state_dict()
+    assert all(torch.equal(t, state[name]) for name, t in found.tensors["ema"].items())
+    assert not pipe.model.training
+    assert not any(p.requires_grad for p in pipe.model.parameters())
+
+
+def test_a_label_by_name_number_or_one_each(pipe: Pipeline) -> None:
+    by_name = pixels(pipe.sample(2, label="7", **FAST))
+    assert pixels(pipe.sample(2, label=7, **FAST)) == by_name
+    assert pixels(pipe.sample(2, label=["7", 7], **FAST)) == by_name
+    mixed = pixels(pipe.sample(2, label=["7", "2"], **FAST))
+    assert mixed[0] == by_name[0]
+    assert mixed[1] != by_name[1]
+    assert pixels(pipe.sample(2, **FAST))[0] != by_name[0]
+
+
+def test_a_name_goes_before_a_number(pipe: Pipeline) -> None:
+    """Classes named 10, 2 sort as text: "2" is the name, not the number."""
+    data = pipe.config.data.model_copy(update={"classes": ("10", "11", "2", "a", "b", "c", "d", "e", "f", "g")})
+    other = Pipeline(
+        pipe.model,
+        pipe.config.model_copy(update={"data": data}),
+        pipe.schedule,
+        pipe.device,
+        pipe.source,
+        pipe.weights,
+    )
+    assert other.labels("2", 1) == [2]
+    assert other.labels("10", 1) == [0]
+    assert other.labels(2, 1) == [2]
+    assert other.labels("9", 1) == [9]
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "said"),
+    [
+        ({"label": "seven"}, r"unknown label 'seven' \(known: 0, 1, 2"),
+        ({"label": 10}, r"label 10 is outside 0 … 9"),
+        ({"label": -1}, r"label -1 is outside 0 … 9"),
+        ({"label": "10"}, r"outside 0 … 9"),
+        ({"label": ["1", "2", "3"]}, r"3 labels were given for 2 images; give one for all, or one each"),
+        ({"guidance": 2.0}, r"guidance 2.0 has nothing to guide towards: give a label \(known: 0, 1"),
+        ({"step": 3}, r"unknown key 'step' \(did you mean 'steps'\?\)"),
+        ({"solver": "dim"}, r"solver: .*'ddim'"),
+        ({"grid": "even"}, r"grid: .*'trailing'"),
+        ({"steps": 0}, r"steps must be at least 1"),
+        ({"steps": 1001}, r"steps must be between 1 and 1000"),
+        ({"steps": "x"}, r"steps: .*integer"),
+        ({"eta": 0.5, "solver": "ancestral"}, r"eta is an option of ddim"),
+        ({"indices": [1]}, r"1 indices were given for 2 images"),
+        ({"batch": 0}, r"batch must be at least 1"),
+    ],
+)
+def test_what_cannot_be_drawn(kwargs: dict[str, Any], said: str, pipe: Pipeline) -> None:
+    with pytest.raises(InputError, match=said) as caught:
+        pipe.sample(2, **kwargs)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_images(pipe: Pipeline) -> None:
+    with pytest.raises(InputError, match="n must be at least 1"):
+        pipe.sample(0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"solver": "ancestral"},
+        {"steps": 4},
+        {"grid": "quadratic"},
+        {"eta": 1.0},
+        {"guidance": 3.0},
+        {"clip": False},
+        {"seed": 1},
+        {"label": "1"},
+    ],
+)
+def test_every_setting_has_an_effect(change: dict[str, Any], pipe: Pipeline) -> None:
+    usual = {"label": "0", "steps": 3}
+    assert pixels(pipe.sample(1, **usual)) != pixels(pipe.sample(1, **usual | change))
+
+
+def test_image_i_does_not_depend_on_its_batch(pipe: Pipeline) -> None:
+    whole = pipe.sample(5, label="4", eta=1.0, **FAST)
+    assert pixels(pipe.sample(5, label="4", eta=1.0, batch=2, **FAST)) == pixels(whole)
+    assert pixels(pipe.sample(2, label="4", eta=1.0, indices=[3, 1], **FAST)) == pixels([whole[3], whole[1]])
+
+
+def test_two_threads_are_as_two_turns(pipe: Pipeline) -> None:
+    turns = [pixels(pipe.sample(2, label=i, eta=1.0, seed=i, **FAST)) for i in range(4)]
+    found: dict[int, list[bytes]] = {}
+
+    def ask(i: int) -> None:
+        found[i] = pixels(pipe.sample(2, label=i, eta=1.0, seed=i, **FAST))
+
+    threads = [threading.Thread(target=ask, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [found[i] for i in range(4)] == turns
+
+
+def test_sampling_leaves_torchs_generator_alone(pipe: Pipeline) -> None:
+    before = torch.get_rng_state()
+    pipe.sample(1, eta=1.0, **FAST)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_each_image_says_how_it_was_made(pipe: Pipeline) -> None:
+    image = pipe.sample(2, label=3, seed=5, solver="ancestral", **FAST)[1]
+    record = Provenance.model_validate_json(image.info[KEY])
+    assert (record.seed, record.index, record.label, record.weights) == (5, 1, "3", pipe.weights)
+    assert (record.sampling.solver, record.sampling.steps) == ("ancestral", 3)
+    again = pipe.sample(1, label=record.label, seed=record.seed, indices=[record.index], **record.sampling.model_dump())
+    assert pixels(again) == [image.tobytes()]
+
+
+def test_progress_counts_network_steps(pipe: Pipeline) -> None:
+    seen: list[tuple[int, int]] = []
+    pipe.sample(3, batch=2, progress=lambda done, total: seen.append((done, total)), **FAST)
+    assert seen == [(i, 6) for i in range(1, 7)]
+
+
+def test_the_hash_is_of_names_and_values(pipe: Pipeline, run: Path) -> None:
+    assert load(run).weights == pipe.weights
+    weights = load_file(run / "model.safetensors")
+    next(iter(weights.values())).view(-1)[0] += 1e-3
+    save_file(weights, run / "model.safetensors")
+    assert load(run).weights != pipe.weights
+
+
+def test_one_checkpoint(pipe: Pipeline, digits_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    last, before = (digits_run / "checkpoints" / f"step-{step:09d}" for step in (12, 8))
+    assert load(last).weights == pipe.weights
+    assert load(before).weights != pipe.weights
+    monkeypatch.chdir(before)
+    assert load(".").weights == load(before).weights
+    monkeypatch.chdir(before.parent)
+    assert load(before.name).weights == load(before).weights
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[4] ^= 0xFF  # in the header's length
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "damage", [flip, lambda path: path.write_bytes(path.read_bytes()[:-5]), lambda path: path.write_bytes(b"")]
+)
+def test_damaged_weights(damage: Any, run: Path) -> None:
+    damage(run / "model.safetensors")
+    with pytest.raises(InputError, match=r"model\.safetensors is damaged \(.*\); load a checkpoint in .*checkpoints"):
+        load(run)
+
+
+def test_a_damaged_checkpoint(run: Path) -> None:
+    path = run / "checkpoints" / "step-000000012"
+    (path / "optimizer.safetensors").write_bytes(b"")
+    with pytest.raises(InputError, match=r"step-000000012 is damaged: optimizer\.safetensors differs"):
+        load(path)
+
+
+def test_no_weights_yet(run: Path) -> None:
+    (run / "model.safetensors").unlink()
+    with pytest.raises(InputError, match=r"has no model\.safetensors yet; run its `ddpm train` command"):
+        load(run)
+
+
+def test_weights_of_another_model(run: Path) -> None:
+    save_file({"conv.weight": torch.zeros(2)}, run / "model.safetensors")
+    with pytest.raises(InputError, match=r"does not fit this configuration: it lacks .* and has unknown conv\.weight"):
+        load(run)
+
+
+def test_a_config_of_another_width(run: Path) -> None:
+    config = json.loads((run / "config.json").read_text())
+    config["network"]["width"] = 16
+    (run / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match=r"does not fit this configuration: .* is \(.*\), not \(.*\)"):
+        load(run)
+
+
+def test_a_foreign_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"is not a run folder: it has no config\.json"):
+        load(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"_class_name": "UNet2DModel", "sample_size": 32}))
+    with pytest.raises(InputError, match="is not the config of a ddpm run"):
+        load(tmp_path)
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist; give a run folder"):
+        load(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("model.pt", b"PK\x03\x04rest", "a PyTorch pickle or a zip, which is never read here"),
+        ("model.ckpt", b"\x80\x02", "a PyTorch pickle"),
+        ("model.safetensors", b"\0" * 16, "weights"),
+        ("a.png", b"\x89PNG\r\n\x1a\n", "a PNG picture; `ddpm sample --from` repeats one"),
+        ("a.txt", b"hi", r"of type \.txt"),
+        ("a", b"", "of type unknown"),
+    ],
+)
+def test_a_file_is_named_as_what_it_is(name: str, content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=said):
+        load(tmp_path / name)
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "nonsense", "mps:7"])
+def test_a_device_that_is_not_here(device: str, digits_run: Path) -> None:
+    with pytest.raises(InputError, match=rf"the device {device} is not here"):
+        load(digits_run, device)
+
+
+def test_pixels_are_the_decoded_sample(pipe: Pipeline) -> None:
+    """Grey pictures are two-dimensional, and of all 256 values, not clipped to a corner."""
+    image = np.asarray(pipe.sample(1, **FAST)[0])
+    assert image.shape == (8, 8)
+    assert image.dtype == np.uint8
+    assert len(np.unique(image)) > 8
