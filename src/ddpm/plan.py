@@ -176,7 +176,7 @@ class _Draft:
         self.request, self.out, self.dataset = request, out, dataset
         self.accelerator, self.asked, self.say = accelerator, asked, say
         self.classes = dataset.classes if request.labels else ()
-        kept, held = split(len(dataset), int(request.changes.get("training.seed", 0)))
+        kept, held = split(len(dataset), _whole_number("training.seed", request.changes.get("training.seed", 0)))
         self.kept, self.held = len(kept), len(held)
         mean, std = dataset.channel_stats()
         self.mean, self.std = tuple(mean.tolist()), tuple(std.tolist())
@@ -219,16 +219,19 @@ class _Draft:
                 "mean": self.mean,
                 "std": self.std,
             },
-            "diffusion": tree.get("diffusion", {}),
+            "diffusion": dict(tree.get("diffusion", {})),
             "network": net,
             "training": training | tree.get("training", {}) | {"images": images},
-            "sampling": tree.get("sampling", {}),
+            "sampling": dict(tree.get("sampling", {})),
         }
         for key, value in self.request.changes.items():
             _change(whole, key, value)
         if "micro_batch" not in whole["training"]:
-            share = -(-int(whole["training"]["batch"]) // self.accelerator.num_processes)
-            whole["training"]["micro_batch"] = share
+            batch = _whole_number("training.batch", whole["training"].get("batch", batch))
+            whole["training"]["micro_batch"] = -(-batch // self.accelerator.num_processes)
+        if "sampling.steps" not in self.request.changes:
+            levels = _whole_number("diffusion.T", whole["diffusion"].get("T", 1000))
+            whole["sampling"]["steps"] = min(whole["sampling"].get("steps", 50), max(1, levels))
         return RunConfig.parse(whole)
 
     def plan(self, tree: Tree, images: int | None, speed: float | None) -> Plan:
@@ -256,7 +259,7 @@ class _Draft:
         for rung in rungs:
             trial = self.plan(rung.tree, 10**9, None).job
             speed = self.speed(trial)
-            left = seconds - (time.monotonic() - began) - SPARE * seconds
+            left = self._left(seconds, began)
             batch = trial.settings.batch
             images = max(batch, int(speed * left) // batch * batch)
             if chosen is not None and images < rung.needs:
@@ -264,14 +267,17 @@ class _Draft:
             chosen = rung, images, speed
         assert chosen is not None
         rung, _, speed = chosen
-        left = seconds - (time.monotonic() - began) - SPARE * seconds
+        left = self._left(seconds, began)
         if left <= 0:
             raise InputError(f"{seconds:.0f} s are over before training can start; give more time by --for")
         batch = self.config(rung.tree, 10**9).training.batch
-        # every process must go by the same number
-        counts = [max(batch, int(speed * left) // batch * batch)]
-        broadcast_object_list(counts)
-        return self.plan(rung.tree, counts[0], speed)
+        return self.plan(rung.tree, max(batch, int(speed * left) // batch * batch), speed)
+
+    def _left(self, seconds: float, began: float) -> float:
+        """What is left of a budget, by the main process's clock: every process must decide by the same number."""
+        left = [seconds - (time.monotonic() - began) - SPARE * seconds]
+        broadcast_object_list(left)
+        return left[0]
 
     def speed(self, job: Job) -> float:
         """Images a second over all processes, measured on a few steps of the real thing."""
@@ -288,9 +294,39 @@ class _Draft:
 _PRECISIONS = {"bf16": "bf16", "fp16": "fp16", "no": "fp32"}
 
 
+_FLAGS = {
+    "recipe": "--recipe",
+    "data.size": "--size",
+    "data.mode": "--mode",
+    "data.fit": "--fit",
+    "data.skip_bad": "--skip-bad",
+    "data.classes": "--labels or --no-labels",
+    "training.images": "--images",
+    "training.precision": "--precision",
+}
+"""Keys that decide more than themselves, and the flags that do."""
+
+
+def _whole_number(key: str, value: Any) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"{key} must be a whole number, not {value!r}") from None
+
+
 def _change(tree: Tree, key: str, value: Any) -> None:
-    """Set a dotted key; the config itself refuses unknown ones."""
+    """Set a dotted key; the config itself refuses unknown ones.
+
+    Raises:
+        InputError: a key that follows from the data, or that a flag sets together with what depends on it.
+    """
+    if key in _FLAGS:
+        raise InputError(f"{key} is not set by --set: give {_FLAGS[key]}")
     *parents, last = key.split(".")
+    if (parents or [last])[0] in ("data", "request", "format"):
+        raise InputError(f"{key} cannot be set: it follows from the images and from what is asked")
+    if not parents and isinstance(tree.get(last), dict):
+        raise InputError(f"{key} is a group of keys; set one of them, as in --set training.ema=0.999")
     for name in parents:
         tree = tree.setdefault(name, {})
         if not isinstance(tree, dict):
