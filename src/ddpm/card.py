@@ -1,5 +1,9 @@
 """A run folder's README.md: what the model is and how to use it."""
 
+import json
+import shlex
+from pathlib import Path
+
 from ddpm.config import RunConfig
 
 TEMPLATE = """\
@@ -17,13 +21,13 @@ A denoising diffusion model of {height} × {width} {mode} images, trained by [dd
 | sampling | {solver}, {steps} steps, {grid} grid, guidance {guidance:g} |
 
 ```
-ddpm sample {folder} -n 16{label}
+ddpm sample {folder_shell} -n 16{label}
 ```
 
 ```python
 import ddpm
 
-images = ddpm.load("{folder}").sample(16{label_python})
+images = ddpm.load({folder_python}).sample(16{label_python})
 ```
 
 `config.json` has every setting, `model.safetensors` the averaged weights, `log.jsonl` what happened, `previews/` how
@@ -42,7 +46,7 @@ def card(config: RunConfig, folder: str, weights: int) -> str:
     data, s = config.data, config.sampling
     first = data.classes[0] if data.classes else None
     return TEMPLATE.format(
-        name=folder.rstrip("/").rsplit("/", 1)[-1],
+        name=Path(folder).absolute().name,
         url=URL,
         height=data.size[0],
         width=data.size[1],
@@ -66,7 +70,8 @@ def card(config: RunConfig, folder: str, weights: int) -> str:
         steps=s.steps,
         grid=s.grid,
         guidance=s.guidance,
-        folder=folder,
-        label=f' --label "{first}"' if first and " " in first else f" --label {first}" if first else "",
-        label_python=f', label="{first}"' if first else "",
+        folder_shell=shlex.quote(folder),
+        folder_python=json.dumps(folder),
+        label=f" --label {shlex.quote(first)}" if first else "",
+        label_python=f", label={json.dumps(first)}" if first else "",
     )
