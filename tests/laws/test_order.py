@@ -68,9 +68,9 @@ def test_the_two_ways_to_the_exact_answer_agree():
 @pytest.mark.parametrize("denoise", [GAUSSIAN, MIXTURE], ids=["Gaussian", "mixture"])
 @pytest.mark.parametrize(("solver", "order"), ORDERS.values(), ids=ORDERS)
 def test_order_of_convergence(solver, order, denoise):
-    """The slope of log error over log steps, from 100 to 800 steps, is within 0.1 of the order."""
+    """The slope of log error over log steps, from 100 to 800 steps, is within 0.05 of the order."""
     x = start(at(-6), normal)
     exact = flow_of(denoise, x)
     coarse, fine = errors(solver, denoise, x, exact, (100, 800))
-    assert math.log(coarse / fine) / math.log(8) == pytest.approx(order, abs=0.1)
+    assert math.log(coarse / fine) / math.log(8) == pytest.approx(order, abs=0.05)
     assert fine < 1e-2
