@@ -44,7 +44,7 @@ def distribution(solver, grid) -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("make", [linear, cosine])
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_the_distribution_is_the_datas(solver, make):
-    """The mean within 0.002, the covariance within 2 % of the larger variance at T = 1000, 4 times nearer than at 250."""
+    """The mean within 0.002; the covariance within 2 % of the larger variance at T = 1000, a quarter of T = 250's."""
     errors = []
     for T in (250, 1000):
         mean, cov = distribution(SOLVERS[solver], uniform(make(T), T))

@@ -57,8 +57,7 @@ def test_the_true_output_costs_nothing():
         assert SimpleLoss(predict)(lambda x, t, cond=None, output=output: output, x0, eps, level).max() < 1e-12
 
 
-def test_counted_in_float32_whatever_the_network_speaks():
-    """The squared error of a bfloat16 output is not itself rounded to bfloat16."""
+def test_the_error_of_a_bfloat16_output_is_not_itself_rounded():
     x0, eps = torch.zeros(3, 1, 512), torch.randn(3, 1, 512)
     level = SCHEDULE.levels(torch.tensor(INDICES))
     low, high = (SimpleLoss(prediction.eps)(Net(dtype), x0, eps, level) for dtype in (torch.bfloat16, torch.float32))
@@ -66,9 +65,10 @@ def test_counted_in_float32_whatever_the_network_speaks():
     torch.testing.assert_close(low, high, rtol=2e-3, atol=0)
 
 
-def test_bfloat16_images_do_not_round_the_time():
-    x0, eps, net = torch.zeros(3, 1, 4).bfloat16(), torch.zeros(3, 1, 4).bfloat16(), Net()
-    SimpleLoss(prediction.eps)(net, x0, eps, SCHEDULE.levels(torch.tensor(INDICES)))
+def test_bfloat16_images_round_neither_the_time_nor_the_loss():
+    x0, eps, net = torch.zeros(3, 1, 4).bfloat16(), torch.zeros(3, 1, 4).bfloat16(), Net(torch.bfloat16)
+    losses = SimpleLoss(prediction.eps)(net, x0, eps, SCHEDULE.levels(torch.tensor(INDICES)))
+    assert losses.dtype == torch.float32
     assert net.told[0].dtype == torch.bfloat16
     assert net.told[1].tolist() == [0, 399, 999]
 
