@@ -40,6 +40,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(InputError, match=r"no space left to write .*a\.bin .*MB free"):
         write_file(path, b"new")
     assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]  # what was begun takes no room on a full disk
 
 
 @pytest.mark.parametrize(

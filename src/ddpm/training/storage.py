@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ddpm.errors import InputError
@@ -18,8 +18,13 @@ def write_file(path: Path, data: bytes) -> None:
     """
     part = path.with_name(f".{path.name}.part")
     with disk_errors(path):
-        write_synced(part, data)
-        part.replace(path)
+        try:
+            write_synced(part, data)
+            part.replace(path)
+        except OSError:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
         sync_folder(path.parent)
 
 
