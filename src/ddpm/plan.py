@@ -123,6 +123,7 @@ def make(
     Raises:
         InputError: the request, or the data under it, cannot be trained.
     """
+    found.check(request.skip_bad)
     dataset = prepare(source, geometry(found, request), skip_bad=request.skip_bad, progress=progress)
     draft = _Draft(request, out, dataset, accelerator, asked, say)
     rungs = draft.rungs()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
+from rich.markup import escape
 
 from ddpm import plan
 from ddpm.card import card
@@ -68,7 +69,15 @@ class Session:
         if probe is not None:
             precision = best_precision(probe.device).name
             probe.state._reset_state(reset_partial_state=False)
-        return Accelerator(cpu=self.flags.device == "cpu", mixed_precision=MIXED[precision or "fp32"])
+        try:
+            accelerator = Accelerator(cpu=self.flags.device == "cpu", mixed_precision=MIXED[precision or "fp32"])
+            if precision == "fp16" and accelerator.scaler is None:  # on CPUs accelerate falls back without a word
+                raise ValueError("only GPUs compute it")
+        except ValueError as e:
+            raise InputError(
+                f"this machine cannot train in {precision} ({e}); start the run with another --precision"
+            ) from e
+        return accelerator
 
     def _say(self, accelerator: Accelerator, line: str) -> None:
         if accelerator.is_main_process:
@@ -86,7 +95,7 @@ class Session:
         for flag, value in self.flags.asked().items():
             before = config.request.get(flag)
             if before != value:
-                was = f"with --{flag.replace('_', '-')} {before}" if before is not None else f"without --{flag}"
+                was = f"with {_spelled(flag, before)}" if before is not None else f"without {_spelled(flag, value)}"
                 raise InputError(f"{self.out} was started {was}; go on without the flag, or choose another --out")
         return config
 
@@ -98,10 +107,14 @@ class Session:
         job = plan.reopen(config, self.out, dataset, accelerator)
         if self.flags.workers is None:
             return job
-        return replace(job, settings=replace(job.settings, workers=self.flags.workers))
+        try:
+            return replace(job, settings=replace(job.settings, workers=self.flags.workers))
+        except ValueError as e:
+            raise InputError(f"--workers: {e}") from e
 
     def _start(self, accelerator: Accelerator) -> tuple[Job, RunConfig]:
-        if self.out.is_dir() and any(self.out.iterdir()):
+        # a process that was killed while it wrote may leave half a file
+        if self.out.is_dir() and any(path.suffix != ".part" for path in self.out.iterdir()):
             raise InputError(f"{self.out} holds other files; choose another --out, or empty it")
         source = open_source(self.data)
         with accelerator.main_process_first(), bar("reading") as progress:
@@ -125,8 +138,6 @@ class Session:
         if accelerator.is_main_process and not self.flags.dry_run:
             with disk_errors(self.out):
                 self.out.mkdir(parents=True, exist_ok=True)
-            weights = sum(p.numel() for p in made.job.model.parameters())
-            write_file(self.out / "README.md", card(made.config, str(self.out), weights).encode())
             write_file(self.out / "config.json", made.config.to_json().encode())
         accelerator.wait_for_everyone()
         return made.job, made.config
@@ -134,6 +145,9 @@ class Session:
     def _train(self, job: Job, config: RunConfig, accelerator: Accelerator) -> None:
         last: Event | None = None
         main = accelerator.is_main_process
+        if main and not (self.out / "README.md").exists():
+            weights = sum(p.numel() for p in job.model.parameters())
+            write_file(self.out / "README.md", card(config, str(self.out), weights).encode())
         tensorboard = self.out / "tensorboard" if self.flags.tensorboard else None
         with Interrupt() as interrupt, bar("training") as progress:
             log: Log | None = None
@@ -145,7 +159,8 @@ class Session:
                         show(event, job, progress)
                     last = event
             except Diverged as e:
-                print(f"ddpm: {e}", file=sys.stderr)
+                if main:
+                    print(f"ddpm: {e}", file=sys.stderr)
                 sys.exit(EXIT_DIVERGED)
             finally:
                 if log is not None:
@@ -155,6 +170,14 @@ class Session:
             self._say(accelerator, f"interrupted after {last.images:,} images; the same command goes on")
             sys.exit(EXIT_INTERRUPTED)
         self._say(accelerator, f"done: {self.out}\nnext: ddpm sample {self.out} -n 16")
+
+
+def _spelled(flag: str, value: Any) -> str:
+    """A flag as it is typed."""
+    name = flag.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no-{name}"
+    return " ".join(f"--{name} {one}" for one in (value if isinstance(value, list) else [value]))
 
 
 def summary(made: plan.Plan, accelerator: Accelerator) -> Iterator[str]:
@@ -201,4 +224,4 @@ def show(event: Event, job: Job, progress: Bar) -> None:
         case "preview":
             console.print(f"{event.images:>10,} images  {v['path']}", markup=False)
         case "warning":
-            console.print(f"[yellow]warning[/] {v['text']}")
+            console.print(f"[yellow]warning[/] {escape(v['text'])}")

@@ -1,0 +1,32 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Refused = Callable[..., str]
+
+
+def snapshot(folder: Path) -> dict[str, bytes | None]:
+    """Every path below a folder, and what its file holds."""
+    if not folder.exists():
+        return {}
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in folder.rglob("*")}
+
+
+@pytest.fixture
+def refused(cli: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> Refused:
+    """Run a command that must end with code 2 and one line on stderr, and leave ``kept`` as it was; the line."""
+
+    def run(*argv: str | Path, kept: Path | None = None) -> str:
+        before = snapshot(kept) if kept else {}
+        capsys.readouterr()
+        code = cli(*argv)
+        err = capsys.readouterr().err
+        assert code == 2, err
+        assert err.count("\n") == 1, err
+        assert err.startswith("ddpm: "), err
+        if kept:
+            assert snapshot(kept) == before
+        return err
+
+    return run

@@ -1,0 +1,328 @@
+"""Bad input through the real command line: exit code 2, one line that says how to mend it, nothing lost."""
+
+import errno
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+Refused = Callable[..., str]
+Cli = Callable[..., int]
+TINY = ("--images", "64", "--batch", "16", "--precision", "fp32", "--set", "network.width=8")
+
+
+def photo(size: tuple[int, int] = (8, 8), mode: str = "RGB", format: str = "PNG") -> bytes:
+    shape = (*size, len(mode)) if len(mode) > 1 else size
+    out = BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, shape, np.uint8), mode).save(out, format)
+    return out.getvalue()
+
+
+def files_of(kind: str, huge: bytes) -> dict[str, bytes]:
+    good = {f"{i}.png": photo() for i in range(3)}
+    return {
+        "empty": {},
+        "only text": {"notes.txt": b"hello"},
+        "a text named .png": good | {"bad.png": b"this is no picture"},
+        "all bad": {"bad.png": b"this is no picture"},
+        "an empty file": good | {"bad.png": b""},
+        "60,000 × 60,000": good | {"bad.png": huge},
+        "cut short": good | {"bad.jpg": photo((64, 64), format="JPEG")[:1500]},
+        "mixed modes": good | {"grey.png": photo(mode="L")},
+        "33 × 47": {f"{i}.png": photo((33, 47)) for i in range(3)},
+    }[kind]
+
+
+DATA = [
+    ("empty", r"holds no images \(it is empty\); images end in \.png"),
+    ("only text", r"holds no images \(1 of type \.txt\)"),
+    ("a text named .png", r"1 of 4 images cannot be used \(bad\.png: text, not a picture\); .*--skip-bad"),
+    ("all bad", r"none of the 1 images can be used \(bad\.png: text"),
+    ("an empty file", r"bad\.png: the file is empty"),
+    ("60,000 × 60,000", r"bad\.png: more than [\d,]+ pixels"),
+    ("cut short", r"bad\.jpg: the file is cut short"),
+    ("mixed modes", r"mixed modes: 3 RGB, 1 L; choose --mode L, RGB or RGBA"),
+    ("33 × 47", r"33 × 47 .*--size \d+x\d+"),
+]
+
+
+@pytest.mark.parametrize(("kind", "said"), DATA)
+@pytest.mark.parametrize("command", ["train", "check"])
+def test_data(command: str, kind: str, said: str, refused: Refused, tmp_path: Path, raw_png_60000: bytes) -> None:
+    data, out = tmp_path / "photos", tmp_path / "run"
+    data.mkdir()
+    for name, content in files_of(kind, raw_png_60000).items():
+        (data / name).write_bytes(content)
+    if command == "train":
+        assert re.search(said, refused("train", data, "--out", out, *TINY, kept=tmp_path / "photos"))
+        assert not out.exists()
+    elif kind in ("empty", "only text", "all bad", "mixed modes", "33 × 47"):
+        assert re.search(said, refused("check", data))
+
+
+def test_check_names_bad_files_and_says_how_to_go_on(
+    cli: Cli, capsys: pytest.CaptureFixture[str], folder: Callable[..., Path]
+) -> None:
+    photos = folder(5)
+    (photos / "bad [1].png").write_text("text")
+    assert cli("check", photos) == 0
+    out = capsys.readouterr().out
+    assert "5 good, 1 bad" in out
+    assert "bad [1].png (text, not a picture)" in out
+    assert "needs --skip-bad" in out
+    assert "8 × 8 RGB, as they are; no classes" in out
+    assert f"ddpm train {photos} --out runs/photos" in out
+
+
+def test_check_of_classes(cli: Cli, capsys: pytest.CaptureFixture[str], folder: Callable[..., Path]) -> None:
+    assert cli("check", folder(4, classes=("cat", "dog")), "--size", "16") == 0
+    out = capsys.readouterr().out
+    assert "16 × 16 RGB, by crop; 2 classes are learned" in out
+    assert "cat 2, dog 2" in out
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--for", "5m", "--images", "1k"], "--for and --images are two budgets; give one"),
+        (["--for", "soon"], "'soon' is not a duration; write it as 90s"),
+        (["--images", "some"], "'some' is not a number of images"),
+        (["--size", "big"], "'big' is not a size"),
+        (["--set", "training.batchh=3"], r"unknown key 'training\.batchh' \(did you mean 'batch'\?\)"),
+        (["--set", "trainig.batch=3"], r"unknown key 'trainig' \(did you mean 'training'\?\)"),
+        (["--set", "training.batch"], "is no assignment; write it as --set training.ema=0.999"),
+        (["--set", "training.batch=abc"], r"training\.batch must be a whole number, not 'abc'"),
+        (["--set", "training.seed=abc"], r"training\.seed must be a whole number"),
+        (["--set", "training=3"], "training is a group of keys"),
+        (["--set", "network.in_channels=3"], "must be 1 for L images"),
+        (["--set", "network.multipliers=[1,2,2,2,2]"], "8 × 8 do not divide by 16"),
+        (["--set", "sampling.eta=2"], "eta must be between 0"),
+        (["--set", "training.betas=[0.9,2]"], "betas must be"),
+        (["--recipe", "ho2021"], r"unknown recipe 'ho2021' \(did you mean 'ho2020'\?\)"),
+        (["--batch", "0"], "batch must be at least 1"),
+        (["--lr", "-1"], "learning_rate must be above 0"),
+        (["--lr", "nan"], "learning_rate must be above 0"),
+        (["--width", "7"], "width is 7; it must be even"),
+        (["--workers", "-1"], "workers must be at least 0"),
+        (["--precision", "fp16", "--device", "cpu"], "this machine cannot train in fp16"),
+    ],
+)
+def test_flags_of_train(flags: list[str], said: str, refused: Refused, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    budget = [] if {"--for", "--images"} & set(flags) else ["--images", "64"]
+    assert re.search(said, refused("train", "digits", "--out", out, *budget, *flags))
+    assert not out.exists()
+
+
+def test_places(refused: Refused, tmp_path: Path, folder: Callable[..., Path]) -> None:
+    photos = folder(3)
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("mine")
+    for argv, said in {
+        ("train", tmp_path / "phots"): r"phots does not exist \(did you mean .*photos\?\)",
+        ("train", tmp_path / "file"): "is of type unknown; give a folder of images",
+        ("train", photos, "--out", tmp_path / "file"): "a file is in the way; choose another folder",
+        ("train", photos, "--out", tmp_path / "file" / "run"): "a file is in the way; choose another folder",
+        ("train", photos, "--out", tmp_path / "full"): "full holds other files; choose another --out",
+        ("check", tmp_path / "nothing"): "nothing does not exist",
+        ("check", photos, "--size", "x"): "'x' is not a size",
+    }.items():
+        flags = ("--images", "8", "--set", "network.width=8") if argv[0] == "train" else ()
+        assert re.search(said, refused(*argv, *flags, kept=tmp_path))
+
+
+@pytest.fixture
+def run(digits_run: Path, tmp_path: Path) -> Path:
+    """A copy that may be damaged."""
+    return shutil.copytree(digits_run, tmp_path / "run")
+
+
+FLAGS = ("--images", "192", "--batch", "16", "--precision", "fp32", "--set", "training.checkpoint_every=64")
+NET = ("--set", "network.width=8", "--set", "network.multipliers=[1,2]", "--set", "network.attention=[2]")
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--label", "seven"], r"unknown label 'seven' \(known: 0, 1"),
+        (["--label", "11"], "label 11 is outside 0 … 9"),
+        (["--guidance", "2"], "guidance 2.0 has nothing to guide towards"),
+        (["--steps", "0"], "steps must be at least 1"),
+        (["--steps", "2000"], "steps must be between 1 and 1000"),
+        (["--solver", "dim"], "solver: .*'ddim'"),
+        (["--eta", "0.5", "--solver", "ancestral"], "eta is an option of ddim"),
+        (["-n", "0"], "n must be at least 1"),
+        (["-n", "-2", "--label", "3"], "n must be at least 1"),
+        (["--batch", "0"], "batch must be at least 1"),
+        (["--device", "cuda:77"], "the device cuda:77 is not here"),
+        (["--device", "toaster"], "the device toaster is not here"),
+        (["--from", "x.png"], "give either a run or --from, not both"),
+    ],
+)
+def test_flags_of_sample(argv: list[str], said: str, refused: Refused, run: Path) -> None:
+    assert re.search(said, refused("sample", run, *argv, kept=run))
+
+
+def test_what_is_no_run(refused: Refused, tmp_path: Path, run: Path) -> None:
+    (tmp_path / "model.pt").write_bytes(b"PK\x03\x04")
+    (tmp_path / "text.png").write_text("no")
+    (tmp_path / "plain.png").write_bytes(photo())
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "config.json").write_text('{"_class_name": "DDPMPipeline"}')
+    broken = shutil.copytree(run, tmp_path / "broken")
+    (broken / "model.safetensors").write_bytes(b"\xff" * 100)
+    for argv, said in {
+        (): "give a run folder, as in `ddpm sample runs/photos`",
+        (tmp_path / "nothing",): "does not exist; give a run folder",
+        (tmp_path / "model.pt",): "a PyTorch pickle or a zip, which is never read here",
+        (tmp_path / "plain.png",): "a PNG picture; `ddpm sample --from` repeats one",
+        (foreign,): "is not the config of a ddpm run",
+        (broken,): r"model\.safetensors is damaged .* load a checkpoint",
+        ("--from", tmp_path / "text.png"): "is no picture",
+        ("--from", tmp_path / "plain.png"): "does not say how it was made",
+        ("--from", tmp_path / "nothing.png"): "does not exist",
+        (run, "-n", "1", "--steps", "1", "--out", tmp_path / "model.pt"): "a file is in the way",
+    }.items():
+        assert re.search(said, refused("sample", *argv, kept=tmp_path))
+
+
+def test_pictures_on_a_full_disk(refused: Refused, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Image.Image, *args: object, **kwargs: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    assert "no space left to write" in refused("sample", run, "-n", "1", "--steps", "1", "--out", tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--lr", "0.5"], r"was started without --lr 0\.5; go on without the flag, or choose another --out"),
+        (["--seed", "1"], r"was started without --seed 1;"),
+        (["--flip"], r"was started without --flip;"),
+        (["--no-labels"], r"was started without --no-labels;"),
+        (["--micro-batch", "4"], r"was started without --micro-batch 4;"),
+        (["--batch", "32"], r"was started with --batch 16;"),
+        (["--images", "1k"], r"was started with --images 192;"),
+        (["--for", "1m"], r"was started without --for 1m;"),
+        (["--set", "training.ema=0.5"], r"was started with --set training\.checkpoint_every=64 --set network"),
+        (["--workers", "-1"], r"workers must be at least 0"),
+    ],
+)
+def test_going_on_with_other_flags(flags: list[str], said: str, refused: Refused, run: Path) -> None:
+    assert re.search(said, refused("train", "digits", "--out", run, *flags, kept=run))
+
+
+def test_going_on_with_other_data(refused: Refused, run: Path, folder: Callable[..., Path]) -> None:
+    said = refused("train", folder(3), "--out", run, kept=run)
+    assert re.search(r"is a run on digits, not on .*photos; choose another --out", said)
+
+
+def test_going_on_with_changed_data(cli: Cli, refused: Refused, tmp_path: Path, folder: Callable[..., Path]) -> None:
+    photos, out = folder(6), tmp_path / "run"
+    assert cli("train", photos, "--out", out, "--images", "16", "--batch", "8", "--set", "network.width=8") == 0
+    Image.new("RGB", (8, 8)).save(photos / "0.png")
+    assert re.search("the images of .* changed since", refused("train", photos, "--out", out, kept=out))
+
+
+def test_flags_that_may_change(cli: Cli, run: Path) -> None:
+    """And the run is done: nothing happens to it."""
+
+    def snapshot(folder: Path) -> dict[Path, bytes]:
+        return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+    before = snapshot(run)
+    assert cli("train", "digits", "--out", run, *FLAGS, *NET, "--workers", "2", "--device", "cpu") == 0
+    assert cli("train", "digits", "--out", run) == 0
+    assert snapshot(run) == before
+
+
+def test_a_damaged_checkpoint_is_passed_over_by_name(
+    cli: Cli, run: Path, digits_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = run / "checkpoints" / "step-000000012" / "optimizer.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert cli("train", "digits", "--out", run) == 0
+    out = capsys.readouterr().out
+    assert "warning" in out
+    assert "step-000000012 is damaged and was passed over: optimizer.safetensors differs from its SHA-256" in out
+    assert (run / "model.safetensors").read_bytes() == (digits_run / "model.safetensors").read_bytes()
+    texts = [json.loads(line).get("text", "") for line in (run / "log.jsonl").read_text().splitlines()]
+    assert any("step-000000012 is damaged" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"{", r"config\.json cannot be read"),
+        (b'{"_class_name": "x"}', "is not the config of a ddpm run"),
+        (b'{"format": 7}', "has format 7"),
+    ],
+)
+def test_a_foreign_config_is_not_overwritten(content: bytes, said: str, refused: Refused, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "config.json").write_bytes(content)
+    assert re.search(said, refused("train", "digits", "--out", out, *TINY, kept=out))
+
+
+def test_checkpoints_of_another_model(refused: Refused, run: Path) -> None:
+    config = json.loads((run / "config.json").read_text())
+    config["network"]["width"] = config["network"]["cond_width"] = 16
+    (run / "config.json").write_text(json.dumps(config))
+    said = refused("train", "digits", "--out", run, kept=run)
+    assert "the checkpoint of step 12 does not fit this configuration" in said
+
+
+@pytest.mark.parametrize("after", [0, 5])
+def test_a_full_disk(after: int, cli: Cli, refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk fills up after so many synced files; once there is room, the same command goes on."""
+    out = tmp_path / "run"
+    sync, calls = os.fsync, []
+
+    def fsync(handle: int) -> None:
+        calls.append(handle)
+        if len(calls) > after:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(handle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        assert "no space left to write" in refused("train", "digits", "--out", out, *TINY)
+    assert not list(out.rglob("*.part"))
+    assert cli("train", "digits", "--out", out, *TINY) == 0
+    assert (out / "model.safetensors").exists()
+
+
+def test_a_folder_that_may_not_be_written(refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(self: Path, *args: object, **kwargs: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    out = tmp_path / "run"
+    mkdir = Path.mkdir
+    monkeypatch.setattr(Path, "mkdir", lambda self, *a, **k: (forbidden if self == out else mkdir)(self, *a, **k))
+    said = refused("train", "digits", "--out", out, *TINY, kept=tmp_path)
+    assert "Permission denied; choose a folder that you may write to" in said
+
+
+def test_a_run_that_was_killed_while_it_began(cli: Cli, tmp_path: Path) -> None:
+    """Half a config, or a config and nothing else: the same command goes on."""
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / ".config.json.part").write_text('{"form')
+    assert cli("train", "digits", "--out", out, *TINY) == 0
+    for name in ("README.md", "log.jsonl", "model.safetensors"):
+        (out / name).unlink()
+    for name in ("checkpoints", "previews"):
+        shutil.rmtree(out / name)
+    assert cli("train", "digits", "--out", out, *TINY) == 0
+    assert {p.name for p in out.iterdir()} >= {"README.md", "config.json", "log.jsonl", "model.safetensors"}
