@@ -1,0 +1,85 @@
+"""Names and the objects that they stand for."""
+
+from typing import get_args
+
+import pytest
+import torch
+
+from ddpm import build, config
+from ddpm.conditioning import LabelEmbedding
+from ddpm.config import DiffusionConfig, SamplingConfig
+from ddpm.core import NetworkDenoiser, prediction, schedule
+from ddpm.core.model import Model
+from ddpm.errors import InputError
+from ddpm.guidance import ClassifierFree, Clipped
+from ddpm.sampling import DDIM, Ancestral, fixed_large, fixed_small, grid
+
+
+@pytest.mark.parametrize(
+    ("names", "objects"),
+    [
+        (config.ScheduleName, build.SCHEDULES),
+        (config.PredictionName, build.PREDICTIONS),
+        (config.SolverName, build.SOLVERS),
+        (config.GridName, build.GRIDS),
+    ],
+)
+def test_every_name_that_a_config_may_hold_can_be_built(names, objects):
+    assert set(get_args(names)) == set(objects)
+
+
+def test_names_mean_what_they_say():
+    for name, made in build.SCHEDULES.items():
+        assert made is getattr(schedule, name.replace("-", "_"))
+    for name, predict in build.PREDICTIONS.items():
+        assert predict is getattr(prediction, name)
+    for name, made in build.GRIDS.items():
+        assert made is getattr(grid, {"linspace": "uniform"}.get(name, name))
+
+
+@pytest.mark.parametrize(
+    ("name", "eta", "solver"),
+    [
+        ("ddim", None, DDIM(0.0)),
+        ("ddim", 0.7, DDIM(0.7)),
+        ("ancestral", None, Ancestral(fixed_small)),
+        ("ancestral-large", None, Ancestral(fixed_large)),
+    ],
+)
+def test_solvers(name, eta, solver):
+    assert build.build_solver(SamplingConfig(solver=name, eta=eta)) == solver
+
+
+@pytest.mark.parametrize("zero", [False, True])
+def test_schedules(zero):
+    made = build.build_schedule(DiffusionConfig(schedule="sigmoid", T=30, zero_terminal_snr=zero))
+    expected = schedule.zero_terminal_snr(schedule.sigmoid(30)) if zero else schedule.sigmoid(30)
+    assert torch.equal(made.alpha_bar, expected.alpha_bar)
+
+
+def test_grids():
+    made = build.build_grid(SamplingConfig(grid="quadratic", steps=7), schedule.linear())
+    assert made == grid.quadratic(schedule.linear(), 7)
+    with pytest.raises(InputError, match="between 1 and 5"):
+        build.build_grid(SamplingConfig(steps=7), schedule.linear(5))
+
+
+def test_wrappers_of_a_denoiser():
+    """Guided where there is a condition and a scale that changes something; clipped last."""
+    model = Model(torch.nn.Identity(), LabelEmbedding(3, 4))
+
+    def make(guided=True, on=model, **settings):
+        return build.build_denoiser(SamplingConfig(**settings), on, prediction.v, guided=guided)
+
+    plain = NetworkDenoiser(model.net, prediction.v)
+    both = make(guidance=3.0)
+    assert isinstance(both, Clipped)
+    assert isinstance(both.denoise, ClassifierFree)
+    assert both.denoise.denoise == plain
+    assert both.denoise.scale == 3
+    assert torch.equal(both.denoise.null.vector, model.conditioner.null(1).vector)
+    assert make() == Clipped(plain)
+    assert make(clip=False) == plain
+    assert make(guidance=3.0, guided=False) == Clipped(plain)
+    assert isinstance(make(guidance=0.0, clip=False), ClassifierFree)
+    assert make(guidance=3.0, on=Model(model.net)) == Clipped(plain)
