@@ -97,3 +97,11 @@ def test_tags_differ_where_results_do() -> None:
         Geometry(size, mode, fit).tag for size in ((8, 8), (8, 16), (16, 8), (88, 8)) for mode in MODES for fit in FITS
     ]
     assert len(set(all_of_them)) == len(all_of_them)
+
+
+@pytest.mark.parametrize("side", [32, 64])
+def test_crop_stays_inside_every_picture(side: int) -> None:
+    geometry = Geometry((side, side), "L", "crop")
+    for width in range(40, 140, 9):
+        for height in range(40, 140):
+            assert geometry.apply(Image.new("L", (width, height))).shape == (side, side, 1)

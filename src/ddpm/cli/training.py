@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from rich.markup import escape
 
@@ -21,6 +22,7 @@ from ddpm.data.report import warnings
 from ddpm.data.survey import survey
 from ddpm.data.transform import Geometry
 from ddpm.errors import InputError
+from ddpm.pipeline import best_device
 from ddpm.training.interrupt import Interrupt
 from ddpm.training.log import Event, Log
 from ddpm.training.loop import Diverged, Job, train
@@ -65,12 +67,10 @@ class Session:
             self._train(job, config, accelerator)
 
     def _accelerator(self, precision: PrecisionName | None) -> Accelerator:
-        probe = Accelerator(cpu=self.flags.device == "cpu", mixed_precision="no") if precision is None else None
-        if probe is not None:
-            precision = best_precision(probe.device).name
-            probe.state._reset_state(reset_partial_state=False)
+        device = torch.device("cpu") if self.flags.device == "cpu" else best_device()
+        precision = precision or best_precision(device).name
         try:
-            accelerator = Accelerator(cpu=self.flags.device == "cpu", mixed_precision=MIXED[precision or "fp32"])
+            accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=MIXED[precision])
             if precision == "fp16" and accelerator.scaler is None:  # on CPUs accelerate falls back without a word
                 raise ValueError("only GPUs compute it")
         except ValueError as e:

@@ -62,8 +62,8 @@ def _resize(image: Image.Image, size: tuple[int, int], fit: Fit) -> Image.Image:
         case "crop":
             scale = max(width / image.width, height / image.height)
             w, h = width / scale, height / scale
-            left, top = (image.width - w) / 2, (image.height - h) / 2
-            # A float may end an ulp outside of the picture, which Pillow refuses.
+            # A float may begin or end an ulp outside of the picture, which Pillow refuses.
+            left, top = max(0.0, (image.width - w) / 2), max(0.0, (image.height - h) / 2)
             box = (left, top, min(left + w, image.width), min(top + h, image.height))
             return image.resize((width, height), lanczos, box=box)
         case "pad":
