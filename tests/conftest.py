@@ -57,7 +57,7 @@ def run_cli(*argv: str) -> int:
     return 0
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def cli() -> Cli:
     return run_cli
 

@@ -1,0 +1,128 @@
+"""Train 2N steps = train N, stop, go on for N more: weights, average, moments and log, bit for bit."""
+
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from accelerate import Accelerator
+
+from ddpm.cli import training
+from ddpm.training.interrupt import Interrupt
+from ddpm.training.log import Event
+from ddpm.training.loop import train
+
+Cli = Callable[..., int]
+FLAGS = (
+    *("--images", "384", "--batch", "16", "--precision", "fp32", "--flip", "--set", "network.width=8"),
+    *("--set", "network.multipliers=[1]", "--set", "network.attention=[]", "--set", "network.dropout=0.1"),
+    *("--set", "training.checkpoint_every=64", "--set", "training.log_every=16", "--set", "training.previews=1"),
+)
+"""24 steps of 16 digits; dropout and mirroring, as they draw random numbers too."""
+
+
+def digests(run: Path) -> dict[str, str]:
+    """SHA-256 of all that a run has learned: the last checkpoint's files and the published average."""
+    last = run / "checkpoints" / "step-000000024"
+    files = [run / "model.safetensors", *(p for p in last.iterdir())]
+    return {p.name if p.parent == run else f"last/{p.name}": hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def losses(run: Path) -> list[tuple[int, float]]:
+    events = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return [(e["step"], e["loss"]) for e in events if e["kind"] in ("train", "held-out")]
+
+
+def command(out: Path, *flags: str) -> list[str]:
+    return [sys.executable, "-m", "ddpm", "train", "digits", "--out", str(out), *FLAGS, *flags]
+
+
+@pytest.fixture(scope="module")
+def whole(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing interrupts."""
+    out = tmp_path_factory.mktemp("resume") / "run"
+    assert cli("train", "digits", "--out", out, *FLAGS) == 0
+    return out
+
+
+def stop_after(step: int) -> Callable[..., object]:
+    """The training loop with a signal that arrives while this step is under way."""
+
+    def stopped(job: object, accelerator: Accelerator, interrupt: Interrupt) -> object:
+        event: Event
+        for event in train(job, accelerator, interrupt):  # type: ignore[arg-type]
+            if event.kind == "train" and event.step == step:
+                interrupt.requested = True
+            yield event
+
+    return stopped
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("stops", [(12,), (1, 2, 7, 23)])
+def test_stopped_and_gone_on(
+    stops: tuple[int, ...], workers: int, whole: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, count = tmp_path / "run", str(workers)
+    for step in stops:
+        with monkeypatch.context() as patch:
+            patch.setattr(training, "train", stop_after(step))
+            assert cli("train", "digits", "--out", out, *FLAGS, "--workers", count) == 75
+        assert (out / "checkpoints" / f"step-{step:09d}").exists()
+    assert cli("train", "digits", "--out", out, *FLAGS, "--workers", count) == 0
+    assert digests(out) == digests(whole)
+    assert losses(out) == losses(whole)
+    starts = [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines() if '"start"' in line]
+    assert starts == [0, *stops]
+
+
+def test_workers_change_nothing(whole: Path, cli: Cli, tmp_path: Path) -> None:
+    assert cli("train", "digits", "--out", tmp_path / "run", *FLAGS, "--workers", "3") == 0
+    assert digests(tmp_path / "run") == digests(whole)
+
+
+def test_killed_at_a_random_moment(whole: Path, tmp_path: Path) -> None:
+    """SIGKILL wherever it falls: at the start, in a step, in a checkpoint. The same command, to the same bits."""
+    out, wait = tmp_path / "run", random.Random(os.urandom(8)).uniform(0, 0.5)
+    with subprocess.Popen(command(out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        while process.poll() is None and not (out / "config.json").exists():
+            time.sleep(0.03)
+        time.sleep(wait)
+        process.kill()
+    print(f"killed {wait:.3f} s after its config was written, at {sorted(p.name for p in out.rglob('step-*'))}")
+    ended = subprocess.run(command(out), capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert digests(out) == digests(whole)
+    assert losses(out) == losses(whole)
+    assert not list(out.rglob("*.part"))
+
+
+def test_sigterm_saves_and_exits_with_75(whole: Path, cli: Cli, tmp_path: Path) -> None:
+    """A real signal to a real process, in the midst of its tenth step."""
+    out = tmp_path / "run"
+    script = """
+import os, signal, sys
+from ddpm.cli import main
+from ddpm.training.learner import Learner
+step = Learner.step
+def signalled(self, number, *batch):
+    if number == 9:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return step(self, number, *batch)
+Learner.step = signalled
+main(sys.argv[1:])
+"""
+    ended = subprocess.run([sys.executable, "-c", script, *command(out)[3:]], capture_output=True, text=True)
+    assert ended.returncode == 75, ended.stderr
+    assert "interrupted after 160 images; the same command goes on" in ended.stdout
+    assert ended.stderr == ""
+    assert max(out.glob("checkpoints/step-*")).name == "step-000000010"
+    assert cli(*command(out)[3:]) == 0
+    assert digests(out) == digests(whole)
+    assert losses(out) == losses(whole)
