@@ -1,0 +1,187 @@
+"""Two processes are as one at the same global batch; each draws its own noise; only the first writes."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ddpm.objectives import SimpleLoss
+
+Cli = Callable[..., int]
+FLAGS = (
+    *("train", "digits", "--images", "192", "--batch", "16", "--micro-batch", "3", "--precision", "fp32", "--flip"),
+    *("--set", "network.width=8", "--set", "network.multipliers=[1]", "--set", "network.attention=[]"),
+    *("--set", "training.checkpoint_every=64", "--set", "training.keep=9", "--set", "training.log_every=16"),
+    *("--set", "training.previews=1", "--device", "cpu"),
+)
+"""12 steps of 16 digits, a line for each. A process's 8 images are three micro-batches, of 3, 3 and 2."""
+STOP = 8
+"""The step during which the second process, and only that, is asked to stop."""
+
+WORKER = """
+import os, signal, sys, numpy as np
+from pathlib import Path
+from ddpm.cli import main
+from ddpm.objectives import SimpleLoss
+from ddpm.training.learner import Learner
+sys.path.insert(0, sys.argv[1])
+from test_processes import STOP, recording
+
+rank, out, notes = int(os.environ["RANK"]), os.path.abspath(sys.argv[2]), Path(sys.argv[3])
+written = []
+
+def audit(event, args):
+    if event == "open" and args[2] & (os.O_WRONLY | os.O_RDWR) or event in ("os.mkdir", "os.rename", "os.remove"):
+        if isinstance(args[0], (str, bytes, os.PathLike)) and os.path.abspath(os.fsdecode(args[0])).startswith(out):
+            written.append(f"{event} {args[0]}")
+
+step = Learner.step
+def signalled(self, number, *batch):
+    if rank == 1 and number == STOP - 1:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return step(self, number, *batch)
+
+Learner.step = signalled
+sys.addaudithook(audit)
+code = None
+with recording() as seen:
+    try:
+        main([*sys.argv[4:], "--out", out])
+    except SystemExit as e:
+        code = e.code
+np.savez(notes / f"rank{rank}.npz", code=code, written=np.array(written, str), **seen.arrays())
+"""
+
+
+class Seen:
+    """What the loss was computed on while gradients were taken."""
+
+    def __init__(self) -> None:
+        self.x0: list[torch.Tensor] = []
+        self.eps: list[torch.Tensor] = []
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"x0": torch.cat(self.x0).numpy(), "eps": torch.cat(self.eps).numpy()}
+
+
+class recording:
+    """``with recording() as seen:`` every training loss is noted, but not that of the zeros that memory is counted on."""
+
+    def __enter__(self) -> Seen:
+        seen, self._loss = Seen(), SimpleLoss.__call__
+        loss = self._loss
+
+        def noted(self: SimpleLoss, net: object, x0: torch.Tensor, eps: torch.Tensor, *rest: object) -> torch.Tensor:
+            if torch.is_grad_enabled() and x0.any():
+                seen.x0.append(x0.detach().clone())
+                seen.eps.append(eps.detach().clone())
+            return loss(self, net, x0, eps, *rest)  # type: ignore[arg-type]
+
+        SimpleLoss.__call__ = noted  # type: ignore[method-assign, assignment]
+        return seen
+
+    def __exit__(self, *error: object) -> None:
+        SimpleLoss.__call__ = self._loss  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="module")
+def one(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, np.ndarray]]:
+    """The run of one process, and what it saw."""
+    out = tmp_path_factory.mktemp("processes") / "one"
+    with recording() as seen:
+        assert cli(*FLAGS, "--out", out) == 0
+    return out, seen.arrays()
+
+
+@pytest.fixture(scope="module")
+def two(one: object, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, np.ndarray]], str]:
+    """The run of two, interrupted, and what each saw and did."""
+    folder = tmp_path_factory.mktemp("processes")
+    worker = folder / "worker.py"
+    worker.write_text(WORKER)
+    launch = ["torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", "0"]
+    argv = [str(worker), str(Path(__file__).parent), str(folder / "two"), str(folder), *FLAGS]
+    ended = subprocess.run(
+        [sys.executable, "-m", *launch, "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", *argv],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+    )
+    assert ended.returncode == 0, ended.stderr
+    notes = [dict(np.load(folder / f"rank{rank}.npz")) for rank in (0, 1)]
+    return folder / "two", notes, ended.stdout
+
+
+def lines(run: Path) -> dict[int, dict[str, float]]:
+    events = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return {e["step"]: e for e in events if e["kind"] == "train"}
+
+
+def assert_same(a: Path, b: Path, step: int) -> None:
+    """Two runs' checkpoints of a step agree as far as float32 sums in another order can."""
+    for stem in ("model", "ema", "optimizer"):
+        x, y = (load_file(run / "checkpoints" / f"step-{step:09d}" / f"{stem}.safetensors") for run in (a, b))
+        assert x.keys() == y.keys()
+        for name, t in x.items():
+            torch.testing.assert_close(t, y[name], rtol=1e-3, atol=2e-5, msg=lambda m, n=name, s=stem: f"{s} {n}: {m}")
+
+
+def test_the_loss_curve_is_the_same(one: tuple[Path, object], two: tuple[Path, object, str]) -> None:
+    a, b = lines(one[0]), lines(two[0])
+    assert list(b) == list(range(1, STOP + 1))
+    for step, line in b.items():
+        assert line["loss"] == pytest.approx(a[step]["loss"], rel=1e-5)
+        assert line["grad_norm"] == pytest.approx(a[step]["grad_norm"], rel=1e-4)
+
+
+@pytest.mark.parametrize("step", [4, STOP])
+def test_weights_average_and_moments_are_the_same(
+    step: int, one: tuple[Path, object], two: tuple[Path, object, str]
+) -> None:
+    assert_same(one[0], two[0], step)
+    states = [json.loads((run / f"checkpoints/step-{step:09d}/state.json").read_text()) for run in (one[0], two[0])]
+    assert states[0] == states[1] == {"step": step, "skipped": 0, "ema_updates": step}
+
+
+@pytest.mark.parametrize("what", ["x0", "eps"])
+def test_each_process_has_its_own_part_of_images_and_noise(
+    what: str, one: tuple[Path, dict[str, np.ndarray]], two: tuple[Path, list[dict[str, np.ndarray]], str]
+) -> None:
+    """The parts put together are what one process sees, bit for bit: none is seen twice, and no noise is shared."""
+    parts = [notes[what].reshape(STOP, 8, 1, 8, 8) for notes in two[1]]
+    whole = one[1][what].reshape(12, 16, 1, 8, 8)
+    assert np.array_equal(np.concatenate(parts, axis=1), whole[:STOP])
+    assert not np.array_equal(parts[0], parts[1])
+
+
+def test_a_signal_to_one_process_stops_both_at_the_same_step(
+    two: tuple[Path, list[dict[str, np.ndarray]], str],
+) -> None:
+    assert [int(notes["code"]) for notes in two[1]] == [75, 75]
+    assert max((two[0] / "checkpoints").iterdir()).name == f"step-{STOP:09d}"
+
+
+def test_only_the_first_process_writes_and_speaks(two: tuple[Path, list[dict[str, np.ndarray]], str]) -> None:
+    out, notes, printed = two
+    assert any("config.json" in event for event in notes[0]["written"])
+    assert notes[1]["written"].tolist() == []
+    assert printed.count("held-out loss") == 1
+    assert printed.count("the same command goes on") == 1
+    assert "batch 16 = 2 processes × 8 in micro-batches of 3" in printed
+    assert not list(out.rglob("*.part"))
+
+
+def test_what_two_began_one_can_end(one: tuple[Path, object], two: tuple[Path, object, str], cli: Cli) -> None:
+    assert cli(*FLAGS, "--out", two[0]) == 0
+    assert_same(one[0], two[0], 12)
+    a, b = lines(one[0]), lines(two[0])
+    assert {step: line["loss"] for step, line in b.items()} == pytest.approx(
+        {step: line["loss"] for step, line in a.items()}, rel=1e-5
+    )
