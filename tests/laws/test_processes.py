@@ -72,7 +72,7 @@ class Seen:
 
 
 class recording:
-    """``with recording() as seen:`` every training loss is noted, but not that of the zeros that memory is counted on."""
+    """Within it every training loss is noted; that of the zeros that memory is counted on is not."""
 
     def __enter__(self) -> Seen:
         seen, self._loss = Seen(), SimpleLoss.__call__
