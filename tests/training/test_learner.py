@@ -186,6 +186,7 @@ def test_state_and_restore(make_learner: Make, dataset: Dataset) -> None:
     one, other = make_learner(), make_learner()
     for i in range(3):
         one.step(i, *batch(dataset, i))
+    one.skipped = 2
     other.step(7, *batch(dataset, 9))  # something else, to be overwritten
     other.restore(one.state(3))
     assert equal(one.state(3), other.state(3))
