@@ -30,7 +30,9 @@ from ddpm.training.measure import Memory, available_bytes, memory, seconds_a_ste
 from ddpm.units import duration
 
 DEFAULT_BUDGET = "1h"
-SPARE = 0.05
+FEW_STEPS = 500
+"""Optimiser steps below which samples are hardly more than noise, whatever the network."""
+SPARE = 0.04
 """Share of a budget of time kept for previews, checkpoints and what a short measurement misses."""
 LARGEST = 128
 """Longest side that is trained on without being asked for."""
@@ -162,6 +164,18 @@ def reopen(config: RunConfig, out: Path, dataset: Dataset, accelerator: Accelera
     )
 
 
+def speed_of(job: Job, accelerator: Accelerator) -> float:
+    """Images a second over all processes, measured on a few steps of the real thing. The job's model is spent."""
+    learner = Learner(job.model, job.problem, job.settings, accelerator)
+    rank, world = accelerator.process_index, accelerator.num_processes
+    batch = Steps(job.data, job.settings.batch, job.settings.seed, job.settings.flip, rank, world)[0]
+    step = seconds_a_step(learner, batch.images, batch.labels, 1.0)
+    accelerator.free_memory()
+    speeds = [job.settings.batch / step]
+    broadcast_object_list(speeds)
+    return speeds[0]
+
+
 class _Draft:
     """A run whose data is known and whose numbers are being found."""
 
@@ -256,40 +270,28 @@ class _Draft:
 
     def within(self, rungs: list[Rung], seconds: float, began: float) -> Plan:
         """The largest network that a budget of time can train, and how many images it will see."""
-        chosen: tuple[Rung, int, float] | None = None
+        chosen: tuple[Rung, float, int] | None = None
         for rung in rungs:
             trial = self.plan(rung.tree, 10**9, None).job
-            speed = self.speed(trial)
-            left = self._left(seconds, began)
-            batch = trial.settings.batch
-            images = max(batch, int(speed * left) // batch * batch)
-            if chosen is not None and images < rung.needs:
+            speed = speed_of(trial, self.accelerator)
+            if chosen is not None and speed * self._left(seconds, began) < rung.needs:
                 break
-            chosen = rung, images, speed
+            chosen = rung, speed, trial.settings.batch
         assert chosen is not None
-        rung, _, speed = chosen
+        rung, speed, batch = chosen
         left = self._left(seconds, began)
         if left <= 0:
             raise InputError(f"{seconds:.0f} s are over before training can start; give more time by --for")
-        batch = self.config(rung.tree, 10**9).training.batch
-        return self.plan(rung.tree, max(batch, int(speed * left) // batch * batch), speed)
+        steps = max(1, int(speed * left / batch))
+        if steps < FEW_STEPS:
+            self.say(f"only {steps} steps fit into the time: expect little of them; give more by --for")
+        return self.plan(rung.tree, steps * batch, speed)
 
     def _left(self, seconds: float, began: float) -> float:
         """What is left of a budget, by the main process's clock: every process must decide by the same number."""
         left = [seconds - (time.monotonic() - began) - SPARE * seconds]
         broadcast_object_list(left)
         return left[0]
-
-    def speed(self, job: Job) -> float:
-        """Images a second over all processes, measured on a few steps of the real thing."""
-        learner = Learner(job.model, job.problem, job.settings, self.accelerator)
-        rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        batch = Steps(job.data, job.settings.batch, job.settings.seed, job.settings.flip, rank, world)[0]
-        step = seconds_a_step(learner, batch.images, batch.labels, 2.0)
-        self.accelerator.free_memory()
-        speeds = [job.settings.batch / step]
-        broadcast_object_list(speeds)
-        return speeds[0]
 
 
 _PRECISIONS = {"bf16": "bf16", "fp16": "fp16", "no": "fp32"}

@@ -1,6 +1,7 @@
 """From a folder of pictures to samples of the same kind, and what is left on the way."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -112,6 +113,7 @@ def test_a_dry_run_leaves_nothing(cli: Cli, tmp_path: Path, capsys: pytest.Captu
     assert "of memory a process" in out
     assert "1,708 images of 8 × 8 L, 10 classes; 89 held out" in out
     assert "32 images (0.0 epochs), batch 8" in out
+    assert re.search(r"measured  \d+ images/s, .* in all; at most [\d.]+ [MG]B of memory a process", out)
 
 
 @pytest.mark.parametrize(

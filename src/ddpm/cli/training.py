@@ -26,6 +26,7 @@ from ddpm.pipeline import best_device
 from ddpm.training.interrupt import Interrupt
 from ddpm.training.log import Event, Log
 from ddpm.training.loop import Diverged, Job, train
+from ddpm.training.measure import peak_bytes
 from ddpm.training.precision import best_precision
 from ddpm.training.settings import PrecisionName
 from ddpm.training.storage import disk_errors, write_file
@@ -63,7 +64,11 @@ class Session:
             self.flags.request(self.data)  # refused before anything is loaded
             accelerator = self._accelerator(self.flags.precision)
             job, config = self._start(accelerator)
-        if not self.flags.dry_run:
+        if self.flags.dry_run:
+            speed = plan.speed_of(job, accelerator)
+            took, peak = say_seconds(config.training.images / speed), say_bytes(peak_bytes(accelerator.device))
+            self._say(accelerator, f"measured  {speed:.0f} images/s, {took} in all; at most {peak} of memory a process")
+        else:
             self._train(job, config, accelerator)
 
     def _accelerator(self, precision: PrecisionName | None) -> Accelerator:

@@ -1,6 +1,7 @@
 """What a step costs, before a run begins: time by trying, memory by counting."""
 
 import statistics
+import sys
 import time
 from typing import NamedTuple
 
@@ -86,6 +87,21 @@ def memory(
     # the casts of the weights are kept too, once for all images
     casts = numel * half
     return Memory(fixed, max(1, (sum(kept.values()) - casts) // n))
+
+
+def peak_bytes(device: torch.device) -> int:
+    """The most memory that this process has held so far: on a GPU what torch took there, else all of it."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    info = psutil.Process().memory_info()
+    return int(getattr(info, "peak_wset", 0)) or _resident_peak()
+
+
+def _resident_peak() -> int:
+    import resource  # not on Windows
+
+    scale = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
 
 
 def available_bytes(device: torch.device) -> int:

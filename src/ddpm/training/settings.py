@@ -40,7 +40,7 @@ class TrainSettings:
     micro_batch: int = 128
     learning_rate: float = 2e-4
     warmup: int = 10_000
-    decay: float = 0.5
+    decay: float = 0.8
     weight_decay: float = 0.0
     betas: tuple[float, float] = (0.9, 0.99)
     clip: float = 1.0
