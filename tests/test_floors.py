@@ -19,7 +19,7 @@ FLOORS: list[set[str]] = [
     {"training"},
     # what a user meets: a floor of its own for each layer of it
     {"config", "units"},
-    {"recipes"},
+    {"recipes", "request"},
     {"build", "card", "provenance"},
     {"plan", "pipeline"},
     {"__init__"},

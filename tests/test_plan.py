@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,11 @@ from accelerate import Accelerator
 from ddpm import plan
 from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
-from ddpm.data.survey import Survey, survey
+from ddpm.data.survey import survey
 from ddpm.data.transform import Geometry
 from ddpm.errors import InputError
-from ddpm.plan import Plan, Request, geometry, make, reopen
+from ddpm.plan import Plan, make, reopen
+from ddpm.request import Request
 from ddpm.training.measure import Memory
 
 TINY = {"network.width": 8, "network.multipliers": [1], "network.attention": []}
@@ -38,40 +38,6 @@ def made(tmp_path: Path, accelerator: Accelerator, said: list[str]) -> Make:
         )
 
     return of
-
-
-def surveyed(sizes: dict[tuple[int, int], int], **changes: Any) -> Survey:
-    n = sum(sizes.values())
-    empty: dict[str, Any] = dict.fromkeys(("bad", "uncaptioned", "orphans", "ignored"), ())
-    zeros = dict.fromkeys(("captions", "animated", "turned", "deep", "duplicates"), 0)
-    found = Survey(images=n, sizes=sizes, modes={"RGB": n}, stored={"RGB": n}, classes={}, **empty, **zeros)
-    return replace(found, **changes)
-
-
-@pytest.mark.parametrize(
-    ("sizes", "size"),
-    [
-        ({(32, 32): 5}, (32, 32)),
-        ({(33, 47): 5}, (33, 47)),  # for the recipe to refuse, not to change in silence
-        ({(128, 96): 5}, (128, 96)),
-        ({(512, 512): 5}, (128, 128)),
-        ({(1080, 1920): 5}, (64, 128)),
-        ({(4000, 100): 5}, (128, 16)),
-        ({(70, 80): 1, (500, 400): 9}, (64, 64)),
-        ({(20, 20): 6, (500, 400): 5}, (16, 16)),
-        ({(5, 9): 3, (6, 6): 3}, (8, 8)),
-    ],
-)
-def test_the_size_that_is_taken_unasked(sizes: dict[tuple[int, int], int], size: tuple[int, int]) -> None:
-    assert geometry(surveyed(sizes), Request("x")) == Geometry(size, "RGB", "crop")
-
-
-def test_what_is_asked_is_taken() -> None:
-    found = surveyed({(9, 9): 1, (8, 8): 1}, modes={"RGB": 1, "L": 1})
-    asked = Request("x", size=(16, 24), mode="L", fit="pad")
-    assert geometry(found, asked) == Geometry((16, 24), "L", "pad")
-    with pytest.raises(InputError, match="mixed modes"):
-        geometry(found, Request("x", size=(16, 24)))
 
 
 def test_a_plan_by_images(made: Make) -> None:

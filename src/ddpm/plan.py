@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,14 @@ from ddpm.config import RunConfig, suggest
 from ddpm.core.seed import derive
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
-from ddpm.data.decode import Mode
 from ddpm.data.loader import Steps
 from ddpm.data.order import split
 from ddpm.data.source import Source
 from ddpm.data.survey import Survey
 from ddpm.data.sweep import Progress
-from ddpm.data.transform import Fit, Geometry
 from ddpm.errors import InputError
 from ddpm.recipes import Facts, Rung, Tree
+from ddpm.request import Request, geometry
 from ddpm.training.learner import Learner
 from ddpm.training.loop import Job
 from ddpm.training.measure import Memory, available_bytes, memory, seconds_a_step
@@ -34,33 +33,6 @@ FEW_STEPS = 500
 """Optimiser steps below which samples are hardly more than noise, whatever the network."""
 SPARE = 0.04
 """Share of a budget of time kept for previews, checkpoints and what a short measurement misses."""
-LARGEST = 128
-"""Longest side that is trained on without being asked for."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a user asks of a run; None where the plan may choose.
-
-    Attributes:
-        data: a path, or "digits".
-        seconds, images: the budget; at most one of them.
-        size, mode, fit: what the images are brought to.
-        skip_bad: whether to go on without images that cannot be read.
-        labels: whether classes, where there are any, are learned.
-        changes: dotted keys of the config and their values: {"training.batch": 64}.
-    """
-
-    data: str
-    seconds: float | None = None
-    images: int | None = None
-    recipe: str = "auto"
-    size: tuple[int, int] | None = None
-    mode: Mode | None = None
-    fit: Fit = "crop"
-    skip_bad: bool = False
-    labels: bool = True
-    changes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,29 +50,6 @@ class Plan:
     job: Job
     speed: float | None
     memory: Memory
-
-
-def geometry(found: Survey, request: Request) -> Geometry:
-    """What all images are brought to: what was asked, else what they are, if that can be trained.
-
-    Raises:
-        InputError: mixed modes without a choice.
-    """
-    return Geometry(request.size or _natural_size(found), found.mode(request.mode), request.fit)
-
-
-def _natural_size(found: Survey) -> tuple[int, int]:
-    if len(found.sizes) == 1:
-        (height, width) = next(iter(found.sizes))
-        longest = max(height, width)
-        if longest <= LARGEST:
-            return height, width
-        h, w = (max(16, round(n * LARGEST / longest / 16) * 16) for n in (height, width))
-        return h, w
-    sides = sorted(min(size) for size, n in found.sizes.items() for _ in range(n))
-    middle = sides[len(sides) // 2]
-    side = next((s for s in (64, 32, 16) if s <= middle), 8)
-    return side, side
 
 
 def make(

@@ -30,9 +30,9 @@ def check(
     from ddpm.data.open import open_source
     from ddpm.data.report import describe, warnings
     from ddpm.data.survey import survey
-    from ddpm.plan import Request, geometry
     from ddpm.recipes import Facts
     from ddpm.recipes.auto import auto
+    from ddpm.request import Request, geometry
     from ddpm.units import size as parse_size
 
     source = open_source(data)

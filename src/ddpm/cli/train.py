@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from ddpm.plan import Request
+    from ddpm.request import Request
 
 MAY_CHANGE = {"workers", "tensorboard", "dry_run", "device"}
 """Flags that a resumed run may be given anew: they leave its weights alone."""
@@ -115,7 +115,7 @@ class Flags:
             InputError: a value that cannot be read, or two budgets.
         """
         from ddpm.errors import InputError
-        from ddpm.plan import Request
+        from ddpm.request import Request
         from ddpm.units import count, duration, size
 
         if self.for_ is not None and self.images is not None:
