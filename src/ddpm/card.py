@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from importlib.metadata import version
 from pathlib import Path
 
 from ddpm.config import RunConfig
@@ -9,7 +10,7 @@ from ddpm.config import RunConfig
 TEMPLATE = """\
 # {name}
 
-A denoising diffusion model of {height} × {width} {mode} images, trained by [ddpm]({url}).
+A denoising diffusion model of {height} × {width} {mode} images, trained by ddpm {version}.
 
 | | |
 |---|---|
@@ -33,7 +34,6 @@ images = ddpm.load({folder_python}).sample(16{label_python})
 `config.json` has every setting, `model.safetensors` the averaged weights, `log.jsonl` what happened, `previews/` how
 the samples came to be.
 """
-URL = "https://pypi.org/project/ddpm"
 
 
 def card(config: RunConfig, folder: str, weights: int) -> str:
@@ -47,7 +47,7 @@ def card(config: RunConfig, folder: str, weights: int) -> str:
     first = data.classes[0] if data.classes else None
     return TEMPLATE.format(
         name=Path(folder).absolute().name,
-        url=URL,
+        version=version("ddpm"),
         height=data.size[0],
         width=data.size[1],
         mode=data.mode,

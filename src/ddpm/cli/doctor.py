@@ -35,10 +35,10 @@ def doctor() -> None:
     }
     for package in ("ddpm", "torch", "accelerate", "numpy", "pillow", "safetensors", "pydantic"):
         rows[package] = version(package)
-    for extra, package in {"digits": "scikit-learn", "tensorboard": "tensorboard", "plot": "matplotlib"}.items():
+    for package in ("scikit-learn", "tensorboard"):
         try:
             rows[package] = version(package)
         except PackageNotFoundError:
-            rows[package] = f'not installed: pip install "ddpm[{extra}]"'
+            rows[package] = f"not installed: pip install {package}"
     for key, value in rows.items():
         console.print(f"{key:12} {value}", markup=False)
