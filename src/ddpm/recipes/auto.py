@@ -50,6 +50,7 @@ def auto(facts: Facts) -> list[Rung]:
 
 def _rung(facts: Facts, row: Row) -> Rung:
     longest, shortest = max(facts.size), min(facts.size)
+    small = longest <= 16
     patch = row.patch
     while longest / patch > FINEST:
         patch *= 2
@@ -77,9 +78,9 @@ def _rung(facts: Facts, row: Row) -> Rung:
             "training": {"batch": row.batch, "learning_rate": row.rate, "label_dropout": 0.05},
             "sampling": {
                 "solver": "ddim",
-                "steps": 50,
+                "steps": 100 if small else 50,
                 "grid": "trailing",
-                "guidance": (1.1 if longest <= 16 else 1.5) if facts.classes else 1.0,
+                "guidance": (1.2 if small else 1.5) if facts.classes else 1.0,
             },
         },
     )
