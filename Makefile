@@ -1,7 +1,7 @@
 # For Linux and macOS. Needs python3 >= 3.11 and make; all else goes into .venv.
 
 PYTHON ?= python3
-DEMO_TIME ?= 90s
+DEMO_TIME ?= 87s
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,7 +14,7 @@ DIGITS := 0 1 2 3 4 5 6 7 8 9
 help: ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
 
-demo: $(VENV)/with-digits ## train on handwritten digits for 90 s, then draw ten of each
+demo: $(VENV)/with-digits ## train on handwritten digits for 87 s, then draw ten of each
 	$(BIN)/ddpm train digits --out runs/digits --for $(DEMO_TIME)
 	$(BIN)/ddpm sample runs/digits -n 100 $(DIGITS:%=--label %) --out runs/digits/samples/demo
 	@echo "ten of each digit: runs/digits/samples/demo/grid.png"

@@ -80,7 +80,7 @@ def _rung(facts: Facts, row: Row) -> Rung:
                 "solver": "ddim",
                 "steps": 100 if small else 50,
                 "grid": "trailing",
-                "guidance": (1.2 if small else 1.5) if facts.classes else 1.0,
+                "guidance": (1.15 if small else 1.5) if facts.classes else 1.0,
             },
         },
     )
