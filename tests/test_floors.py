@@ -16,11 +16,11 @@ SRC = Path(__file__).parents[1] / "src"
 FLOORS: list[set[str]] = [
     {"core", "errors", "allocator"},
     {"networks", "conditioning", "codec", "data", "objectives", "sampling", "guidance"},
-    {"training"},
+    {"training", "evaluation"},
     # what a user meets: a floor of its own for each layer of it
     {"config", "units"},
     {"recipes", "request"},
-    {"build", "card", "provenance"},
+    {"build", "card", "provenance", "score"},
     {"plan", "pipeline"},
     {"__init__"},
     {"cli"},

@@ -1,0 +1,26 @@
+"""What every network that looks at images for a score is like."""
+
+from typing import Protocol
+
+import torch
+
+
+class Extractor(Protocol):
+    """Images to features. The same bits for an image whatever its batch, on one machine.
+
+    Attributes:
+        name: as the command line names it.
+        hash: of the weights and of all that is done to an image before them, 16 hex digits.
+        resize: what is done to an image before them, in words.
+        dim: D.
+        size: (H, W) that images are brought to, in pixels; what they cost depends on it.
+    """
+
+    name: str
+    hash: str
+    resize: str
+    dim: int
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """(B, H, W, C) uint8 of one (L), three (RGB) or four (RGBA) channels -> (B, D) float32, on the CPU."""
+        ...
