@@ -1,0 +1,28 @@
+"""Images of any mode as the colour images that published networks were trained on."""
+
+import torch
+
+
+def as_rgb(images: torch.Tensor) -> torch.Tensor:
+    """L is repeated, RGBA is laid on white, RGB passes.
+
+    What shines through is rounded to whole values, ``round((a · c + (255 - a) · 255) / 255)``, so that a picture with
+    an alpha channel has the features of the 8-bit picture that it looks like on a white page.
+
+    Args:
+        images: (B, H, W, C) uint8, C of 1, 3 or 4.
+
+    Returns:
+        (B, 3, H, W) float32, whole values in 0 … 255.
+    """
+    x = images.movedim(-1, 1).to(torch.float32)
+    match x.shape[1]:
+        case 1:
+            return x.expand(-1, 3, -1, -1)
+        case 3:
+            return x
+        case 4:
+            alpha = x[:, 3:]
+            return ((alpha * x[:, :3] + (255 - alpha) * 255) / 255).round()
+        case channels:
+            raise AssertionError(f"{channels} channels")
