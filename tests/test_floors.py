@@ -22,6 +22,7 @@ FLOORS: list[set[str]] = [
     {"recipes", "request"},
     {"build", "card", "provenance", "score"},
     {"plan", "pipeline"},
+    {"report"},
     {"__init__"},
     {"cli"},
     {"__main__"},

@@ -27,6 +27,8 @@ _COMMANDS = {
     "check": "Decode every image; say what is there and what training would do with it.",
     "train": "Train on a folder of images; the same command again goes on.",
     "sample": "Draw samples from a run, or one picture again.",
+    "report": "Write one page on a run: scores, samples, losses, settings.",
+    "plot": "Draw a schedule, a loss, or how samples come to be.",
     "doctor": "Say what this machine offers.",
 }
 for _name, _help in _COMMANDS.items():

@@ -1,0 +1,146 @@
+"""The one file that knows matplotlib: panels to figures, and figures to files or to the markup of a page."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+from ddpm.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Draw = Callable[["Axes"], None]
+"""Draws one panel."""
+
+INK, FAINT, RULE = "#22262b", "#66707c", "#dfe3e8"
+BLUE, ORANGE, GREEN, PURPLE, ROSE = "#2a6fb0", "#bd5a0f", "#2b8050", "#7a52b0", "#b83b62"
+SERIES = (BLUE, ORANGE, GREEN, PURPLE, ROSE)
+VARIABLES = {
+    INK: "currentColor",
+    FAINT: "var(--faint)",
+    RULE: "var(--rule)",
+    BLUE: "var(--blue)",
+    ORANGE: "var(--orange)",
+    GREEN: "var(--green)",
+    PURPLE: "var(--purple)",
+    ROSE: "var(--rose)",
+}
+"""What each colour is on a page, where it follows the reader's light or dark."""
+
+SIZE = (4.6, 3.0)
+"""Inches of a panel: at 72 points each, narrow enough that a telephone shows its text at nearly full size."""
+DPI = 200
+"""Pixels an inch of a PNG."""
+STYLE: Any = {
+    "font.size": 9,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": FAINT,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "grid.color": RULE,
+    "grid.linewidth": 0.7,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "legend.borderaxespad": 0.2,
+    "legend.columnspacing": 1.2,
+    "legend.handlelength": 1.5,
+    "legend.handletextpad": 0.5,
+    "lines.linewidth": 1.7,
+    "lines.markersize": 4.5,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "ddpm",
+}
+FORMATS = ("png", "svg", "pdf")
+_SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """How everything here is drawn.
+
+    Raises:
+        InputError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib
+    except ImportError as e:
+        raise InputError('matplotlib draws this and is not installed: pip install "ddpm[report]"') from e
+    with matplotlib.rc_context(STYLE):
+        yield
+
+
+def figure(*panels: Draw) -> "Figure":
+    """Panels side by side."""
+    with style():
+        from matplotlib.figure import Figure
+
+        fig = Figure((SIZE[0] * len(panels), SIZE[1]), layout="constrained")
+        for number, draw in enumerate(panels, 1):
+            draw(fig.add_subplot(1, len(panels), number))
+    return fig
+
+
+def to_bytes(fig: "Figure", format: str) -> bytes:
+    """A figure as a file, the same bytes for the same figure."""
+    out = BytesIO()
+    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(format, {})
+    with style():
+        fig.savefig(out, format=format, dpi=DPI, metadata=undated)
+    return out.getvalue()
+
+
+def inline(fig: "Figure", title: str) -> str:
+    """A figure as SVG within a page: as wide as its place, in the page's font and colours.
+
+    Args:
+        title: what it shows, for those who do not see it; the ids within are made from it.
+    """
+    fig.patch.set_visible(False)
+    for axes in fig.axes:
+        axes.patch.set_visible(False)
+    root = ElementTree.fromstring(to_bytes(fig, "svg"))
+    for unwanted in (f"{{{_SVG}}}metadata", f"{{{_SVG}}}defs"):
+        for child in root.findall(unwanted):
+            if child.tag.endswith("metadata") or child.find(f"{{{_SVG}}}style") is not None:
+                root.remove(child)
+    used = set(re.findall(r"#([\w-]+)", " ".join(_references(root))))
+    prefix = re.sub(r"\W+", "-", title.lower())
+    for node in root.iter():
+        name = node.attrib.pop("id", None)
+        if name in used:
+            node.set("id", f"{prefix}-{name}")
+        for key, value in node.attrib.items():
+            node.set(key, _themed(value, key, prefix, used))
+    for key in ("width", "height", "version"):
+        root.attrib.pop(key, None)
+    root.attrib |= {"class": "chart", "role": "img", "aria-label": title}
+    ElementTree.register_namespace("", _SVG)
+    ElementTree.register_namespace("xlink", _XLINK)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _references(root: ElementTree.Element) -> Iterator[str]:
+    for node in root.iter():
+        yield node.get(f"{{{_XLINK}}}href", "")
+        yield from re.findall(r"url\((#[^)]+)\)", " ".join(node.attrib.values()))
+
+
+def _themed(value: str, key: str, prefix: str, used: set[str]) -> str:
+    """An attribute with the page's colours and font, and with ids of its own."""
+    if key == "style":
+        value = re.sub(r"font: ([\d.]+px)[^;]*", r"font-size: \1", value)
+        return re.sub(r"#[0-9a-f]{6}", lambda colour: VARIABLES.get(colour[0], colour[0]), value)
+    return re.sub(r"#([\w-]+)", lambda name: f"#{prefix}-{name[1]}" if name[1] in used else name[0], value)

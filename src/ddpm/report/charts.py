@@ -1,0 +1,244 @@
+"""The panels: each takes numbers and gives what draws them on axes."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ddpm.core import Level, Schedule
+from ddpm.report.canvas import BLUE, FAINT, GREEN, INK, ORANGE, SERIES, Draw
+from ddpm.report.numbers import amount
+from ddpm.report.reading import Run
+from ddpm.score import Interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Curve = tuple[Sequence[float], Sequence[float]]
+"""x and y of its points."""
+
+
+def signal_and_noise(schedules: Mapping[str, Schedule], grid: Sequence[Level] = ()) -> Draw:
+    """alpha (full line) and sigma (dashed) of ``x_t = alpha · x0 + sigma · eps`` at each level; the grid's as ticks."""
+
+    alone = len(schedules) == 1
+
+    def draw(ax: "Axes") -> None:
+        for (name, schedule), colour in zip(schedules.items(), SERIES * len(schedules), strict=False):
+            i = _every(schedule, 0)
+            level = schedule.levels(i)
+            ax.plot(i, level.alpha, color=colour, label="alpha, signal" if alone else name)
+            ax.plot(i, level.sigma, color=colour, linestyle=(0, (3, 1.5)), label="sigma, noise" if alone else None)
+        _rug(ax, grid)
+        ax.set(xlabel="level t", ylabel="scale" if alone else "alpha (full), sigma (dashed)")
+        _legend(ax, columns=3)
+
+    return draw
+
+
+def log_snr(schedules: Mapping[str, Schedule], grid: Sequence[Level] = ()) -> Draw:
+    """``log(alpha² / sigma²)`` at each noisy level that has signal; the grid's as ticks."""
+
+    def draw(ax: "Axes") -> None:
+        for (name, schedule), colour in zip(schedules.items(), SERIES * len(schedules), strict=False):
+            i = _every(schedule, 1)
+            snr: Any = schedule.levels(i).snr
+            ax.plot(i[snr > 0], snr[snr > 0].log(), color=colour, label=name)
+        _rug(ax, grid)
+        ax.axhline(0, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)))
+        ax.set(xlabel="level t", ylabel="log SNR")
+        _legend(ax, columns=3)
+
+    return draw
+
+
+def loss(train: Curve, held_out: Curve) -> Draw:
+    """The loss against images seen, both logarithmic; what was measured before the first step has no place on it."""
+
+    def draw(ax: "Axes") -> None:
+        for (images, values), colour, label, marker in (
+            (train, BLUE, "training", ""),
+            (held_out, ORANGE, "held out", "o"),
+        ):
+            points = [(x, y) for x, y in zip(images, values, strict=True) if x > 0 and y > 0]
+            if points:
+                ax.plot(*zip(*points, strict=True), color=colour, label=label, marker=marker or None)
+        ax.set(xscale="log", yscale="log", xlabel="images seen", ylabel="loss")
+        _plain_numbers(ax)
+        _legend(ax, columns=2)
+
+    return draw
+
+
+def loss_by_level(stages: Sequence[tuple[int, Mapping[int, float]]], most: int = 5) -> Draw:
+    """Held-out loss against the noise level, a line for each stage of training, later ones darker.
+
+    Args:
+        stages: images seen, and the loss at each level.
+        most: lines at most, spread over the stages, the first and the last among them.
+    """
+    last = len(stages) - 1
+    chosen = sorted({round(last * k / (most - 1)) for k in range(most)}) if last >= most else range(len(stages))
+
+    def draw(ax: "Axes") -> None:
+        for rank, (images, by_level) in enumerate((stages[k] for k in chosen), 1):
+            strength = 1 - 0.8 * (1 - rank / len(chosen))
+            ax.plot(
+                *(list(by_level), list(by_level.values())),
+                color=BLUE,
+                alpha=strength,
+                marker="o",
+                markersize=3,
+                markeredgewidth=0,
+                label=amount(images),
+            )
+        ax.set(yscale="log", xlabel="level t", ylabel="held-out loss")
+        _plain_numbers(ax, x=False)
+        _legend(ax, columns=len(chosen), title="after so many images")
+
+    return draw
+
+
+def losses(run: Run) -> dict[str, Draw]:
+    """What a run's log says of its loss: caption -> panel; none before its first line of training."""
+    made: dict[str, Draw] = {}
+    train, held_out = run.curve("train", "loss"), run.curve("held-out", "loss")
+    if any(images > 0 for images in (*train[0], *held_out[0])):
+        made["Loss against images seen"] = loss(train, held_out)
+    stages = [(e.images, e.values["by_level"]) for e in run.of("held-out") if e.values.get("by_level")]
+    if stages:
+        # JSON has no numbers as keys
+        by_level = [(images, {int(level): value for level, value in levels.items()}) for images, levels in stages]
+        made["Held-out loss by noise level"] = loss_by_level(by_level)
+    return made
+
+
+def by_steps(ways: Mapping[str, Sequence[tuple[int, Interval]]], floor: float | None) -> Draw:
+    """Fréchet distance with its interval against the sampler's steps, a line for each way of sampling."""
+
+    def draw(ax: "Axes") -> None:
+        for (name, points), colour in zip(ways.items(), SERIES * len(ways), strict=False):
+            _intervals(ax, points, colour, name)
+        _floor(ax, floor)
+        steps = sorted({n for points in ways.values() for n, _ in points})
+        ax.set(xscale="log", xlabel="steps of the sampler", ylabel="Fréchet distance")
+        ax.set_xticks(steps, [str(n) for n in steps])
+        ax.set_xticks([], minor=True)
+        _legend(ax)
+
+    return draw
+
+
+def by_training(
+    evaluated: Sequence[tuple[int, Interval]],
+    while_training: Mapping[str, Curve],
+    best: tuple[int, float] | None,
+    floor: float | None,
+    speed: float | None,
+) -> Draw:
+    """Fréchet distance against images seen, and time.
+
+    Args:
+        evaluated: by `ddpm evaluate`, with intervals.
+        while_training: name -> scores that the run took of itself.
+        best: the point of the best checkpoint.
+        floor: what as many real images score.
+        speed: images a second, or None.
+    """
+
+    def draw(ax: "Axes") -> None:
+        if evaluated:
+            _intervals(ax, evaluated, BLUE, "evaluated")
+        for (name, curve), colour in zip(while_training.items(), (GREEN, ORANGE, *SERIES), strict=False):
+            ax.plot(*curve, color=colour, marker="o", label=name)
+        _floor(ax, floor)
+        if best:
+            ax.plot(*best, marker="o", markersize=10, fillstyle="none", color=INK, linestyle="", label="best")
+        ax.set(xlabel="images seen", ylabel="Fréchet distance")
+        ax.set_xlim(left=0)
+        _images_and_time(ax, speed)
+        _legend(ax, columns=3)
+
+    return draw
+
+
+def _every(schedule: Schedule, first: int) -> Any:
+    import torch
+
+    return torch.arange(first, schedule.T + 1)
+
+
+def _rug(ax: "Axes", grid: Sequence[Level]) -> None:
+    if grid:
+        places = [float(level.t) + 1 for level in grid]
+        ax.plot(
+            *(places, [0.02] * len(places)),
+            transform=ax.get_xaxis_transform(),
+            marker="|",
+            markersize=7,
+            markeredgewidth=0.9,
+            linestyle="",
+            color=INK,
+            label=f"{len(grid) - 1} steps",
+        )
+
+
+def _intervals(ax: "Axes", points: Sequence[tuple[int, Interval]], colour: str, label: str) -> None:
+    values = np.array([[p.value, max(0, p.value - p.low), max(0, p.high - p.value)] for _, p in points])
+    ax.errorbar(
+        *([x for x, _ in points], values[:, 0]),
+        yerr=values[:, 1:].T,
+        color=colour,
+        marker="o",
+        capsize=2.5,
+        elinewidth=1.1,
+        label=label,
+    )
+
+
+def _floor(ax: "Axes", floor: float | None) -> None:
+    ax.set_ylim(bottom=0)
+    if floor is not None and math.isfinite(floor):
+        ax.axhline(floor, color=FAINT, linewidth=1, linestyle=(0, (4, 2)))
+        ax.annotate(
+            "real images",
+            (1, floor),
+            xycoords=("axes fraction", "data"),
+            xytext=(-2, 3),
+            textcoords="offset points",
+            ha="right",
+            color=FAINT,
+        )
+
+
+def _legend(ax: "Axes", columns: int = 1, title: str | None = None) -> None:
+    """Above the panel, where it covers nothing."""
+    ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=columns, title=title, alignment="left")
+
+
+def _images_and_time(ax: "Axes", speed: float | None) -> None:
+    unit, name = (3600, "h") if speed and ax.get_xlim()[1] / speed > 7200 else (60, "min")
+
+    def written(images: float, _: object) -> str:
+        return amount(images) + (f"\n{images / speed / unit:.2g} {name}" if speed else "")
+
+    ax.xaxis.set_major_formatter(written)
+    ax.locator_params(axis="x", nbins=6)
+
+
+def _plain_numbers(ax: "Axes", x: bool = True) -> None:
+    """Numbers as people write them beside logarithmic axes."""
+    for axis in (ax.xaxis, ax.yaxis) if x else (ax.yaxis,):
+        ticks = _ticks(*axis.get_view_interval())
+        axis.set_ticks(ticks, [amount(tick) for tick in ticks])
+        axis.set_ticks([], minor=True)
+
+
+def _ticks(low: float, high: float, most: int = 7) -> list[float]:
+    """The densest of the usual round numbers between two ends for which there is room."""
+    choices = [
+        [m * 10.0**p for p in range(-30, 30, every) for m in digits if low <= m * 10.0**p <= high]
+        for every, digits in ((3, (1,)), (1, (1,)), (1, (1, 2, 5)), (1, (1, 1.5, 2, 3, 4, 5, 7)))
+    ]
+    return max((ticks for ticks in choices if len(ticks) <= most), key=len, default=choices[0])

@@ -1,0 +1,71 @@
+"""What to type to make everything on a page again."""
+
+import shlex
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ddpm.config import RunConfig, SamplingConfig
+from ddpm.report.evaluations import Evaluation
+
+
+class Command(NamedTuple):
+    """A line for the shell, and what it does."""
+
+    does: str
+    argv: tuple[str, ...]
+
+    @property
+    def words(self) -> list[str]:
+        """As they are typed."""
+        return [shlex.quote(word) for word in self.argv]
+
+    def __str__(self) -> str:
+        return " ".join(self.words)
+
+
+def train(config: RunConfig, folder: Path) -> Command:
+    """The command that the run was started with."""
+    flags = [word for flag, value in config.request.items() for word in _flag(flag, value)]
+    return Command("train", ("ddpm", "train", config.data.source, "--out", str(folder), *flags))
+
+
+def sample(config: RunConfig, folder: Path, most: int = 10) -> Command:
+    """Samples of all classes in turn, as far as they fit in a line."""
+    labels = _flag("label", config.data.classes[:most])
+    return Command("draw samples", ("ddpm", "sample", str(folder), "-n", "16", *labels))
+
+
+def measure(what: Path) -> str:
+    """The shortest command that measures a run or a checkpoint."""
+    return shlex.join(("ddpm", "evaluate", str(what)))
+
+
+def evaluate(evaluation: Evaluation, folder: Path) -> Command:
+    """The command that measures the same again."""
+    measure, samples = evaluation.score.measure, evaluation.score.samples
+    what = samples.source if samples.weights is None or _within(samples.source, folder) else str(folder)
+    argv = ["ddpm", "evaluate", what, "-n", str(measure.n), "--reference", measure.reference.source]
+    argv += ["--features", measure.features.name]
+    if samples.seed is not None:
+        argv += ["--seed", str(samples.seed)]
+    if samples.sampling is not None:
+        argv += sampling(samples.sampling)
+    return Command(f"measure “{evaluation.name}”", tuple(argv))
+
+
+def sampling(how: SamplingConfig) -> list[str]:
+    """The flags of a way of sampling."""
+    return [word for flag, value in how if value is not None for word in _flag(flag, value)]
+
+
+def _flag(flag: str, value: Any) -> list[str]:
+    name = "--" + flag.replace("_", "-")
+    if isinstance(value, bool):
+        return [name if value else f"--no-{name[2:]}"]
+    words = [str(one) for one in (value if isinstance(value, list | tuple) else [value])]
+    # what begins with a dash would be read as a flag of its own
+    return [part for word in words for part in ([f"{name}={word}"] if word.startswith("-") else [name, word])]
+
+
+def _within(path: str, folder: Path) -> bool:
+    return Path(path).is_relative_to(folder) and Path(path) != folder

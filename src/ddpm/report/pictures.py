@@ -1,0 +1,45 @@
+"""Pictures as part of a page."""
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from ddpm.report.reading import Preview, readable
+
+WIDE = 900
+"""Pixels of the screen up to which small pictures are enlarged."""
+
+
+class Picture(NamedTuple):
+    """A PNG as it is, within the page.
+
+    Attributes:
+        shown: its width on a wide screen, a whole multiple where it is enlarged.
+    """
+
+    uri: str
+    width: int
+    height: int
+    shown: int
+    caption: str
+
+
+def picture(path: Path, caption: str, wide: int = WIDE) -> Picture | None:
+    """A PNG to be shown about so wide; None if it is not there or not whole."""
+    if not readable(path):
+        return None
+    with Image.open(path) as image:
+        width, height = image.size
+    data = base64.b64encode(path.read_bytes()).decode()
+    return Picture(f"data:image/png;base64,{data}", width, height, width * max(1, wide // width), caption)
+
+
+def strip(previews: Sequence[Preview], most: int = 8) -> list[Picture]:
+    """Previews over training, spread over it where there are many, the first and the last among them."""
+    last = len(previews) - 1
+    chosen = [previews[i] for i in sorted({round(last * k / (most - 1)) for k in range(most)})] if previews else []
+    made = (picture(p.path, f"{p.images:,} images", wide=1) for p in chosen)
+    return [one for one in made if one]

@@ -1,0 +1,132 @@
+"""What a run folder holds, read without trusting that all of it is there."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from ddpm import build
+from ddpm.config import RunConfig
+from ddpm.errors import InputError
+from ddpm.pipeline import load
+from ddpm.report.evaluations import Evaluation, evaluations
+from ddpm.training.log import Event
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A sheet of samples drawn while training, after so many images."""
+
+    images: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder: finished, running, or cut off.
+
+    Attributes:
+        folder: as it was given.
+        events: the lines of its log that are whole, in order.
+        previews: by images seen.
+        evaluations: oldest first.
+    """
+
+    folder: Path
+    config: RunConfig
+    events: tuple[Event, ...]
+    previews: tuple[Preview, ...]
+    evaluations: tuple[Evaluation, ...]
+
+    @property
+    def name(self) -> str:
+        return self.folder.absolute().name
+
+    def of(self, kind: str) -> list[Event]:
+        """The log's events of a kind."""
+        return [event for event in self.events if event.kind == kind]
+
+    def curve(self, kind: str, value: str) -> tuple[list[int], list[float]]:
+        """Images seen and a value of the log, where it is a finite number."""
+        points = [(e.images, e.values[value]) for e in self.of(kind) if _finite(e.values.get(value))]
+        return [images for images, _ in points], [number for _, number in points]
+
+    @property
+    def seen(self) -> int:
+        """Images trained on so far, counted with repeats."""
+        return max((event.images for event in self.events), default=0)
+
+    @property
+    def finished(self) -> bool:
+        return bool(self.of("finish"))
+
+    @property
+    def seconds(self) -> float:
+        """Time of training so far, previews and checkpoints left out, as the log's speeds give it."""
+        total, before = 0.0, 0
+        for images, speed in zip(*self.curve("train", "images_per_s"), strict=True):
+            total += (images - before) / speed if speed > 0 else 0.0
+            before = images
+        return total
+
+    @cached_property
+    def parameters(self) -> int:
+        """Numbers that the model learns."""
+        with torch.device("meta"):
+            return sum(p.numel() for p in build.build_model(self.config).parameters())
+
+    @cached_property
+    def weights(self) -> str | None:
+        """Hash of the run's own weights, as scores name them; None before its first checkpoint."""
+        return load(self.folder, "cpu").weights if (self.folder / "model.safetensors").exists() else None
+
+
+def read(folder: Path) -> Run:
+    """Read a run folder.
+
+    Raises:
+        InputError: it is not one.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a run folder; give one that `ddpm train` made")
+    config = RunConfig.read(folder / "config.json")
+    previews = tuple(Preview(n, path) for n, path in _previews(folder / "previews"))
+    return Run(folder, config, tuple(_events(folder / "log.jsonl")), previews, evaluations(folder / "evaluations"))
+
+
+def _events(path: Path) -> Iterator[Event]:
+    """A killed process may leave half a line, and a running one may be writing it."""
+    for line in path.read_bytes().splitlines(keepends=True) if path.exists() else []:
+        try:
+            values: dict[str, Any] = json.loads(line if line.endswith(b"\n") else b"")
+            kind, step, images = (values.pop(key) for key in ("kind", "step", "images"))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+        yield Event(kind, step, images, values)
+
+
+def _previews(folder: Path) -> Iterator[tuple[int, Path]]:
+    for path in sorted(folder.glob("images-*.png")):
+        number = path.stem.removeprefix("images-")
+        if number.isdecimal() and readable(path):
+            yield int(number), path
+
+
+def readable(path: Path) -> bool:
+    """Whether a picture is there and whole."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except (OSError, ValueError, SyntaxError):
+        return False
+    return True
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -1,0 +1,107 @@
+"""What stands in the tables of a page."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ddpm.report.evaluations import Evaluation
+from ddpm.report.numbers import measured, percent, signed
+from ddpm.report.reading import Run
+from ddpm.report.tiles import spread
+
+CHANNELS = {"L": ("grey",), "RGB": ("red", "green", "blue"), "RGBA": ("red", "green", "blue", "alpha")}
+
+
+class Table(NamedTuple):
+    """Cells as text; the first of each row is its head."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def colour(run: Run, evaluation: Evaluation | None) -> tuple[Table, str] | None:
+    """Mean and standard deviation of each channel beside the real images', and whose they are."""
+    if evaluation is not None:
+        c = evaluation.score.colour
+        mean, std, of = c.mean, c.std, f"{evaluation.score.measure.n:,} samples of “{evaluation.name}”"
+        real_mean, real_std = c.reference_mean, c.reference_std
+    else:
+        seen = [e for e in run.of("preview") if {"mean", "std"} <= e.values.keys()]
+        real_mean, real_std = run.config.data.mean, run.config.data.std
+        if not seen or not real_mean:
+            return None
+        mean, std, of = seen[-1].values["mean"], seen[-1].values["std"], "the samples of the newest preview"
+    names = CHANNELS[run.config.data.mode]
+    rows = [
+        (name, signed(m), signed(rm), signed(m - rm), measured(s), measured(rs), signed(s - rs))
+        for name, m, rm, s, rs in zip(names, mean, real_mean, std, real_std, strict=False)
+    ]
+    return Table(("channel", "mean", "real", "off by", "spread", "real", "off by"), rows), of
+
+
+def evaluations(run: Run) -> Table:
+    """Every evaluation, the newest first."""
+    head = ("evaluation", "images seen", "solver", "steps", "guidance", "n", "features", "Fréchet distance", "KID")
+    return Table((*head, "precision", "recall", "coverage", "copies"), [_row(e) for e in reversed(run.evaluations)])
+
+
+def _row(e: Evaluation) -> tuple[str, ...]:
+    score, samples, how = e.score, e.score.samples, e.score.samples.sampling
+    return (
+        e.name,
+        f"{samples.images_seen:,}" if samples.images_seen is not None else "–",
+        *((how.solver, str(how.steps), f"{how.guidance:g}") if how else ("–", "–", "–")),
+        f"{score.measure.n:,}",
+        score.measure.features.name,
+        f"{measured(score.frechet.value)} ({spread(score.frechet)})",
+        measured(score.kid.value),
+        *(percent(share.value) for share in (score.precision, score.recall, score.coverage)),
+        percent(score.memorisation.rate.value) if score.memorisation else "–",
+    )
+
+
+def sampling(e: Evaluation, steps: bool = True) -> str:
+    """A way of sampling in words, with or without its number of steps."""
+    how = e.score.samples.sampling
+    if how is None:
+        return ""
+    parts = [how.solver, f"{how.steps} steps" if steps else "", f"{how.grid} grid", f"guidance {how.guidance:g}"]
+    parts += ["" if how.eta is None else f"eta {how.eta:g}", "" if how.clip else "unclipped"]
+    return ", ".join(part for part in parts if part)
+
+
+def closest(e: Evaluation, most: int = 12) -> Table | None:
+    """The closest pairs of a sample and a training image."""
+    if e.score.memorisation is None or not e.score.memorisation.closest:
+        return None
+    pairs = e.score.memorisation.closest[:most]
+    rows = [(p.sample, p.training, measured(p.distance), "copy" if p.copied else "") for p in pairs]
+    return Table(("sample", "training image", "relative distance", ""), rows)
+
+
+def classes(e: Evaluation) -> Table | None:
+    """How often each class is read as asked."""
+    if e.score.accuracy is None:
+        return None
+    rows = [(name, percent(share)) for name, share in e.score.accuracy.by_class.items()]
+    return Table(("class", "read as asked"), rows)
+
+
+def settings(run: Run) -> dict[str, Table]:
+    """All of config.json, group by group."""
+    tree = run.config.model_dump(mode="json")
+    groups = {name: value for name, value in tree.items() if isinstance(value, dict) and value}
+    plain = {name: value for name, value in tree.items() if not isinstance(value, dict)}
+    return {
+        name: Table((), [(key, _text(value)) for key, value in group.items()])
+        for name, group in {"run": plain, **groups}.items()
+    }
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_text, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.6g}" if isinstance(value, float) else "–" if value is None else str(value)

@@ -1,0 +1,45 @@
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ddpm.codec import sheet
+from ddpm.pipeline import load
+from ddpm.score import Score
+
+Evaluate = Callable[..., Path]
+
+
+@pytest.fixture
+def run(digits_run: Path, tmp_path: Path) -> Path:
+    """A copy of a run that may be changed."""
+    return shutil.copytree(digits_run, tmp_path / "run")
+
+
+@pytest.fixture
+def weights(digits_run: Path) -> str:
+    """Hash of the run's weights."""
+    return load(digits_run, "cpu").weights
+
+
+@pytest.fixture
+def evaluate(run: Path) -> Evaluate:
+    """Put a score and its pictures into the run, each later than the one before."""
+    written = 0
+
+    def put(name: str, score: Score) -> Path:
+        nonlocal written
+        folder = run / "evaluations" / name
+        folder.mkdir(parents=True)
+        (folder / "score.json").write_text(score.to_json(), encoding="utf-8")
+        pixels = np.random.default_rng(written).integers(0, 256, (4, 8, 8, 1), np.uint8)
+        for picture in ("sheet.png", "closest.png"):
+            sheet(pixels).save(folder / picture)
+        written += 1
+        os.utime(folder / "score.json", (written, written))
+        return folder
+
+    return put
