@@ -42,7 +42,7 @@ def test_two_groups_of_images():
 
 
 @pytest.mark.parametrize(("n", "classes"), [(60, 5), (30, 1000)])
-@pytest.mark.filterwarnings("ignore:Metric `InceptionScore`", "ignore:std..: degrees of freedom")
+@pytest.mark.filterwarnings("ignore:Metric `InceptionScore`", "ignore:std")
 def test_agrees_with_torchmetrics(n, classes):
     given = logits(n, classes)
     other = InceptionScore(feature=Given(), splits=1).set_dtype(torch.float64)
