@@ -21,7 +21,7 @@ FLOORS: list[set[str]] = [
     {"config", "units"},
     {"recipes", "request"},
     {"build", "card", "provenance", "score"},
-    {"plan", "pipeline"},
+    {"plan", "pipeline", "compare"},
     {"report"},
     {"__init__"},
     {"cli"},

@@ -1,0 +1,91 @@
+"""``ddpm compare``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ddpm.compare import Column
+    from ddpm.score import Interval, Score
+
+
+def compare(*scores: Path, across: list[str] | None = None) -> None:
+    """Put scores side by side, if they were made alike.
+
+    Each value stands above its 95 % interval. A best value is bold if its interval overlaps no other.
+
+    Parameters
+    ----------
+    scores
+        Files that `ddpm evaluate` wrote, or folders that hold a score.json.
+    across
+        A setting of sampling that may differ: solver, steps, grid, eta, guidance, clip or seed; several with commas.
+    """
+    from ddpm.cli.console import console
+    from ddpm.compare import columns_of, names_of, read, require_alike
+
+    found = read(scores)
+    require_alike(found, [name.strip() for word in across or [] for name in word.split(",")])
+    names, rows = names_of(list(found)), list(found.values())
+    columns = columns_of(rows)
+    for table in _tables(names, rows, columns):
+        console.print(table)
+    for i, name in enumerate(names):
+        if won := [column.title for column in columns if column.best(rows) == i]:
+            console.print(f"best      {name}: {', '.join(won)}", markup=False)
+    if contested := [column.title for column in columns if column.contested(rows)]:
+        console.print(f"no winner {', '.join(contested)}: intervals overlap", markup=False)
+    for name, score in zip(names, rows, strict=True):
+        for note in score.notes:
+            console.print(f"note      {name}: {note}", markup=False)
+
+
+def _tables(names: list[str], scores: "list[Score]", columns: "list[Column]") -> "list[Table]":
+    """One table, or several of fewer columns where the terminal is too narrow."""
+    from rich.measure import measure_renderables
+
+    from ddpm.cli.console import console
+
+    tables, first = [], 0
+    for end in range(1, len(columns) + 1):
+        wider = _table(names, scores, columns[first : end + 1])
+        width = measure_renderables(console, console.options.update(max_width=10_000), [wider]).maximum
+        if end == len(columns) or width > console.width:
+            tables.append(_table(names, scores, columns[first:end]))
+            first = end
+    return tables
+
+
+def _table(names: list[str], scores: "list[Score]", columns: "list[Column]") -> "Table":
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("", overflow="fold")
+    for column in columns:
+        table.add_column(column.header, no_wrap=True)
+    winners = [column.best(scores) for column in columns]
+    for i, (name, score) in enumerate(zip(names, scores, strict=True)):
+        cells = [Text(name)]
+        for column, winner in zip(columns, winners, strict=True):
+            cells.append(Text(_say(column.read(score)), style="bold" if winner == i else ""))
+        table.add_row(*cells)
+    return table
+
+
+def _say(interval: "Interval | None") -> str:
+    """The value, its interval below, to two digits of half the interval's width; and a Fréchet distance's floor."""
+    from math import floor, log10
+
+    from ddpm.score import Frechet
+
+    if interval is None:
+        return "–"
+    half = (interval.high - interval.low) / 2
+    places = min(max(0, 1 - floor(log10(half))), 8) if half > 0 else 4
+    lines = [f"{interval.value:.{places}f}", f"[{interval.low:.{places}f}, {interval.high:.{places}f}]"]
+    if isinstance(interval, Frechet) and interval.floor is not None:
+        lines.append(f"floor {interval.floor:.{places}f}")
+    return "\n".join(lines)
