@@ -141,6 +141,7 @@ def _references(root: ElementTree.Element) -> Iterator[str]:
 def _themed(value: str, key: str, prefix: str, used: set[str]) -> str:
     """An attribute with the page's colours and font, and with ids of its own."""
     if key == "style":
-        value = re.sub(r"font: ([\d.]+px)[^;]*", r"font-size: \1", value)
+        value = re.sub(r"font: ([\d.]+px)[^;]*", r"font-size: \1", value)  # matplotlib before 3.11
+        value = re.sub(r"font-family: [^;]*;\s*", "", value)
         return re.sub(r"#[0-9a-f]{6}", lambda colour: VARIABLES.get(colour[0], colour[0]), value)
     return re.sub(r"#([\w-]+)", lambda name: f"#{prefix}-{name[1]}" if name[1] in used else name[0], value)

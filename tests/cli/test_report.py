@@ -1,0 +1,98 @@
+"""`ddpm report` and `ddpm plot` through the real command line."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+
+Refused = Callable[..., str]
+Cli = Callable[..., int]
+
+
+@pytest.fixture
+def run(digits_run: Path, tmp_path: Path) -> Path:
+    """A copy that may be written to."""
+    return shutil.copytree(digits_run, tmp_path / "run")
+
+
+def test_a_page(cli: Cli, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli("report", run) == 0
+    assert capsys.readouterr().out.strip() == str(run / "report.html")
+    out = tmp_path / "elsewhere.html"
+    assert cli("report", run, "--out", out) == 0
+    assert out.read_bytes() == (run / "report.html").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("argv", "size"),
+    [
+        (["schedule"], (1840, 600)),
+        (["loss"], (1840, 600)),
+        (["trajectory", "-n", "2", "--label", "3", "--seed", "4"], (2372, 416)),
+    ],
+)
+def test_a_plot(
+    argv: list[str], size: tuple[int, int], cli: Cli, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kind, *flags = argv
+    assert cli("plot", kind, run, *flags) == 0
+    path = run / "plots" / f"{kind}.png"
+    assert capsys.readouterr().out.strip() == str(path)
+    with Image.open(path) as image:
+        image.load()
+        assert image.size == size
+        assert len(image.convert("RGB").getcolors(1 << 20) or []) > 20
+
+
+def test_other_formats(cli: Cli, run: Path, tmp_path: Path) -> None:
+    assert cli("plot", "trajectory", run, "--out", tmp_path / "new/plot.svg") == 0
+    assert cli("plot", "loss", run, "--out", tmp_path / "new/plot.PDF") == 0
+    assert ElementTree.parse(tmp_path / "new" / "plot.svg").getroot().tag.endswith("svg")
+    assert (tmp_path / "new" / "plot.PDF").read_bytes().startswith(b"%PDF-")
+
+
+def test_schedules_by_name(cli: Cli, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli("plot", "schedule", "linear", "cosine", run) == 0
+    assert cli("plot", "schedule", "linear", "cosine", run, "--out", "schedule.svg") == 0
+    text = Path("schedule.svg").read_text(encoding="utf-8")
+    assert [name for name in ("linear", "cosine", "run", "sigmoid") if f">{name}</text>" in text] == [
+        *("linear", "cosine", "run")
+    ]
+    assert Path("schedule.png").exists()
+
+
+def test_what_cannot_be_shown(refused: Refused, run: Path, tmp_path: Path) -> None:
+    young = shutil.copytree(run, tmp_path / "young")
+    (young / "log.jsonl").unlink()
+    (young / "model.safetensors").unlink()
+    (tmp_path / "photos").mkdir()
+    for argv, said in {
+        ("report", tmp_path / "photos"): "photos is not a run folder: it has no config.json",
+        ("report", tmp_path / "nothing"): "nothing is not a run folder; give one that `ddpm train` made",
+        ("report", run / "config.json"): "is not a run folder",
+        ("report", run, "--out", tmp_path / "photos"): "photos is a folder; give the page a name",
+        ("report", run, "--out", run / "config.json" / "x.html"): "a file is in the way",
+        (
+            "plot",
+            "trajectry",
+            run,
+        ): r"unknown plot 'trajectry' \(did you mean 'trajectory'\?\); they are schedule",
+        ("plot", "loss"): "give a run folder, as in `ddpm plot loss runs/photos`",
+        ("plot", "loss", run, run): "loss is drawn of one run at a time, not of 2",
+        ("plot", "loss", tmp_path / "photos"): "photos is not a run folder",
+        ("plot", "loss", young): "has no loss yet",
+        ("plot", "loss", run, "--out", tmp_path / "x.jpg"): r"x\.jpg ends in \.jpg; plots are written as \.png, \.svg",
+        ("plot", "loss", run, "--out", tmp_path / "plot"): "plot ends in nothing; plots are written as",
+        ("plot", "schedule", "cosin"): r"cosin is neither a run folder nor a schedule \(did you mean 'cosine'\?\)",
+        ("plot", "schedule", tmp_path / "photos"): "photos is not a run folder",
+        ("plot", "trajectory", young): r"has no model\.safetensors yet",
+        ("plot", "trajectory", run, "-n", "0"): "n must be at least 1",
+        ("plot", "trajectory", run, "--label", "x"): "unknown label 'x'",
+        ("plot", "trajectory", run, "--device", "toaster"): "the device toaster is not here",
+    }.items():
+        assert re.search(said, refused(*argv, kept=tmp_path)), argv

@@ -1,0 +1,74 @@
+"""What is drawn is what was given."""
+
+import math
+
+import numpy as np
+import pytest
+
+from ddpm.core import schedule
+from ddpm.report import charts
+from ddpm.report.canvas import Draw, figure
+from ddpm.report.charts import _ticks
+from ddpm.sampling.grid import trailing
+from ddpm.score import Interval
+
+
+def lines(draw: Draw) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Label -> x and y of each labelled line."""
+    (ax,) = figure(draw).axes
+    return {str(line.get_label()): (np.asarray(line.get_xdata()), np.asarray(line.get_ydata())) for line in ax.lines}
+
+
+def test_signal_and_noise() -> None:
+    cosine = schedule.cosine(40)
+    drawn = lines(charts.signal_and_noise({"cosine": cosine}, trailing(cosine, 4)))
+    levels = [cosine.level(i) for i in range(41)]
+    assert drawn["alpha, signal"][1].tolist() == [level.alpha for level in levels]
+    assert drawn["sigma, noise"][1].tolist() == [level.sigma for level in levels]
+    assert drawn["4 steps"][0].tolist() == [40, 30, 20, 10, 0]
+
+
+def test_the_ratio_of_a_level_without_signal_has_no_logarithm() -> None:
+    s = schedule.zero_terminal_snr(schedule.linear(30))
+    i, ratio = lines(charts.log_snr({"linear": s}))["linear"]
+    assert i.tolist() == list(range(1, 30))
+    assert ratio == pytest.approx([math.log(s.level(k).snr) for k in range(1, 30)], abs=1e-12)
+
+
+def test_loss_before_the_first_step_has_no_place_on_a_logarithm() -> None:
+    drawn = lines(charts.loss(([5, 10], [0.5, 0.25]), ([0, 10], [0.9, 0.3])))
+    assert drawn["training"][0].tolist() == [5, 10]
+    assert (drawn["held out"][0].tolist(), drawn["held out"][1].tolist()) == ([10], [0.3])
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 6, 23])
+def test_stages_of_the_loss_are_thinned_out_to_the_first_and_last(n: int) -> None:
+    drawn = lines(charts.loss_by_level([(k, {1: 0.5 + k, 9: 0.25}) for k in range(n)]))
+    assert next(iter(drawn)) == "0"
+    assert list(drawn)[-1] == str(n - 1)
+    assert len(drawn) == min(n, 5)
+    assert drawn[str(n - 1)][1].tolist() == [n - 0.5, 0.25]
+
+
+def test_intervals_reach_from_low_to_high() -> None:
+    points = [(5, Interval(value=9, low=8, high=11)), (10, Interval(value=5, low=4, high=5.5))]
+    (ax,) = figure(charts.by_steps({"ddim": points}, None)).axes
+    (bars,) = ax.collections
+    ends = [segment[:, 1].tolist() for segment in bars.get_segments()]
+    assert ends == [[8, 11], [4, 5.5]]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["5", "10"]
+
+
+def test_time_stands_below_the_images() -> None:
+    draw = charts.by_training([], {"a": ([6000, 12000], [9.0, 4.0])}, None, None, 100.0)
+    (ax,) = figure(draw).axes
+    written = ax.xaxis.get_major_formatter()(6000, 0)
+    assert written == "6 k\n1 min"
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.11, 0.6), (0.5, 2e5), (1e-6, 1e6), (0.2, 0.21), (3, 3.0001)])
+def test_ticks_lie_between_the_ends_and_leave_room(low: float, high: float) -> None:
+    ticks = _ticks(low, high)
+    assert len(ticks) <= 7
+    assert all(low <= tick <= high for tick in ticks)
+    assert high / low < 2 or len(ticks) >= 3
