@@ -39,11 +39,13 @@ def test_agrees_with_torch_fidelity(network):
         assert (ours - theirs).abs().max() < 1e-4 * theirs.square().mean().sqrt()
 
 
-def test_an_image_has_the_same_bits_in_any_batch(network):
+def test_an_image_has_the_same_bits_in_any_batch(network, monkeypatch):
     images = random_images(3, 16, 16)
     together = network(images)
     assert torch.equal(together[:2], network(images[:2]))
     assert torch.equal(together[2:], network(images[2:]))
+    monkeypatch.setattr(inception, "PIECE", 2)
+    assert torch.equal(together, network(images))
 
 
 def test_grey_and_clear_pictures_are_as_in_colour(network):

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ddpm.errors import InputError
+from ddpm.evaluation.features import vision
 from ddpm.evaluation.features.vision import Preparation, clip, dinov2
 
 CPU = torch.device("cpu")
@@ -28,19 +29,19 @@ def _no_network(monkeypatch):
 def networks(tmp_path_factory):
     """Folders by name; "whole clip" holds a text tower also, as the published ones do."""
     torch.manual_seed(0)
-    vision = transformers.CLIPVisionConfig(
+    images = transformers.CLIPVisionConfig(
         **SMALL, intermediate_size=32, image_size=32, patch_size=16, projection_dim=12
     )
-    text = transformers.CLIPTextConfig(
+    texts = transformers.CLIPTextConfig(
         **SMALL, intermediate_size=16, vocab_size=9, projection_dim=12, bos_token_id=0, eos_token_id=1, pad_token_id=1
     )
     made = {
         "dinov2": transformers.Dinov2Model(transformers.Dinov2Config(**SMALL, image_size=42, patch_size=14)),
-        "clip": transformers.CLIPVisionModelWithProjection(vision),
+        "clip": transformers.CLIPVisionModelWithProjection(images),
         "whole clip": transformers.CLIPModel(
             transformers.CLIPConfig(
-                text_config=text.to_dict(),
-                vision_config=vision.to_dict(),
+                text_config=texts.to_dict(),
+                vision_config=images.to_dict(),
                 projection_dim=12,
                 logit_scale_init_value=2.0,
             )
@@ -109,12 +110,14 @@ def test_pictures_are_prepared_as_by_pillow(size):
 
 
 @pytest.mark.parametrize("make", [dinov2, clip])
-def test_an_image_has_the_same_features_in_any_batch(networks, make):
+def test_an_image_has_the_same_features_in_any_batch(networks, make, monkeypatch):
     extractor = make(str(networks[make.__name__]), CPU)
     images = pictures(5)
     together = extractor(images)
     for rows in (slice(0, 1), slice(4, 5), slice(1, 4)):
         torch.testing.assert_close(extractor(images[rows]), together[rows], rtol=1e-6, atol=1e-6)
+    monkeypatch.setattr(vision, "PIECE", 2)
+    torch.testing.assert_close(extractor(images), together, rtol=1e-6, atol=1e-6)
 
 
 def test_grey_and_clear_pictures_are_as_in_colour(networks):

@@ -14,6 +14,8 @@ URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights
 """Google's weights of 2015-12-05 (Apache 2.0), converted by the authors of torch-fidelity; not part of this package."""
 SHA256 = "6726825d"
 """The hash's first digits, as the name of the file has them."""
+PIECE = 32
+"""Images in the network at a time: about 700 MB."""
 
 
 class Inception:
@@ -58,9 +60,12 @@ class Inception:
     @torch.no_grad()
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """(B, H, W, C) uint8 -> (B, 2048) float32, none below 0, on the CPU."""
-        x = (tensorflow_resize(as_rgb(images.to(self._device)), self.size) - 128) / 128
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            features: torch.Tensor = self._net(x.contiguous(memory_format=torch.channels_last))
+            return torch.cat([self._features(piece) for piece in images.split(PIECE)])
+
+    def _features(self, images: torch.Tensor) -> torch.Tensor:
+        x = (tensorflow_resize(as_rgb(images.to(self._device)), self.size) - 128) / 128
+        features: torch.Tensor = self._net(x.contiguous(memory_format=torch.channels_last))
         return features.cpu()
 
     @torch.no_grad()

@@ -18,6 +18,9 @@ from ddpm.evaluation.features.weights import fingerprint
 
 Triple = tuple[float, float, float]
 
+PIECE = 32
+"""Images in the network at a time."""
+
 
 @dataclass(frozen=True)
 class Preparation:
@@ -73,9 +76,9 @@ class Vision:
     @torch.no_grad()
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """(B, H, W, C) uint8 -> (B, dim) float32, on the CPU."""
-        x = self._prepare(images.to(self._device))
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            return self._embed(x).cpu()
+            pieces = [self._embed(self._prepare(piece.to(self._device))).cpu() for piece in images.split(PIECE)]
+        return torch.cat(pieces)
 
 
 def dinov2(weights: str | None, device: torch.device) -> Vision:
