@@ -54,15 +54,17 @@ def test_a_sweep_over_steps_keeps_other_ways_apart(run: Path, evaluate: Evaluate
     evaluate("other measure", make_score("w", steps=7, measure=MEASURE.model_copy(update={"n": 9})))
     evaluate("5 again", make_score("w", steps=5))
     every = found(run)
-    ways = by_steps(every, every[0])
-    assert sorted([e.name for e in way] for way in ways) == [["5 again", "20"], ["guided 5", "guided 9"]]
+    ways = [{steps: e.name for steps, e in way.items()} for way in by_steps(every, every[0])]
+    assert ways == [{5: "5 again", 20: "20"}, {5: "guided 5", 9: "guided 9"}]
+    assert list(ways[0]) == [5, 20]
 
 
 def test_stages_of_training_share_all_but_their_weights(run: Path, evaluate: Evaluate) -> None:
     evaluate("end", make_score("w", images=192))
-    assert by_training(found(run), found(run)[0]) == []
+    assert by_training(found(run), found(run)[0]) == {}
     evaluate("start", make_score("a", images=16))
     evaluate("middle", make_score("b", images=96))
     evaluate("middle, other steps", make_score("b", images=96, steps=4))
     every = found(run)
-    assert [e.name for e in by_training(every, every[0])] == ["start", "middle", "end"]
+    stages = [(images, e.name) for images, e in by_training(every, every[0]).items()]
+    assert stages == [(16, "start"), (96, "middle"), (192, "end")]

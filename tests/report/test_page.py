@@ -114,7 +114,7 @@ def test_scores_without_their_optional_parts(run: Path, evaluate: Evaluate, weig
 def test_an_evaluation_that_is_all_there_leaves_one_thing_to_do(run: Path, evaluate: Evaluate, weights: str) -> None:
     evaluate("final", make_score(weights))
     text = page(run).text
-    assert f"ddpm evaluate {run} --steps 10" in text
+    assert f"ddpm evaluate {run} --steps 50" in text
     assert f"ddpm evaluate {run}/checkpoints/step-000000008" in text
     assert "No evaluation yet" not in text
 

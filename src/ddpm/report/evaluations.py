@@ -63,8 +63,8 @@ def headline(found: Iterable[Evaluation], weights: str | None, usual: SamplingCo
     )
 
 
-def by_steps(found: Iterable[Evaluation], like: Evaluation) -> list[list[Evaluation]]:
-    """Evaluations of the same measure and weights, one list for each way of sampling, by rising steps.
+def by_steps(found: Iterable[Evaluation], like: Evaluation) -> list[dict[int, Evaluation]]:
+    """Evaluations of the same measure and weights: steps -> evaluation, rising, for each way of sampling.
 
     A way that was tried with one number of steps only is left out.
     """
@@ -73,13 +73,13 @@ def by_steps(found: Iterable[Evaluation], like: Evaluation) -> list[list[Evaluat
         s = e.score.samples
         if s.sampling and e.score.measure == like.score.measure and s.weights == like.score.samples.weights:
             ways.setdefault(repr(e.sweep), {})[s.sampling.steps] = e
-    return [[way[steps] for steps in sorted(way)] for way in ways.values() if len(way) > 1]
+    return [dict(sorted(way.items())) for way in ways.values() if len(way) > 1]
 
 
-def by_training(found: Iterable[Evaluation], like: Evaluation) -> list[Evaluation]:
-    """Evaluations of the same measure and way of sampling at different stages of training, by images seen."""
+def by_training(found: Iterable[Evaluation], like: Evaluation) -> dict[int, Evaluation]:
+    """Evaluations of the same measure and way of sampling at different stages: images seen -> evaluation, rising."""
     stages: dict[int, Evaluation] = {}
     for e in found:
         if e.score.samples.images_seen and e.curve == like.curve:
             stages[e.score.samples.images_seen] = e
-    return [stages[images] for images in sorted(stages)] if len(stages) > 1 else []
+    return dict(sorted(stages.items())) if len(stages) > 1 else {}

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ddpm import build
 from ddpm.errors import InputError
-from ddpm.report import charts, commands, evaluations, facts, tables
+from ddpm.report import charts, commands, evaluations, facts, quality, tables
 from ddpm.report.canvas import Draw, figure, inline
 from ddpm.report.evaluations import Evaluation
 from ddpm.report.numbers import measured, percent
@@ -117,48 +117,16 @@ class Page:
         ]
 
     @cached_property
-    def quality(self) -> list[Chart]:
-        return [chart for chart in (self._by_steps(), self._by_training()) if chart]
-
-    def _by_steps(self) -> Chart | None:
-        ways = evaluations.by_steps(self.run.evaluations, self.headline) if self.headline else []
-        if not ways or self.headline is None:
-            return None
-        points = {
-            tables.sampling(way[-1], steps=False): [
-                (e.score.samples.sampling.steps, e.score.frechet) for e in way if e.score.samples.sampling
-            ]
-            for way in ways
+    def quality(self) -> dict[str, Chart]:
+        panels = {
+            "Quality against sampler steps": quality.by_steps(self.run, self.headline),
+            "Quality against training": quality.by_training(self.run, self.headline),
         }
-        return _chart(charts.by_steps(points, self.headline.score.frechet.floor), "Quality against sampler steps")
-
-    def _by_training(self) -> Chart | None:
-        run, found = self.run, self.headline
-        stages = evaluations.by_training(run.evaluations, found) if found else []
-        evaluated = [(e.score.samples.images_seen or 0, e.score.frechet) for e in stages]
-        scores = run.of("score")
-        while_training = {}
-        for n in dict.fromkeys(e.values.get("n") for e in scores):
-            some = [e for e in scores if e.values.get("n") == n and isinstance(e.values.get("frechet"), int | float)]
-            if some:
-                name = f"while training, {n:,} samples" if isinstance(n, int) else "while training"
-                while_training[name] = ([e.images for e in some], [e.values["frechet"] for e in some])
-        if not evaluated and not while_training:
-            return None
-        floor = found.score.frechet.floor if found and evaluated else None
-        speed = run.seen / run.seconds if run.seconds else None
-        draw = charts.by_training(evaluated, while_training, self.best, floor, speed)
-        return _chart(draw, "Quality against training")
+        return {caption: _chart(draw, caption) for caption, draw in panels.items() if draw}
 
     @property
     def best(self) -> tuple[int, float] | None:
-        """The best checkpoint: as the run itself saw it, else as the evaluations say. Images seen and distance."""
-        seen = [e for e in self.run.of("score") if e.values.get("best") and "frechet" in e.values]
-        if seen:
-            return seen[-1].images, seen[-1].values["frechet"]
-        stages = evaluations.by_training(self.run.evaluations, self.headline) if self.headline else []
-        points = [(e.score.frechet.value, e.score.samples.images_seen or 0) for e in stages]
-        return (min(points)[1], min(points)[0]) if points else None
+        return quality.best(self.run, self.headline)
 
     @property
     def measure(self) -> str:
@@ -174,23 +142,22 @@ class Page:
     @property
     def absent(self) -> list[Absent]:
         """What is left out."""
-        again = str(commands.train(self.run.config, self.run.folder))
-        missing, measure = [], self.measure
-        if self.samples is None:
-            missing.append(Absent("samples", again))
-        if not self.training:
-            missing.append(Absent("the loss", again))
-        if self.headline is None:
-            missing.append(Absent("scores and nearest neighbours", measure))
-        else:
-            if self.headline.score.memorisation is None:
-                missing.append(Absent("nearest neighbours", measure))
-            if self._by_steps() is None:
-                missing.append(Absent("quality against sampler steps", f"{measure} --steps 10"))
-        kept = checkpoints.paths(self.run.folder / "checkpoints")
-        if kept and self._by_training() is None:
-            missing.append(Absent("quality against training", commands.measure(kept[0])))
-        return missing
+        run, score = self.run, self.headline.score if self.headline else None
+        again, measure = str(commands.train(run.config, run.folder)), self.measure
+        fewer = f"{measure} --steps {max(1, run.config.sampling.steps // 2)}"
+        kept = checkpoints.paths(run.folder / "checkpoints")
+        missing = {
+            "samples": (self.samples is None, again),
+            "the loss": (not self.training, again),
+            "scores": (score is None, measure),
+            "nearest training images": (score is None or score.memorisation is None, measure),
+            "quality against sampler steps": ("Quality against sampler steps" not in self.quality, fewer),
+            "quality against training": (
+                bool(kept) and "Quality against training" not in self.quality,
+                commands.measure(kept[0]) if kept else "",
+            ),
+        }
+        return [Absent(what, command) for what, (is_missing, command) in missing.items() if is_missing]
 
 
 def _chart(draw: Draw, caption: str) -> Chart:
