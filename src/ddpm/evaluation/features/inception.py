@@ -61,7 +61,7 @@ class Inception:
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """(B, H, W, C) uint8 -> (B, 2048) float32, none below 0, on the CPU."""
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            return torch.cat([self._features(piece) for piece in images.split(PIECE)])
+            return torch.cat([self._features(piece) for piece in torch.split(images, PIECE)])
 
     def _features(self, images: torch.Tensor) -> torch.Tensor:
         x = (tensorflow_resize(as_rgb(images.to(self._device)), self.size) - 128) / 128

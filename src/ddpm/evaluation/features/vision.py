@@ -77,7 +77,7 @@ class Vision:
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """(B, H, W, C) uint8 -> (B, dim) float32, on the CPU."""
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            pieces = [self._embed(self._prepare(piece.to(self._device))).cpu() for piece in images.split(PIECE)]
+            pieces = [self._embed(self._prepare(piece.to(self._device))).cpu() for piece in torch.split(images, PIECE)]
         return torch.cat(pieces)
 
 
