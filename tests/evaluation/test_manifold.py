@@ -96,7 +96,7 @@ def test_a_real_outlier_makes_precision_but_no_density():
 
 @pytest.mark.parametrize(("n", "m"), [(100, 100), (60, 150)])
 def test_expectations_for_the_same_distribution(n, m):
-    """Naeem et al. 2020, section 3.3: density 1, and coverage ``1 - (n-1)…(n-k) / ((m+n-1)…(m+n-k))`` for n real and m
+    """Naeem et al. 2020: density 1, and coverage ``1 - (n-1)…(n-k) / ((m+n-1)…(m+n-k))`` for n real and m
     generated images, whatever the distribution; within 4 standard errors over 200 pairs of sets."""
     found = torch.tensor([shares(normal(m, 3, 2 * i), normal(n, 3, 2 * i + 1)) for i in range(200)])
     error = found.std(0) / 200**0.5

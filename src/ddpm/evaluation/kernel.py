@@ -12,7 +12,7 @@ TILE = 1024
 
 
 def estimate(x: torch.Tensor, y: torch.Tensor, counts: torch.Tensor, block: int = BLOCK) -> Estimate:
-    """The unbiased squared maximum mean discrepancy with ``k(a, b) = (a·b / D + 1)³`` (Bińkowski et al. 2018, eq. 4).
+    """The unbiased squared maximum mean discrepancy with ``k(a, b) = (a·b / D + 1)³`` (Bińkowski et al. 2018).
 
     ``mean k(x_i, x_j) + mean k(y_i, y_j) - 2 mean k(x_i, y_j)`` with i ≠ j within a set: negative by chance where the
     distributions are the same. A set of more than ``block`` is cut at random, always in the same way, into the fewest

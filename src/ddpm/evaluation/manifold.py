@@ -79,7 +79,7 @@ def estimate(generated: torch.Tensor, reference: Reference, counts: torch.Tensor
     - precision: share of generated images in any real ball, recall: share of real images in any generated ball
       (Kynkäänniemi et al. 2019, eq. 1 and 2);
     - density: real balls that hold a generated image, on average, by k; coverage: share of real balls that hold any
-      (Naeem et al. 2020, eq. 3 and 4).
+      (Naeem et al. 2020).
 
     A point on the border is inside, as in Kynkäänniemi's eq. 1. Resamples keep the balls. An image adds to recall and
     to coverage the real images that it alone holds, and a resample adds them as often as it takes the image: the
