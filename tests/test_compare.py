@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ddpm.compare import COLUMNS, SETTINGS, columns_of, names_of, read, require_alike, wilson
+from ddpm.compare import COLUMNS, SETTINGS, columns_of, names_of, read, require_alike
 from ddpm.config import SamplingConfig
 from ddpm.errors import InputError
 from ddpm.score import Score
@@ -125,17 +125,6 @@ def test_metrics_that_some_scores_lack():
     assert column.best(both) is None
     assert not column.contested(both)
     assert column.best([score(accuracy=accuracy | {"value": 0.8}), both[1]]) == 1
-
-
-@pytest.mark.parametrize(("share", "n"), [(0.0, 10), (0.3, 50), (1.0, 7)])
-def test_wilson(share, n):
-    """Its ends are the rates p at which ``share`` is 1.96 standard errors ``(p (1 - p) / n)^½`` away."""
-    value, low, high = wilson(share, n).model_dump().values()
-    assert value == share
-    for end in (low, high):
-        assert (share - end) ** 2 == pytest.approx(1.959963984540054**2 * end * (1 - end) / n, abs=1e-12)
-    assert (low, high) == pytest.approx((0, high) if share == 0 else (low, 1) if share == 1 else (low, high), abs=1e-12)
-    assert low < high
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ FLOORS: list[set[str]] = [
     {"recipes", "request"},
     {"build", "card", "provenance", "score"},
     {"plan", "pipeline", "compare"},
-    {"report"},
+    {"report", "scoring"},
     {"__init__"},
     {"cli"},
     {"__main__"},

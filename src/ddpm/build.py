@@ -2,12 +2,18 @@
 
 from collections.abc import Callable
 
+import torch
+
 from ddpm.codec import PixelCodec
 from ddpm.conditioning.label import LabelEmbedding
-from ddpm.config import DiffusionConfig, RunConfig, SamplingConfig
+from ddpm.config import DiffusionConfig, RunConfig, SamplingConfig, suggest
 from ddpm.core import Denoiser, Level, Prediction, Schedule, prediction, schedule
 from ddpm.core.model import Model
 from ddpm.errors import InputError
+from ddpm.evaluation.features.embedded import Embedded
+from ddpm.evaluation.features.extractor import Extractor
+from ddpm.evaluation.features.inception import Inception
+from ddpm.evaluation.features.vision import clip, dinov2
 from ddpm.guidance import ClassifierFree, Clipped
 from ddpm.networks import UNet
 from ddpm.objectives import SimpleLoss
@@ -41,6 +47,12 @@ GRIDS: dict[str, Grid] = {
     "trailing": grid.trailing,
     "quadratic": grid.quadratic,
 }
+FEATURES: dict[str, Callable[[str | None, torch.device], Extractor]] = {
+    "inception": Inception.load,
+    "dinov2": dinov2,
+    "clip": clip,
+}
+"""Published networks, by their weights and device; "embedded" needs neither file nor name."""
 RECIPES: dict[str, Recipe] = {"auto": auto, "ho2020": ho2020}
 
 
@@ -61,6 +73,21 @@ def build_model(config: RunConfig) -> Model:
     classes, width = len(config.data.classes), config.network.cond_width
     conditioner = LabelEmbedding(classes, width) if classes and width is not None else None
     return Model(UNet(config.network), conditioner)
+
+
+def build_features(name: str, weights: str | None, size: tuple[int, int], device: torch.device) -> Extractor:
+    """A network that looks at images of (H, W).
+
+    Raises:
+        InputError: an unknown name, or weights that cannot be had.
+    """
+    if name == "embedded":
+        if weights is not None:
+            raise InputError(f"the embedded features have their own weights; give {weights} to another --features")
+        return Embedded(size, device)
+    if name not in FEATURES:
+        raise InputError(f"unknown features {name!r}{suggest(name, ['embedded', *FEATURES])}")
+    return FEATURES[name](weights, device)
 
 
 def build_solver(config: SamplingConfig) -> Solver:

@@ -1,6 +1,5 @@
 """Scores side by side: whether they were made alike, and which is the best at what."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -9,6 +8,7 @@ from typing import Any
 
 from ddpm.config import SamplingConfig, suggest
 from ddpm.errors import InputError
+from ddpm.evaluation.estimate import wilson
 from ddpm.score import Interval, Score
 
 SETTINGS = (*SamplingConfig.model_fields, "seed")
@@ -49,7 +49,7 @@ class Column:
 
 
 def _accuracy(score: Score) -> Interval | None:
-    return wilson(score.accuracy.value, score.measure.n) if score.accuracy else None
+    return Interval(**wilson(score.accuracy.value, score.measure.n)._asdict()) if score.accuracy else None
 
 
 COLUMNS = (
@@ -68,14 +68,6 @@ COLUMNS = (
 def columns_of(scores: Sequence[Score]) -> list[Column]:
     """The metrics that any of the scores has."""
     return [column for column in COLUMNS if any(column.read(score) for score in scores)]
-
-
-def wilson(share: float, n: int) -> Interval:
-    """A share of n with its 95 % interval (Wilson 1927)."""
-    z = 1.959963984540054
-    centre, scale = share + z * z / (2 * n), 1 + z * z / n
-    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Interval(value=share, low=(centre - half) / scale, high=(centre + half) / scale)
 
 
 def read(paths: Sequence[Path]) -> dict[Path, Score]:

@@ -15,6 +15,7 @@ from safetensors.torch import load as tensors_from_bytes
 from ddpm import build
 from ddpm.allocator import keep_freed_memory
 from ddpm.codec import picture
+from ddpm.codec.picture import Pixels
 from ddpm.conditioning.label import LabelEmbedding
 from ddpm.config import RunConfig, SamplingConfig, explain, suggest
 from ddpm.core import Cond, Schedule
@@ -149,7 +150,6 @@ class Pipeline:
             return f"give a label (known: {', '.join(self.classes)})"
         return f"{self.source} was trained without labels"
 
-    @torch.no_grad()
     def _batch(
         self,
         how: SamplingConfig,
@@ -158,6 +158,35 @@ class Pipeline:
         indices: list[int],
         progress: Callable[[int, int], None] | None,
     ) -> list[Image.Image]:
+        return [
+            Provenance(
+                run=str(self.source),
+                weights=self.weights,
+                seed=seed,
+                index=index,
+                label=None if labels is None else self.classes[labels[k]],
+                sampling=how,
+            ).attach(picture(image))
+            for k, (index, image) in enumerate(
+                zip(indices, self.draw(how, labels, seed, indices, progress), strict=True)
+            )
+        ]
+
+    @torch.no_grad()
+    def draw(
+        self,
+        how: SamplingConfig,
+        labels: list[int] | None,
+        seed: int,
+        indices: list[int],
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Pixels:
+        """One batch of samples, (len(indices), H, W, C) uint8: what :meth:`sample` makes pictures of.
+
+        Args:
+            labels: the class of each image by number; None takes the null label.
+            indices: which images of the seed's set.
+        """
         problem = build.build_problem(self.config)
         denoise = build.build_denoiser(how, self.model, problem.loss.prediction, guided=labels is not None)
         solver, grid = build.build_solver(how), build.build_grid(how, self.schedule)
@@ -169,19 +198,8 @@ class Pipeline:
             x = step.x
             if progress is not None:
                 progress(step.number, how.steps)
-        return [
-            Provenance(
-                run=str(self.source),
-                weights=self.weights,
-                seed=seed,
-                index=index,
-                label=None if labels is None else self.classes[labels[k]],
-                sampling=how,
-            ).attach(picture(image))
-            for k, (index, image) in enumerate(
-                zip(indices, problem.codec.decode(x[: len(indices)]).cpu().numpy(), strict=True)
-            )
-        ]
+        pixels: Pixels = problem.codec.decode(x[: len(indices)]).cpu().numpy()
+        return pixels
 
     def _fill(self, rows: list[int] | None) -> list[int]:
         """A small batch, filled up with copies of its last row where that makes the others exact."""
@@ -212,7 +230,7 @@ def load(path: str | Path, device: str | torch.device | None = None) -> Pipeline
         InputError: the folder is not a run, or its files are damaged or of another model.
     """
     folder = Path(path)
-    where = _device(device)
+    where = device_of(device)
     if not folder.exists():
         raise InputError(f"{folder} does not exist; give a run folder that `ddpm train` made")
     if not folder.is_dir():
@@ -253,7 +271,12 @@ def best_device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def _device(name: str | torch.device | None) -> torch.device:
+def device_of(name: str | torch.device | None) -> torch.device:
+    """The device of this name; the best there is for None.
+
+    Raises:
+        InputError: this machine has no such device.
+    """
     if name is None:
         return best_device()
     try:

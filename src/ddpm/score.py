@@ -54,7 +54,6 @@ class Measure(Strict):
         n: generated images.
         size: (H, W) at which they were compared.
         neighbours: k of precision and recall, and of density and coverage.
-        alpha: what RGBA images are laid on.
     """
 
     n: int
@@ -129,12 +128,14 @@ class Copy(Strict):
         sample: its file name, or its index in the seed's set.
         training: name of the training image.
         distance: relative to that usual among training images there; below the threshold it counts as a copy.
+        places: numbers of the two in their sets.
     """
 
     sample: str
     training: str
     distance: float
     copied: bool
+    places: tuple[int, int]
 
 
 class Memorisation(Strict):
@@ -149,7 +150,7 @@ class Memorisation(Strict):
         held_out: the same share of real images that were not trained on: the false alarms; None without such images.
         median: of the samples' relative distances.
         held_out_median: of the held-out images'.
-        closest: the closest pairs, the closest first; all copies are among them, up to a thousand.
+        closest: the closest pairs, the closest first: all copies, up to a thousand, and 16 pairs at the least.
     """
 
     source: str

@@ -29,6 +29,7 @@ _COMMANDS = {
     "sample": "Draw samples from a run, or one picture again.",
     "report": "Write one page on a run: scores, samples, losses, settings.",
     "plot": "Draw a schedule, a loss, or how samples come to be.",
+    "evaluate": "Measure a run, or a folder of images, against real ones.",
     "compare": "Put scores side by side, if they were made alike.",
     "doctor": "Say what this machine offers.",
 }

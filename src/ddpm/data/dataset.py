@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,21 @@ Ints = npt.NDArray[np.int64]
 
 CHUNK = 1024
 """Images that are counted at a time."""
+
+
+class Images(Protocol):
+    """A set of images of one size that is read in parts."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C)."""
+        ...
+
+    def read(self, indices: Ints) -> Pixels:
+        """The images of these numbers, (b, H, W, C) uint8."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,15 +87,8 @@ class Dataset:
         )
 
     def channel_stats(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Mean and standard deviation of each channel over all images, (C,) each, in units of [-1, 1]."""
-        counts = np.zeros((self.shape[-1], 256))
-        for start in range(0, len(self), CHUNK):
-            images = self.read(np.arange(start, min(start + CHUNK, len(self))))
-            counts += [np.bincount(images[..., c].ravel(), minlength=256) for c in range(self.shape[-1])]
-        values = np.arange(256) / 127.5 - 1
-        weights = counts / counts.sum(1, keepdims=True)
-        mean = weights @ values
-        return mean, np.sqrt((weights * (values - mean[:, None]) ** 2).sum(1))
+        """See :func:`channel_stats`."""
+        return channel_stats(self)
 
     def __getstate__(self) -> dict[str, Any]:
         # A mapped file would otherwise be sent to other processes by its content.
@@ -93,6 +101,19 @@ class Dataset:
         if isinstance(state["pixels"], tuple):
             state = state | {"pixels": map_pixels(*state["pixels"])}
         self.__dict__.update(state)
+
+
+def channel_stats(images: Images) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Mean and standard deviation of each channel over all images, (C,) each, in units of [-1, 1]."""
+    channels = images.shape[-1]
+    counts = np.zeros((channels, 256))
+    for start in range(0, len(images), CHUNK):
+        pixels = images.read(np.arange(start, min(start + CHUNK, len(images))))
+        counts += [np.bincount(pixels[..., c].ravel(), minlength=256) for c in range(channels)]
+    values = np.arange(256) / 127.5 - 1
+    weights = counts / counts.sum(1, keepdims=True)
+    mean = weights @ values
+    return mean, np.sqrt((weights * (values - mean[:, None]) ** 2).sum(1))
 
 
 def map_pixels(path: Path, shape: tuple[int, ...]) -> Pixels:

@@ -44,7 +44,7 @@ def evaluate(evaluation: Evaluation, folder: Path) -> Command:
     """The command that measures the same again."""
     measure, samples = evaluation.score.measure, evaluation.score.samples
     what = samples.source if samples.weights is None or _within(samples.source, folder) else str(folder)
-    argv = ["ddpm", "evaluate", what, "-n", str(measure.n), "--reference", measure.reference.source]
+    argv = ["ddpm", "evaluate", what, "-n", str(measure.n), "--data", measure.reference.source]
     argv += ["--features", measure.features.name]
     if samples.seed is not None:
         argv += ["--seed", str(samples.seed)]

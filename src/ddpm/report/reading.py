@@ -16,7 +16,7 @@ from ddpm.config import RunConfig
 from ddpm.errors import InputError
 from ddpm.pipeline import load
 from ddpm.report.evaluations import Evaluation, evaluations
-from ddpm.training.log import Event
+from ddpm.training.log import Event, training_seconds
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,7 @@ class Run:
     @property
     def seconds(self) -> float:
         """Time of training so far, previews and checkpoints left out, as the log's speeds give it."""
-        total, before = 0.0, 0
-        for images, speed in zip(*self.curve("train", "images_per_s"), strict=True):
-            total += (images - before) / speed if speed > 0 else 0.0
-            before = images
-        return total
+        return training_seconds(self.folder / "log.jsonl", self.seen) or 0.0
 
     @cached_property
     def parameters(self) -> int:

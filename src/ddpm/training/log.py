@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from ddpm.training.storage import disk_errors, write_file
 
-Kind = Literal["start", "train", "held-out", "preview", "checkpoint", "warning", "interrupted", "finish"]
+Kind = Literal["start", "train", "held-out", "preview", "checkpoint", "score", "warning", "interrupted", "finish"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,26 @@ class Log:
         """Write what is pending."""
         if self._writer is not None:
             self._writer.close()
+
+
+def training_seconds(path: Path, images: int | None = None) -> float | None:
+    """Time of training until so many images were seen, by the speeds in a log; None where there is no log.
+
+    Previews, scores and checkpoints are left out, as are pauses between one command and the next.
+    """
+    if not path.exists() or images is None:
+        return None
+    total, before = 0.0, 0
+    for line in _whole_lines(path):
+        try:
+            event = json.loads(line)
+            kind, seen, speed = event["kind"], event["images"], event.get("images_per_s")
+        except (ValueError, KeyError, TypeError):
+            continue
+        if kind == "train" and speed and before < seen <= images:
+            total += (seen - before) / speed
+            before = seen
+    return total or None
 
 
 def _whole_lines(path: Path) -> list[bytes]:

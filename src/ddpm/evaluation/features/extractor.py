@@ -13,7 +13,6 @@ class Extractor(Protocol):
         hash: of the weights and of all that is done to an image before them, 16 hex digits.
         resize: what is done to an image before them, in words.
         dim: D.
-        size: (H, W) that images are brought to, in pixels; what they cost depends on it.
     """
 
     name: str

@@ -1,0 +1,239 @@
+"""``ddpm evaluate``."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from ddpm.cli.console import Bar
+    from ddpm.score import Score
+    from ddpm.scoring.evaluate import Scored
+
+
+def evaluate(
+    what: str,
+    *,
+    data: str | None = None,
+    training: str | None = None,
+    n: Annotated[int, Parameter(name=["-n", "--n"])] = 2000,
+    features: str = "embedded",
+    weights: str | None = None,
+    steps: list[str] | None = None,
+    solver: str | None = None,
+    grid: str | None = None,
+    eta: float | None = None,
+    guidance: float | None = None,
+    clip: bool | None = None,
+    checkpoints: bool = False,
+    seed: int = 0,
+    batch: int = 64,
+    size: str | None = None,
+    mode: Literal["L", "RGB", "RGBA"] | None = None,
+    fit: Literal["crop", "pad", "stretch"] = "crop",
+    skip_bad: bool = False,
+    out: Path | None = None,
+    device: str | None = None,
+) -> None:
+    """Measure a run, one checkpoint of it, or a folder of images against real ones.
+
+    What is drawn stays in the run folder: the command goes on where it was interrupted, and other features or real
+    images find the samples there. Start it by torchrun to draw with several processes.
+
+    Parameters
+    ----------
+    what
+        A run folder, a checkpoint in it, or a folder (.zip, .npz) of generated images.
+    data
+        The real images; those that the run was trained on by default.
+    training
+        For a folder of images: what its generator was trained on, to look for copies of; the real images by default.
+    n
+        How many samples to draw.
+    features
+        The network that looks: embedded, inception, dinov2 or clip.
+    weights
+        Its file (inception), or its folder or name (dinov2, clip); fetched once where not given.
+    steps
+        Steps of the solver, like the next five the run's own where not given. Several, as in 5,10,20, are measured in
+        turn.
+    solver
+        ddim, ancestral or ancestral-large.
+    grid
+        uniform, linspace, leading, trailing or quadratic.
+    eta
+        DDIM's share of fresh noise, 0 to 1.
+    guidance
+        Scale of classifier-free guidance; 1 for none.
+    clip
+        Keep the expected image in the range of images.
+    checkpoints
+        Measure all checkpoints of the run, too.
+    seed
+        Sample i is a function of the seed and i alone.
+    batch
+        Samples in memory at a time.
+    size
+        Of a folder's images: what all are brought to, 64 or height x width, if they differ.
+    mode
+        Of a folder's images: what all are brought to, if they differ.
+    fit
+        For images of another shape: crop, pad or stretch.
+    skip_bad
+        Go on without images that cannot be read.
+    out
+        Also write the score to this file.
+    device
+        cpu, cuda or mps; the best there is by default.
+    """
+    from ddpm.allocator import keep_freed_memory
+    from ddpm.errors import InputError
+    from ddpm.scoring.evaluate import Ask, evaluate_folder, evaluate_run
+    from ddpm.training.checkpoint import paths
+    from ddpm.units import size as parse_size
+
+    keep_freed_memory()
+    given: dict[str, Any] = {"solver": solver, "grid": grid, "eta": eta, "guidance": guidance, "clip": clip}
+    sampling = {key: value for key, value in given.items() if value is not None}
+    path = Path(what)
+    is_run = (path / "config.json").exists() or (path / "manifest.json").exists()
+    _refuse(is_run, {"--size": size, "--mode": mode, "--training": training}, {**sampling, "steps": steps})
+
+    def ask(changes: dict[str, Any]) -> Ask:
+        return Ask(data, training, n, features, weights, seed, batch, sampling | changes, fit, skip_bad, device)
+
+    if not is_run:
+        with _progress() as say:
+            found = evaluate_folder(what, ask({}), parse_size(size) if size else None, mode, say)
+        _show(found, what)
+        _keep(found, out)
+        return
+    runs = [*(paths(path / "checkpoints") if checkpoints else []), path]
+    counts = [{"steps": count} for count in _counts(steps)] or [{}]
+    if out is not None and len(runs) * len(counts) > 1:
+        raise InputError("--out takes one score, and several were asked for; they are in the run folder")
+    done = None
+    for run in runs:
+        for change in counts:
+            with _progress() as say:
+                done = evaluate_run(run, ask(change), say)
+            if done is not None:
+                _show(done, str(run))
+                _keep(done, out)
+    if done is not None:
+        _report(path)
+
+
+def _refuse(is_run: bool, of_folders: dict[str, Any], of_runs: dict[str, Any]) -> None:
+    """No option is without effect."""
+    from ddpm.errors import InputError
+
+    if is_run and (wrong := [name for name, value in of_folders.items() if value is not None]):
+        raise InputError(f"{wrong[0]} is for folders of images: a run knows its own")
+    if not is_run and (wrong := [name for name, value in of_runs.items() if value is not None]):
+        raise InputError(
+            f"--{wrong[0]} is for runs, and these images are drawn already; give a run folder, or leave it"
+        )
+
+
+def _counts(steps: list[str] | None) -> list[int]:
+    from ddpm.errors import InputError
+
+    words = [word for group in steps or [] for word in group.split(",")]
+    if not all(word.strip().isdecimal() for word in words):
+        raise InputError(f"--steps {','.join(words)} are no numbers; write them as 20, or as 5,10,20")
+    return [int(word) for word in words]
+
+
+class _progress:
+    """A bar with the name of what is being done."""
+
+    def __enter__(self) -> Any:
+        from ddpm.cli.console import bar
+
+        self._bar = bar("evaluating")
+        shown: Bar = self._bar.__enter__()
+        return lambda what, done, total: shown(done, total, what)
+
+    def __exit__(self, *error: Any) -> None:
+        self._bar.__exit__(*error)
+
+
+def _show(found: "Scored", what: str) -> None:
+    from ddpm.cli.console import console
+
+    console.print(what, markup=False, style="bold")
+    for line in lines(found.score):
+        console.print(line, markup=False)
+    for note in found.score.notes:
+        console.print(f"[yellow]note[/]          {note.replace('[', chr(92) + '[')}")
+    if found.folder is not None:
+        console.print(f"score         {found.folder / 'score.json'}", markup=False)
+
+
+def lines(score: "Score") -> Iterator[str]:
+    """A score for the terminal."""
+    m = score.measure
+    yield f"samples       {m.n:,} against {m.reference.images:,} of {m.reference.source}, {m.features.name} features"
+    floor = "" if score.frechet.floor is None else f"; as many real images: {score.frechet.floor:.4g}"
+    for name, title in TITLES.items():
+        if (value := getattr(score, name)) is not None:
+            interval = f"{value.value:.4g} ({value.low:.4g} to {value.high:.4g})"
+            yield f"{title:<14}{interval}{floor if name == 'frechet' else ''}"
+    if score.accuracy is not None:
+        read, real = _percent(score.accuracy.value), _percent(score.accuracy.real)
+        yield f"{'accuracy':<14}{read} read as the class asked for; real images {real}"
+    c = score.colour
+    off = ", ".join(f"{a - b:+.3f}" for a, b in zip(c.mean, c.reference_mean, strict=True))
+    yield f"{'colour':<14}mean off by {off} (of a range of 2)"
+    if score.memorisation is not None:
+        found = score.memorisation
+        others = "" if found.held_out is None else f"; of held-out images {_percent(found.held_out.value)}"
+        yield (
+            f"{'copies':<14}{_percent(found.rate.value)} ({_percent(found.rate.low)} to {_percent(found.rate.high)}) "
+            f"of {found.images:,} training images{others}"
+        )
+
+
+TITLES = {
+    "frechet": "Fréchet",
+    "kid": "KID",
+    "precision": "precision",
+    "recall": "recall",
+    "density": "density",
+    "coverage": "coverage",
+    "inception_score": "Inception sc.",
+}
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _keep(found: "Scored", out: Path | None) -> None:
+    from ddpm.cli.console import console
+    from ddpm.training.storage import disk_errors, write_file
+
+    if out is None:
+        return
+    with disk_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    write_file(out, found.score.to_json().encode())
+    console.print(f"written       {out}", markup=False)
+    if found.closest is not None:
+        pairs = out.with_name(f"{out.stem}-closest.png")
+        write_file(pairs, found.closest)
+        console.print(f"closest pairs {pairs}", markup=False)
+
+
+def _report(path: Path) -> None:
+    """Bring the run's page up to date, where it can be made."""
+    from importlib.util import find_spec
+
+    from ddpm import report
+    from ddpm.cli.console import console
+    from ddpm.pipeline import run_folder
+
+    if all(map(find_spec, ("matplotlib", "jinja2"))):
+        console.print(f"report        {report.write(run_folder(path))}", markup=False)

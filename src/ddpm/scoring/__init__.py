@@ -1,0 +1,1 @@
+"""From a run or a folder of images to a score."""

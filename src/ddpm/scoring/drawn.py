@@ -1,0 +1,112 @@
+"""Samples of a run on disk: drawn in any order by any number of processes, and never twice."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+
+from ddpm.config import SamplingConfig
+from ddpm.data.dataset import Ints
+from ddpm.data.source import Pixels
+from ddpm.pipeline import Pipeline
+from ddpm.training.storage import disk_errors, write_file
+
+SHARD = 64
+"""Images a file; a number that never changes, so that files mean the same whatever the batch."""
+GOLDEN = 0.6180339887498949
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides the pixels of sample i.
+
+    Attributes:
+        sampling: the settings, with nothing left to a default.
+        shares: of each class among the samples; empty for samples without labels.
+    """
+
+    weights: str
+    sampling: SamplingConfig
+    seed: int
+    shares: tuple[float, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """A name that differs where the samples do."""
+        text = f"{self.weights} {self.sampling.model_dump_json()} {self.seed} {self.shares}"
+        return sha256(text.encode()).hexdigest()[:12]
+
+    def labels(self, indices: Ints) -> list[int] | None:
+        """The class of each sample: multiples of the golden ratio modulo 1, cut at the shares' sums.
+
+        The first n samples have the classes in their shares for every n, to about one image.
+        """
+        if not self.shares:
+            return None
+        ends = np.cumsum(self.shares)
+        places = (np.asarray(indices) * GOLDEN + 0.5) % 1 * ends[-1]
+        found: list[int] = np.minimum(np.searchsorted(ends, places, side="right"), len(ends) - 1).tolist()
+        return found
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The first n samples of a recipe, in files of 64 under ``folder``.
+
+    Attributes:
+        shape: (H, W, C) of one.
+    """
+
+    folder: Path
+    n: int
+    shape: tuple[int, int, int]
+
+    def __len__(self) -> int:
+        return self.n
+
+    def missing(self) -> list[int]:
+        """Numbers of the files that are still to be drawn."""
+        return [k for k in range(-(-self.n // SHARD)) if not self._path(k).exists()]
+
+    def read(self, indices: Ints) -> Pixels:
+        """The samples of these numbers, (b, H, W, C)."""
+        out = np.empty((len(indices), *self.shape), np.uint8)
+        files = np.asarray(indices) // SHARD
+        for k in np.unique(files):
+            here = files == k
+            out[here] = np.load(self._path(int(k)), mmap_mode="r")[np.asarray(indices)[here] % SHARD]
+        return out
+
+    def draw(
+        self, pipe: Pipeline, recipe: Recipe, numbers: list[int], batch: int, progress: Callable[[int, int], None]
+    ) -> Iterator[int]:
+        """Draw these files, and yield the number of each when it is whole on disk.
+
+        Args:
+            batch: images in memory at a time.
+            progress: called with (network steps done, in all).
+        """
+        with disk_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        parts = -(-SHARD // batch)
+        steps = recipe.sampling.steps
+        for done, k in enumerate(numbers):
+            indices = np.arange(k * SHARD, (k + 1) * SHARD)
+            pixels = []
+            for j in range(parts):
+                part = indices[j * batch : (j + 1) * batch]
+
+                def report(step: int, _: int, before: int = (done * parts + j) * steps) -> None:
+                    progress(before + step, len(numbers) * parts * steps)
+
+                pixels.append(pipe.draw(recipe.sampling, recipe.labels(part), recipe.seed, part.tolist(), report))
+            file = BytesIO()
+            np.save(file, np.concatenate(pixels))
+            write_file(self._path(k), file.getvalue())
+            yield k
+
+    def _path(self, k: int) -> Path:
+        return self.folder / f"{k:06d}.npy"

@@ -1,0 +1,86 @@
+"""Real images: those that samples are measured against, and those that a run was trained on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ddpm.config import RunConfig
+from ddpm.data.cache import prepare
+from ddpm.data.dataset import Dataset
+from ddpm.data.open import open_source
+from ddpm.data.order import split
+from ddpm.data.transform import Geometry
+from ddpm.errors import InputError
+
+Progress = Callable[[int, int], None]
+FEWEST = 10
+"""Real or generated images below which no number means anything."""
+
+
+@dataclass(frozen=True)
+class Real:
+    """A set of real images.
+
+    Attributes:
+        source: as it was given.
+        hash: of pixels and labels as prepared; of a part of them, with its name.
+    """
+
+    source: str
+    data: Dataset
+    hash: str
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a run was trained on.
+
+    Attributes:
+        seen: the images it was trained on.
+        held_out: those of the same source that it was not.
+    """
+
+    source: str
+    seen: Dataset
+    held_out: Dataset
+
+
+def real(source: str, geometry: Geometry, *, skip_bad: bool = False, progress: Progress | None = None) -> Real:
+    """The images of a source in the geometry of the samples.
+
+    Raises:
+        InputError: it cannot be read, or holds too few.
+    """
+    data = prepare(open_source(source), geometry, skip_bad=skip_bad, progress=progress)
+    if len(data) < FEWEST:
+        raise InputError(f"{source} holds {len(data)} images; a measurement needs at least {FEWEST} real ones")
+    return Real(source, data, data.fingerprint[:16])
+
+
+def training(config: RunConfig, progress: Progress | None = None) -> Training:
+    """The images of a run, as they were when it was started.
+
+    Raises:
+        InputError: they are no longer there, or no longer the same.
+    """
+    d = config.data
+    data = prepare(open_source(d.source), Geometry(d.size, d.mode, d.fit), skip_bad=d.skip_bad, progress=progress)
+    if data.fingerprint != d.fingerprint:
+        raise InputError(f"the images of {d.source} changed since the run was started")
+    kept, held = split(len(data), config.training.seed)
+    return Training(d.source, data.subset(kept), data.subset(held))
+
+
+def as_reference(training: Training) -> Real:
+    """The images that a run was trained on, to measure against."""
+    return Real(training.source, training.seen, f"{training.seen.fingerprint[:16]}-trained")
+
+
+def same_images(source: str, other: str) -> bool:
+    """Whether two sources, as they were given, are one place."""
+    return source == other or (source != "digits" and Path(source).absolute() == Path(other).absolute())
+
+
+def unlabelled(data: Dataset) -> Dataset:
+    """Without its classes."""
+    return replace(data, labels=None, classes=())
