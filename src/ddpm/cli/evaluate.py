@@ -46,7 +46,7 @@ def evaluate(
     what
         A run folder, a checkpoint in it, or a folder (.zip, .npz) of generated images.
     data
-        The real images; those that the run was trained on by default.
+        The real images; by default all of the source that the run was trained on.
     training
         For a folder of images: what its generator was trained on, to look for copies of; the real images by default.
     n

@@ -21,7 +21,7 @@ from ddpm.score import FeaturesRecord, Measure, ReferenceRecord, Samples, Score
 from ddpm.scoring.drawn import Drawn, Recipe
 from ddpm.scoring.measure import NEIGHBOURS, Generated, Say, content_hash, copies, measure
 from ddpm.scoring.pictures import closest, first
-from ddpm.scoring.reference import FEWEST, Real, Training, as_reference, real, training
+from ddpm.scoring.reference import FEWEST, Real, Training, real, training
 from ddpm.training import checkpoint as checkpoints
 from ddpm.training.log import training_seconds
 from ddpm.training.storage import disk_errors, write_file
@@ -36,7 +36,7 @@ class Ask:
     """How to measure.
 
     Attributes:
-        data: the real images; None takes those that the run was trained on.
+        data: the real images; None takes all of the source that the run was trained on.
         training: the images that a folder's generator was trained on, in which copies are looked for; the real ones if
             None. A run knows its own.
         n: images to generate; of a folder, all of it.
@@ -213,19 +213,17 @@ def _training(pipe: Pipeline, say: Say) -> tuple[Training | None, tuple[str, ...
 
 def _reference(ask: Ask, pipe: Pipeline, known: Training | None, say: Say) -> Real:
     data = pipe.config.data
-    if ask.data is not None:
-        return real(
-            ask.data,
-            Geometry(data.size, data.mode, ask.fit),
-            skip_bad=ask.skip_bad,
-            progress=lambda i, of: say("reading the reference", i, of),
-        )
-    if known is None:
+    if ask.data is None and known is None:
         raise InputError(
             f"the images that {pipe.source} was trained on ({data.source}) are not there as they were; "
             "give real images by --data"
         )
-    return as_reference(known)
+    return real(
+        data.source if ask.data is None else ask.data,
+        Geometry(data.size, data.mode, data.fit if ask.data is None else ask.fit),
+        skip_bad=data.skip_bad if ask.data is None else ask.skip_bad,
+        progress=lambda i, of: say("reading the reference", i, of),
+    )
 
 
 def _shares(pipe: Pipeline, reference: Real, known: Training | None) -> tuple[tuple[float, ...], tuple[str, ...]]:

@@ -1,8 +1,7 @@
 """Real images: those that samples are measured against, and those that a run was trained on."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 from ddpm.config import RunConfig
 from ddpm.data.cache import prepare
@@ -23,7 +22,7 @@ class Real:
 
     Attributes:
         source: as it was given.
-        hash: of pixels and labels as prepared; of a part of them, with its name.
+        hash: of pixels and labels as prepared.
     """
 
     source: str
@@ -69,18 +68,3 @@ def training(config: RunConfig, progress: Progress | None = None) -> Training:
         raise InputError(f"the images of {d.source} changed since the run was started")
     kept, held = split(len(data), config.training.seed)
     return Training(d.source, data.subset(kept), data.subset(held))
-
-
-def as_reference(training: Training) -> Real:
-    """The images that a run was trained on, to measure against."""
-    return Real(training.source, training.seen, f"{training.seen.fingerprint[:16]}-trained")
-
-
-def same_images(source: str, other: str) -> bool:
-    """Whether two sources, as they were given, are one place."""
-    return source == other or (source != "digits" and Path(source).absolute() == Path(other).absolute())
-
-
-def unlabelled(data: Dataset) -> Dataset:
-    """Without its classes."""
-    return replace(data, labels=None, classes=())
