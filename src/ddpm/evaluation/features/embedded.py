@@ -17,7 +17,7 @@ SIDE = 32
 LARGEST = 128
 """Longest side at which an image is looked at for its details; larger ones are brought to it."""
 SCALE = 10.0
-"""Brings the features' mean square to about 1: far below it, the kernel of the kernel distance sees their means alone."""
+"""Brings the mean square of features to about 1: far below it, the kernel distance would see their means alone."""
 VERSION = "embedded 1"
 """Raised whenever an image would get other features from the same weights."""
 
