@@ -14,10 +14,11 @@ DIGITS := 0 1 2 3 4 5 6 7 8 9
 help: ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
 
-demo: $(VENV)/with-digits ## train on handwritten digits for 87 s, then draw ten of each
+demo: $(VENV)/with-digits,report ## train on handwritten digits for 87 s, draw ten of each, say how good they are
 	$(BIN)/ddpm train digits --out runs/digits --for $(DEMO_TIME)
 	$(BIN)/ddpm sample runs/digits -n 100 $(DIGITS:%=--label %) --out runs/digits/samples/demo
-	@echo "ten of each digit: runs/digits/samples/demo/grid.png"
+	$(BIN)/ddpm evaluate runs/digits -n 500
+	@echo "ten of each digit: runs/digits/samples/demo/grid.png; all about the run: runs/digits/report.html"
 
 test: lint ## ruff, mypy and all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
