@@ -181,6 +181,27 @@ def test_prune_takes_damaged_checkpoints_of_later_steps_before_good_ones(tmp_pat
     assert [p.name for p in paths(tmp_path)] == ["step-000000012"]
 
 
+def test_prune_keeps_the_best_of_each_that_stays(tmp_path: Path) -> None:
+    """A run that must go on from the one before the last finds its best, too."""
+    for step, best in ((5, None), (10, 5), (20, 10), (30, 10), (40, 40)):
+        named = make(step)
+        last = write(
+            tmp_path, Checkpoint(step, named.tensors, named.state | ({"best": {"step": best}} if best else {}))
+        )
+        prune(last, keep=2)
+        expected = {5: [5], 10: [5, 10], 20: [5, 10, 20], 30: [10, 20, 30], 40: [10, 30, 40]}[step]
+        assert [int(p.name[5:]) for p in paths(tmp_path)] == expected
+
+
+@pytest.mark.parametrize("state", ["", "[]", '{"best": null}', '{"best": {}}', '{"best": {"step": "../.."}}'])
+def test_prune_takes_no_word_of_a_damaged_state(state: str, tmp_path: Path) -> None:
+    for step in (1, 2, 3):
+        last = write(tmp_path, make(step))
+    (last / "state.json").write_text(state)
+    prune(last, keep=1)
+    assert [p.name for p in paths(tmp_path)] == ["step-000000003"]
+
+
 def test_prune_leaves_what_is_no_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "step-notes.txt").write_text("mine")
     prune(write(tmp_path, make(1)), keep=1)

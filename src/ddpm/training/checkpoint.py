@@ -35,7 +35,8 @@ class Checkpoint:
     Attributes:
         step: optimiser steps taken.
         tensors: file stem ("model", "ema", "optimizer") -> named tensors.
-        state: what else is needed, as JSON: skipped steps, EMA updates, loss scale.
+        state: what else is needed, as JSON: skipped steps, EMA updates, loss scale; of a run that is scored, the "best"
+            so far: {"step", …}, of this checkpoint or an earlier one.
     """
 
     step: int
@@ -49,7 +50,7 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
     Raises:
         InputError: no space, no permission. Older checkpoints stay.
     """
-    final = folder / f"step-{checkpoint.step:09d}"
+    final = place(folder, checkpoint.step)
     part = folder / f".{final.name}.part"
     with disk_errors(final):
         shutil.rmtree(part, ignore_errors=True)
@@ -118,6 +119,11 @@ def _bytes(path: Path) -> bytes:
         raise Damaged(f"{path.name} cannot be read ({e.strerror})") from e
 
 
+def place(folder: Path, step: int) -> Path:
+    """Where the checkpoint of a step is, in the folder of all."""
+    return folder / f"step-{step:09d}"
+
+
 def paths(folder: Path) -> list[Path]:
     """All checkpoints in a folder, oldest first, unchecked."""
     return sorted((p for p in folder.glob("step-*") if _NAME.fullmatch(p.name)), key=_step)
@@ -139,16 +145,27 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
 
 
 def prune(newest: Path, keep: int) -> None:
-    """Keep the checkpoint just written and the ``keep`` - 1 before it; remove others, and what killed writes left.
+    """Keep the checkpoint just written, the ``keep`` - 1 before it, and the best that each of them knows of, so that a
+    run which goes on from any of them has it; remove others, and what killed writes left.
 
     Those of later steps were damaged and passed over: they would take the place of good ones.
     """
     last = _step(newest)
     upto = [path for path in paths(newest.parent) if _step(path) <= last]
     kept = set(upto[-keep:])
+    kept |= {place(newest.parent, step) for path in kept if (step := _best(path)) is not None}
     for path in [*paths(newest.parent), *newest.parent.glob(".step-*.part")]:
         if path not in kept:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _best(path: Path) -> int | None:
+    """The step of the best checkpoint that this one knows of."""
+    try:
+        step = json.loads((path / "state.json").read_bytes())["best"]["step"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return step if isinstance(step, int) else None
 
 
 def load_into(target: Tensors, source: Tensors, what: str) -> None:

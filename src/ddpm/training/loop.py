@@ -1,12 +1,14 @@
 """The training loop."""
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from safetensors.torch import save as tensors_to_bytes
 
 from ddpm.core.model import Model
@@ -17,7 +19,9 @@ from ddpm.training.heldout import HeldOut
 from ddpm.training.interrupt import Interrupt
 from ddpm.training.learner import Learner, Problem
 from ddpm.training.log import Event
+from ddpm.training.meter import Meter
 from ddpm.training.preview import Preview, colour, drift, page
+from ddpm.training.scoring import Best, Curve, Scoring, publish
 from ddpm.training.settings import TrainSettings
 from ddpm.training.storage import disk_errors, write_file
 
@@ -36,6 +40,7 @@ class Job:
     Attributes:
         folder: the run folder; "checkpoints" and "previews" are made in it.
         data, held_out: images trained on, and not.
+        scoring: who scores the run while it trains, and when; None for nobody.
     """
 
     model: Model
@@ -44,6 +49,7 @@ class Job:
     data: Dataset
     held_out: Dataset
     folder: Path
+    scoring: Scoring | None = None
 
     @property
     def checkpoints(self) -> Path:
@@ -73,12 +79,13 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
     for line in damaged:
         yield Event("warning", start, start * s.batch, {"text": line})
 
-    observer = _Observer(job, learner, accelerator)
+    observer = _Observer(job, learner, accelerator, _best(job, found))
+    observer.publish()
     if start == 0:
         yield from observer.look(0)
     rank, world = accelerator.process_index, accelerator.num_processes
     batches = Batches(Steps(job.data, s.batch, s.seed, s.flip, rank, world), start, s.workers)
-    meter = _Meter(accelerator, s)
+    meter = Meter(accelerator, s)
     in_a_row = 0
     for number, batch in zip(range(start, s.steps), batches, strict=False):
         report = learner.step(number, batch.images, batch.labels)
@@ -98,14 +105,29 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
         if _due(images, s) or last:
             yield from observer.look(done)
             meter.restart()
+        best = False
+        if job.scoring is not None and (_passes(images, s.batch, job.scoring.settings.every) or last):
+            with meter.paused():
+                best = yield from observer.score(done, last)
         stop = _agreed(interrupt.requested, accelerator)
         if _passes(images, s.batch, s.checkpoint_every) or last or stop:
             yield observer.save(done)
             meter.restart()
+        elif best:
+            with meter.paused():
+                yield observer.save(done)
         if stop and not last:
             yield Event("interrupted", done, images)
             return
     yield Event("finish", s.steps, s.steps * s.batch, {"skipped": learner.skipped})
+
+
+def _best(job: Job, found: checkpoints.Checkpoint | None) -> Best | None:
+    """The best before a checkpoint, if it is still there: of what came after, the run will find it again."""
+    if found is None or "best" not in found.state:
+        return None
+    best = Best(**found.state["best"])
+    return best if best.path(job.folder).exists() else None
 
 
 def _passes(images: int, batch: int, every: int) -> bool:
@@ -135,62 +157,17 @@ def _skipped(step: int, batch: Batch, data: Dataset) -> str:
     return f"step {step} was skipped, its gradient is not finite ({_names(batch, data)})"
 
 
-class _Meter:
-    """Loss and speed between two lines of the log."""
-
-    def __init__(self, accelerator: Accelerator, settings: TrainSettings) -> None:
-        self.accelerator, self.settings = accelerator, settings
-        self.restart()
-        self._rate = 0.0
-
-    def restart(self) -> None:
-        """Begin to count anew, after a pause."""
-        self._loss: torch.Tensor | float = 0.0
-        self._steps = self._finite = 0
-        self._norm = 0.0
-        self._began = time.perf_counter()
-
-    def add(self, norm: float, loss: torch.Tensor, skipped: bool) -> None:
-        self._steps += 1
-        if not skipped:
-            self._finite += 1
-            self._loss = self._loss + loss
-            self._norm += norm
-
-    def read(self, done: int, batches: Batches, skipped: int) -> dict[str, float | None]:
-        """The values of a line, over all processes, since the last."""
-        s = self.settings
-        took = max(time.perf_counter() - self._began, 1e-9)
-        if self._steps:
-            self._rate = self._steps * s.batch / took
-        loss = None
-        if self._finite:
-            total = torch.as_tensor(self._loss, device=self.accelerator.device)
-            loss = float(self.accelerator.reduce(total, "sum")) / (self._finite * s.batch)
-        waited = batches.waited
-        values = {
-            "loss": loss,
-            "grad_norm": self._norm / self._finite if self._finite else None,
-            "images_per_s": self._rate,
-            "waiting": min(1.0, max(0.0, waited / took)) if self._steps else 0.0,
-            "eta_s": (s.steps - done) * s.batch / self._rate if self._rate else None,
-            "skipped": skipped,
-        }
-        batches.waited = 0.0
-        self.restart()
-        return values
-
-
 class _Observer:
-    """Looks at a run from outside: held-out loss, previews, checkpoints. The main process writes; the others wait."""
+    """Looks at a run from outside: held-out loss, previews, scores, checkpoints; other processes than the main wait."""
 
-    def __init__(self, job: Job, learner: Learner, accelerator: Accelerator) -> None:
+    def __init__(self, job: Job, learner: Learner, accelerator: Accelerator, best: Best | None) -> None:
         self.job, self.learner, self.accelerator = job, learner, accelerator
         s, data = job.settings, job.data
         height, width, channels = data.shape
         self.preview = Preview(job.problem, (channels, height, width), len(data.classes), s.seed)
         self.held_out = HeldOut(job.held_out, job.problem, s.seed)
         self.colour = self.preview.expected(data)
+        self.curve = Curve(job.scoring, best) if job.scoring is not None else None
 
     def look(self, done: int) -> Iterator[Event]:
         """Held-out loss and a preview, after so many steps."""
@@ -222,15 +199,38 @@ class _Observer:
         s = self.job.settings
         return images <= (s.steps * s.batch) >> max(0, s.previews - COMPARED + 1)
 
+    def score(self, done: int, last: bool) -> Generator[Event, None, bool]:
+        """A score of the average, if there is time for it or it is the last; returns whether it is the best so far."""
+        assert self.curve is not None
+        images = done * self.job.settings.batch
+        values: list[dict[str, Any] | None] = [None]
+        if self.accelerator.is_main_process and (last or self.curve.affordable()):
+            with self.accelerator.autocast():
+                values = [self.curve.take(self.learner.ema.model, self.accelerator.device, done, images)]
+        broadcast_object_list(values)
+        if values[0] is None:
+            return False
+        yield Event("score", done, images, values[0])
+        return bool(values[0]["best"])
+
+    def publish(self) -> None:
+        """Say which checkpoint is the best; at a start, too, as a killed run may have named one that it never wrote."""
+        if self.curve is not None and self.accelerator.is_main_process:
+            publish(self.job.folder, self.curve.best)
+
     def save(self, done: int) -> Event:
         """A checkpoint, and the averaged weights for whoever samples from the run."""
-        path = self.job.checkpoints / f"step-{done:09d}"
+        path = checkpoints.place(self.job.checkpoints, done)
         if self.accelerator.is_main_process:
             # Before the checkpoint, as a run that is killed between the two goes on from the checkpoint before, and
             # writes them again.
+            self.publish()
             weights = {k: v.cpu().contiguous() for k, v in self.learner.ema.model.state_dict().items()}
             write_file(self.job.folder / "model.safetensors", tensors_to_bytes(weights))
-            path = checkpoints.write(self.job.checkpoints, self.learner.state(done))
+            state = self.learner.state(done)
+            if self.curve is not None and self.curve.best is not None:
+                state = replace(state, state=state.state | {"best": asdict(self.curve.best)})
+            path = checkpoints.write(self.job.checkpoints, state)
             checkpoints.prune(path, self.job.settings.keep)
         self.accelerator.wait_for_everyone()
         return Event("checkpoint", done, done * self.job.settings.batch, {"path": str(path)})

@@ -1,0 +1,64 @@
+"""Loss and speed between two lines of the log."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from accelerate import Accelerator
+
+from ddpm.data.loader import Batches
+from ddpm.training.settings import TrainSettings
+
+
+class Meter:
+    """Adds up steps until a line is read."""
+
+    def __init__(self, accelerator: Accelerator, settings: TrainSettings) -> None:
+        self.accelerator, self.settings = accelerator, settings
+        self.restart()
+        self._rate = 0.0
+
+    def restart(self) -> None:
+        """Begin to count anew."""
+        self._loss: torch.Tensor | float = 0.0
+        self._steps = self._finite = 0
+        self._norm = 0.0
+        self._began = time.perf_counter()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave this time out of the speed. All else goes on, so that losses do not depend on what it is used for."""
+        began = time.perf_counter()
+        yield
+        self._began += time.perf_counter() - began
+
+    def add(self, norm: float, loss: torch.Tensor, skipped: bool) -> None:
+        self._steps += 1
+        if not skipped:
+            self._finite += 1
+            self._loss = self._loss + loss
+            self._norm += norm
+
+    def read(self, done: int, batches: Batches, skipped: int) -> dict[str, float | None]:
+        """The values of a line, over all processes, since the last."""
+        s = self.settings
+        took = max(time.perf_counter() - self._began, 1e-9)
+        if self._steps:
+            self._rate = self._steps * s.batch / took
+        loss = None
+        if self._finite:
+            total = torch.as_tensor(self._loss, device=self.accelerator.device)
+            loss = float(self.accelerator.reduce(total, "sum")) / (self._finite * s.batch)
+        waited = batches.waited
+        values = {
+            "loss": loss,
+            "grad_norm": self._norm / self._finite if self._finite else None,
+            "images_per_s": self._rate,
+            "waiting": min(1.0, max(0.0, waited / took)) if self._steps else 0.0,
+            "eta_s": (s.steps - done) * s.batch / self._rate if self._rate else None,
+            "skipped": skipped,
+        }
+        batches.waited = 0.0
+        self.restart()
+        return values
