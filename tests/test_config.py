@@ -7,6 +7,7 @@ import pytest
 
 from ddpm.config import RunConfig, SamplingConfig, suggest
 from ddpm.errors import InputError
+from ddpm.training.scoring import ScoringSettings
 
 Tree = dict[str, Any]
 
@@ -50,6 +51,22 @@ def test_round_trip(tmp_path: Path) -> None:
     assert RunConfig.read(path) == config
     assert json.loads(config.to_json())["training"]["betas"] == [0.9, 0.95]
     assert config.to_json().endswith("}\n")
+
+
+def test_a_run_of_before_there_were_scores(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    tree = json.loads(RunConfig.parse(TREE).to_json())
+    assert tree.pop("scoring") is None
+    path.write_text(json.dumps(tree))
+    assert RunConfig.read(path) == RunConfig.parse(TREE)
+
+
+def test_how_a_run_is_scored(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    config = RunConfig.parse(changed(scoring={"every": 5000, "share": 0.1}))
+    assert config.scoring == ScoringSettings(5000, samples=256, steps=16, share=0.1)
+    path.write_text(config.to_json(), encoding="utf-8")
+    assert RunConfig.read(path) == config
 
 
 def test_everything_is_written(tmp_path: Path) -> None:
@@ -109,6 +126,9 @@ def test_a_wrong_type_is_named_by_its_key(key: str, value: Any, said: str) -> No
         ({"sampling__guidance": -1}, "guidance must be at least 0"),
         ({"sampling__steps": 1001}, r"sampling\.steps is 1001; it must be at most 1000"),
         ({"diffusion__T": 20}, r"sampling\.steps is 50; it must be at most 20"),
+        ({"diffusion__T": 50, "scoring": {"every": 9, "steps": 51}}, r"scoring\.steps is 51; it must be at most 50"),
+        ({"scoring": {"every": 9, "share": 0}}, "share must be above 0"),
+        ({"scoring": {"every": 9, "stepz": 9}}, r"unknown key 'scoring\.stepz' \(did you mean 'steps'\?\)"),
         ({"training__batch": 0}, "batch must be at least 1"),
         ({"training__betas": [0.9, 1.0]}, "betas must be"),
         ({"network__width": 7}, "width is 7; it must be even"),

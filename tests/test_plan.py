@@ -6,15 +6,17 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from ddpm import plan
+from ddpm import build, plan
 from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
 from ddpm.data.survey import survey
 from ddpm.data.transform import Geometry
 from ddpm.errors import InputError
+from ddpm.evaluation.features.thumbnail import Thumbnail
 from ddpm.plan import Plan, make, reopen
 from ddpm.request import Request
 from ddpm.training.measure import Memory
+from ddpm.training.scoring import ScoringSettings
 
 TINY = {"network.width": 8, "network.multipliers": [1], "network.attention": []}
 Make = Callable[..., Plan]
@@ -38,6 +40,19 @@ def made(tmp_path: Path, accelerator: Accelerator, said: list[str]) -> Make:
         )
 
     return of
+
+
+@pytest.fixture
+def features(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Which features the real images were looked at for; they are a thumbnail's."""
+    looked: list[str] = []
+
+    def thumbnail(name: str, *args: object) -> Thumbnail:
+        looked.append(name)
+        return Thumbnail()
+
+    monkeypatch.setattr(build, "build_features", thumbnail)
+    return looked
 
 
 def test_a_plan_by_images(made: Make) -> None:
@@ -124,6 +139,63 @@ def test_few_levels_mean_few_steps(made: Make) -> None:
     assert made(changes={"diffusion.T": 20}).config.sampling.steps == 20
     with pytest.raises(InputError, match=r"sampling\.steps is 50; it must be at most 20"):
         made(changes={"diffusion.T": 20, "sampling.steps": 50})
+
+
+def test_scores_are_planned_if_asked_for(made: Make, features: list[str]) -> None:
+    assert made(images=1_000_000).config.scoring is None
+    assert features == []
+    p = made(images=1_000_000, scoring=True)
+    assert p.config.scoring == ScoringSettings(50_000, samples=256, steps=16, share=0.05)
+    assert features == ["embedded"]
+    assert p.job.scoring is None  # what scores is made elsewhere
+    short = made(images=20_000, scoring=True).config
+    assert short.scoring == ScoringSettings(10_000, samples=64)
+    assert made(images=20_000, scoring=True, changes={"scoring.share": 0.5}).config.scoring == ScoringSettings(
+        1_000, samples=84, share=0.5
+    )
+    given = {"scoring.every": 700, "scoring.samples": 100, "scoring.steps": 4}
+    assert made(images=20_000, scoring=True, changes=given).config.scoring == ScoringSettings(700, 100, 4)
+    assert made(scoring=True, changes={"diffusion.T": 10}).config.scoring == ScoringSettings(1000, 64, 10)
+
+
+@pytest.mark.usefixtures("features")
+def test_scores_take_their_time_from_training(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 960 s at 100 images a second; training and scores together take hardly less, and no more."""
+    monkeypatch.setattr(plan.time, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(plan, "speed_of", lambda job, accelerator: 100.0)
+    changes = {"training.batch": 10}
+    assert made(seconds=1000.0, changes=changes).config.training.images == 96_000
+    for more, share in (({}, 0.05), ({"scoring.share": 0.3}, 0.3), ({"scoring.every": 1000}, 0.05)):
+        c = made(seconds=1000.0, scoring=True, changes=changes | more).config
+        assert c.scoring is not None
+        spent = min(c.scoring.cost(c.training.images, 10), share * 96_000)
+        assert (1 - share**2 - 0.002) * 96_000 <= c.training.images + spent <= 96_000
+        assert spent <= share * 96_000
+
+
+@pytest.mark.usefixtures("features")
+@pytest.mark.parametrize("key", ["scoring.share", "scoring.every", "scoring.x", "scoring"])
+def test_scores_are_not_set_where_there_are_none(key: str, made: Make) -> None:
+    with pytest.raises(InputError, match=rf"^{key} has no effect without --during-training; give that too, or leave"):
+        made(changes={key: 1})
+
+
+@pytest.mark.usefixtures("features")
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("scoring.shar", 0.1, r"unknown key 'scoring\.shar' \(did you mean 'share'\?\)"),
+        ("scoring.share", 2, "share must be above 0 and at most 1, not 2"),
+        ("scoring.share", "abc", r"scoring\.share: .*number"),
+        ("scoring.every", 0, "every must be at least 1"),
+        ("scoring.steps", 0, "steps must be at least 1"),
+        ("scoring.steps", 2000, r"scoring\.steps is 2000; it must be at most 1000"),
+        ("scoring", {"every": 5}, "scoring is a group of keys"),
+    ],
+)
+def test_scores_that_cannot_be(key: str, value: Any, text: str, made: Make) -> None:
+    with pytest.raises(InputError, match=text):
+        made(scoring=True, changes={key: value})
 
 
 @pytest.mark.parametrize(

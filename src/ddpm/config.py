@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, Self
+from types import NoneType
+from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -13,6 +14,7 @@ from ddpm.data.decode import Mode
 from ddpm.data.transform import Fit
 from ddpm.errors import InputError
 from ddpm.networks import UNetSettings
+from ddpm.training.scoring import ScoringSettings
 from ddpm.training.settings import TrainSettings
 
 FORMAT = 1
@@ -117,6 +119,7 @@ class RunConfig(Strict):
         format: of this file.
         recipe: where the numbers came from.
         request: what the user asked for when the run was started, word for word.
+        scoring: of the run while it trains; None for none.
     """
 
     format: Literal[1] = 1
@@ -127,6 +130,7 @@ class RunConfig(Strict):
     network: UNetSettings
     training: TrainSettings
     sampling: SamplingConfig
+    scoring: ScoringSettings | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -148,10 +152,9 @@ class RunConfig(Strict):
                 f"images of {data.size[0]} × {data.size[1]} do not divide by {net.factor}, the network's coarsest "
                 f"factor; the nearest size that does is --size {height}x{width}"
             )
-        if self.sampling.steps > self.diffusion.T:
-            raise ValueError(
-                f"sampling.steps is {self.sampling.steps}; it must be at most {self.diffusion.T}, the levels"
-            )
+        for name, settings in (("sampling", self.sampling), ("scoring", self.scoring)):
+            if settings is not None and settings.steps > self.diffusion.T:
+                raise ValueError(f"{name}.steps is {settings.steps}; it must be at most {self.diffusion.T}, the levels")
         return self
 
     @classmethod
@@ -211,7 +214,7 @@ def _at(root: type, parents: list[str]) -> type:
     for name in parents:
         if issubclass(root, BaseModel):
             found: Any = root.model_fields[name].annotation
-            root = found
+            root = next((part for part in get_args(found) if part is not NoneType), found)  # of X | None, X
     return root
 
 

@@ -21,11 +21,13 @@ from ddpm.data.source import Source
 from ddpm.data.survey import Survey
 from ddpm.data.sweep import Progress
 from ddpm.errors import InputError
+from ddpm.evaluation.features.extract import extract_once
 from ddpm.recipes import Facts, Rung, Tree
-from ddpm.request import Request, geometry
+from ddpm.request import Request, change, geometry
 from ddpm.training.learner import Learner
 from ddpm.training.loop import Job
 from ddpm.training.measure import Memory, available_bytes, memory, seconds_a_step
+from ddpm.training.scoring import ScoringSettings, planned
 from ddpm.units import duration
 
 DEFAULT_BUDGET = "1h"
@@ -76,6 +78,8 @@ def make(
     """
     found.check(request.skip_bad)
     dataset = prepare(source, geometry(found, request), skip_bad=request.skip_bad, progress=progress)
+    if request.scoring:  # before the time for training is known, as this takes some of it
+        extract_once(build.build_features("embedded", None, dataset.shape[:2], accelerator.device), dataset, progress)
     draft = _Draft(request, out, dataset, accelerator, asked, say)
     rungs = draft.rungs()
     seconds = request.seconds
@@ -188,15 +192,26 @@ class _Draft:
             "training": training | tree.get("training", {}) | {"images": images},
             "sampling": dict(tree.get("sampling", {})),
         }
+        if self.request.scoring:
+            whole["scoring"] = {"every": images}
         for key, value in self.request.changes.items():
-            _change(whole, key, value)
+            change(whole, key, value)
         if "micro_batch" not in whole["training"]:
             batch = _whole_number("training.batch", whole["training"].get("batch", batch))
             whole["training"]["micro_batch"] = -(-batch // self.accelerator.num_processes)
-        if "sampling.steps" not in self.request.changes:
-            levels = _whole_number("diffusion.T", whole["diffusion"].get("T", 1000))
-            whole["sampling"]["steps"] = min(whole["sampling"].get("steps", 50), max(1, levels))
-        return RunConfig.parse(whole)
+        levels = max(1, _whole_number("diffusion.T", whole["diffusion"].get("T", 1000)))
+        for name, steps in (("sampling", 50), ("scoring", 16)):
+            if name in whole and f"{name}.steps" not in self.request.changes:
+                whole[name]["steps"] = min(whole[name].get("steps", steps), levels)
+        config = RunConfig.parse(whole)
+        return config.model_copy(update={"scoring": self._scoring(config, config.training.images)})
+
+    def _scoring(self, config: RunConfig, images: int) -> ScoringSettings | None:
+        """How a run on so many images is scored, if it is to be."""
+        if config.scoring is None:
+            return None
+        given = {key.removeprefix("scoring.") for key in self.request.changes}
+        return planned(config.scoring, images, config.training.batch, given)
 
     def plan(self, tree: Tree, images: int | None, speed: float | None) -> Plan:
         """The finished plan; the micro-batch is lowered to what fits the memory."""
@@ -223,18 +238,30 @@ class _Draft:
         for rung in rungs:
             trial = self.plan(rung.tree, 10**9, None).job
             speed = speed_of(trial, self.accelerator)
-            if chosen is not None and speed * self._left(seconds, began) < rung.needs:
+            if chosen is not None and self._images(rung, speed, seconds, began) < rung.needs:
                 break
             chosen = rung, speed, trial.settings.batch
         assert chosen is not None
         rung, speed, batch = chosen
-        left = self._left(seconds, began)
-        if left <= 0:
+        images = self._images(rung, speed, seconds, began)
+        if images <= 0:
             raise InputError(f"{seconds:.0f} s are over before training can start; give more time by --for")
-        steps = max(1, int(speed * left / batch))
+        steps = max(1, int(images / batch))
         if steps < FEW_STEPS:
             self.say(f"only {steps} steps fit into the time: expect little of them; give more by --for")
         return self.plan(rung.tree, steps * batch, speed)
+
+    def _images(self, rung: Rung, speed: float, seconds: float, began: float) -> float:
+        """What a network of this speed can see in what is left of a budget, with scores on the way."""
+        images = speed * self._left(seconds, began)
+        whole = max(1, int(images))
+        config = self.config(rung.tree, whole)
+        scoring = self._scoring(config, whole)
+        return (
+            images
+            if scoring is None
+            else images - min(scoring.share * whole, scoring.cost(whole, config.training.batch))
+        )
 
     def _left(self, seconds: float, began: float) -> float:
         """What is left of a budget, by the main process's clock: every process must decide by the same number."""
@@ -246,41 +273,8 @@ class _Draft:
 _PRECISIONS = {"bf16": "bf16", "fp16": "fp16", "no": "fp32"}
 
 
-_FLAGS = {
-    "recipe": "--recipe",
-    "data.size": "--size",
-    "data.mode": "--mode",
-    "data.fit": "--fit",
-    "data.skip_bad": "--skip-bad",
-    "data.classes": "--labels or --no-labels",
-    "training.images": "--images",
-    "training.precision": "--precision",
-}
-"""Keys that decide more than themselves, and the flags that do."""
-
-
 def _whole_number(key: str, value: Any) -> int:
     try:
         return int(value)
     except (TypeError, ValueError, OverflowError):
         raise InputError(f"{key} must be a whole number, not {value!r}") from None
-
-
-def _change(tree: Tree, key: str, value: Any) -> None:
-    """Set a dotted key; the config itself refuses unknown ones.
-
-    Raises:
-        InputError: a key that follows from the data, or that a flag sets together with what depends on it.
-    """
-    if key in _FLAGS:
-        raise InputError(f"{key} is not set by --set: give {_FLAGS[key]}")
-    *parents, last = key.split(".")
-    if (parents or [last])[0] in ("data", "request", "format"):
-        raise InputError(f"{key} cannot be set: it follows from the images and from what is asked")
-    if not parents and isinstance(tree.get(last), dict):
-        raise InputError(f"{key} is a group of keys; set one of them, as in --set training.ema=0.999")
-    for name in parents:
-        tree = tree.setdefault(name, {})
-        if not isinstance(tree, dict):
-            raise InputError(f"{key!r} is no key of the configuration: {name} holds no keys")
-    tree[last] = value

@@ -7,9 +7,21 @@ from typing import Any
 from ddpm.data.decode import Mode
 from ddpm.data.survey import Survey
 from ddpm.data.transform import Fit, Geometry
+from ddpm.errors import InputError
 
 LARGEST = 128
 """Longest side that is trained on without being asked for."""
+_FLAGS = {
+    "recipe": "--recipe",
+    "data.size": "--size",
+    "data.mode": "--mode",
+    "data.fit": "--fit",
+    "data.skip_bad": "--skip-bad",
+    "data.classes": "--labels or --no-labels",
+    "training.images": "--images",
+    "training.precision": "--precision",
+}
+"""Keys that decide more than themselves, and the flags that do."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +34,7 @@ class Request:
         size, mode, fit: what the images are brought to.
         skip_bad: whether to go on without images that cannot be read.
         labels: whether classes, where there are any, are learned.
+        scoring: whether the run is scored while it trains.
         changes: dotted keys of the config and their values: {"training.batch": 64}.
     """
 
@@ -34,6 +47,7 @@ class Request:
     fit: Fit = "crop"
     skip_bad: bool = False
     labels: bool = True
+    scoring: bool = False
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -58,3 +72,25 @@ def _natural_size(found: Survey) -> tuple[int, int]:
     middle = sides[len(sides) // 2]
     side = next((s for s in (64, 32, 16) if s <= middle), 8)
     return side, side
+
+
+def change(tree: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key of a config to be; the config itself refuses unknown ones.
+
+    Raises:
+        InputError: a key that follows from the data, or that a flag sets together with what depends on it.
+    """
+    if key in _FLAGS:
+        raise InputError(f"{key} is not set by --set: give {_FLAGS[key]}")
+    *parents, last = key.split(".")
+    if (parents or [last])[0] in ("data", "request", "format"):
+        raise InputError(f"{key} cannot be set: it follows from the images and from what is asked")
+    if (parents or [last])[0] == "scoring" and "scoring" not in tree:
+        raise InputError(f"{key} has no effect without --during-training; give that too, or leave {key} out")
+    if not parents and isinstance(tree.get(last), dict):
+        raise InputError(f"{key} is a group of keys; set one of them, as in --set training.ema=0.999")
+    for name in parents:
+        tree = tree.setdefault(name, {})
+        if not isinstance(tree, dict):
+            raise InputError(f"{key!r} is no key of the configuration: {name} holds no keys")
+    tree[last] = value

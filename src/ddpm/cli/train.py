@@ -70,6 +70,8 @@ class Flags:
         Of everything random.
     workers
         Threads that read images ahead; 0 reads between steps.
+    during_training
+        Score the run on few samples while it trains, and keep the best checkpoint.
     set_
         Any key of the config, as in --set training.ema=0.999. May be repeated.
     device
@@ -98,6 +100,7 @@ class Flags:
     precision: Literal["bf16", "fp16", "fp32"] | None = None
     seed: int | None = None
     workers: int | None = None
+    during_training: bool | None = None
     set_: Annotated[list[str] | None, Parameter(name="--set")] = None
     device: Literal["cpu"] | None = None
     tensorboard: bool = False
@@ -131,6 +134,7 @@ class Flags:
             fit=self.fit or "crop",
             skip_bad=bool(self.skip_bad),
             labels=self.labels is not False,
+            scoring=bool(self.during_training),
             changes=changes | dict(_assignment(text) for text in self.set_ or []),
         )
 

@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from rich.markup import escape
 
-from ddpm import plan
+from ddpm import build, plan
 from ddpm.card import card
 from ddpm.cli import EXIT_DIVERGED, EXIT_INTERRUPTED
 from ddpm.cli.console import Bar, bar, console
@@ -23,11 +23,13 @@ from ddpm.data.survey import survey
 from ddpm.data.transform import Geometry
 from ddpm.errors import InputError
 from ddpm.pipeline import best_device
+from ddpm.scoring.during import few_samples
 from ddpm.training.interrupt import Interrupt
 from ddpm.training.log import Event, Log
 from ddpm.training.loop import Diverged, Job, train
 from ddpm.training.measure import peak_bytes
 from ddpm.training.precision import best_precision
+from ddpm.training.scoring import Scoring, published
 from ddpm.training.settings import PrecisionName
 from ddpm.training.storage import disk_errors, write_file
 from ddpm.units import say_bytes, say_seconds
@@ -69,7 +71,7 @@ class Session:
             took, peak = say_seconds(config.training.images / speed), say_bytes(peak_bytes(accelerator.device))
             self._say(accelerator, f"measured  {speed:.0f} images/s, {took} in all; at most {peak} of memory a process")
         else:
-            self._train(job, config, accelerator)
+            self._train(self._scored(job, config, accelerator), config, accelerator)
 
     def _accelerator(self, precision: PrecisionName | None) -> Accelerator:
         device = torch.device("cpu") if self.flags.device == "cpu" else best_device()
@@ -147,6 +149,15 @@ class Session:
         accelerator.wait_for_everyone()
         return made.job, made.config
 
+    def _scored(self, job: Job, config: RunConfig, accelerator: Accelerator) -> Job:
+        """The job with its scorer, if it is to be scored."""
+        if config.scoring is None:
+            return job
+        extractor = build.build_features("embedded", None, config.data.size, accelerator.device)
+        with accelerator.main_process_first(), bar("looking at the images") as progress:
+            scorer = few_samples(config, job.data, extractor, progress)
+        return replace(job, scoring=Scoring(scorer, config.scoring))
+
     def _train(self, job: Job, config: RunConfig, accelerator: Accelerator) -> None:
         last: Event | None = None
         main = accelerator.is_main_process
@@ -175,6 +186,9 @@ class Session:
             self._say(accelerator, f"interrupted after {last.images:,} images; the same command goes on")
             sys.exit(EXIT_INTERRUPTED)
         self._say(accelerator, f"done: {self.out}\nnext: ddpm sample {self.out} -n 16")
+        if (best := published(self.out)) is not None:
+            how = f"ddpm sample {best.path(self.out)}"
+            self._say(accelerator, f"best: {best.images:,} images, Fréchet distance {best.frechet:.4g}: {how}")
 
 
 def _spelled(flag: str, value: Any) -> str:
@@ -207,6 +221,10 @@ def summary(made: plan.Plan, accelerator: Accelerator) -> Iterator[str]:
     speed = f"{made.speed:.0f} images/s, {say_seconds(s.images / made.speed)}; " if made.speed else ""
     looks = s.previews + 1
     yield f"cost      {speed}about {say_bytes(made.memory.peak(s.micro_batch))} of memory a process; {looks} previews"
+    if config.scoring is not None:
+        c = config.scoring
+        often = f"about {c.points(s.images, s.batch)}, on {c.samples} samples each"
+        yield f"scores    {often}, at most {100 * c.share:g} % of the time"
 
 
 def show(event: Event, job: Job, progress: Bar) -> None:
@@ -226,6 +244,10 @@ def show(event: Event, job: Job, progress: Bar) -> None:
                 console.print(f"{event.images:>10,} images  {note}  {left} left", markup=False)
         case "held-out":
             console.print(f"{event.images:>10,} images  held-out loss {v['loss']:.4f}", markup=False)
+        case "score":
+            best = ", the best so far" if v["best"] else ""
+            line = f"Fréchet distance {v['frechet']:.4g}, KID {v['kid']:.3g} of {v['n']} samples{best}"
+            console.print(f"{event.images:>10,} images  {line}", markup=False)
         case "preview":
             console.print(f"{event.images:>10,} images  {v['path']}", markup=False)
         case "warning":

@@ -64,7 +64,8 @@ def planned(asked: ScoringSettings, images: int, batch: int, given: Container[st
     drawn = MARGIN * asked.share * images * CALLS / asked.steps  # samples of all scores
     fitted = asked
     if "samples" not in given:
-        fitted = replace(fitted, samples=max(min(FEWEST, asked.samples), min(asked.samples, int(drawn / POINTS))))
+        points = asked.points(images, batch) if "every" in given else POINTS
+        fitted = replace(fitted, samples=max(min(FEWEST, asked.samples), min(asked.samples, int(drawn / points))))
     if "every" not in given:
         points = max(1, min(POINTS, int(drawn / fitted.samples)))
         fitted = replace(fitted, every=max(batch, images // points))

@@ -1,0 +1,123 @@
+"""`ddpm train --during-training`, with features that cost nothing."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from accelerate import Accelerator
+
+from ddpm import build
+from ddpm.cli import training
+from ddpm.config import RunConfig
+from ddpm.evaluation.features.thumbnail import Thumbnail
+from ddpm.report.quality import best
+from ddpm.report.reading import read
+from ddpm.training.interrupt import Interrupt
+from ddpm.training.loop import train
+
+Cli = Callable[..., int]
+Refused = Callable[..., str]
+TINY = (
+    *("--images", "96", "--batch", "16", "--precision", "fp32", "--set", "network.width=8"),
+    *("--set", "network.multipliers=[1]", "--set", "network.attention=[]"),
+    *("--set", "training.previews=1", "--set", "training.log_every=16"),
+)
+SCORED = (
+    *("--during-training", "--set", "scoring.every=32", "--set", "scoring.samples=16"),
+    *("--set", "scoring.steps=2", "--set", "scoring.share=1"),
+)
+"""Six steps of 16 digits, with scores after 2, 4 and 6."""
+
+
+@pytest.fixture(autouse=True)
+def _features(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "build_features", lambda *args: Thumbnail())
+
+
+def events(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def scores(out: Path) -> list[dict[str, Any]]:
+    """The scores of a log, without the time they took."""
+    return [{k: v for k, v in e.items() if k != "seconds"} for e in events(out) if e["kind"] == "score"]
+
+
+def test_a_run_with_its_scores(cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    assert cli("train", "digits", "--out", out, *TINY, *SCORED) == 0
+    assert [(e["step"], e["images"], e["n"]) for e in scores(out)] == [(2, 32, 16), (4, 64, 16), (6, 96, 16)]
+    marked = json.loads((out / "best.json").read_text())
+    least = min(scores(out), key=lambda e: e["frechet"])
+    assert marked["checkpoint"] == f"checkpoints/step-{least['step']:09d}"
+    assert {key: marked[key] for key in ("step", "images", "frechet", "kid")} == {
+        key: least[key] for key in ("step", "images", "frechet", "kid")
+    }
+    said = re.sub(r"\s+", " ", capsys.readouterr().out)
+    assert "scores about 3, on 16 samples each, at most 100 % of the time" in said
+    assert said.count("Fréchet distance") == 4
+    assert "of 16 samples, the best so far" in said
+    where = out / marked["checkpoint"]
+    assert f"best: {least['images']} images, Fréchet distance {least['frechet']:.4g}: ddpm sample {where}" in said
+    assert cli("sample", where, "-n", "1", "--steps", "1", "--out", tmp_path / "x") == 0
+
+
+def test_a_report_reads_them(cli: Cli, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert cli("train", "digits", "--out", out, *TINY, *SCORED) == 0
+    marked = json.loads((out / "best.json").read_text())
+    assert best(read(out), None) == (marked["images"], marked["frechet"])
+
+
+def test_stopped_and_gone_on(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert cli("train", "digits", "--out", whole, *TINY, *SCORED) == 0
+
+    def stopped(job: Any, accelerator: Accelerator, interrupt: Interrupt) -> Any:
+        for event in train(job, accelerator, interrupt):
+            interrupt.requested = event.step == 3
+            yield event
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "train", stopped)
+        assert cli("train", "digits", "--out", parts, *TINY, *SCORED) == 75
+    assert cli("train", "digits", "--out", parts) == 0
+    assert scores(parts) == scores(whole)
+    for name in ("best.json", "model.safetensors", "checkpoints/step-000000006/state.json"):
+        assert (parts / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_without_the_flag_there_are_none(cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    assert cli("train", "digits", "--out", out, *TINY) == 0
+    assert RunConfig.read(out / "config.json").scoring is None
+    assert scores(out) == []
+    assert not (out / "best.json").exists()
+    said = capsys.readouterr().out
+    assert "best" not in said
+    assert "scores" not in said
+
+
+def test_what_a_finished_run_says_again(cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    assert cli("train", "digits", "--out", out, *TINY, *SCORED) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("best:")]
+    assert cli("train", "digits", "--out", out) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("best:")] == lines
+
+
+def test_refusals(cli: Cli, refused: Refused, tmp_path: Path) -> None:
+    plain, scored = tmp_path / "plain", tmp_path / "scored"
+    said = refused("train", "digits", "--out", plain, *TINY, "--set", "scoring.share=0.1", kept=tmp_path)
+    assert said == (
+        "ddpm: scoring.share has no effect without --during-training; give that too, or leave scoring.share out\n"
+    )
+    assert cli("train", "digits", "--out", plain, *TINY) == 0
+    said = refused("train", "digits", "--out", plain, "--during-training", kept=plain)
+    assert "was started without --during-training; go on without the flag, or choose another --out" in said
+    assert cli("train", "digits", "--out", scored, *TINY, *SCORED) == 0
+    said = refused("train", "digits", "--out", scored, "--no-during-training", kept=scored)
+    assert "was started with --during-training; go on without the flag" in said
