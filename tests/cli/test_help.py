@@ -5,7 +5,7 @@ import pytest
 
 from ddpm.cli import main
 
-COMMANDS = ("check", "train", "sample", "doctor")
+COMMANDS = ("check", "train", "sample", "report", "plot", "evaluate", "compare", "doctor")
 
 
 def test_help_waits_for_no_torch() -> None:
@@ -54,6 +54,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     [
         *("--for", "--images", "--size", "--mode", "--fit", "--skip-bad", "--flip", "--batch", "--micro-batch", "--lr"),
         *("--seed", "--set", "--tensorboard", "--dry-run", "--precision", "--workers", "--out", "--no-labels"),
+        "--during-training",
     ],
 )
 def test_help_of_train_names_every_flag(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
