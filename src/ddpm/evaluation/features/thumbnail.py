@@ -26,10 +26,10 @@ class Thumbnail:
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """(B, H, W, C) uint8 -> (B, 192) float32."""
-        x = F.adaptive_avg_pool2d(as_rgb(images) / 127.5 - 1, SIDE).flatten(1)
+        x = F.adaptive_avg_pool2d(as_rgb(images), SIDE).flatten(1).double() / 127.5
         x = x - x.mean(1, keepdim=True)
         length: torch.Tensor = torch.linalg.vector_norm(x, dim=1, keepdim=True)
-        return x / (length + FAINT)
+        return (x / (length + FAINT)).float()
 
 
 def mirrored(thumbnails: torch.Tensor) -> torch.Tensor:
