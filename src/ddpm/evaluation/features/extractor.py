@@ -6,7 +6,7 @@ import torch
 
 
 class Extractor(Protocol):
-    """Images to features. The same bits for an image whatever its batch, on one machine.
+    """Images to features. Those of an image depend on its batch by rounding alone, and `extract` sees to that, too.
 
     Attributes:
         name: as the command line names it.
