@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -11,12 +12,12 @@ import numpy as np
 from ddpm.config import SamplingConfig
 from ddpm.data.dataset import Ints
 from ddpm.data.source import Pixels
+from ddpm.errors import InputError
 from ddpm.pipeline import Pipeline
 from ddpm.training.storage import disk_errors, write_file
 
 SHARD = 64
 """Images a file; a number that never changes, so that files mean the same whatever the batch."""
-GOLDEN = 0.6180339887498949
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,27 @@ class Recipe:
         return sha256(text.encode()).hexdigest()[:12]
 
     def labels(self, indices: Ints) -> list[int] | None:
-        """The class of each sample: multiples of the golden ratio modulo 1, cut at the shares' sums.
-
-        The first n samples have the classes in their shares for every n, to about one image.
-        """
+        """The class of each sample; the first n samples have the classes in their shares for every n, to one image."""
         if not self.shares:
             return None
-        ends = np.cumsum(self.shares)
-        places = (np.asarray(indices) * GOLDEN + 0.5) % 1 * ends[-1]
-        found: list[int] = np.minimum(np.searchsorted(ends, places, side="right"), len(ends) - 1).tolist()
+        upto = 1 << int(np.max(indices)).bit_length()  # a power of two, as what is dealt is remembered
+        found: list[int] = _dealt(self.shares, upto)[indices].tolist()
         return found
+
+
+@lru_cache(maxsize=4)
+def _dealt(shares: tuple[float, ...], n: int) -> Ints:
+    """The classes of the first n samples, (n,), by the quota method (Balinski & Young 1975).
+
+    Next is the class with the largest share for each image that it would then have, of those that the image brings no
+    higher than their share, rounded up. So no class is ever a whole image off.
+    """
+    share = np.array(shares) / sum(shares)
+    order, held = np.empty(n, np.int64), np.zeros(len(share))
+    for i in range(n):
+        order[i] = np.argmax(np.where(held < share * (i + 1), share / (held + 1), -1))
+        held[order[i]] += 1
+    return order
 
 
 @dataclass(frozen=True)
@@ -68,8 +80,8 @@ class Drawn:
         return self.n
 
     def missing(self) -> list[int]:
-        """Numbers of the files that are still to be drawn."""
-        return [k for k in range(-(-self.n // SHARD)) if not self._path(k).exists()]
+        """Numbers of the files that are still to be drawn, or again because they are damaged."""
+        return [k for k in range(-(-self.n // SHARD)) if self._open(k) is None]
 
     def read(self, indices: Ints) -> Pixels:
         """The samples of these numbers, (b, H, W, C)."""
@@ -77,7 +89,10 @@ class Drawn:
         files = np.asarray(indices) // SHARD
         for k in np.unique(files):
             here = files == k
-            out[here] = np.load(self._path(int(k)), mmap_mode="r")[np.asarray(indices)[here] % SHARD]
+            file = self._open(int(k))
+            if file is None:
+                raise InputError(f"{self._path(int(k))} was damaged or taken away; run the same command again")
+            out[here] = file[np.asarray(indices)[here] % SHARD]
         return out
 
     def draw(
@@ -86,7 +101,7 @@ class Drawn:
         """Draw these files, and yield the number of each when it is whole on disk.
 
         Args:
-            batch: images in memory at a time.
+            batch: images in memory at a time, up to 64.
             progress: called with (network steps done, in all).
         """
         with disk_errors(self.folder):
@@ -107,6 +122,14 @@ class Drawn:
             np.save(file, np.concatenate(pixels))
             write_file(self._path(k), file.getvalue())
             yield k
+
+    def _open(self, k: int) -> Pixels | None:
+        """The samples of a file; None where it is not there, or not what was written."""
+        try:
+            file = np.lib.format.open_memmap(self._path(k), mode="r")
+        except (OSError, ValueError):
+            return None
+        return file if file.dtype == np.uint8 and file.shape == (SHARD, *self.shape) else None
 
     def _path(self, k: int) -> Path:
         return self.folder / f"{k:06d}.npy"
