@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ddpm.errors import InputError
-from ddpm.training.log import Event, Kind, Log
+from ddpm.training.log import Event, Kind, Log, training_seconds
 
 
 def lines(path: Path) -> list[dict[str, object]]:
@@ -109,3 +109,50 @@ def test_tensorboard_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(InputError, match="pip install tensorboard"):
         Log(tmp_path / "log.jsonl", 0, tmp_path / "tb")
+
+
+def timed(path: Path, *events: tuple[Kind, int, float | None]) -> None:
+    log = Log(path)
+    for kind, images, speed in events:
+        log.write(Event(kind, images // 16, images, {"images_per_s": speed} if kind == "train" else {}))
+
+
+def test_seconds_of_training(tmp_path: Path) -> None:
+    """64 images at 32 a second, then 64 at 64, then 128 at 16; what is between takes no time."""
+    path = tmp_path / "log.jsonl"
+    timed(path, ("start", 0, None), ("train", 64, 32), ("preview", 64, None), ("train", 128, 64), ("train", 256, 16))
+    assert training_seconds(path, 256) == pytest.approx(2 + 1 + 8)
+    assert training_seconds(path, 128) == pytest.approx(3)
+    assert training_seconds(path, 200) == pytest.approx(3)  # of the line before
+    assert training_seconds(path, 10**9) == pytest.approx(11)
+
+
+def test_seconds_across_a_second_start_and_a_line_without_speed(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    timed(path, ("start", 0, None), ("train", 64, None), ("start", 64, None), ("train", 128, 64), ("train", 128, 1))
+    assert training_seconds(path, 128) == pytest.approx(2)
+
+
+def test_seconds_that_nobody_knows(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    assert training_seconds(path, 64) is None
+    timed(path, ("start", 0, None), ("train", 64, 32))
+    assert training_seconds(path, None) is None
+    assert training_seconds(path) is None
+    assert training_seconds(path, 32) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(b"\0\0\n", b"\xff\n", b"[]\n", b"null\n", b"{}\n", b'{"kind": "train"}\n'),
+        b'{"kind": "train", "images": "x", "images_per_s": 3}\n',
+        b'{"kind": "train", "images": 80, "images_per_s": "x"}\n',
+        b'{"kind": "train", "images": 96, "images_per_s": 1',
+    ],
+)
+def test_seconds_despite_nonsense(line: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    timed(path, ("start", 0, None), ("train", 64, 32))
+    path.write_bytes(path.read_bytes() + line)
+    assert training_seconds(path, 96) == pytest.approx(2)

@@ -68,7 +68,7 @@ class Log:
 
 
 def training_seconds(path: Path, images: int | None = None) -> float | None:
-    """Time of training until so many images were seen, by the speeds in a log; None where there is no log.
+    """Time of training until so many images were seen, by the speeds in a log; None where they are not known.
 
     Previews, scores and checkpoints are left out, as are pauses between one command and the next.
     """
@@ -78,12 +78,11 @@ def training_seconds(path: Path, images: int | None = None) -> float | None:
     for line in _whole_lines(path):
         try:
             event = json.loads(line)
-            kind, seen, speed = event["kind"], event["images"], event.get("images_per_s")
-        except (ValueError, KeyError, TypeError):
+            if event["kind"] == "train" and before < event["images"] <= images and event["images_per_s"]:
+                total += (event["images"] - before) / event["images_per_s"]
+                before = event["images"]
+        except (ValueError, KeyError, TypeError):  # a lost power supply may leave anything
             continue
-        if kind == "train" and speed and before < seen <= images:
-            total += (seen - before) / speed
-            before = seen
     return total or None
 
 
