@@ -165,7 +165,7 @@ class Memorisation(Strict):
 
 
 class Score(Strict):
-    """``score.json``. Attributes of one letter case are the metrics' usual names.
+    """``score.json``.
 
     Attributes:
         frechet: Fréchet distance of the features' Gaussians, from 0, less is better.
