@@ -1,0 +1,1 @@
+"""Whether features rank images as they should."""

@@ -1,0 +1,193 @@
+"""Kill an evaluation again and again, start the same command again, and compare the score with an untouched one's.
+
+    python benchmarks/kill_evaluate.py --kills 10
+
+A small network learns scikit-learn's digits for a few seconds. Then ``python -m ddpm evaluate`` measures copies of its
+run folder. In one copy each start is ended by SIGKILL at a random moment between its beginning and the time that an
+untouched evaluation takes, until so many have been sent; then the command is left to its end. An evaluation that comes
+to its end before its signal has its score compared, and the next one begins on a fresh copy. The same is done with
+SIGTERM. Last, two processes measure a fresh copy, by torchrun. All on one thread a process, as torchrun chooses it: by
+other numbers of threads, sums are rounded otherwise.
+
+Equal means: every field of score.json but the paths of the run, the sheets of pictures, byte for byte, and the samples
+as drawn; and no file of samples that was whole before a signal was drawn again. The exit code is 0 if all are.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+
+TRAINED = 4096
+"""Images."""
+Contents = dict[str, Any]
+
+
+@dataclass
+class Case:
+    """One signal.
+
+    Attributes:
+        sent: how many.
+        ended: evaluations that came to their end, each on a fresh copy.
+        inside: signals that left a half-written file behind.
+        kept: files of samples that a signal found whole …
+        again: … and those of them that were drawn again.
+        codes: exit codes of the starts that were sent a signal.
+        equal: of each evaluation that came to its end.
+    """
+
+    name: str
+    sent: int = 0
+    ended: int = 0
+    inside: int = 0
+    kept: int = 0
+    again: int = 0
+    codes: set[int] = field(default_factory=set)
+    equal: list[bool] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        return all(self.equal) and not self.again
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What is measured, and where.
+
+    Attributes:
+        folder: holds the run, and its copies while they are measured.
+        n: samples.
+    """
+
+    folder: Path
+    n: int
+    rng: random.Random
+
+    def train(self) -> None:
+        sets = {"network.width": 16, "network.multipliers": [1, 2], "network.attention": [2]}
+        words = [word for key, value in sets.items() for word in ("--set", f"{key}={json.dumps(value)}")]
+        amount = ["--images", str(TRAINED), "--batch", "64", "--device", "cpu"]
+        run = [sys.executable, "-m", "ddpm", "train", "digits", "--out", str(self.folder / "run"), *amount, *words]
+        subprocess.run(run, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def copy(self, name: str) -> Path:
+        """A fresh copy of the run under this name."""
+        shutil.rmtree(self.folder / name, ignore_errors=True)
+        return Path(shutil.copytree(self.folder / "run", self.folder / name))
+
+    def command(self, run: Path) -> list[str]:
+        return ["-m", "ddpm", "evaluate", str(run), "-n", str(self.n), "--steps", "10", "--device", "cpu"]
+
+    def untouched(self, run: Path, processes: int = 1) -> float:
+        """Measure to the end; the time it took."""
+        start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+        began = time.perf_counter()
+        whole = [sys.executable, *(start if processes > 1 else []), *self.command(run)]
+        subprocess.run(whole, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return time.perf_counter() - began
+
+    def run(self, number: signal.Signals, kills: int, seconds: float, expected: Contents) -> Case:
+        """Send so many signals, and let the last start end."""
+        case = Case(number.name)
+        run = self.copy(number.name)
+        whole: dict[Path, int] = {}
+        while True:
+            process = subprocess.Popen(
+                [sys.executable, *self.command(run)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            last = case.sent == kills
+            try:
+                process.wait(None if last else self.rng.uniform(0, seconds))
+            except subprocess.TimeoutExpired:
+                process.send_signal(number)
+                case.codes.add(process.wait())
+                case.sent += 1
+                case.inside += bool(list(run.rglob("*.part")))
+            now = written(run)
+            case.again += sum(now.get(path) != when for path, when in whole.items())
+            case.kept += len(now.keys() - whole.keys()) if process.returncode else 0
+            whole = now
+            if process.returncode == 0:
+                case.ended += 1
+                case.equal.append(contents(run) == expected)
+                if last:
+                    return case
+                run, whole = self.copy(number.name), {}
+
+
+def written(run: Path) -> dict[Path, int]:
+    """When each file of samples was written."""
+    return {path: path.stat().st_mtime_ns for path in run.glob("evaluations/samples/*/*.npy")}
+
+
+def contents(run: Path) -> Contents:
+    """All that an evaluation leaves: the score without the paths of the run, and hashes of the other files."""
+    home = run / "evaluations"
+    files = {str(path.relative_to(home)): path.read_bytes() for path in sorted(home.rglob("*")) if path.is_file()}
+    return {name: score(data) if name.endswith("score.json") else digest(data) for name, data in files.items()}
+
+
+def score(data: bytes) -> Contents:
+    found: Contents = json.loads(data)
+    del found["samples"]["source"]
+    return found
+
+
+def digest(data: bytes) -> str:
+    return sha256(data).hexdigest()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--kills", type=int, default=10, help="SIGKILLs")
+    parser.add_argument("--terms", type=int, default=5, help="SIGTERMs")
+    parser.add_argument("-n", type=int, default=2000, help="samples")
+    parser.add_argument("--seed", type=int, default=None, help="of the moments; random by default")
+    asked = parser.parse_args()
+    seed = asked.seed if asked.seed is not None else int.from_bytes(os.urandom(4), "little")
+    print(f"torch {torch.__version__}, Python {platform.python_version()}, {platform.machine()}, seed {seed}")
+    with tempfile.TemporaryDirectory() as temporary:
+        os.environ |= {"DDPM_CACHE": f"{temporary}/cache", "OMP_NUM_THREADS": "1"}
+        bench = Bench(Path(temporary), asked.n, random.Random(seed))
+        bench.train()
+        run = bench.copy("untouched")
+        seconds = bench.untouched(run)
+        expected = contents(run)
+        print(f"untouched: {asked.n} samples in {seconds:.1f} s, {len(expected)} files", flush=True)
+        print(f"\n{'signal':8} sent  in a write  ended  whole files kept  drawn again  exit codes  scores")
+        good = True
+        for name, sent in (("SIGKILL", asked.kills), ("SIGTERM", asked.terms)):
+            shutil.rmtree(f"{temporary}/cache/features", ignore_errors=True)
+            case = bench.run(signal.Signals[name], sent, seconds, expected)
+            codes = ",".join(str(code) for code in sorted(case.codes))
+            print(
+                f"{name:8} {case.sent:4} {case.inside:11} {case.ended:6} {case.kept:17} {case.again:12} {codes:>11}  "
+                + ("equal" if all(case.equal) else "DIFFERENT"),
+                flush=True,
+            )
+            good &= case.good
+        run = bench.copy("two")
+        bench.untouched(run, processes=2)
+        same = contents(run) == expected
+        print("two processes: " + ("equal to one" if same else "DIFFERENT from one"))
+    good &= same
+    print("\nall scores are equal to the untouched one" if good else "\nNOT ALL EQUAL")
+    sys.exit(not good)
+
+
+if __name__ == "__main__":
+    main()
