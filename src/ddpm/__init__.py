@@ -3,13 +3,21 @@
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["InputError", "Pipeline", "__version__", "load"]
+__all__ = ["InputError", "Pipeline", "Score", "__version__", "evaluate", "load"]
 
 if TYPE_CHECKING:
     from ddpm.errors import InputError
     from ddpm.pipeline import Pipeline, load
+    from ddpm.score import Score
+    from ddpm.scoring.evaluate import evaluate
 
-_ROOMS = {"load": "ddpm.pipeline", "Pipeline": "ddpm.pipeline", "InputError": "ddpm.errors"}
+_ROOMS = {
+    "load": "ddpm.pipeline",
+    "Pipeline": "ddpm.pipeline",
+    "evaluate": "ddpm.scoring.evaluate",
+    "Score": "ddpm.score",
+    "InputError": "ddpm.errors",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,8 @@
 """``ddpm evaluate``."""
 
-from collections.abc import Iterator
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,6 +12,9 @@ if TYPE_CHECKING:
     from ddpm.cli.console import Bar
     from ddpm.score import Score
     from ddpm.scoring.evaluate import Scored
+
+QUIET = 20.0
+"""Seconds of sampling before a log says how far it is."""
 
 
 def evaluate(
@@ -89,7 +94,7 @@ def evaluate(
     """
     from ddpm.allocator import keep_freed_memory
     from ddpm.errors import InputError
-    from ddpm.scoring.evaluate import Ask, evaluate_folder, evaluate_run
+    from ddpm.scoring.evaluate import Ask, evaluate_folder, evaluate_run, is_run
     from ddpm.training.checkpoint import paths
     from ddpm.units import size as parse_size
 
@@ -97,13 +102,13 @@ def evaluate(
     given: dict[str, Any] = {"solver": solver, "grid": grid, "eta": eta, "guidance": guidance, "clip": clip}
     sampling = {key: value for key, value in given.items() if value is not None}
     path = Path(what)
-    is_run = (path / "config.json").exists() or (path / "manifest.json").exists()
-    _refuse(is_run, {"--size": size, "--mode": mode, "--training": training}, {**sampling, "steps": steps})
+    from_run = is_run(path)
+    _refuse(from_run, {"--size": size, "--mode": mode, "--training": training}, {**sampling, "steps": steps})
 
     def ask(changes: dict[str, Any]) -> Ask:
         return Ask(data, training, n, features, weights, seed, batch, sampling | changes, fit, skip_bad, device)
 
-    if not is_run:
+    if not from_run:
         with _progress() as say:
             found = evaluate_folder(what, ask({}), parse_size(size) if size else None, mode, say)
         _show(found, what)
@@ -125,13 +130,13 @@ def evaluate(
         _report(path)
 
 
-def _refuse(is_run: bool, of_folders: dict[str, Any], of_runs: dict[str, Any]) -> None:
+def _refuse(from_run: bool, of_folders: dict[str, Any], of_runs: dict[str, Any]) -> None:
     """No option is without effect."""
     from ddpm.errors import InputError
 
-    if is_run and (wrong := [name for name, value in of_folders.items() if value is not None]):
+    if from_run and (wrong := [name for name, value in of_folders.items() if value is not None]):
         raise InputError(f"{wrong[0]} is for folders of images: a run knows its own")
-    if not is_run and (wrong := [name for name, value in of_runs.items() if value is not None]):
+    if not from_run and (wrong := [name for name, value in of_runs.items() if value is not None]):
         raise InputError(
             f"--{wrong[0]} is for runs, and these images are drawn already; give a run folder, or leave it"
         )
@@ -147,17 +152,30 @@ def _counts(steps: list[str] | None) -> list[int]:
 
 
 class _progress:
-    """A bar with the name of what is being done."""
+    """A bar with the name of what is being done; where there is no terminal, a line now and then while it samples."""
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> "Callable[[str, int, int], None]":
         from ddpm.cli.console import bar
 
         self._bar = bar("evaluating")
-        shown: Bar = self._bar.__enter__()
-        return lambda what, done, total: shown(done, total, what)
+        self._shown: Bar = self._bar.__enter__()
+        self._began, self._tenth = time.monotonic(), 0
+        return self._say
 
     def __exit__(self, *error: Any) -> None:
         self._bar.__exit__(*error)
+
+    def _say(self, what: str, done: int, total: int) -> None:
+        from ddpm.cli.console import console
+        from ddpm.units import say_seconds
+
+        self._shown(done, total, what)
+        if what != "sampling" or sys.stdout.isatty():
+            return
+        took = time.monotonic() - self._began
+        if took > QUIET and done * 10 // total > self._tenth:
+            self._tenth = done * 10 // total
+            console.print(f"sampling      {100 * done // total} %, {say_seconds(took / done * (total - done))} left")
 
 
 def _show(found: "Scored", what: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from ddpm.data.open import open_source
 from ddpm.data.transform import Fit, Geometry
 from ddpm.errors import InputError
 from ddpm.evaluation.features import Extractor
+from ddpm.evaluation.memorisation import TooFew
 from ddpm.pipeline import Pipeline, device_of, load, run_folder
-from ddpm.score import FeaturesRecord, Measure, ReferenceRecord, Samples, Score
+from ddpm.score import FeaturesRecord, Measure, Memorisation, ReferenceRecord, Samples, Score
 from ddpm.scoring.drawn import Drawn, Recipe
 from ddpm.scoring.measure import NEIGHBOURS, Generated, Say, content_hash, copies, measure
 from ddpm.scoring.pictures import closest, first
@@ -29,6 +31,8 @@ from ddpm.training.storage import disk_errors, write_file
 SCORED = "evaluations"
 DRAWN = "samples"
 """Under "evaluations": what was drawn, for all scores of the same samples."""
+PATIENCE = timedelta(days=7)
+"""How long a process waits for the others: after an interrupt, one of them may have all that is missing to draw."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Ask:
         features: a name in ``build.FEATURES``.
         weights: their file or name, where they do not come with the package.
         seed: of the samples.
-        batch: samples in memory at a time.
+        batch: samples in memory at a time, up to 64.
         sampling: solver, steps, grid, eta, guidance, clip, where they shall differ from the run's own.
         fit: for real images of another shape.
         skip_bad: go on without images that cannot be read.
@@ -77,6 +81,35 @@ class Scored:
     closest: bytes | None
 
 
+def evaluate(what: str | Path, data: str | None = None, **asked: Any) -> Score:
+    """The score of a run, a checkpoint or a folder of images: what ``ddpm evaluate`` prints, from Python.
+
+    Args:
+        what: a run's score is written into its folder, too.
+        data: the real images; a folder of images needs them.
+        asked: any other attribute of :class:`Ask`.
+
+    Raises:
+        InputError: something asked for cannot be had.
+    """
+    path, ask = Path(what), Ask(data=data, **asked)
+    if not is_run(path):
+        return evaluate_folder(str(what), ask, None, None, _silent).score
+    done = evaluate_run(path, ask, _silent)
+    if done is None:
+        raise InputError("only the main process has the score; use evaluate_run in a distributed program")
+    return done.score
+
+
+def is_run(path: Path) -> bool:
+    """Whether a path is a run folder or one of its checkpoints, rather than a set of images."""
+    return (path / "config.json").exists() or (path / "manifest.json").exists()
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    pass
+
+
 def evaluate_run(path: Path, ask: Ask, say: Say) -> Scored | None:
     """Draw samples from a run or a checkpoint, where they are not drawn yet, and measure them.
 
@@ -88,16 +121,18 @@ def evaluate_run(path: Path, ask: Ask, say: Say) -> Scored | None:
     Raises:
         InputError: something asked for cannot be had.
     """
-    state = PartialState(cpu=ask.device == "cpu")
-    pipe = load(path, str(state.device) if state.num_processes > 1 else ask.device)
-    extractor = build.build_features(ask.features, ask.weights, pipe.config.data.size, pipe.device)
-    how = pipe.settings(dict(ask.sampling))
     if ask.n < FEWEST:
         raise InputError(f"-n {ask.n} is too few to measure; give at least {FEWEST}")
-    with state.main_process_first():
-        known, notes = _training(pipe, say)
-        reference = _reference(ask, pipe, known, say)
-    shares, missing = _shares(pipe, reference, known)
+    if ask.batch < 1:
+        raise InputError(f"batch must be at least 1, not {ask.batch}")
+    state = PartialState(cpu=ask.device == "cpu", timeout=PATIENCE)
+    pipe = load(path, str(state.device) if state.num_processes > 1 else ask.device)
+    how = _settings(pipe, ask)
+    with state.main_process_first():  # what is fetched or read for the first time
+        extractor = build.build_features(ask.features, ask.weights, pipe.config.data.size, pipe.device)
+        known, lost = _training(pipe, say)
+        reference = _reference(ask, pipe, lost, say)
+    shares, missing = _shares(pipe, reference)
     recipe = Recipe(pipe.weights, how, ask.seed, shares)
     data = pipe.config.data
     home = run_folder(path) / SCORED
@@ -125,8 +160,9 @@ def evaluate_run(path: Path, ask: Ask, say: Say) -> Scored | None:
         labels="reference" if shares else None,
         sampling=how,
     )
-    score = _score(generated, samples, reference, extractor, known, (*notes, *missing), say)
-    folder = home / _name(how, ask.seed, score.measure, pipe.weights)
+    notes = missing if known else (f"copies were not looked for: {lost}", *missing)
+    score = _score(generated, samples, reference, extractor, known, notes, say)
+    folder = home / _name(path, how, ask.seed, score.measure, pipe.weights)
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     pairs = closest(score.memorisation, drawn, known.seen) if known and score.memorisation else None
@@ -147,10 +183,11 @@ def evaluate_folder(source: str, ask: Ask, size: tuple[int, int] | None, mode: A
     Raises:
         InputError: the images cannot be read, or differ in size or mode.
     """
+    listed = open_source(source)
     if ask.data is None:
         raise InputError(f"{source} is a set of images: give the real ones to measure it against by --data")
     images = prepare(
-        open_source(source),
+        listed,
         Geometry(size, mode, ask.fit),
         skip_bad=ask.skip_bad,
         progress=lambda i, of: say("reading the samples", i, of),
@@ -160,10 +197,11 @@ def evaluate_folder(source: str, ask: Ask, size: tuple[int, int] | None, mode: A
         ask.data, geometry, skip_bad=ask.skip_bad, progress=lambda i, of: say("reading the reference", i, of)
     )
     extractor = build.build_features(ask.features, ask.weights, images.shape[:2], device_of(ask.device))
-    known = Training(reference.source, reference.data, reference.data.subset(np.arange(0)))
+    none = reference.data.subset(np.arange(0))
+    known = Training(reference.source, reference.data, none)
     if ask.training is not None:
         seen = real(ask.training, geometry, skip_bad=ask.skip_bad, progress=lambda i, of: say("reading", i, of))
-        known = Training(seen.source, seen.data, reference.data)
+        known = Training(seen.source, seen.data, none if seen.hash == reference.hash else reference.data)
     labels = None if images.labels is None else [images.classes[c] for c in images.labels]
     generated = Generated(images, images.names, labels)
     samples = Samples(source=source, hash=content_hash(images))
@@ -182,7 +220,11 @@ def _score(
     say: Say,
 ) -> Score:
     found = measure(generated, reference, extractor, say)
-    memorised = copies(generated, known, say) if known is not None and len(known.seen) >= FEWEST else None
+    memorised: Memorisation | None = None
+    try:
+        memorised = copies(generated, known, say) if known is not None else None
+    except TooFew as e:
+        notes = (*notes, f"copies were not looked for: {e}")
     height, width, _ = reference.data.shape
     return Score(
         made_by=f"ddpm {__version__}",
@@ -199,25 +241,33 @@ def _score(
         samples=samples,
         memorisation=memorised,
         copy_rate=memorised.rate.value if memorised else None,
-        **found._replace(notes=(*notes, *found.notes))._asdict(),
+        **found._replace(notes=(*reference.notes, *notes, *found.notes))._asdict(),
     )
 
 
-def _training(pipe: Pipeline, say: Say) -> tuple[Training | None, tuple[str, ...]]:
-    """The images that a run was trained on, or a note on why copies of them cannot be looked for."""
-    try:
-        return training(pipe.config, lambda i, of: say("reading the training images", i, of)), ()
-    except InputError as e:
-        return None, (f"copies were not looked for, as the training images cannot be had: {e}",)
-
-
-def _reference(ask: Ask, pipe: Pipeline, known: Training | None, say: Say) -> Real:
-    data = pipe.config.data
-    if ask.data is None and known is None:
+def _settings(pipe: Pipeline, ask: Ask) -> SamplingConfig:
+    """How to sample, refused before anything is read or drawn where it cannot be done."""
+    how = pipe.settings(dict(ask.sampling))
+    build.build_grid(how, pipe.schedule)
+    if not pipe.classes and "guidance" in ask.sampling and how.guidance != 1:
         raise InputError(
-            f"the images that {pipe.source} was trained on ({data.source}) are not there as they were; "
-            "give real images by --data"
+            f"guidance {how.guidance} has nothing to guide towards: {pipe.source} was trained without labels"
         )
+    return how
+
+
+def _training(pipe: Pipeline, say: Say) -> tuple[Training | None, str | None]:
+    """The images that a run was trained on, or why they cannot be had."""
+    try:
+        return training(pipe.config, lambda i, of: say("reading the training images", i, of)), None
+    except InputError as e:
+        return None, f"the training images cannot be had ({e})"
+
+
+def _reference(ask: Ask, pipe: Pipeline, lost: str | None, say: Say) -> Real:
+    data = pipe.config.data
+    if ask.data is None and lost is not None:
+        raise InputError(f"{lost}; give real images by --data")
     return real(
         data.source if ask.data is None else ask.data,
         Geometry(data.size, data.mode, data.fit if ask.data is None else ask.fit),
@@ -226,7 +276,7 @@ def _reference(ask: Ask, pipe: Pipeline, known: Training | None, say: Say) -> Re
     )
 
 
-def _shares(pipe: Pipeline, reference: Real, known: Training | None) -> tuple[tuple[float, ...], tuple[str, ...]]:
+def _shares(pipe: Pipeline, reference: Real) -> tuple[tuple[float, ...], tuple[str, ...]]:
     """The share of each class of the run among the reference's images, and notes on classes that do not match."""
     if not pipe.classes:
         return (), ()
@@ -249,10 +299,13 @@ def _shares(pipe: Pipeline, reference: Real, known: Training | None) -> tuple[tu
 def _images_seen(path: Path, pipe: Pipeline) -> int | None:
     """Images that the weights were trained on; None where the run's checkpoints are gone."""
     found = [path] if (path / "manifest.json").exists() else checkpoints.paths(path / "checkpoints")[-1:]
-    return int(found[0].name.removeprefix("step-")) * pipe.config.training.batch if found else None
+    step = found[0].absolute().name.removeprefix("step-") if found else ""
+    return int(step) * pipe.config.training.batch if step.isdecimal() else None
 
 
-def _name(how: SamplingConfig, seed: int, measure: Measure, weights: str) -> str:
+def _name(path: Path, how: SamplingConfig, seed: int, measure: Measure, weights: str) -> str:
     """A folder for this score and no other."""
     key = sha256(f"{weights} {how.model_dump_json()} {seed} {measure.model_dump_json()}".encode()).hexdigest()[:6]
-    return f"{how.solver}{how.steps}-guidance{how.guidance:g}-seed{seed}-n{measure.n}-{measure.features.name}-{key}"
+    stage = f"{path.name}-" if (path / "manifest.json").exists() else ""
+    sampled = f"{how.solver}{how.steps}-guidance{how.guidance:g}-seed{seed}-n{measure.n}"
+    return f"{stage}{sampled}-{measure.features.name}-{key}"

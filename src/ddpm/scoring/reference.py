@@ -1,6 +1,6 @@
 """Real images: those that samples are measured against, and those that a run was trained on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ddpm.config import RunConfig
@@ -8,6 +8,7 @@ from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
 from ddpm.data.order import split
+from ddpm.data.survey import Survey, recall
 from ddpm.data.transform import Geometry
 from ddpm.errors import InputError
 
@@ -23,11 +24,13 @@ class Real:
     Attributes:
         source: as it was given.
         hash: of pixels and labels as prepared.
+        notes: what was done to the images, where something was.
     """
 
     source: str
     data: Dataset
     hash: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,23 @@ def real(source: str, geometry: Geometry, *, skip_bad: bool = False, progress: P
     Raises:
         InputError: it cannot be read, or holds too few.
     """
-    data = prepare(open_source(source), geometry, skip_bad=skip_bad, progress=progress)
+    listed = open_source(source)
+    data = prepare(listed, geometry, skip_bad=skip_bad, progress=progress)
     if len(data) < FEWEST:
         raise InputError(f"{source} holds {len(data)} images; a measurement needs at least {FEWEST} real ones")
-    return Real(source, data, data.fingerprint[:16])
+    found = recall(listed)
+    return Real(source, data, data.fingerprint[:16], tuple(_changed(source, found, geometry)) if found else ())
+
+
+def _changed(source: str, found: Survey, geometry: Geometry) -> Iterator[str]:
+    """What the images of a source lost on their way to a geometry."""
+    others = sum(n for size, n in found.sizes.items() if size != geometry.size)
+    if others and geometry.size:
+        height, width = geometry.size
+        yield f"{others:,} images of {source} were brought to {height} × {width} by {geometry.fit}"
+    others = sum(n for mode, n in found.modes.items() if mode != geometry.mode)
+    if others:
+        yield f"{others:,} images of {source} were converted to {geometry.mode}"
 
 
 def training(config: RunConfig, progress: Progress | None = None) -> Training:
