@@ -1,4 +1,5 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import torch
 from accelerate import Accelerator
 
 from ddpm import build, plan
+from ddpm.cli import training
 from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
 from ddpm.data.survey import survey
@@ -15,6 +17,7 @@ from ddpm.errors import InputError
 from ddpm.evaluation.features.thumbnail import Thumbnail
 from ddpm.plan import Plan, make, reopen
 from ddpm.request import Request
+from ddpm.training.loop import Job
 from ddpm.training.measure import Memory
 from ddpm.training.scoring import ScoringSettings
 
@@ -303,3 +306,26 @@ def _spend(learner: Any, images: torch.Tensor, labels: torch.Tensor | None) -> f
 
 def _same(p: Plan) -> dict[str, Any]:
     return {"network.patch": p.config.network.patch, "network.blocks": p.config.network.blocks}
+
+
+@pytest.mark.usefixtures("features")
+def test_processes_measure_together(cli: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of several processes would wait for ever for those that wait for the first to fill the caches."""
+    alone, measured = [0], []
+
+    @contextmanager
+    def first(self: Accelerator) -> Iterator[None]:
+        alone[0] += 1
+        yield
+        alone[0] -= 1
+
+    def speed(job: Job, accelerator: Accelerator) -> float:
+        measured.append(alone[0])
+        return 100.0
+
+    monkeypatch.setattr(Accelerator, "main_process_first", first)
+    monkeypatch.setattr(plan, "speed_of", speed)
+    monkeypatch.setattr(training, "train", lambda *_: iter(()))
+    tiny = ("--set", "network.width=8", "--set", "network.multipliers=[1]", "--set", "network.attention=[]")
+    assert cli("train", "digits", "--out", tmp_path / "run", "--for", "1h", "--during-training", *tiny) == 0
+    assert set(measured) == {0}

@@ -77,9 +77,11 @@ def make(
         InputError: the request, or the data under it, cannot be trained.
     """
     found.check(request.skip_bad)
-    dataset = prepare(source, geometry(found, request), skip_bad=request.skip_bad, progress=progress)
-    if request.scoring:  # before the time for training is known, as this takes some of it
-        extract_once(build.build_features("embedded", None, dataset.shape[:2], accelerator.device), dataset, progress)
+    with accelerator.main_process_first():  # for the caches only: what is measured below takes all processes at once
+        dataset = prepare(source, geometry(found, request), skip_bad=request.skip_bad, progress=progress)
+        if request.scoring:  # before the time for training is known, as this takes some of it
+            features = build.build_features("embedded", None, dataset.shape[:2], accelerator.device)
+            extract_once(features, dataset, progress)
     draft = _Draft(request, out, dataset, accelerator, asked, say)
     rungs = draft.rungs()
     seconds = request.seconds

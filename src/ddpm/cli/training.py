@@ -128,7 +128,7 @@ class Session:
             found = survey(source, progress=progress)
         for line in warnings(found):
             self._say(accelerator, f"note: {line}")
-        with accelerator.main_process_first(), bar("preparing") as progress:
+        with bar("preparing") as progress:
             made = plan.make(
                 self.flags.request(self.data),
                 self.out,
