@@ -65,7 +65,7 @@ def make_score(
             held_out=around(0.02),
             median=0.91,
             held_out_median=0.97,
-            closest=(Copy(sample="00007.png", training="3/<b>.png", distance=0.125, copied=True),),
+            closest=(Copy(sample="00007.png", training="3/<b>.png", distance=0.125, copied=True, places=(7, 3)),),
         ),
         copy_rate=3 / 64,
         notes=("few samples",),

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from accelerate import PartialState
 
-from ddpm import __version__, build
+from ddpm import build
 from ddpm.config import SamplingConfig
 from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
@@ -227,7 +228,7 @@ def _score(
         notes = (*notes, f"copies were not looked for: {e}")
     height, width, _ = reference.data.shape
     return Score(
-        made_by=f"ddpm {__version__}",
+        made_by=f"ddpm {version('ddpm')}",
         measure=Measure(
             n=len(generated.images),
             features=FeaturesRecord(
