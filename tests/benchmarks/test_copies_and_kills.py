@@ -72,7 +72,7 @@ def test_halves_share_no_image(images):
 
 
 def test_evaluations_are_equal_but_for_the_place_of_the_run(tmp_path):
-    from kill_evaluate import contents
+    from kill_evaluate import contents, different
 
     def evaluation(name, value, pixels):
         home = tmp_path / name / "evaluations"
@@ -82,8 +82,8 @@ def test_evaluations_are_equal_but_for_the_place_of_the_run(tmp_path):
         return contents(tmp_path / name)
 
     first = evaluation("first", 0.5, b"pixels")
-    assert first == evaluation("same", 0.5, b"pixels")
-    assert first != evaluation("other score", 0.5000001, b"pixels")
-    assert first != evaluation("other samples", 0.5, b"Pixels")
+    assert not different(evaluation("same", 0.5, b"pixels"), first)
+    assert different(evaluation("other score", 0.5000001, b"pixels"), first) == {"score.json"}
+    assert different(evaluation("other samples", 0.5, b"Pixels"), first) == {"samples/000000.npy"}
     (tmp_path / "same" / "evaluations" / ".sheet.png.part").touch()
-    assert first != contents(tmp_path / "same")
+    assert different(contents(tmp_path / "same"), first) == {".sheet.png.part"}
