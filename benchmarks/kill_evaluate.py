@@ -5,8 +5,8 @@
 A small network learns scikit-learn's digits for a few seconds. Then ``python -m ddpm evaluate`` measures copies of its
 run folder. In one copy each start is ended by SIGKILL, at a random moment of the first half of the time that an
 untouched evaluation takes, until so many have been sent; then the command is left to its end. As samples stay, it gets
-further each time: where an evaluation comes to its end before its signal, its score is compared, and the next one begins
-on a fresh copy. The same is done with SIGTERM. Last, two processes measure a fresh copy, by torchrun. All of this is on
+further each time: where one comes to its end before its signal, the score is compared, and the next one begins on a
+fresh copy. The same is done with SIGTERM. Last, two processes measure a fresh copy, by torchrun. All of this is on
 one thread a process, as torchrun chooses it: by other numbers of threads, sums are rounded otherwise.
 
 Equal means: every field of score.json but the paths of the run, the sheets of pictures, byte for byte, and the samples
