@@ -67,10 +67,21 @@ def test_scores_of_the_log_and_evaluations_are_lines_of_their_own(run: Path, eva
         {"images": 192},
     )
     assert drawn(by_training(found, found.evaluations[0])) == {
-        "evaluated": [(64, 40), (128, 20)],
+        "ddim, 10 steps, trailing grid, guidance 1": [(64, 40), (128, 20)],
         "while training, 32 samples": [(64, 50), (96, 30), (128, 35)],
         "while training, 2,048 samples": [(192, 9)],
         "best": [(96, 30)],
+    }
+
+
+def test_stages_that_were_sampled_otherwise_than_the_headline_are_shown_too(run: Path, evaluate: Evaluate) -> None:
+    evaluate("headline", make_score("w", 20.0, images=128))
+    for name, images, frechet in (("early", 64, 40.0), ("late", 128, 30.0)):
+        evaluate(name, make_score(name, frechet, images=images, steps=7))
+    found = logged(run)
+    assert drawn(by_training(found, found.evaluations[0])) == {
+        "ddim, 7 steps, trailing grid, guidance 1": [(64, 40), (128, 30)],
+        "best": [(128, 30)],
     }
 
 

@@ -136,11 +136,12 @@ def by_training(
     best: tuple[int, float] | None,
     floor: float | None,
     speed: float | None,
+    how: str = "evaluated",
 ) -> Draw:
     """Fréchet distance against images seen, and time.
 
     Args:
-        evaluated: by `ddpm evaluate`, with intervals.
+        evaluated: by `ddpm evaluate`, with intervals; sampled as ``how`` says.
         while_training: name -> scores that the run took of itself.
         best: the point of the best checkpoint.
         floor: what as many real images score.
@@ -149,7 +150,7 @@ def by_training(
 
     def draw(ax: "Axes") -> None:
         if evaluated:
-            _intervals(ax, evaluated, BLUE, "evaluated")
+            _intervals(ax, evaluated, BLUE, how)
         for (name, curve), colour in zip(while_training.items(), (GREEN, ORANGE, *SERIES), strict=False):
             ax.plot(*curve, color=colour, marker="o", label=name)
         _floor(ax, floor)

@@ -77,9 +77,14 @@ def by_steps(found: Iterable[Evaluation], like: Evaluation) -> list[dict[int, Ev
 
 
 def by_training(found: Iterable[Evaluation], like: Evaluation) -> dict[int, Evaluation]:
-    """Evaluations of the same measure and way of sampling at different stages: images seen -> evaluation, rising."""
-    stages: dict[int, Evaluation] = {}
+    """Evaluations of the same measure at different stages, all sampled in one way: images seen -> evaluation, rising.
+
+    That way is the one of ``like``, or else the one that most stages were sampled in.
+    """
+    ways: dict[str, dict[int, Evaluation]] = {}
     for e in found:
-        if e.score.samples.images_seen and e.curve == like.curve:
-            stages[e.score.samples.images_seen] = e
-    return dict(sorted(stages.items())) if len(stages) > 1 else {}
+        if e.score.samples.images_seen and e.score.measure == like.score.measure:
+            ways.setdefault(repr(e.curve), {})[e.score.samples.images_seen] = e
+    curves = {curve: stages for curve, stages in ways.items() if len(stages) > 1}
+    chosen = max(curves, key=lambda curve: (curve == repr(like.curve), len(curves[curve])), default=None)
+    return dict(sorted(curves[chosen].items())) if chosen is not None else {}

@@ -41,7 +41,8 @@ def by_training(run: Run, like: Evaluation | None) -> Draw | None:
         while_training[name] = [e.images for e in of_n], [e.values["frechet"] for e in of_n]
     floor = like.score.frechet.floor if like and evaluated else None
     speed = run.seen / run.seconds if run.seconds else None
-    return charts.by_training(evaluated, while_training, best(run, like), floor, speed)
+    how = next((tables.sampling(e) for e in stages.values()), "")
+    return charts.by_training(evaluated, while_training, best(run, like), floor, speed, how)
 
 
 def best(run: Run, like: Evaluation | None) -> tuple[int, float] | None:
