@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -22,7 +23,7 @@ def evaluate(
     *,
     data: str | None = None,
     training: str | None = None,
-    n: Annotated[int, Parameter(name=["-n", "--n"])] = 2000,
+    n: Annotated[int | None, Parameter(name=["-n", "--n"])] = None,
     features: str = "embedded",
     weights: str | None = None,
     steps: list[str] | None = None,
@@ -32,8 +33,8 @@ def evaluate(
     guidance: float | None = None,
     clip: bool | None = None,
     checkpoints: bool = False,
-    seed: int = 0,
-    batch: int = 64,
+    seed: int | None = None,
+    batch: int | None = None,
     size: str | None = None,
     mode: Literal["L", "RGB", "RGBA"] | None = None,
     fit: Literal["crop", "pad", "stretch"] = "crop",
@@ -55,7 +56,7 @@ def evaluate(
     training
         For a folder of images: what its generator was trained on, to look for copies of; the real images by default.
     n
-        How many samples to draw.
+        How many samples to draw; 2,000 if not given.
     features
         The network that looks: embedded, inception, dinov2 or clip.
     weights
@@ -74,11 +75,11 @@ def evaluate(
     clip
         Keep the expected image in the range of images.
     checkpoints
-        Measure all checkpoints of the run, too.
+        Measure the run's earlier checkpoints, too.
     seed
-        Sample i is a function of the seed and i alone.
+        Sample i is a function of the seed and i alone; 0 if not given.
     batch
-        Samples in memory at a time.
+        Samples in memory at a time, up to 64, as it is if not given.
     size
         Of a folder's images: what all are brought to, 64 or height x width, if they differ.
     mode
@@ -101,20 +102,30 @@ def evaluate(
     keep_freed_memory()
     given: dict[str, Any] = {"solver": solver, "grid": grid, "eta": eta, "guidance": guidance, "clip": clip}
     sampling = {key: value for key, value in given.items() if value is not None}
+    drawing: dict[str, Any] = {
+        key: value for key, value in {"n": n, "seed": seed, "batch": batch}.items() if value is not None
+    }
     path = Path(what)
     from_run = is_run(path)
-    _refuse(from_run, {"--size": size, "--mode": mode, "--training": training}, {**sampling, "steps": steps})
+    if not from_run and what != "digits" and not path.exists():
+        raise InputError(f"{what} does not exist; give a run folder, a checkpoint in it, or a folder of images")
+    only_runs = {**sampling, **drawing, "steps": steps, "checkpoints": checkpoints or None}
+    _refuse(from_run, {"--size": size, "--mode": mode, "--training": training}, only_runs)
 
-    def ask(changes: dict[str, Any]) -> Ask:
-        return Ask(data, training, n, features, weights, seed, batch, sampling | changes, fit, skip_bad, device)
-
+    images: dict[str, Any] = {"data": data, "training": training, "fit": fit, "skip_bad": skip_bad}
+    looking: dict[str, Any] = {"features": features, "weights": weights, "device": device}
+    ask = Ask(**images, **looking, **drawing, sampling=sampling)
+    _prepare(out)
     if not from_run:
         with _progress() as say:
-            found = evaluate_folder(what, ask({}), parse_size(size) if size else None, mode, say)
+            found = evaluate_folder(what, ask, parse_size(size) if size else None, mode, say)
         _show(found, what)
         _keep(found, out)
         return
-    runs = [*(paths(path / "checkpoints") if checkpoints else []), path]
+    earlier = paths(path / "checkpoints")[:-1]  # the last has the run's own weights
+    if checkpoints and not earlier:
+        raise InputError(f"{what} has no earlier checkpoints; leave --checkpoints, or give a run folder that has some")
+    runs = [*(earlier if checkpoints else []), path]
     counts = [{"steps": count} for count in _counts(steps)] or [{}]
     if out is not None and len(runs) * len(counts) > 1:
         raise InputError("--out takes one score, and several were asked for; they are in the run folder")
@@ -122,7 +133,7 @@ def evaluate(
     for run in runs:
         for change in counts:
             with _progress() as say:
-                done = evaluate_run(run, ask(change), say)
+                done = evaluate_run(run, replace(ask, sampling=sampling | change), say)
             if done is not None:
                 _show(done, str(run))
                 _keep(done, out)
@@ -137,9 +148,8 @@ def _refuse(from_run: bool, of_folders: dict[str, Any], of_runs: dict[str, Any])
     if from_run and (wrong := [name for name, value in of_folders.items() if value is not None]):
         raise InputError(f"{wrong[0]} is for folders of images: a run knows its own")
     if not from_run and (wrong := [name for name, value in of_runs.items() if value is not None]):
-        raise InputError(
-            f"--{wrong[0]} is for runs, and these images are drawn already; give a run folder, or leave it"
-        )
+        name = "-n" if wrong[0] == "n" else f"--{wrong[0]}"
+        raise InputError(f"{name} is for runs, and these images are drawn already; give a run folder, or leave it")
 
 
 def _counts(steps: list[str] | None) -> list[int]:
@@ -229,14 +239,25 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def _keep(found: "Scored", out: Path | None) -> None:
-    from ddpm.cli.console import console
-    from ddpm.training.storage import disk_errors, write_file
+def _prepare(out: Path | None) -> None:
+    """Refuse a place that cannot be written to before anything is measured."""
+    from ddpm.errors import InputError
+    from ddpm.training.storage import disk_errors
 
     if out is None:
         return
+    if out.is_dir():
+        raise InputError(f"--out {out} is a folder; give the score a name, as in {out / 'score.json'}")
     with disk_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _keep(found: "Scored", out: Path | None) -> None:
+    from ddpm.cli.console import console
+    from ddpm.training.storage import write_file
+
+    if out is None:
+        return
     write_file(out, found.score.to_json().encode())
     console.print(f"written       {out}", markup=False)
     if found.closest is not None:

@@ -1,0 +1,259 @@
+"""`ddpm evaluate` through the real command line."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ddpm.config import SamplingConfig
+from ddpm.score import Score
+from ddpm.scoring.evaluate import Ask
+
+Refused = Callable[..., str]
+Cli = Callable[..., int]
+Capture = pytest.CaptureFixture[str]
+FAST = ("-n", "64", "--steps", "2", "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def evaluated(cli: Cli, digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A run that was evaluated with --out, and where the score went."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    run = shutil.copytree(digits_run, folder / "run")
+    assert cli("evaluate", run, *FAST, "--out", folder / "new" / "a.json") == 0
+    return run, folder / "new" / "a.json"
+
+
+@pytest.fixture
+def run(evaluated: tuple[Path, Path], tmp_path: Path) -> Path:
+    return shutil.copytree(evaluated[0], tmp_path / "run")
+
+
+def scores(run: Path) -> list[Score]:
+    return [Score.read(path) for path in (run / "evaluations").glob("*/score.json")]
+
+
+def test_a_run(evaluated: tuple[Path, Path]) -> None:
+    run, out = evaluated
+    [score] = scores(run)
+    assert Score.read(out) == score
+    assert score.samples.source == str(run)
+    [folder] = [path.parent for path in run.glob("evaluations/*/score.json")]
+    assert (out.parent / "a-closest.png").read_bytes() == (folder / "closest.png").read_bytes()
+    assert "Fréchet" in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_what_it_prints(cli: Cli, run: Path, capsys: Capture) -> None:
+    assert cli("evaluate", run, *FAST) == 0
+    out = capsys.readouterr().out
+    [score] = scores(run)
+    for said in (
+        str(run),
+        "samples       64 against 1,797 of digits, embedded features",
+        f"Fréchet       {score.frechet.value:.4g} ({score.frechet.low:.4g} to {score.frechet.high:.4g}); as many real",
+        f"KID           {score.kid.value:.4g}",
+        r"\ncoverage ",
+        "accuracy .* read as the class asked for; real images 9",
+        r"colour        mean off by [+-]0\.\d{3} \(of a range of 2\)",
+        "copies        0.0 % .* of 1,708 training images; of held-out images",
+        "note          64 images are few",
+        r"score         .*score\.json",
+        r"report        .*report\.html",
+    ):
+        assert re.search(said if "\\" in said or ".*" in said else re.escape(said), out), said
+    assert "Inception" not in out
+
+
+def test_several_steps_and_checkpoints(cli: Cli, run: Path, capsys: Capture) -> None:
+    """All steps of each of the earlier checkpoints and of the run; the last checkpoint is the run."""
+    steps = ("--steps", "1,2", "--steps", "3")
+    assert cli("evaluate", run, "-n", "16", "--device", "cpu", "--checkpoints", *steps) == 0
+    found = {
+        (score.samples.images_seen, score.samples.sampling.steps)
+        for score in scores(run)
+        if score.measure.n == 16 and score.samples.sampling
+    }
+    earlier = [int(path.name[5:]) * 16 for path in sorted((run / "checkpoints").iterdir())]
+    assert len(earlier) > 1
+    assert found == {(images, steps) for images in earlier for steps in (1, 2, 3)}
+    assert capsys.readouterr().out.count("\nscore ") == 3 * len(earlier)
+
+
+def test_a_checkpoint(cli: Cli, run: Path) -> None:
+    path = run / "checkpoints" / "step-000000008"
+    assert cli("evaluate", path, *FAST) == 0
+    assert {score.samples.images_seen for score in scores(run)} == {192, 128}
+    assert not (path / "report.html").exists()
+
+
+def test_what_the_flags_mean(cli: Cli, run: Path) -> None:
+    flags = ("--solver", "ddim", "--grid", "uniform", "--eta", "0.5", "--guidance", "2", "--no-clip", "--seed", "3")
+    assert cli("evaluate", run, "-n", "16", "--steps", "2", "--batch", "5", "--device", "cpu", *flags) == 0
+    [score] = [score for score in scores(run) if score.measure.n == 16]
+    assert score.samples.seed == 3
+    assert score.samples.sampling is not None
+    assert score.samples.sampling == SamplingConfig(steps=2, grid="uniform", eta=0.5, guidance=2.0, clip=False)
+
+
+def test_the_defaults_that_help_names(capsys: Capture, cli: Cli) -> None:
+    assert cli("evaluate", "--help") == 0
+    text = " ".join(re.sub(r"[│╭╰─╮╯]", " ", capsys.readouterr().out).split())
+    assert f"draw; {Ask().n:,} if not given" in text
+    assert f"alone; {Ask().seed} if not given" in text
+    assert f"up to {Ask().batch}, as it is if not given" in text
+
+
+@pytest.fixture
+def photos(folder: Callable[..., Path]) -> Path:
+    return folder(16, size=(12, 8))
+
+
+def test_a_folder(cli: Cli, photos: Path, tmp_path: Path, capsys: Capture) -> None:
+    out = tmp_path / "scores" / "b.json"
+    assert cli("evaluate", photos, "--data", photos, "--out", out, "--device", "cpu") == 0
+    tree = json.loads(out.read_text(encoding="utf-8"))
+    assert tree["copy_rate"] == 1
+    assert tree["frechet"]["value"] < 1e-9
+    assert tree["measure"]["size"] == [12, 8]
+    assert tree["samples"]["source"] == str(photos)
+    with Image.open(out.with_name("b-closest.png")) as pairs:
+        assert pairs.mode == "RGB"
+    said = capsys.readouterr().out
+    assert "copies        100.0 %" in said
+    assert "report" not in said
+    assert sorted(path.name for path in photos.iterdir()) == sorted(f"{i}.png" for i in range(16))
+
+
+def test_sizes_and_modes_of_a_folder(cli: Cli, photos: Path, tmp_path: Path) -> None:
+    Image.new("L", (30, 20)).save(photos / "z.png")
+    flags = ("--size", "16x12", "--mode", "L", "--fit", "pad", "--device", "cpu")
+    assert cli("evaluate", photos, "--data", photos, *flags, "--out", tmp_path / "c.json") == 0
+    measure = Score.read(tmp_path / "c.json").measure
+    assert (measure.n, measure.size, measure.mode) == (17, (16, 12), "L")
+
+
+def test_notes_are_printed_as_they_are(cli: Cli, photos: Path, folder: Callable[..., Path], capsys: Capture) -> None:
+    real = folder(12, size=(20, 20), name="real [bold] \\")
+    assert cli("evaluate", photos, "--data", real, "--device", "cpu") == 0
+    assert "real [bold] \\ were brought to 12 × 8 by crop" in capsys.readouterr().out
+
+
+# what is refused
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--features", "embeded"], r"unknown features 'embeded' \(did you mean 'embedded'\?\)"),
+        (["--weights", "w.pth"], r"embedded features have their own weights; give w\.pth to another --features"),
+        (["--steps", "ten"], r"--steps ten are no numbers; write them as 20, or as 5,10,20"),
+        (["--steps", "5,,6"], r"--steps 5,,6 are no numbers"),
+        (["--steps", "1001"], r"steps must be between 1 and 1000"),
+        (["--steps", "0"], r"steps must be at least 1, not 0"),
+        (["--steps", "1,2", "--out", "{tmp}/x.json"], r"--out takes one score, and several were asked for"),
+        (["--checkpoints", "--out", "{tmp}/x.json"], r"--out takes one score"),
+        (["--out", "{tmp}"], r"--out .* is a folder; give the score a name, as in .*score\.json"),
+        (["--out", "{run}/config.json/x.json"], r"a file is in the way"),
+        (["--size", "8"], r"--size is for folders of images: a run knows its own"),
+        (["--mode", "L"], r"--mode is for folders of images"),
+        (["--training", "digits"], r"--training is for folders of images"),
+        (["-n", "3"], r"-n 3 is too few to measure; give at least 10"),
+        (["--batch", "0"], r"batch must be at least 1, not 0"),
+        (["--eta", "0.5", "--solver", "ancestral"], r"eta is an option of ddim"),
+        (["--solver", "dim"], r"solver: "),
+        (["--data", "nothing"], r"nothing does not exist"),
+        (["--data", "{tmp}/few"], r"few holds 3 images; a measurement needs at least 10 real ones"),
+        (["--device", "toaster"], r"the device toaster is not here"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_of_a_run(
+    flags: list[str], said: str, refused: Refused, run: Path, tmp_path: Path, folder: Callable[..., Path]
+) -> None:
+    folder(3, name="few")
+    given = [flag.format(tmp=tmp_path, run=run) for flag in flags]
+    assert re.search(said, refused("evaluate", run, *given, kept=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ([], r"photos is a set of images: give the real ones to measure it against by --data"),
+        (["--data", "digits", "--steps", "5"], r"--steps is for runs, and these images are drawn already; give a run"),
+        (["--data", "digits", "-n", "20"], r"-n is for runs"),
+        (["--data", "digits", "--seed", "0"], r"--seed is for runs"),
+        (["--data", "digits", "--batch", "8"], r"--batch is for runs"),
+        (["--data", "digits", "--solver", "ddim"], r"--solver is for runs"),
+        (["--data", "digits", "--grid", "uniform"], r"--grid is for runs"),
+        (["--data", "digits", "--eta", "0"], r"--eta is for runs"),
+        (["--data", "digits", "--guidance", "1"], r"--guidance is for runs"),
+        (["--data", "digits", "--no-clip"], r"--clip is for runs"),
+        (["--data", "digits", "--checkpoints"], r"--checkpoints is for runs"),
+        (["--data", "{tmp}/few"], r"few holds 3 images; a measurement needs at least 10 real ones"),
+        (["--data", "{tmp}/nothing"], r"nothing does not exist"),
+        (["--data", "digits", "--size", "big"], r"size"),
+        (["--data", "digits", "--features", "clipp"], r"unknown features 'clipp' \(did you mean 'clip'\?\)"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_of_a_folder(
+    flags: list[str], said: str, refused: Refused, photos: Path, tmp_path: Path, folder: Callable[..., Path]
+) -> None:
+    folder(3, name="few")
+    given = [flag.format(tmp=tmp_path) for flag in flags]
+    assert re.search(said, refused("evaluate", photos, *given, kept=tmp_path))
+
+
+def test_what_is_neither(refused: Refused, digits_run: Path, tmp_path: Path, folder: Callable[..., Path]) -> None:
+    (tmp_path / "empty").mkdir()
+    few = folder(3, name="few")
+    checkpoint = digits_run / "checkpoints" / "step-000000008"
+    for argv, said in {
+        ("nothing",): "nothing does not exist; give a run folder, a checkpoint in it, or a folder of images",
+        ("nothing", "--steps", "5"): "nothing does not exist",
+        (tmp_path / "empty", "--data", "digits"): r"empty holds no images \(it is empty\)",
+        (few, "--data", "digits"): "3 generated images are too few to measure; give at least 10",
+        (checkpoint, "--checkpoints"): "step-000000008 has no earlier checkpoints; leave --checkpoints",
+    }.items():
+        assert re.search(said, refused("evaluate", *argv, kept=tmp_path)), argv
+
+
+def test_a_full_disk(refused: Refused, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert "no space left to write" in refused("evaluate", run, "-n", "16", "--steps", "1", "--device", "cpu")
+    assert not list(run.rglob("*.part"))
+
+
+# processes
+
+
+def test_two_processes_have_the_score_of_one(evaluated: tuple[Path, Path], run: Path) -> None:
+    shutil.rmtree(run / "evaluations")
+    launch = ["--nproc-per-node", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "-m", "ddpm"]
+    argv = ["evaluate", str(run), "-n", "100", "--steps", "2", "--device", "cpu"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", *launch, *argv],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("\nFréchet ") == 1
+    [score] = scores(run)
+    [samples] = (run / "evaluations" / "samples").iterdir()
+    [one] = (evaluated[0] / "evaluations" / "samples").iterdir()
+    assert samples.name == one.name
+    assert np.array_equal(np.load(samples / "000000.npy"), np.load(one / "000000.npy"))
+    assert {path.name for path in samples.iterdir()} == {"000000.npy", "000001.npy"}
+    assert score.measure.n == 100
