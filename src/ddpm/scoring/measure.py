@@ -160,18 +160,22 @@ def _accuracy(
     ours: torch.Tensor, labels: Sequence[str] | None, theirs: torch.Tensor, data: Dataset
 ) -> tuple[Accuracy | None, tuple[str, ...]]:
     """How often samples are read as the class they were asked for, and what could not be read."""
-    if labels is None or data.labels is None or len(set(data.labels.tolist())) < 2:
+    if labels is None or data.labels is None:
         return None, ()
-    number = {name: i for i, name in enumerate(data.classes)}
+    held = set(data.labels.tolist())
+    number = {name: i for i, name in enumerate(data.classes) if i in held}
     known = torch.tensor([name in number for name in labels])
     notes: tuple[str, ...] = ()
     if not known.all():
         lost = sorted({name for name in labels if name not in number})
         notes = (f"the reference has no class {', '.join(lost)}: samples of it count in no accuracy",)
-    if not known.any():
+    if not known.any() or len(number) < 2:
         return None, notes
     asked = torch.tensor([number[name] for name in labels if name in number])
-    linear = accuracy.fit(theirs, torch.from_numpy(data.labels), len(data.classes))
+    try:
+        linear = accuracy.fit(theirs, torch.from_numpy(data.labels), len(data.classes))
+    except ValueError as e:
+        return None, (*notes, f"how samples are read was not measured: {e}")
     found = accuracy.estimate(linear, ours[known], asked)
     by_class = {data.classes[c]: share for c, share in found.by_class.items()}
     return Accuracy(value=found.value, real=linear.real, by_class=by_class), notes
