@@ -83,3 +83,30 @@ def test_wrappers_of_a_denoiser():
     assert make(guidance=3.0, guided=False) == Clipped(plain)
     assert isinstance(make(guidance=0.0, clip=False), ClassifierFree)
     assert make(guidance=3.0, on=Model(model.net)) == Clipped(plain)
+
+
+def test_features():
+    made = build.build_features("embedded", None, (64, 48), torch.device("cpu"))
+    assert (made.name, made.dim) == ("embedded", 832)
+    assert build.build_features("embedded", None, (8, 8), torch.device("cpu")).dim == 416
+
+
+def test_features_by_their_name(monkeypatch):
+    asked = []
+    monkeypatch.setitem(build.FEATURES, "clip", lambda weights, device: asked.append((weights, device)))
+    build.build_features("clip", "folder", (8, 8), torch.device("cpu"))
+    assert asked == [("folder", torch.device("cpu"))]
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "said"),
+    [
+        ("inceptionv3", None, r"unknown features 'inceptionv3' \(did you mean 'inception'\?\)"),
+        ("x", None, r"unknown features 'x' \(known: embedded, inception, dinov2, clip\)"),
+        ("embedded", "w.pth", r"have their own weights; give w\.pth to another --features"),
+        ("inception", "nothing.pth", r"nothing\.pth is not a file"),
+    ],
+)
+def test_features_that_cannot_be_had(name, weights, said):
+    with pytest.raises(InputError, match=said):
+        build.build_features(name, weights, (8, 8), torch.device("cpu"))

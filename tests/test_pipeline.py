@@ -283,3 +283,23 @@ def test_pixels_are_the_decoded_sample(pipe: Pipeline) -> None:
     assert image.shape == (8, 8)
     assert image.dtype == np.uint8
     assert len(np.unique(image)) > 8
+
+
+@pytest.mark.parametrize("label", [None, "3"])
+def test_drawn_values_are_those_of_the_pictures(label: str | None, pipe: Pipeline) -> None:
+    how = pipe.settings({"steps": 3, "eta": 1.0, "guidance": 2.0})
+    labels = None if label is None else [3] * 5
+    drawn = pipe.draw(how, labels, 4, [7, 2, 0, 9, 1])
+    assert (drawn.shape, drawn.dtype) == ((5, 8, 8, 1), np.uint8)
+    settings = how.model_dump() | ({} if label else {"guidance": 1.0})
+    images = pipe.sample(5, label=label, seed=4, indices=[7, 2, 0, 9, 1], **settings)
+    assert np.array_equal(drawn[..., 0], np.stack([np.asarray(image) for image in images]))
+
+
+def test_a_batch_of_one_and_of_many_are_drawn_alike(pipe: Pipeline) -> None:
+    how = pipe.settings({"steps": 3, "eta": 1.0})
+    labels = [i % 10 for i in range(40)]
+    whole = pipe.draw(how, labels, 0, list(range(40)))
+    assert len(np.unique(whole, axis=0)) == 40
+    for i in (0, 17, 39):
+        assert np.array_equal(pipe.draw(how, labels[i : i + 1], 0, [i])[0], whole[i])

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ddpm.data.dataset import Dataset, map_pixels
+from ddpm.data.dataset import Dataset, channel_stats, map_pixels
 
 pixels = np.random.default_rng(0).integers(0, 256, (20, 4, 6, 3), dtype=np.uint8)
 names = tuple(f"{i}.png" for i in range(20))
@@ -66,3 +66,26 @@ def test_channel_stats(mapped: Dataset, monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB"), (4, "RGBA")])
 def test_channels_are_a_mode(channels: int, mode: str) -> None:
     assert Dataset(np.zeros((1, 2, 2, channels), np.uint8)).mode == mode
+
+
+def test_channel_stats_of_anything_that_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In parts, and exactly: images of one value have a spread of 0."""
+
+    class Read:
+        shape = (4, 6, 3)
+        seen: list[int] = []  # noqa: RUF012
+
+        def __len__(self) -> int:
+            return 20
+
+        def read(self, indices: np.ndarray) -> np.ndarray:
+            self.seen.extend(indices.tolist())
+            return pixels[indices]
+
+    monkeypatch.setattr("ddpm.data.dataset.CHUNK", 7)
+    mean, std = channel_stats(Read())
+    assert Read.seen == list(range(20))
+    assert np.allclose(mean, (pixels / 127.5 - 1).mean((0, 1, 2)), atol=1e-12)
+    assert np.allclose(std, (pixels / 127.5 - 1).std((0, 1, 2)), atol=1e-12)
+    mean, std = channel_stats(Dataset(np.full((3, 2, 2, 1), 51, np.uint8)))
+    assert (mean.tolist(), std.tolist()) == ([51 / 127.5 - 1], [0])
