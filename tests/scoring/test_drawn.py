@@ -184,6 +184,21 @@ def test_two_processes_are_as_one(whole: Drawn, pipe: Pipeline, recipe: Recipe, 
     assert files(found) == files(whole)
 
 
+def test_two_commands_at_once(
+    whole: Drawn, pipe: Pipeline, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one renames the draft under this one's hands: what it wrote is the same."""
+
+    def renamed(path: Path, data: bytes) -> None:
+        path.write_bytes(data)
+        raise FileNotFoundError(2, "No such file or directory")
+
+    found = ready(tmp_path / "s")
+    monkeypatch.setattr(drawn, "write_file", renamed)
+    assert draw(found, pipe, recipe) == [0, 1, 2]
+    assert files(found) == files(whole)
+
+
 def header(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[20] ^= 0xFF

@@ -122,7 +122,11 @@ class Drawn:
                 pixels.append(pipe.draw(recipe.sampling, recipe.labels(part), recipe.seed, part.tolist(), report))
             file = BytesIO()
             np.save(file, np.concatenate(pixels))
-            write_file(self._path(k), file.getvalue())
+            try:
+                write_file(self._path(k), file.getvalue())
+            except FileNotFoundError:  # another command, which draws the same, has just renamed this one's draft
+                if self._open(k) is None:
+                    raise
             yield k
 
     def _open(self, k: int) -> Pixels | None:

@@ -126,7 +126,7 @@ def evaluate_run(path: Path, ask: Ask, say: Say) -> Scored | None:
         raise InputError(f"-n {ask.n} is too few to measure; give at least {FEWEST}")
     if ask.batch < 1:
         raise InputError(f"batch must be at least 1, not {ask.batch}")
-    state = PartialState(cpu=ask.device == "cpu", timeout=PATIENCE)
+    state = PartialState(cpu=device_of(ask.device).type == "cpu", timeout=PATIENCE)
     pipe = load(path, str(state.device) if state.num_processes > 1 else ask.device)
     how = _settings(pipe, ask)
     with state.main_process_first():  # what is fetched or read for the first time
