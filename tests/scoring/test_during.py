@@ -12,6 +12,7 @@ from ddpm.config import RunConfig
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
 from ddpm.scoring import during
+from ddpm.evaluation.features.extract import CHUNK
 from ddpm.scoring.during import FewSamples, few_samples
 
 CPU = torch.device("cpu")
@@ -91,7 +92,8 @@ def scorer(config: RunConfig, data: Dataset) -> FewSamples:
 def seen(scorer: FewSamples) -> torch.Tensor:
     """The samples that were looked at last."""
     assert isinstance(scorer.extractor, Means)
-    return scorer.extractor.seen[-1]
+    calls = -(-scorer.n // CHUNK)
+    return torch.cat(scorer.extractor.seen[-calls:])[: scorer.n]
 
 
 def test_the_numbers_are_those_of_the_formulas(scorer: FewSamples, model: Model, data: Dataset) -> None:
@@ -130,8 +132,9 @@ def test_a_sample_is_the_same_whatever_the_batch(scorer: FewSamples, model: Mode
 def test_more_samples_begin_with_the_same(scorer: FewSamples, model: Model) -> None:
     scorer(model, CPU)
     few = seen(scorer)
-    replace(scorer, n=80)(model, CPU)
-    assert torch.equal(seen(scorer)[:48], few)
+    more = replace(scorer, n=80)
+    more(model, CPU)
+    assert torch.equal(seen(more)[:48], few)
 
 
 def test_they_are_not_the_samples_that_an_evaluation_draws(config: RunConfig, data: Dataset) -> None:
@@ -194,9 +197,9 @@ def test_a_model_that_is_nearer_scores_less(scorer: FewSamples, data: Dataset, m
 def test_real_images_are_looked_at_once(config: RunConfig, data: Dataset) -> None:
     fresh, extractor = replace(data, fingerprint="once"), Means()
     first = few_samples(config, fresh, extractor)
-    assert [len(images) for images in extractor.seen] == [60]
+    assert sum(len(images) for images in extractor.seen) == 2 * CHUNK
     part = few_samples(config, fresh.subset(np.arange(20)), extractor)
-    assert len(extractor.seen) == 1
+    assert len(extractor.seen) == 2
     assert (first.real.n, part.real.n) == (60, 20)
 
 
