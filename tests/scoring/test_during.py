@@ -11,8 +11,8 @@ from ddpm import build
 from ddpm.config import RunConfig
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
-from ddpm.scoring import during
 from ddpm.evaluation.features.extract import CHUNK
+from ddpm.scoring import during
 from ddpm.scoring.during import FewSamples, few_samples
 
 CPU = torch.device("cpu")
