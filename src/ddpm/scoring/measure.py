@@ -91,7 +91,7 @@ def measure(generated: Generated, real: Real, extractor: Extractor, say: Say) ->
     say("comparing", 2, 4)
     many = min(n, len(theirs), BALLS)
     balls = manifold.fit(theirs[_some(len(theirs), many)], NEIGHBOURS)
-    shares = manifold.estimate(ours[:many], balls, bootstrap.counts(many, REPLICATES))
+    shares = manifold.estimate(ours[_some(n, many)], balls, bootstrap.counts(many, REPLICATES))
     say("comparing", 3, 4)
     scores = None
     if isinstance(extractor, Inception):
