@@ -43,7 +43,7 @@ class Case:
     Attributes:
         sent: how many.
         ended: evaluations that came to their end, each on a fresh copy.
-        inside: signals that left a half-written file behind.
+        places: where signals came: before the first file of samples, between the first and the last, after the last.
         kept: files of samples that a signal found whole …
         again: … and those of them that were drawn again.
         codes: exit codes of the starts that were sent a signal.
@@ -53,7 +53,7 @@ class Case:
     name: str
     sent: int = 0
     ended: int = 0
-    inside: int = 0
+    places: list[int] = field(default_factory=lambda: [0, 0, 0])
     kept: int = 0
     again: int = 0
     codes: set[int] = field(default_factory=set)
@@ -102,7 +102,7 @@ class Bench:
 
     def run(self, number: signal.Signals, kills: int, seconds: float, expected: Contents) -> Case:
         """Send so many signals, and let the last start end."""
-        case = Case(number.name)
+        case, all_files = Case(number.name), sum("samples" in name for name in expected)
         run = self.copy(number.name)
         whole: dict[Path, int] = {}
         while True:
@@ -116,7 +116,8 @@ class Bench:
                 process.send_signal(number)
                 case.codes.add(process.wait())
                 case.sent += 1
-                case.inside += bool(list(run.rglob("*.part")))
+                files = len(written(run))
+                case.places[(files > 0) + (files >= all_files)] += 1
             now = written(run)
             case.again += sum(now.get(path) != when for path, when in whole.items())
             case.kept += len(now.keys() - whole.keys()) if process.returncode else 0
@@ -172,14 +173,15 @@ def main() -> None:
         seconds = bench.untouched(run)
         expected = contents(run)
         print(f"untouched: {asked.n} samples in {seconds:.1f} s, {len(expected)} files", flush=True)
-        print(f"\n{'signal':8} sent  in a write  ended  whole files kept  drawn again  exit codes  scores")
+        print(f"\n{'signal':8} sent  before/while/after drawing  ended  files kept  drawn again  exit codes  scores")
         good = True
         for name, sent in (("SIGKILL", asked.kills), ("SIGTERM", asked.terms)):
             shutil.rmtree(f"{temporary}/cache/features", ignore_errors=True)
             case = bench.run(signal.Signals[name], sent, seconds, expected)
+            places = " / ".join(str(count) for count in case.places)
             codes = ",".join(str(code) for code in sorted(case.codes))
             print(
-                f"{name:8} {case.sent:4} {case.inside:11} {case.ended:6} {case.kept:17} {case.again:12} {codes:>11}  "
+                f"{name:8} {case.sent:4} {places:>27} {case.ended:6} {case.kept:11} {case.again:12} {codes:>11}  "
                 + (f"DIFFERENT {sorted(case.other)}" if case.other else "equal"),
                 flush=True,
             )
