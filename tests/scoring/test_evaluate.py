@@ -401,7 +401,7 @@ def test_a_score_that_cannot_be_written(run: Path, monkeypatch: pytest.MonkeyPat
         ({"data": "fewer"}, {"reference"}, {"hash"}),
         ({"batch": 3, "device": None}, set(), set()),
     ],
-    ids=str,
+    ids=["seed", "n", "features", "steps", "solver", "source", "images", "batch"],
 )
 def test_what_changes_a_score_is_in_it(
     change: dict[str, Any],
