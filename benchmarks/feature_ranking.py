@@ -8,7 +8,8 @@ samples are drawn from its earlier checkpoints and in fewer steps. Four sections
 
 - ranking: distances as multiples of that of the same 2,000 images untouched, and their rank correlation with strength;
 - floor: the distance of disjoint sets of test images, beside what ``ddpm evaluate`` calls the floor;
-- apart: how often sets of 2,000 are in the right order where the distance of all test images differs by a tenth;
+- apart: how often two sets of 2,000 are in the right order where the distance of all test images differs by a tenth, of
+  other images and of the same;
 - speed: images a second, beside Inception's network with random weights.
 
 Features: ``embedded``, the same network with ``random`` weights, ``pixels`` (averages over 8 × 8 areas), ``inception``
@@ -118,7 +119,7 @@ def spread(values: Sequence[float]) -> str:
 def differences(pairs: Sequence[Pair], name: str, n: int, level: float) -> Table:
     table = Table(
         f"Two strengths whose distances by {name} features differ by {100 * (MORE - 1):.0f} %, in sets of {n}",
-        ["", "strengths", "distances of all", f"… of {n}", f"real {n} = 1", "gap / sd", "in the right order"],
+        ["", "strengths", "distances of all", f"… of {n}", f"real {n} = 1", "gap / sd", "in order", "same images"],
     )
     for p in pairs:
         small = p.small.mean(1)
@@ -131,6 +132,7 @@ def differences(pairs: Sequence[Pair], name: str, n: int, level: float) -> Table
                 f"{small[0] / level:.2f}",
                 f"{p.gap / p.sd:.1f}",
                 f"{100 * p.right:.0f} %",
+                f"{100 * p.right_of_same:.0f} %",
             )
         )
         table.data[f"{p.way} {p.strengths[0]:.3g}"] = {

@@ -90,7 +90,7 @@ class Bench:
         return Path(shutil.copytree(self.folder / "run", self.folder / name))
 
     def command(self, run: Path) -> list[str]:
-        return ["-m", "ddpm", "evaluate", str(run), "-n", str(self.n), "--steps", "10", "--device", "cpu"]
+        return ["-m", "ddpm", "evaluate", str(run), "-n", str(self.n), "--steps", "50", "--device", "cpu"]
 
     def untouched(self, run: Path, processes: int = 1) -> float:
         """Measure to the end; the time it took."""

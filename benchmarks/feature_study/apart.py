@@ -13,9 +13,9 @@ from ddpm.evaluation.features import Extractor
 from ddpm.evaluation.features.extract import extract
 from feature_study.degradations import DEGRADATIONS
 
-WAYS = {"blur": (0.2, 3.0), "noise": (0.5, 60.0), "colour": (0.5, 60.0)}
+WAYS = {"blur": (0.2, 3.0), "noise": (0.5, 60.0), "colour": (0.5, 90.0)}
 """Degradations whose strength is a number, and the strengths between which the wanted ones are looked for."""
-STARTS = (1.5, 3.0, 10.0)
+STARTS = (1.5, 3.0, 10.0, 30.0)
 """Distances of the weaker of two strengths, as multiples of the distance of n real images."""
 MORE = 1.1
 DRAWS = 20
@@ -30,7 +30,7 @@ class Pair:
     Attributes:
         strengths: the weaker, and one with a tenth more distance.
         distances: theirs, on all test images.
-        small: (2, draws), distances of random sets of n.
+        small: (2, draws), distances of random sets of n; draw i of both strengths is of the same images.
         share: of all test images that are in a set.
     """
 
@@ -51,8 +51,14 @@ class Pair:
 
     @property
     def right(self) -> float:
-        """Share of pairs of sets, one of each strength, that are in the right order."""
-        return float((self.small[1][None, :] > self.small[0][:, None]).mean())
+        """Share of pairs of sets of other images, one of each strength, that are in the right order."""
+        order = self.small[1][None, :] > self.small[0][:, None]  # (draws, draws)
+        return float(order[~np.eye(len(order), dtype=bool)].mean())
+
+    @property
+    def right_of_same(self) -> float:
+        """The same of pairs of sets of the same images."""
+        return float((self.small[1] > self.small[0]).mean())
 
 
 def apart(
@@ -70,7 +76,7 @@ def apart(
             say(f"{way}: strengths that differ by a tenth, at {start:g} times the distance of real images")
             weak = curve.meet(start * level)
             strong = curve.meet(MORE * curve.seen[weak])
-            small = np.stack([curve.draws(strength, n, seed) for seed, strength in enumerate((weak, strong))])
+            small = np.stack([curve.draws(strength, n) for strength in (weak, strong)])
             distances = (curve.seen[weak], curve.seen[strong])
             found.append(Pair(way, (weak, strong), distances, small, n / len(images)))
     return found
@@ -107,8 +113,8 @@ class Curve:
             if abs(self(middle) / distance - 1) < CLOSE:
                 return middle
 
-    def draws(self, strength: float, n: int, seed: int) -> np.ndarray:
-        """Distances of random sets of n, (DRAWS,)."""
-        features, rng = self.features(strength), np.random.default_rng(seed)
+    def draws(self, strength: float, n: int) -> np.ndarray:
+        """Distances of random sets of n, the same sets for every strength, (DRAWS,)."""
+        features, rng = self.features(strength), np.random.default_rng(2)
         rows = [rng.permutation(len(features))[:n] for _ in range(DRAWS)]
         return np.array([frechet.distance(frechet.fit(features[row]), self._real) for row in rows])

@@ -97,8 +97,8 @@ DEGRADATIONS = {
     "rectangles": Degradation(rectangles, (2, 4, 6, 8, 12), "side, of 32"),
     "collapse": Degradation(collapse, (0.5, 0.25, 0.125, 0.05, 0.025), "share distinct"),
 }
-"""JPEG leaves out quality 50: CIFAR-10 is often kept as JPEG of quality 75, whose quantisation steps that of 50
-doubles exactly, so that it does less than 70 does."""
+"""JPEG leaves out 60 to 45: CIFAR-10 is often kept as JPEG of quality 75, and the steps of 50 are its steps doubled, so
+that odd multiples of the old ones lie halfway between the new ones and are wrong by the most that is possible."""
 
 
 def _recompressed(image: Image.Image, quality: int) -> Image.Image:

@@ -91,7 +91,8 @@ def test_draws_are_corrected_for_coming_from_one_set():
     pair = Pair("noise", (1, 2), (1, 1.1), small, 0.19)
     assert (pair.gap, pair.right) == (10, 1)
     assert pair.sd == pytest.approx(1 / 0.9)
-    assert Pair("noise", (1, 2), (1, 1.1), small[[0, 0]], 0.2).right == pytest.approx(1 / 3)
+    close = Pair("noise", (1, 2), (1, 1.1), np.array([[1.0, 2.0, 3.0], [1.1, 2.1, 3.1]]), 0.2)
+    assert (close.right, close.right_of_same) == (0.5, 1)
 
 
 def test_random_features_are_not_the_trained_ones_and_always_the_same(images):
