@@ -102,7 +102,7 @@ class Bench:
 
     def run(self, number: signal.Signals, kills: int, seconds: float, expected: Contents) -> Case:
         """Send so many signals, and let the last start end."""
-        case, all_files = Case(number.name), sum("samples" in name for name in expected)
+        case, all_files = Case(number.name), sum(name.startswith("drawn") for name in expected)
         run = self.copy(number.name)
         whole: dict[Path, int] = {}
         while True:
@@ -132,13 +132,13 @@ class Bench:
 
 def written(run: Path) -> dict[Path, int]:
     """When each file of samples was written."""
-    return {path: path.stat().st_mtime_ns for path in run.glob("evaluations/samples/*/*.npy")}
+    return {path: path.stat().st_mtime_ns for path in run.glob("drawn/*/*.npy")}
 
 
 def contents(run: Path) -> Contents:
     """All that an evaluation leaves: the score without the paths of the run, and hashes of the other files."""
-    home = run / "evaluations"
-    files = {str(path.relative_to(home)): path.read_bytes() for path in sorted(home.rglob("*")) if path.is_file()}
+    paths = [path for home in ("drawn", "evaluations") for path in sorted((run / home).rglob("*"))]
+    files = {str(path.relative_to(run)): path.read_bytes() for path in paths if path.is_file()}
     return {name: score(data) if name.endswith("score.json") else digest(data) for name, data in files.items()}
 
 

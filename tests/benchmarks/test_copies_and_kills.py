@@ -75,15 +75,18 @@ def test_evaluations_are_equal_but_for_the_place_of_the_run(tmp_path):
     from kill_evaluate import contents, different
 
     def evaluation(name, value, pixels):
-        home = tmp_path / name / "evaluations"
-        (home / "samples").mkdir(parents=True)
-        (home / "samples" / "000000.npy").write_bytes(pixels)
-        (home / "score.json").write_text(json.dumps({"kid": value, "samples": {"source": name, "hash": "1"}}))
+        home = tmp_path / name
+        for part in ("drawn", "evaluations"):
+            (home / part).mkdir(parents=True)
+        (home / "drawn" / "000000.npy").write_bytes(pixels)
+        (home / "evaluations" / "score.json").write_text(
+            json.dumps({"kid": value, "samples": {"source": name, "hash": "1"}})
+        )
         return contents(tmp_path / name)
 
     first = evaluation("first", 0.5, b"pixels")
     assert not different(evaluation("same", 0.5, b"pixels"), first)
-    assert different(evaluation("other score", 0.5000001, b"pixels"), first) == {"score.json"}
-    assert different(evaluation("other samples", 0.5, b"Pixels"), first) == {"samples/000000.npy"}
+    assert different(evaluation("other score", 0.5000001, b"pixels"), first) == {"evaluations/score.json"}
+    assert different(evaluation("other samples", 0.5, b"Pixels"), first) == {"drawn/000000.npy"}
     (tmp_path / "same" / "evaluations" / ".sheet.png.part").touch()
-    assert different(contents(tmp_path / "same"), first) == {".sheet.png.part"}
+    assert different(contents(tmp_path / "same"), first) == {"evaluations/.sheet.png.part"}

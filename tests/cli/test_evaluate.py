@@ -241,6 +241,7 @@ def test_a_full_disk(refused: Refused, run: Path, monkeypatch: pytest.MonkeyPatc
 def test_two_processes_have_the_score_of_one(evaluated: tuple[Path, Path], run: Path) -> None:
     """Also where nobody says that there is but a CPU."""
     shutil.rmtree(run / "evaluations")
+    shutil.rmtree(run / "drawn")
     launch = ["--nproc-per-node", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "-m", "ddpm"]
     argv = ["evaluate", str(run), "-n", "100", "--steps", "2"]
     ended = subprocess.run(
@@ -252,9 +253,18 @@ def test_two_processes_have_the_score_of_one(evaluated: tuple[Path, Path], run: 
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.count("\nFréchet ") == 1
     [score] = scores(run)
-    [samples] = (run / "evaluations" / "samples").iterdir()
-    [one] = (evaluated[0] / "evaluations" / "samples").iterdir()
+    [samples] = (run / "drawn").iterdir()
+    [one] = (evaluated[0] / "drawn").iterdir()
     assert samples.name == one.name
     assert np.array_equal(np.load(samples / "000000.npy"), np.load(one / "000000.npy"))
     assert {path.name for path in samples.iterdir()} == {"000000.npy", "000001.npy"}
     assert score.measure.n == 100
+
+
+def test_what_sample_wrote_can_be_measured_as_it_is(evaluated: tuple[Path, Path], cli: Cli, tmp_path: Path) -> None:
+    """Its sheet of all pictures is of another size, and no sample."""
+    assert cli("sample", evaluated[0], "-n", "12", "--steps", "2", "--out", tmp_path / "drawn") == 0
+    assert (tmp_path / "drawn" / "grid.png").exists()
+    out = tmp_path / "score.json"
+    assert cli("evaluate", tmp_path / "drawn", "--data", "digits", "--out", out) == 0
+    assert json.loads(out.read_text())["measure"]["n"] == 12

@@ -92,7 +92,7 @@ def digits(to: Path, each: int = 4, of: Sequence[int] = range(10), **more: Any) 
 
 
 def pixels_of(run: Path, n: int = 100) -> np.ndarray:
-    [folder] = (run / "evaluations" / "samples").iterdir()
+    [folder] = (run / "drawn").iterdir()
     return np.concatenate([np.load(path) for path in sorted(folder.iterdir())])[:n]
 
 
@@ -182,7 +182,7 @@ def test_again_draws_nothing_and_finds_the_same(
 
 @pytest.mark.parametrize("batch", [7, 1000])
 def test_the_batch_changes_nothing(batch: int, evaluated: tuple[Path, Scored], run: Path) -> None:
-    shutil.rmtree(run / "evaluations")
+    shutil.rmtree(run / "drawn")
     found = of_run(run, batch=batch)
     assert np.array_equal(pixels_of(run), pixels_of(evaluated[0]))
     assert found.score.samples.hash == evaluated[1].score.samples.hash
@@ -208,7 +208,7 @@ def test_after_a_kill_it_goes_on(evaluated: tuple[Path, Scored], run: Path, draw
     """A file less, a damaged file, half a file and no score."""
     for path in (run / "evaluations").glob("*/score.json"):
         path.unlink()
-    [folder] = (run / "evaluations" / "samples").iterdir()
+    [folder] = (run / "drawn").iterdir()
     (folder / "000000.npy").unlink()
     (folder / "000001.npy").write_bytes(b"\0")
     (folder / ".000000.npy.part").write_bytes(b"half")
@@ -237,10 +237,11 @@ def test_two_processes_draw_a_part_each_and_the_first_measures(
     evaluated: tuple[Path, Scored], run: Path, drawn: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.rmtree(run / "evaluations")
+    shutil.rmtree(run / "drawn")
     monkeypatch.setattr(module, "PartialState", lambda **how: Process(1))
     assert evaluate_run(run, ASK, silent) is None
     assert drawn == [1]
-    assert {path.name for path in (run / "evaluations").iterdir()} == {"samples"}
+    assert not (run / "evaluations").exists()
     monkeypatch.setattr(module, "PartialState", lambda **how: Process(0))
     found = of_run(run)
     assert drawn == [1, 0]
@@ -252,7 +253,7 @@ def test_planted_copies_are_found_by_name(run: Path) -> None:
     """Of a file of samples, 40 are made training images, 5 of them mirrored; so 40 of 100 are copies."""
     config = load(run, "cpu").config
     seen = module.training(config).seen
-    [folder] = (run / "evaluations" / "samples").iterdir()
+    [folder] = (run / "drawn").iterdir()
     shard = np.load(folder / "000000.npy")
     places = np.arange(0, 1600, 40)
     shard[10:50] = seen.read(places)

@@ -1,6 +1,7 @@
 """What every place that images come from looks like."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Protocol
 
 import numpy as np
@@ -53,3 +54,10 @@ class Source:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def without(self, name: str) -> "Source":
+        """The listing without one name; itself if it has no such, or no other."""
+        rest = tuple(item for item in self.items if item.name != name)
+        if len(rest) in (0, len(self.items)):
+            return self
+        return replace(self, items=rest, key=sha256(f"{self.key} without {name}".encode()).hexdigest()[: len(self.key)])

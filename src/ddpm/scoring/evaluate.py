@@ -30,8 +30,10 @@ from ddpm.training.log import training_seconds
 from ddpm.training.storage import disk_errors, write_file
 
 SCORED = "evaluations"
-DRAWN = "samples"
-"""Under "evaluations": what was drawn, for all scores of the same samples."""
+DRAWN = "drawn"
+"""In a run folder: its scores, and what was drawn for them, kept for all scores of the same samples."""
+SHEET = "grid.png"
+"""All pictures of a `ddpm sample` on one, in the same folder: no sample."""
 PATIENCE = timedelta(days=7)
 """How long a process waits for the others: after an interrupt, one of them may have all that is missing to draw."""
 
@@ -137,7 +139,7 @@ def evaluate_run(path: Path, ask: Ask, say: Say) -> Scored | None:
     recipe = Recipe(pipe.weights, how, ask.seed, shares)
     data = pipe.config.data
     home = run_folder(path) / SCORED
-    drawn = Drawn(home / DRAWN / recipe.key, ask.n, (*data.size, len(data.mode)))
+    drawn = Drawn(run_folder(path) / DRAWN / recipe.key, ask.n, (*data.size, len(data.mode)))
     mine = [k for k in drawn.missing() if k % state.num_processes == state.process_index]
     for _ in drawn.draw(pipe, recipe, mine, ask.batch, lambda i, of: say("sampling", i, of)):
         pass
@@ -184,7 +186,7 @@ def evaluate_folder(source: str, ask: Ask, size: tuple[int, int] | None, mode: A
     Raises:
         InputError: the images cannot be read, or differ in size or mode.
     """
-    listed = open_source(source)
+    listed = open_source(source).without(SHEET)
     if ask.data is None:
         raise InputError(f"{source} is a set of images: give the real ones to measure it against by --data")
     images = prepare(

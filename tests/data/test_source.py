@@ -1,0 +1,24 @@
+import numpy as np
+
+from ddpm.data.source import Item, Pixels, Source
+
+
+class Nothing:
+    def read(self, name: str) -> Pixels:
+        return np.zeros((1, 1), np.uint8)
+
+
+SOURCE = Source((Item("a.png"), Item("grid.png"), Item("b.png")), Nothing(), "0123456789abcdef")
+
+
+def test_without_one_name_it_is_another_source() -> None:
+    rest = SOURCE.without("grid.png")
+    assert [item.name for item in rest.items] == ["a.png", "b.png"]
+    assert rest.key != SOURCE.key
+    assert len(rest.key) == len(SOURCE.key)
+    assert rest.without("grid.png") is rest
+
+
+def test_a_source_of_that_alone_stays() -> None:
+    alone = Source((Item("grid.png"),), Nothing(), "0123456789abcdef")
+    assert alone.without("grid.png") is alone
