@@ -15,7 +15,7 @@ from feature_study.degradations import DEGRADATIONS
 
 WAYS = {"blur": (0.2, 3.0), "noise": (0.5, 60.0), "colour": (0.5, 90.0)}
 """Degradations whose strength is a number, and the strengths between which the wanted ones are looked for."""
-STARTS = (1.5, 3.0, 10.0, 30.0)
+STARTS = (1.5, 3.0, 10.0)
 """Distances of the weaker of two strengths, as multiples of the distance of n real images."""
 MORE = 1.1
 DRAWS = 20
