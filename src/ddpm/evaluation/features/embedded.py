@@ -55,8 +55,8 @@ class EmbeddedNetwork(nn.Module):
 
 
 class Embedded:
-    """Features by a network of 0.8 M weights, trained to tell CIFAR-10's classes apart, and blur, noise and JPEG of
-    five strengths. docs/evaluation.md has how it was chosen; benchmarks/embedded_features.py makes the weights again.
+    """Features by a network of 0.8 M weights, trained to tell CIFAR-10's classes apart, and how far blur, noise or
+    JPEG moved an image. docs/evaluation.md has how it was chosen; benchmarks/embedded_features.py trains such weights.
 
     Images are looked at in 32 × 32. Those with a longer side are also looked at as they are, for their details.
 
