@@ -15,7 +15,7 @@ SRC = Path(__file__).parents[1] / "src"
 
 FLOORS: list[set[str]] = [
     {"core", "errors", "allocator"},
-    {"networks", "conditioning", "codec", "data", "objectives", "sampling", "guidance"},
+    {"networks", "conditioning", "codec", "data", "objectives", "sampling", "guidance", "device"},
     {"training", "evaluation"},
     # what a user meets: a floor of its own for each layer of it
     {"config", "units"},

@@ -20,6 +20,7 @@ from ddpm.conditioning.label import LabelEmbedding
 from ddpm.config import RunConfig, SamplingConfig, explain, suggest
 from ddpm.core import Cond, Schedule
 from ddpm.core.model import Model
+from ddpm.device import device_of
 from ddpm.errors import InputError
 from ddpm.provenance import Provenance
 from ddpm.sampling import SampleNoise, start, steps
@@ -262,29 +263,6 @@ def _hash(weights: dict[str, torch.Tensor]) -> str:
         digest.update(name.encode())
         digest.update(weights[name].contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
-
-
-def best_device() -> torch.device:
-    """A GPU where there is one."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def device_of(name: str | torch.device | None) -> torch.device:
-    """The device of this name; the best there is for None.
-
-    Raises:
-        InputError: this machine has no such device.
-    """
-    if name is None:
-        return best_device()
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as e:
-        raise InputError(f"the device {name} is not here; leave it out for the best there is, or give cpu") from e
-    return device
 
 
 def _weights(folder: Path) -> dict[str, torch.Tensor]:

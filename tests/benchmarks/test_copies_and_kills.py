@@ -1,19 +1,11 @@
 """What benchmarks/planted_copies.py plants, and what kill_evaluate.py calls equal."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ddpm.data.dataset import Dataset
-
-
-@pytest.fixture(autouse=True)
-def _benchmarks(monkeypatch):
-    root = Path(__file__).parents[2]
-    monkeypatch.setattr(sys, "path", [str(root / "benchmarks"), str(root), *sys.path])
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 """What feature_ranking.py and embedded_features.py measure by: damage that grows, ranks, a network folded."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,12 +8,6 @@ from torch import nn
 from ddpm.data.dataset import Dataset
 from ddpm.evaluation import frechet
 from ddpm.evaluation.features.embedded import Embedded
-
-
-@pytest.fixture(autouse=True)
-def _benchmarks(monkeypatch):
-    root = Path(__file__).parents[2]
-    monkeypatch.setattr(sys, "path", [str(root / "benchmarks"), str(root), *sys.path])
 
 
 @pytest.fixture

@@ -1,17 +1,12 @@
 """The contenders of benchmarks/vs_diffusers.py still run, on one network of as many weights."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
 SUBJECT = {"network": {"in_channels": 1, "out_channels": 1, "width": 64, "multipliers": [1, 2], "attention": [2]}}
 
 
 @pytest.fixture
-def rooms(monkeypatch):
-    root = Path(__file__).parents[2]
-    monkeypatch.setattr(sys, "path", [str(root / "benchmarks"), str(root), *sys.path])
+def rooms():
     from side_by_side import contender, ours, subject, theirs
 
     return ours, theirs, subject.Subject(**SUBJECT, size=8, batch=2), contender

@@ -108,7 +108,7 @@ def test_the_defaults_that_help_names(capsys: Capture, cli: Cli) -> None:
     text = " ".join(re.sub(r"[│╭╰─╮╯]", " ", capsys.readouterr().out).split())
     assert f"draw; {Ask().n:,} if not given" in text
     assert f"alone; {Ask().seed} if not given" in text
-    assert f"up to {Ask().batch}, as it is if not given" in text
+    assert f"1 to 64; {Ask().batch} if not given" in text
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_notes_are_printed_as_they_are(cli: Cli, photos: Path, folder: Callable[
         (["--mode", "L"], r"--mode is for folders of images"),
         (["--training", "digits"], r"--training is for folders of images"),
         (["-n", "3"], r"-n 3 is too few to measure; give at least 10"),
-        (["--batch", "0"], r"batch must be at least 1, not 0"),
+        (["--batch", "65"], r"batch must be between 1 and 64, .*, not 65"),
         (["--eta", "0.5", "--solver", "ancestral"], r"eta is an option of ddim"),
         (["--solver", "dim"], r"solver: "),
         (["--data", "nothing"], r"nothing does not exist"),

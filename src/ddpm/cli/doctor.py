@@ -12,7 +12,7 @@ def doctor() -> None:
 
     from ddpm.cli.console import console
     from ddpm.data.place import cache_folder
-    from ddpm.pipeline import best_device
+    from ddpm.device import best_device
     from ddpm.training.precision import best_precision
     from ddpm.units import say_bytes
 

@@ -79,7 +79,7 @@ def evaluate(
     seed
         Sample i is a function of the seed and i alone; 0 if not given.
     batch
-        Samples in memory at a time, up to 64, as it is if not given.
+        Samples in memory at a time, 1 to 64; 64 if not given.
     size
         Of a folder's images: what all are brought to, 64 or height x width, if they differ.
     mode

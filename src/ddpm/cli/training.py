@@ -21,8 +21,8 @@ from ddpm.data.open import open_source
 from ddpm.data.report import warnings
 from ddpm.data.survey import survey
 from ddpm.data.transform import Geometry
+from ddpm.device import best_device
 from ddpm.errors import InputError
-from ddpm.pipeline import best_device
 from ddpm.scoring.during import few_samples
 from ddpm.training.interrupt import Interrupt
 from ddpm.training.log import Event, Log

@@ -16,15 +16,17 @@ from ddpm.config import SamplingConfig
 from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
 from ddpm.data.transform import Fit, Geometry
+from ddpm.device import device_of
 from ddpm.errors import InputError
 from ddpm.evaluation.features import Extractor
 from ddpm.evaluation.memorisation import TooFew
-from ddpm.pipeline import Pipeline, device_of, load, run_folder
+from ddpm.pipeline import Pipeline, load, run_folder
 from ddpm.score import FeaturesRecord, Measure, Memorisation, ReferenceRecord, Samples, Score
-from ddpm.scoring.drawn import Drawn, Recipe
+from ddpm.scoring.drawn import SHARD, Drawn, Recipe
 from ddpm.scoring.measure import NEIGHBOURS, Generated, Say, content_hash, copies, measure
 from ddpm.scoring.pictures import closest, first
 from ddpm.scoring.reference import FEWEST, Real, Training, real, training
+from ddpm.scoring.shares import shares_of
 from ddpm.training import checkpoint as checkpoints
 from ddpm.training.log import training_seconds
 from ddpm.training.storage import disk_errors, write_file
@@ -126,8 +128,8 @@ def evaluate_run(path: Path, ask: Ask, say: Say) -> Scored | None:
     """
     if ask.n < FEWEST:
         raise InputError(f"-n {ask.n} is too few to measure; give at least {FEWEST}")
-    if ask.batch < 1:
-        raise InputError(f"batch must be at least 1, not {ask.batch}")
+    if not 1 <= ask.batch <= SHARD:
+        raise InputError(f"batch must be between 1 and {SHARD}, the samples of a file, not {ask.batch}")
     state = PartialState(cpu=device_of(ask.device).type == "cpu", timeout=PATIENCE)
     pipe = load(path, str(state.device) if state.num_processes > 1 else ask.device)
     how = _settings(pipe, ask)
@@ -135,7 +137,7 @@ def evaluate_run(path: Path, ask: Ask, say: Say) -> Scored | None:
         extractor = build.build_features(ask.features, ask.weights, pipe.config.data.size, pipe.device)
         known, lost = _training(pipe, say)
         reference = _reference(ask, pipe, lost, say)
-    shares, missing = _shares(pipe, reference)
+    shares, missing = shares_of(pipe.classes, reference.data)
     recipe = Recipe(pipe.weights, how, ask.seed, shares)
     data = pipe.config.data
     home = run_folder(path) / SCORED
@@ -277,26 +279,6 @@ def _reference(ask: Ask, pipe: Pipeline, lost: str | None, say: Say) -> Real:
         skip_bad=data.skip_bad if ask.data is None else ask.skip_bad,
         progress=lambda i, of: say("reading the reference", i, of),
     )
-
-
-def _shares(pipe: Pipeline, reference: Real) -> tuple[tuple[float, ...], tuple[str, ...]]:
-    """The share of each class of the run among the reference's images, and notes on classes that do not match."""
-    if not pipe.classes:
-        return (), ()
-    even = tuple(1 / len(pipe.classes) for _ in pipe.classes)
-    data = reference.data
-    if data.labels is None:
-        return even, ("the reference has no classes: samples have all classes of the run in equal shares",)
-    counts = dict(zip(data.classes, np.bincount(data.labels, minlength=len(data.classes)).tolist(), strict=True))
-    found = [counts.get(name, 0) for name in pipe.classes]
-    if not sum(found):
-        return even, ("the reference has none of the run's classes: samples have all of them in equal shares",)
-    notes = []
-    if absent := [name for name, n in zip(pipe.classes, found, strict=True) if not n]:
-        notes.append(f"the reference has no {', '.join(absent)}: no samples of these classes were drawn")
-    if unknown := [name for name, n in counts.items() if n and name not in pipe.classes]:
-        notes.append(f"the run knows no {', '.join(unknown)}, of which the reference has images")
-    return tuple(n / sum(found) for n in found), tuple(notes)
 
 
 def _images_seen(path: Path, pipe: Pipeline) -> int | None:
