@@ -7,7 +7,7 @@ import torch
 from ddpm.codec import PixelCodec
 from ddpm.conditioning.label import LabelEmbedding
 from ddpm.config import DiffusionConfig, RunConfig, SamplingConfig, suggest
-from ddpm.core import Denoiser, Level, Prediction, Schedule, prediction, schedule
+from ddpm.core import Denoiser, Discrete, Level, Prediction, Schedule, discrete, prediction
 from ddpm.core.model import Model
 from ddpm.errors import InputError
 from ddpm.evaluation.features.embedded import Embedded
@@ -24,10 +24,10 @@ from ddpm.sampling import DDIM, Ancestral, Grid, Solver, fixed_large, fixed_smal
 from ddpm.training.learner import Problem
 
 SCHEDULES: dict[str, Callable[[int], Schedule]] = {
-    "linear": schedule.linear,
-    "scaled-linear": schedule.scaled_linear,
-    "cosine": schedule.cosine,
-    "sigmoid": schedule.sigmoid,
+    "linear": discrete.linear,
+    "scaled-linear": discrete.scaled_linear,
+    "cosine": discrete.cosine,
+    "sigmoid": discrete.sigmoid,
 }
 PREDICTIONS: dict[str, Prediction] = {
     "eps": prediction.eps,
@@ -57,9 +57,17 @@ RECIPES: dict[str, Recipe] = {"auto": auto, "ho2020": ho2020}
 
 
 def build_schedule(config: DiffusionConfig) -> Schedule:
-    """The forward process."""
+    """The forward process.
+
+    Raises:
+        InputError: zero-terminal SNR of a continuous one.
+    """
     made = SCHEDULES[config.schedule](config.T)
-    return schedule.zero_terminal_snr(made) if config.zero_terminal_snr else made
+    if not config.zero_terminal_snr:
+        return made
+    if not isinstance(made, Discrete):
+        raise InputError(f"the {config.schedule} schedule is continuous, and its end is fixed; drop zero_terminal_snr")
+    return discrete.zero_terminal_snr(made)
 
 
 def build_problem(config: RunConfig) -> Problem:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddpm.core import Level
+from ddpm.core.discrete import cosine, linear
 from ddpm.core.gaussian import kl, posterior, transition
-from ddpm.core.schedule import cosine, linear
 
 
 def original_tables(betas):

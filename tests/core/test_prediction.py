@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddpm.core import Level, prediction
+from ddpm.core.discrete import linear, zero_terminal_snr
 from ddpm.core.gaussian import diffuse
 from ddpm.core.prediction import output_from_x0, target, x0_from_output
-from ddpm.core.schedule import linear, zero_terminal_snr
 
 TYPES = [prediction.eps, prediction.x0, prediction.v, prediction.flow]
 WRITTEN_OUT = {

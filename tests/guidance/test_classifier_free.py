@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ddpm.core import Cond, Denoised, Level
-from ddpm.core.schedule import cosine
+from ddpm.core.discrete import cosine
 from ddpm.guidance import ClassifierFree, Clipped
 from ddpm.sampling import DDIM, Ancestral, SampleNoise, fixed_large, sample
 from ddpm.sampling.grid import trailing

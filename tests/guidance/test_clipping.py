@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from ddpm.core import Cond, Denoised, Level
+from ddpm.core.discrete import linear
 from ddpm.core.gaussian import diffuse
-from ddpm.core.schedule import linear
 from ddpm.guidance import Clipped
 from ddpm.sampling import DDIM
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from ddpm.core.schedule import cosine, linear
+from ddpm.core.discrete import cosine, linear
 from ddpm.sampling import DDIM, Ancestral, SampleNoise, fixed_large, sample
 from ddpm.sampling.grid import trailing, uniform
 

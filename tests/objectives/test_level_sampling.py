@@ -1,6 +1,6 @@
 import torch
 
-from ddpm.core.schedule import linear
+from ddpm.core.discrete import linear
 from ddpm.objectives.level_sampling import uniform
 
 

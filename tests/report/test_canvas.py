@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from ddpm.core import schedule
+from ddpm.core import discrete
 from ddpm.errors import InputError
 from ddpm.report import charts
 from ddpm.report.canvas import DPI, SIZE, VARIABLES, figure, inline, to_bytes
@@ -16,7 +16,7 @@ from ddpm.report.page import render
 from ddpm.report.reading import read
 from ddpm.score import Interval
 
-SCHEDULES = {"cosine": schedule.cosine(20), "linear": schedule.linear(20)}
+SCHEDULES = {"cosine": discrete.cosine(20), "linear": discrete.linear(20)}
 LOSS = ([1, 10, 100], [0.5, 0.2, 0.1])
 POINTS = [(5, Interval(value=9, low=8, high=10)), (10, Interval(value=5, low=4, high=7))]
 PANELS = {

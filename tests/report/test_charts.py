@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ddpm.core import schedule
+from ddpm.core import discrete
 from ddpm.report import charts
 from ddpm.report.canvas import Draw, figure
 from ddpm.report.charts import _ticks
@@ -20,7 +20,7 @@ def lines(draw: Draw) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def test_signal_and_noise() -> None:
-    cosine = schedule.cosine(40)
+    cosine = discrete.cosine(40)
     drawn = lines(charts.signal_and_noise({"cosine": cosine}, trailing(cosine, 4)))
     levels = [cosine.level(i) for i in range(41)]
     assert drawn["alpha, signal"][1].tolist() == [level.alpha for level in levels]
@@ -29,7 +29,7 @@ def test_signal_and_noise() -> None:
 
 
 def test_the_ratio_of_a_level_without_signal_has_no_logarithm() -> None:
-    s = schedule.zero_terminal_snr(schedule.linear(30))
+    s = discrete.zero_terminal_snr(discrete.linear(30))
     i, ratio = lines(charts.log_snr({"linear": s}))["linear"]
     assert i.tolist() == list(range(1, 30))
     assert ratio == pytest.approx([math.log(s.level(k).snr) for k in range(1, 30)], abs=1e-12)

@@ -8,7 +8,7 @@ from diffusers import DDIMScheduler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ddpm.core.schedule import cosine, linear
+from ddpm.core.discrete import cosine, linear
 from ddpm.sampling.grid import leading, quadratic, trailing, uniform
 
 GRIDS = [uniform, leading, trailing, quadratic]

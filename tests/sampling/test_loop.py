@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ddpm.core import Cond, Denoised
-from ddpm.core.schedule import linear
+from ddpm.core.discrete import linear
 from ddpm.sampling import DDIM, Ancestral, sample, start, steps
 from ddpm.sampling.grid import trailing
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ddpm.core import Denoised, Level
-from ddpm.core.schedule import cosine, linear
+from ddpm.core.discrete import cosine, linear
 from ddpm.sampling import DDIM, Ancestral, fixed_large, fixed_small
 
 SCHEDULE = linear()

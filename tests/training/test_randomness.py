@@ -1,14 +1,14 @@
 import pytest
 import torch
 
-from ddpm.core import schedule
+from ddpm.core import discrete
 from ddpm.training.randomness import Draws, draw
 
 CPU = torch.device("cpu")
 
 
 def some(seed: int = 0, step: int = 0, batch: int = 12, dropout: float = 0.5) -> Draws:
-    return draw(seed, step, batch, (2, 3, 3), schedule.cosine(20), dropout, CPU)
+    return draw(seed, step, batch, (2, 3, 3), discrete.cosine(20), dropout, CPU)
 
 
 def test_the_same_for_the_same_arguments_whatever_was_drawn_before() -> None:

@@ -1,18 +1,23 @@
 """The mathematics: levels, schedules, Gaussian algebra, predictions, the denoiser."""
 
 from ddpm.core.condition import Cond
-from ddpm.core.denoiser import Denoised, Denoiser, Network, NetworkDenoiser
+from ddpm.core.denoiser import Denoised, Denoiser, Network
+from ddpm.core.discrete import Discrete
 from ddpm.core.level import Level, Scalar, scale
+from ddpm.core.parameterisation import Answer, NetworkDenoiser, Parameterisation
 from ddpm.core.prediction import Prediction
 from ddpm.core.schedule import Schedule
 
 __all__ = [
+    "Answer",
     "Cond",
     "Denoised",
     "Denoiser",
+    "Discrete",
     "Level",
     "Network",
     "NetworkDenoiser",
+    "Parameterisation",
     "Prediction",
     "Scalar",
     "Schedule",

@@ -1,122 +1,36 @@
-"""Forward processes in discrete time: how much signal and noise each level holds."""
+"""What every forward process answers, in discrete or continuous time."""
 
-import math
-from dataclasses import dataclass
-from functools import cached_property
+from typing import Protocol
 
 import torch
 
 from ddpm.core.level import Level
 
-MAX_BETA = 0.999
-"""No step destroys everything, so that every transition can be divided by (Nichol & Dhariwal 2021, sec. 3.2)."""
 
+class Schedule(Protocol):
+    """An axis of noise: places from 0, clean, to T, the noisiest.
 
-@dataclass(frozen=True, eq=False)
-class Schedule:
-    """Levels 0 … T of a variance-preserving process: level 0 is clean, level T the noisiest.
-
-    The published networks count their T noisy levels from zero, so level i is fed to them as t = i - 1.
-
-    Attributes:
-        alpha_bar: (T + 1,) float64, the remaining signal's variance, from exactly 1 down.
+    Places need not be whole. The whole ones 1 … T are the ticks by which grids and the bound count; what lies between
+    two of them is the process's own affair. All numbers are float64.
     """
-
-    alpha_bar: torch.Tensor
-
-    def __post_init__(self) -> None:
-        a = self.alpha_bar
-        if a.dtype != torch.float64 or a.ndim != 1 or len(a) < 2:
-            raise ValueError("alpha_bar must be a float64 vector of at least two entries")
-        if a[0] != 1 or not bool((a.diff() < 0).all()) or a[-1] < 0:
-            raise ValueError("alpha_bar must start at 1 and fall strictly, to 0 at the least")
 
     @property
     def T(self) -> int:
-        """Number of noisy levels."""
-        return len(self.alpha_bar) - 1
+        """The number of noisy ticks."""
+        ...
 
-    @cached_property
-    def _alpha(self) -> torch.Tensor:
-        return self.alpha_bar.sqrt()
+    def level(self, place: float) -> Level:
+        """The level at a place, of Python floats: 0 is clean, and any place in [1, T] has one.
 
-    @cached_property
-    def _sigma(self) -> torch.Tensor:
-        return (1 - self.alpha_bar).sqrt()
+        Raises:
+            ValueError: no level is there.
+        """
+        ...
 
-    def level(self, i: int) -> Level:
-        """Level i in 0 … T as Python floats."""
-        if not 0 <= i <= self.T:
-            raise ValueError(f"level {i} is outside 0 … {self.T}")
-        return Level(float(i - 1), float(self._alpha[i]), float(self._sigma[i]))
+    def levels(self, places: torch.Tensor) -> Level:
+        """The levels at places in [0, T], (B,) float64 or int64: float64 tensors (B,) on the CPU."""
+        ...
 
-    def levels(self, i: torch.Tensor) -> Level:
-        """The levels of indices i, (B,) int64: float64 tensors (B,) on the CPU, where they stay until multiplied."""
-        return Level((i - 1).double(), self._alpha[i], self._sigma[i])
-
-
-def from_betas(betas: torch.Tensor) -> Schedule:
-    """The schedule whose step i keeps 1 - betas[i - 1] of the variance (Ho et al. 2020, sec. 2).
-
-    Args:
-        betas: (T,) float64, each in (0, 1].
-    """
-    one = torch.ones(1, dtype=torch.float64)
-    return Schedule(torch.cat([one, (1 - betas).cumprod(0)]))
-
-
-def linear(T: int = 1000, start: float = 1e-4, end: float = 0.02) -> Schedule:
-    """Evenly rising betas (Ho et al. 2020, sec. 4).
-
-    The two ends are meant for T = 1000; for another T they are scaled by 1000 / T, which leaves as much noise at
-    the last level (Nichol & Dhariwal 2021), and held below 0.999.
-    """
-    _check(T)
-    betas = torch.linspace(start, end, T, dtype=torch.float64) * (1000 / T)
-    return from_betas(betas.clamp(max=MAX_BETA))
-
-
-def scaled_linear(T: int = 1000, start: float = 0.00085, end: float = 0.012) -> Schedule:
-    """Betas whose square roots rise evenly (Rombach et al. 2022), scaled to T as in :func:`linear`."""
-    _check(T)
-    betas = torch.linspace(math.sqrt(start), math.sqrt(end), T, dtype=torch.float64) ** 2 * (1000 / T)
-    return from_betas(betas.clamp(max=MAX_BETA))
-
-
-def cosine(T: int = 1000, s: float = 0.008) -> Schedule:
-    """``ᾱ(u) = cos²((u + s) / (1 + s) · π / 2)``, betas at most 0.999 (Nichol & Dhariwal 2021, eq. 17)."""
-    _check(T)
-    u = torch.arange(T + 1, dtype=torch.float64) / T
-    return _from_curve(torch.cos((u + s) / (1 + s) * math.pi / 2) ** 2)
-
-
-def sigmoid(T: int = 1000, start: float = -3.0, end: float = 3.0, tau: float = 1.0) -> Schedule:
-    """ᾱ along a stretch of the logistic curve, betas at most 0.999 (Jabri et al. 2023, alg. 1)."""
-    _check(T)
-    u = torch.arange(T + 1, dtype=torch.float64) / T
-    low, high = (torch.sigmoid(torch.tensor(v / tau, dtype=torch.float64)) for v in (start, end))
-    return _from_curve((high - torch.sigmoid((u * (end - start) + start) / tau)) / (high - low))
-
-
-def zero_terminal_snr(schedule: Schedule) -> Schedule:
-    """Shift and stretch alpha so that the last level holds no signal (Lin et al. 2023, alg. 1).
-
-    Pictures of any mean brightness can then be reached; eps prediction can not be used, since at the last level
-    it says nothing of x0.
-    """
-    if schedule.T < 2:
-        raise ValueError("zero terminal SNR needs two noisy levels, the first of which keeps its signal; T is 1")
-    alpha = schedule.alpha_bar.sqrt()
-    first, last = alpha[1].clone(), alpha[-1].clone()
-    stretched = (alpha[1:] - last) * (first / (first - last))
-    return Schedule(torch.cat([alpha[:1], stretched]) ** 2)
-
-
-def _from_curve(alpha_bar: torch.Tensor) -> Schedule:
-    """Read the betas off a curve of ᾱ at T + 1 points."""
-    return from_betas((1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=MAX_BETA))
-
-
-def _check(T: int) -> None:
-    if T < 1:
-        raise ValueError(f"a schedule needs at least one noisy level, not T = {T}")
+    def place(self, ratio: torch.Tensor) -> torch.Tensor:
+        """The inverse: noise-to-signal ratios sigma / alpha, (n,) float64 up to infinity -> places held in [1, T]."""
+        ...

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from ddpm.core import Level, Schedule
-from ddpm.core.schedule import cosine, from_betas, linear, scaled_linear, sigmoid, zero_terminal_snr
+from ddpm.core import Discrete, Level
+from ddpm.core.discrete import cosine, from_betas, linear, scaled_linear, sigmoid, zero_terminal_snr
 
 ALL = [linear, scaled_linear, cosine, sigmoid]
 LENGTHS = [1, 2, 7, 50, 1000, 4000]
@@ -22,7 +22,7 @@ def from_curve(curve, T):
     return np.array(result)
 
 
-def close(schedule: Schedule, alpha_bar, rtol=1e-11) -> None:
+def close(schedule: Discrete, alpha_bar, rtol=1e-11) -> None:
     assert schedule.alpha_bar[0] == 1
     np.testing.assert_allclose(schedule.alpha_bar[1:].numpy(), alpha_bar, rtol=rtol, atol=0)
 
@@ -103,6 +103,55 @@ def test_zero_terminal_snr(make):
     np.testing.assert_allclose(after.alpha_bar[1:].sqrt().numpy(), expected, rtol=1e-14, atol=1e-16)
 
 
+@pytest.mark.parametrize("make", ALL)
+def test_between_two_levels_the_angle_is_linear(make):
+    schedule = make(20)
+    for place in (1.25, 7.5, 19.999):
+        level = schedule.level(place)
+        below, above = schedule.level(math.floor(place)), schedule.level(math.ceil(place))
+        low, high = math.atan2(below.sigma, below.alpha), math.atan2(above.sigma, above.alpha)
+        angle = low + (place - math.floor(place)) * (high - low)
+        assert (level.t, level.alpha, level.sigma) == pytest.approx(
+            (place - 1, math.cos(angle), math.sin(angle)), rel=1e-14
+        )
+        assert all(isinstance(v, float) for v in (level.t, level.alpha, level.sigma))
+    assert schedule.level(7.0) == schedule.level(7)
+
+
+def test_places_of_a_batch_are_rounded_up():
+    schedule = linear(10)
+    places = torch.tensor([0.0, 1e-9, 1.0, 1.1, 9.0, 9.5, 10.0], dtype=torch.float64)
+    rounded, whole = schedule.levels(places), schedule.levels(torch.tensor([0, 1, 1, 2, 9, 10, 10]))
+    for ours, theirs in zip(
+        (rounded.t, rounded.alpha, rounded.sigma), (whole.t, whole.alpha, whole.sigma), strict=True
+    ):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize("T", [2, 7, 1000])
+@pytest.mark.parametrize("make", ALL)
+def test_place_inverts_level(make, T, terminal):
+    schedule = zero_terminal_snr(make(T)) if terminal else make(T)
+    places = [*range(1, T + 1), *(1 + (T - 1) * k / 97 for k in range(98))]
+    levels = [schedule.level(place) for place in places]
+    ratio = torch.tensor([lev.sigma / lev.alpha if lev.alpha else math.inf for lev in levels], dtype=torch.float64)
+    # angles near π / 2 are rounded by 2e-16, of which a place takes the share of its interval
+    thinnest = np.diff([math.atan2(lev.sigma, lev.alpha) for lev in levels[:T]]).min()
+    np.testing.assert_allclose(schedule.place(ratio).numpy(), places, rtol=1e-15, atol=1e-15 / thinnest)
+
+
+@pytest.mark.parametrize("T", [1, 10])
+def test_no_place_beyond_the_ends(T):
+    ratio = torch.tensor([0.0, 1e-9, 1e9, math.inf], dtype=torch.float64)
+    assert linear(T).place(ratio).tolist() == [1, 1, T, T]
+
+
+def test_nothing_between_clean_and_the_first_level():
+    with pytest.raises(ValueError, match=r"0\.5 lies between clean and 1"):
+        linear(10).level(0.5)
+
+
 def test_no_room_for_zero_terminal_snr():
     with pytest.raises(ValueError, match="two noisy levels"):
         zero_terminal_snr(linear(1))
@@ -114,7 +163,7 @@ def test_no_levels(make):
         make(0)
 
 
-@pytest.mark.parametrize("i", [-1, 11])
+@pytest.mark.parametrize("i", [-1, 11, -0.5, 10.001, math.nan])
 def test_no_such_level(i):
     with pytest.raises(ValueError, match="outside 0 … 10"):
         linear(10).level(i)
@@ -134,7 +183,7 @@ def test_no_such_level(i):
 )
 def test_not_a_schedule(alpha_bar):
     with pytest.raises(ValueError, match="alpha_bar must"):
-        Schedule(alpha_bar)
+        Discrete(alpha_bar)
 
 
 def test_betas():
