@@ -4,6 +4,7 @@ Every function takes any pair (t, s) with s cleaner than t, neighbours or not, s
 no tables of its own. Numbers are float64 floats or (B,) tensors, as the levels hold them.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -52,15 +53,93 @@ def posterior(t: Level, s: Level) -> Posterior:
     return Posterior(s.alpha * var / t.sigma**2, ratio * kept, var * kept)
 
 
-def kl(mean_p: torch.Tensor, log_var_p: Scalar, mean_q: torch.Tensor, log_var_q: Scalar) -> torch.Tensor:
+class LogVariances(NamedTuple):
+    """Logarithms of the two variances that a reverse step can have: the posterior's and the forward step's.
+
+    They are the best ones for data that is a single point and for data ~ N(0, I) (Ho et al. 2020, sec. 3.2).
+    """
+
+    low: Scalar
+    high: Scalar
+
+
+def log_variances(t: Level, s: Level, least: float) -> LogVariances:
+    """``log var_post`` and ``log var_t|s``: floats, or (B,) float64 tensors where the levels are tensors.
+
+    Args:
+        least: stands in where s is clean and the posterior's variance is 0; the original codes take that of the next
+            noisier pair (``posterior_log_variance_clipped``).
+    """
+    low = _where_clean(s, least, posterior(t, s).var)
+    return LogVariances(_log(low), _log(transition(t, s).var))
+
+
+def reverse_log_variance(
+    t: Level, s: Level, least: float, var_mix: torch.Tensor | None = None, fixed: float = 0.0
+) -> Scalar:
+    """``log Sigma = m · log var_t|s + (1 - m) · log var_post`` (Nichol & Dhariwal 2021, eq. 15).
+
+    Args:
+        least: see :func:`log_variances`. Where s is clean, every fixed variance is this one, as in the original codes;
+            a learned one mixes it with ``var_t|s``.
+        var_mix: m as the network has learned it, (B, C, *space) in [0, 1]; so is the result.
+        fixed: m where nothing is learned: 0 is "fixed small", 1 "fixed large". The result is a float or (B,).
+    """
+    low, high = log_variances(t, s, least)
+    if var_mix is not None:
+        return scale(high, var_mix) + scale(low, 1 - var_mix)
+    return fixed * _where_clean(s, low, high) + (1 - fixed) * low
+
+
+def kl(difference: torch.Tensor, log_var_p: Scalar, log_var_q: Scalar) -> torch.Tensor:
     """``KL(p || q)`` of diagonal Gaussians, in nats, element by element.
 
     Args:
-        mean_p, mean_q: (B, C, *space).
-        log_var_p, log_var_q: logarithms of the variances: floats, (B,) tensors, or tensors like the means.
+        difference: (B, C, *space), of the two means. It is asked for, as float32 means of almost equal value leave few
+            digits of it.
+        log_var_p, log_var_q: logarithms of the variances: floats, (B,) tensors, or tensors like the difference.
     """
-    p, q = (_spread(v, mean_p) for v in (log_var_p, log_var_q))
-    return 0.5 * (q - p - 1 + (p - q).exp() + (mean_p - mean_q) ** 2 * (-q).exp())
+    p, q = (_spread(v, difference) for v in (log_var_p, log_var_q))
+    # expm1(d) - d keeps its digits where the variances are almost equal
+    return 0.5 * ((p - q).expm1() - (p - q) + difference**2 * (-q).exp())
+
+
+HALF_STEP = 1 / 255
+"""Half the distance of neighbouring 8-bit values in [-1, 1]."""
+
+
+def discretised_log_likelihood(x: torch.Tensor, mean: torch.Tensor, log_var: Scalar) -> torch.Tensor:
+    """Log-probability of 8-bit values under a Gaussian that is rounded to them, in nats, element by element.
+
+    ``log ∫ N(y; mean, var) dy`` from x - 1/255 to x + 1/255, at the two ends to infinity (Ho et al. 2020, eq. 13).
+    With the exact normal distribution function, in logarithms: the original's tanh is off by up to 3e-4, and its
+    clamp at 1e-12 makes all errors beyond some distance alike. Here they stay finite and keep their gradient.
+
+    Args:
+        x: (B, C, *space), values v / 127.5 - 1 for v in 0 … 255.
+        mean: like x.
+        log_var: logarithm of the variance: a float, a (B,) tensor, or a tensor like x.
+    """
+    precision = (-0.5 * _spread(log_var, x)).exp()
+    off = x - mean
+    # the tail beyond the inner edge of the outermost values
+    outermost = torch.special.log_ndtr((HALF_STEP - x.sign() * off) * precision)
+    # log(Φ(b) - Φ(a)), mirrored to the left of the mean, where log Φ keeps its digits
+    log_a, log_b = (torch.special.log_ndtr((edge - off.abs()) * precision) for edge in (-HALF_STEP, HALF_STEP))
+    inner = log_b + (-(log_a - log_b).expm1()).log()
+    return torch.where(x.abs() > 1 - HALF_STEP, outermost, inner)
+
+
+def _where_clean(s: Level, there: Scalar, elsewhere: Scalar) -> Scalar:
+    """One value where s is clean, the other where it is not."""
+    if isinstance(s.sigma, torch.Tensor):
+        both = (torch.as_tensor(v, dtype=s.sigma.dtype) for v in (there, elsewhere))
+        return torch.where(s.sigma == 0, *both)
+    return there if s.clean else elsewhere
+
+
+def _log(value: Scalar) -> Scalar:
+    return value.log() if isinstance(value, torch.Tensor) else math.log(value)
 
 
 def _spread(value: Scalar, like: torch.Tensor) -> torch.Tensor:
