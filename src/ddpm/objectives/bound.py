@@ -1,0 +1,188 @@
+"""The variational bound on the log-likelihood of 8-bit images, in bits per dimension."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+
+from ddpm.core import Cond, Denoised, Denoiser, Level, scale
+from ddpm.core.gaussian import (
+    diffuse,
+    discretised_log_likelihood,
+    kl,
+    log_variances,
+    posterior,
+    reverse_log_variance,
+    transition,
+)
+
+
+def term(
+    x0: torch.Tensor, denoised: Denoised, now: Level, next: Level, least: float, fixed: float = 0.0
+) -> torch.Tensor:
+    """The share of one reverse step, (B,) bits per dimension (Ho et al. 2020, eq. 5).
+
+    Where s is noisy ``KL(q(x_s | x_t, x0) || p(x_s | x_t))``; where it is clean ``-log p(x0 | x_t)`` of 8-bit values.
+    x_t is not needed: both means weigh it alike, and where s is clean p's mean is the denoised image itself.
+
+    Args:
+        x0: (B, C, *space), 8-bit values in [-1, 1].
+        denoised: what is expected behind x_t.
+        now, next: the levels t and s; where they are tensors, some s may be clean and others not.
+        least: variance that stands in for the posterior's where s is clean; see :func:`least`.
+        fixed: the variance where none is learned, from 0, "fixed small", to 1, "fixed large".
+    """
+    log_var = reverse_log_variance(now, next, least, denoised.var_mix, fixed)
+
+    def divergence() -> torch.Tensor:
+        error = scale(posterior(now, next).x0_weight, x0 - denoised.x0)
+        return _bits(kl(error, log_variances(now, next, least).low, log_var))
+
+    def decoder() -> torch.Tensor:
+        return _bits(-discretised_log_likelihood(x0, denoised.x0, log_var))
+
+    if isinstance(next.sigma, torch.Tensor):
+        return torch.where((next.sigma == 0).to(x0.device), decoder(), divergence())
+    return decoder() if next.clean else divergence()
+
+
+def prior(x0: torch.Tensor, level: Level) -> torch.Tensor:
+    """``KL(q(x_T | x0) || N(0, sigma_T² I)) = SNR_T · x0² / 2``, (B,) bits per dimension.
+
+    Sampling starts from this Gaussian (``sampling.start``). The original codes take N(0, I) instead; at the last level
+    of linear T = 1000 that is a relative difference of 4e-5.
+    """
+    return _bits(scale(0.5 * level.snr, x0**2))
+
+
+def least(grid: Sequence[Level]) -> float:
+    """The least posterior variance of a grid, that of the pair before the last; of one step, its forward variance.
+
+    It stands in for the last pair's, which is 0 (Ho et al. 2020's code: ``posterior_log_variance_clipped``).
+    """
+    if len(grid) == 2:
+        return float(transition(grid[0], grid[1]).var)
+    return float(posterior(grid[-3], grid[-2]).var)
+
+
+class Pair(NamedTuple):
+    """Two neighbours on a grid, the same for all images (floats) or each image's own (tensors (B,)).
+
+    Attributes:
+        now, next: the levels t and s.
+        weight: how many pairs of the grid this one stands for.
+    """
+
+    now: Level
+    next: Level
+    weight: int = 1
+
+
+def every_pair(grid: Sequence[Level]) -> list[Pair]:
+    """All S pairs of a grid, noisiest first."""
+    return [Pair(now, next) for now, next in pairwise(grid)]
+
+
+def sampled_pairs(grid: Sequence[Level], u: torch.Tensor) -> list[Pair]:
+    """A random choice of pairs, each image its own, for an unbiased estimate of the bound.
+
+    The S - 1 pairs of noisy levels are split into k runs of almost equal length, and each run is represented by one
+    of its pairs. The last pair, with the decoder, is always taken. So k + 1 network calls instead of S.
+
+    Args:
+        u: (B, k) uniform in [0, 1), a row an image, with k in 1 … S - 1.
+
+    Raises:
+        ValueError: for more columns than there are pairs to choose from, or none.
+    """
+    k, choices = u.shape[1], len(grid) - 2
+    if not 1 <= k <= choices:
+        raise ValueError(f"between 1 and {choices} of the grid's pairs can be drawn, not {k}")
+    table = Level(*(torch.tensor(column, dtype=torch.float64) for column in zip(*map(_numbers, grid), strict=True)))
+    pairs = []
+    for j in range(k):
+        first, end = j * choices // k, (j + 1) * choices // k
+        i = first + (u[:, j].double() * (end - first)).long()
+        pairs.append(Pair(_take(table, i), _take(table, i + 1), end - first))
+    return [*pairs, Pair(grid[-2], grid[-1])]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bound:
+    """Bits per dimension of each image, and where they come from.
+
+    Attributes:
+        prior: (B,), of the noisiest level.
+        terms: (B, S), of each pair, noisiest first; for sampled pairs (B, k + 1), each times how many it stands for.
+        x0_mse: like terms, the mean of (x0 - denoised)² at each pair's noisier level.
+    """
+
+    prior: torch.Tensor
+    terms: torch.Tensor
+    x0_mse: torch.Tensor
+
+    @property
+    def total(self) -> torch.Tensor:
+        """(B,), never below what an ideal code for the model's images needs; for sampled pairs an unbiased estimate."""
+        return self.prior + self.terms.sum(1)
+
+    @property
+    def kl(self) -> torch.Tensor:
+        """(B,), of all pairs but the last."""
+        return self.terms[:, :-1].sum(1)
+
+    @property
+    def decoder(self) -> torch.Tensor:
+        """(B,), of the last pair: the 8-bit values given the cleanest noisy level."""
+        return self.terms[:, -1]
+
+
+def bound(
+    denoise: Denoiser,
+    x0: torch.Tensor,
+    grid: Sequence[Level],
+    randn: Callable[[], torch.Tensor],
+    cond: Cond | None = None,
+    fixed: float = 0.0,
+    pairs: Iterable[Pair] | None = None,
+) -> Bound:
+    """An upper bound on -log2 p(x0) per dimension, p being ancestral sampling on the grid (Ho et al. 2020, eq. 5).
+
+    One network call a pair, at ``x_t = alpha · x0 + sigma · randn()``.
+
+    Args:
+        denoise: the denoiser with its wrappers; clipping lowers the bound, as images are in [-1, 1].
+        x0: (B, C, *space), 8-bit values in [-1, 1].
+        grid: falling levels, the last clean.
+        randn: fresh standard normal noise like x0.
+        cond: what the images are.
+        fixed: the variance where none is learned, from 0, "fixed small", to 1, "fixed large".
+        pairs: :func:`every_pair` of the grid, unless it shall be :func:`sampled_pairs`. They are taken one by one, so
+            that an iterator around them sees the progress.
+    """
+    smallest = least(grid)
+    terms, x0_mse = [], []
+    for now, next, weight in every_pair(grid) if pairs is None else pairs:
+        with torch.no_grad():
+            denoised = denoise(diffuse(x0, randn(), now), now, cond)
+            terms.append(weight * term(x0, denoised, now, next, smallest, fixed))
+            x0_mse.append((x0 - denoised.x0).square().flatten(1).mean(1))
+    return Bound(prior(x0, grid[0]), torch.stack(terms, 1), torch.stack(x0_mse, 1))
+
+
+def _bits(nats: torch.Tensor) -> torch.Tensor:
+    """Of each element (B, C, *space) in nats, the mean of each image in bits."""
+    return nats.flatten(1).mean(1) / math.log(2)
+
+
+def _numbers(level: Level) -> tuple[float, float, float]:
+    return float(level.t), float(level.alpha), float(level.sigma)
+
+
+def _take(table: Level, i: torch.Tensor) -> Level:
+    """The levels at indices i, (B,), of a table of levels."""
+    t, alpha, sigma = (torch.as_tensor(column)[i] for column in (table.t, table.alpha, table.sigma))
+    return Level(t, alpha, sigma)
