@@ -1,36 +1,274 @@
+"""What is drawn against the distribution that each sampler claims; statistical bounds fail once in a million seeds.
+
+Distances between distributions are bounded as Dvoretzky, Kiefer, Wolfowitz and Massart do, chi² as Laurent and Massart
+do, means by five standard errors.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
 import torch
 
-from ddpm.core.discrete import linear
-from ddpm.objectives.level_sampling import uniform
+from ddpm.core import Schedule
+from ddpm.core.discrete import cosine, linear
+from ddpm.objectives.level_sampling import (
+    Drawn,
+    History,
+    Importance,
+    LevelSampling,
+    LogitNormal,
+    LogNormal,
+    Stratified,
+    Ticks,
+    Uniform,
+)
+
+EVERY: dict[str, LevelSampling] = {
+    "uniform": Uniform(),
+    "stratified": Stratified(),
+    "log-normal": LogNormal(),
+    "logit-normal": LogitNormal(),
+    "importance": Importance(per_level=2),
+    "ticks": Ticks(Uniform()),
+    "importance of ticks": Ticks(Importance(per_level=2)),
+}
 
 
-def draw(T: int, n: int, seed: int = 0) -> torch.Tensor:
-    return uniform(linear(T), n, torch.Generator().manual_seed(seed))
+def warmed(sampling: LevelSampling, T: int) -> History | None:
+    """A history in which every level has all its losses, of very different sizes."""
+    history = sampling.history(T)
+    if history is not None:
+        for k in range(history.losses.shape[1]):
+            levels = torch.arange(1, T + 1).double()
+            history.add(levels, (5 / levels) ** 2 + 0.1 * k)
+    return history
 
 
-def test_every_noisy_level_and_no_other():
-    levels = draw(10, 2000)
-    assert levels.dtype == torch.int64
-    assert levels.shape == (2000,)
-    assert levels.unique().tolist() == list(range(1, 11))
+def draw(sampling: LevelSampling, schedule: Schedule, n: int, seed: int = 0, history: History | None = None) -> Drawn:
+    return sampling.draw(schedule, n, torch.Generator().manual_seed(seed), history)
 
 
-def test_all_alike():
-    """The mean is (T + 1) / 2 within five standard errors; counts fit by chi², of 99 degrees, at about 1 in 10⁶."""
-    n, T = 100_000, 100
-    levels = draw(T, n)
-    assert abs(float(levels.double().mean()) - (T + 1) / 2) < 5 * ((T**2 - 1) / 12 / n) ** 0.5
-    counts = torch.bincount(levels, minlength=T + 1)[1:].double()
-    assert ((counts - n / T) ** 2 / (n / T)).sum() < 99 + 5 * (2 * 99) ** 0.5
+def distance(values: torch.Tensor, cdf) -> float:
+    """The largest difference between the values' distribution and a continuous one."""
+    values = values.sort().values
+    n, expected = len(values), cdf(values)
+    above = torch.arange(1, n + 1, dtype=torch.float64) / n - expected
+    return float(torch.maximum(above, 1 / n - above).max())
 
 
-def test_the_generator_alone_decides():
+def bound(n: int) -> float:
+    return math.sqrt(math.log(2 / 1e-6) / (2 * n))
+
+
+def chi2(counts: torch.Tensor, expected: torch.Tensor) -> bool:
+    """Whether counts fit."""
+    degrees, x = len(counts) - 1, math.log(1e6)
+    return float(((counts - expected) ** 2 / expected).sum()) < degrees + 2 * math.sqrt(degrees * x) + 2 * x
+
+
+def normal(x: torch.Tensor) -> torch.Tensor:
+    return 0.5 * (1 + torch.erf(x / math.sqrt(2)))
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("T", [1, 2, 10])
+def test_every_place_has_a_level_and_the_generator_alone_decides(name, T):
+    sampling, schedule = EVERY[name], linear(T)
+    history = warmed(sampling, T)
     torch.manual_seed(0)
-    first = draw(1000, 50)
+    first = draw(sampling, schedule, 500, 3, history)
     torch.manual_seed(1)
-    assert torch.equal(draw(1000, 50), first)
-    assert not torch.equal(draw(1000, 50, seed=1), first)
+    again = draw(sampling, schedule, 500, 3, history)
+    assert all(v.dtype == torch.float64 and v.shape == (500,) for v in first)
+    assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
+    assert 0 < float(first.places.min()) <= float(first.places.max()) <= T
+    assert (first.weights > 0).all()
+    assert schedule.levels(first.places).sigma.gt(0).all()
+    if T > 1:
+        assert not torch.equal(draw(sampling, schedule, 500, 4, history).places, first.places)
 
 
-def test_a_single_level():
-    assert draw(1, 5).tolist() == [1] * 5
+@pytest.mark.parametrize("n", [1, 7, 128, 1000])
+def test_one_of_each_stratum(n):
+    """Under the shift that all share, image i is where the first is, i n-ths of the axis on."""
+    for seed in range(20):
+        places, weights = draw(Stratified(), linear(40), n, seed)
+        strata = ((places / 40 * n).ceil().long() - 1).sort().values
+        assert strata.tolist() == list(range(n))
+        assert torch.equal(weights, torch.ones_like(weights))
+
+
+@pytest.mark.parametrize("name", ["uniform", "stratified"])
+def test_places_are_uniform(name):
+    """Of independent draws over all images; stratified ones of the first image of many steps."""
+    n, T = 20_000, 100
+    if name == "uniform":
+        places = draw(Uniform(), linear(T), n).places
+    else:
+        g = torch.Generator().manual_seed(0)
+        places = torch.cat([Stratified().draw(linear(T), 8, g, None).places[3:4] for _ in range(n)])
+    assert distance(places, lambda x: x / T) < bound(n)
+
+
+@pytest.mark.parametrize("T", [3, 100])
+def test_uniform_places_are_uniform_levels(T):
+    n = 100_000
+    levels = linear(T).levels(draw(Uniform(), linear(T), n).places).t.long()
+    counts = torch.bincount(levels, minlength=T).double()
+    assert chi2(counts, torch.full((T,), n / T))
+
+
+@pytest.mark.parametrize(("mean", "std"), [(-1.2, 1.2), (0.5, 0.7)])
+def test_log_normal_ratio(mean, std):
+    """ln(sigma / alpha) of the drawn places is normal between the schedule's ends, where the rest is."""
+    n, schedule = 5_000, cosine(1000)
+    places = draw(LogNormal(mean, std), schedule, n).places
+    ends = [math.log(schedule.level(i).sigma / schedule.level(i).alpha) for i in (1, 1000)]
+    levels = [schedule.level(place) for place in places.tolist()]
+    ratio = torch.tensor([math.log(level.sigma / level.alpha) for level in levels], dtype=torch.float64)
+    for x in torch.linspace(ends[0], ends[1], 50)[1:-1].tolist():
+        share = float((ratio <= x).double().mean())
+        assert abs(share - float(normal(torch.tensor((x - mean) / std, dtype=torch.float64)))) < bound(n)
+
+
+def test_log_normal_is_held_at_the_ends():
+    places = draw(LogNormal(0.0, 100.0), linear(10), 1000).places
+    assert float(places.min()) == 1
+    assert float(places.max()) == 10
+
+
+@pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (-0.5, 0.6)])
+def test_logit_normal(mean, std):
+    n, T = 20_000, 40
+    places = draw(LogitNormal(mean, std), linear(T), n).places
+    assert distance(places / T, lambda u: normal((torch.logit(u) - mean) / std)) < bound(n)
+
+
+@pytest.mark.parametrize("name", ["log-normal", "logit-normal"])
+def test_what_belongs_to_the_objective_has_no_weight(name):
+    assert draw(EVERY[name], linear(10), 50).weights.eq(1).all()
+
+
+@pytest.mark.parametrize("name", ["uniform", "stratified", "importance", "importance of ticks"])
+def test_the_estimate_of_a_mean_over_the_axis_is_unbiased(name):
+    """mean(w · f) over 4000 batches of 8 against the mean of f over the levels, within five standard errors."""
+    T, sampling = 12, EVERY[name]
+    f = torch.arange(1, T + 1).double().sin().exp()
+    history, g = warmed(sampling, T), torch.Generator().manual_seed(0)
+    estimates = []
+    for _ in range(4000):
+        places, weights = sampling.draw(linear(T), 8, g, history)
+        estimates.append((weights * f[places.ceil().long() - 1]).mean())
+    found = torch.stack(estimates)
+    assert abs(float(found.mean() - f.mean())) < 5 * float(found.std()) / 4000**0.5
+
+
+def test_stratified_varies_less():
+    f, g = torch.arange(100, dtype=torch.float64).square(), torch.Generator().manual_seed(0)
+
+    def spread(sampling):
+        places = [sampling.draw(linear(100), 16, g, None).places for _ in range(200)]
+        return float(torch.stack([f[p.ceil().long() - 1].mean() for p in places]).std())
+
+    assert spread(Stratified()) < 0.25 * spread(Uniform())
+
+
+@dataclass
+class Written:
+    """The second-moment resampler of Nichol & Dhariwal 2021, written out once more in NumPy."""
+
+    T: int
+    per_level: int = 10
+    share: float = 0.001
+
+    def __post_init__(self):
+        self.kept = np.zeros((self.T, self.per_level))
+        self.counts = np.zeros(self.T, dtype=int)
+
+    def update(self, ts, losses):
+        for t, loss in zip(ts, losses, strict=True):
+            if self.counts[t] == self.per_level:
+                self.kept[t, :-1] = self.kept[t, 1:]
+                self.kept[t, -1] = loss
+            else:
+                self.kept[t, self.counts[t]] = loss
+                self.counts[t] += 1
+
+    def weights(self):
+        if not (self.counts == self.per_level).all():
+            return np.ones(self.T)
+        w = np.sqrt(np.mean(self.kept**2, axis=-1))
+        w /= np.sum(w)
+        return w * (1 - self.share) + self.share / len(w)
+
+
+def test_importance_is_that_of_the_original():
+    T, sampling, written = 7, Importance(), Written(7)
+    history, g = sampling.history(T), torch.Generator().manual_seed(0)
+    cold = warm = 0
+    for _ in range(60):
+        places = T * (1 - torch.rand(9, generator=g, dtype=torch.float64)).sqrt()
+        losses = torch.rand(9, generator=g, dtype=torch.float64) * places**2
+        history.add(places, losses)
+        written.update((np.ceil(places.numpy()) - 1).astype(int), losses.numpy())
+        p = written.weights() / written.weights().sum()
+        np.testing.assert_allclose(sampling.probabilities(history).numpy(), p, rtol=1e-13)
+        np.testing.assert_array_equal(history.losses.numpy(), written.kept)
+        drawn = sampling.draw(linear(T), 30, g, history)
+        np.testing.assert_allclose(drawn.weights, 1 / (T * p[drawn.places.ceil().long() - 1]), rtol=1e-13)
+        cold, warm = cold + (not history.warm), warm + history.warm
+    assert cold > 5
+    assert warm > 5
+
+
+def test_levels_are_drawn_as_often_as_they_should():
+    """Within its interval a place is uniform."""
+    n, T, sampling = 50_000, 10, Importance(per_level=2)
+    history = warmed(sampling, T)
+    places = draw(sampling, linear(T), n, 0, history).places
+    level = places.ceil()
+    expected = n * sampling.probabilities(history)
+    counts = torch.bincount(level.long(), minlength=T + 1)[1:].double()
+    assert chi2(counts, expected)
+    assert distance(places - level + 1, lambda x: x) < bound(n)
+
+
+def test_warm_with_the_last_loss_of_the_last_level():
+    sampling = Importance(per_level=3)
+    history = sampling.history(4)
+    assert history.losses.shape == (4, 3)
+    for _ in range(3):
+        history.add(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([9.0, 1.0, 1.0]))
+    history.add(torch.tensor([2.5, 2.1]), torch.tensor([1.0, 1.0]))
+    assert not history.warm
+    even = draw(sampling, linear(4), 100, 0, history)
+    assert torch.equal(even.weights, torch.ones(100, dtype=torch.float64))
+    history.add(torch.tensor([3.0]), torch.tensor([1.0]))
+    assert history.warm
+    p = 0.999 * torch.tensor([9, 1, 1, 1], dtype=torch.float64) / 12 + 0.001 / 4
+    torch.testing.assert_close(sampling.probabilities(history), p, rtol=1e-15, atol=0)
+
+
+def test_the_oldest_loss_goes():
+    history = Importance(per_level=3).history(2)
+    history.add(torch.tensor([1.5, 1.2, 2.0, 0.3, 1.1, 2.0]), torch.tensor([1.0, 2.0, 3.0, 7.0, 4.0, 5.0]))
+    assert history.losses.tolist() == [[7, 0, 0], [3, 4, 5]]
+    assert history.counts.tolist() == [1, 3]
+
+
+def test_a_history_is_restored_in_place():
+    sampling = Importance(per_level=2)
+    history, other = warmed(sampling, 5), sampling.history(5)
+    for name, saved in history.tensors().items():
+        other.tensors()[name].copy_(saved)
+    assert other.warm
+    assert torch.equal(sampling.probabilities(other), sampling.probabilities(history))
+
+
+def test_ticks_are_what_is_drawn_rounded_up():
+    one, other = draw(Ticks(Stratified()), linear(9), 40), draw(Stratified(), linear(9), 40)
+    assert torch.equal(one.places, other.places.ceil())
+    assert torch.equal(one.weights, other.weights)
+    assert Ticks(Uniform()).history(9) is None
