@@ -74,8 +74,37 @@ def test_the_step_to_clean_is_x0_without_noise(solver, i):
     assert drawn == 0
 
 
-def test_ancestral_adds_small_noise_by_default():
-    assert Ancestral() == Ancestral(fixed_small)
+def test_ancestral_adds_small_noise_where_no_variance_is_learned():
+    now, next = SCHEDULE.level(500), SCHEDULE.level(480)
+    assert torch.equal(take(Ancestral(), now, next)[0], take(Ancestral(fixed_small), now, next)[0])
+
+
+@pytest.mark.parametrize(("i", "j"), PAIRS)
+def test_ancestral_of_a_learned_variance(i, j):
+    """Nichol & Dhariwal 2021, eq. 15, element by element; a solver of fixed variance does not listen."""
+    now, next = SCHEDULE.level(i), SCHEDULE.level(j)
+    x, x0, z, mix = normal(0), normal(1).tanh(), normal(2), normal(3).sigmoid()
+    a_t, a_s = float(SCHEDULE.alpha_bar[i]), float(SCHEDULE.alpha_bar[j])
+    beta = 1 - a_t / a_s
+    log_var = mix * math.log(beta) + (1 - mix) * math.log((1 - a_s) / (1 - a_t) * beta)
+
+    def noise(solver):
+        def end(z):
+            return solver.step(lambda x, level: Denoised(x0, mix), x, now, next, solver.init(), lambda: z)[0]
+
+        return end(z) - end(torch.zeros_like(z))
+
+    torch.testing.assert_close(noise(Ancestral()), (0.5 * log_var).exp() * z, rtol=0, atol=1e-11)
+    torch.testing.assert_close(noise(Ancestral(fixed_large)), math.sqrt(beta) * z, rtol=0, atol=1e-11)
+    small = math.sqrt((1 - a_s) / (1 - a_t) * beta)
+    torch.testing.assert_close(noise(Ancestral(fixed_small)), small * z, rtol=0, atol=1e-11)
+
+
+def test_a_learned_variance_adds_nothing_at_the_end():
+    x0, mix = normal(1).tanh(), normal(3).sigmoid()
+    now, next = SCHEDULE.level(1), SCHEDULE.level(0)
+    result, _ = Ancestral().step(lambda x, level: Denoised(x0, mix), normal(0), now, next, None, lambda: 1 / 0)
+    torch.testing.assert_close(result, x0, rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("eta", [-0.1, 1.1, float("nan")])

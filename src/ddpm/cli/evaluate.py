@@ -65,7 +65,7 @@ def evaluate(
         Steps of the solver, like the next five the run's own where not given. Several, as in 5,10,20, are measured in
         turn.
     solver
-        ddim, ancestral or ancestral-large.
+        ddim, ancestral, ancestral-small or ancestral-large.
     grid
         uniform, linspace, leading, trailing or quadratic.
     eta

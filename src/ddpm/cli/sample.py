@@ -41,7 +41,7 @@ def sample(
     steps
         Steps of the solver; like the next four the run's own choice where not given.
     solver
-        ddim, ancestral or ancestral-large.
+        ddim, ancestral, ancestral-small or ancestral-large.
     grid
         uniform, linspace, leading, trailing or quadratic.
     eta

@@ -10,25 +10,36 @@ from ddpm.core import Level
 from ddpm.core.gaussian import posterior, transition
 from ddpm.sampling.solver import BoundDenoiser, Randn
 
-Variance = Callable[[Level, Level], float]
-"""(now, next) -> variance of the reverse step."""
+Variance = Callable[[Level, Level, torch.Tensor | None], float | torch.Tensor]
+"""(now, next, var_mix of the denoiser) -> variance of the reverse step, a float or like x."""
 
 
-def fixed_large(now: Level, next: Level) -> float:
+def fixed_large(now: Level, next: Level, var_mix: torch.Tensor | None = None) -> float:
     """``var_t|s``, the upper bound: best where x0 ~ N(0, I) (Ho et al. 2020, sec. 3.2)."""
     return float(transition(now, next).var)
 
 
-def fixed_small(now: Level, next: Level) -> float:
+def fixed_small(now: Level, next: Level, var_mix: torch.Tensor | None = None) -> float:
     """``var_t|s · sigma_s² / sigma_t²``, the lower bound: best where x0 is one point (Ho et al. 2020, sec. 3.2)."""
     return float(posterior(now, next).var)
+
+
+def learned(now: Level, next: Level, var_mix: torch.Tensor | None) -> float | torch.Tensor:
+    """``large^m · small^(1 - m)``, the network's own (Nichol & Dhariwal 2021, eq. 15); small where it has learned none.
+
+    For a noisy ``next``.
+    """
+    small = fixed_small(now, next)
+    if var_mix is None:
+        return small
+    return small * (fixed_large(now, next) / small) ** var_mix
 
 
 @dataclass(frozen=True, slots=True)
 class Ancestral:
     """``x_s ~ N(mean of q(x_s | x_t, x0), variance)`` (Ho et al. 2020, alg. 2); the step to clean adds no noise."""
 
-    variance: Variance = fixed_small
+    variance: Variance = learned
 
     def init(self) -> None:
         return None
@@ -36,7 +47,10 @@ class Ancestral:
     def step(
         self, denoise: BoundDenoiser, x: torch.Tensor, now: Level, next: Level, state: None, randn: Randn
     ) -> tuple[torch.Tensor, None]:
-        mean = posterior(now, next).mean(denoise(x, now).x0, x)
+        x0, var_mix = denoise(x, now)
+        mean = posterior(now, next).mean(x0, x)
         if next.clean:
             return mean, None
-        return mean + math.sqrt(self.variance(now, next)) * randn(), None
+        variance = self.variance(now, next, var_mix)
+        std = variance.sqrt() if isinstance(variance, torch.Tensor) else math.sqrt(variance)
+        return mean + std * randn(), None
