@@ -1,0 +1,91 @@
+"""The losses that train the variational bound."""
+
+from dataclasses import dataclass
+
+import torch
+
+from ddpm.core import Cond, Denoised, Level, Network, Parameterisation
+from ddpm.core.gaussian import diffuse
+from ddpm.objectives.bound import term
+from ddpm.objectives.simple import SimpleLoss
+
+
+@dataclass(frozen=True, slots=True)
+class Variational:
+    """``L_vlb = T · L_t``: one term of the bound for all of them (Nichol & Dhariwal 2021, sec. 3.3).
+
+    With levels drawn evenly from 1 … T an unbiased estimate of the bound without its prior, which nothing trains, in
+    bits per dimension. The expected image is not clipped, so that it keeps its gradient.
+
+    Attributes:
+        parameterisation: how the network is asked.
+        T: number of noisy levels.
+        least: variance that stands in for the posterior's at the last step; see ``bound.least``.
+        fixed: the variance where none is learned, from 0, "fixed small", to 1, "fixed large".
+    """
+
+    parameterisation: Parameterisation
+    T: int
+    least: float
+    fixed: float = 0.0
+
+    def __call__(
+        self,
+        net: Network,
+        x0: torch.Tensor,
+        eps: torch.Tensor,
+        now: Level,
+        next: Level,
+        cond: Cond | None = None,
+    ) -> torch.Tensor:
+        x = diffuse(x0, eps, now)
+        answer = self.parameterisation.ask(net, x, now, cond)
+        return self.of(self.parameterisation.denoised(answer, x, now), x0, now, next)
+
+    def of(self, denoised: Denoised, x0: torch.Tensor, now: Level, next: Level) -> torch.Tensor:
+        """The loss of what is expected behind x_t, (B,)."""
+        return self.T * term(x0, denoised, now, next, self.least, self.fixed)
+
+
+@dataclass(frozen=True, slots=True)
+class Hybrid:
+    """``L_simple + share · L_vlb``, the bound's gradient stopped at the mean (Nichol & Dhariwal 2021, eq. 16).
+
+    So the simple loss alone trains the mean, and the bound alone the variance; from one network call.
+
+    Attributes:
+        simple, variational: both of one parameterisation, which learns the variance.
+        share: of the bound; at T = 1000 the sampled term itself is added, the original codes' "rescaled" loss.
+
+    Raises:
+        ValueError: the parameterisations differ, or there is no variance to train.
+    """
+
+    simple: SimpleLoss
+    variational: Variational
+    share: float = 0.001
+
+    def __post_init__(self) -> None:
+        if self.variational.parameterisation != self.parameterisation:
+            raise ValueError("both parts of the hybrid loss must ask the network in the same way")
+        if not self.parameterisation.learned_variance:
+            raise ValueError("the hybrid loss trains a variance; use the simple loss where none is learned")
+
+    @property
+    def parameterisation(self) -> Parameterisation:
+        return self.simple.parameterisation
+
+    def __call__(
+        self,
+        net: Network,
+        x0: torch.Tensor,
+        eps: torch.Tensor,
+        now: Level,
+        next: Level,
+        cond: Cond | None = None,
+    ) -> torch.Tensor:
+        x = diffuse(x0, eps, now)
+        answer = self.parameterisation.ask(net, x, now, cond)
+        stopped = self.parameterisation.denoised(answer._replace(output=answer.output.detach()), x, now)
+        bound = self.variational.of(stopped, x0, now, next)
+        return self.simple.error(answer.output, x0, eps, now) + self.share * bound
