@@ -14,11 +14,11 @@ import torch
 from PIL import Image, ImageDraw
 from torch import nn
 
-from ddpm.core import Cond, NetworkDenoiser, prediction, schedule
+from ddpm.core import Cond, NetworkDenoiser, Parameterisation, discrete, prediction
 from ddpm.objectives import SimpleLoss
 from ddpm.sampling import DDIM, SampleNoise, grid, sample
 
-LEVELS = schedule.cosine(1000)
+LEVELS = discrete.cosine(1000)
 
 
 def swiss_roll(n: int, seed: int) -> torch.Tensor:
@@ -47,7 +47,7 @@ class Perceptron(nn.Module):
 
 def train(net: nn.Module, steps: int, batch: int = 512) -> None:
     """Fit the network to the spiral by the simple loss."""
-    data, loss = swiss_roll(10_000, seed=0), SimpleLoss(prediction.v)
+    data, loss = swiss_roll(10_000, seed=0), SimpleLoss(Parameterisation(prediction.v))
     optimizer = torch.optim.Adam(net.parameters(), lr=5e-3)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
@@ -62,7 +62,7 @@ def train(net: nn.Module, steps: int, batch: int = 512) -> None:
 def draw(net: nn.Module, n: int) -> torch.Tensor:
     """n new points, (n, 2)."""
     noise = SampleNoise(seed=0, indices=range(n), shape=(2,))
-    return sample(NetworkDenoiser(net, prediction.v), DDIM(), grid.trailing(LEVELS, 50), noise)
+    return sample(NetworkDenoiser(net, Parameterisation(prediction.v)), DDIM(), grid.trailing(LEVELS, 50), noise)
 
 
 def scatter(points: dict[str, torch.Tensor], side: int = 500) -> Image.Image:

@@ -8,7 +8,7 @@ import torch
 from ddpm import build, config
 from ddpm.conditioning import LabelEmbedding
 from ddpm.config import DiffusionConfig, SamplingConfig
-from ddpm.core import NetworkDenoiser, prediction, schedule
+from ddpm.core import NetworkDenoiser, Parameterisation, discrete, prediction
 from ddpm.core.model import Model
 from ddpm.errors import InputError
 from ddpm.guidance import ClassifierFree, Clipped
@@ -22,6 +22,9 @@ from ddpm.sampling import DDIM, Ancestral, fixed_large, fixed_small, grid
         (config.PredictionName, build.PREDICTIONS),
         (config.SolverName, build.SOLVERS),
         (config.GridName, build.GRIDS),
+        (config.VarianceName, build.VARIANCES),
+        (config.WeightingName, build.WEIGHTINGS),
+        (config.LevelSamplingName, build.LEVEL_SAMPLINGS),
     ],
 )
 def test_every_name_that_a_config_may_hold_can_be_built(names, objects):
@@ -30,9 +33,9 @@ def test_every_name_that_a_config_may_hold_can_be_built(names, objects):
 
 def test_names_mean_what_they_say():
     for name, made in build.SCHEDULES.items():
-        assert made is getattr(schedule, name.replace("-", "_"))
+        assert made is getattr(discrete, name.replace("-", "_"))
     for name, predict in build.PREDICTIONS.items():
-        assert predict is getattr(prediction, name)
+        assert predict == (prediction.EDM(0.5) if name == "edm" else getattr(prediction, name))
     for name, made in build.GRIDS.items():
         assert made is getattr(grid, {"linspace": "uniform"}.get(name, name))
 
@@ -42,7 +45,8 @@ def test_names_mean_what_they_say():
     [
         ("ddim", None, DDIM(0.0)),
         ("ddim", 0.7, DDIM(0.7)),
-        ("ancestral", None, Ancestral(fixed_small)),
+        ("ancestral", None, Ancestral()),
+        ("ancestral-small", None, Ancestral(fixed_small)),
         ("ancestral-large", None, Ancestral(fixed_large)),
     ],
 )
@@ -53,25 +57,25 @@ def test_solvers(name, eta, solver):
 @pytest.mark.parametrize("zero", [False, True])
 def test_schedules(zero):
     made = build.build_schedule(DiffusionConfig(schedule="sigmoid", T=30, zero_terminal_snr=zero))
-    expected = schedule.zero_terminal_snr(schedule.sigmoid(30)) if zero else schedule.sigmoid(30)
+    expected = discrete.zero_terminal_snr(discrete.sigmoid(30)) if zero else discrete.sigmoid(30)
     assert torch.equal(made.alpha_bar, expected.alpha_bar)
 
 
 def test_grids():
-    made = build.build_grid(SamplingConfig(grid="quadratic", steps=7), schedule.linear())
-    assert made == grid.quadratic(schedule.linear(), 7)
+    made = build.build_grid(SamplingConfig(grid="quadratic", steps=7), discrete.linear())
+    assert made == grid.quadratic(discrete.linear(), 7)
     with pytest.raises(InputError, match="between 1 and 5"):
-        build.build_grid(SamplingConfig(steps=7), schedule.linear(5))
+        build.build_grid(SamplingConfig(steps=7), discrete.linear(5))
 
 
 def test_wrappers_of_a_denoiser():
     """Guided where there is a condition and a scale that changes something; clipped last."""
-    model = Model(torch.nn.Identity(), LabelEmbedding(3, 4))
+    model, ask = Model(torch.nn.Identity(), LabelEmbedding(3, 4)), Parameterisation(prediction.v)
 
     def make(guided=True, on=model, **settings):
-        return build.build_denoiser(SamplingConfig(**settings), on, prediction.v, guided=guided)
+        return build.build_denoiser(SamplingConfig(**settings), on, ask, guided=guided)
 
-    plain = NetworkDenoiser(model.net, prediction.v)
+    plain = NetworkDenoiser(model.net, ask)
     both = make(guidance=3.0)
     assert isinstance(both, Clipped)
     assert isinstance(both.denoise, ClassifierFree)

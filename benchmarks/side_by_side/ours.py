@@ -8,11 +8,12 @@ from torch import nn
 
 from ddpm.codec import PixelCodec
 from ddpm.conditioning import LabelEmbedding
-from ddpm.core import Cond, Denoiser, Level, NetworkDenoiser, prediction, schedule
+from ddpm.core import Cond, Denoiser, Level, NetworkDenoiser, Parameterisation, discrete, prediction
 from ddpm.core.model import Model
 from ddpm.guidance import ClassifierFree, Clipped
 from ddpm.networks import UNet
 from ddpm.objectives import SimpleLoss
+from ddpm.objectives.level_sampling import Uniform
 from ddpm.sampling import DDIM, SampleNoise, grid, sample
 from ddpm.training.learner import Learner, Problem
 from ddpm.training.settings import TrainSettings
@@ -33,7 +34,7 @@ class Peer(nn.Module):
 def training(subject: Subject, *, peer: bool = False) -> Made:
     """The act "step": one optimiser step as in ``ddpm train``, of our network or of theirs."""
     accelerator = Accelerator(cpu=subject.device == "cpu", mixed_precision=_mixed(subject))
-    problem = Problem(schedule.linear(), SimpleLoss(prediction.eps), PixelCodec())
+    problem = Problem(discrete.linear(), Uniform(), SimpleLoss(Parameterisation(prediction.eps)), PixelCodec())
     s = TrainSettings(10**9, subject.batch, subject.batch, precision=subject.precision)
     learner = Learner(Model(Peer(subject.peer()) if peer else UNet(subject.settings)), problem, s, accelerator)
     learner.layout = subject.layout  # channels last, if it were left alone
@@ -66,9 +67,11 @@ def sampling(subject: Subject, *, steps: int) -> Made:
     labels = LabelEmbedding(10, s.width).to(subject.device).requires_grad_(False)
     some = labels(torch.arange(subject.batch, device=subject.device) % 10)
 
-    levels = grid.uniform(schedule.linear(), steps)
-    plain = Clipped(NetworkDenoiser(net, prediction.eps))
-    guided = Clipped(ClassifierFree(NetworkDenoiser(conditional, prediction.eps), labels.null(1), 2.0))
+    levels = grid.uniform(discrete.linear(), steps)
+    plain = Clipped(NetworkDenoiser(net, Parameterisation(prediction.eps)))
+    guided = Clipped(
+        ClassifierFree(NetworkDenoiser(conditional, Parameterisation(prediction.eps)), labels.null(1), 2.0)
+    )
     x = torch.randn(subject.shape, device=subject.device)
     both, cond = torch.cat([x, x]), some.cat(labels.null(subject.batch))
     return Made(

@@ -1,14 +1,17 @@
 """From names to objects: the one file that knows both."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import torch
 
 from ddpm.codec import PixelCodec
 from ddpm.conditioning.label import LabelEmbedding
-from ddpm.config import DiffusionConfig, RunConfig, SamplingConfig, suggest
-from ddpm.core import Denoiser, Discrete, Level, Prediction, Schedule, discrete, prediction
+from ddpm.config import DiffusionConfig, ObjectiveConfig, RunConfig, SamplingConfig, suggest
+from ddpm.core import Denoiser, Discrete, Level, Parameterisation, Prediction, Schedule, discrete, prediction
 from ddpm.core.model import Model
+from ddpm.core.parameterisation import UnitVariance
 from ddpm.errors import InputError
 from ddpm.evaluation.features.embedded import Embedded
 from ddpm.evaluation.features.extractor import Extractor
@@ -16,7 +19,10 @@ from ddpm.evaluation.features.inception import Inception
 from ddpm.evaluation.features.vision import clip, dinov2
 from ddpm.guidance import ClassifierFree, Clipped
 from ddpm.networks import UNet
-from ddpm.objectives import SimpleLoss
+from ddpm.objectives import Hybrid, Loss, SimpleLoss, Variational, level_sampling, weighting
+from ddpm.objectives.bound import least
+from ddpm.objectives.level_sampling import LevelSampling
+from ddpm.objectives.weighting import Weighting
 from ddpm.recipes import Recipe
 from ddpm.recipes.auto import auto
 from ddpm.recipes.ho2020 import ho2020
@@ -34,10 +40,30 @@ PREDICTIONS: dict[str, Prediction] = {
     "x0": prediction.x0,
     "v": prediction.v,
     "flow": prediction.flow,
+    "edm": prediction.EDM(),
+}
+VARIANCES = {"small": 0.0, "large": 1.0, "learned": 0.0}
+"""The mix of the two bounds of a reverse step's variance, where the network does not say it."""
+WEIGHTINGS: dict[str, Weighting] = {
+    "simple": weighting.simple,
+    "constant": weighting.constant,
+    "snr": weighting.snr,
+    "truncated-snr": weighting.truncated_snr,
+    "min-snr": weighting.MinSNR(),
+    "p2": weighting.P2(),
+    "edm": weighting.EDM(),
+}
+LEVEL_SAMPLINGS: dict[str, LevelSampling] = {
+    "uniform": level_sampling.Uniform(),
+    "stratified": level_sampling.Stratified(),
+    "log-normal": level_sampling.LogNormal(),
+    "logit-normal": level_sampling.LogitNormal(),
+    "importance": level_sampling.Importance(),
 }
 SOLVERS: dict[str, Callable[..., Solver]] = {
     "ddim": DDIM,
-    "ancestral": lambda: Ancestral(fixed_small),
+    "ancestral": Ancestral,
+    "ancestral-small": lambda: Ancestral(fixed_small),
     "ancestral-large": lambda: Ancestral(fixed_large),
 }
 GRIDS: dict[str, Grid] = {
@@ -70,10 +96,50 @@ def build_schedule(config: DiffusionConfig) -> Schedule:
     return discrete.zero_terminal_snr(made)
 
 
+def build_parameterisation(config: DiffusionConfig) -> Parameterisation:
+    """How the network is asked."""
+    with_data = _with(sigma_data=config.sigma_data)
+    return Parameterisation(
+        with_data(PREDICTIONS[config.prediction]) if config.prediction == "edm" else PREDICTIONS[config.prediction],
+        with_data(UnitVariance()) if config.scales_input else None,
+        config.variance == "learned",
+    )
+
+
+def build_loss(config: RunConfig, schedule: Schedule) -> Loss:
+    """What training makes small.
+
+    Raises:
+        InputError: a weighting that leaves nearly all levels without weight.
+    """
+    objective, fixed = config.objective, VARIANCES[config.diffusion.variance]
+    ask = build_parameterisation(config.diffusion)
+    weigh = _with(gamma=objective.gamma)(WEIGHTINGS[objective.weighting])
+    if objective.weighting == "edm":
+        weigh = _with(sigma_data=config.diffusion.sigma_data)(weigh)
+    ticks = [schedule.level(i) for i in range(min(2, schedule.T), -1, -1)]
+    simple, bound = SimpleLoss(ask, weigh), Variational(ask, schedule.T, least(ticks), fixed)
+    if objective.loss == "vlb":
+        return bound
+    return simple if objective.loss == "simple" else _with(share=objective.share)(Hybrid(simple, bound))
+
+
+def build_level_sampling(config: ObjectiveConfig) -> LevelSampling:
+    """Which levels the images of a training step get."""
+    drawn = _with(mean=config.mean, std=config.std)(LEVEL_SAMPLINGS[config.levels])
+    return drawn if config.loss == "simple" else level_sampling.Ticks(drawn)
+
+
 def build_problem(config: RunConfig) -> Problem:
     """What the run learns."""
-    loss = SimpleLoss(PREDICTIONS[config.diffusion.prediction])
-    return Problem(build_schedule(config.diffusion), loss, PixelCodec())
+    schedule = build_schedule(config.diffusion)
+    return Problem(schedule, build_level_sampling(config.objective), build_loss(config, schedule), PixelCodec())
+
+
+def _with(**options: float | None) -> Callable[[Any], Any]:
+    """Changes those options of a frozen object that are given."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return lambda one: replace(one, **given) if given else one
 
 
 def build_model(config: RunConfig) -> Model:
@@ -115,9 +181,9 @@ def build_grid(config: SamplingConfig, schedule: Schedule) -> list[Level]:
         raise InputError(str(e)) from e
 
 
-def build_denoiser(config: SamplingConfig, model: Model, predict: Prediction, *, guided: bool) -> Denoiser:
+def build_denoiser(config: SamplingConfig, model: Model, ask: Parameterisation, *, guided: bool) -> Denoiser:
     """The network's denoiser, guided where there is something to guide towards, then clipped, as the settings say."""
-    denoise: Denoiser = model.denoiser(predict)
+    denoise: Denoiser = model.denoiser(ask)
     if guided and config.guidance != 1 and isinstance(model.conditioner, LabelEmbedding):
         denoise = ClassifierFree(denoise, model.conditioner.null(1), config.guidance)
     return Clipped(denoise) if config.clip else denoise

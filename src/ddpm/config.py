@@ -1,6 +1,7 @@
 """The typed tree of one run: all that is needed to build it again."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
@@ -21,9 +22,19 @@ FORMAT = 1
 """Raised when a config of before can no longer be read."""
 
 ScheduleName = Literal["linear", "scaled-linear", "cosine", "sigmoid"]
-PredictionName = Literal["eps", "x0", "v", "flow"]
-SolverName = Literal["ddim", "ancestral", "ancestral-large"]
+PredictionName = Literal["eps", "x0", "v", "flow", "edm"]
+VarianceName = Literal["small", "large", "learned"]
+LossName = Literal["simple", "vlb", "hybrid"]
+WeightingName = Literal["simple", "constant", "snr", "truncated-snr", "min-snr", "p2", "edm"]
+LevelSamplingName = Literal["uniform", "stratified", "log-normal", "logit-normal", "importance"]
+SolverName = Literal["ddim", "ancestral", "ancestral-small", "ancestral-large"]
 GridName = Literal["uniform", "linspace", "leading", "trailing", "quadratic"]
+
+
+UNBOUNDED = ("ve", "edm")
+"""Schedules that add noise and leave the signal as it is."""
+CONTINUOUS = ("vp", "sub-vp", "flow")
+"""The others in continuous time."""
 
 
 class Strict(BaseModel):
@@ -63,22 +74,87 @@ class DiffusionConfig(Strict):
 
     Attributes:
         schedule: noise schedule.
-        T: number of noise levels.
+        T: number of noise levels; of a process in continuous time, those that grids and the bound count in.
         zero_terminal_snr: whether the last level is made pure noise.
         prediction: what the network estimates.
+        variance: of a reverse step: one of its two bounds, or between them as the network says.
+        sigma_data: standard deviation of the data as EDM's formulas take it; 0.5 if None.
     """
 
     schedule: ScheduleName = "cosine"
     T: int = 1000
     zero_terminal_snr: bool = False
     prediction: PredictionName = "v"
+    variance: VarianceName = "small"
+    sigma_data: float | None = None
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
         if self.T < 1:
             raise ValueError(f"T must be at least 1, not {self.T}")
-        if self.zero_terminal_snr and self.prediction == "eps":
-            raise ValueError("eps prediction says nothing of the image where there is only noise; use v or x0")
+        if self.zero_terminal_snr and self.schedule in UNBOUNDED + CONTINUOUS:
+            raise ValueError(f"zero_terminal_snr reshapes a schedule of betas; {self.schedule} has none")
+        if self.prediction == "eps" and (self.zero_terminal_snr or self.schedule == "flow"):
+            what = "zero_terminal_snr" if self.zero_terminal_snr else "the flow schedule"
+            raise ValueError(
+                f"eps prediction says nothing of the image where there is only noise, as at the last level of {what}; "
+                "use v or x0"
+            )
+        if self.sigma_data is not None and not 0 < self.sigma_data < math.inf:
+            raise ValueError(f"sigma_data must be above 0 and finite, not {self.sigma_data}")
+        return self
+
+    @property
+    def scales_input(self) -> bool:
+        """Whether the network's input is brought to variance 1: where x grows with the noise, and as part of EDM."""
+        return self.prediction == "edm" or self.schedule in UNBOUNDED
+
+
+class ObjectiveConfig(Strict):
+    """What training makes small.
+
+    Attributes:
+        loss: the simple loss, the variational bound, or both, the bound for the variance alone.
+        weighting: of the levels in the simple loss; "simple" takes the network's error as it is.
+        gamma: of min-snr (5 if None) and p2 (1 if None).
+        levels: how the levels of a step are drawn.
+        mean, std: of log-normal's logarithm (-1.2 and 1.2 if None), or logit-normal's logit (0 and 1).
+        share: of the bound in the hybrid loss; 0.001 if None.
+    """
+
+    loss: LossName = "simple"
+    weighting: WeightingName = "simple"
+    gamma: float | None = None
+    levels: LevelSamplingName = "uniform"
+    mean: float | None = None
+    std: float | None = None
+    share: float | None = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if self.gamma is not None and self.weighting not in ("min-snr", "p2"):
+            raise ValueError(f"gamma is an option of the weightings min-snr and p2, not of {self.weighting}")
+        for name in ("mean", "std"):
+            if getattr(self, name) is not None and self.levels not in ("log-normal", "logit-normal"):
+                raise ValueError(f"{name} is an option of log-normal and logit-normal levels, not of {self.levels}")
+        for name in ("gamma", "std"):
+            if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be above 0 and finite, not {getattr(self, name)}")
+        if self.mean is not None and not math.isfinite(self.mean):
+            raise ValueError(f"mean must be finite, not {self.mean}")
+        if self.share is not None and self.loss != "hybrid":
+            raise ValueError(f"share is an option of the hybrid loss, not of {self.loss}")
+        if self.share is not None and not 0 < self.share < math.inf:
+            raise ValueError(f"share must be above 0 and finite, not {self.share}")
+        if self.loss == "vlb" and self.weighting != "simple":
+            raise ValueError(
+                f"the bound weighs its levels itself: weighting {self.weighting} belongs to simple or hybrid"
+            )
+        if self.loss == "vlb" and self.levels in ("log-normal", "logit-normal"):
+            raise ValueError(
+                f"{self.levels} levels would give the bound other weights, and it would bound nothing; "
+                "use uniform, stratified or importance"
+            )
         return self
 
 
@@ -127,6 +203,7 @@ class RunConfig(Strict):
     request: dict[str, Any]
     data: DataConfig
     diffusion: DiffusionConfig
+    objective: ObjectiveConfig = ObjectiveConfig()
     network: UNetSettings
     training: TrainSettings
     sampling: SamplingConfig
@@ -136,8 +213,27 @@ class RunConfig(Strict):
     def _fits_together(self) -> Self:
         data, net = self.data, self.network
         channels = len(data.mode)
-        if net.in_channels != channels or net.out_channels != channels:
-            raise ValueError(f"network.in_channels and network.out_channels must be {channels} for {data.mode} images")
+        if net.in_channels != channels:
+            raise ValueError(f"network.in_channels must be {channels} for {data.mode} images")
+        learned = self.diffusion.variance == "learned"
+        if net.out_channels != channels * (2 if learned else 1):
+            raise ValueError(
+                f"network.out_channels must be {channels * 2} for {data.mode} images and their variances"
+                if learned
+                else f"network.out_channels must be {channels} for {data.mode} images"
+            )
+        if learned and self.objective.loss == "simple":
+            raise ValueError("nothing in the simple loss trains a learned variance: use --loss hybrid or vlb with it")
+        if self.objective.loss == "hybrid" and not learned:
+            raise ValueError(
+                "the hybrid loss is the simple one and, for the variance alone, the bound: it needs --variance learned"
+            )
+        if self.diffusion.sigma_data is not None and not (
+            self.diffusion.scales_input or self.objective.weighting == "edm"
+        ):
+            raise ValueError(
+                "diffusion.sigma_data has no effect but with EDM's prediction, weighting or schedule, or ve"
+            )
         if net.space != 2:
             raise ValueError(f"network.space must be 2 for images, not {net.space}")
         if bool(data.classes) != (net.cond_width is not None):

@@ -189,7 +189,7 @@ class Pipeline:
             indices: which images of the seed's set.
         """
         problem = build.build_problem(self.config)
-        denoise = build.build_denoiser(how, self.model, problem.loss.prediction, guided=labels is not None)
+        denoise = build.build_denoiser(how, self.model, problem.loss.parameterisation, guided=labels is not None)
         solver, grid = build.build_solver(how), build.build_grid(how, self.schedule)
         shape = (self.config.network.in_channels, *self.config.data.size)
         rows = self._fill(indices)

@@ -163,7 +163,9 @@ class _Draft:
         """A complete config of a recipe's tree, the data and the user's changes."""
         height, width, channels = self.dataset.shape
         batch = tree.get("training", {}).get("batch", 128)
-        net = {"in_channels": channels, "out_channels": channels} | tree.get("network", {})
+        diffusion = tree.get("diffusion", {})
+        learned = self.request.changes.get("diffusion.variance", diffusion.get("variance")) == "learned"
+        net = {"in_channels": channels, "out_channels": channels * (2 if learned else 1)} | tree.get("network", {})
         if self.classes:
             net["cond_width"] = self.request.changes.get("network.width", net["width"])
         training = {
@@ -189,7 +191,8 @@ class _Draft:
                 "mean": self.mean,
                 "std": self.std,
             },
-            "diffusion": dict(tree.get("diffusion", {})),
+            "diffusion": dict(diffusion),
+            "objective": dict(tree.get("objective", {})),
             "network": net,
             "training": training | tree.get("training", {}) | {"images": images},
             "sampling": dict(tree.get("sampling", {})),

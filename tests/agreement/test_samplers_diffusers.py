@@ -7,8 +7,8 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, UNet2DModel
 
-from ddpm.core import NetworkDenoiser, prediction, scale
-from ddpm.core.schedule import linear
+from ddpm.core import NetworkDenoiser, Parameterisation, prediction, scale
+from ddpm.core.discrete import linear
 from ddpm.guidance import Clipped
 from ddpm.networks import UNet, UNetSettings
 from ddpm.sampling import DDIM, Ancestral, fixed_large, fixed_small, steps
@@ -71,7 +71,7 @@ def their_walk(net, scheduler, x, **options) -> list[torch.Tensor]:
 def our_walk(net, solver, grid, x, clip: bool) -> list[torch.Tensor]:
     """x after each step of ours."""
     noise = torch.Generator().manual_seed(1)
-    denoise = NetworkDenoiser(net, prediction.eps)
+    denoise = NetworkDenoiser(net, Parameterisation(prediction.eps))
     wrapped = Clipped(denoise) if clip else denoise
     return [step.x for step in steps(wrapped, solver, grid, x, lambda: torch.randn(x.shape, generator=noise))]
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from ddpm.core import Cond, Level, NetworkDenoiser, prediction
-from ddpm.core.schedule import linear
+from ddpm.core import Cond, Level, NetworkDenoiser, Parameterisation, prediction
+from ddpm.core.discrete import linear
 
 
 class Echo:
@@ -20,7 +20,7 @@ def test_the_network_is_told_t_for_each_image(dtype):
     """In float32, as bfloat16 has no 999."""
     net = Echo()
     x, cond = torch.randn(3, 1, 4, dtype=dtype), Cond(torch.randn(3, 2))
-    denoise = NetworkDenoiser(net, prediction.x0)
+    denoise = NetworkDenoiser(net, Parameterisation(prediction.x0))
     out = denoise(x, linear().level(7), cond)
     assert torch.equal(net.told[0], x)
     assert net.told[1].dtype == torch.float32
@@ -38,8 +38,10 @@ def test_the_network_is_told_t_for_each_image(dtype):
 def test_the_answer_is_read_by_its_type():
     x = torch.randn(2, 1, 3, dtype=torch.float64)
     level = Level(0.0, 0.8, 0.6)
-    assert torch.allclose(NetworkDenoiser(Echo(), prediction.eps)(x, level).x0, (x - 0.6 * x / 2) / 0.8)
-    assert torch.allclose(NetworkDenoiser(Echo(), prediction.v)(x, level).x0, 0.8 * x - 0.6 * x / 2)
+    assert torch.allclose(
+        NetworkDenoiser(Echo(), Parameterisation(prediction.eps))(x, level).x0, (x - 0.6 * x / 2) / 0.8
+    )
+    assert torch.allclose(NetworkDenoiser(Echo(), Parameterisation(prediction.v))(x, level).x0, 0.8 * x - 0.6 * x / 2)
 
 
 def test_conditions_join_in_order():

@@ -1,8 +1,7 @@
-"""The algebra of two levels against the tables of the original codes, Bayes' rule and torch.distributions."""
+"""The algebra of two levels against Bayes' rule, torch.distributions and the definitions of the original codes."""
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,77 +9,14 @@ from hypothesis import strategies as st
 
 from ddpm.core import Level
 from ddpm.core.discrete import cosine, linear
-from ddpm.core.gaussian import kl, posterior, transition
-
-
-def original_tables(betas):
-    """What Ho et al.'s and Nichol & Dhariwal's codes compute once from their betas."""
-    alphas_cumprod = np.cumprod(1.0 - betas, axis=0)
-    alphas_cumprod_prev = np.append(1.0, alphas_cumprod[:-1])
-    posterior_variance = betas * (1.0 - alphas_cumprod_prev) / (1.0 - alphas_cumprod)
-    return {
-        "betas": betas,
-        "alphas_cumprod": alphas_cumprod,
-        "posterior_variance": posterior_variance,
-        "posterior_log_variance_clipped": np.log(np.append(posterior_variance[1], posterior_variance[1:])),
-        "posterior_mean_coef1": betas * np.sqrt(alphas_cumprod_prev) / (1.0 - alphas_cumprod),
-        "posterior_mean_coef2": (1.0 - alphas_cumprod_prev) * np.sqrt(1.0 - betas) / (1.0 - alphas_cumprod),
-    }
-
-
-def respaced(betas, kept):
-    """The betas of a process that keeps only these of the original's timesteps (improved-diffusion)."""
-    last, new = 1.0, []
-    for i, alpha_cumprod in enumerate(np.cumprod(1.0 - betas)):
-        if i in kept:
-            new.append(1 - alpha_cumprod / last)
-            last = alpha_cumprod
-    return np.array(new)
-
-
-def our_tables(schedule, kept):
-    levels = [schedule.level(0), *(schedule.level(i + 1) for i in sorted(kept))]
-    pairs = list(zip(levels[1:], levels, strict=False))
-    steps = [posterior(t, s) for t, s in pairs]
-    variance = np.array([step.var for step in steps])
-    return {
-        "betas": np.array([transition(t, s).var for t, s in pairs]),
-        "alphas_cumprod": np.array([t.alpha**2 for t, _ in pairs]),
-        "posterior_variance": variance,
-        "posterior_log_variance_clipped": np.log(np.append(variance[1], variance[1:])),
-        "posterior_mean_coef1": np.array([step.x0_weight for step in steps]),
-        "posterior_mean_coef2": np.array([step.xt_weight for step in steps]),
-    }
-
-
-def linear_betas(T):
-    return np.linspace(1e-4, 0.02, T, dtype=np.float64)
-
-
-def cosine_betas(T):
-    def curve(u):
-        return math.cos((u + 0.008) / 1.008 * math.pi / 2) ** 2
-
-    return np.array([min(1 - curve((i + 1) / T) / curve(i / T), 0.999) for i in range(T)])
-
-
-@pytest.mark.parametrize(
-    ("schedule", "betas"), [(linear(1000), linear_betas(1000)), (cosine(4000), cosine_betas(4000))]
+from ddpm.core.gaussian import (
+    discretised_log_likelihood,
+    kl,
+    log_variances,
+    posterior,
+    reverse_log_variance,
+    transition,
 )
-@pytest.mark.parametrize("stride", [1, 4, 20, 333])
-def test_pairs_equal_the_original_tables(schedule, betas, stride):
-    kept = set(range(0, schedule.T, stride))
-    theirs, ours = original_tables(respaced(betas, kept) if stride > 1 else betas), our_tables(schedule, kept)
-    for name in ("betas", "alphas_cumprod", "posterior_variance", "posterior_mean_coef2"):
-        np.testing.assert_allclose(ours[name], theirs[name], rtol=0, atol=1e-12, err_msg=name)
-    # The quotient of two variances of 1e-5 (at T = 4000), each known to 1e-16. The first step's is exactly 1.
-    name = "posterior_mean_coef1"
-    assert ours[name][0] == 1
-    np.testing.assert_allclose(ours[name], theirs[name], rtol=0, atol=1e-12 if schedule.T == 1000 else 2e-12)
-    # A logarithm's absolute error is the relative error of such a variance.
-    name = "posterior_log_variance_clipped"
-    np.testing.assert_allclose(ours[name], theirs[name], rtol=0, atol=1e-11)
-
 
 fractions = st.floats(0.01, 0.99)
 
@@ -176,3 +112,136 @@ def test_small_divergences_keep_their_digits():
     """Of variances that differ by a thousandth part, ``d² / 4`` to the first order, in float32."""
     p, q = torch.full((1, 1, 1), 1e-3), 0.0
     assert float(kl(torch.zeros(1, 1, 1), p, q)) == pytest.approx(1e-6 / 4, rel=1e-3)
+
+
+LEAST = 3e-5
+
+
+def test_one_pair_an_image_of_variances():
+    """Tensors give each image the numbers that floats give it alone, clean levels among them."""
+    schedule = linear()
+    places = [(2, 1), (1, 0), (900, 850), (7, 0)]
+    t, s = (schedule.levels(torch.tensor(column)) for column in zip(*places, strict=True))
+    many, large = log_variances(t, s, LEAST), reverse_log_variance(t, s, LEAST, fixed=1.0)
+    for k, (i, j) in enumerate(places):
+        one = schedule.level(i), schedule.level(j)
+        alone = log_variances(*one, LEAST)
+        assert float(many.low[k]) == pytest.approx(alone.low, rel=1e-14)
+        assert float(many.high[k]) == pytest.approx(alone.high, rel=1e-14)
+        assert float(large[k]) == pytest.approx(reverse_log_variance(*one, LEAST, fixed=1.0), rel=1e-14)
+
+
+def test_variances_at_the_clean_step():
+    """A fixed one is the least, small or large; a learned one goes from there up to var_t|s, which is sigma_t²."""
+    schedule = linear()
+    t, s = schedule.level(7), schedule.level(0)
+    for fixed in (0.0, 0.3, 1.0):
+        assert reverse_log_variance(t, s, LEAST, fixed=fixed) == pytest.approx(math.log(LEAST), rel=1e-14)
+    mix = torch.tensor([0.0, 0.25, 1.0], dtype=torch.float64).reshape(1, 3, 1)
+    expected = mix * 2 * math.log(t.sigma) + (1 - mix) * math.log(LEAST)
+    torch.testing.assert_close(reverse_log_variance(t, s, LEAST, mix), expected, rtol=1e-14, atol=0)
+
+
+def test_a_learned_variance_is_mixed_in_logarithms():
+    """Nichol & Dhariwal 2021, eq. 15: the geometric mean of beta and beta~ with weights v and 1 - v."""
+    schedule = linear()
+    t, s = schedule.levels(torch.tensor([500, 2])), schedule.levels(torch.tensor([480, 1]))
+    mix = torch.rand(2, 3, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    abar_t, abar_s = schedule.alpha_bar[[500, 2]], schedule.alpha_bar[[480, 1]]
+    beta = (1 - abar_t / abar_s).reshape(2, 1, 1)
+    tilde = (1 - abar_s).reshape(2, 1, 1) / (1 - abar_t).reshape(2, 1, 1) * beta
+    torch.testing.assert_close(
+        reverse_log_variance(t, s, LEAST, mix, fixed=1.0).exp(), beta**mix * tilde ** (1 - mix), rtol=1e-10, atol=0
+    )
+
+
+VALUES = torch.arange(256, dtype=torch.float64) / 127.5 - 1
+LOG_VARS = [-25.0, -12.0, -8.0, -4.0, 0.0, 3.0]
+MEANS = [0.0, 0.3, -1.0, 1.0, 1.7, -4.0]
+
+
+@pytest.mark.parametrize("log_var", LOG_VARS)
+@pytest.mark.parametrize("mean", MEANS)
+def test_the_8_bit_values_have_probability_1(mean, log_var):
+    x = VALUES.reshape(256, 1, 1)
+    exact = discretised_log_likelihood(x, torch.full_like(x, mean), log_var)
+    # the edge of two values is known to 1e-16, which the precision magnifies
+    assert float(exact.exp().sum()) == pytest.approx(1, abs=1e-11)
+    rounded = discretised_log_likelihood(x.float(), torch.full_like(x, mean).float(), log_var)
+    assert rounded.isfinite().all()
+    assert float(rounded.double().exp().sum()) == pytest.approx(1, abs=1e-5)
+    assert ((rounded - exact).abs() < 1e-3 + 1e-5 * exact.abs()).all()
+
+
+def test_likelihood_is_the_integral():
+    """By the trapezium rule over each bin, in float64; the ends by what all others leave."""
+    mean, var = 0.2, 0.05
+    edges = (VALUES[1:-1] - 1 / 255)[:, None] + torch.linspace(0, 2 / 255, 2001, dtype=torch.float64)
+    density = (-((edges - mean) ** 2) / (2 * var)).exp() / math.sqrt(2 * math.pi * var)
+    inner = torch.trapezoid(density, edges, dim=1)
+    x = VALUES.reshape(256, 1, 1)
+    probability = discretised_log_likelihood(x, torch.full_like(x, mean), math.log(var)).exp().flatten()
+    torch.testing.assert_close(probability[1:-1], inner, rtol=1e-7, atol=0)
+    above = 0.5 * math.erfc((1 - 1 / 255 - mean) / math.sqrt(2 * var))
+    assert float(probability[-1]) == pytest.approx(above, rel=1e-12)
+    assert float(probability[0]) == pytest.approx(0.5 * math.erfc((1 - 1 / 255 + mean) / math.sqrt(2 * var)), rel=1e-12)
+
+
+def original_likelihood(x, mean, log_var):
+    """Ho et al.'s and Nichol & Dhariwal's code, with its tanh for the distribution function."""
+
+    def cdf(z):
+        return 0.5 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)))
+
+    inverse = math.exp(-0.5 * log_var)
+    plus, minus = cdf(inverse * (x - mean + 1 / 255)), cdf(inverse * (x - mean - 1 / 255))
+    ends = torch.where(x < -0.999, plus, torch.where(x > 0.999, 1 - minus, plus - minus))
+    return ends.clamp(min=1e-12).log()
+
+
+@pytest.mark.parametrize("log_var", LOG_VARS)
+@pytest.mark.parametrize("mean", MEANS)
+def test_likelihood_of_the_original_codes(mean, log_var):
+    """Their distribution function is off by up to 2e-4, a difference of two by twice that."""
+    x = VALUES.reshape(256, 1, 1)
+    mean = torch.full_like(x, mean)
+    ours, theirs = discretised_log_likelihood(x, mean, log_var), original_likelihood(x, mean, log_var)
+    assert ((ours.exp() - theirs.exp()).abs() < 4e-4).all()
+    # in the bins where a decoder's image lies, the difference of their logarithms is small, too
+    near = ours > -5
+    assert ((ours - theirs).abs()[near] < 0.03).all()
+
+
+def test_likelihood_of_the_least_likely():
+    """Far from the mean ``-(distance - 1/255)² / 2 var`` and its derivatives, in float32: nothing is cut off."""
+    x, log_var = torch.full((5, 1, 1), 1 / 255), torch.full((5, 1, 1), -20.0, requires_grad=True)
+    mean = torch.tensor([-30.0, -1.0, 0.5, 1.0, 200.0]).reshape(5, 1, 1).requires_grad_()
+    value = discretised_log_likelihood(x, mean, log_var)
+    value.sum().backward()
+    distance = (x - mean).detach().abs() - 1 / 255
+    precision = math.exp(20)
+    torch.testing.assert_close(value.detach(), -0.5 * distance**2 * precision, rtol=1e-4, atol=0)
+    torch.testing.assert_close(mean.grad, (x - mean).detach().sign() * distance * precision, rtol=1e-4, atol=0)
+    torch.testing.assert_close(log_var.grad, 0.5 * distance**2 * precision, rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("log_var", LOG_VARS)
+def test_gradients_of_the_likelihood_are_its_slopes(log_var):
+    mean = torch.tensor(MEANS, dtype=torch.float64).reshape(-1, 1, 1).requires_grad_()
+    spread = torch.full_like(mean, log_var).detach().requires_grad_()
+    for v in (0, 1, 128, 254, 255):
+        x = VALUES[v].expand_as(mean)
+        # gradcheck wants absolute errors; likelihoods grow with the precision
+        scale = math.exp(min(log_var, 0))
+        assert torch.autograd.gradcheck(
+            lambda m, s, x=x, scale=scale: scale * discretised_log_likelihood(x, m, s), (mean, spread), eps=1e-7
+        )
+
+
+def test_one_log_variance_an_image():
+    x, mean = VALUES[:12].reshape(2, 3, 2), torch.full((2, 3, 2), -0.9, dtype=torch.float64)
+    log_var = torch.tensor([-3.0, -7.0], dtype=torch.float64)
+    many = discretised_log_likelihood(x, mean, log_var)
+    for k in range(2):
+        alone = discretised_log_likelihood(x[k : k + 1], mean[k : k + 1], float(log_var[k]))
+        torch.testing.assert_close(many[k : k + 1], alone, rtol=1e-14, atol=0)

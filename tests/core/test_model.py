@@ -2,7 +2,7 @@ import torch
 from torch import nn
 
 from ddpm.conditioning import LabelEmbedding
-from ddpm.core import Level, prediction
+from ddpm.core import Level, Parameterisation, prediction
 from ddpm.core.model import Model
 
 
@@ -30,4 +30,4 @@ def test_as_a_denoiser():
             return x / 2
 
     x = torch.randn(2, 1, 3)
-    assert torch.equal(Model(Half()).denoiser(prediction.x0)(x, Level(0.0, 0.8, 0.6)).x0, x / 2)
+    assert torch.equal(Model(Half()).denoiser(Parameterisation(prediction.x0))(x, Level(0.0, 0.8, 0.6)).x0, x / 2)

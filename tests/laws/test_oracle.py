@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from ddpm.core import Cond, Level, NetworkDenoiser, prediction, scale
-from ddpm.core.schedule import cosine, linear, zero_terminal_snr
+from ddpm.core import Cond, Level, NetworkDenoiser, Parameterisation, prediction, scale
+from ddpm.core.discrete import cosine, linear, zero_terminal_snr
 from ddpm.guidance import Clipped
 from ddpm.sampling import SampleNoise, sample
 
@@ -45,7 +45,7 @@ def test_every_solver_on_every_grid_finds_the_image(solver, grid, steps):
         for predict in (prediction.eps, prediction.x0, prediction.v, prediction.flow):
             if name == "zero terminal" and predict is prediction.eps:
                 continue
-            denoise = NetworkDenoiser(Knows(schedule, predict), predict)
+            denoise = NetworkDenoiser(Knows(schedule, predict), Parameterisation(predict))
             levels: list[Level] = GRIDS[grid](schedule, steps)
             for wrapped in (denoise, Clipped(denoise)):
                 found = sample(wrapped, SOLVERS[solver], levels, randn64(1))

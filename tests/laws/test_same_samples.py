@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from ddpm.core import NetworkDenoiser, prediction, scale
-from ddpm.core.schedule import cosine, linear
+from ddpm.core import NetworkDenoiser, Parameterisation, prediction, scale
+from ddpm.core.discrete import cosine, linear
 from ddpm.guidance import Clipped
 from ddpm.sampling import DDIM, Ancestral, SampleNoise, fixed_small, sample
 from ddpm.sampling.grid import trailing
@@ -48,15 +48,18 @@ TYPES = {
     prediction.x0: lambda x0, eps, level: x0,
     prediction.v: lambda x0, eps, level: scale(level.alpha, eps) - scale(level.sigma, x0),
     prediction.flow: lambda x0, eps, level: eps - x0,
+    prediction.EDM(): lambda x0, eps, level: (
+        (scale(level.sigma / 0.5, x0) - scale(0.5 * level.alpha, eps)) / (level.sigma**2 + 0.25 * level.alpha**2) ** 0.5
+    ),
 }
 
 
-@pytest.mark.parametrize("predict", TYPES, ids=lambda p: p.__name__)
+@pytest.mark.parametrize("predict", TYPES, ids=["eps", "x0", "v", "flow", "edm"])
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_the_prediction_type_does_not_matter(solver, predict):
     solver = SOLVERS[solver]
     levels = trailing(SCHEDULE, 50)
     expected = sample(MIXTURE, solver, levels, randn64(3))
     assert expected.std() > 0.3
-    network = NetworkDenoiser(Speaks(TYPES[predict]), predict)
+    network = NetworkDenoiser(Speaks(TYPES[predict]), Parameterisation(predict))
     torch.testing.assert_close(sample(network, solver, levels, randn64(3)), expected, rtol=0, atol=1e-9)

@@ -10,11 +10,12 @@ from accelerate import Accelerator
 
 from ddpm.codec import PixelCodec
 from ddpm.conditioning.label import LabelEmbedding
-from ddpm.core import prediction, schedule
+from ddpm.core import Parameterisation, discrete, prediction
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
 from ddpm.networks import UNet, UNetSettings
 from ddpm.objectives import SimpleLoss
+from ddpm.objectives.level_sampling import Uniform
 from ddpm.training.learner import Learner, Problem
 from ddpm.training.loop import Job
 from ddpm.training.settings import TrainSettings
@@ -27,7 +28,7 @@ SETTINGS = TrainSettings(
 
 @pytest.fixture
 def problem() -> Problem:
-    return Problem(schedule.cosine(6), SimpleLoss(prediction.v), PixelCodec())
+    return Problem(discrete.cosine(6), Uniform(), SimpleLoss(Parameterisation(prediction.v)), PixelCodec())
 
 
 @pytest.fixture

@@ -6,11 +6,12 @@ import torch
 from torch import nn
 
 from ddpm.codec import PixelCodec
-from ddpm.core import Cond, prediction, schedule
+from ddpm.core import Cond, Parameterisation, discrete, prediction
 from ddpm.core.model import Model
 from ddpm.core.seed import derive
 from ddpm.data.dataset import Dataset
 from ddpm.objectives import SimpleLoss
+from ddpm.objectives.level_sampling import Uniform
 from ddpm.training.heldout import HeldOut
 from ddpm.training.learner import Problem
 
@@ -47,7 +48,7 @@ def test_training_does_not_notice(make_model: Callable[[], Model], problem: Prob
 
 
 def test_of_a_network_that_says_nothing_it_is_the_noise_itself(dataset: Dataset) -> None:
-    problem = Problem(schedule.cosine(1000), SimpleLoss(prediction.eps), PixelCodec())
+    problem = Problem(discrete.cosine(1000), Uniform(), SimpleLoss(Parameterisation(prediction.eps)), PixelCodec())
     losses = HeldOut(dataset, problem, seed=5, limit=10).losses(Model(Nothing()), CPU)
     assert list(losses) == [63, 188, 313, 438, 563, 688, 813, 938]
     for k, loss in enumerate(losses.values()):
@@ -57,7 +58,7 @@ def test_of_a_network_that_says_nothing_it_is_the_noise_itself(dataset: Dataset)
 
 def test_each_level_has_its_own_loss(dataset: Dataset) -> None:
     """x0 prediction of nothing: the loss is the mean square of the images at every level."""
-    problem = Problem(schedule.cosine(1000), SimpleLoss(prediction.x0), PixelCodec())
+    problem = Problem(discrete.cosine(1000), Uniform(), SimpleLoss(Parameterisation(prediction.x0)), PixelCodec())
     losses = HeldOut(dataset, problem, seed=0).losses(Model(Nothing()), CPU)
     expected = ((dataset.images / 127.5 - 1) ** 2).mean()
     assert list(losses.values()) == pytest.approx([expected] * 8, rel=1e-5)
@@ -65,7 +66,7 @@ def test_each_level_has_its_own_loss(dataset: Dataset) -> None:
 
 @pytest.mark.parametrize("T", [1, 3, 8, 20])
 def test_levels_are_those_of_the_schedule(T: int, dataset: Dataset) -> None:
-    problem = Problem(schedule.cosine(T), SimpleLoss(prediction.v), PixelCodec())
+    problem = Problem(discrete.cosine(T), Uniform(), SimpleLoss(Parameterisation(prediction.v)), PixelCodec())
     levels = list(HeldOut(dataset, problem, seed=0).losses(Model(Nothing()), CPU))
     assert len(levels) == min(T, 8)
     assert set(levels) <= set(range(1, T + 1))

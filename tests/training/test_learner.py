@@ -10,6 +10,7 @@ from ddpm.codec import PixelCodec
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
 from ddpm.errors import InputError
+from ddpm.objectives.level_sampling import Importance, Uniform
 from ddpm.training.checkpoint import Checkpoint
 from ddpm.training.learner import Learner, Problem
 from ddpm.training.randomness import draw
@@ -72,9 +73,10 @@ def test_a_step_is_the_gradient_of_the_mean_loss(
     for i in (0, 1):
         report = learner.step(i, images, labels)
         x0 = problem.codec.encode(images)
-        draws = draw(s.seed, i, 8, (3, 8, 8), problem.schedule, 0.5, torch.device("cpu"))
+        draws = draw(s, i, (3, 8, 8), lambda n, g: Uniform().draw(problem.schedule, n, g, None), torch.device("cpu"))
         seen = torch.where(draws.hidden, 2, labels)
-        losses = problem.loss(model.net, x0, draws.eps, problem.schedule.levels(draws.levels), model.cond(seen))
+        levels = problem.schedule.levels(draws.places)
+        losses = problem.loss(model.net, x0, draws.eps, levels, levels, model.cond(seen))
         adam.zero_grad()
         losses.mean().backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 0.1)

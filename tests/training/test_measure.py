@@ -10,11 +10,12 @@ from torch.utils._pytree import tree_iter
 
 from ddpm.codec import PixelCodec
 from ddpm.conditioning.label import LabelEmbedding
-from ddpm.core import prediction, schedule
+from ddpm.core import Parameterisation, discrete, prediction
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
 from ddpm.networks import UNet, UNetSettings
 from ddpm.objectives import SimpleLoss
+from ddpm.objectives.level_sampling import Uniform
 from ddpm.training.learner import Learner, Problem
 from ddpm.training.measure import Memory, available_bytes, memory, seconds_a_step
 from ddpm.training.settings import TrainSettings
@@ -57,14 +58,14 @@ def model() -> Model:
 
 @pytest.fixture
 def problem() -> Problem:
-    return Problem(schedule.cosine(20), SimpleLoss(prediction.v), PixelCodec())
+    return Problem(discrete.cosine(20), Uniform(), SimpleLoss(Parameterisation(prediction.v)), PixelCodec())
 
 
 def kept_for_the_gradient(model: Model, problem: Problem, n: int) -> int:
     x0, eps = torch.zeros(n, 3, 32, 32), torch.randn(n, 3, 32, 32)
-    level = problem.schedule.levels(torch.ones(n, dtype=torch.int64))
+    now, next = problem.levels(torch.ones(n))
     with Live() as live:
-        loss = problem.loss(model.net, x0, eps, level, model.cond(torch.zeros(n, dtype=torch.int64))).sum()
+        loss = problem.loss(model.net, x0, eps, now, next, model.cond(torch.zeros(n, dtype=torch.int64))).sum()
         kept = live.now
     del loss
     return kept

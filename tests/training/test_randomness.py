@@ -1,14 +1,22 @@
 import pytest
 import torch
 
-from ddpm.core import discrete
+from ddpm.objectives.level_sampling import Drawn
 from ddpm.training.randomness import Draws, draw
+from ddpm.training.settings import TrainSettings
 
 CPU = torch.device("cpu")
 
 
 def some(seed: int = 0, step: int = 0, batch: int = 12, dropout: float = 0.5) -> Draws:
-    return draw(seed, step, batch, (2, 3, 3), discrete.cosine(20), dropout, CPU)
+    settings = TrainSettings(images=batch, batch=batch, seed=seed, label_dropout=dropout)
+    return draw(settings, step, (2, 3, 3), places, CPU)
+
+
+def places(n: int, generator: torch.Generator) -> Drawn:
+    """Whole places in 1 … 20 and weights that differ."""
+    i = torch.randint(1, 21, (n,), generator=generator).double()
+    return Drawn(i, 1 / i)
 
 
 def test_the_same_for_the_same_arguments_whatever_was_drawn_before() -> None:
@@ -28,7 +36,7 @@ def test_the_global_generator_is_left_alone() -> None:
 @pytest.mark.parametrize("change", [{"seed": 1}, {"step": 1}])
 def test_seeds_and_steps_share_nothing(change: dict[str, int]) -> None:
     a, b = some(batch=4096), some(batch=4096, **change)
-    assert not torch.equal(a.levels, b.levels)
+    assert not torch.equal(a.places, b.places)
     assert not torch.equal(a.hidden, b.hidden)
     correlation = torch.corrcoef(torch.stack([a.eps.flatten(), b.eps.flatten()]))[0, 1]
     assert abs(float(correlation)) < 5 / a.eps.numel() ** 0.5
@@ -40,19 +48,19 @@ def test_parts_put_together_are_the_whole(sizes: tuple[int, ...]) -> None:
     for size in sizes:
         parts.append(whole.part(slice(at, at + size)))
         at += size
-    for field in ("levels", "hidden", "eps"):
+    for field in Draws._fields:
         assert torch.equal(torch.cat([getattr(part, field) for part in parts]), getattr(whole, field))
 
 
 def test_the_shapes_and_ranges() -> None:
     draws = some(batch=8000, dropout=0.25)
     assert draws.eps.shape == (8000, 2, 3, 3)
-    assert sorted(draws.levels.unique().tolist()) == list(range(1, 21))
+    assert sorted(draws.places.unique().tolist()) == list(range(1, 21))
     # five standard deviations of each estimate
     assert abs(float(draws.hidden.double().mean()) - 0.25) < 5 * (0.25 * 0.75 / 8000) ** 0.5
     assert abs(float(draws.eps.mean())) < 5 / draws.eps.numel() ** 0.5
     assert abs(float(draws.eps.var()) - 1) < 5 * (2 / draws.eps.numel()) ** 0.5
-    assert abs(float(draws.levels.double().mean()) - 10.5) < 5 * (399 / 12 / 8000) ** 0.5
+    assert abs(float(draws.places.mean()) - 10.5) < 5 * (399 / 12 / 8000) ** 0.5
 
 
 @pytest.mark.parametrize(("dropout", "hidden"), [(0.0, 0), (1.0, 12)])

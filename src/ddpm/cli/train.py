@@ -23,6 +23,10 @@ KEYS = {
     "width": "network.width",
     "prediction": "diffusion.prediction",
     "schedule": "diffusion.schedule",
+    "variance": "diffusion.variance",
+    "loss": "objective.loss",
+    "weighting": "objective.weighting",
+    "levels": "objective.levels",
 }
 """Flags that are keys of the config."""
 
@@ -61,9 +65,17 @@ class Flags:
     width
         Channels of the network's finest level.
     prediction
-        What the network estimates: eps, x0, v or flow.
+        What the network estimates: eps, x0, v, flow or edm.
     schedule
-        Noise schedule: linear, scaled-linear, cosine or sigmoid.
+        Noise schedule: linear, scaled-linear, cosine or sigmoid; in continuous time vp, sub-vp, ve, edm or flow.
+    variance
+        Of a reverse step: small, large (the two bounds), or learned.
+    loss
+        simple, vlb (the variational bound) or hybrid (simple, and the bound for a learned variance).
+    weighting
+        Of the levels in the simple loss: simple (none), constant, snr, truncated-snr, min-snr, p2 or edm.
+    levels
+        How a step's levels are drawn: uniform, stratified, log-normal, logit-normal or importance.
     precision
         bf16, fp16 or fp32; the best that the device computes natively by default.
     seed
@@ -95,8 +107,12 @@ class Flags:
     micro_batch: int | None = None
     lr: float | None = None
     width: int | None = None
-    prediction: Literal["eps", "x0", "v", "flow"] | None = None
-    schedule: Literal["linear", "scaled-linear", "cosine", "sigmoid"] | None = None
+    prediction: Literal["eps", "x0", "v", "flow", "edm"] | None = None
+    schedule: Literal["linear", "scaled-linear", "cosine", "sigmoid", "vp", "sub-vp", "ve", "edm", "flow"] | None = None
+    variance: Literal["small", "large", "learned"] | None = None
+    loss: Literal["simple", "vlb", "hybrid"] | None = None
+    weighting: Literal["simple", "constant", "snr", "truncated-snr", "min-snr", "p2", "edm"] | None = None
+    levels: Literal["uniform", "stratified", "log-normal", "logit-normal", "importance"] | None = None
     precision: Literal["bf16", "fp16", "fp32"] | None = None
     seed: int | None = None
     workers: int | None = None

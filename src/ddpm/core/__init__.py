@@ -1,6 +1,7 @@
 """The mathematics: levels, schedules, Gaussian algebra, predictions, the denoiser."""
 
 from ddpm.core.condition import Cond
+from ddpm.core.continuous import Continuous
 from ddpm.core.denoiser import Denoised, Denoiser, Network
 from ddpm.core.discrete import Discrete
 from ddpm.core.level import Level, Scalar, scale
@@ -11,6 +12,7 @@ from ddpm.core.schedule import Schedule
 __all__ = [
     "Answer",
     "Cond",
+    "Continuous",
     "Denoised",
     "Denoiser",
     "Discrete",

@@ -1,13 +1,11 @@
 """The one function that everything in this package makes, wraps or calls."""
 
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import torch
 
 from ddpm.core.condition import Cond
 from ddpm.core.level import Level
-from ddpm.core.prediction import Prediction, x0_from_output
 
 
 class Denoised(NamedTuple):
@@ -15,7 +13,7 @@ class Denoised(NamedTuple):
 
     Attributes:
         x0: (B, C, *space), the expected clean image, images in [-1, 1].
-        var_mix: like x0 in [0, 1] where the network has learned the variance: the place between its two bounds.
+        var_mix: like x0 in about [0, 1] where the variance is learned: the place between its two bounds.
     """
 
     x0: torch.Tensor
@@ -29,21 +27,6 @@ class Denoiser(Protocol):
 
 
 class Network(Protocol):
-    """``net(x, t, cond)``: raw output of x's shape; t is (B,) float32, as half precision would round it."""
+    """``net(x, t, cond)``: the raw output; t is (B,) float32, as half precision would round it."""
 
     def __call__(self, x: torch.Tensor, t: torch.Tensor, cond: Cond | None = None) -> torch.Tensor: ...
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkDenoiser:
-    """A network and what its output means, as a denoiser."""
-
-    net: Network
-    prediction: Prediction
-
-    def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
-        if isinstance(level.t, torch.Tensor):
-            t = level.t.to(x.device, torch.float32)
-        else:
-            t = torch.full((len(x),), level.t, dtype=torch.float32, device=x.device)
-        return Denoised(x0_from_output(self.prediction, self.net(x, t, cond), x, level))

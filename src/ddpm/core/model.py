@@ -6,8 +6,7 @@ import torch
 from torch import nn
 
 from ddpm.core.condition import Cond
-from ddpm.core.denoiser import NetworkDenoiser
-from ddpm.core.prediction import Prediction
+from ddpm.core.parameterisation import NetworkDenoiser, Parameterisation
 
 
 class Conditioner(Protocol):
@@ -45,6 +44,6 @@ class Model(nn.Module):
         cond: Cond = self.conditioner(labels)
         return cond
 
-    def denoiser(self, prediction: Prediction) -> NetworkDenoiser:
+    def denoiser(self, parameterisation: Parameterisation) -> NetworkDenoiser:
         """This network as a denoiser."""
-        return NetworkDenoiser(self.net, prediction)
+        return NetworkDenoiser(self.net, parameterisation)

@@ -5,6 +5,7 @@ in two unknowns, so one pair (a, b) gives the training target, x0 from F and F f
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 
@@ -32,6 +33,24 @@ def v(level: Level) -> tuple[Scalar, Scalar]:
 def flow(level: Level) -> tuple[Scalar, Scalar]:
     """The straight line's direction ``eps - x0`` (Liu et al. 2022, Lipman et al. 2022)."""
     return -1.0, 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class EDM:
+    """``(x0 - c_skip · x) / c_out`` of Karras et al. 2022, table 1, for x on any scale.
+
+    With x / alpha = x0 + (sigma / alpha) · eps and ``r = sqrt(sigma² + sigma_data² · alpha²)`` that is
+    ``a = sigma / (sigma_data · r)``, ``b = -sigma_data · alpha / r``: v, reversed, where sigma_data is 1.
+
+    Attributes:
+        sigma_data: standard deviation of the data.
+    """
+
+    sigma_data: float = 0.5
+
+    def __call__(self, level: Level) -> tuple[Scalar, Scalar]:
+        r = (level.sigma**2 + self.sigma_data**2 * level.alpha**2) ** 0.5
+        return level.sigma / (self.sigma_data * r), -self.sigma_data * level.alpha / r
 
 
 def target(predict: Prediction, x0: torch.Tensor, eps: torch.Tensor, level: Level) -> torch.Tensor:

@@ -4,30 +4,40 @@ from dataclasses import dataclass
 
 import torch
 
-from ddpm.core import Cond, Level, Network, Prediction
+from ddpm.core import Cond, Level, Network, Parameterisation, scale
 from ddpm.core.gaussian import diffuse
 from ddpm.core.prediction import target
+from ddpm.objectives.weighting import Weighting, on_output, simple
 
 
 @dataclass(frozen=True, slots=True)
 class SimpleLoss:
-    """``|| F(x_t, t) - (a · x0 + b · eps) ||²``, averaged over the elements of each image (Ho et al. 2020, eq. 14).
+    """``w · || F(x_t, t) - (a · x0 + b · eps) ||²``, averaged over the elements of each image.
+
+    With weight 1 on the output this is Ho et al. 2020, eq. 14; any other weighting is turned into that of the output.
 
     Attributes:
-        prediction: what the network estimates.
+        parameterisation: how the network is asked.
+        weighting: of the levels.
     """
 
-    prediction: Prediction
+    parameterisation: Parameterisation
+    weighting: Weighting = simple
 
     def __call__(
-        self, net: Network, x0: torch.Tensor, eps: torch.Tensor, level: Level, cond: Cond | None = None
+        self,
+        net: Network,
+        x0: torch.Tensor,
+        eps: torch.Tensor,
+        now: Level,
+        next: Level | None = None,
+        cond: Cond | None = None,
     ) -> torch.Tensor:
-        """The loss of each image, (B,) float32.
+        output = self.parameterisation.ask(net, diffuse(x0, eps, now), now, cond).output
+        return self.error(output, x0, eps, now)
 
-        Args:
-            x0, eps: (B, C, *space), images in [-1, 1] and standard normal noise.
-            level: of tensors (B,).
-        """
-        output = net(diffuse(x0, eps, level), torch.as_tensor(level.t).to(x0.device, torch.float32), cond)
-        error = output.float() - target(self.prediction, x0, eps, level)
-        return error.square().flatten(1).mean(1)
+    def error(self, output: torch.Tensor, x0: torch.Tensor, eps: torch.Tensor, level: Level) -> torch.Tensor:
+        """The weighted error of a network's output (B, C, *space), (B,)."""
+        predict = self.parameterisation.prediction
+        error = (output - target(predict, x0, eps, level)).square().flatten(1).mean(1)
+        return scale(on_output(self.weighting, predict, level), error)

@@ -22,6 +22,7 @@ FORMAT = 1
 """Raised when a checkpoint of before can no longer be read."""
 _NAME = re.compile(r"step-(\d{9,})")
 _PARTS = {"model.safetensors", "ema.safetensors", "optimizer.safetensors", "state.json"}
+_OPTIONAL = {"levels.safetensors"}
 
 
 class Damaged(Exception):
@@ -34,7 +35,8 @@ class Checkpoint:
 
     Attributes:
         step: optimiser steps taken.
-        tensors: file stem ("model", "ema", "optimizer") -> named tensors.
+        tensors: file stem ("model", "ema", "optimizer"; "levels" where they are sampled by past losses) -> named
+            tensors.
         state: what else is needed, as JSON: skipped steps, EMA updates, loss scale; of a run that is scored, the "best"
             so far: {"step", …}, of this checkpoint or an earlier one.
     """
@@ -105,7 +107,7 @@ def _manifest(path: Path) -> dict[str, str]:
         raise Damaged(f"manifest.json cannot be read ({e})") from e
     if version != FORMAT:
         raise Damaged(f"manifest.json has format {version}, and this version of ddpm reads format {FORMAT}")
-    if hashes.keys() != _PARTS:
+    if hashes.keys() - _OPTIONAL != _PARTS:
         raise Damaged(f"manifest.json lists {_some(hashes)}, not {_some(_PARTS)}")
     return hashes
 

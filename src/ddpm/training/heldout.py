@@ -42,6 +42,7 @@ class HeldOut:
             i = 1 + (2 * k + 1) * schedule.T // (2 * self.bins)
             noise = torch.Generator().manual_seed(derive(self.seed, "held-out noise", k))
             eps = torch.randn(x0.shape, generator=noise).to(device)
-            level = schedule.levels(torch.full((n,), min(i, schedule.T)))
-            result[min(i, schedule.T)] = float(self.problem.loss(model.net, x0, eps, level, model.cond(labels)).mean())
+            i = min(i, schedule.T)
+            now, next = self.problem.levels(torch.full((n,), i))
+            result[i] = float(self.problem.loss(model.net, x0, eps, now, next, model.cond(labels)).mean())
         return result

@@ -12,7 +12,8 @@ from ddpm.codec import PixelCodec
 from ddpm.core import Level, Schedule
 from ddpm.core.model import Model
 from ddpm.core.seed import derive
-from ddpm.objectives import SimpleLoss
+from ddpm.objectives import Loss
+from ddpm.objectives.level_sampling import Drawn, LevelSampling
 from ddpm.training.checkpoint import Checkpoint, load_into
 from ddpm.training.ema import EMA
 from ddpm.training.randomness import draw
@@ -25,14 +26,20 @@ class Problem:
     """What is learned, apart from how long and how fast.
 
     Attributes:
-        schedule: the noise levels of a step are drawn from it.
+        schedule: the forward process.
+        level_sampling: which of its levels the images of a step get.
         loss: of a network at those levels.
         codec: from stored images to what is diffused.
     """
 
     schedule: Schedule
-    loss: SimpleLoss
+    level_sampling: LevelSampling
+    loss: Loss
     codec: PixelCodec
+
+    def levels(self, places: torch.Tensor) -> tuple[Level, Level]:
+        """The levels at places (B,), and those one place cleaner."""
+        return self.schedule.levels(places), self.schedule.levels((places - 1).clamp(min=0))
 
 
 class StepReport(NamedTuple):
@@ -52,13 +59,15 @@ class StepReport(NamedTuple):
 class _Losses(nn.Module):
     """All that is learned behind one forward pass, as distributed training wants it."""
 
-    def __init__(self, model: Model, loss: SimpleLoss) -> None:
+    def __init__(self, model: Model, loss: Loss) -> None:
         super().__init__()
         self.model = model
         self.loss = loss
 
-    def forward(self, x0: torch.Tensor, eps: torch.Tensor, level: Level, labels: torch.Tensor | None) -> torch.Tensor:
-        return self.loss(self.model.net, x0, eps, level, self.model.cond(labels))
+    def forward(
+        self, x0: torch.Tensor, eps: torch.Tensor, now: Level, next: Level, labels: torch.Tensor | None
+    ) -> torch.Tensor:
+        return self.loss(self.model.net, x0, eps, now, next, self.model.cond(labels))
 
 
 class Learner:
@@ -67,6 +76,7 @@ class Learner:
     Attributes:
         model: the weights; on ``accelerator.device``.
         ema: their moving average.
+        history: the losses by which levels are sampled, if they are.
         skipped: steps that changed nothing, as their gradient was not finite.
     """
 
@@ -75,6 +85,7 @@ class Learner:
         self.layout = _memory_format(model)
         self.model = model.to(accelerator.device, memory_format=self.layout)  # type: ignore[call-overload]
         self.ema = EMA(self.model, settings.ema)
+        self.history = problem.level_sampling.history(problem.schedule.T)
         self.skipped = 0
         optimizer = torch.optim.AdamW(
             self.model.parameters(),
@@ -95,24 +106,41 @@ class Learner:
         s, device = self.settings, self.accelerator.device
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         x0 = self.problem.codec.encode(images.to(device)).contiguous(memory_format=self.layout)
-        draws = draw(s.seed, number, s.batch, tuple(x0.shape[1:]), self.problem.schedule, s.label_dropout, device)
-        draws = draws.part(slice(rank * s.batch // world, (rank + 1) * s.batch // world))
+        whole = draw(s, number, tuple(x0.shape[1:]), self._places, device)
+        own = slice(rank * s.batch // world, (rank + 1) * s.batch // world)
+        draws = whole.part(own)
         if labels is not None and self.model.conditioner is not None:
             labels = self.model.conditioner.drop(labels, draws.hidden).to(device)
         torch.manual_seed(derive(s.seed, "dropout", number, rank))
 
-        total = torch.zeros((), device=device)
+        seen = []
+        weights = draws.weights.to(device, torch.float32)
         parts = [slice(i, i + s.micro_batch) for i in range(0, len(x0), s.micro_batch)]
         for part in parts:
             mine = draws.part(part)
-            level = self.problem.schedule.levels(mine.levels)
+            now, next = self.problem.levels(mine.places)
             last = part is parts[-1]
             with nullcontext() if last else self.accelerator.no_sync(self._module):
-                losses = self._module(x0[part], mine.eps, level, None if labels is None else labels[part])
+                losses = self._module(x0[part], mine.eps, now, next, None if labels is None else labels[part])
                 # processes average their gradients: the sum over all images, divided by their number
-                self.accelerator.backward(losses.sum() * (world / s.batch))
-            total += losses.detach().sum()
-        return self._update(number, total)
+                self.accelerator.backward((losses * weights[part]).sum() * (world / s.batch))
+            seen.append(losses.detach())
+        losses = torch.cat(seen)
+        report = self._update(number, (losses * weights).sum())
+        if self.history is not None and not report.skipped:
+            self.history.add(whole.places, self._gathered(losses, own))
+        return report
+
+    def _places(self, n: int, generator: torch.Generator) -> Drawn:
+        return self.problem.level_sampling.draw(self.problem.schedule, n, generator, self.history)
+
+    def _gathered(self, losses: torch.Tensor, own: slice) -> torch.Tensor:
+        """The losses of the whole global batch, (batch,) float64 on the CPU; alike in every process."""
+        everyone = torch.zeros(self.settings.batch, device=losses.device)
+        everyone[own] = losses.float()
+        if self.accelerator.num_processes > 1:  # the others' places are zero in each: the sum is exact
+            everyone = self.accelerator.reduce(everyone, "sum")
+        return everyone.double().cpu()
 
     def _update(self, number: int, total: torch.Tensor) -> StepReport:
         for group in self._optimizer.param_groups:
@@ -139,6 +167,8 @@ class Learner:
             "ema": dict(self.ema.model.state_dict()),
             "optimizer": self._moments(),
         }
+        if self.history is not None:
+            tensors["levels"] = self.history.tensors()
         return Checkpoint(step, tensors, state)
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -152,6 +182,8 @@ class Learner:
         load_into(self.model.state_dict(), checkpoint.tensors.get("model", {}), what)
         load_into(self.ema.model.state_dict(), checkpoint.tensors.get("ema", {}), what)
         load_into(self._moments(), checkpoint.tensors.get("optimizer", {}), what)
+        if self.history is not None:
+            load_into(self.history.tensors(), checkpoint.tensors.get("levels", {}), what)
         self.skipped = checkpoint.state["skipped"]
         self.ema.updates = checkpoint.state["ema_updates"]
         if self.accelerator.scaler is not None:

@@ -80,10 +80,10 @@ def memory(
     alive: list[torch.Tensor] = []
     n = 2
     x0 = torch.zeros(n, *shape, device=accelerator.device)
-    level = problem.schedule.levels(torch.ones(n, dtype=torch.int64))
+    now, next = problem.levels(torch.full((n,), problem.schedule.T))
     labels = torch.zeros(n, dtype=torch.int64, device=accelerator.device) if model.conditioner is not None else None
     with saved_tensors_hooks(keep, lambda t: t), accelerator.autocast():
-        problem.loss(model.net, x0, torch.randn_like(x0), level, model.cond(labels)).sum()
+        problem.loss(model.net, x0, torch.randn_like(x0), now, next, model.cond(labels)).sum()
     # the casts of the weights are kept too, once for all images
     casts = numel * half
     return Memory(fixed, max(1, (sum(kept.values()) - casts) // n))

@@ -56,7 +56,7 @@ class Preview:
         was_training = model.training
         model.eval()
         labels = torch.arange(self.n, device=device) % self.classes if self.classes else None
-        denoise = Clipped(model.denoiser(self.problem.loss.prediction))
+        denoise = Clipped(model.denoiser(self.problem.loss.parameterisation))
         grid = trailing(self.problem.schedule, min(self.steps, self.problem.schedule.T))
         noise = SampleNoise(self.seed, range(self.n), self.shape, device)
         x = sample(denoise, DDIM(), grid, noise, model.cond(labels))

@@ -1,39 +1,40 @@
 """The randomness of a training step, as a function of (seed, step)."""
 
+from collections.abc import Callable
 from typing import NamedTuple, Self
 
 import torch
 
-from ddpm.core import Schedule
 from ddpm.core.seed import derive
-from ddpm.objectives import level_sampling
+from ddpm.objectives.level_sampling import Drawn
+from ddpm.training.settings import TrainSettings
 
 
 class Draws(NamedTuple):
     """What the images of one batch are drawn.
 
     Attributes:
-        levels: (B,) int64 on the CPU, the noise levels.
+        places: (B,) float64 on the CPU, of the noise levels.
+        weights: (B,) float64 on the CPU, of the losses there.
         hidden: (B,) bool on the CPU, whose labels are dropped.
         eps: (B, C, *space) standard normal noise.
     """
 
-    levels: torch.Tensor
+    places: torch.Tensor
+    weights: torch.Tensor
     hidden: torch.Tensor
     eps: torch.Tensor
 
     def part(self, where: slice) -> Self:
         """The draws of some of the images."""
-        return type(self)(self.levels[where], self.hidden[where], self.eps[where])
+        return type(self)(*(drawn[where] for drawn in self))
 
 
 def draw(
-    seed: int,
+    settings: TrainSettings,
     step: int,
-    batch: int,
     shape: tuple[int, ...],
-    schedule: Schedule,
-    label_dropout: float,
+    places: Callable[[int, torch.Generator], Drawn],
     device: torch.device,
 ) -> Draws:
     """The draws of step ``step`` for its whole global batch.
@@ -41,13 +42,15 @@ def draw(
     Every process draws all of them and takes its part, so that how a batch is split changes nothing.
 
     Args:
-        batch: images over all processes.
-        shape: (C, *space) of one.
+        shape: (C, *space) of one image.
+        places: draws so many noise levels.
     """
-    levels = torch.Generator().manual_seed(derive(seed, "levels", step))
-    noise = torch.Generator(device).manual_seed(derive(seed, "noise", step))
+    levels = torch.Generator().manual_seed(derive(settings.seed, "levels", step))
+    noise = torch.Generator(device).manual_seed(derive(settings.seed, "noise", step))
+    drawn = places(settings.batch, levels)
     return Draws(
-        level_sampling.uniform(schedule, batch, levels),
-        torch.rand(batch, generator=levels) < label_dropout,
-        torch.randn(batch, *shape, generator=noise, device=device),
+        drawn.places,
+        drawn.weights,
+        torch.rand(settings.batch, generator=levels) < settings.label_dropout,
+        torch.randn(settings.batch, *shape, generator=noise, device=device),
     )
