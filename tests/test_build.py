@@ -8,7 +8,8 @@ import torch
 from ddpm import build, config
 from ddpm.conditioning import LabelEmbedding
 from ddpm.config import DiffusionConfig, SamplingConfig
-from ddpm.core import NetworkDenoiser, Parameterisation, discrete, prediction
+from ddpm.core import Continuous, NetworkDenoiser, Parameterisation, discrete, prediction
+from ddpm.core.continuous import EDM, VE, VP, Flow, SubVP
 from ddpm.core.model import Model
 from ddpm.errors import InputError
 from ddpm.guidance import ClassifierFree, Clipped
@@ -32,8 +33,12 @@ def test_every_name_that_a_config_may_hold_can_be_built(names, objects):
 
 
 def test_names_mean_what_they_say():
+    curves = {"vp": VP(), "sub-vp": SubVP(), "ve": VE(), "edm": EDM(), "flow": Flow()}
     for name, made in build.SCHEDULES.items():
-        assert made is getattr(discrete, name.replace("-", "_"))
+        if name in curves:
+            assert made(30) == Continuous(curves[name], 30)
+        else:
+            assert made is getattr(discrete, name.replace("-", "_"))
     for name, predict in build.PREDICTIONS.items():
         assert predict == (prediction.EDM(0.5) if name == "edm" else getattr(prediction, name))
     for name, made in build.GRIDS.items():

@@ -103,7 +103,11 @@ def test_an_unknown_key_is_an_error_with_the_nearest(key: str, said: str) -> Non
         ("training__betas", [0.9], r"training\.betas"),
         ("training__precision", "fp8", r"training\.precision: .*'bf16', 'fp16' or 'fp32'"),
         ("network__multipliers", 2, r"network\.multipliers: .*tuple"),
-        ("diffusion__schedule", "cosin", r"diffusion\.schedule: .*'linear', 'scaled-linear', 'cosine' or 'sigmoid'"),
+        (
+            "diffusion__schedule",
+            "cosin",
+            r"diffusion\.schedule: .*'linear', 'scaled-linear', 'cosine', 'sigmoid', 'vp'",
+        ),
         ("diffusion__T", None, r"diffusion\.T: .*integer"),
         ("sampling__solver", "euler", r"sampling\.solver: .*'ddim'"),
         ("data__size", [16], r"data\.size"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,7 +10,18 @@ import torch
 from ddpm.codec import PixelCodec
 from ddpm.conditioning.label import LabelEmbedding
 from ddpm.config import DiffusionConfig, ObjectiveConfig, RunConfig, SamplingConfig, suggest
-from ddpm.core import Denoiser, Discrete, Level, Parameterisation, Prediction, Schedule, discrete, prediction
+from ddpm.core import (
+    Continuous,
+    Denoiser,
+    Discrete,
+    Level,
+    Parameterisation,
+    Prediction,
+    Schedule,
+    continuous,
+    discrete,
+    prediction,
+)
 from ddpm.core.model import Model
 from ddpm.core.parameterisation import UnitVariance
 from ddpm.errors import InputError
@@ -22,7 +34,7 @@ from ddpm.networks import UNet
 from ddpm.objectives import Hybrid, Loss, SimpleLoss, Variational, level_sampling, weighting
 from ddpm.objectives.bound import least
 from ddpm.objectives.level_sampling import LevelSampling
-from ddpm.objectives.weighting import Weighting
+from ddpm.objectives.weighting import Weighting, concentration, on_output
 from ddpm.recipes import Recipe
 from ddpm.recipes.auto import auto
 from ddpm.recipes.ho2020 import ho2020
@@ -34,6 +46,11 @@ SCHEDULES: dict[str, Callable[[int], Schedule]] = {
     "scaled-linear": discrete.scaled_linear,
     "cosine": discrete.cosine,
     "sigmoid": discrete.sigmoid,
+    "vp": partial(Continuous, continuous.VP()),
+    "sub-vp": partial(Continuous, continuous.SubVP()),
+    "ve": partial(Continuous, continuous.VE()),
+    "edm": partial(Continuous, continuous.EDM()),
+    "flow": partial(Continuous, continuous.Flow()),
 }
 PREDICTIONS: dict[str, Prediction] = {
     "eps": prediction.eps,
@@ -44,6 +61,8 @@ PREDICTIONS: dict[str, Prediction] = {
 }
 VARIANCES = {"small": 0.0, "large": 1.0, "learned": 0.0}
 """The mix of the two bounds of a reverse step's variance, where the network does not say it."""
+FEWEST_LEVELS = 0.005
+"""Share of the levels on which a loss must lie."""
 WEIGHTINGS: dict[str, Weighting] = {
     "simple": weighting.simple,
     "constant": weighting.constant,
@@ -118,10 +137,31 @@ def build_loss(config: RunConfig, schedule: Schedule) -> Loss:
     if objective.weighting == "edm":
         weigh = _with(sigma_data=config.diffusion.sigma_data)(weigh)
     ticks = [schedule.level(i) for i in range(min(2, schedule.T), -1, -1)]
+    if objective.loss != "vlb":
+        _spread(config, on_output(weigh, ask.prediction, _drawn(config, schedule)))
     simple, bound = SimpleLoss(ask, weigh), Variational(ask, schedule.T, least(ticks), fixed)
     if objective.loss == "vlb":
         return bound
     return simple if objective.loss == "simple" else _with(share=objective.share)(Hybrid(simple, bound))
+
+
+def _drawn(config: RunConfig, schedule: Schedule) -> Level:
+    """Many levels as training draws them first."""
+    sampling = build_level_sampling(config.objective)
+    generator = torch.Generator().manual_seed(0)
+    return schedule.levels(sampling.draw(schedule, 4096, generator, sampling.history(schedule.T)).places)
+
+
+def _spread(config: RunConfig, weights: torch.Tensor) -> None:
+    """Refuse weights that nearly all lie on a few levels: the network would learn those, and noise at all others."""
+    share = concentration(weights.expand(4096))
+    if share < FEWEST_LEVELS:
+        d, o = config.diffusion, config.objective
+        raise InputError(
+            f"the weighting {o.weighting} of {d.prediction} prediction lies on {100 * share:.2g} % of the {o.levels} "
+            f"levels of the {d.schedule} schedule, so that the others would not be learned; use another --weighting, "
+            "or v prediction with it"
+        )
 
 
 def build_level_sampling(config: ObjectiveConfig) -> LevelSampling:

@@ -21,7 +21,7 @@ from ddpm.training.settings import TrainSettings
 FORMAT = 1
 """Raised when a config of before can no longer be read."""
 
-ScheduleName = Literal["linear", "scaled-linear", "cosine", "sigmoid"]
+ScheduleName = Literal["linear", "scaled-linear", "cosine", "sigmoid", "vp", "sub-vp", "ve", "edm", "flow"]
 PredictionName = Literal["eps", "x0", "v", "flow", "edm"]
 VarianceName = Literal["small", "large", "learned"]
 LossName = Literal["simple", "vlb", "hybrid"]

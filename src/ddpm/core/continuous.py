@@ -1,0 +1,201 @@
+"""Forward processes in continuous time: a curve of (alpha, sigma) over u in [0, 1], with an exact inverse."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import torch
+
+from ddpm.core.level import Level
+
+FLOOR = 1e-5
+"""The least u of a process that begins clean, where Song et al. 2021 stop: below, x0 is known but for rounding."""
+
+Pair = tuple[torch.Tensor, torch.Tensor]
+
+
+class Curve(Protocol):
+    """A process over u. All tensors are float64, of any one shape."""
+
+    begins_clean: ClassVar[bool]
+    """Whether u = 0 is the image itself, and not the least noise."""
+
+    def scales(self, u: torch.Tensor) -> Pair:
+        """(alpha, sigma) at u."""
+        ...
+
+    def t(self, u: torch.Tensor) -> torch.Tensor:
+        """The number that the network is fed at u."""
+        ...
+
+    def u(self, ratio: torch.Tensor) -> torch.Tensor:
+        """Where sigma / alpha is such a ratio, 0 to infinity; anything beyond the ends for one that is nowhere."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Continuous:
+    """A curve as a schedule: exact at any place.
+
+    T says how finely the axis is ruled, for grids to choose ticks from and for the bound to count; the process itself
+    has none. A place is u on that scale: of a curve that begins clean ``u = place / T``, held above ``FLOOR``; of
+    another tick 1 is the least noise and tick T the most, ``u = 1 - (T - place) / (T - 1)``, held above 0. Place 0 is
+    clean in any case, with the t of the place above it.
+
+    Attributes:
+        curve: the process.
+        T: noisy ticks, at least 1.
+    """
+
+    curve: Curve
+    T: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.T < 1:
+            raise ValueError(f"a schedule needs at least one noisy level, not T = {self.T}")
+
+    def level(self, place: float) -> Level:
+        """The level at a place in [0, T], as Python floats.
+
+        Raises:
+            ValueError: outside.
+        """
+        if not 0 <= place <= self.T:
+            raise ValueError(f"level {place} is outside 0 … {self.T}")
+        one = self.levels(torch.tensor([place], dtype=torch.float64))
+        return Level(float(one.t), float(one.alpha), float(one.sigma))
+
+    def levels(self, places: torch.Tensor) -> Level:
+        """The levels at places (B,) in [0, T]: float64 tensors (B,) on the CPU."""
+        places = places.double()
+        if self.curve.begins_clean:
+            u = (places / self.T).clamp(min=min(FLOOR, 1 / self.T))
+        else:
+            u = (1 - (self.T - places) / max(self.T - 1, 1)).clamp(min=0)
+        alpha, sigma = self.curve.scales(u)
+        clean = places == 0
+        return Level(self.curve.t(u), alpha.masked_fill(clean, 1.0), sigma.masked_fill(clean, 0.0))
+
+    def place(self, ratio: torch.Tensor) -> torch.Tensor:
+        """Places in [1, T] with sigma / alpha = ratio, (n,) float64; ratios beyond both ends get the nearest end."""
+        u = self.curve.u(ratio).clamp(0, 1)
+        return (self.T * u if self.curve.begins_clean else 1 + (self.T - 1) * u).clamp(1, self.T)
+
+
+@dataclass(frozen=True, slots=True)
+class LinearBeta:
+    """``beta(u) = start + u · (end - start)``, the rate at which variance is replaced (Song et al. 2021, app. C)."""
+
+    start: float = 0.1
+    end: float = 20.0
+
+    def integral(self, u: torch.Tensor) -> torch.Tensor:
+        """``∫₀ᵘ beta = u · start + u² · (end - start) / 2``."""
+        return u * (self.start + u * (self.end - self.start) / 2)
+
+    def inverse(self, integral: torch.Tensor) -> torch.Tensor:
+        """u of an integral; as far as the end of one beyond it."""
+        total = integral.clamp(max=(self.start + self.end) / 2)
+        # the root of the quadratic in the form that does not cancel
+        return 2 * total / (self.start + (self.start**2 + 2 * (self.end - self.start) * total).sqrt())
+
+
+@dataclass(frozen=True, slots=True)
+class VP:
+    """``alpha = exp(-½ ∫ beta)``, ``sigma² = 1 - alpha²``: variance preserving (Song et al. 2021, eq. 32 and 33)."""
+
+    begins_clean: ClassVar[bool] = True
+    beta: LinearBeta = LinearBeta()
+
+    def scales(self, u: torch.Tensor) -> Pair:
+        integral = self.beta.integral(u)
+        return (-integral / 2).exp(), (-torch.expm1(-integral)).sqrt()
+
+    def t(self, u: torch.Tensor) -> torch.Tensor:
+        return 999 * u
+
+    def u(self, ratio: torch.Tensor) -> torch.Tensor:
+        # ratio² = 1 / alpha² - 1
+        return self.beta.inverse(torch.log1p(ratio.square()))
+
+
+@dataclass(frozen=True, slots=True)
+class SubVP:
+    """``alpha = exp(-½ ∫ beta)``, ``sigma = 1 - alpha²``: less noise than VP's (Song et al. 2021, eq. 34)."""
+
+    begins_clean: ClassVar[bool] = True
+    beta: LinearBeta = LinearBeta()
+
+    def scales(self, u: torch.Tensor) -> Pair:
+        integral = self.beta.integral(u)
+        return (-integral / 2).exp(), -torch.expm1(-integral)
+
+    def t(self, u: torch.Tensor) -> torch.Tensor:
+        return 999 * u
+
+    def u(self, ratio: torch.Tensor) -> torch.Tensor:
+        # ratio = 1 / alpha - alpha = 2 sinh(½ ∫ beta)
+        return self.beta.inverse(2 * torch.asinh(ratio / 2))
+
+
+@dataclass(frozen=True, slots=True)
+class VE:
+    """``sigma = low · (high / low)^u`` upon the whole image: variance exploding (Song et al. 2021, eq. 30 and 31)."""
+
+    begins_clean: ClassVar[bool] = False
+    low: float = 0.01
+    high: float = 50.0
+
+    def scales(self, u: torch.Tensor) -> Pair:
+        return torch.ones_like(u), self.low * (u * math.log(self.high / self.low)).exp()
+
+    def t(self, u: torch.Tensor) -> torch.Tensor:
+        return 999 * u
+
+    def u(self, ratio: torch.Tensor) -> torch.Tensor:
+        return (ratio / self.low).log() / math.log(self.high / self.low)
+
+
+@dataclass(frozen=True, slots=True)
+class EDM:
+    """``sigma^(1/rho)`` evenly from low to high, upon the whole image (Karras et al. 2022, eq. 5, as an axis).
+
+    The network is fed ``ln(sigma) / 4`` (table 1, c_noise).
+    """
+
+    begins_clean: ClassVar[bool] = False
+    low: float = 0.002
+    high: float = 80.0
+    rho: float = 7.0
+
+    def scales(self, u: torch.Tensor) -> Pair:
+        low, high = self._ends
+        return torch.ones_like(u), (low + u * (high - low)) ** self.rho
+
+    def t(self, u: torch.Tensor) -> torch.Tensor:
+        _, sigma = self.scales(u)
+        return sigma.log() / 4
+
+    def u(self, ratio: torch.Tensor) -> torch.Tensor:
+        low, high = self._ends
+        return (ratio ** (1 / self.rho) - low) / (high - low)
+
+    @property
+    def _ends(self) -> tuple[float, float]:
+        return self.low ** (1 / self.rho), self.high ** (1 / self.rho)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """``alpha = 1 - u``, ``sigma = u``: straight from the image to the noise (rectified flow, Liu et al. 2022)."""
+
+    begins_clean: ClassVar[bool] = True
+
+    def scales(self, u: torch.Tensor) -> Pair:
+        return 1 - u, u
+
+    def t(self, u: torch.Tensor) -> torch.Tensor:
+        return 1000 * u
+
+    def u(self, ratio: torch.Tensor) -> torch.Tensor:
+        return 1 / (1 + 1 / ratio)
