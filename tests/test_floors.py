@@ -21,6 +21,7 @@ FLOORS: list[set[str]] = [
     {"config", "units"},
     {"recipes", "request"},
     {"build", "card", "provenance", "score"},
+    {"likelihood"},
     {"plan", "pipeline", "compare"},
     {"report", "scoring"},
     {"__init__"},

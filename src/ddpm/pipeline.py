@@ -22,6 +22,8 @@ from ddpm.core import Cond, Schedule
 from ddpm.core.model import Model
 from ddpm.device import device_of
 from ddpm.errors import InputError
+from ddpm.likelihood import estimate
+from ddpm.likelihood.settings import Likelihood, settle
 from ddpm.provenance import Provenance
 from ddpm.sampling import SampleNoise, start, steps
 from ddpm.training import checkpoint as checkpoints
@@ -201,6 +203,75 @@ class Pipeline:
                 progress(step.number, how.steps)
         pixels: Pixels = problem.codec.decode(x[: len(indices)]).cpu().numpy()
         return pixels
+
+    def bits_per_dim(
+        self,
+        images: Image.Image | Sequence[Image.Image] | Pixels,
+        method: str = "bound",
+        *,
+        labels: Label | Sequence[Label] | None = None,
+        steps: int | None = None,
+        terms: int | None = None,
+        seed: int = 0,
+        indices: Sequence[int] | None = None,
+        clip: bool | None = None,
+        batch: int = 64,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> torch.Tensor:
+        """Bits that the model takes for each 8-bit value of an image, (B,) float32: the less, the likelier it is.
+
+        Args:
+            images: one or several pictures of the run's size and mode, or (B, H, W, C) uint8.
+            method: "bound", an upper bound (Ho et al. 2020, eq. 5), or "ode", the density (Song et al. 2021).
+            labels: what the images are, one for all or one each; None asks for p(x) whatever the class.
+            steps, terms, clip: see :class:`Likelihood`.
+            seed, indices: the noise of the image with index i, 0 … B - 1 if None, is a function of (seed, i).
+            batch: images in memory at a time. Those of one batch share the ODE's steps, and its error.
+            progress: called with (network calls done, in all); of the ODE nobody knows how many, and in all is 0.
+
+        Raises:
+            InputError: images, labels or settings that cannot be used.
+        """
+        how = settle(self.config, method, steps=steps, terms=terms, seed=seed, clip=clip)
+        pixels = estimate.pixels(images, self.config.data)
+        n = len(pixels)
+        if batch < 1:
+            raise InputError(f"batch must be at least 1, not {batch}")
+        which = list(range(n)) if indices is None else list(indices)
+        if len(which) != n:
+            raise InputError(f"{len(which)} indices were given for {n} images; give one each")
+        given, bits = self.labels(labels, n), []
+        before, total = 0, -(-n // batch) * (how.calls or 0)
+        for first in range(0, n, batch):
+            part = slice(first, first + batch)
+            report = None if progress is None else _offset(progress, before, total)
+            answer = self.likelihood(how, pixels[part], given[part] if given else None, which[part], report)
+            bits.append(answer.bits)
+            before += answer.calls
+        return torch.cat(bits)
+
+    def likelihood(
+        self,
+        how: Likelihood,
+        pixels: Pixels,
+        labels: list[int] | None,
+        indices: list[int],
+        progress: Callable[[int, int], None] | None = None,
+    ) -> estimate.Answer:
+        """One batch: what :meth:`bits_per_dim` takes the bits of, with where they come from.
+
+        Args:
+            pixels: (B, H, W, C) uint8.
+            labels: the class of each image by number; None takes the null label.
+            progress: called with (network calls done, in all, or 0).
+        """
+        if labels is None and self.classes and not self.config.training.label_dropout:
+            raise InputError(f"{self.source} always saw the labels when it was trained: {self._no_label()}")
+        rows = self._fill(list(range(len(pixels))))
+        images = torch.from_numpy(pixels[rows]).to(self.device)
+        cond = self._cond(self._fill(labels), len(rows))
+        answer = estimate.estimate(self.model, self.config, how, images, self._fill(indices), cond, progress)
+        return answer.first(len(pixels))
 
     def _fill(self, rows: list[int] | None) -> list[int]:
         """A small batch, filled up with copies of its last row where that makes the others exact."""
