@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from ddpm.core import discrete
+from ddpm.core import Continuous, discrete
+from ddpm.core.continuous import EDM, VE, VP, Curve, Flow, SubVP
 from ddpm.report import charts
 from ddpm.report.canvas import Draw, figure
 from ddpm.report.charts import _ticks
@@ -25,7 +26,7 @@ def test_signal_and_noise() -> None:
     levels = [cosine.level(i) for i in range(41)]
     assert drawn["alpha, signal"][1].tolist() == [level.alpha for level in levels]
     assert drawn["sigma, noise"][1].tolist() == [level.sigma for level in levels]
-    assert drawn["4 steps"][0].tolist() == [40, 30, 20, 10, 0]
+    assert drawn["4 steps"][0].tolist() == pytest.approx([40, 30, 20, 10, 0], rel=1e-12)
 
 
 def test_the_ratio_of_a_level_without_signal_has_no_logarithm() -> None:
@@ -33,6 +34,21 @@ def test_the_ratio_of_a_level_without_signal_has_no_logarithm() -> None:
     i, ratio = lines(charts.log_snr({"linear": s}))["linear"]
     assert i.tolist() == list(range(1, 30))
     assert ratio == pytest.approx([math.log(s.level(k).snr) for k in range(1, 30)], abs=1e-12)
+
+
+@pytest.mark.parametrize("curve", [VP(), SubVP(), VE(), EDM(), Flow()])
+def test_a_process_in_continuous_time(curve: Curve) -> None:
+    """Ticks are where the grid's levels are on the axis, whatever the network is fed; no point is infinite."""
+    s = Continuous(curve, 40)
+    grid = trailing(s, 4)
+    for draw in (charts.signal_and_noise({"it": s}, grid), charts.log_snr({"it": s}, grid)):
+        drawn = lines(draw)
+        assert drawn["4 steps"][0].tolist() == pytest.approx([40, 30, 20, 10, 0], rel=1e-12)
+        assert all(np.isfinite(y).all() for _, y in drawn.values())
+    i, ratio = drawn["it"]
+    noisy = [k for k in range(1, 41) if s.level(k).alpha > 0]
+    assert i.tolist() == noisy
+    assert ratio == pytest.approx([math.log(s.level(k).snr) for k in noisy], abs=1e-12)
 
 
 def test_loss_before_the_first_step_has_no_place_on_a_logarithm() -> None:

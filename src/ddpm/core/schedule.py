@@ -1,5 +1,6 @@
 """What every forward process answers, in discrete or continuous time."""
 
+import math
 from typing import Protocol
 
 import torch
@@ -34,3 +35,11 @@ class Schedule(Protocol):
     def place(self, ratio: torch.Tensor) -> torch.Tensor:
         """The inverse: noise-to-signal ratios sigma / alpha, (n,) float64 up to infinity -> places held in [1, T]."""
         ...
+
+
+def place_of(schedule: Schedule, level: Level) -> float:
+    """Where a level of floats is on a schedule's axis, by its noise-to-signal ratio: in [1, T], or 0 if clean."""
+    if level.clean:
+        return 0.0
+    ratio = level.sigma / level.alpha if level.alpha else math.inf
+    return float(schedule.place(torch.as_tensor(ratio, dtype=torch.float64).reshape(1)))

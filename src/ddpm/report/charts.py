@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ddpm.core import Level, Schedule
+from ddpm.core.schedule import place_of
 from ddpm.report.canvas import BLUE, FAINT, GREEN, INK, ORANGE, SERIES, Draw
 from ddpm.report.numbers import amount
 from ddpm.report.reading import Run
@@ -30,7 +31,7 @@ def signal_and_noise(schedules: Mapping[str, Schedule], grid: Sequence[Level] = 
             level = schedule.levels(i)
             ax.plot(i, level.alpha, color=colour, label="alpha, signal" if alone else name)
             ax.plot(i, level.sigma, color=colour, linestyle=(0, (3, 1.5)), label="sigma, noise" if alone else None)
-        _rug(ax, grid)
+        _rug(ax, schedules, grid)
         ax.set(xlabel="level t", ylabel="scale" if alone else "alpha (full), sigma (dashed)")
         _legend(ax, columns=3)
 
@@ -45,7 +46,7 @@ def log_snr(schedules: Mapping[str, Schedule], grid: Sequence[Level] = ()) -> Dr
             i = _every(schedule, 1)
             snr: Any = schedule.levels(i).snr
             ax.plot(i[snr > 0], snr[snr > 0].log(), color=colour, label=name)
-        _rug(ax, grid)
+        _rug(ax, schedules, grid)
         ax.axhline(0, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)))
         ax.set(xlabel="level t", ylabel="log SNR")
         _legend(ax, columns=3)
@@ -170,9 +171,11 @@ def _every(schedule: Schedule, first: int) -> Any:
     return torch.arange(first, schedule.T + 1)
 
 
-def _rug(ax: "Axes", grid: Sequence[Level]) -> None:
+def _rug(ax: "Axes", schedules: Mapping[str, Schedule], grid: Sequence[Level]) -> None:
+    """The places that a grid visits on the axis of the only schedule."""
     if grid:
-        places = [float(level.t) + 1 for level in grid]
+        (schedule,) = schedules.values()
+        places = [place_of(schedule, level) for level in grid]
         ax.plot(
             *(places, [0.02] * len(places)),
             transform=ax.get_xaxis_transform(),

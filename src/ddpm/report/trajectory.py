@@ -13,6 +13,7 @@ from ddpm.codec import sheet
 from ddpm.codec.picture import Pixels
 from ddpm.conditioning.label import LabelEmbedding
 from ddpm.core import Cond, Denoised, Denoiser, Level
+from ddpm.core.schedule import place_of
 from ddpm.errors import InputError
 from ddpm.pipeline import FEWEST, Pipeline
 from ddpm.report.canvas import DPI, style
@@ -32,7 +33,7 @@ class Stage:
 
     Attributes:
         number: steps taken.
-        index: of the level in the schedule.
+        index: the level's place in the schedule, rounded.
         x: (n, H, W, C) uint8, what the sampler holds.
         x0: (n, H, W, C) uint8, the image that it expects from it.
     """
@@ -49,11 +50,11 @@ class _Watched:
     """A denoiser that keeps what it said first at each level."""
 
     denoise: Denoiser
-    said: dict[float, torch.Tensor] = field(default_factory=dict)
+    said: dict[Level, torch.Tensor] = field(default_factory=dict)
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
         denoised = self.denoise(x, level, cond)
-        self.said.setdefault(float(level.t), denoised.x0)
+        self.said.setdefault(level, denoised.x0)
         return denoised
 
 
@@ -93,7 +94,7 @@ def follow(
         if step.number in kept:
             held[step.number] = step.x
     return [
-        Stage(number, round(float(level.t)) + 1, level, decode(x), decode(watched.said.get(float(level.t), x)))
+        Stage(number, round(place_of(pipe.schedule, level)), level, decode(x), decode(watched.said.get(level, x)))
         for number, x in held.items()
         for level in (grid[number],)
     ]
