@@ -53,7 +53,7 @@ def prior(x0: torch.Tensor, level: Level) -> torch.Tensor:
     """``KL(q(x_T | x0) || N(0, sigma_T² I)) = SNR_T · x0² / 2``, (B,) bits per dimension.
 
     Sampling starts from this Gaussian (``sampling.start``). The original codes take N(0, I) instead; at the last level
-    of linear T = 1000 that is a relative difference of 4e-5.
+    of linear T = 1000 they differ by some 4e-5 of their value.
     """
     return _bits(scale(0.5 * level.snr, x0**2))
 
