@@ -1,4 +1,7 @@
-"""Forward processes in continuous time: a curve of (alpha, sigma) over u in [0, 1], with an exact inverse."""
+"""Forward processes in continuous time: a curve of (alpha, sigma) over u in [0, 1], with an exact inverse.
+
+Song et al. 2021 are here the authors of "Score-Based Generative Modeling through Stochastic Differential Equations".
+"""
 
 import math
 from dataclasses import dataclass
