@@ -10,7 +10,7 @@ from ddpm.codec import PixelCodec
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
 from ddpm.errors import InputError
-from ddpm.objectives.level_sampling import Importance, Uniform
+from ddpm.objectives.level_sampling import History, Importance, Uniform
 from ddpm.training.checkpoint import Checkpoint
 from ddpm.training.learner import Learner, Problem
 from ddpm.training.randomness import draw
@@ -213,3 +213,78 @@ def test_a_checkpoint_without_a_part_is_refused(part: str, make_learner: Make, d
     lacking = replace(state, tensors={k: v for k, v in state.tensors.items() if k != part})
     with pytest.raises(InputError, match="the checkpoint of step 1 does not fit this configuration: it lacks "):
         make_learner().restore(lacking)
+
+
+@pytest.fixture
+def make_importance(
+    make_model: Callable[[], Model], problem: Problem, settings: TrainSettings, accelerator: Accelerator
+) -> Make:
+    """A learner whose history of six levels is full after few steps."""
+    sampled = replace(problem, level_sampling=Importance(per_level=2))
+
+    def make(**changes: object) -> Learner:
+        return Learner(make_model(), sampled, replace(settings, **changes), accelerator)  # type: ignore[arg-type]
+
+    return make
+
+
+def test_importance_weighs_the_gradient_and_remembers_the_plain_losses(
+    make_importance: Make, make_model: Callable[[], Model], problem: Problem, settings: TrainSettings, dataset: Dataset
+) -> None:
+    learner, images_labels = make_importance(label_dropout=0.0), batch(dataset)
+    assert learner.history is not None
+    number = 0
+    while not learner.history.warm:
+        learner.step(number, *images_labels)
+        number += 1
+    before = {name: t.clone() for name, t in learner.history.tensors().items()}
+    model = make_model()
+    model.load_state_dict(learner.model.state_dict())
+    sampling = learner.problem.level_sampling
+    report = learner.step(number, *images_labels)
+
+    known = History(before["losses"], before["counts"])
+    s = replace(settings, label_dropout=0.0)
+    draws = draw(s, number, (3, 8, 8), lambda n, g: sampling.draw(problem.schedule, n, g, known), torch.device("cpu"))
+    assert draws.weights.unique().numel() > 1
+    now, next = problem.levels(draws.places)
+    x0 = problem.codec.encode(images_labels[0])
+    losses = problem.loss(model.net, x0, draws.eps, now, next, model.cond(images_labels[1]))
+    assert float(report.loss) == pytest.approx(float((losses * draws.weights).sum().detach()), rel=1e-5)
+    (losses * draws.weights).mean().backward()
+    norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+    assert report.grad_norm == pytest.approx(float(norm), rel=1e-4)
+
+    known.add(draws.places, losses.detach().double())
+    torch.testing.assert_close(learner.history.losses, known.losses, rtol=1e-5, atol=1e-7)
+
+
+def test_importance_goes_on_as_if_not_interrupted(make_importance: Make, dataset: Dataset) -> None:
+    whole, parts = make_importance(), make_importance()
+    for i in range(12):
+        whole.step(i, *batch(dataset, i))
+    for i in range(7):
+        parts.step(i, *batch(dataset, i))
+    again = make_importance()
+    again.restore(parts.state(7))
+    for i in range(7, 12):
+        again.step(i, *batch(dataset, i))
+    assert whole.history is not None
+    assert whole.history.warm
+    assert equal(whole.state(12), again.state(12))
+    lacking = replace(parts.state(7), tensors={k: t for k, t in parts.state(7).tensors.items() if k != "levels"})
+    with pytest.raises(InputError, match="it lacks counts, losses"):
+        make_importance().restore(lacking)
+
+
+def test_a_skipped_step_is_not_remembered(
+    make_importance: Make, make_model: Callable[[], Model], accelerator: Accelerator, dataset: Dataset
+) -> None:
+    learner = make_importance()
+    learner.step(0, *batch(dataset))
+    assert learner.history is not None
+    before = learner.history.losses.clone()
+    with torch.no_grad():
+        next(learner.model.parameters()).fill_(torch.nan)
+    assert learner.step(1, *batch(dataset)).skipped
+    assert torch.equal(learner.history.losses, before)

@@ -89,6 +89,15 @@ def on_output(weighting: Weighting, prediction: Prediction, level: Level) -> tor
     return torch.as_tensor(weighting(near, prediction)) / simple(near, prediction)
 
 
+def concentration(weights: torch.Tensor) -> float:
+    """The share of levels that would weigh as much together if they weighed alike, ``(Σ w)² / (n Σ w²)``, in (0, 1].
+
+    Args:
+        weights: (n,), of levels as they are drawn.
+    """
+    return float(weights.sum() ** 2 / (len(weights) * weights.square().sum()))
+
+
 def _squares(level: Level) -> tuple[torch.Tensor, torch.Tensor]:
     alpha, sigma = (torch.as_tensor(v, dtype=torch.float64) for v in (level.alpha, level.sigma))
     return alpha.square(), sigma.square()
