@@ -13,6 +13,7 @@ import torch
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal, Normal
 
 from ddpm.core import Cond, Denoised, Level, Schedule
+from ddpm.core.continuous import EDM, VE, VP, Continuous, Flow, SubVP
 from ddpm.core.discrete import cosine, linear, zero_terminal_snr
 from ddpm.evaluation.likelihood import GREYS, ProbabilityFlow, bits_per_dim
 
@@ -23,44 +24,15 @@ COV = torch.tensor([[0.9, 0.5], [0.5, 0.8]], dtype=torch.float64)
 LN2 = math.log(2)
 
 
-@dataclass(frozen=True)
-class Exploding:
-    """alpha is 1, and sigma rises geometrically from 0.01 to 100."""
-
-    T: int = 100
-
-    def level(self, place: float) -> Level:
-        return Level(place, 1.0, 0.01 * 10 ** (4 * (place - 1) / (self.T - 1)))
-
-    def levels(self, places: torch.Tensor) -> Level:
-        raise NotImplementedError
-
-    def place(self, ratio: torch.Tensor) -> torch.Tensor:
-        return (1 + (self.T - 1) * torch.log10(ratio / 0.01) / 4).clamp(1, self.T)
-
-
-@dataclass(frozen=True)
-class Straight:
-    """``x = (1 - u) x0 + u eps``, from u = 0.01 to 1, where no signal is left."""
-
-    T: int = 100
-
-    def level(self, place: float) -> Level:
-        return Level(place, 1 - place / self.T, place / self.T)
-
-    def levels(self, places: torch.Tensor) -> Level:
-        raise NotImplementedError
-
-    def place(self, ratio: torch.Tensor) -> torch.Tensor:
-        return (self.T / (1 + 1 / ratio)).clamp(1, self.T)
-
-
 SCHEDULES: dict[str, Schedule] = {
     "linear": linear(1000),
     "linear to zero signal": zero_terminal_snr(linear(1000)),
     "cosine": cosine(1000),
-    "exploding": Exploding(),
-    "straight": Straight(),
+    "vp": Continuous(VP()),
+    "sub-vp": Continuous(SubVP()),
+    "ve": Continuous(VE()),
+    "edm": Continuous(EDM()),
+    "flow": Continuous(Flow()),
 }
 
 
@@ -129,7 +101,7 @@ def test_gaussian_data_has_its_density(schedule):
 
 
 @pytest.mark.parametrize(("tolerance", "bits"), [(1e-5, 1e-3), (1e-8, 1e-6)])
-@pytest.mark.parametrize("schedule", ["linear to zero signal", "straight"])
+@pytest.mark.parametrize("schedule", ["linear to zero signal", "flow"])
 def test_a_mixture_has_its_density(schedule, tolerance, bits):
     """Per dimension, against the analytic density at level 1; the last level has no signal."""
     first = SCHEDULES[schedule].level(1)

@@ -1,4 +1,7 @@
-"""Exact likelihood: the density of images, along the probability flow (Song et al. 2021, sec. 4.3 and app. D.2)."""
+"""Exact likelihood: the density of images, along the probability flow (Song et al. 2021, sec. 4.3 and app. D.2).
+
+Song et al. 2021 are here the authors of "Score-Based Generative Modeling through Stochastic Differential Equations".
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -45,8 +48,8 @@ class ProbabilityFlow:
     It is solved by an adaptive Runge-Kutta method of order 5 (4) (Dormand & Prince 1980).
 
     Attributes:
-        rtol, atol: the error allowed in a step. It is a root mean square over the batch, whose images share their
-            steps: an image's result depends on its company, within the tolerance. Below 1e-6, float32 is too coarse.
+        rtol, atol: the error allowed in a step (Song et al. 2021's, if not given). It is a root mean square over the
+            batch, whose images share their steps: an image's result depends on its company, within the tolerance.
     """
 
     denoise: Denoiser
@@ -64,8 +67,9 @@ class ProbabilityFlow:
         """The log-density at x0 of what the flow makes of ``N(0, sigma_T²)``, where sampling starts.
 
         x0 is read as ``x_1 / alpha_1``, so the density is the one at level 1, of x0 + s · eps with s = sigma_1 /
-        alpha_1. Under a perfect denoiser of data with density p, log p loses at most ``D s² L / 2`` by this, if no
-        second derivative of log p is below -L (Jensen's inequality); and it is at most ``-D log(√(2π) s)``.
+        alpha_1. Under a perfect denoiser of data with density p, with no signal left at level T, log p loses at most
+        ``D s² L / 2`` by this if no second derivative of it is below -L (Jensen's inequality), and what is given is
+        at most ``-D log(√(2π) s)``.
 
         Args:
             x0: (B, C, *space); its type and device are the denoiser's.
@@ -93,7 +97,7 @@ class ProbabilityFlow:
                 raise ArithmeticError(f"the denoiser's answer or its derivative is not finite at an angle of {theta}")
             return change
 
-        start = torch.cat([math.cos(first) * x0.double().cpu().flatten(), torch.zeros(n, dtype=torch.float64)])
+        start = torch.cat([math.cos(first) * x0.cpu().double().flatten(), torch.zeros(n, dtype=torch.float64)])
         solver = RK45(slope, first, start.numpy(), last, rtol=self.rtol, atol=self.atol)
         while solver.status == "running":
             solver.step()
@@ -120,9 +124,9 @@ class ProbabilityFlow:
             x = (norm * z).to(probes).requires_grad_()
             x0 = self.denoise(x, level, cond).x0
             traces = [torch.autograd.grad(x0, x, e, retain_graph=True)[0] * e for e in probes]
-        trace = norm * torch.stack(traces).double().mean(0).flatten(1).sum(1)
-        velocity = (cos * z - x0.detach().double().cpu()) / sin
-        return velocity, (cos * z[0].numel() - trace.cpu()) / sin
+        trace = norm * torch.stack(traces).cpu().double().mean(0).flatten(1).sum(1)
+        velocity = (cos * z - x0.detach().cpu().double()) / sin
+        return velocity, (cos * z[0].numel() - trace) / sin
 
 
 def bits_per_dim(
