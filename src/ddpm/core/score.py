@@ -10,7 +10,7 @@ from ddpm.core.level import Level, scale
 def score(denoise: Denoiser, x: torch.Tensor, level: Level, cond: Cond | None = None) -> torch.Tensor:
     """``∇ log p_t(x) = (alpha · E[x0 | x] - x) / sigma²`` at a noisy level, in nats per unit of x.
 
-    Tweedie's formula (Efron 2011, eq. 1.4; Karras et al. 2022, eq. 3, with alpha = 1): for a perfect denoiser it is
+    Tweedie's formula (Efron 2011; Karras et al. 2022, eq. 3, where alpha is 1): for a perfect denoiser it is
     exact, whatever the data. Shapes (B, C, *space).
     """
     x0 = denoise(x, level, cond).x0
