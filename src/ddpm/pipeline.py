@@ -60,6 +60,11 @@ class Pipeline:
         """Names of the classes; empty for a model without labels."""
         return self.config.data.classes if self.model.conditioner is not None else ()
 
+    @property
+    def needs_label(self) -> bool:
+        """Whether the null label means nothing, as it was never trained."""
+        return bool(self.classes) and not self.config.training.label_dropout
+
     def sample(
         self,
         n: int = 1,
@@ -265,8 +270,10 @@ class Pipeline:
             labels: the class of each image by number; None takes the null label.
             progress: called with (network calls done, in all, or 0).
         """
-        if labels is None and self.classes and not self.config.training.label_dropout:
-            raise InputError(f"{self.source} always saw the labels when it was trained: {self._no_label()}")
+        if labels is None and self.needs_label:
+            raise InputError(
+                f"{self.source} never saw an image without its label when it was trained: {self._no_label()}"
+            )
         rows = self._fill(list(range(len(pixels))))
         images = torch.from_numpy(pixels[rows]).to(self.device)
         cond = self._cond(self._fill(labels), len(rows))

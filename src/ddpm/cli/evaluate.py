@@ -1,8 +1,6 @@
 """``ddpm evaluate``."""
 
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -10,12 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from ddpm.cli.console import Bar
     from ddpm.score import Score
     from ddpm.scoring.evaluate import Scored
-
-QUIET = 20.0
-"""Seconds of sampling before a log says how far it is."""
 
 
 def evaluate(
@@ -24,7 +18,7 @@ def evaluate(
     data: str | None = None,
     training: str | None = None,
     n: Annotated[int | None, Parameter(name=["-n", "--n"])] = None,
-    features: str = "embedded",
+    features: str | None = None,
     weights: str | None = None,
     steps: list[str] | None = None,
     solver: str | None = None,
@@ -33,16 +27,20 @@ def evaluate(
     guidance: float | None = None,
     clip: bool | None = None,
     checkpoints: bool = False,
+    bits_per_dim: bool = False,
+    method: Literal["bound", "ode"] | None = None,
+    terms: int | None = None,
+    labels: bool = False,
     seed: int | None = None,
     batch: int | None = None,
     size: str | None = None,
     mode: Literal["L", "RGB", "RGBA"] | None = None,
-    fit: Literal["crop", "pad", "stretch"] = "crop",
+    fit: Literal["crop", "pad", "stretch"] | None = None,
     skip_bad: bool = False,
     out: Path | None = None,
     device: str | None = None,
 ) -> None:
-    """Measure a run, one checkpoint of it, or a folder of images against real ones.
+    """Measure a run, one checkpoint of it, or a folder of images against real ones; or how likely a run finds images.
 
     What is drawn stays in the run folder: the command goes on where it was interrupted, and other features or real
     images find the samples there. Start it by torchrun to draw with several processes.
@@ -52,18 +50,19 @@ def evaluate(
     what
         A run folder, a checkpoint in it, or a folder (.zip, .npz) of generated images.
     data
-        The real images; by default all of the source that the run was trained on.
+        The real images; by default all of the source that the run was trained on. For --bits-per-dim the images to
+        take it of; by default those that the run held out.
     training
         For a folder of images: what its generator was trained on, to look for copies of; the real images by default.
     n
-        How many samples to draw; 2,000 if not given.
+        How many samples to draw; 2,000 if not given. Of images for bits 1,000, if there are so many.
     features
-        The network that looks: embedded, inception, dinov2 or clip.
+        The network that looks: embedded (if not given), inception, dinov2 or clip.
     weights
         Its file (inception), or its folder or name (dinov2, clip); fetched once where not given.
     steps
-        Steps of the solver, like the next five the run's own where not given. Several, as in 5,10,20, are measured in
-        turn.
+        Steps of the solver, like the next five the run's own where not given; or of the bound, by default all levels.
+        Several, as in 5,10,20, are measured in turn.
     solver
         ddim, ancestral, ancestral-small or ancestral-large.
     grid
@@ -76,16 +75,24 @@ def evaluate(
         Keep the expected image in the range of images.
     checkpoints
         Measure the run's earlier checkpoints, too.
+    bits_per_dim
+        Instead of samples: how many bits the run takes for each value of given images.
+    method
+        Of the bits: bound (if not given), or ode, the density along the probability flow.
+    terms
+        Of the bound: how many KL terms are drawn for each image, to stand for all; unbiased, and faster.
+    labels
+        Bits given the images' classes.
     seed
-        Sample i is a function of the seed and i alone; 0 if not given.
+        Sample i, or the noise for image i, is a function of the seed and i alone; 0 if not given.
     batch
-        Samples in memory at a time, 1 to 64; 64 if not given.
+        Samples in memory at a time, 1 to 64; 64 if not given. Images for bits: 1 to 50.
     size
         Of a folder's images: what all are brought to, 64 or height x width, if they differ.
     mode
         Of a folder's images: what all are brought to, if they differ.
     fit
-        For images of another shape: crop, pad or stretch.
+        For images of another shape: crop (if not given), pad or stretch.
     skip_bad
         Go on without images that cannot be read.
     out
@@ -94,6 +101,7 @@ def evaluate(
         cpu, cuda or mps; the best there is by default.
     """
     from ddpm.allocator import keep_freed_memory
+    from ddpm.cli.progress import Progress
     from ddpm.errors import InputError
     from ddpm.scoring.evaluate import Ask, evaluate_folder, evaluate_run, is_run
     from ddpm.training.checkpoint import paths
@@ -109,15 +117,27 @@ def evaluate(
     from_run = is_run(path)
     if not from_run and what != "digits" and not path.exists():
         raise InputError(f"{what} does not exist; give a run folder, a checkpoint in it, or a folder of images")
+    if bits_per_dim:
+        from ddpm.cli.bits import bits
+
+        only_samples = {**given, "training": training, "features": features, "weights": weights, "size": size}
+        only_samples |= {"mode": mode, "out": out, "checkpoints": checkpoints or None, "clip": None}
+        taken = {**drawing, "data": data, "method": method, "terms": terms, "labels": labels or None, "clip": clip}
+        taken |= {"fit": fit, "skip_bad": skip_bad or None, "device": device}
+        bits(path, from_run, taken, only_samples, _counts(steps))
+        return
+    only_bits = {"--method": method, "--terms": terms, "--labels": labels or None}
+    if wrong := [name for name, value in only_bits.items() if value is not None]:
+        raise InputError(f"{wrong[0]} is of --bits-per-dim; give that, too, or leave it out")
     only_runs = {**sampling, **drawing, "steps": steps, "checkpoints": checkpoints or None}
     _refuse(from_run, {"--size": size, "--mode": mode, "--training": training}, only_runs)
 
-    images: dict[str, Any] = {"data": data, "training": training, "fit": fit, "skip_bad": skip_bad}
-    looking: dict[str, Any] = {"features": features, "weights": weights, "device": device}
+    images: dict[str, Any] = {"data": data, "training": training, "fit": fit or "crop", "skip_bad": skip_bad}
+    looking: dict[str, Any] = {"features": features or "embedded", "weights": weights, "device": device}
     ask = Ask(**images, **looking, **drawing, sampling=sampling)
     _prepare(out)
     if not from_run:
-        with _progress() as say:
+        with Progress("sampling") as say:
             found = evaluate_folder(what, ask, parse_size(size) if size else None, mode, say)
         _show(found, what)
         _keep(found, out)
@@ -132,7 +152,7 @@ def evaluate(
     done = None
     for run in runs:
         for change in counts:
-            with _progress() as say:
+            with Progress("sampling") as say:
                 done = evaluate_run(run, replace(ask, sampling=sampling | change), say)
             if done is not None:
                 _show(done, str(run))
@@ -159,33 +179,6 @@ def _counts(steps: list[str] | None) -> list[int]:
     if not all(word.strip().isdecimal() for word in words):
         raise InputError(f"--steps {','.join(words)} are no numbers; write them as 20, or as 5,10,20")
     return [int(word) for word in words]
-
-
-class _progress:
-    """A bar with the name of what is being done; where there is no terminal, a line now and then while it samples."""
-
-    def __enter__(self) -> "Callable[[str, int, int], None]":
-        from ddpm.cli.console import bar
-
-        self._bar = bar("evaluating")
-        self._shown: Bar = self._bar.__enter__()
-        self._began, self._tenth = time.monotonic(), 0
-        return self._say
-
-    def __exit__(self, *error: Any) -> None:
-        self._bar.__exit__(*error)
-
-    def _say(self, what: str, done: int, total: int) -> None:
-        from ddpm.cli.console import console
-        from ddpm.units import say_seconds
-
-        self._shown(done, total, what)
-        if what != "sampling" or sys.stdout.isatty():
-            return
-        took = time.monotonic() - self._began
-        if took > QUIET and done * 10 // total > self._tenth:
-            self._tenth = done * 10 // total
-            console.print(f"sampling      {100 * done // total} %, {say_seconds(took / done * (total - done))} left")
 
 
 def _show(found: "Scored", what: str) -> None:

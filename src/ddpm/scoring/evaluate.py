@@ -154,7 +154,7 @@ def evaluate_run(path: Path, ask: Ask, say: Say) -> Scored | None:
         [f"seed {ask.seed}, image {i}" for i in range(ask.n)],
         None if labels is None else [pipe.classes[c] for c in labels],
     )
-    seen = _images_seen(path, pipe)
+    seen = images_seen(path, pipe)
     samples = Samples(
         source=str(path),
         hash=content_hash(drawn),
@@ -281,7 +281,7 @@ def _reference(ask: Ask, pipe: Pipeline, lost: str | None, say: Say) -> Real:
     )
 
 
-def _images_seen(path: Path, pipe: Pipeline) -> int | None:
+def images_seen(path: Path, pipe: Pipeline) -> int | None:
     """Images that the weights were trained on; None where the run's checkpoints are gone."""
     found = [path] if (path / "manifest.json").exists() else checkpoints.paths(path / "checkpoints")[-1:]
     step = found[0].absolute().name.removeprefix("step-") if found else ""

@@ -1,0 +1,116 @@
+"""Bits per dimension: what a run folder has of them, and where in the noise they lie."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ddpm.errors import InputError
+from ddpm.likelihood.record import FILE, BitsRecord
+from ddpm.report.canvas import BLUE, FAINT, ORANGE, Draw, figure, to_bytes
+from ddpm.report.tables import Table
+from ddpm.training.storage import write_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One folder that `ddpm evaluate --bits-per-dim` wrote.
+
+    Attributes:
+        written: when, in nanoseconds.
+    """
+
+    folder: Path
+    record: BitsRecord
+    written: int
+
+
+def measured_bits(folder: Path) -> tuple[Measured, ...]:
+    """All below a run's "likelihood", the oldest first; without those that another version wrote."""
+    found = []
+    for path in folder.glob(f"*/{FILE}"):
+        try:
+            found.append(Measured(path.parent, BitsRecord.read(path), path.stat().st_mtime_ns))
+        except InputError:
+            continue
+    return tuple(sorted(found, key=lambda m: (m.written, m.folder.name)))
+
+
+def headline(found: Sequence[Measured], weights: str | None) -> BitsRecord | None:
+    """The bound that shows where the bits lie best: of the run's own weights, with most levels, the newest of those."""
+    bounds = [m for m in found if m.record.levels is not None]
+    best = max(
+        bounds,
+        key=lambda m: (m.record.weights == weights, m.record.how.steps, m.record.how.calls, m.written),
+        default=None,
+    )
+    return best.record if best else None
+
+
+def table(found: Sequence[Measured]) -> Table:
+    """Every one, the newest first."""
+    head = ("images", "images seen", "labels", "method", "bits per dimension", "prior", "KL", "decoder", "calls")
+    return Table(head, [_row(m.record) for m in reversed(found)])
+
+
+def _row(r: BitsRecord) -> tuple[str, ...]:
+    how = r.how
+    method = "ODE" if how.method == "ode" else f"bound, {how.steps:,} steps"
+    parts = (r.prior, r.kl, r.decoder)
+    return (
+        f"{r.n:,} {'held out' if r.held_out else f'of {r.data.source}'}",
+        f"{r.images_seen:,}" if r.images_seen is not None else "–",
+        "told" if r.labels else "–",
+        f"{method}, {how.terms:,} terms drawn" if how.terms else method,
+        f"{r.mean:.3f} ± {r.stderr:.3f}",
+        *("–" if part is None else f"{part:.3f}" for part in parts),
+        f"{r.calls:,.0f}",
+    )
+
+
+def panels(record: BitsRecord) -> dict[str, Draw]:
+    """Where a bound's bits lie: caption -> panel; none of the ODE's."""
+    if record.levels is None:
+        return {}
+    return {"Bits of each level": by_level(record), "Share of the bits up to a level": cumulated(record)}
+
+
+def by_level(record: BitsRecord) -> Draw:
+    """What one pair of neighbouring levels adds against its noisier level, both logarithmic."""
+    levels = record.levels
+    assert levels is not None
+    each = [bits / pairs for bits, pairs in zip(levels.bits, levels.pairs, strict=True)]
+
+    def draw(ax: "Axes") -> None:
+        ax.plot(levels.place[:-1], each[:-1], color=BLUE, marker="o" if len(each) < 60 else None, label="KL")
+        ax.plot(levels.place[-1:], each[-1:], color=ORANGE, marker="o", linestyle="", label="decoder")
+        ax.set(xscale="log", yscale="log", xlabel="level t", ylabel="bits per dimension")
+        ax.legend(loc="upper right")
+
+    return draw
+
+
+def cumulated(record: BitsRecord) -> Draw:
+    """The share of all bits that lie in the levels up to one, from the decoder's to all of them and the prior's."""
+    levels = record.levels
+    assert levels is not None
+    share = [bits / record.mean for bits in accumulate(reversed(levels.bits))]
+    places = levels.place[::-1]
+
+    def draw(ax: "Axes") -> None:
+        ax.plot(places, share, color=BLUE, marker="o" if len(share) < 60 else None)
+        ax.axhline(1, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)))
+        ax.set(xscale="log", xlabel="level t", ylabel="share of all bits", ylim=(0, 1.05))
+
+    return draw
+
+
+def plot(record: BitsRecord, folder: Path) -> None:
+    """Write ``bits.png`` beside a bound's record."""
+    drawn = panels(record)
+    if drawn:
+        write_file(folder / "bits.png", to_bytes(figure(*drawn.values()), "png"))

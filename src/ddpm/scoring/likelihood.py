@@ -1,0 +1,230 @@
+"""A run and images in, bits per dimension out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from accelerate import PartialState
+
+from ddpm.core import Schedule
+from ddpm.data.dataset import Dataset
+from ddpm.data.order import epoch_order
+from ddpm.data.transform import Fit, Geometry
+from ddpm.device import device_of
+from ddpm.errors import InputError
+from ddpm.likelihood.record import FILE, BitsRecord, Levels
+from ddpm.likelihood.settings import Likelihood, settle
+from ddpm.objectives.bound import Bound, sampled_pairs
+from ddpm.pipeline import Pipeline, load, run_folder
+from ddpm.sampling.grid import uniform
+from ddpm.score import ReferenceRecord
+from ddpm.scoring.answers import SHARD, Answers
+from ddpm.scoring.evaluate import PATIENCE, images_seen
+from ddpm.scoring.measure import Say
+from ddpm.scoring.reference import real, training
+from ddpm.training.storage import disk_errors, write_file
+
+HOME = "likelihood"
+"""In a run folder: what was found, and by image in ``answers``, kept for more images of the same."""
+RULE = 1
+"""Raised whenever the same question would get another answer: files of before are then left alone."""
+
+
+@dataclass(frozen=True)
+class AskBits:
+    """How to take a run's bits per dimension.
+
+    Attributes:
+        data: the images; None takes those that the run kept for itself.
+        n: how many of them at the most.
+        method, steps, terms, seed, clip: see :class:`Likelihood`.
+        labels: whether to tell the images' classes.
+        batch: images in memory at a time, up to 50.
+        fit, skip_bad: how the images of ``data`` are read.
+        device: cpu, cuda, mps; None takes the best there is.
+    """
+
+    data: str | None = None
+    n: int = 1000
+    method: str = "bound"
+    steps: int | None = None
+    terms: int | None = None
+    seed: int = 0
+    clip: bool | None = None
+    labels: bool = False
+    batch: int = SHARD
+    fit: Fit = "crop"
+    skip_bad: bool = False
+    device: str | None = None
+
+
+class Found(NamedTuple):
+    """A record and the folder that it is in."""
+
+    record: BitsRecord
+    folder: Path
+
+
+def measure_bits(path: Path, ask: AskBits, say: Say) -> Found | None:
+    """Take the bits per dimension of a run or a checkpoint, going on where the same was interrupted.
+
+    Every process of a distributed start takes a part of the images; the main one writes the record.
+
+    Returns:
+        What was found, which is then in the run folder; None in other processes than the main one.
+
+    Raises:
+        InputError: something asked for cannot be had.
+    """
+    if not 1 <= ask.batch <= SHARD:
+        raise InputError(f"batch must be between 1 and {SHARD}, the images of a file, not {ask.batch}")
+    if ask.n < 2:
+        raise InputError(f"-n {ask.n} is too few for a mean with its error; give at least 2")
+    state = PartialState(cpu=device_of(ask.device).type == "cpu", timeout=PATIENCE)
+    pipe = load(path, str(state.device) if state.num_processes > 1 else ask.device)
+    if pipe.needs_label and not ask.labels:
+        raise InputError(f"{path} never saw an image without its label when it was trained: give --labels")
+    how = settle(pipe.config, ask.method, steps=ask.steps, terms=ask.terms, seed=ask.seed, clip=ask.clip)
+    with state.main_process_first():  # what is read for the first time
+        data, source, notes = _images(pipe, ask, say)
+    # always the same order, so that seeds differ in their noise and not in their images
+    order = epoch_order(0, 0, len(data))[: ask.n]
+    labels = _labels(pipe, data.subset(order)) if ask.labels else None
+    batch = ask.batch if how.method == "ode" else None
+    part = "held out" if ask.data is None else "all"
+    question = f"{RULE} {pipe.weights} {pipe.config.diffusion} {how} {source.hash} {part} {ask.labels} {batch}"
+    key = sha256(question.encode()).hexdigest()[:12]
+    answers = Answers(run_folder(path) / HOME / "answers" / key, len(order))
+    mine = [k for k in answers.missing() if k % state.num_processes == state.process_index]
+    total, before = sum(len(answers.images(k)) for k in mine), 0
+    for k in mine:
+        parts = []
+        for first in range(0, len(answers.images(k)), ask.batch):
+            here = answers.images(k)[first : first + ask.batch]
+
+            def report(calls: int, of: int, before: int = before, n: int = len(here)) -> None:
+                # in images, as nobody knows how many calls the ODE takes
+                done = n * calls // of if of else 0
+                say("images" if of else f"images, {calls} network calls", before + done, total)
+
+            given = None if labels is None else labels[here.start : here.stop]
+            parts.append(pipe.likelihood(how, data.read(order[here.start : here.stop]), given, list(here), report))
+            before += len(here)
+        answers.write(k, parts)
+    state.wait_for_everyone()
+    if not state.is_main_process:
+        return None
+    record = _record(path, pipe, ask, how, source, notes, [data.names[i] for i in order], answers)
+    folder = run_folder(path) / HOME / _name(path, record, key)
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_file(folder / FILE, record.to_json().encode())
+    return Found(record, folder)
+
+
+def _images(pipe: Pipeline, ask: AskBits, say: Say) -> tuple[Dataset, ReferenceRecord, tuple[str, ...]]:
+    """The images to take from, what they are, and what a reader should know of them."""
+    config = pipe.config.data
+    if ask.data is None:
+        try:
+            held = training(pipe.config, lambda i, of: say("reading the images", i, of)).held_out
+        except InputError as e:
+            raise InputError(f"the images that the run held out cannot be had ({e}); give others by --data") from e
+        if len(held) < 2:
+            raise InputError(f"the run held out {len(held)} images, too few for a mean; give others by --data")
+        return held, ReferenceRecord(source=config.source, hash=held.fingerprint[:16], images=len(held)), ()
+    geometry = Geometry(config.size, config.mode, ask.fit)
+    found = real(ask.data, geometry, skip_bad=ask.skip_bad, progress=lambda i, of: say("reading the images", i, of))
+    notes = found.notes
+    if found.data.fingerprint == config.fingerprint:
+        notes = (*notes, "most of these images were trained on: bits of images that were not are higher")
+    return found.data, ReferenceRecord(source=found.source, hash=found.hash, images=len(found.data)), notes
+
+
+def _labels(pipe: Pipeline, data: Dataset) -> list[int]:
+    """The run's numbers of the images' classes."""
+    if not pipe.classes:
+        raise InputError(f"--labels tells the classes, and {pipe.source} was trained without; leave it out")
+    if data.labels is None:
+        raise InputError(
+            "--labels tells the images' classes, and they have none; leave it out, or give others by --data"
+        )
+    names = [data.classes[label] for label in data.labels]
+    if unknown := sorted(set(names) - set(pipe.classes)):
+        raise InputError(f"--labels: the run knows no {', '.join(unknown)} (known: {', '.join(pipe.classes)})")
+    return [pipe.classes.index(name) for name in names]
+
+
+def _record(
+    path: Path,
+    pipe: Pipeline,
+    ask: AskBits,
+    how: Likelihood,
+    source: ReferenceRecord,
+    notes: tuple[str, ...],
+    names: list[str],
+    answers: Answers,
+) -> BitsRecord:
+    found = answers.read()
+    bits = found["bits"].astype(np.float64)
+    parts: dict[str, Any] = {}
+    if how.method == "bound":
+        bound = Bound(*(torch.from_numpy(found[name]).double() for name in ("prior", "terms", "x0_mse")))
+        parts = {name: float(getattr(bound, name).mean()) for name in ("prior", "kl", "decoder")}
+        parts["levels"] = _levels(pipe.schedule, how, bound)
+    return BitsRecord(
+        made_by=f"ddpm {version('ddpm')}",
+        run=str(path),
+        weights=pipe.weights,
+        images_seen=images_seen(path, pipe),
+        variance=pipe.config.diffusion.variance if how.method == "bound" else None,
+        data=source,
+        held_out=ask.data is None,
+        n=len(bits),
+        batch=ask.batch if how.method == "ode" else None,
+        size=pipe.config.data.size,
+        mode=pipe.config.data.mode,
+        labels=ask.labels,
+        how=how,
+        mean=float(bits.mean()),
+        stderr=float(bits.std(ddof=1) / len(bits) ** 0.5),
+        calls=float(found["calls"].mean()),
+        notes=notes,
+        names=tuple(names),
+        bits=tuple(bits.tolist()),
+        **parts,
+    )
+
+
+def _levels(schedule: Schedule, how: Likelihood, bound: Bound) -> Levels:
+    assert how.steps is not None
+    grid = uniform(schedule, how.steps)
+    noisy = [(level.sigma / level.alpha if level.alpha else float("inf")) for level in grid[:-1]]
+    places = schedule.place(torch.tensor(noisy, dtype=torch.float64))
+    pairs = [1] * how.steps
+    if how.terms is not None:
+        pairs = [pair.weight for pair in sampled_pairs(grid, torch.zeros(1, how.terms))]
+    runs: Sequence[torch.Tensor] = torch.split(places, pairs)
+    return Levels(
+        place=tuple(round(float(run.mean()), 3) for run in runs),
+        pairs=tuple(pairs),
+        bits=tuple(bound.terms.mean(0).tolist()),
+        x0_mse=tuple(bound.x0_mse.mean(0).tolist()),
+    )
+
+
+def _name(path: Path, record: BitsRecord, key: str) -> str:
+    """A folder for this record and no other."""
+    how = record.how
+    stage = f"{path.name}-" if (path / "manifest.json").exists() else ""
+    parts = [
+        f"{how.method}{how.steps or ''}",
+        f"terms{how.terms}" if how.terms else "",
+        "labels" if record.labels else "",
+    ]
+    return stage + "-".join([*filter(None, parts), f"seed{how.seed}", f"n{record.n}", key[:6]])
