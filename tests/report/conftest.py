@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from ddpm.codec import sheet
+from ddpm.likelihood.record import BitsRecord
 from ddpm.pipeline import load
 from ddpm.score import Score
 
 Evaluate = Callable[..., Path]
+Bits = Callable[[str, BitsRecord], Path]
 
 
 @pytest.fixture
@@ -40,6 +42,23 @@ def evaluate(run: Path) -> Evaluate:
             sheet(pixels).save(folder / picture)
         written += 1
         os.utime(folder / "score.json", (written, written))
+        return folder
+
+    return put
+
+
+@pytest.fixture
+def bits(run: Path) -> Bits:
+    """Put bits per dimension into the run, each later than the one before."""
+    written = 0
+
+    def put(name: str, record: BitsRecord) -> Path:
+        nonlocal written
+        folder = run / "likelihood" / name
+        folder.mkdir(parents=True)
+        (folder / "bits.json").write_text(record.to_json(), encoding="utf-8")
+        written += 1
+        os.utime(folder / "bits.json", (written, written))
         return folder
 
     return put

@@ -3,6 +3,8 @@
 from typing import Any
 
 from ddpm.config import SamplingConfig
+from ddpm.likelihood.record import BitsRecord, Levels
+from ddpm.likelihood.settings import Likelihood
 from ddpm.score import (
     Accuracy,
     Colour,
@@ -70,3 +72,33 @@ def make_score(
         copy_rate=3 / 64,
         notes=("few samples",),
     )
+
+
+def make_bits(weights: str, steps: int | None = 3, **changed: Any) -> BitsRecord:
+    """Bits of two images: a bound by three terms, or of the ODE where there are no steps."""
+    parts: dict[str, Any] = {"batch": 50, "variance": None, "calls": 450.0}
+    if steps is not None:
+        levels = Levels(place=(10.0, 5.0, 1.0), pairs=(1, 1, 1), bits=(0.125, 0.5, 2.0), x0_mse=(0.1, 0.01, 0.001))
+        parts = {"batch": None, "variance": "small", "calls": float(steps), "levels": levels}
+        parts |= {"prior": 0.25, "kl": 0.625, "decoder": 2.0}
+    made = BitsRecord(
+        made_by="ddpm 0",
+        run="run",
+        weights=weights,
+        images_seen=192,
+        data=ReferenceRecord(source="digits", hash="r", images=89),
+        held_out=True,
+        n=2,
+        size=(8, 8),
+        mode="L",
+        labels=False,
+        how=Likelihood(method="bound", seed=0, clip=True, steps=steps)
+        if steps
+        else Likelihood(method="ode", seed=0, clip=False, probes=1, tolerance=1e-5),
+        mean=2.875,
+        stderr=0.125,
+        names=("0", "1"),
+        bits=(2.75, 3.0),
+        **parts,
+    )
+    return made.model_copy(update=changed)

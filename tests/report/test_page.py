@@ -13,8 +13,8 @@ from ddpm.report import write
 from ddpm.report.page import render
 from ddpm.report.reading import read
 
-from .conftest import Evaluate
-from .scores import MEASURE, make_score
+from .conftest import Bits, Evaluate
+from .scores import MEASURE, make_bits, make_score
 
 VOID = {"meta", "link", "img", "br"}
 ALWAYS = {"schedule", "commands", "settings"}
@@ -70,14 +70,16 @@ def test_a_run_without_evaluations(run: Path) -> None:
     assert "Not finished" not in seen.text
 
 
-def test_a_run_with_everything(run: Path, evaluate: Evaluate, weights: str) -> None:
+def test_a_run_with_everything(run: Path, evaluate: Evaluate, bits: Bits, weights: str) -> None:
     evaluate("early", make_score("e", frechet=40.0, images=128))
     evaluate("steps 5", make_score(weights, frechet=30.0, steps=5))
     evaluate("final", make_score(weights))
     add(run, "score", {"frechet": 33.25, "kid": 0.1, "n": 32, "seconds": 1.0, "best": True}, images=128)
     add(run, "warning", {"text": "colour drifts: <channel> 2"})
+    bits("bound3", make_bits(weights))
+    bits("ode", make_bits(weights, steps=None))
     seen = page(run)
-    every = {"numbers", "quality", "evaluations", "closest", "classes"}
+    every = {"numbers", "quality", "evaluations", "closest", "classes", "likelihood"}
     assert seen.sections == ALWAYS | LOGGED | every
     for said in (
         *("Fréchet distance 12.0 11.0 to 13.0 real images: 2.50", "Kernel distance 0.0123", "Precision 50.0\u00a0%"),
@@ -86,6 +88,8 @@ def test_a_run_with_everything(run: Path, evaluate: Evaluate, weights: str) -> N
         *("3 of 64 samples count as copies of one of 1,708 training images", "3/<b>.png", "scored by ddpm 0"),
         *("Half of the samples are nearer than 0.910, half of the images held out nearer than 0.970",),
         *("grey +0.250 +0.500 −0.250 0.500 0.250 +0.250", "colour drifts: <channel> 2", "after 128 images"),
+        *("2 held out 192 – bound, 3 steps 2.875 ± 0.125 0.250 0.625 2.000 3", "ODE 2.875 ± 0.125 – – – 450"),
+        *("Bits of each level", "Share of the bits up to a level"),
         *("while training, 32 samples", "Quality against sampler steps", "Quality against training"),
     ):
         assert said in seen.text, said

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from ddpm.errors import InputError
 from ddpm.likelihood.record import FILE, BitsRecord
 from ddpm.report.canvas import BLUE, FAINT, ORANGE, Draw, figure, to_bytes
-from ddpm.report.tables import Table
 from ddpm.training.storage import write_file
 
 if TYPE_CHECKING:
@@ -49,27 +48,6 @@ def headline(found: Sequence[Measured], weights: str | None) -> BitsRecord | Non
         default=None,
     )
     return best.record if best else None
-
-
-def table(found: Sequence[Measured]) -> Table:
-    """Every one, the newest first."""
-    head = ("images", "images seen", "labels", "method", "bits per dimension", "prior", "KL", "decoder", "calls")
-    return Table(head, [_row(m.record) for m in reversed(found)])
-
-
-def _row(r: BitsRecord) -> tuple[str, ...]:
-    how = r.how
-    method = "ODE" if how.method == "ode" else f"bound, {how.steps:,} steps"
-    parts = (r.prior, r.kl, r.decoder)
-    return (
-        f"{r.n:,} {'held out' if r.held_out else f'of {r.data.source}'}",
-        f"{r.images_seen:,}" if r.images_seen is not None else "–",
-        "told" if r.labels else "–",
-        f"{method}, {how.terms:,} terms drawn" if how.terms else method,
-        f"{r.mean:.3f} ± {r.stderr:.3f}",
-        *("–" if part is None else f"{part:.3f}" for part in parts),
-        f"{r.calls:,.0f}",
-    )
 
 
 def panels(record: BitsRecord) -> dict[str, Draw]:

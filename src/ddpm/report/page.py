@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ddpm import build
 from ddpm.errors import InputError
-from ddpm.report import charts, commands, evaluations, facts, quality, tables
+from ddpm.report import charts, commands, evaluations, facts, likelihood, quality, tables
 from ddpm.report.canvas import Draw, figure, inline
 from ddpm.report.evaluations import Evaluation
 from ddpm.report.numbers import measured, percent
@@ -124,6 +124,12 @@ class Page:
         }
         return {caption: _chart(draw, caption) for caption, draw in panels.items() if draw}
 
+    @cached_property
+    def likelihood(self) -> list[Chart]:
+        """Where the bits per dimension lie, if a bound was taken."""
+        record = likelihood.headline(self.run.likelihoods, self.run.weights)
+        return [_chart(draw, caption) for caption, draw in likelihood.panels(record).items()] if record else []
+
     @property
     def best(self) -> tuple[int, float] | None:
         return quality.best(self.run, self.headline)
@@ -150,6 +156,7 @@ class Page:
             "samples": (self.samples is None, again),
             "the loss": (not self.training, again),
             "scores": (score is None, measure),
+            "bits per dimension": (not run.likelihoods, f"{measure} --bits-per-dim"),
             "nearest training images": (score is None or score.memorisation is None, measure),
             "quality against sampler steps": ("Quality against sampler steps" not in self.quality, fewer),
             "quality against training": (

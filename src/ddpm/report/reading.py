@@ -16,6 +16,7 @@ from ddpm.config import RunConfig
 from ddpm.errors import InputError
 from ddpm.pipeline import load
 from ddpm.report.evaluations import Evaluation, evaluations
+from ddpm.report.likelihood import Measured, measured_bits
 from ddpm.training.log import Event, training_seconds
 
 
@@ -35,7 +36,7 @@ class Run:
         folder: as it was given.
         events: the lines of its log that are whole, in order.
         previews: by images seen.
-        evaluations: oldest first.
+        evaluations, likelihoods: oldest first.
     """
 
     folder: Path
@@ -43,6 +44,7 @@ class Run:
     events: tuple[Event, ...]
     previews: tuple[Preview, ...]
     evaluations: tuple[Evaluation, ...]
+    likelihoods: tuple[Measured, ...] = ()
 
     @property
     def name(self) -> str:
@@ -93,7 +95,14 @@ def read(folder: Path) -> Run:
         raise InputError(f"{folder} is not a run folder; give one that `ddpm train` made")
     config = RunConfig.read(folder / "config.json")
     previews = tuple(Preview(n, path) for n, path in _previews(folder / "previews"))
-    return Run(folder, config, tuple(_events(folder / "log.jsonl")), previews, evaluations(folder / "evaluations"))
+    return Run(
+        folder,
+        config,
+        tuple(_events(folder / "log.jsonl")),
+        previews,
+        evaluations(folder / "evaluations"),
+        measured_bits(folder / "likelihood"),
+    )
 
 
 def _events(path: Path) -> Iterator[Event]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ddpm.likelihood.record import BitsRecord
 from ddpm.report.evaluations import Evaluation
 from ddpm.report.numbers import measured, percent, signed
 from ddpm.report.reading import Run
@@ -56,6 +57,26 @@ def _row(e: Evaluation) -> tuple[str, ...]:
         measured(score.kid.value),
         *(percent(share.value) for share in (score.precision, score.recall, score.coverage)),
         percent(score.memorisation.rate.value) if score.memorisation else "–",
+    )
+
+
+def likelihood(run: Run) -> Table:
+    """Bits per dimension, the newest first."""
+    head = ("images", "images seen", "labels", "method", "bits per dimension", "prior", "KL", "decoder", "calls")
+    return Table(head, [_bits(m.record) for m in reversed(run.likelihoods)])
+
+
+def _bits(r: BitsRecord) -> tuple[str, ...]:
+    how = r.how
+    method = "ODE" if how.method == "ode" else f"bound, {how.steps:,} steps"
+    return (
+        f"{r.n:,} {'held out' if r.held_out else f'of {r.data.source}'}",
+        f"{r.images_seen:,}" if r.images_seen is not None else "–",
+        "told" if r.labels else "–",
+        f"{method}, {how.terms:,} terms drawn" if how.terms else method,
+        f"{r.mean:.3f} ± {r.stderr:.3f}",
+        *("–" if part is None else f"{part:.3f}" for part in (r.prior, r.kl, r.decoder)),
+        f"{r.calls:,.0f}",
     )
 
 
