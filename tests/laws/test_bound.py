@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch.distributions import Normal
 
+from ddpm import build
 from ddpm.core import Cond, Denoised, Level
 from ddpm.core.discrete import cosine, linear
 from ddpm.core.gaussian import diffuse, log_variances, posterior
@@ -49,7 +50,7 @@ MASS = (P[LIKELY][:, None] * WEIGHTS / WEIGHTS.sum()).flatten()
 
 def believed(x: torch.Tensor, level: Level) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and variance of x0 given x_t: by Bayes' rule over the values; where noise hides them, a Gaussian's."""
-    if level.sigma / level.alpha < 0.03:
+    if level.sigma < 0.03 * level.alpha:
         likelihood = -((x - level.alpha * VALUES) ** 2) / (2 * level.sigma**2)
         share = (likelihood + P.log()).softmax(-1)
         mean = (share * VALUES).sum(-1, keepdim=True)
@@ -78,7 +79,8 @@ class Perfect:
         step, (low, high) = posterior(level, next), log_variances(level, next, self.least)
         # of a value that is known almost for certain, a variance that reaches none of its neighbours
         best = (step.var + step.x0_weight**2 * variance).clamp(min=1e-7).log()
-        return Denoised(mean, (best - low) / (high - low))
+        # between two bounds that are one, as in a process of one step, there is nothing to mix
+        return Denoised(mean, (best - low) / (high - low) if high > low else torch.zeros_like(x))
 
 
 STEPS = [25, 50, 100, 250, 1000, 4000]
@@ -107,6 +109,15 @@ def test_the_entropy_the_best_variance_and_the_fixed_ones(make, T):
     small, large, learned = (expected(make, T, how)["total"] for how in HOW)
     assert learned > ENTROPY
     assert learned < min(small, large)
+
+
+@pytest.mark.parametrize("T", [1, 2, 25, 100])
+@pytest.mark.parametrize("name", build.SCHEDULES)
+def test_no_process_is_below_the_entropy(name, T):
+    """Nor does the best variance of its steps cost more than a fixed one, whatever its scales are."""
+    small, large, learned = (expected(build.SCHEDULES[name], T, how)["total"] for how in HOW)
+    assert learned > ENTROPY
+    assert learned < min(small, large) + 1e-9
 
 
 @pytest.mark.parametrize(("T", "share"), [(25, 2e-7), (100, 5e-6), (1000, 1e-3)])
