@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ddpm.config import RunConfig, SamplingConfig, suggest
+from ddpm.config import DiffusionConfig, RunConfig, SamplingConfig, suggest
 from ddpm.errors import InputError
 from ddpm.training.scoring import ScoringSettings
 
@@ -207,3 +207,34 @@ def test_sampling_settings_are_complete() -> None:
         "guidance": 1.0,
         "clip": True,
     }
+
+
+def test_a_run_of_before_there_was_a_choice_of_objectives(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    tree = json.loads(RunConfig.parse(TREE).to_json())
+    del tree["objective"], tree["diffusion"]["variance"], tree["diffusion"]["sigma_data"]
+    path.write_text(json.dumps(tree))
+    config = RunConfig.read(path)
+    assert (config.objective.loss, config.objective.weighting, config.objective.levels) == (
+        "simple",
+        "simple",
+        "uniform",
+    )
+    assert config.diffusion.variance == "small"
+
+
+def test_a_learned_variance_takes_as_many_channels_again() -> None:
+    learned = {"diffusion": {"prediction": "eps", "variance": "learned"}, "objective": {"loss": "hybrid"}}
+    assert RunConfig.parse(changed(**learned, network__out_channels=6)).network.out_channels == 6
+    with pytest.raises(InputError, match=r"network\.out_channels must be 6 for RGB images and their variances"):
+        RunConfig.parse(changed(**learned))
+    with pytest.raises(InputError, match=r"network\.out_channels must be 3 for RGB images"):
+        RunConfig.parse(changed(network__out_channels=6))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "prediction", "scaled"),
+    [("cosine", "v", False), ("cosine", "edm", True), ("ve", "v", True), ("edm", "eps", True), ("flow", "flow", False)],
+)
+def test_the_input_is_scaled_where_noise_outgrows_it(schedule: str, prediction: str, scaled: bool) -> None:
+    assert DiffusionConfig(schedule=schedule, prediction=prediction).scales_input == scaled  # type: ignore[arg-type]

@@ -250,6 +250,16 @@ def test_a_recipe_with_its_own_length(made: Make) -> None:
     assert made(recipe="ho2020", images=640).config.training.images == 640
 
 
+def test_a_recipe_that_learns_the_variance(made: Make) -> None:
+    heads = {"network.head_width": 8}
+    config = made(recipe="nichol2021", images=640, changes=heads).config
+    assert config.network.out_channels == 2 * config.network.in_channels
+    assert (config.objective.loss, config.diffusion.variance) == ("hybrid", "learned")
+    changes = heads | {"diffusion.variance": "small", "objective.loss": "simple"}
+    fixed = made(recipe="nichol2021", images=640, changes=changes)
+    assert fixed.config.network.out_channels == config.network.in_channels
+
+
 def test_without_labels(made: Make) -> None:
     p = made(labels=False)
     assert p.config.data.classes == ()

@@ -38,6 +38,7 @@ from ddpm.objectives.weighting import Weighting, concentration, on_output
 from ddpm.recipes import Recipe
 from ddpm.recipes.auto import auto
 from ddpm.recipes.ho2020 import ho2020
+from ddpm.recipes.nichol2021 import nichol2021
 from ddpm.sampling import DDIM, Ancestral, Grid, Solver, fixed_large, fixed_small, grid
 from ddpm.training.learner import Problem
 
@@ -98,7 +99,7 @@ FEATURES: dict[str, Callable[[str | None, torch.device], Extractor]] = {
     "clip": clip,
 }
 """Published networks, by their weights and device; "embedded" needs neither file nor name."""
-RECIPES: dict[str, Recipe] = {"auto": auto, "ho2020": ho2020}
+RECIPES: dict[str, Recipe] = {"auto": auto, "ho2020": ho2020, "nichol2021": nichol2021}
 
 
 def build_schedule(config: DiffusionConfig) -> Schedule:

@@ -112,6 +112,23 @@ def test_check_of_classes(cli: Cli, capsys: pytest.CaptureFixture[str], folder: 
         (["--width", "7"], "width is 7; it must be even"),
         (["--workers", "-1"], "workers must be at least 0"),
         (["--precision", "fp16", "--device", "cpu"], "this machine cannot train in fp16"),
+        (["--prediction", "eps", "--schedule", "flow"], "eps prediction says nothing of the image where .* only noise"),
+        (["--variance", "learned"], "nothing in the simple loss trains a learned variance: use --loss hybrid or vlb"),
+        (["--loss", "hybrid"], "it needs --variance learned"),
+        (["--loss", "vlb", "--weighting", "min-snr"], "the bound weighs its levels itself"),
+        (["--loss", "vlb", "--levels", "log-normal"], "it would bound nothing; use uniform, stratified or importance"),
+        (["--prediction", "eps", "--weighting", "constant"], r"lies on 0\.1\d* % of the uniform levels of the cosine"),
+        (["--set", "objective.gamma=3"], "gamma is an option of the weightings min-snr and p2, not of simple"),
+        (["--set", "objective.std=3"], "std is an option of log-normal and logit-normal levels, not of uniform"),
+        (["--levels", "log-normal", "--set", "objective.std=0"], "std must be above 0 and finite"),
+        (["--levels", "log-normal", "--set", "objective.mean=NaN"], "mean must be finite"),
+        (["--set", "objective.share=3"], "share is an option of the hybrid loss, not of simple"),
+        (["--set", "diffusion.sigma_data=0.7"], "diffusion.sigma_data has no effect but with EDM's"),
+        (["--prediction", "edm", "--set", "diffusion.sigma_data=-1"], "sigma_data must be above 0 and finite"),
+        (
+            ["--schedule", "ve", "--set", "diffusion.zero_terminal_snr=true"],
+            "reshapes a schedule of betas; ve has none",
+        ),
     ],
 )
 def test_flags_of_train(flags: list[str], said: str, refused: Refused, tmp_path: Path) -> None:

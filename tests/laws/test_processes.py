@@ -19,9 +19,10 @@ FLAGS = (
     *("train", "digits", "--images", "192", "--batch", "16", "--micro-batch", "3", "--precision", "fp32", "--flip"),
     *("--set", "network.width=8", "--set", "network.multipliers=[1]", "--set", "network.attention=[]"),
     *("--set", "training.checkpoint_every=64", "--set", "training.keep=9", "--set", "training.log_every=16"),
-    *("--set", "training.previews=1", "--device", "cpu"),
+    *("--set", "training.previews=1", "--device", "cpu", "--levels", "importance", "--set", "diffusion.T=4"),
 )
-"""12 steps of 16 digits, a line for each. A process's 8 images are three micro-batches, of 3, 3 and 2."""
+"""12 steps of 16 digits, a line for each. A process's 8 images are three micro-batches, of 3, 3 and 2. Four levels have
+their ten losses soon, and from then on levels depend on what all processes saw."""
 STOP = 8
 """The step during which the second process, and only that, is asked to stop."""
 
@@ -126,7 +127,7 @@ def lines(run: Path) -> dict[int, dict[str, float]]:
 
 def assert_same(a: Path, b: Path, step: int) -> None:
     """Two runs' checkpoints of a step agree as far as float32 sums in another order can."""
-    for stem in ("model", "ema", "optimizer"):
+    for stem in ("model", "ema", "optimizer", "levels"):
         x, y = (load_file(run / "checkpoints" / f"step-{step:09d}" / f"{stem}.safetensors") for run in (a, b))
         assert x.keys() == y.keys()
         for name, t in x.items():
@@ -142,11 +143,13 @@ def test_the_loss_curve_is_the_same(one: tuple[Path, object], two: tuple[Path, o
 
 
 @pytest.mark.parametrize("step", [4, STOP])
-def test_weights_average_and_moments_are_the_same(
+def test_weights_average_moments_and_history_are_the_same(
     step: int, one: tuple[Path, object], two: tuple[Path, object, str]
 ) -> None:
     assert_same(one[0], two[0], step)
     states = [json.loads((run / f"checkpoints/step-{step:09d}/state.json").read_text()) for run in (one[0], two[0])]
+    history = load_file(one[0] / f"checkpoints/step-{STOP:09d}/levels.safetensors")
+    assert history["counts"].tolist() == [10] * 4
     assert states[0] == states[1] == {"step": step, "skipped": 0, "ema_updates": step}
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from accelerate import Accelerator
+from safetensors.torch import load_file
 
 from ddpm.cli import training
 from ddpm.training.interrupt import Interrupt
@@ -25,6 +26,13 @@ FLAGS = (
     *("--set", "training.checkpoint_every=64", "--set", "training.log_every=16", "--set", "training.previews=1"),
 )
 """24 steps of 16 digits; dropout and mirroring, as they draw random numbers too."""
+
+
+SAMPLED = (
+    *("--levels", "importance", "--loss", "hybrid", "--variance", "learned", "--set", "diffusion.T=6"),
+    *("--set", "network.dropout=0.0"),
+)
+"""Levels by the losses so far, which must be kept too. Each of six has its ten losses after about eight steps."""
 
 
 def digests(run: Path) -> dict[str, str]:
@@ -48,6 +56,14 @@ def whole(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nothing interrupts."""
     out = tmp_path_factory.mktemp("resume") / "run"
     assert cli("train", "digits", "--out", out, *FLAGS) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def whole_sampled(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, its levels sampled by importance."""
+    out = tmp_path_factory.mktemp("resume") / "sampled"
+    assert cli("train", "digits", "--out", out, *FLAGS, *SAMPLED) == 0
     return out
 
 
@@ -80,6 +96,21 @@ def test_stopped_and_gone_on(
     assert losses(out) == losses(whole)
     starts = [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines() if '"start"' in line]
     assert starts == [0, *stops]
+
+
+def test_levels_sampled_by_importance_go_on(
+    whole_sampled: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, flags = tmp_path / "run", (*FLAGS, *SAMPLED)
+    for step in (3, 15):  # before the history is full, and after
+        with monkeypatch.context() as patch:
+            patch.setattr(training, "train", stop_after(step))
+            assert cli("train", "digits", "--out", out, *flags) == 75
+        history = load_file(out / "checkpoints" / f"step-{step:09d}" / "levels.safetensors")
+        assert bool((history["counts"] == 10).all()) == (step == 15)
+    assert cli("train", "digits", "--out", out, *flags) == 0
+    assert digests(out) == digests(whole_sampled)
+    assert losses(out) == losses(whole_sampled)
 
 
 def test_workers_change_nothing(whole: Path, cli: Cli, tmp_path: Path) -> None:

@@ -7,13 +7,14 @@ from pydantic import TypeAdapter
 
 from ddpm.build import RECIPES
 from ddpm.conditioning.label import LabelEmbedding
-from ddpm.config import DiffusionConfig, SamplingConfig
+from ddpm.config import DiffusionConfig, ObjectiveConfig, SamplingConfig
 from ddpm.core.model import Model
 from ddpm.errors import InputError
 from ddpm.networks import UNet, UNetSettings
 from ddpm.recipes import Facts, Rung
 from ddpm.recipes.auto import auto
 from ddpm.recipes.ho2020 import ho2020
+from ddpm.recipes.nichol2021 import nichol2021
 from ddpm.training.settings import TrainSettings
 
 
@@ -85,8 +86,9 @@ def test_every_part_is_allowed(name: str, classes: int, device: str) -> None:
     assert rungs[0].needs == 0  # something can be trained in any time
     assert all(a.needs < b.needs for a, b in pairwise(rungs))
     for rung in rungs:
-        assert set(rung.tree) <= {"diffusion", "network", "training", "sampling"}
+        assert set(rung.tree) <= {"diffusion", "objective", "network", "training", "sampling"}
         DiffusionConfig.model_validate(rung.tree["diffusion"])
+        ObjectiveConfig.model_validate(rung.tree.get("objective", {}))
         SamplingConfig.model_validate(rung.tree["sampling"])
         TrainSettings(**{"images": 1} | rung.tree["training"])
         network(rung)
@@ -114,6 +116,20 @@ def test_ho2020_is_the_published_model() -> None:
     assert (d.schedule, d.T, d.prediction) == ("linear", 1000, "eps")
     how = SamplingConfig.model_validate(rung.tree["sampling"])
     assert (how.solver, how.steps) == ("ancestral-large", 1000)
+
+
+def test_nichol2021_is_the_published_model() -> None:
+    (rung,) = nichol2021(Facts((32, 32), 3, 0, 50_000, "cuda"))
+    s = network(rung)
+    assert (s.width, s.blocks, s.dropout, s.scale_shift, s.head_width) == (128, 3, 0.3, True, 64)
+    assert [32 // factor for factor in s.attention] == [16, 8]
+    t = TrainSettings(**rung.tree["training"])
+    assert (t.batch, t.steps, t.learning_rate, t.ema) == (128, 500_000, 1e-4, 0.9999)
+    d = DiffusionConfig.model_validate(rung.tree["diffusion"])
+    assert (d.schedule, d.T, d.prediction, d.variance) == ("cosine", 4000, "eps", "learned")
+    assert ObjectiveConfig.model_validate(rung.tree["objective"]).loss == "hybrid"
+    how = SamplingConfig.model_validate(rung.tree["sampling"])
+    assert (how.solver, how.steps) == ("ancestral", 4000)
 
 
 def test_classes_are_what_makes_a_model_conditional() -> None:

@@ -69,6 +69,21 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def sampled(step: int) -> Checkpoint:
+    """A checkpoint with the losses that levels are sampled by."""
+    made = make(step)
+    return Checkpoint(step, made.tensors | {"levels": {"losses": torch.rand(4, 10)}}, made.state)
+
+
+def test_the_losses_that_levels_are_sampled_by_are_a_part_too(tmp_path: Path) -> None:
+    state = sampled(3)
+    path = write(tmp_path, state)
+    assert same(read(path), state)
+    (path / "levels.safetensors").unlink()
+    with pytest.raises(Damaged, match=r"levels\.safetensors is missing"):
+        read(path)
+
+
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("damage", [truncate, empty, flip, remove, turn_into_a_folder])
 def test_any_damage_is_named_and_the_older_checkpoint_is_taken(

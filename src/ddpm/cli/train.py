@@ -43,7 +43,8 @@ class Flags:
     images
         Train on so many images, counted with repeats: 500k, 2M.
     recipe
-        auto: the largest network that the budget can train. ho2020: the CIFAR-10 model of the DDPM paper.
+        auto: the largest network that the budget can train. ho2020, nichol2021: the CIFAR-10 models of the DDPM paper
+        and of Improved DDPM.
     size
         Side of the images, or height x width: 64, 48x64.
     mode
