@@ -1,0 +1,211 @@
+"""Bits per dimension of a run on disk."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ddpm.data.order import epoch_order
+from ddpm.errors import InputError
+from ddpm.likelihood.record import BitsRecord
+from ddpm.pipeline import Pipeline, load
+from ddpm.scoring import likelihood
+from ddpm.scoring.likelihood import AskBits, Found, measure_bits
+from ddpm.scoring.reference import training
+
+FEW = AskBits(n=60, steps=4, device="cpu")
+
+
+@pytest.fixture
+def run(digits_run: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(digits_run, tmp_path / "run")
+
+
+def measured(run: Path, ask: AskBits = FEW, say: Callable[[str, int, int], None] = lambda *now: None) -> Found:
+    found = measure_bits(run, ask, say)
+    assert found is not None
+    return found
+
+
+def test_it_is_what_the_pipeline_says_of_held_out_images(run: Path) -> None:
+    record, folder = measured(run)
+    assert BitsRecord.read(folder / "bits.json") == record
+    pipe = load(run, "cpu")
+    held = training(pipe.config).held_out
+    assert (record.n, record.data.images, record.held_out) == (60, len(held), True)
+    order = epoch_order(0, 0, len(held))[:60]
+    bits = pipe.bits_per_dim(held.read(order), steps=4)
+    assert record.bits == tuple(bits.tolist())
+    assert record.names == tuple(held.names[i] for i in order)
+    values = np.array(record.bits)
+    assert record.mean == pytest.approx(values.mean(), rel=1e-12)
+    assert record.stderr == pytest.approx(np.sqrt(((values - values.mean()) ** 2).sum() / 59 / 60), rel=1e-12)
+    assert record.prior is not None
+    assert record.kl is not None
+    assert record.decoder is not None
+    assert record.prior + record.kl + record.decoder == pytest.approx(record.mean, rel=1e-6)
+    assert record.levels is not None
+    assert record.levels.place == (1000, 667, 334, 1)
+    assert record.levels.pairs == (1, 1, 1, 1)
+    assert sum(record.levels.bits) + record.prior == pytest.approx(record.mean, rel=1e-6)
+    assert (record.weights, record.variance, record.calls, record.batch) == (pipe.weights, "small", 4, None)
+    assert record.images_seen == 192
+
+
+def test_killed_and_resumed_is_whole(run: Path, digits_run: Path, tmp_path: Path) -> None:
+    """Cut off within the second file, and with the first damaged: the same bytes as without."""
+    whole = measured(shutil.copytree(digits_run, tmp_path / "other"))
+
+    class Killed(Exception):
+        pass
+
+    def kill(what: str, done: int, total: int) -> None:
+        if done > 52:
+            raise Killed
+
+    with pytest.raises(Killed):
+        measured(run, say=kill)
+    [first] = (run / "likelihood" / "answers").glob("*/*.npz")
+    assert first.name == "000000-000050.npz"
+    assert not list(run.glob("likelihood/*/bits.json"))
+    first.write_bytes(first.read_bytes()[:500])
+    seen: list[int] = []
+    again = measured(run, say=lambda what, done, total: seen.append(total))
+    assert again.record.bits == whole.record.bits
+    assert again.record.model_copy(update={"run": ""}) == whole.record.model_copy(update={"run": ""})
+    assert set(seen) == {60}
+
+
+def test_what_is_there_is_not_taken_again(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*args: Any) -> Any:
+        raise AssertionError("the network was asked")
+
+    first = measured(run, replace(FEW, n=50))
+    with monkeypatch.context() as patch:
+        patch.setattr(Pipeline, "likelihood", never)
+        assert measured(run, replace(FEW, n=50)) == first
+    more = measured(run, replace(FEW, n=80))
+    assert more.record.bits[:50] == first.record.bits
+    assert more.folder != first.folder
+
+
+def test_the_batch_changes_nothing(run: Path, digits_run: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(digits_run, tmp_path / "other")
+    assert measured(run).record.bits == measured(other, replace(FEW, batch=7)).record.bits
+
+
+@pytest.mark.parametrize(
+    "change", [{"seed": 1}, {"steps": 5}, {"terms": 2}, {"labels": True}, {"clip": False}], ids=str
+)
+def test_another_question_has_another_answer(run: Path, change: dict[str, Any]) -> None:
+    usual, other = measured(run), measured(run, replace(FEW, **change))
+    assert other.folder != usual.folder
+    assert set(other.record.bits).isdisjoint(usual.record.bits)
+    assert other.record.names == usual.record.names
+
+
+def test_labels_are_the_images_own(run: Path) -> None:
+    record = measured(run, replace(FEW, labels=True)).record
+    pipe = load(run, "cpu")
+    held = training(pipe.config).held_out.subset(epoch_order(0, 0, 89)[:60])
+    assert held.labels is not None
+    bits = pipe.bits_per_dim(held.images, steps=4, labels=[held.classes[c] for c in held.labels])
+    assert record.bits == tuple(bits.tolist())
+    assert record.labels
+
+
+def test_drawn_terms_stand_for_runs_of_levels(run: Path) -> None:
+    levels = measured(run, replace(FEW, steps=8, terms=2)).record.levels
+    assert levels is not None
+    assert levels.pairs == (3, 4, 1)
+    assert sum(levels.pairs) == 8
+    # of 1000, 857, 715, 572, 429, 286, 144 and 1
+    assert levels.place == (pytest.approx(2572 / 3, abs=1e-3), pytest.approx(1431 / 4, abs=1e-3), 1)
+
+
+def test_along_the_ode(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches are part of the question, as the images of one share its steps."""
+    settle = likelihood.settle
+
+    def rough(*args: Any, **options: Any) -> Any:
+        return settle(*args, **options).model_copy(update={"tolerance": 0.1})
+
+    monkeypatch.setattr(likelihood, "settle", rough)
+    ask = replace(FEW, n=20, steps=None, method="ode")
+    record = measured(run, ask).record
+    assert record.levels is record.kl is record.variance is None
+    assert record.batch == 50
+    assert record.calls > 10
+    other = measured(run, replace(ask, batch=10)).record
+    assert other.bits != record.bits
+    # a batch of ten is filled up, and company is within the tolerance
+    assert other.mean == pytest.approx(record.mean, abs=0.1)
+
+
+def test_other_images(run: Path, folder: Callable[..., Path]) -> None:
+    photos = folder(12, size=(10, 8), mode="L")
+    found = measured(run, replace(FEW, data=str(photos))).record
+    assert (found.n, found.held_out, found.data.source) == (12, False, str(photos))
+    assert found.notes == (f"12 images of {photos} were brought to 8 × 8 by crop",)
+    # noise is nothing like digits
+    assert found.mean > measured(run).record.mean
+    trained = measured(run, replace(FEW, data="digits")).record
+    assert trained.notes == ("most of these images were trained on: bits of images that were not are higher",)
+
+
+def test_a_checkpoint(run: Path) -> None:
+    found = measured(run / "checkpoints" / "step-000000008")
+    assert found.record.images_seen == 128
+    assert found.folder.parent == run.absolute() / "likelihood"
+    assert found.folder.name.startswith("step-000000008-bound4-")
+    assert found.record.bits != measured(run).record.bits
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        ({"batch": 51}, "batch must be between 1 and 50, the images of a file, not 51"),
+        ({"batch": 0}, "batch must be between 1 and 50"),
+        ({"n": 1}, "-n 1 is too few for a mean with its error; give at least 2"),
+        ({"steps": 1001}, "steps must be between 1 and 1000"),
+        ({"method": "ode"}, "steps 4 is of the bound"),
+        ({"data": "nothing"}, "nothing does not exist"),
+    ],
+    ids=str,
+)
+def test_refusals(run: Path, ask: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        measured(run, replace(FEW, **ask))
+    assert not (run / "likelihood").exists()
+
+
+def test_labels_that_cannot_be_told(run: Path, folder: Callable[..., Path]) -> None:
+    for data, said in {
+        folder(12, mode="L", name="plain"): "--labels tells the images' classes, and they have none",
+        folder(12, mode="L", classes=("3", "cat"), name="cats"): r"--labels: the run knows no cat \(known: 0, 1, 2",
+    }.items():
+        with pytest.raises(InputError, match=said):
+            measured(run, replace(FEW, data=str(data), labels=True))
+
+
+def test_a_run_that_always_saw_labels_needs_them(run: Path) -> None:
+    config = run / "config.json"
+    text = config.read_text(encoding="utf-8")
+    assert '"label_dropout": 0.05' in text
+    config.write_text(text.replace('"label_dropout": 0.05', '"label_dropout": 0.0'), encoding="utf-8")
+    with pytest.raises(InputError, match="never saw an image without its label when it was trained: give --labels"):
+        measured(run)
+    assert torch.isfinite(torch.tensor(measured(run, replace(FEW, labels=True)).record.bits)).all()
+
+
+def test_without_the_runs_own_images(run: Path) -> None:
+    config = run / "config.json"
+    tree = config.read_text(encoding="utf-8")
+    config.write_text(tree.replace('"source": "digits"', '"source": "gone"'), encoding="utf-8")
+    with pytest.raises(InputError, match=r"the images that the run held out cannot be had \(gone .*\); give others by"):
+        measured(run)
