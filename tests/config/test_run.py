@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ddpm.config import DiffusionConfig, RunConfig, SamplingConfig, suggest
+from ddpm.config import ObjectiveConfig, RunConfig
 from ddpm.errors import InputError
 from ddpm.training.scoring import ScoringSettings
 
@@ -193,33 +193,13 @@ def test_a_file_with_a_mistake_is_named(tmp_path: Path) -> None:
         RunConfig.read(path)
 
 
-def test_suggest() -> None:
-    assert suggest("ct", ["cat", "dog"]) == " (did you mean 'cat'?)"
-    assert suggest("zebra", ["cat", "dog"]) == " (known: cat, dog)"
-
-
-def test_sampling_settings_are_complete() -> None:
-    assert SamplingConfig().model_dump() == {
-        "solver": "ddim",
-        "steps": 50,
-        "grid": "trailing",
-        "eta": None,
-        "guidance": 1.0,
-        "clip": True,
-    }
-
-
 def test_a_run_of_before_there_was_a_choice_of_objectives(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     tree = json.loads(RunConfig.parse(TREE).to_json())
     del tree["objective"], tree["diffusion"]["variance"], tree["diffusion"]["sigma_data"]
     path.write_text(json.dumps(tree))
     config = RunConfig.read(path)
-    assert (config.objective.loss, config.objective.weighting, config.objective.levels) == (
-        "simple",
-        "simple",
-        "uniform",
-    )
+    assert config.objective == ObjectiveConfig(loss="simple", weighting="simple", levels="uniform")
     assert config.diffusion.variance == "small"
 
 
@@ -230,11 +210,3 @@ def test_a_learned_variance_takes_as_many_channels_again() -> None:
         RunConfig.parse(changed(**learned))
     with pytest.raises(InputError, match=r"network\.out_channels must be 3 for RGB images"):
         RunConfig.parse(changed(network__out_channels=6))
-
-
-@pytest.mark.parametrize(
-    ("schedule", "prediction", "scaled"),
-    [("cosine", "v", False), ("cosine", "edm", True), ("ve", "v", True), ("edm", "eps", True), ("flow", "flow", False)],
-)
-def test_the_input_is_scaled_where_noise_outgrows_it(schedule: str, prediction: str, scaled: bool) -> None:
-    assert DiffusionConfig(schedule=schedule, prediction=prediction).scales_input == scaled  # type: ignore[arg-type]

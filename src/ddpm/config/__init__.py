@@ -1,0 +1,27 @@
+"""The typed tree of one run: all that is needed to build it again."""
+
+from ddpm.config.data import DataConfig
+from ddpm.config.diffusion import DiffusionConfig, PredictionName, ScheduleName, VarianceName
+from ddpm.config.objective import LevelSamplingName, LossName, ObjectiveConfig, WeightingName
+from ddpm.config.run import RunConfig
+from ddpm.config.sampling import GridName, SamplingConfig, SolverName
+from ddpm.config.strict import Strict, explain, suggest
+
+__all__ = [
+    "DataConfig",
+    "DiffusionConfig",
+    "GridName",
+    "LevelSamplingName",
+    "LossName",
+    "ObjectiveConfig",
+    "PredictionName",
+    "RunConfig",
+    "SamplingConfig",
+    "ScheduleName",
+    "SolverName",
+    "Strict",
+    "VarianceName",
+    "WeightingName",
+    "explain",
+    "suggest",
+]

@@ -1,0 +1,122 @@
+"""The tree of one run, and the file it is kept in."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import ValidationError, model_validator
+
+from ddpm.config.data import DataConfig
+from ddpm.config.diffusion import DiffusionConfig
+from ddpm.config.objective import ObjectiveConfig
+from ddpm.config.sampling import SamplingConfig
+from ddpm.config.strict import Strict, explain
+from ddpm.errors import InputError
+from ddpm.networks import UNetSettings
+from ddpm.training.scoring import ScoringSettings
+from ddpm.training.settings import TrainSettings
+
+FORMAT = 1
+"""Raised when a config of before can no longer be read."""
+
+
+class RunConfig(Strict):
+    """One run, resolved to the last number.
+
+    Attributes:
+        format: of this file.
+        recipe: where the numbers came from.
+        request: what the user asked for when the run was started, word for word.
+        scoring: of the run while it trains; None for none.
+    """
+
+    format: Literal[1] = 1
+    recipe: str
+    request: dict[str, Any]
+    data: DataConfig
+    diffusion: DiffusionConfig
+    objective: ObjectiveConfig = ObjectiveConfig()
+    network: UNetSettings
+    training: TrainSettings
+    sampling: SamplingConfig
+    scoring: ScoringSettings | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        data, net = self.data, self.network
+        channels = len(data.mode)
+        if net.in_channels != channels:
+            raise ValueError(f"network.in_channels must be {channels} for {data.mode} images")
+        learned = self.diffusion.variance == "learned"
+        if net.out_channels != channels * (2 if learned else 1):
+            raise ValueError(
+                f"network.out_channels must be {channels * 2} for {data.mode} images and their variances"
+                if learned
+                else f"network.out_channels must be {channels} for {data.mode} images"
+            )
+        if learned and self.objective.loss == "simple":
+            raise ValueError("nothing in the simple loss trains a learned variance: use --loss hybrid or vlb with it")
+        if self.objective.loss == "hybrid" and not learned:
+            raise ValueError(
+                "the hybrid loss is the simple one and, for the variance alone, the bound: it needs --variance learned"
+            )
+        if self.diffusion.sigma_data is not None and not (
+            self.diffusion.scales_input or self.objective.weighting == "edm"
+        ):
+            raise ValueError(
+                "diffusion.sigma_data has no effect but with EDM's prediction, weighting or schedule, or ve"
+            )
+        if net.space != 2:
+            raise ValueError(f"network.space must be 2 for images, not {net.space}")
+        if bool(data.classes) != (net.cond_width is not None):
+            raise ValueError(
+                "network.cond_width must be a number, as classes are learned"
+                if data.classes
+                else "network.cond_width must be null, as no classes are learned"
+            )
+        if any(n % net.factor for n in data.size):
+            height, width = (max(1, round(n / net.factor)) * net.factor for n in data.size)
+            raise ValueError(
+                f"images of {data.size[0]} × {data.size[1]} do not divide by {net.factor}, the network's coarsest "
+                f"factor; the nearest size that does is --size {height}x{width}"
+            )
+        for name, settings in (("sampling", self.sampling), ("scoring", self.scoring)):
+            if settings is not None and settings.steps > self.diffusion.T:
+                raise ValueError(f"{name}.steps is {settings.steps}; it must be at most {self.diffusion.T}, the levels")
+        return self
+
+    @classmethod
+    def parse(cls, tree: Mapping[str, Any], where: str = "the configuration") -> Self:
+        """Validate a tree of plain values.
+
+        Raises:
+            InputError: an unknown key, with the nearest known one, or a value that is not allowed.
+        """
+        try:
+            return cls.model_validate(tree)
+        except ValidationError as e:
+            raise InputError(f"{where}: {explain(e, cls)}") from e
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a config.json.
+
+        Raises:
+            InputError: it is absent, no JSON, or not such a config.
+        """
+        try:
+            tree = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError(f"{path.parent} is not a run folder: it has no {path.name}") from None
+        except (OSError, ValueError) as e:
+            raise InputError(f"{path} cannot be read ({e}); restore it from a copy") from e
+        if not isinstance(tree, dict) or "format" not in tree:
+            raise InputError(f"{path} is not the config of a ddpm run; give a folder that `ddpm train` made")
+        if tree["format"] != FORMAT:
+            raise InputError(f"{path} has format {tree['format']}, and this version of ddpm reads format {FORMAT}")
+        return cls.parse(tree, str(path))
+
+    def to_json(self) -> str:
+        """As it is written to config.json."""
+        return self.model_dump_json(indent=2) + "\n"

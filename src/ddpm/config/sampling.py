@@ -1,0 +1,40 @@
+"""How samples are drawn."""
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from ddpm.config.strict import Strict
+
+SolverName = Literal["ddim", "ancestral", "ancestral-small", "ancestral-large"]
+GridName = Literal["uniform", "linspace", "leading", "trailing", "quadratic"]
+
+
+class SamplingConfig(Strict):
+    """How samples are drawn unless asked otherwise.
+
+    Attributes:
+        solver, steps, grid: how the reverse process is solved.
+        eta: DDIM's share of fresh noise.
+        guidance: scale of classifier-free guidance; 1 for none.
+        clip: whether the expected image is kept in the range of images.
+    """
+
+    solver: SolverName = "ddim"
+    steps: int = 50
+    grid: GridName = "trailing"
+    eta: float | None = None
+    guidance: float = 1.0
+    clip: bool = True
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if self.steps < 1:
+            raise ValueError(f"steps must be at least 1, not {self.steps}")
+        if self.eta is not None and self.solver != "ddim":
+            raise ValueError(f"eta is an option of ddim, not of {self.solver}")
+        if self.eta is not None and not 0 <= self.eta <= 1:
+            raise ValueError(f"eta must be between 0 (deterministic) and 1 (ancestral), not {self.eta}")
+        if self.guidance < 0:
+            raise ValueError(f"guidance must be at least 0, not {self.guidance}")
+        return self

@@ -1,0 +1,45 @@
+"""Trees of named values that refuse what they do not know."""
+
+from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
+from types import NoneType
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors, and values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def explain(error: ValidationError, root: type) -> str:
+    """The first problem of a pydantic error in one line; an unknown key with the nearest known one."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        *parents, key = (str(part) for part in first["loc"])
+        return f"unknown key {place!r}{suggest(key, _names(_at(root, parents)))}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
+
+
+def suggest(word: str, known: list[str]) -> str:
+    """ " (did you mean …?)", or what is known."""
+    near = get_close_matches(word, known, n=1, cutoff=0.5)
+    return f" (did you mean {near[0]!r}?)" if near else f" (known: {', '.join(known)})"
+
+
+def _at(root: type, parents: list[str]) -> type:
+    for name in parents:
+        if issubclass(root, BaseModel):
+            found: Any = root.model_fields[name].annotation
+            root = next((part for part in get_args(found) if part is not NoneType), found)  # of X | None, X
+    return root
+
+
+def _names(node: type) -> list[str]:
+    if is_dataclass(node):
+        return [f.name for f in fields(node)]
+    return list(node.model_fields) if issubclass(node, BaseModel) else []
