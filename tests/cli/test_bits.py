@@ -1,0 +1,176 @@
+"""`ddpm evaluate --bits-per-dim` through the real command line."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ddpm.cli import progress
+from ddpm.likelihood.record import BitsRecord
+from ddpm.scoring import likelihood
+
+Refused = Callable[..., str]
+Cli = Callable[..., int]
+Capture = pytest.CaptureFixture[str]
+BITS = ("--bits-per-dim", "--device", "cpu")
+
+
+@pytest.fixture
+def run(digits_run: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(digits_run, tmp_path / "run")
+
+
+def records(run: Path) -> list[BitsRecord]:
+    return [BitsRecord.read(path) for path in sorted(run.glob("likelihood/*/bits.json"))]
+
+
+def test_a_run(cli: Cli, run: Path, capsys: Capture) -> None:
+    assert cli("evaluate", run, *BITS, "-n", "20", "--steps", "3") == 0
+    [record] = records(run)
+    [folder] = (path.parent for path in run.glob("likelihood/*/bits.json"))
+    assert (folder / "bits.png").exists()
+    out = capsys.readouterr().out
+    for said in (
+        str(run),
+        "images        20 of 89 held-out images of digits",
+        f"bits per dim  {record.mean:.4f} ± {record.stderr:.4f}, a bound by 3 steps",
+        f"KL {record.kl:.4f}, decoder {record.decoder:.4f}",
+        f"record        {folder / 'bits.json'}",
+        f"report        {run / 'report.html'}",
+    ):
+        assert said in out, said
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "Likelihood" in page
+    assert f"{record.mean:.3f} ± {record.stderr:.3f}" in page
+
+
+def test_what_the_flags_mean(cli: Cli, run: Path, folder: Callable[..., Path], capsys: Capture) -> None:
+    photos = folder(12, size=(9, 8), mode="L", classes=("3", "5"))
+    flags = ("--data", photos, "--fit", "stretch", "--terms", "2", "--labels", "--seed", "4", "--no-clip")
+    assert cli("evaluate", run, *BITS, *flags, "--steps", "5", "--steps", "6,7", "--batch", "5", "-n", "9") == 0
+    found = records(run)
+    assert [record.how.steps for record in found] == [5, 6, 7]
+    for record in found:
+        assert (record.n, record.labels, record.held_out, record.data.source) == (9, True, False, str(photos))
+        assert (record.how.terms, record.how.seed, record.how.clip) == (2, 4, False)
+        assert record.notes == (f"12 images of {photos} were brought to 8 × 8 by stretch",)
+    out = capsys.readouterr().out
+    assert f"images        9 of 12 images of {photos}, their classes told" in out
+    assert "a bound by 7 steps, 2 of 6 KL terms an image" in out
+    assert "brought to 8 × 8 by stretch" in out
+
+
+def test_along_the_ode(cli: Cli, run: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle = likelihood.settle
+    monkeypatch.setattr(likelihood, "settle", lambda *a, **k: settle(*a, **k).model_copy(update={"tolerance": 0.1}))
+    assert cli("evaluate", run, *BITS, "--method", "ode", "-n", "4") == 0
+    [record] = records(run)
+    assert not list(run.glob("likelihood/*/bits.png"))
+    out = capsys.readouterr().out
+    assert f"{record.mean:.4f} ± {record.stderr:.4f}, along the probability flow" in out
+    assert f"{record.calls:.0f} evaluations a batch, 1 probe, tolerance 0.1" in out
+
+
+def test_a_log_hears_of_long_ones(cli: Cli, run: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "QUIET", 0.0)
+    assert cli("evaluate", run, *BITS, "-n", "20", "--steps", "4") == 0
+    assert re.findall(r"images +(\d+) %, .* left\n", capsys.readouterr().out) == ["25", "50", "75", "100"]
+
+
+def test_the_defaults_that_help_names(capsys: Capture, cli: Cli) -> None:
+    assert cli("evaluate", "--help") == 0
+    text = " ".join(re.sub(r"[│╭╰─╮╯]", " ", capsys.readouterr().out).split())
+    assert f"Of images for bits {likelihood.AskBits().n:,}, if there are so many" in text
+    assert f"Images for bits: 1 to {likelihood.AskBits().batch}" in text
+
+
+def test_two_processes_have_the_bits_of_one(cli: Cli, run: Path, digits_run: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(digits_run, tmp_path / "other")
+    launch = ["--nproc-per-node", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "-m", "ddpm"]
+    ended = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            *launch,
+            "evaluate",
+            str(run),
+            "--bits-per-dim",
+            "--steps",
+            "3",
+        ],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("\nbits per dim") == 1
+    assert cli("evaluate", other, *BITS, "--steps", "3") == 0
+    [two], [one] = records(run), records(other)
+    assert two.n == 89
+    assert two.bits == one.bits
+
+
+# what is refused
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--features", "embedded"], "--features is of samples, and --bits-per-dim draws none; leave it out"),
+        (["--weights", "w"], "--weights is of samples"),
+        (["--solver", "ddim"], "--solver is of samples"),
+        (["--grid", "uniform"], "--grid is of samples"),
+        (["--eta", "0"], "--eta is of samples"),
+        (["--guidance", "1"], "--guidance is of samples"),
+        (["--checkpoints"], "--checkpoints is of samples"),
+        (["--training", "digits"], "--training is of samples"),
+        (["--size", "8"], "--size is of samples"),
+        (["--mode", "L"], "--mode is of samples"),
+        (["--out", "{tmp}/x.json"], "--out is of samples"),
+        (["--fit", "crop"], "--fit is of the images of --data; give them, or leave it out"),
+        (["--skip-bad"], "--skip-bad is of the images of --data"),
+        (["--method", "ode", "--steps", "5"], "steps 5 is of the bound"),
+        (["--method", "ode", "--terms", "5"], "terms 5 is of the bound"),
+        (["--steps", "0"], "steps must be between 1 and 1000"),
+        (["--steps", "x"], "--steps x are no numbers"),
+        (["--terms", "1000"], "terms must be between 1 and 999"),
+        (["-n", "1"], "-n 1 is too few"),
+        (["--batch", "64"], "batch must be between 1 and 50"),
+        (["--data", "nothing"], "nothing does not exist"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_options_without_effect(flags: list[str], said: str, refused: Refused, run: Path, tmp_path: Path) -> None:
+    assert said in refused("evaluate", run, *BITS, *[flag.format(tmp=tmp_path) for flag in flags], kept=tmp_path)
+
+
+@pytest.mark.parametrize("flags", [["--method", "bound"], ["--terms", "5"], ["--labels"]], ids=" ".join)
+def test_options_of_bits_alone(flags: list[str], refused: Refused, run: Path) -> None:
+    assert f"{flags[0]} is of --bits-per-dim; give that, too" in refused("evaluate", run, *flags, kept=run)
+
+
+def test_a_folder_of_images(refused: Refused, folder: Callable[..., Path]) -> None:
+    photos = folder(12)
+    assert f"--bits-per-dim asks a model, and {photos} holds images; give a run folder" in refused(
+        "evaluate", photos, "--bits-per-dim", kept=photos
+    )
+
+
+def test_without_scipy(refused: Refused, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ddpm.cli.bits.find_spec", lambda name: None)
+    assert 'scipy solves the ODE and is not installed: pip install "ddpm[likelihood]"' in refused(
+        "evaluate", run, *BITS, "--method", "ode", kept=run
+    )
+
+
+def test_without_matplotlib(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ddpm.cli.bits.find_spec", lambda name: None)
+    assert cli("evaluate", run, *BITS, "-n", "4", "--steps", "2") == 0
+    assert len(records(run)) == 1
+    assert not list(run.glob("likelihood/*/bits.png"))
