@@ -17,7 +17,8 @@ A denoising diffusion model of {height} × {width} {mode} images, trained by ddp
 | images | {images:,} of `{source}`, {held_out:,} more held out |
 | classes | {classes} |
 | network | U-Net, {weights:.1f} M weights, width {width_net}, levels {multipliers}, patches of {patch} |
-| diffusion | {schedule} schedule of {T} levels, {prediction} prediction |
+| diffusion | {schedule} schedule of {T} levels, {prediction} prediction, {variance} variance |
+| objective | {objective} |
 | training | {seen:,} images in batches of {batch}, {precision}, seed {seed} |
 | sampling | {solver}, {steps} steps, {grid} grid, guidance {guidance:g} |
 
@@ -62,6 +63,8 @@ def card(config: RunConfig, folder: str, weights: int) -> str:
         schedule=config.diffusion.schedule,
         T=config.diffusion.T,
         prediction=config.diffusion.prediction,
+        variance=config.diffusion.variance,
+        objective=config.objective.words,
         seen=config.training.images,
         batch=config.training.batch,
         precision=config.training.precision,

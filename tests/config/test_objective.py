@@ -36,3 +36,9 @@ def test_nonsense_is_refused_with_its_reason(given, said):
 )
 def test_what_goes_together(given):
     assert ObjectiveConfig(**given).model_dump(exclude_unset=True) == given
+
+
+def test_words():
+    assert ObjectiveConfig().words == "simple loss, uniform levels"
+    hybrid = ObjectiveConfig(loss="hybrid", weighting="min-snr", levels="importance")
+    assert hybrid.words == "hybrid loss, min-snr weighting, importance levels"

@@ -210,13 +210,14 @@ def summary(made: plan.Plan, accelerator: Accelerator) -> Iterator[str]:
     yield (
         f"network   {weights / 1e6:.1f} M weights: width {net.width}, levels {net.multipliers}, "
         f"patches of {net.patch}; {diffusion.prediction} prediction, {diffusion.schedule} schedule"
+        + (", learned variance" if diffusion.variance == "learned" else "")
     )
     world = accelerator.num_processes
     share = f" = {world} processes × {-(-s.batch // world)}" if world > 1 else ""
     micro = f" in micro-batches of {s.micro_batch}" if s.micro_batch < -(-s.batch // world) else ""
     yield (
         f"training  {s.images:,} images ({s.images / config.data.images:.1f} epochs), batch {s.batch}{share}{micro}, "
-        + (f"learning rate {s.learning_rate:g}, {s.precision}")
+        + (f"learning rate {s.learning_rate:g}, {s.precision}; {config.objective.words}")
     )
     speed = f"{made.speed:.0f} images/s, {say_seconds(s.images / made.speed)}; " if made.speed else ""
     looks = s.previews + 1

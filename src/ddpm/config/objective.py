@@ -58,3 +58,9 @@ class ObjectiveConfig(Strict):
                 "use uniform, stratified or importance"
             )
         return self
+
+    @property
+    def words(self) -> str:
+        """As people say it: "hybrid loss, min-snr weighting, importance levels"."""
+        weighted = "" if self.weighting == "simple" else f", {self.weighting} weighting"
+        return f"{self.loss} loss{weighted}, {self.levels} levels"
