@@ -56,7 +56,7 @@ def test_names_mean_what_they_say():
     ],
 )
 def test_solvers(name, eta, solver):
-    assert build.build_solver(SamplingConfig(solver=name, eta=eta)) == solver
+    assert build.build_solver(SamplingConfig(solver=name, eta=eta), discrete.linear()) == solver
 
 
 @pytest.mark.parametrize("zero", [False, True])

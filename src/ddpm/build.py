@@ -24,6 +24,7 @@ from ddpm.core import (
 )
 from ddpm.core.model import Model
 from ddpm.core.parameterisation import UnitVariance
+from ddpm.core.schedule import level_of
 from ddpm.errors import InputError
 from ddpm.evaluation.features.embedded import Embedded
 from ddpm.evaluation.features.extractor import Extractor
@@ -39,7 +40,7 @@ from ddpm.recipes import Recipe
 from ddpm.recipes.auto import auto
 from ddpm.recipes.ho2020 import ho2020
 from ddpm.recipes.nichol2021 import nichol2021
-from ddpm.sampling import DDIM, Ancestral, Grid, Solver, fixed_large, fixed_small, grid
+from ddpm.sampling import DDIM, Ancestral, Between, Grid, Solver, fixed_large, fixed_small, grid
 from ddpm.training.learner import Problem
 
 SCHEDULES: dict[str, Callable[[int], Schedule]] = {
@@ -80,11 +81,11 @@ LEVEL_SAMPLINGS: dict[str, LevelSampling] = {
     "logit-normal": level_sampling.LogitNormal(),
     "importance": level_sampling.Importance(),
 }
-SOLVERS: dict[str, Callable[..., Solver]] = {
-    "ddim": DDIM,
-    "ancestral": Ancestral,
-    "ancestral-small": lambda: Ancestral(fixed_small),
-    "ancestral-large": lambda: Ancestral(fixed_large),
+SOLVERS: dict[str, Callable[[Between], Solver]] = {
+    "ddim": lambda between: DDIM(),
+    "ancestral": lambda between: Ancestral(),
+    "ancestral-small": lambda between: Ancestral(fixed_small),
+    "ancestral-large": lambda between: Ancestral(fixed_large),
 }
 GRIDS: dict[str, Grid] = {
     "uniform": grid.uniform,
@@ -205,9 +206,10 @@ def build_features(name: str, weights: str | None, size: tuple[int, int], device
     return FEATURES[name](weights, device)
 
 
-def build_solver(config: SamplingConfig) -> Solver:
-    """The solver with its options."""
-    return SOLVERS[config.solver]() if config.eta is None else SOLVERS[config.solver](eta=config.eta)
+def build_solver(config: SamplingConfig, schedule: Schedule) -> Solver:
+    """The solver with its options, on a process."""
+    made: Solver = _with(eta=config.eta)(SOLVERS[config.solver](partial(level_of, schedule)))
+    return made
 
 
 def build_grid(config: SamplingConfig, schedule: Schedule) -> list[Level]:

@@ -197,7 +197,7 @@ class Pipeline:
         """
         problem = build.build_problem(self.config)
         denoise = build.build_denoiser(how, self.model, problem.loss.parameterisation, guided=labels is not None)
-        solver, grid = build.build_solver(how), build.build_grid(how, self.schedule)
+        solver, grid = build.build_solver(how, self.schedule), build.build_grid(how, self.schedule)
         shape = (self.config.network.in_channels, *self.config.data.size)
         rows = self._fill(indices)
         randn = SampleNoise(seed, rows, shape, self.device)

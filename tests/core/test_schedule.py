@@ -1,12 +1,13 @@
 """What holds for every kind of schedule."""
 
+import math
 from itertools import pairwise
 
 import pytest
 
 from ddpm import build
 from ddpm.core import discrete
-from ddpm.core.schedule import place_of
+from ddpm.core.schedule import level_of, place_of
 
 
 @pytest.mark.parametrize("T", [1, 2, 50])
@@ -25,3 +26,14 @@ def test_each_tick_is_where_its_level_is(name, T):
 def test_the_place_of_a_level_without_signal():
     schedule = discrete.zero_terminal_snr(discrete.linear(20))
     assert place_of(schedule, schedule.level(20)) == 20
+
+
+@pytest.mark.parametrize("name", build.SCHEDULES)
+def test_the_level_of_a_ratio(name):
+    made = build.SCHEDULES[name](50)
+    for place in (1.0, 7.3, 49.5):
+        level = made.level(place)
+        found = level_of(made, level.sigma / level.alpha)
+        assert (found.t, found.alpha, found.sigma) == pytest.approx((level.t, level.alpha, level.sigma), rel=1e-9)
+    assert level_of(made, 0.0) == made.level(1)
+    assert level_of(made, math.inf) == made.level(50)

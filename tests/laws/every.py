@@ -1,9 +1,17 @@
 """Every solver and grid that a name leads to: a new one comes under the laws with its line in ``build``."""
 
 from ddpm import build
+from ddpm.core import Level
 from ddpm.sampling import DDIM, Grid, Solver
 
-SOLVERS: dict[str, Solver] = {name: make() for name, make in build.SOLVERS.items()} | {
+
+def between(ratio: float) -> Level:
+    """The variance-preserving level of sigma / alpha, for denoisers that are told no time."""
+    alpha = (1 + ratio**2) ** -0.5
+    return Level(0.0, alpha, ratio * alpha)
+
+
+SOLVERS: dict[str, Solver] = {name: make(between) for name, make in build.SOLVERS.items()} | {
     "ddim of eta 0.5": DDIM(0.5),
     "ddim of eta 1": DDIM(1.0),
 }

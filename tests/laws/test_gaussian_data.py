@@ -34,7 +34,7 @@ def distribution(solver, grid) -> tuple[torch.Tensor, torch.Tensor]:
     x, z = torch.zeros(5, 2, 1).double(), torch.zeros(5, 2, 1).double()
     x[1:3, :, 0] = z[3:5, :, 0] = torch.eye(2)
     for now, next in pairwise(grid):
-        moved, _ = solver.step(DATA, x, now, next, solver.init(), lambda: z)
+        moved, _ = solver.step(DATA, x, now, next, solver.init([now, next]), lambda: z)
         shift = moved[0, :, 0]
         linear_part, noise = (moved[1:3, :, 0] - shift).mT, (moved[3:5, :, 0] - shift).mT
         mean, cov = linear_part @ mean + shift, linear_part @ cov @ linear_part.mT + noise @ noise.mT

@@ -44,7 +44,9 @@ def spread(solver: Ancestral, grid: list[Level]) -> list[torch.Tensor]:
 
         def step(x: float, z: float, now=now, next=next) -> torch.Tensor:
             noise = torch.full_like(VARIANCE, z)
-            return solver.step(denoise, torch.full_like(VARIANCE, x), now, next, solver.init(), lambda: noise)[0]
+            return solver.step(
+                denoise, torch.full_like(VARIANCE, x), now, next, solver.init([now, next]), lambda: noise
+            )[0]
 
         origin = step(0.0, 0.0)
         variance = (step(1.0, 0.0) - origin) ** 2 * variance + (step(0.0, 1.0) - origin) ** 2

@@ -32,7 +32,7 @@ def take(solver, now: Level, next: Level):
     x, x0, z = normal(0), normal(1).tanh(), normal(2)
     drawn = []
     denoise, asked = believe(x0)
-    state = solver.init()
+    state = solver.init([now, next])
     result, state = solver.step(denoise, x, now, next, state, lambda: drawn.append(0) or z)
     assert asked == [now]
     return result, x, x0, z, len(drawn)
@@ -90,7 +90,7 @@ def test_ancestral_of_a_learned_variance(i, j):
 
     def noise(solver):
         def end(z):
-            return solver.step(lambda x, level: Denoised(x0, mix), x, now, next, solver.init(), lambda: z)[0]
+            return solver.step(lambda x, level: Denoised(x0, mix), x, now, next, solver.init([now, next]), lambda: z)[0]
 
         return end(z) - end(torch.zeros_like(z))
 

@@ -37,6 +37,12 @@ class Schedule(Protocol):
         ...
 
 
+def level_of(schedule: Schedule, ratio: float) -> Level:
+    """The level where sigma / alpha is a ratio, held in the noisy ticks."""
+    place = schedule.place(torch.tensor([ratio], dtype=torch.float64))
+    return schedule.level(float(place))
+
+
 def place_of(schedule: Schedule, level: Level) -> float:
     """Where a level of floats is on a schedule's axis, by its noise-to-signal ratio: in [1, T], or 0 if clean."""
     if level.clean:

@@ -90,7 +90,7 @@ def follow(
     x = start(grid[0], randn)
     kept = {round(how.steps * k / (stages - 1)) for k in range(stages)}
     held = {0: x}
-    for step in steps(watched, build.build_solver(how), grid, x, randn, _cond(pipe, labels, rows)):
+    for step in steps(watched, build.build_solver(how, pipe.schedule), grid, x, randn, _cond(pipe, labels, rows)):
         if step.number in kept:
             held[step.number] = step.x
     return [

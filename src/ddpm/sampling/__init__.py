@@ -5,11 +5,12 @@ from ddpm.sampling.ddim import DDIM
 from ddpm.sampling.grid import Grid
 from ddpm.sampling.loop import Step, sample, start, steps
 from ddpm.sampling.noise import SampleNoise
-from ddpm.sampling.solver import BoundDenoiser, Randn, Solver
+from ddpm.sampling.solver import Between, BoundDenoiser, Randn, Solver
 
 __all__ = [
     "DDIM",
     "Ancestral",
+    "Between",
     "BoundDenoiser",
     "Grid",
     "Randn",

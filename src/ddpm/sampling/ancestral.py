@@ -1,7 +1,7 @@
 """Ancestral sampling."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -41,7 +41,10 @@ class Ancestral:
 
     variance: Variance = learned
 
-    def init(self) -> None:
+    def evaluations(self, grid: Sequence[Level]) -> int:
+        return len(grid) - 1
+
+    def init(self, grid: Sequence[Level]) -> None:
         return None
 
     def step(

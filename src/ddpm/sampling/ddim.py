@@ -1,6 +1,7 @@
 """Denoising diffusion implicit models."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,7 +27,10 @@ class DDIM:
         if not 0 <= self.eta <= 1:
             raise ValueError(f"eta must be between 0 (deterministic) and 1 (ancestral), not {self.eta}")
 
-    def init(self) -> None:
+    def evaluations(self, grid: Sequence[Level]) -> int:
+        return len(grid) - 1
+
+    def init(self, grid: Sequence[Level]) -> None:
         return None
 
     def step(

@@ -40,7 +40,7 @@ def steps(
         cond: what the samples shall be.
     """
     bound = partial(denoise, cond=cond)
-    state = solver.init()
+    state = solver.init(grid)
     for i, (now, next) in enumerate(pairwise(grid), 1):
         with torch.no_grad():
             x, state = solver.step(bound, x, now, next, state, randn)

@@ -68,7 +68,13 @@ class FewSamples:
         denoise = build.build_denoiser(how, model, self.problem.loss.parameterisation, guided=False)
         noise = SampleNoise(self.recipe.seed, indices, self.shape, device)
         cond = model.cond(None if labels is None else torch.tensor(labels, device=device))
-        x = sample(denoise, build.build_solver(how), build.build_grid(how, self.problem.schedule), noise, cond)
+        x = sample(
+            denoise,
+            build.build_solver(how, self.problem.schedule),
+            build.build_grid(how, self.problem.schedule),
+            noise,
+            cond,
+        )
         model.train(was_training)
         pixels: Pixels = self.problem.codec.decode(x).cpu().numpy()
         return pixels
