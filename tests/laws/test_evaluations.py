@@ -1,0 +1,45 @@
+"""A solver says beforehand how often it asks the denoiser; one that controls its own steps, at the most."""
+
+import pytest
+import torch
+
+from ddpm.core import Cond, Continuous, Denoised, Level
+from ddpm.core.continuous import Flow
+from ddpm.core.discrete import linear, zero_terminal_snr
+from ddpm.sampling import sample
+
+from .every import GRIDS, SOLVERS
+from .exact import Mixture
+
+T = 60
+SCHEDULES = {"linear": linear(T), "zero terminal": zero_terminal_snr(linear(T)), "flow": Continuous(Flow(), T)}
+AT_MOST = {"adaptive"}
+"""Solvers that take as many steps as the image needs."""
+
+
+class Counted:
+    """The perfect denoiser of a mixture, and how often it was asked."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        weights, means, stds = torch.tensor([[0.3, 0.7], [-0.6, 0.5], [0.3, 0.15]], dtype=torch.float64)
+        self.mixture = Mixture(weights, means, stds)
+
+    def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
+        self.calls += 1
+        return self.mixture(x, level)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 7, 50])
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_as_many_calls_as_it_says(solver, grid, steps):
+    """And what it draws is finite, be there signal at the noisiest level or not."""
+    for name, schedule in SCHEDULES.items():
+        levels, generator, denoise = GRIDS[grid](schedule, steps), torch.Generator().manual_seed(0), Counted()
+        drawn = sample(
+            denoise, SOLVERS[solver], levels, lambda g=generator: torch.randn(2, 4, generator=g, dtype=torch.float64)
+        )
+        said = SOLVERS[solver].evaluations(levels)
+        assert denoise.calls <= said if solver in AT_MOST else denoise.calls == said, name
+        assert drawn.isfinite().all(), name
