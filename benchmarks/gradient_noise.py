@@ -1,0 +1,180 @@
+"""How much the gradient of the variational bound varies with the way that noise levels are drawn.
+
+    python benchmarks/gradient_noise.py RUN [--batches 200]
+
+RUN is a run that was trained by the bound, such as one of benchmarks/objectives.py. At the weights of each of its
+checkpoints the gradient of L_vlb is taken of many independent mini-batches, their levels drawn uniformly, stratified
+and by importance. The k-th batches of all three hold the same images and noise. Importance has its losses from these
+weights, by its own warm-up, and is then left as it is, so that the batches are alike in distribution.
+
+tr(Σ) is the trace of the covariance of a batch's gradient; the noise scale is ``B · tr(Σ) / |G|²``, the batch at which
+noise and gradient are equal in size (McCandlish et al. 2018, eq. 2.9), |G|² without bias from products of different
+batches. Intervals are 95 % of bootstrap resamples of the batches.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from side_by_side.machine import machine
+from side_by_side.table import Table
+
+import ddpm
+from ddpm import build
+from ddpm.core.model import Model
+from ddpm.data.dataset import Dataset
+from ddpm.objectives.level_sampling import History, Importance, LevelSampling, Stratified, Ticks, Uniform
+from ddpm.objectives.variational import Variational
+from ddpm.scoring.reference import training
+from ddpm.training import checkpoint as checkpoints
+from ddpm.training.learner import Problem
+
+SAMPLINGS: dict[str, LevelSampling] = {
+    "uniform": Ticks(Uniform()),
+    "stratified": Ticks(Stratified()),
+    "importance": Ticks(Importance()),
+}
+REPLICATES = 1000
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A network at fixed weights, and what its gradient is taken of.
+
+    Attributes:
+        batch: images of one gradient.
+    """
+
+    model: Model
+    problem: Problem
+    data: Dataset
+    batch: int
+
+    def losses(self, sampling: LevelSampling, seed: int, history: History | None) -> Iterator[Any]:
+        """The weighted and the bare loss of each image, and its place, for one batch after another."""
+        levels, others = (torch.Generator().manual_seed(2 * seed + k) for k in (0, 1))
+        assert self.data.labels is not None
+        while True:
+            which = torch.randint(len(self.data), (self.batch,), generator=others).numpy()
+            x0 = self.problem.codec.encode(torch.from_numpy(self.data.read(which)))
+            eps = torch.randn(x0.shape, generator=others)
+            cond = self.model.cond(torch.from_numpy(self.data.labels[which]))
+            drawn = sampling.draw(self.problem.schedule, self.batch, levels, history)
+            bare = self.problem.loss(self.model.net, x0, eps, *self.problem.levels(drawn.places), cond)
+            yield bare * drawn.weights.float(), bare, drawn.places
+
+    def warm(self, sampling: LevelSampling) -> History | None:
+        """The history of a sampling that keeps one, filled at these weights."""
+        history = sampling.history(self.problem.schedule.T)
+        if history is None:
+            return None
+        with torch.no_grad():
+            for _, bare, places in self.losses(sampling, 1, history):
+                history.add(places, bare.double())
+                if history.warm:
+                    return history
+        raise AssertionError("there is always another batch")
+
+    def gradients(self, sampling: LevelSampling, n: int) -> torch.Tensor:
+        """Of n batches, (n, parameters)."""
+        weights = [p for p in self.model.parameters() if p.requires_grad]
+        found = []
+        for loss, _, _ in self.losses(sampling, 2, self.warm(sampling)):
+            parts = torch.autograd.grad(loss.mean(), weights, allow_unused=True, materialize_grads=True)
+            found.append(torch.cat([part.flatten() for part in parts]))
+            if len(found) == n:
+                break
+        return torch.stack(found)
+
+
+def trace(gram: Array, counts: Array) -> Array:
+    """``tr(Σ)`` from the inner products of n gradients, each taken so many times, (replicates,).
+
+    Args:
+        gram: (n, n).
+        counts: (replicates, n), each row sums to n.
+    """
+    n = len(gram)
+    squares = counts @ gram.diagonal()
+    mean = np.einsum("ri,ij,rj->r", counts, gram, counts, optimize=True) / n
+    found: Array = (squares - mean) / (n - 1)
+    return found
+
+
+def squared_norm(gram: Array) -> float:
+    """``|G|²`` without bias: the mean of the products of two different batches."""
+    n = len(gram)
+    return float((gram.sum() - gram.trace()) / (n * (n - 1)))
+
+
+def summary(gradients: dict[str, torch.Tensor], batch: int, seed: int = 0) -> dict[str, Any]:
+    """Traces, noise scales and how they compare with uniform levels'."""
+    n = len(gradients["uniform"])
+    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), REPLICATES).astype(np.float64)
+    once = np.ones((1, n))
+    grams = {name: (g.double() @ g.double().T).numpy() for name, g in gradients.items()}
+    together = torch.stack(list(gradients.values())).mean(0).double()
+    size = squared_norm((together @ together.T).numpy())
+    uniform, uniforms = trace(grams["uniform"], once)[0], trace(grams["uniform"], counts)
+    found: dict[str, Any] = {"squared_norm": size, "batches": n, "batch": batch}
+    for name, gram in grams.items():
+        value, values = trace(gram, once)[0], trace(gram, counts)
+        # repeated batches lower a replicate's traces, of both alike
+        low, high = np.quantile(values / uniforms, (0.025, 0.975))
+        found[name] = {
+            "trace": value,
+            "noise_scale": batch * value / size,
+            "ratio": value / uniform,
+            "interval": [low, high],
+        }
+    return found
+
+
+def at(path: Path, batch: int) -> Bench:
+    """A checkpoint's own weights, not their average: those that training takes the gradient at."""
+    pipe = ddpm.load(path, "cpu")
+    problem = build.build_problem(pipe.config)
+    if not isinstance(problem.loss, Variational):
+        raise SystemExit(f"{path} was not trained by the bound; give a run of `ddpm train … --loss vlb`")
+    checkpoints.load_into(pipe.model.state_dict(), checkpoints.read(path).tensors["model"], str(path))
+    pipe.model.requires_grad_(True)
+    return Bench(pipe.model, problem, training(pipe.config).seen, batch)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--batches", type=int, default=200)
+    parser.add_argument("--batch", type=int, default=128, help="images of each")
+    parser.add_argument("--json", type=Path, help="file for all figures")
+    args = parser.parse_args()
+
+    table = Table(
+        f"Gradient of L_vlb, {args.batches} batches of {args.batch}",
+        ["images seen", "levels", "tr(Σ), uniform = 1", "95 %", "noise scale, images", "tr(Σ)", "|G|²"],
+    )
+    for path in checkpoints.paths(args.run / "checkpoints"):
+        bench = at(path, args.batch)
+        found = summary({name: bench.gradients(s, args.batches) for name, s in SAMPLINGS.items()}, args.batch)
+        seen = int(path.name.removeprefix("step-")) * ddpm.load(path, "cpu").config.training.batch
+        table.data[str(seen)] = found
+        for name in SAMPLINGS:
+            f = found[name]
+            between = " – ".join(f"{x:.3f}" for x in f["interval"])
+            numbers = (f"{f['noise_scale']:.0f}", f"{f['trace']:.3g}", f"{found['squared_norm']:.3g}")
+            table.rows.append((f"{seen:,}", name, f"{f['ratio']:.3f}", between, *numbers))
+    print(table)
+    if args.json:
+        where = machine("cpu", torch.get_num_threads())
+        args.json.write_text(json.dumps({"machine": where, **table.data}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+"""Whether every objective learns the digits from configuration alone.
+
+    python benchmarks/objective_matrix.py [--all] [--out runs/matrix]
+
+Trains a small network on scikit-learn's digits for every combination of prediction × weighting at uniform levels,
+prediction × level sampling at the simple weighting, weighting × level sampling at v prediction (``--all``: the whole
+product of the three), and schedule × prediction at the defaults; some two hours on one core. Each draws 192 samples as
+its own settings say, and a linear classifier on features of the real digits reads them: recognisable is a run of whose
+samples at least 90 % are read as the digit that was asked for.
+
+Configurations that are refused are listed with what was said. Those refused because their weights lie on too few levels
+are trained all the same, with the check taken off, so that its threshold can be held against what they learn.
+
+A run that has a result is not run again: start the same command to go on. OUT/matrix.json holds all figures,
+OUT/sheet-….png the digits 0 to 9 of each run.
+"""
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, get_args
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from objective_study.digits import Failed, train
+from PIL import Image, ImageDraw
+from side_by_side.machine import machine
+from side_by_side.table import Table
+
+import ddpm
+from ddpm import build
+from ddpm.codec import sheet
+from ddpm.config import LevelSamplingName, PredictionName, RunConfig, ScheduleName, WeightingName
+from ddpm.errors import InputError
+from ddpm.objectives.weighting import concentration
+
+SCHEDULES, PREDICTIONS = get_args(ScheduleName), get_args(PredictionName)
+WEIGHTINGS, LEVELS = get_args(WeightingName), get_args(LevelSamplingName)
+SAMPLES = 192
+ENOUGH = 0.9
+"""Share of the samples that are read as asked from which on a run counts as recognisable."""
+SAMPLING = {"sampling.steps": 25, "sampling.guidance": 2.0}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One objective; the fields are the flags of ``ddpm train``."""
+
+    schedule: str = "cosine"
+    prediction: str = "v"
+    weighting: str = "simple"
+    levels: str = "uniform"
+
+    @property
+    def name(self) -> str:
+        return "_".join(asdict(self).values())
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        return {
+            "diffusion.schedule": self.schedule,
+            "diffusion.prediction": self.prediction,
+            "objective.weighting": self.weighting,
+            "objective.levels": self.levels,
+        }
+
+
+def cases(*, every: bool) -> list[Case]:
+    """Each once, the defaults first: all pairs, or all triples, of prediction, weighting and levels; all schedules."""
+    found = [Case()]
+    found += [Case(schedule=s, prediction=p) for s, p in product(SCHEDULES, PREDICTIONS)]
+    found += [Case(prediction=p, weighting=w) for p, w in product(PREDICTIONS, WEIGHTINGS)]
+    found += [Case(prediction=p, levels=n) for p, n in product(PREDICTIONS, LEVELS)]
+    found += [Case(weighting=w, levels=n) for w, n in product(WEIGHTINGS, LEVELS)]
+    if every:
+        found += [Case("cosine", *three) for three in product(PREDICTIONS, WEIGHTINGS, LEVELS)]
+    return list(dict.fromkeys(found))
+
+
+@contextmanager
+def any_concentration() -> Iterator[None]:
+    """Weights on few levels are not refused."""
+    with patch.object(build, "FEWEST_LEVELS", 0.0):
+        yield
+
+
+def run(case: Case, home: Path, images: int, seed: int) -> dict[str, Any]:
+    """Train and measure one, or say why not."""
+    result: dict[str, Any] = asdict(case) | {"images": images, "seed": seed, "refused": None}
+    changes = case.changes | SAMPLING | {"training.seed": seed}
+    began = time.process_time()
+    try:
+        try:
+            train(home, images, changes)
+        except InputError as e:
+            result["refused"] = str(e)
+            with any_concentration():
+                train(home, images, changes)
+        with any_concentration():
+            result |= measured(home)
+    except InputError as e:  # for another reason than its weights
+        result["refused"] = str(e)
+    except (Failed, ArithmeticError, RuntimeError) as e:
+        result["failed"] = f"{type(e).__name__}: {e}"
+    return result | {"cpu_seconds": time.process_time() - began}
+
+
+def measured(home: Path) -> dict[str, Any]:
+    """Of a trained run; its ten digits are kept beside."""
+    score = ddpm.evaluate(home, n=SAMPLES)
+    pipe = ddpm.load(home)
+    digits = np.stack([np.asarray(i) for i in pipe.sample(10, label=list(range(10)), seed=1)])[..., None]
+    np.save(home / "digits.npy", digits)
+    assert score.accuracy is not None
+    logged = [json.loads(line) for line in (home / "log.jsonl").read_text().splitlines()]
+    return {
+        "accuracy": score.accuracy.value,
+        "by_class": score.accuracy.by_class,
+        "real": score.accuracy.real,
+        "frechet": score.frechet.value,
+        "floor": score.frechet.floor,
+        "concentration": weight_share(pipe.config),
+        "skipped_steps": logged[-1].get("skipped"),
+    }
+
+
+def weight_share(config: RunConfig) -> float:
+    """The share of the drawn levels on which the loss lies, as the refusal counts it."""
+    seen: list[float] = []
+
+    def note(weights: torch.Tensor) -> float:
+        seen.append(concentration(weights))
+        return 1.0
+
+    with patch.object(build, "concentration", note):
+        build.build_loss(config, build.build_schedule(config.diffusion))
+    return seen[0]
+
+
+def page(results: dict[Case, dict[str, Any]], homes: dict[Case, Path], path: Path, scale: int = 3) -> None:
+    """The digits of each run on one picture, in three columns."""
+    shown = [case for case in results if (homes[case] / "digits.npy").exists()]
+    wide, high, columns = 9 * 10 * scale + 330, 9 * scale + 6, 3
+    rows = -(-len(shown) // columns)
+    whole = Image.new("L", (columns * wide, max(1, rows) * high), 255)
+    draw = ImageDraw.Draw(whole)
+    for k, case in enumerate(shown):
+        x, y = k // rows * wide, k % rows * high
+        digits = sheet(np.load(homes[case] / "digits.npy"), columns=10, gap=1)
+        whole.paste(digits.resize((digits.width * scale, digits.height * scale), Image.Resampling.NEAREST), (x + 4, y))
+        r = results[case]
+        mark = "" if r["refused"] is None else "  refused"
+        words = f"{case.name.replace('_', ' ')}  {100 * r['accuracy']:.0f} %  {r['frechet']:.3g}{mark}"
+        draw.text((x + 9 * 10 * scale + 8, y + 4), words, 0)
+    whole.save(path)
+
+
+def tables(results: dict[Case, dict[str, Any]]) -> list[Table]:
+    """What was learned, by pairs; what fell short; what was refused."""
+
+    def grid(title: str, rows: tuple[str, ...], columns: tuple[str, ...], make: Any) -> Table:
+        table = Table(title, ["", *columns])
+        for row in rows:
+            table.rows.append((row, *(said(results.get(make(row, column))) for column in columns)))
+        return table
+
+    made = [
+        grid("schedule × prediction", SCHEDULES, PREDICTIONS, lambda s, p: Case(schedule=s, prediction=p)),
+        grid("weighting × prediction", WEIGHTINGS, PREDICTIONS, lambda w, p: Case(prediction=p, weighting=w)),
+        grid("levels × prediction", LEVELS, PREDICTIONS, lambda n, p: Case(prediction=p, levels=n)),
+        grid("weighting × levels", WEIGHTINGS, LEVELS, lambda w, n: Case(weighting=w, levels=n)),
+    ]
+    weak = Table("Short of recognisable, or not trained", ["", "as asked", "Fréchet", "weight on, % of levels", "said"])
+    for case, r in results.items():
+        if r["refused"] is None and r.get("accuracy", 0) >= ENOUGH:
+            continue
+        number = (f"{100 * r['accuracy']:.0f} %", f"{r['frechet']:.3g}") if "accuracy" in r else ("", "")
+        share = f"{100 * r['concentration']:.2g}" if "concentration" in r else ""
+        words = r["refused"] or r.get("failed", "")
+        weak.rows.append((case.name.replace("_", " "), *number, share, words))
+    return [*made, weak]
+
+
+def said(result: dict[str, Any] | None) -> str:
+    """A cell: the share read as asked and the distance, in brackets where it is refused."""
+    if result is None:
+        return ""
+    if "accuracy" not in result:
+        return "failed" if "failed" in result else "refused"
+    words = f"{100 * result['accuracy']:.0f} % {result['frechet']:.3g}"
+    return words if result["refused"] is None else f"({words})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--all", action="store_true", help="the whole product of prediction, weighting and levels")
+    parser.add_argument("--images", type=int, default=10_000, help="that each run sees")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="+", help="cases by name, as cosine_v_simple_uniform")
+    parser.add_argument("--out", type=Path, default=Path("runs/matrix"))
+    args = parser.parse_args()
+
+    wanted = cases(every=args.all)
+    if args.only:
+        wanted = [case for case in wanted if case.name in args.only]
+    homes = {case: args.out / f"{case.name}-{args.images}-{args.seed}" for case in wanted}
+    results: dict[Case, dict[str, Any]] = {}
+    for case in wanted:
+        path = homes[case] / "result.json"
+        if not path.exists():
+            result = run(case, homes[case], args.images, args.seed)
+            shutil.rmtree(homes[case] / "checkpoints", ignore_errors=True)
+            homes[case].mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(result, indent=1) + "\n")
+        results[case] = json.loads(path.read_text())
+        print(f"{case.name:40} {said(results[case])} {results[case].get('failed', '')}", flush=True)
+    for table in tables(results):
+        print(table)
+    where = machine("cpu", torch.get_num_threads())
+    figures = {"machine": where, "cases": list(results.values())}
+    (args.out / "matrix.json").write_text(json.dumps(figures, indent=1) + "\n")
+    page(results, homes, args.out / "sheet.png")
+
+
+if __name__ == "__main__":
+    main()

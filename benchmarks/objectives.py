@@ -1,0 +1,227 @@
+"""What the variational bound, a learned variance and importance-sampled levels give on the digits.
+
+    python benchmarks/objectives.py [--seeds 3] [--out runs/objectives]
+
+After Nichol & Dhariwal 2021: one network with eps prediction on the cosine schedule of T = 1000, each objective on the
+same number of images, with uniform levels and with those drawn by importance, each for some seeds. A seed decides
+weights, noise and which digits are held out, and is the same for all objectives. Of each run:
+
+- bits per dimension of the held-out digits, given their labels: the bound at all 1,000 levels, estimated from 100 of
+  its terms an image, and in full on uniform grids of 25, 50 and 100 levels;
+- 500 ancestral samples in 25 and in 50 steps, unguided: Fréchet distance, and the share read as the digit asked for.
+
+"simple, large" are the weights of "simple, small", with the other bound of the variance in the reverse step. A learned
+variance with the simple loss, or a fixed one with the hybrid, is left out: ``ddpm train`` refuses both, as nothing
+would train the one, and the other has nothing to train.
+
+A run that has a result is not run again: start the same command to go on. OUT/objectives.json holds all figures.
+"""
+
+import argparse
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+import torch
+from objective_study.digits import train
+from side_by_side.machine import machine
+from side_by_side.table import Table
+
+import ddpm
+from ddpm.likelihood.settings import settle
+from ddpm.pipeline import Pipeline
+from ddpm.scoring.reference import training
+
+T, TERMS = 1000, 100
+GRIDS = (25, 50, 100)
+STEPS = (25, 50)
+SAMPLES = 500
+PARTS = ("prior", "kl", "decoder")
+LEVELS = ("uniform", "importance")
+SOLVERS = {"small": "ancestral-small", "large": "ancestral-large", "learned": "ancestral"}
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A loss, and the variance that it is trained with.
+
+    Attributes:
+        also: another variance that the same weights are measured with.
+    """
+
+    loss: str
+    variance: str
+    also: str | None = None
+
+    def changes(self, levels: str, seed: int, batch: int) -> dict[str, Any]:
+        return {
+            "diffusion.schedule": "cosine",
+            "diffusion.T": T,
+            "diffusion.prediction": "eps",
+            "diffusion.variance": self.variance,
+            "objective.loss": self.loss,
+            "objective.levels": levels,
+            "sampling.guidance": 1.0,
+            "training.batch": batch,
+            "training.seed": seed,
+        }
+
+
+OBJECTIVES = (
+    Objective("simple", "small", also="large"),
+    Objective("vlb", "small"),
+    Objective("vlb", "learned"),
+    Objective("hybrid", "learned"),
+)
+
+
+def measured(home: Path, variance: str) -> dict[str, Any]:
+    """Bits and samples of a run, with a variance that may differ from its own."""
+    pipe = ddpm.load(home)
+    diffusion = pipe.config.diffusion.model_copy(update={"variance": variance})
+    pipe = replace(pipe, config=pipe.config.model_copy(update={"diffusion": diffusion}))
+    return {"bits": bits(pipe), "samples": {str(steps): samples(home, variance, steps) for steps in STEPS}}
+
+
+def bits(pipe: Pipeline) -> dict[str, Any]:
+    """By grid: of each held-out image, and what the parts of the bound are on average."""
+    held = training(pipe.config).held_out
+    assert held.labels is not None
+    pixels, labels = held.read(np.arange(len(held))), held.labels.tolist()
+    found = {}
+    for steps, terms in [(T, TERMS), *((steps, None) for steps in GRIDS)]:
+        how = settle(pipe.config, steps=steps, terms=terms)
+        answer = pipe.likelihood(how, pixels, labels, list(range(len(held))))
+        assert answer.bound is not None
+        parts = {part: float(getattr(answer.bound, part).mean()) for part in PARTS}
+        found[str(steps)] = {"images": answer.bits.tolist(), **parts}
+    return found
+
+
+def samples(home: Path, variance: str, steps: int) -> dict[str, float | None]:
+    sampling = {"solver": SOLVERS[variance], "steps": steps, "grid": "uniform"}
+    score = ddpm.evaluate(home, n=SAMPLES, sampling=sampling)
+    assert score.accuracy is not None
+    return {
+        "frechet": score.frechet.value,
+        "floor": score.frechet.floor,
+        "accuracy": score.accuracy.value,
+        "real": score.accuracy.real,
+    }
+
+
+def spread(values: list[float], digits: int = 3) -> str:
+    """Mean and standard error."""
+    error = f" ± {stdev(values) / len(values) ** 0.5:.{digits}f}" if len(values) > 1 else ""
+    return f"{mean(values):.{digits}f}{error}"
+
+
+def by_seed(results: list[dict[str, Any]], steps: int) -> list[float]:
+    """Mean bits of each seed's held-out images."""
+    return [mean(r["bits"][str(steps)]["images"]) for r in results]
+
+
+def tables(found: dict[tuple[str, str, str], list[dict[str, Any]]]) -> list[Table]:
+    """Bits, what parts they have, and samples: rows by (loss, variance, levels), whose results are one a seed."""
+    of_images = mean(
+        stdev(r["bits"][str(T)]["images"]) / len(r["bits"][str(T)]["images"]) ** 0.5
+        for rs in found.values()
+        for r in rs
+    )
+    bound = Table(
+        "Bits per dimension of held-out digits: mean ± standard error over the seeds "
+        f"(over the images of one seed ± {of_images:.3f})",
+        ["loss, variance, levels", *(f"{steps} levels" for steps in (T, *GRIDS))],
+    )
+    parts = Table(
+        f"… where they come from, at {T} and at {GRIDS[0]} levels",
+        ["loss, variance, levels", *(f"{p} {s}" for s in (T, GRIDS[0]) for p in PARTS)],
+    )
+    drawn = Table(
+        f"{SAMPLES} ancestral samples: Fréchet distance and % read as asked, mean ± standard error over the seeds",
+        ["loss, variance, levels", *(f"{what} {steps} steps" for steps in STEPS for what in ("Fréchet,", "read,"))],
+    )
+    for key, results in found.items():
+        name = ", ".join(key)
+        bound.rows.append((name, *(spread(by_seed(results, steps)) for steps in (T, *GRIDS))))
+        shares = (
+            mean(r["bits"][str(s)][p] for r in results) for s in (T, GRIDS[0]) for p in ("prior", "kl", "decoder")
+        )
+        parts.rows.append((name, *(f"{share:.3f}" for share in shares)))
+        cells = []
+        for steps in STEPS:
+            cells.append(spread([r["samples"][str(steps)]["frechet"] for r in results], 2))
+            cells.append(spread([100 * r["samples"][str(steps)]["accuracy"] for r in results], 1))
+        drawn.rows.append((name, *cells))
+    return [bound, parts, drawn]
+
+
+def differences(found: dict[tuple[str, str, str], list[dict[str, Any]]]) -> Table:
+    """Bits saved by one choice instead of another, seed by seed: the held-out images are then the same."""
+    table = Table(
+        "Bits per dimension saved, mean ± standard error of the seeds' differences",
+        ["", *(f"{steps} levels" for steps in (T, *GRIDS))],
+    )
+    for title, before, after in (
+        ("fixed small → learned, vlb", ("vlb", "small"), ("vlb", "learned")),
+        ("simple, the better fixed → hybrid", ("simple", "large"), ("hybrid", "learned")),
+        ("hybrid → vlb, learned", ("hybrid", "learned"), ("vlb", "learned")),
+    ):
+        for levels in LEVELS:
+            pair = found.get((*before, levels)), found.get((*after, levels))
+            if all(pair):
+                table.rows.append((f"{title}, {levels}", *_saved(*pair)))
+    for key in found:
+        uniform = found.get((*key[:2], "uniform"))
+        if key[2] == "importance" and uniform:
+            table.rows.append((f"uniform → importance: {key[0]}, {key[1]}", *_saved(uniform, found[key])))
+    return table
+
+
+def _saved(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[str]:
+    cells = []
+    for steps in (T, *GRIDS):
+        pairs = zip(by_seed(before, steps), by_seed(after, steps), strict=False)
+        cells.append(spread([b - a for b, a in pairs]))
+    return cells
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=64_000, help="that each run sees; importance needs some 24,000")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path("runs/objectives"))
+    args = parser.parse_args()
+
+    found: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for seed in range(args.seeds):
+        for objective in OBJECTIVES:
+            for levels in LEVELS:
+                name = f"{objective.loss}-{objective.variance}-{levels}-{args.images}-{args.batch}-{seed}"
+                home = args.out / name
+                trained = home / "seconds.json"
+                if not trained.exists():
+                    seconds = train(home, args.images, objective.changes(levels, seed, args.batch), keep=2)
+                    trained.write_text(json.dumps(seconds) + "\n")
+                for variance in filter(None, (objective.variance, objective.also)):
+                    path = home / f"{variance}.json"
+                    if not path.exists():
+                        path.write_text(json.dumps(measured(home, variance), indent=1) + "\n")
+                    result = json.loads(path.read_text())
+                    found.setdefault((objective.loss, variance, levels), []).append(result)
+                    at = " ".join(f"{steps}: {mean(r['images']):.3f}" for steps, r in result["bits"].items())
+                    of = " ".join(f"{s}: {r['frechet']:.2f} {r['accuracy']:.3f}" for s, r in result["samples"].items())
+                    print(f"{name:45} {variance:8} bits {at}  samples {of}", flush=True)
+    for table in [*tables(found), differences(found)]:
+        print(table)
+    where = machine("cpu", torch.get_num_threads())
+    figures = {"machine": where, "results": {", ".join(key): results for key, results in found.items()}}
+    (args.out / "objectives.json").write_text(json.dumps(figures) + "\n")
+
+
+if __name__ == "__main__":
+    main()
