@@ -122,10 +122,10 @@ def test_labels_are_the_images_own(run: Path) -> None:
 def test_drawn_terms_stand_for_runs_of_levels(run: Path) -> None:
     levels = measured(run, replace(FEW, steps=8, terms=2)).record.levels
     assert levels is not None
-    assert levels.pairs == (3, 4, 1)
+    assert levels.pairs == (5, 2, 1)
     assert sum(levels.pairs) == 8
     # of 1000, 857, 715, 572, 429, 286, 144 and 1
-    assert levels.place == (pytest.approx(2572 / 3, abs=1e-3), pytest.approx(1431 / 4, abs=1e-3), 1)
+    assert levels.place == (pytest.approx(3573 / 5, abs=1e-3), 430 / 2, 1)
 
 
 def test_along_the_ode(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,8 +89,9 @@ def every_pair(grid: Sequence[Level]) -> list[Pair]:
 def sampled_pairs(grid: Sequence[Level], u: torch.Tensor) -> list[Pair]:
     """A random choice of pairs, each image its own, for an unbiased estimate of the bound.
 
-    The S - 1 pairs of noisy levels are split into k runs of almost equal length, and each run is represented by one
-    of its pairs. The last pair, with the decoder, is always taken. So k + 1 network calls instead of S.
+    The S - 1 pairs of noisy levels are split into k runs, and each run is represented by one of its pairs, evenly
+    chosen. Runs are the shorter the cleaner, as terms grow there and differ the most. The last pair, with the decoder,
+    is always taken. So k + 1 network calls instead of S.
 
     Args:
         u: (B, k) uniform in [0, 1), a row an image, with k in 1 … S - 1.
@@ -103,11 +104,18 @@ def sampled_pairs(grid: Sequence[Level], u: torch.Tensor) -> list[Pair]:
         raise ValueError(f"between 1 and {choices} of the grid's pairs can be drawn, not {k}")
     table = Level(*(torch.tensor(column, dtype=torch.float64) for column in zip(*map(_numbers, grid), strict=True)))
     pairs = []
-    for j in range(k):
-        first, end = j * choices // k, (j + 1) * choices // k
+    for j, (first, end) in enumerate(pairwise(_edges(choices, k))):
         i = first + (u[:, j].double() * (end - first)).long()
         pairs.append(Pair(_take(table, i), _take(table, i + 1), end - first))
     return [*pairs, Pair(grid[-2], grid[-1])]
+
+
+def _edges(n: int, k: int) -> list[int]:
+    """Where k runs of n pairs begin and end, noisiest first: squares from the clean end, as far as distinct."""
+    edges = [0]  # counted from the clean end
+    for j in range(1, k + 1):
+        edges.append(min(max(round(n * (j / k) ** 2), edges[-1] + 1), n - (k - j)))
+    return [n - edge for edge in reversed(edges)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -31,7 +31,7 @@ from ddpm.training.storage import disk_errors, write_file
 
 HOME = "likelihood"
 """In a run folder: what was found, and by image in ``answers``, kept for more images of the same."""
-RULE = 1
+RULE = 2
 """Raised whenever the same question would get another answer: files of before are then left alone."""
 
 
