@@ -1,10 +1,10 @@
-"""Denoisers that are formulas, as the data is Gaussian, a mixture of Gaussians, or one image."""
+"""Denoisers that are formulas, as data is Gaussian, a mixture of Gaussians, or one image; networks that say them."""
 
 from dataclasses import dataclass
 
 import torch
 
-from ddpm.core import Cond, Denoised, Level
+from ddpm.core import Cond, Denoised, Denoiser, Level, NetworkDenoiser, Parameterisation
 
 Matrix = torch.Tensor
 
@@ -58,3 +58,14 @@ class Mixture:
         share = (self.weights.log() - 0.5 * var.log() - off**2 / (2 * var)).softmax(-1)
         each = self.means + level.alpha * self.stds**2 / var * off
         return Denoised((share * each).sum(-1))
+
+
+def told(net, parameterisation: Parameterisation) -> Denoiser:
+    """A network's denoiser. In ``net.level`` it finds the level, as t in float32 says it to few digits."""
+    denoise = NetworkDenoiser(net, parameterisation)
+
+    def ask(x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
+        net.level = level
+        return denoise(x, level, cond)
+
+    return ask

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from ddpm.core import NetworkDenoiser, Parameterisation, prediction, scale
+from ddpm.core import Level, Parameterisation, prediction, scale
 from ddpm.core.discrete import cosine, linear
 from ddpm.guidance import Clipped
 from ddpm.sampling import DDIM, Ancestral, SampleNoise, fixed_small, sample
 from ddpm.sampling.grid import trailing
 
 from .every import GRIDS, SOLVERS
-from .exact import Mixture
+from .exact import Mixture, told
 
 MIXTURE = Mixture(*(torch.tensor(v, dtype=torch.float64) for v in ([0.3, 0.7], [-0.9, 0.5], [0.3, 0.15])))
 SCHEDULE = linear()
@@ -34,13 +34,14 @@ def test_ddim_of_eta_1_is_ancestral_sampling(grid, steps):
 class Speaks:
     """A network that says what the mixture's perfect denoiser believes, in the terms of one type."""
 
+    level: Level
+
     def __init__(self, say):
         self.say = say
 
     def __call__(self, x, t, cond=None):
-        level = SCHEDULE.level(int(t[0]) + 1)
-        x0 = MIXTURE(x, level).x0
-        return self.say(x0, (x - level.alpha * x0) / level.sigma, level)
+        x0 = MIXTURE(x, self.level).x0
+        return self.say(x0, (x - self.level.alpha * x0) / self.level.sigma, self.level)
 
 
 TYPES = {
@@ -61,5 +62,5 @@ def test_the_prediction_type_does_not_matter(solver, predict):
     levels = trailing(SCHEDULE, 50)
     expected = sample(MIXTURE, solver, levels, randn64(3))
     assert expected.std() > 0.3
-    network = NetworkDenoiser(Speaks(TYPES[predict]), Parameterisation(predict))
+    network = told(Speaks(TYPES[predict]), Parameterisation(predict))
     torch.testing.assert_close(sample(network, solver, levels, randn64(3)), expected, rtol=0, atol=1e-9)
