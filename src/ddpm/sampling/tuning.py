@@ -61,12 +61,12 @@ def shortest(paths: Paths, steps: int) -> list[int]:
     cost = [0.0] + [math.inf] * last
     before: list[list[int]] = []
     for _ in range(steps):
-        best = [min(range(j), key=lambda i, j=j: cost[i] + error[i][j], default=0) for j in range(last + 1)]
-        cost = [math.inf] + [cost[best[j]] + error[best[j]][j] for j in range(1, last + 1)]
-        before.append(best)
+        ways = [min((cost[i] + error[i][j], i) for i in range(j)) for j in range(1, last + 1)]
+        cost = [math.inf, *(total for total, _ in ways)]
+        before.append([0, *(i for _, i in ways)])
     way = [last]
-    for best in reversed(before):
-        way.append(best[way[-1]])
+    for came_from in reversed(before):
+        way.append(came_from[way[-1]])
     return way[::-1]
 
 
