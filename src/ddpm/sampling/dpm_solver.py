@@ -1,0 +1,105 @@
+"""DPM-Solver: single steps of high order, in the noise (Lu et al. 2022a) or the image (DPM-Solver++, Lu et al. 2022b).
+
+Both solve the flow along log-SNR, and differ in what they take to change slowly: eps or x0. With
+``rho = sigma / alpha``, where a first-order step from level t leads is ``eps' - eps_t = (x0_t - x0') / rho'``, so both
+are written in x0. The two methods of order 1 are one, DDIM with eta 0.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+
+from ddpm.core import Level
+from ddpm.sampling.flow import first_order, inner, part_way, ratio
+from ddpm.sampling.solver import Between, BoundDenoiser, Randn
+
+
+@dataclass(frozen=True, slots=True)
+class DPMSolver2:
+    """``x_s`` by eps at the middle of log-SNR (Lu et al. 2022a, alg. 1, r1 = 1/2).
+
+    It is the first-order step with ``x0_t + (rho_t / rho_m) (x0_m - x0_t)`` for x0. Order 2, two calls a step; one and
+    order 1 from pure noise and to the clean level.
+    """
+
+    between: Between
+
+    def evaluations(self, grid: Sequence[Level]) -> int:
+        return sum(2 if inner(now, next) else 1 for now, next in pairwise(grid))
+
+    def init(self, grid: Sequence[Level]) -> None:
+        return None
+
+    def step(
+        self, denoise: BoundDenoiser, x: torch.Tensor, now: Level, next: Level, state: None, randn: Randn
+    ) -> tuple[torch.Tensor, None]:
+        x0 = denoise(x, now).x0
+        if inner(now, next):
+            middle = part_way(self.between, now, next, 1 / 2)
+            there = denoise(first_order(x, x0, now, middle), middle).x0
+            x0 = x0.lerp(there, ratio(now) / ratio(middle))
+        return first_order(x, x0, now, next), None
+
+
+@dataclass(frozen=True, slots=True)
+class DPMSolver3:
+    """``x_s`` by eps at one and two thirds of log-SNR (Lu et al. 2022a, alg. 2, r1 = 1/3 and r2 = 2/3).
+
+    Order 3, three calls a step; one and order 1 from pure noise and to the clean level.
+    """
+
+    between: Between
+
+    def evaluations(self, grid: Sequence[Level]) -> int:
+        return sum(3 if inner(now, next) else 1 for now, next in pairwise(grid))
+
+    def init(self, grid: Sequence[Level]) -> None:
+        return None
+
+    def step(
+        self, denoise: BoundDenoiser, x: torch.Tensor, now: Level, next: Level, state: None, randn: Randn
+    ) -> tuple[torch.Tensor, None]:
+        x0 = denoise(x, now).x0
+        plain = first_order(x, x0, now, next)
+        if not inner(now, next):
+            return plain, None
+        one, two = (part_way(self.between, now, next, part) for part in (1 / 3, 2 / 3))
+        change = denoise(first_order(x, x0, now, one), one).x0 - x0
+        # r2 / r1 · φ(r2 h) · rho_2 / rho_1: what the change at one third says of that at two
+        known = 2 * _phi(now, two) * ratio(two) / ratio(one) * change
+        change = denoise(first_order(x, x0, now, two) + two.alpha * known, two).x0 - x0 - known
+        return plain + 1.5 * _phi(now, next) * next.sigma / ratio(two) * change, None
+
+
+@dataclass(frozen=True, slots=True)
+class DPMSolverPP2S:
+    """``x_s`` by x0 at the middle of log-SNR: the first-order step with it (Lu et al. 2022b, alg. 1, r = 1/2).
+
+    Order 2, two calls a step; one and order 1 from pure noise and to the clean level.
+    """
+
+    between: Between
+
+    def evaluations(self, grid: Sequence[Level]) -> int:
+        return sum(2 if inner(now, next) else 1 for now, next in pairwise(grid))
+
+    def init(self, grid: Sequence[Level]) -> None:
+        return None
+
+    def step(
+        self, denoise: BoundDenoiser, x: torch.Tensor, now: Level, next: Level, state: None, randn: Randn
+    ) -> tuple[torch.Tensor, None]:
+        x0 = denoise(x, now).x0
+        if inner(now, next):
+            middle = part_way(self.between, now, next, 1 / 2)
+            x0 = denoise(first_order(x, x0, now, middle), middle).x0
+        return first_order(x, x0, now, next), None
+
+
+def _phi(now: Level, next: Level) -> float:
+    """``(e^h - 1) / h - 1``."""
+    h = math.log(ratio(now) / ratio(next))
+    return math.expm1(h) / h - 1

@@ -1,0 +1,40 @@
+"""What the solvers of the probability flow share.
+
+With ``y = x / alpha`` and ``rho = sigma / alpha`` the flow of every process is ``dy / d rho = (y - x0) / rho``, that is
+eps (Song et al. 2021, eq. 14).
+"""
+
+import math
+
+import torch
+
+from ddpm.core import Level
+from ddpm.sampling.solver import Between
+
+PURE = 1e3
+"""From this noise-to-signal ratio on, a level counts as pure noise. What is believed of x0 hardly changes there, and
+formulas in 1 / alpha would magnify the little it does."""
+
+
+def first_order(x: torch.Tensor, x0: torch.Tensor, now: Level, next: Level) -> torch.Tensor:
+    """The flow with x0 held: ``x_s = c x + (alpha_s - c alpha_t) x0``, ``c = sigma_s / sigma_t``; x0 where s is clean.
+
+    It is DDIM's step, and exact if x0 does not change on the way.
+    """
+    c = next.sigma / now.sigma
+    return c * x + (next.alpha - c * now.alpha) * x0
+
+
+def ratio(level: Level) -> float:
+    """Noise to signal, ``sigma / alpha``, for a level of floats: 0 if clean, infinite without signal."""
+    return float(level.sigma / level.alpha) if level.alpha else math.inf
+
+
+def inner(now: Level, next: Level) -> bool:
+    """Whether a step is between levels of both signal and noise, so that log-SNR is finite at both ends."""
+    return ratio(now) < PURE and not next.clean
+
+
+def part_way(between: Between, now: Level, next: Level, part: float) -> Level:
+    """The level that is a part of the way in log-SNR, of an inner step."""
+    return between(ratio(now) ** (1 - part) * ratio(next) ** part)
