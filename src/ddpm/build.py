@@ -41,6 +41,16 @@ from ddpm.recipes.auto import auto
 from ddpm.recipes.ho2020 import ho2020
 from ddpm.recipes.nichol2021 import nichol2021
 from ddpm.sampling import DDIM, Ancestral, Between, Grid, Solver, fixed_large, fixed_small, grid
+from ddpm.sampling.adaptive import Adaptive
+from ddpm.sampling.deis import DEIS
+from ddpm.sampling.dpm_multistep import DPMMultistep
+from ddpm.sampling.dpm_solver import DPMSolver2, DPMSolver3, DPMSolverPP2S
+from ddpm.sampling.edm import EDM
+from ddpm.sampling.exponential import bh1
+from ddpm.sampling.heun import Heun
+from ddpm.sampling.ipndm import IPNDM
+from ddpm.sampling.langevin import Langevin
+from ddpm.sampling.unipc import UniPC
 from ddpm.training.learner import Problem
 
 SCHEDULES: dict[str, Callable[[int], Schedule]] = {
@@ -86,6 +96,34 @@ SOLVERS: dict[str, Callable[[Between], Solver]] = {
     "ancestral": lambda between: Ancestral(),
     "ancestral-small": lambda between: Ancestral(fixed_small),
     "ancestral-large": lambda between: Ancestral(fixed_large),
+    "euler": lambda between: DDIM(),  # in (x / alpha, sigma / alpha)
+    "euler-ancestral": lambda between: DDIM(1.0),
+    "heun": lambda between: Heun(),
+    "edm": EDM,
+    "dpm-solver-1": lambda between: DDIM(),
+    "dpm-solver-2": DPMSolver2,
+    "dpm-solver-3": DPMSolver3,
+    "dpm++-1s": lambda between: DDIM(),
+    "dpm++-2s": DPMSolverPP2S,
+    "langevin": lambda between: Langevin(),
+    "adaptive": Adaptive,
+    "dpm++-2m": lambda between: DPMMultistep(2),
+    "dpm++-3m": lambda between: DPMMultistep(3),
+    "sde-dpm++-2m": lambda between: DPMMultistep(2, eta=1.0),
+    "sde-dpm++-3m": lambda between: DPMMultistep(3, eta=1.0),
+    "unipc-1": lambda between: UniPC(1),
+    "unipc-2": lambda between: UniPC(2),
+    "unipc-3": lambda between: UniPC(3),
+    "unipc-1-bh1": lambda between: UniPC(1, bh1),
+    "unipc-2-bh1": lambda between: UniPC(2, bh1),
+    "unipc-3-bh1": lambda between: UniPC(3, bh1),
+    "deis-1": lambda between: DEIS(1),
+    "deis-2": lambda between: DEIS(2),
+    "deis-3": lambda between: DEIS(3),
+    "ipndm-1": lambda between: IPNDM(1),
+    "ipndm-2": lambda between: IPNDM(2),
+    "ipndm-3": lambda between: IPNDM(3),
+    "ipndm-4": lambda between: IPNDM(4),
 }
 GRIDS: dict[str, Grid] = {
     "uniform": grid.uniform,
