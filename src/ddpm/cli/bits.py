@@ -36,7 +36,7 @@ def bits(
             f"--bits-per-dim asks a model, and {path} holds images; give a run folder, or a checkpoint in it"
         )
     if wrong := [name for name, value in only_samples.items() if value is not None]:
-        raise InputError(f"--{wrong[0]} is of samples, and --bits-per-dim draws none; leave it out")
+        raise InputError(f"--{wrong[0].replace('_', '-')} is of samples, and --bits-per-dim draws none; leave it out")
     for name in ("fit", "skip_bad"):
         if taken["data"] is None and taken[name] is not None:
             raise InputError(f"--{name.replace('_', '-')} is of the images of --data; give them, or leave it out")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from ddpm.cli.sampling import UNCHANGED, Sampling
+
 if TYPE_CHECKING:
     from ddpm.score import Score
     from ddpm.scoring.evaluate import Scored
@@ -21,11 +23,7 @@ def evaluate(
     features: str | None = None,
     weights: str | None = None,
     steps: list[str] | None = None,
-    solver: str | None = None,
-    grid: str | None = None,
-    eta: float | None = None,
-    guidance: float | None = None,
-    clip: bool | None = None,
+    flags: Sampling = UNCHANGED,
     checkpoints: bool = False,
     bits_per_dim: bool = False,
     method: Literal["bound", "ode"] | None = None,
@@ -61,18 +59,8 @@ def evaluate(
     weights
         Its file (inception), or its folder or name (dinov2, clip); fetched once where not given.
     steps
-        Steps of the solver, like the next five the run's own where not given; or of the bound, by default all levels.
-        Several, as in 5,10,20, are measured in turn.
-    solver
-        ddim, ancestral, ancestral-small or ancestral-large.
-    grid
-        uniform, linspace, leading, trailing or quadratic.
-    eta
-        DDIM's share of fresh noise, 0 to 1.
-    guidance
-        Scale of classifier-free guidance; 1 for none.
-    clip
-        Keep the expected image in the range of images.
+        Steps of the solver, the run's own where not given; or of the bound, by default all levels. Several, as in
+        5,10,20, are measured in turn.
     checkpoints
         Measure the run's earlier checkpoints, too.
     bits_per_dim
@@ -108,8 +96,7 @@ def evaluate(
     from ddpm.units import size as parse_size
 
     keep_freed_memory()
-    given: dict[str, Any] = {"solver": solver, "grid": grid, "eta": eta, "guidance": guidance, "clip": clip}
-    sampling = {key: value for key, value in given.items() if value is not None}
+    sampling = flags.given()
     drawing: dict[str, Any] = {
         key: value for key, value in {"n": n, "seed": seed, "batch": batch}.items() if value is not None
     }
@@ -120,9 +107,10 @@ def evaluate(
     if bits_per_dim:
         from ddpm.cli.bits import bits
 
-        only_samples = {**given, "training": training, "features": features, "weights": weights, "size": size}
+        only_samples = {**sampling, "training": training, "features": features, "weights": weights, "size": size}
         only_samples |= {"mode": mode, "out": out, "checkpoints": checkpoints or None, "clip": None}
-        taken = {**drawing, "data": data, "method": method, "terms": terms, "labels": labels or None, "clip": clip}
+        taken = {**drawing, "data": data, "method": method, "terms": terms, "labels": labels or None}
+        taken["clip"] = flags.clip
         taken |= {"fit": fit, "skip_bad": skip_bad or None, "device": device}
         bits(path, from_run, taken, only_samples, _counts(steps))
         return
@@ -168,7 +156,7 @@ def _refuse(from_run: bool, of_folders: dict[str, Any], of_runs: dict[str, Any])
     if from_run and (wrong := [name for name, value in of_folders.items() if value is not None]):
         raise InputError(f"{wrong[0]} is for folders of images: a run knows its own")
     if not from_run and (wrong := [name for name, value in of_runs.items() if value is not None]):
-        name = "-n" if wrong[0] == "n" else f"--{wrong[0]}"
+        name = "-n" if wrong[0] == "n" else f"--{wrong[0].replace('_', '-')}"
         raise InputError(f"{name} is for runs, and these images are drawn already; give a run folder, or leave it")
 
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from ddpm.cli.sampling import UNCHANGED, Sampling
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -14,12 +16,8 @@ def sample(
     *,
     n: Annotated[int, Parameter(name=["-n", "--n"])] = 16,
     label: list[str] | None = None,
-    guidance: float | None = None,
     steps: int | None = None,
-    solver: str | None = None,
-    grid: str | None = None,
-    eta: float | None = None,
-    clip: bool | None = None,
+    flags: Sampling = UNCHANGED,
     seed: int = 0,
     batch: int = 64,
     out: Path | None = None,
@@ -36,18 +34,8 @@ def sample(
         How many images.
     label
         A class by name or number; several are taken in turn.
-    guidance
-        Scale of classifier-free guidance; 1 for none.
     steps
-        Steps of the solver; like the next four the run's own choice where not given.
-    solver
-        ddim, ancestral, ancestral-small or ancestral-large.
-    grid
-        uniform, linspace, leading, trailing or quadratic.
-    eta
-        DDIM's share of fresh noise, 0 to 1.
-    clip
-        Keep the expected image in the range of images.
+        Steps of the solver; the run's own choice where not given.
     seed
         Image i is a function of the seed and i alone.
     batch
@@ -69,15 +57,7 @@ def sample(
         return
     if run is None:
         raise InputError("give a run folder, as in `ddpm sample runs/photos`, or a picture by --from")
-    given: dict[str, Any] = {
-        "solver": solver,
-        "steps": steps,
-        "grid": grid,
-        "eta": eta,
-        "guidance": guidance,
-        "clip": clip,
-    }
-    settings = {key: value for key, value in given.items() if value is not None}
+    settings = flags.given() | ({} if steps is None else {"steps": steps})
     pipe = load(run, device)
     labels = [label[i % len(label)] for i in range(n)] if label else None
     how = pipe.settings(settings)

@@ -1,0 +1,41 @@
+"""The flags of the commands that draw samples."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from cyclopts import Parameter
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Sampling:
+    """How samples are drawn: keys of ``SamplingConfig``, the run's own choice where not given.
+
+    Parameters
+    ----------
+    solver
+        ddim, ancestral, ancestral-small or ancestral-large; like what follows the run's own where not given.
+    grid
+        uniform, linspace, leading, trailing or quadratic.
+    eta
+        DDIM's share of fresh noise, 0 to 1.
+    guidance
+        Scale of classifier-free guidance; 1 for none.
+    clip
+        Keep the expected image in the range of images.
+    """
+
+    solver: str | None = None
+    grid: str | None = None
+    eta: float | None = None
+    guidance: float | None = None
+    clip: bool | None = None
+
+    def given(self) -> dict[str, Any]:
+        """The settings that were asked for."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+UNCHANGED = Sampling()
+"""All as the run has it."""
