@@ -131,6 +131,10 @@ GRIDS: dict[str, Grid] = {
     "leading": grid.leading,
     "trailing": grid.trailing,
     "quadratic": grid.quadratic,
+    "log-snr": grid.log_snr,
+    "exponential": grid.log_snr,  # the name it has in diffusers
+    "karras": grid.Karras(),
+    "beta": grid.Beta(),
 }
 FEATURES: dict[str, Callable[[str | None, torch.device], Extractor]] = {
     "inception": Inception.load,

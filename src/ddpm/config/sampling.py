@@ -40,7 +40,10 @@ SolverName = Literal[
     "ipndm-3",
     "ipndm-4",
 ]
-GridName = Literal["uniform", "linspace", "leading", "trailing", "quadratic"]
+GridName = Literal[
+    *("uniform", "linspace", "leading", "trailing", "quadratic"),
+    *("log-snr", "exponential", "karras", "beta"),
+]
 
 
 class SamplingConfig(Strict):

@@ -1,15 +1,6 @@
-"""Grids: which levels a solver visits.
-
-A grid is a list of ``steps + 1`` levels that starts at the noisiest and ends clean; a solver takes one step between
-each pair of neighbours.
-"""
-
-from collections.abc import Callable
+"""Grids on whole places, each level of which is a tick of its schedule: at most T steps."""
 
 from ddpm.core import Level, Schedule
-
-Grid = Callable[[Schedule, int], list[Level]]
-"""(schedule, steps) -> the steps + 1 levels to visit."""
 
 
 def uniform(schedule: Schedule, steps: int) -> list[Level]:
