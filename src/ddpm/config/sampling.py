@@ -40,10 +40,9 @@ SolverName = Literal[
     "ipndm-3",
     "ipndm-4",
 ]
-GridName = Literal[
-    *("uniform", "linspace", "leading", "trailing", "quadratic"),
-    *("log-snr", "exponential", "karras", "beta"),
-]
+TickGridName = Literal["uniform", "linspace", "leading", "trailing", "quadratic"]
+"""Grids on whole places, which take at most as many steps as a schedule has ticks."""
+GridName = Literal[TickGridName, "log-snr", "exponential", "karras", "beta"]
 
 
 class SamplingConfig(Strict):
