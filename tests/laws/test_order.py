@@ -33,7 +33,7 @@ def normal() -> torch.Tensor:
     return torch.randn(64, 2, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
 
-def flow_of(denoise, x: torch.Tensor, n: int = 2000) -> torch.Tensor:
+def flow_of(denoise, x: torch.Tensor, n: int = 2000, first: float = -6, last: float = 6) -> torch.Tensor:
     """The probability flow by the classical Runge-Kutta method: with y = x / alpha and r = sigma / alpha, along log r,
     ``dy / d log r = y - x0`` (Song et al. 2021, eq. 14)."""
 
@@ -41,15 +41,15 @@ def flow_of(denoise, x: torch.Tensor, n: int = 2000) -> torch.Tensor:
         level = at(-2 * log_r)
         return y - denoise(y * level.alpha, level).x0
 
-    y, h = x / at(-6).alpha, -6 / n
+    y, h = x / at(first).alpha, (first - last) / 2 / n
     for i in range(n):
-        log_r = 3 + i * h
+        log_r = -first / 2 + i * h
         k1 = slope(y, log_r)
         k2 = slope(y + h / 2 * k1, log_r + h / 2)
         k3 = slope(y + h / 2 * k2, log_r + h / 2)
         k4 = slope(y + h * k3, log_r + h)
         y = y + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-    return y * at(6).alpha
+    return y * at(last).alpha
 
 
 def errors(solver, denoise, x: torch.Tensor, exact: torch.Tensor, counts) -> list[float]:

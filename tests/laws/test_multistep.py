@@ -1,0 +1,109 @@
+"""What multistep methods claim of themselves: their orders, on Gaussian and mixture data, and those of their SDE."""
+
+import math
+from functools import cache
+from itertools import pairwise
+
+import pytest
+import torch
+
+from ddpm.core import Level
+from ddpm.sampling import start, steps
+from ddpm.sampling.deis import DEIS
+from ddpm.sampling.dpm_multistep import DPMMultistep
+from ddpm.sampling.exponential import bh1
+from ddpm.sampling.ipndm import IPNDM
+from ddpm.sampling.unipc import UniPC
+
+from .every import between
+from .test_order import GAUSSIAN, MIXTURE, at, flow_of, normal
+
+DATA = {"Gaussian": GAUSSIAN, "mixture": MIXTURE}
+ORDERS = {
+    "dpm++-1m": (DPMMultistep(1), 1),
+    "dpm++-2m": (DPMMultistep(2), 2),
+    "dpm++-3m": (DPMMultistep(3), 3),
+    "unipc-1": (UniPC(1), 2),
+    "unipc-2": (UniPC(2), 3),
+    "unipc-3": (UniPC(3), 4),
+    "unipc-1-bh1": (UniPC(1, bh1), 2),
+    "unipc-2-bh1": (UniPC(2, bh1), 3),
+    "unipc-3-bh1": (UniPC(3, bh1), 4),
+    "deis-1": (DEIS(1), 1),
+    "deis-2": (DEIS(2), 2),
+    "deis-3": (DEIS(3), 3),
+    # on grids that are even in log-SNR
+    "ipndm-1": (IPNDM(1), 1),
+    "ipndm-2": (IPNDM(2), 2),
+    "ipndm-3": (IPNDM(3), 2),
+    "ipndm-4": (IPNDM(4), 2),
+}
+NOISE, END = -14, 2
+"""Ends in log-SNR: x0 hardly changes where the first steps, of lower order, are taken."""
+
+
+def even(n: int) -> list[Level]:
+    return [at(NOISE + (END - NOISE) * i / n) for i in range(n + 1)]
+
+
+@cache
+def exact(data: str) -> torch.Tensor:
+    return flow_of(DATA[data], start(at(NOISE), normal), 1000, NOISE, END)
+
+
+def slope(solver, data: str, grids: list[list[Level]], truth: torch.Tensor) -> float:
+    """Of log error over log steps, between two grids."""
+    errors = []
+    for grid in grids:
+        *_, last = steps(DATA[data], solver, grid, start(grid[0], normal), normal)
+        errors.append(float((last.x - truth).square().mean().sqrt()))
+    return math.log(errors[0] / errors[1]) / math.log(len(grids[1]) / len(grids[0]))
+
+
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize(("solver", "order"), ORDERS.values(), ids=ORDERS)
+def test_order_of_convergence(solver, order, data):
+    """From 100 to 400 steps, within 0.25. A corrector raises the order of its predictor by one."""
+    assert slope(solver, data, [even(100), even(400)], exact(data)) == pytest.approx(order, abs=0.25)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_ipndm_on_the_grid_that_it_is_made_for(order):
+    """Even in sigma / alpha, its order is that of the Adams-Bashforth method."""
+    grids = [[between(20 - 19.5 * i / n) for i in range(n + 1)] for n in (400, 1600)]
+    truth = GAUSSIAN.flow(start(grids[0][0], normal), grids[0][0], grids[0][-1])
+    assert slope(IPNDM(order), "Gaussian", grids, truth) == pytest.approx(order, abs=0.25)
+
+
+def distribution(solver, grid) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean (2,) and covariance (2, 2) of x at the grid's end, exactly, if x starts like noisy data.
+
+    Every step is an affine map of the start and of all the noise so far, which the state remembers too. So its rows
+    are the mean, then the axes of the start, then those of the noise of one step after the other.
+    """
+    n, first = len(grid) - 1, grid[0]
+    x = torch.zeros(3 + 2 * n, 2, 1, dtype=torch.float64) + first.alpha * GAUSSIAN.mean[:, None]
+    x[1:3, :, 0] += torch.linalg.cholesky(first.alpha**2 * GAUSSIAN.cov + first.sigma**2 * torch.eye(2)).mT
+    state = solver.init(grid)
+    for i, (now, next) in enumerate(pairwise(grid)):
+        noise = torch.zeros_like(x)
+        noise[3 + 2 * i : 5 + 2 * i, :, 0] = torch.eye(2)
+        x, state = solver.step(GAUSSIAN, x, now, next, state, lambda z=noise: z)
+    off = x[1:, :, 0] - x[0, :, 0]
+    return x[0, :, 0], off.mT @ off
+
+
+@pytest.mark.parametrize("eta", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize(("order", "weak"), [(1, 1), (2, 2), (3, 2)])
+def test_the_sde_keeps_the_distribution(order, weak, eta):
+    """The mean exactly; the covariance with an error that falls at the weak order from 128 to 256 steps."""
+    errors = []
+    for n in (128, 256):
+        grid = [at(-10 + 16 * i / n) for i in range(n + 1)]
+        mean, cov = distribution(DPMMultistep(order, eta), grid)
+        errors.append(
+            float((cov - grid[-1].alpha ** 2 * GAUSSIAN.cov - grid[-1].sigma ** 2 * torch.eye(2)).abs().max())
+        )
+    torch.testing.assert_close(mean, grid[-1].alpha * GAUSSIAN.mean, rtol=0, atol=1e-12)
+    assert math.log2(errors[0] / errors[1]) == pytest.approx(weak, abs=0.25)
+    assert errors[1] < (0.02 if weak == 1 else 2e-4)
