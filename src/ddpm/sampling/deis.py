@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from ddpm.core import Level
-from ddpm.sampling.exponential import combine, half_log_snr, interpolation
-from ddpm.sampling.flow import first_order
+from ddpm.sampling.exponential import combine, first_order, half_log_snr, interpolation
 from ddpm.sampling.history import History
 from ddpm.sampling.solver import BoundDenoiser, Randn
 

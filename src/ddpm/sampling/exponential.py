@@ -38,6 +38,12 @@ def half_log_snr(level: Level) -> float:
     return math.inf if level.clean else math.log(level.alpha / level.sigma)
 
 
+def first_order(x: torch.Tensor, x0: torch.Tensor, now: Level, next: Level) -> torch.Tensor:
+    """Either form with one point: DDIM's step, from any level to any other, the two ends among them."""
+    c = next.sigma / now.sigma
+    return c * x + (next.alpha - c * now.alpha) * x0
+
+
 def combine(x: torch.Tensor, scale: Scalar, weights: Sequence[float], values: Sequence[torch.Tensor]) -> torch.Tensor:
     """``x + scale · Σ weight · value``, all (B, C, *space), the scale a float."""
     for weight, value in zip(weights, values, strict=True):

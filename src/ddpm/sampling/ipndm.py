@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from ddpm.core import Level
-from ddpm.sampling.exponential import combine
-from ddpm.sampling.flow import first_order
+from ddpm.sampling.exponential import combine, first_order
 from ddpm.sampling.history import History
 from ddpm.sampling.solver import BoundDenoiser, Randn
 
