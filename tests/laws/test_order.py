@@ -7,10 +7,19 @@ import torch
 
 from ddpm.core import Level
 from ddpm.sampling import DDIM, start, steps
+from ddpm.sampling.dpm_solver import DPMSolver2, DPMSolver3, DPMSolverPP2S
+from ddpm.sampling.heun import Heun
 
+from .every import between
 from .exact import Gaussian, Mixture
 
-ORDERS = {"ddim": (DDIM(), 1)}
+ORDERS = {
+    "ddim": (DDIM(), 1),
+    "heun": (Heun(), 2),
+    "dpm-solver-2": (DPMSolver2(between), 2),
+    "dpm-solver-3": (DPMSolver3(between), 3),
+    "dpm++-2s": (DPMSolverPP2S(between), 2),
+}
 """Deterministic solvers and their global order."""
 
 GAUSSIAN = Gaussian(

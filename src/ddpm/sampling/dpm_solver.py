@@ -5,7 +5,6 @@ Both solve the flow along log-SNR, and differ in what they take to change slowly
 are written in x0. The two methods of order 1 are one, DDIM with eta 0.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,6 +12,7 @@ from itertools import pairwise
 import torch
 
 from ddpm.core import Level
+from ddpm.sampling.exponential import half_log_snr, phi
 from ddpm.sampling.flow import first_order, inner, part_way, ratio
 from ddpm.sampling.solver import Between, BoundDenoiser, Randn
 
@@ -68,10 +68,10 @@ class DPMSolver3:
             return plain, None
         one, two = (part_way(self.between, now, next, part) for part in (1 / 3, 2 / 3))
         change = denoise(first_order(x, x0, now, one), one).x0 - x0
-        # r2 / r1 · φ(r2 h) · rho_2 / rho_1: what the change at one third says of that at two
-        known = 2 * _phi(now, two) * ratio(two) / ratio(one) * change
+        # r2 / r1 · bend · rho_2 / rho_1: what the change at one third says of that at two
+        known = 2 * _bend(now, two) * ratio(two) / ratio(one) * change
         change = denoise(first_order(x, x0, now, two) + two.alpha * known, two).x0 - x0 - known
-        return plain + 1.5 * _phi(now, next) * next.sigma / ratio(two) * change, None
+        return plain + 1.5 * _bend(now, next) * next.sigma / ratio(two) * change, None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class DPMSolverPP2S:
         return first_order(x, x0, now, next), None
 
 
-def _phi(now: Level, next: Level) -> float:
-    """``(e^h - 1) / h - 1``."""
-    h = math.log(ratio(now) / ratio(next))
-    return math.expm1(h) / h - 1
+def _bend(now: Level, next: Level) -> float:
+    """``(exp(h) - 1) / h - 1`` of a step of length h."""
+    h = half_log_snr(next) - half_log_snr(now)
+    return h * phi(2, h)

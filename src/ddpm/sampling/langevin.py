@@ -17,8 +17,9 @@ class Langevin:
 
     ``x + e · score + √(2 e) · z`` with ``e = 2 (snr · |z| / |score|)²``. The norms are each image's own: averaged over
     the batch, as in the original, they would make an image depend on its company. Its factor 1 - beta_i of
-    variance-preserving processes, at least 0.98, is left out, as it has no meaning over long steps. Two calls a step,
-    the last one; order 1 in distribution.
+    variance-preserving processes, at least 0.98, is left out, as it has no meaning over long steps. The corrector is
+    biased by its step's length, however many there are: for data ~ N(0, I) the variance comes out ``1 / (1 - snr²)``
+    times as large. One call more than the predictor's for each step but the last.
 
     Attributes:
         predictor: any solver.

@@ -1,0 +1,109 @@
+"""Adaptive steps: what they promise of the error, and of how often they ask."""
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+
+from ddpm.core import Continuous, Denoised, Level
+from ddpm.core.continuous import EDM, VP, Flow
+from ddpm.core.discrete import linear, zero_terminal_snr
+from ddpm.core.schedule import level_of
+from ddpm.sampling import steps
+from ddpm.sampling.adaptive import Adaptive
+from ddpm.sampling.grid import trailing
+
+SCHEDULES = {
+    "linear": linear(),
+    "zero terminal": zero_terminal_snr(linear()),
+    "vp": Continuous(VP()),
+    "edm": Continuous(EDM()),
+    "flow": Continuous(Flow()),
+}
+MEAN = torch.linspace(-0.5, 0.5, 8, dtype=torch.float64).reshape(1, 1, 8)
+STD = torch.linspace(0.1, 0.8, 8, dtype=torch.float64).reshape(1, 1, 8)
+X = torch.randn(4, 1, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+class Perfect:
+    """The expected x0 of independent Gaussian numbers; it counts its calls."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, x, level, cond=None):
+        self.calls += 1
+        var = level.alpha**2 * STD**2 + level.sigma**2
+        return Denoised(MEAN + level.alpha * STD**2 / var * (x - level.alpha * MEAN))
+
+
+def flow(x: torch.Tensor, now: Level, next: Level) -> torch.Tensor:
+    """Where the probability flow of that data leads, exactly."""
+    spread = [(level.alpha**2 * STD**2 + level.sigma**2).sqrt() for level in (now, next)]
+    return next.alpha * MEAN + spread[1] / spread[0] * (x - now.alpha * MEAN)
+
+
+def on(schedule, *options) -> Adaptive:
+    return Adaptive(lambda rho: level_of(schedule, rho), *options)
+
+
+@pytest.mark.parametrize("count", [1, 5])
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_the_error_follows_the_tolerance(name, count):
+    """On any process, from pure noise too, in one step as in five: errors of x0 below it, at ever more calls."""
+    schedule, calls = SCHEDULES[name], []
+    grid = trailing(schedule, count)
+    x = grid[0].sigma * X
+    end = level_of(schedule, 0.002)
+    exact = Perfect()(flow(x, grid[0], end), end).x0
+    for tolerance in (1e-2, 1e-3, 1e-4, 1e-5):
+        denoise = Perfect()
+        *_, last = steps(denoise, on(schedule, tolerance), grid, x, lambda: 1 / 0)
+        assert (last.x - exact).square().mean((1, 2)).max().sqrt() < tolerance
+        calls.append(denoise.calls)
+    assert calls == sorted(set(calls))
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_its_state_counts_the_calls(name):
+    denoise, solver, grid = Perfect(), on(SCHEDULES[name]), trailing(SCHEDULES[name], 3)
+    x, state = X, solver.init(grid)
+    for now, next in pairwise(grid):
+        x, state = solver.step(denoise, x, now, next, state, lambda: 1 / 0)
+    assert 12 <= state.evaluations == denoise.calls < 100
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5])
+def test_never_more_than_the_limit(limit):
+    """Even of an error that cannot be kept, and it arrives."""
+    schedule, denoise = SCHEDULES["vp"], Perfect()
+    grid = trailing(schedule, 2)
+    solver = on(schedule, 1e-12, limit)
+    *_, last = steps(denoise, solver, grid, X, lambda: 1 / 0)
+    assert denoise.calls == 2 * (1 + 3 * limit) == solver.evaluations(grid)
+    assert last.x.isfinite().all()
+
+
+def test_every_image_keeps_the_tolerance():
+    """A hard one among easy ones decides on the steps of all."""
+    schedule = SCHEDULES["flow"]
+    grid, end = trailing(schedule, 1), level_of(SCHEDULES["flow"], 0.002)
+    x = torch.cat([MEAN.new_zeros(63, 1, 8), 50 * X[:1]])
+    *_, last = steps(Perfect(), on(schedule, 1e-3), grid, x, lambda: 1 / 0)
+    off = (last.x - Perfect()(flow(x, grid[0], end), end).x0).square().mean((1, 2)).sqrt()
+    assert off.max() < 1e-3
+
+
+def test_a_denoiser_without_an_answer_ends():
+    """Not a number stays that, after no more calls than there may be."""
+    schedule = SCHEDULES["linear"]
+    solver, grid = on(schedule, 1e-3, 4), trailing(schedule, 2)
+    *_, last = steps(lambda x, level, cond: Denoised(x * math.nan), solver, grid, X, lambda: 1 / 0)
+    assert last.x.isnan().all()
+
+
+@pytest.mark.parametrize("tolerance", [0.0, -1.0, math.inf, math.nan])
+def test_tolerance_out_of_range(tolerance):
+    with pytest.raises(ValueError, match="tolerance must be above 0"):
+        on(SCHEDULES["linear"], tolerance)
