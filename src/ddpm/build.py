@@ -258,10 +258,11 @@ def build_grid(config: SamplingConfig, schedule: Schedule) -> list[Level]:
     """The levels to visit.
 
     Raises:
-        InputError: more steps than the schedule has levels.
+        InputError: more steps than the schedule has levels, or a place beyond them.
     """
+    visited = GRIDS[config.grid] if isinstance(config.grid, str) else grid.Listed(config.grid)
     try:
-        return GRIDS[config.grid](schedule, config.steps)
+        return visited(schedule, config.steps)
     except ValueError as e:
         raise InputError(str(e)) from e
 

@@ -71,7 +71,7 @@ def card(config: RunConfig, folder: str, weights: int) -> str:
         seed=config.training.seed,
         solver=s.solver,
         steps=s.steps,
-        grid=s.grid,
+        grid=s.visits,
         guidance=s.guidance,
         folder_shell=shlex.quote(folder),
         folder_python=json.dumps(folder),

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from PIL import Image
@@ -17,7 +17,7 @@ from ddpm.allocator import keep_freed_memory
 from ddpm.codec import picture
 from ddpm.codec.picture import Pixels
 from ddpm.conditioning.label import LabelEmbedding
-from ddpm.config import RunConfig, SamplingConfig, explain, suggest
+from ddpm.config import GridName, RunConfig, SamplingConfig, explain, suggest
 from ddpm.core import Cond, Schedule
 from ddpm.core.model import Model
 from ddpm.device import device_of
@@ -122,6 +122,8 @@ class Pipeline:
         tree = self.config.sampling.model_dump()
         if changes.get("solver", "ddim") != "ddim" and "eta" not in changes:
             tree["eta"] = None  # the run's own belongs to ddim
+        if changes.get("grid", tree["grid"]) not in get_args(GridName):
+            del tree["steps"]  # a list of places says how many they are
         try:
             return SamplingConfig.model_validate(tree | changes)
         except ValidationError as e:

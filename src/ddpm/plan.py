@@ -4,14 +4,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from ddpm import build
-from ddpm.config import RunConfig, suggest
+from ddpm.config import GridName, RunConfig, suggest
 from ddpm.core.seed import derive
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
@@ -208,6 +208,9 @@ class _Draft:
         for name, steps in (("sampling", 50), ("scoring", 16)):
             if name in whole and f"{name}.steps" not in self.request.changes:
                 whole[name]["steps"] = min(whole[name].get("steps", steps), levels)
+        listed = whole["sampling"].get("grid", "trailing") not in get_args(GridName)
+        if listed and "sampling.steps" not in self.request.changes:
+            del whole["sampling"]["steps"]  # places say how many they are
         config = RunConfig.parse(whole)
         return config.model_copy(update={"scoring": self._scoring(config, config.training.images)})
 

@@ -16,7 +16,8 @@ class Sampling:
     solver
         ddim, ancestral, ancestral-small or ancestral-large; like what follows the run's own where not given.
     grid
-        uniform, linspace, leading, trailing or quadratic.
+        uniform (linspace), leading, trailing, quadratic, log-snr (exponential), karras or beta; or the levels to visit,
+        noisiest first, as in 1000,700,400,100, and then clean.
     eta
         DDIM's share of fresh noise, 0 to 1.
     guidance

@@ -2,9 +2,10 @@
 
 from ddpm.config.data import DataConfig
 from ddpm.config.diffusion import DiffusionConfig, PredictionName, ScheduleName, VarianceName
+from ddpm.config.grid import GridName
 from ddpm.config.objective import LevelSamplingName, LossName, ObjectiveConfig, WeightingName
 from ddpm.config.run import RunConfig
-from ddpm.config.sampling import GridName, SamplingConfig, SolverName
+from ddpm.config.sampling import SamplingConfig, SolverName
 from ddpm.config.strict import Strict, explain, suggest
 
 __all__ = [

@@ -81,9 +81,12 @@ class RunConfig(Strict):
                 f"images of {data.size[0]} × {data.size[1]} do not divide by {net.factor}, the network's coarsest "
                 f"factor; the nearest size that does is --size {height}x{width}"
             )
-        for name, settings in (("sampling", self.sampling), ("scoring", self.scoring)):
-            if settings is not None and settings.steps > self.diffusion.T:
-                raise ValueError(f"{name}.steps is {settings.steps}; it must be at most {self.diffusion.T}, the levels")
+        T, sampling = self.diffusion.T, self.sampling
+        for name, settings in (("sampling", sampling if sampling.on_ticks else None), ("scoring", self.scoring)):
+            if settings is not None and settings.steps > T:
+                raise ValueError(f"{name}.steps is {settings.steps}; it must be at most {T}, the levels")
+        if not isinstance(sampling.grid, str) and sampling.grid[0] > T:
+            raise ValueError(f"sampling.grid is {sampling.visits}; it must begin at {T} at the most, the levels")
         return self
 
     @classmethod

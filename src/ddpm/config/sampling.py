@@ -1,10 +1,12 @@
 """How samples are drawn."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pydantic import model_validator
 
+from ddpm.config.grid import GridSetting, TickGridName, places
 from ddpm.config.strict import Strict
+from ddpm.sampling.grid.listed import listing
 
 SolverName = Literal[
     "ddim",
@@ -40,16 +42,14 @@ SolverName = Literal[
     "ipndm-3",
     "ipndm-4",
 ]
-TickGridName = Literal["uniform", "linspace", "leading", "trailing", "quadratic"]
-"""Grids on whole places, which take at most as many steps as a schedule has ticks."""
-GridName = Literal[TickGridName, "log-snr", "exponential", "karras", "beta"]
 
 
 class SamplingConfig(Strict):
     """How samples are drawn unless asked otherwise.
 
     Attributes:
-        solver, steps, grid: how the reverse process is solved.
+        solver, steps: how the reverse process is solved.
+        grid: a name, or the places to visit, noisiest first, which are as many as steps; also as a text, "1000,700,99".
         eta: DDIM's share of fresh noise.
         guidance: scale of classifier-free guidance; 1 for none.
         clip: whether the expected image is kept in the range of images.
@@ -57,15 +57,26 @@ class SamplingConfig(Strict):
 
     solver: SolverName = "ddim"
     steps: int = 50
-    grid: GridName = "trailing"
+    grid: GridSetting = "trailing"
     eta: float | None = None
     guidance: float = 1.0
     clip: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _steps_of_places(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "steps" not in given and (listed := places(given.get("grid"))):
+            return {**given, "steps": len(listed)}
+        return given
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
         if self.steps < 1:
             raise ValueError(f"steps must be at least 1, not {self.steps}")
+        if not isinstance(self.grid, str) and self.steps != len(self.grid):
+            raise ValueError(
+                f"steps is {self.steps}, and the grid lists {len(self.grid)} places; leave steps out, or list as many"
+            )
         if self.eta is not None and self.solver != "ddim":
             raise ValueError(f"eta is an option of ddim, not of {self.solver}")
         if self.eta is not None and not 0 <= self.eta <= 1:
@@ -73,3 +84,13 @@ class SamplingConfig(Strict):
         if self.guidance < 0:
             raise ValueError(f"guidance must be at least 0, not {self.guidance}")
         return self
+
+    @property
+    def visits(self) -> str:
+        """The grid as it is typed."""
+        return self.grid if isinstance(self.grid, str) else listing(self.grid)
+
+    @property
+    def on_ticks(self) -> bool:
+        """Whether the grid takes at most as many steps as a schedule has noisy ticks."""
+        return self.grid in get_args(TickGridName)

@@ -55,7 +55,8 @@ def evaluate(evaluation: Evaluation, folder: Path) -> Command:
 
 def sampling(how: SamplingConfig) -> list[str]:
     """The flags of a way of sampling."""
-    return [word for flag, value in how if value is not None for word in _flag(flag, value)]
+    settings = dict(how) | {"grid": how.visits}
+    return [word for flag, value in settings.items() if value is not None for word in _flag(flag, value)]
 
 
 def _flag(flag: str, value: Any) -> list[str]:

@@ -85,7 +85,7 @@ def sampling(e: Evaluation, steps: bool = True) -> str:
     how = e.score.samples.sampling
     if how is None:
         return ""
-    parts = [how.solver, f"{how.steps} steps" if steps else "", f"{how.grid} grid", f"guidance {how.guidance:g}"]
+    parts = [how.solver, f"{how.steps} steps" if steps else "", f"{how.visits} grid", f"guidance {how.guidance:g}"]
     parts += ["" if how.eta is None else f"eta {how.eta:g}", "" if how.clip else "unclipped"]
     return ", ".join(part for part in parts if part)
 
