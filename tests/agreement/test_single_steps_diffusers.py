@@ -75,7 +75,7 @@ def at(level: Level) -> torch.Tensor:
 
 
 def test_dpm_solver_2_is_kdpm2(nets):
-    """Its middles are the same; the time that the network is told there is ours, as theirs is interpolated otherwise."""
+    """Its middles are the same. The network is told our time of them, as theirs is interpolated otherwise."""
     theirs = KDPM2DiscreteScheduler(beta_start=1e-4, beta_end=0.02, timestep_spacing="trailing")
     theirs.set_timesteps(STEPS)
     theirs.set_begin_index(0)
