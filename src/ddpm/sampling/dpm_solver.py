@@ -12,8 +12,8 @@ from itertools import pairwise
 import torch
 
 from ddpm.core import Level
-from ddpm.sampling.exponential import half_log_snr, phi
-from ddpm.sampling.flow import first_order, inner, part_way, ratio
+from ddpm.sampling.exponential import first_order, half_log_snr, phi
+from ddpm.sampling.flow import inner, part_way, ratio
 from ddpm.sampling.solver import Between, BoundDenoiser, Randn
 
 

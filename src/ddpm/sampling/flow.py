@@ -6,23 +6,12 @@ eps (Song et al. 2021, eq. 14).
 
 import math
 
-import torch
-
 from ddpm.core import Level
 from ddpm.sampling.solver import Between
 
 PURE = 1e3
 """From this noise-to-signal ratio on, a level counts as pure noise. What is believed of x0 hardly changes there, and
 formulas in 1 / alpha would magnify the little it does."""
-
-
-def first_order(x: torch.Tensor, x0: torch.Tensor, now: Level, next: Level) -> torch.Tensor:
-    """The flow with x0 held: ``x_s = c x + (alpha_s - c alpha_t) x0``, ``c = sigma_s / sigma_t``; x0 where s is clean.
-
-    It is DDIM's step, and exact if x0 does not change on the way.
-    """
-    c = next.sigma / now.sigma
-    return c * x + (next.alpha - c * now.alpha) * x0
 
 
 def ratio(level: Level) -> float:

@@ -7,7 +7,8 @@ from itertools import pairwise
 import torch
 
 from ddpm.core import Level
-from ddpm.sampling.flow import first_order, inner, ratio
+from ddpm.sampling.exponential import first_order
+from ddpm.sampling.flow import inner, ratio
 from ddpm.sampling.solver import BoundDenoiser, Randn
 
 
