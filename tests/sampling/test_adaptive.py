@@ -1,7 +1,6 @@
 """Adaptive steps: what they promise of the error, and of how often they ask."""
 
 import math
-from itertools import pairwise
 
 import pytest
 import torch
@@ -67,11 +66,10 @@ def test_the_error_follows_the_tolerance(name, count):
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_its_state_counts_the_calls(name):
-    denoise, solver, grid = Perfect(), on(SCHEDULES[name]), trailing(SCHEDULES[name], 3)
-    x, state = X, solver.init(grid)
-    for now, next in pairwise(grid):
-        x, state = solver.step(denoise, x, now, next, state, lambda: 1 / 0)
-    assert 12 <= state.evaluations == denoise.calls < 100
+    denoise, grid = Perfect(), trailing(SCHEDULES[name], 3)
+    for step in steps(denoise, on(SCHEDULES[name]), grid, X, lambda: 1 / 0):
+        assert step.state.evaluations == denoise.calls
+    assert 12 <= denoise.calls < 100
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5])

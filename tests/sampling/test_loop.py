@@ -46,6 +46,7 @@ def test_every_pair_of_neighbours_once():
     assert solver.went == [(k, grid[k], grid[k + 1]) for k in range(5)]
     assert [step.number for step in seen] == [1, 2, 3, 4, 5]
     assert [step.level for step in seen] == grid[1:]
+    assert [step.state for step in seen] == [1, 2, 3, 4, 5]
     assert [float(step.x.mean()) for step in seen] == [1, 2, 3, 4, 5]
 
 

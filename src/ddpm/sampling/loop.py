@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -18,11 +18,13 @@ class Step(NamedTuple):
         number: steps taken so far, 1 … len(grid) - 1.
         level: the level that x is at now.
         x: (B, C, *space).
+        state: the solver's, such as how often an adaptive one has asked so far.
     """
 
     number: int
     level: Level
     x: torch.Tensor
+    state: Any
 
 
 def steps(
@@ -44,7 +46,7 @@ def steps(
     for i, (now, next) in enumerate(pairwise(grid), 1):
         with torch.no_grad():
             x, state = solver.step(bound, x, now, next, state, randn)
-        yield Step(i, next, x)
+        yield Step(i, next, x, state)
 
 
 def start(level: Level, randn: Randn) -> torch.Tensor:
