@@ -42,7 +42,9 @@ def test_names_mean_what_they_say():
     for name, predict in build.PREDICTIONS.items():
         assert predict == (prediction.EDM(0.5) if name == "edm" else getattr(prediction, name))
     for name, made in build.GRIDS.items():
-        assert made is getattr(grid, {"linspace": "uniform"}.get(name, name))
+        named = {"linspace": grid.uniform, "karras": grid.Karras(7.0), "beta": grid.Beta(0.6)}
+        named |= {"log-snr": grid.log_snr, "exponential": grid.log_snr}
+        assert made == (named[name] if name in named else getattr(grid, name))
 
 
 @pytest.mark.parametrize(
@@ -71,6 +73,14 @@ def test_grids():
     assert made == grid.quadratic(discrete.linear(), 7)
     with pytest.raises(InputError, match="between 1 and 5"):
         build.build_grid(SamplingConfig(steps=7), discrete.linear(5))
+
+
+def test_a_grid_of_places():
+    schedule = discrete.linear(1000)
+    made = build.build_grid(SamplingConfig(grid=(1000, 700, 99.5)), schedule)
+    assert made == [schedule.level(place) for place in (1000, 700, 99.5, 0)]
+    with pytest.raises(InputError, match="begins at 1000, above the 5 levels"):
+        build.build_grid(SamplingConfig(grid=(1000, 700, 99.5)), discrete.linear(5))
 
 
 def test_wrappers_of_a_denoiser():

@@ -1,0 +1,50 @@
+"""Places that are given."""
+
+import math
+
+import pytest
+
+from ddpm.core import Continuous
+from ddpm.core.continuous import Flow
+from ddpm.core.discrete import linear
+from ddpm.sampling.grid import Listed
+from ddpm.sampling.grid.listed import listing
+
+
+@pytest.mark.parametrize("schedule", [linear(1000), Continuous(Flow(), 1000)], ids=["linear", "flow"])
+@pytest.mark.parametrize("places", [(1000, 700, 400, 100), (812.5, 3.25), (1,), (1000,)])
+def test_the_levels_are_those_and_clean(schedule, places):
+    assert Listed(places)(schedule, len(places)) == [*map(schedule.level, places), schedule.level(0)]
+
+
+@pytest.mark.parametrize(
+    ("places", "said"),
+    [
+        ((), "None"),
+        ((700, 700), "700,700"),
+        ((400, 700), "400,700"),
+        ((700, 0), "700,0"),
+        ((3, 0.5), "3,0.5"),
+        ((math.nan, 5), "nan,5"),
+        ((math.nan,), "nan"),
+        ((5, math.nan), "5,nan"),
+    ],
+)
+def test_places_that_do_not_fall_to_1(places, said):
+    with pytest.raises(ValueError, match=rf"must fall strictly, to 1 at the least, not {said}$"):
+        Listed(places)
+
+
+@pytest.mark.parametrize("first", [1000.5, 1200, math.inf])
+def test_places_beyond_the_schedule(first):
+    with pytest.raises(ValueError, match=f"begins at {first}, above the 1000 levels"):
+        Listed((first, 3))(linear(1000), 2)
+
+
+def test_another_number_of_steps():
+    with pytest.raises(ValueError, match="steps must be 2, the places that the grid lists, not 3"):
+        Listed((7, 3))(linear(10), 3)
+
+
+def test_a_listing_is_as_it_is_typed():
+    assert listing((1000.0, 700, 99.5, 1 / 3)) == f"1000,700,99.5,{1 / 3!r}"
