@@ -12,7 +12,7 @@ from ddpm.core import Continuous, NetworkDenoiser, Parameterisation, discrete, p
 from ddpm.core.continuous import EDM, VE, VP, Flow, SubVP
 from ddpm.core.model import Model
 from ddpm.errors import InputError
-from ddpm.guidance import ClassifierFree, Clipped
+from ddpm.guidance import ClassifierFree, Clipped, Interval
 from ddpm.sampling import DDIM, Ancestral, fixed_large, fixed_small, grid
 
 
@@ -84,24 +84,24 @@ def test_a_grid_of_places():
 
 
 def test_wrappers_of_a_denoiser():
-    """Guided where there is a condition and a scale that changes something; clipped last."""
+    """Guided where there is something to guide away from and a scale that changes something; clipped last."""
     model, ask = Model(torch.nn.Identity(), LabelEmbedding(3, 4)), Parameterisation(prediction.v)
+    null = model.conditioner.null(1)
 
-    def make(guided=True, on=model, **settings):
-        return build.build_denoiser(SamplingConfig(**settings), on, ask, guided=guided)
+    def make(away=null, **settings):
+        return build.build_denoiser(SamplingConfig(**settings), model, ask, away=away)
 
     plain = NetworkDenoiser(model.net, ask)
     both = make(guidance=3.0)
     assert isinstance(both, Clipped)
     assert isinstance(both.denoise, ClassifierFree)
-    assert both.denoise.denoise == plain
-    assert both.denoise.scale == 3
-    assert torch.equal(both.denoise.null.vector, model.conditioner.null(1).vector)
+    assert both.denoise == ClassifierFree(plain, null, 3.0)
     assert make() == Clipped(plain)
     assert make(clip=False) == plain
-    assert make(guidance=3.0, guided=False) == Clipped(plain)
+    assert make(guidance=3.0, away=None) == Clipped(plain)
     assert isinstance(make(guidance=0.0, clip=False), ClassifierFree)
-    assert make(guidance=3.0, on=Model(model.net)) == Clipped(plain)
+    within = make(guidance=3.0, guidance_interval=(0.2, 5.0), clip=False)
+    assert within == Interval(ClassifierFree(plain, null, 3.0), plain, 0.2, 5.0)
 
 
 def test_features():

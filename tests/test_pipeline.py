@@ -2,6 +2,7 @@ import json
 import pickle
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,8 @@ def test_a_name_goes_before_a_number(pipe: Pipeline) -> None:
         ({"label": "10"}, r"outside 0 … 9"),
         ({"label": ["1", "2", "3"]}, r"3 labels were given for 2 images; give one for all, or one each"),
         ({"guidance": 2.0}, r"guidance 2.0 has nothing to guide towards: give a label \(known: 0, 1"),
+        ({"guidance_interval": (0.2, 5)}, r"guidance_interval \(0.2, 5\) has nothing to guide towards: give a label"),
+        ({"guidance_interval": (0.2, 5), "guidance": 1, "label": 0}, r"guidance_interval has no effect without"),
         ({"step": 3}, r"unknown key 'step' \(did you mean 'steps'\?\)"),
         ({"solver": "dim"}, r"solver: .*'ddim'"),
         ({"grid": "even"}, r"grid: .*'trailing'"),
@@ -173,6 +176,23 @@ def test_each_image_says_how_it_was_made(pipe: Pipeline) -> None:
     assert (record.sampling.solver, record.sampling.steps) == ("ancestral", 3)
     again = pipe.sample(1, label=record.label, seed=record.seed, indices=[record.index], **record.sampling.model_dump())
     assert pixels(again) == [image.tobytes()]
+
+
+def test_a_picture_without_a_label_is_drawn_again(pipe: Pipeline) -> None:
+    """Though its settings have guidance, which was idle."""
+    image = pipe.sample(1, seed=5, **FAST)[0]
+    record = Provenance.model_validate_json(image.info[KEY])
+    assert record.label is None
+    assert record.sampling.guidance > 1
+    assert pipe.again(record).tobytes() == image.tobytes()
+
+
+def test_without_guidance_its_options_are_those_of_nobody(pipe: Pipeline) -> None:
+    """A run's own interval does not stand in the way of guidance 1."""
+    own = pipe.config.sampling.model_copy(update={"guidance": 2.0, "guidance_interval": (0.2, 5.0)})
+    other = replace(pipe, config=pipe.config.model_copy(update={"sampling": own}))
+    assert other.settings({}) == own
+    assert other.settings({"guidance": 1}).guidance_interval is None
 
 
 def test_progress_counts_network_steps(pipe: Pipeline) -> None:

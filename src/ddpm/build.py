@@ -9,8 +9,9 @@ import torch
 
 from ddpm.codec import PixelCodec
 from ddpm.conditioning.label import LabelEmbedding
-from ddpm.config import DiffusionConfig, ObjectiveConfig, RunConfig, SamplingConfig, suggest
+from ddpm.config import OF_SOLVER, DiffusionConfig, ObjectiveConfig, RunConfig, SamplingConfig, suggest
 from ddpm.core import (
+    Cond,
     Continuous,
     Denoiser,
     Discrete,
@@ -30,7 +31,7 @@ from ddpm.evaluation.features.embedded import Embedded
 from ddpm.evaluation.features.extractor import Extractor
 from ddpm.evaluation.features.inception import Inception
 from ddpm.evaluation.features.vision import clip, dinov2
-from ddpm.guidance import ClassifierFree, Clipped
+from ddpm.guidance import ClassifierFree, Clipped, Interval
 from ddpm.networks import UNet
 from ddpm.objectives import Hybrid, Loss, SimpleLoss, Variational, level_sampling, weighting
 from ddpm.objectives.bound import least
@@ -250,7 +251,8 @@ def build_features(name: str, weights: str | None, size: tuple[int, int], device
 
 def build_solver(config: SamplingConfig, schedule: Schedule) -> Solver:
     """The solver with its options, on a process."""
-    made: Solver = _with(eta=config.eta)(SOLVERS[config.solver](partial(level_of, schedule)))
+    options = _with(**{name: getattr(config, name) for name in OF_SOLVER})
+    made: Solver = options(SOLVERS[config.solver](partial(level_of, schedule)))
     return made
 
 
@@ -267,9 +269,16 @@ def build_grid(config: SamplingConfig, schedule: Schedule) -> list[Level]:
         raise InputError(str(e)) from e
 
 
-def build_denoiser(config: SamplingConfig, model: Model, ask: Parameterisation, *, guided: bool) -> Denoiser:
-    """The network's denoiser, guided where there is something to guide towards, then clipped, as the settings say."""
-    denoise: Denoiser = model.denoiser(ask)
-    if guided and config.guidance != 1 and isinstance(model.conditioner, LabelEmbedding):
-        denoise = ClassifierFree(denoise, model.conditioner.null(1), config.guidance)
+def build_denoiser(config: SamplingConfig, model: Model, ask: Parameterisation, away: Cond | None = None) -> Denoiser:
+    """The network's denoiser, guided, then clipped, as the settings say.
+
+    Args:
+        away: what is guided away from, one row; None for no guidance.
+    """
+    plain: Denoiser = model.denoiser(ask)
+    denoise = plain
+    if away is not None and config.guidance != 1:
+        denoise = ClassifierFree(plain, away, config.guidance)
+        if config.guidance_interval is not None:
+            denoise = Interval(denoise, plain, *config.guidance_interval)
     return Clipped(denoise) if config.clip else denoise

@@ -17,8 +17,8 @@ from ddpm.allocator import keep_freed_memory
 from ddpm.codec import picture
 from ddpm.codec.picture import Pixels
 from ddpm.conditioning.label import LabelEmbedding
-from ddpm.config import GridName, RunConfig, SamplingConfig, explain, suggest
-from ddpm.core import Cond, Schedule
+from ddpm.config import OF_GUIDANCE, OF_SOLVER, GridName, RunConfig, SamplingConfig, explain, suggest
+from ddpm.core import Cond, Denoiser, Schedule
 from ddpm.core.model import Model
 from ddpm.device import device_of
 from ddpm.errors import InputError
@@ -85,7 +85,8 @@ class Pipeline:
             indices: which images of the seed's set; 0 … n - 1 if None.
             batch: images in memory at a time.
             progress: called with (network steps done, in all).
-            settings: ``solver``, ``steps``, ``grid``, ``eta``, ``guidance``, ``clip``; the run's own where not given.
+            settings: the keys of :class:`SamplingConfig`: ``solver``, ``steps``, ``guidance`` …; the run's own where
+                not given.
 
         Returns:
             n PIL images of the run's mode, each with its :class:`Provenance` in ``image.info``.
@@ -102,8 +103,7 @@ class Pipeline:
         if len(wanted) != n:
             raise InputError(f"{len(wanted)} indices were given for {n} images; give one each")
         labels = self.labels(label, n)
-        if labels is None and "guidance" in settings and how.guidance != 1:
-            raise InputError(f"guidance {how.guidance} has nothing to guide towards: " + self._no_label())
+        self.refuse_idle(settings, how, labelled=labels is not None)
         images: list[Image.Image] = []
         for first in range(0, n, batch):
             part = slice(first, first + batch)
@@ -113,6 +113,15 @@ class Pipeline:
             images += self._batch(how, labels[part] if labels else None, seed, wanted[part], report)
         return images
 
+    def again(self, record: Provenance) -> Image.Image:
+        """The image of a record, which this pipeline's weights have made.
+
+        Raises:
+            InputError: its label is not one of the run's.
+        """
+        labels = self.labels(record.label, 1)
+        return self._batch(record.sampling, labels, record.seed, [record.index], None)[0]
+
     def settings(self, changes: dict[str, Any]) -> SamplingConfig:
         """The run's sampling settings with some changed.
 
@@ -120,14 +129,31 @@ class Pipeline:
             InputError: an unknown name, or a value that is not allowed.
         """
         tree = self.config.sampling.model_dump()
-        if changes.get("solver", "ddim") != "ddim" and "eta" not in changes:
-            tree["eta"] = None  # the run's own belongs to ddim
+        if changes.get("solver", tree["solver"]) != tree["solver"]:
+            tree |= dict.fromkeys(OF_SOLVER)  # the run's own belong to its solver
         if changes.get("grid", tree["grid"]) not in get_args(GridName):
             del tree["steps"]  # a list of places says how many they are
+        if changes.get("guidance") == 1:
+            tree |= dict.fromkeys(OF_GUIDANCE)  # the run's own belong to guidance
         try:
             return SamplingConfig.model_validate(tree | changes)
         except ValidationError as e:
             raise InputError(explain(e, SamplingConfig)) from e
+
+    def refuse_idle(self, changes: dict[str, Any], how: SamplingConfig, *, labelled: bool) -> None:
+        """Refuse what was asked for and has no effect.
+
+        Args:
+            changes: what was asked for.
+            how: the settings with it.
+            labelled: whether the images have labels.
+
+        Raises:
+            InputError: guidance of images without labels.
+        """
+        for name in ("guidance", *OF_GUIDANCE):
+            if not labelled and how.guidance != 1 and changes.get(name) is not None:
+                raise InputError(f"{name} {changes[name]} has nothing to guide towards: {self._no_label()}")
 
     def labels(self, label: Label | Sequence[Label] | None, n: int) -> list[int] | None:
         """The label numbers of n images; None without a wish.
@@ -182,6 +208,16 @@ class Pipeline:
             )
         ]
 
+    def denoiser(self, how: SamplingConfig, *, labelled: bool) -> Denoiser:
+        """The model's denoiser, guided and clipped as the settings say.
+
+        Args:
+            labelled: whether the images have labels; others are not guided.
+        """
+        ask = build.build_parameterisation(self.config.diffusion)
+        away = self._cond([], 1) if labelled else None
+        return build.build_denoiser(how, self.model, ask, away=away)
+
     @torch.no_grad()
     def draw(
         self,
@@ -198,7 +234,7 @@ class Pipeline:
             indices: which images of the seed's set.
         """
         problem = build.build_problem(self.config)
-        denoise = build.build_denoiser(how, self.model, problem.loss.parameterisation, guided=labels is not None)
+        denoise = self.denoiser(how, labelled=labels is not None)
         solver, grid = build.build_solver(how, self.schedule), build.build_grid(how, self.schedule)
         shape = (self.config.network.in_channels, *self.config.data.size)
         rows = self._fill(indices)

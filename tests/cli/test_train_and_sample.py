@@ -95,6 +95,21 @@ def test_a_picture_is_drawn_again_byte_for_byte(cli: Cli, run: Path, monkeypatch
         assert np.array_equal(np.asarray(again), np.asarray(first))
 
 
+GUIDED = ("--guidance-interval", "0.1", "90")
+"""All options of guidance."""
+
+
+def test_a_guided_picture_is_drawn_again(cli: Cli, run: Path) -> None:
+    argv = ("-n", "1", "--label", "3", "--steps", "2", "--guidance", "3")
+    assert cli("sample", run, *argv, *GUIDED) == 0
+    assert cli("sample", run, *argv) == 0
+    plain, guided = sorted((run / "samples").iterdir())
+    assert guided.name.startswith(f"{plain.name}-guidance_interval_0.1__90.0_")
+    assert (guided / "00000.png").read_bytes() != (plain / "00000.png").read_bytes()
+    assert cli("sample", "--from", guided / "00000.png") == 0
+    assert (guided / "00000-again.png").read_bytes() == (guided / "00000.png").read_bytes()
+
+
 def test_a_picture_of_weights_that_are_gone(cli: Cli, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli("sample", run, "-n", "1", "--steps", "1", "--out", run / "x") == 0
     shutil.copy(run / "checkpoints" / "step-000000008" / "ema.safetensors", run / "model.safetensors")

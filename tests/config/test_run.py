@@ -85,7 +85,7 @@ def test_everything_is_written(tmp_path: Path) -> None:
         ("network__widht", r"unknown key 'network\.widht' \(did you mean 'width'\?\)"),
         ("diffusion__shedule", r"unknown key 'diffusion\.shedule' \(did you mean 'schedule'\?\)"),
         ("sampling__step", r"unknown key 'sampling\.step' \(did you mean 'steps'\?\)"),
-        ("sampling__xyz", r"unknown key 'sampling\.xyz' \(known: solver, steps, grid, eta, guidance, clip\)"),
+        ("sampling__xyz", r"unknown key 'sampling\.xyz' \(known: solver, steps, grid, eta, .*guidance, .*\)"),
         ("trainng", r"unknown key 'trainng' \(did you mean 'training'\?\)"),
     ],
 )
@@ -109,7 +109,7 @@ def test_an_unknown_key_is_an_error_with_the_nearest(key: str, said: str) -> Non
             r"diffusion\.schedule: .*'linear', 'scaled-linear', 'cosine', 'sigmoid', 'vp'",
         ),
         ("diffusion__T", None, r"diffusion\.T: .*integer"),
-        ("sampling__solver", "euler", r"sampling\.solver: .*'ddim'"),
+        ("sampling__solver", "eulr", r"sampling\.solver: .*'ddim'"),
         ("data__size", [16], r"data\.size"),
     ],
 )

@@ -1,3 +1,6 @@
+import pytest
+from pydantic import ValidationError
+
 from ddpm.config import SamplingConfig
 
 
@@ -7,6 +10,38 @@ def test_sampling_settings_are_complete() -> None:
         "steps": 50,
         "grid": "trailing",
         "eta": None,
+        "churn": None,
+        "tolerance": None,
         "guidance": 1.0,
+        "guidance_interval": None,
         "clip": True,
     }
+
+
+def test_settings_of_before_the_newer_options_can_be_read() -> None:
+    old = '{"solver":"ddim","steps":7,"grid":"trailing","eta":0.5,"guidance":2.0,"clip":false}'
+    assert SamplingConfig.model_validate_json(old) == SamplingConfig(steps=7, eta=0.5, guidance=2.0, clip=False)
+
+
+@pytest.mark.parametrize("given", [{"guidance_interval": (0.2, 5.0)}])
+def test_options_of_guidance(given: dict[str, object]) -> None:
+    """They survive the way through JSON, and are refused where nothing is guided."""
+    how = SamplingConfig.model_validate({"guidance": 2.0, **given})
+    assert SamplingConfig.model_validate_json(how.model_dump_json()) == how
+    assert how.model_dump_json() != SamplingConfig(guidance=2.0).model_dump_json()
+    with pytest.raises(ValidationError, match=f"{next(iter(given))} has no effect without guidance"):
+        SamplingConfig.model_validate(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"guidance_interval": (5.0, 0.2)}, "low first, not 5.0 0.2"),
+        ({"guidance_interval": (1.0, 1.0)}, "low first, not 1.0 1.0"),
+        ({"guidance_interval": (-1.0, 1.0)}, "low first, not -1.0 1.0"),
+        ({"guidance_interval": (0.0, float("inf"))}, "low first, not 0.0 inf"),
+    ],
+)
+def test_guidance_that_makes_no_sense(given: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        SamplingConfig.model_validate({"guidance": 2.0, **given})

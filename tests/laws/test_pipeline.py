@@ -11,6 +11,7 @@ from ddpm import build
 from ddpm.config import DataConfig, DiffusionConfig, RunConfig, SamplingConfig
 from ddpm.networks import UNetSettings
 from ddpm.pipeline import Pipeline
+from ddpm.provenance import KEY, Provenance
 from ddpm.training.settings import TrainSettings
 
 from .every import GRIDS
@@ -93,3 +94,11 @@ def test_guidance_reaches_the_picture(pipeline):
     # both halves of a doubled batch go through the network, whose sums may be ordered otherwise
     assert np.abs(none - pixels(pipeline.sample(2))).max() <= 1
     assert all(np.abs(a - b).max() > 1 for a, b in [(one, none), (one, much), (none, much)])
+
+
+@pytest.mark.parametrize("option", [{"guidance_interval": (0.3, 3.0)}], ids=str)
+def test_options_of_guidance_reach_the_picture_and_its_record(pipeline, option):
+    usual = {"label": "star", "guidance": 3.0}
+    [without], [image] = pipeline.sample(1, **usual), pipeline.sample(1, **usual, **option)
+    assert np.abs(pixels([image]) - pixels([without])).max() > 1
+    assert pipeline.again(Provenance.model_validate_json(image.info[KEY])).tobytes() == image.tobytes()

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from cyclopts import App
 
+from ddpm.cli.evaluate import evaluate as evaluate_command
 from ddpm.cli.sample import sample
 from ddpm.cli.train import train
-from ddpm.config import RunConfig
+from ddpm.config import RunConfig, SamplingConfig
 from ddpm.report import commands
 from ddpm.report.reading import read
 
@@ -82,6 +83,12 @@ def test_the_evaluate_command_says_all_that_the_score_recorded(run: Path, evalua
     wanted |= {"--solver": "ddim", "--grid": "trailing", "--guidance": "1.5", "--eta": "0.5"}
     assert {key: pairs[key] for key in wanted} == wanted
     assert "--no-clip" in words
+
+
+def test_a_way_of_sampling_is_that_of_its_flags() -> None:
+    how = SamplingConfig(guidance=2.0, guidance_interval=(0.2, 5.0))
+    command = commands.Command("", ("ddpm", "evaluate", "r", *commands.sampling(how)))
+    assert SamplingConfig(steps=how.steps, **parsed(command, evaluate_command)["flags"].given()) == how
 
 
 def test_a_checkpoint_is_evaluated_as_a_checkpoint(run: Path, evaluate: Evaluate) -> None:

@@ -10,6 +10,8 @@ from ddpm.cli.sampling import UNCHANGED, Sampling
 if TYPE_CHECKING:
     from PIL import Image
 
+    from ddpm.config import SamplingConfig
+
 
 def sample(
     run: Path | None = None,
@@ -65,7 +67,7 @@ def sample(
 
     with bar("sampling") as progress:
         images = pipe.sample(n, label=labels, seed=seed, batch=batch, progress=progress, **settings)
-    folder = out or run_folder(run) / "samples" / _name(label, seed, how.solver, how.steps, how.guidance)
+    folder = out or run_folder(run) / "samples" / _name(label, seed, how, settings)
     _write(images, folder)
 
 
@@ -83,9 +85,7 @@ def _repeat(picture: Path, out: Path | None, device: str | None) -> None:
             f"{pipe.source} has other weights than those that made {picture}: it was trained further since; "
             "load the checkpoint of that time"
         )
-    image = pipe.sample(
-        1, label=record.label, seed=record.seed, indices=[record.index], **record.sampling.model_dump()
-    )[0]
+    image = pipe.again(record)
     path = (out or picture.parent) / f"{picture.stem}-again.png"
     with disk_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,8 +93,10 @@ def _repeat(picture: Path, out: Path | None, device: str | None) -> None:
     console.print(str(path), markup=False)
 
 
-def _name(label: list[str] | None, seed: int, solver: str, steps: int, guidance: float) -> str:
-    parts: list[Any] = [*(label or [])[:3], f"seed{seed}", f"{solver}{steps}", f"guidance{guidance:g}"]
+def _name(label: list[str] | None, seed: int, how: "SamplingConfig", asked: dict[str, Any]) -> str:
+    """A folder for these samples; further settings that were asked for follow the usual ones."""
+    parts: list[Any] = [*(label or [])[:3], f"seed{seed}", f"{how.solver}{how.steps}", f"guidance{how.guidance:g}"]
+    parts += [f"{name}{value}" for name, value in asked.items() if name not in ("solver", "steps", "guidance")]
     return "-".join("".join(c if c.isalnum() or c == "." else "_" for c in str(part)) for part in parts)
 
 

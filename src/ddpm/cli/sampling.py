@@ -19,9 +19,15 @@ class Sampling:
         uniform (linspace), leading, trailing, quadratic, log-snr (exponential), karras or beta; or the levels to visit,
         noisiest first, as in 1000,700,400,100, and then clean.
     eta
-        DDIM's share of fresh noise, 0 to 1.
+        Of ddim and euler-ancestral: share of fresh noise, 0 to 1.
+    churn
+        Of edm: noise added on the way; 0 for none.
+    tolerance
+        Of adaptive: the error allowed in each of its steps. Images depend, within it, on those drawn with them.
     guidance
         Scale of classifier-free guidance; 1 for none.
+    guidance_interval
+        Guidance only between two ratios of noise to signal, EDM's sigma, as in 0.2 5.
     clip
         Keep the expected image in the range of images.
     """
@@ -29,7 +35,10 @@ class Sampling:
     solver: str | None = None
     grid: str | None = None
     eta: float | None = None
+    churn: float | None = None
+    tolerance: float | None = None
     guidance: float | None = None
+    guidance_interval: tuple[float, float] | None = None
     clip: bool | None = None
 
     def given(self) -> dict[str, Any]:

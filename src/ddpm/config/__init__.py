@@ -5,10 +5,12 @@ from ddpm.config.diffusion import DiffusionConfig, PredictionName, ScheduleName,
 from ddpm.config.grid import GridName
 from ddpm.config.objective import LevelSamplingName, LossName, ObjectiveConfig, WeightingName
 from ddpm.config.run import RunConfig
-from ddpm.config.sampling import SamplingConfig, SolverName
+from ddpm.config.sampling import OF_GUIDANCE, OF_SOLVER, SamplingConfig, SolverName
 from ddpm.config.strict import Strict, explain, suggest
 
 __all__ = [
+    "OF_GUIDANCE",
+    "OF_SOLVER",
     "DataConfig",
     "DiffusionConfig",
     "GridName",

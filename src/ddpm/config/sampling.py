@@ -1,5 +1,6 @@
 """How samples are drawn."""
 
+import math
 from typing import Any, Literal, Self, get_args
 
 from pydantic import model_validator
@@ -43,6 +44,17 @@ SolverName = Literal[
     "ipndm-4",
 ]
 
+OF_GUIDANCE = ("guidance_interval",)
+"""Options that change how guidance is done."""
+
+
+OF_SOLVER: dict[str, tuple[SolverName, ...]] = {
+    "eta": ("ddim", "euler-ancestral"),
+    "churn": ("edm",),
+    "tolerance": ("adaptive",),
+}
+"""Options that some solvers alone have."""
+
 
 class SamplingConfig(Strict):
     """How samples are drawn unless asked otherwise.
@@ -50,8 +62,11 @@ class SamplingConfig(Strict):
     Attributes:
         solver, steps: how the reverse process is solved.
         grid: a name, or the places to visit, noisiest first, which are as many as steps; also as a text, "1000,700,99".
-        eta: DDIM's share of fresh noise.
+        eta: share of fresh noise, of ddim and euler-ancestral.
+        churn: noise that edm adds on the way, S_churn.
+        tolerance: error that adaptive allows in each of its steps.
         guidance: scale of classifier-free guidance; 1 for none.
+        guidance_interval: guidance only where the noise-to-signal ratio, EDM's sigma, lies within; None for everywhere.
         clip: whether the expected image is kept in the range of images.
     """
 
@@ -59,7 +74,10 @@ class SamplingConfig(Strict):
     steps: int = 50
     grid: GridSetting = "trailing"
     eta: float | None = None
+    churn: float | None = None
+    tolerance: float | None = None
     guidance: float = 1.0
+    guidance_interval: tuple[float, float] | None = None
     clip: bool = True
 
     @model_validator(mode="before")
@@ -77,12 +95,33 @@ class SamplingConfig(Strict):
             raise ValueError(
                 f"steps is {self.steps}, and the grid lists {len(self.grid)} places; leave steps out, or list as many"
             )
-        if self.eta is not None and self.solver != "ddim":
-            raise ValueError(f"eta is an option of ddim, not of {self.solver}")
-        if self.eta is not None and not 0 <= self.eta <= 1:
-            raise ValueError(f"eta must be between 0 (deterministic) and 1 (ancestral), not {self.eta}")
         if self.guidance < 0:
             raise ValueError(f"guidance must be at least 0, not {self.guidance}")
+        return self
+
+    @model_validator(mode="after")
+    def _solves(self) -> Self:
+        for option, solvers in OF_SOLVER.items():
+            if getattr(self, option) is not None and self.solver not in solvers:
+                raise ValueError(f"{option} is an option of {' and '.join(solvers)}, not of {self.solver}")
+        if self.eta is not None and not 0 <= self.eta <= 1:
+            raise ValueError(f"eta must be between 0 (deterministic) and 1 (ancestral), not {self.eta}")
+        if self.churn is not None and not 0 <= self.churn < float("inf"):
+            raise ValueError(f"churn must be at least 0 and finite, not {self.churn}")
+        if self.tolerance is not None and not 0 < self.tolerance < float("inf"):
+            raise ValueError(f"tolerance must be above 0 and finite, not {self.tolerance}")
+        return self
+
+    @model_validator(mode="after")
+    def _guides(self) -> Self:
+        if self.guidance == 1 and (idle := [name for name in OF_GUIDANCE if getattr(self, name) is not None]):
+            raise ValueError(f"{idle[0]} has no effect without guidance; give a guidance other than 1")
+        if self.guidance_interval is not None:
+            low, high = self.guidance_interval
+            if not 0 <= low < high < math.inf:
+                raise ValueError(
+                    f"guidance_interval must be two ratios of noise to signal, low first, not {low} {high}"
+                )
         return self
 
     @property

@@ -55,12 +55,21 @@ def evaluate(evaluation: Evaluation, folder: Path) -> Command:
 
 def sampling(how: SamplingConfig) -> list[str]:
     """The flags of a way of sampling."""
-    settings = dict(how) | {"grid": how.visits}
-    return [word for flag, value in settings.items() if value is not None for word in _flag(flag, value)]
+    words: list[str] = []
+    for flag, value in (dict(how) | {"grid": how.visits}).items():
+        if isinstance(value, tuple):  # one flag of several numbers, none below 0
+            words += [_name(flag), *map(str, value)]
+        elif value is not None:
+            words += _flag(flag, value)
+    return words
+
+
+def _name(flag: str) -> str:
+    return "--" + flag.replace("_", "-")
 
 
 def _flag(flag: str, value: Any) -> list[str]:
-    name = "--" + flag.replace("_", "-")
+    name = _name(flag)
     if isinstance(value, bool):
         return [name if value else f"--no-{name[2:]}"]
     words = [str(one) for one in (value if isinstance(value, list | tuple) else [value])]

@@ -1,8 +1,9 @@
 """What stands in the tables of a page."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from ddpm.config import OF_GUIDANCE, OF_SOLVER
 from ddpm.likelihood.record import BitsRecord
 from ddpm.report.evaluations import Evaluation
 from ddpm.report.numbers import measured, percent, signed
@@ -86,8 +87,14 @@ def sampling(e: Evaluation, steps: bool = True) -> str:
     if how is None:
         return ""
     parts = [how.solver, f"{how.steps} steps" if steps else "", f"{how.visits} grid", f"guidance {how.guidance:g}"]
-    parts += ["" if how.eta is None else f"eta {how.eta:g}", "" if how.clip else "unclipped"]
+    parts += [f"{name} {value:g}" for name in OF_SOLVER if (value := getattr(how, name)) is not None]
+    parts += ["" if how.clip else "unclipped"]
+    parts += [f"{name.replace('_', ' ')} {_words(value)}" for name in OF_GUIDANCE if (value := getattr(how, name))]
     return ", ".join(part for part in parts if part)
+
+
+def _words(value: Any) -> str:
+    return " to ".join(f"{one:g}" for one in value) if isinstance(value, tuple) else str(value)
 
 
 def closest(e: Evaluation, most: int = 12) -> Table | None:

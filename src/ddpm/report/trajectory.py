@@ -78,7 +78,7 @@ def follow(
     rows = max(n, FEWEST)
     labels = pipe.labels([label[i % len(label)] for i in range(rows)], rows) if label else None
     problem = build.build_problem(pipe.config)
-    watched = _Watched(build.build_denoiser(how, pipe.model, problem.loss.parameterisation, guided=labels is not None))
+    watched = _Watched(pipe.denoiser(how, labelled=labels is not None))
     grid = build.build_grid(how, pipe.schedule)
     shape = (pipe.config.network.in_channels, *pipe.config.data.size)
     randn = SampleNoise(seed, range(rows), shape, pipe.device)

@@ -39,7 +39,8 @@ class Recipe:
     @property
     def key(self) -> str:
         """A name that differs where the samples do."""
-        text = f"{RULE} {self.weights} {self.sampling.model_dump_json()} {self.seed} {self.shares}"
+        how = self.sampling.model_dump_json(exclude_none=True)  # so that an option that is new renames nothing
+        text = f"{RULE} {self.weights} {how} {self.seed} {self.shares}"
         return sha256(text.encode()).hexdigest()[:12]
 
     def labels(self, indices: Ints) -> list[int] | None:

@@ -53,7 +53,7 @@ class Ask:
         weights: their file or name, where they do not come with the package.
         seed: of the samples.
         batch: samples in memory at a time, up to 64.
-        sampling: solver, steps, grid, eta, guidance, clip, where they shall differ from the run's own.
+        sampling: keys of ``SamplingConfig``, where they shall differ from the run's own.
         fit: for real images of another shape.
         skip_bad: go on without images that cannot be read.
         device: cpu, cuda, mps; None takes the best there is.
@@ -254,10 +254,7 @@ def _settings(pipe: Pipeline, ask: Ask) -> SamplingConfig:
     """How to sample, refused before anything is read or drawn where it cannot be done."""
     how = pipe.settings(dict(ask.sampling))
     build.build_grid(how, pipe.schedule)
-    if not pipe.classes and "guidance" in ask.sampling and how.guidance != 1:
-        raise InputError(
-            f"guidance {how.guidance} has nothing to guide towards: {pipe.source} was trained without labels"
-        )
+    pipe.refuse_idle(dict(ask.sampling), how, labelled=bool(pipe.classes))
     return how
 
 
@@ -290,7 +287,8 @@ def images_seen(path: Path, pipe: Pipeline) -> int | None:
 
 def _name(path: Path, how: SamplingConfig, seed: int, measure: Measure, weights: str) -> str:
     """A folder for this score and no other."""
-    key = sha256(f"{weights} {how.model_dump_json()} {seed} {measure.model_dump_json()}".encode()).hexdigest()[:6]
+    sampling = how.model_dump_json(exclude_none=True)
+    key = sha256(f"{weights} {sampling} {seed} {measure.model_dump_json()}".encode()).hexdigest()[:6]
     stage = f"{path.name}-" if (path / "manifest.json").exists() else ""
     sampled = f"{how.solver}{how.steps}-guidance{how.guidance:g}-seed{seed}-n{measure.n}"
     return f"{stage}{sampled}-{measure.features.name}-{key}"
