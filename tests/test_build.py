@@ -12,8 +12,13 @@ from ddpm.core import Continuous, NetworkDenoiser, Parameterisation, discrete, p
 from ddpm.core.continuous import EDM, VE, VP, Flow, SubVP
 from ddpm.core.model import Model
 from ddpm.errors import InputError
-from ddpm.guidance import ClassifierFree, Clipped, Interval
+from ddpm.guidance import ClassifierFree, Clipped, Interval, Rescaled
 from ddpm.sampling import DDIM, Ancestral, fixed_large, fixed_small, grid
+from ddpm.sampling.deis import DEIS
+from ddpm.sampling.dpm_multistep import DPMMultistep
+from ddpm.sampling.exponential import bh1
+from ddpm.sampling.ipndm import IPNDM
+from ddpm.sampling.unipc import UniPC
 
 
 @pytest.mark.parametrize(
@@ -55,6 +60,23 @@ def test_names_mean_what_they_say():
         ("ancestral", None, Ancestral()),
         ("ancestral-small", None, Ancestral(fixed_small)),
         ("ancestral-large", None, Ancestral(fixed_large)),
+        ("dpm++-2m", None, DPMMultistep(2)),
+        ("dpm++-3m", None, DPMMultistep(3)),
+        ("sde-dpm++-2m", None, DPMMultistep(2, 1.0)),
+        ("sde-dpm++-3m", None, DPMMultistep(3, 1.0)),
+        ("unipc-1", None, UniPC(1)),
+        ("unipc-2", None, UniPC(2)),
+        ("unipc-3", None, UniPC(3)),
+        ("unipc-1-bh1", None, UniPC(1, bh1)),
+        ("unipc-2-bh1", None, UniPC(2, bh1)),
+        ("unipc-3-bh1", None, UniPC(3, bh1)),
+        ("deis-1", None, DEIS(1)),
+        ("deis-2", None, DEIS(2)),
+        ("deis-3", None, DEIS(3)),
+        ("ipndm-1", None, IPNDM(1)),
+        ("ipndm-2", None, IPNDM(2)),
+        ("ipndm-3", None, IPNDM(3)),
+        ("ipndm-4", None, IPNDM(4)),
     ],
 )
 def test_solvers(name, eta, solver):
@@ -102,6 +124,7 @@ def test_wrappers_of_a_denoiser():
     assert isinstance(make(guidance=0.0, clip=False), ClassifierFree)
     within = make(guidance=3.0, guidance_interval=(0.2, 5.0), clip=False)
     assert within == Interval(ClassifierFree(plain, null, 3.0), plain, 0.2, 5.0)
+    assert make(guidance=3.0, guidance_rescale=0.7, clip=False) == ClassifierFree(plain, null, 3.0, Rescaled(0.7))
 
 
 def test_features():

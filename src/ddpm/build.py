@@ -31,7 +31,7 @@ from ddpm.evaluation.features.embedded import Embedded
 from ddpm.evaluation.features.extractor import Extractor
 from ddpm.evaluation.features.inception import Inception
 from ddpm.evaluation.features.vision import clip, dinov2
-from ddpm.guidance import ClassifierFree, Clipped, Interval
+from ddpm.guidance import ClassifierFree, Clipped, Interval, Rescaled, Rule, extrapolate
 from ddpm.networks import UNet
 from ddpm.objectives import Hybrid, Loss, SimpleLoss, Variational, level_sampling, weighting
 from ddpm.objectives.bound import least
@@ -278,7 +278,11 @@ def build_denoiser(config: SamplingConfig, model: Model, ask: Parameterisation, 
     plain: Denoiser = model.denoiser(ask)
     denoise = plain
     if away is not None and config.guidance != 1:
-        denoise = ClassifierFree(plain, away, config.guidance)
+        denoise = ClassifierFree(plain, away, config.guidance, _rule(config))
         if config.guidance_interval is not None:
             denoise = Interval(denoise, plain, *config.guidance_interval)
     return Clipped(denoise) if config.clip else denoise
+
+
+def _rule(config: SamplingConfig) -> Rule:
+    return extrapolate if config.guidance_rescale is None else Rescaled(config.guidance_rescale)

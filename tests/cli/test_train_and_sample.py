@@ -95,7 +95,7 @@ def test_a_picture_is_drawn_again_byte_for_byte(cli: Cli, run: Path, monkeypatch
         assert np.array_equal(np.asarray(again), np.asarray(first))
 
 
-GUIDED = ("--guidance-interval", "0.1", "90")
+GUIDED = ("--guidance-interval", "0.1", "90", "--guidance-rescale", "0.7")
 """All options of guidance."""
 
 

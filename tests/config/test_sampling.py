@@ -14,6 +14,7 @@ def test_sampling_settings_are_complete() -> None:
         "tolerance": None,
         "guidance": 1.0,
         "guidance_interval": None,
+        "guidance_rescale": None,
         "clip": True,
     }
 
@@ -23,7 +24,7 @@ def test_settings_of_before_the_newer_options_can_be_read() -> None:
     assert SamplingConfig.model_validate_json(old) == SamplingConfig(steps=7, eta=0.5, guidance=2.0, clip=False)
 
 
-@pytest.mark.parametrize("given", [{"guidance_interval": (0.2, 5.0)}])
+@pytest.mark.parametrize("given", [{"guidance_interval": (0.2, 5.0)}, {"guidance_rescale": 0.7}])
 def test_options_of_guidance(given: dict[str, object]) -> None:
     """They survive the way through JSON, and are refused where nothing is guided."""
     how = SamplingConfig.model_validate({"guidance": 2.0, **given})
@@ -40,8 +41,32 @@ def test_options_of_guidance(given: dict[str, object]) -> None:
         ({"guidance_interval": (1.0, 1.0)}, "low first, not 1.0 1.0"),
         ({"guidance_interval": (-1.0, 1.0)}, "low first, not -1.0 1.0"),
         ({"guidance_interval": (0.0, float("inf"))}, "low first, not 0.0 inf"),
+        ({"guidance_rescale": 0.0}, "above 0 and at most 1, not 0.0"),
+        ({"guidance_rescale": 1.5}, "above 0 and at most 1, not 1.5"),
     ],
 )
 def test_guidance_that_makes_no_sense(given: dict[str, object], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         SamplingConfig.model_validate({"guidance": 2.0, **given})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"eta": 0.5, "solver": "euler"}, "eta is an option of ddim and euler-ancestral, not of euler"),
+        ({"churn": 1.0}, "churn is an option of edm, not of ddim"),
+        ({"tolerance": 0.1, "solver": "edm"}, "tolerance is an option of adaptive, not of edm"),
+        ({"churn": -1.0, "solver": "edm"}, "churn must be at least 0 and finite, not -1.0"),
+        ({"churn": float("inf"), "solver": "edm"}, "churn must be at least 0 and finite, not inf"),
+        ({"tolerance": 0.0, "solver": "adaptive"}, "tolerance must be above 0 and finite, not 0.0"),
+        ({"tolerance": float("nan"), "solver": "adaptive"}, "tolerance must be above 0 and finite, not nan"),
+    ],
+)
+def test_options_of_other_solvers_and_values_that_make_no_sense(given: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        SamplingConfig.model_validate(given)
+
+
+def test_words():
+    assert SamplingConfig(guidance=1.5).words == "ddim, 50 steps, trailing grid, guidance 1.5"
+    assert SamplingConfig(solver="unipc-2", grid=(1000.0, 99.123)).words == "unipc-2, 2 steps, at 1000, 99.12"

@@ -96,7 +96,7 @@ def test_guidance_reaches_the_picture(pipeline):
     assert all(np.abs(a - b).max() > 1 for a, b in [(one, none), (one, much), (none, much)])
 
 
-@pytest.mark.parametrize("option", [{"guidance_interval": (0.3, 3.0)}], ids=str)
+@pytest.mark.parametrize("option", [{"guidance_interval": (0.3, 3.0)}, {"guidance_rescale": 1.0}], ids=str)
 def test_options_of_guidance_reach_the_picture_and_its_record(pipeline, option):
     usual = {"label": "star", "guidance": 3.0}
     [without], [image] = pipeline.sample(1, **usual), pipeline.sample(1, **usual, **option)

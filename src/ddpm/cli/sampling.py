@@ -28,6 +28,8 @@ class Sampling:
         Scale of classifier-free guidance; 1 for none.
     guidance_interval
         Guidance only between two ratios of noise to signal, EDM's sigma, as in 0.2 5.
+    guidance_rescale
+        Bring guided images back to the contrast they have without guidance, as in 0.7; 1 wholly.
     clip
         Keep the expected image in the range of images.
     """
@@ -39,6 +41,7 @@ class Sampling:
     tolerance: float | None = None
     guidance: float | None = None
     guidance_interval: tuple[float, float] | None = None
+    guidance_rescale: float | None = None
     clip: bool | None = None
 
     def given(self) -> dict[str, Any]:

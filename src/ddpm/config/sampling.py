@@ -44,7 +44,7 @@ SolverName = Literal[
     "ipndm-4",
 ]
 
-OF_GUIDANCE = ("guidance_interval",)
+OF_GUIDANCE = ("guidance_interval", "guidance_rescale")
 """Options that change how guidance is done."""
 
 
@@ -67,6 +67,7 @@ class SamplingConfig(Strict):
         tolerance: error that adaptive allows in each of its steps.
         guidance: scale of classifier-free guidance; 1 for none.
         guidance_interval: guidance only where the noise-to-signal ratio, EDM's sigma, lies within; None for everywhere.
+        guidance_rescale: share of the guided image that is brought back to its contrast without guidance.
         clip: whether the expected image is kept in the range of images.
     """
 
@@ -78,6 +79,7 @@ class SamplingConfig(Strict):
     tolerance: float | None = None
     guidance: float = 1.0
     guidance_interval: tuple[float, float] | None = None
+    guidance_rescale: float | None = None
     clip: bool = True
 
     @model_validator(mode="before")
@@ -122,7 +124,16 @@ class SamplingConfig(Strict):
                 raise ValueError(
                     f"guidance_interval must be two ratios of noise to signal, low first, not {low} {high}"
                 )
+        if self.guidance_rescale is not None and not 0 < self.guidance_rescale <= 1:
+            raise ValueError(f"guidance_rescale must be above 0 and at most 1, not {self.guidance_rescale}")
         return self
+
+    @property
+    def words(self) -> str:
+        """As people say it: "ddim, 50 steps, trailing grid, guidance 1.5"."""
+        grid = f"{self.grid} grid" if isinstance(self.grid, str) else "at " + ", ".join(f"{p:.4g}" for p in self.grid)
+        guided = "" if self.guidance == 1 else f", guidance {self.guidance:g}"
+        return f"{self.solver}, {self.steps} steps, {grid}{guided}"
 
     @property
     def visits(self) -> str:

@@ -1,7 +1,9 @@
-"""Wrappers Denoiser -> Denoiser that steer a sample."""
+"""Wrappers Denoiser -> Denoiser that steer a sample, and the rules by which guidance does."""
 
 from ddpm.guidance.classifier_free import ClassifierFree
 from ddpm.guidance.clipping import Clipped
 from ddpm.guidance.interval import Interval
+from ddpm.guidance.rescaled import Rescaled
+from ddpm.guidance.rule import Rule, extrapolate
 
-__all__ = ["ClassifierFree", "Clipped", "Interval"]
+__all__ = ["ClassifierFree", "Clipped", "Interval", "Rescaled", "Rule", "extrapolate"]

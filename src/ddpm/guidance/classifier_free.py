@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from ddpm.core import Cond, Denoised, Denoiser, Level
+from ddpm.guidance.rule import Rule, extrapolate
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +19,13 @@ class ClassifierFree:
         denoise: the conditional denoiser.
         null: the unconditional condition, one row.
         scale: guidance scale.
+        rule: how the two answers become one; other rules than the equation's take the same two.
     """
 
     denoise: Denoiser
     null: Cond
     scale: float
+    rule: Rule = extrapolate
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
         if cond is None:
@@ -31,4 +34,5 @@ class ClassifierFree:
         # level.t of shape (B,) would have to double too: guidance is for sampling, where it is a float
         both = self.denoise(torch.cat([x, x]), level, cond.cat(null))
         x0, x0_null = both.x0.chunk(2)
-        return Denoised(x0_null + self.scale * (x0 - x0_null), None if both.var_mix is None else both.var_mix[: len(x)])
+        guided = self.rule(x0, x0_null, self.scale)
+        return Denoised(guided, None if both.var_mix is None else both.var_mix[: len(x)])

@@ -1,0 +1,19 @@
+"""How guidance makes one expected image of two."""
+
+from typing import Protocol
+
+import torch
+
+
+class Rule(Protocol):
+    """``rule(x0, worse, scale)``: the guided image, (B, C, *space) like the two; each image depends on its own alone.
+
+    ``x0`` is the answer to guide towards, ``worse`` the one to guide away from, and at scale 1 ``x0`` is left as it is.
+    """
+
+    def __call__(self, x0: torch.Tensor, worse: torch.Tensor, scale: float) -> torch.Tensor: ...
+
+
+def extrapolate(x0: torch.Tensor, worse: torch.Tensor, scale: float) -> torch.Tensor:
+    """``worse + scale · (x0 - worse)``, on the line through both (Ho & Salimans 2022, eq. 6, in x0)."""
+    return worse + scale * (x0 - worse)
