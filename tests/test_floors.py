@@ -20,10 +20,10 @@ FLOORS: list[set[str]] = [
     # what a user meets: a floor of its own for each layer of it
     {"config", "units"},
     {"recipes", "request"},
-    {"build", "card", "provenance", "score"},
+    {"build", "card", "provenance", "score", "tuned"},
     {"likelihood"},
     {"plan", "pipeline", "compare"},
-    {"report", "scoring"},
+    {"report", "scoring", "tune"},
     {"__init__"},
     {"cli"},
     {"__main__"},

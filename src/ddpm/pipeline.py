@@ -27,6 +27,7 @@ from ddpm.likelihood.settings import Likelihood, settle
 from ddpm.provenance import Provenance
 from ddpm.sampling import SampleNoise, start, steps
 from ddpm.training import checkpoint as checkpoints
+from ddpm.tuned import TunedRecord
 
 Label = str | int
 
@@ -46,6 +47,7 @@ class Pipeline:
         device: where the model is.
         source: the folder it was loaded from.
         weights: hash of the weights.
+        tuned: what ``ddpm tune`` found for numbers of steps.
     """
 
     model: Model
@@ -54,6 +56,7 @@ class Pipeline:
     device: torch.device
     source: Path
     weights: str
+    tuned: tuple[SamplingConfig, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -123,7 +126,7 @@ class Pipeline:
         return self._batch(record.sampling, labels, record.seed, [record.index], None)[0]
 
     def settings(self, changes: dict[str, Any]) -> SamplingConfig:
-        """The run's sampling settings with some changed.
+        """The run's sampling settings with some changed; a tuned grid where solver and grid are left to the run.
 
         Raises:
             InputError: an unknown name, or a value that is not allowed.
@@ -136,9 +139,17 @@ class Pipeline:
         if changes.get("guidance") == 1:
             tree |= dict.fromkeys(OF_GUIDANCE)  # the run's own belong to guidance
         try:
-            return SamplingConfig.model_validate(tree | changes)
+            how = SamplingConfig.model_validate(tree | changes)
         except ValidationError as e:
             raise InputError(explain(e, SamplingConfig)) from e
+        return how if changes.keys() & {"solver", "grid", *OF_SOLVER} else self._tuned(how, changes.get("steps"))
+
+    def _tuned(self, how: SamplingConfig, steps: int | None) -> SamplingConfig:
+        """What was tuned for as many steps, or the most of it where none are asked for, if all else is alike."""
+        own = {"solver", "grid", "steps", *OF_SOLVER}
+        alike = [found for found in self.tuned if found.model_dump(exclude=own) == how.model_dump(exclude=own)]
+        fits = [found for found in alike if steps in (None, found.steps)]
+        return max(fits, key=lambda found: found.steps, default=how)
 
     def refuse_idle(self, changes: dict[str, Any], how: SamplingConfig, *, labelled: bool) -> None:
         """Refuse what was asked for and has no effect.
@@ -365,7 +376,9 @@ def load(path: str | Path, device: str | torch.device | None = None) -> Pipeline
     model = build.build_model(config)
     checkpoints.load_into(model.state_dict(), weights, str(folder))
     model.to(where).eval().requires_grad_(False)
-    return Pipeline(model, config, build.build_schedule(config.diffusion), where, folder, _hash(weights))
+    known, record = _hash(weights), TunedRecord.read(run_folder(folder))
+    tuned = tuple(grid.sampling for grid in record.grids) if record and record.weights == known else ()
+    return Pipeline(model, config, build.build_schedule(config.diffusion), where, folder, known, tuned)
 
 
 def run_folder(folder: Path) -> Path:

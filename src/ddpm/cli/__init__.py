@@ -27,6 +27,7 @@ _COMMANDS = {
     "check": "Decode every image; say what is there and what training would do with it.",
     "train": "Train on a folder of images; the same command again goes on.",
     "sample": "Draw samples from a run, or one picture again.",
+    "tune": "Find the levels at which few steps come closest to a run's many.",
     "report": "Write one page on a run: scores, samples, losses, settings.",
     "plot": "Draw a schedule, a loss, or how samples come to be.",
     "evaluate": "Measure a run, or a folder of images, against real ones.",

@@ -63,8 +63,9 @@ def sample(
     pipe = load(run, device)
     labels = [label[i % len(label)] for i in range(n)] if label else None
     how = pipe.settings(settings)
-    from ddpm.cli.console import bar
+    from ddpm.cli.console import bar, console
 
+    console.print(f"sampling      {how.words}", markup=False)
     with bar("sampling") as progress:
         images = pipe.sample(n, label=labels, seed=seed, batch=batch, progress=progress, **settings)
     folder = out or run_folder(run) / "samples" / _name(label, seed, how, settings)

@@ -1,0 +1,84 @@
+"""``ddpm tune``."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from ddpm.tuned import TunedRecord
+
+
+def tune(
+    run: Path,
+    *,
+    steps: list[str] | None = None,
+    solvers: list[str] | None = None,
+    n: Annotated[int, Parameter(name=["-n", "--n"])] = 32,
+    guidance: float | None = None,
+    seed: int = 0,
+    device: str | None = None,
+) -> None:
+    """Find the solver and the levels with which few steps come closest to the run's own many-step samples.
+
+    What is found is kept in the run folder, and `ddpm sample` takes it from then on for as many steps, unless told a
+    solver or a grid.
+
+    Parameters
+    ----------
+    run
+        A run folder.
+    steps
+        Numbers of steps, 6,8,10 by default. Each step is one network call.
+    solvers
+        Which to choose from, as in dpm++-2m,unipc-3; all that draw no noise and ask once a step by default.
+    n
+        Samples to make the grids on, and as many more to measure them on.
+    guidance
+        Scale of classifier-free guidance, the run's own if not given: tuned grids are for one scale.
+    seed
+        Of the samples' noise.
+    device
+        cpu, cuda or mps; the best there is by default.
+    """
+    from ddpm.allocator import keep_freed_memory
+    from ddpm.cli.console import console
+    from ddpm.cli.progress import Progress
+    from ddpm.errors import InputError
+    from ddpm.pipeline import load
+    from ddpm.training.storage import write_file
+    from ddpm.tune import SOLVERS, AskTune, joined, tune
+    from ddpm.tuned import FILE
+
+    keep_freed_memory()
+    if (run / "manifest.json").exists():
+        raise InputError(f"{run} is a checkpoint; tune the run, as its newest weights are those that are sampled")
+    counts = _words(steps) or ["6", "8", "10"]
+    if not all(word.isdecimal() for word in counts):
+        raise InputError(f"--steps {','.join(counts)} are no numbers; write them as 6,8,10")
+    sampling = {} if guidance is None else {"guidance": guidance}
+    names = _words(solvers) or list(SOLVERS)
+    ask = AskTune(sorted(set(map(int, counts))), names, images=n, seed=seed, sampling=sampling)
+    pipe = load(run, device)
+    with Progress("tuning") as say:
+        found = joined(run, tune(pipe, ask, say))
+    write_file(run / FILE, found.to_json().encode())
+    for line in lines(found):
+        console.print(line, markup=False)
+    console.print(f"written       {run / FILE}", markup=False)
+    console.print(f"next: ddpm sample {run} --steps {ask.steps[-1]}", markup=False)
+
+
+def lines(record: "TunedRecord") -> Iterator[str]:
+    """A record for the terminal."""
+    yield f"distance from {record.reference.steps} steps, of {record.images} samples that the grids were not made on"
+    yield f"{'steps':>5}  {'as before':>9}  {'untuned':>7}  {'tuned':>7}  solver and its start"
+    for found in record.grids:
+        yield (
+            f"{found.sampling.steps:>5}  {found.usual:>9.4f}  {found.untuned:>7.4f}  {found.tuned:>7.4f}  {found.start}"
+        )
+
+
+def _words(groups: list[str] | None) -> list[str]:
+    return [word.strip() for group in groups or [] for word in group.split(",") if word.strip()]

@@ -1,0 +1,58 @@
+"""``ddpm tune``, and what sampling makes of it."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ddpm.tuned import FILE, TunedRecord
+
+Refused = Callable[..., str]
+
+
+def test_tuned_and_sampled(
+    digits_run: Path, cli: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(digits_run, run)
+    assert cli("tune", run, "--steps", "3,2", "-n", "2", "--solvers", "ddim,dpm++-2m") == 0
+    said = capsys.readouterr().out
+    assert "distance from 200 steps, of 2 samples" in said
+    record = TunedRecord.read(run)
+    assert record is not None
+    assert [grid.sampling.steps for grid in record.grids] == [2, 3]
+    for grid in record.grids:
+        assert f"{grid.tuned:.4f}" in said
+    assert cli("sample", run, "-n", "1", "--steps", "2", "--out", tmp_path / "drawn") == 0
+    said = capsys.readouterr().out
+    assert record.grids[0].sampling.words in said
+    assert cli("sample", "--from", tmp_path / "drawn" / "00000.png") == 0
+    again = (tmp_path / "drawn" / "00000-again.png").read_bytes()
+    assert len(again) > 0
+    assert cli("tune", run, "--steps", "4", "-n", "2", "--solvers", "ddim") == 0
+    joined = TunedRecord.read(run)
+    assert joined is not None
+    assert [grid.sampling.steps for grid in joined.grids] == [2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--steps", "few"], "--steps few are no numbers; write them as 6,8,10"),
+        (["--steps", "1"], "a single step has no level to choose"),
+        (["--steps", "500"], "--steps 500 are as many as the reference has"),
+        (["--solvers", "heun"], "heun cannot be tuned"),
+        (["-n", "1"], "-n must be at least 2"),
+        (["--guidance", "-1"], "guidance must be at least 0"),
+    ],
+)
+def test_refusals(flags: list[str], said: str, refused: Refused, digits_run: Path) -> None:
+    assert re.search(said, refused("tune", digits_run, *flags, kept=digits_run))
+    assert not (digits_run / FILE).exists()
+
+
+def test_places(refused: Refused, digits_run: Path, tmp_path: Path) -> None:
+    assert "is a checkpoint; tune the run" in refused("tune", next((digits_run / "checkpoints").iterdir()))
+    assert "does not exist" in refused("tune", tmp_path / "nowhere")

@@ -1,0 +1,128 @@
+"""Tuning a small run: what is kept is what was measured, and not worse than where it began."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from ddpm import build
+from ddpm.errors import InputError
+from ddpm.pipeline import load
+from ddpm.sampling import SampleNoise, start, steps
+from ddpm.sampling.tuning import Refinement, distance
+from ddpm.tune import AskTune, joined, tune
+from ddpm.tuned import FILE, TunedRecord
+
+ASK = AskTune((2, 4), ("ddim", "dpm++-2m"), images=3, reference=40, refinement=Refinement(halvings=1, sweeps=1))
+
+
+def silent(what: str, done: int, total: int) -> None:
+    assert 0 <= done <= total
+
+
+@pytest.fixture(scope="module")
+def record(digits_run: Path) -> TunedRecord:
+    return tune(load(digits_run, "cpu"), ASK, silent)
+
+
+def test_every_number_of_steps_has_its_grid(record: TunedRecord, digits_run: Path) -> None:
+    assert [grid.sampling.steps for grid in record.grids] == [2, 4]
+    assert record.weights == load(digits_run, "cpu").weights
+    for found in record.grids:
+        places = found.sampling.grid
+        assert isinstance(places, tuple)
+        assert places[0] == 1000
+        assert found.sampling.solver in ASK.solvers
+        assert found.start.startswith(found.sampling.solver)
+
+
+def test_the_errors_are_of_other_images(record: TunedRecord, digits_run: Path) -> None:
+    """By hand: images 3, 4 and 5 of the seed, guided towards classes 3, 4 and 5."""
+    pipe, found = load(digits_run, "cpu"), record.grids[1]
+    cond = pipe.model.cond(torch.tensor([3, 4, 5]))
+
+    def end(how):
+        grid = build.build_grid(how, pipe.schedule)
+        noise = SampleNoise(0, [3, 4, 5], (1, 8, 8))
+        solver, denoise = build.build_solver(how, pipe.schedule), pipe.denoiser(how, labelled=True)
+        with torch.no_grad():
+            *_, last = steps(denoise, solver, grid, start(grid[0], noise), noise, cond)
+        return last.x
+
+    long = pipe.settings({"solver": "dpm++-2m", "grid": "trailing", "steps": 40})
+    assert record.reference == long
+    assert found.tuned == pytest.approx(distance(end(found.sampling), end(long)), rel=1e-4)
+    assert found.usual == pytest.approx(distance(end(pipe.settings({"steps": 4})), end(long)), rel=1e-4)
+
+
+def test_more_refinement_is_no_worse_where_it_is_made(digits_run: Path) -> None:
+    """On the images themselves, refined grids end at least as near as what they are made from."""
+    pipe = load(digits_run, "cpu")
+    seen: list[str] = []
+    found = tune(pipe, replace(ASK, steps=(3,)), lambda what, i, of: seen.append(what)).grids[0]
+    assert found.tuned < 1.5 * found.untuned
+    assert seen[-1] == "3 steps"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"solvers": ("heun",)}, "heun cannot be tuned"),
+        ({"steps": (1, 4)}, "a single step has no level to choose"),
+        ({"steps": ()}, "--steps must be numbers from 2 on"),
+        ({"steps": (40,)}, "--steps 40 are as many as the reference has; give fewer than 40"),
+        ({"images": 1}, "-n must be at least 2, not 1"),
+        ({"sampling": {"guidance": -1.0}}, "guidance must be at least 0"),
+    ],
+)
+def test_what_cannot_be_tuned(change: dict[str, object], said: str, digits_run: Path) -> None:
+    with pytest.raises(InputError, match=said):
+        tune(load(digits_run, "cpu"), replace(ASK, **change), silent)
+
+
+def test_a_record_takes_in_an_earlier_one(record: TunedRecord, tmp_path: Path) -> None:
+    two, four = record.grids
+    assert joined(tmp_path, record) == record
+    (tmp_path / FILE).write_text(record.model_copy(update={"grids": (two,)}).to_json())
+    assert joined(tmp_path, record.model_copy(update={"grids": (four,)})) == record
+    better = two.model_copy(update={"tuned": 0.0})
+    assert joined(tmp_path, record.model_copy(update={"grids": (better,)})).grids == (better,)
+    other = record.model_copy(update={"weights": "others", "grids": (four,)})
+    assert joined(tmp_path, other) == other
+
+
+def test_a_file_of_something_else(tmp_path: Path) -> None:
+    assert TunedRecord.read(tmp_path) is None
+    (tmp_path / FILE).write_text("{}")
+    with pytest.raises(InputError, match=r"tuned\.json is not what `ddpm tune` of this version writes"):
+        TunedRecord.read(tmp_path)
+
+
+def test_a_run_samples_by_what_was_tuned(record: TunedRecord, digits_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(digits_run, run)
+    plain = load(run, "cpu")
+    (run / FILE).write_text(record.to_json())
+    tuned = load(run, "cpu")
+    two, four = (grid.sampling for grid in record.grids)
+    assert tuned.settings({}) == four
+    assert tuned.settings({"steps": 2}) == two
+    assert tuned.settings({"steps": 2, "guidance": two.guidance}) == two
+    for changes in (
+        {"steps": 3},
+        {"solver": "ddim"},
+        {"grid": "trailing"},
+        {"eta": 0.5},
+        {"guidance": 7.0},
+        {"clip": False},
+    ):
+        assert tuned.settings(changes) == plain.settings(changes)
+    late = replace(plain, tuned=(plain.settings({"grid": (1000.0, 900.0, 30.0)}),))
+    a, b = (pipe.sample(1, label="3", steps=3)[0].tobytes() for pipe in (late, plain))
+    assert a != b
+    assert a == plain.sample(1, label="3", grid=(1000.0, 900.0, 30.0))[0].tobytes()
+    (run / FILE).write_text(record.model_copy(update={"weights": "of before"}).to_json())
+    assert load(run, "cpu").tuned == ()
+    assert tune(replace(plain, tuned=(two, four)), ASK, silent) == record
