@@ -14,10 +14,15 @@ from ddpm.core.model import Model
 from ddpm.errors import InputError
 from ddpm.guidance import ClassifierFree, Clipped, Interval, Rescaled
 from ddpm.sampling import DDIM, Ancestral, fixed_large, fixed_small, grid
+from ddpm.sampling.adaptive import Adaptive
 from ddpm.sampling.deis import DEIS
 from ddpm.sampling.dpm_multistep import DPMMultistep
+from ddpm.sampling.dpm_solver import DPMSolver2, DPMSolver3, DPMSolverPP2S
+from ddpm.sampling.edm import EDM as Stochastic
 from ddpm.sampling.exponential import bh1
+from ddpm.sampling.heun import Heun
 from ddpm.sampling.ipndm import IPNDM
+from ddpm.sampling.langevin import Langevin
 from ddpm.sampling.unipc import UniPC
 
 
@@ -60,6 +65,13 @@ def test_names_mean_what_they_say():
         ("ancestral", None, Ancestral()),
         ("ancestral-small", None, Ancestral(fixed_small)),
         ("ancestral-large", None, Ancestral(fixed_large)),
+        ("euler", None, DDIM(0.0)),
+        ("euler-ancestral", None, DDIM(1.0)),
+        ("euler-ancestral", 0.7, DDIM(0.7)),
+        ("dpm-solver-1", None, DDIM(0.0)),
+        ("dpm++-1s", None, DDIM(0.0)),
+        ("heun", None, Heun()),
+        ("langevin", None, Langevin()),
         ("dpm++-2m", None, DPMMultistep(2)),
         ("dpm++-3m", None, DPMMultistep(3)),
         ("sde-dpm++-2m", None, DPMMultistep(2, 1.0)),
@@ -81,6 +93,24 @@ def test_names_mean_what_they_say():
 )
 def test_solvers(name, eta, solver):
     assert build.build_solver(SamplingConfig(solver=name, eta=eta), discrete.linear()) == solver
+
+
+def test_solvers_that_know_the_process():
+    edm, adaptive, *others = (
+        build.build_solver(SamplingConfig(**given), discrete.linear())
+        for given in (
+            {"solver": "edm", "churn": 3.0},
+            {"solver": "adaptive", "tolerance": 0.02},
+            {"solver": "dpm-solver-2"},
+            {"solver": "dpm-solver-3"},
+            {"solver": "dpm++-2s"},
+        )
+    )
+    assert edm == Stochastic(edm.between, churn=3.0)
+    assert adaptive == Adaptive(adaptive.between, tolerance=0.02)
+    assert [type(solver) for solver in others] == [DPMSolver2, DPMSolver3, DPMSolverPP2S]
+    for solver in (edm, adaptive, *others):
+        assert solver.between(1.0).alpha == pytest.approx(0.5**0.5)
 
 
 @pytest.mark.parametrize("zero", [False, True])
