@@ -51,7 +51,7 @@ class Adaptive:
             raise ValueError(f"tolerance must be above 0 and finite, not {self.tolerance}")
 
     def evaluations(self, grid: Sequence[Level]) -> int:
-        """At the most; the state counts."""
+        """At the most; the state counts how many they are."""
         return (len(grid) - 1) * (1 + 3 * self.limit)
 
     def init(self, grid: Sequence[Level]) -> Progress:
