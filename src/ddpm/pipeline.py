@@ -107,6 +107,8 @@ class Pipeline:
             raise InputError(f"{len(wanted)} indices were given for {n} images; give one each")
         labels = self.labels(label, n)
         self.refuse_idle(settings, how, labelled=labels is not None)
+        if labels and {self.classes[k] for k in labels} == {how.negative}:
+            raise InputError(f"negative {how.negative} is what the images shall be; give another class to either")
         images: list[Image.Image] = []
         for first in range(0, n, batch):
             part = slice(first, first + batch)
@@ -132,6 +134,8 @@ class Pipeline:
             InputError: an unknown name, or a value that is not allowed.
         """
         tree = self.config.sampling.model_dump()
+        if changes.get("negative") is not None:
+            changes = changes | {"negative": self.classes[self._label(changes["negative"])]}
         if changes.get("solver", tree["solver"]) != tree["solver"]:
             tree |= dict.fromkeys(OF_SOLVER)  # the run's own belong to its solver
         if changes.get("grid", tree["grid"]) not in get_args(GridName):
@@ -226,7 +230,8 @@ class Pipeline:
             labelled: whether the images have labels; others are not guided.
         """
         ask = build.build_parameterisation(self.config.diffusion)
-        away = self._cond([], 1) if labelled else None
+        negative = [] if how.negative is None else [self.classes.index(how.negative)]
+        away = self._cond(negative, 1) if labelled else None
         return build.build_denoiser(how, self.model, ask, away=away)
 
     @torch.no_grad()

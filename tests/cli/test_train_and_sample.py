@@ -95,7 +95,7 @@ def test_a_picture_is_drawn_again_byte_for_byte(cli: Cli, run: Path, monkeypatch
         assert np.array_equal(np.asarray(again), np.asarray(first))
 
 
-GUIDED = ("--guidance-interval", "0.1", "90", "--guidance-rescale", "0.7")
+GUIDED = ("--guidance-interval", "0.1", "90", "--guidance-rescale", "0.7", "--negative", "8")
 """All options of guidance."""
 
 
@@ -104,7 +104,7 @@ def test_a_guided_picture_is_drawn_again(cli: Cli, run: Path) -> None:
     assert cli("sample", run, *argv, *GUIDED) == 0
     assert cli("sample", run, *argv) == 0
     plain, guided = sorted((run / "samples").iterdir())
-    assert guided.name.startswith(f"{plain.name}-guidance_interval_0.1__90.0_")
+    assert guided.name.startswith(f"{plain.name}-negative8-guidance_interval_0.1__90.0_")
     assert (guided / "00000.png").read_bytes() != (plain / "00000.png").read_bytes()
     assert cli("sample", "--from", guided / "00000.png") == 0
     assert (guided / "00000-again.png").read_bytes() == (guided / "00000.png").read_bytes()

@@ -13,6 +13,7 @@ def test_sampling_settings_are_complete() -> None:
         "churn": None,
         "tolerance": None,
         "guidance": 1.0,
+        "negative": None,
         "guidance_interval": None,
         "guidance_rescale": None,
         "clip": True,
@@ -24,7 +25,7 @@ def test_settings_of_before_the_newer_options_can_be_read() -> None:
     assert SamplingConfig.model_validate_json(old) == SamplingConfig(steps=7, eta=0.5, guidance=2.0, clip=False)
 
 
-@pytest.mark.parametrize("given", [{"guidance_interval": (0.2, 5.0)}, {"guidance_rescale": 0.7}])
+@pytest.mark.parametrize("given", [{"guidance_interval": (0.2, 5.0)}, {"guidance_rescale": 0.7}, {"negative": "cat"}])
 def test_options_of_guidance(given: dict[str, object]) -> None:
     """They survive the way through JSON, and are refused where nothing is guided."""
     how = SamplingConfig.model_validate({"guidance": 2.0, **given})

@@ -87,6 +87,15 @@ def test_concurrent_requests_are_those_in_turn(pipeline, grid):
     assert all(np.array_equal(a, b) for a, b in zip(in_turn, at_once, strict=True))
 
 
+def test_the_negative_takes_the_place_of_the_null_label(pipeline):
+    """At scale 0 the negative alone is left; and its name is on record, whichever way it was given."""
+    alone = pixels(pipeline.sample(1, label="circle", guidance=1.0))
+    assert np.abs(pixels(pipeline.sample(1, label="star", guidance=0.0, negative="circle")) - alone).max() <= 1
+    by_number = pipeline.sample(1, label="star", guidance=3.0, negative=0)
+    assert np.array_equal(pixels(by_number), pixels(pipeline.sample(1, label="star", guidance=3.0, negative="circle")))
+    assert Provenance.model_validate_json(by_number[0].info[KEY]).sampling.negative == "circle"
+
+
 def test_guidance_reaches_the_picture(pipeline):
     """Scale 1 is the class, 0 no class in particular, and 3 neither."""
     one, none, much = (pixels(pipeline.sample(2, label="star", guidance=g)) for g in (1.0, 0.0, 3.0))
@@ -96,7 +105,9 @@ def test_guidance_reaches_the_picture(pipeline):
     assert all(np.abs(a - b).max() > 1 for a, b in [(one, none), (one, much), (none, much)])
 
 
-@pytest.mark.parametrize("option", [{"guidance_interval": (0.3, 3.0)}, {"guidance_rescale": 1.0}], ids=str)
+@pytest.mark.parametrize(
+    "option", [{"guidance_interval": (0.3, 3.0)}, {"guidance_rescale": 1.0}, {"negative": "circle"}], ids=str
+)
 def test_options_of_guidance_reach_the_picture_and_its_record(pipeline, option):
     usual = {"label": "star", "guidance": 3.0}
     [without], [image] = pipeline.sample(1, **usual), pipeline.sample(1, **usual, **option)

@@ -26,6 +26,8 @@ class Sampling:
         Of adaptive: the error allowed in each of its steps. Images depend, within it, on those drawn with them.
     guidance
         Scale of classifier-free guidance; 1 for none.
+    negative
+        Guide away from this class, by name or number, rather than from no class in particular.
     guidance_interval
         Guidance only between two ratios of noise to signal, EDM's sigma, as in 0.2 5.
     guidance_rescale
@@ -40,6 +42,7 @@ class Sampling:
     churn: float | None = None
     tolerance: float | None = None
     guidance: float | None = None
+    negative: str | None = None
     guidance_interval: tuple[float, float] | None = None
     guidance_rescale: float | None = None
     clip: bool | None = None

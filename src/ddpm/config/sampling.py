@@ -44,7 +44,7 @@ SolverName = Literal[
     "ipndm-4",
 ]
 
-OF_GUIDANCE = ("guidance_interval", "guidance_rescale")
+OF_GUIDANCE = ("negative", "guidance_interval", "guidance_rescale")
 """Options that change how guidance is done."""
 
 
@@ -66,6 +66,7 @@ class SamplingConfig(Strict):
         churn: noise that edm adds on the way, S_churn.
         tolerance: error that adaptive allows in each of its steps.
         guidance: scale of classifier-free guidance; 1 for none.
+        negative: the class to guide away from; None for no class in particular.
         guidance_interval: guidance only where the noise-to-signal ratio, EDM's sigma, lies within; None for everywhere.
         guidance_rescale: share of the guided image that is brought back to its contrast without guidance.
         clip: whether the expected image is kept in the range of images.
@@ -78,6 +79,7 @@ class SamplingConfig(Strict):
     churn: float | None = None
     tolerance: float | None = None
     guidance: float = 1.0
+    negative: str | None = None
     guidance_interval: tuple[float, float] | None = None
     guidance_rescale: float | None = None
     clip: bool = True
