@@ -13,6 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import ddpm
+from ddpm.core.discrete import linear
 from ddpm.errors import InputError
 from ddpm.pipeline import Pipeline, load
 from ddpm.provenance import KEY, Provenance
@@ -112,6 +113,9 @@ def test_a_name_goes_before_a_number(pipe: Pipeline) -> None:
         ({"steps": 0}, r"steps must be at least 1"),
         ({"steps": 1001}, r"steps must be between 1 and 1000"),
         ({"steps": "x"}, r"steps: .*integer"),
+        ({"steps": 3, "grid": (900, 5)}, r"steps is 3, and the grid lists 2 places; leave steps out, or list as many"),
+        ({"grid": "1200,5"}, r"the grid begins at 1200, above the 1000 levels"),
+        ({"grid": (5, 900)}, r"must fall strictly, to 1 at the least, not 5,900"),
         ({"eta": 0.5, "solver": "ancestral"}, r"eta is an option of ddim"),
         ({"indices": [1]}, r"1 indices were given for 2 images"),
         ({"batch": 0}, r"batch must be at least 1"),
@@ -129,11 +133,37 @@ def test_no_images(pipe: Pipeline) -> None:
 
 
 @pytest.mark.parametrize(
+    ("solver", "option"),
+    [
+        ("euler-ancestral", {"eta": 0.0}),
+        ("edm", {"churn": 0.0}),
+        ("adaptive", {"tolerance": 1e-5}),
+    ],
+)
+def test_every_option_of_a_solver_has_an_effect(solver: str, option: dict[str, Any], pipe: Pipeline) -> None:
+    usual = {**FAST, "solver": solver, "clip": False}
+    assert pixels(pipe.sample(2, **usual)) != pixels(pipe.sample(2, **usual, **option))
+
+
+def test_of_another_solver_the_options_are_those_of_nobody(pipe: Pipeline) -> None:
+    """A run's own churn does not stand in the way of DDIM."""
+    own = pipe.config.sampling.model_copy(update={"solver": "edm", "churn": 3.0})
+    other = replace(pipe, config=pipe.config.model_copy(update={"sampling": own}))
+    assert other.settings({}) == other.settings({"solver": "edm"}) == own
+    assert other.settings({"solver": "ddim"}).churn is None
+    assert other.settings({"solver": "ddim", "eta": 0.5}).eta == 0.5
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"solver": "ancestral"},
         {"steps": 4},
         {"grid": "quadratic"},
+        {"grid": "log-snr"},
+        {"grid": "karras"},
+        {"grid": "beta"},
+        {"grid": (1000, 600, 99.5)},
         {"eta": 1.0},
         {"guidance": 3.0},
         {"clip": False},
@@ -144,6 +174,35 @@ def test_no_images(pipe: Pipeline) -> None:
 def test_every_setting_has_an_effect(change: dict[str, Any], pipe: Pipeline) -> None:
     usual = {"label": "0", "steps": 3}
     assert pixels(pipe.sample(1, **usual)) != pixels(pipe.sample(1, **usual | change))
+
+
+def test_places_say_how_many_steps_they_are(pipe: Pipeline) -> None:
+    """Whatever the run's own steps; as a text, numbers or with the same number of steps they are the same grid."""
+    places = (1000.0, 700.0, 400.0, 100.0)
+    calls: list[tuple[int, int]] = []
+    wanted = pipe.sample(2, grid=places, progress=lambda done, of: calls.append((done, of)))
+    assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    for same in ({"grid": "1000,700,400,100"}, {"grid": [1000, 700, 400, 100]}, {"grid": places, "steps": 4}):
+        assert pixels(pipe.sample(2, **same)) == pixels(wanted)
+
+
+def test_a_run_of_its_own_places(pipe: Pipeline) -> None:
+    """They may be replaced by a name, which takes as many steps, or other places; not by steps alone."""
+    own = pipe.config.sampling.model_copy(update={"grid": (1000.0, 300.0), "steps": 2})
+    run = replace(pipe, config=pipe.config.model_copy(update={"sampling": own}))
+    assert run.settings({}) == own
+    assert pixels(run.sample(1)) == pixels(pipe.sample(1, grid="1000,300"))
+    assert (run.settings({"grid": "karras"}).grid, run.settings({"grid": "karras"}).steps) == ("karras", 2)
+    assert run.settings({"grid": "900,800,700"}).steps == 3
+    with pytest.raises(InputError, match="steps is 5, and the grid lists 2 places"):
+        run.settings({"steps": 5})
+
+
+def test_off_the_ticks_there_may_be_more_steps_than_levels(pipe: Pipeline) -> None:
+    short = replace(pipe, schedule=linear(4))
+    assert pixels(short.sample(1, grid="karras", steps=9)) != pixels(short.sample(1, grid="karras", steps=4))
+    with pytest.raises(InputError, match="between 1 and 4"):
+        short.sample(1, grid="uniform", steps=9)
 
 
 def test_image_i_does_not_depend_on_its_batch(pipe: Pipeline) -> None:

@@ -144,6 +144,15 @@ def test_few_levels_mean_few_steps(made: Make) -> None:
         made(changes={"diffusion.T": 20, "sampling.steps": 50})
 
 
+def test_places_of_a_grid_say_how_many_steps_they_are(made: Make) -> None:
+    for places in ("1000,700,99.5", [1000, 700, 99.5]):
+        sampling = made(changes={"sampling.grid": places}).config.sampling
+        assert (sampling.grid, sampling.steps) == ((1000.0, 700.0, 99.5), 3)
+    assert made(changes={"sampling.grid": "karras"}).config.sampling.steps == made().config.sampling.steps
+    with pytest.raises(InputError, match="steps is 9, and the grid lists 2 places"):
+        made(changes={"sampling.grid": "1000,700", "sampling.steps": 9})
+
+
 def test_scores_are_planned_if_asked_for(made: Make, features: list[str]) -> None:
     assert made(images=1_000_000).config.scoring is None
     assert features == []

@@ -67,7 +67,7 @@ def test_along_sigma(name, steps):
 
 @pytest.mark.parametrize("steps", EVEN)
 def test_beta_quantiles_are_theirs_but_of_places(steps):
-    """They take them of sigma over [its least, its most], we of the place over [1, T], as the paper of its timesteps."""
+    """They take them of sigma over [its least, its most], we of places over [1, T], as the paper does."""
     *sigmas, _ = euler(steps, use_beta_sigmas=True).sigmas.tolist()
     part = [(sigma - sigmas[-1]) / (sigmas[0] - sigmas[-1]) for sigma in sigmas]
     assert [level.t / 999 for level in build.GRIDS["beta"](LINEAR, steps)[:-1]] == pytest.approx(part, abs=1e-7)

@@ -66,7 +66,9 @@ def test_samples_lie_in_the_run(cli: Cli, run: Path, capsys: pytest.CaptureFixtu
     argv = ("-n", "3", "--label", "7", "--label", "2", "--seed", "5", "--steps", "2", "--guidance", "2")
     assert cli("sample", run, *argv) == 0
     folder = run / "samples" / "7-2-seed5-ddim2-guidance2"
-    assert capsys.readouterr().out.splitlines() == [f"3 pictures in {folder}", str(folder / "grid.png")]
+    how, *written = capsys.readouterr().out.splitlines()
+    assert how == "sampling      ddim, 2 steps, trailing grid, guidance 2"
+    assert written == [f"3 pictures in {folder}", str(folder / "grid.png")]
     records = [Provenance.read(folder / f"{i:05d}.png") for i in range(3)]
     assert [(r.label, r.seed, r.index, r.sampling.guidance) for r in records] == [
         ("7", 5, 0, 2.0),
@@ -93,6 +95,32 @@ def test_a_picture_is_drawn_again_byte_for_byte(cli: Cli, run: Path, monkeypatch
     assert cli("sample", "--from", moved / "x" / "00001.png", "--out", moved / "y") == 0
     with Image.open(moved / "y" / "00001-again.png") as again, Image.open(moved / "x" / "00001.png") as first:
         assert np.array_equal(np.asarray(again), np.asarray(first))
+
+
+@pytest.mark.parametrize(
+    ("grid", "steps", "recorded"),
+    [("karras", 3, "karras"), ("beta", 3, "beta"), ("1000,400,99.5", None, (1000.0, 400.0, 99.5))],
+)
+def test_a_picture_of_any_grid_is_drawn_again(
+    cli: Cli, run: Path, grid: str, steps: int | None, recorded: object
+) -> None:
+    asked = ("--grid", grid, *(("--steps", steps) if steps else ()))
+    assert cli("sample", run, "-n", "2", "--seed", "9", *asked, "--out", run / "x") == 0
+    picture = run / "x" / "00001.png"
+    how = Provenance.read(picture).sampling
+    assert (how.grid, how.steps) == (recorded, 3)
+    assert cli("sample", run, "-n", "2", "--seed", "9", "--steps", "3", "--out", run / "trailing") == 0
+    assert (run / "trailing" / "00001.png").read_bytes() != picture.read_bytes()
+    assert cli("sample", "--from", picture) == 0
+    assert (run / "x" / "00001-again.png").read_bytes() == picture.read_bytes()
+
+
+def test_steps_that_contradict_the_places(cli: Cli, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli("sample", run, "--grid", "1000,400", "--steps", "5", "--out", run / "x") == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "steps is 5, and the grid lists 2 places" in err
+    assert not (run / "x").exists()
 
 
 GUIDED = ("--guidance-interval", "0.1", "90", "--guidance-rescale", "0.7", "--negative", "8")

@@ -21,7 +21,9 @@ class Listed:
 
     def __post_init__(self) -> None:
         if not self.places or any(not a > b for a, b in pairwise(self.places)) or not self.places[-1] >= 1:
-            raise ValueError(f"the places of a grid must fall strictly, to 1 at the least, not {listing(self.places) or None}")
+            raise ValueError(
+                f"the places of a grid must fall strictly, to 1 at the least, not {listing(self.places) or None}"
+            )
 
     def __call__(self, schedule: Schedule, steps: int) -> list[Level]:
         if steps != len(self.places):

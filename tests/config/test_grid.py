@@ -1,0 +1,63 @@
+"""A grid's name, or its places however they are written."""
+
+import math
+import re
+from typing import Any, get_args
+
+import pytest
+from pydantic import ValidationError
+
+from ddpm import build
+from ddpm.config import GridName, SamplingConfig, explain
+from ddpm.config.grid import TickGridName, places
+
+
+def test_names() -> None:
+    assert set(get_args(TickGridName)) < set(get_args(GridName)) == set(build.GRIDS)
+    for name in get_args(GridName):
+        settings = SamplingConfig(grid=name)
+        assert (settings.grid, settings.steps, settings.visits) == (name, 50, name)
+        assert settings.on_ticks == (name in get_args(TickGridName))
+        assert places(name) is None
+
+
+@pytest.mark.parametrize("given", ["1000,700,99.5", "1000, 700, 99.5", [1000, 700, 99.5], (1000.0, 700.0, 99.5)])
+def test_places(given: Any) -> None:
+    settings = SamplingConfig(grid=given)
+    assert settings.grid == places(given) == (1000.0, 700.0, 99.5)
+    assert settings.steps == 3
+    assert settings.visits == "1000,700,99.5"
+    assert not settings.on_ticks
+    assert SamplingConfig.model_validate_json(settings.model_dump_json()) == settings
+    assert SamplingConfig(**settings.model_dump()) == settings
+    assert SamplingConfig(grid=settings.visits) == settings
+
+
+def test_one_place() -> None:
+    assert SamplingConfig(grid="800").grid == (800.0,)
+    assert SamplingConfig(grid="800").steps == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"grid": "karas"}, r"^grid: must be 'uniform', .*'beta' or places such as 1000,700,400,100, not 'karas'$"),
+        ({"grid": ""}, r"^grid: must be .*, not ''$"),
+        ({"grid": None}, r"^grid: must be .*, not None$"),
+        ({"grid": 5}, r"^grid: must be .*, not 5$"),
+        ({"grid": {"a": 1}}, r"^grid: must be .*"),
+        ({"grid": "7,x"}, r"'7,x' are no places; write them as 1000,700,400,100$"),
+        ({"grid": "7,", "steps": 1}, r"^grid: '7,' are no places"),
+        ({"grid": [7, None]}, r"are no places"),
+        ({"grid": []}, r"must fall strictly, to 1 at the least, not None$"),
+        ({"grid": "7,9"}, r"must fall strictly, to 1 at the least, not 7,9$"),
+        ({"grid": [7, math.nan]}, r"must fall strictly"),
+        ({"grid": [7, 3], "steps": 3}, r"^steps is 3, and the grid lists 2 places; leave steps out, or list as many$"),
+    ],
+)
+def test_what_is_no_grid(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        SamplingConfig(**given)
+    message = explain(caught.value, SamplingConfig)
+    assert "\n" not in message
+    assert re.search(said, message)
