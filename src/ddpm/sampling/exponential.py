@@ -17,6 +17,9 @@ import torch
 from ddpm.core import Level
 from ddpm.core.level import Scalar
 
+TAYLOR = [1 / math.factorial(i) for i in range(24)]
+"""1 / i!"""
+
 B = Callable[[float], float]
 """Zhao et al.'s B(h), any function of h + O(h²): what the weights of low order are multiples of."""
 
@@ -70,22 +73,26 @@ def interpolation(nodes: Sequence[float], h: float) -> list[float]:
 
     Exact for every polynomial in lambda through them. For the second form, of eps: negative nodes and negative h.
     """
+    # ∫₀ʰ exp(u - h) (u / h)^j du = h · j! · phi_{j+1}(-h)
+    moments = [h * math.factorial(j) * phi(j + 1, -h) for j in range(len(nodes))]
     weights = []
     for k, node in enumerate(nodes):
         # L_k as Σ c_j (u / h)^j, one factor (u - other) / (node - other) after the other
         c = [1.0]
         for other in (*nodes[:k], *nodes[k + 1 :]):
             c = [(up * h - same * other) / (node - other) for up, same in zip([0.0, *c], [*c, 0.0], strict=True)]
-        # ∫₀ʰ exp(u - h) (u / h)^j du = h · j! · phi_{j+1}(-h)
-        weights.append(h * sum(c_j * math.factorial(j) * phi(j + 1, -h) for j, c_j in enumerate(c)))
+        weights.append(sum(c_j * moment for c_j, moment in zip(c, moments, strict=True)))
     return weights
 
 
 def phi(k: int, z: float) -> float:
     """``phi_0(z) = exp(z)``, ``phi_{k+1}(z) = (phi_k(z) - 1 / k!) / z``, which is ``Σ z^i / (i + k)!``."""
-    if abs(z) < 1:  # where the recursion would cancel
-        return sum(z**i / math.factorial(i + k) for i in range(20))
+    if abs(z) < 1:  # the series, as the recursion would cancel
+        value = 0.0
+        for term in reversed(TAYLOR[k:]):
+            value = value * z + term
+        return value
     value = math.exp(z)
     for j in range(k):
-        value = (value - 1 / math.factorial(j)) / z
+        value = (value - TAYLOR[j]) / z
     return value
