@@ -14,7 +14,11 @@ class Sampling:
     Parameters
     ----------
     solver
-        ddim, ancestral, ancestral-small or ancestral-large; like what follows the run's own where not given.
+        Of one network call a step: ddim, euler, euler-ancestral, ancestral, ancestral-small, ancestral-large,
+        dpm-solver-1, dpm++-1s, dpm++-2m, dpm++-3m, sde-dpm++-2m, sde-dpm++-3m, unipc-1, unipc-2, unipc-3, unipc-1-bh1,
+        unipc-2-bh1, unipc-3-bh1, deis-1, deis-2, deis-3, ipndm-1, ipndm-2, ipndm-3, ipndm-4. Of two: heun, edm,
+        langevin, dpm-solver-2, dpm++-2s. Of three: dpm-solver-3. Of as many as it needs: adaptive. Like what follows
+        the run's own where not given.
     grid
         uniform (linspace), leading, trailing, quadratic, log-snr (exponential), karras or beta; or the levels to visit,
         noisiest first, as in 1000,700,400,100, and then clean.

@@ -1,0 +1,49 @@
+"""The flags of solvers, from the command line to the record of a picture."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ddpm import build
+from ddpm.cli import sampling
+from ddpm.provenance import Provenance
+
+Cli = Callable[..., int]
+
+
+@pytest.mark.parametrize(
+    ("solver", "flag", "value"),
+    [("edm", "churn", 2.0), ("adaptive", "tolerance", 0.02), ("euler-ancestral", "eta", 0.5)],
+)
+def test_an_option_of_a_solver_is_recorded(
+    cli: Cli, digits_run: Path, tmp_path: Path, solver: str, flag: str, value: float
+) -> None:
+    asked = ("--solver", solver, f"--{flag}", str(value), "--steps", "2", "-n", "1", "--out", tmp_path)
+    assert cli("sample", digits_run, *asked) == 0
+    how = Provenance.read(tmp_path / "00000.png").sampling
+    assert (how.solver, getattr(how, flag)) == (solver, value)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--churn", "1"], "churn is an option of edm, not of ddim"),
+        (["--tolerance", "0.1", "--solver", "heun"], "tolerance is an option of adaptive, not of heun"),
+        (["--solver", "edm", "--churn", "-1"], "churn must be at least 0"),
+    ],
+)
+@pytest.mark.parametrize("command", ["sample", "evaluate"])
+def test_an_option_of_another_solver_is_refused(
+    cli: Cli, digits_run: Path, capsys: pytest.CaptureFixture[str], command: str, argv: list[str], said: str
+) -> None:
+    assert cli(command, digits_run, *argv) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_help_names_every_solver() -> None:
+    said = set(re.findall(r"[\w+-]+", sampling.Sampling.__doc__ or ""))
+    assert set(build.SOLVERS) <= said
