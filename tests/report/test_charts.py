@@ -5,12 +5,13 @@ import math
 import numpy as np
 import pytest
 
+from ddpm import build
 from ddpm.core import Continuous, discrete
 from ddpm.core.continuous import EDM, VE, VP, Curve, Flow, SubVP
 from ddpm.report import charts
 from ddpm.report.canvas import Draw, figure
 from ddpm.report.charts import _ticks
-from ddpm.sampling.grid import trailing
+from ddpm.sampling.grid import Grid, trailing
 from ddpm.score import Interval
 
 
@@ -27,6 +28,20 @@ def test_signal_and_noise() -> None:
     assert drawn["alpha, signal"][1].tolist() == [level.alpha for level in levels]
     assert drawn["sigma, noise"][1].tolist() == [level.sigma for level in levels]
     assert drawn["4 steps"][0].tolist() == pytest.approx([40, 30, 20, 10, 0], rel=1e-12)
+
+
+@pytest.mark.parametrize("make", build.GRIDS.values(), ids=build.GRIDS)
+@pytest.mark.parametrize("name", ["linear", "ve", "flow"])
+def test_the_ticks_of_any_grid(name: str, make: Grid) -> None:
+    """As many as there are levels, falling from T to 0, whole or not."""
+    s = build.SCHEDULES[name](40)
+    grid = make(s, 3)
+    for draw in (charts.signal_and_noise({name: s}, grid), charts.log_snr({name: s}, grid)):
+        places = lines(draw)["3 steps"][0]
+        assert (places[0], places[-1]) == pytest.approx((40, 0), rel=1e-12)
+        assert (np.diff(places) < 0).all()
+        for place, level in zip(places, grid, strict=True):
+            assert s.level(place).sigma == pytest.approx(level.sigma, rel=1e-9)
 
 
 def test_the_ratio_of_a_level_without_signal_has_no_logarithm() -> None:

@@ -85,8 +85,9 @@ def test_the_evaluate_command_says_all_that_the_score_recorded(run: Path, evalua
     assert "--no-clip" in words
 
 
-def test_a_way_of_sampling_is_that_of_its_flags() -> None:
-    how = SamplingConfig(guidance=2.0, guidance_interval=(0.2, 5.0), guidance_rescale=0.7, negative="cat")
+@pytest.mark.parametrize("grid", ["trailing", "karras", (1000, 700, 99.5)])
+def test_a_way_of_sampling_is_that_of_its_flags(grid: Any) -> None:
+    how = SamplingConfig(grid=grid, guidance=2.0, guidance_interval=(0.2, 5.0), guidance_rescale=0.7, negative="cat")
     command = commands.Command("", ("ddpm", "evaluate", "r", *commands.sampling(how)))
     assert SamplingConfig(steps=how.steps, **parsed(command, evaluate_command)["flags"].given()) == how
 

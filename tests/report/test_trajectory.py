@@ -17,7 +17,9 @@ def pipe(digits_run: Path) -> Pipeline:
 
 
 @pytest.mark.parametrize("n", [1, 3, 17])
-@pytest.mark.parametrize("how", [{"steps": 9}, {"steps": 3, "solver": "ancestral"}, {"steps": 4, "guidance": 2.0}])
+@pytest.mark.parametrize(
+    "how", [{"steps": 9}, {"steps": 3, "solver": "ancestral"}, {"steps": 4, "guidance": 2.0}, {"grid": "900,99.5"}]
+)
 def test_it_ends_with_the_samples_of_the_pipeline(pipe: Pipeline, n: int, how: dict) -> None:
     label = ("3", "8")
     stages = follow(pipe, n, label=label, seed=5, **how)
@@ -47,6 +49,14 @@ def test_stages_are_spread_over_many_steps(pipe: Pipeline) -> None:
     assert [stage.number for stage in stages] == [0, 10, 20, 30, 40, 50]
     assert [stage.index for stage in stages] == [1000, 800, 600, 400, 200, 0]
     assert stages[-1].level.clean
+
+
+def test_places_between_the_ticks_are_told_rounded(pipe: Pipeline) -> None:
+    """The first stage is where the grid begins."""
+    stages = follow(pipe, 1, grid=(900, 400.4, 99.6))
+    assert [(stage.number, stage.index) for stage in stages] == [(0, 900), (1, 400), (2, 100), (3, 0)]
+    karras = follow(pipe, 1, grid="karras", steps=5)
+    assert [stage.index for stage in karras][:1] + [stage.index for stage in karras][-2:] == [1000, 1, 0]
 
 
 def test_the_picture_has_a_row_for_each_sample(pipe: Pipeline) -> None:
