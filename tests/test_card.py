@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from ddpm.card import card
-from ddpm.config import RunConfig
+from ddpm.config import RunConfig, SamplingConfig
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,12 @@ def test_its_commands_can_be_pasted(folder: str, name: str, config: RunConfig) -
 
     exec(python, {"ddpm": Fake})
     assert asked == [folder, 16, name]
+
+
+@pytest.mark.parametrize(("grid", "words"), [("karras", "karras grid"), ((1000, 99.5), "1000,99.5 grid")])
+def test_the_grid_is_told_as_it_is_typed(grid: object, words: str, config: RunConfig) -> None:
+    sampling = SamplingConfig(grid=grid, steps=2)
+    assert f", 2 steps, {words}, guidance" in card(config.model_copy(update={"sampling": sampling}), "runs/a", 1)
 
 
 def test_without_classes(config: RunConfig) -> None:

@@ -15,4 +15,5 @@ SOLVERS: dict[str, Solver] = {name: make(between) for name, make in build.SOLVER
     "ddim of eta 0.5": DDIM(0.5),
     "ddim of eta 1": DDIM(1.0),
 }
-GRIDS: dict[str, Grid] = build.GRIDS
+GRIDS: dict[str, Grid] = {name: grid for name, grid in build.GRIDS.items() if name not in ("linspace", "exponential")}
+"""Each by one name."""

@@ -69,5 +69,5 @@ def test_off_the_ticks_any_number_of_steps(grid):
 def test_names_of_grids_on_ticks():
     """These and no others lie on whole places."""
     schedule = linear(1000)
-    whole = [name for name, grid in GRIDS.items() if all(level.t == int(level.t) for level in grid(schedule, 9))]
+    whole = [name for name, grid in build.GRIDS.items() if all(level.t == int(level.t) for level in grid(schedule, 9))]
     assert set(whole) == set(ON_TICKS)
