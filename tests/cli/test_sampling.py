@@ -47,3 +47,17 @@ def test_an_option_of_another_solver_is_refused(
 def test_help_names_every_solver() -> None:
     said = set(re.findall(r"[\w+-]+", sampling.Sampling.__doc__ or ""))
     assert set(build.SOLVERS) <= said
+
+
+def test_help_names_every_grid() -> None:
+    said = set(re.findall(r"[\w+-]+", sampling.Sampling.__doc__ or ""))
+    assert set(build.GRIDS) <= said
+
+
+def test_places_that_contradict_steps_are_refused_by_evaluate(
+    cli: Cli, digits_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli("evaluate", digits_run, "--grid", "1000,400", "--steps", "5", "-n", "10") == 2
+    error = capsys.readouterr().err
+    assert "steps is 5, and the grid lists 2 places; leave steps out, or list as many" in error
+    assert error.count("\n") == 1
