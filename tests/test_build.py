@@ -12,7 +12,7 @@ from ddpm.core import Continuous, NetworkDenoiser, Parameterisation, discrete, p
 from ddpm.core.continuous import EDM, VE, VP, Flow, SubVP
 from ddpm.core.model import Model
 from ddpm.errors import InputError
-from ddpm.guidance import ClassifierFree, Clipped, Interval, Rescaled
+from ddpm.guidance import ClassifierFree, Clipped, Interval, Projected, Rescaled
 from ddpm.sampling import DDIM, Ancestral, fixed_large, fixed_small, grid
 from ddpm.sampling.adaptive import Adaptive
 from ddpm.sampling.deis import DEIS
@@ -154,6 +154,10 @@ def test_wrappers_of_a_denoiser():
     assert isinstance(make(guidance=0.0, clip=False), ClassifierFree)
     within = make(guidance=3.0, guidance_interval=(0.2, 5.0), clip=False)
     assert within == Interval(ClassifierFree(plain, null, 3.0), plain, 0.2, 5.0)
+    assert make(guidance=3.0, guidance_parallel=0.0).denoise.rule == Projected()
+    assert make(guidance=3.0, guidance_norm=2.0).denoise.rule == Projected(1.0, 2.0)
+    both = make(guidance=3.0, guidance_norm=2.0, guidance_parallel=0.5, guidance_rescale=0.7).denoise.rule
+    assert both == Rescaled(0.7, Projected(0.5, 2.0))
     assert make(guidance=3.0, guidance_rescale=0.7, clip=False) == ClassifierFree(plain, null, 3.0, Rescaled(0.7))
 
 

@@ -31,7 +31,7 @@ from ddpm.evaluation.features.embedded import Embedded
 from ddpm.evaluation.features.extractor import Extractor
 from ddpm.evaluation.features.inception import Inception
 from ddpm.evaluation.features.vision import clip, dinov2
-from ddpm.guidance import ClassifierFree, Clipped, Interval, Rescaled, Rule, extrapolate
+from ddpm.guidance import ClassifierFree, Clipped, Interval, Projected, Rescaled, Rule, extrapolate
 from ddpm.networks import UNet
 from ddpm.objectives import Hybrid, Loss, SimpleLoss, Variational, level_sampling, weighting
 from ddpm.objectives.bound import least
@@ -285,4 +285,8 @@ def build_denoiser(config: SamplingConfig, model: Model, ask: Parameterisation, 
 
 
 def _rule(config: SamplingConfig) -> Rule:
-    return extrapolate if config.guidance_rescale is None else Rescaled(config.guidance_rescale)
+    """How two answers become one."""
+    rule: Rule = extrapolate
+    if config.guidance_parallel is not None or config.guidance_norm is not None:
+        rule = _with(eta=config.guidance_parallel, longest=config.guidance_norm)(Projected(eta=1.0))
+    return rule if config.guidance_rescale is None else Rescaled(config.guidance_rescale, rule)

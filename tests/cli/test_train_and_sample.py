@@ -123,7 +123,10 @@ def test_steps_that_contradict_the_places(cli: Cli, run: Path, capsys: pytest.Ca
     assert not (run / "x").exists()
 
 
-GUIDED = ("--guidance-interval", "0.1", "90", "--guidance-rescale", "0.7", "--negative", "8")
+GUIDED = (
+    *("--negative", "8", "--guidance-interval", "0.1", "90"),
+    *("--guidance-rescale", "0.7", "--guidance-parallel", "0", "--guidance-norm", "9"),
+)
 """All options of guidance."""
 
 

@@ -16,6 +16,8 @@ def test_sampling_settings_are_complete() -> None:
         "negative": None,
         "guidance_interval": None,
         "guidance_rescale": None,
+        "guidance_parallel": None,
+        "guidance_norm": None,
         "clip": True,
     }
 
@@ -25,7 +27,16 @@ def test_settings_of_before_the_newer_options_can_be_read() -> None:
     assert SamplingConfig.model_validate_json(old) == SamplingConfig(steps=7, eta=0.5, guidance=2.0, clip=False)
 
 
-@pytest.mark.parametrize("given", [{"guidance_interval": (0.2, 5.0)}, {"guidance_rescale": 0.7}, {"negative": "cat"}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"negative": "cat"},
+        {"guidance_interval": (0.2, 5.0)},
+        {"guidance_rescale": 0.7},
+        {"guidance_parallel": 0.0},
+        {"guidance_norm": 3.0},
+    ],
+)
 def test_options_of_guidance(given: dict[str, object]) -> None:
     """They survive the way through JSON, and are refused where nothing is guided."""
     how = SamplingConfig.model_validate({"guidance": 2.0, **given})
@@ -43,6 +54,10 @@ def test_options_of_guidance(given: dict[str, object]) -> None:
         ({"guidance_interval": (-1.0, 1.0)}, "low first, not -1.0 1.0"),
         ({"guidance_interval": (0.0, float("inf"))}, "low first, not 0.0 inf"),
         ({"guidance_rescale": 0.0}, "above 0 and at most 1, not 0.0"),
+        ({"guidance_parallel": 1.0}, "at least 0 and below 1, not 1.0"),
+        ({"guidance_parallel": -0.1}, "at least 0 and below 1, not -0.1"),
+        ({"guidance_norm": 0.0}, "above 0 and finite, not 0.0"),
+        ({"guidance_norm": float("inf")}, "above 0 and finite, not inf"),
         ({"guidance_rescale": 1.5}, "above 0 and at most 1, not 1.5"),
     ],
 )

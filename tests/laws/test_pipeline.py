@@ -106,7 +106,15 @@ def test_guidance_reaches_the_picture(pipeline):
 
 
 @pytest.mark.parametrize(
-    "option", [{"guidance_interval": (0.3, 3.0)}, {"guidance_rescale": 1.0}, {"negative": "circle"}], ids=str
+    "option",
+    [
+        {"negative": "circle"},
+        {"guidance_interval": (0.3, 3.0)},
+        {"guidance_rescale": 1.0},
+        {"guidance_parallel": 0.0},
+        {"guidance_norm": 0.5},
+    ],
+    ids=str,
 )
 def test_options_of_guidance_reach_the_picture_and_its_record(pipeline, option):
     usual = {"label": "star", "guidance": 3.0}

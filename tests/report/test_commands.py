@@ -87,7 +87,8 @@ def test_the_evaluate_command_says_all_that_the_score_recorded(run: Path, evalua
 
 @pytest.mark.parametrize("grid", ["trailing", "karras", (1000, 700, 99.5)])
 def test_a_way_of_sampling_is_that_of_its_flags(grid: Any) -> None:
-    how = SamplingConfig(grid=grid, guidance=2.0, guidance_interval=(0.2, 5.0), guidance_rescale=0.7, negative="cat")
+    guided = {"guidance": 2.0, "negative": "cat", "guidance_interval": (0.2, 5.0), "guidance_parallel": 0.0}
+    how = SamplingConfig.model_validate({"grid": grid, "clip": False, **guided})
     command = commands.Command("", ("ddpm", "evaluate", "r", *commands.sampling(how)))
     assert SamplingConfig(steps=how.steps, **parsed(command, evaluate_command)["flags"].given()) == how
 

@@ -36,6 +36,10 @@ class Sampling:
         Guidance only between two ratios of noise to signal, EDM's sigma, as in 0.2 5.
     guidance_rescale
         Bring guided images back to the contrast they have without guidance, as in 0.7; 1 wholly.
+    guidance_parallel
+        How much to keep of guidance along the expected image, which saturates colours; 0 for projected guidance.
+    guidance_norm
+        Shorten guidance, the difference of two expected images, to this Euclidean norm.
     clip
         Keep the expected image in the range of images.
     """
@@ -49,6 +53,8 @@ class Sampling:
     negative: str | None = None
     guidance_interval: tuple[float, float] | None = None
     guidance_rescale: float | None = None
+    guidance_parallel: float | None = None
+    guidance_norm: float | None = None
     clip: bool | None = None
 
     def given(self) -> dict[str, Any]:

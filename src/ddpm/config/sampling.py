@@ -44,7 +44,7 @@ SolverName = Literal[
     "ipndm-4",
 ]
 
-OF_GUIDANCE = ("negative", "guidance_interval", "guidance_rescale")
+OF_GUIDANCE = ("negative", "guidance_interval", "guidance_rescale", "guidance_parallel", "guidance_norm")
 """Options that change how guidance is done."""
 
 
@@ -69,6 +69,8 @@ class SamplingConfig(Strict):
         negative: the class to guide away from; None for no class in particular.
         guidance_interval: guidance only where the noise-to-signal ratio, EDM's sigma, lies within; None for everywhere.
         guidance_rescale: share of the guided image that is brought back to its contrast without guidance.
+        guidance_parallel: how much is kept of guidance along the expected image, 0 in projected guidance; None for all.
+        guidance_norm: bound of the Euclidean norm of the difference that guidance follows; None for none.
         clip: whether the expected image is kept in the range of images.
     """
 
@@ -82,6 +84,8 @@ class SamplingConfig(Strict):
     negative: str | None = None
     guidance_interval: tuple[float, float] | None = None
     guidance_rescale: float | None = None
+    guidance_parallel: float | None = None
+    guidance_norm: float | None = None
     clip: bool = True
 
     @model_validator(mode="before")
@@ -128,6 +132,10 @@ class SamplingConfig(Strict):
                 )
         if self.guidance_rescale is not None and not 0 < self.guidance_rescale <= 1:
             raise ValueError(f"guidance_rescale must be above 0 and at most 1, not {self.guidance_rescale}")
+        if self.guidance_parallel is not None and not 0 <= self.guidance_parallel < 1:
+            raise ValueError(f"guidance_parallel must be at least 0 and below 1, not {self.guidance_parallel}")
+        if self.guidance_norm is not None and not 0 < self.guidance_norm < math.inf:
+            raise ValueError(f"guidance_norm must be above 0 and finite, not {self.guidance_norm}")
         return self
 
     @property

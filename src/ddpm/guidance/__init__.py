@@ -3,7 +3,8 @@
 from ddpm.guidance.classifier_free import ClassifierFree
 from ddpm.guidance.clipping import Clipped
 from ddpm.guidance.interval import Interval
+from ddpm.guidance.projected import Projected
 from ddpm.guidance.rescaled import Rescaled
 from ddpm.guidance.rule import Rule, extrapolate
 
-__all__ = ["ClassifierFree", "Clipped", "Interval", "Rescaled", "Rule", "extrapolate"]
+__all__ = ["ClassifierFree", "Clipped", "Interval", "Projected", "Rescaled", "Rule", "extrapolate"]

@@ -1,0 +1,13 @@
+from pathlib import Path
+
+from ddpm.report import tables
+from ddpm.report.evaluations import Evaluation
+
+from .scores import make_score
+
+
+def test_a_way_of_sampling_in_words() -> None:
+    how = {"guidance": 2.5, "guidance_interval": (0.25, 5.0), "guidance_parallel": 0.0, "negative": "cat"}
+    words = tables.sampling(Evaluation(Path("x"), make_score("w", **how), 0))
+    assert words.startswith("ddim, 10 steps, trailing grid, guidance 2.5, ")
+    assert words.endswith("negative cat, guidance interval 0.25 to 5, guidance parallel 0.0")
