@@ -11,9 +11,9 @@ def between(ratio: float) -> Level:
     return Level(0.0, alpha, ratio * alpha)
 
 
-SOLVERS: dict[str, Solver] = {name: make(between) for name, make in build.SOLVERS.items()} | {
-    "ddim of eta 0.5": DDIM(0.5),
-    "ddim of eta 1": DDIM(1.0),
-}
+SOLVERS: dict[str, Solver] = {"ddim of eta 0.5": DDIM(0.5)}
+for _name, _make in build.SOLVERS.items():
+    if (_made := _make(between)) not in SOLVERS.values():
+        SOLVERS[_name] = _made
 GRIDS: dict[str, Grid] = {name: grid for name, grid in build.GRIDS.items() if name not in ("linspace", "exponential")}
-"""Each by one name."""
+"""Both each by one name."""

@@ -43,8 +43,10 @@ def randn64(seed: int):
 @pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_every_solver_on_every_grid_finds_the_image(solver, grid, steps):
+    """Told by a network of any type; of one type, where steps are many."""
+    types = (prediction.eps, prediction.x0, prediction.v, prediction.flow) if steps < 50 else (prediction.v,)
     for name, schedule in SCHEDULES.items():
-        for predict in (prediction.eps, prediction.x0, prediction.v, prediction.flow):
+        for predict in types:
             if name == "zero terminal" and predict is prediction.eps:
                 continue
             denoise = told(Knows(predict), Parameterisation(predict))
