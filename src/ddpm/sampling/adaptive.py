@@ -14,6 +14,19 @@ LEAST = 0.002
 """Noise-to-signal ratio to which the flow is followed on the way to the clean level (Karras et al. 2022, sigma_min)."""
 
 
+class Point(NamedTuple):
+    """Where the flow is: z and ``dz / dtheta``, (B, C, *space), at a level."""
+
+    level: Level
+    z: torch.Tensor
+    slope: torch.Tensor
+
+    @property
+    def x0(self) -> torch.Tensor:
+        """What the denoiser said there."""
+        return (self.level.alpha * self.z - self.level.sigma * self.slope) / _norm(self.level)
+
+
 class Progress(NamedTuple):
     """How far an adaptive solver has come.
 
@@ -79,7 +92,7 @@ class Adaptive:
         x = at.x0 if next.clean else _norm(next) * at.z
         return x, Progress(angle, asked)
 
-    def _sub_step(self, denoise: BoundDenoiser, at: "Point", to: Level) -> "tuple[Point, float]":
+    def _sub_step(self, denoise: BoundDenoiser, at: Point, to: Level) -> tuple[Point, float]:
         """The next point by the third order, and how far the second is from it, at the image where it is farthest."""
         theta, h = _angle(at.level), _angle(to) - _angle(at.level)
         second = _ask(denoise, at.z + h / 2 * at.slope, self._level(theta + h / 2)).slope
@@ -90,19 +103,6 @@ class Adaptive:
 
     def _level(self, angle: float) -> Level:
         return self.between(math.tan(angle))
-
-
-class Point(NamedTuple):
-    """Where the flow is: z and ``dz / dtheta``, (B, C, *space), at a level."""
-
-    level: Level
-    z: torch.Tensor
-    slope: torch.Tensor
-
-    @property
-    def x0(self) -> torch.Tensor:
-        """What the denoiser said there."""
-        return (self.level.alpha * self.z - self.level.sigma * self.slope) / _norm(self.level)
 
 
 def _ask(denoise: BoundDenoiser, z: torch.Tensor, level: Level) -> Point:
