@@ -10,6 +10,9 @@ weights, noise and which digits are held out, and is the same for all objectives
   its terms an image, and in full on uniform grids of 25, 50 and 100 levels;
 - 500 ancestral samples in 25 and in 50 steps, unguided: Fréchet distance, and the share read as the digit asked for.
 
+The bound is also trained with gradients that are not clipped: held to a norm of 1, as ``ddpm train`` does, nearly all
+of them have the same length, and batches with the dearest levels count no more than others.
+
 "simple, large" are the weights of "simple, small", with the other bound of the variance in the reverse step. A learned
 variance with the simple loss, or a fixed one with the hybrid, is left out: ``ddpm train`` refuses both, as nothing
 would train the one, and the other has nothing to train.
@@ -50,14 +53,21 @@ class Objective:
 
     Attributes:
         also: another variance that the same weights are measured with.
+        clip: largest norm of the gradient; None for that of ``ddpm train``.
     """
 
     loss: str
     variance: str
     also: str | None = None
+    clip: float | None = None
+
+    @property
+    def name(self) -> str:
+        return self.loss if self.clip is None else f"{self.loss}-unclipped"
 
     def changes(self, levels: str, seed: int, batch: int) -> dict[str, Any]:
-        return {
+        clip = {} if self.clip is None else {"training.clip": self.clip}
+        return clip | {
             "diffusion.schedule": "cosine",
             "diffusion.T": T,
             "diffusion.prediction": "eps",
@@ -74,6 +84,7 @@ OBJECTIVES = (
     Objective("simple", "small", also="large"),
     Objective("vlb", "small"),
     Objective("vlb", "learned"),
+    Objective("vlb", "learned", clip=1e9),
     Objective("hybrid", "learned"),
 )
 
@@ -119,21 +130,16 @@ def spread(values: list[float], digits: int = 3) -> str:
     return f"{mean(values):.{digits}f}{error}"
 
 
-def by_seed(results: list[dict[str, Any]], steps: int) -> list[float]:
-    """Mean bits of each seed's held-out images."""
-    return [mean(r["bits"][str(steps)]["images"]) for r in results]
+def bits_of(results: list[dict[str, Any]], steps: int) -> list[float]:
+    """Of each seed, the mean of its held-out images; of a single seed, of each image."""
+    images = [r["bits"][str(steps)]["images"] for r in results]
+    return [mean(bits) for bits in images] if len(images) > 1 else images[0]
 
 
 def tables(found: dict[tuple[str, str, str], list[dict[str, Any]]]) -> list[Table]:
     """Bits, what parts they have, and samples: rows by (loss, variance, levels), whose results are one a seed."""
-    of_images = mean(
-        stdev(r["bits"][str(T)]["images"]) / len(r["bits"][str(T)]["images"]) ** 0.5
-        for rs in found.values()
-        for r in rs
-    )
     bound = Table(
-        "Bits per dimension of held-out digits: mean ± standard error over the seeds "
-        f"(over the images of one seed ± {of_images:.3f})",
+        "Bits per dimension of held-out digits: mean ± standard error over the seeds, or of one over its images",
         ["loss, variance, levels", *(f"{steps} levels" for steps in (T, *GRIDS))],
     )
     parts = Table(
@@ -146,11 +152,9 @@ def tables(found: dict[tuple[str, str, str], list[dict[str, Any]]]) -> list[Tabl
     )
     for key, results in found.items():
         name = ", ".join(key)
-        bound.rows.append((name, *(spread(by_seed(results, steps)) for steps in (T, *GRIDS))))
-        shares = (
-            mean(r["bits"][str(s)][p] for r in results) for s in (T, GRIDS[0]) for p in ("prior", "kl", "decoder")
-        )
-        parts.rows.append((name, *(f"{share:.3f}" for share in shares)))
+        bound.rows.append((name, *(spread(bits_of(results, steps)) for steps in (T, *GRIDS))))
+        where = [(str(steps), part) for steps in (T, GRIDS[0]) for part in PARTS]
+        parts.rows.append((name, *(f"{mean(r['bits'][s][part] for r in results):.3f}" for s, part in where)))
         cells = []
         for steps in STEPS:
             cells.append(spread([r["samples"][str(steps)]["frechet"] for r in results], 2))
@@ -160,15 +164,17 @@ def tables(found: dict[tuple[str, str, str], list[dict[str, Any]]]) -> list[Tabl
 
 
 def differences(found: dict[tuple[str, str, str], list[dict[str, Any]]]) -> Table:
-    """Bits saved by one choice instead of another, seed by seed: the held-out images are then the same."""
+    """Bits saved by one choice instead of another, on the same images: seed by seed, or image by image of one."""
     table = Table(
-        "Bits per dimension saved, mean ± standard error of the seeds' differences",
+        "Bits per dimension saved: mean ± standard error of the seeds' differences, or of one of its images'",
         ["", *(f"{steps} levels" for steps in (T, *GRIDS))],
     )
     for title, before, after in (
+        ("fixed small → large, simple", ("simple", "small"), ("simple", "large")),
         ("fixed small → learned, vlb", ("vlb", "small"), ("vlb", "learned")),
-        ("simple, the better fixed → hybrid", ("simple", "large"), ("hybrid", "learned")),
+        ("simple, large → hybrid, learned", ("simple", "large"), ("hybrid", "learned")),
         ("hybrid → vlb, learned", ("hybrid", "learned"), ("vlb", "learned")),
+        ("clipped → not, vlb, learned", ("vlb", "learned"), ("vlb-unclipped", "learned")),
     ):
         for levels in LEVELS:
             pair = found.get((*before, levels)), found.get((*after, levels))
@@ -177,14 +183,14 @@ def differences(found: dict[tuple[str, str, str], list[dict[str, Any]]]) -> Tabl
     for key in found:
         uniform = found.get((*key[:2], "uniform"))
         if key[2] == "importance" and uniform:
-            table.rows.append((f"uniform → importance: {key[0]}, {key[1]}", *_saved(uniform, found[key])))
+            table.rows.append((f"uniform → importance, {key[0]}, {key[1]}", *_saved(uniform, found[key])))
     return table
 
 
 def _saved(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[str]:
     cells = []
     for steps in (T, *GRIDS):
-        pairs = zip(by_seed(before, steps), by_seed(after, steps), strict=False)
+        pairs = zip(bits_of(before, steps), bits_of(after, steps), strict=False)
         cells.append(spread([b - a for b, a in pairs]))
     return cells
 
@@ -201,7 +207,7 @@ def main() -> None:
     for seed in range(args.seeds):
         for objective in OBJECTIVES:
             for levels in LEVELS:
-                name = f"{objective.loss}-{objective.variance}-{levels}-{args.images}-{args.batch}-{seed}"
+                name = f"{objective.name}-{objective.variance}-{levels}-{args.images}-{args.batch}-{seed}"
                 home = args.out / name
                 trained = home / "seconds.json"
                 if not trained.exists():
@@ -212,7 +218,7 @@ def main() -> None:
                     if not path.exists():
                         path.write_text(json.dumps(measured(home, variance), indent=1) + "\n")
                     result = json.loads(path.read_text())
-                    found.setdefault((objective.loss, variance, levels), []).append(result)
+                    found.setdefault((objective.name, variance, levels), []).append(result)
                     at = " ".join(f"{steps}: {mean(r['images']):.3f}" for steps, r in result["bits"].items())
                     of = " ".join(f"{s}: {r['frechet']:.2f} {r['accuracy']:.3f}" for s, r in result["samples"].items())
                     print(f"{name:45} {variance:8} bits {at}  samples {of}", flush=True)
