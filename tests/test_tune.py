@@ -15,7 +15,7 @@ from ddpm.sampling.tuning import Refinement, distance
 from ddpm.tune import AskTune, joined, tune
 from ddpm.tuned import FILE, TunedRecord
 
-ASK = AskTune((2, 4), ("ddim", "dpm++-2m"), images=3, reference=40, refinement=Refinement(halvings=1, sweeps=1))
+ASK = AskTune((2, 4), ("unipc-2", "dpm++-2m"), images=3, reference=40, refinement=Refinement(halvings=1, sweeps=1))
 
 
 def silent(what: str, done: int, total: int) -> None:

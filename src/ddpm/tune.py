@@ -17,16 +17,19 @@ from ddpm.errors import InputError
 from ddpm.pipeline import Pipeline
 from ddpm.sampling import SampleNoise
 from ddpm.sampling import steps as walk
-from ddpm.sampling.tuning import Paths, Refinement, distance, refined, shortest
+from ddpm.sampling.tuning import Paths, Refinement, Way, best, distance, shortest
 from ddpm.tuned import TunedGrid, TunedRecord
 
-SOLVERS = ("ddim", "dpm++-2m", "dpm++-3m", "unipc-2", "unipc-3", "deis-3", "ipndm-3")
+SOLVERS = ("dpm++-2m", "unipc-2", "unipc-3", "deis-3", "ipndm-2", "ipndm-3", "ipndm-4")
 """One network call a step, and no noise."""
 GRIDS = ("trailing", "uniform", "quadratic", "log-snr", "karras")
 REFERENCE = {"solver": "dpm++-2m", "grid": "trailing", "eta": None}
 CANDIDATES = 50
 """Levels of the reference among which the shortest way is looked for."""
 
+SHORTEST = "shortest way"
+KEPT = 3
+"""Solvers whose grids are refined to the end."""
 QUICK = Refinement(halvings=3, sweeps=2)
 """A few minutes' worth."""
 
@@ -60,8 +63,9 @@ class AskTune:
 def tune(pipe: Pipeline, ask: AskTune, say: Say) -> TunedRecord:
     """Find a solver and a grid for each number of steps.
 
-    Every solver is tried on every grid that has a name, and on the shortest way along the reference; the levels of the
-    best are then moved. All that on half of the images; the errors are of the other half.
+    Every solver is tried on every grid that has a name, and on the shortest way along the reference; the levels of each
+    one's best are then moved a little, and those of the best of these as far as it helps. All that on half of the
+    images; the errors are of the other half.
 
     Raises:
         InputError: steps, solvers or settings that cannot be had.
@@ -136,37 +140,34 @@ def _tuned(
     say: Callable[[int, int], None],
 ) -> TunedGrid:
     pipe, schedule = made.pipe, made.pipe.schedule
-    named = {name: build.GRIDS[name](schedule, count) for name in GRIDS}
-    way = [known.levels[i] for i in shortest(known, count)]
-    tries = list(product(ask.solvers, [*named, "shortest way"]))
-    errors = {}
-    for i, (solver, name) in enumerate(tries, 1):
-        how = pipe.settings({**ask.sampling, "solver": solver, "steps": count, "grid": "trailing", "eta": None})
-        errors[solver, name] = distance(made.end(how, named.get(name, way)), end)
-        say(i, len(tries) * 2)
-    solver, name = min(errors, key=errors.__getitem__)
-    how = pipe.settings({**ask.sampling, "solver": solver, "steps": count, "grid": "trailing", "eta": None})
-    moved = 0
-
-    def report(_: float) -> None:
-        nonlocal moved
-        moved = min(moved + len(tries) // 8 + 1, len(tries))
-        say(len(tries) + moved, len(tries) * 2)
-
-    levels, _ = refined(partial(made.end, how), named.get(name, way), end, made.between, ask.refinement, report)
-    say(len(tries) * 2, len(tries) * 2)
-    places = tuple(place_of(schedule, level) for level in levels[:-1])
+    grids = {name: build.GRIDS[name](schedule, count) for name in GRIDS}
+    grids[SHORTEST] = [known.levels[i] for i in shortest(known, count)]
+    errors: dict[tuple[str, str], float] = {}
+    for i, (solver, name) in enumerate(tries := list(product(ask.solvers, grids)), 1):
+        errors[solver, name] = distance(made.end(_with(pipe, ask, solver, count), grids[name]), end)
+        say(i, 2 * len(tries))
+    ways = []
+    for solver in ask.solvers:
+        _, name = min((errors[solver, name], name) for name in grids)
+        ways.append(Way(f"{solver}, {name}", partial(made.end, _with(pipe, ask, solver, count)), grids[name]))
+    found = best(ways, end, made.between, ask.refinement, KEPT, lambda i, of: say(len(tries) + i, len(tries) + of))
+    solver = found.way.name.split(", ")[0]
+    places = tuple(place_of(schedule, level) for level in found.levels[:-1])
     tuned = pipe.settings({**ask.sampling, "solver": solver, "grid": places, "eta": None})
     usual = pipe.settings({**ask.sampling, "steps": count})
-    best_named = min((pair for pair in errors if pair[1] in named), key=errors.__getitem__)
-    untuned = how.model_copy(update={"solver": best_named[0]})
+    best_named = min((pair for pair in errors if pair[1] != SHORTEST), key=errors.__getitem__)
+    untuned = _with(pipe, ask, best_named[0], count)
     return TunedGrid(
         sampling=tuned,
-        start=f"{solver}, {name}",
+        start=found.way.name,
         usual=distance(other.end(usual, build.build_grid(usual, schedule)), unseen),
-        untuned=distance(other.end(untuned, named[best_named[1]]), unseen),
+        untuned=distance(other.end(untuned, grids[best_named[1]]), unseen),
         tuned=distance(other.end(tuned, build.build_grid(tuned, schedule)), unseen),
     )
+
+
+def _with(pipe: Pipeline, ask: AskTune, solver: str, count: int) -> SamplingConfig:
+    return pipe.settings({**ask.sampling, "solver": solver, "steps": count, "grid": "trailing"})
 
 
 def joined(folder: Path, found: TunedRecord) -> TunedRecord:

@@ -17,7 +17,7 @@ def test_tuned_and_sampled(
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(digits_run, run)
-    assert cli("tune", run, "--steps", "3,2", "-n", "2", "--solvers", "ddim,dpm++-2m") == 0
+    assert cli("tune", run, "--steps", "3,2", "-n", "2", "--solvers", "unipc-2,dpm++-2m") == 0
     said = capsys.readouterr().out
     assert "distance from 200 steps, of 2 samples" in said
     record = TunedRecord.read(run)
@@ -31,7 +31,7 @@ def test_tuned_and_sampled(
     assert cli("sample", "--from", tmp_path / "drawn" / "00000.png") == 0
     again = (tmp_path / "drawn" / "00000-again.png").read_bytes()
     assert len(again) > 0
-    assert cli("tune", run, "--steps", "4", "-n", "2", "--solvers", "ddim") == 0
+    assert cli("tune", run, "--steps", "4", "-n", "2", "--solvers", "dpm++-2m") == 0
     joined = TunedRecord.read(run)
     assert joined is not None
     assert [grid.sampling.steps for grid in joined.grids] == [2, 3, 4]

@@ -12,7 +12,7 @@ from ddpm.core.schedule import level_of
 from ddpm.sampling import DDIM, sample
 from ddpm.sampling.grid import trailing
 from ddpm.sampling.loop import steps
-from ddpm.sampling.tuning import Paths, Refinement, distance, refined, shortest
+from ddpm.sampling.tuning import Paths, Refinement, Way, best, distance, refined, shortest
 
 SCHEDULE = linear(1000)
 NOISE = torch.randn(40, 2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -86,3 +86,25 @@ def test_the_distance_is_of_each_image():
     a, b = torch.zeros(2, 1, 4), torch.zeros(2, 1, 4)
     a[0] = 3.0
     assert distance(a, b) == 1.5
+
+
+def test_the_best_way_need_not_be_the_best_at_first():
+    """One way ends near and cannot be moved, one far but can be."""
+    grids = {name: trailing(SCHEDULE, 4) for name in ("stiff", "good", "bad")}
+    end = sample(two_points, DDIM(), trailing(SCHEDULE, 500), lambda: NOISE)
+
+    def solve(grid):
+        return sample(two_points, DDIM(), grid, lambda: NOISE)
+
+    before = distance(solve(grids["good"]), end)
+    near = end + 0.9 * before
+    ways = [
+        Way("stiff", lambda grid: near, grids["stiff"]),
+        Way("good", solve, grids["good"]),
+        Way("bad", lambda grid: end + 5, grids["bad"]),
+    ]
+    seen = []
+    found = best(ways, end, lambda ratio: level_of(SCHEDULE, ratio), kept=2, progress=lambda *at: seen.append(at))
+    assert found.way.name == "good"
+    assert found.error == distance(solve(found.levels), end) < 0.9 * before
+    assert seen == [(i, 5) for i in range(1, 6)]

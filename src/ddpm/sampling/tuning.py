@@ -1,13 +1,14 @@
 """Grids made for one model: the levels at which few steps stay closest to its many-step solution.
 
-Two stages. Dynamic programming over candidate levels finds the grid whose first-order steps leave the known paths the
-least in sum (Chen et al. 2024, "GITS"). From there the levels are moved, one at a time, as long as the end of the
-actual solver comes closer to the end of the paths.
+Dynamic programming over candidate levels finds the grid whose first-order steps leave the known paths the least in sum
+(Chen et al. 2024, "GITS"). From there, and from grids that have names, the levels are moved, one at a time, as long as
+the end of the actual solver comes closer to the end of the paths: what is the best untuned is seldom the best tuned.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -123,6 +124,51 @@ def refined(
                 break
         share /= 2
     return levels, least
+
+
+class Way(NamedTuple):
+    """A solver, and a grid to begin with."""
+
+    name: str
+    solve: Solve
+    grid: Sequence[Level]
+
+
+class Found(NamedTuple):
+    """A way, its levels moved, and the distance from the end of the paths."""
+
+    way: Way
+    levels: list[Level]
+    error: float
+
+
+def best(
+    ways: Sequence[Way],
+    end: torch.Tensor,
+    between: Between,
+    how: Refinement = Refinement(),
+    kept: int = 3,
+    progress: Callable[[int, int], None] | None = None,
+) -> Found:
+    """Of several ways the one that is the best refined: all a little, then those that are the best by then.
+
+    Args:
+        kept: how many are refined to the end.
+        progress: called with (ways done, in all).
+    """
+    little = Refinement(how.first, halvings=0, sweeps=1)
+    found: list[Found] = []
+    total = len(ways) + min(kept, len(ways))
+    for way in ways:
+        found.append(Found(way, *refined(way.solve, way.grid, end, between, little)))
+        if progress is not None:
+            progress(len(found), total)
+    first = sorted(found, key=lambda one: one.error)[:kept]
+    for i, one in enumerate(first):
+        first[i] = Found(one.way, *refined(one.way.solve, one.levels, end, between, how))
+        if progress is not None:
+            progress(len(ways) + i + 1, total)
+    return min(first, key=lambda one: one.error)
 
 
 def _moved(levels: list[Level], k: int, towards: int, share: float, between: Between) -> list[Level] | None:
