@@ -12,7 +12,7 @@ from ddpm.core import Continuous, NetworkDenoiser, Parameterisation, discrete, p
 from ddpm.core.continuous import EDM, VE, VP, Flow, SubVP
 from ddpm.core.model import Model
 from ddpm.errors import InputError
-from ddpm.guidance import ClassifierFree, Clipped, Interval, Projected, Rescaled
+from ddpm.guidance import Autoguidance, ClassifierFree, Clipped, Interval, Projected, Rescaled
 from ddpm.sampling import DDIM, Ancestral, fixed_large, fixed_small, grid
 from ddpm.sampling.adaptive import Adaptive
 from ddpm.sampling.deis import DEIS
@@ -140,8 +140,8 @@ def test_wrappers_of_a_denoiser():
     model, ask = Model(torch.nn.Identity(), LabelEmbedding(3, 4)), Parameterisation(prediction.v)
     null = model.conditioner.null(1)
 
-    def make(away=null, **settings):
-        return build.build_denoiser(SamplingConfig(**settings), model, ask, away=away)
+    def make(away=null, worse=None, **settings):
+        return build.build_denoiser(SamplingConfig(**settings), model, ask, away, worse)
 
     plain = NetworkDenoiser(model.net, ask)
     both = make(guidance=3.0)
@@ -152,6 +152,10 @@ def test_wrappers_of_a_denoiser():
     assert make(clip=False) == plain
     assert make(guidance=3.0, away=None) == Clipped(plain)
     assert isinstance(make(guidance=0.0, clip=False), ClassifierFree)
+    bad = Model(torch.nn.Identity(), LabelEmbedding(3, 4))
+    worse = NetworkDenoiser(bad.net, ask)
+    assert make(guidance=3.0, worse=bad) == Clipped(Autoguidance(plain, worse, 3.0))
+    assert make(guidance=3.0, worse=bad, away=None) == Clipped(Autoguidance(plain, worse, 3.0))
     within = make(guidance=3.0, guidance_interval=(0.2, 5.0), clip=False)
     assert within == Interval(ClassifierFree(plain, null, 3.0), plain, 0.2, 5.0)
     assert make(guidance=3.0, guidance_parallel=0.0).denoise.rule == Projected()

@@ -13,6 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import ddpm
+from ddpm.config import Guide
 from ddpm.core.discrete import linear
 from ddpm.errors import InputError
 from ddpm.pipeline import Pipeline, load
@@ -107,6 +108,10 @@ def test_a_name_goes_before_a_number(pipe: Pipeline) -> None:
         ({"negative": "7"}, r"negative 7 has nothing to guide towards: give a label"),
         ({"negative": "7", "guidance": 1.0, "label": 0}, r"negative has no effect without guidance"),
         ({"negative": 7, "label": ["7", 7]}, r"negative 7 is what the images shall be; give another class"),
+        ({"guide_with": "step-9", "guidance": 2}, r"step-9 is no checkpoint of .* \(known: step-000000008, step-"),
+        ({"guide_with": "/tmp", "guidance": 2}, r"/tmp is no checkpoint of"),
+        ({"guide_with": "step-000000012", "guidance": 2}, r"has the weights that it would guide; give an earlier"),
+        ({"guide_with": "step-000000008", "guidance": 1}, r"guide_with has no effect without guidance"),
         ({"step": 3}, r"unknown key 'step' \(did you mean 'steps'\?\)"),
         ({"solver": "dim"}, r"solver: .*'ddim'"),
         ({"grid": "even"}, r"grid: .*'trailing'"),
@@ -256,6 +261,47 @@ def test_without_guidance_its_options_are_those_of_nobody(pipe: Pipeline) -> Non
     other = replace(pipe, config=pipe.config.model_copy(update={"sampling": own}))
     assert other.settings({}) == own
     assert other.settings({"guidance": 1}).guidance_interval is None
+
+
+EARLIER = "step-000000008"
+
+
+def test_guided_by_an_earlier_checkpoint(pipe: Pipeline, digits_run: Path) -> None:
+    """By its name or path; it needs no label, and at scale 0 it is alone."""
+    usual = {**FAST, "guide_with": EARLIER}
+    guided = pipe.sample(2, guidance=3.0, **usual)
+    assert pixels(guided) != pixels(pipe.sample(2, **FAST))
+    by_path = pipe.sample(2, guidance=3.0, **usual | {"guide_with": digits_run / "checkpoints" / EARLIER})
+    assert pixels(by_path) == pixels(guided)
+    bad = load(digits_run / "checkpoints" / EARLIER, "cpu")
+    assert pixels(pipe.sample(2, guidance=0.0, label=3, **usual)) == pixels(bad.sample(2, guidance=1, label=3, **FAST))
+    record = Provenance.model_validate_json(guided[1].info[KEY])
+    assert record.sampling.guide_with == Guide(checkpoint=EARLIER, weights=bad.weights)
+    assert pipe.again(record).tobytes() == guided[1].tobytes()
+
+
+def test_guidance_leaves_the_pipeline_and_torchs_generator_alone(pipe: Pipeline) -> None:
+    before, weights = torch.get_rng_state(), [p.clone() for p in pipe.model.parameters()]
+    how = pipe.settings({"guide_with": EARLIER, "guidance": 2.0})
+    ready = pipe.prepared(how)
+    assert ready.prepared(how) is ready
+    assert pipe.worse is None
+    ready.sample(1, guide_with=EARLIER, guidance=2.0, **FAST)
+    assert torch.equal(before, torch.get_rng_state())
+    assert all(torch.equal(a, b) for a, b in zip(weights, pipe.model.parameters(), strict=True))
+
+
+def test_the_checkpoint_that_guides_is_known_by_its_weights(run: Path) -> None:
+    pipe = load(run, "cpu")
+    image = pipe.sample(1, guide_with=EARLIER, guidance=2.0, **FAST)[0]
+    record = Provenance.model_validate_json(image.info[KEY])
+    checkpoint = run / "checkpoints" / EARLIER
+    other = record.sampling.model_copy(update={"guide_with": Guide(checkpoint=EARLIER, weights="other")})
+    with pytest.raises(InputError, match=rf"{EARLIER}, the checkpoint to guide with, has other weights now"):
+        pipe.again(record.model_copy(update={"sampling": other}))
+    shutil.rmtree(checkpoint)
+    with pytest.raises(InputError, match=rf"{EARLIER}, the checkpoint to guide with, is not there"):
+        pipe.again(record)
 
 
 def test_progress_counts_network_steps(pipe: Pipeline) -> None:

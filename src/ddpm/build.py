@@ -31,7 +31,7 @@ from ddpm.evaluation.features.embedded import Embedded
 from ddpm.evaluation.features.extractor import Extractor
 from ddpm.evaluation.features.inception import Inception
 from ddpm.evaluation.features.vision import clip, dinov2
-from ddpm.guidance import ClassifierFree, Clipped, Interval, Projected, Rescaled, Rule, extrapolate
+from ddpm.guidance import Autoguidance, ClassifierFree, Clipped, Interval, Projected, Rescaled, Rule, extrapolate
 from ddpm.networks import UNet
 from ddpm.objectives import Hybrid, Loss, SimpleLoss, Variational, level_sampling, weighting
 from ddpm.objectives.bound import least
@@ -269,18 +269,27 @@ def build_grid(config: SamplingConfig, schedule: Schedule) -> list[Level]:
         raise InputError(str(e)) from e
 
 
-def build_denoiser(config: SamplingConfig, model: Model, ask: Parameterisation, away: Cond | None = None) -> Denoiser:
+def build_denoiser(
+    config: SamplingConfig,
+    model: Model,
+    ask: Parameterisation,
+    away: Cond | None = None,
+    worse: Model | None = None,
+) -> Denoiser:
     """The network's denoiser, guided, then clipped, as the settings say.
 
     Args:
-        away: what is guided away from, one row; None for no guidance.
+        away: the condition to guide away from, one row.
+        worse: the model to guide away from, in its place; where both are None nothing is guided.
     """
     plain: Denoiser = model.denoiser(ask)
     denoise = plain
-    if away is not None and config.guidance != 1:
+    if config.guidance != 1 and worse is not None:
+        denoise = Autoguidance(plain, worse.denoiser(ask), config.guidance, _rule(config))
+    elif config.guidance != 1 and away is not None:
         denoise = ClassifierFree(plain, away, config.guidance, _rule(config))
-        if config.guidance_interval is not None:
-            denoise = Interval(denoise, plain, *config.guidance_interval)
+    if denoise is not plain and config.guidance_interval is not None:
+        denoise = Interval(denoise, plain, *config.guidance_interval)
     return Clipped(denoise) if config.clip else denoise
 
 

@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,7 +18,7 @@ from ddpm.allocator import keep_freed_memory
 from ddpm.codec import picture
 from ddpm.codec.picture import Pixels
 from ddpm.conditioning.label import LabelEmbedding
-from ddpm.config import OF_GUIDANCE, OF_SOLVER, GridName, RunConfig, SamplingConfig, explain, suggest
+from ddpm.config import OF_GUIDANCE, OF_SOLVER, GridName, Guide, RunConfig, SamplingConfig, explain, suggest
 from ddpm.core import Cond, Denoiser, Schedule
 from ddpm.core.model import Model
 from ddpm.device import device_of
@@ -48,6 +49,7 @@ class Pipeline:
         source: the folder it was loaded from.
         weights: hash of the weights.
         tuned: what ``ddpm tune`` found for numbers of steps.
+        worse: the checkpoint that guidance leads away from, where it is at hand; see :meth:`prepared`.
     """
 
     model: Model
@@ -57,6 +59,7 @@ class Pipeline:
     source: Path
     weights: str
     tuned: tuple[SamplingConfig, ...] = ()
+    worse: "Pipeline | None" = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -109,13 +112,14 @@ class Pipeline:
         self.refuse_idle(settings, how, labelled=labels is not None)
         if labels and {self.classes[k] for k in labels} == {how.negative}:
             raise InputError(f"negative {how.negative} is what the images shall be; give another class to either")
+        pipe = self.prepared(how)
         images: list[Image.Image] = []
         for first in range(0, n, batch):
             part = slice(first, first + batch)
             report = None
             if progress is not None:
                 report = _offset(progress, (first // batch) * how.steps, -(-n // batch) * how.steps)
-            images += self._batch(how, labels[part] if labels else None, seed, wanted[part], report)
+            images += pipe._batch(how, labels[part] if labels else None, seed, wanted[part], report)
         return images
 
     def again(self, record: Provenance) -> Image.Image:
@@ -134,6 +138,8 @@ class Pipeline:
             InputError: an unknown name, or a value that is not allowed.
         """
         tree = self.config.sampling.model_dump()
+        if isinstance(changes.get("guide_with"), str | Path):
+            changes = changes | {"guide_with": self._guide(changes["guide_with"])}
         if changes.get("negative") is not None:
             changes = changes | {"negative": self.classes[self._label(changes["negative"])]}
         if changes.get("solver", tree["solver"]) != tree["solver"]:
@@ -167,7 +173,7 @@ class Pipeline:
             InputError: guidance of images without labels.
         """
         for name in ("guidance", *OF_GUIDANCE):
-            if not labelled and how.guidance != 1 and changes.get(name) is not None:
+            if not labelled and how.guide_with is None and how.guidance != 1 and changes.get(name) is not None:
                 raise InputError(f"{name} {changes[name]} has nothing to guide towards: {self._no_label()}")
 
     def labels(self, label: Label | Sequence[Label] | None, n: int) -> list[int] | None:
@@ -223,16 +229,48 @@ class Pipeline:
             )
         ]
 
+    def _guide(self, given: str | Path) -> Guide:
+        """The checkpoint of this run that a path or a name means."""
+        home = run_folder(self.source) / "checkpoints"
+        folder = home / given if len(Path(given).parts) == 1 else Path(given)
+        if folder.resolve().parent != home.resolve() or not folder.is_dir():
+            known = ", ".join(path.name for path in checkpoints.paths(home)) or "none are left"
+            raise InputError(f"guide_with {given} is no checkpoint of {run_folder(self.source)} (known: {known})")
+        weights = _hash(_averaged(folder))
+        if weights == self.weights:
+            raise InputError(f"guide_with {given} has the weights that it would guide; give an earlier checkpoint")
+        return Guide(checkpoint=folder.resolve().name, weights=weights)
+
+    def prepared(self, how: SamplingConfig) -> "Pipeline":
+        """This pipeline with everything at hand that the settings need, so that many batches read it once.
+
+        Raises:
+            InputError: the checkpoint to guide with is gone, or has other weights than the settings say.
+        """
+        guide = how.guide_with
+        if guide is None or (self.worse is not None and self.worse.weights == guide.weights):
+            return self
+        folder = run_folder(self.source) / "checkpoints" / guide.checkpoint
+        if not folder.is_dir():
+            raise InputError(f"{folder}, the checkpoint to guide with, is not there; restore it from a copy")
+        weights = _averaged(folder)
+        if _hash(weights) != guide.weights:
+            raise InputError(f"{folder}, the checkpoint to guide with, has other weights now; restore it from a copy")
+        model = deepcopy(self.model)  # a new one would take its start from torch's generator
+        checkpoints.load_into(model.state_dict(), weights, str(folder))
+        return replace(self, worse=replace(self, model=model, source=folder, weights=guide.weights, worse=None))
+
     def denoiser(self, how: SamplingConfig, *, labelled: bool) -> Denoiser:
         """The model's denoiser, guided and clipped as the settings say.
 
         Args:
-            labelled: whether the images have labels; others are not guided.
+            labelled: whether the images have labels; others are guided by a checkpoint only.
         """
         ask = build.build_parameterisation(self.config.diffusion)
         negative = [] if how.negative is None else [self.classes.index(how.negative)]
         away = self._cond(negative, 1) if labelled else None
-        return build.build_denoiser(how, self.model, ask, away=away)
+        worse = self.prepared(how).worse if how.guide_with is not None else None
+        return build.build_denoiser(how, self.model, ask, away, worse.model if worse is not None else None)
 
     @torch.no_grad()
     def draw(
@@ -368,15 +406,8 @@ def load(path: str | Path, device: str | torch.device | None = None) -> Pipeline
         raise InputError(f"{folder} does not exist; give a run folder that `ddpm train` made")
     if not folder.is_dir():
         raise InputError(f"{folder} is a file ({_kind(folder)}); give the run folder that holds it")
-    is_checkpoint = (folder / "manifest.json").exists()
     config = RunConfig.read(run_folder(folder) / "config.json")
-    if is_checkpoint:
-        try:
-            weights = checkpoints.read(folder).tensors["ema"]
-        except (checkpoints.Damaged, KeyError) as e:
-            raise InputError(f"{folder} is damaged: {e}; load the run folder or another checkpoint") from e
-    else:
-        weights = _weights(folder)
+    weights = _averaged(folder)
     keep_freed_memory()
     model = build.build_model(config)
     checkpoints.load_into(model.state_dict(), weights, str(folder))
@@ -397,6 +428,16 @@ def _hash(weights: dict[str, torch.Tensor]) -> str:
         digest.update(name.encode())
         digest.update(weights[name].contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def _averaged(folder: Path) -> dict[str, torch.Tensor]:
+    """The averaged weights of a run or of one of its checkpoints."""
+    if not (folder / "manifest.json").exists():
+        return _weights(folder)
+    try:
+        return checkpoints.read(folder).tensors["ema"]
+    except (checkpoints.Damaged, KeyError) as e:
+        raise InputError(f"{folder} is damaged: {e}; load the run folder or another checkpoint") from e
 
 
 def _weights(folder: Path) -> dict[str, torch.Tensor]:

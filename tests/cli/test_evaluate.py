@@ -103,6 +103,21 @@ def test_what_the_flags_mean(cli: Cli, run: Path) -> None:
     assert score.samples.sampling == SamplingConfig(steps=2, grid="uniform", eta=0.5, guidance=2.0, clip=False)
 
 
+def test_guidance_by_a_checkpoint(cli: Cli, run: Path) -> None:
+    """It is in the record, by name and weights, and in the folder's name."""
+    flags = ("--steps", "2", "--guidance", "2", "--guide-with", "step-000000008", "--guidance-interval", "0.2", "50")
+    assert cli("evaluate", run, "-n", "16", "--device", "cpu", *flags) == 0
+    assert cli("evaluate", run, "-n", "16", "--device", "cpu", *flags[:4]) == 0
+    plain, guided = sorted(
+        (score.samples for score in scores(run) if score.measure.n == 16), key=lambda s: s.sampling.guide_with is None
+    )[::-1]
+    assert guided.sampling.guide_with.checkpoint == "step-000000008"
+    assert guided.sampling.guide_with.weights != guided.weights
+    assert guided.sampling.guidance_interval == (0.2, 50.0)
+    assert plain.sampling.guide_with is None
+    assert plain.hash != guided.hash
+
+
 def test_the_defaults_that_help_names(capsys: Capture, cli: Cli) -> None:
     assert cli("evaluate", "--help") == 0
     text = " ".join(re.sub(r"[│╭╰─╮╯]", " ", capsys.readouterr().out).split())

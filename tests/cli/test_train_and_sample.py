@@ -141,6 +141,17 @@ def test_a_guided_picture_is_drawn_again(cli: Cli, run: Path) -> None:
     assert (guided / "00000-again.png").read_bytes() == (guided / "00000.png").read_bytes()
 
 
+def test_a_picture_guided_by_a_checkpoint_is_drawn_again_where_the_run_was_moved(cli: Cli, run: Path) -> None:
+    bad = run / "checkpoints" / "step-000000008"
+    assert cli("sample", run, "-n", "1", "--steps", "2", "--guidance", "3", "--guide-with", bad) == 0
+    moved = run.parent / "moved"
+    run.rename(moved)
+    picture = moved / "samples" / "seed0-ddim2-guidance3-guide_withstep_000000008" / "00000.png"
+    assert cli("sample", "--from", picture) == 0
+    with Image.open(picture.with_name("00000-again.png")) as again, Image.open(picture) as first:
+        assert np.array_equal(np.asarray(again), np.asarray(first))
+
+
 def test_a_picture_of_weights_that_are_gone(cli: Cli, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli("sample", run, "-n", "1", "--steps", "1", "--out", run / "x") == 0
     shutil.copy(run / "checkpoints" / "step-000000008" / "ema.safetensors", run / "model.safetensors")

@@ -128,6 +128,7 @@ def test_a_wrong_type_is_named_by_its_key(key: str, value: Any, said: str) -> No
         ({"sampling__eta": 0.5, "sampling__solver": "ancestral"}, "eta is an option of ddim"),
         ({"sampling__eta": 1.5}, "eta must be between 0"),
         ({"sampling__guidance": 2, "sampling__negative": "bird"}, "sampling.negative 'bird' is none of the 2 classes"),
+        ({"sampling": {"guidance": 2, "guide_with": {"checkpoint": "s", "weights": "w"}}}, "a run has none of before"),
         ({"sampling__guidance": -1}, "guidance must be at least 0"),
         ({"sampling__steps": 1001}, r"sampling\.steps is 1001; it must be at most 1000"),
         ({"diffusion__T": 20}, r"sampling\.steps is 50; it must be at most 20"),

@@ -14,6 +14,7 @@ def test_sampling_settings_are_complete() -> None:
         "tolerance": None,
         "guidance": 1.0,
         "negative": None,
+        "guide_with": None,
         "guidance_interval": None,
         "guidance_rescale": None,
         "guidance_parallel": None,
@@ -31,6 +32,7 @@ def test_settings_of_before_the_newer_options_can_be_read() -> None:
     "given",
     [
         {"negative": "cat"},
+        {"guide_with": {"checkpoint": "step-000000008", "weights": "abc"}},
         {"guidance_interval": (0.2, 5.0)},
         {"guidance_rescale": 0.7},
         {"guidance_parallel": 0.0},
@@ -54,6 +56,10 @@ def test_options_of_guidance(given: dict[str, object]) -> None:
         ({"guidance_interval": (-1.0, 1.0)}, "low first, not -1.0 1.0"),
         ({"guidance_interval": (0.0, float("inf"))}, "low first, not 0.0 inf"),
         ({"guidance_rescale": 0.0}, "above 0 and at most 1, not 0.0"),
+        (
+            {"negative": "a", "guide_with": {"checkpoint": "s", "weights": "w"}},
+            "two things to guide away from",
+        ),
         ({"guidance_parallel": 1.0}, "at least 0 and below 1, not 1.0"),
         ({"guidance_parallel": -0.1}, "at least 0 and below 1, not -0.1"),
         ({"guidance_norm": 0.0}, "above 0 and finite, not 0.0"),

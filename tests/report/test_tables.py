@@ -5,9 +5,11 @@ from ddpm.report.evaluations import Evaluation
 
 from .scores import make_score
 
+GUIDE = {"checkpoint": "step-000000008", "weights": "abc"}
+
 
 def test_a_way_of_sampling_in_words() -> None:
-    how = {"guidance": 2.5, "guidance_interval": (0.25, 5.0), "guidance_parallel": 0.0, "negative": "cat"}
+    how = {"guidance": 2.5, "guidance_interval": (0.25, 5.0), "guidance_parallel": 0.0, "guide_with": GUIDE}
     words = tables.sampling(Evaluation(Path("x"), make_score("w", **how), 0))
     assert words.startswith("ddim, 10 steps, trailing grid, guidance 2.5, ")
-    assert words.endswith("negative cat, guidance interval 0.25 to 5, guidance parallel 0.0")
+    assert words.endswith("guide with step-000000008, guidance interval 0.25 to 5, guidance parallel 0.0")

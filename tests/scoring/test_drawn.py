@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ddpm.config import SamplingConfig
+from ddpm.config import Guide, SamplingConfig
 from ddpm.errors import InputError
 from ddpm.pipeline import Pipeline, load
 from ddpm.scoring import drawn
@@ -111,11 +111,15 @@ def test_many_classes_in_their_shares() -> None:
         {"sampling": HOW.model_copy(update={"guidance": 1.0})},
         {"sampling": HOW.model_copy(update={"clip": False})},
         {"sampling": HOW.model_copy(update={"grid": "uniform"})},
+        {"sampling": HOW.model_copy(update={"guidance_interval": (0.2, 5.0)})},
+        {"sampling": HOW.model_copy(update={"guide_with": Guide(checkpoint="step-8", weights="w")})},
         {"sampling": SamplingConfig(solver="ancestral", steps=2, guidance=2)},
     ],
     ids=str,
 )
 def test_what_changes_pixels_changes_the_name(change: dict[str, Any], recipe: Recipe) -> None:
+    guide = Guide(checkpoint="step-8", weights="other")
+    assert replace(recipe, sampling=HOW.model_copy(update={"guide_with": guide})).key != replace(recipe, **change).key
     assert replace(recipe, **change).key != recipe.key
     assert replace(recipe).key == recipe.key
     assert len(recipe.key) == 12

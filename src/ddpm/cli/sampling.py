@@ -29,9 +29,11 @@ class Sampling:
     tolerance
         Of adaptive: the error allowed in each of its steps. Images depend, within it, on those drawn with them.
     guidance
-        Scale of classifier-free guidance; 1 for none.
+        Scale of guidance, classifier-free unless --guide-with; 1 for none.
     negative
         Guide away from this class, by name or number, rather than from no class in particular.
+    guide_with
+        Guide away from this earlier checkpoint of the run, step-…, rather than from a label; without labels, too.
     guidance_interval
         Guidance only between two ratios of noise to signal, EDM's sigma, as in 0.2 5.
     guidance_rescale
@@ -51,6 +53,7 @@ class Sampling:
     tolerance: float | None = None
     guidance: float | None = None
     negative: str | None = None
+    guide_with: str | None = None
     guidance_interval: tuple[float, float] | None = None
     guidance_rescale: float | None = None
     guidance_parallel: float | None = None

@@ -5,7 +5,7 @@ from ddpm.config.diffusion import DiffusionConfig, PredictionName, ScheduleName,
 from ddpm.config.grid import GridName
 from ddpm.config.objective import LevelSamplingName, LossName, ObjectiveConfig, WeightingName
 from ddpm.config.run import RunConfig
-from ddpm.config.sampling import OF_GUIDANCE, OF_SOLVER, SamplingConfig, SolverName
+from ddpm.config.sampling import OF_GUIDANCE, OF_SOLVER, Guide, SamplingConfig, SolverName
 from ddpm.config.strict import Strict, explain, suggest
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "DataConfig",
     "DiffusionConfig",
     "GridName",
+    "Guide",
     "LevelSamplingName",
     "LossName",
     "ObjectiveConfig",

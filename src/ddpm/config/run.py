@@ -87,6 +87,8 @@ class RunConfig(Strict):
                 raise ValueError(f"{name}.steps is {settings.steps}; it must be at most {T}, the levels")
         if not isinstance(sampling.grid, str) and sampling.grid[0] > T:
             raise ValueError(f"sampling.grid is {sampling.visits}; it must begin at {T} at the most, the levels")
+        if sampling.guide_with is not None:
+            raise ValueError("sampling.guide_with is a checkpoint, which a run has none of before it is trained")
         if sampling.negative is not None and sampling.negative not in data.classes:
             raise ValueError(f"sampling.negative {sampling.negative!r} is none of the {len(data.classes)} classes")
         return self

@@ -44,7 +44,10 @@ SolverName = Literal[
     "ipndm-4",
 ]
 
-OF_GUIDANCE = ("negative", "guidance_interval", "guidance_rescale", "guidance_parallel", "guidance_norm")
+OF_GUIDANCE = (
+    *("negative", "guide_with"),
+    *("guidance_interval", "guidance_rescale", "guidance_parallel", "guidance_norm"),
+)
 """Options that change how guidance is done."""
 
 
@@ -54,6 +57,21 @@ OF_SOLVER: dict[str, tuple[SolverName, ...]] = {
     "tolerance": ("adaptive",),
 }
 """Options that some solvers alone have."""
+
+
+class Guide(Strict):
+    """A checkpoint of the same run, for autoguidance.
+
+    Attributes:
+        checkpoint: its name, "step-…".
+        weights: hash of its averaged weights.
+    """
+
+    checkpoint: str
+    weights: str
+
+    def __str__(self) -> str:
+        return self.checkpoint
 
 
 class SamplingConfig(Strict):
@@ -67,6 +85,7 @@ class SamplingConfig(Strict):
         tolerance: error that adaptive allows in each of its steps.
         guidance: scale of classifier-free guidance; 1 for none.
         negative: the class to guide away from; None for no class in particular.
+        guide_with: the worse checkpoint to guide away from, instead of a label; None for none.
         guidance_interval: guidance only where the noise-to-signal ratio, EDM's sigma, lies within; None for everywhere.
         guidance_rescale: share of the guided image that is brought back to its contrast without guidance.
         guidance_parallel: how much is kept of guidance along the expected image, 0 in projected guidance; None for all.
@@ -82,6 +101,7 @@ class SamplingConfig(Strict):
     tolerance: float | None = None
     guidance: float = 1.0
     negative: str | None = None
+    guide_with: Guide | None = None
     guidance_interval: tuple[float, float] | None = None
     guidance_rescale: float | None = None
     guidance_parallel: float | None = None
@@ -124,6 +144,8 @@ class SamplingConfig(Strict):
     def _guides(self) -> Self:
         if self.guidance == 1 and (idle := [name for name in OF_GUIDANCE if getattr(self, name) is not None]):
             raise ValueError(f"{idle[0]} has no effect without guidance; give a guidance other than 1")
+        if self.negative is not None and self.guide_with is not None:
+            raise ValueError("negative and guide_with are two things to guide away from; give one")
         if self.guidance_interval is not None:
             low, high = self.guidance_interval
             if not 0 <= low < high < math.inf:

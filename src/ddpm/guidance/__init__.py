@@ -1,5 +1,6 @@
 """Wrappers Denoiser -> Denoiser that steer a sample, and the rules by which guidance does."""
 
+from ddpm.guidance.autoguidance import Autoguidance
 from ddpm.guidance.classifier_free import ClassifierFree
 from ddpm.guidance.clipping import Clipped
 from ddpm.guidance.interval import Interval
@@ -7,4 +8,4 @@ from ddpm.guidance.projected import Projected
 from ddpm.guidance.rescaled import Rescaled
 from ddpm.guidance.rule import Rule, extrapolate
 
-__all__ = ["ClassifierFree", "Clipped", "Interval", "Projected", "Rescaled", "Rule", "extrapolate"]
+__all__ = ["Autoguidance", "ClassifierFree", "Clipped", "Interval", "Projected", "Rescaled", "Rule", "extrapolate"]

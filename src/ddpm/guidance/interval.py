@@ -9,7 +9,7 @@ from ddpm.core import Cond, Denoised, Denoiser, Level
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """One denoiser within an interval of noise, another outside (Kynkäänniemi et al. 2024, sec. 3).
+    """One denoiser within an interval of noise, another outside (Kynkäänniemi et al. 2024).
 
     Guidance does harm at high noise, where it takes variety, and is idle at low noise; so the plain denoiser answers
     there, with half of the network's work. For levels of floats, as in sampling.

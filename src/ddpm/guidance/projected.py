@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 
 @dataclass(frozen=True, slots=True)
 class Projected:
-    """Adaptive projected guidance (Sadat et al. 2024, alg. 1), without its momentum.
+    """Adaptive projected guidance (Sadat et al. 2024), without its momentum.
 
     The difference ``d = x0 - worse``, shortened to a norm of ``longest`` where it is longer, is split into a part along
     x0 and one across: ``x0 + (scale - 1) · (across + eta · along)``. Guidance along x0 stretches the image as it is,

@@ -133,6 +133,7 @@ def evaluate_run(path: Path, ask: Ask, say: Say) -> Scored | None:
     state = PartialState(cpu=device_of(ask.device).type == "cpu", timeout=PATIENCE)
     pipe = load(path, str(state.device) if state.num_processes > 1 else ask.device)
     how = _settings(pipe, ask)
+    pipe = pipe.prepared(how)
     with state.main_process_first():  # what is fetched or read for the first time
         extractor = build.build_features(ask.features, ask.weights, pipe.config.data.size, pipe.device)
         known, lost = _training(pipe, say)

@@ -1,0 +1,60 @@
+"""Autoguidance: a line through the answers of two denoisers."""
+
+import pytest
+import torch
+
+from ddpm.core import Cond, Denoised, Level
+from ddpm.core.score import score
+from ddpm.guidance import Autoguidance, Projected
+
+LEVEL = Level(5.0, 0.8, 0.6)
+COND = Cond(torch.tensor([[1.0], [2.0], [3.0]], dtype=torch.float64))
+X = torch.randn(3, 2, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+class Times:
+    """Answers a multiple of x, which is its mix of variances, too, and keeps what it was asked."""
+
+    def __init__(self, factor):
+        self.factor, self.calls = factor, []
+
+    def __call__(self, x, level, cond=None):
+        self.calls.append((x, level, cond))
+        return Denoised(self.factor * x, torch.full_like(x, self.factor))
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.5, 1.0, 3.0])
+@pytest.mark.parametrize("cond", [None, COND], ids=["no condition", "condition"])
+def test_both_are_asked_the_same_once(scale, cond):
+    """At scale 0 the worse one alone answers, at 1 the good one, and its mix of variances is kept."""
+    good, worse = Times(0.7), Times(0.2)
+    out = Autoguidance(good, worse, scale)(X, LEVEL, cond)
+    torch.testing.assert_close(out.x0, (0.2 + scale * 0.5) * X, rtol=0, atol=1e-12)
+    assert torch.equal(out.var_mix, torch.full_like(X, 0.7))
+    for asked in (good, worse):
+        [(x, level, told)] = asked.calls
+        assert x is X
+        assert level == LEVEL
+        assert told is cond
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.0])
+def test_the_score_is_that_of_a_product_of_densities(scale):
+    """``p_good^scale / p_worse^(scale - 1)``, of Gaussians a Gaussian whose precision and mean can be written down."""
+
+    def gaussian(mean, var):
+        gain = 0.8 * var / (0.64 * var + 0.36)
+        return lambda x, level, cond=None: Denoised(mean + gain * (x - 0.8 * mean))
+
+    good, worse = gaussian(0.5, 0.3), gaussian(0.2, 0.9)
+    x = torch.linspace(-2, 2, 7, dtype=torch.float64).reshape(7, 1, 1)
+    # of x at this level: variance alpha² · spread + sigma², mean alpha · mean
+    p, q = 1 / (0.64 * 0.3 + 0.36), 1 / (0.64 * 0.9 + 0.36)
+    wanted = -scale * p * (x - 0.8 * 0.5) + (scale - 1) * q * (x - 0.8 * 0.2)
+    torch.testing.assert_close(score(Autoguidance(good, worse, scale), x, LEVEL), wanted, rtol=0, atol=1e-12)
+
+
+def test_other_rules_take_the_same_two():
+    out = Autoguidance(Times(0.7), Times(0.2), 3.0, Projected())(X, LEVEL)
+    # the two answers are multiples of each other: nothing of their difference is across
+    torch.testing.assert_close(out.x0, 0.7 * X, rtol=0, atol=1e-12)
