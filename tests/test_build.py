@@ -12,7 +12,7 @@ from ddpm.core import Continuous, NetworkDenoiser, Parameterisation, discrete, p
 from ddpm.core.continuous import EDM, VE, VP, Flow, SubVP
 from ddpm.core.model import Model
 from ddpm.errors import InputError
-from ddpm.guidance import Autoguidance, ClassifierFree, Clipped, Interval, Projected, Rescaled
+from ddpm.guidance import Autoguidance, ClassifierFree, Clipped, Interval, Projected, Rescaled, Thresholded
 from ddpm.sampling import DDIM, Ancestral, fixed_large, fixed_small, grid
 from ddpm.sampling.adaptive import Adaptive
 from ddpm.sampling.deis import DEIS
@@ -156,6 +156,8 @@ def test_wrappers_of_a_denoiser():
     worse = NetworkDenoiser(bad.net, ask)
     assert make(guidance=3.0, worse=bad) == Clipped(Autoguidance(plain, worse, 3.0))
     assert make(guidance=3.0, worse=bad, away=None) == Clipped(Autoguidance(plain, worse, 3.0))
+    high = make(guidance=3.0, threshold=0.9)
+    assert high == Thresholded(ClassifierFree(plain, null, 3.0), 0.9)
     within = make(guidance=3.0, guidance_interval=(0.2, 5.0), clip=False)
     assert within == Interval(ClassifierFree(plain, null, 3.0), plain, 0.2, 5.0)
     assert make(guidance=3.0, guidance_parallel=0.0).denoise.rule == Projected()

@@ -266,6 +266,15 @@ def test_without_guidance_its_options_are_those_of_nobody(pipe: Pipeline) -> Non
 EARLIER = "step-000000008"
 
 
+def test_without_clipping_the_threshold_is_that_of_nobody(pipe: Pipeline) -> None:
+    own = pipe.config.sampling.model_copy(update={"threshold": 0.9})
+    other = replace(pipe, config=pipe.config.model_copy(update={"sampling": own}))
+    assert other.settings({}).threshold == 0.9
+    assert other.settings({"clip": False}).threshold is None
+    with pytest.raises(InputError, match="threshold is a way of clipping"):
+        other.settings({"clip": False, "threshold": 0.9})
+
+
 def test_guided_by_an_earlier_checkpoint(pipe: Pipeline, digits_run: Path) -> None:
     """By its name or path; it needs no label, and at scale 0 it is alone."""
     usual = {**FAST, "guide_with": EARLIER}

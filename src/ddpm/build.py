@@ -31,7 +31,17 @@ from ddpm.evaluation.features.embedded import Embedded
 from ddpm.evaluation.features.extractor import Extractor
 from ddpm.evaluation.features.inception import Inception
 from ddpm.evaluation.features.vision import clip, dinov2
-from ddpm.guidance import Autoguidance, ClassifierFree, Clipped, Interval, Projected, Rescaled, Rule, extrapolate
+from ddpm.guidance import (
+    Autoguidance,
+    ClassifierFree,
+    Clipped,
+    Interval,
+    Projected,
+    Rescaled,
+    Rule,
+    Thresholded,
+    extrapolate,
+)
 from ddpm.networks import UNet
 from ddpm.objectives import Hybrid, Loss, SimpleLoss, Variational, level_sampling, weighting
 from ddpm.objectives.bound import least
@@ -290,6 +300,8 @@ def build_denoiser(
         denoise = ClassifierFree(plain, away, config.guidance, _rule(config))
     if denoise is not plain and config.guidance_interval is not None:
         denoise = Interval(denoise, plain, *config.guidance_interval)
+    if config.threshold is not None:
+        return Thresholded(denoise, config.threshold)
     return Clipped(denoise) if config.clip else denoise
 
 

@@ -148,6 +148,8 @@ class Pipeline:
             del tree["steps"]  # a list of places says how many they are
         if changes.get("guidance") == 1:
             tree |= dict.fromkeys(OF_GUIDANCE)  # the run's own belong to guidance
+        if changes.get("clip") is False:
+            tree["threshold"] = None  # the run's own belongs to clipping
         try:
             how = SamplingConfig.model_validate(tree | changes)
         except ValidationError as e:

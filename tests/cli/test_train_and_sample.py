@@ -125,9 +125,9 @@ def test_steps_that_contradict_the_places(cli: Cli, run: Path, capsys: pytest.Ca
 
 GUIDED = (
     *("--negative", "8", "--guidance-interval", "0.1", "90"),
-    *("--guidance-rescale", "0.7", "--guidance-parallel", "0", "--guidance-norm", "9"),
+    *("--guidance-rescale", "0.7", "--guidance-parallel", "0", "--guidance-norm", "9", "--threshold", "0.9"),
 )
-"""All options of guidance."""
+"""All options of guidance by labels, and clipping by another way."""
 
 
 def test_a_guided_picture_is_drawn_again(cli: Cli, run: Path) -> None:

@@ -20,6 +20,7 @@ def test_sampling_settings_are_complete() -> None:
         "guidance_parallel": None,
         "guidance_norm": None,
         "clip": True,
+        "threshold": None,
     }
 
 
@@ -60,6 +61,9 @@ def test_options_of_guidance(given: dict[str, object]) -> None:
             {"negative": "a", "guide_with": {"checkpoint": "s", "weights": "w"}},
             "two things to guide away from",
         ),
+        ({"threshold": 0.9, "clip": False}, "threshold is a way of clipping, and clip is off"),
+        ({"threshold": 0.0}, "above 0 and at most 1, not 0.0"),
+        ({"threshold": 1.1}, "above 0 and at most 1, not 1.1"),
         ({"guidance_parallel": 1.0}, "at least 0 and below 1, not 1.0"),
         ({"guidance_parallel": -0.1}, "at least 0 and below 1, not -0.1"),
         ({"guidance_norm": 0.0}, "above 0 and finite, not 0.0"),

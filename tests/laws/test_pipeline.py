@@ -113,10 +113,11 @@ def test_guidance_reaches_the_picture(pipeline):
         {"guidance_rescale": 1.0},
         {"guidance_parallel": 0.0},
         {"guidance_norm": 0.5},
+        {"threshold": 0.8},
     ],
     ids=str,
 )
-def test_options_of_guidance_reach_the_picture_and_its_record(pipeline, option):
+def test_options_of_guidance_and_clipping_reach_the_picture_and_its_record(pipeline, option):
     usual = {"label": "star", "guidance": 3.0}
     [without], [image] = pipeline.sample(1, **usual), pipeline.sample(1, **usual, **option)
     assert np.abs(pixels([image]) - pixels([without])).max() > 1

@@ -9,7 +9,13 @@ GUIDE = {"checkpoint": "step-000000008", "weights": "abc"}
 
 
 def test_a_way_of_sampling_in_words() -> None:
-    how = {"guidance": 2.5, "guidance_interval": (0.25, 5.0), "guidance_parallel": 0.0, "guide_with": GUIDE}
+    how = {
+        "guidance": 2.5,
+        "guidance_interval": (0.25, 5.0),
+        "guidance_parallel": 0.0,
+        "guide_with": GUIDE,
+        "threshold": 0.9,
+    }
     words = tables.sampling(Evaluation(Path("x"), make_score("w", **how), 0))
-    assert words.startswith("ddim, 10 steps, trailing grid, guidance 2.5, ")
+    assert words.startswith("ddim, 10 steps, trailing grid, guidance 2.5, threshold 0.9, ")
     assert words.endswith("guide with step-000000008, guidance interval 0.25 to 5, guidance parallel 0.0")

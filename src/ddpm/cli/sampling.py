@@ -44,6 +44,8 @@ class Sampling:
         Shorten guidance, the difference of two expected images, to this Euclidean norm.
     clip
         Keep the expected image in the range of images.
+    threshold
+        Clip by dynamic thresholding, at this quantile of each image, as in 0.995; for high guidance.
     """
 
     solver: str | None = None
@@ -59,6 +61,7 @@ class Sampling:
     guidance_parallel: float | None = None
     guidance_norm: float | None = None
     clip: bool | None = None
+    threshold: float | None = None
 
     def given(self) -> dict[str, Any]:
         """The settings that were asked for."""

@@ -91,6 +91,7 @@ class SamplingConfig(Strict):
         guidance_parallel: how much is kept of guidance along the expected image, 0 in projected guidance; None for all.
         guidance_norm: bound of the Euclidean norm of the difference that guidance follows; None for none.
         clip: whether the expected image is kept in the range of images.
+        threshold: the quantile of dynamic thresholding, which clips in place of the fixed range; None for that.
     """
 
     solver: SolverName = "ddim"
@@ -107,6 +108,7 @@ class SamplingConfig(Strict):
     guidance_parallel: float | None = None
     guidance_norm: float | None = None
     clip: bool = True
+    threshold: float | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -125,6 +127,10 @@ class SamplingConfig(Strict):
             )
         if self.guidance < 0:
             raise ValueError(f"guidance must be at least 0, not {self.guidance}")
+        if self.threshold is not None and not self.clip:
+            raise ValueError("threshold is a way of clipping, and clip is off; leave out one of the two")
+        if self.threshold is not None and not 0 < self.threshold <= 1:
+            raise ValueError(f"threshold must be above 0 and at most 1, not {self.threshold}")
         return self
 
     @model_validator(mode="after")

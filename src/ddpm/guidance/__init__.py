@@ -7,5 +7,16 @@ from ddpm.guidance.interval import Interval
 from ddpm.guidance.projected import Projected
 from ddpm.guidance.rescaled import Rescaled
 from ddpm.guidance.rule import Rule, extrapolate
+from ddpm.guidance.thresholding import Thresholded
 
-__all__ = ["Autoguidance", "ClassifierFree", "Clipped", "Interval", "Projected", "Rescaled", "Rule", "extrapolate"]
+__all__ = [
+    "Autoguidance",
+    "ClassifierFree",
+    "Clipped",
+    "Interval",
+    "Projected",
+    "Rescaled",
+    "Rule",
+    "Thresholded",
+    "extrapolate",
+]

@@ -88,7 +88,7 @@ def sampling(e: Evaluation, steps: bool = True) -> str:
         return ""
     parts = [how.solver, f"{how.steps} steps" if steps else "", f"{how.visits} grid", f"guidance {how.guidance:g}"]
     parts += [f"{name} {value:g}" for name in OF_SOLVER if (value := getattr(how, name)) is not None]
-    parts += ["" if how.clip else "unclipped"]
+    parts += ["" if how.clip else "unclipped", "" if how.threshold is None else f"threshold {how.threshold:g}"]
     given = {name: value for name in OF_GUIDANCE if (value := getattr(how, name)) is not None}
     parts += [f"{name.replace('_', ' ')} {_words(value)}" for name, value in given.items()]
     return ", ".join(part for part in parts if part)
