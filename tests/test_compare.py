@@ -69,7 +69,15 @@ def test_scores_that_were_measured_in_different_ways(field, before, after):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("steps", 10), ("grid", "uniform"), ("eta", 1.0), ("guidance", 2.0), ("clip", False), ("seed", 1)],
+    [
+        ("steps", 10),
+        ("grid", "uniform"),
+        ("eta", 1.0),
+        ("guidance", 2.0),
+        ("clip", False),
+        ("threshold", 0.9),
+        ("seed", 1),
+    ],
 )
 def test_samples_that_were_drawn_in_different_ways(field, value):
     a, b = score(), alter(score(), **{field: value})
