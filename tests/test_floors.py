@@ -20,7 +20,7 @@ FLOORS: list[set[str]] = [
     # what a user meets: a floor of its own for each layer of it
     {"config", "units"},
     {"recipes", "request"},
-    {"build", "card", "provenance", "score", "tuned"},
+    {"build", "card", "provenance", "score", "tuned", "weights"},
     {"likelihood"},
     {"plan", "pipeline", "compare"},
     {"report", "scoring", "tune"},

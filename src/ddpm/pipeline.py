@@ -1,6 +1,5 @@
 """A trained run, ready to draw samples."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -10,8 +9,6 @@ from typing import Any, get_args
 import torch
 from PIL import Image
 from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load as tensors_from_bytes
 
 from ddpm import build
 from ddpm.allocator import keep_freed_memory
@@ -29,6 +26,7 @@ from ddpm.provenance import Provenance
 from ddpm.sampling import SampleNoise, start, steps
 from ddpm.training import checkpoint as checkpoints
 from ddpm.tuned import TunedRecord
+from ddpm.weights import averaged, fingerprint
 
 Label = str | int
 
@@ -238,7 +236,7 @@ class Pipeline:
         if folder.resolve().parent != home.resolve() or not folder.is_dir():
             known = ", ".join(path.name for path in checkpoints.paths(home)) or "none are left"
             raise InputError(f"guide_with {given} is no checkpoint of {run_folder(self.source)} (known: {known})")
-        weights = _hash(_averaged(folder))
+        weights = fingerprint(averaged(folder))
         if weights == self.weights:
             raise InputError(f"guide_with {given} has the weights that it would guide; give an earlier checkpoint")
         return Guide(checkpoint=folder.resolve().name, weights=weights)
@@ -255,8 +253,8 @@ class Pipeline:
         folder = run_folder(self.source) / "checkpoints" / guide.checkpoint
         if not folder.is_dir():
             raise InputError(f"{folder}, the checkpoint to guide with, is not there; restore it from a copy")
-        weights = _averaged(folder)
-        if _hash(weights) != guide.weights:
+        weights = averaged(folder)
+        if fingerprint(weights) != guide.weights:
             raise InputError(f"{folder}, the checkpoint to guide with, has other weights now; restore it from a copy")
         model = deepcopy(self.model)  # a new one would take its start from torch's generator
         checkpoints.load_into(model.state_dict(), weights, str(folder))
@@ -409,12 +407,12 @@ def load(path: str | Path, device: str | torch.device | None = None) -> Pipeline
     if not folder.is_dir():
         raise InputError(f"{folder} is a file ({_kind(folder)}); give the run folder that holds it")
     config = RunConfig.read(run_folder(folder) / "config.json")
-    weights = _averaged(folder)
+    weights = averaged(folder)
     keep_freed_memory()
     model = build.build_model(config)
     checkpoints.load_into(model.state_dict(), weights, str(folder))
     model.to(where).eval().requires_grad_(False)
-    known, record = _hash(weights), TunedRecord.read(run_folder(folder))
+    known, record = fingerprint(weights), TunedRecord.read(run_folder(folder))
     tuned = tuple(grid.sampling for grid in record.grids) if record and record.weights == known else ()
     return Pipeline(model, config, build.build_schedule(config.diffusion), where, folder, known, tuned)
 
@@ -422,36 +420,6 @@ def load(path: str | Path, device: str | torch.device | None = None) -> Pipeline
 def run_folder(folder: Path) -> Path:
     """The run folder of a run or of one of its checkpoints."""
     return folder.absolute().parents[1] if (folder / "manifest.json").exists() else folder
-
-
-def _hash(weights: dict[str, torch.Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(weights):
-        digest.update(name.encode())
-        digest.update(weights[name].contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
-def _averaged(folder: Path) -> dict[str, torch.Tensor]:
-    """The averaged weights of a run or of one of its checkpoints."""
-    if not (folder / "manifest.json").exists():
-        return _weights(folder)
-    try:
-        return checkpoints.read(folder).tensors["ema"]
-    except (checkpoints.Damaged, KeyError) as e:
-        raise InputError(f"{folder} is damaged: {e}; load the run folder or another checkpoint") from e
-
-
-def _weights(folder: Path) -> dict[str, torch.Tensor]:
-    path = folder / "model.safetensors"
-    try:
-        return tensors_from_bytes(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError(
-            f"{folder} has no model.safetensors yet; run its `ddpm train` command to the first checkpoint"
-        ) from None
-    except (SafetensorError, ValueError) as e:
-        raise InputError(f"{path} is damaged ({e}); load a checkpoint in {folder / 'checkpoints'}") from e
 
 
 def _kind(path: Path) -> str:
