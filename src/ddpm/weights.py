@@ -14,6 +14,11 @@ Weights = dict[str, torch.Tensor]
 """Tensors on the CPU by their names in the model."""
 
 
+def run_folder(folder: Path) -> Path:
+    """The run folder of a run or of one of its checkpoints."""
+    return folder.absolute().parents[1] if (folder / "manifest.json").exists() else folder
+
+
 def averaged(folder: Path) -> Weights:
     """What is in a run folder, or in ``RUN/checkpoints/step-…``.
 

@@ -11,22 +11,19 @@ from PIL import Image
 from pydantic import ValidationError
 
 from ddpm import build
-from ddpm.allocator import keep_freed_memory
 from ddpm.codec import picture
 from ddpm.codec.picture import Pixels
 from ddpm.conditioning.label import LabelEmbedding
 from ddpm.config import OF_GUIDANCE, OF_SOLVER, GridName, Guide, RunConfig, SamplingConfig, explain, suggest
 from ddpm.core import Cond, Denoiser, Schedule
 from ddpm.core.model import Model
-from ddpm.device import device_of
 from ddpm.errors import InputError
 from ddpm.likelihood import estimate
 from ddpm.likelihood.settings import Likelihood, settle
 from ddpm.provenance import Provenance
 from ddpm.sampling import SampleNoise, start, steps
 from ddpm.training import checkpoint as checkpoints
-from ddpm.tuned import TunedRecord
-from ddpm.weights import averaged, fingerprint
+from ddpm.weights import averaged, fingerprint, run_folder
 
 Label = str | int
 
@@ -388,44 +385,3 @@ class Pipeline:
 
 def _offset(progress: Callable[[int, int], None], before: int, total: int) -> Callable[[int, int], None]:
     return lambda done, of: progress(before + done, total)
-
-
-def load(path: str | Path, device: str | torch.device | None = None) -> Pipeline:
-    """Load a run folder, or one checkpoint in it, from its config.json and safetensors files alone.
-
-    Args:
-        path: the run folder (its averaged weights), or ``RUN/checkpoints/step-…`` (those of that step).
-        device: CUDA or MPS where there is one if None, else the CPU.
-
-    Raises:
-        InputError: the folder is not a run, or its files are damaged or of another model.
-    """
-    folder = Path(path)
-    where = device_of(device)
-    if not folder.exists():
-        raise InputError(f"{folder} does not exist; give a run folder that `ddpm train` made")
-    if not folder.is_dir():
-        raise InputError(f"{folder} is a file ({_kind(folder)}); give the run folder that holds it")
-    config = RunConfig.read(run_folder(folder) / "config.json")
-    weights = averaged(folder)
-    keep_freed_memory()
-    model = build.build_model(config)
-    checkpoints.load_into(model.state_dict(), weights, str(folder))
-    model.to(where).eval().requires_grad_(False)
-    known, record = fingerprint(weights), TunedRecord.read(run_folder(folder))
-    tuned = tuple(grid.sampling for grid in record.grids) if record and record.weights == known else ()
-    return Pipeline(model, config, build.build_schedule(config.diffusion), where, folder, known, tuned)
-
-
-def run_folder(folder: Path) -> Path:
-    """The run folder of a run or of one of its checkpoints."""
-    return folder.absolute().parents[1] if (folder / "manifest.json").exists() else folder
-
-
-def _kind(path: Path) -> str:
-    head = path.open("rb").read(8)
-    if head.startswith(b"\x89PNG"):
-        return "a PNG picture; `ddpm sample --from` repeats one"
-    if head.startswith(b"PK") or path.suffix in (".pt", ".pth", ".ckpt", ".bin"):
-        return "a PyTorch pickle or a zip, which is never read here"
-    return "weights" if path.suffix == ".safetensors" else f"of type {path.suffix or 'unknown'}"

@@ -1,0 +1,7 @@
+"""A trained run, ready to draw samples."""
+
+from ddpm.pipeline.loading import load
+from ddpm.pipeline.pipeline import FEWEST, Pipeline
+from ddpm.weights import run_folder
+
+__all__ = ["FEWEST", "Pipeline", "load", "run_folder"]
