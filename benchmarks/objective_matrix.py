@@ -194,13 +194,13 @@ def tables(results: dict[Case, dict[str, Any]]) -> list[Table]:
         grid("levels × prediction", LEVELS, PREDICTIONS, lambda n, p: Case(prediction=p, levels=n)),
         grid("weighting × levels", WEIGHTINGS, LEVELS, lambda w, n: Case(weighting=w, levels=n)),
     ]
-    weak = Table("Short of recognisable, or not trained", ["", "as asked", "Fréchet", "weight on, % of levels", "said"])
+    weak = Table("Short of recognisable, or not trained", ["", "as asked", "Fréchet", "weight on, % of levels", ""])
     for case, r in results.items():
         if r["refused"] is None and r.get("accuracy", 0) >= ENOUGH:
             continue
         number = (f"{100 * r['accuracy']:.0f} %", f"{r['frechet']:.3g}") if "accuracy" in r else ("", "")
-        share = f"{100 * r['concentration']:.2g}" if "concentration" in r else ""
-        words = r["refused"] or r.get("failed", "")
+        share = f"{100 * r['concentration']:.3g}" if "concentration" in r else ""
+        words = "refused" if r["refused"] else "failed" if "failed" in r else ""
         weak.rows.append((case.name.replace("_", " "), *number, share, words))
     few = Table("Weights on few levels", ["", "% of levels", "as asked", "Fréchet", ""])
     shares = {case: r["concentration"] for case, r in results.items() if r.get("concentration", 1) < 0.1}
@@ -252,6 +252,9 @@ def main() -> None:
         print(f"{case.name:40} {said(results[case])} {results[case].get('failed', '')}", flush=True)
     for table in tables(results):
         print(table)
+    for case, result in results.items():
+        if words := result["refused"] or result.get("failed"):
+            print(f"\n{case.name}: {words}")
     where = machine("cpu", torch.get_num_threads())
     figures = {"machine": where, "cases": list(results.values())}
     (args.out / "matrix.json").write_text(json.dumps(figures, indent=1) + "\n")
