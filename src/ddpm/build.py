@@ -84,7 +84,7 @@ PREDICTIONS: dict[str, Prediction] = {
 }
 VARIANCES = {"small": 0.0, "large": 1.0, "learned": 0.0}
 """The mix of the two bounds of a reverse step's variance, where the network does not say it."""
-FEWEST_LEVELS = 0.005
+FEWEST_LEVELS = 0.1
 """Share of the levels on which a loss must lie."""
 WEIGHTINGS: dict[str, Weighting] = {
     "simple": weighting.simple,

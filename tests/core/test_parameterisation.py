@@ -83,8 +83,12 @@ def test_edm_is_the_table_of_its_paper(sigma, sigma_data):
     torch.testing.assert_close(x0, c_skip * x + c_out * net(c_in * x, None), rtol=1e-12, atol=1e-12)
 
 
-def test_edm_with_unit_data_on_a_preserving_process_is_v_reversed():
-    a, b = prediction.EDM(1.0)(MANY)
-    va, vb = prediction.v(MANY)
-    torch.testing.assert_close(a, -va)
-    torch.testing.assert_close(b, -vb)
+@pytest.mark.parametrize("level", [MANY, Level(0.0, 1.0, 80.0), Level(0.0, 0.7, 0.3), Level(0.0, 0.0, 1.0)])
+def test_edm_with_unit_data_is_v_reversed_on_every_process(level):
+    a, b = prediction.EDM(1.0)(level)
+    va, vb = prediction.v(level)
+    torch.testing.assert_close(torch.as_tensor(a), -torch.as_tensor(va))
+    torch.testing.assert_close(torch.as_tensor(b), -torch.as_tensor(vb))
+    torch.testing.assert_close(
+        torch.as_tensor(va) ** 2 + torch.as_tensor(vb) ** 2, torch.ones_like(torch.as_tensor(va))
+    )

@@ -26,8 +26,12 @@ def x0(level: Level) -> tuple[Scalar, Scalar]:
 
 
 def v(level: Level) -> tuple[Scalar, Scalar]:
-    """``v = alpha · eps - sigma · x0`` (Salimans & Ho 2022, sec. 4)."""
-    return -level.sigma, level.alpha
+    """``v = (alpha · eps - sigma · x0) / sqrt(alpha² + sigma²)`` (Salimans & Ho 2022, sec. 4, where the root is 1).
+
+    So it is of size 1 where noise outgrows the signal, too.
+    """
+    norm = (level.alpha**2 + level.sigma**2) ** 0.5
+    return -level.sigma / norm, level.alpha / norm
 
 
 def flow(level: Level) -> tuple[Scalar, Scalar]:
