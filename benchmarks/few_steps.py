@@ -133,7 +133,7 @@ def tuned(denoise: Digits, schedule: Schedule, noise: torch.Tensor, end: torch.T
             run = partial(_end, denoise, solvers[name], other)
             grids = {way: build.GRIDS[way](schedule, count) for way in ("quadratic", "karras")} | {"shortest": shorter}
             ways += [Way(f"{name} from {way}", run, levels) for way, levels in grids.items()]
-        found = find(ways, target, between, kept=8)
+        found = find(ways, target, between, kept=len(ways))
         name = found.way.name.split()[0]
         row[count], which[count] = distance(solve(denoise, solvers[name], found.levels, noise), end), found.way.name
     print("tuned solvers:", which)

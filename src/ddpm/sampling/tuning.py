@@ -156,7 +156,7 @@ def best(
         kept: how many are refined to the end.
         progress: called with (ways done, in all).
     """
-    little = Refinement(how.first, halvings=0, sweeps=1)
+    little = Refinement(how.first, halvings=min(1, how.halvings), sweeps=2)
     found: list[Found] = []
     total = len(ways) + min(kept, len(ways))
     for way in ways:
