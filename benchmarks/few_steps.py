@@ -33,7 +33,7 @@ from ddpm.core import Cond, Denoised, Level, Schedule
 from ddpm.core.discrete import linear
 from ddpm.core.schedule import level_of
 from ddpm.sampling import Solver, steps
-from ddpm.sampling.tuning import Paths, Way, distance, shortest
+from ddpm.sampling.tuning import Paths, Refinement, Way, distance, shortest
 from ddpm.sampling.tuning import best as find
 
 COUNTS = (5, 6, 8, 10, 15, 20)
@@ -133,7 +133,7 @@ def tuned(denoise: Digits, schedule: Schedule, noise: torch.Tensor, end: torch.T
             run = partial(_end, denoise, solvers[name], other)
             grids = {way: build.GRIDS[way](schedule, count) for way in ("quadratic", "karras")} | {"shortest": shorter}
             ways += [Way(f"{name} from {way}", run, levels) for way, levels in grids.items()]
-        found = find(ways, target, between, kept=len(ways))
+        found = find(ways, target, between, kept=len(ways), little=Refinement(halvings=0, sweeps=0))
         name = found.way.name.split()[0]
         row[count], which[count] = distance(solve(denoise, solvers[name], found.levels, noise), end), found.way.name
     print("tuned solvers:", which)

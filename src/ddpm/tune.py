@@ -28,7 +28,7 @@ CANDIDATES = 50
 """Levels of the reference among which the shortest way is looked for."""
 
 SHORTEST = "shortest way"
-KEPT = 3
+KEPT = 2
 """Solvers whose grids are refined to the end."""
 QUICK = Refinement(halvings=3, sweeps=2)
 """A few minutes' worth."""
@@ -150,19 +150,27 @@ def _tuned(
     for solver in ask.solvers:
         _, name = min((errors[solver, name], name) for name in grids)
         ways.append(Way(f"{solver}, {name}", partial(made.end, _with(pipe, ask, solver, count)), grids[name]))
-    found = best(ways, end, made.between, ask.refinement, KEPT, lambda i, of: say(len(tries) + i, len(tries) + of))
-    solver = found.way.name.split(", ")[0]
-    places = tuple(place_of(schedule, level) for level in found.levels[:-1])
-    tuned = pipe.settings({**ask.sampling, "solver": solver, "grid": places, "eta": None})
+    found = best(
+        ways, end, made.between, ask.refinement, KEPT, progress=lambda i, of: say(len(tries) + i, len(tries) + of)
+    )
+
+    def unseen_error(solver: str, levels: Sequence[Level]) -> float:
+        return distance(other.end(_with(pipe, ask, solver, count), levels), unseen)
+
     usual = pipe.settings({**ask.sampling, "steps": count})
-    best_named = min((pair for pair in errors if pair[1] != SHORTEST), key=errors.__getitem__)
-    untuned = _with(pipe, ask, best_named[0], count)
+    named_solver, named = min((pair for pair in errors if pair[1] != SHORTEST), key=errors.__getitem__)
+    # the first is kept unless moving its levels helped images that they were not moved for
+    choices = [(named_solver, grids[named], f"{named_solver}, {named}")]
+    choices.append((found.way.name.split(", ")[0], found.levels, found.way.name))
+    unmoved, moved = (unseen_error(solver, levels) for solver, levels, _ in choices)
+    solver, levels, name = choices[1] if moved < unmoved else choices[0]
+    places = tuple(place_of(schedule, level) for level in levels[:-1])
     return TunedGrid(
-        sampling=tuned,
-        start=found.way.name,
+        sampling=pipe.settings({**ask.sampling, "solver": solver, "grid": places}),
+        start=name,
         usual=distance(other.end(usual, build.build_grid(usual, schedule)), unseen),
-        untuned=distance(other.end(untuned, grids[best_named[1]]), unseen),
-        tuned=distance(other.end(tuned, build.build_grid(tuned, schedule)), unseen),
+        untuned=unmoved,
+        tuned=min(unmoved, moved),
     )
 
 

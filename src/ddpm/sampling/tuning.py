@@ -148,15 +148,16 @@ def best(
     between: Between,
     how: Refinement = Refinement(),
     kept: int = 3,
+    little: Refinement = Refinement(halvings=0, sweeps=1),
     progress: Callable[[int, int], None] | None = None,
 ) -> Found:
     """Of several ways the one that is the best refined: all a little, then those that are the best by then.
 
     Args:
-        kept: how many are refined to the end.
+        how, kept: of those that are refined to the end, and how many they are.
+        little: of all, at first.
         progress: called with (ways done, in all).
     """
-    little = Refinement(how.first, halvings=min(1, how.halvings), sweeps=2)
     found: list[Found] = []
     total = len(ways) + min(kept, len(ways))
     for way in ways:
