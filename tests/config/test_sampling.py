@@ -93,6 +93,11 @@ def test_options_of_other_solvers_and_values_that_make_no_sense(given: dict[str,
         SamplingConfig.model_validate(given)
 
 
+def test_short():
+    assert SamplingConfig().short == "ddim50"
+    assert SamplingConfig(solver="unipc-3", steps=20).short == "unipc-3x20"
+
+
 def test_words():
     assert SamplingConfig(guidance=1.5).words == "ddim, 50 steps, trailing grid, guidance 1.5"
     assert SamplingConfig(solver="unipc-2", grid=(1000.0, 99.123)).words == "unipc-2, 2 steps, at 1000, 99.12"

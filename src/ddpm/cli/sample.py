@@ -96,7 +96,7 @@ def _repeat(picture: Path, out: Path | None, device: str | None) -> None:
 
 def _name(label: list[str] | None, seed: int, how: "SamplingConfig", asked: dict[str, Any]) -> str:
     """A folder for these samples; further settings that were asked for follow the usual ones."""
-    parts: list[Any] = [*(label or [])[:3], f"seed{seed}", f"{how.solver}{how.steps}", f"guidance{how.guidance:g}"]
+    parts: list[Any] = [*(label or [])[:3], f"seed{seed}", how.short, f"guidance{how.guidance:g}"]
     further = asked | ({} if how.guide_with is None else {"guide_with": how.guide_with})
     parts += [f"{name}{value}" for name, value in further.items() if name not in ("solver", "steps", "guidance")]
     return "-".join("".join(c if c.isalnum() or c == "." else "_" for c in str(part)) for part in parts)

@@ -167,6 +167,11 @@ class SamplingConfig(Strict):
         return self
 
     @property
+    def short(self) -> str:
+        """Solver and steps in a name: "ddim50", "unipc-3x20"."""
+        return f"{self.solver}{'x' if self.solver[-1].isdecimal() else ''}{self.steps}"
+
+    @property
     def words(self) -> str:
         """As people say it: "ddim, 50 steps, trailing grid, guidance 1.5"."""
         grid = f"{self.grid} grid" if isinstance(self.grid, str) else "at " + ", ".join(f"{p:.4g}" for p in self.grid)
