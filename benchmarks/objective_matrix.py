@@ -37,11 +37,10 @@ from side_by_side.machine import machine
 from side_by_side.table import Table
 
 import ddpm
-from ddpm import build
+from ddpm import build, plan
 from ddpm.codec import sheet
-from ddpm.config import LevelSamplingName, PredictionName, RunConfig, ScheduleName, WeightingName
+from ddpm.config import LevelSamplingName, PredictionName, ScheduleName, WeightingName
 from ddpm.errors import InputError
-from ddpm.objectives.weighting import concentration
 
 SCHEDULES, PREDICTIONS = get_args(ScheduleName), get_args(PredictionName)
 WEIGHTINGS, LEVELS = get_args(WeightingName), get_args(LevelSamplingName)
@@ -106,7 +105,7 @@ def cases(*, every: bool) -> list[Case]:
 @contextmanager
 def any_concentration() -> Iterator[None]:
     """Weights on few levels are not refused."""
-    with patch.object(build, "FEWEST_LEVELS", 0.0):
+    with patch.object(plan, "FEWEST_LEVELS", 0.0):
         yield
 
 
@@ -122,8 +121,7 @@ def run(case: Case, home: Path, images: int, seed: int) -> dict[str, Any]:
             result["refused"] = str(e)
             with any_concentration():
                 train(home, images, changes)
-        with any_concentration():
-            result |= measured(home)
+        result |= measured(home)
     except InputError as e:  # for another reason than its weights
         result["refused"] = str(e)
     except (Failed, ArithmeticError, RuntimeError) as e:
@@ -145,22 +143,9 @@ def measured(home: Path) -> dict[str, Any]:
         "real": score.accuracy.real,
         "frechet": score.frechet.value,
         "floor": score.frechet.floor,
-        "concentration": weight_share(pipe.config),
+        "concentration": build.weight_share(pipe.config),
         "skipped_steps": logged[-1].get("skipped"),
     }
-
-
-def weight_share(config: RunConfig) -> float:
-    """The share of the drawn levels on which the loss lies, as the refusal counts it."""
-    seen: list[float] = []
-
-    def note(weights: torch.Tensor) -> float:
-        seen.append(concentration(weights))
-        return 1.0
-
-    with patch.object(build, "concentration", note):
-        build.build_loss(config, build.build_schedule(config.diffusion))
-    return seen[0]
 
 
 def page(results: dict[Case, dict[str, Any]], homes: dict[Case, Path], path: Path, scale: int = 3) -> None:

@@ -9,6 +9,7 @@ from accelerate import Accelerator
 
 from ddpm import build, plan
 from ddpm.cli import training
+from ddpm.core import prediction
 from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
 from ddpm.data.survey import survey
@@ -267,6 +268,21 @@ def test_a_recipe_that_learns_the_variance(made: Make) -> None:
     changes = heads | {"diffusion.variance": "small", "objective.loss": "simple"}
     fixed = made(recipe="nichol2021", images=640, changes=changes)
     assert fixed.config.network.out_channels == config.network.in_channels
+
+
+def test_what_lies_on_few_levels_is_not_begun_but_gone_on_with(
+    made: Make, tmp_path: Path, accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of when it was allowed must still load."""
+    changes = {"diffusion.prediction": "x0", "objective.weighting": "snr"}
+    with pytest.raises(InputError, match=r"the weighting snr of x0 prediction lies on 1\.1 % of the uniform levels"):
+        made(changes=changes)
+    with monkeypatch.context() as patch:
+        patch.setattr(plan, "FEWEST_LEVELS", 0.0)
+        before = made(changes=changes)
+    dataset = prepare(open_source("digits"), Geometry((8, 8), "L", "crop"))
+    job = reopen(before.config, tmp_path / "run", dataset, accelerator)
+    assert job.problem.loss.parameterisation.prediction is prediction.x0
 
 
 def test_without_labels(made: Make) -> None:

@@ -84,8 +84,6 @@ PREDICTIONS: dict[str, Prediction] = {
 }
 VARIANCES = {"small": 0.0, "large": 1.0, "learned": 0.0}
 """The mix of the two bounds of a reverse step's variance, where the network does not say it."""
-FEWEST_LEVELS = 0.1
-"""Share of the levels on which a loss must lie."""
 WEIGHTINGS: dict[str, Weighting] = {
     "simple": weighting.simple,
     "constant": weighting.constant,
@@ -181,42 +179,31 @@ def build_parameterisation(config: DiffusionConfig) -> Parameterisation:
 
 
 def build_loss(config: RunConfig, schedule: Schedule) -> Loss:
-    """What training makes small.
-
-    Raises:
-        InputError: a weighting that leaves nearly all levels without weight.
-    """
-    objective, fixed = config.objective, VARIANCES[config.diffusion.variance]
-    ask = build_parameterisation(config.diffusion)
-    weigh = _with(gamma=objective.gamma)(WEIGHTINGS[objective.weighting])
-    if objective.weighting == "edm":
-        weigh = _with(sigma_data=config.diffusion.sigma_data)(weigh)
+    """What training makes small."""
+    objective, ask = config.objective, build_parameterisation(config.diffusion)
     ticks = [schedule.level(i) for i in range(min(2, schedule.T), -1, -1)]
-    if objective.loss != "vlb":
-        _spread(config, on_output(weigh, ask.prediction, _drawn(config, schedule)))
-    simple, bound = SimpleLoss(ask, weigh), Variational(ask, schedule.T, least(ticks), fixed)
+    simple = SimpleLoss(ask, build_weighting(config))
+    bound = Variational(ask, schedule.T, least(ticks), VARIANCES[config.diffusion.variance])
     if objective.loss == "vlb":
         return bound
     return simple if objective.loss == "simple" else _with(share=objective.share)(Hybrid(simple, bound))
 
 
-def _drawn(config: RunConfig, schedule: Schedule) -> Level:
-    """Many levels as training draws them first."""
-    sampling = build_level_sampling(config.objective)
-    generator = torch.Generator().manual_seed(0)
-    return schedule.levels(sampling.draw(schedule, 4096, generator, sampling.history(schedule.T)).places)
+def build_weighting(config: RunConfig) -> Weighting:
+    """Of the simple loss."""
+    weigh: Weighting = _with(gamma=config.objective.gamma)(WEIGHTINGS[config.objective.weighting])
+    if config.objective.weighting == "edm":
+        weigh = _with(sigma_data=config.diffusion.sigma_data)(weigh)
+    return weigh
 
 
-def _spread(config: RunConfig, weights: torch.Tensor) -> None:
-    """Refuse weights that nearly all lie on a few levels: the network would learn those, and noise at all others."""
-    share = concentration(weights.expand(4096))
-    if share < FEWEST_LEVELS:
-        d, o = config.diffusion, config.objective
-        raise InputError(
-            f"the weighting {o.weighting} of {d.prediction} prediction lies on {100 * share:.2g} % of the {o.levels} "
-            f"levels of the {d.schedule} schedule, so that the others would not be learned; use another --weighting, "
-            "or v prediction with it"
-        )
+def weight_share(config: RunConfig) -> float:
+    """The share of the levels, as training draws them first, on which the simple loss lies; see ``concentration``."""
+    schedule, sampling = build_schedule(config.diffusion), build_level_sampling(config.objective)
+    drawn = sampling.draw(schedule, 4096, torch.Generator().manual_seed(0), sampling.history(schedule.T))
+    predict = build_parameterisation(config.diffusion).prediction
+    weights = on_output(build_weighting(config), predict, schedule.levels(drawn.places))
+    return concentration(weights.expand(len(drawn.places)))
 
 
 def build_level_sampling(config: ObjectiveConfig) -> LevelSampling:
@@ -228,7 +215,13 @@ def build_level_sampling(config: ObjectiveConfig) -> LevelSampling:
 def build_problem(config: RunConfig) -> Problem:
     """What the run learns."""
     schedule = build_schedule(config.diffusion)
-    return Problem(schedule, build_level_sampling(config.objective), build_loss(config, schedule), PixelCodec())
+    loss, codec = build_loss(config, schedule), build_codec(config)
+    return Problem(schedule, build_level_sampling(config.objective), loss, codec)
+
+
+def build_codec(config: RunConfig) -> PixelCodec:
+    """Between 8-bit images and what is diffused."""
+    return PixelCodec()
 
 
 def _with(**options: float | None) -> Callable[[Any], Any]:

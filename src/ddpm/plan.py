@@ -33,6 +33,8 @@ from ddpm.units import duration
 DEFAULT_BUDGET = "1h"
 FEW_STEPS = 500
 """Optimiser steps below which samples are hardly more than noise, whatever the network."""
+FEWEST_LEVELS = 0.1
+"""Share of the levels on which a loss must lie to be trained; what lies on fewer has learned nothing."""
 SPARE = 0.04
 """Share of a budget of time kept for previews, checkpoints and what a short measurement misses."""
 
@@ -225,6 +227,7 @@ class _Draft:
         """The finished plan; the micro-batch is lowered to what fits the memory."""
         total = images or tree["training"]["images"]
         config = self.config(tree, total)
+        _refuse_narrow(config)
         job = reopen(config, self.out, self.dataset, self.accelerator)
         needs = self.memory(job)
         if "training.micro_batch" not in self.request.changes:
@@ -276,6 +279,18 @@ class _Draft:
         left = [seconds - (time.monotonic() - began) - SPARE * seconds]
         broadcast_object_list(left)
         return left[0]
+
+
+def _refuse_narrow(config: RunConfig) -> None:
+    """Refuse weights that nearly all lie on a few levels: the network would learn those, and noise at all others."""
+    if config.objective.loss == "vlb" or (share := build.weight_share(config)) >= FEWEST_LEVELS:
+        return
+    d, o = config.diffusion, config.objective
+    raise InputError(
+        f"the weighting {o.weighting} of {d.prediction} prediction lies on {100 * share:.2g} % of the {o.levels} "
+        f"levels of the {d.schedule} schedule, so that the others would not be learned; use another --weighting, "
+        "or v prediction with it"
+    )
 
 
 _PRECISIONS = {"bf16": "bf16", "fp16": "fp16", "no": "fp32"}

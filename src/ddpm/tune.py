@@ -96,7 +96,7 @@ class _Problem:
         self.pipe, self.how = pipe, how
         labels = [i % len(pipe.classes) for i in indices] if pipe.classes else None
         self.denoise = pipe.denoiser(how, labelled=labels is not None)
-        self.cond = pipe.model.cond(None if labels is None else torch.tensor(labels, device=pipe.device))
+        self.cond = pipe.cond(labels, len(indices))
         shape = (pipe.config.network.in_channels, *pipe.config.data.size)
         self.noise = SampleNoise(seed, indices, shape, pipe.device)()
         self.between = partial(level_of, pipe.schedule)

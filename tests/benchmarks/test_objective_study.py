@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from ddpm import build
+from ddpm import plan
 from ddpm.config import DiffusionConfig, ObjectiveConfig
 from ddpm.core import Parameterisation, discrete, prediction
 from ddpm.core.model import Model
@@ -40,10 +40,10 @@ def test_the_first_case_changes_nothing():
 def test_the_check_of_weights_is_only_off_inside():
     from objective_matrix import any_concentration
 
-    before = build.FEWEST_LEVELS
+    before = plan.FEWEST_LEVELS
     with any_concentration():
-        assert build.FEWEST_LEVELS == 0
-    assert build.FEWEST_LEVELS == before > 0
+        assert plan.FEWEST_LEVELS == 0
+    assert plan.FEWEST_LEVELS == before > 0
 
 
 def test_a_refused_combination_is_none_of_those_compared():

@@ -216,7 +216,6 @@ def test_latents_are_refused(pipe: Pipeline, images: Pixels, monkeypatch: pytest
     class Latents(PixelCodec):
         pass
 
-    problem = replace(build.build_problem(pipe.config), codec=Latents())
-    monkeypatch.setattr(build, "build_problem", lambda config: problem)
+    monkeypatch.setattr(build, "build_codec", lambda config: Latents())
     with pytest.raises(InputError, match="bits per dimension are of pixels, and this run learns latents"):
         pipe.bits_per_dim(images, steps=2)

@@ -65,26 +65,26 @@ def estimate(
     Raises:
         InputError: the run does not learn pixels, or scipy is missing.
     """
-    problem = build.build_problem(config)
-    if type(problem.codec) is not PixelCodec:
+    codec, schedule = build.build_codec(config), build.build_schedule(config.diffusion)
+    if type(codec) is not PixelCodec:
         raise InputError(
             "bits per dimension are of pixels, and this run learns latents: their density is not the images', as "
             "nothing inverts the encoder; evaluate it without"
         )
-    x0 = problem.codec.encode(images)
-    denoise: Denoiser = model.denoiser(problem.loss.parameterisation)
+    x0 = codec.encode(images)
+    denoise: Denoiser = model.denoiser(build.build_parameterisation(config.diffusion))
     if how.clip:
         denoise = Clipped(denoise)
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
         if how.method == "ode":
             assert how.tolerance is not None
             assert how.probes is not None
-            flow = ProbabilityFlow(denoise, problem.schedule, how.tolerance, how.tolerance)
+            flow = ProbabilityFlow(denoise, schedule, how.tolerance, how.tolerance)
             report = None if progress is None else (lambda calls: progress(calls, 0))
             found = bits_per_dim(flow, x0, how.seed, indices, how.probes, cond, report)
             return Answer(found.bits.float(), found.evaluations)
         assert how.steps is not None
-        grid = uniform(problem.schedule, how.steps)
+        grid = uniform(schedule, how.steps)
         pairs = every_pair(grid) if how.terms is None else sampled_pairs(grid, choices(how.seed, indices, how.terms))
         randn = SampleNoise(how.seed, indices, tuple(x0.shape[1:]), x0.device)
         fixed = build.VARIANCES[config.diffusion.variance]

@@ -265,7 +265,7 @@ class Pipeline:
         """
         ask = build.build_parameterisation(self.config.diffusion)
         negative = [] if how.negative is None else [self.classes.index(how.negative)]
-        away = self._cond(negative, 1) if labelled else None
+        away = self.cond(negative, 1) if labelled else None
         worse = self.prepared(how).worse if how.guide_with is not None else None
         return build.build_denoiser(how, self.model, ask, away, worse.model if worse is not None else None)
 
@@ -284,18 +284,17 @@ class Pipeline:
             labels: the class of each image by number; None takes the null label.
             indices: which images of the seed's set.
         """
-        problem = build.build_problem(self.config)
         denoise = self.denoiser(how, labelled=labels is not None)
         solver, grid = build.build_solver(how, self.schedule), build.build_grid(how, self.schedule)
         shape = (self.config.network.in_channels, *self.config.data.size)
         rows = self._fill(indices)
         randn = SampleNoise(seed, rows, shape, self.device)
         x = start(grid[0], randn)
-        for step in steps(denoise, solver, grid, x, randn, self._cond(self._fill(labels), len(rows))):
+        for step in steps(denoise, solver, grid, x, randn, self.cond(self._fill(labels), len(rows))):
             x = step.x
             if progress is not None:
                 progress(step.number, how.steps)
-        pixels: Pixels = problem.codec.decode(x[: len(indices)]).cpu().numpy()
+        pixels: Pixels = build.build_codec(self.config).decode(x[: len(indices)]).cpu().numpy()
         return pixels
 
     def bits_per_dim(
@@ -365,7 +364,7 @@ class Pipeline:
             )
         rows = self._fill(list(range(len(pixels))))
         images = torch.from_numpy(pixels[rows]).to(self.device)
-        cond = self._cond(self._fill(labels), len(rows))
+        cond = self.cond(self._fill(labels), len(rows))
         answer = estimate.estimate(self.model, self.config, how, images, self._fill(indices), cond, progress)
         return answer.first(len(pixels))
 
@@ -375,7 +374,8 @@ class Pipeline:
             return []
         return rows + rows[-1:] * (FEWEST - len(rows)) if self.device.type == "cpu" else rows
 
-    def _cond(self, labels: list[int], n: int) -> Cond | None:
+    def cond(self, labels: list[int] | None, n: int) -> Cond | None:
+        """What the network is told of n images: their classes by number, or the null label; None without classes."""
         if not isinstance(self.model.conditioner, LabelEmbedding):
             return None
         if not labels:

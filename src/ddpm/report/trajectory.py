@@ -11,7 +11,6 @@ import torch
 from ddpm import build
 from ddpm.codec import sheet
 from ddpm.codec.picture import Pixels
-from ddpm.conditioning.label import LabelEmbedding
 from ddpm.core import Cond, Denoised, Denoiser, Level
 from ddpm.core.schedule import place_of
 from ddpm.errors import InputError
@@ -77,20 +76,19 @@ def follow(
     how = pipe.settings(settings)
     rows = max(n, FEWEST)
     labels = pipe.labels([label[i % len(label)] for i in range(rows)], rows) if label else None
-    problem = build.build_problem(pipe.config)
     watched = _Watched(pipe.denoiser(how, labelled=labels is not None))
     grid = build.build_grid(how, pipe.schedule)
     shape = (pipe.config.network.in_channels, *pipe.config.data.size)
     randn = SampleNoise(seed, range(rows), shape, pipe.device)
 
     def decode(x: torch.Tensor) -> Pixels:
-        pixels: Pixels = problem.codec.decode(x[:n]).cpu().numpy()
+        pixels: Pixels = build.build_codec(pipe.config).decode(x[:n]).cpu().numpy()
         return pixels
 
     x = start(grid[0], randn)
     kept = {round(how.steps * k / (stages - 1)) for k in range(stages)}
     held = {0: x}
-    for step in steps(watched, build.build_solver(how, pipe.schedule), grid, x, randn, _cond(pipe, labels, rows)):
+    for step in steps(watched, build.build_solver(how, pipe.schedule), grid, x, randn, pipe.cond(labels, rows)):
         if step.number in kept:
             held[step.number] = step.x
     return [
@@ -98,14 +96,6 @@ def follow(
         for number, x in held.items()
         for level in (grid[number],)
     ]
-
-
-def _cond(pipe: Pipeline, labels: list[int] | None, n: int) -> Cond | None:
-    if not isinstance(pipe.model.conditioner, LabelEmbedding):
-        return None
-    if labels is None:
-        return pipe.model.conditioner.null(n)
-    return pipe.model.cond(torch.tensor(labels, device=pipe.device))
 
 
 def draw(stages: Sequence[Stage]) -> "Figure":
