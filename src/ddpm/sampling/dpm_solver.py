@@ -7,13 +7,12 @@ are written in x0. The two methods of order 1 are one, DDIM with eta 0.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 
 from ddpm.core import Level
 from ddpm.sampling.exponential import first_order, half_log_snr, phi
-from ddpm.sampling.flow import inner, part_way, ratio
+from ddpm.sampling.flow import evaluations, inner, part_way, ratio
 from ddpm.sampling.solver import Between, BoundDenoiser, Randn
 
 
@@ -28,7 +27,7 @@ class DPMSolver2:
     between: Between
 
     def evaluations(self, grid: Sequence[Level]) -> int:
-        return sum(2 if inner(now, next) else 1 for now, next in pairwise(grid))
+        return evaluations(grid, 2)
 
     def init(self, grid: Sequence[Level]) -> None:
         return None
@@ -54,7 +53,7 @@ class DPMSolver3:
     between: Between
 
     def evaluations(self, grid: Sequence[Level]) -> int:
-        return sum(3 if inner(now, next) else 1 for now, next in pairwise(grid))
+        return evaluations(grid, 3)
 
     def init(self, grid: Sequence[Level]) -> None:
         return None
@@ -84,7 +83,7 @@ class DPMSolverPP2S:
     between: Between
 
     def evaluations(self, grid: Sequence[Level]) -> int:
-        return sum(2 if inner(now, next) else 1 for now, next in pairwise(grid))
+        return evaluations(grid, 2)
 
     def init(self, grid: Sequence[Level]) -> None:
         return None

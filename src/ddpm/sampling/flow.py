@@ -5,6 +5,8 @@ eps (Song et al. 2021, eq. 14).
 """
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 
 from ddpm.core import Level
 from ddpm.sampling.solver import Between
@@ -22,6 +24,11 @@ def ratio(level: Level) -> float:
 def inner(now: Level, next: Level) -> bool:
     """Whether a step is between levels of both signal and noise, so that log-SNR is finite at both ends."""
     return ratio(now) < PURE and not next.clean
+
+
+def evaluations(grid: Sequence[Level], calls: int) -> int:
+    """Of a method that asks so often in a step between levels of signal and noise, and once in any other."""
+    return sum(calls if inner(now, next) else 1 for now, next in pairwise(grid))
 
 
 def part_way(between: Between, now: Level, next: Level, part: float) -> Level:

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 
 from ddpm.core import Level
 from ddpm.sampling.exponential import first_order
-from ddpm.sampling.flow import inner, ratio
+from ddpm.sampling.flow import evaluations, inner, ratio
 from ddpm.sampling.solver import BoundDenoiser, Randn
 
 
@@ -22,7 +21,7 @@ class Heun:
     """
 
     def evaluations(self, grid: Sequence[Level]) -> int:
-        return sum(2 if inner(now, next) else 1 for now, next in pairwise(grid))
+        return evaluations(grid, 2)
 
     def init(self, grid: Sequence[Level]) -> None:
         return None
