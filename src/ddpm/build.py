@@ -9,7 +9,7 @@ import torch
 
 from ddpm.codec import PixelCodec
 from ddpm.conditioning.label import LabelEmbedding
-from ddpm.config import OF_SOLVER, DiffusionConfig, ObjectiveConfig, RunConfig, SamplingConfig, suggest
+from ddpm.config import DiffusionConfig, ObjectiveConfig, RunConfig, SamplingConfig, suggest
 from ddpm.core import (
     Cond,
     Continuous,
@@ -61,6 +61,7 @@ from ddpm.sampling.exponential import bh1
 from ddpm.sampling.heun import Heun
 from ddpm.sampling.ipndm import IPNDM
 from ddpm.sampling.langevin import Langevin
+from ddpm.sampling.tempered import Tempered
 from ddpm.sampling.unipc import UniPC
 from ddpm.training.learner import Problem
 
@@ -254,9 +255,9 @@ def build_features(name: str, weights: str | None, size: tuple[int, int], device
 
 def build_solver(config: SamplingConfig, schedule: Schedule) -> Solver:
     """The solver with its options, on a process."""
-    options = _with(**{name: getattr(config, name) for name in OF_SOLVER})
+    options = _with(eta=config.eta, churn=config.churn, tolerance=config.tolerance)
     made: Solver = options(SOLVERS[config.solver](partial(level_of, schedule)))
-    return made
+    return made if config.temperature is None else Tempered(made, config.temperature)
 
 
 def build_grid(config: SamplingConfig, schedule: Schedule) -> list[Level]:

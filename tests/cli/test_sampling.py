@@ -15,7 +15,12 @@ Cli = Callable[..., int]
 
 @pytest.mark.parametrize(
     ("solver", "flag", "value"),
-    [("edm", "churn", 2.0), ("adaptive", "tolerance", 0.02), ("euler-ancestral", "eta", 0.5)],
+    [
+        ("edm", "churn", 2.0),
+        ("adaptive", "tolerance", 0.02),
+        ("euler-ancestral", "eta", 0.5),
+        ("ancestral", "temperature", 0.9),
+    ],
 )
 def test_an_option_of_a_solver_is_recorded(
     cli: Cli, digits_run: Path, tmp_path: Path, solver: str, flag: str, value: float

@@ -12,6 +12,7 @@ def test_sampling_settings_are_complete() -> None:
         "eta": None,
         "churn": None,
         "tolerance": None,
+        "temperature": None,
         "guidance": 1.0,
         "negative": None,
         "guide_with": None,
@@ -86,6 +87,11 @@ def test_guidance_that_makes_no_sense(given: dict[str, object], said: str) -> No
         ({"churn": float("inf"), "solver": "edm"}, "churn must be at least 0 and finite, not inf"),
         ({"tolerance": 0.0, "solver": "adaptive"}, "tolerance must be above 0 and finite, not 0.0"),
         ({"tolerance": float("nan"), "solver": "adaptive"}, "tolerance must be above 0 and finite, not nan"),
+        ({"temperature": 0.5, "solver": "heun"}, "temperature is an option of ancestral and .*, not of heun"),
+        ({"temperature": 0.5}, "no effect, as ddim draws no noise; give eta above 0"),
+        ({"temperature": 0.5, "eta": 0.0}, "no effect, as ddim draws no noise; give eta above 0"),
+        ({"temperature": 0.5, "churn": 0.0, "solver": "edm"}, "as edm draws no noise; give churn above 0"),
+        ({"temperature": -1.0, "solver": "ancestral"}, "temperature must be at least 0 and finite, not -1.0"),
     ],
 )
 def test_options_of_other_solvers_and_values_that_make_no_sense(given: dict[str, object], said: str) -> None:

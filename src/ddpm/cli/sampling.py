@@ -28,6 +28,8 @@ class Sampling:
         Of edm: noise added on the way; 0 for none.
     tolerance
         Of adaptive: the error allowed in each of its steps. Images depend, within it, on those drawn with them.
+    temperature
+        Of solvers that draw fresh noise: its scale; below 1 smoother and less various.
     guidance
         Scale of guidance, classifier-free unless --guide-with; 1 for none.
     negative
@@ -53,6 +55,7 @@ class Sampling:
     eta: float | None = None
     churn: float | None = None
     tolerance: float | None = None
+    temperature: float | None = None
     guidance: float | None = None
     negative: str | None = None
     guide_with: str | None = None

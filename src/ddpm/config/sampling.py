@@ -55,6 +55,10 @@ OF_SOLVER: dict[str, tuple[SolverName, ...]] = {
     "eta": ("ddim", "euler-ancestral"),
     "churn": ("edm",),
     "tolerance": ("adaptive",),
+    "temperature": (
+        *("ancestral", "ancestral-small", "ancestral-large", "ddim", "euler-ancestral"),
+        *("sde-dpm++-2m", "sde-dpm++-3m", "edm", "langevin"),
+    ),
 }
 """Options that some solvers alone have."""
 
@@ -83,6 +87,7 @@ class SamplingConfig(Strict):
         eta: share of fresh noise, of ddim and euler-ancestral.
         churn: noise that edm adds on the way, S_churn.
         tolerance: error that adaptive allows in each of its steps.
+        temperature: scale of the fresh noise of solvers that draw any.
         guidance: scale of classifier-free guidance; 1 for none.
         negative: the class to guide away from; None for no class in particular.
         guide_with: the worse checkpoint to guide away from, instead of a label; None for none.
@@ -100,6 +105,7 @@ class SamplingConfig(Strict):
     eta: float | None = None
     churn: float | None = None
     tolerance: float | None = None
+    temperature: float | None = None
     guidance: float = 1.0
     negative: str | None = None
     guide_with: Guide | None = None
@@ -144,6 +150,12 @@ class SamplingConfig(Strict):
             raise ValueError(f"churn must be at least 0 and finite, not {self.churn}")
         if self.tolerance is not None and not 0 < self.tolerance < float("inf"):
             raise ValueError(f"tolerance must be above 0 and finite, not {self.tolerance}")
+        if self.temperature is not None:
+            if not 0 <= self.temperature < math.inf:
+                raise ValueError(f"temperature must be at least 0 and finite, not {self.temperature}")
+            if (self.solver == "ddim" and not self.eta) or 0 in (self.eta, self.churn):
+                option = "churn" if self.solver == "edm" else "eta"
+                raise ValueError(f"temperature has no effect, as {self.solver} draws no noise; give {option} above 0")
         return self
 
     @model_validator(mode="after")
