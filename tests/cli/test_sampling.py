@@ -66,3 +66,21 @@ def test_places_that_contradict_steps_are_refused_by_evaluate(
     error = capsys.readouterr().err
     assert "steps is 5, and the grid lists 2 places; leave steps out, or list as many" in error
     assert error.count("\n") == 1
+
+
+def test_a_trajectory_leaves_the_pictures_as_they_are(
+    cli: Cli, digits_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("sample", digits_run, "-n", "3", "--label", "3", "--steps", "4", "--batch", "2", "--solver", "ancestral")
+    assert cli(*asked, "--out", tmp_path / "a") == 0
+    capsys.readouterr()
+    assert cli(*asked, "--out", tmp_path / "b", "--trajectory") == 0
+    assert "3 trajectories" in capsys.readouterr().out
+    usual = {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()}
+    more = {path.name: path.read_bytes() for path in (tmp_path / "b").iterdir()}
+    assert {name: more[name] for name in usual} == usual
+    assert sorted(more.keys() - usual) == sorted(
+        name for i in range(3) for name in (f"{i:05d}.gif", f"{i:05d}-trajectory.png")
+    )
+    assert cli("sample", "--from", tmp_path / "b" / "00000.png", "--trajectory") == 2
+    assert "--trajectory is of new samples" in capsys.readouterr().err

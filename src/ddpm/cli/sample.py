@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from ddpm.config import SamplingConfig
+    from ddpm.pipeline import Trajectory
 
 
 def sample(
@@ -24,6 +25,7 @@ def sample(
     batch: int = 64,
     out: Path | None = None,
     device: str | None = None,
+    trajectory: bool = False,
     from_: Annotated[Path | None, Parameter(name="--from")] = None,
 ) -> None:
     """Draw samples from a run: PNGs and a sheet of them, paths printed.
@@ -46,15 +48,19 @@ def sample(
         Folder for the pictures; RUN/samples/… by default.
     device
         cpu, cuda or mps; the best there is by default.
+    trajectory
+        Also how each image comes to be, as a GIF and a strip: what the sampler holds, and the image that it expects.
     from_
         A picture that `ddpm sample` wrote: draw it again from what is written in it.
     """
     from ddpm.errors import InputError
-    from ddpm.pipeline import load, run_folder
+    from ddpm.pipeline import Trajectory, load, run_folder
 
     if from_ is not None:
         if run is not None:
             raise InputError("give either a run or --from, not both: the picture names its run")
+        if trajectory:
+            raise InputError("--trajectory is of new samples, and --from draws one again; leave out either")
         _repeat(from_, out, device)
         return
     if run is None:
@@ -66,10 +72,13 @@ def sample(
     from ddpm.cli.console import bar, console
 
     console.print(f"sampling      {how.words}", markup=False)
+    draw = pipe.trajectory if trajectory else pipe.sample
     with bar("sampling") as progress:
-        images = pipe.sample(n, label=labels, seed=seed, batch=batch, progress=progress, **settings)
+        drawn = draw(n, label=labels, seed=seed, batch=batch, progress=progress, **settings)
     folder = out or run_folder(run) / "samples" / _name(label, seed, how, settings)
-    _write(images, folder)
+    _write(drawn.images if isinstance(drawn, Trajectory) else drawn, folder)
+    if isinstance(drawn, Trajectory):
+        _film(drawn, folder)
 
 
 def _repeat(picture: Path, out: Path | None, device: str | None) -> None:
@@ -118,3 +127,14 @@ def _write(images: "list[Image.Image]", folder: Path) -> None:
         sheet(pixels).save(folder / "grid.png")
     console.print(f"{len(images)} pictures in {folder}", markup=False)
     console.print(str(folder / "grid.png"), markup=False)
+
+
+def _film(drawn: "Trajectory", folder: Path) -> None:
+    from ddpm.cli.console import console
+    from ddpm.report import film
+    from ddpm.training.storage import write_file
+
+    for i in range(len(drawn.images)):
+        write_file(folder / f"{i:05d}.gif", film.gif(drawn.stages, i))
+        write_file(folder / f"{i:05d}-trajectory.png", film.strip(drawn.stages, i))
+    console.print(f"{len(drawn.images)} trajectories beside them, .gif and -trajectory.png", markup=False)

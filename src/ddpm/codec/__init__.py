@@ -1,6 +1,6 @@
 """From stored images to what is diffused, and back."""
 
-from ddpm.codec.picture import beside, picture, sheet
+from ddpm.codec.picture import beside, opaque, picture, sheet
 from ddpm.codec.pixel import PixelCodec
 
-__all__ = ["PixelCodec", "beside", "picture", "sheet"]
+__all__ = ["PixelCodec", "beside", "opaque", "picture", "sheet"]

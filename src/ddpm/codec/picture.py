@@ -14,6 +14,13 @@ def picture(image: Pixels) -> Image.Image:
     return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
 
 
+def opaque(image: Image.Image) -> Image.Image:
+    """As RGB, what is transparent on white."""
+    if image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
+
+
 def sheet(images: Pixels, columns: int | None = None, gap: int = 2) -> Image.Image:
     """Many images on one picture, row by row.
 

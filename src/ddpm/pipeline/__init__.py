@@ -2,6 +2,7 @@
 
 from ddpm.pipeline.loading import load
 from ddpm.pipeline.pipeline import FEWEST, Pipeline
+from ddpm.pipeline.trajectory import Stage, Trajectory
 from ddpm.weights import run_folder
 
-__all__ = ["FEWEST", "Pipeline", "load", "run_folder"]
+__all__ = ["FEWEST", "Pipeline", "Stage", "Trajectory", "load", "run_folder"]

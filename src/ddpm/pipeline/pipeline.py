@@ -20,8 +20,10 @@ from ddpm.core.model import Model
 from ddpm.errors import InputError
 from ddpm.likelihood import estimate
 from ddpm.likelihood.settings import Likelihood, settle
+from ddpm.pipeline.trajectory import Recorder, Trajectory
 from ddpm.provenance import Provenance
-from ddpm.sampling import SampleNoise, start, steps
+from ddpm.sampling import SampleNoise, start
+from ddpm.sampling.follow import Moment, follow
 from ddpm.training import checkpoint as checkpoints
 from ddpm.weights import averaged, fingerprint, run_folder
 
@@ -75,6 +77,7 @@ class Pipeline:
         indices: Sequence[int] | None = None,
         batch: int = 64,
         progress: Callable[[int, int], None] | None = None,
+        watch: Callable[[Moment], None] | None = None,
         **settings: Any,
     ) -> list[Image.Image]:
         """New images, the same for the same arguments whatever the batch.
@@ -86,6 +89,7 @@ class Pipeline:
             indices: which images of the seed's set; 0 … n - 1 if None.
             batch: images in memory at a time.
             progress: called with (network steps done, in all).
+            watch: called with each moment of each batch, before its steps and after the last.
             settings: the keys of :class:`SamplingConfig`: ``solver``, ``steps``, ``guidance`` …; the run's own where
                 not given.
 
@@ -114,8 +118,24 @@ class Pipeline:
             report = None
             if progress is not None:
                 report = _offset(progress, (first // batch) * how.steps, -(-n // batch) * how.steps)
-            images += pipe._batch(how, labels[part] if labels else None, seed, wanted[part], report)
+            images += pipe._batch(how, labels[part] if labels else None, seed, wanted[part], report, watch)
         return images
+
+    def trajectory(self, n: int = 1, *, stages: int = 40, **asked: Any) -> Trajectory:
+        """The images that :meth:`sample` gives for the same arguments, and how they come to be, by no further calls.
+
+        Args:
+            stages: at most, evenly spread over the steps, the noise and the images among them.
+            asked: whatever :meth:`sample` takes.
+
+        Raises:
+            InputError: as :meth:`sample`, or fewer than two stages.
+        """
+        if stages < 2:
+            raise InputError(f"stages must be at least 2, the noise and the image, not {stages}")
+        recorder = Recorder(build.build_codec(self.config).decode, stages)
+        images = self.sample(n, watch=recorder, **asked)
+        return Trajectory(images, recorder.stages(self.schedule))
 
     def again(self, record: Provenance) -> Image.Image:
         """The image of a record, which this pipeline's weights have made.
@@ -211,6 +231,7 @@ class Pipeline:
         seed: int,
         indices: list[int],
         progress: Callable[[int, int], None] | None,
+        watch: Callable[[Moment], None] | None = None,
     ) -> list[Image.Image]:
         return [
             Provenance(
@@ -222,7 +243,7 @@ class Pipeline:
                 sampling=how,
             ).attach(picture(image))
             for k, (index, image) in enumerate(
-                zip(indices, self.draw(how, labels, seed, indices, progress), strict=True)
+                zip(indices, self.draw(how, labels, seed, indices, progress, watch), strict=True)
             )
         ]
 
@@ -277,24 +298,28 @@ class Pipeline:
         seed: int,
         indices: list[int],
         progress: Callable[[int, int], None] | None = None,
+        watch: Callable[[Moment], None] | None = None,
     ) -> Pixels:
         """One batch of samples, (len(indices), H, W, C) uint8: what :meth:`sample` makes pictures of.
 
         Args:
             labels: the class of each image by number; None takes the null label.
             indices: which images of the seed's set.
+            progress, watch: see :meth:`sample`.
         """
         denoise = self.denoiser(how, labelled=labels is not None)
         solver, grid = build.build_solver(how, self.schedule), build.build_grid(how, self.schedule)
         shape = (self.config.network.in_channels, *self.config.data.size)
-        rows = self._fill(indices)
+        rows, n = self._fill(indices), len(indices)
         randn = SampleNoise(seed, rows, shape, self.device)
         x = start(grid[0], randn)
-        for step in steps(denoise, solver, grid, x, randn, self.cond(self._fill(labels), len(rows))):
-            x = step.x
-            if progress is not None:
-                progress(step.number, how.steps)
-        pixels: Pixels = build.build_codec(self.config).decode(x[: len(indices)]).cpu().numpy()
+        for moment in follow(denoise, solver, grid, x, randn, self.cond(self._fill(labels), len(rows))):
+            x = moment.x[:n]
+            if watch is not None:
+                watch(moment._replace(x=x, x0=moment.x0[:n]))
+            if progress is not None and moment.number:
+                progress(moment.number, how.steps)
+        pixels: Pixels = build.build_codec(self.config).decode(x).cpu().numpy()
         return pixels
 
     def bits_per_dim(

@@ -12,7 +12,7 @@ from ddpm.pipeline import load
 from ddpm.report import charts
 from ddpm.report.canvas import FORMATS, figure, to_bytes
 from ddpm.report.reading import read
-from ddpm.report.trajectory import draw, follow
+from ddpm.report.trajectory import draw
 from ddpm.training.storage import disk_errors, write_file
 
 if TYPE_CHECKING:
@@ -54,8 +54,9 @@ def loss(folder: Path) -> "Figure":
 
 
 def trajectory(folder: Path, n: int, label: Sequence[str], seed: int, device: str | None) -> "Figure":
-    """How n samples come to be; see :func:`ddpm.report.trajectory.follow`."""
-    return draw(follow(load(folder, device), n, label=label, seed=seed))
+    """How n samples come to be, their classes in turn; of a run's own settings."""
+    labels = [label[i % len(label)] for i in range(n)] if label else None
+    return draw(load(folder, device).trajectory(n, stages=8, label=labels, seed=seed).stages)
 
 
 def place(kind: str, what: Sequence[str], out: Path | None) -> Path:

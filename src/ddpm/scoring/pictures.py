@@ -5,7 +5,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ddpm.codec import picture, sheet
+from ddpm.codec import opaque, picture, sheet
 from ddpm.data.dataset import Images
 from ddpm.score import Memorisation
 
@@ -39,16 +39,10 @@ def closest(found: Memorisation, samples: Images, training: Images) -> bytes:
             frame = (x + margin // 2, y + margin // 2, x + wide - margin // 2 - 1, y + high - margin // 2 - 1)
             draw.rectangle(frame, outline="#d03030", width=max(2, factor))
         for j, (images, place) in enumerate(zip((samples, training), pair.places, strict=True)):
-            one = _opaque(picture(images.read(np.array([place]))[0]))
+            one = opaque(picture(images.read(np.array([place]))[0]))
             one = one.resize((width * factor, height * factor), Image.Resampling.NEAREST)
             page.paste(one, (x + margin + j * (width * factor + gap), y + margin))
     return _png(page)
-
-
-def _opaque(image: Image.Image) -> Image.Image:
-    if image.mode == "RGBA":
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
 
 
 def _png(image: Image.Image) -> bytes:

@@ -1,0 +1,65 @@
+"""How samples come to be, as pictures."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ddpm.codec.picture import Pixels
+from ddpm.core import Level, Schedule
+from ddpm.core.schedule import place_of
+from ddpm.sampling.follow import Moment
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where sampling stands.
+
+    Attributes:
+        number: steps taken.
+        index: the level's place in the schedule, rounded.
+        x: (n, H, W, C) uint8, what the sampler holds.
+        x0: (n, H, W, C) uint8, the image that it expects from it, guided and clipped; at the end x itself.
+    """
+
+    number: int
+    index: int
+    level: Level
+    x: Pixels
+    x0: Pixels
+
+
+class Trajectory(NamedTuple):
+    """Samples, and the stages on the way to them, the noise first and the samples last."""
+
+    images: list[Image.Image]
+    stages: list[Stage]
+
+
+def spread(last: int, most: int) -> list[int]:
+    """At most so many of 0 … last, evenly, the first and the last among them."""
+    return sorted({round(last * k / (most - 1)) for k in range(most)})
+
+
+class Recorder:
+    """Keeps some moments of each batch, at most ``most`` (from 2 on), evenly spread over the steps."""
+
+    def __init__(self, decode: Callable[[torch.Tensor], torch.Tensor], most: int) -> None:
+        self._decode, self._most = decode, most
+        self._kept: dict[int, tuple[Level, list[Pixels], list[Pixels]]] = {}
+
+    def __call__(self, moment: Moment) -> None:
+        if moment.number in spread(moment.of, self._most):
+            _, x, x0 = self._kept.setdefault(moment.number, (moment.level, [], []))
+            x.append(self._decode(moment.x).cpu().numpy())
+            x0.append(self._decode(moment.x0).cpu().numpy())
+
+    def stages(self, schedule: Schedule) -> list[Stage]:
+        """All batches together."""
+        return [
+            Stage(number, round(place_of(schedule, level)), level, np.concatenate(x), np.concatenate(x0))
+            for number, (level, x, x0) in self._kept.items()
+        ]
