@@ -1,9 +1,10 @@
 """Wrappers Denoiser -> Denoiser that steer a sample, and the rules by which guidance does."""
 
 from ddpm.guidance.autoguidance import Autoguidance
+from ddpm.guidance.classifier import ClassGradient, ClassifierGuided
 from ddpm.guidance.classifier_free import ClassifierFree
 from ddpm.guidance.clipping import Clipped
-from ddpm.guidance.interval import Interval
+from ddpm.guidance.interval import Interval, Within
 from ddpm.guidance.projected import Projected
 from ddpm.guidance.rescaled import Rescaled
 from ddpm.guidance.rule import Rule, extrapolate
@@ -11,12 +12,15 @@ from ddpm.guidance.thresholding import Thresholded
 
 __all__ = [
     "Autoguidance",
+    "ClassGradient",
     "ClassifierFree",
+    "ClassifierGuided",
     "Clipped",
     "Interval",
     "Projected",
     "Rescaled",
     "Rule",
     "Thresholded",
+    "Within",
     "extrapolate",
 ]

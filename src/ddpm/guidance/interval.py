@@ -1,5 +1,6 @@
 """Guidance at middling noise only."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +27,26 @@ class Interval:
     high: float
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
-        # no quotient, as alpha may be 0 at the noisiest level
-        within = self.low * level.alpha <= level.sigma <= self.high * level.alpha
-        return (self.inside if within else self.outside)(x, level, cond)
+        return (self.inside if _lies_within(level, self.low, self.high) else self.outside)(x, level, cond)
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A direction within an interval of noise, none outside: what :class:`Interval` is to denoisers.
+
+    Attributes:
+        direction: (x, level) -> (B, C, *space) like x.
+        low, high: noise-to-signal ratios.
+    """
+
+    direction: Callable[[torch.Tensor, Level], torch.Tensor]
+    low: float
+    high: float
+
+    def __call__(self, x: torch.Tensor, level: Level) -> torch.Tensor:
+        return self.direction(x, level) if _lies_within(level, self.low, self.high) else torch.zeros_like(x)
+
+
+def _lies_within(level: Level, low: float, high: float) -> bool:
+    # no quotient, as alpha may be 0 at the noisiest level
+    return bool(low * level.alpha <= level.sigma <= high * level.alpha)

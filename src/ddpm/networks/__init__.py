@@ -1,5 +1,6 @@
 """Networks: ``net(x, t, cond)``, which know nothing of noise levels."""
 
+from ddpm.networks.classifier import NoisedClassifier
 from ddpm.networks.unet import UNet, UNetSettings
 
-__all__ = ["UNet", "UNetSettings"]
+__all__ = ["NoisedClassifier", "UNet", "UNetSettings"]

@@ -154,6 +154,39 @@ class Down(nn.Module):
         return outputs
 
 
+def way_down(s: UNetSettings) -> tuple[nn.ModuleList, list[int]]:
+    """The levels of the way down, and the channels of its input and of each of its outputs."""
+    channels = s.width
+    skips = [channels]
+    levels = nn.ModuleList()
+    for out, factor in zip(s.channels, s.factors, strict=True):
+        blocks = []
+        for _ in range(s.blocks):
+            blocks.append(Block(s, channels, out, attend=factor in s.attention))
+            channels = out
+            skips.append(channels)
+        coarsest = factor == s.factor
+        if not coarsest:
+            skips.append(channels)
+        levels.append(Down(blocks, None if coarsest else Downsample(s.space, channels)))
+    return levels, skips
+
+
+def check_size(s: UNetSettings, x: torch.Tensor) -> None:
+    """Refuse an input (B, C, *space) that a network of these settings cannot halve as often as it must.
+
+    Raises:
+        ValueError: a side does not divide by ``s.factor``, or there are more or fewer axes than ``s.space``.
+    """
+    sides = x.shape[2:]
+    if len(sides) != s.space:
+        raise ValueError(f"x has shape {tuple(x.shape)}; this network takes (B, C) and {s.space} spatial axes")
+    if any(n % s.factor for n in sides):
+        size = "×".join(str(n) for n in sides)
+        nearest = "×".join(str(max(1, round(n / s.factor)) * s.factor) for n in sides)
+        raise ValueError(f"size {size} does not divide by {s.factor}; the nearest that does is {nearest}")
+
+
 class Up(nn.Module):
     """One level of the way up: blocks that each take back an output of the way down, then twice the resolution."""
 
@@ -184,20 +217,8 @@ class UNet(nn.Module):
         self.cond = None if s.cond_width is None else linear(s.cond_width, 4 * s.width, bias=False)
         self.conv_in = conv(s.space, s.in_channels * patch_area, s.width, 3, padding=1)
 
-        channels = s.width
-        skips = [channels]
-        self.down = nn.ModuleList()
-        for out, factor in zip(s.channels, s.factors, strict=True):
-            blocks = []
-            for _ in range(s.blocks):
-                blocks.append(Block(s, channels, out, attend=factor in s.attention))
-                channels = out
-                skips.append(channels)
-            coarsest = factor == s.factor
-            if not coarsest:
-                skips.append(channels)
-            self.down.append(Down(blocks, None if coarsest else Downsample(s.space, channels)))
-
+        self.down, skips = way_down(s)
+        channels = skips[-1]
         self.middle = nn.ModuleList([Block(s, channels, channels, attend=attend) for attend in (True, False)])
 
         self.up = nn.ModuleList()
@@ -217,7 +238,7 @@ class UNet(nn.Module):
         Raises:
             ValueError: where a side of x does not divide by ``settings.factor``, or a condition is missing or unasked.
         """
-        self._check_size(x)
+        check_size(self.settings, x)
         time = F.silu(self._embed(t, cond))
         h = self.conv_in(space_to_depth(x, self.settings.patch))
         skips = [h]
@@ -241,14 +262,3 @@ class UNet(nn.Module):
             raise ValueError("this network needs a condition; for none in particular give the null condition")
         out: torch.Tensor = time + self.cond(cond.vector)
         return out
-
-    def _check_size(self, x: torch.Tensor) -> None:
-        factor, sides = self.settings.factor, x.shape[2:]
-        if len(sides) != self.settings.space:
-            raise ValueError(
-                f"x has shape {tuple(x.shape)}; this network takes (B, C) and {self.settings.space} spatial axes"
-            )
-        if any(n % factor for n in sides):
-            size = "×".join(str(n) for n in sides)
-            nearest = "×".join(str(max(1, round(n / factor)) * factor) for n in sides)
-            raise ValueError(f"size {size} does not divide by {factor}; the nearest that does is {nearest}")

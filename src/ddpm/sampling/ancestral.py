@@ -13,6 +13,9 @@ from ddpm.sampling.solver import BoundDenoiser, Randn
 Variance = Callable[[Level, Level, torch.Tensor | None], float | torch.Tensor]
 """(now, next, var_mix of the denoiser) -> variance of the reverse step, a float or like x."""
 
+Shift = Callable[[torch.Tensor, Level], torch.Tensor]
+"""(x, now) -> a direction, (B, C, *space) like x."""
+
 
 def fixed_large(now: Level, next: Level, var_mix: torch.Tensor | None = None) -> float:
     """``var_t|s``, the upper bound: best where x0 ~ N(0, I) (Ho et al. 2020, sec. 3.2)."""
@@ -37,9 +40,18 @@ def learned(now: Level, next: Level, var_mix: torch.Tensor | None) -> float | to
 
 @dataclass(frozen=True, slots=True)
 class Ancestral:
-    """``x_s ~ N(mean of q(x_s | x_t, x0), variance)`` (Ho et al. 2020, alg. 2); the step to clean adds no noise."""
+    """``x_s ~ N(mean of q(x_s | x_t, x0) + variance · shift, variance)``; the step to clean is the mean alone.
+
+    Ho et al. 2020, alg. 2; with a shift, which moves the mean as far as the step's own noise reaches, Dhariwal & Nichol
+    2021, alg. 1.
+
+    Attributes:
+        variance: of a step.
+        shift: where to move the mean; None for nowhere.
+    """
 
     variance: Variance = learned
+    shift: Shift | None = None
 
     def evaluations(self, grid: Sequence[Level]) -> int:
         return len(grid) - 1
@@ -55,5 +67,7 @@ class Ancestral:
         if next.clean:
             return mean, None
         variance = self.variance(now, next, var_mix)
+        if self.shift is not None:
+            mean = mean + variance * self.shift(x, now)
         std = variance.sqrt() if isinstance(variance, torch.Tensor) else math.sqrt(variance)
         return mean + std * randn(), None

@@ -1,0 +1,60 @@
+"""Guidance by a classifier of noised images."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from ddpm.core import Cond, Denoised, Denoiser, Level, scale
+
+Logits = Callable[[torch.Tensor, Level], torch.Tensor]
+"""(x, level) -> log p(y | x_t) of every class y up to a constant, (B, K)."""
+
+Direction = Callable[[torch.Tensor, Level], torch.Tensor]
+"""(x, level) -> where to go from x, (B, C, *space) like it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassGradient:
+    """``strength · ∇_x log p(y | x_t)``, for each image of a batch its own class; the weights collect no gradient.
+
+    Attributes:
+        classify: the classifier, which answers image by image.
+        labels: y of each image of the batch, (B,) int64.
+        strength: s of Dhariwal & Nichol 2021: 1 for Bayes' rule, more overdoes it.
+    """
+
+    classify: Logits
+    labels: torch.Tensor
+    strength: float
+
+    def __call__(self, x: torch.Tensor, level: Level) -> torch.Tensor:
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            log_p = self.classify(x, level).log_softmax(1)
+            # as no image has a part in another's row, the gradient of the sum is that of each
+            (gradient,) = torch.autograd.grad(log_p.gather(1, self.labels[:, None]).sum(), x)
+        return self.strength * gradient
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierGuided:
+    """Classifier guidance of the score: ``eps' = eps - sigma · g`` (Dhariwal & Nichol 2021, alg. 2).
+
+    In the expected image ``x0' = x0 + (sigma² / alpha) · g``, with g the gradient of ``s · log p(y | x_t)``. By Bayes'
+    rule, s = 1 and a perfect classifier make the conditional denoiser of the unconditional one. Where alpha is 0 there
+    is no such x0', nor does pure noise say anything of a class: there the denoiser is left alone.
+
+    Attributes:
+        denoise: the denoiser, whose mix of variances is kept.
+        towards: g.
+    """
+
+    denoise: Denoiser
+    towards: Direction
+
+    def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
+        out = self.denoise(x, level, cond)
+        if level.alpha == 0 or level.clean:
+            return out
+        return out._replace(x0=out.x0 + scale(level.sigma**2 / level.alpha, self.towards(x, level)))

@@ -1,0 +1,53 @@
+"""The classifier of noised images of Dhariwal & Nichol 2021."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ddpm.core import Cond
+from ddpm.networks.blocks import GroupNorm, conv, space_to_depth
+from ddpm.networks.embeddings import TimeEmbedding
+from ddpm.networks.pooling import AttentionPool
+from ddpm.networks.unet import Block, UNetSettings, check_size, way_down
+
+
+class NoisedClassifier(nn.Module):
+    """``net(x, t)``: the downsampling half of a U-Net and its middle, then attention pooling to a logit a class.
+
+    Dhariwal & Nichol 2021, sec. 4. Told the time as the U-Net is, so that it knows how noisy its image is. Its logits
+    are zero until it is trained.
+
+    Args:
+        settings: of the U-Net; ``out_channels`` are the classes.
+    """
+
+    def __init__(self, settings: UNetSettings) -> None:
+        super().__init__()
+        if settings.cond_width is not None:
+            raise ValueError(f"cond_width is {settings.cond_width}; a classifier is told no class, give None")
+        self.settings = s = settings
+        self.time = TimeEmbedding(s.width, 4 * s.width)
+        self.conv_in = conv(s.space, s.in_channels * s.patch**s.space, s.width, 3, padding=1)
+        self.down, channels = way_down(s)
+        width = channels[-1]
+        self.middle = nn.ModuleList([Block(s, width, width, attend=attend) for attend in (True, False)])
+        self.norm_out = GroupNorm(width)
+        self.pool = AttentionPool(width, s.out_channels, s.head_width)
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor, cond: Cond | None = None) -> torch.Tensor:
+        """x (B, in_channels, *space), t (B,) -> logits (B, out_channels).
+
+        Raises:
+            ValueError: where a side of x does not divide by ``settings.factor``, or a condition is given.
+        """
+        if cond is not None:
+            raise ValueError("a classifier takes no condition; give none")
+        check_size(self.settings, x)
+        time = F.silu(self.time(t))
+        h = self.conv_in(space_to_depth(x, self.settings.patch))
+        for down in self.down:
+            h = down(h, time)[-1]
+        for block in self.middle:
+            h = block(h, time)
+        out: torch.Tensor = self.pool(F.silu(self.norm_out(h)))
+        return out

@@ -1,0 +1,66 @@
+"""The classifier of noised images: the U-Net's way down, then one answer."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from ddpm.core import Cond
+from ddpm.networks import NoisedClassifier, UNet, UNetSettings
+
+SMALL = UNetSettings(out_channels=5, width=8, multipliers=(1, 2), blocks=1, head_width=4)
+T = torch.tensor([3.0, 500.0])
+
+
+def small(**changes) -> NoisedClassifier:
+    """A small one, random also where a fresh one is zero."""
+    torch.manual_seed(0)
+    net = NoisedClassifier(dataclasses.replace(SMALL, **changes))
+    with torch.no_grad():
+        for p in net.parameters():
+            p += 0.1 * torch.randn_like(p)
+    return net
+
+
+def image(*size: int) -> torch.Tensor:
+    return torch.randn(2, 3, *(size or (8, 12)), generator=torch.Generator().manual_seed(1))
+
+
+def test_a_fresh_one_finds_every_class_as_likely():
+    assert not NoisedClassifier(SMALL)(image(), T).any()
+
+
+@pytest.mark.parametrize("patch", [1, 2])
+@pytest.mark.parametrize("size", [(16,), (8, 12), (4, 8, 4)])
+def test_shapes(size, patch):
+    net = small(space=len(size), patch=patch, scale_shift=True)
+    assert net(image(*size), T).shape == (2, 5)
+
+
+def test_every_parameter_matters():
+    net = small(patch=2, attention=(2, 4))
+    net(image(), T).square().sum().backward()
+    assert [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+def test_the_way_down_is_the_u_nets():
+    """By name and shape, so that settings mean the same to both."""
+    theirs = {k: v.shape for k, v in UNet(SMALL).state_dict().items() if not k.startswith(("up", "norm_out", "conv_"))}
+    ours = {k: v.shape for k, v in small().state_dict().items() if not k.startswith(("pool", "norm_out", "conv_in"))}
+    assert ours == theirs
+
+
+def test_image_by_image_and_its_own_time():
+    net, x = small(), image()
+    both = net(x, T)
+    torch.testing.assert_close(both[:1], net(x[:1], T[:1]))
+    assert (net(x, T.flip(0)) - both).abs().amax(dim=1).min() > 1e-2
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match="size 8×9 does not divide by 2; the nearest that does is 8×8"):
+        small()(image(8, 9), T)
+    with pytest.raises(ValueError, match="takes no condition"):
+        small()(image(), T, Cond(torch.zeros(2, 8)))
+    with pytest.raises(ValueError, match="cond_width is 8; a classifier is told no class"):
+        small(cond_width=8)
