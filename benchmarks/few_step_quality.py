@@ -1,0 +1,124 @@
+"""How good samples of few steps are, beside the many of ancestral sampling.
+
+    python benchmarks/few_step_quality.py RUN [--data DATA] [-n 1000] [--ways dpm++-2m:trailing unipc-2:quadratic]
+
+Draws the same seeds by each solver and grid in each number of network calls, and by ancestral sampling in 1,000 steps,
+with the run's own guidance, and measures the Fréchet distance to DATA, the run's own images by default, in the embedded
+features. A ratio is to that of ancestral sampling; its interval, 95 %, is of resampled seeds, the same for both. What
+has been drawn is not drawn again: start the same command to go on.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from side_by_side.machine import machine
+from side_by_side.table import Table
+
+import ddpm
+from ddpm import build
+from ddpm.data.cache import prepare
+from ddpm.data.dataset import Dataset
+from ddpm.data.open import open_source
+from ddpm.data.transform import Geometry
+from ddpm.evaluation import frechet
+from ddpm.evaluation.features.extract import extract
+from ddpm.pipeline import Pipeline
+
+REFERENCE = "ancestral:uniform"
+CALLS_A_STEP = {"heun": 2, "dpm-solver-2": 2, "dpm++-2s": 2, "dpm-solver-3": 3}
+RESAMPLED = 200
+
+
+class Samples:
+    """Features of a run's samples, kept in a folder."""
+
+    def __init__(self, pipe: Pipeline, n: int, seed: int, folder: Path, extractor: Callable[..., Any]) -> None:
+        self.pipe, self.n, self.seed, self.folder, self.extractor = pipe, n, seed, folder, extractor
+
+    def __call__(self, way: str, calls: int) -> torch.Tensor:
+        """(n, D) features of the same n seeds, the run's classes in turn."""
+        path = self.folder / f"{way.replace(':', '-')}-{calls}-{self.n}-{self.seed}.npy"
+        if not path.exists():
+            solver, grid = way.split(":")
+            settings = {"solver": solver, "grid": grid, "steps": max(1, calls // CALLS_A_STEP.get(solver, 1))}
+            how = self.pipe.settings(settings)
+            classes = len(self.pipe.classes)
+            drawn = []
+            for first in range(0, self.n, 64):
+                indices = list(range(first, min(first + 64, self.n)))
+                labels = [i % classes for i in indices] if classes else None
+                drawn.append(self.pipe.draw(how, labels, self.seed, indices))
+            np.save(path, extract(self.extractor, Dataset(np.concatenate(drawn))).numpy())
+        return torch.from_numpy(np.load(path))
+
+
+def ratio(features: torch.Tensor, reference: torch.Tensor, real: frechet.Normal) -> tuple[float, float, float]:
+    """Of two distances from the real images, with an interval."""
+
+    def of(rows: torch.Tensor) -> float:
+        near, far = (frechet.distance(frechet.fit(one[rows]), real) for one in (features, reference))
+        return near / far
+
+    generator = torch.Generator().manual_seed(0)
+    n = len(features)
+    # half of the seeds without repeats: repeats would add to the bias of both distances
+    seen = torch.tensor([of(torch.randperm(n, generator=generator)[: n // 2]) for _ in range(RESAMPLED)])
+    found = of(torch.arange(n))
+    low, high = (seen - seen.mean()).quantile(torch.tensor([0.025, 0.975])).tolist()
+    return found, found + low, found + high
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--data", help="the run's own images by default")
+    parser.add_argument("-n", type=int, default=1000)
+    parser.add_argument("--calls", type=int, nargs="+", default=[5, 8, 10, 20, 50])
+    parser.add_argument("--ways", nargs="+", default=["ddim:trailing", "dpm++-2m:trailing", "unipc-2:trailing"])
+    parser.add_argument("--many", type=int, default=1000, help="steps of ancestral sampling; 0 leaves it out")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="RUN/few-steps by default")
+    args = parser.parse_args()
+    out = args.out or args.run / "few-steps"
+    out.mkdir(parents=True, exist_ok=True)
+
+    pipe = ddpm.load(args.run)
+    data = pipe.config.data
+    images = prepare(open_source(args.data or data.source), Geometry(data.size, data.mode, data.fit))
+    extractor = build.build_features("embedded", None, data.size, pipe.device)
+    theirs = extract(extractor, images)
+    real = frechet.fit(theirs)
+    samples = Samples(pipe, args.n, args.seed, out, extractor)
+    some = torch.randperm(len(theirs), generator=torch.Generator().manual_seed(0))[: args.n]
+    floor = frechet.distance(frechet.fit(theirs[some]), real)
+
+    figures: dict[str, Any] = {"machine": machine("cpu", torch.get_num_threads()), "floor": floor, "ways": {}}
+    reference = samples(REFERENCE, args.many) if args.many else None
+    if reference is not None:
+        figures["reference"] = frechet.distance(frechet.fit(reference), real)
+        print(f"{REFERENCE} {args.many}: {figures['reference']:.3f}", flush=True)
+    table = Table(f"Fréchet distance, n = {args.n}; as many real images {floor:.3f}", ["", *map(str, args.calls)])
+    for way in args.ways:
+        cells = []
+        for calls in args.calls:
+            features = samples(way, calls)
+            found = {"frechet": frechet.distance(frechet.fit(features), real)}
+            cell = f"{found['frechet']:.3f}"
+            if reference is not None:
+                found["ratio"], found["low"], found["high"] = ratio(features, reference, real)
+                cell += f", {found['ratio']:.3f} ({found['low']:.3f} – {found['high']:.3f})"
+            figures["ways"].setdefault(way, {})[calls] = found
+            cells.append(cell)
+            print(way, calls, cell, flush=True)
+        table.rows.append((way, *cells))
+    print(table)
+    (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""New pictures from given ones: what a trained model does beyond drawing samples."""

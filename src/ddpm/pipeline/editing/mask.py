@@ -1,0 +1,49 @@
+"""What is to be drawn anew, as a picture: white is filled in, black is kept."""
+
+import numpy as np
+from PIL import Image
+
+from ddpm.errors import InputError
+from ddpm.pipeline.editing.photo import Fill, Given, Photo, opened
+
+HALF = 128
+"""The darkest grey that counts as white."""
+
+TINT = np.array([255, 0, 80])
+
+
+def read_mask(given: Given, photo: Photo) -> Fill:
+    """The mask of a picture, (H, W) bool, True where it is to be filled; greys count as the nearer of both.
+
+    What is transparent in the mask counts as black.
+
+    Raises:
+        InputError: of another size, or nothing to fill, or nothing known.
+    """
+    name, image = opened(given)
+    if (image.height, image.width) != photo.size:
+        raise InputError(
+            f"the mask {name} is {image.height} × {image.width} and {photo.name} {photo.size[0]} × {photo.size[1]}; "
+            "give a mask of the picture's size"
+        )
+    fill = _grey(image) >= HALF
+    if not fill.any():
+        raise InputError(f"the mask {name} is black all over: nothing to fill in; paint white what shall be drawn")
+    if fill.all():
+        raise InputError(f"the mask {name} is white all over: nothing is kept; for new images use `ddpm sample`")
+    return fill
+
+
+def preview(photo: Photo, fill: Fill) -> Image.Image:
+    """The picture, RGB, with what will be filled in tinted red."""
+    seen = photo.pixels[..., :3].repeat(3 // min(3, photo.pixels.shape[-1]), -1)
+    return Image.fromarray(np.where(fill[..., None], (seen // 4 + 0.75 * TINT).astype(np.uint8), seen))
+
+
+def _grey(image: Image.Image) -> "np.typing.NDArray[np.int64]":
+    """(H, W), 0 … 255."""
+    if image.mode == "I;16":
+        return np.asarray(image).astype(np.int64) // 256
+    if image.mode in ("LA", "RGBA"):
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image.convert("RGBA"))
+    return np.asarray(image.convert("L")).astype(np.int64)

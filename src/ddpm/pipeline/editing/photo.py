@@ -1,0 +1,124 @@
+"""A given picture: what the model sees of it, and how what it draws is put into it."""
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from ddpm.codec.picture import Pixels
+from ddpm.config import DataConfig
+from ddpm.data.decode import BadImage, decode
+from ddpm.data.transform import Fit, Geometry
+from ddpm.errors import InputError
+
+Given = Image.Image | str | Path
+"""A picture, or its file."""
+
+Fill = npt.NDArray[np.bool_]
+"""(H, W): what is to be drawn anew; the rest is known."""
+
+SEEN = {"L": ("L", "LA", "I;16"), "RGB": ("RGB", "RGBA"), "RGBA": ("RGBA",)}
+"""Mode of a run -> modes of pictures that it can change: the alpha and the depth that it does not know are kept."""
+
+KEPT = frozenset(mode for modes in SEEN.values() for mode in modes)
+
+DEEP = 257
+"""65,535 / 255: what a step of 8 bits is in 16."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Photo:
+    """A picture to be changed.
+
+    Attributes:
+        name: as errors say it.
+        image: upright, of one of the modes of ``SEEN``.
+        pixels: (H, W, C) uint8, what the model sees, in its mode: transparent turned white where it knows no alpha.
+    """
+
+    name: str
+    image: Image.Image
+    pixels: Pixels
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W)."""
+        return self.image.height, self.image.width
+
+    def with_drawn(self, drawn: Pixels, fill: Fill) -> Image.Image:
+        """This picture with the pixels under ``fill`` drawn anew, opaque; all others are its own, bit for bit.
+
+        Args:
+            drawn: (H, W, C) uint8, of the run's mode.
+        """
+        # (H, W) for grey, else (H, W, bands)
+        own = np.array(self.image)
+        new = drawn[..., 0] if drawn.shape[-1] == 1 else drawn
+        if self.image.mode == "I;16":
+            own[fill] = new[fill].astype(np.uint16) * DEEP
+        elif self.image.mode in ("LA", "RGBA") and drawn.shape[-1] in (1, 3):
+            own[fill, :-1] = drawn[fill]
+            own[fill, -1] = 255
+        else:
+            own[fill] = new[fill]
+        return Image.fromarray(own)
+
+
+def read(given: Given, data: DataConfig, fit: Fit | None = None) -> Photo:
+    """A picture that a run can change.
+
+    Args:
+        data: the images of the run.
+        fit: bring it to their size and mode, as training does; None takes it as it is.
+
+    Raises:
+        InputError: it cannot be read, or is of a mode that the run has not learned, or smaller than its images.
+    """
+    name, image = opened(given)
+    if fit is not None:
+        pixels = Geometry(data.size, data.mode, fit).apply(_plain(image))
+        return Photo(name, Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), pixels)
+    if image.mode not in SEEN[data.mode]:
+        raise InputError(f"{name} is {image.mode}, and the run has learned {data.mode} images; --fit crop converts it")
+    if image.height < data.size[0] or image.width < data.size[1]:
+        raise InputError(
+            f"{name} is {image.height} × {image.width}, smaller than the {data.size[0]} × {data.size[1]} that the run "
+            "has learned; --fit crop (or pad, or stretch) enlarges it"
+        )
+    return Photo(name, image, Geometry(mode=data.mode).apply(_plain(image)))
+
+
+def opened(given: Given) -> tuple[str, Image.Image]:
+    """The name of a picture, and it upright, in one of the modes of ``SEEN``.
+
+    Raises:
+        InputError: it cannot be read, or its depth would be lost.
+    """
+    if isinstance(given, Image.Image):
+        name, image = Path(getattr(given, "filename", "")).name or "the image", given
+        return name, image if image.mode in KEPT else decode(np.asarray(image.convert(_nearest(image)))).image
+    name = str(given)
+    try:
+        data = Path(given).read_bytes()
+        picture = decode(data)
+    except OSError as e:
+        raise InputError(f"{name} cannot be read ({e.strerror}); give a picture") from e
+    except BadImage as e:
+        raise InputError(f"{name} is no usable picture: {e}") from e
+    if picture.deep and picture.image.mode != "L":
+        raise InputError(f"{name} has 16 bits a colour, which would be lost; convert it to 8 bits, or to grey")
+    stored = ImageOps.exif_transpose(Image.open(BytesIO(data)))
+    return name, stored if stored.mode in KEPT else picture.image
+
+
+def _nearest(image: Image.Image) -> str:
+    return "RGBA" if image.has_transparency_data else "L" if image.mode == "1" else "RGB"
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    if image.mode == "I;16":
+        return Image.fromarray(((np.asarray(image).astype(np.int64) + 128) // DEEP).astype(np.uint8))
+    return image.convert("RGBA") if image.mode == "LA" else image

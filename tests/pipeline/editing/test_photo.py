@@ -1,0 +1,141 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ddpm.config import DataConfig
+from ddpm.errors import InputError
+from ddpm.pipeline.editing.mask import preview, read_mask
+from ddpm.pipeline.editing.photo import opened, read
+
+RNG = np.random.default_rng(0)
+
+
+def data(mode: Any, size: tuple[int, int] = (6, 4)) -> DataConfig:
+    return DataConfig.model_validate(
+        {"source": "x", "fingerprint": "", "images": 9, "held_out": 0, "size": size, "mode": mode}
+    )
+
+
+def noise(mode: str, size: tuple[int, int] = (6, 4)) -> Image.Image:
+    """A picture whose pixels are all random, alpha included."""
+    bands = {"L": (), "LA": (2,), "RGB": (3,), "RGBA": (4,), "I;16": ()}[mode]
+    top, kind = (65536, np.uint16) if mode == "I;16" else (256, np.uint8)
+    return Image.fromarray(RNG.integers(0, top, (*size, *bands)).astype(kind))
+
+
+KINDS = [("L", "L"), ("LA", "L"), ("I;16", "L"), ("RGB", "RGB"), ("RGBA", "RGB"), ("RGBA", "RGBA")]
+
+
+@pytest.mark.parametrize(("stored", "learned"), KINDS)
+def test_known_pixels_leave_as_they_came_and_drawn_ones_are_drawn(tmp_path: Path, stored: str, learned: str) -> None:
+    image = noise(stored)
+    image.save(tmp_path / "photo.png")
+    photo = read(tmp_path / "photo.png", data(learned))
+    assert photo.pixels.shape == (6, 4, len(learned))
+    fill = RNG.random((6, 4)) < 0.5
+    drawn = RNG.integers(0, 256, photo.pixels.shape).astype(np.uint8)
+    made = photo.with_drawn(drawn, fill)
+    made.save(tmp_path / "made.png")
+    before, after = np.array(image), np.array(Image.open(tmp_path / "made.png"))
+    assert after.dtype == before.dtype
+    assert after.shape == before.shape
+    np.testing.assert_array_equal(after[~fill], before[~fill])
+    if stored == learned:
+        np.testing.assert_array_equal(np.atleast_3d(after)[fill], drawn[fill])
+    elif stored == "I;16":
+        np.testing.assert_array_equal(after[fill], drawn[fill, 0].astype(int) * 257)
+    else:
+        np.testing.assert_array_equal(after[fill, :-1], drawn[fill])
+        assert (after[fill, -1] == 255).all()
+
+
+def test_what_the_model_sees():
+    """Its own mode as it is; of 16 bits the upper 8, rounded; transparent as white."""
+    for mode in ("L", "RGB", "RGBA"):
+        image = noise(mode)
+        np.testing.assert_array_equal(read(image, data(mode)).pixels, np.atleast_3d(np.asarray(image)))
+    deep = Image.fromarray(np.array([[0, 128, 129, 65535]], np.uint16))
+    assert read(deep, data("L", (1, 4))).pixels[0, :, 0].tolist() == [0, 0, 1, 255]
+    clear = Image.new("RGBA", (4, 6), (10, 20, 30, 0))
+    assert (read(clear, data("RGB")).pixels == 255).all()
+
+
+def test_larger_pictures_stay_as_they_are_and_fit_brings_any_to_the_runs_size():
+    assert read(noise("RGB", (9, 5)), data("RGB")).size == (9, 5)
+    for mode in ("L", "RGB", "RGBA"):
+        photo = read(noise(mode, (3, 9)), data("RGB"), "crop")
+        assert (photo.size, photo.image.mode) == ((6, 4), "RGB")
+        np.testing.assert_array_equal(np.asarray(photo.image), photo.pixels)
+
+
+def test_turned_and_palette_pictures_are_opened_as_people_see_them(tmp_path: Path) -> None:
+    image = noise("RGB")
+    turned = image.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown turned by 270 degrees
+    turned.save(tmp_path / "turned.png", exif=exif)
+    np.testing.assert_array_equal(np.asarray(opened(tmp_path / "turned.png")[1]), np.asarray(image))
+    image.quantize(16).save(tmp_path / "palette.png")
+    assert opened(tmp_path / "palette.png")[1].mode == "RGB"
+
+
+@pytest.mark.parametrize(
+    ("image", "learned", "said"),
+    [
+        (noise("RGB"), "L", "the image is RGB, and the run has learned L images; --fit crop converts it"),
+        (noise("L"), "RGB", "the image is L, and the run has learned RGB images"),
+        (noise("RGB"), "RGBA", "the image is RGB, and the run has learned RGBA images"),
+        (noise("RGB", (5, 4)), "RGB", "5 × 4, smaller than the 6 × 4 that the run has learned; --fit crop"),
+    ],
+)
+def test_refusals(image: Image.Image, learned: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read(image, data(learned))
+
+
+def test_files_that_are_no_pictures_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.png cannot be read \(No such file or directory\)"):
+        read(tmp_path / "none.png", data("L"))
+    (tmp_path / "text.png").write_text("hello")
+    with pytest.raises(InputError, match=r"text\.png is no usable picture: text"):
+        read(tmp_path / "text.png", data("L"))
+
+
+class TestMask:
+    photo = read(noise("RGB"), data("RGB"))
+
+    def test_white_is_filled_and_greys_are_the_nearer(self):
+        shades = np.array([[0, 127, 128, 255]] * 6, np.uint8)
+        assert read_mask(Image.fromarray(shades), self.photo)[0].tolist() == [False, False, True, True]
+        deep = Image.fromarray(shades.astype(np.uint16) * 257)
+        assert read_mask(deep, self.photo)[0].tolist() == [False, False, True, True]
+
+    def test_white_on_a_transparent_ground(self):
+        painted = np.full((6, 4, 4), 255, np.uint8)
+        painted[:, :2, 3] = 0
+        assert read_mask(Image.fromarray(painted), self.photo)[0].tolist() == [False, False, True, True]
+
+    @pytest.mark.parametrize(
+        ("mask", "said"),
+        [
+            (Image.new("L", (5, 6), 255), "is 6 × 5 and the image 6 × 4; give a mask of the picture's size"),
+            (Image.new("L", (4, 6), 0), "black all over: nothing to fill in"),
+            (Image.new("L", (4, 6), 255), "white all over: nothing is kept"),
+        ],
+    )
+    def test_masks_of_no_use(self, mask: Image.Image, said: str) -> None:
+        with pytest.raises(InputError, match=said):
+            read_mask(mask, self.photo)
+
+    @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+    def test_the_preview_tints_what_is_filled_and_nothing_else(self, mode: str) -> None:
+        photo = read(noise(mode), data(mode))
+        fill = RNG.random((6, 4)) < 0.5
+        seen = np.asarray(preview(photo, fill))
+        known = np.asarray(photo.image.convert("RGB")) if mode != "RGBA" else np.asarray(photo.image)[..., :3]
+        np.testing.assert_array_equal(seen[~fill], known[~fill])
+        assert (seen[fill, 0] >= 191).all()
+        assert (seen[fill, 1] <= 63).all()
