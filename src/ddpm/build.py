@@ -16,6 +16,7 @@ from ddpm.core import (
     Denoiser,
     Discrete,
     Level,
+    NetworkDenoiser,
     Parameterisation,
     Prediction,
     Schedule,
@@ -25,6 +26,7 @@ from ddpm.core import (
 )
 from ddpm.core.model import Model
 from ddpm.core.parameterisation import UnitVariance
+from ddpm.core.precision import Autocast
 from ddpm.core.schedule import level_of
 from ddpm.errors import InputError
 from ddpm.evaluation.features.embedded import Embedded
@@ -146,6 +148,7 @@ GRIDS: dict[str, Grid] = {
     "karras": grid.Karras(),
     "beta": grid.Beta(),
 }
+HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 FEATURES: dict[str, Callable[[str | None, torch.device], Extractor]] = {
     "inception": Inception.load,
     "dinov2": dinov2,
@@ -286,10 +289,10 @@ def build_denoiser(
         away: the condition to guide away from, one row.
         worse: the model to guide away from, in its place; where both are None nothing is guided.
     """
-    plain: Denoiser = model.denoiser(ask)
+    plain = _denoiser(config, model, ask)
     denoise = plain
     if config.guidance != 1 and worse is not None:
-        denoise = Autoguidance(plain, worse.denoiser(ask), config.guidance, _rule(config))
+        denoise = Autoguidance(plain, _denoiser(config, worse, ask), config.guidance, _rule(config))
     elif config.guidance != 1 and away is not None:
         denoise = ClassifierFree(plain, away, config.guidance, _rule(config))
     if denoise is not plain and config.guidance_interval is not None:
@@ -297,6 +300,11 @@ def build_denoiser(
     if config.threshold is not None:
         return Thresholded(denoise, config.threshold)
     return Clipped(denoise) if config.clip else denoise
+
+
+def _denoiser(config: SamplingConfig, model: Model, ask: Parameterisation) -> Denoiser:
+    half = HALVES.get(config.precision or "fp32")
+    return model.denoiser(ask) if half is None else NetworkDenoiser(Autocast(model.net, half), ask)
 
 
 def _rule(config: SamplingConfig) -> Rule:

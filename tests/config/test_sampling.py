@@ -22,6 +22,7 @@ def test_sampling_settings_are_complete() -> None:
         "guidance_norm": None,
         "clip": True,
         "threshold": None,
+        "precision": None,
     }
 
 
@@ -106,4 +107,5 @@ def test_short():
 
 def test_words():
     assert SamplingConfig(guidance=1.5).words == "ddim, 50 steps, trailing grid, guidance 1.5"
+    assert SamplingConfig(precision="bf16").words == "ddim, 50 steps, trailing grid, bf16"
     assert SamplingConfig(solver="unipc-2", grid=(1000.0, 99.123)).words == "unipc-2, 2 steps, at 1000, 99.12"

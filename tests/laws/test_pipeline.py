@@ -53,6 +53,7 @@ HOW = [
     {"solver": "ddim", "eta": 0.7, "guidance": 3.0},
     {"solver": "ancestral"},
     {"solver": "ancestral-large", "guidance": 2.0, "clip": False},
+    {"solver": "dpm++-2m", "guidance": 2.0, "precision": "bf16"},
 ]
 
 

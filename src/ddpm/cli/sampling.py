@@ -1,7 +1,7 @@
 """The flags of the commands that draw samples."""
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 from cyclopts import Parameter
 
@@ -48,6 +48,8 @@ class Sampling:
         Keep the expected image in the range of images.
     threshold
         Clip by dynamic thresholding, at this quantile of each image, as in 0.995; for high guidance.
+    precision
+        Of the network: fp32, or bf16 (fp16), which is faster where the device computes it natively.
     """
 
     solver: str | None = None
@@ -65,6 +67,7 @@ class Sampling:
     guidance_norm: float | None = None
     clip: bool | None = None
     threshold: float | None = None
+    precision: Literal["fp32", "bf16", "fp16"] | None = None
 
     def given(self) -> dict[str, Any]:
         """The settings that were asked for."""

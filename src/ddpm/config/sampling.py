@@ -8,6 +8,7 @@ from pydantic import model_validator
 from ddpm.config.grid import GridSetting, TickGridName, places
 from ddpm.config.strict import Strict
 from ddpm.sampling.grid.listed import listing
+from ddpm.training.settings import PrecisionName
 
 SolverName = Literal[
     "ddim",
@@ -97,6 +98,7 @@ class SamplingConfig(Strict):
         guidance_norm: bound of the Euclidean norm of the difference that guidance follows; None for none.
         clip: whether the expected image is kept in the range of images.
         threshold: the quantile of dynamic thresholding, which clips in place of the fixed range; None for that.
+        precision: what the network computes in, fp32 if None; solver and guidance stay in float32.
     """
 
     solver: SolverName = "ddim"
@@ -115,6 +117,7 @@ class SamplingConfig(Strict):
     guidance_norm: float | None = None
     clip: bool = True
     threshold: float | None = None
+    precision: PrecisionName | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -188,7 +191,8 @@ class SamplingConfig(Strict):
         """As people say it: "ddim, 50 steps, trailing grid, guidance 1.5"."""
         grid = f"{self.grid} grid" if isinstance(self.grid, str) else "at " + ", ".join(f"{p:.4g}" for p in self.grid)
         guided = "" if self.guidance == 1 else f", guidance {self.guidance:g}"
-        return f"{self.solver}, {self.steps} steps, {grid}{guided}"
+        rounded = "" if self.precision is None else f", {self.precision}"
+        return f"{self.solver}, {self.steps} steps, {grid}{guided}{rounded}"
 
     @property
     def visits(self) -> str:

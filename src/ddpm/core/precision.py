@@ -1,0 +1,24 @@
+"""Networks that compute in fewer bits."""
+
+from dataclasses import dataclass
+
+import torch
+
+from ddpm.core.condition import Cond
+from ddpm.core.denoiser import Network
+
+
+@dataclass(frozen=True, slots=True)
+class Autocast:
+    """A network whose products are computed in half precision, as in training; what comes in and out stays float32.
+
+    Attributes:
+        dtype: bfloat16 or float16.
+    """
+
+    net: Network
+    dtype: torch.dtype
+
+    def __call__(self, x: torch.Tensor, t: torch.Tensor, cond: Cond | None = None) -> torch.Tensor:
+        with torch.autocast(x.device.type, self.dtype):
+            return self.net(x, t, cond).to(x.dtype)
