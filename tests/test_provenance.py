@@ -7,7 +7,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from ddpm.config import SamplingConfig
 from ddpm.errors import InputError
-from ddpm.provenance import KEY, Provenance, save
+from ddpm.provenance import KEY, Provenance, Work, fingerprint, save
 
 RECORD = Provenance(
     run="runs/a", weights="abc", seed=3, index=7, label="Kätzchen “x”", sampling=SamplingConfig(steps=4, eta=0.25)
@@ -21,6 +21,26 @@ def test_through_a_png(tmp_path: Path) -> None:
     with Image.open(path) as image:
         assert image.mode == "L"
         assert image.getpixel((0, 0)) == 9
+
+
+def test_what_was_done_with_given_pictures_is_written_and_can_be_typed(tmp_path: Path) -> None:
+    options = {"mask": "my mask.png", "strength": 0.5, "n": 2, "preview": True, "fit": None, "label": False}
+    work = Work(command="edit", given={"a.png": "1f", "b.png": "2e"}, options=options)
+    record = RECORD.model_copy(update={"work": work})
+    save(record.attach(Image.new("L", (2, 2))), tmp_path / "a.png")
+    assert Provenance.read(tmp_path / "a.png") == record
+    assert work.words("runs/a") == "ddpm edit runs/a a.png b.png --mask 'my mask.png' --strength 0.5 --n 2 --preview"
+
+
+def test_a_fingerprint_is_of_mode_size_and_pixels() -> None:
+    images = [
+        Image.new("L", (2, 3), 9),
+        Image.new("L", (3, 2), 9),
+        Image.new("L", (2, 3), 8),
+        Image.new("P", (2, 3), 9),
+    ]
+    assert len({fingerprint(image) for image in images}) == 4
+    assert fingerprint(images[0]) == fingerprint(images[0].copy())
 
 
 def test_nothing_is_left_to_a_default() -> None:

@@ -1,5 +1,7 @@
 """Pictures that say how they were made."""
 
+import shlex
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal, Self
 
@@ -14,6 +16,28 @@ KEY = "ddpm"
 """The PNG text chunk, and the key of ``image.info``."""
 
 
+class Work(Strict):
+    """What was done with given pictures, where a sample is not drawn from nothing.
+
+    Attributes:
+        command: of ``ddpm``, as in "inpaint".
+        given: the pictures, by their names, in the order of the command line, with a hash of their pixels.
+        options: of that command, beside those of sampling, with nothing left to a default.
+    """
+
+    command: str
+    given: dict[str, str]
+    options: dict[str, str | float | int | bool | None] = {}
+
+    def words(self, run: str) -> str:
+        """As it was typed: "ddpm edit runs/cats photo.png --strength 0.6"."""
+        parts = ["ddpm", self.command, run, *self.given]
+        for name, value in self.options.items():
+            if value is not None and value is not False:
+                parts += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+        return shlex.join(parts)
+
+
 class Provenance(Strict):
     """Everything that a sample is a function of.
 
@@ -24,6 +48,7 @@ class Provenance(Strict):
         seed, index: image ``index`` of this seed.
         label: the class by name, or None.
         sampling: the settings, with nothing left to a default.
+        work: what was done with given pictures; None for a sample drawn from nothing.
     """
 
     format: Literal[1] = 1
@@ -33,6 +58,7 @@ class Provenance(Strict):
     index: int
     label: str | None
     sampling: SamplingConfig
+    work: Work | None = None
 
     def attach(self, image: Image.Image) -> Image.Image:
         """Write this record into ``image.info``."""
@@ -72,6 +98,11 @@ class Provenance(Strict):
             if folder.is_dir():
                 return folder
         raise InputError(f"the run {self.run} that made {picture} is not there; run from the folder where it is")
+
+
+def fingerprint(image: Image.Image) -> str:
+    """A hash of a picture's mode, size and pixels."""
+    return sha256(f"{image.mode} {image.size} ".encode() + image.tobytes()).hexdigest()[:16]
 
 
 def save(image: Image.Image, path: Path) -> None:

@@ -141,8 +141,13 @@ class Pipeline:
         """The image of a record, which this pipeline's weights have made.
 
         Raises:
-            InputError: its label is not one of the run's.
+            InputError: its label is not one of the run's, or it was made from other pictures, which it does not hold.
         """
+        if record.work is not None:
+            raise InputError(
+                "this picture was made from others, which it does not hold; with them at hand, repeat "
+                f"`{record.work.words(record.run)} --seed {record.seed}`"
+            )
         labels = self.labels(record.label, 1)
         return self._batch(record.sampling, labels, record.seed, [record.index], None)[0]
 
