@@ -27,7 +27,7 @@ class Work(Strict):
 
     command: str
     given: dict[str, str]
-    options: dict[str, str | float | int | bool | None] = {}
+    options: dict[str, str | float | int | bool | None]
 
     def words(self, run: str) -> str:
         """As it was typed: "ddpm edit runs/cats photo.png --strength 0.6"."""
