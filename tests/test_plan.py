@@ -323,7 +323,7 @@ def test_another_seed_is_another_start(made: Make) -> None:
 def test_the_speed_is_measured_and_leaves_the_job_fresh(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """A budget's plan trains a few steps to know the speed; the run itself starts from the seed's weights."""
     monkeypatch.setattr(
-        plan, "seconds_a_step", lambda learner, images, labels, seconds: _spend(learner, images, labels)
+        plan, "seconds_a_step", lambda learner, batch, seconds: _spend(learner, batch.images, batch.labels)
     )
     monkeypatch.setattr(plan.time, "monotonic", lambda: 0.0)
     p = made(seconds=1000.0, changes={"training.batch": 8})

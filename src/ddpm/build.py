@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ddpm.codec import PixelCodec
-from ddpm.conditioning.label import LabelEmbedding
+from ddpm.conditioning import ImageCondition, LabelEmbedding, Pairs
 from ddpm.config import DiffusionConfig, ObjectiveConfig, RunConfig, SamplingConfig, suggest
 from ddpm.core import (
     Cond,
@@ -45,6 +45,7 @@ from ddpm.guidance import (
     extrapolate,
 )
 from ddpm.networks import UNet
+from ddpm.networks.embeddings import TimeEmbedding
 from ddpm.objectives import Hybrid, Loss, SimpleLoss, Variational, level_sampling, weighting
 from ddpm.objectives.bound import least
 from ddpm.objectives.level_sampling import LevelSampling
@@ -53,6 +54,7 @@ from ddpm.recipes import Recipe
 from ddpm.recipes.auto import auto
 from ddpm.recipes.ho2020 import ho2020
 from ddpm.recipes.nichol2021 import nichol2021
+from ddpm.recipes.super_resolution import super_resolution
 from ddpm.sampling import DDIM, Ancestral, Between, Grid, Solver, fixed_large, fixed_small, grid
 from ddpm.sampling.adaptive import Adaptive
 from ddpm.sampling.deis import DEIS
@@ -155,7 +157,12 @@ FEATURES: dict[str, Callable[[str | None, torch.device], Extractor]] = {
     "clip": clip,
 }
 """Published networks, by their weights and device; "embedded" needs neither file nor name."""
-RECIPES: dict[str, Recipe] = {"auto": auto, "ho2020": ho2020, "nichol2021": nichol2021}
+RECIPES: dict[str, Recipe] = {
+    "auto": auto,
+    "ho2020": ho2020,
+    "nichol2021": nichol2021,
+    "super-resolution": super_resolution,
+}
 
 
 def build_schedule(config: DiffusionConfig) -> Schedule:
@@ -220,12 +227,17 @@ def build_problem(config: RunConfig) -> Problem:
     """What the run learns."""
     schedule = build_schedule(config.diffusion)
     loss, codec = build_loss(config, schedule), build_codec(config)
-    return Problem(schedule, build_level_sampling(config.objective), loss, codec)
+    return Problem(schedule, build_level_sampling(config.objective), loss, codec, build_pairs(config))
 
 
 def build_codec(config: RunConfig) -> PixelCodec:
     """Between 8-bit images and what is diffused."""
     return PixelCodec()
+
+
+def build_pairs(config: RunConfig) -> Pairs | None:
+    """How images are made small and large; None where the run does not learn that."""
+    return None if config.upscaling is None else Pairs(config.upscaling.scale, config.upscaling.s_max)
 
 
 def _with(**options: float | None) -> Callable[[Any], Any]:
@@ -235,10 +247,15 @@ def _with(**options: float | None) -> Callable[[Any], Any]:
 
 
 def build_model(config: RunConfig) -> Model:
-    """The run's network and its conditioner, with fresh weights from torch's global generator."""
+    """The run's network and what encodes its conditions, with fresh weights from torch's global generator."""
     classes, width = len(config.data.classes), config.network.cond_width
     conditioner = LabelEmbedding(classes, width) if classes and width is not None else None
-    return Model(UNet(config.network), conditioner)
+    enlarges = config.upscaling is not None and width is not None
+    return Model(
+        UNet(config.network),
+        conditioner,
+        ImageCondition(TimeEmbedding(config.network.width, width)) if enlarges and width is not None else None,
+    )
 
 
 def build_features(name: str, weights: str | None, size: tuple[int, int], device: torch.device) -> Extractor:

@@ -12,11 +12,13 @@ from accelerate.utils import broadcast_object_list
 
 from ddpm import build
 from ddpm.config import GridName, RunConfig, suggest
+from ddpm.config.upscaling import DEFAULT_SCALE
 from ddpm.core.seed import derive
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.loader import Steps
 from ddpm.data.order import split
+from ddpm.data.pairs import with_low
 from ddpm.data.source import Source
 from ddpm.data.survey import Survey
 from ddpm.data.sweep import Progress
@@ -81,6 +83,9 @@ def make(
     found.check(request.skip_bad)
     with accelerator.main_process_first():  # for the caches only: what is measured below takes all processes at once
         dataset = prepare(source, geometry(found, request), skip_bad=request.skip_bad, progress=progress)
+        if request.low is not None:
+            scale = _whole_number("upscaling.scale", request.scale or DEFAULT_SCALE)
+            dataset = with_low(dataset, request.low, scale, request.fit, skip_bad=request.skip_bad, progress=progress)
         if request.scoring:  # before the time for training is known, as this takes some of it
             features = build.build_features("embedded", None, dataset.shape[:2], accelerator.device)
             extract_once(features, dataset, progress)
@@ -107,6 +112,11 @@ def reopen(config: RunConfig, out: Path, dataset: Dataset, accelerator: Accelera
             f"the images of {config.data.source} changed since {out} was started; "
             "bring them back, or start another run with another --out"
         )
+    low = None if config.upscaling is None else config.upscaling.low_fingerprint
+    if low != (None if dataset.low is None else dataset.low.fingerprint):
+        raise InputError(
+            f"the small images of {out} changed since it was started; bring them back, or choose another --out"
+        )
     if not config.data.classes:
         dataset = replace(dataset, labels=None, classes=())
     torch.manual_seed(derive(config.training.seed, "weights"))
@@ -126,7 +136,7 @@ def speed_of(job: Job, accelerator: Accelerator) -> float:
     learner = Learner(job.model, job.problem, job.settings, accelerator)
     rank, world = accelerator.process_index, accelerator.num_processes
     batch = Steps(job.data, job.settings.batch, job.settings.seed, job.settings.flip, rank, world)[0]
-    step = seconds_a_step(learner, batch.images, batch.labels, 1.0)
+    step = seconds_a_step(learner, batch, 1.0)
     accelerator.free_memory()
     speeds = [job.settings.batch / step]
     broadcast_object_list(speeds)
@@ -167,8 +177,12 @@ class _Draft:
         batch = tree.get("training", {}).get("batch", 128)
         diffusion = tree.get("diffusion", {})
         learned = self.request.changes.get("diffusion.variance", diffusion.get("variance")) == "learned"
-        net = {"in_channels": channels, "out_channels": channels * (2 if learned else 1)} | tree.get("network", {})
-        if self.classes:
+        upscaling = self._upscaling(tree)
+        net = {
+            "in_channels": channels * (2 if upscaling else 1),
+            "out_channels": channels * (2 if learned else 1),
+        } | tree.get("network", {})
+        if self.classes or upscaling:
             net["cond_width"] = self.request.changes.get("network.width", net["width"])
         training = {
             "warmup": min(50_000, images // 20),
@@ -199,6 +213,8 @@ class _Draft:
             "training": training | tree.get("training", {}) | {"images": images},
             "sampling": dict(tree.get("sampling", {})),
         }
+        if upscaling:
+            whole["upscaling"] = upscaling
         if self.request.scoring:
             whole["scoring"] = {"every": images}
         for key, value in self.request.changes.items():
@@ -215,6 +231,14 @@ class _Draft:
             del whole["sampling"]["steps"]  # places say how many they are
         config = RunConfig.parse(whole)
         return config.model_copy(update={"scoring": self._scoring(config, config.training.images)})
+
+    def _upscaling(self, tree: Tree) -> Tree:
+        """What a recipe for super-resolution and the request say of the small images; empty for other recipes."""
+        if "upscaling" not in tree:
+            return {}
+        low = self.dataset.low
+        given = {} if low is None else {"low": self.request.low, "low_fingerprint": low.fingerprint}
+        return {**tree["upscaling"], "scale": self.request.scale or DEFAULT_SCALE, **given}
 
     def _scoring(self, config: RunConfig, images: int) -> ScoringSettings | None:
         """How a run on so many images is scored, if it is to be."""

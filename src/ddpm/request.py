@@ -35,6 +35,7 @@ class Request:
         skip_bad: whether to go on without images that cannot be read.
         labels: whether classes, where there are any, are learned.
         scoring: whether the run is scored while it trains.
+        scale, low: of super-resolution: pixels a side for one of the small image, and where small images come from.
         changes: dotted keys of the config and their values: {"training.batch": 64}.
     """
 
@@ -48,6 +49,8 @@ class Request:
     skip_bad: bool = False
     labels: bool = True
     scoring: bool = False
+    scale: int | None = None
+    low: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 

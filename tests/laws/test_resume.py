@@ -67,6 +67,10 @@ def whole_sampled(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+ENLARGED = ("--recipe", "super-resolution", "--scale", "2")
+"""Small images with noise on them, which is drawn anew in each step."""
+
+
 def stop_after(step: int) -> Callable[..., object]:
     """The training loop with a signal that arrives while this step is under way."""
 
@@ -111,6 +115,17 @@ def test_levels_sampled_by_importance_go_on(
     assert cli("train", "digits", "--out", out, *flags) == 0
     assert digests(out) == digests(whole_sampled)
     assert losses(out) == losses(whole_sampled)
+
+
+def test_super_resolution_goes_on(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, out = tmp_path / "whole", tmp_path / "run"
+    assert cli("train", "digits", "--out", whole, *FLAGS, *ENLARGED) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "train", stop_after(7))
+        assert cli("train", "digits", "--out", out, *FLAGS, *ENLARGED) == 75
+    assert cli("train", "digits", "--out", out, *FLAGS, *ENLARGED) == 0
+    assert digests(out) == digests(whole)
+    assert losses(out) == losses(whole)
 
 
 def test_workers_change_nothing(whole: Path, cli: Cli, tmp_path: Path) -> None:

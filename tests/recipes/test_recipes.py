@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 
 from ddpm.build import RECIPES
 from ddpm.conditioning.label import LabelEmbedding
-from ddpm.config import DiffusionConfig, ObjectiveConfig, SamplingConfig
+from ddpm.config import DiffusionConfig, ObjectiveConfig, SamplingConfig, UpscalingConfig
 from ddpm.core.model import Model
 from ddpm.errors import InputError
 from ddpm.networks import UNet, UNetSettings
@@ -86,7 +86,8 @@ def test_every_part_is_allowed(name: str, classes: int, device: str) -> None:
     assert rungs[0].needs == 0  # something can be trained in any time
     assert all(a.needs < b.needs for a, b in pairwise(rungs))
     for rung in rungs:
-        assert set(rung.tree) <= {"diffusion", "objective", "network", "training", "sampling"}
+        assert set(rung.tree) <= {"diffusion", "objective", "network", "training", "sampling", "upscaling"}
+        UpscalingConfig.model_validate(rung.tree.get("upscaling", {}))
         DiffusionConfig.model_validate(rung.tree["diffusion"])
         ObjectiveConfig.model_validate(rung.tree.get("objective", {}))
         SamplingConfig.model_validate(rung.tree["sampling"])

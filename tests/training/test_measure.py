@@ -13,6 +13,7 @@ from ddpm.conditioning.label import LabelEmbedding
 from ddpm.core import Parameterisation, discrete, prediction
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
+from ddpm.data.loader import Batch
 from ddpm.networks import UNet, UNetSettings
 from ddpm.objectives import SimpleLoss
 from ddpm.objectives.level_sampling import Uniform
@@ -140,7 +141,7 @@ def test_fitting_halves(available: int, batch: int, micro: int) -> None:
 def test_a_step_takes_time(make_learner: Callable[..., Learner], dataset: Dataset) -> None:
     learner = make_learner()
     images, labels = torch.from_numpy(dataset.images[:8]), torch.from_numpy(dataset.labels[:8])
-    assert seconds_a_step(learner, images, labels, 0.0) > 0
+    assert seconds_a_step(learner, Batch(images, labels, torch.arange(8)), 0.0) > 0
     assert learner.ema.updates == 2  # one to warm up, one measured
 
 
@@ -153,7 +154,7 @@ def test_the_median_is_taken(
     clock = iter([0, 1, 10, 19, 20, 22])
     monkeypatch.setattr(measure.time, "perf_counter", lambda: next(clock))
     monkeypatch.setattr(Learner, "step", lambda *_: None)
-    assert seconds_a_step(make_learner(), torch.zeros(1), None, 12) == 2
+    assert seconds_a_step(make_learner(), Batch(torch.zeros(1), None, torch.zeros(1)), 12) == 2
 
 
 def test_available_memory_leaves_a_tenth(monkeypatch: pytest.MonkeyPatch) -> None:

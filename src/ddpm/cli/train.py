@@ -44,7 +44,11 @@ class Flags:
         Train on so many images, counted with repeats: 500k, 2M.
     recipe
         auto: the largest network that the budget can train. ho2020, nichol2021: the CIFAR-10 models of the DDPM paper
-        and of Improved DDPM.
+        and of Improved DDPM. super-resolution: a model that makes small images large, for `ddpm upscale`.
+    scale
+        Of super-resolution: pixels a side for one of the small image; 4 if not given.
+    low
+        Of super-resolution: small images, partners by name; made of the others by averaging if not given.
     size
         Side of the images, or height x width: 64, 48x64.
     mode
@@ -98,6 +102,8 @@ class Flags:
     for_: Annotated[str | None, Parameter(name="--for")] = None
     images: str | None = None
     recipe: str | None = None
+    scale: int | None = None
+    low: str | None = None
     size: str | None = None
     mode: Literal["L", "RGB", "RGBA"] | None = None
     fit: Literal["crop", "pad", "stretch"] | None = None
@@ -140,6 +146,10 @@ class Flags:
 
         if self.for_ is not None and self.images is not None:
             raise InputError("--for and --images are two budgets; give one")
+        if self.recipe != "super-resolution":
+            for flag in ("scale", "low"):
+                if getattr(self, flag) is not None:
+                    raise InputError(f"--{flag} is of super-resolution; give --recipe super-resolution, too")
         changes: dict[str, Any] = {KEYS[f]: getattr(self, f) for f in KEYS if getattr(self, f) is not None}
         return Request(
             data,
@@ -152,6 +162,8 @@ class Flags:
             skip_bad=bool(self.skip_bad),
             labels=self.labels is not False,
             scoring=bool(self.during_training),
+            scale=self.scale,
+            low=self.low,
             changes=changes | dict(_assignment(text) for text in self.set_ or []),
         )
 

@@ -18,6 +18,7 @@ from ddpm.cli.train import Flags
 from ddpm.config import RunConfig
 from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
+from ddpm.data.pairs import with_low
 from ddpm.data.report import warnings
 from ddpm.data.survey import survey
 from ddpm.data.transform import Geometry
@@ -111,6 +112,9 @@ class Session:
         size = Geometry(config.data.size, config.data.mode, config.data.fit)
         with accelerator.main_process_first():
             dataset = prepare(source, size, skip_bad=config.data.skip_bad)
+            if config.upscaling is not None and config.upscaling.low is not None:
+                low, scale = config.upscaling.low, config.upscaling.scale
+                dataset = with_low(dataset, low, scale, config.data.fit, skip_bad=config.data.skip_bad)
         job = plan.reopen(config, self.out, dataset, accelerator)
         if self.flags.workers is None:
             return job
@@ -207,6 +211,11 @@ def summary(made: plan.Plan, accelerator: Accelerator) -> Iterator[str]:
     classes = f", {len(config.data.classes)} classes" if config.data.classes else ""
     data, net, diffusion = config.data, config.network, config.diffusion
     yield f"data      {data.images:,} images of {size} {data.mode}{classes}; {data.held_out} held out"
+    if config.upscaling is not None:
+        u = config.upscaling
+        small = " × ".join(str(n // u.scale) for n in data.size)
+        origin = "averages of boxes of the images" if u.low is None else f"images of {u.low}"
+        yield f"from      {small}, {origin}, with noise up to {u.s_max:g}"
     yield (
         f"network   {weights / 1e6:.1f} M weights: width {net.width}, levels {net.multipliers}, "
         f"patches of {net.patch}; {diffusion.prediction} prediction, {diffusion.schedule} schedule"

@@ -7,6 +7,7 @@ from ddpm.config.objective import LevelSamplingName, LossName, ObjectiveConfig, 
 from ddpm.config.run import RunConfig
 from ddpm.config.sampling import OF_GUIDANCE, OF_SOLVER, Guide, SamplingConfig, SolverName
 from ddpm.config.strict import Strict, explain, suggest
+from ddpm.config.upscaling import UpscalingConfig
 
 __all__ = [
     "OF_GUIDANCE",
@@ -24,6 +25,7 @@ __all__ = [
     "ScheduleName",
     "SolverName",
     "Strict",
+    "UpscalingConfig",
     "VarianceName",
     "WeightingName",
     "explain",

@@ -12,6 +12,7 @@ from ddpm.config.diffusion import DiffusionConfig
 from ddpm.config.objective import ObjectiveConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.config.strict import Strict, explain
+from ddpm.config.upscaling import UpscalingConfig
 from ddpm.errors import InputError
 from ddpm.networks import UNetSettings
 from ddpm.training.scoring import ScoringSettings
@@ -29,6 +30,7 @@ class RunConfig(Strict):
         recipe: where the numbers came from.
         request: what the user asked for when the run was started, word for word.
         scoring: of the run while it trains; None for none.
+        upscaling: what small images are made large, where that is what the run learns.
     """
 
     format: Literal[1] = 1
@@ -41,13 +43,16 @@ class RunConfig(Strict):
     training: TrainSettings
     sampling: SamplingConfig
     scoring: ScoringSettings | None = None
+    upscaling: UpscalingConfig | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         data, net = self.data, self.network
         channels = len(data.mode)
-        if net.in_channels != channels:
-            raise ValueError(f"network.in_channels must be {channels} for {data.mode} images")
+        seen = channels if self.upscaling is None else 2 * channels
+        if net.in_channels != seen:
+            beside = "" if self.upscaling is None else " and the small ones, enlarged"
+            raise ValueError(f"network.in_channels must be {seen} for {data.mode} images{beside}")
         learned = self.diffusion.variance == "learned"
         if net.out_channels != channels * (2 if learned else 1):
             raise ValueError(
@@ -69,12 +74,20 @@ class RunConfig(Strict):
             )
         if net.space != 2:
             raise ValueError(f"network.space must be 2 for images, not {net.space}")
-        if bool(data.classes) != (net.cond_width is not None):
+        if bool(data.classes or self.upscaling) != (net.cond_width is not None):
+            learned_too = "classes are learned" if data.classes else "small images are made large"
             raise ValueError(
-                "network.cond_width must be a number, as classes are learned"
-                if data.classes
-                else "network.cond_width must be null, as no classes are learned"
+                "network.cond_width must be null, as no classes are learned"
+                if net.cond_width is not None
+                else f"network.cond_width must be a number, as {learned_too}"
             )
+        if self.upscaling is not None and any(n % self.upscaling.scale for n in data.size):
+            raise ValueError(
+                f"images of {data.size[0]} × {data.size[1]} do not divide by --scale {self.upscaling.scale}; "
+                "give a --size that does"
+            )
+        if self.upscaling is not None and self.scoring is not None:
+            raise ValueError("--during-training scores what is drawn from nothing; leave it out where images are given")
         if any(n % net.factor for n in data.size):
             height, width = (max(1, round(n / net.factor)) * net.factor for n in data.size)
             raise ValueError(

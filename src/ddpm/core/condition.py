@@ -1,20 +1,69 @@
 """What a sample is asked to be, in the form that the network takes."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
 
 import torch
 
 
 @dataclass(frozen=True, slots=True)
 class Cond:
-    """A batch of conditions.
+    """A batch of conditions; what is None is not asked for.
 
     Attributes:
         vector: (B, D), added to the time embedding: an embedded class label.
+        image: (B, C, *space), beside x as further channels: a small image, enlarged.
     """
 
-    vector: torch.Tensor
+    vector: torch.Tensor | None = None
+    image: torch.Tensor | None = None
+
+    def __len__(self) -> int:
+        """B."""
+        return max((len(part) for part in (self.vector, self.image) if part is not None), default=0)
 
     def cat(self, other: "Cond") -> "Cond":
-        """The 2B conditions of this batch, then the other."""
-        return Cond(torch.cat([self.vector, other.vector]))
+        """The 2B conditions of this batch, then the other, which asks for the same parts."""
+        return Cond(_cat(self.vector, other.vector), _cat(self.image, other.image))
+
+    def plus(self, other: "Cond") -> "Cond":
+        """Both at once: vectors are added; at most one of the two has an image."""
+        assert self.image is None or other.image is None
+        vectors = [part for part in (self.vector, other.vector) if part is not None]
+        image = self.image if other.image is None else other.image
+        return Cond(torch.stack(vectors).sum(0) if vectors else None, image)
+
+    def rows(self, index: torch.Tensor | slice) -> "Cond":
+        """The conditions of some images, (b,) by number and as often as named, or a slice."""
+        return Cond(*(None if part is None else part[index] for part in (self.vector, self.image)))
+
+    def crop(self, window: Sequence[slice]) -> "Cond":
+        """The conditions of a window of the images, one slice a spatial axis."""
+        return self if self.image is None else replace(self, image=self.image[:, :, *window])
+
+    def instead_of(self, other: "Cond") -> "Cond":
+        """This one row in place of each vector of another batch, whose images stay."""
+        vector = None if self.vector is None else self.vector.expand(len(other), -1)
+        return Cond(vector, other.image)
+
+
+def _cat(a: torch.Tensor | None, b: torch.Tensor | None) -> torch.Tensor | None:
+    assert (a is None) == (b is None)
+    return None if a is None or b is None else torch.cat([a, b])
+
+
+class LowResolution(NamedTuple):
+    """Images to be made larger, before they are a condition.
+
+    Attributes:
+        image: (B, C, *space), enlarged to the size of x, with noise of strength s.
+        s: (B,) in [0, 1]; 0 for no noise.
+    """
+
+    image: torch.Tensor
+    s: torch.Tensor
+
+    def part(self, where: slice) -> Self:
+        """Those of some of the images."""
+        return type(self)(self.image[where], self.s[where])

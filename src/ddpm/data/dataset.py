@@ -43,6 +43,7 @@ class Dataset:
         names: the images' names in their source.
         fingerprint: a hash of all that is stored, the same for every subset.
         rows: (N,) int64, where the N images lie in pixels; None for all of them in order.
+        low: the small versions of the images, in their order, where these were given; see ``ddpm.data.pairs``.
     """
 
     pixels: Pixels
@@ -52,6 +53,7 @@ class Dataset:
     names: tuple[str, ...] = ()
     fingerprint: str = ""
     rows: Ints | None = None
+    low: "Dataset | None" = None
 
     def __len__(self) -> int:
         return len(self.pixels if self.rows is None else self.rows)
@@ -84,6 +86,7 @@ class Dataset:
             captions=None if self.captions is None else tuple(self.captions[i] for i in indices),
             names=tuple(self.names[i] for i in indices) if self.names else (),
             rows=indices if self.rows is None else self.rows[indices],
+            low=None if self.low is None else self.low.subset(indices),
         )
 
     def channel_stats(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

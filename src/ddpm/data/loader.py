@@ -22,11 +22,13 @@ class Batch(NamedTuple):
         images: (b, H, W, C) uint8.
         labels: (b,) int64, or None.
         indices: (b,) int64, the images' numbers in the data set.
+        low: (b, h, w, C) uint8, their small versions, or None.
     """
 
     images: torch.Tensor
     labels: torch.Tensor | None
     indices: torch.Tensor
+    low: torch.Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,16 +52,20 @@ class Steps:
         epochs, indices = step_indices(self.seed, step, self.batch, len(self.dataset))
         mine = slice(self.rank * self.batch // self.world, (self.rank + 1) * self.batch // self.world)
         epochs, indices = epochs[mine], indices[mine]
-        images = self.dataset.read(indices)
+        images, low = self.dataset.read(indices), None
+        if self.dataset.low is not None:
+            low = self.dataset.low.read(indices)
         if self.flip:
             mirrored = flipped(self.seed, epochs, indices)
-            # Taken by number, since to copy a view that runs backwards is four times as slow.
-            images[mirrored] = images[mirrored].take(np.arange(images.shape[2])[::-1], axis=2)
+            for pixels in (images,) if low is None else (images, low):
+                # Taken by number, since to copy a view that runs backwards is four times as slow.
+                pixels[mirrored] = pixels[mirrored].take(np.arange(pixels.shape[2])[::-1], axis=2)
         labels = self.dataset.labels
         return Batch(
             torch.from_numpy(images),
             None if labels is None else torch.from_numpy(labels[indices]),
             torch.from_numpy(indices),
+            None if low is None else torch.from_numpy(low),
         )
 
 

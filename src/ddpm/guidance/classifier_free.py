@@ -17,7 +17,7 @@ class ClassifierFree:
 
     Attributes:
         denoise: the conditional denoiser.
-        null: the unconditional condition, one row.
+        null: the unconditional condition, one row; an image of the condition stands in it, too.
         scale: guidance scale.
         rule: how the two answers become one; other rules than the equation's take the same two.
     """
@@ -30,7 +30,7 @@ class ClassifierFree:
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
         if cond is None:
             raise ValueError("guidance needs a condition to guide towards")
-        null = Cond(self.null.vector.expand(len(x), -1))
+        null = self.null.instead_of(cond)
         # level.t of shape (B,) would have to double too: guidance is for sampling, where it is a float
         both = self.denoise(torch.cat([x, x]), level, cond.cat(null))
         x0, x0_null = both.x0.chunk(2)

@@ -28,7 +28,7 @@ class UNetSettings:
     """The shape of a U-Net. With dropout = 0.1, the defaults are Ho et al.'s network for CIFAR-10.
 
     Attributes:
-        in_channels: channels of x.
+        in_channels: channels of x, and of the image of the condition where there is one.
         out_channels: channels of the output; twice as many where the variance is learned.
         width: channels at the finest level, even.
         multipliers: channels of each level, as multiples of width; each level halves the resolution.
@@ -233,13 +233,17 @@ class UNet(nn.Module):
         self.conv_out = zero(conv(s.space, channels, s.out_channels * patch_area, 3, padding=1))
 
     def forward(self, x: torch.Tensor, t: torch.Tensor, cond: Cond | None = None) -> torch.Tensor:
-        """x (B, in_channels, *space), t (B,), the condition's vector (B, cond_width) -> (B, out_channels, *space).
+        """x (B, C, *space), t (B,), the condition's vector (B, cond_width) -> (B, out_channels, *space).
+
+        An image of the condition is stacked on x: (B, in_channels, *space) together.
 
         Raises:
             ValueError: where a side of x does not divide by ``settings.factor``, or a condition is missing or unasked.
         """
         check_size(self.settings, x)
-        time = F.silu(self._embed(t, cond))
+        time = F.silu(self._embed(t, None if cond is None else cond.vector))
+        if cond is not None and cond.image is not None:
+            x = torch.cat([x, cond.image], dim=1)
         h = self.conv_in(space_to_depth(x, self.settings.patch))
         skips = [h]
         for down in self.down:
@@ -251,14 +255,14 @@ class UNet(nn.Module):
             h = up(h, time, skips)
         return depth_to_space(self.conv_out(F.silu(self.norm_out(h))), self.settings.patch)
 
-    def _embed(self, t: torch.Tensor, cond: Cond | None) -> torch.Tensor:
+    def _embed(self, t: torch.Tensor, vector: torch.Tensor | None) -> torch.Tensor:
         """What the blocks are told: (B, 4 · width)."""
         time: torch.Tensor = self.time(t)
         if self.cond is None:
-            if cond is not None:
+            if vector is not None:
                 raise ValueError("this network takes no condition; give none, or build it with cond_width")
             return time
-        if cond is None:
+        if vector is None:
             raise ValueError("this network needs a condition; for none in particular give the null condition")
-        out: torch.Tensor = time + self.cond(cond.vector)
+        out: torch.Tensor = time + self.cond(vector)
         return out

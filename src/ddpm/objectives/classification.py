@@ -29,7 +29,7 @@ class CrossEntropy:
         next: Level | None = None,
         cond: Cond | None = None,
     ) -> torch.Tensor:
-        if cond is None:
+        if cond is None or cond.vector is None:
             raise ValueError("a classifier learns from labels; give the condition that says them")
         logits = self.parameterisation.ask(net, diffuse(x0, eps, now), now).output
         return -(cond.vector * logits.log_softmax(1)).sum(1)

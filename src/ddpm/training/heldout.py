@@ -37,6 +37,9 @@ class HeldOut:
         schedule = self.problem.schedule
         x0 = self.problem.codec.encode(torch.from_numpy(self.data.images[:n])).to(device)
         labels = None if self.data.labels is None else torch.from_numpy(self.data.labels[:n]).to(device)
+        low = None if self.data.low is None else torch.from_numpy(self.data.low.images[:n])
+        enlarged = self.problem.enlarged(x0, low)
+        given = None if enlarged is None or self.problem.pairs is None else self.problem.pairs.plain(enlarged)
         result = {}
         for k in range(self.bins):
             i = 1 + (2 * k + 1) * schedule.T // (2 * self.bins)
@@ -44,5 +47,5 @@ class HeldOut:
             eps = torch.randn(x0.shape, generator=noise).to(device)
             i = min(i, schedule.T)
             now, next = self.problem.levels(torch.full((n,), i))
-            result[i] = float(self.problem.loss(model.net, x0, eps, now, next, model.cond(labels)).mean())
+            result[i] = float(self.problem.loss(model.net, x0, eps, now, next, model.cond(labels, given)).mean())
         return result

@@ -9,14 +9,15 @@ from accelerate import Accelerator
 from torch import nn
 
 from ddpm.codec import PixelCodec
-from ddpm.core import Level, Schedule
+from ddpm.conditioning import Pairs
+from ddpm.core import Level, LowResolution, Schedule
 from ddpm.core.model import Model
 from ddpm.core.seed import derive
 from ddpm.objectives import Loss
 from ddpm.objectives.level_sampling import Drawn, LevelSampling
 from ddpm.training.checkpoint import Checkpoint, load_into
 from ddpm.training.ema import EMA
-from ddpm.training.randomness import draw
+from ddpm.training.randomness import augmentation, draw
 from ddpm.training.rate import learning_rate
 from ddpm.training.settings import TrainSettings
 
@@ -30,16 +31,29 @@ class Problem:
         level_sampling: which of its levels the images of a step get.
         loss: of a network at those levels.
         codec: from stored images to what is diffused.
+        pairs: how images are made small and enlarged, where that is what they are conditioned on.
     """
 
     schedule: Schedule
     level_sampling: LevelSampling
     loss: Loss
     codec: PixelCodec
+    pairs: Pairs | None = None
 
     def levels(self, places: torch.Tensor) -> tuple[Level, Level]:
         """The levels at places (B,), and those one place cleaner."""
         return self.schedule.levels(places), self.schedule.levels((places - 1).clamp(min=0))
+
+    def enlarged(self, x0: torch.Tensor, low: torch.Tensor | None = None) -> torch.Tensor | None:
+        """What images x0 (B, C, *space) are conditioned on, (B, C, *space); None where that is nothing.
+
+        Args:
+            low: their small versions, (B, *space, C) uint8; made of them, in 8 bits, if None.
+        """
+        if self.pairs is None:
+            return None
+        stored = self.codec.decode(self.pairs.shrink(x0)) if low is None else low.to(x0.device)
+        return self.pairs.enlarge(self.codec.encode(stored))
 
 
 class StepReport(NamedTuple):
@@ -65,9 +79,15 @@ class _Losses(nn.Module):
         self.loss = loss
 
     def forward(
-        self, x0: torch.Tensor, eps: torch.Tensor, now: Level, next: Level, labels: torch.Tensor | None
+        self,
+        x0: torch.Tensor,
+        eps: torch.Tensor,
+        now: Level,
+        next: Level,
+        labels: torch.Tensor | None,
+        low: LowResolution | None,
     ) -> torch.Tensor:
-        return self.loss(self.model.net, x0, eps, now, next, self.model.cond(labels))
+        return self.loss(self.model.net, x0, eps, now, next, self.model.cond(labels, low))
 
 
 class Learner:
@@ -96,12 +116,15 @@ class Learner:
         )
         self._module, self._optimizer = accelerator.prepare(_Losses(self.model, problem.loss), optimizer)
 
-    def step(self, number: int, images: torch.Tensor, labels: torch.Tensor | None) -> StepReport:
+    def step(
+        self, number: int, images: torch.Tensor, labels: torch.Tensor | None, low: torch.Tensor | None = None
+    ) -> StepReport:
         """Optimiser step ``number`` = 0, 1, … on this process's part of the global batch.
 
         Args:
             images: (b, *space, C) uint8.
             labels: (b,) int64, or None.
+            low: the small versions of the images, (b, *space, C) uint8; None where they are made of them, if at all.
         """
         s, device = self.settings, self.accelerator.device
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
@@ -111,6 +134,7 @@ class Learner:
         draws = whole.part(own)
         if labels is not None and self.model.conditioner is not None:
             labels = self.model.conditioner.drop(labels, draws.hidden).to(device)
+        enlarged = self._augmented(number, self.problem.enlarged(x0, low), own)
         torch.manual_seed(derive(s.seed, "dropout", number, rank))
 
         seen = []
@@ -121,7 +145,8 @@ class Learner:
             now, next = self.problem.levels(mine.places)
             last = part is parts[-1]
             with nullcontext() if last else self.accelerator.no_sync(self._module):
-                losses = self._module(x0[part], mine.eps, now, next, None if labels is None else labels[part])
+                told = None if labels is None else labels[part], None if enlarged is None else enlarged.part(part)
+                losses = self._module(x0[part], mine.eps, now, next, *told)
                 # processes average their gradients: the sum over all images, divided by their number
                 self.accelerator.backward((losses * weights[part]).sum() * (world / s.batch))
             seen.append(losses.detach())
@@ -130,6 +155,14 @@ class Learner:
         if self.history is not None and not report.skipped:
             self.history.add(whole.places, self._gathered(losses, own))
         return report
+
+    def _augmented(self, number: int, image: torch.Tensor | None, own: slice) -> LowResolution | None:
+        """The images of a condition with the noise of this step."""
+        pairs = self.problem.pairs
+        if image is None or pairs is None:
+            return None
+        share, eps = augmentation(self.settings, number, tuple(image.shape[1:]), image.device)
+        return pairs.noised(image, pairs.s_max * share[own], eps[own])
 
     def _places(self, n: int, generator: torch.Generator) -> Drawn:
         return self.problem.level_sampling.draw(self.problem.schedule, n, generator, self.history)

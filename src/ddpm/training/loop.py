@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
@@ -88,7 +89,7 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
     meter = Meter(accelerator, s)
     in_a_row = 0
     for number, batch in zip(range(start, s.steps), batches, strict=False):
-        report = learner.step(number, batch.images, batch.labels)
+        report = learner.step(number, batch.images, batch.labels, batch.low)
         done, images = number + 1, (number + 1) * s.batch
         in_a_row = in_a_row + 1 if report.skipped else 0
         if report.skipped:
@@ -157,6 +158,14 @@ def _skipped(step: int, batch: Batch, data: Dataset) -> str:
     return f"step {step} was skipped, its gradient is not finite ({_names(batch, data)})"
 
 
+def _given(job: Job, n: int = 16) -> Dataset | None:
+    """The images that previews enlarge the small versions of: held out, where any are."""
+    if job.problem.pairs is None:
+        return None
+    known = job.held_out if len(job.held_out) else job.data
+    return known.subset(np.arange(min(n, len(known))))
+
+
 class _Observer:
     """Looks at a run from outside: held-out loss, previews, scores, checkpoints; other processes than the main wait."""
 
@@ -164,7 +173,8 @@ class _Observer:
         self.job, self.learner, self.accelerator = job, learner, accelerator
         s, data = job.settings, job.data
         height, width, channels = data.shape
-        self.preview = Preview(job.problem, (channels, height, width), len(data.classes), s.seed)
+        shape = channels, height, width
+        self.preview = Preview(job.problem, shape, len(data.classes), s.seed, given=_given(job))
         self.held_out = HeldOut(job.held_out, job.problem, s.seed)
         self.colour = self.preview.expected(data)
         self.curve = Curve(job.scoring, best) if job.scoring is not None else None
@@ -188,7 +198,7 @@ class _Observer:
         path = self.job.folder / "previews" / f"images-{images:09d}.png"
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            page(raw, seen).save(path)
+            page(raw, seen, self.preview.sides()).save(path)
         stats = colour(seen)
         yield Event("preview", done, images, {"path": str(path), "mean": stats.mean, "std": stats.std})
         warning = drift(stats, self.colour, len(seen))

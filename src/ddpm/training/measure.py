@@ -11,18 +11,20 @@ from accelerate import Accelerator
 from torch.autograd.graph import saved_tensors_hooks
 
 from ddpm.core.model import Model
+from ddpm.data.loader import Batch
 from ddpm.training.learner import Learner, Problem
 from ddpm.training.settings import TrainSettings
 
 
-def seconds_a_step(learner: Learner, images: torch.Tensor, labels: torch.Tensor | None, seconds: float) -> float:
+def seconds_a_step(learner: Learner, batch: Batch, seconds: float) -> float:
     """The median time of a step on one batch, tried for about so long. The learner is spent afterwards."""
-    learner.step(0, images, labels)
+    given = batch.images, batch.labels, batch.low
+    learner.step(0, *given)
     took: list[float] = []
     while not took or (sum(took) < seconds and len(took) < 50):
         _wait(learner.accelerator.device)
         began = time.perf_counter()
-        learner.step(len(took) + 1, images, labels)
+        learner.step(len(took) + 1, *given)
         _wait(learner.accelerator.device)
         took.append(time.perf_counter() - began)
     return statistics.median(took)
@@ -82,8 +84,9 @@ def memory(
     x0 = torch.zeros(n, *shape, device=accelerator.device)
     now, next = problem.levels(torch.full((n,), problem.schedule.T))
     labels = torch.zeros(n, dtype=torch.int64, device=accelerator.device) if model.conditioner is not None else None
+    low = None if problem.pairs is None else problem.pairs.plain(torch.randn_like(x0))
     with saved_tensors_hooks(keep, lambda t: t), accelerator.autocast():
-        problem.loss(model.net, x0, torch.randn_like(x0), now, next, model.cond(labels)).sum()
+        problem.loss(model.net, x0, torch.randn_like(x0), now, next, model.cond(labels, low)).sum()
     # the casts of the weights are kept too, once for all images
     casts = numel * half
     return Memory(fixed, max(1, (sum(kept.values()) - casts) // n))

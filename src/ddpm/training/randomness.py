@@ -30,6 +30,25 @@ class Draws(NamedTuple):
         return type(self)(*(drawn[where] for drawn in self))
 
 
+def augmentation(
+    settings: TrainSettings, step: int, shape: tuple[int, ...], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """How strong the noise on the images of the conditions is in step ``step``, and the noise, for its global batch.
+
+    Streams of their own, so that runs without such images draw what they always did.
+
+    Returns:
+        share: (B,) float32, uniform in [0, 1).
+        eps: (B, *shape), standard normal.
+    """
+    strengths = torch.Generator().manual_seed(derive(settings.seed, "strengths", step))
+    noise = torch.Generator(device).manual_seed(derive(settings.seed, "strength noise", step))
+    return (
+        torch.rand(settings.batch, generator=strengths).to(device),
+        torch.randn(settings.batch, *shape, generator=noise, device=device),
+    )
+
+
 def draw(
     settings: TrainSettings,
     step: int,

@@ -1,0 +1,54 @@
+import pytest
+import torch
+
+from ddpm.core import Cond, LowResolution
+
+VECTOR, IMAGE = torch.arange(6.0).reshape(3, 2), torch.arange(3 * 2 * 4 * 5.0).reshape(3, 2, 4, 5)
+BOTH = Cond(VECTOR, IMAGE)
+KINDS = {"vector": Cond(VECTOR), "image": Cond(image=IMAGE), "both": BOTH}
+
+
+def same(a: Cond, b: Cond) -> bool:
+    pairs = ((a.vector, b.vector), (a.image, b.image))
+    return all((x is None) == (y is None) and (x is None or torch.equal(x, y)) for x, y in pairs)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_halves_of_a_pair_are_the_two(kind):
+    cond = KINDS[kind]
+    twice = cond.cat(cond.rows(torch.tensor([2, 1, 0])))
+    assert (len(cond), len(twice)) == (3, 6)
+    assert same(twice.rows(slice(0, 3)), cond)
+    assert same(twice.rows(torch.tensor([5, 4, 3])), cond)
+
+
+def test_rows_may_be_named_often():
+    chosen = BOTH.rows(torch.tensor([1, 1, 0, 2]))
+    assert torch.equal(chosen.vector, VECTOR[[1, 1, 0, 2]])
+    assert torch.equal(chosen.image, IMAGE[[1, 1, 0, 2]])
+
+
+def test_a_window_is_of_the_image_alone():
+    window = BOTH.crop((slice(1, 3), slice(2, 5)))
+    assert torch.equal(window.image, IMAGE[:, :, 1:3, 2:5])
+    assert window.vector is VECTOR
+    assert KINDS["vector"].crop((slice(1, 3), slice(2, 5))) is KINDS["vector"]
+
+
+def test_vectors_add_up_and_one_image_stays():
+    assert same(KINDS["vector"].plus(BOTH), Cond(2 * VECTOR, IMAGE))
+    assert same(BOTH.plus(KINDS["vector"]), Cond(2 * VECTOR, IMAGE))
+    assert same(KINDS["image"].plus(KINDS["vector"]), BOTH)
+    assert same(KINDS["vector"].plus(KINDS["vector"]), Cond(2 * VECTOR))
+
+
+def test_a_row_instead_of_each_leaves_the_images():
+    null = Cond(torch.tensor([[7.0, -7.0]]))
+    assert same(null.instead_of(BOTH), Cond(null.vector.expand(3, -1), IMAGE))
+    assert same(null.instead_of(KINDS["vector"]), Cond(null.vector.expand(3, -1)))
+
+
+def test_a_part_of_the_images_to_enlarge():
+    part = LowResolution(IMAGE, torch.tensor([0.0, 0.1, 0.2])).part(slice(1, 3))
+    assert torch.equal(part.image, IMAGE[1:])
+    assert part.s.tolist() == pytest.approx([0.1, 0.2])

@@ -1,0 +1,80 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ddpm.data.cache import prepare
+from ddpm.data.dataset import Dataset
+from ddpm.data.loader import Steps
+from ddpm.data.open import open_source
+from ddpm.data.pairs import paired, with_low
+from ddpm.data.transform import Geometry
+from ddpm.errors import InputError
+
+
+def named(*names: str, side: int = 8) -> Dataset:
+    """An image of a value of its own for each name, in the order of the names."""
+    values = np.array([hash_of(name) for name in names], np.uint8)
+    return Dataset(np.broadcast_to(values[:, None, None, None], (len(names), side, side, 1)).copy(), names=names)
+
+
+def hash_of(name: str) -> int:
+    return ord(name.rpartition("/")[2][0])
+
+
+def test_partners_meet_whatever_order_and_suffix() -> None:
+    both = paired(named("b/x.png", "b/a.png", "c.png"), named("c.jpg", "b/a.jpg", "b/x.png", side=2), "small")
+    assert both.low is not None
+    assert both.low.shape == (2, 2, 1)
+    assert both.low.images[:, 0, 0, 0].tolist() == [hash_of(name) for name in both.names]
+    part = both.subset(np.array([2, 0]))
+    assert part.low is not None
+    assert part.low.images[:, 0, 0, 0].tolist() == part.images[:, 0, 0, 0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("high", "low", "said"),
+    [
+        (["a.png", "b.png"], ["a.png"], r"^b has no partner in small; add"),
+        (
+            ["a.png"],
+            ["a.png", "c.png", "d.png"],
+            r"^c, d have no partner among .*; take them away from small",
+        ),
+        ([f"{i:02}.png" for i in range(13)], ["x.png"], r"00, .*09 and 3 more have no partner in small"),
+        (["a.png"], ["a.png", "a.jpg"], r"two images of small are called a;"),
+        (["a.png", "a.jpg"], ["a.png"], r"two images of the large images are called a;"),
+    ],
+)
+def test_images_without_a_partner_are_named_and_refused(high: list[str], low: list[str], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        paired(named(*high), named(*low), "small")
+
+
+def test_folders(folder: Callable[..., Path]) -> None:
+    """The small images are brought to the size that the scale says."""
+    high = prepare(open_source(folder(5, size=(8, 12))), Geometry())
+    small = folder(5, size=(4, 6), name="small")
+    both = with_low(high, str(small), 2)
+    assert both.low is not None
+    assert both.low.shape == (4, 6, 3)
+    assert np.array_equal(both.low.images, prepare(open_source(small), Geometry()).images)
+    with pytest.raises(InputError, match=r"images of 8 × 12 do not divide by --scale 5"):
+        with_low(high, str(small), 5)
+
+
+def test_a_mirrored_image_has_a_mirrored_partner() -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (9, 4, 4, 1), np.uint8)
+    data = Dataset(pixels, low=Dataset(pixels[:, :, ::2].copy()))
+    batch = Steps(data, batch=32, seed=0, flip=True)[0]
+    assert batch.low is not None
+    mirrored = 0
+    for image, low, i in zip(batch.images, batch.low, batch.indices, strict=True):
+        turned = not np.array_equal(image, pixels[i])
+        mirrored += turned
+        part = pixels[i][:, ::2]
+        assert np.array_equal(low, part[:, ::-1] if turned else part)
+    assert 0 < mirrored < 32
+    assert Steps(Dataset(pixels), batch=4, seed=0)[0].low is None
