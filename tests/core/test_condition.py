@@ -52,3 +52,15 @@ def test_a_part_of_the_images_to_enlarge():
     part = LowResolution(IMAGE, torch.tensor([0.0, 0.1, 0.2])).part(slice(1, 3))
     assert torch.equal(part.image, IMAGE[1:])
     assert part.s.tolist() == pytest.approx([0.1, 0.2])
+
+
+def test_between_two_conditions():
+    other = Cond(VECTOR.flip(0) ** 2, IMAGE.flip(0))
+    quarter = BOTH.lerp(other, 0.25)
+    torch.testing.assert_close(quarter.vector, 0.75 * VECTOR + 0.25 * other.vector)
+    torch.testing.assert_close(quarter.image, 0.75 * IMAGE + 0.25 * other.image)
+    assert same(BOTH.lerp(other, 0.0), BOTH)
+    assert same(BOTH.lerp(other, 1.0), other)
+    each = BOTH.lerp(other, torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)).vector
+    torch.testing.assert_close(each, torch.stack([VECTOR[0], (VECTOR[1] + other.vector[1]) / 2, other.vector[2]]))
+    assert KINDS["vector"].lerp(KINDS["vector"], 0.5).image is None

@@ -6,6 +6,8 @@ from typing import NamedTuple, Self
 
 import torch
 
+from ddpm.core.level import Scalar, scale
+
 
 @dataclass(frozen=True, slots=True)
 class Cond:
@@ -42,6 +44,13 @@ class Cond:
         """The conditions of a window of the images, one slice a spatial axis."""
         return self if self.image is None else replace(self, image=self.image[:, :, *window])
 
+    def lerp(self, other: "Cond", share: Scalar) -> "Cond":
+        """``(1 - share) · this + share · other`` of the same parts, one share for all or (B,); exact at the ends.
+
+        Of labels: the point that far between their embeddings.
+        """
+        return Cond(_lerp(self.vector, other.vector, share), _lerp(self.image, other.image, share))
+
     def instead_of(self, other: "Cond") -> "Cond":
         """This one row in place of each vector of another batch, whose images stay."""
         vector = None if self.vector is None else self.vector.expand(len(other), -1)
@@ -51,6 +60,11 @@ class Cond:
 def _cat(a: torch.Tensor | None, b: torch.Tensor | None) -> torch.Tensor | None:
     assert (a is None) == (b is None)
     return None if a is None or b is None else torch.cat([a, b])
+
+
+def _lerp(a: torch.Tensor | None, b: torch.Tensor | None, share: Scalar) -> torch.Tensor | None:
+    assert (a is None) == (b is None)
+    return None if a is None or b is None else scale(1 - share, a) + scale(share, b)
 
 
 class LowResolution(NamedTuple):

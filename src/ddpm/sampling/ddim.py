@@ -39,7 +39,8 @@ class DDIM:
         x0 = denoise(x, now).x0
         if next.clean:
             return x0, None
-        var = self.eta**2 * float(posterior(now, next).var)
+        # without noise to add, any level may follow, also one without signal
+        var = self.eta**2 * float(posterior(now, next).var) if self.eta else 0.0
         # alpha_s·x0 + c·eps with eps = (x - alpha_t·x0) / sigma_t, gathered into one weight each
         c = math.sqrt(next.sigma**2 - var) / now.sigma
         x = c * x + (next.alpha - c * now.alpha) * x0

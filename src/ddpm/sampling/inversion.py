@@ -1,0 +1,88 @@
+"""From an image to the noise from which it would be drawn."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import NoReturn
+
+import torch
+
+from ddpm.core import Cond, Denoised, Denoiser, Level
+from ddpm.sampling.loop import Step
+from ddpm.sampling.solver import BoundDenoiser, Solver
+
+
+def inversion(
+    denoise: Denoiser,
+    solver: Solver,
+    grid: Sequence[Level],
+    x: torch.Tensor,
+    cond: Cond | None = None,
+    corrections: int = 0,
+) -> Iterator[Step]:
+    """Follow the probability flow upwards (Song et al. 2021, sec. 4.3), and yield after every step.
+
+    From s to the noisier t the solver's own step, whose formula holds for any pair of levels, keeps its order. What it
+    would lead back to is a little off x_s, and each correction, as many calls again, takes most of that away:
+
+        ``x_t <- x_t + (n_t / n_s) (x_s - step(x_t))``,  n² = alpha² + sigma²
+
+    has as its fixed point the x_t from which the step to s is x_s (Pan et al. 2023). From the clean level, at which
+    there is no eps, the step is ``alpha_t · x + sigma_t · eps`` with the eps of ``alpha_t · x`` at level t.
+
+    Args:
+        denoise: as for sampling, but not clipped, as many noises would lead to one image then.
+        solver: a deterministic one that remembers nothing: ``DDIM``, ``Heun``, a single-step ``DPM-Solver``.
+        grid: as for sampling, noisiest first; it is visited from its last level to its first.
+        x: (B, C, *space) at ``grid[-1]``.
+        cond: what the image is.
+        corrections: of each step, at least 0.
+
+    Raises:
+        ValueError: the solver draws noise or remembers earlier steps, and has no inverse.
+    """
+    if corrections < 0:
+        raise ValueError(f"corrections must be at least 0, not {corrections}")
+    if solver.init(grid) is not None:
+        raise ValueError(f"{solver} remembers earlier steps; inversion needs a solver that looks at a single one")
+    for now, next in pairwise(grid):
+        solver.step(lambda x, level: Denoised(x), x, now, next, None, _no_noise)  # no network is asked
+    bound = partial(denoise, cond=cond)
+    for i, (now, next) in enumerate(pairwise(reversed(grid)), 1):
+        with torch.no_grad():
+            x = _up(bound, solver, x, now, next, corrections)
+        yield Step(i, next, x, None)
+
+
+def invert(
+    denoise: Denoiser,
+    solver: Solver,
+    grid: Sequence[Level],
+    x: torch.Tensor,
+    cond: Cond | None = None,
+    corrections: int = 0,
+) -> torch.Tensor:
+    """The noise (B, C, *space) at ``grid[0]`` from which the loop leads to x, :func:`inversion` run to its end."""
+    for step in inversion(denoise, solver, grid, x, cond, corrections):
+        x = step.x
+    return x
+
+
+def _up(
+    denoise: BoundDenoiser, solver: Solver, x: torch.Tensor, now: Level, next: Level, corrections: int
+) -> torch.Tensor:
+    """One step from x at ``now`` to the noisier ``next``."""
+    if now.clean:
+        still = next.alpha * x
+        ahead = still + next.alpha * (x - denoise(still, next).x0)  # the second term is sigma eps
+    else:
+        ahead, _ = solver.step(denoise, x, now, next, None, _no_noise)
+    scale = ((next.alpha**2 + next.sigma**2) / (now.alpha**2 + now.sigma**2)) ** 0.5
+    for _ in range(corrections):
+        back, _ = solver.step(denoise, ahead, next, now, None, _no_noise)
+        ahead = ahead + scale * (x - back)
+    return ahead
+
+
+def _no_noise() -> NoReturn:
+    raise ValueError("the solver draws noise, and a step that does has no inverse; take a deterministic one")

@@ -1,0 +1,127 @@
+"""Images larger than those of training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import product
+from math import ceil, prod
+from types import EllipsisType
+
+import torch
+
+from ddpm.core import Cond, Denoised, Denoiser, Level
+
+Stretch = tuple[slice, torch.Tensor]
+"""What a window takes of one axis, and its share in the mean there."""
+
+Part = tuple[slice, tuple[Stretch, ...]]
+"""Some images of a batch, and a window upon them, axis by axis."""
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """A denoiser of one size on any larger one: the mean of its answers in overlapping windows.
+
+    ``x0(p) = sum_w g_w(p) · x0_w(p) / sum_w g_w(p)`` over the windows w that hold the position p (Bar-Tal et al. 2023,
+    "MultiDiffusion", eq. 5, in x0), with g the product over the axes of :func:`profile`. For levels of floats, as in
+    sampling. An x of the window's own size gets the denoiser's own answer. Guidance belongs inside: some of its rules
+    measure whole images.
+
+    Attributes:
+        denoise: answers to (n, C, *size).
+        size: of a window, one entry an axis.
+        overlap: of a window along an axis, the share that it has in common with the next one, at least; in [0, 1).
+        batch: most windows that the denoiser is given at a time; all that grows with x beyond it is x0 itself.
+    """
+
+    denoise: Denoiser
+    size: tuple[int, ...]
+    overlap: float = 0.5
+    batch: int = 64
+
+    def __post_init__(self) -> None:
+        if not self.size or min(self.size) < 1:
+            raise ValueError(f"the size of a window must be at least 1 along each axis, not {self.size}")
+        if not 0 <= self.overlap < 1:
+            raise ValueError(f"overlap must be at least 0 and below 1, a share of the window, not {self.overlap}")
+        if self.batch < 1:
+            raise ValueError(f"batch must be at least 1, not {self.batch}")
+
+    def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
+        """x (B, C, *space), each axis at least as long as the window's.
+
+        Raises:
+            ValueError: x is smaller than a window, or has other axes.
+        """
+        n, windows = len(x), list(product(*self._axes(x)))
+        x0, var_mix = torch.zeros_like(x), None
+        # the rows to ask for, all images of one window after another, in calls that are as even as can be
+        for rows in torch.arange(n * len(windows)).tensor_split(ceil(n * len(windows) / self.batch)):
+            first, last = int(rows[0]), int(rows[-1]) + 1
+            parts = [
+                (slice(max(first - n * k, 0), last - n * k), windows[k]) for k in range(first // n, ceil(last / n))
+            ]
+            out = self.denoise(torch.cat([x[_within(part)] for part in parts]), level, _told(cond, parts))
+            _add(x0, out.x0, parts)
+            if out.var_mix is not None:
+                var_mix = torch.zeros_like(x) if var_mix is None else var_mix
+                _add(var_mix, out.var_mix, parts)
+        return Denoised(x0, var_mix)
+
+    def _axes(self, x: torch.Tensor) -> list[list[Stretch]]:
+        space = x.shape[2:]
+        if len(space) != len(self.size) or any(n < size for n, size in zip(space, self.size, strict=True)):
+            raise ValueError(f"x must be as large as a window, {self.size}, or larger; it is {tuple(space)}")
+        axes = []
+        for axis, (n, size) in enumerate(zip(space, self.size, strict=True)):
+            begins = starts(n, size, self.overlap)
+            # (windows, size) -> of each (size, 1, ..., 1), to be multiplied along its axis
+            weights = shares(begins, n, size).to(x).reshape(len(begins), size, *[1] * (len(space) - 1 - axis))
+            axes.append([(slice(a, a + size), weight) for a, weight in zip(begins, weights, strict=True)])
+        return axes
+
+
+def starts(length: int, size: int, overlap: float) -> list[int]:
+    """Where the windows along an axis begin: the first at 0, the last ends at the end, the others evenly between."""
+    stride = max(1, int(size * (1 - overlap)))
+    gaps = ceil((length - size) / stride)
+    return [round(i * (length - size) / gaps) for i in range(gaps)] + [length - size]
+
+
+def profile(size: int) -> torch.Tensor:
+    """``sin²(π (i + ½) / size)``, (size,) float64: a window's weight fades to its borders, and is nowhere 0."""
+    return torch.sin(torch.pi * (torch.arange(size, dtype=torch.float64) + 0.5) / size) ** 2
+
+
+def shares(begins: Sequence[int], length: int, size: int) -> torch.Tensor:
+    """The weight of each window along an axis over the sum of all there, (windows, size) float64: 1 where it is alone.
+
+    As the windows are the products of those of the axes, so are their shares.
+    """
+    weight = profile(size)
+    total = torch.zeros(length, dtype=torch.float64)
+    for a in begins:
+        total[a : a + size] += weight
+    return torch.stack([weight / total[a : a + size] for a in begins])
+
+
+def _add(mean: torch.Tensor, crops: torch.Tensor, parts: list[Part]) -> None:
+    """Add crops (n, C, *size), with their shares, to where they are in a mean (B, C, *space)."""
+    at = 0
+    for part in parts:
+        there = mean[_within(part)]
+        there += prod((share for _, share in part[1]), start=crops[at : at + len(there)])
+        at += len(there)
+
+
+def _told(cond: Cond | None, parts: list[Part]) -> Cond | None:
+    """What the crops of all parts are told."""
+    if cond is None:
+        return None
+    return reduce(Cond.cat, (cond.rows(images).crop([stretch for stretch, _ in window]) for images, window in parts))
+
+
+def _within(part: Part) -> tuple[slice | EllipsisType, ...]:
+    """The index of a part in (B, C, *space)."""
+    images, window = part
+    return (images, ..., *(stretch for stretch, _ in window))
