@@ -18,7 +18,7 @@ import platform
 import sys
 import types
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution, version
 from itertools import product
@@ -33,12 +33,14 @@ from ddpm.core import Cond, Denoised, Level, Schedule
 from ddpm.core.discrete import linear
 from ddpm.core.schedule import level_of
 from ddpm.sampling import Solver, steps
-from ddpm.sampling.tuning import Paths, Refinement, Way, distance, shortest
-from ddpm.sampling.tuning import best as find
+from ddpm.sampling.branching import Branching
+from ddpm.sampling.shortest import Paths, distance, shortest
+from ddpm.sampling.tuning import Way, best, most_calls, screened
 
 COUNTS = (5, 6, 8, 10, 15, 20)
 TUNED = (5, 6, 8, 10)
 TUNABLE = ("dpm++-2m", "unipc-2", "unipc-3", "deis-3", "ipndm-2", "ipndm-3", "ipndm-4")
+STARTS = ("trailing", "uniform", "quadratic", "log-snr", "karras")
 STD = 0.05
 Rows = dict[str, dict[int, float]]
 """Name of a solver and grid -> evaluations -> error."""
@@ -51,10 +53,12 @@ class Digits:
         pixels = torch.from_numpy(load_digits().data).double()
         self.centres = pixels / 8 - 1  # 0 … 16 -> [-1, 1]
         self.asked = 0
+        self.images = 0
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
         """(B, 1, 8, 8) at a level of floats."""
         self.asked += 1
+        self.images += len(x)
         flat = x.flatten(1).double()
         var = level.alpha**2 * STD**2 + level.sigma**2
         distances = torch.cdist(flat, level.alpha * self.centres).square()
@@ -70,10 +74,6 @@ def starts(seed: int, n: int = 256) -> torch.Tensor:
 def solve(denoise: Digits, solver: Solver, grid: list[Level], noise: torch.Tensor) -> torch.Tensor:
     *_, last = steps(denoise, solver, grid, grid[0].sigma * noise, lambda: noise)
     return last.x
-
-
-def _end(denoise: Digits, solver: Solver, noise: torch.Tensor, grid: Sequence[Level]) -> torch.Tensor:
-    return solve(denoise, solver, list(grid), noise)
 
 
 def deterministic(schedule: Schedule) -> dict[str, Solver]:
@@ -115,7 +115,6 @@ def ours(denoise: Digits, schedule: Schedule, noise: torch.Tensor, end: torch.Te
 def tuned(denoise: Digits, schedule: Schedule, noise: torch.Tensor, end: torch.Tensor) -> Rows:
     """Solvers and grids chosen and made on other starts."""
     other = starts(1, 128)
-    between = partial(level_of, schedule)
     fine = build.GRIDS["log-snr"](schedule, 60)
     solvers = deterministic(schedule)
     heun = solvers["heun"]
@@ -125,18 +124,21 @@ def tuned(denoise: Digits, schedule: Schedule, noise: torch.Tensor, end: torch.T
         x.append(step.x)
     known = Paths(fine, x, x0)
     target = solve(denoise, heun, build.GRIDS["log-snr"](schedule, 1000), other)
-    row, which = {}, {}
+
+    def begun(solver: Solver, n: int) -> Branching:
+        return Branching(denoise, solver, x[0][:n], Denoised(x0[0][:n]))
+
+    row: dict[int, float] = {}
     for count in TUNED:
-        shorter = [fine[i] for i in shortest(known, count)]
-        ways = []
-        for name in TUNABLE:
-            run = partial(_end, denoise, solvers[name], other)
-            grids = {way: build.GRIDS[way](schedule, count) for way in ("quadratic", "karras")} | {"shortest": shorter}
-            ways += [Way(f"{name} from {way}", run, levels) for way, levels in grids.items()]
-        found = find(ways, target, between, kept=len(ways), little=Refinement(halvings=0, sweeps=0))
-        name = found.way.name.split()[0]
-        row[count], which[count] = distance(solve(denoise, solvers[name], found.levels, noise), end), found.way.name
-    print("tuned solvers:", which)
+        grids = {way: build.GRIDS[way](schedule, count) for way in STARTS}
+        grids["shortest way"] = [fine[i] for i in shortest(known, count)]
+        ways = [Way(name, way, partial(begun, solvers[name]), grids[way]) for name, way in product(TUNABLE, grids)]
+        denoise.images = 0
+        found = best(screened(ways, target), target, partial(level_of, schedule))
+        most = most_calls(len(TUNABLE), len(grids), count, len(other))
+        assert denoise.images <= most
+        print(f"tuned, {count}: {found.way.solver} from {found.way.start}, {denoise.images} of at most {most} calls")
+        row[count] = distance(solve(denoise, solvers[found.way.solver], list(found.grid), noise), end)
     return {"tuned": row}
 
 

@@ -11,11 +11,12 @@ from ddpm import build
 from ddpm.errors import InputError
 from ddpm.pipeline import load
 from ddpm.sampling import SampleNoise, start, steps
-from ddpm.sampling.tuning import Refinement, distance
-from ddpm.tune import AskTune, joined, tune
+from ddpm.sampling.shortest import distance
+from ddpm.sampling.tuning import Round
+from ddpm.tune import AskTune, joined, planned, tune
 from ddpm.tuned import FILE, TunedRecord
 
-ASK = AskTune((2, 4), ("unipc-2", "dpm++-2m"), images=3, reference=40, refinement=Refinement(halvings=1, sweeps=1))
+ASK = AskTune((2, 4), ("unipc-2", "dpm++-2m"), images=3, reference=40, rounds=(Round(0.5, 3, 1), Round(1.0, 2, 1)))
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -57,13 +58,25 @@ def test_the_errors_are_of_other_images(record: TunedRecord, digits_run: Path) -
     assert found.usual == pytest.approx(distance(end(pipe.settings({"steps": 4})), end(long)), rel=1e-4)
 
 
-def test_more_refinement_is_no_worse_where_it_is_made(digits_run: Path) -> None:
-    """On the images themselves, refined grids end at least as near as what they are made from."""
+def test_a_tuned_grid_is_kept_only_where_it_helps_others(record: TunedRecord) -> None:
+    for found in record.grids:
+        assert found.tuned <= found.untuned
+
+
+@pytest.mark.parametrize("sampling", [{"guidance": 2.0}, {"guidance": 1.0}], ids=["guided", "unguided"])
+def test_it_asks_no_more_than_planned(sampling: dict[str, object], digits_run: Path) -> None:
+    """The network itself counts: guidance takes it twice for an image."""
     pipe = load(digits_run, "cpu")
-    seen: list[str] = []
-    found = tune(pipe, replace(ASK, steps=(3,)), lambda what, i, of: seen.append(what)).grids[0]
-    assert found.tuned < 1.5 * found.untuned
-    assert seen[-1] == "3 steps"
+    ask = replace(ASK, steps=(3, 5), sampling=sampling)
+    network, told = [0], [(0, 0)]
+    hook = pipe.model.net.register_forward_hook(lambda _, given, out: network.__setitem__(0, network[0] + len(out)))
+    tune(pipe, ask, lambda what, done, total: told.append((done, total)))
+    hook.remove()
+    assert network[0] == told[-1][0] * (2 if sampling["guidance"] != 1 else 1)
+    assert told[1][1] == planned(pipe, ask)
+    assert told[-1][0] == told[-1][1] <= planned(pipe, ask)
+    assert all(done <= total for done, total in told)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
 
 
 @pytest.mark.parametrize(

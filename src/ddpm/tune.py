@@ -1,6 +1,7 @@
 """From a run to the grids on which few steps stay closest to its many-step solution."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
@@ -11,30 +12,29 @@ import torch
 
 from ddpm import build
 from ddpm.config import SamplingConfig
-from ddpm.core import Level
+from ddpm.core import Cond, Denoised, Denoiser, Level
 from ddpm.core.schedule import level_of, place_of
 from ddpm.errors import InputError
 from ddpm.pipeline import Pipeline
 from ddpm.sampling import SampleNoise
 from ddpm.sampling import steps as walk
-from ddpm.sampling.tuning import Paths, Refinement, Way, best, distance, shortest
+from ddpm.sampling.branching import Branching
+from ddpm.sampling.shortest import Paths, distance, shortest
+from ddpm.sampling.tuning import ROUNDS, Round, Way, best, most_calls, screened
 from ddpm.tuned import TunedGrid, TunedRecord
 
 SOLVERS = ("dpm++-2m", "unipc-2", "unipc-3", "deis-3", "ipndm-2", "ipndm-3", "ipndm-4")
 """One network call a step, and no noise."""
 GRIDS = ("trailing", "uniform", "quadratic", "log-snr", "karras")
+SHORTEST = "shortest way"
 REFERENCE = {"solver": "dpm++-2m", "grid": "trailing", "eta": None}
 CANDIDATES = 50
 """Levels of the reference among which the shortest way is looked for."""
-
-SHORTEST = "shortest way"
-KEPT = 2
-"""Solvers whose grids are refined to the end."""
-QUICK = Refinement(halvings=3, sweeps=2)
-"""A few minutes' worth."""
+NAMED = 4
+"""Ways by grids that have names of which the best is looked for on all images, as they are."""
 
 Say = Callable[[str, int, int], None]
-"""Called with (what is being done, done, in all)."""
+"""Called with (what is being done, images that the denoiser was asked of, those and what may follow at the most)."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class AskTune:
         seed: of their noise.
         reference: steps of the many-step solution.
         sampling: guidance and clipping, where they shall differ from the run's own.
-        refinement: how far grids are moved.
+        rounds: how far levels are moved.
     """
 
     steps: Sequence[int]
@@ -57,125 +57,181 @@ class AskTune:
     seed: int = 0
     reference: int = 200
     sampling: Mapping[str, Any] = field(default_factory=dict)
-    refinement: Refinement = QUICK
+    rounds: Sequence[Round] = ROUNDS
 
 
 def tune(pipe: Pipeline, ask: AskTune, say: Say) -> TunedRecord:
     """Find a solver and a grid for each number of steps.
 
     Every solver is tried on every grid that has a name, and on the shortest way along the reference; the levels of each
-    one's best are then moved a little, and those of the best of these as far as it helps. All that on half of the
-    images; the errors are of the other half.
+    one's best are then moved, of ever fewer as far as it helps. All that on half of the images; the errors are of the
+    other half.
 
     Raises:
         InputError: steps, solvers or settings that cannot be had.
     """
+    pipe = replace(pipe, tuned=())  # what the run does without
+    long = _reference(pipe, ask)
+    count = _Count(say, planned(pipe, ask))
+    made, other = (_Problem(pipe, long, ask, i, count) for i in (0, 1))
+    found = []
+    for n, most in _most(pipe, ask).items():
+        with count.part(f"{n} steps", most):
+            found.append(_tuned(made, other, n, ask))
+    return TunedRecord(weights=pipe.weights, images=ask.images, seed=ask.seed, reference=long, grids=tuple(found))
+
+
+def planned(pipe: Pipeline, ask: AskTune) -> int:
+    """Of how many images the denoiser will be asked, at the most.
+
+    Raises:
+        InputError: steps, solvers or settings that cannot be had.
+    """
+    pipe = replace(pipe, tuned=())
+    return 2 * ask.images * _reference(pipe, ask).steps + sum(_most(pipe, ask).values())
+
+
+def _reference(pipe: Pipeline, ask: AskTune) -> SamplingConfig:
     if strange := [name for name in ask.solvers if name not in SOLVERS]:
         raise InputError(f"{strange[0]} cannot be tuned (known: {', '.join(SOLVERS)})")
     if ask.images < 2:
         raise InputError(f"-n must be at least 2, not {ask.images}")
     if not ask.steps or min(ask.steps) < 2:
         raise InputError("--steps must be numbers from 2 on, as in 6,8,10: a single step has no level to choose")
-    pipe = replace(pipe, tuned=())  # what the run does without
     long = pipe.settings({**ask.sampling, **REFERENCE, "steps": min(ask.reference, pipe.schedule.T)})
     if max(ask.steps) >= long.steps:
         raise InputError(f"--steps {max(ask.steps)} are as many as the reference has; give fewer than {long.steps}")
-    made, other = (_Problem(pipe, long, ask.seed, range(i * ask.images, (i + 1) * ask.images)) for i in (0, 1))
-    known, end = made.reference(lambda i, of: say("the many-step solution", i, of))
-    *_, unseen = other.ends(long, lambda i, of: say("the many-step solution of others", i, of))
-    found = []
+    return long
+
+
+def _most(pipe: Pipeline, ask: AskTune) -> dict[int, int]:
+    """The images that the denoiser is asked of for each number of steps, at the most."""
+    most = {}
     for count in ask.steps:
-        found.append(_tuned(made, other, known, end, unseen, count, ask, partial(say, f"{count} steps")))
-    return TunedRecord(weights=pipe.weights, images=ask.images, seed=ask.seed, reference=long, grids=tuple(found))
+        usual = pipe.settings({**ask.sampling, "steps": count})
+        grid = build.build_grid(usual, pipe.schedule)
+        alone = (NAMED + 2) * (count - 1) + build.build_solver(usual, pipe.schedule).evaluations(grid)
+        most[count] = ask.images * alone
+        most[count] += most_calls(len(ask.solvers), len(GRIDS) + 1, count, ask.images, ask.rounds)
+    return most
+
+
+class _Count:
+    """How often a denoiser was asked, and how often it may be yet: less than planned once a part took less."""
+
+    def __init__(self, say: Say, planned: int) -> None:
+        self.say, self.planned, self.asked, self.doing = say, planned, 0, ""
+
+    @contextmanager
+    def part(self, name: str, most: int) -> Iterator[None]:
+        before, self.doing = self.asked, name
+        yield
+        assert self.asked - before <= most
+        self.planned -= most - (self.asked - before)
+        self.say(name, self.asked, self.planned)
+
+    def __call__(self, denoise: Denoiser, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
+        found = denoise(x, level, cond)
+        self.asked += len(x)
+        self.say(self.doing, self.asked, self.planned)
+        return found
 
 
 class _Problem:
-    """Images of a run from fixed noise, their classes in turn."""
+    """Images of a run from fixed noise, their classes in turn, and their many-step solution.
 
-    def __init__(self, pipe: Pipeline, how: SamplingConfig, seed: int, indices: range) -> None:
-        self.pipe, self.how = pipe, how
-        labels = [i % len(pipe.classes) for i in indices] if pipe.classes else None
-        self.denoise = pipe.denoiser(how, labelled=labels is not None)
-        self.cond = pipe.cond(labels, len(indices))
+    Attributes:
+        known: the solution at some of its levels.
+        end: where it ends, (B, C, *space).
+    """
+
+    def __init__(self, pipe: Pipeline, long: SamplingConfig, ask: AskTune, half: int, count: _Count) -> None:
+        indices = range(half * ask.images, (half + 1) * ask.images)
+        self.pipe = pipe
+        self.labels = [i % len(pipe.classes) for i in indices] if pipe.classes else None
+        self.denoise = partial(count, pipe.denoiser(long, labelled=self.labels is not None))
         shape = (pipe.config.network.in_channels, *pipe.config.data.size)
-        self.noise = SampleNoise(seed, indices, shape, pipe.device)()
-        self.between = partial(level_of, pipe.schedule)
+        self.noise = SampleNoise(ask.seed, indices, shape, pipe.device)()
+        with count.part("reference", ask.images * long.steps):
+            self.known, self.end = self._paths(long)
 
-    def ends(self, how: SamplingConfig, progress: Callable[[int, int], None] | None = None) -> Iterator[torch.Tensor]:
-        """Where the images are after each step."""
-        grid = build.build_grid(how, self.pipe.schedule)
-        for number, x in self.solve(how, grid):
-            if progress is not None:
-                progress(number, how.steps)
-            yield x
+    def cond(self, n: int) -> Cond | None:
+        """Of the first n images."""
+        return self.pipe.cond(self.labels[:n] if self.labels else None, n)
 
-    def solve(self, how: SamplingConfig, grid: Sequence[Level]) -> Iterator[tuple[int, torch.Tensor]]:
+    def run(self, how: SamplingConfig) -> torch.Tensor:
+        """Where the images end by settings."""
+        schedule = self.pipe.schedule
+        grid = build.build_grid(how, schedule)
+        x, cond = grid[0].sigma * self.noise, self.cond(len(self.noise))
+        *_, last = walk(self.denoise, build.build_solver(how, schedule), grid, x, lambda: self.noise, cond)
+        return last.x
+
+    def branching(self, how: SamplingConfig, n: int) -> Branching:
+        """The solver of settings, on the first n images."""
         solver = build.build_solver(how, self.pipe.schedule)
-        x = grid[0].sigma * self.noise
-        for step in walk(self.denoise, solver, grid, x, lambda: self.noise, self.cond):
-            yield step.number, step.x
+        return Branching(self.denoise, solver, self.known.x[0][:n], Denoised(self.known.x0[0][:n]), self.cond(n))
 
-    def end(self, how: SamplingConfig, grid: Sequence[Level]) -> torch.Tensor:
-        *_, (_, x) = self.solve(how, grid)
-        return x
+    def error(self, how: SamplingConfig, grid: Sequence[Level]) -> float:
+        """Distance from the solution, of all images."""
+        return distance(self.branching(how, len(self.end))(grid).end, self.end)
 
-    def reference(self, progress: Callable[[int, int], None]) -> tuple[Paths, torch.Tensor]:
-        """The many-step solution at some of its levels, and its end."""
-        grid = build.build_grid(self.how, self.pipe.schedule)
-        x = [grid[0].sigma * self.noise, *self.ends(self.how, progress)]
+    def _paths(self, how: SamplingConfig) -> tuple[Paths, torch.Tensor]:
+        grid = build.build_grid(how, self.pipe.schedule)
         kept = sorted({round(i * (len(grid) - 1) / CANDIDATES) for i in range(CANDIDATES + 1)})
-        with torch.no_grad():
-            x0 = [self.denoise(x[i], grid[i], self.cond).x0 for i in kept[:-1]]
-        return Paths([grid[i] for i in kept], [x[i] for i in kept], x0), x[-1]
+        answers: list[torch.Tensor] = []
+
+        def heard(x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
+            found = self.denoise(x, level, cond)
+            answers[:] = [found.x0]
+            return found
+
+        solver, cond = build.build_solver(how, self.pipe.schedule), self.cond(len(self.noise))
+        x, x0 = [grid[0].sigma * self.noise], []
+        now = x[0]
+        for step in walk(heard, solver, grid, now, lambda: self.noise, cond):
+            if step.number - 1 in kept:
+                x0.append(answers[0])
+            if step.number in kept:
+                x.append(step.x)
+            now = step.x
+        return Paths([grid[i] for i in kept], x, x0), now
 
 
-def _tuned(
-    made: _Problem,
-    other: _Problem,
-    known: Paths,
-    end: torch.Tensor,
-    unseen: torch.Tensor,
-    count: int,
-    ask: AskTune,
-    say: Callable[[int, int], None],
-) -> TunedGrid:
+def _tuned(made: _Problem, other: _Problem, count: int, ask: AskTune) -> TunedGrid:
     pipe, schedule = made.pipe, made.pipe.schedule
     grids = {name: build.GRIDS[name](schedule, count) for name in GRIDS}
-    grids[SHORTEST] = [known.levels[i] for i in shortest(known, count)]
-    errors: dict[tuple[str, str], float] = {}
-    for i, (solver, name) in enumerate(tries := list(product(ask.solvers, grids)), 1):
-        errors[solver, name] = distance(made.end(_with(pipe, ask, solver, count), grids[name]), end)
-        say(i, 2 * len(tries))
-    ways = []
-    for solver in ask.solvers:
-        _, name = min((errors[solver, name], name) for name in grids)
-        ways.append(Way(f"{solver}, {name}", partial(made.end, _with(pipe, ask, solver, count)), grids[name]))
-    found = best(
-        ways, end, made.between, ask.refinement, KEPT, progress=lambda i, of: say(len(tries) + i, len(tries) + of)
-    )
-
-    def unseen_error(solver: str, levels: Sequence[Level]) -> float:
-        return distance(other.end(_with(pipe, ask, solver, count), levels), unseen)
-
-    usual = pipe.settings({**ask.sampling, "steps": count})
-    named_solver, named = min((pair for pair in errors if pair[1] != SHORTEST), key=errors.__getitem__)
+    grids[SHORTEST] = [made.known.levels[i] for i in shortest(made.known, count)]
+    how = {
+        name: pipe.settings({**ask.sampling, "solver": name, "steps": count, "grid": "trailing"})
+        for name in ask.solvers
+    }
+    ways = [
+        Way(solver, name, partial(made.branching, how[solver]), grids[name])
+        for solver, name in product(ask.solvers, grids)
+    ]
+    ways = screened(ways, made.end)
+    few = [way for way in ways if way.start != SHORTEST][:NAMED]
+    named = min(few, key=lambda way: made.error(how[way.solver], way.grid))
+    found = best(ways, made.end, partial(level_of, schedule), ask.rounds)
     # the first is kept unless moving its levels helped images that they were not moved for
-    choices = [(named_solver, grids[named], f"{named_solver}, {named}")]
-    choices.append((found.way.name.split(", ")[0], found.levels, found.way.name))
-    unmoved, moved = (unseen_error(solver, levels) for solver, levels, _ in choices)
-    solver, levels, name = choices[1] if moved < unmoved else choices[0]
-    places = tuple(place_of(schedule, level) for level in levels[:-1])
+    untuned = other.error(how[named.solver], named.grid)
+    tuned = other.error(how[found.way.solver], found.grid)
+    way, levels = (found.way, found.grid) if tuned < untuned else (named, named.grid)
+    usual = pipe.settings({**ask.sampling, "steps": count})
     return TunedGrid(
-        sampling=pipe.settings({**ask.sampling, "solver": solver, "grid": places}),
-        start=name,
-        usual=distance(other.end(usual, build.build_grid(usual, schedule)), unseen),
-        untuned=unmoved,
-        tuned=min(unmoved, moved),
+        sampling=pipe.settings(
+            {
+                **ask.sampling,
+                "solver": way.solver,
+                "grid": tuple(place_of(schedule, level) for level in levels[:-1]),
+            }
+        ),
+        start=f"{way.solver}, {way.start}",
+        usual=distance(other.run(usual), other.end),
+        untuned=untuned,
+        tuned=min(untuned, tuned),
     )
-
-
-def _with(pipe: Pipeline, ask: AskTune, solver: str, count: int) -> SamplingConfig:
-    return pipe.settings({**ask.sampling, "solver": solver, "steps": count, "grid": "trailing"})
 
 
 def joined(folder: Path, found: TunedRecord) -> TunedRecord:

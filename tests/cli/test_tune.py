@@ -20,6 +20,11 @@ def test_tuned_and_sampled(
     assert cli("tune", run, "--steps", "3,2", "-n", "2", "--solvers", "unipc-2,dpm++-2m") == 0
     said = capsys.readouterr().out
     assert "distance from 200 steps, of 2 samples" in said
+    most, asked = (
+        int(re.search(rf"{word} an image (?:at most )?([\d,]+) times", said)[1].replace(",", ""))
+        for word in ("denoises", "denoised")
+    )
+    assert 2 * 2 * 200 < asked <= most
     record = TunedRecord.read(run)
     assert record is not None
     assert [grid.sampling.steps for grid in record.grids] == [2, 3]

@@ -1,110 +1,147 @@
-"""Grids made for a model: the best way by every way, and never further from the end than before."""
+"""Levels that are moved: never further from the end than before, and within the calls that were announced."""
 
 import math
-from itertools import combinations, pairwise
+from functools import partial
+from itertools import pairwise, product
 
 import pytest
 import torch
 
+from ddpm import build
 from ddpm.core import Denoised, Level
 from ddpm.core.discrete import linear, zero_terminal_snr
 from ddpm.core.schedule import level_of
 from ddpm.sampling import DDIM, sample
+from ddpm.sampling.branching import Branching
+from ddpm.sampling.deis import DEIS
 from ddpm.sampling.grid import trailing
-from ddpm.sampling.loop import steps
-from ddpm.sampling.tuning import Paths, Refinement, Way, best, distance, refined, shortest
+from ddpm.sampling.ipndm import IPNDM
+from ddpm.sampling.shortest import distance
+from ddpm.sampling.tuning import Round, Way, best, most_calls, screened
 
-SCHEDULE = linear(1000)
+SCHEDULES = {"linear": linear(1000), "zero-terminal": zero_terminal_snr(linear(1000))}
 NOISE = torch.randn(40, 2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+SOLVERS = {"ddim": DDIM(), "deis": DEIS(3), "ipndm": IPNDM(3)}
+ONE = (Round(1.0, 1, 2),)
 
 
-def two_points(x: torch.Tensor, level: Level, cond: object = None) -> Denoised:
+class TwoPoints:
     """What is expected of data that is 0.7 or -0.4 in every element, as likely the one as the other."""
-    a, b = 0.7, -0.4
-    odds = level.alpha * ((a - b) * x - level.alpha * (a**2 - b**2) / 2) / level.sigma**2
-    return Denoised(b + (a - b) * torch.sigmoid(odds))
+
+    def __init__(self) -> None:
+        self.images = 0
+
+    def __call__(self, x: torch.Tensor, level: Level, cond: object = None) -> Denoised:
+        self.images += len(x)
+        a, b = 0.7, -0.4
+        odds = level.alpha * ((a - b) * x - level.alpha * (a**2 - b**2) / 2) / level.sigma**2
+        return Denoised(b + (a - b) * torch.sigmoid(odds))
 
 
-def paths(levels: list[Level]) -> Paths:
-    """Solutions on many levels by steps between them."""
-    x, x0 = [levels[0].sigma * NOISE], []
-    for step in steps(two_points, DDIM(), levels, x[0], lambda: NOISE):
-        x0.append(two_points(x[-1], levels[step.number - 1]).x0)
-        x.append(step.x)
-    return Paths(levels, x, x0)
+def way(denoise, schedule, solver: str, grid: str, steps: int) -> Way:
+    levels = build.GRIDS[grid](schedule, steps)
+    x = levels[0].sigma * NOISE
+    answer = TwoPoints()(x, levels[0]).x0
+
+    def first(n: int) -> Branching:
+        return Branching(denoise, SOLVERS[solver], x[:n], Denoised(answer[:n]))
+
+    return Way(solver, grid, first, levels)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3, 7, 8])
-def test_the_shortest_way_is_the_best_of_all(steps):
-    known = paths(trailing(SCHEDULE, 8))
-
-    def cost(way):
-        total = 0.0
-        for i, j in pairwise(way):
-            a, b = known.levels[i], known.levels[j]
-            eps = (known.x[i] - a.alpha * known.x0[i]) / a.sigma
-            total += distance(b.alpha * known.x0[i] + b.sigma * eps, known.x[j])
-        return total
-
-    found = shortest(known, steps)
-    assert len(found) == steps + 1
-    ways = [(0, *inner, 8) for inner in combinations(range(1, 8), steps - 1)]
-    assert cost(found) == pytest.approx(min(map(cost, ways)), abs=1e-12)
+def solved(schedule, solver: str, grid) -> torch.Tensor:
+    return sample(TwoPoints(), SOLVERS[solver], grid, lambda: NOISE)
 
 
-@pytest.mark.parametrize("steps", [0, 9])
-def test_more_steps_than_levels(steps):
-    with pytest.raises(ValueError, match=f"between 1 and 8 steps lead along 9 levels, not {steps}"):
-        shortest(paths(trailing(SCHEDULE, 8)), steps)
+@pytest.fixture(scope="module", params=SCHEDULES)
+def problem(request):
+    schedule = SCHEDULES[request.param]
+    return schedule, solved(schedule, "ddim", trailing(schedule, 500))
 
 
-@pytest.mark.parametrize("schedule", [SCHEDULE, zero_terminal_snr(linear(1000))], ids=["linear", "zero-terminal"])
-def test_a_refined_grid_ends_nearer(schedule):
-    def solve(grid):
-        return sample(two_points, DDIM(), grid, lambda: NOISE)
-
-    end = solve(trailing(schedule, 500))
-    grid = trailing(schedule, 6)
-    seen: list[float] = []
-    found, left = refined(solve, grid, end, lambda ratio: level_of(schedule, ratio), progress=seen.append)
-    before = distance(solve(grid), end)
-    assert left == distance(solve(found), end)
-    assert left < 0.6 * before
-    assert seen == sorted(seen, reverse=True)
-    assert (len(found), found[0], found[-1]) == (7, grid[0], grid[-1])
-    ratio = [level.sigma / level.alpha if level.alpha else math.inf for level in found]
+@pytest.mark.parametrize(("steps", "share"), [(2, 0.9), (6, 0.6)])
+def test_moved_levels_end_nearer(problem, steps, share):
+    schedule, end = problem
+    one = way(TwoPoints(), schedule, "ddim", "trailing", steps)
+    found = best([one], end, partial(level_of, schedule), ONE)
+    before = distance(solved(schedule, "ddim", one.grid), end)
+    assert found.error == distance(solved(schedule, "ddim", found.grid), end)
+    assert found.error < share * before
+    assert (len(found.grid), found.grid[0], found.grid[-1]) == (steps + 1, one.grid[0], one.grid[-1])
+    ratio = [level.sigma / level.alpha if level.alpha else math.inf for level in found.grid]
     assert all(a > b for a, b in pairwise(ratio))
 
 
-def test_nothing_to_refine():
-    grid = trailing(SCHEDULE, 1)
-    found, left = refined(lambda levels: NOISE, grid, NOISE, lambda ratio: level_of(SCHEDULE, ratio), Refinement())
-    assert (found, left) == (grid, 0.0)
+def test_a_single_step_has_nothing_to_move(problem):
+    schedule, end = problem
+    one = way(TwoPoints(), schedule, "ddim", "trailing", 1)
+    assert best([one], end, partial(level_of, schedule), ONE).grid == one.grid
 
 
-def test_the_distance_is_of_each_image():
-    a, b = torch.zeros(2, 1, 4), torch.zeros(2, 1, 4)
-    a[0] = 3.0
-    assert distance(a, b) == 1.5
+def test_a_parabola_has_its_vertex_found():
+    """One inner level, whose error is (lambda - 0.3)² in all: one sweep ends at 0.3."""
+    schedule = SCHEDULES["linear"]
+    grid = [schedule.level(1000), level_of(schedule, math.exp(-0.1)), schedule.level(0)]
+
+    class Square:
+        def init(self, grid):
+            return ()
+
+        def evaluations(self, grid):
+            return len(grid) - 1
+
+        def step(self, denoise, x, now, next, state, randn):
+            denoise(x, now)
+            if next.clean:
+                return torch.full_like(x, (math.log(now.alpha / now.sigma) - 0.3) ** 2), ()
+            return x, ()
+
+    one = Way("square", "", lambda n: Branching(TwoPoints(), Square(), NOISE[:n], Denoised(NOISE[:n])), grid)
+    found = best([one], torch.zeros_like(NOISE), partial(level_of, schedule), (Round(1.0, 1, 1),))
+    # level_of interpolates between ticks
+    assert math.log(found.grid[1].alpha / found.grid[1].sigma) == pytest.approx(0.3, abs=1e-6)
 
 
-def test_the_best_way_need_not_be_the_best_at_first():
-    """One way ends near and cannot be moved, one far but can be."""
-    grids = {name: trailing(SCHEDULE, 4) for name in ("stiff", "good", "bad")}
-    end = sample(two_points, DDIM(), trailing(SCHEDULE, 500), lambda: NOISE)
+def test_no_way_of_the_last_round_ends_nearer_unmoved(problem):
+    """Though levels moved on few images may end further on all of them."""
+    schedule, end = problem
+    ways = [way(TwoPoints(), schedule, *pair, 4) for pair in product(SOLVERS, ("trailing", "karras"))]
+    rounds = (Round(1 / 40, 6, 3), Round(1.0, 6, 0))
+    found = best(ways, end, partial(level_of, schedule), rounds)
+    assert found.error == distance(solved(schedule, found.way.solver, found.grid), end)
+    assert found.error <= min(distance(solved(schedule, one.solver, one.grid), end) for one in ways)
 
-    def solve(grid):
-        return sample(two_points, DDIM(), grid, lambda: NOISE)
 
-    before = distance(solve(grids["good"]), end)
-    near = end + 0.9 * before
-    ways = [
-        Way("stiff", lambda grid: near, grids["stiff"]),
-        Way("good", solve, grids["good"]),
-        Way("bad", lambda grid: end + 5, grids["bad"]),
-    ]
-    seen = []
-    found = best(ways, end, lambda ratio: level_of(SCHEDULE, ratio), kept=2, progress=lambda *at: seen.append(at))
-    assert found.way.name == "good"
-    assert found.error == distance(solve(found.levels), end) < 0.9 * before
-    assert seen == [(i, 5) for i in range(1, 6)]
+def test_the_best_unmoved_need_not_be_the_best_moved(problem):
+    schedule, end = problem
+    good = way(TwoPoints(), schedule, "ddim", "trailing", 4)
+    before = distance(solved(schedule, "ddim", good.grid), end)
+
+    def stiff(n: int) -> Branching:
+        return Branching(lambda *_: Denoised(end[:n] + 0.9 * before), DDIM(), NOISE[:n], Denoised(NOISE[:n]))
+
+    near = Way("stiff", "", stiff, good.grid)
+    assert screened([good, near], end)[0] is near
+    found = best([near, good], end, partial(level_of, schedule), (Round(0.5, 2, 1), Round(1.0, 1, 1)))
+    assert found.way is good
+    assert found.error < 0.9 * before
+
+
+@pytest.mark.parametrize("steps", [2, 5])
+def test_calls_are_at_most_those_announced(problem, steps):
+    schedule, end = problem
+    denoise = TwoPoints()
+    grids = ("trailing", "quadratic", "karras")
+    ways = [way(denoise, schedule, *pair, steps) for pair in product(SOLVERS, grids)]
+    rounds = (Round(1 / 4, 5, 1), Round(1.0, 2, 2))
+    best(screened(ways, end), end, partial(level_of, schedule), rounds)
+    most = most_calls(len(SOLVERS), len(grids), steps, len(NOISE), rounds)
+    assert 0.4 * most < denoise.images <= most
+
+
+def test_two_ways_of_a_solver_go_on(problem):
+    schedule, end = problem
+    denoise = TwoPoints()
+    ways = [way(denoise, schedule, "ddim", grid, 3) for grid in ("karras", "log-snr", "trailing")]
+    best(ways, end, partial(level_of, schedule), (Round(1.0, 9, 0),))
+    assert denoise.images == 2 * 2 * len(NOISE)

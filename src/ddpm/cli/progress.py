@@ -15,14 +15,18 @@ class Progress:
     """Call it with (what is being done, done, in all), within its context.
 
     Args:
-        long: the part that a log is told of, where there is no terminal.
+        long: the part that a log is told of, where there is no terminal; each, if empty.
+        title: of the bar.
+
+    Attributes:
+        done: as last told.
     """
 
-    def __init__(self, long: str) -> None:
-        self._long = long
+    def __init__(self, long: str, title: str = "evaluating") -> None:
+        self._long, self._title, self.done = long, title, 0
 
     def __enter__(self) -> "Progress":
-        self._bar = bar("evaluating")
+        self._bar = bar(self._title)
         self._shown = self._bar.__enter__()
         self._began, self._tenth = time.monotonic(), 0
         return self
@@ -31,6 +35,7 @@ class Progress:
         self._bar.__exit__(*error)
 
     def __call__(self, what: str, done: int, total: int) -> None:
+        self.done = done
         self._shown(done, total, what)
         if not what.startswith(self._long) or sys.stdout.isatty():
             return
@@ -38,4 +43,4 @@ class Progress:
         if took > QUIET and done * 10 // total > self._tenth:
             self._tenth = done * 10 // total
             left = say_seconds(took / done * (total - done))
-            console.print(f"{self._long:<14}{100 * done // total} %, {left} left")
+            console.print(f"{self._long or what:<14}{100 * done // total} %, {left} left")

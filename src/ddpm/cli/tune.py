@@ -1,5 +1,6 @@
 """``ddpm tune``."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -48,8 +49,9 @@ def tune(
     from ddpm.errors import InputError
     from ddpm.pipeline import load
     from ddpm.training.storage import write_file
-    from ddpm.tune import SOLVERS, AskTune, joined, tune
+    from ddpm.tune import SOLVERS, AskTune, joined, planned, tune
     from ddpm.tuned import FILE
+    from ddpm.units import say_seconds
 
     keep_freed_memory()
     if (run / "manifest.json").exists():
@@ -61,11 +63,15 @@ def tune(
     names = _words(solvers) or list(SOLVERS)
     ask = AskTune(sorted(set(map(int, counts))), names, images=n, seed=seed, sampling=sampling)
     pipe = load(run, device)
-    with Progress("tuning") as say:
+    console.print(f"tuning        denoises an image at most {planned(pipe, ask):,} times", markup=False)
+    began = time.monotonic()
+    with Progress("", "tuning") as say:
         found = joined(run, tune(pipe, ask, say))
     write_file(run / FILE, found.to_json().encode())
     for line in lines(found):
         console.print(line, markup=False)
+    took = say_seconds(time.monotonic() - began)
+    console.print(f"cost          denoised an image {say.done:,} times, in {took}", markup=False)
     console.print(f"written       {run / FILE}", markup=False)
     console.print(f"next: ddpm sample {run} --steps {ask.steps[-1]}", markup=False)
 

@@ -28,7 +28,13 @@ class Step(NamedTuple):
 
 
 def steps(
-    denoise: Denoiser, solver: Solver, grid: Sequence[Level], x: torch.Tensor, randn: Randn, cond: Cond | None = None
+    denoise: Denoiser,
+    solver: Solver,
+    grid: Sequence[Level],
+    x: torch.Tensor,
+    randn: Randn,
+    cond: Cond | None = None,
+    state: Any = None,
 ) -> Iterator[Step]:
     """Solve from x, at the grid's first level, to its last, and yield after every step.
 
@@ -40,9 +46,10 @@ def steps(
         x: (B, C, *space) at ``grid[0]``; see :func:`start`.
         randn: fresh noise like x, called only by stochastic solvers.
         cond: what the samples shall be.
+        state: the solver's after earlier steps, to go on along the rest of their grid; if None it begins.
     """
     bound = partial(denoise, cond=cond)
-    state = solver.init(grid)
+    state = solver.init(grid) if state is None else state
     for i, (now, next) in enumerate(pairwise(grid), 1):
         with torch.no_grad():
             x, state = solver.step(bound, x, now, next, state, randn)

@@ -1,193 +1,184 @@
 """Grids made for one model: the levels at which few steps stay closest to its many-step solution.
 
-Dynamic programming over candidate levels finds the grid whose first-order steps leave the known paths the least in sum
-(Chen et al. 2024, "GITS"). From there, and from grids that have names, the levels are moved, one at a time, as long as
-the end of the actual solver comes closer to the end of the paths: what is the best untuned is seldom the best tuned.
+What is the best untuned is seldom the best tuned. So many ways, a solver and a grid to begin with each, have their
+levels moved a little on few images, the better of them further on more, and the best as far as it is worth on all: by
+successive halving (Jamieson & Talwalkar 2016).
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 
 from ddpm.core import Level
+from ddpm.sampling.branching import Branching, Solved
+from ddpm.sampling.exponential import half_log_snr
+from ddpm.sampling.shortest import distance
 from ddpm.sampling.solver import Between
 
-Solve = Callable[[Sequence[Level]], torch.Tensor]
-"""A grid -> where the solver ends on it, (B, C, *space), from noise that is always the same."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Paths:
-    """Solutions at many levels.
-
-    Attributes:
-        levels: noisiest first, the last clean.
-        x: (B, C, *space) at each of them.
-        x0: what the denoiser expected at each noisy one.
-    """
-
-    levels: Sequence[Level]
-    x: Sequence[torch.Tensor]
-    x0: Sequence[torch.Tensor]
-
-
-def distance(a: torch.Tensor, b: torch.Tensor) -> float:
-    """Root mean square of each image's difference, averaged over the images: few that went elsewhere weigh little."""
-    return float((a - b).flatten(1).square().mean(1).sqrt().mean())
-
-
-def shortest(paths: Paths, steps: int) -> list[int]:
-    """The indices of steps + 1 levels, both ends among them, between which first-order steps err the least in sum.
-
-    A step from level i to j is ``x_j ≈ (sigma_j / sigma_i) x_i + (alpha_j - alpha_i sigma_j / sigma_i) x0_i``, which
-    takes no network call that the paths have not made.
-
-    Raises:
-        ValueError: more steps than there are intervals.
-    """
-    last = len(paths.levels) - 1
-    if not 1 <= steps <= last:
-        raise ValueError(f"between 1 and {last} steps lead along {last + 1} levels, not {steps}")
-    error = [[math.inf] * (last + 1) for _ in range(last)]
-    for i in range(last):
-        for j in range(i + 1, last + 1):
-            now, next = paths.levels[i], paths.levels[j]
-            kept = next.sigma / now.sigma
-            reached = kept * paths.x[i] + (next.alpha - now.alpha * kept) * paths.x0[i]
-            error[i][j] = distance(reached, paths.x[j])
-    # cost[j]: of the best way from 0 to j in so many steps; before[k][j]: where it came from
-    cost = [0.0] + [math.inf] * last
-    before: list[list[int]] = []
-    for _ in range(steps):
-        ways = [min((cost[i] + error[i][j], i) for i in range(j)) for j in range(1, last + 1)]
-        cost = [math.inf, *(total for total, _ in ways)]
-        before.append([0, *(i for _, i in ways)])
-    way = [last]
-    for came_from in reversed(before):
-        way.append(came_from[way[-1]])
-    return way[::-1]
-
-
-@dataclass(frozen=True, slots=True)
-class Refinement:
-    """How far a grid is moved.
-
-    Attributes:
-        first: of the interval to its neighbour, by which a level is moved at first, in logarithms of the ratio.
-        halvings: how often that is halved.
-        sweeps: over all levels, between two halvings, at the most.
-    """
-
-    first: float = 0.5
-    halvings: int = 5
-    sweeps: int = 4
-
-
-def refined(
-    solve: Solve,
-    grid: Sequence[Level],
-    end: torch.Tensor,
-    between: Between,
-    how: Refinement = Refinement(),
-    progress: Callable[[float], None] | None = None,
-) -> tuple[list[Level], float]:
-    """A grid at least as good, and its distance from the end of the paths.
-
-    Each inner level in turn is moved along log(sigma / alpha) towards either neighbour, and stays where that helped.
-    The noisiest level and the clean one stay.
-
-    Args:
-        end: (B, C, *space), where the paths end.
-        between: the process, for levels that are on no grid.
-        progress: called with the distance after each sweep.
-    """
-    levels, least = list(grid), distance(solve(grid), end)
-    share = how.first
-    for _ in range(how.halvings + 1):
-        for _ in range(how.sweeps):
-            moved = False
-            for k in range(1, len(levels) - 1):
-                for towards in (-1, 1):
-                    tried = _moved(levels, k, towards, share, between)
-                    if tried is None:
-                        continue
-                    found = distance(solve(tried), end)
-                    if found < least:
-                        levels, least, moved = tried, found, True
-                        break
-            if progress is not None:
-                progress(least)
-            if not moved:
-                break
-        share /= 2
-    return levels, least
+CLOSEST = 0.02
+"""Between two levels, in lambda: nearer ones differ by rounding."""
 
 
 class Way(NamedTuple):
-    """A solver, and a grid to begin with."""
+    """A solver, and a grid to begin with.
 
-    name: str
-    solve: Solve
+    Attributes:
+        solver: its name …
+        start: and the grid's.
+        solve: the solver on the first so many images.
+    """
+
+    solver: str
+    start: str
+    solve: Callable[[int], Branching]
     grid: Sequence[Level]
 
 
 class Found(NamedTuple):
-    """A way, its levels moved, and the distance from the end of the paths."""
+    """A way with its levels moved.
+
+    Attributes:
+        reach: of each inner level, how far it is moved at first, as a share of the interval to its neighbour.
+        error: distance of where it ends from where it should.
+    """
 
     way: Way
-    levels: list[Level]
+    grid: Sequence[Level]
+    reach: Sequence[float]
     error: float
 
 
-def best(
-    ways: Sequence[Way],
-    end: torch.Tensor,
-    between: Between,
-    how: Refinement = Refinement(),
-    kept: int = 3,
-    little: Refinement = Refinement(halvings=0, sweeps=1),
-    progress: Callable[[int, int], None] | None = None,
-) -> Found:
-    """Of several ways the one that is the best refined: all a little, then those that are the best by then.
+class Round(NamedTuple):
+    """How far the ways that are left are taken.
+
+    Attributes:
+        share: of the images.
+        ways: that take part, the best of those before.
+        sweeps: over their levels.
+    """
+
+    share: float
+    ways: int
+    sweeps: int
+
+
+SCREENED = 1 / 4
+"""Of the images, on which every way is tried as it is."""
+EACH = 2
+"""Ways of each solver that are taken further than that."""
+ROUNDS = (Round(1 / 4, 14, 2), Round(1 / 2, 4, 1), Round(1, 2, 2))
+FIRST = 0.4
+FURTHEST = 0.6
+"""Of an interval, by which levels are moved."""
+
+
+def screened(ways: Sequence[Way], end: torch.Tensor) -> list[Way]:
+    """The most promising first, as they are, on few images."""
+    n = _part(SCREENED, len(end))
+    return sorted(ways, key=lambda way: distance(way.solve(n)(way.grid).end, end[:n]))
+
+
+def best(ways: Sequence[Way], end: torch.Tensor, between: Between, rounds: Sequence[Round] = ROUNDS) -> Found:
+    """Of several ways the one that ends the nearest once its levels are moved, by :func:`screened`'s order at first.
+
+    It ends no farther than the last round's ways did before they were moved.
 
     Args:
-        how, kept: of those that are refined to the end, and how many they are.
-        little: of all, at first.
-        progress: called with (ways done, in all).
+        end: (B, C, *space), where they should.
+        between: the process, for levels that are on no grid.
     """
-    found: list[Found] = []
-    total = len(ways) + min(kept, len(ways))
+    first: list[Way] = []
     for way in ways:
-        found.append(Found(way, *refined(way.solve, way.grid, end, between, little)))
-        if progress is not None:
-            progress(len(found), total)
-    first = sorted(found, key=lambda one: one.error)[:kept]
-    for i, one in enumerate(first):
-        first[i] = Found(one.way, *refined(one.way.solve, one.levels, end, between, how))
-        if progress is not None:
-            progress(len(ways) + i + 1, total)
-    return min(first, key=lambda one: one.error)
+        if [other.solver for other in first].count(way.solver) < EACH:
+            first.append(way)
+    found = [Found(way, way.grid, [FIRST] * (len(way.grid) - 2), math.inf) for way in first]
+    for turn in rounds:
+        n = _part(turn.share, len(end))
+        found = [_taken(one, n, end[:n], between, turn.sweeps) for one in found[: turn.ways]]
+        found.sort(key=lambda one: one.error)
+    return found[0]
 
 
-def _moved(levels: list[Level], k: int, towards: int, share: float, between: Between) -> list[Level] | None:
-    """The grid with level k moved so far towards a neighbour; None where it would not move, or not stay between."""
-    here = _log_ratio(levels[k])
-    other = _log_ratio(levels[k + towards])
-    if math.isinf(other):  # next to only noise, or the clean level: as far as the other neighbour is
-        gap = abs(here - _log_ratio(levels[k - towards]))
-        other = here - towards * (gap if math.isfinite(gap) else 1.0)
-    level = between(math.exp(here + share * (other - here)))
-    now, next = _log_ratio(levels[k - 1]), _log_ratio(levels[k + 1])
-    found = _log_ratio(level)
-    if not next < found < now or found == here:
+def most_calls(solvers: int, grids: int, steps: int, images: int, rounds: Sequence[Round] = ROUNDS) -> int:
+    """Of how many images :func:`screened` and :func:`best` ask the denoiser, at the most."""
+    total = _part(SCREENED, images) * solvers * grids * (steps - 1)
+    a_sweep = 3 * steps * (steps - 1) // 2  # three tries a level, the one after k of n calls asks n - k
+    ways = solvers * min(grids, EACH)
+    for turn in rounds:
+        ways = min(ways, turn.ways)
+        total += _part(turn.share, images) * ways * (2 * (steps - 1) + turn.sweeps * a_sweep)
+    return total
+
+
+def _part(share: float, images: int) -> int:
+    return max(1, round(share * images))
+
+
+def _taken(found: Found, images: int, end: torch.Tensor, between: Between, sweeps: int) -> Found:
+    """Through a round, from where it is, or from where it began should that be nearer on these images."""
+    solve = found.way.solve(images)
+    at = _Point.of(solve(found.grid), end)
+    reach = list(found.reach)
+    if found.grid != found.way.grid:
+        began = _Point.of(solve(found.way.grid), end)
+        if began.error < at.error:
+            at, reach = began, [FIRST] * len(reach)
+    for _ in range(sweeps):
+        for k in range(len(found.grid) - 2, 0, -1):
+            at, reach[k - 1] = _moved(solve, at, k, reach[k - 1], end, between)
+    return Found(found.way, at.solved.grid, reach, at.error)
+
+
+class _Point(NamedTuple):
+    error: float
+    solved: Solved
+
+    @classmethod
+    def of(cls, solved: Solved, end: torch.Tensor) -> "_Point":
+        return cls(distance(solved.end, end), solved)
+
+
+def _moved(
+    solve: Branching, at: _Point, k: int, reach: float, end: torch.Tensor, between: Between
+) -> tuple[_Point, float]:
+    """Level k where it is, to either side of that, or at the vertex of the parabola through the three: the nearest end,
+    and how far to reach from there.
+    """
+    grid = at.solved.grid
+    before, here, after = (half_log_snr(grid[i]) for i in (k - 1, k, k + 1))
+    rooms = [here - before, after - here]
+    # next to only noise, or to the clean level: as far as the other neighbour is
+    finite = [room for room in rooms if math.isfinite(room)] or [1.0]
+    left, right = (room if math.isfinite(room) else finite[0] for room in rooms)
+    tried = {here: at}
+
+    def attempt(wanted: float) -> None:
+        level = between(math.exp(-wanted))
+        found = half_log_snr(level)  # the process may end before
+        if before + CLOSEST < found < after - CLOSEST and found not in tried:
+            tried[found] = _Point.of(solve([*grid[:k], level, *grid[k + 1 :]], at.solved), end)
+
+    attempt(here - reach * left)
+    attempt(here + reach * right)
+    if len(tried) == 3:
+        vertex = _vertex(*sorted((place, point.error) for place, point in tried.items()))
+        # two reaches away a parabola is a guess
+        far = min(2 * reach, 0.8)
+        if vertex is not None:
+            attempt(min(max(vertex, here - far * left), here + far * right))
+    place = min(tried, key=lambda place: tried[place].error)
+    if place == here:
+        return at, reach / 3
+    moved = (place - here) / right if place > here else (here - place) / left
+    return tried[place], min(FURTHEST, max(moved, reach / 2))
+
+
+def _vertex(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> float | None:
+    """Where the parabola through three points is the lowest; None if it opens downwards."""
+    (xa, fa), (xb, fb), (xc, fc) = a, b, c
+    left, right = (fb - fa) / (xb - xa), (fc - fb) / (xc - xb)
+    if right <= left:
         return None
-    return [*levels[:k], level, *levels[k + 1 :]]
-
-
-def _log_ratio(level: Level) -> float:
-    if level.clean:
-        return -math.inf
-    return math.log(level.sigma / level.alpha) if level.alpha else math.inf
+    return (xa + xb) / 2 - left * (xc - xa) / (2 * (right - left))
