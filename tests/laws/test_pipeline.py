@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -86,6 +87,36 @@ def test_concurrent_requests_are_those_in_turn(pipeline, grid):
     with ThreadPoolExecutor(4) as threads:
         at_once = [pixels(images) for images in threads.map(lambda request: pipeline.sample(2, **request), requests)]
     assert all(np.array_equal(a, b) for a, b in zip(in_turn, at_once, strict=True))
+
+
+AT_ONCE = [
+    *({"solver": solver} for solver in ("dpm++-3m", "unipc-3", "deis-3", "ipndm-4", "dpm-solver-3", "heun")),
+    *({"solver": solver} for solver in ("sde-dpm++-3m", "edm", "langevin", "euler-ancestral")),
+    {"solver": "adaptive", "tolerance": 0.05},
+    {"solver": "unipc-2", "guidance": 3.0},
+    {"solver": "ancestral", "guidance": 2.0, "guidance_rescale": 0.7},
+    {"solver": "dpm++-2m", "guidance": 2.0, "guidance_interval": (0.3, 3.0)},
+    {"solver": "edm", "guidance": 2.0, "threshold": 0.9},
+    {"solver": "adaptive", "guidance": 2.0, "tolerance": 0.05},
+]
+"""Solvers that remember, that draw noise, that choose their steps, and guidance: one for each of sixteen threads."""
+
+
+def test_sixteen_threads_draw_what_one_draws(pipeline):
+    """Byte for byte, all begun at the same moment."""
+    requests = [{"seed": seed, "label": CLASSES[seed % 3], **how} for seed, how in enumerate(AT_ONCE)]
+    in_turn = [pixels(pipeline.sample(2, **request)) for request in requests]
+    together = Barrier(len(requests))
+
+    def draw(request):
+        together.wait(60)
+        return pixels(pipeline.sample(2, **request))
+
+    with ThreadPoolExecutor(len(requests)) as threads:
+        at_once = list(threads.map(draw, requests))
+    differ = [str(how) for how, a, b in zip(AT_ONCE, in_turn, at_once, strict=True) if not np.array_equal(a, b)]
+    assert not differ
+    assert len({image.tobytes() for image in in_turn}) == 16
 
 
 def test_the_negative_takes_the_place_of_the_null_label(pipeline):
