@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import torch
 
-from ddpm.core.level import Level, Scalar, scale
+from ddpm.core.level import Level, Scalar, scale, weighted_sum
 
 
 def diffuse(x0: torch.Tensor, eps: torch.Tensor, level: Level) -> torch.Tensor:
     """``x_t = alpha · x0 + sigma · eps`` (Ho et al. 2020, eq. 4). Shapes (B, C, *space)."""
-    return scale(level.alpha, x0) + scale(level.sigma, eps)
+    return weighted_sum(level.alpha, x0, level.sigma, eps)
 
 
 class Transition(NamedTuple):
@@ -39,7 +39,7 @@ class Posterior(NamedTuple):
 
     def mean(self, x0: torch.Tensor, x_t: torch.Tensor) -> torch.Tensor:
         """The posterior's mean, (B, C, *space)."""
-        return scale(self.x0_weight, x0) + scale(self.xt_weight, x_t)
+        return weighted_sum(self.x0_weight, x0, self.xt_weight, x_t)
 
 
 def posterior(t: Level, s: Level) -> Posterior:

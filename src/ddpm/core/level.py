@@ -49,3 +49,10 @@ def scale(coefficient: Scalar, x: torch.Tensor) -> torch.Tensor:
         # (B,) -> (B, 1, ..., 1)
         coefficient = coefficient.to(x).reshape(-1, *[1] * (x.ndim - 1))
     return coefficient * x
+
+
+def weighted_sum(a: Scalar, x: torch.Tensor, b: Scalar, y: torch.Tensor) -> torch.Tensor:
+    """``a · x + b · y``, coefficients as of :func:`scale`; of floats in two passes over memory instead of three."""
+    if isinstance(a, torch.Tensor) or isinstance(b, torch.Tensor):
+        return scale(a, x) + scale(b, y)
+    return torch.add(a * x, y, alpha=b)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ddpm.core.level import Level, Scalar, scale
+from ddpm.core.level import Level, Scalar, scale, weighted_sum
 
 Prediction = Callable[[Level], tuple[Scalar, Scalar]]
 """Level -> (a, b): the network estimates ``a · x0 + b · eps`` there."""
@@ -71,7 +71,7 @@ def x0_from_output(predict: Prediction, output: torch.Tensor, x: torch.Tensor, l
     """
     a, b = predict(level)
     d = b * level.alpha - a * level.sigma
-    return scale(b / d, x) - scale(level.sigma / d, output)
+    return weighted_sum(b / d, x, -level.sigma / d, output)
 
 
 def output_from_x0(predict: Prediction, x0: torch.Tensor, x: torch.Tensor, level: Level) -> torch.Tensor:

@@ -16,4 +16,4 @@ class Rule(Protocol):
 
 def extrapolate(x0: torch.Tensor, worse: torch.Tensor, scale: float) -> torch.Tensor:
     """``worse + scale · (x0 - worse)``, on the line through both (Ho & Salimans 2022, eq. 6, in x0)."""
-    return worse + scale * (x0 - worse)
+    return worse.lerp(x0, scale)

@@ -8,6 +8,7 @@ import torch
 
 from ddpm.core import Level
 from ddpm.core.gaussian import posterior
+from ddpm.core.level import weighted_sum
 from ddpm.sampling.solver import BoundDenoiser, Randn
 
 
@@ -43,5 +44,5 @@ class DDIM:
         var = self.eta**2 * float(posterior(now, next).var) if self.eta else 0.0
         # alpha_s·x0 + c·eps with eps = (x - alpha_t·x0) / sigma_t, gathered into one weight each
         c = math.sqrt(next.sigma**2 - var) / now.sigma
-        x = c * x + (next.alpha - c * now.alpha) * x0
-        return (x + math.sqrt(var) * randn() if var else x), None
+        x = weighted_sum(c, x, next.alpha - c * now.alpha, x0)
+        return (x.add(randn(), alpha=math.sqrt(var)) if var else x), None

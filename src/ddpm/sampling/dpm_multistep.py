@@ -57,5 +57,5 @@ class DPMMultistep:
         x = next.sigma / now.sigma * math.exp(-h) ** self.eta * x
         x = combine(x, next.alpha, weights, history.values)
         if self.eta:
-            x = x + next.sigma * math.sqrt(-math.expm1(-2 * self.eta * h)) * randn()
+            x = x.add(randn(), alpha=float(next.sigma) * math.sqrt(-math.expm1(-2 * self.eta * h)))
         return x, history

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from ddpm.core import Level
-from ddpm.core.level import Scalar
+from ddpm.core.level import Scalar, weighted_sum
 
 TAYLOR = [1 / math.factorial(i) for i in range(24)]
 """1 / i!"""
@@ -44,7 +44,7 @@ def half_log_snr(level: Level) -> float:
 def first_order(x: torch.Tensor, x0: torch.Tensor, now: Level, next: Level) -> torch.Tensor:
     """Either form with one point: DDIM's step, from any level to any other, the two ends among them."""
     c = next.sigma / now.sigma
-    return c * x + (next.alpha - c * now.alpha) * x0
+    return weighted_sum(c, x, next.alpha - c * now.alpha, x0)
 
 
 def combine(x: torch.Tensor, scale: Scalar, weights: Sequence[float], values: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from ddpm.core import Level
+from ddpm.core.level import weighted_sum
 from ddpm.sampling.exponential import combine, first_order
 from ddpm.sampling.history import History
 from ddpm.sampling.solver import BoundDenoiser, Randn
@@ -49,7 +50,7 @@ class IPNDM:
         self, denoise: BoundDenoiser, x: torch.Tensor, now: Level, next: Level, state: History, randn: Randn
     ) -> tuple[torch.Tensor, History]:
         x0 = denoise(x, now).x0
-        history = state.add(now, next, (x - now.alpha * x0) / now.sigma)
+        history = state.add(now, next, weighted_sum(1 / now.sigma, x, -now.alpha / now.sigma, x0))
         if len(history.points) == 1:
             return first_order(x, x0, now, next), history
         ratio = next.alpha / now.alpha
