@@ -9,41 +9,12 @@ import torch
 
 from ddpm.core import Level
 from ddpm.sampling import start, steps
-from ddpm.sampling.deis import DEIS
 from ddpm.sampling.dpm_multistep import DPMMultistep
-from ddpm.sampling.exponential import bh1
 from ddpm.sampling.ipndm import IPNDM
-from ddpm.sampling.unipc import UniPC
 
-from .every import between
-from .test_order import GAUSSIAN, MIXTURE, at, flow_of, normal
+from .convergence import END, GAUSSIAN, MIXTURE, MULTISTEP, NOISE, at, even, even_ratio, flow_of, normal
 
 DATA = {"Gaussian": GAUSSIAN, "mixture": MIXTURE}
-ORDERS = {
-    "dpm++-1m": (DPMMultistep(1), 1),
-    "dpm++-2m": (DPMMultistep(2), 2),
-    "dpm++-3m": (DPMMultistep(3), 3),
-    "unipc-1": (UniPC(1), 2),
-    "unipc-2": (UniPC(2), 3),
-    "unipc-3": (UniPC(3), 4),
-    "unipc-1-bh1": (UniPC(1, bh1), 2),
-    "unipc-2-bh1": (UniPC(2, bh1), 3),
-    "unipc-3-bh1": (UniPC(3, bh1), 4),
-    "deis-1": (DEIS(1), 1),
-    "deis-2": (DEIS(2), 2),
-    "deis-3": (DEIS(3), 3),
-    # on grids that are even in log-SNR
-    "ipndm-1": (IPNDM(1), 1),
-    "ipndm-2": (IPNDM(2), 2),
-    "ipndm-3": (IPNDM(3), 2),
-    "ipndm-4": (IPNDM(4), 2),
-}
-NOISE, END = -14, 2
-"""Ends in log-SNR: x0 hardly changes where the first steps, of lower order, are taken."""
-
-
-def even(n: int) -> list[Level]:
-    return [at(NOISE + (END - NOISE) * i / n) for i in range(n + 1)]
 
 
 @cache
@@ -61,7 +32,7 @@ def slope(solver, data: str, grids: list[list[Level]], truth: torch.Tensor) -> f
 
 
 @pytest.mark.parametrize("data", DATA)
-@pytest.mark.parametrize(("solver", "order"), ORDERS.values(), ids=ORDERS)
+@pytest.mark.parametrize(("solver", "order"), MULTISTEP.values(), ids=MULTISTEP)
 def test_order_of_convergence(solver, order, data):
     """From 100 to 400 steps, within 0.25. A corrector raises the order of its predictor by one."""
     assert slope(solver, data, [even(100), even(400)], exact(data)) == pytest.approx(order, abs=0.25)
@@ -70,7 +41,7 @@ def test_order_of_convergence(solver, order, data):
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 def test_ipndm_on_the_grid_that_it_is_made_for(order):
     """Even in sigma / alpha, its order is that of the Adams-Bashforth method."""
-    grids = [[between(20 - 19.5 * i / n) for i in range(n + 1)] for n in (400, 1600)]
+    grids = [even_ratio(400), even_ratio(1600)]
     truth = GAUSSIAN.flow(start(grids[0][0], normal), grids[0][0], grids[0][-1])
     assert slope(IPNDM(order), "Gaussian", grids, truth) == pytest.approx(order, abs=0.25)
 
