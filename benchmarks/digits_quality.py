@@ -36,14 +36,20 @@ def main() -> None:
     parser.add_argument("--guidance", type=float, help="the run's own by default")
     parser.add_argument("--steps", type=int, help="the run's own by default")
     parser.add_argument("--solver", help="the run's own by default")
+    parser.add_argument("--classifier", type=float, help="scale of guidance by the run's classifier; none by default")
+    parser.add_argument("--classifier-form", help="score or mean")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
     real, target = load_digits(return_X_y=True)
     reader = SVC(gamma=0.001).fit(real, target)
     asked = np.repeat(np.arange(10), PER_CLASS)
-    settings = {k: v for k in ("guidance", "steps", "solver") if (v := getattr(args, k)) is not None}
-    images = ddpm.load(args.run).sample(len(asked), label=asked.tolist(), seed=args.seed, **settings)
+    names = ("guidance", "steps", "solver", "classifier", "classifier_form")
+    settings = {k: v for k in names if (v := getattr(args, k)) is not None}
+    pipe = ddpm.load(args.run)
+    # a run without labels cannot be asked for a class, unless a classifier guides it: then it draws any
+    label = asked.tolist() if pipe.classes or args.classifier is not None else None
+    images = pipe.sample(len(asked), label=label, seed=args.seed, **settings)
     drawn = np.stack([np.asarray(image, np.float64).ravel() for image in images]) / 255 * 16
 
     ratios = [spread(drawn[asked == c]) / spread(real[target == c]) for c in range(10)]

@@ -9,7 +9,8 @@ import torch
 
 from ddpm.codec import PixelCodec
 from ddpm.conditioning import ImageCondition, LabelEmbedding, Pairs
-from ddpm.config import DiffusionConfig, ObjectiveConfig, RunConfig, SamplingConfig, suggest
+from ddpm.conditioning.one_hot import OneHot
+from ddpm.config import ClassifierConfig, DiffusionConfig, ObjectiveConfig, RunConfig, SamplingConfig, suggest
 from ddpm.core import (
     Cond,
     Continuous,
@@ -36,18 +37,22 @@ from ddpm.evaluation.features.vision import clip, dinov2
 from ddpm.guidance import (
     Autoguidance,
     ClassifierFree,
+    ClassifierGuided,
     Clipped,
     Interval,
     Projected,
     Rescaled,
     Rule,
     Thresholded,
+    Within,
     extrapolate,
 )
-from ddpm.networks import UNet
+from ddpm.guidance.classifier import Direction
+from ddpm.networks import NoisedClassifier, UNet
 from ddpm.networks.embeddings import TimeEmbedding
 from ddpm.objectives import Hybrid, Loss, SimpleLoss, Variational, level_sampling, weighting
 from ddpm.objectives.bound import least
+from ddpm.objectives.classification import CrossEntropy
 from ddpm.objectives.level_sampling import LevelSampling
 from ddpm.objectives.weighting import Weighting, concentration, on_output
 from ddpm.recipes import Recipe
@@ -258,6 +263,22 @@ def build_model(config: RunConfig) -> Model:
     )
 
 
+def build_classifier(config: ClassifierConfig) -> Model:
+    """A classifier of noised images and what turns labels into its answers, with fresh weights."""
+    return Model(NoisedClassifier(config.network), OneHot(len(config.data.classes)))
+
+
+def build_classification(config: ClassifierConfig) -> Problem:
+    """What such a classifier learns, at levels drawn evenly."""
+    loss = CrossEntropy(build_classification_ask(config.diffusion))
+    return Problem(build_schedule(config.diffusion), level_sampling.Uniform(), loss, PixelCodec())
+
+
+def build_classification_ask(config: DiffusionConfig) -> Parameterisation:
+    """How a classifier is asked: as the run's network, but its output are logits, without a variance."""
+    return replace(build_parameterisation(config), learned_variance=False)
+
+
 def build_features(name: str, weights: str | None, size: tuple[int, int], device: torch.device) -> Extractor:
     """A network that looks at images of (H, W).
 
@@ -273,10 +294,17 @@ def build_features(name: str, weights: str | None, size: tuple[int, int], device
     return FEATURES[name](weights, device)
 
 
-def build_solver(config: SamplingConfig, schedule: Schedule) -> Solver:
-    """The solver with its options, on a process."""
+def build_solver(config: SamplingConfig, schedule: Schedule, towards: Direction | None = None) -> Solver:
+    """The solver with its options, on a process.
+
+    Args:
+        towards: where a classifier leads, which the mean of an ancestral step follows if that is its form.
+    """
     options = _with(eta=config.eta, churn=config.churn, tolerance=config.tolerance)
     made: Solver = options(SOLVERS[config.solver](partial(level_of, schedule)))
+    if config.classifier_form == "mean" and towards is not None:
+        interval = config.guidance_interval
+        made = replace(made, shift=towards if interval is None else Within(towards, *interval))  # type: ignore[type-var]
     return made if config.temperature is None else Tempered(made, config.temperature)
 
 
@@ -299,12 +327,14 @@ def build_denoiser(
     ask: Parameterisation,
     away: Cond | None = None,
     worse: Model | None = None,
+    towards: Direction | None = None,
 ) -> Denoiser:
     """The network's denoiser, guided, then clipped, as the settings say.
 
     Args:
         away: the condition to guide away from, one row.
-        worse: the model to guide away from, in its place; where both are None nothing is guided.
+        worse: the model to guide away from, in its place; where both are None the network guides nothing.
+        towards: where a classifier leads, which the denoiser follows if that is its form.
     """
     plain = _denoiser(config, model, ask)
     denoise = plain
@@ -312,6 +342,8 @@ def build_denoiser(
         denoise = Autoguidance(plain, _denoiser(config, worse, ask), config.guidance, _rule(config))
     elif config.guidance != 1 and away is not None:
         denoise = ClassifierFree(plain, away, config.guidance, _rule(config))
+    if towards is not None and config.classifier_form != "mean":
+        denoise = ClassifierGuided(denoise, towards)
     if denoise is not plain and config.guidance_interval is not None:
         denoise = Interval(denoise, plain, *config.guidance_interval)
     if config.threshold is not None:

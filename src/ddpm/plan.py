@@ -189,7 +189,7 @@ class _Draft:
             "checkpoint_every": max(batch, images // 20),
             "log_every": max(batch, images // 200),
             "previews": max(1, min(5, images // 25_000)),
-            "precision": _PRECISIONS[self.accelerator.mixed_precision],
+            "precision": PRECISIONS[self.accelerator.mixed_precision],
         }
         whole: Tree = {
             "recipe": self.request.recipe,
@@ -317,7 +317,7 @@ def _refuse_narrow(config: RunConfig) -> None:
     )
 
 
-_PRECISIONS = {"bf16": "bf16", "fp16": "fp16", "no": "fp32"}
+PRECISIONS = {"bf16": "bf16", "fp16": "fp16", "no": "fp32"}
 
 
 def _whole_number(key: str, value: Any) -> int:

@@ -99,6 +99,8 @@ def _reference(pipe: Pipeline, ask: AskTune) -> SamplingConfig:
     if not ask.steps or min(ask.steps) < 2:
         raise InputError("--steps must be numbers from 2 on, as in 6,8,10: a single step has no level to choose")
     long = pipe.settings({**ask.sampling, **REFERENCE, "steps": min(ask.reference, pipe.schedule.T)})
+    if long.classifier is not None:
+        raise InputError("grids are tuned for what the network says; leave the classifier to `ddpm sample`")
     if max(ask.steps) >= long.steps:
         raise InputError(f"--steps {max(ask.steps)} are as many as the reference has; give fewer than {long.steps}")
     return long

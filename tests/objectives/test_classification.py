@@ -47,5 +47,5 @@ def test_who_knows_nothing_pays_log_k():
 
 
 def test_labels_are_needed():
-    with pytest.raises(ValueError, match="learns from labels"):
+    with pytest.raises(ValueError, match="is held against labels"):
         CrossEntropy(Parameterisation(prediction.eps))(lambda x, t, cond=None: x, draw(0), draw(1), NOW)

@@ -26,6 +26,7 @@ app = App(
 _COMMANDS = {
     "check": "Decode every image; say what is there and what training would do with it.",
     "train": "Train on a folder of images; the same command again goes on.",
+    "train-classifier": "Train a classifier of a run's noised images, which can guide its samples.",
     "sample": "Draw samples from a run, or one picture again.",
     "tune": "Find the levels at which few steps come closest to a run's many.",
     "report": "Write one page on a run: scores, samples, losses, settings.",
@@ -35,7 +36,8 @@ _COMMANDS = {
     "doctor": "Say what this machine offers.",
 }
 for _name, _help in _COMMANDS.items():
-    app.command(f"ddpm.cli.{_name}:{_name}", name=_name, help=_help)
+    _place = _name.replace("-", "_")
+    app.command(f"ddpm.cli.{_place}:{_place}", name=_name, help=_help)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

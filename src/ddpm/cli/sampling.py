@@ -36,6 +36,10 @@ class Sampling:
         Guide away from this class, by name or number, rather than from no class in particular.
     guide_with
         Guide away from this earlier checkpoint of the run, step-…, rather than from a label; without labels, too.
+    classifier
+        Scale of guidance by the run's classifier of noised images, which `ddpm train-classifier` trains; with --label.
+    classifier_form
+        score (for every solver) or mean (of an ancestral solver's step); score by default.
     guidance_interval
         Guidance only between two ratios of noise to signal, EDM's sigma, as in 0.2 5.
     guidance_rescale
@@ -61,6 +65,8 @@ class Sampling:
     guidance: float | None = None
     negative: str | None = None
     guide_with: str | None = None
+    classifier: float | None = None
+    classifier_form: str | None = None
     guidance_interval: tuple[float, float] | None = None
     guidance_rescale: float | None = None
     guidance_parallel: float | None = None

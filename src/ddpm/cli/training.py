@@ -1,7 +1,7 @@
 """A training run on the command line: start or resume, show, record."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -60,36 +60,19 @@ class Session:
             resumed = path.exists()
         if resumed:
             config = self._recorded(path)
-            accelerator = self._accelerator(config.training.precision)
+            accelerator = accelerator_of(self.flags.device, config.training.precision)
             job = self._reopen(config, accelerator)
-            self._say(accelerator, f"going on with {self.out}")
+            say(accelerator, f"going on with {self.out}")
         else:
             self.flags.request(self.data)  # refused before anything is loaded
-            accelerator = self._accelerator(self.flags.precision)
+            accelerator = accelerator_of(self.flags.device, self.flags.precision)
             job, config = self._start(accelerator)
         if self.flags.dry_run:
             speed = plan.speed_of(job, accelerator)
             took, peak = say_seconds(config.training.images / speed), say_bytes(peak_bytes(accelerator.device))
-            self._say(accelerator, f"measured  {speed:.0f} images/s, {took} in all; at most {peak} of memory a process")
+            say(accelerator, f"measured  {speed:.0f} images/s, {took} in all; at most {peak} of memory a process")
         else:
             self._train(self._scored(job, config, accelerator), config, accelerator)
-
-    def _accelerator(self, precision: PrecisionName | None) -> Accelerator:
-        device = torch.device("cpu") if self.flags.device == "cpu" else best_device()
-        precision = precision or best_precision(device).name
-        try:
-            accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=MIXED[precision])
-            if precision == "fp16" and accelerator.scaler is None:  # on CPUs accelerate falls back without a word
-                raise ValueError("only GPUs compute it")
-        except ValueError as e:
-            raise InputError(
-                f"this machine cannot train in {precision} ({e}); start the run with another --precision"
-            ) from e
-        return accelerator
-
-    def _say(self, accelerator: Accelerator, line: str) -> None:
-        if accelerator.is_main_process:
-            console.print(line, markup=False)
 
     def _recorded(self, path: Path) -> RunConfig:
         """The config of the run that is there, if it is the one that was asked for.
@@ -100,11 +83,7 @@ class Session:
         config = RunConfig.read(path)
         if config.data.source != self.data:
             raise InputError(f"{self.out} is a run on {config.data.source}, not on {self.data}; choose another --out")
-        for flag, value in self.flags.asked().items():
-            before = config.request.get(flag)
-            if before != value:
-                was = f"with {_spelled(flag, before)}" if before is not None else f"without {_spelled(flag, value)}"
-                raise InputError(f"{self.out} was started {was}; go on without the flag, or choose another --out")
+        refuse_others(self.out, self.flags.asked(), config.request, "choose another --out")
         return config
 
     def _reopen(self, config: RunConfig, accelerator: Accelerator) -> Job:
@@ -131,7 +110,7 @@ class Session:
         with accelerator.main_process_first(), bar("reading") as progress:
             found = survey(source, progress=progress)
         for line in warnings(found):
-            self._say(accelerator, f"note: {line}")
+            say(accelerator, f"note: {line}")
         with bar("preparing") as progress:
             made = plan.make(
                 self.flags.request(self.data),
@@ -141,11 +120,11 @@ class Session:
                 accelerator,
                 asked=self.flags.asked(),
                 began=self.began,
-                say=lambda line: self._say(accelerator, line),
+                say=lambda line: say(accelerator, line),
                 progress=progress,
             )
         for line in summary(made, accelerator):
-            self._say(accelerator, line)
+            say(accelerator, line)
         if accelerator.is_main_process and not self.flags.dry_run:
             with disk_errors(self.out):
                 self.out.mkdir(parents=True, exist_ok=True)
@@ -163,36 +142,77 @@ class Session:
         return replace(job, scoring=Scoring(scorer, config.scoring))
 
     def _train(self, job: Job, config: RunConfig, accelerator: Accelerator) -> None:
-        last: Event | None = None
-        main = accelerator.is_main_process
-        if main and not (self.out / "README.md").exists():
+        if accelerator.is_main_process and not (self.out / "README.md").exists():
             weights = sum(p.numel() for p in job.model.parameters())
             write_file(self.out / "README.md", card(config, str(self.out), weights).encode())
         tensorboard = self.out / "tensorboard" if self.flags.tensorboard else None
-        with Interrupt() as interrupt, bar("training") as progress:
-            log: Log | None = None
-            try:
-                for event in train(job, accelerator, interrupt):
-                    if main:
-                        log = log or Log(self.out / "log.jsonl", event.step, tensorboard)
-                        log.write(event)
-                        show(event, job, progress)
-                    last = event
-            except Diverged as e:
-                if main:
-                    print(f"ddpm: {e}", file=sys.stderr)
-                sys.exit(EXIT_DIVERGED)
-            finally:
-                if log is not None:
-                    log.close()
-        accelerator.end_training()
-        if last is not None and last.kind == "interrupted":
-            self._say(accelerator, f"interrupted after {last.images:,} images; the same command goes on")
-            sys.exit(EXIT_INTERRUPTED)
-        self._say(accelerator, f"done: {self.out}\nnext: ddpm sample {self.out} -n 16")
+        follow(job, accelerator, tensorboard)
+        say(accelerator, f"done: {self.out}\nnext: ddpm sample {self.out} -n 16")
         if (best := published(self.out)) is not None:
             how = f"ddpm sample {best.path(self.out)}"
-            self._say(accelerator, f"best: {best.images:,} images, Fréchet distance {best.frechet:.4g}: {how}")
+            say(accelerator, f"best: {best.images:,} images, Fréchet distance {best.frechet:.4g}: {how}")
+
+
+def accelerator_of(device: str | None, precision: PrecisionName | None) -> Accelerator:
+    """Where and in which arithmetic to train: the best there is where it is not said.
+
+    Raises:
+        InputError: this machine cannot.
+    """
+    where = torch.device("cpu") if device == "cpu" else best_device()
+    precision = precision or best_precision(where).name
+    try:
+        accelerator = Accelerator(cpu=where.type == "cpu", mixed_precision=MIXED[precision])
+        if precision == "fp16" and accelerator.scaler is None:  # on CPUs accelerate falls back without a word
+            raise ValueError("only GPUs compute it")
+    except ValueError as e:
+        raise InputError(f"this machine cannot train in {precision} ({e}); start with another --precision") from e
+    return accelerator
+
+
+def say(accelerator: Accelerator, line: str) -> None:
+    """A line on the terminal, by the main process."""
+    if accelerator.is_main_process:
+        console.print(line, markup=False)
+
+
+def refuse_others(folder: Path, asked: Mapping[str, Any], before: Mapping[str, Any], otherwise: str) -> None:
+    """Refuse to go on with flags that training was not started with.
+
+    Raises:
+        InputError: the first of them, and what else can be done.
+    """
+    for flag, value in asked.items():
+        if before.get(flag) != value:
+            had = before.get(flag)
+            was = f"with {_spelled(flag, had)}" if had is not None else f"without {_spelled(flag, value)}"
+            raise InputError(f"{folder} was started {was}; go on without the flag, or {otherwise}")
+
+
+def follow(job: Job, accelerator: Accelerator, tensorboard: Path | None = None) -> None:
+    """Train, write the log and show the progress; an interrupt or divergence ends the process with its exit code."""
+    last: Event | None = None
+    main = accelerator.is_main_process
+    with Interrupt() as interrupt, bar("training") as progress:
+        log: Log | None = None
+        try:
+            for event in train(job, accelerator, interrupt):
+                if main:
+                    log = log or Log(job.folder / "log.jsonl", event.step, tensorboard)
+                    log.write(event)
+                    show(event, job, progress)
+                last = event
+        except Diverged as e:
+            if main:
+                print(f"ddpm: {e}", file=sys.stderr)
+            sys.exit(EXIT_DIVERGED)
+        finally:
+            if log is not None:
+                log.close()
+    accelerator.end_training()
+    if last is not None and last.kind == "interrupted":
+        say(accelerator, f"interrupted after {last.images:,} images; the same command goes on")
+        sys.exit(EXIT_INTERRUPTED)
 
 
 def _spelled(flag: str, value: Any) -> str:

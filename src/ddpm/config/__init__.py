@@ -1,5 +1,6 @@
 """The typed tree of one run: all that is needed to build it again."""
 
+from ddpm.config.classifier import ClassifierConfig
 from ddpm.config.data import DataConfig
 from ddpm.config.diffusion import DiffusionConfig, PredictionName, ScheduleName, VarianceName
 from ddpm.config.grid import GridName
@@ -12,6 +13,7 @@ from ddpm.config.upscaling import UpscalingConfig
 __all__ = [
     "OF_GUIDANCE",
     "OF_SOLVER",
+    "ClassifierConfig",
     "DataConfig",
     "DiffusionConfig",
     "GridName",

@@ -1,28 +1,21 @@
 """The tree of one run, and the file it is kept in."""
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import ValidationError, model_validator
+from pydantic import model_validator
 
 from ddpm.config.data import DataConfig
 from ddpm.config.diffusion import DiffusionConfig
+from ddpm.config.kept import Kept
 from ddpm.config.objective import ObjectiveConfig
 from ddpm.config.sampling import SamplingConfig
-from ddpm.config.strict import Strict, explain
 from ddpm.config.upscaling import UpscalingConfig
-from ddpm.errors import InputError
 from ddpm.networks import UNetSettings
 from ddpm.training.scoring import ScoringSettings
 from ddpm.training.settings import TrainSettings
 
-FORMAT = 1
-"""Raised when a config of before can no longer be read."""
 
-
-class RunConfig(Strict):
+class RunConfig(Kept):
     """One run, resolved to the last number.
 
     Attributes:
@@ -102,41 +95,8 @@ class RunConfig(Strict):
             raise ValueError(f"sampling.grid is {sampling.visits}; it must begin at {T} at the most, the levels")
         if sampling.guide_with is not None:
             raise ValueError("sampling.guide_with is a checkpoint, which a run has none of before it is trained")
+        if sampling.classifier is not None:
+            raise ValueError("sampling.classifier needs a classifier, which a run has none of before it is trained")
         if sampling.negative is not None and sampling.negative not in data.classes:
             raise ValueError(f"sampling.negative {sampling.negative!r} is none of the {len(data.classes)} classes")
         return self
-
-    @classmethod
-    def parse(cls, tree: Mapping[str, Any], where: str = "the configuration") -> Self:
-        """Validate a tree of plain values.
-
-        Raises:
-            InputError: an unknown key, with the nearest known one, or a value that is not allowed.
-        """
-        try:
-            return cls.model_validate(tree)
-        except ValidationError as e:
-            raise InputError(f"{where}: {explain(e, cls)}") from e
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read a config.json.
-
-        Raises:
-            InputError: it is absent, no JSON, or not such a config.
-        """
-        try:
-            tree = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise InputError(f"{path.parent} is not a run folder: it has no {path.name}") from None
-        except (OSError, ValueError) as e:
-            raise InputError(f"{path} cannot be read ({e}); restore it from a copy") from e
-        if not isinstance(tree, dict) or "format" not in tree:
-            raise InputError(f"{path} is not the config of a ddpm run; give a folder that `ddpm train` made")
-        if tree["format"] != FORMAT:
-            raise InputError(f"{path} has format {tree['format']}, and this version of ddpm reads format {FORMAT}")
-        return cls.parse(tree, str(path))
-
-    def to_json(self) -> str:
-        """As it is written to config.json."""
-        return self.model_dump_json(indent=2) + "\n"

@@ -63,6 +63,9 @@ OF_SOLVER: dict[str, tuple[SolverName, ...]] = {
 }
 """Options that some solvers alone have."""
 
+ANCESTRAL: tuple[SolverName, ...] = ("ancestral", "ancestral-small", "ancestral-large")
+"""Solvers whose steps have a mean that a classifier may shift."""
+
 
 class Guide(Strict):
     """A checkpoint of the same run, for autoguidance.
@@ -92,6 +95,9 @@ class SamplingConfig(Strict):
         guidance: scale of classifier-free guidance; 1 for none.
         negative: the class to guide away from; None for no class in particular.
         guide_with: the worse checkpoint to guide away from, instead of a label; None for none.
+        classifier: scale of guidance by the run's classifier of noised images; None for none.
+        classifier_form: of the score, with every solver, or of the mean of an ancestral step; the score's if None.
+        classifier_weights: hash of the classifier's weights.
         guidance_interval: guidance only where the noise-to-signal ratio, EDM's sigma, lies within; None for everywhere.
         guidance_rescale: share of the guided image that is brought back to its contrast without guidance.
         guidance_parallel: how much is kept of guidance along the expected image, 0 in projected guidance; None for all.
@@ -111,6 +117,9 @@ class SamplingConfig(Strict):
     guidance: float = 1.0
     negative: str | None = None
     guide_with: Guide | None = None
+    classifier: float | None = None
+    classifier_form: Literal["score", "mean"] | None = None
+    classifier_weights: str | None = None
     guidance_interval: tuple[float, float] | None = None
     guidance_rescale: float | None = None
     guidance_parallel: float | None = None
@@ -163,7 +172,10 @@ class SamplingConfig(Strict):
 
     @model_validator(mode="after")
     def _guides(self) -> Self:
-        if self.guidance == 1 and (idle := [name for name in OF_GUIDANCE if getattr(self, name) is not None]):
+        idle = [name for name in OF_GUIDANCE if getattr(self, name) is not None]
+        if self.classifier is not None and "guidance_interval" in idle:
+            idle.remove("guidance_interval")  # it holds for every guidance
+        if self.guidance == 1 and idle:
             raise ValueError(f"{idle[0]} has no effect without guidance; give a guidance other than 1")
         if self.negative is not None and self.guide_with is not None:
             raise ValueError("negative and guide_with are two things to guide away from; give one")
@@ -181,6 +193,22 @@ class SamplingConfig(Strict):
             raise ValueError(f"guidance_norm must be above 0 and finite, not {self.guidance_norm}")
         return self
 
+    @model_validator(mode="after")
+    def _guides_by_a_classifier(self) -> Self:
+        if self.classifier is None:
+            for name in ("classifier_form", "classifier_weights"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name} has no effect without a classifier; give its scale, as in classifier 1")
+            return self
+        if not 0 < self.classifier < math.inf:
+            raise ValueError(f"classifier must be above 0 and finite, not {self.classifier}; leave it out for none")
+        if self.classifier_form == "mean" and self.solver not in ANCESTRAL:
+            raise ValueError(
+                f"classifier_form mean moves an ancestral step, and {self.solver} takes none; "
+                f"use the score's form, or solver {', '.join(ANCESTRAL)}"
+            )
+        return self
+
     @property
     def short(self) -> str:
         """Solver and steps in a name: "ddim50", "unipc-3x20"."""
@@ -192,7 +220,8 @@ class SamplingConfig(Strict):
         grid = f"{self.grid} grid" if isinstance(self.grid, str) else "at " + ", ".join(f"{p:.4g}" for p in self.grid)
         guided = "" if self.guidance == 1 else f", guidance {self.guidance:g}"
         rounded = "" if self.precision is None else f", {self.precision}"
-        return f"{self.solver}, {self.steps} steps, {grid}{guided}{rounded}"
+        classified = "" if self.classifier is None else f", classifier {self.classifier:g}"
+        return f"{self.solver}, {self.steps} steps, {grid}{guided}{classified}{rounded}"
 
     @property
     def visits(self) -> str:

@@ -1,4 +1,4 @@
-"""The loss of a classifier of noised images."""
+"""The loss of a classifier of noised images, and how often it is right."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,34 @@ class CrossEntropy:
         next: Level | None = None,
         cond: Cond | None = None,
     ) -> torch.Tensor:
-        if cond is None or cond.vector is None:
-            raise ValueError("a classifier learns from labels; give the condition that says them")
         logits = self.parameterisation.ask(net, diffuse(x0, eps, now), now).output
-        return -(cond.vector * logits.log_softmax(1)).sum(1)
+        return -(_known(cond) * logits.log_softmax(1)).sum(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Correct:
+    """1 where the likeliest class is the right one, 0 where not: what a mean of is the accuracy. Has no gradient.
+
+    Attributes:
+        parameterisation: as of :class:`CrossEntropy`.
+    """
+
+    parameterisation: Parameterisation
+
+    def __call__(
+        self,
+        net: Network,
+        x0: torch.Tensor,
+        eps: torch.Tensor,
+        now: Level,
+        next: Level | None = None,
+        cond: Cond | None = None,
+    ) -> torch.Tensor:
+        logits = self.parameterisation.ask(net, diffuse(x0, eps, now), now).output
+        return (logits.argmax(1) == _known(cond).argmax(1)).float()
+
+
+def _known(cond: Cond | None) -> torch.Tensor:
+    if cond is None or cond.vector is None:
+        raise ValueError("a classifier is held against labels; give the condition that says them")
+    return cond.vector

@@ -1,7 +1,6 @@
 """A trained run, ready to draw samples."""
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -11,23 +10,25 @@ from PIL import Image
 from pydantic import ValidationError
 
 from ddpm import build
+from ddpm.classifier.load import Classifier
+from ddpm.classifier.load import load as load_classifier
 from ddpm.codec import picture
 from ddpm.codec.picture import Pixels
 from ddpm.conditioning.label import LabelEmbedding
-from ddpm.config import OF_GUIDANCE, OF_SOLVER, GridName, Guide, RunConfig, SamplingConfig, explain, suggest
+from ddpm.config import OF_GUIDANCE, OF_SOLVER, GridName, RunConfig, SamplingConfig, explain
 from ddpm.core import Cond, Denoiser, Schedule
 from ddpm.core.model import Model
 from ddpm.errors import InputError
+from ddpm.guidance.classifier import Direction
 from ddpm.likelihood import estimate
 from ddpm.likelihood.settings import Likelihood, settle
+from ddpm.pipeline import worse
+from ddpm.pipeline.labels import Label, Labels
 from ddpm.pipeline.trajectory import Recorder, Trajectory
 from ddpm.provenance import Provenance
 from ddpm.sampling import SampleNoise, start
 from ddpm.sampling.follow import Moment, follow
-from ddpm.training import checkpoint as checkpoints
-from ddpm.weights import averaged, fingerprint, run_folder
-
-Label = str | int
+from ddpm.weights import run_folder
 
 FEWEST = 16
 """Rows of a batch from which on the CPU's libraries compute each one alike, whatever the others: with fewer they take
@@ -47,6 +48,7 @@ class Pipeline:
         weights: hash of the weights.
         tuned: what ``ddpm tune`` found for numbers of steps.
         worse: the checkpoint that guidance leads away from, where it is at hand; see :meth:`prepared`.
+        classifier: the classifier of noised images that guidance follows, where it is at hand.
     """
 
     model: Model
@@ -57,16 +59,19 @@ class Pipeline:
     weights: str
     tuned: tuple[SamplingConfig, ...] = ()
     worse: "Pipeline | None" = None
+    classifier: Classifier | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes; empty for a model without labels."""
-        return self.config.data.classes if self.model.conditioner is not None else ()
+        """Names of the classes: the model's, or those of its classifier; empty where neither knows any."""
+        if self.model.conditioner is not None:
+            return self.config.data.classes
+        return self.classifier.classes if self.classifier is not None else ()
 
     @property
     def needs_label(self) -> bool:
         """Whether the null label means nothing, as it was never trained."""
-        return bool(self.classes) and not self.config.training.label_dropout
+        return self.model.conditioner is not None and not self.config.training.label_dropout
 
     def sample(
         self,
@@ -107,11 +112,11 @@ class Pipeline:
         wanted = list(range(n)) if indices is None else list(indices)
         if len(wanted) != n:
             raise InputError(f"{len(wanted)} indices were given for {n} images; give one each")
-        labels = self.labels(label, n)
-        self.refuse_idle(settings, how, labelled=labels is not None)
-        if labels and {self.classes[k] for k in labels} == {how.negative}:
-            raise InputError(f"negative {how.negative} is what the images shall be; give another class to either")
         pipe = self.prepared(how)
+        labels = pipe.labels(label, n)
+        pipe.refuse_idle(settings, how, labelled=labels is not None)
+        if labels and {pipe.classes[k] for k in labels} == {how.negative}:
+            raise InputError(f"negative {how.negative} is what the images shall be; give another class to either")
         images: list[Image.Image] = []
         for first in range(0, n, batch):
             part = slice(first, first + batch)
@@ -148,8 +153,9 @@ class Pipeline:
                 "this picture was made from others, which it does not hold; with them at hand, repeat "
                 f"`{record.work.words(record.run)} --seed {record.seed}`"
             )
-        labels = self.labels(record.label, 1)
-        return self._batch(record.sampling, labels, record.seed, [record.index], None)[0]
+        pipe = self.prepared(record.sampling)
+        labels = pipe.labels(record.label, 1)
+        return pipe._batch(record.sampling, labels, record.seed, [record.index], None)[0]
 
     def settings(self, changes: dict[str, Any]) -> SamplingConfig:
         """The run's sampling settings with some changed; a tuned grid where solver and grid are left to the run.
@@ -159,9 +165,11 @@ class Pipeline:
         """
         tree = self.config.sampling.model_dump()
         if isinstance(changes.get("guide_with"), str | Path):
-            changes = changes | {"guide_with": self._guide(changes["guide_with"])}
+            changes = changes | {"guide_with": worse.guide(changes["guide_with"], self.source, self.weights)}
+        if changes.get("classifier") is not None:
+            changes = {"classifier_weights": self._own_classifier().weights} | changes
         if changes.get("negative") is not None:
-            changes = changes | {"negative": self.classes[self._label(changes["negative"])]}
+            changes = changes | {"negative": self.classes[self._labels.number(changes["negative"])]}
         if changes.get("solver", tree["solver"]) != tree["solver"]:
             tree |= dict.fromkeys(OF_SOLVER)  # the run's own belong to its solver
         if changes.get("grid", tree["grid"]) not in get_args(GridName):
@@ -192,11 +200,15 @@ class Pipeline:
             labelled: whether the images have labels.
 
         Raises:
-            InputError: guidance of images without labels.
+            InputError: guidance of images without labels, or by labels that the network was not told in training.
         """
+        if how.classifier is not None and not labelled:
+            raise InputError(f"classifier {how.classifier:g} has nothing to guide towards: {self._labels.advice}")
+        told = labelled and self.model.conditioner is not None
         for name in ("guidance", *OF_GUIDANCE):
-            if not labelled and how.guide_with is None and how.guidance != 1 and changes.get(name) is not None:
-                raise InputError(f"{name} {changes[name]} has nothing to guide towards: {self._no_label()}")
+            if not told and how.guide_with is None and how.guidance != 1 and changes.get(name) is not None:
+                why = f"{self.source} was trained without labels" if labelled else self._labels.advice
+                raise InputError(f"{name} {changes[name]} has nothing to guide towards: {why}")
 
     def labels(self, label: Label | Sequence[Label] | None, n: int) -> list[int] | None:
         """The label numbers of n images; None without a wish.
@@ -204,30 +216,11 @@ class Pipeline:
         Raises:
             InputError: an unknown class, or not one for each image.
         """
-        if label is None:
-            return None
-        given = [label] if isinstance(label, str | int) else list(label)
-        if isinstance(label, str | int):
-            given *= n
-        if len(given) != n:
-            raise InputError(f"{len(given)} labels were given for {n} images; give one for all, or one each")
-        return [self._label(one) for one in given]
+        return self._labels.numbers(label, n)
 
-    def _label(self, label: Label) -> int:
-        if not self.classes:
-            raise InputError(f"label {label!r} cannot be used: " + self._no_label())
-        if label in self.classes:
-            return self.classes.index(str(label))
-        if isinstance(label, int) or label.isdecimal():
-            if 0 <= int(label) < len(self.classes):
-                return int(label)
-            raise InputError(f"label {label} is outside 0 … {len(self.classes) - 1}")
-        raise InputError(f"unknown label {label!r}{suggest(label, list(self.classes))}")
-
-    def _no_label(self) -> str:
-        if self.classes:
-            return f"give a label (known: {', '.join(self.classes)})"
-        return f"{self.source} was trained without labels"
+    @property
+    def _labels(self) -> Labels:
+        return Labels(self.classes, self.source)
 
     def _batch(
         self,
@@ -252,48 +245,49 @@ class Pipeline:
             )
         ]
 
-    def _guide(self, given: str | Path) -> Guide:
-        """The checkpoint of this run that a path or a name means."""
-        home = run_folder(self.source) / "checkpoints"
-        folder = home / given if len(Path(given).parts) == 1 else Path(given)
-        if folder.resolve().parent != home.resolve() or not folder.is_dir():
-            known = ", ".join(path.name for path in checkpoints.paths(home)) or "none are left"
-            raise InputError(f"guide_with {given} is no checkpoint of {run_folder(self.source)} (known: {known})")
-        weights = fingerprint(averaged(folder))
-        if weights == self.weights:
-            raise InputError(f"guide_with {given} has the weights that it would guide; give an earlier checkpoint")
-        return Guide(checkpoint=folder.resolve().name, weights=weights)
-
     def prepared(self, how: SamplingConfig) -> "Pipeline":
         """This pipeline with everything at hand that the settings need, so that many batches read it once.
 
         Raises:
-            InputError: the checkpoint to guide with is gone, or has other weights than the settings say.
+            InputError: the checkpoint or the classifier to guide with is gone, or has other weights than the settings
+                say.
         """
+        have = self.classifier
+        if how.classifier is not None and (have is None or how.classifier_weights not in (None, have.weights)):
+            return replace(self, classifier=self._own_classifier(how.classifier_weights)).prepared(how)
         guide = how.guide_with
         if guide is None or (self.worse is not None and self.worse.weights == guide.weights):
             return self
-        folder = run_folder(self.source) / "checkpoints" / guide.checkpoint
-        if not folder.is_dir():
-            raise InputError(f"{folder}, the checkpoint to guide with, is not there; restore it from a copy")
-        weights = averaged(folder)
-        if fingerprint(weights) != guide.weights:
-            raise InputError(f"{folder}, the checkpoint to guide with, has other weights now; restore it from a copy")
-        model = deepcopy(self.model)  # a new one would take its start from torch's generator
-        checkpoints.load_into(model.state_dict(), weights, str(folder))
-        return replace(self, worse=replace(self, model=model, source=folder, weights=guide.weights, worse=None))
+        model = worse.model_of(guide, self.source, self.model)
+        return replace(self, worse=replace(self, model=model, weights=guide.weights, worse=None))
 
-    def denoiser(self, how: SamplingConfig, *, labelled: bool) -> Denoiser:
+    def _own_classifier(self, weights: str | None = None) -> Classifier:
+        """The run's classifier, of these weights if they are given."""
+        found = self.classifier or load_classifier(run_folder(self.source), self.config, self.device)
+        if weights not in (None, found.weights):
+            raise InputError(f"the classifier of {self.source} has other weights now; restore it from a copy")
+        return found
+
+    def denoiser(self, how: SamplingConfig, *, labelled: bool, towards: Direction | None = None) -> Denoiser:
         """The model's denoiser, guided and clipped as the settings say.
 
         Args:
             labelled: whether the images have labels; others are guided by a checkpoint only.
+            towards: where the classifier leads, if one is asked for.
         """
         ask = build.build_parameterisation(self.config.diffusion)
         negative = [] if how.negative is None else [self.classes.index(how.negative)]
         away = self.cond(negative, 1) if labelled else None
-        worse = self.prepared(how).worse if how.guide_with is not None else None
-        return build.build_denoiser(how, self.model, ask, away, worse.model if worse is not None else None)
+        bad = self.prepared(how).worse if how.guide_with is not None else None
+        return build.build_denoiser(how, self.model, ask, away, bad.model if bad is not None else None, towards)
+
+    def _towards(self, how: SamplingConfig, labels: list[int]) -> Direction | None:
+        """Where the classifier leads images of these classes, if one is asked for."""
+        if how.classifier is None:
+            return None
+        classifier = self.prepared(how).classifier
+        assert classifier is not None
+        return classifier.towards(labels, how.classifier, self.device)
 
     @torch.no_grad()
     def draw(
@@ -312,8 +306,9 @@ class Pipeline:
             indices: which images of the seed's set.
             progress, watch: see :meth:`sample`.
         """
-        denoise = self.denoiser(how, labelled=labels is not None)
-        solver, grid = build.build_solver(how, self.schedule), build.build_grid(how, self.schedule)
+        towards = self._towards(how, self._fill(labels))
+        denoise = self.denoiser(how, labelled=labels is not None, towards=towards)
+        solver, grid = build.build_solver(how, self.schedule, towards), build.build_grid(how, self.schedule)
         shape = (self.config.network.in_channels, *self.config.data.size)
         rows, n = self._fill(indices), len(indices)
         randn = SampleNoise(seed, rows, shape, self.device)
@@ -390,7 +385,7 @@ class Pipeline:
         """
         if labels is None and self.needs_label:
             raise InputError(
-                f"{self.source} never saw an image without its label when it was trained: {self._no_label()}"
+                f"{self.source} never saw an image without its label when it was trained: {self._labels.advice}"
             )
         rows = self._fill(list(range(len(pixels))))
         images = torch.from_numpy(pixels[rows]).to(self.device)

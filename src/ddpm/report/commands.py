@@ -56,7 +56,7 @@ def evaluate(evaluation: Evaluation, folder: Path) -> Command:
 def sampling(how: SamplingConfig) -> list[str]:
     """The flags of a way of sampling."""
     words: list[str] = []
-    for flag, value in (dict(how) | {"grid": how.visits}).items():
+    for flag, value in (dict(how) | {"grid": how.visits, "classifier_weights": None}).items():
         if isinstance(value, tuple):  # one flag of several numbers, none below 0
             words += [_name(flag), *map(str, value)]
         elif value is not None:

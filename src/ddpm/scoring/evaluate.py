@@ -255,6 +255,7 @@ def _settings(pipe: Pipeline, ask: Ask) -> SamplingConfig:
     """How to sample, refused before anything is read or drawn where it cannot be done."""
     how = pipe.settings(dict(ask.sampling))
     build.build_grid(how, pipe.schedule)
+    pipe = pipe.prepared(how)
     pipe.refuse_idle(dict(ask.sampling), how, labelled=bool(pipe.classes))
     return how
 

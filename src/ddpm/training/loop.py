@@ -21,7 +21,7 @@ from ddpm.training.interrupt import Interrupt
 from ddpm.training.learner import Learner, Problem
 from ddpm.training.log import Event
 from ddpm.training.meter import Meter
-from ddpm.training.preview import Preview, colour, drift, page
+from ddpm.training.preview import Colour, Preview, colour, drift, page
 from ddpm.training.scoring import Best, Curve, Scoring, publish
 from ddpm.training.settings import TrainSettings
 from ddpm.training.storage import disk_errors, write_file
@@ -42,6 +42,7 @@ class Job:
         folder: the run folder; "checkpoints" and "previews" are made in it.
         data, held_out: images trained on, and not.
         scoring: who scores the run while it trains, and when; None for nobody.
+        pictures: whether what is learned draws pictures, which are looked at on the way.
     """
 
     model: Model
@@ -51,6 +52,7 @@ class Job:
     held_out: Dataset
     folder: Path
     scoring: Scoring | None = None
+    pictures: bool = True
 
     @property
     def checkpoints(self) -> Path:
@@ -176,11 +178,11 @@ class _Observer:
         shape = channels, height, width
         self.preview = Preview(job.problem, shape, len(data.classes), s.seed, given=_given(job))
         self.held_out = HeldOut(job.held_out, job.problem, s.seed)
-        self.colour = self.preview.expected(data)
+        self.colour = self.preview.expected(data) if job.pictures else None
         self.curve = Curve(job.scoring, best) if job.scoring is not None else None
 
     def look(self, done: int) -> Iterator[Event]:
-        """Held-out loss and a preview, after so many steps."""
+        """Held-out loss, and a preview of what draws pictures, after so many steps."""
         if self.accelerator.is_main_process:
             with self.accelerator.autocast():
                 yield from self._look(done)
@@ -193,7 +195,12 @@ class _Observer:
         if losses:
             values = {"loss": sum(losses.values()) / len(losses), "by_level": losses}
             yield Event("held-out", done, images, values)
-        seen = self.preview.images(averaged, device)
+        if self.colour is not None:
+            yield from self._show(done, self.colour)
+
+    def _show(self, done: int, expected: Colour) -> Iterator[Event]:
+        images, device = done * self.job.settings.batch, self.accelerator.device
+        seen = self.preview.images(self.learner.ema.model, device)
         raw = self.preview.images(self.learner.model, device) if self._early(images) else None
         path = self.job.folder / "previews" / f"images-{images:09d}.png"
         with disk_errors(path):
@@ -201,7 +208,7 @@ class _Observer:
             page(raw, seen, self.preview.sides()).save(path)
         stats = colour(seen)
         yield Event("preview", done, images, {"path": str(path), "mean": stats.mean, "std": stats.std})
-        warning = drift(stats, self.colour, len(seen))
+        warning = drift(stats, expected, len(seen))
         if warning and done:
             yield Event("warning", done, images, {"text": warning})
 

@@ -1,0 +1,38 @@
+"""How often a classifier is right, by noise."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+
+from ddpm import build
+from ddpm.classifier.load import Classifier
+from ddpm.core import Level
+from ddpm.data.dataset import Dataset
+from ddpm.objectives.classification import Correct
+from ddpm.training.heldout import HeldOut
+
+
+class Reading(NamedTuple):
+    """What a classifier makes of noised images.
+
+    Attributes:
+        place: the level's, in the schedule.
+        level: how noisy they are.
+        accuracy: share of them that it reads right.
+    """
+
+    place: int
+    level: Level
+    accuracy: float
+
+
+def by_level(classifier: Classifier, images: Dataset, device: torch.device) -> Iterator[Reading]:
+    """The share of the images that are read right, at levels spread evenly; nothing where there are none."""
+    config = classifier.config
+    problem = build.build_classification(config)
+    problem = replace(problem, loss=Correct(problem.loss.parameterisation))
+    seen = HeldOut(images, problem, config.training.seed, limit=len(images))
+    for place, share in seen.losses(classifier.model, device).items():
+        yield Reading(place, problem.schedule.level(place), share)

@@ -1,0 +1,119 @@
+"""``ddpm train-classifier``."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from ddpm.training.loop import Job
+
+
+def train_classifier(
+    run: Path,
+    *,
+    data: str | None = None,
+    for_: Annotated[str | None, Parameter(name="--for")] = None,
+    images: str | None = None,
+    width: int | None = None,
+    batch: int | None = None,
+    lr: float | None = None,
+    seed: int | None = None,
+    precision: Literal["bf16", "fp16", "fp32"] | None = None,
+    device: Literal["cpu"] | None = None,
+) -> None:
+    """Train a classifier of a run's noised images. The same command again goes on where it was interrupted.
+
+    It is kept in RUN/classifier, and `ddpm sample RUN --label … --classifier 2` is guided by it.
+
+    Parameters
+    ----------
+    run
+        A run folder, trained with labels or without.
+    data
+        Images in a folder for each class, a .zip or .npz of them; those of the run by default.
+    for_
+        Train for so long: 90s, 20m, 1h30m; 10m by default. The speed is measured first and turned into a number of
+        images.
+    images
+        Train on so many images, counted with repeats: 500k, 2M.
+    width
+        Channels of the network's finest level; half of the run's by default, at least 32.
+    batch
+        Images an optimiser step, over all processes; 64 by default.
+    lr
+        Peak learning rate, 0.001 by default.
+    seed
+        Of everything random.
+    precision
+        bf16, fp16 or fp32; the best that the device computes natively by default.
+    device
+        cpu, even where there is a GPU.
+    """
+    began = time.monotonic()
+    from ddpm.allocator import keep_freed_memory
+    from ddpm.classifier import plan
+    from ddpm.classifier.load import FOLDER
+    from ddpm.cli.training import accelerator_of, follow, refuse_others, say
+    from ddpm.config import ClassifierConfig
+    from ddpm.errors import InputError
+    from ddpm.training.storage import disk_errors, write_file
+    from ddpm.units import count, duration
+
+    keep_freed_memory()
+    if for_ is not None and images is not None:
+        raise InputError("--for and --images are two budgets; give one")
+    if (run / "manifest.json").exists():
+        raise InputError(f"{run} is a checkpoint; give the run folder, whose checkpoints can all be guided")
+    flags = {"data": data, "for": for_, "images": images, "width": width, "batch": batch, "lr": lr, "seed": seed}
+    asked = {flag: value for flag, value in (flags | {"precision": precision}).items() if value is not None}
+    out = run / FOLDER
+    if (out / "config.json").exists():
+        config = ClassifierConfig.read(out / "config.json")
+        refuse_others(out, asked, config.request, f"remove {out} to start again")
+        accelerator = accelerator_of(device, config.training.precision)
+        job = plan.reopen(config, run, accelerator)
+        say(accelerator, f"going on with {out}")
+    else:
+        request = plan.Request(
+            data=data,
+            seconds=duration(for_) if for_ else None,
+            images=count(images) if images else None,
+            width=width,
+            batch=plan.BATCH if batch is None else batch,
+            rate=plan.RATE if lr is None else lr,
+            seed=seed or 0,
+        )
+        accelerator = accelerator_of(device, precision)
+        config, job = plan.make(
+            run, request, accelerator, asked=asked, began=began, say=lambda line: say(accelerator, line)
+        )
+        weights = sum(p.numel() for p in job.model.parameters())
+        many = f"{len(config.data.classes)} classes of {config.data.images:,} images, {config.data.held_out} held out"
+        say(accelerator, f"classifier    {weights / 1e6:.1f} M weights, width {config.network.width}; {many}")
+        if accelerator.is_main_process:
+            with disk_errors(out):
+                out.mkdir(parents=True, exist_ok=True)
+            write_file(out / "config.json", config.to_json().encode())
+        accelerator.wait_for_everyone()
+    follow(job, accelerator)
+    if accelerator.is_main_process:
+        _measure(run, job, accelerator)
+        say(accelerator, f"next: ddpm sample {run} --label {config.data.classes[0]} --classifier 2")
+
+
+def _measure(run: Path, job: "Job", accelerator: "Accelerator") -> None:
+    """Say how often the classifier is right about images that it was not trained on."""
+    from ddpm.classifier.accuracy import by_level
+    from ddpm.classifier.load import load
+    from ddpm.cli.console import console
+    from ddpm.config import RunConfig
+
+    classifier = load(run, RunConfig.read(run / "config.json"), accelerator.device)
+    console.print(f"done: {job.folder}; {len(job.held_out)} images held out are read right", markup=False)
+    for place, level, share in by_level(classifier, job.held_out, accelerator.device):
+        noise = level.sigma / level.alpha if level.alpha else float("inf")
+        console.print(f"  at level {place:>5}, noise-to-signal ratio {noise:>8.3g}: {100 * share:5.1f} %", markup=False)
