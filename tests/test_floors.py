@@ -15,7 +15,7 @@ SRC = Path(__file__).parents[1] / "src"
 
 FLOORS: list[set[str]] = [
     {"core", "errors", "allocator"},
-    {"networks", "conditioning", "codec", "data", "objectives", "sampling", "guidance", "device"},
+    {"networks", "conditioning", "codec", "data", "objectives", "sampling", "guidance", "constraints", "device"},
     {"training", "evaluation"},
     # what a user meets: a floor of its own for each layer of it
     {"config", "units"},
@@ -30,7 +30,7 @@ FLOORS: list[set[str]] = [
     {"cli"},
     {"__main__"},
 ]
-MATHEMATICS = {"core", "networks", "conditioning", "objectives", "sampling", "guidance"}
+MATHEMATICS = {"core", "networks", "conditioning", "objectives", "sampling", "guidance", "constraints"}
 """Rooms that need no package but torch."""
 
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}

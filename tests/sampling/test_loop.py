@@ -5,8 +5,9 @@ import torch
 
 from ddpm.core import Cond, Denoised
 from ddpm.core.discrete import linear
-from ddpm.sampling import DDIM, Ancestral, sample, start, steps
+from ddpm.sampling import DDIM, Ancestral, descents, evaluations, sample, start, steps
 from ddpm.sampling.grid import trailing
+from ddpm.sampling.loop import renoised
 
 SCHEDULE = linear()
 SPACES = [(5,), (4, 3), (2, 3, 4)]
@@ -50,11 +51,47 @@ def test_every_pair_of_neighbours_once():
     assert [float(step.x.mean()) for step in seen] == [1, 2, 3, 4, 5]
 
 
-def test_a_grid_may_rise_again():
+def test_between_rises_a_solver_starts_afresh():
+    down = trailing(SCHEDULE, 4)
+    grid, solver = [down[0], down[2], down[1], down[2], down[3], down[2], down[4]], Counting()
+    assert descents(grid) == [[down[0], down[2]], [down[1], down[2], down[3]], [down[2], down[4]]]
+    assert evaluations(solver, grid) == 4
+    seen = list(steps(Half(), solver, grid, torch.zeros(1, 1, 2), lambda: torch.zeros(1, 1, 2)))
+    assert solver.went == [
+        (0, down[0], down[2]),
+        (0, down[1], down[2]),
+        (1, down[2], down[3]),
+        (0, down[2], down[4]),
+    ]
+    assert [step.number for step in seen] == [1, 2, 3, 4]
+    assert [step.level for step in seen] == [down[2], down[2], down[3], down[4]]
+
+
+@pytest.mark.parametrize("s", [0, 300])
+def test_a_rise_is_the_forward_process(s):
+    """Noise of level s, risen to t, has the mean and the variance of level t."""
+    low, high = SCHEDULE.level(s), SCHEDULE.level(700)
+    x0, one, zero = torch.full((1, 1, 2), 0.3).double(), torch.ones(1, 1, 2).double(), torch.zeros(1, 1, 2).double()
+    mean = renoised(low.alpha * x0, low, high, lambda: zero)
+    torch.testing.assert_close(mean, high.alpha * x0)
+    old, fresh = renoised(low.sigma * one, low, high, lambda: zero), renoised(zero, low, high, lambda: one)
+    torch.testing.assert_close(old**2 + fresh**2, high.sigma**2 * one)
+
+
+def test_a_constraint_holds_at_every_level_and_the_solver_starts_afresh():
     down = trailing(SCHEDULE, 3)
-    grid, solver = [down[0], down[2], down[1], down[3]], Counting()
-    list(steps(Half(), solver, grid, torch.zeros(1, 1, 2), torch.zeros))
-    assert [next for _, _, next in solver.went] == grid[1:]
+    grid, solver, held = [down[0], down[1], down[2], down[1], down[3]], Counting(), []
+
+    def constraint(x, level, randn):
+        held.append((float(x.mean()), level))
+        return torch.full_like(x, 5.0)
+
+    seen = list(steps(Half(), solver, grid, torch.zeros(1, 1, 2), lambda: torch.zeros(1, 1, 2), constraint=constraint))
+    risen = 5 * down[1].alpha / down[2].alpha
+    assert [level for _, level in held] == grid
+    assert [x for x, _ in held] == pytest.approx([0, 6, 6, risen, 6])
+    assert [state for state, _, _ in solver.went] == [0, 0, 0]
+    assert all(float(step.x.mean()) == 5 for step in seen)
 
 
 def test_the_caller_may_stop_early():

@@ -3,7 +3,7 @@
 from ddpm.sampling.ancestral import Ancestral, fixed_large, fixed_small
 from ddpm.sampling.ddim import DDIM
 from ddpm.sampling.grid import Grid
-from ddpm.sampling.loop import Step, sample, start, steps
+from ddpm.sampling.loop import Constraint, Step, descents, evaluations, sample, start, steps
 from ddpm.sampling.noise import SampleNoise
 from ddpm.sampling.solver import Between, BoundDenoiser, Randn, Solver
 
@@ -12,11 +12,14 @@ __all__ = [
     "Ancestral",
     "Between",
     "BoundDenoiser",
+    "Constraint",
     "Grid",
     "Randn",
     "SampleNoise",
     "Solver",
     "Step",
+    "descents",
+    "evaluations",
     "fixed_large",
     "fixed_small",
     "sample",

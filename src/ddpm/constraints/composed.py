@@ -1,0 +1,30 @@
+"""One observation of another."""
+
+from dataclasses import dataclass
+
+import torch
+
+from ddpm.constraints.operator import Operator, Tight
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """``A = outer · inner``, such as a mask of a small image: any operator on what averages or greys show.
+
+    In general ``(A B)⁺`` is not ``B⁺ A⁺``. It is where ``B Bᵀ = c I``, and with a ridge
+
+        Bᵀ Aᵀ (c A Aᵀ + ridge I)⁻¹ = B⁺ Aᵀ (A Aᵀ + ridge / c · I)⁻¹.
+
+    Attributes:
+        outer: the last to act.
+        inner: the first, of one singular value: ``AveragePool`` or ``Grey``.
+    """
+
+    outer: Operator
+    inner: Tight
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.outer.forward(self.inner.forward(x))
+
+    def pinv(self, y: torch.Tensor, ridge: float = 0.0) -> torch.Tensor:
+        return self.inner.pinv(self.outer.pinv(y, ridge / self.inner.frame(y.ndim - 2)))

@@ -1,0 +1,50 @@
+"""Observations in the expected image."""
+
+from dataclasses import dataclass
+
+import torch
+
+from ddpm.constraints.operator import Operator
+from ddpm.core import Cond, Denoised, Denoiser, Level
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DDNM:
+    """The part of x0 that y = A x0 tells is taken from y, the rest from the model (Wang et al. 2023, eq. 13).
+
+        x0' = A⁺ y + (I - A⁺ A) x0
+
+    It belongs outside of clipping and guidance: only then is ``A x0' = y``. Under a mask the known values are y's own,
+    bit for bit. With noise, ``y = A x0 + noise · n``, the ridge ``(noise / r)²`` makes of it the mean of x0 given both,
+    if x0 given x_t is ``N(., r² I)``:
+
+        x0' = x0 + Aᵀ (A Aᵀ + (noise / r)² I)⁻¹ (y - A x0),    r² = d² sigma² / (d² alpha² + sigma²)
+
+    which is exact for data ~ N(., d² I). Where sigma is small it leaves x0 alone, so y's noise is not copied. DDNM+
+    (eq. 17 to 19 there) scales by what an ancestral step's own noise can hide, which binds it to one solver.
+
+    Attributes:
+        y: the observation, of the shape of ``operator.forward(x0)``, or with a batch of 1.
+        noise: standard deviation of y's own noise.
+        sigma_data: d, the standard deviation of the data; of no effect without noise.
+    """
+
+    denoise: Denoiser
+    operator: Operator
+    y: torch.Tensor
+    noise: float = 0.0
+    sigma_data: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.noise < 0:
+            raise ValueError(f"noise must be at least 0, not {self.noise}")
+        if not self.sigma_data > 0:
+            raise ValueError(f"sigma_data must be above 0, not {self.sigma_data}")
+
+    def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
+        out = self.denoise(x, level, cond)
+        d2, alpha2, sigma2 = self.sigma_data**2, float(level.alpha) ** 2, float(level.sigma) ** 2
+        ridge = self.noise**2 * (d2 * alpha2 + sigma2) / (d2 * sigma2)
+        seen = self.operator.pinv(self.operator.forward(out.x0), ridge)
+        # in this order what is known of a masked x0 is 0 + y, not x0 + (y - x0), which is rounded
+        return out._replace(x0=out.x0 - seen + self.operator.pinv(self.y, ridge))

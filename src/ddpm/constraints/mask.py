@@ -1,0 +1,26 @@
+"""Some values are known."""
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mask:
+    """Keeps the known values and has zero elsewhere: a projection, so ``A⁺ = A``.
+
+    Attributes:
+        known: bool, (1 or B, 1 or C, *space).
+    """
+
+    known: torch.Tensor
+
+    def __post_init__(self) -> None:
+        if self.known.dtype != torch.bool:
+            raise ValueError(f"known must be of bool, not of {self.known.dtype}")
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.where(self.known, 0)
+
+    def pinv(self, y: torch.Tensor, ridge: float = 0.0) -> torch.Tensor:
+        return self.forward(y) / (1 + ridge)
