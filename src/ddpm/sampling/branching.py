@@ -73,7 +73,7 @@ class Branching:
                 return answers[-1]
             return waiting.pop()
 
-        for step in steps(ask, self.solver, grid[shared - 1 :], path[-1], _none, self.cond, states[-1]):
+        for step in steps(ask, self.solver, grid[shared - 1 :], path[-1], _none, self.cond, state=states[-1]):
             path.append(step.x)
             states.append(step.state)
         return Solved(grid, path, answers, states)
