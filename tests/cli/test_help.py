@@ -5,7 +5,7 @@ import pytest
 
 from ddpm.cli import main
 
-COMMANDS = ("check", "train", "train-classifier", "sample", "report", "plot", "evaluate", "compare", "doctor")
+COMMANDS = ("check", "train", "train-classifier", "sample", "sweep", "report", "plot", "evaluate", "compare", "doctor")
 
 
 def test_help_waits_for_no_torch() -> None:

@@ -29,6 +29,7 @@ _COMMANDS = {
     "train-classifier": "Train a classifier of a run's noised images, which can guide its samples.",
     "sample": "Draw samples from a run, or one picture again.",
     "tune": "Find the levels at which few steps come closest to a run's many.",
+    "sweep": "Draw the same images by many solvers, grids and steps, and chart what they are worth.",
     "report": "Write one page on a run: scores, samples, losses, settings.",
     "plot": "Draw a schedule, a loss, or how samples come to be.",
     "evaluate": "Measure a run, or a folder of images, against real ones.",

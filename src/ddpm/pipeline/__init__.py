@@ -1,8 +1,8 @@
 """A trained run, ready to draw samples."""
 
 from ddpm.pipeline.loading import load
-from ddpm.pipeline.pipeline import FEWEST, Pipeline
+from ddpm.pipeline.pipeline import Label, Pipeline
 from ddpm.pipeline.trajectory import Stage, Trajectory
 from ddpm.weights import run_folder
 
-__all__ = ["FEWEST", "Pipeline", "Stage", "Trajectory", "load", "run_folder"]
+__all__ = ["Label", "Pipeline", "Stage", "Trajectory", "load", "run_folder"]

@@ -66,7 +66,7 @@ def loss(train: Curve, held_out: Curve) -> Draw:
             if points:
                 ax.plot(*zip(*points, strict=True), color=colour, label=label, marker=marker or None)
         ax.set(xscale="log", yscale="log", xlabel="images seen", ylabel="loss")
-        _plain_numbers(ax)
+        plain_numbers(ax)
         _legend(ax, columns=2)
 
     return draw
@@ -95,7 +95,7 @@ def loss_by_level(stages: Sequence[tuple[int, Mapping[int, float]]], most: int =
                 label=amount(images),
             )
         ax.set(yscale="log", xlabel="level t", ylabel="held-out loss")
-        _plain_numbers(ax, x=False)
+        plain_numbers(ax, x=False)
         _legend(ax, columns=len(chosen), title="after so many images")
 
     return draw
@@ -121,7 +121,7 @@ def by_steps(ways: Mapping[str, Sequence[tuple[int, Interval]]], floor: float | 
     def draw(ax: "Axes") -> None:
         for (name, points), colour in zip(ways.items(), SERIES * len(ways), strict=False):
             _intervals(ax, points, colour, name)
-        _floor(ax, floor)
+        real_images(ax, floor)
         steps = sorted({n for points in ways.values() for n, _ in points})
         ax.set(xscale="log", xlabel="steps of the sampler", ylabel="Fréchet distance")
         ax.set_xticks(steps, [str(n) for n in steps])
@@ -154,7 +154,7 @@ def by_training(
             _intervals(ax, evaluated, BLUE, how)
         for (name, curve), colour in zip(while_training.items(), (GREEN, ORANGE, *SERIES), strict=False):
             ax.plot(*curve, color=colour, marker="o", label=name)
-        _floor(ax, floor)
+        real_images(ax, floor)
         if best:
             ax.plot(*best, marker="o", markersize=10, fillstyle="none", color=INK, linestyle="", label="best")
         ax.set(xlabel="images seen", ylabel="Fréchet distance")
@@ -201,7 +201,8 @@ def _intervals(ax: "Axes", points: Sequence[tuple[int, Interval]], colour: str, 
     )
 
 
-def _floor(ax: "Axes", floor: float | None) -> None:
+def real_images(ax: "Axes", floor: float | None) -> None:
+    """The Fréchet distance of as many real images, on an axis that begins at 0."""
     ax.set_ylim(bottom=0)
     if floor is not None and math.isfinite(floor):
         ax.axhline(floor, color=FAINT, linewidth=1, linestyle=(0, (4, 2)))
@@ -209,9 +210,10 @@ def _floor(ax: "Axes", floor: float | None) -> None:
             "real images",
             (1, floor),
             xycoords=("axes fraction", "data"),
-            xytext=(-2, 3),
+            xytext=(-2, -3),
             textcoords="offset points",
             ha="right",
+            va="top",
             color=FAINT,
         )
 
@@ -231,7 +233,7 @@ def _images_and_time(ax: "Axes", speed: float | None) -> None:
     ax.locator_params(axis="x", nbins=6)
 
 
-def _plain_numbers(ax: "Axes", x: bool = True) -> None:
+def plain_numbers(ax: "Axes", x: bool = True) -> None:
     """Numbers as people write them beside logarithmic axes."""
     for axis in (ax.xaxis, ax.yaxis) if x else (ax.yaxis,):
         ticks = _ticks(*axis.get_view_interval())

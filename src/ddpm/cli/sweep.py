@@ -1,0 +1,151 @@
+"""``ddpm sweep``."""
+
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from ddpm.sweep import AskSweep
+    from ddpm.swept import SweepRecord
+
+
+def sweep(
+    run: Path,
+    *,
+    solvers: list[str] | None = None,
+    steps: list[str] | None = None,
+    grids: list[str] | None = None,
+    guidance: list[str] | None = None,
+    n: Annotated[int, Parameter(name=["-n", "--n"])] = 8,
+    label: list[str] | None = None,
+    seed: int = 0,
+    data: str | None = None,
+    samples: int = 200,
+    out: Path | None = None,
+    device: str | None = None,
+) -> None:
+    """Draw the same images by every combination of solvers, grids, steps and guidance, and chart how good each is.
+
+    A sheet shows what changes. The chart has the Fréchet distance from the run's data, and for solvers that draw no
+    noise the distance from the run's own many-step images, against network evaluations. The same command again does not
+    draw again what it has measured.
+
+    Parameters
+    ----------
+    run
+        A run folder, or one checkpoint in it.
+    solvers
+        As in ddim,heun; ddim,dpm++-2m,unipc-2 by default.
+    steps
+        Numbers of steps, 5,10,20 by default.
+    grids
+        By name, as in trailing,quadratic; the run's own if not given.
+    guidance
+        Scales, as in 1,1.5,3; the run's own if not given.
+    n
+        Images shown of each combination.
+    label
+        Their class by name or number; several are taken in turn, and all of the run's if not given.
+    seed
+        Image i is a function of the seed and i alone.
+    data
+        The real images; by default those that the run was trained on.
+    samples
+        That each Fréchet distance is of; 0 for none.
+    out
+        Folder for the pictures and sweep.json; RUN/sweeps/… by default.
+    device
+        cpu, cuda or mps; the best there is by default.
+    """
+    from ddpm.allocator import keep_freed_memory
+    from ddpm.cli.console import console
+    from ddpm.cli.progress import Progress
+    from ddpm.errors import InputError
+    from ddpm.pipeline import load, run_folder
+    from ddpm.report import sweeps
+    from ddpm.report.canvas import to_bytes
+    from ddpm.sweep import AskSweep, plan
+    from ddpm.sweep import sweep as swept
+    from ddpm.swept import FILE
+    from ddpm.training.storage import disk_errors, write_file
+
+    if find_spec("matplotlib") is None:
+        raise InputError('matplotlib draws this and is not installed: pip install "ddpm[report]"')
+    keep_freed_memory()
+    ask = AskSweep(
+        solvers=_words(solvers) or ["ddim", "dpm++-2m", "unipc-2"],
+        steps=[int(word) for word in _numbers("steps", steps, "5,10,20") or ["5", "10", "20"]],
+        grids=_words(grids),
+        guidance=[float(word) for word in _numbers("guidance", guidance, "1,1.5,3")],
+        n=n,
+        labels=label or [],
+        seed=seed,
+        data=data,
+        samples=samples,
+    )
+    pipe = load(run, device)
+    todo = plan(pipe, ask)
+    doubled = ", twice that where guided" if any(how.guidance != 1 for how in todo.ways) else ""
+    console.print(f"sweep         {len(todo.ways)} ways of sampling, {n} images of each at seed {seed}", markup=False)
+    console.print(f"cost          {todo.cost:,} network evaluations of one image at the most{doubled}", markup=False)
+    folder = out or run_folder(run) / "sweeps" / _name(ask, pipe.weights)
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with Progress("sampling") as say:
+        record, shown, solutions = swept(pipe, ask, say)
+    for line in lines(record):
+        console.print(line, markup=False)
+    for note in record.notes:
+        console.print("[yellow]note[/]          ", end="")
+        console.print(note, markup=False)
+    write_file(folder / FILE, record.to_json().encode())
+    figures = {"samples.png": sweeps.samples(record, shown, solutions), "chart.png": sweeps.chart(record)}
+    for name, figure in figures.items():
+        if figure is not None:
+            write_file(folder / name, to_bytes(figure, "png"))
+            console.print(str(folder / name), markup=False)
+    console.print(str(folder / FILE), markup=False)
+
+
+def lines(record: "SweepRecord") -> Iterator[str]:
+    """A record as a table for the terminal."""
+    names = [f"{cell.sampling.solver}, {cell.sampling.visits}" for cell in record.cells]
+    wide = max(map(len, names))
+    if record.quality is not None:
+        q = record.quality
+        floor = "" if q.floor is None else f"; as many real images: {q.floor:.4g}"
+        yield f"Fréchet       of {q.n:,} samples against {q.reference.images:,} of {q.reference.source}{floor}"
+    yield f"distance      from {record.solutions[0].steps} steps of {record.solutions[0].solver}, of {record.n} images"
+    yield f"{'guidance':>8}  {'solver, grid':<{wide}}  {'steps':>5}  {'evals':>5}  {'distance':>8}  Fréchet"
+    for cell, name in zip(record.cells, names, strict=True):
+        how, f = cell.sampling, cell.frechet
+        off = "—" if cell.distance is None else f"{cell.distance:.4f}"
+        found = "—" if f is None else f"{f.value:.4g} ({f.low:.4g} to {f.high:.4g})"
+        yield f"{how.guidance:>8g}  {name:<{wide}}  {how.steps:>5}  {cell.evaluations:>5}  {off:>8}  {found}"
+
+
+def _name(ask: "AskSweep", weights: str) -> str:
+    """A folder for this sweep and no other."""
+    solvers = "-".join(ask.solvers) if len(ask.solvers) <= 3 else f"{len(ask.solvers)}-solvers"
+    parts = [solvers, f"steps{'-'.join(map(str, ask.steps))}"]
+    if ask.guidance:
+        parts.append(f"guidance{'-'.join(f'{scale:g}' for scale in ask.guidance)}")
+    return "-".join([*parts, f"seed{ask.seed}", sha256(f"{weights} {ask}".encode()).hexdigest()[:6]])
+
+
+def _words(groups: Sequence[str] | None) -> list[str]:
+    return [word.strip() for group in groups or [] for word in group.split(",") if word.strip()]
+
+
+def _numbers(name: str, groups: Sequence[str] | None, example: str) -> list[str]:
+    """The words of an option, which are numbers, whole ones where the example's are."""
+    from ddpm.errors import InputError
+
+    words, whole = _words(groups), "." not in example
+    if not all(word.isdecimal() if whole else word.replace(".", "", 1).isdecimal() for word in words):
+        raise InputError(f"--{name} {','.join(words)} are no numbers; write them as {example}")
+    return words

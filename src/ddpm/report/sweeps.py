@@ -1,0 +1,183 @@
+"""A sweep as two pictures: the same images by each way of sampling, and how good each is for what it costs."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ddpm.codec import opaque, picture, sheet
+from ddpm.codec.picture import Pixels
+from ddpm.config import SamplingConfig
+from ddpm.report.canvas import DPI, FAINT, INK, SERIES, Draw, figure, style
+from ddpm.report.charts import plain_numbers, real_images
+from ddpm.swept import Cell, SweepRecord, way
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SIDE, WIDE = 64, 2400
+"""Pixels: an image's width about, and that of all columns together at the most."""
+LEFT, BLOCK, MARGIN = 1.3, 0.42, 0.1
+"""Inches: room for the names of rows, above each block, and around all."""
+GAP, ROW, COLUMN = 2, 10, 18
+"""Pixels between images, rows and columns."""
+DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<")
+
+
+def samples(record: SweepRecord, shown: Sequence[Pixels], solutions: Sequence[Pixels]) -> "Figure":
+    """A block for each guidance, in it a row for each solver and grid, a column for each number of steps.
+
+    Under the last column are the images of the many-step solution, which every deterministic solver nears.
+    """
+    of = {cell.sampling: pixels for cell, pixels in zip(record.cells, shown, strict=True)}
+    counts = sorted({how.steps for how in of})
+    ways = list(dict.fromkeys(map(way, of)))
+    n, height, width, _ = solutions[0].shape
+    factor = max(1, min(round(SIDE / width), WIDE // (len(counts) * n * width)))
+    cell = (height * factor, n * (width * factor + GAP) - GAP)
+    tall = (len(ways) + 1) * (cell[0] + ROW) - ROW
+    broad = len(counts) * (cell[1] + COLUMN) - COLUMN
+    blocks = list(record.by_guidance())
+    size = (LEFT + broad / DPI + MARGIN, len(blocks) * (BLOCK + tall / DPI) + MARGIN)
+    with style():
+        from matplotlib.figure import Figure
+
+        fig = Figure(size)
+        for number, (scale, solution, many) in enumerate(zip(blocks, solutions, record.solutions, strict=True)):
+            page = np.full((tall, broad, 3), 255, np.uint8)
+            rows: Iterable[tuple[int, int, Pixels]] = (
+                *((ways.index(way(how)), counts.index(how.steps), of[how]) for how in of if how.guidance == scale),
+                (len(ways), len(counts) - 1, solution),
+            )
+            for row, column, images in rows:
+                top, left = row * (cell[0] + ROW), column * (cell[1] + COLUMN)
+                page[top : top + cell[0], left : left + cell[1]] = strip(images, factor)
+            bottom = size[1] - (number + 1) * (BLOCK + tall / DPI)
+            ax = fig.add_axes((LEFT / size[0], bottom / size[1], broad / DPI / size[0], tall / DPI / size[1]))
+            ax.imshow(page, interpolation="nearest", aspect="auto")
+            ax.set_axis_off()
+            if len(blocks) > 1 or scale != 1:
+                _beside(ax, f"guidance {scale:g}", -0.5, 4, va="bottom", weight="bold")
+            for column, count in enumerate(counts):
+                middle = column * (cell[1] + COLUMN) + cell[1] / 2
+                _above(ax, f"{count} steps" if count > 1 else "1 step", middle)
+            for row, (solver, grid) in enumerate(ways):
+                name = solver if len({grid for _, grid in ways}) == 1 else f"{solver}\n{grid}"
+                _beside(ax, name, row * (cell[0] + ROW) + cell[0] / 2)
+            last = (len(counts) - 1) * (cell[1] + COLUMN)
+            _beside(ax, _many(many), len(ways) * (cell[0] + ROW) + cell[0] / 2, x=last, color=FAINT)
+    return fig
+
+
+def strip(images: Pixels, factor: int) -> Pixels:
+    """Images in a row on white, each pixel a square of whole pixels: (factor · H, …, 3)."""
+    enlarged = images.repeat(factor, 1).repeat(factor, 2)
+    on_white = np.stack([np.asarray(opaque(picture(image))) for image in enlarged])
+    return np.asarray(sheet(on_white, len(on_white), GAP))
+
+
+def chart(record: SweepRecord) -> "Figure | None":
+    """Fréchet distance, where it was measured, and distance from the many-step solution, against network calls.
+
+    None where there is neither: of solvers that draw noise, without samples to measure.
+    """
+    panels: list[Draw] = []
+    if record.quality is not None:
+        panels.append(_quality(record, record.quality.floor))
+    if any(cell.distance is not None for cell in record.cells):
+        panels.append(_distance(record))
+    return figure(*panels) if panels else None
+
+
+def _quality(record: SweepRecord, floor: float | None) -> Draw:
+    def draw(ax: "Axes") -> None:
+        for cells, look in _lines(record):
+            x = [cell.evaluations for cell in cells]
+            found = [cell.frechet for cell in cells if cell.frechet is not None]
+            band = ([f.low for f in found], [f.high for f in found])
+            ax.fill_between(x, *band, color=look["color"], alpha=0.1, linewidth=0)
+            ax.plot(x, [f.value for f in found], **look)
+        real_images(ax, floor)
+        _finish(ax, record, "Fréchet distance")
+
+    return draw
+
+
+def _distance(record: SweepRecord) -> Draw:
+    def draw(ax: "Axes") -> None:
+        for cells, look in _lines(record):
+            points = [(cell.evaluations, cell.distance) for cell in cells if cell.distance]
+            if points:
+                ax.plot(*zip(*points, strict=True), **look)
+        ax.set_yscale("log")
+        plain_numbers(ax, x=False)
+        _finish(ax, record, f"distance from {record.solutions[0].steps} steps")
+
+    return draw
+
+
+def _lines(record: SweepRecord) -> list[tuple[list[Cell], Mapping[str, Any]]]:
+    """The cells of each line by network calls, and its look: colour is the solver, marker the grid, dashes guidance."""
+    lines: dict[tuple[str, str, float], list[Cell]] = {}
+    for cell in record.cells:
+        lines.setdefault((*way(cell.sampling), cell.sampling.guidance), []).append(cell)
+    colours, markers, dashes = _looks(record)
+    return [
+        (
+            sorted(cells, key=lambda cell: cell.evaluations),
+            {"color": colours[solver], "marker": markers[grid], "linestyle": dashes[scale], "linewidth": 1.5},
+        )
+        for (solver, grid, scale), cells in lines.items()
+    ]
+
+
+def _looks(record: SweepRecord) -> tuple[dict[str, str], dict[str, str], dict[float, Any]]:
+    hows = [cell.sampling for cell in record.cells]
+
+    def given(keys: Iterable[Any], looks: Sequence[Any]) -> dict[Any, Any]:
+        return {key: looks[i % len(looks)] for i, key in enumerate(dict.fromkeys(keys))}
+
+    return (
+        given((how.solver for how in hows), SERIES),
+        given((how.visits for how in hows), MARKERS),
+        given((how.guidance for how in hows), DASHES),
+    )
+
+
+def _finish(ax: "Axes", record: SweepRecord, measured: str) -> None:
+    """The axis of network calls, and a legend of each thing of which there are several."""
+    from matplotlib.lines import Line2D
+
+    calls = sorted({cell.evaluations for cell in record.cells})
+    ax.set(xscale="log", xlabel="network evaluations an image", ylabel=measured)
+    shown = [n for i, n in enumerate(calls) if i == 0 or math.log(n / calls[i - 1]) > 0.15]
+    ax.set_xticks(shown, [str(n) for n in shown])
+    ax.set_xticks([], minor=True)
+    colours, markers, dashes = _looks(record)
+    entries = [Line2D([], [], color=colour, marker="o", label=name) for name, colour in colours.items()]
+    if len(markers) > 1:
+        entries += [
+            Line2D([], [], color=FAINT, marker=marker, linestyle="", label=name) for name, marker in markers.items()
+        ]
+    if len(dashes) > 1:
+        entries += [
+            Line2D([], [], color=FAINT, linestyle=dash, label=f"guidance {scale:g}") for scale, dash in dashes.items()
+        ]
+    ax.legend(handles=entries, loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=3, alignment="left")
+
+
+def _many(how: SamplingConfig) -> str:
+    return f"{how.steps} steps\nof {how.solver}"
+
+
+def _above(ax: "Axes", text: str, x: float) -> None:
+    ax.annotate(text, (x, -0.5), xytext=(0, 4), textcoords="offset points", ha="center", va="bottom", color=INK)
+
+
+def _beside(ax: "Axes", text: str, y: float, lift: float = 0, x: float = 0, va: str = "center", **how: Any) -> None:
+    """Text to the left of a place of the sheet, so many points above it."""
+    how |= {"xytext": (-7, lift), "textcoords": "offset points", "annotation_clip": False}
+    ax.annotate(text, (x - 0.5, y), ha="right", va=va, linespacing=1.25, **how)
