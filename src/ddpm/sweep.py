@@ -20,7 +20,7 @@ from ddpm.evaluation.features.extract import extract, extract_once
 from ddpm.pipeline import Label, Pipeline, run_folder
 from ddpm.sampling import Solver, sample
 from ddpm.sampling.follow import Moment
-from ddpm.sampling.tuning import distance
+from ddpm.sampling.shortest import distance
 from ddpm.score import FeaturesRecord, Interval, ReferenceRecord
 from ddpm.scoring.drawn import SHARD, Drawn, Recipe
 from ddpm.scoring.evaluate import DRAWN

@@ -1,7 +1,8 @@
 """A trained run, ready to draw samples."""
 
+from ddpm.pipeline.labels import Label
 from ddpm.pipeline.loading import load
-from ddpm.pipeline.pipeline import Label, Pipeline
+from ddpm.pipeline.pipeline import Pipeline
 from ddpm.pipeline.trajectory import Stage, Trajectory
 from ddpm.weights import run_folder
 
