@@ -71,6 +71,15 @@ def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.fixture(scope="session")
+def enlarging_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run that makes digits of 4 × 4 twice as large, with their classes, for reading only."""
+    out = tmp_path_factory.mktemp("runs") / "enlarging"
+    flags = ("--images", "192", "--batch", "16", "--precision", "fp32", "--recipe", "super-resolution", "--scale", "2")
+    assert run_cli("train", "digits", "--out", str(out), *flags, *TINY) == 0
+    return out
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Callable[..., Path]:
     """A folder of random pictures: ``folder(n, size=(H, W), mode="RGB", classes=())``."""

@@ -10,7 +10,7 @@ from ddpm.config import RunConfig
 TEMPLATE = """\
 # {name}
 
-A denoising diffusion model of {height} × {width} {mode} images, trained by ddpm {version}.
+{what} {height} × {width} {mode} images, trained by ddpm {version}.
 
 | | |
 |---|---|
@@ -23,13 +23,13 @@ A denoising diffusion model of {height} × {width} {mode} images, trained by ddp
 | sampling | {solver}, {steps} steps, {grid} grid, guidance {guidance:g} |
 
 ```
-ddpm sample {folder_shell} -n 16{label}
+{command}
 ```
 
 ```python
 import ddpm
 
-images = ddpm.load({folder_python}).sample(16{label_python})
+images = ddpm.load({folder_python}).{call}
 ```
 
 `config.json` has every setting, `model.safetensors` the averaged weights, `log.jsonl` what happened, `previews/` how
@@ -46,6 +46,10 @@ def card(config: RunConfig, folder: str, weights: int) -> str:
     """
     data, s = config.data, config.sampling
     first = data.classes[0] if data.classes else None
+    what, command, call = "A denoising diffusion model of", f"ddpm sample {shlex.quote(folder)} -n 16", "sample(16"
+    if config.upscaling is not None:
+        what = f"A denoising diffusion model that makes images {config.upscaling.scale} times as large, of"
+        command, call = f"ddpm upscale {shlex.quote(folder)} small.png", 'upscale("small.png"'
     return TEMPLATE.format(
         name=Path(folder).absolute().name,
         version=version("ddpm"),
@@ -73,8 +77,8 @@ def card(config: RunConfig, folder: str, weights: int) -> str:
         steps=s.steps,
         grid=s.visits,
         guidance=s.guidance,
-        folder_shell=shlex.quote(folder),
+        what=what,
+        command=command + (f" --label {shlex.quote(first)}" if first else ""),
         folder_python=json.dumps(folder),
-        label=f" --label {shlex.quote(first)}" if first else "",
-        label_python=f", label={json.dumps(first)}" if first else "",
+        call=call + (f", label={json.dumps(first)})" if first else ")"),
     )

@@ -92,6 +92,7 @@ def planned(pipe: Pipeline, ask: AskTune) -> int:
 
 
 def _reference(pipe: Pipeline, ask: AskTune) -> SamplingConfig:
+    pipe.refuse_given()
     if strange := [name for name in ask.solvers if name not in SOLVERS]:
         raise InputError(f"{strange[0]} cannot be tuned (known: {', '.join(SOLVERS)})")
     if ask.images < 2:

@@ -104,6 +104,17 @@ def test_a_step_is_told_the_noise_of_its_number(
     assert not torch.equal(share, other)
 
 
+def test_processes_draw_the_noise_of_one(make_pairs_learner: Make) -> None:
+    learner, image = make_pairs_learner(), torch.randn(8, 3, 8, 8)
+    whole = learner._augmented(3, image, slice(0, 8))
+    assert whole is not None
+    for own in (slice(0, 3), slice(3, 8)):
+        part = learner._augmented(3, image[own], own)
+        assert part is not None
+        assert torch.equal(part.image, whole.image[own])
+        assert torch.equal(part.s, whole.s[own])
+
+
 def test_goes_on_bit_for_bit(make_pairs_learner: Make, dataset: Dataset) -> None:
     whole, first, second = make_pairs_learner(), make_pairs_learner(), make_pairs_learner()
     for i in range(4):

@@ -28,6 +28,7 @@ _COMMANDS = {
     "train": "Train on a folder of images; the same command again goes on.",
     "train-classifier": "Train a classifier of a run's noised images, which can guide its samples.",
     "sample": "Draw samples from a run, or one picture again.",
+    "upscale": "Make small pictures large, by a run of super-resolution.",
     "tune": "Find the levels at which few steps come closest to a run's many.",
     "sweep": "Draw the same images by many solvers, grids and steps, and chart what they are worth.",
     "report": "Write one page on a run: scores, samples, losses, settings.",

@@ -31,6 +31,8 @@ def evaluate(
     labels: bool = False,
     seed: int | None = None,
     batch: int | None = None,
+    augment: float | None = None,
+    consistent: bool | None = None,
     size: str | None = None,
     mode: Literal["L", "RGB", "RGBA"] | None = None,
     fit: Literal["crop", "pad", "stretch"] | None = None,
@@ -75,6 +77,8 @@ def evaluate(
         Sample i, or the noise for image i, is a function of the seed and i alone; 0 if not given.
     batch
         Samples in memory at a time, 1 to 64; 64 if not given. Images for bits: 1 to 50.
+    augment, consistent
+        Of a run of super-resolution, which is measured beside bicubic interpolation: see `ddpm upscale`.
     size
         Of a folder's images: what all are brought to, 64 or height x width, if they differ.
     mode
@@ -89,6 +93,7 @@ def evaluate(
         cpu, cuda or mps; the best there is by default.
     """
     from ddpm.allocator import keep_freed_memory
+    from ddpm.cli.enlarged import enlarged, is_super_resolution
     from ddpm.cli.progress import Progress
     from ddpm.errors import InputError
     from ddpm.scoring.evaluate import Ask, evaluate_folder, evaluate_run, is_run
@@ -104,6 +109,20 @@ def evaluate(
     from_run = is_run(path)
     if not from_run and what != "digits" and not path.exists():
         raise InputError(f"{what} does not exist; give a run folder, a checkpoint in it, or a folder of images")
+    if from_run and is_super_resolution(path):
+        given = {**drawing, "data": data, "features": features, "weights": weights, "fit": fit, "device": device}
+        given |= {"sampling": sampling | _one(steps), "augment": augment, "consistent": consistent}
+        others: dict[str, Any] = {
+            "--bits-per-dim": bits_per_dim or None,
+            "--checkpoints": checkpoints or None,
+            "--labels": labels or None,
+        }
+        others |= {"--training": training, "--method": method, "--terms": terms, "--size": size, "--mode": mode}
+        _prepare(out)
+        enlarged(path, given | {"skip_bad": skip_bad or None}, others, out)
+        return
+    if augment is not None or consistent is not None:
+        raise InputError("--augment and --consistent are of runs of super-resolution; leave them out")
     if bits_per_dim:
         from ddpm.cli.bits import bits
 
@@ -167,6 +186,15 @@ def _counts(steps: list[str] | None) -> list[int]:
     if not all(word.strip().isdecimal() for word in words):
         raise InputError(f"--steps {','.join(words)} are no numbers; write them as 20, or as 5,10,20")
     return [int(word) for word in words]
+
+
+def _one(steps: list[str] | None) -> dict[str, int]:
+    from ddpm.errors import InputError
+
+    counts = _counts(steps)
+    if len(counts) > 1:
+        raise InputError("a run of super-resolution is measured at one number of steps at a time")
+    return {"steps": counts[0]} if counts else {}
 
 
 def _show(found: "Scored", what: str) -> None:

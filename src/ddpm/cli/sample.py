@@ -26,6 +26,7 @@ def sample(
     out: Path | None = None,
     device: str | None = None,
     trajectory: bool = False,
+    then: Path | None = None,
     from_: Annotated[Path | None, Parameter(name="--from")] = None,
 ) -> None:
     """Draw samples from a run: PNGs and a sheet of them, paths printed.
@@ -50,6 +51,8 @@ def sample(
         cpu, cuda or mps; the best there is by default.
     trajectory
         Also how each image comes to be, as a GIF and a strip: what the sampler holds, and the image that it expects.
+    then
+        A run of super-resolution, which makes the samples large; these are kept beside, in base.
     from_
         A picture that `ddpm sample` wrote: draw it again from what is written in it.
     """
@@ -59,6 +62,8 @@ def sample(
     if from_ is not None:
         if run is not None:
             raise InputError("give either a run or --from, not both: the picture names its run")
+        if then is not None:
+            raise InputError("--then is of new samples, and --from draws one again; leave out either")
         if trajectory:
             raise InputError("--trajectory is of new samples, and --from draws one again; leave out either")
         _repeat(from_, out, device)
@@ -66,7 +71,9 @@ def sample(
     if run is None:
         raise InputError("give a run folder, as in `ddpm sample runs/photos`, or a picture by --from")
     settings = flags.given() | ({} if steps is None else {"steps": steps})
-    pipe = load(run, device)
+    if then is not None and trajectory:
+        raise InputError("--trajectory is of one run, and --then goes on with another; leave out either")
+    pipe, larger = load(run, device), None if then is None else load(then, device)
     labels = [label[i % len(label)] for i in range(n)] if label else None
     how = pipe.settings(settings)
     from ddpm.cli.console import bar, console
@@ -76,7 +83,15 @@ def sample(
     with bar("sampling") as progress:
         drawn = draw(n, label=labels, seed=seed, batch=batch, progress=progress, **settings)
     folder = out or run_folder(run) / "samples" / _name(label, seed, how, settings)
-    _write(drawn.images if isinstance(drawn, Trajectory) else drawn, folder)
+    images = drawn.images if isinstance(drawn, Trajectory) else drawn
+    if larger is not None:
+        _write(images, folder / "base")
+        console.print(f"upscaling     {larger.settings({}).words}", markup=False)
+        known = labels if labels and set(label or []) <= set(larger.classes) else None
+        with bar("upscaling") as progress:
+            small = [folder / "base" / f"{i:05d}.png" for i in range(n)]
+            images = larger.upscale(small, label=known, seed=seed, batch=batch, progress=progress)
+    _write(images, folder)
     if isinstance(drawn, Trajectory):
         _film(drawn, folder)
 

@@ -147,7 +147,8 @@ class Session:
             write_file(self.out / "README.md", card(config, str(self.out), weights).encode())
         tensorboard = self.out / "tensorboard" if self.flags.tensorboard else None
         follow(job, accelerator, tensorboard)
-        say(accelerator, f"done: {self.out}\nnext: ddpm sample {self.out} -n 16")
+        next = f"upscale {self.out} small.png" if config.upscaling is not None else f"sample {self.out} -n 16"
+        say(accelerator, f"done: {self.out}\nnext: ddpm {next}")
         if (best := published(self.out)) is not None:
             how = f"ddpm sample {best.path(self.out)}"
             say(accelerator, f"best: {best.images:,} images, Fréchet distance {best.frechet:.4g}: {how}")

@@ -22,10 +22,11 @@ from ddpm.errors import InputError
 from ddpm.guidance.classifier import Direction
 from ddpm.likelihood import estimate
 from ddpm.likelihood.settings import Likelihood, settle
-from ddpm.pipeline import worse
+from ddpm.pipeline import upscaling, worse
+from ddpm.pipeline.editing.photo import Given
 from ddpm.pipeline.labels import Label, Labels
 from ddpm.pipeline.trajectory import Recorder, Trajectory
-from ddpm.provenance import Provenance
+from ddpm.provenance import Provenance, Work
 from ddpm.sampling import SampleNoise, start
 from ddpm.sampling.follow import Moment, follow
 from ddpm.weights import run_folder
@@ -232,18 +233,80 @@ class Pipeline:
         watch: Callable[[Moment], None] | None = None,
     ) -> list[Image.Image]:
         return [
-            Provenance(
-                run=str(self.source),
-                weights=self.weights,
-                seed=seed,
-                index=index,
-                label=None if labels is None else self.classes[labels[k]],
-                sampling=how,
-            ).attach(picture(image))
+            self.record(how, None if labels is None else self.classes[labels[k]], seed, index).attach(picture(image))
             for k, (index, image) in enumerate(
                 zip(indices, self.draw(how, labels, seed, indices, progress, watch), strict=True)
             )
         ]
+
+    def record(
+        self, how: SamplingConfig, label: str | None, seed: int, index: int, work: Work | None = None
+    ) -> Provenance:
+        """What an image of this pipeline is a function of."""
+        run = str(self.source)
+        return Provenance(run=run, weights=self.weights, seed=seed, index=index, label=label, sampling=how, work=work)
+
+    def upscale(
+        self,
+        images: Given | Sequence[Given],
+        *,
+        label: Label | Sequence[Label] | None = None,
+        seed: int = 0,
+        indices: Sequence[int] | None = None,
+        augment: float | None = None,
+        consistent: bool | None = None,
+        batch: int = 64,
+        progress: Callable[[int, int], None] | None = None,
+        **settings: Any,
+    ) -> list[Image.Image]:
+        """Small pictures of any size made large, by a run of super-resolution.
+
+        Args:
+            images: pictures or their files, one or several.
+            label: what they show, one for all or one each; None takes the null label.
+            seed, indices: picture i gets the noise that is a function of (seed, i), or of (seed, indices[i]).
+            augment: noise on the enlarged picture before the network sees it, 0 to the run's ``s_max``.
+            consistent: whether the mean of each box of the result is the small picture's pixel; on without augment.
+            batch: pictures in memory at a time; those larger than in training are drawn one by one.
+            progress: called with (network steps done, in all).
+            settings: the keys of :class:`SamplingConfig`; the run's own where not given.
+
+        Returns:
+            PIL images of the run's mode, ``scale`` times as high and wide, each with its :class:`Provenance`.
+
+        Raises:
+            InputError: the run has not learned this, or something that cannot be used.
+        """
+        if self.config.upscaling is None:
+            raise InputError(
+                f"{self.source} has not learned to make small images large; give a run of super-resolution"
+            )
+        given = [images] if isinstance(images, Image.Image | str | Path) else list(images)
+        if batch < 1:
+            raise InputError(f"batch must be at least 1, not {batch}")
+        which = list(range(len(given))) if indices is None else list(indices)
+        if len(which) != len(given):
+            raise InputError(f"{len(which)} indices were given for {len(given)} images; give one each")
+        how, labels = self.settings(settings), self.labels(label, len(given))
+        self.refuse_idle(settings, how, labelled=labels is not None)
+        if how.classifier is not None:
+            raise InputError(
+                f"classifier {how.classifier:g} has no effect where small images are made large; leave it out"
+            )
+        enlarging = upscaling.Enlarging.settle(self.config.upscaling, augment, consistent)
+        wish = upscaling.Wish(how, enlarging, labels, seed, which, batch)
+        return upscaling.upscale(self.prepared(how), given, wish, progress)
+
+    def refuse_given(self) -> None:
+        """Refuse to draw from nothing where the model has learned to draw from small images.
+
+        Raises:
+            InputError: the run is of super-resolution.
+        """
+        if self.config.upscaling is not None:
+            raise InputError(
+                f"{self.source} makes small images large; give it some: ddpm upscale {self.source} small.png"
+            )
 
     def prepared(self, how: SamplingConfig) -> "Pipeline":
         """This pipeline with everything at hand that the settings need, so that many batches read it once.
@@ -268,16 +331,20 @@ class Pipeline:
             raise InputError(f"the classifier of {self.source} has other weights now; restore it from a copy")
         return found
 
-    def denoiser(self, how: SamplingConfig, *, labelled: bool, towards: Direction | None = None) -> Denoiser:
+    def denoiser(
+        self, how: SamplingConfig, *, labelled: bool, towards: Direction | None = None, noise: Cond | None = None
+    ) -> Denoiser:
         """The model's denoiser, guided and clipped as the settings say.
 
         Args:
             labelled: whether the images have labels; others are guided by a checkpoint only.
             towards: where the classifier leads, if one is asked for.
+            noise: one row, what the network is told of the noise on images that it makes large, whatever the label.
         """
         ask = build.build_parameterisation(self.config.diffusion)
         negative = [] if how.negative is None else [self.classes.index(how.negative)]
         away = self.cond(negative, 1) if labelled else None
+        away = away.plus(noise) if away is not None and noise is not None else away
         bad = self.prepared(how).worse if how.guide_with is not None else None
         return build.build_denoiser(how, self.model, ask, away, bad.model if bad is not None else None, towards)
 
@@ -306,14 +373,15 @@ class Pipeline:
             indices: which images of the seed's set.
             progress, watch: see :meth:`sample`.
         """
-        towards = self._towards(how, self._fill(labels))
+        self.refuse_given()
+        towards = self._towards(how, self.fill(labels))
         denoise = self.denoiser(how, labelled=labels is not None, towards=towards)
         solver, grid = build.build_solver(how, self.schedule, towards), build.build_grid(how, self.schedule)
         shape = (self.config.network.in_channels, *self.config.data.size)
-        rows, n = self._fill(indices), len(indices)
+        rows, n = self.fill(indices), len(indices)
         randn = SampleNoise(seed, rows, shape, self.device)
         x = start(grid[0], randn)
-        for moment in follow(denoise, solver, grid, x, randn, self.cond(self._fill(labels), len(rows))):
+        for moment in follow(denoise, solver, grid, x, randn, self.cond(self.fill(labels), len(rows))):
             x = moment.x[:n]
             if watch is not None:
                 watch(moment._replace(x=x, x0=moment.x0[:n]))
@@ -383,17 +451,18 @@ class Pipeline:
             labels: the class of each image by number; None takes the null label.
             progress: called with (network calls done, in all, or 0).
         """
+        self.refuse_given()
         if labels is None and self.needs_label:
             raise InputError(
                 f"{self.source} never saw an image without its label when it was trained: {self._labels.advice}"
             )
-        rows = self._fill(list(range(len(pixels))))
+        rows = self.fill(list(range(len(pixels))))
         images = torch.from_numpy(pixels[rows]).to(self.device)
-        cond = self.cond(self._fill(labels), len(rows))
-        answer = estimate.estimate(self.model, self.config, how, images, self._fill(indices), cond, progress)
+        cond = self.cond(self.fill(labels), len(rows))
+        answer = estimate.estimate(self.model, self.config, how, images, self.fill(indices), cond, progress)
         return answer.first(len(pixels))
 
-    def _fill(self, rows: list[int] | None) -> list[int]:
+    def fill(self, rows: list[int] | None) -> list[int]:
         """A small batch, filled up with copies of its last row where that makes the others exact."""
         if not rows:
             return []

@@ -30,7 +30,9 @@ def train(config: RunConfig, folder: Path) -> Command:
 
 
 def sample(config: RunConfig, folder: Path, most: int = 10) -> Command:
-    """Samples of all classes in turn, as far as they fit in a line."""
+    """Samples of all classes in turn, as far as they fit in a line; of a run of super-resolution a larger picture."""
+    if config.upscaling is not None:
+        return Command("make a picture larger", ("ddpm", "upscale", str(folder), "small.png"))
     labels = _flag("label", config.data.classes[:most])
     return Command("draw samples", ("ddpm", "sample", str(folder), "-n", "16", *labels))
 

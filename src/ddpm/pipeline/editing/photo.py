@@ -79,7 +79,7 @@ def read(given: Given, data: DataConfig, fit: Fit | None = None) -> Photo:
     """
     name, image = opened(given)
     if fit is not None:
-        pixels = Geometry(data.size, data.mode, fit).apply(_plain(image))
+        pixels = Geometry(data.size, data.mode, fit).apply(plain(image))
         return Photo(name, Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), pixels)
     if image.mode not in SEEN[data.mode]:
         raise InputError(f"{name} is {image.mode}, and the run has learned {data.mode} images; --fit crop converts it")
@@ -88,7 +88,7 @@ def read(given: Given, data: DataConfig, fit: Fit | None = None) -> Photo:
             f"{name} is {image.height} × {image.width}, smaller than the {data.size[0]} × {data.size[1]} that the run "
             "has learned; --fit crop (or pad, or stretch) enlarges it"
         )
-    return Photo(name, image, Geometry(mode=data.mode).apply(_plain(image)))
+    return Photo(name, image, Geometry(mode=data.mode).apply(plain(image)))
 
 
 def opened(given: Given) -> tuple[str, Image.Image]:
@@ -118,7 +118,8 @@ def _nearest(image: Image.Image) -> str:
     return "RGBA" if image.has_transparency_data else "L" if image.mode == "1" else "RGB"
 
 
-def _plain(image: Image.Image) -> Image.Image:
+def plain(image: Image.Image) -> Image.Image:
+    """As L, RGB or RGBA."""
     if image.mode == "I;16":
         return Image.fromarray(((np.asarray(image).astype(np.int64) + 128) // DEEP).astype(np.uint8))
     return image.convert("RGBA") if image.mode == "LA" else image

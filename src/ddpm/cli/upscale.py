@@ -1,0 +1,98 @@
+"""``ddpm upscale``."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ddpm.cli.sampling import UNCHANGED, Sampling
+
+
+def upscale(
+    run: Path,
+    *pictures: Path,
+    out: Annotated[Path | None, Parameter(name=["-o", "--out"])] = None,
+    label: list[str] | None = None,
+    steps: int | None = None,
+    flags: Sampling = UNCHANGED,
+    augment: float | None = None,
+    consistent: bool | None = None,
+    seed: int = 0,
+    index: int = 0,
+    batch: int = 64,
+    device: str | None = None,
+) -> None:
+    """Make small pictures large, by a run of super-resolution: PNGs, their paths printed.
+
+    Parameters
+    ----------
+    run
+        A run folder, or one checkpoint in it.
+    pictures
+        Of any size.
+    out
+        Folder for the results, which keep the pictures' names; RUN/upscaled by default. Of one picture, also a .png.
+    label
+        What they show, by name or number: one class for all, or one each.
+    steps
+        Steps of the solver; the run's own choice where not given.
+    augment
+        Noise on the enlarged picture before the network sees it, as a share of all noise: 0 to the run's s_max. The
+        more, the more is made up.
+    consistent
+        Hold the mean of each box of the result to the small picture's pixel; on if not given, unless --augment.
+    seed
+        What is made up for picture i is a function of the seed and i alone.
+    index
+        The number of the first picture, to draw one again as it was among others.
+    batch
+        Pictures in memory at a time; those larger than in training are drawn one by one.
+    device
+        cpu, cuda or mps; the best there is by default.
+    """
+    from ddpm.cli.console import bar, console
+    from ddpm.errors import InputError
+    from ddpm.pipeline import load, run_folder
+    from ddpm.provenance import save
+    from ddpm.training.storage import disk_errors
+
+    if not pictures:
+        raise InputError(f"give pictures to make large, as in `ddpm upscale {run} small.png`")
+    paths = _places(pictures, out or run_folder(run) / "upscaled")
+    settings = flags.given() | ({} if steps is None else {"steps": steps})
+    pipe = load(run, device)
+    labels = label[0] if label and len(label) == 1 else label
+    with bar("upscaling") as progress:
+        images = pipe.upscale(
+            pictures,
+            label=labels,
+            seed=seed,
+            indices=range(index, index + len(pictures)),
+            augment=augment,
+            consistent=consistent,
+            batch=batch,
+            progress=progress,
+            **settings,
+        )
+    for path, image in zip(paths, images, strict=True):
+        with disk_errors(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save(image, path)
+        console.print(str(path), markup=False)
+
+
+def _places(pictures: tuple[Path, ...], out: Path) -> list[Path]:
+    """Where each result goes.
+
+    Raises:
+        InputError: two would go to the same place, or a picture to its own.
+    """
+    from ddpm.errors import InputError
+
+    paths = [out] if len(pictures) == 1 and out.suffix == ".png" else [out / f"{p.stem}.png" for p in pictures]
+    for i, path in enumerate(paths):
+        if path in paths[:i]:
+            raise InputError(f"two pictures would be written to {path}; give them names that differ")
+        if path.resolve() == pictures[i].resolve():
+            raise InputError(f"{path} is the picture itself; give another folder by -o")
+    return paths

@@ -1,0 +1,59 @@
+"""How near an image comes to the one that it should be."""
+
+import torch
+import torch.nn.functional as F
+
+SIDE = 11
+"""Pixels a side of the window of SSIM."""
+SIGMA = 1.5
+RANGE = 255.0
+
+
+def psnr(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """``10 log10(255² / mean (a - b)²)`` in dB, of each image; infinite where nothing differs.
+
+    Args:
+        a, b: (B, C, *space), values of 0 … 255.
+
+    Returns:
+        (B,) float64.
+    """
+    return 10 * torch.log10(RANGE**2 / (a.double() - b.double()).square().flatten(1).mean(1))
+
+
+def ssim(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """The mean structural similarity of each image (Wang et al. 2004, eq. 13), the mean of its channels; 1 where equal.
+
+        (2 m_a m_b + c1) (2 s_ab + c2) / ((m_a² + m_b² + c1) (s_a² + s_b² + c2))
+
+    with ``c1 = (0.01 · 255)²``, ``c2 = (0.03 · 255)²``. Means, variances and the covariance are those under a Gaussian
+    window of 11 × 11 (standard deviation 1.5), at all places where it lies wholly inside.
+
+    Args:
+        a, b: (B, C, H, W), values of 0 … 255.
+
+    Returns:
+        (B,) float64.
+
+    Raises:
+        ValueError: a side is below 11.
+    """
+    if min(a.shape[2:]) < SIDE:
+        raise ValueError(f"images of {tuple(a.shape[2:])} are smaller than the window of {SIDE} × {SIDE}")
+    a, b = a.double(), b.double()
+    mean_a, mean_b = _windowed(a), _windowed(b)
+    var_a, var_b = _windowed(a * a) - mean_a**2, _windowed(b * b) - mean_b**2
+    cov = _windowed(a * b) - mean_a * mean_b
+    c1, c2 = (0.01 * RANGE) ** 2, (0.03 * RANGE) ** 2
+    luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+    return (luminance * (2 * cov + c2) / (var_a + var_b + c2)).flatten(1).mean(1)
+
+
+def _windowed(x: torch.Tensor) -> torch.Tensor:
+    """Means under the window: (B, C, H, W) -> (B, C, H - 10, W - 10)."""
+    place = torch.arange(SIDE, dtype=x.dtype, device=x.device) - SIDE // 2
+    weight = (-(place**2) / (2 * SIGMA**2)).exp()
+    weight = (weight / weight.sum()).expand(x.shape[1], 1, SIDE)
+    channels = x.shape[1]
+    x = F.conv2d(x, weight[..., None], groups=channels)
+    return F.conv2d(x, weight[:, :, None], groups=channels)

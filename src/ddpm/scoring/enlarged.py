@@ -1,0 +1,208 @@
+"""Small images made large by a run, against the large ones: a score."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from ddpm import build
+from ddpm.codec import sheet
+from ddpm.codec.picture import Pixels
+from ddpm.conditioning import Pairs
+from ddpm.config import SamplingConfig, Strict
+from ddpm.data.dataset import Dataset
+from ddpm.data.transform import Fit, Geometry
+from ddpm.errors import InputError
+from ddpm.evaluation import frechet
+from ddpm.evaluation.features import Extractor
+from ddpm.evaluation.features.extract import extract, extract_once
+from ddpm.evaluation.similarity import SIDE, psnr, ssim
+from ddpm.pipeline import Pipeline, load, run_folder
+from ddpm.pipeline.upscaling import Enlarging, Wish, enlarge
+from ddpm.score import FeaturesRecord, ReferenceRecord
+from ddpm.scoring.evaluate import SCORED
+from ddpm.scoring.measure import Say
+from ddpm.scoring.reference import FEWEST, real, training
+from ddpm.training.storage import disk_errors, write_file
+
+SHOWN = 16
+"""Images of the sheet."""
+
+
+class Quality(Strict):
+    """Of enlarged images.
+
+    Attributes:
+        psnr, ssim: to the large images, in dB and up to 1, the mean over all; SSIM needs sides of 11.
+        frechet: distance to all real images.
+        consistency: PSNR of the means of boxes against the small images, in dB, of the error of all.
+        mean_difference: to the large images, of each channel, in units of 1 / 255.
+    """
+
+    psnr: float
+    ssim: float | None
+    frechet: float
+    consistency: float
+    mean_difference: tuple[float, ...]
+
+
+class UpscalingScore(Strict):
+    """How well a run makes small images large, beside bicubic interpolation.
+
+    Attributes:
+        source, weights: the run, and a hash of its weights.
+        n: images that were made large.
+        reference: the real images.
+        seed, sampling, augment, consistent: how the run drew.
+    """
+
+    format: Literal[1] = 1
+    made_by: str
+    source: str
+    weights: str
+    n: int
+    features: FeaturesRecord
+    reference: ReferenceRecord
+    seed: int
+    sampling: SamplingConfig
+    augment: float
+    consistent: bool
+    run: Quality
+    bicubic: Quality
+
+
+@dataclass(frozen=True)
+class AskEnlarged:
+    """How to measure.
+
+    Attributes:
+        data: large images; None takes those that the run held out.
+        n: how many of them are made small, and large again.
+        features, weights: the network that looks, as of ``ddpm.scoring.evaluate.Ask``.
+        seed, batch, sampling, augment, consistent: as of ``Pipeline.upscale``.
+        fit, skip_bad: how the images of ``data`` are read.
+        device: cpu, cuda, mps; None takes the best there is.
+    """
+
+    data: str | None = None
+    n: int = 1000
+    features: str = "embedded"
+    weights: str | None = None
+    seed: int = 0
+    batch: int = 64
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    augment: float | None = None
+    consistent: bool | None = None
+    fit: Fit = "crop"
+    skip_bad: bool = False
+    device: str | None = None
+
+
+def evaluate_enlarged(path: Path, ask: AskEnlarged, say: Say) -> tuple[UpscalingScore, Path]:
+    """Make small images of large ones, enlarge them by the run and by bicubic interpolation, and compare.
+
+    Returns:
+        The score, and its folder in the run's.
+
+    Raises:
+        InputError: something asked for cannot be had.
+    """
+    pipe = load(path, ask.device)
+    pairs = build.build_pairs(pipe.config)
+    assert pairs is not None
+    assert pipe.config.upscaling is not None
+    how = pipe.settings(dict(ask.sampling))
+    settled = Enlarging.settle(pipe.config.upscaling, ask.augment, ask.consistent)
+    pipe.refuse_idle(dict(ask.sampling), how, labelled=False)
+    extractor = build.build_features(ask.features, ask.weights, pipe.config.data.size, pipe.device)
+    source, data = _images(pipe, ask, say)
+    if min(len(data), ask.n) < FEWEST:
+        raise InputError(f"{min(len(data), ask.n)} images are too few to measure; give at least {FEWEST}")
+    # spread evenly, as folders of classes come one after another
+    large = data.subset(np.linspace(0, len(data) - 1, min(len(data), ask.n)).round().astype(np.int64))
+    low = _low(large, pairs, pipe)
+    wish = Wish(how, settled, None, ask.seed, list(range(len(low))), ask.batch)
+    drawn = np.stack(enlarge(pipe, list(low), wish, lambda i, of: say("upscaling", i, of)))
+    codec = build.build_codec(pipe.config)
+    plain = np.concatenate(
+        [codec.decode(pairs.enlarge(codec.encode(torch.from_numpy(part)))).numpy() for part in _parts(low)]
+    )
+    reference = frechet.fit(extract_once(extractor, data, lambda i, of: say("looking at the images", i, of)))
+    measured = {
+        name: _quality(made, large.images, low, pairs, extractor, reference)
+        for name, made in (("run", drawn), ("bicubic", plain))
+    }
+    score = UpscalingScore(
+        made_by=f"ddpm {version('ddpm')}",
+        source=str(path),
+        weights=pipe.weights,
+        n=len(low),
+        features=FeaturesRecord(name=extractor.name, hash=extractor.hash, resize=extractor.resize, dim=extractor.dim),
+        reference=ReferenceRecord(source=source, hash=data.fingerprint[:16], images=len(data)),
+        seed=ask.seed,
+        sampling=how,
+        augment=settled.augment,
+        consistent=settled.consistent,
+        run=measured["run"],
+        bicubic=measured["bicubic"],
+    )
+    kept = score.model_dump_json(exclude={"run", "bicubic"})
+    short = f"upscaled-{how.short}-augment{settled.augment:g}-seed{ask.seed}-n{len(low)}-{extractor.name}"
+    folder = run_folder(path) / SCORED / f"{short}-{sha256(kept.encode()).hexdigest()[:6]}"
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        some = np.linspace(0, len(low) - 1, min(SHOWN, len(low))).round().astype(np.int64)
+        near = low[some].repeat(pairs.scale, 1).repeat(pairs.scale, 2)
+        rows = np.concatenate([near, plain[some], drawn[some], large.images[some]])
+        sheet(rows, len(some)).save(folder / "sheet.png")
+    write_file(folder / "upscaling.json", (score.model_dump_json(indent=2) + "\n").encode())
+    return score, folder
+
+
+def _images(pipe: Pipeline, ask: AskEnlarged, say: Say) -> tuple[str, Dataset]:
+    """Large images, in the geometry of the run."""
+    config = pipe.config.data
+    if ask.data is None:
+        own = training(pipe.config, lambda i, of: say("reading the images", i, of))
+        return f"{own.source} (held out)", own.held_out
+    found = real(
+        ask.data,
+        Geometry(config.size, config.mode, ask.fit),
+        skip_bad=ask.skip_bad,
+        progress=lambda i, of: say("reading the images", i, of),
+    )
+    return found.source, found.data
+
+
+def _low(large: Dataset, pairs: Pairs, pipe: Pipeline) -> Pixels:
+    """The small versions, (N, h, w, C): the means of boxes, in 8 bits."""
+    codec = build.build_codec(pipe.config)
+    made = [codec.decode(pairs.shrink(codec.encode(torch.from_numpy(part)))) for part in _parts(large.images)]
+    pixels: Pixels = torch.cat(made).numpy()
+    return pixels
+
+
+def _parts(images: Pixels, n: int = 256) -> list[Pixels]:
+    """A few images at a time."""
+    return [np.ascontiguousarray(images[i : i + n]) for i in range(0, len(images), n)]
+
+
+def _quality(
+    made: Pixels, large: Pixels, low: Pixels, pairs: Pairs, extractor: Extractor, reference: frechet.Normal
+) -> Quality:
+    # (N, H, W, C) -> (N, C, H, W)
+    a, b, small = (torch.from_numpy(images).movedim(-1, 1).float() for images in (made, large, low))
+    boxes = pairs.shrink(a).flatten()[None], small.flatten()[None]
+    structure = float(ssim(a, b).mean()) if min(a.shape[2:]) >= SIDE else None
+    return Quality(
+        psnr=float(psnr(a, b).mean()),
+        ssim=structure,
+        frechet=frechet.distance(frechet.fit(extract(extractor, Dataset(made))), reference),
+        consistency=float(psnr(*boxes)),
+        mean_difference=tuple((a.double().mean((0, 2, 3)) - b.double().mean((0, 2, 3))).tolist()),
+    )

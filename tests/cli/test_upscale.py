@@ -1,0 +1,140 @@
+"""Super-resolution by commands: train, upscale, a cascade, a score; and what is refused."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ddpm.provenance import Provenance
+
+Cli = Callable[..., int]
+Refused = Callable[..., str]
+FEW = ("--images", "8", "--batch", "4", "--precision", "fp32", "--recipe", "super-resolution", "--scale", "2")
+TINY = ("--set", "network.width=8", "--set", "network.multipliers=[1]", "--set", "network.attention=[]")
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Path]:
+    paths = [tmp_path / "given" / f"{name}.png" for name in ("a", "b", "c")]
+    paths[0].parent.mkdir()
+    for i, path in enumerate(paths):
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (4, 4 + i), np.uint8)).save(path)
+    return paths
+
+
+def test_pictures_become_larger_and_say_how(
+    cli: Cli, enlarging_run: Path, pictures: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--steps", "2", "--solver", "heun", "--augment", "0.1", "--seed", "5", "--consistent")
+    assert cli("upscale", enlarging_run, *pictures, "-o", tmp_path / "large", *flags) == 0
+    places = [tmp_path / "large" / path.name for path in pictures]
+    assert capsys.readouterr().out.replace("\n", "").endswith("".join(map(str, places)))
+    for i, place in enumerate(places):
+        assert Image.open(place).size == (8 + 2 * i, 8)
+        record = Provenance.read(place)
+        assert (record.index, record.seed, record.sampling.solver) == (i, 5, "heun")
+    alone = tmp_path / "alone.png"
+    assert cli("upscale", enlarging_run, pictures[1], "--index", "1", "-o", alone, *flags) == 0
+    assert Image.open(alone).tobytes() == Image.open(places[1]).tobytes()
+
+
+def test_what_the_picture_says_repeats_it(
+    cli: Cli, refused: Refused, enlarging_run: Path, pictures: list[Path], tmp_path: Path
+) -> None:
+    """But for the settings of sampling, which are the run's own here."""
+    assert cli("upscale", enlarging_run, pictures[2], "--index", "7", "--no-consistent", "-o", tmp_path) == 0
+    said = refused("sample", "--from", tmp_path / "c.png")
+    (command,) = re.findall(r"`ddpm (.*)`", said)
+    again = tmp_path / "again.png"
+    assert cli(*command.split(), "-o", again) == 0
+    assert Image.open(again).tobytes() == Image.open(tmp_path / "c.png").tobytes()
+
+
+def test_a_cascade(cli: Cli, digits_run: Path, enlarging_run: Path, tmp_path: Path) -> None:
+    flags = ("-n", "3", "--steps", "2", "--seed", "1", "--label", "4")
+    assert cli("sample", digits_run, *flags, "--then", enlarging_run, "--out", tmp_path / "both") == 0
+    assert cli("sample", digits_run, *flags, "--out", tmp_path / "base") == 0
+    for i in range(3):
+        name = f"{i:05d}.png"
+        base, large = tmp_path / "both" / "base" / name, tmp_path / "both" / name
+        assert Image.open(base).tobytes() == Image.open(tmp_path / "base" / name).tobytes()
+        assert Image.open(large).size == (16, 16)
+        same = tmp_path / "same.png"
+        how = ("--seed", "1", "--label", "4", "--index", str(i), "-o", same)
+        assert cli("upscale", enlarging_run, base, *how) == 0
+        assert Image.open(same).tobytes() == Image.open(large).tobytes()
+    assert Image.open(tmp_path / "both" / "grid.png").size == (34, 34)
+
+
+def test_a_score_beside_bicubic(
+    cli: Cli, enlarging_run: Path, folder: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "score.json"
+    real = folder(24, size=(8, 8), mode="L")
+    assert cli("evaluate", enlarging_run, "--data", real, "-n", "12", "--steps", "2", "--out", out) == 0
+    printed = capsys.readouterr().out
+    score = json.loads(out.read_text())
+    assert (score["n"], score["reference"]["images"], score["consistent"], score["augment"]) == (12, 24, True, 0.0)
+    assert score["run"]["consistency"] > score["bicubic"]["consistency"]
+    assert f"PSNR          {score['run']['psnr']:>10.2f}{score['bicubic']['psnr']:>10.2f}  dB" in printed
+    (found,) = enlarging_run.glob("evaluations/upscaled-ancestral2-*/upscaling.json")
+    assert found.read_bytes() == out.read_bytes()
+    assert Image.open(found.with_name("sheet.png")).size == (12 * 10 - 2, 4 * 10 - 2)
+
+
+def test_small_images_may_be_given(cli: Cli, refused: Refused, folder: Callable[..., Path], tmp_path: Path) -> None:
+    high, low = folder(6), folder(6, size=(4, 4), name="small")
+    train = ("train", high, "--low", low, *FEW, *TINY)
+    assert cli(*train, "--out", tmp_path / "given") == 0
+    assert cli("train", high, *FEW, *TINY, "--out", tmp_path / "made") == 0
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("given", "made")]
+    assert weights[0] != weights[1]
+    other = ("train", high, "--low", high, *FEW, *TINY, "--out", tmp_path / "given")
+    assert f"started with --low {low}" in refused(*other)
+    (low / "3.png").rename(low / "x.png")
+    assert "3 has no partner in" in refused(*train, "--out", tmp_path / "other")
+    (low / "x.png").rename(low / "3.png")
+    Image.new("RGB", (4, 4)).save(low / "0.png")
+    assert "small images of" in refused(*train, "--out", tmp_path / "given")
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["train", "digits", "--scale", "2"], "--scale is of super-resolution; give --recipe super-resolution"),
+        (["train", "digits", "--recipe", "auto", "--low", "x"], "--low is of super-resolution"),
+        (["train", "digits", "--images", "8", "--recipe", "super-resolution", "--scale", "3"], "do not divide by"),
+        (["train", "digits", "--images", "8", "--recipe", "super-resolution", "--scale", "1"], "at least 2, not 1"),
+        (["train", "digits", "--recipe", "super-resolution", "--during-training"], "--during-training scores"),
+        (["sample", "RUN"], "makes small images large"),
+        (["tune", "RUN"], "makes small images large"),
+        (["evaluate", "RUN", "--bits-per-dim"], "--bits-per-dim has no meaning for a run of super-resolution"),
+        (["evaluate", "RUN", "--checkpoints"], "--checkpoints has no meaning"),
+        (["evaluate", "RUN", "--steps", "2,3"], "at one number of steps"),
+        (["evaluate", "DIGITS", "--augment", "0.1"], "--augment and --consistent are of runs of super-resolution"),
+        (["upscale", "RUN"], "give pictures to make large"),
+        (["upscale", "DIGITS", "a.png"], "has not learned to make small images large"),
+        (["upscale", "RUN", "a.png"], "a.png cannot be read"),
+        (["upscale", "RUN", "x/a.png", "y/a.png"], "two pictures would be written to"),
+        (["upscale", "RUN", "small/a.png", "-o", "small"], "is the picture itself"),
+        (["sample", "DIGITS", "--then", "RUN", "--trajectory"], "leave out either"),
+        (["sample", "DIGITS", "--then", "DIGITS", "-n", "1"], "has not learned to make small images large"),
+    ],
+)
+def test_refused(
+    argv: list[str], said: str, refused: Refused, enlarging_run: Path, digits_run: Path, tmp_path: Path
+) -> None:
+    places = {"RUN": str(enlarging_run), "DIGITS": str(digits_run)}
+    out = ["--out", str(tmp_path / "out")] if argv[0] in ("train", "sample") else []
+    assert said in refused(*(places.get(word, word) for word in argv), *out)
+
+
+def test_the_card_names_the_command(enlarging_run: Path) -> None:
+    text = (enlarging_run / "README.md").read_text(encoding="utf-8")
+    assert f"ddpm upscale {enlarging_run} small.png" in text
+    assert ".upscale(" in text
+    assert "ddpm sample" not in text

@@ -1,0 +1,187 @@
+"""Small pictures made large: any size, any batch, and what is known of them kept."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ddpm import load
+from ddpm.core import Cond
+from ddpm.errors import InputError
+from ddpm.pipeline import Pipeline
+from ddpm.pipeline.upscaling import Enlarging, batches, mirrored
+from ddpm.provenance import Provenance, fingerprint
+
+STEPS = {"steps": 3}
+
+
+@pytest.fixture(scope="module")
+def pipe(enlarging_run: Path) -> Pipeline:
+    loaded = load(enlarging_run, "cpu")
+    with torch.no_grad():  # a network of a few steps is close to zero, and would show little of what it is told
+        for p in loaded.model.parameters():
+            p.add_(0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(0)))
+    return loaded
+
+
+def small(height: int = 4, width: int = 4, seed: int = 0) -> Image.Image:
+    # away from black and white, which what is drawn is clipped to
+    return Image.fromarray(np.random.default_rng(seed).integers(80, 176, (height, width), np.uint8))
+
+
+def pixels(image: Image.Image) -> Any:
+    return np.asarray(image).astype(np.int64)
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_each_picture_alone_is_as_it_is_among_others(pipe: Pipeline, seed: int) -> None:
+    pictures = [small(seed=i) for i in range(5)] + [small(9, 6, seed=5), small(seed=6), small(2, 3, seed=7)]
+    together = pipe.upscale(pictures, seed=seed, **STEPS)
+    for i, picture in enumerate(pictures):
+        (alone,) = pipe.upscale(picture, seed=seed, indices=[i], batch=2, **STEPS)
+        assert np.array_equal(pixels(alone), pixels(together[i]))
+        assert alone.size == (2 * picture.width, 2 * picture.height)
+
+
+def test_seeds_make_different_things_up(pipe: Pipeline) -> None:
+    a, b = (pixels(pipe.upscale(small(), seed=seed, **STEPS)[0]) for seed in (0, 1))
+    assert not np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (4, 4), (7, 2), (40, 5)])
+def test_the_means_of_boxes_are_the_small_picture(pipe: Pipeline, size: tuple[int, int]) -> None:
+    """To the rounding of four pixels. The last is so long that it is drawn in windows."""
+    given = [small(*size, seed=i) for i in range(8)]
+    low = np.stack([pixels(one) for one in given])
+
+    def boxes(images: list[Image.Image]) -> Any:
+        # (N, h, 2, w, 2)
+        return np.stack([pixels(one) for one in images]).reshape(8, size[0], 2, size[1], 2)
+
+    held, free = (boxes(pipe.upscale(given, consistent=consistent, **STEPS)) for consistent in (True, False))
+    inside = (held % 255 != 0).all((2, 4))  # nothing of it clipped
+    assert inside.any()
+    assert np.abs(held.mean((2, 4)) - low)[inside].max() <= 0.5
+    assert np.abs(free.mean((2, 4)) - low).max() > 2
+
+
+def test_what_is_told_changes_the_picture(pipe: Pipeline) -> None:
+    asked: dict[str, dict[str, Any]] = {
+        "plain": {},
+        "noise": {"augment": 0.2},
+        "more noise": {"augment": 0.4},
+        "label": {"label": 3},
+        "guided": {"label": 3, "guidance": 3.0},
+        "not held": {"consistent": False},
+    }
+    made = {name: pixels(pipe.upscale(small(), **how, **STEPS)[0]) for name, how in asked.items()}
+    for name, image in made.items():
+        for other, different in made.items():
+            assert (name == other) == np.array_equal(image, different), (name, other)
+
+
+def test_guidance_away_from_the_condition_itself_does_nothing(pipe: Pipeline) -> None:
+    """The null condition sees the image and its noise, too: the two answers differ by the label alone."""
+    how = pipe.settings({"guidance": 2.0})
+    noise, x = Cond(torch.ones(1, pipe.config.network.cond_width or 0)), torch.randn(2, 1, 8, 8)
+    level = pipe.schedule.level(500)
+    null = pipe.cond(None, 2)
+    assert null is not None
+    told = null.plus(Cond(noise.vector.expand(2, -1) if noise.vector is not None else None, torch.randn(2, 1, 8, 8)))
+    guided = pipe.denoiser(how, labelled=True, noise=noise)(x, level, told)
+    plain = pipe.denoiser(pipe.settings({}), labelled=True)(x, level, told)
+    torch.testing.assert_close(guided.x0, plain.x0, rtol=0, atol=1e-5)
+
+
+def test_a_noisy_condition_is_not_held_to_unless_asked(pipe: Pipeline) -> None:
+    config = pipe.config.upscaling
+    assert config is not None
+    assert Enlarging.settle(config, None, None) == Enlarging(0.0, True)
+    assert Enlarging.settle(config, 0.1, None) == Enlarging(0.1, False)
+    assert Enlarging.settle(config, 0.1, True) == Enlarging(0.1, True)
+    assert Enlarging.settle(config, 0.0, False) == Enlarging(0.0, False)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "1", "P"])
+def test_any_mode_becomes_the_runs(pipe: Pipeline, mode: str) -> None:
+    (large,) = pipe.upscale(small().convert(mode), **STEPS)
+    assert large.mode == "L"
+
+
+def test_the_picture_says_how_it_was_made(pipe: Pipeline, tmp_path: Path) -> None:
+    path = tmp_path / "one.png"
+    small().save(path)
+    (large,) = pipe.upscale(path, seed=7, indices=[3], label="5", augment=0.1, **STEPS)
+    record = Provenance.model_validate_json(large.info["ddpm"])
+    assert (record.seed, record.index, record.label, record.sampling.steps) == (7, 3, "5", 3)
+    assert record.work is not None
+    assert record.work.given == {str(path): fingerprint(Image.open(path))}
+    assert record.work.words("RUN") == f"ddpm upscale RUN {path} --augment 0.1 --index 3 --no-consistent"
+    with pytest.raises(InputError, match=r"made from others.*ddpm upscale .* --index 3 --no-consistent --seed 7"):
+        pipe.again(record)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"augment": 0.6}, "augment must be between 0 and 0.5, as in training, not 0.6"),
+        ({"augment": -0.1}, "augment must be between 0 and 0.5"),
+        ({"label": "cow"}, "unknown label 'cow'"),
+        ({"guidance": 2.0}, "guidance 2.0 has nothing to guide towards"),
+        ({"indices": [1, 2]}, "2 indices were given for 1 images"),
+        ({"batch": 0}, "batch must be at least 1"),
+        ({"steps": 0}, "steps must be at least 1"),
+    ],
+)
+def test_refused(pipe: Pipeline, asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        pipe.upscale(small(), **asked)
+
+
+def test_what_the_run_has_not_learned(pipe: Pipeline, digits_run: Path) -> None:
+    with pytest.raises(InputError, match="has not learned to make small images large"):
+        load(digits_run, "cpu").upscale(small())
+    for draw in (pipe.sample, lambda: pipe.bits_per_dim(np.zeros((1, 8, 8, 1), np.uint8))):
+        with pytest.raises(InputError, match="makes small images large; give it some: ddpm upscale"):
+            draw()
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 5])
+@pytest.mark.parametrize("divisor", [1, 2, 4, 8])
+def test_mirrored_to_sides_that_divide(side: int, divisor: int) -> None:
+    x = torch.arange(2.0 * side * 4).reshape(1, 2, side, 4)
+    out = mirrored(x, divisor)
+    more = -side % divisor
+    assert out.shape == (1, 2, side + more, 4 + -4 % divisor)
+    assert torch.equal(out[:, :, :side, :4], x)
+    for i in range(more):
+        assert torch.equal(out[:, :, side + i, :4], x[:, :, max(0, side - 2 - i)])
+
+
+def test_pictures_of_one_size_are_drawn_together(pipe: Pipeline) -> None:
+    shapes = [(4, 4, 1), (9, 6, 1), (4, 4, 1), (2, 2, 1), (4, 4, 1), (9, 6, 1)]
+    parts = list(batches(pipe, [np.zeros(shape, np.uint8) for shape in shapes], 2))
+    assert parts == [[0, 2], [4], [1], [5], [3]]
+
+
+def test_progress_counts_every_step(pipe: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, int]] = []
+    pipe.upscale([small(), small(5, 5), small()], progress=lambda *now: seen.append(now), **STEPS)
+    assert seen == [(i, 6) for i in range(1, 7)]
+
+
+Make = Callable[..., Path]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_any_mode_is_learned(mode: str, folder: Make, cli: Callable[..., int], tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    flags = ("--images", "8", "--batch", "4", "--precision", "fp32", "--recipe", "super-resolution", "--scale", "2")
+    tiny = ("--set", "network.width=8", "--set", "network.multipliers=[1]", "--set", "network.attention=[]")
+    assert cli("train", folder(6, mode=mode), "--out", out, *flags, *tiny) == 0
+    (large,) = load(out, "cpu").upscale(small(3, 2).convert(mode), **STEPS)
+    assert (large.mode, large.size) == (mode, (4, 6))
