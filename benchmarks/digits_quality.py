@@ -14,8 +14,6 @@ from sklearn.svm import SVC
 
 import ddpm
 
-PER_CLASS = 50
-
 
 def nearest(points: np.ndarray, others: np.ndarray, *, same: bool = False) -> float:
     """Median distance to the nearest other point."""
@@ -38,12 +36,13 @@ def main() -> None:
     parser.add_argument("--solver", help="the run's own by default")
     parser.add_argument("--classifier", type=float, help="scale of guidance by the run's classifier; none by default")
     parser.add_argument("--classifier-form", help="score or mean")
+    parser.add_argument("--per-class", type=int, default=50, help="samples of each class")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
     real, target = load_digits(return_X_y=True)
     reader = SVC(gamma=0.001).fit(real, target)
-    asked = np.repeat(np.arange(10), PER_CLASS)
+    asked = np.repeat(np.arange(10), args.per_class)
     names = ("guidance", "steps", "solver", "classifier", "classifier_form")
     settings = {k: v for k in names if (v := getattr(args, k)) is not None}
     pipe = ddpm.load(args.run)
