@@ -112,6 +112,10 @@ def test_small_images_may_be_given(cli: Cli, refused: Refused, folder: Callable[
         (["train", "digits", "--recipe", "super-resolution", "--during-training"], "--during-training scores"),
         (["sample", "RUN"], "makes small images large"),
         (["tune", "RUN"], "makes small images large"),
+        (["sweep", "RUN", "-n", "1"], "makes small images large"),
+        (["plot", "trajectory", "RUN"], "makes small images large"),
+        (["train-classifier", "RUN", "--images", "8"], "makes small images large, which no classifier guides"),
+        (["upscale", "RUN", "--classifier", "2", "--label", "1", "GIVEN"], "classifier"),
         (["evaluate", "RUN", "--bits-per-dim"], "--bits-per-dim has no meaning for a run of super-resolution"),
         (["evaluate", "RUN", "--checkpoints"], "--checkpoints has no meaning"),
         (["evaluate", "RUN", "--steps", "2,3"], "at one number of steps"),
@@ -128,7 +132,9 @@ def test_small_images_may_be_given(cli: Cli, refused: Refused, folder: Callable[
 def test_refused(
     argv: list[str], said: str, refused: Refused, enlarging_run: Path, digits_run: Path, tmp_path: Path
 ) -> None:
-    places = {"RUN": str(enlarging_run), "DIGITS": str(digits_run)}
+    given = tmp_path / "given.png"
+    Image.new("L", (4, 4)).save(given)
+    places = {"RUN": str(enlarging_run), "DIGITS": str(digits_run), "GIVEN": str(given)}
     out = ["--out", str(tmp_path / "out")] if argv[0] in ("train", "sample") else []
     assert said in refused(*(places.get(word, word) for word in argv), *out)
 

@@ -98,6 +98,8 @@ def make(
         InputError: the request, or the data under it, cannot be trained.
     """
     own = RunConfig.read(run / "config.json")
+    if own.upscaling is not None:
+        raise InputError(f"{run} makes small images large, which no classifier guides; give another run")
     with accelerator.main_process_first():
         images = labelled(run, own, request.data)
 
