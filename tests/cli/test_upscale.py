@@ -86,6 +86,20 @@ def test_a_score_beside_bicubic(
     assert Image.open(found.with_name("sheet.png")).size == (12 * 10 - 2, 4 * 10 - 2)
 
 
+def test_a_score_of_the_images_held_out_with_their_partners(
+    cli: Cli, folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The small images that the run was given are black: what is made of them has no contrast, whatever the scale."""
+    high, low, run = folder(240), folder(240, size=(4, 4), name="small"), tmp_path / "run"
+    for path in low.iterdir():
+        Image.new("RGB", (4, 4)).save(path)
+    assert cli("train", high, "--low", low, *FEW, *TINY, "--out", run) == 0
+    assert cli("evaluate", run, "-n", "12", "--steps", "1", "--out", tmp_path / "score.json") == 0
+    score = json.loads((tmp_path / "score.json").read_text())
+    assert score["n"] == score["reference"]["images"] == 12  # a twentieth
+    assert min(abs(mean) for mean in score["bicubic"]["mean_difference"]) > 100
+
+
 def test_small_images_may_be_given(cli: Cli, refused: Refused, folder: Callable[..., Path], tmp_path: Path) -> None:
     high, low = folder(6), folder(6, size=(4, 4), name="small")
     train = ("train", high, "--low", low, *FEW, *TINY)

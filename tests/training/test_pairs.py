@@ -16,7 +16,7 @@ from ddpm.networks import UNet, UNetSettings
 from ddpm.networks.embeddings import TimeEmbedding
 from ddpm.training.heldout import HeldOut
 from ddpm.training.learner import Learner, Problem
-from ddpm.training.preview import Preview
+from ddpm.training.preview import Preview, page
 from ddpm.training.randomness import augmentation
 from ddpm.training.settings import TrainSettings
 
@@ -165,3 +165,16 @@ def test_previews_are_of_given_images(
     assert enlarged.shape == original.shape
     others = Preview(pairs_problem, (3, 8, 8), 2, 0, steps=2, given=dataset.subset(np.arange(5, 10)))
     assert not np.array_equal(images, others.images(make_pairs_model(), torch.device("cpu")))
+
+
+def test_the_page_shows_what_the_images_were_made_of(
+    pairs_problem: Problem, make_pairs_model: Callable[[], Model], dataset: Dataset
+) -> None:
+    """The small ones enlarged at the left, the originals at the right, and 12 pixels between."""
+    preview = Preview(pairs_problem, (3, 8, 8), 2, 0, steps=1, given=dataset.subset(np.arange(4)))
+    images = preview.images(make_pairs_model(), torch.device("cpu"))
+    shown = np.asarray(page(images, images, preview.sides()))
+    assert shown.shape == (18, 4 * 18 + 3 * 12, 3)
+    enlarged, original = preview.sides()
+    for k, part in enumerate((enlarged, images, images, original)):
+        assert np.array_equal(shown[:8, 30 * k : 30 * k + 8], part[0])

@@ -81,7 +81,8 @@ class AskEnlarged:
     """How to measure.
 
     Attributes:
-        data: large images; None takes those that the run held out.
+        data: large images, of which small ones are made; None takes those that the run held out, with their partners
+            where the run was given these.
         n: how many of them are made small, and large again.
         features, weights: the network that looks, as of ``ddpm.scoring.evaluate.Ask``.
         seed, batch, sampling, augment, consistent: as of ``Pipeline.upscale``.
@@ -180,7 +181,9 @@ def _images(pipe: Pipeline, ask: AskEnlarged, say: Say) -> tuple[str, Dataset]:
 
 
 def _low(large: Dataset, pairs: Pairs, pipe: Pipeline) -> Pixels:
-    """The small versions, (N, h, w, C): the means of boxes, in 8 bits."""
+    """The small versions, (N, h, w, C): as they were given, or the means of boxes, in 8 bits."""
+    if large.low is not None:
+        return large.low.images
     codec = build.build_codec(pipe.config)
     made = [codec.decode(pairs.shrink(codec.encode(torch.from_numpy(part)))) for part in _parts(large.images)]
     pixels: Pixels = torch.cat(made).numpy()

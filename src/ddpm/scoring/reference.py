@@ -8,6 +8,7 @@ from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
 from ddpm.data.order import split
+from ddpm.data.pairs import with_low
 from ddpm.data.survey import Survey, recall
 from ddpm.data.transform import Geometry
 from ddpm.errors import InputError
@@ -82,5 +83,7 @@ def training(config: RunConfig, progress: Progress | None = None) -> Training:
     data = prepare(open_source(d.source), Geometry(d.size, d.mode, d.fit), skip_bad=d.skip_bad, progress=progress)
     if data.fingerprint != d.fingerprint:
         raise InputError(f"the images of {d.source} changed since the run was started")
+    if config.upscaling is not None and config.upscaling.low is not None:
+        data = with_low(data, config.upscaling.low, config.upscaling.scale, d.fit, skip_bad=d.skip_bad)
     kept, held = split(len(data), config.training.seed)
     return Training(d.source, data.subset(kept), data.subset(held))
