@@ -129,10 +129,7 @@ def evaluate_enlarged(path: Path, ask: AskEnlarged, say: Say) -> tuple[Upscaling
     low = _low(large, pairs, pipe)
     wish = Wish(how, settled, None, ask.seed, list(range(len(low))), ask.batch)
     drawn = np.stack(enlarge(pipe, list(low), wish, lambda i, of: say("upscaling", i, of)))
-    codec = build.build_codec(pipe.config)
-    plain = np.concatenate(
-        [codec.decode(pairs.enlarge(codec.encode(torch.from_numpy(part)))).numpy() for part in _parts(low)]
-    )
+    plain = _bicubic(low, pairs, pipe)
     reference = frechet.fit(extract_once(extractor, data, lambda i, of: say("looking at the images", i, of)))
     measured = {
         name: _quality(made, large.images, low, pairs, extractor, reference)
@@ -152,17 +149,20 @@ def evaluate_enlarged(path: Path, ask: AskEnlarged, say: Say) -> tuple[Upscaling
         run=measured["run"],
         bicubic=measured["bicubic"],
     )
-    kept = score.model_dump_json(exclude={"run", "bicubic"})
-    short = f"upscaled-{how.short}-augment{settled.augment:g}-seed{ask.seed}-n{len(low)}-{extractor.name}"
-    folder = run_folder(path) / SCORED / f"{short}-{sha256(kept.encode()).hexdigest()[:6]}"
+    return score, _kept(score, run_folder(path) / SCORED, [_repeated(low, pairs.scale), plain, drawn, large.images])
+
+
+def _kept(score: UpscalingScore, home: Path, rows: list[Pixels]) -> Path:
+    """The folder of a score, where it now is, with a sheet of a row for each set of images."""
+    how, asked = score.sampling, score.model_dump_json(exclude={"run", "bicubic"})
+    short = f"upscaled-{how.short}-augment{score.augment:g}-seed{score.seed}-n{score.n}-{score.features.name}"
+    folder = home / f"{short}-{sha256(asked.encode()).hexdigest()[:6]}"
+    some = np.linspace(0, score.n - 1, min(SHOWN, score.n)).round().astype(np.int64)
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        some = np.linspace(0, len(low) - 1, min(SHOWN, len(low))).round().astype(np.int64)
-        near = low[some].repeat(pairs.scale, 1).repeat(pairs.scale, 2)
-        rows = np.concatenate([near, plain[some], drawn[some], large.images[some]])
-        sheet(rows, len(some)).save(folder / "sheet.png")
+        sheet(np.concatenate([images[some] for images in rows]), len(some)).save(folder / "sheet.png")
     write_file(folder / "upscaling.json", (score.model_dump_json(indent=2) + "\n").encode())
-    return score, folder
+    return folder
 
 
 def _images(pipe: Pipeline, ask: AskEnlarged, say: Say) -> tuple[str, Dataset]:
@@ -188,6 +188,17 @@ def _low(large: Dataset, pairs: Pairs, pipe: Pipeline) -> Pixels:
     made = [codec.decode(pairs.shrink(codec.encode(torch.from_numpy(part)))) for part in _parts(large.images)]
     pixels: Pixels = torch.cat(made).numpy()
     return pixels
+
+
+def _bicubic(low: Pixels, pairs: Pairs, pipe: Pipeline) -> Pixels:
+    codec = build.build_codec(pipe.config)
+    made = [codec.decode(pairs.enlarge(codec.encode(torch.from_numpy(part)))) for part in _parts(low)]
+    pixels: Pixels = torch.cat(made).numpy()
+    return pixels
+
+
+def _repeated(low: Pixels, scale: int) -> Pixels:
+    return low.repeat(scale, 1).repeat(scale, 2)
 
 
 def _parts(images: Pixels, n: int = 256) -> list[Pixels]:
