@@ -19,6 +19,9 @@ _FLAGS = {
     "data.skip_bad": "--skip-bad",
     "data.classes": "--labels or --no-labels",
     "training.images": "--images",
+    "upscaling.scale": "--scale",
+    "upscaling.low": "--low",
+    "upscaling.low_fingerprint": "--low",
     "training.precision": "--precision",
 }
 """Keys that decide more than themselves, and the flags that do."""
@@ -90,6 +93,8 @@ def change(tree: dict[str, Any], key: str, value: Any) -> None:
         raise InputError(f"{key} cannot be set: it follows from the images and from what is asked")
     if (parents or [last])[0] == "scoring" and "scoring" not in tree:
         raise InputError(f"{key} has no effect without --during-training; give that too, or leave {key} out")
+    if (parents or [last])[0] == "upscaling" and "upscaling" not in tree:
+        raise InputError(f"{key} has no effect without --recipe super-resolution; give that too, or leave {key} out")
     if not parents and isinstance(tree.get(last), dict):
         raise InputError(f"{key} is a group of keys; set one of them, as in --set training.ema=0.999")
     for name in parents:

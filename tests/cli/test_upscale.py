@@ -123,6 +123,11 @@ def test_small_images_may_be_given(cli: Cli, refused: Refused, folder: Callable[
         (["train", "digits", "--recipe", "auto", "--low", "x"], "--low is of super-resolution"),
         (["train", "digits", "--images", "8", "--recipe", "super-resolution", "--scale", "3"], "do not divide by"),
         (["train", "digits", "--images", "8", "--recipe", "super-resolution", "--scale", "1"], "at least 2, not 1"),
+        (
+            ["train", "digits", "--images", "8", "--set", "upscaling.scale=2"],
+            "upscaling.scale is not set by --set: give --scale",
+        ),
+        (["train", "digits", "--images", "8", "--set", "upscaling.s_max=0.1"], "no effect without --recipe super-res"),
         (["train", "digits", "--recipe", "super-resolution", "--during-training"], "--during-training scores"),
         (["sample", "RUN"], "makes small images large"),
         (["tune", "RUN"], "makes small images large"),
