@@ -37,16 +37,17 @@ RESAMPLED = 200
 class Samples:
     """Features of a run's samples, kept in a folder."""
 
-    def __init__(self, pipe: Pipeline, n: int, seed: int, folder: Path, extractor: Callable[..., Any]) -> None:
-        self.pipe, self.n, self.seed, self.folder, self.extractor = pipe, n, seed, folder, extractor
+    def __init__(self, pipe: Pipeline, args: argparse.Namespace, folder: Path, extractor: Callable[..., Any]) -> None:
+        self.pipe, self.n, self.seed, self.precision = pipe, args.n, args.seed, args.precision
+        self.folder, self.extractor = folder, extractor
 
     def __call__(self, way: str, calls: int) -> torch.Tensor:
         """(n, D) features of the same n seeds, the run's classes in turn."""
-        path = self.folder / f"{way.replace(':', '-')}-{calls}-{self.n}-{self.seed}.npy"
+        path = self.folder / f"{way.replace(':', '-')}-{calls}-{self.n}-{self.seed}-{self.precision or 'fp32'}.npy"
         if not path.exists():
             solver, grid = way.split(":")
             settings = {"solver": solver, "grid": grid, "steps": max(1, calls // CALLS_A_STEP.get(solver, 1))}
-            how = self.pipe.settings(settings)
+            how = self.pipe.settings(settings | ({"precision": self.precision} if self.precision else {}))
             classes = len(self.pipe.classes)
             drawn = []
             for first in range(0, self.n, 64):
@@ -81,6 +82,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, nargs="+", default=[5, 8, 10, 20, 50])
     parser.add_argument("--ways", nargs="+", default=["ddim:trailing", "dpm++-2m:trailing", "unipc-2:trailing"])
     parser.add_argument("--many", type=int, default=1000, help="steps of ancestral sampling; 0 leaves it out")
+    parser.add_argument("--precision", choices=("bf16", "fp16"), help="of the network, for all; fp32 by default")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="RUN/few-steps by default")
     args = parser.parse_args()
@@ -93,7 +95,7 @@ def main() -> None:
     extractor = build.build_features("embedded", None, data.size, pipe.device)
     theirs = extract(extractor, images)
     real = frechet.fit(theirs)
-    samples = Samples(pipe, args.n, args.seed, out, extractor)
+    samples = Samples(pipe, args, out, extractor)
     some = torch.randperm(len(theirs), generator=torch.Generator().manual_seed(0))[: args.n]
     floor = frechet.distance(frechet.fit(theirs[some]), real)
 
