@@ -1,6 +1,7 @@
 """Pictures that say how they were made."""
 
 import shlex
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal, Self
@@ -16,6 +17,9 @@ KEY = "ddpm"
 """The PNG text chunk, and the key of ``image.info``."""
 
 
+Option = str | float | int | bool | None
+
+
 class Work(Strict):
     """What was done with given pictures, where a sample is not drawn from nothing.
 
@@ -27,7 +31,12 @@ class Work(Strict):
 
     command: str
     given: dict[str, str]
-    options: dict[str, str | float | int | bool | None]
+    options: dict[str, Option]
+
+    @classmethod
+    def of(cls, command: str, options: Mapping[str, Option]) -> Self:
+        """Of pictures that are yet to be named."""
+        return cls(command=command, given={}, options=dict(options))
 
     def words(self, run: str) -> str:
         """As it was typed: "ddpm edit runs/cats photo.png --strength 0.6"."""

@@ -5,7 +5,10 @@ import pytest
 
 from ddpm.cli import main
 
-COMMANDS = ("check", "train", "train-classifier", "sample", "sweep", "report", "plot", "evaluate", "compare", "doctor")
+COMMANDS = (
+    *("check", "train", "train-classifier", "sample", "upscale", "sweep", "tune", "report", "plot", "evaluate"),
+    *("inpaint", "outpaint", "edit", "restore", "interpolate", "compare", "doctor"),
+)
 
 
 def test_help_waits_for_no_torch() -> None:

@@ -26,6 +26,8 @@ def test_sampling_settings_are_complete() -> None:
         "clip": True,
         "threshold": None,
         "precision": None,
+        "size": None,
+        "whole": None,
     }
 
 

@@ -20,6 +20,8 @@ def sample(
     n: Annotated[int, Parameter(name=["-n", "--n"])] = 16,
     label: list[str] | None = None,
     steps: int | None = None,
+    size: str | None = None,
+    whole: bool | None = None,
     flags: Sampling = UNCHANGED,
     seed: int = 0,
     batch: int = 64,
@@ -41,6 +43,10 @@ def sample(
         A class by name or number; several are taken in turn.
     steps
         Steps of the solver; the run's own choice where not given.
+    size
+        Side of the images, or height x width, where larger than in training: drawn in overlapping windows.
+    whole
+        Ask the network for images of another size at once, not in windows; sizes must halve as the network does.
     seed
         Image i is a function of the seed and i alone.
     batch
@@ -58,6 +64,7 @@ def sample(
     """
     from ddpm.errors import InputError
     from ddpm.pipeline import Trajectory, load, run_folder
+    from ddpm.units import size as parse_size
 
     if from_ is not None:
         if run is not None:
@@ -70,7 +77,8 @@ def sample(
         return
     if run is None:
         raise InputError("give a run folder, as in `ddpm sample runs/photos`, or a picture by --from")
-    settings = flags.given() | ({} if steps is None else {"steps": steps})
+    asked = {"steps": steps, "size": None if size is None else parse_size(size), "whole": whole}
+    settings = flags.given() | {name: value for name, value in asked.items() if value is not None}
     if then is not None and trajectory:
         raise InputError("--trajectory is of one run, and --then goes on with another; leave out either")
     pipe, larger = load(run, device), None if then is None else load(then, device)

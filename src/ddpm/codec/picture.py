@@ -1,6 +1,7 @@
 """8-bit arrays as pictures that people open."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,11 @@ def picture(image: Pixels) -> Image.Image:
 
 
 def opaque(image: Image.Image) -> Image.Image:
-    """As RGB, what is transparent on white."""
-    if image.mode == "RGBA":
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    """As RGB, what is transparent on white, 16 bits as 8."""
+    if image.mode == "I;16":
+        image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+    if image.mode in ("LA", "RGBA"):
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     return image.convert("RGB")
 
 
@@ -45,4 +48,23 @@ def beside(left: Image.Image, right: Image.Image, gap: int = 12) -> Image.Image:
     page = Image.new(left.mode, (left.width + gap + right.width, max(left.height, right.height)), "white")
     page.paste(left, (0, 0))
     page.paste(right, (left.width + gap, 0))
+    return page
+
+
+def row(images: Sequence[Image.Image], tall: int = 128, gap: int = 4) -> Image.Image:
+    """Pictures of any mode and size next to each other, RGB on white, small ones enlarged by one whole factor.
+
+    Args:
+        tall: pixels that the highest of them is high at the least.
+    """
+    factor = max(1, -(-tall // max(image.height for image in images)))
+    shown = [
+        opaque(image).resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+        for image in images
+    ]
+    page = Image.new("RGB", (sum(i.width + gap for i in shown) - gap, max(i.height for i in shown)), "white")
+    left = 0
+    for image in shown:
+        page.paste(image, (left, 0))
+        left += image.width + gap
     return page

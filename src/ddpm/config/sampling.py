@@ -105,6 +105,8 @@ class SamplingConfig(Strict):
         clip: whether the expected image is kept in the range of images.
         threshold: the quantile of dynamic thresholding, which clips in place of the fixed range; None for that.
         precision: what the network computes in, fp32 if None; solver and guidance stay in float32.
+        size: (H, W) of the images; None for that of training.
+        whole: ask the network for images of another size at once, rather than for overlapping windows of them.
     """
 
     solver: SolverName = "ddim"
@@ -127,6 +129,8 @@ class SamplingConfig(Strict):
     clip: bool = True
     threshold: float | None = None
     precision: PrecisionName | None = None
+    size: tuple[int, int] | None = None
+    whole: bool | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -145,6 +149,10 @@ class SamplingConfig(Strict):
             )
         if self.guidance < 0:
             raise ValueError(f"guidance must be at least 0, not {self.guidance}")
+        if self.size is not None and min(self.size) < 1:
+            raise ValueError(f"size must be at least 1 x 1, not {self.size[0]} x {self.size[1]}")
+        if self.whole and self.size is None:
+            raise ValueError("whole has no effect without a size")
         if self.threshold is not None and not self.clip:
             raise ValueError("threshold is a way of clipping, and clip is off; leave out one of the two")
         if self.threshold is not None and not 0 < self.threshold <= 1:

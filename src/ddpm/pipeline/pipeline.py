@@ -1,6 +1,6 @@
 """A trained run, ready to draw samples."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from ddpm import build
 from ddpm.classifier.load import Classifier
 from ddpm.classifier.load import load as load_classifier
-from ddpm.codec import picture
+from ddpm.codec import PixelCodec, picture
 from ddpm.codec.picture import Pixels
 from ddpm.conditioning.label import LabelEmbedding
 from ddpm.config import OF_GUIDANCE, OF_SOLVER, GridName, RunConfig, SamplingConfig, explain
@@ -23,12 +23,19 @@ from ddpm.guidance.classifier import Direction
 from ddpm.likelihood import estimate
 from ddpm.likelihood.settings import Likelihood, settle
 from ddpm.pipeline import upscaling, worse
+from ddpm.pipeline.editing.edit import edit
+from ddpm.pipeline.editing.inpaint import inpaint
+from ddpm.pipeline.editing.interpolate import interpolate
+from ddpm.pipeline.editing.outpaint import outpaint
 from ddpm.pipeline.editing.photo import Given
+from ddpm.pipeline.editing.restore import restore
 from ddpm.pipeline.labels import Label, Labels
+from ddpm.pipeline.task import PLAIN, Tasks
 from ddpm.pipeline.trajectory import Recorder, Trajectory
 from ddpm.provenance import Provenance, Work
-from ddpm.sampling import SampleNoise, start
+from ddpm.sampling import SampleNoise
 from ddpm.sampling.follow import Moment, follow
+from ddpm.sampling.windows import Windows
 from ddpm.weights import run_folder
 
 FEWEST = 16
@@ -61,6 +68,11 @@ class Pipeline:
     tuned: tuple[SamplingConfig, ...] = ()
     worse: "Pipeline | None" = None
     classifier: Classifier | None = None
+
+    @property
+    def codec(self) -> PixelCodec:
+        """Between 8-bit images and what is diffused."""
+        return build.build_codec(self.config)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -107,8 +119,6 @@ class Pipeline:
         """
         if n < 1:
             raise InputError(f"n must be at least 1, not {n}")
-        if batch < 1:
-            raise InputError(f"batch must be at least 1, not {batch}")
         how = self.settings(settings)
         wanted = list(range(n)) if indices is None else list(indices)
         if len(wanted) != n:
@@ -118,14 +128,11 @@ class Pipeline:
         pipe.refuse_idle(settings, how, labelled=labels is not None)
         if labels and {pipe.classes[k] for k in labels} == {how.negative}:
             raise InputError(f"negative {how.negative} is what the images shall be; give another class to either")
-        images: list[Image.Image] = []
-        for first in range(0, n, batch):
-            part = slice(first, first + batch)
-            report = None
-            if progress is not None:
-                report = _offset(progress, (first // batch) * how.steps, -(-n // batch) * how.steps)
-            images += pipe._batch(how, labels[part] if labels else None, seed, wanted[part], report, watch)
-        return images
+        drawn = pipe.draws(how, labels, seed, wanted, batch=batch, progress=progress, watch=watch)
+        return [
+            pipe.record(how, pipe.classes[labels[k]] if labels else None, seed, index).attach(picture(pixels))
+            for k, (index, pixels) in enumerate(zip(wanted, drawn, strict=True))
+        ]
 
     def trajectory(self, n: int = 1, *, stages: int = 40, **asked: Any) -> Trajectory:
         """The images that :meth:`sample` gives for the same arguments, and how they come to be, by no further calls.
@@ -139,7 +146,7 @@ class Pipeline:
         """
         if stages < 2:
             raise InputError(f"stages must be at least 2, the noise and the image, not {stages}")
-        recorder = Recorder(build.build_codec(self.config).decode, stages)
+        recorder = Recorder(self.codec.decode, stages)
         images = self.sample(n, watch=recorder, **asked)
         return Trajectory(images, recorder.stages(self.schedule))
 
@@ -156,7 +163,8 @@ class Pipeline:
             )
         pipe = self.prepared(record.sampling)
         labels = pipe.labels(record.label, 1)
-        return pipe._batch(record.sampling, labels, record.seed, [record.index], None)[0]
+        pixels = pipe.draw(record.sampling, labels, record.seed, [record.index])[0]
+        return pipe.record(record.sampling, record.label, record.seed, record.index).attach(picture(pixels))
 
     def settings(self, changes: dict[str, Any]) -> SamplingConfig:
         """The run's sampling settings with some changed; a tuned grid where solver and grid are left to the run.
@@ -183,7 +191,26 @@ class Pipeline:
             how = SamplingConfig.model_validate(tree | changes)
         except ValidationError as e:
             raise InputError(explain(e, SamplingConfig)) from e
+        how = self._sized(how)
         return how if changes.keys() & {"solver", "grid", *OF_SOLVER} else self._tuned(how, changes.get("steps"))
+
+    def _sized(self, how: SamplingConfig) -> SamplingConfig:
+        """The settings without a size that is the run's own; one that cannot be drawn is refused."""
+        if how.size is None or how.size == self.config.data.size:
+            return how.model_copy(update={"size": None, "whole": None})
+        (height, width), own, factor = how.size, self.config.data.size, self.config.network.factor
+        if how.whole:
+            if height % factor or width % factor:
+                nearest = "x".join(str(max(1, round(n / factor)) * factor) for n in how.size)
+                raise InputError(
+                    f"size {height}x{width} cannot be halved as the network does; the nearest is {nearest}"
+                )
+        elif height < own[0] or width < own[1]:
+            raise InputError(
+                f"size {height}x{width} is smaller than the {own[0]}x{own[1]} of training, of which larger images are "
+                "made; add whole to ask the network for it at once"
+            )
+        return how
 
     def _tuned(self, how: SamplingConfig, steps: int | None) -> SamplingConfig:
         """What was tuned for as many steps, or the most of it where none are asked for, if all else is alike."""
@@ -222,22 +249,6 @@ class Pipeline:
     @property
     def _labels(self) -> Labels:
         return Labels(self.classes, self.source)
-
-    def _batch(
-        self,
-        how: SamplingConfig,
-        labels: list[int] | None,
-        seed: int,
-        indices: list[int],
-        progress: Callable[[int, int], None] | None,
-        watch: Callable[[Moment], None] | None = None,
-    ) -> list[Image.Image]:
-        return [
-            self.record(how, None if labels is None else self.classes[labels[k]], seed, index).attach(picture(image))
-            for k, (index, image) in enumerate(
-                zip(indices, self.draw(how, labels, seed, indices, progress, watch), strict=True)
-            )
-        ]
 
     def record(
         self, how: SamplingConfig, label: str | None, seed: int, index: int, work: Work | None = None
@@ -346,7 +357,9 @@ class Pipeline:
         away = self.cond(negative, 1) if labelled else None
         away = away.plus(noise) if away is not None and noise is not None else away
         bad = self.prepared(how).worse if how.guide_with is not None else None
-        return build.build_denoiser(how, self.model, ask, away, bad.model if bad is not None else None, towards)
+        denoise = build.build_denoiser(how, self.model, ask, away, bad.model if bad is not None else None, towards)
+        in_windows = how.size not in (None, self.config.data.size) and not how.whole
+        return Windows(denoise, self.config.data.size) if in_windows else denoise
 
     def _towards(self, how: SamplingConfig, labels: list[int]) -> Direction | None:
         """Where the classifier leads images of these classes, if one is asked for."""
@@ -355,6 +368,33 @@ class Pipeline:
         classifier = self.prepared(how).classifier
         assert classifier is not None
         return classifier.towards(labels, how.classifier, self.device)
+
+    def draws(
+        self,
+        how: SamplingConfig,
+        labels: list[int] | None,
+        seed: int,
+        indices: list[int],
+        *,
+        batch: int = 64,
+        progress: Callable[[int, int], None] | None = None,
+        watch: Callable[[Moment], None] | None = None,
+        task: Tasks | None = None,
+    ) -> Iterator[Pixels]:
+        """(H, W, C) uint8 of one image after the other, drawn in batches; see :meth:`draw`.
+
+        Args:
+            task: as of all images, by their places in ``indices``.
+        """
+        if batch < 1:
+            raise InputError(f"batch must be at least 1, not {batch}")
+        pipe, batches = self.prepared(how), -(-len(indices) // batch)
+        for number in range(batches):
+            part = slice(number * batch, (number + 1) * batch)
+            mine = labels[part] if labels else None
+            report = None if progress is None else _part(progress, number, batches)
+            own = None if task is None else _from(task, number * batch)
+            yield from pipe.draw(how, mine, seed, indices[part], report, watch, own)
 
     @torch.no_grad()
     def draw(
@@ -365,6 +405,7 @@ class Pipeline:
         indices: list[int],
         progress: Callable[[int, int], None] | None = None,
         watch: Callable[[Moment], None] | None = None,
+        task: Tasks | None = None,
     ) -> Pixels:
         """One batch of samples, (len(indices), H, W, C) uint8: what :meth:`sample` makes pictures of.
 
@@ -372,23 +413,34 @@ class Pipeline:
             labels: the class of each image by number; None takes the null label.
             indices: which images of the seed's set.
             progress, watch: see :meth:`sample`.
+            task: what sampling is bent to, of the places 0 … len(indices) - 1; None draws from nothing.
         """
         self.refuse_given()
-        towards = self._towards(how, self.fill(labels))
-        denoise = self.denoiser(how, labelled=labels is not None, towards=towards)
-        solver, grid = build.build_solver(how, self.schedule, towards), build.build_grid(how, self.schedule)
-        shape = (self.config.network.in_channels, *self.config.data.size)
         rows, n = self.fill(indices), len(indices)
+        bent = PLAIN if task is None else task(self.fill(list(range(n))))
+        towards = self._towards(how, self.fill(labels))
+        denoise = bent.bent(self.denoiser(how, labelled=labels is not None, towards=towards))
+        solver = build.build_solver(how, self.schedule, towards)
+        grid = bent.levels or build.build_grid(how, self.schedule)
+        shape = (self.config.network.in_channels, *(how.size or self.config.data.size))
         randn = SampleNoise(seed, rows, shape, self.device)
-        x = start(grid[0], randn)
-        for moment in follow(denoise, solver, grid, x, randn, self.cond(self.fill(labels), len(rows))):
+        x = bent.begin(grid[0], randn)
+        cond = self.cond(self.fill(labels), len(rows))
+        for moment in follow(denoise, solver, grid, x, randn, cond, bent.constraint):
             x = moment.x[:n]
             if watch is not None:
                 watch(moment._replace(x=x, x0=moment.x0[:n]))
             if progress is not None and moment.number:
-                progress(moment.number, how.steps)
-        pixels: Pixels = build.build_codec(self.config).decode(x).cpu().numpy()
+                progress(moment.number, moment.of)
+        pixels: Pixels = self.codec.decode(x).cpu().numpy()
         return pixels
+
+    # what it does with given pictures; the pipeline is the first argument of each of these functions
+    inpaint = inpaint
+    outpaint = outpaint
+    edit = edit
+    restore = restore
+    interpolate = interpolate
 
     def bits_per_dim(
         self,
@@ -430,7 +482,7 @@ class Pipeline:
         before, total = 0, -(-n // batch) * (how.calls or 0)
         for first in range(0, n, batch):
             part = slice(first, first + batch)
-            report = None if progress is None else _offset(progress, before, total)
+            report = None if progress is None else _after(progress, before, total)
             answer = self.likelihood(how, pixels[part], given[part] if given else None, which[part], report)
             bits.append(answer.bits)
             before += answer.calls
@@ -477,5 +529,13 @@ class Pipeline:
         return self.model.cond(torch.tensor(labels, device=self.device))
 
 
-def _offset(progress: Callable[[int, int], None], before: int, total: int) -> Callable[[int, int], None]:
+def _after(progress: Callable[[int, int], None], before: int, total: int) -> Callable[[int, int], None]:
     return lambda done, of: progress(before + done, total)
+
+
+def _part(progress: Callable[[int, int], None], number: int, of: int) -> Callable[[int, int], None]:
+    return lambda done, steps: progress(number * steps + done, of * steps)
+
+
+def _from(task: Tasks, first: int) -> Tasks:
+    return lambda rows: task([first + row for row in rows])

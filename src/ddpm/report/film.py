@@ -1,4 +1,4 @@
-"""How one image comes to be, as a GIF and as a strip: what the sampler holds, and the image that it expects."""
+"""Images in motion: how one comes to be, as a GIF and as a strip, and what lies between two."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -16,6 +16,8 @@ TALL, STRIP = 160, 96
 """Pixels that an image is high at the least in a GIF and in a strip; smaller ones are enlarged by whole factors."""
 LASTS, SLOWEST, FASTEST, HELD = 2400, 300, 60, 1500
 """Milliseconds: of all frames but the last, bounds of each of these, and of the last."""
+PACE = 120
+"""Milliseconds of each frame, where all are alike."""
 COLUMNS = 9
 FONT = 13
 GAP, TITLE, CAPTION = 4, 26, 38
@@ -29,6 +31,14 @@ def gif(stages: Sequence[Stage], i: int) -> bytes:
     lasts = [each] * (len(frames) - 1) + [HELD]
     file = BytesIO()
     frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=lasts, loop=0)
+    return file.getvalue()
+
+
+def to_and_fro(images: Sequence[Image.Image]) -> bytes:
+    """A GIF through some pictures and back, without end."""
+    frames = [_enlarged(opaque(image).quantize(256), TALL) for image in (*images, *images[-2:0:-1])]
+    file = BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=PACE, loop=0)
     return file.getvalue()
 
 

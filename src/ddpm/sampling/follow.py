@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 
 from ddpm.core import Cond, Denoised, Denoiser, Level
-from ddpm.sampling.loop import steps
+from ddpm.sampling.loop import Constraint, descents, steps
 from ddpm.sampling.solver import Randn, Solver
 
 
@@ -43,7 +43,13 @@ class _FirstAnswer:
 
 
 def follow(
-    denoise: Denoiser, solver: Solver, grid: Sequence[Level], x: torch.Tensor, randn: Randn, cond: Cond | None = None
+    denoise: Denoiser,
+    solver: Solver,
+    grid: Sequence[Level],
+    x: torch.Tensor,
+    randn: Randn,
+    cond: Cond | None = None,
+    constraint: Constraint | None = None,
 ) -> Iterator[Moment]:
     """What :func:`steps` does, one moment before each step and one after the last, without further calls.
 
@@ -52,8 +58,8 @@ def follow(
     Args:
         x: (B, C, *space) at ``grid[0]``.
     """
-    asked, of, level = _FirstAnswer(denoise), len(grid) - 1, grid[0]
-    for step in steps(asked, solver, grid, x, randn, cond):
+    asked, of, level = _FirstAnswer(denoise), sum(len(down) - 1 for down in descents(grid)), grid[0]
+    for step in steps(asked, solver, grid, x, randn, cond, constraint):
         assert asked.x0 is not None, "a solver asks in every step"
         yield Moment(step.number - 1, of, level, x, asked.x0)
         level, x, asked.x0 = step.level, step.x, None

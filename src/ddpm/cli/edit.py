@@ -1,0 +1,30 @@
+"""``ddpm edit``."""
+
+from pathlib import Path
+
+from ddpm.cli.editing import ONE, Editing
+from ddpm.cli.sampling import UNCHANGED, Sampling
+
+
+def edit(run: Path, photo: Path, *, strength: float, editing: Editing = ONE, flags: Sampling = UNCHANGED) -> None:
+    """Change a picture: add noise to it, and draw from there.
+
+    Parameters
+    ----------
+    run
+        A run folder, or one checkpoint in it.
+    photo
+        The picture, of the run's size or larger.
+    strength
+        From 0, the picture itself, to 1, a new sample.
+    """
+    from ddpm.cli.editing import make
+
+    make(
+        run,
+        "edit",
+        f"{photo.stem}-strength{strength:g}-seed{editing.seed}",
+        editing,
+        flags,
+        lambda pipe, **asked: pipe.edit([photo], strength, **asked),
+    )

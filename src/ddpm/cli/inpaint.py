@@ -1,0 +1,50 @@
+"""``ddpm inpaint``."""
+
+from pathlib import Path
+
+from ddpm.cli.editing import ONE, Editing
+from ddpm.cli.sampling import UNCHANGED, Sampling
+
+
+def inpaint(
+    run: Path,
+    photo: Path,
+    *,
+    mask: Path,
+    repaint: str | None = None,
+    editing: Editing = ONE,
+    flags: Sampling = UNCHANGED,
+) -> None:
+    """Draw a part of a picture anew. All else of it stays as it is, bit for bit.
+
+    Parameters
+    ----------
+    run
+        A run folder, or one checkpoint in it.
+    photo
+        The picture, of the run's size or larger.
+    mask
+        A picture of the same size: white is filled in, black is kept.
+    repaint
+        RePaint: go to and fro on the grid in jumps of so many steps, so many times, as in 10x10; slow, and nearer to
+        what the model would draw around the rest.
+    """
+    from ddpm.cli.console import console
+    from ddpm.cli.editing import make
+    from ddpm.config import RunConfig
+    from ddpm.pipeline import run_folder
+    from ddpm.pipeline.editing.mask import preview, read_mask
+    from ddpm.pipeline.editing.photo import read
+
+    known = read(photo, RunConfig.read(run_folder(run) / "config.json").data, editing.fit)
+    fill = read_mask(mask, known)
+    console.print(f"filling       {100 * fill.mean():.0f} % of {photo}: where {mask} is white", markup=False)
+    make(
+        run,
+        "inpaint",
+        f"{photo.stem}-seed{editing.seed}",
+        editing,
+        flags,
+        lambda pipe, **asked: pipe.inpaint([photo], mask, repaint=repaint, **asked),
+        [("given.png", known.image), ("preview.png", preview(known, fill))],
+    )

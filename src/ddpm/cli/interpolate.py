@@ -1,0 +1,56 @@
+"""``ddpm interpolate``."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+
+def interpolate(
+    run: Path,
+    first: Path,
+    last: Path,
+    *,
+    n: Annotated[int, Parameter(name=["-n", "--n"])] = 9,
+    label: list[str] | None = None,
+    steps: int = 50,
+    fit: Literal["crop", "pad", "stretch"] | None = None,
+    out: Path | None = None,
+    device: str | None = None,
+) -> None:
+    """Draw what lies between two pictures: a strip, and a GIF to and fro.
+
+    Parameters
+    ----------
+    run
+        A run folder, or one checkpoint in it.
+    first
+        A picture of the run's size or larger.
+    last
+        Another one of the same size.
+    n
+        Pictures in all, with both ends, which are the given pictures as the model can draw them.
+    label
+        What both are, or the one and the other: `--label cat --label dog`.
+    steps
+        Of the solver, up to the noise and down again.
+    fit
+        Bring the pictures to the run's size and mode: crop, pad or stretch.
+    out
+        Folder for the pictures; RUN/interpolate/… by default.
+    device
+        cpu, cuda or mps; the best there is by default.
+    """
+    from ddpm.cli.console import bar, console
+    from ddpm.cli.editing import write
+    from ddpm.pipeline import load, run_folder
+    from ddpm.report.film import to_and_fro
+    from ddpm.training.storage import write_file
+
+    pipe = load(run, device)
+    with bar("interpolate") as progress:
+        images = pipe.interpolate(first, last, n=n, label=label, steps=steps, fit=fit, progress=progress)
+    folder = out or run_folder(run) / "interpolate" / f"{first.stem}-{last.stem}"
+    write(images, folder)
+    write_file(folder / "film.gif", to_and_fro(images))
+    console.print(str(folder / "film.gif"), markup=False)

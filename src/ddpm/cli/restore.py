@@ -1,0 +1,41 @@
+"""``ddpm restore``."""
+
+from pathlib import Path
+
+from ddpm.cli.editing import ONE, Editing
+from ddpm.cli.sampling import UNCHANGED, Sampling
+
+
+def restore(
+    run: Path,
+    photo: Path,
+    *,
+    operator: str,
+    noise: float = 0.0,
+    editing: Editing = ONE,
+    flags: Sampling = UNCHANGED,
+) -> None:
+    """Draw what a damaged picture may have been, such that damaging it again gives the picture.
+
+    Parameters
+    ----------
+    run
+        A run folder, or one checkpoint in it: no training for the damage is needed.
+    photo
+        The damaged picture.
+    operator
+        The damage: grey (its colours are gone), downsample:4 (the means of 4 x 4 blocks are left), blur:2 (Gaussian, in
+        pixels), mask:mask.png (what is white there is gone).
+    noise
+        Standard deviation of the noise in the picture, in grey levels of 255.
+    """
+    from ddpm.cli.editing import make
+
+    make(
+        run,
+        "restore",
+        f"{photo.stem}-{'-'.join(operator.replace('/', '-').split(':'))}-seed{editing.seed}",
+        editing,
+        flags,
+        lambda pipe, **asked: pipe.restore([photo], operator, noise=noise, **asked),
+    )

@@ -1,0 +1,62 @@
+"""Pictures changed as much as one likes."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from PIL import Image
+
+from ddpm import build
+from ddpm.codec import picture
+from ddpm.config import SamplingConfig
+from ddpm.core import Level, Schedule
+from ddpm.core.gaussian import diffuse
+from ddpm.errors import InputError
+from ddpm.pipeline.editing.photo import Given
+from ddpm.pipeline.editing.variations import Wish, as_given, encoded, variations
+from ddpm.pipeline.task import Task
+from ddpm.provenance import Work
+from ddpm.sampling import Randn
+
+if TYPE_CHECKING:
+    from ddpm.pipeline.pipeline import Pipeline
+
+
+def edit(
+    pipe: "Pipeline", images: Given | Sequence[Given], strength: float, **asked: Any
+) -> Image.Image | list[Image.Image]:
+    """Pictures with so much noise added, and drawn from there (SDEdit; Meng et al. 2022).
+
+    Args:
+        strength: 0 gives the pictures back as they came, 1 keeps nothing of them and is a new sample; in between the
+            noise is that of the place ``strength · T``, and as large a share of the steps is taken.
+        images, asked: see :func:`~ddpm.pipeline.editing.inpaint.inpaint`.
+
+    Raises:
+        InputError: a strength outside of [0, 1], or pictures or settings that cannot be used.
+    """
+    if not 0 <= strength <= 1:
+        raise InputError(f"strength must be between 0 (the picture itself) and 1 (a new one), not {strength:g}")
+    wish = Wish.of(asked)
+    photos = wish.photos(images, pipe.config.data)
+    if not strength:
+        return as_given(images, [photo.image.copy() for photo in photos for _ in range(wish.n)])
+
+    def task(how: SamplingConfig, rows: list[int]) -> Task:
+        if strength == 1:
+            return Task()
+        x0 = encoded(pipe, photos, rows)
+
+        def begin(level: Level, randn: Randn) -> torch.Tensor:
+            return diffuse(x0, randn(), level)
+
+        return Task(levels=below(strength, build.build_grid(how, pipe.schedule), pipe.schedule), begin=begin)
+
+    made = variations(pipe, photos, wish, Work.of("edit", {"strength": strength}), task)
+    return as_given(images, [new.record.attach(picture(new.pixels)) for new in made])
+
+
+def below(strength: float, levels: Sequence[Level], schedule: Schedule) -> list[Level]:
+    """The place ``strength · T``, at least 1, and those levels of a grid that are cleaner."""
+    first = schedule.level(max(1.0, strength * schedule.T))
+    return [first, *(level for level in levels if level.snr > first.snr)]

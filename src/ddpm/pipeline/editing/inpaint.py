@@ -1,0 +1,101 @@
+"""Parts of pictures drawn anew."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ddpm import build
+from ddpm.config import SamplingConfig
+from ddpm.constraints import DDNM, Mask, Replacement
+from ddpm.errors import InputError
+from ddpm.pipeline.editing.mask import read_mask
+from ddpm.pipeline.editing.photo import Fill, Given, Photo
+from ddpm.pipeline.editing.variations import Wish, as_given, encoded, variations
+from ddpm.pipeline.task import Task
+from ddpm.provenance import Work
+from ddpm.sampling.grid.repaint import repaint as rising
+
+if TYPE_CHECKING:
+    from ddpm.pipeline.pipeline import Pipeline
+
+
+class Repaint(NamedTuple):
+    """How RePaint goes to and fro: jumps of so many steps of the grid, each taken so many times."""
+
+    jump: int
+    times: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """ "10x10" is a jump of 10 steps, taken 10 times.
+
+        Raises:
+            InputError: anything else.
+        """
+        jump, _, times = text.partition("x")
+        if not (jump.isdecimal() and times.isdecimal() and int(jump) and int(times)):
+            raise InputError(f"repaint {text!r} is not two numbers; write JUMPxTIMES, as in 10x10")
+        return cls(int(jump), int(times))
+
+
+def inpaint(
+    pipe: "Pipeline",
+    images: Given | Sequence[Given],
+    mask: Given | Sequence[Given],
+    *,
+    repaint: str | None = None,
+    **asked: Any,
+) -> Image.Image | list[Image.Image]:
+    """Pictures with a part drawn anew; all other pixels stay as they are, bit for bit.
+
+    What is known is put into the expected image at every step (DDNM; Wang et al. 2023), or, with ``repaint``, into the
+    noisy one on a grid that goes to and fro (RePaint; Lugmayr et al. 2022), which takes longer.
+
+    Args:
+        images: pictures or their files, one or several, of the run's size or larger.
+        mask: one for all, or one each: white is filled in, black is kept.
+        repaint: "JUMPxTIMES", as in "10x10"; None for DDNM.
+        asked: attributes of :class:`Wish`, as n, label, seed and fit, and settings as of ``Pipeline.sample``.
+
+    Returns:
+        a picture if one was given and n is 1, else a list, n of each.
+
+    Raises:
+        InputError: pictures, masks or settings that cannot be used.
+    """
+    wish = Wish.of(asked)
+    photos = wish.photos(images, pipe.config.data)
+    masks = [mask] * len(photos) if isinstance(mask, Image.Image | str | Path) else list(mask)
+    if len(masks) != len(photos):
+        raise InputError(f"{len(masks)} masks were given for {len(photos)} pictures; give one for all, or one each")
+    fills = [read_mask(one, photo) for one, photo in zip(masks, photos, strict=True)]
+    options = {"mask": str(mask) if isinstance(mask, str | Path) else None, "repaint": repaint}
+    return as_given(images, filled(pipe, photos, fills, wish, Work.of("inpaint", options), repaint))
+
+
+def filled(
+    pipe: "Pipeline", photos: Sequence[Photo], fills: Sequence[Fill], wish: Wish, work: Work, again: str | None
+) -> list[Image.Image]:
+    """Pictures with what is to be filled drawn anew, n versions of each."""
+    jumps = Repaint.parse(again) if again is not None else None
+
+    def task(how: SamplingConfig, rows: list[int]) -> Task:
+        x0 = encoded(pipe, photos, rows)
+        # (B, H, W) -> (B, 1, H, W)
+        mask = Mask(torch.from_numpy(np.stack([~fills[row] for row in rows]))[:, None].to(x0.device))
+        if jumps is None:
+            return Task(bent=lambda denoise: DDNM(denoise, mask, mask.forward(x0)))
+        levels = build.build_grid(how, pipe.schedule)
+        try:
+            return Task(rising(levels, *jumps), constraint=Replacement(mask, mask.forward(x0)))
+        except ValueError as e:
+            raise InputError(f"repaint {again}: {e}") from e
+
+    return [
+        new.record.attach(photos[new.of].with_drawn(new.pixels, fills[new.of]))
+        for new in variations(pipe, photos, wish, work, task)
+    ]

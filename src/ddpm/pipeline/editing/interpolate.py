@@ -1,0 +1,99 @@
+"""What lies between two pictures."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+import torch
+from PIL import Image
+
+from ddpm import build
+from ddpm.codec import picture
+from ddpm.config import SamplingConfig
+from ddpm.data.transform import Fit
+from ddpm.errors import InputError
+from ddpm.pipeline.editing.photo import Given
+from ddpm.pipeline.editing.variations import Wish, encoded
+from ddpm.sampling.interpolation import slerp
+from ddpm.sampling.inversion import inversion
+from ddpm.sampling.loop import steps as descent
+
+if TYPE_CHECKING:
+    from ddpm.pipeline.labels import Label
+    from ddpm.pipeline.pipeline import Pipeline
+
+FLOW = {"solver": "heun", "grid": "log-snr", "clip": False, "guidance": 1.0}
+"""A second-order solver whose steps can be taken upwards; clipping or guidance would have no way back."""
+
+
+def interpolate(
+    pipe: "Pipeline",
+    first: Given,
+    last: Given,
+    *,
+    n: int = 9,
+    label: "Label | Sequence[Label] | None" = None,
+    steps: int = 50,
+    fit: Fit | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Image.Image]:
+    """n pictures from one to the other, by way of their noise (Song et al. 2021, sec. 5.3).
+
+    Both are followed up the probability flow to the noises that they would be drawn from, and points on the great
+    circle between these are followed down again. The ends are the given pictures, as well as the model can draw them.
+
+    Args:
+        first, last: of one size, that of the run or larger.
+        label: what both are, or the one and the other; between two labels the embeddings are on a line.
+        steps: up, and as many down.
+        progress: called with (steps done, in all).
+
+    Raises:
+        InputError: pictures, labels or numbers that cannot be used.
+    """
+    if n < 2:
+        raise InputError(f"n must be at least 2, the two ends, not {n}")
+    photos = Wish(fit=fit).photos([first, last], pipe.config.data)
+    if photos[0].size != photos[1].size:
+        (h, w), (other_h, other_w) = (photo.size for photo in photos)
+        raise InputError(
+            f"{photos[0].name} is {h} × {w} and {photos[1].name} {other_h} × {other_w}; give pictures of one size, or "
+            "--fit crop"
+        )
+    how = pipe.settings({**FLOW, "steps": steps, "size": photos[0].size})
+    labels = pipe.labels(label, 2)
+    with torch.no_grad():
+        drawn = _between(pipe, how, encoded(pipe, photos, [0, 1]), labels, n, progress)
+    return [picture(pixels) for pixels in pipe.codec.decode(drawn).cpu().numpy()]
+
+
+def _between(
+    pipe: "Pipeline",
+    how: SamplingConfig,
+    ends: torch.Tensor,
+    labels: list[int] | None,
+    n: int,
+    progress: Callable[[int, int], None] | None,
+) -> torch.Tensor:
+    """(n, C, H, W) from two images (2, C, H, W)."""
+    denoise = pipe.denoiser(how, labelled=labels is not None)
+    solver, grid = build.build_solver(how, pipe.schedule), build.build_grid(how, pipe.schedule)
+    cond = pipe.cond(labels, 2)
+    x = ends
+    for step in inversion(denoise, solver, grid, x, cond):
+        x = step.x
+        if progress is not None:
+            progress(step.number, 2 * how.steps)
+    share = torch.linspace(0, 1, n)
+    one, other = torch.zeros(n, dtype=torch.int64), torch.ones(n, dtype=torch.int64)
+    x = slerp(x[one], x[other], share)
+    if cond is not None:
+        cond = cond.rows(one).lerp(cond.rows(other), share)
+    for step in descent(denoise, solver, grid, x, _no_noise, cond):
+        x = step.x
+        if progress is not None:
+            progress(how.steps + step.number, 2 * how.steps)
+    return x
+
+
+def _no_noise() -> NoReturn:
+    raise AssertionError("the flow draws no noise")

@@ -1,0 +1,58 @@
+"""Pictures on a larger canvas."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from ddpm.errors import InputError
+from ddpm.pipeline.editing.inpaint import filled
+from ddpm.pipeline.editing.photo import Fill, Given, Photo
+from ddpm.pipeline.editing.variations import Wish, as_given
+from ddpm.provenance import Work
+
+if TYPE_CHECKING:
+    from ddpm.pipeline.pipeline import Pipeline
+
+
+def outpaint(
+    pipe: "Pipeline",
+    images: Given | Sequence[Given],
+    *,
+    left: int = 0,
+    right: int = 0,
+    top: int = 0,
+    bottom: int = 0,
+    repaint: str | None = None,
+    **asked: Any,
+) -> Image.Image | list[Image.Image]:
+    """Pictures with more around them, drawn in overlapping windows of the run's size; what was there stays as it is.
+
+    Args:
+        left, right, top, bottom: pixels to add.
+        images, repaint, asked: see :func:`~ddpm.pipeline.editing.inpaint.inpaint`.
+
+    Raises:
+        InputError: nothing to add, or pictures or settings that cannot be used.
+    """
+    sides = {"left": left, "right": right, "top": top, "bottom": bottom}
+    if wrong := [f"{name} {value}" for name, value in sides.items() if value < 0]:
+        raise InputError(f"{wrong[0]}: pixels are added, so it must be at least 0")
+    if not any(sides.values()):
+        raise InputError("nothing to add; give pixels to add, as in --left 16 --right 16")
+    wish = Wish.of(asked)
+    given = wish.photos(images, pipe.config.data)
+    larger = [on_canvas(photo, (top, bottom), (left, right)) for photo in given]
+    photos, fills = [photo for photo, _ in larger], [fill for _, fill in larger]
+    return as_given(
+        images, filled(pipe, photos, fills, wish, Work.of("outpaint", sides | {"repaint": repaint}), repaint)
+    )
+
+
+def on_canvas(photo: Photo, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[Photo, Fill]:
+    """A picture with so many rows added above and below, and columns left and right; and what is to be filled."""
+    fill = np.pad(np.zeros(photo.size, bool), (rows, columns), constant_values=True)
+    own = np.asarray(photo.image)
+    image = Image.fromarray(np.pad(own, (rows, columns, *[(0, 0)] * (own.ndim - 2))))
+    return Photo(photo.name, image, np.pad(photo.pixels, (rows, columns, (0, 0)))), fill

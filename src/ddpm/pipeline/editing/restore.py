@@ -1,0 +1,105 @@
+"""Pictures made whole again, of which a linear part is known."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ddpm.codec import picture
+from ddpm.config import DataConfig, SamplingConfig
+from ddpm.constraints import DDNM, AveragePool, Blur, Grey, Operator
+from ddpm.core import Denoiser
+from ddpm.errors import InputError
+from ddpm.pipeline.editing.photo import Given
+from ddpm.pipeline.editing.variations import Wish, as_given, variations
+from ddpm.pipeline.task import Task
+from ddpm.provenance import Work
+
+if TYPE_CHECKING:
+    from ddpm.pipeline.pipeline import Pipeline
+
+KNOWN = "grey, downsample:4, blur:2 or mask:mask.png"
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What has become of the pictures.
+
+    Attributes:
+        operator: from a whole picture to what is left of it.
+        channels: of what is left; None for those of the run.
+        factor: how many times smaller what is left is.
+    """
+
+    operator: Operator
+    channels: int | None = None
+    factor: int = 1
+
+    def left(self, data: DataConfig) -> DataConfig:
+        """The images of a run, so damaged."""
+        height, width = data.size
+        changed: dict[str, object] = {"size": (-(-height // self.factor), -(-width // self.factor))}
+        return data.model_copy(update=changed | ({"mode": "L"} if self.channels == 1 else {}))
+
+
+def parse(text: str, data: DataConfig) -> Damage:
+    """ "grey", "downsample:4" (the mean of blocks of 4 × 4) or "blur:2" (Gaussian, in pixels).
+
+    Raises:
+        InputError: anything else, or grey of what has no colours.
+    """
+    name, _, value = text.partition(":")
+    if name == "grey" and not value:
+        if data.mode != "RGB":
+            raise InputError(f"--operator grey needs a run of RGB images to give colours, and this one has {data.mode}")
+        return Damage(Grey(), channels=1)
+    if name == "downsample" and value.isdecimal() and int(value) > 1:
+        return Damage(AveragePool(int(value)), factor=int(value))
+    if name == "blur":
+        try:
+            return Damage(Blur(float(value)))
+        except ValueError as e:
+            raise InputError(f"--operator {text}: blur takes a number of pixels above 0, as in blur:2") from e
+    raise InputError(f"--operator {text} is unknown; it may be {KNOWN}")
+
+
+def restore(
+    pipe: "Pipeline", images: Given | Sequence[Given], operator: str, *, noise: float = 0.0, **asked: Any
+) -> Image.Image | list[Image.Image]:
+    """What damaged pictures may have been, with no training for the damage (DDNM; Wang et al. 2023).
+
+    Damaged again, the results are the given pictures, up to rounding, unless these have noise of their own.
+
+    Args:
+        operator: "grey", "downsample:4" (means of 4 × 4 blocks), "blur:2" (Gaussian, in pixels), or "mask:FILE" for a
+            part that is gone.
+        noise: standard deviation of the pictures' own noise, in grey levels of 255.
+        images, asked: see :func:`~ddpm.pipeline.editing.inpaint.inpaint`.
+
+    Raises:
+        InputError: an unknown operator, or pictures or settings that cannot be used.
+    """
+    if noise < 0:
+        raise InputError(f"noise must be at least 0, not {noise:g}")
+    if operator.startswith("mask:"):
+        if noise:
+            raise InputError(f"noise {noise:g} has no effect on a mask, around which pixels stay as they are")
+        return pipe.inpaint(images, operator.removeprefix("mask:"), **asked)
+    wish, damage = Wish.of(asked), parse(operator, pipe.config.data)
+    photos = wish.photos(images, damage.left(pipe.config.data))
+    spread = sum(pipe.config.data.std) / len(pipe.config.data.std) if pipe.config.data.std else 0.5
+
+    def task(how: SamplingConfig, rows: list[int]) -> Task:
+        y = pipe.codec.encode(torch.from_numpy(np.stack([photos[row].pixels for row in rows])).to(pipe.device))
+
+        def bent(denoise: Denoiser) -> Denoiser:
+            return DDNM(denoise, damage.operator, y, noise / 127.5, spread)
+
+        return Task(bent=bent)
+
+    work = Work.of("restore", {"operator": operator, "noise": noise or None})
+    made = variations(pipe, photos, wish, work, task, damage.factor)
+    return as_given(images, [new.record.attach(picture(new.pixels)) for new in made])

@@ -1,0 +1,138 @@
+"""New pictures of given ones: what all that is done with pictures has in common."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ddpm.codec.picture import Pixels
+from ddpm.config import DataConfig, SamplingConfig
+from ddpm.data.transform import Fit
+from ddpm.errors import InputError
+from ddpm.pipeline.editing.photo import Given, Photo, read
+from ddpm.pipeline.task import Task
+from ddpm.provenance import Provenance, Work, fingerprint
+
+if TYPE_CHECKING:
+    from ddpm.pipeline.labels import Label
+    from ddpm.pipeline.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How many new pictures, of what, and how they are drawn.
+
+    Attributes:
+        n: of each given picture.
+        label: what the new pictures are: one class for all, or one for each given picture.
+        seed: new picture k of given picture j is a function of the seed and j · n + k.
+        fit: bring given pictures to the run's size and mode, as training does; None takes them as they are.
+        batch: pictures in memory at a time.
+        progress: called with (network steps done, in all).
+        settings: the keys of :class:`SamplingConfig`, the run's own where not given.
+    """
+
+    n: int = 1
+    label: "Label | Sequence[Label] | None" = None
+    seed: int = 0
+    fit: Fit | None = None
+    batch: int = 64
+    progress: Callable[[int, int], None] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, asked: Mapping[str, Any]) -> Self:
+        """Of keywords: those that are no attributes are settings."""
+        own = {f.name for f in fields(cls)} - {"settings"}
+        given = {name: value for name, value in asked.items() if name in own}
+        return cls(**given, settings={name: value for name, value in asked.items() if name not in own})
+
+    def photos(self, images: Given | Sequence[Given], data: DataConfig) -> list[Photo]:
+        """The given pictures, read.
+
+        Raises:
+            InputError: none, or one that the run cannot change.
+        """
+        given = [images] if isinstance(images, Image.Image | str | Path) else list(images)
+        if not given:
+            raise InputError("no picture was given; give at least one")
+        return [read(one, data, self.fit) for one in given]
+
+
+class New(NamedTuple):
+    """A new picture.
+
+    Attributes:
+        of: number of the given picture.
+        pixels: (H, W, C) uint8, of the run's mode.
+        record: how it was made.
+    """
+
+    of: int
+    pixels: Pixels
+    record: Provenance
+
+
+def variations(
+    pipe: "Pipeline",
+    photos: Sequence[Photo],
+    wish: Wish,
+    work: Work,
+    task: Callable[[SamplingConfig, list[int]], Task],
+    factor: int = 1,
+) -> Iterator[New]:
+    """n new pictures of each given one, in their order.
+
+    Args:
+        work: what is done with them; the pictures themselves are added to it.
+        task: (settings, the numbers of the given pictures in a batch, all of one size) -> what sampling is bent to.
+        factor: how many times larger than the given ones the new ones are.
+
+    Raises:
+        InputError: numbers, labels or settings that cannot be used.
+    """
+    if wish.n < 1:
+        raise InputError(f"n must be at least 1, not {wish.n}")
+    labels = pipe.labels(wish.label, len(photos))
+    for (height, width), same in groupby(range(len(photos) * wish.n), key=lambda i: photos[i // wish.n].size):
+        indices, size = list(same), (height * factor, width * factor)
+        owners = [i // wish.n for i in indices]
+        how = pipe.settings({**wish.settings, **({} if size == pipe.config.data.size else {"size": size})})
+        pipe.refuse_idle(dict(wish.settings), how, labelled=labels is not None)
+        made = pipe.draws(
+            how,
+            [labels[j] for j in owners] if labels else None,
+            wish.seed,
+            indices,
+            batch=wish.batch,
+            progress=wish.progress,
+            task=partial(_of_owners, task, how, owners),
+        )
+        for i, j, pixels in zip(indices, owners, made, strict=True):
+            given = work.model_copy(update={"given": {photos[j].name: fingerprint(photos[j].image)}})
+            record = pipe.record(how, pipe.classes[labels[j]] if labels else None, wish.seed, i, given)
+            yield New(j, pixels, record)
+
+
+def _of_owners(
+    task: Callable[[SamplingConfig, list[int]], Task], how: SamplingConfig, owners: list[int], rows: list[int]
+) -> Task:
+    return task(how, [owners[row] for row in rows])
+
+
+def as_given(images: Given | Sequence[Given], made: list[Image.Image]) -> Image.Image | list[Image.Image]:
+    """One picture of one, a list of several."""
+    alone = isinstance(images, Image.Image | str | Path) and len(made) == 1
+    return made[0] if alone else made
+
+
+def encoded(pipe: "Pipeline", photos: Sequence[Photo], rows: Sequence[int]) -> torch.Tensor:
+    """Given pictures, by number, as the model sees them: (B, C, H, W) in [-1, 1]."""
+    pixels = np.stack([photos[row].pixels for row in rows])
+    return pipe.codec.encode(torch.from_numpy(pixels).to(pipe.device))

@@ -1,0 +1,134 @@
+"""The commands that change given pictures, end to end, and what they say of input that they cannot use."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+Cli = Callable[..., int]
+Refused = Callable[..., str]
+FAST = ("--steps", "3")
+
+
+@pytest.fixture
+def files(digits_run: Path, tmp_path: Path) -> Path:
+    """photo.png, other.png and wide.png; mask.png, its lower half white."""
+    rng = np.random.default_rng(0)
+    for name, size in (("photo", (8, 8)), ("other", (8, 8)), ("wide", (8, 12)), ("small", (4, 4))):
+        Image.fromarray(rng.integers(0, 256, size).astype(np.uint8)).save(tmp_path / f"{name}.png")
+    Image.fromarray(rng.integers(0, 256, (8, 8, 3)).astype(np.uint8)).save(tmp_path / "colour.png")
+    for name, rows in (("mask", 4), ("empty", 8), ("full", 0)):
+        Image.fromarray((255 * (np.arange(8)[:, None] >= rows) * np.ones(8)).astype(np.uint8)).save(
+            tmp_path / f"{name}.png"
+        )
+    return tmp_path
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path))
+
+
+def test_inpaint(cli: Cli, digits_run: Path, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = files / "out"
+    argv = ["inpaint", digits_run, files / "photo.png", "--mask", files / "mask.png", "-n", "3", "--label", "7", *FAST]
+    assert cli(*argv, "--out", out) == 0
+    said = capsys.readouterr().out
+    assert "filling       50 % of" in said
+    assert said.splitlines()[-1] == str(out / "sheet.png")
+    made = [pixels(out / f"{i:05d}.png") for i in range(3)]
+    for image in made:
+        np.testing.assert_array_equal(image[:4], pixels(files / "photo.png")[:4])
+    assert (made[0] != made[1]).any()
+    np.testing.assert_array_equal(pixels(out / "given.png"), pixels(files / "photo.png"))
+    tinted = pixels(out / "preview.png")
+    assert (tinted[4:, :, 0] > tinted[4:, :, 1]).all()
+    # five pictures, 16 times as large, with 4 between
+    assert Image.open(out / "sheet.png").size == (5 * 128 + 4 * 4, 128)
+    assert cli(*argv, "--repaint", "1x2") == 0
+    assert (digits_run / "inpaint" / "photo-seed0" / "00002.png").exists()
+
+
+def test_outpaint(cli: Cli, digits_run: Path, files: Path) -> None:
+    assert cli("outpaint", digits_run, files / "photo.png", "--left", "2", "--bottom", "3", *FAST) == 0
+    made = pixels(digits_run / "outpaint" / "photo-left2-bottom3-seed0" / "00000.png")
+    assert made.shape == (11, 10)
+    np.testing.assert_array_equal(made[:8, 2:], pixels(files / "photo.png"))
+
+
+def test_edit(cli: Cli, digits_run: Path, files: Path) -> None:
+    for strength in ("0", "0.6", "1"):
+        assert cli("edit", digits_run, files / "photo.png", "--strength", strength, "--seed", "4", *FAST) == 0
+    made = {s: digits_run / "edit" / f"photo-strength{s}-seed4" / "00000.png" for s in ("0", "0.6", "1")}
+    np.testing.assert_array_equal(pixels(made["0"]), pixels(files / "photo.png"))
+    assert cli("sample", digits_run, "-n", "1", "--seed", "4", *FAST, "--out", files / "new") == 0
+    np.testing.assert_array_equal(pixels(made["1"]), pixels(files / "new" / "00000.png"))
+    assert (pixels(made["0.6"]) != pixels(made["1"])).any()
+
+
+def test_restore(cli: Cli, digits_run: Path, files: Path) -> None:
+    assert cli("restore", digits_run, files / "small.png", "--operator", "downsample:2", "-n", "2", *FAST) == 0
+    made = [pixels(digits_run / "restore" / "small-downsample-2-seed0" / f"0000{i}.png") for i in (0, 1)]
+    assert made[0].shape == (8, 8)
+    assert (made[0] != made[1]).any()
+    mask = f"mask:{files / 'mask.png'}"
+    assert cli("restore", digits_run, files / "photo.png", "--operator", mask, "--out", files / "m", *FAST) == 0
+    np.testing.assert_array_equal(pixels(files / "m" / "00000.png")[:4], pixels(files / "photo.png")[:4])
+    assert cli("restore", digits_run, files / "photo.png", "--operator", "blur:0.5", *FAST) == 0
+
+
+def test_interpolate(cli: Cli, digits_run: Path, files: Path) -> None:
+    argv = ["interpolate", digits_run, files / "photo.png", files / "other.png", "-n", "4", *FAST]
+    assert cli(*argv, "--label", "3", "--label", "8") == 0
+    folder = digits_run / "interpolate" / "photo-other"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *(f"0000{i}.png" for i in range(4)),
+        "film.gif",
+        "sheet.png",
+    ]
+    with Image.open(folder / "film.gif") as film:
+        assert film.n_frames == 6  # to the other end, and back to before the first
+
+
+def test_an_edited_picture_is_not_drawn_again_without_its_source(
+    cli: Cli, refused: Refused, digits_run: Path, files: Path
+) -> None:
+    assert cli("edit", digits_run, files / "photo.png", "--strength", "0.5", "--out", files / "e", *FAST) == 0
+    said = refused("sample", "--from", files / "e" / "00000.png", kept=files)
+    assert "repeat `ddpm edit" in said
+    assert "--strength 0.5 --seed 0`" in said
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["inpaint", "photo.png", "--mask", "none.png"], "none.png cannot be read (No such file or directory)"),
+        (["inpaint", "none.png", "--mask", "mask.png"], "none.png cannot be read"),
+        (["inpaint", "photo.png", "--mask", "small.png"], "small.png is 4 × 4 and "),
+        (["inpaint", "photo.png", "--mask", "empty.png"], "black all over: nothing to fill in"),
+        (["inpaint", "photo.png", "--mask", "full.png"], "white all over: nothing is kept"),
+        (["inpaint", "colour.png", "--mask", "mask.png"], "is RGB, and the run has learned L images; --fit crop"),
+        (
+            ["inpaint", "small.png", "--mask", "small.png"],
+            "smaller than the 8 × 8 that the run has learned; --fit crop",
+        ),
+        (["inpaint", "photo.png", "--mask", "mask.png", "--repaint", "9x9"], "jump must be between 1 and 2"),
+        (["inpaint", "photo.png", "--mask", "mask.png", "--label", "cat"], "unknown label 'cat'"),
+        (["outpaint", "photo.png"], "nothing to add; give pixels to add"),
+        (["outpaint", "photo.png", "--left", "-3"], "left -3: pixels are added"),
+        (["edit", "photo.png", "--strength", "1.2"], "strength must be between 0"),
+        (
+            ["restore", "photo.png", "--operator", "sharpen"],
+            "--operator sharpen is unknown; it may be grey, downsample:4",
+        ),
+        (["restore", "photo.png", "--operator", "grey"], "needs a run of RGB images"),
+        (["interpolate", "photo.png", "wide.png"], "give pictures of one size, or --fit crop"),
+        (["interpolate", "photo.png", "other.png", "-n", "1"], "n must be at least 2"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_refusals(refused: Refused, digits_run: Path, files: Path, argv: list[str], said: str) -> None:
+    command, *rest = argv
+    words = [files / word if word.endswith(".png") else word for word in rest]
+    assert said in refused(command, digits_run, *words, *FAST, "--out", files / "out", kept=files)

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from ddpm.core import discrete
+from ddpm.errors import InputError
+from ddpm.pipeline import load
+from ddpm.pipeline.editing.edit import below
+from ddpm.sampling.grid import trailing
+
+from .conftest import noise
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_strength_0_is_the_picture_and_1_a_new_sample(pipeline, mode):
+    photos = [noise(mode, seed=seed) for seed in range(2)]
+    same = pipeline(mode).edit(photos, 0, n=2)
+    assert [image.tobytes() for image in same] == [photos[i].tobytes() for i in (0, 0, 1, 1)]
+    new = pipeline(mode).edit(photos, 1, n=2, seed=6)
+    assert [image.tobytes() for image in new] == [image.tobytes() for image in pipeline(mode).sample(4, seed=6)]
+
+
+def test_alpha_and_depth_are_given_back_at_strength_0(pipeline):
+    for mode in ("LA", "I;16"):
+        assert pipeline("L").edit(noise(mode), 0).tobytes() == noise(mode).tobytes()
+
+
+def test_the_levels_are_those_of_the_grid_below_the_strength():
+    schedule = discrete.cosine(100)
+    levels = trailing(schedule, 10)
+    assert [level.t for level in below(0.45, levels, schedule)] == [44, 39, 29, 19, 9, -1]  # the network is told t - 1
+    assert [level.t for level in below(0.4, levels, schedule)] == [39, 29, 19, 9, -1]
+    assert below(1, levels, schedule) == levels
+    first, clean = below(0.001, levels, schedule)  # no noise is less than that of the first tick
+    assert (first, clean.clean) == (schedule.level(1), True)
+
+
+def test_the_stronger_the_farther(digits_run):
+    pipe = load(digits_run, "cpu")
+    photos = pipe.sample(8, seed=9)
+    given = np.stack([np.asarray(photo, float) for photo in photos])
+    far = []
+    for strength in (0.02, 0.2, 0.5, 0.9):
+        made = np.stack([np.asarray(image, float) for image in pipe.edit(photos, strength, steps=20, clip=False)])
+        far.append(float(np.sqrt(np.mean((made - given) ** 2))))
+    assert far == sorted(far)
+    assert far[-1] > 3 * far[0]
+
+
+def test_as_large_a_share_of_the_steps(pipeline):
+    asked = []
+    pipeline("L").edit(noise("L"), 0.5, steps=10, progress=lambda done, of: asked.append((done, of)))
+    assert asked[-1] == (5, 5)
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.5, float("nan")])
+def test_strengths_beyond(pipeline, strength):
+    with pytest.raises(InputError, match=r"strength must be between 0 \(the picture itself\) and 1 \(a new one\), not"):
+        pipeline("L").edit(noise("L"), strength)

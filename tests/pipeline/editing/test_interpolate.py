@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from ddpm.errors import InputError
+from ddpm.pipeline import load
+
+from .conftest import noise
+
+
+def pixels(images) -> np.ndarray:
+    return np.stack([np.asarray(image, float) for image in images])
+
+
+def test_the_ends_are_the_pictures_and_the_way_leads_from_one_to_the_other(digits_run):
+    pipe = load(digits_run, "cpu")
+    first, last = pipe.sample(2, seed=5, label=["1", "8"])
+    made = pixels(pipe.interpolate(first, last, n=5, label=["1", "8"]))
+    assert len(made) == 5
+    ends = pixels([first, last])
+    # 30 dB: a root mean square of 255 / 10^1.5
+    assert np.sqrt(np.mean((made[[0, -1]] - ends) ** 2)) < 8
+    far = [float(np.sqrt(np.mean((image - ends[0]) ** 2))) for image in made]
+    assert far == sorted(far)
+
+
+def test_to_the_same_picture_nothing_changes(pipeline):
+    photo = noise("RGB")
+    made = pixels(pipeline("RGB").interpolate(photo, photo, n=3, steps=4))
+    np.testing.assert_allclose(made[1], made[0], atol=1)
+
+
+def test_backwards_it_is_the_same_way(pipeline):
+    one, other = noise("L", seed=1), noise("L", seed=2)
+    there = pixels(pipeline("L").interpolate(one, other, n=4, steps=4))
+    back = pixels(pipeline("L").interpolate(other, one, n=4, steps=4))
+    np.testing.assert_allclose(there, back[::-1], atol=1)
+
+
+@pytest.mark.parametrize(
+    ("last", "asked", "said"),
+    [
+        (noise("L"), {"n": 1}, "n must be at least 2, the two ends, not 1"),
+        (noise("L", (9, 9)), {}, "is 8 × 8 and the image 9 × 9; give pictures of one size, or --fit crop"),
+        (noise("L"), {"label": ["circle", "star", "star"]}, "3 labels were given for 2 images"),
+        (noise("RGB"), {}, "the image is RGB, and the run has learned L images"),
+    ],
+)
+def test_what_cannot_be_joined(pipeline, last, asked, said):
+    with pytest.raises(InputError, match=said):
+        pipeline("L").interpolate(noise("L"), last, **asked)

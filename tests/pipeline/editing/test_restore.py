@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+from PIL import Image
+from tests.laws.every import SOLVERS
+
+from ddpm.errors import InputError
+from ddpm.pipeline import load
+
+from .conftest import noise
+
+NAMES = [name for name in SOLVERS if " " not in name]
+
+
+def pixels(image: Image.Image) -> np.ndarray:
+    return np.asarray(image).astype(float)
+
+
+@pytest.mark.parametrize("solver", NAMES)
+def test_small_pictures_are_the_means_of_the_large_ones(pipeline, solver):
+    """Up to rounding to 8 bits, where no value had to be clamped."""
+    small = Image.fromarray(np.random.default_rng(0).integers(100, 156, (4, 4, 3)).astype(np.uint8))
+    made = pixels(pipeline("RGB").restore(small, "downsample:2", solver=solver, grid="trailing", steps=3))
+    blocks = made.reshape(4, 2, 4, 2, 3)
+    free = (blocks.min((1, 3)) > 0) & (blocks.max((1, 3)) < 255)
+    assert free.sum() > 10
+    assert np.abs(blocks.mean((1, 3)) - pixels(small))[free].max() <= 0.5
+
+
+def test_grey_pictures_get_colours_of_their_brightness(pipeline):
+    grey = Image.fromarray(np.random.default_rng(0).integers(60, 196, (8, 8)).astype(np.uint8))
+    first, second = pipeline("RGB").restore(grey, "grey", n=2)
+    for made in (first, second):
+        assert made.mode == "RGB"
+        free = (pixels(made).min(-1) > 0) & (pixels(made).max(-1) < 255)
+        assert free.sum() > 20
+        luma = pixels(made) @ [0.299, 0.587, 0.114]
+        assert np.abs(luma - pixels(grey))[free].max() <= 0.5
+    assert (pixels(first) != pixels(second)).any()
+
+
+def test_blurred_again_they_are_the_given_pictures(digits_run):
+    import torch
+
+    from ddpm.constraints import Blur
+
+    pipe = load(digits_run, "cpu")
+    sharp = pixels(pipe.sample(1, seed=3)[0])
+    blur = Blur(1.0)
+
+    def blurred(image: np.ndarray) -> np.ndarray:
+        return blur.forward(torch.from_numpy(image)[None, None])[0, 0].numpy()
+
+    given = blurred(sharp)
+    photo = Image.fromarray(given.round().clip(0, 255).astype(np.uint8))
+    made = pixels(pipe.restore(photo, "blur:1", steps=10))
+    free = (made > 0) & (made < 255)
+    before = np.sqrt(np.mean((blurred(pixels(pipe.sample(1, seed=0)[0])) - given) ** 2))
+    assert np.sqrt(np.mean((blurred(made) - given) ** 2)) < 0.1 * before
+    assert free.any()
+
+
+def test_a_mask_is_inpainting(pipeline, tmp_path):
+    mask = Image.fromarray((255 * (np.arange(64).reshape(8, 8) % 3 == 0)).astype(np.uint8))
+    mask.save(tmp_path / "mask.png")
+    photo = noise("RGB")
+    made = pipeline("RGB").restore(photo, f"mask:{tmp_path}/mask.png", seed=2)
+    assert made.tobytes() == pipeline("RGB").inpaint(photo, mask, seed=2).tobytes()
+
+
+def test_noise_is_not_copied(digits_run):
+    """With noise of its own a picture is followed less closely than without."""
+    pipe = load(digits_run, "cpu")
+    small = pipe.sample(1, seed=3)[0].resize((4, 4), Image.Resampling.BOX)
+    rough = Image.fromarray(
+        (pixels(small) + np.random.default_rng(0).normal(0, 40, (4, 4))).clip(0, 255).astype(np.uint8)
+    )
+    errors = []
+    for std in (0.0, 40.0):
+        made = pixels(pipe.restore(rough, "downsample:2", noise=std, steps=10, seed=1))
+        errors.append(np.abs(made.reshape(4, 2, 4, 2).mean((1, 3)) - pixels(rough)).mean())
+    assert errors[0] < errors[1]
+
+
+@pytest.mark.parametrize(
+    ("mode", "operator", "asked", "said"),
+    [
+        ("RGB", "gray", {}, "--operator gray is unknown; it may be grey, downsample:4, blur:2 or mask:mask.png"),
+        ("RGB", "downsample:1", {}, "--operator downsample:1 is unknown"),
+        ("RGB", "blur:0", {}, "blur takes a number of pixels above 0, as in blur:2"),
+        ("RGB", "blur:far", {}, "blur takes a number of pixels above 0"),
+        ("L", "grey", {}, "needs a run of RGB images to give colours, and this one has L"),
+        ("RGB", "downsample:2", {"noise": -1.0}, "noise must be at least 0, not -1"),
+        ("RGB", "mask:x.png", {"noise": 2.0}, "noise 2 has no effect on a mask"),
+        ("RGB", "grey", {}, "the image is RGB, and the run has learned L images; --fit crop converts it"),
+    ],
+)
+def test_what_cannot_be_restored(pipeline, mode, operator, asked, said):
+    with pytest.raises(InputError, match=said):
+        pipeline(mode).restore(noise("RGB"), operator, **asked)
