@@ -24,12 +24,32 @@ def test_through_a_png(tmp_path: Path) -> None:
 
 
 def test_what_was_done_with_given_pictures_is_written_and_can_be_typed(tmp_path: Path) -> None:
-    options = {"mask": "my mask.png", "strength": 0.5, "n": 2, "preview": True, "fit": None, "label": False}
-    work = Work(command="edit", given={"a.png": "1f", "b.png": "2e"}, options=options)
-    record = RECORD.model_copy(update={"work": work})
+    options = {"mask": "my mask.png", "strength": 0.5, "n": 2, "preview": True, "fit": None, "consistent": False}
+    work = Work(command="edit", given={"a.png": "1f", "b.png": "2e"}, options=options, mask="3d")
+    how = {"guidance": 2.0, "guidance_interval": (0.2, 5.0), "guide_with": {"checkpoint": "step-8", "weights": "4c"}}
+    sampling = SamplingConfig.model_validate({"steps": 4, "eta": 0.25, "clip": False, "size": (9, 9)} | how)
+    record = RECORD.model_copy(update={"work": work, "sampling": sampling, "label": "a cat"})
     save(record.attach(Image.new("L", (2, 2))), tmp_path / "a.png")
     assert Provenance.read(tmp_path / "a.png") == record
-    assert work.words("runs/a") == "ddpm edit runs/a a.png b.png --mask 'my mask.png' --strength 0.5 --n 2 --preview"
+    assert record.command() == (
+        "ddpm edit runs/a a.png b.png --mask 'my mask.png' --strength 0.5 --n 2 --preview --no-consistent "
+        "--label 'a cat' --seed 3 --solver ddim --steps 4 --grid trailing --eta 0.25 --guidance 2.0 "
+        "--guide-with step-8 --guidance-interval 0.2 5.0 --no-clip"
+    )
+
+
+def test_guidance_that_leads_nowhere_is_not_typed() -> None:
+    """The run's own, where a picture has no label; to type it would be refused."""
+    work = Work(command="edit", given={}, options={})
+    record = RECORD.model_copy(update={"work": work, "sampling": SamplingConfig(guidance=2.0), "label": None})
+    assert "guidance" not in record.command()
+
+
+def test_a_fixed_rule_is_typed_without_seed_and_settings() -> None:
+    work = Work(command="interpolate", given={"a": "1", "b": "2"}, options={"label": ("cat", "dog")}, drawn=False)
+    record = RECORD.model_copy(update={"work": work})
+    assert record.command() == "ddpm interpolate runs/a a b --label cat --label dog"
+    assert Provenance.model_validate_json(record.model_dump_json()) == record
 
 
 def test_a_fingerprint_is_of_mode_size_and_pixels() -> None:

@@ -4,20 +4,23 @@ import shlex
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 from pydantic import ValidationError
 
-from ddpm.config import SamplingConfig, Strict
+from ddpm.config import OF_GUIDANCE, SamplingConfig, Strict
 from ddpm.errors import InputError
 
 KEY = "ddpm"
 """The PNG text chunk, and the key of ``image.info``."""
 
 
-Option = str | float | int | bool | None
+Option = str | float | int | bool | tuple[str, ...] | None
+
+OF_PLACE = frozenset({"size", "whole", "classifier_weights"})
+"""Settings that no flag sets: they follow from the given picture, or from the run."""
 
 
 class Work(Strict):
@@ -27,24 +30,15 @@ class Work(Strict):
         command: of ``ddpm``, as in "inpaint".
         given: the pictures, by their names, in the order of the command line, with a hash of their pixels.
         options: of that command, beside those of sampling, with nothing left to a default.
+        mask: hash of what was filled in, where that was given as a picture.
+        drawn: whether by a seed, a label and settings of sampling that were asked for, rather than by a fixed rule.
     """
 
     command: str
     given: dict[str, str]
     options: dict[str, Option]
-
-    @classmethod
-    def of(cls, command: str, options: Mapping[str, Option]) -> Self:
-        """Of pictures that are yet to be named."""
-        return cls(command=command, given={}, options=dict(options))
-
-    def words(self, run: str) -> str:
-        """As it was typed: "ddpm edit runs/cats photo.png --strength 0.6"."""
-        parts = ["ddpm", self.command, run, *self.given]
-        for name, value in self.options.items():
-            if value is not None and value is not False:
-                parts += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
-        return shlex.join(parts)
+    mask: str | None = None
+    drawn: bool = True
 
 
 class Provenance(Strict):
@@ -68,6 +62,14 @@ class Provenance(Strict):
     label: str | None
     sampling: SamplingConfig
     work: Work | None = None
+
+    def command(self) -> str:
+        """What was done with given pictures, to be typed: "ddpm edit runs/cats photo.png --strength 0.6 --n 1 …"."""
+        assert self.work is not None, "what is drawn from nothing is drawn again from its record"
+        options: dict[str, Any] = dict(self.work.options)
+        if self.work.drawn:
+            options |= {"label": self.label, "seed": self.seed} | _flags(self.sampling, self.label)
+        return shlex.join(["ddpm", self.work.command, self.run, *self.work.given, *_typed(options)])
 
     def attach(self, image: Image.Image) -> Image.Image:
         """Write this record into ``image.info``."""
@@ -107,6 +109,30 @@ class Provenance(Strict):
             if folder.is_dir():
                 return folder
         raise InputError(f"the run {self.run} that made {picture} is not there; run from the folder where it is")
+
+
+def _flags(how: SamplingConfig, label: str | None) -> dict[str, Any]:
+    """Settings as they are typed."""
+    settings = how.model_dump(exclude=set(OF_PLACE)) | {"grid": how.visits}
+    if how.guide_with is not None:
+        settings["guide_with"] = how.guide_with.checkpoint
+    elif label is None:
+        settings |= dict.fromkeys(("guidance", *OF_GUIDANCE))  # the run's own, with nothing to guide towards
+    return settings
+
+
+def _typed(options: Mapping[str, Any]) -> list[str]:
+    """Options as they are typed; what is None is not."""
+    parts = []
+    for name, value in options.items():
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            parts.append(flag if value else flag.replace("--", "--no-", 1))
+        elif isinstance(value, tuple) and isinstance(value[0], str):
+            parts += [word for one in value for word in (flag, one)]
+        elif value is not None:
+            parts += [flag, *map(str, value if isinstance(value, tuple) else [value])]
+    return parts
 
 
 def fingerprint(image: Image.Image) -> str:

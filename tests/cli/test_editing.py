@@ -1,5 +1,7 @@
 """The commands that change given pictures, end to end, and what they say of input that they cannot use."""
 
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,13 +93,32 @@ def test_interpolate(cli: Cli, digits_run: Path, files: Path) -> None:
         assert film.n_frames == 6  # to the other end, and back to before the first
 
 
-def test_an_edited_picture_is_not_drawn_again_without_its_source(
-    cli: Cli, refused: Refused, digits_run: Path, files: Path
+@pytest.mark.parametrize(
+    ("argv", "last"),
+    [
+        (("inpaint", "colour.png", "--mask", "mask.png", "--fit", "crop", "-n", "2"), "00001.png"),
+        (("outpaint", "photo.png", "--left", "2", "--no-clip", "--guidance", "2", "--label", "3"), "00000.png"),
+        (("edit", "photo.png", "--strength", "0.5", "--seed", "7", "--solver", "ddim", "--eta", "0.5"), "00000.png"),
+        (("restore", "small.png", "--operator", "downsample:2", "--noise", "3", "--grid", "1000,400,20"), "00000.png"),
+        (("interpolate", "photo.png", "other.png", "-n", "3", "--label", "3", "--label", "8"), "00001.png"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_what_a_picture_says_repeats_it(
+    cli: Cli, refused: Refused, digits_run: Path, files: Path, argv: tuple[str, ...], last: str
 ) -> None:
-    assert cli("edit", digits_run, files / "photo.png", "--strength", "0.5", "--out", files / "e", *FAST) == 0
-    said = refused("sample", "--from", files / "e" / "00000.png", kept=files)
-    assert "repeat `ddpm edit" in said
-    assert "--strength 0.5 --seed 0`" in said
+    command, *rest = (str(files / word) if word.endswith(".png") else word for word in argv)
+    steps = () if "--grid" in rest else FAST
+    assert cli(command, digits_run, *rest, *steps, "--out", files / "one") == 0
+    said = refused("sample", "--from", files / "one" / last, kept=files)
+    (typed,) = re.findall(r"repeat `ddpm (.*)`", said)
+    assert cli(*shlex.split(typed), "--out", files / "two") == 0
+    np.testing.assert_array_equal(pixels(files / "one" / last), pixels(files / "two" / last))
+
+
+def test_one_label_for_both_ends(cli: Cli, digits_run: Path, files: Path) -> None:
+    argv = ["interpolate", digits_run, files / "photo.png", files / "other.png", "-n", "2", "--label", "3", *FAST]
+    assert cli(*argv, "--out", files / "one") == 0
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import ddpm
 from ddpm.cli import training
@@ -192,3 +193,12 @@ def test_what_cannot_be_trained(
     photos = folder(4)
     assert "has no classes to tell apart" in refused("train-classifier", run, *SMALL, "--data", photos, kept=run)
     assert "network: width is 7" in refused("train-classifier", run, "--images", "64", "--width", "7", kept=run)
+
+
+def test_given_pictures_are_changed_by_class(unlabelled: Path) -> None:
+    """At strength 1 as samples are."""
+    pipe, how = ddpm.load(unlabelled, "cpu"), {"label": "7", "classifier": 50.0, "steps": 3, "seed": 2}
+    photo = Image.fromarray(np.full((8, 8), 90, np.uint8))
+    made = pipe.edit(photo, 1, **how)
+    assert made.tobytes() == pipe.sample(1, **how)[0].tobytes()
+    assert made.tobytes() != pipe.sample(1, steps=3, seed=2)[0].tobytes()

@@ -45,8 +45,8 @@ def test_pictures_become_larger_and_say_how(
 def test_what_the_picture_says_repeats_it(
     cli: Cli, refused: Refused, enlarging_run: Path, pictures: list[Path], tmp_path: Path
 ) -> None:
-    """But for the settings of sampling, which are the run's own here."""
-    assert cli("upscale", enlarging_run, pictures[2], "--index", "7", "--no-consistent", "-o", tmp_path) == 0
+    how = ("--steps", "3", "--solver", "edm", "--churn", "2", "--label", "3", "--guidance", "2", "--no-clip")
+    assert cli("upscale", enlarging_run, pictures[2], "--index", "7", "--no-consistent", *how, "-o", tmp_path) == 0
     said = refused("sample", "--from", tmp_path / "c.png")
     (command,) = re.findall(r"`ddpm (.*)`", said)
     again = tmp_path / "again.png"

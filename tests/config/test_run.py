@@ -127,6 +127,7 @@ def test_a_wrong_type_is_named_by_its_key(key: str, value: Any, said: str) -> No
         ({"sampling__steps": 0}, "steps must be at least 1"),
         ({"sampling__eta": 0.5, "sampling__solver": "ancestral"}, "eta is an option of ddim"),
         ({"sampling__eta": 1.5}, "eta must be between 0"),
+        ({"sampling__size": (64, 64)}, "sampling.size is of `ddpm sample --size`"),
         ({"sampling__guidance": 2, "sampling__negative": "bird"}, "sampling.negative 'bird' is none of the 2 classes"),
         ({"sampling": {"guidance": 2, "guide_with": {"checkpoint": "s", "weights": "w"}}}, "a run has none of before"),
         ({"sampling__guidance": -1}, "guidance must be at least 0"),

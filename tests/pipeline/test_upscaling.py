@@ -42,13 +42,13 @@ def test_each_picture_alone_is_as_it_is_among_others(pipe: Pipeline, seed: int) 
     pictures = [small(seed=i) for i in range(5)] + [small(9, 6, seed=5), small(seed=6), small(2, 3, seed=7)]
     together = pipe.upscale(pictures, seed=seed, **STEPS)
     for i, picture in enumerate(pictures):
-        (alone,) = pipe.upscale(picture, seed=seed, indices=[i], batch=2, **STEPS)
+        alone = pipe.upscale(picture, seed=seed, indices=[i], batch=2, **STEPS)
         assert np.array_equal(pixels(alone), pixels(together[i]))
         assert alone.size == (2 * picture.width, 2 * picture.height)
 
 
 def test_seeds_make_different_things_up(pipe: Pipeline) -> None:
-    a, b = (pixels(pipe.upscale(small(), seed=seed, **STEPS)[0]) for seed in (0, 1))
+    a, b = (pixels(pipe.upscale(small(), seed=seed, **STEPS)) for seed in (0, 1))
     assert not np.array_equal(a, b)
 
 
@@ -78,7 +78,7 @@ def test_what_is_told_changes_the_picture(pipe: Pipeline) -> None:
         "guided": {"label": 3, "guidance": 3.0},
         "not held": {"consistent": False},
     }
-    made = {name: pixels(pipe.upscale(small(), **how, **STEPS)[0]) for name, how in asked.items()}
+    made = {name: pixels(pipe.upscale(small(), **how, **STEPS)) for name, how in asked.items()}
     for name, image in made.items():
         for other, different in made.items():
             assert (name == other) == np.array_equal(image, different), (name, other)
@@ -108,20 +108,20 @@ def test_a_noisy_condition_is_not_held_to_unless_asked(pipe: Pipeline) -> None:
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "1", "P"])
 def test_any_mode_becomes_the_runs(pipe: Pipeline, mode: str) -> None:
-    (large,) = pipe.upscale(small().convert(mode), **STEPS)
+    large = pipe.upscale(small().convert(mode), **STEPS)
     assert large.mode == "L"
 
 
 def test_the_picture_says_how_it_was_made(pipe: Pipeline, tmp_path: Path) -> None:
     path = tmp_path / "one.png"
     small().save(path)
-    (large,) = pipe.upscale(path, seed=7, indices=[3], label="5", augment=0.1, **STEPS)
+    large = pipe.upscale(path, seed=7, indices=[3], label="5", augment=0.1, **STEPS)
     record = Provenance.model_validate_json(large.info["ddpm"])
     assert (record.seed, record.index, record.label, record.sampling.steps) == (7, 3, "5", 3)
     assert record.work is not None
     assert record.work.given == {str(path): fingerprint(Image.open(path))}
-    assert record.work.words("RUN") == f"ddpm upscale RUN {path} --augment 0.1 --index 3 --no-consistent"
-    with pytest.raises(InputError, match=r"made from others.*ddpm upscale .* --index 3 --no-consistent --seed 7"):
+    typed = r"--augment 0\.1 --no-consistent --index 3 --label 5 --seed 7 --solver ancestral --steps 3 "
+    with pytest.raises(InputError, match=rf"made from others.*ddpm upscale .*one\.png {typed}"):
         pipe.again(record)
 
 
@@ -135,6 +135,8 @@ def test_the_picture_says_how_it_was_made(pipe: Pipeline, tmp_path: Path) -> Non
         ({"indices": [1, 2]}, "2 indices were given for 1 images"),
         ({"batch": 0}, "batch must be at least 1"),
         ({"steps": 0}, "steps must be at least 1"),
+        ({"size": (16, 16)}, r"size \(16, 16\) has no effect where small images are made large"),
+        ({"whole": True}, "whole True has no effect"),
     ],
 )
 def test_refused(pipe: Pipeline, asked: dict[str, Any], said: str) -> None:
@@ -142,10 +144,19 @@ def test_refused(pipe: Pipeline, asked: dict[str, Any], said: str) -> None:
         pipe.upscale(small(), **asked)
 
 
+def test_one_picture_of_one_and_a_list_of_a_list(pipe: Pipeline) -> None:
+    alone, (listed,) = pipe.upscale(small(), **STEPS), pipe.upscale([small()], **STEPS)
+    assert alone.tobytes() == listed.tobytes()
+    with pytest.raises(InputError, match="no picture was given"):
+        pipe.upscale([])
+
+
 def test_what_the_run_has_not_learned(pipe: Pipeline, digits_run: Path) -> None:
     with pytest.raises(InputError, match="has not learned to make small images large"):
         load(digits_run, "cpu").upscale(small())
-    for draw in (pipe.sample, lambda: pipe.bits_per_dim(np.zeros((1, 8, 8, 1), np.uint8))):
+    photo = small(8, 8)
+    others = (lambda: pipe.interpolate(photo, photo), lambda: pipe.edit(photo, 0.5), lambda: pipe.edit(photo, 0))
+    for draw in (pipe.sample, lambda: pipe.bits_per_dim(np.zeros((1, 8, 8, 1), np.uint8)), *others):
         with pytest.raises(InputError, match="makes small images large; give it some: ddpm upscale"):
             draw()
 
@@ -183,5 +194,5 @@ def test_any_mode_is_learned(mode: str, folder: Make, cli: Callable[..., int], t
     flags = ("--images", "8", "--batch", "4", "--precision", "fp32", "--recipe", "super-resolution", "--scale", "2")
     tiny = ("--set", "network.width=8", "--set", "network.multipliers=[1]", "--set", "network.attention=[]")
     assert cli("train", folder(6, mode=mode), "--out", out, *flags, *tiny) == 0
-    (large,) = load(out, "cpu").upscale(small(3, 2).convert(mode), **STEPS)
+    large = load(out, "cpu").upscale(small(3, 2).convert(mode), **STEPS)
     assert (large.mode, large.size) == (mode, (4, 6))

@@ -37,7 +37,7 @@ def inpaint(
     from ddpm.pipeline.editing.photo import read
 
     known = read(photo, RunConfig.read(run_folder(run) / "config.json").data, editing.fit)
-    fill = read_mask(mask, known)
+    fill = read_mask(mask, known, editing.fit)
     console.print(f"filling       {100 * fill.mean():.0f} % of {photo}: where {mask} is white", markup=False)
     make(
         run,

@@ -47,9 +47,9 @@ def interpolate(
     from ddpm.report.film import to_and_fro
     from ddpm.training.storage import write_file
 
-    pipe = load(run, device)
+    pipe, labels = load(run, device), label[0] if label and len(label) == 1 else label
     with bar("interpolate") as progress:
-        images = pipe.interpolate(first, last, n=n, label=label, steps=steps, fit=fit, progress=progress)
+        images = pipe.interpolate(first, last, n=n, label=labels, steps=steps, fit=fit, progress=progress)
     folder = out or run_folder(run) / "interpolate" / f"{first.stem}-{last.stem}"
     write(images, folder)
     write_file(folder / "film.gif", to_and_fro(images))

@@ -98,7 +98,9 @@ def sample(
         known = labels if labels and set(label or []) <= set(larger.classes) else None
         with bar("upscaling") as progress:
             small = [folder / "base" / f"{i:05d}.png" for i in range(n)]
-            images = larger.upscale(small, label=known, seed=seed, batch=batch, progress=progress)
+            large = larger.upscale(small, label=known, seed=seed, batch=batch, progress=progress)
+        assert isinstance(large, list), "of a list"
+        images = large
     _write(images, folder)
     if isinstance(drawn, Trajectory):
         _film(drawn, folder)

@@ -74,6 +74,7 @@ def upscale(
             progress=progress,
             **settings,
         )
+    assert isinstance(images, list), "of several, as a tuple is"
     for path, image in zip(paths, images, strict=True):
         with disk_errors(path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -40,7 +40,7 @@ class Pairs:
             image, eps: (B, C, *space).
             s: (B,) in [0, 1].
         """
-        angle = 0.5 * math.pi * s.double()
+        angle = 0.5 * math.pi * s
         noisy = scale(angle.cos(), image) + scale(angle.sin(), eps)
         return LowResolution(noisy, s)
 

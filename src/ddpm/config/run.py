@@ -93,6 +93,8 @@ class RunConfig(Kept):
                 raise ValueError(f"{name}.steps is {settings.steps}; it must be at most {T}, the levels")
         if not isinstance(sampling.grid, str) and sampling.grid[0] > T:
             raise ValueError(f"sampling.grid is {sampling.visits}; it must begin at {T} at the most, the levels")
+        if sampling.size is not None:
+            raise ValueError("sampling.size is of `ddpm sample --size`; a run's own images are of the size of its data")
         if sampling.guide_with is not None:
             raise ValueError("sampling.guide_with is a checkpoint, which a run has none of before it is trained")
         if sampling.classifier is not None:

@@ -41,17 +41,17 @@ class Blur:
         return self._filtered(y, (s / (s**2 + ridge)).where(s > 0, 0))
 
     def _values(self, x: torch.Tensor) -> torch.Tensor:
-        """(*space) float64 on x's device: the product of the singular values of all axes, or 0."""
-        s = torch.ones((), dtype=torch.float64, device=x.device)
+        """(*space) float64 on the CPU: the product of the singular values of all axes, or 0."""
+        s = torch.ones((), dtype=torch.float64)
         for size in x.shape[2:]:
-            s = s[..., None] * _spectrum(self.sigma, size).to(x.device)
+            s = s[..., None] * _spectrum(self.sigma, size)
         return s.where(s >= self.least, 0)
 
     def _filtered(self, x: torch.Tensor, gains: torch.Tensor) -> torch.Tensor:
         bases = [_cosines(size).to(x) for size in x.shape[2:]]
         for axis, basis in enumerate(bases, 2):
             x = (x.movedim(axis, -1) @ basis).movedim(-1, axis)
-        x = gains.to(x.dtype) * x
+        x = gains.to(x) * x
         for axis, basis in enumerate(bases, 2):
             x = (x.movedim(axis, -1) @ basis.mT).movedim(-1, axis)
         return x

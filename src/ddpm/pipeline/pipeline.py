@@ -1,6 +1,6 @@
 """A trained run, ready to draw samples."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -22,16 +22,16 @@ from ddpm.errors import InputError
 from ddpm.guidance.classifier import Direction
 from ddpm.likelihood import estimate
 from ddpm.likelihood.settings import Likelihood, settle
-from ddpm.pipeline import upscaling, worse
+from ddpm.pipeline import worse
 from ddpm.pipeline.editing.edit import edit
 from ddpm.pipeline.editing.inpaint import inpaint
 from ddpm.pipeline.editing.interpolate import interpolate
 from ddpm.pipeline.editing.outpaint import outpaint
-from ddpm.pipeline.editing.photo import Given
 from ddpm.pipeline.editing.restore import restore
 from ddpm.pipeline.labels import Label, Labels
 from ddpm.pipeline.task import PLAIN, Tasks
 from ddpm.pipeline.trajectory import Recorder, Trajectory
+from ddpm.pipeline.upscaling import upscale
 from ddpm.provenance import Provenance, Work
 from ddpm.sampling import SampleNoise
 from ddpm.sampling.follow import Moment, follow
@@ -119,15 +119,10 @@ class Pipeline:
         """
         if n < 1:
             raise InputError(f"n must be at least 1, not {n}")
-        how = self.settings(settings)
         wanted = list(range(n)) if indices is None else list(indices)
         if len(wanted) != n:
             raise InputError(f"{len(wanted)} indices were given for {n} images; give one each")
-        pipe = self.prepared(how)
-        labels = pipe.labels(label, n)
-        pipe.refuse_idle(settings, how, labelled=labels is not None)
-        if labels and {pipe.classes[k] for k in labels} == {how.negative}:
-            raise InputError(f"negative {how.negative} is what the images shall be; give another class to either")
+        pipe, how, labels = self.asked(settings, label, n)
         drawn = pipe.draws(how, labels, seed, wanted, batch=batch, progress=progress, watch=watch)
         return [
             pipe.record(how, pipe.classes[labels[k]] if labels else None, seed, index).attach(picture(pixels))
@@ -159,7 +154,7 @@ class Pipeline:
         if record.work is not None:
             raise InputError(
                 "this picture was made from others, which it does not hold; with them at hand, repeat "
-                f"`{record.work.words(record.run)} --seed {record.seed}`"
+                f"`{record.command()}`"
             )
         pipe = self.prepared(record.sampling)
         labels = pipe.labels(record.label, 1)
@@ -193,6 +188,23 @@ class Pipeline:
             raise InputError(explain(e, SamplingConfig)) from e
         how = self._sized(how)
         return how if changes.keys() & {"solver", "grid", *OF_SOLVER} else self._tuned(how, changes.get("steps"))
+
+    def asked(
+        self, settings: Mapping[str, Any], label: Label | Sequence[Label] | None, n: int
+    ) -> tuple["Pipeline", SamplingConfig, list[int] | None]:
+        """For n images: this pipeline with all at hand that they need, the settings, and the labels by number.
+
+        Raises:
+            InputError: settings or labels that cannot be used, or that would have no effect.
+        """
+        changes = dict(settings)
+        how = self.settings(changes)
+        pipe = self.prepared(how)
+        labels = pipe.labels(label, n)
+        pipe.refuse_idle(changes, how, labelled=labels is not None)
+        if labels and {pipe.classes[k] for k in labels} == {how.negative}:
+            raise InputError(f"negative {how.negative} is what the images shall be; give another class to either")
+        return pipe, how, labels
 
     def _sized(self, how: SamplingConfig) -> SamplingConfig:
         """The settings without a size that is the run's own; one that cannot be drawn is refused."""
@@ -256,57 +268,6 @@ class Pipeline:
         """What an image of this pipeline is a function of."""
         run = str(self.source)
         return Provenance(run=run, weights=self.weights, seed=seed, index=index, label=label, sampling=how, work=work)
-
-    def upscale(
-        self,
-        images: Given | Sequence[Given],
-        *,
-        label: Label | Sequence[Label] | None = None,
-        seed: int = 0,
-        indices: Sequence[int] | None = None,
-        augment: float | None = None,
-        consistent: bool | None = None,
-        batch: int = 64,
-        progress: Callable[[int, int], None] | None = None,
-        **settings: Any,
-    ) -> list[Image.Image]:
-        """Small pictures of any size made large, by a run of super-resolution.
-
-        Args:
-            images: pictures or their files, one or several.
-            label: what they show, one for all or one each; None takes the null label.
-            seed, indices: picture i gets the noise that is a function of (seed, i), or of (seed, indices[i]).
-            augment: noise on the enlarged picture before the network sees it, 0 to the run's ``s_max``.
-            consistent: whether the mean of each box of the result is the small picture's pixel; on without augment.
-            batch: pictures in memory at a time; those larger than in training are drawn one by one.
-            progress: called with (network steps done, in all).
-            settings: the keys of :class:`SamplingConfig`; the run's own where not given.
-
-        Returns:
-            PIL images of the run's mode, ``scale`` times as high and wide, each with its :class:`Provenance`.
-
-        Raises:
-            InputError: the run has not learned this, or something that cannot be used.
-        """
-        if self.config.upscaling is None:
-            raise InputError(
-                f"{self.source} has not learned to make small images large; give a run of super-resolution"
-            )
-        given = [images] if isinstance(images, Image.Image | str | Path) else list(images)
-        if batch < 1:
-            raise InputError(f"batch must be at least 1, not {batch}")
-        which = list(range(len(given))) if indices is None else list(indices)
-        if len(which) != len(given):
-            raise InputError(f"{len(which)} indices were given for {len(given)} images; give one each")
-        how, labels = self.settings(settings), self.labels(label, len(given))
-        self.refuse_idle(settings, how, labelled=labels is not None)
-        if how.classifier is not None:
-            raise InputError(
-                f"classifier {how.classifier:g} has no effect where small images are made large; leave it out"
-            )
-        enlarging = upscaling.Enlarging.settle(self.config.upscaling, augment, consistent)
-        wish = upscaling.Wish(how, enlarging, labels, seed, which, batch)
-        return upscaling.upscale(self.prepared(how), given, wish, progress)
 
     def refuse_given(self) -> None:
         """Refuse to draw from nothing where the model has learned to draw from small images.
@@ -441,6 +402,7 @@ class Pipeline:
     edit = edit
     restore = restore
     interpolate = interpolate
+    upscale = upscale
 
     def bits_per_dim(
         self,

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,11 +19,13 @@ from ddpm.core.seed import derive
 from ddpm.data.transform import Geometry
 from ddpm.errors import InputError
 from ddpm.pipeline.editing.photo import Given, opened, plain
-from ddpm.provenance import Work, fingerprint
+from ddpm.pipeline.editing.variations import as_given
+from ddpm.provenance import Option, Work, fingerprint
 from ddpm.sampling import SampleNoise, start, steps
 from ddpm.sampling.windows import Windows
 
 if TYPE_CHECKING:
+    from ddpm.pipeline.labels import Label
     from ddpm.pipeline.pipeline import Pipeline
 
 WHOLE = 4
@@ -184,24 +187,62 @@ def enlarge(
 
 
 def upscale(
-    pipe: "Pipeline", given: Sequence[Given], wish: Wish, progress: Callable[[int, int], None] | None = None
-) -> list[Image.Image]:
-    """Each picture made large, with a record of how.
+    pipe: "Pipeline",
+    images: Given | Sequence[Given],
+    *,
+    label: "Label | Sequence[Label] | None" = None,
+    seed: int = 0,
+    indices: Sequence[int] | None = None,
+    augment: float | None = None,
+    consistent: bool | None = None,
+    batch: int = 64,
+    progress: Callable[[int, int], None] | None = None,
+    **settings: Any,
+) -> Image.Image | list[Image.Image]:
+    """Small pictures of any size made large, by a run of super-resolution.
+
+    Args:
+        images: pictures or their files, one or several.
+        label: what they show, one for all or one each; None takes the null label.
+        seed, indices: picture i gets the noise that is a function of (seed, i), or of (seed, indices[i]).
+        augment: noise on the enlarged picture before the network sees it, 0 to the run's ``s_max``.
+        consistent: whether the mean of each box of the result is the small picture's pixel; on without augment.
+        batch: pictures in memory at a time; those larger than in training are drawn one by one.
+        progress: called with (network steps done, in all).
+        settings: the keys of :class:`SamplingConfig`; the run's own where not given.
+
+    Returns:
+        a picture if one was given, else a list: of the run's mode, ``scale`` times as high and wide, each with its
+        :class:`Provenance`.
 
     Raises:
-        InputError: a picture that cannot be read.
+        InputError: the run has not learned this, or something that cannot be used.
     """
+    if pipe.config.upscaling is None:
+        raise InputError(f"{pipe.source} has not learned to make small images large; give a run of super-resolution")
+    given = [images] if isinstance(images, Image.Image | str | Path) else list(images)
+    if not given:
+        raise InputError("no picture was given; give at least one")
+    if batch < 1:
+        raise InputError(f"batch must be at least 1, not {batch}")
+    which = list(range(len(given))) if indices is None else list(indices)
+    if len(which) != len(given):
+        raise InputError(f"{len(which)} indices were given for {len(given)} images; give one each")
+    for key in ("classifier", "size", "whole"):
+        if settings.get(key) is not None:
+            raise InputError(f"{key} {settings[key]} has no effect where small images are made large; leave it out")
+    ready, how, labels = pipe.asked(settings, label, len(given))
+    wish = Wish(how, Enlarging.settle(pipe.config.upscaling, augment, consistent), labels, seed, which, batch)
     named = [opened(one) for one in given]
     pictures = [Geometry(mode=pipe.config.data.mode).apply(plain(image)) for _, image in named]
-    images = []
-    for i, large in enumerate(enlarge(pipe, pictures, wish, progress)):
-        work = _work(*named[i], wish.enlarging, wish.indices[i])
-        label = None if wish.labels is None else pipe.classes[wish.labels[i]]
-        images.append(pipe.record(wish.how, label, wish.seed, wish.indices[i], work).attach(picture(large)))
-    return images
+    made = []
+    for i, large in enumerate(enlarge(ready, pictures, wish, progress)):
+        work = _work(*named[i], wish.enlarging, which[i])
+        shown = None if labels is None else ready.classes[labels[i]]
+        made.append(ready.record(how, shown, seed, which[i], work).attach(picture(large)))
+    return as_given(images, made)
 
 
 def _work(name: str, image: Image.Image, enlarging: Enlarging, index: int) -> Work:
-    options: dict[str, str | float | int | bool | None] = {"augment": enlarging.augment, "index": index}
-    options["consistent" if enlarging.consistent else "no_consistent"] = True
+    options: dict[str, Option] = {**asdict(enlarging), "index": index}
     return Work(command="upscale", given={name: fingerprint(image)}, options=options)

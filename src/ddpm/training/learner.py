@@ -173,7 +173,7 @@ class Learner:
         everyone[own] = losses.float()
         if self.accelerator.num_processes > 1:  # the others' places are zero in each: the sum is exact
             everyone = self.accelerator.reduce(everyone, "sum")
-        return everyone.double().cpu()
+        return everyone.cpu().double()
 
     def _update(self, number: int, total: torch.Tensor) -> StepReport:
         for group in self._optimizer.param_groups:

@@ -56,3 +56,16 @@ def test_as_large_a_share_of_the_steps(pipeline):
 def test_strengths_beyond(pipeline, strength):
     with pytest.raises(InputError, match=r"strength must be between 0 \(the picture itself\) and 1 \(a new one\), not"):
         pipeline("L").edit(noise("L"), strength)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"n": 0}, "n must be at least 1"),
+        ({"label": "cat"}, "unknown label 'cat'"),
+        ({"stepps": 3}, "unknown key 'stepps'"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_at_strength_0_too(pipeline, asked, said):
+    with pytest.raises(InputError, match=said):
+        pipeline("L").edit(noise("L"), 0, **asked)

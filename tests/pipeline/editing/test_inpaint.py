@@ -4,7 +4,7 @@ from PIL import Image
 from tests.laws.every import SOLVERS
 
 from ddpm.errors import InputError
-from ddpm.provenance import KEY, Provenance, fingerprint
+from ddpm.provenance import KEY, Provenance, Work, fingerprint
 
 from .conftest import noise
 
@@ -88,9 +88,37 @@ def test_one_picture_of_one_and_what_is_written_in_it(pipeline, tmp_path):
     assert (record.seed, record.index, record.label, record.sampling.steps) == (3, 0, "star", 2)
     assert record.work is not None
     assert record.work.given == {str(tmp_path / "photo.png"): fingerprint(noise("L"))}
-    assert record.work.words("RUN") == f"ddpm inpaint RUN {tmp_path}/photo.png --mask {tmp_path}/mask.png"
-    with pytest.raises(InputError, match=r"repeat `ddpm inpaint shapes .*photo\.png --mask .*mask\.png --seed 3`"):
+    assert record.work.mask == fingerprint(Image.fromarray(~known(HARD)))
+    typed = r"ddpm inpaint shapes .*photo\.png --mask .*mask\.png --n 1 --label star --seed 3 --solver ddim --steps 2 "
+    with pytest.raises(InputError, match=rf"repeat `{typed}"):
         pipeline("L").again(record)
+
+
+def works(images: list[Image.Image]) -> list[Work]:
+    found = [Provenance.model_validate_json(image.info[KEY]).work for image in images]
+    return [work for work in found if work is not None]
+
+
+def test_each_picture_names_its_own_mask_and_itself_before_it_was_fitted(pipeline, tmp_path):
+    for name, image in (("hard", HARD), ("grey", GREY)):
+        image.save(tmp_path / f"{name}.png")
+    masks = [tmp_path / "hard.png", tmp_path / "grey.png"]
+    photos = [noise("RGB", seed=1), noise("RGB", seed=2)]
+    first, second = works(pipeline("L").inpaint(photos, masks, fit="crop"))
+    assert [work.options["mask"] for work in (first, second)] == [str(mask) for mask in masks]
+    assert [work.options["fit"] for work in (first, second)] == ["crop", "crop"]
+    assert [*first.given.values(), *second.given.values()] == [fingerprint(photo) for photo in photos]
+    assert first.mask != second.mask
+    # from numbers alone: the second picture's is the second of its own
+    assert [work.options["n"] for work in (first, second)] == [1, 2]
+
+
+def test_a_mask_of_the_pictures_size_goes_with_it_to_the_runs(pipeline):
+    photo = noise("RGB", (16, 16))
+    mask = Image.fromarray(np.kron(np.asarray(HARD), np.ones((2, 2), np.uint8)))
+    large = pipeline("L").inpaint(photo, mask, fit="crop")
+    small = pipeline("L").inpaint(photo, HARD, fit="crop")
+    assert large.tobytes() == small.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -103,6 +131,9 @@ def test_one_picture_of_one_and_what_is_written_in_it(pipeline, tmp_path):
         ({"label": "cat"}, "unknown label 'cat'"),
         ({"mask": [HARD, HARD]}, "2 masks were given for 1 pictures; give one for all, or one each"),
         ({"strenght": 1}, "unknown key 'strenght'"),
+        ({"size": (16, 16)}, "size has no effect here"),
+        ({"batch": 0}, "batch must be at least 1, not 0"),
+        ({"label": "star", "negative": "star", "guidance": 2.0}, "negative star is what the images shall be"),
     ],
 )
 def test_what_cannot_be_used(pipeline, asked, said):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from ddpm.errors import InputError
+from ddpm.provenance import KEY, Provenance, fingerprint
 
 from .conftest import noise
 
@@ -23,6 +24,13 @@ def test_what_is_added_is_drawn(pipeline):
     made = np.asarray(pipeline("L").outpaint(noise("L"), right=8, bottom=8)).astype(float)
     assert made[:8, 8:].std() > 1
     assert made[8:, :].std() > 1
+
+
+def test_what_is_written_is_the_hash_of_the_picture_and_not_of_the_canvas(pipeline):
+    photo = noise("L")
+    record = Provenance.model_validate_json(pipeline("L").outpaint(photo, right=2).info[KEY])
+    assert record.work is not None
+    assert record.work.given == {"the image": fingerprint(photo)}
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,42 @@ def test_turned_and_palette_pictures_are_opened_as_people_see_them(tmp_path: Pat
     assert opened(tmp_path / "palette.png")[1].mode == "RGB"
 
 
+def test_a_picture_in_memory_is_turned_as_its_file_is(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    noise("RGB").transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
+    name, image = opened(Image.open(tmp_path / "turned.png"))
+    assert name == "turned.png"
+    np.testing.assert_array_equal(np.asarray(image), np.asarray(opened(tmp_path / "turned.png")[1]))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_colour_named_transparent_becomes_alpha(tmp_path: Path, mode: str) -> None:
+    image = Image.new(mode, (4, 6), 7 if mode == "L" else (7, 8, 9))
+    image.save(tmp_path / "keyed.png", transparency=7 if mode == "L" else (7, 8, 9))
+    for given in (tmp_path / "keyed.png", Image.open(tmp_path / "keyed.png")):
+        photo = read(given, data(mode))  # type: ignore[arg-type]
+        assert photo.image.mode == f"{mode}A"
+        assert (np.asarray(photo.image)[..., -1] == 0).all()
+        assert (photo.pixels == 255).all()
+
+
+def test_no_depth_is_lost(tmp_path: Path) -> None:
+    values = RNG.integers(0, 65536, (6, 4)).astype(np.uint16)
+    big = Image.frombytes("I;16B", (4, 6), values.astype(">u2").tobytes())
+    big.save(tmp_path / "big.tif")
+    for given in (tmp_path / "big.tif", big, Image.fromarray(values.astype(np.int32))):
+        image = read(given, data("L")).image
+        assert image.mode == "I;16"
+        np.testing.assert_array_equal(np.asarray(image), values)
+
+
+@pytest.mark.parametrize("values", [np.full((6, 4), -1, np.int32), np.full((6, 4), 70_000, np.int32), np.zeros((6, 4))])
+def test_values_without_a_known_range(values: np.ndarray) -> None:
+    with pytest.raises(InputError, match=r"the image is no usable picture: .* no known range"):
+        read(Image.fromarray(values.astype(np.int32 if values.any() else np.float32)), data("L"))
+
+
 @pytest.mark.parametrize(
     ("image", "learned", "said"),
     [

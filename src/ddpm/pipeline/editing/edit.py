@@ -15,7 +15,6 @@ from ddpm.errors import InputError
 from ddpm.pipeline.editing.photo import Given
 from ddpm.pipeline.editing.variations import Wish, as_given, encoded, variations
 from ddpm.pipeline.task import Task
-from ddpm.provenance import Work
 from ddpm.sampling import Randn
 
 if TYPE_CHECKING:
@@ -40,6 +39,8 @@ def edit(
     wish = Wish.of(asked)
     photos = wish.photos(images, pipe.config.data)
     if not strength:
+        pipe.refuse_given()
+        pipe.asked(wish.settings, wish.label, len(photos))  # what cannot be used is refused all the same
         return as_given(images, [photo.image.copy() for photo in photos for _ in range(wish.n)])
 
     def task(how: SamplingConfig, rows: list[int]) -> Task:
@@ -52,7 +53,8 @@ def edit(
 
         return Task(levels=below(strength, build.build_grid(how, pipe.schedule), pipe.schedule), begin=begin)
 
-    made = variations(pipe, photos, wish, Work.of("edit", {"strength": strength}), task)
+    works = [wish.work("edit", photo, strength=strength) for photo in photos]
+    made = variations(pipe, photos, wish, works, task)
     return as_given(images, [new.record.attach(picture(new.pixels)) for new in made])
 
 

@@ -13,10 +13,10 @@ from ddpm.config import SamplingConfig
 from ddpm.constraints import DDNM, Mask, Replacement
 from ddpm.errors import InputError
 from ddpm.pipeline.editing.mask import read_mask
-from ddpm.pipeline.editing.photo import Fill, Given, Photo
+from ddpm.pipeline.editing.photo import Fill, Given, Photo, opened
 from ddpm.pipeline.editing.variations import Wish, as_given, encoded, variations
 from ddpm.pipeline.task import Task
-from ddpm.provenance import Work
+from ddpm.provenance import Work, fingerprint
 from ddpm.sampling.grid.repaint import repaint as rising
 
 if TYPE_CHECKING:
@@ -72,13 +72,21 @@ def inpaint(
     masks = [mask] * len(photos) if isinstance(mask, Image.Image | str | Path) else list(mask)
     if len(masks) != len(photos):
         raise InputError(f"{len(masks)} masks were given for {len(photos)} pictures; give one for all, or one each")
-    fills = [read_mask(one, photo) for one, photo in zip(masks, photos, strict=True)]
-    options = {"mask": str(mask) if isinstance(mask, str | Path) else None, "repaint": repaint}
-    return as_given(images, filled(pipe, photos, fills, wish, Work.of("inpaint", options), repaint))
+    fills = [read_mask(one, photo, wish.fit) for one, photo in zip(masks, photos, strict=True)]
+    works = []
+    for photo, one, fill in zip(photos, masks, fills, strict=True):
+        work = wish.work("inpaint", photo, mask=opened(one)[0], repaint=repaint)
+        works.append(work.model_copy(update={"mask": fingerprint(Image.fromarray(fill))}))
+    return as_given(images, filled(pipe, photos, fills, wish, works, repaint))
 
 
 def filled(
-    pipe: "Pipeline", photos: Sequence[Photo], fills: Sequence[Fill], wish: Wish, work: Work, again: str | None
+    pipe: "Pipeline",
+    photos: Sequence[Photo],
+    fills: Sequence[Fill],
+    wish: Wish,
+    works: Sequence[Work],
+    again: str | None,
 ) -> list[Image.Image]:
     """Pictures with what is to be filled drawn anew, n versions of each."""
     jumps = Repaint.parse(again) if again is not None else None
@@ -97,5 +105,5 @@ def filled(
 
     return [
         new.record.attach(photos[new.of].with_drawn(new.pixels, fills[new.of]))
-        for new in variations(pipe, photos, wish, work, task)
+        for new in variations(pipe, photos, wish, works, task)
     ]

@@ -13,6 +13,7 @@ from ddpm.data.transform import Fit
 from ddpm.errors import InputError
 from ddpm.pipeline.editing.photo import Given
 from ddpm.pipeline.editing.variations import Wish, encoded
+from ddpm.provenance import Work, fingerprint
 from ddpm.sampling.interpolation import slerp
 from ddpm.sampling.inversion import inversion
 from ddpm.sampling.loop import steps as descent
@@ -52,7 +53,9 @@ def interpolate(
     """
     if n < 2:
         raise InputError(f"n must be at least 2, the two ends, not {n}")
-    photos = Wish(fit=fit).photos([first, last], pipe.config.data)
+    pipe.refuse_given()
+    wish = Wish(fit=fit)
+    photos = wish.photos([first, last], pipe.config.data)
     if photos[0].size != photos[1].size:
         (h, w), (other_h, other_w) = (photo.size for photo in photos)
         raise InputError(
@@ -63,7 +66,17 @@ def interpolate(
     labels = pipe.labels(label, 2)
     with torch.no_grad():
         drawn = _between(pipe, how, encoded(pipe, photos, [0, 1]), labels, n, progress)
-    return [picture(pixels) for pixels in pipe.codec.decode(drawn).cpu().numpy()]
+    asked = None if labels is None else tuple(pipe.classes[k] for k in labels)
+    work = Work(
+        command="interpolate",
+        given={photo.name: fingerprint(photo.given) for photo in photos},
+        options={"n": n, "label": asked, "steps": steps, "fit": fit},
+        drawn=False,
+    )
+    return [
+        pipe.record(how, None, 0, k, work).attach(picture(pixels))
+        for k, pixels in enumerate(pipe.codec.decode(drawn).cpu().numpy())
+    ]
 
 
 def _between(
@@ -77,14 +90,15 @@ def _between(
     """(n, C, H, W) from two images (2, C, H, W)."""
     denoise = pipe.denoiser(how, labelled=labels is not None)
     solver, grid = build.build_solver(how, pipe.schedule), build.build_grid(how, pipe.schedule)
-    cond = pipe.cond(labels, 2)
-    x = ends
+    two = pipe.fill([0, 1])
+    x, cond = ends[two], pipe.cond(pipe.fill(labels), len(two))
     for step in inversion(denoise, solver, grid, x, cond):
         x = step.x
         if progress is not None:
             progress(step.number, 2 * how.steps)
-    share = torch.linspace(0, 1, n)
-    one, other = torch.zeros(n, dtype=torch.int64), torch.ones(n, dtype=torch.int64)
+    rows = pipe.fill(list(range(n)))
+    share = torch.tensor(rows) / (n - 1)
+    one, other = torch.zeros(len(rows), dtype=torch.int64), torch.ones(len(rows), dtype=torch.int64)
     x = slerp(x[one], x[other], share)
     if cond is not None:
         cond = cond.rows(one).lerp(cond.rows(other), share)
@@ -92,7 +106,7 @@ def _between(
         x = step.x
         if progress is not None:
             progress(how.steps + step.number, 2 * how.steps)
-    return x
+    return x[:n]
 
 
 def _no_noise() -> NoReturn:

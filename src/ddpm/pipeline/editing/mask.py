@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image
 
+from ddpm.data.transform import Fit, Geometry
 from ddpm.errors import InputError
 from ddpm.pipeline.editing.photo import Fill, Given, Photo, opened
 
@@ -12,21 +13,26 @@ HALF = 128
 TINT = np.array([255, 0, 80])
 
 
-def read_mask(given: Given, photo: Photo) -> Fill:
+def read_mask(given: Given, photo: Photo, fit: Fit | None = None) -> Fill:
     """The mask of a picture, (H, W) bool, True where it is to be filled; greys count as the nearer of both.
 
     What is transparent in the mask counts as black.
+
+    Args:
+        fit: how the picture was brought to the run's size, to which a mask of its own size is then brought as well.
 
     Raises:
         InputError: of another size, or nothing to fill, or nothing known.
     """
     name, image = opened(given)
+    if fit is not None and image.size == photo.given.size:
+        image = Image.fromarray(Geometry(photo.size, "L", fit).apply(_grey(image))[..., 0])
     if (image.height, image.width) != photo.size:
         raise InputError(
             f"the mask {name} is {image.height} × {image.width} and {photo.name} {photo.size[0]} × {photo.size[1]}; "
             "give a mask of the picture's size"
         )
-    fill = _grey(image) >= HALF
+    fill = np.asarray(_grey(image)) >= HALF
     if not fill.any():
         raise InputError(f"the mask {name} is black all over: nothing to fill in; paint white what shall be drawn")
     if fill.all():
@@ -40,10 +46,10 @@ def preview(photo: Photo, fill: Fill) -> Image.Image:
     return Image.fromarray(np.where(fill[..., None], (seen // 4 + 0.75 * TINT).astype(np.uint8), seen))
 
 
-def _grey(image: Image.Image) -> "np.typing.NDArray[np.int64]":
-    """(H, W), 0 … 255."""
+def _grey(image: Image.Image) -> Image.Image:
+    """Of mode L."""
     if image.mode == "I;16":
-        return np.asarray(image).astype(np.int64) // 256
+        return Image.fromarray((np.asarray(image) // 256).astype(np.uint8))
     if image.mode in ("LA", "RGBA"):
         image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image.convert("RGBA"))
-    return np.asarray(image.convert("L")).astype(np.int64)
+    return image.convert("L")

@@ -10,7 +10,6 @@ from ddpm.errors import InputError
 from ddpm.pipeline.editing.inpaint import filled
 from ddpm.pipeline.editing.photo import Fill, Given, Photo
 from ddpm.pipeline.editing.variations import Wish, as_given
-from ddpm.provenance import Work
 
 if TYPE_CHECKING:
     from ddpm.pipeline.pipeline import Pipeline
@@ -45,9 +44,8 @@ def outpaint(
     given = wish.photos(images, pipe.config.data)
     larger = [on_canvas(photo, (top, bottom), (left, right)) for photo in given]
     photos, fills = [photo for photo, _ in larger], [fill for _, fill in larger]
-    return as_given(
-        images, filled(pipe, photos, fills, wish, Work.of("outpaint", sides | {"repaint": repaint}), repaint)
-    )
+    works = [wish.work("outpaint", photo, **sides, repaint=repaint) for photo in photos]
+    return as_given(images, filled(pipe, photos, fills, wish, works, repaint))
 
 
 def on_canvas(photo: Photo, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[Photo, Fill]:
@@ -55,4 +53,4 @@ def on_canvas(photo: Photo, rows: tuple[int, int], columns: tuple[int, int]) -> 
     fill = np.pad(np.zeros(photo.size, bool), (rows, columns), constant_values=True)
     own = np.asarray(photo.image)
     image = Image.fromarray(np.pad(own, (rows, columns, *[(0, 0)] * (own.ndim - 2))))
-    return Photo(photo.name, image, np.pad(photo.pixels, (rows, columns, (0, 0)))), fill
+    return Photo(photo.name, photo.given, image, np.pad(photo.pixels, (rows, columns, (0, 0)))), fill

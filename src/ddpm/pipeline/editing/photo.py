@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from ddpm.codec.picture import Pixels
+from ddpm.codec.picture import Pixels, picture
 from ddpm.config import DataConfig
 from ddpm.data.decode import BadImage, decode
 from ddpm.data.transform import Fit, Geometry
@@ -35,11 +35,13 @@ class Photo:
 
     Attributes:
         name: as errors say it.
-        image: upright, of one of the modes of ``SEEN``.
+        given: as it was given, upright.
+        image: what is changed, of one of the modes of ``SEEN``.
         pixels: (H, W, C) uint8, what the model sees, in its mode: transparent turned white where it knows no alpha.
     """
 
     name: str
+    given: Image.Image
     image: Image.Image
     pixels: Pixels
 
@@ -80,7 +82,7 @@ def read(given: Given, data: DataConfig, fit: Fit | None = None) -> Photo:
     name, image = opened(given)
     if fit is not None:
         pixels = Geometry(data.size, data.mode, fit).apply(plain(image))
-        return Photo(name, Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), pixels)
+        return Photo(name, image, picture(pixels), pixels)
     if image.mode not in SEEN[data.mode]:
         raise InputError(f"{name} is {image.mode}, and the run has learned {data.mode} images; --fit crop converts it")
     if image.height < data.size[0] or image.width < data.size[1]:
@@ -88,7 +90,7 @@ def read(given: Given, data: DataConfig, fit: Fit | None = None) -> Photo:
             f"{name} is {image.height} × {image.width}, smaller than the {data.size[0]} × {data.size[1]} that the run "
             "has learned; --fit crop (or pad, or stretch) enlarges it"
         )
-    return Photo(name, image, Geometry(mode=data.mode).apply(plain(image)))
+    return Photo(name, image, image, Geometry(mode=data.mode).apply(plain(image)))
 
 
 def opened(given: Given) -> tuple[str, Image.Image]:
@@ -99,23 +101,40 @@ def opened(given: Given) -> tuple[str, Image.Image]:
     """
     if isinstance(given, Image.Image):
         name, image = Path(getattr(given, "filename", "")).name or "the image", given
-        return name, image if image.mode in KEPT else decode(np.asarray(image.convert(_nearest(image)))).image
-    name = str(given)
+    else:
+        name, image = str(given), _file(given)
     try:
-        data = Path(given).read_bytes()
-        picture = decode(data)
-    except OSError as e:
-        raise InputError(f"{name} cannot be read ({e.strerror}); give a picture") from e
+        return name, _kept(ImageOps.exif_transpose(image))
     except BadImage as e:
         raise InputError(f"{name} is no usable picture: {e}") from e
-    if picture.deep and picture.image.mode != "L":
-        raise InputError(f"{name} has 16 bits a colour, which would be lost; convert it to 8 bits, or to grey")
-    stored = ImageOps.exif_transpose(Image.open(BytesIO(data)))
-    return name, stored if stored.mode in KEPT else picture.image
 
 
-def _nearest(image: Image.Image) -> str:
-    return "RGBA" if image.has_transparency_data else "L" if image.mode == "1" else "RGB"
+def _file(path: str | Path) -> Image.Image:
+    try:
+        data = Path(path).read_bytes()
+        checked = decode(data)
+    except OSError as e:
+        raise InputError(f"{path} cannot be read ({e.strerror}); give a picture") from e
+    except BadImage as e:
+        raise InputError(f"{path} is no usable picture: {e}") from e
+    if checked.deep and checked.image.mode != "L":
+        raise InputError(f"{path} has 16 bits a colour, which would be lost; convert it to 8 bits, or to grey")
+    return Image.open(BytesIO(data))
+
+
+def _kept(image: Image.Image) -> Image.Image:
+    """A picture in the one of the modes of ``SEEN`` that holds all of it."""
+    if image.mode in KEPT and "transparency" not in image.info:
+        return image
+    if image.mode == "F":
+        raise BadImage("floating-point values have no known range")
+    if image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise BadImage("32-bit values have no known range")
+        return Image.fromarray(values.astype(np.uint16))
+    mode = "L" if image.mode in ("1", "L") else "RGB"
+    return image.convert(f"{mode}A" if image.has_transparency_data else mode)
 
 
 def plain(image: Image.Image) -> Image.Image:

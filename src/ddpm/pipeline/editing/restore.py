@@ -1,11 +1,10 @@
 """Pictures made whole again, of which a linear part is known."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
 from PIL import Image
 
 from ddpm.codec import picture
@@ -14,9 +13,8 @@ from ddpm.constraints import DDNM, AveragePool, Blur, Grey, Operator
 from ddpm.core import Denoiser
 from ddpm.errors import InputError
 from ddpm.pipeline.editing.photo import Given
-from ddpm.pipeline.editing.variations import Wish, as_given, variations
+from ddpm.pipeline.editing.variations import Wish, as_given, encoded, variations
 from ddpm.pipeline.task import Task
-from ddpm.provenance import Work
 
 if TYPE_CHECKING:
     from ddpm.pipeline.pipeline import Pipeline
@@ -82,8 +80,8 @@ def restore(
     Raises:
         InputError: an unknown operator, or pictures or settings that cannot be used.
     """
-    if noise < 0:
-        raise InputError(f"noise must be at least 0, not {noise:g}")
+    if not 0 <= noise < math.inf:
+        raise InputError(f"noise must be at least 0 and finite, not {noise:g}")
     if operator.startswith("mask:"):
         if noise:
             raise InputError(f"noise {noise:g} has no effect on a mask, around which pixels stay as they are")
@@ -93,13 +91,13 @@ def restore(
     spread = sum(pipe.config.data.std) / len(pipe.config.data.std) if pipe.config.data.std else 0.5
 
     def task(how: SamplingConfig, rows: list[int]) -> Task:
-        y = pipe.codec.encode(torch.from_numpy(np.stack([photos[row].pixels for row in rows])).to(pipe.device))
+        y = encoded(pipe, photos, rows)
 
         def bent(denoise: Denoiser) -> Denoiser:
             return DDNM(denoise, damage.operator, y, noise / 127.5, spread)
 
         return Task(bent=bent)
 
-    work = Work.of("restore", {"operator": operator, "noise": noise or None})
-    made = variations(pipe, photos, wish, work, task, damage.factor)
+    works = [wish.work("restore", photo, operator=operator, noise=noise) for photo in photos]
+    made = variations(pipe, photos, wish, works, task, damage.factor)
     return as_given(images, [new.record.attach(picture(new.pixels)) for new in made])

@@ -17,7 +17,7 @@ from ddpm.data.transform import Fit
 from ddpm.errors import InputError
 from ddpm.pipeline.editing.photo import Given, Photo, read
 from ddpm.pipeline.task import Task
-from ddpm.provenance import Provenance, Work, fingerprint
+from ddpm.provenance import Option, Provenance, Work, fingerprint
 
 if TYPE_CHECKING:
     from ddpm.pipeline.labels import Label
@@ -46,6 +46,14 @@ class Wish:
     progress: Callable[[int, int], None] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise InputError(f"n must be at least 1, not {self.n}")
+        if self.batch < 1:
+            raise InputError(f"batch must be at least 1, not {self.batch}")
+        if "size" in self.settings:
+            raise InputError("size has no effect here: new pictures are as large as the given ones make them")
+
     @classmethod
     def of(cls, asked: Mapping[str, Any]) -> Self:
         """Of keywords: those that are no attributes are settings."""
@@ -63,6 +71,11 @@ class Wish:
         if not given:
             raise InputError("no picture was given; give at least one")
         return [read(one, data, self.fit) for one in given]
+
+    def work(self, command: str, photo: Photo, **options: Option) -> Work:
+        """What is done with a picture by a command."""
+        given = {photo.name: fingerprint(photo.given)}
+        return Work(command=command, given=given, options=options | {"fit": self.fit})
 
 
 class New(NamedTuple):
@@ -83,29 +96,26 @@ def variations(
     pipe: "Pipeline",
     photos: Sequence[Photo],
     wish: Wish,
-    work: Work,
+    works: Sequence[Work],
     task: Callable[[SamplingConfig, list[int]], Task],
     factor: int = 1,
 ) -> Iterator[New]:
     """n new pictures of each given one, in their order.
 
     Args:
-        work: what is done with them; the pictures themselves are added to it.
+        works: what is done with each.
         task: (settings, the numbers of the given pictures in a batch, all of one size) -> what sampling is bent to.
         factor: how many times larger than the given ones the new ones are.
 
     Raises:
         InputError: numbers, labels or settings that cannot be used.
     """
-    if wish.n < 1:
-        raise InputError(f"n must be at least 1, not {wish.n}")
-    labels = pipe.labels(wish.label, len(photos))
     for (height, width), same in groupby(range(len(photos) * wish.n), key=lambda i: photos[i // wish.n].size):
         indices, size = list(same), (height * factor, width * factor)
         owners = [i // wish.n for i in indices]
-        how = pipe.settings({**wish.settings, **({} if size == pipe.config.data.size else {"size": size})})
-        pipe.refuse_idle(dict(wish.settings), how, labelled=labels is not None)
-        made = pipe.draws(
+        larger = {} if size == pipe.config.data.size else {"size": size}
+        ready, how, labels = pipe.asked({**wish.settings, **larger}, wish.label, len(photos))
+        made = ready.draws(
             how,
             [labels[j] for j in owners] if labels else None,
             wish.seed,
@@ -115,9 +125,10 @@ def variations(
             task=partial(_of_owners, task, how, owners),
         )
         for i, j, pixels in zip(indices, owners, made, strict=True):
-            given = work.model_copy(update={"given": {photos[j].name: fingerprint(photos[j].image)}})
-            record = pipe.record(how, pipe.classes[labels[j]] if labels else None, wish.seed, i, given)
-            yield New(j, pixels, record)
+            # the last of so many new ones of this picture alone
+            work = works[j].model_copy(update={"options": works[j].options | {"n": i + 1}})
+            label = ready.classes[labels[j]] if labels else None
+            yield New(j, pixels, ready.record(how, label, wish.seed, i, work))
 
 
 def _of_owners(
