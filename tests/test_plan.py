@@ -134,13 +134,13 @@ def test_changes_reach_the_config(made: Make) -> None:
 
 
 def test_changes_do_not_reach_the_next_plan(made: Make) -> None:
-    made(changes={"diffusion.T": 77, "sampling.eta": 0.5})
+    made(changes={"diffusion.T": 77, "sampling.temperature": 0.5, "sampling.solver": "ancestral"})
     c = made().config
-    assert (c.diffusion.T, c.sampling.eta) == (1000, None)
+    assert (c.diffusion.T, c.sampling.temperature) == (1000, None)
 
 
 def test_few_levels_mean_few_steps(made: Make) -> None:
-    assert made(changes={"diffusion.T": 20}).config.sampling.steps == 20
+    assert made(changes={"diffusion.T": 7}).config.sampling.steps == 7
     with pytest.raises(InputError, match=r"sampling\.steps is 50; it must be at most 20"):
         made(changes={"diffusion.T": 20, "sampling.steps": 50})
 

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from ddpm import build
-from ddpm.config import GridName, RunConfig, suggest
+from ddpm.config import GridName, RunConfig, SamplingConfig, suggest
 from ddpm.config.upscaling import DEFAULT_SCALE
 from ddpm.core.seed import derive
 from ddpm.data.cache import prepare
@@ -223,7 +223,7 @@ class _Draft:
             batch = _whole_number("training.batch", whole["training"].get("batch", batch))
             whole["training"]["micro_batch"] = -(-batch // self.accelerator.num_processes)
         levels = max(1, _whole_number("diffusion.T", whole["diffusion"].get("T", 1000)))
-        for name, steps in (("sampling", 50), ("scoring", 16)):
+        for name, steps in (("sampling", SamplingConfig().steps), ("scoring", 16)):
             if name in whole and f"{name}.steps" not in self.request.changes:
                 whole[name]["steps"] = min(whole[name].get("steps", steps), levels)
         listed = whole["sampling"].get("grid", "trailing") not in get_args(GridName)

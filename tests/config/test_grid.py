@@ -16,7 +16,7 @@ def test_names() -> None:
     assert set(get_args(TickGridName)) < set(get_args(GridName)) == set(build.GRIDS)
     for name in get_args(GridName):
         settings = SamplingConfig(grid=name)
-        assert (settings.grid, settings.steps, settings.visits) == (name, 50, name)
+        assert (settings.grid, settings.steps, settings.visits) == (name, 20, name)
         assert settings.on_ticks == (name in get_args(TickGridName))
         assert places(name) is None
 

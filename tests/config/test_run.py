@@ -132,7 +132,7 @@ def test_a_wrong_type_is_named_by_its_key(key: str, value: Any, said: str) -> No
         ({"sampling": {"guidance": 2, "guide_with": {"checkpoint": "s", "weights": "w"}}}, "a run has none of before"),
         ({"sampling__guidance": -1}, "guidance must be at least 0"),
         ({"sampling__steps": 1001}, r"sampling\.steps is 1001; it must be at most 1000"),
-        ({"diffusion__T": 20}, r"sampling\.steps is 50; it must be at most 20"),
+        ({"diffusion__T": 10}, r"sampling\.steps is 20; it must be at most 10"),
         ({"sampling": {"grid": [1200, 5]}}, r"sampling\.grid is 1200,5; it must begin at 1000 at the most"),
         ({"sampling": {"grid": [5, 700]}}, r"sampling: .*must fall strictly, to 1 at the least, not 5,700"),
         ({"sampling": {"grid": [700, 5], "steps": 3}}, r"sampling: steps is 3, and the grid lists 2 places"),

@@ -6,8 +6,8 @@ from ddpm.config import SamplingConfig
 
 def test_sampling_settings_are_complete() -> None:
     assert SamplingConfig().model_dump() == {
-        "solver": "ddim",
-        "steps": 50,
+        "solver": "unipc-2",
+        "steps": 20,
         "grid": "trailing",
         "eta": None,
         "churn": None,
@@ -33,7 +33,9 @@ def test_sampling_settings_are_complete() -> None:
 
 def test_settings_of_before_the_newer_options_can_be_read() -> None:
     old = '{"solver":"ddim","steps":7,"grid":"trailing","eta":0.5,"guidance":2.0,"clip":false}'
-    assert SamplingConfig.model_validate_json(old) == SamplingConfig(steps=7, eta=0.5, guidance=2.0, clip=False)
+    assert SamplingConfig.model_validate_json(old) == SamplingConfig(
+        solver="ddim", steps=7, eta=0.5, guidance=2.0, clip=False
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,15 +89,15 @@ def test_guidance_that_makes_no_sense(given: dict[str, object], said: str) -> No
     ("given", "said"),
     [
         ({"eta": 0.5, "solver": "euler"}, "eta is an option of ddim and euler-ancestral, not of euler"),
-        ({"churn": 1.0}, "churn is an option of edm, not of ddim"),
+        ({"churn": 1.0}, "churn is an option of edm, not of unipc-2"),
         ({"tolerance": 0.1, "solver": "edm"}, "tolerance is an option of adaptive, not of edm"),
         ({"churn": -1.0, "solver": "edm"}, "churn must be at least 0 and finite, not -1.0"),
         ({"churn": float("inf"), "solver": "edm"}, "churn must be at least 0 and finite, not inf"),
         ({"tolerance": 0.0, "solver": "adaptive"}, "tolerance must be above 0 and finite, not 0.0"),
         ({"tolerance": float("nan"), "solver": "adaptive"}, "tolerance must be above 0 and finite, not nan"),
         ({"temperature": 0.5, "solver": "heun"}, "temperature is an option of ancestral and .*, not of heun"),
-        ({"temperature": 0.5}, "no effect, as ddim draws no noise; give eta above 0"),
-        ({"temperature": 0.5, "eta": 0.0}, "no effect, as ddim draws no noise; give eta above 0"),
+        ({"temperature": 0.5, "solver": "ddim"}, "no effect, as ddim draws no noise; give eta above 0"),
+        ({"temperature": 0.5, "eta": 0.0, "solver": "ddim"}, "no effect, as ddim draws no noise; give eta above 0"),
         ({"temperature": 0.5, "churn": 0.0, "solver": "edm"}, "as edm draws no noise; give churn above 0"),
         ({"temperature": -1.0, "solver": "ancestral"}, "temperature must be at least 0 and finite, not -1.0"),
     ],
@@ -106,11 +108,11 @@ def test_options_of_other_solvers_and_values_that_make_no_sense(given: dict[str,
 
 
 def test_short():
-    assert SamplingConfig().short == "ddim50"
+    assert SamplingConfig(solver="ddim").short == "ddim20"
     assert SamplingConfig(solver="unipc-3", steps=20).short == "unipc-3x20"
 
 
 def test_words():
-    assert SamplingConfig(guidance=1.5).words == "ddim, 50 steps, trailing grid, guidance 1.5"
-    assert SamplingConfig(precision="bf16").words == "ddim, 50 steps, trailing grid, bf16"
+    assert SamplingConfig(guidance=1.5).words == "unipc-2, 20 steps, trailing grid, guidance 1.5"
+    assert SamplingConfig(precision="bf16").words == "unipc-2, 20 steps, trailing grid, bf16"
     assert SamplingConfig(solver="unipc-2", grid=(1000.0, 99.123)).words == "unipc-2, 2 steps, at 1000, 99.12"

@@ -109,8 +109,8 @@ class SamplingConfig(Strict):
         whole: ask the network for images of another size at once, rather than for overlapping windows of them.
     """
 
-    solver: SolverName = "ddim"
-    steps: int = 50
+    solver: SolverName = "unipc-2"
+    steps: int = 20
     grid: GridSetting = "trailing"
     eta: float | None = None
     churn: float | None = None
@@ -219,12 +219,12 @@ class SamplingConfig(Strict):
 
     @property
     def short(self) -> str:
-        """Solver and steps in a name: "ddim50", "unipc-3x20"."""
+        """Solver and steps in a name: "ddim50", "unipc-2x20"."""
         return f"{self.solver}{'x' if self.solver[-1].isdecimal() else ''}{self.steps}"
 
     @property
     def words(self) -> str:
-        """As people say it: "ddim, 50 steps, trailing grid, guidance 1.5"."""
+        """As people say it: "unipc-2, 20 steps, trailing grid, guidance 1.5"."""
         grid = f"{self.grid} grid" if isinstance(self.grid, str) else "at " + ", ".join(f"{p:.4g}" for p in self.grid)
         guided = "" if self.guidance == 1 else f", guidance {self.guidance:g}"
         rounded = "" if self.precision is None else f", {self.precision}"

@@ -76,12 +76,7 @@ def _rung(facts: Facts, row: Row) -> Rung:
                 "patch": patch,
             },
             "training": {"batch": row.batch, "learning_rate": row.rate, "label_dropout": 0.05},
-            "sampling": {
-                "solver": "ddim",
-                "steps": 100 if small else 50,
-                "grid": "trailing",
-                "guidance": (1.15 if small else 1.5) if facts.classes else 1.0,
-            },
+            "sampling": {"guidance": (1.15 if small else 1.5) if facts.classes else 1.0},
         },
     )
 

@@ -6,7 +6,8 @@ from ddpm.recipes import Facts, Rung
 def ho2020(facts: Facts) -> list[Rung]:
     """Ho et al. 2020, appendix B: 35.7 M weights, 1000 linear levels, eps, batch 128, 800,000 steps.
 
-    Made for 32 × 32; any size that halves three times works. Sampled as there, by 1000 ancestral steps.
+    Made for 32 × 32; any size that halves three times works. There they are sampled by 1000 ancestral steps:
+    ``--solver ancestral-large --grid uniform --steps 1000``.
     """
     return [
         Rung(
@@ -30,7 +31,6 @@ def ho2020(facts: Facts) -> list[Rung]:
                     "ema": 0.9999,
                     "flip": True,
                 },
-                "sampling": {"solver": "ancestral-large", "steps": 1000, "grid": "uniform"},
             },
         )
     ]

@@ -6,8 +6,8 @@ from ddpm.recipes import Facts, Rung
 def nichol2021(facts: Facts) -> list[Rung]:
     """Nichol & Dhariwal 2021, appendix A: L_hybrid, a learned variance, 4000 cosine levels, 500,000 steps.
 
-    Made for 32 × 32; any size that halves three times works. Sampled as there, by all 4000 ancestral steps; of 50 or
-    100 the learned variance makes the most (sec. 4).
+    Made for 32 × 32; any size that halves three times works. There they are sampled by ancestral steps, all 4000 or the
+    50 to 100 of which the learned variance makes the most (sec. 4): ``--solver ancestral --grid uniform --steps 100``.
     """
     return [
         Rung(
@@ -33,7 +33,6 @@ def nichol2021(facts: Facts) -> list[Rung]:
                     "betas": (0.9, 0.999),
                     "ema": 0.9999,
                 },
-                "sampling": {"solver": "ancestral", "steps": 4000, "grid": "uniform"},
             },
         )
     ]
