@@ -10,7 +10,12 @@ from ddpm.errors import InputError
 from ddpm.provenance import KEY, Provenance, Work, fingerprint, save
 
 RECORD = Provenance(
-    run="runs/a", weights="abc", seed=3, index=7, label="Kätzchen “x”", sampling=SamplingConfig(steps=4, eta=0.25)
+    run="runs/a",
+    weights="abc",
+    seed=3,
+    index=7,
+    label="Kätzchen “x”",
+    sampling=SamplingConfig(solver="ddim", steps=4, eta=0.25),
 )
 
 

@@ -56,7 +56,7 @@ FULL = SMALL.model_copy(
             seconds=0.1,
             seed=-3,
             labels="reference",
-            sampling=SamplingConfig(steps=7, eta=0.5),
+            sampling=SamplingConfig(solver="ddim", steps=7, eta=0.5),
         ),
         "frechet": Frechet(value=1, low=0, high=2, floor=0.5),
         "inception_score": around(3),

@@ -36,6 +36,7 @@ from ddpm.evaluation.features.inception import Inception
 from ddpm.evaluation.features.vision import clip, dinov2
 from ddpm.guidance import (
     Autoguidance,
+    ByItself,
     ClassifierFree,
     ClassifierGuided,
     Clipped,
@@ -339,7 +340,8 @@ def build_denoiser(
     plain = _denoiser(config, model, ask)
     denoise = plain
     if config.guidance != 1 and worse is not None:
-        denoise = Autoguidance(plain, _denoiser(config, worse, ask), config.guidance, _rule(config))
+        bad = ByItself(_denoiser(config, worse, ask), worse.cond)
+        denoise = Autoguidance(plain, bad, config.guidance, _rule(config))
     elif config.guidance != 1 and away is not None:
         denoise = ClassifierFree(plain, away, config.guidance, _rule(config))
     if towards is not None and config.classifier_form != "mean":

@@ -100,7 +100,9 @@ def test_what_the_flags_mean(cli: Cli, run: Path) -> None:
     [score] = [score for score in scores(run) if score.measure.n == 16]
     assert score.samples.seed == 3
     assert score.samples.sampling is not None
-    assert score.samples.sampling == SamplingConfig(steps=2, grid="uniform", eta=0.5, guidance=2.0, clip=False)
+    assert score.samples.sampling == SamplingConfig(
+        solver="ddim", steps=2, grid="uniform", eta=0.5, guidance=2.0, clip=False
+    )
 
 
 def test_guidance_by_a_checkpoint(cli: Cli, run: Path) -> None:

@@ -89,13 +89,14 @@ def test_guidance_that_makes_no_sense(given: dict[str, object], said: str) -> No
     ("given", "said"),
     [
         ({"eta": 0.5, "solver": "euler"}, "eta is an option of ddim and euler-ancestral, not of euler"),
-        ({"churn": 1.0}, "churn is an option of edm, not of unipc-2"),
+        ({"churn": 1.0, "solver": "unipc-2"}, "churn is an option of edm, not of unipc-2"),
+        ({"churn": 1.0, "eta": 0.5}, "eta is an option of ddim and euler-ancestral, not of unipc-2"),
         ({"tolerance": 0.1, "solver": "edm"}, "tolerance is an option of adaptive, not of edm"),
         ({"churn": -1.0, "solver": "edm"}, "churn must be at least 0 and finite, not -1.0"),
         ({"churn": float("inf"), "solver": "edm"}, "churn must be at least 0 and finite, not inf"),
         ({"tolerance": 0.0, "solver": "adaptive"}, "tolerance must be above 0 and finite, not 0.0"),
         ({"tolerance": float("nan"), "solver": "adaptive"}, "tolerance must be above 0 and finite, not nan"),
-        ({"temperature": 0.5, "solver": "heun"}, "temperature is an option of ancestral and .*, not of heun"),
+        ({"temperature": 0.5, "solver": "heun"}, "temperature is an option of sde-dpm..-2m and .*, not of heun"),
         ({"temperature": 0.5, "solver": "ddim"}, "no effect, as ddim draws no noise; give eta above 0"),
         ({"temperature": 0.5, "eta": 0.0, "solver": "ddim"}, "no effect, as ddim draws no noise; give eta above 0"),
         ({"temperature": 0.5, "churn": 0.0, "solver": "edm"}, "as edm draws no noise; give churn above 0"),
@@ -116,3 +117,19 @@ def test_words():
     assert SamplingConfig(guidance=1.5).words == "unipc-2, 20 steps, trailing grid, guidance 1.5"
     assert SamplingConfig(precision="bf16").words == "unipc-2, 20 steps, trailing grid, bf16"
     assert SamplingConfig(solver="unipc-2", grid=(1000.0, 99.123)).words == "unipc-2, 2 steps, at 1000, 99.12"
+
+
+@pytest.mark.parametrize(
+    ("given", "solver"),
+    [
+        ({}, "unipc-2"),
+        ({"eta": 0.5}, "ddim"),
+        ({"churn": 3.0}, "edm"),
+        ({"tolerance": 0.1}, "adaptive"),
+        ({"temperature": 0.9}, "sde-dpm++-2m"),
+        ({"temperature": 0.9, "eta": 1.0}, "ddim"),
+        ({"temperature": 0.9, "solver": "ancestral"}, "ancestral"),
+    ],
+)
+def test_an_option_of_other_solvers_names_one(given: dict[str, object], solver: str) -> None:
+    assert SamplingConfig.model_validate(given).solver == solver

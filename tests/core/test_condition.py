@@ -5,11 +5,12 @@ from ddpm.core import Cond, LowResolution
 
 VECTOR, IMAGE = torch.arange(6.0).reshape(3, 2), torch.arange(3 * 2 * 4 * 5.0).reshape(3, 2, 4, 5)
 BOTH = Cond(VECTOR, IMAGE)
-KINDS = {"vector": Cond(VECTOR), "image": Cond(image=IMAGE), "both": BOTH}
+LABELLED = Cond(VECTOR, IMAGE, torch.tensor([4, 0, 9]))
+KINDS = {"vector": Cond(VECTOR), "image": Cond(image=IMAGE), "both": BOTH, "labels": LABELLED}
 
 
 def same(a: Cond, b: Cond) -> bool:
-    pairs = ((a.vector, b.vector), (a.image, b.image))
+    pairs = ((a.vector, b.vector), (a.image, b.image), (a.labels, b.labels))
     return all((x is None) == (y is None) and (x is None or torch.equal(x, y)) for x, y in pairs)
 
 
@@ -64,3 +65,12 @@ def test_between_two_conditions():
     each = BOTH.lerp(other, torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)).vector
     torch.testing.assert_close(each, torch.stack([VECTOR[0], (VECTOR[1] + other.vector[1]) / 2, other.vector[2]]))
     assert KINDS["vector"].lerp(KINDS["vector"], 0.5).image is None
+
+
+def test_labels_go_with_their_vectors():
+    assert LABELLED.rows(torch.tensor([2, 2, 0])).labels.tolist() == [9, 9, 4]
+    assert LABELLED.crop((slice(1, 3), slice(2, 5))).labels is LABELLED.labels
+    assert Cond(image=IMAGE).plus(Cond(VECTOR, labels=LABELLED.labels)).labels is LABELLED.labels
+    null = Cond(VECTOR[:1], labels=torch.tensor([7]))
+    assert null.instead_of(LABELLED).labels.tolist() == [7, 7, 7]
+    assert LABELLED.lerp(BOTH, 0.5).labels is None  # between two classes is none

@@ -5,7 +5,7 @@ import torch
 
 from ddpm.core import Cond, Denoised, Level
 from ddpm.core.score import score
-from ddpm.guidance import Autoguidance, Projected
+from ddpm.guidance import Autoguidance, ByItself, Projected
 
 LEVEL = Level(5.0, 0.8, 0.6)
 COND = Cond(torch.tensor([[1.0], [2.0], [3.0]], dtype=torch.float64))
@@ -58,3 +58,16 @@ def test_other_rules_take_the_same_two():
     out = Autoguidance(Times(0.7), Times(0.2), 3.0, Projected())(X, LEVEL)
     # the two answers are multiples of each other: nothing of their difference is across
     torch.testing.assert_close(out.x0, 0.7 * X, rtol=0, atol=1e-12)
+
+
+def test_the_worse_one_is_told_of_labels_in_its_own_way():
+    """Each model has learned other vectors for the classes."""
+    worse = Times(0.2)
+    own = ByItself(worse, lambda labels: Cond(10.0 * labels[:, None], labels=labels))
+    labels = torch.tensor([2, 0, 1])
+    Autoguidance(Times(0.7), own, 2.0)(X, LEVEL, Cond(COND.vector, labels=labels))
+    assert worse.calls[0][2].vector.tolist() == [[20.0], [0.0], [10.0]]
+    for cond in (None, COND):  # without labels there is nothing to embed
+        worse.calls.clear()
+        own(X, LEVEL, cond)
+        assert worse.calls[0][2] is cond

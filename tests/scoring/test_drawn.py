@@ -19,7 +19,7 @@ from ddpm.scoring.drawn import SHARD, Drawn, Recipe
 N = 150
 """Two files and a part of a third."""
 SHARES = (0.5, 0, 0.2, 0, 0.3, 0, 0, 0, 0, 0)
-HOW = SamplingConfig(steps=2, eta=0.5, guidance=2)
+HOW = SamplingConfig(solver="ddim", steps=2, eta=0.5, guidance=2)
 
 
 @pytest.fixture(scope="module")

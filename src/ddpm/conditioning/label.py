@@ -22,7 +22,7 @@ class LabelEmbedding(nn.Module):
 
     def forward(self, labels: torch.Tensor) -> Cond:
         """Labels (B,) int64 in 0 … classes -> vectors (B, width)."""
-        return Cond(self.table(labels))
+        return Cond(self.table(labels), labels=labels)
 
     encode = forward
 

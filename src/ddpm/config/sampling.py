@@ -57,11 +57,11 @@ OF_SOLVER: dict[str, tuple[SolverName, ...]] = {
     "churn": ("edm",),
     "tolerance": ("adaptive",),
     "temperature": (
-        *("ancestral", "ancestral-small", "ancestral-large", "ddim", "euler-ancestral"),
-        *("sde-dpm++-2m", "sde-dpm++-3m", "edm", "langevin"),
+        *("sde-dpm++-2m", "sde-dpm++-3m", "ancestral", "ancestral-small", "ancestral-large"),
+        *("ddim", "euler-ancestral", "edm", "langevin"),
     ),
 }
-"""Options that some solvers alone have."""
+"""Options that some solvers alone have, and these, the one first that is taken where no solver is named."""
 
 ANCESTRAL: tuple[SolverName, ...] = ("ancestral", "ancestral-small", "ancestral-large")
 """Solvers whose steps have a mean that a classifier may shift."""
@@ -138,6 +138,15 @@ class SamplingConfig(Strict):
         if isinstance(given, dict) and "steps" not in given and (listed := places(given.get("grid"))):
             return {**given, "steps": len(listed)}
         return given
+
+    @model_validator(mode="before")
+    @classmethod
+    def _solver_of_options(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or "solver" in given:
+            return given
+        wanted = [solvers for option, solvers in OF_SOLVER.items() if given.get(option) is not None]
+        fitting = [solver for solver in (wanted[0] if wanted else ()) if all(solver in others for others in wanted)]
+        return {**given, "solver": fitting[0]} if fitting else given
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:

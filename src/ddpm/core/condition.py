@@ -16,10 +16,12 @@ class Cond:
     Attributes:
         vector: (B, D), added to the time embedding: an embedded class label.
         image: (B, C, *space), beside x as further channels: a small image, enlarged.
+        labels: (B,) int64, the classes that ``vector`` embeds, for a network that embeds them otherwise.
     """
 
     vector: torch.Tensor | None = None
     image: torch.Tensor | None = None
+    labels: torch.Tensor | None = None
 
     def __len__(self) -> int:
         """B."""
@@ -27,18 +29,20 @@ class Cond:
 
     def cat(self, other: "Cond") -> "Cond":
         """The 2B conditions of this batch, then the other, which asks for the same parts."""
-        return Cond(_cat(self.vector, other.vector), _cat(self.image, other.image))
+        parts = zip(self._parts, other._parts, strict=True)
+        return Cond(*(_cat(mine, theirs) for mine, theirs in parts))
 
     def plus(self, other: "Cond") -> "Cond":
         """Both at once: vectors are added; at most one of the two has an image."""
         assert self.image is None or other.image is None
         vectors = [part for part in (self.vector, other.vector) if part is not None]
         image = self.image if other.image is None else other.image
-        return Cond(torch.stack(vectors).sum(0) if vectors else None, image)
+        labels = self.labels if other.labels is None else other.labels
+        return Cond(torch.stack(vectors).sum(0) if vectors else None, image, labels)
 
     def rows(self, index: torch.Tensor | slice) -> "Cond":
         """The conditions of some images, (b,) by number and as often as named, or a slice."""
-        return Cond(*(None if part is None else part[index] for part in (self.vector, self.image)))
+        return Cond(*(None if part is None else part[index] for part in self._parts))
 
     def crop(self, window: Sequence[slice]) -> "Cond":
         """The conditions of a window of the images, one slice a spatial axis."""
@@ -54,7 +58,11 @@ class Cond:
     def instead_of(self, other: "Cond") -> "Cond":
         """This one row in place of each vector of another batch, whose images stay."""
         vector = None if self.vector is None else self.vector.expand(len(other), -1)
-        return Cond(vector, other.image)
+        return Cond(vector, other.image, None if self.labels is None else self.labels.expand(len(other)))
+
+    @property
+    def _parts(self) -> tuple[torch.Tensor | None, ...]:
+        return self.vector, self.image, self.labels
 
 
 def _cat(a: torch.Tensor | None, b: torch.Tensor | None) -> torch.Tensor | None:

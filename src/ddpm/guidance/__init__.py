@@ -1,6 +1,6 @@
 """Wrappers Denoiser -> Denoiser that steer a sample, and the rules by which guidance does."""
 
-from ddpm.guidance.autoguidance import Autoguidance
+from ddpm.guidance.autoguidance import Autoguidance, ByItself
 from ddpm.guidance.classifier import ClassGradient, ClassifierGuided
 from ddpm.guidance.classifier_free import ClassifierFree
 from ddpm.guidance.clipping import Clipped
@@ -12,6 +12,7 @@ from ddpm.guidance.thresholding import Thresholded
 
 __all__ = [
     "Autoguidance",
+    "ByItself",
     "ClassGradient",
     "ClassifierFree",
     "ClassifierGuided",

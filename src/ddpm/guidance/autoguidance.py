@@ -1,5 +1,6 @@
 """Guidance of a network by a worse one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +18,7 @@ class Autoguidance:
 
     Attributes:
         denoise: the good one, whose mix of variances is kept.
-        worse: one of the same kind that was trained less.
+        worse: one of the same kind that was trained less; see :class:`ByItself`.
         scale: guidance scale; 1 for the good one alone.
         rule: how the two answers become one; other rules than the equation's take the same two.
     """
@@ -30,3 +31,19 @@ class Autoguidance:
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
         good = self.denoise(x, level, cond)
         return good._replace(x0=self.rule(good.x0, self.worse(x, level, cond).x0, self.scale))
+
+
+@dataclass(frozen=True, slots=True)
+class ByItself:
+    """A denoiser that is told of labels in its own way, not in that of the model whose condition it is given.
+
+    Attributes:
+        embed: labels (B,) int64 -> Cond, of the denoiser's own model.
+    """
+
+    denoise: Denoiser
+    embed: Callable[[torch.Tensor], Cond | None]
+
+    def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
+        own = cond if cond is None or cond.labels is None else self.embed(cond.labels)
+        return self.denoise(x, level, own)

@@ -174,8 +174,11 @@ class Pipeline:
             changes = {"classifier_weights": self._own_classifier().weights} | changes
         if changes.get("negative") is not None:
             changes = changes | {"negative": self.classes[self._labels.number(changes["negative"])]}
-        if changes.get("solver", tree["solver"]) != tree["solver"]:
+        foreign = [name for name, solvers in OF_SOLVER.items() if changes.get(name) and tree["solver"] not in solvers]
+        if changes.get("solver", tree["solver"]) != tree["solver"] or foreign:
             tree |= dict.fromkeys(OF_SOLVER)  # the run's own belong to its solver
+        if foreign:
+            del tree["solver"]  # the options asked for say which it may be
         if changes.get("grid", tree["grid"]) not in get_args(GridName):
             del tree["steps"]  # a list of places says how many they are
         if changes.get("guidance") == 1:
@@ -210,6 +213,8 @@ class Pipeline:
         """The settings without a size that is the run's own; one that cannot be drawn is refused."""
         if how.size is None or how.size == self.config.data.size:
             return how.model_copy(update={"size": None, "whole": None})
+        if how.classifier is not None:
+            raise InputError(f"classifier {how.classifier:g} is of images of the run's own size; leave out either")
         (height, width), own, factor = how.size, self.config.data.size, self.config.network.factor
         if how.whole:
             if height % factor or width % factor:

@@ -228,7 +228,7 @@ def upscale(
     which = list(range(len(given))) if indices is None else list(indices)
     if len(which) != len(given):
         raise InputError(f"{len(which)} indices were given for {len(given)} images; give one each")
-    for key in ("classifier", "size", "whole"):
+    for key in ("classifier", "guide_with", "size", "whole"):
         if settings.get(key) is not None:
             raise InputError(f"{key} {settings[key]} has no effect where small images are made large; leave it out")
     ready, how, labels = pipe.asked(settings, label, len(given))
