@@ -32,4 +32,7 @@ class SampleNoise:
 
     def __call__(self) -> torch.Tensor:
         """The next (B, C, *space) of noise, float32."""
-        return torch.stack([torch.randn(self.shape, generator=g) for g in self._streams]).to(self.device)
+        drawn = torch.empty(len(self._streams), *self.shape, dtype=torch.float32)
+        for row, stream in zip(drawn, self._streams, strict=True):
+            row.normal_(generator=stream)
+        return drawn.to(self.device)
