@@ -69,5 +69,6 @@ class Ancestral:
         variance = self.variance(now, next, var_mix)
         if self.shift is not None:
             mean = mean + variance * self.shift(x, now)
-        std = variance.sqrt() if isinstance(variance, torch.Tensor) else math.sqrt(variance)
-        return mean + std * randn(), None
+        if isinstance(variance, torch.Tensor):
+            return mean.addcmul(variance.sqrt(), randn()), None
+        return mean.add(randn(), alpha=math.sqrt(variance)), None

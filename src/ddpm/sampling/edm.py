@@ -9,6 +9,7 @@ import torch
 
 from ddpm.core import Level
 from ddpm.core.gaussian import transition
+from ddpm.core.level import weighted_sum
 from ddpm.sampling.flow import ratio
 from ddpm.sampling.heun import Heun
 from ddpm.sampling.solver import Between, BoundDenoiser, Randn
@@ -49,7 +50,7 @@ class EDM:
         raised = self._raised(now, state)
         if raised is not now:
             kept, var = transition(raised, now)
-            x = kept * x + self.noise * math.sqrt(var) * randn()
+            x = weighted_sum(kept, x, self.noise * math.sqrt(var), randn())
         return Heun().step(denoise, x, raised, next, None, randn)[0], state
 
     def _raised(self, now: Level, steps: int) -> Level:

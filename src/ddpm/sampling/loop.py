@@ -10,6 +10,7 @@ import torch
 
 from ddpm.core import Cond, Denoiser, Level
 from ddpm.core.gaussian import transition
+from ddpm.core.level import weighted_sum
 from ddpm.sampling.solver import Randn, Solver
 
 Constraint = Callable[[torch.Tensor, Level, Randn], torch.Tensor]
@@ -89,7 +90,7 @@ def evaluations(solver: Solver, grid: Sequence[Level]) -> int:
 def renoised(x: torch.Tensor, now: Level, next: Level, randn: Randn) -> torch.Tensor:
     """``x_t ~ q(x_t | x_s)``, from x_s (B, C, *space) at ``now`` to the noisier ``next``."""
     kept, var = transition(next, now)
-    return kept * x + math.sqrt(var) * randn()
+    return weighted_sum(kept, x, math.sqrt(var), randn())
 
 
 def start(level: Level, randn: Randn) -> torch.Tensor:
