@@ -188,6 +188,20 @@ def test_flags_of_sample(argv: list[str], said: str, refused: Refused, run: Path
     assert re.search(said, refused("sample", run, *argv, kept=run))
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        *(["--n", "2"], ["--seed", "1"], ["--batch", "8"], ["--label", "3"], ["--steps", "9"], ["--size", "16"]),
+        *(["--no-whole"], ["--then", "runs/sr"], ["--trajectory"], ["--guidance", "0"], ["--no-clip"]),
+        *(["--precision", "bf16"], ["--classifier-form", "mean"]),
+    ],
+    ids=lambda flags: flags[0],
+)
+def test_a_picture_is_drawn_again_as_it_was(flags: list[str], refused: Refused) -> None:
+    said = f"{flags[0].replace('--no-', '--')} is of new samples, and --from draws one again; leave out either"
+    assert said in refused("sample", "--from", "x.png", *flags)
+
+
 def test_what_is_no_run(refused: Refused, tmp_path: Path, run: Path) -> None:
     (tmp_path / "model.pt").write_bytes(b"PK\x03\x04")
     (tmp_path / "text.png").write_text("no")

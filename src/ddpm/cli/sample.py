@@ -69,10 +69,11 @@ def sample(
     if from_ is not None:
         if run is not None:
             raise InputError("give either a run or --from, not both: the picture names its run")
-        if then is not None:
-            raise InputError("--then is of new samples, and --from draws one again; leave out either")
-        if trajectory:
-            raise InputError("--trajectory is of new samples, and --from draws one again; leave out either")
+        given = {"n": n != 16, "label": label is not None, "steps": steps is not None, "size": size is not None}
+        given |= {"whole": whole is not None, "seed": seed != 0, "batch": batch != 64}
+        given |= {"trajectory": trajectory, "then": then is not None} | dict.fromkeys(flags.given(), True)
+        if idle := [name.replace("_", "-") for name, changed in given.items() if changed]:
+            raise InputError(f"--{idle[0]} is of new samples, and --from draws one again; leave out either")
         _repeat(from_, out, device)
         return
     if run is None:
