@@ -70,7 +70,7 @@ GUIDED = {
     "… projected": {"guidance": 2.0, "guidance_parallel": 0.0, "guidance_norm": 10.0},
     "… by a worse model": {"guidance": 2.0},
 }
-"""What is done to the answers, of DDIM."""
+"""What is done to the answers, which DDIM then follows."""
 
 
 class Timed(nn.Module):
@@ -133,10 +133,10 @@ def ways(subject: Subject) -> dict[str, Callable[[], tuple[float, float]]]:
     clipped = SamplingConfig()
     found = {name: partial(run, solver, clipped, plain, ask) for name, solver in distinct(schedule).items()}
     ancestral = build.build_solver(SamplingConfig(solver="ancestral"), schedule)
-    found["ancestral, learned variance"] = partial(run, ancestral, clipped, varied, replace(ask, learned_variance=True))
+    found["learned variance"] = partial(run, ancestral, clipped, varied, replace(ask, learned_variance=True))
     for name, options in GUIDED.items():
         with_labels = "guidance" in options and name != "… by a worse model"
-        found[f"ddim, {name}"] = partial(run, ddim, SamplingConfig(**options), labelled if with_labels else plain, ask)
+        found[name] = partial(run, ddim, SamplingConfig(**options), labelled if with_labels else plain, ask)
     return found
 
 
