@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ddpm import build
-from ddpm.config import SamplingConfig
+from ddpm.config import SamplingConfig, UpscalingConfig
 from ddpm.core.discrete import cosine
 from ddpm.errors import InputError
 from ddpm.pipeline import Pipeline, load
@@ -167,3 +167,9 @@ def test_a_run_without_labels_is_not_guided(pipe: Pipeline) -> None:
     with pytest.raises(InputError, match=r"guidance 2.0 has nothing to guide towards: .* was trained without labels"):
         plan(without, ASK)
     assert plan(without, replace(ASK, guidance=())).labels is None
+
+
+def test_a_run_that_makes_images_larger_is_not_swept(pipe: Pipeline) -> None:
+    larger = replace(pipe, config=pipe.config.model_copy(update={"upscaling": UpscalingConfig(scale=4)}))
+    with pytest.raises(InputError, match="makes small images large"):
+        plan(larger, ASK)

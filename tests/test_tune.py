@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from ddpm import build
+from ddpm.config import SamplingConfig
 from ddpm.errors import InputError
-from ddpm.pipeline import load
+from ddpm.pipeline import Pipeline, load
 from ddpm.sampling import SampleNoise, start, steps
 from ddpm.sampling.shortest import distance
 from ddpm.sampling.tuning import Round
@@ -39,23 +40,32 @@ def test_every_number_of_steps_has_its_grid(record: TunedRecord, digits_run: Pat
         assert found.start.startswith(found.sampling.solver)
 
 
+def end(pipe: Pipeline, how: SamplingConfig) -> torch.Tensor:
+    """Of images 3, 4 and 5 of the seed, guided towards classes 3, 4 and 5."""
+    grid, noise = build.build_grid(how, pipe.schedule), SampleNoise(0, [3, 4, 5], (1, 8, 8))
+    solver, denoise = build.build_solver(how, pipe.schedule), pipe.denoiser(how, labelled=True)
+    with torch.no_grad():
+        *_, last = steps(denoise, solver, grid, start(grid[0], noise), noise, pipe.model.cond(torch.tensor([3, 4, 5])))
+    return last.x
+
+
 def test_the_errors_are_of_other_images(record: TunedRecord, digits_run: Path) -> None:
-    """By hand: images 3, 4 and 5 of the seed, guided towards classes 3, 4 and 5."""
     pipe, found = load(digits_run, "cpu"), record.grids[1]
-    cond = pipe.model.cond(torch.tensor([3, 4, 5]))
-
-    def end(how):
-        grid = build.build_grid(how, pipe.schedule)
-        noise = SampleNoise(0, [3, 4, 5], (1, 8, 8))
-        solver, denoise = build.build_solver(how, pipe.schedule), pipe.denoiser(how, labelled=True)
-        with torch.no_grad():
-            *_, last = steps(denoise, solver, grid, start(grid[0], noise), noise, cond)
-        return last.x
-
     long = pipe.settings({"solver": "dpm++-2m", "grid": "trailing", "steps": 40})
     assert record.reference == long
-    assert found.tuned == pytest.approx(distance(end(found.sampling), end(long)), rel=1e-4)
-    assert found.usual == pytest.approx(distance(end(pipe.settings({"steps": 4})), end(long)), rel=1e-4)
+    solved = end(pipe, long)
+    assert found.tuned == pytest.approx(distance(end(pipe, found.sampling), solved), rel=1e-4)
+    assert found.usual == pytest.approx(distance(end(pipe, pipe.settings({"steps": 4})), solved), rel=1e-4)
+
+
+def test_a_run_whose_own_solver_draws_noise(digits_run: Path) -> None:
+    """What it does without a tuned grid is drawn with the noise that samples have."""
+    pipe = load(digits_run, "cpu")
+    own = pipe.config.sampling.model_copy(update={"solver": "ancestral"})
+    pipe = replace(pipe, config=pipe.config.model_copy(update={"sampling": own}))
+    found = tune(pipe, replace(ASK, steps=(3,), solvers=("ipndm-2",)), silent)
+    off = distance(end(pipe, pipe.settings({"steps": 3})), end(pipe, found.reference))
+    assert found.grids[0].usual == pytest.approx(off, rel=1e-4)
 
 
 def test_a_tuned_grid_is_kept_only_where_it_helps_others(record: TunedRecord) -> None:
@@ -123,6 +133,7 @@ def test_a_run_samples_by_what_was_tuned(record: TunedRecord, digits_run: Path, 
     assert tuned.settings({}) == four
     assert tuned.settings({"steps": 2}) == two
     assert tuned.settings({"steps": 2, "guidance": two.guidance}) == two
+    assert tuned.settings({"steps": 2, "precision": "bf16"}) == two.model_copy(update={"precision": "bf16"})
     for changes in (
         {"steps": 3},
         {"solver": "ddim"},

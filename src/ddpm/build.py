@@ -256,12 +256,10 @@ def build_model(config: RunConfig) -> Model:
     """The run's network and what encodes its conditions, with fresh weights from torch's global generator."""
     classes, width = len(config.data.classes), config.network.cond_width
     conditioner = LabelEmbedding(classes, width) if classes and width is not None else None
-    enlarges = config.upscaling is not None and width is not None
-    return Model(
-        UNet(config.network),
-        conditioner,
-        ImageCondition(TimeEmbedding(config.network.width, width)) if enlarges and width is not None else None,
-    )
+    net, image = UNet(config.network), None
+    if config.upscaling is not None and width is not None:
+        image = ImageCondition(TimeEmbedding(config.network.width, width))
+    return Model(net, conditioner, image)
 
 
 def build_classifier(config: ClassifierConfig) -> Model:

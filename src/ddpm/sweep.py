@@ -97,6 +97,7 @@ def plan(pipe: Pipeline, ask: AskSweep) -> Plan:
     Raises:
         InputError: one of them cannot be drawn, or has an option without effect.
     """
+    pipe.refuse_given()
     if not 1 <= ask.n <= MOST:
         raise InputError(f"-n must be between 1 and {MOST}, not {ask.n}")
     if ask.samples and ask.samples < FEWEST:

@@ -16,8 +16,7 @@ from ddpm.core import Cond, Denoised, Denoiser, Level
 from ddpm.core.schedule import level_of, place_of
 from ddpm.errors import InputError
 from ddpm.pipeline import Pipeline
-from ddpm.sampling import SampleNoise
-from ddpm.sampling import steps as walk
+from ddpm.sampling import SampleNoise, sample, start, steps
 from ddpm.sampling.branching import Branching
 from ddpm.sampling.shortest import Paths, distance, shortest
 from ddpm.sampling.tuning import ROUNDS, Round, Way, best, most_calls, screened
@@ -144,6 +143,7 @@ class _Problem:
     """Images of a run from fixed noise, their classes in turn, and their many-step solution.
 
     Attributes:
+        noise: starts the noise of the images.
         known: the solution at some of its levels.
         end: where it ends, (B, C, *space).
     """
@@ -154,7 +154,7 @@ class _Problem:
         self.labels = [i % len(pipe.classes) for i in indices] if pipe.classes else None
         self.denoise = partial(count, pipe.denoiser(long, labelled=self.labels is not None))
         shape = (pipe.config.network.in_channels, *pipe.config.data.size)
-        self.noise = SampleNoise(ask.seed, indices, shape, pipe.device)()
+        self.noise = partial(SampleNoise, ask.seed, indices, shape, pipe.device)
         with count.part("reference", ask.images * long.steps):
             self.known, self.end = self._paths(long)
 
@@ -165,10 +165,8 @@ class _Problem:
     def run(self, how: SamplingConfig) -> torch.Tensor:
         """Where the images end by settings."""
         schedule = self.pipe.schedule
-        grid = build.build_grid(how, schedule)
-        x, cond = grid[0].sigma * self.noise, self.cond(len(self.noise))
-        *_, last = walk(self.denoise, build.build_solver(how, schedule), grid, x, lambda: self.noise, cond)
-        return last.x
+        grid, solver, randn = build.build_grid(how, schedule), build.build_solver(how, schedule), self.noise()
+        return sample(self.denoise, solver, grid, randn, self.cond(len(self.end)))
 
     def branching(self, how: SamplingConfig, n: int) -> Branching:
         """The solver of settings, on the first n images."""
@@ -189,10 +187,10 @@ class _Problem:
             answers[:] = [found.x0]
             return found
 
-        solver, cond = build.build_solver(how, self.pipe.schedule), self.cond(len(self.noise))
-        x, x0 = [grid[0].sigma * self.noise], []
-        now = x[0]
-        for step in walk(heard, solver, grid, now, lambda: self.noise, cond):
+        solver, randn = build.build_solver(how, self.pipe.schedule), self.noise()
+        now = start(grid[0], randn)
+        x, x0 = [now], []
+        for step in steps(heard, solver, grid, now, randn, self.cond(len(now))):
             if step.number - 1 in kept:
                 x0.append(answers[0])
             if step.number in kept:

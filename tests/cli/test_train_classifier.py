@@ -13,6 +13,7 @@ from PIL import Image
 
 import ddpm
 from ddpm.cli import training
+from ddpm.errors import InputError
 from ddpm.provenance import Provenance
 from ddpm.training.interrupt import Interrupt
 from ddpm.training.loop import train
@@ -128,6 +129,13 @@ def test_an_image_alone_is_the_image_among_others(unlabelled: Path) -> None:
     assert np.array_equal(np.asarray(alone[0]), np.asarray(many[17]))
 
 
+def test_a_label_needs_the_classifier_even_where_it_is_at_hand(unlabelled: Path) -> None:
+    pipe = ddpm.load(unlabelled, "cpu")
+    prepared = pipe.prepared(pipe.settings({"classifier": 2.0}))
+    with pytest.raises(InputError, match="was trained without labels; give the scale of its classifier, too"):
+        prepared.sample(1, label="7", steps=1)
+
+
 def test_with_the_models_own_labels(cli: Cli, digits_run: Path, run: Path, tmp_path: Path) -> None:
     """A run with labels: both kinds of guidance change the picture, together and alone."""
     out = shutil.copytree(digits_run, tmp_path / "labelled")
@@ -165,6 +173,10 @@ def test_an_evaluation_asks_for_the_classifiers_classes(cli: Cli, run: Path) -> 
         ),
         (("--label", "7", "--classifier", "2", "--guidance", "2"), "guidance 2.0 has nothing to guide towards"),
         (("--label", "17", "--classifier", "2"), "label 17 is outside 0 … 9"),
+        (
+            ("--label", "7", "--classifier", "2", "--size", "12"),
+            "classifier 2 is of images of the run's own size; leave out either",
+        ),
         (("--label", "7", "--classifier", "2", "--classifier-form", "both"), "'score' or 'mean'"),
     ],
 )
@@ -192,7 +204,9 @@ def test_what_cannot_be_trained(
     shutil.rmtree(run / "classifier")
     photos = folder(4)
     assert "has no classes to tell apart" in refused("train-classifier", run, *SMALL, "--data", photos, kept=run)
-    assert "network: width is 7" in refused("train-classifier", run, "--images", "64", "--width", "7", kept=run)
+    for width in ("7", "0"):
+        said = refused("train-classifier", run, "--images", "64", "--width", width, kept=run)
+        assert f"network: width is {width}" in said
 
 
 def test_given_pictures_are_changed_by_class(unlabelled: Path) -> None:

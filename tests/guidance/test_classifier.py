@@ -67,6 +67,12 @@ def guided(strength: float = 1.0, labels: torch.Tensor = LABELS, **options) -> C
 LEVEL = Level(5.0, 0.8, 0.6)
 
 
+@pytest.mark.parametrize("n", [6, 8])
+def test_each_image_has_its_label(n):
+    with pytest.raises(ValueError, match="batch_size"):
+        guided()(draw(n), LEVEL)
+
+
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_bayes_rule(name):
     """At scale 1 the guided unconditional denoiser is the conditional one, on all levels of every process."""

@@ -62,7 +62,7 @@ def test_ancestral_samples_of_a_normal_distribution_have_the_variance_of_the_rec
     assert var < 0.9 * 0.25
 
 
-def test_it_asks_as_often_and_keeps_the_solvers_state():
+def test_it_asks_as_often():
     how = SamplingConfig(solver="langevin", steps=5, temperature=0.5)
     grid = build.build_grid(how, SCHEDULE)
     solver, plain = (build.build_solver(one, SCHEDULE) for one in (how, SamplingConfig(solver="langevin", steps=5)))

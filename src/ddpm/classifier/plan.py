@@ -156,7 +156,7 @@ def _config(
     micro: int,
 ) -> ClassifierConfig:
     kept, held = split(len(images), own.training.seed)
-    width = request.width or max(LEAST_WIDTH, own.network.width // 4 * 2)
+    width = max(LEAST_WIDTH, own.network.width // 4 * 2) if request.width is None else request.width
     channels = {"in_channels": len(own.data.mode), "out_channels": len(images.classes), "cond_width": None}
     return ClassifierConfig.parse(
         {

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 
 from ddpm.core import Cond, Denoised, Denoiser, Level, scale
 
@@ -22,6 +23,9 @@ class ClassGradient:
         classify: the classifier, which answers image by image.
         labels: y of each image of the batch, (B,) int64.
         strength: s of Dhariwal & Nichol 2021: 1 for Bayes' rule, more overdoes it.
+
+    Raises:
+        ValueError: x is of more or fewer images than there are labels.
     """
 
     classify: Logits
@@ -31,9 +35,9 @@ class ClassGradient:
     def __call__(self, x: torch.Tensor, level: Level) -> torch.Tensor:
         with torch.enable_grad():
             x = x.detach().requires_grad_()
-            log_p = self.classify(x, level).log_softmax(1)
             # as no image has a part in another's row, the gradient of the sum is that of each
-            (gradient,) = torch.autograd.grad(log_p.gather(1, self.labels[:, None]).sum(), x)
+            log_p = -F.cross_entropy(self.classify(x, level), self.labels, reduction="sum")
+            (gradient,) = torch.autograd.grad(log_p, x)
         return self.strength * gradient
 
 

@@ -35,7 +35,7 @@ class CrossEntropy:
 
 @dataclass(frozen=True, slots=True)
 class Correct:
-    """1 where the likeliest class is the right one, 0 where not: what a mean of is the accuracy. Has no gradient.
+    """1 where the likeliest class is the right one, 0 where not: its mean is the accuracy. Has no gradient.
 
     Attributes:
         parameterisation: as of :class:`CrossEntropy`.

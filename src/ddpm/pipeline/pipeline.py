@@ -230,11 +230,12 @@ class Pipeline:
         return how
 
     def _tuned(self, how: SamplingConfig, steps: int | None) -> SamplingConfig:
-        """What was tuned for as many steps, or the most of it where none are asked for, if all else is alike."""
-        own = {"solver", "grid", "steps", *OF_SOLVER}
+        """What was tuned for as many steps, or the most of it where none are asked; if all but precision is alike."""
+        own = {"solver", "grid", "steps", "precision", *OF_SOLVER}
         alike = [found for found in self.tuned if found.model_dump(exclude=own) == how.model_dump(exclude=own)]
         fits = [found for found in alike if steps in (None, found.steps)]
-        return max(fits, key=lambda found: found.steps, default=how)
+        best = max(fits, key=lambda found: found.steps, default=how)
+        return best.model_copy(update={"precision": how.precision})
 
     def refuse_idle(self, changes: dict[str, Any], how: SamplingConfig, *, labelled: bool) -> None:
         """Refuse what was asked for and has no effect.
@@ -249,6 +250,8 @@ class Pipeline:
         """
         if how.classifier is not None and not labelled:
             raise InputError(f"classifier {how.classifier:g} has nothing to guide towards: {self._labels.advice}")
+        if how.classifier is None and labelled and self.model.conditioner is None:
+            raise InputError(f"{self.source} was trained without labels; give the scale of its classifier, too")
         told = labelled and self.model.conditioner is not None
         for name in ("guidance", *OF_GUIDANCE):
             if not told and how.guide_with is None and how.guidance != 1 and changes.get(name) is not None:

@@ -16,7 +16,7 @@ class Tempered:
 
     The start keeps its noise, which the denoiser was trained on. Below 1 samples are smoother and less various, above
     rougher; at 0 a stochastic solver follows the mean of each of its steps. It is EDM's S_noise (Karras et al. 2022,
-    alg. 2), for every solver that draws noise.
+    alg. 2), for every solver that draws noise; Langevin's corrections, in proportion to their noise, shorten with it.
 
     Attributes:
         temperature: at least 0.
