@@ -49,7 +49,7 @@ def card(config: RunConfig, folder: str, weights: int) -> str:
     what, command, call = "A denoising diffusion model of", f"ddpm sample {shlex.quote(folder)} -n 16", "sample(16"
     if config.upscaling is not None:
         what = f"A denoising diffusion model that makes images {config.upscaling.scale} times as large, of"
-        command, call = f"ddpm upscale {shlex.quote(folder)} small.png", 'upscale("small.png"'
+        command, call = f"ddpm upscale {shlex.quote(folder)} small.png", 'upscale(["small.png"]'
     return TEMPLATE.format(
         name=Path(folder).absolute().name,
         version=version("ddpm"),

@@ -90,3 +90,21 @@ def test_the_noise_of_y_is_trusted_less_and_less():
 def test_what_is_refused(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be"):
         DDNM(half, AveragePool(2), X, **wrong)
+
+
+def test_rounds_near_an_image_in_range_that_agrees() -> None:
+    """Of a block two pixels are 1 and two 0.5, and their mean is 0.2 too little: the two at 1 have no room for more."""
+    y, x0 = torch.full((1, 1, 1, 1), 0.95), torch.tensor([[[[1.0, 1.0], [0.5, 0.5]]]])
+
+    def error(rounds: int) -> float:
+        held = DDNM(lambda x, level, cond=None: Denoised(x0), AveragePool(2), y, rounds=rounds)
+        return float((held(x0, Level(1.0, 0.6, 0.8)).x0.clamp(-1, 1).mean() - 0.95).abs())
+
+    # of what is missing one half goes to the two that are full, so each round halves it
+    errors = [error(rounds) for rounds in range(6)]
+    assert errors == pytest.approx([0.1 * 0.5**rounds for rounds in range(6)], abs=1e-6)
+
+
+def test_no_rounds_with_noise() -> None:
+    with pytest.raises(ValueError, match="0 with noise"):
+        DDNM(lambda x, level, cond=None: Denoised(x), AveragePool(2), torch.zeros(1, 1, 1, 1), noise=0.1, rounds=2)

@@ -27,6 +27,9 @@ class DDNM:
         y: the observation, of the shape of ``operator.forward(x0)``, or with a batch of 1.
         noise: standard deviation of y's own noise.
         sigma_data: d, the standard deviation of the data; of no effect without noise.
+        rounds: how often x0' is clipped to [-1, 1] and made to agree with y again. Each nears an image that does both,
+            where there is one (von Neumann's alternating projections); a clipped x0' alone would not agree. Not with
+            noise, of which each round would take more for the image.
     """
 
     denoise: Denoiser
@@ -34,17 +37,26 @@ class DDNM:
     y: torch.Tensor
     noise: float = 0.0
     sigma_data: float = 0.5
+    rounds: int = 0
 
     def __post_init__(self) -> None:
         if self.noise < 0:
             raise ValueError(f"noise must be at least 0, not {self.noise}")
         if not self.sigma_data > 0:
             raise ValueError(f"sigma_data must be above 0, not {self.sigma_data}")
+        if self.rounds < 0 or (self.rounds and self.noise):
+            raise ValueError(f"rounds must be at least 0, and 0 with noise, not {self.rounds}")
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
         out = self.denoise(x, level, cond)
         d2, alpha2, sigma2 = self.sigma_data**2, float(level.alpha) ** 2, float(level.sigma) ** 2
         ridge = self.noise**2 * (d2 * alpha2 + sigma2) / (d2 * sigma2)
-        seen = self.operator.pinv(self.operator.forward(out.x0), ridge)
+        told = self.operator.pinv(self.y, ridge)
+        x0 = self._with(told, out.x0, ridge)
+        for _ in range(self.rounds):
+            x0 = self._with(told, x0.clamp(-1, 1), ridge)
+        return out._replace(x0=x0)
+
+    def _with(self, told: torch.Tensor, x0: torch.Tensor, ridge: float) -> torch.Tensor:
         # in this order what is known of a masked x0 is 0 + y, not x0 + (y - x0), which is rounded
-        return out._replace(x0=out.x0 - seen + self.operator.pinv(self.y, ridge))
+        return x0 - self.operator.pinv(self.operator.forward(x0), ridge) + told

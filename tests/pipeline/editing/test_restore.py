@@ -26,6 +26,13 @@ def test_small_pictures_are_the_means_of_the_large_ones(pipeline, solver):
     assert np.abs(blocks.mean((1, 3)) - pixels(small))[free].max() <= 0.5
 
 
+def test_also_where_they_are_black_or_white(pipeline):
+    """What is clipped at one pixel of a block is made up for by the others."""
+    small = Image.fromarray(np.random.default_rng(0).choice([0, 8, 247, 255], (4, 4, 3)).astype(np.uint8))
+    made = pixels(pipeline("RGB").restore(small, "downsample:2", steps=3)).reshape(4, 2, 4, 2, 3)
+    assert np.abs(made.mean((1, 3)) - pixels(small)).mean() < 2  # of 255; clipped once at the end it is 21
+
+
 def test_grey_pictures_get_colours_of_their_brightness(pipeline):
     grey = Image.fromarray(np.random.default_rng(0).integers(60, 196, (8, 8)).astype(np.uint8))
     first, second = pipeline("RGB").restore(grey, "grey", n=2)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 KNOWN = "grey, downsample:4, blur:2 or mask:mask.png"
 
+ROUNDS = 8
+"""Of clipping and agreeing in turn, after which little is left of what clipping takes away."""
+
 
 @dataclass(frozen=True)
 class Damage:
@@ -94,7 +97,8 @@ def restore(
         y = encoded(pipe, photos, rows)
 
         def bent(denoise: Denoiser) -> Denoiser:
-            return DDNM(denoise, damage.operator, y, noise / 127.5, spread)
+            rounds = ROUNDS if how.clip and not noise else 0
+            return DDNM(denoise, damage.operator, y, noise / 127.5, spread, rounds)
 
         return Task(bent=bent)
 
