@@ -1,13 +1,12 @@
 """A trained run, ready to draw samples."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from PIL import Image
-from pydantic import ValidationError
 
 from ddpm import build
 from ddpm.classifier.load import Classifier
@@ -15,20 +14,20 @@ from ddpm.classifier.load import load as load_classifier
 from ddpm.codec import PixelCodec, picture
 from ddpm.codec.picture import Pixels
 from ddpm.conditioning.label import LabelEmbedding
-from ddpm.config import OF_GUIDANCE, OF_SOLVER, GridName, RunConfig, SamplingConfig, explain
+from ddpm.config import RunConfig, SamplingConfig
 from ddpm.core import Cond, Denoiser, Schedule
 from ddpm.core.model import Model
 from ddpm.errors import InputError
 from ddpm.guidance.classifier import Direction
-from ddpm.likelihood import estimate
-from ddpm.likelihood.settings import Likelihood, settle
 from ddpm.pipeline import worse
+from ddpm.pipeline.bits import bits_per_dim, likelihood
 from ddpm.pipeline.editing.edit import edit
 from ddpm.pipeline.editing.inpaint import inpaint
 from ddpm.pipeline.editing.interpolate import interpolate
 from ddpm.pipeline.editing.outpaint import outpaint
 from ddpm.pipeline.editing.restore import restore
 from ddpm.pipeline.labels import Label, Labels
+from ddpm.pipeline.settings import asked, refuse_idle, settings
 from ddpm.pipeline.task import PLAIN, Tasks
 from ddpm.pipeline.trajectory import Recorder, Trajectory
 from ddpm.pipeline.upscaling import upscale
@@ -161,113 +160,17 @@ class Pipeline:
         pixels = pipe.draw(record.sampling, labels, record.seed, [record.index])[0]
         return pipe.record(record.sampling, record.label, record.seed, record.index).attach(picture(pixels))
 
-    def settings(self, changes: dict[str, Any]) -> SamplingConfig:
-        """The run's sampling settings with some changed; a tuned grid where solver and grid are left to the run.
-
-        Raises:
-            InputError: an unknown name, or a value that is not allowed.
-        """
-        tree = self.config.sampling.model_dump()
-        if isinstance(changes.get("guide_with"), str | Path):
-            changes = changes | {"guide_with": worse.guide(changes["guide_with"], self.source, self.weights)}
-        if changes.get("classifier") is not None:
-            changes = {"classifier_weights": self._own_classifier().weights} | changes
-        if changes.get("negative") is not None:
-            changes = changes | {"negative": self.classes[self._labels.number(changes["negative"])]}
-        foreign = [name for name, solvers in OF_SOLVER.items() if changes.get(name) and tree["solver"] not in solvers]
-        if changes.get("solver", tree["solver"]) != tree["solver"] or foreign:
-            tree |= dict.fromkeys(OF_SOLVER)  # the run's own belong to its solver
-        if foreign:
-            del tree["solver"]  # the options asked for say which it may be
-        if changes.get("grid", tree["grid"]) not in get_args(GridName):
-            del tree["steps"]  # a list of places says how many they are
-        if changes.get("guidance") == 1:
-            tree |= dict.fromkeys(OF_GUIDANCE)  # the run's own belong to guidance
-        if changes.get("clip") is False:
-            tree["threshold"] = None  # the run's own belongs to clipping
-        try:
-            how = SamplingConfig.model_validate(tree | changes)
-        except ValidationError as e:
-            raise InputError(explain(e, SamplingConfig)) from e
-        how = self._sized(how)
-        return how if changes.keys() & {"solver", "grid", *OF_SOLVER} else self._tuned(how, changes.get("steps"))
-
-    def asked(
-        self, settings: Mapping[str, Any], label: Label | Sequence[Label] | None, n: int
-    ) -> tuple["Pipeline", SamplingConfig, list[int] | None]:
-        """For n images: this pipeline with all at hand that they need, the settings, and the labels by number.
-
-        Raises:
-            InputError: settings or labels that cannot be used, or that would have no effect.
-        """
-        changes = dict(settings)
-        how = self.settings(changes)
-        pipe = self.prepared(how)
-        labels = pipe.labels(label, n)
-        pipe.refuse_idle(changes, how, labelled=labels is not None)
-        if labels and {pipe.classes[k] for k in labels} == {how.negative}:
-            raise InputError(f"negative {how.negative} is what the images shall be; give another class to either")
-        return pipe, how, labels
-
-    def _sized(self, how: SamplingConfig) -> SamplingConfig:
-        """The settings without a size that is the run's own; one that cannot be drawn is refused."""
-        if how.size is None or how.size == self.config.data.size:
-            return how.model_copy(update={"size": None, "whole": None})
-        if how.classifier is not None:
-            raise InputError(f"classifier {how.classifier:g} is of images of the run's own size; leave out either")
-        (height, width), own, factor = how.size, self.config.data.size, self.config.network.factor
-        if how.whole:
-            if height % factor or width % factor:
-                nearest = "x".join(str(max(1, round(n / factor)) * factor) for n in how.size)
-                raise InputError(
-                    f"size {height}x{width} cannot be halved as the network does; the nearest is {nearest}"
-                )
-        elif height < own[0] or width < own[1]:
-            raise InputError(
-                f"size {height}x{width} is smaller than the {own[0]}x{own[1]} of training, of which larger images are "
-                "made; add whole to ask the network for it at once"
-            )
-        return how
-
-    def _tuned(self, how: SamplingConfig, steps: int | None) -> SamplingConfig:
-        """What was tuned for as many steps, or the most of it where none are asked; if all but precision is alike."""
-        own = {"solver", "grid", "steps", "precision", *OF_SOLVER}
-        alike = [found for found in self.tuned if found.model_dump(exclude=own) == how.model_dump(exclude=own)]
-        fits = [found for found in alike if steps in (None, found.steps)]
-        best = max(fits, key=lambda found: found.steps, default=how)
-        return best.model_copy(update={"precision": how.precision})
-
-    def refuse_idle(self, changes: dict[str, Any], how: SamplingConfig, *, labelled: bool) -> None:
-        """Refuse what was asked for and has no effect.
-
-        Args:
-            changes: what was asked for.
-            how: the settings with it.
-            labelled: whether the images have labels.
-
-        Raises:
-            InputError: guidance of images without labels, or by labels that the network was not told in training.
-        """
-        if how.classifier is not None and not labelled:
-            raise InputError(f"classifier {how.classifier:g} has nothing to guide towards: {self._labels.advice}")
-        if how.classifier is None and labelled and self.model.conditioner is None:
-            raise InputError(f"{self.source} was trained without labels; give the scale of its classifier, too")
-        told = labelled and self.model.conditioner is not None
-        for name in ("guidance", *OF_GUIDANCE):
-            if not told and how.guide_with is None and how.guidance != 1 and changes.get(name) is not None:
-                why = f"{self.source} was trained without labels" if labelled else self._labels.advice
-                raise InputError(f"{name} {changes[name]} has nothing to guide towards: {why}")
-
     def labels(self, label: Label | Sequence[Label] | None, n: int) -> list[int] | None:
         """The label numbers of n images; None without a wish.
 
         Raises:
             InputError: an unknown class, or not one for each image.
         """
-        return self._labels.numbers(label, n)
+        return self.vocabulary.numbers(label, n)
 
     @property
-    def _labels(self) -> Labels:
+    def vocabulary(self) -> Labels:
+        """Names of classes to numbers, and what to say where there are none."""
         return Labels(self.classes, self.source)
 
     def record(
@@ -297,14 +200,14 @@ class Pipeline:
         """
         have = self.classifier
         if how.classifier is not None and (have is None or how.classifier_weights not in (None, have.weights)):
-            return replace(self, classifier=self._own_classifier(how.classifier_weights)).prepared(how)
+            return replace(self, classifier=self.own_classifier(how.classifier_weights)).prepared(how)
         guide = how.guide_with
         if guide is None or (self.worse is not None and self.worse.weights == guide.weights):
             return self
         model = worse.model_of(guide, self.source, self.model)
         return replace(self, worse=replace(self, model=model, weights=guide.weights, worse=None))
 
-    def _own_classifier(self, weights: str | None = None) -> Classifier:
+    def own_classifier(self, weights: str | None = None) -> Classifier:
         """The run's classifier, of these weights if they are given."""
         found = self.classifier or load_classifier(run_folder(self.source), self.config, self.device)
         if weights not in (None, found.weights):
@@ -404,85 +307,18 @@ class Pipeline:
         pixels: Pixels = self.codec.decode(x).cpu().numpy()
         return pixels
 
-    # what it does with given pictures; the pipeline is the first argument of each of these functions
+    # in files of their own: functions whose first argument is the pipeline
+    settings = settings
+    asked = asked
+    refuse_idle = refuse_idle
+    bits_per_dim = bits_per_dim
+    likelihood = likelihood
     inpaint = inpaint
     outpaint = outpaint
     edit = edit
     restore = restore
     interpolate = interpolate
     upscale = upscale
-
-    def bits_per_dim(
-        self,
-        images: Image.Image | Sequence[Image.Image] | Pixels,
-        method: str = "bound",
-        *,
-        labels: Label | Sequence[Label] | None = None,
-        steps: int | None = None,
-        terms: int | None = None,
-        seed: int = 0,
-        indices: Sequence[int] | None = None,
-        clip: bool | None = None,
-        batch: int = 64,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> torch.Tensor:
-        """Bits that the model takes for each 8-bit value of an image, (B,) float32: the less, the likelier it is.
-
-        Args:
-            images: one or several pictures of the run's size and mode, or (B, H, W, C) uint8.
-            method: "bound", an upper bound (Ho et al. 2020, eq. 5), or "ode", the density (Song et al. 2021).
-            labels: what the images are, one for all or one each; None asks for p(x) whatever the class.
-            steps, terms, clip: see :class:`Likelihood`.
-            seed, indices: the noise of the image with index i, 0 … B - 1 if None, is a function of (seed, i).
-            batch: images in memory at a time. Those of one batch share the ODE's steps, and its error.
-            progress: called with (network calls done, in all); of the ODE nobody knows how many, and in all is 0.
-
-        Raises:
-            InputError: images, labels or settings that cannot be used.
-        """
-        how = settle(self.config, method, steps=steps, terms=terms, seed=seed, clip=clip)
-        pixels = estimate.pixels(images, self.config.data)
-        n = len(pixels)
-        if batch < 1:
-            raise InputError(f"batch must be at least 1, not {batch}")
-        which = list(range(n)) if indices is None else list(indices)
-        if len(which) != n:
-            raise InputError(f"{len(which)} indices were given for {n} images; give one each")
-        given, bits = self.labels(labels, n), []
-        before, total = 0, -(-n // batch) * (how.calls or 0)
-        for first in range(0, n, batch):
-            part = slice(first, first + batch)
-            report = None if progress is None else _after(progress, before, total)
-            answer = self.likelihood(how, pixels[part], given[part] if given else None, which[part], report)
-            bits.append(answer.bits)
-            before += answer.calls
-        return torch.cat(bits)
-
-    def likelihood(
-        self,
-        how: Likelihood,
-        pixels: Pixels,
-        labels: list[int] | None,
-        indices: list[int],
-        progress: Callable[[int, int], None] | None = None,
-    ) -> estimate.Answer:
-        """One batch: what :meth:`bits_per_dim` takes the bits of, with where they come from.
-
-        Args:
-            pixels: (B, H, W, C) uint8.
-            labels: the class of each image by number; None takes the null label.
-            progress: called with (network calls done, in all, or 0).
-        """
-        self.refuse_given()
-        if labels is None and self.needs_label:
-            raise InputError(
-                f"{self.source} never saw an image without its label when it was trained: {self._labels.advice}"
-            )
-        rows = self.fill(list(range(len(pixels))))
-        images = torch.from_numpy(pixels[rows]).to(self.device)
-        cond = self.cond(self.fill(labels), len(rows))
-        answer = estimate.estimate(self.model, self.config, how, images, self.fill(indices), cond, progress)
-        return answer.first(len(pixels))
 
     def fill(self, rows: list[int] | None) -> list[int]:
         """A small batch, filled up with copies of its last row where that makes the others exact."""
@@ -497,10 +333,6 @@ class Pipeline:
         if not labels:
             return self.model.conditioner.null(n)
         return self.model.cond(torch.tensor(labels, device=self.device))
-
-
-def _after(progress: Callable[[int, int], None], before: int, total: int) -> Callable[[int, int], None]:
-    return lambda done, of: progress(before + done, total)
 
 
 def _part(progress: Callable[[int, int], None], number: int, of: int) -> Callable[[int, int], None]:
