@@ -129,10 +129,10 @@ def test_one_label_for_both_ends(cli: Cli, digits_run: Path, files: Path) -> Non
         (["inpaint", "photo.png", "--mask", "small.png"], "small.png is 4 × 4 and "),
         (["inpaint", "photo.png", "--mask", "empty.png"], "black all over: nothing to fill in"),
         (["inpaint", "photo.png", "--mask", "full.png"], "white all over: nothing is kept"),
-        (["inpaint", "colour.png", "--mask", "mask.png"], "is RGB, and the run has learned L images; --fit crop"),
+        (["inpaint", "colour.png", "--mask", "mask.png"], "is RGB, and the run takes L images here; --fit crop"),
         (
             ["inpaint", "small.png", "--mask", "small.png"],
-            "smaller than the 8 × 8 that the run has learned; --fit crop",
+            "smaller than the 8 × 8 that the run takes here; --fit crop",
         ),
         (["inpaint", "photo.png", "--mask", "mask.png", "--repaint", "9x9"], "jump must be between 1 and 2"),
         (["inpaint", "photo.png", "--mask", "mask.png", "--label", "cat"], "unknown label 'cat'"),

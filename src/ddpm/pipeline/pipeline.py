@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import ceil, prod
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,15 @@ from ddpm.pipeline.upscaling import upscale
 from ddpm.provenance import Provenance, Work
 from ddpm.sampling import SampleNoise
 from ddpm.sampling.follow import Moment, follow
-from ddpm.sampling.windows import Windows
+from ddpm.sampling.windows import Windows, starts
 from ddpm.weights import run_folder
 
 FEWEST = 16
 """Rows of a batch from which on the CPU's libraries compute each one alike, whatever the others: with fewer they take
 other ways through a product, which round otherwise, and an image would not be quite the same alone as among others."""
+
+OVERLAP = 0.5
+"""Of the windows in which larger images are drawn."""
 
 
 @dataclass(frozen=True)
@@ -230,8 +234,13 @@ class Pipeline:
         away = away.plus(noise) if away is not None and noise is not None else away
         bad = self.prepared(how).worse if how.guide_with is not None else None
         denoise = build.build_denoiser(how, self.model, ask, away, bad.model if bad is not None else None, towards)
-        in_windows = how.size not in (None, self.config.data.size) and not how.whole
-        return Windows(denoise, self.config.data.size) if in_windows else denoise
+        return Windows(denoise, self.config.data.size, OVERLAP) if self._windows(how) > 1 else denoise
+
+    def _windows(self, how: SamplingConfig) -> int:
+        """How many windows each image is drawn in; 1 for all of it at once."""
+        if how.size is None or how.whole:
+            return 1
+        return prod(len(starts(n, own, OVERLAP)) for n, own in zip(how.size, self.config.data.size, strict=True))
 
     def _towards(self, how: SamplingConfig, labels: list[int]) -> Direction | None:
         """Where the classifier leads images of these classes, if one is asked for."""
@@ -288,16 +297,17 @@ class Pipeline:
             task: what sampling is bent to, of the places 0 … len(indices) - 1; None draws from nothing.
         """
         self.refuse_given()
-        rows, n = self.fill(indices), len(indices)
-        bent = PLAIN if task is None else task(self.fill(list(range(n))))
-        towards = self._towards(how, self.fill(labels))
+        n, windows = len(indices), self._windows(how)
+        rows, kinds = self.fill(indices, windows), self.fill(labels, windows)
+        bent = PLAIN if task is None else task(self.fill(list(range(n)), windows))
+        towards = self._towards(how, kinds)
         denoise = bent.bent(self.denoiser(how, labelled=labels is not None, towards=towards))
         solver = build.build_solver(how, self.schedule, towards)
         grid = bent.levels or build.build_grid(how, self.schedule)
         shape = (self.config.network.in_channels, *(how.size or self.config.data.size))
         randn = SampleNoise(seed, rows, shape, self.device)
         x = bent.begin(grid[0], randn)
-        cond = self.cond(self.fill(labels), len(rows))
+        cond = self.cond(kinds, len(rows))
         for moment in follow(denoise, solver, grid, x, randn, cond, bent.constraint):
             x = moment.x[:n]
             if watch is not None:
@@ -320,11 +330,15 @@ class Pipeline:
     interpolate = interpolate
     upscale = upscale
 
-    def fill(self, rows: list[int] | None) -> list[int]:
-        """A small batch, filled up with copies of its last row where that makes the others exact."""
+    def fill(self, rows: list[int] | None, windows: int = 1) -> list[int]:
+        """A small batch, filled up with copies of its last row where that makes the others exact.
+
+        Args:
+            windows: how many rows the network is asked for at once for each image.
+        """
         if not rows:
             return []
-        return rows + rows[-1:] * (FEWEST - len(rows)) if self.device.type == "cpu" else rows
+        return rows + rows[-1:] * (ceil(FEWEST / windows) - len(rows)) if self.device.type == "cpu" else rows
 
     def cond(self, labels: list[int] | None, n: int) -> Cond | None:
         """What the network is told of n images: their classes by number, or the null label; None without classes."""

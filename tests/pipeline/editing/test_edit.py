@@ -52,6 +52,21 @@ def test_as_large_a_share_of_the_steps(pipeline):
     assert asked[-1] == (5, 5)
 
 
+@pytest.mark.parametrize("strength", [0, 0.5])
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"n": 0}, "n must be at least 1, not 0"),
+        ({"label": "oval"}, "unknown label 'oval'"),
+        ({"steps": 0}, "steps must be at least 1"),
+    ],
+    ids=["n", "label", "steps"],
+)
+def test_refusals_do_not_depend_on_the_strength(pipeline, strength, asked, said):
+    with pytest.raises(InputError, match=said):
+        pipeline("L").edit(noise("L"), strength, **asked)
+
+
 @pytest.mark.parametrize("strength", [-0.1, 1.5, float("nan")])
 def test_strengths_beyond(pipeline, strength):
     with pytest.raises(InputError, match=r"strength must be between 0 \(the picture itself\) and 1 \(a new one\), not"):

@@ -42,7 +42,7 @@ def test_backwards_it_is_the_same_way(pipeline):
         (noise("L"), {"n": 1}, "n must be at least 2, the two ends, not 1"),
         (noise("L", (9, 9)), {}, "is 8 × 8 and the image 9 × 9; give pictures of one size, or --fit crop"),
         (noise("L"), {"label": ["circle", "star", "star"]}, "3 labels were given for 2 images"),
-        (noise("RGB"), {}, "the image is RGB, and the run has learned L images"),
+        (noise("RGB"), {}, "the image is RGB, and the run takes L images here"),
     ],
 )
 def test_what_cannot_be_joined(pipeline, last, asked, said):

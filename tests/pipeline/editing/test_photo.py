@@ -121,10 +121,10 @@ def test_values_without_a_known_range(values: np.ndarray) -> None:
 @pytest.mark.parametrize(
     ("image", "learned", "said"),
     [
-        (noise("RGB"), "L", "the image is RGB, and the run has learned L images; --fit crop converts it"),
-        (noise("L"), "RGB", "the image is L, and the run has learned RGB images"),
-        (noise("RGB"), "RGBA", "the image is RGB, and the run has learned RGBA images"),
-        (noise("RGB", (5, 4)), "RGB", "5 × 4, smaller than the 6 × 4 that the run has learned; --fit crop"),
+        (noise("RGB"), "L", "the image is RGB, and the run takes L images here; --fit crop converts it"),
+        (noise("L"), "RGB", "the image is L, and the run takes RGB images here"),
+        (noise("RGB"), "RGBA", "the image is RGB, and the run takes RGBA images here"),
+        (noise("RGB", (5, 4)), "RGB", "5 × 4, smaller than the 6 × 4 that the run takes here; --fit crop"),
     ],
 )
 def test_refusals(image: Image.Image, learned: str, said: str) -> None:

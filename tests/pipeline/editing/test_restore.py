@@ -92,14 +92,16 @@ def test_noise_is_not_copied(digits_run):
     ("mode", "operator", "asked", "said"),
     [
         ("RGB", "gray", {}, "--operator gray is unknown; it may be grey, downsample:4, blur:2 or mask:mask.png"),
-        ("RGB", "downsample:1", {}, "--operator downsample:1 is unknown"),
+        ("RGB", "downsample:1", {}, "downsample takes a whole number above 1, as in downsample:4"),
+        ("RGB", "downsample", {}, "--operator downsample: downsample takes a whole number"),
+        ("RGB", "mask:", {}, "--operator mask: is unknown; it may be grey"),
         ("RGB", "blur:0", {}, "blur takes a number of pixels above 0, as in blur:2"),
         ("RGB", "blur:far", {}, "blur takes a number of pixels above 0"),
         ("L", "grey", {}, "needs a run of RGB images to give colours, and this one has L"),
         ("RGB", "downsample:2", {"noise": -1.0}, "noise must be at least 0 and finite, not -1"),
         ("RGB", "downsample:2", {"noise": float("nan")}, "noise must be at least 0 and finite, not nan"),
         ("RGB", "mask:x.png", {"noise": 2.0}, "noise 2 has no effect on a mask"),
-        ("RGB", "grey", {}, "the image is RGB, and the run has learned L images; --fit crop converts it"),
+        ("RGB", "grey", {}, "the image is RGB, and the run takes L images here; --fit crop converts it"),
     ],
 )
 def test_what_cannot_be_restored(pipeline, mode, operator, asked, said):

@@ -84,11 +84,11 @@ def read(given: Given, data: DataConfig, fit: Fit | None = None) -> Photo:
         pixels = Geometry(data.size, data.mode, fit).apply(plain(image))
         return Photo(name, image, picture(pixels), pixels)
     if image.mode not in SEEN[data.mode]:
-        raise InputError(f"{name} is {image.mode}, and the run has learned {data.mode} images; --fit crop converts it")
+        raise InputError(f"{name} is {image.mode}, and the run takes {data.mode} images here; --fit crop converts it")
     if image.height < data.size[0] or image.width < data.size[1]:
         raise InputError(
             f"{name} is {image.height} × {image.width}, smaller than the {data.size[0]} × {data.size[1]} that the run "
-            "has learned; --fit crop (or pad, or stretch) enlarges it"
+            "takes here; --fit crop (or pad, or stretch) enlarges it"
         )
     return Photo(name, image, image, Geometry(mode=data.mode).apply(plain(image)))
 

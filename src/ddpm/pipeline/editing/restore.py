@@ -57,7 +57,9 @@ def parse(text: str, data: DataConfig) -> Damage:
         if data.mode != "RGB":
             raise InputError(f"--operator grey needs a run of RGB images to give colours, and this one has {data.mode}")
         return Damage(Grey(), channels=1)
-    if name == "downsample" and value.isdecimal() and int(value) > 1:
+    if name == "downsample":
+        if not value.isdecimal() or int(value) < 2:
+            raise InputError(f"--operator {text}: downsample takes a whole number above 1, as in downsample:4")
         return Damage(AveragePool(int(value)), factor=int(value))
     if name == "blur":
         try:
@@ -85,7 +87,7 @@ def restore(
     """
     if not 0 <= noise < math.inf:
         raise InputError(f"noise must be at least 0 and finite, not {noise:g}")
-    if operator.startswith("mask:"):
+    if operator.startswith("mask:") and operator != "mask:":
         if noise:
             raise InputError(f"noise {noise:g} has no effect on a mask, around which pixels stay as they are")
         return pipe.inpaint(images, operator.removeprefix("mask:"), **asked)
