@@ -1,0 +1,104 @@
+"""Whether seams show: gradients across the borders of windows and of given pictures, beside those elsewhere.
+
+    python benchmarks/seams.py RUN TEST [--images 16] [--out FOLDER]
+
+Pictures of TEST get half their width more at the left and at the right (``Pipeline.outpaint``), and images three times
+as wide as those of training are sampled in windows (``size``). The energy of a column is the mean squared difference to
+the next one, in grey levels of 255. Shown is that of the columns at borders over that of all others that were drawn,
+with a 95 % interval from resampling images; and the same of all pictures of TEST, in whose middle nothing was joined,
+but of which a JPEG's blocks have a border there, as they have every 8 pixels.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from side_by_side.table import Table
+
+import ddpm
+from ddpm.codec import picture, sheet
+from ddpm.data.cache import prepare
+from ddpm.data.open import open_source
+from ddpm.data.transform import Geometry
+from ddpm.evaluation.bootstrap import counts, interval
+from ddpm.sampling.windows import starts
+
+RESAMPLES = 2000
+COLUMNS = ("drawn", "border of", "energy there", "elsewhere", "ratio", "95 %")
+
+FAST: dict[str, Any] = {"solver": "dpm++-2m", "grid": "quadratic", "steps": 20}
+WAYS: dict[str, dict[str, Any]] = {
+    "DDNM, dpm++-2m, 20 steps": FAST,
+    "DDNM, ancestral, 50 steps": {"solver": "ancestral", "grid": "trailing", "steps": 50},
+    "RePaint 5x5, ddim, 20 steps": {"solver": "ddim", "grid": "trailing", "steps": 20, "repaint": "5x5"},
+    "RePaint 1x5, dpm++-2m, 20 steps": FAST | {"repaint": "1x5"},
+}
+
+
+def energy(images: np.ndarray) -> np.ndarray:
+    """(N, H, W, C) uint8 -> (N, W - 1), of the step from each column to the next."""
+    return (np.diff(images.astype(np.float64), axis=2) ** 2).mean((1, 3))
+
+
+def compared(energies: np.ndarray, border: list[int], drawn: list[int]) -> tuple[str, str, str, str]:
+    """Both mean energies, their ratio and its interval; ``border`` and ``drawn`` are columns by number."""
+    there, elsewhere = (
+        torch.from_numpy(energies[:, columns].mean(1)) for columns in (border, [c for c in drawn if c not in border])
+    )
+    often = counts(len(energies), RESAMPLES).double()
+    found = interval(float(there.mean() / elsewhere.mean()), (often @ there) / (often @ elsewhere))
+    return f"{there.mean():.0f}", f"{elsewhere.mean():.0f}", f"{found.value:.2f}", f"{found.low:.2f} – {found.high:.2f}"
+
+
+def stacked(images: list[Image.Image]) -> np.ndarray:
+    """(N, H, W, C) uint8."""
+    return np.stack([np.atleast_3d(np.asarray(image)) for image in images])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run")
+    parser.add_argument("test", help="pictures that the run was not trained on")
+    parser.add_argument("--images", type=int, default=16)
+    parser.add_argument("--guidance", type=float, default=1.0)
+    parser.add_argument("--precision", default="bf16")
+    parser.add_argument("--out", type=Path, help="folder for a sheet of eight of each kind")
+    args = parser.parse_args()
+    how = {"guidance": args.guidance, "precision": args.precision}
+    pipe, table = ddpm.load(args.run), Table(f"seams of {args.images} images each", COLUMNS)
+    size = height, width = pipe.config.data.size
+    test = prepare(open_source(args.test), Geometry(size, pipe.config.data.mode))
+    chosen = np.linspace(0, len(test) - 1, args.images).round().astype(int)
+    label = [test.classes[k] for k in test.labels[chosen]] if pipe.classes and test.labels is not None else None
+
+    given, more = [picture(image) for image in test.read(chosen)], width // 2
+    pages: list[np.ndarray] = []
+    drawn = [*range(more - 1), *range(more + width, 2 * width - 1)]
+    borders = [more - 1, more + width - 1]
+    for name, way in WAYS.items():
+        made = stacked(pipe.outpaint(given, left=more, right=more, label=label, **how, **way))
+        assert (made[:, :, more : more + width] == test.read(chosen)).all()
+        table.rows.append((name, "the picture", *compared(energy(made), borders, drawn)))
+        pages.append(made)
+
+    far = 3 * width
+    windows = starts(far, width, overlap=0.5)
+    inside = sorted({a + b - 1 for a in windows for b in (0, width)} & set(range(far - 1)))
+    made = stacked(pipe.sample(args.images, label=label, size=(height, far), **FAST, **how))
+    table.rows.append(("from nothing", "windows", *compared(energy(made), inside, list(range(far - 1)))))
+    pages.append(made)
+    table.rows.append(
+        ("the test images", "nothing", *compared(energy(test.images), [more - 1], list(range(width - 1))))
+    )
+    print(table)
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
+        for (name, *_), page in zip(table.rows, pages, strict=False):
+            sheet(page[:8], columns=2).save(args.out / f"{name}.png")
+
+
+if __name__ == "__main__":
+    main()
