@@ -89,7 +89,7 @@ def test_one_picture_of_one_and_what_is_written_in_it(pipeline, tmp_path):
     assert record.work is not None
     assert record.work.given == {str(tmp_path / "photo.png"): fingerprint(noise("L"))}
     assert record.work.mask == fingerprint(Image.fromarray(~known(HARD)))
-    typed = r"ddpm inpaint shapes .*photo\.png --mask .*mask\.png --n 1 --label star --seed 3 --solver ddim --steps 2 "
+    typed = r"ddpm inpaint shapes .*photo\.png --mask .*mask\.png --n 1 --label star --seed 3 --solver unipc-2 "
     with pytest.raises(InputError, match=rf"repeat `{typed}"):
         pipeline("L").again(record)
 
