@@ -12,7 +12,7 @@ from ddpm.core import Continuous, NetworkDenoiser, Parameterisation, discrete, p
 from ddpm.core.continuous import EDM, VE, VP, Flow, SubVP
 from ddpm.core.model import Model
 from ddpm.errors import InputError
-from ddpm.guidance import Autoguidance, ClassifierFree, Clipped, Interval, Projected, Rescaled, Thresholded
+from ddpm.guidance import Autoguidance, ByItself, ClassifierFree, Clipped, Interval, Projected, Rescaled, Thresholded
 from ddpm.sampling import DDIM, Ancestral, fixed_large, fixed_small, grid
 from ddpm.sampling.adaptive import Adaptive
 from ddpm.sampling.deis import DEIS
@@ -153,7 +153,7 @@ def test_wrappers_of_a_denoiser():
     assert make(guidance=3.0, away=None) == Clipped(plain)
     assert isinstance(make(guidance=0.0, clip=False), ClassifierFree)
     bad = Model(torch.nn.Identity(), LabelEmbedding(3, 4))
-    worse = NetworkDenoiser(bad.net, ask)
+    worse = ByItself(NetworkDenoiser(bad.net, ask), bad.cond)
     assert make(guidance=3.0, worse=bad) == Clipped(Autoguidance(plain, worse, 3.0))
     assert make(guidance=3.0, worse=bad, away=None) == Clipped(Autoguidance(plain, worse, 3.0))
     high = make(guidance=3.0, threshold=0.9)

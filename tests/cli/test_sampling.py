@@ -34,7 +34,7 @@ def test_an_option_of_a_solver_is_recorded(
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["--churn", "1"], "churn is an option of edm, not of ddim"),
+        (["--churn", "1", "--solver", "ddim"], "churn is an option of edm, not of ddim"),
         (["--tolerance", "0.1", "--solver", "heun"], "tolerance is an option of adaptive, not of heun"),
         (["--solver", "edm", "--churn", "-1"], "churn must be at least 0"),
     ],

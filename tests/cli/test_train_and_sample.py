@@ -65,9 +65,9 @@ def run(digits_run: Path, tmp_path: Path) -> Path:
 def test_samples_lie_in_the_run(cli: Cli, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = ("-n", "3", "--label", "7", "--label", "2", "--seed", "5", "--steps", "2", "--guidance", "2")
     assert cli("sample", run, *argv) == 0
-    folder = run / "samples" / "7-2-seed5-ddim2-guidance2"
+    folder = run / "samples" / "7-2-seed5-unipc_2x2-guidance2"
     how, *written = capsys.readouterr().out.splitlines()
-    assert how == "sampling      ddim, 2 steps, trailing grid, guidance 2"
+    assert how == "sampling      unipc-2, 2 steps, trailing grid, guidance 2"
     assert written == [f"3 pictures in {folder}", str(folder / "grid.png")]
     records = [Provenance.read(folder / f"{i:05d}.png") for i in range(3)]
     assert [(r.label, r.seed, r.index, r.sampling.guidance) for r in records] == [
@@ -79,7 +79,7 @@ def test_samples_lie_in_the_run(cli: Cli, run: Path, capsys: pytest.CaptureFixtu
 
 def test_from_a_checkpoint(cli: Cli, run: Path) -> None:
     assert cli("sample", run / "checkpoints" / "step-000000008", "-n", "1", "--steps", "1") == 0
-    assert (run / "samples" / "seed0-ddim1-guidance1.15" / "00000.png").exists()
+    assert (run / "samples" / "seed0-unipc_2x1-guidance1.15" / "00000.png").exists()
 
 
 def test_a_picture_is_drawn_again_byte_for_byte(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +146,7 @@ def test_a_picture_guided_by_a_checkpoint_is_drawn_again_where_the_run_was_moved
     assert cli("sample", run, "-n", "1", "--steps", "2", "--guidance", "3", "--guide-with", bad) == 0
     moved = run.parent / "moved"
     run.rename(moved)
-    picture = moved / "samples" / "seed0-ddim2-guidance3-guide_withstep_000000008" / "00000.png"
+    picture = moved / "samples" / "seed0-unipc_2x2-guidance3-guide_withstep_000000008" / "00000.png"
     assert cli("sample", "--from", picture) == 0
     with Image.open(picture.with_name("00000-again.png")) as again, Image.open(picture) as first:
         assert np.array_equal(np.asarray(again), np.asarray(first))

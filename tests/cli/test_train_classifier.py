@@ -169,7 +169,7 @@ def test_an_evaluation_asks_for_the_classifiers_classes(cli: Cli, run: Path) -> 
         (("--label", "7"), "was trained without labels; where its images have classes, `ddpm train-classifier`"),
         (
             ("--label", "7", "--classifier", "2", "--classifier-form", "mean"),
-            "classifier_form mean moves an ancestral step, and ddim takes none; use the score's form, or solver",
+            "classifier_form mean moves an ancestral step, and unipc-2 takes none; use the score's form, or solver",
         ),
         (("--label", "7", "--classifier", "2", "--guidance", "2"), "guidance 2.0 has nothing to guide towards"),
         (("--label", "17", "--classifier", "2"), "label 17 is outside 0 … 9"),

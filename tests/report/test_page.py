@@ -84,7 +84,7 @@ def test_a_run_with_everything(run: Path, evaluate: Evaluate, bits: Bits, weight
     for said in (
         *("Fréchet distance 12.0 11.0 to 13.0 real images: 2.50", "Kernel distance 0.0123", "Precision 50.0\u00a0%"),
         *("Coverage 75.0\u00a0%", "Copies 4.7\u00a0% 1.6\u00a0% to 12.9\u00a0% images held out: 2.0\u00a0%"),
-        *("Accuracy 50.0\u00a0% real images: 87.5\u00a0%", "few samples", "Evaluation “final”: 64 samples by ddim"),
+        *("Accuracy 50.0\u00a0% real images: 87.5\u00a0%", "few samples", "Evaluation “final”: 64 samples by unipc-2"),
         *("3 of 64 samples count as copies of one of 1,708 training images", "3/<b>.png", "scored by ddpm 0"),
         *("Half of the samples are nearer than 0.910, half of the images held out nearer than 0.970",),
         *("grey +0.250 +0.500 −0.250 0.500 0.250 +0.250", "colour drifts: <channel> 2", "after 128 images"),
@@ -118,7 +118,7 @@ def test_scores_without_their_optional_parts(run: Path, evaluate: Evaluate, weig
 def test_an_evaluation_that_is_all_there_leaves_one_thing_to_do(run: Path, evaluate: Evaluate, weights: str) -> None:
     evaluate("final", make_score(weights))
     text = page(run).text
-    assert f"ddpm evaluate {run} --steps 50" in text
+    assert f"ddpm evaluate {run} --steps 10" in text
     assert f"ddpm evaluate {run}/checkpoints/step-000000008" in text
     assert "No evaluation yet" not in text
 
