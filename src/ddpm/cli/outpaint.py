@@ -14,7 +14,7 @@ def outpaint(
     right: int = 0,
     top: int = 0,
     bottom: int = 0,
-    repaint: str | None = None,
+    repaint: str = "1x5",
     editing: Editing = ONE,
     flags: Sampling = UNCHANGED,
 ) -> None:
@@ -35,7 +35,7 @@ def outpaint(
     bottom
         Pixels to add below.
     repaint
-        RePaint, as in 10x10; see `ddpm inpaint`.
+        Each stretch of so many steps is taken so many times; 1x1 is fastest, and shows where the picture ends.
     """
     from ddpm.cli.editing import make
 

@@ -14,6 +14,9 @@ from ddpm.pipeline.editing.variations import Wish, as_given
 if TYPE_CHECKING:
     from ddpm.pipeline.pipeline import Pipeline
 
+TO_AND_FRO = "1x5"
+"""Each step of the grid five times: in one pass what is drawn does not fit at the border (docs/editing.md)."""
+
 
 def outpaint(
     pipe: "Pipeline",
@@ -23,14 +26,15 @@ def outpaint(
     right: int = 0,
     top: int = 0,
     bottom: int = 0,
-    repaint: str | None = None,
+    repaint: str | None = TO_AND_FRO,
     **asked: Any,
 ) -> Image.Image | list[Image.Image]:
     """Pictures with more around them, drawn in overlapping windows of the run's size; what was there stays as it is.
 
     Args:
         left, right, top, bottom: pixels to add.
-        images, repaint, asked: see :func:`~ddpm.pipeline.editing.inpaint.inpaint`.
+        repaint: "JUMPxTIMES"; "1x1", and DDNM if None, take each step once, and show where the picture ends.
+        images, asked: see :func:`~ddpm.pipeline.editing.inpaint.inpaint`.
 
     Raises:
         InputError: nothing to add, or pictures or settings that cannot be used.
