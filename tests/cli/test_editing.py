@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from PIL import Image
 Cli = Callable[..., int]
 Refused = Callable[..., str]
 FAST = ("--steps", "3")
+
+
+@pytest.fixture(name="digits_run")
+def own_run(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy, as what is made lies in the run's folder, and other tests share it."""
+    return shutil.copytree(digits_run, tmp_path_factory.mktemp("own") / "digits")
 
 
 @pytest.fixture
