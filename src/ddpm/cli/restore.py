@@ -11,7 +11,7 @@ def restore(
     photo: Path,
     *,
     operator: str,
-    noise: float = 0.0,
+    noise: float | None = None,
     editing: Editing = ONE,
     flags: Sampling = UNCHANGED,
 ) -> None:
@@ -27,7 +27,7 @@ def restore(
         The damage: grey (its colours are gone), downsample:4 (the means of 4 x 4 blocks are left), blur:2 (Gaussian, in
         pixels), mask:mask.png (what is white there is gone).
     noise
-        Standard deviation of the noise in the picture, in grey levels of 255.
+        Standard deviation of the noise in the picture, in grey levels of 255; for a blur that of rounding by default.
     """
     from ddpm.cli.editing import make
 

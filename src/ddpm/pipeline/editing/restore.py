@@ -25,6 +25,10 @@ ROUNDS = 8
 """Of clipping and agreeing in turn, after which little is left of what clipping takes away."""
 
 
+ROUNDING = 12**-0.5
+"""Standard deviation of rounding to grey levels, which the inverse of a blur would magnify."""
+
+
 @dataclass(frozen=True)
 class Damage:
     """What has become of the pictures.
@@ -33,11 +37,13 @@ class Damage:
         operator: from a whole picture to what is left of it.
         channels: of what is left; None for those of the run.
         factor: how many times smaller what is left is.
+        noise: of what is left, at the least, in grey levels of 255.
     """
 
     operator: Operator
     channels: int | None = None
     factor: int = 1
+    noise: float = 0.0
 
     def left(self, data: DataConfig) -> DataConfig:
         """The images of a run, so damaged."""
@@ -63,14 +69,14 @@ def parse(text: str, data: DataConfig) -> Damage:
         return Damage(AveragePool(int(value)), factor=int(value))
     if name == "blur":
         try:
-            return Damage(Blur(float(value)))
+            return Damage(Blur(float(value)), noise=ROUNDING)
         except ValueError as e:
             raise InputError(f"--operator {text}: blur takes a number of pixels above 0, as in blur:2") from e
     raise InputError(f"--operator {text} is unknown; it may be {KNOWN}")
 
 
 def restore(
-    pipe: "Pipeline", images: Given | Sequence[Given], operator: str, *, noise: float = 0.0, **asked: Any
+    pipe: "Pipeline", images: Given | Sequence[Given], operator: str, *, noise: float | None = None, **asked: Any
 ) -> Image.Image | list[Image.Image]:
     """What damaged pictures may have been, with no training for the damage (DDNM; Wang et al. 2023).
 
@@ -79,13 +85,14 @@ def restore(
     Args:
         operator: "grey", "downsample:4" (means of 4 × 4 blocks), "blur:2" (Gaussian, in pixels), or "mask:FILE" for a
             part that is gone.
-        noise: standard deviation of the pictures' own noise, in grey levels of 255.
+        noise: standard deviation of the pictures' own noise, in grey levels of 255; that of rounding for a blur, and 0
+            for all else, if None.
         images, asked: see :func:`~ddpm.pipeline.editing.inpaint.inpaint`.
 
     Raises:
         InputError: an unknown operator, or pictures or settings that cannot be used.
     """
-    if not 0 <= noise < math.inf:
+    if noise is not None and not 0 <= noise < math.inf:
         raise InputError(f"noise must be at least 0 and finite, not {noise:g}")
     if operator.startswith("mask:") and operator != "mask:":
         if noise:
@@ -93,17 +100,18 @@ def restore(
         return pipe.inpaint(images, operator.removeprefix("mask:"), **asked)
     wish, damage = Wish.of(asked), parse(operator, pipe.config.data)
     photos = wish.photos(images, damage.left(pipe.config.data))
+    std = damage.noise if noise is None else noise
     spread = sum(pipe.config.data.std) / len(pipe.config.data.std) if pipe.config.data.std else 0.5
 
     def task(how: SamplingConfig, rows: list[int]) -> Task:
         y = encoded(pipe, photos, rows)
 
         def bent(denoise: Denoiser) -> Denoiser:
-            rounds = ROUNDS if how.clip and not noise else 0
-            return DDNM(denoise, damage.operator, y, noise / 127.5, spread, rounds)
+            rounds = ROUNDS if how.clip and not std else 0
+            return DDNM(denoise, damage.operator, y, std / 127.5, spread, rounds)
 
         return Task(bent=bent)
 
-    works = [wish.work("restore", photo, operator=operator, noise=noise) for photo in photos]
+    works = [wish.work("restore", photo, operator=operator, noise=std) for photo in photos]
     made = variations(pipe, photos, wish, works, task, damage.factor)
     return as_given(images, [new.record.attach(picture(new.pixels)) for new in made])
