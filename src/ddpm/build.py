@@ -53,7 +53,7 @@ from ddpm.networks import NoisedClassifier, UNet
 from ddpm.networks.embeddings import TimeEmbedding
 from ddpm.objectives import Hybrid, Loss, SimpleLoss, Variational, level_sampling, weighting
 from ddpm.objectives.bound import least
-from ddpm.objectives.classification import CrossEntropy
+from ddpm.objectives.classification import Classification
 from ddpm.objectives.level_sampling import LevelSampling
 from ddpm.objectives.weighting import Weighting, concentration, on_output
 from ddpm.recipes import Recipe
@@ -269,7 +269,7 @@ def build_classifier(config: ClassifierConfig) -> Model:
 
 def build_classification(config: ClassifierConfig) -> Problem:
     """What such a classifier learns, at levels drawn evenly."""
-    loss = CrossEntropy(build_classification_ask(config.diffusion))
+    loss = Classification(build_classification_ask(config.diffusion))
     return Problem(build_schedule(config.diffusion), level_sampling.Uniform(), loss, PixelCodec())
 
 

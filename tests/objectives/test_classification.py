@@ -8,7 +8,7 @@ import torch
 from ddpm.conditioning.one_hot import OneHot
 from ddpm.core import Level, Parameterisation, prediction
 from ddpm.core.parameterisation import UnitVariance
-from ddpm.objectives.classification import CrossEntropy
+from ddpm.objectives.classification import Classification, correct
 
 NOW = Level(*torch.tensor([[3.0, 7.0], [0.8, 0.28], [0.6, 0.96]], dtype=torch.float64))
 
@@ -27,7 +27,7 @@ def test_the_logarithm_of_the_share_of_the_right_class(scaled):
         return x.flatten(1) * torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64)
 
     ask = Parameterisation(prediction.eps, UnitVariance(0.5) if scaled else None)
-    loss = CrossEntropy(ask)(net, x0, eps, NOW, NOW, OneHot(3)(torch.tensor([2, 0])))
+    loss = Classification(ask)(net, x0, eps, NOW, NOW, OneHot(3)(torch.tensor([2, 0])))
     [(x, t, cond)] = asked
     assert cond is None
     assert t.tolist() == [3.0, 7.0]
@@ -41,11 +41,16 @@ def test_the_logarithm_of_the_share_of_the_right_class(scaled):
 
 
 def test_who_knows_nothing_pays_log_k():
-    loss = CrossEntropy(Parameterisation(prediction.eps))
+    loss = Classification(Parameterisation(prediction.eps))
     out = loss(lambda x, t, cond=None: torch.zeros(2, 5), draw(0), draw(1), NOW, NOW, OneHot(5).null(2))
     torch.testing.assert_close(out, torch.full((2,), math.log(5)))
 
 
 def test_labels_are_needed():
     with pytest.raises(ValueError, match="is held against labels"):
-        CrossEntropy(Parameterisation(prediction.eps))(lambda x, t, cond=None: x, draw(0), draw(1), NOW)
+        Classification(Parameterisation(prediction.eps))(lambda x, t, cond=None: x, draw(0), draw(1), NOW)
+
+
+def test_the_likeliest_class_is_right_or_not():
+    logits = torch.tensor([[0.1, 2.0, -1.0], [3.0, 0.0, 1.0], [0.0, 0.5, 1.0]])
+    assert correct(logits, OneHot(3)(torch.tensor([1, 2, 2])).vector).tolist() == [1.0, 0.0, 1.0]

@@ -10,7 +10,7 @@ from ddpm import build
 from ddpm.classifier.load import Classifier
 from ddpm.core import Level
 from ddpm.data.dataset import Dataset
-from ddpm.objectives.classification import Correct
+from ddpm.objectives.classification import Classification, correct
 from ddpm.training.heldout import HeldOut
 
 
@@ -32,7 +32,7 @@ def by_level(classifier: Classifier, images: Dataset, device: torch.device) -> I
     """The share of the images that are read right, at levels spread evenly; nothing where there are none."""
     config = classifier.config
     problem = build.build_classification(config)
-    problem = replace(problem, loss=Correct(problem.loss.parameterisation))
+    problem = replace(problem, loss=Classification(problem.loss.parameterisation, correct))
     seen = HeldOut(images, problem, config.training.seed, limit=len(images))
     for place, share in seen.losses(classifier.model, device).items():
         yield Reading(place, problem.schedule.level(place), share)
