@@ -1,47 +1,22 @@
 """Through a real network: an image does not depend on its batch, nor on what other threads do."""
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from threading import Barrier
 
 import numpy as np
 import pytest
-import torch
+from tests import tiny
+from tests.tiny import CLASSES
 
-from ddpm import build
-from ddpm.config import DataConfig, DiffusionConfig, RunConfig, SamplingConfig
-from ddpm.networks import UNetSettings
 from ddpm.pipeline import Pipeline
 from ddpm.provenance import KEY, Provenance
-from ddpm.training.settings import TrainSettings
 
 from .every import GRIDS
-
-CLASSES = ("circle", "square", "star")
 
 
 @pytest.fixture(scope="module")
 def pipeline() -> Pipeline:
-    """A small conditional U-Net with weights that are random also where a fresh one begins at zero."""
-    config = RunConfig(
-        recipe="auto",
-        request={},
-        data=DataConfig(
-            source="shapes", fingerprint="", images=100, held_out=0, size=(8, 8), mode="RGB", classes=CLASSES
-        ),
-        diffusion=DiffusionConfig(schedule="cosine", T=100, prediction="v"),
-        network=UNetSettings(width=8, multipliers=(1, 2), blocks=1, attention=(2,), cond_width=8),
-        training=TrainSettings(images=1),
-        sampling=SamplingConfig(steps=8),
-    )
-    torch.manual_seed(0)
-    model = build.build_model(config)
-    with torch.no_grad():
-        for p in model.parameters():
-            p += 0.1 * torch.randn_like(p)
-    model.eval().requires_grad_(False)
-    schedule = build.build_schedule(config.diffusion)
-    return Pipeline(model, config, schedule, torch.device("cpu"), Path("shapes"), "")
+    return tiny.pipeline("RGB", steps=8)
 
 
 def pixels(images) -> np.ndarray:

@@ -1,53 +1,12 @@
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
+from tests.tiny import pipeline
 
-from ddpm import build
-from ddpm.config import DataConfig, DiffusionConfig, RunConfig, SamplingConfig
-from ddpm.networks import UNetSettings
 from ddpm.pipeline import Pipeline
-from ddpm.training.settings import TrainSettings
-
-CLASSES = ("circle", "square", "star")
-
-
-@cache
-def pipeline(mode: Any) -> Pipeline:
-    """A small conditional U-Net of 8 × 8 images, with weights that are random also where a fresh one begins at zero."""
-    channels = len(mode)
-    config = RunConfig(
-        recipe="auto",
-        request={},
-        data=DataConfig(
-            source="shapes", fingerprint="", images=100, held_out=0, size=(8, 8), mode=mode, classes=CLASSES
-        ),
-        diffusion=DiffusionConfig(schedule="cosine", T=100, prediction="v"),
-        network=UNetSettings(
-            in_channels=channels,
-            out_channels=channels,
-            width=8,
-            multipliers=(1, 2),
-            blocks=1,
-            attention=(2,),
-            cond_width=8,
-        ),
-        training=TrainSettings(images=1),
-        sampling=SamplingConfig(steps=3),
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = build.build_model(config)
-        with torch.no_grad():
-            for p in model.parameters():
-                p += 0.1 * torch.randn_like(p)
-    model.eval().requires_grad_(False)
-    return Pipeline(model, config, build.build_schedule(config.diffusion), torch.device("cpu"), Path("shapes"), "")
 
 
 @pytest.fixture(name="pipeline", scope="session")
