@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from ddpm.core import discrete
 from ddpm.errors import InputError
@@ -22,6 +23,30 @@ def test_strength_0_is_the_picture_and_1_a_new_sample(pipeline, mode):
 def test_alpha_and_depth_are_given_back_at_strength_0(pipeline):
     for mode in ("LA", "I;16"):
         assert pipeline("L").edit(noise(mode), 0).tobytes() == noise(mode).tobytes()
+
+
+@pytest.mark.parametrize("strength", [0.5, 1])
+@pytest.mark.parametrize(("stored", "learned"), [("LA", "L"), ("RGBA", "RGB")])
+def test_an_alpha_that_the_run_does_not_know_stays(pipeline, stored, learned, strength):
+    photo = noise(stored)
+    made = pipeline(learned).edit(photo, strength)
+    assert made.mode == stored
+    np.testing.assert_array_equal(np.asarray(made)[..., -1], np.asarray(photo)[..., -1])
+    seen = Image.alpha_composite(Image.new("RGBA", photo.size, "white"), photo.convert("RGBA")).convert(learned)
+    colours = np.atleast_3d(np.asarray(made))[..., :-1]
+    np.testing.assert_array_equal(colours, np.atleast_3d(np.asarray(pipeline(learned).edit(seen, strength))))
+
+
+def test_a_depth_of_16_bits_stays(pipeline):
+    bright = np.asarray(noise("L"))
+    made = pipeline("L").edit(Image.fromarray(bright.astype(np.uint16) * 257), 0.5)
+    assert made.mode == "I;16"
+    same = pipeline("L").edit(Image.fromarray(bright), 0.5)
+    np.testing.assert_array_equal(np.asarray(made), np.asarray(same).astype(int) * 257)
+
+
+def test_a_picture_brought_to_the_runs_mode_comes_back_in_it(pipeline):
+    assert pipeline("RGB").edit(noise("RGBA"), 0.5, fit="crop").mode == "RGB"
 
 
 def test_the_levels_are_those_of_the_grid_below_the_strength():

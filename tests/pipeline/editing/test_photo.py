@@ -52,6 +52,34 @@ def test_known_pixels_leave_as_they_came_and_drawn_ones_are_drawn(tmp_path: Path
         assert (after[fill, -1] == 255).all()
 
 
+@pytest.mark.parametrize(("stored", "learned"), KINDS)
+def test_all_colours_drawn_anew_with_the_pictures_own_alpha_and_depth(stored: str, learned: str) -> None:
+    image = noise(stored)
+    photo = read(image, data(learned))
+    drawn = RNG.integers(0, 256, photo.pixels.shape).astype(np.uint8)
+    made = photo.redrawn(drawn)
+    assert made.mode == stored
+    if stored == "I;16":
+        np.testing.assert_array_equal(np.asarray(made), drawn[..., 0].astype(int) * 257)
+    else:
+        np.testing.assert_array_equal(np.atleast_3d(np.asarray(made))[..., : len(learned)], drawn)
+    if stored != learned and stored != "I;16":
+        np.testing.assert_array_equal(np.asarray(made)[..., -1], np.asarray(image)[..., -1])
+
+
+def test_grey_pictures_in_colour_keep_their_alpha_and_larger_ones_an_enlarged_one():
+    colours = RNG.integers(0, 256, (6, 4, 3)).astype(np.uint8)
+    image = noise("LA")
+    made = np.asarray(read(image, data("L")).redrawn(colours))
+    np.testing.assert_array_equal(made[..., :3], colours)
+    np.testing.assert_array_equal(made[..., 3], np.asarray(image)[..., 1])
+    assert read(noise("I;16"), data("L")).redrawn(colours).mode == "RGB"
+    even = Image.merge("LA", (Image.new("L", (4, 6), 90), Image.new("L", (4, 6), 130)))
+    large = np.asarray(read(even, data("L")).redrawn(RNG.integers(0, 256, (12, 8, 1)).astype(np.uint8)))
+    assert large.shape == (12, 8, 2)
+    assert (large[..., 1] == 130).all()
+
+
 def test_what_the_model_sees():
     """Its own mode as it is; of 16 bits the upper 8, rounded; transparent as white."""
     for mode in ("L", "RGB", "RGBA"):

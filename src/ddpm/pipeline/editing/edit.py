@@ -7,7 +7,6 @@ import torch
 from PIL import Image
 
 from ddpm import build
-from ddpm.codec import picture
 from ddpm.config import SamplingConfig
 from ddpm.core import Level, Schedule
 from ddpm.core.gaussian import diffuse
@@ -25,6 +24,9 @@ def edit(
     pipe: "Pipeline", images: Given | Sequence[Given], strength: float, **asked: Any
 ) -> Image.Image | list[Image.Image]:
     """Pictures with so much noise added, and drawn from there (SDEdit; Meng et al. 2022).
+
+    An alpha that the run does not know stays as it is; so does a depth of 16 bits, whose values are then multiples of
+    257.
 
     Args:
         strength: 0 gives the pictures back as they came, 1 keeps nothing of them and is a new sample; in between the
@@ -55,7 +57,7 @@ def edit(
 
     works = [wish.work("edit", photo, strength=strength) for photo in photos]
     made = variations(pipe, photos, wish, works, task)
-    return as_given(images, [new.record.attach(picture(new.pixels)) for new in made])
+    return as_given(images, [new.record.attach(photos[new.of].redrawn(new.pixels)) for new in made])
 
 
 def below(strength: float, levels: Sequence[Level], schedule: Schedule) -> list[Level]:

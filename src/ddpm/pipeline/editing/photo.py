@@ -57,16 +57,27 @@ class Photo:
             drawn: (H, W, C) uint8, of the run's mode.
         """
         # (H, W) for grey, else (H, W, bands)
-        own = np.array(self.image)
-        new = drawn[..., 0] if drawn.shape[-1] == 1 else drawn
-        if self.image.mode == "I;16":
-            own[fill] = new[fill].astype(np.uint16) * DEEP
-        elif self.image.mode in ("LA", "RGBA") and drawn.shape[-1] in (1, 3):
-            own[fill, :-1] = drawn[fill]
+        own, new = np.array(self.image), np.asarray(self.redrawn(drawn))
+        own[fill] = new[fill]
+        if self._keeps_alpha(drawn):
             own[fill, -1] = 255
-        else:
-            own[fill] = new[fill]
         return Image.fromarray(own)
+
+    def redrawn(self, drawn: Pixels) -> Image.Image:
+        """All colours drawn anew, with the alpha of this picture and its depth, where the run knows neither.
+
+        Args:
+            drawn: (H, W, C) uint8, of the run's mode; the alpha is enlarged where this is larger.
+        """
+        if self._keeps_alpha(drawn):
+            alpha = self.image.getchannel("A").resize((drawn.shape[1], drawn.shape[0]), Image.Resampling.BICUBIC)
+            return Image.fromarray(np.dstack([drawn, np.asarray(alpha)]))
+        if self.image.mode == "I;16" and drawn.shape[-1] == 1:
+            return Image.fromarray(drawn[..., 0].astype(np.uint16) * DEEP)
+        return picture(drawn)
+
+    def _keeps_alpha(self, drawn: Pixels) -> bool:
+        return self.image.mode in ("LA", "RGBA") and drawn.shape[-1] != 4
 
 
 def read(given: Given, data: DataConfig, fit: Fit | None = None) -> Photo:
