@@ -88,7 +88,7 @@ def test_restore(cli: Cli, digits_run: Path, files: Path) -> None:
 
 
 def test_interpolate(cli: Cli, digits_run: Path, files: Path) -> None:
-    argv = ["interpolate", digits_run, files / "photo.png", files / "other.png", "-n", "4", *FAST]
+    argv = ["interpolate", digits_run, files / "photo.png", files / "other.png", "-n", "4", "--batch", "3", *FAST]
     assert cli(*argv, "--label", "3", "--label", "8") == 0
     folder = digits_run / "interpolate" / "photo-other"
     assert sorted(path.name for path in folder.iterdir()) == [

@@ -15,6 +15,7 @@ def interpolate(
     label: list[str] | None = None,
     steps: int = 50,
     fit: Literal["crop", "pad", "stretch"] | None = None,
+    batch: int = 64,
     out: Path | None = None,
     device: str | None = None,
 ) -> None:
@@ -36,6 +37,8 @@ def interpolate(
         Of the solver, up to the noise and down again.
     fit
         Bring the pictures to the run's size and mode: crop, pad or stretch.
+    batch
+        Pictures in memory at a time.
     out
         Folder for the pictures; RUN/interpolate/… by default.
     device
@@ -49,7 +52,7 @@ def interpolate(
 
     pipe, labels = load(run, device), label[0] if label and len(label) == 1 else label
     with bar("interpolate") as progress:
-        images = pipe.interpolate(first, last, n=n, label=labels, steps=steps, fit=fit, progress=progress)
+        images = pipe.interpolate(first, last, n=n, label=labels, steps=steps, fit=fit, batch=batch, progress=progress)
     folder = out or run_folder(run) / "interpolate" / f"{first.stem}-{last.stem}"
     write(images, folder)
     write_file(folder / "film.gif", to_and_fro(images))

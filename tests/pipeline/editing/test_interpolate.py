@@ -36,10 +36,33 @@ def test_backwards_it_is_the_same_way(pipeline):
     np.testing.assert_allclose(there, back[::-1], atol=1)
 
 
+@pytest.mark.parametrize("label", [None, ["circle", "star"]])
+def test_no_picture_depends_on_its_batch(pipeline, label):
+    def drawn(batch):
+        seen = []
+        made = pipeline("RGB").interpolate(
+            noise("RGB", seed=1),
+            noise("RGB", seed=2),
+            n=19,
+            label=label,
+            steps=2,
+            batch=batch,
+            progress=lambda *now: seen.append(now),
+        )
+        return [image.tobytes() for image in made], seen
+
+    (whole, once), (parts, often) = drawn(19), drawn(3)
+    assert parts == whole
+    assert len(set(whole)) == 19
+    assert once == [(i, 4) for i in range(1, 5)]
+    assert often == [(i, 16) for i in range(1, 17)]
+
+
 @pytest.mark.parametrize(
     ("last", "asked", "said"),
     [
         (noise("L"), {"n": 1}, "n must be at least 2, the two ends, not 1"),
+        (noise("L"), {"batch": 0}, "batch must be at least 1, not 0"),
         (noise("L", (9, 9)), {}, "is 8 × 8 and the image 9 × 9; give pictures of one size, or --fit crop"),
         (noise("L"), {"label": ["circle", "star", "star"]}, "3 labels were given for 2 images"),
         (noise("RGB"), {}, "the image is RGB, and the run takes L images here"),

@@ -1,13 +1,13 @@
 """What lies between two pictures."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 import torch
 from PIL import Image
 
 from ddpm import build
-from ddpm.codec import picture
+from ddpm.codec.picture import Pixels, picture
 from ddpm.config import SamplingConfig
 from ddpm.data.transform import Fit
 from ddpm.errors import InputError
@@ -35,6 +35,7 @@ def interpolate(
     label: "Label | Sequence[Label] | None" = None,
     steps: int = 50,
     fit: Fit | None = None,
+    batch: int = 64,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Image.Image]:
     """n pictures from one to the other, by way of their noise (Song et al. 2021, sec. 5.3).
@@ -46,6 +47,7 @@ def interpolate(
         first, last: of one size, that of the run or larger.
         label: what both are, or the one and the other; between two labels the embeddings are on a line.
         steps: up, and as many down.
+        batch: pictures in memory at a time.
         progress: called with (steps done, in all).
 
     Raises:
@@ -54,7 +56,7 @@ def interpolate(
     if n < 2:
         raise InputError(f"n must be at least 2, the two ends, not {n}")
     pipe.refuse_given()
-    wish = Wish(fit=fit)
+    wish = Wish(n, fit=fit, batch=batch, progress=progress)
     photos = wish.photos([first, last], pipe.config.data)
     if photos[0].size != photos[1].size:
         (h, w), (other_h, other_w) = (photo.size for photo in photos)
@@ -64,8 +66,7 @@ def interpolate(
         )
     how = pipe.settings({**FLOW, "steps": steps, "size": photos[0].size})
     labels = pipe.labels(label, 2)
-    with torch.no_grad():
-        drawn = _between(pipe, how, encoded(pipe, photos, [0, 1]), labels, n, progress)
+    drawn = _between(pipe, how, encoded(pipe, photos, [0, 1]), labels, wish)
     asked = None if labels is None else tuple(pipe.classes[k] for k in labels)
     work = Work(
         command="interpolate",
@@ -73,40 +74,37 @@ def interpolate(
         options={"n": n, "label": asked, "steps": steps, "fit": fit},
         drawn=False,
     )
-    return [
-        pipe.record(how, None, 0, k, work).attach(picture(pixels))
-        for k, pixels in enumerate(pipe.codec.decode(drawn).cpu().numpy())
-    ]
+    return [pipe.record(how, None, 0, k, work).attach(picture(pixels)) for k, pixels in enumerate(drawn)]
 
 
+@torch.no_grad()
 def _between(
-    pipe: "Pipeline",
-    how: SamplingConfig,
-    ends: torch.Tensor,
-    labels: list[int] | None,
-    n: int,
-    progress: Callable[[int, int], None] | None,
-) -> torch.Tensor:
-    """(n, C, H, W) from two images (2, C, H, W)."""
+    pipe: "Pipeline", how: SamplingConfig, ends: torch.Tensor, labels: list[int] | None, wish: Wish
+) -> Iterator[Pixels]:
+    """(H, W, C) uint8 of one picture after the other, from two images (2, C, H, W)."""
     denoise = pipe.denoiser(how, labelled=labels is not None)
     solver, grid = build.build_solver(how, pipe.schedule), build.build_grid(how, pipe.schedule)
+    parts = [range(wish.n)[first : first + wish.batch] for first in range(0, wish.n, wish.batch)]
+    say, of = wish.progress or _nobody, how.steps * (1 + len(parts))
     two = pipe.fill([0, 1])
-    x, cond = ends[two], pipe.cond(pipe.fill(labels), len(two))
-    for step in inversion(denoise, solver, grid, x, cond):
-        x = step.x
-        if progress is not None:
-            progress(step.number, 2 * how.steps)
-    rows = pipe.fill(list(range(n)))
-    share = torch.tensor(rows) / (n - 1)
-    one, other = torch.zeros(len(rows), dtype=torch.int64), torch.ones(len(rows), dtype=torch.int64)
-    x = slerp(x[one], x[other], share)
-    if cond is not None:
-        cond = cond.rows(one).lerp(cond.rows(other), share)
-    for step in descent(denoise, solver, grid, x, _no_noise, cond):
-        x = step.x
-        if progress is not None:
-            progress(how.steps + step.number, 2 * how.steps)
-    return x[:n]
+    noises, cond = ends[two], pipe.cond(pipe.fill(labels), len(two))
+    for step in inversion(denoise, solver, grid, noises, cond):
+        noises = step.x
+        say(step.number, of)
+    for done, part in enumerate(parts, 1):
+        rows = pipe.fill(list(part))
+        share = torch.tensor(rows) / (wish.n - 1)
+        one, other = torch.zeros(len(rows), dtype=torch.int64), torch.ones(len(rows), dtype=torch.int64)
+        x = slerp(noises[one], noises[other], share)
+        told = None if cond is None else cond.rows(one).lerp(cond.rows(other), share)
+        for step in descent(denoise, solver, grid, x, _no_noise, told):
+            x = step.x
+            say(done * how.steps + step.number, of)
+        yield from pipe.codec.decode(x[: len(part)]).cpu().numpy()
+
+
+def _nobody(done: int, of: int) -> None:
+    """Whom progress is told where nobody asks."""
 
 
 def _no_noise() -> NoReturn:
