@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ddpm import build
-from ddpm.config import DataConfig, DiffusionConfig, RunConfig, SamplingConfig
+from ddpm.config import DataConfig, DiffusionConfig, RunConfig, SamplingConfig, UpscalingConfig
 from ddpm.networks import UNetSettings
 from ddpm.pipeline import Pipeline
 from ddpm.training.settings import TrainSettings
@@ -16,8 +16,12 @@ CLASSES = ("circle", "square", "star")
 
 
 @cache
-def pipeline(mode: Any, steps: int = 3) -> Pipeline:
-    """A small conditional U-Net of 8 × 8 images, with weights that are random also where a fresh one begins at zero."""
+def pipeline(mode: Any, steps: int = 3, scale: int | None = None) -> Pipeline:
+    """A small conditional U-Net of 8 × 8 images, with weights that are random also where a fresh one begins at zero.
+
+    Args:
+        scale: how many times it makes small images larger; None for one that draws from nothing.
+    """
     channels = len(mode)
     config = RunConfig(
         recipe="auto",
@@ -27,7 +31,7 @@ def pipeline(mode: Any, steps: int = 3) -> Pipeline:
         ),
         diffusion=DiffusionConfig(schedule="cosine", T=100, prediction="v"),
         network=UNetSettings(
-            in_channels=channels,
+            in_channels=channels if scale is None else 2 * channels,
             out_channels=channels,
             width=8,
             multipliers=(1, 2),
@@ -37,6 +41,7 @@ def pipeline(mode: Any, steps: int = 3) -> Pipeline:
         ),
         training=TrainSettings(images=1),
         sampling=SamplingConfig(steps=steps),
+        upscaling=None if scale is None else UpscalingConfig(scale=scale),
     )
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -13,7 +13,6 @@ from ddpm import load
 from ddpm.core import Cond
 from ddpm.errors import InputError
 from ddpm.pipeline import Pipeline
-from ddpm.pipeline.upscaling import Enlarging, batches, mirrored
 from ddpm.provenance import Provenance, fingerprint
 
 STEPS = {"steps": 3}
@@ -97,15 +96,6 @@ def test_guidance_away_from_the_condition_itself_does_nothing(pipe: Pipeline) ->
     torch.testing.assert_close(guided.x0, plain.x0, rtol=0, atol=1e-5)
 
 
-def test_a_noisy_condition_is_not_held_to_unless_asked(pipe: Pipeline) -> None:
-    config = pipe.config.upscaling
-    assert config is not None
-    assert Enlarging.settle(config, None, None) == Enlarging(0.0, True)
-    assert Enlarging.settle(config, 0.1, None) == Enlarging(0.1, False)
-    assert Enlarging.settle(config, 0.1, True) == Enlarging(0.1, True)
-    assert Enlarging.settle(config, 0.0, False) == Enlarging(0.0, False)
-
-
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "1", "P"])
 def test_any_mode_becomes_the_runs(pipe: Pipeline, mode: str) -> None:
     large = pipe.upscale(small().convert(mode), **STEPS)
@@ -159,24 +149,6 @@ def test_what_the_run_has_not_learned(pipe: Pipeline, digits_run: Path) -> None:
     for draw in (pipe.sample, lambda: pipe.bits_per_dim(np.zeros((1, 8, 8, 1), np.uint8)), *others):
         with pytest.raises(InputError, match="makes small images large; give it some: ddpm upscale"):
             draw()
-
-
-@pytest.mark.parametrize("side", [1, 2, 3, 5])
-@pytest.mark.parametrize("divisor", [1, 2, 4, 8])
-def test_mirrored_to_sides_that_divide(side: int, divisor: int) -> None:
-    x = torch.arange(2.0 * side * 4).reshape(1, 2, side, 4)
-    out = mirrored(x, divisor)
-    more = -side % divisor
-    assert out.shape == (1, 2, side + more, 4 + -4 % divisor)
-    assert torch.equal(out[:, :, :side, :4], x)
-    for i in range(more):
-        assert torch.equal(out[:, :, side + i, :4], x[:, :, max(0, side - 2 - i)])
-
-
-def test_pictures_of_one_size_are_drawn_together(pipe: Pipeline) -> None:
-    shapes = [(4, 4, 1), (9, 6, 1), (4, 4, 1), (2, 2, 1), (4, 4, 1), (9, 6, 1)]
-    parts = list(batches(pipe, [np.zeros(shape, np.uint8) for shape in shapes], 2))
-    assert parts == [[0, 2], [4], [1], [5], [3]]
 
 
 def test_progress_counts_every_step(pipe: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:

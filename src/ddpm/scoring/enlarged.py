@@ -23,7 +23,7 @@ from ddpm.evaluation.features import Extractor
 from ddpm.evaluation.features.extract import extract, extract_once
 from ddpm.evaluation.similarity import SIDE, psnr, ssim
 from ddpm.pipeline import Pipeline, load, run_folder
-from ddpm.pipeline.upscaling import Enlarging, Wish, enlarge
+from ddpm.pipeline.enlarging import Enlarging, Small, enlarge
 from ddpm.score import FeaturesRecord, ReferenceRecord
 from ddpm.scoring.evaluate import SCORED
 from ddpm.scoring.measure import Say
@@ -127,8 +127,8 @@ def evaluate_enlarged(path: Path, ask: AskEnlarged, say: Say) -> tuple[Upscaling
     # spread evenly, as folders of classes come one after another
     large = data.subset(np.linspace(0, len(data) - 1, min(len(data), ask.n)).round().astype(np.int64))
     low = _low(large, pairs, pipe)
-    wish = Wish(how, settled, None, ask.seed, list(range(len(low))), ask.batch)
-    drawn = np.stack(enlarge(pipe, list(low), wish, lambda i, of: say("upscaling", i, of)))
+    smalls = [Small(pixels, i) for i, pixels in enumerate(low)]
+    drawn = np.stack(enlarge(pipe, how, settled, smalls, ask.seed, ask.batch, lambda i, of: say("upscaling", i, of)))
     plain = _bicubic(low, pairs, pipe)
     reference = frechet.fit(extract_once(extractor, data, lambda i, of: say("looking at the images", i, of)))
     measured = {

@@ -1,5 +1,6 @@
 """A given picture: what the model sees of it, and how what it draws is put into it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -102,6 +103,18 @@ def read(given: Given, data: DataConfig, fit: Fit | None = None) -> Photo:
             "takes here; --fit crop (or pad, or stretch) enlarges it"
         )
     return Photo(name, image, image, Geometry(mode=data.mode).apply(plain(image)))
+
+
+def several(images: Given | Sequence[Given]) -> list[Given]:
+    """One picture or several, as a list.
+
+    Raises:
+        InputError: none.
+    """
+    given = [images] if isinstance(images, Image.Image | str | Path) else list(images)
+    if not given:
+        raise InputError("no picture was given; give at least one")
+    return given
 
 
 def opened(given: Given) -> tuple[str, Image.Image]:

@@ -15,7 +15,7 @@ from ddpm.codec.picture import Pixels
 from ddpm.config import DataConfig, SamplingConfig
 from ddpm.data.transform import Fit
 from ddpm.errors import InputError
-from ddpm.pipeline.editing.photo import Given, Photo, read
+from ddpm.pipeline.editing.photo import Given, Photo, read, several
 from ddpm.pipeline.task import Task
 from ddpm.provenance import Option, Provenance, Work, fingerprint
 
@@ -67,10 +67,7 @@ class Wish:
         Raises:
             InputError: none, or one that the run cannot change.
         """
-        given = [images] if isinstance(images, Image.Image | str | Path) else list(images)
-        if not given:
-            raise InputError("no picture was given; give at least one")
-        return [read(one, data, self.fit) for one in given]
+        return [read(one, data, self.fit) for one in several(images)]
 
     def work(self, command: str, photo: Photo, **options: Option) -> Work:
         """What is done with a picture by a command."""

@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+import torch
+from tests.tiny import pipeline
+
+from ddpm.config import UpscalingConfig
+from ddpm.pipeline.enlarging import Enlarging, Small, batches, mirrored
+
+
+def test_a_noisy_condition_is_not_held_to_unless_asked() -> None:
+    config = UpscalingConfig()
+    assert Enlarging.settle(config, None, None) == Enlarging(0.0, True)
+    assert Enlarging.settle(config, 0.1, None) == Enlarging(0.1, False)
+    assert Enlarging.settle(config, 0.1, True) == Enlarging(0.1, True)
+    assert Enlarging.settle(config, 0.0, False) == Enlarging(0.0, False)
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 5])
+@pytest.mark.parametrize("divisor", [1, 2, 4, 8])
+def test_mirrored_to_sides_that_divide(side: int, divisor: int) -> None:
+    x = torch.arange(2.0 * side * 4).reshape(1, 2, side, 4)
+    out = mirrored(x, divisor)
+    more = -side % divisor
+    assert out.shape == (1, 2, side + more, 4 + -4 % divisor)
+    assert torch.equal(out[:, :, :side, :4], x)
+    for i in range(more):
+        assert torch.equal(out[:, :, side + i, :4], x[:, :, max(0, side - 2 - i)])
+
+
+def test_pictures_of_one_size_are_drawn_together() -> None:
+    shapes = [(4, 4, 1), (9, 6, 1), (4, 4, 1), (2, 2, 1), (4, 4, 1), (9, 6, 1)]
+    parts = list(batches(pipeline("L", scale=2), [Small(np.zeros(shape, np.uint8), 0) for shape in shapes], 2))
+    assert parts == [[0, 2], [4], [1], [5], [3]]
