@@ -7,6 +7,9 @@ import torch
 from ddpm.constraints.operator import Operator
 from ddpm.core import Cond, Denoised, Denoiser, Level
 
+ROUNDS = 8
+"""Of clipping and agreeing in turn, after which little is left of what clipping takes away."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DDNM:

@@ -12,6 +12,7 @@ from ddpm import build
 from ddpm.codec.picture import Pixels
 from ddpm.config import SamplingConfig, UpscalingConfig
 from ddpm.constraints import DDNM, AveragePool
+from ddpm.constraints.ddnm import ROUNDS
 from ddpm.core import Cond, LowResolution
 from ddpm.core.seed import derive
 from ddpm.errors import InputError
@@ -128,7 +129,8 @@ def draw(
     """One batch of small images of one size made large, (B, h · scale, w · scale, C) uint8.
 
     The expected image is held to the small one by ``x0 + A⁺(y - A x0)``, A the mean of each box (Wang et al. 2023,
-    eq. 13). Sides that the network does not divide are mirrored at their end, and cut off again.
+    eq. 13), in turn with clipping, so that black and white boxes agree too. Sides that the network does not divide are
+    mirrored at their end, and cut off again.
     """
     pairs = build.build_pairs(pipe.config)
     assert pairs is not None
@@ -147,7 +149,7 @@ def draw(
     if any(side > WHOLE * trained for side, trained in zip(shape[1:], pipe.config.data.size, strict=True)):
         denoise = Windows(denoise, tuple(map(min, shape[1:], pipe.config.data.size)))
     if enlarging.consistent:
-        denoise = DDNM(denoise, AveragePool(pairs.scale), low)
+        denoise = DDNM(denoise, AveragePool(pairs.scale), low, rounds=ROUNDS if how.clip else 0)
     solver, grid = build.build_solver(how, pipe.schedule), build.build_grid(how, pipe.schedule)
     randn = SampleNoise(seed, indices, shape, pipe.device)
     x = start(grid[0], randn)
