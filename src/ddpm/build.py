@@ -328,7 +328,19 @@ def build_denoiser(
     worse: Model | None = None,
     towards: Direction | None = None,
 ) -> Denoiser:
-    """The network's denoiser, guided, then clipped, as the settings say.
+    """The network's denoiser, guided, then clipped, as the settings say; see :func:`build_guided`."""
+    return build_clipped(config, build_guided(config, model, ask, away, worse, towards))
+
+
+def build_guided(
+    config: SamplingConfig,
+    model: Model,
+    ask: Parameterisation,
+    away: Cond | None = None,
+    worse: Model | None = None,
+    towards: Direction | None = None,
+) -> Denoiser:
+    """The network's denoiser, guided as the settings say.
 
     Args:
         away: the condition to guide away from, one row.
@@ -346,6 +358,11 @@ def build_denoiser(
         denoise = ClassifierGuided(denoise, towards)
     if denoise is not plain and config.guidance_interval is not None:
         denoise = Interval(denoise, plain, *config.guidance_interval)
+    return denoise
+
+
+def build_clipped(config: SamplingConfig, denoise: Denoiser) -> Denoiser:
+    """A denoiser, its images kept in range as the settings say."""
     if config.threshold is not None:
         return Thresholded(denoise, config.threshold)
     return Clipped(denoise) if config.clip else denoise

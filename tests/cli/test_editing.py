@@ -57,6 +57,8 @@ def test_inpaint(cli: Cli, digits_run: Path, files: Path, capsys: pytest.Capture
     assert Image.open(out / "sheet.png").size == (5 * 128 + 4 * 4, 128)
     assert cli(*argv, "--repaint", "1x2") == 0
     assert (digits_run / "inpaint" / "photo-seed0" / "00002.png").exists()
+    assert cli(*argv, "--method", "ddnm", "--out", files / "fast") == 0
+    assert (pixels(files / "fast" / "00000.png") != made[0]).any()
 
 
 def test_outpaint(cli: Cli, digits_run: Path, files: Path) -> None:
@@ -105,6 +107,8 @@ def test_interpolate(cli: Cli, digits_run: Path, files: Path) -> None:
     [
         (("inpaint", "colour.png", "--mask", "mask.png", "--fit", "crop", "-n", "2"), "00001.png"),
         (("outpaint", "photo.png", "--left", "2", "--no-clip", "--guidance", "2", "--label", "3"), "00000.png"),
+        (("outpaint", "photo.png", "--top", "2", "--repaint", "1x2"), "00000.png"),
+        (("restore", "photo.png", "--operator", "blur:1", "--method", "ddnm"), "00000.png"),
         (("edit", "photo.png", "--strength", "0.5", "--seed", "7", "--solver", "ddim", "--eta", "0.5"), "00000.png"),
         (("restore", "small.png", "--operator", "downsample:2", "--noise", "3", "--grid", "1000,400,20"), "00000.png"),
         (("interpolate", "photo.png", "other.png", "-n", "3", "--label", "3", "--label", "8"), "00001.png"),
@@ -142,6 +146,10 @@ def test_one_label_for_both_ends(cli: Cli, digits_run: Path, files: Path) -> Non
             "smaller than the 8 × 8 that the run takes here; --fit crop",
         ),
         (["inpaint", "photo.png", "--mask", "mask.png", "--repaint", "9x9"], "jump must be between 1 and 2"),
+        (
+            ["outpaint", "photo.png", "--left", "2", "--method", "ddnm", "--repaint", "1x2"],
+            "two ways to draw; give one",
+        ),
         (["inpaint", "photo.png", "--mask", "mask.png", "--label", "cat"], "unknown label 'cat'"),
         (["outpaint", "photo.png"], "nothing to add; give pixels to add"),
         (["outpaint", "photo.png", "--left", "-3"], "left -3: pixels are added"),

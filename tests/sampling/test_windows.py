@@ -229,3 +229,24 @@ def test_a_network_leaves_no_seams():
 
         assert seams(0.5) == pytest.approx(1, abs=0.1)
         assert seams(0.0) > 1.3
+
+
+def test_gradients_go_through_in_one_call_as_in_many():
+    """Of many calls none keeps what it computed, and all are asked again."""
+    asked = 0
+
+    def denoise(x, level, cond=None):
+        nonlocal asked
+        asked += 1
+        return Denoised((x.flatten(1).cumsum(1).sin()).reshape(x.shape))
+
+    x, p = normal(2, 1, 20).double().requires_grad_(), normal(2, 1, 20, seed=1).double()
+    found = []
+    for batch, calls in ((64, (1, 1)), (2, (4, 8))):
+        asked = 0
+        out = Windows(denoise, (8,), batch=batch)(x, LEVEL).x0
+        first = asked
+        (gradient,) = torch.autograd.grad(out, x, p)
+        assert (first, asked) == calls
+        found.append(gradient)
+    torch.testing.assert_close(*found, rtol=0, atol=1e-12)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ddpm.cli.editing import ONE, Editing
+from ddpm.cli.editing import ONE, Editing, Method
 from ddpm.cli.sampling import UNCHANGED, Sampling
 
 
@@ -11,6 +11,7 @@ def restore(
     photo: Path,
     *,
     operator: str,
+    method: Method | None = None,
     noise: float | None = None,
     editing: Editing = ONE,
     flags: Sampling = UNCHANGED,
@@ -26,6 +27,8 @@ def restore(
     operator
         The damage: grey (its colours are gone), downsample:4 (the means of 4 x 4 blocks are left), blur:2 (Gaussian, in
         pixels), mask:mask.png (what is white there is gone).
+    method
+        mmps, the default, makes what is drawn fit what is known; ddnm fits less well, in a quarter of the time.
     noise
         Standard deviation of the noise in the picture, in grey levels of 255; for a blur that of rounding by default.
     """
@@ -37,5 +40,5 @@ def restore(
         f"{photo.stem}-{'-'.join(operator.replace('/', '-').split(':'))}-seed{editing.seed}",
         editing,
         flags,
-        lambda pipe, **asked: pipe.restore([photo], operator, noise=noise, **asked),
+        lambda pipe, **asked: pipe.restore([photo], operator, method=method, noise=noise, **asked),
     )

@@ -29,7 +29,7 @@ from ddpm.pipeline.editing.outpaint import outpaint
 from ddpm.pipeline.editing.restore import restore
 from ddpm.pipeline.labels import Label, Labels
 from ddpm.pipeline.settings import asked, refuse_idle, settings
-from ddpm.pipeline.task import PLAIN, Tasks
+from ddpm.pipeline.task import PLAIN, Task, Tasks
 from ddpm.pipeline.trajectory import Recorder, Trajectory
 from ddpm.pipeline.upscaling import upscale
 from ddpm.provenance import Provenance, Work
@@ -219,9 +219,15 @@ class Pipeline:
         return found
 
     def denoiser(
-        self, how: SamplingConfig, *, labelled: bool, towards: Direction | None = None, noise: Cond | None = None
+        self,
+        how: SamplingConfig,
+        *,
+        labelled: bool,
+        towards: Direction | None = None,
+        noise: Cond | None = None,
+        task: Task = PLAIN,
     ) -> Denoiser:
-        """The model's denoiser, guided and clipped as the settings say.
+        """The model's denoiser: guided, in windows if the images are larger, bent to a task, clipped, held to it.
 
         Args:
             labelled: whether the images have labels; others are guided by a checkpoint only.
@@ -233,8 +239,10 @@ class Pipeline:
         away = self.cond(negative, 1) if labelled else None
         away = away.plus(noise) if away is not None and noise is not None else away
         bad = self.prepared(how).worse if how.guide_with is not None else None
-        denoise = build.build_denoiser(how, self.model, ask, away, bad.model if bad is not None else None, towards)
-        return Windows(denoise, self.config.data.size, OVERLAP) if self._windows(how) > 1 else denoise
+        denoise = build.build_guided(how, self.model, ask, away, bad.model if bad is not None else None, towards)
+        if self._windows(how) > 1:
+            denoise = Windows(denoise, self.config.data.size, OVERLAP)
+        return task.held(build.build_clipped(how, task.bent(denoise)))
 
     def _windows(self, how: SamplingConfig) -> int:
         """How many windows each image is drawn in; 1 for all of it at once."""
@@ -301,7 +309,7 @@ class Pipeline:
         rows, kinds = self.fill(indices, windows), self.fill(labels, windows)
         bent = PLAIN if task is None else task(self.fill(list(range(n)), windows))
         towards = self._towards(how, kinds)
-        denoise = bent.bent(self.denoiser(how, labelled=labels is not None, towards=towards))
+        denoise = self.denoiser(how, labelled=labels is not None, towards=towards, task=bent)
         solver = build.build_solver(how, self.schedule, towards)
         grid = bent.levels or build.build_grid(how, self.schedule)
         shape = (self.config.network.in_channels, *(how.size or self.config.data.size))

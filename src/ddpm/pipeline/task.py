@@ -21,13 +21,15 @@ class Task:
     Attributes:
         levels: the levels to visit; None for the grid of the settings.
         begin: x at the first of them, (B, C, *space).
-        bent: what becomes of the denoiser, guided and clipped.
+        bent: what becomes of the denoiser, guided, of images of any size.
+        held: what becomes of that, clipped.
         constraint: what is put on x at every level.
     """
 
     levels: Sequence[Level] | None = None
     begin: Callable[[Level, Randn], torch.Tensor] = start
     bent: Callable[[Denoiser], Denoiser] = _as_it_is
+    held: Callable[[Denoiser], Denoiser] = _as_it_is
     constraint: Constraint | None = None
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from itertools import product
 from math import ceil, prod
 from types import EllipsisType
 
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from ddpm.core import Cond, Denoised, Denoiser, Level
 
@@ -25,7 +26,8 @@ class Windows:
     ``x0(p) = sum_w g_w(p) · x0_w(p) / sum_w g_w(p)`` over the windows w that hold the position p (Bar-Tal et al. 2023,
     "MultiDiffusion", eq. 5, in x0), with g the product over the axes of :func:`profile`. For levels of floats, as in
     sampling. An x of the window's own size gets the denoiser's own answer. Guidance belongs inside: some of its rules
-    measure whole images.
+    measure whole images, as they are in training. Gradients go through; where it takes several calls, each is repeated
+    for them rather than kept.
 
     Attributes:
         denoise: answers to (n, C, *size).
@@ -55,13 +57,15 @@ class Windows:
         """
         n, windows = len(x), list(product(*self._axes(x)))
         x0, var_mix = torch.zeros_like(x), None
+        calls = ceil(n * len(windows) / self.batch)
+        ask = self.denoise if calls == 1 else partial(checkpoint, self.denoise, use_reentrant=False)
         # the rows to ask for, all images of one window after another, in calls that are as even as can be
-        for rows in torch.arange(n * len(windows)).tensor_split(ceil(n * len(windows) / self.batch)):
+        for rows in torch.arange(n * len(windows)).tensor_split(calls):
             first, last = int(rows[0]), int(rows[-1]) + 1
             parts = [
                 (slice(max(first - n * k, 0), last - n * k), windows[k]) for k in range(first // n, ceil(last / n))
             ]
-            out = self.denoise(torch.cat([x[_within(part)] for part in parts]), level, _told(cond, parts))
+            out = ask(torch.cat([x[_within(part)] for part in parts]), level, _told(cond, parts))
             _add(x0, out.x0, parts)
             if out.var_mix is not None:
                 var_mix = torch.zeros_like(x) if var_mix is None else var_mix

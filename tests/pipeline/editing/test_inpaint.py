@@ -19,10 +19,11 @@ def known(mask: Image.Image) -> np.ndarray:
 
 @pytest.mark.parametrize("solver", NAMES)
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
-def test_known_pixels_stay_byte_for_byte(pipeline, mode, solver):
-    photo = noise(mode)
+@pytest.mark.parametrize("method", ["mmps", "ddnm"])
+def test_known_pixels_stay_byte_for_byte(pipeline, method, mode, solver):
+    photo, how = noise(mode), {"solver": solver, "grid": "trailing", "label": "star", "method": method}
     for mask in (HARD, GREY):
-        first, second = pipeline(mode).inpaint(photo, mask, n=2, solver=solver, grid="trailing", label="star")
+        first, second = pipeline(mode).inpaint(photo, mask, n=2, **how)
         for made in (first, second):
             assert (made.mode, made.size) == (photo.mode, photo.size)
             np.testing.assert_array_equal(np.asarray(made)[known(mask)], np.asarray(photo)[known(mask)])
@@ -89,7 +90,10 @@ def test_one_picture_of_one_and_what_is_written_in_it(pipeline, tmp_path):
     assert record.work is not None
     assert record.work.given == {str(tmp_path / "photo.png"): fingerprint(noise("L"))}
     assert record.work.mask == fingerprint(Image.fromarray(~known(HARD)))
-    typed = r"ddpm inpaint shapes .*photo\.png --mask .*mask\.png --n 1 --label star --seed 3 --solver unipc-2 "
+    typed = (
+        r"ddpm inpaint shapes .*photo\.png --mask .*mask\.png --method mmps --n 1 --label star --seed 3 "
+        "--solver unipc-2 "
+    )
     with pytest.raises(InputError, match=rf"repeat `{typed}"):
         pipeline("L").again(record)
 
@@ -127,6 +131,8 @@ def test_a_mask_of_the_pictures_size_goes_with_it_to_the_runs(pipeline):
         ({"repaint": "ten"}, r"repaint 'ten' is not two numbers; write JUMPxTIMES, as in 10x10"),
         ({"repaint": "0x3"}, "is not two numbers"),
         ({"repaint": "3x2"}, "repaint 3x2: jump must be between 1 and 2"),
+        ({"method": "best"}, "method 'best' is unknown; it may be mmps or ddnm"),
+        ({"method": "ddnm", "repaint": "1x2"}, "method ddnm and repaint 1x2 are two ways to draw; give one"),
         ({"n": 0}, "n must be at least 1, not 0"),
         ({"label": "cat"}, "unknown label 'cat'"),
         ({"mask": [HARD, HARD]}, "2 masks were given for 1 pictures; give one for all, or one each"),

@@ -10,13 +10,14 @@ from PIL import Image
 
 from ddpm import build
 from ddpm.config import SamplingConfig
-from ddpm.constraints import DDNM, Mask, Replacement
+from ddpm.constraints import Mask, Replacement
 from ddpm.errors import InputError
 from ddpm.pipeline.editing.mask import read_mask
+from ddpm.pipeline.editing.observed import Method, method_of, observing
 from ddpm.pipeline.editing.photo import Fill, Given, Photo, opened
 from ddpm.pipeline.editing.variations import Wish, as_given, encoded, variations
 from ddpm.pipeline.task import Task
-from ddpm.provenance import Work, fingerprint
+from ddpm.provenance import Option, Work, fingerprint
 from ddpm.sampling.grid.repaint import repaint as rising
 
 if TYPE_CHECKING:
@@ -41,24 +42,30 @@ class Repaint(NamedTuple):
             raise InputError(f"repaint {text!r} is not two numbers; write JUMPxTIMES, as in 10x10")
         return cls(int(jump), int(times))
 
+    def __str__(self) -> str:
+        return f"{self.jump}x{self.times}"
+
 
 def inpaint(
     pipe: "Pipeline",
     images: Given | Sequence[Given],
     mask: Given | Sequence[Given],
     *,
+    method: str | None = None,
     repaint: str | None = None,
     **asked: Any,
 ) -> Image.Image | list[Image.Image]:
     """Pictures with a part drawn anew; all other pixels stay as they are, bit for bit.
 
-    What is known is put into the expected image at every step (DDNM; Wang et al. 2023), or, with ``repaint``, into the
-    noisy one on a grid that goes to and fro (RePaint; Lugmayr et al. 2022), which takes longer.
+    What is known is put into the expected image at every step, by its covariance (MMPS; Rozet et al. 2024) or without
+    (DDNM; Wang et al. 2023), or, with ``repaint``, into the noisy one on a grid that goes to and fro (RePaint; Lugmayr
+    et al. 2022).
 
     Args:
         images: pictures or their files, one or several, of the run's size or larger.
         mask: one for all, or one each: white is filled in, black is kept.
-        repaint: "JUMPxTIMES", as in "10x10"; None for DDNM.
+        method: "mmps", also if None, or "ddnm", which is faster and fits less well.
+        repaint: "JUMPxTIMES", as in "10x10", in place of a method.
         asked: attributes of :class:`Wish`, as n, label, seed and fit, and settings as of ``Pipeline.sample``.
 
     Returns:
@@ -67,7 +74,7 @@ def inpaint(
     Raises:
         InputError: pictures, masks or settings that cannot be used.
     """
-    wish = Wish.of(asked)
+    wish, way = Wish.of(asked), settled(method, repaint)
     photos = wish.photos(images, pipe.config.data)
     masks = [mask] * len(photos) if isinstance(mask, Image.Image | str | Path) else list(mask)
     if len(masks) != len(photos):
@@ -75,9 +82,27 @@ def inpaint(
     fills = [read_mask(one, photo, wish.fit) for one, photo in zip(masks, photos, strict=True)]
     works = []
     for photo, one, fill in zip(photos, masks, fills, strict=True):
-        work = wish.work("inpaint", photo, mask=opened(one)[0], repaint=repaint)
+        work = wish.work("inpaint", photo, mask=opened(one)[0], **told(way))
         works.append(work.model_copy(update={"mask": fingerprint(Image.fromarray(fill))}))
-    return as_given(images, filled(pipe, photos, fills, wish, works, repaint))
+    return as_given(images, filled(pipe, photos, fills, wish, works, way))
+
+
+def settled(method: str | None, repaint: str | None) -> Method | Repaint:
+    """How pixels are drawn beside known ones.
+
+    Raises:
+        InputError: an unknown method, or both a method and RePaint.
+    """
+    if repaint is None:
+        return method_of(method)
+    if method is not None:
+        raise InputError(f"method {method} and repaint {repaint} are two ways to draw; give one")
+    return Repaint.parse(repaint)
+
+
+def told(way: Method | Repaint) -> dict[str, Option]:
+    """It as options of a command."""
+    return {"repaint": str(way)} if isinstance(way, Repaint) else {"method": way}
 
 
 def filled(
@@ -86,22 +111,21 @@ def filled(
     fills: Sequence[Fill],
     wish: Wish,
     works: Sequence[Work],
-    again: str | None,
+    way: Method | Repaint,
 ) -> list[Image.Image]:
     """Pictures with what is to be filled drawn anew, n versions of each."""
-    jumps = Repaint.parse(again) if again is not None else None
 
     def task(how: SamplingConfig, rows: list[int]) -> Task:
         x0 = encoded(pipe, photos, rows)
         # (B, H, W) -> (B, 1, H, W)
         mask = Mask(torch.from_numpy(np.stack([~fills[row] for row in rows]))[:, None].to(x0.device))
-        if jumps is None:
-            return Task(bent=lambda denoise: DDNM(denoise, mask, mask.forward(x0)))
+        if not isinstance(way, Repaint):
+            return observing(way, mask, mask.forward(x0), how, pipe.config.data)
         levels = build.build_grid(how, pipe.schedule)
         try:
-            return Task(rising(levels, *jumps), constraint=Replacement(mask, mask.forward(x0)))
+            return Task(rising(levels, *way), constraint=Replacement(mask, mask.forward(x0)))
         except ValueError as e:
-            raise InputError(f"repaint {again}: {e}") from e
+            raise InputError(f"repaint {way}: {e}") from e
 
     return [
         new.record.attach(photos[new.of].with_drawn(new.pixels, fills[new.of]))

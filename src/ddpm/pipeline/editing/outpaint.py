@@ -7,15 +7,12 @@ import numpy as np
 from PIL import Image
 
 from ddpm.errors import InputError
-from ddpm.pipeline.editing.inpaint import filled
+from ddpm.pipeline.editing.inpaint import filled, settled, told
 from ddpm.pipeline.editing.photo import Fill, Given, Photo
 from ddpm.pipeline.editing.variations import Wish, as_given
 
 if TYPE_CHECKING:
     from ddpm.pipeline.pipeline import Pipeline
-
-TO_AND_FRO = "1x5"
-"""Each step of the grid five times: in one pass what is drawn does not fit at the border (docs/editing.md)."""
 
 
 def outpaint(
@@ -26,15 +23,15 @@ def outpaint(
     right: int = 0,
     top: int = 0,
     bottom: int = 0,
-    repaint: str | None = TO_AND_FRO,
+    method: str | None = None,
+    repaint: str | None = None,
     **asked: Any,
 ) -> Image.Image | list[Image.Image]:
     """Pictures with more around them, drawn in overlapping windows of the run's size; what was there stays as it is.
 
     Args:
         left, right, top, bottom: pixels to add.
-        repaint: "JUMPxTIMES"; "1x1", and DDNM if None, take each step once, and show where the picture ends.
-        images, asked: see :func:`~ddpm.pipeline.editing.inpaint.inpaint`.
+        images, method, repaint, asked: see :func:`~ddpm.pipeline.editing.inpaint.inpaint`.
 
     Raises:
         InputError: nothing to add, or pictures or settings that cannot be used.
@@ -44,12 +41,12 @@ def outpaint(
         raise InputError(f"{wrong[0]}: pixels are added, so it must be at least 0")
     if not any(sides.values()):
         raise InputError("nothing to add; give pixels to add, as in --left 16 --right 16")
-    wish = Wish.of(asked)
+    wish, way = Wish.of(asked), settled(method, repaint)
     given = wish.photos(images, pipe.config.data)
     larger = [on_canvas(photo, (top, bottom), (left, right)) for photo in given]
     photos, fills = [photo for photo, _ in larger], [fill for _, fill in larger]
-    works = [wish.work("outpaint", photo, **sides, repaint=repaint) for photo in photos]
-    return as_given(images, filled(pipe, photos, fills, wish, works, repaint))
+    works = [wish.work("outpaint", photo, **sides, **told(way)) for photo in photos]
+    return as_given(images, filled(pipe, photos, fills, wish, works, way))
 
 
 def on_canvas(photo: Photo, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[Photo, Fill]:

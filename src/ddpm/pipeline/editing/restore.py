@@ -9,9 +9,9 @@ from PIL import Image
 
 from ddpm.codec import picture
 from ddpm.config import DataConfig, SamplingConfig
-from ddpm.constraints import DDNM, AveragePool, Blur, Grey, Operator
-from ddpm.core import Denoiser
+from ddpm.constraints import AveragePool, Blur, Grey, Operator
 from ddpm.errors import InputError
+from ddpm.pipeline.editing.observed import method_of, observing
 from ddpm.pipeline.editing.photo import Given
 from ddpm.pipeline.editing.variations import Wish, as_given, encoded, variations
 from ddpm.pipeline.task import Task
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from ddpm.pipeline.pipeline import Pipeline
 
 KNOWN = "grey, downsample:4, blur:2 or mask:mask.png"
-
-ROUNDS = 8
-"""Of clipping and agreeing in turn, after which little is left of what clipping takes away."""
-
 
 ROUNDING = 12**-0.5
 """Standard deviation of rounding to grey levels, which the inverse of a blur would magnify."""
@@ -76,15 +72,22 @@ def parse(text: str, data: DataConfig) -> Damage:
 
 
 def restore(
-    pipe: "Pipeline", images: Given | Sequence[Given], operator: str, *, noise: float | None = None, **asked: Any
+    pipe: "Pipeline",
+    images: Given | Sequence[Given],
+    operator: str,
+    *,
+    method: str | None = None,
+    noise: float | None = None,
+    **asked: Any,
 ) -> Image.Image | list[Image.Image]:
-    """What damaged pictures may have been, with no training for the damage (DDNM; Wang et al. 2023).
+    """What damaged pictures may have been, with no training for the damage.
 
     Damaged again, the results are the given pictures, up to rounding, unless these have noise of their own.
 
     Args:
         operator: "grey", "downsample:4" (means of 4 × 4 blocks), "blur:2" (Gaussian, in pixels), or "mask:FILE" for a
             part that is gone.
+        method: "mmps", also if None, or "ddnm"; see :func:`~ddpm.pipeline.editing.inpaint.inpaint`.
         noise: standard deviation of the pictures' own noise, in grey levels of 255; that of rounding for a blur, and 0
             for all else, if None.
         images, asked: see :func:`~ddpm.pipeline.editing.inpaint.inpaint`.
@@ -97,21 +100,14 @@ def restore(
     if operator.startswith("mask:") and operator != "mask:":
         if noise:
             raise InputError(f"noise {noise:g} has no effect on a mask, around which pixels stay as they are")
-        return pipe.inpaint(images, operator.removeprefix("mask:"), **asked)
+        return pipe.inpaint(images, operator.removeprefix("mask:"), method=method, **asked)
     wish, damage = Wish.of(asked), parse(operator, pipe.config.data)
     photos = wish.photos(images, damage.left(pipe.config.data))
-    std = damage.noise if noise is None else noise
-    spread = sum(pipe.config.data.std) / len(pipe.config.data.std) if pipe.config.data.std else 0.5
+    way, std = method_of(method), damage.noise if noise is None else noise
 
     def task(how: SamplingConfig, rows: list[int]) -> Task:
-        y = encoded(pipe, photos, rows)
+        return observing(way, damage.operator, encoded(pipe, photos, rows), how, pipe.config.data, std / 127.5)
 
-        def bent(denoise: Denoiser) -> Denoiser:
-            rounds = ROUNDS if how.clip and not std else 0
-            return DDNM(denoise, damage.operator, y, std / 127.5, spread, rounds)
-
-        return Task(bent=bent)
-
-    works = [wish.work("restore", photo, operator=operator, noise=std) for photo in photos]
+    works = [wish.work("restore", photo, operator=operator, method=way, noise=std) for photo in photos]
     made = variations(pipe, photos, wish, works, task, damage.factor)
     return as_given(images, [new.record.attach(picture(new.pixels)) for new in made])

@@ -1,0 +1,102 @@
+"""Observations that move all of the expected image."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from ddpm.constraints.operator import Operator
+from ddpm.core import Cond, Denoised, Denoiser, Level
+
+Spread = Callable[[torch.Tensor, bool], torch.Tensor]
+"""(p, whether it is the last) -> ``V p / r²``, (B, C, *space)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MMPS:
+    """The expected image given x_t and y, with the denoiser's own covariance (Rozet et al. 2024, sec. 4.2).
+
+    By Tweedie's second moment the covariance of x0 given x_t is ``V = (sigma² / alpha) ∂x0 / ∂x_t``. If x0 is Gaussian
+    then, ``y = A x0 + noise · n`` moves its mean to
+
+        x0' = x0 + V Aᵀ (A V Aᵀ + noise² I)⁻¹ (y - A x0)
+
+    which is exact for Gaussian data. The inverse is found by conjugate gradients, in which each product with V is a
+    gradient through the denoiser, about two calls long. They are preconditioned with ``V = r² I``,
+    ``r² = d² sigma² / (d² alpha² + sigma²)``, so for data ~ N(., d² I) one of them is exact; a step of that fixed
+    length is ΠGDM (Song et al. 2023).
+
+    It belongs outside of guidance and windows, and inside of clipping, which has no gradient where it clips. Without
+    noise, :class:`DDNM` around both adds what is left of y.
+
+    Attributes:
+        denoise: a denoiser that gradients go through.
+        y: the observation, of the shape of ``operator.forward(x0)``, or with a batch of 1.
+        noise: standard deviation of y's own noise.
+        sigma_data: d, the standard deviation of the data; of no effect without noise.
+        iterations: of conjugate gradients.
+    """
+
+    denoise: Denoiser
+    operator: Operator
+    y: torch.Tensor
+    noise: float = 0.0
+    sigma_data: float = 0.5
+    iterations: int = 2
+
+    def __post_init__(self) -> None:
+        if self.noise < 0:
+            raise ValueError(f"noise must be at least 0, not {self.noise}")
+        if not self.sigma_data > 0:
+            raise ValueError(f"sigma_data must be above 0, not {self.sigma_data}")
+        if self.iterations < 1:
+            raise ValueError(f"iterations must be at least 1, not {self.iterations}")
+
+    def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
+        """x (B, C, *space) at a level of floats. Pure noise tells no V, and the clean image has none."""
+        alpha, sigma = float(level.alpha), float(level.sigma)
+        if not alpha or level.clean:
+            return self.denoise(x, level, cond)
+        d2 = self.sigma_data**2
+        r2 = d2 * sigma**2 / (d2 * alpha**2 + sigma**2)
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            out = self.denoise(x, level, cond)
+
+        def spread(p: torch.Tensor, last: bool) -> torch.Tensor:
+            (gradient,) = torch.autograd.grad(out.x0, x, p, retain_graph=not last)
+            return sigma**2 / (alpha * r2) * gradient
+
+        x0 = self._told(out.x0.detach(), spread, self.noise**2 / r2)
+        return Denoised(x0, None if out.var_mix is None else out.var_mix.detach())
+
+    def _told(self, x0: torch.Tensor, spread: Spread, ridge: float) -> torch.Tensor:
+        """x0', for which ``(ridge (AᵀA)⁺ + P V P / r²) w = A⁺ (y - A x0)`` is solved, with ``P = A⁺A``."""
+        left = self.operator.pinv(self.y) - self._seen(x0)
+        # p = ((AᵀA)⁺ ridge + P)⁻¹ s, so ridge (AᵀA)⁺ p = s - p
+        s, p = left, self._seen(left, ridge)
+        size = _dot(left, p)
+        for k in range(self.iterations):
+            moved = spread(p, k + 1 == self.iterations)
+            image = s - p + self._seen(moved)
+            # a network's V need not be positive: there its step is not taken
+            length = _ratio(size, _dot(p, image))
+            x0, left = x0 + length * moved, left - length * image
+            q = self._seen(left, ridge)
+            size, before = _dot(left, q), size
+            share = _ratio(size, before)
+            s, p = left + share * s, q + share * p
+        return x0
+
+    def _seen(self, x: torch.Tensor, ridge: float = 0.0) -> torch.Tensor:
+        return self.operator.pinv(self.operator.forward(x), ridge)
+
+
+def _dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Of each image of a batch, (B, 1, …)."""
+    return (a * b).flatten(1).sum(1).reshape(-1, *[1] * (a.ndim - 1))
+
+
+def _ratio(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """``a / b``, and 0 where b is not above 0."""
+    return torch.where(b > 0, a / b, 0)
