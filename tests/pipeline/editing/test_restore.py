@@ -83,6 +83,43 @@ def test_the_rounding_of_a_blurred_picture_is_not_magnified(digits_run):
     assert plain.tobytes() != exact.tobytes()
 
 
+@pytest.mark.parametrize(
+    ("stored", "learned", "operator", "mode"),
+    [
+        ("LA", "RGB", "grey", "RGBA"),
+        ("RGBA", "RGB", "blur:1", "RGBA"),
+        ("LA", "L", "blur:1", "LA"),
+        ("I;16", "L", "blur:1", "I;16"),
+        ("I;16", "RGB", "grey", "RGB"),
+    ],
+)
+def test_an_alpha_stays(pipeline, stored, learned, operator, mode):
+    photo = noise(stored)
+    made = pipeline(learned).restore(photo, operator)
+    assert made.mode == mode
+    if "A" in mode:
+        np.testing.assert_array_equal(np.asarray(made)[..., -1], np.asarray(photo)[..., -1])
+
+
+def test_transparent_grey_pictures_get_colours_of_their_brightness(pipeline):
+    shades = np.random.default_rng(0).integers(100, 156, (8, 8))
+    grey = Image.fromarray(np.dstack([shades, np.full((8, 8), 200)]).astype(np.uint8))
+    made = pixels(pipeline("RGB").restore(grey, "grey"))[..., :3]
+    free = (made.min(-1) > 0) & (made.max(-1) < 255)
+    assert free.sum() > 20
+    # of rounding to 8 bits on white, which the alpha magnifies, and again
+    assert np.abs(made @ [0.299, 0.587, 0.114] - shades)[free].max() <= 0.5 + 255 / 200
+
+
+def test_an_enlarged_picture_has_an_enlarged_alpha(pipeline):
+    small = noise("RGBA", (4, 4))
+    made = pipeline("RGB").restore(small, "downsample:2")
+    assert (made.mode, made.size) == ("RGBA", (8, 8))
+    whole = np.asarray(small)[..., 3].mean()
+    assert abs(np.asarray(made)[..., 3].mean() - whole) < 10
+    assert np.asarray(made)[..., 3].std() > 20
+
+
 def test_a_mask_is_inpainting(pipeline, tmp_path):
     mask = Image.fromarray((255 * (np.arange(64).reshape(8, 8) % 3 == 0)).astype(np.uint8))
     mask.save(tmp_path / "mask.png")

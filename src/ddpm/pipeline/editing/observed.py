@@ -6,6 +6,7 @@ import torch
 
 from ddpm.config import DataConfig, SamplingConfig
 from ddpm.constraints import DDNM, MMPS, Operator
+from ddpm.constraints.ddnm import ROUNDS
 from ddpm.core import Denoiser
 from ddpm.errors import InputError
 from ddpm.pipeline.task import Task
@@ -15,9 +16,6 @@ Method = Literal["mmps", "ddnm"]
 
 SPREAD = 0.5
 """Standard deviation of images in [-1, 1] where a run does not say its own (Karras et al. 2022)."""
-
-ROUNDS = 8
-"""Of clipping and agreeing in turn, after which little is left of what clipping takes away."""
 
 
 def method_of(text: str | None) -> Method:

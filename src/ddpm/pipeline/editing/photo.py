@@ -57,25 +57,32 @@ class Photo:
         Args:
             drawn: (H, W, C) uint8, of the run's mode.
         """
+        opaque = np.full(self.size, 255, np.uint8)
         # (H, W) for grey, else (H, W, bands)
-        own, new = np.array(self.image), np.asarray(self.redrawn(drawn))
+        new = np.dstack([drawn, opaque]) if self._keeps_alpha(drawn) else np.asarray(self.redrawn(drawn))
+        own = np.array(self.image)
         own[fill] = new[fill]
-        if self._keeps_alpha(drawn):
-            own[fill, -1] = 255
         return Image.fromarray(own)
 
     def redrawn(self, drawn: Pixels) -> Image.Image:
-        """All colours drawn anew, with the alpha of this picture and its depth, where the run knows neither.
+        """All colours drawn anew; an alpha and a depth that the run does not know stay.
+
+        Seen on white, as the model sees it, ``alpha · colour + (1 - alpha) · white`` is what was drawn, as far as alpha
+        lets it.
 
         Args:
-            drawn: (H, W, C) uint8, of the run's mode; the alpha is enlarged where this is larger.
+            drawn: (H, W, C) uint8, of the run's mode; where this is larger, so is the alpha.
         """
-        if self._keeps_alpha(drawn):
-            alpha = self.image.getchannel("A").resize((drawn.shape[1], drawn.shape[0]), Image.Resampling.BICUBIC)
-            return Image.fromarray(np.dstack([drawn, np.asarray(alpha)]))
         if self.image.mode == "I;16" and drawn.shape[-1] == 1:
             return Image.fromarray(drawn[..., 0].astype(np.uint16) * DEEP)
-        return picture(drawn)
+        if not self._keeps_alpha(drawn):
+            return picture(drawn)
+        shown = self.image.getchannel("A").resize((drawn.shape[1], drawn.shape[0]), Image.Resampling.BICUBIC)
+        alpha = np.asarray(shown)
+        # (H, W) -> (H, W, 1); of what cannot be seen the colour is free
+        share = np.where(alpha, alpha, 255)[..., None] / 255
+        colours = (255 - (255 - drawn) / share).round().clip(0, 255).astype(np.uint8)
+        return Image.fromarray(np.dstack([colours, alpha]))
 
     def _keeps_alpha(self, drawn: Pixels) -> bool:
         return self.image.mode in ("LA", "RGBA") and drawn.shape[-1] != 4

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from ddpm.codec import picture
 from ddpm.config import DataConfig, SamplingConfig
 from ddpm.constraints import AveragePool, Blur, Grey, Operator
 from ddpm.errors import InputError
@@ -82,7 +81,8 @@ def restore(
 ) -> Image.Image | list[Image.Image]:
     """What damaged pictures may have been, with no training for the damage.
 
-    Damaged again, the results are the given pictures, up to rounding, unless these have noise of their own.
+    Damaged again, the results are the given pictures, up to rounding, unless these have noise of their own. What is
+    transparent stays so.
 
     Args:
         operator: "grey", "downsample:4" (means of 4 × 4 blocks), "blur:2" (Gaussian, in pixels), or "mask:FILE" for a
@@ -110,4 +110,4 @@ def restore(
 
     works = [wish.work("restore", photo, operator=operator, method=way, noise=std) for photo in photos]
     made = variations(pipe, photos, wish, works, task, damage.factor)
-    return as_given(images, [new.record.attach(picture(new.pixels)) for new in made])
+    return as_given(images, [new.record.attach(photos[new.of].redrawn(new.pixels)) for new in made])
