@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 from PIL import Image
+from tests.laws.every import SOLVERS
 
 from ddpm.core import discrete
 from ddpm.errors import InputError
 from ddpm.pipeline import load
 from ddpm.pipeline.editing.edit import below
-from ddpm.sampling.grid import trailing
+from ddpm.sampling.grid import Listed, trailing
 
 from .conftest import noise
 
@@ -63,6 +64,34 @@ def test_the_levels_are_those_of_the_grid_below_the_strength():
     assert below(1, levels, schedule) == levels
     first, clean = below(0.001, levels, schedule)  # no noise is less than that of the first tick
     assert (first, clean.clean) == (schedule.level(1), True)
+
+
+@pytest.mark.parametrize("strength", [0.1 * 3, 0.3 - 1e-12, 0.3 + 1e-9, 0.303])
+def test_a_level_of_the_grid_is_not_visited_twice(strength):
+    schedule = discrete.cosine(100)
+    first, *rest = below(strength, trailing(schedule, 10), schedule)
+    assert first == schedule.level(strength * 100)
+    assert [level.t for level in rest] == [19, 9, -1]
+
+
+def test_levels_above_a_list_of_places_and_below_it():
+    schedule = discrete.cosine(100)
+    levels = Listed((70.0, 40.0))(schedule, 2)
+    assert [level.t for level in below(0.9, levels, schedule)] == [89, 69, 39, -1]
+    assert [level.t for level in below(0.71, levels, schedule)] == [70, 39, -1]
+    assert [level.t for level in below(0.02, levels, schedule)] == [1, -1]
+
+
+@pytest.mark.parametrize("solver", [name for name in SOLVERS if " " not in name])
+def test_pictures_change_little_with_the_strength(digits_run, solver):
+    """At the place of a level of the grid, beside it by rounding, and beside it by more."""
+    pipe = load(digits_run, "cpu")
+    photo = pipe.sample(1, seed=9, steps=5)[0]
+    asked = {"solver": solver, "grid": "trailing", "steps": 20}
+    at, *beside = (np.asarray(pipe.edit(photo, s, **asked), int) for s in (0.3, 0.1 * 3, 0.3 + 1e-7, 0.3001))
+    assert np.abs(at - np.asarray(photo, int)).mean() > 0
+    for made in beside:
+        assert np.abs(made - at).max() <= 2
 
 
 def test_the_stronger_the_farther(digits_run):

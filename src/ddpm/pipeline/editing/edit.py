@@ -1,6 +1,7 @@
 """Pictures changed as much as one likes."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,6 +11,7 @@ from ddpm import build
 from ddpm.config import SamplingConfig
 from ddpm.core import Level, Schedule
 from ddpm.core.gaussian import diffuse
+from ddpm.core.schedule import place_of
 from ddpm.errors import InputError
 from ddpm.pipeline.editing.photo import Given
 from ddpm.pipeline.editing.variations import Wish, as_given, encoded, variations
@@ -18,6 +20,10 @@ from ddpm.sampling import Randn
 
 if TYPE_CHECKING:
     from ddpm.pipeline.pipeline import Pipeline
+
+NEAR = 0.1
+"""The least share of a step of the grid that is taken: solvers that remember divide differences of expected images by
+the steps between them, and a step of nearly nothing magnifies the rounding of the network."""
 
 
 def edit(
@@ -61,6 +67,18 @@ def edit(
 
 
 def below(strength: float, levels: Sequence[Level], schedule: Schedule) -> list[Level]:
-    """The place ``strength · T``, at least 1, and those levels of a grid that are cleaner."""
-    first = schedule.level(max(1.0, strength * schedule.T))
-    return [first, *(level for level in levels if level.snr > first.snr)]
+    """The place ``strength · T``, at least 1, and those levels of a grid that are cleaner.
+
+    One that the place is nearer to than ``NEAR`` of the grid's step around it is left out.
+    """
+    place = max(1.0, strength * schedule.T)
+    first = schedule.level(place)
+
+    def far(high: Level, low: Level) -> bool:
+        if low.clean or high.snr > first.snr:
+            return True
+        start, end = place_of(schedule, high), place_of(schedule, low)
+        return place - end > NEAR * (start - end)
+
+    steps = pairwise([schedule.level(schedule.T), *levels])
+    return [first, *(low for high, low in steps if low.snr > first.snr and far(high, low))]
