@@ -101,10 +101,13 @@ def _load(data: bytes) -> Image.Image:
         other = "no picture of a known format, or one with a damaged header"
         raise BadImage("text, not a picture" if data[:256].isascii() else other) from None
     except Exception as error:  # Pillow's decoders raise a dozen types for damaged files
-        raise BadImage(
-            "the file is cut short" if "truncated" in str(error).lower() else f"damaged ({error})"
-        ) from error
+        raise damaged(error) from error
     return image
+
+
+def damaged(error: Exception) -> BadImage:
+    """What a decoder said of a damaged file."""
+    return BadImage("the file is cut short" if "truncated" in str(error).lower() else f"damaged ({error})")
 
 
 def _orientation(image: Image.Image) -> int:

@@ -1,3 +1,4 @@
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,19 @@ def test_files_that_are_no_pictures_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("hello")
     with pytest.raises(InputError, match=r"text\.png is no usable picture: text"):
         read(tmp_path / "text.png", data("L"))
+
+
+def test_a_picture_in_memory_that_is_cut_short_is_refused(tmp_path: Path) -> None:
+    """Pillow reads its pixels at the first use."""
+    for name in ("whole.png", "whole.jpg", "whole.tif"):
+        noise("RGB", (60, 40)).save(tmp_path / name)
+        cut = Image.open(BytesIO((tmp_path / name).read_bytes()[:-1000]))
+        with pytest.raises(InputError, match=r"the image is no usable picture: (the file is cut short|damaged)"):
+            read(cut, data("RGB"))
+    closed = Image.open(tmp_path / "whole.png")
+    closed.close()
+    with pytest.raises(InputError, match=r"whole\.png is no usable picture: damaged"):
+        read(closed, data("RGB"))
 
 
 class TestMask:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -120,6 +122,15 @@ def test_an_enlarged_picture_has_an_enlarged_alpha(pipeline):
     assert np.asarray(made)[..., 3].std() > 20
 
 
+def test_a_run_whose_images_are_all_alike(pipeline):
+    """Their standard deviation is 0, which says nothing of what is between."""
+    plain, photo = pipeline("L"), noise("L", (4, 4))
+    data = plain.config.data.model_copy(update={"std": (0.0,)})
+    alike = replace(plain, config=plain.config.model_copy(update={"data": data}))
+    made = alike.restore(photo, "downsample:2")
+    assert made.tobytes() == plain.restore(photo, "downsample:2").tobytes()
+
+
 def test_a_mask_is_inpainting(pipeline, tmp_path):
     mask = Image.fromarray((255 * (np.arange(64).reshape(8, 8) % 3 == 0)).astype(np.uint8))
     mask.save(tmp_path / "mask.png")
@@ -146,14 +157,17 @@ def test_noise_is_not_copied(digits_run):
     ("mode", "operator", "asked", "said"),
     [
         ("RGB", "gray", {}, "--operator gray is unknown; it may be grey, downsample:4, blur:2 or mask:mask.png"),
-        ("RGB", "downsample:1", {}, "downsample takes a whole number above 1, as in downsample:4"),
+        ("RGB", "downsample:1", {}, "downsample takes a whole number from 2 to 8, the side of the run's images"),
+        ("RGB", "downsample:9", {}, "--operator downsample:9: downsample takes a whole number from 2 to 8"),
+        ("RGB", "downsample:99999", {}, "downsample takes a whole number from 2 to 8"),
         ("RGB", "downsample", {}, "--operator downsample: downsample takes a whole number"),
         ("RGB", "mask:", {}, "--operator mask: is unknown; it may be grey"),
         ("RGB", "blur:0", {}, "blur takes a number of pixels above 0, as in blur:2"),
         ("RGB", "blur:far", {}, "blur takes a number of pixels above 0"),
         ("L", "grey", {}, "needs a run of RGB images to give colours, and this one has L"),
-        ("RGB", "downsample:2", {"noise": -1.0}, "noise must be at least 0 and finite, not -1"),
-        ("RGB", "downsample:2", {"noise": float("nan")}, "noise must be at least 0 and finite, not nan"),
+        ("RGB", "downsample:2", {"noise": -1.0}, "noise must be from 0 to 255 grey levels, not -1"),
+        ("RGB", "downsample:2", {"noise": float("nan")}, "noise must be from 0 to 255 grey levels, not nan"),
+        ("RGB", "downsample:2", {"noise": 1e200}, r"noise must be from 0 to 255 grey levels, not 1e\+200"),
         ("RGB", "mask:x.png", {"noise": 2.0}, "noise 2 has no effect on a mask"),
         ("RGB", "grey", {}, "the image is RGB, and the run takes L images here; --fit crop converts it"),
     ],

@@ -32,8 +32,8 @@ def method_of(text: str | None) -> Method:
 
 
 def spread(data: DataConfig) -> float:
-    """Standard deviation of the images of a run, in [-1, 1]."""
-    return sum(data.std) / len(data.std) if data.std else SPREAD
+    """Standard deviation of the images of a run, in [-1, 1]; of images that are all alike it is ``SPREAD``, too."""
+    return sum(data.std) / (len(data.std) or 1) or SPREAD
 
 
 def observing(

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from ddpm.codec.picture import Pixels, picture
 from ddpm.config import DataConfig
-from ddpm.data.decode import BadImage, decode
+from ddpm.data.decode import BadImage, damaged, decode
 from ddpm.data.transform import Fit, Geometry
 from ddpm.errors import InputError
 
@@ -135,7 +135,7 @@ def opened(given: Given) -> tuple[str, Image.Image]:
     else:
         name, image = str(given), _file(given)
     try:
-        return name, _kept(ImageOps.exif_transpose(image))
+        return name, _kept(_upright(image))
     except BadImage as e:
         raise InputError(f"{name} is no usable picture: {e}") from e
 
@@ -151,6 +151,15 @@ def _file(path: str | Path) -> Image.Image:
     if checked.deep and checked.image.mode != "L":
         raise InputError(f"{path} has 16 bits a colour, which would be lost; convert it to 8 bits, or to grey")
     return Image.open(BytesIO(data))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Read whole, which Pillow leaves to the first use, and turned as EXIF says."""
+    try:
+        image.load()
+        return ImageOps.exif_transpose(image)
+    except Exception as e:  # as of any damaged file
+        raise damaged(e) from e
 
 
 def _kept(image: Image.Image) -> Image.Image:

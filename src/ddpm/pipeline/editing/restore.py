@@ -1,6 +1,5 @@
 """Pictures made whole again, of which a linear part is known."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -51,7 +50,7 @@ def parse(text: str, data: DataConfig) -> Damage:
     """ "grey", "downsample:4" (the mean of blocks of 4 × 4) or "blur:2" (Gaussian, in pixels).
 
     Raises:
-        InputError: anything else, or grey of what has no colours.
+        InputError: anything else, grey of what has no colours, or blocks larger than the images.
     """
     name, _, value = text.partition(":")
     if name == "grey" and not value:
@@ -59,8 +58,12 @@ def parse(text: str, data: DataConfig) -> Damage:
             raise InputError(f"--operator grey needs a run of RGB images to give colours, and this one has {data.mode}")
         return Damage(Grey(), channels=1)
     if name == "downsample":
-        if not value.isdecimal() or int(value) < 2:
-            raise InputError(f"--operator {text}: downsample takes a whole number above 1, as in downsample:4")
+        most = min(data.size)
+        if not value.isdecimal() or not 2 <= int(value) <= most:
+            raise InputError(
+                f"--operator {text}: downsample takes a whole number from 2 to {most}, the side of the run's images, "
+                "as in downsample:2"
+            )
         return Damage(AveragePool(int(value)), factor=int(value))
     if name == "blur":
         try:
@@ -95,8 +98,8 @@ def restore(
     Raises:
         InputError: an unknown operator, or pictures or settings that cannot be used.
     """
-    if noise is not None and not 0 <= noise < math.inf:
-        raise InputError(f"noise must be at least 0 and finite, not {noise:g}")
+    if noise is not None and not 0 <= noise <= 255:
+        raise InputError(f"noise must be from 0 to 255 grey levels, not {noise:g}")
     if operator.startswith("mask:") and operator != "mask:":
         if noise:
             raise InputError(f"noise {noise:g} has no effect on a mask, around which pixels stay as they are")
