@@ -52,6 +52,24 @@ def test_images_without_a_partner_are_named_and_refused(high: list[str], low: li
         paired(named(*high), named(*low), "small")
 
 
+def test_many_pairs_are_compared_by_few_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each name is hashed a few times, not once for every other."""
+    looks = 0
+
+    class Name(str):
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            nonlocal looks
+            looks += 1
+            return super().__hash__()
+
+    monkeypatch.setattr("ddpm.data.pairs.posixpath.splitext", lambda name: (Name(name), ""))
+    names = [f"{i:03}" for i in range(200)]
+    assert paired(named(*names), named(*reversed(names), side=2), "small").low is not None
+    assert looks <= 10 * len(names)
+
+
 def test_folders(folder: Callable[..., Path]) -> None:
     """The small images are brought to the size that the scale says."""
     high = prepare(open_source(folder(5, size=(8, 12))), Geometry())

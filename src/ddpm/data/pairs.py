@@ -44,11 +44,10 @@ def paired(high: Dataset, low: Dataset, where: str) -> Dataset:
     Raises:
         InputError: images of either set that have none, or more than one.
     """
-    rows = _by_name(low, where)
-    stems = [*_by_name(high, "the large images")]
+    rows, stems = _by_name(low, where), _by_name(high, "the large images")
     if alone := [name for name in stems if name not in rows]:
         raise InputError(f"{_listed(alone)} no partner in {where}; add them there, or take these away")
-    if alone := [name for name in rows if name not in set(stems)]:
+    if alone := [name for name in rows if name not in stems]:
         raise InputError(f"{_listed(alone)} no partner among the large images; take them away from {where}")
     return replace(high, low=low.subset(np.array([rows[name] for name in stems], np.int64)))
 
