@@ -150,6 +150,14 @@ def test_one_label_for_both_ends(cli: Cli, digits_run: Path, files: Path) -> Non
             ["outpaint", "photo.png", "--left", "2", "--method", "ddnm", "--repaint", "1x2"],
             "two ways to draw; give one",
         ),
+        (
+            ["inpaint", "photo.png", "--mask", "mask.png", "--method", "best"],
+            "method 'best' is unknown; it may be mmps or",
+        ),
+        (
+            ["restore", "photo.png", "--operator", "blur:1", "--method", "best"],
+            "method 'best' is unknown; it may be mmps",
+        ),
         (["inpaint", "photo.png", "--mask", "mask.png", "--label", "cat"], "unknown label 'cat'"),
         (["outpaint", "photo.png"], "nothing to add; give pixels to add"),
         (["outpaint", "photo.png", "--left", "-3"], "left -3: pixels are added"),

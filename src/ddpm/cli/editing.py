@@ -48,9 +48,6 @@ class Editing:
     device: str | None = None
 
 
-Method = Literal["mmps", "ddnm"]
-"""How what is known of a picture is put into what is drawn."""
-
 ONE = Editing()
 """One new picture."""
 

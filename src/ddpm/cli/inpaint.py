@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ddpm.cli.editing import ONE, Editing, Method
+from ddpm.cli.editing import ONE, Editing
 from ddpm.cli.sampling import UNCHANGED, Sampling
 
 
@@ -11,7 +11,7 @@ def inpaint(
     photo: Path,
     *,
     mask: Path,
-    method: Method | None = None,
+    method: str | None = None,
     repaint: str | None = None,
     editing: Editing = ONE,
     flags: Sampling = UNCHANGED,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ddpm.cli.editing import ONE, Editing, Method
+from ddpm.cli.editing import ONE, Editing
 from ddpm.cli.sampling import UNCHANGED, Sampling
 
 
@@ -14,7 +14,7 @@ def outpaint(
     right: int = 0,
     top: int = 0,
     bottom: int = 0,
-    method: Method | None = None,
+    method: str | None = None,
     repaint: str | None = None,
     editing: Editing = ONE,
     flags: Sampling = UNCHANGED,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,37 +13,15 @@ from ddpm.config import SamplingConfig
 from ddpm.constraints import Mask, Replacement
 from ddpm.errors import InputError
 from ddpm.pipeline.editing.mask import read_mask
-from ddpm.pipeline.editing.observed import Method, method_of, observing
+from ddpm.pipeline.editing.observed import Method, Repaint, observing, settled, told
 from ddpm.pipeline.editing.photo import Fill, Given, Photo, opened
 from ddpm.pipeline.editing.variations import Wish, as_given, encoded, variations
 from ddpm.pipeline.task import Task
-from ddpm.provenance import Option, Work, fingerprint
+from ddpm.provenance import Work, fingerprint
 from ddpm.sampling.grid.repaint import repaint as rising
 
 if TYPE_CHECKING:
     from ddpm.pipeline.pipeline import Pipeline
-
-
-class Repaint(NamedTuple):
-    """How RePaint goes to and fro: jumps of so many steps of the grid, each taken so many times."""
-
-    jump: int
-    times: int
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """ "10x10" is a jump of 10 steps, taken 10 times.
-
-        Raises:
-            InputError: anything else.
-        """
-        jump, _, times = text.partition("x")
-        if not (jump.isdecimal() and times.isdecimal() and int(jump) and int(times)):
-            raise InputError(f"repaint {text!r} is not two numbers; write JUMPxTIMES, as in 10x10")
-        return cls(int(jump), int(times))
-
-    def __str__(self) -> str:
-        return f"{self.jump}x{self.times}"
 
 
 def inpaint(
@@ -85,24 +63,6 @@ def inpaint(
         work = wish.work("inpaint", photo, mask=opened(one)[0], **told(way))
         works.append(work.model_copy(update={"mask": fingerprint(Image.fromarray(fill))}))
     return as_given(images, filled(pipe, photos, fills, wish, works, way))
-
-
-def settled(method: str | None, repaint: str | None) -> Method | Repaint:
-    """How pixels are drawn beside known ones.
-
-    Raises:
-        InputError: an unknown method, or both a method and RePaint.
-    """
-    if repaint is None:
-        return method_of(method)
-    if method is not None:
-        raise InputError(f"method {method} and repaint {repaint} are two ways to draw; give one")
-    return Repaint.parse(repaint)
-
-
-def told(way: Method | Repaint) -> dict[str, Option]:
-    """It as options of a command."""
-    return {"repaint": str(way)} if isinstance(way, Repaint) else {"method": way}
 
 
 def filled(

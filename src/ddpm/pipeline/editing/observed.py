@@ -1,6 +1,6 @@
-"""How what is known of pictures is put into what is expected of them."""
+"""How what is known of pictures is put into what is drawn."""
 
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, Self, get_args
 
 import torch
 
@@ -10,12 +10,35 @@ from ddpm.constraints.ddnm import ROUNDS
 from ddpm.core import Denoiser
 from ddpm.errors import InputError
 from ddpm.pipeline.task import Task
+from ddpm.provenance import Option
 
 Method = Literal["mmps", "ddnm"]
 """MMPS asks for gradients, which makes unknown parts fit the known ones; DDNM needs a third of the time or less."""
 
 SPREAD = 0.5
 """Standard deviation of images in [-1, 1] where a run does not say its own (Karras et al. 2022)."""
+
+
+class Repaint(NamedTuple):
+    """How RePaint goes to and fro: jumps of so many steps of the grid, each taken so many times."""
+
+    jump: int
+    times: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """ "10x10" is a jump of 10 steps, taken 10 times.
+
+        Raises:
+            InputError: anything else.
+        """
+        jump, _, times = text.partition("x")
+        if not (jump.isdecimal() and times.isdecimal() and int(jump) and int(times)):
+            raise InputError(f"repaint {text!r} is not two numbers; write JUMPxTIMES, as in 10x10")
+        return cls(int(jump), int(times))
+
+    def __str__(self) -> str:
+        return f"{self.jump}x{self.times}"
 
 
 def method_of(text: str | None) -> Method:
@@ -29,6 +52,24 @@ def method_of(text: str | None) -> Method:
     if not found:
         raise InputError(f"method {text!r} is unknown; it may be {' or '.join(known)}")
     return found[0]
+
+
+def settled(method: str | None, repaint: str | None) -> Method | Repaint:
+    """How pixels are drawn beside known ones.
+
+    Raises:
+        InputError: an unknown method, or both a method and RePaint.
+    """
+    if repaint is None:
+        return method_of(method)
+    if method is not None:
+        raise InputError(f"method {method} and repaint {repaint} are two ways to draw; give one")
+    return Repaint.parse(repaint)
+
+
+def told(way: Method | Repaint) -> dict[str, Option]:
+    """It as options of a command."""
+    return {"repaint": str(way)} if isinstance(way, Repaint) else {"method": way}
 
 
 def spread(data: DataConfig) -> float:

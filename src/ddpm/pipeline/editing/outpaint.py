@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image
 
 from ddpm.errors import InputError
-from ddpm.pipeline.editing.inpaint import filled, settled, told
+from ddpm.pipeline.editing.inpaint import filled
+from ddpm.pipeline.editing.observed import settled, told
 from ddpm.pipeline.editing.photo import Fill, Given, Photo
 from ddpm.pipeline.editing.variations import Wish, as_given
 
