@@ -14,7 +14,7 @@ import pytest
 SRC = Path(__file__).parents[1] / "src"
 
 FLOORS: list[set[str]] = [
-    {"core", "errors", "allocator"},
+    {"core", "errors", "allocator", "depth"},
     {"networks", "conditioning", "codec", "data", "objectives", "sampling", "guidance", "constraints", "device"},
     {"training", "evaluation"},
     # what a user meets: a floor of its own for each layer of it

@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ddpm.depth import to_8_bits
+
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -18,7 +20,7 @@ def picture(image: Pixels) -> Image.Image:
 def opaque(image: Image.Image) -> Image.Image:
     """As RGB, what is transparent on white, 16 bits as 8."""
     if image.mode == "I;16":
-        image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+        image = Image.fromarray(to_8_bits(np.asarray(image)))
     if image.mode in ("LA", "RGBA"):
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     return image.convert("RGB")

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ddpm.data.source import Pixels
+from ddpm.depth import to_8_bits
 
 Mode = Literal["L", "RGB", "RGBA"]
 """Grey, colour, colour with transparency."""
@@ -139,4 +140,4 @@ def _from_deep(image: Image.Image) -> Image.Image:
     values = np.asarray(image).astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
         raise BadImage("32-bit values have no known range")
-    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    return Image.fromarray(to_8_bits(values))

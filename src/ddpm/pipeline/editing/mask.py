@@ -4,6 +4,7 @@ import numpy as np
 from PIL import Image
 
 from ddpm.data.transform import Fit, Geometry
+from ddpm.depth import to_8_bits
 from ddpm.errors import InputError
 from ddpm.pipeline.editing.photo import Fill, Given, Photo, opened
 
@@ -49,7 +50,7 @@ def preview(photo: Photo, fill: Fill) -> Image.Image:
 def _grey(image: Image.Image) -> Image.Image:
     """Of mode L."""
     if image.mode == "I;16":
-        return Image.fromarray((np.asarray(image) // 256).astype(np.uint8))
+        return Image.fromarray(to_8_bits(np.asarray(image)))
     if image.mode in ("LA", "RGBA"):
         image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image.convert("RGBA"))
     return image.convert("L")

@@ -13,6 +13,7 @@ from ddpm.codec.picture import Pixels, picture
 from ddpm.config import DataConfig
 from ddpm.data.decode import BadImage, damaged, decode
 from ddpm.data.transform import Fit, Geometry
+from ddpm.depth import to_8_bits, to_16_bits
 from ddpm.errors import InputError
 
 Given = Image.Image | str | Path
@@ -25,9 +26,6 @@ SEEN = {"L": ("L", "LA", "I;16"), "RGB": ("RGB", "RGBA"), "RGBA": ("RGBA",)}
 """Mode of a run -> modes of pictures that it can change: the alpha and the depth that it does not know are kept."""
 
 KEPT = frozenset(mode for modes in SEEN.values() for mode in modes)
-
-DEEP = 257
-"""65,535 / 255: what a step of 8 bits is in 16."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +72,7 @@ class Photo:
             drawn: (H, W, C) uint8, of the run's mode; where this is larger, so is the alpha.
         """
         if self.image.mode == "I;16" and drawn.shape[-1] == 1:
-            return Image.fromarray(drawn[..., 0].astype(np.uint16) * DEEP)
+            return Image.fromarray(to_16_bits(drawn[..., 0]))
         if not self._keeps_alpha(drawn):
             return picture(drawn)
         shown = self.image.getchannel("A").resize((drawn.shape[1], drawn.shape[0]), Image.Resampling.BICUBIC)
@@ -180,5 +178,5 @@ def _kept(image: Image.Image) -> Image.Image:
 def plain(image: Image.Image) -> Image.Image:
     """As L, RGB or RGBA."""
     if image.mode == "I;16":
-        return Image.fromarray(((np.asarray(image).astype(np.int64) + 128) // DEEP).astype(np.uint8))
+        return Image.fromarray(to_8_bits(np.asarray(image)))
     return image.convert("RGBA") if image.mode == "LA" else image
