@@ -30,7 +30,7 @@ def test_through_a_png(tmp_path: Path) -> None:
 
 def test_what_was_done_with_given_pictures_is_written_and_can_be_typed(tmp_path: Path) -> None:
     options = {"mask": "my mask.png", "strength": 0.5, "n": 2, "preview": True, "fit": None, "consistent": False}
-    work = Work(command="edit", given={"a.png": "1f", "b.png": "2e"}, options=options, mask="3d")
+    work = Work(command="edit", given=(("a.png", "1f"), ("b.png", "2e")), options=options, mask="3d")
     how = {"guidance": 2.0, "guidance_interval": (0.2, 5.0), "guide_with": {"checkpoint": "step-8", "weights": "4c"}}
     sampling = SamplingConfig.model_validate({"steps": 4, "eta": 0.25, "clip": False, "size": (9, 9)} | how)
     record = RECORD.model_copy(update={"work": work, "sampling": sampling, "label": "a cat"})
@@ -45,16 +45,32 @@ def test_what_was_done_with_given_pictures_is_written_and_can_be_typed(tmp_path:
 
 def test_guidance_that_leads_nowhere_is_not_typed() -> None:
     """The run's own, where a picture has no label; to type it would be refused."""
-    work = Work(command="edit", given={}, options={})
+    work = Work(command="edit", given=(), options={})
     record = RECORD.model_copy(update={"work": work, "sampling": SamplingConfig(guidance=2.0), "label": None})
     assert "guidance" not in record.command()
 
 
 def test_a_fixed_rule_is_typed_without_seed_and_settings() -> None:
-    work = Work(command="interpolate", given={"a": "1", "b": "2"}, options={"label": ("cat", "dog")}, drawn=False)
+    work = Work(command="interpolate", given=(("a", "1"), ("b", "2")), options={"label": ("cat", "dog")}, drawn=False)
     record = RECORD.model_copy(update={"work": work})
     assert record.command() == "ddpm interpolate runs/a a b --label cat --label dog"
     assert Provenance.model_validate_json(record.model_dump_json()) == record
+
+
+def test_pictures_of_one_name_are_two() -> None:
+    work = Work(command="interpolate", given=(("a", "1"), ("a", "1")), options={"n": 3}, drawn=False)
+    record = RECORD.model_copy(update={"work": work})
+    assert record.command() == "ddpm interpolate runs/a a a --n 3"
+    assert Provenance.model_validate_json(record.model_dump_json()) == record
+
+
+def test_records_of_before_had_one_picture_of_each_name() -> None:
+    work = Work(command="interpolate", given=(("a", "1"), ("b", "2")), options={"n": 3}, drawn=False)
+    record = RECORD.model_copy(update={"work": work})
+    written = json.loads(record.model_dump_json())
+    assert written["work"]["given"] == [["a", "1"], ["b", "2"]]
+    written["work"]["given"] = {"a": "1", "b": "2"}
+    assert Provenance.model_validate_json(json.dumps(written)) == record
 
 
 def test_a_fingerprint_is_of_mode_size_and_pixels() -> None:

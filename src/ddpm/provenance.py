@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
-from pydantic import ValidationError
+from pydantic import ValidationError, field_validator
 
 from ddpm.config import OF_GUIDANCE, SamplingConfig, Strict
 from ddpm.errors import InputError
@@ -28,17 +28,23 @@ class Work(Strict):
 
     Attributes:
         command: of ``ddpm``, as in "inpaint".
-        given: the pictures, by their names, in the order of the command line, with a hash of their pixels.
+        given: the name of each picture and a hash of its pixels, in the order of the command line.
         options: of that command, beside those of sampling, with nothing left to a default.
         mask: hash of what was filled in, where that was given as a picture.
         drawn: whether by a seed, a label and settings of sampling that were asked for, rather than by a fixed rule.
     """
 
     command: str
-    given: dict[str, str]
+    given: tuple[tuple[str, str], ...]
     options: dict[str, Option]
     mask: str | None = None
     drawn: bool = True
+
+    @field_validator("given", mode="before")
+    @classmethod
+    def _of_names(cls, given: Any) -> Any:
+        """Earlier records have the hashes by the names."""
+        return tuple(given.items()) if isinstance(given, Mapping) else given
 
 
 class Provenance(Strict):
@@ -69,7 +75,8 @@ class Provenance(Strict):
         options: dict[str, Any] = dict(self.work.options)
         if self.work.drawn:
             options |= {"label": self.label, "seed": self.seed} | _flags(self.sampling, self.label)
-        return shlex.join(["ddpm", self.work.command, self.run, *self.work.given, *_typed(options)])
+        names = [name for name, _ in self.work.given]
+        return shlex.join(["ddpm", self.work.command, self.run, *names, *_typed(options)])
 
     def attach(self, image: Image.Image) -> Image.Image:
         """Write this record into ``image.info``."""

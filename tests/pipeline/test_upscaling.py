@@ -109,7 +109,7 @@ def test_the_picture_says_how_it_was_made(pipe: Pipeline, tmp_path: Path) -> Non
     record = Provenance.model_validate_json(large.info["ddpm"])
     assert (record.seed, record.index, record.label, record.sampling.steps) == (7, 3, "5", 3)
     assert record.work is not None
-    assert record.work.given == {str(path): fingerprint(Image.open(path))}
+    assert record.work.given == ((str(path), fingerprint(Image.open(path))),)
     typed = r"--augment 0\.1 --no-consistent --index 3 --label 5 --seed 7 --solver ancestral --steps 3 "
     with pytest.raises(InputError, match=rf"made from others.*ddpm upscale .*one\.png {typed}"):
         pipe.again(record)

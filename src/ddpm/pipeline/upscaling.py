@@ -78,4 +78,4 @@ def upscale(
 
 def _work(name: str, image: Image.Image, enlarging: Enlarging, index: int) -> Work:
     options: dict[str, Option] = {**asdict(enlarging), "index": index}
-    return Work(command="upscale", given={name: fingerprint(image)}, options=options)
+    return Work(command="upscale", given=((name, fingerprint(image)),), options=options)

@@ -3,6 +3,7 @@ import pytest
 
 from ddpm.errors import InputError
 from ddpm.pipeline import load
+from ddpm.provenance import KEY, Provenance, fingerprint
 
 from .conftest import noise
 
@@ -34,6 +35,13 @@ def test_backwards_it_is_the_same_way(pipeline):
     there = pixels(pipeline("L").interpolate(one, other, n=4, steps=4))
     back = pixels(pipeline("L").interpolate(other, one, n=4, steps=4))
     np.testing.assert_allclose(there, back[::-1], atol=1)
+
+
+def test_what_is_written_has_both_pictures_also_of_one_name(pipeline):
+    one, other = noise("L", seed=1), noise("L", seed=2)
+    record = Provenance.model_validate_json(pipeline("L").interpolate(one, other, n=2, steps=1)[0].info[KEY])
+    assert record.work is not None
+    assert record.work.given == (("the image", fingerprint(one)), ("the image", fingerprint(other)))
 
 
 @pytest.mark.parametrize("label", [None, ["circle", "star"]])

@@ -30,7 +30,7 @@ def test_what_is_written_is_the_hash_of_the_picture_and_not_of_the_canvas(pipeli
     photo = noise("L")
     record = Provenance.model_validate_json(pipeline("L").outpaint(photo, right=2).info[KEY])
     assert record.work is not None
-    assert record.work.given == {"the image": fingerprint(photo)}
+    assert record.work.given == (("the image", fingerprint(photo)),)
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def interpolate(
     asked = None if labels is None else tuple(pipe.classes[k] for k in labels)
     work = Work(
         command="interpolate",
-        given={photo.name: fingerprint(photo.given) for photo in photos},
+        given=tuple((photo.name, fingerprint(photo.given)) for photo in photos),
         options={"n": n, "label": asked, "steps": steps, "fit": fit},
         drawn=False,
     )

@@ -71,7 +71,7 @@ class Wish:
 
     def work(self, command: str, photo: Photo, **options: Option) -> Work:
         """What is done with a picture by a command."""
-        given = {photo.name: fingerprint(photo.given)}
+        given = ((photo.name, fingerprint(photo.given)),)
         return Work(command=command, given=given, options=options | {"fit": self.fit})
 
 
