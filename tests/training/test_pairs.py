@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator
 
 from ddpm.conditioning import ImageCondition, LabelEmbedding, Pairs
+from ddpm.constraints import AveragePool
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
 from ddpm.networks import UNet, UNetSettings
@@ -131,7 +132,7 @@ def test_goes_on_bit_for_bit(make_pairs_learner: Make, dataset: Dataset) -> None
 def test_given_small_images_take_the_place_of_made_ones(make_pairs_learner: Make, dataset: Dataset) -> None:
     made, same, other = make_pairs_learner(), make_pairs_learner(), make_pairs_learner()
     images, labels = batch(dataset)
-    low = made.problem.codec.decode(Pairs(2, 0.5).shrink(made.problem.codec.encode(images)))
+    low = made.problem.codec.decode(AveragePool(2).forward(made.problem.codec.encode(images)))
     made.step(0, images, labels)
     same.step(0, images, labels, low)
     other.step(0, images, labels, 255 - low)
@@ -146,7 +147,7 @@ def test_held_out_loss_is_that_of_the_small_images_without_noise(
     losses = HeldOut(dataset, pairs_problem, 0).losses(model, device)
     assert losses == HeldOut(dataset, pairs_problem, 0).losses(model, device)
     small = pairs_problem.codec.decode(
-        Pairs(2, 0.5).shrink(pairs_problem.codec.encode(torch.from_numpy(dataset.images)))
+        AveragePool(2).forward(pairs_problem.codec.encode(torch.from_numpy(dataset.images)))
     )
     given = replace(dataset, low=Dataset(small.numpy()))
     assert HeldOut(given, pairs_problem, 0).losses(model, device) == losses

@@ -11,7 +11,9 @@ from ddpm.core import LowResolution, scale
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """How images with two spatial axes are made smaller, larger again, and noisy.
+    """How small images with two spatial axes are made larger, and noisy.
+
+    They are the means of boxes (``constraints.AveragePool``), unless they were given.
 
     Attributes:
         scale: pixels a side of the large image for one of the small image.
@@ -20,10 +22,6 @@ class Pairs:
 
     scale: int
     s_max: float
-
-    def shrink(self, x: torch.Tensor) -> torch.Tensor:
-        """The mean of each box of scale × scale pixels: (B, C, H, W) -> (B, C, H / scale, W / scale)."""
-        return F.avg_pool2d(x, self.scale)
 
     def enlarge(self, low: torch.Tensor) -> torch.Tensor:
         """By bicubic interpolation (Keys 1981, a = -1/2): (B, C, h, w) -> (B, C, h · scale, w · scale)."""

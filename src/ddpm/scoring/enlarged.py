@@ -15,6 +15,7 @@ from ddpm.codec import sheet
 from ddpm.codec.picture import Pixels
 from ddpm.conditioning import Pairs
 from ddpm.config import SamplingConfig, Strict
+from ddpm.constraints import AveragePool
 from ddpm.data.dataset import Dataset
 from ddpm.data.transform import Fit, Geometry
 from ddpm.errors import InputError
@@ -184,8 +185,8 @@ def _low(large: Dataset, pairs: Pairs, pipe: Pipeline) -> Pixels:
     """The small versions, (N, h, w, C): as they were given, or the means of boxes, in 8 bits."""
     if large.low is not None:
         return large.low.images
-    codec = build.build_codec(pipe.config)
-    made = [codec.decode(pairs.shrink(codec.encode(torch.from_numpy(part)))) for part in _parts(large.images)]
+    codec, boxes = build.build_codec(pipe.config), AveragePool(pairs.scale)
+    made = [codec.decode(boxes.forward(codec.encode(torch.from_numpy(part)))) for part in _parts(large.images)]
     pixels: Pixels = torch.cat(made).numpy()
     return pixels
 
@@ -211,7 +212,7 @@ def _quality(
 ) -> Quality:
     # (N, H, W, C) -> (N, C, H, W)
     a, b, small = (torch.from_numpy(images).movedim(-1, 1).float() for images in (made, large, low))
-    boxes = pairs.shrink(a).flatten()[None], small.flatten()[None]
+    boxes = AveragePool(pairs.scale).forward(a).flatten()[None], small.flatten()[None]
     structure = float(ssim(a, b).mean()) if min(a.shape[2:]) >= SIDE else None
     return Quality(
         psnr=float(psnr(a, b).mean()),

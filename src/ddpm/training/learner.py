@@ -10,6 +10,7 @@ from torch import nn
 
 from ddpm.codec import PixelCodec
 from ddpm.conditioning import Pairs
+from ddpm.constraints import AveragePool
 from ddpm.core import Level, LowResolution, Schedule
 from ddpm.core.model import Model
 from ddpm.core.seed import derive
@@ -52,7 +53,7 @@ class Problem:
         """
         if self.pairs is None:
             return None
-        stored = self.codec.decode(self.pairs.shrink(x0)) if low is None else low.to(x0.device)
+        stored = self.codec.decode(AveragePool(self.pairs.scale).forward(x0)) if low is None else low.to(x0.device)
         return self.pairs.enlarge(self.codec.encode(stored))
 
 
