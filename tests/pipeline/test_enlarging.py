@@ -4,7 +4,7 @@ import torch
 from tests.tiny import pipeline
 
 from ddpm.config import UpscalingConfig
-from ddpm.pipeline.enlarging import Enlarging, Small, batches, enlarge, mirrored
+from ddpm.pipeline.enlarging import Enlarging, Small, enlarge, mirrored, parts
 
 
 def test_a_noisy_condition_is_not_held_to_unless_asked() -> None:
@@ -42,5 +42,5 @@ def test_mirrored_to_sides_that_divide(side: int, divisor: int) -> None:
 
 def test_pictures_of_one_size_are_drawn_together() -> None:
     shapes = [(4, 4, 1), (9, 6, 1), (4, 4, 1), (2, 2, 1), (4, 4, 1), (9, 6, 1)]
-    parts = list(batches(pipeline("L", scale=2), [Small(np.zeros(shape, np.uint8), 0) for shape in shapes], 2))
-    assert parts == [[0, 2], [4], [1], [5], [3]]
+    smalls = [Small(np.zeros(shape, np.uint8), 0) for shape in shapes]
+    assert parts(pipeline("L", scale=2), smalls, 2) == [[0, 2], [4], [1], [5], [3]]

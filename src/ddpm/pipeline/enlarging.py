@@ -1,7 +1,7 @@
 """Small images made large in batches, by a run that has learned it."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from ddpm.constraints.ddnm import ROUNDS
 from ddpm.core import Cond, LowResolution
 from ddpm.core.seed import derive
 from ddpm.errors import InputError
+from ddpm.pipeline.batches import among, batches
 from ddpm.sampling import SampleNoise, start, steps
 from ddpm.sampling.windows import Windows
 
@@ -87,26 +88,17 @@ def enlarge(
     """
     if batch < 1:
         raise InputError(f"batch must be at least 1, not {batch}")
-    parts = list(batches(pipe, smalls, batch))
+    each = parts(pipe, smalls, batch)
     made: dict[int, Pixels] = {}
-    for done, part in enumerate(parts):
-
-        def report(step: int, of: int, done: int = done) -> None:
-            if progress is not None:
-                progress(done * of + step, len(parts) * of)
-
+    for number, part in enumerate(each):
+        report = among(progress, number, len(each))
         made |= zip(part, draw(pipe, how, enlarging, [smalls[i] for i in part], seed, report), strict=True)
     return [made[i] for i in range(len(smalls))]
 
 
-def batches(pipe: "Pipeline", smalls: Sequence[Small], most: int) -> Iterator[list[int]]:
+def parts(pipe: "Pipeline", smalls: Sequence[Small], most: int) -> list[list[int]]:
     """Images that are drawn together, by number: of one size, up to ``most``; those larger than in training alone."""
-    alike: dict[tuple[int, ...], list[int]] = {}
-    for i, small in enumerate(smalls):
-        alike.setdefault(small.pixels.shape, []).append(i)
-    for members in alike.values():
-        at_once = most if _together(pipe, smalls[members[0]]) else 1
-        yield from (members[i : i + at_once] for i in range(0, len(members), at_once))
+    return batches((small.pixels.shape for small in smalls), lambda i: most if _together(pipe, smalls[i]) else 1)
 
 
 def _together(pipe: "Pipeline", small: Small) -> bool:

@@ -21,6 +21,7 @@ from ddpm.core.model import Model
 from ddpm.errors import InputError
 from ddpm.guidance.classifier import Direction
 from ddpm.pipeline import worse
+from ddpm.pipeline.batches import among
 from ddpm.pipeline.bits import bits_per_dim, likelihood
 from ddpm.pipeline.editing.edit import edit
 from ddpm.pipeline.editing.inpaint import inpaint
@@ -281,7 +282,7 @@ class Pipeline:
         for number in range(batches):
             part = slice(number * batch, (number + 1) * batch)
             mine = labels[part] if labels else None
-            report = None if progress is None else _part(progress, number, batches)
+            report = among(progress, number, batches)
             own = None if task is None else _from(task, number * batch)
             yield from pipe.draw(how, mine, seed, indices[part], report, watch, own)
 
@@ -355,10 +356,6 @@ class Pipeline:
         if not labels:
             return self.model.conditioner.null(n)
         return self.model.cond(torch.tensor(labels, device=self.device))
-
-
-def _part(progress: Callable[[int, int], None], number: int, of: int) -> Callable[[int, int], None]:
-    return lambda done, steps: progress(number * steps + done, of * steps)
 
 
 def _from(task: Tasks, first: int) -> Tasks:

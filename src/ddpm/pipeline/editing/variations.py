@@ -1,9 +1,8 @@
 """New pictures of given ones: what all that is done with pictures has in common."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -15,6 +14,7 @@ from ddpm.codec.picture import Pixels
 from ddpm.config import DataConfig, SamplingConfig
 from ddpm.data.transform import Fit
 from ddpm.errors import InputError
+from ddpm.pipeline.batches import Progress, among, batches
 from ddpm.pipeline.editing.photo import Given, Photo, read, several
 from ddpm.pipeline.task import Task
 from ddpm.provenance import Option, Provenance, Work, fingerprint
@@ -43,7 +43,7 @@ class Wish:
     seed: int = 0
     fit: Fit | None = None
     batch: int = 64
-    progress: Callable[[int, int], None] | None = None
+    progress: Progress | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -96,8 +96,8 @@ def variations(
     works: Sequence[Work],
     task: Callable[[SamplingConfig, list[int]], Task],
     factor: int = 1,
-) -> Iterator[New]:
-    """n new pictures of each given one, in their order.
+) -> list[New]:
+    """n new pictures of each given one, in their order; those of one size are drawn together.
 
     Args:
         works: what is done with each.
@@ -107,25 +107,36 @@ def variations(
     Raises:
         InputError: numbers, labels or settings that cannot be used.
     """
-    for (height, width), same in groupby(range(len(photos) * wish.n), key=lambda i: photos[i // wish.n].size):
-        indices, size = list(same), (height * factor, width * factor)
-        owners = [i // wish.n for i in indices]
-        larger = {} if size == pipe.config.data.size else {"size": size}
-        ready, how, labels = pipe.asked({**wish.settings, **larger}, wish.label, len(photos))
-        made = ready.draws(
+    owners = [j for j in range(len(photos)) for _ in range(wish.n)]
+    parts = batches((photos[j].size for j in owners), lambda i: wish.batch)
+    asked = {size: _asked(pipe, wish, photos, size, factor) for size in dict.fromkeys(photo.size for photo in photos)}
+    made: dict[int, New] = {}
+    for number, part in enumerate(parts):
+        mine = [owners[i] for i in part]
+        ready, how, labels = asked[photos[mine[0]].size]
+        drawn = ready.draw(
             how,
-            [labels[j] for j in owners] if labels else None,
+            [labels[j] for j in mine] if labels else None,
             wish.seed,
-            indices,
-            batch=wish.batch,
-            progress=wish.progress,
-            task=partial(_of_owners, task, how, owners),
+            part,
+            among(wish.progress, number, len(parts)),
+            task=partial(_of_owners, task, how, mine),
         )
-        for i, j, pixels in zip(indices, owners, made, strict=True):
+        for i, j, pixels in zip(part, mine, drawn, strict=True):
             # the last of so many new ones of this picture alone
             work = works[j].model_copy(update={"options": works[j].options | {"n": i + 1}})
             label = ready.classes[labels[j]] if labels else None
-            yield New(j, pixels, ready.record(how, label, wish.seed, i, work))
+            made[i] = New(j, pixels, ready.record(how, label, wish.seed, i, work))
+    return [made[i] for i in range(len(owners))]
+
+
+def _asked(
+    pipe: "Pipeline", wish: Wish, photos: Sequence[Photo], size: tuple[int, int], factor: int
+) -> tuple["Pipeline", SamplingConfig, list[int] | None]:
+    """What is asked for of those given pictures that are of one size."""
+    height, width = size[0] * factor, size[1] * factor
+    larger = {} if (height, width) == pipe.config.data.size else {"size": (height, width)}
+    return pipe.asked({**wish.settings, **larger}, wish.label, len(photos))
 
 
 def _of_owners(
