@@ -18,7 +18,12 @@ def psnr(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     Returns:
         (B,) float64.
     """
-    return 10 * torch.log10(RANGE**2 / (a.double() - b.double()).square().flatten(1).mean(1))
+    return decibels((a.double() - b.double()).square().flatten(1).mean(1))
+
+
+def decibels(error: torch.Tensor) -> torch.Tensor:
+    """``10 log10(255² / error)`` of mean squared errors."""
+    return 10 * torch.log10(RANGE**2 / error)
 
 
 def ssim(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

@@ -22,7 +22,7 @@ from ddpm.errors import InputError
 from ddpm.evaluation import frechet
 from ddpm.evaluation.features import Extractor
 from ddpm.evaluation.features.extract import extract, extract_once
-from ddpm.evaluation.similarity import SIDE, psnr, ssim
+from ddpm.evaluation.similarity import SIDE, decibels, psnr, ssim
 from ddpm.pipeline import Pipeline, load, run_folder
 from ddpm.pipeline.enlarging import Enlarging, Small, enlarge
 from ddpm.score import FeaturesRecord, ReferenceRecord
@@ -33,6 +33,9 @@ from ddpm.training.storage import disk_errors, write_file
 
 SHOWN = 16
 """Images of the sheet."""
+
+VALUES = 2**22
+"""Of images that are compared at a time, at the most but for one image: SSIM takes ten times as many in float64."""
 
 
 class Quality(Strict):
@@ -133,7 +136,7 @@ def evaluate_enlarged(path: Path, ask: AskEnlarged, say: Say) -> tuple[Upscaling
     plain = _bicubic(low, pairs, pipe)
     reference = frechet.fit(extract_once(extractor, data, lambda i, of: say("looking at the images", i, of)))
     measured = {
-        name: _quality(made, large.images, low, pairs, extractor, reference)
+        name: quality(made, large.images, low, pairs.scale, extractor, reference)
         for name, made in (("run", drawn), ("bicubic", plain))
     }
     score = UpscalingScore(
@@ -207,17 +210,30 @@ def _parts(images: Pixels, n: int = 256) -> list[Pixels]:
     return [np.ascontiguousarray(images[i : i + n]) for i in range(0, len(images), n)]
 
 
-def _quality(
-    made: Pixels, large: Pixels, low: Pixels, pairs: Pairs, extractor: Extractor, reference: frechet.Normal
+def quality(
+    made: Pixels, large: Pixels, low: Pixels, scale: int, extractor: Extractor, reference: frechet.Normal
 ) -> Quality:
-    # (N, H, W, C) -> (N, C, H, W)
-    a, b, small = (torch.from_numpy(images).movedim(-1, 1).float() for images in (made, large, low))
-    boxes = AveragePool(pairs.scale).forward(a).flatten()[None], small.flatten()[None]
-    structure = float(ssim(a, b).mean()) if min(a.shape[2:]) >= SIDE else None
+    """How near enlarged images come to the large ones, (N, H, W, C) each, and to the small ones that they are of."""
+    at_once = max(1, VALUES // large[0].size)
+    parts = zip(_parts(made, at_once), _parts(large, at_once), _parts(low, at_once), strict=True)
+    near = [torch.cat(of_all) for of_all in zip(*(_nearness(*part, scale) for part in parts), strict=True)]
+    peak, structure, boxes, difference = (of_all.mean(0) for of_all in near)
     return Quality(
-        psnr=float(psnr(a, b).mean()),
-        ssim=structure,
+        psnr=float(peak),
+        ssim=None if structure.isnan() else float(structure),
         frechet=frechet.distance(frechet.fit(extract(extractor, Dataset(made))), reference),
-        consistency=float(psnr(*boxes)),
-        mean_difference=tuple((a.double().mean((0, 2, 3)) - b.double().mean((0, 2, 3))).tolist()),
+        consistency=float(decibels(boxes)),
+        mean_difference=tuple(difference.tolist()),
     )
+
+
+def _nearness(made: Pixels, large: Pixels, low: Pixels, scale: int) -> tuple[torch.Tensor, ...]:
+    """Of each image: PSNR, SSIM (nan where it is too small), mean squared error of the boxes, difference of channels.
+
+    (B,), (B,), (B,) and (B, C), float64.
+    """
+    # (B, H, W, C) -> (B, C, H, W)
+    a, b, small = (torch.from_numpy(images).movedim(-1, 1).float() for images in (made, large, low))
+    structure = ssim(a, b) if min(a.shape[2:]) >= SIDE else torch.full((len(a),), torch.nan).double()
+    boxes = (AveragePool(scale).forward(a).double() - small.double()).square().mean((1, 2, 3))
+    return psnr(a, b), structure, boxes, (a.double() - b.double()).mean((2, 3))
