@@ -19,7 +19,7 @@ KEY = "ddpm"
 
 Option = str | float | int | bool | tuple[str, ...] | None
 
-OF_PLACE = frozenset({"size", "whole", "classifier_weights"})
+OF_PLACE = frozenset({"size", "classifier_weights"})
 """Settings that no flag sets: they follow from the given picture, or from the run."""
 
 

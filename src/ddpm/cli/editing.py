@@ -32,6 +32,8 @@ class Editing:
         Bring the picture to the run's size and mode: crop, pad or stretch. Without it larger ones stay as they are.
     batch
         Pictures in memory at a time.
+    whole
+        Ask the network for pictures larger than in training at once, not in windows; sides must halve as it does.
     out
         Folder for the new pictures; RUN/COMMAND/… by default.
     device
@@ -44,6 +46,7 @@ class Editing:
     seed: int = 0
     fit: Literal["crop", "pad", "stretch"] | None = None
     batch: int = 64
+    whole: bool | None = None
     out: Path | None = None
     device: str | None = None
 
@@ -83,7 +86,7 @@ def make(
             fit=how.fit,
             batch=how.batch,
             progress=progress,
-            **settings,
+            **settings | ({} if how.whole is None else {"whole": how.whole}),
         )
     write(images, how.out or run_folder(run) / command / name, shown)
 

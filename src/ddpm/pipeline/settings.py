@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from ddpm.pipeline.pipeline import Pipeline
 
 
+Asked = tuple["Pipeline", SamplingConfig, list[int] | None]
+"""A pipeline with all at hand that images need, their settings, and their labels by number."""
+
+
 def settings(pipe: "Pipeline", changes: dict[str, Any]) -> SamplingConfig:
     """The run's sampling settings with some changed; a tuned grid where solver and grid are left to the run.
 
@@ -47,9 +51,7 @@ def settings(pipe: "Pipeline", changes: dict[str, Any]) -> SamplingConfig:
     return how if changes.keys() & {"solver", "grid", *OF_SOLVER} else _tuned(pipe, how, changes.get("steps"))
 
 
-def asked(
-    pipe: "Pipeline", settings: Mapping[str, Any], label: Label | Sequence[Label] | None, n: int
-) -> tuple["Pipeline", SamplingConfig, list[int] | None]:
+def asked(pipe: "Pipeline", settings: Mapping[str, Any], label: Label | Sequence[Label] | None, n: int) -> Asked:
     """For n images: this pipeline with all at hand that they need, the settings, and the labels by number.
 
     Raises:

@@ -8,6 +8,8 @@ import pytest
 from ddpm.errors import InputError
 from ddpm.provenance import KEY, Provenance
 
+from .conftest import noise
+
 
 def test_the_runs_own_size_changes_nothing(pipeline):
     pipe = pipeline("RGB")
@@ -31,6 +33,22 @@ def test_larger_images_in_windows_and_at_once(pipeline, whole):
 def test_both_ways_differ(pipeline):
     windows, whole = (pipeline("L").sample(1, size=(8, 16), whole=whole)[0] for whole in (None, True))
     assert (np.asarray(windows) != np.asarray(whole)).any()
+
+
+def test_given_pictures_at_once(pipeline):
+    """Those larger than trained; among them others too, which are of the network's own size."""
+    photos = [noise("L", size) for size in ((8, 8), (8, 12))]
+    windows, whole = (pipeline("L").edit(photos, 0.6, whole=whole) for whole in (None, True))
+    assert windows[0].tobytes() == whole[0].tobytes()
+    assert windows[1].tobytes() != whole[1].tobytes()
+    commands = [Provenance.model_validate_json(image.info[KEY]).command() for image in (*windows, *whole)]
+    assert ["--whole" in command for command in commands] == [False, False, False, True]
+
+
+@pytest.mark.parametrize("strength", [0, 0.6, 1])
+def test_at_once_as_ever_is_refused(pipeline, strength):
+    with pytest.raises(InputError, match="whole has no effect on pictures of the run's own size"):
+        pipeline("L").edit(noise("L"), strength, whole=True)
 
 
 def test_the_network_at_once_may_be_asked_for_less(pipeline):

@@ -14,7 +14,7 @@ from ddpm.core.gaussian import diffuse
 from ddpm.core.schedule import place_of
 from ddpm.errors import InputError
 from ddpm.pipeline.editing.photo import Given
-from ddpm.pipeline.editing.variations import Wish, as_given, encoded, variations
+from ddpm.pipeline.editing.variations import Wish, as_given, encoded, settle, variations
 from ddpm.pipeline.task import Task
 from ddpm.sampling import Randn
 
@@ -48,7 +48,7 @@ def edit(
     photos = wish.photos(images, pipe.config.data)
     if not strength:
         pipe.refuse_given()
-        pipe.asked(wish.settings, wish.label, len(photos))  # what cannot be used is refused all the same
+        settle(pipe, wish, photos)  # what cannot be used is refused all the same
         return as_given(images, [photo.image.copy() for photo in photos for _ in range(wish.n)])
 
     def task(how: SamplingConfig, rows: list[int]) -> Task:

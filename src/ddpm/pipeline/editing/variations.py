@@ -22,6 +22,7 @@ from ddpm.provenance import Option, Provenance, Work, fingerprint
 if TYPE_CHECKING:
     from ddpm.pipeline.labels import Label
     from ddpm.pipeline.pipeline import Pipeline
+    from ddpm.pipeline.settings import Asked
 
 
 @dataclass(frozen=True)
@@ -109,11 +110,11 @@ def variations(
     """
     owners = [j for j in range(len(photos)) for _ in range(wish.n)]
     parts = batches((photos[j].size for j in owners), lambda i: wish.batch)
-    asked = {size: _asked(pipe, wish, photos, size, factor) for size in dict.fromkeys(photo.size for photo in photos)}
+    of_size = settle(pipe, wish, photos, factor)
     made: dict[int, New] = {}
     for number, part in enumerate(parts):
         mine = [owners[i] for i in part]
-        ready, how, labels = asked[photos[mine[0]].size]
+        ready, how, labels = of_size[photos[mine[0]].size]
         drawn = ready.draw(
             how,
             [labels[j] for j in mine] if labels else None,
@@ -130,13 +131,16 @@ def variations(
     return [made[i] for i in range(len(owners))]
 
 
-def _asked(
-    pipe: "Pipeline", wish: Wish, photos: Sequence[Photo], size: tuple[int, int], factor: int
-) -> tuple["Pipeline", SamplingConfig, list[int] | None]:
-    """What is asked for of those given pictures that are of one size."""
-    height, width = size[0] * factor, size[1] * factor
-    larger = {} if (height, width) == pipe.config.data.size else {"size": (height, width)}
-    return pipe.asked({**wish.settings, **larger}, wish.label, len(photos))
+def settle(pipe: "Pipeline", wish: Wish, photos: Sequence[Photo], factor: int = 1) -> "dict[tuple[int, int], Asked]":
+    """What is asked for, by the size of the given pictures.
+
+    Raises:
+        InputError: labels or settings that cannot be used, or that would have no effect.
+    """
+    sizes = {photo.size: (photo.size[0] * factor, photo.size[1] * factor) for photo in photos}
+    if wish.settings.get("whole") and set(sizes.values()) == {pipe.config.data.size}:
+        raise InputError("whole has no effect on pictures of the run's own size; leave it out")
+    return {own: pipe.asked({**wish.settings, "size": size}, wish.label, len(photos)) for own, size in sizes.items()}
 
 
 def _of_owners(
