@@ -241,11 +241,11 @@ class Pipeline:
         away = away.plus(noise) if away is not None and noise is not None else away
         bad = self.prepared(how).worse if how.guide_with is not None else None
         denoise = build.build_guided(how, self.model, ask, away, bad.model if bad is not None else None, towards)
-        if self._windows(how) > 1:
+        if self.windows(how) > 1:
             denoise = Windows(denoise, self.config.data.size, OVERLAP)
         return task.held(build.build_clipped(how, task.bent(denoise)))
 
-    def _windows(self, how: SamplingConfig) -> int:
+    def windows(self, how: SamplingConfig) -> int:
         """How many windows each image is drawn in; 1 for all of it at once."""
         if how.size is None or how.whole:
             return 1
@@ -306,7 +306,7 @@ class Pipeline:
             task: what sampling is bent to, of the places 0 … len(indices) - 1; None draws from nothing.
         """
         self.refuse_given()
-        n, windows = len(indices), self._windows(how)
+        n, windows = len(indices), self.windows(how)
         rows, kinds = self.fill(indices, windows), self.fill(labels, windows)
         bent = PLAIN if task is None else task(self.fill(list(range(n)), windows))
         towards = self._towards(how, kinds)

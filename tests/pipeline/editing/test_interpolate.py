@@ -44,6 +44,25 @@ def test_what_is_written_has_both_pictures_also_of_one_name(pipeline):
     assert record.work.given == (("the image", fingerprint(one)), ("the image", fingerprint(other)))
 
 
+def test_what_many_windows_fill_is_filled_no_further(pipeline):
+    """A network call of 25 windows of two pictures has rows enough."""
+    pipe, rows = pipeline("L"), []
+    one, other = noise("L", (24, 24), seed=1), noise("L", (24, 24), seed=2)
+    hook = pipe.model.net.register_forward_pre_hook(lambda net, given: rows.append(len(given[0])))
+    try:
+        pipe.interpolate(one, other, n=2, label="star", steps=1)
+    finally:
+        hook.remove()
+    assert rows == [2 * 25] * 2  # a step up, and one down
+
+
+@pytest.mark.parametrize("size", [(8, 8), (8, 12), (24, 24)])
+def test_in_windows_too_no_picture_depends_on_its_batch(pipeline, size):
+    ends = noise("L", size, seed=1), noise("L", size, seed=2)
+    whole, parts = (pipeline("L").interpolate(*ends, n=5, steps=1, batch=batch) for batch in (5, 2))
+    assert [image.tobytes() for image in parts] == [image.tobytes() for image in whole]
+
+
 @pytest.mark.parametrize("label", [None, ["circle", "star"]])
 def test_no_picture_depends_on_its_batch(pipeline, label):
     def drawn(batch):

@@ -86,13 +86,14 @@ def _between(
     solver, grid = build.build_solver(how, pipe.schedule), build.build_grid(how, pipe.schedule)
     parts = [range(wish.n)[first : first + wish.batch] for first in range(0, wish.n, wish.batch)]
     say, of = wish.progress or _nobody, how.steps * (1 + len(parts))
-    two = pipe.fill([0, 1])
-    noises, cond = ends[two], pipe.cond(pipe.fill(labels), len(two))
+    windows = pipe.windows(how)
+    two = pipe.fill([0, 1], windows)
+    noises, cond = ends[two], pipe.cond(pipe.fill(labels, windows), len(two))
     for step in inversion(denoise, solver, grid, noises, cond):
         noises = step.x
         say(step.number, of)
     for done, part in enumerate(parts, 1):
-        rows = pipe.fill(list(part))
+        rows = pipe.fill(list(part), windows)
         share = torch.tensor(rows) / (wish.n - 1)
         one, other = torch.zeros(len(rows), dtype=torch.int64), torch.ones(len(rows), dtype=torch.int64)
         x = slerp(noises[one], noises[other], share)
