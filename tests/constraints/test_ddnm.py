@@ -86,6 +86,12 @@ def test_the_noise_of_y_is_trusted_less_and_less():
     torch.testing.assert_close(found, X / 2, rtol=0, atol=1e-6)
 
 
+def test_of_the_clean_image():
+    clean, y = Level(0.0, 1.0, 0.0), AveragePool(2).forward(X.flip(0))
+    assert torch.equal(DDNM(half, AveragePool(2), y, noise=0.1)(X, clean).x0, X / 2)
+    torch.testing.assert_close(AveragePool(2).forward(DDNM(half, AveragePool(2), y)(X, clean).x0), y)
+
+
 @pytest.mark.parametrize("wrong", [{"noise": -0.1}, {"sigma_data": 0.0}])
 def test_what_is_refused(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be"):

@@ -5,6 +5,7 @@ import torch
 
 from ddpm.constraints import MMPS, Mask
 from ddpm.core import Denoised, Level
+from ddpm.sampling.windows import Windows
 
 from .observed import KNOWN, OPERATORS, SHAPE, matrices
 
@@ -13,6 +14,7 @@ DIM = torch.Size(SHAPE).numel()
 X = torch.randn(3, *SHAPE, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
 ROOT = torch.randn(DIM, DIM, generator=torch.Generator().manual_seed(3), dtype=torch.float64) / DIM**0.5
 COV = ROOT @ ROOT.mT
+CROOKED = COV + 0.5 * torch.randn(DIM, DIM, generator=torch.Generator().manual_seed(6), dtype=torch.float64) / DIM**0.5
 MEAN = 0.1
 LEVELS = [LEVEL, Level(0.0, 0.05, 1.0), Level(0.0, 1.0, 40.0), Level(0.0, 1.0, 0.05)]
 
@@ -42,7 +44,7 @@ def posterior(cov, a, x, y, level, noise):
 @pytest.mark.parametrize("noise", [0.0, 0.1, 2.0])
 @pytest.mark.parametrize("level", LEVELS)
 def test_of_gaussian_data_it_is_the_exact_posterior_mean(name, noise, level):
-    """Of any covariance; conjugate gradients end after as many steps as there are dimensions."""
+    """Of any covariance; it ends after as many products as there are dimensions."""
     operator = OPERATORS[name]
     y = operator.forward(X.flip(0))
     a, _ = matrices(operator, SHAPE)
@@ -64,21 +66,25 @@ def test_of_white_data_of_that_deviation_one_step_is_exact(name, noise, level):
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["mask", "pool", "blur"])
-@pytest.mark.parametrize("noise", [0.0, 0.1])
-def test_each_step_comes_nearer(name, noise):
-    """In the norm of V⁻¹, which conjugate gradients make small."""
+def crooked(x, level, cond=None):
+    """As networks are: of a Jacobian that is not symmetric and has directions of negative variance."""
+    return Denoised((x.flatten(1) @ CROOKED).tanh().reshape(x.shape))
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.parametrize("denoise", [gaussian(COV), crooked], ids=["gaussian", "crooked"])
+@pytest.mark.parametrize("level", LEVELS)
+def test_what_is_left_of_y_falls_with_each_iteration(name, denoise, level):
     operator = OPERATORS[name]
     y = operator.forward(X.flip(0))
-    a, _ = matrices(operator, SHAPE)
-    expected = posterior(COV, a, X.flatten(1), y.flatten(1), LEVEL, noise)
-    precision = torch.linalg.inv(COV) + LEVEL.snr * torch.eye(DIM, dtype=torch.float64)
-    off = []
+    left = [(operator.pinv(y - operator.forward(denoise(X, level).x0))).flatten(1).norm(dim=1)]
     for iterations in (1, 2, 4, 8, 16):
-        found = MMPS(gaussian(COV), operator, y, noise, iterations=iterations)(X, LEVEL).x0.flatten(1)
-        off.append(float(torch.einsum("bi,ij,bj->b", found - expected, precision, found - expected).max()))
-    assert off == sorted(off, reverse=True)
-    assert off[-1] < 0.05 * off[0]
+        found = MMPS(denoise, operator, y, iterations=iterations)(X, level).x0
+        left.append(operator.pinv(y - operator.forward(found)).flatten(1).norm(dim=1))
+        # as far as it can be trusted
+        assert (left[-1] <= left[-2] * (1 + 1e-9)).all()
+    if denoise is not crooked:
+        assert (left[-1] < 0.2 * left[0]).all()
 
 
 def test_an_image_does_not_depend_on_its_batch():
@@ -99,11 +105,30 @@ def test_pure_noise_and_the_clean_image_are_left_to_the_denoiser(level):
     assert found.x0 is x0
 
 
-def test_a_denoiser_that_does_not_listen_or_turns_away_is_left_alone():
-    """V is zero or negative, and has no inverse to speak of."""
-    for slope in (0.0, -1.0):
-        found = MMPS(lambda x, level, cond=None, slope=slope: Denoised(slope * x), Mask(KNOWN), X.flip(0))(X, LEVEL)
-        assert torch.equal(found.x0, slope * X)
+def test_a_denoiser_that_does_not_listen_is_left_alone():
+    """V is zero."""
+    x0 = X / 3
+    found = MMPS(lambda x, level, cond=None: Denoised(x0 + 0 * x), Mask(KNOWN), X.flip(0))(X, LEVEL)
+    assert torch.equal(found.x0, x0)
+
+
+def test_in_half_precision_where_the_image_is_faint():
+    """What is asked of a network that predicts noise is magnified by sigma / alpha."""
+    level = Level(0.0, 2e-3, 1.0)
+
+    def denoise(x, level, cond=None):
+        eps = (0.5 * x.half()).float()
+        return Denoised((x - level.sigma * eps) / level.alpha)
+
+    y = 1000 * X.flip(0).float().where(KNOWN, 0)
+    found = MMPS(denoise, Mask(KNOWN), y, iterations=1)(X.float(), level).x0
+    torch.testing.assert_close(found.where(KNOWN, 0), y, rtol=1e-2, atol=1)
+
+
+def test_in_inference_mode():
+    with torch.inference_mode():
+        found = MMPS(gaussian(COV), Mask(KNOWN), X.flip(0))(X.clone(), LEVEL).x0
+    torch.testing.assert_close(found, MMPS(gaussian(COV), Mask(KNOWN), X.flip(0))(X, LEVEL).x0)
 
 
 def test_what_is_met_already_moves_nothing():
@@ -123,3 +148,18 @@ def test_no_graph_is_left_and_the_mix_of_variances_stays():
 def test_what_is_refused(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be"):
         MMPS(gaussian(COV), Mask(KNOWN), X, **wrong)
+
+
+def test_of_larger_images_with_calls_kept_or_repeated():
+    """Windows that fit into one call, and such that take many."""
+
+    def denoise(x, level, cond=None):
+        return Denoised(gaussian(COV)(x, level).x0.tanh())
+
+    large = torch.randn(1, 3, 4, 30, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    mask = Mask(torch.rand(1, 1, 4, 30, generator=torch.Generator().manual_seed(5)) < 0.5)
+    kept, repeated = (
+        MMPS(Windows(denoise, SHAPE[1:], batch=batch), mask, large.flip(-1))(large, LEVEL).x0 for batch in (64, 2)
+    )
+    torch.testing.assert_close(repeated, kept, rtol=0, atol=1e-12)
+    assert (kept - Windows(denoise, SHAPE[1:])(large, LEVEL).x0).abs().max() > 0.1

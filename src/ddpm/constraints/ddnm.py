@@ -52,8 +52,12 @@ class DDNM:
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
         out = self.denoise(x, level, cond)
-        d2, alpha2, sigma2 = self.sigma_data**2, float(level.alpha) ** 2, float(level.sigma) ** 2
-        ridge = self.noise**2 * (d2 * alpha2 + sigma2) / (d2 * sigma2)
+        ridge = 0.0
+        if self.noise:
+            if level.clean:
+                return out  # nothing is uncertain in it any more
+            d2, alpha2, sigma2 = self.sigma_data**2, float(level.alpha) ** 2, float(level.sigma) ** 2
+            ridge = self.noise**2 * (d2 * alpha2 + sigma2) / (d2 * sigma2)
         told = self.operator.pinv(self.y, ridge)
         x0 = self._with(told, out.x0, ridge)
         for _ in range(self.rounds):

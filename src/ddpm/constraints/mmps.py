@@ -8,6 +8,9 @@ import torch
 from ddpm.constraints.operator import Operator
 from ddpm.core import Cond, Denoised, Denoiser, Level
 
+FAINT = 1e-3
+"""Least alpha over sigma."""
+
 Spread = Callable[[torch.Tensor, bool], torch.Tensor]
 """(p, whether it is the last) -> ``V p / r²``, (B, C, *space)."""
 
@@ -21,10 +24,11 @@ class MMPS:
 
         x0' = x0 + V Aᵀ (A V Aᵀ + noise² I)⁻¹ (y - A x0)
 
-    which is exact for Gaussian data. The inverse is found by conjugate gradients, in which each product with V is a
-    gradient through the denoiser, about two calls long. They are preconditioned with ``V = r² I``,
-    ``r² = d² sigma² / (d² alpha² + sigma²)``, so for data ~ N(., d² I) one of them is exact; a step of that fixed
-    length is ΠGDM (Song et al. 2023).
+    which is exact for Gaussian data. Each product with V is a gradient through the denoiser, about two calls long, and
+    the system is solved by few of them: by generalised conjugate residuals (Eisenstat et al. 1983), as a network's V is
+    neither quite symmetric nor positive. What is left of y falls with each. They are preconditioned with ``V = r² I``,
+    ``r² = d² sigma² / (d² alpha² + sigma²)``, so for data ~ N(., d² I) one is exact; a step of that fixed length is
+    ΠGDM (Song et al. 2023).
 
     It belongs outside of guidance and windows, and inside of clipping, which has no gradient where it clips. Without
     noise, :class:`DDNM` around both adds what is left of y.
@@ -34,7 +38,7 @@ class MMPS:
         y: the observation, of the shape of ``operator.forward(x0)``, or with a batch of 1.
         noise: standard deviation of y's own noise.
         sigma_data: d, the standard deviation of the data; of no effect without noise.
-        iterations: of conjugate gradients.
+        iterations: products with V.
     """
 
     denoise: Denoiser
@@ -53,19 +57,21 @@ class MMPS:
             raise ValueError(f"iterations must be at least 1, not {self.iterations}")
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
-        """x (B, C, *space) at a level of floats. Pure noise tells no V, and the clean image has none."""
+        """x (B, C, *space) at a level of floats. Noise that all but hides the image tells no V; the image has none."""
         alpha, sigma = float(level.alpha), float(level.sigma)
-        if not alpha or level.clean:
+        if alpha < FAINT * sigma or level.clean:
             return self.denoise(x, level, cond)
         d2 = self.sigma_data**2
         r2 = d2 * sigma**2 / (d2 * alpha**2 + sigma**2)
-        with torch.enable_grad():
-            x = x.detach().requires_grad_()
+        with torch.inference_mode(False), torch.enable_grad():
+            x = x.detach().clone().requires_grad_()
             out = self.denoise(x, level, cond)
 
         def spread(p: torch.Tensor, last: bool) -> torch.Tensor:
-            (gradient,) = torch.autograd.grad(out.x0, x, p, retain_graph=not last)
-            return sigma**2 / (alpha * r2) * gradient
+            # half precision has room around 1
+            size = p.abs().amax(list(range(1, p.ndim)), keepdim=True).clamp(min=torch.finfo(p.dtype).tiny)
+            (gradient,) = torch.autograd.grad(out.x0, x, p / size, retain_graph=not last)
+            return size * sigma**2 / (alpha * r2) * gradient
 
         x0 = self._told(out.x0.detach(), spread, self.noise**2 / r2)
         return Denoised(x0, None if out.var_mix is None else out.var_mix.detach())
@@ -73,19 +79,24 @@ class MMPS:
     def _told(self, x0: torch.Tensor, spread: Spread, ridge: float) -> torch.Tensor:
         """x0', for which ``(ridge (AᵀA)⁺ + P V P / r²) w = A⁺ (y - A x0)`` is solved, with ``P = A⁺A``."""
         left = self.operator.pinv(self.y) - self._seen(x0)
-        # p = ((AᵀA)⁺ ridge + P)⁻¹ s, so ridge (AᵀA)⁺ p = s - p
-        s, p = left, self._seen(left, ridge)
-        size = _dot(left, p)
+        past: list[tuple[torch.Tensor, ...]] = []
         for k in range(self.iterations):
-            moved = spread(p, k + 1 == self.iterations)
-            image = s - p + self._seen(moved)
-            # a network's V need not be positive: there its step is not taken
-            length = _ratio(size, _dot(p, image))
-            x0, left = x0 + length * moved, left - length * image
-            q = self._seen(left, ridge)
-            size, before = _dot(left, q), size
-            share = _ratio(size, before)
-            s, p = left + share * s, q + share * p
+            # preconditioned: (ridge (AᵀA)⁺ + P) told = left, so ridge (AᵀA)⁺ told = left - told
+            told = self._seen(left, ridge)
+            moved = spread(told, k + 1 == self.iterations)
+            takes = left - told + self._seen(moved)
+            shows = self._seen(takes, ridge)
+            least = torch.finfo(shows.dtype).eps * _dot(takes, shows)
+            for earlier in past:
+                share = _ratio(_dot(takes, earlier[-1]), _dot(earlier[1], earlier[-1]))
+                moved, takes, shows = (
+                    now - share * then for now, then in zip((moved, takes, shows), earlier, strict=True)
+                )
+            new = _dot(takes, shows)
+            # not along what rounding leaves of a direction
+            length = _ratio(_dot(left, shows), new.where(new > least, 0))
+            x0, left = x0 + length * moved, left - length * takes
+            past.append((moved, takes, shows))
         return x0
 
     def _seen(self, x: torch.Tensor, ridge: float = 0.0) -> torch.Tensor:
