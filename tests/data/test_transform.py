@@ -105,3 +105,22 @@ def test_crop_stays_inside_every_picture(side: int) -> None:
     for width in range(40, 140, 9):
         for height in range(40, 140):
             assert geometry.apply(Image.new("L", (width, height))).shape == (side, side, 1)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (8, 5), (20, 9), (30, 47)])
+def test_what_a_pixel_has_a_part_in_is_where_the_filter_gives_it_a_weight(size: tuple[int, int]) -> None:
+    """Stretched, by Pillow's own weights of single pixels."""
+    geometry, own = Geometry(size, fit="stretch"), (20, 18)
+    for place in [(0, 0), (7, 3), (10, 9), (19, 17)]:
+        marked = np.zeros(own, bool)
+        marked[place] = True
+        weights = np.asarray(Image.fromarray(marked.astype(np.float32)).resize(size[::-1], Image.Resampling.LANCZOS))
+        assert np.array_equal(geometry.reach(marked), np.abs(weights) > 1e-7)
+
+
+def test_reach_goes_where_the_picture_goes() -> None:
+    half = np.zeros((4, 8), bool)
+    half[:, 3] = True
+    assert np.argwhere(Geometry((4, 4), fit="crop").reach(half))[:, 1].tolist() == [1] * 4
+    padded = Geometry((8, 8), fit="pad").reach(half)
+    assert np.argwhere(padded).tolist() == [[y, 3] for y in range(2, 6)]

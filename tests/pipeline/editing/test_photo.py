@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from ddpm.config import DataConfig
+from ddpm.data.transform import Geometry
 from ddpm.errors import InputError
 from ddpm.pipeline.editing.mask import preview, read_mask
 from ddpm.pipeline.editing.photo import opened, read
@@ -201,6 +202,42 @@ class TestMask:
         deep = Image.fromarray(shades.astype(np.uint16) * 257)
         assert read_mask(deep, self.photo)[0].tolist() == [False, False, True, True]
 
+    @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
+    @pytest.mark.parametrize("size", [(60, 60), (47, 60), (60, 31), (7, 7), (13, 8), (8, 13)])
+    @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+    def test_nothing_of_what_was_under_white_is_left(self, mode: str, size: tuple[int, int], fit: Any) -> None:
+        """Whatever is painted there, the pixels that are kept are the same, but for the colour of a margin."""
+        white = np.zeros(size, np.uint8)
+        white[size[0] // 2, size[1] // 3 : size[1] // 2] = 255
+        first, second = np.array(noise(mode, size)), np.array(noise(mode, size))
+        second[white == 0] = first[white == 0]
+        photos = [read(Image.fromarray(pixels), data(mode, (8, 8)), fit) for pixels in (first, second)]
+        fills = [read_mask(Image.fromarray(white), photo, fit) for photo in photos]
+        np.testing.assert_array_equal(*fills)
+        one, other = (photo.pixels for photo in photos)
+        kept = ~fills[0] & Geometry((8, 8), fit=fit).reach(np.ones(size, bool))
+        np.testing.assert_array_equal(one[kept], other[kept])
+        assert (one != other).any()
+
+    def test_a_margin_is_kept(self):
+        """Whatever the mask is at its border."""
+        photo = read(noise("RGB", (16, 32)), data("RGB", (32, 32)), "pad")
+        white = np.zeros((16, 32), np.uint8)
+        white[:8] = 255
+        fill = read_mask(Image.fromarray(white), photo, "pad")
+        assert not fill[:8].any()
+        assert not fill[24:].any()
+        np.testing.assert_array_equal(fill[8:24], white == 255)
+
+    @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
+    def test_a_mask_that_is_only_cut_or_stays_is_the_same(self, fit: Any) -> None:
+        white = RNG.random((6, 4)) < 0.5
+        photo = read(noise("RGB"), data("RGB"), fit)
+        np.testing.assert_array_equal(read_mask(Image.fromarray(white), photo, fit), white)
+        wide = RNG.random((6, 8)) < 0.5
+        cut = read(noise("RGB", (6, 8)), data("RGB"), "crop")
+        np.testing.assert_array_equal(read_mask(Image.fromarray(wide), cut, "crop"), wide[:, 2:6])
+
     def test_white_on_a_transparent_ground(self):
         painted = np.full((6, 4, 4), 255, np.uint8)
         painted[:, :2, 3] = 0
@@ -210,8 +247,8 @@ class TestMask:
         ("mask", "said"),
         [
             (Image.new("L", (5, 6), 255), "is 6 × 5 and the image 6 × 4; give a mask of the picture's size"),
-            (Image.new("L", (4, 6), 0), "black all over: nothing to fill in"),
-            (Image.new("L", (4, 6), 255), "white all over: nothing is kept"),
+            (Image.new("L", (4, 6), 0), "black all over, at 6 × 4: nothing to fill in"),
+            (Image.new("L", (4, 6), 255), "white all over, at 6 × 4: nothing is kept"),
         ],
     )
     def test_masks_of_no_use(self, mask: Image.Image, said: str) -> None:

@@ -20,24 +20,32 @@ def read_mask(given: Given, photo: Photo, fit: Fit | None = None) -> Fill:
     What is transparent in the mask counts as black.
 
     Args:
-        fit: how the picture was brought to the run's size, to which a mask of its own size is then brought as well.
+        fit: how the picture was brought to the run's size, to which a mask of its own size is then brought as well:
+            whatever has a white pixel mixed in is filled, so that nothing of it is left; a margin is kept.
 
     Raises:
         InputError: of another size, or nothing to fill, or nothing known.
     """
     name, image = opened(given)
+    fill = np.asarray(_grey(image)) >= HALF
     if fit is not None and image.size == photo.given.size:
-        image = Image.fromarray(Geometry(photo.size, "L", fit).apply(_grey(image))[..., 0])
-    if (image.height, image.width) != photo.size:
+        fill = Geometry(photo.size, fit=fit).reach(fill)
+    height, width = photo.size
+    if fill.shape != photo.size:
         raise InputError(
-            f"the mask {name} is {image.height} × {image.width} and {photo.name} {photo.size[0]} × {photo.size[1]}; "
+            f"the mask {name} is {image.height} × {image.width} and {photo.name} {height} × {width}; "
             "give a mask of the picture's size"
         )
-    fill = np.asarray(_grey(image)) >= HALF
     if not fill.any():
-        raise InputError(f"the mask {name} is black all over: nothing to fill in; paint white what shall be drawn")
+        raise InputError(
+            f"the mask {name} is black all over, at {height} × {width}: nothing to fill in; paint white what shall be "
+            "drawn"
+        )
     if fill.all():
-        raise InputError(f"the mask {name} is white all over: nothing is kept; for new images use `ddpm sample`")
+        raise InputError(
+            f"the mask {name} is white all over, at {height} × {width}: nothing is kept; for new images use "
+            "`ddpm sample`"
+        )
     return fill
 
 
