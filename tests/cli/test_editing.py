@@ -134,6 +134,41 @@ def test_one_label_for_both_ends(cli: Cli, digits_run: Path, files: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    ("argv", "named"),
+    [
+        (["edit", "photo.png", "--strength", "0.5"], "00000.png"),
+        (["edit", "photo.png", "--strength", "0", "-n", "3"], "00002.png"),
+        (["outpaint", "photo.png", "--left", "2"], "sheet.png"),
+        (["restore", "photo.png", "--operator", "blur:1"], "00000.png"),
+        (["inpaint", "photo.png", "--mask", "mask.png"], "given.png"),
+        (["inpaint", "mask.png", "--mask", "photo.png"], "preview.png"),
+        (["interpolate", "photo.png", "other.png", "-n", "2"], "00001.png"),
+        (["interpolate", "other.png", "photo.png", "-n", "2"], "film.gif"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
+)
+@pytest.mark.parametrize("link", [False, True])
+def test_no_given_picture_is_overwritten(
+    refused: Refused, digits_run: Path, files: Path, argv: list[str], named: str, link: bool
+) -> None:
+    """photo.png, the picture or the mask, lies where a file would be written, or that leads there."""
+    out = files / "out"
+    out.mkdir()
+    if link:
+        (out / named).symlink_to(files / "photo.png")
+    else:
+        shutil.copy(files / "mask.png" if argv[0] == "inpaint" else files / "photo.png", out / named)
+    place = {word: files / word for word in ("photo.png", "other.png", "mask.png")}
+    if not link:
+        place["photo.png"] = out / named
+    command, *rest = (place.get(word, word) for word in argv)
+    said = refused(command, digits_run, *rest, *FAST, "--out", out, kept=files)
+    assert f"{out / named} is given, and would be overwritten; give another folder by --out" in said
+    if not link:
+        assert refused(command, digits_run, *rest, *FAST, "--out", out / ".." / "out", kept=files)
+
+
+@pytest.mark.parametrize(
     ("argv", "said"),
     [
         (["inpaint", "photo.png", "--mask", "none.png"], "none.png cannot be read (No such file or directory)"),

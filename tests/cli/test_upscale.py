@@ -143,7 +143,7 @@ def test_small_images_may_be_given(cli: Cli, refused: Refused, folder: Callable[
         (["upscale", "DIGITS", "a.png"], "has not learned to make small images large"),
         (["upscale", "RUN", "a.png"], "a.png cannot be read"),
         (["upscale", "RUN", "x/a.png", "y/a.png"], "two pictures would be written to"),
-        (["upscale", "RUN", "small/a.png", "-o", "small"], "is the picture itself"),
+        (["upscale", "RUN", "GIVEN", "-o", "GIVEN"], "is given, and would be overwritten"),
         (["sample", "DIGITS", "--then", "RUN", "--trajectory"], "leave out either"),
         (["sample", "DIGITS", "--then", "DIGITS", "-n", "1"], "has not learned to make small images large"),
     ],

@@ -23,8 +23,9 @@ def edit(run: Path, photo: Path, *, strength: float, editing: Editing = ONE, fla
     make(
         run,
         "edit",
-        f"{photo.stem}-strength{strength:g}-seed{editing.seed}",
+        photo,
+        {"strength": strength},
         editing,
         flags,
-        lambda pipe, **asked: pipe.edit([photo], strength, **asked),
+        f"{photo.stem}-strength{strength:g}-seed{editing.seed}",
     )

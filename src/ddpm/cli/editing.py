@@ -1,12 +1,13 @@
-"""What the commands that change given pictures have in common: their flags, and how they show what they made."""
+"""What the commands that change given pictures have in common: their flags, and what they do."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from ddpm.cli.pictures import names, refuse_to_overwrite, write
 from ddpm.cli.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -58,53 +59,36 @@ ONE = Editing()
 def make(
     run: Path,
     command: str,
-    name: str,
+    photo: Path,
+    options: dict[str, Any],
     how: Editing,
     flags: Sampling,
-    draw: Callable[..., "list[Image.Image]"],
+    name: str,
     shown: "Sequence[tuple[str, Image.Image]]" = (),
 ) -> None:
     """Load the run, draw, write all pictures and a sheet of them, and print where they are.
 
     Args:
+        command: of ``ddpm``, which is also the pipeline's method.
+        options: keywords of that method, beside those that all of them take; paths among them are pictures as well.
         name: of the folder for them, within RUN/COMMAND.
-        draw: (pipeline, further keywords of its methods) -> new pictures.
         shown: pictures with their file names that are written too, and come first on the sheet.
+
+    Raises:
+        InputError: something given cannot be used, or would be overwritten.
     """
     from ddpm.cli.console import bar, console
     from ddpm.pipeline import load, run_folder
 
     settings: dict[str, Any] = flags.given() | ({} if how.steps is None else {"steps": how.steps})
     pipe = load(run, how.device)
+    folder = how.out or run_folder(run) / command / name
+    given = [photo, *(value for value in options.values() if isinstance(value, Path))]
+    refuse_to_overwrite((folder / file for file in names(how.n, (file for file, _ in shown))), given)
     console.print(f"sampling      {pipe.settings(settings).words}", markup=False)
+    if how.whole is not None:
+        settings["whole"] = how.whole
+    wish = {"n": how.n, "label": how.label, "seed": how.seed, "fit": how.fit, "batch": how.batch}
     with bar(command) as progress:
-        images = draw(
-            pipe,
-            n=how.n,
-            label=how.label,
-            seed=how.seed,
-            fit=how.fit,
-            batch=how.batch,
-            progress=progress,
-            **settings | ({} if how.whole is None else {"whole": how.whole}),
-        )
-    write(images, how.out or run_folder(run) / command / name, shown)
-
-
-def write(images: "Sequence[Image.Image]", folder: Path, shown: "Sequence[tuple[str, Image.Image]]" = ()) -> None:
-    """PNGs and a sheet of them, paths printed."""
-    from ddpm.cli.console import console
-    from ddpm.codec import row
-    from ddpm.provenance import save
-    from ddpm.training.storage import disk_errors
-
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        for file, image in shown:
-            save(image, folder / file)
-        for i, image in enumerate(images):
-            save(image, folder / f"{i:05d}.png")
-        row([*(image for _, image in shown), *images]).save(folder / "sheet.png")
-    count = f"{len(images)} pictures" if len(images) != 1 else "1 picture"
-    console.print(f"{count} in {folder}", markup=False)
-    console.print(str(folder / "sheet.png"), markup=False)
+        images = getattr(pipe, command)([photo], **options, **wish, progress=progress, **settings)
+    write(images, folder, shown)

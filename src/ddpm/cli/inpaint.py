@@ -45,9 +45,10 @@ def inpaint(
     make(
         run,
         "inpaint",
-        f"{photo.stem}-seed{editing.seed}",
+        photo,
+        {"mask": mask, "method": method, "repaint": repaint},
         editing,
         flags,
-        lambda pipe, **asked: pipe.inpaint([photo], mask, method=method, repaint=repaint, **asked),
+        f"{photo.stem}-seed{editing.seed}",
         [("given.png", known.image), ("preview.png", preview(known, fill))],
     )

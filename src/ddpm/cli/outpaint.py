@@ -47,8 +47,9 @@ def outpaint(
     make(
         run,
         "outpaint",
-        f"{photo.stem}-{sides}-seed{editing.seed}",
+        photo,
+        margins | {"method": method, "repaint": repaint},
         editing,
         flags,
-        lambda pipe, **asked: pipe.outpaint([photo], method=method, repaint=repaint, **margins, **asked),
+        f"{photo.stem}-{sides}-seed{editing.seed}",
     )

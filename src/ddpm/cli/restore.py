@@ -37,8 +37,9 @@ def restore(
     make(
         run,
         "restore",
-        f"{photo.stem}-{'-'.join(operator.replace('/', '-').split(':'))}-seed{editing.seed}",
+        photo,
+        {"operator": operator, "method": method, "noise": noise},
         editing,
         flags,
-        lambda pipe, **asked: pipe.restore([photo], operator, method=method, noise=noise, **asked),
+        f"{photo.stem}-{'-'.join(operator.replace('/', '-').split(':'))}-seed{editing.seed}",
     )

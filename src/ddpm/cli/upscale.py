@@ -86,14 +86,14 @@ def _places(pictures: tuple[Path, ...], out: Path) -> list[Path]:
     """Where each result goes.
 
     Raises:
-        InputError: two would go to the same place, or a picture to its own.
+        InputError: two would go to the same place, or one to where a given one is.
     """
+    from ddpm.cli.pictures import refuse_to_overwrite
     from ddpm.errors import InputError
 
     paths = [out] if len(pictures) == 1 and out.suffix == ".png" else [out / f"{p.stem}.png" for p in pictures]
     for i, path in enumerate(paths):
         if path in paths[:i]:
             raise InputError(f"two pictures would be written to {path}; give them names that differ")
-        if path.resolve() == pictures[i].resolve():
-            raise InputError(f"{path} is the picture itself; give another folder by -o")
+    refuse_to_overwrite(paths, pictures)
     return paths

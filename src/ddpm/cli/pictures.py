@@ -1,0 +1,55 @@
+"""Where pictures made of given ones go, and how they are written."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SHEET = "sheet.png"
+
+
+def names(n: int, further: Iterable[str] = ()) -> list[str]:
+    """The files of so many new pictures, of a sheet of them, and what is written beside."""
+    return [*further, *map(_numbered, range(n)), SHEET]
+
+
+def refuse_to_overwrite(made: Iterable[Path], given: Iterable[Path]) -> None:
+    """Refuse to write where a given picture is.
+
+    Raises:
+        InputError: one of the files to be made is a given one, by whatever path.
+    """
+    from ddpm.errors import InputError
+
+    kept = [path for path in given if path.exists()]
+    for path in made:
+        if path.exists() and any(path.samefile(one) for one in kept):
+            raise InputError(f"{path} is given, and would be overwritten; give another folder by --out")
+
+
+def write(images: "Sequence[Image.Image]", folder: Path, shown: "Sequence[tuple[str, Image.Image]]" = ()) -> None:
+    """PNGs and a sheet of them, paths printed.
+
+    Args:
+        shown: pictures with their file names that are written too, and come first on the sheet.
+    """
+    from ddpm.cli.console import console
+    from ddpm.codec import row
+    from ddpm.provenance import save
+    from ddpm.training.storage import disk_errors
+
+    files = [*shown, *((_numbered(i), image) for i, image in enumerate(images))]
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, image in files:
+            save(image, folder / name)
+        row([image for _, image in files]).save(folder / SHEET)
+    count = f"{len(images)} pictures" if len(images) != 1 else "1 picture"
+    console.print(f"{count} in {folder}", markup=False)
+    console.print(str(folder / SHEET), markup=False)
+
+
+def _numbered(i: int) -> str:
+    return f"{i:05d}.png"
