@@ -89,6 +89,25 @@ def test_restore(cli: Cli, digits_run: Path, files: Path) -> None:
     assert cli("restore", digits_run, files / "photo.png", "--operator", "blur:0.5", *FAST) == 0
 
 
+def test_a_part_that_is_gone_is_inpainted(
+    cli: Cli, digits_run: Path, files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, said = (files / "restored", files / "inpainted"), []
+    for argv, folder in zip(
+        (("restore", "--operator", f"mask:{files / 'mask.png'}"), ("inpaint", "--mask", files / "mask.png")),
+        out,
+        strict=True,
+    ):
+        command, *mask = argv
+        assert cli(command, digits_run, files / "photo.png", *mask, "--method", "ddnm", *FAST, "--out", folder) == 0
+        said.append(capsys.readouterr().out.replace(str(folder), "OUT"))
+    assert said[0] == said[1]
+    assert "filling       50 % of" in said[0]
+    made = [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in out]
+    assert made[0] == made[1]
+    assert {"given.png", "preview.png"} < made[0].keys()
+
+
 def test_interpolate(cli: Cli, digits_run: Path, files: Path) -> None:
     argv = ["interpolate", digits_run, files / "photo.png", files / "other.png", "-n", "4", "--batch", "3", *FAST]
     assert cli(*argv, "--label", "3", "--label", "8") == 0
@@ -174,8 +193,8 @@ def test_no_given_picture_is_overwritten(
         (["inpaint", "photo.png", "--mask", "none.png"], "none.png cannot be read (No such file or directory)"),
         (["inpaint", "none.png", "--mask", "mask.png"], "none.png cannot be read"),
         (["inpaint", "photo.png", "--mask", "small.png"], "small.png is 4 × 4 and "),
-        (["inpaint", "photo.png", "--mask", "empty.png"], "black all over: nothing to fill in"),
-        (["inpaint", "photo.png", "--mask", "full.png"], "white all over: nothing is kept"),
+        (["inpaint", "photo.png", "--mask", "empty.png"], "black all over, at 8 × 8: nothing to fill in"),
+        (["inpaint", "photo.png", "--mask", "full.png"], "white all over, at 8 × 8: nothing is kept"),
         (["inpaint", "colour.png", "--mask", "mask.png"], "is RGB, and the run takes L images here; --fit crop"),
         (
             ["inpaint", "small.png", "--mask", "small.png"],

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ddpm.cli.editing import ONE, Editing
+from ddpm.cli.inpaint import inpaint
 from ddpm.cli.sampling import UNCHANGED, Sampling
 
 
@@ -26,14 +27,18 @@ def restore(
         The damaged picture.
     operator
         The damage: grey (its colours are gone), downsample:4 (the means of 4 x 4 blocks are left), blur:2 (Gaussian, in
-        pixels), mask:mask.png (what is white there is gone).
+        pixels), mask:mask.png (what is white there is gone: the same as ddpm inpaint).
     method
         mmps, the default, makes what is drawn fit what is known; ddnm fits less well, in a quarter of the time.
     noise
         Standard deviation of the noise in the picture, in grey levels of 255; for a blur that of rounding by default.
     """
     from ddpm.cli.editing import make
+    from ddpm.pipeline.editing.restore import mask_of
 
+    if mask := mask_of(operator, noise):
+        inpaint(run, photo, mask=Path(mask), method=method, editing=editing, flags=flags)
+        return
     make(
         run,
         "restore",

@@ -73,6 +73,20 @@ def parse(text: str, data: DataConfig) -> Damage:
     raise InputError(f"--operator {text} is unknown; it may be {KNOWN}")
 
 
+def mask_of(operator: str, noise: float | None) -> str | None:
+    """The file of "mask:FILE", by which pictures are inpainted; None for what else may be damaged.
+
+    Raises:
+        InputError: noise, which has no effect there.
+    """
+    name, _, file = operator.partition(":")
+    if name != "mask" or not file:
+        return None
+    if noise:
+        raise InputError(f"noise {noise:g} has no effect on a mask, around which pixels stay as they are")
+    return file
+
+
 def restore(
     pipe: "Pipeline",
     images: Given | Sequence[Given],
@@ -100,10 +114,8 @@ def restore(
     """
     if noise is not None and not 0 <= noise <= 255:
         raise InputError(f"noise must be from 0 to 255 grey levels, not {noise:g}")
-    if operator.startswith("mask:") and operator != "mask:":
-        if noise:
-            raise InputError(f"noise {noise:g} has no effect on a mask, around which pixels stay as they are")
-        return pipe.inpaint(images, operator.removeprefix("mask:"), method=method, **asked)
+    if mask := mask_of(operator, noise):
+        return pipe.inpaint(images, mask, method=method, **asked)
     wish, damage = Wish.of(asked), parse(operator, pipe.config.data)
     photos = wish.photos(images, damage.left(pipe.config.data))
     way, std = method_of(method), damage.noise if noise is None else noise
