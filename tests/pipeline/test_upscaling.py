@@ -96,10 +96,31 @@ def test_guidance_away_from_the_condition_itself_does_nothing(pipe: Pipeline) ->
     torch.testing.assert_close(guided.x0, plain.x0, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "1", "P"])
-def test_any_mode_becomes_the_runs(pipe: Pipeline, mode: str) -> None:
-    large = pipe.upscale(small().convert(mode), **STEPS)
-    assert large.mode == "L"
+def test_an_alpha_is_enlarged_with_what_it_covers(pipe: Pipeline) -> None:
+    """Opaque, the colours are those of the same picture without one; transparent, what is there does not count."""
+    shades, alpha = pixels(small()), np.repeat([[0, 255]], [1, 3], 1).repeat(4, 0)
+    seen = np.where(alpha == 255, shades, 255).astype(np.uint8)
+    picture = Image.fromarray(np.dstack([shades, alpha]).astype(np.uint8))
+    large, plain = pipe.upscale([picture, Image.fromarray(seen)], indices=[0, 0], **STEPS)
+    assert (large.mode, plain.mode, large.size) == ("LA", "L", (8, 8))
+    colour, cover = pixels(large).transpose(2, 0, 1)
+    assert (cover[:, 0] == 0).all()
+    assert (cover[:, -3:] == 255).all()
+    np.testing.assert_array_equal(colour[cover == 255], pixels(plain)[cover == 255])
+
+
+def test_a_depth_stays(pipe: Pipeline) -> None:
+    deep = Image.fromarray(pixels(small()).astype(np.uint16) * 257)
+    large, plain = pipe.upscale([deep, small()], indices=[0, 0], **STEPS)
+    assert large.mode == "I;16"
+    np.testing.assert_array_equal(pixels(large), 257 * pixels(plain))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_a_mode_that_was_not_learned_is_refused(pipe: Pipeline, mode: str) -> None:
+    with pytest.raises(InputError, match=r"the image is RGBA?, and the run takes L images here; convert it to L"):
+        pipe.upscale(small().convert(mode), **STEPS)
+    assert pipe.upscale(small().convert("1"), **STEPS).mode == "L"
 
 
 def test_the_picture_says_how_it_was_made(pipe: Pipeline, tmp_path: Path) -> None:

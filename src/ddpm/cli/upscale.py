@@ -29,7 +29,7 @@ def upscale(
     run
         A run folder, or one checkpoint in it.
     pictures
-        Of any size.
+        Of any size, and of the run's mode; an alpha or a depth of 16 bits beside is kept.
     out
         Folder for the results, which keep the pictures' names; RUN/upscaled by default. Of one picture, also a .png.
     label

@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from ddpm.codec.picture import picture
-from ddpm.data.transform import Geometry
 from ddpm.errors import InputError
-from ddpm.pipeline.editing.photo import Given, opened, plain, several
+from ddpm.pipeline.editing.photo import Given, Photo, opened, several, unfitted
 from ddpm.pipeline.editing.variations import as_given
 from ddpm.pipeline.enlarging import Enlarging, Small, enlarge
 from ddpm.provenance import Option, Work, fingerprint
@@ -34,8 +32,11 @@ def upscale(
 ) -> Image.Image | list[Image.Image]:
     """Small pictures of any size made large, by a run of super-resolution.
 
+    An alpha that the run does not know is enlarged by interpolation; a depth of 16 bits stays, with values that are
+    multiples of 257.
+
     Args:
-        images: pictures or their files, one or several.
+        images: pictures or their files, one or several, of the run's mode.
         label: what they show, one for all or one each; None takes the null label.
         seed, indices: picture i gets the noise that is a function of (seed, i), or of (seed, indices[i]).
         augment: noise on the enlarged picture before the network sees it, 0 to the run's ``s_max``.
@@ -45,8 +46,7 @@ def upscale(
         settings: the keys of :class:`SamplingConfig`; the run's own where not given.
 
     Returns:
-        a picture if one was given, else a list: of the run's mode, ``scale`` times as high and wide, each with its
-        :class:`Provenance`.
+        a picture if one was given, else a list: ``scale`` times as high and wide, each with its :class:`Provenance`.
 
     Raises:
         InputError: the run has not learned this, or something that cannot be used.
@@ -62,20 +62,21 @@ def upscale(
             raise InputError(f"{key} {settings[key]} has no effect where small images are made large; leave it out")
     ready, how, labels = pipe.asked(settings, label, len(given))
     enlarging = Enlarging.settle(pipe.config.upscaling, augment, consistent)
-    named, geometry = [opened(one) for one in given], Geometry(mode=pipe.config.data.mode)
+    mode = pipe.config.data.mode
+    photos = [unfitted(*opened(one), mode, f"convert it to {mode}") for one in given]
     smalls = [
-        Small(geometry.apply(plain(image)), index, labels[i] if labels else None)
-        for i, ((_, image), index) in enumerate(zip(named, which, strict=True))
+        Small(photo.pixels, index, labels[i] if labels else None)
+        for i, (photo, index) in enumerate(zip(photos, which, strict=True))
     ]
     drawn = enlarge(ready, how, enlarging, smalls, seed, batch, progress)
     made = []
-    for (name, image), small, large in zip(named, smalls, drawn, strict=True):
-        work = _work(name, image, enlarging, small.index)
+    for photo, small, large in zip(photos, smalls, drawn, strict=True):
+        work = _work(photo, enlarging, small.index)
         shown = None if small.label is None else ready.classes[small.label]
-        made.append(ready.record(how, shown, seed, small.index, work).attach(picture(large)))
+        made.append(ready.record(how, shown, seed, small.index, work).attach(photo.redrawn(large)))
     return as_given(images, made)
 
 
-def _work(name: str, image: Image.Image, enlarging: Enlarging, index: int) -> Work:
+def _work(photo: Photo, enlarging: Enlarging, index: int) -> Work:
     options: dict[str, Option] = {**asdict(enlarging), "index": index}
-    return Work(command="upscale", given=((name, fingerprint(image)),), options=options)
+    return Work(command="upscale", given=((photo.name, fingerprint(photo.given)),), options=options)

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from ddpm.codec.picture import Pixels, picture
 from ddpm.config import DataConfig
-from ddpm.data.decode import BadImage, damaged, decode
+from ddpm.data.decode import BadImage, Mode, damaged, decode
 from ddpm.data.transform import Fit, Geometry
 from ddpm.depth import to_8_bits, to_16_bits
 from ddpm.errors import InputError
@@ -100,14 +100,24 @@ def read(given: Given, data: DataConfig, fit: Fit | None = None) -> Photo:
     if fit is not None:
         pixels = Geometry(data.size, data.mode, fit).apply(plain(image))
         return Photo(name, image, picture(pixels), pixels)
-    if image.mode not in SEEN[data.mode]:
-        raise InputError(f"{name} is {image.mode}, and the run takes {data.mode} images here; --fit crop converts it")
+    photo = unfitted(name, image, data.mode, "--fit crop converts it")
     if image.height < data.size[0] or image.width < data.size[1]:
         raise InputError(
             f"{name} is {image.height} × {image.width}, smaller than the {data.size[0]} × {data.size[1]} that the run "
             "takes here; --fit crop (or pad, or stretch) enlarges it"
         )
-    return Photo(name, image, image, Geometry(mode=data.mode).apply(plain(image)))
+    return photo
+
+
+def unfitted(name: str, image: Image.Image, mode: Mode, advice: str) -> Photo:
+    """An opened picture as it is, of any size, for a run of a mode.
+
+    Raises:
+        InputError: the run has not learned its mode; what to do is ``advice``.
+    """
+    if image.mode not in SEEN[mode]:
+        raise InputError(f"{name} is {image.mode}, and the run takes {mode} images here; {advice}")
+    return Photo(name, image, image, Geometry(mode=mode).apply(plain(image)))
 
 
 def several(images: Given | Sequence[Given]) -> list[Given]:
