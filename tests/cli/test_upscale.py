@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ddpm.pipeline import Pipeline
 from ddpm.provenance import Provenance
 
 Cli = Callable[..., int]
@@ -68,6 +69,28 @@ def test_a_cascade(cli: Cli, digits_run: Path, enlarging_run: Path, tmp_path: Pa
         assert cli("upscale", enlarging_run, base, *how) == 0
         assert Image.open(same).tobytes() == Image.open(large).tobytes()
     assert Image.open(tmp_path / "both" / "grid.png").size == (34, 34)
+
+
+@pytest.mark.parametrize("second", ["DIGITS", "COLOUR"])
+def test_a_cascade_that_cannot_be_is_refused_before_anything_is_drawn(
+    second: str,
+    cli: Cli,
+    refused: Refused,
+    folder: Callable[..., Path],
+    digits_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    then, said = digits_run, "has not learned to make small images large"
+    if second == "COLOUR":
+        then, said = (
+            tmp_path / "run",
+            f"draws L images, and {tmp_path / 'run'} makes RGB images large; take two of",
+        )
+        assert cli("train", folder(6), *FEW, *TINY, "--out", then) == 0
+    monkeypatch.setattr(Pipeline, "sample", lambda *args, **asked: pytest.fail("drawn"))
+    assert said in refused("sample", digits_run, "-n", "2", "--then", then, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_score_beside_bicubic(
@@ -145,7 +168,6 @@ def test_small_images_may_be_given(cli: Cli, refused: Refused, folder: Callable[
         (["upscale", "RUN", "x/a.png", "y/a.png"], "two pictures would be written to"),
         (["upscale", "RUN", "GIVEN", "-o", "GIVEN"], "is given, and would be overwritten"),
         (["sample", "DIGITS", "--then", "RUN", "--trajectory"], "leave out either"),
-        (["sample", "DIGITS", "--then", "DIGITS", "-n", "1"], "has not learned to make small images large"),
     ],
 )
 def test_refused(

@@ -58,7 +58,8 @@ def sample(
     trajectory
         Also how each image comes to be, as a GIF and a strip: what the sampler holds, and the image that it expects.
     then
-        A run of super-resolution, which makes the samples large; these are kept beside, in base.
+        A run of super-resolution, which makes the samples large, told of the same classes where it knows them; these
+        are kept beside, in base.
     from_
         A picture that `ddpm sample` wrote: draw it again from what is written in it.
     """
@@ -86,6 +87,12 @@ def sample(
     labels = [label[i % len(label)] for i in range(n)] if label else None
     how = pipe.settings(settings)
     from ddpm.cli.console import bar, console
+    from ddpm.pipeline.cascade import passed_on
+
+    told = None
+    if larger is not None:
+        pipe, _, numbers = pipe.asked(settings, labels, n)
+        told = passed_on(pipe, larger, numbers, n)
 
     console.print(f"sampling      {how.words}", markup=False)
     draw = pipe.trajectory if trajectory else pipe.sample
@@ -95,11 +102,11 @@ def sample(
     images = drawn.images if isinstance(drawn, Trajectory) else drawn
     if larger is not None:
         _write(images, folder / "base")
-        console.print(f"upscaling     {larger.settings({}).words}", markup=False)
-        known = labels if labels and set(label or []) <= set(larger.classes) else None
+        unknown = f", without labels: {then} does not know them all" if labels and told is None else ""
+        console.print(f"upscaling     {larger.settings({}).words}{unknown}", markup=False)
         with bar("upscaling") as progress:
             small = [folder / "base" / f"{i:05d}.png" for i in range(n)]
-            large = larger.upscale(small, label=known, seed=seed, batch=batch, progress=progress)
+            large = larger.upscale(small, label=told, seed=seed, batch=batch, progress=progress)
         assert isinstance(large, list), "of a list"
         images = large
     _write(images, folder)

@@ -1,6 +1,6 @@
 """Small pictures made large, by a run that has learned it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from ddpm.provenance import Option, Work, fingerprint
 if TYPE_CHECKING:
     from ddpm.pipeline.labels import Label
     from ddpm.pipeline.pipeline import Pipeline
+    from ddpm.pipeline.settings import Asked
 
 
 def upscale(
@@ -51,17 +52,11 @@ def upscale(
     Raises:
         InputError: the run has not learned this, or something that cannot be used.
     """
-    if pipe.config.upscaling is None:
-        raise InputError(f"{pipe.source} has not learned to make small images large; give a run of super-resolution")
     given = several(images)
     which = list(range(len(given))) if indices is None else list(indices)
     if len(which) != len(given):
         raise InputError(f"{len(which)} indices were given for {len(given)} images; give one each")
-    for key in ("classifier", "guide_with", "size", "whole"):
-        if settings.get(key) is not None:
-            raise InputError(f"{key} {settings[key]} has no effect where small images are made large; leave it out")
-    ready, how, labels = pipe.asked(settings, label, len(given))
-    enlarging = Enlarging.settle(pipe.config.upscaling, augment, consistent)
+    (ready, how, labels), enlarging = settled(pipe, settings, label, len(given), augment, consistent)
     mode = pipe.config.data.mode
     photos = [unfitted(*opened(one), mode, f"convert it to {mode}") for one in given]
     smalls = [
@@ -75,6 +70,27 @@ def upscale(
         shown = None if small.label is None else ready.classes[small.label]
         made.append(ready.record(how, shown, seed, small.index, work).attach(photo.redrawn(large)))
     return as_given(images, made)
+
+
+def settled(
+    pipe: "Pipeline",
+    settings: Mapping[str, Any],
+    label: "Label | Sequence[Label] | None",
+    n: int,
+    augment: float | None = None,
+    consistent: bool | None = None,
+) -> "tuple[Asked, Enlarging]":
+    """What n pictures are made large by.
+
+    Raises:
+        InputError: the run has not learned this, or settings or labels that cannot be used or have no effect.
+    """
+    if pipe.config.upscaling is None:
+        raise InputError(f"{pipe.source} has not learned to make small images large; give a run of super-resolution")
+    for key in ("classifier", "guide_with", "size", "whole"):
+        if settings.get(key) is not None:
+            raise InputError(f"{key} {settings[key]} has no effect where small images are made large; leave it out")
+    return pipe.asked(settings, label, n), Enlarging.settle(pipe.config.upscaling, augment, consistent)
 
 
 def _work(photo: Photo, enlarging: Enlarging, index: int) -> Work:
