@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ddpm.cli.pictures import folder_name
+
 Cli = Callable[..., int]
 Refused = Callable[..., str]
 FAST = ("--steps", "3")
@@ -35,6 +37,12 @@ def files(digits_run: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+def folder(run: Path, command: str, said: str) -> Path:
+    """The one folder of a command whose name begins so, and ends with a hash."""
+    (found,) = (path for path in (run / command).iterdir() if re.fullmatch(rf"{said}-[0-9a-f]{{6}}", path.name))
+    return found
+
+
 def pixels(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path))
 
@@ -56,14 +64,14 @@ def test_inpaint(cli: Cli, digits_run: Path, files: Path, capsys: pytest.Capture
     # five pictures, 16 times as large, with 4 between
     assert Image.open(out / "sheet.png").size == (5 * 128 + 4 * 4, 128)
     assert cli(*argv, "--repaint", "1x2") == 0
-    assert (digits_run / "inpaint" / "photo-seed0" / "00002.png").exists()
+    assert (folder(digits_run, "inpaint", "photo-mask-1x2-7-n3-seed0-steps3") / "00002.png").exists()
     assert cli(*argv, "--method", "ddnm", "--out", files / "fast") == 0
     assert (pixels(files / "fast" / "00000.png") != made[0]).any()
 
 
 def test_outpaint(cli: Cli, digits_run: Path, files: Path) -> None:
     assert cli("outpaint", digits_run, files / "photo.png", "--left", "2", "--bottom", "3", *FAST) == 0
-    made = pixels(digits_run / "outpaint" / "photo-left2-bottom3-seed0" / "00000.png")
+    made = pixels(folder(digits_run, "outpaint", "photo-left2-bottom3-n1-seed0-steps3") / "00000.png")
     assert made.shape == (11, 10)
     np.testing.assert_array_equal(made[:8, 2:], pixels(files / "photo.png"))
 
@@ -71,7 +79,9 @@ def test_outpaint(cli: Cli, digits_run: Path, files: Path) -> None:
 def test_edit(cli: Cli, digits_run: Path, files: Path) -> None:
     for strength in ("0", "0.6", "1"):
         assert cli("edit", digits_run, files / "photo.png", "--strength", strength, "--seed", "4", *FAST) == 0
-    made = {s: digits_run / "edit" / f"photo-strength{s}-seed4" / "00000.png" for s in ("0", "0.6", "1")}
+    made = {
+        s: folder(digits_run, "edit", f"photo-strength{s}-n1-seed4-steps3") / "00000.png" for s in ("0", "0.6", "1")
+    }
     np.testing.assert_array_equal(pixels(made["0"]), pixels(files / "photo.png"))
     assert cli("sample", digits_run, "-n", "1", "--seed", "4", *FAST, "--out", files / "new") == 0
     np.testing.assert_array_equal(pixels(made["1"]), pixels(files / "new" / "00000.png"))
@@ -80,7 +90,8 @@ def test_edit(cli: Cli, digits_run: Path, files: Path) -> None:
 
 def test_restore(cli: Cli, digits_run: Path, files: Path) -> None:
     assert cli("restore", digits_run, files / "small.png", "--operator", "downsample:2", "-n", "2", *FAST) == 0
-    made = [pixels(digits_run / "restore" / "small-downsample-2-seed0" / f"0000{i}.png") for i in (0, 1)]
+    out = folder(digits_run, "restore", "small-downsample_2-n2-seed0-steps3")
+    made = [pixels(out / f"0000{i}.png") for i in (0, 1)]
     assert made[0].shape == (8, 8)
     assert (made[0] != made[1]).any()
     mask = f"mask:{files / 'mask.png'}"
@@ -111,13 +122,13 @@ def test_a_part_that_is_gone_is_inpainted(
 def test_interpolate(cli: Cli, digits_run: Path, files: Path) -> None:
     argv = ["interpolate", digits_run, files / "photo.png", files / "other.png", "-n", "4", "--batch", "3", *FAST]
     assert cli(*argv, "--label", "3", "--label", "8") == 0
-    folder = digits_run / "interpolate" / "photo-other"
-    assert sorted(path.name for path in folder.iterdir()) == [
+    out = folder(digits_run, "interpolate", "photo-other-3_8-n4-steps3")
+    assert sorted(path.name for path in out.iterdir()) == [
         *(f"0000{i}.png" for i in range(4)),
         "film.gif",
         "sheet.png",
     ]
-    with Image.open(folder / "film.gif") as film:
+    with Image.open(out / "film.gif") as film:
         assert film.n_frames == 6  # to the other end, and back to before the first
 
 
@@ -145,6 +156,76 @@ def test_what_a_picture_says_repeats_it(
     (typed,) = re.findall(r"repeat `ddpm (.*)`", said)
     assert cli(*shlex.split(typed), "--out", files / "two") == 0
     np.testing.assert_array_equal(pixels(files / "one" / last), pixels(files / "two" / last))
+
+
+FURTHER = ("--label 3", "-n 2", "--fit pad", "--steps 3")
+"""Flags of every command that make it another."""
+DRAWN = (*FURTHER, "--seed 1", "--solver ddim", "--no-clip", "--label 3 --guidance 2", "--label 3 --guidance 3")
+
+
+@pytest.mark.parametrize(
+    ("command", "lines"),
+    [
+        (
+            "edit",
+            [
+                *(f"photo.png --strength 0.3 {more}" for more in ("", *DRAWN)),
+                *("elsewhere/photo.png --strength 0.3", "photo.png --strength 0.300001"),
+            ],
+        ),
+        (
+            "outpaint",
+            [
+                *(f"photo.png --left {margins} --method ddnm" for margins in ("2", "4", "4 --whole", "2 --right 2")),
+                *("photo.png --left 2 --repaint 1x1", "elsewhere/photo.png --left 2 --method ddnm"),
+            ],
+        ),
+        (
+            "inpaint",
+            [
+                *(f"photo.png --mask mask.png {more}" for more in ("--method ddnm", "--method mmps", "--repaint 1x1")),
+                *(f"photo.png --mask {mask}.png --method ddnm" for mask in ("elsewhere/mask", "other_mask")),
+            ],
+        ),
+        ("restore", [f"photo.png --operator blur:{more}" for more in ("1", "2", "1 --noise 2", "1 --method ddnm")]),
+        (
+            "interpolate",
+            [
+                *(f"photo.png other.png {more}" for more in ("", *FURTHER, "--label 3 --label 8")),
+                *("elsewhere/photo.png other.png", "other.png photo.png"),
+            ],
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_another_command_has_another_folder_and_the_same_its_own(
+    cli: Cli, digits_run: Path, files: Path, command: str, lines: list[str]
+) -> None:
+    (files / "elsewhere").mkdir()
+    for name, other in (("photo", "elsewhere/photo"), ("mask", "elsewhere/mask"), ("mask", "other_mask")):
+        Image.open(files / f"{name}.png").rotate(180).save(files / f"{other}.png")
+    here = digits_run / command
+
+    def written(line: str) -> set[Path]:
+        before = {path: path.stat().st_mtime_ns for path in here.rglob("*.png")}
+        words = [files / word if word.endswith(".png") else word for word in line.split()]
+        assert cli(command, digits_run, *words, *([] if "--steps" in line else ["--steps", "2"])) == 0
+        return {path.parent for path in here.rglob("*.png") if before.get(path) != path.stat().st_mtime_ns}
+
+    folders = [written(line) for line in lines]
+    assert [len(each) for each in folders] == [1] * len(lines)
+    assert len(set.union(*folders)) == len(lines)
+    assert written(lines[0]) == folders[0]
+
+
+def test_a_folder_has_a_name_that_file_systems_take() -> None:
+    given = [Path("ä" * 120 + ".png"), Path("b" * 250 + ".png")]
+    names = {folder_name(given, {"label": "a/b: c", "seed": seed}, None) for seed in (0, 1)}
+    assert len(names) == 2
+    assert all(len(name.encode()) <= 255 for name in names)
+    assert folder_name([Path("x/a b.png")], {"label": "a/b", "clip": False, "eta": 1.0, "fit": None}, 0).startswith(
+        "a_b-a_b-no_clip-eta1-"
+    )
 
 
 def test_one_label_for_both_ends(cli: Cli, digits_run: Path, files: Path) -> None:

@@ -27,5 +27,4 @@ def edit(run: Path, photo: Path, *, strength: float, editing: Editing = ONE, fla
         {"strength": strength},
         editing,
         flags,
-        f"{photo.stem}-strength{strength:g}-seed{editing.seed}",
     )

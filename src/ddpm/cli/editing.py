@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from ddpm.cli.pictures import names, refuse_to_overwrite, write
+from ddpm.cli.pictures import folder_name, names, refuse_to_overwrite, write
 from ddpm.cli.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -63,7 +63,6 @@ def make(
     options: dict[str, Any],
     how: Editing,
     flags: Sampling,
-    name: str,
     shown: "Sequence[tuple[str, Image.Image]]" = (),
 ) -> None:
     """Load the run, draw, write all pictures and a sheet of them, and print where they are.
@@ -71,7 +70,6 @@ def make(
     Args:
         command: of ``ddpm``, which is also the pipeline's method.
         options: keywords of that method, beside those that all of them take; paths among them are pictures as well.
-        name: of the folder for them, within RUN/COMMAND.
         shown: pictures with their file names that are written too, and come first on the sheet.
 
     Raises:
@@ -81,14 +79,17 @@ def make(
     from ddpm.pipeline import load, run_folder
 
     settings: dict[str, Any] = flags.given() | ({} if how.steps is None else {"steps": how.steps})
+    whole = {} if how.whole is None else {"whole": how.whole}
+    wish = {"label": how.label, "n": how.n, "seed": how.seed, "fit": how.fit}
     pipe = load(run, how.device)
-    folder = how.out or run_folder(run) / command / name
+    sampling = pipe.settings(settings)
     given = [photo, *(value for value in options.values() if isinstance(value, Path))]
+    asked = {name: value for name, value in options.items() if not isinstance(value, Path)} | wish | settings | whole
+    folder = how.out or run_folder(run) / command / folder_name(given, asked, (pipe.weights, sampling))
     refuse_to_overwrite((folder / file for file in names(how.n, (file for file, _ in shown))), given)
-    console.print(f"sampling      {pipe.settings(settings).words}", markup=False)
-    if how.whole is not None:
-        settings["whole"] = how.whole
-    wish = {"n": how.n, "label": how.label, "seed": how.seed, "fit": how.fit, "batch": how.batch}
+    console.print(f"sampling      {sampling.words}", markup=False)
     with bar(command) as progress:
-        images = getattr(pipe, command)([photo], **options, **wish, progress=progress, **settings)
+        images = getattr(pipe, command)(
+            [photo], **options, **wish, batch=how.batch, progress=progress, **settings, **whole
+        )
     write(images, folder, shown)

@@ -49,6 +49,5 @@ def inpaint(
         {"mask": mask, "method": method, "repaint": repaint},
         editing,
         flags,
-        f"{photo.stem}-seed{editing.seed}",
         [("given.png", known.image), ("preview.png", preview(known, fill))],
     )

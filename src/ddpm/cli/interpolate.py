@@ -45,14 +45,16 @@ def interpolate(
         cpu, cuda or mps; the best there is by default.
     """
     from ddpm.cli.console import bar, console
-    from ddpm.cli.pictures import names, refuse_to_overwrite, write
+    from ddpm.cli.pictures import folder_name, names, refuse_to_overwrite, write
     from ddpm.pipeline import load, run_folder
     from ddpm.report.film import to_and_fro
     from ddpm.training.storage import write_file
 
-    folder = out or run_folder(run) / "interpolate" / f"{first.stem}-{last.stem}"
-    refuse_to_overwrite((folder / file for file in names(n, ["film.gif"])), (first, last))
     pipe, labels = load(run, device), label[0] if label and len(label) == 1 else label
+    asked = {"label": " ".join(label) if label else None, "n": n, "steps": steps, "fit": fit}
+    name = folder_name((first, last), asked, (pipe.weights, labels))
+    folder = out or run_folder(run) / "interpolate" / name
+    refuse_to_overwrite((folder / file for file in names(n, ["film.gif"])), (first, last))
     with bar("interpolate") as progress:
         images = pipe.interpolate(first, last, n=n, label=labels, steps=steps, fit=fit, batch=batch, progress=progress)
     write(images, folder)

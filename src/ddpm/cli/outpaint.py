@@ -43,13 +43,11 @@ def outpaint(
     from ddpm.cli.editing import make
 
     margins = {"left": left, "right": right, "top": top, "bottom": bottom}
-    sides = "-".join(f"{name}{value}" for name, value in margins.items() if value)
     make(
         run,
         "outpaint",
         photo,
-        margins | {"method": method, "repaint": repaint},
+        {name: value for name, value in margins.items() if value} | {"method": method, "repaint": repaint},
         editing,
         flags,
-        f"{photo.stem}-{sides}-seed{editing.seed}",
     )

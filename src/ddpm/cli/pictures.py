@@ -1,13 +1,37 @@
 """Where pictures made of given ones go, and how they are written."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from PIL import Image
 
 SHEET = "sheet.png"
+
+LONGEST = 200
+"""Bytes of a folder's name, before the hash; file systems take 255."""
+
+
+def folder_name(given: Sequence[Path], asked: Mapping[str, Any], of: object) -> str:
+    """A folder for what is asked of given pictures and for nothing else: "photo-strength0.5-dog-n1-seed0-1f2e3d".
+
+    Args:
+        asked: by name; words are written alone, numbers after their names, and what is None is not.
+        of: what else the new pictures are a function of; it is only in the hash.
+    """
+    words = [path.stem for path in given]
+    words += [_word(name, value) for name, value in asked.items() if value is not None]
+    said = "-".join("".join(c if c.isalnum() or c == "." else "_" for c in word) for word in words)
+    exactly = repr(([str(path.resolve()) for path in given], asked, of))
+    return f"{said.encode()[:LONGEST].decode(errors='ignore')}-{sha256(exactly.encode()).hexdigest()[:6]}"
+
+
+def _word(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return name if value else f"no_{name}"
+    return value if isinstance(value, str) else f"{name}{value:g}" if isinstance(value, float) else f"{name}{value}"
 
 
 def names(n: int, further: Iterable[str] = ()) -> list[str]:

@@ -46,5 +46,4 @@ def restore(
         {"operator": operator, "method": method, "noise": noise},
         editing,
         flags,
-        f"{photo.stem}-{'-'.join(operator.replace('/', '-').split(':'))}-seed{editing.seed}",
     )
