@@ -4,12 +4,13 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ddpm.pipeline import Pipeline
+from ddpm.pipeline import Pipeline, enlarging
 from ddpm.provenance import Provenance
 
 Cli = Callable[..., int]
@@ -41,6 +42,21 @@ def test_pictures_become_larger_and_say_how(
     alone = tmp_path / "alone.png"
     assert cli("upscale", enlarging_run, pictures[1], "--index", "1", "-o", alone, *flags) == 0
     assert Image.open(alone).tobytes() == Image.open(places[1]).tobytes()
+
+
+def test_pictures_are_written_as_they_come(
+    cli: Cli, enlarging_run: Path, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of a batch before the next one is drawn: of an interruption they are left."""
+    drawn, found = enlarging.draw, []
+
+    def draw(*args: Any) -> Any:
+        found.append(sorted(path.name for path in (tmp_path / "large").glob("*")))
+        return drawn(*args)
+
+    monkeypatch.setattr(enlarging, "draw", draw)
+    assert cli("upscale", enlarging_run, *pictures, "-o", tmp_path / "large", "--steps", "1") == 0
+    assert found == [[], ["a.png"], ["a.png", "b.png"]]
 
 
 def test_what_the_picture_says_repeats_it(
@@ -167,6 +183,11 @@ def test_small_images_may_be_given(cli: Cli, refused: Refused, folder: Callable[
         (["upscale", "RUN", "a.png"], "a.png cannot be read"),
         (["upscale", "RUN", "x/a.png", "y/a.png"], "two pictures would be written to"),
         (["upscale", "RUN", "GIVEN", "-o", "GIVEN"], "is given, and would be overwritten"),
+        (
+            ["upscale", "RUN", "a.png", "b.png", "-o", "large.png"],
+            "is one file, and 2 pictures are given; give a folder",
+        ),
+        (["upscale", "RUN", "a.png", "-o", "large.JPG"], "would be a jpg, and results are PNGs"),
         (["sample", "DIGITS", "--then", "RUN", "--trajectory"], "leave out either"),
     ],
 )

@@ -20,7 +20,9 @@ def test_black_and_white_boxes_are_met_too(augment: float) -> None:
     """What is clipped at one pixel of a box is made up for by the others; clipped once at the end, some are 40 off."""
     pipe, rng = pipeline("RGB", scale=2), np.random.default_rng(0)
     smalls = [Small(rng.choice(np.array([0, 3, 120, 252, 255], np.uint8), (4, 4, 3)), i) for i in range(16)]
-    drawn = enlarge(pipe, pipe.settings({"steps": 20}), Enlarging(augment, True), smalls, seed=0)
+    drawn = [
+        large for _, large in enlarge(pipe, pipe.settings({"steps": 20}), Enlarging(augment, True), smalls, seed=0)
+    ]
     # (N, h, 2, w, 2, C)
     means = np.stack(drawn).astype(float).reshape(16, 4, 2, 4, 2, 3).mean((2, 4))
     off = np.abs(means - np.stack([small.pixels for small in smalls]))

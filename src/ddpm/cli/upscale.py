@@ -1,11 +1,18 @@
 """``ddpm upscale``."""
 
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from ddpm.cli.sampling import UNCHANGED, Sampling
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+OTHERS = frozenset({".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
+"""Endings of pictures that are not written."""
 
 
 def upscale(
@@ -22,7 +29,7 @@ def upscale(
     batch: int = 64,
     device: str | None = None,
 ) -> None:
-    """Make small pictures large, by a run of super-resolution: PNGs, their paths printed.
+    """Make small pictures large, by a run of super-resolution: PNGs, written and their paths printed as they come.
 
     Parameters
     ----------
@@ -62,8 +69,16 @@ def upscale(
     settings = flags.given() | ({} if steps is None else {"steps": steps})
     pipe = load(run, device)
     labels = label[0] if label and len(label) == 1 else label
+    console.print(f"upscaling     {pipe.settings(settings).words}", markup=False)
+
+    def keep(i: int, image: "Image.Image") -> None:
+        with disk_errors(paths[i].parent):
+            paths[i].parent.mkdir(parents=True, exist_ok=True)
+            save(image, paths[i])
+        console.print(str(paths[i]), markup=False)
+
     with bar("upscaling") as progress:
-        images = pipe.upscale(
+        pipe.upscale(
             pictures,
             label=labels,
             seed=seed,
@@ -72,28 +87,28 @@ def upscale(
             consistent=consistent,
             batch=batch,
             progress=progress,
+            watch=keep,
             **settings,
         )
-    assert isinstance(images, list), "of several, as a tuple is"
-    for path, image in zip(paths, images, strict=True):
-        with disk_errors(path.parent):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            save(image, path)
-        console.print(str(path), markup=False)
 
 
 def _places(pictures: tuple[Path, ...], out: Path) -> list[Path]:
     """Where each result goes.
 
     Raises:
-        InputError: two would go to the same place, or one to where a given one is.
+        InputError: two would go to the same place, or several or another kind than PNG to one file, or one to where a
+            given one is.
     """
     from ddpm.cli.pictures import refuse_to_overwrite
     from ddpm.errors import InputError
 
-    paths = [out] if len(pictures) == 1 and out.suffix == ".png" else [out / f"{p.stem}.png" for p in pictures]
-    for i, path in enumerate(paths):
-        if path in paths[:i]:
-            raise InputError(f"two pictures would be written to {path}; give them names that differ")
+    kind = "" if out.is_dir() else out.suffix.lower()
+    if kind in OTHERS:
+        raise InputError(f"{out} would be a {kind[1:]}, and results are PNGs; give a folder or a .png by -o")
+    if kind == ".png" and len(pictures) > 1:
+        raise InputError(f"{out} is one file, and {len(pictures)} pictures are given; give a folder by -o")
+    paths = [out] if kind == ".png" else [out / f"{picture.stem}.png" for picture in pictures]
+    if twice := [path for path, times in Counter(paths).items() if times > 1]:
+        raise InputError(f"two pictures would be written to {twice[0]}; give them names that differ")
     refuse_to_overwrite(paths, pictures)
     return paths

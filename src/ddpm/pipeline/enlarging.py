@@ -1,7 +1,7 @@
 """Small images made large in batches, by a run that has learned it."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -76,8 +76,8 @@ def enlarge(
     seed: int,
     batch: int = 64,
     progress: Callable[[int, int], None] | None = None,
-) -> list[Pixels]:
-    """Each image made large: (h · scale, w · scale, C) uint8.
+) -> Iterator[tuple[int, Pixels]]:
+    """Each image by its number, made large: (h · scale, w · scale, C) uint8; those of a batch when it is drawn.
 
     Args:
         batch: images in memory at a time; those larger than in training are drawn one by one.
@@ -89,11 +89,9 @@ def enlarge(
     if batch < 1:
         raise InputError(f"batch must be at least 1, not {batch}")
     each = parts(pipe, smalls, batch)
-    made: dict[int, Pixels] = {}
     for number, part in enumerate(each):
         report = among(progress, number, len(each))
-        made |= zip(part, draw(pipe, how, enlarging, [smalls[i] for i in part], seed, report), strict=True)
-    return [made[i] for i in range(len(smalls))]
+        yield from zip(part, draw(pipe, how, enlarging, [smalls[i] for i in part], seed, report), strict=True)
 
 
 def parts(pipe: "Pipeline", smalls: Sequence[Small], most: int) -> list[list[int]]:

@@ -29,6 +29,7 @@ def upscale(
     consistent: bool | None = None,
     batch: int = 64,
     progress: Callable[[int, int], None] | None = None,
+    watch: Callable[[int, Image.Image], None] | None = None,
     **settings: Any,
 ) -> Image.Image | list[Image.Image]:
     """Small pictures of any size made large, by a run of super-resolution.
@@ -44,6 +45,8 @@ def upscale(
         consistent: whether the mean of each box of the result is the small picture's pixel; on without augment.
         batch: pictures in memory at a time; those larger than in training are drawn one by one.
         progress: called with (network steps done, in all).
+        watch: called with the number of each picture and the large one when it is made; pictures of one size are made
+            together.
         settings: the keys of :class:`SamplingConfig`; the run's own where not given.
 
     Returns:
@@ -63,13 +66,15 @@ def upscale(
         Small(photo.pixels, index, labels[i] if labels else None)
         for i, (photo, index) in enumerate(zip(photos, which, strict=True))
     ]
-    drawn = enlarge(ready, how, enlarging, smalls, seed, batch, progress)
-    made = []
-    for photo, small, large in zip(photos, smalls, drawn, strict=True):
-        work = _work(photo, enlarging, small.index)
+    made: dict[int, Image.Image] = {}
+    for i, large in enlarge(ready, how, enlarging, smalls, seed, batch, progress):
+        photo, small = photos[i], smalls[i]
         shown = None if small.label is None else ready.classes[small.label]
-        made.append(ready.record(how, shown, seed, small.index, work).attach(photo.redrawn(large)))
-    return as_given(images, made)
+        record = ready.record(how, shown, seed, small.index, _work(photo, enlarging, small.index))
+        made[i] = record.attach(photo.redrawn(large))
+        if watch is not None:
+            watch(i, made[i])
+    return as_given(images, [made[i] for i in range(len(given))])
 
 
 def settled(

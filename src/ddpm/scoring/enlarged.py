@@ -132,12 +132,13 @@ def evaluate_enlarged(path: Path, ask: AskEnlarged, say: Say) -> tuple[Upscaling
     large = data.subset(np.linspace(0, len(data) - 1, min(len(data), ask.n)).round().astype(np.int64))
     low = _low(large, pairs, pipe)
     smalls = [Small(pixels, i) for i, pixels in enumerate(low)]
-    drawn = np.stack(enlarge(pipe, how, settled, smalls, ask.seed, ask.batch, lambda i, of: say("upscaling", i, of)))
+    made = dict(enlarge(pipe, how, settled, smalls, ask.seed, ask.batch, lambda i, of: say("upscaling", i, of)))
+    drawn = np.stack([made[i] for i in range(len(low))])
     plain = _bicubic(low, pairs, pipe)
     reference = frechet.fit(extract_once(extractor, data, lambda i, of: say("looking at the images", i, of)))
     measured = {
-        name: quality(made, large.images, low, pairs.scale, extractor, reference)
-        for name, made in (("run", drawn), ("bicubic", plain))
+        name: quality(images, large.images, low, pairs.scale, extractor, reference)
+        for name, images in (("run", drawn), ("bicubic", plain))
     }
     score = UpscalingScore(
         made_by=f"ddpm {version('ddpm')}",
