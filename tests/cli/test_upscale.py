@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,19 @@ def test_a_cascade(cli: Cli, digits_run: Path, enlarging_run: Path, tmp_path: Pa
         assert cli("upscale", enlarging_run, base, *how) == 0
         assert Image.open(same).tobytes() == Image.open(large).tobytes()
     assert Image.open(tmp_path / "both" / "grid.png").size == (34, 34)
+
+
+def test_a_cascade_has_a_folder_of_its_own(cli: Cli, digits_run: Path, enlarging_run: Path, tmp_path: Path) -> None:
+    """The samples of the first run alone are not overwritten by large ones."""
+    run = shutil.copytree(digits_run, tmp_path / "run")
+    flags = ("-n", "1", "--steps", "1")
+    assert cli("sample", run, *flags) == 0
+    (alone,) = (run / "samples").iterdir()
+    assert cli("sample", run, *flags, "--then", enlarging_run) == 0
+    assert Image.open(alone / "00000.png").size == (8, 8)
+    (both,) = (folder for folder in (run / "samples").iterdir() if folder != alone)
+    assert both.name == f"{alone.name}-then-enlarging"
+    assert Image.open(both / "00000.png").size == (16, 16)
 
 
 @pytest.mark.parametrize("second", ["DIGITS", "COLOUR"])

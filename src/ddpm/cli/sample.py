@@ -98,7 +98,7 @@ def sample(
     draw = pipe.trajectory if trajectory else pipe.sample
     with bar("sampling") as progress:
         drawn = draw(n, label=labels, seed=seed, batch=batch, progress=progress, **settings)
-    folder = out or run_folder(run) / "samples" / _name(label, seed, how, settings)
+    folder = out or run_folder(run) / "samples" / _name(label, seed, how, settings, then)
     images = drawn.images if isinstance(drawn, Trajectory) else drawn
     if larger is not None:
         _write(images, folder / "base")
@@ -136,11 +136,12 @@ def _repeat(picture: Path, out: Path | None, device: str | None) -> None:
     console.print(str(path), markup=False)
 
 
-def _name(label: list[str] | None, seed: int, how: "SamplingConfig", asked: dict[str, Any]) -> str:
-    """A folder for these samples; further settings that were asked for follow the usual ones."""
+def _name(label: list[str] | None, seed: int, how: "SamplingConfig", asked: dict[str, Any], then: Path | None) -> str:
+    """A folder for these samples; further settings that were asked for follow the usual ones, and a second run."""
     parts: list[Any] = [*(label or [])[:3], f"seed{seed}", how.short, f"guidance{how.guidance:g}"]
     further = asked | ({} if how.guide_with is None else {"guide_with": how.guide_with})
     parts += [f"{name}{value}" for name, value in further.items() if name not in ("solver", "steps", "guidance")]
+    parts += [] if then is None else ["then", then.resolve().name]
     return "-".join("".join(c if c.isalnum() or c == "." else "_" for c in str(part)) for part in parts)
 
 
