@@ -44,7 +44,7 @@ def posterior(cov, a, x, y, level, noise):
 @pytest.mark.parametrize("noise", [0.0, 0.1, 2.0])
 @pytest.mark.parametrize("level", LEVELS)
 def test_of_gaussian_data_it_is_the_exact_posterior_mean(name, noise, level):
-    """Of any covariance; it ends after as many products as there are dimensions."""
+    """Of any covariance; conjugate gradients end after as many steps as there are dimensions."""
     operator = OPERATORS[name]
     y = operator.forward(X.flip(0))
     a, _ = matrices(operator, SHAPE)
@@ -105,11 +105,11 @@ def test_pure_noise_and_the_clean_image_are_left_to_the_denoiser(level):
     assert found.x0 is x0
 
 
-def test_a_denoiser_that_does_not_listen_is_left_alone():
-    """V is zero."""
-    x0 = X / 3
-    found = MMPS(lambda x, level, cond=None: Denoised(x0 + 0 * x), Mask(KNOWN), X.flip(0))(X, LEVEL)
-    assert torch.equal(found.x0, x0)
+def test_a_denoiser_that_does_not_listen_or_turns_away_is_left_alone():
+    """V is zero or negative, and has no inverse to speak of."""
+    for slope in (0.0, -1.0):
+        found = MMPS(lambda x, level, cond=None, slope=slope: Denoised(slope * x), Mask(KNOWN), X.flip(0))(X, LEVEL)
+        assert torch.equal(found.x0, slope * X)
 
 
 def test_in_half_precision_where_the_image_is_faint():

@@ -24,9 +24,9 @@ class MMPS:
 
         x0' = x0 + V Aᵀ (A V Aᵀ + noise² I)⁻¹ (y - A x0)
 
-    which is exact for Gaussian data. Each product with V is a gradient through the denoiser, about two calls long, and
-    the system is solved by few of them: by generalised conjugate residuals (Eisenstat et al. 1983), as a network's V is
-    neither quite symmetric nor positive. What is left of y falls with each. They are preconditioned with ``V = r² I``,
+    which is exact for Gaussian data. The inverse is by conjugate gradients, in which each product with V is a gradient
+    through the denoiser, about two calls long. A network's V is neither quite symmetric nor positive, so no step is so
+    long that more of y would be left than before. They are preconditioned with ``V = r² I``,
     ``r² = d² sigma² / (d² alpha² + sigma²)``, so for data ~ N(., d² I) one is exact; a step of that fixed length is
     ΠGDM (Song et al. 2023).
 
@@ -38,7 +38,7 @@ class MMPS:
         y: the observation, of the shape of ``operator.forward(x0)``, or with a batch of 1.
         noise: standard deviation of y's own noise.
         sigma_data: d, the standard deviation of the data; of no effect without noise.
-        iterations: products with V.
+        iterations: of conjugate gradients.
     """
 
     denoise: Denoiser
@@ -79,24 +79,21 @@ class MMPS:
     def _told(self, x0: torch.Tensor, spread: Spread, ridge: float) -> torch.Tensor:
         """x0', for which ``(ridge (AᵀA)⁺ + P V P / r²) w = A⁺ (y - A x0)`` is solved, with ``P = A⁺A``."""
         left = self.operator.pinv(self.y) - self._seen(x0)
-        past: list[tuple[torch.Tensor, ...]] = []
+        # preconditioned: p = (ridge (AᵀA)⁺ + P)⁻¹ s, so ridge (AᵀA)⁺ p = s - p
+        s, p = left, self._seen(left, ridge)
+        size = _dot(left, p)
         for k in range(self.iterations):
-            # preconditioned: (ridge (AᵀA)⁺ + P) told = left, so ridge (AᵀA)⁺ told = left - told
-            told = self._seen(left, ridge)
-            moved = spread(told, k + 1 == self.iterations)
-            takes = left - told + self._seen(moved)
+            moved = spread(p, k + 1 == self.iterations)
+            takes = s - p + self._seen(moved)
             shows = self._seen(takes, ridge)
-            least = torch.finfo(shows.dtype).eps * _dot(takes, shows)
-            for earlier in past:
-                share = _ratio(_dot(takes, earlier[-1]), _dot(earlier[1], earlier[-1]))
-                moved, takes, shows = (
-                    now - share * then for now, then in zip((moved, takes, shows), earlier, strict=True)
-                )
-            new = _dot(takes, shows)
-            # not along what rounding leaves of a direction
-            length = _ratio(_dot(left, shows), new.where(new > least, 0))
+            # the step that leaves least; from twice its length on more is left than before
+            least = _ratio(_dot(left, shows), _dot(takes, shows))
+            length = torch.minimum(_ratio(size, _dot(p, takes)), 2 * least).clamp(min=0)
             x0, left = x0 + length * moved, left - length * takes
-            past.append((moved, takes, shows))
+            q = self._seen(left, ridge)
+            size, before = _dot(left, q), size
+            share = _ratio(size, before)
+            s, p = left + share * s, q + share * p
         return x0
 
     def _seen(self, x: torch.Tensor, ridge: float = 0.0) -> torch.Tensor:
