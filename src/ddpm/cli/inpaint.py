@@ -27,7 +27,7 @@ def inpaint(
     mask
         A picture of the same size: white is filled in, black is kept.
     method
-        mmps, the default, makes what is drawn fit what is known; ddnm fits less well, in a quarter of the time.
+        mmps, the default, makes what is drawn fit what is known; ddnm fits less well, in a third of the time.
     repaint
         RePaint: go to and fro on the grid in jumps of so many steps, so many times, as in 10x10; slow, and nearer to
         what the model would draw around the rest.

@@ -36,7 +36,7 @@ def outpaint(
     bottom
         Pixels to add below.
     method
-        mmps, the default, or ddnm, in a quarter of the time, which shows where the picture ends.
+        mmps, the default, or ddnm, in a third of the time, which shows where the picture ends.
     repaint
         RePaint: go to and fro on the grid in jumps of so many steps, so many times, as in 1x5.
     """

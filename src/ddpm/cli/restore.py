@@ -29,7 +29,7 @@ def restore(
         The damage: grey (its colours are gone), downsample:4 (the means of 4 x 4 blocks are left), blur:2 (Gaussian, in
         pixels), mask:mask.png (what is white there is gone: the same as ddpm inpaint).
     method
-        mmps, the default, makes what is drawn fit what is known; ddnm fits less well, in a quarter of the time.
+        mmps, the default, makes what is drawn fit what is known; ddnm fits less well, in a third of the time.
     noise
         Standard deviation of the noise in the picture, in grey levels of 255; for a blur that of rounding by default.
     """

@@ -13,7 +13,7 @@ from ddpm.pipeline.task import Task
 from ddpm.provenance import Option
 
 Method = Literal["mmps", "ddnm"]
-"""MMPS asks for gradients, which makes unknown parts fit the known ones; DDNM needs a third of the time or less."""
+"""MMPS asks for gradients, which makes unknown parts fit the known ones; DDNM takes a third of the time."""
 
 SPREAD = 0.5
 """Standard deviation of images in [-1, 1] where a run does not say its own (Karras et al. 2022)."""

@@ -1,0 +1,31 @@
+"""The digits of scikit-learn as two folders of class folders: ``train``, and ``test``, a fifth of each class.
+
+python benchmarks/digit_folders.py FOLDER
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from ddpm.codec import picture
+from ddpm.data.cache import prepare
+from ddpm.data.open import open_source
+from ddpm.data.transform import Geometry
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    digits = prepare(open_source("digits"), Geometry())
+    assert digits.labels is not None
+    for k, name in enumerate(digits.classes):
+        for place, row in enumerate(np.flatnonzero(digits.labels == k)):
+            file = folder / ("train" if place % 5 else "test") / name / f"{row:04d}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            picture(digits.images[row]).save(file)
+
+
+if __name__ == "__main__":
+    main()
