@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 Refused = Callable[..., str]
@@ -357,3 +358,31 @@ def test_a_run_that_was_killed_while_it_began(cli: Cli, tmp_path: Path) -> None:
         shutil.rmtree(out / name)
     assert cli("train", "digits", "--out", out, *TINY) == 0
     assert {p.name for p in out.iterdir()} >= {"README.md", "config.json", "log.jsonl", "model.safetensors"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has …\nSee documentation"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried …"),
+        MemoryError(),
+    ],
+    ids=["device", "processor", "python"],
+)
+def test_too_little_memory(error: Exception, refused: Refused, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object, **keywords: object) -> None:
+        raise error
+
+    monkeypatch.setattr("ddpm.pipeline.Pipeline.draw", full)
+    said = refused("sample", run, "-n", "2", kept=run)
+    assert "the memory does not suffice (" in said
+    assert "take fewer images at a time: a smaller --batch" in said
+
+
+def test_other_errors_are_not_taken_for_it(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: object, **keywords: object) -> None:
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr("ddpm.pipeline.Pipeline.draw", broken)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        cli("sample", run, "-n", "1")

@@ -57,3 +57,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("ddpm: interrupted", file=sys.stderr)
         sys.exit(130)
+    except (MemoryError, RuntimeError) as e:
+        if not _out_of_memory(e):
+            raise
+        said = str(e).splitlines()[0].rstrip(".") if str(e) else "no more to be had"
+        print(
+            f"ddpm: the memory does not suffice ({said}); take fewer images at a time: a smaller --batch, or "
+            "--micro-batch in training",
+            file=sys.stderr,
+        )
+        sys.exit(EXIT_INPUT)
+
+
+def _out_of_memory(e: Exception) -> bool:
+    """Of a device, which is a RuntimeError of torch's by that name, or of the processor."""
+    return isinstance(e, MemoryError) or type(e).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(e)
