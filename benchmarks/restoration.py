@@ -106,9 +106,9 @@ def main() -> None:
         for name, images in made.items():
             distance = frechet.distance(frechet.fit(extract(features, Dataset(images))), real)
             near = psnr(planes(images), planes(originals)).clamp(max=99).mean()
-            again = (damage.forward(planes(images)) - exact.round()).square().mean()
-            row = (f"{distance:.1f}", f"{near:.2f}", f"{10 * torch.log10(255**2 / again):.1f}", f"{took[name]:.0f}")
-            table.rows.append((name, *row))
+            off = (damage.forward(planes(images)) - exact.round()).square().mean()
+            again = (10 * torch.log10(255**2 / off)).clamp(max=99)
+            table.rows.append((name, f"{distance:.1f}", f"{near:.2f}", f"{again:.1f}", f"{took[name]:.0f}"))
         print(table, flush=True)
         if args.out:
             args.out.mkdir(parents=True, exist_ok=True)
