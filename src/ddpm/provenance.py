@@ -16,6 +16,8 @@ from ddpm.errors import InputError
 KEY = "ddpm"
 """The PNG text chunk, and the key of ``image.info``."""
 
+MADE_BY = ("Software", "ddpm")
+"""A PNG's keyword for what has written it, and its text."""
 
 Option = str | float | int | bool | tuple[str, ...] | None
 
@@ -148,8 +150,18 @@ def fingerprint(image: Image.Image) -> str:
 
 
 def save(image: Image.Image, path: Path) -> None:
-    """Write a PNG together with its record, if it has one."""
+    """Write a PNG that says whose it is, together with its record, if it has one."""
     info = PngInfo()
+    info.add_text(*MADE_BY)
     if KEY in image.info:
         info.add_text(KEY, image.info[KEY])
     image.save(path, pnginfo=info)
+
+
+def saved(path: Path) -> bool:
+    """Whether a file is one that :func:`save` has written."""
+    try:
+        with Image.open(path) as image:
+            return KEY in image.info or image.info.get(MADE_BY[0]) == MADE_BY[1]
+    except (UnidentifiedImageError, OSError):
+        return False

@@ -317,3 +317,41 @@ def test_refusals(refused: Refused, digits_run: Path, files: Path, argv: list[st
     command, *rest = argv
     words = [files / word if word.endswith(".png") else word for word in rest]
     assert said in refused(command, digits_run, *words, *FAST, "--out", files / "out", kept=files)
+
+
+@pytest.mark.parametrize("name", ["00000.png", "sheet.png", "given.png"])
+def test_no_picture_from_elsewhere_is_overwritten(
+    cli: Cli, refused: Refused, digits_run: Path, files: Path, name: str
+) -> None:
+    """But those of earlier commands are."""
+    argv = ("edit", digits_run, files / "photo.png", "--strength", "0.5", *FAST, "--out", files / "mine")
+    (files / "mine").mkdir()
+    shutil.copy(files / "other.png", files / "mine" / name)
+    said = refused(*argv, kept=files)
+    assert f"{files / 'mine' / name} is in the way, and ddpm has not made it; give another folder by --out" in said
+    (files / "mine" / name).unlink()
+    assert cli(*argv) == 0
+    assert cli(*argv) == 0
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_drawn(
+    refused: Refused, digits_run: Path, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*args: object, **keywords: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("ddpm.pipeline.Pipeline.draw", never)
+    argv = ("edit", digits_run, files / "photo.png", "--strength", "0.5", *FAST, "--out")
+    said = refused(*argv, files / "photo.png" / "new", kept=files)
+    assert f"{files / 'photo.png'} is a file; give another folder by --out" in said
+    monkeypatch.setattr("os.access", lambda path, mode: path != files)
+    assert f"{files} may not be written; give another folder by --out" in refused(*argv, files / "new", kept=files)
+
+
+@pytest.mark.parametrize("command", ["edit --strength 0.5", "outpaint --left 2", "restore --operator blur:1"])
+def test_the_given_picture_is_first_on_the_sheet(cli: Cli, digits_run: Path, files: Path, command: str) -> None:
+    name, *rest = command.split()
+    assert cli(name, digits_run, files / "photo.png", *rest, *FAST, "--out", files / "out") == 0
+    np.testing.assert_array_equal(pixels(files / "out" / "given.png"), pixels(files / "photo.png"))
+    sheet = pixels(files / "out" / "sheet.png")
+    np.testing.assert_array_equal(sheet[::16, :128:16, 0][:8], pixels(files / "photo.png"))

@@ -376,7 +376,7 @@ def test_too_little_memory(error: Exception, refused: Refused, run: Path, monkey
     monkeypatch.setattr("ddpm.pipeline.Pipeline.draw", full)
     said = refused("sample", run, "-n", "2", kept=run)
     assert "the memory does not suffice (" in said
-    assert "take fewer images at a time: a smaller --batch" in said
+    assert "take fewer images at a time, by a smaller --batch" in said
 
 
 def test_other_errors_are_not_taken_for_it(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -220,3 +220,22 @@ def test_the_card_names_the_command(enlarging_run: Path) -> None:
     assert f"ddpm upscale {enlarging_run} small.png" in text
     assert ".upscale(" in text
     assert "ddpm sample" not in text
+
+
+def test_another_picture_of_the_same_name_has_another_folder(
+    cli: Cli, enlarging_run: Path, pictures: list[Path]
+) -> None:
+    here = enlarging_run / "upscaled"
+    other = pictures[0].parent / "elsewhere" / pictures[0].name
+    other.parent.mkdir()
+    other.write_bytes(pictures[1].read_bytes())
+    for given, *flags in ((pictures[0],), (other,), (pictures[0], "--seed", "1"), (pictures[0],)):
+        assert cli("upscale", enlarging_run, given, "--steps", "2", *flags) == 0
+    assert len(list(here.rglob("*.png"))) == 3
+
+
+def test_no_picture_from_elsewhere_is_overwritten_by_a_larger_one(
+    refused: Refused, enlarging_run: Path, pictures: list[Path], tmp_path: Path
+) -> None:
+    said = refused("upscale", enlarging_run, pictures[0], "--steps", "2", "-o", pictures[1], kept=tmp_path)
+    assert f"{pictures[1]} is in the way, and ddpm has not made it" in said

@@ -62,8 +62,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise
         said = str(e).splitlines()[0].rstrip(".") if str(e) else "no more to be had"
         print(
-            f"ddpm: the memory does not suffice ({said}); take fewer images at a time: a smaller --batch, or "
-            "--micro-batch in training",
+            f"ddpm: the memory does not suffice ({said}); take fewer images at a time, by a smaller --batch "
+            "(--micro-batch in training), or smaller ones",
             file=sys.stderr,
         )
         sys.exit(EXIT_INPUT)

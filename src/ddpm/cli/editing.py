@@ -70,13 +70,14 @@ def make(
     Args:
         command: of ``ddpm``, which is also the pipeline's method.
         options: keywords of that method, beside those that all of them take; paths among them are pictures as well.
-        shown: pictures with their file names that are written too, and come first on the sheet.
+        shown: pictures with their file names that are written too, and come first on the sheet; the given one if none.
 
     Raises:
         InputError: something given cannot be used, or would be overwritten.
     """
     from ddpm.cli.console import bar, console
     from ddpm.pipeline import load, run_folder
+    from ddpm.pipeline.editing.photo import opened
 
     settings: dict[str, Any] = flags.given() | ({} if how.steps is None else {"steps": how.steps})
     whole = {} if how.whole is None else {"whole": how.whole}
@@ -85,6 +86,7 @@ def make(
     sampling = pipe.settings(settings)
     given = [photo, *(value for value in options.values() if isinstance(value, Path))]
     asked = {name: value for name, value in options.items() if not isinstance(value, Path)} | wish | settings | whole
+    shown = shown or [("given.png", opened(photo)[1])]
     folder = how.out or run_folder(run) / command / folder_name(given, asked, (pipe.weights, sampling))
     refuse_to_overwrite((folder / file for file in names(how.n, (file for file, _ in shown))), given)
     console.print(f"sampling      {sampling.words}", markup=False)

@@ -1,5 +1,6 @@
 """Where pictures made of given ones go, and how they are written."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -40,17 +41,26 @@ def names(n: int, further: Iterable[str] = ()) -> list[str]:
 
 
 def refuse_to_overwrite(made: Iterable[Path], given: Iterable[Path]) -> None:
-    """Refuse to write where a given picture is.
+    """Refuse, before anything is drawn, to write where something is that these commands have not written.
 
     Raises:
-        InputError: one of the files to be made is a given one, by whatever path.
+        InputError: one of the files to be made is a given one, by whatever path, or a picture from elsewhere, or its
+            folder cannot be written.
     """
     from ddpm.errors import InputError
+    from ddpm.provenance import saved
 
     kept = [path for path in given if path.exists()]
     for path in made:
+        place = next(folder for folder in path.absolute().parents if folder.exists())
+        if not place.is_dir():
+            raise InputError(f"cannot write {path}: {place} is a file; give another folder by --out")
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise InputError(f"cannot write {path}: {place} may not be written; give another folder by --out")
         if path.exists() and any(path.samefile(one) for one in kept):
             raise InputError(f"{path} is given, and would be overwritten; give another folder by --out")
+        if path.is_dir() or (path.suffix == ".png" and path.exists() and not saved(path)):
+            raise InputError(f"{path} is in the way, and ddpm has not made it; give another folder by --out")
 
 
 def write(images: "Sequence[Image.Image]", folder: Path, shown: "Sequence[tuple[str, Image.Image]]" = ()) -> None:
@@ -69,7 +79,7 @@ def write(images: "Sequence[Image.Image]", folder: Path, shown: "Sequence[tuple[
         folder.mkdir(parents=True, exist_ok=True)
         for name, image in files:
             save(image, folder / name)
-        row([image for _, image in files]).save(folder / SHEET)
+        save(row([image for _, image in files]), folder / SHEET)
     count = f"{len(images)} pictures" if len(images) != 1 else "1 picture"
     console.print(f"{count} in {folder}", markup=False)
     console.print(str(folder / SHEET), markup=False)

@@ -38,7 +38,7 @@ def upscale(
     pictures
         Of any size, and of the run's mode; an alpha or a depth of 16 bits beside is kept.
     out
-        Folder for the results, which keep the pictures' names; RUN/upscaled by default. Of one picture, also a .png.
+        Folder for the results, which keep the pictures' names; RUN/upscaled/… by default. Of one picture, also a .png.
     label
         What they show, by name or number: one class for all, or one each.
     steps
@@ -58,6 +58,7 @@ def upscale(
         cpu, cuda or mps; the best there is by default.
     """
     from ddpm.cli.console import bar, console
+    from ddpm.cli.pictures import folder_name
     from ddpm.errors import InputError
     from ddpm.pipeline import load, run_folder
     from ddpm.provenance import save
@@ -65,11 +66,13 @@ def upscale(
 
     if not pictures:
         raise InputError(f"give pictures to make large, as in `ddpm upscale {run} small.png`")
-    paths = _places(pictures, out or run_folder(run) / "upscaled")
     settings = flags.given() | ({} if steps is None else {"steps": steps})
     pipe = load(run, device)
-    labels = label[0] if label and len(label) == 1 else label
-    console.print(f"upscaling     {pipe.settings(settings).words}", markup=False)
+    sampling, labels = pipe.settings(settings), label[0] if label and len(label) == 1 else label
+    asked = {"label": "-".join(label) if label else None, "augment": augment, "consistent": consistent}
+    name = folder_name(pictures, asked | {"seed": seed, "index": index}, (pipe.weights, sampling))
+    paths = _places(pictures, out or run_folder(run) / "upscaled" / name)
+    console.print(f"upscaling     {sampling.words}", markup=False)
 
     def keep(i: int, image: "Image.Image") -> None:
         with disk_errors(paths[i].parent):
