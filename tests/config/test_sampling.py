@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from pydantic import ValidationError
 
@@ -83,6 +85,39 @@ def test_options_of_guidance(given: dict[str, object]) -> None:
 def test_guidance_that_makes_no_sense(given: dict[str, object], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         SamplingConfig.model_validate({"guidance": 2.0, **given})
+
+
+FLOATS = {
+    "eta": {"solver": "ddim"},
+    "churn": {"solver": "edm"},
+    "tolerance": {"solver": "adaptive"},
+    "temperature": {"solver": "ancestral"},
+    "guidance": {},
+    "classifier": {},
+    "guidance_rescale": {"guidance": 2.0},
+    "guidance_parallel": {"guidance": 2.0},
+    "guidance_norm": {"guidance": 2.0},
+    "threshold": {},
+}
+"""Every setting that is a number, with what it takes to have an effect."""
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("name", FLOATS)
+def test_what_is_not_finite(name: str, value: float) -> None:
+    with pytest.raises(ValidationError, match=f"{name} must be .*, not {value}"):
+        SamplingConfig.model_validate({**FLOATS[name], name: value})
+
+
+def test_all_settings_that_are_numbers_are_tried() -> None:
+    fields = SamplingConfig.model_fields.items()
+    assert {name for name, field in fields if field.annotation in (float, float | None)} == set(FLOATS)
+
+
+@pytest.mark.parametrize("interval", [(math.nan, 5.0), (0.2, math.nan)])
+def test_an_interval_of_what_is_no_number(interval: tuple[float, float]) -> None:
+    with pytest.raises(ValidationError, match="guidance_interval must be two ratios"):
+        SamplingConfig(guidance=2.0, guidance_interval=interval)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,16 @@ def test_what_a_user_can_mend_is_one_line(number: int, said: str, tmp_path: Path
     assert str(tmp_path) in str(caught.value)
 
 
+@pytest.mark.parametrize("unmade", ["not/there", "not"])
+def test_a_folder_that_cannot_be_made(unmade: str, tmp_path: Path) -> None:
+    """Below /proc there is nothing that could be written, and it says no such file."""
+    path = tmp_path / "not" / "there"
+    with pytest.raises(InputError, match=r"cannot write .*there: No such file .* may write to"), disk_errors(path):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(tmp_path / unmade))
+    with pytest.raises(FileNotFoundError), disk_errors(path):  # of a file that another command has moved away
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.with_name(".there.part")))
+
+
 def test_what_a_user_cannot_mend_stays_what_it_is(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="Input/output error") as caught, disk_errors(tmp_path):
         raise OSError(errno.EIO, "Input/output error")

@@ -156,8 +156,8 @@ class SamplingConfig(Strict):
             raise ValueError(
                 f"steps is {self.steps}, and the grid lists {len(self.grid)} places; leave steps out, or list as many"
             )
-        if self.guidance < 0:
-            raise ValueError(f"guidance must be at least 0, not {self.guidance}")
+        if not 0 <= self.guidance < math.inf:
+            raise ValueError(f"guidance must be at least 0 and finite, not {self.guidance}")
         if self.size is not None and min(self.size) < 1:
             raise ValueError(f"size must be at least 1 x 1, not {self.size[0]} x {self.size[1]}")
         if self.whole and self.size is None:

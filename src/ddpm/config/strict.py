@@ -1,5 +1,6 @@
 """Trees of named values that refuse what they do not know."""
 
+import re
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from types import NoneType
@@ -15,20 +16,27 @@ class Strict(BaseModel):
 
 
 def explain(error: ValidationError, root: type) -> str:
-    """The first problem of a pydantic error in one line; an unknown key with the nearest known one."""
+    """The first problem of a pydantic error in one line; an unknown key or name with the nearest known one."""
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         *parents, key = (str(part) for part in first["loc"])
         return f"unknown key {place!r}{suggest(key, _names(_at(root, parents)))}"
+    if first["type"] == "literal_error":
+        word, known = first["input"], [name.strip("'") for name in re.split(", | or ", first["ctx"]["expected"])]
+        return f"{place} {word!r} is unknown{_nearest(str(word), known)}; it may be {', '.join(known)}"
     message = first["msg"].removeprefix("Value error, ")
     return f"{place}: {message}" if place else message
 
 
 def suggest(word: str, known: list[str]) -> str:
     """ " (did you mean …?)", or what is known."""
+    return _nearest(word, known) or f" (known: {', '.join(known)})"
+
+
+def _nearest(word: str, known: list[str]) -> str:
     near = get_close_matches(word, known, n=1, cutoff=0.5)
-    return f" (did you mean {near[0]!r}?)" if near else f" (known: {', '.join(known)})"
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def _at(root: type, parents: list[str]) -> type:

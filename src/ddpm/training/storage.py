@@ -60,7 +60,8 @@ def disk_errors(path: Path) -> Iterator[None]:
                 f"no space left to write {path} ({free / 1e6:.0f} MB free): "
                 "free some and run the same command again, nothing written before is lost"
             ) from e
-        if e.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        unmade = e.errno == errno.ENOENT and e.filename and path.is_relative_to(e.filename)  # as below /proc
+        if unmade or e.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise InputError(f"cannot write {path}: {e.strerror}; choose a folder that you may write to") from e
         if e.errno in (errno.ENOTDIR, errno.EEXIST):
             raise InputError(f"cannot write {path}: a file is in the way; choose another folder") from e
