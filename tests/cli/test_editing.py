@@ -53,6 +53,8 @@ def test_inpaint(cli: Cli, digits_run: Path, files: Path, capsys: pytest.Capture
     assert cli(*argv, "--out", out) == 0
     said = capsys.readouterr().out
     assert "filling       50 % of" in said
+    assert "sampling      " in said
+    assert ", mmps\n" in said
     assert said.splitlines()[-1] == str(out / "sheet.png")
     made = [pixels(out / f"{i:05d}.png") for i in range(3)]
     for image in made:
@@ -66,6 +68,8 @@ def test_inpaint(cli: Cli, digits_run: Path, files: Path, capsys: pytest.Capture
     assert cli(*argv, "--repaint", "1x2") == 0
     assert (folder(digits_run, "inpaint", "photo-mask-1x2-7-n3-seed0-steps3") / "00002.png").exists()
     assert cli(*argv, "--method", "ddnm", "--out", files / "fast") == 0
+    assert ", repaint 1x2\n" in (said := capsys.readouterr().out)
+    assert ", ddnm\n" in said
     assert (pixels(files / "fast" / "00000.png") != made[0]).any()
 
 

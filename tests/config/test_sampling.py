@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from ddpm.config import SamplingConfig
+from ddpm.config.sampling import Guide
 
 
 def test_sampling_settings_are_complete() -> None:
@@ -151,6 +152,10 @@ def test_short():
 def test_words():
     assert SamplingConfig(guidance=1.5).words == "unipc-2, 20 steps, trailing grid, guidance 1.5"
     assert SamplingConfig(precision="bf16").words == "unipc-2, 20 steps, trailing grid, bf16"
+    assert SamplingConfig(guidance=1.5).told(True) == "unipc-2, 20 steps, trailing grid, guidance 1.5"
+    assert SamplingConfig(guidance=1.5).told(False) == "unipc-2, 20 steps, trailing grid"
+    worse = Guide(checkpoint="step-1", weights="abc")
+    assert SamplingConfig(guidance=1.5, guide_with=worse).told(False).endswith("guidance 1.5")
     assert SamplingConfig(solver="unipc-2", grid=(1000.0, 99.123)).words == "unipc-2, 2 steps, at 1000, 99.12"
 
 

@@ -89,9 +89,18 @@ def make(
     shown = shown or [("given.png", opened(photo)[1])]
     folder = how.out or run_folder(run) / command / folder_name(given, asked, (pipe.weights, sampling))
     refuse_to_overwrite((folder / file for file in names(how.n, (file for file, _ in shown))), given)
-    console.print(f"sampling      {sampling.words}", markup=False)
+    way = ", " + _way(options) if "method" in options else ""
+    console.print(f"sampling      {sampling.told(how.label is not None)}{way}", markup=False)
     with bar(command) as progress:
         images = getattr(pipe, command)(
             [photo], **options, **wish, batch=how.batch, progress=progress, **settings, **whole
         )
     write(images, folder, shown)
+
+
+def _way(options: dict[str, Any]) -> str:
+    """How what is known is put into what is drawn: "mmps", "ddnm", "repaint 5x5"."""
+    from ddpm.pipeline.editing.observed import settled, told
+
+    name, value = next(iter(told(settled(options["method"], options.get("repaint"))).items()))
+    return f"{name} {value}" if name == "repaint" else str(value)

@@ -94,7 +94,7 @@ def sample(
         pipe, _, numbers = pipe.asked(settings, labels, n)
         told = passed_on(pipe, larger, numbers, n)
 
-    console.print(f"sampling      {how.words}", markup=False)
+    console.print(f"sampling      {how.told(label is not None)}", markup=False)
     draw = pipe.trajectory if trajectory else pipe.sample
     with bar("sampling") as progress:
         drawn = draw(n, label=labels, seed=seed, batch=batch, progress=progress, **settings)

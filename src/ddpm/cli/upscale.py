@@ -72,7 +72,7 @@ def upscale(
     asked = {"label": "-".join(label) if label else None, "augment": augment, "consistent": consistent}
     name = folder_name(pictures, asked | {"seed": seed, "index": index}, (pipe.weights, sampling))
     paths = _places(pictures, out or run_folder(run) / "upscaled" / name)
-    console.print(f"upscaling     {sampling.words}", markup=False)
+    console.print(f"upscaling     {sampling.told(label is not None)}", markup=False)
 
     def keep(i: int, image: "Image.Image") -> None:
         with disk_errors(paths[i].parent):

@@ -240,6 +240,11 @@ class SamplingConfig(Strict):
         classified = "" if self.classifier is None else f", classifier {self.classifier:g}"
         return f"{self.solver}, {self.steps} steps, {grid}{guided}{classified}{rounded}"
 
+    def told(self, labelled: bool) -> str:
+        """The same of images with a label or without, which are guided by a checkpoint or a classifier only."""
+        led = labelled or self.guide_with is not None
+        return self.words if led else self.model_copy(update={"guidance": 1.0}).words
+
     @property
     def visits(self) -> str:
         """The grid as it is typed."""
