@@ -185,7 +185,7 @@ def test_notes_are_printed_as_they_are(cli: Cli, photos: Path, folder: Callable[
         (["-n", "3"], r"-n 3 is too few to measure; give at least 10"),
         (["--batch", "65"], r"batch must be between 1 and 64, .*, not 65"),
         (["--eta", "0.5", "--solver", "ancestral"], r"eta is an option of ddim"),
-        (["--solver", "dim"], r"solver: "),
+        (["--solver", "dim"], r"solver 'dim' is unknown"),
         (["--data", "nothing"], r"nothing does not exist"),
         (["--data", "{tmp}/few"], r"few holds 3 images; a measurement needs at least 10 real ones"),
         (["--device", "toaster"], r"the device toaster is not here"),

@@ -6,9 +6,10 @@ Commands are named by their place and imported when called, so that help answers
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from ddpm import __version__
+from ddpm.cli.numbers import exactly
 from ddpm.errors import InputError
 
 EXIT_INPUT = 2
@@ -22,6 +23,7 @@ app = App(
     "Exit codes: 0 done, 2 something given cannot be used, 3 training diverged, "
     "75 interrupted with everything saved.",
     version=__version__,
+    default_parameter=Parameter(converter=exactly),
 )
 _COMMANDS = {
     "check": "Decode every image; say what is there and what training would do with it.",
