@@ -1,7 +1,7 @@
 import pytest
 
 from ddpm.errors import InputError
-from ddpm.units import count, duration, say_bytes, say_seconds, size
+from ddpm.units import count, duration, say_bytes, say_count, say_seconds, size
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,8 @@ def test_say_seconds(seconds: float, said: str) -> None:
 @pytest.mark.parametrize(("n", "said"), [(35e6, "35 MB"), (1.44e9, "1.4 GB"), (140e9, "140.0 GB")])
 def test_say_bytes(n: float, said: str) -> None:
     assert say_bytes(n) == said
+
+
+def test_say_count() -> None:
+    assert [say_count(n, "image") for n in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
+    assert [say_count(n, "index", "indices") for n in (1, 3)] == ["1 index", "3 indices"]

@@ -50,6 +50,11 @@ def size(text: str) -> tuple[int, int]:
     return found
 
 
+def say_count(n: int, one: str, many: str | None = None) -> str:
+    """Things for people: ``1 image``, ``3 images``."""
+    return f"{n} {one if n == 1 else many or one + 's'}"
+
+
 def say_seconds(seconds: float) -> str:
     """A duration for people: ``1 h 05 min``, ``3 min 20 s``, ``12 s``."""
     s = round(seconds)

@@ -151,6 +151,7 @@ def test_short():
 
 def test_words():
     assert SamplingConfig(guidance=1.5).words == "unipc-2, 20 steps, trailing grid, guidance 1.5"
+    assert SamplingConfig(steps=1).words == "unipc-2, 1 step, trailing grid"
     assert SamplingConfig(precision="bf16").words == "unipc-2, 20 steps, trailing grid, bf16"
     assert SamplingConfig(guidance=1.5).told(True) == "unipc-2, 20 steps, trailing grid, guidance 1.5"
     assert SamplingConfig(guidance=1.5).told(False) == "unipc-2, 20 steps, trailing grid"

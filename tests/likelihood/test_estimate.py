@@ -195,7 +195,7 @@ def test_a_wrong_image_is_refused(pipe: Pipeline, wrong, said: str) -> None:
 
 def test_other_refusals(pipe: Pipeline, images: Pixels) -> None:
     for given, said in {
-        ("indices", (1, 2)): "2 indices were given for 18 images",
+        ("indices", (1, 2)): "2 indices for 18 images",
         ("batch", 0): "batch must be at least 1, not 0",
         ("labels", "11"): "label 11 is outside",
         ("steps", 1001): "steps must be between 1 and 1000",

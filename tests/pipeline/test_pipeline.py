@@ -100,7 +100,7 @@ def test_a_name_goes_before_a_number(pipe: Pipeline) -> None:
         ({"label": 10}, r"label 10 is outside 0 … 9"),
         ({"label": -1}, r"label -1 is outside 0 … 9"),
         ({"label": "10"}, r"outside 0 … 9"),
-        ({"label": ["1", "2", "3"]}, r"3 labels were given for 2 images; give one for all, or one each"),
+        ({"label": ["1", "2", "3"]}, r"3 labels for 2 images; give one for all, or one each"),
         ({"guidance": 2.0}, r"guidance 2.0 has nothing to guide towards: give a label \(known: 0, 1"),
         ({"guidance_interval": (0.2, 5)}, r"guidance_interval \(0.2, 5\) has nothing to guide towards: give a label"),
         ({"guidance_interval": (0.2, 5), "guidance": 1, "label": 0}, r"guidance_interval has no effect without"),
@@ -122,7 +122,8 @@ def test_a_name_goes_before_a_number(pipe: Pipeline) -> None:
         ({"grid": "1200,5"}, r"the grid begins at 1200, above the 1000 levels"),
         ({"grid": (5, 900)}, r"must fall strictly, to 1 at the least, not 5,900"),
         ({"eta": 0.5, "solver": "ancestral"}, r"eta is an option of ddim"),
-        ({"indices": [1]}, r"1 indices were given for 2 images"),
+        ({"indices": [1]}, r"1 index for 2 images"),
+        ({"indices": [0, -1]}, r"an index must be at least 0, not -1"),
         ({"batch": 0}, r"batch must be at least 1"),
     ],
 )

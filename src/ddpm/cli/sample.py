@@ -152,6 +152,7 @@ def _write(images: "list[Image.Image]", folder: Path) -> None:
     from ddpm.codec import sheet
     from ddpm.provenance import save
     from ddpm.training.storage import disk_errors
+    from ddpm.units import say_count
 
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -159,7 +160,7 @@ def _write(images: "list[Image.Image]", folder: Path) -> None:
             save(image, folder / f"{i:05d}.png")
         pixels = np.stack([np.atleast_3d(np.asarray(image)) for image in images])
         sheet(pixels).save(folder / "grid.png")
-    console.print(f"{len(images)} pictures in {folder}", markup=False)
+    console.print(f"{say_count(len(images), 'picture')} in {folder}", markup=False)
     console.print(str(folder / "grid.png"), markup=False)
 
 

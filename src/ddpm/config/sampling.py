@@ -238,7 +238,8 @@ class SamplingConfig(Strict):
         guided = "" if self.guidance == 1 else f", guidance {self.guidance:g}"
         rounded = "" if self.precision is None else f", {self.precision}"
         classified = "" if self.classifier is None else f", classifier {self.classifier:g}"
-        return f"{self.solver}, {self.steps} steps, {grid}{guided}{classified}{rounded}"
+        steps = "1 step" if self.steps == 1 else f"{self.steps} steps"
+        return f"{self.solver}, {steps}, {grid}{guided}{classified}{rounded}"
 
     def told(self, labelled: bool) -> str:
         """The same of images with a label or without, which are guided by a checkpoint or a classifier only."""

@@ -10,6 +10,7 @@ from ddpm.codec.picture import Pixels
 from ddpm.errors import InputError
 from ddpm.likelihood import estimate
 from ddpm.likelihood.settings import Likelihood, settle
+from ddpm.pipeline.indices import chosen
 from ddpm.pipeline.labels import Label
 
 if TYPE_CHECKING:
@@ -49,9 +50,7 @@ def bits_per_dim(
     n = len(pixels)
     if batch < 1:
         raise InputError(f"batch must be at least 1, not {batch}")
-    which = list(range(n)) if indices is None else list(indices)
-    if len(which) != n:
-        raise InputError(f"{len(which)} indices were given for {n} images; give one each")
+    which = chosen(indices, n)
     given, bits = pipe.labels(labels, n), []
     before, total = 0, -(-n // batch) * (how.calls or 0)
     for first in range(0, n, batch):

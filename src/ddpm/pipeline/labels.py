@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ddpm.config import suggest
 from ddpm.errors import InputError
+from ddpm.units import say_count
 
 Label = str | int
 """A class by name or number."""
@@ -35,7 +36,9 @@ class Labels:
         if isinstance(label, str | int):
             given *= n
         if len(given) != n:
-            raise InputError(f"{len(given)} labels were given for {n} images; give one for all, or one each")
+            raise InputError(
+                f"{say_count(len(given), 'label')} for {say_count(n, 'image')}; give one for all, or one each"
+            )
         return [self.number(one) for one in given]
 
     def number(self, label: Label) -> int:

@@ -28,6 +28,7 @@ from ddpm.pipeline.editing.inpaint import inpaint
 from ddpm.pipeline.editing.interpolate import interpolate
 from ddpm.pipeline.editing.outpaint import outpaint
 from ddpm.pipeline.editing.restore import restore
+from ddpm.pipeline.indices import chosen
 from ddpm.pipeline.labels import Label, Labels
 from ddpm.pipeline.settings import asked, refuse_idle, settings
 from ddpm.pipeline.task import PLAIN, Task, Tasks
@@ -123,9 +124,7 @@ class Pipeline:
         """
         if n < 1:
             raise InputError(f"n must be at least 1, not {n}")
-        wanted = list(range(n)) if indices is None else list(indices)
-        if len(wanted) != n:
-            raise InputError(f"{len(wanted)} indices were given for {n} images; give one each")
+        wanted = chosen(indices, n)
         pipe, how, labels = self.asked(settings, label, n)
         drawn = pipe.draws(how, labels, seed, wanted, batch=batch, progress=progress, watch=watch)
         return [

@@ -10,6 +10,7 @@ from ddpm.errors import InputError
 from ddpm.pipeline.editing.photo import Given, Photo, opened, several, unfitted
 from ddpm.pipeline.editing.variations import as_given
 from ddpm.pipeline.enlarging import Enlarging, Small, enlarge
+from ddpm.pipeline.indices import chosen
 from ddpm.provenance import Option, Work, fingerprint
 
 if TYPE_CHECKING:
@@ -56,9 +57,7 @@ def upscale(
         InputError: the run has not learned this, or something that cannot be used.
     """
     given = several(images)
-    which = list(range(len(given))) if indices is None else list(indices)
-    if len(which) != len(given):
-        raise InputError(f"{len(which)} indices were given for {len(given)} images; give one each")
+    which = chosen(indices, len(given))
     (ready, how, labels), enlarging = settled(pipe, settings, label, len(given), augment, consistent)
     mode = pipe.config.data.mode
     photos = [unfitted(*opened(one), mode, f"convert it to {mode}") for one in given]

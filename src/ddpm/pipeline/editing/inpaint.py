@@ -19,6 +19,7 @@ from ddpm.pipeline.editing.variations import Wish, as_given, encoded, variations
 from ddpm.pipeline.task import Task
 from ddpm.provenance import Work, fingerprint
 from ddpm.sampling.grid.repaint import repaint as rising
+from ddpm.units import say_count
 
 if TYPE_CHECKING:
     from ddpm.pipeline.pipeline import Pipeline
@@ -56,7 +57,8 @@ def inpaint(
     photos = wish.photos(images, pipe.config.data)
     masks = [mask] * len(photos) if isinstance(mask, Image.Image | str | Path) else list(mask)
     if len(masks) != len(photos):
-        raise InputError(f"{len(masks)} masks were given for {len(photos)} pictures; give one for all, or one each")
+        counts = f"{say_count(len(masks), 'mask')} for {say_count(len(photos), 'picture')}"
+        raise InputError(f"{counts}; give one for all, or one each")
     fills = [read_mask(one, photo, wish.fit) for one, photo in zip(masks, photos, strict=True)]
     works = []
     for photo, one, fill in zip(photos, masks, fills, strict=True):
