@@ -16,6 +16,7 @@ from ddpm.core.gaussian import (
     posterior,
     reverse_log_variance,
     transition,
+    x0_variance,
 )
 
 fractions = st.floats(0.01, 0.99)
@@ -245,3 +246,12 @@ def test_one_log_variance_an_image():
     for k in range(2):
         alone = discretised_log_likelihood(x[k : k + 1], mean[k : k + 1], float(log_var[k]))
         torch.testing.assert_close(many[k : k + 1], alone, rtol=1e-14, atol=0)
+
+
+@pytest.mark.parametrize(("alpha", "sigma"), [(0.8, 0.6), (1.0, 40.0), (0.0, 1.0), (1.0, 1e-3)])
+def test_the_variance_of_white_data_given_a_noisy_value(alpha, sigma):
+    """Of the joint Gaussian of x0 and x_t: the Schur complement."""
+    std = 0.7
+    joint = torch.tensor([[std**2, alpha * std**2], [alpha * std**2, alpha**2 * std**2 + sigma**2]]).double()
+    expected = joint[0, 0] - joint[0, 1] ** 2 / joint[1, 1]
+    assert x0_variance(Level(0.0, alpha, sigma), std) == pytest.approx(float(expected), rel=1e-6)

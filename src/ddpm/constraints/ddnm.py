@@ -6,6 +6,7 @@ import torch
 
 from ddpm.constraints.operator import Operator
 from ddpm.core import Cond, Denoised, Denoiser, Level
+from ddpm.core.gaussian import x0_variance
 
 ROUNDS = 8
 """Of clipping and agreeing in turn, after which little is left of what clipping takes away."""
@@ -56,8 +57,7 @@ class DDNM:
         if self.noise:
             if level.clean:
                 return out  # nothing is uncertain in it any more
-            d2, alpha2, sigma2 = self.sigma_data**2, float(level.alpha) ** 2, float(level.sigma) ** 2
-            ridge = self.noise**2 * (d2 * alpha2 + sigma2) / (d2 * sigma2)
+            ridge = self.noise**2 / x0_variance(level, self.sigma_data)
         told = self.operator.pinv(self.y, ridge)
         x0 = self._with(told, out.x0, ridge)
         for _ in range(self.rounds):

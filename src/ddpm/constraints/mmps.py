@@ -7,6 +7,7 @@ import torch
 
 from ddpm.constraints.operator import Operator
 from ddpm.core import Cond, Denoised, Denoiser, Level
+from ddpm.core.gaussian import x0_variance
 
 FAINT = 1e-3
 """Least alpha over sigma."""
@@ -61,8 +62,7 @@ class MMPS:
         alpha, sigma = float(level.alpha), float(level.sigma)
         if alpha < FAINT * sigma or level.clean:
             return self.denoise(x, level, cond)
-        d2 = self.sigma_data**2
-        r2 = d2 * sigma**2 / (d2 * alpha**2 + sigma**2)
+        r2 = x0_variance(level, self.sigma_data)
         with torch.inference_mode(False), torch.enable_grad():
             x = x.detach().clone().requires_grad_()
             out = self.denoise(x, level, cond)
