@@ -36,9 +36,8 @@ class Labels:
         if isinstance(label, str | int):
             given *= n
         if len(given) != n:
-            raise InputError(
-                f"{say_count(len(given), 'label')} for {say_count(n, 'image')}; give one for all, or one each"
-            )
+            counts = f"{say_count(len(given), 'label')} for {say_count(n, 'image')}"
+            raise InputError(f"{counts}; give one for all, or one each")
         return [self.number(one) for one in given]
 
     def number(self, label: Label) -> int:

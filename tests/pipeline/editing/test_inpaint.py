@@ -138,7 +138,7 @@ def test_a_mask_of_the_pictures_size_goes_with_it_to_the_runs(pipeline):
         ({"method": "ddnm", "repaint": "1x2"}, "method ddnm and repaint 1x2 are two ways to draw; give one"),
         ({"n": 0}, "n must be at least 1, not 0"),
         ({"label": "cat"}, "unknown label 'cat'"),
-        ({"mask": [HARD, HARD]}, "2 masks were given for 1 picture; give one for all, or one each"),
+        ({"mask": [HARD, HARD]}, "2 masks for 1 picture; give one for all, or one each"),
         ({"strenght": 1}, "unknown key 'strenght'"),
         ({"size": (16, 16)}, "size has no effect here"),
         ({"batch": 0}, "batch must be at least 1, not 0"),
