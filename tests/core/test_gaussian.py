@@ -252,6 +252,6 @@ def test_one_log_variance_an_image():
 def test_the_variance_of_white_data_given_a_noisy_value(alpha, sigma):
     """Of the joint Gaussian of x0 and x_t: the Schur complement."""
     std = 0.7
-    joint = torch.tensor([[std**2, alpha * std**2], [alpha * std**2, alpha**2 * std**2 + sigma**2]]).double()
-    expected = joint[0, 0] - joint[0, 1] ** 2 / joint[1, 1]
-    assert x0_variance(Level(0.0, alpha, sigma), std) == pytest.approx(float(expected), rel=1e-6)
+    both = alpha * std**2
+    expected = std**2 - both**2 / (alpha * both + sigma**2)
+    assert x0_variance(Level(0.0, alpha, sigma), std) == pytest.approx(expected, rel=1e-6)
