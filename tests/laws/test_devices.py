@@ -8,7 +8,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ddpm.conditioning import Pairs
-from ddpm.constraints import DDNM, AveragePool, Blur, Composed, Grey, Mask, Replacement
+from ddpm.constraints import DDNM, MMPS, AveragePool, Blur, Composed, Grey, Mask, Replacement
 from ddpm.core import Denoised, Level
 from ddpm.sampling.windows import Windows
 
@@ -48,6 +48,8 @@ def test_constraints(name: str) -> None:
     with NoDouble():
         held = DDNM(lambda x, level, cond=None: Denoised(x), operator, y, noise=0.1)
         assert held(images(8, 8), LEVEL).x0.device == META
+        told = MMPS(lambda x, level, cond=None: Denoised(x.tanh()), operator, y, noise=0.1)
+        assert told(images(8, 8), LEVEL).x0.device == META
         assert Replacement(operator, y)(images(8, 8), LEVEL, lambda: images(8, 8)).device == META
 
 
