@@ -30,7 +30,7 @@ def test_tuned_and_sampled(
     assert [grid.sampling.steps for grid in record.grids] == [2, 3]
     for grid in record.grids:
         assert f"{grid.tuned:.4f}" in said
-    assert cli("sample", run, "-n", "1", "--steps", "2", "--out", tmp_path / "drawn") == 0
+    assert cli("sample", run, "-n", "1", "--label", "3", "--steps", "2", "--out", tmp_path / "drawn") == 0
     said = capsys.readouterr().out
     assert record.grids[0].sampling.words in said
     assert cli("sample", "--from", tmp_path / "drawn" / "00000.png") == 0
