@@ -177,7 +177,7 @@ def test_an_evaluation_asks_for_the_classifiers_classes(cli: Cli, run: Path) -> 
             ("--label", "7", "--classifier", "2", "--size", "12"),
             "classifier 2 is of images of the run's own size; leave out either",
         ),
-        (("--label", "7", "--classifier", "2", "--classifier-form", "both"), "'score' or 'mean'"),
+        (("--label", "7", "--classifier", "2", "--classifier-form", "both"), "it may be score, mean"),
     ],
 )
 def test_what_cannot_be_asked(flags: tuple[str, ...], said: str, run: Path, refused: Callable[..., str]) -> None:
