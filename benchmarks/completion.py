@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from side_by_side.known import EXPECTED, REPAINT
 from side_by_side.table import Table
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
@@ -37,17 +38,7 @@ from ddpm.scoring.reference import training
 TIMES = 4
 """Completions of each image."""
 
-UNIPC: dict[str, Any] = {"solver": "unipc-2", "grid": "trailing", "steps": 20}
-ANCESTRAL: dict[str, Any] = {"solver": "ancestral", "grid": "trailing", "steps": 50}
-WAYS: dict[str, dict[str, Any]] = {
-    "MMPS, unipc-2, 20 steps": UNIPC,
-    "MMPS, ancestral, 50 steps": ANCESTRAL,
-    "DDNM, unipc-2, 20 steps": UNIPC | {"method": "ddnm"},
-    "DDNM, ancestral, 50 steps": ANCESTRAL | {"method": "ddnm"},
-    "DDNM, ancestral, 250 steps": ANCESTRAL | {"method": "ddnm", "steps": 250},
-    "RePaint 1x5, unipc-2, 20 steps": UNIPC | {"repaint": "1x5"},
-    "RePaint 5x5, ddim, 20 steps": {"solver": "ddim", "grid": "trailing", "steps": 20, "repaint": "5x5"},
-}
+WAYS = EXPECTED | REPAINT
 COLUMNS = ("way", "label", "read right, %", "of the whole's, %", "all four differ, %", "spread")
 
 

@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
+from side_by_side.known import ANCESTRAL
 
 import ddpm
 from ddpm.constraints import Blur
 from ddpm.pipeline.editing.mask import preview
 from ddpm.pipeline.editing.photo import read
 
-HOW = {"solver": "ancestral", "grid": "trailing", "steps": 50, "guidance": 1.0, "precision": "bf16"}
+HOW = ANCESTRAL | {"guidance": 1.0, "precision": "bf16"}
 EDIT = {"solver": "dpm++-2m", "grid": "quadratic", "steps": 20, "precision": "bf16"}
 HOLE = (slice(12, 28), slice(4, 16))
 ENLARGE, GAP, LEFT = 3, 4, 132

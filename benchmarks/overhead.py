@@ -120,7 +120,7 @@ def ways(subject: Subject) -> dict[str, Callable[[], tuple[float, float]]]:
     def run(solver: Solver, how: SamplingConfig, model: Model, asked: Parameterisation) -> tuple[float, float]:
         guided = how.guidance != 1 and model is labelled
         other = worse if how.guidance != 1 and not guided else None
-        denoise = build.build_denoiser(how, model, asked, away if guided else None, other)
+        denoise = build.build_clipped(how, build.build_guided(how, model, asked, away if guided else None, other))
         for each in (model.net, worse.net):
             each.seconds = 0.0  # type: ignore[assignment]
         began = time.thread_time()

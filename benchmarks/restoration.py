@@ -12,11 +12,11 @@ where it is small.
 import argparse
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from side_by_side.known import EXPECTED
 from side_by_side.table import Table
 
 import ddpm
@@ -31,16 +31,6 @@ from ddpm.evaluation import frechet
 from ddpm.evaluation.features.extract import extract
 from ddpm.evaluation.similarity import psnr
 
-UNIPC: dict[str, Any] = {"solver": "unipc-2", "grid": "trailing", "steps": 20}
-ANCESTRAL: dict[str, Any] = {"solver": "ancestral", "grid": "trailing", "steps": 50}
-WAYS: dict[str, dict[str, Any]] = {
-    "DDNM, unipc-2, 20 steps": UNIPC | {"method": "ddnm"},
-    "DDNM, unipc-2, 100 steps": UNIPC | {"method": "ddnm", "steps": 100},
-    "MMPS, unipc-2, 20 steps": UNIPC,
-    "DDNM, ancestral, 50 steps": ANCESTRAL | {"method": "ddnm"},
-    "DDNM, ancestral, 250 steps": ANCESTRAL | {"method": "ddnm", "steps": 250},
-    "MMPS, ancestral, 50 steps": ANCESTRAL,
-}
 KINDS: dict[str, tuple[str, Operator, float]] = {
     "downsample:4": ("downsample:4", AveragePool(4), 0.0),
     "grey": ("grey", Grey(), 0.0),
@@ -95,7 +85,7 @@ def main() -> None:
         exact = damage.forward(planes(originals))
         given = rounded(noised(exact, std))
         made, took = {"what was given": resembling(given, data.size, data.mode)}, {"what was given": 0.0}
-        for name, way in WAYS.items():
+        for name, way in EXPECTED.items():
             began = perf_counter()
             pictures = [picture(one) for one in given]
             how = way | {"guidance": 1.0, "precision": args.precision} | ({"noise": std} if std else {})

@@ -12,11 +12,11 @@ but of which a JPEG's blocks have a border there, as they have every 8 pixels.
 import argparse
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from side_by_side.known import EXPECTED, REPAINT, UNIPC
 from side_by_side.table import Table
 
 import ddpm
@@ -30,18 +30,7 @@ from ddpm.sampling.windows import starts
 RESAMPLES = 2000
 COLUMNS = ("drawn", "border of", "energy there", "elsewhere", "ratio", "95 %", "seconds")
 
-FROM_NOTHING: dict[str, Any] = {"solver": "unipc-2", "grid": "trailing", "steps": 20}
-ANCESTRAL: dict[str, Any] = {"solver": "ancestral", "grid": "trailing", "steps": 50}
-WAYS: dict[str, dict[str, Any]] = {
-    "MMPS, unipc-2, 20 steps": FROM_NOTHING,
-    "MMPS, ancestral, 50 steps": ANCESTRAL,
-    "DDNM, unipc-2, 20 steps": FROM_NOTHING | {"method": "ddnm"},
-    "DDNM, unipc-2, 100 steps": FROM_NOTHING | {"method": "ddnm", "steps": 100},
-    "DDNM, ancestral, 50 steps": ANCESTRAL | {"method": "ddnm"},
-    "DDNM, ancestral, 250 steps": ANCESTRAL | {"method": "ddnm", "steps": 250},
-    "RePaint 1x5, unipc-2, 20 steps": FROM_NOTHING | {"repaint": "1x5"},
-    "RePaint 5x5, ddim, 20 steps": {"solver": "ddim", "grid": "trailing", "steps": 20, "repaint": "5x5"},
-}
+WAYS = EXPECTED | REPAINT
 
 
 def energy(images: np.ndarray) -> np.ndarray:
@@ -96,7 +85,7 @@ def main() -> None:
     far = 3 * width
     windows = starts(far, width, overlap=0.5)
     inside = sorted({a + b - 1 for a in windows for b in (0, width)} & set(range(far - 1)))
-    made = stacked(pipe.sample(args.images, label=label, size=(height, far), **FROM_NOTHING, **how))
+    made = stacked(pipe.sample(args.images, label=label, size=(height, far), **UNIPC, **how))
     table.rows.append(("from nothing", "windows", *compared(energy(made), inside, list(range(far - 1))), ""))
     pages.append(made)
     table.rows.append(

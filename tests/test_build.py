@@ -141,7 +141,8 @@ def test_wrappers_of_a_denoiser():
     null = model.conditioner.null(1)
 
     def make(away=null, worse=None, **settings):
-        return build.build_denoiser(SamplingConfig(**settings), model, ask, away, worse)
+        how = SamplingConfig(**settings)
+        return build.build_clipped(how, build.build_guided(how, model, ask, away, worse))
 
     plain = NetworkDenoiser(model.net, ask)
     both = make(guidance=3.0)

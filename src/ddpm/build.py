@@ -320,18 +320,6 @@ def build_grid(config: SamplingConfig, schedule: Schedule) -> list[Level]:
         raise InputError(str(e)) from e
 
 
-def build_denoiser(
-    config: SamplingConfig,
-    model: Model,
-    ask: Parameterisation,
-    away: Cond | None = None,
-    worse: Model | None = None,
-    towards: Direction | None = None,
-) -> Denoiser:
-    """The network's denoiser, guided, then clipped, as the settings say; see :func:`build_guided`."""
-    return build_clipped(config, build_guided(config, model, ask, away, worse, towards))
-
-
 def build_guided(
     config: SamplingConfig,
     model: Model,

@@ -44,7 +44,7 @@ def asked(solver: str, *, worse: Model | None) -> tuple[list[tuple[float, int]],
     """What a network was asked, and the worse one that it may be guided by."""
     model, generator = Model(Counting()), torch.Generator().manual_seed(0)
     away = None if worse else Cond(torch.zeros(1, 1))
-    denoise = build.build_denoiser(HOW, model, Parameterisation(prediction.v), away, worse)
+    denoise = build.build_clipped(HOW, build.build_guided(HOW, model, Parameterisation(prediction.v), away, worse))
     made = build.SOLVERS[solver](partial(level_of, SCHEDULE))
     grid, cond = trailing(SCHEDULE, 12), Cond(torch.ones(BATCH, 1))
     sample(denoise, made, grid, lambda: torch.randn(BATCH, 1, 2, 2, generator=generator), cond)

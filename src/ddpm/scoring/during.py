@@ -65,7 +65,7 @@ class FewSamples:
         how, labels = self.recipe.sampling, self.recipe.labels(np.asarray(indices))
         was_training = model.training
         model.eval()
-        denoise = build.build_denoiser(how, model, self.problem.loss.parameterisation)
+        denoise = build.build_clipped(how, build.build_guided(how, model, self.problem.loss.parameterisation))
         noise = SampleNoise(self.recipe.seed, indices, self.shape, device)
         cond = model.cond(None if labels is None else torch.tensor(labels, device=device))
         x = sample(
