@@ -29,11 +29,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
 import ddpm
-from ddpm.codec import picture, sheet
 from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
-from ddpm.data.transform import Geometry
-from ddpm.scoring.reference import training
+from ddpm.evaluation.reference import training
+from ddpm.images.geometry import Geometry
+from ddpm.images.sheets import picture, sheet
 
 TIMES = 4
 """Completions of each image."""

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ddpm.codec import picture
 from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
-from ddpm.data.transform import Geometry
+from ddpm.images.geometry import Geometry
+from ddpm.images.sheets import picture
 
 
 def main() -> None:

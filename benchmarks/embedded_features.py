@@ -23,9 +23,9 @@ from torch import nn
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
-from ddpm.data.source import Pixels
-from ddpm.data.transform import Geometry
-from ddpm.evaluation.features.embedded import SIDE, WIDTHS, EmbeddedNetwork, _prepare
+from ddpm.images.geometry import Geometry
+from ddpm.images.pixels import Pixels
+from ddpm.metrics.features.embedded import SIDE, WIDTHS, EmbeddedNetwork, _prepare
 
 BATCH = 126
 KINDS = 3

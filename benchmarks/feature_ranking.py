@@ -38,11 +38,11 @@ from side_by_side.table import Table
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
-from ddpm.data.transform import Geometry
-from ddpm.evaluation import frechet
-from ddpm.evaluation.features import Extractor
-from ddpm.evaluation.features.extract import extract, extract_once
-from ddpm.evaluation.features.inception import Inception
+from ddpm.images.geometry import Geometry
+from ddpm.metrics import frechet
+from ddpm.metrics.features import Extractor
+from ddpm.metrics.features.extract import extract, extract_once
+from ddpm.metrics.features.inception import Inception
 
 sys.path.append(str(Path(__file__).parents[1]))
 from tests.evaluation.features.random_inception import random_weights

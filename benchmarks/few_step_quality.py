@@ -24,9 +24,9 @@ from ddpm import build
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
-from ddpm.data.transform import Geometry
-from ddpm.evaluation import frechet
-from ddpm.evaluation.features.extract import extract
+from ddpm.images.geometry import Geometry
+from ddpm.metrics import frechet
+from ddpm.metrics.features.extract import extract
 from ddpm.pipeline import Pipeline
 
 REFERENCE = "ancestral:uniform"

@@ -29,9 +29,9 @@ import ddpm
 from ddpm import build
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
+from ddpm.evaluation.reference import training
 from ddpm.objectives.level_sampling import History, Importance, LevelSampling, Stratified, Ticks, Uniform
 from ddpm.objectives.variational import Variational
-from ddpm.scoring.reference import training
 from ddpm.training import checkpoint as checkpoints
 from ddpm.training.learner import Problem
 

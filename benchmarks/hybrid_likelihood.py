@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from ddpm.likelihood.record import FILE, BitsRecord
+from ddpm.records.likelihood import FILE, BitsRecord
 
 NETWORK = ["--set", "network.width=64", "--set", "network.blocks=1", "--set", "network.patch=2"]
 TRAINING = ["--no-labels", "--flip", "--batch", "64", "--lr", "0.0015"]

@@ -4,7 +4,7 @@
     python benchmarks/inception_agreement.py PEER [--record FILE]
 
 Only the peer's network is imported, which needs neither its other dependencies nor torchvision. ``--record`` writes
-some of the peer's numbers where tests/evaluation/features compares ours with them.
+some of the peer's numbers where tests/metrics/features compares ours with them.
 """
 
 import argparse
@@ -23,8 +23,8 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 from tests.evaluation.features.random_inception import SIZES, random_images, random_weights
 
-from ddpm.evaluation.features.inception import Inception
-from ddpm.evaluation.features.inception_blocks import InceptionV3
+from ddpm.metrics.features.inception import Inception
+from ddpm.metrics.features.inception_blocks import InceptionV3
 
 BATCH = 4
 """Images of each size."""

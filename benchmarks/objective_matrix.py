@@ -37,10 +37,11 @@ from side_by_side.machine import machine
 from side_by_side.table import Table
 
 import ddpm
-from ddpm import build, plan
-from ddpm.codec import sheet
-from ddpm.config import LevelSamplingName, PredictionName, ScheduleName, WeightingName
-from ddpm.errors import InputError
+from ddpm import build
+from ddpm.images.sheets import sheet
+from ddpm.planning import plan
+from ddpm.system.errors import InputError
+from ddpm.system.names import LevelSamplingName, PredictionName, ScheduleName, WeightingName
 
 SCHEDULES, PREDICTIONS = get_args(ScheduleName), get_args(PredictionName)
 WEIGHTINGS, LEVELS = get_args(WeightingName), get_args(LevelSamplingName)

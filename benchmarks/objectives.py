@@ -34,9 +34,9 @@ from side_by_side.machine import machine
 from side_by_side.table import Table
 
 import ddpm
-from ddpm.likelihood.settings import settle
+from ddpm.config.likelihood import settle
+from ddpm.evaluation.reference import training
 from ddpm.pipeline import Pipeline
-from ddpm.scoring.reference import training
 
 T, TERMS = 1000, 100
 GRIDS = (25, 50, 100)

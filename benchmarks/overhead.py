@@ -23,7 +23,6 @@ from side_by_side.machine import machine
 from torch import nn
 
 from ddpm import build
-from ddpm.allocator import keep_freed_memory
 from ddpm.conditioning import LabelEmbedding
 from ddpm.config import SamplingConfig
 from ddpm.core import Cond, Discrete, Parameterisation, discrete, prediction
@@ -32,6 +31,7 @@ from ddpm.core.schedule import level_of
 from ddpm.networks import UNet, UNetSettings
 from ddpm.sampling import SampleNoise, Solver, sample
 from ddpm.sampling.adaptive import Adaptive
+from ddpm.system.allocator import keep_freed_memory
 
 BATCH = 16
 CLASSES = 10

@@ -24,17 +24,17 @@ from feature_study.degradations import SIDE, jpeg, noise
 from PIL import Image, ImageFilter
 from side_by_side.table import Table
 
-from ddpm.codec import picture, sheet
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
-from ddpm.data.source import Pixels
-from ddpm.data.transform import Geometry
-from ddpm.evaluation import memorisation
-from ddpm.evaluation.estimate import wilson
-from ddpm.evaluation.features.extract import extract
-from ddpm.evaluation.features.thumbnail import Thumbnail
-from ddpm.score import Score
+from ddpm.images.geometry import Geometry
+from ddpm.images.pixels import Pixels
+from ddpm.images.sheets import picture, sheet
+from ddpm.metrics import memorisation
+from ddpm.metrics.estimate import wilson
+from ddpm.metrics.features.extract import extract
+from ddpm.metrics.features.thumbnail import Thumbnail
+from ddpm.records.score import Score
 
 THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3)
 COPIES = 500

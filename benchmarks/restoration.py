@@ -21,15 +21,15 @@ from side_by_side.table import Table
 
 import ddpm
 from ddpm import build
-from ddpm.codec import picture, sheet
 from ddpm.constraints import AveragePool, Blur, Grey, Operator
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
-from ddpm.data.transform import Geometry
-from ddpm.evaluation import frechet
-from ddpm.evaluation.features.extract import extract
-from ddpm.evaluation.similarity import psnr
+from ddpm.images.geometry import Geometry
+from ddpm.images.sheets import picture, sheet
+from ddpm.metrics import frechet
+from ddpm.metrics.features.extract import extract
+from ddpm.metrics.similarity import psnr
 
 KINDS: dict[str, tuple[str, Operator, float]] = {
     "downsample:4": ("downsample:4", AveragePool(4), 0.0),

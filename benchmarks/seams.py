@@ -20,11 +20,11 @@ from side_by_side.known import EXPECTED, REPAINT, UNIPC
 from side_by_side.table import Table
 
 import ddpm
-from ddpm.codec import picture, sheet
 from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
-from ddpm.data.transform import Geometry
-from ddpm.evaluation.bootstrap import counts, interval
+from ddpm.images.geometry import Geometry
+from ddpm.images.sheets import picture, sheet
+from ddpm.metrics.bootstrap import counts, interval
 from ddpm.sampling.windows import starts
 
 RESAMPLES = 2000

@@ -22,7 +22,7 @@ from side_by_side.machine import machine, peak_tflops
 from side_by_side.subject import Subject, training_flops
 from side_by_side.table import Table
 
-from ddpm.training.precision import best_precision
+from ddpm.system.precision import best_precision
 
 DIGITS = {"in_channels": 1, "out_channels": 1, "width": 64, "multipliers": (1, 2), "blocks": 1, "attention": (1, 2)}
 """The network for 8 x 8 images of a single channel."""

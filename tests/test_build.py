@@ -11,7 +11,6 @@ from ddpm.config import DiffusionConfig, SamplingConfig
 from ddpm.core import Continuous, NetworkDenoiser, Parameterisation, discrete, prediction
 from ddpm.core.continuous import EDM, VE, VP, Flow, SubVP
 from ddpm.core.model import Model
-from ddpm.errors import InputError
 from ddpm.guidance import Autoguidance, ByItself, ClassifierFree, Clipped, Interval, Projected, Rescaled, Thresholded
 from ddpm.sampling import DDIM, Ancestral, fixed_large, fixed_small, grid
 from ddpm.sampling.adaptive import Adaptive
@@ -24,6 +23,7 @@ from ddpm.sampling.heun import Heun
 from ddpm.sampling.ipndm import IPNDM
 from ddpm.sampling.langevin import Langevin
 from ddpm.sampling.unipc import UniPC
+from ddpm.system.errors import InputError
 
 
 @pytest.mark.parametrize(

@@ -14,19 +14,14 @@ import pytest
 SRC = Path(__file__).parents[1] / "src"
 
 FLOORS: list[set[str]] = [
-    {"core", "errors", "allocator", "depth"},
-    {"networks", "conditioning", "codec", "data", "objectives", "sampling", "guidance", "constraints", "device"},
-    {"training", "evaluation"},
-    # what a user meets: a floor of its own for each layer of it
-    {"config", "units"},
-    {"recipes", "request"},
-    {"build", "card", "provenance", "score", "tuned", "weights"},
-    {"likelihood", "swept"},
-    {"plan", "compare"},
-    {"classifier"},
-    {"pipeline"},
-    {"report", "scoring", "tune"},
-    {"sweep"},
+    {"core", "system"},
+    {"networks", "images", "codec", "conditioning", "objectives", "sampling", "guidance", "constraints"},
+    {"config", "data"},
+    {"metrics", "training"},
+    {"build", "records"},
+    {"classifier", "likelihood"},
+    {"pipeline", "planning"},
+    {"evaluation", "report"},
     {"__init__"},
     {"cli"},
     {"__main__"},
@@ -88,7 +83,7 @@ def test_every_room_has_one_floor_and_every_floor_its_rooms():
     [
         ("ddpm/core/level.py", "import torch, math\nfrom ddpm.core import scale", []),
         ("ddpm/core/level.py", "import numpy.linalg", ["numpy.linalg"]),
-        ("ddpm/core/level.py", "from ddpm.errors import InputError", ["ddpm.errors"]),
+        ("ddpm/core/level.py", "from ddpm.system.errors import InputError", ["ddpm.system.errors"]),
         ("ddpm/sampling/loop.py", "def f():\n    from ddpm import guidance", ["ddpm.guidance"]),
         ("ddpm/guidance/clipping.py", "if TYPE_CHECKING:\n    import ddpm.training.loop", ["ddpm.training.loop"]),
         ("ddpm/training/loop.py", "from ddpm.build import build_model", ["ddpm.build"]),

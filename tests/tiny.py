@@ -8,9 +8,9 @@ import torch
 
 from ddpm import build
 from ddpm.config import DataConfig, DiffusionConfig, RunConfig, SamplingConfig, UpscalingConfig
+from ddpm.config.training import TrainSettings
 from ddpm.networks import UNetSettings
 from ddpm.pipeline import Pipeline
-from ddpm.training.settings import TrainSettings
 
 CLASSES = ("circle", "square", "star")
 

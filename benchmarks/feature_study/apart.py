@@ -7,10 +7,10 @@ import numpy as np
 import torch
 
 from ddpm.data.dataset import Dataset
-from ddpm.data.source import Pixels
-from ddpm.evaluation import frechet
-from ddpm.evaluation.features import Extractor
-from ddpm.evaluation.features.extract import extract
+from ddpm.images.pixels import Pixels
+from ddpm.metrics import frechet
+from ddpm.metrics.features import Extractor
+from ddpm.metrics.features.extract import extract
 from feature_study.degradations import DEGRADATIONS
 
 WAYS = {"blur": (0.2, 3.0), "noise": (0.5, 60.0), "colour": (0.5, 90.0)}

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from ddpm.data.source import Pixels
+from ddpm.images.pixels import Pixels
 
 SIDE = 32
 """Side of the images that lengths are meant for; they grow with larger ones."""

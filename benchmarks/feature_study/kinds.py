@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from safetensors.torch import load as tensors_from_bytes
 from torch import nn
 
-from ddpm.evaluation.features import Extractor
-from ddpm.evaluation.features.embedded import Embedded
-from ddpm.evaluation.features.inception import Inception
-from ddpm.evaluation.features.rgb import as_rgb
+from ddpm.metrics.features import Extractor
+from ddpm.metrics.features.embedded import Embedded
+from ddpm.metrics.features.inception import Inception
+from ddpm.metrics.features.rgb import as_rgb
 
 PIXELS = 8
 

@@ -7,10 +7,10 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from ddpm.data.dataset import Dataset, Ints
-from ddpm.data.source import Pixels
-from ddpm.evaluation import frechet
-from ddpm.evaluation.features import Extractor
-from ddpm.evaluation.features.extract import extract
+from ddpm.images.pixels import Pixels
+from ddpm.metrics import frechet
+from ddpm.metrics.features import Extractor
+from ddpm.metrics.features.extract import extract
 from feature_study.degradations import DEGRADATIONS
 
 DROPPED = (1, 2, 3, 4, 5)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import torch
 from side_by_side.contender import Spread, spread
 
-from ddpm.evaluation.features import Extractor
-from ddpm.evaluation.features.extract import CHUNK
-from ddpm.evaluation.features.inception import PIECE
+from ddpm.metrics.features import Extractor
+from ddpm.metrics.features.extract import CHUNK
+from ddpm.metrics.features.inception import PIECE
 
 ROUNDS = 5
 SECONDS = 1.0

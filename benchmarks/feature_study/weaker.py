@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ddpm.data.source import Pixels
+from ddpm.evaluation.drawn import Drawn, Recipe
+from ddpm.images.pixels import Pixels
 from ddpm.pipeline import Pipeline, load
-from ddpm.scoring.drawn import Drawn, Recipe
 from ddpm.training.checkpoint import paths
 
 BATCH = 64

@@ -8,6 +8,7 @@ from torch import nn
 
 from ddpm.codec import PixelCodec
 from ddpm.conditioning import LabelEmbedding
+from ddpm.config.training import TrainSettings
 from ddpm.core import Cond, Denoiser, Level, NetworkDenoiser, Parameterisation, discrete, prediction
 from ddpm.core.model import Model
 from ddpm.guidance import ClassifierFree, Clipped
@@ -16,7 +17,6 @@ from ddpm.objectives import SimpleLoss
 from ddpm.objectives.level_sampling import Uniform
 from ddpm.sampling import DDIM, SampleNoise, grid, sample
 from ddpm.training.learner import Learner, Problem
-from ddpm.training.settings import TrainSettings
 from side_by_side.subject import Made, Subject, weights
 
 

@@ -18,7 +18,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     if spec["keep_freed"]:
-        from ddpm.allocator import keep_freed_memory
+        from ddpm.system.allocator import keep_freed_memory
 
         keep_freed_memory()
     import torch

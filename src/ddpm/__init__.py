@@ -6,15 +6,15 @@ __version__ = "0.1.0"
 __all__ = ["InputError", "Pipeline", "Score", "__version__", "evaluate", "load"]
 
 if TYPE_CHECKING:
-    from ddpm.errors import InputError
+    from ddpm.evaluation.evaluate import evaluate
     from ddpm.pipeline import Pipeline, load
-    from ddpm.score import Score
-    from ddpm.scoring.evaluate import evaluate
+    from ddpm.records.score import Score
+    from ddpm.system.errors import InputError
 
 _ROOMS = {
     "load": "ddpm.pipeline",
     "Pipeline": "ddpm.pipeline",
-    "evaluate": "ddpm.scoring.evaluate",
+    "evaluate": "ddpm.evaluation.evaluate",
     "Score": "ddpm.score",
     "InputError": "ddpm.errors",
 }

@@ -10,7 +10,7 @@ import torch
 from ddpm.codec import PixelCodec
 from ddpm.conditioning import ImageCondition, LabelEmbedding, Pairs
 from ddpm.conditioning.one_hot import OneHot
-from ddpm.config import ClassifierConfig, DiffusionConfig, ObjectiveConfig, RunConfig, SamplingConfig, suggest
+from ddpm.config import ClassifierConfig, DiffusionConfig, ObjectiveConfig, RunConfig, SamplingConfig
 from ddpm.core import (
     Cond,
     Continuous,
@@ -29,11 +29,6 @@ from ddpm.core.model import Model
 from ddpm.core.parameterisation import UnitVariance
 from ddpm.core.precision import Autocast
 from ddpm.core.schedule import level_of
-from ddpm.errors import InputError
-from ddpm.evaluation.features.embedded import Embedded
-from ddpm.evaluation.features.extractor import Extractor
-from ddpm.evaluation.features.inception import Inception
-from ddpm.evaluation.features.vision import clip, dinov2
 from ddpm.guidance import (
     Autoguidance,
     ByItself,
@@ -49,6 +44,10 @@ from ddpm.guidance import (
     extrapolate,
 )
 from ddpm.guidance.classifier import Direction
+from ddpm.metrics.features.embedded import Embedded
+from ddpm.metrics.features.extractor import Extractor
+from ddpm.metrics.features.inception import Inception
+from ddpm.metrics.features.vision import clip, dinov2
 from ddpm.networks import NoisedClassifier, UNet
 from ddpm.networks.embeddings import TimeEmbedding
 from ddpm.objectives import Hybrid, Loss, SimpleLoss, Variational, level_sampling, weighting
@@ -56,11 +55,6 @@ from ddpm.objectives.bound import least
 from ddpm.objectives.classification import Classification
 from ddpm.objectives.level_sampling import LevelSampling
 from ddpm.objectives.weighting import Weighting, concentration, on_output
-from ddpm.recipes import Recipe
-from ddpm.recipes.auto import auto
-from ddpm.recipes.ho2020 import ho2020
-from ddpm.recipes.nichol2021 import nichol2021
-from ddpm.recipes.super_resolution import super_resolution
 from ddpm.sampling import DDIM, Ancestral, Between, Grid, Solver, fixed_large, fixed_small, grid
 from ddpm.sampling.adaptive import Adaptive
 from ddpm.sampling.deis import DEIS
@@ -73,6 +67,8 @@ from ddpm.sampling.ipndm import IPNDM
 from ddpm.sampling.langevin import Langevin
 from ddpm.sampling.tempered import Tempered
 from ddpm.sampling.unipc import UniPC
+from ddpm.system.errors import InputError
+from ddpm.system.names import suggest
 from ddpm.training.learner import Problem
 
 SCHEDULES: dict[str, Callable[[int], Schedule]] = {
@@ -163,12 +159,6 @@ FEATURES: dict[str, Callable[[str | None, torch.device], Extractor]] = {
     "clip": clip,
 }
 """Published networks, by their weights and device; "embedded" needs neither file nor name."""
-RECIPES: dict[str, Recipe] = {
-    "auto": auto,
-    "ho2020": ho2020,
-    "nichol2021": nichol2021,
-    "super-resolution": super_resolution,
-}
 
 
 def build_schedule(config: DiffusionConfig) -> Schedule:

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from ddpm.data.dataset import Dataset
-from ddpm.evaluation import frechet
-from ddpm.evaluation.features.embedded import Embedded
+from ddpm.metrics import frechet
+from ddpm.metrics.features.embedded import Embedded
 
 
 @pytest.fixture

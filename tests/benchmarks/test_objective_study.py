@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from ddpm import plan
 from ddpm.config import DiffusionConfig, ObjectiveConfig
 from ddpm.core import Parameterisation, discrete, prediction
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
+from ddpm.planning import plan
 
 
 def test_the_cover_has_every_pair_once():

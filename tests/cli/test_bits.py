@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from ddpm.cli import progress
-from ddpm.likelihood.record import BitsRecord
-from ddpm.scoring import likelihood
+from ddpm.evaluation import likelihood
+from ddpm.records.likelihood import BitsRecord
 
 Refused = Callable[..., str]
 Cli = Callable[..., int]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ddpm.cli.console import console
-from ddpm.score import Score
+from ddpm.records.score import Score
 
 Refused = Callable[..., str]
 Cli = Callable[..., int]
@@ -63,7 +63,7 @@ def test_a_row_for_each_score(
 
 def test_only_what_wins_is_bold(write: Write) -> None:
     from ddpm.cli.compare import _table
-    from ddpm.compare import columns_of, read
+    from ddpm.evaluation.compare import columns_of, read
 
     rows = list(read([write("a", 12, 11, 13), write("b", 20, 19, 21)]).values())
     table = _table(["a", "b"], rows, columns_of(rows))

@@ -12,10 +12,10 @@ from accelerate import Accelerator
 from ddpm import build
 from ddpm.cli import training
 from ddpm.config import RunConfig
-from ddpm.evaluation.features.thumbnail import Thumbnail
+from ddpm.metrics.features.thumbnail import Thumbnail
 from ddpm.report.quality import best
 from ddpm.report.reading import read
-from ddpm.training.interrupt import Interrupt
+from ddpm.system.interrupt import Interrupt
 from ddpm.training.loop import train
 
 Cli = Callable[..., int]

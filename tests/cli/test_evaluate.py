@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from ddpm.config import SamplingConfig
-from ddpm.score import Score
-from ddpm.scoring.evaluate import Ask
+from ddpm.evaluation.evaluate import Ask
+from ddpm.records.score import Score
 
 Refused = Callable[..., str]
 Cli = Callable[..., int]

@@ -8,7 +8,7 @@ import pytest
 
 from ddpm import build
 from ddpm.cli import sampling
-from ddpm.provenance import Provenance
+from ddpm.records.provenance import Provenance
 
 Cli = Callable[..., int]
 

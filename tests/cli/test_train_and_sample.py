@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ddpm.provenance import Provenance
+from ddpm.records.provenance import Provenance
 
 Cli = Callable[..., int]
 TINY = ("--images", "32", "--batch", "8", "--precision", "fp32", "--set", "network.width=8")

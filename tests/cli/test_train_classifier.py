@@ -13,9 +13,9 @@ from PIL import Image
 
 import ddpm
 from ddpm.cli import training
-from ddpm.errors import InputError
-from ddpm.provenance import Provenance
-from ddpm.training.interrupt import Interrupt
+from ddpm.records.provenance import Provenance
+from ddpm.system.errors import InputError
+from ddpm.system.interrupt import Interrupt
 from ddpm.training.loop import train
 
 Cli = Callable[..., int]

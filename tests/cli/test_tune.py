@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ddpm.tuned import FILE, TunedRecord
+from ddpm.records.tuning import FILE, TunedRecord
 
 Refused = Callable[..., str]
 

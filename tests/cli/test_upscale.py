@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from ddpm.pipeline import Pipeline, enlarging
-from ddpm.provenance import Provenance
+from ddpm.records.provenance import Provenance
 
 Cli = Callable[..., int]
 Refused = Callable[..., str]

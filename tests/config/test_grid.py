@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from ddpm import build
-from ddpm.config import GridName, SamplingConfig, explain
-from ddpm.config.grid import TickGridName, places
+from ddpm.config import SamplingConfig, explain
+from ddpm.config.grid import places
+from ddpm.system.names import GridName, TickGridName
 
 
 def test_names() -> None:

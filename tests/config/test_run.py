@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from ddpm.config import ObjectiveConfig, RunConfig
-from ddpm.errors import InputError
-from ddpm.training.scoring import ScoringSettings
+from ddpm.config.scoring import ScoringSettings
+from ddpm.system.errors import InputError
 
 Tree = dict[str, Any]
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from ddpm.config import RunConfig
-from ddpm.errors import InputError
+from ddpm.system.errors import InputError
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ddpm.data.archive import open_zip
-from ddpm.data.decode import BadImage
-from ddpm.errors import InputError
+from ddpm.images.decode import BadImage
+from ddpm.system.errors import InputError
 
 Make = Callable[..., bytes]
 

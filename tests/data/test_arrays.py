@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ddpm.data.arrays import array_source, open_npz
-from ddpm.errors import InputError
+from ddpm.system.errors import InputError
 
 grey = np.arange(12 * 20, dtype=np.uint8).reshape(12, 4, 5)
 

@@ -10,13 +10,13 @@ import pytest
 
 from ddpm.data.arrays import array_source
 from ddpm.data.cache import prepare
-from ddpm.data.decode import decode
 from ddpm.data.folder import open_folder
-from ddpm.data.place import source_folder
 from ddpm.data.source import Source
 from ddpm.data.survey import recall
-from ddpm.data.transform import Geometry
-from ddpm.errors import InputError
+from ddpm.images.decode import decode
+from ddpm.images.geometry import Geometry
+from ddpm.system.cache import source_folder
+from ddpm.system.errors import InputError
 
 Make = Callable[..., bytes]
 Tree = Callable[..., Path]
@@ -138,7 +138,7 @@ def test_a_killed_build_is_not_taken_for_whole_and_swept_out_later(folder: Path)
     code = (
         "import os\nfrom pathlib import Path\n"
         "from ddpm.data.cache import prepare\nfrom ddpm.data.folder import open_folder\n"
-        "from ddpm.data.transform import Geometry\n"
+        "from ddpm.images.geometry import Geometry\n"
         f"prepare(open_folder(Path({str(folder)!r})), Geometry(), progress=lambda *_: os._exit(9))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
@@ -182,7 +182,7 @@ def test_many_builds_at_once(arrays: Source) -> None:
 
 
 def test_a_full_disk_is_seen_before(arrays: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ddpm.data.place.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
+    monkeypatch.setattr("ddpm.system.cache.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     with pytest.raises(InputError, match=r"need 0\.00 GB, and 0\.00 GB are free .* DDPM_CACHE"):
         prepare(arrays, Geometry())
     assert left_over(arrays) == []

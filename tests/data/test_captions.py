@@ -4,7 +4,7 @@ import unicodedata
 import pytest
 
 from ddpm.data.captions import match_captions
-from ddpm.errors import InputError
+from ddpm.system.errors import InputError
 
 
 class Files(dict[str, bytes]):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ddpm.data.decode import BadImage
 from ddpm.data.folder import FolderReader, open_folder
-from ddpm.errors import InputError
+from ddpm.images.decode import BadImage
+from ddpm.system.errors import InputError
 
 Make = Callable[..., bytes]
 Tree = Callable[..., Path]

@@ -10,7 +10,7 @@ from ddpm.data.archive import ZipReader
 from ddpm.data.arrays import ArrayReader
 from ddpm.data.folder import FolderReader
 from ddpm.data.open import open_source
-from ddpm.errors import InputError
+from ddpm.system.errors import InputError
 
 Tree = Callable[..., Path]
 

@@ -9,8 +9,8 @@ from ddpm.data.dataset import Dataset
 from ddpm.data.loader import Steps
 from ddpm.data.open import open_source
 from ddpm.data.pairs import paired, with_low
-from ddpm.data.transform import Geometry
-from ddpm.errors import InputError
+from ddpm.images.geometry import Geometry
+from ddpm.system.errors import InputError
 
 
 def named(*names: str, side: int = 8) -> Dataset:

@@ -1,6 +1,7 @@
 import numpy as np
 
-from ddpm.data.source import Item, Pixels, Source
+from ddpm.data.source import Item, Source
+from ddpm.images.pixels import Pixels
 
 
 class Nothing:

@@ -10,7 +10,7 @@ from ddpm.data.folder import open_folder
 from ddpm.data.report import describe, warnings
 from ddpm.data.source import Source
 from ddpm.data.survey import recall, survey
-from ddpm.errors import InputError
+from ddpm.system.errors import InputError
 
 Make = Callable[..., bytes]
 Tree = Callable[..., Path]

@@ -10,7 +10,7 @@ import pytest
 from ddpm.data.arrays import array_source
 from ddpm.data.folder import open_folder
 from ddpm.data.sweep import CHUNK, Look, sweep
-from ddpm.data.transform import Geometry
+from ddpm.images.geometry import Geometry
 
 Make = Callable[..., bytes]
 Tree = Callable[..., Path]

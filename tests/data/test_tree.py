@@ -1,8 +1,9 @@
 import pytest
 
-from ddpm.data.source import Pixels, Source
+from ddpm.data.source import Source
 from ddpm.data.tree import File, junk, tree_source
-from ddpm.errors import InputError
+from ddpm.images.pixels import Pixels
+from ddpm.system.errors import InputError
 
 
 class Nothing:

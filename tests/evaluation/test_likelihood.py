@@ -1,147 +1,211 @@
-"""What the likelihood asks of a denoiser and of images; that it is right is a law (laws/test_ode_likelihood.py)."""
+"""Bits per dimension of a run on disk."""
 
-import math
-import sys
-from dataclasses import dataclass, field
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from torch.distributions import Normal
 
-from ddpm.core import Cond, Denoised, Level
-from ddpm.core.continuous import Continuous, SubVP
-from ddpm.core.discrete import linear
-from ddpm.errors import InputError
-from ddpm.evaluation.likelihood import GREYS, ProbabilityFlow, bits_per_dim
+from ddpm.data.order import epoch_order
+from ddpm.evaluation import likelihood
+from ddpm.evaluation.likelihood import AskBits, Found, measure_bits
+from ddpm.evaluation.reference import training
+from ddpm.pipeline import Pipeline, load
+from ddpm.records.likelihood import BitsRecord
+from ddpm.system.errors import InputError
 
-VARIANCE = 0.25
-
-
-@dataclass
-class White:
-    """The perfect denoiser of independent N(shift, VARIANCE) numbers, which notes what it is asked."""
-
-    asked: list[tuple[torch.Tensor, Level, Cond | None]] = field(default_factory=list)
-
-    def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
-        self.asked.append((x.detach(), level, cond))
-        shift = 0.0 if cond is None else cond.vector.to(x).reshape(-1, 1, 1, 1)
-        gain = level.alpha * VARIANCE / (level.alpha**2 * VARIANCE + level.sigma**2)
-        return Denoised(shift + gain * (x - level.alpha * shift))
+FEW = AskBits(n=60, steps=4, device="cpu")
 
 
-def greys(n: int = 3, shape: tuple[int, ...] = (2, 4, 4)) -> torch.Tensor:
-    """(n, *shape) float32 images of 8-bit values."""
-    return torch.randint(256, (n, *shape), generator=torch.Generator().manual_seed(0)) / GREYS - 1
+@pytest.fixture
+def run(digits_run: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(digits_run, tmp_path / "run")
 
 
-def white_bits(shift: float) -> torch.Tensor:
-    """Bits per dimension of the images of greys() under N(shift, VARIANCE), in the middle of each lattice cell."""
-    log_p = Normal(shift, math.sqrt(VARIANCE)).log_prob(greys().double())
-    return -log_p.flatten(1).mean(1) / math.log(2) + math.log2(GREYS)
+def measured(run: Path, ask: AskBits = FEW, say: Callable[[str, int, int], None] = lambda *now: None) -> Found:
+    found = measure_bits(run, ask, say)
+    assert found is not None
+    return found
 
 
-def test_bits_of_white_noise():
-    """Within 0.01: dequantisation moves a value by 1 / 255 at most, up and down alike."""
-    bits, _ = bits_per_dim(ProbabilityFlow(White(), linear(1000)), greys(), 0, range(3))
-    torch.testing.assert_close(bits, white_bits(0.0), rtol=0, atol=0.01)
+def test_it_is_what_the_pipeline_says_of_held_out_images(run: Path) -> None:
+    record, folder = measured(run)
+    assert BitsRecord.read(folder / "bits.json") == record
+    pipe = load(run, "cpu")
+    held = training(pipe.config).held_out
+    assert (record.n, record.data.images, record.held_out) == (60, len(held), True)
+    order = epoch_order(0, 0, len(held))[:60]
+    bits = pipe.bits_per_dim(held.read(order), steps=4)
+    assert record.bits == tuple(bits.tolist())
+    assert record.names == tuple(held.names[i] for i in order)
+    values = np.array(record.bits)
+    assert record.mean == pytest.approx(values.mean(), rel=1e-12)
+    assert record.stderr == pytest.approx(np.sqrt(((values - values.mean()) ** 2).sum() / 59 / 60), rel=1e-12)
+    assert record.prior is not None
+    assert record.kl is not None
+    assert record.decoder is not None
+    assert record.prior + record.kl + record.decoder == pytest.approx(record.mean, rel=1e-6)
+    assert record.levels is not None
+    assert record.levels.place == (1000, 667, 334, 1)
+    assert record.levels.pairs == (1, 1, 1, 1)
+    assert sum(record.levels.bits) + record.prior == pytest.approx(record.mean, rel=1e-6)
+    assert (record.weights, record.variance, record.calls, record.batch) == (pipe.weights, "small", 4, None)
+    assert record.images_seen == 192
 
 
-def test_the_condition_is_passed_on():
-    cond = Cond(torch.tensor([[0.5], [0.0], [-0.5]]))
-    bits, _ = bits_per_dim(ProbabilityFlow(White(), linear(1000)), greys(), 0, range(3), cond=cond)
-    expected = torch.stack([white_bits(shift)[i] for i, shift in enumerate((0.5, 0.0, -0.5))])
-    torch.testing.assert_close(bits, expected, rtol=0, atol=0.01)
+def test_killed_and_resumed_is_whole(run: Path, digits_run: Path, tmp_path: Path) -> None:
+    """Cut off within the second file, and with the first damaged: the same bytes as without."""
+    whole = measured(shutil.copytree(digits_run, tmp_path / "other"))
+
+    class Killed(Exception):
+        pass
+
+    def kill(what: str, done: int, total: int) -> None:
+        if done > 52:
+            raise Killed
+
+    with pytest.raises(Killed):
+        measured(run, say=kill)
+    [first] = (run / "likelihood" / "answers").glob("*/*.npz")
+    assert first.name == "000000-000050.npz"
+    assert not list(run.glob("likelihood/*/bits.json"))
+    first.write_bytes(first.read_bytes()[:500])
+    seen: list[int] = []
+    again = measured(run, say=lambda what, done, total: seen.append(total))
+    assert again.record.bits == whole.record.bits
+    assert again.record.model_copy(update={"run": ""}) == whole.record.model_copy(update={"run": ""})
+    assert set(seen) == {60}
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_the_denoiser_sees_the_type_of_the_images_at_levels_of_the_schedule(dtype):
-    denoise, schedule = White(), linear(1000)
-    images = greys().to(dtype)
-    _, evaluations = bits_per_dim(ProbabilityFlow(denoise, schedule), images, 0, range(3))
-    assert len(denoise.asked) == evaluations
-    assert all(x.dtype == dtype and x.shape == images.shape for x, _, _ in denoise.asked)
-    levels = [level for _, level, _ in denoise.asked]
-    assert levels[0].t == pytest.approx(0, abs=1e-6)
-    assert levels[-1].t == pytest.approx(999, abs=1e-6)
-    assert all(level.alpha**2 + level.sigma**2 == pytest.approx(1, abs=1e-12) for level in levels)
+def test_what_is_there_is_not_taken_again(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*args: Any) -> Any:
+        raise AssertionError("the network was asked")
+
+    first = measured(run, replace(FEW, n=50))
+    with monkeypatch.context() as patch:
+        patch.setattr(Pipeline, "likelihood", never)
+        assert measured(run, replace(FEW, n=50)) == first
+    more = measured(run, replace(FEW, n=80))
+    assert more.record.bits[:50] == first.record.bits
+    assert more.folder != first.folder
 
 
-@pytest.mark.parametrize("schedule", [linear(1000), Continuous(SubVP())], ids=["linear", "sub-vp"])
-def test_float32_is_enough_for_the_default_tolerance(schedule):
-    """Within 1e-4 nats per dimension, and not at the cost of steps; level 1 of sub-VP has a ten-thousandth of noise."""
-    flow, x0 = ProbabilityFlow(White(), schedule), greys().double()
-    exact = flow.log_density(x0, torch.ones(1, *x0.shape).double())
-    rounded = flow.log_density(x0.float(), torch.ones(1, *x0.shape))
-    assert rounded.log_p.dtype == torch.float64
-    torch.testing.assert_close(rounded.log_p / 32, exact.log_p / 32, rtol=0, atol=1e-4)
-    assert rounded.evaluations < 2 * exact.evaluations
-
-
-def test_an_image_does_not_depend_on_its_place_in_the_batch():
-    """Within the solver's tolerance, 1e-4 here; another index is another draw."""
-    flow = ProbabilityFlow(White(), linear(1000))
-    images = greys()
-    together, _ = bits_per_dim(flow, images, 0, range(3))
-    alone, _ = bits_per_dim(flow, images[1:2], 0, [1])
-    torch.testing.assert_close(alone, together[1:2], rtol=0, atol=1e-4)
-    torch.manual_seed(1)
-    assert bits_per_dim(flow, images[1:2], 0, [1]).bits.equal(alone)
-    for seed, index in ((0, 2), (1, 1)):
-        assert (bits_per_dim(flow, images[1:2], seed, [index]).bits - alone).abs() > 3e-4
-
-
-def coupled(x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
-    """The perfect denoiser of images of one colour, N(0, VARIANCE), and a little noise of their own."""
-    flat = x.mean((1, 2, 3), keepdim=True)
-    n, own = x[0].numel(), 0.01
-    gain = [level.alpha * var / (level.alpha**2 * var + level.sigma**2) for var in (n * VARIANCE + own, own)]
-    return Denoised((gain[0] * flat + gain[1] * (x - flat)).expand_as(x))
-
-
-def test_more_probes_vary_less():
-    """The bits of one image as 400 indices: the variance of 8 probes is an eighth, within four standard errors."""
-    n, flow = 400, ProbabilityFlow(coupled, linear(1000), rtol=1e-3, atol=1e-3)
-    images = torch.full((n, 1, 4, 4), 128 / GREYS - 1)
-    one, eight = (bits_per_dim(flow, images, 0, range(n), probes=k).bits.var() for k in (1, 8))
-    assert abs(math.log(one / eight / 8)) < 4 * math.sqrt(2 * 2 / n)
-
-
-def test_gradients_are_taken_where_they_are_off_and_left_nowhere():
-    weight = torch.nn.Parameter(torch.ones(()))
-    flow = ProbabilityFlow(lambda x, level, cond=None: Denoised(weight * White()(x, level).x0), linear(1000))
-    with torch.no_grad():
-        bits, _ = bits_per_dim(flow, greys(), 0, range(3))
-    assert not bits.requires_grad
-    assert weight.grad is None
-    torch.testing.assert_close(bits, white_bits(0.0), rtol=0, atol=0.01)
-
-
-def test_progress_is_told_after_each_step():
-    told: list[int] = []
-    _, evaluations = bits_per_dim(ProbabilityFlow(White(), linear(1000)), greys(), 0, range(3), progress=told.append)
-    assert told == sorted(set(told))
-    assert told[-1] == evaluations
+def test_the_batch_changes_nothing(run: Path, digits_run: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(digits_run, tmp_path / "other")
+    assert measured(run).record.bits == measured(other, replace(FEW, batch=7)).record.bits
 
 
 @pytest.mark.parametrize(
-    "images", [greys() + 0.3 / GREYS, greys() * 2, torch.zeros(3, 2, 4, 4)], ids=["between", "beyond", "mid-grey"]
+    "change", [{"seed": 1}, {"steps": 5}, {"terms": 2}, {"labels": True}, {"clip": False}], ids=str
 )
-def test_other_than_8_bit_images_are_refused(images):
-    with pytest.raises(InputError, match="8-bit"):
-        bits_per_dim(ProbabilityFlow(White(), linear(1000)), images, 0, range(3))
+def test_another_question_has_another_answer(run: Path, change: dict[str, Any]) -> None:
+    usual, other = measured(run), measured(run, replace(FEW, **change))
+    assert other.folder != usual.folder
+    assert set(other.record.bits).isdisjoint(usual.record.bits)
+    assert other.record.names == usual.record.names
 
 
-def test_without_scipy_it_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "scipy.integrate", None)
-    with pytest.raises(InputError, match=r"ddpm\[likelihood\]"):
-        bits_per_dim(ProbabilityFlow(White(), linear(1000)), greys(), 0, range(3))
+def test_labels_are_the_images_own(run: Path) -> None:
+    record = measured(run, replace(FEW, labels=True)).record
+    pipe = load(run, "cpu")
+    held = training(pipe.config).held_out.subset(epoch_order(0, 0, 89)[:60])
+    assert held.labels is not None
+    bits = pipe.bits_per_dim(held.images, steps=4, labels=[held.classes[c] for c in held.labels])
+    assert record.bits == tuple(bits.tolist())
+    assert record.labels
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_denoiser_that_is_not_finite_ends_it(value):
-    def broken(x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
-        return Denoised(x * (value if level.sigma > 0.5 else 1.0))
+def test_drawn_terms_stand_for_runs_of_levels(run: Path) -> None:
+    levels = measured(run, replace(FEW, steps=8, terms=2)).record.levels
+    assert levels is not None
+    assert levels.pairs == (5, 2, 1)
+    assert sum(levels.pairs) == 8
+    # of 1000, 857, 715, 572, 429, 286, 144 and 1
+    assert levels.place == (pytest.approx(3573 / 5, abs=1e-3), 430 / 2, 1)
 
-    with pytest.raises(ArithmeticError, match="not finite"):
-        bits_per_dim(ProbabilityFlow(broken, linear(1000)), greys(), 0, range(3))
+
+def test_along_the_ode(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches are part of the question, as the images of one share its steps."""
+    settle = likelihood.settle
+
+    def rough(*args: Any, **options: Any) -> Any:
+        return settle(*args, **options).model_copy(update={"tolerance": 0.1})
+
+    monkeypatch.setattr(likelihood, "settle", rough)
+    ask = replace(FEW, n=20, steps=None, method="ode")
+    record = measured(run, ask).record
+    assert record.levels is record.kl is record.variance is None
+    assert record.batch == 50
+    assert record.calls > 10
+    other = measured(run, replace(ask, batch=10)).record
+    assert other.bits != record.bits
+    # a batch of ten is filled up, and company is within the tolerance
+    assert other.mean == pytest.approx(record.mean, abs=0.1)
+
+
+def test_other_images(run: Path, folder: Callable[..., Path]) -> None:
+    photos = folder(12, size=(10, 8), mode="L")
+    found = measured(run, replace(FEW, data=str(photos))).record
+    assert (found.n, found.held_out, found.data.source) == (12, False, str(photos))
+    assert found.notes == (f"12 images of {photos} were brought to 8 × 8 by crop",)
+    # noise is nothing like digits
+    assert found.mean > measured(run).record.mean
+    trained = measured(run, replace(FEW, data="digits")).record
+    assert trained.notes == ("most of these images were trained on: bits of images that were not are higher",)
+
+
+def test_a_checkpoint(run: Path) -> None:
+    found = measured(run / "checkpoints" / "step-000000008")
+    assert found.record.images_seen == 128
+    assert found.folder.parent == run.absolute() / "likelihood"
+    assert found.folder.name.startswith("step-000000008-bound4-")
+    assert found.record.bits != measured(run).record.bits
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        ({"batch": 51}, "batch must be between 1 and 50, the images of a file, not 51"),
+        ({"batch": 0}, "batch must be between 1 and 50"),
+        ({"n": 1}, "-n 1 is too few for a mean with its error; give at least 2"),
+        ({"steps": 1001}, "steps must be between 1 and 1000"),
+        ({"method": "ode"}, "steps 4 is of the bound"),
+        ({"data": "nothing"}, "nothing does not exist"),
+    ],
+    ids=str,
+)
+def test_refusals(run: Path, ask: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        measured(run, replace(FEW, **ask))
+    assert not (run / "likelihood").exists()
+
+
+def test_labels_that_cannot_be_told(run: Path, folder: Callable[..., Path]) -> None:
+    for data, said in {
+        folder(12, mode="L", name="plain"): "--labels tells the images' classes, and they have none",
+        folder(12, mode="L", classes=("3", "cat"), name="cats"): r"--labels: the run knows no cat \(known: 0, 1, 2",
+    }.items():
+        with pytest.raises(InputError, match=said):
+            measured(run, replace(FEW, data=str(data), labels=True))
+
+
+def test_a_run_that_always_saw_labels_needs_them(run: Path) -> None:
+    config = run / "config.json"
+    text = config.read_text(encoding="utf-8")
+    assert '"label_dropout": 0.05' in text
+    config.write_text(text.replace('"label_dropout": 0.05', '"label_dropout": 0.0'), encoding="utf-8")
+    with pytest.raises(InputError, match="never saw an image without its label when it was trained: give --labels"):
+        measured(run)
+    assert torch.isfinite(torch.tensor(measured(run, replace(FEW, labels=True)).record.bits)).all()
+
+
+def test_without_the_runs_own_images(run: Path) -> None:
+    config = run / "config.json"
+    tree = config.read_text(encoding="utf-8")
+    config.write_text(tree.replace('"source": "digits"', '"source": "gone"'), encoding="utf-8")
+    with pytest.raises(InputError, match=r"the images that the run held out cannot be had \(gone .*\); give others by"):
+        measured(run)

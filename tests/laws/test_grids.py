@@ -7,9 +7,9 @@ from typing import get_args
 import pytest
 
 from ddpm import build
-from ddpm.config.grid import TickGridName
 from ddpm.core import Level, Schedule
 from ddpm.core.discrete import linear, zero_terminal_snr
+from ddpm.system.names import TickGridName
 
 from .every import GRIDS
 

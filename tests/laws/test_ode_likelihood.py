@@ -15,7 +15,7 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 from ddpm.core import Cond, Denoised, Level, Schedule
 from ddpm.core.continuous import EDM, VE, VP, Continuous, Flow, SubVP
 from ddpm.core.discrete import cosine, linear, zero_terminal_snr
-from ddpm.evaluation.likelihood import GREYS, ProbabilityFlow, bits_per_dim
+from ddpm.metrics.likelihood import GREYS, ProbabilityFlow, bits_per_dim
 
 from .exact import Gaussian, Mixture
 

@@ -9,7 +9,7 @@ from tests import tiny
 from tests.tiny import CLASSES
 
 from ddpm.pipeline import Pipeline
-from ddpm.provenance import KEY, Provenance
+from ddpm.records.provenance import KEY, Provenance
 
 from .every import GRIDS
 

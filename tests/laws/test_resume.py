@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from ddpm.cli import training
-from ddpm.training.interrupt import Interrupt
+from ddpm.system.interrupt import Interrupt
 from ddpm.training.log import Event
 from ddpm.training.loop import train
 

@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ddpm.codec.picture import Pixels
 from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
-from ddpm.data.transform import Geometry
+from ddpm.images.geometry import Geometry
+from ddpm.images.pixels import Pixels
 from ddpm.pipeline import Pipeline, load
 
 

@@ -8,19 +8,20 @@ import torch
 from PIL import Image
 
 from ddpm import build
-from ddpm.codec import PixelCodec, picture
-from ddpm.codec.picture import Pixels
+from ddpm.codec import PixelCodec
+from ddpm.config.likelihood import settle
 from ddpm.core import discrete
 from ddpm.core.seed import derive
-from ddpm.errors import InputError
-from ddpm.evaluation.likelihood import ProbabilityFlow, bits_per_dim
 from ddpm.guidance import Clipped
+from ddpm.images.pixels import Pixels
+from ddpm.images.sheets import picture
 from ddpm.likelihood.estimate import choices
-from ddpm.likelihood.settings import settle
+from ddpm.metrics.likelihood import ProbabilityFlow, bits_per_dim
 from ddpm.objectives.bound import bound, sampled_pairs
 from ddpm.pipeline import Pipeline
 from ddpm.sampling import SampleNoise
 from ddpm.sampling.grid import uniform
+from ddpm.system.errors import InputError
 
 SHAPE = (1, 8, 8)
 

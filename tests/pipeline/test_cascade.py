@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 from tests.tiny import CLASSES, pipeline
 
-from ddpm.errors import InputError
 from ddpm.pipeline import Pipeline
 from ddpm.pipeline.cascade import passed_on
+from ddpm.system.errors import InputError
 
 
 def knowing(*classes: str) -> Pipeline:

@@ -2,8 +2,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from ddpm.errors import InputError
 from ddpm.pipeline.indices import chosen
+from ddpm.system.errors import InputError
 
 
 def test_as_given_or_from_0() -> None:

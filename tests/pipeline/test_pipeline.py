@@ -15,9 +15,9 @@ from safetensors.torch import load_file, save_file
 import ddpm
 from ddpm.config import Guide
 from ddpm.core.discrete import linear
-from ddpm.errors import InputError
 from ddpm.pipeline import Pipeline, load
-from ddpm.provenance import KEY, Provenance
+from ddpm.records.provenance import KEY, Provenance
+from ddpm.system.errors import InputError
 from ddpm.training import checkpoint as checkpoints
 
 FAST = {"steps": 3}

@@ -6,10 +6,10 @@ import pytest
 from ddpm.codec import PixelCodec
 from ddpm.core import Denoised
 from ddpm.core.model import Model
-from ddpm.errors import InputError
 from ddpm.pipeline import Pipeline, load
 from ddpm.pipeline.trajectory import spread
 from ddpm.sampling import SampleNoise
+from ddpm.system.errors import InputError
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from PIL import Image
 
 from ddpm import load
 from ddpm.core import Cond
-from ddpm.errors import InputError
 from ddpm.pipeline import Pipeline
-from ddpm.provenance import Provenance, fingerprint
+from ddpm.records.provenance import Provenance, fingerprint
+from ddpm.system.errors import InputError
 
 STEPS = {"steps": 3}
 

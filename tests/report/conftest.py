@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ddpm.codec import sheet
-from ddpm.likelihood.record import BitsRecord
+from ddpm.images.sheets import sheet
 from ddpm.pipeline import load
-from ddpm.score import Score
+from ddpm.records.likelihood import BitsRecord
+from ddpm.records.score import Score
 
 Evaluate = Callable[..., Path]
 Bits = Callable[[str, BitsRecord], Path]

@@ -3,9 +3,9 @@
 from typing import Any
 
 from ddpm.config import SamplingConfig
-from ddpm.likelihood.record import BitsRecord, Levels
-from ddpm.likelihood.settings import Likelihood
-from ddpm.score import (
+from ddpm.config.likelihood import Likelihood
+from ddpm.records.likelihood import BitsRecord, Levels
+from ddpm.records.score import (
     Accuracy,
     Colour,
     Copy,

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 
 from ddpm.core import discrete
-from ddpm.errors import InputError
+from ddpm.records.score import Interval
 from ddpm.report import charts
 from ddpm.report.canvas import DPI, SIZE, VARIABLES, figure, inline, to_bytes
 from ddpm.report.page import render
 from ddpm.report.reading import read
-from ddpm.score import Interval
+from ddpm.system.errors import InputError
 
 SCHEDULES = {"cosine": discrete.cosine(20), "linear": discrete.linear(20)}
 LOSS = ([1, 10, 100], [0.5, 0.2, 0.1])

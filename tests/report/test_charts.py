@@ -8,11 +8,11 @@ import pytest
 from ddpm import build
 from ddpm.core import Continuous, discrete
 from ddpm.core.continuous import EDM, VE, VP, Curve, Flow, SubVP
+from ddpm.records.score import Interval
 from ddpm.report import charts
 from ddpm.report.canvas import Draw, figure
 from ddpm.report.charts import _ticks
 from ddpm.sampling.grid import Grid, trailing
-from ddpm.score import Interval
 
 
 def lines(draw: Draw) -> dict[str, tuple[np.ndarray, np.ndarray]]:

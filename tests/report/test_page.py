@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ddpm.errors import InputError
 from ddpm.report import write
 from ddpm.report.page import render
 from ddpm.report.reading import read
+from ddpm.system.errors import InputError
 
 from .conftest import Bits, Evaluate
 from .scores import MEASURE, make_bits, make_score

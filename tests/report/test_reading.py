@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from ddpm.build import build_model
-from ddpm.errors import InputError
 from ddpm.report.reading import read
+from ddpm.system.errors import InputError
 
 
 def test_a_finished_run(run: Path, weights: str) -> None:

@@ -5,10 +5,10 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from ddpm.config import SamplingConfig
+from ddpm.records.score import FeaturesRecord, Interval, ReferenceRecord
+from ddpm.records.sweep import Cell, Quality, SweepRecord
 from ddpm.report.canvas import DPI, SERIES, to_bytes
 from ddpm.report.sweeps import COLUMN, GAP, ROW, chart, samples, strip
-from ddpm.score import FeaturesRecord, Interval, ReferenceRecord
-from ddpm.swept import Cell, Quality, SweepRecord
 
 N, SIDE, FACTOR = 3, 8, 8
 WIDE, HIGH = N * (SIDE * FACTOR + GAP) - GAP, SIDE * FACTOR

@@ -10,6 +10,7 @@ from accelerate import Accelerator
 
 from ddpm.codec import PixelCodec
 from ddpm.conditioning.label import LabelEmbedding
+from ddpm.config.training import TrainSettings
 from ddpm.core import Parameterisation, discrete, prediction
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
@@ -18,7 +19,6 @@ from ddpm.objectives import SimpleLoss
 from ddpm.objectives.level_sampling import Uniform
 from ddpm.training.learner import Learner, Problem
 from ddpm.training.loop import Job
-from ddpm.training.settings import TrainSettings
 
 NET = UNetSettings(in_channels=3, out_channels=3, width=8, multipliers=(1,), blocks=1, attention=(), cond_width=8)
 SETTINGS = TrainSettings(

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ddpm.errors import InputError
-from ddpm.training import storage
+from ddpm.system import files as storage
+from ddpm.system.errors import InputError
 from ddpm.training.checkpoint import Checkpoint, Damaged, load_into, newest, paths, prune, read, write
 
 FILES = ("model.safetensors", "ema.safetensors", "optimizer.safetensors", "state.json", "manifest.json")

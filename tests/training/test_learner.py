@@ -7,15 +7,15 @@ import torch
 from accelerate import Accelerator
 
 from ddpm.codec import PixelCodec
+from ddpm.config.training import TrainSettings
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
-from ddpm.errors import InputError
 from ddpm.objectives.level_sampling import History, Importance, Uniform
+from ddpm.system.errors import InputError
 from ddpm.training.checkpoint import Checkpoint
 from ddpm.training.learner import Learner, Problem
 from ddpm.training.randomness import draw
 from ddpm.training.rate import learning_rate
-from ddpm.training.settings import TrainSettings
 
 Make = Callable[..., Learner]
 

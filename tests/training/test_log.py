@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ddpm.errors import InputError
+from ddpm.system.errors import InputError
 from ddpm.training.log import Event, Kind, Log, training_seconds
 
 

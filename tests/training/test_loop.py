@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 
 from ddpm.codec import PixelCodec
 from ddpm.data.dataset import Dataset
-from ddpm.errors import InputError
+from ddpm.system.errors import InputError
+from ddpm.system.interrupt import Interrupt
 from ddpm.training import checkpoint as checkpoints
-from ddpm.training.interrupt import Interrupt
 from ddpm.training.learner import Learner
 from ddpm.training.log import Event
 from ddpm.training.loop import Diverged, Job, train

@@ -10,6 +10,7 @@ from torch.utils._pytree import tree_iter
 
 from ddpm.codec import PixelCodec
 from ddpm.conditioning.label import LabelEmbedding
+from ddpm.config.training import TrainSettings
 from ddpm.core import Parameterisation, discrete, prediction
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
@@ -19,7 +20,6 @@ from ddpm.objectives import SimpleLoss
 from ddpm.objectives.level_sampling import Uniform
 from ddpm.training.learner import Learner, Problem
 from ddpm.training.measure import Memory, available_bytes, memory, seconds_a_step
-from ddpm.training.settings import TrainSettings
 
 
 class Live(TorchDispatchMode):

@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator
 
 from ddpm.conditioning import ImageCondition, LabelEmbedding, Pairs
+from ddpm.config.training import TrainSettings
 from ddpm.constraints import AveragePool
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
@@ -19,7 +20,6 @@ from ddpm.training.heldout import HeldOut
 from ddpm.training.learner import Learner, Problem
 from ddpm.training.preview import Preview, page
 from ddpm.training.randomness import augmentation
-from ddpm.training.settings import TrainSettings
 
 NET = UNetSettings(in_channels=6, out_channels=3, width=8, multipliers=(1,), blocks=1, attention=(), cond_width=8)
 Make = Callable[..., Learner]

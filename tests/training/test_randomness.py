@@ -1,9 +1,9 @@
 import pytest
 import torch
 
+from ddpm.config.training import TrainSettings
 from ddpm.objectives.level_sampling import Drawn
 from ddpm.training.randomness import Draws, draw
-from ddpm.training.settings import TrainSettings
 
 CPU = torch.device("cpu")
 

@@ -3,8 +3,8 @@ from itertools import pairwise
 
 import pytest
 
+from ddpm.config.training import TrainSettings
 from ddpm.training.rate import learning_rate
-from ddpm.training.settings import TrainSettings
 
 S = TrainSettings(images=100_000, batch=100, learning_rate=3e-4, warmup=10_000, decay=0.5)
 

@@ -15,13 +15,14 @@ from accelerate.state import AcceleratorState
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ddpm.config.scoring import ScoringSettings, planned
 from ddpm.core.model import Model
+from ddpm.system.interrupt import Interrupt
 from ddpm.training import checkpoint as checkpoints
 from ddpm.training import loop, meter
-from ddpm.training.interrupt import Interrupt
 from ddpm.training.log import Event
 from ddpm.training.loop import Job, train
-from ddpm.training.scoring import Best, Curve, Scored, Scoring, ScoringSettings, planned, publish, published
+from ddpm.training.scoring import Best, Curve, Scored, Scoring, publish, published
 
 MakeJob = Callable[..., Job]
 CPU = torch.device("cpu")

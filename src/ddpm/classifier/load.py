@@ -9,10 +9,10 @@ from ddpm import build
 from ddpm.config import ClassifierConfig, RunConfig
 from ddpm.core import Level
 from ddpm.core.model import Model
-from ddpm.errors import InputError
 from ddpm.guidance import ClassGradient
+from ddpm.records.weights import averaged, fingerprint
+from ddpm.system.errors import InputError
 from ddpm.training import checkpoint as checkpoints
-from ddpm.weights import averaged, fingerprint
 
 FOLDER = "classifier"
 """Where it is in its run's folder."""

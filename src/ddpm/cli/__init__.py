@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 from ddpm import __version__
 from ddpm.cli.numbers import exactly
-from ddpm.errors import InputError
+from ddpm.system.errors import InputError
 
 EXIT_INPUT = 2
 EXIT_DIVERGED = 3

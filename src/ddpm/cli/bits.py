@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from ddpm.cli.console import console
 from ddpm.cli.progress import Progress
-from ddpm.errors import InputError
-from ddpm.scoring.likelihood import AskBits, measure_bits
+from ddpm.evaluation.likelihood import AskBits, measure_bits
+from ddpm.system.errors import InputError
 
 if TYPE_CHECKING:
-    from ddpm.likelihood.record import BitsRecord
+    from ddpm.records.likelihood import BitsRecord
 
 
 def bits(

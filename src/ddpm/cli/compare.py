@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ddpm.compare import Column
-    from ddpm.score import Interval, Score
+    from ddpm.evaluation.compare import Column
+    from ddpm.records.score import Interval, Score
 
 
 def compare(*scores: Path, across: list[str] | None = None) -> None:
@@ -23,7 +23,7 @@ def compare(*scores: Path, across: list[str] | None = None) -> None:
         A setting of sampling that may differ: solver, steps, grid, eta, guidance, clip or seed; several with commas.
     """
     from ddpm.cli.console import console
-    from ddpm.compare import columns_of, names_of, read, require_alike
+    from ddpm.evaluation.compare import columns_of, names_of, read, require_alike
 
     found = read(scores)
     require_alike(found, [name.strip() for word in across or [] for name in word.split(",")])
@@ -79,7 +79,7 @@ def _say(interval: "Interval | None") -> str:
     """The value, its interval below, to two digits of half the interval's width; and a Fréchet distance's floor."""
     from math import floor, log10
 
-    from ddpm.score import Frechet
+    from ddpm.records.score import Frechet
 
     if interval is None:
         return "–"

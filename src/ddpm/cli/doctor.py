@@ -11,10 +11,10 @@ def doctor() -> None:
     import torch
 
     from ddpm.cli.console import console
-    from ddpm.data.place import cache_folder
-    from ddpm.device import best_device
-    from ddpm.training.precision import best_precision
-    from ddpm.units import say_bytes
+    from ddpm.system.cache import cache_folder
+    from ddpm.system.device import best_device
+    from ddpm.system.precision import best_precision
+    from ddpm.system.units import say_bytes
 
     device = best_device()
     precision = best_precision(device)

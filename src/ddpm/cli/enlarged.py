@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ddpm.scoring.enlarged import UpscalingScore
+    from ddpm.evaluation.upscaling import UpscalingScore
 
 
 def is_super_resolution(path: Path) -> bool:
@@ -25,9 +25,9 @@ def enlarged(path: Path, given: dict[str, Any], others: dict[str, Any], out: Pat
     """
     from ddpm.cli.console import console
     from ddpm.cli.progress import Progress
-    from ddpm.errors import InputError
-    from ddpm.scoring.enlarged import AskEnlarged, evaluate_enlarged
-    from ddpm.training.storage import write_file
+    from ddpm.evaluation.upscaling import AskEnlarged, evaluate_enlarged
+    from ddpm.system.errors import InputError
+    from ddpm.system.files import write_file
 
     if wrong := [name for name, value in others.items() if value is not None]:
         raise InputError(f"{wrong[0]} has no meaning for a run of super-resolution; leave it out")

@@ -10,8 +10,8 @@ from cyclopts import Parameter
 from ddpm.cli.sampling import UNCHANGED, Sampling
 
 if TYPE_CHECKING:
-    from ddpm.score import Score
-    from ddpm.scoring.evaluate import Scored
+    from ddpm.evaluation.evaluate import Scored
+    from ddpm.records.score import Score
 
 
 def evaluate(
@@ -92,13 +92,13 @@ def evaluate(
     device
         cpu, cuda or mps; the best there is by default.
     """
-    from ddpm.allocator import keep_freed_memory
     from ddpm.cli.enlarged import enlarged, is_super_resolution
     from ddpm.cli.progress import Progress
-    from ddpm.errors import InputError
-    from ddpm.scoring.evaluate import Ask, evaluate_folder, evaluate_run, is_run
+    from ddpm.evaluation.evaluate import Ask, evaluate_folder, evaluate_run, is_run
+    from ddpm.system.allocator import keep_freed_memory
+    from ddpm.system.errors import InputError
+    from ddpm.system.units import size as parse_size
     from ddpm.training.checkpoint import paths
-    from ddpm.units import size as parse_size
 
     keep_freed_memory()
     sampling = flags.given()
@@ -170,7 +170,7 @@ def evaluate(
 
 def _refuse(from_run: bool, of_folders: dict[str, Any], of_runs: dict[str, Any]) -> None:
     """No option is without effect."""
-    from ddpm.errors import InputError
+    from ddpm.system.errors import InputError
 
     if from_run and (wrong := [name for name, value in of_folders.items() if value is not None]):
         raise InputError(f"{wrong[0]} is for folders of images: a run knows its own")
@@ -180,7 +180,7 @@ def _refuse(from_run: bool, of_folders: dict[str, Any], of_runs: dict[str, Any])
 
 
 def _counts(steps: list[str] | None) -> list[int]:
-    from ddpm.errors import InputError
+    from ddpm.system.errors import InputError
 
     words = [word for group in steps or [] for word in group.split(",")]
     if not all(word.strip().isdecimal() for word in words):
@@ -189,7 +189,7 @@ def _counts(steps: list[str] | None) -> list[int]:
 
 
 def _one(steps: list[str] | None) -> dict[str, int]:
-    from ddpm.errors import InputError
+    from ddpm.system.errors import InputError
 
     counts = _counts(steps)
     if len(counts) > 1:
@@ -250,8 +250,8 @@ def _percent(share: float) -> str:
 
 def _prepare(out: Path | None) -> None:
     """Refuse a place that cannot be written to before anything is measured."""
-    from ddpm.errors import InputError
-    from ddpm.training.storage import disk_errors
+    from ddpm.system.errors import InputError
+    from ddpm.system.files import disk_errors
 
     if out is None:
         return
@@ -263,7 +263,7 @@ def _prepare(out: Path | None) -> None:
 
 def _keep(found: "Scored", out: Path | None) -> None:
     from ddpm.cli.console import console
-    from ddpm.training.storage import write_file
+    from ddpm.system.files import write_file
 
     if out is None:
         return

@@ -48,7 +48,7 @@ def interpolate(
     from ddpm.cli.pictures import folder_name, names, refuse_to_overwrite, write
     from ddpm.pipeline import load, run_folder
     from ddpm.report.film import to_and_fro
-    from ddpm.training.storage import write_file
+    from ddpm.system.files import write_file
 
     pipe, labels = load(run, device), label[0] if label and len(label) == 1 else label
     asked = {"label": " ".join(label) if label else None, "n": n, "steps": steps, "fit": fit}

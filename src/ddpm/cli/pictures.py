@@ -47,8 +47,8 @@ def refuse_to_overwrite(made: Iterable[Path], given: Iterable[Path]) -> None:
         InputError: one of the files to be made is a given one, by whatever path, or a picture from elsewhere, or its
             folder cannot be written.
     """
-    from ddpm.errors import InputError
-    from ddpm.provenance import saved
+    from ddpm.records.provenance import saved
+    from ddpm.system.errors import InputError
 
     kept = [path for path in given if path.exists()]
     for path in made:
@@ -70,9 +70,9 @@ def write(images: "Sequence[Image.Image]", folder: Path, shown: "Sequence[tuple[
         shown: pictures with their file names that are written too, and come first on the sheet.
     """
     from ddpm.cli.console import console
-    from ddpm.codec import row
-    from ddpm.provenance import save
-    from ddpm.training.storage import disk_errors
+    from ddpm.images.sheets import row
+    from ddpm.records.provenance import save
+    from ddpm.system.files import disk_errors
 
     files = [*shown, *((_numbered(i), image) for i, image in enumerate(images))]
     with disk_errors(folder):

@@ -41,9 +41,9 @@ def plot(
         cpu, cuda or mps; the best there is by default.
     """
     from ddpm.cli.console import console
-    from ddpm.config import suggest
-    from ddpm.errors import InputError
     from ddpm.report import plots
+    from ddpm.system.errors import InputError
+    from ddpm.system.names import suggest
 
     if kind not in KINDS:
         raise InputError(f"unknown plot {kind!r}{suggest(kind, list(KINDS))}; they are {', '.join(KINDS)}")

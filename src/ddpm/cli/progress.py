@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from ddpm.cli.console import bar, console
-from ddpm.units import say_seconds
+from ddpm.system.units import say_seconds
 
 QUIET = 20.0
 """Seconds of the long part before a log says how far it is."""

@@ -63,9 +63,9 @@ def sample(
     from_
         A picture that `ddpm sample` wrote: draw it again from what is written in it.
     """
-    from ddpm.errors import InputError
     from ddpm.pipeline import Trajectory, load, run_folder
-    from ddpm.units import size as parse_size
+    from ddpm.system.errors import InputError
+    from ddpm.system.units import size as parse_size
 
     if from_ is not None:
         if run is not None:
@@ -116,10 +116,10 @@ def sample(
 
 def _repeat(picture: Path, out: Path | None, device: str | None) -> None:
     from ddpm.cli.console import console
-    from ddpm.errors import InputError
     from ddpm.pipeline import load
-    from ddpm.provenance import Provenance, save
-    from ddpm.training.storage import disk_errors
+    from ddpm.records.provenance import Provenance, save
+    from ddpm.system.errors import InputError
+    from ddpm.system.files import disk_errors
 
     record = Provenance.read(picture)
     pipe = load(record.find_run(picture), device)
@@ -149,10 +149,10 @@ def _write(images: "list[Image.Image]", folder: Path) -> None:
     import numpy as np
 
     from ddpm.cli.console import console
-    from ddpm.codec import sheet
-    from ddpm.provenance import save
-    from ddpm.training.storage import disk_errors
-    from ddpm.units import say_count
+    from ddpm.images.sheets import sheet
+    from ddpm.records.provenance import save
+    from ddpm.system.files import disk_errors
+    from ddpm.system.units import say_count
 
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -167,7 +167,7 @@ def _write(images: "list[Image.Image]", folder: Path) -> None:
 def _film(drawn: "Trajectory", folder: Path) -> None:
     from ddpm.cli.console import console
     from ddpm.report import film
-    from ddpm.training.storage import write_file
+    from ddpm.system.files import write_file
 
     for i in range(len(drawn.images)):
         write_file(folder / f"{i:05d}.gif", film.gif(drawn.stages, i))

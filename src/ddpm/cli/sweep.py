@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from ddpm.sweep import AskSweep
-    from ddpm.swept import SweepRecord
+    from ddpm.evaluation.sweep import AskSweep
+    from ddpm.records.sweep import SweepRecord
 
 
 def sweep(
@@ -61,17 +61,17 @@ def sweep(
     device
         cpu, cuda or mps; the best there is by default.
     """
-    from ddpm.allocator import keep_freed_memory
     from ddpm.cli.console import console
     from ddpm.cli.progress import Progress
-    from ddpm.errors import InputError
+    from ddpm.evaluation.sweep import AskSweep, plan
+    from ddpm.evaluation.sweep import sweep as swept
     from ddpm.pipeline import load, run_folder
+    from ddpm.records.sweep import FILE
     from ddpm.report import sweeps
     from ddpm.report.canvas import to_bytes
-    from ddpm.sweep import AskSweep, plan
-    from ddpm.sweep import sweep as swept
-    from ddpm.swept import FILE
-    from ddpm.training.storage import disk_errors, write_file
+    from ddpm.system.allocator import keep_freed_memory
+    from ddpm.system.errors import InputError
+    from ddpm.system.files import disk_errors, write_file
 
     if find_spec("matplotlib") is None:
         raise InputError('matplotlib draws this and is not installed: pip install "ddpm[report]"')
@@ -143,7 +143,7 @@ def _words(groups: Sequence[str] | None) -> list[str]:
 
 def _numbers(name: str, groups: Sequence[str] | None, example: str) -> list[str]:
     """The words of an option, which are numbers, whole ones where the example's are."""
-    from ddpm.errors import InputError
+    from ddpm.system.errors import InputError
 
     words, whole = _words(groups), "." not in example
     if not all(word.isdecimal() if whole else word.replace(".", "", 1).isdecimal() for word in words):

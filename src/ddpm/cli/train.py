@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from ddpm.request import Request
+    from ddpm.planning.request import Request
 
 MAY_CHANGE = {"workers", "tensorboard", "dry_run", "device"}
 """Flags that a resumed run may be given anew: they leave its weights alone."""
@@ -140,9 +140,9 @@ class Flags:
         Raises:
             InputError: a value that cannot be read, or two budgets.
         """
-        from ddpm.errors import InputError
-        from ddpm.request import Request
-        from ddpm.units import count, duration, size
+        from ddpm.planning.request import Request
+        from ddpm.system.errors import InputError
+        from ddpm.system.units import count, duration, size
 
         if self.for_ is not None and self.images is not None:
             raise InputError("--for and --images are two budgets; give one")
@@ -171,7 +171,7 @@ class Flags:
 def _assignment(text: str) -> tuple[str, Any]:
     import json
 
-    from ddpm.errors import InputError
+    from ddpm.system.errors import InputError
 
     key, equals, value = text.partition("=")
     if not equals:
@@ -193,8 +193,8 @@ def train(data: str, *, out: Path | None = None, flags: Flags = Flags()) -> None
         The run folder; runs/NAME by default.
     """
     began = time.monotonic()
-    from ddpm.allocator import keep_freed_memory
     from ddpm.cli.training import Session
+    from ddpm.system.allocator import keep_freed_memory
 
     keep_freed_memory()
     name = Path(data).name.removesuffix(".zip").removesuffix(".npz")

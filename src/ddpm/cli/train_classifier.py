@@ -54,14 +54,14 @@ def train_classifier(
         cpu, even where there is a GPU.
     """
     began = time.monotonic()
-    from ddpm.allocator import keep_freed_memory
-    from ddpm.classifier import plan
     from ddpm.classifier.load import FOLDER
     from ddpm.cli.training import accelerator_of, follow, refuse_others, say
     from ddpm.config import ClassifierConfig
-    from ddpm.errors import InputError
-    from ddpm.training.storage import disk_errors, write_file
-    from ddpm.units import count, duration
+    from ddpm.planning import classifier as plan
+    from ddpm.system.allocator import keep_freed_memory
+    from ddpm.system.errors import InputError
+    from ddpm.system.files import disk_errors, write_file
+    from ddpm.system.units import count, duration
 
     keep_freed_memory()
     if for_ is not None and images is not None:
@@ -107,10 +107,10 @@ def train_classifier(
 
 def _measure(run: Path, job: "Job", accelerator: "Accelerator") -> None:
     """Say how often the classifier is right about images that it was not trained on."""
-    from ddpm.classifier.accuracy import by_level
     from ddpm.classifier.load import load
     from ddpm.cli.console import console
     from ddpm.config import RunConfig
+    from ddpm.evaluation.classifier import by_level
 
     classifier = load(run, RunConfig.read(run / "config.json"), accelerator.device)
     console.print(f"done: {job.folder}; {len(job.held_out)} images held out are read right", markup=False)

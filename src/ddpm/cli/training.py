@@ -10,8 +10,7 @@ import torch
 from accelerate import Accelerator
 from rich.markup import escape
 
-from ddpm import build, plan
-from ddpm.card import card
+from ddpm import build
 from ddpm.cli import EXIT_DIVERGED, EXIT_INTERRUPTED
 from ddpm.cli.console import Bar, bar, console
 from ddpm.cli.train import Flags
@@ -21,19 +20,21 @@ from ddpm.data.open import open_source
 from ddpm.data.pairs import with_low
 from ddpm.data.report import warnings
 from ddpm.data.survey import survey
-from ddpm.data.transform import Geometry
-from ddpm.device import best_device
-from ddpm.errors import InputError
-from ddpm.scoring.during import few_samples
-from ddpm.training.interrupt import Interrupt
+from ddpm.evaluation.during import few_samples
+from ddpm.images.geometry import Geometry
+from ddpm.planning import plan
+from ddpm.records.card import card
+from ddpm.system.device import best_device
+from ddpm.system.errors import InputError
+from ddpm.system.files import disk_errors, write_file
+from ddpm.system.interrupt import Interrupt
+from ddpm.system.names import PrecisionName
+from ddpm.system.precision import best_precision
+from ddpm.system.units import say_bytes, say_seconds
 from ddpm.training.log import Event, Log
 from ddpm.training.loop import Diverged, Job, train
 from ddpm.training.measure import peak_bytes
-from ddpm.training.precision import best_precision
 from ddpm.training.scoring import Scoring, published
-from ddpm.training.settings import PrecisionName
-from ddpm.training.storage import disk_errors, write_file
-from ddpm.units import say_bytes, say_seconds
 
 MIXED = {"bf16": "bf16", "fp16": "fp16", "fp32": "no"}
 

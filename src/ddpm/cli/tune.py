@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from ddpm.tuned import TunedRecord
+    from ddpm.records.tuning import TunedRecord
 
 
 def tune(
@@ -43,15 +43,15 @@ def tune(
     device
         cpu, cuda or mps; the best there is by default.
     """
-    from ddpm.allocator import keep_freed_memory
     from ddpm.cli.console import console
     from ddpm.cli.progress import Progress
-    from ddpm.errors import InputError
+    from ddpm.evaluation.tune import SOLVERS, AskTune, joined, planned, tune
     from ddpm.pipeline import load
-    from ddpm.training.storage import write_file
-    from ddpm.tune import SOLVERS, AskTune, joined, planned, tune
-    from ddpm.tuned import FILE
-    from ddpm.units import say_seconds
+    from ddpm.records.tuning import FILE
+    from ddpm.system.allocator import keep_freed_memory
+    from ddpm.system.errors import InputError
+    from ddpm.system.files import write_file
+    from ddpm.system.units import say_seconds
 
     keep_freed_memory()
     if (run / "manifest.json").exists():

@@ -59,10 +59,10 @@ def upscale(
     """
     from ddpm.cli.console import bar, console
     from ddpm.cli.pictures import folder_name
-    from ddpm.errors import InputError
     from ddpm.pipeline import load, run_folder
-    from ddpm.provenance import save
-    from ddpm.training.storage import disk_errors
+    from ddpm.records.provenance import save
+    from ddpm.system.errors import InputError
+    from ddpm.system.files import disk_errors
 
     if not pictures:
         raise InputError(f"give pictures to make large, as in `ddpm upscale {run} small.png`")
@@ -103,7 +103,7 @@ def _places(pictures: tuple[Path, ...], out: Path) -> list[Path]:
             given one is.
     """
     from ddpm.cli.pictures import refuse_to_overwrite
-    from ddpm.errors import InputError
+    from ddpm.system.errors import InputError
 
     kind = "" if out.is_dir() else out.suffix.lower()
     if kind in OTHERS:

@@ -2,13 +2,12 @@
 
 from ddpm.config.classifier import ClassifierConfig
 from ddpm.config.data import DataConfig
-from ddpm.config.diffusion import DiffusionConfig, PredictionName, ScheduleName, VarianceName
-from ddpm.config.grid import GridName
-from ddpm.config.objective import LevelSamplingName, LossName, ObjectiveConfig, WeightingName
+from ddpm.config.diffusion import DiffusionConfig
+from ddpm.config.objective import ObjectiveConfig
 from ddpm.config.run import RunConfig
-from ddpm.config.sampling import OF_GUIDANCE, OF_SOLVER, Guide, SamplingConfig, SolverName
-from ddpm.config.strict import Strict, explain, suggest
+from ddpm.config.sampling import OF_GUIDANCE, OF_SOLVER, Guide, SamplingConfig
 from ddpm.config.upscaling import UpscalingConfig
+from ddpm.system.record import Strict, explain
 
 __all__ = [
     "OF_GUIDANCE",
@@ -16,20 +15,11 @@ __all__ = [
     "ClassifierConfig",
     "DataConfig",
     "DiffusionConfig",
-    "GridName",
     "Guide",
-    "LevelSamplingName",
-    "LossName",
     "ObjectiveConfig",
-    "PredictionName",
     "RunConfig",
     "SamplingConfig",
-    "ScheduleName",
-    "SolverName",
     "Strict",
     "UpscalingConfig",
-    "VarianceName",
-    "WeightingName",
     "explain",
-    "suggest",
 ]

@@ -1,8 +1,7 @@
 """What a run was trained on."""
 
-from ddpm.config.strict import Strict
-from ddpm.data.decode import Mode
-from ddpm.data.transform import Fit
+from ddpm.system.names import Fit, Mode
+from ddpm.system.record import Strict
 
 
 class DataConfig(Strict):

@@ -1,15 +1,12 @@
 """The forward process, and how the network is asked."""
 
 import math
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import model_validator
 
-from ddpm.config.strict import Strict
-
-ScheduleName = Literal["linear", "scaled-linear", "cosine", "sigmoid", "vp", "sub-vp", "ve", "edm", "flow"]
-PredictionName = Literal["eps", "x0", "v", "flow", "edm"]
-VarianceName = Literal["small", "large", "learned"]
+from ddpm.system.names import PredictionName, ScheduleName, VarianceName
+from ddpm.system.record import Strict
 
 UNBOUNDED = ("ve", "edm")
 """Schedules that add noise and leave the signal as it is."""

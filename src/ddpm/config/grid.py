@@ -1,14 +1,12 @@
 """Which levels a solver visits: a name, or the places themselves."""
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 from pydantic import BeforeValidator
 
 from ddpm.sampling.grid.listed import Listed
+from ddpm.system.names import GridName
 
-TickGridName = Literal["uniform", "linspace", "leading", "trailing", "quadratic"]
-"""Grids on whole places, which take at most as many steps as a schedule has ticks."""
-GridName = Literal[TickGridName, "log-snr", "exponential", "karras", "beta"]
 Places = tuple[float, ...]
 
 

@@ -7,8 +7,8 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from ddpm.config.strict import Strict, explain
-from ddpm.errors import InputError
+from ddpm.system.errors import InputError
+from ddpm.system.record import Strict, explain
 
 FORMAT = 1
 """Raised when a config of before can no longer be read."""

@@ -1,15 +1,12 @@
 """What training makes small."""
 
 import math
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import model_validator
 
-from ddpm.config.strict import Strict
-
-LossName = Literal["simple", "vlb", "hybrid"]
-WeightingName = Literal["simple", "constant", "snr", "truncated-snr", "min-snr", "p2", "edm"]
-LevelSamplingName = Literal["uniform", "stratified", "log-normal", "logit-normal", "importance"]
+from ddpm.system.names import LevelSamplingName, LossName, WeightingName
+from ddpm.system.record import Strict
 
 
 class ObjectiveConfig(Strict):

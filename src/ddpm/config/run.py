@@ -9,10 +9,10 @@ from ddpm.config.diffusion import DiffusionConfig
 from ddpm.config.kept import Kept
 from ddpm.config.objective import ObjectiveConfig
 from ddpm.config.sampling import SamplingConfig
+from ddpm.config.scoring import ScoringSettings
+from ddpm.config.training import TrainSettings
 from ddpm.config.upscaling import UpscalingConfig
 from ddpm.networks import UNetSettings
-from ddpm.training.scoring import ScoringSettings
-from ddpm.training.settings import TrainSettings
 
 
 class RunConfig(Kept):

@@ -5,45 +5,10 @@ from typing import Any, Literal, Self, get_args
 
 from pydantic import model_validator
 
-from ddpm.config.grid import GridSetting, TickGridName, places
-from ddpm.config.strict import Strict
+from ddpm.config.grid import GridSetting, places
 from ddpm.sampling.grid.listed import listing
-from ddpm.training.settings import PrecisionName
-
-SolverName = Literal[
-    "ddim",
-    "ancestral",
-    "ancestral-small",
-    "ancestral-large",
-    "euler",
-    "euler-ancestral",
-    "heun",
-    "edm",
-    "dpm-solver-1",
-    "dpm-solver-2",
-    "dpm-solver-3",
-    "dpm++-1s",
-    "dpm++-2s",
-    "langevin",
-    "adaptive",
-    "dpm++-2m",
-    "dpm++-3m",
-    "sde-dpm++-2m",
-    "sde-dpm++-3m",
-    "unipc-1",
-    "unipc-2",
-    "unipc-3",
-    "unipc-1-bh1",
-    "unipc-2-bh1",
-    "unipc-3-bh1",
-    "deis-1",
-    "deis-2",
-    "deis-3",
-    "ipndm-1",
-    "ipndm-2",
-    "ipndm-3",
-    "ipndm-4",
-]
+from ddpm.system.names import PrecisionName, SolverName, TickGridName
+from ddpm.system.record import Strict
 
 OF_GUIDANCE = (
     *("negative", "guide_with"),

@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from ddpm.config.strict import Strict
+from ddpm.system.record import Strict
 
 DEFAULT_SCALE = 4
 

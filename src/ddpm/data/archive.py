@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from ddpm.data.decode import BadImage, check_bytes
 from ddpm.data.source import Source
 from ddpm.data.tree import File, junk, tree_source
-from ddpm.errors import InputError
+from ddpm.images.decode import BadImage, check_bytes
+from ddpm.system.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ddpm.data.source import Item, Pixels, Source
-from ddpm.errors import InputError
+from ddpm.data.source import Item, Source
+from ddpm.images.pixels import Pixels
+from ddpm.system.errors import InputError
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -15,11 +15,11 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ddpm.data.dataset import Dataset, map_pixels
-from ddpm.data.place import check_room, read_json, source_folder, write_json, writing
 from ddpm.data.source import Item, Source
 from ddpm.data.survey import Survey, recall, remember, tally
 from ddpm.data.sweep import Finding, Look, Progress, sweep
-from ddpm.data.transform import Geometry
+from ddpm.images.geometry import Geometry
+from ddpm.system.cache import check_room, read_json, source_folder, write_json, writing
 
 PIXELS = "images.u8"
 RECORD = "record.json"

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from io import StringIO
 from typing import NamedTuple
 
-from ddpm.data.decode import BadImage
 from ddpm.data.source import Reader
-from ddpm.errors import InputError
+from ddpm.images.decode import BadImage
+from ddpm.system.errors import InputError
 
 TABLES = ("metadata.csv", "metadata.jsonl")
 COLUMNS = ("text", "caption")

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ddpm.data.decode import Mode
-from ddpm.data.source import Pixels
+from ddpm.images.pixels import Pixels
+from ddpm.system.names import Mode
 
 Ints = npt.NDArray[np.int64]
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from ddpm.data.arrays import array_source
 from ddpm.data.source import Source
-from ddpm.errors import InputError
+from ddpm.system.errors import InputError
 
 
 def open_digits() -> Source:

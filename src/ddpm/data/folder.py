@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ddpm.data.decode import check_bytes
 from ddpm.data.source import Source
 from ddpm.data.tree import File, junk, tree_source
-from ddpm.errors import InputError
+from ddpm.images.decode import check_bytes
+from ddpm.system.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ddpm.data.ahead import ahead
 from ddpm.data.dataset import Dataset
 from ddpm.data.order import flipped, step_indices
+from ddpm.data.prefetch import ahead
 
 
 class Batch(NamedTuple):

@@ -8,7 +8,7 @@ from ddpm.data.arrays import open_npz
 from ddpm.data.digits import open_digits
 from ddpm.data.folder import open_folder
 from ddpm.data.source import Source
-from ddpm.errors import InputError
+from ddpm.system.errors import InputError
 
 
 def open_source(where: str | Path) -> Source:

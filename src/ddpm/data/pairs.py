@@ -10,8 +10,9 @@ from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
 from ddpm.data.sweep import Progress
-from ddpm.data.transform import Fit, Geometry
-from ddpm.errors import InputError
+from ddpm.images.geometry import Geometry
+from ddpm.system.errors import InputError
+from ddpm.system.names import Fit
 
 NAMED = 10
 """Images that an error names, at the most."""

@@ -4,11 +4,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-Pixels = npt.NDArray[np.uint8]
-"""Stored values 0 … 255: (H, W), (H, W, C) or (N, H, W, C)."""
+from ddpm.images.pixels import Pixels
 
 
 @dataclass(frozen=True, slots=True)

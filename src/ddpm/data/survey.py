@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import PIL
 
-from ddpm.data.decode import Mode
-from ddpm.data.place import read_json, source_folder, write_json
 from ddpm.data.source import Source
 from ddpm.data.sweep import Look, Progress, sweep
-from ddpm.errors import InputError
+from ddpm.system.cache import read_json, source_folder, write_json
+from ddpm.system.errors import InputError
+from ddpm.system.names import Mode
 
 NAME = f"survey-{PIL.__version__}.json"
 """Another Pillow may read other files."""

@@ -11,12 +11,14 @@ from multiprocessing import get_context, parent_process
 from threading import Thread
 from typing import NamedTuple
 
-from ddpm.data.ahead import ahead
 from ddpm.data.arrays import ArrayReader
-from ddpm.data.decode import BadImage, Mode, decode
-from ddpm.data.source import Pixels, Reader, Source
-from ddpm.data.transform import Geometry
-from ddpm.errors import InputError
+from ddpm.data.prefetch import ahead
+from ddpm.data.source import Reader, Source
+from ddpm.images.decode import BadImage, decode
+from ddpm.images.geometry import Geometry
+from ddpm.images.pixels import Pixels
+from ddpm.system.errors import InputError
+from ddpm.system.names import Mode
 
 Progress = Callable[[int, int], None]
 """Called with (images done, images in all)."""

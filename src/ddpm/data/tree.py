@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ddpm.data.captions import match_captions
 from ddpm.data.source import Item, Reader, Source
-from ddpm.errors import InputError
+from ddpm.system.errors import InputError
 
 SUFFIXES = {
     *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".jp2", ".gif"),

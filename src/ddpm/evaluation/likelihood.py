@@ -1,174 +1,231 @@
-"""Exact likelihood: the density of images, along the probability flow (Song et al. 2021, sec. 4.3 and app. D.2).
+"""A run and images in, bits per dimension out."""
 
-Song et al. 2021 are here the authors of "Score-Based Generative Modeling through Stochastic Differential Equations".
-"""
-
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from accelerate import PartialState
 
-from ddpm.core import Cond, Denoiser, Level, Schedule
-from ddpm.core.seed import derive
-from ddpm.errors import InputError
+from ddpm.config.likelihood import Likelihood, settle
+from ddpm.core import Schedule
+from ddpm.data.dataset import Dataset
+from ddpm.data.order import epoch_order
+from ddpm.evaluation.answers import SHARD, Answers
+from ddpm.evaluation.evaluate import PATIENCE, images_seen
+from ddpm.evaluation.measure import Say
+from ddpm.evaluation.reference import real, training
+from ddpm.images.geometry import Geometry
+from ddpm.objectives.bound import Bound, sampled_pairs
+from ddpm.pipeline import Pipeline, load, run_folder
+from ddpm.records.likelihood import FILE, BitsRecord, Levels
+from ddpm.records.score import ReferenceRecord
+from ddpm.sampling.grid import uniform
+from ddpm.system.device import device_of
+from ddpm.system.errors import InputError
+from ddpm.system.files import disk_errors, write_file
+from ddpm.system.names import Fit
 
-GREYS = 127.5
-"""Steps of the 8-bit lattice in one unit of x0: an image is ``v / 127.5 - 1``, v in 0 … 255."""
-
-State = npt.NDArray[np.float64]
-
-
-class LogDensity(NamedTuple):
-    """``log p`` in nats, (B,) float64, and how often the denoiser was asked about the batch."""
-
-    log_p: torch.Tensor
-    evaluations: int
+HOME = "likelihood"
+"""In a run folder: what was found, and by image in ``answers``, kept for more images of the same."""
+RULE = 2
+"""Raised whenever the same question would get another answer: files of before are then left alone."""
 
 
-class Bits(NamedTuple):
-    """Bits per dimension, (B,) float64, and how often the denoiser was asked about the batch."""
-
-    bits: torch.Tensor
-    evaluations: int
-
-
-@dataclass(frozen=True, slots=True)
-class ProbabilityFlow:
-    """The deterministic flow whose images have, at each level, the density that noise gives them.
-
-    With ``theta = atan2(sigma, alpha)`` and ``z = x / √(alpha² + sigma²) = cos(theta) · x0 + sin(theta) · eps``,
-
-        dz / dtheta = (cos(theta) · z - E[x0 | x]) / sin(theta)
-
-    is the ODE of Song et al. 2021, eq. 13, for every process: regular from level 1 to level T, be alpha 0 there.
-    It is solved by an adaptive Runge-Kutta method of order 5 (4) (Dormand & Prince 1980).
+@dataclass(frozen=True)
+class AskBits:
+    """How to take a run's bits per dimension.
 
     Attributes:
-        rtol, atol: the error allowed in a step (Song et al. 2021's, if not given). It is a root mean square over the
-            batch, whose images share their steps: an image's result depends on its company, within the tolerance.
+        data: the images; None takes those that the run kept for itself.
+        n: how many of them at the most.
+        method, steps, terms, seed, clip: see :class:`Likelihood`.
+        labels: whether to tell the images' classes.
+        batch: images in memory at a time, up to 50.
+        fit, skip_bad: how the images of ``data`` are read.
+        device: cpu, cuda, mps; None takes the best there is.
     """
 
-    denoise: Denoiser
-    schedule: Schedule
-    rtol: float = 1e-5
-    atol: float = 1e-5
-
-    def log_density(
-        self,
-        x0: torch.Tensor,
-        probes: torch.Tensor,
-        cond: Cond | None = None,
-        progress: Callable[[int], None] | None = None,
-    ) -> LogDensity:
-        """The log-density at x0 of what the flow makes of ``N(0, sigma_T²)``, where sampling starts.
-
-        x0 is read as ``x_1 / alpha_1``, so the density is the one at level 1, of x0 + s · eps with s = sigma_1 /
-        alpha_1. Under a perfect denoiser of data with density p, with no signal left at level T, log p loses at most
-        ``D s² L / 2`` by this if no second derivative of it is below -L (Jensen's inequality), and what is given is
-        at most ``-D log(√(2π) s)``.
-
-        Args:
-            x0: (B, C, *space); its type and device are the denoiser's.
-            probes: (K, B, C, *space) like x0, of covariance I. The divergence is estimated by ``e · J e``, averaged
-                over K (Hutchinson 1990): signs ±1 have the least variance, and none where the Jacobian is diagonal.
-            progress: called after each step with the evaluations so far.
-
-        Raises:
-            InputError: scipy is missing.
-            ArithmeticError: the denoiser's answers are not finite, or no step is small enough for them.
-        """
-        try:
-            from scipy.integrate import RK45
-        except ImportError as error:
-            raise InputError('scipy solves this ODE and is not installed: pip install "ddpm[likelihood]"') from error
-        n, d = len(x0), x0[0].numel()
-        first, last = (_angle(self.schedule.level(place)) for place in (1, self.schedule.T))
-
-        def slope(theta: float, state: State) -> State:
-            # n · d numbers are z, and n the log-densities per dimension
-            z = torch.from_numpy(state[: n * d]).reshape(x0.shape)
-            velocity, divergence = self._velocity(z, theta, probes, cond)
-            change = torch.cat([velocity.flatten(), divergence / d]).numpy()
-            if not np.isfinite(change).all():
-                raise ArithmeticError(f"the denoiser's answer or its derivative is not finite at an angle of {theta}")
-            return change
-
-        start = torch.cat([math.cos(first) * x0.cpu().double().flatten(), torch.zeros(n, dtype=torch.float64)])
-        solver = RK45(slope, first, start.numpy(), last, rtol=self.rtol, atol=self.atol)
-        while solver.status == "running":
-            solver.step()
-            if progress is not None:
-                progress(solver.nfev)
-        if solver.status == "failed":
-            raise ArithmeticError(f"the flow needs steps below float64's spacing at an angle of {solver.t}")
-        end = torch.from_numpy(solver.y)
-        z, gained = end[: n * d].reshape(n, d), d * end[n * d :]
-        std = math.sin(last)
-        log_end = -0.5 * (z / std).square().sum(1) - d * math.log(math.sqrt(2 * math.pi) * std)
-        return LogDensity(log_end + gained + d * math.log(math.cos(first)), solver.nfev)
-
-    def _velocity(
-        self, z: torch.Tensor, theta: float, probes: torch.Tensor, cond: Cond | None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """``dz / dtheta`` like z, and the estimate of its divergence (B,): float64 on the CPU, as z."""
-        cos, sin = math.cos(theta), math.sin(theta)
-        # abs: the last angle may be π / 2, and the solver past it by a rounding
-        ratio = torch.tensor([abs(math.tan(theta))], dtype=torch.float64)
-        level = self.schedule.level(float(self.schedule.place(ratio)))
-        norm = math.hypot(level.alpha, level.sigma)
-        with torch.enable_grad():
-            x = (norm * z).to(probes).requires_grad_()
-            x0 = self.denoise(x, level, cond).x0
-            traces = [torch.autograd.grad(x0, x, e, retain_graph=True)[0] * e for e in probes]
-        trace = norm * torch.stack(traces).cpu().double().mean(0).flatten(1).sum(1)
-        velocity = (cos * z - x0.detach().cpu().double()) / sin
-        return velocity, (cos * z[0].numel() - trace) / sin
+    data: str | None = None
+    n: int = 1000
+    method: str = "bound"
+    steps: int | None = None
+    terms: int | None = None
+    seed: int = 0
+    clip: bool | None = None
+    labels: bool = False
+    batch: int = SHARD
+    fit: Fit = "crop"
+    skip_bad: bool = False
+    device: str | None = None
 
 
-def bits_per_dim(
-    flow: ProbabilityFlow,
-    images: torch.Tensor,
-    seed: int,
-    indices: Sequence[int],
-    probes: int = 1,
-    cond: Cond | None = None,
-    progress: Callable[[int], None] | None = None,
-) -> Bits:
-    """``-log2 p / D`` of 8-bit images, for p the density per grey value, after uniform dequantisation.
+class Found(NamedTuple):
+    """A record and the folder that it is in."""
 
-    Each value is spread evenly over its lattice cell (Theis et al. 2016, sec. 3.1): on average over images and draws,
-    no density has fewer bits than the entropy of the 8-bit images. What level 1 blurs cannot be told apart: no image
-    has fewer than ``log2(√(2π) · 127.5 · sigma_1 / alpha_1)`` under a perfect denoiser, 1.68 with the linear schedule.
+    record: BitsRecord
+    folder: Path
 
-    Args:
-        images: (B, C, *space), ``v / 127.5 - 1`` for whole v in 0 … 255.
-        seed, indices: dequantisation and probes of the image with index i, (B,) of them, are a function of (seed, i).
-        probes: the signs ±1 by which the divergence is estimated; more of them for less variance, at one backward
-            pass each.
+
+def measure_bits(path: Path, ask: AskBits, say: Say) -> Found | None:
+    """Take the bits per dimension of a run or a checkpoint, going on where the same was interrupted.
+
+    Every process of a distributed start takes a part of the images; the main one writes the record.
+
+    Returns:
+        What was found, which is then in the run folder; None in other processes than the main one.
 
     Raises:
-        InputError: the images are not on the lattice, or scipy is missing.
+        InputError: something asked for cannot be had.
     """
-    values = (images + 1) * GREYS
-    if (values - values.round().clamp(0, 255)).abs().max() > 0.01:
-        raise InputError("bits are of 8-bit images: v / 127.5 - 1 for whole v in 0 … 255; these have other values")
-    drawn = [_draw(seed, i, images[0].shape, probes) for i in indices]
-    within = torch.stack([cell for cell, _ in drawn]).to(images)
-    signs = torch.stack([e for _, e in drawn], dim=1).to(images)
-    log_p, evaluations = flow.log_density(images + within / GREYS, signs, cond, progress)
-    return Bits(-log_p / (images[0].numel() * math.log(2)) + math.log2(GREYS), evaluations)
+    if not 1 <= ask.batch <= SHARD:
+        raise InputError(f"batch must be between 1 and {SHARD}, the images of a file, not {ask.batch}")
+    if ask.n < 2:
+        raise InputError(f"-n {ask.n} is too few for a mean with its error; give at least 2")
+    state = PartialState(cpu=device_of(ask.device).type == "cpu", timeout=PATIENCE)
+    pipe = load(path, str(state.device) if state.num_processes > 1 else ask.device)
+    if pipe.needs_label and not ask.labels:
+        raise InputError(f"{path} never saw an image without its label when it was trained: give --labels")
+    how = settle(pipe.config, ask.method, steps=ask.steps, terms=ask.terms, seed=ask.seed, clip=ask.clip)
+    with state.main_process_first():  # what is read for the first time
+        data, source, notes = _images(pipe, ask, say)
+    # always the same order, so that seeds differ in their noise and not in their images
+    order = epoch_order(0, 0, len(data))[: ask.n]
+    labels = _labels(pipe, data.subset(order)) if ask.labels else None
+    batch = ask.batch if how.method == "ode" else None
+    part = "held out" if ask.data is None else "all"
+    question = f"{RULE} {pipe.weights} {pipe.config.diffusion} {how} {source.hash} {part} {ask.labels} {batch}"
+    key = sha256(question.encode()).hexdigest()[:12]
+    answers = Answers(run_folder(path) / HOME / "answers" / key, len(order))
+    mine = [k for k in answers.missing() if k % state.num_processes == state.process_index]
+    total, before = sum(len(answers.images(k)) for k in mine), 0
+    for k in mine:
+        parts = []
+        for first in range(0, len(answers.images(k)), ask.batch):
+            here = answers.images(k)[first : first + ask.batch]
+
+            def report(calls: int, of: int, before: int = before, n: int = len(here)) -> None:
+                # in images, as nobody knows how many calls the ODE takes
+                done = n * calls // of if of else 0
+                say("images" if of else f"images, {calls} network calls", before + done, total)
+
+            given = None if labels is None else labels[here.start : here.stop]
+            parts.append(pipe.likelihood(how, data.read(order[here.start : here.stop]), given, list(here), report))
+            before += len(here)
+        answers.write(k, parts)
+    state.wait_for_everyone()
+    if not state.is_main_process:
+        return None
+    record = _record(path, pipe, ask, how, source, notes, [data.names[i] for i in order], answers)
+    folder = run_folder(path) / HOME / _name(path, record, key)
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_file(folder / FILE, record.to_json().encode())
+    return Found(record, folder)
 
 
-def _draw(seed: int, index: int, shape: torch.Size, probes: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """An image's place within its lattice cell, in [-0.5, 0.5), and its probes (K, C, *space) of signs."""
-    stream = torch.Generator().manual_seed(derive(seed, "likelihood", index))
-    within = torch.rand(shape, generator=stream) - 0.5
-    return within, torch.randint(2, (probes, *shape), generator=stream) * 2 - 1
+def _images(pipe: Pipeline, ask: AskBits, say: Say) -> tuple[Dataset, ReferenceRecord, tuple[str, ...]]:
+    """The images to take from, what they are, and what a reader should know of them."""
+    config = pipe.config.data
+    if ask.data is None:
+        try:
+            held = training(pipe.config, lambda i, of: say("reading the images", i, of)).held_out
+        except InputError as e:
+            raise InputError(f"the images that the run held out cannot be had ({e}); give others by --data") from e
+        if len(held) < 2:
+            raise InputError(f"the run held out {len(held)} images, too few for a mean; give others by --data")
+        return held, ReferenceRecord(source=config.source, hash=held.fingerprint[:16], images=len(held)), ()
+    geometry = Geometry(config.size, config.mode, ask.fit)
+    found = real(ask.data, geometry, skip_bad=ask.skip_bad, progress=lambda i, of: say("reading the images", i, of))
+    notes = found.notes
+    if found.data.fingerprint == config.fingerprint:
+        notes = (*notes, "most of these images were trained on: bits of images that were not are higher")
+    return found.data, ReferenceRecord(source=found.source, hash=found.hash, images=len(found.data)), notes
 
 
-def _angle(level: Level) -> float:
-    return math.atan2(level.sigma, level.alpha)
+def _labels(pipe: Pipeline, data: Dataset) -> list[int]:
+    """The run's numbers of the images' classes."""
+    if not pipe.classes:
+        raise InputError(f"--labels tells the classes, and {pipe.source} was trained without; leave it out")
+    if data.labels is None:
+        raise InputError(
+            "--labels tells the images' classes, and they have none; leave it out, or give others by --data"
+        )
+    names = [data.classes[label] for label in data.labels]
+    if unknown := sorted(set(names) - set(pipe.classes)):
+        raise InputError(f"--labels: the run knows no {', '.join(unknown)} (known: {', '.join(pipe.classes)})")
+    return [pipe.classes.index(name) for name in names]
+
+
+def _record(
+    path: Path,
+    pipe: Pipeline,
+    ask: AskBits,
+    how: Likelihood,
+    source: ReferenceRecord,
+    notes: tuple[str, ...],
+    names: list[str],
+    answers: Answers,
+) -> BitsRecord:
+    found = answers.read()
+    bits = found["bits"].astype(np.float64)
+    parts: dict[str, Any] = {}
+    if how.method == "bound":
+        bound = Bound(*(torch.from_numpy(found[name]).double() for name in ("prior", "terms", "x0_mse")))
+        parts = {name: float(getattr(bound, name).mean()) for name in ("prior", "kl", "decoder")}
+        parts["levels"] = _levels(pipe.schedule, how, bound)
+    return BitsRecord(
+        made_by=f"ddpm {version('ddpm')}",
+        run=str(path),
+        weights=pipe.weights,
+        images_seen=images_seen(path, pipe),
+        variance=pipe.config.diffusion.variance if how.method == "bound" else None,
+        data=source,
+        held_out=ask.data is None,
+        n=len(bits),
+        batch=ask.batch if how.method == "ode" else None,
+        size=pipe.config.data.size,
+        mode=pipe.config.data.mode,
+        labels=ask.labels,
+        how=how,
+        mean=float(bits.mean()),
+        stderr=float(bits.std(ddof=1) / len(bits) ** 0.5),
+        calls=float(found["calls"].mean()),
+        notes=notes,
+        names=tuple(names),
+        bits=tuple(bits.tolist()),
+        **parts,
+    )
+
+
+def _levels(schedule: Schedule, how: Likelihood, bound: Bound) -> Levels:
+    assert how.steps is not None
+    grid = uniform(schedule, how.steps)
+    noisy = [(level.sigma / level.alpha if level.alpha else float("inf")) for level in grid[:-1]]
+    places = schedule.place(torch.tensor(noisy, dtype=torch.float64))
+    pairs = [1] * how.steps
+    if how.terms is not None:
+        pairs = [pair.weight for pair in sampled_pairs(grid, torch.zeros(1, how.terms))]
+    runs: Sequence[torch.Tensor] = torch.split(places, pairs)
+    return Levels(
+        place=tuple(round(float(run.mean()), 3) for run in runs),
+        pairs=tuple(pairs),
+        bits=tuple(bound.terms.mean(0).tolist()),
+        x0_mse=tuple(bound.x0_mse.mean(0).tolist()),
+    )
+
+
+def _name(path: Path, record: BitsRecord, key: str) -> str:
+    """A folder for this record and no other."""
+    how = record.how
+    stage = f"{path.name}-" if (path / "manifest.json").exists() else ""
+    parts = [
+        f"{how.method}{how.steps or ''}",
+        f"terms{how.terms}" if how.terms else "",
+        "labels" if record.labels else "",
+    ]
+    return stage + "-".join([*filter(None, parts), f"seed{how.seed}", f"n{record.n}", key[:6]])

@@ -9,18 +9,18 @@ from PIL import Image
 
 from ddpm import build
 from ddpm.codec import PixelCodec
-from ddpm.codec.picture import Pixels
 from ddpm.config import DataConfig, RunConfig
+from ddpm.config.likelihood import Likelihood
 from ddpm.core import Cond, Denoiser
 from ddpm.core.model import Model
 from ddpm.core.seed import derive
-from ddpm.errors import InputError
-from ddpm.evaluation.likelihood import ProbabilityFlow, bits_per_dim
 from ddpm.guidance import Clipped
-from ddpm.likelihood.settings import Likelihood
+from ddpm.images.pixels import Pixels
+from ddpm.metrics.likelihood import ProbabilityFlow, bits_per_dim
 from ddpm.objectives.bound import Bound, Pair, bound, every_pair, sampled_pairs
 from ddpm.sampling import SampleNoise
 from ddpm.sampling.grid import uniform
+from ddpm.system.errors import InputError
 
 Progress = Callable[[int, int], None]
 """Called with (network calls done, in all, or 0 where that is not known)."""

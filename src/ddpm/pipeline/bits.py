@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 import torch
 from PIL import Image
 
-from ddpm.codec.picture import Pixels
-from ddpm.errors import InputError
+from ddpm.config.likelihood import Likelihood, settle
+from ddpm.images.pixels import Pixels
 from ddpm.likelihood import estimate
-from ddpm.likelihood.settings import Likelihood, settle
 from ddpm.pipeline.indices import chosen
 from ddpm.pipeline.labels import Label
+from ddpm.system.errors import InputError
 
 if TYPE_CHECKING:
     from ddpm.pipeline.pipeline import Pipeline

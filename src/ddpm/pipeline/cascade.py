@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ddpm.errors import InputError
 from ddpm.pipeline.editing.photo import SEEN
 from ddpm.pipeline.upscaling import settled
+from ddpm.system.errors import InputError
 
 if TYPE_CHECKING:
     from ddpm.pipeline.pipeline import Pipeline

@@ -9,16 +9,16 @@ import numpy as np
 import torch
 
 from ddpm import build
-from ddpm.codec.picture import Pixels
 from ddpm.config import SamplingConfig, UpscalingConfig
 from ddpm.constraints import DDNM, AveragePool
 from ddpm.constraints.ddnm import ROUNDS
 from ddpm.core import Cond, LowResolution
 from ddpm.core.seed import derive
-from ddpm.errors import InputError
+from ddpm.images.pixels import Pixels
 from ddpm.pipeline.batches import among, batches
 from ddpm.sampling import SampleNoise, start, steps
 from ddpm.sampling.windows import Windows
+from ddpm.system.errors import InputError
 
 if TYPE_CHECKING:
     from ddpm.pipeline.pipeline import Pipeline

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from ddpm.errors import InputError
-from ddpm.units import say_count
+from ddpm.system.errors import InputError
+from ddpm.system.units import say_count
 
 
 def chosen(indices: Sequence[int] | None, n: int) -> list[int]:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ddpm.config import suggest
-from ddpm.errors import InputError
-from ddpm.units import say_count
+from ddpm.system.errors import InputError
+from ddpm.system.names import suggest
+from ddpm.system.units import say_count
 
 Label = str | int
 """A class by name or number."""

@@ -5,14 +5,14 @@ from pathlib import Path
 import torch
 
 from ddpm import build
-from ddpm.allocator import keep_freed_memory
 from ddpm.config import RunConfig
-from ddpm.device import device_of
-from ddpm.errors import InputError
 from ddpm.pipeline.pipeline import Pipeline
+from ddpm.records.tuning import TunedRecord
+from ddpm.records.weights import averaged, fingerprint, run_folder
+from ddpm.system.allocator import keep_freed_memory
+from ddpm.system.device import device_of
+from ddpm.system.errors import InputError
 from ddpm.training import checkpoint as checkpoints
-from ddpm.tuned import TunedRecord
-from ddpm.weights import averaged, fingerprint, run_folder
 
 
 def load(path: str | Path, device: str | torch.device | None = None) -> Pipeline:

@@ -12,14 +12,14 @@ from PIL import Image
 from ddpm import build
 from ddpm.classifier.load import Classifier
 from ddpm.classifier.load import load as load_classifier
-from ddpm.codec import PixelCodec, picture
-from ddpm.codec.picture import Pixels
+from ddpm.codec import PixelCodec
 from ddpm.conditioning.label import LabelEmbedding
 from ddpm.config import RunConfig, SamplingConfig
 from ddpm.core import Cond, Denoiser, Schedule
 from ddpm.core.model import Model
-from ddpm.errors import InputError
 from ddpm.guidance.classifier import Direction
+from ddpm.images.pixels import Pixels
+from ddpm.images.sheets import picture
 from ddpm.pipeline import worse
 from ddpm.pipeline.batches import among
 from ddpm.pipeline.bits import bits_per_dim, likelihood
@@ -34,11 +34,12 @@ from ddpm.pipeline.settings import asked, refuse_idle, settings
 from ddpm.pipeline.task import PLAIN, Task, Tasks
 from ddpm.pipeline.trajectory import Recorder, Trajectory
 from ddpm.pipeline.upscaling import upscale
-from ddpm.provenance import Provenance, Work
+from ddpm.records.provenance import Provenance, Work
+from ddpm.records.weights import run_folder
 from ddpm.sampling import SampleNoise
 from ddpm.sampling.follow import Moment, follow
 from ddpm.sampling.windows import Windows, starts
-from ddpm.weights import run_folder
+from ddpm.system.errors import InputError
 
 FEWEST = 16
 """Rows of a batch from which on the CPU's libraries compute each one alike, whatever the others: with fewer they take

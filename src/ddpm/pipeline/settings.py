@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError
 
-from ddpm.config import OF_GUIDANCE, OF_SOLVER, GridName, SamplingConfig, explain
-from ddpm.errors import InputError
+from ddpm.config import OF_GUIDANCE, OF_SOLVER, SamplingConfig, explain
 from ddpm.pipeline import worse
 from ddpm.pipeline.labels import Label
+from ddpm.system.errors import InputError
+from ddpm.system.names import GridName
 
 if TYPE_CHECKING:
     from ddpm.pipeline.pipeline import Pipeline

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ddpm.codec.picture import Pixels
 from ddpm.core import Level, Schedule
 from ddpm.core.schedule import place_of
+from ddpm.images.pixels import Pixels
 from ddpm.sampling.follow import Moment
 
 

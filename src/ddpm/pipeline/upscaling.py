@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from ddpm.errors import InputError
 from ddpm.pipeline.editing.photo import Given, Photo, opened, several, unfitted
 from ddpm.pipeline.editing.variations import as_given
 from ddpm.pipeline.enlarging import Enlarging, Small, enlarge
 from ddpm.pipeline.indices import chosen
-from ddpm.provenance import Option, Work, fingerprint
+from ddpm.records.provenance import Option, Work, fingerprint
+from ddpm.system.errors import InputError
 
 if TYPE_CHECKING:
     from ddpm.pipeline.labels import Label

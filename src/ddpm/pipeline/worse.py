@@ -5,9 +5,9 @@ from pathlib import Path
 
 from ddpm.config import Guide
 from ddpm.core.model import Model
-from ddpm.errors import InputError
+from ddpm.records.weights import averaged, fingerprint, run_folder
+from ddpm.system.errors import InputError
 from ddpm.training import checkpoint as checkpoints
-from ddpm.weights import averaged, fingerprint, run_folder
 
 
 def guide(given: str | Path, source: Path, weights: str) -> Guide:

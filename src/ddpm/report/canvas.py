@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from ddpm.errors import InputError
+from ddpm.system.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,10 +8,10 @@ import numpy as np
 
 from ddpm.core import Level, Schedule
 from ddpm.core.schedule import place_of
+from ddpm.records.score import Interval
 from ddpm.report.canvas import BLUE, FAINT, GREEN, INK, ORANGE, SERIES, Draw
 from ddpm.report.numbers import amount
 from ddpm.report.reading import Run
-from ddpm.score import Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ddpm.config import SamplingConfig
-from ddpm.errors import InputError
-from ddpm.score import Measure, Score
+from ddpm.records.score import Measure, Score
+from ddpm.system.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ddpm.report.numbers import amount
 from ddpm.report.reading import Run
-from ddpm.units import say_seconds
+from ddpm.system.units import say_seconds
 
 
 def sentence(run: Run) -> str:

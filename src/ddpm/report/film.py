@@ -5,8 +5,8 @@ from io import BytesIO
 
 from PIL import Image, ImageDraw, ImageFont
 
-from ddpm.codec import opaque, picture
-from ddpm.codec.picture import Pixels
+from ddpm.images.pixels import Pixels
+from ddpm.images.sheets import opaque, picture
 from ddpm.pipeline import Stage
 from ddpm.pipeline.trajectory import spread
 from ddpm.report.canvas import FAINT

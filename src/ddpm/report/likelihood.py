@@ -6,10 +6,10 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddpm.errors import InputError
-from ddpm.likelihood.record import FILE, BitsRecord
+from ddpm.records.likelihood import FILE, BitsRecord
 from ddpm.report.canvas import BLUE, FAINT, ORANGE, Draw, figure, to_bytes
-from ddpm.training.storage import write_file
+from ddpm.system.errors import InputError
+from ddpm.system.files import write_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ddpm import build
-from ddpm.errors import InputError
 from ddpm.report import charts, commands, evaluations, facts, likelihood, quality, tables
 from ddpm.report.canvas import Draw, figure, inline
 from ddpm.report.evaluations import Evaluation
@@ -15,8 +14,9 @@ from ddpm.report.numbers import measured, percent
 from ddpm.report.pictures import Picture, picture, strip
 from ddpm.report.reading import Run, read
 from ddpm.report.tiles import spread, tiles
+from ddpm.system.errors import InputError
+from ddpm.system.files import disk_errors, write_file
 from ddpm.training import checkpoint as checkpoints
-from ddpm.training.storage import disk_errors, write_file
 
 
 def write(run: Path, out: Path | None = None) -> Path:

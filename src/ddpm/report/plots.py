@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddpm import build
-from ddpm.config import suggest
 from ddpm.core import Level, Schedule
-from ddpm.errors import InputError
 from ddpm.pipeline import load
 from ddpm.report import charts
 from ddpm.report.canvas import FORMATS, figure, to_bytes
 from ddpm.report.reading import read
 from ddpm.report.trajectory import draw
-from ddpm.training.storage import disk_errors, write_file
+from ddpm.system.errors import InputError
+from ddpm.system.files import disk_errors, write_file
+from ddpm.system.names import suggest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

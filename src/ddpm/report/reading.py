@@ -13,10 +13,10 @@ from PIL import Image
 
 from ddpm import build
 from ddpm.config import RunConfig
-from ddpm.errors import InputError
 from ddpm.pipeline import load
 from ddpm.report.evaluations import Evaluation, evaluations
 from ddpm.report.likelihood import Measured, measured_bits
+from ddpm.system.errors import InputError
 from ddpm.training.log import Event, training_seconds
 
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ddpm.codec import opaque, picture, sheet
-from ddpm.codec.picture import Pixels
 from ddpm.config import SamplingConfig
+from ddpm.images.pixels import Pixels
+from ddpm.images.sheets import opaque, picture, sheet
+from ddpm.records.sweep import Cell, SweepRecord, way
 from ddpm.report.canvas import DPI, FAINT, INK, SERIES, Draw, figure, style
 from ddpm.report.charts import plain_numbers, real_images
-from ddpm.swept import Cell, SweepRecord, way
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ddpm.config import OF_GUIDANCE, OF_SOLVER
-from ddpm.likelihood.record import BitsRecord
+from ddpm.records.likelihood import BitsRecord
 from ddpm.report.evaluations import Evaluation
 from ddpm.report.numbers import measured, percent, signed
 from ddpm.report.reading import Run

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
+from ddpm.records.score import Interval, Score
 from ddpm.report.numbers import measured, percent
-from ddpm.score import Interval, Score
 
 MEANINGS = {
     "frechet": ("Fréchet distance", "between the features of samples and of real images", "less is better"),

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ddpm.codec import sheet
 from ddpm.core import Level
+from ddpm.images.sheets import sheet
 from ddpm.pipeline import Stage
 from ddpm.report.canvas import DPI, style
 

@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
 
-from ddpm.errors import InputError
-from ddpm.training.storage import disk_errors, sync_folder, write_synced
+from ddpm.system.errors import InputError
+from ddpm.system.files import disk_errors, sync_folder, write_synced
 
 Tensors = Mapping[str, torch.Tensor]
 FORMAT = 1

@@ -10,6 +10,7 @@ from torch import nn
 
 from ddpm.codec import PixelCodec
 from ddpm.conditioning import Pairs
+from ddpm.config.training import TrainSettings
 from ddpm.constraints import AveragePool
 from ddpm.core import Level, LowResolution, Schedule
 from ddpm.core.model import Model
@@ -20,7 +21,6 @@ from ddpm.training.checkpoint import Checkpoint, load_into
 from ddpm.training.ema import EMA
 from ddpm.training.randomness import augmentation, draw
 from ddpm.training.rate import learning_rate
-from ddpm.training.settings import TrainSettings
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ddpm.training.storage import disk_errors, write_file
+from ddpm.system.files import disk_errors, write_file
 
 Kind = Literal["start", "train", "held-out", "preview", "checkpoint", "score", "warning", "interrupted", "finish"]
 
@@ -46,7 +46,7 @@ class Log:
             try:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError as e:
-                from ddpm.errors import InputError
+                from ddpm.system.errors import InputError
 
                 raise InputError("TensorBoard is not installed: pip install tensorboard") from e
             self._writer = SummaryWriter(str(tensorboard), purge_step=from_step)

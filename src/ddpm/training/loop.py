@@ -12,19 +12,19 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from safetensors.torch import save as tensors_to_bytes
 
+from ddpm.config.training import TrainSettings
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
 from ddpm.data.loader import Batch, Batches, Steps
+from ddpm.system.files import disk_errors, write_file
+from ddpm.system.interrupt import Interrupt
 from ddpm.training import checkpoint as checkpoints
 from ddpm.training.heldout import HeldOut
-from ddpm.training.interrupt import Interrupt
 from ddpm.training.learner import Learner, Problem
 from ddpm.training.log import Event
 from ddpm.training.meter import Meter
 from ddpm.training.preview import Colour, Preview, colour, drift, page
 from ddpm.training.scoring import Best, Curve, Scoring, publish
-from ddpm.training.settings import TrainSettings
-from ddpm.training.storage import disk_errors, write_file
 
 COMPARED = 3
 """The first previews show the raw weights beside their average."""

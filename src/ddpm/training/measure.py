@@ -10,10 +10,10 @@ import torch
 from accelerate import Accelerator
 from torch.autograd.graph import saved_tensors_hooks
 
+from ddpm.config.training import TrainSettings
 from ddpm.core.model import Model
 from ddpm.data.loader import Batch
 from ddpm.training.learner import Learner, Problem
-from ddpm.training.settings import TrainSettings
 
 
 def seconds_a_step(learner: Learner, batch: Batch, seconds: float) -> float:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import torch
 from accelerate import Accelerator
 
+from ddpm.config.training import TrainSettings
 from ddpm.data.loader import Batches
-from ddpm.training.settings import TrainSettings
 
 
 class Meter:

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ddpm.codec import beside, sheet
-from ddpm.codec.picture import Pixels
 from ddpm.core import LowResolution
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
 from ddpm.guidance import Clipped
+from ddpm.images.pixels import Pixels
+from ddpm.images.sheets import beside, sheet
 from ddpm.sampling import DDIM, SampleNoise, sample
 from ddpm.sampling.grid import trailing
 from ddpm.training.learner import Problem

@@ -5,9 +5,9 @@ from typing import NamedTuple, Self
 
 import torch
 
+from ddpm.config.training import TrainSettings
 from ddpm.core.seed import derive
 from ddpm.objectives.level_sampling import Drawn
-from ddpm.training.settings import TrainSettings
 
 
 class Draws(NamedTuple):

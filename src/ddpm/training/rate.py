@@ -2,7 +2,7 @@
 
 import math
 
-from ddpm.training.settings import TrainSettings
+from ddpm.config.training import TrainSettings
 
 
 def learning_rate(settings: TrainSettings, step: int) -> float:

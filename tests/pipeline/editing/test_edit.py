@@ -4,10 +4,10 @@ from PIL import Image
 from tests.laws.every import SOLVERS
 
 from ddpm.core import discrete
-from ddpm.errors import InputError
 from ddpm.pipeline import load
 from ddpm.pipeline.editing.edit import below
 from ddpm.sampling.grid import Listed, trailing
+from ddpm.system.errors import InputError
 
 from .conftest import noise
 

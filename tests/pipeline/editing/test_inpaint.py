@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 from tests.laws.every import SOLVERS
 
-from ddpm.errors import InputError
-from ddpm.provenance import KEY, Provenance, Work, fingerprint
+from ddpm.records.provenance import KEY, Provenance, Work, fingerprint
+from ddpm.system.errors import InputError
 
 from .conftest import noise
 

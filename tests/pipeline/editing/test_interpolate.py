@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from ddpm.errors import InputError
 from ddpm.pipeline import load
-from ddpm.provenance import KEY, Provenance, fingerprint
+from ddpm.records.provenance import KEY, Provenance, fingerprint
+from ddpm.system.errors import InputError
 
 from .conftest import noise
 

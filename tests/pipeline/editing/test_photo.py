@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from ddpm.config import DataConfig
-from ddpm.data.transform import Geometry
-from ddpm.errors import InputError
+from ddpm.images.geometry import Geometry
 from ddpm.pipeline.editing.mask import preview, read_mask
 from ddpm.pipeline.editing.photo import opened, read
+from ddpm.system.errors import InputError
 
 RNG = np.random.default_rng(0)
 

@@ -7,8 +7,8 @@ from PIL import Image
 from tests.laws.every import SOLVERS
 
 from ddpm.constraints import Blur
-from ddpm.errors import InputError
 from ddpm.pipeline import load
+from ddpm.system.errors import InputError
 
 from .conftest import noise
 

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from ddpm.errors import InputError
-from ddpm.provenance import KEY, Provenance
+from ddpm.records.provenance import KEY, Provenance
+from ddpm.system.errors import InputError
 
 from .conftest import noise
 

@@ -12,11 +12,11 @@ from ddpm.config import SamplingConfig
 from ddpm.core import Level, Schedule
 from ddpm.core.gaussian import diffuse
 from ddpm.core.schedule import place_of
-from ddpm.errors import InputError
 from ddpm.pipeline.editing.photo import Given
 from ddpm.pipeline.editing.variations import Wish, as_given, encoded, settle, variations
 from ddpm.pipeline.task import Task
 from ddpm.sampling import Randn
+from ddpm.system.errors import InputError
 
 if TYPE_CHECKING:
     from ddpm.pipeline.pipeline import Pipeline

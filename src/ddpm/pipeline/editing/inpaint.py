@@ -11,15 +11,15 @@ from PIL import Image
 from ddpm import build
 from ddpm.config import SamplingConfig
 from ddpm.constraints import Mask, Replacement
-from ddpm.errors import InputError
 from ddpm.pipeline.editing.mask import read_mask
 from ddpm.pipeline.editing.observed import Method, Repaint, observing, settled, told
 from ddpm.pipeline.editing.photo import Fill, Given, Photo, opened
 from ddpm.pipeline.editing.variations import Wish, as_given, encoded, variations
 from ddpm.pipeline.task import Task
-from ddpm.provenance import Work, fingerprint
+from ddpm.records.provenance import Work, fingerprint
 from ddpm.sampling.grid.repaint import repaint as rising
-from ddpm.units import say_count
+from ddpm.system.errors import InputError
+from ddpm.system.units import say_count
 
 if TYPE_CHECKING:
     from ddpm.pipeline.pipeline import Pipeline

@@ -7,16 +7,17 @@ import torch
 from PIL import Image
 
 from ddpm import build
-from ddpm.codec.picture import Pixels, picture
 from ddpm.config import SamplingConfig
-from ddpm.data.transform import Fit
-from ddpm.errors import InputError
+from ddpm.images.pixels import Pixels
+from ddpm.images.sheets import picture
 from ddpm.pipeline.editing.photo import Given
 from ddpm.pipeline.editing.variations import Wish, encoded
-from ddpm.provenance import Work, fingerprint
+from ddpm.records.provenance import Work, fingerprint
 from ddpm.sampling.interpolation import slerp
 from ddpm.sampling.inversion import inversion
 from ddpm.sampling.loop import steps as descent
+from ddpm.system.errors import InputError
+from ddpm.system.names import Fit
 
 if TYPE_CHECKING:
     from ddpm.pipeline.labels import Label

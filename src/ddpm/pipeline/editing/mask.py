@@ -3,10 +3,11 @@
 import numpy as np
 from PIL import Image
 
-from ddpm.data.transform import Fit, Geometry
-from ddpm.depth import to_8_bits
-from ddpm.errors import InputError
+from ddpm.images.depth import to_8_bits
+from ddpm.images.geometry import Geometry
 from ddpm.pipeline.editing.photo import Fill, Given, Photo, opened
+from ddpm.system.errors import InputError
+from ddpm.system.names import Fit
 
 HALF = 128
 """The darkest grey that counts as white."""

@@ -8,9 +8,9 @@ from ddpm.config import DataConfig, SamplingConfig
 from ddpm.constraints import DDNM, MMPS, Operator
 from ddpm.constraints.ddnm import ROUNDS
 from ddpm.core import Denoiser
-from ddpm.errors import InputError
 from ddpm.pipeline.task import Task
-from ddpm.provenance import Option
+from ddpm.records.provenance import Option
+from ddpm.system.errors import InputError
 
 Method = Literal["mmps", "ddnm"]
 """MMPS asks for gradients, which makes unknown parts fit the known ones; DDNM takes a third of the time."""

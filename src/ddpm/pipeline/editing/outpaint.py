@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from ddpm.errors import InputError
 from ddpm.pipeline.editing.inpaint import filled
 from ddpm.pipeline.editing.observed import settled, told
 from ddpm.pipeline.editing.photo import Fill, Given, Photo
 from ddpm.pipeline.editing.variations import Wish, as_given
+from ddpm.system.errors import InputError
 
 if TYPE_CHECKING:
     from ddpm.pipeline.pipeline import Pipeline

@@ -9,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from ddpm.codec.picture import Pixels, picture
 from ddpm.config import DataConfig
-from ddpm.data.decode import BadImage, Mode, damaged, decode
-from ddpm.data.transform import Fit, Geometry
-from ddpm.depth import to_8_bits, to_16_bits
-from ddpm.errors import InputError
+from ddpm.images.decode import BadImage, damaged, decode
+from ddpm.images.depth import to_8_bits, to_16_bits
+from ddpm.images.geometry import Geometry
+from ddpm.images.pixels import Pixels
+from ddpm.images.sheets import picture
+from ddpm.system.errors import InputError
+from ddpm.system.names import Fit, Mode
 
 Given = Image.Image | str | Path
 """A picture, or its file."""

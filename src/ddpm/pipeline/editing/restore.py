@@ -8,11 +8,11 @@ from PIL import Image
 
 from ddpm.config import DataConfig, SamplingConfig
 from ddpm.constraints import AveragePool, Blur, Grey, Operator
-from ddpm.errors import InputError
 from ddpm.pipeline.editing.observed import method_of, observing
 from ddpm.pipeline.editing.photo import Given
 from ddpm.pipeline.editing.variations import Wish, as_given, encoded, variations
 from ddpm.pipeline.task import Task
+from ddpm.system.errors import InputError
 
 if TYPE_CHECKING:
     from ddpm.pipeline.pipeline import Pipeline

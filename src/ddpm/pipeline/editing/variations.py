@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ddpm.codec.picture import Pixels
 from ddpm.config import DataConfig, SamplingConfig
-from ddpm.data.transform import Fit
-from ddpm.errors import InputError
+from ddpm.images.pixels import Pixels
 from ddpm.pipeline.batches import Progress, among, batches
 from ddpm.pipeline.editing.photo import Given, Photo, read, several
 from ddpm.pipeline.task import Task
-from ddpm.provenance import Option, Provenance, Work, fingerprint
+from ddpm.records.provenance import Option, Provenance, Work, fingerprint
+from ddpm.system.errors import InputError
+from ddpm.system.names import Fit
 
 if TYPE_CHECKING:
     from ddpm.pipeline.labels import Label

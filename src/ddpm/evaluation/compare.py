@@ -1,0 +1,141 @@
+"""Scores side by side: whether they were made alike, and which is the best at what."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from ddpm.config import SamplingConfig
+from ddpm.metrics.estimate import wilson
+from ddpm.records.score import Interval, Score
+from ddpm.system.errors import InputError
+from ddpm.system.names import suggest
+
+SETTINGS = (*SamplingConfig.model_fields, "seed")
+"""What may be named as the thing that is compared; anything else of the sampling must be the same."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metric of all scores.
+
+    Attributes:
+        title: its usual name.
+        sign: 1 where more is better, -1 where less is.
+        read: the metric of a score; None where it has none.
+    """
+
+    title: str
+    sign: int
+    read: Callable[[Score], Interval | None]
+
+    @property
+    def header(self) -> str:
+        """The title, with an arrow to where it is better."""
+        return f"{self.title} {'↑' if self.sign > 0 else '↓'}"
+
+    def best(self, scores: Sequence[Score]) -> int | None:
+        """The score whose interval lies wholly on the better side of all others; None where there is none."""
+        found = [(i, interval) for i, score in enumerate(scores) if (interval := self.read(score))]
+        for i, one in found:
+            others = [other for j, other in found if j != i]
+            if others and all(one.low > o.high if self.sign > 0 else one.high < o.low for o in others):
+                return i
+        return None
+
+    def contested(self, scores: Sequence[Score]) -> bool:
+        """Whether several scores have the metric, and none of them is the best."""
+        return sum(self.read(score) is not None for score in scores) > 1 and self.best(scores) is None
+
+
+def _accuracy(score: Score) -> Interval | None:
+    return Interval(**wilson(score.accuracy.value, score.measure.n)._asdict()) if score.accuracy else None
+
+
+COLUMNS = (
+    Column("Fréchet", -1, lambda s: s.frechet),
+    Column("KID", -1, lambda s: s.kid),
+    Column("precision", 1, lambda s: s.precision),
+    Column("recall", 1, lambda s: s.recall),
+    Column("density", 1, lambda s: s.density),
+    Column("coverage", 1, lambda s: s.coverage),
+    Column("inception score", 1, lambda s: s.inception_score),
+    Column("accuracy", 1, _accuracy),
+    Column("copy rate", -1, lambda s: s.memorisation.rate if s.memorisation else None),
+)
+
+
+def columns_of(scores: Sequence[Score]) -> list[Column]:
+    """The metrics that any of the scores has."""
+    return [column for column in COLUMNS if any(column.read(score) for score in scores)]
+
+
+def read(paths: Sequence[Path]) -> dict[Path, Score]:
+    """Scores by their files; a folder is taken as the score.json in it.
+
+    Raises:
+        InputError: fewer than two files, one of them twice, or one that is no score.
+    """
+    if len(paths) < 2:
+        raise InputError(f"{len(paths)} score given; give at least two, as in: ddpm compare a/score.json b/score.json")
+    scores: dict[Path, Score] = {}
+    for path in paths:
+        file = path / "score.json" if path.is_dir() else path
+        if file.resolve() in {other.resolve() for other in scores}:
+            raise InputError(f"{path} is given twice; give scores of different samples")
+        scores[file] = Score.read(file)
+    return scores
+
+
+def names_of(paths: Sequence[Path]) -> list[str]:
+    """The parts of paths in which they differ: "a" and "b" for runs/a/score.json and runs/b/score.json."""
+    parts = [path.resolve().parts for path in paths]
+    least = min(len(p) for p in parts) - 1
+    start = next((i for i in range(least) if len({p[i] for p in parts}) > 1), least)
+    end = next((i for i in range(least - start + 1) if len({p[-1 - i] for p in parts}) > 1), least - start)
+    return [str(Path(*p[start : len(p) - end])) for p in parts]
+
+
+def require_alike(scores: Mapping[Path, Score], across: Sequence[str] = ()) -> None:
+    """Refuse scores that differ in how they were measured, or sampled but for the settings in ``across``.
+
+    Weights, and with them all of training, may differ: they are what is compared. The reference is known by its hash,
+    wherever it lies; and how a folder of images was sampled is not known, so it differs from nothing.
+
+    Raises:
+        InputError: the first field that differs, or a name in ``across`` that is no setting.
+    """
+    for name in across:
+        if name not in SETTINGS:
+            raise InputError(f"--across {name}: no setting of sampling{suggest(name, list(SETTINGS))}")
+    for (a, one), (b, other) in combinations(scores.items(), 2):
+        for field, x, y in _differences(_measure(one), _measure(other)):
+            raise InputError(
+                f"{field} differs: {x} in {a}, {y} in {b}; evaluate them against the same images in the same way"
+            )
+        for field, x, y in _differences(_sampling(one), _sampling(other)):
+            if field not in across:
+                raise InputError(
+                    f"{field} differs: {x} in {a}, {y} in {b}; evaluate them with the same, or compare them "
+                    f"--across {field}"
+                )
+
+
+def _measure(score: Score) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in score.measure.model_dump().items():
+        flat |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
+    del flat["reference.source"]
+    return flat
+
+
+def _sampling(score: Score) -> dict[str, Any]:
+    settings = score.samples.sampling
+    if settings is None:
+        return {}
+    return settings.model_dump() | {"seed": score.samples.seed}
+
+
+def _differences(a: dict[str, Any], b: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    yield from ((field, a[field], b[field]) for field in a if field in b and a[field] != b[field])

@@ -1,0 +1,142 @@
+"""Samples of a run on disk: drawn in any order by any number of processes, and never twice."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+
+from ddpm.config import SamplingConfig
+from ddpm.data.dataset import Ints
+from ddpm.images.pixels import Pixels
+from ddpm.pipeline import Pipeline
+from ddpm.system.errors import InputError
+from ddpm.system.files import disk_errors, write_file
+
+SHARD = 64
+"""Images a file; a number that never changes, so that files mean the same whatever the batch."""
+RULE = 1
+"""Raised whenever the same recipe would make other samples: files of before are then left alone."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides the pixels of sample i.
+
+    Attributes:
+        sampling: the settings, with nothing left to a default.
+        shares: of each class among the samples; empty for samples without labels.
+    """
+
+    weights: str
+    sampling: SamplingConfig
+    seed: int
+    shares: tuple[float, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """A name that differs where the samples do."""
+        how = self.sampling.model_dump_json(exclude_none=True)  # so that an option that is new renames nothing
+        text = f"{RULE} {self.weights} {how} {self.seed} {self.shares}"
+        return sha256(text.encode()).hexdigest()[:12]
+
+    def labels(self, indices: Ints) -> list[int] | None:
+        """The class of each sample; the first n samples have the classes in their shares for every n, to one image."""
+        if not self.shares:
+            return None
+        upto = 1 << int(np.max(indices)).bit_length()  # a power of two, as what is dealt is remembered
+        found: list[int] = _dealt(self.shares, upto)[indices].tolist()
+        return found
+
+
+@lru_cache(maxsize=4)
+def _dealt(shares: tuple[float, ...], n: int) -> Ints:
+    """The classes of the first n samples, (n,), by the quota method (Balinski & Young 1975).
+
+    Next is the class with the largest share for each image that it would then have, of those that the image brings no
+    higher than their share, rounded up. So no class is ever a whole image off.
+    """
+    share = np.array(shares) / sum(shares)
+    order, held = np.empty(n, np.int64), np.zeros(len(share))
+    for i in range(n):
+        order[i] = np.argmax(np.where(held < share * (i + 1), share / (held + 1), -1))
+        held[order[i]] += 1
+    return order
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The first n samples of a recipe, in files of 64 under ``folder``.
+
+    Attributes:
+        shape: (H, W, C) of one.
+    """
+
+    folder: Path
+    n: int
+    shape: tuple[int, int, int]
+
+    def __len__(self) -> int:
+        return self.n
+
+    def missing(self) -> list[int]:
+        """Numbers of the files that are still to be drawn, or again because they are damaged."""
+        return [k for k in range(-(-self.n // SHARD)) if self._open(k) is None]
+
+    def read(self, indices: Ints) -> Pixels:
+        """The samples of these numbers, (b, H, W, C)."""
+        out = np.empty((len(indices), *self.shape), np.uint8)
+        files = np.asarray(indices) // SHARD
+        for k in np.unique(files):
+            here = files == k
+            file = self._open(int(k))
+            if file is None:
+                raise InputError(f"{self._path(int(k))} was damaged or taken away; run the same command again")
+            out[here] = file[np.asarray(indices)[here] % SHARD]
+        return out
+
+    def draw(
+        self, pipe: Pipeline, recipe: Recipe, numbers: list[int], batch: int, progress: Callable[[int, int], None]
+    ) -> Iterator[int]:
+        """Draw these files, and yield the number of each when it is whole on disk.
+
+        Args:
+            batch: images in memory at a time, up to 64.
+            progress: called with (network steps done, in all).
+        """
+        with disk_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        parts = -(-SHARD // batch)
+        steps = recipe.sampling.steps
+        for done, k in enumerate(numbers):
+            indices = np.arange(k * SHARD, (k + 1) * SHARD)
+            pixels = []
+            for j in range(parts):
+                part = indices[j * batch : (j + 1) * batch]
+
+                def report(step: int, _: int, before: int = (done * parts + j) * steps) -> None:
+                    progress(before + step, len(numbers) * parts * steps)
+
+                pixels.append(pipe.draw(recipe.sampling, recipe.labels(part), recipe.seed, part.tolist(), report))
+            file = BytesIO()
+            np.save(file, np.concatenate(pixels))
+            try:
+                write_file(self._path(k), file.getvalue())
+            except FileNotFoundError:  # another command, which draws the same, has just renamed this one's draft
+                if self._open(k) is None:
+                    raise
+            yield k
+
+    def _open(self, k: int) -> Pixels | None:
+        """The samples of a file; None where it is not there, or not what was written."""
+        try:
+            file = np.lib.format.open_memmap(self._path(k), mode="r")
+        except (OSError, ValueError):
+            return None
+        return file if file.dtype == np.uint8 and file.shape == (SHARD, *self.shape) else None
+
+    def _path(self, k: int) -> Path:
+        return self.folder / f"{k:06d}.npy"

@@ -1,0 +1,201 @@
+"""From images to the numbers of a score."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ddpm.data.dataset import Dataset, Images, channel_stats
+from ddpm.evaluation.reference import FEWEST, Real, Training
+from ddpm.metrics import accuracy, bootstrap, frechet, inception_score, kernel, manifold, memorisation
+from ddpm.metrics.estimate import Estimate, wilson
+from ddpm.metrics.features import Extractor
+from ddpm.metrics.features.extract import CHUNK, extract, extract_once
+from ddpm.metrics.features.inception import Inception
+from ddpm.metrics.features.thumbnail import Thumbnail
+from ddpm.records.score import Accuracy, Colour, Copy, Frechet, Interval, Memorisation
+from ddpm.system.errors import InputError
+
+REPLICATES = 100
+NEIGHBOURS = (3, 5)
+BALLS = 10_000
+"""Images of each kind, at the most, between which neighbours are looked for."""
+FEW = 1000
+"""Generated images below which the Fréchet distance is mostly its own bias."""
+LISTED = 1000
+"""Closest pairs that a score lists at the most, all copies among the first."""
+CLOSEST = 16
+"""… and those that are listed though they are no copies."""
+
+Say = Callable[[str, int, int], None]
+"""Called with (what is being done, done, in all)."""
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Images to be measured.
+
+    Attributes:
+        names: of each, for people.
+        labels: the class that each was asked for, by name; None if there are none.
+    """
+
+    images: Images
+    names: Sequence[str]
+    labels: Sequence[str] | None = None
+
+
+class Measured(NamedTuple):
+    """All numbers of a score, by the names it has for them."""
+
+    frechet: Frechet
+    kid: Interval
+    precision: Interval
+    recall: Interval
+    density: Interval
+    coverage: Interval
+    inception_score: Interval | None
+    accuracy: Accuracy | None
+    colour: Colour
+    notes: tuple[str, ...]
+
+
+def measure(generated: Generated, real: Real, extractor: Extractor, say: Say) -> Measured:
+    """Measure images against real ones.
+
+    Raises:
+        InputError: fewer images than any number can be made of.
+    """
+    n = len(generated.images)
+    if n < FEWEST:
+        raise InputError(f"{n} generated images are too few to measure; give at least {FEWEST}")
+    notes = []
+    if n < FEW:
+        notes.append(
+            f"{n} images are few: the Fréchet distance is biased upwards, so compare it only with others of as many; "
+            "KID is not biased"
+        )
+    theirs = extract_once(extractor, real.data, lambda i, of: say("looking at the reference", i, of))
+    ours = extract(extractor, generated.images, lambda i, of: say("looking at the samples", i, of))
+    counts = bootstrap.counts(n, REPLICATES)
+    say("comparing", 0, 4)
+    distance = frechet.estimate(ours, frechet.fit(theirs), counts)
+    floor = frechet.floor(theirs, n)
+    if floor is None:
+        notes.append(f"{len(theirs)} real images are too few to say what {n} of them would score themselves")
+    say("comparing", 1, 4)
+    kid = kernel.estimate(ours, theirs, counts)
+    say("comparing", 2, 4)
+    many = min(n, len(theirs), BALLS)
+    balls = manifold.fit(theirs[_some(len(theirs), many)], NEIGHBOURS)
+    shares = manifold.estimate(ours[_some(n, many)], balls, bootstrap.counts(many, REPLICATES))
+    say("comparing", 3, 4)
+    scores = None
+    if isinstance(extractor, Inception):
+        scores = _interval(inception_score.estimate(extractor.logits(ours), counts))
+    read, unread = _accuracy(ours, generated.labels, theirs, real.data)
+    say("comparing", 4, 4)
+    return Measured(
+        frechet=Frechet(**distance._asdict(), floor=floor),
+        kid=_interval(kid),
+        precision=_interval(shares.precision),
+        recall=_interval(shares.recall),
+        density=_interval(shares.density),
+        coverage=_interval(shares.coverage),
+        inception_score=scores,
+        accuracy=read,
+        colour=_colour(generated.images, real.data),
+        notes=(*notes, *unread),
+    )
+
+
+def copies(generated: Generated, training: Training, say: Say) -> Memorisation:
+    """Look for training images among generated ones, and among held-out ones to see how often that is chance."""
+    thumbnail = Thumbnail()
+    seen = extract_once(thumbnail, training.seen, lambda i, of: say("looking at the training images", i, of))
+    found = memorisation.nearest(extract(thumbnail, generated.images), seen)
+    rate = wilson(float(found.copied.double().mean()), len(found.copied))
+    held_out, held_out_median = None, None
+    if len(training.held_out):
+        others = memorisation.nearest(extract_once(thumbnail, training.held_out), seen)
+        held_out = wilson(float(others.copied.double().mean()), len(others.copied))
+        held_out_median = float(others.distance.median())
+    listed = min(LISTED, max(CLOSEST, int(found.copied.sum())))
+    order = found.distance.argsort(stable=True)[:listed].tolist()
+    names = training.seen.names
+    return Memorisation(
+        source=training.source,
+        images=len(training.seen),
+        copies=int(found.copied.sum()),
+        rate=_interval(rate),
+        threshold=memorisation.THRESHOLD,
+        held_out=None if held_out is None else _interval(held_out),
+        median=float(found.distance.median()),
+        held_out_median=held_out_median,
+        closest=tuple(
+            Copy(
+                sample=generated.names[i],
+                training=names[j] if names else str(j),
+                distance=float(found.distance[i]),
+                copied=bool(found.copied[i]),
+                places=(i, j),
+            )
+            for i, j in ((i, int(found.which[i])) for i in order)
+        ),
+    )
+
+
+def content_hash(images: Images) -> str:
+    """16 hex digits of SHA-256 over all pixels."""
+    digest = sha256(str(images.shape).encode())
+    for first in range(0, len(images), CHUNK):
+        digest.update(images.read(np.arange(first, min(first + CHUNK, len(images)))).data)
+    return digest.hexdigest()[:16]
+
+
+def _accuracy(
+    ours: torch.Tensor, labels: Sequence[str] | None, theirs: torch.Tensor, data: Dataset
+) -> tuple[Accuracy | None, tuple[str, ...]]:
+    """How often samples are read as the class they were asked for, and what could not be read."""
+    if labels is None or data.labels is None:
+        return None, ()
+    held = set(data.labels.tolist())
+    number = {name: i for i, name in enumerate(data.classes) if i in held}
+    known = torch.tensor([name in number for name in labels])
+    notes: tuple[str, ...] = ()
+    if not known.all():
+        lost = sorted({name for name in labels if name not in number})
+        notes = (f"the reference has no class {', '.join(lost)}: samples of it count in no accuracy",)
+    if not known.any() or len(number) < 2:
+        return None, notes
+    asked = torch.tensor([number[name] for name in labels if name in number])
+    try:
+        linear = accuracy.fit(theirs, torch.from_numpy(data.labels), len(data.classes))
+    except ValueError as e:
+        return None, (*notes, f"how samples are read was not measured: {e}")
+    found = accuracy.estimate(linear, ours[known], asked)
+    by_class = {data.classes[c]: share for c, share in found.by_class.items()}
+    return Accuracy(value=found.value, real=linear.real, by_class=by_class), notes
+
+
+def _colour(images: Images, data: Dataset) -> Colour:
+    mean, std = channel_stats(images)
+    real_mean, real_std = channel_stats(data)
+    return Colour(
+        mean=tuple(mean.tolist()),
+        std=tuple(std.tolist()),
+        reference_mean=tuple(real_mean.tolist()),
+        reference_std=tuple(real_std.tolist()),
+    )
+
+
+def _some(n: int, many: int) -> torch.Tensor:
+    """``many`` of n numbers, always the same ones."""
+    return torch.randperm(n, generator=torch.Generator().manual_seed(0))[:many]
+
+
+def _interval(estimate: Estimate) -> Interval:
+    return Interval(**estimate._asdict())

@@ -1,0 +1,51 @@
+"""What a score looks like: the samples, and those nearest to training images."""
+
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from ddpm.data.dataset import Images
+from ddpm.images.sheets import opaque, picture, sheet
+from ddpm.records.score import Memorisation
+
+SHOWN = 64
+PAIRS = 16
+TALL = 64
+"""Pixels that a picture of a pair is high at the least; smaller ones are enlarged by whole factors."""
+
+
+def first(images: Images) -> bytes:
+    """The first 64 images on one sheet, as a PNG."""
+    return _png(sheet(images.read(np.arange(min(SHOWN, len(images))))))
+
+
+def closest(found: Memorisation, samples: Images, training: Images) -> bytes:
+    """The closest pairs, four in a row, as a PNG: the sample to the left, the training image to its right.
+
+    Copies have a red frame.
+    """
+    pairs = found.closest[:PAIRS]
+    height, width, _ = samples.shape
+    factor = max(1, -(-TALL // height))
+    gap, margin = 2 * factor, 4 * factor
+    wide, high = 2 * width * factor + gap + 2 * margin, height * factor + 2 * margin
+    columns = min(4, len(pairs))
+    page = Image.new("RGB", (columns * wide, -(-len(pairs) // columns) * high), "white")
+    draw = ImageDraw.Draw(page)
+    for k, pair in enumerate(pairs):
+        x, y = (k % columns) * wide, (k // columns) * high
+        if pair.copied:
+            frame = (x + margin // 2, y + margin // 2, x + wide - margin // 2 - 1, y + high - margin // 2 - 1)
+            draw.rectangle(frame, outline="#d03030", width=max(2, factor))
+        for j, (images, place) in enumerate(zip((samples, training), pair.places, strict=True)):
+            one = opaque(picture(images.read(np.array([place]))[0]))
+            one = one.resize((width * factor, height * factor), Image.Resampling.NEAREST)
+            page.paste(one, (x + margin + j * (width * factor + gap), y + margin))
+    return _png(page)
+
+
+def _png(image: Image.Image) -> bytes:
+    file = BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()

@@ -1,0 +1,246 @@
+"""From a run to the grids on which few steps stay closest to its many-step solution."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ddpm import build
+from ddpm.config import SamplingConfig
+from ddpm.core import Cond, Denoised, Denoiser, Level
+from ddpm.core.schedule import level_of, place_of
+from ddpm.pipeline import Pipeline
+from ddpm.records.tuning import TunedGrid, TunedRecord
+from ddpm.sampling import SampleNoise, sample, start, steps
+from ddpm.sampling.branching import Branching
+from ddpm.sampling.shortest import Paths, distance, shortest
+from ddpm.sampling.tuning import ROUNDS, Round, Way, best, most_calls, screened
+from ddpm.system.errors import InputError
+
+SOLVERS = ("dpm++-2m", "unipc-2", "unipc-3", "deis-3", "ipndm-2", "ipndm-3", "ipndm-4")
+"""One network call a step, and no noise."""
+GRIDS = ("trailing", "uniform", "quadratic", "log-snr", "karras")
+SHORTEST = "shortest way"
+REFERENCE = {"solver": "dpm++-2m", "grid": "trailing", "eta": None}
+CANDIDATES = 50
+"""Levels of the reference among which the shortest way is looked for."""
+NAMED = 4
+"""Ways by grids that have names of which the best is looked for on all images, as they are."""
+
+Say = Callable[[str, int, int], None]
+"""Called with (what is being done, images that the denoiser was asked of, those and what may follow at the most)."""
+
+
+@dataclass(frozen=True)
+class AskTune:
+    """What to tune.
+
+    Attributes:
+        steps: numbers of steps.
+        solvers: which to choose from.
+        images: to make the grids on, and as many more to measure them on.
+        seed: of their noise.
+        reference: steps of the many-step solution.
+        sampling: guidance and clipping, where they shall differ from the run's own.
+        rounds: how far levels are moved.
+    """
+
+    steps: Sequence[int]
+    solvers: Sequence[str] = SOLVERS
+    images: int = 32
+    seed: int = 0
+    reference: int = 200
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    rounds: Sequence[Round] = ROUNDS
+
+
+def tune(pipe: Pipeline, ask: AskTune, say: Say) -> TunedRecord:
+    """Find a solver and a grid for each number of steps.
+
+    Every solver is tried on every grid that has a name, and on the shortest way along the reference; the levels of each
+    one's best are then moved, of ever fewer as far as it helps. All that on half of the images; the errors are of the
+    other half.
+
+    Raises:
+        InputError: steps, solvers or settings that cannot be had.
+    """
+    pipe = replace(pipe, tuned=())  # what the run does without
+    long = _reference(pipe, ask)
+    count = _Count(say, planned(pipe, ask))
+    made, other = (_Problem(pipe, long, ask, i, count) for i in (0, 1))
+    found = []
+    for n, most in _most(pipe, ask).items():
+        with count.part(f"{n} steps", most):
+            found.append(_tuned(made, other, n, ask))
+    return TunedRecord(weights=pipe.weights, images=ask.images, seed=ask.seed, reference=long, grids=tuple(found))
+
+
+def planned(pipe: Pipeline, ask: AskTune) -> int:
+    """Of how many images the denoiser will be asked, at the most.
+
+    Raises:
+        InputError: steps, solvers or settings that cannot be had.
+    """
+    pipe = replace(pipe, tuned=())
+    return 2 * ask.images * _reference(pipe, ask).steps + sum(_most(pipe, ask).values())
+
+
+def _reference(pipe: Pipeline, ask: AskTune) -> SamplingConfig:
+    pipe.refuse_given()
+    if strange := [name for name in ask.solvers if name not in SOLVERS]:
+        raise InputError(f"{strange[0]} cannot be tuned (known: {', '.join(SOLVERS)})")
+    if ask.images < 2:
+        raise InputError(f"-n must be at least 2, not {ask.images}")
+    if not ask.steps or min(ask.steps) < 2:
+        raise InputError("--steps must be numbers from 2 on, as in 6,8,10: a single step has no level to choose")
+    long = pipe.settings({**ask.sampling, **REFERENCE, "steps": min(ask.reference, pipe.schedule.T)})
+    if long.classifier is not None:
+        raise InputError("grids are tuned for what the network says; leave the classifier to `ddpm sample`")
+    if max(ask.steps) >= long.steps:
+        raise InputError(f"--steps {max(ask.steps)} are as many as the reference has; give fewer than {long.steps}")
+    return long
+
+
+def _most(pipe: Pipeline, ask: AskTune) -> dict[int, int]:
+    """The images that the denoiser is asked of for each number of steps, at the most."""
+    most = {}
+    for count in ask.steps:
+        usual = pipe.settings({**ask.sampling, "steps": count})
+        grid = build.build_grid(usual, pipe.schedule)
+        alone = (NAMED + 2) * (count - 1) + build.build_solver(usual, pipe.schedule).evaluations(grid)
+        most[count] = ask.images * alone
+        most[count] += most_calls(len(ask.solvers), len(GRIDS) + 1, count, ask.images, ask.rounds)
+    return most
+
+
+class _Count:
+    """How often a denoiser was asked, and how often it may be yet: less than planned once a part took less."""
+
+    def __init__(self, say: Say, planned: int) -> None:
+        self.say, self.planned, self.asked, self.doing = say, planned, 0, ""
+
+    @contextmanager
+    def part(self, name: str, most: int) -> Iterator[None]:
+        before, self.doing = self.asked, name
+        yield
+        assert self.asked - before <= most
+        self.planned -= most - (self.asked - before)
+        self.say(name, self.asked, self.planned)
+
+    def __call__(self, denoise: Denoiser, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
+        found = denoise(x, level, cond)
+        self.asked += len(x)
+        self.say(self.doing, self.asked, self.planned)
+        return found
+
+
+class _Problem:
+    """Images of a run from fixed noise, their classes in turn, and their many-step solution.
+
+    Attributes:
+        noise: starts the noise of the images.
+        known: the solution at some of its levels.
+        end: where it ends, (B, C, *space).
+    """
+
+    def __init__(self, pipe: Pipeline, long: SamplingConfig, ask: AskTune, half: int, count: _Count) -> None:
+        indices = range(half * ask.images, (half + 1) * ask.images)
+        self.pipe = pipe
+        self.labels = [i % len(pipe.classes) for i in indices] if pipe.classes else None
+        self.denoise = partial(count, pipe.denoiser(long, labelled=self.labels is not None))
+        shape = (pipe.config.network.in_channels, *pipe.config.data.size)
+        self.noise = partial(SampleNoise, ask.seed, indices, shape, pipe.device)
+        with count.part("reference", ask.images * long.steps):
+            self.known, self.end = self._paths(long)
+
+    def cond(self, n: int) -> Cond | None:
+        """Of the first n images."""
+        return self.pipe.cond(self.labels[:n] if self.labels else None, n)
+
+    def run(self, how: SamplingConfig) -> torch.Tensor:
+        """Where the images end by settings."""
+        schedule = self.pipe.schedule
+        grid, solver, randn = build.build_grid(how, schedule), build.build_solver(how, schedule), self.noise()
+        return sample(self.denoise, solver, grid, randn, self.cond(len(self.end)))
+
+    def branching(self, how: SamplingConfig, n: int) -> Branching:
+        """The solver of settings, on the first n images."""
+        solver = build.build_solver(how, self.pipe.schedule)
+        return Branching(self.denoise, solver, self.known.x[0][:n], Denoised(self.known.x0[0][:n]), self.cond(n))
+
+    def error(self, how: SamplingConfig, grid: Sequence[Level]) -> float:
+        """Distance from the solution, of all images."""
+        return distance(self.branching(how, len(self.end))(grid).end, self.end)
+
+    def _paths(self, how: SamplingConfig) -> tuple[Paths, torch.Tensor]:
+        grid = build.build_grid(how, self.pipe.schedule)
+        kept = sorted({round(i * (len(grid) - 1) / CANDIDATES) for i in range(CANDIDATES + 1)})
+        answers: list[torch.Tensor] = []
+
+        def heard(x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
+            found = self.denoise(x, level, cond)
+            answers[:] = [found.x0]
+            return found
+
+        solver, randn = build.build_solver(how, self.pipe.schedule), self.noise()
+        now = start(grid[0], randn)
+        x, x0 = [now], []
+        for step in steps(heard, solver, grid, now, randn, self.cond(len(now))):
+            if step.number - 1 in kept:
+                x0.append(answers[0])
+            if step.number in kept:
+                x.append(step.x)
+            now = step.x
+        return Paths([grid[i] for i in kept], x, x0), now
+
+
+def _tuned(made: _Problem, other: _Problem, count: int, ask: AskTune) -> TunedGrid:
+    pipe, schedule = made.pipe, made.pipe.schedule
+    grids = {name: build.GRIDS[name](schedule, count) for name in GRIDS}
+    grids[SHORTEST] = [made.known.levels[i] for i in shortest(made.known, count)]
+    how = {
+        name: pipe.settings({**ask.sampling, "solver": name, "steps": count, "grid": "trailing"})
+        for name in ask.solvers
+    }
+    ways = [
+        Way(solver, name, partial(made.branching, how[solver]), grids[name])
+        for solver, name in product(ask.solvers, grids)
+    ]
+    ways = screened(ways, made.end)
+    few = [way for way in ways if way.start != SHORTEST][:NAMED]
+    named = min(few, key=lambda way: made.error(how[way.solver], way.grid))
+    found = best(ways, made.end, partial(level_of, schedule), ask.rounds)
+    # the first is kept unless moving its levels helped images that they were not moved for
+    untuned = other.error(how[named.solver], named.grid)
+    tuned = other.error(how[found.way.solver], found.grid)
+    way, levels = (found.way, found.grid) if tuned < untuned else (named, named.grid)
+    usual = pipe.settings({**ask.sampling, "steps": count})
+    return TunedGrid(
+        sampling=pipe.settings(
+            {
+                **ask.sampling,
+                "solver": way.solver,
+                "grid": tuple(place_of(schedule, level) for level in levels[:-1]),
+            }
+        ),
+        start=f"{way.solver}, {way.start}",
+        usual=distance(other.run(usual), other.end),
+        untuned=untuned,
+        tuned=min(untuned, tuned),
+    )
+
+
+def joined(folder: Path, found: TunedRecord) -> TunedRecord:
+    """What was found, and of an earlier record in the folder what is of other numbers of steps and made alike."""
+    earlier = TunedRecord.read(folder)
+    if earlier is None or earlier.model_copy(update={"grids": found.grids}) != found:
+        return found
+    others = [grid for grid in earlier.grids if grid.sampling.steps not in {g.sampling.steps for g in found.grids}]
+    return found.model_copy(
+        update={"grids": tuple(sorted((*others, *found.grids), key=lambda grid: grid.sampling.steps))}
+    )

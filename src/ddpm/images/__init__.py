@@ -1,0 +1,1 @@
+"""Pictures: decoding, geometry, bit depth, contact sheets."""

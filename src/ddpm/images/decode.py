@@ -1,0 +1,140 @@
+"""From a file's bytes to a picture in one of three modes, or to the reason why not."""
+
+import warnings
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from ddpm.images.depth import to_8_bits
+from ddpm.images.pixels import Pixels
+from ddpm.system.names import Mode
+
+MAX_PIXELS = 178_956_970
+"""Twice Pillow's mark for a decompression bomb."""
+
+MAX_BYTES = 2**30
+
+# Named, because others would start programs (EPS) or take any bytes for a picture (TGA).
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000")
+
+_ORIENTATION = 0x0112  # EXIF
+_BITS_PER_SAMPLE = 258  # TIFF
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class BadImage(ValueError):
+    """A file that is not a usable picture; the message is the reason, in a few words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded picture, upright, and what was found on the way.
+
+    Attributes:
+        image: of mode L, RGB or RGBA.
+        stored: Pillow's name of the file's own mode.
+        animated: whether it is the first frame of several.
+        turned: whether EXIF asked to turn it.
+        deep: whether it was stored with 16 bits.
+    """
+
+    image: Image.Image
+    stored: str
+    animated: bool
+    turned: bool
+    deep: bool
+
+    @property
+    def mode(self) -> Mode:
+        return self.image.mode  # type: ignore[return-value]
+
+
+def check_bytes(size: int) -> None:
+    """Refuse a file by its size, before it is read; an archive's member by what it unpacks to."""
+    if size > MAX_BYTES:
+        raise BadImage(f"{size / 1e9:.1f} GB in one file")
+
+
+def decode(data: bytes | Pixels) -> Picture:
+    """Decode a file, or wrap the values of an array, (H, W) or (H, W, C) uint8.
+
+    16 bits are scaled by their depth (65,535 to 255), transparency of any kind becomes RGBA, CMYK and palettes RGB.
+
+    Raises:
+        BadImage: if the file is no picture, is damaged or too large, or its values have no known range.
+    """
+    if not isinstance(data, bytes):
+        image = Image.fromarray(data)
+        return Picture(_plain(image), image.mode, animated=False, turned=False, deep=False)
+    image = _load(data)
+    animated = image.format != "MPO" and getattr(image, "is_animated", False)  # MPO: a camera's preview images
+    orientation = _orientation(image)
+    upright = image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
+    return Picture(_plain(upright), image.mode, animated, orientation in _TURNS, _deep(image, data))
+
+
+def _load(data: bytes) -> Image.Image:
+    if not data:
+        raise BadImage("the file is empty")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = Image.open(BytesIO(data), formats=FORMATS)
+            if image.width * image.height > MAX_PIXELS:  # known from the header, before anything is allocated
+                raise Image.DecompressionBombError
+            image.load()
+    except Image.DecompressionBombError:
+        raise BadImage(f"more than {MAX_PIXELS:,} pixels") from None
+    except UnidentifiedImageError:
+        other = "no picture of a known format, or one with a damaged header"
+        raise BadImage("text, not a picture" if data[:256].isascii() else other) from None
+    except Exception as error:  # Pillow's decoders raise a dozen types for damaged files
+        raise damaged(error) from error
+    return image
+
+
+def damaged(error: Exception) -> BadImage:
+    """What a decoder said of a damaged file."""
+    return BadImage("the file is cut short" if "truncated" in str(error).lower() else f"damaged ({error})")
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # damaged EXIF does not make the picture a bad one
+        return 1
+
+
+def _deep(image: Image.Image, data: bytes) -> bool:
+    if image.format == "PNG":
+        return data[24] == 16
+    if image.format == "TIFF":
+        return 16 in getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, ())
+    return image.mode.startswith("I")
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """The picture as L, RGB or RGBA."""
+    if image.mode.startswith("I"):
+        return _from_deep(image)
+    if image.mode == "F":
+        raise BadImage("floating-point values have no known range")
+    mode = "RGBA" if image.has_transparency_data else "L" if image.mode in ("1", "L") else "RGB"
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _from_deep(image: Image.Image) -> Image.Image:
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise BadImage("32-bit values have no known range")
+    return Image.fromarray(to_8_bits(values))

@@ -1,0 +1,70 @@
+"""8-bit arrays as pictures that people open."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from ddpm.images.depth import to_8_bits
+from ddpm.images.pixels import Pixels
+
+
+def picture(image: Pixels) -> Image.Image:
+    """(H, W, C) uint8 with one, three or four channels, as L, RGB or RGBA."""
+    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+
+
+def opaque(image: Image.Image) -> Image.Image:
+    """As RGB, what is transparent on white, 16 bits as 8."""
+    if image.mode == "I;16":
+        image = Image.fromarray(to_8_bits(np.asarray(image)))
+    if image.mode in ("LA", "RGBA"):
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+def sheet(images: Pixels, columns: int | None = None, gap: int = 2) -> Image.Image:
+    """Many images on one picture, row by row.
+
+    Args:
+        images: (N, H, W, C) uint8.
+        columns: images in a row; about square if None.
+        gap: pixels between images, white (transparent with an alpha channel).
+    """
+    n, h, w, c = images.shape
+    columns = columns or math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    fill = 0 if c == 4 else 255
+    page = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, c), fill, np.uint8)
+    for i, image in enumerate(images):
+        y, x = (i // columns) * (h + gap), (i % columns) * (w + gap)
+        page[y : y + h, x : x + w] = image
+    return picture(page)
+
+
+def beside(left: Image.Image, right: Image.Image, gap: int = 12) -> Image.Image:
+    """Two pictures of one mode next to each other."""
+    page = Image.new(left.mode, (left.width + gap + right.width, max(left.height, right.height)), "white")
+    page.paste(left, (0, 0))
+    page.paste(right, (left.width + gap, 0))
+    return page
+
+
+def row(images: Sequence[Image.Image], tall: int = 128, gap: int = 4) -> Image.Image:
+    """Pictures of any mode and size next to each other, RGB on white, small ones enlarged by one whole factor.
+
+    Args:
+        tall: pixels that the highest of them is high at the least.
+    """
+    factor = max(1, -(-tall // max(image.height for image in images)))
+    shown = [
+        opaque(image).resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+        for image in images
+    ]
+    page = Image.new("RGB", (sum(i.width + gap for i in shown) - gap, max(i.height for i in shown)), "white")
+    left = 0
+    for image in shown:
+        page.paste(image, (left, 0))
+        left += image.width + gap
+    return page

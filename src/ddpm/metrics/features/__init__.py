@@ -1,0 +1,5 @@
+"""Networks that look at images, behind one interface."""
+
+from ddpm.metrics.features.extractor import Extractor
+
+__all__ = ["Extractor"]

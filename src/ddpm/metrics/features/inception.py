@@ -1,0 +1,94 @@
+"""The features of the Fréchet Inception distance and of the Inception score."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from ddpm.metrics.features.inception_blocks import InceptionV3
+from ddpm.metrics.features.rgb import as_rgb
+from ddpm.metrics.features.weights import fetch, fill, fingerprint, read_weights
+from ddpm.system.cache import cache_folder
+
+URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
+"""Google's weights of 2015-12-05 (Apache 2.0), converted by the authors of torch-fidelity; not part of this package."""
+SHA256 = "6726825d"
+"""The hash's first digits, as the name of the file has them."""
+PIECE = 32
+"""Images in the network at a time: about 700 MB."""
+
+
+class Inception:
+    """Inception-v3 as Heusel et al. 2017 used it: 2048 features, averaged over the last 8 × 8 places.
+
+    Images are brought to 299 × 299 as that graph does it and scaled by ``(x - 128) / 128``. Codes that let the graph's
+    resize be (pytorch-fid's default among them) give other numbers, unless images are 299 × 299 already. In float32,
+    also on GPUs that would round to TF32.
+
+    Args:
+        state: the weights by name, as in the file at ``URL``.
+        source: where they are from, for messages.
+
+    Raises:
+        InputError: if the weights are another network's.
+    """
+
+    name = "inception"
+    resize = "bilinear to 299 × 299 as TensorFlow 1 does it, without half-pixel centres and antialiasing"
+    dim = 2048
+    size = (299, 299)
+
+    def __init__(self, state: Mapping[str, torch.Tensor], device: torch.device, source: str = "what was given") -> None:
+        with torch.device("meta"):
+            net = InceptionV3()
+        fill(net, state, source)
+        self.hash = fingerprint(net.state_dict(), f"{self.resize}; (x - 128) / 128; alpha on white")
+        self._device = device
+        net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._net = net.eval().requires_grad_(False)
+
+    @classmethod
+    def load(cls, weights: str | None, device: torch.device) -> "Inception":
+        """From a file, or from the published one, which is fetched once into the cache where None is given.
+
+        Raises:
+            InputError: if the weights cannot be had.
+        """
+        path = Path(weights) if weights else fetch(URL, SHA256, cache_folder() / "weights")
+        return cls(read_weights(path), device, str(path))
+
+    @torch.no_grad()
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """(B, H, W, C) uint8 -> (B, 2048) float32, none below 0, on the CPU."""
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            return torch.cat([self._features(piece) for piece in torch.split(images, PIECE)])
+
+    def _features(self, images: torch.Tensor) -> torch.Tensor:
+        x = (tensorflow_resize(as_rgb(images.to(self._device)), self.size) - 128) / 128
+        features: torch.Tensor = self._net(x.contiguous(memory_format=torch.channels_last))
+        return features.cpu()
+
+    @torch.no_grad()
+    def logits(self, features: torch.Tensor) -> torch.Tensor:
+        """(N, 2048) features -> (N, 1008) logits without the bias, as the Inception score is taken of."""
+        logits: torch.Tensor = features.to(self._device) @ self._net.fc.weight.T
+        return logits.cpu()
+
+
+def tensorflow_resize(x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """TensorFlow 1's bilinear resize: place i of the output lies at ``i · in / out`` of the input.
+
+    The products are float32, as there; between two neighbours ``a + (b - a) · w``, along rows first. Shapes
+    (B, C, H, W) -> (B, C, *size).
+    """
+    top, bottom, down = _neighbours(x.shape[-2], size[0], x.device)
+    left, right, across = _neighbours(x.shape[-1], size[1], x.device)
+    x = x[..., left] + (x[..., right] - x[..., left]) * across
+    upper, lower = x[..., top, :], x[..., bottom, :]
+    return upper + (lower - upper) * down[:, None]
+
+
+def _neighbours(n: int, out: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    place = torch.arange(out, dtype=torch.float32, device=device) * torch.tensor(n / out, device=device)
+    first = place.long()
+    return first, (first + 1).clamp(max=n - 1), place - first

@@ -1,0 +1,196 @@
+"""The features of two large vision networks, DINOv2 and CLIP, by way of transformers."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from logging import ERROR
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch.nn import functional as F
+
+from ddpm.metrics.features.rgb import as_rgb
+from ddpm.metrics.features.weights import fingerprint
+from ddpm.system.errors import InputError
+
+Triple = tuple[float, float, float]
+
+PIECE = 32
+"""Images in the network at a time."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """``(x / 255 - mean) / std`` of a picture of size × size.
+
+    Pictures are brought straight to the square, with nothing cut off and whatever their proportions, as Stein et al.
+    2023 did: by Pillow's antialiased bicubic interpolation, which rounds to 8 bits after each of the two axes.
+    """
+
+    size: int
+    mean: Triple
+    std: Triple
+
+    @property
+    def words(self) -> str:
+        return f"antialiased bicubic straight to {self.size} × {self.size}, as Pillow does it"
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """(B, H, W, C) uint8 -> (B, 3, size, size) float32."""
+        x = as_rgb(images)
+        for shape in ((x.shape[-2], self.size), (self.size, self.size)):  # along rows first
+            x = F.interpolate(x, shape, mode="bicubic", antialias=True).round().clamp(0, 255)
+        mean, std = (torch.tensor(v, device=x.device).view(3, 1, 1) for v in (self.mean, self.std))
+        return (x / 255 - mean) / std
+
+
+class Vision:
+    """A network of transformers as an Extractor. In float32, also on GPUs that would round to TF32.
+
+    Args:
+        name: as the command line names it.
+        net: the network.
+        embed: (B, 3, size, size) pixels -> (B, dim) features.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        net: torch.nn.Module,
+        embed: Callable[[torch.Tensor], torch.Tensor],
+        dim: int,
+        preparation: Preparation,
+        device: torch.device,
+    ) -> None:
+        self.name = name
+        self.dim = dim
+        self.size = (preparation.size, preparation.size)
+        self.resize = preparation.words
+        self.hash = fingerprint(net.state_dict(), f"{preparation}; {self.resize}; alpha on white")
+        self._prepare, self._embed, self._device = preparation, embed, device
+        net.to(device).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """(B, H, W, C) uint8 -> (B, dim) float32, on the CPU."""
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            pieces = [self._embed(self._prepare(piece.to(self._device))).cpu() for piece in torch.split(images, PIECE)]
+        return torch.cat(pieces)
+
+
+def dinov2(weights: str | None, device: torch.device) -> Vision:
+    """DINOv2 (Oquab et al. 2023): the class token after the last norm, of pictures of 224 × 224.
+
+    Args:
+        weights: a folder or a name on huggingface.co; by default facebook/dinov2-large, the ViT-L/14 of Stein et al.
+            2023, as distances are comparable between papers only on the same network.
+
+    Raises:
+        InputError: if transformers is missing, or there are no such weights.
+    """
+    source = weights or "facebook/dinov2-large"
+    net, given = _load(source, "Dinov2Model", {"dinov2"})
+    mean, std = _colours(source, given, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    crop = given.get("crop_size", 224)
+    size = crop.get("height", 224) if isinstance(crop, dict) else crop
+    return Vision(
+        "dinov2",
+        net,
+        lambda x: net(pixel_values=x).last_hidden_state[:, 0],
+        net.config.hidden_size,
+        Preparation(size, mean, std),
+        device,
+    )
+
+
+def clip(weights: str | None, device: torch.device) -> Vision:
+    """CLIP (Radford et al. 2021): the picture's projected embedding, as long as the network gives it.
+
+    Args:
+        weights: a folder or a name on huggingface.co; by default openai/clip-vit-large-patch14-336, the network of
+            CMMD (Jayasumana et al. 2024), which divides each embedding by its length.
+
+    Raises:
+        InputError: if transformers is missing, or there are no such weights.
+    """
+    source = weights or "openai/clip-vit-large-patch14-336"
+    net, given = _load(source, "CLIPVisionModelWithProjection", {"clip", "clip_vision_model"})
+    standard = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+    return Vision(
+        "clip",
+        net,
+        lambda x: net(pixel_values=x).image_embeds,
+        net.config.projection_dim,
+        Preparation(net.config.image_size, *_colours(source, given, *standard)),
+        device,
+    )
+
+
+def _load(source: str, kind: str, types: set[str]) -> tuple[Any, dict[str, Any]]:
+    """The network in float32, and what its preprocessor_config.json holds. Weights are read from safetensors only."""
+    try:
+        import transformers
+    except ImportError as error:
+        raise InputError(
+            'DINOv2 and CLIP come with transformers, which is missing: pip install "ddpm[features]"'
+        ) from error
+    try:
+        with _quiet():
+            found = transformers.AutoConfig.from_pretrained(source).model_type
+            if found not in types:
+                raise InputError(f"{source} is a network of type {found}, and {sorted(types)[0]} is wanted")
+            net, report = getattr(transformers, kind).from_pretrained(
+                source, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+            )
+        given = _preprocessor(source)
+    except InputError:
+        raise
+    except (OSError, ValueError, RuntimeError, LookupError, SafetensorError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"{source} cannot be loaded ({reason}); give a folder with config.json and"
+            " model.safetensors by --weights FOLDER, or --weights NAME as on huggingface.co where that can be reached"
+        ) from error
+    if report["missing_keys"]:
+        raise InputError(f"{source} lacks {len(report['missing_keys'])} of the weights of {kind}; give a whole network")
+    return net, given
+
+
+def _preprocessor(source: str) -> dict[str, Any]:
+    """Nothing where the network comes with no such file."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    name = "preprocessor_config.json"
+    try:
+        path = Path(source) / name if Path(source).is_dir() else Path(hf_hub_download(source, name))
+        given = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, EntryNotFoundError):
+        return {}
+    if not isinstance(given, dict):
+        raise ValueError(f"{name} holds no names with values")
+    return given
+
+
+def _colours(source: str, given: dict[str, Any], mean: Triple, std: Triple) -> tuple[Triple, Triple]:
+    """Mean and standard deviation of the channels: as given, or the standard ones of the family."""
+    found = tuple(tuple(given.get(key) or value) for key, value in (("image_mean", mean), ("image_std", std)))
+    if any(len(values) != 3 for values in found):
+        raise InputError(f"{source}: image_mean and image_std of preprocessor_config.json are not three numbers each")
+    return found[0], found[1]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' report of weights that are not wanted, such as those for texts."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity(ERROR)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)

@@ -1,0 +1,128 @@
+"""Precision, recall, density and coverage: balls around each image that reach to its k-th neighbour."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+
+from ddpm.metrics.bootstrap import interval
+from ddpm.metrics.estimate import Estimate
+
+TILE = 2048
+"""Rows and columns of a matrix of distances that are there at a time."""
+ROUNDING = 1e-12
+"""Share of their squared norms by which two points are taken as closer than computed: exact copies lie at 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Real images, and balls around them.
+
+    Attributes:
+        features: (N, D).
+        centre: (D,) float64, their mean, from which all distances are computed so that few digits cancel.
+        neighbours: k of precision and recall, and k of density and coverage.
+        radii: (2, N) squared distances to those neighbours.
+    """
+
+    features: torch.Tensor
+    centre: torch.Tensor
+    neighbours: tuple[int, int]
+    radii: torch.Tensor
+
+
+class Shares(NamedTuple):
+    """What `estimate` finds. All but density lie in [0, 1]; density is 1 on average for the same distribution."""
+
+    precision: Estimate
+    recall: Estimate
+    density: Estimate
+    coverage: Estimate
+
+
+def fit(features: torch.Tensor, neighbours: tuple[int, int] = (3, 5)) -> Reference:
+    """The balls of (N, D) real features.
+
+    Raises:
+        ValueError: there are not more samples than neighbours.
+    """
+    centre = torch.stack([part.double().sum(0) for part in torch.split(features, TILE)]).sum(0) / len(features)
+    return Reference(features, centre, neighbours, radii(features, centre, neighbours))
+
+
+def radii(features: torch.Tensor, centre: torch.Tensor, neighbours: Sequence[int]) -> torch.Tensor:
+    """Squared distances from each of (N, D) features to its k-th nearest other one, (len(neighbours), N) float64.
+
+    Raises:
+        ValueError: there are not more samples than neighbours.
+    """
+    most = max(neighbours)
+    if len(features) <= most:
+        raise ValueError(f"{most} neighbours need more than {most} samples, not {len(features)}")
+    found = []
+    for i, rows in enumerate(torch.split(features, TILE)):
+        a = rows.double() - centre
+        nearest = torch.full((len(a), most), torch.inf, dtype=torch.float64)
+        for j, columns in enumerate(torch.split(features, TILE)):
+            squares = _squares(a, columns.double() - centre)
+            if i == j:
+                squares.fill_diagonal_(torch.inf)
+            nearest = torch.cat([nearest, squares], 1).topk(most, largest=False).values
+        found.append(nearest[:, [k - 1 for k in neighbours]].clamp(min=0))
+    return torch.cat(found).mT
+
+
+def estimate(generated: torch.Tensor, reference: Reference, counts: torch.Tensor) -> Shares:
+    """How the balls of (n, D) generated and the (N, D) real features hold one another.
+
+    - precision: share of generated images in any real ball, recall: share of real images in any generated ball
+      (Kynkäänniemi et al. 2019, eq. 1 and 2);
+    - density: real balls that hold a generated image, on average, by k; coverage: share of real balls that hold any
+      (Naeem et al. 2020).
+
+    A point on the border is inside, as in Kynkäänniemi's eq. 1. Resamples keep the balls. An image adds to recall and
+    to coverage the real images that it alone holds, and a resample adds them as often as it takes the image: the
+    spread of a jackknife (Efron & Stein 1981). A resample's own recall or coverage would vary half as much as that of
+    fresh sets, since an image taken twice holds no more than once.
+
+    Args:
+        counts: (B, n), from `bootstrap.counts`.
+
+    Raises:
+        ValueError: there are not more generated images than neighbours.
+    """
+    n, N = len(generated), len(reference.features)
+    [own] = radii(generated, reference.centre, reference.neighbours[:1])
+    precise, balls = torch.zeros(2, n, dtype=torch.float64)
+    alone = torch.zeros(2, n, dtype=torch.float64)  # real images that no other generated image recalls, or covers
+    held = torch.zeros(2, dtype=torch.float64)
+    for start in range(0, N, TILE):
+        real = slice(start, start + TILE)
+        a, (small, large) = reference.features[real].double() - reference.centre, reference.radii[:, real, None]
+        times, holders = torch.zeros(2, 2, len(a), dtype=torch.float64)
+        for first in range(0, n, TILE):
+            some = slice(first, first + TILE)
+            squares = _squares(a, generated[some].double() - reference.centre, 1 - ROUNDING)
+            precise[some] += (squares <= small).any(0)
+            inside = (squares <= large).double()
+            balls[some] += inside.sum(0)
+            numbers = torch.arange(n, dtype=torch.float64)[some]
+            for i, holds in enumerate(((squares <= own[some]).double(), inside)):
+                times[i] += holds.sum(1)
+                holders[i] += holds @ numbers
+        held += (times > 0).sum(1)
+        alone += torch.stack([holders[i, times[i] == 1].long().bincount(minlength=n) for i in (0, 1)])
+    weights, more = counts.double() / n, counts.double() - 1
+    precise, balls = precise.clamp(max=1), balls / reference.neighbours[1]
+    recall, coverage = (
+        interval(float(share), share + more @ added, 0.0, 1.0) for share, added in zip(held / N, alone / N, strict=True)
+    )
+    precision = interval(float(precise.mean()), weights @ precise, 0.0, 1.0)
+    return Shares(precision, recall, interval(float(balls.mean()), weights @ balls, 0.0), coverage)
+
+
+def _squares(a: torch.Tensor, b: torch.Tensor, norms: float = 1.0) -> torch.Tensor:
+    """Squared distances of float64 (N, D) and (M, D), (N, M), with the points' squared norms times ``norms``."""
+    squares = (a @ b.mT).mul_(-2)
+    return squares.add_(norms * a.square().sum(1, keepdim=True)).add_(norms * b.square().sum(1))

@@ -1,0 +1,96 @@
+"""Whether samples are copies of training images."""
+
+from typing import NamedTuple
+
+import torch
+
+from ddpm.metrics.features.thumbnail import mirrored
+
+NEIGHBOUR = 5
+"""The scale at a training image is its distance to this one of its neighbours: the four nearest may be likenesses."""
+SAME = 1e-3
+"""Distance of thumbnails up to which two training images are one and the same, however often it is there."""
+THRESHOLD = 0.2
+TILE = 2048
+"""Rows and columns of a matrix of distances that are there at a time."""
+
+
+class TooFew(ValueError):
+    """There are not enough training images to say what a copy is."""
+
+
+class Nearest(NamedTuple):
+    """The training image nearest to each of n images.
+
+    Attributes:
+        which: (n,) int64, the training image.
+        distance: (n,) float64, in units of that image's distance to its fifth neighbour among the others.
+    """
+
+    which: torch.Tensor
+    distance: torch.Tensor
+
+    @property
+    def copied(self) -> torch.Tensor:
+        """(n,) bool: nearer than a fifth of what is usual among training images there."""
+        return self.distance < THRESHOLD
+
+
+def nearest(images: torch.Tensor, training: torch.Tensor) -> Nearest:
+    """The nearest training image of each image or its mirror image, by the ratio of two distances.
+
+    A distance alone tells little, as some images have close neighbours by nature (an empty sky) and others none; so it
+    is divided by the scale at the training image (in the spirit of Carlini et al. 2023, eq. 3, and Yoon et al. 2023).
+
+    Args:
+        images: (n, D) thumbnails.
+        training: (N, D) thumbnails.
+
+    Raises:
+        TooFew: fewer than 5 of the training images differ from one of them.
+    """
+    if not len(training):
+        raise TooFew("there are no training images")
+    (plain, straight), (turned, back) = (_closest(x, training) for x in (images, mirrored(images)))
+    which, distance = torch.where(turned < plain, back, straight), torch.minimum(plain, turned)
+    met, place = torch.unique(which, return_inverse=True)
+    scale = _smallest(training[met], training, NEIGHBOUR, SAME).values[:, -1]
+    if scale.isinf().any():
+        raise TooFew(f"copies can only be told from likenesses among more than {NEIGHBOUR} training images that differ")
+    return Nearest(which, distance / scale[place])
+
+
+def _closest(rows: torch.Tensor, others: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The smallest distance of each row, (n,) float64, and where it is; 0 where two are equal bit for bit."""
+    where = _smallest(rows, others, 1).indices[:, 0]
+    parts = zip(torch.split(rows, TILE), torch.split(where, TILE), strict=True)
+    apart = [(part.double() - others[at].double()).square().sum(1).sqrt() for part, at in parts]
+    return torch.cat(apart), where
+
+
+class _Smallest(NamedTuple):
+    values: torch.Tensor
+    indices: torch.Tensor
+
+
+def _smallest(rows: torch.Tensor, others: torch.Tensor, k: int, above: float | None = None) -> _Smallest:
+    """The k smallest distances of each row, of those above a number, (n, k) float64, and where they are.
+
+    Infinite where there are fewer than k.
+    """
+    values, indices = [], []
+    for part in torch.split(rows.double(), TILE):
+        best = torch.full((len(part), k), torch.inf, dtype=torch.float64)
+        where = torch.zeros(len(part), k, dtype=torch.int64)
+        for start in range(0, len(others), TILE):
+            tile = others[start : start + TILE].double()
+            # |a|² + |b|² - 2ab: of vectors of length about 1, to a distance of about 1e-8
+            squares = torch.addmm(part.square().sum(1, keepdim=True) + tile.square().sum(1), part, tile.mT, alpha=-2)
+            if above is not None:
+                squares[squares <= above**2] = torch.inf
+            here, at = squares.topk(min(k, len(tile)), largest=False)
+            best, order = torch.cat([best, here], 1).topk(k, largest=False)
+            where = torch.cat([where, at + start], 1).gather(1, order)
+        values.append(best.clamp(min=0).sqrt())
+        indices.append(where)
+    return _Smallest(torch.cat(values), torch.cat(indices))

@@ -1,0 +1,328 @@
+"""From what a user asks for to a run resolved to the last number."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+
+from ddpm import build
+from ddpm.config import RunConfig, SamplingConfig
+from ddpm.config.scoring import ScoringSettings, planned
+from ddpm.config.upscaling import DEFAULT_SCALE
+from ddpm.core.seed import derive
+from ddpm.data.cache import prepare
+from ddpm.data.dataset import Dataset
+from ddpm.data.loader import Steps
+from ddpm.data.order import split
+from ddpm.data.pairs import with_low
+from ddpm.data.source import Source
+from ddpm.data.survey import Survey
+from ddpm.data.sweep import Progress
+from ddpm.metrics.features.extract import extract_once
+from ddpm.planning.recipes import RECIPES, Facts, Rung, Tree
+from ddpm.planning.request import Request, change, geometry
+from ddpm.system.errors import InputError
+from ddpm.system.names import GridName, suggest
+from ddpm.system.units import duration
+from ddpm.training.learner import Learner
+from ddpm.training.loop import Job
+from ddpm.training.measure import Memory, available_bytes, memory, seconds_a_step
+
+DEFAULT_BUDGET = "1h"
+FEW_STEPS = 500
+"""Optimiser steps below which samples are hardly more than noise, whatever the network."""
+FEWEST_LEVELS = 0.1
+"""Share of the levels on which a loss must lie to be trained; what lies on fewer has learned nothing."""
+SPARE = 0.04
+"""Share of a budget of time kept for previews, checkpoints and what a short measurement misses."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A resolved run and what it will cost.
+
+    Attributes:
+        config: written to config.json.
+        job: ready to train.
+        speed: images a second as measured, or None where nothing was.
+        memory: of one process.
+    """
+
+    config: RunConfig
+    job: Job
+    speed: float | None
+    memory: Memory
+
+
+def make(
+    request: Request,
+    out: Path,
+    source: Source,
+    found: Survey,
+    accelerator: Accelerator,
+    *,
+    asked: Mapping[str, Any],
+    began: float,
+    say: Callable[[str], None],
+    progress: Progress | None = None,
+) -> Plan:
+    """Prepare the data and resolve everything that the request leaves open.
+
+    Args:
+        asked: the request in the user's words, kept in the config.
+        began: ``time.monotonic()`` when the command started; a budget of time counts from there.
+        say: takes a line on each decision.
+
+    Raises:
+        InputError: the request, or the data under it, cannot be trained.
+    """
+    found.check(request.skip_bad)
+    with accelerator.main_process_first():  # for the caches only: what is measured below takes all processes at once
+        dataset = prepare(source, geometry(found, request), skip_bad=request.skip_bad, progress=progress)
+        if request.low is not None:
+            scale = _whole_number("upscaling.scale", request.scale or DEFAULT_SCALE)
+            dataset = with_low(dataset, request.low, scale, request.fit, skip_bad=request.skip_bad, progress=progress)
+        if request.scoring:  # before the time for training is known, as this takes some of it
+            features = build.build_features("embedded", None, dataset.shape[:2], accelerator.device)
+            extract_once(features, dataset, progress)
+    draft = _Draft(request, out, dataset, accelerator, asked, say)
+    rungs = draft.rungs()
+    seconds = request.seconds
+    if request.images is None and seconds is None and "images" not in rungs[0].tree.get("training", {}):
+        seconds = duration(DEFAULT_BUDGET)
+        say(f"no --for or --images was given: training for {DEFAULT_BUDGET}")
+    if seconds is None:
+        rung = next((r for r in reversed(rungs) if r.needs <= (request.images or 0)), rungs[0])
+        return draft.plan(rung.tree, request.images, None)
+    return draft.within(rungs, seconds, began)
+
+
+def reopen(config: RunConfig, out: Path, dataset: Dataset, accelerator: Accelerator) -> Job:
+    """The job of a run that was started before.
+
+    Raises:
+        InputError: the data is no longer what the run was started with.
+    """
+    if dataset.fingerprint != config.data.fingerprint:
+        raise InputError(
+            f"the images of {config.data.source} changed since {out} was started; "
+            "bring them back, or start another run with another --out"
+        )
+    low = None if config.upscaling is None else config.upscaling.low_fingerprint
+    if low != (None if dataset.low is None else dataset.low.fingerprint):
+        raise InputError(
+            f"the small images of {out} changed since it was started; bring them back, or choose another --out"
+        )
+    if not config.data.classes:
+        dataset = replace(dataset, labels=None, classes=())
+    torch.manual_seed(derive(config.training.seed, "weights"))
+    kept, held = split(len(dataset), config.training.seed)
+    return Job(
+        build.build_model(config),
+        build.build_problem(config),
+        config.training,
+        dataset.subset(kept),
+        dataset.subset(held),
+        out,
+    )
+
+
+def speed_of(job: Job, accelerator: Accelerator) -> float:
+    """Images a second over all processes, measured on a few steps of the real thing. The job's model is spent."""
+    learner = Learner(job.model, job.problem, job.settings, accelerator)
+    rank, world = accelerator.process_index, accelerator.num_processes
+    batch = Steps(job.data, job.settings.batch, job.settings.seed, job.settings.flip, rank, world)[0]
+    step = seconds_a_step(learner, batch, 1.0)
+    accelerator.free_memory()
+    speeds = [job.settings.batch / step]
+    broadcast_object_list(speeds)
+    return speeds[0]
+
+
+class _Draft:
+    """A run whose data is known and whose numbers are being found."""
+
+    def __init__(
+        self,
+        request: Request,
+        out: Path,
+        dataset: Dataset,
+        accelerator: Accelerator,
+        asked: Mapping[str, Any],
+        say: Callable[[str], None],
+    ) -> None:
+        self.request, self.out, self.dataset = request, out, dataset
+        self.accelerator, self.asked, self.say = accelerator, asked, say
+        self.classes = dataset.classes if request.labels else ()
+        kept, held = split(len(dataset), _whole_number("training.seed", request.changes.get("training.seed", 0)))
+        self.kept, self.held = len(kept), len(held)
+        mean, std = dataset.channel_stats()
+        self.mean, self.std = tuple(mean.tolist()), tuple(std.tolist())
+
+    def rungs(self) -> list[Rung]:
+        """The recipe's choices, the smallest network first."""
+        if self.request.recipe not in RECIPES:
+            raise InputError(f"unknown recipe {self.request.recipe!r}{suggest(self.request.recipe, [*RECIPES])}")
+        height, width, channels = self.dataset.shape
+        facts = Facts((height, width), channels, len(self.classes), self.kept, self.accelerator.device.type)
+        return RECIPES[self.request.recipe](facts)
+
+    def config(self, tree: Tree, images: int) -> RunConfig:
+        """A complete config of a recipe's tree, the data and the user's changes."""
+        height, width, channels = self.dataset.shape
+        batch = tree.get("training", {}).get("batch", 128)
+        diffusion = tree.get("diffusion", {})
+        learned = self.request.changes.get("diffusion.variance", diffusion.get("variance")) == "learned"
+        upscaling = self._upscaling(tree)
+        net = {
+            "in_channels": channels * (2 if upscaling else 1),
+            "out_channels": channels * (2 if learned else 1),
+        } | tree.get("network", {})
+        if self.classes or upscaling:
+            net["cond_width"] = self.request.changes.get("network.width", net["width"])
+        training = {
+            "warmup": min(50_000, images // 20),
+            "checkpoint_every": max(batch, images // 20),
+            "log_every": max(batch, images // 200),
+            "previews": max(1, min(5, images // 25_000)),
+            "precision": PRECISIONS[self.accelerator.mixed_precision],
+        }
+        whole: Tree = {
+            "recipe": self.request.recipe,
+            "request": dict(self.asked),
+            "data": {
+                "source": self.request.data,
+                "fingerprint": self.dataset.fingerprint,
+                "images": self.kept,
+                "held_out": self.held,
+                "size": (height, width),
+                "mode": self.dataset.mode,
+                "fit": self.request.fit,
+                "skip_bad": self.request.skip_bad,
+                "classes": self.classes,
+                "mean": self.mean,
+                "std": self.std,
+            },
+            "diffusion": dict(diffusion),
+            "objective": dict(tree.get("objective", {})),
+            "network": net,
+            "training": training | tree.get("training", {}) | {"images": images},
+            "sampling": dict(tree.get("sampling", {})),
+        }
+        if upscaling:
+            whole["upscaling"] = upscaling
+        if self.request.scoring:
+            whole["scoring"] = {"every": images}
+        for key, value in self.request.changes.items():
+            change(whole, key, value)
+        if "micro_batch" not in whole["training"]:
+            batch = _whole_number("training.batch", whole["training"].get("batch", batch))
+            whole["training"]["micro_batch"] = -(-batch // self.accelerator.num_processes)
+        levels = max(1, _whole_number("diffusion.T", whole["diffusion"].get("T", 1000)))
+        for name, steps in (("sampling", SamplingConfig().steps), ("scoring", 16)):
+            if name in whole and f"{name}.steps" not in self.request.changes:
+                whole[name]["steps"] = min(whole[name].get("steps", steps), levels)
+        listed = whole["sampling"].get("grid", "trailing") not in get_args(GridName)
+        if listed and "sampling.steps" not in self.request.changes:
+            del whole["sampling"]["steps"]  # places say how many they are
+        config = RunConfig.parse(whole)
+        return config.model_copy(update={"scoring": self._scoring(config, config.training.images)})
+
+    def _upscaling(self, tree: Tree) -> Tree:
+        """What a recipe for super-resolution and the request say of the small images; empty for other recipes."""
+        if "upscaling" not in tree:
+            return {}
+        low = self.dataset.low
+        given = {} if low is None else {"low": self.request.low, "low_fingerprint": low.fingerprint}
+        return {**tree["upscaling"], "scale": self.request.scale or DEFAULT_SCALE, **given}
+
+    def _scoring(self, config: RunConfig, images: int) -> ScoringSettings | None:
+        """How a run on so many images is scored, if it is to be."""
+        if config.scoring is None:
+            return None
+        given = {key.removeprefix("scoring.") for key in self.request.changes}
+        return planned(config.scoring, images, config.training.batch, given)
+
+    def plan(self, tree: Tree, images: int | None, speed: float | None) -> Plan:
+        """The finished plan; the micro-batch is lowered to what fits the memory."""
+        total = images or tree["training"]["images"]
+        config = self.config(tree, total)
+        _refuse_narrow(config)
+        job = reopen(config, self.out, self.dataset, self.accelerator)
+        needs = self.memory(job)
+        if "training.micro_batch" not in self.request.changes:
+            micro = needs.fitting(available_bytes(self.accelerator.device), config.training.micro_batch)
+            if micro != config.training.micro_batch:
+                self.say(f"micro-batches of {micro} images, so that a step fits the memory")
+                config = self.config({**tree, "training": {**tree["training"], "micro_batch": micro}}, total)
+                job = reopen(config, self.out, self.dataset, self.accelerator)
+        return Plan(config, job, speed, needs)
+
+    def memory(self, job: Job) -> Memory:
+        height, width, channels = job.data.shape
+        model = job.model.to(self.accelerator.device)
+        return memory(model, job.problem, job.settings, (channels, height, width), self.accelerator)
+
+    def within(self, rungs: list[Rung], seconds: float, began: float) -> Plan:
+        """The largest network that a budget of time can train, and how many images it will see."""
+        chosen: tuple[Rung, float, int] | None = None
+        for rung in rungs:
+            trial = self.plan(rung.tree, 10**9, None).job
+            speed = speed_of(trial, self.accelerator)
+            if chosen is not None and self._images(rung, speed, seconds, began) < rung.needs:
+                break
+            chosen = rung, speed, trial.settings.batch
+        assert chosen is not None
+        rung, speed, batch = chosen
+        images = self._images(rung, speed, seconds, began)
+        if images <= 0:
+            raise InputError(f"{seconds:.0f} s are over before training can start; give more time by --for")
+        steps = max(1, int(images / batch))
+        if steps < FEW_STEPS:
+            self.say(f"only {steps} steps fit into the time: expect little of them; give more by --for")
+        return self.plan(rung.tree, steps * batch, speed)
+
+    def _images(self, rung: Rung, speed: float, seconds: float, began: float) -> float:
+        """What a network of this speed can see in what is left of a budget, with scores on the way."""
+        images = speed * self._left(seconds, began)
+        whole = max(1, int(images))
+        config = self.config(rung.tree, whole)
+        scoring = self._scoring(config, whole)
+        return (
+            images
+            if scoring is None
+            else images - min(scoring.share * whole, scoring.cost(whole, config.training.batch))
+        )
+
+    def _left(self, seconds: float, began: float) -> float:
+        """What is left of a budget, by the main process's clock: every process must decide by the same number."""
+        left = [seconds - (time.monotonic() - began) - SPARE * seconds]
+        broadcast_object_list(left)
+        return left[0]
+
+
+def _refuse_narrow(config: RunConfig) -> None:
+    """Refuse weights that nearly all lie on a few levels: the network would learn those, and noise at all others."""
+    if config.objective.loss == "vlb" or (share := build.weight_share(config)) >= FEWEST_LEVELS:
+        return
+    d, o = config.diffusion, config.objective
+    raise InputError(
+        f"the weighting {o.weighting} of {d.prediction} prediction lies on {100 * share:.2g} % of the {o.levels} "
+        f"levels of the {d.schedule} schedule, so that the others would not be learned; use another --weighting, "
+        "or v prediction with it"
+    )
+
+
+PRECISIONS = {"bf16": "bf16", "fp16": "fp16", "no": "fp32"}
+
+
+def _whole_number(key: str, value: Any) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"{key} must be a whole number, not {value!r}") from None

@@ -1,0 +1,16 @@
+"""Named starting points: functions of what is known before training."""
+
+from ddpm.planning.recipes.auto import auto
+from ddpm.planning.recipes.ho2020 import ho2020
+from ddpm.planning.recipes.nichol2021 import nichol2021
+from ddpm.planning.recipes.recipe import Facts, Recipe, Rung, Tree
+from ddpm.planning.recipes.super_resolution import super_resolution
+
+RECIPES: dict[str, Recipe] = {
+    "auto": auto,
+    "ho2020": ho2020,
+    "nichol2021": nichol2021,
+    "super-resolution": super_resolution,
+}
+
+__all__ = ["RECIPES", "Facts", "Recipe", "Rung", "Tree"]

@@ -1,0 +1,36 @@
+"""Denoising Diffusion Probabilistic Models on CIFAR-10, as published."""
+
+from ddpm.planning.recipes.recipe import Facts, Rung
+
+
+def ho2020(facts: Facts) -> list[Rung]:
+    """Ho et al. 2020, appendix B: 35.7 M weights, 1000 linear levels, eps, batch 128, 800,000 steps.
+
+    Made for 32 × 32; any size that halves three times works. There they are sampled by 1000 ancestral steps:
+    ``--solver ancestral-large --grid uniform --steps 1000``.
+    """
+    return [
+        Rung(
+            0,
+            {
+                "diffusion": {"schedule": "linear", "T": 1000, "prediction": "eps"},
+                "network": {
+                    "width": 128,
+                    "multipliers": (1, 2, 2, 2),
+                    "blocks": 2,
+                    "attention": (2,),
+                    "dropout": 0.1,
+                },
+                "training": {
+                    "images": 800_000 * 128,
+                    "batch": 128,
+                    "learning_rate": 2e-4,
+                    "warmup": 5000 * 128,
+                    "decay": 0.0,
+                    "betas": (0.9, 0.999),
+                    "ema": 0.9999,
+                    "flip": True,
+                },
+            },
+        )
+    ]

@@ -1,0 +1,38 @@
+"""Improved Denoising Diffusion Probabilistic Models on CIFAR-10, as published."""
+
+from ddpm.planning.recipes.recipe import Facts, Rung
+
+
+def nichol2021(facts: Facts) -> list[Rung]:
+    """Nichol & Dhariwal 2021, appendix A: L_hybrid, a learned variance, 4000 cosine levels, 500,000 steps.
+
+    Made for 32 × 32; any size that halves three times works. There they are sampled by ancestral steps, all 4000 or the
+    50 to 100 of which the learned variance makes the most (sec. 4): ``--solver ancestral --grid uniform --steps 100``.
+    """
+    return [
+        Rung(
+            0,
+            {
+                "diffusion": {"schedule": "cosine", "T": 4000, "prediction": "eps", "variance": "learned"},
+                "objective": {"loss": "hybrid"},
+                "network": {
+                    "width": 128,
+                    "multipliers": (1, 2, 2, 2),
+                    "blocks": 3,
+                    "attention": (2, 4),
+                    "head_width": 64,
+                    "scale_shift": True,
+                    "dropout": 0.3,
+                },
+                "training": {
+                    "images": 500_000 * 128,
+                    "batch": 128,
+                    "learning_rate": 1e-4,
+                    "warmup": 0,
+                    "decay": 0.0,
+                    "betas": (0.9, 0.999),
+                    "ema": 0.9999,
+                },
+            },
+        )
+    ]

@@ -1,0 +1,167 @@
+"""Pictures that say how they were made."""
+
+import shlex
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
+from pydantic import ValidationError, field_validator
+
+from ddpm.config import OF_GUIDANCE, SamplingConfig, Strict
+from ddpm.system.errors import InputError
+
+KEY = "ddpm"
+"""The PNG text chunk, and the key of ``image.info``."""
+
+MADE_BY = ("Software", "ddpm")
+"""A PNG's keyword for what has written it, and its text."""
+
+Option = str | float | int | bool | tuple[str, ...] | None
+
+OF_PLACE = frozenset({"size", "classifier_weights"})
+"""Settings that no flag sets: they follow from the given picture, or from the run."""
+
+
+class Work(Strict):
+    """What was done with given pictures, where a sample is not drawn from nothing.
+
+    Attributes:
+        command: of ``ddpm``, as in "inpaint".
+        given: the name of each picture and a hash of its pixels, in the order of the command line.
+        options: of that command, beside those of sampling, with nothing left to a default.
+        mask: hash of what was filled in, where that was given as a picture.
+        drawn: whether by a seed, a label and settings of sampling that were asked for, rather than by a fixed rule.
+    """
+
+    command: str
+    given: tuple[tuple[str, str], ...]
+    options: dict[str, Option]
+    mask: str | None = None
+    drawn: bool = True
+
+    @field_validator("given", mode="before")
+    @classmethod
+    def _of_names(cls, given: Any) -> Any:
+        """Earlier records have the hashes by the names."""
+        return tuple(given.items()) if isinstance(given, Mapping) else given
+
+
+class Provenance(Strict):
+    """Everything that a sample is a function of.
+
+    Attributes:
+        format: of this record.
+        run: the folder that the model was loaded from, as it was given.
+        weights: hash of the weights.
+        seed, index: image ``index`` of this seed.
+        label: the class by name, or None.
+        sampling: the settings, with nothing left to a default.
+        work: what was done with given pictures; None for a sample drawn from nothing.
+    """
+
+    format: Literal[1] = 1
+    run: str
+    weights: str
+    seed: int
+    index: int
+    label: str | None
+    sampling: SamplingConfig
+    work: Work | None = None
+
+    def command(self) -> str:
+        """What was done with given pictures, to be typed: "ddpm edit runs/cats photo.png --strength 0.6 --n 1 …"."""
+        assert self.work is not None, "what is drawn from nothing is drawn again from its record"
+        options: dict[str, Any] = dict(self.work.options)
+        if self.work.drawn:
+            options |= {"label": self.label, "seed": self.seed} | _flags(self.sampling, self.label)
+        names = [name for name, _ in self.work.given]
+        return shlex.join(["ddpm", self.work.command, self.run, *names, *_typed(options)])
+
+    def attach(self, image: Image.Image) -> Image.Image:
+        """Write this record into ``image.info``."""
+        image.info[KEY] = self.model_dump_json()
+        return image
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The record in a PNG.
+
+        Raises:
+            InputError: no such file, no picture, or one without a record.
+        """
+        try:
+            with Image.open(path) as image:
+                record = image.info.get(KEY)
+        except FileNotFoundError:
+            raise InputError(f"{path} does not exist; give a PNG that `ddpm sample` wrote") from None
+        except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as e:
+            raise InputError(f"{path} is no picture ({e}); give a PNG that `ddpm sample` wrote") from e
+        if record is None:
+            raise InputError(f"{path} does not say how it was made; give a PNG that `ddpm sample` wrote")
+        try:
+            return cls.model_validate_json(record)
+        except ValidationError as e:
+            raise InputError(f"{path} was made by another version of ddpm: its record cannot be read") from e
+
+    def find_run(self, picture: Path) -> Path:
+        """The run's folder: where it was, or a folder above the picture.
+
+        Raises:
+            InputError: it is in neither place.
+        """
+        given = Path(self.run)
+        above = [p for p in picture.absolute().parents if (p / "config.json").exists()]
+        for folder in (given, *above):
+            if folder.is_dir():
+                return folder
+        raise InputError(f"the run {self.run} that made {picture} is not there; run from the folder where it is")
+
+
+def _flags(how: SamplingConfig, label: str | None) -> dict[str, Any]:
+    """Settings as they are typed."""
+    settings = how.model_dump(exclude=set(OF_PLACE)) | {"grid": how.visits}
+    if how.guide_with is not None:
+        settings["guide_with"] = how.guide_with.checkpoint
+    elif label is None:
+        settings |= dict.fromkeys(("guidance", *OF_GUIDANCE))  # the run's own, with nothing to guide towards
+    return settings
+
+
+def _typed(options: Mapping[str, Any]) -> list[str]:
+    """Options as they are typed; what is None is not."""
+    parts = []
+    for name, value in options.items():
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            parts.append(flag if value else flag.replace("--", "--no-", 1))
+        elif isinstance(value, tuple) and isinstance(value[0], str):
+            parts += [word for one in value for word in (flag, one)]
+        elif value is not None:
+            parts += [flag, *map(str, value if isinstance(value, tuple) else [value])]
+    return parts
+
+
+def fingerprint(image: Image.Image) -> str:
+    """A hash of a picture's mode, size and pixels."""
+    return sha256(f"{image.mode} {image.size} ".encode() + image.tobytes()).hexdigest()[:16]
+
+
+def save(image: Image.Image, path: Path) -> None:
+    """Write a PNG that says whose it is, together with its record, if it has one."""
+    info = PngInfo()
+    info.add_text(*MADE_BY)
+    if KEY in image.info:
+        info.add_text(KEY, image.info[KEY])
+    image.save(path, pnginfo=info)
+
+
+def saved(path: Path) -> bool:
+    """Whether a file is one that :func:`save` has written."""
+    try:
+        with Image.open(path) as image:
+            return KEY in image.info or image.info.get(MADE_BY[0]) == MADE_BY[1]
+    except (UnidentifiedImageError, OSError):
+        return False

@@ -1,0 +1,80 @@
+"""What a sweep found: each way of sampling with what it costs and how good it is."""
+
+from typing import Literal
+
+from ddpm.config import SamplingConfig, Strict
+from ddpm.records.score import FeaturesRecord, Interval, ReferenceRecord
+
+FILE = "sweep.json"
+
+
+class Cell(Strict):
+    """One way of sampling.
+
+    Attributes:
+        evaluations: network calls for one image; guidance, which asks twice, is not counted double.
+        distance: of the images shown from the many-step solution at the same noise, the root mean square over an image,
+            averaged over the images, in units of [-1, 1]; None for a solver that draws noise.
+        frechet: Fréchet distance from the real images; None where it was not measured.
+    """
+
+    sampling: SamplingConfig
+    evaluations: int
+    distance: float | None = None
+    frechet: Interval | None = None
+
+
+class Quality(Strict):
+    """How the Fréchet distances were measured.
+
+    Attributes:
+        n: samples of each; their classes are in the shares of the real images.
+        floor: what as many real images score; None where there are too few.
+    """
+
+    n: int
+    features: FeaturesRecord
+    reference: ReferenceRecord
+    floor: float | None
+
+
+class SweepRecord(Strict):
+    """``sweep.json``.
+
+    Attributes:
+        run: as it was given.
+        weights: hash of them.
+        seed: image i is a function of it and i, in every cell.
+        n: images shown.
+        labels: their classes; empty for none.
+        solutions: the many-step solution for each guidance.
+        cells: by guidance, then solver and grid, then steps.
+        quality: None where no Fréchet distance was measured.
+        notes: what a reader should know.
+    """
+
+    format: Literal[1] = 1
+    made_by: str
+    run: str
+    weights: str
+    seed: int
+    n: int
+    labels: tuple[str, ...]
+    solutions: tuple[SamplingConfig, ...]
+    cells: tuple[Cell, ...]
+    quality: Quality | None
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        """As it is written."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    def by_guidance(self) -> dict[float, list[Cell]]:
+        """The cells of each guidance scale."""
+        scales = dict.fromkeys(cell.sampling.guidance for cell in self.cells)
+        return {scale: [cell for cell in self.cells if cell.sampling.guidance == scale] for scale in scales}
+
+
+def way(how: SamplingConfig) -> tuple[str, str]:
+    """What a line of a chart, and a row of a sheet, have in common beside guidance: solver and grid."""
+    return how.solver, how.visits

@@ -1,1 +1,0 @@
-"""From a run or a folder of images to a score."""

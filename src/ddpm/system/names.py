@@ -1,0 +1,73 @@
+"""Every name that a user may type, once: types, registries, validation and help are made from these lists.
+
+Nothing is imported from here, so that ``ddpm --help`` need not wait for torch. A name belongs to one object in
+``build.py`` (features, solvers …) or in ``planning.recipes``.
+"""
+
+from difflib import get_close_matches
+from typing import Literal
+
+Mode = Literal["L", "RGB", "RGBA"]
+"""Grey, colour, colour with transparency."""
+Fit = Literal["crop", "pad", "stretch"]
+"""How an image of another shape is brought to a size."""
+PrecisionName = Literal["bf16", "fp16", "fp32"]
+
+ScheduleName = Literal["linear", "scaled-linear", "cosine", "sigmoid", "vp", "sub-vp", "ve", "edm", "flow"]
+PredictionName = Literal["eps", "x0", "v", "flow", "edm"]
+VarianceName = Literal["small", "large", "learned"]
+LossName = Literal["simple", "vlb", "hybrid"]
+WeightingName = Literal["simple", "constant", "snr", "truncated-snr", "min-snr", "p2", "edm"]
+LevelSamplingName = Literal["uniform", "stratified", "log-normal", "logit-normal", "importance"]
+
+SolverName = Literal[
+    "ddim",
+    "ancestral",
+    "ancestral-small",
+    "ancestral-large",
+    "euler",
+    "euler-ancestral",
+    "heun",
+    "edm",
+    "dpm-solver-1",
+    "dpm-solver-2",
+    "dpm-solver-3",
+    "dpm++-1s",
+    "dpm++-2s",
+    "langevin",
+    "adaptive",
+    "dpm++-2m",
+    "dpm++-3m",
+    "sde-dpm++-2m",
+    "sde-dpm++-3m",
+    "unipc-1",
+    "unipc-2",
+    "unipc-3",
+    "unipc-1-bh1",
+    "unipc-2-bh1",
+    "unipc-3-bh1",
+    "deis-1",
+    "deis-2",
+    "deis-3",
+    "ipndm-1",
+    "ipndm-2",
+    "ipndm-3",
+    "ipndm-4",
+]
+TickGridName = Literal["uniform", "linspace", "leading", "trailing", "quadratic"]
+"""Grids on whole places, which take at most as many steps as a schedule has ticks."""
+GridName = Literal[TickGridName, "log-snr", "exponential", "karras", "beta"]
+
+RecipeName = Literal["auto", "ho2020", "nichol2021", "super-resolution"]
+FeaturesName = Literal["embedded", "inception", "dinov2", "clip"]
+
+
+def suggest(word: str, known: list[str]) -> str:
+    """ " (did you mean …?)", or what is known."""
+    return nearest(word, known) or f" (known: {', '.join(known)})"
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """ " (did you mean …?)" if a known name is near, else nothing."""
+    near = get_close_matches(word, known, n=1, cutoff=0.5)
+    return f" (did you mean {near[0]!r}?)" if near else ""

@@ -1,0 +1,45 @@
+import pytest
+
+from ddpm.config import RunConfig
+from ddpm.config.likelihood import Likelihood, settle
+from ddpm.pipeline import Pipeline
+from ddpm.system.errors import InputError
+
+
+@pytest.fixture
+def config(pipe: Pipeline) -> RunConfig:
+    return pipe.config
+
+
+def test_by_default_all_levels_clipped(config: RunConfig) -> None:
+    assert settle(config) == Likelihood(method="bound", seed=0, clip=True, steps=1000, terms=None)
+    assert not settle(config, clip=False).clip
+
+
+def test_the_ode_is_not_clipped_unless_asked_for(config: RunConfig) -> None:
+    assert settle(config, "ode", seed=3) == Likelihood(method="ode", seed=3, clip=False, probes=1, tolerance=1e-5)
+    assert settle(config, "ode", clip=True).clip
+
+
+@pytest.mark.parametrize(("given", "calls"), [({}, 1000), ({"steps": 7}, 7), ({"steps": 7, "terms": 6}, 7)])
+def test_network_calls(config: RunConfig, given: dict[str, int], calls: int) -> None:
+    assert settle(config, **given).calls == calls
+    assert settle(config, "ode").calls is None
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "said"),
+    [
+        ("exact", {}, r"unknown method 'exact' \(known: bound, ode\)"),
+        ("ode", {"steps": 10}, r"steps 10 is of the bound: the ODE's solver chooses its steps; leave it out"),
+        ("ode", {"terms": 10}, r"terms 10 is of the bound"),
+        ("bound", {"steps": 0}, r"steps must be between 1 and 1000, the levels of the run, not 0"),
+        ("bound", {"steps": 1001}, r"steps must be between 1 and 1000"),
+        ("bound", {"terms": 0}, r"terms must be between 1 and 999, as 1000 steps have 999 KL terms, not 0"),
+        ("bound", {"steps": 7, "terms": 7}, r"terms must be between 1 and 6"),
+        ("bound", {"steps": 1, "terms": 1}, r"terms must be left out, as 1 steps have 0 KL terms"),
+    ],
+)
+def test_what_is_refused(config: RunConfig, method: str, given: dict[str, int], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        settle(config, method, **given)

@@ -1,0 +1,35 @@
+import math
+from typing import Any
+
+import pytest
+
+from ddpm.config.training import TrainSettings
+
+
+@pytest.mark.parametrize(
+    ("images", "batch", "steps"), [(1, 128, 1), (128, 128, 1), (129, 128, 2), (10**9, 128, 7_812_500)]
+)
+def test_steps_see_at_least_the_images(images: int, batch: int, steps: int) -> None:
+    assert TrainSettings(images, batch).steps == steps
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[
+            (name, 0)
+            for name in ("images", "batch", "micro_batch", "checkpoint_every", "keep", "log_every", "patience")
+        ],
+        *[(name, value) for name in ("label_dropout", "decay", "ema") for value in (-0.1, 1.1, math.nan)],
+        *[(name, value) for name in ("learning_rate", "clip") for value in (0.0, -1.0, math.nan, math.inf)],
+        *[(name, -1) for name in ("warmup", "workers", "previews", "weight_decay")],
+        ("weight_decay", math.nan),
+        ("weight_decay", math.inf),
+        ("betas", (0.9, 1.0)),
+        ("betas", (-0.1, 0.9)),
+        ("betas", (math.nan, 0.9)),
+    ],
+)
+def test_nonsense_is_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=rf"^{name} must be "):
+        TrainSettings(**{"images": 1, name: value})

@@ -1,0 +1,214 @@
+"""The score of a run in training, on its few samples."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+
+from ddpm import build
+from ddpm.config import RunConfig
+from ddpm.core.model import Model
+from ddpm.data.dataset import Dataset
+from ddpm.evaluation import during
+from ddpm.evaluation.during import FewSamples, few_samples
+from ddpm.metrics.features.extract import CHUNK
+
+CPU = torch.device("cpu")
+
+
+class Means:
+    """Features that a test can compute by itself: each channel's mean in each quarter of the image."""
+
+    name = "means"
+    hash = "0123456789abcdef"
+    resize = "nothing"
+    dim = 12
+
+    def __init__(self) -> None:
+        self.seen: list[torch.Tensor] = []
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        assert not torch.is_autocast_enabled("cpu")
+        self.seen.append(images)
+        return images.float().reshape(-1, 2, 4, 2, 4, 3).mean((2, 4)).flatten(1) / 64  # (B, 2 rows, 2 columns, C)
+
+
+@pytest.fixture
+def data() -> Dataset:
+    """60 images of 8 × 8 in three classes, of which there are 30, 20 and 10."""
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), np.uint8)
+    labels = np.repeat(np.arange(3), (30, 20, 10))
+    return Dataset(pixels, labels, ("a", "b", "c"), fingerprint="during")
+
+
+@pytest.fixture
+def config() -> RunConfig:
+    return RunConfig.parse(
+        {
+            "recipe": "auto",
+            "request": {},
+            "data": {
+                "source": "x",
+                "fingerprint": "during",
+                "images": 60,
+                "held_out": 0,
+                "size": [8, 8],
+                "mode": "RGB",
+                "classes": ["a", "b", "c"],
+            },
+            "diffusion": {},
+            "network": {
+                "in_channels": 3,
+                "out_channels": 3,
+                "width": 8,
+                "multipliers": [1],
+                "attention": [],
+                "cond_width": 8,
+            },
+            "training": {"images": 1000, "batch": 32, "micro_batch": 32},
+            "sampling": {"guidance": 3.0, "solver": "ancestral"},
+            "scoring": {"every": 100, "samples": 48, "steps": 3},
+        }
+    )
+
+
+@pytest.fixture
+def model(config: RunConfig) -> Model:
+    torch.manual_seed(0)
+    made = build.build_model(config).eval()
+    with torch.no_grad():
+        for w in made.parameters():
+            w.add_(0.05 * torch.randn_like(w))
+    return made
+
+
+@pytest.fixture
+def scorer(config: RunConfig, data: Dataset) -> FewSamples:
+    return few_samples(config, data, Means())
+
+
+def seen(scorer: FewSamples) -> torch.Tensor:
+    """The samples that were looked at last."""
+    assert isinstance(scorer.extractor, Means)
+    calls = -(-scorer.n // CHUNK)
+    return torch.cat(scorer.extractor.seen[-calls:])[: scorer.n]
+
+
+def test_the_numbers_are_those_of_the_formulas(scorer: FewSamples, model: Model, data: Dataset) -> None:
+    found = scorer(model, CPU)
+    assert found.n == 48 == len(seen(scorer))
+    x, y = (Means()(images).double().numpy() for images in (seen(scorer), torch.from_numpy(data.pixels)))
+    a, b = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
+    root = scipy.linalg.sqrtm(a @ b).real
+    frechet = ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(a + b - 2 * root)
+    assert found.frechet == pytest.approx(frechet, rel=1e-6)
+    k = {name: (p @ q.T / 12 + 1) ** 3 for name, p, q in (("xx", x, x), ("yy", y, y), ("xy", x, y))}
+    within = [(k[s].sum() - np.trace(k[s])) / (n * (n - 1)) for s, n in (("xx", 48), ("yy", 60))]
+    assert found.kid == pytest.approx(sum(within) - 2 * k["xy"].mean(), rel=1e-5)
+
+
+def test_the_same_weights_have_the_same_score(scorer: FewSamples, model: Model) -> None:
+    before = {name: w.clone() for name, w in model.state_dict().items()}
+    state = torch.get_rng_state()
+    once, images = scorer(model, CPU), seen(scorer)
+    again = scorer(model, CPU)
+    assert once == again
+    assert torch.equal(images, seen(scorer))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(w, before[name]) for name, w in model.state_dict().items())
+    with torch.no_grad():
+        next(model.parameters()).mul_(1.5)
+    assert scorer(model, CPU) != once
+
+
+def test_a_sample_is_the_same_whatever_the_batch(scorer: FewSamples, model: Model) -> None:
+    found = scorer(model, CPU)
+    assert replace(scorer, batch=16)(model, CPU) == found
+    assert replace(scorer, batch=48)(model, CPU) == found
+
+
+def test_more_samples_begin_with_the_same(scorer: FewSamples, model: Model) -> None:
+    scorer(model, CPU)
+    few = seen(scorer)
+    more = replace(scorer, n=80)
+    more(model, CPU)
+    assert torch.equal(seen(more)[:48], few)
+
+
+def test_they_are_not_the_samples_that_an_evaluation_draws(config: RunConfig, data: Dataset) -> None:
+    """Else the best would be chosen by the noise that it is judged by."""
+    assert few_samples(config, data, Means()).recipe.seed not in range(10**6)
+    other = config.model_copy(update={"training": replace(config.training, seed=1)})
+    assert few_samples(other, data, Means()).recipe.seed != few_samples(config, data, Means()).recipe.seed
+
+
+def test_they_are_drawn_the_same_way_in_every_run(scorer: FewSamples) -> None:
+    """Fast, and without the guidance and the solver that the run samples by."""
+    how = scorer.recipe.sampling
+    assert (how.solver, how.steps, how.grid, how.guidance, how.clip) == ("unipc-2", 3, "trailing", 1.0, True)
+
+
+def test_classes_have_their_shares(scorer: FewSamples, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    cond = Model.cond
+
+    def spy(self: Model, labels: torch.Tensor | None) -> object:
+        assert labels is not None
+        asked.extend(labels.tolist())
+        return cond(self, labels)
+
+    monkeypatch.setattr(Model, "cond", spy)
+    scorer(model, CPU)
+    assert np.bincount(asked).tolist() == pytest.approx([24, 16, 8], abs=1)
+
+
+def test_without_classes(config: RunConfig, data: Dataset) -> None:
+    tree = config.model_dump()
+    tree["data"]["classes"], tree["network"]["cond_width"] = (), None
+    plain = RunConfig.parse(tree)
+    scorer = few_samples(plain, replace(data, labels=None, classes=()), Means())
+    assert scorer.recipe.shares == ()
+    assert np.isfinite(scorer(build.build_model(plain), CPU).frechet)
+
+
+def test_only_drawing_is_done_in_lower_precision(scorer: FewSamples, model: Model) -> None:
+    """Means refuses to look otherwise."""
+    full = scorer(model, CPU)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = scorer(model, CPU)
+    assert half != full
+    assert half.frechet == pytest.approx(full.frechet, rel=0.05)
+
+
+def test_a_model_that_is_nearer_scores_less(scorer: FewSamples, data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Samples that are real images, blended with black less and less."""
+    distances = []
+    for share in (0.2, 0.5, 0.8, 1.0):
+        blend = (share * data.pixels).astype(np.uint8)
+        with monkeypatch.context() as patch:
+            patch.setattr(FewSamples, "_draw", lambda self, model, device, indices, now=blend: now[list(indices)])
+            distances.append(scorer(torch.nn.Identity(), CPU).frechet)  # type: ignore[arg-type]
+    assert distances == sorted(distances, reverse=True)
+    assert distances[-1] < 0.1 * distances[0]
+
+
+def test_real_images_are_looked_at_once(config: RunConfig, data: Dataset) -> None:
+    fresh, extractor = replace(data, fingerprint="once"), Means()
+    first = few_samples(config, fresh, extractor)
+    assert sum(len(images) for images in extractor.seen) == 2 * CHUNK
+    part = few_samples(config, fresh.subset(np.arange(20)), extractor)
+    assert len(extractor.seen) == 2
+    assert (first.real.n, part.real.n) == (60, 20)
+
+
+def test_of_many_real_images_the_kernel_sees_some(
+    config: RunConfig, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(during, "REAL", 20)
+    a, b = few_samples(config, data, Means()), few_samples(config, data, Means())
+    assert a.some.shape == (20, 12)
+    assert torch.equal(a.some, b.some)
+    assert len(np.unique(a.some.numpy(), axis=0)) == 20
+    assert a.real.n == 60

@@ -1,0 +1,245 @@
+"""The numbers of a score are those of the metrics on the extractor's features."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+import numpy as np
+import pytest
+import torch
+
+from ddpm.data.dataset import Dataset
+from ddpm.evaluation import measure as module
+from ddpm.evaluation.measure import NEIGHBOURS, REPLICATES, Generated, content_hash, copies, measure
+from ddpm.evaluation.reference import Real, Training
+from ddpm.metrics import bootstrap, frechet, inception_score, kernel, manifold, memorisation
+from ddpm.metrics.features import extract
+from ddpm.metrics.features.thumbnail import Thumbnail
+from ddpm.system.errors import InputError
+
+
+class Values:
+    """Six of an image's values, as features."""
+
+    name, hash, resize, dim = "values", "v" * 16, "none", 6
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        return images.flatten(1)[:, :6].float() / 64
+
+
+class Classes(Values):
+    """The same, with classes."""
+
+    def logits(self, features: torch.Tensor) -> torch.Tensor:
+        return features[:, :3]
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DDPM_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+def silent(what: str, done: int, total: int) -> None:
+    pass
+
+
+def images(n: int, seed: int, labels: np.ndarray | None = None, classes: Sequence[str] = ()) -> Dataset:
+    """Random pictures of 4 × 4; those of later classes are brighter."""
+    values = np.random.default_rng(seed).integers(0, 60, (n, 4, 4, 3)).astype(np.uint8)
+    if labels is not None:
+        values += (90 * labels[:, None, None, None]).astype(np.uint8)
+    names = tuple(f"{i}.png" for i in range(n))
+    return Dataset(values, labels, tuple(classes), None, names, sha256(values.data).hexdigest())
+
+
+def real(data: Dataset) -> Real:
+    return Real("real", data, "hash")
+
+
+def of(data: Dataset, labels: Sequence[str] | None = None) -> Generated:
+    return Generated(data, data.names, labels)
+
+
+def features(data: Dataset) -> torch.Tensor:
+    return Values()(torch.from_numpy(data.images))
+
+
+def some(n: int, many: int) -> torch.Tensor:
+    """A fair part, as sets are often sorted by class."""
+    return torch.randperm(n, generator=torch.Generator().manual_seed(0))[:many]
+
+
+def test_agrees_with_the_metrics() -> None:
+    made, true = images(70, 0), images(90, 1)
+    ours, theirs, counts = features(made), features(true), bootstrap.counts(70, REPLICATES)
+    found = measure(of(made), real(true), Values(), silent)
+    assert tuple(found.frechet.model_dump(exclude={"floor"}).values()) == tuple(
+        frechet.estimate(ours, frechet.fit(theirs), counts)
+    )
+    assert found.frechet.floor is None  # 90 real images are not twice 70
+    assert tuple(found.kid.model_dump().values()) == tuple(kernel.estimate(ours, theirs, counts))
+    shares = manifold.estimate(ours[some(70, 70)], manifold.fit(theirs[some(90, 70)], NEIGHBOURS), counts)
+    for name, value in shares._asdict().items():
+        assert tuple(getattr(found, name).model_dump().values()) == tuple(value), name
+    assert found.inception_score is None
+    assert found.accuracy is None
+    assert found.colour.mean == pytest.approx((made.images / 127.5 - 1).mean((0, 1, 2)), abs=1e-12)
+    assert found.colour.reference_std == pytest.approx((true.images / 127.5 - 1).std((0, 1, 2)), abs=1e-12)
+
+
+def test_the_floor_and_what_is_said_of_it() -> None:
+    made, true = images(30, 0), images(60, 1)
+    found = measure(of(made), real(true), Values(), silent)
+    assert found.frechet.floor == frechet.floor(features(true), 30)
+    assert not any("real images are too few" in note for note in found.notes)
+    fewer = measure(of(made), real(true.subset(np.arange(59))), Values(), silent)
+    assert fewer.frechet.floor is None
+    assert "59 real images are too few to say what 30 of them would score themselves" in fewer.notes
+
+
+def test_few_images_are_said_to_be_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, true = images(30, 0), images(60, 1)
+    assert any("30 images are few" in note for note in measure(of(made), real(true), Values(), silent).notes)
+    monkeypatch.setattr(module, "FEW", 30)
+    assert measure(of(made), real(true), Values(), silent).notes == ()
+
+
+def test_balls_are_among_as_many_of_each_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that recall means the same whatever the number of real images, and for a bound on time."""
+    monkeypatch.setattr(module, "BALLS", 20)
+    made, true = images(30, 0), images(60, 1)
+    balls = manifold.fit(features(true)[some(60, 20)], NEIGHBOURS)
+    expected = manifold.estimate(features(made)[some(30, 20)], balls, bootstrap.counts(20, REPLICATES))
+    found = measure(of(made), real(true), Values(), silent)
+    assert (found.recall.value, found.precision.low) == (expected.recall.value, expected.precision.low)
+
+
+def test_features_with_classes_have_an_inception_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "Inception", Classes)
+    made = images(30, 0)
+    found = measure(of(made), real(images(60, 1)), Classes(), silent)
+    expected = inception_score.estimate(features(made)[:, :3], bootstrap.counts(30, REPLICATES))
+    assert found.inception_score is not None
+    assert tuple(found.inception_score.model_dump().values()) == tuple(expected)
+
+
+def test_too_few_images() -> None:
+    with pytest.raises(InputError, match="9 generated images are too few to measure; give at least 10"):
+        measure(of(images(9, 0)), real(images(60, 1)), Values(), silent)
+    assert measure(of(images(10, 0)), real(images(10, 1)), Values(), silent).frechet.value > 0
+
+
+def test_progress_has_an_end() -> None:
+    seen: list[tuple[str, int, int]] = []
+    measure(of(images(40, 0)), real(images(60, 1)), Values(), lambda *said: seen.append(said))
+    ends = {what: (done, total) for what, done, total in seen}
+    assert ends == {"looking at the reference": (60, 60), "looking at the samples": (40, 40), "comparing": (4, 4)}
+
+
+# accuracy
+
+LABELS = np.arange(60) % 2
+
+
+def read_as(labels: Sequence[str] | None, true: Dataset) -> tuple[object, tuple[str, ...]]:
+    made = images(20, 5, np.arange(20) % 2)
+    found = measure(of(made, labels), real(true), Values(), silent)
+    return found.accuracy, tuple(note for note in found.notes if "few" not in note)
+
+
+def test_samples_are_read_as_what_was_asked_for() -> None:
+    true = images(60, 1, LABELS, ("dark", "bright"))
+    accuracy, notes = read_as(["dark", "bright"] * 10, true)
+    assert accuracy == module.Accuracy(value=1.0, real=1.0, by_class={"dark": 1.0, "bright": 1.0})
+    assert notes == ()
+    wrong, _ = read_as(["bright", "bright"] * 10, true)
+    assert wrong == module.Accuracy(value=0.5, real=1.0, by_class={"bright": 0.5})
+
+
+def test_classes_without_real_images() -> None:
+    """Those that the reference never heard of, and those that it knows by name alone, are the same."""
+    true = images(60, 1, LABELS, ("dark", "bright", "loud"))
+    for name in ("loud", "new"):
+        accuracy, notes = read_as(["dark", name] * 10, true)
+        assert accuracy == module.Accuracy(value=1.0, real=1.0, by_class={"dark": 1.0})
+        assert notes == (f"the reference has no class {name}: samples of it count in no accuracy",)
+        assert read_as([name] * 20, true)[0] is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "true"),
+    [
+        (None, images(60, 1, LABELS, ("a", "b"))),
+        (["a", "b"] * 10, images(60, 1)),
+        (["a", "b"] * 10, images(60, 1, 0 * LABELS, ("a",))),
+        (["a", "b"] * 10, images(60, 1, 0 * LABELS, ("a", "b"))),
+    ],
+    ids=["no labels", "no real labels", "one class", "one class with images"],
+)
+def test_no_accuracy_without_two_classes(labels: Sequence[str] | None, true: Dataset) -> None:
+    assert read_as(labels, true)[0] is None
+
+
+def test_no_accuracy_where_real_images_are_all_the_same() -> None:
+    true = Dataset(np.full((60, 4, 4, 3), 9, np.uint8), LABELS, ("a", "b"), fingerprint="flat")
+    accuracy, notes = read_as(["a", "b"] * 10, true)
+    assert accuracy is None
+    assert notes == ("how samples are read was not measured: a classifier needs features that are not all the same",)
+
+
+# copies
+
+
+def training(seen: Dataset, held_out: int = 0) -> Training:
+    n = len(seen)
+    return Training("photos", seen.subset(np.arange(n - held_out)), seen.subset(np.arange(n - held_out, n)))
+
+
+def test_copies_are_those_of_the_thumbnails() -> None:
+    seen, made = images(60, 1), images(25, 0)
+    made.pixels[3], made.pixels[20] = seen.pixels[40], seen.pixels[7, :, ::-1]
+    found = copies(of(made), training(seen, 20), silent)
+    expected = memorisation.nearest(extract.extract(Thumbnail(), made), extract.extract(Thumbnail(), seen)[:40])
+    assert (found.images, found.copies, found.rate.value) == (40, 1, 1 / 25)  # the 40th was not trained on
+    assert found.threshold == memorisation.THRESHOLD
+    assert found.median == float(expected.distance.median())
+    assert found.held_out is not None
+    assert (found.held_out.value, len(found.closest)) == (0, 16)
+    first = found.closest[0]
+    assert (first.sample, first.training, first.places, first.copied) == ("20.png", "7.png", (20, 7), True)
+    order = expected.distance.argsort(stable=True)[:16].tolist()
+    assert [pair.places for pair in found.closest] == [(i, int(expected.which[i])) for i in order]
+    assert [pair.distance for pair in found.closest] == [float(expected.distance[i]) for i in order]
+
+
+def test_all_copies_are_listed_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = images(60, 1)
+    found = copies(of(seen), training(seen), silent)
+    assert (found.copies, len(found.closest), found.rate.value) == (60, 60, 1)
+    assert (found.held_out, found.held_out_median) == (None, None)
+    assert found.rate.low > 0.9
+    monkeypatch.setattr(module, "LISTED", 30)
+    assert len(copies(of(seen), training(seen), silent).closest) == 30
+    few = images(12, 0)
+    assert len(copies(of(few), training(seen), silent).closest) == 12
+
+
+def test_training_images_without_names_are_numbered() -> None:
+    seen = images(60, 1)
+    nameless = Dataset(seen.pixels, fingerprint="nameless")
+    assert copies(of(seen), training(nameless), silent).closest[0].training == "0"
+
+
+# the hash of samples
+
+
+def test_the_hash_is_of_pixels_in_their_order_and_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = images(40, 0)
+    usual = content_hash(data)
+    assert len(usual) == 16
+    monkeypatch.setattr(module, "CHUNK", 7)
+    assert content_hash(data) == usual
+    assert content_hash(images(40, 0, None)) == usual
+    other = data.pixels.copy()
+    other[39, 3, 3, 2] ^= 1
+    for changed in (other, data.pixels[::-1], data.pixels[:39], data.pixels.reshape(40, 2, 8, 3)):
+        assert content_hash(Dataset(np.ascontiguousarray(changed))) != usual

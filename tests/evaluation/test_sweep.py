@@ -1,0 +1,175 @@
+"""A sweep of a small run: what is counted, what is measured, and what is refused before any of it."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ddpm import build
+from ddpm.config import SamplingConfig, UpscalingConfig
+from ddpm.core.discrete import cosine
+from ddpm.evaluation.evaluate import Ask, evaluate_run
+from ddpm.evaluation.sweep import AskSweep, Sweep, draws_noise, plan, sweep
+from ddpm.pipeline import Pipeline, load
+from ddpm.records.sweep import Cell
+from ddpm.sampling import SampleNoise, start, steps
+from ddpm.system.errors import InputError
+
+ASK = AskSweep(("ddim", "heun", "ancestral"), (3, 2), ("trailing",), (1.0, 2.0), n=3, samples=12)
+
+
+def silent(what: str, done: int, total: int) -> None:
+    assert 0 <= done <= total
+
+
+@pytest.fixture(scope="module")
+def run(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shutil.copytree(digits_run, tmp_path_factory.mktemp("swept") / "run")
+
+
+@pytest.fixture(scope="module")
+def pipe(run: Path) -> Pipeline:
+    return load(run, "cpu")
+
+
+@pytest.fixture(scope="module")
+def swept(pipe: Pipeline) -> Sweep:
+    return sweep(pipe, ASK, silent)
+
+
+def cell_of(swept: Sweep, solver: str, steps: int) -> Cell:
+    """That with guidance 2."""
+    (cell,) = (
+        cell
+        for cell in swept.record.cells
+        if (cell.sampling.solver, cell.sampling.steps, cell.sampling.guidance) == (solver, steps, 2)
+    )
+    return cell
+
+
+def test_every_combination_with_what_it_asks(pipe: Pipeline) -> None:
+    todo = plan(pipe, ASK)
+    assert [(how.guidance, how.solver, how.steps) for how in todo.ways] == [
+        (g, solver, n) for g in (1.0, 2.0) for solver in ("ddim", "heun", "ancestral") for n in (2, 3)
+    ]
+    assert todo.evaluations == 2 * [2, 3, 2, 4, 2, 3]  # Heun asks once from pure noise, and to the clean level
+    assert [how.steps for how in todo.solutions] == [200, 200]
+    assert todo.cost == sum(todo.evaluations) * (3 + 64) + 2 * 200 * 3
+    assert todo.labels == [0, 1, 2]
+
+
+def test_the_images_are_those_of_the_pipeline(pipe: Pipeline, swept: Sweep) -> None:
+    for cell, shown in zip(swept.record.cells, swept.shown, strict=True):
+        how = cell.sampling
+        wanted = pipe.sample(3, label=[0, 1, 2], solver=how.solver, steps=how.steps, guidance=how.guidance)
+        assert np.array_equal(shown[..., 0], [np.asarray(image) for image in wanted])
+    assert swept.record.labels == ("0", "1", "2")
+
+
+def test_distances_by_hand(pipe: Pipeline, swept: Sweep) -> None:
+    """sqrt of the mean square over an image, of DDIM in three steps from 200 of dpm++-2m, averaged over images."""
+
+    def end(**change: object) -> torch.Tensor:
+        how = pipe.settings({"grid": "trailing", "guidance": 2.0, **change})
+        grid, noise = build.build_grid(how, pipe.schedule), SampleNoise(0, range(3), (1, 8, 8))
+        denoise, cond = pipe.denoiser(how, labelled=True), pipe.model.cond(torch.tensor([0, 1, 2]))
+        *_, last = steps(denoise, build.build_solver(how, pipe.schedule), grid, start(grid[0], noise), noise, cond)
+        return last.x
+
+    off = (end(solver="ddim", steps=3) - end(solver="dpm++-2m", steps=200)).square().mean((1, 2, 3)).sqrt().mean()
+    (cell,) = (
+        c for c in swept.record.cells if (c.sampling.solver, c.sampling.steps, c.sampling.guidance) == ("ddim", 3, 2)
+    )
+    assert cell.distance == pytest.approx(float(off), rel=1e-4)
+    assert [c.distance is None for c in swept.record.cells] == 2 * [False, False, False, False, True, True]
+
+
+def test_frechet_distances_are_those_of_evaluate(run: Path, swept: Sweep) -> None:
+    how = {"solver": "heun", "grid": "trailing", "steps": 3, "guidance": 2.0}
+    found = evaluate_run(run, Ask(n=12, sampling=how, device="cpu"), silent)
+    assert found is not None
+    score = found.score
+    (cell,) = (
+        c for c in swept.record.cells if (c.sampling.solver, c.sampling.steps, c.sampling.guidance) == ("heun", 3, 2)
+    )
+    assert cell.frechet is not None
+    assert cell.frechet.model_dump() == score.frechet.model_dump(exclude={"floor"})
+    assert swept.record.quality is not None
+    assert swept.record.quality.floor == score.frechet.floor
+    assert swept.record.quality.reference == score.measure.reference
+    assert swept.record.quality.features == score.measure.features
+
+
+def test_again_nothing_that_was_measured_is_drawn(pipe: Pipeline, swept: Sweep) -> None:
+    said: list[str] = []
+    again = sweep(pipe, ASK, lambda what, i, of: said.append(what))
+    assert again.record == swept.record
+    assert "sampling" not in said
+    assert any(what.startswith("showing") for what in said)
+
+
+def test_without_data_there_is_a_note_and_no_quality(pipe: Pipeline, tmp_path: Path) -> None:
+    data = pipe.config.data.model_copy(update={"source": str(tmp_path / "gone")})
+    lost = replace(pipe, config=pipe.config.model_copy(update={"data": data}))
+    ask = replace(ASK, solvers=("ddim",), steps=(2,), guidance=(1.0,))
+    record = sweep(lost, ask, silent).record
+    assert record.quality is None
+    assert [cell.frechet for cell in record.cells] == [None]
+    assert "no Fréchet distances" in record.notes[0]
+    assert "--data" in record.notes[0]
+    with pytest.raises(InputError, match="nowhere does not exist"):
+        sweep(lost, replace(ask, data=str(tmp_path / "nowhere")), silent)
+
+
+def test_who_draws_noise() -> None:
+    schedule = cosine(100)
+
+    def draws(**how: object) -> bool:
+        config = SamplingConfig(steps=4, grid="trailing", **how)
+        return draws_noise(build.build_solver(config, schedule), build.build_grid(config, schedule))
+
+    noisy = {name for name in build.SOLVERS if name != "adaptive" and draws(solver=name)}
+    assert noisy == {
+        *("ancestral", "ancestral-small", "ancestral-large", "euler-ancestral", "langevin", "edm"),
+        *("sde-dpm++-2m", "sde-dpm++-3m"),
+    }
+    assert draws(solver="ddim", eta=0.5)
+    assert not draws(solver="ddim", eta=0.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"n": 0}, "-n must be between 1 and 64, not 0"),
+        ({"samples": 9}, "--samples 9 are too few to measure"),
+        ({"samples": 0, "data": "x"}, "--samples 0 takes none"),
+        ({"solvers": ("ddin",)}, "unknown solver 'ddin'.*did you mean 'ddim'"),
+        ({"solvers": ("adaptive",)}, "adaptive decides itself"),
+        ({"solvers": ()}, "a sweep needs --solvers and --steps"),
+        ({"grids": ("900",)}, "unknown grid '900'"),
+        ({"steps": (5, 1001)}, "1000"),
+        ({"steps": (0,)}, "steps must be at least 1"),
+        ({"guidance": (1, -1)}, "guidance must be at least 0"),
+        ({"labels": ("x",)}, "unknown label 'x'"),
+    ],
+)
+def test_what_cannot_be_swept(pipe: Pipeline, change: dict, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        plan(pipe, replace(ASK, **change))
+
+
+def test_a_run_without_labels_is_not_guided(pipe: Pipeline) -> None:
+    data = pipe.config.data.model_copy(update={"classes": ()})
+    without = replace(pipe, config=pipe.config.model_copy(update={"data": data}))
+    with pytest.raises(InputError, match=r"guidance 2.0 has nothing to guide towards: .* was trained without labels"):
+        plan(without, ASK)
+    assert plan(without, replace(ASK, guidance=())).labels is None
+
+
+def test_a_run_that_makes_images_larger_is_not_swept(pipe: Pipeline) -> None:
+    larger = replace(pipe, config=pipe.config.model_copy(update={"upscaling": UpscalingConfig(scale=4)}))
+    with pytest.raises(InputError, match="makes small images large"):
+        plan(larger, ASK)

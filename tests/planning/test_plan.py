@@ -1,0 +1,366 @@
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate import Accelerator
+
+from ddpm import build
+from ddpm.cli import training
+from ddpm.config.scoring import ScoringSettings
+from ddpm.core import prediction
+from ddpm.data.cache import prepare
+from ddpm.data.open import open_source
+from ddpm.data.survey import survey
+from ddpm.images.geometry import Geometry
+from ddpm.metrics.features.thumbnail import Thumbnail
+from ddpm.planning import plan
+from ddpm.planning.plan import Plan, make, reopen
+from ddpm.planning.request import Request
+from ddpm.system.errors import InputError
+from ddpm.training.loop import Job
+from ddpm.training.measure import Memory
+
+TINY = {"network.width": 8, "network.multipliers": [1], "network.attention": []}
+Make = Callable[..., Plan]
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def made(tmp_path: Path, accelerator: Accelerator, said: list[str]) -> Make:
+    """The plan of a request; on the digits unless another source is named."""
+
+    def of(data: str = "digits", began: float = 0.0, **request: Any) -> Plan:
+        request = {"images": 1000} | request if "seconds" not in request else request
+        asked = Request(data, **request | {"changes": TINY | request.get("changes", {})})
+        source = open_source(data)
+        return make(
+            asked, tmp_path / "run", source, survey(source), accelerator, asked={"x": 1}, began=began, say=said.append
+        )
+
+    return of
+
+
+@pytest.fixture
+def features(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Which features the real images were looked at for; they are a thumbnail's."""
+    looked: list[str] = []
+
+    def thumbnail(name: str, *args: object) -> Thumbnail:
+        looked.append(name)
+        return Thumbnail()
+
+    monkeypatch.setattr(build, "build_features", thumbnail)
+    return looked
+
+
+def test_a_plan_by_images(made: Make) -> None:
+    p = made(images=5000)
+    c = p.config
+    assert c.training.images == 5000
+    assert p.speed is None
+    assert (c.data.images, c.data.held_out, len(c.data.classes)) == (1708, 89, 10)
+    assert (c.data.size, c.data.mode) == ((8, 8), "L")
+    assert (c.network.in_channels, c.network.out_channels, c.network.cond_width) == (1, 1, 8)
+    assert c.request == {"x": 1}
+    assert p.job.settings is c.training
+    assert (len(p.job.data), len(p.job.held_out)) == (1708, 89)
+    assert c.data.mean == pytest.approx([-0.389], abs=0.01)
+
+
+def test_no_image_is_in_both_parts(made: Make) -> None:
+    job = made().job
+    assert set(job.data.names).isdisjoint(job.held_out.names)
+    assert len(set(job.data.names) | set(job.held_out.names)) == 1797
+
+
+def test_the_longer_the_run_the_larger_the_network(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ddpm.planning.recipes import RECIPES, Facts, Rung
+
+    def ladder(facts: Facts) -> list[Rung]:
+        return [Rung(needs, {"training": {"clip": clip}, "network": {"width": 8}}) for needs, clip in LADDER]
+
+    LADDER = [(0, 0.1), (1000, 0.2), (5000, 0.3)]
+    monkeypatch.setitem(RECIPES, "auto", ladder)
+    clips = [made(images=n).config.training.clip for n in (1, 999, 1000, 4999, 5000, 10**8)]
+    assert clips == [0.1, 0.1, 0.2, 0.2, 0.3, 0.3]
+
+    # 60 s less 4 %, at images a second as if measured
+    clock = [100.0]
+    monkeypatch.setattr(plan.time, "monotonic", lambda: clock[0])
+    speeds = {0.1: 200.0, 0.2: 100.0, 0.3: 50.0}
+    monkeypatch.setattr(plan, "speed_of", lambda job, accelerator: speeds[job.settings.clip])
+    p = made(seconds=60.0, began=100.0)
+    assert (p.config.training.clip, p.speed) == (0.2, 100.0)
+    assert p.config.training.images == 5760 // 128 * 128
+    clock[0] = 150.0  # reading the data has taken 50 of the 60 seconds
+    p = made(seconds=60.0, began=100.0)
+    assert (p.config.training.clip, p.config.training.images) == (0.1, 1520 // 128 * 128)
+    clock[0] = 158.0
+    with pytest.raises(InputError, match="60 s are over before training can start; give more time by --for"):
+        made(seconds=60.0, began=100.0)
+
+
+def test_without_a_budget_it_is_an_hour(made: Make, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan.time, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(plan, "speed_of", lambda job, accelerator: 100.0)
+    p = made(images=None)
+    assert said == ["no --for or --images was given: training for 1h"]
+    assert p.config.training.images == 3456 * 100 // 64 * 64
+
+
+def test_the_micro_batch_is_lowered_to_the_memory(made: Make, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan._Draft, "memory", lambda self, job: Memory(1000, 10))
+    monkeypatch.setattr(plan, "available_bytes", lambda device: 1200 + 12 * 40)
+    p = made(changes={"training.batch": 128})
+    assert (p.config.training.batch, p.config.training.micro_batch, p.job.settings.micro_batch) == (128, 32, 32)
+    assert said == ["micro-batches of 32 images, so that a step fits the memory"]
+    said.clear()
+    p = made(changes={"training.batch": 128, "training.micro_batch": 100})  # as asked
+    assert (p.config.training.micro_batch, said) == (100, [])
+
+
+def test_changes_reach_the_config(made: Make) -> None:
+    p = made(changes={"training.ema": 0.5, "diffusion.schedule": "linear", "sampling.guidance": 2, "training.seed": 4})
+    c = p.config
+    assert (c.training.ema, c.diffusion.schedule, c.sampling.guidance, c.training.seed) == (0.5, "linear", 2.0, 4)
+    assert p.job.data.names != made().job.data.names  # another seed holds out others
+
+
+def test_changes_do_not_reach_the_next_plan(made: Make) -> None:
+    made(changes={"diffusion.T": 77, "sampling.temperature": 0.5, "sampling.solver": "ancestral"})
+    c = made().config
+    assert (c.diffusion.T, c.sampling.temperature) == (1000, None)
+
+
+def test_few_levels_mean_few_steps(made: Make) -> None:
+    assert made(changes={"diffusion.T": 7}).config.sampling.steps == 7
+    with pytest.raises(InputError, match=r"sampling\.steps is 50; it must be at most 20"):
+        made(changes={"diffusion.T": 20, "sampling.steps": 50})
+
+
+def test_places_of_a_grid_say_how_many_steps_they_are(made: Make) -> None:
+    for places in ("1000,700,99.5", [1000, 700, 99.5]):
+        sampling = made(changes={"sampling.grid": places}).config.sampling
+        assert (sampling.grid, sampling.steps) == ((1000.0, 700.0, 99.5), 3)
+    assert made(changes={"sampling.grid": "karras"}).config.sampling.steps == made().config.sampling.steps
+    with pytest.raises(InputError, match="steps is 9, and the grid lists 2 places"):
+        made(changes={"sampling.grid": "1000,700", "sampling.steps": 9})
+
+
+def test_scores_are_planned_if_asked_for(made: Make, features: list[str]) -> None:
+    assert made(images=1_000_000).config.scoring is None
+    assert features == []
+    p = made(images=1_000_000, scoring=True)
+    assert p.config.scoring == ScoringSettings(50_000, samples=256, steps=16, share=0.05)
+    assert features == ["embedded"]
+    assert p.job.scoring is None  # what scores is made elsewhere
+    short = made(images=20_000, scoring=True).config
+    assert short.scoring == ScoringSettings(10_000, samples=64)
+    assert made(images=20_000, scoring=True, changes={"scoring.share": 0.5}).config.scoring == ScoringSettings(
+        1_000, samples=84, share=0.5
+    )
+    given = {"scoring.every": 700, "scoring.samples": 100, "scoring.steps": 4}
+    assert made(images=20_000, scoring=True, changes=given).config.scoring == ScoringSettings(700, 100, 4)
+    assert made(scoring=True, changes={"diffusion.T": 10}).config.scoring == ScoringSettings(1000, 64, 10)
+
+
+@pytest.mark.usefixtures("features")
+def test_scores_take_their_time_from_training(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 960 s at 100 images a second; training and scores together take hardly less, and no more."""
+    monkeypatch.setattr(plan.time, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(plan, "speed_of", lambda job, accelerator: 100.0)
+    changes = {"training.batch": 10}
+    assert made(seconds=1000.0, changes=changes).config.training.images == 96_000
+    for more, share in (({}, 0.05), ({"scoring.share": 0.3}, 0.3), ({"scoring.every": 1000}, 0.05)):
+        c = made(seconds=1000.0, scoring=True, changes=changes | more).config
+        assert c.scoring is not None
+        spent = min(c.scoring.cost(c.training.images, 10), share * 96_000)
+        assert (1 - share**2 - 0.002) * 96_000 <= c.training.images + spent <= 96_000
+        assert spent <= share * 96_000
+
+
+@pytest.mark.usefixtures("features")
+@pytest.mark.parametrize("key", ["scoring.share", "scoring.every", "scoring.x", "scoring"])
+def test_scores_are_not_set_where_there_are_none(key: str, made: Make) -> None:
+    with pytest.raises(InputError, match=rf"^{key} has no effect without --during-training; give that too, or leave"):
+        made(changes={key: 1})
+
+
+@pytest.mark.usefixtures("features")
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("scoring.shar", 0.1, r"unknown key 'scoring\.shar' \(did you mean 'share'\?\)"),
+        ("scoring.share", 2, "share must be above 0 and at most 1, not 2"),
+        ("scoring.share", "abc", r"scoring\.share: .*number"),
+        ("scoring.every", 0, "every must be at least 1"),
+        ("scoring.steps", 0, "steps must be at least 1"),
+        ("scoring.steps", 2000, r"scoring\.steps is 2000; it must be at most 1000"),
+        ("scoring", {"every": 5}, "scoring is a group of keys"),
+    ],
+)
+def test_scores_that_cannot_be(key: str, value: Any, text: str, made: Make) -> None:
+    with pytest.raises(InputError, match=text):
+        made(scoring=True, changes={key: value})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("training.ema_decay", 0.5, r"unknown key 'training\.ema_decay' \(did you mean 'decay'\?\)"),
+        ("trainig.ema", 0.5, r"unknown key 'trainig' \(did you mean 'training'\?\)"),
+        ("ema", 0.5, "unknown key 'ema'"),
+        ("recipe.x", 1, "recipe holds no keys"),
+        ("", 0.5, "unknown key ''"),
+        ("training.ema.x", 1, r"training\.ema: .*number"),
+        ("training", 1, "training is a group of keys"),
+        ("network", {"width": 8}, "network is a group of keys"),
+        ("data.images", 5, r"data\.images cannot be set: it follows from the images"),
+        ("request", 5, "request cannot be set"),
+        ("format", 2, "format cannot be set"),
+        ("data.size", [4, 4], "give --size"),
+        ("data.mode", "L", "give --mode"),
+        ("recipe", "ho2020", "give --recipe"),
+        ("training.images", 50, "give --images"),
+        ("training.precision", "bf16", "give --precision"),
+        ("training.batch", "abc", r"training\.batch must be a whole number, not 'abc'"),
+        ("training.batch", 0, "batch must be at least 1"),
+        ("training.batch", None, r"training\.batch must be a whole number"),
+        ("training.seed", "abc", r"training\.seed must be a whole number, not 'abc'"),
+        ("training.seed", float("inf"), r"training\.seed must be a whole number"),
+        ("diffusion.T", "abc", r"diffusion\.T must be a whole number"),
+        ("network.width", "wide", r"network\.width: .*integer"),
+        ("network.multipliers", [1, 2, 2, 2, 2], r"8 × 8 do not divide by 16"),
+        ("network.in_channels", 3, "must be 1 for L images"),
+        ("network.cond_width", None, "cond_width must be a number"),
+    ],
+)
+def test_changes_that_are_refused(key: str, value: Any, text: str, made: Make) -> None:
+    with pytest.raises(InputError, match=text) as caught:
+        made(changes={key: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_recipe(made: Make) -> None:
+    with pytest.raises(InputError, match=r"unknown recipe 'ho2021' \(did you mean 'ho2020'\?\)"):
+        made(recipe="ho2021")
+
+
+def test_a_recipe_with_its_own_length(made: Make) -> None:
+    p = made(recipe="ho2020", images=None)
+    assert p.config.training.images == 800_000 * 128
+    assert p.speed is None
+    assert made(recipe="ho2020", images=640).config.training.images == 640
+
+
+def test_a_recipe_that_learns_the_variance(made: Make) -> None:
+    heads = {"network.head_width": 8}
+    config = made(recipe="nichol2021", images=640, changes=heads).config
+    assert config.network.out_channels == 2 * config.network.in_channels
+    assert (config.objective.loss, config.diffusion.variance) == ("hybrid", "learned")
+    changes = heads | {"diffusion.variance": "small", "objective.loss": "simple"}
+    fixed = made(recipe="nichol2021", images=640, changes=changes)
+    assert fixed.config.network.out_channels == config.network.in_channels
+
+
+def test_what_lies_on_few_levels_is_not_begun_but_gone_on_with(
+    made: Make, tmp_path: Path, accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of when it was allowed must still load."""
+    changes = {"diffusion.prediction": "x0", "objective.weighting": "snr"}
+    with pytest.raises(InputError, match=r"the weighting snr of x0 prediction lies on 1\.1 % of the uniform levels"):
+        made(changes=changes)
+    with monkeypatch.context() as patch:
+        patch.setattr(plan, "FEWEST_LEVELS", 0.0)
+        before = made(changes=changes)
+    dataset = prepare(open_source("digits"), Geometry((8, 8), "L", "crop"))
+    job = reopen(before.config, tmp_path / "run", dataset, accelerator)
+    assert job.problem.loss.parameterisation.prediction is prediction.x0
+
+
+def test_without_labels(made: Make) -> None:
+    p = made(labels=False)
+    assert p.config.data.classes == ()
+    assert p.config.network.cond_width is None
+    assert p.job.data.labels is None
+    assert p.job.model.conditioner is None
+
+
+def test_reopened_it_is_the_same_job(made: Make, accelerator: Accelerator, tmp_path: Path) -> None:
+    p = made()
+    dataset = prepare(open_source("digits"), Geometry((8, 8), "L", "crop"))
+    torch.manual_seed(99)
+    job = reopen(p.config, tmp_path, dataset, accelerator)
+    weights = {name: w.cpu() for name, w in p.job.model.state_dict().items()}
+    assert all(torch.equal(w, weights[name]) for name, w in job.model.state_dict().items())
+    assert job.data.names == p.job.data.names
+    assert job.settings == p.job.settings
+
+
+def test_reopened_on_other_images(
+    made: Make, folder: Callable[..., Path], accelerator: Accelerator, tmp_path: Path
+) -> None:
+    photos = folder(6)
+    config = made(str(photos)).config
+    (photos / "0.png").unlink()
+    dataset = prepare(open_source(photos), Geometry((8, 8), "RGB", "crop"))
+    with pytest.raises(InputError, match=r"the images of .*photos changed since .* was started"):
+        reopen(config, tmp_path, dataset, accelerator)
+
+
+def test_another_seed_is_another_start(made: Make) -> None:
+    a, b = made().job.model, made(changes={"training.seed": 1}).job.model
+    assert any(not torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
+
+
+def test_the_speed_is_measured_and_leaves_the_job_fresh(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A budget's plan trains a few steps to know the speed; the run itself starts from the seed's weights."""
+    monkeypatch.setattr(
+        plan, "seconds_a_step", lambda learner, batch, seconds: _spend(learner, batch.images, batch.labels)
+    )
+    monkeypatch.setattr(plan.time, "monotonic", lambda: 0.0)
+    p = made(seconds=1000.0, changes={"training.batch": 8})
+    assert p.speed == 16.0
+    fresh = made(changes={"training.batch": 8, **_same(p)}).job.model
+    assert all(torch.equal(x, y) for x, y in zip(p.job.model.parameters(), fresh.parameters(), strict=True))
+
+
+def _spend(learner: Any, images: torch.Tensor, labels: torch.Tensor | None) -> float:
+    before = [w.detach().clone() for w in learner.model.parameters()]
+    learner.step(0, images, labels)
+    assert any(not torch.equal(x, y) for x, y in zip(before, learner.model.parameters(), strict=True))
+    return 0.5
+
+
+def _same(p: Plan) -> dict[str, Any]:
+    return {"network.patch": p.config.network.patch, "network.blocks": p.config.network.blocks}
+
+
+@pytest.mark.usefixtures("features")
+def test_processes_measure_together(cli: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of several processes would wait for ever for those that wait for the first to fill the caches."""
+    alone, measured = [0], []
+
+    @contextmanager
+    def first(self: Accelerator) -> Iterator[None]:
+        alone[0] += 1
+        yield
+        alone[0] -= 1
+
+    def speed(job: Job, accelerator: Accelerator) -> float:
+        measured.append(alone[0])
+        return 100.0
+
+    monkeypatch.setattr(Accelerator, "main_process_first", first)
+    monkeypatch.setattr(plan, "speed_of", speed)
+    monkeypatch.setattr(training, "train", lambda *_: iter(()))
+    tiny = ("--set", "network.width=8", "--set", "network.multipliers=[1]", "--set", "network.attention=[]")
+    assert cli("train", "digits", "--out", tmp_path / "run", "--for", "1h", "--during-training", *tiny) == 0
+    assert set(measured) == {0}

@@ -1,0 +1,43 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ddpm.data.survey import Survey
+from ddpm.images.geometry import Geometry
+from ddpm.planning.request import Request, geometry
+from ddpm.system.errors import InputError
+
+
+def surveyed(sizes: dict[tuple[int, int], int], **changes: Any) -> Survey:
+    n = sum(sizes.values())
+    empty: dict[str, Any] = dict.fromkeys(("bad", "uncaptioned", "orphans", "ignored"), ())
+    zeros = dict.fromkeys(("captions", "animated", "turned", "deep", "duplicates"), 0)
+    found = Survey(images=n, sizes=sizes, modes={"RGB": n}, stored={"RGB": n}, classes={}, **empty, **zeros)
+    return replace(found, **changes)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "size"),
+    [
+        ({(32, 32): 5}, (32, 32)),
+        ({(33, 47): 5}, (33, 47)),  # for the recipe to refuse, not to change in silence
+        ({(128, 96): 5}, (128, 96)),
+        ({(512, 512): 5}, (128, 128)),
+        ({(1080, 1920): 5}, (64, 128)),
+        ({(4000, 100): 5}, (128, 16)),
+        ({(70, 80): 1, (500, 400): 9}, (64, 64)),
+        ({(20, 20): 6, (500, 400): 5}, (16, 16)),
+        ({(5, 9): 3, (6, 6): 3}, (8, 8)),
+    ],
+)
+def test_the_size_that_is_taken_unasked(sizes: dict[tuple[int, int], int], size: tuple[int, int]) -> None:
+    assert geometry(surveyed(sizes), Request("x")) == Geometry(size, "RGB", "crop")
+
+
+def test_what_is_asked_is_taken() -> None:
+    found = surveyed({(9, 9): 1, (8, 8): 1}, modes={"RGB": 1, "L": 1})
+    asked = Request("x", size=(16, 24), mode="L", fit="pad")
+    assert geometry(found, asked) == Geometry((16, 24), "L", "pad")
+    with pytest.raises(InputError, match="mixed modes"):
+        geometry(found, Request("x", size=(16, 24)))

@@ -1,0 +1,60 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from ddpm.system.cache import cache_folder, check_room, read_json, write_json, writing
+from ddpm.system.errors import InputError
+
+
+def test_the_folder_is_the_users_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DDPM_CACHE", str(tmp_path))
+    assert cache_folder() == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("platform", "variable", "value", "expected"),
+    [
+        ("linux", "XDG_CACHE_HOME", "/x", "/x/ddpm"),
+        ("darwin", "XDG_CACHE_HOME", "", "~/.cache/ddpm"),
+        ("win32", "LOCALAPPDATA", "/local", "/local/ddpm"),
+    ],
+)
+def test_or_where_the_system_keeps_such_things(
+    monkeypatch: pytest.MonkeyPatch, platform: str, variable: str, value: str, expected: str
+) -> None:
+    monkeypatch.delenv("DDPM_CACHE")
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setenv(variable, value)
+    assert cache_folder() == Path(expected).expanduser()
+
+
+def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"a": ["é"]})
+    with pytest.raises(TypeError):
+        write_json(path, {"a": object()})
+    assert read_json(path) == {"a": ["é"]}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_damaged_json_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    assert read_json(path) is None
+    path.write_text('{"a": ')
+    assert read_json(path) is None
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), PermissionError(13, "Permission denied")])
+def test_what_the_system_says_becomes_one_line(error: OSError, tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match=f"cannot write to .* \\({error.strerror}\\); set DDPM_CACHE"),
+        writing(tmp_path),
+    ):
+        raise error
+
+
+def test_room_is_checked(tmp_path: Path) -> None:
+    check_room(tmp_path, 1)
+    with pytest.raises(InputError, match=r"need 1000000000\.00 GB, and .* GB are free in .*; set DDPM_CACHE"):
+        check_room(tmp_path, 10**18)

@@ -1,0 +1,90 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from ddpm.system.errors import InputError
+from ddpm.system.files import disk_errors, sync_folder, write_file, write_synced
+
+
+def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    write_file(path, b"old")
+    write_file(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_old_file_stays_until_the_new_one_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.bin"
+    write_file(path, b"old")
+    synced: list[bytes] = []
+
+    def fsync(handle: int) -> None:
+        synced.append(path.read_bytes())
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_file(path, b"new")
+    assert synced == [b"old", b"new"]  # the file's own sync comes before the rename, the folder's after
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.bin"
+    write_file(path, b"old")
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match=r"no space left to write .*a\.bin .*MB free"):
+        write_file(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]  # what was begun takes no room on a full disk
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "no space left"),
+        (errno.EDQUOT, "no space left"),
+        (errno.EACCES, "may write to"),
+        (errno.EPERM, "may write to"),
+        (errno.EROFS, "may write to"),
+        (errno.ENOTDIR, "a file is in the way"),
+        (errno.EEXIST, "a file is in the way"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_line(number: int, said: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=said) as caught, disk_errors(tmp_path / "not" / "there"):
+        raise OSError(number, os.strerror(number))
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize("unmade", ["not/there", "not"])
+def test_a_folder_that_cannot_be_made(unmade: str, tmp_path: Path) -> None:
+    """Below /proc there is nothing that could be written, and it says no such file."""
+    path = tmp_path / "not" / "there"
+    with pytest.raises(InputError, match=r"cannot write .*there: No such file .* may write to"), disk_errors(path):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(tmp_path / unmade))
+    with pytest.raises(FileNotFoundError), disk_errors(path):  # of a file that another command has moved away
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.with_name(".there.part")))
+
+
+def test_what_a_user_cannot_mend_stays_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="Input/output error") as caught, disk_errors(tmp_path):
+        raise OSError(errno.EIO, "Input/output error")
+    assert not isinstance(caught.value, InputError)
+
+
+def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="a file is in the way"):
+        write_file(tmp_path / "file" / "a.bin", b"")
+
+
+def test_syncing_keeps_the_content(tmp_path: Path) -> None:
+    write_synced(tmp_path / "a", b"x" * 100_000)
+    sync_folder(tmp_path)
+    assert (tmp_path / "a").read_bytes() == b"x" * 100_000
