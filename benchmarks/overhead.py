@@ -24,11 +24,12 @@ from torch import nn
 
 from ddpm import build
 from ddpm.conditioning import LabelEmbedding
-from ddpm.config import SamplingConfig
+from ddpm.config.network import UNetSettings
+from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Cond, Discrete, Parameterisation, discrete, prediction
 from ddpm.core.model import Model
 from ddpm.core.schedule import level_of
-from ddpm.networks import UNet, UNetSettings
+from ddpm.networks import UNet
 from ddpm.sampling import SampleNoise, Solver, sample
 from ddpm.sampling.adaptive import Adaptive
 from ddpm.system.allocator import keep_freed_memory

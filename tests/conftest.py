@@ -18,6 +18,11 @@ from accelerate.state import AcceleratorState
 from PIL import Image
 
 from ddpm.cli import main
+from ddpm.data.cache import prepare
+from ddpm.data.open import open_source
+from ddpm.images.geometry import Geometry
+from ddpm.images.pixels import Pixels
+from ddpm.pipeline import Pipeline, load
 
 torch.set_num_threads(1)  # bit for bit is promised at one number of threads
 
@@ -152,3 +157,14 @@ def raw_png() -> Make:
         return b"\x89PNG\r\n\x1a\n" + parts
 
     return make
+
+
+@pytest.fixture(scope="session")
+def pipe(digits_run: Path) -> Pipeline:
+    return load(digits_run, "cpu")
+
+
+@pytest.fixture(scope="session")
+def images() -> Pixels:
+    """18 digits, more than a batch is filled up to; (18, 8, 8, 1)."""
+    return prepare(open_source("digits"), Geometry()).read(np.arange(18))

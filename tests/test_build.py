@@ -7,7 +7,8 @@ import torch
 
 from ddpm import build, config
 from ddpm.conditioning import LabelEmbedding
-from ddpm.config import DiffusionConfig, SamplingConfig
+from ddpm.config.diffusion import DiffusionConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Continuous, NetworkDenoiser, Parameterisation, discrete, prediction
 from ddpm.core.continuous import EDM, VE, VP, Flow, SubVP
 from ddpm.core.model import Model

@@ -15,8 +15,8 @@ SRC = Path(__file__).parents[1] / "src"
 
 FLOORS: list[set[str]] = [
     {"core", "system"},
-    {"networks", "images", "codec", "conditioning", "objectives", "sampling", "guidance", "constraints"},
-    {"config", "data"},
+    {"config", "images", "codec", "conditioning", "objectives", "sampling", "guidance", "constraints"},
+    {"networks", "data"},
     {"metrics", "training"},
     {"build", "records"},
     {"classifier", "likelihood"},

@@ -7,9 +7,13 @@ from typing import Any
 import torch
 
 from ddpm import build
-from ddpm.config import DataConfig, DiffusionConfig, RunConfig, SamplingConfig, UpscalingConfig
+from ddpm.config.data import DataConfig
+from ddpm.config.diffusion import DiffusionConfig
+from ddpm.config.network import UNetSettings
+from ddpm.config.run import RunConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.config.training import TrainSettings
-from ddpm.networks import UNetSettings
+from ddpm.config.upscaling import UpscalingConfig
 from ddpm.pipeline import Pipeline
 
 CLASSES = ("circle", "square", "star")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ddpm.networks import UNet, UNetSettings
+from ddpm.config.network import UNetSettings
+from ddpm.networks import UNet
 from ddpm.networks.blocks import GroupNorm
 
 if TYPE_CHECKING:

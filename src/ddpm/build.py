@@ -10,7 +10,11 @@ import torch
 from ddpm.codec import PixelCodec
 from ddpm.conditioning import ImageCondition, LabelEmbedding, Pairs
 from ddpm.conditioning.one_hot import OneHot
-from ddpm.config import ClassifierConfig, DiffusionConfig, ObjectiveConfig, RunConfig, SamplingConfig
+from ddpm.config.classifier import ClassifierConfig
+from ddpm.config.diffusion import DiffusionConfig
+from ddpm.config.objective import ObjectiveConfig
+from ddpm.config.run import RunConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.core import (
     Cond,
     Continuous,

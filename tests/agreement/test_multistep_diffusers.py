@@ -15,8 +15,8 @@ from diffusers import (
     UniPCMultistepScheduler,
 )
 
+from ddpm.config.network import UNetSettings
 from ddpm.core import Denoised, Level, NetworkDenoiser, Parameterisation, prediction
-from ddpm.networks import UNetSettings
 from ddpm.sampling import steps
 from ddpm.sampling.deis import DEIS
 from ddpm.sampling.dpm_multistep import DPMMultistep

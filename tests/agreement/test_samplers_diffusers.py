@@ -7,10 +7,11 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, UNet2DModel
 
+from ddpm.config.network import UNetSettings
 from ddpm.core import NetworkDenoiser, Parameterisation, prediction, scale
 from ddpm.core.discrete import linear
 from ddpm.guidance import Clipped
-from ddpm.networks import UNet, UNetSettings
+from ddpm.networks import UNet
 from ddpm.sampling import DDIM, Ancestral, fixed_large, fixed_small, steps
 from ddpm.sampling.grid import trailing
 

@@ -16,9 +16,9 @@ from diffusers import (
 )
 
 from ddpm import build
+from ddpm.config.network import UNetSettings
 from ddpm.core import Level, NetworkDenoiser, Parameterisation, prediction
 from ddpm.core.schedule import level_of
-from ddpm.networks import UNetSettings
 from ddpm.sampling import steps
 from ddpm.sampling.flow import part_way, ratio
 from ddpm.sampling.grid import trailing

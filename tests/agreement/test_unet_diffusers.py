@@ -4,7 +4,8 @@ import pytest
 import torch
 from diffusers import UNet2DModel
 
-from ddpm.networks import UNet, UNetSettings
+from ddpm.config.network import UNetSettings
+from ddpm.networks import UNet
 
 from .diffusers_unet import CIFAR10, copy_weights
 

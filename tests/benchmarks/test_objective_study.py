@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from ddpm.config import DiffusionConfig, ObjectiveConfig
+from ddpm.config.diffusion import DiffusionConfig
+from ddpm.config.objective import ObjectiveConfig
 from ddpm.core import Parameterisation, discrete, prediction
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset

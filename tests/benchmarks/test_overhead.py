@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ddpm import build
-from ddpm.networks import UNetSettings
+from ddpm.config.network import UNetSettings
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 
 from ddpm import build
 from ddpm.cli import training
-from ddpm.config import RunConfig
+from ddpm.config.run import RunConfig
 from ddpm.metrics.features.thumbnail import Thumbnail
 from ddpm.report.quality import best
 from ddpm.report.reading import read

@@ -1,9 +1,10 @@
 import torch
 
 from ddpm.conditioning import ImageCondition, LabelEmbedding, Pairs
+from ddpm.config.network import UNetSettings
 from ddpm.core import LowResolution
 from ddpm.core.model import Model
-from ddpm.networks import UNet, UNetSettings
+from ddpm.networks import UNet
 from ddpm.networks.embeddings import TimeEmbedding
 
 

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from ddpm.conditioning import LabelEmbedding
-from ddpm.networks import UNet, UNetSettings
+from ddpm.config.network import UNetSettings
+from ddpm.networks import UNet
 
 
 def test_encode_and_null():

@@ -1,6 +1,6 @@
 import pytest
 
-from ddpm.config import DiffusionConfig
+from ddpm.config.diffusion import DiffusionConfig
 
 
 @pytest.mark.parametrize(

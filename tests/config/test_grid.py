@@ -8,9 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from ddpm import build
-from ddpm.config import SamplingConfig, explain
 from ddpm.config.grid import places
+from ddpm.config.sampling import SamplingConfig
 from ddpm.system.names import GridName, TickGridName
+from ddpm.system.record import explain
 
 
 def test_names() -> None:

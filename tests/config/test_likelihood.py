@@ -1,7 +1,7 @@
 import pytest
 
-from ddpm.config import RunConfig
 from ddpm.config.likelihood import Likelihood, settle
+from ddpm.config.run import RunConfig
 from ddpm.pipeline import Pipeline
 from ddpm.system.errors import InputError
 

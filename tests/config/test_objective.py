@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from ddpm.config import ObjectiveConfig
+from ddpm.config.objective import ObjectiveConfig
 
 
 @pytest.mark.parametrize(

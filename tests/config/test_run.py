@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from ddpm.config import ObjectiveConfig, RunConfig
+from ddpm.config.objective import ObjectiveConfig
+from ddpm.config.run import RunConfig
 from ddpm.config.scoring import ScoringSettings
 from ddpm.system.errors import InputError
 

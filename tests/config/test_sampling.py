@@ -3,8 +3,7 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from ddpm.config import SamplingConfig
-from ddpm.config.sampling import Guide
+from ddpm.config.sampling import Guide, SamplingConfig
 
 
 def test_sampling_settings_are_complete() -> None:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from ddpm.config import RunConfig
+from ddpm.config.run import RunConfig
 from ddpm.system.errors import InputError
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ddpm.config import SamplingConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.evaluation.compare import COLUMNS, SETTINGS, columns_of, names_of, read, require_alike
 from ddpm.records.score import Score
 from ddpm.system.errors import InputError

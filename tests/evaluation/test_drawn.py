@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ddpm.config import Guide, SamplingConfig
+from ddpm.config.sampling import Guide, SamplingConfig
 from ddpm.evaluation import drawn
 from ddpm.evaluation.drawn import SHARD, Drawn, Recipe
 from ddpm.pipeline import Pipeline, load

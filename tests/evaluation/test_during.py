@@ -8,7 +8,7 @@ import scipy.linalg
 import torch
 
 from ddpm import build
-from ddpm.config import RunConfig
+from ddpm.config.run import RunConfig
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
 from ddpm.evaluation import during

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ddpm.config import RunConfig
+from ddpm.config.run import RunConfig
 from ddpm.data.order import split
 from ddpm.evaluation.reference import real, training
 from ddpm.images.geometry import Geometry

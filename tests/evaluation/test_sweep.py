@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from ddpm import build
-from ddpm.config import SamplingConfig, UpscalingConfig
+from ddpm.config.sampling import SamplingConfig
+from ddpm.config.upscaling import UpscalingConfig
 from ddpm.core.discrete import cosine
 from ddpm.evaluation.evaluate import Ask, evaluate_run
 from ddpm.evaluation.sweep import AskSweep, Sweep, draws_noise, plan, sweep

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ddpm import build
-from ddpm.config import SamplingConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.evaluation.tune import AskTune, joined, planned, tune
 from ddpm.pipeline import Pipeline, load
 from ddpm.records.tuning import FILE, TunedRecord

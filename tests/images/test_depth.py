@@ -5,7 +5,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from ddpm.config import DataConfig
+from ddpm.config.data import DataConfig
 from ddpm.images.decode import decode
 from ddpm.images.depth import to_8_bits, to_16_bits
 from ddpm.images.sheets import opaque

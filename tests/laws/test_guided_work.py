@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ddpm import build
-from ddpm.config import SamplingConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Cond, Parameterisation, prediction
 from ddpm.core.discrete import linear
 from ddpm.core.model import Model

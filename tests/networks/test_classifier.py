@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 import torch
 
+from ddpm.config.network import UNetSettings
 from ddpm.core import Cond
-from ddpm.networks import NoisedClassifier, UNet, UNetSettings
+from ddpm.networks import NoisedClassifier, UNet
 
 SMALL = UNetSettings(out_channels=5, width=8, multipliers=(1, 2), blocks=1, head_width=4)
 T = torch.tensor([3.0, 500.0])

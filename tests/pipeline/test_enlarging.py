@@ -3,7 +3,7 @@ import pytest
 import torch
 from tests.tiny import pipeline
 
-from ddpm.config import UpscalingConfig
+from ddpm.config.upscaling import UpscalingConfig
 from ddpm.pipeline.enlarging import Enlarging, Small, enlarge, mirrored, parts
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import ddpm
-from ddpm.config import Guide
+from ddpm.config.sampling import Guide
 from ddpm.core.discrete import linear
 from ddpm.pipeline import Pipeline, load
 from ddpm.records.provenance import KEY, Provenance

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from ddpm.config import RunConfig, SamplingConfig
+from ddpm.config.run import RunConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.records.card import card
 
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ddpm.config import SamplingConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.records.provenance import KEY, Provenance, Work, fingerprint, save
 from ddpm.system.errors import InputError
 

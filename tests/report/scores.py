@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from ddpm.config import SamplingConfig
 from ddpm.config.likelihood import Likelihood
+from ddpm.config.sampling import SamplingConfig
 from ddpm.records.likelihood import BitsRecord, Levels
 from ddpm.records.score import (
     Accuracy,

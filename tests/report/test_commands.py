@@ -9,7 +9,8 @@ from cyclopts import App
 from ddpm.cli.evaluate import evaluate as evaluate_command
 from ddpm.cli.sample import sample
 from ddpm.cli.train import train
-from ddpm.config import RunConfig, SamplingConfig
+from ddpm.config.run import RunConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.report import commands
 from ddpm.report.reading import read
 

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from ddpm.config import SamplingConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.report.evaluations import Evaluation, by_steps, by_training, evaluations, headline
 
 from .conftest import Evaluate

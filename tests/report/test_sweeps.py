@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from ddpm.config import SamplingConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.records.score import FeaturesRecord, Interval, ReferenceRecord
 from ddpm.records.sweep import Cell, Quality, SweepRecord
 from ddpm.report.canvas import DPI, SERIES, to_bytes

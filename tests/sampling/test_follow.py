@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ddpm import build
-from ddpm.config import SamplingConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Denoised
 from ddpm.core.discrete import cosine
 from ddpm.sampling import SampleNoise, start, steps

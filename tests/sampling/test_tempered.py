@@ -5,7 +5,7 @@ import torch
 from tests.laws.exact import Gaussian
 
 from ddpm import build
-from ddpm.config import SamplingConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.core import discrete
 from ddpm.sampling import SampleNoise, Solver, start, steps
 

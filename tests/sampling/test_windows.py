@@ -6,10 +6,11 @@ from itertools import pairwise
 import pytest
 import torch
 
+from ddpm.config.network import UNetSettings
 from ddpm.core import Cond, Denoised, Level, NetworkDenoiser, Parameterisation
 from ddpm.core.prediction import v
 from ddpm.guidance import ClassifierFree
-from ddpm.networks.unet import UNet, UNetSettings
+from ddpm.networks.unet import UNet
 from ddpm.sampling import DDIM, sample
 from ddpm.sampling.windows import Windows, profile, shares, starts
 

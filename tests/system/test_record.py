@@ -3,9 +3,8 @@ from typing import Literal
 import pytest
 from pydantic import ValidationError
 
-from ddpm.config import explain
 from ddpm.system.names import suggest
-from ddpm.system.record import Strict
+from ddpm.system.record import Strict, explain
 
 
 class Pet(Strict):

@@ -10,12 +10,13 @@ from torch.utils._pytree import tree_iter
 
 from ddpm.codec import PixelCodec
 from ddpm.conditioning.label import LabelEmbedding
+from ddpm.config.network import UNetSettings
 from ddpm.config.training import TrainSettings
 from ddpm.core import Parameterisation, discrete, prediction
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
 from ddpm.data.loader import Batch
-from ddpm.networks import UNet, UNetSettings
+from ddpm.networks import UNet
 from ddpm.objectives import SimpleLoss
 from ddpm.objectives.level_sampling import Uniform
 from ddpm.training.learner import Learner, Problem

@@ -10,11 +10,12 @@ import torch
 from accelerate import Accelerator
 
 from ddpm.conditioning import ImageCondition, LabelEmbedding, Pairs
+from ddpm.config.network import UNetSettings
 from ddpm.config.training import TrainSettings
 from ddpm.constraints import AveragePool
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
-from ddpm.networks import UNet, UNetSettings
+from ddpm.networks import UNet
 from ddpm.networks.embeddings import TimeEmbedding
 from ddpm.training.heldout import HeldOut
 from ddpm.training.learner import Learner, Problem

@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 
 from ddpm import build
-from ddpm.config import ClassifierConfig, RunConfig
+from ddpm.config.classifier import ClassifierConfig
+from ddpm.config.run import RunConfig
 from ddpm.core import Level
 from ddpm.core.model import Model
 from ddpm.guidance import ClassGradient

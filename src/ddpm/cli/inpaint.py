@@ -34,7 +34,7 @@ def inpaint(
     """
     from ddpm.cli.console import console
     from ddpm.cli.editing import make
-    from ddpm.config import RunConfig
+    from ddpm.config.run import RunConfig
     from ddpm.pipeline import run_folder
     from ddpm.pipeline.editing.mask import preview, read_mask
     from ddpm.pipeline.editing.photo import read

@@ -10,7 +10,7 @@ from ddpm.cli.sampling import UNCHANGED, Sampling
 if TYPE_CHECKING:
     from PIL import Image
 
-    from ddpm.config import SamplingConfig
+    from ddpm.config.sampling import SamplingConfig
     from ddpm.pipeline import Trajectory
 
 

@@ -14,7 +14,7 @@ from ddpm import build
 from ddpm.cli import EXIT_DIVERGED, EXIT_INTERRUPTED
 from ddpm.cli.console import Bar, bar, console
 from ddpm.cli.train import Flags
-from ddpm.config import RunConfig
+from ddpm.config.run import RunConfig
 from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
 from ddpm.data.pairs import with_low

@@ -7,8 +7,8 @@ from pydantic import model_validator
 from ddpm.config.data import DataConfig
 from ddpm.config.diffusion import DiffusionConfig
 from ddpm.config.kept import Kept
+from ddpm.config.network import UNetSettings
 from ddpm.config.training import TrainSettings
-from ddpm.networks import UNetSettings
 
 
 class ClassifierConfig(Kept):

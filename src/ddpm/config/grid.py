@@ -1,10 +1,11 @@
 """Which levels a solver visits: a name, or the places themselves."""
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated, Any, get_args
 
 from pydantic import BeforeValidator
 
-from ddpm.sampling.grid.listed import Listed
 from ddpm.system.names import GridName
 
 Places = tuple[float, ...]
@@ -23,7 +24,14 @@ def places(grid: object) -> Places | None:
         numbers = tuple(map(float, words))
     except (TypeError, ValueError):
         raise ValueError(f"{grid!r} are no places; write them as 1000,700,400,100") from None
-    return Listed(numbers).places
+    if not numbers or any(not a > b for a, b in pairwise(numbers)) or not numbers[-1] >= 1:
+        raise ValueError(f"the places of a grid must fall strictly, to 1 at the least, not {listing(numbers) or None}")
+    return numbers
+
+
+def listing(places: Sequence[float]) -> str:
+    """Places as they are typed: "1000,700,99.5"."""
+    return ",".join(f"{place!r}".removesuffix(".0") for place in places)
 
 
 def _name_or_places(grid: Any) -> Any:

@@ -2,8 +2,9 @@
 
 from typing import Literal
 
-from ddpm.config import RunConfig, Strict
+from ddpm.config.run import RunConfig
 from ddpm.system.errors import InputError
+from ddpm.system.record import Strict
 
 Method = Literal["bound", "ode"]
 

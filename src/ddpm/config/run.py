@@ -7,12 +7,12 @@ from pydantic import model_validator
 from ddpm.config.data import DataConfig
 from ddpm.config.diffusion import DiffusionConfig
 from ddpm.config.kept import Kept
+from ddpm.config.network import UNetSettings
 from ddpm.config.objective import ObjectiveConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.config.scoring import ScoringSettings
 from ddpm.config.training import TrainSettings
 from ddpm.config.upscaling import UpscalingConfig
-from ddpm.networks import UNetSettings
 
 
 class RunConfig(Kept):

@@ -5,8 +5,7 @@ from typing import Any, Literal, Self, get_args
 
 from pydantic import model_validator
 
-from ddpm.config.grid import GridSetting, places
-from ddpm.sampling.grid.listed import listing
+from ddpm.config.grid import GridSetting, listing, places
 from ddpm.system.names import PrecisionName, SolverName, TickGridName
 from ddpm.system.record import Strict
 

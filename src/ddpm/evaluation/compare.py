@@ -6,7 +6,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from ddpm.config import SamplingConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.metrics.estimate import wilson
 from ddpm.records.score import Interval, Score
 from ddpm.system.errors import InputError

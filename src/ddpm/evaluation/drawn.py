@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ddpm.config import SamplingConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.data.dataset import Ints
 from ddpm.images.pixels import Pixels
 from ddpm.pipeline import Pipeline

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from ddpm import build
-from ddpm.config import RunConfig, SamplingConfig
+from ddpm.config.run import RunConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.core.model import Model
 from ddpm.core.seed import derive
 from ddpm.data.dataset import Dataset

@@ -12,7 +12,7 @@ import numpy as np
 from accelerate import PartialState
 
 from ddpm import build
-from ddpm.config import SamplingConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
 from ddpm.evaluation.drawn import SHARD, Drawn, Recipe

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ddpm.config import RunConfig
+from ddpm.config.run import RunConfig
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, get_args
 import torch
 
 from ddpm import build
-from ddpm.config import SamplingConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Cond, Denoised, Level
 from ddpm.evaluation.drawn import SHARD, Drawn, Recipe
 from ddpm.evaluation.evaluate import DRAWN

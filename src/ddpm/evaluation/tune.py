@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from ddpm import build
-from ddpm.config import SamplingConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Cond, Denoised, Denoiser, Level
 from ddpm.core.schedule import level_of, place_of
 from ddpm.pipeline import Pipeline

@@ -12,7 +12,7 @@ import torch
 
 from ddpm import build
 from ddpm.conditioning import Pairs
-from ddpm.config import SamplingConfig, Strict
+from ddpm.config.sampling import SamplingConfig
 from ddpm.constraints import AveragePool
 from ddpm.data.dataset import Dataset
 from ddpm.evaluation.evaluate import SCORED
@@ -31,6 +31,7 @@ from ddpm.records.score import FeaturesRecord, ReferenceRecord
 from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors, write_file
 from ddpm.system.names import Fit
+from ddpm.system.record import Strict
 
 SHOWN = 16
 """Images of the sheet."""

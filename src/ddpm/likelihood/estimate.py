@@ -9,8 +9,9 @@ from PIL import Image
 
 from ddpm import build
 from ddpm.codec import PixelCodec
-from ddpm.config import DataConfig, RunConfig
+from ddpm.config.data import DataConfig
 from ddpm.config.likelihood import Likelihood
+from ddpm.config.run import RunConfig
 from ddpm.core import Cond, Denoiser
 from ddpm.core.model import Model
 from ddpm.core.seed import derive

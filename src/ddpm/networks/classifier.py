@@ -4,11 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ddpm.config.network import UNetSettings
 from ddpm.core import Cond
 from ddpm.networks.blocks import GroupNorm, conv, space_to_depth
 from ddpm.networks.embeddings import TimeEmbedding
 from ddpm.networks.pooling import AttentionPool
-from ddpm.networks.unet import Block, UNetSettings, check_size, way_down
+from ddpm.networks.unet import Block, check_size, way_down
 
 
 class NoisedClassifier(nn.Module):

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from ddpm import build
-from ddpm.config import SamplingConfig, UpscalingConfig
+from ddpm.config.sampling import SamplingConfig
+from ddpm.config.upscaling import UpscalingConfig
 from ddpm.constraints import DDNM, AveragePool
 from ddpm.constraints.ddnm import ROUNDS
 from ddpm.core import Cond, LowResolution

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from ddpm import build
-from ddpm.config import RunConfig
+from ddpm.config.run import RunConfig
 from ddpm.pipeline.pipeline import Pipeline
 from ddpm.records.tuning import TunedRecord
 from ddpm.records.weights import averaged, fingerprint, run_folder

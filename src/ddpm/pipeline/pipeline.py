@@ -14,7 +14,8 @@ from ddpm.classifier.load import Classifier
 from ddpm.classifier.load import load as load_classifier
 from ddpm.codec import PixelCodec
 from ddpm.conditioning.label import LabelEmbedding
-from ddpm.config import RunConfig, SamplingConfig
+from ddpm.config.run import RunConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Cond, Denoiser, Schedule
 from ddpm.core.model import Model
 from ddpm.guidance.classifier import Direction

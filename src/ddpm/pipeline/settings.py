@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError
 
-from ddpm.config import OF_GUIDANCE, OF_SOLVER, SamplingConfig, explain
+from ddpm.config.sampling import OF_GUIDANCE, OF_SOLVER, SamplingConfig
 from ddpm.pipeline import worse
 from ddpm.pipeline.labels import Label
 from ddpm.system.errors import InputError
 from ddpm.system.names import GridName
+from ddpm.system.record import explain
 
 if TYPE_CHECKING:
     from ddpm.pipeline.pipeline import Pipeline

@@ -11,7 +11,8 @@ from accelerate import Accelerator
 
 from ddpm import build
 from ddpm.classifier.load import FOLDER
-from ddpm.config import ClassifierConfig, RunConfig
+from ddpm.config.classifier import ClassifierConfig
+from ddpm.config.run import RunConfig
 from ddpm.core.seed import derive
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset

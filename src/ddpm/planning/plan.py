@@ -11,7 +11,8 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from ddpm import build
-from ddpm.config import RunConfig, SamplingConfig
+from ddpm.config.run import RunConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.config.scoring import ScoringSettings, planned
 from ddpm.config.upscaling import DEFAULT_SCALE
 from ddpm.core.seed import derive

@@ -5,7 +5,7 @@ import shlex
 from importlib.metadata import version
 from pathlib import Path
 
-from ddpm.config import RunConfig
+from ddpm.config.run import RunConfig
 
 TEMPLATE = """\
 # {name}

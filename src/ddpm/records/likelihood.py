@@ -5,11 +5,11 @@ from typing import Literal, Self
 
 from pydantic import ValidationError
 
-from ddpm.config import Strict
 from ddpm.config.likelihood import Likelihood
 from ddpm.records.score import ReferenceRecord
 from ddpm.system.errors import InputError
 from ddpm.system.names import VarianceName
+from ddpm.system.record import Strict
 
 FILE = "bits.json"
 

@@ -10,8 +10,9 @@ from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 from pydantic import ValidationError, field_validator
 
-from ddpm.config import OF_GUIDANCE, SamplingConfig, Strict
+from ddpm.config.sampling import OF_GUIDANCE, SamplingConfig
 from ddpm.system.errors import InputError
+from ddpm.system.record import Strict
 
 KEY = "ddpm"
 """The PNG text chunk, and the key of ``image.info``."""

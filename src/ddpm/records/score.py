@@ -5,9 +5,10 @@ from typing import Any, Literal, Self
 
 from pydantic import ValidationError
 
-from ddpm.config import SamplingConfig, Strict
+from ddpm.config.sampling import SamplingConfig
 from ddpm.system.errors import InputError
 from ddpm.system.names import Mode
+from ddpm.system.record import Strict
 
 
 class Interval(Strict):

@@ -2,8 +2,9 @@
 
 from typing import Literal
 
-from ddpm.config import SamplingConfig, Strict
+from ddpm.config.sampling import SamplingConfig
 from ddpm.records.score import FeaturesRecord, Interval, ReferenceRecord
+from ddpm.system.record import Strict
 
 FILE = "sweep.json"
 

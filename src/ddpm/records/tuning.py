@@ -5,8 +5,9 @@ from typing import Literal, Self
 
 from pydantic import ValidationError
 
-from ddpm.config import SamplingConfig, Strict
+from ddpm.config.sampling import SamplingConfig
 from ddpm.system.errors import InputError
+from ddpm.system.record import Strict
 
 FILE = "tuned.json"
 

@@ -4,7 +4,8 @@ import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ddpm.config import RunConfig, SamplingConfig
+from ddpm.config.run import RunConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.report.evaluations import Evaluation
 
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from ddpm import build
-from ddpm.config import RunConfig
+from ddpm.config.run import RunConfig
 from ddpm.pipeline import load
 from ddpm.report.evaluations import Evaluation, evaluations
 from ddpm.report.likelihood import Measured, measured_bits

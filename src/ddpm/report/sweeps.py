@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ddpm.config import SamplingConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.images.pixels import Pixels
 from ddpm.images.sheets import opaque, picture, sheet
 from ddpm.records.sweep import Cell, SweepRecord, way

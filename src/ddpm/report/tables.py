@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ddpm.config import OF_GUIDANCE, OF_SOLVER
+from ddpm.config.sampling import OF_GUIDANCE, OF_SOLVER
 from ddpm.records.likelihood import BitsRecord
 from ddpm.report.evaluations import Evaluation
 from ddpm.report.numbers import measured, percent, signed

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ddpm.config import DataConfig
+from ddpm.config.data import DataConfig
 from ddpm.images.geometry import Geometry
 from ddpm.pipeline.editing.mask import preview, read_mask
 from ddpm.pipeline.editing.photo import opened, read

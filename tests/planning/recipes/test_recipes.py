@@ -7,11 +7,15 @@ from pydantic import TypeAdapter
 
 from ddpm import build
 from ddpm.conditioning.label import LabelEmbedding
-from ddpm.config import DiffusionConfig, ObjectiveConfig, SamplingConfig, UpscalingConfig
+from ddpm.config.diffusion import DiffusionConfig
+from ddpm.config.network import UNetSettings
+from ddpm.config.objective import ObjectiveConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.config.training import TrainSettings
+from ddpm.config.upscaling import UpscalingConfig
 from ddpm.core.discrete import cosine
 from ddpm.core.model import Model
-from ddpm.networks import UNet, UNetSettings
+from ddpm.networks import UNet
 from ddpm.planning.recipes import RECIPES, Facts, Rung
 from ddpm.planning.recipes.auto import auto
 from ddpm.planning.recipes.ho2020 import ho2020

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from ddpm import build
-from ddpm.config import SamplingConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Level, Schedule
 from ddpm.core.gaussian import diffuse
 from ddpm.core.schedule import place_of

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from ddpm import build
-from ddpm.config import SamplingConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.constraints import Mask, Replacement
 from ddpm.pipeline.editing.mask import read_mask
 from ddpm.pipeline.editing.observed import Method, Repaint, observing, settled, told

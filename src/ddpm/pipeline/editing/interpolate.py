@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from ddpm import build
-from ddpm.config import SamplingConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.images.pixels import Pixels
 from ddpm.images.sheets import picture
 from ddpm.pipeline.editing.photo import Given

@@ -4,7 +4,8 @@ from typing import Literal, NamedTuple, Self, get_args
 
 import torch
 
-from ddpm.config import DataConfig, SamplingConfig
+from ddpm.config.data import DataConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.constraints import DDNM, MMPS, Operator
 from ddpm.constraints.ddnm import ROUNDS
 from ddpm.core import Denoiser

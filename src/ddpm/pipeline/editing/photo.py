@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from ddpm.config import DataConfig
+from ddpm.config.data import DataConfig
 from ddpm.images.decode import BadImage, damaged, decode
 from ddpm.images.depth import to_8_bits, to_16_bits
 from ddpm.images.geometry import Geometry

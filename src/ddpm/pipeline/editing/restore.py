@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from ddpm.config import DataConfig, SamplingConfig
+from ddpm.config.data import DataConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.constraints import AveragePool, Blur, Grey, Operator
 from ddpm.pipeline.editing.observed import method_of, observing
 from ddpm.pipeline.editing.photo import Given

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ddpm.config import DataConfig, SamplingConfig
+from ddpm.config.data import DataConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.images.pixels import Pixels
 from ddpm.pipeline.batches import Progress, among, batches
 from ddpm.pipeline.editing.photo import Given, Photo, read, several

@@ -1,6 +1,5 @@
 """A grid of places that are given."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -21,9 +20,7 @@ class Listed:
 
     def __post_init__(self) -> None:
         if not self.places or any(not a > b for a, b in pairwise(self.places)) or not self.places[-1] >= 1:
-            raise ValueError(
-                f"the places of a grid must fall strictly, to 1 at the least, not {listing(self.places) or None}"
-            )
+            raise ValueError(f"the places of a grid must fall strictly, to 1 at the least, not {self.places or None}")
 
     def __call__(self, schedule: Schedule, steps: int) -> list[Level]:
         if steps != len(self.places):
@@ -31,8 +28,3 @@ class Listed:
         if self.places[0] > schedule.T:
             raise ValueError(f"the grid begins at {self.places[0]:.12g}, above the {schedule.T} levels of the schedule")
         return [schedule.level(place) for place in (*self.places, 0)]
-
-
-def listing(places: Sequence[float]) -> str:
-    """As they are typed: "1000,700,99.5"."""
-    return ",".join(f"{place!r}".removesuffix(".0") for place in places)

@@ -1,0 +1,78 @@
+"""The shape of a network."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class UNetSettings:
+    """The shape of a U-Net. With dropout = 0.1, the defaults are Ho et al.'s network for CIFAR-10.
+
+    Attributes:
+        in_channels: channels of x, and of the image of the condition where there is one.
+        out_channels: channels of the output; twice as many where the variance is learned.
+        width: channels at the finest level, even.
+        multipliers: channels of each level, as multiples of width; each level halves the resolution.
+        blocks: residual blocks a level on the way down; one more on the way up.
+        attention: the downsampling factors that have self-attention: 2 is half the image's resolution.
+        head_width: channels of an attention head; None for a single head.
+        dropout: probability, in each residual block.
+        space: number of spatial axes.
+        cond_width: D of the condition's vector; None for a network without conditions.
+        scale_shift: whether time scales and shifts the normalised features instead of being added to them
+            (Dhariwal & Nichol 2021, sec. 3.1).
+        patch: pixels a side of the patches that are one position each (Hoogeboom et al. 2023).
+        checkpoint: whether to keep no activations inside the blocks and compute them again for the gradient.
+    """
+
+    in_channels: int = 3
+    out_channels: int = 3
+    width: int = 128
+    multipliers: tuple[int, ...] = (1, 2, 2, 2)
+    blocks: int = 2
+    attention: tuple[int, ...] = (2,)
+    head_width: int | None = None
+    dropout: float = 0.0
+    space: Literal[1, 2, 3] = 2
+    cond_width: int | None = None
+    scale_shift: bool = False
+    patch: int = 1
+    checkpoint: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("in_channels", "out_channels", "blocks", "patch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.width < 4 or self.width % 2:
+            raise ValueError(f"width is {self.width}; it must be even and at least 4")
+        if not self.multipliers or min(self.multipliers) < 1:
+            raise ValueError(f"multipliers are {self.multipliers}; give one positive integer a level")
+        if strange := set(self.attention) - set(self.factors):
+            raise ValueError(f"attention at factors {sorted(strange)}; the levels' factors are {self.factors}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {self.dropout}; it must be in [0, 1)")
+        if self.space not in (1, 2, 3):
+            raise ValueError(f"space is {self.space}; a network has 1, 2 or 3 spatial axes")
+        if self.cond_width is not None and self.cond_width < 1:
+            raise ValueError(f"cond_width is {self.cond_width}; it must be at least 1, or None for no condition")
+        if self.head_width is not None:
+            # The middle has attention whatever the factors.
+            attending = {c for c, f in zip(self.channels, self.factors, strict=True) if f in self.attention}
+            for c in sorted(attending | {self.channels[-1]}):
+                if self.head_width < 1 or c % self.head_width:
+                    raise ValueError(f"head_width is {self.head_width}; it must divide {c}, the channels of a level")
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels of each level, the finest first."""
+        return tuple(self.width * m for m in self.multipliers)
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        """Downsampling factor of each level, the finest first."""
+        return tuple(self.patch * 2**i for i in range(len(self.multipliers)))
+
+    @property
+    def factor(self) -> int:
+        """What each side of an image must divide by."""
+        return self.factors[-1]
