@@ -27,6 +27,7 @@ from side_by_side.table import Table
 
 import ddpm
 from ddpm import build
+from ddpm.core import Stream
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
 from ddpm.evaluation.reference import training
@@ -59,12 +60,12 @@ class Bench:
 
     def losses(self, sampling: LevelSampling, seed: int, history: History | None) -> Iterator[Any]:
         """The weighted and the bare loss of each image, and its place, for one batch after another."""
-        levels, others = (torch.Generator().manual_seed(2 * seed + k) for k in (0, 1))
+        levels, others = Stream(seed, "levels"), Stream(seed, "others")
         assert self.data.labels is not None
         while True:
-            which = torch.randint(len(self.data), (self.batch,), generator=others).numpy()
+            which = others.integers(len(self.data), self.batch).numpy()
             x0 = self.problem.codec.encode(torch.from_numpy(self.data.read(which)))
-            eps = torch.randn(x0.shape, generator=others)
+            eps = others.normal(*x0.shape)
             cond = self.model.cond(torch.from_numpy(self.data.labels[which]))
             drawn = sampling.draw(self.problem.schedule, self.batch, levels, history)
             bare = self.problem.loss(self.model.net, x0, eps, *self.problem.levels(drawn.places), cond)

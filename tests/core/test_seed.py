@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddpm.core.seed import derive
+from ddpm.core.seed import derive, key
 
 parts = st.lists(st.integers() | st.text(), max_size=4)
 
@@ -10,6 +10,7 @@ parts = st.lists(st.integers() | st.text(), max_size=4)
 def test_the_numbers_never_change() -> None:
     assert derive(0) == 8493733112532773764
     assert derive(0, "noise", 7) == 11637423363765549208
+    assert key(0, "noise", 7) == 85028252874246573674688524187471092308
 
 
 @given(st.integers(), parts)
@@ -19,7 +20,7 @@ def test_a_seed_fits_every_generator(seed: int, stream: list[int | str]) -> None
 
 @given(parts, parts)
 def test_streams_differ(a: list[int | str], b: list[int | str]) -> None:
-    assert (derive(0, *a) == derive(0, *b)) == (a == b)
+    assert (derive(0, *a) == derive(0, *b)) == (key(0, *a) == key(0, *b)) == (a == b)
 
 
 def test_a_number_is_not_its_name() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from ddpm.core import Stream
 from ddpm.data.dataset import Dataset
 from ddpm.evaluation import measure as module
 from ddpm.evaluation.measure import NEIGHBOURS, REPLICATES, Generated, content_hash, copies, measure
@@ -65,7 +66,7 @@ def features(data: Dataset) -> torch.Tensor:
 
 def some(n: int, many: int) -> torch.Tensor:
     """A fair part, as sets are often sorted by class."""
-    return torch.randperm(n, generator=torch.Generator().manual_seed(0))[:many]
+    return Stream(0, "some", n).permutation(n)[:many]
 
 
 def test_agrees_with_the_metrics() -> None:

@@ -10,8 +10,7 @@ from PIL import Image
 from ddpm import build
 from ddpm.codec import PixelCodec
 from ddpm.config.likelihood import settle
-from ddpm.core import discrete
-from ddpm.core.seed import derive
+from ddpm.core import Stream, discrete
 from ddpm.guidance import Clipped
 from ddpm.images.pixels import Pixels
 from ddpm.images.sheets import picture
@@ -56,7 +55,7 @@ def test_it_is_the_bound_taken_by_hand(pipe: Pipeline, images: Pixels, clip: boo
 
 def test_drawn_terms_are_the_ones_of_each_image(pipe: Pipeline, images: Pixels) -> None:
     n = len(images)
-    u = torch.stack([torch.rand(2, generator=torch.Generator().manual_seed(derive(5, "terms", i))) for i in range(n)])
+    u = torch.stack([Stream(5, "terms", i).uniform(2) for i in range(n)])
     grid = uniform(discrete.cosine(1000), 6)
     pairs = sampled_pairs(grid, u)
     noise = SampleNoise(5, range(n), SHAPE)

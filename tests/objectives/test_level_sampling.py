@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from ddpm.core import Schedule
+from ddpm.core import Schedule, Stream
 from ddpm.core.discrete import cosine, linear
 from ddpm.objectives.level_sampling import (
     Drawn,
@@ -47,7 +47,7 @@ def warmed(sampling: LevelSampling, T: int) -> History | None:
 
 
 def draw(sampling: LevelSampling, schedule: Schedule, n: int, seed: int = 0, history: History | None = None) -> Drawn:
-    return sampling.draw(schedule, n, torch.Generator().manual_seed(seed), history)
+    return sampling.draw(schedule, n, Stream(seed, "levels"), history)
 
 
 def distance(values: torch.Tensor, cdf) -> float:
@@ -74,7 +74,7 @@ def normal(x: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("T", [1, 2, 10])
-def test_every_place_has_a_level_and_the_generator_alone_decides(name, T):
+def test_every_place_has_a_level_and_the_stream_alone_decides(name, T):
     sampling, schedule = EVERY[name], linear(T)
     history = warmed(sampling, T)
     torch.manual_seed(0)
@@ -107,8 +107,8 @@ def test_places_are_uniform(name):
     if name == "uniform":
         places = draw(Uniform(), linear(T), n).places
     else:
-        g = torch.Generator().manual_seed(0)
-        places = torch.cat([Stratified().draw(linear(T), 8, g, None).places[3:4] for _ in range(n)])
+        stream = Stream(0, "levels")
+        places = torch.cat([Stratified().draw(linear(T), 8, stream, None).places[3:4] for _ in range(n)])
     assert distance(places, lambda x: x / T) < bound(n)
 
 
@@ -156,20 +156,20 @@ def test_the_estimate_of_a_mean_over_the_axis_is_unbiased(name):
     """mean(w · f) over 4000 batches of 8 against the mean of f over the levels, within five standard errors."""
     T, sampling = 12, EVERY[name]
     f = torch.arange(1, T + 1).double().sin().exp()
-    history, g = warmed(sampling, T), torch.Generator().manual_seed(0)
+    history, stream = warmed(sampling, T), Stream(0, "levels")
     estimates = []
     for _ in range(4000):
-        places, weights = sampling.draw(linear(T), 8, g, history)
+        places, weights = sampling.draw(linear(T), 8, stream, history)
         estimates.append((weights * f[places.ceil().long() - 1]).mean())
     found = torch.stack(estimates)
     assert abs(float(found.mean() - f.mean())) < 5 * float(found.std()) / 4000**0.5
 
 
 def test_stratified_varies_less():
-    f, g = torch.arange(100, dtype=torch.float64).square(), torch.Generator().manual_seed(0)
+    f, stream = torch.arange(100, dtype=torch.float64).square(), Stream(0, "levels")
 
     def spread(sampling):
-        places = [sampling.draw(linear(100), 16, g, None).places for _ in range(200)]
+        places = [sampling.draw(linear(100), 16, stream, None).places for _ in range(200)]
         return float(torch.stack([f[p.ceil().long() - 1].mean() for p in places]).std())
 
     assert spread(Stratified()) < 0.25 * spread(Uniform())
@@ -206,17 +206,17 @@ class Written:
 
 def test_importance_is_that_of_the_original():
     T, sampling, written = 7, Importance(), Written(7)
-    history, g = sampling.history(T), torch.Generator().manual_seed(0)
+    history, stream = sampling.history(T), Stream(0, "levels")
     cold = warm = 0
     for _ in range(60):
-        places = T * (1 - torch.rand(9, generator=g, dtype=torch.float64)).sqrt()
-        losses = torch.rand(9, generator=g, dtype=torch.float64) * places**2
+        places = T * (1 - stream.uniform(9)).sqrt()
+        losses = stream.uniform(9) * places**2
         history.add(places, losses)
         written.update((np.ceil(places.numpy()) - 1).astype(int), losses.numpy())
         p = written.weights() / written.weights().sum()
         np.testing.assert_allclose(sampling.probabilities(history).numpy(), p, rtol=1e-13)
         np.testing.assert_array_equal(history.losses.numpy(), written.kept)
-        drawn = sampling.draw(linear(T), 30, g, history)
+        drawn = sampling.draw(linear(T), 30, stream, history)
         np.testing.assert_allclose(drawn.weights, 1 / (T * p[drawn.places.ceil().long() - 1]), rtol=1e-13)
         cold, warm = cold + (not history.warm), warm + history.warm
     assert cold > 5

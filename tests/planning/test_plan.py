@@ -273,9 +273,9 @@ def test_a_recipe_that_learns_the_variance(made: Make) -> None:
 def test_what_lies_on_few_levels_is_not_begun_but_gone_on_with(
     made: Make, tmp_path: Path, accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run of when it was allowed must still load."""
+    """A run of when it was allowed must still load. Over all 1000 levels the share is 0.87 %, here estimated."""
     changes = {"diffusion.prediction": "x0", "objective.weighting": "snr"}
-    with pytest.raises(InputError, match=r"the weighting snr of x0 prediction lies on 1\.1 % of the uniform levels"):
+    with pytest.raises(InputError, match=r"the weighting snr of x0 prediction lies on 0\.83 % of the uniform levels"):
         made(changes=changes)
     with monkeypatch.context() as patch:
         patch.setattr(plan, "FEWEST_LEVELS", 0.0)

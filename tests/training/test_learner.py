@@ -14,7 +14,7 @@ from ddpm.objectives.level_sampling import History, Importance, Uniform
 from ddpm.system.errors import InputError
 from ddpm.training.checkpoint import Checkpoint
 from ddpm.training.learner import Learner, Problem
-from ddpm.training.randomness import draw
+from ddpm.training.randomness import draw, noise
 from ddpm.training.rate import learning_rate
 
 Make = Callable[..., Learner]
@@ -73,10 +73,11 @@ def test_a_step_is_the_gradient_of_the_mean_loss(
     for i in (0, 1):
         report = learner.step(i, images, labels)
         x0 = problem.codec.encode(images)
-        draws = draw(s, i, (3, 8, 8), lambda n, g: Uniform().draw(problem.schedule, n, g, None), torch.device("cpu"))
+        draws = draw(s, i, lambda n, stream: Uniform().draw(problem.schedule, n, stream, None))
+        eps = noise(s, i, slice(None), (3, 8, 8))
         seen = torch.where(draws.hidden, 2, labels)
         levels = problem.schedule.levels(draws.places)
-        losses = problem.loss(model.net, x0, draws.eps, levels, levels, model.cond(seen))
+        losses = problem.loss(model.net, x0, eps, levels, levels, model.cond(seen))
         adam.zero_grad()
         losses.mean().backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 0.1)
@@ -245,11 +246,12 @@ def test_importance_weighs_the_gradient_and_remembers_the_plain_losses(
 
     known = History(before["losses"], before["counts"])
     s = replace(settings, label_dropout=0.0)
-    draws = draw(s, number, (3, 8, 8), lambda n, g: sampling.draw(problem.schedule, n, g, known), torch.device("cpu"))
+    draws = draw(s, number, lambda n, stream: sampling.draw(problem.schedule, n, stream, known))
+    eps = noise(s, number, slice(None), (3, 8, 8))
     assert draws.weights.unique().numel() > 1
     now, next = problem.levels(draws.places)
     x0 = problem.codec.encode(images_labels[0])
-    losses = problem.loss(model.net, x0, draws.eps, now, next, model.cond(images_labels[1]))
+    losses = problem.loss(model.net, x0, eps, now, next, model.cond(images_labels[1]))
     assert float(report.loss) == pytest.approx(float((losses * draws.weights).sum().detach()), rel=1e-5)
     (losses * draws.weights).mean().backward()
     norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])

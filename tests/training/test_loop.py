@@ -83,7 +83,7 @@ def test_it_learns(make_job: MakeJob) -> None:
     events = run(replace(job, data=one, held_out=one))
     losses = [e.values["loss"] for e in events if e.kind == "train"]
     held = [e.values["loss"] for e in events if e.kind == "held-out"]
-    assert np.mean(losses[-10:]) < 0.7 * losses[0]
+    assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:5])  # the levels of one step alone may be easy ones
     assert held[-1] < 0.7 * held[0]
 
 

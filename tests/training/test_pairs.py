@@ -92,7 +92,7 @@ def test_a_step_is_told_the_noise_of_its_number(
     monkeypatch.setattr(Model, "cond", lambda self, labels, low=None: (seen.append(low), cond(self, labels, low))[1])
     images, labels = batch(dataset)
     make_pairs_learner(micro_batch=4).step(3, images, labels)
-    share, eps = augmentation(settings, 3, (3, 8, 8), torch.device("cpu"))
+    share, eps = augmentation(settings, 3, slice(None), (3, 8, 8))
     enlarged = pairs_problem.enlarged(pairs_problem.codec.encode(images))
     assert enlarged is not None
     assert pairs_problem.pairs is not None
@@ -102,7 +102,7 @@ def test_a_step_is_told_the_noise_of_its_number(
     for k, low in enumerate(seen):
         assert torch.equal(low.s, whole.s[4 * k : 4 * k + 4])
         torch.testing.assert_close(low.image, whole.image[4 * k : 4 * k + 4])
-    other, _ = augmentation(settings, 4, (3, 8, 8), torch.device("cpu"))
+    other, _ = augmentation(settings, 4, slice(None), (3, 8, 8))
     assert not torch.equal(share, other)
 
 

@@ -8,6 +8,7 @@ from ddpm.core.level import Level, Scalar, scale
 from ddpm.core.parameterisation import Answer, NetworkDenoiser, Parameterisation
 from ddpm.core.prediction import Prediction
 from ddpm.core.schedule import Schedule
+from ddpm.core.stream import Stream
 
 __all__ = [
     "Answer",
@@ -24,5 +25,6 @@ __all__ = [
     "Prediction",
     "Scalar",
     "Schedule",
+    "Stream",
     "scale",
 ]

@@ -1,4 +1,8 @@
-"""Which images make up a batch: functions of the seed, so that a resumed run needs no state."""
+"""Which images make up a batch: functions of the seed, so that a resumed run needs no state.
+
+Hashes of an image's number rather than a stream: a coin is had without those of all images before it, and the images
+that a run holds out stay the same ones for good.
+"""
 
 from functools import lru_cache
 

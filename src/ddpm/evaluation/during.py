@@ -11,6 +11,7 @@ from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core.model import Model
 from ddpm.core.seed import derive
+from ddpm.core.stream import Stream
 from ddpm.data.dataset import Dataset
 from ddpm.evaluation.drawn import Recipe
 from ddpm.images.pixels import Pixels
@@ -94,7 +95,7 @@ def few_samples(
     if data.labels is not None:
         shares = tuple((np.bincount(data.labels, minlength=len(data.classes)) / len(data)).tolist())
     theirs = extract_once(extractor, data, progress)
-    some = torch.randperm(len(theirs), generator=torch.Generator().manual_seed(0))[:REAL]
+    some = Stream(0, "real", len(theirs)).permutation(len(theirs))[:REAL]
     seed = derive(config.training.seed, "scores")  # others than people look at or evaluate
     height, width, channels = data.shape
     return FewSamples(

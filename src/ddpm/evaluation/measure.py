@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from ddpm.core.stream import Stream
 from ddpm.data.dataset import Dataset, Images, channel_stats
 from ddpm.evaluation.reference import FEWEST, Real, Training
 from ddpm.metrics import accuracy, bootstrap, frechet, inception_score, kernel, manifold, memorisation
@@ -194,7 +195,7 @@ def _colour(images: Images, data: Dataset) -> Colour:
 
 def _some(n: int, many: int) -> torch.Tensor:
     """``many`` of n numbers, always the same ones."""
-    return torch.randperm(n, generator=torch.Generator().manual_seed(0))[:many]
+    return Stream(0, "some", n).permutation(n)[:many]
 
 
 def _interval(estimate: Estimate) -> Interval:

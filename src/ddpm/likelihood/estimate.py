@@ -14,7 +14,7 @@ from ddpm.config.likelihood import Likelihood
 from ddpm.config.run import RunConfig
 from ddpm.core import Cond, Denoiser
 from ddpm.core.model import Model
-from ddpm.core.seed import derive
+from ddpm.core.stream import Stream
 from ddpm.guidance import Clipped
 from ddpm.images.pixels import Pixels
 from ddpm.metrics.likelihood import ProbabilityFlow, bits_per_dim
@@ -95,8 +95,7 @@ def estimate(
 
 def choices(seed: int, indices: Sequence[int], terms: int) -> torch.Tensor:
     """Where in each of the k runs of levels an image's term is taken: (B, k) uniform, a function of (seed, index)."""
-    streams = [torch.Generator().manual_seed(derive(seed, "terms", i)) for i in indices]
-    return torch.stack([torch.rand(terms, generator=stream) for stream in streams])
+    return torch.stack([Stream(seed, "terms", i).uniform(terms) for i in indices])
 
 
 def _watched(pairs: Sequence[Pair], progress: Progress | None) -> Iterator[Pair]:

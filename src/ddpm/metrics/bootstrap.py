@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from ddpm.core.seed import derive
+from ddpm.core.stream import Stream
 from ddpm.metrics.estimate import Estimate
 
 
@@ -14,8 +14,8 @@ def counts(n: int, replicates: int, seed: int = 0) -> torch.Tensor:
     Returns:
         (replicates, n) float32 whole numbers; each row sums to n.
     """
-    generator = torch.Generator().manual_seed(derive(seed, "bootstrap", n))
-    rows = [torch.randint(n, (n,), generator=generator).bincount(minlength=n) for _ in range(replicates)]
+    stream = Stream(seed, "bootstrap", n)
+    rows = [stream.integers(n, n).bincount(minlength=n) for _ in range(replicates)]
     return torch.stack(rows).float()
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ddpm.core.seed import derive
+from ddpm.core.stream import Stream
 from ddpm.metrics.bootstrap import interval
 from ddpm.metrics.estimate import Estimate
 
@@ -107,6 +107,5 @@ def floor(features: torch.Tensor, n: int, seed: int = 0) -> float | None:
     """
     if not 2 <= n <= len(features) // 2:
         return None
-    generator = torch.Generator().manual_seed(derive(seed, "floor", n))
-    order = torch.randperm(len(features), generator=generator)
+    order = Stream(seed, "floor", n).permutation(len(features))
     return distance(fit(features[order[:n]]), fit(features[order[n:]]))

@@ -2,7 +2,7 @@
 
 import torch
 
-from ddpm.core.seed import derive
+from ddpm.core.stream import Stream
 from ddpm.metrics.bootstrap import interval
 from ddpm.metrics.estimate import Estimate
 
@@ -55,7 +55,7 @@ def _blocks(n: int, block: int) -> list[torch.Tensor]:
     """The numbers 0 … n - 1 in the fewest equal blocks; shuffled, as data is often sorted by class."""
     if n <= block:
         return [torch.arange(n)]
-    order = torch.randperm(n, generator=torch.Generator().manual_seed(derive(0, "kernel blocks", n)))
+    order = Stream(0, "kernel blocks", n).permutation(n)
     return list(order.tensor_split(-(-n // block)))
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from ddpm.core import Cond, Denoiser, Level, Schedule
-from ddpm.core.seed import derive
+from ddpm.core.stream import Stream
 from ddpm.system.errors import InputError
 
 GREYS = 127.5
@@ -165,9 +165,9 @@ def bits_per_dim(
 
 def _draw(seed: int, index: int, shape: torch.Size, probes: int) -> tuple[torch.Tensor, torch.Tensor]:
     """An image's place within its lattice cell, in [-0.5, 0.5), and its probes (K, C, *space) of signs."""
-    stream = torch.Generator().manual_seed(derive(seed, "likelihood", index))
-    within = torch.rand(shape, generator=stream) - 0.5
-    return within, torch.randint(2, (probes, *shape), generator=stream) * 2 - 1
+    stream = Stream(seed, "likelihood", index)
+    within = stream.uniform(*shape) - 0.5
+    return within, stream.integers(2, probes, *shape) * 2 - 1
 
 
 def _angle(level: Level) -> float:

@@ -1,7 +1,7 @@
 """Which noise levels the images of a training step get, and how much each then counts.
 
 A sampler draws places in (0, T]; those of a discrete schedule are rounded up, so that uniform places are uniform
-levels. A loss is estimated by ``mean(weights · losses)``, and a generator, on the CPU, alone decides what is drawn.
+levels. A loss is estimated by ``mean(weights · losses)``, and a stream alone decides what is drawn.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 import torch
 
-from ddpm.core import Schedule
+from ddpm.core import Schedule, Stream
 
 
 class Drawn(NamedTuple):
@@ -64,7 +64,7 @@ class LevelSampling(Protocol):
         """What must be kept of the losses for it, empty; None for nothing."""
         ...
 
-    def draw(self, schedule: Schedule, n: int, generator: torch.Generator, history: History | None) -> Drawn:
+    def draw(self, schedule: Schedule, n: int, stream: Stream, history: History | None) -> Drawn:
         """n places of a schedule, and the weights of the losses there."""
         ...
 
@@ -76,8 +76,8 @@ class Uniform:
     def history(self, T: int) -> None:
         return None
 
-    def draw(self, schedule: Schedule, n: int, generator: torch.Generator, history: History | None) -> Drawn:
-        return _unweighted(schedule.T * (1 - torch.rand(n, generator=generator, dtype=torch.float64)))
+    def draw(self, schedule: Schedule, n: int, stream: Stream, history: History | None) -> Drawn:
+        return _unweighted(schedule.T * (1 - stream.uniform(n)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,8 @@ class Stratified:
     def history(self, T: int) -> None:
         return None
 
-    def draw(self, schedule: Schedule, n: int, generator: torch.Generator, history: History | None) -> Drawn:
-        u = torch.rand(1, generator=generator, dtype=torch.float64)
+    def draw(self, schedule: Schedule, n: int, stream: Stream, history: History | None) -> Drawn:
+        u = stream.uniform(1)
         return _unweighted(schedule.T * (1 - (u + torch.arange(n, dtype=torch.float64) / n) % 1))
 
 
@@ -108,8 +108,8 @@ class LogNormal:
     def history(self, T: int) -> None:
         return None
 
-    def draw(self, schedule: Schedule, n: int, generator: torch.Generator, history: History | None) -> Drawn:
-        z = torch.randn(n, generator=generator, dtype=torch.float64)
+    def draw(self, schedule: Schedule, n: int, stream: Stream, history: History | None) -> Drawn:
+        z = stream.normal(n).double()
         return _unweighted(schedule.place((self.mean + self.std * z).exp()))
 
 
@@ -126,8 +126,8 @@ class LogitNormal:
     def history(self, T: int) -> None:
         return None
 
-    def draw(self, schedule: Schedule, n: int, generator: torch.Generator, history: History | None) -> Drawn:
-        z = torch.randn(n, generator=generator, dtype=torch.float64)
+    def draw(self, schedule: Schedule, n: int, stream: Stream, history: History | None) -> Drawn:
+        z = stream.normal(n).double()
         return _unweighted(schedule.T * torch.sigmoid(self.mean + self.std * z))
 
 
@@ -154,11 +154,12 @@ class Importance:
         size = history.losses.square().mean(1).sqrt() if history.warm else torch.ones_like(history.losses[:, 0])
         return (1 - self.uniform) * size / size.sum() + self.uniform / len(size)
 
-    def draw(self, schedule: Schedule, n: int, generator: torch.Generator, history: History | None) -> Drawn:
+    def draw(self, schedule: Schedule, n: int, stream: Stream, history: History | None) -> Drawn:
         assert history is not None
         p = self.probabilities(history)
-        i = torch.multinomial(p, n, replacement=True, generator=generator)
-        within = 1 - torch.rand(n, generator=generator, dtype=torch.float64)
+        ends = p.cumsum(0)
+        i = torch.searchsorted(ends, ends[-1] * stream.uniform(n), right=True).clamp(max=len(p) - 1)
+        within = 1 - stream.uniform(n)
         return Drawn(i + within, 1 / (len(p) * p[i]))
 
 
@@ -171,8 +172,8 @@ class Ticks:
     def history(self, T: int) -> History | None:
         return self.sampling.history(T)
 
-    def draw(self, schedule: Schedule, n: int, generator: torch.Generator, history: History | None) -> Drawn:
-        places, weights = self.sampling.draw(schedule, n, generator, history)
+    def draw(self, schedule: Schedule, n: int, stream: Stream, history: History | None) -> Drawn:
+        places, weights = self.sampling.draw(schedule, n, stream, history)
         return Drawn(places.ceil(), weights)
 
 

@@ -186,6 +186,7 @@ def _config(
 
 
 def _job(config: ClassifierConfig, own: RunConfig, run: Path, images: Dataset) -> Job:
+    # torch's initialisers take its own generator: 32 bits of a seed on the CPU, of which a run draws but once
     torch.manual_seed(derive(config.training.seed, "classifier's weights"))
     kept, held = (images.subset(part) for part in split(len(images), own.training.seed))
     model, problem = build.build_classifier(config), build.build_classification(config)

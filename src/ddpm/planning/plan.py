@@ -121,6 +121,7 @@ def reopen(config: RunConfig, out: Path, dataset: Dataset, accelerator: Accelera
         )
     if not config.data.classes:
         dataset = replace(dataset, labels=None, classes=())
+    # torch's initialisers take its own generator: 32 bits of a seed on the CPU, of which a run draws but once
     torch.manual_seed(derive(config.training.seed, "weights"))
     kept, held = split(len(dataset), config.training.seed)
     return Job(

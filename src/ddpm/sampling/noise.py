@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from ddpm.core.seed import derive
+from ddpm.core.stream import Stream
 
 
 @dataclass
@@ -25,14 +25,11 @@ class SampleNoise:
     indices: Sequence[int]
     shape: tuple[int, ...]
     device: torch.device | str = "cpu"
-    _streams: list[torch.Generator] = field(init=False, repr=False)
+    _streams: list[Stream] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._streams = [torch.Generator().manual_seed(derive(self.seed, i)) for i in self.indices]
+        self._streams = [Stream(self.seed, "image", i) for i in self.indices]
 
     def __call__(self) -> torch.Tensor:
         """The next (B, C, *space) of noise, float32."""
-        drawn = torch.empty(len(self._streams), *self.shape, dtype=torch.float32)
-        for row, stream in zip(drawn, self._streams, strict=True):
-            row.normal_(generator=stream)
-        return drawn.to(self.device)
+        return torch.stack([stream.normal(*self.shape) for stream in self._streams]).to(self.device)

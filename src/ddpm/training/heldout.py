@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from ddpm.core.model import Model
-from ddpm.core.seed import derive
+from ddpm.core.stream import Stream
 from ddpm.data.dataset import Dataset
 from ddpm.training.learner import Problem
 
@@ -43,8 +43,7 @@ class HeldOut:
         result = {}
         for k in range(self.bins):
             i = 1 + (2 * k + 1) * schedule.T // (2 * self.bins)
-            noise = torch.Generator().manual_seed(derive(self.seed, "held-out noise", k))
-            eps = torch.randn(x0.shape, generator=noise).to(device)
+            eps = Stream(self.seed, "held-out noise", k).normal(*x0.shape).to(device)
             i = min(i, schedule.T)
             now, next = self.problem.levels(torch.full((n,), i))
             result[i] = float(self.problem.loss(model.net, x0, eps, now, next, model.cond(labels, given)).mean())

@@ -15,11 +15,12 @@ from ddpm.constraints import AveragePool
 from ddpm.core import Level, LowResolution, Schedule
 from ddpm.core.model import Model
 from ddpm.core.seed import derive
+from ddpm.core.stream import Stream
 from ddpm.objectives import Loss
 from ddpm.objectives.level_sampling import Drawn, LevelSampling
 from ddpm.training.checkpoint import Checkpoint, load_into
 from ddpm.training.ema import EMA
-from ddpm.training.randomness import augmentation, draw
+from ddpm.training.randomness import augmentation, draw, noise
 from ddpm.training.rate import learning_rate
 
 
@@ -130,12 +131,13 @@ class Learner:
         s, device = self.settings, self.accelerator.device
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         x0 = self.problem.codec.encode(images.to(device)).contiguous(memory_format=self.layout)
-        whole = draw(s, number, tuple(x0.shape[1:]), self._places, device)
+        whole = draw(s, number, self._places)
         own = slice(rank * s.batch // world, (rank + 1) * s.batch // world)
-        draws = whole.part(own)
+        draws, eps = whole.part(own), noise(s, number, own, x0.shape[1:]).to(device)
         if labels is not None and self.model.conditioner is not None:
             labels = self.model.conditioner.drop(labels, draws.hidden).to(device)
         enlarged = self._augmented(number, self.problem.enlarged(x0, low), own)
+        # torch's own generator, as dropout takes no other; on the CPU it keeps 32 bits of this, and masks may recur
         torch.manual_seed(derive(s.seed, "dropout", number, rank))
 
         seen = []
@@ -147,7 +149,7 @@ class Learner:
             last = part is parts[-1]
             with nullcontext() if last else self.accelerator.no_sync(self._module):
                 told = None if labels is None else labels[part], None if enlarged is None else enlarged.part(part)
-                losses = self._module(x0[part], mine.eps, now, next, *told)
+                losses = self._module(x0[part], eps[part], now, next, *told)
                 # processes average their gradients: the sum over all images, divided by their number
                 self.accelerator.backward((losses * weights[part]).sum() * (world / s.batch))
             seen.append(losses.detach())
@@ -162,11 +164,11 @@ class Learner:
         pairs = self.problem.pairs
         if image is None or pairs is None:
             return None
-        share, eps = augmentation(self.settings, number, tuple(image.shape[1:]), image.device)
-        return pairs.noised(image, pairs.s_max * share[own], eps[own])
+        share, eps = (drawn.to(image.device) for drawn in augmentation(self.settings, number, own, image.shape[1:]))
+        return pairs.noised(image, pairs.s_max * share, eps)
 
-    def _places(self, n: int, generator: torch.Generator) -> Drawn:
-        return self.problem.level_sampling.draw(self.problem.schedule, n, generator, self.history)
+    def _places(self, n: int, stream: Stream) -> Drawn:
+        return self.problem.level_sampling.draw(self.problem.schedule, n, stream, self.history)
 
     def _gathered(self, losses: torch.Tensor, own: slice) -> torch.Tensor:
         """The losses of the whole global batch, (batch,) float64 on the CPU; alike in every process."""

@@ -1,0 +1,111 @@
+"""Streams of random numbers: Philox under a key that no other stream has."""
+
+import numpy as np
+import pytest
+import torch
+
+from ddpm.core import Stream
+from ddpm.core.seed import key
+
+N = 100_000
+ROUNDS = {
+    # counter, key, output: three of the vectors that Random123 checks its philox4x64 of 10 rounds by
+    "zeros": (
+        0,
+        0,
+        [0x16554D9ECA36314C, 0xDB20FE9D672D0FDC, 0xD7E772CEE186176B, 0x7E68B68AEC7BA23B],
+    ),
+    "ones": (
+        2**256 - 1,
+        2**128 - 1,
+        [0x87B092C3013FE90B, 0x438C3C67BE8D0224, 0x9CC7D7C69CD777B6, 0xA09CAEBF594F0BA0],
+    ),
+    "pi": (
+        0x082EFA98EC4E6C89_A4093822299F31D0_13198A2E03707344_243F6A8885A308D3,
+        0xBE5466CF34E90C6C_452821E638D01377,
+        [0xA528F45403E61D95, 0x38C72DBD566E9788, 0xA5A1610E72FD18B5, 0x57BD43B5E52B7FE6],
+    ),
+}
+
+
+@pytest.mark.parametrize(("counter", "under", "expected"), ROUNDS.values(), ids=ROUNDS)
+def test_numpy_draws_philox(counter: int, under: int, expected: list[int]) -> None:
+    """NumPy counts before it enciphers."""
+    assert np.random.Philox(counter=(counter - 1) % 2**256, key=under).random_raw(4).tolist() == expected
+
+
+def test_the_bits_are_philox_under_the_key_of_the_name() -> None:
+    bits = np.random.Philox(key=key(3, "noise", 7)).random_raw(8)
+    assert Stream(3, "noise", 7).bits(8).tolist() == bits.tolist()
+    assert Stream(3, "noise", 7).uniform(2, 4).tolist() == ((bits >> np.uint64(11)) / 2**53).reshape(2, 4).tolist()
+
+
+def test_the_numbers_never_change() -> None:
+    """By what NumPy promises, and for the normal numbers by its ziggurat."""
+    assert Stream(0, "a").bits(2).tolist() == [6917870926338534128, 15099268234471332876]
+    assert Stream(0, "a").uniform(3).tolist() == [0.37501853436552735, 0.8185329711377592, 0.5410956823666659]
+    assert Stream(0, "a").integers(1000, 4).tolist() == [375, 818, 541, 174]
+    assert Stream(0, "a").permutation(10).tolist() == [9, 3, 4, 0, 2, 7, 5, 8, 1, 6]
+    assert Stream(0, "a").normal(3).tolist() == [1.336168885231018, 1.058631181716919, 0.41664645075798035]
+    # many, so that the tail and the wedges of the ziggurat are among them, where exponentials and logarithms decide
+    assert int(Stream(0, "a").normal(N).view(torch.int32).long().sum()) == -1881946301984
+
+
+def test_no_two_of_a_million_keys_are_equal() -> None:
+    keys = {key(seed, use, i) for seed in range(10) for use in ("image", "noise") for i in range(50_000)}
+    assert len(keys) == 1_000_000
+    assert max(keys).bit_length() == 128
+
+
+def test_streams_begin_unlike_each_other() -> None:
+    names = [(seed, use, i) for seed in (0, 1) for use in ("image", "noise") for i in range(2500)]
+    first = [Stream(*name).bits(1).item() for name in names]
+    assert len(set(first)) == len(names)
+    # each of the 64 bits is set in half of the streams, within five standard deviations
+    share = np.unpackbits(np.array(first, np.uint64).view(np.uint8).reshape(-1, 8), axis=1).mean(0)
+    assert np.abs(share - 0.5).max() < 5 * 0.5 / len(names) ** 0.5
+
+
+@pytest.mark.parametrize("draw", [lambda s: s.normal(N), lambda s: (s.uniform(N) - 0.5) * 12**0.5], ids=["n", "u"])
+def test_neighbours_are_independent(draw) -> None:
+    """Mean, variance and correlation of streams whose seed or number differs by one, and of a stream with itself."""
+    x = torch.stack([draw(Stream(*name)).double() for name in [(0, "a", 0), (0, "a", 1), (1, "a", 0), (0, "b", 0)]])
+    # five standard deviations; at most 2 is the variance of a square
+    assert x.mean(1).abs().max() < 5 / N**0.5
+    assert (x.square().mean(1) - 1).abs().max() < 5 * (2 / N) ** 0.5
+    assert (x @ x.T / N).fill_diagonal_(0).abs().max() < 5 / N**0.5
+    for lag in (1, 2, 4):
+        assert (x[:, lag:] * x[:, :-lag]).mean(1).abs().max() < 5 / (N - lag) ** 0.5
+
+
+def test_normal_numbers_are_normal() -> None:
+    """Kolmogorov's distance from the distribution function exceeds 1.95 / √n once in a thousand."""
+    x = Stream(5, "a").normal(N).double().sort().values
+    off = torch.special.ndtr(x) - torch.arange(N, dtype=torch.float64) / N
+    assert max(float(off.max()), float(1 / N - off.min())) < 1.95 / N**0.5
+    assert float(x.pow(4).mean()) == pytest.approx(3, abs=5 * (96 / N) ** 0.5)
+
+
+def test_integers_and_permutations_take_every_value_alike() -> None:
+    counts = Stream(0, "a").integers(7, N).bincount()
+    assert counts.shape == (7,)
+    assert ((counts / N - 1 / 7).abs() < 5 * (6 / 49 / N) ** 0.5).all()
+    stream = Stream(0, "b")
+    places = torch.stack([stream.permutation(5) for _ in range(4000)])
+    assert torch.equal(places.sort(1).values, torch.arange(5).expand(4000, 5))
+    shares = torch.nn.functional.one_hot(places).double().mean(0)
+    assert ((shares - 0.2).abs() < 5 * (0.16 / 4000) ** 0.5).all()
+
+
+def test_a_stream_goes_on_where_it_was() -> None:
+    whole, parts = Stream(0, "a").normal(60), Stream(0, "a")
+    assert torch.equal(torch.cat([parts.normal(2, 10).flatten(), parts.normal(1), parts.normal(39)]), whole)
+    assert parts.normal(2, 0, 3).shape == (2, 0, 3)
+    assert parts.uniform(0).shape == (0,)
+
+
+def test_types() -> None:
+    stream = Stream(0, "a")
+    assert stream.normal(2).dtype == torch.float32
+    assert stream.uniform(2).dtype == torch.float64
+    assert stream.integers(9, 2).dtype == stream.permutation(2).dtype == torch.int64
