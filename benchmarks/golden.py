@@ -61,9 +61,8 @@ def measure(only: str, *, slow: float = float("inf")) -> dict[str, str]:
         slow: Seconds from which on a case's time is printed.
     """
     torch.set_num_threads(1)
-    warnings.simplefilter("ignore")
     found: dict[str, str] = {}
-    with laboratory() as lab:
+    with warnings.catch_warnings(action="ignore"), laboratory() as lab:
         for case in all_cases():
             if fnmatch(case.name, only):
                 began = time.perf_counter()

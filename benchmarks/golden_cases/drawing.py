@@ -25,7 +25,7 @@ SAMPLED: Mapping[str, tuple[str, ...]] = {
     "eta=0.5": ("--solver", "ddim", "--eta", "0.5"),
     "eta=1": ("--solver", "ddim", "--eta", "1"),
     "eta-euler-ancestral": ("--solver", "euler-ancestral", "--eta", "0.5"),
-    "churn": ("--solver", "edm", "--churn", "10"),
+    "churn": ("--solver", "edm", "--churn", "1"),
     "tolerance": ("--solver", "adaptive", "--tolerance", "0.3"),
     "temperature": ("--solver", "ancestral", "--temperature", "0.7"),
     "temperature-sde": ("--solver", "sde-dpm++-2m", "--temperature", "0.7"),

@@ -1,4 +1,4 @@
-"""Schedules, grids, solvers, guidance and constraints in floating point, where 8-bit pictures would round a change away.
+"""Schedules, grids, solvers, guidance and constraints in floating point, as 8-bit pictures round small changes away.
 
 Everything is imported within its case, so that a part that has moved is one error.
 """
@@ -22,7 +22,7 @@ OPERATORS: Mapping[str, Callable[[Any], Any]] = {
     "grey": lambda parts: parts.Grey(),
     "pool": lambda parts: parts.AveragePool(2),
     "blur": lambda parts: parts.Blur(1.0),
-    "mask": lambda parts: parts.Mask((torch.arange(8) < 3).float().expand(8, 8)),
+    "mask": lambda parts: parts.Mask((torch.arange(8) < 3).expand(8, 8)),
     "composed": lambda parts: parts.Composed(parts.Grey(), parts.AveragePool(2)),
 }
 GUIDES: Mapping[str, Callable[[Any, Any], Any]] = {
