@@ -1,0 +1,1 @@
+"""What ``benchmarks/golden.py`` runs, and the hashes that it takes of the results."""
