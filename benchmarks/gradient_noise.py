@@ -34,7 +34,7 @@ from ddpm.evaluation.reference import training
 from ddpm.objectives.level_sampling import History, Importance, LevelSampling, Stratified, Ticks, Uniform
 from ddpm.objectives.variational import Variational
 from ddpm.training import checkpoint as checkpoints
-from ddpm.training.learner import Problem
+from ddpm.training.trainer import Problem
 
 SAMPLINGS: dict[str, LevelSampling] = {
     "uniform": Ticks(Uniform()),

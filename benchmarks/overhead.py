@@ -30,7 +30,7 @@ from ddpm.core import Cond, Discrete, Parameterisation, discrete, prediction
 from ddpm.core.model import Model
 from ddpm.core.schedule import level_of
 from ddpm.networks import UNet
-from ddpm.sampling import SampleNoise, Solver, sample
+from ddpm.sampling import SampleNoise, Solver, rows_of, sample
 from ddpm.sampling.adaptive import Adaptive
 from ddpm.system.allocator import keep_freed_memory
 
@@ -125,7 +125,7 @@ def ways(subject: Subject) -> dict[str, Callable[[], tuple[float, float]]]:
         for each in (model.net, worse.net):
             each.seconds = 0.0  # type: ignore[assignment]
         began = time.thread_time()
-        noise = SampleNoise(0, range(BATCH), (s.in_channels, subject.size, subject.size))
+        noise = SampleNoise(rows_of(0, range(BATCH)), (s.in_channels, subject.size, subject.size))
         sample(denoise, solver, levels, noise, cond if guided else None)
         whole = time.thread_time() - began
         within = float(model.net.seconds) + (float(worse.net.seconds) if other else 0.0)  # type: ignore[arg-type]

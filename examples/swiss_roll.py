@@ -16,7 +16,7 @@ from torch import nn
 
 from ddpm.core import Cond, NetworkDenoiser, Parameterisation, discrete, prediction
 from ddpm.objectives import SimpleLoss
-from ddpm.sampling import DDIM, SampleNoise, grid, sample
+from ddpm.sampling import DDIM, SampleNoise, grid, rows_of, sample
 
 LEVELS = discrete.cosine(1000)
 
@@ -61,7 +61,7 @@ def train(net: nn.Module, steps: int, batch: int = 512) -> None:
 
 def draw(net: nn.Module, n: int) -> torch.Tensor:
     """n new points, (n, 2)."""
-    noise = SampleNoise(seed=0, indices=range(n), shape=(2,))
+    noise = SampleNoise(rows_of(0, range(n)), (2,))
     return sample(NetworkDenoiser(net, Parameterisation(prediction.v)), DDIM(), grid.trailing(LEVELS, 50), noise)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 from accelerate import Accelerator
+from ddpm.training.trainer import Learner, Problem
 from torch import nn
 
 from ddpm.codec import PixelCodec
@@ -15,8 +16,7 @@ from ddpm.guidance import ClassifierFree, Clipped
 from ddpm.networks import UNet
 from ddpm.objectives import SimpleLoss
 from ddpm.objectives.level_sampling import Uniform
-from ddpm.sampling import DDIM, SampleNoise, grid, sample
-from ddpm.training.learner import Learner, Problem
+from ddpm.sampling import DDIM, SampleNoise, grid, rows_of, sample
 from side_by_side.subject import Made, Subject, weights
 
 
@@ -97,7 +97,7 @@ _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def _sample(denoise: Denoiser, levels: list[Level], subject: Subject, cond: Cond | None) -> None:
-    noise = SampleNoise(0, range(subject.batch), subject.shape[1:], subject.device)
+    noise = SampleNoise(rows_of(0, range(subject.batch)), subject.shape[1:], subject.device)
     sample(denoise, DDIM(), levels, noise, cond)
 
 

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 
 from ddpm.codec import PixelCodec
-from ddpm.conditioning import ImageCondition, LabelEmbedding, Pairs
-from ddpm.conditioning.one_hot import OneHot
+from ddpm.conditioning import BoxMeans, LabelEmbedding, LowResolution
 from ddpm.config.classifier import ClassifierConfig
 from ddpm.config.diffusion import DiffusionConfig
 from ddpm.config.objective import ObjectiveConfig
@@ -49,6 +48,7 @@ from ddpm.guidance import (
     extrapolate,
 )
 from ddpm.guidance.classifier import Direction
+from ddpm.images.pixels import Pixels
 from ddpm.metrics.features.embedded import Embedded
 from ddpm.metrics.features.extractor import Extractor
 from ddpm.metrics.features.inception import Inception
@@ -58,7 +58,9 @@ from ddpm.networks.embeddings import TimeEmbedding
 from ddpm.objectives import Hybrid, Loss, SimpleLoss, Variational, level_sampling, weighting
 from ddpm.objectives.bound import least
 from ddpm.objectives.classification import Classification
+from ddpm.objectives.denoising import Denoising
 from ddpm.objectives.level_sampling import LevelSampling
+from ddpm.objectives.noised import NoiseLevels
 from ddpm.objectives.weighting import Weighting, concentration, on_output
 from ddpm.sampling import DDIM, Ancestral, Between, Grid, Solver, fixed_large, fixed_small, grid
 from ddpm.sampling.adaptive import Adaptive
@@ -74,7 +76,6 @@ from ddpm.sampling.tempered import Tempered
 from ddpm.sampling.unipc import UniPC
 from ddpm.system.errors import InputError
 from ddpm.system.names import suggest
-from ddpm.training.learner import Problem
 
 SCHEDULES: dict[str, Callable[[int], Schedule]] = {
     "linear": discrete.linear,
@@ -225,11 +226,11 @@ def build_level_sampling(config: ObjectiveConfig) -> LevelSampling:
     return drawn if config.loss == "simple" else level_sampling.Ticks(drawn)
 
 
-def build_problem(config: RunConfig) -> Problem:
-    """What the run learns."""
+def build_objective(config: RunConfig) -> Denoising:
+    """What a run minimises, and what it draws for it."""
     schedule = build_schedule(config.diffusion)
-    loss, codec = build_loss(config, schedule), build_codec(config)
-    return Problem(schedule, build_level_sampling(config.objective), loss, codec, build_pairs(config))
+    noise = NoiseLevels(schedule, build_level_sampling(config.objective), config.training.label_dropout)
+    return Denoising(noise, build_loss(config, schedule), build_codec(config).encode)
 
 
 def build_codec(config: RunConfig) -> PixelCodec:
@@ -237,9 +238,11 @@ def build_codec(config: RunConfig) -> PixelCodec:
     return PixelCodec()
 
 
-def build_pairs(config: RunConfig) -> Pairs | None:
-    """How images are made small and large; None where the run does not learn that."""
-    return None if config.upscaling is None else Pairs(config.upscaling.scale, config.upscaling.s_max)
+def build_derived(config: RunConfig) -> dict[str, Callable[[Pixels], Pixels]]:
+    """What is made of each image of a run for its conditions, by kind, where that is not given."""
+    if config.upscaling is None or config.upscaling.low is not None:
+        return {}
+    return {"low_resolution": BoxMeans(build_codec(config), config.upscaling.scale)}
 
 
 def _with(**options: float | None) -> Callable[[Any], Any]:
@@ -249,28 +252,29 @@ def _with(**options: float | None) -> Callable[[Any], Any]:
 
 
 def build_model(config: RunConfig) -> Model:
-    """The run's network and what encodes its conditions, with fresh weights from torch's global generator."""
+    """The run's network and its conditioners, with fresh weights from torch's global generator."""
     classes, width = len(config.data.classes), config.network.cond_width
-    conditioner = LabelEmbedding(classes, width) if classes and width is not None else None
-    net, image = UNet(config.network), None
+    label = {"label": LabelEmbedding(classes, width)} if classes and width is not None else {}
+    net, low = UNet(config.network), {}
     if config.upscaling is not None and width is not None:
-        image = ImageCondition(TimeEmbedding(config.network.width, width))
-    return Model(net, conditioner, image)
+        strength, u = TimeEmbedding(config.network.width, width), config.upscaling
+        low = {"low_resolution": LowResolution(strength, build_codec(config), u.scale, u.s_max)}
+    return Model(net, {**label, **low})
 
 
 def build_classifier(config: ClassifierConfig) -> Model:
-    """A classifier of noised images and what turns labels into its answers, with fresh weights."""
-    return Model(NoisedClassifier(config.network), OneHot(len(config.data.classes)))
+    """A classifier of noised images, with fresh weights."""
+    return Model(NoisedClassifier(config.network))
 
 
-def build_classification(config: ClassifierConfig) -> Problem:
-    """What such a classifier learns, at levels drawn evenly."""
-    loss = Classification(build_classification_ask(config.diffusion))
-    return Problem(build_schedule(config.diffusion), level_sampling.Uniform(), loss, PixelCodec())
+def build_classification(config: ClassifierConfig) -> Classification:
+    """What such a classifier minimises, at levels drawn evenly."""
+    noise = NoiseLevels(build_schedule(config.diffusion), level_sampling.Uniform())
+    return Classification(noise, build_classification_ask(config.diffusion), PixelCodec().encode)
 
 
 def build_classification_ask(config: DiffusionConfig) -> Parameterisation:
-    """How a classifier is asked: as the run's network, but its output are logits, without a variance."""
+    """How a classifier is called: as the run's network, but its output are logits, without a variance."""
     return replace(build_parameterisation(config), learned_variance=False)
 
 

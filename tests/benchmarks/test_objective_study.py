@@ -127,7 +127,7 @@ def bench():
     from gradient_noise import Bench
 
     from ddpm.codec import PixelCodec
-    from ddpm.training.learner import Problem
+    from ddpm.training.trainer import Problem
 
     schedule = discrete.from_betas(torch.linspace(0.01, 0.3, 10, dtype=torch.float64))
     problem = Problem(schedule, None, _Loss(), PixelCodec())

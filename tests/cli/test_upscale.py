@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ddpm.pipeline import Pipeline, enlarging
+from ddpm.pipeline import Pipeline
+from ddpm.tasks import enlarging
 from ddpm.records.provenance import Provenance
 
 Cli = Callable[..., int]

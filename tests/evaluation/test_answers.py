@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ddpm.evaluation.answers import SHARD, Answers
-from ddpm.likelihood.estimate import Answer
+from ddpm.tasks.estimate import Answer
 from ddpm.objectives.bound import Bound
 from ddpm.system.errors import InputError
 

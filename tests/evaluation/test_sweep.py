@@ -16,7 +16,7 @@ from ddpm.evaluation.evaluate import Ask, evaluate_run
 from ddpm.evaluation.sweep import AskSweep, Sweep, draws_noise, plan, sweep
 from ddpm.pipeline import Pipeline, load
 from ddpm.records.sweep import Cell
-from ddpm.sampling import SampleNoise, start, steps
+from ddpm.sampling import SampleNoise, rows_of, start, steps
 from ddpm.system.errors import InputError
 
 ASK = AskSweep(("ddim", "heun", "ancestral"), (3, 2), ("trailing",), (1.0, 2.0), n=3, samples=12)
@@ -75,7 +75,7 @@ def test_distances_by_hand(pipe: Pipeline, swept: Sweep) -> None:
 
     def end(**change: object) -> torch.Tensor:
         how = pipe.settings({"grid": "trailing", "guidance": 2.0, **change})
-        grid, noise = build.build_grid(how, pipe.schedule), SampleNoise(0, range(3), (1, 8, 8))
+        grid, noise = build.build_grid(how, pipe.schedule), SampleNoise(rows_of(0, range(3)), (1, 8, 8))
         denoise, cond = pipe.denoiser(how, labelled=True), pipe.model.cond(torch.tensor([0, 1, 2]))
         *_, last = steps(denoise, build.build_solver(how, pipe.schedule), grid, start(grid[0], noise), noise, cond)
         return last.x

@@ -12,7 +12,7 @@ from ddpm.config.sampling import SamplingConfig
 from ddpm.evaluation.tune import AskTune, joined, planned, tune
 from ddpm.pipeline import Pipeline, load
 from ddpm.records.tuning import FILE, TunedRecord
-from ddpm.sampling import SampleNoise, start, steps
+from ddpm.sampling import SampleNoise, rows_of, start, steps
 from ddpm.sampling.shortest import distance
 from ddpm.sampling.tuning import Round
 from ddpm.system.errors import InputError
@@ -42,7 +42,7 @@ def test_every_number_of_steps_has_its_grid(record: TunedRecord, digits_run: Pat
 
 def end(pipe: Pipeline, how: SamplingConfig) -> torch.Tensor:
     """Of images 3, 4 and 5 of the seed, guided towards classes 3, 4 and 5."""
-    grid, noise = build.build_grid(how, pipe.schedule), SampleNoise(0, [3, 4, 5], (1, 8, 8))
+    grid, noise = build.build_grid(how, pipe.schedule), SampleNoise(rows_of(0, [3, 4, 5]), (1, 8, 8))
     solver, denoise = build.build_solver(how, pipe.schedule), pipe.denoiser(how, labelled=True)
     with torch.no_grad():
         *_, last = steps(denoise, solver, grid, start(grid[0], noise), noise, pipe.model.cond(torch.tensor([3, 4, 5])))

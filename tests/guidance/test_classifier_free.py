@@ -6,7 +6,7 @@ import torch
 from ddpm.core import Cond, Denoised, Level
 from ddpm.core.discrete import cosine
 from ddpm.guidance import ClassifierFree, Clipped
-from ddpm.sampling import DDIM, Ancestral, SampleNoise, fixed_large, sample
+from ddpm.sampling import DDIM, Ancestral, SampleNoise, fixed_large, rows_of, sample
 from ddpm.sampling.grid import trailing
 
 LEVEL = Level(5.0, 0.8, 0.6)
@@ -75,7 +75,7 @@ def test_composes_with_clipping_and_every_solver(solver):
     cond = Cond(torch.tensor([[0.8, 0.0], [-0.1, 0.0]], dtype=torch.float64))
 
     def draw(denoise):
-        noise = SampleNoise(0, [0, 1], (2, 4))
+        noise = SampleNoise(rows_of(0, [0, 1]), (2, 4))
         return sample(denoise, solver, trailing(cosine(), 20), lambda: noise().double(), cond)
 
     guided = ClassifierFree(Towards(), NULL, 4.0)

@@ -9,7 +9,7 @@ from ddpm.config.data import DataConfig
 from ddpm.images.decode import decode
 from ddpm.images.depth import to_8_bits, to_16_bits
 from ddpm.images.sheets import opaque
-from ddpm.pipeline.editing.photo import read
+from ddpm.images.photo import read
 
 ALL = np.arange(65536)
 

@@ -13,7 +13,7 @@ from ddpm.constraints import DDNM, MMPS, AveragePool, Blur, Composed, Grey, Mask
 from ddpm.core import Cond, Denoised, Level
 from ddpm.core.discrete import linear
 from ddpm.core.gaussian import posterior
-from ddpm.sampling import DDIM, Ancestral, SampleNoise, sample
+from ddpm.sampling import DDIM, Ancestral, SampleNoise, rows_of, sample
 from ddpm.sampling.grid import log_snr, repaint, trailing, uniform
 
 from .affine import distribution
@@ -37,7 +37,7 @@ INDIRECT = {"adaptive", *(name for name in SOLVERS if name.startswith("ipndm"))}
 
 
 def randn64(seed: int, indices=range(2)):
-    noise = SampleNoise(seed, list(indices), SHAPE)
+    noise = SampleNoise(rows_of(seed, list(indices)), SHAPE)
     return lambda: noise().double()
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ddpm.core.discrete import cosine, linear
-from ddpm.sampling import DDIM, Ancestral, SampleNoise, fixed_large, sample
+from ddpm.sampling import DDIM, Ancestral, SampleNoise, fixed_large, rows_of, sample
 from ddpm.sampling.grid import trailing, uniform
 
 from .exact import Gaussian
@@ -58,7 +58,7 @@ def test_the_distribution_is_the_datas(solver, make):
 def test_samples_are_like_the_data(solver):
     """20,000 samples: mean and covariance within five standard errors, and the 2 % that T = 1000 steps are off."""
     n = 20_000
-    noise = SampleNoise(0, [0], (n, 2, 1))
+    noise = SampleNoise(rows_of(0, [0]), (n, 2, 1))
     x = sample(DATA, SOLVERS[solver], trailing(linear(1000), 1000), lambda: noise()[0].double())[..., 0]
     variance = COV.diagonal()
     assert ((x.mean(0) - MEAN).abs() < 5 * (variance / n).sqrt() + 1e-3).all()

@@ -10,7 +10,7 @@ from ddpm.core import Cond, Denoised, Level
 from ddpm.core.discrete import cosine, linear, zero_terminal_snr
 from ddpm.core.gaussian import posterior, transition
 from ddpm.guidance import ClassifierFree, Clipped
-from ddpm.sampling import Ancestral, SampleNoise, fixed_large, fixed_small, sample
+from ddpm.sampling import Ancestral, SampleNoise, fixed_large, fixed_small, rows_of, sample
 from ddpm.sampling.ancestral import learned
 from ddpm.sampling.grid import trailing, uniform
 
@@ -70,7 +70,7 @@ def test_samples_have_the_variance_of_the_data():
     """20,000 in five steps, the last of them from level 1 of 1000: within five standard errors."""
     n, schedule = 20_000, zero_terminal_snr(cosine())
     grid = uniform(schedule, 5)
-    noise = SampleNoise(0, [0], (n, 2, 1))
+    noise = SampleNoise(rows_of(0, [0]), (n, 2, 1))
     x = sample(Knows(grid), Ancestral(), grid, lambda: noise()[0].double())
     assert ((x.mean(0) - MEAN[0]).abs() < 5 * (VARIANCE[0] / n).sqrt()).all()
     # the standard error of a variance, and what the last step, which adds no noise, leaves out

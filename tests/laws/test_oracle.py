@@ -6,7 +6,7 @@ import torch
 from ddpm.core import Cond, Level, Parameterisation, prediction
 from ddpm.core.discrete import cosine, linear, zero_terminal_snr
 from ddpm.guidance import Clipped
-from ddpm.sampling import SampleNoise, sample
+from ddpm.sampling import SampleNoise, rows_of, sample
 
 from .every import GRIDS, SOLVERS
 from .exact import told
@@ -49,7 +49,7 @@ class Knows:
 
 
 def randn64(seed: int):
-    noise = SampleNoise(seed, range(len(X0)), tuple(X0.shape[1:]))
+    noise = SampleNoise(rows_of(seed, range(len(X0))), tuple(X0.shape[1:]))
     return lambda: noise().double()
 
 

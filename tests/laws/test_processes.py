@@ -31,7 +31,7 @@ import os, signal, sys, numpy as np
 from pathlib import Path
 from ddpm.cli import main
 from ddpm.objectives import SimpleLoss
-from ddpm.training.learner import Learner
+from ddpm.training.trainer import Learner
 sys.path.insert(0, sys.argv[1])
 from test_processes import STOP, recording
 

@@ -155,7 +155,7 @@ def test_sigterm_saves_and_exits_with_75(whole: Path, cli: Cli, tmp_path: Path) 
     script = """
 import os, signal, sys
 from ddpm.cli import main
-from ddpm.training.learner import Learner
+from ddpm.training.trainer import Learner
 step = Learner.step
 def signalled(self, number, *batch):
     if number == 9:

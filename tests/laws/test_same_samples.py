@@ -6,7 +6,7 @@ import torch
 from ddpm.core import Level, Parameterisation, prediction, scale
 from ddpm.core.discrete import cosine, linear
 from ddpm.guidance import Clipped
-from ddpm.sampling import DDIM, Ancestral, SampleNoise, fixed_small, sample
+from ddpm.sampling import DDIM, Ancestral, SampleNoise, fixed_small, rows_of, sample
 from ddpm.sampling.grid import trailing
 
 from .every import GRIDS, SOLVERS
@@ -17,7 +17,7 @@ SCHEDULE = linear()
 
 
 def randn64(seed: int):
-    noise = SampleNoise(seed, range(3), (1, 4, 5))
+    noise = SampleNoise(rows_of(seed, range(3)), (1, 4, 5))
     return lambda: noise().double()
 
 

@@ -7,7 +7,7 @@ from ddpm import build
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Denoised
 from ddpm.core.discrete import cosine
-from ddpm.sampling import SampleNoise, start, steps
+from ddpm.sampling import SampleNoise, rows_of, start, steps
 from ddpm.sampling.follow import follow
 
 SCHEDULE = cosine(1000)
@@ -37,7 +37,7 @@ def test_every_solver_goes_its_way_and_asks_no_more(name):
     grid = build.build_grid(how, SCHEDULE)
 
     def walk(loop):
-        randn = SampleNoise(3, range(2), (1, 3))
+        randn = SampleNoise(rows_of(3, range(2)), (1, 3))
         denoise = Gaussian()
         return list(loop(denoise, build.build_solver(how, SCHEDULE), grid, start(grid[0], randn), randn)), denoise.calls
 

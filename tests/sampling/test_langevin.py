@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ddpm.core import Denoised, Level
-from ddpm.sampling import DDIM, Ancestral, SampleNoise, sample, steps
+from ddpm.sampling import DDIM, Ancestral, SampleNoise, rows_of, sample, steps
 from ddpm.sampling.langevin import Langevin
 
 LEVEL = Level(0.0, 0.6, 0.8)
@@ -74,7 +74,7 @@ def test_an_image_does_not_see_its_batch(predictor):
     grid = [Level(0.0, 0.0, 1.0), LEVEL, Level(0.0, 0.8, 0.6), Level(0.0, 1.0, 0.0)]
 
     def drawn(indices):
-        noise = SampleNoise(3, indices, (1, 4, 5))
+        noise = SampleNoise(rows_of(3, indices), (1, 4, 5))
         return sample(lambda x, level, cond: Denoised(x.tanh()), Langevin(predictor), grid, noise)
 
     assert torch.equal(drawn([0, 1, 2])[1:2], drawn([1]))

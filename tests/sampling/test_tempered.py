@@ -7,7 +7,7 @@ from tests.laws.exact import Gaussian
 from ddpm import build
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core import discrete
-from ddpm.sampling import SampleNoise, Solver, start, steps
+from ddpm.sampling import SampleNoise, Solver, rows_of, start, steps
 
 SCHEDULE = discrete.cosine(100)
 ROOT = torch.tensor([[0.6, 0.0, 0.0], [0.3, 0.4, 0.0], [-0.2, 0.1, 0.5]], dtype=torch.float64)
@@ -17,7 +17,7 @@ LINEAR = ["ancestral", "ancestral-small", "ancestral-large", "euler-ancestral", 
 
 def end(how: SamplingConfig, solver: Solver | None = None) -> torch.Tensor:
     solver = solver or build.build_solver(how, SCHEDULE)
-    randn = SampleNoise(7, range(4), (3, 1))
+    randn = SampleNoise(rows_of(7, range(4)), (3, 1))
     grid = build.build_grid(how, SCHEDULE)
     x = start(grid[0], randn).double()
     for step in steps(DATA, solver, grid, x, lambda: randn().double()):

@@ -12,7 +12,7 @@ from ddpm.data.dataset import Dataset
 from ddpm.objectives import SimpleLoss
 from ddpm.objectives.level_sampling import Uniform
 from ddpm.training.heldout import HeldOut
-from ddpm.training.learner import Problem
+from ddpm.training.trainer import Problem
 
 CPU = torch.device("cpu")
 

@@ -16,7 +16,7 @@ from ddpm.data.dataset import Dataset
 from ddpm.system.errors import InputError
 from ddpm.system.interrupt import Interrupt
 from ddpm.training import checkpoint as checkpoints
-from ddpm.training.learner import Learner
+from ddpm.training.trainer import Learner
 from ddpm.training.log import Event
 from ddpm.training.loop import Diverged, Job, train
 

@@ -18,7 +18,7 @@ from ddpm.data.dataset import Dataset
 from ddpm.networks import UNet
 from ddpm.networks.embeddings import TimeEmbedding
 from ddpm.training.heldout import HeldOut
-from ddpm.training.learner import Learner, Problem
+from ddpm.training.trainer import Learner, Problem
 from ddpm.training.preview import Preview, page
 from ddpm.training.randomness import augmentation
 

@@ -8,7 +8,7 @@ import torch
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
 from ddpm.data.digits import open_digits
-from ddpm.training.learner import Problem
+from ddpm.training.trainer import Problem
 from ddpm.training.preview import Colour, Preview, colour, drift, page
 
 CPU = torch.device("cpu")

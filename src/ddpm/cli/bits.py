@@ -28,7 +28,7 @@ def bits(
         InputError: one of them is given, or something asked for cannot be had.
     """
     from ddpm import report
-    from ddpm.pipeline import run_folder
+    from ddpm.records.weights import run_folder
     from ddpm.report import likelihood
 
     if not is_run:

@@ -1,6 +1,6 @@
 """What the commands that change given pictures have in common: their flags, and what they do."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -76,14 +76,20 @@ def make(
         InputError: something given cannot be used, or would be overwritten.
     """
     from ddpm.cli.console import bar, console
-    from ddpm.pipeline import load, run_folder
-    from ddpm.pipeline.editing.photo import opened
+    from ddpm.engine.loading import load
+    from ddpm.engine.options import settings as settings_of
+    from ddpm.images.photo import opened
+    from ddpm.records.weights import run_folder
+    from ddpm.tasks.edit import edit
+    from ddpm.tasks.inpaint import inpaint
+    from ddpm.tasks.outpaint import outpaint
+    from ddpm.tasks.restore import restore
 
     settings: dict[str, Any] = flags.given() | ({} if how.steps is None else {"steps": how.steps})
     whole = {} if how.whole is None else {"whole": how.whole}
     wish = {"label": how.label, "n": how.n, "seed": how.seed, "fit": how.fit}
     pipe = load(run, how.device)
-    sampling = pipe.settings(settings)
+    sampling = settings_of(pipe, settings)
     given = [photo, *(value for value in options.values() if isinstance(value, Path))]
     asked = {name: value for name, value in options.items() if not isinstance(value, Path)} | wish | settings | whole
     shown = shown or [("given.png", opened(photo)[1])]
@@ -91,16 +97,17 @@ def make(
     refuse_to_overwrite((folder / file for file in names(how.n, (file for file, _ in shown))), given)
     way = ", " + _way(options) if "method" in options else ""
     console.print(f"sampling      {sampling.told(how.label is not None)}{way}", markup=False)
+    tasks: dict[str, Callable[..., Any]] = {"edit": edit, "inpaint": inpaint, "outpaint": outpaint, "restore": restore}
     with bar(command) as progress:
-        images = getattr(pipe, command)(
-            [photo], **options, **wish, batch=how.batch, progress=progress, **settings, **whole
+        images = tasks[command](
+            pipe, [photo], **options, **wish, batch=how.batch, progress=progress, **settings, **whole
         )
     write(images, folder, shown)
 
 
 def _way(options: dict[str, Any]) -> str:
     """How what is known is put into what is drawn: "mmps", "ddnm", "repaint 5x5"."""
-    from ddpm.pipeline.editing.observed import settled, told
+    from ddpm.tasks.observed import settled, told
 
     name, value = next(iter(told(settled(options["method"], options.get("repaint"))).items()))
     return f"{name} {value}" if name == "repaint" else str(value)

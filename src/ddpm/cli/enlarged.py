@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def is_super_resolution(path: Path) -> bool:
     """Whether a run, or the run of a checkpoint, makes small images large."""
     from ddpm.config.run import RunConfig
-    from ddpm.pipeline import run_folder
+    from ddpm.records.weights import run_folder
 
     return RunConfig.read(run_folder(path) / "config.json").upscaling is not None
 

@@ -281,7 +281,7 @@ def _report(path: Path) -> None:
 
     from ddpm import report
     from ddpm.cli.console import console
-    from ddpm.pipeline import run_folder
+    from ddpm.records.weights import run_folder
 
     if all(map(find_spec, ("matplotlib", "jinja2"))):
         console.print(f"report        {report.write(run_folder(path))}", markup=False)

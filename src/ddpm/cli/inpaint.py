@@ -35,11 +35,12 @@ def inpaint(
     from ddpm.cli.console import console
     from ddpm.cli.editing import make
     from ddpm.config.run import RunConfig
-    from ddpm.pipeline import run_folder
-    from ddpm.pipeline.editing.mask import preview, read_mask
-    from ddpm.pipeline.editing.photo import read
+    from ddpm.images.photo import read
+    from ddpm.records.weights import run_folder
+    from ddpm.tasks.mask import preview, read_mask
 
-    known = read(photo, RunConfig.read(run_folder(run) / "config.json").data, editing.fit)
+    data = RunConfig.read(run_folder(run) / "config.json").data
+    known = read(photo, data.size, data.mode, editing.fit)
     fill = read_mask(mask, known, editing.fit)
     console.print(f"filling       {100 * fill.mean():.0f} % of {photo}: where {mask} is white", markup=False)
     make(

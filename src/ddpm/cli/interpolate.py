@@ -46,9 +46,11 @@ def interpolate(
     """
     from ddpm.cli.console import bar, console
     from ddpm.cli.pictures import folder_name, names, refuse_to_overwrite, write
-    from ddpm.pipeline import load, run_folder
+    from ddpm.engine.loading import load
+    from ddpm.records.weights import run_folder
     from ddpm.report.film import to_and_fro
     from ddpm.system.files import write_file
+    from ddpm.tasks.interpolate import interpolate as between
 
     pipe, labels = load(run, device), label[0] if label and len(label) == 1 else label
     asked = {"label": " ".join(label) if label else None, "n": n, "steps": steps, "fit": fit}
@@ -56,7 +58,7 @@ def interpolate(
     folder = out or run_folder(run) / "interpolate" / name
     refuse_to_overwrite((folder / file for file in names(n, ["film.gif"])), (first, last))
     with bar("interpolate") as progress:
-        images = pipe.interpolate(first, last, n=n, label=labels, steps=steps, fit=fit, batch=batch, progress=progress)
+        images = between(pipe, first, last, n=n, label=labels, steps=steps, fit=fit, batch=batch, progress=progress)
     write(images, folder)
     write_file(folder / "film.gif", to_and_fro(images))
     console.print(str(folder / "film.gif"), markup=False)

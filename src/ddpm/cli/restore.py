@@ -34,7 +34,7 @@ def restore(
         Standard deviation of the noise in the picture, in grey levels of 255; for a blur that of rounding by default.
     """
     from ddpm.cli.editing import make
-    from ddpm.pipeline.editing.restore import mask_of
+    from ddpm.tasks.restore import mask_of
 
     if mask := mask_of(operator, noise):
         inpaint(run, photo, mask=Path(mask), method=method, editing=editing, flags=flags)

@@ -1,5 +1,6 @@
 """``ddpm sample``."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from ddpm.config.sampling import SamplingConfig
-    from ddpm.pipeline import Trajectory
+    from ddpm.engine.trajectory import Trajectory
 
 
 def sample(
@@ -63,7 +64,9 @@ def sample(
     from_
         A picture that `ddpm sample` wrote: draw it again from what is written in it.
     """
-    from ddpm.pipeline import Trajectory, load, run_folder
+    from ddpm.engine.loading import load
+    from ddpm.engine.trajectory import Trajectory
+    from ddpm.records.weights import run_folder
     from ddpm.system.errors import InputError
     from ddpm.system.units import size as parse_size
 
@@ -85,28 +88,32 @@ def sample(
         raise InputError("--trajectory is of one run, and --then goes on with another; leave out either")
     pipe, larger = load(run, device), None if then is None else load(then, device)
     labels = [label[i % len(label)] for i in range(n)] if label else None
-    how = pipe.settings(settings)
     from ddpm.cli.console import bar, console
-    from ddpm.pipeline.cascade import passed_on
+    from ddpm.engine.options import asked as asked_of
+    from ddpm.engine.options import settings as settings_of
+    from ddpm.tasks import generate
+    from ddpm.tasks.cascade import passed_on
+    from ddpm.tasks.upscale import upscale
 
+    how = settings_of(pipe, settings)
     told = None
     if larger is not None:
-        pipe, _, numbers = pipe.asked(settings, labels, n)
-        told = passed_on(pipe, larger, numbers, n)
+        needed = asked_of(pipe, settings, labels, n)
+        told = passed_on(needed.run, larger, needed.labels, n)
 
     console.print(f"sampling      {how.told(label is not None)}", markup=False)
-    draw = pipe.trajectory if trajectory else pipe.sample
+    draw: Callable[..., Any] = generate.trajectory if trajectory else generate.sample
     with bar("sampling") as progress:
-        drawn = draw(n, label=labels, seed=seed, batch=batch, progress=progress, **settings)
+        drawn = draw(pipe, n, label=labels, seed=seed, batch=batch, progress=progress, **settings)
     folder = out or run_folder(run) / "samples" / _name(label, seed, how, settings, then)
     images = drawn.images if isinstance(drawn, Trajectory) else drawn
     if larger is not None:
         _write(images, folder / "base")
         unknown = f", without labels: {then} does not know them all" if labels and told is None else ""
-        console.print(f"upscaling     {larger.settings({}).words}{unknown}", markup=False)
+        console.print(f"upscaling     {settings_of(larger, {}).words}{unknown}", markup=False)
         with bar("upscaling") as progress:
             small = [folder / "base" / f"{i:05d}.png" for i in range(n)]
-            large = larger.upscale(small, label=told, seed=seed, batch=batch, progress=progress)
+            large = upscale(larger, small, label=told, seed=seed, batch=batch, progress=progress)
         assert isinstance(large, list), "of a list"
         images = large
     _write(images, folder)
@@ -116,10 +123,11 @@ def sample(
 
 def _repeat(picture: Path, out: Path | None, device: str | None) -> None:
     from ddpm.cli.console import console
-    from ddpm.pipeline import load
+    from ddpm.engine.loading import load
     from ddpm.records.provenance import Provenance, save
     from ddpm.system.errors import InputError
     from ddpm.system.files import disk_errors
+    from ddpm.tasks.generate import again
 
     record = Provenance.read(picture)
     pipe = load(record.find_run(picture), device)
@@ -128,7 +136,7 @@ def _repeat(picture: Path, out: Path | None, device: str | None) -> None:
             f"{pipe.source} has other weights than those that made {picture}: it was trained further since; "
             "load the checkpoint of that time"
         )
-    image = pipe.again(record)
+    image = again(pipe, record)
     path = (out or picture.parent) / f"{picture.stem}-again.png"
     with disk_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -63,10 +63,11 @@ def sweep(
     """
     from ddpm.cli.console import console
     from ddpm.cli.progress import Progress
+    from ddpm.engine.loading import load
     from ddpm.evaluation.sweep import AskSweep, plan
     from ddpm.evaluation.sweep import sweep as swept
-    from ddpm.pipeline import load, run_folder
     from ddpm.records.sweep import FILE
+    from ddpm.records.weights import run_folder
     from ddpm.report import sweeps
     from ddpm.report.canvas import to_bytes
     from ddpm.system.allocator import keep_freed_memory

@@ -54,9 +54,9 @@ def train_classifier(
         cpu, even where there is a GPU.
     """
     began = time.monotonic()
-    from ddpm.classifier.load import FOLDER
     from ddpm.cli.training import accelerator_of, follow, refuse_others, say
     from ddpm.config.classifier import ClassifierConfig
+    from ddpm.engine.classifier import FOLDER
     from ddpm.planning import classifier as plan
     from ddpm.system.allocator import keep_freed_memory
     from ddpm.system.errors import InputError
@@ -107,9 +107,9 @@ def train_classifier(
 
 def _measure(run: Path, job: "Job", accelerator: "Accelerator") -> None:
     """Say how often the classifier is right about images that it was not trained on."""
-    from ddpm.classifier.load import load
     from ddpm.cli.console import console
     from ddpm.config.run import RunConfig
+    from ddpm.engine.classifier import load
     from ddpm.evaluation.classifier import by_level
 
     classifier = load(run, RunConfig.read(run / "config.json"), accelerator.device)

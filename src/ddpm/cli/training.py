@@ -20,6 +20,7 @@ from ddpm.data.open import open_source
 from ddpm.data.pairs import with_low
 from ddpm.data.report import warnings
 from ddpm.data.survey import survey
+from ddpm.engine import Diffusion
 from ddpm.evaluation.during import few_samples
 from ddpm.images.geometry import Geometry
 from ddpm.planning import plan
@@ -139,7 +140,8 @@ class Session:
             return job
         extractor = build.build_features("embedded", None, config.data.size, accelerator.device)
         with accelerator.main_process_first(), bar("looking at the images") as progress:
-            scorer = few_samples(config, job.data, extractor, progress)
+            engine = Diffusion.of(config, job.model, accelerator.device)
+            scorer = few_samples(config, engine, job.data, extractor, progress)
         return replace(job, scoring=Scoring(scorer, config.scoring))
 
     def _train(self, job: Job, config: RunConfig, accelerator: Accelerator) -> None:

@@ -45,8 +45,8 @@ def tune(
     """
     from ddpm.cli.console import console
     from ddpm.cli.progress import Progress
+    from ddpm.engine.loading import load
     from ddpm.evaluation.tune import SOLVERS, AskTune, joined, planned, tune
-    from ddpm.pipeline import load
     from ddpm.records.tuning import FILE
     from ddpm.system.allocator import keep_freed_memory
     from ddpm.system.errors import InputError

@@ -59,16 +59,19 @@ def upscale(
     """
     from ddpm.cli.console import bar, console
     from ddpm.cli.pictures import folder_name
-    from ddpm.pipeline import load, run_folder
+    from ddpm.engine.loading import load
+    from ddpm.engine.options import settings as settings_of
     from ddpm.records.provenance import save
+    from ddpm.records.weights import run_folder
     from ddpm.system.errors import InputError
     from ddpm.system.files import disk_errors
+    from ddpm.tasks.upscale import upscale as enlarge
 
     if not pictures:
         raise InputError(f"give pictures to make large, as in `ddpm upscale {run} small.png`")
     settings = flags.given() | ({} if steps is None else {"steps": steps})
     pipe = load(run, device)
-    sampling, labels = pipe.settings(settings), label[0] if label and len(label) == 1 else label
+    sampling, labels = settings_of(pipe, settings), label[0] if label and len(label) == 1 else label
     asked = {"label": "-".join(label) if label else None, "augment": augment, "consistent": consistent}
     name = folder_name(pictures, asked | {"seed": seed, "index": index}, (pipe.weights, sampling))
     paths = _places(pictures, out or run_folder(run) / "upscaled" / name)
@@ -81,7 +84,8 @@ def upscale(
         console.print(str(paths[i]), markup=False)
 
     with bar("upscaling") as progress:
-        pipe.upscale(
+        enlarge(
+            pipe,
             pictures,
             label=labels,
             seed=seed,

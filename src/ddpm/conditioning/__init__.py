@@ -1,7 +1,6 @@
-"""What a sample is asked to be, made into a condition: encode, null, drop."""
+"""What a sample is conditioned on, one conditioner a kind: encode, null, drop, augment."""
 
-from ddpm.conditioning.image import ImageCondition
 from ddpm.conditioning.label import LabelEmbedding
-from ddpm.conditioning.pairs import Pairs
+from ddpm.conditioning.low_resolution import BoxMeans, LowResolution
 
-__all__ = ["ImageCondition", "LabelEmbedding", "Pairs"]
+__all__ = ["BoxMeans", "LabelEmbedding", "LowResolution"]

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from ddpm.core import Cond
+from ddpm.core.stream import RowStreams
 
 
 class LabelEmbedding(nn.Module):
@@ -20,19 +21,23 @@ class LabelEmbedding(nn.Module):
         self.null_label = classes
         self.table = nn.Embedding(classes + 1, width)
 
-    def forward(self, labels: torch.Tensor) -> Cond:
+    def encode(self, raw: torch.Tensor) -> Cond:
         """Labels (B,) int64 in 0 … classes -> vectors (B, width)."""
-        return Cond(self.table(labels), labels=labels)
+        return Cond(self.table(raw), raw={"label": raw})
 
-    encode = forward
+    forward = encode
 
     def null(self, n: int) -> Cond:
-        """n times the condition that asks for nothing."""
+        """n times the null label."""
         return self.encode(torch.full((n,), self.null_label, device=self.table.weight.device))
 
-    def drop(self, labels: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def drop(self, raw: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Labels (B,) with the null label where the mask, (B,) bool, is set.
 
         Training so teaches one network both the conditional and the unconditional model (Ho & Salimans 2022, alg. 1).
         """
-        return labels.masked_fill(mask, self.null_label)
+        return raw.masked_fill(mask, self.null_label)
+
+    def augment(self, raw: torch.Tensor, streams: RowStreams) -> torch.Tensor:
+        """Labels as they are."""
+        return raw

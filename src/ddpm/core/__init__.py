@@ -1,6 +1,6 @@
 """The mathematics: levels, schedules, Gaussian algebra, predictions, the denoiser."""
 
-from ddpm.core.condition import Cond, LowResolution
+from ddpm.core.condition import Cond
 from ddpm.core.continuous import Continuous
 from ddpm.core.denoiser import Denoised, Denoiser, Network
 from ddpm.core.discrete import Discrete
@@ -18,7 +18,6 @@ __all__ = [
     "Denoiser",
     "Discrete",
     "Level",
-    "LowResolution",
     "Network",
     "NetworkDenoiser",
     "Parameterisation",

@@ -1,48 +1,92 @@
-"""What a sample is asked to be, in the form that the network takes."""
+"""What a sample is conditioned on: as it comes, and in the form that a network takes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Self
+from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 
 from ddpm.core.level import Scalar, scale
+from ddpm.core.stream import RowStreams
+
+Conditions = Mapping[str, torch.Tensor]
+"""Raw conditions by kind, each of one batch: {"label": (B,) int64, "low_resolution": (B, h, w, C) uint8 …}."""
+
+
+def select(conditions: Conditions, index: torch.Tensor | slice) -> dict[str, torch.Tensor]:
+    """The raw conditions of some images, (b,) by number and as often as named, or a slice."""
+    return {kind: raw[index] for kind, raw in conditions.items()}
+
+
+class Conditioner(Protocol):
+    """The encoder of one kind of condition, a module of the model."""
+
+    def encode(self, raw: torch.Tensor) -> "Cond":
+        """(B, …) -> what the network takes."""
+
+    def null(self, n: int) -> "Cond | None":
+        """The unconditional condition, n rows; None for a kind that is always given."""
+
+    def drop(self, raw: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """The raw conditions, null where the mask, (B,) bool, is set; unchanged for a kind that is always given."""
+
+    def augment(self, raw: torch.Tensor, streams: RowStreams) -> torch.Tensor:
+        """The raw conditions as training shows them: with noise, where that belongs to their kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cond:
-    """A batch of conditions; what is None is not asked for.
+    """A batch of encoded conditions; what is None is absent.
 
     Attributes:
         vector: (B, D), added to the time embedding: an embedded class label.
-        image: (B, C, *space), beside x as further channels: a small image, enlarged.
-        labels: (B,) int64, the classes that ``vector`` embeds, for a network that embeds them otherwise.
+        image: (B, C, *space), stacked on x as further channels: a small image, enlarged.
+        tokens: (B, L, E), attended to: an encoded caption.
+        mask: (B, L) bool, the tokens that are no padding.
+        raw: what all of it was encoded from, for a network with an encoder of its own.
     """
 
     vector: torch.Tensor | None = None
     image: torch.Tensor | None = None
-    labels: torch.Tensor | None = None
+    tokens: torch.Tensor | None = None
+    mask: torch.Tensor | None = None
+    raw: Conditions | None = None
 
     def __len__(self) -> int:
         """B."""
-        return max((len(part) for part in (self.vector, self.image) if part is not None), default=0)
+        return max((len(part) for part in (self.vector, self.image, self.tokens) if part is not None), default=0)
 
     def cat(self, other: "Cond") -> "Cond":
-        """The 2B conditions of this batch, then the other, which asks for the same parts."""
-        parts = zip(self._parts, other._parts, strict=True)
-        return Cond(*(_cat(mine, theirs) for mine, theirs in parts))
+        """The conditions of this batch, then those of the other, which has the same parts; tokens are padded."""
+        tokens, mask = self._padded(other)
+        raw = None
+        if self.raw is not None and other.raw is not None:
+            raw = {kind: torch.cat([self.raw[kind], other.raw[kind]]) for kind in self.raw.keys() & other.raw.keys()}
+        return Cond(_cat(self.vector, other.vector), _cat(self.image, other.image), tokens, mask, raw)
 
     def plus(self, other: "Cond") -> "Cond":
-        """Both at once: vectors are added; at most one of the two has an image."""
+        """Both at once: vectors are added, tokens follow each other; at most one of the two has an image."""
         assert self.image is None or other.image is None
         vectors = [part for part in (self.vector, other.vector) if part is not None]
         image = self.image if other.image is None else other.image
-        labels = self.labels if other.labels is None else other.labels
-        return Cond(torch.stack(vectors).sum(0) if vectors else None, image, labels)
+        tokens = [part for part in (self.tokens, other.tokens) if part is not None]
+        masks = [part for part in (self.mask, other.mask) if part is not None]
+        raw = None if self.raw is None and other.raw is None else {**(self.raw or {}), **(other.raw or {})}
+        return Cond(
+            torch.stack(vectors).sum(0) if vectors else None,
+            image,
+            torch.cat(tokens, 1) if tokens else None,
+            torch.cat(masks, 1) if masks else None,
+            raw,
+        )
 
     def rows(self, index: torch.Tensor | slice) -> "Cond":
         """The conditions of some images, (b,) by number and as often as named, or a slice."""
-        return Cond(*(None if part is None else part[index] for part in self._parts))
+        vector, image, tokens, mask = (
+            None if part is None else part[index] for part in (self.vector, self.image, self.tokens, self.mask)
+        )
+        return Cond(vector, image, tokens, mask, None if self.raw is None else select(self.raw, index))
 
     def crop(self, window: Sequence[slice]) -> "Cond":
         """The conditions of a window of the images, one slice a spatial axis."""
@@ -53,16 +97,38 @@ class Cond:
 
         Of labels: the point that far between their embeddings.
         """
-        return Cond(_lerp(self.vector, other.vector, share), _lerp(self.image, other.image, share))
+        mask = None if self.mask is None or other.mask is None else self.mask | other.mask
+        return Cond(
+            _lerp(self.vector, other.vector, share),
+            _lerp(self.image, other.image, share),
+            _lerp(self.tokens, other.tokens, share),
+            mask,
+        )
 
     def instead_of(self, other: "Cond") -> "Cond":
-        """This one row in place of each vector of another batch, whose images stay."""
-        vector = None if self.vector is None else self.vector.expand(len(other), -1)
-        return Cond(vector, other.image, None if self.labels is None else self.labels.expand(len(other)))
+        """This one row in place of each vector and the tokens of another batch, whose images stay."""
+        n = len(other)
+        vector, tokens, mask = (
+            None if part is None else part.expand(n, *part.shape[1:]) for part in (self.vector, self.tokens, self.mask)
+        )
+        raw = None if self.raw is None else select(self.raw, torch.zeros(n, dtype=torch.int64))
+        return Cond(vector, other.image, tokens, mask, raw)
 
-    @property
-    def _parts(self) -> tuple[torch.Tensor | None, ...]:
-        return self.vector, self.image, self.labels
+    def _padded(self, other: "Cond") -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """The tokens of both batches, the shorter ones padded, and their mask."""
+        if self.tokens is None or other.tokens is None:
+            assert self.tokens is None
+            assert other.tokens is None
+            return None, None
+        longest = max(self.tokens.shape[1], other.tokens.shape[1])
+        tokens, masks = [], []
+        for one in (self, other):
+            assert one.tokens is not None
+            mask = torch.ones(one.tokens.shape[:2], dtype=torch.bool) if one.mask is None else one.mask
+            more = longest - one.tokens.shape[1]
+            tokens.append(F.pad(one.tokens, (0, 0, 0, more)))
+            masks.append(F.pad(mask.to(one.tokens.device), (0, more)))
+        return torch.cat(tokens), torch.cat(masks)
 
 
 def _cat(a: torch.Tensor | None, b: torch.Tensor | None) -> torch.Tensor | None:
@@ -73,19 +139,3 @@ def _cat(a: torch.Tensor | None, b: torch.Tensor | None) -> torch.Tensor | None:
 def _lerp(a: torch.Tensor | None, b: torch.Tensor | None, share: Scalar) -> torch.Tensor | None:
     assert (a is None) == (b is None)
     return None if a is None or b is None else scale(1 - share, a) + scale(share, b)
-
-
-class LowResolution(NamedTuple):
-    """Images to be made larger, before they are a condition.
-
-    Attributes:
-        image: (B, C, *space), enlarged to the size of x, with noise of strength s.
-        s: (B,) in [0, 1]; 0 for no noise.
-    """
-
-    image: torch.Tensor
-    s: torch.Tensor
-
-    def part(self, where: slice) -> Self:
-        """Those of some of the images."""
-        return type(self)(self.image[where], self.s[where])

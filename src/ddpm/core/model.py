@@ -1,54 +1,68 @@
 """All that is learned, in one module."""
 
-from typing import Protocol
+from collections.abc import Mapping
+from functools import reduce
+from typing import cast
 
 import torch
 from torch import nn
 
-from ddpm.core.condition import Cond, LowResolution
+from ddpm.core.condition import Cond, Conditioner, Conditions
 from ddpm.core.parameterisation import NetworkDenoiser, Parameterisation
-
-
-class Conditioner(Protocol):
-    """Turns labels (B,) int64 into what the network takes."""
-
-    def __call__(self, labels: torch.Tensor) -> Cond: ...
-
-    def null(self, n: int) -> Cond:
-        """The unconditional condition, n rows."""
-
-    def drop(self, labels: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """The labels with those under the mask, (B,) bool, made null."""
+from ddpm.core.stream import RowStreams
 
 
 class Model(nn.Module):
-    """A network and, for conditional models, the encoders of its conditions.
+    """A network, and the encoders of what it is conditioned on.
 
     Attributes:
         net: ``net(x, t, cond)``.
-        conditioner: labels -> Cond, or None.
-        image: LowResolution -> Cond, or None.
+        conditioners: kind of condition -> its :class:`Conditioner`; empty for an unconditional model.
     """
 
     net: nn.Module
-    conditioner: nn.Module | None
-    image: nn.Module | None
+    conditioners: nn.ModuleDict
 
-    def __init__(self, net: nn.Module, conditioner: nn.Module | None = None, image: nn.Module | None = None) -> None:
+    def __init__(self, net: nn.Module, conditioners: Mapping[str, nn.Module] | None = None) -> None:
         super().__init__()
         self.net = net
-        self.conditioner = conditioner
-        self.image = image
+        self.conditioners = nn.ModuleDict(conditioners)
 
-    def cond(self, labels: torch.Tensor | None, low: LowResolution | None = None) -> Cond | None:
-        """What the network is told of labels (B,) int64 and images to enlarge; None for a model that takes neither."""
-        known: list[Cond] = []
-        if self.conditioner is not None and labels is not None:
-            known.append(self.conditioner(labels))
-        if self.image is not None and low is not None:
-            known.append(self.image(low))
-        return known[0].plus(known[1]) if len(known) == 2 else next(iter(known), None)
+    def cond(self, raw: Conditions, n: int) -> Cond | None:
+        """What the network takes for raw conditions of n images, each kind (n, …); None for an unconditional model.
+
+        A kind that is not given is null. Kinds that the model does not know are ignored.
+        """
+        found = [
+            conditioner.encode(raw[kind]) if kind in raw else conditioner.null(n) for kind, conditioner in self._kinds()
+        ]
+        known = [cond for cond in found if cond is not None]
+        return reduce(Cond.plus, known) if known else None
+
+    def drop(self, raw: Conditions, mask: torch.Tensor) -> Conditions:
+        """Raw conditions, null where the mask, (B,) bool, is set (Ho & Salimans 2022, alg. 1)."""
+        return {**raw, **{kind: own.drop(raw[kind], mask) for kind, own in self._kinds() if kind in raw}}
+
+    def augment(self, raw: Conditions, streams: RowStreams) -> Conditions:
+        """Raw conditions as training shows them."""
+        return {**raw, **{kind: own.augment(raw[kind], streams) for kind, own in self._kinds() if kind in raw}}
 
     def denoiser(self, parameterisation: Parameterisation) -> NetworkDenoiser:
         """This network as a denoiser."""
         return NetworkDenoiser(self.net, parameterisation)
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """The kinds of conditions that are always given."""
+        return tuple(kind for kind, conditioner in self._kinds() if conditioner.null(1) is None)
+
+    @property
+    def layout(self) -> torch.memory_format:
+        """Channels last where convolutions are faster so: with two or three spatial axes."""
+        ranks = {p.ndim for p in self.net.parameters()}
+        if 5 in ranks:
+            return torch.channels_last_3d
+        return torch.channels_last if 4 in ranks else torch.contiguous_format
+
+    def _kinds(self) -> list[tuple[str, Conditioner]]:
+        return [(kind, cast(Conditioner, module)) for kind, module in self.conditioners.items()]

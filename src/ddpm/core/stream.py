@@ -1,5 +1,9 @@
 """Streams of random numbers, each a function of its name alone."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -45,3 +49,36 @@ class Stream:
         drawn = torch.empty(shape, dtype=torch.float32)
         self._generator.standard_normal(dtype=np.float32, out=drawn.numpy())
         return drawn
+
+
+@dataclass(frozen=True, slots=True)
+class RowStreams:
+    """The streams of some rows of a global batch, one a row and purpose, so that how a batch is split changes nothing.
+
+    Attributes:
+        seed, step: of the batch.
+        batch: rows of the global batch.
+        rows: those that are meant.
+    """
+
+    seed: int
+    step: int
+    batch: int
+    rows: range
+
+    def whole(self, purpose: str) -> Stream:
+        """A stream for the whole global batch, the same for every part of it."""
+        return Stream(self.seed, purpose, self.step)
+
+    def uniform(self, purpose: str) -> torch.Tensor:
+        """(b,) float32, uniform in [0, 1]."""
+        drawn = self.whole(purpose).uniform(self.batch)
+        return drawn[self.rows.start : self.rows.stop].float()
+
+    def normal(self, purpose: str, shape: Sequence[int]) -> torch.Tensor:
+        """(b, *shape) float32, standard normal."""
+        return torch.stack([Stream(self.seed, purpose, self.step, row).normal(*shape) for row in self.rows])
+
+    def part(self, where: slice) -> Self:
+        """The streams of some of these rows."""
+        return replace(self, rows=self.rows[where])

@@ -1,6 +1,7 @@
 """Images of one size and mode, ready to be read."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,7 +44,8 @@ class Dataset:
         names: the images' names in their source.
         fingerprint: a hash of all that is stored, the same for every subset.
         rows: (N,) int64, where the N images lie in pixels; None for all of them in order.
-        low: the small versions of the images, in their order, where these were given; see ``ddpm.data.pairs``.
+        partners: further images by kind of condition, one for each image, in their order; see ``ddpm.data.pairs``.
+        derived: kind of condition -> what makes it of images (b, H, W, C).
     """
 
     pixels: Pixels
@@ -53,7 +55,8 @@ class Dataset:
     names: tuple[str, ...] = ()
     fingerprint: str = ""
     rows: Ints | None = None
-    low: "Dataset | None" = None
+    partners: Mapping[str, "Dataset"] = field(default_factory=dict)
+    derived: Mapping[str, Callable[[Pixels], Pixels]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.pixels if self.rows is None else self.rows)
@@ -86,7 +89,7 @@ class Dataset:
             captions=None if self.captions is None else tuple(self.captions[i] for i in indices),
             names=tuple(self.names[i] for i in indices) if self.names else (),
             rows=indices if self.rows is None else self.rows[indices],
-            low=None if self.low is None else self.low.subset(indices),
+            partners={kind: partner.subset(indices) for kind, partner in self.partners.items()},
         )
 
     def channel_stats(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

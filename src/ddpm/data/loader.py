@@ -5,40 +5,54 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from ddpm.data.dataset import Dataset
+from ddpm.data.dataset import Dataset, Ints
 from ddpm.data.order import flipped, step_indices
 from ddpm.data.prefetch import ahead
 
 
 class Batch(NamedTuple):
-    """This process's part of one step.
+    """Some images and what they are conditioned on.
 
     Attributes:
         images: (b, H, W, C) uint8.
-        labels: (b,) int64, or None.
+        conditions: raw, by kind: "label" (b,) int64, "low_resolution" (b, h, w, C) uint8.
         indices: (b,) int64, the images' numbers in the data set.
-        low: (b, h, w, C) uint8, their small versions, or None.
     """
 
     images: torch.Tensor
-    labels: torch.Tensor | None
+    conditions: dict[str, torch.Tensor]
     indices: torch.Tensor
-    low: torch.Tensor | None = None
+
+
+def batch_of(dataset: Dataset, indices: Ints, mirrored: npt.NDArray[np.bool_] | None = None) -> Batch:
+    """The images of these numbers in 0 … N - 1, some of them mirrored left to right, with their conditions."""
+    images = dataset.read(indices)
+    partners = {kind: partner.read(indices) for kind, partner in dataset.partners.items()}
+    if mirrored is not None:
+        for pixels in (images, *partners.values()):
+            # taken by number, since to copy a view that runs backwards is four times as slow
+            pixels[mirrored] = pixels[mirrored].take(np.arange(pixels.shape[2])[::-1], axis=2)
+    raw: dict[str, npt.NDArray[Any]] = partners | {kind: make(images) for kind, make in dataset.derived.items()}
+    if dataset.labels is not None:
+        raw["label"] = dataset.labels[indices]
+    conditions = {kind: torch.from_numpy(np.ascontiguousarray(values)) for kind, values in raw.items()}
+    return Batch(torch.from_numpy(images), conditions, torch.from_numpy(indices))
 
 
 @dataclass(frozen=True, eq=False)
 class Steps:
-    """What one process reads for each step: ``steps[i]`` is a function, whenever it is asked.
+    """What one process reads for each step: ``steps[i]`` is a function, whenever it is called.
 
     Attributes:
         batch: images of a step over all processes.
         flip: mirror each image left to right, or not, anew in each epoch.
-        rank, world: this process's number, and how many there are; their parts differ by one image at the most.
+        rank, world: this process's number, and how many there are; their parts differ by one image at most.
     """
 
     dataset: Dataset
@@ -52,21 +66,7 @@ class Steps:
         epochs, indices = step_indices(self.seed, step, self.batch, len(self.dataset))
         mine = slice(self.rank * self.batch // self.world, (self.rank + 1) * self.batch // self.world)
         epochs, indices = epochs[mine], indices[mine]
-        images, low = self.dataset.read(indices), None
-        if self.dataset.low is not None:
-            low = self.dataset.low.read(indices)
-        if self.flip:
-            mirrored = flipped(self.seed, epochs, indices)
-            for pixels in (images,) if low is None else (images, low):
-                # Taken by number, since to copy a view that runs backwards is four times as slow.
-                pixels[mirrored] = pixels[mirrored].take(np.arange(pixels.shape[2])[::-1], axis=2)
-        labels = self.dataset.labels
-        return Batch(
-            torch.from_numpy(images),
-            None if labels is None else torch.from_numpy(labels[indices]),
-            torch.from_numpy(indices),
-            None if low is None else torch.from_numpy(low),
-        )
+        return batch_of(self.dataset, indices, flipped(self.seed, epochs, indices) if self.flip else None)
 
 
 class Batches:

@@ -14,6 +14,9 @@ from ddpm.images.geometry import Geometry
 from ddpm.system.errors import InputError
 from ddpm.system.names import Fit
 
+LOW = "low_resolution"
+"""The kind of condition that small versions are."""
+
 NAMED = 10
 """Images that an error names, at the most."""
 
@@ -50,7 +53,7 @@ def paired(high: Dataset, low: Dataset, where: str) -> Dataset:
         raise InputError(f"{_listed(alone)} no partner in {where}; add them there, or take these away")
     if alone := [name for name in rows if name not in stems]:
         raise InputError(f"{_listed(alone)} no partner among the large images; take them away from {where}")
-    return replace(high, low=low.subset(np.array([rows[name] for name in stems], np.int64)))
+    return replace(high, partners={LOW: low.subset(np.array([rows[name] for name in stems], np.int64))})
 
 
 def _by_name(data: Dataset, where: str) -> dict[str, int]:

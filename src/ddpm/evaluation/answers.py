@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ddpm.likelihood.estimate import Answer
 from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors, write_file
+from ddpm.tasks.estimate import Answer
 
 SHARD = 50
 """Images a file, and at the most in memory."""

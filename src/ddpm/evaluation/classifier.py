@@ -7,10 +7,10 @@ from typing import NamedTuple
 import torch
 
 from ddpm import build
-from ddpm.classifier.load import Classifier
 from ddpm.core import Level
 from ddpm.data.dataset import Dataset
-from ddpm.objectives.classification import Classification, correct
+from ddpm.engine.classifier import Classifier
+from ddpm.objectives.classification import correct
 from ddpm.training.heldout import HeldOut
 
 
@@ -31,8 +31,7 @@ class Reading(NamedTuple):
 def by_level(classifier: Classifier, images: Dataset, device: torch.device) -> Iterator[Reading]:
     """The share of the images that are read right, at levels spread evenly; nothing where there are none."""
     config = classifier.config
-    problem = build.build_classification(config)
-    problem = replace(problem, loss=Classification(problem.loss.parameterisation, correct))
-    seen = HeldOut(images, problem, config.training.seed, limit=len(images))
+    objective = replace(build.build_classification(config), measure=correct)
+    seen = HeldOut(images, objective, config.training.seed, limit=len(images))
     for place, share in seen.losses(classifier.model, device).items():
-        yield Reading(place, problem.schedule.level(place), share)
+        yield Reading(place, objective.noise.schedule.level(place), share)

@@ -11,8 +11,8 @@ import numpy as np
 
 from ddpm.config.sampling import SamplingConfig
 from ddpm.data.dataset import Ints
+from ddpm.engine.run import LoadedRun
 from ddpm.images.pixels import Pixels
-from ddpm.pipeline import Pipeline
 from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors, write_file
 
@@ -99,7 +99,7 @@ class Drawn:
         return out
 
     def draw(
-        self, pipe: Pipeline, recipe: Recipe, numbers: list[int], batch: int, progress: Callable[[int, int], None]
+        self, run: LoadedRun, recipe: Recipe, numbers: list[int], batch: int, progress: Callable[[int, int], None]
     ) -> Iterator[int]:
         """Draw these files, and yield the number of each when it is whole on disk.
 
@@ -120,7 +120,7 @@ class Drawn:
                 def report(step: int, _: int, before: int = (done * parts + j) * steps) -> None:
                     progress(before + step, len(numbers) * parts * steps)
 
-                pixels.append(pipe.draw(recipe.sampling, recipe.labels(part), recipe.seed, part.tolist(), report))
+                pixels.append(run.draw(recipe.sampling, recipe.labels(part), recipe.seed, part.tolist(), report))
             file = BytesIO()
             np.save(file, np.concatenate(pixels))
             try:

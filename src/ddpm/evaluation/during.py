@@ -6,20 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ddpm import build
 from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core.model import Model
 from ddpm.core.seed import derive
 from ddpm.core.stream import Stream
 from ddpm.data.dataset import Dataset
+from ddpm.engine import Diffusion
 from ddpm.evaluation.drawn import Recipe
 from ddpm.images.pixels import Pixels
 from ddpm.metrics import bootstrap, frechet, kernel
 from ddpm.metrics.features import Extractor
 from ddpm.metrics.features.extract import extract, extract_once
-from ddpm.sampling import SampleNoise, sample
-from ddpm.training.learner import Problem
+from ddpm.sampling import rows_of
 from ddpm.training.scoring import Scored
 
 REAL = 2000
@@ -34,20 +33,18 @@ class FewSamples:
     compared with each other, and with no others.
 
     Attributes:
-        problem: what is learned.
+        engine: of the run; its model is not used.
         recipe: of the samples.
         n: how many.
         batch: samples drawn at a time.
-        shape: (C, H, W) of one.
         real: the Gaussian of the real images' features.
         some: (M, D), the features of some of them.
     """
 
-    problem: Problem
+    engine: Diffusion
     recipe: Recipe
     n: int
     batch: int
-    shape: tuple[int, int, int]
     extractor: Extractor
     real: frechet.Normal
     some: torch.Tensor
@@ -55,39 +52,35 @@ class FewSamples:
     def __call__(self, model: Model, device: torch.device) -> Scored:
         """The score of a model; its samples may be drawn in lower precision, but they are looked at in float32."""
         parts = [range(self.n)[i : i + self.batch] for i in range(0, self.n, self.batch)]
-        pixels = np.concatenate([self._draw(model, device, part) for part in parts])
+        pixels = np.concatenate([self._draw(model, part) for part in parts])
         with torch.autocast(device.type, enabled=False):
             features = extract(self.extractor, Dataset(pixels))
         kid = kernel.estimate(features, self.some, bootstrap.counts(self.n, 1))
         return Scored(frechet.distance(frechet.fit(features), self.real), kid.value, self.n)
 
-    @torch.no_grad()
-    def _draw(self, model: Model, device: torch.device, indices: range) -> Pixels:
+    def _draw(self, model: Model, indices: range) -> Pixels:
         """(len(indices), H, W, C) uint8."""
-        how, labels = self.recipe.sampling, self.recipe.labels(np.asarray(indices))
+        labels = self.recipe.labels(np.asarray(indices))
         was_training = model.training
         model.eval()
-        denoise = build.build_clipped(how, build.build_guided(how, model, self.problem.loss.parameterisation))
-        noise = SampleNoise(self.recipe.seed, indices, self.shape, device)
-        cond = model.cond(None if labels is None else torch.tensor(labels, device=device))
-        x = sample(
-            denoise,
-            build.build_solver(how, self.problem.schedule),
-            build.build_grid(how, self.problem.schedule),
-            noise,
-            cond,
-        )
+        conditions = {} if labels is None else {"label": torch.tensor(labels)}
+        rows = rows_of(self.recipe.seed, indices)
+        pixels = self.engine.with_model(model).draw(self.recipe.sampling, rows, conditions)
         model.train(was_training)
-        pixels: Pixels = self.problem.codec.decode(x).cpu().numpy()
         return pixels
 
 
 def few_samples(
-    config: RunConfig, data: Dataset, extractor: Extractor, progress: Callable[[int, int], None] | None = None
+    config: RunConfig,
+    engine: Diffusion,
+    data: Dataset,
+    extractor: Extractor,
+    progress: Callable[[int, int], None] | None = None,
 ) -> FewSamples:
     """The scorer of a run.
 
     Args:
+        engine: of the run.
         data: the images it is trained on.
     """
     assert config.scoring is not None
@@ -97,13 +90,11 @@ def few_samples(
     theirs = extract_once(extractor, data, progress)
     some = Stream(0, "real", len(theirs)).permutation(len(theirs))[:REAL]
     seed = derive(config.training.seed, "scores")  # others than people look at or evaluate
-    height, width, channels = data.shape
     return FewSamples(
-        build.build_problem(config),
+        engine,
         Recipe("", SamplingConfig(steps=config.scoring.steps), seed, shares),
         config.scoring.samples,
         config.training.micro_batch,  # what fits the memory with a gradient does so without
-        (channels, height, width),
         extractor,
         frechet.fit(theirs),
         theirs[some],

@@ -15,6 +15,9 @@ from ddpm import build
 from ddpm.config.sampling import SamplingConfig
 from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
+from ddpm.engine.loading import load
+from ddpm.engine.options import refuse_idle, settings
+from ddpm.engine.run import LoadedRun
 from ddpm.evaluation.drawn import SHARD, Drawn, Recipe
 from ddpm.evaluation.measure import NEIGHBOURS, Generated, Say, content_hash, copies, measure
 from ddpm.evaluation.pictures import closest, first
@@ -23,8 +26,8 @@ from ddpm.evaluation.shares import shares_of
 from ddpm.images.geometry import Geometry
 from ddpm.metrics.features import Extractor
 from ddpm.metrics.memorisation import TooFew
-from ddpm.pipeline import Pipeline, load, run_folder
 from ddpm.records.score import FeaturesRecord, Measure, Memorisation, ReferenceRecord, Samples, Score
+from ddpm.records.weights import run_folder
 from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors, write_file
@@ -132,20 +135,20 @@ def evaluate_run(path: Path, ask: Ask, say: Say) -> Scored | None:
     if not 1 <= ask.batch <= SHARD:
         raise InputError(f"batch must be between 1 and {SHARD}, the samples of a file, not {ask.batch}")
     state = PartialState(cpu=device_of(ask.device).type == "cpu", timeout=PATIENCE)
-    pipe = load(path, str(state.device) if state.num_processes > 1 else ask.device)
-    how = _settings(pipe, ask)
-    pipe = pipe.prepared(how)
+    run = load(path, str(state.device) if state.num_processes > 1 else ask.device)
+    how = _settings(run, ask)
+    run = run.prepared(how)
     with state.main_process_first():  # what is fetched or read for the first time
-        extractor = build.build_features(ask.features, ask.weights, pipe.config.data.size, pipe.device)
-        known, lost = _training(pipe, say)
-        reference = _reference(ask, pipe, lost, say)
-    shares, missing = shares_of(pipe.classes, reference.data)
-    recipe = Recipe(pipe.weights, how, ask.seed, shares)
-    data = pipe.config.data
+        extractor = build.build_features(ask.features, ask.weights, run.config.data.size, run.engine.device)
+        known, lost = _training(run, say)
+        reference = _reference(ask, run, lost, say)
+    shares, missing = shares_of(run.classes, reference.data)
+    recipe = Recipe(run.weights, how, ask.seed, shares)
+    data = run.config.data
     home = run_folder(path) / SCORED
     drawn = Drawn(run_folder(path) / DRAWN / recipe.key, ask.n, (*data.size, len(data.mode)))
     mine = [k for k in drawn.missing() if k % state.num_processes == state.process_index]
-    for _ in drawn.draw(pipe, recipe, mine, ask.batch, lambda i, of: say("sampling", i, of)):
+    for _ in drawn.draw(run, recipe, mine, ask.batch, lambda i, of: say("sampling", i, of)):
         pass
     state.wait_for_everyone()
     if not state.is_main_process:
@@ -154,13 +157,13 @@ def evaluate_run(path: Path, ask: Ask, say: Say) -> Scored | None:
     generated = Generated(
         drawn,
         [f"seed {ask.seed}, image {i}" for i in range(ask.n)],
-        None if labels is None else [pipe.classes[c] for c in labels],
+        None if labels is None else [run.classes[c] for c in labels],
     )
-    seen = images_seen(path, pipe)
+    seen = images_seen(path, run)
     samples = Samples(
         source=str(path),
         hash=content_hash(drawn),
-        weights=pipe.weights,
+        weights=run.weights,
         images_seen=seen,
         seconds=training_seconds(run_folder(path) / "log.jsonl", seen),
         seed=ask.seed,
@@ -169,7 +172,7 @@ def evaluate_run(path: Path, ask: Ask, say: Say) -> Scored | None:
     )
     notes = missing if known else (f"copies were not looked for: {lost}", *missing)
     score = _score(generated, samples, reference, extractor, known, notes, say)
-    folder = home / _name(path, how, ask.seed, score.measure, pipe.weights)
+    folder = home / _name(path, how, ask.seed, score.measure, run.weights)
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     pairs = closest(score.memorisation, drawn, known.seen) if known and score.memorisation else None
@@ -252,25 +255,25 @@ def _score(
     )
 
 
-def _settings(pipe: Pipeline, ask: Ask) -> SamplingConfig:
+def _settings(run: LoadedRun, ask: Ask) -> SamplingConfig:
     """How to sample, refused before anything is read or drawn where it cannot be done."""
-    how = pipe.settings(dict(ask.sampling))
-    build.build_grid(how, pipe.schedule)
-    pipe = pipe.prepared(how)
-    pipe.refuse_idle(dict(ask.sampling), how, labelled=bool(pipe.classes))
+    how = settings(run, dict(ask.sampling))
+    run.engine.grid(how)
+    run = run.prepared(how)
+    refuse_idle(run, dict(ask.sampling), how, labelled=bool(run.classes))
     return how
 
 
-def _training(pipe: Pipeline, say: Say) -> tuple[Training | None, str | None]:
+def _training(run: LoadedRun, say: Say) -> tuple[Training | None, str | None]:
     """The images that a run was trained on, or why they cannot be had."""
     try:
-        return training(pipe.config, lambda i, of: say("reading the training images", i, of)), None
+        return training(run.config, lambda i, of: say("reading the training images", i, of)), None
     except InputError as e:
         return None, f"the training images cannot be had ({e})"
 
 
-def _reference(ask: Ask, pipe: Pipeline, lost: str | None, say: Say) -> Real:
-    data = pipe.config.data
+def _reference(ask: Ask, run: LoadedRun, lost: str | None, say: Say) -> Real:
+    data = run.config.data
     if ask.data is None and lost is not None:
         raise InputError(f"{lost}; give real images by --data")
     return real(
@@ -281,11 +284,11 @@ def _reference(ask: Ask, pipe: Pipeline, lost: str | None, say: Say) -> Real:
     )
 
 
-def images_seen(path: Path, pipe: Pipeline) -> int | None:
+def images_seen(path: Path, run: LoadedRun) -> int | None:
     """Images that the weights were trained on; None where the run's checkpoints are gone."""
     found = [path] if (path / "manifest.json").exists() else checkpoints.paths(path / "checkpoints")[-1:]
     step = found[0].absolute().name.removeprefix("step-") if found else ""
-    return int(step) * pipe.config.training.batch if step.isdecimal() else None
+    return int(step) * run.config.training.batch if step.isdecimal() else None
 
 
 def _name(path: Path, how: SamplingConfig, seed: int, measure: Measure, weights: str) -> str:

@@ -15,20 +15,23 @@ from ddpm.config.likelihood import Likelihood, settle
 from ddpm.core import Schedule
 from ddpm.data.dataset import Dataset
 from ddpm.data.order import epoch_order
+from ddpm.engine.loading import load
+from ddpm.engine.run import LoadedRun
 from ddpm.evaluation.answers import SHARD, Answers
 from ddpm.evaluation.evaluate import PATIENCE, images_seen
 from ddpm.evaluation.measure import Say
 from ddpm.evaluation.reference import real, training
 from ddpm.images.geometry import Geometry
 from ddpm.objectives.bound import Bound, sampled_pairs
-from ddpm.pipeline import Pipeline, load, run_folder
 from ddpm.records.likelihood import FILE, BitsRecord, Levels
 from ddpm.records.score import ReferenceRecord
+from ddpm.records.weights import run_folder
 from ddpm.sampling.grid import uniform
 from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors, write_file
 from ddpm.system.names import Fit
+from ddpm.tasks.likelihood import likelihood
 
 HOME = "likelihood"
 """In a run folder: what was found, and by image in ``answers``, kept for more images of the same."""
@@ -87,18 +90,18 @@ def measure_bits(path: Path, ask: AskBits, say: Say) -> Found | None:
     if ask.n < 2:
         raise InputError(f"-n {ask.n} is too few for a mean with its error; give at least 2")
     state = PartialState(cpu=device_of(ask.device).type == "cpu", timeout=PATIENCE)
-    pipe = load(path, str(state.device) if state.num_processes > 1 else ask.device)
-    if pipe.needs_label and not ask.labels:
+    run = load(path, str(state.device) if state.num_processes > 1 else ask.device)
+    if run.needs_label and not ask.labels:
         raise InputError(f"{path} never saw an image without its label when it was trained: give --labels")
-    how = settle(pipe.config, ask.method, steps=ask.steps, terms=ask.terms, seed=ask.seed, clip=ask.clip)
+    how = settle(run.config, ask.method, steps=ask.steps, terms=ask.terms, seed=ask.seed, clip=ask.clip)
     with state.main_process_first():  # what is read for the first time
-        data, source, notes = _images(pipe, ask, say)
+        data, source, notes = _images(run, ask, say)
     # always the same order, so that seeds differ in their noise and not in their images
     order = epoch_order(0, 0, len(data))[: ask.n]
-    labels = _labels(pipe, data.subset(order)) if ask.labels else None
+    labels = _labels(run, data.subset(order)) if ask.labels else None
     batch = ask.batch if how.method == "ode" else None
     part = "held out" if ask.data is None else "all"
-    question = f"{RULE} {pipe.weights} {pipe.config.diffusion} {how} {source.hash} {part} {ask.labels} {batch}"
+    question = f"{RULE} {run.weights} {run.config.diffusion} {how} {source.hash} {part} {ask.labels} {batch}"
     key = sha256(question.encode()).hexdigest()[:12]
     answers = Answers(run_folder(path) / HOME / "answers" / key, len(order))
     mine = [k for k in answers.missing() if k % state.num_processes == state.process_index]
@@ -114,13 +117,13 @@ def measure_bits(path: Path, ask: AskBits, say: Say) -> Found | None:
                 say("images" if of else f"images, {calls} network calls", before + done, total)
 
             given = None if labels is None else labels[here.start : here.stop]
-            parts.append(pipe.likelihood(how, data.read(order[here.start : here.stop]), given, list(here), report))
+            parts.append(likelihood(run, how, data.read(order[here.start : here.stop]), given, list(here), report))
             before += len(here)
         answers.write(k, parts)
     state.wait_for_everyone()
     if not state.is_main_process:
         return None
-    record = _record(path, pipe, ask, how, source, notes, [data.names[i] for i in order], answers)
+    record = _record(path, run, ask, how, source, notes, [data.names[i] for i in order], answers)
     folder = run_folder(path) / HOME / _name(path, record, key)
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -128,12 +131,12 @@ def measure_bits(path: Path, ask: AskBits, say: Say) -> Found | None:
     return Found(record, folder)
 
 
-def _images(pipe: Pipeline, ask: AskBits, say: Say) -> tuple[Dataset, ReferenceRecord, tuple[str, ...]]:
+def _images(run: LoadedRun, ask: AskBits, say: Say) -> tuple[Dataset, ReferenceRecord, tuple[str, ...]]:
     """The images to take from, what they are, and what a reader should know of them."""
-    config = pipe.config.data
+    config = run.config.data
     if ask.data is None:
         try:
-            held = training(pipe.config, lambda i, of: say("reading the images", i, of)).held_out
+            held = training(run.config, lambda i, of: say("reading the images", i, of)).held_out
         except InputError as e:
             raise InputError(f"the images that the run held out cannot be had ({e}); give others by --data") from e
         if len(held) < 2:
@@ -147,23 +150,23 @@ def _images(pipe: Pipeline, ask: AskBits, say: Say) -> tuple[Dataset, ReferenceR
     return found.data, ReferenceRecord(source=found.source, hash=found.hash, images=len(found.data)), notes
 
 
-def _labels(pipe: Pipeline, data: Dataset) -> list[int]:
+def _labels(run: LoadedRun, data: Dataset) -> list[int]:
     """The run's numbers of the images' classes."""
-    if not pipe.classes:
-        raise InputError(f"--labels tells the classes, and {pipe.source} was trained without; leave it out")
+    if not run.classes:
+        raise InputError(f"--labels tells the classes, and {run.source} was trained without; leave it out")
     if data.labels is None:
         raise InputError(
             "--labels tells the images' classes, and they have none; leave it out, or give others by --data"
         )
     names = [data.classes[label] for label in data.labels]
-    if unknown := sorted(set(names) - set(pipe.classes)):
-        raise InputError(f"--labels: the run knows no {', '.join(unknown)} (known: {', '.join(pipe.classes)})")
-    return [pipe.classes.index(name) for name in names]
+    if unknown := sorted(set(names) - set(run.classes)):
+        raise InputError(f"--labels: the run knows no {', '.join(unknown)} (known: {', '.join(run.classes)})")
+    return [run.classes.index(name) for name in names]
 
 
 def _record(
     path: Path,
-    pipe: Pipeline,
+    run: LoadedRun,
     ask: AskBits,
     how: Likelihood,
     source: ReferenceRecord,
@@ -177,19 +180,19 @@ def _record(
     if how.method == "bound":
         bound = Bound(*(torch.from_numpy(found[name]).double() for name in ("prior", "terms", "x0_mse")))
         parts = {name: float(getattr(bound, name).mean()) for name in ("prior", "kl", "decoder")}
-        parts["levels"] = _levels(pipe.schedule, how, bound)
+        parts["levels"] = _levels(run.engine.schedule, how, bound)
     return BitsRecord(
         made_by=f"ddpm {version('ddpm')}",
         run=str(path),
-        weights=pipe.weights,
-        images_seen=images_seen(path, pipe),
-        variance=pipe.config.diffusion.variance if how.method == "bound" else None,
+        weights=run.weights,
+        images_seen=images_seen(path, run),
+        variance=run.config.diffusion.variance if how.method == "bound" else None,
         data=source,
         held_out=ask.data is None,
         n=len(bits),
         batch=ask.batch if how.method == "ode" else None,
-        size=pipe.config.data.size,
-        mode=pipe.config.data.mode,
+        size=run.config.data.size,
+        mode=run.config.data.mode,
         labels=ask.labels,
         how=how,
         mean=float(bits.mean()),

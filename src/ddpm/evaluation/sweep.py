@@ -12,6 +12,9 @@ import torch
 from ddpm import build
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Cond, Denoised, Level
+from ddpm.engine.labels import Label
+from ddpm.engine.options import refuse_idle, settings
+from ddpm.engine.run import LoadedRun
 from ddpm.evaluation.drawn import SHARD, Drawn, Recipe
 from ddpm.evaluation.evaluate import DRAWN
 from ddpm.evaluation.measure import FEW, REPLICATES
@@ -22,9 +25,9 @@ from ddpm.images.geometry import Geometry
 from ddpm.images.pixels import Pixels
 from ddpm.metrics import bootstrap, frechet
 from ddpm.metrics.features.extract import extract, extract_once
-from ddpm.pipeline import Label, Pipeline, run_folder
 from ddpm.records.score import FeaturesRecord, Interval, ReferenceRecord
 from ddpm.records.sweep import Cell, Quality, SweepRecord
+from ddpm.records.weights import run_folder
 from ddpm.sampling import Solver, sample
 from ddpm.sampling.follow import Moment
 from ddpm.sampling.shortest import distance
@@ -92,22 +95,22 @@ class Plan(NamedTuple):
     cost: int
 
 
-def plan(pipe: Pipeline, ask: AskSweep) -> Plan:
+def plan(run: LoadedRun, ask: AskSweep) -> Plan:
     """Every combination.
 
     Raises:
         InputError: one of them cannot be drawn, or has an option without effect.
     """
-    pipe.refuse_given()
+    run.refuse_given()
     if not 1 <= ask.n <= MOST:
         raise InputError(f"-n must be between 1 and {MOST}, not {ask.n}")
     if ask.samples and ask.samples < FEWEST:
         raise InputError(f"--samples {ask.samples} are too few to measure; give at least {FEWEST}, or 0 for none")
     if ask.data is not None and not ask.samples:
         raise InputError(f"--data {ask.data} is for Fréchet distances, and --samples 0 takes none; leave out either")
-    own = pipe.config.sampling
+    own = run.config.sampling
     grids = list(ask.grids) or [own.grid if isinstance(own.grid, str) else "trailing"]
-    scales = list(ask.guidance) or [own.guidance if pipe.classes else 1.0]
+    scales = list(ask.guidance) or [own.guidance if run.classes else 1.0]
     for what, given, known in (("solver", ask.solvers, get_args(SolverName)), ("grid", grids, get_args(GridName))):
         if strange := [name for name in given if name not in known]:
             raise InputError(f"unknown {what} {strange[0]!r}{suggest(strange[0], list(known))}")
@@ -116,25 +119,25 @@ def plan(pipe: Pipeline, ask: AskSweep) -> Plan:
     if not ask.solvers or not ask.steps:
         raise InputError("a sweep needs --solvers and --steps, as in --solvers ddim,dpm++-2m --steps 5,10,20")
     names = [ask.labels[i % len(ask.labels)] for i in range(ask.n)] if ask.labels else None
-    labels = pipe.labels(names, ask.n)
-    if labels is None and pipe.classes:
-        labels = [i % len(pipe.classes) for i in range(ask.n)]
+    labels = run.labels(names, ask.n)
+    if labels is None and run.classes:
+        labels = [i % len(run.classes) for i in range(ask.n)]
     ways, evaluations = [], []
     for scale, solver, grid, steps in product(*map(_once, (scales, ask.solvers, grids, sorted(ask.steps)))):
         change = {"guidance": scale, "solver": solver, "grid": grid, "steps": steps}
-        how = pipe.settings(change)
-        pipe.refuse_idle(change, how, labelled=labels is not None)
-        levels = build.build_grid(how, pipe.schedule)
-        evaluations.append(build.build_solver(how, pipe.schedule).evaluations(levels))
+        how = settings(run, change)
+        refuse_idle(run, change, how, labelled=labels is not None)
+        levels = run.engine.grid(how)
+        evaluations.append(run.engine.solver(how).evaluations(levels))
         ways.append(how)
-    many = min(max(MANY, 2 * max(ask.steps)), pipe.schedule.T)
-    solutions = [pipe.settings({**REFERENCE, "steps": many, "guidance": scale}) for scale in _once(scales)]
+    many = min(max(MANY, 2 * max(ask.steps)), run.engine.schedule.T)
+    solutions = [settings(run, {**REFERENCE, "steps": many, "guidance": scale}) for scale in _once(scales)]
     drawn = -(-ask.samples // SHARD) * SHARD
     cost = sum(evaluations) * (ask.n + drawn) + sum(how.steps for how in solutions) * ask.n
     return Plan(ways, evaluations, solutions, labels, cost)
 
 
-def sweep(pipe: Pipeline, ask: AskSweep, say: Say) -> Sweep:
+def sweep(run: LoadedRun, ask: AskSweep, say: Say) -> Sweep:
     """Draw the same images by every combination, and measure each.
 
     Samples that are measured stay in the run folder, where `ddpm evaluate` keeps its own, and are not drawn again.
@@ -142,39 +145,39 @@ def sweep(pipe: Pipeline, ask: AskSweep, say: Say) -> Sweep:
     Raises:
         InputError: see :func:`plan`; or the real images that were named cannot be had.
     """
-    todo, notes = plan(pipe, ask), []
+    todo, notes = plan(run, ask), []
     reference: Real | None = None
     if ask.samples:
         try:
-            reference = _reference(pipe, ask, say)
+            reference = _reference(run, ask, say)
         except InputError as e:
             if ask.data is not None:
                 raise
             notes.append(f"no Fréchet distances: {e}; give real images by --data")
     ends, solutions = {}, []
     for how in todo.solutions:
-        pixels, ends[how.guidance] = _shown(pipe, how, todo.labels, ask, say)
+        pixels, ends[how.guidance] = _shown(run, how, todo.labels, ask, say)
         solutions.append(pixels)
     cells, shown = [], []
     for how, evaluations in zip(todo.ways, todo.evaluations, strict=True):
-        pixels, x = _shown(pipe, how, todo.labels, ask, say)
+        pixels, x = _shown(run, how, todo.labels, ask, say)
         shown.append(pixels)
-        solver, levels = build.build_solver(how, pipe.schedule), build.build_grid(how, pipe.schedule)
+        solver, levels = run.engine.solver(how), run.engine.grid(how)
         off = None if draws_noise(solver, levels) else distance(x, ends[how.guidance])
         cells.append(Cell(sampling=how, evaluations=evaluations, distance=off))
     quality = None
     if reference is not None:
-        quality, distances = _measured(pipe, ask, todo.ways, reference, say)
+        quality, distances = _measured(run, ask, todo.ways, reference, say)
         cells = [cell.model_copy(update={"frechet": d}) for cell, d in zip(cells, distances, strict=True)]
         if ask.samples < FEW:
             notes.append(f"{ask.samples} samples are few: compare these Fréchet distances only with others of as many")
     record = SweepRecord(
         made_by=f"ddpm {version('ddpm')}",
-        run=str(pipe.source),
-        weights=pipe.weights,
+        run=str(run.source),
+        weights=run.weights,
         seed=ask.seed,
         n=ask.n,
-        labels=tuple(pipe.classes[k] for k in todo.labels or ()),
+        labels=tuple(run.classes[k] for k in todo.labels or ()),
         solutions=tuple(todo.solutions),
         cells=tuple(cells),
         quality=quality,
@@ -200,7 +203,7 @@ def draws_noise(solver: Solver, grid: Sequence[Level]) -> bool:
 
 
 def _shown(
-    pipe: Pipeline, how: SamplingConfig, labels: list[int] | None, ask: AskSweep, say: Say
+    run: LoadedRun, how: SamplingConfig, labels: list[int] | None, ask: AskSweep, say: Say
 ) -> tuple[Pixels, torch.Tensor]:
     """The images of a way, and their last x, (n, C, H, W)."""
     last: list[torch.Tensor] = []
@@ -211,12 +214,12 @@ def _shown(
     def report(done: int, of: int) -> None:
         say(f"showing {how.short}", done, of)
 
-    return pipe.draw(how, labels, ask.seed, list(range(ask.n)), report, keep), last[0]
+    return run.draw(how, labels, ask.seed, list(range(ask.n)), report, keep), last[0]
 
 
-def _reference(pipe: Pipeline, ask: AskSweep, say: Say) -> Real:
+def _reference(run: LoadedRun, ask: AskSweep, say: Say) -> Real:
     """The real images; those of the run as they were when it was started."""
-    d = pipe.config.data
+    d = run.config.data
     geometry = Geometry(d.size, d.mode, d.fit)
     found = real(
         ask.data or d.source, geometry, skip_bad=d.skip_bad, progress=lambda i, of: say("reading the reference", i, of)
@@ -227,16 +230,16 @@ def _reference(pipe: Pipeline, ask: AskSweep, say: Say) -> Real:
 
 
 def _measured(
-    pipe: Pipeline, ask: AskSweep, ways: Sequence[SamplingConfig], reference: Real, say: Say
+    run: LoadedRun, ask: AskSweep, ways: Sequence[SamplingConfig], reference: Real, say: Say
 ) -> tuple[Quality, list[Interval]]:
     """The Fréchet distance of each way, as `ddpm evaluate` takes it of as many samples."""
-    d = pipe.config.data
-    extractor = build.build_features("embedded", None, d.size, pipe.device)
+    d = run.config.data
+    extractor = build.build_features("embedded", None, d.size, run.engine.device)
     theirs = extract_once(extractor, reference.data, lambda i, of: say("looking at the reference", i, of))
     normal, counts = frechet.fit(theirs), bootstrap.counts(ask.samples, REPLICATES)
-    shares, _ = shares_of(pipe.classes, reference.data)
-    home, shape = run_folder(Path(pipe.source)) / DRAWN, (*d.size, len(d.mode))
-    recipes = [Recipe(pipe.weights, how, ask.seed, shares) for how in ways]
+    shares, _ = shares_of(run.classes, reference.data)
+    home, shape = run_folder(Path(run.source)) / DRAWN, (*d.size, len(d.mode))
+    recipes = [Recipe(run.weights, how, ask.seed, shares) for how in ways]
     kept = [Drawn(home / recipe.key, ask.samples, shape) for recipe in recipes]
     # network steps of each way's missing files, to say how far all of them are
     missing = [len(drawn.missing()) * how.steps for drawn, how in zip(kept, ways, strict=True)]
@@ -246,7 +249,7 @@ def _measured(
         def report(done: int, of: int, before: int = sum(missing[:k])) -> None:
             say("sampling", before + done, sum(missing))
 
-        for _ in drawn.draw(pipe, recipe, drawn.missing(), SHARD, report):
+        for _ in drawn.draw(run, recipe, drawn.missing(), SHARD, report):
             pass
         found.append(Interval(**frechet.estimate(extract(extractor, drawn), normal, counts)._asdict()))
     quality = Quality(

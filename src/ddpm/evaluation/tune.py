@@ -14,9 +14,10 @@ from ddpm import build
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Cond, Denoised, Denoiser, Level
 from ddpm.core.schedule import level_of, place_of
-from ddpm.pipeline import Pipeline
+from ddpm.engine.options import settings
+from ddpm.engine.run import LoadedRun
 from ddpm.records.tuning import TunedGrid, TunedRecord
-from ddpm.sampling import SampleNoise, sample, start, steps
+from ddpm.sampling import rows_of, sample, start, steps
 from ddpm.sampling.branching import Branching
 from ddpm.sampling.shortest import Paths, distance, shortest
 from ddpm.sampling.tuning import ROUNDS, Round, Way, best, most_calls, screened
@@ -59,7 +60,7 @@ class AskTune:
     rounds: Sequence[Round] = ROUNDS
 
 
-def tune(pipe: Pipeline, ask: AskTune, say: Say) -> TunedRecord:
+def tune(run: LoadedRun, ask: AskTune, say: Say) -> TunedRecord:
     """Find a solver and a grid for each number of steps.
 
     Every solver is tried on every grid that has a name, and on the shortest way along the reference; the levels of each
@@ -69,36 +70,36 @@ def tune(pipe: Pipeline, ask: AskTune, say: Say) -> TunedRecord:
     Raises:
         InputError: steps, solvers or settings that cannot be had.
     """
-    pipe = replace(pipe, tuned=())  # what the run does without
-    long = _reference(pipe, ask)
-    count = _Count(say, planned(pipe, ask))
-    made, other = (_Problem(pipe, long, ask, i, count) for i in (0, 1))
+    run = replace(run, tuned=())  # what the run does without
+    long = _reference(run, ask)
+    count = _Count(say, planned(run, ask))
+    made, other = (_Problem(run, long, ask, i, count) for i in (0, 1))
     found = []
-    for n, most in _most(pipe, ask).items():
+    for n, most in _most(run, ask).items():
         with count.part(f"{n} steps", most):
             found.append(_tuned(made, other, n, ask))
-    return TunedRecord(weights=pipe.weights, images=ask.images, seed=ask.seed, reference=long, grids=tuple(found))
+    return TunedRecord(weights=run.weights, images=ask.images, seed=ask.seed, reference=long, grids=tuple(found))
 
 
-def planned(pipe: Pipeline, ask: AskTune) -> int:
+def planned(run: LoadedRun, ask: AskTune) -> int:
     """Of how many images the denoiser will be asked, at the most.
 
     Raises:
         InputError: steps, solvers or settings that cannot be had.
     """
-    pipe = replace(pipe, tuned=())
-    return 2 * ask.images * _reference(pipe, ask).steps + sum(_most(pipe, ask).values())
+    run = replace(run, tuned=())
+    return 2 * ask.images * _reference(run, ask).steps + sum(_most(run, ask).values())
 
 
-def _reference(pipe: Pipeline, ask: AskTune) -> SamplingConfig:
-    pipe.refuse_given()
+def _reference(run: LoadedRun, ask: AskTune) -> SamplingConfig:
+    run.refuse_given()
     if strange := [name for name in ask.solvers if name not in SOLVERS]:
         raise InputError(f"{strange[0]} cannot be tuned (known: {', '.join(SOLVERS)})")
     if ask.images < 2:
         raise InputError(f"-n must be at least 2, not {ask.images}")
     if not ask.steps or min(ask.steps) < 2:
         raise InputError("--steps must be numbers from 2 on, as in 6,8,10: a single step has no level to choose")
-    long = pipe.settings({**ask.sampling, **REFERENCE, "steps": min(ask.reference, pipe.schedule.T)})
+    long = settings(run, {**ask.sampling, **REFERENCE, "steps": min(ask.reference, run.engine.schedule.T)})
     if long.classifier is not None:
         raise InputError("grids are tuned for what the network says; leave the classifier to `ddpm sample`")
     if max(ask.steps) >= long.steps:
@@ -106,13 +107,13 @@ def _reference(pipe: Pipeline, ask: AskTune) -> SamplingConfig:
     return long
 
 
-def _most(pipe: Pipeline, ask: AskTune) -> dict[int, int]:
+def _most(run: LoadedRun, ask: AskTune) -> dict[int, int]:
     """The images that the denoiser is asked of for each number of steps, at the most."""
     most = {}
     for count in ask.steps:
-        usual = pipe.settings({**ask.sampling, "steps": count})
-        grid = build.build_grid(usual, pipe.schedule)
-        alone = (NAMED + 2) * (count - 1) + build.build_solver(usual, pipe.schedule).evaluations(grid)
+        usual = settings(run, {**ask.sampling, "steps": count})
+        grid = run.engine.grid(usual)
+        alone = (NAMED + 2) * (count - 1) + run.engine.solver(usual).evaluations(grid)
         most[count] = ask.images * alone
         most[count] += most_calls(len(ask.solvers), len(GRIDS) + 1, count, ask.images, ask.rounds)
     return most
@@ -148,29 +149,27 @@ class _Problem:
         end: where it ends, (B, C, *space).
     """
 
-    def __init__(self, pipe: Pipeline, long: SamplingConfig, ask: AskTune, half: int, count: _Count) -> None:
+    def __init__(self, run: LoadedRun, long: SamplingConfig, ask: AskTune, half: int, count: _Count) -> None:
         indices = range(half * ask.images, (half + 1) * ask.images)
-        self.pipe = pipe
-        self.labels = [i % len(pipe.classes) for i in indices] if pipe.classes else None
-        self.denoise = partial(count, pipe.denoiser(long, labelled=self.labels is not None))
-        shape = (pipe.config.network.in_channels, *pipe.config.data.size)
-        self.noise = partial(SampleNoise, ask.seed, indices, shape, pipe.device)
+        self.trained, self.engine = run, run.engine
+        self.labels = [i % len(run.classes) for i in indices] if run.classes else None
+        self.denoise = partial(count, run.engine.denoiser(long, run.guides(long, self.labels)))
+        self.noise = partial(run.engine.noise, rows_of(ask.seed, indices))
         with count.part("reference", ask.images * long.steps):
             self.known, self.end = self._paths(long)
 
     def cond(self, n: int) -> Cond | None:
         """Of the first n images."""
-        return self.pipe.cond(self.labels[:n] if self.labels else None, n)
+        return self.engine.cond(self.trained.conditions(self.labels), list(range(n)))
 
-    def run(self, how: SamplingConfig) -> torch.Tensor:
+    def solved(self, how: SamplingConfig) -> torch.Tensor:
         """Where the images end by settings."""
-        schedule = self.pipe.schedule
-        grid, solver, randn = build.build_grid(how, schedule), build.build_solver(how, schedule), self.noise()
+        grid, solver, randn = self.engine.grid(how), self.engine.solver(how), self.noise()
         return sample(self.denoise, solver, grid, randn, self.cond(len(self.end)))
 
     def branching(self, how: SamplingConfig, n: int) -> Branching:
         """The solver of settings, on the first n images."""
-        solver = build.build_solver(how, self.pipe.schedule)
+        solver = self.engine.solver(how)
         return Branching(self.denoise, solver, self.known.x[0][:n], Denoised(self.known.x0[0][:n]), self.cond(n))
 
     def error(self, how: SamplingConfig, grid: Sequence[Level]) -> float:
@@ -178,7 +177,7 @@ class _Problem:
         return distance(self.branching(how, len(self.end))(grid).end, self.end)
 
     def _paths(self, how: SamplingConfig) -> tuple[Paths, torch.Tensor]:
-        grid = build.build_grid(how, self.pipe.schedule)
+        grid = self.engine.grid(how)
         kept = sorted({round(i * (len(grid) - 1) / CANDIDATES) for i in range(CANDIDATES + 1)})
         answers: list[torch.Tensor] = []
 
@@ -187,7 +186,7 @@ class _Problem:
             answers[:] = [found.x0]
             return found
 
-        solver, randn = build.build_solver(how, self.pipe.schedule), self.noise()
+        solver, randn = self.engine.solver(how), self.noise()
         now = start(grid[0], randn)
         x, x0 = [now], []
         for step in steps(heard, solver, grid, now, randn, self.cond(len(now))):
@@ -200,11 +199,11 @@ class _Problem:
 
 
 def _tuned(made: _Problem, other: _Problem, count: int, ask: AskTune) -> TunedGrid:
-    pipe, schedule = made.pipe, made.pipe.schedule
+    run, schedule = made.trained, made.engine.schedule
     grids = {name: build.GRIDS[name](schedule, count) for name in GRIDS}
     grids[SHORTEST] = [made.known.levels[i] for i in shortest(made.known, count)]
     how = {
-        name: pipe.settings({**ask.sampling, "solver": name, "steps": count, "grid": "trailing"})
+        name: settings(run, {**ask.sampling, "solver": name, "steps": count, "grid": "trailing"})
         for name in ask.solvers
     }
     ways = [
@@ -219,17 +218,18 @@ def _tuned(made: _Problem, other: _Problem, count: int, ask: AskTune) -> TunedGr
     untuned = other.error(how[named.solver], named.grid)
     tuned = other.error(how[found.way.solver], found.grid)
     way, levels = (found.way, found.grid) if tuned < untuned else (named, named.grid)
-    usual = pipe.settings({**ask.sampling, "steps": count})
+    usual = settings(run, {**ask.sampling, "steps": count})
     return TunedGrid(
-        sampling=pipe.settings(
+        sampling=settings(
+            run,
             {
                 **ask.sampling,
                 "solver": way.solver,
                 "grid": tuple(place_of(schedule, level) for level in levels[:-1]),
-            }
+            },
         ),
         start=f"{way.solver}, {way.start}",
-        usual=distance(other.run(usual), other.end),
+        usual=distance(other.solved(usual), other.end),
         untuned=untuned,
         tuned=min(untuned, tuned),
     )

@@ -11,10 +11,14 @@ import numpy as np
 import torch
 
 from ddpm import build
-from ddpm.conditioning import Pairs
+from ddpm.conditioning.low_resolution import enlarge
 from ddpm.config.sampling import SamplingConfig
 from ddpm.constraints import AveragePool
 from ddpm.data.dataset import Dataset
+from ddpm.data.loader import batch_of
+from ddpm.engine.loading import load
+from ddpm.engine.options import refuse_idle, settings
+from ddpm.engine.run import LoadedRun
 from ddpm.evaluation.evaluate import SCORED
 from ddpm.evaluation.measure import Say
 from ddpm.evaluation.reference import FEWEST, real, training
@@ -25,13 +29,13 @@ from ddpm.metrics import frechet
 from ddpm.metrics.features import Extractor
 from ddpm.metrics.features.extract import extract, extract_once
 from ddpm.metrics.similarity import SIDE, decibels, psnr, ssim
-from ddpm.pipeline import Pipeline, load, run_folder
-from ddpm.pipeline.enlarging import Enlarging, Small, enlarge
 from ddpm.records.score import FeaturesRecord, ReferenceRecord
+from ddpm.records.weights import run_folder
 from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors, write_file
 from ddpm.system.names import Fit
 from ddpm.system.record import Strict
+from ddpm.tasks.enlarging import Enlarging, Small, enlarge_all
 
 SHOWN = 16
 """Images of the sheet."""
@@ -119,33 +123,31 @@ def evaluate_enlarged(path: Path, ask: AskEnlarged, say: Say) -> tuple[Upscaling
     Raises:
         InputError: something asked for cannot be had.
     """
-    pipe = load(path, ask.device)
-    pairs = build.build_pairs(pipe.config)
-    assert pairs is not None
-    assert pipe.config.upscaling is not None
-    how = pipe.settings(dict(ask.sampling))
-    settled = Enlarging.settle(pipe.config.upscaling, ask.augment, ask.consistent)
-    pipe.refuse_idle(dict(ask.sampling), how, labelled=False)
-    extractor = build.build_features(ask.features, ask.weights, pipe.config.data.size, pipe.device)
-    source, data = _images(pipe, ask, say)
+    run = load(path, ask.device)
+    assert run.config.upscaling is not None
+    how = settings(run, dict(ask.sampling))
+    settled = Enlarging.settle(run.config.upscaling, ask.augment, ask.consistent)
+    refuse_idle(run, dict(ask.sampling), how, labelled=False)
+    extractor = build.build_features(ask.features, ask.weights, run.config.data.size, run.engine.device)
+    source, data = _images(run, ask, say)
     if min(len(data), ask.n) < FEWEST:
         raise InputError(f"{min(len(data), ask.n)} images are too few to measure; give at least {FEWEST}")
     # spread evenly, as folders of classes come one after another
     large = data.subset(np.linspace(0, len(data) - 1, min(len(data), ask.n)).round().astype(np.int64))
-    low = _low(large, pairs, pipe)
+    low, scale = batch_of(large, np.arange(len(large))).conditions["low_resolution"].numpy(), run.config.upscaling.scale
     smalls = [Small(pixels, i) for i, pixels in enumerate(low)]
-    made = dict(enlarge(pipe, how, settled, smalls, ask.seed, ask.batch, lambda i, of: say("upscaling", i, of)))
+    made = dict(enlarge_all(run, how, settled, smalls, ask.seed, ask.batch, lambda i, of: say("upscaling", i, of)))
     drawn = np.stack([made[i] for i in range(len(low))])
-    plain = _bicubic(low, pairs, pipe)
+    plain = _bicubic(low, scale, run)
     reference = frechet.fit(extract_once(extractor, data, lambda i, of: say("looking at the images", i, of)))
     measured = {
-        name: quality(images, large.images, low, pairs.scale, extractor, reference)
+        name: quality(images, large.images, low, scale, extractor, reference)
         for name, images in (("run", drawn), ("bicubic", plain))
     }
     score = UpscalingScore(
         made_by=f"ddpm {version('ddpm')}",
         source=str(path),
-        weights=pipe.weights,
+        weights=run.weights,
         n=len(low),
         features=FeaturesRecord(name=extractor.name, hash=extractor.hash, resize=extractor.resize, dim=extractor.dim),
         reference=ReferenceRecord(source=source, hash=data.fingerprint[:16], images=len(data)),
@@ -156,7 +158,7 @@ def evaluate_enlarged(path: Path, ask: AskEnlarged, say: Say) -> tuple[Upscaling
         run=measured["run"],
         bicubic=measured["bicubic"],
     )
-    return score, _kept(score, run_folder(path) / SCORED, [_repeated(low, pairs.scale), plain, drawn, large.images])
+    return score, _kept(score, run_folder(path) / SCORED, [_repeated(low, scale), plain, drawn, large.images])
 
 
 def _kept(score: UpscalingScore, home: Path, rows: list[Pixels]) -> Path:
@@ -172,11 +174,11 @@ def _kept(score: UpscalingScore, home: Path, rows: list[Pixels]) -> Path:
     return folder
 
 
-def _images(pipe: Pipeline, ask: AskEnlarged, say: Say) -> tuple[str, Dataset]:
+def _images(run: LoadedRun, ask: AskEnlarged, say: Say) -> tuple[str, Dataset]:
     """Large images, in the geometry of the run."""
-    config = pipe.config.data
+    config = run.config.data
     if ask.data is None:
-        own = training(pipe.config, lambda i, of: say("reading the images", i, of))
+        own = training(run.config, lambda i, of: say("reading the images", i, of))
         return f"{own.source} (held out)", own.held_out
     found = real(
         ask.data,
@@ -187,19 +189,9 @@ def _images(pipe: Pipeline, ask: AskEnlarged, say: Say) -> tuple[str, Dataset]:
     return found.source, found.data
 
 
-def _low(large: Dataset, pairs: Pairs, pipe: Pipeline) -> Pixels:
-    """The small versions, (N, h, w, C): as they were given, or the means of boxes, in 8 bits."""
-    if large.low is not None:
-        return large.low.images
-    codec, boxes = build.build_codec(pipe.config), AveragePool(pairs.scale)
-    made = [codec.decode(boxes.forward(codec.encode(torch.from_numpy(part)))) for part in _parts(large.images)]
-    pixels: Pixels = torch.cat(made).numpy()
-    return pixels
-
-
-def _bicubic(low: Pixels, pairs: Pairs, pipe: Pipeline) -> Pixels:
-    codec = build.build_codec(pipe.config)
-    made = [codec.decode(pairs.enlarge(codec.encode(torch.from_numpy(part)))) for part in _parts(low)]
+def _bicubic(low: Pixels, scale: int, run: LoadedRun) -> Pixels:
+    codec = run.engine.codec
+    made = [codec.decode(enlarge(codec.encode(torch.from_numpy(part)), scale)) for part in _parts(low)]
     pixels: Pixels = torch.cat(made).numpy()
     return pixels
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from ddpm.core import Cond, Denoised, Denoiser, Level
+from ddpm.core.condition import Conditions
 from ddpm.guidance.rule import Rule, extrapolate
 
 
@@ -35,15 +36,15 @@ class Autoguidance:
 
 @dataclass(frozen=True, slots=True)
 class ByItself:
-    """A denoiser that is told of labels in its own way, not in that of the model whose condition it is given.
+    """A denoiser that encodes raw conditions in its own way, not in that of the model whose condition it is given.
 
     Attributes:
-        embed: labels (B,) int64 -> Cond, of the denoiser's own model.
+        encode: raw conditions of n images -> Cond, of the denoiser's own model.
     """
 
     denoise: Denoiser
-    embed: Callable[[torch.Tensor], Cond | None]
+    encode: Callable[[Conditions, int], Cond | None]
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
-        own = cond if cond is None or cond.labels is None else self.embed(cond.labels)
+        own = cond if cond is None or cond.raw is None else self.encode(cond.raw, len(x))
         return self.denoise(x, level, own)

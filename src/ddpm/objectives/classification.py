@@ -1,48 +1,62 @@
-"""How a classifier of noised images is measured: its loss, and how often it is right."""
+"""Classifying noised images: the loss of a classifier, and how often it is right."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 
-from ddpm.core import Cond, Level, Network, Parameterisation
+from ddpm.core import Parameterisation
+from ddpm.core.condition import Conditions
 from ddpm.core.gaussian import diffuse
+from ddpm.core.model import Model
+from ddpm.core.stream import RowStreams
+from ddpm.objectives.level_sampling import History
+from ddpm.objectives.noised import NoiseLevels
+from ddpm.objectives.objective import Draws
 
-Measure = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""(logits (B, K), q (B, K)) -> (B,); q is the distribution of the class, one-hot where it is known."""
+LogitsLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""(logits (B, K), labels (B,) int64) -> (B,)."""
 
 
-def cross_entropy(logits: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
-    """``-sum_y q(y) log p(y | x_t)``, in nats (Dhariwal & Nichol 2021, sec. 4)."""
-    return -(q * logits.log_softmax(1)).sum(1)
+def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """``-log p(y | x_t)``, in nats (Dhariwal & Nichol 2021, sec. 4)."""
+    return F.cross_entropy(logits, labels, reduction="none")
 
 
-def correct(logits: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
+def correct(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """1 where the likeliest class is the right one, 0 where not: its mean is the accuracy. Has no gradient."""
-    return (logits.argmax(1) == q.argmax(1)).float()
+    return (logits.argmax(1) == labels).float()
 
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """A measure of a classifier at ``x_t = alpha · x0 + sigma · eps``, as a loss; the condition's vector is q.
+    """A loss of a classifier of ``x_t = alpha · x0 + sigma · eps``; the labels are its target.
 
     Attributes:
-        parameterisation: how the network is asked; of its prediction and variance nothing is used.
-        measure: of its output.
+        noise: which levels the images get.
+        parameterisation: how the network is called; of its prediction and variance nothing is used.
+        encode: from stored images (B, *space, C) uint8 to what is diffused, (B, C, *space).
+        measure: of the logits.
     """
 
+    noise: NoiseLevels
     parameterisation: Parameterisation
-    measure: Measure = cross_entropy
+    encode: Callable[[torch.Tensor], torch.Tensor]
+    measure: LogitsLoss = cross_entropy
 
-    def __call__(
-        self,
-        net: Network,
-        x0: torch.Tensor,
-        eps: torch.Tensor,
-        now: Level,
-        next: Level | None = None,
-        cond: Cond | None = None,
-    ) -> torch.Tensor:
-        if cond is None or cond.vector is None:
-            raise ValueError("a classifier is held against labels; give the condition that says them")
-        return self.measure(self.parameterisation.ask(net, diffuse(x0, eps, now), now).output, cond.vector)
+    def history(self) -> History | None:
+        return self.noise.history()
+
+    def draws(self, streams: RowStreams, history: History | None) -> Draws:
+        return self.noise.draws(streams, history)
+
+    def held_out(self, seed: int, n: int, bins: int) -> Iterator[tuple[int, Draws]]:
+        return self.noise.held_out(seed, n, bins)
+
+    def losses(self, model: Model, images: torch.Tensor, conditions: Conditions, draws: Draws) -> torch.Tensor:
+        x0 = self.encode(images).contiguous(memory_format=model.layout)
+        eps = draws.streams.normal("noise", x0.shape[1:]).to(x0.device)
+        now, _ = self.noise.levels(draws)
+        logits = self.parameterisation.ask(model.net, diffuse(x0, eps, now), now).output
+        return self.measure(logits, conditions["label"])

@@ -10,7 +10,6 @@ import torch
 from accelerate import Accelerator
 
 from ddpm import build
-from ddpm.classifier.load import FOLDER
 from ddpm.config.classifier import ClassifierConfig
 from ddpm.config.run import RunConfig
 from ddpm.core.seed import derive
@@ -18,6 +17,7 @@ from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
 from ddpm.data.order import split
+from ddpm.engine.classifier import FOLDER
 from ddpm.images.geometry import Geometry
 from ddpm.planning.plan import PRECISIONS, SPARE, speed_of
 from ddpm.system.errors import InputError
@@ -110,9 +110,8 @@ def make(
         return _config(own, request, precision, images, asked, amount, micro or share)
 
     trial = _job(resolved(10**9), own, run, images)
-    height, width, channels = images.shape
-    model = trial.model.to(accelerator.device)
-    needs = memory(model, trial.problem, trial.settings, (channels, height, width), accelerator)
+    trial.model.to(accelerator.device)
+    needs = memory(trial.model, trial.objective, trial.settings, images, accelerator)
     micro = needs.fitting(available_bytes(accelerator.device), trial.settings.micro_batch)
     amount = request.images
     if amount is None:
@@ -189,5 +188,5 @@ def _job(config: ClassifierConfig, own: RunConfig, run: Path, images: Dataset) -
     # torch's initialisers take its own generator: 32 bits of a seed on the CPU, of which a run draws but once
     torch.manual_seed(derive(config.training.seed, "classifier's weights"))
     kept, held = (images.subset(part) for part in split(len(images), own.training.seed))
-    model, problem = build.build_classifier(config), build.build_classification(config)
-    return Job(model, problem, config.training, kept, held, run / FOLDER, pictures=False)
+    model, objective = build.build_classifier(config), build.build_classification(config)
+    return Job(model, objective, config.training, kept, held, run / FOLDER)

@@ -20,19 +20,21 @@ from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.loader import Steps
 from ddpm.data.order import split
-from ddpm.data.pairs import with_low
+from ddpm.data.pairs import LOW, with_low
 from ddpm.data.source import Source
 from ddpm.data.survey import Survey
 from ddpm.data.sweep import Progress
+from ddpm.engine import Diffusion
+from ddpm.engine.preview import preview
 from ddpm.metrics.features.extract import extract_once
 from ddpm.planning.recipes import RECIPES, Facts, Rung, Tree
 from ddpm.planning.request import Request, change, geometry
 from ddpm.system.errors import InputError
 from ddpm.system.names import GridName, suggest
 from ddpm.system.units import duration
-from ddpm.training.learner import Learner
 from ddpm.training.loop import Job
 from ddpm.training.measure import Memory, available_bytes, memory, seconds_a_step
+from ddpm.training.trainer import Trainer
 
 DEFAULT_BUDGET = "1h"
 FEW_STEPS = 500
@@ -115,31 +117,28 @@ def reopen(config: RunConfig, out: Path, dataset: Dataset, accelerator: Accelera
             "bring them back, or start another run with another --out"
         )
     low = None if config.upscaling is None else config.upscaling.low_fingerprint
-    if low != (None if dataset.low is None else dataset.low.fingerprint):
+    if low != (None if LOW not in dataset.partners else dataset.partners[LOW].fingerprint):
         raise InputError(
             f"the small images of {out} changed since it was started; bring them back, or choose another --out"
         )
     if not config.data.classes:
         dataset = replace(dataset, labels=None, classes=())
     # torch's initialisers take its own generator: 32 bits of a seed on the CPU, of which a run draws but once
+    dataset = replace(dataset, derived=build.build_derived(config))
     torch.manual_seed(derive(config.training.seed, "weights"))
-    kept, held = split(len(dataset), config.training.seed)
-    return Job(
-        build.build_model(config),
-        build.build_problem(config),
-        config.training,
-        dataset.subset(kept),
-        dataset.subset(held),
-        out,
-    )
+    model = build.build_model(config).to(accelerator.device)
+    kept, held = (dataset.subset(part) for part in split(len(dataset), config.training.seed))
+    engine = Diffusion.of(config, model, accelerator.device)
+    shown = preview(engine, config.training.seed, kept, held)
+    return Job(model, build.build_objective(config), config.training, kept, held, out, shown)
 
 
 def speed_of(job: Job, accelerator: Accelerator) -> float:
     """Images a second over all processes, measured on a few steps of the real thing. The job's model is spent."""
-    learner = Learner(job.model, job.problem, job.settings, accelerator)
+    trainer = Trainer(job.model, job.objective, job.settings, accelerator)
     rank, world = accelerator.process_index, accelerator.num_processes
     batch = Steps(job.data, job.settings.batch, job.settings.seed, job.settings.flip, rank, world)[0]
-    step = seconds_a_step(learner, batch, 1.0)
+    step = seconds_a_step(trainer, batch, 1.0)
     accelerator.free_memory()
     speeds = [job.settings.batch / step]
     broadcast_object_list(speeds)
@@ -239,7 +238,7 @@ class _Draft:
         """What a recipe for super-resolution and the request say of the small images; empty for other recipes."""
         if "upscaling" not in tree:
             return {}
-        low = self.dataset.low
+        low = self.dataset.partners.get(LOW)
         given = {} if low is None else {"low": self.request.low, "low_fingerprint": low.fingerprint}
         return {**tree["upscaling"], "scale": self.request.scale or DEFAULT_SCALE, **given}
 
@@ -266,9 +265,7 @@ class _Draft:
         return Plan(config, job, speed, needs)
 
     def memory(self, job: Job) -> Memory:
-        height, width, channels = job.data.shape
-        model = job.model.to(self.accelerator.device)
-        return memory(model, job.problem, job.settings, (channels, height, width), self.accelerator)
+        return memory(job.model, job.objective, job.settings, job.data, self.accelerator)
 
     def within(self, rungs: list[Rung], seconds: float, began: float) -> Plan:
         """The largest network that a budget of time can train, and how many images it will see."""

@@ -5,10 +5,9 @@ from io import BytesIO
 
 from PIL import Image, ImageDraw, ImageFont
 
+from ddpm.engine.trajectory import Stage, spread
 from ddpm.images.pixels import Pixels
 from ddpm.images.sheets import opaque, picture
-from ddpm.pipeline import Stage
-from ddpm.pipeline.trajectory import spread
 from ddpm.report.canvas import FAINT
 from ddpm.report.trajectory import ratio
 

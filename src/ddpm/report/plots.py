@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ddpm import build
 from ddpm.core import Level, Schedule
-from ddpm.pipeline import load
+from ddpm.engine.loading import load
 from ddpm.report import charts
 from ddpm.report.canvas import FORMATS, figure, to_bytes
 from ddpm.report.reading import read
@@ -14,6 +14,7 @@ from ddpm.report.trajectory import draw
 from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors, write_file
 from ddpm.system.names import suggest
+from ddpm.tasks.generate import trajectory as trajectory_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,7 +57,7 @@ def loss(folder: Path) -> "Figure":
 def trajectory(folder: Path, n: int, label: Sequence[str], seed: int, device: str | None) -> "Figure":
     """How n samples come to be, their classes in turn; of a run's own settings."""
     labels = [label[i % len(label)] for i in range(n)] if label else None
-    return draw(load(folder, device).trajectory(n, stages=8, label=labels, seed=seed).stages)
+    return draw(trajectory_of(load(folder, device), n, stages=8, label=labels, seed=seed).stages)
 
 
 def place(kind: str, what: Sequence[str], out: Path | None) -> Path:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ddpm import build
 from ddpm.config.run import RunConfig
-from ddpm.pipeline import load
+from ddpm.engine.loading import load
 from ddpm.report.evaluations import Evaluation, evaluations
 from ddpm.report.likelihood import Measured, measured_bits
 from ddpm.system.errors import InputError

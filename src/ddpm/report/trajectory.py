@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ddpm.core import Level
+from ddpm.engine.trajectory import Stage
 from ddpm.images.sheets import sheet
-from ddpm.pipeline import Stage
 from ddpm.report.canvas import DPI, style
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from ddpm.sampling.ancestral import Ancestral, fixed_large, fixed_small
 from ddpm.sampling.ddim import DDIM
 from ddpm.sampling.grid import Grid
 from ddpm.sampling.loop import Constraint, Step, descents, evaluations, sample, start, steps
-from ddpm.sampling.noise import SampleNoise
+from ddpm.sampling.noise import Row, SampleNoise, rows_of
 from ddpm.sampling.solver import Between, BoundDenoiser, Randn, Solver
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Constraint",
     "Grid",
     "Randn",
+    "Row",
     "SampleNoise",
     "Solver",
     "Step",
@@ -22,6 +23,7 @@ __all__ = [
     "evaluations",
     "fixed_large",
     "fixed_small",
+    "rows_of",
     "sample",
     "start",
     "steps",

@@ -1,34 +1,48 @@
-"""The noise of image i is a function of (seed, i) alone, whatever its batch or device."""
+"""The noise of an image is a function of its seed and index alone, whatever its batch or device."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 
 from ddpm.core.stream import Stream
 
 
-@dataclass
-class SampleNoise:
-    """Draws standard normal noise, each image from its own stream.
-
-    Streams are drawn on the CPU, so that a seed means the same picture on every device.
-
-    Attributes:
-        seed: the seed of the whole set.
-        indices: which images of the set this batch holds.
-        shape: shape of one image (C, *space).
-        device: where the noise is wanted.
-    """
+class Row(NamedTuple):
+    """Which image a row of a batch is: image ``number`` of a seed's endless set."""
 
     seed: int
-    indices: Sequence[int]
+    number: int
+
+
+def rows_of(seed: int, indices: Iterable[int]) -> list[Row]:
+    """Some images of one seed."""
+    return [Row(seed, i) for i in indices]
+
+
+@dataclass
+class SampleNoise:
+    """Draws standard normal noise, each row from its own stream.
+
+    Streams are drawn on the CPU, so that a seed means the same picture on every device. Rows of different seeds may
+    share a batch.
+
+    Attributes:
+        rows: the images of the batch.
+        shape: shape of one image (C, *space).
+        device: where the noise is wanted.
+        purpose: the name of the streams; other names give other noise.
+    """
+
+    rows: Sequence[Row]
     shape: tuple[int, ...]
     device: torch.device | str = "cpu"
+    purpose: str = "image"
     _streams: list[Stream] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._streams = [Stream(self.seed, "image", i) for i in self.indices]
+        self._streams = [Stream(row.seed, self.purpose, row.number) for row in self.rows]
 
     def __call__(self) -> torch.Tensor:
         """The next (B, C, *space) of noise, float32."""

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from ddpm.core.model import Model
-from ddpm.core.stream import Stream
 from ddpm.data.dataset import Dataset
-from ddpm.training.learner import Problem
+from ddpm.data.loader import batch_of
+from ddpm.objectives.objective import Objective
 
 
 @dataclass(frozen=True)
@@ -15,15 +16,15 @@ class HeldOut:
     """Fixed images at fixed levels under fixed noise: the same number for the same weights, so it can be compared.
 
     Attributes:
-        data: the images held out.
-        problem: what is learned.
+        data: the held-out images.
+        objective: what is minimised.
         seed: of the noise.
-        limit: most images used.
+        limit: the most images to use.
         bins: number of noise levels, spread evenly.
     """
 
     data: Dataset
-    problem: Problem
+    objective: Objective
     seed: int
     limit: int = 128
     bins: int = 8
@@ -34,17 +35,9 @@ class HeldOut:
         n = min(len(self.data), self.limit)
         if not n:
             return {}
-        schedule = self.problem.schedule
-        x0 = self.problem.codec.encode(torch.from_numpy(self.data.images[:n])).to(device)
-        labels = None if self.data.labels is None else torch.from_numpy(self.data.labels[:n]).to(device)
-        low = None if self.data.low is None else torch.from_numpy(self.data.low.images[:n])
-        enlarged = self.problem.enlarged(x0, low)
-        given = None if enlarged is None or self.problem.pairs is None else self.problem.pairs.plain(enlarged)
-        result = {}
-        for k in range(self.bins):
-            i = 1 + (2 * k + 1) * schedule.T // (2 * self.bins)
-            eps = Stream(self.seed, "held-out noise", k).normal(*x0.shape).to(device)
-            i = min(i, schedule.T)
-            now, next = self.problem.levels(torch.full((n,), i))
-            result[i] = float(self.problem.loss(model.net, x0, eps, now, next, model.cond(labels, given)).mean())
-        return result
+        batch = batch_of(self.data, np.arange(n))
+        images, conditions = batch.images.to(device), {kind: raw.to(device) for kind, raw in batch.conditions.items()}
+        return {
+            place: float(self.objective.losses(model, images, conditions, draws).mean())
+            for place, draws in self.objective.held_out(self.seed, n, self.bins)
+        }

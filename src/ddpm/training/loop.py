@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
@@ -16,15 +15,16 @@ from ddpm.config.training import TrainSettings
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
 from ddpm.data.loader import Batch, Batches, Steps
+from ddpm.objectives.objective import Objective
 from ddpm.system.files import disk_errors, write_file
 from ddpm.system.interrupt import Interrupt
 from ddpm.training import checkpoint as checkpoints
 from ddpm.training.heldout import HeldOut
-from ddpm.training.learner import Learner, Problem
 from ddpm.training.log import Event
 from ddpm.training.meter import Meter
-from ddpm.training.preview import Colour, Preview, colour, drift, page
+from ddpm.training.preview import Preview, colour, drift, page
 from ddpm.training.scoring import Best, Curve, Scoring, publish
+from ddpm.training.trainer import Trainer
 
 COMPARED = 3
 """The first previews show the raw weights beside their average."""
@@ -41,18 +41,18 @@ class Job:
     Attributes:
         folder: the run folder; "checkpoints" and "previews" are made in it.
         data, held_out: images trained on, and not.
+        preview: images of the model on the way; None for a model that draws none.
         scoring: who scores the run while it trains, and when; None for nobody.
-        pictures: whether what is learned draws pictures, which are looked at on the way.
     """
 
     model: Model
-    problem: Problem
+    objective: Objective
     settings: TrainSettings
     data: Dataset
     held_out: Dataset
     folder: Path
+    preview: Preview | None = None
     scoring: Scoring | None = None
-    pictures: bool = True
 
     @property
     def checkpoints(self) -> Path:
@@ -70,11 +70,11 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
         InputError: the disk refuses, or a checkpoint does not fit.
     """
     s = job.settings
-    learner = Learner(job.model, job.problem, s, accelerator)
+    trainer = Trainer(job.model, job.objective, s, accelerator)
     found, damaged = checkpoints.newest(job.checkpoints)
     start = 0
     if found is not None:
-        learner.restore(found)
+        trainer.restore(found)
         start = found.step
     if start >= s.steps:
         return
@@ -82,7 +82,7 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
     for line in damaged:
         yield Event("warning", start, start * s.batch, {"text": line})
 
-    observer = _Observer(job, learner, accelerator, _best(job, found))
+    observer = _Observer(job, trainer, accelerator, _best(job, found))
     observer.publish()
     if start == 0:
         yield from observer.look(0)
@@ -91,7 +91,7 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
     meter = Meter(accelerator, s)
     in_a_row = 0
     for number, batch in zip(range(start, s.steps), batches, strict=False):
-        report = learner.step(number, batch.images, batch.labels, batch.low)
+        report = trainer.step(number, batch.images, batch.conditions)
         done, images = number + 1, (number + 1) * s.batch
         in_a_row = in_a_row + 1 if report.skipped else 0
         if report.skipped:
@@ -104,7 +104,7 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
         meter.add(float(report.grad_norm), report.loss, report.skipped)
         last = done == s.steps
         if _passes(images, s.batch, s.log_every) or last:
-            yield Event("train", done, images, meter.read(done, batches, learner.skipped))
+            yield Event("train", done, images, meter.read(done, batches, trainer.skipped))
         if _due(images, s) or last:
             yield from observer.look(done)
             meter.restart()
@@ -122,7 +122,7 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
         if stop and not last:
             yield Event("interrupted", done, images)
             return
-    yield Event("finish", s.steps, s.steps * s.batch, {"skipped": learner.skipped})
+    yield Event("finish", s.steps, s.steps * s.batch, {"skipped": trainer.skipped})
 
 
 def _best(job: Job, found: checkpoints.Checkpoint | None) -> Best | None:
@@ -160,25 +160,12 @@ def _skipped(step: int, batch: Batch, data: Dataset) -> str:
     return f"step {step} was skipped, its gradient is not finite ({_names(batch, data)})"
 
 
-def _given(job: Job, n: int = 16) -> Dataset | None:
-    """The images that previews enlarge the small versions of: held out, where any are."""
-    if job.problem.pairs is None:
-        return None
-    known = job.held_out if len(job.held_out) else job.data
-    return known.subset(np.arange(min(n, len(known))))
-
-
 class _Observer:
     """Looks at a run from outside: held-out loss, previews, scores, checkpoints; other processes than the main wait."""
 
-    def __init__(self, job: Job, learner: Learner, accelerator: Accelerator, best: Best | None) -> None:
-        self.job, self.learner, self.accelerator = job, learner, accelerator
-        s, data = job.settings, job.data
-        height, width, channels = data.shape
-        shape = channels, height, width
-        self.preview = Preview(job.problem, shape, len(data.classes), s.seed, given=_given(job))
-        self.held_out = HeldOut(job.held_out, job.problem, s.seed)
-        self.colour = self.preview.expected(data) if job.pictures else None
+    def __init__(self, job: Job, trainer: Trainer, accelerator: Accelerator, best: Best | None) -> None:
+        self.job, self.trainer, self.accelerator = job, trainer, accelerator
+        self.held_out = HeldOut(job.held_out, job.objective, job.settings.seed)
         self.curve = Curve(job.scoring, best) if job.scoring is not None else None
 
     def look(self, done: int) -> Iterator[Event]:
@@ -190,25 +177,25 @@ class _Observer:
 
     def _look(self, done: int) -> Iterator[Event]:
         images, device = done * self.job.settings.batch, self.accelerator.device
-        averaged = self.learner.ema.model
+        averaged = self.trainer.ema.model
         losses = self.held_out.losses(averaged, device)
         if losses:
             values = {"loss": sum(losses.values()) / len(losses), "by_level": losses}
             yield Event("held-out", done, images, values)
-        if self.colour is not None:
-            yield from self._show(done, self.colour)
+        if self.job.preview is not None:
+            yield from self._show(done, self.job.preview)
 
-    def _show(self, done: int, expected: Colour) -> Iterator[Event]:
-        images, device = done * self.job.settings.batch, self.accelerator.device
-        seen = self.preview.images(self.learner.ema.model, device)
-        raw = self.preview.images(self.learner.model, device) if self._early(images) else None
+    def _show(self, done: int, preview: Preview) -> Iterator[Event]:
+        images = done * self.job.settings.batch
+        seen = preview.images(self.trainer.ema.model)
+        raw = preview.images(self.trainer.model) if self._early(images) else None
         path = self.job.folder / "previews" / f"images-{images:09d}.png"
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            page(raw, seen, self.preview.sides()).save(path)
+            page(raw, seen, preview.sides).save(path)
         stats = colour(seen)
         yield Event("preview", done, images, {"path": str(path), "mean": stats.mean, "std": stats.std})
-        warning = drift(stats, expected, len(seen))
+        warning = drift(stats, preview.expected, len(seen))
         if warning and done:
             yield Event("warning", done, images, {"text": warning})
 
@@ -223,7 +210,7 @@ class _Observer:
         values: list[dict[str, Any] | None] = [None]
         if self.accelerator.is_main_process and (last or self.curve.affordable()):
             with self.accelerator.autocast():
-                values = [self.curve.take(self.learner.ema.model, self.accelerator.device, done, images)]
+                values = [self.curve.take(self.trainer.ema.model, self.accelerator.device, done, images)]
         broadcast_object_list(values)
         if values[0] is None:
             return False
@@ -242,9 +229,9 @@ class _Observer:
             # Before the checkpoint, as a run that is killed between the two goes on from the checkpoint before, and
             # writes them again.
             self.publish()
-            weights = {k: v.cpu().contiguous() for k, v in self.learner.ema.model.state_dict().items()}
+            weights = {k: v.cpu().contiguous() for k, v in self.trainer.ema.model.state_dict().items()}
             write_file(self.job.folder / "model.safetensors", tensors_to_bytes(weights))
-            state = self.learner.state(done)
+            state = self.trainer.state(done)
             if self.curve is not None and self.curve.best is not None:
                 state = replace(state, state=state.state | {"best": asdict(self.curve.best)})
             path = checkpoints.write(self.job.checkpoints, state)

@@ -5,6 +5,7 @@ import sys
 import time
 from typing import NamedTuple
 
+import numpy as np
 import psutil
 import torch
 from accelerate import Accelerator
@@ -12,20 +13,21 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from ddpm.config.training import TrainSettings
 from ddpm.core.model import Model
-from ddpm.data.loader import Batch
-from ddpm.training.learner import Learner, Problem
+from ddpm.data.dataset import Dataset
+from ddpm.data.loader import Batch, batch_of
+from ddpm.objectives.objective import Objective
+from ddpm.training.trainer import Trainer
 
 
-def seconds_a_step(learner: Learner, batch: Batch, seconds: float) -> float:
-    """The median time of a step on one batch, tried for about so long. The learner is spent afterwards."""
-    given = batch.images, batch.labels, batch.low
-    learner.step(0, *given)
+def seconds_a_step(trainer: Trainer, batch: Batch, seconds: float) -> float:
+    """The median time of a step on one batch, tried for about so long. The trainer is spent afterwards."""
+    trainer.step(0, batch.images, batch.conditions)
     took: list[float] = []
     while not took or (sum(took) < seconds and len(took) < 50):
-        _wait(learner.accelerator.device)
+        _wait(trainer.accelerator.device)
         began = time.perf_counter()
-        learner.step(len(took) + 1, *given)
-        _wait(learner.accelerator.device)
+        trainer.step(len(took) + 1, batch.images, batch.conditions)
+        _wait(trainer.accelerator.device)
         took.append(time.perf_counter() - began)
     return statistics.median(took)
 
@@ -59,9 +61,9 @@ class Memory(NamedTuple):
 
 
 def memory(
-    model: Model, problem: Problem, settings: TrainSettings, shape: tuple[int, ...], accelerator: Accelerator
+    model: Model, objective: Objective, settings: TrainSettings, data: Dataset, accelerator: Accelerator
 ) -> Memory:
-    """Count what one forward pass keeps for its gradient, on two images of shape (C, *space).
+    """Count what one forward pass keeps for its gradient, on two images of the data.
 
     Exact for what is kept, on any device, without running out of it.
     """
@@ -80,13 +82,12 @@ def memory(
         return t
 
     alive: list[torch.Tensor] = []
-    n = 2
-    x0 = torch.zeros(n, *shape, device=accelerator.device)
-    now, next = problem.levels(torch.full((n,), problem.schedule.T))
-    labels = torch.zeros(n, dtype=torch.int64, device=accelerator.device) if model.conditioner is not None else None
-    low = None if problem.pairs is None else problem.pairs.plain(torch.randn_like(x0))
+    n, device = 2, accelerator.device
+    batch = batch_of(data, np.arange(n) % len(data))
+    conditions = {kind: raw.to(device) for kind, raw in batch.conditions.items()}
+    _, draws = next(iter(objective.held_out(settings.seed, n, 1)))
     with saved_tensors_hooks(keep, lambda t: t), accelerator.autocast():
-        problem.loss(model.net, x0, torch.randn_like(x0), now, next, model.cond(labels, low)).sum()
+        objective.losses(model, batch.images.to(device), conditions, draws).sum()
     # the casts of the weights are kept too, once for all images
     casts = numel * half
     return Memory(fixed, max(1, (sum(kept.values()) - casts) // n))

@@ -1,0 +1,256 @@
+"""The engine: a model and its process, ready to draw."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from math import ceil, prod
+from typing import Self
+
+import numpy as np
+import torch
+
+from ddpm import build
+from ddpm.codec import PixelCodec
+from ddpm.config.run import RunConfig
+from ddpm.config.sampling import SamplingConfig
+from ddpm.core import Cond, Denoiser, Level, Parameterisation, Schedule
+from ddpm.core.condition import Conditions, select
+from ddpm.core.model import Model
+from ddpm.engine.batches import Progress, among
+from ddpm.engine.task import PLAIN, Task, Tasks
+from ddpm.guidance.classifier import Direction
+from ddpm.images.pixels import Pixels
+from ddpm.sampling import Row, SampleNoise, Solver
+from ddpm.sampling.follow import Moment, follow
+from ddpm.sampling.inversion import inversion
+from ddpm.sampling.windows import Windows, starts
+
+FEWEST = 16
+"""Rows of a batch from which on the CPU's libraries compute each one alike, whatever the others: with fewer they take
+other ways through a product, which round otherwise, and an image would not be quite the same alone as among others."""
+
+OVERLAP = 0.5
+"""Share of a window that the next one covers too, where images are larger than in training."""
+
+
+@dataclass(frozen=True)
+class Guides:
+    """What guidance steers by, beside its settings.
+
+    Attributes:
+        away: raw conditions of one row, to guide away from; without them and without ``worse`` nothing is guided.
+        worse: the model to guide away from, in their place.
+        towards: positions of rows of a batch -> where a classifier leads these; None for nowhere.
+    """
+
+    away: Conditions | None = None
+    worse: Model | None = None
+    towards: Callable[[Sequence[int]], Direction] | None = None
+
+
+UNGUIDED = Guides()
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    """A model and its process. Holds no state: many threads may share one.
+
+    Every image depends on its own seed and index, conditions and settings alone, whatever else is in its batch.
+
+    Attributes:
+        model: in evaluation mode, on ``device``.
+        schedule: the forward process.
+        parameterisation: how the network is called.
+        codec: between stored images and what is diffused.
+        shape: (C, H, W) of x for the images of training.
+        device: where to compute.
+    """
+
+    model: Model
+    schedule: Schedule
+    parameterisation: Parameterisation
+    codec: PixelCodec
+    shape: tuple[int, int, int]
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @classmethod
+    def of(cls, config: RunConfig, model: Model, device: torch.device) -> Self:
+        """The engine of a run, with a model of it."""
+        return cls(
+            model,
+            build.build_schedule(config.diffusion),
+            build.build_parameterisation(config.diffusion),
+            build.build_codec(config),
+            (len(config.data.mode), *config.data.size),
+            device,
+        )
+
+    def with_model(self, model: Model) -> Self:
+        """The same process with another model of it."""
+        return replace(self, model=model)
+
+    @torch.no_grad()
+    def draw(
+        self,
+        how: SamplingConfig,
+        rows: Sequence[Row],
+        conditions: Conditions | None = None,
+        guides: Guides = UNGUIDED,
+        *,
+        task: Tasks | None = None,
+        progress: Progress | None = None,
+        watch: Callable[[Moment], None] | None = None,
+    ) -> Pixels:
+        """One batch of images, (len(rows), H, W, C) uint8.
+
+        Args:
+            rows: the seed and index of each image: rows of several requests may share a batch.
+            conditions: raw, by kind, (len(rows), …) each; a kind that is not given is null.
+            task: what sampling is bent to, for positions 0 … len(rows) - 1; None starts from nothing.
+            progress: called with (steps done, in all).
+            watch: called with each moment, before the steps and after the last.
+        """
+        n = len(rows)
+        if n > 1 and self._alone(how):
+            one_by_one = self.draws(how, rows, conditions, guides, batch=1, task=task, progress=progress, watch=watch)
+            return np.stack(list(one_by_one))
+        at = self.fill(n, how)
+        bent = PLAIN if task is None else task(at)
+        cond = bent.condition(self.cond(conditions, at))
+        direction = None if guides.towards is None else guides.towards(at)
+        denoise = self.denoiser(how, guides, direction, bent)
+        grid, solver = bent.levels or self.grid(how), self.solver(how, direction)
+        randn = self.noise([rows[i] for i in at], how.size)
+        x = bent.begin(grid[0], randn)
+        for moment in follow(denoise, solver, grid, x, randn, cond, bent.constraint):
+            x = moment.x[:n]
+            if watch is not None:
+                watch(moment._replace(x=x, x0=moment.x0[:n]))
+            if progress is not None and moment.number:
+                progress(moment.number, moment.of)
+        return self.decoded(x)
+
+    def draws(
+        self,
+        how: SamplingConfig,
+        rows: Sequence[Row],
+        conditions: Conditions | None = None,
+        guides: Guides = UNGUIDED,
+        *,
+        batch: int = 64,
+        progress: Progress | None = None,
+        watch: Callable[[Moment], None] | None = None,
+        task: Tasks | None = None,
+    ) -> Iterator[Pixels]:
+        """(H, W, C) uint8 of one image after the other, drawn in batches; see :meth:`draw`.
+
+        Args:
+            task: for all images, by their positions in ``rows``.
+        """
+        total = -(-len(rows) // batch)
+        for number in range(total):
+            part = slice(number * batch, (number + 1) * batch)
+            yield from self.draw(
+                how,
+                rows[part],
+                None if conditions is None else select(conditions, part),
+                _shifted(guides, number * batch),
+                task=None if task is None else _from(task, number * batch),
+                progress=among(progress, number, total),
+                watch=watch,
+            )
+
+    def denoiser(
+        self, how: SamplingConfig, guides: Guides = UNGUIDED, direction: Direction | None = None, task: Task = PLAIN
+    ) -> Denoiser:
+        """The model's denoiser: guided, in windows if the images are larger, bent to a task, clipped, held to it.
+
+        Args:
+            direction: where a classifier leads the rows of the batch.
+        """
+        # as many rows as in a batch, so that the row is computed as theirs are
+        away = None if guides.away is None else self._one(guides.away)
+        denoise = build.build_guided(how, self.model, self.parameterisation, away, guides.worse, direction)
+        if self.windows(how) > 1:
+            denoise = Windows(denoise, self._window(how), OVERLAP)
+        return task.held(build.build_clipped(how, task.bent(denoise)))
+
+    def cond(self, conditions: Conditions | None, at: list[int]) -> Cond | None:
+        """Encoded conditions of the images at these positions, as often as named; None for an unconditional model."""
+        index = torch.tensor(at, device=self.device)
+        given = {kind: raw.to(self.device)[index] for kind, raw in (conditions or {}).items()}
+        return self.model.cond(given, len(at))
+
+    def noise(self, rows: Sequence[Row], size: tuple[int, int] | None = None) -> SampleNoise:
+        """The noise of images, (H, W) large, that of training if None."""
+        return SampleNoise(rows, (self.shape[0], *(size or self.shape[1:])), self.device)
+
+    def encoded(self, pixels: Pixels) -> torch.Tensor:
+        """Stored images (B, H, W, C) uint8 as x0, (B, C, H, W)."""
+        return self.codec.encode(torch.from_numpy(pixels).to(self.device))
+
+    def decoded(self, x: torch.Tensor) -> Pixels:
+        """x0 (B, C, H, W) as images, (B, H, W, C) uint8."""
+        pixels: Pixels = self.codec.decode(x).cpu().numpy()
+        return pixels
+
+    def grid(self, how: SamplingConfig) -> list[Level]:
+        """The levels to visit."""
+        return build.build_grid(how, self.schedule)
+
+    def solver(self, how: SamplingConfig, direction: Direction | None = None) -> Solver:
+        """The solver, whose mean a classifier's direction may shift."""
+        return build.build_solver(how, self.schedule, direction)
+
+    @torch.no_grad()
+    def invert(
+        self,
+        how: SamplingConfig,
+        x0: torch.Tensor,
+        conditions: Conditions | None = None,
+        progress: Progress | None = None,
+    ) -> torch.Tensor:
+        """The noise (B, C, H, W) from which images x0 (B, C, H, W) would be drawn by a deterministic solver."""
+        at, x = self.fill(len(x0), how), x0
+        cond, x = self.cond(conditions, at), x0[at]
+        for step in inversion(self.denoiser(how), self.solver(how), self.grid(how), x, cond):
+            x = step.x
+            if progress is not None:
+                progress(step.number, how.steps)
+        return x[: len(x0)]
+
+    def windows(self, how: SamplingConfig) -> int:
+        """How many windows each image is drawn in; 1 for all of it at once."""
+        if how.size is None or how.whole:
+            return 1
+        return prod(len(starts(n, own, OVERLAP)) for n, own in zip(how.size, self._window(how), strict=True))
+
+    def fill(self, n: int, how: SamplingConfig | None = None) -> list[int]:
+        """Positions 0 … n - 1, the last repeated where a small batch must be filled up for the others to be exact."""
+        windows = 1 if how is None else self.windows(how)
+        alone = how is not None and self._alone(how)
+        more = 0 if alone or not n or self.device.type != "cpu" else ceil(FEWEST / windows) - n
+        return [*range(n), *[n - 1] * more]
+
+    def _alone(self, how: SamplingConfig) -> bool:
+        """Whether images are drawn one by one: those larger than in training, all at once, which fill no batch."""
+        return bool(how.size is not None and how.whole and prod(how.size) > prod(self.shape[1:]))
+
+    def _window(self, how: SamplingConfig) -> tuple[int, int]:
+        """(H, W) of a window: of an image of training, as far as the image is that large."""
+        height, width = map(min, how.size or self.shape[1:], self.shape[1:])
+        return height, width
+
+    def _one(self, conditions: Conditions) -> Cond | None:
+        """The encoded conditions of one row, computed in a batch."""
+        cond = self.cond(conditions, [0] * len(self.fill(1)))
+        return None if cond is None else cond.rows(slice(0, 1))
+
+
+def _from(task: Tasks, first: int) -> Tasks:
+    return lambda at: task([first + i for i in at])
+
+
+def _shifted(guides: Guides, first: int) -> Guides:
+    """The guides of a later batch."""
+    towards = guides.towards
+    return guides if towards is None else replace(guides, towards=lambda at: towards([first + i for i in at]))

@@ -1,0 +1,129 @@
+"""From what is asked of a run to settings that it can be sampled by; what would have no effect is refused."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from ddpm.config.sampling import OF_GUIDANCE, OF_SOLVER, SamplingConfig
+from ddpm.engine import checkpoint_guide
+from ddpm.engine.labels import Label
+from ddpm.engine.run import LoadedRun
+from ddpm.system.errors import InputError
+from ddpm.system.names import GridName
+from ddpm.system.record import explain
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What some images need.
+
+    Attributes:
+        run: with all at hand to draw them.
+        how: their settings.
+        labels: of each, by number; None without.
+    """
+
+    run: LoadedRun
+    how: SamplingConfig
+    labels: list[int] | None
+
+
+def settings(run: LoadedRun, changes: dict[str, Any]) -> SamplingConfig:
+    """The run's sampling settings with some changed; a tuned grid where solver and grid are left to the run.
+
+    Raises:
+        InputError: an unknown name, or a value that is not allowed.
+    """
+    tree = run.config.sampling.model_dump()
+    if isinstance(changes.get("guide_with"), str | Path):
+        changes = changes | {"guide_with": checkpoint_guide.guide(changes["guide_with"], run.source, run.weights)}
+    if changes.get("classifier") is not None:
+        changes = {"classifier_weights": run.own_classifier().weights} | changes
+    if changes.get("negative") is not None:
+        changes = changes | {"negative": run.classes[run.vocabulary.number(changes["negative"])]}
+    foreign = [name for name, solvers in OF_SOLVER.items() if changes.get(name) and tree["solver"] not in solvers]
+    if changes.get("solver", tree["solver"]) != tree["solver"] or foreign:
+        tree |= dict.fromkeys(OF_SOLVER)  # the run's own belong to its solver
+    if foreign:
+        del tree["solver"]  # the options asked for say which it may be
+    if changes.get("grid", tree["grid"]) not in get_args(GridName):
+        del tree["steps"]  # a list of places says how many they are
+    if changes.get("guidance") == 1:
+        tree |= dict.fromkeys(OF_GUIDANCE)  # the run's own belong to guidance
+    if changes.get("clip") is False:
+        tree["threshold"] = None  # the run's own belongs to clipping
+    try:
+        how = SamplingConfig.model_validate(tree | changes)
+    except ValidationError as e:
+        raise InputError(explain(e, SamplingConfig)) from e
+    how = _sized(run, how)
+    return how if changes.keys() & {"solver", "grid", *OF_SOLVER} else _tuned(run, how, changes.get("steps"))
+
+
+def asked(run: LoadedRun, changes: Mapping[str, Any], label: Label | Sequence[Label] | None, n: int) -> Asked:
+    """For n images: the run with all at hand that they need, the settings, and the labels by number.
+
+    Raises:
+        InputError: settings or labels that cannot be used, or that would have no effect.
+    """
+    given = dict(changes)
+    how = settings(run, given)
+    run = run.prepared(how)
+    labels = run.labels(label, n)
+    refuse_idle(run, given, how, labelled=labels is not None)
+    if labels and {run.classes[k] for k in labels} == {how.negative}:
+        raise InputError(f"negative {how.negative} is what the images shall be; give another class to either")
+    return Asked(run, how, labels)
+
+
+def refuse_idle(run: LoadedRun, changes: dict[str, Any], how: SamplingConfig, *, labelled: bool) -> None:
+    """Refuse what was asked for and has no effect.
+
+    Args:
+        changes: what was asked for.
+        how: the settings with it.
+        labelled: whether the images have labels.
+
+    Raises:
+        InputError: guidance of images without labels, or by labels that the network was not told in training.
+    """
+    if how.classifier is not None and not labelled:
+        raise InputError(f"classifier {how.classifier:g} has nothing to guide towards: {run.vocabulary.advice}")
+    if how.classifier is None and labelled and not run.learned_labels:
+        raise InputError(f"{run.source} was trained without labels; give the scale of its classifier, too")
+    told = labelled and run.learned_labels
+    for name in ("guidance", *OF_GUIDANCE):
+        if not told and how.guide_with is None and how.guidance != 1 and changes.get(name) is not None:
+            why = f"{run.source} was trained without labels" if labelled else run.vocabulary.advice
+            raise InputError(f"{name} {changes[name]} has nothing to guide towards: {why}")
+
+
+def _sized(run: LoadedRun, how: SamplingConfig) -> SamplingConfig:
+    """The settings without a size that is the run's own; one that cannot be drawn is refused."""
+    if how.size is None or how.size == run.config.data.size:
+        return how.model_copy(update={"size": None, "whole": None})
+    if how.classifier is not None:
+        raise InputError(f"classifier {how.classifier:g} is of images of the run's own size; leave out either")
+    (height, width), own, factor = how.size, run.config.data.size, run.config.network.factor
+    if how.whole:
+        if height % factor or width % factor:
+            nearest = "x".join(str(max(1, round(n / factor)) * factor) for n in how.size)
+            raise InputError(f"size {height}x{width} cannot be halved as the network does; the nearest is {nearest}")
+    elif height < own[0] or width < own[1]:
+        raise InputError(
+            f"size {height}x{width} is smaller than the {own[0]}x{own[1]} of training, of which larger images are "
+            "made; add whole to ask the network for it at once"
+        )
+    return how
+
+
+def _tuned(run: LoadedRun, how: SamplingConfig, steps: int | None) -> SamplingConfig:
+    """What was tuned for as many steps, or the most of it where none are asked; if all but precision is alike."""
+    own = {"solver", "grid", "steps", "precision", *OF_SOLVER}
+    alike = [found for found in run.tuned if found.model_dump(exclude=own) == how.model_dump(exclude=own)]
+    fits = [found for found in alike if steps in (None, found.steps)]
+    best = max(fits, key=lambda found: found.steps, default=how)
+    return best.model_copy(update={"precision": how.precision})

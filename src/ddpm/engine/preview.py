@@ -1,0 +1,62 @@
+"""Previews of a run in training, drawn by the engine."""
+
+import numpy as np
+import torch
+
+from ddpm.config.sampling import SamplingConfig
+from ddpm.core.condition import Conditions
+from ddpm.core.model import Model
+from ddpm.data.dataset import Dataset
+from ddpm.data.loader import batch_of
+from ddpm.engine.diffusion import Diffusion
+from ddpm.images.pixels import Pixels
+from ddpm.sampling import rows_of
+from ddpm.training.preview import Colour, Preview, colour
+
+COUNT, STEPS = 16, 16
+"""Images of a preview, and steps of the fast solver that draws them."""
+LIMIT = 1024
+"""Images of the data of which the expected colours are taken, about."""
+
+
+def preview(engine: Diffusion, seed: int, data: Dataset, held_out: Dataset) -> Preview:
+    """Images of fixed seeds, their classes in turn; of a model that is always given an image, of held-out ones.
+
+    Args:
+        engine: of the run, with a model of it.
+        data: the images trained on.
+        held_out: the images that are not.
+    """
+    how = SamplingConfig(solver="ddim", steps=min(STEPS, engine.schedule.T), grid="trailing")
+    n, classes = COUNT, len(data.classes)
+    conditions: dict[str, torch.Tensor] = {"label": torch.arange(n) % classes} if classes else {}
+    expected, sides = _expected(data, n), []
+    if engine.model.requires:
+        known = held_out if len(held_out) else data
+        batch = batch_of(known, np.arange(min(n, len(known))))
+        n, conditions, images = len(batch.images), batch.conditions, batch.images.numpy()
+        expected, sides = colour(images), [_given(engine, conditions, n), images]
+
+    def draw(model: Model) -> Pixels:
+        return engine.with_model(model).draw(how, rows_of(seed, range(n)), conditions)
+
+    return Preview(draw, expected, sides)
+
+
+def _given(engine: Diffusion, conditions: Conditions, n: int) -> Pixels:
+    """The images that the network sees beside x, (n, H, W, C)."""
+    cond = engine.cond(conditions, list(range(n)))
+    assert cond is not None
+    assert cond.image is not None
+    return engine.decoded(cond.image)
+
+
+def _expected(data: Dataset, n: int) -> Colour:
+    """The colours of images of the data, the classes of the first n images in turn."""
+    groups = [np.arange(len(data))]
+    if data.labels is not None:
+        shown = (np.flatnonzero(data.labels == k) for k in range(min(n, len(data.classes))))
+        groups = [rows for rows in shown if len(rows)]
+    share = -(-min(LIMIT, len(data)) // len(groups))
+    rows = [group[np.linspace(0, len(group) - 1, share).round().astype(np.int64)] for group in groups]
+    return colour(data.read(np.concatenate(rows)))

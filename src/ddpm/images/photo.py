@@ -1,0 +1,193 @@
+"""A given picture: what the model sees of it, and how what it draws is put into it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from ddpm.images.decode import BadImage, damaged, decode
+from ddpm.images.depth import to_8_bits, to_16_bits
+from ddpm.images.geometry import Geometry
+from ddpm.images.pixels import Pixels
+from ddpm.images.sheets import picture
+from ddpm.system.errors import InputError
+from ddpm.system.names import Fit, Mode
+
+Given = Image.Image | str | Path
+"""A picture, or its file."""
+
+Fill = npt.NDArray[np.bool_]
+"""(H, W): what is to be drawn anew; the rest is known."""
+
+SEEN = {"L": ("L", "LA", "I;16"), "RGB": ("RGB", "RGBA"), "RGBA": ("RGBA",)}
+"""Mode of a run -> modes of pictures that it can change: the alpha and the depth that it does not know are kept."""
+
+KEPT = frozenset(mode for modes in SEEN.values() for mode in modes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Photo:
+    """A picture to be changed.
+
+    Attributes:
+        name: as errors say it.
+        given: as it was given, upright.
+        image: what is changed, of one of the modes of ``SEEN``.
+        pixels: (H, W, C) uint8, what the model sees, in its mode: transparent turned white where it knows no alpha.
+    """
+
+    name: str
+    given: Image.Image
+    image: Image.Image
+    pixels: Pixels
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W)."""
+        return self.image.height, self.image.width
+
+    def with_drawn(self, drawn: Pixels, fill: Fill) -> Image.Image:
+        """This picture with the pixels under ``fill`` drawn anew, opaque; all others are its own, bit for bit.
+
+        Args:
+            drawn: (H, W, C) uint8, of the run's mode.
+        """
+        opaque = np.full(self.size, 255, np.uint8)
+        # (H, W) for grey, else (H, W, bands)
+        new = np.dstack([drawn, opaque]) if self._keeps_alpha(drawn) else np.asarray(self.redrawn(drawn))
+        own = np.array(self.image)
+        own[fill] = new[fill]
+        return Image.fromarray(own)
+
+    def redrawn(self, drawn: Pixels) -> Image.Image:
+        """All colours drawn anew; an alpha and a depth that the run does not know stay.
+
+        Seen on white, as the model sees it, ``alpha · colour + (1 - alpha) · white`` is what was drawn, as far as alpha
+        lets it.
+
+        Args:
+            drawn: (H, W, C) uint8, of the run's mode; where this is larger, so is the alpha.
+        """
+        if self.image.mode == "I;16" and drawn.shape[-1] == 1:
+            return Image.fromarray(to_16_bits(drawn[..., 0]))
+        if not self._keeps_alpha(drawn):
+            return picture(drawn)
+        shown = self.image.getchannel("A").resize((drawn.shape[1], drawn.shape[0]), Image.Resampling.BICUBIC)
+        alpha = np.asarray(shown)
+        # (H, W) -> (H, W, 1); of what cannot be seen the colour is free
+        share = np.where(alpha, alpha, 255)[..., None] / 255
+        colours = (255 - (255 - drawn) / share).round().clip(0, 255).astype(np.uint8)
+        return Image.fromarray(np.dstack([colours, alpha]))
+
+    def _keeps_alpha(self, drawn: Pixels) -> bool:
+        return self.image.mode in ("LA", "RGBA") and drawn.shape[-1] != 4
+
+
+def read(given: Given, size: tuple[int, int], mode: Mode, fit: Fit | None = None) -> Photo:
+    """A picture that a run can change.
+
+    Args:
+        size, mode: of the run's images.
+        fit: bring it to their size and mode, as training does; None takes it as it is.
+
+    Raises:
+        InputError: it cannot be read, or is of a mode that the run has not learned, or smaller than its images.
+    """
+    name, image = opened(given)
+    if fit is not None:
+        pixels = Geometry(size, mode, fit).apply(plain(image))
+        return Photo(name, image, picture(pixels), pixels)
+    photo = unfitted(name, image, mode, "--fit crop converts it")
+    if image.height < size[0] or image.width < size[1]:
+        raise InputError(
+            f"{name} is {image.height} × {image.width}, smaller than the {size[0]} × {size[1]} that the run "
+            "takes here; --fit crop (or pad, or stretch) enlarges it"
+        )
+    return photo
+
+
+def unfitted(name: str, image: Image.Image, mode: Mode, advice: str) -> Photo:
+    """An opened picture as it is, of any size, for a run of a mode.
+
+    Raises:
+        InputError: the run has not learned its mode; what to do is ``advice``.
+    """
+    if image.mode not in SEEN[mode]:
+        raise InputError(f"{name} is {image.mode}, and the run takes {mode} images here; {advice}")
+    return Photo(name, image, image, Geometry(mode=mode).apply(plain(image)))
+
+
+def several(images: Given | Sequence[Given]) -> list[Given]:
+    """One picture or several, as a list.
+
+    Raises:
+        InputError: none.
+    """
+    given = [images] if isinstance(images, Image.Image | str | Path) else list(images)
+    if not given:
+        raise InputError("no picture was given; give at least one")
+    return given
+
+
+def opened(given: Given) -> tuple[str, Image.Image]:
+    """The name of a picture, and it upright, in one of the modes of ``SEEN``.
+
+    Raises:
+        InputError: it cannot be read, or its depth would be lost.
+    """
+    if isinstance(given, Image.Image):
+        name, image = Path(getattr(given, "filename", "")).name or "the image", given
+    else:
+        name, image = str(given), _file(given)
+    try:
+        return name, _kept(_upright(image))
+    except BadImage as e:
+        raise InputError(f"{name} is no usable picture: {e}") from e
+
+
+def _file(path: str | Path) -> Image.Image:
+    try:
+        data = Path(path).read_bytes()
+        checked = decode(data)
+    except OSError as e:
+        raise InputError(f"{path} cannot be read ({e.strerror}); give a picture") from e
+    except BadImage as e:
+        raise InputError(f"{path} is no usable picture: {e}") from e
+    if checked.deep and checked.image.mode != "L":
+        raise InputError(f"{path} has 16 bits a colour, which would be lost; convert it to 8 bits, or to grey")
+    return Image.open(BytesIO(data))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Read whole, which Pillow leaves to the first use, and turned as EXIF says."""
+    try:
+        image.load()
+        return ImageOps.exif_transpose(image)
+    except Exception as e:  # as of any damaged file
+        raise damaged(e) from e
+
+
+def _kept(image: Image.Image) -> Image.Image:
+    """A picture in the one of the modes of ``SEEN`` that holds all of it."""
+    if image.mode in KEPT and "transparency" not in image.info:
+        return image
+    if image.mode == "F":
+        raise BadImage("floating-point values have no known range")
+    if image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise BadImage("32-bit values have no known range")
+        return Image.fromarray(values.astype(np.uint16))
+    mode = "L" if image.mode in ("1", "L") else "RGB"
+    return image.convert(f"{mode}A" if image.has_transparency_data else mode)
+
+
+def plain(image: Image.Image) -> Image.Image:
+    """As L, RGB or RGBA."""
+    if image.mode == "I;16":
+        return Image.fromarray(to_8_bits(np.asarray(image)))
+    return image.convert("RGBA") if image.mode == "LA" else image

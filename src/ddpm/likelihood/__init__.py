@@ -1,1 +1,0 @@
-"""How likely a model finds images, in bits per dimension."""

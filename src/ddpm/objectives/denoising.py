@@ -1,0 +1,48 @@
+"""Denoising: what a diffusion model is trained for."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+
+from ddpm.core.condition import Conditions
+from ddpm.core.model import Model
+from ddpm.core.stream import RowStreams
+from ddpm.objectives.level_sampling import History
+from ddpm.objectives.loss import Loss
+from ddpm.objectives.noised import NoiseLevels
+from ddpm.objectives.objective import Draws
+
+
+@dataclass(frozen=True, slots=True)
+class Denoising:
+    """A loss of the network at noise levels that are drawn (Ho et al. 2020, alg. 1).
+
+    Attributes:
+        noise: which levels the images get.
+        loss: of a network at those levels.
+        encode: from stored images (B, *space, C) uint8 to what is diffused, (B, C, *space).
+    """
+
+    noise: NoiseLevels
+    loss: Loss
+    encode: Callable[[torch.Tensor], torch.Tensor]
+
+    def history(self) -> History | None:
+        return self.noise.history()
+
+    def draws(self, streams: RowStreams, history: History | None) -> Draws:
+        return self.noise.draws(streams, history)
+
+    def held_out(self, seed: int, n: int, bins: int) -> Iterator[tuple[int, Draws]]:
+        return self.noise.held_out(seed, n, bins)
+
+    def losses(self, model: Model, images: torch.Tensor, conditions: Conditions, draws: Draws) -> torch.Tensor:
+        x0 = self.encode(images).contiguous(memory_format=model.layout)
+        eps = draws.streams.normal("noise", x0.shape[1:]).to(x0.device)
+        if draws.hidden is not None:
+            conditions = model.drop(conditions, draws.hidden.to(x0.device))
+        if draws.augmented:
+            conditions = model.augment(conditions, draws.streams)
+        now, next = self.noise.levels(draws)
+        return self.loss(model.net, x0, eps, now, next, model.cond(conditions, len(x0)))

@@ -1,9 +1,0 @@
-"""A trained run, ready to draw samples."""
-
-from ddpm.pipeline.labels import Label
-from ddpm.pipeline.loading import load
-from ddpm.pipeline.pipeline import Pipeline
-from ddpm.pipeline.trajectory import Stage, Trajectory
-from ddpm.records.weights import run_folder
-
-__all__ = ["Label", "Pipeline", "Stage", "Trajectory", "load", "run_folder"]

@@ -1,0 +1,1 @@
+"""What people do with a trained run: functions of its engine."""

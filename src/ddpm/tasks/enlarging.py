@@ -1,0 +1,162 @@
+"""Small images made large in batches, by a run that has learned it."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from ddpm.conditioning.low_resolution import LowResolution, enlarge
+from ddpm.config.sampling import SamplingConfig
+from ddpm.config.upscaling import UpscalingConfig
+from ddpm.constraints import DDNM, AveragePool
+from ddpm.constraints.ddnm import ROUNDS
+from ddpm.core import Denoiser
+from ddpm.core.condition import select
+from ddpm.engine.batches import Progress, among, batches
+from ddpm.engine.run import LoadedRun
+from ddpm.engine.task import PLAIN, Task
+from ddpm.images.pixels import Pixels
+from ddpm.sampling import SampleNoise, rows_of
+from ddpm.system.errors import InputError
+
+WHOLE = 4
+"""A result with a side longer than so many times that of the images of training is drawn in windows of their size:
+attention over more positions takes long, and was learned on few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enlarging:
+    """How small pictures are made large, beside how all samples are drawn.
+
+    Attributes:
+        augment: noise that the enlarged picture gets before the network sees it, as a share of all noise.
+        consistent: whether the mean of each box of the result is held to be the small picture's pixel.
+    """
+
+    augment: float
+    consistent: bool
+
+    @classmethod
+    def settle(cls, config: UpscalingConfig, augment: float | None, consistent: bool | None) -> "Enlarging":
+        """What is asked for, and the run's own for the rest; a noisy condition is not held to unless that is asked.
+
+        Raises:
+            InputError: more noise than was trained on.
+        """
+        strength = config.augment if augment is None else augment
+        if not 0 <= strength <= config.s_max:
+            raise InputError(f"augment must be between 0 and {config.s_max:g}, as in training, not {strength:g}")
+        return cls(strength, config.consistent and strength == 0 if consistent is None else consistent)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Small:
+    """A small image, and what it gets.
+
+    Attributes:
+        pixels: (h, w, C) uint8.
+        index: the image gets the noise that is a function of (seed, index).
+        label: its class by number; None, as of all or none of a batch, takes the null label.
+    """
+
+    pixels: Pixels
+    index: int
+    label: int | None = None
+
+
+def enlarge_all(
+    run: LoadedRun,
+    how: SamplingConfig,
+    enlarging: Enlarging,
+    smalls: Sequence[Small],
+    seed: int,
+    batch: int = 64,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[tuple[int, Pixels]]:
+    """Each image by its number, made large: (h · scale, w · scale, C) uint8; those of a batch when it is drawn.
+
+    Args:
+        batch: images in memory at a time; those larger than in training are drawn one by one.
+        progress: called with (network steps done, in all).
+
+    Raises:
+        InputError: a batch of none.
+    """
+    if batch < 1:
+        raise InputError(f"batch must be at least 1, not {batch}")
+    each = parts(run, smalls, batch)
+    for number, part in enumerate(each):
+        report = among(progress, number, len(each))
+        yield from zip(part, draw(run, how, enlarging, [smalls[i] for i in part], seed, report), strict=True)
+
+
+def parts(run: LoadedRun, smalls: Sequence[Small], most: int) -> list[list[int]]:
+    """Images that are drawn together, by number: of one size, up to ``most``; those larger than in training alone."""
+    return batches((small.pixels.shape for small in smalls), lambda i: most if _together(run, smalls[i]) else 1)
+
+
+def _together(run: LoadedRun, small: Small) -> bool:
+    """Whether an image comes out no larger than those of training."""
+    assert run.config.upscaling is not None
+    height, width, _ = small.pixels.shape
+    area: int = height * width * run.config.upscaling.scale**2
+    return area <= math.prod(run.config.data.size)
+
+
+def draw(
+    run: LoadedRun,
+    how: SamplingConfig,
+    enlarging: Enlarging,
+    smalls: Sequence[Small],
+    seed: int,
+    progress: Progress | None = None,
+) -> Pixels:
+    """One batch of small images of one size made large, (B, h · scale, w · scale, C) uint8.
+
+    The expected image is held to the small one by ``x0 + A⁺(y - A x0)``, A the mean of each box (Wang et al. 2023,
+    eq. 13), in turn with clipping, so that black and white boxes agree too. Sides that the network does not divide are
+    mirrored at their end, and cut off again.
+    """
+    engine, conditioner = run.engine, run.engine.model.conditioners["low_resolution"]
+    assert isinstance(conditioner, LowResolution)
+    scale, divisor = (
+        conditioner.scale,
+        run.config.network.factor // math.gcd(run.config.network.factor, conditioner.scale),
+    )
+    height, width, _ = smalls[0].pixels.shape
+    rows = rows_of(seed, [small.index for small in smalls])
+    low = mirrored(engine.encoded(np.stack([small.pixels for small in smalls])), divisor)
+    image = enlarge(low, scale)
+    size = image.shape[2], image.shape[3]
+    eps = SampleNoise(rows, tuple(image.shape[1:]), engine.device, "augment")()
+    s = torch.full((len(smalls),), enlarging.augment, device=engine.device)
+    labels = [small.label for small in smalls if small.label is not None]
+    given = {"low_resolution": conditioner.noised(image, s, eps)}
+    guides = run.guides(how, labels)
+    if guides.away is not None:  # what is enlarged stays, with its noise
+        guides = replace(guides, away={**guides.away, **select(given, slice(0, 1))})
+
+    def task(at: list[int]) -> Task:
+        def held(denoise: Denoiser) -> Denoiser:
+            return DDNM(denoise, AveragePool(scale), low[at], rounds=ROUNDS if how.clip else 0)
+
+        return Task(held=held) if enlarging.consistent else PLAIN
+
+    large = any(side > WHOLE * own for side, own in zip(size, run.config.data.size, strict=True))
+    sized = how.model_copy(update={"size": size, "whole": not large})
+    conditions = {**run.conditions(labels), **given}
+    pixels = engine.draw(sized, rows, conditions, guides, task=task, progress=progress)
+    return pixels[:, : height * scale, : width * scale]
+
+
+def mirrored(low: torch.Tensor, divisor: int) -> torch.Tensor:
+    """(B, C, h, w) with sides that divide, mirrored at the far end; a side too short for that repeats its last line."""
+    for axis in (2, 3):
+        side = low.shape[axis]
+        more = -side % divisor
+        places = torch.arange(side + more, device=low.device)
+        back = 2 * (side - 1) - places
+        low = low.index_select(axis, torch.where(places < side, places, back).clamp(0, side - 1))
+    return low

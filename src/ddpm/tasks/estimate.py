@@ -1,0 +1,135 @@
+"""Bits per dimension of one batch of images under a model."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ddpm import build
+from ddpm.codec import PixelCodec
+from ddpm.config.data import DataConfig
+from ddpm.config.likelihood import Likelihood
+from ddpm.config.run import RunConfig
+from ddpm.core import Cond, Denoiser
+from ddpm.core.model import Model
+from ddpm.core.stream import Stream
+from ddpm.guidance import Clipped
+from ddpm.images.pixels import Pixels
+from ddpm.metrics.likelihood import ProbabilityFlow, bits_per_dim
+from ddpm.objectives.bound import Bound, Pair, bound, every_pair, sampled_pairs
+from ddpm.sampling import SampleNoise, rows_of
+from ddpm.sampling.grid import uniform
+from ddpm.system.errors import InputError
+
+Progress = Callable[[int, int], None]
+"""Called with (network calls done, in all, or 0 where that is not known)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What a model says of a batch.
+
+    Attributes:
+        bits: (B,) float32, per dimension.
+        calls: how often the network was asked about the batch.
+        bound: where the bits come from, if they are a bound.
+    """
+
+    bits: torch.Tensor
+    calls: int
+    bound: Bound | None = None
+
+    def first(self, n: int) -> "Answer":
+        """That of the first n images, on the CPU."""
+        b = self.bound and Bound(*(part[:n].cpu() for part in (self.bound.prior, self.bound.terms, self.bound.x0_mse)))
+        return Answer(self.bits[:n].cpu(), self.calls, b)
+
+
+def estimate(
+    model: Model,
+    config: RunConfig,
+    how: Likelihood,
+    images: torch.Tensor,
+    indices: Sequence[int],
+    cond: Cond | None = None,
+    progress: Progress | None = None,
+) -> Answer:
+    """Bits per dimension of 8-bit images, without guidance and in float32.
+
+    Args:
+        images: (B, H, W, C) uint8, on the model's device.
+        indices: what is random about the image with index i is a function of (how.seed, i).
+        cond: what the images are.
+
+    Raises:
+        InputError: the run does not learn pixels, or scipy is missing.
+    """
+    codec, schedule = build.build_codec(config), build.build_schedule(config.diffusion)
+    if type(codec) is not PixelCodec:
+        raise InputError(
+            "bits per dimension are of pixels, and this run learns latents: their density is not the images', as "
+            "nothing inverts the encoder; evaluate it without"
+        )
+    x0 = codec.encode(images)
+    denoise: Denoiser = model.denoiser(build.build_parameterisation(config.diffusion))
+    if how.clip:
+        denoise = Clipped(denoise)
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        if how.method == "ode":
+            assert how.tolerance is not None
+            assert how.probes is not None
+            flow = ProbabilityFlow(denoise, schedule, how.tolerance, how.tolerance)
+            report = None if progress is None else (lambda calls: progress(calls, 0))
+            found = bits_per_dim(flow, x0, how.seed, indices, how.probes, cond, report)
+            return Answer(found.bits.float(), found.evaluations)
+        assert how.steps is not None
+        grid = uniform(schedule, how.steps)
+        pairs = every_pair(grid) if how.terms is None else sampled_pairs(grid, choices(how.seed, indices, how.terms))
+        randn = SampleNoise(rows_of(how.seed, indices), tuple(x0.shape[1:]), x0.device)
+        fixed = build.VARIANCES[config.diffusion.variance]
+        made = bound(denoise, x0, grid, randn, cond, fixed, _watched(pairs, progress))
+    return Answer(made.total, len(pairs), made)
+
+
+def choices(seed: int, indices: Sequence[int], terms: int) -> torch.Tensor:
+    """Where in each of the k runs of levels an image's term is taken: (B, k) uniform, a function of (seed, index)."""
+    return torch.stack([Stream(seed, "terms", i).uniform(terms) for i in indices])
+
+
+def _watched(pairs: Sequence[Pair], progress: Progress | None) -> Iterator[Pair]:
+    for done, pair in enumerate(pairs, 1):
+        yield pair
+        if progress is not None:
+            progress(done, len(pairs))
+
+
+def pixels(images: Image.Image | Sequence[Image.Image] | Pixels, data: DataConfig) -> Pixels:
+    """Pictures or an array as (B, H, W, C) uint8 of a run's size and mode.
+
+    Raises:
+        InputError: they are of another size, mode or type, or none at all.
+    """
+    (height, width), mode = data.size, data.mode
+    if isinstance(images, np.ndarray):
+        shape = (height, width, len(mode))
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != shape:
+            raise InputError(
+                f"an array of images must be (B, {height}, {width}, {len(mode)}) of uint8 for this run, "
+                f"not {images.shape} of {images.dtype}"
+            )
+        found = images
+    else:
+        listed = [images] if isinstance(images, Image.Image) else list(images)
+        for i, image in enumerate(listed):
+            if image.mode != mode or image.size != (width, height):
+                raise InputError(
+                    f"image {i} is {image.height} × {image.width} {image.mode}, and the run has {height} × {width} "
+                    f'{mode}: bring it there, as by image.convert("{mode}").resize(({width}, {height}))'
+                )
+        # (H, W) -> (H, W, 1) for grey
+        found = np.stack([np.atleast_3d(np.asarray(image)) for image in listed]) if listed else np.empty(0, np.uint8)
+    if not len(found):
+        raise InputError("there are no images; give one, a list of them, or an array")
+    return found

@@ -1,0 +1,92 @@
+"""Parts of pictures drawn anew."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ddpm.config.sampling import SamplingConfig
+from ddpm.constraints import Mask, Replacement
+from ddpm.engine.run import LoadedRun
+from ddpm.engine.task import Task
+from ddpm.images.photo import Fill, Given, Photo, opened
+from ddpm.records.provenance import Work, fingerprint
+from ddpm.sampling.grid.repaint import repaint as rising
+from ddpm.system.errors import InputError
+from ddpm.system.units import say_count
+from ddpm.tasks.mask import read_mask
+from ddpm.tasks.observed import Method, Repaint, observing, settled, told
+from ddpm.tasks.variations import EditRequest, as_given, encoded, variations
+
+
+def inpaint(
+    run: LoadedRun,
+    images: Given | Sequence[Given],
+    mask: Given | Sequence[Given],
+    *,
+    method: str | None = None,
+    repaint: str | None = None,
+    **asked: Any,
+) -> Image.Image | list[Image.Image]:
+    """Pictures with a part drawn anew; all other pixels stay as they are, bit for bit.
+
+    What is known is put into the expected image at every step, by its covariance (MMPS; Rozet et al. 2024) or without
+    (DDNM; Wang et al. 2023), or, with ``repaint``, into the noisy one on a grid that goes to and fro (RePaint; Lugmayr
+    et al. 2022).
+
+    Args:
+        images: pictures or their files, one or several, of the run's size or larger.
+        mask: one for all, or one each: white is filled in, black is kept.
+        method: "mmps", also if None, or "ddnm", which is faster and fits less well.
+        repaint: "JUMPxTIMES", as in "10x10", in place of a method.
+        asked: attributes of :class:`EditRequest`, as n, label, seed and fit, and settings as of ``Pipeline.sample``.
+
+    Returns:
+        a picture if one was given and n is 1, else a list, n of each.
+
+    Raises:
+        InputError: pictures, masks or settings that cannot be used.
+    """
+    request, way = EditRequest.of(asked), settled(method, repaint)
+    photos = request.photos(images, run.config.data.size, run.config.data.mode)
+    masks = [mask] * len(photos) if isinstance(mask, Image.Image | str | Path) else list(mask)
+    if len(masks) != len(photos):
+        counts = f"{say_count(len(masks), 'mask')} for {say_count(len(photos), 'picture')}"
+        raise InputError(f"{counts}; give one for all, or one each")
+    fills = [read_mask(one, photo, request.fit) for one, photo in zip(masks, photos, strict=True)]
+    works = []
+    for photo, one, fill in zip(photos, masks, fills, strict=True):
+        work = request.work("inpaint", photo, mask=opened(one)[0], **told(way))
+        works.append(work.model_copy(update={"mask": fingerprint(Image.fromarray(fill))}))
+    return as_given(images, filled(run, photos, fills, request, works, way))
+
+
+def filled(
+    run: LoadedRun,
+    photos: Sequence[Photo],
+    fills: Sequence[Fill],
+    request: EditRequest,
+    works: Sequence[Work],
+    way: Method | Repaint,
+) -> list[Image.Image]:
+    """Pictures with what is to be filled drawn anew, n versions of each."""
+
+    def task(how: SamplingConfig, rows: list[int]) -> Task:
+        x0 = encoded(run, photos, rows)
+        # (B, H, W) -> (B, 1, H, W)
+        mask = Mask(torch.from_numpy(np.stack([~fills[row] for row in rows]))[:, None].to(x0.device))
+        if not isinstance(way, Repaint):
+            return observing(way, mask, mask.forward(x0), how, run.config.data)
+        levels = run.engine.grid(how)
+        try:
+            return Task(rising(levels, *way), constraint=Replacement(mask, mask.forward(x0)))
+        except ValueError as e:
+            raise InputError(f"repaint {way}: {e}") from e
+
+    return [
+        new.record.attach(photos[new.of].with_drawn(new.pixels, fills[new.of]))
+        for new in variations(run, photos, request, works, task)
+    ]

@@ -1,0 +1,91 @@
+"""How likely a run finds images."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from PIL import Image
+
+from ddpm.config.likelihood import Likelihood, settle
+from ddpm.engine.indices import chosen
+from ddpm.engine.labels import Label
+from ddpm.engine.run import LoadedRun
+from ddpm.images.pixels import Pixels
+from ddpm.system.errors import InputError
+from ddpm.tasks import estimate
+
+
+def bits_per_dim(
+    run: LoadedRun,
+    images: Image.Image | Sequence[Image.Image] | Pixels,
+    method: str = "bound",
+    *,
+    labels: Label | Sequence[Label] | None = None,
+    steps: int | None = None,
+    terms: int | None = None,
+    seed: int = 0,
+    indices: Sequence[int] | None = None,
+    clip: bool | None = None,
+    batch: int = 64,
+    progress: Callable[[int, int], None] | None = None,
+) -> torch.Tensor:
+    """Bits that the model takes for each 8-bit value of an image, (B,) float32: the less, the likelier it is.
+
+    Args:
+        images: one or several pictures of the run's size and mode, or (B, H, W, C) uint8.
+        method: "bound", an upper bound (Ho et al. 2020, eq. 5), or "ode", the density (Song et al. 2021).
+        labels: what the images are, one for all or one each; None asks for p(x) whatever the class.
+        steps, terms, clip: see :class:`Likelihood`.
+        seed, indices: the noise of the image with index i, 0 … B - 1 if None, is a function of (seed, i).
+        batch: images in memory at a time. Those of one batch share the ODE's steps, and its error.
+        progress: called with (network calls done, in all); of the ODE nobody knows how many, and in all is 0.
+
+    Raises:
+        InputError: images, labels or settings that cannot be used.
+    """
+    how = settle(run.config, method, steps=steps, terms=terms, seed=seed, clip=clip)
+    pixels = estimate.pixels(images, run.config.data)
+    n = len(pixels)
+    if batch < 1:
+        raise InputError(f"batch must be at least 1, not {batch}")
+    which = chosen(indices, n)
+    given, bits = run.labels(labels, n), []
+    before, total = 0, -(-n // batch) * (how.calls or 0)
+    for first in range(0, n, batch):
+        part = slice(first, first + batch)
+        report = None if progress is None else _after(progress, before, total)
+        answer = likelihood(run, how, pixels[part], given[part] if given else None, which[part], report)
+        bits.append(answer.bits)
+        before += answer.calls
+    return torch.cat(bits)
+
+
+def likelihood(
+    run: LoadedRun,
+    how: Likelihood,
+    pixels: Pixels,
+    labels: list[int] | None,
+    indices: list[int],
+    progress: Callable[[int, int], None] | None = None,
+) -> estimate.Answer:
+    """One batch: what :func:`bits_per_dim` takes the bits of, with where they come from.
+
+    Args:
+        pixels: (B, H, W, C) uint8.
+        labels: the class of each image by number; None takes the null label.
+        progress: called with (network calls done, in all, or 0).
+    """
+    run.refuse_given()
+    if labels is None and run.needs_label:
+        raise InputError(
+            f"{run.source} never saw an image without its label when it was trained: {run.vocabulary.advice}"
+        )
+    engine = run.engine
+    at = engine.fill(len(pixels))
+    images = torch.from_numpy(pixels[at]).to(engine.device)
+    cond = engine.cond(run.conditions(labels), at)
+    answer = estimate.estimate(engine.model, run.config, how, images, [indices[i] for i in at], cond, progress)
+    return answer.first(len(pixels))
+
+
+def _after(progress: Callable[[int, int], None], before: int, total: int) -> Callable[[int, int], None]:
+    return lambda done, of: progress(before + done, total)

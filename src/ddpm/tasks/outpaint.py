@@ -1,0 +1,56 @@
+"""Pictures on a larger canvas."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ddpm.engine.run import LoadedRun
+from ddpm.images.photo import Fill, Given, Photo
+from ddpm.system.errors import InputError
+from ddpm.tasks.inpaint import filled
+from ddpm.tasks.observed import settled, told
+from ddpm.tasks.variations import EditRequest, as_given
+
+
+def outpaint(
+    run: LoadedRun,
+    images: Given | Sequence[Given],
+    *,
+    left: int = 0,
+    right: int = 0,
+    top: int = 0,
+    bottom: int = 0,
+    method: str | None = None,
+    repaint: str | None = None,
+    **asked: Any,
+) -> Image.Image | list[Image.Image]:
+    """Pictures with more around them, drawn in overlapping windows of the run's size; what was there stays as it is.
+
+    Args:
+        left, right, top, bottom: pixels to add.
+        images, method, repaint, asked: see :func:`~ddpm.tasks.inpaint.inpaint`.
+
+    Raises:
+        InputError: nothing to add, or pictures or settings that cannot be used.
+    """
+    sides = {"left": left, "right": right, "top": top, "bottom": bottom}
+    if wrong := [f"{name} {value}" for name, value in sides.items() if value < 0]:
+        raise InputError(f"{wrong[0]}: pixels are added, so it must be at least 0")
+    if not any(sides.values()):
+        raise InputError("nothing to add; give pixels to add, as in --left 16 --right 16")
+    request, way = EditRequest.of(asked), settled(method, repaint)
+    given = request.photos(images, run.config.data.size, run.config.data.mode)
+    larger = [on_canvas(photo, (top, bottom), (left, right)) for photo in given]
+    photos, fills = [photo for photo, _ in larger], [fill for _, fill in larger]
+    works = [request.work("outpaint", photo, **sides, **told(way)) for photo in photos]
+    return as_given(images, filled(run, photos, fills, request, works, way))
+
+
+def on_canvas(photo: Photo, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[Photo, Fill]:
+    """A picture with so many rows added above and below, and columns left and right; and what is to be filled."""
+    fill = np.pad(np.zeros(photo.size, bool), (rows, columns), constant_values=True)
+    own = np.asarray(photo.image)
+    image = Image.fromarray(np.pad(own, (rows, columns, *[(0, 0)] * (own.ndim - 2))))
+    return Photo(photo.name, photo.given, image, np.pad(photo.pixels, (rows, columns, (0, 0)))), fill

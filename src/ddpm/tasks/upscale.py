@@ -1,0 +1,100 @@
+"""Small pictures made large, by a run that has learned it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from PIL import Image
+
+from ddpm.engine.indices import chosen
+from ddpm.engine.labels import Label
+from ddpm.engine.options import Asked, asked
+from ddpm.engine.run import LoadedRun
+from ddpm.images.photo import Given, Photo, opened, several, unfitted
+from ddpm.records.provenance import Option, Work, fingerprint
+from ddpm.system.errors import InputError
+from ddpm.tasks.enlarging import Enlarging, Small, enlarge_all
+from ddpm.tasks.variations import as_given
+
+
+def upscale(
+    run: LoadedRun,
+    images: Given | Sequence[Given],
+    *,
+    label: Label | Sequence[Label] | None = None,
+    seed: int = 0,
+    indices: Sequence[int] | None = None,
+    augment: float | None = None,
+    consistent: bool | None = None,
+    batch: int = 64,
+    progress: Callable[[int, int], None] | None = None,
+    watch: Callable[[int, Image.Image], None] | None = None,
+    **settings: Any,
+) -> Image.Image | list[Image.Image]:
+    """Small pictures of any size made large, by a run of super-resolution.
+
+    An alpha that the run does not know is enlarged by interpolation; a depth of 16 bits stays, with values that are
+    multiples of 257.
+
+    Args:
+        images: pictures or their files, one or several, of the run's mode.
+        label: what they show, one for all or one each; None takes the null label.
+        seed, indices: picture i gets the noise that is a function of (seed, i), or of (seed, indices[i]).
+        augment: noise on the enlarged picture before the network sees it, 0 to the run's ``s_max``.
+        consistent: whether the mean of each box of the result is the small picture's pixel; on without augment.
+        batch: pictures in memory at a time; those larger than in training are drawn one by one.
+        progress: called with (network steps done, in all).
+        watch: called with the number of each picture and the large one when it is made; pictures of one size are made
+            together.
+        settings: the keys of :class:`SamplingConfig`; the run's own where not given.
+
+    Returns:
+        a picture if one was given, else a list: ``scale`` times as high and wide, each with its :class:`Provenance`.
+
+    Raises:
+        InputError: the run has not learned this, or something that cannot be used.
+    """
+    given = several(images)
+    which = chosen(indices, len(given))
+    needed, enlarging = settled(run, settings, label, len(given), augment, consistent)
+    mode = run.config.data.mode
+    photos = [unfitted(*opened(one), mode, f"convert it to {mode}") for one in given]
+    smalls = [
+        Small(photo.pixels, index, needed.labels[i] if needed.labels else None)
+        for i, (photo, index) in enumerate(zip(photos, which, strict=True))
+    ]
+    made: dict[int, Image.Image] = {}
+    for i, large in enlarge_all(needed.run, needed.how, enlarging, smalls, seed, batch, progress):
+        photo, small = photos[i], smalls[i]
+        shown = None if small.label is None else needed.run.classes[small.label]
+        record = needed.run.record(needed.how, shown, seed, small.index, _work(photo, enlarging, small.index))
+        made[i] = record.attach(photo.redrawn(large))
+        if watch is not None:
+            watch(i, made[i])
+    return as_given(images, [made[i] for i in range(len(given))])
+
+
+def settled(
+    run: LoadedRun,
+    settings: Mapping[str, Any],
+    label: Label | Sequence[Label] | None,
+    n: int,
+    augment: float | None = None,
+    consistent: bool | None = None,
+) -> tuple[Asked, Enlarging]:
+    """What n pictures are made large by.
+
+    Raises:
+        InputError: the run has not learned this, or settings or labels that cannot be used or have no effect.
+    """
+    if run.config.upscaling is None:
+        raise InputError(f"{run.source} has not learned to make small images large; give a run of super-resolution")
+    for key in ("classifier", "guide_with", "size", "whole"):
+        if settings.get(key) is not None:
+            raise InputError(f"{key} {settings[key]} has no effect where small images are made large; leave it out")
+    return asked(run, settings, label, n), Enlarging.settle(run.config.upscaling, augment, consistent)
+
+
+def _work(photo: Photo, enlarging: Enlarging, index: int) -> Work:
+    options: dict[str, Option] = {**asdict(enlarging), "index": index}
+    return Work(command="upscale", given=((photo.name, fingerprint(photo.given)),), options=options)

@@ -1,0 +1,170 @@
+"""One optimiser step: the loss, its gradient, the update."""
+
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from ddpm.config.training import TrainSettings
+from ddpm.core.condition import Conditions, select
+from ddpm.core.model import Model
+from ddpm.core.seed import derive
+from ddpm.core.stream import RowStreams
+from ddpm.objectives.objective import Draws, Objective
+from ddpm.training.checkpoint import Checkpoint, load_into
+from ddpm.training.ema import EMA
+from ddpm.training.rate import learning_rate
+
+
+class StepReport(NamedTuple):
+    """What a step saw.
+
+    Attributes:
+        loss: sum over this process's images, a tensor on the device.
+        grad_norm: before clipping, over all processes.
+        skipped: whether it was not finite, so that nothing was updated.
+    """
+
+    loss: torch.Tensor
+    grad_norm: float
+    skipped: bool
+
+
+class _Losses(nn.Module):
+    """All that is learned behind one forward pass, as distributed training wants it."""
+
+    def __init__(self, model: Model, objective: Objective) -> None:
+        super().__init__()
+        self.model = model
+        self.objective = objective
+
+    def forward(self, images: torch.Tensor, conditions: Conditions, draws: Draws) -> torch.Tensor:
+        return self.objective.losses(self.model, images, conditions, draws)
+
+
+class Trainer:
+    """Weights, their average and the optimiser, and the step that changes them.
+
+    Attributes:
+        model: the weights; on ``accelerator.device``.
+        ema: their moving average.
+        history: the losses by which levels are sampled, if they are.
+        skipped: steps that changed nothing, as their gradient was not finite.
+    """
+
+    def __init__(self, model: Model, objective: Objective, settings: TrainSettings, accelerator: Accelerator) -> None:
+        self.objective, self.settings, self.accelerator = objective, settings, accelerator
+        self.model = model.to(accelerator.device, memory_format=model.layout)  # type: ignore[call-overload]
+        self.ema = EMA(self.model, settings.ema)
+        self.history = objective.history()
+        self.skipped = 0
+        optimizer = torch.optim.AdamW(
+            self.model.parameters(),
+            lr=settings.learning_rate,
+            betas=settings.betas,
+            weight_decay=settings.weight_decay,
+            fused=accelerator.device.type in ("cpu", "cuda"),
+        )
+        self._module, self._optimizer = accelerator.prepare(_Losses(self.model, objective), optimizer)
+
+    def step(self, number: int, images: torch.Tensor, conditions: Conditions) -> StepReport:
+        """Optimiser step ``number`` = 0, 1, … on this process's part of the global batch.
+
+        Args:
+            images: (b, *space, C) uint8.
+            conditions: raw, by kind, each (b, …).
+        """
+        s, device = self.settings, self.accelerator.device
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        images, conditions = images.to(device), {kind: raw.to(device) for kind, raw in conditions.items()}
+        # every process draws for the whole batch and takes its part, so that how a batch is split changes nothing
+        whole = self.objective.draws(RowStreams(s.seed, number, s.batch, range(s.batch)), self.history)
+        own = slice(rank * s.batch // world, (rank + 1) * s.batch // world)
+        draws = whole.part(own)
+        torch.manual_seed(derive(s.seed, "dropout", number, rank))
+
+        seen = []
+        weights = draws.weights.to(device, torch.float32)
+        parts = [slice(i, min(i + s.micro_batch, len(images))) for i in range(0, len(images), s.micro_batch)]
+        for part in parts:
+            with nullcontext() if part is parts[-1] else self.accelerator.no_sync(self._module):
+                losses = self._module(images[part], select(conditions, part), draws.part(part))
+                # processes average their gradients: the sum over all images, divided by their number
+                self.accelerator.backward((losses * weights[part]).sum() * (world / s.batch))
+            seen.append(losses.detach())
+        losses = torch.cat(seen)
+        report = self._update(number, (losses * weights).sum())
+        if self.history is not None and not report.skipped:
+            self.history.add(whole.places, self._gathered(losses, own))
+        return report
+
+    def _gathered(self, losses: torch.Tensor, own: slice) -> torch.Tensor:
+        """The losses of the whole global batch, (batch,) float64 on the CPU; alike in every process."""
+        everyone = torch.zeros(self.settings.batch, device=losses.device)
+        everyone[own] = losses.float()
+        if self.accelerator.num_processes > 1:  # the others' places are zero in each: the sum is exact
+            everyone = self.accelerator.reduce(everyone, "sum")
+        return everyone.cpu().double()
+
+    def _update(self, number: int, total: torch.Tensor) -> StepReport:
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate(self.settings, number)
+        norm = float(self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip))
+        finite = norm == norm and norm != float("inf")
+        if finite or self.accelerator.scaler is not None:  # a scaler must see what overflows, to scale less
+            self._optimizer.step()
+        self._optimizer.zero_grad()
+        skipped = not finite or self._optimizer.step_was_skipped
+        if skipped:
+            self.skipped += 1
+        else:
+            self.ema.update(self.model.parameters())
+        return StepReport(total, norm, skipped)
+
+    def state(self, step: int) -> Checkpoint:
+        """Everything that the next step depends on, after ``step`` steps."""
+        state: dict[str, Any] = {"skipped": self.skipped, "ema_updates": self.ema.updates}
+        if self.accelerator.scaler is not None:
+            state["scaler"] = self.accelerator.scaler.state_dict()
+        tensors = {
+            "model": dict(self.model.state_dict()),
+            "ema": dict(self.ema.model.state_dict()),
+            "optimizer": self._moments(),
+        }
+        if self.history is not None:
+            tensors["levels"] = self.history.tensors()
+        return Checkpoint(step, tensors, state)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to a state.
+
+        Raises:
+            InputError: the checkpoint is of another model, or lacks a part.
+        """
+        what = f"the checkpoint of step {checkpoint.step}"
+        self._create_moments()
+        load_into(self.model.state_dict(), checkpoint.tensors.get("model", {}), what)
+        load_into(self.ema.model.state_dict(), checkpoint.tensors.get("ema", {}), what)
+        load_into(self._moments(), checkpoint.tensors.get("optimizer", {}), what)
+        if self.history is not None:
+            load_into(self.history.tensors(), checkpoint.tensors.get("levels", {}), what)
+        self.skipped = checkpoint.state["skipped"]
+        self.ema.updates = checkpoint.state["ema_updates"]
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(checkpoint.state["scaler"])
+
+    def _moments(self) -> dict[str, torch.Tensor]:
+        """The optimiser's tensors by parameter: "exp_avg.net.conv_in.weight"."""
+        moments = self._optimizer.state
+        return {f"{key}.{name}": t for name, p in self.model.named_parameters() for key, t in moments[p].items()}
+
+    def _create_moments(self) -> None:
+        # AdamW makes them at its first step: as it would, of zeros
+        for p in self.model.parameters():
+            self._optimizer.state[p] = {
+                "step": torch.zeros((), dtype=torch.float32, device=p.device),
+                "exp_avg": torch.zeros_like(p),
+                "exp_avg_sq": torch.zeros_like(p),
+            }

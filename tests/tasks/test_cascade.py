@@ -1,0 +1,40 @@
+from dataclasses import replace
+
+import pytest
+from tests.tiny import CLASSES, pipeline
+
+from ddpm.pipeline import Pipeline
+from ddpm.tasks.cascade import passed_on
+from ddpm.system.errors import InputError
+
+
+def knowing(*classes: str) -> Pipeline:
+    """A run of super-resolution with these classes."""
+    pipe = pipeline("RGB", scale=2)
+    data = pipe.config.data.model_copy(update={"classes": classes})
+    return replace(pipe, config=pipe.config.model_copy(update={"data": data}))
+
+
+def test_classes_go_by_name_however_they_were_asked_for() -> None:
+    base, larger = pipeline("RGB"), knowing(*reversed(CLASSES))
+    for asked in (["star", "circle"], [2, 0], ["2", "0"]):
+        told = passed_on(base, larger, base.labels(asked, 2), 2)
+        assert told == ["star", "circle"]
+        assert larger.labels(told, 2) == [0, 2]
+
+
+def test_unknown_classes_are_not_passed_on() -> None:
+    base = pipeline("RGB")
+    assert passed_on(base, knowing("star", "moon", "sun"), [0, 2], 2) is None
+    assert passed_on(base, knowing("star", "moon", "sun"), [2, 2], 2) == ["star", "star"]
+    assert passed_on(base, knowing(*CLASSES), None, 2) is None
+
+
+def test_what_the_second_run_has_not_learned() -> None:
+    for base, larger, said in (
+        (pipeline("RGB"), pipeline("RGB"), "shapes has not learned to make small images large"),
+        (pipeline("L"), pipeline("RGB", scale=2), "shapes draws L images, and shapes makes RGB images large"),
+    ):
+        with pytest.raises(InputError, match=said):
+            passed_on(base, larger, None, 2)
+    assert passed_on(pipeline("RGBA"), pipeline("RGB", scale=2), None, 2) is None
