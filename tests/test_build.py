@@ -96,6 +96,16 @@ def test_solvers(name, eta, solver):
     assert build.build_solver(SamplingConfig(solver=name, eta=eta), discrete.linear()) == solver
 
 
+@pytest.mark.parametrize(
+    ("variance", "own"), [("small", Ancestral()), ("large", Ancestral(fixed_large)), ("learned", Ancestral())]
+)
+def test_ancestral_sampling_has_the_runs_variance(variance, own):
+    """Unless one of the two is named."""
+    for name, expected in (("ancestral", own), ("ancestral-small", Ancestral(fixed_small)), ("ddim", DDIM())):
+        made = build.build_solver(SamplingConfig(solver=name), discrete.linear(), variance=variance)
+        assert made == expected
+
+
 def test_solvers_that_know_the_process():
     edm, adaptive, *others = (
         build.build_solver(SamplingConfig(**given), discrete.linear())

@@ -32,7 +32,7 @@ from ddpm.core import (
 from ddpm.core.model import Model
 from ddpm.core.parameterisation import UnitVariance
 from ddpm.core.precision import Autocast
-from ddpm.core.schedule import level_of
+from ddpm.core.schedule import TimeScaled, level_of
 from ddpm.guidance import (
     Autoguidance,
     ByItself,
@@ -75,7 +75,7 @@ from ddpm.sampling.langevin import Langevin
 from ddpm.sampling.tempered import Tempered
 from ddpm.sampling.unipc import UniPC
 from ddpm.system.errors import InputError
-from ddpm.system.names import suggest
+from ddpm.system.names import VarianceName, suggest
 
 SCHEDULES: dict[str, Callable[[int], Schedule]] = {
     "linear": discrete.linear,
@@ -168,12 +168,19 @@ FEATURES: dict[str, Callable[[str | None, torch.device], Extractor]] = {
 
 
 def build_schedule(config: DiffusionConfig) -> Schedule:
-    """The forward process.
+    """The forward process, its levels' t as the network is fed it.
 
     Raises:
         InputError: zero-terminal SNR of a continuous one.
     """
-    made = SCHEDULES[config.schedule](config.T)
+    made = _process(config)
+    return made if config.time_scale == 1 else TimeScaled(made, config.time_scale)
+
+
+def _process(config: DiffusionConfig) -> Schedule:
+    made = discrete.custom(config.betas) if config.betas is not None else SCHEDULES[config.schedule](config.T)
+    if config.sigma_max is not None:
+        return continuous.up_to(made, config.sigma_max)
     if not config.zero_terminal_snr:
         return made
     if not isinstance(made, Discrete):
@@ -293,14 +300,21 @@ def build_features(name: str, weights: str | None, size: tuple[int, int], device
     return FEATURES[name](weights, device)
 
 
-def build_solver(config: SamplingConfig, schedule: Schedule, towards: Direction | None = None) -> Solver:
+def build_solver(
+    config: SamplingConfig,
+    schedule: Schedule,
+    towards: Direction | None = None,
+    variance: VarianceName = "small",
+) -> Solver:
     """The solver with its options, on a process.
 
     Args:
         towards: where a classifier leads, which the mean of an ancestral step follows if that is its form.
+        variance: the run's, which ``ancestral`` takes.
     """
+    own = config.solver == "ancestral" and variance == "large"
     options = _with(eta=config.eta, churn=config.churn, tolerance=config.tolerance)
-    made: Solver = options(SOLVERS[config.solver](partial(level_of, schedule)))
+    made: Solver = options(SOLVERS["ancestral-large" if own else config.solver](partial(level_of, schedule)))
     if config.classifier_form == "mean" and towards is not None:
         interval = config.guidance_interval
         made = replace(made, shift=towards if interval is None else Within(towards, *interval))  # type: ignore[type-var]

@@ -38,7 +38,7 @@ def test_a_run(cli: Cli, run: Path, capsys: Capture) -> None:
     for said in (
         str(run),
         "images        20 of 89 held-out images of digits",
-        f"bits per dim  {record.mean:.4f} ± {record.stderr:.4f}, a bound by 3 steps",
+        f"bits per dim  {record.mean:.4f} ± {record.stderr:.4f}, a bound by 3 steps, small variance",
         f"KL {record.kl:.4f}, decoder {record.decoder:.4f}",
         f"record        {folder / 'bits.json'}",
         f"report        {run / 'report.html'}",
@@ -51,17 +51,30 @@ def test_a_run(cli: Cli, run: Path, capsys: Capture) -> None:
 
 def test_what_the_flags_mean(cli: Cli, run: Path, folder: Callable[..., Path], capsys: Capture) -> None:
     photos = folder(12, size=(9, 8), mode="L", classes=("3", "5"))
-    flags = ("--data", photos, "--fit", "stretch", "--terms", "2", "--labels", "--seed", "4", "--no-clip")
+    flags = (
+        "--data",
+        photos,
+        "--fit",
+        "stretch",
+        "--terms",
+        "2",
+        "--labels",
+        "--seed",
+        "4",
+        "--no-clip",
+        "--variance",
+        "large",
+    )
     assert cli("evaluate", run, *BITS, *flags, "--steps", "5", "--steps", "6,7", "--batch", "5", "-n", "9") == 0
     found = records(run)
     assert [record.how.steps for record in found] == [5, 6, 7]
     for record in found:
         assert (record.n, record.labels, record.held_out, record.data.source) == (9, True, False, str(photos))
-        assert (record.how.terms, record.how.seed, record.how.clip) == (2, 4, False)
+        assert (record.how.terms, record.how.seed, record.how.clip, record.how.variance) == (2, 4, False, "large")
         assert record.notes == (f"12 images of {photos} were brought to 8 × 8 by stretch",)
     out = capsys.readouterr().out
     assert f"images        9 of 12 images of {photos}, their classes told" in out
-    assert "a bound by 7 steps, 2 of 6 KL terms an image" in out
+    assert "a bound by 7 steps, 2 of 6 KL terms an image, large variance" in out
     assert "brought to 8 × 8 by stretch" in out
 
 
@@ -137,6 +150,7 @@ def test_two_processes_have_the_bits_of_one(cli: Cli, run: Path, digits_run: Pat
         (["--skip-bad"], "--skip-bad is of the images of --data"),
         (["--method", "ode", "--steps", "5"], "steps 5 is of the bound"),
         (["--method", "ode", "--terms", "5"], "terms 5 is of the bound"),
+        (["--method", "ode", "--variance", "large"], "variance large is of the bound"),
         (["--steps", "0"], "steps must be between 1 and 1000"),
         (["--steps", "x"], "--steps x are no numbers"),
         (["--terms", "1000"], "terms must be between 1 and 999"),
@@ -150,7 +164,9 @@ def test_options_without_effect(flags: list[str], said: str, refused: Refused, r
     assert said in refused("evaluate", run, *BITS, *[flag.format(tmp=tmp_path) for flag in flags], kept=tmp_path)
 
 
-@pytest.mark.parametrize("flags", [["--method", "bound"], ["--terms", "5"], ["--labels"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "flags", [["--method", "bound"], ["--terms", "5"], ["--variance", "large"], ["--labels"]], ids=" ".join
+)
 def test_options_of_bits_alone(flags: list[str], refused: Refused, run: Path) -> None:
     assert f"{flags[0]} is of --bits-per-dim; give that, too" in refused("evaluate", run, *flags, kept=run)
 

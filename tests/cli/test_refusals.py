@@ -130,6 +130,10 @@ def test_check_of_classes(cli: Cli, capsys: pytest.CaptureFixture[str], folder: 
             ["--schedule", "ve", "--set", "diffusion.zero_terminal_snr=true"],
             "reshapes a schedule of betas; ve has none",
         ),
+        (["--betas", "none.txt"], r"--betas none\.txt cannot be read as a file of numbers"),
+        (["--betas", __file__], "holds something that is no number"),
+        (["--betas", "b.txt", "--schedule", "linear"], "--schedule and --betas are two noise schedules; give one"),
+        (["--sigma-max", "9"], "sigma_max is of the schedules ve and edm, not of cosine"),
     ],
 )
 def test_flags_of_train(flags: list[str], said: str, refused: Refused, tmp_path: Path) -> None:

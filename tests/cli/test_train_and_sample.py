@@ -189,6 +189,7 @@ def test_a_dry_run_leaves_nothing(cli: Cli, tmp_path: Path, capsys: pytest.Captu
         (["--width", "16"], "network.width", 16),
         (["--prediction", "x0"], "diffusion.prediction", "x0"),
         (["--schedule", "sigmoid"], "diffusion.schedule", "sigmoid"),
+        (["--schedule", "ve", "--sigma-max", "9"], "diffusion.sigma_max", 9.0),
         (["--precision", "bf16"], "training.precision", "bf16"),
         (["--images", "24"], "training.images", 24),
         (["--set", "training.clip=0.5"], "training.clip", 0.5),

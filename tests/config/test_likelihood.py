@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from ddpm.config.likelihood import Likelihood, settle
@@ -12,7 +14,8 @@ def config(pipe: Pipeline) -> RunConfig:
 
 
 def test_by_default_all_levels_clipped(config: RunConfig) -> None:
-    assert settle(config) == Likelihood(method="bound", seed=0, clip=True, steps=1000, terms=None)
+    assert settle(config) == Likelihood(method="bound", seed=0, clip=True, steps=1000, variance="small")
+    assert settle(config, variance="large").variance == "large"
     assert not settle(config, clip=False).clip
 
 
@@ -33,6 +36,9 @@ def test_network_calls(config: RunConfig, given: dict[str, int], calls: int) -> 
         ("exact", {}, r"unknown method 'exact' \(known: bound, ode\)"),
         ("ode", {"steps": 10}, r"steps 10 is of the bound: the ODE's solver chooses its steps; leave it out"),
         ("ode", {"terms": 10}, r"terms 10 is of the bound"),
+        ("ode", {"variance": "large"}, r"variance large is of the bound"),
+        ("bound", {"variance": "learned"}, r"variance must be small or large, as this run learned none, not 'learned'"),
+        ("bound", {"variance": "big"}, r"not 'big'"),
         ("bound", {"steps": 0}, r"steps must be between 1 and 1000, the levels of the run, not 0"),
         ("bound", {"steps": 1001}, r"steps must be between 1 and 1000"),
         ("bound", {"terms": 0}, r"terms must be between 1 and 999, as 1000 steps have 999 KL terms, not 0"),
@@ -40,6 +46,6 @@ def test_network_calls(config: RunConfig, given: dict[str, int], calls: int) -> 
         ("bound", {"steps": 1, "terms": 1}, r"terms must be left out, as 1 steps have 0 KL terms"),
     ],
 )
-def test_what_is_refused(config: RunConfig, method: str, given: dict[str, int], said: str) -> None:
+def test_what_is_refused(config: RunConfig, method: str, given: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
         settle(config, method, **given)

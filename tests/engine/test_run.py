@@ -182,6 +182,17 @@ def test_every_setting_has_an_effect(change: dict[str, Any], pipe: Pipeline) -> 
     assert pixels(pipe.sample(1, **usual)) != pixels(pipe.sample(1, **usual | change))
 
 
+@pytest.mark.parametrize("variance", ["small", "large"])
+def test_ancestral_samples_have_the_runs_own_variance(variance: str, pipe: Pipeline) -> None:
+    diffusion = pipe.config.diffusion.model_copy(update={"variance": variance})
+    made = replace(pipe, config=pipe.config.model_copy(update={"diffusion": diffusion}))
+    own, *named = (
+        pixels(made.sample(2, solver=solver, steps=3)) for solver in ("ancestral", "ancestral-small", "ancestral-large")
+    )
+    assert own == named[variance == "large"]
+    assert named[0] != named[1]
+
+
 def test_places_say_how_many_steps_they_are(pipe: Pipeline) -> None:
     """Whatever the run's own steps; as a text, numbers or with the same number of steps they are the same grid."""
     places = (1000.0, 700.0, 400.0, 100.0)

@@ -6,8 +6,8 @@ import pytest
 from ddpm.codec import PixelCodec
 from ddpm.core import Denoised
 from ddpm.core.model import Model
-from ddpm.pipeline import Pipeline, load
 from ddpm.engine.trajectory import spread
+from ddpm.pipeline import Pipeline, load
 from ddpm.sampling import SampleNoise, rows_of
 from ddpm.system.errors import InputError
 

@@ -53,8 +53,20 @@ def test_it_is_what_the_pipeline_says_of_held_out_images(run: Path) -> None:
     assert record.levels.place == (1000, 667, 334, 1)
     assert record.levels.pairs == (1, 1, 1, 1)
     assert sum(record.levels.bits) + record.prior == pytest.approx(record.mean, rel=1e-6)
-    assert (record.weights, record.variance, record.calls, record.batch) == (pipe.weights, "small", 4, None)
+    assert (record.weights, record.how.variance, record.calls, record.batch) == (pipe.weights, "small", 4, None)
     assert record.images_seen == 192
+
+
+def test_the_other_variance_is_another_record(run: Path) -> None:
+    """Of the same weights, images and noise; each is what the pipeline says, and the run's own is the default."""
+    own, small, large = (measured(run, replace(FEW, variance=name)) for name in (None, "small", "large"))
+    assert own == small
+    assert large.folder != small.folder
+    assert BitsRecord.read(large.folder / "bits.json").how.variance == "large"
+    pipe = load(run, "cpu")
+    images = training(pipe.config).held_out.read(epoch_order(0, 0, 89)[:60])
+    assert large.record.bits == tuple(pipe.bits_per_dim(images, steps=4, variance="large").tolist())
+    assert large.record.mean < small.record.mean - 1  # four steps are far too few for the small one
 
 
 def test_killed_and_resumed_is_whole(run: Path, digits_run: Path, tmp_path: Path) -> None:
@@ -138,7 +150,7 @@ def test_along_the_ode(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(likelihood, "settle", rough)
     ask = replace(FEW, n=20, steps=None, method="ode")
     record = measured(run, ask).record
-    assert record.levels is record.kl is record.variance is None
+    assert record.levels is record.kl is record.how.variance is None
     assert record.batch == 50
     assert record.calls > 10
     other = measured(run, replace(ask, batch=10)).record

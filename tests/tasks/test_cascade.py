@@ -4,8 +4,8 @@ import pytest
 from tests.tiny import CLASSES, pipeline
 
 from ddpm.pipeline import Pipeline
-from ddpm.tasks.cascade import passed_on
 from ddpm.system.errors import InputError
+from ddpm.tasks.cascade import passed_on
 
 
 def knowing(*classes: str) -> Pipeline:

@@ -9,18 +9,19 @@ from PIL import Image
 
 from ddpm import build
 from ddpm.codec import PixelCodec
+from ddpm.config import RunConfig
 from ddpm.config.likelihood import settle
-from ddpm.core import Stream, discrete
+from ddpm.core import Denoised, Stream, discrete
 from ddpm.guidance import Clipped
 from ddpm.images.pixels import Pixels
 from ddpm.images.sheets import picture
-from ddpm.tasks.estimate import choices
 from ddpm.metrics.likelihood import ProbabilityFlow, bits_per_dim
 from ddpm.objectives.bound import bound, sampled_pairs
 from ddpm.pipeline import Pipeline
 from ddpm.sampling import SampleNoise, rows_of
 from ddpm.sampling.grid import uniform
 from ddpm.system.errors import InputError
+from ddpm.tasks.estimate import choices
 
 SHAPE = (1, 8, 8)
 
@@ -51,6 +52,31 @@ def test_it_is_the_bound_taken_by_hand(pipe: Pipeline, images: Pixels, clip: boo
     found = pipe.bits_per_dim(images, labels=number, steps=4, seed=5, clip=clip)
     assert found.dtype == torch.float32
     assert torch.equal(found, byhand.total)
+
+
+@pytest.mark.parametrize(("variance", "fixed"), [("small", 0.0), ("large", 1.0)])
+def test_a_fixed_variance_takes_the_place_of_the_runs_own(
+    variance: str, fixed: float, pipe: Pipeline, images: Pixels
+) -> None:
+    """Of the same x0; what a network has learned of the variance is then not read."""
+    tree = pipe.config.model_dump()
+    tree["diffusion"]["variance"], tree["objective"]["loss"], tree["network"]["out_channels"] = "learned", "hybrid", 2
+    config = RunConfig.model_validate(tree)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = build.build_model(config).eval()
+        for p in model.parameters():
+            p.data += 0.1 * torch.randn_like(p)
+    learner = replace(pipe, model=model, config=config)
+    grid, n = uniform(discrete.cosine(1000), 4), len(images)
+    for made in (pipe, learner):
+        denoise = denoiser(made)
+        x0_alone = Clipped(lambda *given, denoise=denoise: Denoised(denoise(*given).x0))
+        byhand = bound(x0_alone, encoded(images), grid, SampleNoise(5, range(n), SHAPE), label(made, 10, n), fixed)
+        assert torch.equal(made.bits_per_dim(images, steps=4, seed=5, variance=variance), byhand.total)
+    own = learner.bits_per_dim(images, steps=4, seed=5)
+    assert torch.equal(own, learner.bits_per_dim(images, steps=4, seed=5, variance="learned"))
+    assert not torch.isclose(own, byhand.total).any()
 
 
 def test_drawn_terms_are_the_ones_of_each_image(pipe: Pipeline, images: Pixels) -> None:

@@ -18,8 +18,8 @@ from ddpm.data.dataset import Dataset
 from ddpm.networks import UNet
 from ddpm.objectives import SimpleLoss
 from ddpm.objectives.level_sampling import Uniform
-from ddpm.training.trainer import Learner, Problem
 from ddpm.training.loop import Job
+from ddpm.training.trainer import Learner, Problem
 
 NET = UNetSettings(in_channels=3, out_channels=3, width=8, multipliers=(1,), blocks=1, attention=(), cond_width=8)
 SETTINGS = TrainSettings(

@@ -16,9 +16,9 @@ from ddpm.data.dataset import Dataset
 from ddpm.system.errors import InputError
 from ddpm.system.interrupt import Interrupt
 from ddpm.training import checkpoint as checkpoints
-from ddpm.training.trainer import Learner
 from ddpm.training.log import Event
 from ddpm.training.loop import Diverged, Job, train
+from ddpm.training.trainer import Learner
 
 MakeJob = Callable[..., Job]
 

@@ -19,8 +19,8 @@ from ddpm.data.loader import Batch
 from ddpm.networks import UNet
 from ddpm.objectives import SimpleLoss
 from ddpm.objectives.level_sampling import Uniform
-from ddpm.training.trainer import Learner, Problem
 from ddpm.training.measure import Memory, available_bytes, memory, seconds_a_step
+from ddpm.training.trainer import Learner, Problem
 
 
 class Live(TorchDispatchMode):

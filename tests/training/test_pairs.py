@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from ddpm.training.randomness import augmentation
 
 from ddpm.conditioning import ImageCondition, LabelEmbedding, Pairs
 from ddpm.config.network import UNetSettings
@@ -18,9 +19,8 @@ from ddpm.data.dataset import Dataset
 from ddpm.networks import UNet
 from ddpm.networks.embeddings import TimeEmbedding
 from ddpm.training.heldout import HeldOut
-from ddpm.training.trainer import Learner, Problem
 from ddpm.training.preview import Preview, page
-from ddpm.training.randomness import augmentation
+from ddpm.training.trainer import Learner, Problem
 
 NET = UNetSettings(in_channels=6, out_channels=3, width=8, multipliers=(1,), blocks=1, attention=(), cond_width=8)
 Make = Callable[..., Learner]

@@ -8,8 +8,8 @@ import torch
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
 from ddpm.data.digits import open_digits
-from ddpm.training.trainer import Problem
 from ddpm.training.preview import Colour, Preview, colour, drift, page
+from ddpm.training.trainer import Problem
 
 CPU = torch.device("cpu")
 

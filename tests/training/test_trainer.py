@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from ddpm.training.trainer import Learner, Problem
 from ddpm.training.randomness import draw, noise
 
 from ddpm.codec import PixelCodec
@@ -16,6 +15,7 @@ from ddpm.objectives.level_sampling import History, Importance, Uniform
 from ddpm.system.errors import InputError
 from ddpm.training.checkpoint import Checkpoint
 from ddpm.training.rate import learning_rate
+from ddpm.training.trainer import Learner, Problem
 
 Make = Callable[..., Learner]
 

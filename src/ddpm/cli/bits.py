@@ -76,5 +76,8 @@ def lines(record: "BitsRecord") -> Iterator[str]:
         return
     assert how.steps is not None
     drawn = f", {how.terms:,} of {how.steps - 1:,} KL terms an image" if how.terms else ""
-    yield f"bits per dim  {record.mean:.4f} ± {record.stderr:.4f}, a bound by {how.steps:,} steps{drawn}"
+    yield (
+        f"bits per dim  {record.mean:.4f} ± {record.stderr:.4f}, a bound by {how.steps:,} steps{drawn}, "
+        f"{how.variance} variance"
+    )
     yield f"              prior {record.prior:.2g}, KL {record.kl:.4f}, decoder {record.decoder:.4f}"

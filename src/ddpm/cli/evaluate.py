@@ -28,6 +28,7 @@ def evaluate(
     bits_per_dim: bool = False,
     method: Literal["bound", "ode"] | None = None,
     terms: int | None = None,
+    variance: Literal["small", "large"] | None = None,
     labels: bool = False,
     seed: int | None = None,
     batch: int | None = None,
@@ -71,6 +72,8 @@ def evaluate(
         Of the bits: bound (if not given), or ode, the density along the probability flow.
     terms
         Of the bound: how many KL terms are drawn for each image, to stand for all; unbiased, and faster.
+    variance
+        Of the bound: a fixed variance of the reverse steps, small or large, in place of the run's own.
     labels
         Bits given the images' classes.
     seed
@@ -117,7 +120,14 @@ def evaluate(
             "--checkpoints": checkpoints or None,
             "--labels": labels or None,
         }
-        others |= {"--training": training, "--method": method, "--terms": terms, "--size": size, "--mode": mode}
+        others |= {
+            "--training": training,
+            "--method": method,
+            "--terms": terms,
+            "--variance": variance,
+            "--size": size,
+            "--mode": mode,
+        }
         _prepare(out)
         enlarged(path, given | {"skip_bad": skip_bad or None}, others, out)
         return
@@ -129,11 +139,11 @@ def evaluate(
         only_samples = {**sampling, "training": training, "features": features, "weights": weights, "size": size}
         only_samples |= {"mode": mode, "out": out, "checkpoints": checkpoints or None, "clip": None}
         taken = {**drawing, "data": data, "method": method, "terms": terms, "labels": labels or None}
-        taken["clip"] = flags.clip
+        taken |= {"clip": flags.clip, "variance": variance}
         taken |= {"fit": fit, "skip_bad": skip_bad or None, "device": device}
         bits(path, from_run, taken, only_samples, _counts(steps))
         return
-    only_bits = {"--method": method, "--terms": terms, "--labels": labels or None}
+    only_bits = {"--method": method, "--terms": terms, "--variance": variance, "--labels": labels or None}
     if wrong := [name for name, value in only_bits.items() if value is not None]:
         raise InputError(f"{wrong[0]} is of --bits-per-dim; give that, too, or leave it out")
     only_runs = {**sampling, **drawing, "steps": steps, "checkpoints": checkpoints or None}

@@ -23,6 +23,7 @@ KEYS = {
     "width": "network.width",
     "prediction": "diffusion.prediction",
     "schedule": "diffusion.schedule",
+    "sigma_max": "diffusion.sigma_max",
     "variance": "diffusion.variance",
     "loss": "objective.loss",
     "weighting": "objective.weighting",
@@ -73,6 +74,11 @@ class Flags:
         What the network estimates: eps, x0, v, flow or edm.
     schedule
         Noise schedule: linear, scaled-linear, cosine or sigmoid; in continuous time vp, sub-vp, ve, edm or flow.
+    betas
+        A file of the noise schedule's betas, in place of a named one: numbers in a JSON list, or separated by spaces,
+        commas or lines; one a level, the cleanest first.
+    sigma_max
+        Of the schedules ve and edm: standard deviation of the most noise; 50 and 80 if not given.
     variance
         Of a reverse step: small, large (the two bounds), or learned.
     loss
@@ -116,6 +122,8 @@ class Flags:
     width: int | None = None
     prediction: Literal["eps", "x0", "v", "flow", "edm"] | None = None
     schedule: Literal["linear", "scaled-linear", "cosine", "sigmoid", "vp", "sub-vp", "ve", "edm", "flow"] | None = None
+    betas: str | None = None
+    sigma_max: float | None = None
     variance: Literal["small", "large", "learned"] | None = None
     loss: Literal["simple", "vlb", "hybrid"] | None = None
     weighting: Literal["simple", "constant", "snr", "truncated-snr", "min-snr", "p2", "edm"] | None = None
@@ -150,7 +158,12 @@ class Flags:
             for flag in ("scale", "low"):
                 if getattr(self, flag) is not None:
                     raise InputError(f"--{flag} is of super-resolution; give --recipe super-resolution, too")
+        if self.schedule is not None and self.betas is not None:
+            raise InputError("--schedule and --betas are two noise schedules; give one")
         changes: dict[str, Any] = {KEYS[f]: getattr(self, f) for f in KEYS if getattr(self, f) is not None}
+        if self.betas is not None:
+            betas = _numbers("--betas", self.betas)
+            changes |= {"diffusion.schedule": "custom", "diffusion.betas": betas, "diffusion.T": len(betas)}
         return Request(
             data,
             seconds=duration(self.for_) if self.for_ else None,
@@ -166,6 +179,20 @@ class Flags:
             low=self.low,
             changes=changes | dict(_assignment(text) for text in self.set_ or []),
         )
+
+
+def _numbers(flag: str, path: str) -> list[float]:
+    """The numbers in a file, be it a JSON list or what NumPy's savetxt writes."""
+    from ddpm.system.errors import InputError
+
+    try:
+        text = Path(path).read_text(encoding="utf-8").strip().removeprefix("[").removesuffix("]")
+    except (OSError, UnicodeDecodeError) as e:
+        raise InputError(f"{flag} {path} cannot be read as a file of numbers ({e})") from e
+    try:
+        return [float(word) for word in text.replace(",", " ").split()]
+    except ValueError as e:
+        raise InputError(f"{flag} {path} holds something that is no number ({e})") from e
 
 
 def _assignment(text: str) -> tuple[str, Any]:

@@ -4,12 +4,13 @@ Song et al. 2021 are here the authors of "Score-Based Generative Modeling throug
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 import torch
 
 from ddpm.core.level import Level
+from ddpm.core.schedule import Schedule
 
 FLOOR = 1e-5
 """The least u of a process that begins clean, where Song et al. 2021 stop: below, x0 is known but for rounding."""
@@ -143,33 +144,42 @@ class SubVP:
 
 @dataclass(frozen=True, slots=True)
 class VE:
-    """``sigma = low · (high / low)^u`` upon the whole image: variance exploding (Song et al. 2021, eq. 30 and 31)."""
+    """``sigma = sigma_min · (sigma_max / sigma_min)^u`` upon the whole image: variance exploding.
+
+    Song et al. 2021, eq. 30 and 31.
+    """
 
     begins_clean: ClassVar[bool] = False
-    low: float = 0.01
-    high: float = 50.0
+    sigma_min: float = 0.01
+    sigma_max: float = 50.0
+
+    def __post_init__(self) -> None:
+        _check_rise(self.sigma_min, self.sigma_max)
 
     def scales(self, u: torch.Tensor) -> Pair:
-        return torch.ones_like(u), self.low * (u * math.log(self.high / self.low)).exp()
+        return torch.ones_like(u), self.sigma_min * (u * math.log(self.sigma_max / self.sigma_min)).exp()
 
     def t(self, u: torch.Tensor) -> torch.Tensor:
         return 999 * u
 
     def u(self, ratio: torch.Tensor) -> torch.Tensor:
-        return (ratio / self.low).log() / math.log(self.high / self.low)
+        return (ratio / self.sigma_min).log() / math.log(self.sigma_max / self.sigma_min)
 
 
 @dataclass(frozen=True, slots=True)
 class EDM:
-    """``sigma^(1/rho)`` evenly from low to high, upon the whole image (Karras et al. 2022, eq. 5, as an axis).
+    """``sigma^(1/rho)`` evenly from sigma_min to sigma_max, upon the whole image (Karras et al. 2022, eq. 5).
 
     The network is fed ``ln(sigma) / 4`` (table 1, c_noise).
     """
 
     begins_clean: ClassVar[bool] = False
-    low: float = 0.002
-    high: float = 80.0
+    sigma_min: float = 0.002
+    sigma_max: float = 80.0
     rho: float = 7.0
+
+    def __post_init__(self) -> None:
+        _check_rise(self.sigma_min, self.sigma_max)
 
     def scales(self, u: torch.Tensor) -> Pair:
         low, high = self._ends
@@ -185,7 +195,7 @@ class EDM:
 
     @property
     def _ends(self) -> tuple[float, float]:
-        return self.low ** (1 / self.rho), self.high ** (1 / self.rho)
+        return self.sigma_min ** (1 / self.rho), self.sigma_max ** (1 / self.rho)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,3 +212,21 @@ class Flow:
 
     def u(self, ratio: torch.Tensor) -> torch.Tensor:
         return 1 / (1 + 1 / ratio)
+
+
+def up_to(schedule: Schedule, sigma_max: float) -> Continuous:
+    """VE's or EDM's process with another most noise: sigma / alpha of the noisiest level.
+
+    Raises:
+        ValueError: another process, whose noise is bounded, or a sigma_max that is not above its least noise.
+    """
+    if not isinstance(schedule, Continuous) or not isinstance(schedule.curve, VE | EDM):
+        raise ValueError("only VE and EDM have a sigma_max")
+    return replace(schedule, curve=replace(schedule.curve, sigma_max=sigma_max))
+
+
+def _check_rise(sigma_min: float, sigma_max: float) -> None:
+    if not sigma_min > 0:
+        raise ValueError(f"sigma_min must be above 0, not {sigma_min}")
+    if not sigma_min < sigma_max < math.inf:
+        raise ValueError(f"sigma_max must be finite and above the least noise, {sigma_min:g}, not {sigma_max}")

@@ -1,5 +1,6 @@
 """The one function that everything in this package makes, wraps or calls."""
 
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import torch
@@ -24,6 +25,16 @@ class Denoiser(Protocol):
     """``denoise(x, level, cond)``: the clean image expected behind x, (B, C, *space), at a level."""
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FixedVariance:
+    """A denoiser that keeps the variance it has learned to itself, so that a fixed one takes its place."""
+
+    denoise: Denoiser
+
+    def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
+        return self.denoise(x, level, cond)._replace(var_mix=None)
 
 
 class Network(Protocol):

@@ -1,6 +1,7 @@
 """Forward processes in discrete time: how much signal and noise each level holds."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -91,6 +92,26 @@ def from_betas(betas: torch.Tensor) -> Discrete:
     """
     one = torch.ones(1, dtype=torch.float64)
     return Discrete(torch.cat([one, (1 - betas).cumprod(0)]))
+
+
+def custom(betas: Sequence[float]) -> Discrete:
+    """The schedule of any betas, cleanest first (``trained_betas`` of diffusers).
+
+    Raises:
+        ValueError: one of them is not between 0 and 1 (the last may be 1, which leaves noise alone), or neighbouring
+            levels are the same in float64.
+    """
+    if not betas:
+        raise ValueError("there are no betas; give at least one")
+    for i, beta in enumerate(betas, 1):
+        if not (0 < beta < 1 or (beta == 1 and i == len(betas))):
+            raise ValueError(
+                f"beta {i} of {len(betas)} is {beta}; every beta must be above 0 and below 1, but the last may be 1"
+            )
+    try:
+        return from_betas(torch.tensor(betas, dtype=torch.float64))
+    except ValueError as e:
+        raise ValueError("the betas make levels that float64 cannot tell apart; give larger or fewer ones") from e
 
 
 def linear(T: int = 1000, start: float = 1e-4, end: float = 0.02) -> Discrete:

@@ -1,6 +1,7 @@
 """What every forward process answers, in discrete or continuous time."""
 
 import math
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -35,6 +36,42 @@ class Schedule(Protocol):
     def place(self, ratio: torch.Tensor) -> torch.Tensor:
         """The inverse: noise-to-signal ratios sigma / alpha, (n,) float64 up to infinity -> places held in [1, T]."""
         ...
+
+
+@dataclass(frozen=True)
+class TimeScaled:
+    """A process as it is, whose network is fed ``scale · t``.
+
+    Nichol & Dhariwal 2021 feed T = 4000 levels as 0 … 999.75, by the scale 1000 / T (``rescale_timesteps`` of their
+    code), so that time embeddings mean the same for every T.
+
+    Attributes:
+        schedule: the process.
+        scale: what its t are multiplied by, above 0.
+    """
+
+    schedule: Schedule
+    scale: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.scale < math.inf:
+            raise ValueError(f"the time scale must be above 0 and finite, not {self.scale}")
+
+    @property
+    def T(self) -> int:
+        return self.schedule.T
+
+    def level(self, place: float) -> Level:
+        return self._scaled(self.schedule.level(place))
+
+    def levels(self, places: torch.Tensor) -> Level:
+        return self._scaled(self.schedule.levels(places))
+
+    def place(self, ratio: torch.Tensor) -> torch.Tensor:
+        return self.schedule.place(ratio)
+
+    def _scaled(self, level: Level) -> Level:
+        return replace(level, t=self.scale * level.t)
 
 
 def level_of(schedule: Schedule, ratio: float) -> Level:

@@ -23,6 +23,7 @@ from ddpm.sampling import Row, SampleNoise, Solver
 from ddpm.sampling.follow import Moment, follow
 from ddpm.sampling.inversion import inversion
 from ddpm.sampling.windows import Windows, starts
+from ddpm.system.names import VarianceName
 
 FEWEST = 16
 """Rows of a batch from which on the CPU's libraries compute each one alike, whatever the others: with fewer they take
@@ -62,6 +63,7 @@ class Diffusion:
         parameterisation: how the network is called.
         codec: between stored images and what is diffused.
         shape: (C, H, W) of x for the images of training.
+        variance: of an ancestral step, where the solver does not choose it.
         device: where to compute.
     """
 
@@ -70,6 +72,7 @@ class Diffusion:
     parameterisation: Parameterisation
     codec: PixelCodec
     shape: tuple[int, int, int]
+    variance: VarianceName
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @classmethod
@@ -81,6 +84,7 @@ class Diffusion:
             build.build_parameterisation(config.diffusion),
             build.build_codec(config),
             (len(config.data.mode), *config.data.size),
+            config.diffusion.variance,
             device,
         )
 
@@ -199,7 +203,7 @@ class Diffusion:
 
     def solver(self, how: SamplingConfig, direction: Direction | None = None) -> Solver:
         """The solver, whose mean a classifier's direction may shift."""
-        return build.build_solver(how, self.schedule, direction)
+        return build.build_solver(how, self.schedule, direction, self.variance)
 
     @torch.no_grad()
     def invert(

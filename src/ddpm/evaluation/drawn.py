@@ -18,7 +18,7 @@ from ddpm.system.files import disk_errors, write_file
 
 SHARD = 64
 """Images a file; a number that never changes, so that files mean the same whatever the batch."""
-RULE = 1
+RULE = 2
 """Raised whenever the same recipe would make other samples: files of before are then left alone."""
 
 

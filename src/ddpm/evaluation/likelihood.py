@@ -46,7 +46,7 @@ class AskBits:
     Attributes:
         data: the images; None takes those that the run kept for itself.
         n: how many of them at the most.
-        method, steps, terms, seed, clip: see :class:`Likelihood`.
+        method, steps, terms, seed, clip, variance: see :class:`Likelihood`.
         labels: whether to tell the images' classes.
         batch: images in memory at a time, up to 50.
         fit, skip_bad: how the images of ``data`` are read.
@@ -60,6 +60,7 @@ class AskBits:
     terms: int | None = None
     seed: int = 0
     clip: bool | None = None
+    variance: str | None = None
     labels: bool = False
     batch: int = SHARD
     fit: Fit = "crop"
@@ -93,7 +94,9 @@ def measure_bits(path: Path, ask: AskBits, say: Say) -> Found | None:
     run = load(path, str(state.device) if state.num_processes > 1 else ask.device)
     if run.needs_label and not ask.labels:
         raise InputError(f"{path} never saw an image without its label when it was trained: give --labels")
-    how = settle(run.config, ask.method, steps=ask.steps, terms=ask.terms, seed=ask.seed, clip=ask.clip)
+    how = settle(
+        run.config, ask.method, steps=ask.steps, terms=ask.terms, seed=ask.seed, clip=ask.clip, variance=ask.variance
+    )
     with state.main_process_first():  # what is read for the first time
         data, source, notes = _images(run, ask, say)
     # always the same order, so that seeds differ in their noise and not in their images
@@ -186,7 +189,6 @@ def _record(
         run=str(path),
         weights=run.weights,
         images_seen=images_seen(path, run),
-        variance=run.config.diffusion.variance if how.method == "bound" else None,
         data=source,
         held_out=ask.data is None,
         n=len(bits),

@@ -8,7 +8,6 @@ from pydantic import ValidationError
 from ddpm.config.likelihood import Likelihood
 from ddpm.records.score import ReferenceRecord
 from ddpm.system.errors import InputError
-from ddpm.system.names import VarianceName
 from ddpm.system.record import Strict
 
 FILE = "bits.json"
@@ -37,7 +36,6 @@ class BitsRecord(Strict):
         run: the run or checkpoint, as it was given.
         weights: hash of the weights.
         images_seen: images that the weights were trained on, counted with repeats.
-        variance: of a reverse step, as the bound takes it; None for the ODE.
         data: the images that could be taken.
         held_out: whether they are those that the run kept for itself.
         n: images measured: the first n of a fixed order of theirs.
@@ -54,7 +52,6 @@ class BitsRecord(Strict):
     run: str
     weights: str
     images_seen: int | None
-    variance: VarianceName | None
     data: ReferenceRecord
     held_out: bool
     n: int

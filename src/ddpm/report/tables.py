@@ -69,7 +69,7 @@ def likelihood(run: Run) -> Table:
 
 def _bits(r: BitsRecord) -> tuple[str, ...]:
     how = r.how
-    method = "ODE" if how.method == "ode" else f"bound, {how.steps:,} steps"
+    method = "ODE" if how.method == "ode" else f"bound, {how.steps:,} steps, {how.variance} variance"
     return (
         f"{r.n:,} {'held out' if r.held_out else f'of {r.data.source}'}",
         f"{r.images_seen:,}" if r.images_seen is not None else "–",

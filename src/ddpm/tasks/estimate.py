@@ -13,6 +13,7 @@ from ddpm.config.data import DataConfig
 from ddpm.config.likelihood import Likelihood
 from ddpm.config.run import RunConfig
 from ddpm.core import Cond, Denoiser
+from ddpm.core.denoiser import FixedVariance
 from ddpm.core.model import Model
 from ddpm.core.stream import Stream
 from ddpm.guidance import Clipped
@@ -85,10 +86,13 @@ def estimate(
             found = bits_per_dim(flow, x0, how.seed, indices, how.probes, cond, report)
             return Answer(found.bits.float(), found.evaluations)
         assert how.steps is not None
+        assert how.variance is not None
+        if how.variance != "learned":
+            denoise = FixedVariance(denoise)
         grid = uniform(schedule, how.steps)
         pairs = every_pair(grid) if how.terms is None else sampled_pairs(grid, choices(how.seed, indices, how.terms))
         randn = SampleNoise(rows_of(how.seed, indices), tuple(x0.shape[1:]), x0.device)
-        fixed = build.VARIANCES[config.diffusion.variance]
+        fixed = build.VARIANCES[how.variance]
         made = bound(denoise, x0, grid, randn, cond, fixed, _watched(pairs, progress))
     return Answer(made.total, len(pairs), made)
 

@@ -25,6 +25,7 @@ def bits_per_dim(
     seed: int = 0,
     indices: Sequence[int] | None = None,
     clip: bool | None = None,
+    variance: str | None = None,
     batch: int = 64,
     progress: Callable[[int, int], None] | None = None,
 ) -> torch.Tensor:
@@ -34,7 +35,7 @@ def bits_per_dim(
         images: one or several pictures of the run's size and mode, or (B, H, W, C) uint8.
         method: "bound", an upper bound (Ho et al. 2020, eq. 5), or "ode", the density (Song et al. 2021).
         labels: what the images are, one for all or one each; None asks for p(x) whatever the class.
-        steps, terms, clip: see :class:`Likelihood`.
+        steps, terms, clip, variance: see :class:`Likelihood`.
         seed, indices: the noise of the image with index i, 0 … B - 1 if None, is a function of (seed, i).
         batch: images in memory at a time. Those of one batch share the ODE's steps, and its error.
         progress: called with (network calls done, in all); of the ODE nobody knows how many, and in all is 0.
@@ -42,7 +43,7 @@ def bits_per_dim(
     Raises:
         InputError: images, labels or settings that cannot be used.
     """
-    how = settle(run.config, method, steps=steps, terms=terms, seed=seed, clip=clip)
+    how = settle(run.config, method, steps=steps, terms=terms, seed=seed, clip=clip, variance=variance)
     pixels = estimate.pixels(images, run.config.data)
     n = len(pixels)
     if batch < 1:

@@ -119,7 +119,8 @@ def test_ho2020_is_the_published_model() -> None:
     assert t.warmup == 5000 * 128
     assert (t.decay, t.flip, s.dropout) == (0.0, True, 0.1)
     d = DiffusionConfig.model_validate(rung.tree["diffusion"])
-    assert (d.schedule, d.T, d.prediction) == ("linear", 1000, "eps")
+    # model_var_type of scripts/run_cifar.py is fixedlarge
+    assert (d.schedule, d.T, d.prediction, d.variance) == ("linear", 1000, "eps", "large")
 
 
 def test_nichol2021_is_the_published_model() -> None:
@@ -131,6 +132,7 @@ def test_nichol2021_is_the_published_model() -> None:
     assert (t.batch, t.steps, t.learning_rate, t.ema) == (128, 500_000, 1e-4, 0.9999)
     d = DiffusionConfig.model_validate(rung.tree["diffusion"])
     assert (d.schedule, d.T, d.prediction, d.variance) == ("cosine", 4000, "eps", "learned")
+    assert d.time_scale == 1000 / 4000  # rescale_timesteps
     assert ObjectiveConfig.model_validate(rung.tree["objective"]).loss == "hybrid"
 
 
