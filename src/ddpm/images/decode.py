@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import dataclass
 from io import BytesIO
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -21,6 +22,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "J
 
 _ORIENTATION = 0x0112  # EXIF
 _BITS_PER_SAMPLE = 258  # TIFF
+SIDEWAYS = (5, 6, 7, 8)
+"""Orientations of EXIF that exchange height and width."""
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -59,6 +62,32 @@ class Picture:
         return self.image.mode  # type: ignore[return-value]
 
 
+class Header(NamedTuple):
+    """What a file says of its picture before it is decoded.
+
+    Attributes:
+        size: (H, W), after turning.
+        mode: that :func:`decode` will give.
+    """
+
+    size: tuple[int, int]
+    mode: Mode
+
+
+def header(data: bytes | Pixels) -> Header:
+    """The size and mode of a picture, without decoding it.
+
+    Raises:
+        BadImage: if the file is no picture.
+    """
+    image = Image.fromarray(data) if not isinstance(data, bytes) else _opened(data)
+    height, width = image.height, image.width
+    # Pillow looks for a PNG's EXIF behind its pixels, too, and decodes them for that
+    if (image.format != "PNG" or "exif" in image.info) and _orientation(image) in SIDEWAYS:
+        height, width = width, height
+    return Header((height, width), _mode(image))
+
+
 def check_bytes(size: int) -> None:
     """Refuse a file by its size, before it is read; an archive's member by what it unpacks to."""
     if size > MAX_BYTES:
@@ -84,6 +113,18 @@ def decode(data: bytes | Pixels) -> Picture:
 
 
 def _load(data: bytes) -> Image.Image:
+    image = _opened(data)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image.load()
+    except Exception as error:  # Pillow's decoders raise a dozen types for damaged files
+        raise damaged(error) from error
+    return image
+
+
+def _opened(data: bytes) -> Image.Image:
+    """A file whose header is read, and nothing more."""
     if not data:
         raise BadImage("the file is empty")
     try:
@@ -92,7 +133,6 @@ def _load(data: bytes) -> Image.Image:
             image = Image.open(BytesIO(data), formats=FORMATS)
             if image.width * image.height > MAX_PIXELS:  # known from the header, before anything is allocated
                 raise Image.DecompressionBombError
-            image.load()
     except Image.DecompressionBombError:
         raise BadImage(f"more than {MAX_PIXELS:,} pixels") from None
     except UnidentifiedImageError:
@@ -129,8 +169,14 @@ def _plain(image: Image.Image) -> Image.Image:
         return _from_deep(image)
     if image.mode == "F":
         raise BadImage("floating-point values have no known range")
-    mode = "RGBA" if image.has_transparency_data else "L" if image.mode in ("1", "L") else "RGB"
+    mode = _mode(image)
     return image if image.mode == mode else image.convert(mode)
+
+
+def _mode(image: Image.Image) -> Mode:
+    if image.has_transparency_data:
+        return "RGBA"
+    return "L" if image.mode in ("1", "L") or image.mode.startswith("I") else "RGB"
 
 
 def _from_deep(image: Image.Image) -> Image.Image:

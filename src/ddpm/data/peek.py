@@ -1,0 +1,44 @@
+"""What a source seems to hold, by its files' headers: enough to choose a size before anything is decoded."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import NamedTuple
+
+from ddpm.data.arrays import ArrayReader
+from ddpm.data.source import Reader, Source
+from ddpm.images.decode import BadImage, Header, header
+from ddpm.system.names import Mode
+
+THREADS = 8
+
+
+class Peek(NamedTuple):
+    """Counts over the images whose headers can be read, the most frequent first.
+
+    Attributes:
+        sizes: count by (H, W), after turning.
+        modes: count by L, RGB and RGBA.
+    """
+
+    sizes: dict[tuple[int, int], int]
+    modes: dict[Mode, int]
+
+
+def peek(source: Source) -> Peek:
+    """Read the headers of all images. A damaged file may say something else than what decoding it finds."""
+    if isinstance(source.reader, ArrayReader):
+        seen = [header(source.reader.read(source.items[0].name))] * len(source)
+    else:
+        with ThreadPoolExecutor(THREADS) as pool:
+            found = pool.map(partial(_header, source.reader), (item.name for item in source.items))
+            seen = [one for one in found if one is not None]
+    sizes = Counter(one.size for one in seen).most_common()
+    return Peek(dict(sizes), dict(Counter(one.mode for one in seen).most_common()))
+
+
+def _header(reader: Reader, name: str) -> Header | None:
+    try:
+        return header(reader.read(name))
+    except (BadImage, OSError):
+        return None
