@@ -30,9 +30,10 @@ def check(
     from ddpm.data.open import open_source
     from ddpm.data.report import describe, warnings
     from ddpm.data.survey import survey
+    from ddpm.planning.data import geometry
     from ddpm.planning.recipes import Facts
     from ddpm.planning.recipes.auto import auto
-    from ddpm.planning.request import Request, geometry
+    from ddpm.planning.request import Request
     from ddpm.system.units import size as parse_size
 
     source = open_source(data)

@@ -19,11 +19,12 @@ from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
 from ddpm.data.pairs import with_low
 from ddpm.data.report import warnings
-from ddpm.data.survey import survey
 from ddpm.engine import Diffusion
 from ddpm.evaluation.during import few_samples
 from ddpm.images.geometry import Geometry
 from ddpm.planning import plan
+from ddpm.planning.budget import speed_of
+from ddpm.planning.data import gather
 from ddpm.records.card import card
 from ddpm.system.device import best_device
 from ddpm.system.errors import InputError
@@ -70,7 +71,7 @@ class Session:
             accelerator = accelerator_of(self.flags.device, self.flags.precision)
             job, config = self._start(accelerator)
         if self.flags.dry_run:
-            speed = plan.speed_of(job, accelerator)
+            speed = speed_of(job, accelerator)
             took, peak = say_seconds(config.training.images / speed), say_bytes(peak_bytes(accelerator.device))
             say(accelerator, f"measured  {speed:.0f} images/s, {took} in all; at most {peak} of memory a process")
         else:
@@ -108,17 +109,16 @@ class Session:
         # a process that was killed while it wrote may leave half a file
         if self.out.is_dir() and any(path.suffix != ".part" for path in self.out.iterdir()):
             raise InputError(f"{self.out} holds other files; choose another --out, or empty it")
-        source = open_source(self.data)
+        request = self.flags.request(self.data)
         with accelerator.main_process_first(), bar("reading") as progress:
-            found = survey(source, progress=progress)
-        for line in warnings(found):
+            gathered = gather(request, progress)
+        for line in warnings(gathered.found):
             say(accelerator, f"note: {line}")
         with bar("preparing") as progress:
             made = plan.make(
-                self.flags.request(self.data),
+                request,
                 self.out,
-                source,
-                found,
+                gathered.data,
                 accelerator,
                 asked=self.flags.asked(),
                 began=self.began,

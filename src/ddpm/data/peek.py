@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ddpm.data.arrays import ArrayReader
 from ddpm.data.source import Reader, Source
+from ddpm.data.survey import one_mode
 from ddpm.images.decode import BadImage, Header, header
 from ddpm.system.names import Mode
 
@@ -23,6 +24,10 @@ class Peek(NamedTuple):
 
     sizes: dict[tuple[int, int], int]
     modes: dict[Mode, int]
+
+    def mode(self, choice: Mode | None = None) -> Mode:
+        """See :func:`one_mode`."""
+        return one_mode(self.modes, choice)
 
 
 def peek(source: Source) -> Peek:

@@ -1,7 +1,7 @@
 """What a source holds, found by decoding all of it."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -62,17 +62,8 @@ class Survey:
     duplicates: int
 
     def mode(self, choice: Mode | None = None) -> Mode:
-        """The choice, or else the one mode that all images have.
-
-        Raises:
-            InputError: if they have several and none is chosen.
-        """
-        if choice:
-            return choice
-        if len(self.modes) > 1:
-            counts = ", ".join(f"{n:,} {mode}" for mode, n in self.modes.items())
-            raise InputError(f"the images are of mixed modes: {counts}; choose --mode L, RGB or RGBA")
-        return next(iter(self.modes))
+        """See :func:`one_mode`."""
+        return one_mode(self.modes, choice)
 
     def size(self, choice: tuple[int, int] | None = None) -> tuple[int, int]:
         """The choice, or else the one (H, W) that all images have.
@@ -102,6 +93,20 @@ class Survey:
                 f"{len(self.bad):,} of {self.images + len(self.bad):,} images cannot be used ({first}{more});"
                 " mend them, or go on without them by --skip-bad"
             )
+
+
+def one_mode(modes: Mapping[Mode, int], choice: Mode | None = None) -> Mode:
+    """The choice, or else the one mode that all images have.
+
+    Raises:
+        InputError: if they have several and none is chosen.
+    """
+    if choice:
+        return choice
+    if len(modes) > 1:
+        counts = ", ".join(f"{n:,} {mode}" for mode, n in modes.items())
+        raise InputError(f"the images are of mixed modes: {counts}; choose --mode L, RGB or RGBA")
+    return next(iter(modes))
 
 
 def survey(

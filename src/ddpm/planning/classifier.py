@@ -1,6 +1,5 @@
 """From a run, and what a user asks for, to a classifier of its noised images, resolved to the last number."""
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +18,8 @@ from ddpm.data.open import open_source
 from ddpm.data.order import split
 from ddpm.engine.classifier import FOLDER
 from ddpm.images.geometry import Geometry
-from ddpm.planning.plan import PRECISIONS, SPARE, speed_of
+from ddpm.planning.budget import Budget, speed_of
+from ddpm.planning.plan import PRECISIONS
 from ddpm.system.errors import InputError
 from ddpm.training.loop import Job
 from ddpm.training.measure import available_bytes, memory
@@ -109,22 +109,17 @@ def make(
         precision = PRECISIONS[accelerator.mixed_precision]
         return _config(own, request, precision, images, asked, amount, micro or share)
 
-    trial = _job(resolved(10**9), own, run, images)
+    trial = _job(resolved(request.batch), own, run, images)
     trial.model.to(accelerator.device)
     needs = memory(trial.model, trial.objective, trial.settings, images, accelerator)
     micro = needs.fitting(available_bytes(accelerator.device), trial.settings.micro_batch)
     amount = request.images
     if amount is None:
-        seconds = request.seconds
-        if seconds is None:
-            seconds = DEFAULT_BUDGET
+        if request.seconds is None:
             say(f"no --for or --images was given: training for {DEFAULT_BUDGET / 60:.0f}m")
-        trial = _job(resolved(10**9, micro), own, run, images)
-        speed = speed_of(trial, accelerator)
-        left = seconds - (time.monotonic() - began) - SPARE * seconds
-        amount = int(speed * left / request.batch) * request.batch
-        if amount <= 0:
-            raise InputError(f"{seconds:.0f} s are over before training can start; give more time by --for")
+        budget = Budget(request.seconds or DEFAULT_BUDGET, began)
+        speed = speed_of(_job(resolved(request.batch, micro), own, run, images), accelerator)
+        amount = budget.steps(budget.images(speed), request.batch) * request.batch
     config = resolved(amount, micro)
     return config, _job(config, own, run, images)
 

@@ -1,14 +1,13 @@
 """From what a user asks for to a run resolved to the last number."""
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
 
 from ddpm import build
 from ddpm.config.run import RunConfig
@@ -16,33 +15,27 @@ from ddpm.config.sampling import SamplingConfig
 from ddpm.config.scoring import ScoringSettings, planned
 from ddpm.config.upscaling import DEFAULT_SCALE
 from ddpm.core.seed import derive
-from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
-from ddpm.data.loader import Steps
 from ddpm.data.order import split
-from ddpm.data.pairs import LOW, with_low
-from ddpm.data.source import Source
-from ddpm.data.survey import Survey
+from ddpm.data.pairs import LOW
 from ddpm.data.sweep import Progress
 from ddpm.engine import Diffusion
 from ddpm.engine.preview import preview
 from ddpm.metrics.features.extract import extract_once
+from ddpm.planning.budget import Budget, speed_of
 from ddpm.planning.recipes import RECIPES, Facts, Rung, Tree
-from ddpm.planning.request import Request, change, geometry
+from ddpm.planning.request import Request, change, whole_number
 from ddpm.system.errors import InputError
 from ddpm.system.names import GridName, suggest
 from ddpm.system.units import duration
 from ddpm.training.loop import Job
-from ddpm.training.measure import Memory, available_bytes, memory, seconds_a_step
-from ddpm.training.trainer import Trainer
+from ddpm.training.measure import Memory, available_bytes, memory
 
 DEFAULT_BUDGET = "1h"
 FEW_STEPS = 500
 """Optimiser steps below which samples are hardly more than noise, whatever the network."""
 FEWEST_LEVELS = 0.1
 """Share of the levels on which a loss must lie to be trained; what lies on fewer has learned nothing."""
-SPARE = 0.04
-"""Share of a budget of time kept for previews, checkpoints and what a short measurement misses."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +58,7 @@ class Plan:
 def make(
     request: Request,
     out: Path,
-    source: Source,
-    found: Survey,
+    dataset: Dataset,
     accelerator: Accelerator,
     *,
     asked: Mapping[str, Any],
@@ -74,7 +66,7 @@ def make(
     say: Callable[[str], None],
     progress: Progress | None = None,
 ) -> Plan:
-    """Prepare the data and resolve everything that the request leaves open.
+    """Resolve everything that the request leaves open.
 
     Args:
         asked: the request in the user's words, kept in the config.
@@ -84,12 +76,7 @@ def make(
     Raises:
         InputError: the request, or the data under it, cannot be trained.
     """
-    found.check(request.skip_bad)
-    with accelerator.main_process_first():  # for the caches only: what is measured below takes all processes at once
-        dataset = prepare(source, geometry(found, request), skip_bad=request.skip_bad, progress=progress)
-        if request.low is not None:
-            scale = _whole_number("upscaling.scale", request.scale or DEFAULT_SCALE)
-            dataset = with_low(dataset, request.low, scale, request.fit, skip_bad=request.skip_bad, progress=progress)
+    with accelerator.main_process_first():  # for the cache only: what is measured below takes all processes at once
         if request.scoring:  # before the time for training is known, as this takes some of it
             features = build.build_features("embedded", None, dataset.shape[:2], accelerator.device)
             extract_once(features, dataset, progress)
@@ -102,7 +89,7 @@ def make(
     if seconds is None:
         rung = next((r for r in reversed(rungs) if r.needs <= (request.images or 0)), rungs[0])
         return draft.plan(rung.tree, request.images, None)
-    return draft.within(rungs, seconds, began)
+    return draft.within(rungs, Budget(seconds, began))
 
 
 def reopen(config: RunConfig, out: Path, dataset: Dataset, accelerator: Accelerator) -> Job:
@@ -133,18 +120,6 @@ def reopen(config: RunConfig, out: Path, dataset: Dataset, accelerator: Accelera
     return Job(model, build.build_objective(config), config.training, kept, held, out, shown)
 
 
-def speed_of(job: Job, accelerator: Accelerator) -> float:
-    """Images a second over all processes, measured on a few steps of the real thing. The job's model is spent."""
-    trainer = Trainer(job.model, job.objective, job.settings, accelerator)
-    rank, world = accelerator.process_index, accelerator.num_processes
-    batch = Steps(job.data, job.settings.batch, job.settings.seed, job.settings.flip, rank, world)[0]
-    step = seconds_a_step(trainer, batch, 1.0)
-    accelerator.free_memory()
-    speeds = [job.settings.batch / step]
-    broadcast_object_list(speeds)
-    return speeds[0]
-
-
 class _Draft:
     """A run whose data is known and whose numbers are being found."""
 
@@ -160,7 +135,7 @@ class _Draft:
         self.request, self.out, self.dataset = request, out, dataset
         self.accelerator, self.asked, self.say = accelerator, asked, say
         self.classes = dataset.classes if request.labels else ()
-        kept, held = split(len(dataset), _whole_number("training.seed", request.changes.get("training.seed", 0)))
+        kept, held = split(len(dataset), whole_number("training.seed", request.changes.get("training.seed", 0)))
         self.kept, self.held = len(kept), len(held)
         mean, std = dataset.channel_stats()
         self.mean, self.std = tuple(mean.tolist()), tuple(std.tolist())
@@ -222,9 +197,9 @@ class _Draft:
         for key, value in self.request.changes.items():
             change(whole, key, value)
         if "micro_batch" not in whole["training"]:
-            batch = _whole_number("training.batch", whole["training"].get("batch", batch))
+            batch = whole_number("training.batch", whole["training"].get("batch", batch))
             whole["training"]["micro_batch"] = -(-batch // self.accelerator.num_processes)
-        levels = max(1, _whole_number("diffusion.T", whole["diffusion"].get("T", 1000)))
+        levels = max(1, whole_number("diffusion.T", whole["diffusion"].get("T", 1000)))
         for name, steps in (("sampling", SamplingConfig().steps), ("scoring", 16)):
             if name in whole and f"{name}.steps" not in self.request.changes:
                 whole[name]["steps"] = min(whole[name].get("steps", steps), levels)
@@ -267,42 +242,30 @@ class _Draft:
     def memory(self, job: Job) -> Memory:
         return memory(job.model, job.objective, job.settings, job.data, self.accelerator)
 
-    def within(self, rungs: list[Rung], seconds: float, began: float) -> Plan:
+    def within(self, rungs: list[Rung], budget: Budget) -> Plan:
         """The largest network that a budget of time can train, and how many images it will see."""
         chosen: tuple[Rung, float, int] | None = None
         for rung in rungs:
-            trial = self.plan(rung.tree, 10**9, None).job
+            batch = self.config(rung.tree, 1).training.batch
+            trial = self.plan(rung.tree, max(rung.needs, batch), None).job  # how many images leaves its speed alone
             speed = speed_of(trial, self.accelerator)
-            if chosen is not None and self._images(rung, speed, seconds, began) < rung.needs:
+            if chosen is not None and budget.images(speed, partial(self._scores, rung)) < rung.needs:
                 break
-            chosen = rung, speed, trial.settings.batch
+            chosen = rung, speed, batch
         assert chosen is not None
         rung, speed, batch = chosen
-        images = self._images(rung, speed, seconds, began)
-        if images <= 0:
-            raise InputError(f"{seconds:.0f} s are over before training can start; give more time by --for")
-        steps = max(1, int(images / batch))
+        steps = budget.steps(budget.images(speed, partial(self._scores, rung)), batch)
         if steps < FEW_STEPS:
             self.say(f"only {steps} steps fit into the time: expect little of them; give more by --for")
         return self.plan(rung.tree, steps * batch, speed)
 
-    def _images(self, rung: Rung, speed: float, seconds: float, began: float) -> float:
-        """What a network of this speed can see in what is left of a budget, with scores on the way."""
-        images = speed * self._left(seconds, began)
-        whole = max(1, int(images))
-        config = self.config(rung.tree, whole)
-        scoring = self._scoring(config, whole)
-        return (
-            images
-            if scoring is None
-            else images - min(scoring.share * whole, scoring.cost(whole, config.training.batch))
-        )
-
-    def _left(self, seconds: float, began: float) -> float:
-        """What is left of a budget, by the main process's clock: every process must decide by the same number."""
-        left = [seconds - (time.monotonic() - began) - SPARE * seconds]
-        broadcast_object_list(left)
-        return left[0]
+    def _scores(self, rung: Rung, images: int) -> float:
+        """What scores on the way take in a run on so many images, in images."""
+        config = self.config(rung.tree, images)
+        scoring = self._scoring(config, images)
+        if scoring is None:
+            return 0.0
+        return min(scoring.share * images, scoring.cost(images, config.training.batch))
 
 
 def _refuse_narrow(config: RunConfig) -> None:
@@ -318,10 +281,3 @@ def _refuse_narrow(config: RunConfig) -> None:
 
 
 PRECISIONS = {"bf16": "bf16", "fp16": "fp16", "no": "fp32"}
-
-
-def _whole_number(key: str, value: Any) -> int:
-    try:
-        return int(value)
-    except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{key} must be a whole number, not {value!r}") from None

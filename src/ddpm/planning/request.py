@@ -4,13 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ddpm.data.survey import Survey
-from ddpm.images.geometry import Geometry
 from ddpm.system.errors import InputError
 from ddpm.system.names import Fit, Mode
 
-LARGEST = 128
-"""Longest side that is trained on without being asked for."""
 _FLAGS = {
     "recipe": "--recipe",
     "data.size": "--size",
@@ -57,27 +53,16 @@ class Request:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def geometry(found: Survey, request: Request) -> Geometry:
-    """What all images are brought to: what was asked, else what they are, if that can be trained.
+def whole_number(key: str, value: Any) -> int:
+    """A value of the configuration as an integer.
 
     Raises:
-        InputError: mixed modes without a choice.
+        InputError: it is none.
     """
-    return Geometry(request.size or _natural_size(found), found.mode(request.mode), request.fit)
-
-
-def _natural_size(found: Survey) -> tuple[int, int]:
-    if len(found.sizes) == 1:
-        (height, width) = next(iter(found.sizes))
-        longest = max(height, width)
-        if longest <= LARGEST:
-            return height, width
-        h, w = (max(16, round(n * LARGEST / longest / 16) * 16) for n in (height, width))
-        return h, w
-    sides = sorted(min(size) for size, n in found.sizes.items() for _ in range(n))
-    middle = sides[len(sides) // 2]
-    side = next((s for s in (64, 32, 16) if s <= middle), 8)
-    return side, side
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"{key} must be a whole number, not {value!r}") from None
 
 
 def change(tree: dict[str, Any], key: str, value: Any) -> None:
