@@ -173,8 +173,10 @@ def test_only_what_is_missing_is_drawn(whole: Drawn, pipe: Pipeline, recipe: Rec
     one = found.draw(pipe, recipe, found.missing(), 64, lambda i, of: None)
     assert next(one) == 0
     one.close()  # killed after the first
-    (found.folder / ".000001.npy.part").write_bytes(b"half")
+    draft = found.folder / ".000001.npy.0123.part"
+    draft.write_bytes(b"half")
     assert found.missing() == [1, 2]
+    draft.unlink()
     assert draw(found, pipe, recipe) == [1, 2]
     assert files(found) == files(whole)
     assert ready(tmp_path / "s", 64).missing() == []
@@ -185,21 +187,6 @@ def test_two_processes_are_as_one(whole: Drawn, pipe: Pipeline, recipe: Recipe, 
     found = ready(tmp_path / "s")
     for rank in (1, 0):
         draw(found, pipe, recipe, [k for k in found.missing() if k % 2 == rank])
-    assert files(found) == files(whole)
-
-
-def test_two_commands_at_once(
-    whole: Drawn, pipe: Pipeline, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The other one renames the draft under this one's hands: what it wrote is the same."""
-
-    def renamed(path: Path, data: bytes) -> None:
-        path.write_bytes(data)
-        raise FileNotFoundError(2, "No such file or directory")
-
-    found = ready(tmp_path / "s")
-    monkeypatch.setattr(drawn, "write_file", renamed)
-    assert draw(found, pipe, recipe) == [0, 1, 2]
     assert files(found) == files(whole)
 
 

@@ -119,7 +119,6 @@ def _repeat(picture: Path, out: Path | None, device: str | None) -> None:
     from ddpm.pipeline import load
     from ddpm.records.provenance import Provenance, save
     from ddpm.system.errors import InputError
-    from ddpm.system.files import disk_errors
 
     record = Provenance.read(picture)
     pipe = load(record.find_run(picture), device)
@@ -130,9 +129,7 @@ def _repeat(picture: Path, out: Path | None, device: str | None) -> None:
         )
     image = pipe.again(record)
     path = (out or picture.parent) / f"{picture.stem}-again.png"
-    with disk_errors(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save(image, path)
+    save(image, path)
     console.print(str(path), markup=False)
 
 
@@ -149,17 +146,15 @@ def _write(images: "list[Image.Image]", folder: Path) -> None:
     import numpy as np
 
     from ddpm.cli.console import console
-    from ddpm.images.sheets import sheet
+    from ddpm.images.sheets import png, sheet
     from ddpm.records.provenance import save
-    from ddpm.system.files import disk_errors
+    from ddpm.system.files import write_file
     from ddpm.system.units import say_count
 
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        for i, image in enumerate(images):
-            save(image, folder / f"{i:05d}.png")
-        pixels = np.stack([np.atleast_3d(np.asarray(image)) for image in images])
-        sheet(pixels).save(folder / "grid.png")
+    for i, image in enumerate(images):
+        save(image, folder / f"{i:05d}.png")
+    pixels = np.stack([np.atleast_3d(np.asarray(image)) for image in images])
+    write_file(folder / "grid.png", png(sheet(pixels)))
     console.print(f"{say_count(len(images), 'picture')} in {folder}", markup=False)
     console.print(str(folder / "grid.png"), markup=False)
 

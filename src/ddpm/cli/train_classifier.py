@@ -60,7 +60,7 @@ def train_classifier(
     from ddpm.planning import classifier as plan
     from ddpm.system.allocator import keep_freed_memory
     from ddpm.system.errors import InputError
-    from ddpm.system.files import disk_errors, write_file
+    from ddpm.system.files import write_file
     from ddpm.system.units import count, duration
 
     keep_freed_memory()
@@ -95,8 +95,6 @@ def train_classifier(
         many = f"{len(config.data.classes)} classes of {config.data.images:,} images, {config.data.held_out} held out"
         say(accelerator, f"classifier    {weights / 1e6:.1f} M weights, width {config.network.width}; {many}")
         if accelerator.is_main_process:
-            with disk_errors(out):
-                out.mkdir(parents=True, exist_ok=True)
             write_file(out / "config.json", config.to_json().encode())
         accelerator.wait_for_everyone()
     follow(job, accelerator)

@@ -127,8 +127,6 @@ class Session:
         for line in summary(made, accelerator):
             say(accelerator, line)
         if accelerator.is_main_process and not self.flags.dry_run:
-            with disk_errors(self.out):
-                self.out.mkdir(parents=True, exist_ok=True)
             write_file(self.out / "config.json", made.config.to_json().encode())
         accelerator.wait_for_everyone()
         return made.job, made.config

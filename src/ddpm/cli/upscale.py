@@ -62,7 +62,6 @@ def upscale(
     from ddpm.pipeline import load, run_folder
     from ddpm.records.provenance import save
     from ddpm.system.errors import InputError
-    from ddpm.system.files import disk_errors
 
     if not pictures:
         raise InputError(f"give pictures to make large, as in `ddpm upscale {run} small.png`")
@@ -75,9 +74,7 @@ def upscale(
     console.print(f"upscaling     {sampling.told(label is not None)}", markup=False)
 
     def keep(i: int, image: "Image.Image") -> None:
-        with disk_errors(paths[i].parent):
-            paths[i].parent.mkdir(parents=True, exist_ok=True)
-            save(image, paths[i])
+        save(image, paths[i])
         console.print(str(paths[i]), markup=False)
 
     with bar("upscaling") as progress:

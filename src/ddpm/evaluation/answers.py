@@ -13,7 +13,7 @@ import torch
 
 from ddpm.likelihood.estimate import Answer
 from ddpm.system.errors import InputError
-from ddpm.system.files import disk_errors, write_file
+from ddpm.system.files import write_file
 
 SHARD = 50
 """Images a file, and at the most in memory."""
@@ -49,8 +49,6 @@ class Answers:
             columns[name] = torch.cat([getattr(bound, name) for bound in bounds])
         file = BytesIO()
         np.savez(file, **columns)
-        with disk_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
         write_file(self._path(k), file.getvalue())
 
     def read(self) -> dict[str, npt.NDArray[Any]]:

@@ -14,7 +14,7 @@ from ddpm.data.dataset import Ints
 from ddpm.images.pixels import Pixels
 from ddpm.pipeline import Pipeline
 from ddpm.system.errors import InputError
-from ddpm.system.files import disk_errors, write_file
+from ddpm.system.files import write_file
 
 SHARD = 64
 """Images a file; a number that never changes, so that files mean the same whatever the batch."""
@@ -107,8 +107,6 @@ class Drawn:
             batch: images in memory at a time, up to 64.
             progress: called with (network steps done, in all).
         """
-        with disk_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
         parts = -(-SHARD // batch)
         steps = recipe.sampling.steps
         for done, k in enumerate(numbers):
@@ -123,11 +121,7 @@ class Drawn:
                 pixels.append(pipe.draw(recipe.sampling, recipe.labels(part), recipe.seed, part.tolist(), report))
             file = BytesIO()
             np.save(file, np.concatenate(pixels))
-            try:
-                write_file(self._path(k), file.getvalue())
-            except FileNotFoundError:  # another command, which draws the same, has just renamed this one's draft
-                if self._open(k) is None:
-                    raise
+            write_file(self._path(k), file.getvalue())
             yield k
 
     def _open(self, k: int) -> Pixels | None:

@@ -27,7 +27,7 @@ from ddpm.pipeline import Pipeline, load, run_folder
 from ddpm.records.score import FeaturesRecord, Measure, Memorisation, ReferenceRecord, Samples, Score
 from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
-from ddpm.system.files import disk_errors, write_file
+from ddpm.system.files import write_file
 from ddpm.system.names import Fit
 from ddpm.training import checkpoint as checkpoints
 from ddpm.training.log import training_seconds
@@ -170,8 +170,6 @@ def evaluate_run(path: Path, ask: Ask, say: Say) -> Scored | None:
     notes = missing if known else (f"copies were not looked for: {lost}", *missing)
     score = _score(generated, samples, reference, extractor, known, notes, say)
     folder = home / _name(path, how, ask.seed, score.measure, pipe.weights)
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     pairs = closest(score.memorisation, drawn, known.seen) if known and score.memorisation else None
     write_file(folder / "sheet.png", first(drawn))
     if pairs is not None:

@@ -27,7 +27,7 @@ from ddpm.records.score import ReferenceRecord
 from ddpm.sampling.grid import uniform
 from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
-from ddpm.system.files import disk_errors, write_file
+from ddpm.system.files import write_file
 from ddpm.system.names import Fit
 
 HOME = "likelihood"
@@ -122,8 +122,6 @@ def measure_bits(path: Path, ask: AskBits, say: Say) -> Found | None:
         return None
     record = _record(path, pipe, ask, how, source, notes, [data.names[i] for i in order], answers)
     folder = run_folder(path) / HOME / _name(path, record, key)
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     write_file(folder / FILE, record.to_json().encode())
     return Found(record, folder)
 

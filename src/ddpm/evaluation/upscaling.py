@@ -20,7 +20,7 @@ from ddpm.evaluation.measure import Say
 from ddpm.evaluation.reference import FEWEST, real, training
 from ddpm.images.geometry import Geometry
 from ddpm.images.pixels import Pixels
-from ddpm.images.sheets import sheet
+from ddpm.images.sheets import png, sheet
 from ddpm.metrics import frechet
 from ddpm.metrics.features import Extractor
 from ddpm.metrics.features.extract import extract, extract_once
@@ -29,7 +29,7 @@ from ddpm.pipeline import Pipeline, load, run_folder
 from ddpm.pipeline.enlarging import Enlarging, Small, enlarge
 from ddpm.records.score import FeaturesRecord, ReferenceRecord
 from ddpm.system.errors import InputError
-from ddpm.system.files import disk_errors, write_file
+from ddpm.system.files import write_file
 from ddpm.system.names import Fit
 from ddpm.system.record import Strict
 
@@ -165,9 +165,8 @@ def _kept(score: UpscalingScore, home: Path, rows: list[Pixels]) -> Path:
     short = f"upscaled-{how.short}-augment{score.augment:g}-seed{score.seed}-n{score.n}-{score.features.name}"
     folder = home / f"{short}-{sha256(asked.encode()).hexdigest()[:6]}"
     some = np.linspace(0, score.n - 1, min(SHOWN, score.n)).round().astype(np.int64)
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        sheet(np.concatenate([images[some] for images in rows]), len(some)).save(folder / "sheet.png")
+    shown = sheet(np.concatenate([images[some] for images in rows]), len(some))
+    write_file(folder / "sheet.png", png(shown))
     write_file(folder / "upscaling.json", (score.model_dump_json(indent=2) + "\n").encode())
     return folder
 

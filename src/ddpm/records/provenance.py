@@ -11,7 +11,9 @@ from PIL.PngImagePlugin import PngInfo
 from pydantic import ValidationError, field_validator
 
 from ddpm.config.sampling import OF_GUIDANCE, SamplingConfig
+from ddpm.images.sheets import png
 from ddpm.system.errors import InputError
+from ddpm.system.files import write_file
 from ddpm.system.record import Strict
 
 KEY = "ddpm"
@@ -156,7 +158,7 @@ def save(image: Image.Image, path: Path) -> None:
     info.add_text(*MADE_BY)
     if KEY in image.info:
         info.add_text(KEY, image.info[KEY])
-    image.save(path, pnginfo=info)
+    write_file(path, png(image, info))
 
 
 def saved(path: Path) -> bool:

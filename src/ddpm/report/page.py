@@ -15,7 +15,7 @@ from ddpm.report.pictures import Picture, picture, strip
 from ddpm.report.reading import Run, read
 from ddpm.report.tiles import spread, tiles
 from ddpm.system.errors import InputError
-from ddpm.system.files import disk_errors, write_file
+from ddpm.system.files import write_file
 from ddpm.training import checkpoint as checkpoints
 
 
@@ -29,8 +29,6 @@ def write(run: Path, out: Path | None = None) -> Path:
     html = render(read(run))
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the page a name, as in {path / 'report.html'}")
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
     write_file(path, html.encode())
     return path
 

@@ -12,7 +12,7 @@ from ddpm.report.canvas import FORMATS, figure, to_bytes
 from ddpm.report.reading import read
 from ddpm.report.trajectory import draw
 from ddpm.system.errors import InputError
-from ddpm.system.files import disk_errors, write_file
+from ddpm.system.files import write_file
 from ddpm.system.names import suggest
 
 if TYPE_CHECKING:
@@ -81,7 +81,5 @@ def save(fig: "Figure", path: Path) -> Path:
     data = to_bytes(fig, path.suffix.lower().removeprefix("."))
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the plot another name")
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
     write_file(path, data)
     return path

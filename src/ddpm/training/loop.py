@@ -16,7 +16,8 @@ from ddpm.config.training import TrainSettings
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
 from ddpm.data.loader import Batch, Batches, Steps
-from ddpm.system.files import disk_errors, write_file
+from ddpm.images.sheets import png
+from ddpm.system.files import clear_drafts, write_file
 from ddpm.system.interrupt import Interrupt
 from ddpm.training import checkpoint as checkpoints
 from ddpm.training.heldout import HeldOut
@@ -82,6 +83,9 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
     for line in damaged:
         yield Event("warning", start, start * s.batch, {"text": line})
 
+    if accelerator.is_main_process:
+        for folder in (job.folder, job.folder / "previews"):
+            clear_drafts(folder)
     observer = _Observer(job, learner, accelerator, _best(job, found))
     observer.publish()
     if start == 0:
@@ -203,9 +207,7 @@ class _Observer:
         seen = self.preview.images(self.learner.ema.model, device)
         raw = self.preview.images(self.learner.model, device) if self._early(images) else None
         path = self.job.folder / "previews" / f"images-{images:09d}.png"
-        with disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            page(raw, seen, self.preview.sides()).save(path)
+        write_file(path, png(page(raw, seen, self.preview.sides())))
         stats = colour(seen)
         yield Event("preview", done, images, {"path": str(path), "mean": stats.mean, "std": stats.std})
         warning = drift(stats, expected, len(seen))

@@ -1,9 +1,9 @@
 """Features of many images, kept for the next time."""
 
-import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,9 @@ import torch
 
 from ddpm.data.dataset import Dataset, Images
 from ddpm.metrics.features.extractor import Extractor
-from ddpm.system.cache import cache_folder
+from ddpm.system.cache import features_file
+from ddpm.system.errors import InputError
+from ddpm.system.files import write_file
 
 CHUNK = 32
 """Images that are looked at together: always as many, as with fewer a network's sums may round otherwise. So an image
@@ -39,7 +41,7 @@ def extract_once(
     """
     assert data.fingerprint, "data that was not prepared has no name"
     whole = replace(data, rows=None)
-    path = cache_folder() / "features" / f"{extractor.hash}-{data.fingerprint}.npy"
+    path = features_file(extractor.hash, data.fingerprint)
     features = _load(path, (len(whole), extractor.dim))
     if features is None:
         features = extract(extractor, whole, progress)
@@ -57,12 +59,7 @@ def _load(path: Path, shape: tuple[int, int]) -> torch.Tensor | None:
 
 
 def _keep(path: Path, features: torch.Tensor) -> None:
-    draft = path.with_name(f"{uuid.uuid4().hex}.tmp")
-    with suppress(OSError):  # only the next time is slower
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with draft.open("wb") as file:
-                np.save(file, features.numpy())
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+    file = BytesIO()
+    np.save(file, features.numpy())
+    with suppress(OSError, InputError):  # only the next time is slower
+        write_file(path, file.getvalue())
