@@ -15,8 +15,8 @@ _ROOMS = {
     "load": "ddpm.pipeline",
     "Pipeline": "ddpm.pipeline",
     "evaluate": "ddpm.evaluation.evaluate",
-    "Score": "ddpm.score",
-    "InputError": "ddpm.errors",
+    "Score": "ddpm.records.score",
+    "InputError": "ddpm.system.errors",
 }
 
 

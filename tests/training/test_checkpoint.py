@@ -113,10 +113,10 @@ def test_every_byte_of_the_manifest_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"format": 2, "sha256": {}}', "format 2"),
-        ('{"format": 1, "sha256": {}}', "lists nothing"),
-        ('{"format": 1, "sha256": {"state.json": ""}}', "lists state.json"),
-        ('{"format": 1}', "cannot be read"),
+        ('{"format": 3, "sha256": {}}', "format 3"),
+        ('{"format": 2, "sha256": {}}', "lists nothing"),
+        ('{"format": 2, "sha256": {"state.json": ""}}', "lists state.json"),
+        ('{"format": 2}', "cannot be read"),
         ("[]", "cannot be read"),
         ("3", "cannot be read"),
     ],

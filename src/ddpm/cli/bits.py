@@ -28,7 +28,8 @@ def bits(
         InputError: one of them is given, or something asked for cannot be had.
     """
     from ddpm import report
-    from ddpm.pipeline import run_folder
+    from ddpm.records.likelihood import FILE
+    from ddpm.records.run_folder import RunFolder
     from ddpm.report import likelihood
 
     if not is_run:
@@ -59,9 +60,9 @@ def bits(
             console.print(note, markup=False)
         if drawn:
             likelihood.plot(done.record, done.folder)
-        console.print(f"record        {done.folder / 'bits.json'}", markup=False)
+        console.print(f"record        {done.folder / FILE}", markup=False)
     if done is not None and drawn:
-        console.print(f"report        {report.write(run_folder(path))}", markup=False)
+        console.print(f"report        {report.write(RunFolder.open(path).path)}", markup=False)
 
 
 def lines(record: "BitsRecord") -> Iterator[str]:

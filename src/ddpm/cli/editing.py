@@ -76,8 +76,9 @@ def make(
         InputError: something given cannot be used, or would be overwritten.
     """
     from ddpm.cli.console import bar, console
-    from ddpm.pipeline import load, run_folder
+    from ddpm.pipeline import load
     from ddpm.pipeline.editing.photo import opened
+    from ddpm.records.run_folder import RunFolder
 
     settings: dict[str, Any] = flags.given() | ({} if how.steps is None else {"steps": how.steps})
     whole = {} if how.whole is None else {"whole": how.whole}
@@ -87,7 +88,7 @@ def make(
     given = [photo, *(value for value in options.values() if isinstance(value, Path))]
     asked = {name: value for name, value in options.items() if not isinstance(value, Path)} | wish | settings | whole
     shown = shown or [("given.png", opened(photo)[1])]
-    folder = how.out or run_folder(run) / command / folder_name(given, asked, (pipe.weights, sampling))
+    folder = how.out or RunFolder.open(run).pictures(command) / folder_name(given, asked, (pipe.weights, sampling))
     refuse_to_overwrite((folder / file for file in names(how.n, (file for file, _ in shown))), given)
     way = ", " + _way(options) if "method" in options else ""
     console.print(f"sampling      {sampling.told(how.label is not None)}{way}", markup=False)

@@ -92,9 +92,10 @@ def evaluate(
     device
         cpu, cuda or mps; the best there is by default.
     """
-    from ddpm.cli.enlarged import enlarged, is_super_resolution
+    from ddpm.cli.enlarged import enlarged
     from ddpm.cli.progress import Progress
-    from ddpm.evaluation.evaluate import Ask, evaluate_folder, evaluate_run, is_run
+    from ddpm.evaluation.evaluate import Ask, evaluate_folder, evaluate_run
+    from ddpm.records.run_folder import RunFolder
     from ddpm.system.allocator import keep_freed_memory
     from ddpm.system.errors import InputError
     from ddpm.system.units import size as parse_size
@@ -106,10 +107,11 @@ def evaluate(
         key: value for key, value in {"n": n, "seed": seed, "batch": batch}.items() if value is not None
     }
     path = Path(what)
-    from_run = is_run(path)
+    found_run = RunFolder.of(path)
+    from_run = found_run is not None
     if not from_run and what != "digits" and not path.exists():
         raise InputError(f"{what} does not exist; give a run folder, a checkpoint in it, or a folder of images")
-    if from_run and is_super_resolution(path):
+    if found_run is not None and found_run.config().upscaling is not None:
         given = {**drawing, "data": data, "features": features, "weights": weights, "fit": fit, "device": device}
         given |= {"sampling": sampling | _one(steps), "augment": augment, "consistent": consistent}
         others: dict[str, Any] = {
@@ -149,7 +151,7 @@ def evaluate(
         _show(found, what)
         _keep(found, out)
         return
-    earlier = paths(path / "checkpoints")[:-1]  # the last has the run's own weights
+    earlier = paths(RunFolder(path).checkpoints)[:-1]  # the last has the run's own weights
     if checkpoints and not earlier:
         raise InputError(f"{what} has no earlier checkpoints; leave --checkpoints, or give a run folder that has some")
     runs = [*(earlier if checkpoints else []), path]
@@ -199,6 +201,7 @@ def _one(steps: list[str] | None) -> dict[str, int]:
 
 def _show(found: "Scored", what: str) -> None:
     from ddpm.cli.console import console
+    from ddpm.records.score import FILE
 
     console.print(what, markup=False, style="bold")
     for line in lines(found.score):
@@ -206,7 +209,7 @@ def _show(found: "Scored", what: str) -> None:
     for note in found.score.notes:
         console.print(f"[yellow]note[/]          {note.replace('[', chr(92) + '[')}")
     if found.folder is not None:
-        console.print(f"score         {found.folder / 'score.json'}", markup=False)
+        console.print(f"score         {found.folder / FILE}", markup=False)
 
 
 def lines(score: "Score") -> Iterator[str]:
@@ -250,13 +253,14 @@ def _percent(share: float) -> str:
 
 def _prepare(out: Path | None) -> None:
     """Refuse a place that cannot be written to before anything is measured."""
+    from ddpm.records.score import FILE
     from ddpm.system.errors import InputError
     from ddpm.system.files import disk_errors
 
     if out is None:
         return
     if out.is_dir():
-        raise InputError(f"--out {out} is a folder; give the score a name, as in {out / 'score.json'}")
+        raise InputError(f"--out {out} is a folder; give the score a name, as in {out / FILE}")
     with disk_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
 
@@ -267,7 +271,7 @@ def _keep(found: "Scored", out: Path | None) -> None:
 
     if out is None:
         return
-    write_file(out, found.score.to_json().encode())
+    found.score.write(out)
     console.print(f"written       {out}", markup=False)
     if found.closest is not None:
         pairs = out.with_name(f"{out.stem}-closest.png")
@@ -281,7 +285,7 @@ def _report(path: Path) -> None:
 
     from ddpm import report
     from ddpm.cli.console import console
-    from ddpm.pipeline import run_folder
+    from ddpm.records.run_folder import RunFolder
 
     if all(map(find_spec, ("matplotlib", "jinja2"))):
-        console.print(f"report        {report.write(run_folder(path))}", markup=False)
+        console.print(f"report        {report.write(RunFolder.open(path).path)}", markup=False)

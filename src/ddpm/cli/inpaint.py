@@ -34,12 +34,11 @@ def inpaint(
     """
     from ddpm.cli.console import console
     from ddpm.cli.editing import make
-    from ddpm.config.run import RunConfig
-    from ddpm.pipeline import run_folder
     from ddpm.pipeline.editing.mask import preview, read_mask
     from ddpm.pipeline.editing.photo import read
+    from ddpm.records.run_folder import RunFolder
 
-    known = read(photo, RunConfig.read(run_folder(run) / "config.json").data, editing.fit)
+    known = read(photo, RunFolder.open(run).config().data, editing.fit)
     fill = read_mask(mask, known, editing.fit)
     console.print(f"filling       {100 * fill.mean():.0f} % of {photo}: where {mask} is white", markup=False)
     make(

@@ -63,7 +63,8 @@ def sample(
     from_
         A picture that `ddpm sample` wrote: draw it again from what is written in it.
     """
-    from ddpm.pipeline import Trajectory, load, run_folder
+    from ddpm.pipeline import Trajectory, load
+    from ddpm.records.run_folder import RunFolder
     from ddpm.system.errors import InputError
     from ddpm.system.units import size as parse_size
 
@@ -98,7 +99,7 @@ def sample(
     draw = pipe.trajectory if trajectory else pipe.sample
     with bar("sampling") as progress:
         drawn = draw(n, label=labels, seed=seed, batch=batch, progress=progress, **settings)
-    folder = out or run_folder(run) / "samples" / _name(label, seed, how, settings, then)
+    folder = out or RunFolder.open(run).pictures("samples") / _name(label, seed, how, settings, then)
     images = drawn.images if isinstance(drawn, Trajectory) else drawn
     if larger is not None:
         _write(images, folder / "base")

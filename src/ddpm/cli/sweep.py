@@ -65,7 +65,8 @@ def sweep(
     from ddpm.cli.progress import Progress
     from ddpm.evaluation.sweep import AskSweep, plan
     from ddpm.evaluation.sweep import sweep as swept
-    from ddpm.pipeline import load, run_folder
+    from ddpm.pipeline import load
+    from ddpm.records.run_folder import RunFolder
     from ddpm.records.sweep import FILE
     from ddpm.report import sweeps
     from ddpm.report.canvas import to_bytes
@@ -92,7 +93,7 @@ def sweep(
     doubled = ", twice that where guided" if any(how.guidance != 1 for how in todo.ways) else ""
     console.print(f"sweep         {len(todo.ways)} ways of sampling, {n} images of each at seed {seed}", markup=False)
     console.print(f"cost          {todo.cost:,} network evaluations of one image at the most{doubled}", markup=False)
-    folder = out or run_folder(run) / "sweeps" / _name(ask, pipe.weights)
+    folder = out or RunFolder.open(run).sweeps / _name(ask, pipe.weights)
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with Progress("sampling") as say:
@@ -102,7 +103,7 @@ def sweep(
     for note in record.notes:
         console.print("[yellow]note[/]          ", end="")
         console.print(note, markup=False)
-    write_file(folder / FILE, record.to_json().encode())
+    record.write(folder / FILE)
     figures = {"samples.png": sweeps.samples(record, shown, solutions), "chart.png": sweeps.chart(record)}
     for name, figure in figures.items():
         if figure is not None:

@@ -47,14 +47,14 @@ def tune(
     from ddpm.cli.progress import Progress
     from ddpm.evaluation.tune import SOLVERS, AskTune, joined, planned, tune
     from ddpm.pipeline import load
-    from ddpm.records.tuning import FILE
+    from ddpm.records.run_folder import RunFolder
     from ddpm.system.allocator import keep_freed_memory
     from ddpm.system.errors import InputError
-    from ddpm.system.files import write_file
     from ddpm.system.units import say_seconds
 
     keep_freed_memory()
-    if (run / "manifest.json").exists():
+    folder = RunFolder.open(run)
+    if folder.checkpoint is not None:
         raise InputError(f"{run} is a checkpoint; tune the run, as its newest weights are those that are sampled")
     counts = _words(steps) or ["6", "8", "10"]
     if not all(word.isdecimal() for word in counts):
@@ -66,13 +66,13 @@ def tune(
     console.print(f"tuning        denoises an image at most {planned(pipe, ask):,} times", markup=False)
     began = time.monotonic()
     with Progress("", "tuning") as say:
-        found = joined(run, tune(pipe, ask, say))
-    write_file(run / FILE, found.to_json().encode())
+        found = joined(folder, tune(pipe, ask, say))
+    found.write(folder.tuned_file)
     for line in lines(found):
         console.print(line, markup=False)
     took = say_seconds(time.monotonic() - began)
     console.print(f"cost          denoised an image {say.done:,} times, in {took}", markup=False)
-    console.print(f"written       {run / FILE}", markup=False)
+    console.print(f"written       {folder.tuned_file}", markup=False)
     console.print(f"next: ddpm sample {run} --steps {ask.steps[-1]}", markup=False)
 
 

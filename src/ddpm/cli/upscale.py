@@ -59,8 +59,9 @@ def upscale(
     """
     from ddpm.cli.console import bar, console
     from ddpm.cli.pictures import folder_name
-    from ddpm.pipeline import load, run_folder
+    from ddpm.pipeline import load
     from ddpm.records.provenance import save
+    from ddpm.records.run_folder import RunFolder
     from ddpm.system.errors import InputError
 
     if not pictures:
@@ -70,7 +71,7 @@ def upscale(
     sampling, labels = pipe.settings(settings), label[0] if label and len(label) == 1 else label
     asked = {"label": "-".join(label) if label else None, "augment": augment, "consistent": consistent}
     name = folder_name(pictures, asked | {"seed": seed, "index": index}, (pipe.weights, sampling))
-    paths = _places(pictures, out or run_folder(run) / "upscaled" / name)
+    paths = _places(pictures, out or RunFolder.open(run).pictures("upscaled") / name)
     console.print(f"upscaling     {sampling.told(label is not None)}", markup=False)
 
     def keep(i: int, image: "Image.Image") -> None:

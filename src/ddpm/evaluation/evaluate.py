@@ -23,18 +23,16 @@ from ddpm.evaluation.shares import shares_of
 from ddpm.images.geometry import Geometry
 from ddpm.metrics.features import Extractor
 from ddpm.metrics.memorisation import TooFew
-from ddpm.pipeline import Pipeline, load, run_folder
+from ddpm.pipeline import Pipeline, load
+from ddpm.records.run_folder import RunFolder
+from ddpm.records.score import FILE as SCORE
 from ddpm.records.score import FeaturesRecord, Measure, Memorisation, ReferenceRecord, Samples, Score
 from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
 from ddpm.system.names import Fit
-from ddpm.training import checkpoint as checkpoints
 from ddpm.training.log import training_seconds
 
-SCORED = "evaluations"
-DRAWN = "drawn"
-"""In a run folder: its scores, and what was drawn for them, kept for all scores of the same samples."""
 SHEET = "grid.png"
 """All pictures of a `ddpm sample` on one, in the same folder: no sample."""
 PATIENCE = timedelta(days=7)
@@ -99,17 +97,12 @@ def evaluate(what: str | Path, data: str | None = None, **asked: Any) -> Score:
         InputError: something asked for cannot be had.
     """
     path, ask = Path(what), Ask(data=data, **asked)
-    if not is_run(path):
+    if RunFolder.of(path) is None:
         return evaluate_folder(str(what), ask, None, None, _silent).score
     done = evaluate_run(path, ask, _silent)
     if done is None:
         raise InputError("only the main process has the score; use evaluate_run in a distributed program")
     return done.score
-
-
-def is_run(path: Path) -> bool:
-    """Whether a path is a run folder or one of its checkpoints, rather than a set of images."""
-    return (path / "config.json").exists() or (path / "manifest.json").exists()
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -132,6 +125,7 @@ def evaluate_run(path: Path, ask: Ask, say: Say) -> Scored | None:
     if not 1 <= ask.batch <= SHARD:
         raise InputError(f"batch must be between 1 and {SHARD}, the samples of a file, not {ask.batch}")
     state = PartialState(cpu=device_of(ask.device).type == "cpu", timeout=PATIENCE)
+    run = RunFolder.open(path)
     pipe = load(path, str(state.device) if state.num_processes > 1 else ask.device)
     how = _settings(pipe, ask)
     pipe = pipe.prepared(how)
@@ -142,8 +136,7 @@ def evaluate_run(path: Path, ask: Ask, say: Say) -> Scored | None:
     shares, missing = shares_of(pipe.classes, reference.data)
     recipe = Recipe(pipe.weights, how, ask.seed, shares)
     data = pipe.config.data
-    home = run_folder(path) / SCORED
-    drawn = Drawn(run_folder(path) / DRAWN / recipe.key, ask.n, (*data.size, len(data.mode)))
+    drawn = Drawn(run.drawn / recipe.key, ask.n, (*data.size, len(data.mode)))
     mine = [k for k in drawn.missing() if k % state.num_processes == state.process_index]
     for _ in drawn.draw(pipe, recipe, mine, ask.batch, lambda i, of: say("sampling", i, of)):
         pass
@@ -156,25 +149,25 @@ def evaluate_run(path: Path, ask: Ask, say: Say) -> Scored | None:
         [f"seed {ask.seed}, image {i}" for i in range(ask.n)],
         None if labels is None else [pipe.classes[c] for c in labels],
     )
-    seen = images_seen(path, pipe)
+    seen = images_seen(run, pipe)
     samples = Samples(
         source=str(path),
         hash=content_hash(drawn),
         weights=pipe.weights,
         images_seen=seen,
-        seconds=training_seconds(run_folder(path) / "log.jsonl", seen),
+        seconds=training_seconds(run.log, seen),
         seed=ask.seed,
         labels="reference" if shares else None,
         sampling=how,
     )
     notes = missing if known else (f"copies were not looked for: {lost}", *missing)
     score = _score(generated, samples, reference, extractor, known, notes, say)
-    folder = home / _name(path, how, ask.seed, score.measure, pipe.weights)
+    folder = run.evaluations / _name(run, how, ask.seed, score.measure, pipe.weights)
     pairs = closest(score.memorisation, drawn, known.seen) if known and score.memorisation else None
     write_file(folder / "sheet.png", first(drawn))
     if pairs is not None:
         write_file(folder / "closest.png", pairs)
-    write_file(folder / "score.json", score.to_json().encode())
+    score.write(folder / SCORE)
     return Scored(score, folder, pairs)
 
 
@@ -235,10 +228,8 @@ def _score(
         made_by=f"ddpm {version('ddpm')}",
         measure=Measure(
             n=len(generated.images),
-            features=FeaturesRecord(
-                name=extractor.name, hash=extractor.hash, resize=extractor.resize, dim=extractor.dim
-            ),
-            reference=ReferenceRecord(source=reference.source, hash=reference.hash, images=len(reference.data)),
+            features=FeaturesRecord.of(extractor),
+            reference=ReferenceRecord.of(reference.source, reference.data),
             size=(height, width),
             mode=reference.data.mode,
             neighbours=NEIGHBOURS,
@@ -279,17 +270,15 @@ def _reference(ask: Ask, pipe: Pipeline, lost: str | None, say: Say) -> Real:
     )
 
 
-def images_seen(path: Path, pipe: Pipeline) -> int | None:
+def images_seen(run: RunFolder, pipe: Pipeline) -> int | None:
     """Images that the weights were trained on; None where the run's checkpoints are gone."""
-    found = [path] if (path / "manifest.json").exists() else checkpoints.paths(path / "checkpoints")[-1:]
-    step = found[0].absolute().name.removeprefix("step-") if found else ""
-    return int(step) * pipe.config.training.batch if step.isdecimal() else None
+    steps = run.steps()
+    return None if steps is None else steps * pipe.config.training.batch
 
 
-def _name(path: Path, how: SamplingConfig, seed: int, measure: Measure, weights: str) -> str:
+def _name(run: RunFolder, how: SamplingConfig, seed: int, measure: Measure, weights: str) -> str:
     """A folder for this score and no other."""
     sampling = how.model_dump_json(exclude_none=True)
     key = sha256(f"{weights} {sampling} {seed} {measure.model_dump_json()}".encode()).hexdigest()[:6]
-    stage = f"{path.name}-" if (path / "manifest.json").exists() else ""
     sampled = f"{how.short}-guidance{how.guidance:g}-seed{seed}-n{measure.n}"
-    return f"{stage}{sampled}-{measure.features.name}-{key}"
+    return f"{run.stage}{sampled}-{measure.features.name}-{key}"

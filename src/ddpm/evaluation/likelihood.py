@@ -21,17 +21,15 @@ from ddpm.evaluation.measure import Say
 from ddpm.evaluation.reference import real, training
 from ddpm.images.geometry import Geometry
 from ddpm.objectives.bound import Bound, sampled_pairs
-from ddpm.pipeline import Pipeline, load, run_folder
+from ddpm.pipeline import Pipeline, load
 from ddpm.records.likelihood import FILE, BitsRecord, Levels
+from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import ReferenceRecord
 from ddpm.sampling.grid import uniform
 from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
-from ddpm.system.files import write_file
 from ddpm.system.names import Fit
 
-HOME = "likelihood"
-"""In a run folder: what was found, and by image in ``answers``, kept for more images of the same."""
 RULE = 2
 """Raised whenever the same question would get another answer: files of before are then left alone."""
 
@@ -87,6 +85,7 @@ def measure_bits(path: Path, ask: AskBits, say: Say) -> Found | None:
     if ask.n < 2:
         raise InputError(f"-n {ask.n} is too few for a mean with its error; give at least 2")
     state = PartialState(cpu=device_of(ask.device).type == "cpu", timeout=PATIENCE)
+    run = RunFolder.open(path)
     pipe = load(path, str(state.device) if state.num_processes > 1 else ask.device)
     if pipe.needs_label and not ask.labels:
         raise InputError(f"{path} never saw an image without its label when it was trained: give --labels")
@@ -100,7 +99,7 @@ def measure_bits(path: Path, ask: AskBits, say: Say) -> Found | None:
     part = "held out" if ask.data is None else "all"
     question = f"{RULE} {pipe.weights} {pipe.config.diffusion} {how} {source.hash} {part} {ask.labels} {batch}"
     key = sha256(question.encode()).hexdigest()[:12]
-    answers = Answers(run_folder(path) / HOME / "answers" / key, len(order))
+    answers = Answers(run.likelihood / "answers" / key, len(order))
     mine = [k for k in answers.missing() if k % state.num_processes == state.process_index]
     total, before = sum(len(answers.images(k)) for k in mine), 0
     for k in mine:
@@ -120,9 +119,9 @@ def measure_bits(path: Path, ask: AskBits, say: Say) -> Found | None:
     state.wait_for_everyone()
     if not state.is_main_process:
         return None
-    record = _record(path, pipe, ask, how, source, notes, [data.names[i] for i in order], answers)
-    folder = run_folder(path) / HOME / _name(path, record, key)
-    write_file(folder / FILE, record.to_json().encode())
+    record = _record(run, pipe, ask, how, source, notes, [data.names[i] for i in order], answers)
+    folder = run.likelihood / _name(run, record, key)
+    record.write(folder / FILE)
     return Found(record, folder)
 
 
@@ -136,13 +135,13 @@ def _images(pipe: Pipeline, ask: AskBits, say: Say) -> tuple[Dataset, ReferenceR
             raise InputError(f"the images that the run held out cannot be had ({e}); give others by --data") from e
         if len(held) < 2:
             raise InputError(f"the run held out {len(held)} images, too few for a mean; give others by --data")
-        return held, ReferenceRecord(source=config.source, hash=held.fingerprint[:16], images=len(held)), ()
+        return held, ReferenceRecord.of(config.source, held), ()
     geometry = Geometry(config.size, config.mode, ask.fit)
     found = real(ask.data, geometry, skip_bad=ask.skip_bad, progress=lambda i, of: say("reading the images", i, of))
     notes = found.notes
     if found.data.fingerprint == config.fingerprint:
         notes = (*notes, "most of these images were trained on: bits of images that were not are higher")
-    return found.data, ReferenceRecord(source=found.source, hash=found.hash, images=len(found.data)), notes
+    return found.data, ReferenceRecord.of(found.source, found.data), notes
 
 
 def _labels(pipe: Pipeline, data: Dataset) -> list[int]:
@@ -160,7 +159,7 @@ def _labels(pipe: Pipeline, data: Dataset) -> list[int]:
 
 
 def _record(
-    path: Path,
+    run: RunFolder,
     pipe: Pipeline,
     ask: AskBits,
     how: Likelihood,
@@ -178,9 +177,9 @@ def _record(
         parts["levels"] = _levels(pipe.schedule, how, bound)
     return BitsRecord(
         made_by=f"ddpm {version('ddpm')}",
-        run=str(path),
+        run=str(run.source),
         weights=pipe.weights,
-        images_seen=images_seen(path, pipe),
+        images_seen=images_seen(run, pipe),
         variance=pipe.config.diffusion.variance if how.method == "bound" else None,
         data=source,
         held_out=ask.data is None,
@@ -217,13 +216,12 @@ def _levels(schedule: Schedule, how: Likelihood, bound: Bound) -> Levels:
     )
 
 
-def _name(path: Path, record: BitsRecord, key: str) -> str:
+def _name(run: RunFolder, record: BitsRecord, key: str) -> str:
     """A folder for this record and no other."""
     how = record.how
-    stage = f"{path.name}-" if (path / "manifest.json").exists() else ""
     parts = [
         f"{how.method}{how.steps or ''}",
         f"terms{how.terms}" if how.terms else "",
         "labels" if record.labels else "",
     ]
-    return stage + "-".join([*filter(None, parts), f"seed{how.seed}", f"n{record.n}", key[:6]])
+    return run.stage + "-".join([*filter(None, parts), f"seed{how.seed}", f"n{record.n}", key[:6]])

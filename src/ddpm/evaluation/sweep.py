@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import product
-from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import torch
@@ -13,7 +12,6 @@ from ddpm import build
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Cond, Denoised, Level
 from ddpm.evaluation.drawn import SHARD, Drawn, Recipe
-from ddpm.evaluation.evaluate import DRAWN
 from ddpm.evaluation.measure import FEW, REPLICATES
 from ddpm.evaluation.reference import FEWEST, Real, real
 from ddpm.evaluation.shares import shares_of
@@ -22,9 +20,10 @@ from ddpm.images.geometry import Geometry
 from ddpm.images.pixels import Pixels
 from ddpm.metrics import bootstrap, frechet
 from ddpm.metrics.features.extract import extract, extract_once
-from ddpm.pipeline import Label, Pipeline, run_folder
+from ddpm.pipeline import Label, Pipeline
+from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import FeaturesRecord, Interval, ReferenceRecord
-from ddpm.records.sweep import Cell, Quality, SweepRecord
+from ddpm.records.sweep import Cell, FrechetBasis, SweepRecord
 from ddpm.sampling import Solver, sample
 from ddpm.sampling.follow import Moment
 from ddpm.sampling.shortest import distance
@@ -228,14 +227,14 @@ def _reference(pipe: Pipeline, ask: AskSweep, say: Say) -> Real:
 
 def _measured(
     pipe: Pipeline, ask: AskSweep, ways: Sequence[SamplingConfig], reference: Real, say: Say
-) -> tuple[Quality, list[Interval]]:
+) -> tuple[FrechetBasis, list[Interval]]:
     """The Fréchet distance of each way, as `ddpm evaluate` takes it of as many samples."""
     d = pipe.config.data
     extractor = build.build_features("embedded", None, d.size, pipe.device)
     theirs = extract_once(extractor, reference.data, lambda i, of: say("looking at the reference", i, of))
     normal, counts = frechet.fit(theirs), bootstrap.counts(ask.samples, REPLICATES)
     shares, _ = shares_of(pipe.classes, reference.data)
-    home, shape = run_folder(Path(pipe.source)) / DRAWN, (*d.size, len(d.mode))
+    home, shape = RunFolder.open(pipe.source).drawn, (*d.size, len(d.mode))
     recipes = [Recipe(pipe.weights, how, ask.seed, shares) for how in ways]
     kept = [Drawn(home / recipe.key, ask.samples, shape) for recipe in recipes]
     # network steps of each way's missing files, to say how far all of them are
@@ -249,10 +248,10 @@ def _measured(
         for _ in drawn.draw(pipe, recipe, drawn.missing(), SHARD, report):
             pass
         found.append(Interval(**frechet.estimate(extract(extractor, drawn), normal, counts)._asdict()))
-    quality = Quality(
+    quality = FrechetBasis(
         n=ask.samples,
-        features=FeaturesRecord(name=extractor.name, hash=extractor.hash, resize=extractor.resize, dim=extractor.dim),
-        reference=ReferenceRecord(source=reference.source, hash=reference.hash, images=len(reference.data)),
+        features=FeaturesRecord.of(extractor),
+        reference=ReferenceRecord.of(reference.source, reference.data),
         floor=frechet.floor(theirs, ask.samples),
     )
     return quality, found

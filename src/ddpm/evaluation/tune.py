@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Cond, Denoised, Denoiser, Level
 from ddpm.core.schedule import level_of, place_of
 from ddpm.pipeline import Pipeline
+from ddpm.records.run_folder import RunFolder
 from ddpm.records.tuning import TunedGrid, TunedRecord
 from ddpm.sampling import SampleNoise, sample, start, steps
 from ddpm.sampling.branching import Branching
@@ -235,9 +235,9 @@ def _tuned(made: _Problem, other: _Problem, count: int, ask: AskTune) -> TunedGr
     )
 
 
-def joined(folder: Path, found: TunedRecord) -> TunedRecord:
-    """What was found, and of an earlier record in the folder what is of other numbers of steps and made alike."""
-    earlier = TunedRecord.read(folder)
+def joined(run: RunFolder, found: TunedRecord) -> TunedRecord:
+    """What was found, and of an earlier record of the run what is of other numbers of steps and made alike."""
+    earlier = run.tuned()
     if earlier is None or earlier.model_copy(update={"grids": found.grids}) != found:
         return found
     others = [grid for grid in earlier.grids if grid.sampling.steps not in {g.sampling.steps for g in found.grids}]

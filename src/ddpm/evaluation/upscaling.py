@@ -5,17 +5,15 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 
 from ddpm import build
 from ddpm.conditioning import Pairs
-from ddpm.config.sampling import SamplingConfig
 from ddpm.constraints import AveragePool
 from ddpm.data.dataset import Dataset
-from ddpm.evaluation.evaluate import SCORED
 from ddpm.evaluation.measure import Say
 from ddpm.evaluation.reference import FEWEST, real, training
 from ddpm.images.geometry import Geometry
@@ -25,61 +23,20 @@ from ddpm.metrics import frechet
 from ddpm.metrics.features import Extractor
 from ddpm.metrics.features.extract import extract, extract_once
 from ddpm.metrics.similarity import SIDE, decibels, psnr, ssim
-from ddpm.pipeline import Pipeline, load, run_folder
+from ddpm.pipeline import Pipeline, load
 from ddpm.pipeline.enlarging import Enlarging, Small, enlarge
+from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import FeaturesRecord, ReferenceRecord
+from ddpm.records.upscaling import FILE, Fidelity, UpscalingScore
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
 from ddpm.system.names import Fit
-from ddpm.system.record import Strict
 
 SHOWN = 16
 """Images of the sheet."""
 
 VALUES = 2**22
 """Of images that are compared at a time, at the most but for one image: SSIM takes ten times as many in float64."""
-
-
-class Quality(Strict):
-    """Of enlarged images.
-
-    Attributes:
-        psnr, ssim: to the large images, in dB and up to 1, the mean over all; SSIM needs sides of 11.
-        frechet: distance to all real images.
-        consistency: PSNR of the means of boxes against the small images, in dB, of the error of all.
-        mean_difference: to the large images, of each channel, in units of 1 / 255.
-    """
-
-    psnr: float
-    ssim: float | None
-    frechet: float
-    consistency: float
-    mean_difference: tuple[float, ...]
-
-
-class UpscalingScore(Strict):
-    """How well a run makes small images large, beside bicubic interpolation.
-
-    Attributes:
-        source, weights: the run, and a hash of its weights.
-        n: images that were made large.
-        reference: the real images.
-        seed, sampling, augment, consistent: how the run drew.
-    """
-
-    format: Literal[1] = 1
-    made_by: str
-    source: str
-    weights: str
-    n: int
-    features: FeaturesRecord
-    reference: ReferenceRecord
-    seed: int
-    sampling: SamplingConfig
-    augment: float
-    consistent: bool
-    run: Quality
-    bicubic: Quality
 
 
 @dataclass(frozen=True)
@@ -147,8 +104,8 @@ def evaluate_enlarged(path: Path, ask: AskEnlarged, say: Say) -> tuple[Upscaling
         source=str(path),
         weights=pipe.weights,
         n=len(low),
-        features=FeaturesRecord(name=extractor.name, hash=extractor.hash, resize=extractor.resize, dim=extractor.dim),
-        reference=ReferenceRecord(source=source, hash=data.fingerprint[:16], images=len(data)),
+        features=FeaturesRecord.of(extractor),
+        reference=ReferenceRecord.of(source, data),
         seed=ask.seed,
         sampling=how,
         augment=settled.augment,
@@ -156,7 +113,8 @@ def evaluate_enlarged(path: Path, ask: AskEnlarged, say: Say) -> tuple[Upscaling
         run=measured["run"],
         bicubic=measured["bicubic"],
     )
-    return score, _kept(score, run_folder(path) / SCORED, [_repeated(low, pairs.scale), plain, drawn, large.images])
+    rows = [_repeated(low, pairs.scale), plain, drawn, large.images]
+    return score, _kept(score, RunFolder.open(path).evaluations, rows)
 
 
 def _kept(score: UpscalingScore, home: Path, rows: list[Pixels]) -> Path:
@@ -167,7 +125,7 @@ def _kept(score: UpscalingScore, home: Path, rows: list[Pixels]) -> Path:
     some = np.linspace(0, score.n - 1, min(SHOWN, score.n)).round().astype(np.int64)
     shown = sheet(np.concatenate([images[some] for images in rows]), len(some))
     write_file(folder / "sheet.png", png(shown))
-    write_file(folder / "upscaling.json", (score.model_dump_json(indent=2) + "\n").encode())
+    score.write(folder / FILE)
     return folder
 
 
@@ -214,13 +172,13 @@ def _parts(images: Pixels, n: int = 256) -> list[Pixels]:
 
 def quality(
     made: Pixels, large: Pixels, low: Pixels, scale: int, extractor: Extractor, reference: frechet.Normal
-) -> Quality:
+) -> Fidelity:
     """How near enlarged images come to the large ones, (N, H, W, C) each, and to the small ones that they are of."""
     at_once = max(1, VALUES // large[0].size)
     parts = zip(_parts(made, at_once), _parts(large, at_once), _parts(low, at_once), strict=True)
     near = [torch.cat(of_all) for of_all in zip(*(_nearness(*part, scale) for part in parts), strict=True)]
     peak, structure, boxes, difference = (of_all.mean(0) for of_all in near)
-    return Quality(
+    return Fidelity(
         psnr=float(peak),
         ssim=None if structure.isnan() else float(structure),
         frechet=frechet.distance(frechet.fit(extract(extractor, Dataset(made))), reference),

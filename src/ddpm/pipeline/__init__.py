@@ -4,6 +4,5 @@ from ddpm.pipeline.labels import Label
 from ddpm.pipeline.loading import load
 from ddpm.pipeline.pipeline import Pipeline
 from ddpm.pipeline.trajectory import Stage, Trajectory
-from ddpm.records.weights import run_folder
 
-__all__ = ["Label", "Pipeline", "Stage", "Trajectory", "load", "run_folder"]
+__all__ = ["Label", "Pipeline", "Stage", "Trajectory", "load"]

@@ -36,7 +36,7 @@ from ddpm.pipeline.task import PLAIN, Task, Tasks
 from ddpm.pipeline.trajectory import Recorder, Trajectory
 from ddpm.pipeline.upscaling import upscale
 from ddpm.records.provenance import Provenance, Work
-from ddpm.records.weights import run_folder
+from ddpm.records.run_folder import RunFolder
 from ddpm.sampling import SampleNoise
 from ddpm.sampling.follow import Moment, follow
 from ddpm.sampling.windows import Windows, starts
@@ -215,7 +215,7 @@ class Pipeline:
 
     def own_classifier(self, weights: str | None = None) -> Classifier:
         """The run's classifier, of these weights if they are given."""
-        found = self.classifier or load_classifier(run_folder(self.source), self.config, self.device)
+        found = self.classifier or load_classifier(RunFolder.open(self.source), self.config, self.device)
         if weights not in (None, found.weights):
             raise InputError(f"the classifier of {self.source} has other weights now; restore it from a copy")
         return found

@@ -10,7 +10,6 @@ import torch
 from accelerate import Accelerator
 
 from ddpm import build
-from ddpm.classifier.load import FOLDER
 from ddpm.config.classifier import ClassifierConfig
 from ddpm.config.run import RunConfig
 from ddpm.core.seed import derive
@@ -20,6 +19,7 @@ from ddpm.data.open import open_source
 from ddpm.data.order import split
 from ddpm.images.geometry import Geometry
 from ddpm.planning.plan import PRECISIONS, SPARE, speed_of
+from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
 from ddpm.training.loop import Job
 from ddpm.training.measure import available_bytes, memory
@@ -98,7 +98,7 @@ def make(
     Raises:
         InputError: the request, or the data under it, cannot be trained.
     """
-    own = RunConfig.read(run / "config.json")
+    own = RunFolder.open(run).config()
     if own.upscaling is not None:
         raise InputError(f"{run} makes small images large, which no classifier guides; give another run")
     with accelerator.main_process_first():
@@ -136,12 +136,12 @@ def reopen(config: ClassifierConfig, run: Path, accelerator: Accelerator) -> Job
     Raises:
         InputError: the data is no longer what it was started with.
     """
-    own = RunConfig.read(run / "config.json")
+    own = RunFolder.open(run).config()
     with accelerator.main_process_first():
         images = labelled(run, own, config.request.get("data"))
     if images.fingerprint != config.data.fingerprint:
         raise InputError(
-            f"the images of {config.data.source} changed since {run / FOLDER} was started; "
+            f"the images of {config.data.source} changed since {RunFolder(run).classifier} was started; "
             "bring them back, or remove that folder to start again"
         )
     return _job(config, own, run, images)
@@ -189,4 +189,4 @@ def _job(config: ClassifierConfig, own: RunConfig, run: Path, images: Dataset) -
     torch.manual_seed(derive(config.training.seed, "classifier's weights"))
     kept, held = (images.subset(part) for part in split(len(images), own.training.seed))
     model, problem = build.build_classifier(config), build.build_classification(config)
-    return Job(model, problem, config.training, kept, held, run / FOLDER, pictures=False)
+    return Job(model, problem, config.training, kept, held, RunFolder(run).classifier, pictures=False)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ddpm.config.sampling import SamplingConfig
-from ddpm.records.score import Measure, Score
+from ddpm.records.score import FILE, Measure, Score
 from ddpm.system.errors import InputError
 
 
@@ -40,7 +40,7 @@ class Evaluation:
 def evaluations(folder: Path) -> tuple[Evaluation, ...]:
     """All below a run's "evaluations", the oldest first; without those that another version wrote."""
     found = []
-    for path in folder.glob("*/score.json"):
+    for path in folder.glob(f"*/{FILE}"):
         try:
             found.append(Evaluation(path.parent, Score.read(path), path.stat().st_mtime_ns))
         except InputError:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ddpm import build
+from ddpm.records.run_folder import RunFolder
 from ddpm.report import charts, commands, evaluations, facts, likelihood, quality, tables
 from ddpm.report.canvas import Draw, figure, inline
 from ddpm.report.evaluations import Evaluation
@@ -25,10 +26,10 @@ def write(run: Path, out: Path | None = None) -> Path:
     Raises:
         InputError: it is not a run folder, the page cannot be written, or a package that draws it is missing.
     """
-    path = out or run / "report.html"
+    path = out or RunFolder(run).report
     html = render(read(run))
     if path.is_dir():
-        raise InputError(f"{path} is a folder; give the page a name, as in {path / 'report.html'}")
+        raise InputError(f"{path} is a folder; give the page a name, as in {path / RunFolder(path).report.name}")
     write_file(path, html.encode())
     return path
 
@@ -149,7 +150,7 @@ class Page:
         run, score = self.run, self.headline.score if self.headline else None
         again, measure = str(commands.train(run.config, run.folder)), self.measure
         fewer = f"{measure} --steps {max(1, run.config.sampling.steps // 2)}"
-        kept = checkpoints.paths(run.folder / "checkpoints")
+        kept = checkpoints.paths(run.files.checkpoints)
         missing = {
             "samples": (self.samples is None, again),
             "the loss": (not self.training, again),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ddpm import build
 from ddpm.core import Level, Schedule
 from ddpm.pipeline import load
+from ddpm.records.run_folder import RunFolder
 from ddpm.report import charts
 from ddpm.report.canvas import FORMATS, figure, to_bytes
 from ddpm.report.reading import read
@@ -49,7 +50,7 @@ def loss(folder: Path) -> "Figure":
     run = read(folder)
     panels = charts.losses(run)
     if not panels:
-        raise InputError(f"{folder / 'log.jsonl'} has no loss yet; run its `ddpm train` command further")
+        raise InputError(f"{run.files.log} has no loss yet; run its `ddpm train` command further")
     return figure(*panels.values())
 
 
@@ -66,7 +67,7 @@ def place(kind: str, what: Sequence[str], out: Path | None) -> Path:
         InputError: a suffix that no plot has.
     """
     folder = Path(what[0])
-    path = out or (folder / "plots" / f"{kind}.png" if folder.is_dir() else Path(f"{kind}.png"))
+    path = out or (RunFolder(folder).plots / f"{kind}.png" if folder.is_dir() else Path(f"{kind}.png"))
     if path.suffix.lower().removeprefix(".") not in FORMATS:
         raise InputError(f"{path} ends in {path.suffix or 'nothing'}; plots are written as .png, .svg or .pdf")
     return path

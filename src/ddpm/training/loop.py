@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ from ddpm.training.meter import Meter
 from ddpm.training.preview import Colour, Preview, colour, drift, page
 from ddpm.training.scoring import Best, Curve, Scoring, publish
 
+WEIGHTS = "model.safetensors"
+PREVIEWS = "previews"
+"""In the run folder: the averaged weights, and samples drawn on the way."""
 COMPARED = 3
 """The first previews show the raw weights beside their average."""
 
@@ -57,7 +60,7 @@ class Job:
 
     @property
     def checkpoints(self) -> Path:
-        return self.folder / "checkpoints"
+        return self.folder / checkpoints.FOLDER
 
 
 def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[Event]:
@@ -84,7 +87,7 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
         yield Event("warning", start, start * s.batch, {"text": line})
 
     if accelerator.is_main_process:
-        for folder in (job.folder, job.folder / "previews"):
+        for folder in (job.folder, job.folder / PREVIEWS):
             clear_drafts(folder)
     observer = _Observer(job, learner, accelerator, _best(job, found))
     observer.publish()
@@ -133,7 +136,7 @@ def _best(job: Job, found: checkpoints.Checkpoint | None) -> Best | None:
     """The best before a checkpoint, if it is still there: of what came after, the run will find it again."""
     if found is None or "best" not in found.state:
         return None
-    best = Best(**found.state["best"])
+    best = Best.parse(found.state["best"], f"the checkpoint of step {found.step}")
     return best if best.path(job.folder).exists() else None
 
 
@@ -206,7 +209,7 @@ class _Observer:
         images, device = done * self.job.settings.batch, self.accelerator.device
         seen = self.preview.images(self.learner.ema.model, device)
         raw = self.preview.images(self.learner.model, device) if self._early(images) else None
-        path = self.job.folder / "previews" / f"images-{images:09d}.png"
+        path = self.job.folder / PREVIEWS / f"images-{images:09d}.png"
         write_file(path, png(page(raw, seen, self.preview.sides())))
         stats = colour(seen)
         yield Event("preview", done, images, {"path": str(path), "mean": stats.mean, "std": stats.std})
@@ -245,10 +248,10 @@ class _Observer:
             # writes them again.
             self.publish()
             weights = {k: v.cpu().contiguous() for k, v in self.learner.ema.model.state_dict().items()}
-            write_file(self.job.folder / "model.safetensors", tensors_to_bytes(weights))
+            write_file(self.job.folder / WEIGHTS, tensors_to_bytes(weights))
             state = self.learner.state(done)
             if self.curve is not None and self.curve.best is not None:
-                state = replace(state, state=state.state | {"best": asdict(self.curve.best)})
+                state = replace(state, state=state.state | {"best": self.curve.best.model_dump()})
             path = checkpoints.write(self.job.checkpoints, state)
             checkpoints.prune(path, self.job.settings.keep)
         self.accelerator.wait_for_everyone()
