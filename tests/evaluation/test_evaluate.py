@@ -21,12 +21,9 @@ from ddpm.metrics.features.thumbnail import Thumbnail
 from ddpm.pipeline import Pipeline, load
 from ddpm.records.score import Score
 from ddpm.system.errors import InputError
+from ddpm.system.progress import silent
 
 ASK = Ask(n=100, sampling={"steps": 2}, device="cpu")
-
-
-def silent(what: str, done: int, total: int) -> None:
-    pass
 
 
 def of_run(path: Path, **changes: Any) -> Scored:

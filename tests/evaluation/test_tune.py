@@ -21,7 +21,7 @@ from ddpm.system.errors import InputError
 ASK = AskTune((2, 4), ("unipc-2", "dpm++-2m"), images=3, reference=40, rounds=(Round(0.5, 3, 1), Round(1.0, 2, 1)))
 
 
-def silent(what: str, done: int, total: int) -> None:
+def silent(done: int, total: int, what: str = "", /) -> None:
     assert 0 <= done <= total
 
 
@@ -81,7 +81,7 @@ def test_it_asks_no_more_than_planned(sampling: dict[str, object], digits_run: P
     ask = replace(ASK, steps=(3, 5), sampling=sampling)
     network, told = [0], [(0, 0)]
     hook = pipe.model.net.register_forward_hook(lambda _, given, out: network.__setitem__(0, network[0] + len(out)))
-    tune(pipe, ask, lambda what, done, total: told.append((done, total)))
+    tune(pipe, ask, lambda done, total, what="": told.append((done, total)))
     hook.remove()
     assert network[0] == told[-1][0] * (2 if sampling["guidance"] != 1 else 1)
     assert told[1][1] == planned(pipe, ask)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddpm.cli.console import console
-from ddpm.cli.progress import Progress
+from ddpm.cli.progress import LoggedBar
 from ddpm.evaluation.likelihood import AskBits, measure_bits
 from ddpm.system.errors import InputError
 
@@ -48,8 +48,8 @@ def bits(
     done = None
     ways: Sequence[int | None] = counts or [None]
     for steps in ways:
-        with Progress("images") as say:
-            done = measure_bits(path, replace(ask, steps=steps), say)
+        with LoggedBar("images") as progress:
+            done = measure_bits(path, replace(ask, steps=steps), progress)
         if done is None:  # another process has it
             continue
         console.print(str(path), markup=False, style="bold")

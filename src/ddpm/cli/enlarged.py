@@ -16,16 +16,16 @@ def enlarged(path: Path, given: dict[str, Any], others: dict[str, Any], out: Pat
         others: what was asked for and has no meaning here, by flag.
     """
     from ddpm.cli.console import console
-    from ddpm.cli.progress import Progress
+    from ddpm.cli.progress import LoggedBar
     from ddpm.evaluation.upscaling import AskEnlarged, evaluate_enlarged
     from ddpm.records.upscaling import FILE
     from ddpm.system.errors import InputError
 
     if wrong := [name for name, value in others.items() if value is not None]:
         raise InputError(f"{wrong[0]} has no meaning for a run of super-resolution; leave it out")
-    with Progress("upscaling") as say:
+    with LoggedBar("upscaling") as progress:
         score, folder = evaluate_enlarged(
-            path, AskEnlarged(**{name: value for name, value in given.items() if value is not None}), say
+            path, AskEnlarged(**{name: value for name, value in given.items() if value is not None}), progress
         )
     console.print(str(path), markup=False, style="bold")
     for line in lines(score):

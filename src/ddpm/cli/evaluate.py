@@ -93,7 +93,7 @@ def evaluate(
         cpu, cuda or mps; the best there is by default.
     """
     from ddpm.cli.enlarged import enlarged
-    from ddpm.cli.progress import Progress
+    from ddpm.cli.progress import LoggedBar
     from ddpm.evaluation.evaluate import Ask, evaluate_folder, evaluate_run
     from ddpm.records.run_folder import RunFolder
     from ddpm.system.allocator import keep_freed_memory
@@ -146,8 +146,8 @@ def evaluate(
     ask = Ask(**images, **looking, **drawing, sampling=sampling)
     _prepare(out)
     if not from_run:
-        with Progress("sampling") as say:
-            found = evaluate_folder(what, ask, parse_size(size) if size else None, mode, say)
+        with LoggedBar("sampling") as progress:
+            found = evaluate_folder(what, ask, parse_size(size) if size else None, mode, progress)
         _show(found, what)
         _keep(found, out)
         return
@@ -161,8 +161,8 @@ def evaluate(
     done = None
     for run in runs:
         for change in counts:
-            with Progress("sampling") as say:
-                done = evaluate_run(run, replace(ask, sampling=sampling | change), say)
+            with LoggedBar("sampling") as progress:
+                done = evaluate_run(run, replace(ask, sampling=sampling | change), progress)
             if done is not None:
                 _show(done, str(run))
                 _keep(done, out)

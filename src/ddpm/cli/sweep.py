@@ -62,7 +62,7 @@ def sweep(
         cpu, cuda or mps; the best there is by default.
     """
     from ddpm.cli.console import console
-    from ddpm.cli.progress import Progress
+    from ddpm.cli.progress import LoggedBar
     from ddpm.evaluation.sweep import AskSweep, plan
     from ddpm.evaluation.sweep import sweep as swept
     from ddpm.pipeline import load
@@ -96,8 +96,8 @@ def sweep(
     folder = out or RunFolder.open(run).sweeps / _name(ask, pipe.weights)
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with Progress("sampling") as say:
-        record, shown, solutions = swept(pipe, ask, say)
+    with LoggedBar("sampling") as progress:
+        record, shown, solutions = swept(pipe, ask, progress)
     for line in lines(record):
         console.print(line, markup=False)
     for note in record.notes:

@@ -44,7 +44,7 @@ def tune(
         cpu, cuda or mps; the best there is by default.
     """
     from ddpm.cli.console import console
-    from ddpm.cli.progress import Progress
+    from ddpm.cli.progress import LoggedBar
     from ddpm.evaluation.tune import SOLVERS, AskTune, joined, planned, tune
     from ddpm.pipeline import load
     from ddpm.records.run_folder import RunFolder
@@ -65,13 +65,13 @@ def tune(
     pipe = load(run, device)
     console.print(f"tuning        denoises an image at most {planned(pipe, ask):,} times", markup=False)
     began = time.monotonic()
-    with Progress("", "tuning") as say:
-        found = joined(folder, tune(pipe, ask, say))
+    with LoggedBar("", "tuning") as progress:
+        found = joined(folder, tune(pipe, ask, progress))
     found.write(folder.tuned_file)
     for line in lines(found):
         console.print(line, markup=False)
     took = say_seconds(time.monotonic() - began)
-    console.print(f"cost          denoised an image {say.done:,} times, in {took}", markup=False)
+    console.print(f"cost          denoised an image {progress.done:,} times, in {took}", markup=False)
     console.print(f"written       {folder.tuned_file}", markup=False)
     console.print(f"next: ddpm sample {run} --steps {ask.steps[-1]}", markup=False)
 

@@ -17,10 +17,11 @@ import numpy as np
 from ddpm.data.dataset import Dataset, map_pixels
 from ddpm.data.source import Item, Source
 from ddpm.data.survey import Survey, recall, remember, tally
-from ddpm.data.sweep import Finding, Look, Progress, sweep
+from ddpm.data.sweep import Finding, Look, sweep
 from ddpm.images.geometry import Geometry
 from ddpm.system.cache import ADVICE, check_room, source_folder
 from ddpm.system.files import disk_errors, read_json, write_json
+from ddpm.system.progress import Progress, silent
 
 PIXELS = "images.u8"
 RECORD = "record.json"
@@ -35,7 +36,7 @@ def prepare(
     cache_dir: Path | None = None,
     workers: int | None = None,
     skip_bad: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Dataset:
     """The source's good images in one size and mode; instant if they were prepared before.
 

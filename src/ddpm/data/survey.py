@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import PIL
 
 from ddpm.data.source import Source
-from ddpm.data.sweep import Look, Progress, sweep
+from ddpm.data.sweep import Look, sweep
 from ddpm.system.cache import ADVICE, source_folder
 from ddpm.system.errors import InputError
 from ddpm.system.files import read_json, write_json
 from ddpm.system.names import Mode
+from ddpm.system.progress import Progress, silent
 
 NAME = f"survey-{PIL.__version__}.json"
 """Another Pillow may read other files."""
@@ -106,7 +107,7 @@ class Survey:
 
 
 def survey(
-    source: Source, *, cache_dir: Path | None = None, workers: int | None = None, progress: Progress | None = None
+    source: Source, *, cache_dir: Path | None = None, workers: int | None = None, progress: Progress = silent
 ) -> Survey:
     """Decode every image of a source, or recall what was found when that was last done.
 

@@ -1,6 +1,5 @@
 """The scorer of a run in training: few samples, few steps, and the images it is trained on."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +17,7 @@ from ddpm.metrics import bootstrap, frechet, kernel
 from ddpm.metrics.features import Extractor
 from ddpm.metrics.features.extract import extract, extract_once
 from ddpm.sampling import SampleNoise, sample
+from ddpm.system.progress import Progress, silent
 from ddpm.training.learner import Problem
 from ddpm.training.scoring import Scored
 
@@ -81,9 +81,7 @@ class FewSamples:
         return pixels
 
 
-def few_samples(
-    config: RunConfig, data: Dataset, extractor: Extractor, progress: Callable[[int, int], None] | None = None
-) -> FewSamples:
+def few_samples(config: RunConfig, data: Dataset, extractor: Extractor, progress: Progress = silent) -> FewSamples:
     """The scorer of a run.
 
     Args:

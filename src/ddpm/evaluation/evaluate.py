@@ -16,7 +16,7 @@ from ddpm.config.sampling import SamplingConfig
 from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
 from ddpm.evaluation.drawn import SHARD, Drawn, Recipe
-from ddpm.evaluation.measure import NEIGHBOURS, Generated, Say, content_hash, copies, measure
+from ddpm.evaluation.measure import NEIGHBOURS, Generated, content_hash, copies, measure
 from ddpm.evaluation.pictures import closest, first
 from ddpm.evaluation.reference import FEWEST, Real, Training, real, training
 from ddpm.evaluation.shares import shares_of
@@ -31,6 +31,7 @@ from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
 from ddpm.system.names import Fit
+from ddpm.system.progress import Progress, doing, silent
 from ddpm.training.log import training_seconds
 
 SHEET = "grid.png"
@@ -98,18 +99,14 @@ def evaluate(what: str | Path, data: str | None = None, **asked: Any) -> Score:
     """
     path, ask = Path(what), Ask(data=data, **asked)
     if RunFolder.of(path) is None:
-        return evaluate_folder(str(what), ask, None, None, _silent).score
-    done = evaluate_run(path, ask, _silent)
+        return evaluate_folder(str(what), ask, None, None, silent).score
+    done = evaluate_run(path, ask, silent)
     if done is None:
         raise InputError("only the main process has the score; use evaluate_run in a distributed program")
     return done.score
 
 
-def _silent(what: str, done: int, total: int) -> None:
-    pass
-
-
-def evaluate_run(path: Path, ask: Ask, say: Say) -> Scored | None:
+def evaluate_run(path: Path, ask: Ask, progress: Progress) -> Scored | None:
     """Draw samples from a run or a checkpoint, where they are not drawn yet, and measure them.
 
     Every process of a distributed start draws a part of the samples; the main one measures.
@@ -131,14 +128,14 @@ def evaluate_run(path: Path, ask: Ask, say: Say) -> Scored | None:
     pipe = pipe.prepared(how)
     with state.main_process_first():  # what is fetched or read for the first time
         extractor = build.build_features(ask.features, ask.weights, pipe.config.data.size, pipe.device)
-        known, lost = _training(pipe, say)
-        reference = _reference(ask, pipe, lost, say)
+        known, lost = _training(pipe, progress)
+        reference = _reference(ask, pipe, lost, progress)
     shares, missing = shares_of(pipe.classes, reference.data)
     recipe = Recipe(pipe.weights, how, ask.seed, shares)
     data = pipe.config.data
     drawn = Drawn(run.drawn / recipe.key, ask.n, (*data.size, len(data.mode)))
     mine = [k for k in drawn.missing() if k % state.num_processes == state.process_index]
-    for _ in drawn.draw(pipe, recipe, mine, ask.batch, lambda i, of: say("sampling", i, of)):
+    for _ in drawn.draw(pipe, recipe, mine, ask.batch, doing(progress, "sampling")):
         pass
     state.wait_for_everyone()
     if not state.is_main_process:
@@ -161,7 +158,7 @@ def evaluate_run(path: Path, ask: Ask, say: Say) -> Scored | None:
         sampling=how,
     )
     notes = missing if known else (f"copies were not looked for: {lost}", *missing)
-    score = _score(generated, samples, reference, extractor, known, notes, say)
+    score = _score(generated, samples, reference, extractor, known, notes, progress)
     folder = run.evaluations / _name(run, how, ask.seed, score.measure, pipe.weights)
     pairs = closest(score.memorisation, drawn, known.seen) if known and score.memorisation else None
     write_file(folder / "sheet.png", first(drawn))
@@ -171,7 +168,7 @@ def evaluate_run(path: Path, ask: Ask, say: Say) -> Scored | None:
     return Scored(score, folder, pairs)
 
 
-def evaluate_folder(source: str, ask: Ask, size: tuple[int, int] | None, mode: Any, say: Say) -> Scored:
+def evaluate_folder(source: str, ask: Ask, size: tuple[int, int] | None, mode: Any, progress: Progress) -> Scored:
     """Measure images that are there already.
 
     Args:
@@ -188,22 +185,20 @@ def evaluate_folder(source: str, ask: Ask, size: tuple[int, int] | None, mode: A
         listed,
         Geometry(size, mode, ask.fit),
         skip_bad=ask.skip_bad,
-        progress=lambda i, of: say("reading the samples", i, of),
+        progress=doing(progress, "reading the samples"),
     )
     geometry = Geometry(images.shape[:2], images.mode, ask.fit)
-    reference = real(
-        ask.data, geometry, skip_bad=ask.skip_bad, progress=lambda i, of: say("reading the reference", i, of)
-    )
+    reference = real(ask.data, geometry, skip_bad=ask.skip_bad, progress=doing(progress, "reading the reference"))
     extractor = build.build_features(ask.features, ask.weights, images.shape[:2], device_of(ask.device))
     none = reference.data.subset(np.arange(0))
     known = Training(reference.source, reference.data, none)
     if ask.training is not None:
-        seen = real(ask.training, geometry, skip_bad=ask.skip_bad, progress=lambda i, of: say("reading", i, of))
+        seen = real(ask.training, geometry, skip_bad=ask.skip_bad, progress=doing(progress, "reading"))
         known = Training(seen.source, seen.data, none if seen.hash == reference.hash else reference.data)
     labels = None if images.labels is None else [images.classes[c] for c in images.labels]
     generated = Generated(images, images.names, labels)
     samples = Samples(source=source, hash=content_hash(images))
-    score = _score(generated, samples, reference, extractor, known, (), say)
+    score = _score(generated, samples, reference, extractor, known, (), progress)
     pairs = closest(score.memorisation, images, known.seen) if score.memorisation else None
     return Scored(score, None, pairs)
 
@@ -215,12 +210,12 @@ def _score(
     extractor: Extractor,
     known: Training | None,
     notes: tuple[str, ...],
-    say: Say,
+    progress: Progress,
 ) -> Score:
-    found = measure(generated, reference, extractor, say)
+    found = measure(generated, reference, extractor, progress)
     memorised: Memorisation | None = None
     try:
-        memorised = copies(generated, known, say) if known is not None else None
+        memorised = copies(generated, known, progress) if known is not None else None
     except TooFew as e:
         notes = (*notes, f"copies were not looked for: {e}")
     height, width, _ = reference.data.shape
@@ -250,15 +245,15 @@ def _settings(pipe: Pipeline, ask: Ask) -> SamplingConfig:
     return how
 
 
-def _training(pipe: Pipeline, say: Say) -> tuple[Training | None, str | None]:
+def _training(pipe: Pipeline, progress: Progress) -> tuple[Training | None, str | None]:
     """The images that a run was trained on, or why they cannot be had."""
     try:
-        return training(pipe.config, lambda i, of: say("reading the training images", i, of)), None
+        return training(pipe.config, doing(progress, "reading the training images")), None
     except InputError as e:
         return None, f"the training images cannot be had ({e})"
 
 
-def _reference(ask: Ask, pipe: Pipeline, lost: str | None, say: Say) -> Real:
+def _reference(ask: Ask, pipe: Pipeline, lost: str | None, progress: Progress) -> Real:
     data = pipe.config.data
     if ask.data is None and lost is not None:
         raise InputError(f"{lost}; give real images by --data")
@@ -266,7 +261,7 @@ def _reference(ask: Ask, pipe: Pipeline, lost: str | None, say: Say) -> Real:
         data.source if ask.data is None else ask.data,
         Geometry(data.size, data.mode, data.fit if ask.data is None else ask.fit),
         skip_bad=data.skip_bad if ask.data is None else ask.skip_bad,
-        progress=lambda i, of: say("reading the reference", i, of),
+        progress=doing(progress, "reading the reference"),
     )
 
 

@@ -15,9 +15,8 @@ from ddpm.config.likelihood import Likelihood, settle
 from ddpm.core import Schedule
 from ddpm.data.dataset import Dataset
 from ddpm.data.order import epoch_order
-from ddpm.evaluation.answers import SHARD, Answers
+from ddpm.evaluation.answers import SHARD, Columns, answers, columns, joined
 from ddpm.evaluation.evaluate import PATIENCE, images_seen
-from ddpm.evaluation.measure import Say
 from ddpm.evaluation.reference import real, training
 from ddpm.images.geometry import Geometry
 from ddpm.objectives.bound import Bound, sampled_pairs
@@ -29,6 +28,7 @@ from ddpm.sampling.grid import uniform
 from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
 from ddpm.system.names import Fit
+from ddpm.system.progress import Progress, doing
 
 RULE = 2
 """Raised whenever the same question would get another answer: files of before are then left alone."""
@@ -69,7 +69,7 @@ class Found(NamedTuple):
     folder: Path
 
 
-def measure_bits(path: Path, ask: AskBits, say: Say) -> Found | None:
+def measure_bits(path: Path, ask: AskBits, progress: Progress) -> Found | None:
     """Take the bits per dimension of a run or a checkpoint, going on where the same was interrupted.
 
     Every process of a distributed start takes a part of the images; the main one writes the record.
@@ -91,7 +91,7 @@ def measure_bits(path: Path, ask: AskBits, say: Say) -> Found | None:
         raise InputError(f"{path} never saw an image without its label when it was trained: give --labels")
     how = settle(pipe.config, ask.method, steps=ask.steps, terms=ask.terms, seed=ask.seed, clip=ask.clip)
     with state.main_process_first():  # what is read for the first time
-        data, source, notes = _images(pipe, ask, say)
+        data, source, notes = _images(pipe, ask, progress)
     # always the same order, so that seeds differ in their noise and not in their images
     order = epoch_order(0, 0, len(data))[: ask.n]
     labels = _labels(pipe, data.subset(order)) if ask.labels else None
@@ -99,45 +99,45 @@ def measure_bits(path: Path, ask: AskBits, say: Say) -> Found | None:
     part = "held out" if ask.data is None else "all"
     question = f"{RULE} {pipe.weights} {pipe.config.diffusion} {how} {source.hash} {part} {ask.labels} {batch}"
     key = sha256(question.encode()).hexdigest()[:12]
-    answers = Answers(run.likelihood / "answers" / key, len(order))
-    mine = [k for k in answers.missing() if k % state.num_processes == state.process_index]
-    total, before = sum(len(answers.images(k)) for k in mine), 0
+    shards = answers(run.likelihood / "answers" / key, len(order))
+    mine = [k for k in shards.missing() if k % state.num_processes == state.process_index]
+    total, before = sum(len(shards.images(k)) for k in mine), 0
     for k in mine:
         parts = []
-        for first in range(0, len(answers.images(k)), ask.batch):
-            here = answers.images(k)[first : first + ask.batch]
+        for first in range(0, len(shards.images(k)), ask.batch):
+            here = shards.images(k)[first : first + ask.batch]
 
-            def report(calls: int, of: int, before: int = before, n: int = len(here)) -> None:
+            def report(calls: int, of: int, what: str = "", /, before: int = before, n: int = len(here)) -> None:
                 # in images, as nobody knows how many calls the ODE takes
                 done = n * calls // of if of else 0
-                say("images" if of else f"images, {calls} network calls", before + done, total)
+                progress(before + done, total, "images" if of else f"images, {calls} network calls")
 
             given = None if labels is None else labels[here.start : here.stop]
             parts.append(pipe.likelihood(how, data.read(order[here.start : here.stop]), given, list(here), report))
             before += len(here)
-        answers.write(k, parts)
+        shards.write(k, columns(parts))
     state.wait_for_everyone()
     if not state.is_main_process:
         return None
-    record = _record(run, pipe, ask, how, source, notes, [data.names[i] for i in order], answers)
+    record = _record(run, pipe, ask, how, source, notes, [data.names[i] for i in order], joined(shards))
     folder = run.likelihood / _name(run, record, key)
     record.write(folder / FILE)
     return Found(record, folder)
 
 
-def _images(pipe: Pipeline, ask: AskBits, say: Say) -> tuple[Dataset, ReferenceRecord, tuple[str, ...]]:
+def _images(pipe: Pipeline, ask: AskBits, progress: Progress) -> tuple[Dataset, ReferenceRecord, tuple[str, ...]]:
     """The images to take from, what they are, and what a reader should know of them."""
     config = pipe.config.data
     if ask.data is None:
         try:
-            held = training(pipe.config, lambda i, of: say("reading the images", i, of)).held_out
+            held = training(pipe.config, doing(progress, "reading the images")).held_out
         except InputError as e:
             raise InputError(f"the images that the run held out cannot be had ({e}); give others by --data") from e
         if len(held) < 2:
             raise InputError(f"the run held out {len(held)} images, too few for a mean; give others by --data")
         return held, ReferenceRecord.of(config.source, held), ()
     geometry = Geometry(config.size, config.mode, ask.fit)
-    found = real(ask.data, geometry, skip_bad=ask.skip_bad, progress=lambda i, of: say("reading the images", i, of))
+    found = real(ask.data, geometry, skip_bad=ask.skip_bad, progress=doing(progress, "reading the images"))
     notes = found.notes
     if found.data.fingerprint == config.fingerprint:
         notes = (*notes, "most of these images were trained on: bits of images that were not are higher")
@@ -166,9 +166,8 @@ def _record(
     source: ReferenceRecord,
     notes: tuple[str, ...],
     names: list[str],
-    answers: Answers,
+    found: Columns,
 ) -> BitsRecord:
-    found = answers.read()
     bits = found["bits"].astype(np.float64)
     parts: dict[str, Any] = {}
     if how.method == "bound":

@@ -1,6 +1,6 @@
 """The same images by many ways of sampling: what changes, what it costs, how good it is."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import product
@@ -29,14 +29,12 @@ from ddpm.sampling.follow import Moment
 from ddpm.sampling.shortest import distance
 from ddpm.system.errors import InputError
 from ddpm.system.names import GridName, SolverName, suggest
+from ddpm.system.progress import Progress, doing, part_of
 
 MOST = 64
 """Images shown of each way, which are one batch."""
 MANY = 200
 """Steps of the many-step solution; twice the most of the sweep, if that is more."""
-
-Say = Callable[[str, int, int], None]
-"""Called with (what is being done, done, in all)."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ def plan(pipe: Pipeline, ask: AskSweep) -> Plan:
     return Plan(ways, evaluations, solutions, labels, cost)
 
 
-def sweep(pipe: Pipeline, ask: AskSweep, say: Say) -> Sweep:
+def sweep(pipe: Pipeline, ask: AskSweep, progress: Progress) -> Sweep:
     """Draw the same images by every combination, and measure each.
 
     Samples that are measured stay in the run folder, where `ddpm evaluate` keeps its own, and are not drawn again.
@@ -145,25 +143,25 @@ def sweep(pipe: Pipeline, ask: AskSweep, say: Say) -> Sweep:
     reference: Real | None = None
     if ask.samples:
         try:
-            reference = _reference(pipe, ask, say)
+            reference = _reference(pipe, ask, progress)
         except InputError as e:
             if ask.data is not None:
                 raise
             notes.append(f"no Fréchet distances: {e}; give real images by --data")
     ends, solutions = {}, []
     for how in todo.solutions:
-        pixels, ends[how.guidance] = _shown(pipe, how, todo.labels, ask, say)
+        pixels, ends[how.guidance] = _shown(pipe, how, todo.labels, ask, progress)
         solutions.append(pixels)
     cells, shown = [], []
     for how, evaluations in zip(todo.ways, todo.evaluations, strict=True):
-        pixels, x = _shown(pipe, how, todo.labels, ask, say)
+        pixels, x = _shown(pipe, how, todo.labels, ask, progress)
         shown.append(pixels)
         solver, levels = build.build_solver(how, pipe.schedule), build.build_grid(how, pipe.schedule)
         off = None if draws_noise(solver, levels) else distance(x, ends[how.guidance])
         cells.append(Cell(sampling=how, evaluations=evaluations, distance=off))
     quality = None
     if reference is not None:
-        quality, distances = _measured(pipe, ask, todo.ways, reference, say)
+        quality, distances = _measured(pipe, ask, todo.ways, reference, progress)
         cells = [cell.model_copy(update={"frechet": d}) for cell, d in zip(cells, distances, strict=True)]
         if ask.samples < FEW:
             notes.append(f"{ask.samples} samples are few: compare these Fréchet distances only with others of as many")
@@ -199,7 +197,7 @@ def draws_noise(solver: Solver, grid: Sequence[Level]) -> bool:
 
 
 def _shown(
-    pipe: Pipeline, how: SamplingConfig, labels: list[int] | None, ask: AskSweep, say: Say
+    pipe: Pipeline, how: SamplingConfig, labels: list[int] | None, ask: AskSweep, progress: Progress
 ) -> tuple[Pixels, torch.Tensor]:
     """The images of a way, and their last x, (n, C, H, W)."""
     last: list[torch.Tensor] = []
@@ -207,31 +205,27 @@ def _shown(
     def keep(moment: Moment) -> None:
         last[:] = [moment.x]
 
-    def report(done: int, of: int) -> None:
-        say(f"showing {how.short}", done, of)
-
+    report = doing(progress, f"showing {how.short}")
     return pipe.draw(how, labels, ask.seed, list(range(ask.n)), report, keep), last[0]
 
 
-def _reference(pipe: Pipeline, ask: AskSweep, say: Say) -> Real:
+def _reference(pipe: Pipeline, ask: AskSweep, progress: Progress) -> Real:
     """The real images; those of the run as they were when it was started."""
     d = pipe.config.data
     geometry = Geometry(d.size, d.mode, d.fit)
-    found = real(
-        ask.data or d.source, geometry, skip_bad=d.skip_bad, progress=lambda i, of: say("reading the reference", i, of)
-    )
+    found = real(ask.data or d.source, geometry, skip_bad=d.skip_bad, progress=doing(progress, "reading the reference"))
     if ask.data is None and found.data.fingerprint != d.fingerprint:
         raise InputError(f"the images of {d.source} changed since the run was started")
     return found
 
 
 def _measured(
-    pipe: Pipeline, ask: AskSweep, ways: Sequence[SamplingConfig], reference: Real, say: Say
+    pipe: Pipeline, ask: AskSweep, ways: Sequence[SamplingConfig], reference: Real, progress: Progress
 ) -> tuple[FrechetBasis, list[Interval]]:
     """The Fréchet distance of each way, as `ddpm evaluate` takes it of as many samples."""
     d = pipe.config.data
     extractor = build.build_features("embedded", None, d.size, pipe.device)
-    theirs = extract_once(extractor, reference.data, lambda i, of: say("looking at the reference", i, of))
+    theirs = extract_once(extractor, reference.data, doing(progress, "looking at the reference"))
     normal, counts = frechet.fit(theirs), bootstrap.counts(ask.samples, REPLICATES)
     shares, _ = shares_of(pipe.classes, reference.data)
     home, shape = RunFolder.open(pipe.source).drawn, (*d.size, len(d.mode))
@@ -241,10 +235,7 @@ def _measured(
     missing = [len(drawn.missing()) * how.steps for drawn, how in zip(kept, ways, strict=True)]
     found = []
     for k, (drawn, recipe) in enumerate(zip(kept, recipes, strict=True)):
-
-        def report(done: int, of: int, before: int = sum(missing[:k])) -> None:
-            say("sampling", before + done, sum(missing))
-
+        report = part_of(doing(progress, "sampling"), sum(missing[:k]), sum(missing))
         for _ in drawn.draw(pipe, recipe, drawn.missing(), SHARD, report):
             pass
         found.append(Interval(**frechet.estimate(extract(extractor, drawn), normal, counts)._asdict()))

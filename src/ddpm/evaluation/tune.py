@@ -1,6 +1,6 @@
 """From a run to the grids on which few steps stay closest to its many-step solution."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,6 +21,7 @@ from ddpm.sampling.branching import Branching
 from ddpm.sampling.shortest import Paths, distance, shortest
 from ddpm.sampling.tuning import ROUNDS, Round, Way, best, most_calls, screened
 from ddpm.system.errors import InputError
+from ddpm.system.progress import Progress
 
 SOLVERS = ("dpm++-2m", "unipc-2", "unipc-3", "deis-3", "ipndm-2", "ipndm-3", "ipndm-4")
 """One network call a step, and no noise."""
@@ -31,9 +32,6 @@ CANDIDATES = 50
 """Levels of the reference among which the shortest way is looked for."""
 NAMED = 4
 """Ways by grids that have names of which the best is looked for on all images, as they are."""
-
-Say = Callable[[str, int, int], None]
-"""Called with (what is being done, images that the denoiser was asked of, those and what may follow at the most)."""
 
 
 @dataclass(frozen=True)
@@ -59,19 +57,22 @@ class AskTune:
     rounds: Sequence[Round] = ROUNDS
 
 
-def tune(pipe: Pipeline, ask: AskTune, say: Say) -> TunedRecord:
+def tune(pipe: Pipeline, ask: AskTune, progress: Progress) -> TunedRecord:
     """Find a solver and a grid for each number of steps.
 
     Every solver is tried on every grid that has a name, and on the shortest way along the reference; the levels of each
     one's best are then moved, of ever fewer as far as it helps. All that on half of the images; the errors are of the
     other half.
 
+    Args:
+        progress: told of images that the denoiser was asked of, and of those with what may follow at the most.
+
     Raises:
         InputError: steps, solvers or settings that cannot be had.
     """
     pipe = replace(pipe, tuned=())  # what the run does without
     long = _reference(pipe, ask)
-    count = _Count(say, planned(pipe, ask))
+    count = _Count(progress, planned(pipe, ask))
     made, other = (_Problem(pipe, long, ask, i, count) for i in (0, 1))
     found = []
     for n, most in _most(pipe, ask).items():
@@ -121,8 +122,8 @@ def _most(pipe: Pipeline, ask: AskTune) -> dict[int, int]:
 class _Count:
     """How often a denoiser was asked, and how often it may be yet: less than planned once a part took less."""
 
-    def __init__(self, say: Say, planned: int) -> None:
-        self.say, self.planned, self.asked, self.doing = say, planned, 0, ""
+    def __init__(self, progress: Progress, planned: int) -> None:
+        self.progress, self.planned, self.asked, self.doing = progress, planned, 0, ""
 
     @contextmanager
     def part(self, name: str, most: int) -> Iterator[None]:
@@ -130,12 +131,12 @@ class _Count:
         yield
         assert self.asked - before <= most
         self.planned -= most - (self.asked - before)
-        self.say(name, self.asked, self.planned)
+        self.progress(self.asked, self.planned, name)
 
     def __call__(self, denoise: Denoiser, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
         found = denoise(x, level, cond)
         self.asked += len(x)
-        self.say(self.doing, self.asked, self.planned)
+        self.progress(self.asked, self.planned, self.doing)
         return found
 
 

@@ -14,7 +14,6 @@ from ddpm import build
 from ddpm.conditioning import Pairs
 from ddpm.constraints import AveragePool
 from ddpm.data.dataset import Dataset
-from ddpm.evaluation.measure import Say
 from ddpm.evaluation.reference import FEWEST, real, training
 from ddpm.images.geometry import Geometry
 from ddpm.images.pixels import Pixels
@@ -31,6 +30,7 @@ from ddpm.records.upscaling import FILE, Fidelity, UpscalingScore
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
 from ddpm.system.names import Fit
+from ddpm.system.progress import Progress, doing
 
 SHOWN = 16
 """Images of the sheet."""
@@ -67,7 +67,7 @@ class AskEnlarged:
     device: str | None = None
 
 
-def evaluate_enlarged(path: Path, ask: AskEnlarged, say: Say) -> tuple[UpscalingScore, Path]:
+def evaluate_enlarged(path: Path, ask: AskEnlarged, progress: Progress) -> tuple[UpscalingScore, Path]:
     """Make small images of large ones, enlarge them by the run and by bicubic interpolation, and compare.
 
     Returns:
@@ -84,17 +84,17 @@ def evaluate_enlarged(path: Path, ask: AskEnlarged, say: Say) -> tuple[Upscaling
     settled = Enlarging.settle(pipe.config.upscaling, ask.augment, ask.consistent)
     pipe.refuse_idle(dict(ask.sampling), how, labelled=False)
     extractor = build.build_features(ask.features, ask.weights, pipe.config.data.size, pipe.device)
-    source, data = _images(pipe, ask, say)
+    source, data = _images(pipe, ask, progress)
     if min(len(data), ask.n) < FEWEST:
         raise InputError(f"{min(len(data), ask.n)} images are too few to measure; give at least {FEWEST}")
     # spread evenly, as folders of classes come one after another
     large = data.subset(np.linspace(0, len(data) - 1, min(len(data), ask.n)).round().astype(np.int64))
     low = _low(large, pairs, pipe)
     smalls = [Small(pixels, i) for i, pixels in enumerate(low)]
-    made = dict(enlarge(pipe, how, settled, smalls, ask.seed, ask.batch, lambda i, of: say("upscaling", i, of)))
+    made = dict(enlarge(pipe, how, settled, smalls, ask.seed, ask.batch, doing(progress, "upscaling")))
     drawn = np.stack([made[i] for i in range(len(low))])
     plain = _bicubic(low, pairs, pipe)
-    reference = frechet.fit(extract_once(extractor, data, lambda i, of: say("looking at the images", i, of)))
+    reference = frechet.fit(extract_once(extractor, data, doing(progress, "looking at the images")))
     measured = {
         name: quality(images, large.images, low, pairs.scale, extractor, reference)
         for name, images in (("run", drawn), ("bicubic", plain))
@@ -129,17 +129,17 @@ def _kept(score: UpscalingScore, home: Path, rows: list[Pixels]) -> Path:
     return folder
 
 
-def _images(pipe: Pipeline, ask: AskEnlarged, say: Say) -> tuple[str, Dataset]:
+def _images(pipe: Pipeline, ask: AskEnlarged, progress: Progress) -> tuple[str, Dataset]:
     """Large images, in the geometry of the run."""
     config = pipe.config.data
     if ask.data is None:
-        own = training(pipe.config, lambda i, of: say("reading the images", i, of))
+        own = training(pipe.config, doing(progress, "reading the images"))
         return f"{own.source} (held out)", own.held_out
     found = real(
         ask.data,
         Geometry(config.size, config.mode, ask.fit),
         skip_bad=ask.skip_bad,
-        progress=lambda i, of: say("reading the images", i, of),
+        progress=doing(progress, "reading the images"),
     )
     return found.source, found.data
 

@@ -1,6 +1,6 @@
 """Bits per dimension of one batch of images under a model."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,9 +22,7 @@ from ddpm.objectives.bound import Bound, Pair, bound, every_pair, sampled_pairs
 from ddpm.sampling import SampleNoise
 from ddpm.sampling.grid import uniform
 from ddpm.system.errors import InputError
-
-Progress = Callable[[int, int], None]
-"""Called with (network calls done, in all, or 0 where that is not known)."""
+from ddpm.system.progress import Progress, silent
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +52,7 @@ def estimate(
     images: torch.Tensor,
     indices: Sequence[int],
     cond: Cond | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Answer:
     """Bits per dimension of 8-bit images, without guidance and in float32.
 
@@ -62,6 +60,7 @@ def estimate(
         images: (B, H, W, C) uint8, on the model's device.
         indices: what is random about the image with index i is a function of (how.seed, i).
         cond: what the images are.
+        progress: told of network calls; in all is 0 where that is not known.
 
     Raises:
         InputError: the run does not learn pixels, or scipy is missing.
@@ -81,8 +80,7 @@ def estimate(
             assert how.tolerance is not None
             assert how.probes is not None
             flow = ProbabilityFlow(denoise, schedule, how.tolerance, how.tolerance)
-            report = None if progress is None else (lambda calls: progress(calls, 0))
-            found = bits_per_dim(flow, x0, how.seed, indices, how.probes, cond, report)
+            found = bits_per_dim(flow, x0, how.seed, indices, how.probes, cond, lambda calls: progress(calls, 0))
             return Answer(found.bits.float(), found.evaluations)
         assert how.steps is not None
         grid = uniform(schedule, how.steps)
@@ -99,11 +97,10 @@ def choices(seed: int, indices: Sequence[int], terms: int) -> torch.Tensor:
     return torch.stack([torch.rand(terms, generator=stream) for stream in streams])
 
 
-def _watched(pairs: Sequence[Pair], progress: Progress | None) -> Iterator[Pair]:
+def _watched(pairs: Sequence[Pair], progress: Progress) -> Iterator[Pair]:
     for done, pair in enumerate(pairs, 1):
         yield pair
-        if progress is not None:
-            progress(done, len(pairs))
+        progress(done, len(pairs))
 
 
 def pixels(images: Image.Image | Sequence[Image.Image] | Pixels, data: DataConfig) -> Pixels:

@@ -1,6 +1,6 @@
 """How likely a run finds images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,6 +12,7 @@ from ddpm.likelihood import estimate
 from ddpm.pipeline.indices import chosen
 from ddpm.pipeline.labels import Label
 from ddpm.system.errors import InputError
+from ddpm.system.progress import Progress, part_of, silent
 
 if TYPE_CHECKING:
     from ddpm.pipeline.pipeline import Pipeline
@@ -29,7 +30,7 @@ def bits_per_dim(
     indices: Sequence[int] | None = None,
     clip: bool | None = None,
     batch: int = 64,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> torch.Tensor:
     """Bits that the model takes for each 8-bit value of an image, (B,) float32: the less, the likelier it is.
 
@@ -55,7 +56,7 @@ def bits_per_dim(
     before, total = 0, -(-n // batch) * (how.calls or 0)
     for first in range(0, n, batch):
         part = slice(first, first + batch)
-        report = None if progress is None else _after(progress, before, total)
+        report = part_of(progress, before, total)
         answer = pipe.likelihood(how, pixels[part], given[part] if given else None, which[part], report)
         bits.append(answer.bits)
         before += answer.calls
@@ -68,7 +69,7 @@ def likelihood(
     pixels: Pixels,
     labels: list[int] | None,
     indices: list[int],
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> estimate.Answer:
     """One batch: what :func:`bits_per_dim` takes the bits of, with where they come from.
 
@@ -87,7 +88,3 @@ def likelihood(
     cond = pipe.cond(pipe.fill(labels), len(rows))
     answer = estimate.estimate(pipe.model, pipe.config, how, images, pipe.fill(indices), cond, progress)
     return answer.first(len(pixels))
-
-
-def _after(progress: Callable[[int, int], None], before: int, total: int) -> Callable[[int, int], None]:
-    return lambda done, of: progress(before + done, total)

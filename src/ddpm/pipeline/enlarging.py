@@ -1,7 +1,7 @@
 """Small images made large in batches, by a run that has learned it."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,11 @@ from ddpm.constraints.ddnm import ROUNDS
 from ddpm.core import Cond, LowResolution
 from ddpm.core.seed import derive
 from ddpm.images.pixels import Pixels
-from ddpm.pipeline.batches import among, batches
+from ddpm.pipeline.batches import batches
 from ddpm.sampling import SampleNoise, start, steps
 from ddpm.sampling.windows import Windows
 from ddpm.system.errors import InputError
+from ddpm.system.progress import Progress, among, silent
 
 if TYPE_CHECKING:
     from ddpm.pipeline.pipeline import Pipeline
@@ -76,7 +77,7 @@ def enlarge(
     smalls: Sequence[Small],
     seed: int,
     batch: int = 64,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> Iterator[tuple[int, Pixels]]:
     """Each image by its number, made large: (h · scale, w · scale, C) uint8; those of a batch when it is drawn.
 
@@ -115,7 +116,7 @@ def draw(
     enlarging: Enlarging,
     smalls: Sequence[Small],
     seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> Pixels:
     """One batch of small images of one size made large, (B, h · scale, w · scale, C) uint8.
 
@@ -146,8 +147,7 @@ def draw(
     x = start(grid[0], randn)
     for step in steps(denoise, solver, grid, x, randn, seen if label is None else label.plus(seen)):
         x = step.x
-        if progress is not None:
-            progress(step.number, how.steps)
+        progress(step.number, how.steps)
     pixels: Pixels = pipe.codec.decode(x[:n, :, : height * pairs.scale, : width * pairs.scale]).cpu().numpy()
     return pixels
 

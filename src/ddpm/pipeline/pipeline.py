@@ -22,7 +22,6 @@ from ddpm.guidance.classifier import Direction
 from ddpm.images.pixels import Pixels
 from ddpm.images.sheets import picture
 from ddpm.pipeline import worse
-from ddpm.pipeline.batches import among
 from ddpm.pipeline.bits import bits_per_dim, likelihood
 from ddpm.pipeline.editing.edit import edit
 from ddpm.pipeline.editing.inpaint import inpaint
@@ -41,6 +40,7 @@ from ddpm.sampling import SampleNoise
 from ddpm.sampling.follow import Moment, follow
 from ddpm.sampling.windows import Windows, starts
 from ddpm.system.errors import InputError
+from ddpm.system.progress import Progress, among, silent
 
 FEWEST = 16
 """Rows of a batch from which on the CPU's libraries compute each one alike, whatever the others: with fewer they take
@@ -101,7 +101,7 @@ class Pipeline:
         seed: int = 0,
         indices: Sequence[int] | None = None,
         batch: int = 64,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress = silent,
         watch: Callable[[Moment], None] | None = None,
         **settings: Any,
     ) -> list[Image.Image]:
@@ -268,7 +268,7 @@ class Pipeline:
         indices: list[int],
         *,
         batch: int = 64,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress = silent,
         watch: Callable[[Moment], None] | None = None,
         task: Tasks | None = None,
     ) -> Iterator[Pixels]:
@@ -294,7 +294,7 @@ class Pipeline:
         labels: list[int] | None,
         seed: int,
         indices: list[int],
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress = silent,
         watch: Callable[[Moment], None] | None = None,
         task: Tasks | None = None,
     ) -> Pixels:
@@ -322,7 +322,7 @@ class Pipeline:
             x = moment.x[:n]
             if watch is not None:
                 watch(moment._replace(x=x, x0=moment.x0[:n]))
-            if progress is not None and moment.number:
+            if moment.number:
                 progress(moment.number, moment.of)
         pixels: Pixels = self.codec.decode(x).cpu().numpy()
         return pixels

@@ -12,6 +12,7 @@ from ddpm.pipeline.enlarging import Enlarging, Small, enlarge
 from ddpm.pipeline.indices import chosen
 from ddpm.records.provenance import Option, Work, fingerprint
 from ddpm.system.errors import InputError
+from ddpm.system.progress import Progress, silent
 
 if TYPE_CHECKING:
     from ddpm.pipeline.labels import Label
@@ -29,7 +30,7 @@ def upscale(
     augment: float | None = None,
     consistent: bool | None = None,
     batch: int = 64,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
     watch: Callable[[int, Image.Image], None] | None = None,
     **settings: Any,
 ) -> Image.Image | list[Image.Image]:

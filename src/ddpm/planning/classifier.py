@@ -1,7 +1,7 @@
 """From a run, and what a user asks for, to a classifier of its noised images, resolved to the last number."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from ddpm.images.geometry import Geometry
 from ddpm.planning.plan import PRECISIONS, SPARE, speed_of
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
+from ddpm.system.progress import Say
 from ddpm.training.loop import Job
 from ddpm.training.measure import available_bytes, memory
 
@@ -86,7 +87,7 @@ def make(
     *,
     asked: Mapping[str, Any],
     began: float,
-    say: Callable[[str], None],
+    say: Say,
 ) -> tuple[ClassifierConfig, Job]:
     """Resolve everything that the request leaves open.
 

@@ -1,7 +1,7 @@
 """From what a user asks for to a run resolved to the last number."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -23,12 +23,12 @@ from ddpm.data.order import split
 from ddpm.data.pairs import with_low
 from ddpm.data.source import Source
 from ddpm.data.survey import Survey
-from ddpm.data.sweep import Progress
 from ddpm.metrics.features.extract import extract_once
 from ddpm.planning.recipes import RECIPES, Facts, Rung, Tree
 from ddpm.planning.request import Request, change, geometry
 from ddpm.system.errors import InputError
 from ddpm.system.names import GridName, suggest
+from ddpm.system.progress import Progress, Say, silent
 from ddpm.system.units import duration
 from ddpm.training.learner import Learner
 from ddpm.training.loop import Job
@@ -69,8 +69,8 @@ def make(
     *,
     asked: Mapping[str, Any],
     began: float,
-    say: Callable[[str], None],
-    progress: Progress | None = None,
+    say: Say,
+    progress: Progress = silent,
 ) -> Plan:
     """Prepare the data and resolve everything that the request leaves open.
 
@@ -155,7 +155,7 @@ class _Draft:
         dataset: Dataset,
         accelerator: Accelerator,
         asked: Mapping[str, Any],
-        say: Callable[[str], None],
+        say: Say,
     ) -> None:
         self.request, self.out, self.dataset = request, out, dataset
         self.accelerator, self.asked, self.say = accelerator, asked, say

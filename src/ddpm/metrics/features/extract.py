@@ -1,6 +1,5 @@
 """Features of many images, kept for the next time."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
@@ -14,27 +13,25 @@ from ddpm.metrics.features.extractor import Extractor
 from ddpm.system.cache import features_file
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
+from ddpm.system.progress import Progress, silent
 
 CHUNK = 32
 """Images that are looked at together: always as many, as with fewer a network's sums may round otherwise. So an image
 has the same features among a hundred as among a thousand. As few, so that those of 1024 × 1024 take less than 1 GB."""
 
 
-def extract(extractor: Extractor, images: Images, progress: Callable[[int, int], None] | None = None) -> torch.Tensor:
+def extract(extractor: Extractor, images: Images, progress: Progress = silent) -> torch.Tensor:
     """(N, D) float32; ``progress`` is called with (images done, in all)."""
     n = len(images)
     features = torch.empty(n, extractor.dim)
     for first in range(0, n, CHUNK):
         rows = np.arange(first, first + CHUNK).clip(max=n - 1)  # filled up with copies of the last image
         features[first : first + CHUNK] = extractor(torch.from_numpy(images.read(rows)))[: n - first]
-        if progress is not None:
-            progress(min(first + CHUNK, n), n)
+        progress(min(first + CHUNK, n), n)
     return features
 
 
-def extract_once(
-    extractor: Extractor, data: Dataset, progress: Callable[[int, int], None] | None = None
-) -> torch.Tensor:
+def extract_once(extractor: Extractor, data: Dataset, progress: Progress = silent) -> torch.Tensor:
     """The features of a data set, (N, D) float32, from the cache if the same images were seen by the same network.
 
     What is kept is of the whole data set and named by its content; a subset takes its rows.

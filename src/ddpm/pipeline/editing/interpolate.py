@@ -1,6 +1,6 @@
 """What lies between two pictures."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 import torch
@@ -18,6 +18,7 @@ from ddpm.sampling.inversion import inversion
 from ddpm.sampling.loop import steps as descent
 from ddpm.system.errors import InputError
 from ddpm.system.names import Fit
+from ddpm.system.progress import Progress, silent
 
 if TYPE_CHECKING:
     from ddpm.pipeline.labels import Label
@@ -37,7 +38,7 @@ def interpolate(
     steps: int = 50,
     fit: Fit | None = None,
     batch: int = 64,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> list[Image.Image]:
     """n pictures from one to the other, by way of their noise (Song et al. 2021, sec. 5.3).
 
@@ -86,13 +87,13 @@ def _between(
     denoise = pipe.denoiser(how, labelled=labels is not None)
     solver, grid = build.build_solver(how, pipe.schedule), build.build_grid(how, pipe.schedule)
     parts = [range(wish.n)[first : first + wish.batch] for first in range(0, wish.n, wish.batch)]
-    say, of = wish.progress or _nobody, how.steps * (1 + len(parts))
+    progress, of = wish.progress, how.steps * (1 + len(parts))
     windows = pipe.windows(how)
     two = pipe.fill([0, 1], windows)
     noises, cond = ends[two], pipe.cond(pipe.fill(labels, windows), len(two))
     for step in inversion(denoise, solver, grid, noises, cond):
         noises = step.x
-        say(step.number, of)
+        progress(step.number, of)
     for done, part in enumerate(parts, 1):
         rows = pipe.fill(list(part), windows)
         share = torch.tensor(rows) / (wish.n - 1)
@@ -101,12 +102,8 @@ def _between(
         told = None if cond is None else cond.rows(one).lerp(cond.rows(other), share)
         for step in descent(denoise, solver, grid, x, _no_noise, told):
             x = step.x
-            say(done * how.steps + step.number, of)
+            progress(done * how.steps + step.number, of)
         yield from pipe.codec.decode(x[: len(part)]).cpu().numpy()
-
-
-def _nobody(done: int, of: int) -> None:
-    """Whom progress is told where nobody asks."""
 
 
 def _no_noise() -> NoReturn:

@@ -13,12 +13,13 @@ from PIL import Image
 from ddpm.config.data import DataConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.images.pixels import Pixels
-from ddpm.pipeline.batches import Progress, among, batches
+from ddpm.pipeline.batches import batches
 from ddpm.pipeline.editing.photo import Given, Photo, read, several
 from ddpm.pipeline.task import Task
 from ddpm.records.provenance import Option, Provenance, Work, fingerprint
 from ddpm.system.errors import InputError
 from ddpm.system.names import Fit
+from ddpm.system.progress import Progress, among, silent
 
 if TYPE_CHECKING:
     from ddpm.pipeline.labels import Label
@@ -45,7 +46,7 @@ class Wish:
     seed: int = 0
     fit: Fit | None = None
     batch: int = 64
-    progress: Progress | None = None
+    progress: Progress = silent
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
