@@ -6,15 +6,15 @@ import torch
 
 from ddpm.evaluation.answers import SHARD, Columns, answers, columns, joined
 from ddpm.evaluation.shards import Shards
-from ddpm.likelihood.estimate import Answer
+from ddpm.likelihood.estimate import BitsEstimate
 from ddpm.objectives.bound import Bound
 from ddpm.system.errors import InputError
 
 
-def answer(first: int, n: int) -> Answer:
+def answer(first: int, n: int) -> BitsEstimate:
     """Of images with bits first, first + 1, …"""
     bits = torch.arange(first, first + n).float()
-    return Answer(bits, 3, Bound(bits / 4, torch.stack([bits / 4, bits / 2], 1), torch.zeros(n, 2)))
+    return BitsEstimate(bits, 3, Bound(bits / 4, torch.stack([bits / 4, bits / 2], 1), torch.zeros(n, 2)))
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_what_is_read_is_what_was_written(kept: Shards[Columns]) -> None:
 
 def test_of_the_ode_there_are_no_terms(tmp_path: Path) -> None:
     made = answers(tmp_path, 2)
-    made.write(0, columns([Answer(torch.tensor([1.0, 2.0]), 9)]))
+    made.write(0, columns([BitsEstimate(torch.tensor([1.0, 2.0]), 9)]))
     assert set(joined(made)) == {"bits", "calls"}
 
 

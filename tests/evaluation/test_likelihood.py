@@ -12,7 +12,7 @@ import torch
 
 from ddpm.data.order import epoch_order
 from ddpm.evaluation import likelihood
-from ddpm.evaluation.likelihood import AskBits, Found, measure_bits
+from ddpm.evaluation.likelihood import AskBits, WrittenBits, measure_bits
 from ddpm.evaluation.reference import training
 from ddpm.pipeline import Pipeline, load
 from ddpm.records.likelihood import BitsRecord
@@ -27,7 +27,7 @@ def run(digits_run: Path, tmp_path: Path) -> Path:
     return shutil.copytree(digits_run, tmp_path / "run")
 
 
-def measured(run: Path, ask: AskBits = FEW, progress: Progress = silent) -> Found:
+def measured(run: Path, ask: AskBits = FEW, progress: Progress = silent) -> WrittenBits:
     found = measure_bits(run, ask, progress)
     assert found is not None
     return found

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from ddpm.config.sampling import SamplingConfig
 from ddpm.records.score import (
     Accuracy,
-    Colour,
+    ColourStats,
     Copy,
     FeaturesRecord,
     Frechet,
     Interval,
-    Measure,
+    Measurement,
     Memorisation,
     ReferenceRecord,
     Samples,
@@ -30,7 +30,7 @@ def around(value: float) -> Interval:
 
 SMALL = Score(
     made_by="ddpm 0",
-    measure=Measure(
+    measure=Measurement(
         n=64,
         features=FeaturesRecord(name="small", hash="f", resize="none", dim=8),
         reference=ReferenceRecord(source="reál", hash="r", images=100),
@@ -44,7 +44,7 @@ SMALL = Score(
     recall=around(0.5),
     density=around(1.5),
     coverage=around(0.5),
-    colour=Colour(mean=(0.1, 0.2, 0.3), std=(1, 1, 1), reference_mean=(0, 0, 0), reference_std=(0.5, 0.5, 0.5)),
+    colour=ColourStats(mean=(0.1, 0.2, 0.3), std=(1, 1, 1), reference_mean=(0, 0, 0), reference_std=(0.5, 0.5, 0.5)),
 )
 FULL = SMALL.model_copy(
     update={

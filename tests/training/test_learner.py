@@ -10,7 +10,7 @@ from ddpm.codec import PixelCodec
 from ddpm.config.training import TrainSettings
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
-from ddpm.objectives.level_sampling import History, Importance, Uniform
+from ddpm.objectives.level_sampling import Importance, LossHistory, Uniform
 from ddpm.system.errors import InputError
 from ddpm.training.checkpoint import Checkpoint
 from ddpm.training.learner import Learner, Problem
@@ -243,7 +243,7 @@ def test_importance_weighs_the_gradient_and_remembers_the_plain_losses(
     sampling = learner.problem.level_sampling
     report = learner.step(number, *images_labels)
 
-    known = History(before["losses"], before["counts"])
+    known = LossHistory(before["losses"], before["counts"])
     s = replace(settings, label_dropout=0.0)
     draws = draw(s, number, (3, 8, 8), lambda n, g: sampling.draw(problem.schedule, n, g, known), torch.device("cpu"))
     assert draws.weights.unique().numel() > 1

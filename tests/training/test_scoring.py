@@ -22,7 +22,7 @@ from ddpm.training import checkpoint as checkpoints
 from ddpm.training import loop, meter
 from ddpm.training.log import Event
 from ddpm.training.loop import Job, train
-from ddpm.training.scoring import Best, Curve, Scored, Scoring, publish, published
+from ddpm.training.scoring import Best, ScoreCurve, Scored, Scoring, publish, published
 
 MakeJob = Callable[..., Job]
 CPU = torch.device("cpu")
@@ -160,7 +160,7 @@ def test_scores_keep_to_their_share_of_the_time(seconds: float, share: float) ->
     """After the first of them, whose cost nobody can know before; and of what is allowed, little is left over."""
     clock = Clock()
     scorer = Listed([1.0] * 2000, clock, seconds)
-    curve = Curve(Scoring(scorer, ScoringSettings(1, share=share)), None, clock)
+    curve = ScoreCurve(Scoring(scorer, ScoringSettings(1, share=share)), None, clock)
     for step in range(1, 1001):
         clock.now += 1.0
         if curve.affordable():

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from ddpm.cli.sampling import UNCHANGED, Sampling
 
 if TYPE_CHECKING:
-    from ddpm.evaluation.evaluate import Scored
+    from ddpm.evaluation.evaluate import Evaluated
     from ddpm.records.score import Score
 
 
@@ -199,7 +199,7 @@ def _one(steps: list[str] | None) -> dict[str, int]:
     return {"steps": counts[0]} if counts else {}
 
 
-def _show(found: "Scored", what: str) -> None:
+def _show(found: "Evaluated", what: str) -> None:
     from ddpm.cli.console import console
     from ddpm.records.score import FILE
 
@@ -265,7 +265,7 @@ def _prepare(out: Path | None) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
 
 
-def _keep(found: "Scored", out: Path | None) -> None:
+def _keep(found: "Evaluated", out: Path | None) -> None:
     from ddpm.cli.console import console
     from ddpm.system.files import write_file
 

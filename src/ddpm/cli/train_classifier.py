@@ -78,7 +78,7 @@ def train_classifier(
         job = plan.reopen(config, run, accelerator)
         say(accelerator, f"going on with {out}")
     else:
-        request = plan.Request(
+        request = plan.ClassifierRequest(
             data=data,
             seconds=duration(for_) if for_ else None,
             images=count(images) if images else None,

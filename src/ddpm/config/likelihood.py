@@ -6,7 +6,7 @@ from ddpm.config.run import RunConfig
 from ddpm.system.errors import InputError
 from ddpm.system.record import Strict
 
-Method = Literal["bound", "ode"]
+LikelihoodMethod = Literal["bound", "ode"]
 
 
 class Likelihood(Strict):
@@ -21,7 +21,7 @@ class Likelihood(Strict):
         probes, tolerance: of the ODE: for the divergence, and the error allowed in a step.
     """
 
-    method: Method
+    method: LikelihoodMethod
     seed: int
     clip: bool
     steps: int | None = None

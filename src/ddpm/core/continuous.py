@@ -14,7 +14,7 @@ from ddpm.core.level import Level
 FLOOR = 1e-5
 """The least u of a process that begins clean, where Song et al. 2021 stop: below, x0 is known but for rounding."""
 
-Pair = tuple[torch.Tensor, torch.Tensor]
+Scales = tuple[torch.Tensor, torch.Tensor]
 
 
 class Curve(Protocol):
@@ -23,7 +23,7 @@ class Curve(Protocol):
     begins_clean: ClassVar[bool]
     """Whether u = 0 is the image itself, and not the least noise."""
 
-    def scales(self, u: torch.Tensor) -> Pair:
+    def scales(self, u: torch.Tensor) -> Scales:
         """(alpha, sigma) at u."""
         ...
 
@@ -110,7 +110,7 @@ class VP:
     begins_clean: ClassVar[bool] = True
     beta: LinearBeta = LinearBeta()
 
-    def scales(self, u: torch.Tensor) -> Pair:
+    def scales(self, u: torch.Tensor) -> Scales:
         integral = self.beta.integral(u)
         return (-integral / 2).exp(), (-torch.expm1(-integral)).sqrt()
 
@@ -129,7 +129,7 @@ class SubVP:
     begins_clean: ClassVar[bool] = True
     beta: LinearBeta = LinearBeta()
 
-    def scales(self, u: torch.Tensor) -> Pair:
+    def scales(self, u: torch.Tensor) -> Scales:
         integral = self.beta.integral(u)
         return (-integral / 2).exp(), -torch.expm1(-integral)
 
@@ -149,7 +149,7 @@ class VE:
     low: float = 0.01
     high: float = 50.0
 
-    def scales(self, u: torch.Tensor) -> Pair:
+    def scales(self, u: torch.Tensor) -> Scales:
         return torch.ones_like(u), self.low * (u * math.log(self.high / self.low)).exp()
 
     def t(self, u: torch.Tensor) -> torch.Tensor:
@@ -160,7 +160,7 @@ class VE:
 
 
 @dataclass(frozen=True, slots=True)
-class EDM:
+class EDMProcess:
     """``sigma^(1/rho)`` evenly from low to high, upon the whole image (Karras et al. 2022, eq. 5, as an axis).
 
     The network is fed ``ln(sigma) / 4`` (table 1, c_noise).
@@ -171,7 +171,7 @@ class EDM:
     high: float = 80.0
     rho: float = 7.0
 
-    def scales(self, u: torch.Tensor) -> Pair:
+    def scales(self, u: torch.Tensor) -> Scales:
         low, high = self._ends
         return torch.ones_like(u), (low + u * (high - low)) ** self.rho
 
@@ -194,7 +194,7 @@ class Flow:
 
     begins_clean: ClassVar[bool] = True
 
-    def scales(self, u: torch.Tensor) -> Pair:
+    def scales(self, u: torch.Tensor) -> Scales:
         return 1 - u, u
 
     def t(self, u: torch.Tensor) -> torch.Tensor:

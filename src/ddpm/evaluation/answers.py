@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from ddpm.evaluation.shards import Shards
-from ddpm.likelihood.estimate import Answer
+from ddpm.likelihood.estimate import BitsEstimate
 
 SHARD = 50
 """Images a file, and at the most in memory."""
@@ -25,7 +25,7 @@ def answers(folder: Path, n: int) -> Shards[Columns]:
     return Shards(folder, n, SHARD, "{start:06d}-{stop:06d}.npz", _load)
 
 
-def columns(parts: Sequence[Answer]) -> bytes:
+def columns(parts: Sequence[BitsEstimate]) -> bytes:
     """The answers about several batches as a file."""
     found: dict[str, Any] = {
         "bits": torch.cat([part.bits for part in parts]),

@@ -23,7 +23,7 @@ RULE = 1
 
 
 @dataclass(frozen=True)
-class Recipe:
+class SampleRecipe:
     """All that decides the pixels of sample i.
 
     Attributes:
@@ -68,7 +68,7 @@ def _dealt(shares: tuple[float, ...], n: int) -> Ints:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class SampleStore:
     """The first n samples of a recipe, in files of 64 under ``folder``.
 
     Attributes:
@@ -100,7 +100,9 @@ class Drawn:
             out[here] = self.shards.read(int(k))[np.asarray(indices)[here] % SHARD]
         return out
 
-    def draw(self, pipe: Pipeline, recipe: Recipe, numbers: list[int], batch: int, progress: Progress) -> Iterator[int]:
+    def draw(
+        self, pipe: Pipeline, recipe: SampleRecipe, numbers: list[int], batch: int, progress: Progress
+    ) -> Iterator[int]:
         """Draw these files, and yield the number of each when it is whole on disk.
 
         Args:

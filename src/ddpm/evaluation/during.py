@@ -11,7 +11,7 @@ from ddpm.config.sampling import SamplingConfig
 from ddpm.core.model import Model
 from ddpm.core.seed import derive
 from ddpm.data.dataset import Dataset
-from ddpm.evaluation.drawn import Recipe
+from ddpm.evaluation.drawn import SampleRecipe
 from ddpm.images.pixels import Pixels
 from ddpm.metrics import bootstrap, frechet, kernel
 from ddpm.metrics.features import Extractor
@@ -43,7 +43,7 @@ class FewSamples:
     """
 
     problem: Problem
-    recipe: Recipe
+    recipe: SampleRecipe
     n: int
     batch: int
     shape: tuple[int, int, int]
@@ -97,7 +97,7 @@ def few_samples(config: RunConfig, data: Dataset, extractor: Extractor, progress
     height, width, channels = data.shape
     return FewSamples(
         build.build_problem(config),
-        Recipe("", SamplingConfig(steps=config.scoring.steps), seed, shares),
+        SampleRecipe("", SamplingConfig(steps=config.scoring.steps), seed, shares),
         config.scoring.samples,
         config.training.micro_batch,  # what fits the memory with a gradient does so without
         (channels, height, width),

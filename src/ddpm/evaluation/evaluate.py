@@ -15,7 +15,7 @@ from ddpm import build
 from ddpm.config.sampling import SamplingConfig
 from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
-from ddpm.evaluation.drawn import SHARD, Drawn, Recipe
+from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore
 from ddpm.evaluation.measure import NEIGHBOURS, Generated, content_hash, copies, measure
 from ddpm.evaluation.pictures import closest, first
 from ddpm.evaluation.reference import FEWEST, Real, Training, real, training
@@ -26,7 +26,7 @@ from ddpm.metrics.memorisation import TooFew
 from ddpm.pipeline import Pipeline, load
 from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import FILE as SCORE
-from ddpm.records.score import FeaturesRecord, Measure, Memorisation, ReferenceRecord, Samples, Score
+from ddpm.records.score import FeaturesRecord, Measurement, Memorisation, ReferenceRecord, Samples, Score
 from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
@@ -73,7 +73,7 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Scored:
+class Evaluated:
     """A score and where it is.
 
     Attributes:
@@ -106,7 +106,7 @@ def evaluate(what: str | Path, data: str | None = None, **asked: Any) -> Score:
     return done.score
 
 
-def evaluate_run(path: Path, ask: Ask, progress: Progress) -> Scored | None:
+def evaluate_run(path: Path, ask: Ask, progress: Progress) -> Evaluated | None:
     """Draw samples from a run or a checkpoint, where they are not drawn yet, and measure them.
 
     Every process of a distributed start draws a part of the samples; the main one measures.
@@ -131,9 +131,9 @@ def evaluate_run(path: Path, ask: Ask, progress: Progress) -> Scored | None:
         known, lost = _training(pipe, progress)
         reference = _reference(ask, pipe, lost, progress)
     shares, missing = shares_of(pipe.classes, reference.data)
-    recipe = Recipe(pipe.weights, how, ask.seed, shares)
+    recipe = SampleRecipe(pipe.weights, how, ask.seed, shares)
     data = pipe.config.data
-    drawn = Drawn(run.drawn / recipe.key, ask.n, (*data.size, len(data.mode)))
+    drawn = SampleStore(run.drawn / recipe.key, ask.n, (*data.size, len(data.mode)))
     mine = [k for k in drawn.missing() if k % state.num_processes == state.process_index]
     for _ in drawn.draw(pipe, recipe, mine, ask.batch, doing(progress, "sampling")):
         pass
@@ -165,10 +165,10 @@ def evaluate_run(path: Path, ask: Ask, progress: Progress) -> Scored | None:
     if pairs is not None:
         write_file(folder / "closest.png", pairs)
     score.write(folder / SCORE)
-    return Scored(score, folder, pairs)
+    return Evaluated(score, folder, pairs)
 
 
-def evaluate_folder(source: str, ask: Ask, size: tuple[int, int] | None, mode: Any, progress: Progress) -> Scored:
+def evaluate_folder(source: str, ask: Ask, size: tuple[int, int] | None, mode: Any, progress: Progress) -> Evaluated:
     """Measure images that are there already.
 
     Args:
@@ -200,7 +200,7 @@ def evaluate_folder(source: str, ask: Ask, size: tuple[int, int] | None, mode: A
     samples = Samples(source=source, hash=content_hash(images))
     score = _score(generated, samples, reference, extractor, known, (), progress)
     pairs = closest(score.memorisation, images, known.seen) if score.memorisation else None
-    return Scored(score, None, pairs)
+    return Evaluated(score, None, pairs)
 
 
 def _score(
@@ -221,7 +221,7 @@ def _score(
     height, width, _ = reference.data.shape
     return Score(
         made_by=f"ddpm {version('ddpm')}",
-        measure=Measure(
+        measure=Measurement(
             n=len(generated.images),
             features=FeaturesRecord.of(extractor),
             reference=ReferenceRecord.of(reference.source, reference.data),
@@ -271,7 +271,7 @@ def images_seen(run: RunFolder, pipe: Pipeline) -> int | None:
     return None if steps is None else steps * pipe.config.training.batch
 
 
-def _name(run: RunFolder, how: SamplingConfig, seed: int, measure: Measure, weights: str) -> str:
+def _name(run: RunFolder, how: SamplingConfig, seed: int, measure: Measurement, weights: str) -> str:
     """A folder for this score and no other."""
     sampling = how.model_dump_json(exclude_none=True)
     key = sha256(f"{weights} {sampling} {seed} {measure.model_dump_json()}".encode()).hexdigest()[:6]

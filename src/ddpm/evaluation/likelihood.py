@@ -62,14 +62,14 @@ class AskBits:
     device: str | None = None
 
 
-class Found(NamedTuple):
+class WrittenBits(NamedTuple):
     """A record and the folder that it is in."""
 
     record: BitsRecord
     folder: Path
 
 
-def measure_bits(path: Path, ask: AskBits, progress: Progress) -> Found | None:
+def measure_bits(path: Path, ask: AskBits, progress: Progress) -> WrittenBits | None:
     """Take the bits per dimension of a run or a checkpoint, going on where the same was interrupted.
 
     Every process of a distributed start takes a part of the images; the main one writes the record.
@@ -122,7 +122,7 @@ def measure_bits(path: Path, ask: AskBits, progress: Progress) -> Found | None:
     record = _record(run, pipe, ask, how, source, notes, [data.names[i] for i in order], joined(shards))
     folder = run.likelihood / _name(run, record, key)
     record.write(folder / FILE)
-    return Found(record, folder)
+    return WrittenBits(record, folder)
 
 
 def _images(pipe: Pipeline, ask: AskBits, progress: Progress) -> tuple[Dataset, ReferenceRecord, tuple[str, ...]]:

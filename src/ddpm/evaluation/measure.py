@@ -16,7 +16,7 @@ from ddpm.metrics.features import Extractor
 from ddpm.metrics.features.extract import CHUNK, extract, extract_once
 from ddpm.metrics.features.inception import Inception
 from ddpm.metrics.features.thumbnail import Thumbnail
-from ddpm.records.score import Accuracy, Colour, Copy, Frechet, Interval, Memorisation
+from ddpm.records.score import Accuracy, ColourStats, Copy, Frechet, Interval, Memorisation
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, doing
 
@@ -46,7 +46,7 @@ class Generated:
     labels: Sequence[str] | None = None
 
 
-class Measured(NamedTuple):
+class Metrics(NamedTuple):
     """All numbers of a score, by the names it has for them."""
 
     frechet: Frechet
@@ -57,11 +57,11 @@ class Measured(NamedTuple):
     coverage: Interval
     inception_score: Interval | None
     accuracy: Accuracy | None
-    colour: Colour
+    colour: ColourStats
     notes: tuple[str, ...]
 
 
-def measure(generated: Generated, real: Real, extractor: Extractor, progress: Progress) -> Measured:
+def measure(generated: Generated, real: Real, extractor: Extractor, progress: Progress) -> Metrics:
     """Measure images against real ones.
 
     Raises:
@@ -96,7 +96,7 @@ def measure(generated: Generated, real: Real, extractor: Extractor, progress: Pr
         scores = _interval(inception_score.estimate(extractor.logits(ours), counts))
     read, unread = _accuracy(ours, generated.labels, theirs, real.data)
     progress(4, 4, "comparing")
-    return Measured(
+    return Metrics(
         frechet=Frechet(**distance._asdict(), floor=floor),
         kid=_interval(kid),
         precision=_interval(shares.precision),
@@ -179,10 +179,10 @@ def _accuracy(
     return Accuracy(value=found.value, real=linear.real, by_class=by_class), notes
 
 
-def _colour(images: Images, data: Dataset) -> Colour:
+def _colour(images: Images, data: Dataset) -> ColourStats:
     mean, std = channel_stats(images)
     real_mean, real_std = channel_stats(data)
-    return Colour(
+    return ColourStats(
         mean=tuple(mean.tolist()),
         std=tuple(std.tolist()),
         reference_mean=tuple(real_mean.tolist()),

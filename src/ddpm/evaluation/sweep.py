@@ -11,7 +11,7 @@ import torch
 from ddpm import build
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Cond, Denoised, Level
-from ddpm.evaluation.drawn import SHARD, Drawn, Recipe
+from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore
 from ddpm.evaluation.measure import FEW, REPLICATES
 from ddpm.evaluation.reference import FEWEST, Real, real
 from ddpm.evaluation.shares import shares_of
@@ -71,7 +71,7 @@ class Sweep(NamedTuple):
     solutions: list[Pixels]
 
 
-class Plan(NamedTuple):
+class SweepPlan(NamedTuple):
     """What there is to do: all that is refused is refused by now.
 
     Attributes:
@@ -89,7 +89,7 @@ class Plan(NamedTuple):
     cost: int
 
 
-def plan(pipe: Pipeline, ask: AskSweep) -> Plan:
+def plan(pipe: Pipeline, ask: AskSweep) -> SweepPlan:
     """Every combination.
 
     Raises:
@@ -128,7 +128,7 @@ def plan(pipe: Pipeline, ask: AskSweep) -> Plan:
     solutions = [pipe.settings({**REFERENCE, "steps": many, "guidance": scale}) for scale in _once(scales)]
     drawn = -(-ask.samples // SHARD) * SHARD
     cost = sum(evaluations) * (ask.n + drawn) + sum(how.steps for how in solutions) * ask.n
-    return Plan(ways, evaluations, solutions, labels, cost)
+    return SweepPlan(ways, evaluations, solutions, labels, cost)
 
 
 def sweep(pipe: Pipeline, ask: AskSweep, progress: Progress) -> Sweep:
@@ -229,8 +229,8 @@ def _measured(
     normal, counts = frechet.fit(theirs), bootstrap.counts(ask.samples, REPLICATES)
     shares, _ = shares_of(pipe.classes, reference.data)
     home, shape = RunFolder.open(pipe.source).drawn, (*d.size, len(d.mode))
-    recipes = [Recipe(pipe.weights, how, ask.seed, shares) for how in ways]
-    kept = [Drawn(home / recipe.key, ask.samples, shape) for recipe in recipes]
+    recipes = [SampleRecipe(pipe.weights, how, ask.seed, shares) for how in ways]
+    kept = [SampleStore(home / recipe.key, ask.samples, shape) for recipe in recipes]
     # network steps of each way's missing files, to say how far all of them are
     missing = [len(drawn.missing()) * how.steps for drawn, how in zip(kept, ways, strict=True)]
     found = []

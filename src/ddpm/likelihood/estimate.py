@@ -18,7 +18,7 @@ from ddpm.core.seed import derive
 from ddpm.guidance import Clipped
 from ddpm.images.pixels import Pixels
 from ddpm.metrics.likelihood import ProbabilityFlow, bits_per_dim
-from ddpm.objectives.bound import Bound, Pair, bound, every_pair, sampled_pairs
+from ddpm.objectives.bound import Bound, LevelPair, bound, every_pair, sampled_pairs
 from ddpm.sampling import SampleNoise
 from ddpm.sampling.grid import uniform
 from ddpm.system.errors import InputError
@@ -26,7 +26,7 @@ from ddpm.system.progress import Progress, silent
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answer:
+class BitsEstimate:
     """What a model says of a batch.
 
     Attributes:
@@ -39,10 +39,10 @@ class Answer:
     calls: int
     bound: Bound | None = None
 
-    def first(self, n: int) -> "Answer":
+    def first(self, n: int) -> "BitsEstimate":
         """That of the first n images, on the CPU."""
         b = self.bound and Bound(*(part[:n].cpu() for part in (self.bound.prior, self.bound.terms, self.bound.x0_mse)))
-        return Answer(self.bits[:n].cpu(), self.calls, b)
+        return BitsEstimate(self.bits[:n].cpu(), self.calls, b)
 
 
 def estimate(
@@ -53,7 +53,7 @@ def estimate(
     indices: Sequence[int],
     cond: Cond | None = None,
     progress: Progress = silent,
-) -> Answer:
+) -> BitsEstimate:
     """Bits per dimension of 8-bit images, without guidance and in float32.
 
     Args:
@@ -81,14 +81,14 @@ def estimate(
             assert how.probes is not None
             flow = ProbabilityFlow(denoise, schedule, how.tolerance, how.tolerance)
             found = bits_per_dim(flow, x0, how.seed, indices, how.probes, cond, lambda calls: progress(calls, 0))
-            return Answer(found.bits.float(), found.evaluations)
+            return BitsEstimate(found.bits.float(), found.evaluations)
         assert how.steps is not None
         grid = uniform(schedule, how.steps)
         pairs = every_pair(grid) if how.terms is None else sampled_pairs(grid, choices(how.seed, indices, how.terms))
         randn = SampleNoise(how.seed, indices, tuple(x0.shape[1:]), x0.device)
         fixed = build.VARIANCES[config.diffusion.variance]
         made = bound(denoise, x0, grid, randn, cond, fixed, _watched(pairs, progress))
-    return Answer(made.total, len(pairs), made)
+    return BitsEstimate(made.total, len(pairs), made)
 
 
 def choices(seed: int, indices: Sequence[int], terms: int) -> torch.Tensor:
@@ -97,7 +97,7 @@ def choices(seed: int, indices: Sequence[int], terms: int) -> torch.Tensor:
     return torch.stack([torch.rand(terms, generator=stream) for stream in streams])
 
 
-def _watched(pairs: Sequence[Pair], progress: Progress) -> Iterator[Pair]:
+def _watched(pairs: Sequence[LevelPair], progress: Progress) -> Iterator[LevelPair]:
     for done, pair in enumerate(pairs, 1):
         yield pair
         progress(done, len(pairs))

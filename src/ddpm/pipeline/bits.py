@@ -70,7 +70,7 @@ def likelihood(
     labels: list[int] | None,
     indices: list[int],
     progress: Progress = silent,
-) -> estimate.Answer:
+) -> estimate.BitsEstimate:
     """One batch: what :func:`bits_per_dim` takes the bits of, with where they come from.
 
     Args:

@@ -33,7 +33,7 @@ LEAST_WIDTH = 32
 
 
 @dataclass(frozen=True)
-class Request:
+class ClassifierRequest:
     """What a user asks of a classifier; None where the plan may choose.
 
     Attributes:
@@ -82,7 +82,7 @@ def labelled(run: Path, config: RunConfig, data: str | None) -> Dataset:
 
 def make(
     run: Path,
-    request: Request,
+    request: ClassifierRequest,
     accelerator: Accelerator,
     *,
     asked: Mapping[str, Any],
@@ -150,7 +150,7 @@ def reopen(config: ClassifierConfig, run: Path, accelerator: Accelerator) -> Job
 
 def _config(
     own: RunConfig,
-    request: Request,
+    request: ClassifierRequest,
     precision: str,
     images: Dataset,
     asked: Mapping[str, Any],

@@ -56,7 +56,7 @@ class ReferenceRecord(Strict):
         return cls(source=source, hash=data.fingerprint[:16], images=len(data))
 
 
-class Measure(Strict):
+class Measurement(Strict):
     """How it was measured: scores can be compared where all of this is the same.
 
     Attributes:
@@ -121,7 +121,7 @@ class Accuracy(Strict):
     by_class: dict[str, float]
 
 
-class Colour(Strict):
+class ColourStats(Strict):
     """Mean and standard deviation of each channel over all pixels, in units of [-1, 1]."""
 
     mean: tuple[float, ...]
@@ -188,7 +188,7 @@ class Score(Record):
 
     WRITER: ClassVar[str] = "ddpm evaluate"
     made_by: str
-    measure: Measure
+    measure: Measurement
     samples: Samples
     frechet: Frechet
     kid: Interval
@@ -198,7 +198,7 @@ class Score(Record):
     coverage: Interval
     inception_score: Interval | None = None
     accuracy: Accuracy | None = None
-    colour: Colour
+    colour: ColourStats
     memorisation: Memorisation | None = None
     copy_rate: float | None = None
     notes: tuple[str, ...] = ()

@@ -22,7 +22,7 @@ from ddpm.training.log import Event, training_seconds
 
 
 @dataclass(frozen=True)
-class Preview:
+class PreviewSheet:
     """A sheet of samples drawn while training, after so many images."""
 
     images: int
@@ -43,7 +43,7 @@ class Run:
     folder: Path
     config: RunConfig
     events: tuple[Event, ...]
-    previews: tuple[Preview, ...]
+    previews: tuple[PreviewSheet, ...]
     evaluations: tuple[Evaluation, ...]
     likelihoods: tuple[Measured, ...] = ()
 
@@ -99,7 +99,7 @@ def read(folder: Path) -> Run:
     if not folder.is_dir():
         raise InputError(f"{folder} is not a run folder; give one that `ddpm train` made")
     files = RunFolder.open(folder)
-    previews = tuple(Preview(n, path) for n, path in _previews(files.previews))
+    previews = tuple(PreviewSheet(n, path) for n, path in _previews(files.previews))
     return Run(
         folder,
         files.config(),

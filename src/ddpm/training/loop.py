@@ -25,7 +25,7 @@ from ddpm.training.learner import Learner, Problem
 from ddpm.training.log import Event
 from ddpm.training.meter import Meter
 from ddpm.training.preview import Colour, Preview, colour, drift, page
-from ddpm.training.scoring import Best, Curve, Scoring, publish
+from ddpm.training.scoring import Best, ScoreCurve, Scoring, publish
 
 WEIGHTS = "model.safetensors"
 PREVIEWS = "previews"
@@ -186,7 +186,7 @@ class _Observer:
         self.preview = Preview(job.problem, shape, len(data.classes), s.seed, given=_given(job))
         self.held_out = HeldOut(job.held_out, job.problem, s.seed)
         self.colour = self.preview.expected(data) if job.pictures else None
-        self.curve = Curve(job.scoring, best) if job.scoring is not None else None
+        self.curve = ScoreCurve(job.scoring, best) if job.scoring is not None else None
 
     def look(self, done: int) -> Iterator[Event]:
         """Held-out loss, and a preview of what draws pictures, after so many steps."""

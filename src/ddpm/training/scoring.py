@@ -86,7 +86,7 @@ def published(folder: Path) -> Best | None:
         return None
 
 
-class Curve:
+class ScoreCurve:
     """The scores of one command, and the best of the whole run.
 
     Attributes:
