@@ -31,7 +31,7 @@ from ddpm.core import Stream
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
 from ddpm.evaluation.reference import training
-from ddpm.objectives.level_sampling import History, Importance, LevelSampling, Stratified, Ticks, Uniform
+from ddpm.objectives.level_sampling import Importance, LevelSampling, LossHistory, Stratified, Ticks, Uniform
 from ddpm.objectives.variational import Variational
 from ddpm.training import checkpoint as checkpoints
 from ddpm.training.trainer import Problem
@@ -58,7 +58,7 @@ class Bench:
     data: Dataset
     batch: int
 
-    def losses(self, sampling: LevelSampling, seed: int, history: History | None) -> Iterator[Any]:
+    def losses(self, sampling: LevelSampling, seed: int, history: LossHistory | None) -> Iterator[Any]:
         """The weighted and the bare loss of each image, and its place, for one batch after another."""
         levels, others = Stream(seed, "levels"), Stream(seed, "others")
         assert self.data.labels is not None
@@ -71,7 +71,7 @@ class Bench:
             bare = self.problem.loss(self.model.net, x0, eps, *self.problem.levels(drawn.places), cond)
             yield bare * drawn.weights.float(), bare, drawn.places
 
-    def warm(self, sampling: LevelSampling) -> History | None:
+    def warm(self, sampling: LevelSampling) -> LossHistory | None:
         """The history of a sampling that keeps one, filled at these weights."""
         history = sampling.history(self.problem.schedule.T)
         if history is None:

@@ -10,15 +10,24 @@ from ddpm.conditioning import LabelEmbedding
 from ddpm.config.diffusion import DiffusionConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Continuous, NetworkDenoiser, Parameterisation, discrete, prediction
-from ddpm.core.continuous import EDM, VE, VP, Flow, SubVP
+from ddpm.core.continuous import VE, VP, EDMProcess, Flow, SubVP
 from ddpm.core.model import Model
-from ddpm.guidance import Autoguidance, ByItself, ClassifierFree, Clipped, Interval, Projected, Rescaled, Thresholded
+from ddpm.guidance import (
+    Autoguidance,
+    ByItself,
+    ClassifierFree,
+    Clipped,
+    GuidanceInterval,
+    Projected,
+    Rescaled,
+    Thresholded,
+)
 from ddpm.sampling import DDIM, Ancestral, fixed_large, fixed_small, grid
 from ddpm.sampling.adaptive import Adaptive
 from ddpm.sampling.deis import DEIS
 from ddpm.sampling.dpm_multistep import DPMMultistep
 from ddpm.sampling.dpm_solver import DPMSolver2, DPMSolver3, DPMSolverPP2S
-from ddpm.sampling.edm import EDM as Stochastic
+from ddpm.sampling.edm import EDMProcess as Stochastic
 from ddpm.sampling.exponential import bh1
 from ddpm.sampling.heun import Heun
 from ddpm.sampling.ipndm import IPNDM
@@ -44,14 +53,14 @@ def test_every_name_that_a_config_may_hold_can_be_built(names, objects):
 
 
 def test_names_mean_what_they_say():
-    curves = {"vp": VP(), "sub-vp": SubVP(), "ve": VE(), "edm": EDM(), "flow": Flow()}
+    curves = {"vp": VP(), "sub-vp": SubVP(), "ve": VE(), "edm": EDMProcess(), "flow": Flow()}
     for name, made in build.SCHEDULES.items():
         if name in curves:
             assert made(30) == Continuous(curves[name], 30)
         else:
             assert made is getattr(discrete, name.replace("-", "_"))
     for name, predict in build.PREDICTIONS.items():
-        assert predict == (prediction.EDM(0.5) if name == "edm" else getattr(prediction, name))
+        assert predict == (prediction.EDMPrediction(0.5) if name == "edm" else getattr(prediction, name))
     for name, made in build.GRIDS.items():
         named = {"linspace": grid.uniform, "karras": grid.Karras(7.0), "beta": grid.Beta(0.6)}
         named |= {"log-snr": grid.log_snr, "exponential": grid.log_snr}
@@ -171,7 +180,7 @@ def test_wrappers_of_a_denoiser():
     high = make(guidance=3.0, threshold=0.9)
     assert high == Thresholded(ClassifierFree(plain, null, 3.0), 0.9)
     within = make(guidance=3.0, guidance_interval=(0.2, 5.0), clip=False)
-    assert within == Interval(ClassifierFree(plain, null, 3.0), plain, 0.2, 5.0)
+    assert within == GuidanceInterval(ClassifierFree(plain, null, 3.0), plain, 0.2, 5.0)
     assert make(guidance=3.0, guidance_parallel=0.0).denoise.rule == Projected()
     assert make(guidance=3.0, guidance_norm=2.0).denoise.rule == Projected(1.0, 2.0)
     both = make(guidance=3.0, guidance_norm=2.0, guidance_parallel=0.5, guidance_rescale=0.7).denoise.rule

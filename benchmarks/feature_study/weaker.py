@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ddpm.evaluation.drawn import Drawn, Recipe
+from ddpm.evaluation.drawn import SampleRecipe, SampleStore
 from ddpm.images.pixels import Pixels
 from ddpm.pipeline import Pipeline, load
 from ddpm.training.checkpoint import paths
@@ -39,13 +39,13 @@ def draw(path: Path, steps: int, n: int, cache: Path, say: Callable[[str], None]
     """n samples of a checkpoint, (n, H, W, C)."""
     pipe = load(path, "cpu")
     recipe = weaker_recipe(pipe, steps)
-    drawn = Drawn(cache / recipe.key, n, (*pipe.config.data.size, len(pipe.config.data.mode)))
+    drawn = SampleStore(cache / recipe.key, n, (*pipe.config.data.size, len(pipe.config.data.mode)))
     missing = drawn.missing()
     for k in drawn.draw(pipe, recipe, missing, BATCH, lambda *_: None):
         say(f"drawing {path.name} in {steps} steps: {k} of {missing[-1]}")
     return drawn.read(np.arange(n))
 
 
-def weaker_recipe(pipe: Pipeline, steps: int) -> Recipe:
+def weaker_recipe(pipe: Pipeline, steps: int) -> SampleRecipe:
     shares = tuple(1 / len(pipe.classes) for _ in pipe.classes)
-    return Recipe(pipe.weights, pipe.settings({"steps": steps, "guidance": 1.0}), 0, shares)
+    return SampleRecipe(pipe.weights, pipe.settings({"steps": steps, "guidance": 1.0}), 0, shares)

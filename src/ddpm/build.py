@@ -39,7 +39,7 @@ from ddpm.guidance import (
     ClassifierFree,
     ClassifierGuided,
     Clipped,
-    Interval,
+    GuidanceInterval,
     Projected,
     Rescaled,
     Rule,
@@ -67,7 +67,7 @@ from ddpm.sampling.adaptive import Adaptive
 from ddpm.sampling.deis import DEIS
 from ddpm.sampling.dpm_multistep import DPMMultistep
 from ddpm.sampling.dpm_solver import DPMSolver2, DPMSolver3, DPMSolverPP2S
-from ddpm.sampling.edm import EDM
+from ddpm.sampling.edm import EDMSolver
 from ddpm.sampling.exponential import bh1
 from ddpm.sampling.heun import Heun
 from ddpm.sampling.ipndm import IPNDM
@@ -85,7 +85,7 @@ SCHEDULES: dict[str, Callable[[int], Schedule]] = {
     "vp": partial(Continuous, continuous.VP()),
     "sub-vp": partial(Continuous, continuous.SubVP()),
     "ve": partial(Continuous, continuous.VE()),
-    "edm": partial(Continuous, continuous.EDM()),
+    "edm": partial(Continuous, continuous.EDMProcess()),
     "flow": partial(Continuous, continuous.Flow()),
 }
 PREDICTIONS: dict[str, Prediction] = {
@@ -93,7 +93,7 @@ PREDICTIONS: dict[str, Prediction] = {
     "x0": prediction.x0,
     "v": prediction.v,
     "flow": prediction.flow,
-    "edm": prediction.EDM(),
+    "edm": prediction.EDMPrediction(),
 }
 VARIANCES = {"small": 0.0, "large": 1.0, "learned": 0.0}
 """The mix of the two bounds of a reverse step's variance, where the network does not say it."""
@@ -104,7 +104,7 @@ WEIGHTINGS: dict[str, Weighting] = {
     "truncated-snr": weighting.truncated_snr,
     "min-snr": weighting.MinSNR(),
     "p2": weighting.P2(),
-    "edm": weighting.EDM(),
+    "edm": weighting.EDMWeighting(),
 }
 LEVEL_SAMPLINGS: dict[str, LevelSampling] = {
     "uniform": level_sampling.Uniform(),
@@ -121,7 +121,7 @@ SOLVERS: dict[str, Callable[[Between], Solver]] = {
     "euler": lambda between: DDIM(),  # in (x / alpha, sigma / alpha)
     "euler-ancestral": lambda between: DDIM(1.0),
     "heun": lambda between: Heun(),
-    "edm": EDM,
+    "edm": EDMSolver,
     "dpm-solver-1": lambda between: DDIM(),
     "dpm-solver-2": DPMSolver2,
     "dpm-solver-3": DPMSolver3,
@@ -359,7 +359,7 @@ def build_guided(
     if towards is not None and config.classifier_form != "mean":
         denoise = ClassifierGuided(denoise, towards)
     if denoise is not plain and config.guidance_interval is not None:
-        denoise = Interval(denoise, plain, *config.guidance_interval)
+        denoise = GuidanceInterval(denoise, plain, *config.guidance_interval)
     return denoise
 
 

@@ -13,7 +13,7 @@ import torch
 from ddpm import build
 from ddpm.core import Denoised, Level
 from ddpm.sampling import sample
-from ddpm.sampling.edm import EDM
+from ddpm.sampling.edm import EDMSolver
 
 RHOS = [40.0, 15.0, 6.0, 1.5, 0.4, 0.05, 0.0]
 CHURN = {"churn": 1.2, "low": 0.2, "high": 20.0, "noise": 1.1}
@@ -116,7 +116,7 @@ def test_the_same_walk(name, process):
     def denoise(x, at, cond=None):
         return Denoised(believed(x / at.alpha, at.sigma / at.alpha, torch.tanh))
 
-    solver = EDM(level, **CHURN) if name == "edm" else build.SOLVERS[name](level)
+    solver = EDMSolver(level, **CHURN) if name == "edm" else build.SOLVERS[name](level)
     grid, noise = [*(level(rho) for rho in RHOS[:-1]), Level(0.0, 1.0, 0.0)], draws()
     ours = sample(denoise, solver, grid, lambda: torch.from_numpy(next(noise)))
     torch.testing.assert_close(ours, torch.from_numpy(y), rtol=0, atol=1e-12)

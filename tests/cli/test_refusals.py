@@ -225,7 +225,7 @@ def test_what_is_no_run(refused: Refused, tmp_path: Path, run: Path) -> None:
         (tmp_path / "nothing",): "does not exist; give a run folder",
         (tmp_path / "model.pt",): "a PyTorch pickle or a zip, which is never read here",
         (tmp_path / "plain.png",): "a PNG picture; `ddpm sample --from` repeats one",
-        (foreign,): "is not the config of a ddpm run",
+        (foreign,): "is not what `ddpm train` writes",
         (broken,): r"model\.safetensors is damaged .* load a checkpoint",
         ("--from", tmp_path / "text.png"): "is no picture",
         ("--from", tmp_path / "plain.png"): "does not say how it was made",
@@ -303,8 +303,8 @@ def test_a_damaged_checkpoint_is_passed_over_by_name(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"{", r"config\.json cannot be read"),
-        (b'{"_class_name": "x"}', "is not the config of a ddpm run"),
+        (b"{", r"config\.json is damaged"),
+        (b'{"_class_name": "x"}', "is not what `ddpm train` writes"),
         (b'{"format": 7}', "has format 7"),
     ],
 )

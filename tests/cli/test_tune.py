@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ddpm.records.tuning import FILE, TunedRecord
+from ddpm.records.tuning import TunedRecord
 
 Refused = Callable[..., str]
 
@@ -25,7 +25,7 @@ def test_tuned_and_sampled(
         for word in ("denoises", "denoised")
     )
     assert 2 * 2 * 200 < asked <= most
-    record = TunedRecord.read(run)
+    record = TunedRecord.read(run / "tuned.json")
     assert record is not None
     assert [grid.sampling.steps for grid in record.grids] == [2, 3]
     for grid in record.grids:
@@ -37,7 +37,7 @@ def test_tuned_and_sampled(
     again = (tmp_path / "drawn" / "00000-again.png").read_bytes()
     assert len(again) > 0
     assert cli("tune", run, "--steps", "4", "-n", "2", "--solvers", "dpm++-2m") == 0
-    joined = TunedRecord.read(run)
+    joined = TunedRecord.read(run / "tuned.json")
     assert joined is not None
     assert [grid.sampling.steps for grid in joined.grids] == [2, 3, 4]
 
@@ -55,7 +55,7 @@ def test_tuned_and_sampled(
 )
 def test_refusals(flags: list[str], said: str, refused: Refused, digits_run: Path) -> None:
     assert re.search(said, refused("tune", digits_run, *flags, kept=digits_run))
-    assert not (digits_run / FILE).exists()
+    assert not (digits_run / "tuned.json").exists()
 
 
 def test_places(refused: Refused, digits_run: Path, tmp_path: Path) -> None:

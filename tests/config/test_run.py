@@ -175,13 +175,13 @@ def test_values_never_change() -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "is not a run folder: it has no config.json"),
-        (b"", "cannot be read"),
-        (b"{", "cannot be read"),
-        (b"\xff\xfe", "cannot be read"),
-        (b"[1]", "is not the config of a ddpm run"),
-        (b'{"_class_name": "UNet2DModel"}', "is not the config of a ddpm run"),
-        (b'{"format": 99}', "has format 99, and this version of ddpm reads format 1"),
+        (None, r"config\.json does not exist"),
+        (b"", "is damaged"),
+        (b"{", "is damaged"),
+        (b"\xff\xfe", "is damaged"),
+        (b"[1]", "is not what `ddpm train` writes"),
+        (b'{"_class_name": "UNet2DModel"}', "is not what `ddpm train` writes"),
+        (b'{"format": 99}', "has format 99, and this version of ddpm reads format 2"),
     ],
 )
 def test_a_file_that_is_no_config(content: bytes | None, said: str, tmp_path: Path) -> None:

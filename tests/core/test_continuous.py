@@ -10,18 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddpm.core import Continuous, Level
-from ddpm.core.continuous import EDM, FLOOR, VE, VP, Flow, LinearBeta, SubVP
+from ddpm.core.continuous import FLOOR, VE, VP, EDMProcess, Flow, LinearBeta, SubVP
 from ddpm.sampling import grid as grids
 
 CURVES = {
     "vp": VP(),
     "sub-vp": SubVP(),
     "ve": VE(),
-    "edm": EDM(),
+    "edm": EDMProcess(),
     "flow": Flow(),
     "steeper vp": VP(LinearBeta(0.5, 30)),
     "narrower ve": VE(0.1, 5.0),
-    "straight edm": EDM(rho=1.0),
+    "straight edm": EDMProcess(rho=1.0),
 }
 LENGTHS = [1, 2, 7, 1000, 400_000]
 U = torch.linspace(0.001, 0.999, 41, dtype=torch.float64)
@@ -82,7 +82,7 @@ def test_edm_ticks_are_the_steps_of_karras(T):
     """``sigma_i = (high^(1/7) + i / (T - 1) · (low^(1/7) - high^(1/7)))^7``, fed as ``ln(sigma) / 4``."""
     i = np.arange(T)
     sigma = (80 ** (1 / 7) + i / (T - 1) * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7
-    levels = [Continuous(EDM(), T).level(T - k) for k in i]
+    levels = [Continuous(EDMProcess(), T).level(T - k) for k in i]
     np.testing.assert_allclose([level.sigma for level in levels], sigma, rtol=1e-12)
     np.testing.assert_allclose([level.t for level in levels], np.log(sigma) / 4, rtol=0, atol=1e-12)
     assert {level.alpha for level in levels} == {1.0}

@@ -78,14 +78,14 @@ def test_edm_is_the_table_of_its_paper(sigma, sigma_data):
     def net(x, t, cond=None):
         return x**2 - 0.3
 
-    edm = Parameterisation(prediction.EDM(sigma_data), UnitVariance(sigma_data))
+    edm = Parameterisation(prediction.EDMPrediction(sigma_data), UnitVariance(sigma_data))
     x0 = NetworkDenoiser(net, edm)(x, Level(0.0, 1.0, sigma)).x0
     torch.testing.assert_close(x0, c_skip * x + c_out * net(c_in * x, None), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("level", [MANY, Level(0.0, 1.0, 80.0), Level(0.0, 0.7, 0.3), Level(0.0, 0.0, 1.0)])
 def test_edm_with_unit_data_is_v_reversed_on_every_process(level):
-    a, b = prediction.EDM(1.0)(level)
+    a, b = prediction.EDMPrediction(1.0)(level)
     va, vb = prediction.v(level)
     torch.testing.assert_close(torch.as_tensor(a), -torch.as_tensor(va))
     torch.testing.assert_close(torch.as_tensor(b), -torch.as_tensor(vb))

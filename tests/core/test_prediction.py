@@ -10,13 +10,13 @@ from ddpm.core.discrete import linear, zero_terminal_snr
 from ddpm.core.gaussian import diffuse
 from ddpm.core.prediction import output_from_x0, target, x0_from_output
 
-TYPES = [prediction.eps, prediction.x0, prediction.v, prediction.flow, prediction.EDM()]
+TYPES = [prediction.eps, prediction.x0, prediction.v, prediction.flow, prediction.EDMPrediction()]
 WRITTEN_OUT = {
     prediction.eps: lambda x0, eps, alpha, sigma: eps,
     prediction.x0: lambda x0, eps, alpha, sigma: x0,
     prediction.v: lambda x0, eps, alpha, sigma: alpha * eps - sigma * x0,
     prediction.flow: lambda x0, eps, alpha, sigma: eps - x0,
-    prediction.EDM(): lambda x0, eps, alpha, sigma: (
+    prediction.EDMPrediction(): lambda x0, eps, alpha, sigma: (
         (x0 * sigma / 0.5 - eps * 0.5 * alpha) / (sigma**2 + 0.25 * alpha**2) ** 0.5
     ),
 }

@@ -5,29 +5,32 @@ import pytest
 import torch
 
 from ddpm.evaluation.answers import SHARD, Answers
+from ddpm.evaluation.answers import SHARD, Columns, answers, columns, joined
+from ddpm.evaluation.shards import Shards
+from ddpm.likelihood.estimate import BitsEstimate
 from ddpm.objectives.bound import Bound
 from ddpm.system.errors import InputError
 from ddpm.tasks.estimate import Answer
 
 
-def answer(first: int, n: int) -> Answer:
+def answer(first: int, n: int) -> BitsEstimate:
     """Of images with bits first, first + 1, …"""
     bits = torch.arange(first, first + n).float()
-    return Answer(bits, 3, Bound(bits / 4, torch.stack([bits / 4, bits / 2], 1), torch.zeros(n, 2)))
+    return BitsEstimate(bits, 3, Bound(bits / 4, torch.stack([bits / 4, bits / 2], 1), torch.zeros(n, 2)))
 
 
 @pytest.fixture
-def answers(tmp_path: Path) -> Answers:
+def kept(tmp_path: Path) -> Shards[Columns]:
     """Of 50 and 20 images, the first file in two batches."""
-    made = Answers(tmp_path / "deep" / "answers", SHARD + 20)
-    made.write(1, [answer(SHARD, 20)])
-    made.write(0, [answer(0, 30), answer(30, 20)])
+    made = answers(tmp_path / "deep" / "answers", SHARD + 20)
+    made.write(1, columns([answer(SHARD, 20)]))
+    made.write(0, columns([answer(0, 30), answer(30, 20)]))
     return made
 
 
-def test_what_is_read_is_what_was_written(answers: Answers) -> None:
-    assert answers.missing() == []
-    found = answers.read()
+def test_what_is_read_is_what_was_written(kept: Shards[Columns]) -> None:
+    assert kept.missing() == []
+    found = joined(kept)
     bits = np.arange(70, dtype=np.float32)
     assert found["bits"].dtype == np.float32
     assert np.array_equal(found["bits"], bits)
@@ -38,27 +41,27 @@ def test_what_is_read_is_what_was_written(answers: Answers) -> None:
 
 
 def test_of_the_ode_there_are_no_terms(tmp_path: Path) -> None:
-    made = Answers(tmp_path, 2)
-    made.write(0, [Answer(torch.tensor([1.0, 2.0]), 9)])
-    assert set(made.read()) == {"bits", "calls"}
+    made = answers(tmp_path, 2)
+    made.write(0, columns([BitsEstimate(torch.tensor([1.0, 2.0]), 9)]))
+    assert set(joined(made)) == {"bits", "calls"}
 
 
-def test_more_images_of_the_same_take_what_is_whole(answers: Answers) -> None:
-    assert Answers(answers.folder, SHARD).missing() == []
-    assert Answers(answers.folder, 2 * SHARD + 1).missing() == [1, 2]
+def test_more_images_of_the_same_take_what_is_whole(kept: Shards[Columns]) -> None:
+    assert answers(kept.folder, SHARD).missing() == []
+    assert answers(kept.folder, 2 * SHARD + 1).missing() == [1, 2]
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04", b"no archive"])
-def test_what_is_damaged_is_missing(answers: Answers, damage: bytes) -> None:
-    (answers.folder / "000000-000050.npz").write_bytes(damage)
-    assert answers.missing() == [0]
-    with pytest.raises(InputError, match="were damaged or taken away; run the same command again"):
-        answers.read()
+def test_what_is_damaged_is_missing(kept: Shards[Columns], damage: bytes) -> None:
+    (kept.folder / "000000-000050.npz").write_bytes(damage)
+    assert kept.missing() == [0]
+    with pytest.raises(InputError, match="was damaged or taken away; run the same command again"):
+        joined(kept)
 
 
-def test_a_file_cut_short_is_missing(answers: Answers) -> None:
-    path = answers.folder / "000050-000070.npz"
+def test_a_file_cut_short_is_missing(kept: Shards[Columns]) -> None:
+    path = kept.folder / "000050-000070.npz"
     path.write_bytes(path.read_bytes()[:-40])
-    assert answers.missing() == [1]
+    assert kept.missing() == [1]
     path.unlink()
-    assert answers.missing() == [1]
+    assert kept.missing() == [1]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ddpm.config.sampling import Guide, SamplingConfig
 from ddpm.evaluation import drawn
-from ddpm.evaluation.drawn import SHARD, Drawn, Recipe
+from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore
 from ddpm.pipeline import Pipeline, load
 from ddpm.system.errors import InputError
 
@@ -28,32 +28,34 @@ def pipe(digits_run: Path) -> Pipeline:
 
 
 @pytest.fixture(scope="module")
-def recipe(pipe: Pipeline) -> Recipe:
-    return Recipe(pipe.weights, HOW, 7, SHARES)
+def recipe(pipe: Pipeline) -> SampleRecipe:
+    return SampleRecipe(pipe.weights, HOW, 7, SHARES)
 
 
-def ready(folder: Path, n: int = N) -> Drawn:
-    return Drawn(folder, n, (8, 8, 1))
+def ready(folder: Path, n: int = N) -> SampleStore:
+    return SampleStore(folder, n, (8, 8, 1))
 
 
-def draw(to: Drawn, pipe: Pipeline, recipe: Recipe, numbers: list[int] | None = None, batch: int = 64) -> list[int]:
+def draw(
+    to: SampleStore, pipe: Pipeline, recipe: SampleRecipe, numbers: list[int] | None = None, batch: int = 64
+) -> list[int]:
     numbers = to.missing() if numbers is None else numbers
     return list(to.draw(pipe, recipe, numbers, batch, lambda i, of: None))
 
 
 @pytest.fixture(scope="module")
-def whole(pipe: Pipeline, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Drawn:
+def whole(pipe: Pipeline, recipe: SampleRecipe, tmp_path_factory: pytest.TempPathFactory) -> SampleStore:
     """All files, drawn in one go."""
     folder = tmp_path_factory.mktemp("drawn")
     draw(ready(folder), pipe, recipe)
     return ready(folder)
 
 
-def files(found: Drawn) -> dict[str, bytes]:
+def files(found: SampleStore) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in found.folder.iterdir()}
 
 
-def everything(found: Drawn) -> np.ndarray:
+def everything(found: SampleStore) -> np.ndarray:
     return found.read(np.arange(len(found)))
 
 
@@ -65,7 +67,7 @@ shares = st.lists(st.integers(0, 50), min_size=1, max_size=12).filter(any).map(l
 @settings(deadline=None, max_examples=60)
 @given(shares)
 def test_the_first_n_samples_have_their_shares_for_every_n(given_shares: tuple[float, ...]) -> None:
-    labels = Recipe("", HOW, 0, given_shares).labels(np.arange(300))
+    labels = SampleRecipe("", HOW, 0, given_shares).labels(np.arange(300))
     assert labels is not None
     held = np.cumsum(np.eye(len(given_shares))[labels], 0)
     wanted = np.arange(1, 301)[:, None] * np.array(given_shares)
@@ -76,22 +78,22 @@ def test_the_first_n_samples_have_their_shares_for_every_n(given_shares: tuple[f
 @settings(deadline=None, max_examples=30)
 @given(shares, st.lists(st.integers(0, 700), min_size=1, max_size=20))
 def test_label_i_does_not_depend_on_what_it_is_asked_with(given_shares: tuple[float, ...], indices: list[int]) -> None:
-    recipe = Recipe("", HOW, 0, given_shares)
+    recipe = SampleRecipe("", HOW, 0, given_shares)
     whole = recipe.labels(np.arange(701))
     assert whole is not None
     assert recipe.labels(np.array(indices)) == [whole[i] for i in indices]
 
 
 def test_labels_depend_on_the_shares_alone() -> None:
-    usual = Recipe("", HOW, 0, SHARES)
-    assert usual.labels(np.arange(99)) == Recipe("w", SamplingConfig(), 5, SHARES).labels(np.arange(99))
+    usual = SampleRecipe("", HOW, 0, SHARES)
+    assert usual.labels(np.arange(99)) == SampleRecipe("w", SamplingConfig(), 5, SHARES).labels(np.arange(99))
     assert set(usual.labels(np.arange(99)) or []) == {0, 2, 4}
-    assert Recipe("", HOW, 0).labels(np.arange(3)) is None
+    assert SampleRecipe("", HOW, 0).labels(np.arange(3)) is None
 
 
 def test_many_classes_in_their_shares() -> None:
     counts = np.random.default_rng(0).integers(0, 500, 1000)
-    labels = Recipe("", HOW, 0, tuple((counts / counts.sum()).tolist())).labels(np.arange(2000))
+    labels = SampleRecipe("", HOW, 0, tuple((counts / counts.sum()).tolist())).labels(np.arange(2000))
     held = np.bincount(labels or [], minlength=1000)
     assert np.abs(held - 2000 * counts / counts.sum()).max() < 1
 
@@ -117,7 +119,7 @@ def test_many_classes_in_their_shares() -> None:
     ],
     ids=str,
 )
-def test_what_changes_pixels_changes_the_name(change: dict[str, Any], recipe: Recipe) -> None:
+def test_what_changes_pixels_changes_the_name(change: dict[str, Any], recipe: SampleRecipe) -> None:
     guide = Guide(checkpoint="step-8", weights="other")
     assert replace(recipe, sampling=HOW.model_copy(update={"guide_with": guide})).key != replace(recipe, **change).key
     assert replace(recipe, **change).key != recipe.key
@@ -128,7 +130,7 @@ def test_what_changes_pixels_changes_the_name(change: dict[str, Any], recipe: Re
 # drawing
 
 
-def test_they_are_the_pipelines_samples(whole: Drawn, pipe: Pipeline, recipe: Recipe) -> None:
+def test_they_are_the_pipelines_samples(whole: SampleStore, pipe: Pipeline, recipe: SampleRecipe) -> None:
     labels = recipe.labels(np.arange(N))
     images = pipe.sample(N, label=labels, seed=7, **HOW.model_dump())
     assert np.array_equal(everything(whole)[..., 0], np.stack([np.asarray(image) for image in images]))
@@ -137,12 +139,12 @@ def test_they_are_the_pipelines_samples(whole: Drawn, pipe: Pipeline, recipe: Re
 
 def test_without_labels_they_are_the_pipelines_too(pipe: Pipeline, tmp_path: Path) -> None:
     how = SamplingConfig(steps=2)
-    draw(found := ready(tmp_path / "s", 3), pipe, Recipe(pipe.weights, how, 1))
+    draw(found := ready(tmp_path / "s", 3), pipe, SampleRecipe(pipe.weights, how, 1))
     images = pipe.sample(3, seed=1, steps=2, guidance=1.0)
     assert np.array_equal(everything(found)[..., 0], np.stack([np.asarray(image) for image in images]))
 
 
-def test_reading(whole: Drawn) -> None:
+def test_reading(whole: SampleStore) -> None:
     """In any order, with repeats, over the borders of files; n is not all that is there."""
     assert (len(whole), whole.shape) == (N, (8, 8, 1))
     assert len(files(whole)) == 3
@@ -152,14 +154,14 @@ def test_reading(whole: Drawn) -> None:
     assert whole.read(np.arange(0)).shape == (0, 8, 8, 1)
 
 
-def test_the_batch_changes_no_pixel(whole: Drawn, pipe: Pipeline, recipe: Recipe, tmp_path: Path) -> None:
+def test_the_batch_changes_no_pixel(whole: SampleStore, pipe: Pipeline, recipe: SampleRecipe, tmp_path: Path) -> None:
     for batch in (1, 48, 100):
         found = ready(tmp_path / str(batch))
         draw(found, pipe, recipe, [1], batch)
         assert files(found) == {"000001.npy": files(whole)["000001.npy"]}
 
 
-def test_progress_counts_network_steps(pipe: Pipeline, recipe: Recipe, tmp_path: Path) -> None:
+def test_progress_counts_network_steps(pipe: Pipeline, recipe: SampleRecipe, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     found = ready(tmp_path / "s")
     for _ in found.draw(pipe, recipe, [0, 2], 40, lambda done, total: seen.append((done, total))):
@@ -167,39 +169,28 @@ def test_progress_counts_network_steps(pipe: Pipeline, recipe: Recipe, tmp_path:
     assert seen == [(i, 8) for i in range(1, 9)]
 
 
-def test_only_what_is_missing_is_drawn(whole: Drawn, pipe: Pipeline, recipe: Recipe, tmp_path: Path) -> None:
+def test_only_what_is_missing_is_drawn(
+    whole: SampleStore, pipe: Pipeline, recipe: SampleRecipe, tmp_path: Path
+) -> None:
     found = ready(tmp_path / "s")
     assert found.missing() == [0, 1, 2]
     one = found.draw(pipe, recipe, found.missing(), 64, lambda i, of: None)
     assert next(one) == 0
     one.close()  # killed after the first
-    (found.folder / ".000001.npy.part").write_bytes(b"half")
+    draft = found.folder / ".000001.npy.0123.part"
+    draft.write_bytes(b"half")
     assert found.missing() == [1, 2]
+    draft.unlink()
     assert draw(found, pipe, recipe) == [1, 2]
     assert files(found) == files(whole)
     assert ready(tmp_path / "s", 64).missing() == []
     assert ready(tmp_path / "s", 193).missing() == [3]
 
 
-def test_two_processes_are_as_one(whole: Drawn, pipe: Pipeline, recipe: Recipe, tmp_path: Path) -> None:
+def test_two_processes_are_as_one(whole: SampleStore, pipe: Pipeline, recipe: SampleRecipe, tmp_path: Path) -> None:
     found = ready(tmp_path / "s")
     for rank in (1, 0):
         draw(found, pipe, recipe, [k for k in found.missing() if k % 2 == rank])
-    assert files(found) == files(whole)
-
-
-def test_two_commands_at_once(
-    whole: Drawn, pipe: Pipeline, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The other one renames the draft under this one's hands: what it wrote is the same."""
-
-    def renamed(path: Path, data: bytes) -> None:
-        path.write_bytes(data)
-        raise FileNotFoundError(2, "No such file or directory")
-
-    found = ready(tmp_path / "s")
-    monkeypatch.setattr(drawn, "write_file", renamed)
-    assert draw(found, pipe, recipe) == [0, 1, 2]
     assert files(found) == files(whole)
 
 
@@ -223,7 +214,7 @@ def header(path: Path) -> None:
     ids=["empty", "cut", "cut in its header", "a zip", "another header", "another shape", "another type"],
 )
 def test_a_damaged_file_is_drawn_again(
-    damage: Callable[[Path], Any], whole: Drawn, pipe: Pipeline, recipe: Recipe, tmp_path: Path
+    damage: Callable[[Path], Any], whole: SampleStore, pipe: Pipeline, recipe: SampleRecipe, tmp_path: Path
 ) -> None:
     found = ready(tmp_path / "s")
     found.folder.mkdir()
@@ -238,13 +229,13 @@ def test_a_damaged_file_is_drawn_again(
     assert files(found) == files(whole)
 
 
-def test_a_folder_that_cannot_be_written(pipe: Pipeline, recipe: Recipe, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written(pipe: Pipeline, recipe: SampleRecipe, tmp_path: Path) -> None:
     (tmp_path / "s").write_text("a file is in the way")
     with pytest.raises(InputError, match=r"cannot write .*a file is in the way"):
         draw(ready(tmp_path / "s"), pipe, recipe, [0])
 
 
-def test_a_full_disk(pipe: Pipeline, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk(pipe: Pipeline, recipe: SampleRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = ready(tmp_path / "s")
     drawing = found.draw(pipe, recipe, [0, 1], 64, lambda i, of: None)
     next(drawing)

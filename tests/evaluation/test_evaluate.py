@@ -15,21 +15,18 @@ from sklearn.datasets import load_digits
 
 from ddpm import build
 from ddpm.evaluation import evaluate as module
-from ddpm.evaluation.drawn import SHARD, Drawn
-from ddpm.evaluation.evaluate import Ask, Scored, evaluate, evaluate_folder, evaluate_run
+from ddpm.evaluation.drawn import SHARD, SampleStore
+from ddpm.evaluation.evaluate import Ask, Evaluated, evaluate, evaluate_folder, evaluate_run
 from ddpm.metrics.features.thumbnail import Thumbnail
 from ddpm.pipeline import Pipeline, load
 from ddpm.records.score import Score
 from ddpm.system.errors import InputError
+from ddpm.system.progress import silent
 
 ASK = Ask(n=100, sampling={"steps": 2}, device="cpu")
 
 
-def silent(what: str, done: int, total: int) -> None:
-    pass
-
-
-def of_run(path: Path, **changes: Any) -> Scored:
+def of_run(path: Path, **changes: Any) -> Evaluated:
     found = evaluate_run(path, replace(ASK, **changes), silent)
     assert found is not None
     return found
@@ -41,14 +38,14 @@ def of_folder(source: Path, data: Path | None, size: Any = None, mode: Any = Non
 
 
 @pytest.fixture(scope="module")
-def evaluated(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Scored]:
+def evaluated(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Evaluated]:
     """A run with one score in it, for reading only."""
     run = shutil.copytree(digits_run, tmp_path_factory.mktemp("evaluated") / "run")
     return run, of_run(run)
 
 
 @pytest.fixture
-def run(evaluated: tuple[Path, Scored], tmp_path: Path) -> Path:
+def run(evaluated: tuple[Path, Evaluated], tmp_path: Path) -> Path:
     """A copy of it that may change."""
     return shutil.copytree(evaluated[0], tmp_path / "run")
 
@@ -66,13 +63,13 @@ def plain(cli: Callable[..., int], tmp_path_factory: pytest.TempPathFactory) -> 
 def drawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """The numbers of the files that are drawn."""
     numbers: list[int] = []
-    draw = Drawn.draw
+    draw = SampleStore.draw
 
-    def noted(self: Drawn, pipe: Pipeline, recipe: Any, wanted: list[int], *rest: Any) -> Iterator[int]:
+    def noted(self: SampleStore, pipe: Pipeline, recipe: Any, wanted: list[int], *rest: Any) -> Iterator[int]:
         numbers.extend(wanted)
         return draw(self, pipe, recipe, wanted, *rest)
 
-    monkeypatch.setattr(Drawn, "draw", noted)
+    monkeypatch.setattr(SampleStore, "draw", noted)
     return numbers
 
 
@@ -99,7 +96,7 @@ def pixels_of(run: Path, n: int = 100) -> np.ndarray:
 # of a run
 
 
-def test_what_is_in_the_folder(evaluated: tuple[Path, Scored]) -> None:
+def test_what_is_in_the_folder(evaluated: tuple[Path, Evaluated]) -> None:
     run, found = evaluated
     assert found.folder is not None
     assert found.folder.parent == run / "evaluations"
@@ -111,7 +108,7 @@ def test_what_is_in_the_folder(evaluated: tuple[Path, Scored]) -> None:
         assert np.array_equal(np.asarray(sheet)[:8, :8], pixels_of(run)[0, ..., 0])
 
 
-def test_what_it_says_of_itself(evaluated: tuple[Path, Scored]) -> None:
+def test_what_it_says_of_itself(evaluated: tuple[Path, Evaluated]) -> None:
     run, found = evaluated
     score = found.score
     assert (score.measure.n, score.measure.size, score.measure.mode) == (100, (8, 8), "L")
@@ -129,7 +126,7 @@ def test_what_it_says_of_itself(evaluated: tuple[Path, Scored]) -> None:
     assert score.inception_score is None
 
 
-def test_training_until_then(evaluated: tuple[Path, Scored], run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_until_then(evaluated: tuple[Path, Evaluated], run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the run, and of its checkpoint after 8 steps of 16 images, however that is named."""
     whole = evaluated[1].score.samples
     path = run / "checkpoints" / "step-000000008"
@@ -149,7 +146,7 @@ def test_training_until_then(evaluated: tuple[Path, Scored], run: Path, monkeypa
     assert of_run(run).score.samples.images_seen is None
 
 
-def test_colours_are_those_of_all_pixels(evaluated: tuple[Path, Scored]) -> None:
+def test_colours_are_those_of_all_pixels(evaluated: tuple[Path, Evaluated]) -> None:
     run, found = evaluated
     x = pixels_of(run) / 127.5 - 1
     assert found.score.colour.mean == pytest.approx([x.mean()], abs=1e-12)
@@ -159,7 +156,7 @@ def test_colours_are_those_of_all_pixels(evaluated: tuple[Path, Scored]) -> None
     assert found.score.colour.reference_std == pytest.approx([real.std()], abs=1e-12)
 
 
-def test_samples_have_the_references_classes(evaluated: tuple[Path, Scored]) -> None:
+def test_samples_have_the_references_classes(evaluated: tuple[Path, Evaluated]) -> None:
     accuracy = evaluated[1].score.accuracy
     assert accuracy is not None
     assert set(accuracy.by_class) == set("0123456789")
@@ -167,7 +164,7 @@ def test_samples_have_the_references_classes(evaluated: tuple[Path, Scored]) -> 
 
 
 def test_again_draws_nothing_and_finds_the_same(
-    evaluated: tuple[Path, Scored], run: Path, drawn: list[int], monkeypatch: pytest.MonkeyPatch
+    evaluated: tuple[Path, Evaluated], run: Path, drawn: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
     monkeypatch.chdir(run.parent)
@@ -181,7 +178,7 @@ def test_again_draws_nothing_and_finds_the_same(
 
 
 @pytest.mark.parametrize("batch", [7, 40])
-def test_the_batch_changes_nothing(batch: int, evaluated: tuple[Path, Scored], run: Path) -> None:
+def test_the_batch_changes_nothing(batch: int, evaluated: tuple[Path, Evaluated], run: Path) -> None:
     shutil.rmtree(run / "drawn")
     found = of_run(run, batch=batch)
     assert np.array_equal(pixels_of(run), pixels_of(evaluated[0]))
@@ -204,7 +201,7 @@ def test_more_samples_and_other_features_draw_only_what_is_missing(
     assert np.array_equal(whole[:100], pixels_of(run))
 
 
-def test_after_a_kill_it_goes_on(evaluated: tuple[Path, Scored], run: Path, drawn: list[int]) -> None:
+def test_after_a_kill_it_goes_on(evaluated: tuple[Path, Evaluated], run: Path, drawn: list[int]) -> None:
     """A file less, a damaged file, half a file and no score."""
     for path in (run / "evaluations").glob("*/score.json"):
         path.unlink()
@@ -234,7 +231,7 @@ class Process:
 
 
 def test_two_processes_draw_a_part_each_and_the_first_measures(
-    evaluated: tuple[Path, Scored], run: Path, drawn: list[int], monkeypatch: pytest.MonkeyPatch
+    evaluated: tuple[Path, Evaluated], run: Path, drawn: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.rmtree(run / "evaluations")
     shutil.rmtree(run / "drawn")
@@ -409,7 +406,7 @@ def test_what_changes_a_score_is_in_it(
     change: dict[str, Any],
     measured: set[str],
     sampled: set[str],
-    evaluated: tuple[Path, Scored],
+    evaluated: tuple[Path, Evaluated],
     run: Path,
     tmp_path: Path,
     thumbnails: None,
@@ -428,7 +425,7 @@ def test_what_changes_a_score_is_in_it(
 
 
 def test_the_same_images_elsewhere_have_the_same_hash(
-    evaluated: tuple[Path, Scored], run: Path, tmp_path: Path
+    evaluated: tuple[Path, Evaluated], run: Path, tmp_path: Path
 ) -> None:
     again = of_run(run, data=digits(tmp_path / "again.npz", each=1)).score
     assert again.measure.reference.hash == evaluated[1].score.measure.reference.hash
@@ -579,7 +576,7 @@ def test_images_that_cannot_be_read(tmp_path: Path) -> None:
 # from Python
 
 
-def test_from_python(run: Path, evaluated: tuple[Path, Scored], tmp_path: Path) -> None:
+def test_from_python(run: Path, evaluated: tuple[Path, Evaluated], tmp_path: Path) -> None:
     found = evaluate(run, n=100, sampling={"steps": 2}, device="cpu")
     assert found.frechet == evaluated[1].score.frechet
     a = pictures(tmp_path / "a.npz")

@@ -12,11 +12,12 @@ import torch
 
 from ddpm.data.order import epoch_order
 from ddpm.evaluation import likelihood
-from ddpm.evaluation.likelihood import AskBits, Found, measure_bits
+from ddpm.evaluation.likelihood import AskBits, WrittenBits, measure_bits
 from ddpm.evaluation.reference import training
 from ddpm.pipeline import Pipeline, load
 from ddpm.records.likelihood import BitsRecord
 from ddpm.system.errors import InputError
+from ddpm.system.progress import Progress, silent
 
 FEW = AskBits(n=60, steps=4, device="cpu")
 
@@ -26,8 +27,8 @@ def run(digits_run: Path, tmp_path: Path) -> Path:
     return shutil.copytree(digits_run, tmp_path / "run")
 
 
-def measured(run: Path, ask: AskBits = FEW, say: Callable[[str, int, int], None] = lambda *now: None) -> Found:
-    found = measure_bits(run, ask, say)
+def measured(run: Path, ask: AskBits = FEW, progress: Progress = silent) -> WrittenBits:
+    found = measure_bits(run, ask, progress)
     assert found is not None
     return found
 
@@ -76,18 +77,18 @@ def test_killed_and_resumed_is_whole(run: Path, digits_run: Path, tmp_path: Path
     class Killed(Exception):
         pass
 
-    def kill(what: str, done: int, total: int) -> None:
+    def kill(done: int, total: int, what: str = "", /) -> None:
         if done > 52:
             raise Killed
 
     with pytest.raises(Killed):
-        measured(run, say=kill)
+        measured(run, progress=kill)
     [first] = (run / "likelihood" / "answers").glob("*/*.npz")
     assert first.name == "000000-000050.npz"
     assert not list(run.glob("likelihood/*/bits.json"))
     first.write_bytes(first.read_bytes()[:500])
     seen: list[int] = []
-    again = measured(run, say=lambda what, done, total: seen.append(total))
+    again = measured(run, progress=lambda done, total, what="": seen.append(total))
     assert again.record.bits == whole.record.bits
     assert again.record.model_copy(update={"run": ""}) == whole.record.model_copy(update={"run": ""})
     assert set(seen) == {60}

@@ -16,6 +16,7 @@ from ddpm.metrics import bootstrap, frechet, inception_score, kernel, manifold, 
 from ddpm.metrics.features import extract
 from ddpm.metrics.features.thumbnail import Thumbnail
 from ddpm.system.errors import InputError
+from ddpm.system.progress import silent
 
 
 class Values:
@@ -37,10 +38,6 @@ class Classes(Values):
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DDPM_CACHE", str(tmp_path_factory.mktemp("cache")))
-
-
-def silent(what: str, done: int, total: int) -> None:
-    pass
 
 
 def images(n: int, seed: int, labels: np.ndarray | None = None, classes: Sequence[str] = ()) -> Dataset:
@@ -132,7 +129,7 @@ def test_too_few_images() -> None:
 def test_progress_has_an_end() -> None:
     seen: list[tuple[str, int, int]] = []
     measure(of(images(40, 0)), real(images(60, 1)), Values(), lambda *said: seen.append(said))
-    ends = {what: (done, total) for what, done, total in seen}
+    ends = {what: (done, total) for done, total, what in seen}
     assert ends == {"looking at the reference": (60, 60), "looking at the samples": (40, 40), "comparing": (4, 4)}
 
 

@@ -22,7 +22,7 @@ from ddpm.system.errors import InputError
 ASK = AskSweep(("ddim", "heun", "ancestral"), (3, 2), ("trailing",), (1.0, 2.0), n=3, samples=12)
 
 
-def silent(what: str, done: int, total: int) -> None:
+def silent(done: int, total: int, what: str = "", /) -> None:
     assert 0 <= done <= total
 
 
@@ -106,7 +106,7 @@ def test_frechet_distances_are_those_of_evaluate(run: Path, swept: Sweep) -> Non
 
 def test_again_nothing_that_was_measured_is_drawn(pipe: Pipeline, swept: Sweep) -> None:
     said: list[str] = []
-    again = sweep(pipe, ASK, lambda what, i, of: said.append(what))
+    again = sweep(pipe, ASK, lambda i, of, what="": said.append(what))
     assert again.record == swept.record
     assert "sampling" not in said
     assert any(what.startswith("showing") for what in said)

@@ -13,6 +13,9 @@ from ddpm.evaluation.tune import AskTune, joined, planned, tune
 from ddpm.pipeline import Pipeline, load
 from ddpm.records.tuning import FILE, TunedRecord
 from ddpm.sampling import SampleNoise, rows_of, start, steps
+from ddpm.records.run_folder import RunFolder
+from ddpm.records.tuning import TunedRecord
+from ddpm.sampling import SampleNoise, start, steps
 from ddpm.sampling.shortest import distance
 from ddpm.sampling.tuning import Round
 from ddpm.system.errors import InputError
@@ -20,7 +23,7 @@ from ddpm.system.errors import InputError
 ASK = AskTune((2, 4), ("unipc-2", "dpm++-2m"), images=3, reference=40, rounds=(Round(0.5, 3, 1), Round(1.0, 2, 1)))
 
 
-def silent(what: str, done: int, total: int) -> None:
+def silent(done: int, total: int, what: str = "", /) -> None:
     assert 0 <= done <= total
 
 
@@ -80,7 +83,7 @@ def test_it_asks_no_more_than_planned(sampling: dict[str, object], digits_run: P
     ask = replace(ASK, steps=(3, 5), sampling=sampling)
     network, told = [0], [(0, 0)]
     hook = pipe.model.net.register_forward_hook(lambda _, given, out: network.__setitem__(0, network[0] + len(out)))
-    tune(pipe, ask, lambda what, done, total: told.append((done, total)))
+    tune(pipe, ask, lambda done, total, what="": told.append((done, total)))
     hook.remove()
     assert network[0] == told[-1][0] * (2 if sampling["guidance"] != 1 else 1)
     assert told[1][1] == planned(pipe, ask)
@@ -107,27 +110,20 @@ def test_what_cannot_be_tuned(change: dict[str, object], said: str, digits_run: 
 
 def test_a_record_takes_in_an_earlier_one(record: TunedRecord, tmp_path: Path) -> None:
     two, four = record.grids
-    assert joined(tmp_path, record) == record
-    (tmp_path / FILE).write_text(record.model_copy(update={"grids": (two,)}).to_json())
-    assert joined(tmp_path, record.model_copy(update={"grids": (four,)})) == record
+    assert joined(RunFolder(tmp_path), record) == record
+    (tmp_path / "tuned.json").write_text(record.model_copy(update={"grids": (two,)}).to_json())
+    assert joined(RunFolder(tmp_path), record.model_copy(update={"grids": (four,)})) == record
     better = two.model_copy(update={"tuned": 0.0})
-    assert joined(tmp_path, record.model_copy(update={"grids": (better,)})).grids == (better,)
+    assert joined(RunFolder(tmp_path), record.model_copy(update={"grids": (better,)})).grids == (better,)
     other = record.model_copy(update={"weights": "others", "grids": (four,)})
-    assert joined(tmp_path, other) == other
-
-
-def test_a_file_of_something_else(tmp_path: Path) -> None:
-    assert TunedRecord.read(tmp_path) is None
-    (tmp_path / FILE).write_text("{}")
-    with pytest.raises(InputError, match=r"tuned\.json is not what `ddpm tune` of this version writes"):
-        TunedRecord.read(tmp_path)
+    assert joined(RunFolder(tmp_path), other) == other
 
 
 def test_a_run_samples_by_what_was_tuned(record: TunedRecord, digits_run: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(digits_run, run)
     plain = load(run, "cpu")
-    (run / FILE).write_text(record.to_json())
+    (run / "tuned.json").write_text(record.to_json())
     tuned = load(run, "cpu")
     two, four = (grid.sampling for grid in record.grids)
     assert tuned.settings({}) == four
@@ -147,6 +143,6 @@ def test_a_run_samples_by_what_was_tuned(record: TunedRecord, digits_run: Path, 
     a, b = (pipe.sample(1, label="3", steps=3)[0].tobytes() for pipe in (late, plain))
     assert a != b
     assert a == plain.sample(1, label="3", grid=(1000.0, 900.0, 30.0))[0].tobytes()
-    (run / FILE).write_text(record.model_copy(update={"weights": "of before"}).to_json())
+    (run / "tuned.json").write_text(record.model_copy(update={"weights": "of before"}).to_json())
     assert load(run, "cpu").tuned == ()
     assert tune(replace(plain, tuned=(two, four)), ASK, silent) == record

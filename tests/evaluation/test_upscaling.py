@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from ddpm.evaluation import upscaling as enlarged
-from ddpm.evaluation.upscaling import Quality, quality
+from ddpm.evaluation.upscaling import quality
 from ddpm.metrics import frechet
 from ddpm.metrics.features.thumbnail import Thumbnail
 from ddpm.metrics.similarity import psnr, ssim
+from ddpm.records.upscaling import Fidelity
 
 N, SIDE = 21, 12
 
@@ -25,7 +26,7 @@ def images() -> tuple[Any, Any, Any]:
     return made, large, large.reshape(N, 6, 2, 6, 2, 3).mean((2, 4)).round().astype(np.uint8)
 
 
-def measured(made: Any, large: Any, low: Any) -> Quality:
+def measured(made: Any, large: Any, low: Any) -> Fidelity:
     features = torch.randn(64, Thumbnail().dim, generator=torch.Generator().manual_seed(0))
     return quality(made, large, low, 2, Thumbnail(), frechet.fit(features))
 

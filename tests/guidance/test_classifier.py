@@ -10,7 +10,7 @@ from tests.laws.exact import Gaussian
 from ddpm import build
 from ddpm.core import Cond, Denoised, Level
 from ddpm.core.discrete import cosine
-from ddpm.guidance import ClassGradient, ClassifierFree, ClassifierGuided, Clipped, Interval, Within
+from ddpm.guidance import ClassGradient, ClassifierFree, ClassifierGuided, Clipped, GuidanceInterval, Within
 from ddpm.sampling import DDIM, Ancestral, fixed_large, fixed_small, sample
 from ddpm.sampling.ancestral import learned
 from ddpm.sampling.grid import trailing
@@ -161,7 +161,7 @@ def test_an_interval_holds_for_both_forms(ratio):
     level = Level(0.0, math.cos(math.atan(ratio)), math.sin(math.atan(ratio)))
     x, plain, towards = draw(), Unconditional(), guided(2.0).towards
     within = ratio == 0.75
-    score = Interval(guided(2.0), plain, 0.2, 5.0)(x, level).x0
+    score = GuidanceInterval(guided(2.0), plain, 0.2, 5.0)(x, level).x0
     assert torch.equal(score, (guided(2.0) if within else plain)(x, level).x0)
     assert torch.equal(Within(towards, 0.2, 5.0)(x, level), towards(x, level) if within else torch.zeros_like(x))
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from ddpm.core import Cond, Denoised, Level
-from ddpm.core.continuous import EDM, VP, Continuous, Flow
-from ddpm.guidance import ClassifierFree, Interval
+from ddpm.core.continuous import VP, Continuous, EDMProcess, Flow
+from ddpm.guidance import ClassifierFree, GuidanceInterval
 from ddpm.sampling import DDIM, sample
 from ddpm.sampling.grid import trailing
 
@@ -33,9 +33,9 @@ def at(ratio: float) -> Level:
     return Level(0.0, math.cos(math.atan(ratio)), math.sin(math.atan(ratio)))
 
 
-def interval(low: float, high: float) -> tuple[Interval, Counting]:
+def interval(low: float, high: float) -> tuple[GuidanceInterval, Counting]:
     denoise = Counting()
-    return Interval(ClassifierFree(denoise, NULL, 3.0), denoise, low, high), denoise
+    return GuidanceInterval(ClassifierFree(denoise, NULL, 3.0), denoise, low, high), denoise
 
 
 @pytest.mark.parametrize("ratio", [1e-3, 0.1999, 5.001, 100.0])
@@ -80,7 +80,7 @@ def test_levels_without_noise_or_without_signal():
     assert network.rows == [6, 3]
 
 
-@pytest.mark.parametrize("curve", [VP(), EDM(), Flow()], ids=lambda curve: type(curve).__name__)
+@pytest.mark.parametrize("curve", [VP(), EDMProcess(), Flow()], ids=lambda curve: type(curve).__name__)
 def test_the_work_of_a_whole_grid(curve):
     """Twice the rows for the levels within, and for no others, whatever the process."""
     grid = trailing(Continuous(curve, 100), 20)

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from ddpm.sampling.edm import EDM
+from ddpm.sampling.edm import EDMSolver
 
 from .every import between
 from .test_order import GAUSSIAN, log_snr_grid
@@ -33,7 +33,7 @@ def test_the_error_of_the_covariance_is_of_second_order(churn):
     errors = []
     for n in (200, 800):
         grid = log_snr_grid(n)
-        mean, cov = distribution(EDM(between, churn, 0, math.inf, 1.0), grid)
+        mean, cov = distribution(EDMSolver(between, churn, 0, math.inf, 1.0), grid)
         torch.testing.assert_close(mean, grid[-1].alpha * GAUSSIAN.mean, rtol=0, atol=1e-12)
         true = grid[-1].alpha ** 2 * GAUSSIAN.cov + grid[-1].sigma ** 2 * torch.eye(2)
         errors.append(float((cov - true).abs().max()))
@@ -44,5 +44,7 @@ def test_the_error_of_the_covariance_is_of_second_order(churn):
 def test_more_noise_than_was_taken_widens():
     """What S_noise is for: networks that take too much away."""
     grid = log_snr_grid(100)
-    spread = [float(distribution(EDM(between, 40.0, noise=noise), grid)[1].trace()) for noise in (1.0, 1.003, 1.01)]
+    spread = [
+        float(distribution(EDMSolver(between, 40.0, noise=noise), grid)[1].trace()) for noise in (1.0, 1.003, 1.01)
+    ]
     assert spread == sorted(set(spread))

@@ -13,7 +13,7 @@ import torch
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal, Normal
 
 from ddpm.core import Cond, Denoised, Level, Schedule
-from ddpm.core.continuous import EDM, VE, VP, Continuous, Flow, SubVP
+from ddpm.core.continuous import VE, VP, Continuous, EDMProcess, Flow, SubVP
 from ddpm.core.discrete import cosine, linear, zero_terminal_snr
 from ddpm.metrics.likelihood import GREYS, ProbabilityFlow, bits_per_dim
 
@@ -31,7 +31,7 @@ SCHEDULES: dict[str, Schedule] = {
     "vp": Continuous(VP()),
     "sub-vp": Continuous(SubVP()),
     "ve": Continuous(VE()),
-    "edm": Continuous(EDM()),
+    "edm": Continuous(EDMProcess()),
     "flow": Continuous(Flow()),
 }
 

@@ -21,7 +21,7 @@ TYPES = {
     "x0": prediction.x0,
     "v": prediction.v,
     "flow": prediction.flow,
-    "edm": prediction.EDM(),
+    "edm": prediction.EDMPrediction(),
 }
 FEW = [(schedule, kind) for schedule in SCHEDULES for kind in TYPES if (schedule, kind) != ("zero terminal", "eps")]
 MANY = [("linear", "eps"), ("cosine", "x0"), ("zero terminal", "v"), ("linear", "flow"), ("cosine", "edm")]

@@ -49,7 +49,7 @@ TYPES = {
     prediction.x0: lambda x0, eps, level: x0,
     prediction.v: lambda x0, eps, level: scale(level.alpha, eps) - scale(level.sigma, x0),
     prediction.flow: lambda x0, eps, level: eps - x0,
-    prediction.EDM(): lambda x0, eps, level: (
+    prediction.EDMPrediction(): lambda x0, eps, level: (
         (scale(level.sigma / 0.5, x0) - scale(0.5 * level.alpha, eps)) / (level.sigma**2 + 0.25 * level.alpha**2) ** 0.5
     ),
 }

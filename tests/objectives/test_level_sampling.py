@@ -15,11 +15,11 @@ from ddpm.core import Schedule, Stream
 from ddpm.core.discrete import cosine, linear
 from ddpm.objectives.level_sampling import (
     Drawn,
-    History,
     Importance,
     LevelSampling,
     LogitNormal,
     LogNormal,
+    LossHistory,
     Stratified,
     Ticks,
     Uniform,
@@ -36,7 +36,7 @@ EVERY: dict[str, LevelSampling] = {
 }
 
 
-def warmed(sampling: LevelSampling, T: int) -> History | None:
+def warmed(sampling: LevelSampling, T: int) -> LossHistory | None:
     """A history in which every level has all its losses, of very different sizes."""
     history = sampling.history(T)
     if history is not None:
@@ -46,7 +46,7 @@ def warmed(sampling: LevelSampling, T: int) -> History | None:
     return history
 
 
-def draw(sampling: LevelSampling, schedule: Schedule, n: int, seed: int = 0, history: History | None = None) -> Drawn:
+def draw(sampling: LevelSampling, schedule: Schedule, n: int, seed: int = 0, history: LossHistory | None = None) -> Drawn:
     return sampling.draw(schedule, n, Stream(seed, "levels"), history)
 
 

@@ -7,7 +7,7 @@ import torch
 
 from ddpm.core import Level, prediction, scale
 from ddpm.core.discrete import cosine, linear, zero_terminal_snr
-from ddpm.objectives.weighting import EDM, P2, MinSNR, constant, on_output, simple, snr, truncated_snr
+from ddpm.objectives.weighting import P2, EDMWeighting, MinSNR, constant, on_output, simple, snr, truncated_snr
 
 SNR = torch.logspace(-12, 12, 97, dtype=torch.float64)
 PREDICTIONS = {name: getattr(prediction, name) for name in ("eps", "x0", "v", "flow")}
@@ -18,7 +18,7 @@ WEIGHTINGS = {
     "simple": simple,
     "min-snr": MinSNR(),
     "p2": P2(),
-    "edm": EDM(),
+    "edm": EDMWeighting(),
 }
 
 
@@ -51,7 +51,7 @@ def of(snr: float) -> Level:
         (P2(1, 1), "eps", lambda s: 1 / (1 + s)),
         (P2(2, 0.5), "eps", lambda s: 1 / (2 + s) ** 0.5),
         (P2(1, 1), "v", lambda s: s / (1 + s) ** 2),
-        (EDM(0.5), "x0", lambda s: s + 4),
+        (EDMWeighting(0.5), "x0", lambda s: s + 4),
         (simple, "v", lambda s: 1 + 0 * s),
         (simple, "flow", lambda s: 1 + 0 * s),
         # docs/math.md: the loss of flow is (sqrt(SNR) + 1)² times that of x0
@@ -75,10 +75,10 @@ def test_the_network_of_karras_has_weight_one(sigma_data):
     sigma = torch.logspace(-5, 5, 51, dtype=torch.float64)
     exploding = Level(sigma, torch.ones_like(sigma), sigma)
     for level in (exploding, preserving(SNR), cosine().levels(torch.arange(1, 1001))):
-        weights = on_output(EDM(sigma_data), edm, level)
+        weights = on_output(EDMWeighting(sigma_data), edm, level)
         torch.testing.assert_close(weights, torch.ones_like(weights), rtol=1e-13, atol=0)
     lamb = (sigma**2 + sigma_data**2) / (sigma * sigma_data) ** 2
-    weights = on_output(EDM(sigma_data), prediction.x0, exploding)
+    weights = on_output(EDMWeighting(sigma_data), prediction.x0, exploding)
     torch.testing.assert_close(weights, lamb, rtol=1e-13, atol=0)
 
 

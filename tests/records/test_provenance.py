@@ -64,15 +64,6 @@ def test_pictures_of_one_name_are_two() -> None:
     assert Provenance.model_validate_json(record.model_dump_json()) == record
 
 
-def test_records_of_before_had_one_picture_of_each_name() -> None:
-    work = Work(command="interpolate", given=(("a", "1"), ("b", "2")), options={"n": 3}, drawn=False)
-    record = RECORD.model_copy(update={"work": work})
-    written = json.loads(record.model_dump_json())
-    assert written["work"]["given"] == [["a", "1"], ["b", "2"]]
-    written["work"]["given"] = {"a": "1", "b": "2"}
-    assert Provenance.model_validate_json(json.dumps(written)) == record
-
-
 def test_a_fingerprint_is_of_mode_size_and_pixels() -> None:
     images = [
         Image.new("L", (2, 3), 9),
@@ -109,12 +100,12 @@ def test_what_is_no_picture(tmp_path: Path, raw_png_60000: bytes) -> None:
         Provenance.read(tmp_path / "none.png")
 
 
-@pytest.mark.parametrize("text", ["", "{}", "not json", '{"format": 2}'])
+@pytest.mark.parametrize("text", ["", "{}", "not json", '{"format": 2}', '{"format": 1}'])
 def test_a_record_of_another_version(text: str, tmp_path: Path) -> None:
     info = PngInfo()
     info.add_text(KEY, text)
     Image.new("L", (2, 2)).save(tmp_path / "a.png", pnginfo=info)
-    with pytest.raises(InputError, match="made by another version of ddpm"):
+    with pytest.raises(InputError, match=r"the record in .*a\.png"):
         Provenance.read(tmp_path / "a.png")
 
 

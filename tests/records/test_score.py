@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from ddpm.config.sampling import SamplingConfig
 from ddpm.records.score import (
     Accuracy,
-    Colour,
+    ColourStats,
     Copy,
     FeaturesRecord,
     Frechet,
     Interval,
-    Measure,
+    Measurement,
     Memorisation,
     ReferenceRecord,
     Samples,
@@ -30,7 +30,7 @@ def around(value: float) -> Interval:
 
 SMALL = Score(
     made_by="ddpm 0",
-    measure=Measure(
+    measure=Measurement(
         n=64,
         features=FeaturesRecord(name="small", hash="f", resize="none", dim=8),
         reference=ReferenceRecord(source="reál", hash="r", images=100),
@@ -44,7 +44,7 @@ SMALL = Score(
     recall=around(0.5),
     density=around(1.5),
     coverage=around(0.5),
-    colour=Colour(mean=(0.1, 0.2, 0.3), std=(1, 1, 1), reference_mean=(0, 0, 0), reference_std=(0.5, 0.5, 0.5)),
+    colour=ColourStats(mean=(0.1, 0.2, 0.3), std=(1, 1, 1), reference_mean=(0, 0, 0), reference_std=(0.5, 0.5, 0.5)),
 )
 FULL = SMALL.model_copy(
     update={
@@ -92,7 +92,7 @@ def test_the_keys_that_programs_look_for() -> None:
         *("format", "made_by", "measure", "samples", "frechet", "kid", "precision", "recall", "density", "coverage"),
         *("inception_score", "accuracy", "colour", "memorisation", "copy_rate", "notes"),
     ]
-    assert tree["format"] == 1
+    assert tree["format"] == 2
     assert set(tree["measure"]) == {"n", "features", "reference", "size", "mode", "neighbours"}
     assert set(tree["frechet"]) == {"value", "low", "high", "floor"}
     assert tree["copy_rate"] == tree["memorisation"]["rate"]["value"]
@@ -116,18 +116,18 @@ def changed(**change: Any) -> bytes:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"3", b"\xff\xfe", b"{}", changed(format=2), changed(more=1), changed(kid=None), b"\x89PNG"],
+    [b"", b"{", b"[]", b"3", b"\xff\xfe", b"{}", changed(format=3), changed(more=1), changed(kid=None), b"\x89PNG"],
 )
 def test_what_is_no_score(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "score.json"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"score\.json is not a score of this version of ddpm; write it again") as e:
+    with pytest.raises(InputError, match=r"score\.json.*; (write it again by|give a file that)") as e:
         Score.read(path)
     assert "\n" not in str(e.value)
 
 
 def test_where_no_score_is(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nothing\.json does not exist; give a score that `ddpm evaluate` wrote"):
+    with pytest.raises(InputError, match=r"nothing\.json does not exist; give a file that `ddpm evaluate` wrote"):
         Score.read(tmp_path / "nothing.json")
-    with pytest.raises(InputError, match=r"is a folder; give the score\.json in it"):
+    with pytest.raises(InputError, match=r"is a folder; give a file that"):
         Score.read(tmp_path)

@@ -7,19 +7,19 @@ from ddpm.config.sampling import SamplingConfig
 from ddpm.records.likelihood import BitsRecord, Levels
 from ddpm.records.score import (
     Accuracy,
-    Colour,
+    ColourStats,
     Copy,
     FeaturesRecord,
     Frechet,
     Interval,
-    Measure,
+    Measurement,
     Memorisation,
     ReferenceRecord,
     Samples,
     Score,
 )
 
-MEASURE = Measure(
+MEASURE = Measurement(
     n=64,
     features=FeaturesRecord(name="small", hash="f", resize="none", dim=8),
     reference=ReferenceRecord(source="digits", hash="r", images=89),
@@ -33,7 +33,7 @@ def around(value: float) -> Interval:
 
 
 def make_score(
-    weights: str | None, frechet: float = 12.0, images: int = 192, measure: Measure = MEASURE, **how: Any
+    weights: str | None, frechet: float = 12.0, images: int = 192, measure: Measurement = MEASURE, **how: Any
 ) -> Score:
     """A score with every part that a score can have."""
     return Score(
@@ -57,7 +57,7 @@ def make_score(
         coverage=around(0.75),
         inception_score=around(4.0),
         accuracy=Accuracy(value=0.5, real=0.875, by_class={"0": 0.25, "1": 0.75}),
-        colour=Colour(mean=(0.25,), std=(0.5,), reference_mean=(0.5,), reference_std=(0.25,)),
+        colour=ColourStats(mean=(0.25,), std=(0.5,), reference_mean=(0.5,), reference_std=(0.25,)),
         memorisation=Memorisation(
             source="digits",
             images=1708,

@@ -7,7 +7,7 @@ import pytest
 
 from ddpm import build
 from ddpm.core import Continuous, discrete
-from ddpm.core.continuous import EDM, VE, VP, Curve, Flow, SubVP
+from ddpm.core.continuous import VE, VP, Curve, EDMProcess, Flow, SubVP
 from ddpm.records.score import Interval
 from ddpm.report import charts
 from ddpm.report.canvas import Draw, figure
@@ -51,7 +51,7 @@ def test_the_ratio_of_a_level_without_signal_has_no_logarithm() -> None:
     assert ratio == pytest.approx([math.log(s.level(k).snr) for k in range(1, 30)], abs=1e-12)
 
 
-@pytest.mark.parametrize("curve", [VP(), SubVP(), VE(), EDM(), Flow()])
+@pytest.mark.parametrize("curve", [VP(), SubVP(), VE(), EDMProcess(), Flow()])
 def test_a_process_in_continuous_time(curve: Curve) -> None:
     """Ticks are where the grid's levels are on the axis, whatever the network is fed; no point is infinite."""
     s = Continuous(curve, 40)

@@ -21,7 +21,7 @@ def test_none(run: Path) -> None:
 def test_they_come_oldest_first_without_what_cannot_be_read(run: Path, evaluate: Evaluate) -> None:
     for name in ("b", "c", "a"):
         evaluate(name, make_score("w"))
-    (evaluate("broken", make_score("w")) / "score.json").write_text('{"format": 2}')
+    (evaluate("broken", make_score("w")) / "score.json").write_text('{"format": 3}')
     (run / "evaluations" / "killed").mkdir()
     assert [e.name for e in found(run)] == ["b", "c", "a"]
 

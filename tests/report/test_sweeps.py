@@ -6,7 +6,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from ddpm.config.sampling import SamplingConfig
 from ddpm.records.score import FeaturesRecord, Interval, ReferenceRecord
-from ddpm.records.sweep import Cell, Quality, SweepRecord
+from ddpm.records.sweep import Cell, FrechetBasis, SweepRecord
 from ddpm.report.canvas import DPI, SERIES, to_bytes
 from ddpm.report.sweeps import COLUMN, GAP, ROW, chart, samples, strip
 
@@ -24,7 +24,7 @@ def made(quality: bool = True, scales: tuple[float, ...] = (1.0, 2.0), solvers: 
                 off = None if solver == "ancestral" else 0.1 / steps
                 asked = steps * (2 if solver == "heun" else 1)
                 cells.append(Cell(sampling=how, evaluations=asked, distance=off, frechet=found if quality else None))
-    how_measured = Quality(
+    how_measured = FrechetBasis(
         n=20,
         features=FeaturesRecord(name="embedded", hash="0", resize="none", dim=4),
         reference=ReferenceRecord(source="digits", hash="0", images=100),

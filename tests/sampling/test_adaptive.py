@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ddpm.core import Continuous, Denoised, Level
-from ddpm.core.continuous import EDM, VP, Flow
+from ddpm.core.continuous import VP, EDMProcess, Flow
 from ddpm.core.discrete import linear, zero_terminal_snr
 from ddpm.core.schedule import level_of
 from ddpm.sampling import steps
@@ -17,7 +17,7 @@ SCHEDULES = {
     "linear": linear(),
     "zero terminal": zero_terminal_snr(linear()),
     "vp": Continuous(VP()),
-    "edm": Continuous(EDM()),
+    "edm": Continuous(EDMProcess()),
     "flow": Continuous(Flow()),
 }
 MEAN = torch.linspace(-0.5, 0.5, 8, dtype=torch.float64).reshape(1, 1, 8)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from ddpm.system.cache import cache_folder, check_room, read_json, write_json, writing
+from ddpm.system.cache import cache_folder, check_room
 from ddpm.system.errors import InputError
 
 
@@ -27,31 +27,6 @@ def test_or_where_the_system_keeps_such_things(
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setenv(variable, value)
     assert cache_folder() == Path(expected).expanduser()
-
-
-def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "a.json"
-    write_json(path, {"a": ["é"]})
-    with pytest.raises(TypeError):
-        write_json(path, {"a": object()})
-    assert read_json(path) == {"a": ["é"]}
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_damaged_json_is_none(tmp_path: Path) -> None:
-    path = tmp_path / "a.json"
-    assert read_json(path) is None
-    path.write_text('{"a": ')
-    assert read_json(path) is None
-
-
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), PermissionError(13, "Permission denied")])
-def test_what_the_system_says_becomes_one_line(error: OSError, tmp_path: Path) -> None:
-    with (
-        pytest.raises(InputError, match=f"cannot write to .* \\({error.strerror}\\); set DDPM_CACHE"),
-        writing(tmp_path),
-    ):
-        raise error
 
 
 def test_room_is_checked(tmp_path: Path) -> None:

@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 
 from ddpm.system.errors import InputError
-from ddpm.system.files import disk_errors, sync_folder, write_file, write_synced
+from ddpm.system.files import (
+    clear_drafts,
+    disk_errors,
+    drafted,
+    read_json,
+    sync_folder,
+    write_file,
+    write_json,
+    write_synced,
+)
 
 
 def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -14,6 +23,53 @@ def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
     write_file(path, b"new")
     assert path.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_folders_are_made(tmp_path: Path) -> None:
+    write_file(tmp_path / "not" / "there" / "a.bin", b"new")
+    assert (tmp_path / "not" / "there" / "a.bin").read_bytes() == b"new"
+
+
+def test_several_may_write_the_same_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    with drafted(path) as one, drafted(path) as other:
+        assert one != other
+        one.write_bytes(b"one")
+        other.write_bytes(b"other")
+    assert path.read_bytes() == b"one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_draft_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    with pytest.raises(FileNotFoundError), drafted(path) as draft:
+        draft.write_bytes((tmp_path / "nothing").read_bytes())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_write_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    write_file(tmp_path / "a.bin", b"whole")
+    (tmp_path / ".a.bin.0123.part").write_bytes(b"half")
+    clear_drafts(tmp_path)
+    clear_drafts(tmp_path / "not there")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.bin", "folder"]
+
+
+def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"a": ["é"]})
+    with pytest.raises(TypeError):
+        write_json(path, {"a": object()})
+    assert read_json(path) == {"a": ["é"]}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_damaged_json_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    assert read_json(path) is None
+    path.write_text('{"a": ')
+    assert read_json(path) is None
 
 
 def test_the_old_file_stays_until_the_new_one_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,6 +116,13 @@ def test_what_a_user_can_mend_is_one_line(number: int, said: str, tmp_path: Path
         raise OSError(number, os.strerror(number))
     assert "\n" not in str(caught.value)
     assert str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.ENOTDIR])
+def test_how_to_mend_it_may_be_something_else(number: int, tmp_path: Path) -> None:
+    advice = "set DDPM_CACHE"
+    with pytest.raises(InputError, match=r"write.*[;:] set DDPM_CACHE$"), disk_errors(tmp_path, advice):
+        raise OSError(number, os.strerror(number))
 
 
 @pytest.mark.parametrize("unmade", ["not/there", "not"])

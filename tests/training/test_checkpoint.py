@@ -113,10 +113,10 @@ def test_every_byte_of_the_manifest_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"format": 2, "sha256": {}}', "format 2"),
-        ('{"format": 1, "sha256": {}}', "lists nothing"),
-        ('{"format": 1, "sha256": {"state.json": ""}}', "lists state.json"),
-        ('{"format": 1}', "cannot be read"),
+        ('{"format": 3, "sha256": {}}', "format 3"),
+        ('{"format": 2, "sha256": {}}', "lists nothing"),
+        ('{"format": 2, "sha256": {"state.json": ""}}', "lists state.json"),
+        ('{"format": 2}', "cannot be read"),
         ("[]", "cannot be read"),
         ("3", "cannot be read"),
     ],
@@ -153,7 +153,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from test_checkpoint import make
-from ddpm.training import checkpoint, storage
+from ddpm.training import checkpoint
 kill = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 place, calls = sys.argv[1], []
 if place == "before the rename":

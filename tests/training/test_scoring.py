@@ -22,7 +22,7 @@ from ddpm.training import checkpoint as checkpoints
 from ddpm.training import loop, meter
 from ddpm.training.log import Event
 from ddpm.training.loop import Job, train
-from ddpm.training.scoring import Best, Curve, Scored, Scoring, publish, published
+from ddpm.training.scoring import Best, ScoreCurve, Scored, Scoring, publish, published
 
 MakeJob = Callable[..., Job]
 CPU = torch.device("cpu")
@@ -160,7 +160,7 @@ def test_scores_keep_to_their_share_of_the_time(seconds: float, share: float) ->
     """After the first of them, whose cost nobody can know before; and of what is allowed, little is left over."""
     clock = Clock()
     scorer = Listed([1.0] * 2000, clock, seconds)
-    curve = Curve(Scoring(scorer, ScoringSettings(1, share=share)), None, clock)
+    curve = ScoreCurve(Scoring(scorer, ScoringSettings(1, share=share)), None, clock)
     for step in range(1, 1001):
         clock.now += 1.0
         if curve.affordable():
@@ -262,6 +262,7 @@ def test_the_best_is_kept(distances: list[float], best: int, kept: list[int], ma
     run(job)
     assert steps(job) == kept
     assert json.loads((job.folder / "best.json").read_text()) == {
+        "format": 2,
         "checkpoint": f"checkpoints/step-{best:09d}",
         "step": best,
         "images": 8 * best,
@@ -269,7 +270,7 @@ def test_the_best_is_kept(distances: list[float], best: int, kept: list[int], ma
         "kid": 0.5,
     }
     found = published(job.folder)
-    assert found == Best(best, 8 * best, min(distances), 0.5)
+    assert found == Best.of(best, 8 * best, Scored(min(distances), 0.5, 16))
     assert checkpoints.read(found.path(job.folder)).step == best
 
 
@@ -344,7 +345,7 @@ def test_a_best_of_later_steps_is_forgotten(make_job: MakeJob) -> None:
         if event.kind == "train":
             said.append(published(job.folder))
     assert {best.step if best else None for best in said} == {8}
-    assert published(job.folder) == Best(8, 64, 2.0, 0.5)
+    assert published(job.folder) == Best.of(8, 64, Scored(2.0, 0.5, 16))
     assert steps(job) == [8, 12]
 
 
@@ -355,15 +356,15 @@ def test_the_best_that_was_taken_away_is_forgotten(make_job: MakeJob) -> None:
         path.unlink()
     (job.checkpoints / "step-000000004").rmdir()
     run(scored(make_job(), Listed([3.0]), every=32))
-    assert published(job.folder) == Best(12, 96, 3.0, 0.5)
+    assert published(job.folder) == Best.of(12, 96, Scored(3.0, 0.5, 16))
 
 
 def test_best_json_of_nothing(tmp_path: Path) -> None:
     assert published(tmp_path) is None
     publish(tmp_path, None)
     assert list(tmp_path.iterdir()) == []
-    publish(tmp_path, Best(3, 24, 1.5, -0.25))
-    assert published(tmp_path) == Best(3, 24, 1.5, -0.25)
+    publish(tmp_path, Best.of(3, 24, Scored(1.5, -0.25, 16)))
+    assert published(tmp_path) == Best.of(3, 24, Scored(1.5, -0.25, 16))
     for text in ("", "[1]", '{"checkpoint": "x"}', '{"step": 1, "colour": 2}'):
         (tmp_path / "best.json").write_text(text)
         assert published(tmp_path) is None

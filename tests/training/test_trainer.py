@@ -11,7 +11,7 @@ from ddpm.codec import PixelCodec
 from ddpm.config.training import TrainSettings
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
-from ddpm.objectives.level_sampling import History, Importance, Uniform
+from ddpm.objectives.level_sampling import Importance, LossHistory, Uniform
 from ddpm.system.errors import InputError
 from ddpm.training.checkpoint import Checkpoint
 from ddpm.training.rate import learning_rate
@@ -244,7 +244,7 @@ def test_importance_weighs_the_gradient_and_remembers_the_plain_losses(
     sampling = learner.problem.level_sampling
     report = learner.step(number, *images_labels)
 
-    known = History(before["losses"], before["counts"])
+    known = LossHistory(before["losses"], before["counts"])
     s = replace(settings, label_dropout=0.0)
     draws = draw(s, number, lambda n, stream: sampling.draw(problem.schedule, n, stream, known))
     eps = noise(s, number, slice(None), (3, 8, 8))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddpm.cli.console import console
-from ddpm.cli.progress import Progress
+from ddpm.cli.progress import LoggedBar
 from ddpm.evaluation.likelihood import AskBits, measure_bits
 from ddpm.system.errors import InputError
 
@@ -28,7 +28,8 @@ def bits(
         InputError: one of them is given, or something asked for cannot be had.
     """
     from ddpm import report
-    from ddpm.records.weights import run_folder
+    from ddpm.records.likelihood import FILE
+    from ddpm.records.run_folder import RunFolder
     from ddpm.report import likelihood
 
     if not is_run:
@@ -47,8 +48,8 @@ def bits(
     done = None
     ways: Sequence[int | None] = counts or [None]
     for steps in ways:
-        with Progress("images") as say:
-            done = measure_bits(path, replace(ask, steps=steps), say)
+        with LoggedBar("images") as progress:
+            done = measure_bits(path, replace(ask, steps=steps), progress)
         if done is None:  # another process has it
             continue
         console.print(str(path), markup=False, style="bold")
@@ -59,9 +60,9 @@ def bits(
             console.print(note, markup=False)
         if drawn:
             likelihood.plot(done.record, done.folder)
-        console.print(f"record        {done.folder / 'bits.json'}", markup=False)
+        console.print(f"record        {done.folder / FILE}", markup=False)
     if done is not None and drawn:
-        console.print(f"report        {report.write(run_folder(path))}", markup=False)
+        console.print(f"report        {report.write(RunFolder.open(path).path)}", markup=False)
 
 
 def lines(record: "BitsRecord") -> Iterator[str]:

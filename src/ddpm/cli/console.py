@@ -25,11 +25,11 @@ def bar(title: str) -> Iterator["Bar"]:
 
 
 class Bar:
-    """Call it with (done, total); or with a note beside."""
+    """A progress."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._task = progress.add_task("", total=None, note="")
 
-    def __call__(self, done: int, total: int, note: str = "") -> None:
-        self._progress.update(self._task, completed=done, total=total, note=note)
+    def __call__(self, done: int, total: int, what: str = "", /) -> None:
+        self._progress.update(self._task, completed=done, total=total, note=what)

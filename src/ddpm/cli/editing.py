@@ -79,7 +79,7 @@ def make(
     from ddpm.engine.loading import load
     from ddpm.engine.options import settings as settings_of
     from ddpm.images.photo import opened
-    from ddpm.records.weights import run_folder
+    from ddpm.records.run_folder import RunFolder
     from ddpm.tasks.edit import edit
     from ddpm.tasks.inpaint import inpaint
     from ddpm.tasks.outpaint import outpaint
@@ -93,7 +93,7 @@ def make(
     given = [photo, *(value for value in options.values() if isinstance(value, Path))]
     asked = {name: value for name, value in options.items() if not isinstance(value, Path)} | wish | settings | whole
     shown = shown or [("given.png", opened(photo)[1])]
-    folder = how.out or run_folder(run) / command / folder_name(given, asked, (pipe.weights, sampling))
+    folder = how.out or RunFolder.open(run).pictures(command) / folder_name(given, asked, (pipe.weights, sampling))
     refuse_to_overwrite((folder / file for file in names(how.n, (file for file, _ in shown))), given)
     way = ", " + _way(options) if "method" in options else ""
     console.print(f"sampling      {sampling.told(how.label is not None)}{way}", markup=False)

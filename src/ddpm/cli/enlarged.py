@@ -5,15 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ddpm.evaluation.upscaling import UpscalingScore
-
-
-def is_super_resolution(path: Path) -> bool:
-    """Whether a run, or the run of a checkpoint, makes small images large."""
-    from ddpm.config.run import RunConfig
-    from ddpm.records.weights import run_folder
-
-    return RunConfig.read(run_folder(path) / "config.json").upscaling is not None
+    from ddpm.records.upscaling import UpscalingScore
 
 
 def enlarged(path: Path, given: dict[str, Any], others: dict[str, Any], out: Path | None) -> None:
@@ -24,23 +16,23 @@ def enlarged(path: Path, given: dict[str, Any], others: dict[str, Any], out: Pat
         others: what was asked for and has no meaning here, by flag.
     """
     from ddpm.cli.console import console
-    from ddpm.cli.progress import Progress
+    from ddpm.cli.progress import LoggedBar
     from ddpm.evaluation.upscaling import AskEnlarged, evaluate_enlarged
+    from ddpm.records.upscaling import FILE
     from ddpm.system.errors import InputError
-    from ddpm.system.files import write_file
 
     if wrong := [name for name, value in others.items() if value is not None]:
         raise InputError(f"{wrong[0]} has no meaning for a run of super-resolution; leave it out")
-    with Progress("upscaling") as say:
+    with LoggedBar("upscaling") as progress:
         score, folder = evaluate_enlarged(
-            path, AskEnlarged(**{name: value for name, value in given.items() if value is not None}), say
+            path, AskEnlarged(**{name: value for name, value in given.items() if value is not None}), progress
         )
     console.print(str(path), markup=False, style="bold")
     for line in lines(score):
         console.print(line, markup=False)
-    console.print(f"score         {folder / 'upscaling.json'}", markup=False)
+    console.print(f"score         {folder / FILE}", markup=False)
     if out is not None:
-        write_file(out, (score.model_dump_json(indent=2) + "\n").encode())
+        score.write(out)
         console.print(f"written       {out}", markup=False)
 
 

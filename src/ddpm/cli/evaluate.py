@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from ddpm.cli.sampling import UNCHANGED, Sampling
 
 if TYPE_CHECKING:
-    from ddpm.evaluation.evaluate import Scored
+    from ddpm.evaluation.evaluate import Evaluated
     from ddpm.records.score import Score
 
 
@@ -95,9 +95,10 @@ def evaluate(
     device
         cpu, cuda or mps; the best there is by default.
     """
-    from ddpm.cli.enlarged import enlarged, is_super_resolution
-    from ddpm.cli.progress import Progress
-    from ddpm.evaluation.evaluate import Ask, evaluate_folder, evaluate_run, is_run
+    from ddpm.cli.enlarged import enlarged
+    from ddpm.cli.progress import LoggedBar
+    from ddpm.evaluation.evaluate import Ask, evaluate_folder, evaluate_run
+    from ddpm.records.run_folder import RunFolder
     from ddpm.system.allocator import keep_freed_memory
     from ddpm.system.errors import InputError
     from ddpm.system.units import size as parse_size
@@ -109,10 +110,11 @@ def evaluate(
         key: value for key, value in {"n": n, "seed": seed, "batch": batch}.items() if value is not None
     }
     path = Path(what)
-    from_run = is_run(path)
+    found_run = RunFolder.of(path)
+    from_run = found_run is not None
     if not from_run and what != "digits" and not path.exists():
         raise InputError(f"{what} does not exist; give a run folder, a checkpoint in it, or a folder of images")
-    if from_run and is_super_resolution(path):
+    if found_run is not None and found_run.config().upscaling is not None:
         given = {**drawing, "data": data, "features": features, "weights": weights, "fit": fit, "device": device}
         given |= {"sampling": sampling | _one(steps), "augment": augment, "consistent": consistent}
         others: dict[str, Any] = {
@@ -154,12 +156,12 @@ def evaluate(
     ask = Ask(**images, **looking, **drawing, sampling=sampling)
     _prepare(out)
     if not from_run:
-        with Progress("sampling") as say:
-            found = evaluate_folder(what, ask, parse_size(size) if size else None, mode, say)
+        with LoggedBar("sampling") as progress:
+            found = evaluate_folder(what, ask, parse_size(size) if size else None, mode, progress)
         _show(found, what)
         _keep(found, out)
         return
-    earlier = paths(path / "checkpoints")[:-1]  # the last has the run's own weights
+    earlier = paths(RunFolder(path).checkpoints)[:-1]  # the last has the run's own weights
     if checkpoints and not earlier:
         raise InputError(f"{what} has no earlier checkpoints; leave --checkpoints, or give a run folder that has some")
     runs = [*(earlier if checkpoints else []), path]
@@ -169,8 +171,8 @@ def evaluate(
     done = None
     for run in runs:
         for change in counts:
-            with Progress("sampling") as say:
-                done = evaluate_run(run, replace(ask, sampling=sampling | change), say)
+            with LoggedBar("sampling") as progress:
+                done = evaluate_run(run, replace(ask, sampling=sampling | change), progress)
             if done is not None:
                 _show(done, str(run))
                 _keep(done, out)
@@ -207,8 +209,9 @@ def _one(steps: list[str] | None) -> dict[str, int]:
     return {"steps": counts[0]} if counts else {}
 
 
-def _show(found: "Scored", what: str) -> None:
+def _show(found: "Evaluated", what: str) -> None:
     from ddpm.cli.console import console
+    from ddpm.records.score import FILE
 
     console.print(what, markup=False, style="bold")
     for line in lines(found.score):
@@ -216,7 +219,7 @@ def _show(found: "Scored", what: str) -> None:
     for note in found.score.notes:
         console.print(f"[yellow]note[/]          {note.replace('[', chr(92) + '[')}")
     if found.folder is not None:
-        console.print(f"score         {found.folder / 'score.json'}", markup=False)
+        console.print(f"score         {found.folder / FILE}", markup=False)
 
 
 def lines(score: "Score") -> Iterator[str]:
@@ -260,24 +263,25 @@ def _percent(share: float) -> str:
 
 def _prepare(out: Path | None) -> None:
     """Refuse a place that cannot be written to before anything is measured."""
+    from ddpm.records.score import FILE
     from ddpm.system.errors import InputError
     from ddpm.system.files import disk_errors
 
     if out is None:
         return
     if out.is_dir():
-        raise InputError(f"--out {out} is a folder; give the score a name, as in {out / 'score.json'}")
+        raise InputError(f"--out {out} is a folder; give the score a name, as in {out / FILE}")
     with disk_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
 
 
-def _keep(found: "Scored", out: Path | None) -> None:
+def _keep(found: "Evaluated", out: Path | None) -> None:
     from ddpm.cli.console import console
     from ddpm.system.files import write_file
 
     if out is None:
         return
-    write_file(out, found.score.to_json().encode())
+    found.score.write(out)
     console.print(f"written       {out}", markup=False)
     if found.closest is not None:
         pairs = out.with_name(f"{out.stem}-closest.png")
@@ -291,7 +295,7 @@ def _report(path: Path) -> None:
 
     from ddpm import report
     from ddpm.cli.console import console
-    from ddpm.records.weights import run_folder
+    from ddpm.records.run_folder import RunFolder
 
     if all(map(find_spec, ("matplotlib", "jinja2"))):
-        console.print(f"report        {report.write(run_folder(path))}", markup=False)
+        console.print(f"report        {report.write(RunFolder.open(path).path)}", markup=False)

@@ -34,12 +34,11 @@ def inpaint(
     """
     from ddpm.cli.console import console
     from ddpm.cli.editing import make
-    from ddpm.config.run import RunConfig
     from ddpm.images.photo import read
-    from ddpm.records.weights import run_folder
+    from ddpm.records.run_folder import RunFolder
     from ddpm.tasks.mask import preview, read_mask
 
-    data = RunConfig.read(run_folder(run) / "config.json").data
+    data = RunFolder.open(run).config().data
     known = read(photo, data.size, data.mode, editing.fit)
     fill = read_mask(mask, known, editing.fit)
     console.print(f"filling       {100 * fill.mean():.0f} % of {photo}: where {mask} is white", markup=False)

@@ -47,7 +47,7 @@ def interpolate(
     from ddpm.cli.console import bar, console
     from ddpm.cli.pictures import folder_name, names, refuse_to_overwrite, write
     from ddpm.engine.loading import load
-    from ddpm.records.weights import run_folder
+    from ddpm.records.run_folder import RunFolder
     from ddpm.report.film import to_and_fro
     from ddpm.system.files import write_file
     from ddpm.tasks.interpolate import interpolate as between
@@ -55,7 +55,7 @@ def interpolate(
     pipe, labels = load(run, device), label[0] if label and len(label) == 1 else label
     asked = {"label": " ".join(label) if label else None, "n": n, "steps": steps, "fit": fit}
     name = folder_name((first, last), asked, (pipe.weights, labels))
-    folder = out or run_folder(run) / "interpolate" / name
+    folder = out or RunFolder.open(run).pictures("interpolate") / name
     refuse_to_overwrite((folder / file for file in names(n, ["film.gif"])), (first, last))
     with bar("interpolate") as progress:
         images = between(pipe, first, last, n=n, label=labels, steps=steps, fit=fit, batch=batch, progress=progress)

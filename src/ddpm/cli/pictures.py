@@ -72,14 +72,11 @@ def write(images: "Sequence[Image.Image]", folder: Path, shown: "Sequence[tuple[
     from ddpm.cli.console import console
     from ddpm.images.sheets import row
     from ddpm.records.provenance import save
-    from ddpm.system.files import disk_errors
 
     files = [*shown, *((_numbered(i), image) for i, image in enumerate(images))]
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, image in files:
-            save(image, folder / name)
-        save(row([image for _, image in files]), folder / SHEET)
+    for name, image in files:
+        save(image, folder / name)
+    save(row([image for _, image in files]), folder / SHEET)
     count = f"{len(images)} pictures" if len(images) != 1 else "1 picture"
     console.print(f"{count} in {folder}", markup=False)
     console.print(str(folder / SHEET), markup=False)

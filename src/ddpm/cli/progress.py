@@ -11,8 +11,8 @@ QUIET = 20.0
 """Seconds of the long part before a log says how far it is."""
 
 
-class Progress:
-    """Call it with (what is being done, done, in all), within its context.
+class LoggedBar:
+    """A progress, within its context.
 
     Args:
         long: the part that a log is told of, where there is no terminal; each, if empty.
@@ -25,7 +25,7 @@ class Progress:
     def __init__(self, long: str, title: str = "evaluating") -> None:
         self._long, self._title, self.done = long, title, 0
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "LoggedBar":
         self._bar = bar(self._title)
         self._shown = self._bar.__enter__()
         self._began, self._tenth = time.monotonic(), 0
@@ -34,7 +34,7 @@ class Progress:
     def __exit__(self, *error: Any) -> None:
         self._bar.__exit__(*error)
 
-    def __call__(self, what: str, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int, what: str = "", /) -> None:
         self.done = done
         self._shown(done, total, what)
         if not what.startswith(self._long) or sys.stdout.isatty():

@@ -66,7 +66,7 @@ def sample(
     """
     from ddpm.engine.loading import load
     from ddpm.engine.trajectory import Trajectory
-    from ddpm.records.weights import run_folder
+    from ddpm.records.run_folder import RunFolder
     from ddpm.system.errors import InputError
     from ddpm.system.units import size as parse_size
 
@@ -105,7 +105,7 @@ def sample(
     draw: Callable[..., Any] = generate.trajectory if trajectory else generate.sample
     with bar("sampling") as progress:
         drawn = draw(pipe, n, label=labels, seed=seed, batch=batch, progress=progress, **settings)
-    folder = out or run_folder(run) / "samples" / _name(label, seed, how, settings, then)
+    folder = out or RunFolder.open(run).pictures("samples") / _name(label, seed, how, settings, then)
     images = drawn.images if isinstance(drawn, Trajectory) else drawn
     if larger is not None:
         _write(images, folder / "base")
@@ -126,7 +126,6 @@ def _repeat(picture: Path, out: Path | None, device: str | None) -> None:
     from ddpm.engine.loading import load
     from ddpm.records.provenance import Provenance, save
     from ddpm.system.errors import InputError
-    from ddpm.system.files import disk_errors
     from ddpm.tasks.generate import again
 
     record = Provenance.read(picture)
@@ -138,9 +137,7 @@ def _repeat(picture: Path, out: Path | None, device: str | None) -> None:
         )
     image = again(pipe, record)
     path = (out or picture.parent) / f"{picture.stem}-again.png"
-    with disk_errors(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save(image, path)
+    save(image, path)
     console.print(str(path), markup=False)
 
 
@@ -157,17 +154,15 @@ def _write(images: "list[Image.Image]", folder: Path) -> None:
     import numpy as np
 
     from ddpm.cli.console import console
-    from ddpm.images.sheets import sheet
+    from ddpm.images.sheets import png, sheet
     from ddpm.records.provenance import save
-    from ddpm.system.files import disk_errors
+    from ddpm.system.files import write_file
     from ddpm.system.units import say_count
 
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        for i, image in enumerate(images):
-            save(image, folder / f"{i:05d}.png")
-        pixels = np.stack([np.atleast_3d(np.asarray(image)) for image in images])
-        sheet(pixels).save(folder / "grid.png")
+    for i, image in enumerate(images):
+        save(image, folder / f"{i:05d}.png")
+    pixels = np.stack([np.atleast_3d(np.asarray(image)) for image in images])
+    write_file(folder / "grid.png", png(sheet(pixels)))
     console.print(f"{say_count(len(images), 'picture')} in {folder}", markup=False)
     console.print(str(folder / "grid.png"), markup=False)
 

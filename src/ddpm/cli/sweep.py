@@ -62,12 +62,12 @@ def sweep(
         cpu, cuda or mps; the best there is by default.
     """
     from ddpm.cli.console import console
-    from ddpm.cli.progress import Progress
+    from ddpm.cli.progress import LoggedBar
     from ddpm.engine.loading import load
     from ddpm.evaluation.sweep import AskSweep, plan
     from ddpm.evaluation.sweep import sweep as swept
+    from ddpm.records.run_folder import RunFolder
     from ddpm.records.sweep import FILE
-    from ddpm.records.weights import run_folder
     from ddpm.report import sweeps
     from ddpm.report.canvas import to_bytes
     from ddpm.system.allocator import keep_freed_memory
@@ -93,17 +93,17 @@ def sweep(
     doubled = ", twice that where guided" if any(how.guidance != 1 for how in todo.ways) else ""
     console.print(f"sweep         {len(todo.ways)} ways of sampling, {n} images of each at seed {seed}", markup=False)
     console.print(f"cost          {todo.cost:,} network evaluations of one image at the most{doubled}", markup=False)
-    folder = out or run_folder(run) / "sweeps" / _name(ask, pipe.weights)
+    folder = out or RunFolder.open(run).sweeps / _name(ask, pipe.weights)
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with Progress("sampling") as say:
-        record, shown, solutions = swept(pipe, ask, say)
+    with LoggedBar("sampling") as progress:
+        record, shown, solutions = swept(pipe, ask, progress)
     for line in lines(record):
         console.print(line, markup=False)
     for note in record.notes:
         console.print("[yellow]note[/]          ", end="")
         console.print(note, markup=False)
-    write_file(folder / FILE, record.to_json().encode())
+    record.write(folder / FILE)
     figures = {"samples.png": sweeps.samples(record, shown, solutions), "chart.png": sweeps.chart(record)}
     for name, figure in figures.items():
         if figure is not None:

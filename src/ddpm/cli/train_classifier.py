@@ -56,29 +56,29 @@ def train_classifier(
     began = time.monotonic()
     from ddpm.cli.training import accelerator_of, follow, refuse_others, say
     from ddpm.config.classifier import ClassifierConfig
-    from ddpm.engine.classifier import FOLDER
     from ddpm.planning import classifier as plan
+    from ddpm.records.run_folder import RunFolder
     from ddpm.system.allocator import keep_freed_memory
     from ddpm.system.errors import InputError
-    from ddpm.system.files import disk_errors, write_file
     from ddpm.system.units import count, duration
 
     keep_freed_memory()
     if for_ is not None and images is not None:
         raise InputError("--for and --images are two budgets; give one")
-    if (run / "manifest.json").exists():
+    folder = RunFolder.open(run)
+    if folder.checkpoint is not None:
         raise InputError(f"{run} is a checkpoint; give the run folder, whose checkpoints can all be guided")
     flags = {"data": data, "for": for_, "images": images, "width": width, "batch": batch, "lr": lr, "seed": seed}
     asked = {flag: value for flag, value in (flags | {"precision": precision}).items() if value is not None}
-    out = run / FOLDER
-    if (out / "config.json").exists():
-        config = ClassifierConfig.read(out / "config.json")
+    out, config_file = folder.classifier, RunFolder(folder.classifier).config_file
+    if config_file.exists():
+        config = ClassifierConfig.read(config_file)
         refuse_others(out, asked, config.request, f"remove {out} to start again")
         accelerator = accelerator_of(device, config.training.precision)
         job = plan.reopen(config, run, accelerator)
         say(accelerator, f"going on with {out}")
     else:
-        request = plan.Request(
+        request = plan.ClassifierRequest(
             data=data,
             seconds=duration(for_) if for_ else None,
             images=count(images) if images else None,
@@ -95,9 +95,7 @@ def train_classifier(
         many = f"{len(config.data.classes)} classes of {config.data.images:,} images, {config.data.held_out} held out"
         say(accelerator, f"classifier    {weights / 1e6:.1f} M weights, width {config.network.width}; {many}")
         if accelerator.is_main_process:
-            with disk_errors(out):
-                out.mkdir(parents=True, exist_ok=True)
-            write_file(out / "config.json", config.to_json().encode())
+            config.write(config_file)
         accelerator.wait_for_everyone()
     follow(job, accelerator)
     if accelerator.is_main_process:
@@ -108,11 +106,12 @@ def train_classifier(
 def _measure(run: Path, job: "Job", accelerator: "Accelerator") -> None:
     """Say how often the classifier is right about images that it was not trained on."""
     from ddpm.cli.console import console
-    from ddpm.config.run import RunConfig
     from ddpm.engine.classifier import load
     from ddpm.evaluation.classifier import by_level
+    from ddpm.records.run_folder import RunFolder
 
-    classifier = load(run, RunConfig.read(run / "config.json"), accelerator.device)
+    folder = RunFolder(run)
+    classifier = load(folder, folder.config(), accelerator.device)
     console.print(f"done: {job.folder}; {len(job.held_out)} images held out are read right", markup=False)
     for place, level, share in by_level(classifier, job.held_out, accelerator.device):
         noise = level.sigma / level.alpha if level.alpha else float("inf")

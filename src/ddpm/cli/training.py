@@ -26,6 +26,7 @@ from ddpm.planning import plan
 from ddpm.planning.budget import speed_of
 from ddpm.planning.data import gather
 from ddpm.records.card import card
+from ddpm.records.run_folder import RunFolder
 from ddpm.system.device import best_device
 from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors, write_file
@@ -36,7 +37,7 @@ from ddpm.system.units import say_bytes, say_seconds
 from ddpm.training.log import Event, Log
 from ddpm.training.loop import Diverged, Job, train
 from ddpm.training.measure import peak_bytes
-from ddpm.training.scoring import Scoring, published
+from ddpm.training.scoring import Scoring
 
 MIXED = {"bf16": "bf16", "fp16": "fp16", "fp32": "no"}
 
@@ -58,7 +59,7 @@ class Session:
 
     def run(self) -> None:
         """Start the run, or go on with it, to its end or an interrupt (which ends the process with its exit code)."""
-        path = self.out / "config.json"
+        path = RunFolder(self.out).config_file
         with disk_errors(self.out):
             resumed = path.exists()
         if resumed:
@@ -128,9 +129,7 @@ class Session:
         for line in summary(made, accelerator):
             say(accelerator, line)
         if accelerator.is_main_process and not self.flags.dry_run:
-            with disk_errors(self.out):
-                self.out.mkdir(parents=True, exist_ok=True)
-            write_file(self.out / "config.json", made.config.to_json().encode())
+            made.config.write(RunFolder(self.out).config_file)
         accelerator.wait_for_everyone()
         return made.job, made.config
 
@@ -145,14 +144,14 @@ class Session:
         return replace(job, scoring=Scoring(scorer, config.scoring))
 
     def _train(self, job: Job, config: RunConfig, accelerator: Accelerator) -> None:
-        if accelerator.is_main_process and not (self.out / "README.md").exists():
+        if accelerator.is_main_process and not RunFolder(self.out).card.exists():
             weights = sum(p.numel() for p in job.model.parameters())
-            write_file(self.out / "README.md", card(config, str(self.out), weights).encode())
+            write_file(RunFolder(self.out).card, card(config, str(self.out), weights).encode())
         tensorboard = self.out / "tensorboard" if self.flags.tensorboard else None
         follow(job, accelerator, tensorboard)
         next = f"upscale {self.out} small.png" if config.upscaling is not None else f"sample {self.out} -n 16"
         say(accelerator, f"done: {self.out}\nnext: ddpm {next}")
-        if (best := published(self.out)) is not None:
+        if (best := RunFolder(self.out).best()) is not None:
             how = f"ddpm sample {best.path(self.out)}"
             say(accelerator, f"best: {best.images:,} images, Fréchet distance {best.frechet:.4g}: {how}")
 
@@ -202,7 +201,7 @@ def follow(job: Job, accelerator: Accelerator, tensorboard: Path | None = None) 
         try:
             for event in train(job, accelerator, interrupt):
                 if main:
-                    log = log or Log(job.folder / "log.jsonl", event.step, tensorboard)
+                    log = log or Log(RunFolder(job.folder).log, event.step, tensorboard)
                     log.write(event)
                     show(event, job, progress)
                 last = event

@@ -44,17 +44,17 @@ def tune(
         cpu, cuda or mps; the best there is by default.
     """
     from ddpm.cli.console import console
-    from ddpm.cli.progress import Progress
+    from ddpm.cli.progress import LoggedBar
     from ddpm.engine.loading import load
     from ddpm.evaluation.tune import SOLVERS, AskTune, joined, planned, tune
-    from ddpm.records.tuning import FILE
+    from ddpm.records.run_folder import RunFolder
     from ddpm.system.allocator import keep_freed_memory
     from ddpm.system.errors import InputError
-    from ddpm.system.files import write_file
     from ddpm.system.units import say_seconds
 
     keep_freed_memory()
-    if (run / "manifest.json").exists():
+    folder = RunFolder.open(run)
+    if folder.checkpoint is not None:
         raise InputError(f"{run} is a checkpoint; tune the run, as its newest weights are those that are sampled")
     counts = _words(steps) or ["6", "8", "10"]
     if not all(word.isdecimal() for word in counts):
@@ -65,14 +65,14 @@ def tune(
     pipe = load(run, device)
     console.print(f"tuning        denoises an image at most {planned(pipe, ask):,} times", markup=False)
     began = time.monotonic()
-    with Progress("", "tuning") as say:
-        found = joined(run, tune(pipe, ask, say))
-    write_file(run / FILE, found.to_json().encode())
+    with LoggedBar("", "tuning") as progress:
+        found = joined(folder, tune(pipe, ask, progress))
+    found.write(folder.tuned_file)
     for line in lines(found):
         console.print(line, markup=False)
     took = say_seconds(time.monotonic() - began)
-    console.print(f"cost          denoised an image {say.done:,} times, in {took}", markup=False)
-    console.print(f"written       {run / FILE}", markup=False)
+    console.print(f"cost          denoised an image {progress.done:,} times, in {took}", markup=False)
+    console.print(f"written       {folder.tuned_file}", markup=False)
     console.print(f"next: ddpm sample {run} --steps {ask.steps[-1]}", markup=False)
 
 

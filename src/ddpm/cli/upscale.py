@@ -62,9 +62,8 @@ def upscale(
     from ddpm.engine.loading import load
     from ddpm.engine.options import settings as settings_of
     from ddpm.records.provenance import save
-    from ddpm.records.weights import run_folder
+    from ddpm.records.run_folder import RunFolder
     from ddpm.system.errors import InputError
-    from ddpm.system.files import disk_errors
     from ddpm.tasks.upscale import upscale as enlarge
 
     if not pictures:
@@ -74,13 +73,11 @@ def upscale(
     sampling, labels = settings_of(pipe, settings), label[0] if label and len(label) == 1 else label
     asked = {"label": "-".join(label) if label else None, "augment": augment, "consistent": consistent}
     name = folder_name(pictures, asked | {"seed": seed, "index": index}, (pipe.weights, sampling))
-    paths = _places(pictures, out or run_folder(run) / "upscaled" / name)
+    paths = _places(pictures, out or RunFolder.open(run).pictures("upscaled") / name)
     console.print(f"upscaling     {sampling.told(label is not None)}", markup=False)
 
     def keep(i: int, image: "Image.Image") -> None:
-        with disk_errors(paths[i].parent):
-            paths[i].parent.mkdir(parents=True, exist_ok=True)
-            save(image, paths[i])
+        save(image, paths[i])
         console.print(str(paths[i]), markup=False)
 
     with bar("upscaling") as progress:

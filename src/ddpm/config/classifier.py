@@ -1,28 +1,27 @@
 """The tree of a classifier of noised images."""
 
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import model_validator
 
 from ddpm.config.data import DataConfig
 from ddpm.config.diffusion import DiffusionConfig
-from ddpm.config.kept import Kept
 from ddpm.config.network import UNetSettings
 from ddpm.config.training import TrainSettings
+from ddpm.system.record import Record
 
 
-class ClassifierConfig(Kept):
+class ClassifierConfig(Record):
     """One classifier, resolved to the last number; its run says which images are held out.
 
     Attributes:
-        format: of this file.
         request: what the user asked for, word for word.
         data: images, in the form the run's have, and their classes.
         diffusion: the run's process, under which they are noised.
         network: of the U-Net whose way down it is; a channel of its output is a class.
     """
 
-    format: Literal[1] = 1
+    WRITER: ClassVar[str] = "ddpm train-classifier"
     request: dict[str, Any]
     data: DataConfig
     diffusion: DiffusionConfig

@@ -7,7 +7,7 @@ from ddpm.system.errors import InputError
 from ddpm.system.names import VarianceName
 from ddpm.system.record import Strict
 
-Method = Literal["bound", "ode"]
+LikelihoodMethod = Literal["bound", "ode"]
 
 
 class Likelihood(Strict):
@@ -23,7 +23,7 @@ class Likelihood(Strict):
         probes, tolerance: of the ODE: for the divergence, and the error allowed in a step.
     """
 
-    method: Method
+    method: LikelihoodMethod
     seed: int
     clip: bool
     steps: int | None = None

@@ -1,32 +1,31 @@
 """The tree of one run, and the file it is kept in."""
 
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import model_validator
 
 from ddpm.config.data import DataConfig
 from ddpm.config.diffusion import DiffusionConfig
-from ddpm.config.kept import Kept
 from ddpm.config.network import UNetSettings
 from ddpm.config.objective import ObjectiveConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.config.scoring import ScoringSettings
 from ddpm.config.training import TrainSettings
 from ddpm.config.upscaling import UpscalingConfig
+from ddpm.system.record import Record
 
 
-class RunConfig(Kept):
+class RunConfig(Record):
     """One run, resolved to the last number.
 
     Attributes:
-        format: of this file.
         recipe: where the numbers came from.
         request: what the user asked for when the run was started, word for word.
         scoring: of the run while it trains; None for none.
         upscaling: what small images are made large, where that is what the run learns.
     """
 
-    format: Literal[1] = 1
+    WRITER: ClassVar[str] = "ddpm train"
     recipe: str
     request: dict[str, Any]
     data: DataConfig

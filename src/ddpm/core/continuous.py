@@ -15,7 +15,7 @@ from ddpm.core.schedule import Schedule
 FLOOR = 1e-5
 """The least u of a process that begins clean, where Song et al. 2021 stop: below, x0 is known but for rounding."""
 
-Pair = tuple[torch.Tensor, torch.Tensor]
+Scales = tuple[torch.Tensor, torch.Tensor]
 
 
 class Curve(Protocol):
@@ -24,7 +24,7 @@ class Curve(Protocol):
     begins_clean: ClassVar[bool]
     """Whether u = 0 is the image itself, and not the least noise."""
 
-    def scales(self, u: torch.Tensor) -> Pair:
+    def scales(self, u: torch.Tensor) -> Scales:
         """(alpha, sigma) at u."""
         ...
 
@@ -111,7 +111,7 @@ class VP:
     begins_clean: ClassVar[bool] = True
     beta: LinearBeta = LinearBeta()
 
-    def scales(self, u: torch.Tensor) -> Pair:
+    def scales(self, u: torch.Tensor) -> Scales:
         integral = self.beta.integral(u)
         return (-integral / 2).exp(), (-torch.expm1(-integral)).sqrt()
 
@@ -130,7 +130,7 @@ class SubVP:
     begins_clean: ClassVar[bool] = True
     beta: LinearBeta = LinearBeta()
 
-    def scales(self, u: torch.Tensor) -> Pair:
+    def scales(self, u: torch.Tensor) -> Scales:
         integral = self.beta.integral(u)
         return (-integral / 2).exp(), -torch.expm1(-integral)
 
@@ -156,7 +156,7 @@ class VE:
     def __post_init__(self) -> None:
         _check_rise(self.sigma_min, self.sigma_max)
 
-    def scales(self, u: torch.Tensor) -> Pair:
+    def scales(self, u: torch.Tensor) -> Scales:
         return torch.ones_like(u), self.sigma_min * (u * math.log(self.sigma_max / self.sigma_min)).exp()
 
     def t(self, u: torch.Tensor) -> torch.Tensor:
@@ -167,7 +167,7 @@ class VE:
 
 
 @dataclass(frozen=True, slots=True)
-class EDM:
+class EDMProcess:
     """``sigma^(1/rho)`` evenly from sigma_min to sigma_max, upon the whole image (Karras et al. 2022, eq. 5).
 
     The network is fed ``ln(sigma) / 4`` (table 1, c_noise).
@@ -181,7 +181,7 @@ class EDM:
     def __post_init__(self) -> None:
         _check_rise(self.sigma_min, self.sigma_max)
 
-    def scales(self, u: torch.Tensor) -> Pair:
+    def scales(self, u: torch.Tensor) -> Scales:
         low, high = self._ends
         return torch.ones_like(u), (low + u * (high - low)) ** self.rho
 
@@ -204,7 +204,7 @@ class Flow:
 
     begins_clean: ClassVar[bool] = True
 
-    def scales(self, u: torch.Tensor) -> Pair:
+    def scales(self, u: torch.Tensor) -> Scales:
         return 1 - u, u
 
     def t(self, u: torch.Tensor) -> torch.Tensor:
@@ -220,7 +220,7 @@ def up_to(schedule: Schedule, sigma_max: float) -> Continuous:
     Raises:
         ValueError: another process, whose noise is bounded, or a sigma_max that is not above its least noise.
     """
-    if not isinstance(schedule, Continuous) or not isinstance(schedule.curve, VE | EDM):
+    if not isinstance(schedule, Continuous) or not isinstance(schedule.curve, VE | EDMProcess):
         raise ValueError("only VE and EDM have a sigma_max")
     return replace(schedule, curve=replace(schedule.curve, sigma_max=sigma_max))
 

@@ -40,7 +40,7 @@ def flow(level: Level) -> tuple[Scalar, Scalar]:
 
 
 @dataclass(frozen=True, slots=True)
-class EDM:
+class EDMPrediction:
     """``(x0 - c_skip · x) / c_out`` of Karras et al. 2022, table 1, for x on any scale.
 
     With x / alpha = x0 + (sigma / alpha) · eps and ``r = sqrt(sigma² + sigma_data² · alpha²)`` that is

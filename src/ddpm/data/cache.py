@@ -17,9 +17,11 @@ import numpy as np
 from ddpm.data.dataset import Dataset, map_pixels
 from ddpm.data.source import Item, Source
 from ddpm.data.survey import Survey, recall, remember, tally
-from ddpm.data.sweep import Finding, Look, Progress, sweep
+from ddpm.data.sweep import Finding, Look, sweep
 from ddpm.images.geometry import Geometry
-from ddpm.system.cache import check_room, read_json, source_folder, write_json, writing
+from ddpm.system.cache import ADVICE, check_room, source_folder
+from ddpm.system.files import disk_errors, read_json, write_json
+from ddpm.system.progress import Progress, silent
 
 PIXELS = "images.u8"
 RECORD = "record.json"
@@ -34,7 +36,7 @@ def prepare(
     cache_dir: Path | None = None,
     workers: int | None = None,
     skip_bad: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Dataset:
     """The source's good images in one size and mode; instant if they were prepared before.
 
@@ -56,14 +58,13 @@ def prepare(
         known.check(skip_bad)
         if dataset := _load(parent / _settled(geometry, known).tag, source):
             return dataset
-    with writing(parent):
+    with disk_errors(parent, ADVICE):
         parent.mkdir(parents=True, exist_ok=True)
         _sweep_out(parent)
     draft = parent / f"{uuid.uuid4().hex}.tmp"
     try:
         found = _build(source, geometry, draft, sweep(source, geometry, workers, progress))
-        with writing(parent):
-            remember(source, found, cache_dir)
+        remember(source, found, cache_dir)
         found.check(skip_bad=True)
         folder = parent / _settled(geometry, found).tag
         _publish(draft, folder)
@@ -94,30 +95,29 @@ def _build(source: Source, geometry: Geometry, draft: Path, findings: Iterable[F
                 # Images of several shapes will be refused; until all are seen, none of the others is stored.
                 if list(pixels.shape) == shape:
                     digest.update(pixels.data)
-                    with writing(draft.parent):
+                    with disk_errors(draft.parent, ADVICE):
                         file.write(pixels.data)
             yield look
 
-    with writing(draft.parent):
+    with disk_errors(draft.parent, ADVICE):
         draft.mkdir()
         file = (draft / PIXELS).open("wb")
     try:
         found = tally(source, stored(file))
     finally:
-        with writing(draft.parent):
+        with disk_errors(draft.parent, ADVICE):
             file.close()
     bad = [name for name, _ in found.bad]
     rest = [(item.label, item.caption) for item in _good(source, bad)]
     digest.update(json.dumps([shape, source.classes, rest]).encode())
     record = {"shape": [found.images, *shape], "bad": bad, "fingerprint": digest.hexdigest()}
-    with writing(draft.parent):
-        write_json(draft / RECORD, record)
+    write_json(draft / RECORD, record, ADVICE)
     return found
 
 
 def _publish(draft: Path, folder: Path) -> None:
     """Give a whole draft its name, unless another process was first."""
-    with writing(folder.parent):
+    with disk_errors(folder.parent, ADVICE):
         try:
             draft.rename(folder)
         except OSError:

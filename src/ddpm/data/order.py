@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ddpm.core.seed import derive
 from ddpm.data.dataset import Ints
 
-Bits = npt.NDArray[np.uint64]
+Words = npt.NDArray[np.uint64]
 
 
 def epoch_order(seed: int, epoch: int, n: int) -> Ints:
@@ -53,9 +53,9 @@ def split(n: int, seed: int) -> tuple[Ints, Ints]:
 _epoch_order = lru_cache(maxsize=2)(epoch_order)
 
 
-def _bits(seed: int, places: Ints) -> Bits:
+def _bits(seed: int, places: Ints) -> Words:
     """64 random bits for each place, by SplitMix64 (Steele et al. 2014); NumPy's permutations may change, this not."""
-    z: Bits = places.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed)
+    z: Words = places.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))

@@ -9,10 +9,10 @@ import numpy as np
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
-from ddpm.data.sweep import Progress
 from ddpm.images.geometry import Geometry
 from ddpm.system.errors import InputError
 from ddpm.system.names import Fit
+from ddpm.system.progress import Progress, silent
 
 LOW = "low_resolution"
 """The kind of condition that small versions are."""
@@ -28,7 +28,7 @@ def with_low(
     fit: Fit = "crop",
     *,
     skip_bad: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Dataset:
     """Images with their small versions from another source, brought to a size ``scale`` times smaller.
 

@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 import PIL
 
 from ddpm.data.source import Source
-from ddpm.data.sweep import Look, Progress, sweep
-from ddpm.system.cache import read_json, source_folder, write_json
+from ddpm.data.sweep import Look, sweep
+from ddpm.system.cache import ADVICE, source_folder
 from ddpm.system.errors import InputError
+from ddpm.system.files import read_json, write_json
 from ddpm.system.names import Mode
+from ddpm.system.progress import Progress, silent
 
 NAME = f"survey-{PIL.__version__}.json"
 """Another Pillow may read other files."""
@@ -110,7 +112,7 @@ def one_mode(modes: Mapping[Mode, int], choice: Mode | None = None) -> Mode:
 
 
 def survey(
-    source: Source, *, cache_dir: Path | None = None, workers: int | None = None, progress: Progress | None = None
+    source: Source, *, cache_dir: Path | None = None, workers: int | None = None, progress: Progress = silent
 ) -> Survey:
     """Decode every image of a source, or recall what was found when that was last done.
 
@@ -120,7 +122,7 @@ def survey(
     if known := recall(source, cache_dir):
         return known
     found = tally(source, (finding.look for finding in sweep(source, None, workers, progress)))
-    with suppress(OSError):  # only the next time is slower
+    with suppress(OSError, InputError):  # only the next time is slower
         remember(source, found, cache_dir)
     return found
 
@@ -161,10 +163,8 @@ def tally(source: Source, looks: Iterable[Look | str]) -> Survey:
 
 def remember(source: Source, found: Survey, cache_dir: Path | None = None) -> None:
     """Store a survey beside the source's other results."""
-    folder = source_folder(source.key, cache_dir)
-    folder.mkdir(parents=True, exist_ok=True)
     sizes = [[h, w, n] for (h, w), n in found.sizes.items()]
-    write_json(folder / NAME, asdict(found) | {"sizes": sizes})
+    write_json(source_folder(source.key, cache_dir) / NAME, asdict(found) | {"sizes": sizes}, ADVICE)
 
 
 def recall(source: Source, cache_dir: Path | None = None) -> Survey | None:

@@ -19,9 +19,7 @@ from ddpm.images.geometry import Geometry
 from ddpm.images.pixels import Pixels
 from ddpm.system.errors import InputError
 from ddpm.system.names import Mode
-
-Progress = Callable[[int, int], None]
-"""Called with (images done, images in all)."""
+from ddpm.system.progress import Progress, silent
 
 CHUNK = 64
 """Images that a process is given at a time."""
@@ -54,7 +52,7 @@ class Finding(NamedTuple):
 
 
 def sweep(
-    source: Source, geometry: Geometry | None, workers: int | None = None, progress: Progress | None = None
+    source: Source, geometry: Geometry | None, workers: int | None = None, progress: Progress = silent
 ) -> Iterator[Finding]:
     """Decode every image; one finding an image, in the source's order.
 
@@ -76,8 +74,7 @@ def sweep(
     for findings in map(task, chunks) if workers == 0 else _in_processes(task, chunks, workers):
         yield from findings
         done += len(findings)
-        if progress:
-            progress(done, len(names))
+        progress(done, len(names))
 
 
 def _look_at(reader: Reader, geometry: Geometry | None, names: list[str]) -> list[Finding]:

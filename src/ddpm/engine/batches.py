@@ -2,9 +2,6 @@
 
 from collections.abc import Callable, Hashable, Iterable
 
-Progress = Callable[[int, int], None]
-"""Told of (network steps done, in all)."""
-
 
 def batches(kinds: Iterable[Hashable], most: Callable[[int], int]) -> list[list[int]]:
     """Images by number, those of one kind together wherever they are: every number once, in rising order of a kind.
@@ -21,10 +18,3 @@ def batches(kinds: Iterable[Hashable], most: Callable[[int], int]) -> list[list[
         for members in alike.values()
         for first in range(0, len(members), most(members[0]))
     ]
-
-
-def among(progress: Progress | None, number: int, of: int) -> Progress | None:
-    """Whom batch ``number`` of so many tells of its own steps: the progress of them all is told on."""
-    if progress is None:
-        return None
-    return lambda done, steps: progress(number * steps + done, of * steps)

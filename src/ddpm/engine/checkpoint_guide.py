@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ddpm.config.sampling import Guide
 from ddpm.core.model import Model
-from ddpm.records.weights import averaged, fingerprint, run_folder
+from ddpm.records.run_folder import RunFolder, fingerprint
 from ddpm.system.errors import InputError
 from ddpm.training import checkpoint as checkpoints
 
@@ -19,12 +19,13 @@ def guide(given: str | Path, source: Path, weights: str) -> Guide:
     Raises:
         InputError: there is no such checkpoint, or it has the same weights.
     """
-    home = run_folder(source) / "checkpoints"
+    run = RunFolder.open(source)
+    home = run.checkpoints
     folder = home / given if len(Path(given).parts) == 1 else Path(given)
     if folder.resolve().parent != home.resolve() or not folder.is_dir():
         known = ", ".join(path.name for path in checkpoints.paths(home)) or "none are left"
-        raise InputError(f"guide_with {given} is no checkpoint of {run_folder(source)} (known: {known})")
-    found = fingerprint(averaged(folder))
+        raise InputError(f"guide_with {given} is no checkpoint of {run.path} (known: {known})")
+    found = fingerprint(RunFolder(run.path, folder).weights())
     if found == weights:
         raise InputError(f"guide_with {given} has the weights that it would guide; give an earlier checkpoint")
     return Guide(checkpoint=folder.resolve().name, weights=found)
@@ -36,10 +37,11 @@ def model_of(guide: Guide, source: Path, model: Model) -> Model:
     Raises:
         InputError: the checkpoint is gone, or has other weights now.
     """
-    folder = run_folder(source) / "checkpoints" / guide.checkpoint
+    run = RunFolder.open(source)
+    folder = run.checkpoints / guide.checkpoint
     if not folder.is_dir():
         raise InputError(f"{folder}, the checkpoint to guide with, is not there; restore it from a copy")
-    weights = averaged(folder)
+    weights = RunFolder(run.path, folder).weights()
     if fingerprint(weights) != guide.weights:
         raise InputError(f"{folder}, the checkpoint to guide with, has other weights now; restore it from a copy")
     model = deepcopy(model)  # a new one would take its start from torch's generator

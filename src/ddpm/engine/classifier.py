@@ -1,7 +1,6 @@
 """The classifier that a run has."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -11,12 +10,9 @@ from ddpm.config.run import RunConfig
 from ddpm.core import Level
 from ddpm.core.model import Model
 from ddpm.guidance import ClassGradient
-from ddpm.records.weights import averaged, fingerprint
+from ddpm.records.run_folder import RunFolder, fingerprint
 from ddpm.system.errors import InputError
 from ddpm.training import checkpoint as checkpoints
-
-FOLDER = "classifier"
-"""Where it is in its run's folder."""
 
 
 @dataclass(frozen=True)
@@ -47,21 +43,21 @@ class Classifier:
         return ClassGradient(logits, torch.tensor(labels, device=device), strength)
 
 
-def load(run: Path, config: RunConfig, device: torch.device) -> Classifier:
+def load(run: RunFolder, config: RunConfig, device: torch.device) -> Classifier:
     """Load ``RUN/classifier`` from its config.json and model.safetensors.
 
     Raises:
         InputError: the run has none, or it is of another process or damaged.
     """
-    folder = run / FOLDER
-    if not (folder / "model.safetensors").exists():
-        raise InputError(f"{run} has no classifier; `ddpm train-classifier {run}` trains one")
-    own = ClassifierConfig.read(folder / "config.json")
+    found = RunFolder(run.classifier)
+    if not found.weights_file.exists():
+        raise InputError(f"{run.path} has no classifier; `ddpm train-classifier {run.path}` trains one")
+    own = ClassifierConfig.read(found.config_file)
     if own.diffusion != config.diffusion or own.data.size != config.data.size or own.data.mode != config.data.mode:
-        raise InputError(f"{folder} was trained for another run; remove it, and train one for {run}")
-    weights = averaged(folder)
+        raise InputError(f"{found.path} was trained for another run; remove it, and train one for {run.path}")
+    weights = found.weights()
     with torch.random.fork_rng(devices=[]):  # fresh weights take their start from torch's generator
         model = build.build_classifier(own)
-    checkpoints.load_into(model.state_dict(), weights, str(folder))
+    checkpoints.load_into(model.state_dict(), weights, str(found.path))
     model.to(device).eval().requires_grad_(False)
     return Classifier(model, own, fingerprint(weights))

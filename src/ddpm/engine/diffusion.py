@@ -15,7 +15,6 @@ from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Cond, Denoiser, Level, Parameterisation, Schedule
 from ddpm.core.condition import Conditions, select
 from ddpm.core.model import Model
-from ddpm.engine.batches import Progress, among
 from ddpm.engine.task import PLAIN, Task, Tasks
 from ddpm.guidance.classifier import Direction
 from ddpm.images.pixels import Pixels
@@ -24,6 +23,7 @@ from ddpm.sampling.follow import Moment, follow
 from ddpm.sampling.inversion import inversion
 from ddpm.sampling.windows import Windows, starts
 from ddpm.system.names import VarianceName
+from ddpm.system.progress import Progress, among, silent
 
 FEWEST = 16
 """Rows of a batch from which on the CPU's libraries compute each one alike, whatever the others: with fewer they take
@@ -101,7 +101,7 @@ class Diffusion:
         guides: Guides = UNGUIDED,
         *,
         task: Tasks | None = None,
-        progress: Progress | None = None,
+        progress: Progress = silent,
         watch: Callable[[Moment], None] | None = None,
     ) -> Pixels:
         """One batch of images, (len(rows), H, W, C) uint8.
@@ -129,7 +129,7 @@ class Diffusion:
             x = moment.x[:n]
             if watch is not None:
                 watch(moment._replace(x=x, x0=moment.x0[:n]))
-            if progress is not None and moment.number:
+            if moment.number:
                 progress(moment.number, moment.of)
         return self.decoded(x)
 
@@ -141,7 +141,7 @@ class Diffusion:
         guides: Guides = UNGUIDED,
         *,
         batch: int = 64,
-        progress: Progress | None = None,
+        progress: Progress = silent,
         watch: Callable[[Moment], None] | None = None,
         task: Tasks | None = None,
     ) -> Iterator[Pixels]:
@@ -211,15 +211,14 @@ class Diffusion:
         how: SamplingConfig,
         x0: torch.Tensor,
         conditions: Conditions | None = None,
-        progress: Progress | None = None,
+        progress: Progress = silent,
     ) -> torch.Tensor:
         """The noise (B, C, H, W) from which images x0 (B, C, H, W) would be drawn by a deterministic solver."""
         at, x = self.fill(len(x0), how), x0
         cond, x = self.cond(conditions, at), x0[at]
         for step in inversion(self.denoiser(how), self.solver(how), self.grid(how), x, cond):
             x = step.x
-            if progress is not None:
-                progress(step.number, how.steps)
+            progress(step.number, how.steps)
         return x[: len(x0)]
 
     def windows(self, how: SamplingConfig) -> int:

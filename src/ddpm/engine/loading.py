@@ -5,11 +5,9 @@ from pathlib import Path
 import torch
 
 from ddpm import build
-from ddpm.config.run import RunConfig
 from ddpm.engine.diffusion import Diffusion
 from ddpm.engine.run import LoadedRun
-from ddpm.records.tuning import TunedRecord
-from ddpm.records.weights import averaged, fingerprint, run_folder
+from ddpm.records.run_folder import RunFolder, fingerprint
 from ddpm.system.allocator import keep_freed_memory
 from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
@@ -32,13 +30,13 @@ def load(path: str | Path, device: str | torch.device | None = None) -> LoadedRu
         raise InputError(f"{folder} does not exist; give a run folder that `ddpm train` made")
     if not folder.is_dir():
         raise InputError(f"{folder} is a file ({_kind(folder)}); give the run folder that holds it")
-    config = RunConfig.read(run_folder(folder) / "config.json")
-    weights = averaged(folder)
+    run = RunFolder.open(folder)
+    config, weights = run.config(), run.weights()
     keep_freed_memory()
     model = build.build_model(config)
     checkpoints.load_into(model.state_dict(), weights, str(folder))
     model.to(where).eval().requires_grad_(False)
-    known, record = fingerprint(weights), TunedRecord.read(run_folder(folder))
+    known, record = fingerprint(weights), run.tuned()
     tuned = tuple(grid.sampling for grid in record.grids) if record and record.weights == known else ()
     return LoadedRun(Diffusion.of(config, model, where), config, folder, known, tuned)
 

@@ -12,7 +12,6 @@ from ddpm.config.sampling import SamplingConfig
 from ddpm.core.condition import Conditions
 from ddpm.core.model import Model
 from ddpm.engine import checkpoint_guide
-from ddpm.engine.batches import Progress
 from ddpm.engine.classifier import Classifier
 from ddpm.engine.classifier import load as load_classifier
 from ddpm.engine.diffusion import Diffusion, Guides
@@ -21,10 +20,11 @@ from ddpm.engine.task import Tasks
 from ddpm.guidance.classifier import Direction
 from ddpm.images.pixels import Pixels
 from ddpm.records.provenance import Provenance, Work
-from ddpm.records.weights import run_folder
+from ddpm.records.run_folder import RunFolder
 from ddpm.sampling import rows_of
 from ddpm.sampling.follow import Moment
 from ddpm.system.errors import InputError
+from ddpm.system.progress import Progress, silent
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class LoadedRun:
 
     def own_classifier(self, weights: str | None = None) -> Classifier:
         """The run's classifier, of these weights if they are given."""
-        found = self.classifier or load_classifier(run_folder(self.source), self.config, self.engine.device)
+        found = self.classifier or load_classifier(RunFolder.open(self.source), self.config, self.engine.device)
         if weights not in (None, found.weights):
             raise InputError(f"the classifier of {self.source} has other weights now; restore it from a copy")
         return found
@@ -146,7 +146,7 @@ class LoadedRun:
         labels: list[int] | None,
         seed: int,
         indices: Sequence[int],
-        progress: Progress | None = None,
+        progress: Progress = silent,
         watch: Callable[[Moment], None] | None = None,
         task: Tasks | None = None,
     ) -> Pixels:
@@ -163,7 +163,7 @@ class LoadedRun:
         indices: Sequence[int],
         *,
         batch: int = 64,
-        progress: Progress | None = None,
+        progress: Progress = silent,
         watch: Callable[[Moment], None] | None = None,
     ) -> Iterator[Pixels]:
         """(H, W, C) uint8 of one image after the other, drawn in batches; see :meth:`Diffusion.draws`.

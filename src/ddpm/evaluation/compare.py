@@ -8,7 +8,7 @@ from typing import Any
 
 from ddpm.config.sampling import SamplingConfig
 from ddpm.metrics.estimate import wilson
-from ddpm.records.score import Interval, Score
+from ddpm.records.score import FILE, Interval, Score
 from ddpm.system.errors import InputError
 from ddpm.system.names import suggest
 
@@ -81,7 +81,7 @@ def read(paths: Sequence[Path]) -> dict[Path, Score]:
         raise InputError(f"{len(paths)} score given; give at least two, as in: ddpm compare a/score.json b/score.json")
     scores: dict[Path, Score] = {}
     for path in paths:
-        file = path / "score.json" if path.is_dir() else path
+        file = path / FILE if path.is_dir() else path
         if file.resolve() in {other.resolve() for other in scores}:
             raise InputError(f"{path} is given twice; give scores of different samples")
         scores[file] = Score.read(file)

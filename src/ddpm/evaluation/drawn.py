@@ -1,6 +1,6 @@
 """Samples of a run on disk: drawn in any order by any number of processes, and never twice."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -12,9 +12,9 @@ import numpy as np
 from ddpm.config.sampling import SamplingConfig
 from ddpm.data.dataset import Ints
 from ddpm.engine.run import LoadedRun
+from ddpm.evaluation.shards import Shards
 from ddpm.images.pixels import Pixels
-from ddpm.system.errors import InputError
-from ddpm.system.files import disk_errors, write_file
+from ddpm.system.progress import Progress, part_of
 
 SHARD = 64
 """Images a file; a number that never changes, so that files mean the same whatever the batch."""
@@ -23,7 +23,7 @@ RULE = 2
 
 
 @dataclass(frozen=True)
-class Recipe:
+class SampleRecipe:
     """All that decides the pixels of sample i.
 
     Attributes:
@@ -68,7 +68,7 @@ def _dealt(shares: tuple[float, ...], n: int) -> Ints:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class SampleStore:
     """The first n samples of a recipe, in files of 64 under ``folder``.
 
     Attributes:
@@ -82,9 +82,14 @@ class Drawn:
     def __len__(self) -> int:
         return self.n
 
+    @property
+    def shards(self) -> Shards[Pixels]:
+        """The files, all of them of 64 samples, whatever n."""
+        return Shards(self.folder, self.n, SHARD, "{k:06d}.npy", self._load, full=True)
+
     def missing(self) -> list[int]:
         """Numbers of the files that are still to be drawn, or again because they are damaged."""
-        return [k for k in range(-(-self.n // SHARD)) if self._open(k) is None]
+        return self.shards.missing()
 
     def read(self, indices: Ints) -> Pixels:
         """The samples of these numbers, (b, H, W, C)."""
@@ -92,14 +97,11 @@ class Drawn:
         files = np.asarray(indices) // SHARD
         for k in np.unique(files):
             here = files == k
-            file = self._open(int(k))
-            if file is None:
-                raise InputError(f"{self._path(int(k))} was damaged or taken away; run the same command again")
-            out[here] = file[np.asarray(indices)[here] % SHARD]
+            out[here] = self.shards.read(int(k))[np.asarray(indices)[here] % SHARD]
         return out
 
     def draw(
-        self, run: LoadedRun, recipe: Recipe, numbers: list[int], batch: int, progress: Callable[[int, int], None]
+        self, loaded: LoadedRun, recipe: SampleRecipe, numbers: list[int], batch: int, progress: Progress
     ) -> Iterator[int]:
         """Draw these files, and yield the number of each when it is whole on disk.
 
@@ -107,36 +109,23 @@ class Drawn:
             batch: images in memory at a time, up to 64.
             progress: called with (network steps done, in all).
         """
-        with disk_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
         parts = -(-SHARD // batch)
         steps = recipe.sampling.steps
         for done, k in enumerate(numbers):
-            indices = np.arange(k * SHARD, (k + 1) * SHARD)
+            indices = np.asarray(self.shards.images(k))
             pixels = []
             for j in range(parts):
                 part = indices[j * batch : (j + 1) * batch]
-
-                def report(step: int, _: int, before: int = (done * parts + j) * steps) -> None:
-                    progress(before + step, len(numbers) * parts * steps)
-
-                pixels.append(run.draw(recipe.sampling, recipe.labels(part), recipe.seed, part.tolist(), report))
+                report = part_of(progress, (done * parts + j) * steps, len(numbers) * parts * steps)
+                pixels.append(loaded.draw(recipe.sampling, recipe.labels(part), recipe.seed, part.tolist(), report))
             file = BytesIO()
             np.save(file, np.concatenate(pixels))
-            try:
-                write_file(self._path(k), file.getvalue())
-            except FileNotFoundError:  # another command, which draws the same, has just renamed this one's draft
-                if self._open(k) is None:
-                    raise
+            self.shards.write(k, file.getvalue())
             yield k
 
-    def _open(self, k: int) -> Pixels | None:
-        """The samples of a file; None where it is not there, or not what was written."""
+    def _load(self, path: Path, images: range) -> Pixels | None:
         try:
-            file = np.lib.format.open_memmap(self._path(k), mode="r")
+            file = np.lib.format.open_memmap(path, mode="r")
         except (OSError, ValueError):
             return None
-        return file if file.dtype == np.uint8 and file.shape == (SHARD, *self.shape) else None
-
-    def _path(self, k: int) -> Path:
-        return self.folder / f"{k:06d}.npy"
+        return file if file.dtype == np.uint8 and file.shape == (len(images), *self.shape) else None

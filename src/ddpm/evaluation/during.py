@@ -1,6 +1,5 @@
 """The scorer of a run in training: few samples, few steps, and the images it is trained on."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,12 +12,13 @@ from ddpm.core.seed import derive
 from ddpm.core.stream import Stream
 from ddpm.data.dataset import Dataset
 from ddpm.engine import Diffusion
-from ddpm.evaluation.drawn import Recipe
+from ddpm.evaluation.drawn import SampleRecipe
 from ddpm.images.pixels import Pixels
 from ddpm.metrics import bootstrap, frechet, kernel
 from ddpm.metrics.features import Extractor
 from ddpm.metrics.features.extract import extract, extract_once
 from ddpm.sampling import rows_of
+from ddpm.system.progress import Progress, silent
 from ddpm.training.scoring import Scored
 
 REAL = 2000
@@ -42,7 +42,7 @@ class FewSamples:
     """
 
     engine: Diffusion
-    recipe: Recipe
+    recipe: SampleRecipe
     n: int
     batch: int
     extractor: Extractor
@@ -71,11 +71,7 @@ class FewSamples:
 
 
 def few_samples(
-    config: RunConfig,
-    engine: Diffusion,
-    data: Dataset,
-    extractor: Extractor,
-    progress: Callable[[int, int], None] | None = None,
+    config: RunConfig, engine: Diffusion, data: Dataset, extractor: Extractor, progress: Progress = silent
 ) -> FewSamples:
     """The scorer of a run.
 
@@ -92,7 +88,7 @@ def few_samples(
     seed = derive(config.training.seed, "scores")  # others than people look at or evaluate
     return FewSamples(
         engine,
-        Recipe("", SamplingConfig(steps=config.scoring.steps), seed, shares),
+        SampleRecipe("", SamplingConfig(steps=config.scoring.steps), seed, shares),
         config.scoring.samples,
         config.training.micro_batch,  # what fits the memory with a gradient does so without
         extractor,

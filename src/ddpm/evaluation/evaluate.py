@@ -18,26 +18,24 @@ from ddpm.data.open import open_source
 from ddpm.engine.loading import load
 from ddpm.engine.options import refuse_idle, settings
 from ddpm.engine.run import LoadedRun
-from ddpm.evaluation.drawn import SHARD, Drawn, Recipe
-from ddpm.evaluation.measure import NEIGHBOURS, Generated, Say, content_hash, copies, measure
+from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore
+from ddpm.evaluation.measure import NEIGHBOURS, Generated, content_hash, copies, measure
 from ddpm.evaluation.pictures import closest, first
 from ddpm.evaluation.reference import FEWEST, Real, Training, real, training
 from ddpm.evaluation.shares import shares_of
 from ddpm.images.geometry import Geometry
 from ddpm.metrics.features import Extractor
 from ddpm.metrics.memorisation import TooFew
-from ddpm.records.score import FeaturesRecord, Measure, Memorisation, ReferenceRecord, Samples, Score
-from ddpm.records.weights import run_folder
+from ddpm.records.run_folder import RunFolder
+from ddpm.records.score import FILE as SCORE
+from ddpm.records.score import FeaturesRecord, Measurement, Memorisation, ReferenceRecord, Samples, Score
 from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
-from ddpm.system.files import disk_errors, write_file
+from ddpm.system.files import write_file
 from ddpm.system.names import Fit
-from ddpm.training import checkpoint as checkpoints
+from ddpm.system.progress import Progress, doing, silent
 from ddpm.training.log import training_seconds
 
-SCORED = "evaluations"
-DRAWN = "drawn"
-"""In a run folder: its scores, and what was drawn for them, kept for all scores of the same samples."""
 SHEET = "grid.png"
 """All pictures of a `ddpm sample` on one, in the same folder: no sample."""
 PATIENCE = timedelta(days=7)
@@ -77,7 +75,7 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Scored:
+class Evaluated:
     """A score and where it is.
 
     Attributes:
@@ -102,24 +100,15 @@ def evaluate(what: str | Path, data: str | None = None, **asked: Any) -> Score:
         InputError: something asked for cannot be had.
     """
     path, ask = Path(what), Ask(data=data, **asked)
-    if not is_run(path):
-        return evaluate_folder(str(what), ask, None, None, _silent).score
-    done = evaluate_run(path, ask, _silent)
+    if RunFolder.of(path) is None:
+        return evaluate_folder(str(what), ask, None, None, silent).score
+    done = evaluate_run(path, ask, silent)
     if done is None:
         raise InputError("only the main process has the score; use evaluate_run in a distributed program")
     return done.score
 
 
-def is_run(path: Path) -> bool:
-    """Whether a path is a run folder or one of its checkpoints, rather than a set of images."""
-    return (path / "config.json").exists() or (path / "manifest.json").exists()
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    pass
-
-
-def evaluate_run(path: Path, ask: Ask, say: Say) -> Scored | None:
+def evaluate_run(path: Path, ask: Ask, progress: Progress) -> Evaluated | None:
     """Draw samples from a run or a checkpoint, where they are not drawn yet, and measure them.
 
     Every process of a distributed start draws a part of the samples; the main one measures.
@@ -135,20 +124,20 @@ def evaluate_run(path: Path, ask: Ask, say: Say) -> Scored | None:
     if not 1 <= ask.batch <= SHARD:
         raise InputError(f"batch must be between 1 and {SHARD}, the samples of a file, not {ask.batch}")
     state = PartialState(cpu=device_of(ask.device).type == "cpu", timeout=PATIENCE)
-    run = load(path, str(state.device) if state.num_processes > 1 else ask.device)
-    how = _settings(run, ask)
-    run = run.prepared(how)
+    run = RunFolder.open(path)
+    loaded = load(path, str(state.device) if state.num_processes > 1 else ask.device)
+    how = _settings(loaded, ask)
+    loaded = loaded.prepared(how)
     with state.main_process_first():  # what is fetched or read for the first time
-        extractor = build.build_features(ask.features, ask.weights, run.config.data.size, run.engine.device)
-        known, lost = _training(run, say)
-        reference = _reference(ask, run, lost, say)
-    shares, missing = shares_of(run.classes, reference.data)
-    recipe = Recipe(run.weights, how, ask.seed, shares)
-    data = run.config.data
-    home = run_folder(path) / SCORED
-    drawn = Drawn(run_folder(path) / DRAWN / recipe.key, ask.n, (*data.size, len(data.mode)))
+        extractor = build.build_features(ask.features, ask.weights, loaded.config.data.size, loaded.engine.device)
+        known, lost = _training(loaded, progress)
+        reference = _reference(ask, loaded, lost, progress)
+    shares, missing = shares_of(loaded.classes, reference.data)
+    recipe = SampleRecipe(loaded.weights, how, ask.seed, shares)
+    data = loaded.config.data
+    drawn = SampleStore(run.drawn / recipe.key, ask.n, (*data.size, len(data.mode)))
     mine = [k for k in drawn.missing() if k % state.num_processes == state.process_index]
-    for _ in drawn.draw(run, recipe, mine, ask.batch, lambda i, of: say("sampling", i, of)):
+    for _ in drawn.draw(loaded, recipe, mine, ask.batch, doing(progress, "sampling")):
         pass
     state.wait_for_everyone()
     if not state.is_main_process:
@@ -157,33 +146,31 @@ def evaluate_run(path: Path, ask: Ask, say: Say) -> Scored | None:
     generated = Generated(
         drawn,
         [f"seed {ask.seed}, image {i}" for i in range(ask.n)],
-        None if labels is None else [run.classes[c] for c in labels],
+        None if labels is None else [loaded.classes[c] for c in labels],
     )
-    seen = images_seen(path, run)
+    seen = images_seen(run, loaded)
     samples = Samples(
         source=str(path),
         hash=content_hash(drawn),
-        weights=run.weights,
+        weights=loaded.weights,
         images_seen=seen,
-        seconds=training_seconds(run_folder(path) / "log.jsonl", seen),
+        seconds=training_seconds(run.log, seen),
         seed=ask.seed,
         labels="reference" if shares else None,
         sampling=how,
     )
     notes = missing if known else (f"copies were not looked for: {lost}", *missing)
-    score = _score(generated, samples, reference, extractor, known, notes, say)
-    folder = home / _name(path, how, ask.seed, score.measure, run.weights)
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    score = _score(generated, samples, reference, extractor, known, notes, progress)
+    folder = run.evaluations / _name(run, how, ask.seed, score.measure, loaded.weights)
     pairs = closest(score.memorisation, drawn, known.seen) if known and score.memorisation else None
     write_file(folder / "sheet.png", first(drawn))
     if pairs is not None:
         write_file(folder / "closest.png", pairs)
-    write_file(folder / "score.json", score.to_json().encode())
-    return Scored(score, folder, pairs)
+    score.write(folder / SCORE)
+    return Evaluated(score, folder, pairs)
 
 
-def evaluate_folder(source: str, ask: Ask, size: tuple[int, int] | None, mode: Any, say: Say) -> Scored:
+def evaluate_folder(source: str, ask: Ask, size: tuple[int, int] | None, mode: Any, progress: Progress) -> Evaluated:
     """Measure images that are there already.
 
     Args:
@@ -200,24 +187,22 @@ def evaluate_folder(source: str, ask: Ask, size: tuple[int, int] | None, mode: A
         listed,
         Geometry(size, mode, ask.fit),
         skip_bad=ask.skip_bad,
-        progress=lambda i, of: say("reading the samples", i, of),
+        progress=doing(progress, "reading the samples"),
     )
     geometry = Geometry(images.shape[:2], images.mode, ask.fit)
-    reference = real(
-        ask.data, geometry, skip_bad=ask.skip_bad, progress=lambda i, of: say("reading the reference", i, of)
-    )
+    reference = real(ask.data, geometry, skip_bad=ask.skip_bad, progress=doing(progress, "reading the reference"))
     extractor = build.build_features(ask.features, ask.weights, images.shape[:2], device_of(ask.device))
     none = reference.data.subset(np.arange(0))
     known = Training(reference.source, reference.data, none)
     if ask.training is not None:
-        seen = real(ask.training, geometry, skip_bad=ask.skip_bad, progress=lambda i, of: say("reading", i, of))
+        seen = real(ask.training, geometry, skip_bad=ask.skip_bad, progress=doing(progress, "reading"))
         known = Training(seen.source, seen.data, none if seen.hash == reference.hash else reference.data)
     labels = None if images.labels is None else [images.classes[c] for c in images.labels]
     generated = Generated(images, images.names, labels)
     samples = Samples(source=source, hash=content_hash(images))
-    score = _score(generated, samples, reference, extractor, known, (), say)
+    score = _score(generated, samples, reference, extractor, known, (), progress)
     pairs = closest(score.memorisation, images, known.seen) if score.memorisation else None
-    return Scored(score, None, pairs)
+    return Evaluated(score, None, pairs)
 
 
 def _score(
@@ -227,23 +212,21 @@ def _score(
     extractor: Extractor,
     known: Training | None,
     notes: tuple[str, ...],
-    say: Say,
+    progress: Progress,
 ) -> Score:
-    found = measure(generated, reference, extractor, say)
+    found = measure(generated, reference, extractor, progress)
     memorised: Memorisation | None = None
     try:
-        memorised = copies(generated, known, say) if known is not None else None
+        memorised = copies(generated, known, progress) if known is not None else None
     except TooFew as e:
         notes = (*notes, f"copies were not looked for: {e}")
     height, width, _ = reference.data.shape
     return Score(
         made_by=f"ddpm {version('ddpm')}",
-        measure=Measure(
+        measure=Measurement(
             n=len(generated.images),
-            features=FeaturesRecord(
-                name=extractor.name, hash=extractor.hash, resize=extractor.resize, dim=extractor.dim
-            ),
-            reference=ReferenceRecord(source=reference.source, hash=reference.hash, images=len(reference.data)),
+            features=FeaturesRecord.of(extractor),
+            reference=ReferenceRecord.of(reference.source, reference.data),
             size=(height, width),
             mode=reference.data.mode,
             neighbours=NEIGHBOURS,
@@ -255,46 +238,44 @@ def _score(
     )
 
 
-def _settings(run: LoadedRun, ask: Ask) -> SamplingConfig:
+def _settings(loaded: LoadedRun, ask: Ask) -> SamplingConfig:
     """How to sample, refused before anything is read or drawn where it cannot be done."""
-    how = settings(run, dict(ask.sampling))
-    run.engine.grid(how)
-    run = run.prepared(how)
-    refuse_idle(run, dict(ask.sampling), how, labelled=bool(run.classes))
+    how = settings(loaded, dict(ask.sampling))
+    loaded.engine.grid(how)
+    loaded = loaded.prepared(how)
+    refuse_idle(loaded, dict(ask.sampling), how, labelled=bool(loaded.classes))
     return how
 
 
-def _training(run: LoadedRun, say: Say) -> tuple[Training | None, str | None]:
+def _training(loaded: LoadedRun, progress: Progress) -> tuple[Training | None, str | None]:
     """The images that a run was trained on, or why they cannot be had."""
     try:
-        return training(run.config, lambda i, of: say("reading the training images", i, of)), None
+        return training(loaded.config, doing(progress, "reading the training images")), None
     except InputError as e:
         return None, f"the training images cannot be had ({e})"
 
 
-def _reference(ask: Ask, run: LoadedRun, lost: str | None, say: Say) -> Real:
-    data = run.config.data
+def _reference(ask: Ask, loaded: LoadedRun, lost: str | None, progress: Progress) -> Real:
+    data = loaded.config.data
     if ask.data is None and lost is not None:
         raise InputError(f"{lost}; give real images by --data")
     return real(
         data.source if ask.data is None else ask.data,
         Geometry(data.size, data.mode, data.fit if ask.data is None else ask.fit),
         skip_bad=data.skip_bad if ask.data is None else ask.skip_bad,
-        progress=lambda i, of: say("reading the reference", i, of),
+        progress=doing(progress, "reading the reference"),
     )
 
 
-def images_seen(path: Path, run: LoadedRun) -> int | None:
+def images_seen(run: RunFolder, loaded: LoadedRun) -> int | None:
     """Images that the weights were trained on; None where the run's checkpoints are gone."""
-    found = [path] if (path / "manifest.json").exists() else checkpoints.paths(path / "checkpoints")[-1:]
-    step = found[0].absolute().name.removeprefix("step-") if found else ""
-    return int(step) * run.config.training.batch if step.isdecimal() else None
+    steps = run.steps()
+    return None if steps is None else steps * loaded.config.training.batch
 
 
-def _name(path: Path, how: SamplingConfig, seed: int, measure: Measure, weights: str) -> str:
+def _name(run: RunFolder, how: SamplingConfig, seed: int, measure: Measurement, weights: str) -> str:
     """A folder for this score and no other."""
     sampling = how.model_dump_json(exclude_none=True)
     key = sha256(f"{weights} {sampling} {seed} {measure.model_dump_json()}".encode()).hexdigest()[:6]
-    stage = f"{path.name}-" if (path / "manifest.json").exists() else ""
     sampled = f"{how.short}-guidance{how.guidance:g}-seed{seed}-n{measure.n}"
-    return f"{stage}{sampled}-{measure.features.name}-{key}"
+    return f"{run.stage}{sampled}-{measure.features.name}-{key}"

@@ -17,24 +17,21 @@ from ddpm.data.dataset import Dataset
 from ddpm.data.order import epoch_order
 from ddpm.engine.loading import load
 from ddpm.engine.run import LoadedRun
-from ddpm.evaluation.answers import SHARD, Answers
+from ddpm.evaluation.answers import SHARD, Columns, answers, columns, joined
 from ddpm.evaluation.evaluate import PATIENCE, images_seen
-from ddpm.evaluation.measure import Say
 from ddpm.evaluation.reference import real, training
 from ddpm.images.geometry import Geometry
 from ddpm.objectives.bound import Bound, sampled_pairs
 from ddpm.records.likelihood import FILE, BitsRecord, Levels
+from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import ReferenceRecord
-from ddpm.records.weights import run_folder
 from ddpm.sampling.grid import uniform
 from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
-from ddpm.system.files import disk_errors, write_file
 from ddpm.system.names import Fit
+from ddpm.system.progress import Progress, doing
 from ddpm.tasks.likelihood import likelihood
 
-HOME = "likelihood"
-"""In a run folder: what was found, and by image in ``answers``, kept for more images of the same."""
 RULE = 2
 """Raised whenever the same question would get another answer: files of before are then left alone."""
 
@@ -68,14 +65,14 @@ class AskBits:
     device: str | None = None
 
 
-class Found(NamedTuple):
+class WrittenBits(NamedTuple):
     """A record and the folder that it is in."""
 
     record: BitsRecord
     folder: Path
 
 
-def measure_bits(path: Path, ask: AskBits, say: Say) -> Found | None:
+def measure_bits(path: Path, ask: AskBits, progress: Progress) -> WrittenBits | None:
     """Take the bits per dimension of a run or a checkpoint, going on where the same was interrupted.
 
     Every process of a distributed start takes a part of the images; the main one writes the record.
@@ -91,110 +88,108 @@ def measure_bits(path: Path, ask: AskBits, say: Say) -> Found | None:
     if ask.n < 2:
         raise InputError(f"-n {ask.n} is too few for a mean with its error; give at least 2")
     state = PartialState(cpu=device_of(ask.device).type == "cpu", timeout=PATIENCE)
-    run = load(path, str(state.device) if state.num_processes > 1 else ask.device)
-    if run.needs_label and not ask.labels:
+    run = RunFolder.open(path)
+    loaded = load(path, str(state.device) if state.num_processes > 1 else ask.device)
+    if loaded.needs_label and not ask.labels:
         raise InputError(f"{path} never saw an image without its label when it was trained: give --labels")
     how = settle(
-        run.config, ask.method, steps=ask.steps, terms=ask.terms, seed=ask.seed, clip=ask.clip, variance=ask.variance
+        loaded.config, ask.method, steps=ask.steps, terms=ask.terms, seed=ask.seed, clip=ask.clip, variance=ask.variance
     )
     with state.main_process_first():  # what is read for the first time
-        data, source, notes = _images(run, ask, say)
+        data, source, notes = _images(loaded, ask, progress)
     # always the same order, so that seeds differ in their noise and not in their images
     order = epoch_order(0, 0, len(data))[: ask.n]
-    labels = _labels(run, data.subset(order)) if ask.labels else None
+    labels = _labels(loaded, data.subset(order)) if ask.labels else None
     batch = ask.batch if how.method == "ode" else None
     part = "held out" if ask.data is None else "all"
-    question = f"{RULE} {run.weights} {run.config.diffusion} {how} {source.hash} {part} {ask.labels} {batch}"
+    question = f"{RULE} {loaded.weights} {loaded.config.diffusion} {how} {source.hash} {part} {ask.labels} {batch}"
     key = sha256(question.encode()).hexdigest()[:12]
-    answers = Answers(run_folder(path) / HOME / "answers" / key, len(order))
-    mine = [k for k in answers.missing() if k % state.num_processes == state.process_index]
-    total, before = sum(len(answers.images(k)) for k in mine), 0
+    shards = answers(run.likelihood / "answers" / key, len(order))
+    mine = [k for k in shards.missing() if k % state.num_processes == state.process_index]
+    total, before = sum(len(shards.images(k)) for k in mine), 0
     for k in mine:
         parts = []
-        for first in range(0, len(answers.images(k)), ask.batch):
-            here = answers.images(k)[first : first + ask.batch]
+        for first in range(0, len(shards.images(k)), ask.batch):
+            here = shards.images(k)[first : first + ask.batch]
 
-            def report(calls: int, of: int, before: int = before, n: int = len(here)) -> None:
+            def report(calls: int, of: int, what: str = "", /, before: int = before, n: int = len(here)) -> None:
                 # in images, as nobody knows how many calls the ODE takes
                 done = n * calls // of if of else 0
-                say("images" if of else f"images, {calls} network calls", before + done, total)
+                progress(before + done, total, "images" if of else f"images, {calls} network calls")
 
             given = None if labels is None else labels[here.start : here.stop]
-            parts.append(likelihood(run, how, data.read(order[here.start : here.stop]), given, list(here), report))
+            parts.append(likelihood(loaded, how, data.read(order[here.start : here.stop]), given, list(here), report))
             before += len(here)
-        answers.write(k, parts)
+        shards.write(k, columns(parts))
     state.wait_for_everyone()
     if not state.is_main_process:
         return None
-    record = _record(path, run, ask, how, source, notes, [data.names[i] for i in order], answers)
-    folder = run_folder(path) / HOME / _name(path, record, key)
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    write_file(folder / FILE, record.to_json().encode())
-    return Found(record, folder)
+    record = _record(run, loaded, ask, how, source, notes, [data.names[i] for i in order], joined(shards))
+    folder = run.likelihood / _name(run, record, key)
+    record.write(folder / FILE)
+    return WrittenBits(record, folder)
 
 
-def _images(run: LoadedRun, ask: AskBits, say: Say) -> tuple[Dataset, ReferenceRecord, tuple[str, ...]]:
+def _images(loaded: LoadedRun, ask: AskBits, progress: Progress) -> tuple[Dataset, ReferenceRecord, tuple[str, ...]]:
     """The images to take from, what they are, and what a reader should know of them."""
-    config = run.config.data
+    config = loaded.config.data
     if ask.data is None:
         try:
-            held = training(run.config, lambda i, of: say("reading the images", i, of)).held_out
+            held = training(loaded.config, doing(progress, "reading the images")).held_out
         except InputError as e:
             raise InputError(f"the images that the run held out cannot be had ({e}); give others by --data") from e
         if len(held) < 2:
             raise InputError(f"the run held out {len(held)} images, too few for a mean; give others by --data")
-        return held, ReferenceRecord(source=config.source, hash=held.fingerprint[:16], images=len(held)), ()
+        return held, ReferenceRecord.of(config.source, held), ()
     geometry = Geometry(config.size, config.mode, ask.fit)
-    found = real(ask.data, geometry, skip_bad=ask.skip_bad, progress=lambda i, of: say("reading the images", i, of))
+    found = real(ask.data, geometry, skip_bad=ask.skip_bad, progress=doing(progress, "reading the images"))
     notes = found.notes
     if found.data.fingerprint == config.fingerprint:
         notes = (*notes, "most of these images were trained on: bits of images that were not are higher")
-    return found.data, ReferenceRecord(source=found.source, hash=found.hash, images=len(found.data)), notes
+    return found.data, ReferenceRecord.of(found.source, found.data), notes
 
 
-def _labels(run: LoadedRun, data: Dataset) -> list[int]:
+def _labels(loaded: LoadedRun, data: Dataset) -> list[int]:
     """The run's numbers of the images' classes."""
-    if not run.classes:
-        raise InputError(f"--labels tells the classes, and {run.source} was trained without; leave it out")
+    if not loaded.classes:
+        raise InputError(f"--labels tells the classes, and {loaded.source} was trained without; leave it out")
     if data.labels is None:
         raise InputError(
             "--labels tells the images' classes, and they have none; leave it out, or give others by --data"
         )
     names = [data.classes[label] for label in data.labels]
-    if unknown := sorted(set(names) - set(run.classes)):
-        raise InputError(f"--labels: the run knows no {', '.join(unknown)} (known: {', '.join(run.classes)})")
-    return [run.classes.index(name) for name in names]
+    if unknown := sorted(set(names) - set(loaded.classes)):
+        raise InputError(f"--labels: the run knows no {', '.join(unknown)} (known: {', '.join(loaded.classes)})")
+    return [loaded.classes.index(name) for name in names]
 
 
 def _record(
-    path: Path,
-    run: LoadedRun,
+    run: RunFolder,
+    loaded: LoadedRun,
     ask: AskBits,
     how: Likelihood,
     source: ReferenceRecord,
     notes: tuple[str, ...],
     names: list[str],
-    answers: Answers,
+    found: Columns,
 ) -> BitsRecord:
-    found = answers.read()
     bits = found["bits"].astype(np.float64)
     parts: dict[str, Any] = {}
     if how.method == "bound":
         bound = Bound(*(torch.from_numpy(found[name]).double() for name in ("prior", "terms", "x0_mse")))
         parts = {name: float(getattr(bound, name).mean()) for name in ("prior", "kl", "decoder")}
-        parts["levels"] = _levels(run.engine.schedule, how, bound)
+        parts["levels"] = _levels(loaded.engine.schedule, how, bound)
     return BitsRecord(
         made_by=f"ddpm {version('ddpm')}",
-        run=str(path),
-        weights=run.weights,
-        images_seen=images_seen(path, run),
+        run=str(run.source),
+        weights=loaded.weights,
+        images_seen=images_seen(run, loaded),
         data=source,
         held_out=ask.data is None,
         n=len(bits),
         batch=ask.batch if how.method == "ode" else None,
-        size=run.config.data.size,
-        mode=run.config.data.mode,
+        size=loaded.config.data.size,
+        mode=loaded.config.data.mode,
         labels=ask.labels,
         how=how,
         mean=float(bits.mean()),
@@ -224,13 +219,12 @@ def _levels(schedule: Schedule, how: Likelihood, bound: Bound) -> Levels:
     )
 
 
-def _name(path: Path, record: BitsRecord, key: str) -> str:
+def _name(run: RunFolder, record: BitsRecord, key: str) -> str:
     """A folder for this record and no other."""
     how = record.how
-    stage = f"{path.name}-" if (path / "manifest.json").exists() else ""
     parts = [
         f"{how.method}{how.steps or ''}",
         f"terms{how.terms}" if how.terms else "",
         "labels" if record.labels else "",
     ]
-    return stage + "-".join([*filter(None, parts), f"seed{how.seed}", f"n{record.n}", key[:6]])
+    return run.stage + "-".join([*filter(None, parts), f"seed{how.seed}", f"n{record.n}", key[:6]])

@@ -1,6 +1,6 @@
 """From images to the numbers of a score."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import NamedTuple
@@ -17,8 +17,9 @@ from ddpm.metrics.features import Extractor
 from ddpm.metrics.features.extract import CHUNK, extract, extract_once
 from ddpm.metrics.features.inception import Inception
 from ddpm.metrics.features.thumbnail import Thumbnail
-from ddpm.records.score import Accuracy, Colour, Copy, Frechet, Interval, Memorisation
+from ddpm.records.score import Accuracy, ColourStats, Copy, Frechet, Interval, Memorisation
 from ddpm.system.errors import InputError
+from ddpm.system.progress import Progress, doing
 
 REPLICATES = 100
 NEIGHBOURS = (3, 5)
@@ -30,9 +31,6 @@ LISTED = 1000
 """Closest pairs that a score lists at the most, all copies among the first."""
 CLOSEST = 16
 """… and those that are listed though they are no copies."""
-
-Say = Callable[[str, int, int], None]
-"""Called with (what is being done, done, in all)."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Generated:
     labels: Sequence[str] | None = None
 
 
-class Measured(NamedTuple):
+class Metrics(NamedTuple):
     """All numbers of a score, by the names it has for them."""
 
     frechet: Frechet
@@ -60,11 +58,11 @@ class Measured(NamedTuple):
     coverage: Interval
     inception_score: Interval | None
     accuracy: Accuracy | None
-    colour: Colour
+    colour: ColourStats
     notes: tuple[str, ...]
 
 
-def measure(generated: Generated, real: Real, extractor: Extractor, say: Say) -> Measured:
+def measure(generated: Generated, real: Real, extractor: Extractor, progress: Progress) -> Metrics:
     """Measure images against real ones.
 
     Raises:
@@ -79,27 +77,27 @@ def measure(generated: Generated, real: Real, extractor: Extractor, say: Say) ->
             f"{n} images are few: the Fréchet distance is biased upwards, so compare it only with others of as many; "
             "KID is not biased"
         )
-    theirs = extract_once(extractor, real.data, lambda i, of: say("looking at the reference", i, of))
-    ours = extract(extractor, generated.images, lambda i, of: say("looking at the samples", i, of))
+    theirs = extract_once(extractor, real.data, doing(progress, "looking at the reference"))
+    ours = extract(extractor, generated.images, doing(progress, "looking at the samples"))
     counts = bootstrap.counts(n, REPLICATES)
-    say("comparing", 0, 4)
+    progress(0, 4, "comparing")
     distance = frechet.estimate(ours, frechet.fit(theirs), counts)
     floor = frechet.floor(theirs, n)
     if floor is None:
         notes.append(f"{len(theirs)} real images are too few to say what {n} of them would score themselves")
-    say("comparing", 1, 4)
+    progress(1, 4, "comparing")
     kid = kernel.estimate(ours, theirs, counts)
-    say("comparing", 2, 4)
+    progress(2, 4, "comparing")
     many = min(n, len(theirs), BALLS)
     balls = manifold.fit(theirs[_some(len(theirs), many)], NEIGHBOURS)
     shares = manifold.estimate(ours[_some(n, many)], balls, bootstrap.counts(many, REPLICATES))
-    say("comparing", 3, 4)
+    progress(3, 4, "comparing")
     scores = None
     if isinstance(extractor, Inception):
         scores = _interval(inception_score.estimate(extractor.logits(ours), counts))
     read, unread = _accuracy(ours, generated.labels, theirs, real.data)
-    say("comparing", 4, 4)
-    return Measured(
+    progress(4, 4, "comparing")
+    return Metrics(
         frechet=Frechet(**distance._asdict(), floor=floor),
         kid=_interval(kid),
         precision=_interval(shares.precision),
@@ -113,10 +111,10 @@ def measure(generated: Generated, real: Real, extractor: Extractor, say: Say) ->
     )
 
 
-def copies(generated: Generated, training: Training, say: Say) -> Memorisation:
+def copies(generated: Generated, training: Training, progress: Progress) -> Memorisation:
     """Look for training images among generated ones, and among held-out ones to see how often that is chance."""
     thumbnail = Thumbnail()
-    seen = extract_once(thumbnail, training.seen, lambda i, of: say("looking at the training images", i, of))
+    seen = extract_once(thumbnail, training.seen, doing(progress, "looking at the training images"))
     found = memorisation.nearest(extract(thumbnail, generated.images), seen)
     rate = wilson(float(found.copied.double().mean()), len(found.copied))
     held_out, held_out_median = None, None
@@ -182,10 +180,10 @@ def _accuracy(
     return Accuracy(value=found.value, real=linear.real, by_class=by_class), notes
 
 
-def _colour(images: Images, data: Dataset) -> Colour:
+def _colour(images: Images, data: Dataset) -> ColourStats:
     mean, std = channel_stats(images)
     real_mean, real_std = channel_stats(data)
-    return Colour(
+    return ColourStats(
         mean=tuple(mean.tolist()),
         std=tuple(std.tolist()),
         reference_mean=tuple(real_mean.tolist()),

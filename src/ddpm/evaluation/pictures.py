@@ -1,12 +1,10 @@
 """What a score looks like: the samples, and those nearest to training images."""
 
-from io import BytesIO
-
 import numpy as np
 from PIL import Image, ImageDraw
 
 from ddpm.data.dataset import Images
-from ddpm.images.sheets import opaque, picture, sheet
+from ddpm.images.sheets import opaque, picture, png, sheet
 from ddpm.records.score import Memorisation
 
 SHOWN = 64
@@ -17,7 +15,7 @@ TALL = 64
 
 def first(images: Images) -> bytes:
     """The first 64 images on one sheet, as a PNG."""
-    return _png(sheet(images.read(np.arange(min(SHOWN, len(images))))))
+    return png(sheet(images.read(np.arange(min(SHOWN, len(images))))))
 
 
 def closest(found: Memorisation, samples: Images, training: Images) -> bytes:
@@ -42,10 +40,4 @@ def closest(found: Memorisation, samples: Images, training: Images) -> bytes:
             one = opaque(picture(images.read(np.array([place]))[0]))
             one = one.resize((width * factor, height * factor), Image.Resampling.NEAREST)
             page.paste(one, (x + margin + j * (width * factor + gap), y + margin))
-    return _png(page)
-
-
-def _png(image: Image.Image) -> bytes:
-    file = BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
+    return png(page)

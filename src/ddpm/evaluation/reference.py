@@ -1,6 +1,6 @@
 """Real images: those that samples are measured against, and those that a run was trained on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ddpm.config.run import RunConfig
@@ -12,8 +12,8 @@ from ddpm.data.pairs import with_low
 from ddpm.data.survey import Survey, recall
 from ddpm.images.geometry import Geometry
 from ddpm.system.errors import InputError
+from ddpm.system.progress import Progress, silent
 
-Progress = Callable[[int, int], None]
 FEWEST = 10
 """Real or generated images below which no number means anything."""
 
@@ -48,7 +48,7 @@ class Training:
     held_out: Dataset
 
 
-def real(source: str, geometry: Geometry, *, skip_bad: bool = False, progress: Progress | None = None) -> Real:
+def real(source: str, geometry: Geometry, *, skip_bad: bool = False, progress: Progress = silent) -> Real:
     """The images of a source in the geometry of the samples.
 
     Raises:
@@ -73,7 +73,7 @@ def _changed(source: str, found: Survey, geometry: Geometry) -> Iterator[str]:
         yield f"{others:,} images of {source} were converted to {geometry.mode}"
 
 
-def training(config: RunConfig, progress: Progress | None = None) -> Training:
+def training(config: RunConfig, progress: Progress = silent) -> Training:
     """The images of a run, as they were when it was started.
 
     Raises:

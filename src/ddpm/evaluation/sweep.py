@@ -1,10 +1,9 @@
 """The same images by many ways of sampling: what changes, what it costs, how good it is."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import product
-from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import torch
@@ -15,8 +14,7 @@ from ddpm.core import Cond, Denoised, Level
 from ddpm.engine.labels import Label
 from ddpm.engine.options import refuse_idle, settings
 from ddpm.engine.run import LoadedRun
-from ddpm.evaluation.drawn import SHARD, Drawn, Recipe
-from ddpm.evaluation.evaluate import DRAWN
+from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore
 from ddpm.evaluation.measure import FEW, REPLICATES
 from ddpm.evaluation.reference import FEWEST, Real, real
 from ddpm.evaluation.shares import shares_of
@@ -25,22 +23,20 @@ from ddpm.images.geometry import Geometry
 from ddpm.images.pixels import Pixels
 from ddpm.metrics import bootstrap, frechet
 from ddpm.metrics.features.extract import extract, extract_once
+from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import FeaturesRecord, Interval, ReferenceRecord
-from ddpm.records.sweep import Cell, Quality, SweepRecord
-from ddpm.records.weights import run_folder
+from ddpm.records.sweep import Cell, FrechetBasis, SweepRecord
 from ddpm.sampling import Solver, sample
 from ddpm.sampling.follow import Moment
 from ddpm.sampling.shortest import distance
 from ddpm.system.errors import InputError
 from ddpm.system.names import GridName, SolverName, suggest
+from ddpm.system.progress import Progress, doing, part_of
 
 MOST = 64
 """Images shown of each way, which are one batch."""
 MANY = 200
 """Steps of the many-step solution; twice the most of the sweep, if that is more."""
-
-Say = Callable[[str, int, int], None]
-"""Called with (what is being done, done, in all)."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +73,7 @@ class Sweep(NamedTuple):
     solutions: list[Pixels]
 
 
-class Plan(NamedTuple):
+class SweepPlan(NamedTuple):
     """What there is to do: all that is refused is refused by now.
 
     Attributes:
@@ -95,22 +91,22 @@ class Plan(NamedTuple):
     cost: int
 
 
-def plan(run: LoadedRun, ask: AskSweep) -> Plan:
+def plan(loaded: LoadedRun, ask: AskSweep) -> SweepPlan:
     """Every combination.
 
     Raises:
         InputError: one of them cannot be drawn, or has an option without effect.
     """
-    run.refuse_given()
+    loaded.refuse_given()
     if not 1 <= ask.n <= MOST:
         raise InputError(f"-n must be between 1 and {MOST}, not {ask.n}")
     if ask.samples and ask.samples < FEWEST:
         raise InputError(f"--samples {ask.samples} are too few to measure; give at least {FEWEST}, or 0 for none")
     if ask.data is not None and not ask.samples:
         raise InputError(f"--data {ask.data} is for Fréchet distances, and --samples 0 takes none; leave out either")
-    own = run.config.sampling
+    own = loaded.config.sampling
     grids = list(ask.grids) or [own.grid if isinstance(own.grid, str) else "trailing"]
-    scales = list(ask.guidance) or [own.guidance if run.classes else 1.0]
+    scales = list(ask.guidance) or [own.guidance if loaded.classes else 1.0]
     for what, given, known in (("solver", ask.solvers, get_args(SolverName)), ("grid", grids, get_args(GridName))):
         if strange := [name for name in given if name not in known]:
             raise InputError(f"unknown {what} {strange[0]!r}{suggest(strange[0], list(known))}")
@@ -119,25 +115,25 @@ def plan(run: LoadedRun, ask: AskSweep) -> Plan:
     if not ask.solvers or not ask.steps:
         raise InputError("a sweep needs --solvers and --steps, as in --solvers ddim,dpm++-2m --steps 5,10,20")
     names = [ask.labels[i % len(ask.labels)] for i in range(ask.n)] if ask.labels else None
-    labels = run.labels(names, ask.n)
-    if labels is None and run.classes:
-        labels = [i % len(run.classes) for i in range(ask.n)]
+    labels = loaded.labels(names, ask.n)
+    if labels is None and loaded.classes:
+        labels = [i % len(loaded.classes) for i in range(ask.n)]
     ways, evaluations = [], []
     for scale, solver, grid, steps in product(*map(_once, (scales, ask.solvers, grids, sorted(ask.steps)))):
         change = {"guidance": scale, "solver": solver, "grid": grid, "steps": steps}
-        how = settings(run, change)
-        refuse_idle(run, change, how, labelled=labels is not None)
-        levels = run.engine.grid(how)
-        evaluations.append(run.engine.solver(how).evaluations(levels))
+        how = settings(loaded, change)
+        refuse_idle(loaded, change, how, labelled=labels is not None)
+        levels = loaded.engine.grid(how)
+        evaluations.append(loaded.engine.solver(how).evaluations(levels))
         ways.append(how)
-    many = min(max(MANY, 2 * max(ask.steps)), run.engine.schedule.T)
-    solutions = [settings(run, {**REFERENCE, "steps": many, "guidance": scale}) for scale in _once(scales)]
+    many = min(max(MANY, 2 * max(ask.steps)), loaded.engine.schedule.T)
+    solutions = [settings(loaded, {**REFERENCE, "steps": many, "guidance": scale}) for scale in _once(scales)]
     drawn = -(-ask.samples // SHARD) * SHARD
     cost = sum(evaluations) * (ask.n + drawn) + sum(how.steps for how in solutions) * ask.n
-    return Plan(ways, evaluations, solutions, labels, cost)
+    return SweepPlan(ways, evaluations, solutions, labels, cost)
 
 
-def sweep(run: LoadedRun, ask: AskSweep, say: Say) -> Sweep:
+def sweep(loaded: LoadedRun, ask: AskSweep, progress: Progress) -> Sweep:
     """Draw the same images by every combination, and measure each.
 
     Samples that are measured stay in the run folder, where `ddpm evaluate` keeps its own, and are not drawn again.
@@ -145,39 +141,39 @@ def sweep(run: LoadedRun, ask: AskSweep, say: Say) -> Sweep:
     Raises:
         InputError: see :func:`plan`; or the real images that were named cannot be had.
     """
-    todo, notes = plan(run, ask), []
+    todo, notes = plan(loaded, ask), []
     reference: Real | None = None
     if ask.samples:
         try:
-            reference = _reference(run, ask, say)
+            reference = _reference(loaded, ask, progress)
         except InputError as e:
             if ask.data is not None:
                 raise
             notes.append(f"no Fréchet distances: {e}; give real images by --data")
     ends, solutions = {}, []
     for how in todo.solutions:
-        pixels, ends[how.guidance] = _shown(run, how, todo.labels, ask, say)
+        pixels, ends[how.guidance] = _shown(loaded, how, todo.labels, ask, progress)
         solutions.append(pixels)
     cells, shown = [], []
     for how, evaluations in zip(todo.ways, todo.evaluations, strict=True):
-        pixels, x = _shown(run, how, todo.labels, ask, say)
+        pixels, x = _shown(loaded, how, todo.labels, ask, progress)
         shown.append(pixels)
-        solver, levels = run.engine.solver(how), run.engine.grid(how)
+        solver, levels = loaded.engine.solver(how), loaded.engine.grid(how)
         off = None if draws_noise(solver, levels) else distance(x, ends[how.guidance])
         cells.append(Cell(sampling=how, evaluations=evaluations, distance=off))
     quality = None
     if reference is not None:
-        quality, distances = _measured(run, ask, todo.ways, reference, say)
+        quality, distances = _measured(loaded, ask, todo.ways, reference, progress)
         cells = [cell.model_copy(update={"frechet": d}) for cell, d in zip(cells, distances, strict=True)]
         if ask.samples < FEW:
             notes.append(f"{ask.samples} samples are few: compare these Fréchet distances only with others of as many")
     record = SweepRecord(
         made_by=f"ddpm {version('ddpm')}",
-        run=str(run.source),
-        weights=run.weights,
+        run=str(loaded.source),
+        weights=loaded.weights,
         seed=ask.seed,
         n=ask.n,
-        labels=tuple(run.classes[k] for k in todo.labels or ()),
+        labels=tuple(loaded.classes[k] for k in todo.labels or ()),
         solutions=tuple(todo.solutions),
         cells=tuple(cells),
         quality=quality,
@@ -203,7 +199,7 @@ def draws_noise(solver: Solver, grid: Sequence[Level]) -> bool:
 
 
 def _shown(
-    run: LoadedRun, how: SamplingConfig, labels: list[int] | None, ask: AskSweep, say: Say
+    loaded: LoadedRun, how: SamplingConfig, labels: list[int] | None, ask: AskSweep, progress: Progress
 ) -> tuple[Pixels, torch.Tensor]:
     """The images of a way, and their last x, (n, C, H, W)."""
     last: list[torch.Tensor] = []
@@ -211,51 +207,44 @@ def _shown(
     def keep(moment: Moment) -> None:
         last[:] = [moment.x]
 
-    def report(done: int, of: int) -> None:
-        say(f"showing {how.short}", done, of)
-
-    return run.draw(how, labels, ask.seed, list(range(ask.n)), report, keep), last[0]
+    report = doing(progress, f"showing {how.short}")
+    return loaded.draw(how, labels, ask.seed, list(range(ask.n)), report, keep), last[0]
 
 
-def _reference(run: LoadedRun, ask: AskSweep, say: Say) -> Real:
+def _reference(loaded: LoadedRun, ask: AskSweep, progress: Progress) -> Real:
     """The real images; those of the run as they were when it was started."""
-    d = run.config.data
+    d = loaded.config.data
     geometry = Geometry(d.size, d.mode, d.fit)
-    found = real(
-        ask.data or d.source, geometry, skip_bad=d.skip_bad, progress=lambda i, of: say("reading the reference", i, of)
-    )
+    found = real(ask.data or d.source, geometry, skip_bad=d.skip_bad, progress=doing(progress, "reading the reference"))
     if ask.data is None and found.data.fingerprint != d.fingerprint:
         raise InputError(f"the images of {d.source} changed since the run was started")
     return found
 
 
 def _measured(
-    run: LoadedRun, ask: AskSweep, ways: Sequence[SamplingConfig], reference: Real, say: Say
-) -> tuple[Quality, list[Interval]]:
+    loaded: LoadedRun, ask: AskSweep, ways: Sequence[SamplingConfig], reference: Real, progress: Progress
+) -> tuple[FrechetBasis, list[Interval]]:
     """The Fréchet distance of each way, as `ddpm evaluate` takes it of as many samples."""
-    d = run.config.data
-    extractor = build.build_features("embedded", None, d.size, run.engine.device)
-    theirs = extract_once(extractor, reference.data, lambda i, of: say("looking at the reference", i, of))
+    d = loaded.config.data
+    extractor = build.build_features("embedded", None, d.size, loaded.engine.device)
+    theirs = extract_once(extractor, reference.data, doing(progress, "looking at the reference"))
     normal, counts = frechet.fit(theirs), bootstrap.counts(ask.samples, REPLICATES)
-    shares, _ = shares_of(run.classes, reference.data)
-    home, shape = run_folder(Path(run.source)) / DRAWN, (*d.size, len(d.mode))
-    recipes = [Recipe(run.weights, how, ask.seed, shares) for how in ways]
-    kept = [Drawn(home / recipe.key, ask.samples, shape) for recipe in recipes]
+    shares, _ = shares_of(loaded.classes, reference.data)
+    home, shape = RunFolder.open(loaded.source).drawn, (*d.size, len(d.mode))
+    recipes = [SampleRecipe(loaded.weights, how, ask.seed, shares) for how in ways]
+    kept = [SampleStore(home / recipe.key, ask.samples, shape) for recipe in recipes]
     # network steps of each way's missing files, to say how far all of them are
     missing = [len(drawn.missing()) * how.steps for drawn, how in zip(kept, ways, strict=True)]
     found = []
     for k, (drawn, recipe) in enumerate(zip(kept, recipes, strict=True)):
-
-        def report(done: int, of: int, before: int = sum(missing[:k])) -> None:
-            say("sampling", before + done, sum(missing))
-
-        for _ in drawn.draw(run, recipe, drawn.missing(), SHARD, report):
+        report = part_of(doing(progress, "sampling"), sum(missing[:k]), sum(missing))
+        for _ in drawn.draw(loaded, recipe, drawn.missing(), SHARD, report):
             pass
         found.append(Interval(**frechet.estimate(extract(extractor, drawn), normal, counts)._asdict()))
-    quality = Quality(
+    quality = FrechetBasis(
         n=ask.samples,
-        features=FeaturesRecord(name=extractor.name, hash=extractor.hash, resize=extractor.resize, dim=extractor.dim),
-        reference=ReferenceRecord(source=reference.source, hash=reference.hash, images=len(reference.data)),
+        features=FeaturesRecord.of(extractor),
+        reference=ReferenceRecord.of(reference.source, reference.data),
         floor=frechet.floor(theirs, ask.samples),
     )
     return quality, found

@@ -1,11 +1,10 @@
 """From a run to the grids on which few steps stay closest to its many-step solution."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,12 +15,14 @@ from ddpm.core import Cond, Denoised, Denoiser, Level
 from ddpm.core.schedule import level_of, place_of
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
+from ddpm.records.run_folder import RunFolder
 from ddpm.records.tuning import TunedGrid, TunedRecord
 from ddpm.sampling import rows_of, sample, start, steps
 from ddpm.sampling.branching import Branching
 from ddpm.sampling.shortest import Paths, distance, shortest
 from ddpm.sampling.tuning import ROUNDS, Round, Way, best, most_calls, screened
 from ddpm.system.errors import InputError
+from ddpm.system.progress import Progress
 
 SOLVERS = ("dpm++-2m", "unipc-2", "unipc-3", "deis-3", "ipndm-2", "ipndm-3", "ipndm-4")
 """One network call a step, and no noise."""
@@ -32,9 +33,6 @@ CANDIDATES = 50
 """Levels of the reference among which the shortest way is looked for."""
 NAMED = 4
 """Ways by grids that have names of which the best is looked for on all images, as they are."""
-
-Say = Callable[[str, int, int], None]
-"""Called with (what is being done, images that the denoiser was asked of, those and what may follow at the most)."""
 
 
 @dataclass(frozen=True)
@@ -60,46 +58,49 @@ class AskTune:
     rounds: Sequence[Round] = ROUNDS
 
 
-def tune(run: LoadedRun, ask: AskTune, say: Say) -> TunedRecord:
+def tune(loaded: LoadedRun, ask: AskTune, progress: Progress) -> TunedRecord:
     """Find a solver and a grid for each number of steps.
 
     Every solver is tried on every grid that has a name, and on the shortest way along the reference; the levels of each
     one's best are then moved, of ever fewer as far as it helps. All that on half of the images; the errors are of the
     other half.
 
+    Args:
+        progress: told of images that the denoiser was asked of, and of those with what may follow at the most.
+
     Raises:
         InputError: steps, solvers or settings that cannot be had.
     """
-    run = replace(run, tuned=())  # what the run does without
-    long = _reference(run, ask)
-    count = _Count(say, planned(run, ask))
-    made, other = (_Problem(run, long, ask, i, count) for i in (0, 1))
+    loaded = replace(loaded, tuned=())  # what the run does without
+    long = _reference(loaded, ask)
+    count = _Count(progress, planned(loaded, ask))
+    made, other = (_Problem(loaded, long, ask, i, count) for i in (0, 1))
     found = []
-    for n, most in _most(run, ask).items():
+    for n, most in _most(loaded, ask).items():
         with count.part(f"{n} steps", most):
             found.append(_tuned(made, other, n, ask))
-    return TunedRecord(weights=run.weights, images=ask.images, seed=ask.seed, reference=long, grids=tuple(found))
+    return TunedRecord(weights=loaded.weights, images=ask.images, seed=ask.seed, reference=long, grids=tuple(found))
 
 
-def planned(run: LoadedRun, ask: AskTune) -> int:
+def planned(loaded: LoadedRun, ask: AskTune) -> int:
     """Of how many images the denoiser will be asked, at the most.
 
     Raises:
         InputError: steps, solvers or settings that cannot be had.
     """
-    run = replace(run, tuned=())
-    return 2 * ask.images * _reference(run, ask).steps + sum(_most(run, ask).values())
+    loaded = replace(loaded, tuned=())
+    return 2 * ask.images * _reference(loaded, ask).steps + sum(_most(loaded, ask).values())
 
 
-def _reference(run: LoadedRun, ask: AskTune) -> SamplingConfig:
-    run.refuse_given()
+def _reference(loaded: LoadedRun, ask: AskTune) -> SamplingConfig:
+    loaded.refuse_given()
     if strange := [name for name in ask.solvers if name not in SOLVERS]:
         raise InputError(f"{strange[0]} cannot be tuned (known: {', '.join(SOLVERS)})")
     if ask.images < 2:
         raise InputError(f"-n must be at least 2, not {ask.images}")
     if not ask.steps or min(ask.steps) < 2:
         raise InputError("--steps must be numbers from 2 on, as in 6,8,10: a single step has no level to choose")
-    long = settings(run, {**ask.sampling, **REFERENCE, "steps": min(ask.reference, run.engine.schedule.T)})
+    long = settings(loaded, {**ask.sampling, **REFERENCE, "steps": min(ask.reference, loaded.engine.schedule.T)})
     if long.classifier is not None:
         raise InputError("grids are tuned for what the network says; leave the classifier to `ddpm sample`")
     if max(ask.steps) >= long.steps:
@@ -107,13 +108,13 @@ def _reference(run: LoadedRun, ask: AskTune) -> SamplingConfig:
     return long
 
 
-def _most(run: LoadedRun, ask: AskTune) -> dict[int, int]:
+def _most(loaded: LoadedRun, ask: AskTune) -> dict[int, int]:
     """The images that the denoiser is asked of for each number of steps, at the most."""
     most = {}
     for count in ask.steps:
-        usual = settings(run, {**ask.sampling, "steps": count})
-        grid = run.engine.grid(usual)
-        alone = (NAMED + 2) * (count - 1) + run.engine.solver(usual).evaluations(grid)
+        usual = settings(loaded, {**ask.sampling, "steps": count})
+        grid = loaded.engine.grid(usual)
+        alone = (NAMED + 2) * (count - 1) + loaded.engine.solver(usual).evaluations(grid)
         most[count] = ask.images * alone
         most[count] += most_calls(len(ask.solvers), len(GRIDS) + 1, count, ask.images, ask.rounds)
     return most
@@ -122,8 +123,8 @@ def _most(run: LoadedRun, ask: AskTune) -> dict[int, int]:
 class _Count:
     """How often a denoiser was asked, and how often it may be yet: less than planned once a part took less."""
 
-    def __init__(self, say: Say, planned: int) -> None:
-        self.say, self.planned, self.asked, self.doing = say, planned, 0, ""
+    def __init__(self, progress: Progress, planned: int) -> None:
+        self.progress, self.planned, self.asked, self.doing = progress, planned, 0, ""
 
     @contextmanager
     def part(self, name: str, most: int) -> Iterator[None]:
@@ -131,12 +132,12 @@ class _Count:
         yield
         assert self.asked - before <= most
         self.planned -= most - (self.asked - before)
-        self.say(name, self.asked, self.planned)
+        self.progress(self.asked, self.planned, name)
 
     def __call__(self, denoise: Denoiser, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
         found = denoise(x, level, cond)
         self.asked += len(x)
-        self.say(self.doing, self.asked, self.planned)
+        self.progress(self.asked, self.planned, self.doing)
         return found
 
 
@@ -149,20 +150,20 @@ class _Problem:
         end: where it ends, (B, C, *space).
     """
 
-    def __init__(self, run: LoadedRun, long: SamplingConfig, ask: AskTune, half: int, count: _Count) -> None:
+    def __init__(self, loaded: LoadedRun, long: SamplingConfig, ask: AskTune, half: int, count: _Count) -> None:
         indices = range(half * ask.images, (half + 1) * ask.images)
-        self.trained, self.engine = run, run.engine
-        self.labels = [i % len(run.classes) for i in indices] if run.classes else None
-        self.denoise = partial(count, run.engine.denoiser(long, run.guides(long, self.labels)))
-        self.noise = partial(run.engine.noise, rows_of(ask.seed, indices))
+        self.loaded, self.engine = loaded, loaded.engine
+        self.labels = [i % len(loaded.classes) for i in indices] if loaded.classes else None
+        self.denoise = partial(count, loaded.engine.denoiser(long, loaded.guides(long, self.labels)))
+        self.noise = partial(loaded.engine.noise, rows_of(ask.seed, indices))
         with count.part("reference", ask.images * long.steps):
             self.known, self.end = self._paths(long)
 
     def cond(self, n: int) -> Cond | None:
         """Of the first n images."""
-        return self.engine.cond(self.trained.conditions(self.labels), list(range(n)))
+        return self.engine.cond(self.loaded.conditions(self.labels), list(range(n)))
 
-    def solved(self, how: SamplingConfig) -> torch.Tensor:
+    def run(self, how: SamplingConfig) -> torch.Tensor:
         """Where the images end by settings."""
         grid, solver, randn = self.engine.grid(how), self.engine.solver(how), self.noise()
         return sample(self.denoise, solver, grid, randn, self.cond(len(self.end)))
@@ -199,11 +200,11 @@ class _Problem:
 
 
 def _tuned(made: _Problem, other: _Problem, count: int, ask: AskTune) -> TunedGrid:
-    run, schedule = made.trained, made.engine.schedule
+    loaded, schedule = made.loaded, made.engine.schedule
     grids = {name: build.GRIDS[name](schedule, count) for name in GRIDS}
     grids[SHORTEST] = [made.known.levels[i] for i in shortest(made.known, count)]
     how = {
-        name: settings(run, {**ask.sampling, "solver": name, "steps": count, "grid": "trailing"})
+        name: settings(loaded, {**ask.sampling, "solver": name, "steps": count, "grid": "trailing"})
         for name in ask.solvers
     }
     ways = [
@@ -218,10 +219,10 @@ def _tuned(made: _Problem, other: _Problem, count: int, ask: AskTune) -> TunedGr
     untuned = other.error(how[named.solver], named.grid)
     tuned = other.error(how[found.way.solver], found.grid)
     way, levels = (found.way, found.grid) if tuned < untuned else (named, named.grid)
-    usual = settings(run, {**ask.sampling, "steps": count})
+    usual = settings(loaded, {**ask.sampling, "steps": count})
     return TunedGrid(
         sampling=settings(
-            run,
+            loaded,
             {
                 **ask.sampling,
                 "solver": way.solver,
@@ -229,15 +230,15 @@ def _tuned(made: _Problem, other: _Problem, count: int, ask: AskTune) -> TunedGr
             },
         ),
         start=f"{way.solver}, {way.start}",
-        usual=distance(other.solved(usual), other.end),
+        usual=distance(other.run(usual), other.end),
         untuned=untuned,
         tuned=min(untuned, tuned),
     )
 
 
-def joined(folder: Path, found: TunedRecord) -> TunedRecord:
-    """What was found, and of an earlier record in the folder what is of other numbers of steps and made alike."""
-    earlier = TunedRecord.read(folder)
+def joined(run: RunFolder, found: TunedRecord) -> TunedRecord:
+    """What was found, and of an earlier record of the run what is of other numbers of steps and made alike."""
+    earlier = run.tuned()
     if earlier is None or earlier.model_copy(update={"grids": found.grids}) != found:
         return found
     others = [grid for grid in earlier.grids if grid.sampling.steps not in {g.sampling.steps for g in found.grids}]

@@ -5,36 +5,34 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 
 from ddpm import build
 from ddpm.conditioning.low_resolution import enlarge
-from ddpm.config.sampling import SamplingConfig
 from ddpm.constraints import AveragePool
 from ddpm.data.dataset import Dataset
 from ddpm.data.loader import batch_of
 from ddpm.engine.loading import load
 from ddpm.engine.options import refuse_idle, settings
 from ddpm.engine.run import LoadedRun
-from ddpm.evaluation.evaluate import SCORED
-from ddpm.evaluation.measure import Say
 from ddpm.evaluation.reference import FEWEST, real, training
 from ddpm.images.geometry import Geometry
 from ddpm.images.pixels import Pixels
-from ddpm.images.sheets import sheet
+from ddpm.images.sheets import png, sheet
 from ddpm.metrics import frechet
 from ddpm.metrics.features import Extractor
 from ddpm.metrics.features.extract import extract, extract_once
 from ddpm.metrics.similarity import SIDE, decibels, psnr, ssim
+from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import FeaturesRecord, ReferenceRecord
-from ddpm.records.weights import run_folder
+from ddpm.records.upscaling import FILE, Fidelity, UpscalingScore
 from ddpm.system.errors import InputError
-from ddpm.system.files import disk_errors, write_file
+from ddpm.system.files import write_file
 from ddpm.system.names import Fit
-from ddpm.system.record import Strict
+from ddpm.system.progress import Progress, doing
 from ddpm.tasks.enlarging import Enlarging, Small, enlarge_all
 
 SHOWN = 16
@@ -42,48 +40,6 @@ SHOWN = 16
 
 VALUES = 2**22
 """Of images that are compared at a time, at the most but for one image: SSIM takes ten times as many in float64."""
-
-
-class Quality(Strict):
-    """Of enlarged images.
-
-    Attributes:
-        psnr, ssim: to the large images, in dB and up to 1, the mean over all; SSIM needs sides of 11.
-        frechet: distance to all real images.
-        consistency: PSNR of the means of boxes against the small images, in dB, of the error of all.
-        mean_difference: to the large images, of each channel, in units of 1 / 255.
-    """
-
-    psnr: float
-    ssim: float | None
-    frechet: float
-    consistency: float
-    mean_difference: tuple[float, ...]
-
-
-class UpscalingScore(Strict):
-    """How well a run makes small images large, beside bicubic interpolation.
-
-    Attributes:
-        source, weights: the run, and a hash of its weights.
-        n: images that were made large.
-        reference: the real images.
-        seed, sampling, augment, consistent: how the run drew.
-    """
-
-    format: Literal[1] = 1
-    made_by: str
-    source: str
-    weights: str
-    n: int
-    features: FeaturesRecord
-    reference: ReferenceRecord
-    seed: int
-    sampling: SamplingConfig
-    augment: float
-    consistent: bool
-    run: Quality
-    bicubic: Quality
 
 
 @dataclass(frozen=True)
@@ -114,7 +70,7 @@ class AskEnlarged:
     device: str | None = None
 
 
-def evaluate_enlarged(path: Path, ask: AskEnlarged, say: Say) -> tuple[UpscalingScore, Path]:
+def evaluate_enlarged(path: Path, ask: AskEnlarged, progress: Progress) -> tuple[UpscalingScore, Path]:
     """Make small images of large ones, enlarge them by the run and by bicubic interpolation, and compare.
 
     Returns:
@@ -123,23 +79,26 @@ def evaluate_enlarged(path: Path, ask: AskEnlarged, say: Say) -> tuple[Upscaling
     Raises:
         InputError: something asked for cannot be had.
     """
-    run = load(path, ask.device)
-    assert run.config.upscaling is not None
-    how = settings(run, dict(ask.sampling))
-    settled = Enlarging.settle(run.config.upscaling, ask.augment, ask.consistent)
-    refuse_idle(run, dict(ask.sampling), how, labelled=False)
-    extractor = build.build_features(ask.features, ask.weights, run.config.data.size, run.engine.device)
-    source, data = _images(run, ask, say)
+    loaded = load(path, ask.device)
+    assert loaded.config.upscaling is not None
+    how = settings(loaded, dict(ask.sampling))
+    settled = Enlarging.settle(loaded.config.upscaling, ask.augment, ask.consistent)
+    refuse_idle(loaded, dict(ask.sampling), how, labelled=False)
+    extractor = build.build_features(ask.features, ask.weights, loaded.config.data.size, loaded.engine.device)
+    source, data = _images(loaded, ask, progress)
     if min(len(data), ask.n) < FEWEST:
         raise InputError(f"{min(len(data), ask.n)} images are too few to measure; give at least {FEWEST}")
     # spread evenly, as folders of classes come one after another
     large = data.subset(np.linspace(0, len(data) - 1, min(len(data), ask.n)).round().astype(np.int64))
-    low, scale = batch_of(large, np.arange(len(large))).conditions["low_resolution"].numpy(), run.config.upscaling.scale
+    low, scale = (
+        batch_of(large, np.arange(len(large))).conditions["low_resolution"].numpy(),
+        loaded.config.upscaling.scale,
+    )
     smalls = [Small(pixels, i) for i, pixels in enumerate(low)]
-    made = dict(enlarge_all(run, how, settled, smalls, ask.seed, ask.batch, lambda i, of: say("upscaling", i, of)))
+    made = dict(enlarge_all(loaded, how, settled, smalls, ask.seed, ask.batch, doing(progress, "upscaling")))
     drawn = np.stack([made[i] for i in range(len(low))])
-    plain = _bicubic(low, scale, run)
-    reference = frechet.fit(extract_once(extractor, data, lambda i, of: say("looking at the images", i, of)))
+    plain = _bicubic(low, scale, loaded)
+    reference = frechet.fit(extract_once(extractor, data, doing(progress, "looking at the images")))
     measured = {
         name: quality(images, large.images, low, scale, extractor, reference)
         for name, images in (("run", drawn), ("bicubic", plain))
@@ -147,10 +106,10 @@ def evaluate_enlarged(path: Path, ask: AskEnlarged, say: Say) -> tuple[Upscaling
     score = UpscalingScore(
         made_by=f"ddpm {version('ddpm')}",
         source=str(path),
-        weights=run.weights,
+        weights=loaded.weights,
         n=len(low),
-        features=FeaturesRecord(name=extractor.name, hash=extractor.hash, resize=extractor.resize, dim=extractor.dim),
-        reference=ReferenceRecord(source=source, hash=data.fingerprint[:16], images=len(data)),
+        features=FeaturesRecord.of(extractor),
+        reference=ReferenceRecord.of(source, data),
         seed=ask.seed,
         sampling=how,
         augment=settled.augment,
@@ -158,7 +117,8 @@ def evaluate_enlarged(path: Path, ask: AskEnlarged, say: Say) -> tuple[Upscaling
         run=measured["run"],
         bicubic=measured["bicubic"],
     )
-    return score, _kept(score, run_folder(path) / SCORED, [_repeated(low, scale), plain, drawn, large.images])
+    rows = [_repeated(low, scale), plain, drawn, large.images]
+    return score, _kept(score, RunFolder.open(path).evaluations, rows)
 
 
 def _kept(score: UpscalingScore, home: Path, rows: list[Pixels]) -> Path:
@@ -167,30 +127,29 @@ def _kept(score: UpscalingScore, home: Path, rows: list[Pixels]) -> Path:
     short = f"upscaled-{how.short}-augment{score.augment:g}-seed{score.seed}-n{score.n}-{score.features.name}"
     folder = home / f"{short}-{sha256(asked.encode()).hexdigest()[:6]}"
     some = np.linspace(0, score.n - 1, min(SHOWN, score.n)).round().astype(np.int64)
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        sheet(np.concatenate([images[some] for images in rows]), len(some)).save(folder / "sheet.png")
-    write_file(folder / "upscaling.json", (score.model_dump_json(indent=2) + "\n").encode())
+    shown = sheet(np.concatenate([images[some] for images in rows]), len(some))
+    write_file(folder / "sheet.png", png(shown))
+    score.write(folder / FILE)
     return folder
 
 
-def _images(run: LoadedRun, ask: AskEnlarged, say: Say) -> tuple[str, Dataset]:
+def _images(loaded: LoadedRun, ask: AskEnlarged, progress: Progress) -> tuple[str, Dataset]:
     """Large images, in the geometry of the run."""
-    config = run.config.data
+    config = loaded.config.data
     if ask.data is None:
-        own = training(run.config, lambda i, of: say("reading the images", i, of))
+        own = training(loaded.config, doing(progress, "reading the images"))
         return f"{own.source} (held out)", own.held_out
     found = real(
         ask.data,
         Geometry(config.size, config.mode, ask.fit),
         skip_bad=ask.skip_bad,
-        progress=lambda i, of: say("reading the images", i, of),
+        progress=doing(progress, "reading the images"),
     )
     return found.source, found.data
 
 
-def _bicubic(low: Pixels, scale: int, run: LoadedRun) -> Pixels:
-    codec = run.engine.codec
+def _bicubic(low: Pixels, scale: int, loaded: LoadedRun) -> Pixels:
+    codec = loaded.engine.codec
     made = [codec.decode(enlarge(codec.encode(torch.from_numpy(part)), scale)) for part in _parts(low)]
     pixels: Pixels = torch.cat(made).numpy()
     return pixels
@@ -207,13 +166,13 @@ def _parts(images: Pixels, n: int = 256) -> list[Pixels]:
 
 def quality(
     made: Pixels, large: Pixels, low: Pixels, scale: int, extractor: Extractor, reference: frechet.Normal
-) -> Quality:
+) -> Fidelity:
     """How near enlarged images come to the large ones, (N, H, W, C) each, and to the small ones that they are of."""
     at_once = max(1, VALUES // large[0].size)
     parts = zip(_parts(made, at_once), _parts(large, at_once), _parts(low, at_once), strict=True)
     near = [torch.cat(of_all) for of_all in zip(*(_nearness(*part, scale) for part in parts), strict=True)]
     peak, structure, boxes, difference = (of_all.mean(0) for of_all in near)
-    return Quality(
+    return Fidelity(
         psnr=float(peak),
         ssim=None if structure.isnan() else float(structure),
         frechet=frechet.distance(frechet.fit(extract(extractor, Dataset(made))), reference),

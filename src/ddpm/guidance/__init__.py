@@ -4,7 +4,7 @@ from ddpm.guidance.autoguidance import Autoguidance, ByItself
 from ddpm.guidance.classifier import ClassGradient, ClassifierGuided
 from ddpm.guidance.classifier_free import ClassifierFree
 from ddpm.guidance.clipping import Clipped
-from ddpm.guidance.interval import Interval, Within
+from ddpm.guidance.interval import GuidanceInterval, Within
 from ddpm.guidance.projected import Projected
 from ddpm.guidance.rescaled import Rescaled
 from ddpm.guidance.rule import Rule, extrapolate
@@ -17,7 +17,7 @@ __all__ = [
     "ClassifierFree",
     "ClassifierGuided",
     "Clipped",
-    "Interval",
+    "GuidanceInterval",
     "Projected",
     "Rescaled",
     "Rule",

@@ -9,7 +9,7 @@ from ddpm.core import Cond, Denoised, Denoiser, Level
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class GuidanceInterval:
     """One denoiser within an interval of noise, another outside (Kynkäänniemi et al. 2024).
 
     Guidance does harm at high noise, where it takes variety, and is idle at low noise; so the plain denoiser answers
@@ -32,7 +32,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """A direction within an interval of noise, none outside: what :class:`Interval` is to denoisers.
+    """A direction within an interval of noise, none outside: what :class:`GuidanceInterval` is to denoisers.
 
     Attributes:
         direction: (x, level) -> (B, C, *space) like x.

@@ -40,7 +40,7 @@ class BadImage(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Decoded:
     """A decoded picture, upright, and what was found on the way.
 
     Attributes:
@@ -94,7 +94,7 @@ def check_bytes(size: int) -> None:
         raise BadImage(f"{size / 1e9:.1f} GB in one file")
 
 
-def decode(data: bytes | Pixels) -> Picture:
+def decode(data: bytes | Pixels) -> Decoded:
     """Decode a file, or wrap the values of an array, (H, W) or (H, W, C) uint8.
 
     16 bits are scaled by their depth (65,535 to 255), transparency of any kind becomes RGBA, CMYK and palettes RGB.
@@ -104,12 +104,12 @@ def decode(data: bytes | Pixels) -> Picture:
     """
     if not isinstance(data, bytes):
         image = Image.fromarray(data)
-        return Picture(_plain(image), image.mode, animated=False, turned=False, deep=False)
+        return Decoded(_plain(image), image.mode, animated=False, turned=False, deep=False)
     image = _load(data)
     animated = image.format != "MPO" and getattr(image, "is_animated", False)  # MPO: a camera's preview images
     orientation = _orientation(image)
     upright = image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
-    return Picture(_plain(upright), image.mode, animated, orientation in _TURNS, _deep(image, data))
+    return Decoded(_plain(upright), image.mode, animated, orientation in _TURNS, _deep(image, data))
 
 
 def _load(data: bytes) -> Image.Image:

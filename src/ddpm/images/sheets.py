@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Sequence
+from io import BytesIO
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from ddpm.images.depth import to_8_bits
 from ddpm.images.pixels import Pixels
@@ -13,6 +15,17 @@ from ddpm.images.pixels import Pixels
 def picture(image: Pixels) -> Image.Image:
     """(H, W, C) uint8 with one, three or four channels, as L, RGB or RGBA."""
     return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+
+
+def png(image: Image.Image, info: PngInfo | None = None) -> bytes:
+    """A picture as a file.
+
+    Args:
+        info: text that it carries.
+    """
+    file = BytesIO()
+    image.save(file, "PNG", pnginfo=info)
+    return file.getvalue()
 
 
 def opaque(image: Image.Image) -> Image.Image:

@@ -30,7 +30,7 @@ class Linear:
     real: float
 
 
-class Accuracy(NamedTuple):
+class ClassAccuracy(NamedTuple):
     """Share of images that are read as their class, of all and of those of each class."""
 
     value: float
@@ -97,7 +97,7 @@ def predict(linear: Linear, features: torch.Tensor) -> torch.Tensor:
     return torch.cat([score.argmax(1) for score in scores])
 
 
-def estimate(linear: Linear, features: torch.Tensor, asked: torch.Tensor) -> Accuracy:
+def estimate(linear: Linear, features: torch.Tensor, asked: torch.Tensor) -> ClassAccuracy:
     """How often (N, D) features are read as the classes asked for, (N,), those left out that no real image is of.
 
     Raises:
@@ -108,4 +108,4 @@ def estimate(linear: Linear, features: torch.Tensor, asked: torch.Tensor) -> Acc
         raise ValueError("no image was asked for as a class that real images have")
     right, label = predict(linear, features[known]) == asked[known], asked[known]
     by_class = {int(c): float(right[label == c].double().mean()) for c in torch.unique(label)}
-    return Accuracy(float(right.double().mean()), by_class)
+    return ClassAccuracy(float(right.double().mean()), by_class)

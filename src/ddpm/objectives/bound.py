@@ -68,7 +68,7 @@ def least(grid: Sequence[Level]) -> float:
     return float(posterior(grid[-3], grid[-2]).var)
 
 
-class Pair(NamedTuple):
+class LevelPair(NamedTuple):
     """Two neighbours on a grid, the same for all images (floats) or each image's own (tensors (B,)).
 
     Attributes:
@@ -81,12 +81,12 @@ class Pair(NamedTuple):
     weight: int = 1
 
 
-def every_pair(grid: Sequence[Level]) -> list[Pair]:
+def every_pair(grid: Sequence[Level]) -> list[LevelPair]:
     """All S pairs of a grid, noisiest first."""
-    return [Pair(now, next) for now, next in pairwise(grid)]
+    return [LevelPair(now, next) for now, next in pairwise(grid)]
 
 
-def sampled_pairs(grid: Sequence[Level], u: torch.Tensor) -> list[Pair]:
+def sampled_pairs(grid: Sequence[Level], u: torch.Tensor) -> list[LevelPair]:
     """A random choice of pairs, each image its own, for an unbiased estimate of the bound.
 
     The S - 1 pairs of noisy levels are split into k runs, and each run is represented by one of its pairs, evenly
@@ -106,8 +106,8 @@ def sampled_pairs(grid: Sequence[Level], u: torch.Tensor) -> list[Pair]:
     pairs = []
     for j, (first, end) in enumerate(pairwise(_edges(choices, k))):
         i = first + (u[:, j].double() * (end - first)).long()
-        pairs.append(Pair(_take(table, i), _take(table, i + 1), end - first))
-    return [*pairs, Pair(grid[-2], grid[-1])]
+        pairs.append(LevelPair(_take(table, i), _take(table, i + 1), end - first))
+    return [*pairs, LevelPair(grid[-2], grid[-1])]
 
 
 def _edges(n: int, k: int) -> list[int]:
@@ -155,7 +155,7 @@ def bound(
     randn: Callable[[], torch.Tensor],
     cond: Cond | None = None,
     fixed: float = 0.0,
-    pairs: Iterable[Pair] | None = None,
+    pairs: Iterable[LevelPair] | None = None,
 ) -> Bound:
     """An upper bound on -log2 p(x0) per dimension, p being ancestral sampling on the grid (Ho et al. 2020, eq. 5).
 

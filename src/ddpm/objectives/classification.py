@@ -11,7 +11,7 @@ from ddpm.core.condition import Conditions
 from ddpm.core.gaussian import diffuse
 from ddpm.core.model import Model
 from ddpm.core.stream import RowStreams
-from ddpm.objectives.level_sampling import History
+from ddpm.objectives.level_sampling import LossHistory
 from ddpm.objectives.noised import NoiseLevels
 from ddpm.objectives.objective import Draws
 
@@ -45,10 +45,10 @@ class Classification:
     encode: Callable[[torch.Tensor], torch.Tensor]
     measure: LogitsLoss = cross_entropy
 
-    def history(self) -> History | None:
+    def history(self) -> LossHistory | None:
         return self.noise.history()
 
-    def draws(self, streams: RowStreams, history: History | None) -> Draws:
+    def draws(self, streams: RowStreams, history: LossHistory | None) -> Draws:
         return self.noise.draws(streams, history)
 
     def held_out(self, seed: int, n: int, bins: int) -> Iterator[tuple[int, Draws]]:

@@ -8,7 +8,7 @@ import torch
 from ddpm.core.condition import Conditions
 from ddpm.core.model import Model
 from ddpm.core.stream import RowStreams
-from ddpm.objectives.level_sampling import History
+from ddpm.objectives.level_sampling import LossHistory
 from ddpm.objectives.loss import Loss
 from ddpm.objectives.noised import NoiseLevels
 from ddpm.objectives.objective import Draws
@@ -28,10 +28,10 @@ class Denoising:
     loss: Loss
     encode: Callable[[torch.Tensor], torch.Tensor]
 
-    def history(self) -> History | None:
+    def history(self) -> LossHistory | None:
         return self.noise.history()
 
-    def draws(self, streams: RowStreams, history: History | None) -> Draws:
+    def draws(self, streams: RowStreams, history: LossHistory | None) -> Draws:
         return self.noise.draws(streams, history)
 
     def held_out(self, seed: int, n: int, bins: int) -> Iterator[tuple[int, Draws]]:

@@ -25,7 +25,7 @@ class Drawn(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class History:
+class LossHistory:
     """The last losses of each level.
 
     Attributes:
@@ -60,11 +60,11 @@ class History:
 class LevelSampling(Protocol):
     """How the levels of a training step are drawn."""
 
-    def history(self, T: int) -> History | None:
+    def history(self, T: int) -> LossHistory | None:
         """What must be kept of the losses for it, empty; None for nothing."""
         ...
 
-    def draw(self, schedule: Schedule, n: int, stream: Stream, history: History | None) -> Drawn:
+    def draw(self, schedule: Schedule, n: int, stream: Stream, history: LossHistory | None) -> Drawn:
         """n places of a schedule, and the weights of the losses there."""
         ...
 
@@ -76,7 +76,7 @@ class Uniform:
     def history(self, T: int) -> None:
         return None
 
-    def draw(self, schedule: Schedule, n: int, stream: Stream, history: History | None) -> Drawn:
+    def draw(self, schedule: Schedule, n: int, stream: Stream, history: LossHistory | None) -> Drawn:
         return _unweighted(schedule.T * (1 - stream.uniform(n)))
 
 
@@ -90,7 +90,7 @@ class Stratified:
     def history(self, T: int) -> None:
         return None
 
-    def draw(self, schedule: Schedule, n: int, stream: Stream, history: History | None) -> Drawn:
+    def draw(self, schedule: Schedule, n: int, stream: Stream, history: LossHistory | None) -> Drawn:
         u = stream.uniform(1)
         return _unweighted(schedule.T * (1 - (u + torch.arange(n, dtype=torch.float64) / n) % 1))
 
@@ -108,7 +108,7 @@ class LogNormal:
     def history(self, T: int) -> None:
         return None
 
-    def draw(self, schedule: Schedule, n: int, stream: Stream, history: History | None) -> Drawn:
+    def draw(self, schedule: Schedule, n: int, stream: Stream, history: LossHistory | None) -> Drawn:
         z = stream.normal(n).double()
         return _unweighted(schedule.place((self.mean + self.std * z).exp()))
 
@@ -126,7 +126,7 @@ class LogitNormal:
     def history(self, T: int) -> None:
         return None
 
-    def draw(self, schedule: Schedule, n: int, stream: Stream, history: History | None) -> Drawn:
+    def draw(self, schedule: Schedule, n: int, stream: Stream, history: LossHistory | None) -> Drawn:
         z = stream.normal(n).double()
         return _unweighted(schedule.T * torch.sigmoid(self.mean + self.std * z))
 
@@ -146,15 +146,15 @@ class Importance:
     per_level: int = 10
     uniform: float = 0.001
 
-    def history(self, T: int) -> History:
-        return History(torch.zeros(T, self.per_level, dtype=torch.float64), torch.zeros(T, dtype=torch.int64))
+    def history(self, T: int) -> LossHistory:
+        return LossHistory(torch.zeros(T, self.per_level, dtype=torch.float64), torch.zeros(T, dtype=torch.int64))
 
-    def probabilities(self, history: History) -> torch.Tensor:
+    def probabilities(self, history: LossHistory) -> torch.Tensor:
         """Of levels 1 … T, (T,) float64."""
         size = history.losses.square().mean(1).sqrt() if history.warm else torch.ones_like(history.losses[:, 0])
         return (1 - self.uniform) * size / size.sum() + self.uniform / len(size)
 
-    def draw(self, schedule: Schedule, n: int, stream: Stream, history: History | None) -> Drawn:
+    def draw(self, schedule: Schedule, n: int, stream: Stream, history: LossHistory | None) -> Drawn:
         assert history is not None
         p = self.probabilities(history)
         ends = p.cumsum(0)
@@ -169,10 +169,10 @@ class Ticks:
 
     sampling: LevelSampling
 
-    def history(self, T: int) -> History | None:
+    def history(self, T: int) -> LossHistory | None:
         return self.sampling.history(T)
 
-    def draw(self, schedule: Schedule, n: int, stream: Stream, history: History | None) -> Drawn:
+    def draw(self, schedule: Schedule, n: int, stream: Stream, history: LossHistory | None) -> Drawn:
         places, weights = self.sampling.draw(schedule, n, stream, history)
         return Drawn(places.ceil(), weights)
 

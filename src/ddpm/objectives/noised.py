@@ -8,7 +8,7 @@ import torch
 from ddpm.core import Level, Schedule
 from ddpm.core.seed import derive
 from ddpm.core.stream import RowStreams
-from ddpm.objectives.level_sampling import History, LevelSampling
+from ddpm.objectives.level_sampling import LevelSampling, LossHistory
 from ddpm.objectives.objective import Draws
 
 
@@ -26,11 +26,11 @@ class NoiseLevels:
     sampling: LevelSampling
     dropout: float = 0.0
 
-    def history(self) -> History | None:
+    def history(self) -> LossHistory | None:
         """What must be kept of earlier losses, empty."""
         return self.sampling.history(self.schedule.T)
 
-    def draws(self, streams: RowStreams, history: History | None) -> Draws:
+    def draws(self, streams: RowStreams, history: LossHistory | None) -> Draws:
         """See :class:`Objective`."""
         stream = streams.whole("levels")
         places, weights = self.sampling.draw(self.schedule, streams.batch, stream, history)

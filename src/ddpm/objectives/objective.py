@@ -9,7 +9,7 @@ import torch
 from ddpm.core.condition import Conditions
 from ddpm.core.model import Model
 from ddpm.core.stream import RowStreams
-from ddpm.objectives.level_sampling import History
+from ddpm.objectives.level_sampling import LossHistory
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +40,10 @@ class Draws:
 class Objective(Protocol):
     """What is drawn for a training step, and what is minimised."""
 
-    def history(self) -> History | None:
+    def history(self) -> LossHistory | None:
         """What must be kept of earlier losses to draw by, empty; None for nothing."""
 
-    def draws(self, streams: RowStreams, history: History | None) -> Draws:
+    def draws(self, streams: RowStreams, history: LossHistory | None) -> Draws:
         """What a step draws for the rows of a global batch, whatever process they belong to."""
 
     def losses(self, model: Model, images: torch.Tensor, conditions: Conditions, draws: Draws) -> torch.Tensor:

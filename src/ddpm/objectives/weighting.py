@@ -66,7 +66,7 @@ class P2:
 
 
 @dataclass(frozen=True, slots=True)
-class EDM:
+class EDMWeighting:
     """``w = SNR + 1 / sigma_data²``, for alpha = 1 table 1's lambda(sigma) (Karras et al. 2022)."""
 
     sigma_data: float = 0.5

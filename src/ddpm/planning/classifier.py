@@ -1,6 +1,6 @@
 """From a run, and what a user asks for, to a classifier of its noised images, resolved to the last number."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,12 @@ from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
 from ddpm.data.order import split
-from ddpm.engine.classifier import FOLDER
 from ddpm.images.geometry import Geometry
 from ddpm.planning.budget import Budget, speed_of
 from ddpm.planning.plan import PRECISIONS
+from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
+from ddpm.system.progress import Say
 from ddpm.training.loop import Job
 from ddpm.training.measure import available_bytes, memory
 
@@ -32,7 +33,7 @@ LEAST_WIDTH = 32
 
 
 @dataclass(frozen=True)
-class Request:
+class ClassifierRequest:
     """What a user asks of a classifier; None where the plan may choose.
 
     Attributes:
@@ -81,12 +82,12 @@ def labelled(run: Path, config: RunConfig, data: str | None) -> Dataset:
 
 def make(
     run: Path,
-    request: Request,
+    request: ClassifierRequest,
     accelerator: Accelerator,
     *,
     asked: Mapping[str, Any],
     began: float,
-    say: Callable[[str], None],
+    say: Say,
 ) -> tuple[ClassifierConfig, Job]:
     """Resolve everything that the request leaves open.
 
@@ -98,7 +99,7 @@ def make(
     Raises:
         InputError: the request, or the data under it, cannot be trained.
     """
-    own = RunConfig.read(run / "config.json")
+    own = RunFolder.open(run).config()
     if own.upscaling is not None:
         raise InputError(f"{run} makes small images large, which no classifier guides; give another run")
     with accelerator.main_process_first():
@@ -130,12 +131,12 @@ def reopen(config: ClassifierConfig, run: Path, accelerator: Accelerator) -> Job
     Raises:
         InputError: the data is no longer what it was started with.
     """
-    own = RunConfig.read(run / "config.json")
+    own = RunFolder.open(run).config()
     with accelerator.main_process_first():
         images = labelled(run, own, config.request.get("data"))
     if images.fingerprint != config.data.fingerprint:
         raise InputError(
-            f"the images of {config.data.source} changed since {run / FOLDER} was started; "
+            f"the images of {config.data.source} changed since {RunFolder(run).classifier} was started; "
             "bring them back, or remove that folder to start again"
         )
     return _job(config, own, run, images)
@@ -143,7 +144,7 @@ def reopen(config: ClassifierConfig, run: Path, accelerator: Accelerator) -> Job
 
 def _config(
     own: RunConfig,
-    request: Request,
+    request: ClassifierRequest,
     precision: str,
     images: Dataset,
     asked: Mapping[str, Any],
@@ -184,4 +185,4 @@ def _job(config: ClassifierConfig, own: RunConfig, run: Path, images: Dataset) -
     torch.manual_seed(derive(config.training.seed, "classifier's weights"))
     kept, held = (images.subset(part) for part in split(len(images), own.training.seed))
     model, objective = build.build_classifier(config), build.build_classification(config)
-    return Job(model, objective, config.training, kept, held, run / FOLDER)
+    return Job(model, objective, config.training, kept, held, RunFolder(run).classifier)

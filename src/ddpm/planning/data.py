@@ -9,9 +9,9 @@ from ddpm.data.open import open_source
 from ddpm.data.pairs import with_low
 from ddpm.data.peek import Peek, peek
 from ddpm.data.survey import Survey, recall, survey
-from ddpm.data.sweep import Progress
 from ddpm.images.geometry import Geometry
 from ddpm.planning.request import Request, whole_number
+from ddpm.system.progress import Progress, silent
 
 LARGEST = 128
 """Longest side that is trained on without being asked for."""
@@ -24,7 +24,7 @@ class Gathered(NamedTuple):
     data: Dataset
 
 
-def gather(request: Request, progress: Progress | None = None) -> Gathered:
+def gather(request: Request, progress: Progress = silent) -> Gathered:
     """Decode the images that are asked for, or recall them; with their small versions where these are given.
 
     Headers say which size to bring them to, so that one pass both takes the survey and stores the pixels.

@@ -1,6 +1,6 @@
 """From what a user asks for to a run resolved to the last number."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,6 @@ from ddpm.core.seed import derive
 from ddpm.data.dataset import Dataset
 from ddpm.data.order import split
 from ddpm.data.pairs import LOW
-from ddpm.data.sweep import Progress
 from ddpm.engine import Diffusion
 from ddpm.engine.preview import preview
 from ddpm.metrics.features.extract import extract_once
@@ -27,6 +26,7 @@ from ddpm.planning.recipes import RECIPES, Facts, Rung, Tree
 from ddpm.planning.request import Request, change, whole_number
 from ddpm.system.errors import InputError
 from ddpm.system.names import GridName, suggest
+from ddpm.system.progress import Progress, Say, silent
 from ddpm.system.units import duration
 from ddpm.training.loop import Job
 from ddpm.training.measure import Memory, available_bytes, memory
@@ -63,8 +63,8 @@ def make(
     *,
     asked: Mapping[str, Any],
     began: float,
-    say: Callable[[str], None],
-    progress: Progress | None = None,
+    say: Say,
+    progress: Progress = silent,
 ) -> Plan:
     """Resolve everything that the request leaves open.
 
@@ -130,7 +130,7 @@ class _Draft:
         dataset: Dataset,
         accelerator: Accelerator,
         asked: Mapping[str, Any],
-        say: Callable[[str], None],
+        say: Say,
     ) -> None:
         self.request, self.out, self.dataset = request, out, dataset
         self.accelerator, self.asked, self.say = accelerator, asked, say

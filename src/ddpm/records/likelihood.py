@@ -1,14 +1,10 @@
 """What was found: bits per dimension of many images, and everything they are a function of."""
 
-from pathlib import Path
-from typing import Literal, Self
-
-from pydantic import ValidationError
+from typing import ClassVar
 
 from ddpm.config.likelihood import Likelihood
 from ddpm.records.score import ReferenceRecord
-from ddpm.system.errors import InputError
-from ddpm.system.record import Strict
+from ddpm.system.record import Record, Strict
 
 FILE = "bits.json"
 
@@ -29,7 +25,7 @@ class Levels(Strict):
     x0_mse: tuple[float, ...]
 
 
-class BitsRecord(Strict):
+class BitsRecord(Record):
     """``bits.json``.
 
     Attributes:
@@ -47,7 +43,7 @@ class BitsRecord(Strict):
         names, bits: of each image.
     """
 
-    format: Literal[1] = 1
+    WRITER: ClassVar[str] = "ddpm evaluate --bits-per-dim"
     made_by: str
     run: str
     weights: str
@@ -70,19 +66,3 @@ class BitsRecord(Strict):
     notes: tuple[str, ...] = ()
     names: tuple[str, ...]
     bits: tuple[float, ...]
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read a bits.json.
-
-        Raises:
-            InputError: no such file, or none that `ddpm evaluate --bits-per-dim` wrote.
-        """
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except (ValidationError, OSError) as e:
-            raise InputError(f"{path} is not what `ddpm evaluate --bits-per-dim` of this version writes") from e
-
-    def to_json(self) -> str:
-        """As it is written."""
-        return self.model_dump_json(indent=2) + "\n"

@@ -4,15 +4,17 @@ import shlex
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Self
 
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
-from pydantic import ValidationError, field_validator
 
 from ddpm.config.sampling import OF_GUIDANCE, SamplingConfig
+from ddpm.images.sheets import png
+from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
-from ddpm.system.record import Strict
+from ddpm.system.files import write_file
+from ddpm.system.record import Record, Strict
 
 KEY = "ddpm"
 """The PNG text chunk, and the key of ``image.info``."""
@@ -43,18 +45,11 @@ class Work(Strict):
     mask: str | None = None
     drawn: bool = True
 
-    @field_validator("given", mode="before")
-    @classmethod
-    def _of_names(cls, given: Any) -> Any:
-        """Earlier records have the hashes by the names."""
-        return tuple(given.items()) if isinstance(given, Mapping) else given
 
-
-class Provenance(Strict):
+class Provenance(Record):
     """Everything that a sample is a function of.
 
     Attributes:
-        format: of this record.
         run: the folder that the model was loaded from, as it was given.
         weights: hash of the weights.
         seed, index: image ``index`` of this seed.
@@ -63,7 +58,7 @@ class Provenance(Strict):
         work: what was done with given pictures; None for a sample drawn from nothing.
     """
 
-    format: Literal[1] = 1
+    WRITER: ClassVar[str] = "ddpm sample"
     run: str
     weights: str
     seed: int
@@ -102,10 +97,7 @@ class Provenance(Strict):
             raise InputError(f"{path} is no picture ({e}); give a PNG that `ddpm sample` wrote") from e
         if record is None:
             raise InputError(f"{path} does not say how it was made; give a PNG that `ddpm sample` wrote")
-        try:
-            return cls.model_validate_json(record)
-        except ValidationError as e:
-            raise InputError(f"{path} was made by another version of ddpm: its record cannot be read") from e
+        return cls.from_json(record, f"the record in {path}")
 
     def find_run(self, picture: Path) -> Path:
         """The run's folder: where it was, or a folder above the picture.
@@ -114,7 +106,7 @@ class Provenance(Strict):
             InputError: it is in neither place.
         """
         given = Path(self.run)
-        above = [p for p in picture.absolute().parents if (p / "config.json").exists()]
+        above = [p for p in picture.absolute().parents if RunFolder(p).config_file.exists()]
         for folder in (given, *above):
             if folder.is_dir():
                 return folder
@@ -156,7 +148,7 @@ def save(image: Image.Image, path: Path) -> None:
     info.add_text(*MADE_BY)
     if KEY in image.info:
         info.add_text(KEY, image.info[KEY])
-    image.save(path, pnginfo=info)
+    write_file(path, png(image, info))
 
 
 def saved(path: Path) -> bool:

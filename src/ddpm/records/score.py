@@ -1,14 +1,14 @@
 """A score: the numbers, and everything they are a function of."""
 
-from pathlib import Path
-from typing import Any, Literal, Self
-
-from pydantic import ValidationError
+from typing import Any, ClassVar, Literal, Self
 
 from ddpm.config.sampling import SamplingConfig
-from ddpm.system.errors import InputError
+from ddpm.data.dataset import Dataset
+from ddpm.metrics.features import Extractor
 from ddpm.system.names import Mode
-from ddpm.system.record import Strict
+from ddpm.system.record import Record, Strict
+
+FILE = "score.json"
 
 
 class Interval(Strict):
@@ -33,6 +33,10 @@ class FeaturesRecord(Strict):
     resize: str
     dim: int
 
+    @classmethod
+    def of(cls, extractor: Extractor) -> Self:
+        return cls(name=extractor.name, hash=extractor.hash, resize=extractor.resize, dim=extractor.dim)
+
 
 class ReferenceRecord(Strict):
     """The real images.
@@ -47,8 +51,12 @@ class ReferenceRecord(Strict):
     hash: str
     images: int
 
+    @classmethod
+    def of(cls, source: str, data: Dataset) -> Self:
+        return cls(source=source, hash=data.fingerprint[:16], images=len(data))
 
-class Measure(Strict):
+
+class Measurement(Strict):
     """How it was measured: scores can be compared where all of this is the same.
 
     Attributes:
@@ -113,7 +121,7 @@ class Accuracy(Strict):
     by_class: dict[str, float]
 
 
-class Colour(Strict):
+class ColourStats(Strict):
     """Mean and standard deviation of each channel over all pixels, in units of [-1, 1]."""
 
     mean: tuple[float, ...]
@@ -165,7 +173,7 @@ class Memorisation(Strict):
     closest: tuple[Copy, ...]
 
 
-class Score(Strict):
+class Score(Record):
     """``score.json``.
 
     Attributes:
@@ -178,9 +186,9 @@ class Score(Strict):
         notes: what a reader should know of this score.
     """
 
-    format: Literal[1] = 1
+    WRITER: ClassVar[str] = "ddpm evaluate"
     made_by: str
-    measure: Measure
+    measure: Measurement
     samples: Samples
     frechet: Frechet
     kid: Interval
@@ -190,30 +198,10 @@ class Score(Strict):
     coverage: Interval
     inception_score: Interval | None = None
     accuracy: Accuracy | None = None
-    colour: Colour
+    colour: ColourStats
     memorisation: Memorisation | None = None
     copy_rate: float | None = None
     notes: tuple[str, ...] = ()
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read a score.json.
-
-        Raises:
-            InputError: no such file, or none that `ddpm evaluate` wrote.
-        """
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            raise InputError(f"{path} does not exist; give a score that `ddpm evaluate` wrote") from None
-        except IsADirectoryError:
-            raise InputError(f"{path} is a folder; give the score.json in it") from None
-        except (ValidationError, OSError) as e:
-            raise InputError(f"{path} is not a score of this version of ddpm; write it again by `ddpm evaluate`") from e
-
-    def to_json(self) -> str:
-        """As it is written."""
-        return self.model_dump_json(indent=2) + "\n"
 
     def headline(self) -> dict[str, Any]:
         """The metrics with intervals that this score has, by name."""

@@ -1,10 +1,10 @@
 """What a sweep found: each way of sampling with what it costs and how good it is."""
 
-from typing import Literal
+from typing import ClassVar
 
 from ddpm.config.sampling import SamplingConfig
 from ddpm.records.score import FeaturesRecord, Interval, ReferenceRecord
-from ddpm.system.record import Strict
+from ddpm.system.record import Record, Strict
 
 FILE = "sweep.json"
 
@@ -25,7 +25,7 @@ class Cell(Strict):
     frechet: Interval | None = None
 
 
-class Quality(Strict):
+class FrechetBasis(Strict):
     """How the Fréchet distances were measured.
 
     Attributes:
@@ -39,7 +39,7 @@ class Quality(Strict):
     floor: float | None
 
 
-class SweepRecord(Strict):
+class SweepRecord(Record):
     """``sweep.json``.
 
     Attributes:
@@ -54,7 +54,7 @@ class SweepRecord(Strict):
         notes: what a reader should know.
     """
 
-    format: Literal[1] = 1
+    WRITER: ClassVar[str] = "ddpm sweep"
     made_by: str
     run: str
     weights: str
@@ -63,12 +63,8 @@ class SweepRecord(Strict):
     labels: tuple[str, ...]
     solutions: tuple[SamplingConfig, ...]
     cells: tuple[Cell, ...]
-    quality: Quality | None
+    quality: FrechetBasis | None
     notes: tuple[str, ...] = ()
-
-    def to_json(self) -> str:
-        """As it is written."""
-        return self.model_dump_json(indent=2) + "\n"
 
     def by_guidance(self) -> dict[float, list[Cell]]:
         """The cells of each guidance scale."""

@@ -1,15 +1,9 @@
 """What tuning found, kept beside the weights that it is of."""
 
-from pathlib import Path
-from typing import Literal, Self
-
-from pydantic import ValidationError
+from typing import ClassVar
 
 from ddpm.config.sampling import SamplingConfig
-from ddpm.system.errors import InputError
-from ddpm.system.record import Strict
-
-FILE = "tuned.json"
+from ddpm.system.record import Record, Strict
 
 
 class TunedGrid(Strict):
@@ -32,7 +26,7 @@ class TunedGrid(Strict):
     tuned: float
 
 
-class TunedRecord(Strict):
+class TunedRecord(Record):
     """``tuned.json``.
 
     Attributes:
@@ -43,28 +37,9 @@ class TunedRecord(Strict):
         grids: one for each number of steps.
     """
 
-    format: Literal[1] = 1
+    WRITER: ClassVar[str] = "ddpm tune"
     weights: str
     images: int
     seed: int
     reference: SamplingConfig
     grids: tuple[TunedGrid, ...]
-
-    @classmethod
-    def read(cls, folder: Path) -> Self | None:
-        """That of a run folder, or None where there is none.
-
-        Raises:
-            InputError: a file that is something else.
-        """
-        path = folder / FILE
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except (ValidationError, OSError) as e:
-            raise InputError(f"{path} is not what `ddpm tune` of this version writes; delete it, and tune again") from e
-
-    def to_json(self) -> str:
-        """As it is written."""
-        return self.model_dump_json(indent=2) + "\n"

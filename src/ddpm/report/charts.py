@@ -16,7 +16,7 @@ from ddpm.report.reading import Run
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Curve = tuple[Sequence[float], Sequence[float]]
+Line = tuple[Sequence[float], Sequence[float]]
 """x and y of its points."""
 
 
@@ -54,7 +54,7 @@ def log_snr(schedules: Mapping[str, Schedule], grid: Sequence[Level] = ()) -> Dr
     return draw
 
 
-def loss(train: Curve, held_out: Curve) -> Draw:
+def loss(train: Line, held_out: Line) -> Draw:
     """The loss against images seen, both logarithmic; what was measured before the first step has no place on it."""
 
     def draw(ax: "Axes") -> None:
@@ -133,7 +133,7 @@ def by_steps(ways: Mapping[str, Sequence[tuple[int, Interval]]], floor: float | 
 
 def by_training(
     evaluated: Sequence[tuple[int, Interval]],
-    while_training: Mapping[str, Curve],
+    while_training: Mapping[str, Line],
     best: tuple[int, float] | None,
     floor: float | None,
     speed: float | None,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ddpm.config.sampling import SamplingConfig
-from ddpm.records.score import Measure, Score
+from ddpm.records.score import FILE, Measurement, Score
 from ddpm.system.errors import InputError
 
 
@@ -26,12 +26,12 @@ class Evaluation:
         return self.folder.name
 
     @property
-    def curve(self) -> tuple[Measure, SamplingConfig | None, str | None]:
+    def curve(self) -> tuple[Measurement, SamplingConfig | None, str | None]:
         """What evaluations share that differ in their weights alone."""
         return self.score.measure, self.score.samples.sampling, self.score.samples.labels
 
     @property
-    def sweep(self) -> tuple[Measure, str | None, SamplingConfig | None, str | None]:
+    def sweep(self) -> tuple[Measurement, str | None, SamplingConfig | None, str | None]:
         """What evaluations share that differ in their number of steps alone."""
         s = self.score.samples
         return self.score.measure, s.weights, s.sampling and s.sampling.model_copy(update={"steps": 1}), s.labels
@@ -40,7 +40,7 @@ class Evaluation:
 def evaluations(folder: Path) -> tuple[Evaluation, ...]:
     """All below a run's "evaluations", the oldest first; without those that another version wrote."""
     found = []
-    for path in folder.glob("*/score.json"):
+    for path in folder.glob(f"*/{FILE}"):
         try:
             found.append(Evaluation(path.parent, Score.read(path), path.stat().st_mtime_ns))
         except InputError:

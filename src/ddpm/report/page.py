@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ddpm import build
+from ddpm.records.run_folder import RunFolder
 from ddpm.report import charts, commands, evaluations, facts, likelihood, quality, tables
 from ddpm.report.canvas import Draw, figure, inline
 from ddpm.report.evaluations import Evaluation
@@ -15,7 +16,7 @@ from ddpm.report.pictures import Picture, picture, strip
 from ddpm.report.reading import Run, read
 from ddpm.report.tiles import spread, tiles
 from ddpm.system.errors import InputError
-from ddpm.system.files import disk_errors, write_file
+from ddpm.system.files import write_file
 from ddpm.training import checkpoint as checkpoints
 
 
@@ -25,12 +26,10 @@ def write(run: Path, out: Path | None = None) -> Path:
     Raises:
         InputError: it is not a run folder, the page cannot be written, or a package that draws it is missing.
     """
-    path = out or run / "report.html"
+    path = out or RunFolder(run).report
     html = render(read(run))
     if path.is_dir():
-        raise InputError(f"{path} is a folder; give the page a name, as in {path / 'report.html'}")
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        raise InputError(f"{path} is a folder; give the page a name, as in {path / RunFolder(path).report.name}")
     write_file(path, html.encode())
     return path
 
@@ -151,7 +150,7 @@ class Page:
         run, score = self.run, self.headline.score if self.headline else None
         again, measure = str(commands.train(run.config, run.folder)), self.measure
         fewer = f"{measure} --steps {max(1, run.config.sampling.steps // 2)}"
-        kept = checkpoints.paths(run.folder / "checkpoints")
+        kept = checkpoints.paths(run.files.checkpoints)
         missing = {
             "samples": (self.samples is None, again),
             "the loss": (not self.training, again),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from ddpm.report.reading import Preview, readable
+from ddpm.report.reading import PreviewSheet, readable
 
 WIDE = 900
 """Pixels of the screen up to which small pictures are enlarged."""
@@ -37,7 +37,7 @@ def picture(path: Path, caption: str, wide: int = WIDE) -> Picture | None:
     return Picture(f"data:image/png;base64,{data}", width, height, width * max(1, wide // width), caption)
 
 
-def strip(previews: Sequence[Preview], most: int = 8) -> list[Picture]:
+def strip(previews: Sequence[PreviewSheet], most: int = 8) -> list[Picture]:
     """Previews over training, spread over it where there are many, the first and the last among them."""
     last = len(previews) - 1
     chosen = [previews[i] for i in sorted({round(last * k / (most - 1)) for k in range(most)})] if previews else []

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from ddpm import build
 from ddpm.core import Level, Schedule
 from ddpm.engine.loading import load
+from ddpm.records.run_folder import RunFolder
 from ddpm.report import charts
 from ddpm.report.canvas import FORMATS, figure, to_bytes
 from ddpm.report.reading import read
 from ddpm.report.trajectory import draw
 from ddpm.system.errors import InputError
-from ddpm.system.files import disk_errors, write_file
+from ddpm.system.files import write_file
 from ddpm.system.names import suggest
 from ddpm.tasks.generate import trajectory as trajectory_of
 
@@ -50,7 +51,7 @@ def loss(folder: Path) -> "Figure":
     run = read(folder)
     panels = charts.losses(run)
     if not panels:
-        raise InputError(f"{folder / 'log.jsonl'} has no loss yet; run its `ddpm train` command further")
+        raise InputError(f"{run.files.log} has no loss yet; run its `ddpm train` command further")
     return figure(*panels.values())
 
 
@@ -67,7 +68,7 @@ def place(kind: str, what: Sequence[str], out: Path | None) -> Path:
         InputError: a suffix that no plot has.
     """
     folder = Path(what[0])
-    path = out or (folder / "plots" / f"{kind}.png" if folder.is_dir() else Path(f"{kind}.png"))
+    path = out or (RunFolder(folder).plots / f"{kind}.png" if folder.is_dir() else Path(f"{kind}.png"))
     if path.suffix.lower().removeprefix(".") not in FORMATS:
         raise InputError(f"{path} ends in {path.suffix or 'nothing'}; plots are written as .png, .svg or .pdf")
     return path
@@ -82,7 +83,5 @@ def save(fig: "Figure", path: Path) -> Path:
     data = to_bytes(fig, path.suffix.lower().removeprefix("."))
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the plot another name")
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
     write_file(path, data)
     return path

@@ -34,7 +34,7 @@ def by_training(run: Run, like: Evaluation | None) -> Draw | None:
     seen = _scores(run)
     if not evaluated and not seen:
         return None
-    while_training: dict[str, charts.Curve] = {}
+    while_training: dict[str, charts.Line] = {}
     for n in dict.fromkeys(e.values.get("n") for e in seen):
         of_n = [e for e in seen if e.values.get("n") == n]
         name = f"while training, {n:,} samples" if isinstance(n, int) else "while training"

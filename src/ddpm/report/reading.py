@@ -14,6 +14,7 @@ from PIL import Image
 from ddpm import build
 from ddpm.config.run import RunConfig
 from ddpm.engine.loading import load
+from ddpm.records.run_folder import RunFolder
 from ddpm.report.evaluations import Evaluation, evaluations
 from ddpm.report.likelihood import Measured, measured_bits
 from ddpm.system.errors import InputError
@@ -21,7 +22,7 @@ from ddpm.training.log import Event, training_seconds
 
 
 @dataclass(frozen=True)
-class Preview:
+class PreviewSheet:
     """A sheet of samples drawn while training, after so many images."""
 
     images: int
@@ -42,9 +43,13 @@ class Run:
     folder: Path
     config: RunConfig
     events: tuple[Event, ...]
-    previews: tuple[Preview, ...]
+    previews: tuple[PreviewSheet, ...]
     evaluations: tuple[Evaluation, ...]
     likelihoods: tuple[Measured, ...] = ()
+
+    @property
+    def files(self) -> RunFolder:
+        return RunFolder(self.folder)
 
     @property
     def name(self) -> str:
@@ -71,7 +76,7 @@ class Run:
     @property
     def seconds(self) -> float:
         """Time of training so far, previews and checkpoints left out, as the log's speeds give it."""
-        return training_seconds(self.folder / "log.jsonl", self.seen) or 0.0
+        return training_seconds(self.files.log, self.seen) or 0.0
 
     @cached_property
     def parameters(self) -> int:
@@ -82,7 +87,7 @@ class Run:
     @cached_property
     def weights(self) -> str | None:
         """Hash of the run's own weights, as scores name them; None before its first checkpoint."""
-        return load(self.folder, "cpu").weights if (self.folder / "model.safetensors").exists() else None
+        return load(self.folder, "cpu").weights if self.files.weights_file.exists() else None
 
 
 def read(folder: Path) -> Run:
@@ -93,15 +98,15 @@ def read(folder: Path) -> Run:
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a run folder; give one that `ddpm train` made")
-    config = RunConfig.read(folder / "config.json")
-    previews = tuple(Preview(n, path) for n, path in _previews(folder / "previews"))
+    files = RunFolder.open(folder)
+    previews = tuple(PreviewSheet(n, path) for n, path in _previews(files.previews))
     return Run(
         folder,
-        config,
-        tuple(_events(folder / "log.jsonl")),
+        files.config(),
+        tuple(_events(files.log)),
         previews,
-        evaluations(folder / "evaluations"),
-        measured_bits(folder / "likelihood"),
+        evaluations(files.evaluations),
+        measured_bits(files.likelihood),
     )
 
 

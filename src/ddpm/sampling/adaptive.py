@@ -27,7 +27,7 @@ class Point(NamedTuple):
         return (self.level.alpha * self.z - self.level.sigma * self.slope) / _norm(self.level)
 
 
-class Progress(NamedTuple):
+class AdaptiveState(NamedTuple):
     """How far an adaptive solver has come.
 
     Attributes:
@@ -67,12 +67,12 @@ class Adaptive:
         """At the most; the state counts how many they are."""
         return (len(grid) - 1) * (1 + 3 * self.limit)
 
-    def init(self, grid: Sequence[Level]) -> Progress:
-        return Progress(math.pi / 2, 0)
+    def init(self, grid: Sequence[Level]) -> AdaptiveState:
+        return AdaptiveState(math.pi / 2, 0)
 
     def step(
-        self, denoise: BoundDenoiser, x: torch.Tensor, now: Level, next: Level, state: Progress, randn: Randn
-    ) -> tuple[torch.Tensor, Progress]:
+        self, denoise: BoundDenoiser, x: torch.Tensor, now: Level, next: Level, state: AdaptiveState, randn: Randn
+    ) -> tuple[torch.Tensor, AdaptiveState]:
         goal = self.between(LEAST) if next.clean else next
         at = _ask(denoise, x / _norm(now), now)
         angle, asked = state.angle, state.evaluations + 1
@@ -90,7 +90,7 @@ class Adaptive:
             fits = length * min(5.0, max(0.2, 0.9 * (self.tolerance / max(error, 1e-30)) ** (1 / 3)))
             angle = max(angle, fits) if whole and error <= self.tolerance else fits
         x = at.x0 if next.clean else _norm(next) * at.z
-        return x, Progress(angle, asked)
+        return x, AdaptiveState(angle, asked)
 
     def _sub_step(self, denoise: BoundDenoiser, at: Point, to: Level) -> tuple[Point, float]:
         """The next point by the third order, and how far the second is from it, at the image where it is farthest."""

@@ -16,7 +16,7 @@ from ddpm.sampling.solver import Between, BoundDenoiser, Randn
 
 
 @dataclass(frozen=True, slots=True)
-class EDM:
+class EDMSolver:
     """Noise is added, ``rho -> rho (1 + gamma)``, and then Heun's step taken (Karras et al. 2022, alg. 2).
 
     ``gamma = min(churn / steps, √2 - 1)`` at ratios rho within [low, high], else 0. Nothing is raised beyond the

@@ -11,7 +11,7 @@ from ddpm.core import Level
 from ddpm.sampling.exponential import half_log_snr
 
 
-class Point(NamedTuple):
+class PastValue(NamedTuple):
     """Where the denoiser was asked, and what is kept of its answer: x0 or eps, (B, C, *space)."""
 
     level: Level
@@ -35,7 +35,7 @@ class History:
     order: int
     left: float = math.inf
     end: Level | None = None
-    points: tuple[Point, ...] = ()
+    points: tuple[PastValue, ...] = ()
 
     @classmethod
     def before(cls, grid: Sequence[Level], order: int) -> Self:
@@ -54,7 +54,7 @@ class History:
     def add(self, now: Level, next: Level, value: torch.Tensor) -> Self:
         """With what was said at ``now``, for the step to ``next``."""
         count = int(min(self.order, self.left))
-        points = (Point(now, value), *self.at(now).points)[:count]
+        points = (PastValue(now, value), *self.at(now).points)[:count]
         return type(self)(self.order, self.left - 1, next, points)
 
     @property

@@ -1,19 +1,16 @@
-"""Where prepared data lies, and what to say when it cannot be written there."""
+"""Where the cache lies and what it holds: all that can be made again, by keys that differ where it would."""
 
-import json
 import os
 import sys
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from shutil import disk_usage
-from typing import Any
 
 from ddpm.system.errors import InputError
 
 FORMAT = 1
 """Raised whenever the same source and geometry would be stored otherwise."""
+ADVICE = "set DDPM_CACHE to a writable folder with room"
+"""What mends a cache that cannot be written."""
 
 
 def cache_folder() -> Path:
@@ -30,19 +27,14 @@ def source_folder(key: str, cache_dir: Path | None = None) -> Path:
     return (cache_dir or cache_folder()) / f"v{FORMAT}-{key}"
 
 
-@contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Turn what the system says about a full, read-only or forbidden disk into one line.
+def features_file(extractor: str, data: str) -> Path:
+    """The features of a data set under a network, by their hashes."""
+    return cache_folder() / "features" / f"{extractor}-{data}.npy"
 
-    Raises:
-        InputError: for any OSError within.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"cannot write to {folder} ({error.strerror or error}); set DDPM_CACHE to a writable folder with room"
-        ) from error
+
+def weights_folder() -> Path:
+    """The folder of weights that were fetched."""
+    return cache_folder() / "weights"
 
 
 def check_room(folder: Path, needed: int) -> None:
@@ -57,21 +49,3 @@ def check_room(folder: Path, needed: int) -> None:
             f"the images need {needed / 1e9:.2f} GB, and {free / 1e9:.2f} GB are free in {folder};"
             " set DDPM_CACHE to a folder on a larger disk"
         )
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a whole file or none."""
-    draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        draft.write_text(json.dumps(value), encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def read_json(path: Path) -> Any:
-    """The value, or None if there is no such file or it is damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None

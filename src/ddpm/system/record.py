@@ -1,19 +1,103 @@
-"""Trees of named values that refuse what they do not know."""
+"""Trees of named values that refuse what they do not know, and how they are kept as files."""
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from types import NoneType
-from typing import Any, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ddpm.system.errors import InputError
+from ddpm.system.files import write_file
 from ddpm.system.names import nearest, suggest
+
+FORMAT: Literal[2] = 2
+"""Raised when the files of before can no longer be read."""
 
 
 class Strict(BaseModel):
     """Unknown keys are errors, and values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Record(Strict):
+    """A tree that is kept as a file.
+
+    Attributes:
+        WRITER: the command that writes such files.
+        format: of the file.
+    """
+
+    WRITER: ClassVar[str]
+    format: Literal[2] = FORMAT
+
+    @classmethod
+    def parse(cls, tree: Mapping[str, Any], where: str = "the configuration") -> Self:
+        """Validate a tree of plain values.
+
+        Raises:
+            InputError: an unknown key, with the nearest known one, or a value that is not allowed.
+        """
+        try:
+            return cls.model_validate(tree)
+        except ValidationError as e:
+            raise InputError(f"{where}: {explain(e, cls)}") from e
+
+    @classmethod
+    def from_json(cls, data: str | bytes, where: str) -> Self:
+        """Validate what :meth:`to_json` gave.
+
+        Raises:
+            InputError: it is no such record, of another format, or damaged.
+        """
+        try:
+            tree = json.loads(data)
+        except ValueError as e:
+            raise InputError(f"{where} is damaged ({e}); write it again by `{cls.WRITER}`") from e
+        if not isinstance(tree, dict) or "format" not in tree:
+            raise InputError(f"{where} is not what `{cls.WRITER}` writes; give a file that it wrote")
+        if tree["format"] != FORMAT:
+            raise InputError(
+                f"{where} has format {tree['format']}, and this version of ddpm reads format {FORMAT}; "
+                f"write it again by `{cls.WRITER}`"
+            )
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as e:
+            raise InputError(f"{where}: {explain(e, cls)}; write it again by `{cls.WRITER}`") from e
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a file.
+
+        Raises:
+            InputError: there is none, it is no such record, of another format, or damaged.
+        """
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise InputError(f"{path} does not exist; give a file that `{cls.WRITER}` wrote") from None
+        except IsADirectoryError:
+            raise InputError(f"{path} is a folder; give a file that `{cls.WRITER}` wrote") from None
+        except OSError as e:
+            raise InputError(f"{path} cannot be read ({e.strerror}); restore it from a copy") from e
+        return cls.from_json(data, str(path))
+
+    def to_json(self) -> str:
+        """As it is written."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    def write(self, path: Path) -> None:
+        """Replace a file.
+
+        Raises:
+            InputError: the disk refuses.
+        """
+        write_file(path, self.to_json().encode())
 
 
 def explain(error: ValidationError, root: type) -> str:

@@ -1,7 +1,7 @@
 """Small images made large in batches, by a run that has learned it."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,12 +14,13 @@ from ddpm.constraints import DDNM, AveragePool
 from ddpm.constraints.ddnm import ROUNDS
 from ddpm.core import Denoiser
 from ddpm.core.condition import select
-from ddpm.engine.batches import Progress, among, batches
+from ddpm.engine.batches import batches
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.task import PLAIN, Task
 from ddpm.images.pixels import Pixels
 from ddpm.sampling import SampleNoise, rows_of
 from ddpm.system.errors import InputError
+from ddpm.system.progress import Progress, among, silent
 
 WHOLE = 4
 """A result with a side longer than so many times that of the images of training is drawn in windows of their size:
@@ -73,7 +74,7 @@ def enlarge_all(
     smalls: Sequence[Small],
     seed: int,
     batch: int = 64,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> Iterator[tuple[int, Pixels]]:
     """Each image by its number, made large: (h · scale, w · scale, C) uint8; those of a batch when it is drawn.
 
@@ -111,7 +112,7 @@ def draw(
     enlarging: Enlarging,
     smalls: Sequence[Small],
     seed: int,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Pixels:
     """One batch of small images of one size made large, (B, h · scale, w · scale, C) uint8.
 

@@ -1,6 +1,6 @@
 """Bits per dimension of one batch of images under a model."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,17 +19,15 @@ from ddpm.core.stream import Stream
 from ddpm.guidance import Clipped
 from ddpm.images.pixels import Pixels
 from ddpm.metrics.likelihood import ProbabilityFlow, bits_per_dim
-from ddpm.objectives.bound import Bound, Pair, bound, every_pair, sampled_pairs
+from ddpm.objectives.bound import Bound, LevelPair, bound, every_pair, sampled_pairs
 from ddpm.sampling import SampleNoise, rows_of
 from ddpm.sampling.grid import uniform
 from ddpm.system.errors import InputError
-
-Progress = Callable[[int, int], None]
-"""Called with (network calls done, in all, or 0 where that is not known)."""
+from ddpm.system.progress import Progress, silent
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answer:
+class BitsEstimate:
     """What a model says of a batch.
 
     Attributes:
@@ -42,10 +40,10 @@ class Answer:
     calls: int
     bound: Bound | None = None
 
-    def first(self, n: int) -> "Answer":
+    def first(self, n: int) -> "BitsEstimate":
         """That of the first n images, on the CPU."""
         b = self.bound and Bound(*(part[:n].cpu() for part in (self.bound.prior, self.bound.terms, self.bound.x0_mse)))
-        return Answer(self.bits[:n].cpu(), self.calls, b)
+        return BitsEstimate(self.bits[:n].cpu(), self.calls, b)
 
 
 def estimate(
@@ -55,14 +53,15 @@ def estimate(
     images: torch.Tensor,
     indices: Sequence[int],
     cond: Cond | None = None,
-    progress: Progress | None = None,
-) -> Answer:
+    progress: Progress = silent,
+) -> BitsEstimate:
     """Bits per dimension of 8-bit images, without guidance and in float32.
 
     Args:
         images: (B, H, W, C) uint8, on the model's device.
         indices: what is random about the image with index i is a function of (how.seed, i).
         cond: what the images are.
+        progress: told of network calls; in all is 0 where that is not known.
 
     Raises:
         InputError: the run does not learn pixels, or scipy is missing.
@@ -82,9 +81,8 @@ def estimate(
             assert how.tolerance is not None
             assert how.probes is not None
             flow = ProbabilityFlow(denoise, schedule, how.tolerance, how.tolerance)
-            report = None if progress is None else (lambda calls: progress(calls, 0))
-            found = bits_per_dim(flow, x0, how.seed, indices, how.probes, cond, report)
-            return Answer(found.bits.float(), found.evaluations)
+            found = bits_per_dim(flow, x0, how.seed, indices, how.probes, cond, lambda calls: progress(calls, 0))
+            return BitsEstimate(found.bits.float(), found.evaluations)
         assert how.steps is not None
         assert how.variance is not None
         if how.variance != "learned":
@@ -94,7 +92,7 @@ def estimate(
         randn = SampleNoise(rows_of(how.seed, indices), tuple(x0.shape[1:]), x0.device)
         fixed = build.VARIANCES[how.variance]
         made = bound(denoise, x0, grid, randn, cond, fixed, _watched(pairs, progress))
-    return Answer(made.total, len(pairs), made)
+    return BitsEstimate(made.total, len(pairs), made)
 
 
 def choices(seed: int, indices: Sequence[int], terms: int) -> torch.Tensor:
@@ -102,11 +100,10 @@ def choices(seed: int, indices: Sequence[int], terms: int) -> torch.Tensor:
     return torch.stack([Stream(seed, "terms", i).uniform(terms) for i in indices])
 
 
-def _watched(pairs: Sequence[Pair], progress: Progress | None) -> Iterator[Pair]:
+def _watched(pairs: Sequence[LevelPair], progress: Progress) -> Iterator[LevelPair]:
     for done, pair in enumerate(pairs, 1):
         yield pair
-        if progress is not None:
-            progress(done, len(pairs))
+        progress(done, len(pairs))
 
 
 def pixels(images: Image.Image | Sequence[Image.Image] | Pixels, data: DataConfig) -> Pixels:

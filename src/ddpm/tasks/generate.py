@@ -5,7 +5,6 @@ from typing import Any
 
 from PIL import Image
 
-from ddpm.engine.batches import Progress
 from ddpm.engine.indices import chosen
 from ddpm.engine.labels import Label
 from ddpm.engine.options import asked
@@ -15,6 +14,7 @@ from ddpm.images.sheets import picture
 from ddpm.records.provenance import Provenance
 from ddpm.sampling.follow import Moment
 from ddpm.system.errors import InputError
+from ddpm.system.progress import Progress, silent
 
 
 def sample(
@@ -25,7 +25,7 @@ def sample(
     seed: int = 0,
     indices: Sequence[int] | None = None,
     batch: int = 64,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     watch: Callable[[Moment], None] | None = None,
     **settings: Any,
 ) -> list[Image.Image]:

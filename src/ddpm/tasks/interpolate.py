@@ -1,6 +1,6 @@
 """What lies between two pictures."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import torch
@@ -8,7 +8,6 @@ from PIL import Image
 
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Cond, Level
-from ddpm.engine.batches import among
 from ddpm.engine.labels import Label
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
@@ -21,6 +20,7 @@ from ddpm.sampling import Randn, rows_of
 from ddpm.sampling.interpolation import slerp
 from ddpm.system.errors import InputError
 from ddpm.system.names import Fit
+from ddpm.system.progress import Progress, among, silent
 from ddpm.tasks.variations import EditRequest, encoded
 
 FLOW = {"solver": "heun", "grid": "log-snr", "clip": False, "guidance": 1.0}
@@ -37,7 +37,7 @@ def interpolate(
     steps: int = 50,
     fit: Fit | None = None,
     batch: int = 64,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> list[Image.Image]:
     """n pictures from one to the other, by way of their noise (Song et al. 2021, sec. 5.3).
 

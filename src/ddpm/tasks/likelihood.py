@@ -1,6 +1,6 @@
 """How likely a run finds images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from PIL import Image
@@ -11,6 +11,7 @@ from ddpm.engine.labels import Label
 from ddpm.engine.run import LoadedRun
 from ddpm.images.pixels import Pixels
 from ddpm.system.errors import InputError
+from ddpm.system.progress import Progress, part_of, silent
 from ddpm.tasks import estimate
 
 
@@ -27,7 +28,7 @@ def bits_per_dim(
     clip: bool | None = None,
     variance: str | None = None,
     batch: int = 64,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> torch.Tensor:
     """Bits that the model takes for each 8-bit value of an image, (B,) float32: the less, the likelier it is.
 
@@ -53,7 +54,7 @@ def bits_per_dim(
     before, total = 0, -(-n // batch) * (how.calls or 0)
     for first in range(0, n, batch):
         part = slice(first, first + batch)
-        report = None if progress is None else _after(progress, before, total)
+        report = part_of(progress, before, total)
         answer = likelihood(run, how, pixels[part], given[part] if given else None, which[part], report)
         bits.append(answer.bits)
         before += answer.calls
@@ -66,8 +67,8 @@ def likelihood(
     pixels: Pixels,
     labels: list[int] | None,
     indices: list[int],
-    progress: Callable[[int, int], None] | None = None,
-) -> estimate.Answer:
+    progress: Progress = silent,
+) -> estimate.BitsEstimate:
     """One batch: what :func:`bits_per_dim` takes the bits of, with where they come from.
 
     Args:
@@ -86,7 +87,3 @@ def likelihood(
     cond = engine.cond(run.conditions(labels), at)
     answer = estimate.estimate(engine.model, run.config, how, images, [indices[i] for i in at], cond, progress)
     return answer.first(len(pixels))
-
-
-def _after(progress: Callable[[int, int], None], before: int, total: int) -> Callable[[int, int], None]:
-    return lambda done, of: progress(before + done, total)

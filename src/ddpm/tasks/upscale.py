@@ -13,6 +13,7 @@ from ddpm.engine.run import LoadedRun
 from ddpm.images.photo import Given, Photo, opened, several, unfitted
 from ddpm.records.provenance import Option, Work, fingerprint
 from ddpm.system.errors import InputError
+from ddpm.system.progress import Progress, silent
 from ddpm.tasks.enlarging import Enlarging, Small, enlarge_all
 from ddpm.tasks.variations import as_given
 
@@ -27,7 +28,7 @@ def upscale(
     augment: float | None = None,
     consistent: bool | None = None,
     batch: int = 64,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
     watch: Callable[[int, Image.Image], None] | None = None,
     **settings: Any,
 ) -> Image.Image | list[Image.Image]:

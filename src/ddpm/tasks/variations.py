@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from ddpm.config.sampling import SamplingConfig
-from ddpm.engine.batches import Progress, among, batches
+from ddpm.engine.batches import batches
 from ddpm.engine.labels import Label
 from ddpm.engine.options import Asked, asked
 from ddpm.engine.run import LoadedRun
@@ -21,6 +21,7 @@ from ddpm.images.pixels import Pixels
 from ddpm.records.provenance import Option, Provenance, Work, fingerprint
 from ddpm.system.errors import InputError
 from ddpm.system.names import Fit, Mode
+from ddpm.system.progress import Progress, among, silent
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class EditRequest:
     seed: int = 0
     fit: Fit | None = None
     batch: int = 64
-    progress: Progress | None = None
+    progress: Progress = silent
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

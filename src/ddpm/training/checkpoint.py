@@ -16,10 +16,13 @@ from safetensors.torch import save as tensors_to_bytes
 
 from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors, sync_folder, write_synced
+from ddpm.system.record import FORMAT
 
 Tensors = Mapping[str, torch.Tensor]
-FORMAT = 1
-"""Raised when a checkpoint of before can no longer be read."""
+FOLDER = "checkpoints"
+"""Of a run."""
+MANIFEST = "manifest.json"
+"""What a checkpoint has and a run folder has not."""
 _NAME = re.compile(r"step-(\d{9,})")
 _PARTS = {"model.safetensors", "ema.safetensors", "optimizer.safetensors", "state.json"}
 _OPTIONAL = {"levels.safetensors"}
@@ -61,7 +64,7 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
             files = {f"{stem}.safetensors": tensors_to_bytes(_plain(t)) for stem, t in checkpoint.tensors.items()}
             files["state.json"] = json.dumps({"step": checkpoint.step, **checkpoint.state}, indent=1).encode()
             hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-            files["manifest.json"] = json.dumps({"format": FORMAT, "sha256": hashes}, indent=1).encode()
+            files[MANIFEST] = json.dumps({"format": FORMAT, "sha256": hashes}, indent=1).encode()
             for name, data in files.items():
                 write_synced(part / name, data)
             sync_folder(part)
@@ -101,7 +104,7 @@ def read(path: Path) -> Checkpoint:
 def _manifest(path: Path) -> dict[str, str]:
     """File name -> SHA-256."""
     try:
-        manifest = json.loads(_bytes(path / "manifest.json"))
+        manifest = json.loads(_bytes(path / MANIFEST))
         version, hashes = manifest["format"], dict(manifest["sha256"])
     except (ValueError, KeyError, TypeError) as e:
         raise Damaged(f"manifest.json cannot be read ({e})") from e

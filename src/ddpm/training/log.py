@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from ddpm.system.files import disk_errors, write_file
 
+FILE = "log.jsonl"
+
 Kind = Literal["start", "train", "held-out", "preview", "checkpoint", "score", "warning", "interrupted", "finish"]
 
 

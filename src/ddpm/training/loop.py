@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,21 @@ from ddpm.config.training import TrainSettings
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
 from ddpm.data.loader import Batch, Batches, Steps
+from ddpm.images.sheets import png
 from ddpm.objectives.objective import Objective
-from ddpm.system.files import disk_errors, write_file
+from ddpm.system.files import clear_drafts, write_file
 from ddpm.system.interrupt import Interrupt
 from ddpm.training import checkpoint as checkpoints
 from ddpm.training.heldout import HeldOut
 from ddpm.training.log import Event
 from ddpm.training.meter import Meter
 from ddpm.training.preview import Preview, colour, drift, page
-from ddpm.training.scoring import Best, Curve, Scoring, publish
+from ddpm.training.scoring import Best, ScoreCurve, Scoring, publish
 from ddpm.training.trainer import Trainer
 
+WEIGHTS = "model.safetensors"
+PREVIEWS = "previews"
+"""In the run folder: the averaged weights, and samples drawn on the way."""
 COMPARED = 3
 """The first previews show the raw weights beside their average."""
 
@@ -56,7 +60,7 @@ class Job:
 
     @property
     def checkpoints(self) -> Path:
-        return self.folder / "checkpoints"
+        return self.folder / checkpoints.FOLDER
 
 
 def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[Event]:
@@ -82,6 +86,9 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
     for line in damaged:
         yield Event("warning", start, start * s.batch, {"text": line})
 
+    if accelerator.is_main_process:
+        for folder in (job.folder, job.folder / PREVIEWS):
+            clear_drafts(folder)
     observer = _Observer(job, trainer, accelerator, _best(job, found))
     observer.publish()
     if start == 0:
@@ -129,7 +136,7 @@ def _best(job: Job, found: checkpoints.Checkpoint | None) -> Best | None:
     """The best before a checkpoint, if it is still there: of what came after, the run will find it again."""
     if found is None or "best" not in found.state:
         return None
-    best = Best(**found.state["best"])
+    best = Best.parse(found.state["best"], f"the checkpoint of step {found.step}")
     return best if best.path(job.folder).exists() else None
 
 
@@ -166,7 +173,7 @@ class _Observer:
     def __init__(self, job: Job, trainer: Trainer, accelerator: Accelerator, best: Best | None) -> None:
         self.job, self.trainer, self.accelerator = job, trainer, accelerator
         self.held_out = HeldOut(job.held_out, job.objective, job.settings.seed)
-        self.curve = Curve(job.scoring, best) if job.scoring is not None else None
+        self.curve = ScoreCurve(job.scoring, best) if job.scoring is not None else None
 
     def look(self, done: int) -> Iterator[Event]:
         """Held-out loss, and a preview of what draws pictures, after so many steps."""
@@ -189,10 +196,8 @@ class _Observer:
         images = done * self.job.settings.batch
         seen = preview.images(self.trainer.ema.model)
         raw = preview.images(self.trainer.model) if self._early(images) else None
-        path = self.job.folder / "previews" / f"images-{images:09d}.png"
-        with disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            page(raw, seen, preview.sides).save(path)
+        path = self.job.folder / PREVIEWS / f"images-{images:09d}.png"
+        write_file(path, png(page(raw, seen, preview.sides)))
         stats = colour(seen)
         yield Event("preview", done, images, {"path": str(path), "mean": stats.mean, "std": stats.std})
         warning = drift(stats, preview.expected, len(seen))
@@ -230,10 +235,10 @@ class _Observer:
             # writes them again.
             self.publish()
             weights = {k: v.cpu().contiguous() for k, v in self.trainer.ema.model.state_dict().items()}
-            write_file(self.job.folder / "model.safetensors", tensors_to_bytes(weights))
+            write_file(self.job.folder / WEIGHTS, tensors_to_bytes(weights))
             state = self.trainer.state(done)
             if self.curve is not None and self.curve.best is not None:
-                state = replace(state, state=state.state | {"best": asdict(self.curve.best)})
+                state = replace(state, state=state.state | {"best": self.curve.best.model_dump()})
             path = checkpoints.write(self.job.checkpoints, state)
             checkpoints.prune(path, self.job.settings.keep)
         self.accelerator.wait_for_everyone()

@@ -1,18 +1,21 @@
 """Scores while a run trains: their curve, and which was the best."""
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import torch
 
 from ddpm.config.scoring import ScoringSettings
 from ddpm.core.model import Model
-from ddpm.system.files import disk_errors, write_file
+from ddpm.system.errors import InputError
+from ddpm.system.files import disk_errors
+from ddpm.system.record import Record
 from ddpm.training import checkpoint as checkpoints
+
+FILE = "best.json"
 
 
 class Scored(NamedTuple):
@@ -41,18 +44,24 @@ class Scoring:
     settings: ScoringSettings
 
 
-@dataclass(frozen=True)
-class Best:
-    """The checkpoint whose samples had the lowest Fréchet distance."""
+class Best(Record):
+    """``best.json``: the checkpoint whose samples had the lowest Fréchet distance."""
 
+    WRITER: ClassVar[str] = "ddpm train --during-training"
+    checkpoint: str
     step: int
     images: int
     frechet: float
     kid: float
 
+    @classmethod
+    def of(cls, step: int, images: int, found: Scored) -> Self:
+        checkpoint = checkpoints.place(Path(checkpoints.FOLDER), step).as_posix()
+        return cls(checkpoint=checkpoint, step=step, images=images, frechet=found.frechet, kid=found.kid)
+
     def path(self, folder: Path) -> Path:
         """Where it is in a run folder."""
-        return checkpoints.place(folder / "checkpoints", self.step)
+        return folder / self.checkpoint
 
 
 def publish(folder: Path, best: Best | None) -> None:
@@ -61,25 +70,23 @@ def publish(folder: Path, best: Best | None) -> None:
     Raises:
         InputError: the disk refuses.
     """
-    path = folder / "best.json"
-    if best is None:
-        with disk_errors(path):
-            path.unlink(missing_ok=True)
+    path = folder / FILE
+    if best is not None:
+        best.write(path)
         return
-    tree = {"checkpoint": best.path(folder).relative_to(folder).as_posix(), **asdict(best)}
-    write_file(path, (json.dumps(tree, indent=1) + "\n").encode())
+    with disk_errors(path):
+        path.unlink(missing_ok=True)
 
 
 def published(folder: Path) -> Best | None:
-    """What ``best.json`` says; None where there is none."""
+    """What ``best.json`` says; None where there is none, or it is damaged."""
     try:
-        tree = json.loads((folder / "best.json").read_bytes())
-        return Best(**{key: value for key, value in tree.items() if key != "checkpoint"})
-    except (OSError, ValueError, TypeError, AttributeError):
+        return Best.read(folder / FILE)
+    except InputError:
         return None
 
 
-class Curve:
+class ScoreCurve:
     """The scores of one command, and the best of the whole run.
 
     Attributes:
@@ -104,5 +111,5 @@ class Curve:
         self._spent += self._last
         best = self.best is None or found.frechet < self.best.frechet
         if best:
-            self.best = Best(step, images, found.frechet, found.kid)
+            self.best = Best.of(step, images, found)
         return {**found._asdict(), "seconds": self._last, "best": best}

@@ -153,9 +153,9 @@ def test_a_cache_that_cannot_be_written_costs_only_time(data, tmp_path):
 
 
 def test_a_full_disk_leaves_nothing_behind(data, tmp_path, monkeypatch):
-    def full(*args: object, **kwargs: object) -> None:
+    def full(handle: int) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(np, "save", full)
+    monkeypatch.setattr(os, "fsync", full)
     assert torch.equal(extract_once(Counting(), data), expected)
     assert not files(tmp_path)

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from ddpm.core import Continuous, Level
-from ddpm.core.continuous import EDM, VE, VP, Flow, SubVP
+from ddpm.core.continuous import VE, VP, EDMProcess, Flow, SubVP
 from ddpm.core.discrete import cosine, linear, scaled_linear, zero_terminal_snr
 from ddpm.sampling.grid import Karras, log_snr
 
@@ -16,7 +16,7 @@ SCHEDULES = {
     "VP": Continuous(VP()),
     "sub-VP": Continuous(SubVP()),
     "VE": Continuous(VE()),
-    "EDM": Continuous(EDM()),
+    "EDMProcess": Continuous(EDMProcess()),
 }
 STEPS = [2, 3, 7, 50]
 
@@ -47,7 +47,7 @@ def test_karras(schedule, steps, rho):
 
 def test_karras_on_edms_own_process_is_even():
     """Its axis is that grid."""
-    schedule = Continuous(EDM(), 1000)
+    schedule = Continuous(EDMProcess(), 1000)
     places = [1000 - 999 * k / 8 for k in range(9)]
     for found, place in zip(Karras()(schedule, 9)[:-1], places, strict=True):
         assert found.sigma == pytest.approx(schedule.level(place).sigma, rel=1e-9)

@@ -22,7 +22,7 @@ VERSION = "embedded 1"
 """Raised whenever an image would get other features from the same weights."""
 
 
-class Stage(nn.Module):
+class ConvolutionStage(nn.Module):
     """Two convolutions at half the size of what comes in, the second one residual. BatchNorm is folded into them."""
 
     def __init__(self, channels: int, out: int) -> None:
@@ -42,7 +42,7 @@ class EmbeddedNetwork(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Conv2d(3, WIDTHS[0], 3, padding=1)
-        self.stages = nn.ModuleList(Stage(a, b) for a, b in pairwise(WIDTHS))
+        self.stages = nn.ModuleList(ConvolutionStage(a, b) for a, b in pairwise(WIDTHS))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 3, H, W) with H, W at least 8 -> (B, 416)."""

@@ -1,9 +1,8 @@
 """Features of many images, kept for the next time."""
 
-import uuid
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -11,35 +10,35 @@ import torch
 
 from ddpm.data.dataset import Dataset, Images
 from ddpm.metrics.features.extractor import Extractor
-from ddpm.system.cache import cache_folder
+from ddpm.system.cache import features_file
+from ddpm.system.errors import InputError
+from ddpm.system.files import write_file
+from ddpm.system.progress import Progress, silent
 
 CHUNK = 32
 """Images that are looked at together: always as many, as with fewer a network's sums may round otherwise. So an image
 has the same features among a hundred as among a thousand. As few, so that those of 1024 × 1024 take less than 1 GB."""
 
 
-def extract(extractor: Extractor, images: Images, progress: Callable[[int, int], None] | None = None) -> torch.Tensor:
+def extract(extractor: Extractor, images: Images, progress: Progress = silent) -> torch.Tensor:
     """(N, D) float32; ``progress`` is called with (images done, in all)."""
     n = len(images)
     features = torch.empty(n, extractor.dim)
     for first in range(0, n, CHUNK):
         rows = np.arange(first, first + CHUNK).clip(max=n - 1)  # filled up with copies of the last image
         features[first : first + CHUNK] = extractor(torch.from_numpy(images.read(rows)))[: n - first]
-        if progress is not None:
-            progress(min(first + CHUNK, n), n)
+        progress(min(first + CHUNK, n), n)
     return features
 
 
-def extract_once(
-    extractor: Extractor, data: Dataset, progress: Callable[[int, int], None] | None = None
-) -> torch.Tensor:
+def extract_once(extractor: Extractor, data: Dataset, progress: Progress = silent) -> torch.Tensor:
     """The features of a data set, (N, D) float32, from the cache if the same images were seen by the same network.
 
     What is kept is of the whole data set and named by its content; a subset takes its rows.
     """
     assert data.fingerprint, "data that was not prepared has no name"
     whole = replace(data, rows=None)
-    path = cache_folder() / "features" / f"{extractor.hash}-{data.fingerprint}.npy"
+    path = features_file(extractor.hash, data.fingerprint)
     features = _load(path, (len(whole), extractor.dim))
     if features is None:
         features = extract(extractor, whole, progress)
@@ -57,12 +56,7 @@ def _load(path: Path, shape: tuple[int, int]) -> torch.Tensor | None:
 
 
 def _keep(path: Path, features: torch.Tensor) -> None:
-    draft = path.with_name(f"{uuid.uuid4().hex}.tmp")
-    with suppress(OSError):  # only the next time is slower
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with draft.open("wb") as file:
-                np.save(file, features.numpy())
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+    file = BytesIO()
+    np.save(file, features.numpy())
+    with suppress(OSError, InputError):  # only the next time is slower
+        write_file(path, file.getvalue())

@@ -8,7 +8,7 @@ import torch
 from ddpm.metrics.features.inception_blocks import InceptionV3
 from ddpm.metrics.features.rgb import as_rgb
 from ddpm.metrics.features.weights import fetch, fill, fingerprint, read_weights
-from ddpm.system.cache import cache_folder
+from ddpm.system.cache import weights_folder
 
 URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
 """Google's weights of 2015-12-05 (Apache 2.0), converted by the authors of torch-fidelity; not part of this package."""
@@ -54,7 +54,7 @@ class Inception:
         Raises:
             InputError: if the weights cannot be had.
         """
-        path = Path(weights) if weights else fetch(URL, SHA256, cache_folder() / "weights")
+        path = Path(weights) if weights else fetch(URL, SHA256, weights_folder())
         return cls(read_weights(path), device, str(path))
 
     @torch.no_grad()

@@ -3,7 +3,6 @@
 import hashlib
 import pickle
 import urllib.request
-import uuid
 import warnings
 from collections.abc import Iterator, Mapping
 from http.client import HTTPException
@@ -15,8 +14,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from ddpm.system.cache import writing
+from ddpm.system.cache import ADVICE
 from ddpm.system.errors import InputError
+from ddpm.system.files import drafted
 
 CHUNK = 1 << 20
 """Bytes that are read at a time."""
@@ -102,21 +102,15 @@ def fetch(url: str, sha256_prefix: str, folder: Path) -> Path:
     path = folder / url.rsplit("/", 1)[-1]
     if path.is_file() and _sha256(path).startswith(sha256_prefix):
         return path
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-        try:
-            with draft.open("wb") as file:
-                for chunk in _download(url):
-                    file.write(chunk)
-            if not (found := _sha256(draft)).startswith(sha256_prefix):
-                raise InputError(
-                    f"{url} gave a file of SHA-256 {found[:8]}… and not {sha256_prefix}…; try again, or get the file"
-                    " elsewhere and give it by --weights FILE"
-                )
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+    with drafted(path, ADVICE) as draft:
+        with draft.open("wb") as file:
+            for chunk in _download(url):
+                file.write(chunk)
+        if not (found := _sha256(draft)).startswith(sha256_prefix):
+            raise InputError(
+                f"{url} gave a file of SHA-256 {found[:8]}… and not {sha256_prefix}…; try again, or get the file"
+                " elsewhere and give it by --weights FILE"
+            )
     return path
 
 
