@@ -28,7 +28,7 @@ def score(interval: tuple[float, float, float] = (1.0, 0.9, 1.1), **changed) -> 
             "source": "run",
             "hash": "cafe",
             "seed": 0,
-            "sampling": SamplingConfig(solver="ddim", eta=0.0).model_dump(),
+            "sampling": SamplingConfig.of(solver="ddim", eta=0.0).model_dump(),
         },
         "colour": {"mean": [0.0], "std": [1.0], "reference_mean": [0.0], "reference_std": [1.0]},
     } | dict.fromkeys(("frechet", "kid", "precision", "recall", "density", "coverage"), metric)

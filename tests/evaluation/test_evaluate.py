@@ -354,7 +354,7 @@ def test_training_images_that_cannot_be_had(change: dict[str, Any], said: str, r
         ({"weights": "x.pth"}, r"the embedded features have their own weights; give x\.pth to another --features"),
         ({"sampling": {"steps": 1001}}, r"steps must be between 1 and 1000"),
         ({"sampling": {"steps": 0}}, r"steps must be at least 1"),
-        ({"sampling": {"solver": "dim"}}, r"solver 'dim' is unknown .*; it may be ddim"),
+        ({"sampling": {"solver": "dim"}}, r"solver 'dim' is unknown .*; it may be sde"),
         ({"data": "nothing"}, r"nothing does not exist"),
         ({"device": "toaster"}, r"the device toaster is not here"),
     ],

@@ -129,7 +129,7 @@ def test_who_draws_noise() -> None:
     schedule = cosine(100)
 
     def draws(**how: object) -> bool:
-        config = SamplingConfig(steps=4, grid="trailing", **how)
+        config = SamplingConfig.of(steps=4, grid="trailing", **how)
         return draws_noise(build.build_solver(config, schedule), build.build_grid(config, schedule))
 
     noisy = {name for name in build.SOLVERS if name != "adaptive" and draws(solver=name)}

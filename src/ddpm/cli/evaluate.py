@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from ddpm.cli.sampling import UNCHANGED, Sampling
+from ddpm.system.names import Fit, MethodName, Mode
 
 if TYPE_CHECKING:
     from ddpm.evaluation.evaluate import Scored
@@ -26,7 +27,7 @@ def evaluate(
     flags: Sampling = UNCHANGED,
     checkpoints: bool = False,
     bits_per_dim: bool = False,
-    method: Literal["bound", "ode"] | None = None,
+    method: MethodName | None = None,
     terms: int | None = None,
     labels: bool = False,
     seed: int | None = None,
@@ -34,8 +35,8 @@ def evaluate(
     augment: float | None = None,
     consistent: bool | None = None,
     size: str | None = None,
-    mode: Literal["L", "RGB", "RGBA"] | None = None,
-    fit: Literal["crop", "pad", "stretch"] | None = None,
+    mode: Mode | None = None,
+    fit: Fit | None = None,
     skip_bad: bool = False,
     out: Path | None = None,
     device: str | None = None,
@@ -84,7 +85,7 @@ def evaluate(
     mode
         Of a folder's images: what all are brought to, if they differ.
     fit
-        For images of another shape: crop (if not given), pad or stretch.
+        For images of another shape; crop if not given.
     skip_bad
         Go on without images that cannot be read.
     out
@@ -129,7 +130,7 @@ def evaluate(
         only_samples = {**sampling, "training": training, "features": features, "weights": weights, "size": size}
         only_samples |= {"mode": mode, "out": out, "checkpoints": checkpoints or None, "clip": None}
         taken = {**drawing, "data": data, "method": method, "terms": terms, "labels": labels or None}
-        taken["clip"] = flags.clip
+        taken["clip"] = sampling.get("clip")
         taken |= {"fit": fit, "skip_bad": skip_bad or None, "device": device}
         bits(path, from_run, taken, only_samples, _counts(steps))
         return

@@ -22,7 +22,7 @@ class ClassifierConfig(Kept):
         network: of the U-Net whose way down it is; a channel of its output is a class.
     """
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     request: dict[str, Any]
     data: DataConfig
     diffusion: DiffusionConfig

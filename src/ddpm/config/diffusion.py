@@ -1,10 +1,11 @@
 """The forward process, and how the network is asked."""
 
 import math
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import model_validator
 
+from ddpm.config.options import Flag
 from ddpm.system.names import PredictionName, ScheduleName, VarianceName
 from ddpm.system.record import Strict
 
@@ -26,11 +27,13 @@ class DiffusionConfig(Strict):
         sigma_data: standard deviation of the data as EDM's formulas take it; 0.5 if None.
     """
 
-    schedule: ScheduleName = "cosine"
+    schedule: Annotated[
+        ScheduleName, Flag(f"Noise schedule; in continuous time {', '.join(CONTINUOUS + UNBOUNDED)}.")
+    ] = "cosine"
     T: int = 1000
     zero_terminal_snr: bool = False
-    prediction: PredictionName = "v"
-    variance: VarianceName = "small"
+    prediction: Annotated[PredictionName, Flag("What the network estimates.")] = "v"
+    variance: Annotated[VarianceName, Flag("Of a reverse step: one of its two bounds, or learned.")] = "small"
     sigma_data: float | None = None
 
     @model_validator(mode="after")

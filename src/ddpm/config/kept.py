@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from ddpm.system.errors import InputError
 from ddpm.system.record import Strict, explain
 
-FORMAT = 1
+FORMAT = 2
 """Raised when a config of before can no longer be read."""
 
 

@@ -1,12 +1,9 @@
 """How bits per dimension are taken."""
 
-from typing import Literal
-
 from ddpm.config.run import RunConfig
 from ddpm.system.errors import InputError
+from ddpm.system.names import MethodName
 from ddpm.system.record import Strict
-
-Method = Literal["bound", "ode"]
 
 
 class Likelihood(Strict):
@@ -21,7 +18,7 @@ class Likelihood(Strict):
         probes, tolerance: of the ODE: for the divergence, and the error allowed in a step.
     """
 
-    method: Method
+    method: MethodName
     seed: int
     clip: bool
     steps: int | None = None

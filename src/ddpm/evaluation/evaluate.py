@@ -293,5 +293,5 @@ def _name(path: Path, how: SamplingConfig, seed: int, measure: Measure, weights:
     sampling = how.model_dump_json(exclude_none=True)
     key = sha256(f"{weights} {sampling} {seed} {measure.model_dump_json()}".encode()).hexdigest()[:6]
     stage = f"{path.name}-" if (path / "manifest.json").exists() else ""
-    sampled = f"{how.short}-guidance{how.guidance:g}-seed{seed}-n{measure.n}"
+    sampled = f"{how.short}-guidance{how.guidance_scale:g}-seed{seed}-n{measure.n}"
     return f"{stage}{sampled}-{measure.features.name}-{key}"

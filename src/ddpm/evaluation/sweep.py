@@ -107,7 +107,7 @@ def plan(pipe: Pipeline, ask: AskSweep) -> Plan:
         raise InputError(f"--data {ask.data} is for Fréchet distances, and --samples 0 takes none; leave out either")
     own = pipe.config.sampling
     grids = list(ask.grids) or [own.grid if isinstance(own.grid, str) else "trailing"]
-    scales = list(ask.guidance) or [own.guidance if pipe.classes else 1.0]
+    scales = list(ask.guidance) or [own.guidance_scale if pipe.classes else 1.0]
     for what, given, known in (("solver", ask.solvers, get_args(SolverName)), ("grid", grids, get_args(GridName))):
         if strange := [name for name in given if name not in known]:
             raise InputError(f"unknown {what} {strange[0]!r}{suggest(strange[0], list(known))}")
@@ -153,14 +153,14 @@ def sweep(pipe: Pipeline, ask: AskSweep, say: Say) -> Sweep:
             notes.append(f"no Fréchet distances: {e}; give real images by --data")
     ends, solutions = {}, []
     for how in todo.solutions:
-        pixels, ends[how.guidance] = _shown(pipe, how, todo.labels, ask, say)
+        pixels, ends[how.guidance_scale] = _shown(pipe, how, todo.labels, ask, say)
         solutions.append(pixels)
     cells, shown = [], []
     for how, evaluations in zip(todo.ways, todo.evaluations, strict=True):
         pixels, x = _shown(pipe, how, todo.labels, ask, say)
         shown.append(pixels)
         solver, levels = build.build_solver(how, pipe.schedule), build.build_grid(how, pipe.schedule)
-        off = None if draws_noise(solver, levels) else distance(x, ends[how.guidance])
+        off = None if draws_noise(solver, levels) else distance(x, ends[how.guidance_scale])
         cells.append(Cell(sampling=how, evaluations=evaluations, distance=off))
     quality = None
     if reference is not None:

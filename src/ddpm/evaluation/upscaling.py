@@ -67,7 +67,7 @@ class UpscalingScore(Strict):
         seed, sampling, augment, consistent: how the run drew.
     """
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     made_by: str
     source: str
     weights: str

@@ -128,7 +128,7 @@ def draw(
     n, (height, width, _) = len(smalls), smalls[0].pixels.shape
     rows = [smalls[i] for i in pipe.fill(list(range(n)))] if _together(pipe, smalls[0]) else smalls
     indices, labels = [small.index for small in rows], [small.label for small in rows if small.label is not None]
-    divisor = pipe.config.network.factor // math.gcd(pipe.config.network.factor, pairs.scale)
+    divisor = pipe.config.network.divisor // math.gcd(pipe.config.network.divisor, pairs.scale)
     given = torch.from_numpy(np.stack([small.pixels for small in rows])).to(pipe.device)
     low = mirrored(pipe.codec.encode(given), divisor)
     image = pairs.enlarge(low)
@@ -140,7 +140,7 @@ def draw(
     if any(side > WHOLE * trained for side, trained in zip(shape[1:], pipe.config.data.size, strict=True)):
         denoise = Windows(denoise, tuple(map(min, shape[1:], pipe.config.data.size)))
     if enlarging.consistent:
-        denoise = DDNM(denoise, AveragePool(pairs.scale), low, rounds=ROUNDS if how.clip else 0)
+        denoise = DDNM(denoise, AveragePool(pairs.scale), low, rounds=ROUNDS if how.clips else 0)
     solver, grid = build.build_solver(how, pipe.schedule), build.build_grid(how, pipe.schedule)
     randn = SampleNoise(seed, indices, shape, pipe.device)
     x = start(grid[0], randn)

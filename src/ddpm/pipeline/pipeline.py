@@ -205,9 +205,9 @@ class Pipeline:
                 say.
         """
         have = self.classifier
-        if how.classifier is not None and (have is None or how.classifier_weights not in (None, have.weights)):
-            return replace(self, classifier=self.own_classifier(how.classifier_weights)).prepared(how)
-        guide = how.guide_with
+        if how.classifier is not None and (have is None or how.classifier.weights not in (None, have.weights)):
+            return replace(self, classifier=self.own_classifier(how.classifier.weights)).prepared(how)
+        guide = None if how.guidance is None else how.guidance.guide
         if guide is None or (self.worse is not None and self.worse.weights == guide.weights):
             return self
         model = worse.model_of(guide, self.source, self.model)
@@ -237,10 +237,11 @@ class Pipeline:
             noise: one row, what the network is told of the noise on images that it makes large, whatever the label.
         """
         ask = build.build_parameterisation(self.config.diffusion)
-        negative = [] if how.negative is None else [self.classes.index(how.negative)]
+        guide, avoided = (None, None) if how.guidance is None else (how.guidance.guide, how.guidance.negative)
+        negative = [] if avoided is None else [self.classes.index(avoided)]
         away = self.cond(negative, 1) if labelled else None
         away = away.plus(noise) if away is not None and noise is not None else away
-        bad = self.prepared(how).worse if how.guide_with is not None else None
+        bad = self.prepared(how).worse if guide is not None else None
         denoise = build.build_guided(how, self.model, ask, away, bad.model if bad is not None else None, towards)
         if self.windows(how) > 1:
             denoise = Windows(denoise, self.config.data.size, OVERLAP)
@@ -248,9 +249,9 @@ class Pipeline:
 
     def windows(self, how: SamplingConfig) -> int:
         """How many windows each image is drawn in; 1 for all of it at once."""
-        if how.size is None or how.whole:
+        if how.area is None or how.area.whole:
             return 1
-        return prod(len(starts(n, own, OVERLAP)) for n, own in zip(how.size, self.config.data.size, strict=True))
+        return prod(len(starts(n, own, OVERLAP)) for n, own in zip(how.area.size, self.config.data.size, strict=True))
 
     def _towards(self, how: SamplingConfig, labels: list[int]) -> Direction | None:
         """Where the classifier leads images of these classes, if one is asked for."""
@@ -258,7 +259,7 @@ class Pipeline:
             return None
         classifier = self.prepared(how).classifier
         assert classifier is not None
-        return classifier.towards(labels, how.classifier, self.device)
+        return classifier.towards(labels, how.classifier.scale, self.device)
 
     def draws(
         self,
@@ -314,7 +315,7 @@ class Pipeline:
         denoise = self.denoiser(how, labelled=labels is not None, towards=towards, task=bent)
         solver = build.build_solver(how, self.schedule, towards)
         grid = bent.levels or build.build_grid(how, self.schedule)
-        shape = (self.config.network.in_channels, *(how.size or self.config.data.size))
+        shape = (self.config.network.in_channels, *(how.area.size if how.area is not None else self.config.data.size))
         randn = SampleNoise(seed, rows, shape, self.device)
         x = bent.begin(grid[0], randn)
         cond = self.cond(kinds, len(rows))

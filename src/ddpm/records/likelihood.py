@@ -49,7 +49,7 @@ class BitsRecord(Strict):
         names, bits: of each image.
     """
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     made_by: str
     run: str
     weights: str

@@ -1,16 +1,16 @@
 """Pictures that say how they were made."""
 
 import shlex
-from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
-from pydantic import ValidationError, field_validator
+from pydantic import ValidationError
 
-from ddpm.config.sampling import OF_GUIDANCE, SamplingConfig
+from ddpm.config.options import flat, typed, under
+from ddpm.config.sampling import SamplingConfig
 from ddpm.system.errors import InputError
 from ddpm.system.record import Strict
 
@@ -20,10 +20,9 @@ KEY = "ddpm"
 MADE_BY = ("Software", "ddpm")
 """A PNG's keyword for what has written it, and its text."""
 
-Option = str | float | int | bool | tuple[str, ...] | None
+OF_CLASSIFIER = under(SamplingConfig, "classifier")
 
-OF_PLACE = frozenset({"size", "classifier_weights"})
-"""Settings that no flag sets: they follow from the given picture, or from the run."""
+Option = str | float | int | bool | tuple[str, ...] | None
 
 
 class Work(Strict):
@@ -43,12 +42,6 @@ class Work(Strict):
     mask: str | None = None
     drawn: bool = True
 
-    @field_validator("given", mode="before")
-    @classmethod
-    def _of_names(cls, given: Any) -> Any:
-        """Earlier records have the hashes by the names."""
-        return tuple(given.items()) if isinstance(given, Mapping) else given
-
 
 class Provenance(Strict):
     """Everything that a sample is a function of.
@@ -63,7 +56,7 @@ class Provenance(Strict):
         work: what was done with given pictures; None for a sample drawn from nothing.
     """
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     run: str
     weights: str
     seed: int
@@ -79,7 +72,7 @@ class Provenance(Strict):
         if self.work.drawn:
             options |= {"label": self.label, "seed": self.seed} | _flags(self.sampling, self.label)
         names = [name for name, _ in self.work.given]
-        return shlex.join(["ddpm", self.work.command, self.run, *names, *_typed(options)])
+        return shlex.join(["ddpm", self.work.command, self.run, *names, *typed(options)])
 
     def attach(self, image: Image.Image) -> Image.Image:
         """Write this record into ``image.info``."""
@@ -122,27 +115,14 @@ class Provenance(Strict):
 
 
 def _flags(how: SamplingConfig, label: str | None) -> dict[str, Any]:
-    """Settings as they are typed."""
-    settings = how.model_dump(exclude=set(OF_PLACE)) | {"grid": how.visits}
-    if how.guide_with is not None:
-        settings["guide_with"] = how.guide_with.checkpoint
-    elif label is None:
-        settings |= dict.fromkeys(("guidance", *OF_GUIDANCE))  # the run's own, with nothing to guide towards
+    """Settings by flag."""
+    settings = flat(how) | {"grid": how.visits, "size": None}  # the size follows from the given picture
+    if how.area is not None and not how.area.whole:
+        settings["whole"] = None
+    if label is None and (how.guidance is None or how.guidance.guide is None):
+        # the run's own, with nothing to guide towards
+        settings |= {name: None for name in under(SamplingConfig, "guidance") if name not in OF_CLASSIFIER}
     return settings
-
-
-def _typed(options: Mapping[str, Any]) -> list[str]:
-    """Options as they are typed; what is None is not."""
-    parts = []
-    for name, value in options.items():
-        flag = f"--{name.replace('_', '-')}"
-        if isinstance(value, bool):
-            parts.append(flag if value else flag.replace("--", "--no-", 1))
-        elif isinstance(value, tuple) and isinstance(value[0], str):
-            parts += [word for one in value for word in (flag, one)]
-        elif value is not None:
-            parts += [flag, *map(str, value if isinstance(value, tuple) else [value])]
-    return parts
 
 
 def fingerprint(image: Image.Image) -> str:

@@ -178,7 +178,7 @@ class Score(Strict):
         notes: what a reader should know of this score.
     """
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     made_by: str
     measure: Measure
     samples: Samples

@@ -43,7 +43,7 @@ class TunedRecord(Strict):
         grids: one for each number of steps.
     """
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     weights: str
     images: int
     seed: int
