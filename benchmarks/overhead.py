@@ -119,8 +119,8 @@ def ways(subject: Subject) -> dict[str, Callable[[], tuple[float, float]]]:
     ddim = build.build_solver(SamplingConfig.of(solver="ddim"), schedule)
 
     def run(solver: Solver, how: SamplingConfig, model: Model, asked: Parameterisation) -> tuple[float, float]:
-        guided = how.guidance != 1 and model is labelled
-        other = worse if how.guidance != 1 and not guided else None
+        guided = how.guidance is not None and model is labelled
+        other = worse if how.guidance is not None and not guided else None
         denoise = build.build_clipped(how, build.build_guided(how, model, asked, away if guided else None, other))
         for each in (model.net, worse.net):
             each.seconds = 0.0  # type: ignore[assignment]

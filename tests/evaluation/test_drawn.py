@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddpm.config.guidance import Guide
-from ddpm.config.options import changed
+from ddpm.config.options import changed, flat
 from ddpm.config.sampling import SamplingConfig
 from ddpm.evaluation import drawn
 from ddpm.evaluation.drawn import SHARD, Drawn, Recipe
@@ -132,7 +132,7 @@ def test_what_changes_pixels_changes_the_name(change: dict[str, Any], recipe: Re
 
 def test_they_are_the_pipelines_samples(whole: Drawn, pipe: Pipeline, recipe: Recipe) -> None:
     labels = recipe.labels(np.arange(N))
-    images = pipe.sample(N, label=labels, seed=7, **HOW.model_dump())
+    images = pipe.sample(N, label=labels, seed=7, **flat(HOW))
     assert np.array_equal(everything(whole)[..., 0], np.stack([np.asarray(image) for image in images]))
     assert len(np.unique(everything(whole), axis=0)) == N
 

@@ -120,7 +120,7 @@ def test_what_it_says_of_itself(evaluated: tuple[Path, Scored]) -> None:
     assert (score.samples.source, score.samples.weights) == (str(run), load(run, "cpu").weights)
     assert (score.samples.seed, score.samples.labels) == (0, "reference")
     assert score.samples.sampling is not None
-    assert (score.samples.sampling.steps, score.samples.sampling.solver) == (2, "unipc-2")
+    assert (score.samples.sampling.steps, score.samples.sampling.solver.name) == (2, "unipc-2")
     assert any("100 images are few" in note for note in score.notes)
     for name, value in score.headline().items():
         assert value.low <= value.value <= value.high, name

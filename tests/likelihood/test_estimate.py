@@ -10,6 +10,7 @@ from PIL import Image
 from ddpm import build
 from ddpm.codec import PixelCodec
 from ddpm.config.likelihood import settle
+from ddpm.config.options import changed
 from ddpm.core import discrete
 from ddpm.core.seed import derive
 from ddpm.guidance import Clipped
@@ -131,7 +132,7 @@ def test_a_label_changes_the_bits(pipe: Pipeline, images: Pixels) -> None:
 
 
 def test_guidance_is_not_used(pipe: Pipeline, images: Pixels) -> None:
-    guided = pipe.config.sampling.model_copy(update={"guidance": 3.0})
+    guided = changed(pipe.config.sampling, {"guidance": 3.0})
     other = replace(pipe, config=pipe.config.model_copy(update={"sampling": guided}))
     assert torch.equal(other.bits_per_dim(images, steps=3, labels="3"), pipe.bits_per_dim(images, steps=3, labels="3"))
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from cyclopts import Parameter
 
 from ddpm.cli.sampling import UNCHANGED, Sampling
-from ddpm.system.names import Fit, MethodName, Mode
+from ddpm.system.names import FeaturesName, Fit, MethodName, Mode
 
 if TYPE_CHECKING:
     from ddpm.evaluation.evaluate import Scored
@@ -21,7 +21,10 @@ def evaluate(
     data: str | None = None,
     training: str | None = None,
     n: Annotated[int | None, Parameter(name=["-n", "--n"])] = None,
-    features: str | None = None,
+    features: Annotated[
+        str | None,
+        Parameter(help=f"The network that looks: {', '.join(get_args(FeaturesName))}; the first if not given."),
+    ] = None,
     weights: str | None = None,
     steps: list[str] | None = None,
     flags: Sampling = UNCHANGED,
@@ -57,8 +60,6 @@ def evaluate(
         For a folder of images: what its generator was trained on, to look for copies of; the real images by default.
     n
         How many samples to draw; 2,000 if not given. Of images for bits 1,000, if there are so many.
-    features
-        The network that looks: embedded (if not given), inception, dinov2 or clip.
     weights
         Its file (inception), or its folder or name (dinov2, clip); fetched once where not given.
     steps

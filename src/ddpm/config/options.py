@@ -142,7 +142,7 @@ def flat(settings: BaseModel) -> dict[str, Any]:
         values = [value for path in paths if (value := _at(settings, path)) is not None]
         value = values[0] if values else flag.off
         if flag.switch is not None:
-            value = {flag.switch[0]: True, flag.switch[1]: False}.get(value)
+            value = value != flag.switch[1]
         found[name] = value if isinstance(value, flag.holds) else None
     return found
 
