@@ -115,12 +115,12 @@ def ways(subject: Subject) -> dict[str, Callable[[], tuple[float, float]]]:
     varied, worse = made(replace(s, out_channels=2 * s.out_channels)), made(s)
     cond = labelled.cond(torch.arange(BATCH) % CLASSES)
     away = labelled.conditioner.null(1)  # type: ignore[union-attr]
-    levels = build.build_grid(SamplingConfig(steps=subject.steps, grid="uniform"), schedule)
-    ddim = build.build_solver(SamplingConfig(solver="ddim"), schedule)
+    levels = build.build_grid(SamplingConfig.of(steps=subject.steps, grid="uniform"), schedule)
+    ddim = build.build_solver(SamplingConfig.of(solver="ddim"), schedule)
 
     def run(solver: Solver, how: SamplingConfig, model: Model, asked: Parameterisation) -> tuple[float, float]:
-        guided = how.guidance != 1 and model is labelled
-        other = worse if how.guidance != 1 and not guided else None
+        guided = how.guidance is not None and model is labelled
+        other = worse if how.guidance is not None and not guided else None
         denoise = build.build_clipped(how, build.build_guided(how, model, asked, away if guided else None, other))
         for each in (model.net, worse.net):
             each.seconds = 0.0  # type: ignore[assignment]
@@ -133,11 +133,11 @@ def ways(subject: Subject) -> dict[str, Callable[[], tuple[float, float]]]:
 
     clipped = SamplingConfig()
     found = {name: partial(run, solver, clipped, plain, ask) for name, solver in distinct(schedule).items()}
-    ancestral = build.build_solver(SamplingConfig(solver="ancestral"), schedule)
+    ancestral = build.build_solver(SamplingConfig.of(solver="ancestral"), schedule)
     found["learned variance"] = partial(run, ancestral, clipped, varied, replace(ask, learned_variance=True))
     for name, options in GUIDED.items():
         with_labels = "guidance" in options and name != "… by a worse model"
-        found[name] = partial(run, ddim, SamplingConfig(**options), labelled if with_labels else plain, ask)
+        found[name] = partial(run, ddim, SamplingConfig.of(**options), labelled if with_labels else plain, ask)
     return found
 
 

@@ -5,23 +5,17 @@ from typing import get_args
 import pytest
 import torch
 
-from ddpm import build, config
+from ddpm import build
 from ddpm.conditioning import LabelEmbedding
+from ddpm.config.codec import PixelCodecConfig
 from ddpm.config.diffusion import DiffusionConfig
+from ddpm.config.network import UNetSettings
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Continuous, NetworkDenoiser, Parameterisation, discrete, prediction
 from ddpm.core.continuous import VE, VP, EDMProcess, Flow, SubVP
 from ddpm.core.model import Model
-from ddpm.guidance import (
-    Autoguidance,
-    ByItself,
-    ClassifierFree,
-    Clipped,
-    GuidanceInterval,
-    Projected,
-    Rescaled,
-    Thresholded,
-)
+from ddpm.guidance import Autoguidance, ByItself, ClassifierFree, Clipped, Interval, Projected, Rescaled, Thresholded
+from ddpm.planning.recipes import RECIPES
 from ddpm.sampling import DDIM, Ancestral, fixed_large, fixed_small, grid
 from ddpm.sampling.adaptive import Adaptive
 from ddpm.sampling.deis import DEIS
@@ -33,23 +27,29 @@ from ddpm.sampling.heun import Heun
 from ddpm.sampling.ipndm import IPNDM
 from ddpm.sampling.langevin import Langevin
 from ddpm.sampling.unipc import UniPC
+from ddpm.system import names
 from ddpm.system.errors import InputError
+from ddpm.system.tree import bare, hints
 
 
 @pytest.mark.parametrize(
-    ("names", "objects"),
+    ("known", "objects"),
     [
-        (config.ScheduleName, build.SCHEDULES),
-        (config.PredictionName, build.PREDICTIONS),
-        (config.SolverName, build.SOLVERS),
-        (config.GridName, build.GRIDS),
-        (config.VarianceName, build.VARIANCES),
-        (config.WeightingName, build.WEIGHTINGS),
-        (config.LevelSamplingName, build.LEVEL_SAMPLINGS),
+        (names.ScheduleName, build.SCHEDULES),
+        (names.PredictionName, build.PREDICTIONS),
+        (names.VarianceName, build.VARIANCES),
+        (names.WeightingName, build.WEIGHTINGS),
+        (names.LevelSamplingName, build.LEVEL_SAMPLINGS),
+        (names.SolverName, build.SOLVERS),
+        (names.GridName, build.GRIDS),
+        (names.RecipeName, RECIPES),
+        (names.FeaturesName, build.FEATURES | {"embedded": None}),
+        (bare(hints(UNetSettings)["kind"]), build.NETWORKS),
+        (bare(hints(PixelCodecConfig)["kind"]), build.CODECS),
     ],
 )
-def test_every_name_that_a_config_may_hold_can_be_built(names, objects):
-    assert set(get_args(names)) == set(objects)
+def test_every_name_has_its_object(known, objects):
+    assert set(get_args(known)) == set(objects)
 
 
 def test_names_mean_what_they_say():
@@ -102,7 +102,7 @@ def test_names_mean_what_they_say():
     ],
 )
 def test_solvers(name, eta, solver):
-    assert build.build_solver(SamplingConfig(solver=name, eta=eta), discrete.linear()) == solver
+    assert build.build_solver(SamplingConfig.of(solver=name, eta=eta), discrete.linear()) == solver
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_ancestral_sampling_has_the_runs_variance(variance, own):
 
 def test_solvers_that_know_the_process():
     edm, adaptive, *others = (
-        build.build_solver(SamplingConfig(**given), discrete.linear())
+        build.build_solver(SamplingConfig.of(**given), discrete.linear())
         for given in (
             {"solver": "edm", "churn": 3.0},
             {"solver": "adaptive", "tolerance": 0.02},
@@ -141,18 +141,18 @@ def test_schedules(zero):
 
 
 def test_grids():
-    made = build.build_grid(SamplingConfig(grid="quadratic", steps=7), discrete.linear())
+    made = build.build_grid(SamplingConfig.of(grid="quadratic", steps=7), discrete.linear())
     assert made == grid.quadratic(discrete.linear(), 7)
     with pytest.raises(InputError, match="between 1 and 5"):
-        build.build_grid(SamplingConfig(steps=7), discrete.linear(5))
+        build.build_grid(SamplingConfig.of(steps=7), discrete.linear(5))
 
 
 def test_a_grid_of_places():
     schedule = discrete.linear(1000)
-    made = build.build_grid(SamplingConfig(grid=(1000, 700, 99.5)), schedule)
+    made = build.build_grid(SamplingConfig.of(grid=(1000, 700, 99.5)), schedule)
     assert made == [schedule.level(place) for place in (1000, 700, 99.5, 0)]
     with pytest.raises(InputError, match="begins at 1000, above the 5 levels"):
-        build.build_grid(SamplingConfig(grid=(1000, 700, 99.5)), discrete.linear(5))
+        build.build_grid(SamplingConfig.of(grid=(1000, 700, 99.5)), discrete.linear(5))
 
 
 def test_wrappers_of_a_denoiser():
@@ -161,7 +161,7 @@ def test_wrappers_of_a_denoiser():
     null = model.conditioner.null(1)
 
     def make(away=null, worse=None, **settings):
-        how = SamplingConfig(**settings)
+        how = SamplingConfig.of(**settings)
         return build.build_clipped(how, build.build_guided(how, model, ask, away, worse))
 
     plain = NetworkDenoiser(model.net, ask)

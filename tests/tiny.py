@@ -44,7 +44,7 @@ def pipeline(mode: Any, steps: int = 3, scale: int | None = None) -> Pipeline:
             cond_width=8,
         ),
         training=TrainSettings(images=1),
-        sampling=SamplingConfig(steps=steps),
+        sampling=SamplingConfig.of(steps=steps),
         upscaling=None if scale is None else UpscalingConfig(scale=scale),
     )
     with torch.random.fork_rng():

@@ -10,8 +10,10 @@ import torch
 from ddpm.codec import PixelCodec
 from ddpm.conditioning import BoxMeans, LabelEmbedding, LowResolution
 from ddpm.config.classifier import ClassifierConfig
+from ddpm.config.clipping import DynamicClip
 from ddpm.config.diffusion import DiffusionConfig
-from ddpm.config.objective import ObjectiveConfig
+from ddpm.config.guidance import GuidanceConfig
+from ddpm.config.objective import HybridLoss, ObjectiveConfig
 from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core import (
@@ -76,7 +78,10 @@ from ddpm.sampling.tempered import Tempered
 from ddpm.sampling.unipc import UniPC
 from ddpm.system.errors import InputError
 from ddpm.system.names import VarianceName, suggest
+from ddpm.system.record import Strict
 
+NETWORKS: dict[str, Callable[[Any], torch.nn.Module]] = {"unet": UNet}
+CODECS: dict[str, Callable[[], PixelCodec]] = {"pixel": PixelCodec}
 SCHEDULES: dict[str, Callable[[int], Schedule]] = {
     "linear": discrete.linear,
     "scaled-linear": discrete.scaled_linear,
@@ -204,15 +209,16 @@ def build_loss(config: RunConfig, schedule: Schedule) -> Loss:
     ticks = [schedule.level(i) for i in range(min(2, schedule.T), -1, -1)]
     simple = SimpleLoss(ask, build_weighting(config))
     bound = Variational(ask, schedule.T, least(ticks), VARIANCES[config.diffusion.variance])
-    if objective.loss == "vlb":
-        return bound
-    return simple if objective.loss == "simple" else _with(share=objective.share)(Hybrid(simple, bound))
+    if isinstance(objective.loss, HybridLoss):
+        return Hybrid(simple, bound, **_given(objective.loss))
+    return bound if objective.loss.name == "vlb" else simple
 
 
 def build_weighting(config: RunConfig) -> Weighting:
     """Of the simple loss."""
-    weigh: Weighting = _with(gamma=config.objective.gamma)(WEIGHTINGS[config.objective.weighting])
-    if config.objective.weighting == "edm":
+    how = config.objective.weighting
+    weigh: Weighting = _with(**_given(how))(WEIGHTINGS[how.name])
+    if how.name == "edm":
         weigh = _with(sigma_data=config.diffusion.sigma_data)(weigh)
     return weigh
 
@@ -229,8 +235,8 @@ def weight_share(config: RunConfig) -> float:
 
 def build_level_sampling(config: ObjectiveConfig) -> LevelSampling:
     """Which levels the images of a training step get."""
-    drawn = _with(mean=config.mean, std=config.std)(LEVEL_SAMPLINGS[config.levels])
-    return drawn if config.loss == "simple" else level_sampling.Ticks(drawn)
+    drawn = _with(**_given(config.levels))(LEVEL_SAMPLINGS[config.levels.name])
+    return drawn if config.loss.name == "simple" else level_sampling.Ticks(drawn)
 
 
 def build_objective(config: RunConfig) -> Denoising:
@@ -242,7 +248,7 @@ def build_objective(config: RunConfig) -> Denoising:
 
 def build_codec(config: RunConfig) -> PixelCodec:
     """Between 8-bit images and what is diffused."""
-    return PixelCodec()
+    return CODECS[config.codec.kind]()
 
 
 def build_derived(config: RunConfig) -> dict[str, Callable[[Pixels], Pixels]]:
@@ -258,11 +264,16 @@ def _with(**options: float | None) -> Callable[[Any], Any]:
     return lambda one: replace(one, **given) if given else one
 
 
+def _given(group: Strict) -> dict[str, Any]:
+    """Those options of a named group that are given."""
+    return group.model_dump(exclude={"name"}, exclude_none=True)
+
+
 def build_model(config: RunConfig) -> Model:
     """The run's network and its conditioners, with fresh weights from torch's global generator."""
     classes, width = len(config.data.classes), config.network.cond_width
     label = {"label": LabelEmbedding(classes, width)} if classes and width is not None else {}
-    net, low = UNet(config.network), {}
+    net, low = NETWORKS[config.network.kind](config.network), {}
     if config.upscaling is not None and width is not None:
         strength, u = TimeEmbedding(config.network.width, width), config.upscaling
         low = {"low_resolution": LowResolution(strength, build_codec(config), u.scale, u.s_max)}
@@ -312,13 +323,14 @@ def build_solver(
         towards: where a classifier leads, which the mean of an ancestral step follows if that is its form.
         variance: the run's, which ``ancestral`` takes.
     """
-    own = config.solver == "ancestral" and variance == "large"
-    options = _with(eta=config.eta, churn=config.churn, tolerance=config.tolerance)
-    made: Solver = options(SOLVERS["ancestral-large" if own else config.solver](partial(level_of, schedule)))
-    if config.classifier_form == "mean" and towards is not None:
-        interval = config.guidance_interval
+    options, own = _given(config.solver), config.solver.name == "ancestral" and variance == "large"
+    temperature = options.pop("temperature", None)
+    name = "ancestral-large" if own else config.solver.name
+    made: Solver = _with(**options)(SOLVERS[name](partial(level_of, schedule)))
+    if config.classifier is not None and config.classifier.form == "mean" and towards is not None:
+        interval = config.classifier.interval
         made = replace(made, shift=towards if interval is None else Within(towards, *interval))  # type: ignore[type-var]
-    return made if config.temperature is None else Tempered(made, config.temperature)
+    return made if temperature is None else Tempered(made, temperature)
 
 
 def build_grid(config: SamplingConfig, schedule: Schedule) -> list[Level]:
@@ -350,24 +362,28 @@ def build_guided(
         towards: where a classifier leads, which the denoiser follows if that is its form.
     """
     plain = _denoiser(config, model, ask)
-    denoise = plain
-    if config.guidance != 1 and worse is not None:
-        bad = ByItself(_denoiser(config, worse, ask), worse.cond)
-        denoise = Autoguidance(plain, bad, config.guidance, _rule(config))
-    elif config.guidance != 1 and away is not None:
-        denoise = ClassifierFree(plain, away, config.guidance, _rule(config))
-    if towards is not None and config.classifier_form != "mean":
-        denoise = ClassifierGuided(denoise, towards)
-    if denoise is not plain and config.guidance_interval is not None:
-        denoise = GuidanceInterval(denoise, plain, *config.guidance_interval)
+    guidance, classifier, denoise = config.guidance, config.classifier, plain
+    if guidance is not None and (worse is not None or away is not None):
+        rule = _rule(guidance)
+        if worse is not None:
+            bad = ByItself(_denoiser(config, worse, ask), worse.cond)
+            denoise = Autoguidance(plain, bad, guidance.scale, rule)
+        elif away is not None:
+            denoise = ClassifierFree(plain, away, guidance.scale, rule)
+        if guidance.interval is not None:
+            denoise = GuidanceInterval(denoise, plain, *guidance.interval)
+    if towards is not None and classifier is not None and classifier.form == "score":
+        without, denoise = denoise, ClassifierGuided(denoise, towards)
+        if classifier.interval is not None:
+            denoise = GuidanceInterval(denoise, without, *classifier.interval)
     return denoise
 
 
 def build_clipped(config: SamplingConfig, denoise: Denoiser) -> Denoiser:
     """A denoiser, its images kept in range as the settings say."""
-    if config.threshold is not None:
-        return Thresholded(denoise, config.threshold)
-    return Clipped(denoise) if config.clip else denoise
+    if isinstance(config.clip, DynamicClip):
+        return Thresholded(denoise, config.clip.quantile)
+    return Clipped(denoise) if config.clip.kind == "range" else denoise
 
 
 def _denoiser(config: SamplingConfig, model: Model, ask: Parameterisation) -> Denoiser:
@@ -375,9 +391,9 @@ def _denoiser(config: SamplingConfig, model: Model, ask: Parameterisation) -> De
     return model.denoiser(ask) if half is None else NetworkDenoiser(Autocast(model.net, half), ask)
 
 
-def _rule(config: SamplingConfig) -> Rule:
+def _rule(config: GuidanceConfig) -> Rule:
     """How two answers become one."""
     rule: Rule = extrapolate
-    if config.guidance_parallel is not None or config.guidance_norm is not None:
-        rule = _with(eta=config.guidance_parallel, longest=config.guidance_norm)(Projected(eta=1.0))
-    return rule if config.guidance_rescale is None else Rescaled(config.guidance_rescale, rule)
+    if config.parallel is not None or config.norm is not None:
+        rule = _with(eta=config.parallel, longest=config.norm)(Projected(eta=1.0))
+    return rule if config.rescale is None else Rescaled(config.rescale, rule)

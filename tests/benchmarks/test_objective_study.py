@@ -35,7 +35,7 @@ def test_the_first_case_changes_nothing():
     assert first == Case()
     default, objective = DiffusionConfig(), ObjectiveConfig()
     assert (first.schedule, first.prediction) == (default.schedule, default.prediction)
-    assert (first.weighting, first.levels) == (objective.weighting, objective.levels)
+    assert (first.weighting, first.levels) == (objective.weighting.name, objective.levels.name)
 
 
 def test_the_check_of_weights_is_only_off_inside():

@@ -100,7 +100,7 @@ def test_what_the_flags_mean(cli: Cli, run: Path) -> None:
     [score] = [score for score in scores(run) if score.measure.n == 16]
     assert score.samples.seed == 3
     assert score.samples.sampling is not None
-    assert score.samples.sampling == SamplingConfig(
+    assert score.samples.sampling == SamplingConfig.of(
         solver="ddim", steps=2, grid="uniform", eta=0.5, guidance=2.0, clip=False
     )
 
@@ -110,13 +110,12 @@ def test_guidance_by_a_checkpoint(cli: Cli, run: Path) -> None:
     flags = ("--steps", "2", "--guidance", "2", "--guide-with", "step-000000008", "--guidance-interval", "0.2", "50")
     assert cli("evaluate", run, "-n", "16", "--device", "cpu", *flags) == 0
     assert cli("evaluate", run, "-n", "16", "--device", "cpu", *flags[:4]) == 0
-    plain, guided = sorted(
-        (score.samples for score in scores(run) if score.measure.n == 16), key=lambda s: s.sampling.guide_with is None
-    )[::-1]
-    assert guided.sampling.guide_with.checkpoint == "step-000000008"
-    assert guided.sampling.guide_with.weights != guided.weights
-    assert guided.sampling.guidance_interval == (0.2, 50.0)
-    assert plain.sampling.guide_with is None
+    found = [score.samples for score in scores(run) if score.measure.n == 16]
+    plain, guided = sorted(found, key=lambda s: s.sampling.guidance.guide is not None)
+    assert guided.sampling.guidance.guide.checkpoint == "step-000000008"
+    assert guided.sampling.guidance.guide.weights != guided.weights
+    assert guided.sampling.guidance.interval == (0.2, 50.0)
+    assert plain.sampling.guidance.guide is None
     assert plain.hash != guided.hash
 
 

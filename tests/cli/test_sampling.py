@@ -8,6 +8,8 @@ import pytest
 
 from ddpm import build
 from ddpm.cli import sampling
+from ddpm.config.options import options
+from ddpm.config.sampling import SamplingConfig
 from ddpm.records.provenance import Provenance
 
 Cli = Callable[..., int]
@@ -28,7 +30,7 @@ def test_an_option_of_a_solver_is_recorded(
     asked = ("--solver", solver, f"--{flag}", str(value), "--steps", "2", "-n", "1", "--out", tmp_path)
     assert cli("sample", digits_run, *asked) == 0
     how = Provenance.read(tmp_path / "00000.png").sampling
-    assert (how.solver, getattr(how, flag)) == (solver, value)
+    assert (how.solver.name, getattr(how.solver, flag)) == (solver, value)
 
 
 @pytest.mark.parametrize(
@@ -49,14 +51,22 @@ def test_an_option_of_another_solver_is_refused(
     assert error.count("\n") == 1
 
 
-def test_help_names_every_solver() -> None:
-    said = set(re.findall(r"[\w+-]+", sampling.Sampling.__doc__ or ""))
-    assert set(build.SOLVERS) <= said
+@pytest.mark.parametrize("command", ["sample", "evaluate", "upscale", "edit"])
+def test_help_has_every_option_and_names_every_solver_and_grid(
+    cli: Cli, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert cli(command, "--help") == 0
+    said = set(re.findall(r"[\w+-]+", capsys.readouterr().out))
+    assert {*build.SOLVERS, *build.GRIDS} <= said
+    assert {f"--{name.replace('_', '-')}" for name in options(SamplingConfig) if name not in sampling.OWN} <= said
 
 
-def test_help_names_every_grid() -> None:
-    said = set(re.findall(r"[\w+-]+", sampling.Sampling.__doc__ or ""))
-    assert set(build.GRIDS) <= said
+@pytest.mark.parametrize("flag", [("--seed", "0"), ("--batch", "64"), ("-n", "16"), ("--solver", "unipc-2")])
+def test_a_flag_given_with_a_picture_is_seen_whatever_its_value(
+    cli: Cli, capsys: pytest.CaptureFixture[str], flag: tuple[str, str]
+) -> None:
+    assert cli("sample", "--from", "x.png", *flag) == 2
+    assert f"--{flag[0].strip('-')} is of new samples" in capsys.readouterr().err
 
 
 def test_places_that_contradict_steps_are_refused_by_evaluate(

@@ -70,7 +70,7 @@ def test_samples_lie_in_the_run(cli: Cli, run: Path, capsys: pytest.CaptureFixtu
     assert how == "sampling      unipc-2, 2 steps, trailing grid, guidance 2"
     assert written == [f"3 pictures in {folder}", str(folder / "grid.png")]
     records = [Provenance.read(folder / f"{i:05d}.png") for i in range(3)]
-    assert [(r.label, r.seed, r.index, r.sampling.guidance) for r in records] == [
+    assert [(r.label, r.seed, r.index, r.sampling.guidance_scale) for r in records] == [
         ("7", 5, 0, 2.0),
         ("2", 5, 1, 2.0),
         ("7", 5, 2, 2.0),

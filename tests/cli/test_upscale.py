@@ -40,7 +40,7 @@ def test_pictures_become_larger_and_say_how(
     for i, place in enumerate(places):
         assert Image.open(place).size == (8 + 2 * i, 8)
         record = Provenance.read(place)
-        assert (record.index, record.seed, record.sampling.solver) == (i, 5, "heun")
+        assert (record.index, record.seed, record.sampling.solver.name) == (i, 5, "heun")
     alone = tmp_path / "alone.png"
     assert cli("upscale", enlarging_run, pictures[1], "--index", "1", "-o", alone, *flags) == 0
     assert Image.open(alone).tobytes() == Image.open(places[1]).tobytes()

@@ -13,7 +13,9 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import ddpm
-from ddpm.config.sampling import Guide
+from ddpm.config.guidance import Guide
+from ddpm.config.options import changed, flat
+from ddpm.config.solver import EtaSolver
 from ddpm.core.discrete import linear
 from ddpm.pipeline import Pipeline, load
 from ddpm.records.provenance import KEY, Provenance
@@ -113,8 +115,8 @@ def test_a_name_goes_before_a_number(pipe: Pipeline) -> None:
         ({"guide_with": "step-000000012", "guidance": 2}, r"has the weights that it would guide; give an earlier"),
         ({"guide_with": "step-000000008", "guidance": 1}, r"guide_with has no effect without guidance"),
         ({"step": 3}, r"unknown key 'step' \(did you mean 'steps'\?\)"),
-        ({"solver": "dim"}, r"solver 'dim' is unknown \(did you mean 'ddim'\?\); it may be ddim"),
-        ({"grid": "even"}, r"grid: .*'trailing'"),
+        ({"solver": "dim"}, r"solver 'dim' is unknown \(did you mean 'ddim'\?\); it may be sde"),
+        ({"grid": "even"}, r"grid must be .*'trailing'"),
         ({"steps": 0}, r"steps must be at least 1"),
         ({"steps": 1001}, r"steps must be between 1 and 1000"),
         ({"steps": "x"}, r"steps: .*integer"),
@@ -153,11 +155,10 @@ def test_every_option_of_a_solver_has_an_effect(solver: str, option: dict[str, A
 
 def test_of_another_solver_the_options_are_those_of_nobody(pipe: Pipeline) -> None:
     """A run's own churn does not stand in the way of DDIM."""
-    own = pipe.config.sampling.model_copy(update={"solver": "edm", "churn": 3.0})
+    own = changed(pipe.config.sampling, {"solver": "edm", "churn": 3.0})
     other = replace(pipe, config=pipe.config.model_copy(update={"sampling": own}))
     assert other.settings({}) == other.settings({"solver": "edm"}) == own
-    assert other.settings({"solver": "ddim"}).churn is None
-    assert other.settings({"solver": "ddim", "eta": 0.5}).eta == 0.5
+    assert other.settings({"eta": 0.5}).solver == EtaSolver(name="ddim", eta=0.5)
 
 
 @pytest.mark.parametrize(
@@ -253,8 +254,8 @@ def test_each_image_says_how_it_was_made(pipe: Pipeline) -> None:
     image = pipe.sample(2, label=3, seed=5, solver="ancestral", **FAST)[1]
     record = Provenance.model_validate_json(image.info[KEY])
     assert (record.seed, record.index, record.label, record.weights) == (5, 1, "3", pipe.weights)
-    assert (record.sampling.solver, record.sampling.steps) == ("ancestral", 3)
-    again = pipe.sample(1, label=record.label, seed=record.seed, indices=[record.index], **record.sampling.model_dump())
+    assert (record.sampling.solver.name, record.sampling.steps) == ("ancestral", 3)
+    again = pipe.sample(1, label=record.label, seed=record.seed, indices=[record.index], **flat(record.sampling))
     assert pixels(again) == [image.tobytes()]
 
 
@@ -263,27 +264,27 @@ def test_a_picture_without_a_label_is_drawn_again(pipe: Pipeline) -> None:
     image = pipe.sample(1, seed=5, **FAST)[0]
     record = Provenance.model_validate_json(image.info[KEY])
     assert record.label is None
-    assert record.sampling.guidance > 1
+    assert record.sampling.guidance is not None
     assert pipe.again(record).tobytes() == image.tobytes()
 
 
 def test_without_guidance_its_options_are_those_of_nobody(pipe: Pipeline) -> None:
     """A run's own interval does not stand in the way of guidance 1."""
-    own = pipe.config.sampling.model_copy(update={"guidance": 2.0, "guidance_interval": (0.2, 5.0)})
+    own = changed(pipe.config.sampling, {"guidance": 2.0, "guidance_interval": (0.2, 5.0)})
     other = replace(pipe, config=pipe.config.model_copy(update={"sampling": own}))
     assert other.settings({}) == own
-    assert other.settings({"guidance": 1}).guidance_interval is None
+    assert other.settings({"guidance": 1}).guidance is None
 
 
 EARLIER = "step-000000008"
 
 
 def test_without_clipping_the_threshold_is_that_of_nobody(pipe: Pipeline) -> None:
-    own = pipe.config.sampling.model_copy(update={"threshold": 0.9})
+    own = changed(pipe.config.sampling, {"threshold": 0.9})
     other = replace(pipe, config=pipe.config.model_copy(update={"sampling": own}))
-    assert other.settings({}).threshold == 0.9
-    assert other.settings({"clip": False}).threshold is None
-    with pytest.raises(InputError, match="threshold is a way of clipping"):
+    assert other.settings({}) == own
+    assert not other.settings({"clip": False}).clips
+    with pytest.raises(InputError, match="threshold is an option of clip dynamic, not of clip none"):
         other.settings({"clip": False, "threshold": 0.9})
 
 
@@ -297,7 +298,7 @@ def test_guided_by_an_earlier_checkpoint(pipe: Pipeline, digits_run: Path) -> No
     bad = load(digits_run / "checkpoints" / EARLIER, "cpu")
     assert pixels(pipe.sample(2, guidance=0.0, label=3, **usual)) == pixels(bad.sample(2, guidance=1, label=3, **FAST))
     record = Provenance.model_validate_json(guided[1].info[KEY])
-    assert record.sampling.guide_with == Guide(checkpoint=EARLIER, weights=bad.weights)
+    assert record.sampling.guidance.guide == Guide(checkpoint=EARLIER, weights=bad.weights)
     assert pipe.again(record).tobytes() == guided[1].tobytes()
 
 
@@ -317,7 +318,7 @@ def test_the_checkpoint_that_guides_is_known_by_its_weights(run: Path) -> None:
     image = pipe.sample(1, guide_with=EARLIER, guidance=2.0, **FAST)[0]
     record = Provenance.model_validate_json(image.info[KEY])
     checkpoint = run / "checkpoints" / EARLIER
-    other = record.sampling.model_copy(update={"guide_with": Guide(checkpoint=EARLIER, weights="other")})
+    other = changed(record.sampling, {"guide_with": Guide(checkpoint=EARLIER, weights="other")})
     with pytest.raises(InputError, match=rf"{EARLIER}, the checkpoint to guide with, has other weights now"):
         pipe.again(record.model_copy(update={"sampling": other}))
     shutil.rmtree(checkpoint)
@@ -441,7 +442,7 @@ def test_drawn_values_are_those_of_the_pictures(label: str | None, pipe: Pipelin
     labels = None if label is None else [3] * 5
     drawn = pipe.draw(how, labels, 4, [7, 2, 0, 9, 1])
     assert (drawn.shape, drawn.dtype) == ((5, 8, 8, 1), np.uint8)
-    settings = how.model_dump() | ({} if label else {"guidance": 1.0})
+    settings = flat(how) | ({} if label else {"guidance": 1.0})
     images = pipe.sample(5, label=label, seed=4, indices=[7, 2, 0, 9, 1], **settings)
     assert np.array_equal(drawn[..., 0], np.stack([np.asarray(image) for image in images]))
 

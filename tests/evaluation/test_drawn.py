@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ddpm.config.sampling import Guide, SamplingConfig
+from ddpm.config.guidance import Guide
+from ddpm.config.options import changed, flat
+from ddpm.config.sampling import SamplingConfig
 from ddpm.evaluation import drawn
 from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore
 from ddpm.pipeline import Pipeline, load
@@ -19,7 +21,7 @@ from ddpm.system.errors import InputError
 N = 150
 """Two files and a part of a third."""
 SHARES = (0.5, 0, 0.2, 0, 0.3, 0, 0, 0, 0, 0)
-HOW = SamplingConfig(solver="ddim", steps=2, eta=0.5, guidance=2)
+HOW = SamplingConfig.of(solver="ddim", steps=2, eta=0.5, guidance=2)
 
 
 @pytest.fixture(scope="module")
@@ -109,19 +111,19 @@ def test_many_classes_in_their_shares() -> None:
         {"shares": ()},
         {"shares": SHARES[::-1]},
         {"sampling": HOW.model_copy(update={"steps": 3})},
-        {"sampling": HOW.model_copy(update={"eta": None})},
-        {"sampling": HOW.model_copy(update={"guidance": 1.0})},
-        {"sampling": HOW.model_copy(update={"clip": False})},
+        {"sampling": changed(HOW, {"eta": 0.4})},
+        {"sampling": changed(HOW, {"guidance": 1.0})},
+        {"sampling": changed(HOW, {"clip": False})},
         {"sampling": HOW.model_copy(update={"grid": "uniform"})},
-        {"sampling": HOW.model_copy(update={"guidance_interval": (0.2, 5.0)})},
-        {"sampling": HOW.model_copy(update={"guide_with": Guide(checkpoint="step-8", weights="w")})},
-        {"sampling": SamplingConfig(solver="ancestral", steps=2, guidance=2)},
+        {"sampling": changed(HOW, {"guidance_interval": (0.2, 5.0)})},
+        {"sampling": changed(HOW, {"guide_with": Guide(checkpoint="step-8", weights="w")})},
+        {"sampling": SamplingConfig.of(solver="ancestral", steps=2, guidance=2)},
     ],
     ids=str,
 )
 def test_what_changes_pixels_changes_the_name(change: dict[str, Any], recipe: SampleRecipe) -> None:
     guide = Guide(checkpoint="step-8", weights="other")
-    assert replace(recipe, sampling=HOW.model_copy(update={"guide_with": guide})).key != replace(recipe, **change).key
+    assert replace(recipe, sampling=changed(HOW, {"guide_with": guide})).key != replace(recipe, **change).key
     assert replace(recipe, **change).key != recipe.key
     assert replace(recipe).key == recipe.key
     assert len(recipe.key) == 12
@@ -132,14 +134,14 @@ def test_what_changes_pixels_changes_the_name(change: dict[str, Any], recipe: Sa
 
 def test_they_are_the_pipelines_samples(whole: SampleStore, pipe: Pipeline, recipe: SampleRecipe) -> None:
     labels = recipe.labels(np.arange(N))
-    images = pipe.sample(N, label=labels, seed=7, **HOW.model_dump())
+    images = pipe.sample(N, label=labels, seed=7, **flat(HOW))
     assert np.array_equal(everything(whole)[..., 0], np.stack([np.asarray(image) for image in images]))
     assert len(np.unique(everything(whole), axis=0)) == N
 
 
 def test_without_labels_they_are_the_pipelines_too(pipe: Pipeline, tmp_path: Path) -> None:
-    how = SamplingConfig(steps=2)
-    draw(found := ready(tmp_path / "s", 3), pipe, SampleRecipe(pipe.weights, how, 1))
+    how = SamplingConfig.of(steps=2)
+    draw(found := ready(tmp_path / "s", 3), pipe, Recipe(pipe.weights, how, 1))
     images = pipe.sample(3, seed=1, steps=2, guidance=1.0)
     assert np.array_equal(everything(found)[..., 0], np.stack([np.asarray(image) for image in images]))
 

@@ -117,7 +117,7 @@ def test_what_it_says_of_itself(evaluated: tuple[Path, Evaluated]) -> None:
     assert (score.samples.source, score.samples.weights) == (str(run), load(run, "cpu").weights)
     assert (score.samples.seed, score.samples.labels) == (0, "reference")
     assert score.samples.sampling is not None
-    assert (score.samples.sampling.steps, score.samples.sampling.solver) == (2, "unipc-2")
+    assert (score.samples.sampling.steps, score.samples.sampling.solver.name) == (2, "unipc-2")
     assert any("100 images are few" in note for note in score.notes)
     for name, value in score.headline().items():
         assert value.low <= value.value <= value.high, name
@@ -351,7 +351,7 @@ def test_training_images_that_cannot_be_had(change: dict[str, Any], said: str, r
         ({"weights": "x.pth"}, r"the embedded features have their own weights; give x\.pth to another --features"),
         ({"sampling": {"steps": 1001}}, r"steps must be between 1 and 1000"),
         ({"sampling": {"steps": 0}}, r"steps must be at least 1"),
-        ({"sampling": {"solver": "dim"}}, r"solver 'dim' is unknown .*; it may be ddim"),
+        ({"sampling": {"solver": "dim"}}, r"solver 'dim' is unknown .*; it may be sde"),
         ({"data": "nothing"}, r"nothing does not exist"),
         ({"device": "toaster"}, r"the device toaster is not here"),
     ],

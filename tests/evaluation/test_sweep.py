@@ -22,7 +22,12 @@ from ddpm.system.errors import InputError
 ASK = AskSweep(("ddim", "heun", "ancestral"), (3, 2), ("trailing",), (1.0, 2.0), n=3, samples=12)
 
 
-def silent(done: int, total: int, what: str = "", /) -> None:
+def way(cell):
+    """Solver, steps and guidance of a cell."""
+    return cell.sampling.solver.name, cell.sampling.steps, cell.sampling.guidance_scale
+
+
+def silent(what: str, done: int, total: int) -> None:
     assert 0 <= done <= total
 
 
@@ -43,17 +48,13 @@ def swept(pipe: Pipeline) -> Sweep:
 
 def cell_of(swept: Sweep, solver: str, steps: int) -> Cell:
     """That with guidance 2."""
-    (cell,) = (
-        cell
-        for cell in swept.record.cells
-        if (cell.sampling.solver, cell.sampling.steps, cell.sampling.guidance) == (solver, steps, 2)
-    )
+    (cell,) = (cell for cell in swept.record.cells if way(cell) == (solver, steps, 2))
     return cell
 
 
 def test_every_combination_with_what_it_asks(pipe: Pipeline) -> None:
     todo = plan(pipe, ASK)
-    assert [(how.guidance, how.solver, how.steps) for how in todo.ways] == [
+    assert [(how.guidance_scale, how.solver.name, how.steps) for how in todo.ways] == [
         (g, solver, n) for g in (1.0, 2.0) for solver in ("ddim", "heun", "ancestral") for n in (2, 3)
     ]
     assert todo.evaluations == 2 * [2, 3, 2, 4, 2, 3]  # Heun asks once from pure noise, and to the clean level
@@ -65,7 +66,7 @@ def test_every_combination_with_what_it_asks(pipe: Pipeline) -> None:
 def test_the_images_are_those_of_the_pipeline(pipe: Pipeline, swept: Sweep) -> None:
     for cell, shown in zip(swept.record.cells, swept.shown, strict=True):
         how = cell.sampling
-        wanted = pipe.sample(3, label=[0, 1, 2], solver=how.solver, steps=how.steps, guidance=how.guidance)
+        wanted = pipe.sample(3, label=[0, 1, 2], solver=how.solver.name, steps=how.steps, guidance=how.guidance_scale)
         assert np.array_equal(shown[..., 0], [np.asarray(image) for image in wanted])
     assert swept.record.labels == ("0", "1", "2")
 
@@ -81,9 +82,7 @@ def test_distances_by_hand(pipe: Pipeline, swept: Sweep) -> None:
         return last.x
 
     off = (end(solver="ddim", steps=3) - end(solver="dpm++-2m", steps=200)).square().mean((1, 2, 3)).sqrt().mean()
-    (cell,) = (
-        c for c in swept.record.cells if (c.sampling.solver, c.sampling.steps, c.sampling.guidance) == ("ddim", 3, 2)
-    )
+    (cell,) = (c for c in swept.record.cells if way(c) == ("ddim", 3, 2))
     assert cell.distance == pytest.approx(float(off), rel=1e-4)
     assert [c.distance is None for c in swept.record.cells] == 2 * [False, False, False, False, True, True]
 
@@ -93,9 +92,7 @@ def test_frechet_distances_are_those_of_evaluate(run: Path, swept: Sweep) -> Non
     found = evaluate_run(run, Ask(n=12, sampling=how, device="cpu"), silent)
     assert found is not None
     score = found.score
-    (cell,) = (
-        c for c in swept.record.cells if (c.sampling.solver, c.sampling.steps, c.sampling.guidance) == ("heun", 3, 2)
-    )
+    (cell,) = (c for c in swept.record.cells if way(c) == ("heun", 3, 2))
     assert cell.frechet is not None
     assert cell.frechet.model_dump() == score.frechet.model_dump(exclude={"floor"})
     assert swept.record.quality is not None
@@ -129,7 +126,7 @@ def test_who_draws_noise() -> None:
     schedule = cosine(100)
 
     def draws(**how: object) -> bool:
-        config = SamplingConfig(steps=4, grid="trailing", **how)
+        config = SamplingConfig.of(steps=4, grid="trailing", **how)
         return draws_noise(build.build_solver(config, schedule), build.build_grid(config, schedule))
 
     noisy = {name for name in build.SOLVERS if name != "adaptive" and draws(solver=name)}

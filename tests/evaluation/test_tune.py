@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from ddpm import build
+from ddpm.config.options import changed
 from ddpm.config.sampling import SamplingConfig
 from ddpm.evaluation.tune import AskTune, joined, planned, tune
 from ddpm.pipeline import Pipeline, load
@@ -39,8 +40,8 @@ def test_every_number_of_steps_has_its_grid(record: TunedRecord, digits_run: Pat
         places = found.sampling.grid
         assert isinstance(places, tuple)
         assert places[0] == 1000
-        assert found.sampling.solver in ASK.solvers
-        assert found.start.startswith(found.sampling.solver)
+        assert found.sampling.solver.name in ASK.solvers
+        assert found.start.startswith(found.sampling.solver.name)
 
 
 def end(pipe: Pipeline, how: SamplingConfig) -> torch.Tensor:
@@ -64,7 +65,7 @@ def test_the_errors_are_of_other_images(record: TunedRecord, digits_run: Path) -
 def test_a_run_whose_own_solver_draws_noise(digits_run: Path) -> None:
     """What it does without a tuned grid is drawn with the noise that samples have."""
     pipe = load(digits_run, "cpu")
-    own = pipe.config.sampling.model_copy(update={"solver": "ancestral"})
+    own = changed(pipe.config.sampling, {"solver": "ancestral"})
     pipe = replace(pipe, config=pipe.config.model_copy(update={"sampling": own}))
     found = tune(pipe, replace(ASK, steps=(3,), solvers=("ipndm-2",)), silent)
     off = distance(end(pipe, pipe.settings({"steps": 3})), end(pipe, found.reference))
@@ -128,7 +129,7 @@ def test_a_run_samples_by_what_was_tuned(record: TunedRecord, digits_run: Path, 
     two, four = (grid.sampling for grid in record.grids)
     assert tuned.settings({}) == four
     assert tuned.settings({"steps": 2}) == two
-    assert tuned.settings({"steps": 2, "guidance": two.guidance}) == two
+    assert tuned.settings({"steps": 2, "guidance": two.guidance_scale}) == two
     assert tuned.settings({"steps": 2, "precision": "bf16"}) == two.model_copy(update={"precision": "bf16"})
     for changes in (
         {"steps": 3},

@@ -19,7 +19,7 @@ from .every import SOLVERS
 
 SCHEDULE = linear(60)
 BATCH, LOW, HIGH = 3, 0.2, 5.0
-HOW = SamplingConfig(guidance=2.0, guidance_interval=(LOW, HIGH))
+HOW = SamplingConfig.of(guidance=2.0, guidance_interval=(LOW, HIGH))
 
 
 class Counting(nn.Module):

@@ -100,7 +100,7 @@ def test_the_negative_takes_the_place_of_the_null_label(pipeline):
     assert np.abs(pixels(pipeline.sample(1, label="star", guidance=0.0, negative="circle")) - alone).max() <= 1
     by_number = pipeline.sample(1, label="star", guidance=3.0, negative=0)
     assert np.array_equal(pixels(by_number), pixels(pipeline.sample(1, label="star", guidance=3.0, negative="circle")))
-    assert Provenance.model_validate_json(by_number[0].info[KEY]).sampling.negative == "circle"
+    assert Provenance.model_validate_json(by_number[0].info[KEY]).sampling.guidance.negative == "circle"
 
 
 def test_guidance_reaches_the_picture(pipeline):

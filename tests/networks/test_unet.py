@@ -147,8 +147,8 @@ def test_unasked_condition():
 
 
 def test_odd_size():
-    assert small().settings.factor == 2
-    assert small(patch=3, attention=(6,)).settings.factor == 6
+    assert small().settings.divisor == 2
+    assert small(patch=3, attention=(6,)).settings.divisor == 6
     with pytest.raises(ValueError, match=r"^size 9×3 does not divide by 4; the nearest that does is 8×4$"):
         small(patch=2)(image(9, 3), T)
     with pytest.raises(ValueError, match=r"shape \(2, 3, 8\); .* 2 spatial axes"):

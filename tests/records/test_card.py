@@ -47,7 +47,7 @@ def test_its_commands_can_be_pasted(folder: str, name: str, config: RunConfig) -
 
 @pytest.mark.parametrize(("grid", "words"), [("karras", "karras grid"), ((1000, 99.5), "1000,99.5 grid")])
 def test_the_grid_is_told_as_it_is_typed(grid: object, words: str, config: RunConfig) -> None:
-    sampling = SamplingConfig(grid=grid, steps=2)
+    sampling = SamplingConfig.of(grid=grid, steps=2)
     assert f", 2 steps, {words}, guidance" in card(config.model_copy(update={"sampling": sampling}), "runs/a", 1)
 
 

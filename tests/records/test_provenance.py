@@ -15,7 +15,7 @@ RECORD = Provenance(
     seed=3,
     index=7,
     label="Kätzchen “x”",
-    sampling=SamplingConfig(solver="ddim", steps=4, eta=0.25),
+    sampling=SamplingConfig.of(solver="ddim", steps=4, eta=0.25),
 )
 
 
@@ -32,13 +32,13 @@ def test_what_was_done_with_given_pictures_is_written_and_can_be_typed(tmp_path:
     options = {"mask": "my mask.png", "strength": 0.5, "n": 2, "preview": True, "fit": None, "consistent": False}
     work = Work(command="edit", given=(("a.png", "1f"), ("b.png", "2e")), options=options, mask="3d")
     how = {"guidance": 2.0, "guidance_interval": (0.2, 5.0), "guide_with": {"checkpoint": "step-8", "weights": "4c"}}
-    sampling = SamplingConfig.model_validate({"steps": 4, "eta": 0.25, "clip": False, "size": (9, 9)} | how)
+    sampling = SamplingConfig.of(**{"steps": 4, "eta": 0.25, "clip": False, "size": (9, 9)} | how)
     record = RECORD.model_copy(update={"work": work, "sampling": sampling, "label": "a cat"})
     save(record.attach(Image.new("L", (2, 2))), tmp_path / "a.png")
     assert Provenance.read(tmp_path / "a.png") == record
     assert record.command() == (
         "ddpm edit runs/a a.png b.png --mask 'my mask.png' --strength 0.5 --n 2 --preview --no-consistent "
-        "--label 'a cat' --seed 3 --solver ddim --steps 4 --grid trailing --eta 0.25 --guidance 2.0 "
+        "--label 'a cat' --seed 3 --solver ddim --eta 0.25 --steps 4 --grid trailing --guidance 2.0 "
         "--guide-with step-8 --guidance-interval 0.2 5.0 --no-clip"
     )
 
@@ -46,7 +46,7 @@ def test_what_was_done_with_given_pictures_is_written_and_can_be_typed(tmp_path:
 def test_guidance_that_leads_nowhere_is_not_typed() -> None:
     """The run's own, where a picture has no label; to type it would be refused."""
     work = Work(command="edit", given=(), options={})
-    record = RECORD.model_copy(update={"work": work, "sampling": SamplingConfig(guidance=2.0), "label": None})
+    record = RECORD.model_copy(update={"work": work, "sampling": SamplingConfig.of(guidance=2.0), "label": None})
     assert "guidance" not in record.command()
 
 
@@ -79,7 +79,7 @@ def test_nothing_is_left_to_a_default() -> None:
     """A later version with other defaults must draw the same picture."""
     written = json.loads(RECORD.model_dump_json())
     assert written["sampling"] == RECORD.sampling.model_dump()
-    assert None not in (written["sampling"]["steps"], written["sampling"]["guidance"], written["sampling"]["clip"])
+    assert set(written["sampling"]) == set(SamplingConfig.model_fields)
 
 
 def test_a_picture_without_a_record_can_be_saved(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_what_is_no_picture(tmp_path: Path, raw_png_60000: bytes) -> None:
         Provenance.read(tmp_path / "none.png")
 
 
-@pytest.mark.parametrize("text", ["", "{}", "not json", '{"format": 2}', '{"format": 1}'])
+@pytest.mark.parametrize("text", ["", "{}", "not json", '{"format": 1}'])
 def test_a_record_of_another_version(text: str, tmp_path: Path) -> None:
     info = PngInfo()
     info.add_text(KEY, text)

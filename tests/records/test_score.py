@@ -56,7 +56,7 @@ FULL = SMALL.model_copy(
             seconds=0.1,
             seed=-3,
             labels="reference",
-            sampling=SamplingConfig(solver="ddim", steps=7, eta=0.5),
+            sampling=SamplingConfig.of(solver="ddim", steps=7, eta=0.5),
         ),
         "frechet": Frechet(value=1, low=0, high=2, floor=0.5),
         "inception_score": around(3),
@@ -116,7 +116,7 @@ def changed(**change: Any) -> bytes:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"3", b"\xff\xfe", b"{}", changed(format=3), changed(more=1), changed(kid=None), b"\x89PNG"],
+    [b"", b"{", b"[]", b"3", b"\xff\xfe", b"{}", changed(format=1), changed(more=1), changed(kid=None), b"\x89PNG"],
 )
 def test_what_is_no_score(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "score.json"

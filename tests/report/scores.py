@@ -47,7 +47,7 @@ def make_score(
             seconds=1.0,
             seed=3,
             labels="reference",
-            sampling=SamplingConfig(**{"steps": 10} | how),
+            sampling=SamplingConfig.of(**{"steps": 10} | how),
         ),
         frechet=Frechet(value=frechet, low=frechet - 1, high=frechet + 1, floor=2.5),
         kid=around(0.0123),

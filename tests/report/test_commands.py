@@ -89,9 +89,9 @@ def test_the_evaluate_command_says_all_that_the_score_recorded(run: Path, evalua
 @pytest.mark.parametrize("grid", ["trailing", "karras", (1000, 700, 99.5)])
 def test_a_way_of_sampling_is_that_of_its_flags(grid: Any) -> None:
     guided = {"guidance": 2.0, "negative": "cat", "guidance_interval": (0.2, 5.0), "guidance_parallel": 0.0}
-    how = SamplingConfig.model_validate({"grid": grid, "clip": False, **guided})
+    how = SamplingConfig.of(grid=grid, clip=False, **guided)
     command = commands.Command("", ("ddpm", "evaluate", "r", *commands.sampling(how)))
-    assert SamplingConfig(steps=how.steps, **parsed(command, evaluate_command)["flags"].given()) == how
+    assert SamplingConfig.of(steps=how.steps, **parsed(command, evaluate_command)["flags"].given()) == how
 
 
 def test_a_checkpoint_is_evaluated_as_a_checkpoint(run: Path, evaluate: Evaluate) -> None:

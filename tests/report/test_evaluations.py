@@ -6,7 +6,7 @@ from ddpm.report.evaluations import Evaluation, by_steps, by_training, evaluatio
 from .conftest import Evaluate
 from .scores import MEASURE, make_score
 
-USUAL = SamplingConfig(steps=10)
+USUAL = SamplingConfig.of(steps=10)
 
 
 def found(run: Path) -> tuple[Evaluation, ...]:

@@ -49,7 +49,7 @@ def test_ways_of_sampling_are_named(run: Path, evaluate: Evaluate) -> None:
     found = read(run)
     assert drawn(by_steps(found, found.evaluations[0])) == {
         "unipc-2, trailing grid, guidance 1": [(5, 30), (10, 12)],
-        "ddim, trailing grid, guidance 2, eta 0.5, unclipped": [(5, 29), (10, 11)],
+        "ddim, trailing grid, guidance 2, unclipped, eta 0.5": [(5, 29), (10, 11)],
         "unipc-2, trailing grid, guidance 1, labels none": [(5, 30), (10, 12)],
     }
 

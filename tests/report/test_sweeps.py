@@ -19,7 +19,7 @@ def made(quality: bool = True, scales: tuple[float, ...] = (1.0, 2.0), solvers: 
     for scale in scales:
         for solver in solvers:
             for steps in (2, 5):
-                how = SamplingConfig(solver=solver, steps=steps, guidance=scale)
+                how = SamplingConfig.of(solver=solver, steps=steps, guidance=scale)
                 found = Interval(value=9.0 - steps, low=8.0 - steps, high=11.0 - steps)
                 off = None if solver == "ancestral" else 0.1 / steps
                 asked = steps * (2 if solver == "heun" else 1)
@@ -37,7 +37,7 @@ def made(quality: bool = True, scales: tuple[float, ...] = (1.0, 2.0), solvers: 
         seed=0,
         n=N,
         labels=(),
-        solutions=tuple(SamplingConfig(solver="dpm++-2m", steps=200, guidance=scale) for scale in scales),
+        solutions=tuple(SamplingConfig.of(solver="dpm++-2m", steps=200, guidance=scale) for scale in scales),
         cells=tuple(cells),
         quality=how_measured if quality else None,
     )

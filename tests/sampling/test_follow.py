@@ -33,7 +33,7 @@ class Gaussian:
 
 @pytest.mark.parametrize("name", build.SOLVERS)
 def test_every_solver_goes_its_way_and_asks_no_more(name):
-    how = SamplingConfig(solver=name, steps=5, grid="uniform")
+    how = SamplingConfig.of(solver=name, steps=5, grid="uniform")
     grid = build.build_grid(how, SCHEDULE)
 
     def walk(loop):

@@ -12,6 +12,9 @@ from ddpm.codec import PixelCodec
 from ddpm.config import RunConfig
 from ddpm.config.likelihood import settle
 from ddpm.core import Denoised, Stream, discrete
+from ddpm.config.options import changed
+from ddpm.core import discrete
+from ddpm.core.seed import derive
 from ddpm.guidance import Clipped
 from ddpm.images.pixels import Pixels
 from ddpm.images.sheets import picture
@@ -156,7 +159,7 @@ def test_a_label_changes_the_bits(pipe: Pipeline, images: Pixels) -> None:
 
 
 def test_guidance_is_not_used(pipe: Pipeline, images: Pixels) -> None:
-    guided = pipe.config.sampling.model_copy(update={"guidance": 3.0})
+    guided = changed(pipe.config.sampling, {"guidance": 3.0})
     other = replace(pipe, config=pipe.config.model_copy(update={"sampling": guided}))
     assert torch.equal(other.bits_per_dim(images, steps=3, labels="3"), pipe.bits_per_dim(images, steps=3, labels="3"))
 

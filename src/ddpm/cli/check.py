@@ -1,16 +1,18 @@
 """``ddpm check``."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
+
+from ddpm.system.names import Mode
 
 
 def check(
     data: str,
     *,
     size: str | None = None,
-    mode: Literal["L", "RGB", "RGBA"] | None = None,
+    mode: Mode | None = None,
     workers: Annotated[int | None, Parameter(show_default=False)] = None,
 ) -> None:
     """Decode every image and say what is there, what is wrong, and what training would do with it.

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from ddpm.cli.pictures import folder_name, names, refuse_to_overwrite, write
 from ddpm.cli.sampling import Sampling
+from ddpm.system.names import Fit
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -30,7 +31,7 @@ class Editing:
     seed
         New picture i is a function of the seed and i alone.
     fit
-        Bring the picture to the run's size and mode: crop, pad or stretch. Without it larger ones stay as they are.
+        Bring the picture to the run's size and mode. Without it larger ones stay as they are.
     batch
         Pictures in memory at a time.
     whole
@@ -45,7 +46,7 @@ class Editing:
     label: str | None = None
     steps: int | None = None
     seed: int = 0
-    fit: Literal["crop", "pad", "stretch"] | None = None
+    fit: Fit | None = None
     batch: int = 64
     whole: bool | None = None
     out: Path | None = None

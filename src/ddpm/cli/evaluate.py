@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from cyclopts import Parameter
 
 from ddpm.cli.sampling import UNCHANGED, Sampling
+from ddpm.system.names import FeaturesName, Fit, MethodName, Mode
 
 if TYPE_CHECKING:
     from ddpm.evaluation.evaluate import Evaluated
@@ -20,13 +21,16 @@ def evaluate(
     data: str | None = None,
     training: str | None = None,
     n: Annotated[int | None, Parameter(name=["-n", "--n"])] = None,
-    features: str | None = None,
+    features: Annotated[
+        str | None,
+        Parameter(help=f"The network that looks: {', '.join(get_args(FeaturesName))}; the first if not given."),
+    ] = None,
     weights: str | None = None,
     steps: list[str] | None = None,
     flags: Sampling = UNCHANGED,
     checkpoints: bool = False,
     bits_per_dim: bool = False,
-    method: Literal["bound", "ode"] | None = None,
+    method: MethodName | None = None,
     terms: int | None = None,
     variance: Literal["small", "large"] | None = None,
     labels: bool = False,
@@ -35,8 +39,8 @@ def evaluate(
     augment: float | None = None,
     consistent: bool | None = None,
     size: str | None = None,
-    mode: Literal["L", "RGB", "RGBA"] | None = None,
-    fit: Literal["crop", "pad", "stretch"] | None = None,
+    mode: Mode | None = None,
+    fit: Fit | None = None,
     skip_bad: bool = False,
     out: Path | None = None,
     device: str | None = None,
@@ -57,8 +61,6 @@ def evaluate(
         For a folder of images: what its generator was trained on, to look for copies of; the real images by default.
     n
         How many samples to draw; 2,000 if not given. Of images for bits 1,000, if there are so many.
-    features
-        The network that looks: embedded (if not given), inception, dinov2 or clip.
     weights
         Its file (inception), or its folder or name (dinov2, clip); fetched once where not given.
     steps
@@ -87,7 +89,7 @@ def evaluate(
     mode
         Of a folder's images: what all are brought to, if they differ.
     fit
-        For images of another shape: crop (if not given), pad or stretch.
+        For images of another shape; crop if not given.
     skip_bad
         Go on without images that cannot be read.
     out
@@ -141,7 +143,7 @@ def evaluate(
         only_samples = {**sampling, "training": training, "features": features, "weights": weights, "size": size}
         only_samples |= {"mode": mode, "out": out, "checkpoints": checkpoints or None, "clip": None}
         taken = {**drawing, "data": data, "method": method, "terms": terms, "labels": labels or None}
-        taken |= {"clip": flags.clip, "variance": variance}
+        taken |= {"clip": sampling.get("clip"), "variance": variance}
         taken |= {"fit": fit, "skip_bad": skip_bad or None, "device": device}
         bits(path, from_run, taken, only_samples, _counts(steps))
         return

@@ -1,9 +1,11 @@
 """``ddpm interpolate``."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
+
+from ddpm.system.names import Fit
 
 
 def interpolate(
@@ -14,7 +16,7 @@ def interpolate(
     n: Annotated[int, Parameter(name=["-n", "--n"])] = 9,
     label: list[str] | None = None,
     steps: int = 50,
-    fit: Literal["crop", "pad", "stretch"] | None = None,
+    fit: Fit | None = None,
     batch: int = 64,
     out: Path | None = None,
     device: str | None = None,
@@ -36,7 +38,7 @@ def interpolate(
     steps
         Of the solver, up to the noise and down again.
     fit
-        Bring the pictures to the run's size and mode: crop, pad or stretch.
+        Bring the pictures to the run's size and mode.
     batch
         Pictures in memory at a time.
     out

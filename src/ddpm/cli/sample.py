@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 def sample(
     run: Path | None = None,
     *,
-    n: Annotated[int, Parameter(name=["-n", "--n"])] = 16,
+    n: Annotated[int | None, Parameter(name=["-n", "--n"])] = None,
     label: list[str] | None = None,
     steps: int | None = None,
     size: str | None = None,
     whole: bool | None = None,
     flags: Sampling = UNCHANGED,
-    seed: int = 0,
-    batch: int = 64,
+    seed: int | None = None,
+    batch: int | None = None,
     out: Path | None = None,
     device: str | None = None,
     trajectory: bool = False,
@@ -39,7 +39,7 @@ def sample(
     run
         A run folder, or one checkpoint in it.
     n
-        How many images.
+        How many images; 16 if not given.
     label
         A class by name or number; several are taken in turn.
     steps
@@ -49,9 +49,9 @@ def sample(
     whole
         Ask the network for images of another size at once, not in windows; sizes must halve as the network does.
     seed
-        Image i is a function of the seed and i alone.
+        Image i is a function of the seed, 0 if not given, and i alone.
     batch
-        Images in memory at a time.
+        Images in memory at a time; 64 if not given.
     out
         Folder for the pictures; RUN/samples/… by default.
     device
@@ -73,15 +73,23 @@ def sample(
     if from_ is not None:
         if run is not None:
             raise InputError("give either a run or --from, not both: the picture names its run")
-        given = {"n": n != 16, "label": label is not None, "steps": steps is not None, "size": size is not None}
-        given |= {"whole": whole is not None, "seed": seed != 0, "batch": batch != 64}
-        given |= {"trajectory": trajectory, "then": then is not None} | dict.fromkeys(flags.given(), True)
-        if idle := [name.replace("_", "-") for name, changed in given.items() if changed]:
+        asked: dict[str, Any] = {
+            "n": n,
+            "label": label,
+            "steps": steps,
+            "size": size,
+            "whole": whole,
+            "seed": seed,
+            "batch": batch,
+        }
+        asked |= {"trajectory": trajectory or None, "then": then} | flags.given()
+        if idle := [name.replace("_", "-") for name, value in asked.items() if value is not None]:
             raise InputError(f"--{idle[0]} is of new samples, and --from draws one again; leave out either")
         _repeat(from_, out, device)
         return
     if run is None:
         raise InputError("give a run folder, as in `ddpm sample runs/photos`, or a picture by --from")
+    n, seed, batch = (16 if n is None else n), seed or 0, (64 if batch is None else batch)
     asked = {"steps": steps, "size": None if size is None else parse_size(size), "whole": whole}
     settings = flags.given() | {name: value for name, value in asked.items() if value is not None}
     if then is not None and trajectory:
@@ -143,8 +151,8 @@ def _repeat(picture: Path, out: Path | None, device: str | None) -> None:
 
 def _name(label: list[str] | None, seed: int, how: "SamplingConfig", asked: dict[str, Any], then: Path | None) -> str:
     """A folder for these samples; further settings that were asked for follow the usual ones, and a second run."""
-    parts: list[Any] = [*(label or [])[:3], f"seed{seed}", how.short, f"guidance{how.guidance:g}"]
-    further = asked | ({} if how.guide_with is None else {"guide_with": how.guide_with})
+    parts: list[Any] = [*(label or [])[:3], f"seed{seed}", how.short, f"guidance{how.guidance_scale:g}"]
+    further = asked | ({} if how.guidance is None or how.guidance.guide is None else {"guide_with": how.guidance.guide})
     parts += [f"{name}{value}" for name, value in further.items() if name not in ("solver", "steps", "guidance")]
     parts += [] if then is None else ["then", then.resolve().name]
     return "-".join("".join(c if c.isalnum() or c == "." else "_" for c in str(part)) for part in parts)

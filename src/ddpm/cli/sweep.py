@@ -90,7 +90,7 @@ def sweep(
     )
     pipe = load(run, device)
     todo = plan(pipe, ask)
-    doubled = ", twice that where guided" if any(how.guidance != 1 for how in todo.ways) else ""
+    doubled = ", twice that where guided" if any(how.guidance is not None for how in todo.ways) else ""
     console.print(f"sweep         {len(todo.ways)} ways of sampling, {n} images of each at seed {seed}", markup=False)
     console.print(f"cost          {todo.cost:,} network evaluations of one image at the most{doubled}", markup=False)
     folder = out or RunFolder.open(run).sweeps / _name(ask, pipe.weights)
@@ -114,19 +114,20 @@ def sweep(
 
 def lines(record: "SweepRecord") -> Iterator[str]:
     """A record as a table for the terminal."""
-    names = [f"{cell.sampling.solver}, {cell.sampling.visits}" for cell in record.cells]
+    names = [f"{cell.sampling.solver.name}, {cell.sampling.visits}" for cell in record.cells]
     wide = max(map(len, names))
     if record.quality is not None:
         q = record.quality
         floor = "" if q.floor is None else f"; as many real images: {q.floor:.4g}"
         yield f"Fréchet       of {q.n:,} samples against {q.reference.images:,} of {q.reference.source}{floor}"
-    yield f"distance      from {record.solutions[0].steps} steps of {record.solutions[0].solver}, of {record.n} images"
+    long = record.solutions[0]
+    yield f"distance      from {long.steps} steps of {long.solver.name}, of {record.n} images"
     yield f"{'guidance':>8}  {'solver, grid':<{wide}}  {'steps':>5}  {'evals':>5}  {'distance':>8}  Fréchet"
     for cell, name in zip(record.cells, names, strict=True):
         how, f = cell.sampling, cell.frechet
         off = "—" if cell.distance is None else f"{cell.distance:.4f}"
         found = "—" if f is None else f"{f.value:.4g} ({f.low:.4g} to {f.high:.4g})"
-        yield f"{how.guidance:>8g}  {name:<{wide}}  {how.steps:>5}  {cell.evaluations:>5}  {off:>8}  {found}"
+        yield f"{how.guidance_scale:>8g}  {name:<{wide}}  {how.steps:>5}  {cell.evaluations:>5}  {off:>8}  {found}"
 
 
 def _name(ask: "AskSweep", weights: str) -> str:

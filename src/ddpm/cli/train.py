@@ -7,34 +7,23 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from ddpm.cli.flags import flags
+from ddpm.config.options import options
+from ddpm.config.run import RunConfig
+from ddpm.system.names import Fit, Mode, PrecisionName
+
 if TYPE_CHECKING:
     from ddpm.planning.request import Request
 
 MAY_CHANGE = {"workers", "tensorboard", "dry_run", "device"}
 """Flags that a resumed run may be given anew: they leave its weights alone."""
 
-KEYS = {
-    "flip": "training.flip",
-    "batch": "training.batch",
-    "micro_batch": "training.micro_batch",
-    "lr": "training.learning_rate",
-    "seed": "training.seed",
-    "workers": "training.workers",
-    "width": "network.width",
-    "prediction": "diffusion.prediction",
-    "schedule": "diffusion.schedule",
-    "sigma_max": "diffusion.sigma_max",
-    "variance": "diffusion.variance",
-    "loss": "objective.loss",
-    "weighting": "objective.weighting",
-    "levels": "objective.levels",
-}
+KEYS = {name: ".".join(place.paths[0]) for name, place in options(RunConfig).items() if place.paths[0][0] != "sampling"}
 """Flags that are keys of the config."""
 
 
-@Parameter(name="*")
 @dataclass(frozen=True)
-class Flags:
+class TrainFlags:
     """What can be asked of a run.
 
     Parameters
@@ -53,46 +42,15 @@ class Flags:
     size
         Side of the images, or height x width: 64, 48x64.
     mode
-        L, RGB or RGBA; needed where the images have several.
+        Of the images; needed where they have several.
     fit
-        For images of another shape: crop, pad or stretch.
+        For images of another shape.
     skip_bad
         Go on without the images that cannot be read.
     labels
         Learn the classes, if there are any.
-    flip
-        Mirror half of the images left to right.
-    batch
-        Images an optimiser step, over all processes.
-    micro_batch
-        Images a forward pass; as many as fit the memory by default.
-    lr
-        Peak learning rate.
-    width
-        Channels of the network's finest level.
-    prediction
-        What the network estimates: eps, x0, v, flow or edm.
-    schedule
-        Noise schedule: linear, scaled-linear, cosine or sigmoid; in continuous time vp, sub-vp, ve, edm or flow.
-    betas
-        A file of the noise schedule's betas, in place of a named one: numbers in a JSON list, or separated by spaces,
-        commas or lines; one a level, the cleanest first.
-    sigma_max
-        Of the schedules ve and edm: standard deviation of the most noise; 50 and 80 if not given.
-    variance
-        Of a reverse step: small, large (the two bounds), or learned.
-    loss
-        simple, vlb (the variational bound) or hybrid (simple, and the bound for a learned variance).
-    weighting
-        Of the levels in the simple loss: simple (none), constant, snr, truncated-snr, min-snr, p2 or edm.
-    levels
-        How a step's levels are drawn: uniform, stratified, log-normal, logit-normal or importance.
     precision
-        bf16, fp16 or fp32; the best that the device computes natively by default.
-    seed
-        Of everything random.
-    workers
-        Threads that read images ahead; 0 reads between steps.
+        Of the network; the best that the device computes natively by default.
     during_training
         Score the run on few samples while it trains, and keep the best checkpoint.
     set_
@@ -111,26 +69,12 @@ class Flags:
     scale: int | None = None
     low: str | None = None
     size: str | None = None
-    mode: Literal["L", "RGB", "RGBA"] | None = None
-    fit: Literal["crop", "pad", "stretch"] | None = None
+    mode: Mode | None = None
+    fit: Fit | None = None
     skip_bad: bool | None = None
     labels: bool | None = None
-    flip: bool | None = None
-    batch: int | None = None
-    micro_batch: int | None = None
-    lr: float | None = None
-    width: int | None = None
-    prediction: Literal["eps", "x0", "v", "flow", "edm"] | None = None
-    schedule: Literal["linear", "scaled-linear", "cosine", "sigmoid", "vp", "sub-vp", "ve", "edm", "flow"] | None = None
     betas: str | None = None
-    sigma_max: float | None = None
-    variance: Literal["small", "large", "learned"] | None = None
-    loss: Literal["simple", "vlb", "hybrid"] | None = None
-    weighting: Literal["simple", "constant", "snr", "truncated-snr", "min-snr", "p2", "edm"] | None = None
-    levels: Literal["uniform", "stratified", "log-normal", "logit-normal", "importance"] | None = None
-    precision: Literal["bf16", "fp16", "fp32"] | None = None
-    seed: int | None = None
-    workers: int | None = None
+    precision: PrecisionName | None = None
     during_training: bool | None = None
     set_: Annotated[list[str] | None, Parameter(name="--set")] = None
     device: Literal["cpu"] | None = None
@@ -158,9 +102,9 @@ class Flags:
             for flag in ("scale", "low"):
                 if getattr(self, flag) is not None:
                     raise InputError(f"--{flag} is of super-resolution; give --recipe super-resolution, too")
-        if self.schedule is not None and self.betas is not None:
+        changes: dict[str, Any] = {KEYS[f]: v for f in KEYS if (v := getattr(self, f)) is not None}
+        if KEYS["schedule"] in changes and self.betas is not None:
             raise InputError("--schedule and --betas are two noise schedules; give one")
-        changes: dict[str, Any] = {KEYS[f]: getattr(self, f) for f in KEYS if getattr(self, f) is not None}
         if self.betas is not None:
             betas = _numbers("--betas", self.betas)
             changes |= {"diffusion.schedule": "custom", "diffusion.betas": betas, "diffusion.T": len(betas)}
@@ -195,6 +139,21 @@ def _numbers(flag: str, path: str) -> list[float]:
         raise InputError(f"{flag} {path} holds something that is no number ({e})") from e
 
 
+if TYPE_CHECKING:
+
+    class Flags(TrainFlags):
+        """What can be asked of a run."""
+
+        workers: int | None
+
+else:
+    Flags = flags("Flags", TrainFlags, RunConfig, KEYS)
+
+
+UNCHANGED = Flags()
+"""All as the recipe has it."""
+
+
 def _assignment(text: str) -> tuple[str, Any]:
     import json
 
@@ -209,7 +168,7 @@ def _assignment(text: str) -> tuple[str, Any]:
         return key, value
 
 
-def train(data: str, *, out: Path | None = None, flags: Flags = Flags()) -> None:
+def train(data: str, *, out: Path | None = None, flags: Flags = UNCHANGED) -> None:
     """Train on a folder of images. The same command again goes on where it was interrupted.
 
     Parameters

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from ddpm.system.names import PrecisionName
+
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
@@ -22,7 +24,7 @@ def train_classifier(
     batch: int | None = None,
     lr: float | None = None,
     seed: int | None = None,
-    precision: Literal["bf16", "fp16", "fp32"] | None = None,
+    precision: PrecisionName | None = None,
     device: Literal["cpu"] | None = None,
 ) -> None:
     """Train a classifier of a run's noised images. The same command again goes on where it was interrupted.
@@ -49,7 +51,7 @@ def train_classifier(
     seed
         Of everything random.
     precision
-        bf16, fp16 or fp32; the best that the device computes natively by default.
+        Of the network; the best that the device computes natively by default.
     device
         cpu, even where there is a GPU.
     """
@@ -93,7 +95,7 @@ def train_classifier(
         )
         weights = sum(p.numel() for p in job.model.parameters())
         many = f"{len(config.data.classes)} classes of {config.data.images:,} images, {config.data.held_out} held out"
-        say(accelerator, f"classifier    {weights / 1e6:.1f} M weights, width {config.network.width}; {many}")
+        say(accelerator, f"classifier    {config.network.describe()}, {weights / 1e6:.1f} M weights; {many}")
         if accelerator.is_main_process:
             config.write(config_file)
         accelerator.wait_for_everyone()

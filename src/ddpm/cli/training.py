@@ -240,9 +240,8 @@ def summary(made: plan.Plan, accelerator: Accelerator) -> Iterator[str]:
         origin = "averages of boxes of the images" if u.low is None else f"images of {u.low}"
         yield f"from      {small}, {origin}, with noise up to {u.s_max:g}"
     yield (
-        f"network   {weights / 1e6:.1f} M weights: width {net.width}, levels {net.multipliers}, "
-        f"patches of {net.patch}; {diffusion.prediction} prediction, {diffusion.schedule} schedule"
-        + (", learned variance" if diffusion.variance == "learned" else "")
+        f"network   {weights / 1e6:.1f} M weights: {net.describe()}; {diffusion.prediction} prediction, "
+        f"{diffusion.schedule} schedule" + (", learned variance" if diffusion.variance == "learned" else "")
     )
     world = accelerator.num_processes
     share = f" = {world} processes × {-(-s.batch // world)}" if world > 1 else ""

@@ -1,12 +1,13 @@
 """The forward process, and how the network is asked."""
 
 import math
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import model_validator
 
+from ddpm.config.options import Flag
 from ddpm.system.names import PredictionName, ScheduleName, VarianceName
-from ddpm.system.record import Strict
+from ddpm.system.record import Strict, bounds
 
 UNBOUNDED = {"ve": 0.01, "edm": 0.002}
 """Schedules that add noise and leave the signal as it is, and the least noise of each."""
@@ -30,14 +31,20 @@ class DiffusionConfig(Strict):
         sigma_data: standard deviation of the data as EDM's formulas take it; 0.5 if None.
     """
 
-    schedule: Literal[ScheduleName, "custom"] = "cosine"
+    schedule: Annotated[
+        Literal[ScheduleName, "custom"],
+        Flag(f"Noise schedule; in continuous time {', '.join((*CONTINUOUS, *UNBOUNDED))}."),
+    ] = "cosine"
     T: int = 1000
     betas: tuple[float, ...] | None = None
-    sigma_max: float | None = None
+    sigma_max: Annotated[
+        float | None,
+        Flag("Of the schedules ve and edm: standard deviation of the most noise; 50 and 80 if not given."),
+    ] = None
     zero_terminal_snr: bool = False
-    time_scale: float = 1.0
-    prediction: PredictionName = "v"
-    variance: VarianceName = "small"
+    time_scale: Annotated[float, bounds(0, above=True)] = 1.0
+    prediction: Annotated[PredictionName, Flag("What the network estimates.")] = "v"
+    variance: Annotated[VarianceName, Flag("Of a reverse step: one of its two bounds, or learned.")] = "small"
     sigma_data: float | None = None
 
     @model_validator(mode="before")
@@ -61,8 +68,6 @@ class DiffusionConfig(Strict):
                 f"eps prediction says nothing of the image where there is only noise, as at the last level of {what}; "
                 "use v or x0"
             )
-        if not 0 < self.time_scale < math.inf:
-            raise ValueError(f"time_scale must be above 0 and finite, not {self.time_scale}")
         if self.sigma_data is not None and not 0 < self.sigma_data < math.inf:
             raise ValueError(f"sigma_data must be above 0 and finite, not {self.sigma_data}")
         return self

@@ -1,13 +1,9 @@
 """How bits per dimension are taken."""
 
-from typing import Literal
-
 from ddpm.config.run import RunConfig
 from ddpm.system.errors import InputError
-from ddpm.system.names import VarianceName
+from ddpm.system.names import MethodName, VarianceName
 from ddpm.system.record import Strict
-
-LikelihoodMethod = Literal["bound", "ode"]
 
 
 class Likelihood(Strict):
@@ -23,7 +19,7 @@ class Likelihood(Strict):
         probes, tolerance: of the ODE: for the divergence, and the error allowed in a step.
     """
 
-    method: LikelihoodMethod
+    method: MethodName
     seed: int
     clip: bool
     steps: int | None = None

@@ -1,7 +1,10 @@
 """The shape of a network."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from ddpm.config.options import Flag
+from ddpm.system.tree import Short
 
 
 @dataclass(frozen=True)
@@ -9,6 +12,7 @@ class UNetSettings:
     """The shape of a U-Net. With dropout = 0.1, the defaults are Ho et al.'s network for CIFAR-10.
 
     Attributes:
+        kind: names this network among others.
         in_channels: channels of x, and of the image of the condition where there is one.
         out_channels: channels of the output; twice as many where the variance is learned.
         width: channels at the finest level, even.
@@ -25,9 +29,10 @@ class UNetSettings:
         checkpoint: whether to keep no activations inside the blocks and compute them again for the gradient.
     """
 
+    kind: Literal["unet"] = "unet"
     in_channels: int = 3
     out_channels: int = 3
-    width: int = 128
+    width: Annotated[int, Flag("Channels of the network's finest level.")] = 128
     multipliers: tuple[int, ...] = (1, 2, 2, 2)
     blocks: int = 2
     attention: tuple[int, ...] = (2,)
@@ -73,6 +78,13 @@ class UNetSettings:
         return tuple(self.patch * 2**i for i in range(len(self.multipliers)))
 
     @property
-    def factor(self) -> int:
+    def divisor(self) -> int:
         """What each side of an image must divide by."""
         return self.factors[-1]
+
+    def describe(self) -> str:
+        """What people want to know of it: "U-Net, width 32, levels 1 2 2, patches of 2"."""
+        return f"U-Net, width {self.width}, levels {' '.join(map(str, self.multipliers))}, patches of {self.patch}"
+
+
+NetworkSettings = Annotated[UNetSettings, Short("kind")]

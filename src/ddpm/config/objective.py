@@ -1,12 +1,79 @@
 """What training makes small."""
 
 import math
-from typing import Self
+from typing import Annotated, Self, get_args
 
-from pydantic import model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from ddpm.system.names import LevelSamplingName, LossName, WeightingName
-from ddpm.system.record import Strict
+from ddpm.config.options import Flag
+from ddpm.system.names import (
+    GammaWeightingName,
+    HybridLossName,
+    NormalLevelsName,
+    PlainLevelsName,
+    PlainLossName,
+    PlainWeightingName,
+)
+from ddpm.system.record import Strict, bounds
+from ddpm.system.tree import Short
+
+
+class PlainLoss(Strict):
+    """The simple loss, or the variational bound."""
+
+    name: PlainLossName
+
+
+class HybridLoss(Strict):
+    """The simple loss, and the bound for the variance alone (Nichol & Dhariwal 2021, eq. 16).
+
+    Attributes:
+        share: of the bound; 0.001 if None.
+    """
+
+    name: HybridLossName
+    share: Annotated[float | None, bounds(0, above=True)] = None
+
+
+class PlainWeighting(Strict):
+    """A weighting without options; "simple" takes the network's error as it is."""
+
+    name: PlainWeightingName
+
+
+class GammaWeighting(Strict):
+    """A weighting with a parameter.
+
+    Attributes:
+        gamma: 5 for min-snr and 1 for p2 if None.
+    """
+
+    name: GammaWeightingName
+    gamma: Annotated[float | None, bounds(0, above=True)] = None
+
+
+class PlainLevels(Strict):
+    """Levels drawn without options."""
+
+    name: PlainLevelsName
+
+
+def _finite(value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise ValueError(f"must be finite, not {value}")
+    return value
+
+
+class NormalLevels(Strict):
+    """Levels whose logarithm, or logit, is normal.
+
+    Attributes:
+        mean, std: -1.2 and 1.2 for log-normal, 0 and 1 for logit-normal if None.
+    """
+
+    name: NormalLevelsName
+    mean: Annotated[float | None, AfterValidator(_finite)] = None
+    std: Annotated[float | None, bounds(0, above=True)] = None
 
 
 class ObjectiveConfig(Strict):
@@ -14,50 +81,44 @@ class ObjectiveConfig(Strict):
 
     Attributes:
         loss: the simple loss, the variational bound, or both, the bound for the variance alone.
-        weighting: of the levels in the simple loss; "simple" takes the network's error as it is.
-        gamma: of min-snr (5 if None) and p2 (1 if None).
+        weighting: of the levels in the simple loss.
         levels: how the levels of a step are drawn.
-        mean, std: of log-normal's logarithm (-1.2 and 1.2 if None), or logit-normal's logit (0 and 1).
-        share: of the bound in the hybrid loss; 0.001 if None.
     """
 
-    loss: LossName = "simple"
-    weighting: WeightingName = "simple"
-    gamma: float | None = None
-    levels: LevelSamplingName = "uniform"
-    mean: float | None = None
-    std: float | None = None
-    share: float | None = None
+    loss: Annotated[
+        PlainLoss | HybridLoss,
+        Field(discriminator="name"),
+        Short("name"),
+        Flag("The simple loss, the variational bound, or both, the bound for a learned variance alone."),
+    ] = PlainLoss(name="simple")
+    weighting: Annotated[
+        PlainWeighting | GammaWeighting,
+        Field(discriminator="name"),
+        Short("name"),
+        Flag("Of the levels in the simple loss; simple takes the network's error as it is."),
+    ] = PlainWeighting(name="simple")
+    levels: Annotated[
+        PlainLevels | NormalLevels,
+        Field(discriminator="name"),
+        Short("name"),
+        Flag("How a step's levels are drawn."),
+    ] = PlainLevels(name="uniform")
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
-        if self.gamma is not None and self.weighting not in ("min-snr", "p2"):
-            raise ValueError(f"gamma is an option of the weightings min-snr and p2, not of {self.weighting}")
-        for name in ("mean", "std"):
-            if getattr(self, name) is not None and self.levels not in ("log-normal", "logit-normal"):
-                raise ValueError(f"{name} is an option of log-normal and logit-normal levels, not of {self.levels}")
-        for name in ("gamma", "std"):
-            if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be above 0 and finite, not {getattr(self, name)}")
-        if self.mean is not None and not math.isfinite(self.mean):
-            raise ValueError(f"mean must be finite, not {self.mean}")
-        if self.share is not None and self.loss != "hybrid":
-            raise ValueError(f"share is an option of the hybrid loss, not of {self.loss}")
-        if self.share is not None and not 0 < self.share < math.inf:
-            raise ValueError(f"share must be above 0 and finite, not {self.share}")
-        if self.loss == "vlb" and self.weighting != "simple":
+        if self.loss.name == "vlb" and self.weighting.name != "simple":
             raise ValueError(
-                f"the bound weighs its levels itself: weighting {self.weighting} belongs to simple or hybrid"
+                f"the bound weighs its levels itself: weighting {self.weighting.name} belongs to simple or hybrid"
             )
-        if self.loss == "vlb" and self.levels in ("log-normal", "logit-normal"):
+        if self.loss.name == "vlb" and isinstance(self.levels, NormalLevels):
             raise ValueError(
-                f"{self.levels} levels would give the bound other weights, and it would bound nothing; "
-                "use uniform, stratified or importance"
+                f"{self.levels.name} levels would give the bound other weights, and it would bound nothing; "
+                f"use {' or '.join(get_args(PlainLevelsName))}"
             )
         return self
 
     @property
     def words(self) -> str:
         """As people say it: "hybrid loss, min-snr weighting, importance levels"."""
-        weighted = "" if self.weighting == "simple" else f", {self.weighting} weighting"
-        return f"{self.loss} loss{weighted}, {self.levels} levels"
+        weighted = "" if self.weighting.name == "simple" else f", {self.weighting.name} weighting"
+        return f"{self.loss.name} loss{weighted}, {self.levels.name} levels"

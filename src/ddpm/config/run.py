@@ -4,9 +4,10 @@ from typing import Any, ClassVar, Self
 
 from pydantic import model_validator
 
+from ddpm.config.codec import CodecConfig, PixelCodecConfig
 from ddpm.config.data import DataConfig
 from ddpm.config.diffusion import DiffusionConfig
-from ddpm.config.network import UNetSettings
+from ddpm.config.network import NetworkSettings
 from ddpm.config.objective import ObjectiveConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.config.scoring import ScoringSettings
@@ -31,7 +32,8 @@ class RunConfig(Record):
     data: DataConfig
     diffusion: DiffusionConfig
     objective: ObjectiveConfig = ObjectiveConfig()
-    network: UNetSettings
+    network: NetworkSettings
+    codec: CodecConfig = PixelCodecConfig()
     training: TrainSettings
     sampling: SamplingConfig
     scoring: ScoringSettings | None = None
@@ -52,14 +54,14 @@ class RunConfig(Record):
                 if learned
                 else f"network.out_channels must be {channels} for {data.mode} images"
             )
-        if learned and self.objective.loss == "simple":
+        if learned and self.objective.loss.name == "simple":
             raise ValueError("nothing in the simple loss trains a learned variance: use --loss hybrid or vlb with it")
-        if self.objective.loss == "hybrid" and not learned:
+        if self.objective.loss.name == "hybrid" and not learned:
             raise ValueError(
                 "the hybrid loss is the simple one and, for the variance alone, the bound: it needs --variance learned"
             )
         if self.diffusion.sigma_data is not None and not (
-            self.diffusion.scales_input or self.objective.weighting == "edm"
+            self.diffusion.scales_input or self.objective.weighting.name == "edm"
         ):
             raise ValueError(
                 "diffusion.sigma_data has no effect but with EDM's prediction, weighting or schedule, or ve"
@@ -80,11 +82,11 @@ class RunConfig(Record):
             )
         if self.upscaling is not None and self.scoring is not None:
             raise ValueError("--during-training scores what is drawn from nothing; leave it out where images are given")
-        if any(n % net.factor for n in data.size):
-            height, width = (max(1, round(n / net.factor)) * net.factor for n in data.size)
+        if any(n % net.divisor for n in data.size):
+            height, width = (max(1, round(n / net.divisor)) * net.divisor for n in data.size)
             raise ValueError(
-                f"images of {data.size[0]} × {data.size[1]} do not divide by {net.factor}, the network's coarsest "
-                f"factor; the nearest size that does is --size {height}x{width}"
+                f"images of {data.size[0]} × {data.size[1]} do not divide by {net.divisor}, as the network "
+                f"needs; the nearest size that does is --size {height}x{width}"
             )
         T, sampling = self.diffusion.T, self.sampling
         for name, settings in (("sampling", sampling if sampling.on_ticks else None), ("scoring", self.scoring)):
@@ -92,12 +94,17 @@ class RunConfig(Record):
                 raise ValueError(f"{name}.steps is {settings.steps}; it must be at most {T}, the levels")
         if not isinstance(sampling.grid, str) and sampling.grid[0] > T:
             raise ValueError(f"sampling.grid is {sampling.visits}; it must begin at {T} at the most, the levels")
-        if sampling.size is not None:
-            raise ValueError("sampling.size is of `ddpm sample --size`; a run's own images are of the size of its data")
-        if sampling.guide_with is not None:
-            raise ValueError("sampling.guide_with is a checkpoint, which a run has none of before it is trained")
+        if sampling.area is not None:
+            raise ValueError("sampling.area is of `ddpm sample --size`; a run's own images are of the size of its data")
+        guidance = sampling.guidance
+        if guidance is not None and guidance.guide is not None:
+            raise ValueError(
+                "sampling.guidance.away_from is a checkpoint, which a run has none of before it is trained"
+            )
         if sampling.classifier is not None:
             raise ValueError("sampling.classifier needs a classifier, which a run has none of before it is trained")
-        if sampling.negative is not None and sampling.negative not in data.classes:
-            raise ValueError(f"sampling.negative {sampling.negative!r} is none of the {len(data.classes)} classes")
+        if guidance is not None and guidance.negative is not None and guidance.negative not in data.classes:
+            raise ValueError(
+                f"sampling.guidance.away_from {guidance.negative!r} is none of the {len(data.classes)} classes"
+            )
         return self

@@ -2,7 +2,9 @@
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
+from ddpm.config.options import Flag
 from ddpm.system.names import PrecisionName
 
 
@@ -35,9 +37,9 @@ class TrainSettings:
     """
 
     images: int
-    batch: int = 128
-    micro_batch: int = 128
-    learning_rate: float = 2e-4
+    batch: Annotated[int, Flag("Images an optimiser step, over all processes.")] = 128
+    micro_batch: Annotated[int, Flag("Images a forward pass; as many as fit the memory by default.")] = 128
+    learning_rate: Annotated[float, Flag("Peak learning rate.", name="lr")] = 2e-4
     warmup: int = 10_000
     decay: float = 0.8
     weight_decay: float = 0.0
@@ -46,9 +48,9 @@ class TrainSettings:
     ema: float = 0.9999
     label_dropout: float = 0.1
     precision: PrecisionName = "fp32"
-    seed: int = 0
-    flip: bool = False
-    workers: int = 0
+    seed: Annotated[int, Flag("Of everything random.")] = 0
+    flip: Annotated[bool, Flag("Mirror half of the images left to right.")] = False
+    workers: Annotated[int, Flag("Threads that read images ahead; 0 reads between steps.")] = 0
     checkpoint_every: int = 100_000
     keep: int = 2
     previews: int = 5

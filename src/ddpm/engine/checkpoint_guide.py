@@ -3,7 +3,7 @@
 from copy import deepcopy
 from pathlib import Path
 
-from ddpm.config.sampling import Guide
+from ddpm.config.guidance import Guide
 from ddpm.core.model import Model
 from ddpm.records.run_folder import RunFolder, fingerprint
 from ddpm.system.errors import InputError

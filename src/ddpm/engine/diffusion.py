@@ -123,7 +123,7 @@ class Diffusion:
         direction = None if guides.towards is None else guides.towards(at)
         denoise = self.denoiser(how, guides, direction, bent)
         grid, solver = bent.levels or self.grid(how), self.solver(how, direction)
-        randn = self.noise([rows[i] for i in at], how.size)
+        randn = self.noise([rows[i] for i in at], None if how.area is None else how.area.size)
         x = bent.begin(grid[0], randn)
         for moment in follow(denoise, solver, grid, x, randn, cond, bent.constraint):
             x = moment.x[:n]
@@ -223,9 +223,9 @@ class Diffusion:
 
     def windows(self, how: SamplingConfig) -> int:
         """How many windows each image is drawn in; 1 for all of it at once."""
-        if how.size is None or how.whole:
+        if how.area is None or how.area.whole:
             return 1
-        return prod(len(starts(n, own, OVERLAP)) for n, own in zip(how.size, self._window(how), strict=True))
+        return prod(len(starts(n, own, OVERLAP)) for n, own in zip(how.area.size, self._window(how), strict=True))
 
     def fill(self, n: int, how: SamplingConfig | None = None) -> list[int]:
         """Positions 0 … n - 1, the last repeated where a small batch must be filled up for the others to be exact."""
@@ -236,11 +236,12 @@ class Diffusion:
 
     def _alone(self, how: SamplingConfig) -> bool:
         """Whether images are drawn one by one: those larger than in training, all at once, which fill no batch."""
-        return bool(how.size is not None and how.whole and prod(how.size) > prod(self.shape[1:]))
+        return how.area is not None and how.area.whole and prod(how.area.size) > prod(self.shape[1:])
 
     def _window(self, how: SamplingConfig) -> tuple[int, int]:
         """(H, W) of a window: of an image of training, as far as the image is that large."""
-        height, width = map(min, how.size or self.shape[1:], self.shape[1:])
+        size = self.shape[1:] if how.area is None else how.area.size
+        height, width = map(min, size, self.shape[1:])
         return height, width
 
     def _one(self, conditions: Conditions) -> Cond | None:

@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import ValidationError
-
-from ddpm.config.sampling import OF_GUIDANCE, OF_SOLVER, SamplingConfig
+from ddpm.config.options import changed, under
+from ddpm.config.sampling import SamplingConfig
 from ddpm.engine import checkpoint_guide
 from ddpm.engine.labels import Label
 from ddpm.engine.run import LoadedRun
 from ddpm.system.errors import InputError
 from ddpm.system.names import GridName
-from ddpm.system.record import explain
 
 
 @dataclass(frozen=True)
@@ -37,30 +35,19 @@ def settings(run: LoadedRun, changes: dict[str, Any]) -> SamplingConfig:
     Raises:
         InputError: an unknown name, or a value that is not allowed.
     """
-    tree = run.config.sampling.model_dump()
+    own = run.config.sampling
     if isinstance(changes.get("guide_with"), str | Path):
         changes = changes | {"guide_with": checkpoint_guide.guide(changes["guide_with"], run.source, run.weights)}
-    if changes.get("classifier") is not None:
-        changes = {"classifier_weights": run.own_classifier().weights} | changes
     if changes.get("negative") is not None:
         changes = changes | {"negative": run.classes[run.vocabulary.number(changes["negative"])]}
-    foreign = [name for name, solvers in OF_SOLVER.items() if changes.get(name) and tree["solver"] not in solvers]
-    if changes.get("solver", tree["solver"]) != tree["solver"] or foreign:
-        tree |= dict.fromkeys(OF_SOLVER)  # the run's own belong to its solver
-    if foreign:
-        del tree["solver"]  # the options asked for say which it may be
-    if changes.get("grid", tree["grid"]) not in get_args(GridName):
-        del tree["steps"]  # a list of places says how many they are
-    if changes.get("guidance") == 1:
-        tree |= dict.fromkeys(OF_GUIDANCE)  # the run's own belong to guidance
-    if changes.get("clip") is False:
-        tree["threshold"] = None  # the run's own belongs to clipping
-    try:
-        how = SamplingConfig.model_validate(tree | changes)
-    except ValidationError as e:
-        raise InputError(explain(e, SamplingConfig)) from e
+    listed = changes.get("grid", own.grid) not in get_args(GridName)
+    how = changed(own, changes, without=("steps",) if listed else ())  # a list of places says how many they are
+    if how.classifier is not None and how.classifier.weights is None:
+        weights = run.own_classifier().weights
+        how = how.model_copy(update={"classifier": how.classifier.model_copy(update={"weights": weights})})
     how = _sized(run, how)
-    return how if changes.keys() & {"solver", "grid", *OF_SOLVER} else _tuned(run, how, changes.get("steps"))
+    chosen = changes.keys() & {"grid", *under(SamplingConfig, "solver")}
+    return how if chosen else _tuned(run, how, changes.get("steps"))
 
 
 def asked(run: LoadedRun, changes: Mapping[str, Any], label: Label | Sequence[Label] | None, n: int) -> Asked:
@@ -74,8 +61,9 @@ def asked(run: LoadedRun, changes: Mapping[str, Any], label: Label | Sequence[La
     run = run.prepared(how)
     labels = run.labels(label, n)
     refuse_idle(run, given, how, labelled=labels is not None)
-    if labels and {run.classes[k] for k in labels} == {how.negative}:
-        raise InputError(f"negative {how.negative} is what the images shall be; give another class to either")
+    negative = None if how.guidance is None else how.guidance.negative
+    if labels and {run.classes[k] for k in labels} == {negative}:
+        raise InputError(f"negative {negative} is what the images shall be; give another class to either")
     return Asked(run, how, labels)
 
 
@@ -91,26 +79,27 @@ def refuse_idle(run: LoadedRun, changes: dict[str, Any], how: SamplingConfig, *,
         InputError: guidance of images without labels, or by labels that the network was not told in training.
     """
     if how.classifier is not None and not labelled:
-        raise InputError(f"classifier {how.classifier:g} has nothing to guide towards: {run.vocabulary.advice}")
+        raise InputError(f"classifier {how.classifier.scale:g} has nothing to guide towards: {run.vocabulary.advice}")
     if how.classifier is None and labelled and not run.learned_labels:
         raise InputError(f"{run.source} was trained without labels; give the scale of its classifier, too")
-    told = labelled and run.learned_labels
-    for name in ("guidance", *OF_GUIDANCE):
-        if not told and how.guide_with is None and how.guidance != 1 and changes.get(name) is not None:
+    if how.guidance is None or how.guidance.guide is not None or (labelled and run.learned_labels):
+        return
+    for name in under(SamplingConfig, "guidance"):
+        if changes.get(name) is not None:
             why = f"{run.source} was trained without labels" if labelled else run.vocabulary.advice
             raise InputError(f"{name} {changes[name]} has nothing to guide towards: {why}")
 
 
 def _sized(run: LoadedRun, how: SamplingConfig) -> SamplingConfig:
     """The settings without a size that is the run's own; one that cannot be drawn is refused."""
-    if how.size is None or how.size == run.config.data.size:
-        return how.model_copy(update={"size": None, "whole": None})
+    if how.area is None or how.area.size == run.config.data.size:
+        return how.model_copy(update={"area": None})
     if how.classifier is not None:
-        raise InputError(f"classifier {how.classifier:g} is of images of the run's own size; leave out either")
-    (height, width), own, factor = how.size, run.config.data.size, run.config.network.factor
-    if how.whole:
-        if height % factor or width % factor:
-            nearest = "x".join(str(max(1, round(n / factor)) * factor) for n in how.size)
+        raise InputError(f"classifier {how.classifier.scale:g} is of images of the run's own size; leave out either")
+    (height, width), own, divisor = how.area.size, run.config.data.size, run.config.network.divisor
+    if how.area.whole:
+        if height % divisor or width % divisor:
+            nearest = "x".join(str(max(1, round(n / divisor)) * divisor) for n in how.area.size)
             raise InputError(f"size {height}x{width} cannot be halved as the network does; the nearest is {nearest}")
     elif height < own[0] or width < own[1]:
         raise InputError(
@@ -122,7 +111,7 @@ def _sized(run: LoadedRun, how: SamplingConfig) -> SamplingConfig:
 
 def _tuned(run: LoadedRun, how: SamplingConfig, steps: int | None) -> SamplingConfig:
     """What was tuned for as many steps, or the most of it where none are asked; if all but precision is alike."""
-    own = {"solver", "grid", "steps", "precision", *OF_SOLVER}
+    own = {"solver", "grid", "steps", "precision"}
     alike = [found for found in run.tuned if found.model_dump(exclude=own) == how.model_dump(exclude=own)]
     fits = [found for found in alike if steps in (None, found.steps)]
     best = max(fits, key=lambda found: found.steps, default=how)

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from ddpm.config.sampling import SamplingConfig
+from ddpm.config.solver import EtaSolver
 from ddpm.core.condition import Conditions
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
@@ -27,7 +28,7 @@ def preview(engine: Diffusion, seed: int, data: Dataset, held_out: Dataset) -> P
         data: the images trained on.
         held_out: the images that are not.
     """
-    how = SamplingConfig(solver="ddim", steps=min(STEPS, engine.schedule.T), grid="trailing")
+    how = SamplingConfig(solver=EtaSolver(name="ddim"), steps=min(STEPS, engine.schedule.T), grid="trailing")
     n, classes = COUNT, len(data.classes)
     conditions: dict[str, torch.Tensor] = {"label": torch.arange(n) % classes} if classes else {}
     expected, sides = _expected(data, n), []

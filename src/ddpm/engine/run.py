@@ -108,10 +108,10 @@ class LoadedRun:
             InputError: the checkpoint or the classifier to guide with is gone, or has other weights than the settings
                 say.
         """
-        have = self.classifier
-        if how.classifier is not None and (have is None or how.classifier_weights not in (None, have.weights)):
-            return replace(self, classifier=self.own_classifier(how.classifier_weights)).prepared(how)
-        guide = how.guide_with
+        have, wanted = self.classifier, how.classifier
+        if wanted is not None and (have is None or wanted.weights not in (None, have.weights)):
+            return replace(self, classifier=self.own_classifier(wanted.weights)).prepared(how)
+        guide = None if how.guidance is None else how.guidance.guide
         if guide is None or (self.worse is not None and self.worse[0] == guide.weights):
             return self
         model = checkpoint_guide.model_of(guide, self.source, self.engine.model)
@@ -128,16 +128,18 @@ class LoadedRun:
         """What guidance steers images of these labels by."""
         run, away, towards = self.prepared(how), None, None
         if labels and self.learned_labels:
-            away = self.conditions(None if how.negative is None else [self.classes.index(how.negative)])
+            negative = None if how.guidance is None else how.guidance.negative
+            away = self.conditions(None if negative is None else [self.classes.index(negative)])
         if how.classifier is not None:
             assert run.classifier is not None
             assert labels
-            classifier, scale, device = run.classifier, how.classifier, self.engine.device
+            classifier, scale, device = run.classifier, how.classifier.scale, self.engine.device
 
             def towards(at: Sequence[int]) -> Direction:
                 return classifier.towards([labels[i] for i in at], scale, device)
 
-        worse = run.worse[1] if how.guide_with is not None and run.worse is not None else None
+        guided = how.guidance is not None and how.guidance.guide is not None
+        worse = run.worse[1] if guided and run.worse is not None else None
         return Guides(away, worse, towards)
 
     def draw(

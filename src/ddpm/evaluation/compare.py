@@ -6,13 +6,14 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from ddpm.config.options import flat, options
 from ddpm.config.sampling import SamplingConfig
 from ddpm.metrics.estimate import wilson
 from ddpm.records.score import FILE, Interval, Score
 from ddpm.system.errors import InputError
 from ddpm.system.names import suggest
 
-SETTINGS = (*SamplingConfig.model_fields, "seed")
+SETTINGS = (*options(SamplingConfig), "seed")
 """What may be named as the thing that is compared; anything else of the sampling must be the same."""
 
 
@@ -134,7 +135,11 @@ def _sampling(score: Score) -> dict[str, Any]:
     settings = score.samples.sampling
     if settings is None:
         return {}
-    return settings.model_dump() | {"seed": score.samples.seed}
+    return (
+        flat(settings)
+        | {"classifier's weights": settings.classifier and settings.classifier.weights}
+        | {"seed": score.samples.seed}
+    )
 
 
 def _differences(a: dict[str, Any], b: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:

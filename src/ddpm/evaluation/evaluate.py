@@ -277,5 +277,5 @@ def _name(run: RunFolder, how: SamplingConfig, seed: int, measure: Measurement, 
     """A folder for this score and no other."""
     sampling = how.model_dump_json(exclude_none=True)
     key = sha256(f"{weights} {sampling} {seed} {measure.model_dump_json()}".encode()).hexdigest()[:6]
-    sampled = f"{how.short}-guidance{how.guidance:g}-seed{seed}-n{measure.n}"
+    sampled = f"{how.short}-guidance{how.guidance_scale:g}-seed{seed}-n{measure.n}"
     return f"{run.stage}{sampled}-{measure.features.name}-{key}"

@@ -106,7 +106,7 @@ def plan(loaded: LoadedRun, ask: AskSweep) -> SweepPlan:
         raise InputError(f"--data {ask.data} is for Fréchet distances, and --samples 0 takes none; leave out either")
     own = loaded.config.sampling
     grids = list(ask.grids) or [own.grid if isinstance(own.grid, str) else "trailing"]
-    scales = list(ask.guidance) or [own.guidance if loaded.classes else 1.0]
+    scales = list(ask.guidance) or [own.guidance_scale if loaded.classes else 1.0]
     for what, given, known in (("solver", ask.solvers, get_args(SolverName)), ("grid", grids, get_args(GridName))):
         if strange := [name for name in given if name not in known]:
             raise InputError(f"unknown {what} {strange[0]!r}{suggest(strange[0], list(known))}")
@@ -152,14 +152,14 @@ def sweep(loaded: LoadedRun, ask: AskSweep, progress: Progress) -> Sweep:
             notes.append(f"no Fréchet distances: {e}; give real images by --data")
     ends, solutions = {}, []
     for how in todo.solutions:
-        pixels, ends[how.guidance] = _shown(loaded, how, todo.labels, ask, progress)
+        pixels, ends[how.guidance_scale] = _shown(loaded, how, todo.labels, ask, progress)
         solutions.append(pixels)
     cells, shown = [], []
     for how, evaluations in zip(todo.ways, todo.evaluations, strict=True):
         pixels, x = _shown(loaded, how, todo.labels, ask, progress)
         shown.append(pixels)
         solver, levels = loaded.engine.solver(how), loaded.engine.grid(how)
-        off = None if draws_noise(solver, levels) else distance(x, ends[how.guidance])
+        off = None if draws_noise(solver, levels) else distance(x, ends[how.guidance_scale])
         cells.append(Cell(sampling=how, evaluations=evaluations, distance=off))
     quality = None
     if reference is not None:

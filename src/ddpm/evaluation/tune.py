@@ -28,7 +28,7 @@ SOLVERS = ("dpm++-2m", "unipc-2", "unipc-3", "deis-3", "ipndm-2", "ipndm-3", "ip
 """One network call a step, and no noise."""
 GRIDS = ("trailing", "uniform", "quadratic", "log-snr", "karras")
 SHORTEST = "shortest way"
-REFERENCE = {"solver": "dpm++-2m", "grid": "trailing", "eta": None}
+REFERENCE = {"solver": "dpm++-2m", "grid": "trailing"}
 CANDIDATES = 50
 """Levels of the reference among which the shortest way is looked for."""
 NAMED = 4

@@ -39,7 +39,7 @@ class NoisedClassifier(nn.Module):
         """x (B, in_channels, *space), t (B,) -> logits (B, out_channels).
 
         Raises:
-            ValueError: where a side of x does not divide by ``settings.factor``, or a condition is given.
+            ValueError: where a side of x does not divide by ``settings.divisor``, or a condition is given.
         """
         if cond is not None:
             raise ValueError("a classifier takes no condition; give none")

@@ -89,7 +89,7 @@ def way_down(s: UNetSettings) -> tuple[nn.ModuleList, list[int]]:
             blocks.append(Block(s, channels, out, attend=factor in s.attention))
             channels = out
             skips.append(channels)
-        coarsest = factor == s.factor
+        coarsest = factor == s.divisor
         if not coarsest:
             skips.append(channels)
         levels.append(Down(blocks, None if coarsest else Downsample(s.space, channels)))
@@ -100,15 +100,15 @@ def check_size(s: UNetSettings, x: torch.Tensor) -> None:
     """Refuse an input (B, C, *space) that a network of these settings cannot halve as often as it must.
 
     Raises:
-        ValueError: a side does not divide by ``s.factor``, or there are more or fewer axes than ``s.space``.
+        ValueError: a side does not divide by ``s.divisor``, or there are more or fewer axes than ``s.space``.
     """
     sides = x.shape[2:]
     if len(sides) != s.space:
         raise ValueError(f"x has shape {tuple(x.shape)}; this network takes (B, C) and {s.space} spatial axes")
-    if any(n % s.factor for n in sides):
+    if any(n % s.divisor for n in sides):
         size = "×".join(str(n) for n in sides)
-        nearest = "×".join(str(max(1, round(n / s.factor)) * s.factor) for n in sides)
-        raise ValueError(f"size {size} does not divide by {s.factor}; the nearest that does is {nearest}")
+        nearest = "×".join(str(max(1, round(n / s.divisor)) * s.divisor) for n in sides)
+        raise ValueError(f"size {size} does not divide by {s.divisor}; the nearest that does is {nearest}")
 
 
 class Up(nn.Module):
@@ -162,7 +162,7 @@ class UNet(nn.Module):
         An image of the condition is stacked on x: (B, in_channels, *space) together.
 
         Raises:
-            ValueError: where a side of x does not divide by ``settings.factor``, or a condition is missing or unasked.
+            ValueError: where a side of x does not divide by ``settings.divisor``, or a condition is missing or unasked.
         """
         check_size(self.settings, x)
         time = F.silu(self._embed(t, None if cond is None else cond.vector))

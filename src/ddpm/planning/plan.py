@@ -270,13 +270,13 @@ class _Draft:
 
 def _refuse_narrow(config: RunConfig) -> None:
     """Refuse weights that nearly all lie on a few levels: the network would learn those, and noise at all others."""
-    if config.objective.loss == "vlb" or (share := build.weight_share(config)) >= FEWEST_LEVELS:
+    if config.objective.loss.name == "vlb" or (share := build.weight_share(config)) >= FEWEST_LEVELS:
         return
     d, o = config.diffusion, config.objective
     raise InputError(
-        f"the weighting {o.weighting} of {d.prediction} prediction lies on {100 * share:.2g} % of the {o.levels} "
-        f"levels of the {d.schedule} schedule, so that the others would not be learned; use another --weighting, "
-        "or v prediction with it"
+        f"the weighting {o.weighting.name} of {d.prediction} prediction lies on {100 * share:.2g} % of the "
+        f"{o.levels.name} levels of the {d.schedule} schedule, so that the others would not be learned; use another "
+        "--weighting, or v prediction with it"
     )
 
 

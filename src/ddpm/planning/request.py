@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ddpm.config.run import RunConfig
 from ddpm.system.errors import InputError
 from ddpm.system.names import Fit, Mode
+from ddpm.system.tree import groups, hints, merged
 
 _FLAGS = {
     "recipe": "--recipe",
@@ -82,8 +84,13 @@ def change(tree: dict[str, Any], key: str, value: Any) -> None:
         raise InputError(f"{key} has no effect without --recipe super-resolution; give that too, or leave {key} out")
     if not parents and isinstance(tree.get(last), dict):
         raise InputError(f"{key} is a group of keys; set one of them, as in --set training.ema=0.999")
+    members: tuple[type, ...] = (RunConfig,)
     for name in parents:
-        tree = tree.setdefault(name, {})
-        if not isinstance(tree, dict):
+        known = [hints(member)[name] for member in members if name in hints(member)]
+        members = groups(known[0]) if known else members
+        if known and not members:
             raise InputError(f"{key!r} is no key of the configuration: {name} holds no keys")
-    tree[last] = value
+    nested: Any = value
+    for name in reversed((*parents, last)):
+        nested = {name: nested}
+    tree |= merged(RunConfig, tree, nested, stay=True)

@@ -16,7 +16,7 @@ TEMPLATE = """\
 |---|---|
 | images | {images:,} of `{source}`, {held_out:,} more held out |
 | classes | {classes} |
-| network | U-Net, {weights:.1f} M weights, width {width_net}, levels {multipliers}, patches of {patch} |
+| network | {network}, {weights:.1f} M weights |
 | diffusion | {schedule} schedule of {T} levels, {prediction} prediction, {variance} variance |
 | objective | {objective} |
 | training | {seen:,} images in batches of {batch}, {precision}, seed {seed} |
@@ -61,9 +61,7 @@ def card(config: RunConfig, folder: str, weights: int) -> str:
         held_out=data.held_out,
         classes=", ".join(data.classes) or "none",
         weights=weights / 1e6,
-        width_net=config.network.width,
-        multipliers=" ".join(map(str, config.network.multipliers)),
-        patch=config.network.patch,
+        network=config.network.describe(),
         schedule=config.diffusion.schedule,
         T=config.diffusion.T,
         prediction=config.diffusion.prediction,
@@ -73,10 +71,10 @@ def card(config: RunConfig, folder: str, weights: int) -> str:
         batch=config.training.batch,
         precision=config.training.precision,
         seed=config.training.seed,
-        solver=s.solver,
+        solver=s.solver.name,
         steps=s.steps,
         grid=s.visits,
-        guidance=s.guidance,
+        guidance=s.guidance_scale,
         what=what,
         command=command + (f" --label {shlex.quote(first)}" if first else ""),
         folder_python=json.dumps(folder),

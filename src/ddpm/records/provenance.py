@@ -1,7 +1,6 @@
 """Pictures that say how they were made."""
 
 import shlex
-from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -9,7 +8,8 @@ from typing import Any, ClassVar, Self
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
-from ddpm.config.sampling import OF_GUIDANCE, SamplingConfig
+from ddpm.config.options import flat, typed, under
+from ddpm.config.sampling import SamplingConfig
 from ddpm.images.sheets import png
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
@@ -22,10 +22,9 @@ KEY = "ddpm"
 MADE_BY = ("Software", "ddpm")
 """A PNG's keyword for what has written it, and its text."""
 
-Option = str | float | int | bool | tuple[str, ...] | None
+OF_CLASSIFIER = under(SamplingConfig, "classifier")
 
-OF_PLACE = frozenset({"size", "classifier_weights"})
-"""Settings that no flag sets: they follow from the given picture, or from the run."""
+Option = str | float | int | bool | tuple[str, ...] | None
 
 
 class Work(Strict):
@@ -74,7 +73,7 @@ class Provenance(Record):
         if self.work.drawn:
             options |= {"label": self.label, "seed": self.seed} | _flags(self.sampling, self.label)
         names = [name for name, _ in self.work.given]
-        return shlex.join(["ddpm", self.work.command, self.run, *names, *_typed(options)])
+        return shlex.join(["ddpm", self.work.command, self.run, *names, *typed(options)])
 
     def attach(self, image: Image.Image) -> Image.Image:
         """Write this record into ``image.info``."""
@@ -114,27 +113,14 @@ class Provenance(Record):
 
 
 def _flags(how: SamplingConfig, label: str | None) -> dict[str, Any]:
-    """Settings as they are typed."""
-    settings = how.model_dump(exclude=set(OF_PLACE)) | {"grid": how.visits}
-    if how.guide_with is not None:
-        settings["guide_with"] = how.guide_with.checkpoint
-    elif label is None:
-        settings |= dict.fromkeys(("guidance", *OF_GUIDANCE))  # the run's own, with nothing to guide towards
+    """Settings by flag."""
+    settings = flat(how) | {"grid": how.visits, "size": None}  # the size follows from the given picture
+    if how.area is not None and not how.area.whole:
+        settings["whole"] = None
+    if label is None and (how.guidance is None or how.guidance.guide is None):
+        # the run's own, with nothing to guide towards
+        settings |= {name: None for name in under(SamplingConfig, "guidance") if name not in OF_CLASSIFIER}
     return settings
-
-
-def _typed(options: Mapping[str, Any]) -> list[str]:
-    """Options as they are typed; what is None is not."""
-    parts = []
-    for name, value in options.items():
-        flag = f"--{name.replace('_', '-')}"
-        if isinstance(value, bool):
-            parts.append(flag if value else flag.replace("--", "--no-", 1))
-        elif isinstance(value, tuple) and isinstance(value[0], str):
-            parts += [word for one in value for word in (flag, one)]
-        elif value is not None:
-            parts += [flag, *map(str, value if isinstance(value, tuple) else [value])]
-    return parts
 
 
 def fingerprint(image: Image.Image) -> str:

@@ -68,10 +68,10 @@ class SweepRecord(Record):
 
     def by_guidance(self) -> dict[float, list[Cell]]:
         """The cells of each guidance scale."""
-        scales = dict.fromkeys(cell.sampling.guidance for cell in self.cells)
-        return {scale: [cell for cell in self.cells if cell.sampling.guidance == scale] for scale in scales}
+        scales = dict.fromkeys(cell.sampling.guidance_scale for cell in self.cells)
+        return {scale: [cell for cell in self.cells if cell.sampling.guidance_scale == scale] for scale in scales}
 
 
 def way(how: SamplingConfig) -> tuple[str, str]:
     """What a line of a chart, and a row of a sheet, have in common beside guidance: solver and grid."""
-    return how.solver, how.visits
+    return how.solver.name, how.visits

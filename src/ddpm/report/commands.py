@@ -2,8 +2,9 @@
 
 import shlex
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from ddpm.config.options import flat, typed
 from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.report.evaluations import Evaluation
@@ -26,15 +27,14 @@ class Command(NamedTuple):
 
 def train(config: RunConfig, folder: Path) -> Command:
     """The command that the run was started with."""
-    flags = [word for flag, value in config.request.items() for word in _flag(flag, value)]
-    return Command("train", ("ddpm", "train", config.data.source, "--out", str(folder), *flags))
+    return Command("train", ("ddpm", "train", config.data.source, "--out", str(folder), *typed(config.request)))
 
 
 def sample(config: RunConfig, folder: Path, most: int = 10) -> Command:
     """Samples of all classes in turn, as far as they fit in a line; of a run of super-resolution a larger picture."""
     if config.upscaling is not None:
         return Command("make a picture larger", ("ddpm", "upscale", str(folder), "small.png"))
-    labels = _flag("label", config.data.classes[:most])
+    labels = typed({"label": config.data.classes[:most]})
     return Command("draw samples", ("ddpm", "sample", str(folder), "-n", "16", *labels))
 
 
@@ -58,26 +58,7 @@ def evaluate(evaluation: Evaluation, folder: Path) -> Command:
 
 def sampling(how: SamplingConfig) -> list[str]:
     """The flags of a way of sampling."""
-    words: list[str] = []
-    for flag, value in (dict(how) | {"grid": how.visits, "classifier_weights": None}).items():
-        if isinstance(value, tuple):  # one flag of several numbers, none below 0
-            words += [_name(flag), *map(str, value)]
-        elif value is not None:
-            words += _flag(flag, value)
-    return words
-
-
-def _name(flag: str) -> str:
-    return "--" + flag.replace("_", "-")
-
-
-def _flag(flag: str, value: Any) -> list[str]:
-    name = _name(flag)
-    if isinstance(value, bool):
-        return [name if value else f"--no-{name[2:]}"]
-    words = [str(one) for one in (value if isinstance(value, list | tuple) else [value])]
-    # what begins with a dash would be read as a flag of its own
-    return [part for word in words for part in ([f"{name}={word}"] if word.startswith("-") else [name, word])]
+    return typed(flat(how) | {"grid": how.visits})
 
 
 def _within(path: str, folder: Path) -> bool:

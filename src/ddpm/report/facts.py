@@ -16,8 +16,8 @@ def sentence(run: Run) -> str:
     epochs = f" ({run.seen / data.images:.1f} epochs)" if data.images and run.seen else ""
     time = f" in {say_seconds(run.seconds)}" if run.seconds else ""
     return (
-        f"A diffusion model of {data.size[0]} × {data.size[1]} {data.mode} images{classes}: a U-Net of "
-        f"{amount(run.parameters)} weights, width {net.width}, trained on {data.images:,} images of "
+        f"A diffusion model of {data.size[0]} × {data.size[1]} {data.mode} images{classes}: "
+        f"{net.describe()}, {amount(run.parameters)} weights, trained on {data.images:,} images of "
         f"{Path(data.source).name or data.source}; it has seen {run.seen:,}{epochs}{time}."
     )
 

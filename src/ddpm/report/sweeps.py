@@ -49,7 +49,11 @@ def samples(record: SweepRecord, shown: Sequence[Pixels], solutions: Sequence[Pi
         for number, (scale, solution, many) in enumerate(zip(blocks, solutions, record.solutions, strict=True)):
             page = np.full((tall, broad, 3), 255, np.uint8)
             rows: Iterable[tuple[int, int, Pixels]] = (
-                *((ways.index(way(how)), counts.index(how.steps), of[how]) for how in of if how.guidance == scale),
+                *(
+                    (ways.index(way(how)), counts.index(how.steps), of[how])
+                    for how in of
+                    if how.guidance_scale == scale
+                ),
                 (len(ways), len(counts) - 1, solution),
             )
             for row, column, images in rows:
@@ -123,7 +127,7 @@ def _lines(record: SweepRecord) -> list[tuple[list[Cell], Mapping[str, Any]]]:
     """The cells of each line by network calls, and its look: colour is the solver, marker the grid, dashes guidance."""
     lines: dict[tuple[str, str, float], list[Cell]] = {}
     for cell in record.cells:
-        lines.setdefault((*way(cell.sampling), cell.sampling.guidance), []).append(cell)
+        lines.setdefault((*way(cell.sampling), cell.sampling.guidance_scale), []).append(cell)
     colours, markers, dashes = _looks(record)
     return [
         (
@@ -141,9 +145,9 @@ def _looks(record: SweepRecord) -> tuple[dict[str, str], dict[str, str], dict[fl
         return {key: looks[i % len(looks)] for i, key in enumerate(dict.fromkeys(keys))}
 
     return (
-        given((how.solver for how in hows), SERIES),
+        given((how.solver.name for how in hows), SERIES),
         given((how.visits for how in hows), MARKERS),
-        given((how.guidance for how in hows), DASHES),
+        given((how.guidance_scale for how in hows), DASHES),
     )
 
 
@@ -170,7 +174,7 @@ def _finish(ax: "Axes", record: SweepRecord, measured: str) -> None:
 
 
 def _many(how: SamplingConfig) -> str:
-    return f"{how.steps} steps\nof {how.solver}"
+    return f"{how.steps} steps\nof {how.solver.name}"
 
 
 def _above(ax: "Axes", text: str, x: float) -> None:

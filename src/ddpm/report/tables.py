@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ddpm.config.sampling import OF_GUIDANCE, OF_SOLVER
+from ddpm.config.options import flat
 from ddpm.records.likelihood import BitsRecord
 from ddpm.report.evaluations import Evaluation
 from ddpm.report.numbers import measured, percent, signed
@@ -51,7 +51,7 @@ def _row(e: Evaluation) -> tuple[str, ...]:
     return (
         e.name,
         f"{samples.images_seen:,}" if samples.images_seen is not None else "–",
-        *((how.solver, str(how.steps), f"{how.guidance:g}") if how else ("–", "–", "–")),
+        *((how.solver.name, str(how.steps), f"{how.guidance_scale:g}") if how else ("–", "–", "–")),
         f"{score.measure.n:,}",
         score.measure.features.name,
         f"{measured(score.frechet.value)} ({spread(score.frechet)})",
@@ -86,16 +86,18 @@ def sampling(e: Evaluation, steps: bool = True) -> str:
     how = e.score.samples.sampling
     if how is None:
         return ""
-    parts = [how.solver, f"{how.steps} steps" if steps else "", f"{how.visits} grid", f"guidance {how.guidance:g}"]
-    parts += [f"{name} {value:g}" for name in OF_SOLVER if (value := getattr(how, name)) is not None]
-    parts += ["" if how.clip else "unclipped", "" if how.threshold is None else f"threshold {how.threshold:g}"]
-    given = {name: value for name in OF_GUIDANCE if (value := getattr(how, name)) is not None}
+    parts = [how.solver.name, f"{how.steps} steps" if steps else "", f"{how.visits} grid"]
+    parts += [f"guidance {how.guidance_scale:g}", "" if how.clips else "unclipped"]
+    usual = {"solver", "steps", "grid", "guidance", "clip"}
+    given = {name: value for name, value in flat(how).items() if name not in usual and value is not None}
     parts += [f"{name.replace('_', ' ')} {_words(value)}" for name, value in given.items()]
     return ", ".join(part for part in parts if part)
 
 
 def _words(value: Any) -> str:
-    return " to ".join(f"{one:g}" for one in value) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return " to ".join(f"{one:g}" for one in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def closest(e: Evaluation, most: int = 12) -> Table | None:

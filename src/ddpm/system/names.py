@@ -16,30 +16,31 @@ PrecisionName = Literal["bf16", "fp16", "fp32"]
 ScheduleName = Literal["linear", "scaled-linear", "cosine", "sigmoid", "vp", "sub-vp", "ve", "edm", "flow"]
 PredictionName = Literal["eps", "x0", "v", "flow", "edm"]
 VarianceName = Literal["small", "large", "learned"]
-LossName = Literal["simple", "vlb", "hybrid"]
-WeightingName = Literal["simple", "constant", "snr", "truncated-snr", "min-snr", "p2", "edm"]
-LevelSamplingName = Literal["uniform", "stratified", "log-normal", "logit-normal", "importance"]
+PlainLossName = Literal["simple", "vlb"]
+HybridLossName = Literal["hybrid"]
+LossName = Literal[PlainLossName, HybridLossName]
+PlainWeightingName = Literal["simple", "constant", "snr", "truncated-snr", "edm"]
+GammaWeightingName = Literal["min-snr", "p2"]
+WeightingName = Literal[PlainWeightingName, GammaWeightingName]
+PlainLevelsName = Literal["uniform", "stratified", "importance"]
+NormalLevelsName = Literal["log-normal", "logit-normal"]
+LevelSamplingName = Literal[PlainLevelsName, NormalLevelsName]
 
-SolverName = Literal[
-    "ddim",
-    "ancestral",
-    "ancestral-small",
-    "ancestral-large",
+AncestralSolverName = Literal["ancestral", "ancestral-small", "ancestral-large"]
+NoisySolverName = Literal["sde-dpm++-2m", "sde-dpm++-3m", AncestralSolverName, "langevin"]
+EtaSolverName = Literal["ddim", "euler-ancestral"]
+ChurnSolverName = Literal["edm"]
+AdaptiveSolverName = Literal["adaptive"]
+PlainSolverName = Literal[
     "euler",
-    "euler-ancestral",
     "heun",
-    "edm",
     "dpm-solver-1",
     "dpm-solver-2",
     "dpm-solver-3",
     "dpm++-1s",
     "dpm++-2s",
-    "langevin",
-    "adaptive",
     "dpm++-2m",
     "dpm++-3m",
-    "sde-dpm++-2m",
-    "sde-dpm++-3m",
     "unipc-1",
     "unipc-2",
     "unipc-3",
@@ -54,11 +55,15 @@ SolverName = Literal[
     "ipndm-3",
     "ipndm-4",
 ]
+SolverName = Literal[EtaSolverName, PlainSolverName, ChurnSolverName, AdaptiveSolverName, NoisySolverName]
+ClassifierFormName = Literal["score", "mean"]
 TickGridName = Literal["uniform", "linspace", "leading", "trailing", "quadratic"]
 """Grids on whole places, which take at most as many steps as a schedule has ticks."""
 GridName = Literal[TickGridName, "log-snr", "exponential", "karras", "beta"]
 
 RecipeName = Literal["auto", "ho2020", "nichol2021", "super-resolution"]
+MethodName = Literal["bound", "ode"]
+"""How bits per dimension are taken."""
 FeaturesName = Literal["embedded", "inception", "dinov2", "clip"]
 
 

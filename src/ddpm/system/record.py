@@ -1,18 +1,19 @@
 """Trees of named values that refuse what they do not know, and how they are kept as files."""
 
 import json
+import math
 import re
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import NoneType
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
 from ddpm.system.names import nearest, suggest
+from ddpm.system.tree import groups, hints, short
 
 FORMAT: Literal[2] = 2
 """Raised when the files of before can no longer be read."""
@@ -100,29 +101,92 @@ class Record(Strict):
         write_file(path, self.to_json().encode())
 
 
-def explain(error: ValidationError, root: type) -> str:
-    """The first problem of a pydantic error in one line; an unknown key or name with the nearest known one."""
+@dataclass(frozen=True)
+class _Bounds:
+    low: float
+    high: float
+    above: bool
+    below: bool
+
+    def __call__(self, value: Any) -> Any:
+        if value is None:
+            return None
+        fits = (value > self.low if self.above else value >= self.low) and (
+            value < self.high if self.below or self.high == math.inf else value <= self.high
+        )
+        if not fits:
+            raise ValueError(f"must be {self._words(isinstance(value, int))}, not {value}")
+        return value
+
+    def _words(self, whole: bool) -> str:
+        if not (self.above or self.below or self.high == math.inf):
+            return f"between {self.low:g} and {self.high:g}"
+        low = f"{'above' if self.above else 'at least'} {self.low:g}"
+        high = f" and {'below' if self.below else 'at most'} {self.high:g}"
+        return low + (high if self.high < math.inf else "" if whole else " and finite")
+
+
+def bounds(low: float, high: float = math.inf, *, above: bool = False, below: bool = False) -> AfterValidator:
+    """Annotates a number, or None, that must lie in a range.
+
+    Args:
+        above, below: whether the ends themselves are left out; infinity always is.
+    """
+    return AfterValidator(_Bounds(low, high, above, below))
+
+
+def explain(error: ValidationError, root: type, named: Callable[[tuple[str, ...]], str] = ".".join) -> str:
+    """The first problem of a pydantic error in one line; an unknown key or name with the nearest known one.
+
+    Args:
+        named: a value by its path in the tree.
+    """
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        *parents, key = (str(part) for part in first["loc"])
-        return f"unknown key {place!r}{suggest(key, _names(_at(root, parents)))}"
-    if first["type"] == "literal_error":
-        word, known = first["input"], [name.strip("'") for name in re.split(", | or ", first["ctx"]["expected"])]
+    loc = tuple(map(str, first["loc"]))
+    path, hint, tag = _followed(root, loc)
+    place, kind = named(path), first["type"]
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
+        return _unknown((*path, loc[-1]), hint, tag, named)
+    if kind in ("literal_error", "union_tag_invalid"):
+        context = first["ctx"]
+        word, listed = context.get("tag", first["input"]), context.get("expected_tags") or context["expected"]
+        if kind == "union_tag_invalid":
+            place = place or named((*path, context["discriminator"].strip("'")))
+        known = [name.strip("'") for name in re.split(", | or ", listed)]
         return f"{place} {word!r} is unknown{nearest(str(word), known)}; it may be {', '.join(known)}"
     message = first["msg"].removeprefix("Value error, ")
-    return f"{place}: {message}" if place else message
+    if not place or message.startswith("must "):
+        return f"{place} {message}".strip()
+    return f"{place}: {message}"
 
 
-def _at(root: type, parents: list[str]) -> type:
-    for name in parents:
-        if issubclass(root, BaseModel):
-            found: Any = root.model_fields[name].annotation
-            root = next((part for part in get_args(found) if part is not NoneType), found)  # of X | None, X
-    return root
+def _followed(root: type, loc: Sequence[str]) -> tuple[tuple[str, ...], Any, str | None]:
+    """Where a problem is: the fields on the way, the type of the last, and which of its groups was named.
+
+    Pydantic's places have the names of unions' members among those of the fields.
+    """
+    path: list[str] = []
+    hint: Any = root
+    group, tag = groups(root), None
+    for part in loc:
+        found = next((hints(one)[part] for one in group if part in hints(one)), None)
+        if found is not None:
+            path.append(part)
+            hint, group, tag = found, groups(found), None
+        elif (mark := short(hint)) is not None:
+            for member, names in mark.tags(groups(hint)).items():
+                if part in names:
+                    group, tag = (member,), part
+    return tuple(path), hint, tag
 
 
-def _names(node: type) -> list[str]:
-    if is_dataclass(node):
-        return [f.name for f in fields(node)]
-    return list(node.model_fields) if issubclass(node, BaseModel) else []
+def _unknown(path: tuple[str, ...], hint: Any, tag: str | None, named: Callable[[tuple[str, ...]], str]) -> str:
+    """Of a key that a group has not; where another group of the same field has it, which."""
+    members, mark, key = groups(hint), short(hint), path[-1]
+    having = [member for member in members if key in hints(member)]
+    if mark is not None and tag is not None and having:
+        kind = f"{path[-2]} " if mark.key == "kind" else ""
+        of = " and ".join(kind + name for member in having for name in mark.tags(members)[member])
+        return f"{named(path)} is an option of {of}, not of {kind}{tag}"
+    known = [name for member in members for name in hints(member)]
+    return f"unknown key {'.'.join(path)!r}{suggest(key, known)}"

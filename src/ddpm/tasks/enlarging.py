@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ddpm.conditioning.low_resolution import LowResolution, enlarge
-from ddpm.config.sampling import SamplingConfig
+from ddpm.config.sampling import AreaConfig, SamplingConfig
 from ddpm.config.upscaling import UpscalingConfig
 from ddpm.constraints import DDNM, AveragePool
 from ddpm.constraints.ddnm import ROUNDS
@@ -122,10 +122,8 @@ def draw(
     """
     engine, conditioner = run.engine, run.engine.model.conditioners["low_resolution"]
     assert isinstance(conditioner, LowResolution)
-    scale, divisor = (
-        conditioner.scale,
-        run.config.network.factor // math.gcd(run.config.network.factor, conditioner.scale),
-    )
+    scale, divides = conditioner.scale, run.config.network.divisor
+    divisor = divides // math.gcd(divides, scale)
     height, width, _ = smalls[0].pixels.shape
     rows = rows_of(seed, [small.index for small in smalls])
     low = mirrored(engine.encoded(np.stack([small.pixels for small in smalls])), divisor)
@@ -141,12 +139,12 @@ def draw(
 
     def task(at: list[int]) -> Task:
         def held(denoise: Denoiser) -> Denoiser:
-            return DDNM(denoise, AveragePool(scale), low[at], rounds=ROUNDS if how.clip else 0)
+            return DDNM(denoise, AveragePool(scale), low[at], rounds=ROUNDS if how.clips else 0)
 
         return Task(held=held) if enlarging.consistent else PLAIN
 
     large = any(side > WHOLE * own for side, own in zip(size, run.config.data.size, strict=True))
-    sized = how.model_copy(update={"size": size, "whole": not large})
+    sized = how.model_copy(update={"area": AreaConfig(size=size, whole=not large)})
     conditions = {**run.conditions(labels), **given}
     pixels = engine.draw(sized, rows, conditions, guides, task=task, progress=progress)
     return pixels[:, : height * scale, : width * scale]

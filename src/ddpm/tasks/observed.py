@@ -85,7 +85,7 @@ def observing(
 
     Around MMPS, DDNM adds what few conjugate gradients and clipping leave of y. With noise it would count y twice.
     """
-    d, rounds = spread(data), ROUNDS if how.clip and not noise else 0
+    d, rounds = spread(data), ROUNDS if how.clips and not noise else 0
 
     def bent(denoise: Denoiser) -> Denoiser:
         return MMPS(denoise, operator, y, noise, d)

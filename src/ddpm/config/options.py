@@ -1,0 +1,195 @@
+"""Options by short flat names, as they are typed and as Python's keywords, and the places in a tree that they set.
+
+A field says by :class:`Flag` that it is one. Flags, their help, keywords and the flags that a record is typed back as
+are all made of that.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ddpm.system.errors import InputError
+from ddpm.system.names import suggest
+from ddpm.system.record import explain
+from ddpm.system.tree import bare, groups, hints, merged, notes, short
+
+Path = tuple[str, ...]
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Flag:
+    """Marks a field that is set by a flat name; of a field that holds a group, the group's key is set.
+
+    Attributes:
+        help: for the flag.
+        name: the field's own if empty.
+        kind: what is typed; the field's type if None.
+        holds: the values that it stands for, where a field has several options.
+        off: the value that stands for no group at all.
+        switch: the names that yes and no stand for.
+    """
+
+    help: str
+    name: str = ""
+    kind: Any = None
+    holds: type = object
+    off: Any = None
+    switch: tuple[str, str] | None = None
+
+
+class Place(NamedTuple):
+    """An option with the type that is typed, and every path that it sets."""
+
+    flag: Flag
+    kind: Any
+    paths: tuple[Path, ...]
+
+
+@cache
+def options(root: type) -> dict[str, Place]:
+    """All options of a tree, by their flat names, in its order."""
+    found: dict[str, Place] = {}
+    for name, flag, kind, path in _walk(root, ()):
+        before = found[name].paths if name in found else ()
+        if path not in before:
+            found[name] = Place(flag, kind, (*before, path))
+    return found
+
+
+def _walk(group: type, above: Path) -> Iterator[tuple[str, Flag, Any, Path]]:
+    for field, hint in hints(group).items():
+        path, mark, members = (*above, field), short(hint), groups(hint)
+        for flag in notes(hint, Flag):
+            name, kind = flag.name or field, flag.kind
+            if mark is None:
+                yield name, flag, kind or bare(hint), path
+            else:
+                tags = tuple(tag for names in mark.tags(members).values() for tag in names)
+                plain = Literal[tags] if tags else bare(hints(members[0])[mark.key])
+                yield name, flag, kind or plain, (*path, mark.key)
+        for member in members:
+            yield from _walk(member, path)
+
+
+def under(root: type, field: str) -> list[str]:
+    """The flat names of a field's options."""
+    return [name for name, place in options(root).items() if any(path[0] == field for path in place.paths)]
+
+
+def changes(root: type, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The tree that flat options mean; what is None is not given.
+
+    Raises:
+        InputError: an unknown name, or two options of one place.
+    """
+    known, tree, by = options(root), dict[str, Any](), dict[Path, str]()
+    for name in given:
+        if name not in known:
+            raise InputError(f"unknown key {name!r}{suggest(name, list(known))}")
+    for name, value in given.items():
+        if value is None:
+            continue
+        flag, _, paths = known[name]
+        if flag.switch is not None:
+            if value and any(given.get(other) is not None for other in under(root, paths[0][0]) if other != name):
+                continue  # to be on says no more than the way of it that is asked for
+            value = flag.switch[0 if value else 1]
+        for path in paths:
+            if path in by:
+                raise InputError(f"{by[path]} and {name} are two values of one setting; give one")
+            by[path] = name
+            _set(tree, path, value)
+    return tree
+
+
+def changed(own: Settings, given: Mapping[str, Any], *, without: Collection[str] = ()) -> Settings:
+    """Settings with some flat options changed.
+
+    Args:
+        without: fields of the old settings that are left to the new ones.
+
+    Raises:
+        InputError: an unknown name, or a value that is not allowed or has no effect.
+    """
+    root: type[Settings] = type(own)
+    before = {key: value for key, value in own.model_dump().items() if key not in without}
+    tree = merged(root, before, changes(root, given))
+    idle = [field for field in hints(root) if _idle(root, field, tree.get(field))]
+    for name, value in given.items():
+        places = options(root)[name].paths
+        if value is not None and all(path[0] in idle and path != _key(root, path[0]) for path in places):
+            raise InputError(_without(root, name, places[0][0]))
+    tree |= dict.fromkeys(idle)
+    try:
+        return root.model_validate(tree)
+    except ValidationError as e:
+        raise InputError(explain(e, root, lambda path: flat_name(root, path))) from e
+
+
+def flat_name(root: type, path: Path) -> str:
+    """What a place is called where options are flat; empty where it is a group of them."""
+    return next((name for name, place in options(root).items() if path in place.paths), "")
+
+
+def flat(settings: BaseModel) -> dict[str, Any]:
+    """Settings by flat names; None where there is nothing to say."""
+    found = {}
+    for name, (flag, _, paths) in options(type(settings)).items():
+        values = [value for path in paths if (value := _at(settings, path)) is not None]
+        value = values[0] if values else flag.off
+        if flag.switch is not None:
+            value = value != flag.switch[1]
+        found[name] = value if isinstance(value, flag.holds) else None
+    return found
+
+
+def typed(given: Mapping[str, Any]) -> list[str]:
+    """Options as they are typed; what is None is not."""
+    words: list[str] = []
+    for name, value in given.items():
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append(flag if value else f"--no-{flag[2:]}")
+        elif isinstance(value, list | tuple) and not all(isinstance(one, str) for one in value):
+            words += [flag, *map(str, value)]  # one flag of several numbers, none below 0
+        elif value is not None:
+            for word in map(str, value if isinstance(value, list | tuple) else [value]):
+                # what begins with a dash would be read as a flag of its own
+                words += [f"{flag}={word}"] if word.startswith("-") else [flag, word]
+    return words
+
+
+def _idle(root: type, field: str, value: Any) -> bool:
+    """Whether a group of options lacks the value without which it does nothing, or has the one that means so."""
+    mark = short(hints(root)[field])
+    if mark is None or mark.tags(groups(hints(root)[field])) or not isinstance(value, Mapping):
+        return False
+    return value.get(mark.key) in (None, options(root)[flat_name(root, (field, mark.key))].flag.off)
+
+
+def _key(root: type, field: str) -> Path:
+    mark = short(hints(root)[field])
+    return (field,) if mark is None else (field, mark.key)
+
+
+def _without(root: type, name: str, field: str) -> str:
+    needs = flat_name(root, _key(root, field))
+    off = options(root)[needs].flag.off
+    other = ", too" if off is None else f" other than {off:g}"
+    return f"{name} has no effect without {needs}; give {needs}{other}"
+
+
+def _set(tree: dict[str, Any], path: Path, value: Any) -> None:
+    for part in path[:-1]:
+        tree = tree.setdefault(part, {})
+    tree[path[-1]] = value
+
+
+def _at(settings: Any, path: Path) -> Any:
+    for part in path:
+        settings = getattr(settings, part, None)
+    return settings
