@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
 
 import torch
 
@@ -14,25 +13,15 @@ from ddpm.objectives.classification import Classification, correct
 from ddpm.training.heldout import HeldOut
 
 
-class Reading(NamedTuple):
-    """What a classifier makes of noised images.
+def by_level(classifier: Classifier, images: Dataset, device: torch.device) -> Iterator[tuple[int, Level, float]]:
+    """The share of the images that are read right, at levels spread evenly; nothing where there are none.
 
-    Attributes:
-        place: the level's, in the schedule.
-        level: how noisy they are.
-        accuracy: share of them that it reads right.
+    Yields:
+        The level's place in the schedule, the level, and the share.
     """
-
-    place: int
-    level: Level
-    accuracy: float
-
-
-def by_level(classifier: Classifier, images: Dataset, device: torch.device) -> Iterator[Reading]:
-    """The share of the images that are read right, at levels spread evenly; nothing where there are none."""
     config = classifier.config
     problem = build.build_classification(config)
     problem = replace(problem, loss=Classification(problem.loss.parameterisation, correct))
     seen = HeldOut(images, problem, config.training.seed, limit=len(images))
     for place, share in seen.losses(classifier.model, device).items():
-        yield Reading(place, problem.schedule.level(place), share)
+        yield place, problem.schedule.level(place), share

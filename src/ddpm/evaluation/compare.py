@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ddpm.config.sampling import SamplingConfig
-from ddpm.metrics.estimate import wilson
-from ddpm.records.score import FILE, Interval, Score
+from ddpm.metrics.estimate import Estimate, wilson
+from ddpm.records.score import FILE, Score
 from ddpm.system.errors import InputError
 from ddpm.system.names import suggest
 
@@ -28,7 +28,7 @@ class Column:
 
     title: str
     sign: int
-    read: Callable[[Score], Interval | None]
+    read: Callable[[Score], Estimate | None]
 
     @property
     def header(self) -> str:
@@ -49,8 +49,8 @@ class Column:
         return sum(self.read(score) is not None for score in scores) > 1 and self.best(scores) is None
 
 
-def _accuracy(score: Score) -> Interval | None:
-    return Interval(**wilson(score.accuracy.value, score.measure.n)._asdict()) if score.accuracy else None
+def _accuracy(score: Score) -> Estimate | None:
+    return wilson(score.accuracy.value, score.measure.n) if score.accuracy else None
 
 
 COLUMNS = (

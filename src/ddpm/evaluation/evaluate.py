@@ -194,7 +194,9 @@ def evaluate_folder(source: str, ask: Ask, size: tuple[int, int] | None, mode: A
     known = Training(reference.source, reference.data, none)
     if ask.training is not None:
         seen = real(ask.training, geometry, skip_bad=ask.skip_bad, progress=doing(progress, "reading"))
-        known = Training(seen.source, seen.data, none if seen.hash == reference.hash else reference.data)
+        known = Training(
+            seen.source, seen.data, none if seen.data.fingerprint == reference.data.fingerprint else reference.data
+        )
     labels = None if images.labels is None else [images.classes[c] for c in images.labels]
     generated = Generated(images, images.names, labels)
     samples = Samples(source=source, hash=content_hash(images))

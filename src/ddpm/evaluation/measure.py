@@ -16,7 +16,7 @@ from ddpm.metrics.features import Extractor
 from ddpm.metrics.features.extract import CHUNK, extract, extract_once
 from ddpm.metrics.features.inception import Inception
 from ddpm.metrics.features.thumbnail import Thumbnail
-from ddpm.records.score import Accuracy, ColourStats, Copy, Frechet, Interval, Memorisation
+from ddpm.records.score import Accuracy, ColourStats, Copy, Frechet, Memorisation
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, doing
 
@@ -50,12 +50,12 @@ class Metrics(NamedTuple):
     """All numbers of a score, by the names it has for them."""
 
     frechet: Frechet
-    kid: Interval
-    precision: Interval
-    recall: Interval
-    density: Interval
-    coverage: Interval
-    inception_score: Interval | None
+    kid: Estimate
+    precision: Estimate
+    recall: Estimate
+    density: Estimate
+    coverage: Estimate
+    inception_score: Estimate | None
     accuracy: Accuracy | None
     colour: ColourStats
     notes: tuple[str, ...]
@@ -93,16 +93,16 @@ def measure(generated: Generated, real: Real, extractor: Extractor, progress: Pr
     progress(3, 4, "comparing")
     scores = None
     if isinstance(extractor, Inception):
-        scores = _interval(inception_score.estimate(extractor.logits(ours), counts))
+        scores = inception_score.estimate(extractor.logits(ours), counts)
     read, unread = _accuracy(ours, generated.labels, theirs, real.data)
     progress(4, 4, "comparing")
     return Metrics(
-        frechet=Frechet(**distance._asdict(), floor=floor),
-        kid=_interval(kid),
-        precision=_interval(shares.precision),
-        recall=_interval(shares.recall),
-        density=_interval(shares.density),
-        coverage=_interval(shares.coverage),
+        frechet=Frechet(**distance.model_dump(), floor=floor),
+        kid=kid,
+        precision=shares.precision,
+        recall=shares.recall,
+        density=shares.density,
+        coverage=shares.coverage,
         inception_score=scores,
         accuracy=read,
         colour=_colour(generated.images, real.data),
@@ -128,9 +128,9 @@ def copies(generated: Generated, training: Training, progress: Progress) -> Memo
         source=training.source,
         images=len(training.seen),
         copies=int(found.copied.sum()),
-        rate=_interval(rate),
+        rate=rate,
         threshold=memorisation.THRESHOLD,
-        held_out=None if held_out is None else _interval(held_out),
+        held_out=held_out,
         median=float(found.distance.median()),
         held_out_median=held_out_median,
         closest=tuple(
@@ -193,7 +193,3 @@ def _colour(images: Images, data: Dataset) -> ColourStats:
 def _some(n: int, many: int) -> torch.Tensor:
     """``many`` of n numbers, always the same ones."""
     return torch.randperm(n, generator=torch.Generator().manual_seed(0))[:many]
-
-
-def _interval(estimate: Estimate) -> Interval:
-    return Interval(**estimate._asdict())
