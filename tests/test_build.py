@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 import torch
 
-from ddpm import build, config
+from ddpm import build
 from ddpm.conditioning import LabelEmbedding
 from ddpm.config.diffusion import DiffusionConfig
 from ddpm.config.sampling import SamplingConfig
@@ -27,25 +27,26 @@ from ddpm.sampling.adaptive import Adaptive
 from ddpm.sampling.deis import DEIS
 from ddpm.sampling.dpm_multistep import DPMMultistep
 from ddpm.sampling.dpm_solver import DPMSolver2, DPMSolver3, DPMSolverPP2S
-from ddpm.sampling.edm import EDMProcess as Stochastic
+from ddpm.sampling.edm import EDMSolver as Stochastic
 from ddpm.sampling.exponential import bh1
 from ddpm.sampling.heun import Heun
 from ddpm.sampling.ipndm import IPNDM
 from ddpm.sampling.langevin import Langevin
 from ddpm.sampling.unipc import UniPC
+from ddpm.system import names as spelled
 from ddpm.system.errors import InputError
 
 
 @pytest.mark.parametrize(
     ("names", "objects"),
     [
-        (config.ScheduleName, build.SCHEDULES),
-        (config.PredictionName, build.PREDICTIONS),
-        (config.SolverName, build.SOLVERS),
-        (config.GridName, build.GRIDS),
-        (config.VarianceName, build.VARIANCES),
-        (config.WeightingName, build.WEIGHTINGS),
-        (config.LevelSamplingName, build.LEVEL_SAMPLINGS),
+        (spelled.ScheduleName, build.SCHEDULES),
+        (spelled.PredictionName, build.PREDICTIONS),
+        (spelled.SolverName, build.SOLVERS),
+        (spelled.GridName, build.GRIDS),
+        (spelled.VarianceName, build.VARIANCES),
+        (spelled.WeightingName, build.WEIGHTINGS),
+        (spelled.LevelSamplingName, build.LEVEL_SAMPLINGS),
     ],
 )
 def test_every_name_that_a_config_may_hold_can_be_built(names, objects):
