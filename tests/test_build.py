@@ -21,13 +21,14 @@ from ddpm.sampling.adaptive import Adaptive
 from ddpm.sampling.deis import DEIS
 from ddpm.sampling.dpm_multistep import DPMMultistep
 from ddpm.sampling.dpm_solver import DPMSolver2, DPMSolver3, DPMSolverPP2S
-from ddpm.sampling.edm import EDMProcess as Stochastic
+from ddpm.sampling.edm import EDMSolver as Stochastic
 from ddpm.sampling.exponential import bh1
 from ddpm.sampling.heun import Heun
 from ddpm.sampling.ipndm import IPNDM
 from ddpm.sampling.langevin import Langevin
 from ddpm.sampling.unipc import UniPC
 from ddpm.system import names
+from ddpm.system import names as spelled
 from ddpm.system.errors import InputError
 from ddpm.system.tree import bare, hints
 

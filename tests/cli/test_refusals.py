@@ -245,10 +245,10 @@ def test_what_is_no_run(refused: Refused, tmp_path: Path, run: Path) -> None:
 
 
 def test_pictures_on_a_full_disk(refused: Refused, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Image.Image, *args: object, **kwargs: object) -> None:
+    def full(handle: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Image.Image, "save", full)
+    monkeypatch.setattr(os, "fsync", full)
     assert "no space left to write" in refused("sample", run, "-n", "1", "--steps", "1", "--out", tmp_path / "x")
 
 

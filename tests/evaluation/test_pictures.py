@@ -8,7 +8,8 @@ from PIL import Image
 
 from ddpm.data.dataset import Dataset
 from ddpm.evaluation.pictures import closest, first
-from ddpm.records.score import Copy, Interval, Memorisation
+from ddpm.metrics.estimate import Estimate
+from ddpm.records.score import Copy, Memorisation
 
 RED = (0xD0, 0x30, 0x30)
 
@@ -18,7 +19,7 @@ def images(n: int, size: tuple[int, int], channels: int, seed: int = 0) -> Datas
 
 
 def found(*pairs: tuple[int, int, bool]) -> Memorisation:
-    rate = Interval(value=0, low=0, high=0)
+    rate = Estimate(value=0, low=0, high=0)
     listed = tuple(
         Copy(sample=str(i), training=str(j), distance=0.1, copied=copied, places=(i, j)) for i, j, copied in pairs
     )

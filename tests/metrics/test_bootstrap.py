@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from ddpm.metrics.bootstrap import counts, interval
+from ddpm.metrics.estimate import Estimate
 
 
 def test_counts_are_resamples():
@@ -26,22 +27,24 @@ def test_counts_are_a_function_of_the_seed():
 
 def test_the_interval_has_the_replicates_spread_and_the_values_place():
     replicates = torch.linspace(100, 140, 41)
-    value, low, high = interval(7.0, replicates)
+    found = interval(7.0, replicates)
+    value, low, high = found.value, found.low, found.high
     assert value == 7
     assert low == pytest.approx(7 - 19)
     assert high == pytest.approx(7 + 19)
-    assert interval(7.0, replicates, least=0, most=10) == (7, 0, 10)
+    assert interval(7.0, replicates, least=0, most=10) == Estimate(value=7, low=0, high=10)
 
 
 def test_the_interval_of_a_mean():
     """Of n normal numbers: 1.96 standard errors to each side, within 5 % for 20,000 replicates."""
     n = 400
     x = torch.randn(n, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    value, low, high = interval(float(x.mean()), counts(n, 20_000).double() @ x / n)
+    found = interval(float(x.mean()), counts(n, 20_000).double() @ x / n)
+    value, low, high = found.value, found.low, found.high
     error = float(x.std(correction=0)) / n**0.5
     assert value - low == pytest.approx(1.96 * error, rel=0.05)
     assert high - value == pytest.approx(1.96 * error, rel=0.05)
 
 
 def test_one_replicate_has_no_spread():
-    assert interval(2.0, torch.tensor([5.0])) == (2, 2, 2)
+    assert interval(2.0, torch.tensor([5.0])) == Estimate(value=2, low=2, high=2)

@@ -155,7 +155,8 @@ def test_replicates_are_the_distances_of_resamples(n, d):
     x, y = normal(n, d, 0, spread=0.1).float(), normal(500, d, 1, shift=0.1).float()
     reference, drawn = fit(y), counts(n, 30)
     distances = torch.tensor([distance(fit(x.repeat_interleave(c.long(), 0)), reference) for c in drawn])
-    value, low, high = estimate(x, reference, drawn)
+    found = estimate(x, reference, drawn)
+    value, low, high = found.value, found.low, found.high
     assert value == distance(fit(x), reference)
     assert low < value < high
     ends = distances.double().quantile(torch.tensor([0.025, 0.975]).double()) - distances.double().mean() + value
@@ -168,7 +169,8 @@ def test_the_interval_is_that_of_fresh_sets():
     reference = fit(data[:5000])
     sets = (1.2 * data[5000:] + 0.2).reshape(180, 300, 8)
     spread = torch.tensor([distance(fit(fresh), reference) for fresh in sets]).std()
-    _, low, high = estimate(sets[0], reference, counts(300, 200))
+    found = estimate(sets[0], reference, counts(300, 200))
+    low, high = found.low, found.high
     assert high - low == pytest.approx(3.92 * float(spread), rel=0.25)
 
 

@@ -134,7 +134,8 @@ def test_the_interval_is_that_of_fresh_sets(shift):
     reference = fit(normal(400, 4))
 
     def found(seed: int, replicates: int) -> torch.Tensor:
-        return torch.tensor(estimate(normal(200, 4, seed, shift), reference, counts(200, replicates)))
+        found = estimate(normal(200, 4, seed, shift), reference, counts(200, replicates))
+        return torch.tensor([[e.value, e.low, e.high] for e in found])
 
     spread = torch.stack([found(i, 1)[:, 0] for i in range(1, 201)]).std(0)
     width = torch.stack([found(i, 200) @ torch.tensor([0.0, -1, 1]) for i in range(1, 11)]).mean(0)

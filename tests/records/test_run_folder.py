@@ -30,6 +30,8 @@ def test_what_is_neither(tmp_path: Path) -> None:
     assert RunFolder.of(tmp_path / "nothing") is None
     with pytest.raises(InputError, match=r"is not a run folder: it has no config\.json"):
         RunFolder.open(tmp_path)
+    with pytest.raises(InputError, match=r"nothing does not exist"):
+        RunFolder.open(tmp_path / "nothing")
 
 
 def test_what_a_run_has_not_yet(tmp_path: Path) -> None:

@@ -8,13 +8,13 @@ import pytest
 from pydantic import ValidationError
 
 from ddpm.config.sampling import SamplingConfig
+from ddpm.metrics.estimate import Estimate
 from ddpm.records.score import (
     Accuracy,
     ColourStats,
     Copy,
     FeaturesRecord,
     Frechet,
-    Interval,
     Measurement,
     Memorisation,
     ReferenceRecord,
@@ -24,8 +24,8 @@ from ddpm.records.score import (
 from ddpm.system.errors import InputError
 
 
-def around(value: float) -> Interval:
-    return Interval(value=value, low=value - 1, high=value + 1)
+def around(value: float) -> Estimate:
+    return Estimate(value=value, low=value - 1, high=value + 1)
 
 
 SMALL = Score(

@@ -4,6 +4,7 @@ from typing import Any
 
 from ddpm.config.likelihood import Likelihood
 from ddpm.config.sampling import SamplingConfig
+from ddpm.metrics.estimate import Estimate
 from ddpm.records.likelihood import BitsRecord, Levels
 from ddpm.records.score import (
     Accuracy,
@@ -11,7 +12,6 @@ from ddpm.records.score import (
     Copy,
     FeaturesRecord,
     Frechet,
-    Interval,
     Measurement,
     Memorisation,
     ReferenceRecord,
@@ -28,8 +28,8 @@ MEASURE = Measurement(
 )
 
 
-def around(value: float) -> Interval:
-    return Interval(value=value, low=0.9 * value, high=1.1 * value)
+def around(value: float) -> Estimate:
+    return Estimate(value=value, low=0.9 * value, high=1.1 * value)
 
 
 def make_score(
@@ -62,7 +62,7 @@ def make_score(
             source="digits",
             images=1708,
             copies=3,
-            rate=Interval(value=3 / 64, low=0.016, high=0.129),
+            rate=Estimate(value=3 / 64, low=0.016, high=0.129),
             threshold=0.4,
             held_out=around(0.02),
             median=0.91,

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from ddpm.core import discrete
-from ddpm.records.score import Interval
+from ddpm.metrics.estimate import Estimate
 from ddpm.report import charts
 from ddpm.report.canvas import DPI, SIZE, VARIABLES, figure, inline, to_bytes
 from ddpm.report.page import render
@@ -18,7 +18,7 @@ from ddpm.system.errors import InputError
 
 SCHEDULES = {"cosine": discrete.cosine(20), "linear": discrete.linear(20)}
 LOSS = ([1, 10, 100], [0.5, 0.2, 0.1])
-POINTS = [(5, Interval(value=9, low=8, high=10)), (10, Interval(value=5, low=4, high=7))]
+POINTS = [(5, Estimate(value=9, low=8, high=10)), (10, Estimate(value=5, low=4, high=7))]
 PANELS = {
     "signal": charts.signal_and_noise(SCHEDULES),
     "signal of one": charts.signal_and_noise({"cosine": SCHEDULES["cosine"]}, [SCHEDULES["cosine"].level(20)]),

@@ -8,7 +8,7 @@ import pytest
 from ddpm import build
 from ddpm.core import Continuous, discrete
 from ddpm.core.continuous import VE, VP, Curve, EDMProcess, Flow, SubVP
-from ddpm.records.score import Interval
+from ddpm.metrics.estimate import Estimate
 from ddpm.report import charts
 from ddpm.report.canvas import Draw, figure
 from ddpm.report.charts import _ticks
@@ -82,7 +82,7 @@ def test_stages_of_the_loss_are_thinned_out_to_the_first_and_last(n: int) -> Non
 
 
 def test_intervals_reach_from_low_to_high() -> None:
-    points = [(5, Interval(value=9, low=8, high=11)), (10, Interval(value=5, low=4, high=5.5))]
+    points = [(5, Estimate(value=9, low=8, high=11)), (10, Estimate(value=5, low=4, high=5.5))]
     (ax,) = figure(charts.by_steps({"ddim": points}, None)).axes
     (bars,) = ax.collections
     ends = [segment[:, 1].tolist() for segment in bars.get_segments()]

@@ -5,7 +5,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from ddpm.config.sampling import SamplingConfig
-from ddpm.records.score import FeaturesRecord, Interval, ReferenceRecord
+from ddpm.metrics.estimate import Estimate
+from ddpm.records.score import FeaturesRecord, ReferenceRecord
 from ddpm.records.sweep import Cell, FrechetBasis, SweepRecord
 from ddpm.report.canvas import DPI, SERIES, to_bytes
 from ddpm.report.sweeps import COLUMN, GAP, ROW, chart, samples, strip
@@ -20,7 +21,7 @@ def made(quality: bool = True, scales: tuple[float, ...] = (1.0, 2.0), solvers: 
         for solver in solvers:
             for steps in (2, 5):
                 how = SamplingConfig.of(solver=solver, steps=steps, guidance=scale)
-                found = Interval(value=9.0 - steps, low=8.0 - steps, high=11.0 - steps)
+                found = Estimate(value=9.0 - steps, low=8.0 - steps, high=11.0 - steps)
                 off = None if solver == "ancestral" else 0.1 / steps
                 asked = steps * (2 if solver == "heun" else 1)
                 cells.append(Cell(sampling=how, evaluations=asked, distance=off, frechet=found if quality else None))

@@ -11,22 +11,22 @@ from ddpm.core.continuous import Flow
 from ddpm.core.discrete import linear
 from ddpm.core.schedule import level_of
 from ddpm.sampling import sample
-from ddpm.sampling.edm import EDMProcess
+from ddpm.sampling.edm import EDMSolver
 from ddpm.sampling.grid import trailing
 from ddpm.sampling.heun import Heun
 
 SCHEDULES = {"linear": linear(), "flow": Continuous(Flow()), "edm": Continuous(Exploding())}
 
 
-def on(schedule, **options) -> EDMProcess:
-    return EDMProcess(lambda rho: level_of(schedule, rho), **options)
+def on(schedule, **options) -> EDMSolver:
+    return EDMSolver(lambda rho: level_of(schedule, rho), **options)
 
 
 def normal(seed: int = 0) -> torch.Tensor:
     return torch.randn(2, 3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-def first_asked(solver: EDMProcess, x: torch.Tensor, now: Level, next: Level, steps: int) -> tuple[torch.Tensor, Level]:
+def first_asked(solver: EDMSolver, x: torch.Tensor, now: Level, next: Level, steps: int) -> tuple[torch.Tensor, Level]:
     """Where a step asks the denoiser first."""
     asked = []
 

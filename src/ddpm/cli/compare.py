@@ -7,7 +7,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ddpm.evaluation.compare import Column
-    from ddpm.records.score import Interval, Score
+    from ddpm.metrics.estimate import Estimate
+    from ddpm.records.score import Score
 
 
 def compare(*scores: Path, across: list[str] | None = None) -> None:
@@ -75,7 +76,7 @@ def _table(names: list[str], scores: "list[Score]", columns: "list[Column]") -> 
     return table
 
 
-def _say(interval: "Interval | None") -> str:
+def _say(interval: "Estimate | None") -> str:
     """The value, its interval below, to two digits of half the interval's width; and a Fréchet distance's floor."""
     from math import floor, log10
 

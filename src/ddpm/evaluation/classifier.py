@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
 
 import torch
 
@@ -14,24 +13,14 @@ from ddpm.objectives.classification import correct
 from ddpm.training.heldout import HeldOut
 
 
-class Reading(NamedTuple):
-    """What a classifier makes of noised images.
+def by_level(classifier: Classifier, images: Dataset, device: torch.device) -> Iterator[tuple[int, Level, float]]:
+    """The share of the images that are read right, at levels spread evenly; nothing where there are none.
 
-    Attributes:
-        place: the level's, in the schedule.
-        level: how noisy they are.
-        accuracy: share of them that it reads right.
+    Yields:
+        The level's place in the schedule, the level, and the share.
     """
-
-    place: int
-    level: Level
-    accuracy: float
-
-
-def by_level(classifier: Classifier, images: Dataset, device: torch.device) -> Iterator[Reading]:
-    """The share of the images that are read right, at levels spread evenly; nothing where there are none."""
     config = classifier.config
     objective = replace(build.build_classification(config), measure=correct)
     seen = HeldOut(images, objective, config.training.seed, limit=len(images))
     for place, share in seen.losses(classifier.model, device).items():
-        yield Reading(place, objective.noise.schedule.level(place), share)
+        yield place, objective.noise.schedule.level(place), share

@@ -8,8 +8,8 @@ from typing import Any
 
 from ddpm.config.options import flat, options
 from ddpm.config.sampling import SamplingConfig
-from ddpm.metrics.estimate import wilson
-from ddpm.records.score import FILE, Interval, Score
+from ddpm.metrics.estimate import Estimate, wilson
+from ddpm.records.score import FILE, Score
 from ddpm.system.errors import InputError
 from ddpm.system.names import suggest
 
@@ -29,7 +29,7 @@ class Column:
 
     title: str
     sign: int
-    read: Callable[[Score], Interval | None]
+    read: Callable[[Score], Estimate | None]
 
     @property
     def header(self) -> str:
@@ -50,8 +50,8 @@ class Column:
         return sum(self.read(score) is not None for score in scores) > 1 and self.best(scores) is None
 
 
-def _accuracy(score: Score) -> Interval | None:
-    return Interval(**wilson(score.accuracy.value, score.measure.n)._asdict()) if score.accuracy else None
+def _accuracy(score: Score) -> Estimate | None:
+    return wilson(score.accuracy.value, score.measure.n) if score.accuracy else None
 
 
 COLUMNS = (

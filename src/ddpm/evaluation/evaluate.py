@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from ddpm.engine.loading import load
 from ddpm.engine.options import refuse_idle, settings
 from ddpm.engine.run import LoadedRun
 from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore
-from ddpm.evaluation.measure import NEIGHBOURS, Generated, content_hash, copies, measure
+from ddpm.evaluation.measure import Generated, content_hash, copies, measure
 from ddpm.evaluation.pictures import closest, first
 from ddpm.evaluation.reference import FEWEST, Real, Training, real, training
 from ddpm.evaluation.shares import shares_of
@@ -28,7 +27,7 @@ from ddpm.metrics.features import Extractor
 from ddpm.metrics.memorisation import TooFew
 from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import FILE as SCORE
-from ddpm.records.score import FeaturesRecord, Measurement, Memorisation, ReferenceRecord, Samples, Score
+from ddpm.records.score import Measurement, Memorisation, Samples, Score
 from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
@@ -143,11 +142,6 @@ def evaluate_run(path: Path, ask: Ask, progress: Progress) -> Evaluated | None:
     if not state.is_main_process:
         return None
     labels = recipe.labels(np.arange(ask.n))
-    generated = Generated(
-        drawn,
-        [f"seed {ask.seed}, image {i}" for i in range(ask.n)],
-        None if labels is None else [loaded.classes[c] for c in labels],
-    )
     seen = images_seen(run, loaded)
     samples = Samples(
         source=str(path),
@@ -159,8 +153,14 @@ def evaluate_run(path: Path, ask: Ask, progress: Progress) -> Evaluated | None:
         labels="reference" if shares else None,
         sampling=how,
     )
+    generated = Generated(
+        drawn,
+        samples,
+        [f"seed {ask.seed}, image {i}" for i in range(ask.n)],
+        None if labels is None else [loaded.classes[c] for c in labels],
+    )
     notes = missing if known else (f"copies were not looked for: {lost}", *missing)
-    score = _score(generated, samples, reference, extractor, known, notes, progress)
+    score = _score(generated, reference, extractor, known, notes, progress)
     folder = run.evaluations / _name(run, how, ask.seed, score.measure, loaded.weights)
     pairs = closest(score.memorisation, drawn, known.seen) if known and score.memorisation else None
     write_file(folder / "sheet.png", first(drawn))
@@ -196,18 +196,18 @@ def evaluate_folder(source: str, ask: Ask, size: tuple[int, int] | None, mode: A
     known = Training(reference.source, reference.data, none)
     if ask.training is not None:
         seen = real(ask.training, geometry, skip_bad=ask.skip_bad, progress=doing(progress, "reading"))
-        known = Training(seen.source, seen.data, none if seen.hash == reference.hash else reference.data)
+        known = Training(
+            seen.source, seen.data, none if seen.data.fingerprint == reference.data.fingerprint else reference.data
+        )
     labels = None if images.labels is None else [images.classes[c] for c in images.labels]
-    generated = Generated(images, images.names, labels)
-    samples = Samples(source=source, hash=content_hash(images))
-    score = _score(generated, samples, reference, extractor, known, (), progress)
+    generated = Generated(images, Samples(source=source, hash=content_hash(images)), images.names, labels)
+    score = _score(generated, reference, extractor, known, (), progress)
     pairs = closest(score.memorisation, images, known.seen) if score.memorisation else None
     return Evaluated(score, None, pairs)
 
 
 def _score(
     generated: Generated,
-    samples: Samples,
     reference: Real,
     extractor: Extractor,
     known: Training | None,
@@ -220,21 +220,12 @@ def _score(
         memorised = copies(generated, known, progress) if known is not None else None
     except TooFew as e:
         notes = (*notes, f"copies were not looked for: {e}")
-    height, width, _ = reference.data.shape
-    return Score(
-        made_by=f"ddpm {version('ddpm')}",
-        measure=Measurement(
-            n=len(generated.images),
-            features=FeaturesRecord.of(extractor),
-            reference=ReferenceRecord.of(reference.source, reference.data),
-            size=(height, width),
-            mode=reference.data.mode,
-            neighbours=NEIGHBOURS,
-        ),
-        samples=samples,
-        memorisation=memorised,
-        copy_rate=memorised.rate.value if memorised else None,
-        **found._replace(notes=(*reference.notes, *notes, *found.notes))._asdict(),
+    return found.model_copy(
+        update={
+            "memorisation": memorised,
+            "copy_rate": memorised.rate.value if memorised else None,
+            "notes": (*reference.notes, *notes, *found.notes),
+        }
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import NamedTuple
+from importlib.metadata import version
 
 import numpy as np
 import torch
@@ -12,12 +12,23 @@ from ddpm.core.stream import Stream
 from ddpm.data.dataset import Dataset, Images, channel_stats
 from ddpm.evaluation.reference import FEWEST, Real, Training
 from ddpm.metrics import accuracy, bootstrap, frechet, inception_score, kernel, manifold, memorisation
-from ddpm.metrics.estimate import Estimate, wilson
+from ddpm.metrics.estimate import wilson
 from ddpm.metrics.features import Extractor
 from ddpm.metrics.features.extract import CHUNK, extract, extract_once
 from ddpm.metrics.features.inception import Inception
 from ddpm.metrics.features.thumbnail import Thumbnail
-from ddpm.records.score import Accuracy, ColourStats, Copy, Frechet, Interval, Memorisation
+from ddpm.records.score import (
+    Accuracy,
+    ColourStats,
+    Copy,
+    FeaturesRecord,
+    Frechet,
+    Measurement,
+    Memorisation,
+    ReferenceRecord,
+    Samples,
+    Score,
+)
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, doing
 
@@ -38,32 +49,19 @@ class Generated:
     """Images to be measured.
 
     Attributes:
+        samples: what they are.
         names: of each, for people.
         labels: the class that each was asked for, by name; None if there are none.
     """
 
     images: Images
+    samples: Samples
     names: Sequence[str]
     labels: Sequence[str] | None = None
 
 
-class Metrics(NamedTuple):
-    """All numbers of a score, by the names it has for them."""
-
-    frechet: Frechet
-    kid: Interval
-    precision: Interval
-    recall: Interval
-    density: Interval
-    coverage: Interval
-    inception_score: Interval | None
-    accuracy: Accuracy | None
-    colour: ColourStats
-    notes: tuple[str, ...]
-
-
-def measure(generated: Generated, real: Real, extractor: Extractor, progress: Progress) -> Metrics:
-    """Measure images against real ones.
+def measure(generated: Generated, real: Real, extractor: Extractor, progress: Progress) -> Score:
+    """Measure images against real ones; see :func:`copies` for what is missing in the score.
 
     Raises:
         InputError: fewer images than any number can be made of.
@@ -94,16 +92,27 @@ def measure(generated: Generated, real: Real, extractor: Extractor, progress: Pr
     progress(3, 4, "comparing")
     scores = None
     if isinstance(extractor, Inception):
-        scores = _interval(inception_score.estimate(extractor.logits(ours), counts))
+        scores = inception_score.estimate(extractor.logits(ours), counts)
     read, unread = _accuracy(ours, generated.labels, theirs, real.data)
     progress(4, 4, "comparing")
-    return Metrics(
-        frechet=Frechet(**distance._asdict(), floor=floor),
-        kid=_interval(kid),
-        precision=_interval(shares.precision),
-        recall=_interval(shares.recall),
-        density=_interval(shares.density),
-        coverage=_interval(shares.coverage),
+    height, width, _ = real.data.shape
+    return Score(
+        made_by=f"ddpm {version('ddpm')}",
+        measure=Measurement(
+            n=n,
+            features=FeaturesRecord.of(extractor),
+            reference=ReferenceRecord.of(real.source, real.data),
+            size=(height, width),
+            mode=real.data.mode,
+            neighbours=NEIGHBOURS,
+        ),
+        samples=generated.samples,
+        frechet=Frechet(**distance.model_dump(), floor=floor),
+        kid=kid,
+        precision=shares.precision,
+        recall=shares.recall,
+        density=shares.density,
+        coverage=shares.coverage,
         inception_score=scores,
         accuracy=read,
         colour=_colour(generated.images, real.data),
@@ -129,9 +138,9 @@ def copies(generated: Generated, training: Training, progress: Progress) -> Memo
         source=training.source,
         images=len(training.seen),
         copies=int(found.copied.sum()),
-        rate=_interval(rate),
+        rate=rate,
         threshold=memorisation.THRESHOLD,
-        held_out=None if held_out is None else _interval(held_out),
+        held_out=held_out,
         median=float(found.distance.median()),
         held_out_median=held_out_median,
         closest=tuple(
@@ -175,9 +184,9 @@ def _accuracy(
         linear = accuracy.fit(theirs, torch.from_numpy(data.labels), len(data.classes))
     except ValueError as e:
         return None, (*notes, f"how samples are read was not measured: {e}")
-    found = accuracy.estimate(linear, ours[known], asked)
-    by_class = {data.classes[c]: share for c, share in found.by_class.items()}
-    return Accuracy(value=found.value, real=linear.real, by_class=by_class), notes
+    value, shares = accuracy.estimate(linear, ours[known], asked)
+    by_class = {data.classes[c]: share for c, share in shares.items()}
+    return Accuracy(value=value, real=linear.real, by_class=by_class), notes
 
 
 def _colour(images: Images, data: Dataset) -> ColourStats:
@@ -194,7 +203,3 @@ def _colour(images: Images, data: Dataset) -> ColourStats:
 def _some(n: int, many: int) -> torch.Tensor:
     """``many`` of n numbers, always the same ones."""
     return Stream(0, "some", n).permutation(n)[:many]
-
-
-def _interval(estimate: Estimate) -> Interval:
-    return Interval(**estimate._asdict())

@@ -24,13 +24,11 @@ class Real:
 
     Attributes:
         source: as it was given.
-        hash: of pixels and labels as prepared.
         notes: what was done to the images, where something was.
     """
 
     source: str
     data: Dataset
-    hash: str
     notes: tuple[str, ...] = ()
 
 
@@ -59,7 +57,7 @@ def real(source: str, geometry: Geometry, *, skip_bad: bool = False, progress: P
     if len(data) < FEWEST:
         raise InputError(f"{source} holds {len(data)} images; a measurement needs at least {FEWEST} real ones")
     found = recall(listed)
-    return Real(source, data, data.fingerprint[:16], tuple(_changed(source, found, geometry)) if found else ())
+    return Real(source, data, tuple(_changed(source, found, geometry)) if found else ())
 
 
 def _changed(source: str, found: Survey, geometry: Geometry) -> Iterator[str]:

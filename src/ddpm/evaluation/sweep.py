@@ -22,9 +22,10 @@ from ddpm.evaluation.tune import REFERENCE
 from ddpm.images.geometry import Geometry
 from ddpm.images.pixels import Pixels
 from ddpm.metrics import bootstrap, frechet
+from ddpm.metrics.estimate import Estimate
 from ddpm.metrics.features.extract import extract, extract_once
 from ddpm.records.run_folder import RunFolder
-from ddpm.records.score import FeaturesRecord, Interval, ReferenceRecord
+from ddpm.records.score import FeaturesRecord, ReferenceRecord
 from ddpm.records.sweep import Cell, FrechetBasis, SweepRecord
 from ddpm.sampling import Solver, sample
 from ddpm.sampling.follow import Moment
@@ -223,7 +224,7 @@ def _reference(loaded: LoadedRun, ask: AskSweep, progress: Progress) -> Real:
 
 def _measured(
     loaded: LoadedRun, ask: AskSweep, ways: Sequence[SamplingConfig], reference: Real, progress: Progress
-) -> tuple[FrechetBasis, list[Interval]]:
+) -> tuple[FrechetBasis, list[Estimate]]:
     """The Fréchet distance of each way, as `ddpm evaluate` takes it of as many samples."""
     d = loaded.config.data
     extractor = build.build_features("embedded", None, d.size, loaded.engine.device)
@@ -240,7 +241,7 @@ def _measured(
         report = part_of(doing(progress, "sampling"), sum(missing[:k]), sum(missing))
         for _ in drawn.draw(loaded, recipe, drawn.missing(), SHARD, report):
             pass
-        found.append(Interval(**frechet.estimate(extract(extractor, drawn), normal, counts)._asdict()))
+        found.append(frechet.estimate(extract(extractor, drawn), normal, counts))
     quality = FrechetBasis(
         n=ask.samples,
         features=FeaturesRecord.of(extractor),

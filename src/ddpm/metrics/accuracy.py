@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 
@@ -28,13 +27,6 @@ class Linear:
     seen: torch.Tensor
     ridge: float
     real: float
-
-
-class ClassAccuracy(NamedTuple):
-    """Share of images that are read as their class, of all and of those of each class."""
-
-    value: float
-    by_class: dict[int, float]
 
 
 def fit(features: torch.Tensor, labels: torch.Tensor, classes: int) -> Linear:
@@ -97,8 +89,11 @@ def predict(linear: Linear, features: torch.Tensor) -> torch.Tensor:
     return torch.cat([score.argmax(1) for score in scores])
 
 
-def estimate(linear: Linear, features: torch.Tensor, asked: torch.Tensor) -> ClassAccuracy:
+def estimate(linear: Linear, features: torch.Tensor, asked: torch.Tensor) -> tuple[float, dict[int, float]]:
     """How often (N, D) features are read as the classes asked for, (N,), those left out that no real image is of.
+
+    Returns:
+        The share of all of them, and of those of each class.
 
     Raises:
         ValueError: no image is of a class that was seen.
@@ -108,4 +103,4 @@ def estimate(linear: Linear, features: torch.Tensor, asked: torch.Tensor) -> Cla
         raise ValueError("no image was asked for as a class that real images have")
     right, label = predict(linear, features[known]) == asked[known], asked[known]
     by_class = {int(c): float(right[label == c].double().mean()) for c in torch.unique(label)}
-    return ClassAccuracy(float(right.double().mean()), by_class)
+    return float(right.double().mean()), by_class

@@ -32,4 +32,4 @@ def interval(value: float, replicates: torch.Tensor, least: float = -math.inf, m
     """
     ends = torch.tensor([0.025, 0.975], dtype=torch.float64)
     low, high = (torch.quantile(replicates.double(), ends) - replicates.double().mean() + value).tolist()
-    return Estimate(value, max(low, least), min(high, most))
+    return Estimate(value=value, low=max(low, least), high=min(high, most))

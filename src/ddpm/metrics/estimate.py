@@ -1,10 +1,11 @@
 """A number and how far chance may have moved it."""
 
 import math
-from typing import NamedTuple
+
+from ddpm.system.record import Strict
 
 
-class Estimate(NamedTuple):
+class Estimate(Strict):
     """A value with the ends of its 95 % interval.
 
     Attributes:
@@ -28,4 +29,4 @@ def wilson(share: float, n: int) -> Estimate:
     z = 1.959963984540054
     centre, scale = share + z * z / (2 * n), 1 + z * z / n
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Estimate(share, max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale))
+    return Estimate(value=share, low=max(0.0, (centre - half) / scale), high=min(1.0, (centre + half) / scale))

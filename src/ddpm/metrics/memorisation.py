@@ -54,7 +54,8 @@ def nearest(images: torch.Tensor, training: torch.Tensor) -> Nearest:
     (plain, straight), (turned, back) = (_closest(x, training) for x in (images, mirrored(images)))
     which, distance = torch.where(turned < plain, back, straight), torch.minimum(plain, turned)
     met, place = torch.unique(which, return_inverse=True)
-    scale = _smallest(training[met], training, NEIGHBOUR, SAME).values[:, -1]
+    distances, _ = _smallest(training[met], training, NEIGHBOUR, SAME)
+    scale = distances[:, -1]
     if scale.isinf().any():
         raise TooFew(f"copies can only be told from likenesses among more than {NEIGHBOUR} training images that differ")
     return Nearest(which, distance / scale[place])
@@ -62,18 +63,16 @@ def nearest(images: torch.Tensor, training: torch.Tensor) -> Nearest:
 
 def _closest(rows: torch.Tensor, others: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The smallest distance of each row, (n,) float64, and where it is; 0 where two are equal bit for bit."""
-    where = _smallest(rows, others, 1).indices[:, 0]
+    _, indices = _smallest(rows, others, 1)
+    where = indices[:, 0]
     parts = zip(torch.split(rows, TILE), torch.split(where, TILE), strict=True)
     apart = [(part.double() - others[at].double()).square().sum(1).sqrt() for part, at in parts]
     return torch.cat(apart), where
 
 
-class _Smallest(NamedTuple):
-    values: torch.Tensor
-    indices: torch.Tensor
-
-
-def _smallest(rows: torch.Tensor, others: torch.Tensor, k: int, above: float | None = None) -> _Smallest:
+def _smallest(
+    rows: torch.Tensor, others: torch.Tensor, k: int, above: float | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
     """The k smallest distances of each row, of those above a number, (n, k) float64, and where they are.
 
     Infinite where there are fewer than k.
@@ -93,4 +92,4 @@ def _smallest(rows: torch.Tensor, others: torch.Tensor, k: int, above: float | N
             where = torch.cat([where, at + start], 1).gather(1, order)
         values.append(best.clamp(min=0).sqrt())
         indices.append(where)
-    return _Smallest(torch.cat(values), torch.cat(indices))
+    return torch.cat(values), torch.cat(indices)

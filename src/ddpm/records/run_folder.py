@@ -46,6 +46,8 @@ class RunFolder:
         Raises:
             InputError: it is neither.
         """
+        if not path.exists():
+            raise InputError(f"{path} does not exist; give a run folder that `ddpm train` made")
         if (found := cls.of(path)) is None:
             raise InputError(f"{path} is not a run folder: it has no {cls(path).config_file.name}")
         return found

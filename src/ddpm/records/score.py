@@ -4,19 +4,12 @@ from typing import Any, ClassVar, Literal, Self
 
 from ddpm.config.sampling import SamplingConfig
 from ddpm.data.dataset import Dataset
+from ddpm.metrics.estimate import Estimate
 from ddpm.metrics.features import Extractor
 from ddpm.system.names import Mode
 from ddpm.system.record import Record, Strict
 
 FILE = "score.json"
-
-
-class Interval(Strict):
-    """A value and its 95 % bootstrap interval over the generated images."""
-
-    value: float
-    low: float
-    high: float
 
 
 class FeaturesRecord(Strict):
@@ -97,7 +90,7 @@ class Samples(Strict):
     sampling: SamplingConfig | None = None
 
 
-class Frechet(Interval):
+class Frechet(Estimate):
     """Fréchet distance.
 
     Attributes:
@@ -165,9 +158,9 @@ class Memorisation(Strict):
     source: str
     images: int
     copies: int
-    rate: Interval
+    rate: Estimate
     threshold: float
-    held_out: Interval | None
+    held_out: Estimate | None
     median: float
     held_out_median: float | None
     closest: tuple[Copy, ...]
@@ -191,12 +184,12 @@ class Score(Record):
     measure: Measurement
     samples: Samples
     frechet: Frechet
-    kid: Interval
-    precision: Interval
-    recall: Interval
-    density: Interval
-    coverage: Interval
-    inception_score: Interval | None = None
+    kid: Estimate
+    precision: Estimate
+    recall: Estimate
+    density: Estimate
+    coverage: Estimate
+    inception_score: Estimate | None = None
     accuracy: Accuracy | None = None
     colour: ColourStats
     memorisation: Memorisation | None = None

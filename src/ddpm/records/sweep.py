@@ -3,7 +3,8 @@
 from typing import ClassVar
 
 from ddpm.config.sampling import SamplingConfig
-from ddpm.records.score import FeaturesRecord, Interval, ReferenceRecord
+from ddpm.metrics.estimate import Estimate
+from ddpm.records.score import FeaturesRecord, ReferenceRecord
 from ddpm.system.record import Record, Strict
 
 FILE = "sweep.json"
@@ -22,7 +23,7 @@ class Cell(Strict):
     sampling: SamplingConfig
     evaluations: int
     distance: float | None = None
-    frechet: Interval | None = None
+    frechet: Estimate | None = None
 
 
 class FrechetBasis(Strict):

@@ -8,7 +8,7 @@ import numpy as np
 
 from ddpm.core import Level, Schedule
 from ddpm.core.schedule import place_of
-from ddpm.records.score import Interval
+from ddpm.metrics.estimate import Estimate
 from ddpm.report.canvas import BLUE, FAINT, GREEN, INK, ORANGE, SERIES, Draw
 from ddpm.report.numbers import amount
 from ddpm.report.reading import Run
@@ -115,7 +115,7 @@ def losses(run: Run) -> dict[str, Draw]:
     return made
 
 
-def by_steps(ways: Mapping[str, Sequence[tuple[int, Interval]]], floor: float | None) -> Draw:
+def by_steps(ways: Mapping[str, Sequence[tuple[int, Estimate]]], floor: float | None) -> Draw:
     """Fréchet distance with its interval against the sampler's steps, a line for each way of sampling."""
 
     def draw(ax: "Axes") -> None:
@@ -132,7 +132,7 @@ def by_steps(ways: Mapping[str, Sequence[tuple[int, Interval]]], floor: float | 
 
 
 def by_training(
-    evaluated: Sequence[tuple[int, Interval]],
+    evaluated: Sequence[tuple[int, Estimate]],
     while_training: Mapping[str, Line],
     best: tuple[int, float] | None,
     floor: float | None,
@@ -188,7 +188,7 @@ def _rug(ax: "Axes", schedules: Mapping[str, Schedule], grid: Sequence[Level]) -
         )
 
 
-def _intervals(ax: "Axes", points: Sequence[tuple[int, Interval]], colour: str, label: str) -> None:
+def _intervals(ax: "Axes", points: Sequence[tuple[int, Estimate]], colour: str, label: str) -> None:
     values = np.array([[p.value, max(0, p.value - p.low), max(0, p.high - p.value)] for _, p in points])
     ax.errorbar(
         *([x for x, _ in points], values[:, 0]),

@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from ddpm.records.score import Interval, Score
+from ddpm.metrics.estimate import Estimate
+from ddpm.records.score import Score
 from ddpm.report.numbers import measured, percent
 
 MEANINGS = {
@@ -47,13 +48,13 @@ def tiles(score: Score) -> list[Tile]:
     return made
 
 
-def spread(interval: Interval, share: bool = False) -> str:
+def spread(interval: Estimate, share: bool = False) -> str:
     """An interval in words."""
     say = percent if share else measured
     return f"{say(interval.low)} to {say(interval.high)}"
 
 
-def _metric(key: str, value: Interval, score: Score) -> Tile:
+def _metric(key: str, value: Estimate, score: Score) -> Tile:
     name, meaning, better = MEANINGS[key]
     say = percent if key in SHARES else measured
     beside = ""
