@@ -107,7 +107,7 @@ def test_a_picture_is_drawn_again(flags: tuple[str, ...], cli: Cli, run: Path) -
     picture = run / "x" / "00001.png"
     record = Provenance.read(picture)
     assert (record.label, record.sampling.classifier.scale) == ("7", 20.0)
-    assert record.sampling.classifier_weights
+    assert record.sampling.classifier.weights
     a, b = (ddpm_pixels(run / name / "00001.png") for name in ("x", "plain"))
     assert (a != b).any()
     assert cli("sample", "--from", picture) == 0
@@ -157,15 +157,15 @@ def test_an_evaluation_asks_for_the_classifiers_classes(cli: Cli, run: Path) -> 
     [path] = (run / "evaluations").glob("*/score.json") if (run / "evaluations").exists() else run.rglob("score.json")
     score = json.loads(path.read_text())
     assert score["samples"]["labels"] == "reference"
-    assert score["samples"]["sampling"]["classifier"] == 5.0
+    assert score["samples"]["sampling"]["classifier"]["scale"] == 5.0
 
 
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
         (("--classifier", "2"), "classifier 2 has nothing to guide towards: give a label (known: 0, 1,"),
-        (("--classifier", "0", "--label", "7"), "classifier must be above 0 and finite, not 0.0; leave it out"),
-        (("--classifier-form", "mean"), "classifier_form has no effect without a classifier; give its scale"),
+        (("--classifier", "0", "--label", "7"), "classifier must be above 0 and finite, not 0.0"),
+        (("--classifier-form", "mean"), "classifier_form has no effect without classifier; give classifier, too"),
         (("--label", "7"), "was trained without labels; where its images have classes, `ddpm train-classifier`"),
         (
             ("--label", "7", "--classifier", "2", "--classifier-form", "mean"),

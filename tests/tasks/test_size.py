@@ -15,7 +15,7 @@ def test_the_runs_own_size_changes_nothing(pipeline):
     pipe = pipeline("RGB")
     plain, sized = pipe.sample(1, seed=2)[0], pipe.sample(1, seed=2, size=(8, 8))[0]
     assert sized.tobytes() == plain.tobytes()
-    assert json.loads(sized.info[KEY])["sampling"]["size"] is None
+    assert json.loads(sized.info[KEY])["sampling"]["area"] is None
 
 
 @pytest.mark.parametrize("whole", [None, True])
@@ -60,8 +60,8 @@ def test_the_network_at_once_may_be_asked_for_less(pipeline):
     [
         ({"size": (6, 8)}, "size 6x8 is smaller than the 8x8 of training"),
         ({"size": (8, 9), "whole": True}, "size 8x9 cannot be halved as the network does; the nearest is 8x8"),
-        ({"whole": True}, "whole has no effect without a size"),
-        ({"size": (0, 8)}, "size must be at least 1 x 1, not 0 x 8"),
+        ({"whole": True}, "whole has no effect without size"),
+        ({"size": (0, 8)}, "size must be at least 1, not 0"),
     ],
 )
 def test_sizes_that_cannot_be_drawn(pipeline, asked, said):

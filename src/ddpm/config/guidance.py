@@ -124,6 +124,7 @@ class ClassifierGuidanceConfig(Strict):
         Flag(
             "score (for every solver) or mean (of an ancestral solver's step); score by default.",
             name="classifier_form",
+            kind=str,
         ),
     ] = "score"
     interval: IntervalSetting = None
