@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from ddpm.pipeline import Pipeline
-from ddpm.tasks import enlarging
 from ddpm.records.provenance import Provenance
+from ddpm.tasks import enlarging
 
 Cli = Callable[..., int]
 Refused = Callable[..., str]

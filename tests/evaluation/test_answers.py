@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from ddpm.evaluation.answers import SHARD, Answers
-from ddpm.tasks.estimate import Answer
 from ddpm.objectives.bound import Bound
 from ddpm.system.errors import InputError
+from ddpm.tasks.estimate import Answer
 
 
 def answer(first: int, n: int) -> Answer:

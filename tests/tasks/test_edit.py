@@ -5,9 +5,9 @@ from tests.laws.every import SOLVERS
 
 from ddpm.core import discrete
 from ddpm.pipeline import load
-from ddpm.tasks.edit import below
 from ddpm.sampling.grid import Listed, trailing
 from ddpm.system.errors import InputError
+from ddpm.tasks.edit import below
 
 from .conftest import noise
 
