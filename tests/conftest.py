@@ -20,9 +20,11 @@ from PIL import Image
 from ddpm.cli import main
 from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
+from ddpm.engine.loading import load
+from ddpm.engine.run import LoadedRun
 from ddpm.images.geometry import Geometry
 from ddpm.images.pixels import Pixels
-from ddpm.pipeline import Pipeline, load
+from ddpm.pipeline import Pipeline
 
 torch.set_num_threads(1)  # bit for bit is promised at one number of threads
 
@@ -160,8 +162,13 @@ def raw_png() -> Make:
 
 
 @pytest.fixture(scope="session")
-def pipe(digits_run: Path) -> Pipeline:
+def loaded(digits_run: Path) -> LoadedRun:
     return load(digits_run, "cpu")
+
+
+@pytest.fixture(scope="session")
+def pipe(loaded: LoadedRun) -> Pipeline:
+    return Pipeline(loaded)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Continuous, NetworkDenoiser, Parameterisation, discrete, prediction
 from ddpm.core.continuous import VE, VP, EDMProcess, Flow, SubVP
 from ddpm.core.model import Model
-from ddpm.guidance import Autoguidance, ByItself, ClassifierFree, Clipped, Interval, Projected, Rescaled, Thresholded
+from ddpm.guidance import Autoguidance, ByItself, ClassifierFree, Clipped, Projected, Rescaled, Thresholded
 from ddpm.planning.recipes import RECIPES
 from ddpm.sampling import DDIM, Ancestral, fixed_large, fixed_small, grid
 from ddpm.sampling.adaptive import Adaptive
@@ -28,7 +28,6 @@ from ddpm.sampling.ipndm import IPNDM
 from ddpm.sampling.langevin import Langevin
 from ddpm.sampling.unipc import UniPC
 from ddpm.system import names
-from ddpm.system import names as spelled
 from ddpm.system.errors import InputError
 from ddpm.system.tree import bare, hints
 

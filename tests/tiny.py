@@ -14,13 +14,15 @@ from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.config.training import TrainSettings
 from ddpm.config.upscaling import UpscalingConfig
+from ddpm.engine.diffusion import Diffusion
+from ddpm.engine.run import LoadedRun
 from ddpm.pipeline import Pipeline
 
 CLASSES = ("circle", "square", "star")
 
 
 @cache
-def pipeline(mode: Any, steps: int = 3, scale: int | None = None) -> Pipeline:
+def loaded(mode: Any, steps: int = 3, scale: int | None = None) -> LoadedRun:
     """A small conditional U-Net of 8 × 8 images, with weights that are random also where a fresh one begins at zero.
 
     Args:
@@ -54,4 +56,9 @@ def pipeline(mode: Any, steps: int = 3, scale: int | None = None) -> Pipeline:
             for p in model.parameters():
                 p += 0.1 * torch.randn_like(p)
     model.eval().requires_grad_(False)
-    return Pipeline(model, config, build.build_schedule(config.diffusion), torch.device("cpu"), Path("shapes"), "")
+    return LoadedRun(Diffusion.of(config, model, torch.device("cpu")), config, Path("shapes"), "")
+
+
+def pipeline(mode: Any, steps: int = 3, scale: int | None = None) -> Pipeline:
+    """The same with its face."""
+    return Pipeline(loaded(mode, steps, scale))

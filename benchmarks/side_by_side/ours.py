@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import torch
 from accelerate import Accelerator
-from ddpm.training.trainer import Learner, Problem
 from torch import nn
 
 from ddpm.codec import PixelCodec
@@ -17,6 +16,7 @@ from ddpm.networks import UNet
 from ddpm.objectives import SimpleLoss
 from ddpm.objectives.level_sampling import Uniform
 from ddpm.sampling import DDIM, SampleNoise, grid, rows_of, sample
+from ddpm.training.trainer import Learner, Problem
 from side_by_side.subject import Made, Subject, weights
 
 

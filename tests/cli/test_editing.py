@@ -344,7 +344,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_drawn(
     def never(*args: object, **keywords: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr("ddpm.pipeline.Pipeline.draw", never)
+    monkeypatch.setattr("ddpm.engine.diffusion.Diffusion.draw", never)
     argv = ("edit", digits_run, files / "photo.png", "--strength", "0.5", *FAST, "--out")
     said = refused(*argv, files / "photo.png" / "new", kept=files)
     assert f"{files / 'photo.png'} is a file; give another folder by --out" in said

@@ -390,7 +390,7 @@ def test_too_little_memory(error: Exception, refused: Refused, run: Path, monkey
     def full(*args: object, **keywords: object) -> None:
         raise error
 
-    monkeypatch.setattr("ddpm.pipeline.Pipeline.draw", full)
+    monkeypatch.setattr("ddpm.engine.diffusion.Diffusion.draw", full)
     said = refused("sample", run, "-n", "2", kept=run)
     assert "the memory does not suffice (" in said
     assert "take fewer images at a time, by a smaller --batch" in said
@@ -400,6 +400,6 @@ def test_other_errors_are_not_taken_for_it(cli: Cli, run: Path, monkeypatch: pyt
     def broken(*args: object, **keywords: object) -> None:
         raise RuntimeError("shapes differ")
 
-    monkeypatch.setattr("ddpm.pipeline.Pipeline.draw", broken)
+    monkeypatch.setattr("ddpm.engine.diffusion.Diffusion.draw", broken)
     with pytest.raises(RuntimeError, match="shapes differ"):
         cli("sample", run, "-n", "1")

@@ -232,20 +232,20 @@ def test_names_with_brackets_are_no_markup(
     cli: Cli, folder: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A warning names images; rich would take a bracket for a tag."""
-    from ddpm.training import learner
+    from ddpm.training.trainer import Trainer
 
     photos = folder(4, classes=("[", "b"))
     for path in list((photos / "[").iterdir()):
         path.rename(photos / "[" / f"red]{path.name}")
-    update = learner.Learner._update
+    update = Trainer._update
 
-    def poisoned(self: learner.Learner, number: int, total: object) -> object:
+    def poisoned(self: Trainer, number: int, total: object) -> object:
         if number == 1:
             next(iter(self.model.parameters())).grad.fill_(float("nan"))  # type: ignore[union-attr]
         return update(self, number, total)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(learner.Learner, "_update", poisoned)
+        patch.setattr(Trainer, "_update", poisoned)
         assert cli("train", photos, "--out", tmp_path / "run", *TINY) == 0
     out = capsys.readouterr().out
     assert "warning step 2 was skipped" in out
@@ -253,16 +253,16 @@ def test_names_with_brackets_are_no_markup(
 
 
 def test_diverged_is_exit_code_3(cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from ddpm.training import learner
+    from ddpm.training.trainer import Trainer
 
-    update = learner.Learner._update
+    update = Trainer._update
 
-    def poisoned(self: learner.Learner, number: int, total: object) -> object:
+    def poisoned(self: Trainer, number: int, total: object) -> object:
         next(iter(self.model.parameters())).grad.fill_(float("nan"))  # type: ignore[union-attr]
         return update(self, number, total)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(learner.Learner, "_update", poisoned)
+        patch.setattr(Trainer, "_update", poisoned)
         code = cli("train", "digits", "--out", tmp_path / "run", *TINY, "--set", "training.patience=3")
     assert code == 3
     err = capsys.readouterr().err

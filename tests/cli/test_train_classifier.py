@@ -13,9 +13,12 @@ from PIL import Image
 
 import ddpm
 from ddpm.cli import training
+from ddpm.engine.loading import load
+from ddpm.engine.options import settings
 from ddpm.records.provenance import Provenance
 from ddpm.system.errors import InputError
 from ddpm.system.interrupt import Interrupt
+from ddpm.tasks.generate import sample
 from ddpm.training.loop import train
 
 Cli = Callable[..., int]
@@ -130,10 +133,10 @@ def test_an_image_alone_is_the_image_among_others(unlabelled: Path) -> None:
 
 
 def test_a_label_needs_the_classifier_even_where_it_is_at_hand(unlabelled: Path) -> None:
-    pipe = ddpm.load(unlabelled, "cpu")
-    prepared = pipe.prepared(pipe.settings({"classifier": 2.0}))
+    run = load(unlabelled, "cpu")
+    prepared = run.prepared(settings(run, {"classifier": 2.0}))
     with pytest.raises(InputError, match="was trained without labels; give the scale of its classifier, too"):
-        prepared.sample(1, label="7", steps=1)
+        sample(prepared, 1, label="7", steps=1)
 
 
 def test_with_the_models_own_labels(cli: Cli, digits_run: Path, run: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
-from ddpm.engine.batches import among, batches
 from ddpm.pipeline.batches import batches
+
+from ddpm.engine.batches import batches
 
 
 def test_those_of_a_kind_together_and_every_number_once() -> None:

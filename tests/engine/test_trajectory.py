@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -7,14 +5,9 @@ from ddpm.codec import PixelCodec
 from ddpm.core import Denoised
 from ddpm.core.model import Model
 from ddpm.engine.trajectory import spread
-from ddpm.pipeline import Pipeline, load
+from ddpm.pipeline import Pipeline
 from ddpm.sampling import SampleNoise, rows_of
 from ddpm.system.errors import InputError
-
-
-@pytest.fixture(scope="module")
-def pipe(digits_run: Path) -> Pipeline:
-    return load(digits_run, "cpu")
 
 
 @pytest.mark.parametrize(("n", "batch"), [(1, 64), (3, 2), (17, 64)])
@@ -42,7 +35,7 @@ def test_it_ends_with_the_samples_of_the_pipeline(pipe: Pipeline, n: int, batch:
 def test_it_begins_with_the_noise_of_the_seed(pipe: Pipeline) -> None:
     first = pipe.trajectory(2, seed=5, steps=4).stages[0]
     noise = SampleNoise(rows_of(5, range(2)), (1, 8, 8))()
-    level = pipe.schedule.level(pipe.schedule.T)
+    level = pipe.run.engine.schedule.level(1000)
     assert (first.number, first.index, first.level) == (0, 1000, level)
     assert np.array_equal(first.x, PixelCodec().decode(level.sigma * noise).numpy())
 

@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddpm.config.guidance import Guide
-from ddpm.config.options import changed, flat
-from ddpm.config.sampling import SamplingConfig
+from ddpm.config.options import changed
+from ddpm.config.sampling import Guide, SamplingConfig
+from ddpm.engine.run import LoadedRun
 from ddpm.evaluation import drawn
-from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore
-from ddpm.pipeline import Pipeline, load
+from ddpm.evaluation.drawn import SHARD, Drawn, Recipe, SampleRecipe, SampleStore
+from ddpm.metrics import drawn
 from ddpm.system.errors import InputError
+from ddpm.tasks.generate import sample
 
 N = 150
 """Two files and a part of a third."""
@@ -25,31 +27,24 @@ HOW = SamplingConfig.of(solver="ddim", steps=2, eta=0.5, guidance=2)
 
 
 @pytest.fixture(scope="module")
-def pipe(digits_run: Path) -> Pipeline:
-    return load(digits_run, "cpu")
-
-
-@pytest.fixture(scope="module")
-def recipe(pipe: Pipeline) -> SampleRecipe:
-    return SampleRecipe(pipe.weights, HOW, 7, SHARES)
+def recipe(loaded: LoadedRun) -> Recipe:
+    return Recipe(loaded.weights, HOW, 7, SHARES)
 
 
 def ready(folder: Path, n: int = N) -> SampleStore:
     return SampleStore(folder, n, (8, 8, 1))
 
 
-def draw(
-    to: SampleStore, pipe: Pipeline, recipe: SampleRecipe, numbers: list[int] | None = None, batch: int = 64
-) -> list[int]:
+def draw(to: Drawn, loaded: LoadedRun, recipe: Recipe, numbers: list[int] | None = None, batch: int = 64) -> list[int]:
     numbers = to.missing() if numbers is None else numbers
-    return list(to.draw(pipe, recipe, numbers, batch, lambda i, of: None))
+    return list(to.draw(loaded, recipe, numbers, batch, lambda i, of: None))
 
 
 @pytest.fixture(scope="module")
-def whole(pipe: Pipeline, recipe: SampleRecipe, tmp_path_factory: pytest.TempPathFactory) -> SampleStore:
+def whole(loaded: LoadedRun, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Drawn:
     """All files, drawn in one go."""
     folder = tmp_path_factory.mktemp("drawn")
-    draw(ready(folder), pipe, recipe)
+    draw(ready(folder), loaded, recipe)
     return ready(folder)
 
 
@@ -132,17 +127,17 @@ def test_what_changes_pixels_changes_the_name(change: dict[str, Any], recipe: Sa
 # drawing
 
 
-def test_they_are_the_pipelines_samples(whole: SampleStore, pipe: Pipeline, recipe: SampleRecipe) -> None:
+def test_they_are_the_pipelines_samples(whole: Drawn, loaded: LoadedRun, recipe: Recipe) -> None:
     labels = recipe.labels(np.arange(N))
-    images = pipe.sample(N, label=labels, seed=7, **flat(HOW))
+    images = sample(loaded, N, label=labels, seed=7, **HOW.model_dump())
     assert np.array_equal(everything(whole)[..., 0], np.stack([np.asarray(image) for image in images]))
     assert len(np.unique(everything(whole), axis=0)) == N
 
 
-def test_without_labels_they_are_the_pipelines_too(pipe: Pipeline, tmp_path: Path) -> None:
-    how = SamplingConfig.of(steps=2)
-    draw(found := ready(tmp_path / "s", 3), pipe, Recipe(pipe.weights, how, 1))
-    images = pipe.sample(3, seed=1, steps=2, guidance=1.0)
+def test_without_labels_they_are_the_pipelines_too(loaded: LoadedRun, tmp_path: Path) -> None:
+    how = SamplingConfig(steps=2)
+    draw(found := ready(tmp_path / "s", 3), loaded, Recipe(loaded.weights, how, 1))
+    images = sample(loaded, 3, seed=1, steps=2, guidance=1.0)
     assert np.array_equal(everything(found)[..., 0], np.stack([np.asarray(image) for image in images]))
 
 
@@ -156,43 +151,55 @@ def test_reading(whole: SampleStore) -> None:
     assert whole.read(np.arange(0)).shape == (0, 8, 8, 1)
 
 
-def test_the_batch_changes_no_pixel(whole: SampleStore, pipe: Pipeline, recipe: SampleRecipe, tmp_path: Path) -> None:
+def test_the_batch_changes_no_pixel(whole: Drawn, loaded: LoadedRun, recipe: Recipe, tmp_path: Path) -> None:
     for batch in (1, 48, 100):
         found = ready(tmp_path / str(batch))
-        draw(found, pipe, recipe, [1], batch)
+        draw(found, loaded, recipe, [1], batch)
         assert files(found) == {"000001.npy": files(whole)["000001.npy"]}
 
 
-def test_progress_counts_network_steps(pipe: Pipeline, recipe: SampleRecipe, tmp_path: Path) -> None:
+def test_progress_counts_network_steps(loaded: LoadedRun, recipe: Recipe, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     found = ready(tmp_path / "s")
-    for _ in found.draw(pipe, recipe, [0, 2], 40, lambda done, total: seen.append((done, total))):
+    for _ in found.draw(loaded, recipe, [0, 2], 40, lambda done, total: seen.append((done, total))):
         pass
     assert seen == [(i, 8) for i in range(1, 9)]
 
 
-def test_only_what_is_missing_is_drawn(
-    whole: SampleStore, pipe: Pipeline, recipe: SampleRecipe, tmp_path: Path
-) -> None:
+def test_only_what_is_missing_is_drawn(whole: Drawn, loaded: LoadedRun, recipe: Recipe, tmp_path: Path) -> None:
     found = ready(tmp_path / "s")
     assert found.missing() == [0, 1, 2]
-    one = found.draw(pipe, recipe, found.missing(), 64, lambda i, of: None)
+    one = found.draw(loaded, recipe, found.missing(), 64, lambda i, of: None)
     assert next(one) == 0
     one.close()  # killed after the first
     draft = found.folder / ".000001.npy.0123.part"
     draft.write_bytes(b"half")
     assert found.missing() == [1, 2]
-    draft.unlink()
-    assert draw(found, pipe, recipe) == [1, 2]
+    assert draw(found, loaded, recipe) == [1, 2]
     assert files(found) == files(whole)
     assert ready(tmp_path / "s", 64).missing() == []
     assert ready(tmp_path / "s", 193).missing() == [3]
 
 
-def test_two_processes_are_as_one(whole: SampleStore, pipe: Pipeline, recipe: SampleRecipe, tmp_path: Path) -> None:
+def test_two_processes_are_as_one(whole: Drawn, loaded: LoadedRun, recipe: Recipe, tmp_path: Path) -> None:
     found = ready(tmp_path / "s")
     for rank in (1, 0):
-        draw(found, pipe, recipe, [k for k in found.missing() if k % 2 == rank])
+        draw(found, loaded, recipe, [k for k in found.missing() if k % 2 == rank])
+    assert files(found) == files(whole)
+
+
+def test_two_commands_at_once(
+    whole: Drawn, loaded: LoadedRun, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one renames the draft under this one's hands: what it wrote is the same."""
+
+    def renamed(path: Path, data: bytes) -> None:
+        path.write_bytes(data)
+        raise FileNotFoundError(2, "No such file or directory")
+
+    found = ready(tmp_path / "s")
+    monkeypatch.setattr(drawn, "write_file", renamed)
+    assert draw(found, loaded, recipe) == [0, 1, 2]
     assert files(found) == files(whole)
 
 
@@ -216,7 +223,7 @@ def header(path: Path) -> None:
     ids=["empty", "cut", "cut in its header", "a zip", "another header", "another shape", "another type"],
 )
 def test_a_damaged_file_is_drawn_again(
-    damage: Callable[[Path], Any], whole: SampleStore, pipe: Pipeline, recipe: SampleRecipe, tmp_path: Path
+    damage: Callable[[Path], Any], whole: Drawn, loaded: LoadedRun, recipe: Recipe, tmp_path: Path
 ) -> None:
     found = ready(tmp_path / "s")
     found.folder.mkdir()
@@ -227,19 +234,19 @@ def test_a_damaged_file_is_drawn_again(
     assert found.missing() == [1]
     with pytest.raises(InputError, match=r"000001\.npy was damaged or taken away; run the same command again"):
         everything(found)
-    assert draw(found, pipe, recipe) == [1]
+    assert draw(found, loaded, recipe) == [1]
     assert files(found) == files(whole)
 
 
-def test_a_folder_that_cannot_be_written(pipe: Pipeline, recipe: SampleRecipe, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written(loaded: LoadedRun, recipe: Recipe, tmp_path: Path) -> None:
     (tmp_path / "s").write_text("a file is in the way")
     with pytest.raises(InputError, match=r"cannot write .*a file is in the way"):
-        draw(ready(tmp_path / "s"), pipe, recipe, [0])
+        draw(ready(tmp_path / "s"), loaded, recipe, [0])
 
 
-def test_a_full_disk(pipe: Pipeline, recipe: SampleRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk(loaded: LoadedRun, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = ready(tmp_path / "s")
-    drawing = found.draw(pipe, recipe, [0, 1], 64, lambda i, of: None)
+    drawing = found.draw(loaded, recipe, [0, 1], 64, lambda i, of: None)
     next(drawing)
 
     def full(*args: object) -> None:

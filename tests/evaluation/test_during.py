@@ -9,8 +9,10 @@ import torch
 
 from ddpm import build
 from ddpm.config.run import RunConfig
+from ddpm.core.condition import Conditions
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
+from ddpm.engine import Diffusion
 from ddpm.evaluation import during
 from ddpm.evaluation.during import FewSamples, few_samples
 from ddpm.metrics.features.extract import CHUNK
@@ -84,9 +86,14 @@ def model(config: RunConfig) -> Model:
     return made
 
 
+def engine(config: RunConfig) -> Diffusion:
+    """Of a run, with a model that is not to be drawn by."""
+    return Diffusion.of(config, Model(torch.nn.Identity()), CPU)
+
+
 @pytest.fixture
 def scorer(config: RunConfig, data: Dataset) -> FewSamples:
-    return few_samples(config, data, Means())
+    return few_samples(config, engine(config), data, Means())
 
 
 def seen(scorer: FewSamples) -> torch.Tensor:
@@ -137,11 +144,16 @@ def test_more_samples_begin_with_the_same(scorer: FewSamples, model: Model) -> N
     assert torch.equal(seen(more)[:48], few)
 
 
-def test_they_are_not_the_samples_that_an_evaluation_draws(config: RunConfig, data: Dataset) -> None:
+def test_they_are_not_the_samples_that_an_evaluation_draws(
+    scorer: FewSamples, config: RunConfig, data: Dataset
+) -> None:
     """Else the best would be chosen by the noise that it is judged by."""
-    assert few_samples(config, data, Means()).recipe.seed not in range(10**6)
+    assert scorer.recipe.seed not in range(10**6)
     other = config.model_copy(update={"training": replace(config.training, seed=1)})
-    assert few_samples(other, data, Means()).recipe.seed != few_samples(config, data, Means()).recipe.seed
+    assert (
+        few_samples(other, engine(other), data, Means()).recipe.seed
+        != few_samples(config, engine(config), data, Means()).recipe.seed
+    )
 
 
 def test_they_are_drawn_the_same_way_in_every_run(scorer: FewSamples) -> None:
@@ -154,10 +166,9 @@ def test_classes_have_their_shares(scorer: FewSamples, model: Model, monkeypatch
     asked: list[int] = []
     cond = Model.cond
 
-    def spy(self: Model, labels: torch.Tensor | None) -> object:
-        assert labels is not None
-        asked.extend(labels.tolist())
-        return cond(self, labels)
+    def spy(self: Model, raw: Conditions, n: int) -> object:
+        asked.extend(raw["label"].tolist())
+        return cond(self, raw, n)
 
     monkeypatch.setattr(Model, "cond", spy)
     scorer(model, CPU)
@@ -168,7 +179,7 @@ def test_without_classes(config: RunConfig, data: Dataset) -> None:
     tree = config.model_dump()
     tree["data"]["classes"], tree["network"]["cond_width"] = (), None
     plain = RunConfig.parse(tree)
-    scorer = few_samples(plain, replace(data, labels=None, classes=()), Means())
+    scorer = few_samples(plain, engine(plain), replace(data, labels=None, classes=()), Means())
     assert scorer.recipe.shares == ()
     assert np.isfinite(scorer(build.build_model(plain), CPU).frechet)
 
@@ -188,7 +199,7 @@ def test_a_model_that_is_nearer_scores_less(scorer: FewSamples, data: Dataset, m
     for share in (0.2, 0.5, 0.8, 1.0):
         blend = (share * data.pixels).astype(np.uint8)
         with monkeypatch.context() as patch:
-            patch.setattr(FewSamples, "_draw", lambda self, model, device, indices, now=blend: now[list(indices)])
+            patch.setattr(FewSamples, "_draw", lambda self, model, indices, now=blend: now[list(indices)])
             distances.append(scorer(torch.nn.Identity(), CPU).frechet)  # type: ignore[arg-type]
     assert distances == sorted(distances, reverse=True)
     assert distances[-1] < 0.1 * distances[0]
@@ -196,9 +207,9 @@ def test_a_model_that_is_nearer_scores_less(scorer: FewSamples, data: Dataset, m
 
 def test_real_images_are_looked_at_once(config: RunConfig, data: Dataset) -> None:
     fresh, extractor = replace(data, fingerprint="once"), Means()
-    first = few_samples(config, fresh, extractor)
+    first = few_samples(config, engine(config), fresh, extractor)
     assert sum(len(images) for images in extractor.seen) == 2 * CHUNK
-    part = few_samples(config, fresh.subset(np.arange(20)), extractor)
+    part = few_samples(config, engine(config), fresh.subset(np.arange(20)), extractor)
     assert len(extractor.seen) == 2
     assert (first.real.n, part.real.n) == (60, 20)
 
@@ -207,7 +218,7 @@ def test_of_many_real_images_the_kernel_sees_some(
     config: RunConfig, data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(during, "REAL", 20)
-    a, b = few_samples(config, data, Means()), few_samples(config, data, Means())
+    a, b = few_samples(config, engine(config), data, Means()), few_samples(config, engine(config), data, Means())
     assert a.some.shape == (20, 12)
     assert torch.equal(a.some, b.some)
     assert len(np.unique(a.some.numpy(), axis=0)) == 20

@@ -14,14 +14,16 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from ddpm import build
+from ddpm.engine.loading import load
+from ddpm.engine.run import LoadedRun
 from ddpm.evaluation import evaluate as module
 from ddpm.evaluation.drawn import SHARD, SampleStore
 from ddpm.evaluation.evaluate import Ask, Evaluated, evaluate, evaluate_folder, evaluate_run
 from ddpm.metrics.features.thumbnail import Thumbnail
-from ddpm.pipeline import Pipeline, load
 from ddpm.records.score import Score
 from ddpm.system.errors import InputError
 from ddpm.system.progress import silent
+from ddpm.tasks.generate import sample
 
 ASK = Ask(n=100, sampling={"steps": 2}, device="cpu")
 
@@ -65,9 +67,9 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     numbers: list[int] = []
     draw = SampleStore.draw
 
-    def noted(self: SampleStore, pipe: Pipeline, recipe: Any, wanted: list[int], *rest: Any) -> Iterator[int]:
+    def noted(self: Drawn, loaded: LoadedRun, recipe: Any, wanted: list[int], *rest: Any) -> Iterator[int]:
         numbers.extend(wanted)
-        return draw(self, pipe, recipe, wanted, *rest)
+        return draw(self, loaded, recipe, wanted, *rest)
 
     monkeypatch.setattr(SampleStore, "draw", noted)
     return numbers
@@ -306,7 +308,7 @@ def test_a_run_without_classes(plain: Path, tmp_path: Path) -> None:
     run = shutil.copytree(plain, tmp_path / "run")
     found = of_run(run).score
     assert (found.samples.labels, found.accuracy) == (None, None)
-    images = load(run, "cpu").sample(2, steps=2)
+    images = sample(load(run, "cpu"), 2, steps=2)
     assert np.array_equal(pixels_of(run)[:2, ..., 0], np.stack([np.asarray(image) for image in images]))
     with pytest.raises(InputError, match=r"guidance 2\.0 has nothing to guide towards: .*run was trained without"):
         of_run(run, sampling={"steps": 2, "guidance": 2.0})

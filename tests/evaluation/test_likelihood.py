@@ -11,13 +11,14 @@ import pytest
 import torch
 
 from ddpm.data.order import epoch_order
+from ddpm.engine.loading import load
 from ddpm.evaluation import likelihood
 from ddpm.evaluation.likelihood import AskBits, WrittenBits, measure_bits
 from ddpm.evaluation.reference import training
-from ddpm.pipeline import Pipeline, load
 from ddpm.records.likelihood import BitsRecord
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, silent
+from ddpm.tasks.likelihood import bits_per_dim
 
 FEW = AskBits(n=60, steps=4, device="cpu")
 
@@ -36,11 +37,11 @@ def measured(run: Path, ask: AskBits = FEW, progress: Progress = silent) -> Writ
 def test_it_is_what_the_pipeline_says_of_held_out_images(run: Path) -> None:
     record, folder = measured(run)
     assert BitsRecord.read(folder / "bits.json") == record
-    pipe = load(run, "cpu")
-    held = training(pipe.config).held_out
+    loaded = load(run, "cpu")
+    held = training(loaded.config).held_out
     assert (record.n, record.data.images, record.held_out) == (60, len(held), True)
     order = epoch_order(0, 0, len(held))[:60]
-    bits = pipe.bits_per_dim(held.read(order), steps=4)
+    bits = bits_per_dim(loaded, held.read(order), steps=4)
     assert record.bits == tuple(bits.tolist())
     assert record.names == tuple(held.names[i] for i in order)
     values = np.array(record.bits)
@@ -54,7 +55,7 @@ def test_it_is_what_the_pipeline_says_of_held_out_images(run: Path) -> None:
     assert record.levels.place == (1000, 667, 334, 1)
     assert record.levels.pairs == (1, 1, 1, 1)
     assert sum(record.levels.bits) + record.prior == pytest.approx(record.mean, rel=1e-6)
-    assert (record.weights, record.how.variance, record.calls, record.batch) == (pipe.weights, "small", 4, None)
+    assert (record.weights, record.variance, record.calls, record.batch) == (loaded.weights, "small", 4, None)
     assert record.images_seen == 192
 
 
@@ -100,7 +101,7 @@ def test_what_is_there_is_not_taken_again(run: Path, monkeypatch: pytest.MonkeyP
 
     first = measured(run, replace(FEW, n=50))
     with monkeypatch.context() as patch:
-        patch.setattr(Pipeline, "likelihood", never)
+        patch.setattr(likelihood, "likelihood", never)
         assert measured(run, replace(FEW, n=50)) == first
     more = measured(run, replace(FEW, n=80))
     assert more.record.bits[:50] == first.record.bits
@@ -124,10 +125,10 @@ def test_another_question_has_another_answer(run: Path, change: dict[str, Any]) 
 
 def test_labels_are_the_images_own(run: Path) -> None:
     record = measured(run, replace(FEW, labels=True)).record
-    pipe = load(run, "cpu")
-    held = training(pipe.config).held_out.subset(epoch_order(0, 0, 89)[:60])
+    loaded = load(run, "cpu")
+    held = training(loaded.config).held_out.subset(epoch_order(0, 0, 89)[:60])
     assert held.labels is not None
-    bits = pipe.bits_per_dim(held.images, steps=4, labels=[held.classes[c] for c in held.labels])
+    bits = bits_per_dim(loaded, held.images, steps=4, labels=[held.classes[c] for c in held.labels])
     assert record.bits == tuple(bits.tolist())
     assert record.labels
 

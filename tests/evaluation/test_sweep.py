@@ -12,12 +12,15 @@ from ddpm import build
 from ddpm.config.sampling import SamplingConfig
 from ddpm.config.upscaling import UpscalingConfig
 from ddpm.core.discrete import cosine
+from ddpm.engine.loading import load
+from ddpm.engine.options import settings
+from ddpm.engine.run import LoadedRun
 from ddpm.evaluation.evaluate import Ask, evaluate_run
 from ddpm.evaluation.sweep import AskSweep, Sweep, draws_noise, plan, sweep
-from ddpm.pipeline import Pipeline, load
 from ddpm.records.sweep import Cell
 from ddpm.sampling import SampleNoise, rows_of, start, steps
 from ddpm.system.errors import InputError
+from ddpm.tasks.generate import sample
 
 ASK = AskSweep(("ddim", "heun", "ancestral"), (3, 2), ("trailing",), (1.0, 2.0), n=3, samples=12)
 
@@ -37,13 +40,13 @@ def run(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pipe(run: Path) -> Pipeline:
+def loaded(run: Path) -> LoadedRun:
     return load(run, "cpu")
 
 
 @pytest.fixture(scope="module")
-def swept(pipe: Pipeline) -> Sweep:
-    return sweep(pipe, ASK, silent)
+def swept(loaded: LoadedRun) -> Sweep:
+    return sweep(loaded, ASK, silent)
 
 
 def cell_of(swept: Sweep, solver: str, steps: int) -> Cell:
@@ -52,9 +55,9 @@ def cell_of(swept: Sweep, solver: str, steps: int) -> Cell:
     return cell
 
 
-def test_every_combination_with_what_it_asks(pipe: Pipeline) -> None:
-    todo = plan(pipe, ASK)
-    assert [(how.guidance_scale, how.solver.name, how.steps) for how in todo.ways] == [
+def test_every_combination_with_what_it_asks(loaded: LoadedRun) -> None:
+    todo = plan(loaded, ASK)
+    assert [(how.guidance, how.solver, how.steps) for how in todo.ways] == [
         (g, solver, n) for g in (1.0, 2.0) for solver in ("ddim", "heun", "ancestral") for n in (2, 3)
     ]
     assert todo.evaluations == 2 * [2, 3, 2, 4, 2, 3]  # Heun asks once from pure noise, and to the clean level
@@ -63,22 +66,23 @@ def test_every_combination_with_what_it_asks(pipe: Pipeline) -> None:
     assert todo.labels == [0, 1, 2]
 
 
-def test_the_images_are_those_of_the_pipeline(pipe: Pipeline, swept: Sweep) -> None:
+def test_the_images_are_those_of_the_pipeline(loaded: LoadedRun, swept: Sweep) -> None:
     for cell, shown in zip(swept.record.cells, swept.shown, strict=True):
         how = cell.sampling
-        wanted = pipe.sample(3, label=[0, 1, 2], solver=how.solver.name, steps=how.steps, guidance=how.guidance_scale)
+        wanted = sample(loaded, 3, label=[0, 1, 2], solver=how.solver, steps=how.steps, guidance=how.guidance)
         assert np.array_equal(shown[..., 0], [np.asarray(image) for image in wanted])
     assert swept.record.labels == ("0", "1", "2")
 
 
-def test_distances_by_hand(pipe: Pipeline, swept: Sweep) -> None:
+def test_distances_by_hand(loaded: LoadedRun, swept: Sweep) -> None:
     """sqrt of the mean square over an image, of DDIM in three steps from 200 of dpm++-2m, averaged over images."""
 
     def end(**change: object) -> torch.Tensor:
-        how = pipe.settings({"grid": "trailing", "guidance": 2.0, **change})
-        grid, noise = build.build_grid(how, pipe.schedule), SampleNoise(rows_of(0, range(3)), (1, 8, 8))
-        denoise, cond = pipe.denoiser(how, labelled=True), pipe.model.cond(torch.tensor([0, 1, 2]))
-        *_, last = steps(denoise, build.build_solver(how, pipe.schedule), grid, start(grid[0], noise), noise, cond)
+        how = settings(loaded, {"grid": "trailing", "guidance": 2.0, **change})
+        engine, noise = loaded.engine, SampleNoise(rows_of(0, range(3)), (1, 8, 8))
+        grid, cond = build.build_grid(how, engine.schedule), engine.model.cond({"label": torch.tensor([0, 1, 2])}, 3)
+        denoise = engine.denoiser(how, loaded.guides(how, [0, 1, 2]))
+        *_, last = steps(denoise, build.build_solver(how, engine.schedule), grid, start(grid[0], noise), noise, cond)
         return last.x
 
     off = (end(solver="ddim", steps=3) - end(solver="dpm++-2m", steps=200)).square().mean((1, 2, 3)).sqrt().mean()
@@ -101,17 +105,17 @@ def test_frechet_distances_are_those_of_evaluate(run: Path, swept: Sweep) -> Non
     assert swept.record.quality.features == score.measure.features
 
 
-def test_again_nothing_that_was_measured_is_drawn(pipe: Pipeline, swept: Sweep) -> None:
+def test_again_nothing_that_was_measured_is_drawn(loaded: LoadedRun, swept: Sweep) -> None:
     said: list[str] = []
-    again = sweep(pipe, ASK, lambda i, of, what="": said.append(what))
+    again = sweep(loaded, ASK, lambda what, i, of: said.append(what))
     assert again.record == swept.record
     assert "sampling" not in said
     assert any(what.startswith("showing") for what in said)
 
 
-def test_without_data_there_is_a_note_and_no_quality(pipe: Pipeline, tmp_path: Path) -> None:
-    data = pipe.config.data.model_copy(update={"source": str(tmp_path / "gone")})
-    lost = replace(pipe, config=pipe.config.model_copy(update={"data": data}))
+def test_without_data_there_is_a_note_and_no_quality(loaded: LoadedRun, tmp_path: Path) -> None:
+    data = loaded.config.data.model_copy(update={"source": str(tmp_path / "gone")})
+    lost = replace(loaded, config=loaded.config.model_copy(update={"data": data}))
     ask = replace(ASK, solvers=("ddim",), steps=(2,), guidance=(1.0,))
     record = sweep(lost, ask, silent).record
     assert record.quality is None
@@ -154,20 +158,20 @@ def test_who_draws_noise() -> None:
         ({"labels": ("x",)}, "unknown label 'x'"),
     ],
 )
-def test_what_cannot_be_swept(pipe: Pipeline, change: dict, said: str) -> None:
+def test_what_cannot_be_swept(loaded: LoadedRun, change: dict, said: str) -> None:
     with pytest.raises(InputError, match=said):
-        plan(pipe, replace(ASK, **change))
+        plan(loaded, replace(ASK, **change))
 
 
-def test_a_run_without_labels_is_not_guided(pipe: Pipeline) -> None:
-    data = pipe.config.data.model_copy(update={"classes": ()})
-    without = replace(pipe, config=pipe.config.model_copy(update={"data": data}))
+def test_a_run_without_labels_is_not_guided(loaded: LoadedRun) -> None:
+    data = loaded.config.data.model_copy(update={"classes": ()})
+    without = replace(loaded, config=loaded.config.model_copy(update={"data": data}))
     with pytest.raises(InputError, match=r"guidance 2.0 has nothing to guide towards: .* was trained without labels"):
         plan(without, ASK)
     assert plan(without, replace(ASK, guidance=())).labels is None
 
 
-def test_a_run_that_makes_images_larger_is_not_swept(pipe: Pipeline) -> None:
-    larger = replace(pipe, config=pipe.config.model_copy(update={"upscaling": UpscalingConfig(scale=4)}))
+def test_a_run_that_makes_images_larger_is_not_swept(loaded: LoadedRun) -> None:
+    larger = replace(loaded, config=loaded.config.model_copy(update={"upscaling": UpscalingConfig(scale=4)}))
     with pytest.raises(InputError, match="makes small images large"):
         plan(larger, ASK)

@@ -8,18 +8,18 @@ import pytest
 import torch
 
 from ddpm import build
-from ddpm.config.options import changed
 from ddpm.config.sampling import SamplingConfig
+from ddpm.engine.loading import load
+from ddpm.engine.options import settings
+from ddpm.engine.run import LoadedRun
 from ddpm.evaluation.tune import AskTune, joined, planned, tune
-from ddpm.pipeline import Pipeline, load
+from ddpm.records.run_folder import RunFolder
 from ddpm.records.tuning import FILE, TunedRecord
 from ddpm.sampling import SampleNoise, rows_of, start, steps
-from ddpm.records.run_folder import RunFolder
-from ddpm.records.tuning import TunedRecord
-from ddpm.sampling import SampleNoise, start, steps
 from ddpm.sampling.shortest import distance
 from ddpm.sampling.tuning import Round
 from ddpm.system.errors import InputError
+from ddpm.tasks.generate import sample
 
 ASK = AskTune((2, 4), ("unipc-2", "dpm++-2m"), images=3, reference=40, rounds=(Round(0.5, 3, 1), Round(1.0, 2, 1)))
 
@@ -44,31 +44,35 @@ def test_every_number_of_steps_has_its_grid(record: TunedRecord, digits_run: Pat
         assert found.start.startswith(found.sampling.solver.name)
 
 
-def end(pipe: Pipeline, how: SamplingConfig) -> torch.Tensor:
+def end(loaded: LoadedRun, how: SamplingConfig) -> torch.Tensor:
     """Of images 3, 4 and 5 of the seed, guided towards classes 3, 4 and 5."""
-    grid, noise = build.build_grid(how, pipe.schedule), SampleNoise(rows_of(0, [3, 4, 5]), (1, 8, 8))
-    solver, denoise = build.build_solver(how, pipe.schedule), pipe.denoiser(how, labelled=True)
+    engine, noise = loaded.engine, SampleNoise(rows_of(0, [3, 4, 5]), (1, 8, 8))
+    grid, solver = build.build_grid(how, engine.schedule), build.build_solver(how, engine.schedule)
+    denoise, cond = (
+        engine.denoiser(how, loaded.guides(how, [3, 4, 5])),
+        engine.cond(loaded.conditions([3, 4, 5]), [0, 1, 2]),
+    )
     with torch.no_grad():
-        *_, last = steps(denoise, solver, grid, start(grid[0], noise), noise, pipe.model.cond(torch.tensor([3, 4, 5])))
+        *_, last = steps(denoise, solver, grid, start(grid[0], noise), noise, cond)
     return last.x
 
 
 def test_the_errors_are_of_other_images(record: TunedRecord, digits_run: Path) -> None:
-    pipe, found = load(digits_run, "cpu"), record.grids[1]
-    long = pipe.settings({"solver": "dpm++-2m", "grid": "trailing", "steps": 40})
+    loaded, found = load(digits_run, "cpu"), record.grids[1]
+    long = settings(loaded, {"solver": "dpm++-2m", "grid": "trailing", "steps": 40})
     assert record.reference == long
-    solved = end(pipe, long)
-    assert found.tuned == pytest.approx(distance(end(pipe, found.sampling), solved), rel=1e-4)
-    assert found.usual == pytest.approx(distance(end(pipe, pipe.settings({"steps": 4})), solved), rel=1e-4)
+    solved = end(loaded, long)
+    assert found.tuned == pytest.approx(distance(end(loaded, found.sampling), solved), rel=1e-4)
+    assert found.usual == pytest.approx(distance(end(loaded, settings(loaded, {"steps": 4})), solved), rel=1e-4)
 
 
 def test_a_run_whose_own_solver_draws_noise(digits_run: Path) -> None:
     """What it does without a tuned grid is drawn with the noise that samples have."""
-    pipe = load(digits_run, "cpu")
-    own = changed(pipe.config.sampling, {"solver": "ancestral"})
-    pipe = replace(pipe, config=pipe.config.model_copy(update={"sampling": own}))
-    found = tune(pipe, replace(ASK, steps=(3,), solvers=("ipndm-2",)), silent)
-    off = distance(end(pipe, pipe.settings({"steps": 3})), end(pipe, found.reference))
+    loaded = load(digits_run, "cpu")
+    own = loaded.config.sampling.model_copy(update={"solver": "ancestral"})
+    loaded = replace(loaded, config=loaded.config.model_copy(update={"sampling": own}))
+    found = tune(loaded, replace(ASK, steps=(3,), solvers=("ipndm-2",)), silent)
+    off = distance(end(loaded, settings(loaded, {"steps": 3})), end(loaded, found.reference))
     assert found.grids[0].usual == pytest.approx(off, rel=1e-4)
 
 
@@ -80,15 +84,15 @@ def test_a_tuned_grid_is_kept_only_where_it_helps_others(record: TunedRecord) ->
 @pytest.mark.parametrize("sampling", [{"guidance": 2.0}, {"guidance": 1.0}], ids=["guided", "unguided"])
 def test_it_asks_no_more_than_planned(sampling: dict[str, object], digits_run: Path) -> None:
     """The network itself counts: guidance takes it twice for an image."""
-    pipe = load(digits_run, "cpu")
+    loaded = load(digits_run, "cpu")
     ask = replace(ASK, steps=(3, 5), sampling=sampling)
-    network, told = [0], [(0, 0)]
-    hook = pipe.model.net.register_forward_hook(lambda _, given, out: network.__setitem__(0, network[0] + len(out)))
-    tune(pipe, ask, lambda done, total, what="": told.append((done, total)))
+    net, network, told = loaded.engine.model.net, [0], [(0, 0)]
+    hook = net.register_forward_hook(lambda _, given, out: network.__setitem__(0, network[0] + len(out)))
+    tune(loaded, ask, lambda what, done, total: told.append((done, total)))
     hook.remove()
     assert network[0] == told[-1][0] * (2 if sampling["guidance"] != 1 else 1)
-    assert told[1][1] == planned(pipe, ask)
-    assert told[-1][0] == told[-1][1] <= planned(pipe, ask)
+    assert told[1][1] == planned(loaded, ask)
+    assert told[-1][0] == told[-1][1] <= planned(loaded, ask)
     assert all(done <= total for done, total in told)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
 
@@ -127,10 +131,10 @@ def test_a_run_samples_by_what_was_tuned(record: TunedRecord, digits_run: Path, 
     (run / "tuned.json").write_text(record.to_json())
     tuned = load(run, "cpu")
     two, four = (grid.sampling for grid in record.grids)
-    assert tuned.settings({}) == four
-    assert tuned.settings({"steps": 2}) == two
-    assert tuned.settings({"steps": 2, "guidance": two.guidance_scale}) == two
-    assert tuned.settings({"steps": 2, "precision": "bf16"}) == two.model_copy(update={"precision": "bf16"})
+    assert settings(tuned, {}) == four
+    assert settings(tuned, {"steps": 2}) == two
+    assert settings(tuned, {"steps": 2, "guidance": two.guidance}) == two
+    assert settings(tuned, {"steps": 2, "precision": "bf16"}) == two.model_copy(update={"precision": "bf16"})
     for changes in (
         {"steps": 3},
         {"solver": "ddim"},
@@ -139,11 +143,11 @@ def test_a_run_samples_by_what_was_tuned(record: TunedRecord, digits_run: Path, 
         {"guidance": 7.0},
         {"clip": False},
     ):
-        assert tuned.settings(changes) == plain.settings(changes)
-    late = replace(plain, tuned=(plain.settings({"grid": (1000.0, 900.0, 30.0)}),))
-    a, b = (pipe.sample(1, label="3", steps=3)[0].tobytes() for pipe in (late, plain))
+        assert settings(tuned, changes) == settings(plain, changes)
+    late = replace(plain, tuned=(settings(plain, {"grid": (1000.0, 900.0, 30.0)}),))
+    a, b = (sample(run, 1, label="3", steps=3)[0].tobytes() for run in (late, plain))
     assert a != b
-    assert a == plain.sample(1, label="3", grid=(1000.0, 900.0, 30.0))[0].tobytes()
-    (run / "tuned.json").write_text(record.model_copy(update={"weights": "of before"}).to_json())
+    assert a == sample(plain, 1, label="3", grid=(1000.0, 900.0, 30.0))[0].tobytes()
+    (run / FILE).write_text(record.model_copy(update={"weights": "of before"}).to_json())
     assert load(run, "cpu").tuned == ()
     assert tune(replace(plain, tuned=(two, four)), ASK, silent) == record

@@ -5,7 +5,6 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from ddpm.config.data import DataConfig
 from ddpm.images.decode import decode
 from ddpm.images.depth import to_8_bits, to_16_bits
 from ddpm.images.photo import read
@@ -27,6 +26,6 @@ def test_training_the_model_and_a_sheet_see_the_same_values():
     values = ALL.reshape(256, 256).astype(np.uint16)
     image, file = Image.fromarray(values), BytesIO()
     image.save(file, "PNG")
-    data = DataConfig(source="x", fingerprint="", images=9, held_out=0, size=(256, 256), mode="L")
-    for seen in (decode(file.getvalue()).image, read(image, data).pixels[..., 0], opaque(image).getchannel("R")):
+    decoded, photo = decode(file.getvalue()).image, read(image, (256, 256), "L")
+    for seen in (decoded, photo.pixels[..., 0], opaque(image).getchannel("R")):
         np.testing.assert_array_equal(np.asarray(seen), to_8_bits(values))

@@ -6,19 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ddpm.config.data import DataConfig
 from ddpm.images.geometry import Geometry
 from ddpm.images.photo import opened, read
 from ddpm.system.errors import InputError
 from ddpm.tasks.mask import preview, read_mask
 
+SIZE = (6, 4)
 RNG = np.random.default_rng(0)
-
-
-def data(mode: Any, size: tuple[int, int] = (6, 4)) -> DataConfig:
-    return DataConfig.model_validate(
-        {"source": "x", "fingerprint": "", "images": 9, "held_out": 0, "size": size, "mode": mode}
-    )
 
 
 def noise(mode: str, size: tuple[int, int] = (6, 4)) -> Image.Image:
@@ -35,7 +29,7 @@ KINDS = [("L", "L"), ("LA", "L"), ("I;16", "L"), ("RGB", "RGB"), ("RGBA", "RGB")
 def test_known_pixels_leave_as_they_came_and_drawn_ones_are_drawn(tmp_path: Path, stored: str, learned: str) -> None:
     image = noise(stored)
     image.save(tmp_path / "photo.png")
-    photo = read(tmp_path / "photo.png", data(learned))
+    photo = read(tmp_path / "photo.png", SIZE, learned)
     assert photo.pixels.shape == (6, 4, len(learned))
     fill = RNG.random((6, 4)) < 0.5
     drawn = RNG.integers(0, 256, photo.pixels.shape).astype(np.uint8)
@@ -57,7 +51,7 @@ def test_known_pixels_leave_as_they_came_and_drawn_ones_are_drawn(tmp_path: Path
 @pytest.mark.parametrize(("stored", "learned"), KINDS)
 def test_all_colours_drawn_anew_with_the_pictures_own_alpha_and_depth(stored: str, learned: str) -> None:
     image = noise(stored)
-    photo = read(image, data(learned))
+    photo = read(image, SIZE, learned)
     drawn = RNG.integers(0, 256, photo.pixels.shape).astype(np.uint8)
     made = photo.redrawn(drawn)
     assert made.mode == stored
@@ -82,10 +76,10 @@ def check_seen(made: Image.Image, drawn: np.ndarray, alpha: np.ndarray) -> None:
 def test_grey_pictures_in_colour_keep_their_alpha_and_larger_ones_an_enlarged_one():
     colours = RNG.integers(0, 256, (6, 4, 3)).astype(np.uint8)
     image = noise("LA")
-    check_seen(read(image, data("L")).redrawn(colours), colours, np.asarray(image)[..., 1])
-    assert read(noise("I;16"), data("L")).redrawn(colours).mode == "RGB"
+    check_seen(read(image, SIZE, "L").redrawn(colours), colours, np.asarray(image)[..., 1])
+    assert read(noise("I;16"), SIZE, "L").redrawn(colours).mode == "RGB"
     halves = Image.fromarray(np.repeat([[0, 255]], [4, 2], 1).repeat(6, 0).astype(np.uint8))
-    large = read(Image.merge("LA", (halves, halves)), data("L", (6, 6))).redrawn(np.zeros((12, 12, 1), np.uint8))
+    large = read(Image.merge("LA", (halves, halves)), (6, 6), "L").redrawn(np.zeros((12, 12, 1), np.uint8))
     alpha = np.asarray(large)[..., 1]
     assert alpha.shape == (12, 12)
     assert (alpha[:, :6] == 0).all()
@@ -96,17 +90,17 @@ def test_what_the_model_sees():
     """Its own mode as it is; of 16 bits the upper 8, rounded; transparent as white."""
     for mode in ("L", "RGB", "RGBA"):
         image = noise(mode)
-        np.testing.assert_array_equal(read(image, data(mode)).pixels, np.atleast_3d(np.asarray(image)))
+        np.testing.assert_array_equal(read(image, SIZE, mode).pixels, np.atleast_3d(np.asarray(image)))
     deep = Image.fromarray(np.array([[0, 128, 129, 65535]], np.uint16))
-    assert read(deep, data("L", (1, 4))).pixels[0, :, 0].tolist() == [0, 0, 1, 255]
+    assert read(deep, (1, 4), "L").pixels[0, :, 0].tolist() == [0, 0, 1, 255]
     clear = Image.new("RGBA", (4, 6), (10, 20, 30, 0))
-    assert (read(clear, data("RGB")).pixels == 255).all()
+    assert (read(clear, SIZE, "RGB").pixels == 255).all()
 
 
 def test_larger_pictures_stay_as_they_are_and_fit_brings_any_to_the_runs_size():
-    assert read(noise("RGB", (9, 5)), data("RGB")).size == (9, 5)
+    assert read(noise("RGB", (9, 5)), SIZE, "RGB").size == (9, 5)
     for mode in ("L", "RGB", "RGBA"):
-        photo = read(noise(mode, (3, 9)), data("RGB"), "crop")
+        photo = read(noise(mode, (3, 9)), SIZE, "RGB", "crop")
         assert (photo.size, photo.image.mode) == ((6, 4), "RGB")
         np.testing.assert_array_equal(np.asarray(photo.image), photo.pixels)
 
@@ -136,7 +130,7 @@ def test_a_colour_named_transparent_becomes_alpha(tmp_path: Path, mode: str) -> 
     image = Image.new(mode, (4, 6), 7 if mode == "L" else (7, 8, 9))
     image.save(tmp_path / "keyed.png", transparency=7 if mode == "L" else (7, 8, 9))
     for given in (tmp_path / "keyed.png", Image.open(tmp_path / "keyed.png")):
-        photo = read(given, data(mode))  # type: ignore[arg-type]
+        photo = read(given, SIZE, mode)  # type: ignore[arg-type]
         assert photo.image.mode == f"{mode}A"
         assert (np.asarray(photo.image)[..., -1] == 0).all()
         assert (photo.pixels == 255).all()
@@ -147,7 +141,7 @@ def test_no_depth_is_lost(tmp_path: Path) -> None:
     big = Image.frombytes("I;16B", (4, 6), values.astype(">u2").tobytes())
     big.save(tmp_path / "big.tif")
     for given in (tmp_path / "big.tif", big, Image.fromarray(values.astype(np.int32))):
-        image = read(given, data("L")).image
+        image = read(given, SIZE, "L").image
         assert image.mode == "I;16"
         np.testing.assert_array_equal(np.asarray(image), values)
 
@@ -155,7 +149,7 @@ def test_no_depth_is_lost(tmp_path: Path) -> None:
 @pytest.mark.parametrize("values", [np.full((6, 4), -1, np.int32), np.full((6, 4), 70_000, np.int32), np.zeros((6, 4))])
 def test_values_without_a_known_range(values: np.ndarray) -> None:
     with pytest.raises(InputError, match=r"the image is no usable picture: .* no known range"):
-        read(Image.fromarray(values.astype(np.int32 if values.any() else np.float32)), data("L"))
+        read(Image.fromarray(values.astype(np.int32 if values.any() else np.float32)), SIZE, "L")
 
 
 @pytest.mark.parametrize(
@@ -169,15 +163,15 @@ def test_values_without_a_known_range(values: np.ndarray) -> None:
 )
 def test_refusals(image: Image.Image, learned: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
-        read(image, data(learned))
+        read(image, SIZE, learned)
 
 
 def test_files_that_are_no_pictures_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.png cannot be read \(No such file or directory\)"):
-        read(tmp_path / "none.png", data("L"))
+        read(tmp_path / "none.png", SIZE, "L")
     (tmp_path / "text.png").write_text("hello")
     with pytest.raises(InputError, match=r"text\.png is no usable picture: text"):
-        read(tmp_path / "text.png", data("L"))
+        read(tmp_path / "text.png", SIZE, "L")
 
 
 def test_a_picture_in_memory_that_is_cut_short_is_refused(tmp_path: Path) -> None:
@@ -186,15 +180,15 @@ def test_a_picture_in_memory_that_is_cut_short_is_refused(tmp_path: Path) -> Non
         noise("RGB", (60, 40)).save(tmp_path / name)
         cut = Image.open(BytesIO((tmp_path / name).read_bytes()[:-1000]))
         with pytest.raises(InputError, match=r"the image is no usable picture: (the file is cut short|damaged)"):
-            read(cut, data("RGB"))
+            read(cut, SIZE, "RGB")
     closed = Image.open(tmp_path / "whole.png")
     closed.close()
     with pytest.raises(InputError, match=r"whole\.png is no usable picture: damaged"):
-        read(closed, data("RGB"))
+        read(closed, SIZE, "RGB")
 
 
 class TestMask:
-    photo = read(noise("RGB"), data("RGB"))
+    photo = read(noise("RGB"), SIZE, "RGB")
 
     def test_white_is_filled_and_greys_are_the_nearer(self):
         shades = np.array([[0, 127, 128, 255]] * 6, np.uint8)
@@ -211,7 +205,7 @@ class TestMask:
         white[size[0] // 2, size[1] // 3 : size[1] // 2] = 255
         first, second = np.array(noise(mode, size)), np.array(noise(mode, size))
         second[white == 0] = first[white == 0]
-        photos = [read(Image.fromarray(pixels), data(mode, (8, 8)), fit) for pixels in (first, second)]
+        photos = [read(Image.fromarray(pixels), (8, 8), mode, fit) for pixels in (first, second)]
         fills = [read_mask(Image.fromarray(white), photo, fit) for photo in photos]
         np.testing.assert_array_equal(*fills)
         one, other = (photo.pixels for photo in photos)
@@ -221,7 +215,7 @@ class TestMask:
 
     def test_a_margin_is_kept(self):
         """Whatever the mask is at its border."""
-        photo = read(noise("RGB", (16, 32)), data("RGB", (32, 32)), "pad")
+        photo = read(noise("RGB", (16, 32)), (32, 32), "RGB", "pad")
         white = np.zeros((16, 32), np.uint8)
         white[:8] = 255
         fill = read_mask(Image.fromarray(white), photo, "pad")
@@ -232,10 +226,10 @@ class TestMask:
     @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
     def test_a_mask_that_is_only_cut_or_stays_is_the_same(self, fit: Any) -> None:
         white = RNG.random((6, 4)) < 0.5
-        photo = read(noise("RGB"), data("RGB"), fit)
+        photo = read(noise("RGB"), SIZE, "RGB", fit)
         np.testing.assert_array_equal(read_mask(Image.fromarray(white), photo, fit), white)
         wide = RNG.random((6, 8)) < 0.5
-        cut = read(noise("RGB", (6, 8)), data("RGB"), "crop")
+        cut = read(noise("RGB", (6, 8)), SIZE, "RGB", "crop")
         np.testing.assert_array_equal(read_mask(Image.fromarray(wide), cut, "crop"), wide[:, 2:6])
 
     def test_white_on_a_transparent_ground(self):
@@ -260,7 +254,7 @@ class TestMask:
 
     @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
     def test_the_preview_tints_what_is_filled_and_nothing_else(self, mode: str) -> None:
-        photo = read(noise(mode), data(mode))
+        photo = read(noise(mode), SIZE, mode)
         fill = RNG.random((6, 4)) < 0.5
         seen = np.asarray(preview(photo, fill))
         known = np.asarray(photo.image.convert("RGB")) if mode != "RGBA" else np.asarray(photo.image)[..., :3]

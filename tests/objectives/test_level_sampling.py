@@ -46,7 +46,9 @@ def warmed(sampling: LevelSampling, T: int) -> LossHistory | None:
     return history
 
 
-def draw(sampling: LevelSampling, schedule: Schedule, n: int, seed: int = 0, history: LossHistory | None = None) -> Drawn:
+def draw(
+    sampling: LevelSampling, schedule: Schedule, n: int, seed: int = 0, history: LossHistory | None = None
+) -> Drawn:
     return sampling.draw(schedule, n, Stream(seed, "levels"), history)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ddpm.engine.loading import load
 from ddpm.images.sheets import sheet
-from ddpm.pipeline import load
 from ddpm.records.likelihood import BitsRecord
 from ddpm.records.score import Score
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ddpm.core import Level
-from ddpm.pipeline import Stage
+from ddpm.engine.trajectory import Stage
 from ddpm.report import film
 
 

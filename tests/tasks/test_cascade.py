@@ -1,22 +1,22 @@
 from dataclasses import replace
 
 import pytest
-from tests.tiny import CLASSES, pipeline
+from tests.tiny import CLASSES, loaded
 
-from ddpm.pipeline import Pipeline
+from ddpm.engine.run import LoadedRun
 from ddpm.system.errors import InputError
 from ddpm.tasks.cascade import passed_on
 
 
-def knowing(*classes: str) -> Pipeline:
+def knowing(*classes: str) -> LoadedRun:
     """A run of super-resolution with these classes."""
-    pipe = pipeline("RGB", scale=2)
-    data = pipe.config.data.model_copy(update={"classes": classes})
-    return replace(pipe, config=pipe.config.model_copy(update={"data": data}))
+    run = loaded("RGB", scale=2)
+    data = run.config.data.model_copy(update={"classes": classes})
+    return replace(run, config=run.config.model_copy(update={"data": data}))
 
 
 def test_classes_go_by_name_however_they_were_asked_for() -> None:
-    base, larger = pipeline("RGB"), knowing(*reversed(CLASSES))
+    base, larger = loaded("RGB"), knowing(*reversed(CLASSES))
     for asked in (["star", "circle"], [2, 0], ["2", "0"]):
         told = passed_on(base, larger, base.labels(asked, 2), 2)
         assert told == ["star", "circle"]
@@ -24,7 +24,7 @@ def test_classes_go_by_name_however_they_were_asked_for() -> None:
 
 
 def test_unknown_classes_are_not_passed_on() -> None:
-    base = pipeline("RGB")
+    base = loaded("RGB")
     assert passed_on(base, knowing("star", "moon", "sun"), [0, 2], 2) is None
     assert passed_on(base, knowing("star", "moon", "sun"), [2, 2], 2) == ["star", "star"]
     assert passed_on(base, knowing(*CLASSES), None, 2) is None
@@ -32,9 +32,9 @@ def test_unknown_classes_are_not_passed_on() -> None:
 
 def test_what_the_second_run_has_not_learned() -> None:
     for base, larger, said in (
-        (pipeline("RGB"), pipeline("RGB"), "shapes has not learned to make small images large"),
-        (pipeline("L"), pipeline("RGB", scale=2), "shapes draws L images, and shapes makes RGB images large"),
+        (loaded("RGB"), loaded("RGB"), "shapes has not learned to make small images large"),
+        (loaded("L"), loaded("RGB", scale=2), "shapes draws L images, and shapes makes RGB images large"),
     ):
         with pytest.raises(InputError, match=said):
             passed_on(base, larger, None, 2)
-    assert passed_on(pipeline("RGBA"), pipeline("RGB", scale=2), None, 2) is None
+    assert passed_on(loaded("RGBA"), loaded("RGB", scale=2), None, 2) is None

@@ -11,10 +11,9 @@ from ddpm import build
 from ddpm.codec import PixelCodec
 from ddpm.config import RunConfig
 from ddpm.config.likelihood import settle
-from ddpm.core import Denoised, Stream, discrete
 from ddpm.config.options import changed
-from ddpm.core import discrete
-from ddpm.core.seed import derive
+from ddpm.config.run import RunConfig
+from ddpm.core import Denoised, Stream, discrete
 from ddpm.guidance import Clipped
 from ddpm.images.pixels import Pixels
 from ddpm.images.sheets import picture
@@ -25,6 +24,7 @@ from ddpm.sampling import SampleNoise, rows_of
 from ddpm.sampling.grid import uniform
 from ddpm.system.errors import InputError
 from ddpm.tasks.estimate import choices
+from ddpm.tasks.likelihood import likelihood
 
 SHAPE = (1, 8, 8)
 
@@ -35,12 +35,16 @@ def encoded(images: Pixels) -> torch.Tensor:
 
 
 def denoiser(pipe: Pipeline):
-    return pipe.model.denoiser(build.build_problem(pipe.config).loss.parameterisation)
+    return pipe.run.engine.model.denoiser(pipe.run.engine.parameterisation)
+
+
+def changed(pipe: Pipeline, config: RunConfig) -> Pipeline:
+    """The same weights under other settings."""
+    return Pipeline(replace(pipe.run, config=config))
 
 
 def label(pipe: Pipeline, number: int, n: int):
-    assert pipe.model.conditioner is not None
-    return pipe.model.cond(torch.full((n,), number))
+    return pipe.run.engine.model.cond({"label": torch.full((n,), number)}, n)
 
 
 @pytest.mark.parametrize("clip", [True, False])
@@ -98,7 +102,7 @@ def test_the_ode_is_the_one_taken_by_hand(pipe: Pipeline, images: Pixels) -> Non
     flow = ProbabilityFlow(denoiser(pipe), discrete.cosine(1000), rtol=rough, atol=rough)
     byhand = bits_per_dim(flow, encoded(images[:n]), 5, range(n), 1, label(pipe, 10, n))
     how = settle(pipe.config, "ode", seed=5).model_copy(update={"tolerance": rough})
-    found = pipe.likelihood(how, images[:n], None, list(range(n)))
+    found = likelihood(pipe.run, how, images[:n], None, list(range(n)))
     assert torch.equal(found.bits, byhand.bits.float())
     assert found.calls == byhand.evaluations
 
@@ -159,14 +163,14 @@ def test_a_label_changes_the_bits(pipe: Pipeline, images: Pixels) -> None:
 
 
 def test_guidance_is_not_used(pipe: Pipeline, images: Pixels) -> None:
-    guided = changed(pipe.config.sampling, {"guidance": 3.0})
-    other = replace(pipe, config=pipe.config.model_copy(update={"sampling": guided}))
+    guided = pipe.config.sampling.model_copy(update={"guidance": 3.0})
+    other = changed(pipe, pipe.config.model_copy(update={"sampling": guided}))
     assert torch.equal(other.bits_per_dim(images, steps=3, labels="3"), pipe.bits_per_dim(images, steps=3, labels="3"))
 
 
 def test_the_runs_variance_decides(pipe: Pipeline, images: Pixels) -> None:
     large = pipe.config.diffusion.model_copy(update={"variance": "large"})
-    other = replace(pipe, config=pipe.config.model_copy(update={"diffusion": large}))
+    other = changed(pipe, pipe.config.model_copy(update={"diffusion": large}))
     n = len(images)
     grid, noise = uniform(discrete.cosine(1000), 4), SampleNoise(rows_of(0, range(n)), SHAPE)
     byhand = bound(Clipped(denoiser(pipe)), encoded(images), grid, noise, label(pipe, 10, n), fixed=1.0)
@@ -174,7 +178,7 @@ def test_the_runs_variance_decides(pipe: Pipeline, images: Pixels) -> None:
 
 
 def test_where_the_bits_come_from(pipe: Pipeline, images: Pixels) -> None:
-    answer = pipe.likelihood(settle(pipe.config, steps=5), images[:3], None, [0, 1, 2])
+    answer = likelihood(pipe.run, settle(pipe.config, steps=5), images[:3], None, [0, 1, 2])
     assert answer.calls == 5
     assert answer.bound is not None
     assert answer.bound.terms.shape == answer.bound.x0_mse.shape == (3, 5)
@@ -187,7 +191,7 @@ def test_progress(pipe: Pipeline, images: Pixels) -> None:
     assert seen == [(i, 6) for i in range(1, 7)]
     seen.clear()
     rough = settle(pipe.config, "ode").model_copy(update={"tolerance": 0.1})
-    pipe.likelihood(rough, images[:1], None, [0], lambda *now: seen.append(now))
+    likelihood(pipe.run, rough, images[:1], None, [0], lambda *now: seen.append(now))
     assert all(total == 0 for _, total in seen)
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})
 
@@ -235,7 +239,7 @@ def test_other_refusals(pipe: Pipeline, images: Pixels) -> None:
 
 def test_a_null_label_that_was_never_trained_says_nothing(pipe: Pipeline, images: Pixels) -> None:
     training = replace(pipe.config.training, label_dropout=0.0)
-    other = replace(pipe, config=pipe.config.model_copy(update={"training": training}))
+    other = changed(pipe, pipe.config.model_copy(update={"training": training}))
     with pytest.raises(InputError, match=r"never saw an image without its label when it was trained: give a label"):
         other.bits_per_dim(images, steps=2)
     assert torch.equal(other.bits_per_dim(images, steps=2, labels=1), pipe.bits_per_dim(images, steps=2, labels=1))

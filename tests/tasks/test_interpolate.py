@@ -48,7 +48,7 @@ def test_what_many_windows_fill_is_filled_no_further(pipeline):
     """A network call of 25 windows of two pictures has rows enough."""
     pipe, rows = pipeline("L"), []
     one, other = noise("L", (24, 24), seed=1), noise("L", (24, 24), seed=2)
-    hook = pipe.model.net.register_forward_pre_hook(lambda net, given: rows.append(len(given[0])))
+    hook = pipe.run.engine.model.net.register_forward_pre_hook(lambda net, given: rows.append(len(given[0])))
     try:
         pipe.interpolate(one, other, n=2, label="star", steps=1)
     finally:

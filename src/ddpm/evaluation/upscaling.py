@@ -1,7 +1,7 @@
 """Small images made large by a run, against the large ones: a score."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -11,10 +11,11 @@ import numpy as np
 import torch
 
 from ddpm import build
-from ddpm.conditioning.low_resolution import enlarge
+from ddpm.conditioning.low_resolution import BoxMeans, enlarge
 from ddpm.constraints import AveragePool
 from ddpm.data.dataset import Dataset
 from ddpm.data.loader import batch_of
+from ddpm.data.pairs import LOW
 from ddpm.engine.loading import load
 from ddpm.engine.options import refuse_idle, settings
 from ddpm.engine.run import LoadedRun
@@ -90,10 +91,10 @@ def evaluate_enlarged(path: Path, ask: AskEnlarged, progress: Progress) -> tuple
         raise InputError(f"{min(len(data), ask.n)} images are too few to measure; give at least {FEWEST}")
     # spread evenly, as folders of classes come one after another
     large = data.subset(np.linspace(0, len(data) - 1, min(len(data), ask.n)).round().astype(np.int64))
-    low, scale = (
-        batch_of(large, np.arange(len(large))).conditions["low_resolution"].numpy(),
-        loaded.config.upscaling.scale,
-    )
+    scale = loaded.config.upscaling.scale
+    if LOW not in large.partners:
+        large = replace(large, derived={LOW: BoxMeans(loaded.engine.codec, scale)})
+    low = batch_of(large, np.arange(len(large))).conditions[LOW].numpy()
     smalls = [Small(pixels, i) for i, pixels in enumerate(low)]
     made = dict(enlarge_all(loaded, how, settled, smalls, ask.seed, ask.batch, doing(progress, "upscaling")))
     drawn = np.stack([made[i] for i in range(len(low))])

@@ -7,7 +7,7 @@ from torch import nn
 from ddpm.config.network import UNetSettings
 from ddpm.core import Cond
 from ddpm.networks.blocks import GroupNorm, conv, space_to_depth
-from ddpm.networks.embeddings import TimeEmbedding
+from ddpm.networks.embeddings import TimeEmbedding, silu
 from ddpm.networks.pooling import AttentionPool
 from ddpm.networks.unet import Block, check_size, way_down
 
@@ -44,7 +44,7 @@ class NoisedClassifier(nn.Module):
         if cond is not None:
             raise ValueError("a classifier takes no condition; give none")
         check_size(self.settings, x)
-        time = F.silu(self.time(t))
+        time = silu(self.time(t))
         h = self.conv_in(space_to_depth(x, self.settings.patch))
         for down in self.down:
             h = down(h, time)[-1]

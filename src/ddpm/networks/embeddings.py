@@ -26,6 +26,19 @@ def sinusoid(t: torch.Tensor, width: int) -> torch.Tensor:
     return torch.cat([angle.sin(), angle.cos()], dim=1)
 
 
+LANES = 64
+"""Elements that the CPU's widest vector loop takes at a time, of 16 bits; of 32 bits, 32."""
+
+
+def silu(x: torch.Tensor) -> torch.Tensor:
+    """SiLU of (B, D), of which each row is computed alike wherever it is in the batch.
+
+    PyTorch leaves what no vector is full of, the end of the last rows, to a scalar loop that rounds otherwise.
+    """
+    width = x.shape[1]
+    return F.silu(F.pad(x, (0, -width % LANES)))[:, :width] if width % LANES else F.silu(x)
+
+
 class TimeEmbedding(nn.Module):
     """Sinusoid and a perceptron: (B,) -> (B, out_width)."""
 
@@ -37,5 +50,5 @@ class TimeEmbedding(nn.Module):
 
     def forward(self, t: torch.Tensor) -> torch.Tensor:
         """t (B,) -> (B, out_width) of the weights' dtype."""
-        out: torch.Tensor = self.linear2(F.silu(self.linear1(sinusoid(t, self.width).to(self.linear1.weight))))
+        out: torch.Tensor = self.linear2(silu(self.linear1(sinusoid(t, self.width).to(self.linear1.weight))))
         return out

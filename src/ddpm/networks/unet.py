@@ -18,7 +18,7 @@ from ddpm.networks.blocks import (
     space_to_depth,
     zero,
 )
-from ddpm.networks.embeddings import TimeEmbedding
+from ddpm.networks.embeddings import TimeEmbedding, silu
 
 
 class Block(nn.Module):
@@ -165,7 +165,7 @@ class UNet(nn.Module):
             ValueError: where a side of x does not divide by ``settings.divisor``, or a condition is missing or unasked.
         """
         check_size(self.settings, x)
-        time = F.silu(self._embed(t, None if cond is None else cond.vector))
+        time = silu(self._embed(t, None if cond is None else cond.vector))
         if cond is not None and cond.image is not None:
             x = torch.cat([x, cond.image], dim=1)
         h = self.conv_in(space_to_depth(x, self.settings.patch))

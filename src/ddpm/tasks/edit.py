@@ -44,7 +44,6 @@ def edit(
     request = EditRequest.of(asked)
     photos = request.photos(images, run.config.data.size, run.config.data.mode)
     if not strength:
-        run.refuse_given()
         settle(run, request, photos)  # what cannot be used is refused all the same
         return as_given(images, [photo.image.copy() for photo in photos for _ in range(request.n)])
 

@@ -136,8 +136,9 @@ def settle(
     """What is asked for, by the size of the given pictures.
 
     Raises:
-        InputError: labels or settings that cannot be used, or that would have no effect.
+        InputError: labels or settings that cannot be used, or that would have no effect, or a run of super-resolution.
     """
+    run.refuse_given()
     sizes = {photo.size: (photo.size[0] * factor, photo.size[1] * factor) for photo in photos}
     if request.settings.get("whole") and set(sizes.values()) == {run.config.data.size}:
         raise InputError("whole has no effect on pictures of the run's own size; leave it out")

@@ -1,0 +1,49 @@
+"""What is asked for beside the run's own settings, which give way to it."""
+
+from dataclasses import replace
+
+import pytest
+
+from ddpm.engine.options import settings
+from ddpm.engine.run import LoadedRun
+from ddpm.system.errors import InputError
+from ddpm.tasks.generate import sample
+
+
+def test_of_another_solver_the_options_are_those_of_nobody(loaded: LoadedRun) -> None:
+    """A run's own churn does not stand in the way of DDIM."""
+    own = loaded.config.sampling.model_copy(update={"solver": "edm", "churn": 3.0})
+    other = replace(loaded, config=loaded.config.model_copy(update={"sampling": own}))
+    assert settings(other, {}) == settings(other, {"solver": "edm"}) == own
+    assert settings(other, {"solver": "ddim"}).churn is None
+    assert settings(other, {"solver": "ddim", "eta": 0.5}).eta == 0.5
+
+
+def test_without_guidance_its_options_are_those_of_nobody(loaded: LoadedRun) -> None:
+    """A run's own interval does not stand in the way of guidance 1."""
+    own = loaded.config.sampling.model_copy(update={"guidance": 2.0, "guidance_interval": (0.2, 5.0)})
+    other = replace(loaded, config=loaded.config.model_copy(update={"sampling": own}))
+    assert settings(other, {}) == own
+    assert settings(other, {"guidance": 1}).guidance_interval is None
+
+
+def test_without_clipping_the_threshold_is_that_of_nobody(loaded: LoadedRun) -> None:
+    own = loaded.config.sampling.model_copy(update={"threshold": 0.9})
+    other = replace(loaded, config=loaded.config.model_copy(update={"sampling": own}))
+    assert settings(other, {}).threshold == 0.9
+    assert settings(other, {"clip": False}).threshold is None
+    with pytest.raises(InputError, match="threshold is a way of clipping"):
+        settings(other, {"clip": False, "threshold": 0.9})
+
+
+def test_a_run_of_its_own_places(loaded: LoadedRun) -> None:
+    """They may be replaced by a name, which takes as many steps, or other places; not by steps alone."""
+    own = loaded.config.sampling.model_copy(update={"grid": (1000.0, 300.0), "steps": 2})
+    run = replace(loaded, config=loaded.config.model_copy(update={"sampling": own}))
+    assert settings(run, {}) == own
+    (mine,), (same,) = sample(run, 1), sample(loaded, 1, grid="1000,300")
+    assert mine.tobytes() == same.tobytes()
+    assert (settings(run, {"grid": "karras"}).grid, settings(run, {"grid": "karras"}).steps) == ("karras", 2)
+    assert settings(run, {"grid": "900,800,700"}).steps == 3
+    with pytest.raises(InputError, match="steps is 5, and the grid lists 2 places"):
+        settings(run, {"steps": 5})
