@@ -153,7 +153,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from test_checkpoint import make
-from ddpm.training import checkpoint, storage
+from ddpm.training import checkpoint
 kill = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 place, calls = sys.argv[1], []
 if place == "before the rename":
