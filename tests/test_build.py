@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 import torch
 
-from ddpm import build, config
+from ddpm import build
 from ddpm.conditioning import LabelEmbedding
 from ddpm.config.diffusion import DiffusionConfig
 from ddpm.config.sampling import SamplingConfig
@@ -24,23 +24,24 @@ from ddpm.sampling.heun import Heun
 from ddpm.sampling.ipndm import IPNDM
 from ddpm.sampling.langevin import Langevin
 from ddpm.sampling.unipc import UniPC
+from ddpm.system import names
 from ddpm.system.errors import InputError
 
 
 @pytest.mark.parametrize(
-    ("names", "objects"),
+    ("known", "objects"),
     [
-        (config.ScheduleName, build.SCHEDULES),
-        (config.PredictionName, build.PREDICTIONS),
-        (config.SolverName, build.SOLVERS),
-        (config.GridName, build.GRIDS),
-        (config.VarianceName, build.VARIANCES),
-        (config.WeightingName, build.WEIGHTINGS),
-        (config.LevelSamplingName, build.LEVEL_SAMPLINGS),
+        (names.ScheduleName, build.SCHEDULES),
+        (names.PredictionName, build.PREDICTIONS),
+        (names.SolverName, build.SOLVERS),
+        (names.GridName, build.GRIDS),
+        (names.VarianceName, build.VARIANCES),
+        (names.WeightingName, build.WEIGHTINGS),
+        (names.LevelSamplingName, build.LEVEL_SAMPLINGS),
     ],
 )
-def test_every_name_that_a_config_may_hold_can_be_built(names, objects):
-    assert set(get_args(names)) == set(objects)
+def test_every_name_that_a_config_may_hold_can_be_built(known, objects):
+    assert set(get_args(known)) == set(objects)
 
 
 def test_names_mean_what_they_say():
@@ -138,8 +139,8 @@ def test_a_grid_of_places():
 
 def test_wrappers_of_a_denoiser():
     """Guided where there is something to guide away from and a scale that changes something; clipped last."""
-    model, ask = Model(torch.nn.Identity(), LabelEmbedding(3, 4)), Parameterisation(prediction.v)
-    null = model.conditioner.null(1)
+    model, ask = Model(torch.nn.Identity(), {"label": LabelEmbedding(3, 4)}), Parameterisation(prediction.v)
+    null = model.cond({}, 1)
 
     def make(away=null, worse=None, **settings):
         how = SamplingConfig(**settings)
@@ -154,7 +155,7 @@ def test_wrappers_of_a_denoiser():
     assert make(clip=False) == plain
     assert make(guidance=3.0, away=None) == Clipped(plain)
     assert isinstance(make(guidance=0.0, clip=False), ClassifierFree)
-    bad = Model(torch.nn.Identity(), LabelEmbedding(3, 4))
+    bad = Model(torch.nn.Identity(), {"label": LabelEmbedding(3, 4)})
     worse = ByItself(NetworkDenoiser(bad.net, ask), bad.cond)
     assert make(guidance=3.0, worse=bad) == Clipped(Autoguidance(plain, worse, 3.0))
     assert make(guidance=3.0, worse=bad, away=None) == Clipped(Autoguidance(plain, worse, 3.0))
