@@ -18,8 +18,8 @@ from side_by_side.known import ANCESTRAL
 
 import ddpm
 from ddpm.constraints import Blur
-from ddpm.tasks.mask import preview
 from ddpm.images.photo import read
+from ddpm.tasks.mask import preview
 
 HOW = ANCESTRAL | {"guidance": 1.0, "precision": "bf16"}
 EDIT = {"solver": "dpm++-2m", "grid": "quadratic", "steps": 20, "precision": "bf16"}
