@@ -8,8 +8,8 @@ from PIL import Image
 from ddpm.config.data import DataConfig
 from ddpm.images.decode import decode
 from ddpm.images.depth import to_8_bits, to_16_bits
-from ddpm.images.sheets import opaque
 from ddpm.images.photo import read
+from ddpm.images.sheets import opaque
 
 ALL = np.arange(65536)
 

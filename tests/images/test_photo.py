@@ -8,9 +8,9 @@ from PIL import Image
 
 from ddpm.config.data import DataConfig
 from ddpm.images.geometry import Geometry
-from ddpm.tasks.mask import preview, read_mask
 from ddpm.images.photo import opened, read
 from ddpm.system.errors import InputError
+from ddpm.tasks.mask import preview, read_mask
 
 RNG = np.random.default_rng(0)
 
