@@ -45,7 +45,7 @@ from ddpm.metrics.features.extract import extract, extract_once
 from ddpm.metrics.features.inception import Inception
 
 sys.path.append(str(Path(__file__).parents[1]))
-from tests.evaluation.features.random_inception import random_weights
+from tests.metrics.features.random_inception import random_weights
 
 SECTIONS = ("ranking", "floor", "apart", "speed")
 SETS = {1000: 10, 2000: 5, 10_000: 1}

@@ -19,15 +19,16 @@ import torch
 from side_by_side.machine import machine
 from side_by_side.table import Table
 
-import ddpm
 from ddpm import build
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
+from ddpm.engine import options
+from ddpm.engine.loading import load
+from ddpm.engine.run import LoadedRun
 from ddpm.images.geometry import Geometry
 from ddpm.metrics import frechet
 from ddpm.metrics.features.extract import extract
-from ddpm.pipeline import Pipeline
 
 REFERENCE = "ancestral:uniform"
 CALLS_A_STEP = {"heun": 2, "dpm-solver-2": 2, "dpm++-2s": 2, "dpm-solver-3": 3}
@@ -37,8 +38,8 @@ RESAMPLED = 200
 class Samples:
     """Features of a run's samples, kept in a folder."""
 
-    def __init__(self, pipe: Pipeline, args: argparse.Namespace, folder: Path, extractor: Callable[..., Any]) -> None:
-        self.pipe, self.n, self.seed, self.precision = pipe, args.n, args.seed, args.precision
+    def __init__(self, run: LoadedRun, args: argparse.Namespace, folder: Path, extractor: Callable[..., Any]) -> None:
+        self.run, self.n, self.seed, self.precision = run, args.n, args.seed, args.precision
         self.folder, self.extractor = folder, extractor
 
     def __call__(self, way: str, calls: int) -> torch.Tensor:
@@ -47,13 +48,13 @@ class Samples:
         if not path.exists():
             solver, grid = way.split(":")
             settings = {"solver": solver, "grid": grid, "steps": max(1, calls // CALLS_A_STEP.get(solver, 1))}
-            how = self.pipe.settings(settings | ({"precision": self.precision} if self.precision else {}))
-            classes = len(self.pipe.classes)
+            how = options.settings(self.run, settings | ({"precision": self.precision} if self.precision else {}))
+            classes = len(self.run.classes)
             drawn = []
             for first in range(0, self.n, 64):
                 indices = list(range(first, min(first + 64, self.n)))
                 labels = [i % classes for i in indices] if classes else None
-                drawn.append(self.pipe.draw(how, labels, self.seed, indices))
+                drawn.append(self.run.draw(how, labels, self.seed, indices))
             np.save(path, extract(self.extractor, Dataset(np.concatenate(drawn))).numpy())
         return torch.from_numpy(np.load(path))
 
@@ -89,13 +90,13 @@ def main() -> None:
     out = args.out or args.run / "few-steps"
     out.mkdir(parents=True, exist_ok=True)
 
-    pipe = ddpm.load(args.run)
-    data = pipe.config.data
+    run = load(args.run)
+    data = run.config.data
     images = prepare(open_source(args.data or data.source), Geometry(data.size, data.mode, data.fit))
-    extractor = build.build_features("embedded", None, data.size, pipe.device)
+    extractor = build.build_features("embedded", None, data.size, run.engine.device)
     theirs = extract(extractor, images)
     real = frechet.fit(theirs)
-    samples = Samples(pipe, args, out, extractor)
+    samples = Samples(run, args, out, extractor)
     some = torch.randperm(len(theirs), generator=torch.Generator().manual_seed(0))[: args.n]
     floor = frechet.distance(frechet.fit(theirs[some]), real)
 

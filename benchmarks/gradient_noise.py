@@ -15,7 +15,8 @@ batches. Intervals are 95 % of bootstrap resamples of the batches.
 import argparse
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,14 @@ import ddpm
 from ddpm import build
 from ddpm.core import Stream
 from ddpm.core.model import Model
+from ddpm.core.stream import RowStreams
 from ddpm.data.dataset import Dataset
+from ddpm.data.loader import batch_of
 from ddpm.evaluation.reference import training
+from ddpm.objectives.denoising import Denoising
 from ddpm.objectives.level_sampling import Importance, LevelSampling, LossHistory, Stratified, Ticks, Uniform
 from ddpm.objectives.variational import Variational
 from ddpm.training import checkpoint as checkpoints
-from ddpm.training.trainer import Problem
 
 SAMPLINGS: dict[str, LevelSampling] = {
     "uniform": Ticks(Uniform()),
@@ -54,26 +57,23 @@ class Bench:
     """
 
     model: Model
-    problem: Problem
+    objective: Denoising
     data: Dataset
     batch: int
 
     def losses(self, sampling: LevelSampling, seed: int, history: LossHistory | None) -> Iterator[Any]:
         """The weighted and the bare loss of each image, and its place, for one batch after another."""
-        levels, others = Stream(seed, "levels"), Stream(seed, "others")
-        assert self.data.labels is not None
-        while True:
-            which = others.integers(len(self.data), self.batch).numpy()
-            x0 = self.problem.codec.encode(torch.from_numpy(self.data.read(which)))
-            eps = others.normal(*x0.shape)
-            cond = self.model.cond(torch.from_numpy(self.data.labels[which]))
-            drawn = sampling.draw(self.problem.schedule, self.batch, levels, history)
-            bare = self.problem.loss(self.model.net, x0, eps, *self.problem.levels(drawn.places), cond)
-            yield bare * drawn.weights.float(), bare, drawn.places
+        others = Stream(seed, "images")
+        objective = replace(self.objective, noise=replace(self.objective.noise, sampling=sampling, dropout=0.0))
+        for number in count():
+            batch = batch_of(self.data, others.integers(len(self.data), self.batch).numpy())
+            draws = objective.draws(RowStreams(seed, number, self.batch, range(self.batch)), history)
+            bare = objective.losses(self.model, batch.images, batch.conditions, draws)
+            yield bare * draws.weights.float(), bare, draws.places
 
     def warm(self, sampling: LevelSampling) -> LossHistory | None:
         """The history of a sampling that keeps one, filled at these weights."""
-        history = sampling.history(self.problem.schedule.T)
+        history = sampling.history(self.objective.noise.schedule.T)
         if history is None:
             return None
         with torch.no_grad():
@@ -141,12 +141,12 @@ def summary(gradients: dict[str, torch.Tensor], batch: int, seed: int = 0) -> di
 def at(path: Path, batch: int) -> Bench:
     """A checkpoint's own weights, not their average: those that training takes the gradient at."""
     pipe = ddpm.load(path, "cpu")
-    problem = build.build_problem(pipe.config)
-    if not isinstance(problem.loss, Variational):
+    objective, model = build.build_objective(pipe.config), pipe.run.engine.model
+    if not isinstance(objective.loss, Variational):
         raise SystemExit(f"{path} was not trained by the bound; give a run of `ddpm train … --loss vlb`")
-    checkpoints.load_into(pipe.model.state_dict(), checkpoints.read(path).tensors["model"], str(path))
-    pipe.model.requires_grad_(True)
-    return Bench(pipe.model, problem, training(pipe.config).seen, batch)
+    checkpoints.load_into(model.state_dict(), checkpoints.read(path).tensors["model"], str(path))
+    model.requires_grad_(True)
+    return Bench(model, objective, training(pipe.config).seen, batch)
 
 
 def main() -> None:

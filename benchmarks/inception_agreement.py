@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-from tests.evaluation.features.random_inception import SIZES, random_images, random_weights
+from tests.metrics.features.random_inception import SIZES, random_images, random_weights
 
 from ddpm.metrics.features.inception import Inception
 from ddpm.metrics.features.inception_blocks import InceptionV3

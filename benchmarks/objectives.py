@@ -35,8 +35,10 @@ from side_by_side.table import Table
 
 import ddpm
 from ddpm.config.likelihood import settle
+from ddpm.engine.loading import load
+from ddpm.engine.run import LoadedRun
 from ddpm.evaluation.reference import training
-from ddpm.pipeline import Pipeline
+from ddpm.tasks.likelihood import likelihood
 
 T, TERMS = 1000, 100
 GRIDS = (25, 50, 100)
@@ -91,21 +93,21 @@ OBJECTIVES = (
 
 def measured(home: Path, variance: str) -> dict[str, Any]:
     """Bits and samples of a run, with a variance that may differ from its own."""
-    pipe = ddpm.load(home)
-    diffusion = pipe.config.diffusion.model_copy(update={"variance": variance})
-    pipe = replace(pipe, config=pipe.config.model_copy(update={"diffusion": diffusion}))
-    return {"bits": bits(pipe), "samples": {str(steps): samples(home, variance, steps) for steps in STEPS}}
+    run = load(home)
+    diffusion = run.config.diffusion.model_copy(update={"variance": variance})
+    run = replace(run, config=run.config.model_copy(update={"diffusion": diffusion}))
+    return {"bits": bits(run), "samples": {str(steps): samples(home, variance, steps) for steps in STEPS}}
 
 
-def bits(pipe: Pipeline) -> dict[str, Any]:
+def bits(run: LoadedRun) -> dict[str, Any]:
     """By grid: of each held-out image, and what the parts of the bound are on average."""
-    held = training(pipe.config).held_out
+    held = training(run.config).held_out
     assert held.labels is not None
     pixels, labels = held.read(np.arange(len(held))), held.labels.tolist()
     found = {}
     for steps, terms in [(T, TERMS), *((steps, None) for steps in GRIDS)]:
-        how = settle(pipe.config, steps=steps, terms=terms)
-        answer = pipe.likelihood(how, pixels, labels, list(range(len(held))))
+        how = settle(run.config, steps=steps, terms=terms)
+        answer = likelihood(run, how, pixels, labels, list(range(len(held))))
         assert answer.bound is not None
         parts = {part: float(getattr(answer.bound, part).mean()) for part in PARTS}
         found[str(steps)] = {"images": answer.bits.tolist(), **parts}

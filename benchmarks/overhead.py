@@ -107,14 +107,13 @@ def ways(subject: Subject) -> dict[str, Callable[[], tuple[float, float]]]:
     s = subject.network
 
     def made(settings: UNetSettings, *, labels: bool = False) -> Model:
-        conditioner = LabelEmbedding(CLASSES, settings.width) if labels else None
+        conditioner = {"label": LabelEmbedding(CLASSES, settings.width)} if labels else None
         model = Model(Timed(UNet(replace(settings, cond_width=settings.width if labels else None))), conditioner)
         return model.eval().requires_grad_(False)
 
     plain, labelled = made(s), made(s, labels=True)
     varied, worse = made(replace(s, out_channels=2 * s.out_channels)), made(s)
-    cond = labelled.cond(torch.arange(BATCH) % CLASSES)
-    away = labelled.conditioner.null(1)  # type: ignore[union-attr]
+    cond, away = labelled.cond({"label": torch.arange(BATCH) % CLASSES}, BATCH), labelled.cond({}, 1)
     levels = build.build_grid(SamplingConfig.of(steps=subject.steps, grid="uniform"), schedule)
     ddim = build.build_solver(SamplingConfig.of(solver="ddim"), schedule)
 

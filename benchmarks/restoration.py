@@ -73,7 +73,7 @@ def main() -> None:
     pipe = ddpm.load(args.run)
     data = pipe.config.data
     test = prepare(open_source(args.test), Geometry(data.size, data.mode, data.fit))
-    features = build.build_features("embedded", None, data.size, pipe.device)
+    features = build.build_features("embedded", None, data.size, pipe.run.engine.device)
     real = frechet.fit(extract(features, test))
     chosen = np.linspace(0, len(test) - 1, args.images).round().astype(int)
     label = [test.classes[k] for k in test.labels[chosen]] if pipe.classes and test.labels is not None else None

@@ -157,8 +157,8 @@ def test_a_grid_of_places():
 
 def test_wrappers_of_a_denoiser():
     """Guided where there is something to guide away from and a scale that changes something; clipped last."""
-    model, ask = Model(torch.nn.Identity(), LabelEmbedding(3, 4)), Parameterisation(prediction.v)
-    null = model.conditioner.null(1)
+    model, ask = Model(torch.nn.Identity(), {"label": LabelEmbedding(3, 4)}), Parameterisation(prediction.v)
+    null = model.cond({}, 1)
 
     def make(away=null, worse=None, **settings):
         how = SamplingConfig.of(**settings)
@@ -173,7 +173,7 @@ def test_wrappers_of_a_denoiser():
     assert make(clip=False) == plain
     assert make(guidance=3.0, away=None) == Clipped(plain)
     assert isinstance(make(guidance=0.0, clip=False), ClassifierFree)
-    bad = Model(torch.nn.Identity(), LabelEmbedding(3, 4))
+    bad = Model(torch.nn.Identity(), {"label": LabelEmbedding(3, 4)})
     worse = ByItself(NetworkDenoiser(bad.net, ask), bad.cond)
     assert make(guidance=3.0, worse=bad) == Clipped(Autoguidance(plain, worse, 3.0))
     assert make(guidance=3.0, worse=bad, away=None) == Clipped(Autoguidance(plain, worse, 3.0))

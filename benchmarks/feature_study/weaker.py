@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ddpm.engine import options
+from ddpm.engine.loading import load
+from ddpm.engine.run import LoadedRun
 from ddpm.evaluation.drawn import SampleRecipe, SampleStore
 from ddpm.images.pixels import Pixels
-from ddpm.pipeline import Pipeline, load
 from ddpm.training.checkpoint import paths
 
 BATCH = 64
@@ -37,15 +39,15 @@ def weaker(run: Path, n: int, cache: Path, say: Callable[[str], None]) -> dict[s
 
 def draw(path: Path, steps: int, n: int, cache: Path, say: Callable[[str], None]) -> Pixels:
     """n samples of a checkpoint, (n, H, W, C)."""
-    pipe = load(path, "cpu")
-    recipe = weaker_recipe(pipe, steps)
-    drawn = SampleStore(cache / recipe.key, n, (*pipe.config.data.size, len(pipe.config.data.mode)))
+    run = load(path, "cpu")
+    recipe = weaker_recipe(run, steps)
+    drawn = SampleStore(cache / recipe.key, n, (*run.config.data.size, len(run.config.data.mode)))
     missing = drawn.missing()
-    for k in drawn.draw(pipe, recipe, missing, BATCH, lambda *_: None):
+    for k in drawn.draw(run, recipe, missing, BATCH, lambda *_: None):
         say(f"drawing {path.name} in {steps} steps: {k} of {missing[-1]}")
     return drawn.read(np.arange(n))
 
 
-def weaker_recipe(pipe: Pipeline, steps: int) -> SampleRecipe:
-    shares = tuple(1 / len(pipe.classes) for _ in pipe.classes)
-    return SampleRecipe(pipe.weights, pipe.settings({"steps": steps, "guidance": 1.0}), 0, shares)
+def weaker_recipe(run: LoadedRun, steps: int) -> SampleRecipe:
+    shares = tuple(1 / len(run.classes) for _ in run.classes)
+    return SampleRecipe(run.weights, options.settings(run, {"steps": steps, "guidance": 1.0}), 0, shares)

@@ -158,7 +158,8 @@ def solver(name: str, process: Any) -> Any:
 
 
 def _noise() -> Any:
-    return import_module("ddpm.sampling").SampleNoise(3, range(2), SHAPE)
+    sampling = import_module("ddpm.sampling")
+    return sampling.SampleNoise(sampling.rows_of(3, range(2)), SHAPE)
 
 
 def _sampled(model: Any, solve: Any, process: Any, constraint: Any = None) -> str:

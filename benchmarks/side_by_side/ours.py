@@ -14,9 +14,11 @@ from ddpm.core.model import Model
 from ddpm.guidance import ClassifierFree, Clipped
 from ddpm.networks import UNet
 from ddpm.objectives import SimpleLoss
+from ddpm.objectives.denoising import Denoising
 from ddpm.objectives.level_sampling import Uniform
+from ddpm.objectives.noised import NoiseLevels
 from ddpm.sampling import DDIM, SampleNoise, grid, rows_of, sample
-from ddpm.training.trainer import Learner, Problem
+from ddpm.training.trainer import Trainer
 from side_by_side.subject import Made, Subject, weights
 
 
@@ -31,21 +33,32 @@ class Peer(nn.Module):
         return self.net(x, t).sample
 
 
+class Laid(Model):
+    """A model in this layout; left alone it would be channels last."""
+
+    def __init__(self, net: nn.Module, layout: torch.memory_format) -> None:
+        super().__init__(net)
+        self._layout = layout
+
+    @property
+    def layout(self) -> torch.memory_format:
+        return self._layout
+
+
 def training(subject: Subject, *, peer: bool = False) -> Made:
     """The act "step": one optimiser step as in ``ddpm train``, of our network or of theirs."""
     accelerator = Accelerator(cpu=subject.device == "cpu", mixed_precision=_mixed(subject))
-    problem = Problem(discrete.linear(), Uniform(), SimpleLoss(Parameterisation(prediction.eps)), PixelCodec())
+    noise = NoiseLevels(discrete.linear(), Uniform())
+    objective = Denoising(noise, SimpleLoss(Parameterisation(prediction.eps)), PixelCodec().encode)
     s = TrainSettings(10**9, subject.batch, subject.batch, precision=subject.precision)
-    learner = Learner(Model(Peer(subject.peer()) if peer else UNet(subject.settings)), problem, s, accelerator)
-    learner.layout = subject.layout  # channels last, if it were left alone
-    for model in (learner.model, learner.ema.model):
-        model.to(memory_format=subject.layout)
+    net = Peer(subject.peer()) if peer else UNet(subject.settings)
+    trainer = Trainer(Laid(net, subject.layout), objective, s, accelerator)
     images, number = subject.images(), iter(range(10**9))
 
     def step() -> None:
-        learner.step(next(number), images, None)
+        trainer.step(next(number), images, {})
 
-    return Made({"step": step}, {"weights": weights(learner.model)})
+    return Made({"step": step}, {"weights": weights(trainer.model)})
 
 
 def _mixed(subject: Subject) -> str:

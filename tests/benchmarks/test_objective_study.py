@@ -127,12 +127,14 @@ def bench():
     from gradient_noise import Bench
 
     from ddpm.codec import PixelCodec
-    from ddpm.training.trainer import Problem
+    from ddpm.objectives.denoising import Denoising
+    from ddpm.objectives.level_sampling import Uniform
+    from ddpm.objectives.noised import NoiseLevels
 
     schedule = discrete.from_betas(torch.linspace(0.01, 0.3, 10, dtype=torch.float64))
-    problem = Problem(schedule, None, _Loss(), PixelCodec())
+    objective = Denoising(NoiseLevels(schedule, Uniform()), _Loss(), PixelCodec().encode)
     data = Dataset(np.full((6, 2, 2, 1), 255, np.uint8), np.zeros(6, np.int64), ("a",))
-    return Bench(Model(_OneWeight(), None), problem, data, batch=4)
+    return Bench(Model(_OneWeight()), objective, data, batch=4)
 
 
 def test_gradients_vary_as_the_levels_drawn_do(bench):

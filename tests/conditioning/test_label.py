@@ -12,6 +12,9 @@ def test_encode_and_null():
     assert torch.equal(embedding(labels).vector, embedding.table.weight[labels])
     assert torch.equal(embedding.encode(labels).vector, embedding(labels).vector)
     assert torch.equal(embedding.null(2).vector, embedding.table.weight[[3, 3]])
+    # another model can encode the same anew
+    assert embedding(labels).raw["label"] is labels
+    assert embedding.null(2).raw["label"].tolist() == [3, 3]
 
 
 def test_drop_replaces_exactly_the_masked():

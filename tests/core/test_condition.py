@@ -1,17 +1,36 @@
+"""A batch of encoded conditions: chosen, joined, added, cropped, mixed."""
+
+from dataclasses import fields
+
 import pytest
 import torch
 
-from ddpm.core import Cond, LowResolution
+from ddpm.core import Cond
 
 VECTOR, IMAGE = torch.arange(6.0).reshape(3, 2), torch.arange(3 * 2 * 4 * 5.0).reshape(3, 2, 4, 5)
+TOKENS = torch.arange(1.0, 3 * 4 * 2 + 1).reshape(3, 4, 2)
+MASK = torch.arange(4) < torch.tensor([[4], [1], [2]])
 BOTH = Cond(VECTOR, IMAGE)
-LABELLED = Cond(VECTOR, IMAGE, torch.tensor([4, 0, 9]))
-KINDS = {"vector": Cond(VECTOR), "image": Cond(image=IMAGE), "both": BOTH, "labels": LABELLED}
+CAPTIONS = Cond(tokens=TOKENS, mask=MASK)
+KINDS = {
+    "vector": Cond(VECTOR),
+    "image": Cond(image=IMAGE),
+    "both": BOTH,
+    "tokens": Cond(tokens=TOKENS),
+    "masked tokens": CAPTIONS,
+    "all": Cond(VECTOR, IMAGE, TOKENS, MASK, {"label": torch.tensor([4, 0, 9]), "caption": torch.eye(3)}),
+}
 
 
 def same(a: Cond, b: Cond) -> bool:
-    pairs = ((a.vector, b.vector), (a.image, b.image), (a.labels, b.labels))
-    return all((x is None) == (y is None) and (x is None or torch.equal(x, y)) for x, y in pairs)
+    """Bit for bit, part by part."""
+
+    def parts(cond: Cond) -> dict[str, torch.Tensor]:
+        named = {f.name: getattr(cond, f.name) for f in fields(cond) if f.name != "raw"}
+        return {name: part for name, part in {**named, **(cond.raw or {})}.items() if part is not None}
+
+    x, y = parts(a), parts(b)
+    return x.keys() == y.keys() and all(torch.equal(x[name], y[name]) for name in x)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -23,54 +42,102 @@ def test_halves_of_a_pair_are_the_two(kind):
     assert same(twice.rows(torch.tensor([5, 4, 3])), cond)
 
 
-def test_rows_may_be_named_often():
-    chosen = BOTH.rows(torch.tensor([1, 1, 0, 2]))
-    assert torch.equal(chosen.vector, VECTOR[[1, 1, 0, 2]])
-    assert torch.equal(chosen.image, IMAGE[[1, 1, 0, 2]])
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_may_be_named_often(kind):
+    chosen, each = KINDS[kind].rows(torch.tensor([1, 1, 0])), KINDS[kind].rows
+    assert same(chosen, each(slice(1, 2)).cat(each(slice(1, 2))).cat(each(slice(0, 1))))
+
+
+@pytest.mark.parametrize("mask", [None, MASK], ids=["no mask", "mask"])
+def test_shorter_tokens_are_padded_and_their_padding_masked(mask):
+    longer, shorter = Cond(tokens=TOKENS, mask=mask), Cond(tokens=TOKENS[:2, :3] + 50)
+    real = torch.ones(3, 4, dtype=torch.bool) if mask is None else mask
+    for whole, first, padded in ((longer.cat(shorter), 0, 3), (shorter.cat(longer), 2, 0)):
+        assert torch.equal(whole.tokens[first : first + 3], TOKENS)
+        assert torch.equal(whole.mask[first : first + 3], real)
+        assert torch.equal(whole.tokens[padded : padded + 2, :3], shorter.tokens)
+        assert whole.mask[padded : padded + 2].tolist() == [[True, True, True, False]] * 2
+
+
+def test_raw_conditions_of_a_pair_are_of_the_kinds_that_both_have():
+    labelled = Cond(VECTOR, raw={"label": torch.tensor([7, 8, 9])})
+    assert KINDS["all"].raw.keys() == {"label", "caption"}
+    joined = Cond(VECTOR, raw=KINDS["all"].raw).cat(labelled)
+    assert {kind: raw.tolist() for kind, raw in joined.raw.items()} == {"label": [4, 0, 9, 7, 8, 9]}
+    assert Cond(VECTOR).cat(labelled).raw is None
 
 
 def test_a_window_is_of_the_image_alone():
-    window = BOTH.crop((slice(1, 3), slice(2, 5)))
-    assert torch.equal(window.image, IMAGE[:, :, 1:3, 2:5])
-    assert window.vector is VECTOR
-    assert KINDS["vector"].crop((slice(1, 3), slice(2, 5))) is KINDS["vector"]
+    window = KINDS["all"].crop((slice(1, 3), slice(2, 5)))
+    assert same(window, Cond(VECTOR, IMAGE[:, :, 1:3, 2:5], TOKENS, MASK, KINDS["all"].raw))
+    assert CAPTIONS.crop((slice(1, 3), slice(2, 5))) is CAPTIONS
 
 
 def test_vectors_add_up_and_one_image_stays():
     assert same(KINDS["vector"].plus(BOTH), Cond(2 * VECTOR, IMAGE))
     assert same(BOTH.plus(KINDS["vector"]), Cond(2 * VECTOR, IMAGE))
     assert same(KINDS["image"].plus(KINDS["vector"]), BOTH)
-    assert same(KINDS["vector"].plus(KINDS["vector"]), Cond(2 * VECTOR))
+
+
+def test_tokens_follow_each_other_each_with_its_mask():
+    """Those of a kind without a mask are all real, whichever of the two it is."""
+    plain, real = Cond(tokens=TOKENS[:, :2] + 50), torch.ones(3, 2, dtype=torch.bool)
+    assert same(CAPTIONS.plus(CAPTIONS), Cond(tokens=TOKENS.repeat(1, 2, 1), mask=MASK.repeat(1, 2)))
+    assert same(
+        CAPTIONS.plus(plain), Cond(tokens=torch.cat([TOKENS, plain.tokens], 1), mask=torch.cat([MASK, real], 1))
+    )
+    assert same(
+        plain.plus(CAPTIONS), Cond(tokens=torch.cat([plain.tokens, TOKENS], 1), mask=torch.cat([real, MASK], 1))
+    )
+    assert plain.plus(plain).mask is None
+    assert same(CAPTIONS.plus(BOTH), Cond(VECTOR, IMAGE, TOKENS, MASK))
+
+
+def test_raw_conditions_of_two_kinds_are_kept_together():
+    a, b = Cond(VECTOR, raw={"label": torch.tensor([4, 0, 9])}), Cond(VECTOR, raw={"style": torch.tensor([1, 2, 3])})
+    assert a.plus(b).raw == {**a.raw, **b.raw}
+    assert a.plus(Cond(image=IMAGE)).raw == Cond(image=IMAGE).plus(a).raw == a.raw
+    assert BOTH.plus(KINDS["vector"]).raw is None
 
 
 def test_a_row_instead_of_each_leaves_the_images():
-    null = Cond(torch.tensor([[7.0, -7.0]]))
-    assert same(null.instead_of(BOTH), Cond(null.vector.expand(3, -1), IMAGE))
-    assert same(null.instead_of(KINDS["vector"]), Cond(null.vector.expand(3, -1)))
-
-
-def test_a_part_of_the_images_to_enlarge():
-    part = LowResolution(IMAGE, torch.tensor([0.0, 0.1, 0.2])).part(slice(1, 3))
-    assert torch.equal(part.image, IMAGE[1:])
-    assert part.s.tolist() == pytest.approx([0.1, 0.2])
+    null = Cond(VECTOR[:1], tokens=TOKENS[:1, :2], mask=MASK[1:2, :2], raw={"label": torch.tensor([7])})
+    found = null.instead_of(KINDS["all"])
+    rows = torch.zeros(3, dtype=torch.int64)
+    assert same(found, Cond(VECTOR[rows], IMAGE, TOKENS[rows, :2], MASK[1:2, :2][rows], {"label": torch.full((3,), 7)}))
+    assert same(Cond(VECTOR[:1]).instead_of(KINDS["vector"]), Cond(VECTOR[rows]))
+    # and so both stand in one batch
+    assert len(KINDS["all"].cat(found)) == 6
 
 
 def test_between_two_conditions():
-    other = Cond(VECTOR.flip(0) ** 2, IMAGE.flip(0))
-    quarter = BOTH.lerp(other, 0.25)
-    torch.testing.assert_close(quarter.vector, 0.75 * VECTOR + 0.25 * other.vector)
-    torch.testing.assert_close(quarter.image, 0.75 * IMAGE + 0.25 * other.image)
-    assert same(BOTH.lerp(other, 0.0), BOTH)
-    assert same(BOTH.lerp(other, 1.0), other)
-    each = BOTH.lerp(other, torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)).vector
-    torch.testing.assert_close(each, torch.stack([VECTOR[0], (VECTOR[1] + other.vector[1]) / 2, other.vector[2]]))
+    other = Cond(VECTOR.flip(0) ** 2, IMAGE.flip(0), TOKENS.flip(0), MASK.flip(0))
+    this = Cond(VECTOR, IMAGE, TOKENS, MASK)
+    quarter = this.lerp(other, 0.25)
+    for part in ("vector", "image", "tokens"):
+        a, b = getattr(this, part), getattr(other, part)
+        torch.testing.assert_close(getattr(quarter, part), 0.75 * a + 0.25 * b)
+    assert torch.equal(quarter.mask, MASK | MASK.flip(0))
+    assert same(this.lerp(other, 0.0), this)
+    assert same(this.lerp(other, 1.0), other)
+    each = this.lerp(other, torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64))
+    torch.testing.assert_close(each.vector, torch.stack([VECTOR[0], (VECTOR[1] + other.vector[1]) / 2, VECTOR[0] ** 2]))
+    assert torch.equal(each.mask, torch.stack([MASK[0], MASK[1], MASK[0]]))
     assert KINDS["vector"].lerp(KINDS["vector"], 0.5).image is None
 
 
-def test_labels_go_with_their_vectors():
-    assert LABELLED.rows(torch.tensor([2, 2, 0])).labels.tolist() == [9, 9, 4]
-    assert LABELLED.crop((slice(1, 3), slice(2, 5))).labels is LABELLED.labels
-    assert Cond(image=IMAGE).plus(Cond(VECTOR, labels=LABELLED.labels)).labels is LABELLED.labels
-    null = Cond(VECTOR[:1], labels=torch.tensor([7]))
-    assert null.instead_of(LABELLED).labels.tolist() == [7, 7, 7]
-    assert LABELLED.lerp(BOTH, 0.5).labels is None  # between two classes is none
+def test_between_captions_of_two_lengths():
+    """At the ends the very tokens of either, with padding that is masked; between them all are real."""
+    shorter = Cond(tokens=TOKENS[:, :2] + 50)
+    start, half, end = (Cond(tokens=TOKENS).lerp(shorter, share) for share in (0.0, 0.5, 1.0))
+    assert torch.equal(start.tokens, TOKENS)
+    assert start.mask.all()
+    assert torch.equal(end.tokens[:, :2], shorter.tokens)
+    assert end.mask.tolist() == [[True, True, False, False]] * 3
+    torch.testing.assert_close(half.tokens[:, :2], TOKENS[:, :2] + 25)
+    assert half.mask.all()
+
+
+def test_between_two_classes_is_none():
+    """What is mixed cannot be encoded anew."""
+    assert KINDS["all"].lerp(KINDS["all"], 0.5).raw is None

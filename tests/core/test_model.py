@@ -1,27 +1,104 @@
+"""A network and the conditioners of what it is conditioned on, one protocol for all kinds."""
+
+import pytest
 import torch
 from torch import nn
 
 from ddpm.conditioning import LabelEmbedding
-from ddpm.core import Level, Parameterisation, prediction
+from ddpm.core import Cond, Level, Parameterisation, prediction
 from ddpm.core.model import Model
+from ddpm.core.stream import RowStreams
 
 
-def test_labels_become_conditions():
-    embedding = LabelEmbedding(3, 4)
-    model = Model(nn.Identity(), embedding)
-    cond = model.cond(torch.tensor([2, 0]))
-    assert cond is not None
-    assert torch.equal(cond.vector, embedding.table.weight[[2, 0]])
-    assert model.cond(None) is None
+class Words(nn.Module):
+    """Captions (B, L) int64 as tokens, 0 for padding; what is dropped is all padding."""
+
+    def encode(self, raw: torch.Tensor) -> Cond:
+        return Cond(tokens=raw[..., None].float(), mask=raw != 0, raw={"caption": raw})
+
+    def null(self, n: int) -> Cond:
+        return self.encode(torch.zeros(n, 1, dtype=torch.int64))
+
+    def drop(self, raw: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return raw.masked_fill(mask[:, None], 0)
+
+    def augment(self, raw: torch.Tensor, streams: RowStreams) -> torch.Tensor:
+        return raw
 
 
-def test_without_a_conditioner_labels_mean_nothing():
-    assert Model(nn.Identity()).cond(torch.tensor([2, 0])) is None
+class Beside(nn.Module):
+    """An image that is always given; its augmentation is noise."""
+
+    def encode(self, raw: torch.Tensor) -> Cond:
+        return Cond(image=raw)
+
+    def null(self, n: int) -> None:
+        return None
+
+    def drop(self, raw: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return raw
+
+    def augment(self, raw: torch.Tensor, streams: RowStreams) -> torch.Tensor:
+        return raw + streams.normal("beside", raw.shape[1:])
+
+
+LABELS, CAPTIONS, IMAGES = torch.tensor([2, 0]), torch.tensor([[5, 3, 0], [7, 0, 0]]), torch.randn(2, 1, 4)
+RAW = {"label": LABELS, "caption": CAPTIONS, "beside": IMAGES}
+STREAMS = RowStreams(0, 3, 2, range(2))
+
+
+@pytest.fixture
+def model() -> Model:
+    return Model(nn.Identity(), {"label": LabelEmbedding(3, 4), "caption": Words(), "beside": Beside()})
+
+
+def test_every_kind_reaches_the_network_in_its_own_part(model):
+    cond = model.cond(RAW, 2)
+    assert torch.equal(cond.vector, model.conditioners["label"].table.weight[LABELS])
+    assert torch.equal(cond.tokens, CAPTIONS[..., None].float())
+    assert cond.mask.tolist() == [[True, True, False], [True, False, False]]
+    assert cond.image is IMAGES
+    assert cond.raw == {"label": LABELS, "caption": CAPTIONS}
+
+
+@pytest.mark.parametrize("absent", ["label", "caption"])
+def test_a_kind_that_is_not_given_is_null(model, absent):
+    """As if all of it were dropped, and the other kinds as they are."""
+    given = {kind: raw for kind, raw in RAW.items() if kind != absent}
+    found, all_dropped = model.cond(given, 2), model.drop(RAW, torch.ones(2, dtype=torch.bool))
+    dropped = model.cond({**given, absent: all_dropped[absent]}, 2)
+    assert torch.equal(found.vector, dropped.vector)
+    assert torch.equal(found.tokens.sum(1), dropped.tokens.sum(1))  # of padding alone, of any number
+    assert torch.equal(found.mask.sum(1), dropped.mask.sum(1))
+    assert found.image is IMAGES
+
+
+def test_what_is_dropped_is_the_masked_rows_of_every_kind_that_has_a_null(model):
+    dropped = model.drop(RAW, torch.tensor([False, True]))
+    assert dropped["label"].tolist() == [2, 3]
+    assert dropped["caption"].tolist() == [[5, 3, 0], [0, 0, 0]]
+    assert dropped["beside"] is IMAGES
+    assert RAW["label"].tolist() == [2, 0]
+    assert model.requires == ("beside",)
+
+
+def test_each_kind_is_augmented_as_its_conditioner_says(model):
+    shown = model.augment(RAW, STREAMS)
+    assert torch.equal(shown["beside"], IMAGES + STREAMS.normal("beside", (1, 4)))
+    assert shown["label"] is LABELS
+    assert shown["caption"] is CAPTIONS
+
+
+def test_kinds_that_the_model_does_not_know_are_ignored():
+    plain, none = Model(nn.Identity()), torch.ones(2, dtype=torch.bool)
+    assert plain.cond(RAW, 2) is None
+    assert plain.drop(RAW, none) == plain.augment(RAW, STREAMS) == RAW
+    assert Model(nn.Identity(), {"beside": Beside()}).cond({}, 2) is None
 
 
 def test_all_that_is_learned_is_in_it():
-    model = Model(nn.Conv1d(1, 1, 1), LabelEmbedding(3, 4))
-    assert set(model.state_dict()) == {"net.weight", "net.bias", "conditioner.table.weight"}
+    model = Model(nn.Conv1d(1, 1, 1), {"label": LabelEmbedding(3, 4)})
+    assert set(model.state_dict()) == {"net.weight", "net.bias", "conditioners.label.table.weight"}
 
 
 def test_as_a_denoiser():

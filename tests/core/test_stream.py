@@ -1,11 +1,14 @@
 """Streams of random numbers: Philox under a key that no other stream has."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 
 from ddpm.core import Stream
 from ddpm.core.seed import key
+from ddpm.core.stream import RowStreams
 
 N = 100_000
 ROUNDS = {
@@ -109,3 +112,51 @@ def test_types() -> None:
     assert stream.normal(2).dtype == torch.float32
     assert stream.uniform(2).dtype == torch.float64
     assert stream.integers(9, 2).dtype == stream.permutation(2).dtype == torch.int64
+
+
+def rows(seed: int = 0, step: int = 0, batch: int = 12) -> RowStreams:
+    return RowStreams(seed, step, batch, range(batch))
+
+
+def drawn(streams: RowStreams) -> dict[str, torch.Tensor]:
+    return {"uniform": streams.uniform("share"), "normal": streams.normal("noise", (2, 3, 3))}
+
+
+@pytest.mark.parametrize("sizes", [(12,), (6, 6), (5, 7), (3, 0, 9), (1,) * 12])
+def test_parts_of_rows_put_together_are_the_whole(sizes: tuple[int, ...]) -> None:
+    """And a part of a part is a part."""
+    ends = np.cumsum((0, *sizes)).tolist()
+    parts = [drawn(rows().part(slice(a, b))) for a, b in pairwise(ends) if b > a]
+    for name, whole in drawn(rows()).items():
+        assert len(whole) == 12
+        assert torch.equal(torch.cat([part[name] for part in parts]), whole)
+        assert torch.equal(drawn(rows().part(slice(2, 11)).part(slice(3, 5)))[name], whole[5:7])
+
+
+def test_a_row_has_a_stream_of_its_own_and_a_batch_one_for_all() -> None:
+    streams = rows(7, 3)
+    assert torch.equal(streams.normal("noise", (2, 3))[5], Stream(7, "noise", 3, 5).normal(2, 3))
+    assert torch.equal(streams.uniform("share"), Stream(7, "share", 3).uniform(12).float())
+    assert torch.equal(streams.part(slice(4, 6)).whole("levels").uniform(9), Stream(7, "levels", 3).uniform(9))
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"step": 1}])
+def test_rows_of_other_seeds_and_steps_share_nothing(change: dict[str, int]) -> None:
+    a, b = drawn(rows(batch=4096)), drawn(rows(batch=4096, **change))
+    for name in a:
+        both = torch.stack([a[name].flatten(), b[name].flatten()])
+        assert (both[0] == both[1]).double().mean() < 1e-3
+        assert abs(float(torch.corrcoef(both)[0, 1])) < 5 / both.shape[1] ** 0.5
+
+
+def test_rows_of_two_purposes_share_nothing() -> None:
+    both = torch.stack([rows(batch=4096).normal(purpose, (8,)).flatten() for purpose in ("noise", "strength noise")])
+    assert abs(float(torch.corrcoef(both)[0, 1])) < 5 / both.shape[1] ** 0.5
+
+
+def test_rows_leave_torchs_generator_alone() -> None:
+    torch.manual_seed(1)
+    before, first = torch.get_rng_state(), drawn(rows())
+    assert torch.equal(before, torch.get_rng_state())
+    torch.manual_seed(2)
+    assert all(torch.equal(a, b) for a, b in zip(first.values(), drawn(rows()).values(), strict=True))

@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddpm.data.dataset import Dataset
-from ddpm.data.loader import Batches, Steps
+from ddpm.data.loader import Batches, Steps, batch_of
 from ddpm.data.order import flipped, step_indices
 
 pixels = np.random.default_rng(0).integers(0, 256, (50, 4, 6, 3), dtype=np.uint8)
@@ -20,9 +21,9 @@ def test_a_step_is_what_its_order_says() -> None:
     _, indices = step_indices(3, 1, 32, 50)
     assert batch.images.equal(torch.from_numpy(pixels[indices]))
     assert batch.indices.equal(torch.from_numpy(indices))
-    assert batch.labels is not None
-    assert batch.labels.equal(torch.from_numpy(indices % 7))
-    assert (batch.images.dtype, batch.labels.dtype) == (torch.uint8, torch.int64)
+    assert batch.conditions.keys() == {"label"}
+    assert batch.conditions["label"].equal(torch.from_numpy(indices % 7))
+    assert (batch.images.dtype, batch.conditions["label"].dtype) == (torch.uint8, torch.int64)
 
 
 def test_flips_are_left_to_right_where_the_coin_says() -> None:
@@ -36,8 +37,12 @@ def test_flips_are_left_to_right_where_the_coin_says() -> None:
 
 @given(st.integers(1, 70), st.integers(1, 9), st.integers(0, 100))
 def test_ranks_share_the_batch(batch: int, world: int, step: int) -> None:
-    whole = Steps(dataset, batch, seed=0, flip=True)[step]
-    parts = [Steps(dataset, batch, seed=0, flip=True, rank=rank, world=world)[step] for rank in range(world)]
+    paired = replace(dataset, partners={"beside": Dataset(pixels[:, ::2])})
+    whole = Steps(paired, batch, seed=0, flip=True)[step]
+    parts = [Steps(paired, batch, seed=0, flip=True, rank=rank, world=world)[step] for rank in range(world)]
+    assert whole.conditions.keys() == {"label", "beside"}
+    for kind, raw in whole.conditions.items():
+        assert torch.cat([part.conditions[kind] for part in parts]).equal(raw)
     assert torch.cat([part.images for part in parts]).equal(whole.images)
     assert torch.cat([part.indices for part in parts]).equal(whole.indices)
     sizes = {len(part.images) for part in parts}
@@ -62,8 +67,17 @@ def test_any_start_continues_the_same_run() -> None:
     assert all(a.images.equal(b.images) for a, b in zip(run[5:], Batches(steps, start=5), strict=False))
 
 
-def test_no_labels() -> None:
-    assert Steps(Dataset(pixels), batch=4, seed=0)[0].labels is None
+def test_no_conditions() -> None:
+    assert Steps(Dataset(pixels), batch=4, seed=0)[0].conditions == {}
+
+
+def test_a_condition_is_made_of_the_image_as_it_is_shown() -> None:
+    """Of the mirrored one, where it is mirrored; for part of the images as for all."""
+    first_column = replace(dataset, derived={"edge": lambda images: images[:, :, 0]})
+    batch = Steps(first_column, batch=32, seed=3, flip=True)[1]
+    assert batch.conditions["edge"].equal(batch.images[:, :, 0])
+    part = batch_of(first_column.subset(np.array([7, 3])), np.array([1]))
+    assert np.array_equal(part.conditions["edge"], pixels[[3], :, 0])
 
 
 def test_waiting_is_measured_and_work_is_not() -> None:

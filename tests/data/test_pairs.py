@@ -8,7 +8,7 @@ from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.loader import Steps
 from ddpm.data.open import open_source
-from ddpm.data.pairs import paired, with_low
+from ddpm.data.pairs import LOW, paired, with_low
 from ddpm.images.geometry import Geometry
 from ddpm.system.errors import InputError
 
@@ -25,12 +25,10 @@ def hash_of(name: str) -> int:
 
 def test_partners_meet_whatever_order_and_suffix() -> None:
     both = paired(named("b/x.png", "b/a.png", "c.png"), named("c.jpg", "b/a.jpg", "b/x.png", side=2), "small")
-    assert both.low is not None
-    assert both.low.shape == (2, 2, 1)
-    assert both.low.images[:, 0, 0, 0].tolist() == [hash_of(name) for name in both.names]
+    assert both.partners[LOW].shape == (2, 2, 1)
+    assert both.partners[LOW].images[:, 0, 0, 0].tolist() == [hash_of(name) for name in both.names]
     part = both.subset(np.array([2, 0]))
-    assert part.low is not None
-    assert part.low.images[:, 0, 0, 0].tolist() == part.images[:, 0, 0, 0].tolist()
+    assert part.partners[LOW].images[:, 0, 0, 0].tolist() == part.images[:, 0, 0, 0].tolist()
 
 
 @pytest.mark.parametrize(
@@ -66,7 +64,7 @@ def test_many_pairs_are_compared_by_few_looks(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr("ddpm.data.pairs.posixpath.splitext", lambda name: (Name(name), ""))
     names = [f"{i:03}" for i in range(200)]
-    assert paired(named(*names), named(*reversed(names), side=2), "small").low is not None
+    assert LOW in paired(named(*names), named(*reversed(names), side=2), "small").partners
     assert looks <= 10 * len(names)
 
 
@@ -75,9 +73,8 @@ def test_folders(folder: Callable[..., Path]) -> None:
     high = prepare(open_source(folder(5, size=(8, 12))), Geometry())
     small = folder(5, size=(4, 6), name="small")
     both = with_low(high, str(small), 2)
-    assert both.low is not None
-    assert both.low.shape == (4, 6, 3)
-    assert np.array_equal(both.low.images, prepare(open_source(small), Geometry()).images)
+    assert both.partners[LOW].shape == (4, 6, 3)
+    assert np.array_equal(both.partners[LOW].images, prepare(open_source(small), Geometry()).images)
     with pytest.raises(InputError, match=r"images of 8 × 12 do not divide by --scale 5"):
         with_low(high, str(small), 5)
 
@@ -85,14 +82,12 @@ def test_folders(folder: Callable[..., Path]) -> None:
 def test_a_mirrored_image_has_a_mirrored_partner() -> None:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (9, 4, 4, 1), np.uint8)
-    data = Dataset(pixels, low=Dataset(pixels[:, :, ::2].copy()))
+    data = Dataset(pixels, partners={LOW: Dataset(pixels[:, :, ::2].copy())})
     batch = Steps(data, batch=32, seed=0, flip=True)[0]
-    assert batch.low is not None
     mirrored = 0
-    for image, low, i in zip(batch.images, batch.low, batch.indices, strict=True):
+    for image, low, i in zip(batch.images, batch.conditions[LOW], batch.indices, strict=True):
         turned = not np.array_equal(image, pixels[i])
         mirrored += turned
         part = pixels[i][:, ::2]
         assert np.array_equal(low, part[:, ::-1] if turned else part)
     assert 0 < mirrored < 32
-    assert Steps(Dataset(pixels), batch=4, seed=0)[0].low is None

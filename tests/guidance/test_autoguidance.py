@@ -60,14 +60,13 @@ def test_other_rules_take_the_same_two():
     torch.testing.assert_close(out.x0, 0.7 * X, rtol=0, atol=1e-12)
 
 
-def test_the_worse_one_is_told_of_labels_in_its_own_way():
+def test_the_worse_one_encodes_conditions_in_its_own_way():
     """Each model has learned other vectors for the classes."""
     worse = Times(0.2)
-    own = ByItself(worse, lambda labels: Cond(10.0 * labels[:, None], labels=labels))
-    labels = torch.tensor([2, 0, 1])
-    Autoguidance(Times(0.7), own, 2.0)(X, LEVEL, Cond(COND.vector, labels=labels))
-    assert worse.calls[0][2].vector.tolist() == [[20.0], [0.0], [10.0]]
-    for cond in (None, COND):  # without labels there is nothing to embed
+    own = ByItself(worse, lambda raw, n: Cond(10.0 * raw["label"][:, None] + n, raw=raw))
+    Autoguidance(Times(0.7), own, 2.0)(X, LEVEL, Cond(COND.vector, raw={"label": torch.tensor([2, 0, 1])}))
+    assert worse.calls[0][2].vector.tolist() == [[23.0], [3.0], [13.0]]
+    for cond in (None, COND):  # what is not known raw is passed on
         worse.calls.clear()
         own(X, LEVEL, cond)
         assert worse.calls[0][2] is cond

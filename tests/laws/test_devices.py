@@ -7,9 +7,12 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ddpm.conditioning import Pairs
+from ddpm.codec import PixelCodec
+from ddpm.conditioning import LowResolution
 from ddpm.constraints import DDNM, MMPS, AveragePool, Blur, Composed, Grey, Mask, Replacement
 from ddpm.core import Denoised, Level
+from ddpm.core.stream import RowStreams
+from ddpm.networks.embeddings import TimeEmbedding
 from ddpm.sampling.windows import Windows
 
 META = torch.device("meta")
@@ -53,9 +56,12 @@ def test_constraints(name: str) -> None:
         assert Replacement(operator, y)(images(8, 8), LEVEL, lambda: images(8, 8)).device == META
 
 
-def test_windows_and_pairs() -> None:
+def test_windows_and_small_images() -> None:
     with NoDouble():
         large = Windows(lambda x, level, cond=None: Denoised(x), (8, 8))(images(12, 9), LEVEL)
         assert large.x0.device == META
-        low = Pairs(2, 0.5).noised(images(8, 8), torch.empty(2, device=META), images(8, 8))
-        assert low.image.device == META
+        low = LowResolution(TimeEmbedding(8, 4).to(META), PixelCodec(), 2, 0.5)
+        assert low.encode(torch.empty(2, 4, 4, 3, dtype=torch.uint8, device=META)).vector.device == META
+        small = torch.empty(2, 4, 4, 3, dtype=torch.uint8, device=META)
+        shown = low.encode(low.augment(small, RowStreams(0, 0, 2, range(2))))
+        assert shown.image.device == shown.vector.device == META

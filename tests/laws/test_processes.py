@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from ddpm.objectives import SimpleLoss
+from ddpm.training.trainer import StepReport, Trainer
 
 Cli = Callable[..., int]
 FLAGS = (
@@ -31,7 +33,7 @@ import os, signal, sys, numpy as np
 from pathlib import Path
 from ddpm.cli import main
 from ddpm.objectives import SimpleLoss
-from ddpm.training.trainer import Learner
+from ddpm.training.trainer import Trainer
 sys.path.insert(0, sys.argv[1])
 from test_processes import STOP, recording
 
@@ -43,13 +45,13 @@ def audit(event, args):
         if isinstance(args[0], (str, bytes, os.PathLike)) and os.path.abspath(os.fsdecode(args[0])).startswith(out):
             written.append(f"{event} {args[0]}")
 
-step = Learner.step
+step = Trainer.step
 def signalled(self, number, *batch):
     if rank == 1 and number == STOP - 1:
         os.kill(os.getpid(), signal.SIGTERM)
     return step(self, number, *batch)
 
-Learner.step = signalled
+Trainer.step = signalled
 sys.addaudithook(audit)
 code = None
 with recording() as seen:
@@ -73,23 +75,30 @@ class Seen:
 
 
 class recording:
-    """Within it every training loss is noted; that of the zeros that memory is counted on is not."""
+    """Within it the losses of all training steps are noted; that which memory is counted on is none of them."""
 
     def __enter__(self) -> Seen:
-        seen, self._loss = Seen(), SimpleLoss.__call__
-        loss = self._loss
+        seen, self._loss, self._step = Seen(), SimpleLoss.__call__, Trainer.step
+        loss, step, steps = self._loss, self._step, []
+
+        def stepping(self: Trainer, *args: Any) -> StepReport:
+            steps.append(args[0])
+            report = step(self, *args)
+            steps.pop()
+            return report
 
         def noted(self: SimpleLoss, net: object, x0: torch.Tensor, eps: torch.Tensor, *rest: object) -> torch.Tensor:
-            if torch.is_grad_enabled() and x0.any():
+            if steps:
                 seen.x0.append(x0.detach().clone())
                 seen.eps.append(eps.detach().clone())
             return loss(self, net, x0, eps, *rest)  # type: ignore[arg-type]
 
         SimpleLoss.__call__ = noted  # type: ignore[method-assign, assignment]
+        Trainer.step = stepping  # type: ignore[method-assign]
         return seen
 
     def __exit__(self, *error: object) -> None:
-        SimpleLoss.__call__ = self._loss  # type: ignore[method-assign]
+        SimpleLoss.__call__, Trainer.step = self._loss, self._step  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope="module")

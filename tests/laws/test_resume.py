@@ -155,13 +155,13 @@ def test_sigterm_saves_and_exits_with_75(whole: Path, cli: Cli, tmp_path: Path) 
     script = """
 import os, signal, sys
 from ddpm.cli import main
-from ddpm.training.trainer import Learner
-step = Learner.step
+from ddpm.training.trainer import Trainer
+step = Trainer.step
 def signalled(self, number, *batch):
     if number == 9:
         os.kill(os.getpid(), signal.SIGTERM)
     return step(self, number, *batch)
-Learner.step = signalled
+Trainer.step = signalled
 main(sys.argv[1:])
 """
     ended = subprocess.run([sys.executable, "-c", script, *command(out)[3:]], capture_output=True, text=True)

@@ -4,34 +4,47 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
-from ddpm.conditioning.one_hot import OneHot
-from ddpm.core import Level, Parameterisation, prediction
+from ddpm.core import Parameterisation, discrete, prediction
+from ddpm.core.model import Model
 from ddpm.core.parameterisation import UnitVariance
-from ddpm.objectives.classification import Classification, correct
+from ddpm.core.stream import RowStreams
+from ddpm.objectives.classification import Classification, correct, cross_entropy
+from ddpm.objectives.level_sampling import Uniform
+from ddpm.objectives.noised import NoiseLevels
 
-NOW = Level(*torch.tensor([[3.0, 7.0], [0.8, 0.28], [0.6, 0.96]], dtype=torch.float64))
+NOISE = NoiseLevels(discrete.cosine(10), Uniform(), dropout=1.0)
+IMAGES = torch.tensor([[[[0], [90], [255]]], [[[10], [200], [30]]]], dtype=torch.uint8)
+LABELS = torch.tensor([2, 0])
 
 
-def draw(seed):
-    return torch.randn(2, 1, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+class Asked(nn.Module):
+    """A network of three classes that keeps what it was asked."""
+
+    def forward(self, x, t, cond=None):
+        self.asked = (x, t, cond)
+        return x.flatten(1) * torch.tensor([1.0, -2.0, 3.0], dtype=x.dtype)
+
+
+def encode(images: torch.Tensor) -> torch.Tensor:
+    return images.double().movedim(-1, 1) / 127.5 - 1
 
 
 @pytest.mark.parametrize("scaled", [False, True])
 def test_the_logarithm_of_the_share_of_the_right_class(scaled):
     """Of what the network is shown: the noised image, scaled as the process scales it, and the level's t."""
-    x0, eps, asked = draw(0), draw(1), []
-
-    def net(x, t, cond=None):
-        asked.append((x, t, cond))
-        return x.flatten(1) * torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64)
-
     ask = Parameterisation(prediction.eps, UnitVariance(0.5) if scaled else None)
-    loss = Classification(ask)(net, x0, eps, NOW, NOW, OneHot(3)(torch.tensor([2, 0])))
-    [(x, t, cond)] = asked
-    assert cond is None
-    assert t.tolist() == [3.0, 7.0]
-    for i, (alpha, sigma, y) in enumerate([(0.8, 0.6, 2), (0.28, 0.96, 0)]):
+    objective, net = Classification(NOISE, ask, encode), Asked()
+    draws = objective.draws(RowStreams(3, 8, 2, range(2)), objective.history())
+    loss = objective.losses(Model(net), IMAGES, {"label": LABELS}, draws)
+    x0, eps, now = encode(IMAGES), draws.streams.normal("noise", (1, 1, 3)), NOISE.schedule.levels(draws.places)
+    x, t, cond = net.asked
+    assert cond is None  # the labels are the target, and never seen or dropped
+    assert t.tolist() == torch.as_tensor(now.t).tolist()
+    assert len(set(draws.places.tolist())) == 2
+    for i, y in enumerate(LABELS.tolist()):
+        alpha, sigma = float(now.alpha[i]), float(now.sigma[i])
         seen = alpha * x0[i] + sigma * eps[i]
         seen = seen / math.sqrt(alpha**2 * 0.25 + sigma**2) if scaled else seen
         torch.testing.assert_close(x[i], seen, rtol=0, atol=1e-12)
@@ -41,16 +54,18 @@ def test_the_logarithm_of_the_share_of_the_right_class(scaled):
 
 
 def test_who_knows_nothing_pays_log_k():
-    loss = Classification(Parameterisation(prediction.eps))
-    out = loss(lambda x, t, cond=None: torch.zeros(2, 5), draw(0), draw(1), NOW, NOW, OneHot(5).null(2))
-    torch.testing.assert_close(out, torch.full((2,), math.log(5)))
-
-
-def test_labels_are_needed():
-    with pytest.raises(ValueError, match="is held against labels"):
-        Classification(Parameterisation(prediction.eps))(lambda x, t, cond=None: x, draw(0), draw(1), NOW)
+    torch.testing.assert_close(cross_entropy(torch.zeros(2, 5), LABELS), torch.full((2,), math.log(5)))
 
 
 def test_the_likeliest_class_is_right_or_not():
     logits = torch.tensor([[0.1, 2.0, -1.0], [3.0, 0.0, 1.0], [0.0, 0.5, 1.0]])
-    assert correct(logits, OneHot(3)(torch.tensor([1, 2, 2])).vector).tolist() == [1.0, 0.0, 1.0]
+    assert correct(logits, torch.tensor([1, 2, 2])).tolist() == [1.0, 0.0, 1.0]
+
+
+def test_other_measures_are_of_the_same_logits():
+    objective, net = Classification(NOISE, Parameterisation(prediction.eps), encode, correct), Asked()
+    draws = objective.draws(RowStreams(3, 8, 2, range(2)), None)
+    found = objective.losses(Model(net), IMAGES, {"label": LABELS}, draws)
+    logits = Asked()(net.asked[0], None)
+    assert torch.equal(found, correct(logits, LABELS))
+    assert torch.equal(objective.losses(Model(net), IMAGES, {"label": logits.argmax(1)}, draws), torch.ones(2))

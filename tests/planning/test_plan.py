@@ -11,6 +11,7 @@ from ddpm import build
 from ddpm.cli import training
 from ddpm.config.scoring import ScoringSettings
 from ddpm.core import prediction
+from ddpm.core.condition import Conditions
 from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
 from ddpm.data.survey import survey
@@ -282,7 +283,7 @@ def test_what_lies_on_few_levels_is_not_begun_but_gone_on_with(
         before = made(changes=changes)
     dataset = prepare(open_source("digits"), Geometry((8, 8), "L", "crop"))
     job = reopen(before.config, tmp_path / "run", dataset, accelerator)
-    assert job.problem.loss.parameterisation.prediction is prediction.x0
+    assert job.objective.loss.parameterisation.prediction is prediction.x0
 
 
 def test_without_labels(made: Make) -> None:
@@ -290,7 +291,7 @@ def test_without_labels(made: Make) -> None:
     assert p.config.data.classes == ()
     assert p.config.network.cond_width is None
     assert p.job.data.labels is None
-    assert p.job.model.conditioner is None
+    assert not p.job.model.conditioners
 
 
 def test_reopened_it_is_the_same_job(made: Make, accelerator: Accelerator, tmp_path: Path) -> None:
@@ -323,7 +324,7 @@ def test_another_seed_is_another_start(made: Make) -> None:
 def test_the_speed_is_measured_and_leaves_the_job_fresh(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """A budget's plan trains a few steps to know the speed; the run itself starts from the seed's weights."""
     monkeypatch.setattr(
-        plan, "seconds_a_step", lambda learner, batch, seconds: _spend(learner, batch.images, batch.labels)
+        plan, "seconds_a_step", lambda trainer, batch, seconds: _spend(trainer, batch.images, batch.conditions)
     )
     monkeypatch.setattr(plan.time, "monotonic", lambda: 0.0)
     p = made(seconds=1000.0, changes={"training.batch": 8})
@@ -332,10 +333,10 @@ def test_the_speed_is_measured_and_leaves_the_job_fresh(made: Make, monkeypatch:
     assert all(torch.equal(x, y) for x, y in zip(p.job.model.parameters(), fresh.parameters(), strict=True))
 
 
-def _spend(learner: Any, images: torch.Tensor, labels: torch.Tensor | None) -> float:
-    before = [w.detach().clone() for w in learner.model.parameters()]
-    learner.step(0, images, labels)
-    assert any(not torch.equal(x, y) for x, y in zip(before, learner.model.parameters(), strict=True))
+def _spend(trainer: Any, images: torch.Tensor, conditions: Conditions) -> float:
+    before = [w.detach().clone() for w in trainer.model.parameters()]
+    trainer.step(0, images, conditions)
+    assert any(not torch.equal(x, y) for x, y in zip(before, trainer.model.parameters(), strict=True))
     return 0.5
 
 

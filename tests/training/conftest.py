@@ -15,11 +15,15 @@ from ddpm.config.training import TrainSettings
 from ddpm.core import Parameterisation, discrete, prediction
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
+from ddpm.engine import Diffusion
+from ddpm.engine.preview import preview
 from ddpm.networks import UNet
 from ddpm.objectives import SimpleLoss
+from ddpm.objectives.denoising import Denoising
 from ddpm.objectives.level_sampling import Uniform
+from ddpm.objectives.noised import NoiseLevels
 from ddpm.training.loop import Job
-from ddpm.training.trainer import Learner, Problem
+from ddpm.training.trainer import Trainer
 
 NET = UNetSettings(in_channels=3, out_channels=3, width=8, multipliers=(1,), blocks=1, attention=(), cond_width=8)
 SETTINGS = TrainSettings(
@@ -27,9 +31,17 @@ SETTINGS = TrainSettings(
 )
 
 
+ASK = Parameterisation(prediction.v)
+
+
 @pytest.fixture
-def problem() -> Problem:
-    return Problem(discrete.cosine(6), Uniform(), SimpleLoss(Parameterisation(prediction.v)), PixelCodec())
+def objective() -> Denoising:
+    return Denoising(NoiseLevels(discrete.cosine(6), Uniform()), SimpleLoss(ASK), PixelCodec().encode)
+
+
+def dropping(objective: Denoising, share: float) -> Denoising:
+    """The same objective with this share of the conditions dropped."""
+    return replace(objective, noise=replace(objective.noise, dropout=share))
 
 
 @pytest.fixture
@@ -38,7 +50,7 @@ def make_model() -> Callable[[], Model]:
 
     def make() -> Model:
         torch.manual_seed(0)
-        model = Model(UNet(NET), LabelEmbedding(2, 8))
+        model = Model(UNet(NET), {"label": LabelEmbedding(2, 8)})
         with torch.no_grad():
             for p in model.parameters():
                 p.add_(0.05 * torch.randn_like(p))
@@ -65,21 +77,29 @@ def settings() -> TrainSettings:
 
 
 @pytest.fixture
-def make_learner(make_model: Callable[[], Model], problem: Problem, accelerator: Accelerator) -> Callable[..., Learner]:
-    """A learner on the small model, with some settings changed."""
+def make_trainer(
+    make_model: Callable[[], Model], objective: Denoising, accelerator: Accelerator
+) -> Callable[..., Trainer]:
+    """A trainer of the small model, with some settings changed."""
 
-    def make(**changes: Any) -> Learner:
-        return Learner(make_model(), problem, replace(SETTINGS, **changes), accelerator)
+    def make(**changes: Any) -> Trainer:
+        settings = replace(SETTINGS, **changes)
+        return Trainer(make_model(), dropping(objective, settings.label_dropout), settings, accelerator)
 
     return make
 
 
 @pytest.fixture
-def make_job(make_model: Callable[[], Model], problem: Problem, dataset: Dataset, tmp_path: Path) -> Callable[..., Job]:
+def make_job(
+    make_model: Callable[[], Model], objective: Denoising, dataset: Dataset, tmp_path: Path
+) -> Callable[..., Job]:
     """A job of 12 steps on the small data set, with some settings changed."""
 
     def make(folder: str = "run", **changes: Any) -> Job:
         kept, held = dataset.subset(np.arange(20)), dataset.subset(np.arange(20, 24))
-        return Job(make_model(), problem, replace(SETTINGS, **changes), kept, held, tmp_path / folder)
+        settings, model = replace(SETTINGS, **changes), make_model()
+        engine = Diffusion(model, objective.noise.schedule, ASK, PixelCodec(), (3, 8, 8))
+        own, shown = dropping(objective, settings.label_dropout), preview(engine, settings.seed, kept, held)
+        return Job(model, own, settings, kept, held, tmp_path / folder, shown)
 
     return make

@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,14 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from ddpm.codec import PixelCodec
-from ddpm.data.dataset import Dataset
+from ddpm.objectives.denoising import Denoising
 from ddpm.system.errors import InputError
 from ddpm.system.interrupt import Interrupt
 from ddpm.training import checkpoint as checkpoints
 from ddpm.training.log import Event
 from ddpm.training.loop import Diverged, Job, train
-from ddpm.training.trainer import Learner
+from ddpm.training.preview import colour
+from ddpm.training.trainer import Trainer
 
 MakeJob = Callable[..., Job]
 
@@ -101,14 +103,14 @@ def test_values_of_a_line(make_job: MakeJob) -> None:
 
 def test_the_loss_of_a_line_is_the_mean_over_its_images(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
     sums: list[float] = []
-    step = Learner.step
+    step = Trainer.step
 
-    def spy(self: Learner, *args: object) -> object:
+    def spy(self: Trainer, *args: object) -> object:
         report = step(self, *args)  # type: ignore[arg-type]
         sums.append(float(report.loss))
         return report
 
-    monkeypatch.setattr(Learner, "step", spy)
+    monkeypatch.setattr(Trainer, "step", spy)
     lines = [e.values["loss"] for e in run(make_job()) if e.kind == "train"]
     assert lines == pytest.approx([(a + b) / 16 for a, b in zip(sums[::2], sums[1::2], strict=True)], rel=1e-6)
 
@@ -142,9 +144,19 @@ def test_a_preview_says_its_colours(make_job: MakeJob) -> None:
 
 def test_a_drift_of_colour_is_a_warning(make_job: MakeJob) -> None:
     job = make_job()
-    black = Dataset(np.zeros((20, 8, 8, 3), np.uint8), job.data.labels, job.data.classes, names=job.data.names)
-    events = run(replace(job, data=black, settings=replace(job.settings, learning_rate=1e-6)))
+    assert job.preview is not None
+    black = replace(job.preview, expected=colour(np.zeros((1, 1, 1, 3), np.uint8)))
+    events = run(replace(job, preview=black, settings=replace(job.settings, learning_rate=1e-6)))
     assert [e.step for e in events if e.kind == "warning" and "colour drifts" in e.values["text"]] == [12]
+
+
+def test_a_model_that_draws_none_has_no_previews(make_job: MakeJob) -> None:
+    job = replace(make_job(), preview=None)
+    job.folder.mkdir()
+    events = run(job)
+    assert [kind for kind, _ in kinds(events) if kind != "train"] == [
+        *("start", "held-out", "checkpoint", "checkpoint", "held-out", "checkpoint", "finish")
+    ]
 
 
 def test_an_interrupt_saves_and_the_same_call_goes_on(make_job: MakeJob) -> None:
@@ -210,21 +222,16 @@ def test_a_checkpoint_of_another_model_is_refused(make_job: MakeJob) -> None:
         run(make_job())
 
 
-class Poison(PixelCodec):
-    """Makes some calls' images NaN; previews and held-out losses do not encode."""
-
-    def __init__(self, bad: Callable[[int], bool]) -> None:
-        object.__setattr__(self, "calls", iter(range(10**9)))
-        object.__setattr__(self, "bad", bad)
-
-    def encode(self, images: torch.Tensor) -> torch.Tensor:
-        x = PixelCodec.encode(self, images)
-        return x * torch.nan if self.bad(next(self.calls)) else x  # type: ignore[attr-defined]
-
-
 def poisoned(job: Job, bad: Callable[[int], bool]) -> Job:
-    nothing = job.held_out.subset(np.arange(0))
-    return replace(job, problem=replace(job.problem, codec=Poison(bad)), held_out=nothing)
+    """Some calls' images are NaN; previews do not encode, and nothing is held out."""
+    calls = count()
+
+    def encode(images: torch.Tensor) -> torch.Tensor:
+        x = PixelCodec().encode(images)
+        return x * torch.nan if bad(next(calls)) else x
+
+    assert isinstance(job.objective, Denoising)
+    return replace(job, objective=replace(job.objective, encode=encode), held_out=job.held_out.subset(np.arange(0)))
 
 
 def test_poisoned_steps_are_named_counted_and_leave_no_trace(make_job: MakeJob) -> None:

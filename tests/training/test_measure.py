@@ -2,6 +2,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
@@ -14,13 +15,16 @@ from ddpm.config.network import UNetSettings
 from ddpm.config.training import TrainSettings
 from ddpm.core import Parameterisation, discrete, prediction
 from ddpm.core.model import Model
+from ddpm.core.stream import RowStreams
 from ddpm.data.dataset import Dataset
-from ddpm.data.loader import Batch
+from ddpm.data.loader import Batch, batch_of
 from ddpm.networks import UNet
 from ddpm.objectives import SimpleLoss
+from ddpm.objectives.denoising import Denoising
 from ddpm.objectives.level_sampling import Uniform
+from ddpm.objectives.noised import NoiseLevels
 from ddpm.training.measure import Memory, available_bytes, memory, seconds_a_step
-from ddpm.training.trainer import Learner, Problem
+from ddpm.training.trainer import Trainer
 
 
 class Live(TorchDispatchMode):
@@ -55,66 +59,80 @@ class Live(TorchDispatchMode):
 def model() -> Model:
     """Deep and fine enough that activations outweigh the weights."""
     settings = UNetSettings(in_channels=3, out_channels=3, width=16, multipliers=(1, 2), attention=(2,), cond_width=16)
-    return Model(UNet(settings), LabelEmbedding(2, 16))
+    return Model(UNet(settings), {"label": LabelEmbedding(2, 16)})
 
 
 @pytest.fixture
-def problem() -> Problem:
-    return Problem(discrete.cosine(20), Uniform(), SimpleLoss(Parameterisation(prediction.v)), PixelCodec())
+def objective() -> Denoising:
+    noise = NoiseLevels(discrete.cosine(20), Uniform())
+    return Denoising(noise, SimpleLoss(Parameterisation(prediction.v)), PixelCodec().encode)
 
 
-def kept_for_the_gradient(model: Model, problem: Problem, n: int) -> int:
-    x0, eps = torch.zeros(n, 3, 32, 32), torch.randn(n, 3, 32, 32)
-    now, next = problem.levels(torch.ones(n))
+@pytest.fixture
+def data() -> Dataset:
+    """Six images of 32 × 32."""
+    return Dataset(np.zeros((6, 32, 32, 3), np.uint8), np.zeros(6, np.int64), ("cat", "dog"))
+
+
+def kept_for_the_gradient(model: Model, objective: Denoising, data: Dataset, n: int) -> int:
+    batch, draws = batch_of(data, np.arange(n)), objective.draws(RowStreams(0, 0, n, range(n)), None)
     with Live() as live:
-        loss = problem.loss(model.net, x0, eps, now, next, model.cond(torch.zeros(n, dtype=torch.int64))).sum()
+        loss = objective.losses(model, batch.images, batch.conditions, draws).sum()
         kept = live.now
     del loss
     return kept
 
 
-def test_activations_are_those_that_stay_alive(model: Model, problem: Problem, accelerator: Accelerator) -> None:
+def test_activations_are_those_that_stay_alive(
+    model: Model, objective: Denoising, data: Dataset, accelerator: Accelerator
+) -> None:
     settings = TrainSettings(images=100)
-    counted = memory(model, problem, settings, (3, 32, 32), accelerator)
-    lived = (kept_for_the_gradient(model, problem, 6) - kept_for_the_gradient(model, problem, 2)) / 4
+    counted = memory(model, objective, settings, data, accelerator)
+    lived = (kept_for_the_gradient(model, objective, data, 6) - kept_for_the_gradient(model, objective, data, 2)) / 4
     assert lived > 1e6
     assert counted.per_image == pytest.approx(lived, rel=0.05)
 
 
-def test_weights_are_counted_five_times(model: Model, problem: Problem, accelerator: Accelerator) -> None:
+def test_weights_are_counted_five_times(
+    model: Model, objective: Denoising, data: Dataset, accelerator: Accelerator
+) -> None:
     """Weights, gradients, two moments and the average, in float32."""
-    counted = memory(model, problem, TrainSettings(images=100), (3, 32, 32), accelerator)
+    counted = memory(model, objective, TrainSettings(images=100), data, accelerator)
     assert counted.fixed == 5 * sum(p.numel() * p.element_size() for p in model.parameters())
 
 
 @pytest.mark.parametrize("n", [4, 12])
-def test_the_peak_covers_a_real_step(n: int, model: Model, problem: Problem, accelerator: Accelerator) -> None:
+def test_the_peak_covers_a_real_step(
+    n: int, model: Model, objective: Denoising, data: Dataset, accelerator: Accelerator
+) -> None:
     settings = TrainSettings(images=100, batch=n, micro_batch=n)
-    foreseen = memory(model, problem, settings, (3, 32, 32), accelerator)
-    learner = Learner(model, problem, settings, accelerator)
-    images, labels = torch.zeros(n, 32, 32, 3, dtype=torch.uint8), torch.zeros(n, dtype=torch.int64)
+    foreseen = memory(model, objective, settings, data, accelerator)
+    trainer = Trainer(model, objective, settings, accelerator)
+    batch = batch_of(data, np.arange(n) % len(data))
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     with Live() as live:
-        learner.step(0, images, labels)
-        learner.step(1, images, labels)
+        trainer.step(0, batch.images, batch.conditions)
+        trainer.step(1, batch.images, batch.conditions)
     real = live.peak + 2 * weights  # the weights and their average were there before
     assert real <= foreseen.peak(n) <= 1.5 * real
 
 
-def test_counting_leaves_the_model_as_it_was(model: Model, problem: Problem, accelerator: Accelerator) -> None:
+def test_counting_leaves_the_model_as_it_was(
+    model: Model, objective: Denoising, data: Dataset, accelerator: Accelerator
+) -> None:
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    memory(model, problem, TrainSettings(images=100), (3, 32, 32), accelerator)
+    memory(model, objective, TrainSettings(images=100), data, accelerator)
     assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
     assert all(p.grad is None for p in model.parameters())
 
 
-def test_half_precision_keeps_less(model: Model, problem: Problem) -> None:
-    full = memory(model, problem, TrainSettings(images=100), (3, 32, 32), Accelerator(cpu=True))
+def test_half_precision_keeps_less(model: Model, objective: Denoising, data: Dataset) -> None:
+    full = memory(model, objective, TrainSettings(images=100), data, Accelerator(cpu=True))
     from accelerate.state import AcceleratorState
 
     AcceleratorState._reset_state(True)
     half = Accelerator(cpu=True, mixed_precision="bf16")
-    less = memory(model, problem, TrainSettings(images=100, precision="bf16"), (3, 32, 32), half)
+    less = memory(model, objective, TrainSettings(images=100, precision="bf16"), data, half)
     assert less.per_image < 0.8 * full.per_image
     assert less.fixed > full.fixed
 
@@ -139,23 +157,22 @@ def test_fitting_halves(available: int, batch: int, micro: int) -> None:
     assert Memory(fixed=1000, per_image=10).fitting(available, batch) == micro
 
 
-def test_a_step_takes_time(make_learner: Callable[..., Learner], dataset: Dataset) -> None:
-    learner = make_learner()
-    images, labels = torch.from_numpy(dataset.images[:8]), torch.from_numpy(dataset.labels[:8])
-    assert seconds_a_step(learner, Batch(images, labels, torch.arange(8)), 0.0) > 0
-    assert learner.ema.updates == 2  # one to warm up, one measured
+def test_a_step_takes_time(make_trainer: Callable[..., Trainer], dataset: Dataset) -> None:
+    trainer = make_trainer()
+    assert seconds_a_step(trainer, batch_of(dataset, np.arange(8)), 0.0) > 0
+    assert trainer.ema.updates == 2  # one to warm up, one measured
 
 
 def test_the_median_is_taken(
-    make_learner: Callable[..., Learner], dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+    make_trainer: Callable[..., Trainer], dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a clock of our own: steps of 1, 9 and 2 seconds."""
     from ddpm.training import measure
 
     clock = iter([0, 1, 10, 19, 20, 22])
     monkeypatch.setattr(measure.time, "perf_counter", lambda: next(clock))
-    monkeypatch.setattr(Learner, "step", lambda *_: None)
-    assert seconds_a_step(make_learner(), Batch(torch.zeros(1), None, torch.zeros(1)), 12) == 2
+    monkeypatch.setattr(Trainer, "step", lambda *_: None)
+    assert seconds_a_step(make_trainer(), Batch(torch.zeros(1), {}, torch.zeros(1)), 12) == 2
 
 
 def test_available_memory_leaves_a_tenth(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,38 +1,37 @@
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from ddpm.training.randomness import draw, noise
+from tests.training.conftest import dropping
 
 from ddpm.codec import PixelCodec
 from ddpm.config.training import TrainSettings
 from ddpm.core.model import Model
+from ddpm.core.stream import RowStreams
 from ddpm.data.dataset import Dataset
-from ddpm.objectives.level_sampling import Importance, LossHistory, Uniform
+from ddpm.data.loader import batch_of
+from ddpm.objectives.denoising import Denoising
+from ddpm.objectives.level_sampling import Importance, LossHistory
 from ddpm.system.errors import InputError
 from ddpm.training.checkpoint import Checkpoint
 from ddpm.training.rate import learning_rate
-from ddpm.training.trainer import Learner, Problem
+from ddpm.training.trainer import Trainer
 
-Make = Callable[..., Learner]
+Make = Callable[..., Trainer]
 
 
-@dataclass(frozen=True, slots=True)
-class Poisoned(PixelCodec):
+def poisoned(images: torch.Tensor) -> torch.Tensor:
     """White images become NaN."""
-
-    def encode(self, images: torch.Tensor) -> torch.Tensor:
-        x = PixelCodec.encode(self, images)
-        return torch.where((x == 1).flatten(1).all(1)[:, None, None, None], torch.nan, x)
+    x = PixelCodec().encode(images)
+    return torch.where((x == 1).flatten(1).all(1)[:, None, None, None], torch.nan, x)
 
 
-def batch(dataset: Dataset, first: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    rows = np.arange(first, first + 8)
-    assert dataset.labels is not None
-    return torch.from_numpy(dataset.read(rows)), torch.from_numpy(dataset.labels[rows])
+def batch(dataset: Dataset, first: int = 0) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    found = batch_of(dataset, np.arange(first, first + 8))
+    return found.images, found.conditions
 
 
 def flat(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
@@ -63,21 +62,22 @@ def assert_weights_agree(a: Model, b: Model, moments: dict[str, torch.Tensor]) -
 
 
 def test_a_step_is_the_gradient_of_the_mean_loss(
-    make_learner: Make, make_model: Callable[[], Model], problem: Problem, dataset: Dataset, settings: TrainSettings
+    make_trainer: Make, make_model: Callable[[], Model], objective: Denoising, dataset: Dataset, settings: TrainSettings
 ) -> None:
     """Against one backward pass written out here, and torch's own AdamW."""
-    images, labels = batch(dataset)
-    learner = make_learner(weight_decay=0.01, label_dropout=0.5, clip=0.1)
+    images, conditions = batch(dataset)
+    trainer = make_trainer(weight_decay=0.01, label_dropout=0.5, clip=0.1)
     model, s = make_model(), replace(settings, weight_decay=0.01, label_dropout=0.5, clip=0.1)
     adam = torch.optim.AdamW(model.parameters(), betas=s.betas, weight_decay=0.01)
     for i in (0, 1):
-        report = learner.step(i, images, labels)
-        x0 = problem.codec.encode(images)
-        draws = draw(s, i, lambda n, stream: Uniform().draw(problem.schedule, n, stream, None))
-        eps = noise(s, i, slice(None), (3, 8, 8))
-        seen = torch.where(draws.hidden, 2, labels)
-        levels = problem.schedule.levels(draws.places)
-        losses = problem.loss(model.net, x0, eps, levels, levels, model.cond(seen))
+        report = trainer.step(i, images, conditions)
+        x0, streams = objective.encode(images), RowStreams(s.seed, i, 8, range(8))
+        draws = dropping(objective, 0.5).draws(streams, None)
+        assert draws.hidden is not None
+        assert 0 < int(draws.hidden.sum()) < 8
+        seen = {"label": torch.where(draws.hidden, 2, conditions["label"])}
+        levels = objective.noise.schedule.levels(draws.places)
+        losses = objective.loss(model.net, x0, streams.normal("noise", (3, 8, 8)), levels, levels, model.cond(seen, 8))
         adam.zero_grad()
         losses.mean().backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 0.1)
@@ -88,18 +88,18 @@ def test_a_step_is_the_gradient_of_the_mean_loss(
         assert report.grad_norm > 0.1  # so that clipping is at work
         assert not report.skipped
         if i == 0:
-            assert_weights_agree(learner.model, model, learner.state(1).tensors["optimizer"])
-    moments = learner.state(2).tensors["optimizer"]
+            assert_weights_agree(trainer.model, model, trainer.state(1).tensors["optimizer"])
+    moments = trainer.state(2).tensors["optimizer"]
     for name, p in model.named_parameters():
         torch.testing.assert_close(moments[f"exp_avg.{name}"], adam.state[p]["exp_avg"], rtol=1e-4, atol=1e-7)
         torch.testing.assert_close(moments[f"exp_avg_sq.{name}"], adam.state[p]["exp_avg_sq"], rtol=1e-3, atol=1e-10)
 
 
 @pytest.mark.parametrize("micro_batch", [1, 3, 4])
-def test_micro_batches_change_nothing(micro_batch: int, make_learner: Make, dataset: Dataset) -> None:
-    images, labels = batch(dataset)
-    whole, parts = make_learner(), make_learner(micro_batch=micro_batch)
-    a, b = whole.step(0, images, labels), parts.step(0, images, labels)
+def test_micro_batches_change_nothing(micro_batch: int, make_trainer: Make, dataset: Dataset) -> None:
+    images, conditions = batch(dataset)
+    whole, parts = make_trainer(), make_trainer(micro_batch=micro_batch)
+    a, b = whole.step(0, images, conditions), parts.step(0, images, conditions)
     assert float(b.loss) == pytest.approx(float(a.loss), rel=1e-6)
     assert b.grad_norm == pytest.approx(a.grad_norm, rel=1e-6)
     one, other = whole.state(1).tensors["optimizer"], parts.state(1).tensors["optimizer"]
@@ -110,83 +110,84 @@ def test_micro_batches_change_nothing(micro_batch: int, make_learner: Make, data
     assert_weights_agree(whole.model, parts.model, one)
 
 
-def test_a_step_depends_on_its_number_not_on_torchs_generator(make_learner: Make, dataset: Dataset) -> None:
-    images, labels = batch(dataset)
-    a, b, c = make_learner(), make_learner(), make_learner()
-    a.step(3, images, labels)
+def test_a_step_depends_on_its_number_not_on_torchs_generator(make_trainer: Make, dataset: Dataset) -> None:
+    images, conditions = batch(dataset)
+    a, b, c = make_trainer(), make_trainer(), make_trainer()
+    a.step(3, images, conditions)
     torch.manual_seed(99)
-    b.step(3, images, labels)
-    c.step(4, images, labels)
+    b.step(3, images, conditions)
+    c.step(4, images, conditions)
     assert equal(a.state(1), b.state(1))
     assert not equal(a.state(1), c.state(1))
 
 
-def test_hidden_labels_are_not_seen(make_learner: Make, dataset: Dataset) -> None:
-    images, labels = batch(dataset)
-    a, b = make_learner(label_dropout=1.0), make_learner(label_dropout=1.0)
-    a.step(0, images, labels)
-    b.step(0, images, 1 - labels)
+def test_dropped_labels_are_not_seen(make_trainer: Make, dataset: Dataset) -> None:
+    images, conditions = batch(dataset)
+    others = {"label": 1 - conditions["label"]}
+    a, b = make_trainer(label_dropout=1.0), make_trainer(label_dropout=1.0)
+    a.step(0, images, conditions)
+    b.step(0, images, others)
     assert equal(a.state(1), b.state(1))
-    a, b = make_learner(label_dropout=0.0), make_learner(label_dropout=0.0)
-    a.step(0, images, labels)
-    b.step(0, images, 1 - labels)
+    a, b = make_trainer(label_dropout=0.0), make_trainer(label_dropout=0.0)
+    a.step(0, images, conditions)
+    b.step(0, images, others)
     assert not equal(a.state(1), b.state(1))
 
 
 @pytest.mark.parametrize("micro_batch", [8, 3])
 def test_a_poisoned_step_changes_nothing_and_is_counted(
-    micro_batch: int, make_model: Callable[[], Model], problem: Problem, dataset: Dataset, settings: TrainSettings
+    micro_batch: int, make_model: Callable[[], Model], objective: Denoising, dataset: Dataset, settings: TrainSettings
 ) -> None:
-    poisoned = replace(problem, codec=Poisoned())
-    learner = Learner(make_model(), poisoned, replace(settings, micro_batch=micro_batch), Accelerator(cpu=True))
-    images, labels = batch(dataset)
-    learner.step(0, images, labels)
-    before = learner.state(1)
+    fragile = replace(objective, encode=poisoned)
+    trainer = Trainer(make_model(), fragile, replace(settings, micro_batch=micro_batch), Accelerator(cpu=True))
+    images, conditions = batch(dataset)
+    trainer.step(0, images, conditions)
+    before = trainer.state(1)
     kept = Checkpoint(
         1, {s: {n: t.clone() for n, t in named.items()} for s, named in before.tensors.items()}, before.state
     )
     bad = images.clone()
     bad[5] = 255
-    report = learner.step(1, bad, labels)
+    report = trainer.step(1, bad, conditions)
     assert report.skipped
     assert not np.isfinite(report.grad_norm)
-    after = learner.state(1)
+    after = trainer.state(1)
     assert after.state == kept.state | {"skipped": 1}
     assert equal_tensors(after, kept)
     # and the next step is as if there had been none
-    other = Learner(make_model(), poisoned, replace(settings, micro_batch=micro_batch), Accelerator(cpu=True))
+    other = Trainer(make_model(), fragile, replace(settings, micro_batch=micro_batch), Accelerator(cpu=True))
     other.restore(kept)
-    assert not learner.step(2, images, labels).skipped
-    other.step(2, images, labels)
-    assert equal_tensors(other.state(2), learner.state(2))
+    assert not trainer.step(2, images, conditions).skipped
+    other.step(2, images, conditions)
+    assert equal_tensors(other.state(2), trainer.state(2))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_poisoned_gradient_is_skipped_whatever_the_loss(value: float, make_learner: Make, dataset: Dataset) -> None:
-    learner = make_learner()
-    before = {name: p.detach().clone() for name, p in learner.model.named_parameters()}
-    next(iter(learner.model.parameters())).register_hook(lambda grad: grad * value)
-    report = learner.step(0, *batch(dataset))
+def test_a_poisoned_gradient_is_skipped_whatever_the_loss(value: float, make_trainer: Make, dataset: Dataset) -> None:
+    trainer = make_trainer()
+    before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
+    next(iter(trainer.model.parameters())).register_hook(lambda grad: grad * value)
+    report = trainer.step(0, *batch(dataset))
     assert report.skipped
     assert torch.isfinite(report.loss)
-    assert all(torch.equal(p, before[name]) for name, p in learner.model.named_parameters())
-    assert learner.skipped == 1
-    assert learner.ema.updates == 0
+    assert all(torch.equal(p, before[name]) for name, p in trainer.model.named_parameters())
+    assert trainer.skipped == 1
+    assert trainer.ema.updates == 0
 
 
-def test_the_average_follows_the_weights(make_learner: Make, dataset: Dataset) -> None:
-    learner = make_learner(ema=0.5)
-    average = [p.clone() for p in learner.ema.model.parameters()]
+def test_the_average_follows_the_weights(make_trainer: Make, dataset: Dataset) -> None:
+    trainer = make_trainer(ema=0.5)
+    average = [p.clone() for p in trainer.ema.model.parameters()]
     for i in range(6):
-        learner.step(i, *batch(dataset))
+        trainer.step(i, *batch(dataset))
         d = min(0.5, (1 + i) / (10 + i))
-        average = [d * a + (1 - d) * p.detach() for a, p in zip(average, learner.model.parameters(), strict=True)]
-    for a, b in zip(average, learner.ema.model.parameters(), strict=True):
+        average = [d * a + (1 - d) * p.detach() for a, p in zip(average, trainer.model.parameters(), strict=True)]
+    for a, b in zip(average, trainer.ema.model.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-7)
 
 
-def test_state_and_restore(make_learner: Make, dataset: Dataset) -> None:
-    one, other = make_learner(), make_learner()
+def test_state_and_restore(make_trainer: Make, dataset: Dataset) -> None:
+    one, other = make_trainer(), make_trainer()
     for i in range(3):
         one.step(i, *batch(dataset, i))
     one.skipped = 2
@@ -199,66 +200,66 @@ def test_state_and_restore(make_learner: Make, dataset: Dataset) -> None:
     assert equal(one.state(6), other.state(6))
 
 
-def test_restoring_before_the_first_step(make_learner: Make, dataset: Dataset) -> None:
-    one, other = make_learner(), make_learner()
+def test_restoring_before_the_first_step(make_trainer: Make, dataset: Dataset) -> None:
+    one, other = make_trainer(), make_trainer()
     one.step(0, *batch(dataset))
     other.restore(one.state(1))
     assert equal(one.state(1), other.state(1))
 
 
 @pytest.mark.parametrize("part", ["model", "ema", "optimizer"])
-def test_a_checkpoint_without_a_part_is_refused(part: str, make_learner: Make, dataset: Dataset) -> None:
-    learner = make_learner()
-    learner.step(0, *batch(dataset))
-    state = learner.state(1)
+def test_a_checkpoint_without_a_part_is_refused(part: str, make_trainer: Make, dataset: Dataset) -> None:
+    trainer = make_trainer()
+    trainer.step(0, *batch(dataset))
+    state = trainer.state(1)
     lacking = replace(state, tensors={k: v for k, v in state.tensors.items() if k != part})
     with pytest.raises(InputError, match="the checkpoint of step 1 does not fit this configuration: it lacks "):
-        make_learner().restore(lacking)
+        make_trainer().restore(lacking)
 
 
 @pytest.fixture
 def make_importance(
-    make_model: Callable[[], Model], problem: Problem, settings: TrainSettings, accelerator: Accelerator
+    make_model: Callable[[], Model], objective: Denoising, settings: TrainSettings, accelerator: Accelerator
 ) -> Make:
-    """A learner whose history of six levels is full after few steps."""
-    sampled = replace(problem, level_sampling=Importance(per_level=2))
+    """A trainer whose history of six levels is full after few steps."""
+    sampled = replace(objective, noise=replace(objective.noise, sampling=Importance(per_level=2)))
 
-    def make(**changes: object) -> Learner:
-        return Learner(make_model(), sampled, replace(settings, **changes), accelerator)  # type: ignore[arg-type]
+    def make(**changes: object) -> Trainer:
+        own = replace(settings, **changes)  # type: ignore[arg-type]
+        return Trainer(make_model(), dropping(sampled, own.label_dropout), own, accelerator)
 
     return make
 
 
 def test_importance_weighs_the_gradient_and_remembers_the_plain_losses(
-    make_importance: Make, make_model: Callable[[], Model], problem: Problem, settings: TrainSettings, dataset: Dataset
+    make_importance: Make,
+    make_model: Callable[[], Model],
+    objective: Denoising,
+    settings: TrainSettings,
+    dataset: Dataset,
 ) -> None:
-    learner, images_labels = make_importance(label_dropout=0.0), batch(dataset)
-    assert learner.history is not None
+    trainer, (images, conditions) = make_importance(label_dropout=0.0), batch(dataset)
+    assert trainer.history is not None
     number = 0
-    while not learner.history.warm:
-        learner.step(number, *images_labels)
+    while not trainer.history.warm:
+        trainer.step(number, images, conditions)
         number += 1
-    before = {name: t.clone() for name, t in learner.history.tensors().items()}
+    before = {name: t.clone() for name, t in trainer.history.tensors().items()}
     model = make_model()
-    model.load_state_dict(learner.model.state_dict())
-    sampling = learner.problem.level_sampling
-    report = learner.step(number, *images_labels)
+    model.load_state_dict(trainer.model.state_dict())
+    report = trainer.step(number, images, conditions)
 
     known = LossHistory(before["losses"], before["counts"])
-    s = replace(settings, label_dropout=0.0)
-    draws = draw(s, number, lambda n, stream: sampling.draw(problem.schedule, n, stream, known))
-    eps = noise(s, number, slice(None), (3, 8, 8))
+    draws = trainer.objective.draws(RowStreams(settings.seed, number, 8, range(8)), known)
     assert draws.weights.unique().numel() > 1
-    now, next = problem.levels(draws.places)
-    x0 = problem.codec.encode(images_labels[0])
-    losses = problem.loss(model.net, x0, eps, now, next, model.cond(images_labels[1]))
+    losses = trainer.objective.losses(model, images, conditions, draws)
     assert float(report.loss) == pytest.approx(float((losses * draws.weights).sum().detach()), rel=1e-5)
     (losses * draws.weights).mean().backward()
     norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
     assert report.grad_norm == pytest.approx(float(norm), rel=1e-4)
 
     known.add(draws.places, losses.detach().double())
-    torch.testing.assert_close(learner.history.losses, known.losses, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(trainer.history.losses, known.losses, rtol=1e-5, atol=1e-7)
 
 
 def test_importance_goes_on_as_if_not_interrupted(make_importance: Make, dataset: Dataset) -> None:
@@ -282,11 +283,11 @@ def test_importance_goes_on_as_if_not_interrupted(make_importance: Make, dataset
 def test_a_skipped_step_is_not_remembered(
     make_importance: Make, make_model: Callable[[], Model], accelerator: Accelerator, dataset: Dataset
 ) -> None:
-    learner = make_importance()
-    learner.step(0, *batch(dataset))
-    assert learner.history is not None
-    before = learner.history.losses.clone()
+    trainer = make_importance()
+    trainer.step(0, *batch(dataset))
+    assert trainer.history is not None
+    before = trainer.history.losses.clone()
     with torch.no_grad():
-        next(learner.model.parameters()).fill_(torch.nan)
-    assert learner.step(1, *batch(dataset)).skipped
-    assert torch.equal(learner.history.losses, before)
+        next(trainer.model.parameters()).fill_(torch.nan)
+    assert trainer.step(1, *batch(dataset)).skipped
+    assert torch.equal(trainer.history.losses, before)

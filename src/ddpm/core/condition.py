@@ -19,6 +19,9 @@ def select(conditions: Conditions, index: torch.Tensor | slice) -> dict[str, tor
     return {kind: raw[index] for kind, raw in conditions.items()}
 
 
+_Pair = tuple[torch.Tensor | None, torch.Tensor | None]
+
+
 class Conditioner(Protocol):
     """The encoder of one kind of condition, a module of the model."""
 
@@ -59,7 +62,8 @@ class Cond:
 
     def cat(self, other: "Cond") -> "Cond":
         """The conditions of this batch, then those of the other, which has the same parts; tokens are padded."""
-        tokens, mask = self._padded(other)
+        pairs = self._padded(other)
+        tokens, mask = (None if one is None or two is None else torch.cat([one, two]) for one, two in pairs)
         raw = None
         if self.raw is not None and other.raw is not None:
             raw = {kind: torch.cat([self.raw[kind], other.raw[kind]]) for kind in self.raw.keys() & other.raw.keys()}
@@ -71,7 +75,8 @@ class Cond:
         vectors = [part for part in (self.vector, other.vector) if part is not None]
         image = self.image if other.image is None else other.image
         tokens = [part for part in (self.tokens, other.tokens) if part is not None]
-        masks = [part for part in (self.mask, other.mask) if part is not None]
+        masked = self.mask is not None or other.mask is not None
+        masks = [one._real(one.tokens) for one in (self, other) if one.tokens is not None] if masked else []
         raw = None if self.raw is None and other.raw is None else {**(self.raw or {}), **(other.raw or {})}
         return Cond(
             torch.stack(vectors).sum(0) if vectors else None,
@@ -95,13 +100,17 @@ class Cond:
     def lerp(self, other: "Cond", share: Scalar) -> "Cond":
         """``(1 - share) · this + share · other`` of the same parts, one share for all or (B,); exact at the ends.
 
-        Of labels: the point that far between their embeddings.
+        Of labels: the point that far between their embeddings. Between two numbers of tokens, the further ones of the
+        longer are between it and zero.
         """
-        mask = None if self.mask is None or other.mask is None else self.mask | other.mask
+        (tokens, others), (mask, theirs) = self._padded(other)
+        if mask is not None and theirs is not None:
+            some = torch.as_tensor(share).reshape(-1, 1)
+            mask = mask & (some != 1).to(mask.device) | theirs & (some != 0).to(mask.device)
         return Cond(
             _lerp(self.vector, other.vector, share),
             _lerp(self.image, other.image, share),
-            _lerp(self.tokens, other.tokens, share),
+            _lerp(tokens, others, share),
             mask,
         )
 
@@ -114,21 +123,22 @@ class Cond:
         raw = None if self.raw is None else select(self.raw, torch.zeros(n, dtype=torch.int64))
         return Cond(vector, other.image, tokens, mask, raw)
 
-    def _padded(self, other: "Cond") -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """The tokens of both batches, the shorter ones padded, and their mask."""
+    def _padded(self, other: "Cond") -> tuple[_Pair, _Pair]:
+        """The tokens of both, the shorter ones padded, and their masks; no masks where nothing is padded."""
         if self.tokens is None or other.tokens is None:
             assert self.tokens is None
             assert other.tokens is None
-            return None, None
-        longest = max(self.tokens.shape[1], other.tokens.shape[1])
-        tokens, masks = [], []
-        for one in (self, other):
-            assert one.tokens is not None
-            mask = torch.ones(one.tokens.shape[:2], dtype=torch.bool) if one.mask is None else one.mask
-            more = longest - one.tokens.shape[1]
-            tokens.append(F.pad(one.tokens, (0, 0, 0, more)))
-            masks.append(F.pad(mask.to(one.tokens.device), (0, more)))
-        return torch.cat(tokens), torch.cat(masks)
+            return (None, None), (None, None)
+        more = other.tokens.shape[1] - self.tokens.shape[1]
+        tokens = F.pad(self.tokens, (0, 0, 0, max(more, 0))), F.pad(other.tokens, (0, 0, 0, max(-more, 0)))
+        if more == 0 and self.mask is None and other.mask is None:
+            return tokens, (None, None)
+        masks = F.pad(self._real(self.tokens), (0, max(more, 0))), F.pad(other._real(other.tokens), (0, max(-more, 0)))
+        return tokens, masks
+
+    def _real(self, tokens: torch.Tensor) -> torch.Tensor:
+        """The mask, which lets all tokens pass where there is none."""
+        return torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device) if self.mask is None else self.mask
 
 
 def _cat(a: torch.Tensor | None, b: torch.Tensor | None) -> torch.Tensor | None:

@@ -137,8 +137,8 @@ def test_nichol2021_is_the_published_model() -> None:
 
 def test_classes_are_what_makes_a_model_conditional() -> None:
     s = network(auto(facts(8, 8, classes=3))[0])
-    model = Model(UNet(UNetSettings(**{**vars(s), "cond_width": s.width})), LabelEmbedding(3, s.width))
-    assert model.conditioner is not None
+    model = Model(UNet(UNetSettings(**{**vars(s), "cond_width": s.width})), {"label": LabelEmbedding(3, s.width)})
+    assert model.conditioners
 
 
 @pytest.mark.parametrize("name", RECIPES)
