@@ -55,16 +55,15 @@ DATA = [
 
 
 @pytest.mark.parametrize(("kind", "said"), DATA)
-@pytest.mark.parametrize("command", ["train", "check"])
-def test_data(command: str, kind: str, said: str, refused: Refused, tmp_path: Path, raw_png_60000: bytes) -> None:
+def test_data(kind: str, said: str, refused: Refused, tmp_path: Path, raw_png_60000: bytes) -> None:
+    """By both commands, but that `ddpm check` goes on where it only has to name bad files."""
     data, out = tmp_path / "photos", tmp_path / "run"
     data.mkdir()
     for name, content in files_of(kind, raw_png_60000).items():
         (data / name).write_bytes(content)
-    if command == "train":
-        assert re.search(said, refused("train", data, "--out", out, *TINY, kept=tmp_path / "photos"))
-        assert not out.exists()
-    elif kind in ("empty", "only text", "all bad", "mixed modes", "33 × 47"):
+    assert re.search(said, refused("train", data, "--out", out, *TINY, kept=tmp_path / "photos"))
+    assert not out.exists()
+    if kind in ("empty", "only text", "all bad", "mixed modes", "33 × 47"):
         assert re.search(said, refused("check", data))
 
 
@@ -104,14 +103,8 @@ def test_check_of_classes(cli: Cli, capsys: pytest.CaptureFixture[str], folder: 
         (["--set", "training=3"], "training is a group of keys"),
         (["--set", "network.in_channels=3"], "must be 1 for L images"),
         (["--set", "network.multipliers=[1,2,2,2,2]"], "8 × 8 do not divide by 16"),
-        (["--set", "sampling.eta=2"], "eta must be between 0"),
-        (["--set", "training.betas=[0.9,2]"], "betas must be"),
         (["--recipe", "ho2021"], r"unknown recipe 'ho2021' \(did you mean 'ho2020'\?\)"),
         (["--batch", "0"], "batch must be at least 1"),
-        (["--lr", "-1"], "learning_rate must be above 0"),
-        (["--lr", "nan"], "learning_rate must be above 0"),
-        (["--width", "7"], "width is 7; it must be even"),
-        (["--workers", "-1"], "workers must be at least 0"),
         (["--precision", "fp16", "--device", "cpu"], "this machine cannot train in fp16"),
         (["--prediction", "eps", "--schedule", "flow"], "eps prediction says nothing of the image where .* only noise"),
         (["--variance", "learned"], "nothing in the simple loss trains a learned variance: use --loss hybrid or vlb"),
@@ -120,10 +113,6 @@ def test_check_of_classes(cli: Cli, capsys: pytest.CaptureFixture[str], folder: 
         (["--loss", "vlb", "--levels", "log-normal"], "it would bound nothing; use uniform, stratified or importance"),
         (["--prediction", "eps", "--weighting", "constant"], r"lies on 0\.1\d* % of the uniform levels of the cosine"),
         (["--set", "objective.gamma=3"], "gamma is an option of the weightings min-snr and p2, not of simple"),
-        (["--set", "objective.std=3"], "std is an option of log-normal and logit-normal levels, not of uniform"),
-        (["--levels", "log-normal", "--set", "objective.std=0"], "std must be above 0 and finite"),
-        (["--levels", "log-normal", "--set", "objective.mean=NaN"], "mean must be finite"),
-        (["--set", "objective.share=3"], "share is an option of the hybrid loss, not of simple"),
         (["--set", "diffusion.sigma_data=0.7"], "diffusion.sigma_data has no effect but with EDM's"),
         (["--prediction", "edm", "--set", "diffusion.sigma_data=-1"], "sigma_data must be above 0 and finite"),
         (
@@ -193,18 +182,14 @@ def test_flags_of_sample(argv: list[str], said: str, refused: Refused, run: Path
     assert re.search(said, refused("sample", run, *argv, kept=run))
 
 
-@pytest.mark.parametrize(
-    "flags",
-    [
+def test_a_picture_is_drawn_again_as_it_was(refused: Refused) -> None:
+    for flags in [
         *(["--n", "2"], ["--seed", "1"], ["--batch", "8"], ["--label", "3"], ["--steps", "9"], ["--size", "16"]),
         *(["--no-whole"], ["--then", "runs/sr"], ["--trajectory"], ["--guidance", "0"], ["--no-clip"]),
         *(["--precision", "bf16"], ["--classifier-form", "mean"]),
-    ],
-    ids=lambda flags: flags[0],
-)
-def test_a_picture_is_drawn_again_as_it_was(flags: list[str], refused: Refused) -> None:
-    said = f"{flags[0].replace('--no-', '--')} is of new samples, and --from draws one again; leave out either"
-    assert said in refused("sample", "--from", "x.png", *flags)
+    ]:
+        said = f"{flags[0].replace('--no-', '--')} is of new samples, and --from draws one again; leave out either"
+        assert said in refused("sample", "--from", "x.png", *flags)
 
 
 def test_what_is_no_run(refused: Refused, tmp_path: Path, run: Path) -> None:

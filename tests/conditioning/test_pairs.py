@@ -1,6 +1,5 @@
 import math
 
-import pytest
 import torch
 
 from ddpm.conditioning import Pairs
@@ -8,12 +7,12 @@ from ddpm.conditioning import Pairs
 PAIRS = Pairs(scale=4, s_max=0.5)
 
 
-@pytest.mark.parametrize("value", [-1.0, -0.25, 0.0, 1.0])
-def test_constant_images_stay_what_they_are(value):
-    low = torch.full((1, 3, 5, 2), value, dtype=torch.float64)
-    large = PAIRS.enlarge(low)
-    assert large.shape == (1, 3, 20, 8)
-    torch.testing.assert_close(large, torch.full_like(large, value), rtol=0, atol=1e-14)
+def test_constant_images_stay_what_they_are():
+    for value in [-1.0, -0.25, 0.0, 1.0]:
+        low = torch.full((1, 3, 5, 2), value, dtype=torch.float64)
+        large = PAIRS.enlarge(low)
+        assert large.shape == (1, 3, 20, 8)
+        torch.testing.assert_close(large, torch.full_like(large, value), rtol=0, atol=1e-14)
 
 
 def test_enlarging_keeps_straight_lines():

@@ -102,11 +102,11 @@ FLOATS = {
 """Every setting that is a number, with what it takes to have an effect."""
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("name", FLOATS)
-def test_what_is_not_finite(name: str, value: float) -> None:
-    with pytest.raises(ValidationError, match=f"{name} must be .*, not {value}"):
-        SamplingConfig.model_validate({**FLOATS[name], name: value})
+def test_what_is_not_finite(name: str) -> None:
+    for value in [math.nan, math.inf, -math.inf]:
+        with pytest.raises(ValidationError, match=f"{name} must be .*, not {value}"):
+            SamplingConfig.model_validate({**FLOATS[name], name: value})
 
 
 def test_all_settings_that_are_numbers_are_tried() -> None:
