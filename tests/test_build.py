@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 import torch
 
-from ddpm import build, config
+from ddpm import build
 from ddpm.conditioning import LabelEmbedding
 from ddpm.config.diffusion import DiffusionConfig
 from ddpm.config.sampling import SamplingConfig
@@ -24,23 +24,24 @@ from ddpm.sampling.heun import Heun
 from ddpm.sampling.ipndm import IPNDM
 from ddpm.sampling.langevin import Langevin
 from ddpm.sampling.unipc import UniPC
+from ddpm.system import names
 from ddpm.system.errors import InputError
 
 
 @pytest.mark.parametrize(
-    ("names", "objects"),
+    ("allowed", "objects"),
     [
-        (config.ScheduleName, build.SCHEDULES),
-        (config.PredictionName, build.PREDICTIONS),
-        (config.SolverName, build.SOLVERS),
-        (config.GridName, build.GRIDS),
-        (config.VarianceName, build.VARIANCES),
-        (config.WeightingName, build.WEIGHTINGS),
-        (config.LevelSamplingName, build.LEVEL_SAMPLINGS),
+        (names.ScheduleName, build.SCHEDULES),
+        (names.PredictionName, build.PREDICTIONS),
+        (names.SolverName, build.SOLVERS),
+        (names.GridName, build.GRIDS),
+        (names.VarianceName, build.VARIANCES),
+        (names.WeightingName, build.WEIGHTINGS),
+        (names.LevelSamplingName, build.LEVEL_SAMPLINGS),
     ],
 )
-def test_every_name_that_a_config_may_hold_can_be_built(names, objects):
-    assert set(get_args(names)) == set(objects)
+def test_every_name_that_a_config_may_hold_can_be_built(allowed, objects):
+    assert set(get_args(allowed)) == set(objects)
 
 
 def test_names_mean_what_they_say():

@@ -19,7 +19,7 @@ def known(mask: Image.Image) -> np.ndarray:
     return np.asarray(mask) < 128
 
 
-@pytest.mark.parametrize(("solver", "mode"), zip(NAMES, cycle(["L", "RGB", "RGBA"])))
+@pytest.mark.parametrize(("solver", "mode"), list(zip(NAMES, cycle(["L", "RGB", "RGBA"]), strict=False)))
 def test_known_pixels_stay_byte_for_byte(pipeline, solver, mode):
     """Every solver by both methods, and each of them in every mode."""
     photo = noise(mode)
