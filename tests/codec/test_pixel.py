@@ -23,11 +23,11 @@ def test_channels_go_first_and_back() -> None:
     assert codec.decode(x).equal(images)
 
 
-@pytest.mark.parametrize("space", [(5,), (5, 6), (5, 6, 7)])
-def test_any_number_of_spatial_axes(space: tuple[int, ...]) -> None:
-    images = torch.randint(0, 256, (2, *space, 3), dtype=torch.uint8)
-    assert codec.encode(images).shape == (2, 3, *space)
-    assert codec.decode(codec.encode(images)).equal(images)
+def test_any_number_of_spatial_axes() -> None:
+    for space in [(5,), (5, 6), (5, 6, 7)]:
+        images = torch.randint(0, 256, (2, *space, 3), dtype=torch.uint8)
+        assert codec.encode(images).shape == (2, 3, *space)
+        assert codec.decode(codec.encode(images)).equal(images)
 
 
 def test_what_exceeds_the_range_is_clamped_and_the_rest_rounded() -> None:

@@ -29,10 +29,10 @@ def test_grey_is_pillows_up_to_its_rounding():
     assert (grey - torch.from_numpy(expected.copy())).abs().max() < 0.51
 
 
-@pytest.mark.parametrize("sigma", [0.4, 1.0, 3.0, 8.0])
-def test_blur_is_scipys_but_for_what_it_leaves_out(sigma):
-    ndimage = pytest.importorskip("scipy.ndimage")
-    expected = ndimage.gaussian_filter(IMAGE.numpy(), (0, 0, sigma, sigma), mode="reflect", truncate=8)
-    torch.testing.assert_close(Blur(sigma, 1e-12).forward(IMAGE), torch.from_numpy(expected), rtol=0, atol=1e-11)
-    off = (Blur(sigma).forward(IMAGE) - torch.from_numpy(expected)).flatten(2).norm(dim=2)
-    assert (off <= 0.01 * IMAGE.flatten(2).norm(dim=2)).all()
+def test_blur_is_scipys_but_for_what_it_leaves_out():
+    for sigma in [0.4, 1.0, 3.0, 8.0]:
+        ndimage = pytest.importorskip("scipy.ndimage")
+        expected = ndimage.gaussian_filter(IMAGE.numpy(), (0, 0, sigma, sigma), mode="reflect", truncate=8)
+        torch.testing.assert_close(Blur(sigma, 1e-12).forward(IMAGE), torch.from_numpy(expected), rtol=0, atol=1e-11)
+        off = (Blur(sigma).forward(IMAGE) - torch.from_numpy(expected)).flatten(2).norm(dim=2)
+        assert (off <= 0.01 * IMAGE.flatten(2).norm(dim=2)).all()

@@ -62,12 +62,12 @@ def test_a_ridge_is_tikhonovs(observation, ridge):
 
 
 @pytest.mark.parametrize("name", OPERATORS)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_the_dtype_stays(name, dtype):
-    x = torch.ones(2, *SHAPE, dtype=dtype)
-    y = OPERATORS[name].forward(x)
-    assert y.dtype == OPERATORS[name].pinv(y).dtype == OPERATORS[name].pinv(y, 0.5).dtype == dtype
-    assert OPERATORS[name].pinv(y).shape == x.shape
+def test_the_dtype_stays(name):
+    for dtype in [torch.float32, torch.float64, torch.bfloat16]:
+        x = torch.ones(2, *SHAPE, dtype=dtype)
+        y = OPERATORS[name].forward(x)
+        assert y.dtype == OPERATORS[name].pinv(y).dtype == OPERATORS[name].pinv(y, 0.5).dtype == dtype
+        assert OPERATORS[name].pinv(y).shape == x.shape
 
 
 @pytest.mark.parametrize("name", OPERATORS)
@@ -79,15 +79,15 @@ def test_images_of_a_batch_do_not_meet(name):
         torch.testing.assert_close(OPERATORS[name].pinv(y[i : i + 1]), OPERATORS[name].pinv(y)[i : i + 1])
 
 
-@pytest.mark.parametrize("factor", [2, 3, 4])
-def test_a_pooled_value_is_the_mean_of_its_box(factor):
-    x = torch.randn(2, 3, 4 * factor, 2 * factor, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    small = AveragePool(factor).forward(x)
-    assert small.shape == (2, 3, 4, 2)
-    for i in range(4):
-        for j in range(2):
-            box = x[:, :, i * factor : (i + 1) * factor, j * factor : (j + 1) * factor]
-            torch.testing.assert_close(small[:, :, i, j], box.mean((2, 3)))
+def test_a_pooled_value_is_the_mean_of_its_box():
+    for factor in [2, 3, 4]:
+        x = torch.randn(2, 3, 4 * factor, 2 * factor, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        small = AveragePool(factor).forward(x)
+        assert small.shape == (2, 3, 4, 2)
+        for i in range(4):
+            for j in range(2):
+                box = x[:, :, i * factor : (i + 1) * factor, j * factor : (j + 1) * factor]
+                torch.testing.assert_close(small[:, :, i, j], box.mean((2, 3)))
 
 
 def test_every_image_may_have_a_mask_of_its_own():

@@ -31,13 +31,13 @@ def test_linear_is_the_original():
     close(linear(1000), np.cumprod(1 - np.linspace(1e-4, 0.02, 1000, dtype=np.float64)))
 
 
-@pytest.mark.parametrize("T", [100, 250, 500, 2000, 4000])
-def test_linear_of_other_lengths_ends_as_noisy(T):
+def test_linear_of_other_lengths_ends_as_noisy():
     """log ᾱ_T, about -Σ beta - Σ beta² / 2, is that of T = 1000 but for the second term, 0.067 · 1000 / T."""
-    close(linear(T), np.cumprod(1 - np.linspace(1e-4, 0.02, T) * 1000 / T))
-    assert linear(T).alpha_bar[-1].log() == pytest.approx(
-        float(linear().alpha_bar[-1].log()), abs=0.08 * abs(1000 / T - 1)
-    )
+    for T in [100, 250, 500, 2000, 4000]:
+        close(linear(T), np.cumprod(1 - np.linspace(1e-4, 0.02, T) * 1000 / T))
+        assert linear(T).alpha_bar[-1].log() == pytest.approx(
+            float(linear().alpha_bar[-1].log()), abs=0.08 * abs(1000 / T - 1)
+        )
 
 
 def test_scaled_linear():
@@ -45,12 +45,13 @@ def test_scaled_linear():
     assert scaled_linear(250).alpha_bar[-1].log() == pytest.approx(float(scaled_linear().alpha_bar[-1].log()), abs=0.1)
 
 
-@pytest.mark.parametrize("T", LENGTHS)
-def test_cosine(T):
-    def curve(u):
-        return math.cos((u + 0.008) / 1.008 * math.pi / 2) ** 2
+def test_cosine():
+    for T in LENGTHS:
 
-    close(cosine(T), from_curve(curve, T), rtol=1e-9)
+        def curve(u):
+            return math.cos((u + 0.008) / 1.008 * math.pi / 2) ** 2
+
+        close(cosine(T), from_curve(curve, T), rtol=1e-9)
 
 
 @pytest.mark.parametrize(("start", "end", "tau"), [(-3.0, 3.0, 1.0), (0.0, 3.0, 0.7)])
@@ -65,15 +66,15 @@ def test_sigmoid(start, end, tau):
     assert sigmoid(300, -3, 3).alpha_bar[150] == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("T", LENGTHS)
 @pytest.mark.parametrize("make", ALL)
-def test_every_length_is_a_schedule(make, T):
-    schedule = make(T)
-    assert schedule.T == T
-    assert schedule.level(0) == Level(-1.0, 1.0, 0.0)
-    assert (schedule.alpha_bar.diff() < 0).all()
-    assert schedule.alpha_bar[-1] > 0
-    assert (schedule.alpha_bar[1:] / schedule.alpha_bar[:-1]).min() >= 0.001 * (1 - 1e-12)
+def test_every_length_is_a_schedule(make):
+    for T in LENGTHS:
+        schedule = make(T)
+        assert schedule.T == T
+        assert schedule.level(0) == Level(-1.0, 1.0, 0.0)
+        assert (schedule.alpha_bar.diff() < 0).all()
+        assert schedule.alpha_bar[-1] > 0
+        assert (schedule.alpha_bar[1:] / schedule.alpha_bar[:-1]).min() >= 0.001 * (1 - 1e-12)
 
 
 @pytest.mark.parametrize("make", ALL)
@@ -128,23 +129,25 @@ def test_places_of_a_batch_are_rounded_up():
         assert torch.equal(ours, theirs)
 
 
-@pytest.mark.parametrize("terminal", [False, True])
-@pytest.mark.parametrize("T", [2, 7, 1000])
 @pytest.mark.parametrize("make", ALL)
-def test_place_inverts_level(make, T, terminal):
-    schedule = zero_terminal_snr(make(T)) if terminal else make(T)
-    places = [*range(1, T + 1), *(1 + (T - 1) * k / 97 for k in range(98))]
-    levels = [schedule.level(place) for place in places]
-    ratio = torch.tensor([lev.sigma / lev.alpha if lev.alpha else math.inf for lev in levels], dtype=torch.float64)
-    # angles near π / 2 are rounded by 2e-16, of which a place takes the share of its interval
-    thinnest = np.diff([math.atan2(lev.sigma, lev.alpha) for lev in levels[:T]]).min()
-    np.testing.assert_allclose(schedule.place(ratio).numpy(), places, rtol=1e-15, atol=1e-15 / thinnest)
+def test_place_inverts_level(make):
+    for T in [2, 7, 1000]:
+        for terminal in [False, True]:
+            schedule = zero_terminal_snr(make(T)) if terminal else make(T)
+            places = [*range(1, T + 1), *(1 + (T - 1) * k / 97 for k in range(98))]
+            levels = [schedule.level(place) for place in places]
+            ratio = torch.tensor(
+                [lev.sigma / lev.alpha if lev.alpha else math.inf for lev in levels], dtype=torch.float64
+            )
+            # angles near π / 2 are rounded by 2e-16, of which a place takes the share of its interval
+            thinnest = np.diff([math.atan2(lev.sigma, lev.alpha) for lev in levels[:T]]).min()
+            np.testing.assert_allclose(schedule.place(ratio).numpy(), places, rtol=1e-15, atol=1e-15 / thinnest)
 
 
-@pytest.mark.parametrize("T", [1, 10])
-def test_no_place_beyond_the_ends(T):
-    ratio = torch.tensor([0.0, 1e-9, 1e9, math.inf], dtype=torch.float64)
-    assert linear(T).place(ratio).tolist() == [1, 1, T, T]
+def test_no_place_beyond_the_ends():
+    for T in [1, 10]:
+        ratio = torch.tensor([0.0, 1e-9, 1e9, math.inf], dtype=torch.float64)
+        assert linear(T).place(ratio).tolist() == [1, 1, T, T]
 
 
 def test_nothing_between_clean_and_the_first_level():

@@ -59,40 +59,40 @@ def test_posterior_keeps_the_marginal():
     assert (xt_weight * t.sigma) ** 2 + var == pytest.approx(s.sigma**2, rel=1e-12)
 
 
-@pytest.mark.parametrize("space", [(5,), (4, 3), (2, 3, 4)])
-def test_one_pair_an_image(space):
+def test_one_pair_an_image():
     """Levels of tensors give each image the numbers that floats give it alone."""
-    schedule = linear()
-    t, s = schedule.levels(torch.tensor([10, 900])), schedule.levels(torch.tensor([9, 0]))
-    x0, x_t = torch.randn(2, 3, *space, dtype=torch.float64), torch.randn(2, 3, *space, dtype=torch.float64)
-    many = posterior(t, s)
-    mean = many.mean(x0, x_t)
-    for k, (i, j) in enumerate([(10, 9), (900, 0)]):
-        one = posterior(schedule.level(i), schedule.level(j))
-        assert float(many.var[k]) == pytest.approx(one.var, rel=1e-12, abs=1e-15)
-        expected = one.x0_weight * x0[k] + one.xt_weight * x_t[k]
-        torch.testing.assert_close(mean[k], expected, rtol=1e-12, atol=1e-12)
+    for space in [(5,), (4, 3), (2, 3, 4)]:
+        schedule = linear()
+        t, s = schedule.levels(torch.tensor([10, 900])), schedule.levels(torch.tensor([9, 0]))
+        x0, x_t = torch.randn(2, 3, *space, dtype=torch.float64), torch.randn(2, 3, *space, dtype=torch.float64)
+        many = posterior(t, s)
+        mean = many.mean(x0, x_t)
+        for k, (i, j) in enumerate([(10, 9), (900, 0)]):
+            one = posterior(schedule.level(i), schedule.level(j))
+            assert float(many.var[k]) == pytest.approx(one.var, rel=1e-12, abs=1e-15)
+            expected = one.x0_weight * x0[k] + one.xt_weight * x_t[k]
+            torch.testing.assert_close(mean[k], expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("space", [(5,), (4, 3), (2, 3, 4)])
-def test_kl_is_that_of_torch(space):
-    shape = (2, 3, *space)
-    mean_p, mean_q = torch.randn(shape, dtype=torch.float64), torch.randn(shape, dtype=torch.float64)
-    p, q = torch.tensor([-1.0, 0.3], dtype=torch.float64), torch.randn(shape, dtype=torch.float64)
+def test_kl_is_that_of_torch():
+    for space in [(5,), (4, 3), (2, 3, 4)]:
+        shape = (2, 3, *space)
+        mean_p, mean_q = torch.randn(shape, dtype=torch.float64), torch.randn(shape, dtype=torch.float64)
+        p, q = torch.tensor([-1.0, 0.3], dtype=torch.float64), torch.randn(shape, dtype=torch.float64)
 
-    def normal(mean, log_var):
-        return torch.distributions.Normal(mean, (0.5 * log_var).exp())
+        def normal(mean, log_var):
+            return torch.distributions.Normal(mean, (0.5 * log_var).exp())
 
-    one_each = p.reshape(2, *[1] * (len(shape) - 1)).expand(shape)
-    torch_kl = torch.distributions.kl_divergence
-    cases = [
-        (p, q, one_each, q),
-        (-0.7, p, torch.full(shape, -0.7, dtype=torch.float64), one_each),
-        (q, 0.2, q, torch.tensor(0.2, dtype=torch.float64)),
-    ]
-    for log_p, log_q, spread_p, spread_q in cases:
-        expected = torch_kl(normal(mean_p, spread_p), normal(mean_q, spread_q))
-        torch.testing.assert_close(kl(mean_p - mean_q, log_p, log_q), expected, rtol=1e-12, atol=1e-12)
+        one_each = p.reshape(2, *[1] * (len(shape) - 1)).expand(shape)
+        torch_kl = torch.distributions.kl_divergence
+        cases = [
+            (p, q, one_each, q),
+            (-0.7, p, torch.full(shape, -0.7, dtype=torch.float64), one_each),
+            (q, 0.2, q, torch.tensor(0.2, dtype=torch.float64)),
+        ]
+        for log_p, log_q, spread_p, spread_q in cases:
+            expected = torch_kl(normal(mean_p, spread_p), normal(mean_q, spread_q))
+            torch.testing.assert_close(kl(mean_p - mean_q, log_p, log_q), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_kl_is_an_expectation():
@@ -161,17 +161,17 @@ LOG_VARS = [-25.0, -12.0, -8.0, -4.0, 0.0, 3.0]
 MEANS = [0.0, 0.3, -1.0, 1.0, 1.7, -4.0]
 
 
-@pytest.mark.parametrize("log_var", LOG_VARS)
-@pytest.mark.parametrize("mean", MEANS)
-def test_the_8_bit_values_have_probability_1(mean, log_var):
-    x = VALUES.reshape(256, 1, 1)
-    exact = discretised_log_likelihood(x, torch.full_like(x, mean), log_var)
-    # the edge of two values is known to 1e-16, which the precision magnifies
-    assert float(exact.exp().sum()) == pytest.approx(1, abs=1e-11)
-    rounded = discretised_log_likelihood(x.float(), torch.full_like(x, mean).float(), log_var)
-    assert rounded.isfinite().all()
-    assert float(rounded.double().exp().sum()) == pytest.approx(1, abs=1e-5)
-    assert ((rounded - exact).abs() < 1e-3 + 1e-5 * exact.abs()).all()
+def test_the_8_bit_values_have_probability_1():
+    for log_var in LOG_VARS:
+        for mean in MEANS:
+            x = VALUES.reshape(256, 1, 1)
+            exact = discretised_log_likelihood(x, torch.full_like(x, mean), log_var)
+            # the edge of two values is known to 1e-16, which the precision magnifies
+            assert float(exact.exp().sum()) == pytest.approx(1, abs=1e-11)
+            rounded = discretised_log_likelihood(x.float(), torch.full_like(x, mean).float(), log_var)
+            assert rounded.isfinite().all()
+            assert float(rounded.double().exp().sum()) == pytest.approx(1, abs=1e-5)
+            assert ((rounded - exact).abs() < 1e-3 + 1e-5 * exact.abs()).all()
 
 
 def test_likelihood_is_the_integral():
@@ -200,17 +200,17 @@ def original_likelihood(x, mean, log_var):
     return ends.clamp(min=1e-12).log()
 
 
-@pytest.mark.parametrize("log_var", LOG_VARS)
-@pytest.mark.parametrize("mean", MEANS)
-def test_likelihood_of_the_original_codes(mean, log_var):
+def test_likelihood_of_the_original_codes():
     """Their distribution function is off by up to 2e-4, a difference of two by twice that."""
-    x = VALUES.reshape(256, 1, 1)
-    mean = torch.full_like(x, mean)
-    ours, theirs = discretised_log_likelihood(x, mean, log_var), original_likelihood(x, mean, log_var)
-    assert ((ours.exp() - theirs.exp()).abs() < 4e-4).all()
-    # in the bins where a decoder's image lies, the difference of their logarithms is small, too
-    near = ours > -5
-    assert ((ours - theirs).abs()[near] < 0.03).all()
+    for log_var in LOG_VARS:
+        for centre in MEANS:
+            x = VALUES.reshape(256, 1, 1)
+            mean = torch.full_like(x, centre)
+            ours, theirs = discretised_log_likelihood(x, mean, log_var), original_likelihood(x, mean, log_var)
+            assert ((ours.exp() - theirs.exp()).abs() < 4e-4).all()
+            # in the bins where a decoder's image lies, the difference of their logarithms is small, too
+            near = ours > -5
+            assert ((ours - theirs).abs()[near] < 0.03).all()
 
 
 def test_likelihood_of_the_least_likely():

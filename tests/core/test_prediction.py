@@ -53,17 +53,17 @@ def test_round_trip(kind, kept):
     torch.testing.assert_close(output_from_x0(kind, there, x, level), anything, rtol=0, atol=1e-11)
 
 
-@pytest.mark.parametrize("space", [(5,), (4, 3), (2, 3, 4)])
-def test_one_level_an_image(predict, space):
-    schedule = linear()
-    indices = [1, 500, 1000]
-    levels = schedule.levels(torch.tensor(indices))
-    x0, eps = images(3, 2, *space), images(3, 2, *space).flip(0)
-    output, x = target(predict, x0, eps, levels), diffuse(x0, eps, levels)
-    torch.testing.assert_close(x0_from_output(predict, output, x, levels), x0, rtol=0, atol=1e-11)
-    for k, i in enumerate(indices):
-        row, level = slice(k, k + 1), schedule.level(i)
-        torch.testing.assert_close(output[row], target(predict, x0[row], eps[row], level), rtol=0, atol=1e-12)
+def test_one_level_an_image(predict):
+    for space in [(5,), (4, 3), (2, 3, 4)]:
+        schedule = linear()
+        indices = [1, 500, 1000]
+        levels = schedule.levels(torch.tensor(indices))
+        x0, eps = images(3, 2, *space), images(3, 2, *space).flip(0)
+        output, x = target(predict, x0, eps, levels), diffuse(x0, eps, levels)
+        torch.testing.assert_close(x0_from_output(predict, output, x, levels), x0, rtol=0, atol=1e-11)
+        for k, i in enumerate(indices):
+            row, level = slice(k, k + 1), schedule.level(i)
+            torch.testing.assert_close(output[row], target(predict, x0[row], eps[row], level), rtol=0, atol=1e-12)
 
 
 def test_every_type_says_the_same(predict):

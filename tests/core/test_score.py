@@ -38,11 +38,11 @@ def perfect(part: slice):
 
 
 @pytest.mark.parametrize("part", [slice(0, 1), slice(0, 2)], ids=["Gaussian", "mixture"])
-@pytest.mark.parametrize("level", [VARIANCE_PRESERVING, EXPLODING, SUB], ids=["vp", "ve", "sub-vp"])
-def test_the_score_is_the_gradient_of_the_log_density(part, level):
-    x = torch.randn(50, 2, 1, generator=torch.Generator().manual_seed(0)).double().requires_grad_()
-    (gradient,) = torch.autograd.grad(noisy(level, part).log_prob(x[..., 0]).sum(), x)
-    torch.testing.assert_close(score(perfect(part), x.detach(), level), gradient, rtol=1e-10, atol=1e-10)
+def test_the_score_is_the_gradient_of_the_log_density(part):
+    for level in [VARIANCE_PRESERVING, EXPLODING, SUB]:
+        x = torch.randn(50, 2, 1, generator=torch.Generator().manual_seed(0)).double().requires_grad_()
+        (gradient,) = torch.autograd.grad(noisy(level, part).log_prob(x[..., 0]).sum(), x)
+        torch.testing.assert_close(score(perfect(part), x.detach(), level), gradient, rtol=1e-10, atol=1e-10)
 
 
 def test_a_level_for_each_image():

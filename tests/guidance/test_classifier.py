@@ -73,17 +73,17 @@ def test_each_image_has_its_label(n):
         guided()(draw(n), LEVEL)
 
 
-@pytest.mark.parametrize("name", SCHEDULES)
-def test_bayes_rule(name):
+def test_bayes_rule():
     """At scale 1 the guided unconditional denoiser is the conditional one, on all levels of every process."""
-    seen = 0
-    for level in trailing(build.SCHEDULES[name](1000), 40)[:-1]:
-        if level.alpha > 0:
-            # what a sampler meets there: signal and noise
-            x = level.alpha * MEANS[LABELS][..., None] + level.sigma * draw()
-            torch.testing.assert_close(guided()(x, level).x0, conditional(x, level).x0, rtol=0, atol=1e-6)
-            seen += 1
-    assert seen >= 39
+    for name in SCHEDULES:
+        seen = 0
+        for level in trailing(build.SCHEDULES[name](1000), 40)[:-1]:
+            if level.alpha > 0:
+                # what a sampler meets there: signal and noise
+                x = level.alpha * MEANS[LABELS][..., None] + level.sigma * draw()
+                torch.testing.assert_close(guided()(x, level).x0, conditional(x, level).x0, rtol=0, atol=1e-6)
+                seen += 1
+        assert seen >= 39
 
 
 @pytest.mark.parametrize("name", [name for name in SCHEDULES if build.SCHEDULES[name](1000).level(1000).alpha > 0])
@@ -95,17 +95,19 @@ def test_so_samples_are_the_same(name):
     assert (unguided - theirs).abs().max() > 0.3
 
 
-@pytest.mark.parametrize("strength", [0.5, 4.0])
-def test_the_strength_multiplies_the_way_in_eps(strength):
+def test_the_strength_multiplies_the_way_in_eps():
     """``eps' = eps - sigma · s · ∇ log p``, the gradient by differences."""
-    x, step = draw(), 1e-6
-    eps, ours = ((x - 0.8 * denoise(x, LEVEL).x0) / 0.6 for denoise in (Unconditional(), guided(strength)))
-    slope = torch.empty_like(x)
-    for k in range(2):
-        move = step * torch.eye(2, dtype=F64)[k][:, None]
-        up, down = (classify(there, LEVEL).log_softmax(1)[torch.arange(7), LABELS] for there in (x + move, x - move))
-        slope[:, k, 0] = (up - down) / (2 * step)
-    torch.testing.assert_close(ours, eps - 0.6 * strength * slope, rtol=0, atol=1e-7)
+    for strength in [0.5, 4.0]:
+        x, step = draw(), 1e-6
+        eps, ours = ((x - 0.8 * denoise(x, LEVEL).x0) / 0.6 for denoise in (Unconditional(), guided(strength)))
+        slope = torch.empty_like(x)
+        for k in range(2):
+            move = step * torch.eye(2, dtype=F64)[k][:, None]
+            up, down = (
+                classify(there, LEVEL).log_softmax(1)[torch.arange(7), LABELS] for there in (x + move, x - move)
+            )
+            slope[:, k, 0] = (up - down) / (2 * step)
+        torch.testing.assert_close(ours, eps - 0.6 * strength * slope, rtol=0, atol=1e-7)
 
 
 def test_without_signal_or_noise_the_denoiser_is_left_alone():

@@ -19,13 +19,13 @@ def stds(x: torch.Tensor) -> list[float]:
     return [((image - image.mean()) ** 2).mean().sqrt().item() for image in x]
 
 
-@pytest.mark.parametrize("space", [(5,), (4, 3), (2, 3, 4)])
-@pytest.mark.parametrize("scale", [0.0, 2.0, 7.5])
-def test_wholly_rescaled_each_image_has_the_contrast_of_the_conditional_one(scale, space):
-    x0, worse = two(space)
-    out = Rescaled(1.0)(x0, worse, scale)
-    assert stds(out) == pytest.approx(stds(x0), rel=1e-12)
-    assert stds(extrapolate(x0, worse, scale)) != pytest.approx(stds(x0), rel=0.01)
+def test_wholly_rescaled_each_image_has_the_contrast_of_the_conditional_one():
+    for space in [(5,), (4, 3), (2, 3, 4)]:
+        for scale in [0.0, 2.0, 7.5]:
+            x0, worse = two(space)
+            out = Rescaled(1.0)(x0, worse, scale)
+            assert stds(out) == pytest.approx(stds(x0), rel=1e-12)
+            assert stds(extrapolate(x0, worse, scale)) != pytest.approx(stds(x0), rel=0.01)
 
 
 def test_not_rescaled_at_all_nothing_changes():

@@ -17,21 +17,21 @@ def same(x, level, cond=None):
     return Denoised(x)
 
 
-@pytest.mark.parametrize("q", [0.003, 0.5, 0.9, 0.995, 1.0])
-@pytest.mark.parametrize("n", [1, 2, 101, 1000])
-def test_the_quantile_is_numpys(n, q):
-    values = torch.randn(4, n, dtype=torch.float64, generator=torch.Generator().manual_seed(n))
-    wanted = torch.from_numpy(np.quantile(values.numpy(), q, axis=1))
-    torch.testing.assert_close(quantile(values, q), wanted, rtol=0, atol=1e-14)
+def test_the_quantile_is_numpys():
+    for q in [0.003, 0.5, 0.9, 0.995, 1.0]:
+        for n in [1, 2, 101, 1000]:
+            values = torch.randn(4, n, dtype=torch.float64, generator=torch.Generator().manual_seed(n))
+            wanted = torch.from_numpy(np.quantile(values.numpy(), q, axis=1))
+            torch.testing.assert_close(quantile(values, q), wanted, rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("q", [0.5, 0.9, 1.0])
-def test_each_image_by_its_own_quantile(q):
-    out = Thresholded(same, q)(SIZES * X, LEVEL).x0
-    for image, made in zip((SIZES * X).numpy(), out.numpy(), strict=True):
-        s = max(1.0, np.quantile(np.abs(image), q))
-        np.testing.assert_allclose(made, np.clip(image, -s, s) / s, rtol=0, atol=1e-14)
-    assert out.abs().amax(dim=(1, 2, 3)).tolist() == [pytest.approx((0.1 * X[0]).abs().max().item()), 1.0, 1.0]
+def test_each_image_by_its_own_quantile():
+    for q in [0.5, 0.9, 1.0]:
+        out = Thresholded(same, q)(SIZES * X, LEVEL).x0
+        for image, made in zip((SIZES * X).numpy(), out.numpy(), strict=True):
+            s = max(1.0, np.quantile(np.abs(image), q))
+            np.testing.assert_allclose(made, np.clip(image, -s, s) / s, rtol=0, atol=1e-14)
+        assert out.abs().amax(dim=(1, 2, 3)).tolist() == [pytest.approx((0.1 * X[0]).abs().max().item()), 1.0, 1.0]
 
 
 def test_where_few_are_beyond_the_range_it_is_clipping():

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from tests.laws.cover import every_pair
 
 from ddpm.images.geometry import Geometry
 from ddpm.system.names import Fit, Mode
@@ -12,19 +13,21 @@ rng = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("RGB", 3), ("RGBA", 4)])
-@pytest.mark.parametrize("fit", FITS)
-def test_what_fits_passes_unchanged(mode: str, channels: int, fit: Fit) -> None:
-    values = rng.integers(0, 256, (5, 7, channels), dtype=np.uint8)
-    image = Image.fromarray(values[..., 0] if mode == "L" else values)
-    assert np.array_equal(Geometry((5, 7), mode, fit).apply(image), values)  # type: ignore[arg-type]
-    assert np.array_equal(Geometry().apply(image), values)
+def test_what_fits_passes_unchanged(mode: str, channels: int) -> None:
+    for fit in FITS:
+        values = rng.integers(0, 256, (5, 7, channels), dtype=np.uint8)
+        image = Image.fromarray(values[..., 0] if mode == "L" else values)
+        assert np.array_equal(Geometry((5, 7), mode, fit).apply(image), values)  # type: ignore[arg-type]
+        assert np.array_equal(Geometry().apply(image), values)
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("fit", FITS)
-@pytest.mark.parametrize("size", [(1, 1), (13, 9), (64, 64), (3, 333)])
-@pytest.mark.parametrize("own", [(1, 1), (1, 500), (500, 1), (37, 23), (8, 8)])
-def test_any_shape_becomes_the_wanted(mode: str, fit: Fit, size: tuple[int, int], own: tuple[int, int]) -> None:
+OWN = [(1, 1), (1, 500), (500, 1), (37, 23), (8, 8)]
+WANTED = [(1, 1), (13, 9), (64, 64), (3, 333)]
+
+
+@pytest.mark.parametrize(("own", "size", "fit", "mode"), every_pair(OWN, WANTED, FITS, MODES))
+def test_any_shape_becomes_the_wanted(own: tuple[int, int], size: tuple[int, int], fit: Fit, mode: str) -> None:
+    """Every shape into every one, and each by every fit and in every mode."""
     out = Geometry(size, mode, fit).apply(Image.new("RGB", own[::-1], "red"))  # type: ignore[arg-type]
     assert out.shape == (*size, {"L": 1, "RGB": 3, "RGBA": 4}[mode])
     assert out.dtype == np.uint8
@@ -107,15 +110,17 @@ def test_crop_stays_inside_every_picture(side: int) -> None:
             assert geometry.apply(Image.new("L", (width, height))).shape == (side, side, 1)
 
 
-@pytest.mark.parametrize("size", [(8, 8), (8, 5), (20, 9), (30, 47)])
-def test_what_a_pixel_has_a_part_in_is_where_the_filter_gives_it_a_weight(size: tuple[int, int]) -> None:
+def test_what_a_pixel_has_a_part_in_is_where_the_filter_gives_it_a_weight() -> None:
     """Stretched, by Pillow's own weights of single pixels."""
-    geometry, own = Geometry(size, fit="stretch"), (20, 18)
-    for place in [(0, 0), (7, 3), (10, 9), (19, 17)]:
-        marked = np.zeros(own, bool)
-        marked[place] = True
-        weights = np.asarray(Image.fromarray(marked.astype(np.float32)).resize(size[::-1], Image.Resampling.LANCZOS))
-        assert np.array_equal(geometry.reach(marked), np.abs(weights) > 1e-7)
+    for size in [(8, 8), (8, 5), (20, 9), (30, 47)]:
+        geometry, own = Geometry(size, fit="stretch"), (20, 18)
+        for place in [(0, 0), (7, 3), (10, 9), (19, 17)]:
+            marked = np.zeros(own, bool)
+            marked[place] = True
+            weights = np.asarray(
+                Image.fromarray(marked.astype(np.float32)).resize(size[::-1], Image.Resampling.LANCZOS)
+            )
+            assert np.array_equal(geometry.reach(marked), np.abs(weights) > 1e-7)
 
 
 def test_reach_goes_where_the_picture_goes() -> None:

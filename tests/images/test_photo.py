@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.laws.cover import every_pair
 
 from ddpm.images.geometry import Geometry
 from ddpm.images.photo import opened, read
@@ -196,11 +197,17 @@ class TestMask:
         deep = Image.fromarray(shades.astype(np.uint16) * 257)
         assert read_mask(deep, self.photo)[0].tolist() == [False, False, True, True]
 
-    @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
-    @pytest.mark.parametrize("size", [(60, 60), (47, 60), (60, 31), (7, 7), (13, 8), (8, 13)])
-    @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-    def test_nothing_of_what_was_under_white_is_left(self, mode: str, size: tuple[int, int], fit: Any) -> None:
-        """Whatever is painted there, the pixels that are kept are the same, but for the colour of a margin."""
+    @pytest.mark.parametrize(
+        ("size", "fit", "mode"),
+        every_pair(
+            [(60, 60), (47, 60), (60, 31), (7, 7), (13, 8), (8, 13)], ["crop", "pad", "stretch"], ["RGB", "RGBA"]
+        ),
+    )
+    def test_nothing_of_what_was_under_white_is_left(self, size: tuple[int, int], fit: Any, mode: str) -> None:
+        """Whatever is painted there, the pixels that are kept are the same, but for the colour of a margin.
+
+        Every size by every fit, and each in both modes.
+        """
         white = np.zeros(size, np.uint8)
         white[size[0] // 2, size[1] // 3 : size[1] // 2] = 255
         first, second = np.array(noise(mode, size)), np.array(noise(mode, size))

@@ -27,8 +27,7 @@ def distribution(solver, grid) -> tuple[torch.Tensor, torch.Tensor]:
     return mean, cov
 
 
-@pytest.mark.parametrize("churn", [0.0, 5.0, 40.0])
-def test_the_error_of_the_covariance_is_of_second_order(churn):
+def test_the_error_of_the_covariance_is_of_second_order():
     """With S_noise 1, from 200 to 800 steps; the mean is exact."""
     errors = []
     for n in (200, 800):

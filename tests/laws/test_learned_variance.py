@@ -54,16 +54,16 @@ def spread(solver: Ancestral, grid: list[Level]) -> list[torch.Tensor]:
     return found
 
 
-@pytest.mark.parametrize("steps", [2, 3, 5, 20])
 @pytest.mark.parametrize("make", [linear, cosine])
-def test_every_noisy_level_has_its_true_variance(make, steps):
+def test_every_noisy_level_has_its_true_variance(make):
     """From pure noise: alpha² times the data's variance, plus sigma². No fixed variance does that."""
-    grid = trailing(zero_terminal_snr(make()), steps)
-    true = [level.alpha**2 * VARIANCE + level.sigma**2 for level in grid[1:-1]]
-    for found, wanted in zip(spread(Ancestral(), grid), true, strict=False):
-        torch.testing.assert_close(found, wanted, rtol=1e-10, atol=0)
-    for fixed in (fixed_small, fixed_large):
-        assert (spread(Ancestral(fixed), grid)[-2] / true[-1] - 1).abs().max() > 0.01
+    for steps in [2, 3, 5, 20]:
+        grid = trailing(zero_terminal_snr(make()), steps)
+        true = [level.alpha**2 * VARIANCE + level.sigma**2 for level in grid[1:-1]]
+        for found, wanted in zip(spread(Ancestral(), grid), true, strict=False):
+            torch.testing.assert_close(found, wanted, rtol=1e-10, atol=0)
+        for fixed in (fixed_small, fixed_large):
+            assert (spread(Ancestral(fixed), grid)[-2] / true[-1] - 1).abs().max() > 0.01
 
 
 def test_samples_have_the_variance_of_the_data():

@@ -1,5 +1,7 @@
 """A denoiser that knows the image leads every solver there, on every grid, in any number of steps."""
 
+from itertools import product
+
 import pytest
 import torch
 
@@ -8,6 +10,7 @@ from ddpm.core.discrete import cosine, linear, zero_terminal_snr
 from ddpm.guidance import Clipped
 from ddpm.sampling import SampleNoise, rows_of, sample
 
+from .cover import every_pair
 from .every import GRIDS, SOLVERS
 from .exact import told
 
@@ -23,9 +26,15 @@ TYPES = {
     "flow": prediction.flow,
     "edm": prediction.EDMPrediction(),
 }
-FEW = [(schedule, kind) for schedule in SCHEDULES for kind in TYPES if (schedule, kind) != ("zero terminal", "eps")]
-MANY = [("linear", "eps"), ("cosine", "x0"), ("zero terminal", "v"), ("linear", "flow"), ("cosine", "edm")]
-"""Schedules and prediction types, where steps are few and where they are many."""
+STEPS = [1, 2, 7, 50, T]
+ROWS = every_pair(
+    SOLVERS,
+    GRIDS,
+    product(SCHEDULES, STEPS),
+    TYPES,
+    [False, True],
+    apart=[(("zero terminal", steps), "eps") for steps in STEPS],
+)
 
 
 class Knows:
@@ -53,14 +62,15 @@ def randn64(seed: int):
     return lambda: noise().double()
 
 
-@pytest.mark.parametrize("steps", [1, 2, 7, 50, T])
-@pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_every_solver_on_every_grid_finds_the_image(solver, grid, steps):
-    """Told by a network of any type, on every schedule or, where steps are many, on one."""
-    for name, kind in FEW if steps < 50 else MANY:
+def test_every_solver_on_every_grid_finds_the_image(solver):
+    """Told by a network of any type, clipped or not.
+
+    Every two of solver, grid, type, clipping, and a number of steps on a schedule meet.
+    """
+    for grid, (schedule, steps), kind, clipped in (rest for name, *rest in ROWS if name == solver):
         denoise = told(Knows(kind), Parameterisation(TYPES[kind]))
-        levels: list[Level] = GRIDS[grid](SCHEDULES[name], steps)
-        for wrapped in (denoise, Clipped(denoise)) if steps < 50 or kind == "v" else (denoise,):
-            found = sample(wrapped, SOLVERS[solver], levels, randn64(1))
-            torch.testing.assert_close(found, X0, rtol=0, atol=1e-11, msg=f"{name}, {kind}")
+        levels: list[Level] = GRIDS[grid](SCHEDULES[schedule], steps)
+        found = sample(Clipped(denoise) if clipped else denoise, SOLVERS[solver], levels, randn64(1))
+        case = f"{grid}, {steps} steps, {schedule}, {kind}, {clipped=}"
+        torch.testing.assert_close(found, X0, rtol=0, atol=1e-11, msg=case)

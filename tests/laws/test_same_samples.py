@@ -21,14 +21,14 @@ def randn64(seed: int):
     return lambda: noise().double()
 
 
-@pytest.mark.parametrize("steps", [1, 2, 7, 50, 1000])
 @pytest.mark.parametrize("grid", GRIDS)
-def test_ddim_of_eta_1_is_ancestral_sampling(grid, steps):
-    for schedule in (SCHEDULE, cosine()):
-        levels = GRIDS[grid](schedule, steps)
-        for denoise in (MIXTURE, Clipped(MIXTURE, 0.6)):
-            ddim, ancestral = (sample(denoise, s, levels, randn64(2)) for s in (DDIM(1.0), Ancestral(fixed_small)))
-            torch.testing.assert_close(ddim, ancestral, rtol=0, atol=1e-10)
+def test_ddim_of_eta_1_is_ancestral_sampling(grid):
+    for steps in [1, 2, 7, 50, 1000]:
+        for schedule in (SCHEDULE, cosine()):
+            levels = GRIDS[grid](schedule, steps)
+            for denoise in (MIXTURE, Clipped(MIXTURE, 0.6)):
+                ddim, ancestral = (sample(denoise, s, levels, randn64(2)) for s in (DDIM(1.0), Ancestral(fixed_small)))
+                torch.testing.assert_close(ddim, ancestral, rtol=0, atol=1e-10)
 
 
 class Speaks:
@@ -55,12 +55,11 @@ TYPES = {
 }
 
 
-@pytest.mark.parametrize("predict", TYPES, ids=["eps", "x0", "v", "flow", "edm"])
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_the_prediction_type_does_not_matter(solver, predict):
-    solver = SOLVERS[solver]
+def test_the_prediction_type_does_not_matter(solver):
     levels = trailing(SCHEDULE, 50)
-    expected = sample(MIXTURE, solver, levels, randn64(3))
+    expected = sample(MIXTURE, SOLVERS[solver], levels, randn64(3))
     assert expected.std() > 0.3
-    network = told(Speaks(TYPES[predict]), Parameterisation(predict))
-    torch.testing.assert_close(sample(network, solver, levels, randn64(3)), expected, rtol=0, atol=1e-9)
+    for predict, say in TYPES.items():
+        found = sample(told(Speaks(say), Parameterisation(predict)), SOLVERS[solver], levels, randn64(3))
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-9, msg=str(predict))

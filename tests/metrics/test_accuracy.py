@@ -49,12 +49,12 @@ def test_the_best_possible_rate():
     assert abs(estimate(linear, fresh, labels)[0] - rate) < 4 * error
 
 
-@pytest.mark.parametrize("d", [10, 600])
-def test_labels_that_say_nothing_are_read_at_chance(d):
+def test_labels_that_say_nothing_are_read_at_chance():
     """1 in 4, within 4 standard errors, with more features than images, too."""
-    x, _ = classes(300, d, 4, apart=5)
-    labels = torch.arange(300) % 4
-    assert abs(fit(x, labels, 4).real - 0.25) < 4 * (0.25 * 0.75 / 300) ** 0.5
+    for d in [10, 600]:
+        x, _ = classes(300, d, 4, apart=5)
+        labels = torch.arange(300) % 4
+        assert abs(fit(x, labels, 4).real - 0.25) < 4 * (0.25 * 0.75 / 300) ** 0.5
 
 
 @pytest.mark.parametrize(("n", "d"), [(40, 5), (25, 60)])

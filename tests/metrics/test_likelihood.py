@@ -54,17 +54,17 @@ def test_the_condition_is_passed_on():
     torch.testing.assert_close(bits, expected, rtol=0, atol=0.01)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_the_denoiser_sees_the_type_of_the_images_at_levels_of_the_schedule(dtype):
-    denoise, schedule = White(), linear(1000)
-    images = greys().to(dtype)
-    _, evaluations = bits_per_dim(ProbabilityFlow(denoise, schedule), images, 0, range(3))
-    assert len(denoise.asked) == evaluations
-    assert all(x.dtype == dtype and x.shape == images.shape for x, _, _ in denoise.asked)
-    levels = [level for _, level, _ in denoise.asked]
-    assert levels[0].t == pytest.approx(0, abs=1e-6)
-    assert levels[-1].t == pytest.approx(999, abs=1e-6)
-    assert all(level.alpha**2 + level.sigma**2 == pytest.approx(1, abs=1e-12) for level in levels)
+def test_the_denoiser_sees_the_type_of_the_images_at_levels_of_the_schedule():
+    for dtype in [torch.float32, torch.float64]:
+        denoise, schedule = White(), linear(1000)
+        images = greys().to(dtype)
+        _, evaluations = bits_per_dim(ProbabilityFlow(denoise, schedule), images, 0, range(3))
+        assert len(denoise.asked) == evaluations
+        assert all(x.dtype == dtype and x.shape == images.shape for x, _, _ in denoise.asked)
+        levels = [level for _, level, _ in denoise.asked]
+        assert levels[0].t == pytest.approx(0, abs=1e-6)
+        assert levels[-1].t == pytest.approx(999, abs=1e-6)
+        assert all(level.alpha**2 + level.sigma**2 == pytest.approx(1, abs=1e-12) for level in levels)
 
 
 @pytest.mark.parametrize("schedule", [linear(1000), Continuous(SubVP())], ids=["linear", "sub-vp"])

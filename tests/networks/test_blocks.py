@@ -29,12 +29,12 @@ def test_space_to_depth_is_pixel_unshuffle():
     assert torch.equal(space_to_depth(x, 3), F.pixel_unshuffle(x, 3))
 
 
-@pytest.mark.parametrize("size", [(12,), (4, 6), (4, 2, 6)])
-def test_depth_to_space_is_the_inverse(size):
-    x = torch.randn(2, 3, *size)
-    packed = space_to_depth(x, 2)
-    assert packed.shape == (2, 3 * 2 ** len(size), *[n // 2 for n in size])
-    assert torch.equal(depth_to_space(packed, 2), x)
+def test_depth_to_space_is_the_inverse():
+    for size in [(12,), (4, 6), (4, 2, 6)]:
+        x = torch.randn(2, 3, *size)
+        packed = space_to_depth(x, 2)
+        assert packed.shape == (2, 3 * 2 ** len(size), *[n // 2 for n in size])
+        assert torch.equal(depth_to_space(packed, 2), x)
 
 
 def test_attention_by_hand():
@@ -52,39 +52,39 @@ def test_attention_by_hand():
     torch.testing.assert_close(attention(x), expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("positions", [16, 64, 65])
-def test_attention_in_bfloat16_is_that_in_float64(positions):
+def test_attention_in_bfloat16_is_that_in_float64():
     """Whichever way few and many positions take, the numbers and their gradients are the same up to rounding."""
-    parts = torch.randn(3, 2, 2, positions, 8).bfloat16().requires_grad_()
-    exact = F.scaled_dot_product_attention(*parts.double())
-    with torch.autocast("cpu", torch.bfloat16):
-        out = attend(*parts)
-        with torch.no_grad():
-            torch.testing.assert_close(attend(*parts), out, rtol=2**-6, atol=1e-2)
-    assert out.dtype == torch.bfloat16
-    torch.testing.assert_close(out.double(), exact, rtol=2**-6, atol=1e-2)
-    grads = [torch.autograd.grad(y.sum(dtype=torch.float64), parts)[0] for y in (out, exact)]
-    torch.testing.assert_close(*grads, rtol=2**-5, atol=2e-2)
+    for positions in [16, 64, 65]:
+        parts = torch.randn(3, 2, 2, positions, 8).bfloat16().requires_grad_()
+        exact = F.scaled_dot_product_attention(*parts.double())
+        with torch.autocast("cpu", torch.bfloat16):
+            out = attend(*parts)
+            with torch.no_grad():
+                torch.testing.assert_close(attend(*parts), out, rtol=2**-6, atol=1e-2)
+        assert out.dtype == torch.bfloat16
+        torch.testing.assert_close(out.double(), exact, rtol=2**-6, atol=1e-2)
+        grads = [torch.autograd.grad(y.sum(dtype=torch.float64), parts)[0] for y in (out, exact)]
+        torch.testing.assert_close(*grads, rtol=2**-5, atol=2e-2)
 
 
-@pytest.mark.parametrize("positions", [16, 300])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_attention_is_never_narrowed_without_autocast(positions, dtype):
-    q, k, v = torch.randn(3, 2, 2, positions, 8, dtype=dtype).requires_grad_()
-    torch.testing.assert_close(attend(q, k, v), F.scaled_dot_product_attention(q, k, v), rtol=1e-6, atol=1e-6)
+def test_attention_is_never_narrowed_without_autocast(dtype):
+    for positions in [16, 300]:
+        q, k, v = torch.randn(3, 2, 2, positions, 8, dtype=dtype).requires_grad_()
+        torch.testing.assert_close(attend(q, k, v), F.scaled_dot_product_attention(q, k, v), rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("space", [1, 2, 3])
-def test_resampling_by_hand(space):
-    x = torch.randn(1, 2, *[6] * space)
-    down, up = Downsample(space, 2), Upsample(space, 2)
-    for layer, shift in (down, 0), (up, 1):
-        # A kernel that only copies channel 0 from the place at `shift`.
-        torch.nn.init.zeros_(layer.conv.weight)
-        layer.conv.weight.data[(0, 0, *[shift] * space)] = 1
-    even = (slice(0, None, 2),) * space
-    assert torch.equal(down(x)[:, 0], x[(slice(None), 0, *even)])
-    # Every place is copied twice along each axis, so each other one is what it was.
-    assert up(x).shape == (1, 2, *[12] * space)
-    for start in (0, 1):
-        assert torch.equal(up(x)[(slice(None), 0, *[slice(start, None, 2)] * space)], x[:, 0])
+def test_resampling_by_hand():
+    for space in [1, 2, 3]:
+        x = torch.randn(1, 2, *[6] * space)
+        down, up = Downsample(space, 2), Upsample(space, 2)
+        for layer, shift in (down, 0), (up, 1):
+            # A kernel that only copies channel 0 from the place at `shift`.
+            torch.nn.init.zeros_(layer.conv.weight)
+            layer.conv.weight.data[(0, 0, *[shift] * space)] = 1
+        even = (slice(0, None, 2),) * space
+        assert torch.equal(down(x)[:, 0], x[(slice(None), 0, *even)])
+        # Every place is copied twice along each axis, so each other one is what it was.
+        assert up(x).shape == (1, 2, *[12] * space)
+        for start in (0, 1):
+            assert torch.equal(up(x)[(slice(None), 0, *[slice(start, None, 2)] * space)], x[:, 0])

@@ -1,6 +1,5 @@
 import math
 
-import pytest
 import torch
 
 from ddpm.networks.embeddings import TimeEmbedding, sinusoid
@@ -13,10 +12,10 @@ def test_sinusoid_by_hand():
     torch.testing.assert_close(row, torch.tensor(expected, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
-def test_sinusoid_is_computed_in_float32(dtype):
-    t = torch.tensor([3.0, 250.0])
-    assert torch.equal(sinusoid(t.to(dtype), 8), sinusoid(t, 8))
+def test_sinusoid_is_computed_in_float32():
+    for dtype in [torch.bfloat16, torch.float16, torch.float32]:
+        t = torch.tensor([3.0, 250.0])
+        assert torch.equal(sinusoid(t.to(dtype), 8), sinusoid(t, 8))
 
 
 def test_low_precision_weights():

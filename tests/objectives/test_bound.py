@@ -33,43 +33,43 @@ def bits(nats: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("mix", [None, MIX], ids=["fixed", "learned"])
-@pytest.mark.parametrize("fixed", [0.0, 0.4, 1.0])
 @pytest.mark.parametrize(("i", "j"), [(1000, 980), (500, 499), (2, 1)])
-def test_a_step_between_noisy_levels(i, j, fixed, mix):
+def test_a_step_between_noisy_levels(i, j, mix):
     """KL of the two posteriors, with means of x_t in full."""
-    t, s = SCHEDULE.level(i), SCHEDULE.level(j)
-    step = posterior(t, s)
-    m = fixed if mix is None else mix
-    beta = 1 - t.alpha**2 / s.alpha**2
-    log_var = m * math.log(beta) + (1 - m) * math.log(step.var) + torch.zeros(SHAPE, dtype=torch.float64)
-    q = Normal(step.mean(X0, X_T), math.sqrt(step.var))
-    p = Normal(step.mean(GUESS, X_T), (0.5 * log_var).exp())
-    expected = bits(kl_divergence(q, p))
-    torch.testing.assert_close(term(X0, Denoised(GUESS, mix), t, s, LEAST, fixed), expected, rtol=1e-9, atol=1e-12)
+    for fixed in [0.0, 0.4, 1.0]:
+        t, s = SCHEDULE.level(i), SCHEDULE.level(j)
+        step = posterior(t, s)
+        m = fixed if mix is None else mix
+        beta = 1 - t.alpha**2 / s.alpha**2
+        log_var = m * math.log(beta) + (1 - m) * math.log(step.var) + torch.zeros(SHAPE, dtype=torch.float64)
+        q = Normal(step.mean(X0, X_T), math.sqrt(step.var))
+        p = Normal(step.mean(GUESS, X_T), (0.5 * log_var).exp())
+        expected = bits(kl_divergence(q, p))
+        torch.testing.assert_close(term(X0, Denoised(GUESS, mix), t, s, LEAST, fixed), expected, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("fixed", [0.0, 1.0])
-def test_the_step_to_clean(fixed):
+def test_the_step_to_clean():
     """8-bit values under a Gaussian around the denoised image: of the least variance, or a learned one from there."""
-    t, s = SCHEDULE.level(3), SCHEDULE.level(0)
-    expected = bits(-discretised_log_likelihood(X0, GUESS, math.log(LEAST)))
-    torch.testing.assert_close(term(X0, Denoised(GUESS), t, s, LEAST, fixed), expected, rtol=1e-12, atol=0)
-    log_var = MIX * 2 * math.log(t.sigma) + (1 - MIX) * math.log(LEAST)
-    expected = bits(-discretised_log_likelihood(X0, GUESS, log_var))
-    torch.testing.assert_close(term(X0, Denoised(GUESS, MIX), t, s, LEAST, fixed), expected, rtol=1e-12, atol=0)
+    for fixed in [0.0, 1.0]:
+        t, s = SCHEDULE.level(3), SCHEDULE.level(0)
+        expected = bits(-discretised_log_likelihood(X0, GUESS, math.log(LEAST)))
+        torch.testing.assert_close(term(X0, Denoised(GUESS), t, s, LEAST, fixed), expected, rtol=1e-12, atol=0)
+        log_var = MIX * 2 * math.log(t.sigma) + (1 - MIX) * math.log(LEAST)
+        expected = bits(-discretised_log_likelihood(X0, GUESS, log_var))
+        torch.testing.assert_close(term(X0, Denoised(GUESS, MIX), t, s, LEAST, fixed), expected, rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("mix", [None, MIX], ids=["fixed", "learned"])
-@pytest.mark.parametrize("fixed", [0.0, 1.0])
-def test_each_image_at_its_own_step(fixed, mix):
-    places = [(1, 0), (900, 899), (2, 1), (40, 0)]
-    t, s = (SCHEDULE.levels(torch.tensor(column)) for column in zip(*places, strict=True))
-    together = term(X0, Denoised(GUESS, mix), t, s, LEAST, fixed)
-    for k, (i, j) in enumerate(places):
-        one = slice(k, k + 1)
-        denoised = Denoised(GUESS[one], None if mix is None else mix[one])
-        alone = term(X0[one], denoised, SCHEDULE.level(i), SCHEDULE.level(j), LEAST, fixed)
-        torch.testing.assert_close(together[one], alone, rtol=1e-9, atol=0)
+def test_each_image_at_its_own_step(mix):
+    for fixed in [0.0, 1.0]:
+        places = [(1, 0), (900, 899), (2, 1), (40, 0)]
+        t, s = (SCHEDULE.levels(torch.tensor(column)) for column in zip(*places, strict=True))
+        together = term(X0, Denoised(GUESS, mix), t, s, LEAST, fixed)
+        for k, (i, j) in enumerate(places):
+            one = slice(k, k + 1)
+            denoised = Denoised(GUESS[one], None if mix is None else mix[one])
+            alone = term(X0[one], denoised, SCHEDULE.level(i), SCHEDULE.level(j), LEAST, fixed)
+            torch.testing.assert_close(together[one], alone, rtol=1e-9, atol=0)
 
 
 def test_nothing_is_lost_in_float32():

@@ -76,18 +76,18 @@ def grads(loss, place):
     return net.mean.grad, net.variance.grad
 
 
-@pytest.mark.parametrize("place", [1, 2, 7, T])
-def test_beside_the_simple_loss_it_trains_the_variance_alone(place):
+def test_beside_the_simple_loss_it_trains_the_variance_alone():
     """The mean's gradient is the simple loss's to the bit, whatever the share; the variance's is the bound's."""
-    simple, variational = SimpleLoss(LEARNS), Variational(LEARNS, T, least(GRID))
-    mean, variance = grads(Hybrid(simple, variational, 1000.0), place)
-    net = Net(True)
-    simple(net, X0, EPS, *step(place)).sum().backward()
-    assert torch.equal(mean, net.mean.grad)
-    assert net.variance.grad is None or not net.variance.grad.any()
-    _, alone = grads(variational, place)
-    assert alone != 0
-    torch.testing.assert_close(variance, 1000.0 * alone, rtol=1e-12, atol=0)
+    for place in [1, 2, 7, T]:
+        simple, variational = SimpleLoss(LEARNS), Variational(LEARNS, T, least(GRID))
+        mean, variance = grads(Hybrid(simple, variational, 1000.0), place)
+        net = Net(True)
+        simple(net, X0, EPS, *step(place)).sum().backward()
+        assert torch.equal(mean, net.mean.grad)
+        assert net.variance.grad is None or not net.variance.grad.any()
+        _, alone = grads(variational, place)
+        assert alone != 0
+        torch.testing.assert_close(variance, 1000.0 * alone, rtol=1e-12, atol=0)
 
 
 def test_hybrid_is_the_sum_of_both_from_one_call():

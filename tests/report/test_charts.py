@@ -31,17 +31,17 @@ def test_signal_and_noise() -> None:
 
 
 @pytest.mark.parametrize("make", build.GRIDS.values(), ids=build.GRIDS)
-@pytest.mark.parametrize("name", ["linear", "ve", "flow"])
-def test_the_ticks_of_any_grid(name: str, make: Grid) -> None:
+def test_the_ticks_of_any_grid(make: Grid) -> None:
     """As many as there are levels, falling from T to 0, whole or not."""
-    s = build.SCHEDULES[name](40)
-    grid = make(s, 3)
-    for draw in (charts.signal_and_noise({name: s}, grid), charts.log_snr({name: s}, grid)):
-        places = lines(draw)["3 steps"][0]
-        assert (places[0], places[-1]) == pytest.approx((40, 0), rel=1e-12)
-        assert (np.diff(places) < 0).all()
-        for place, level in zip(places, grid, strict=True):
-            assert s.level(place).sigma == pytest.approx(level.sigma, rel=1e-9)
+    for name in ["linear", "ve", "flow"]:
+        s = build.SCHEDULES[name](40)
+        grid = make(s, 3)
+        for draw in (charts.signal_and_noise({name: s}, grid), charts.log_snr({name: s}, grid)):
+            places = lines(draw)["3 steps"][0]
+            assert (places[0], places[-1]) == pytest.approx((40, 0), rel=1e-12)
+            assert (np.diff(places) < 0).all()
+            for place, level in zip(places, grid, strict=True):
+                assert s.level(place).sigma == pytest.approx(level.sigma, rel=1e-9)
 
 
 def test_the_ratio_of_a_level_without_signal_has_no_logarithm() -> None:
@@ -72,13 +72,13 @@ def test_loss_before_the_first_step_has_no_place_on_a_logarithm() -> None:
     assert (drawn["held out"][0].tolist(), drawn["held out"][1].tolist()) == ([10], [0.3])
 
 
-@pytest.mark.parametrize("n", [1, 2, 5, 6, 23])
-def test_stages_of_the_loss_are_thinned_out_to_the_first_and_last(n: int) -> None:
-    drawn = lines(charts.loss_by_level([(k, {1: 0.5 + k, 9: 0.25}) for k in range(n)]))
-    assert next(iter(drawn)) == "0"
-    assert list(drawn)[-1] == str(n - 1)
-    assert len(drawn) == min(n, 5)
-    assert drawn[str(n - 1)][1].tolist() == [n - 0.5, 0.25]
+def test_stages_of_the_loss_are_thinned_out_to_the_first_and_last() -> None:
+    for n in [1, 2, 5, 6, 23]:
+        drawn = lines(charts.loss_by_level([(k, {1: 0.5 + k, 9: 0.25}) for k in range(n)]))
+        assert next(iter(drawn)) == "0"
+        assert list(drawn)[-1] == str(n - 1)
+        assert len(drawn) == min(n, 5)
+        assert drawn[str(n - 1)][1].tolist() == [n - 0.5, 0.25]
 
 
 def test_intervals_reach_from_low_to_high() -> None:

@@ -47,21 +47,21 @@ def on(schedule, *options) -> Adaptive:
     return Adaptive(lambda rho: level_of(schedule, rho), *options)
 
 
-@pytest.mark.parametrize("count", [1, 5])
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_the_error_follows_the_tolerance(name, count):
+def test_the_error_follows_the_tolerance(name):
     """On any process, from pure noise too, in one step as in five: errors of x0 below it, at ever more calls."""
-    schedule, calls = SCHEDULES[name], []
-    grid = trailing(schedule, count)
-    x = grid[0].sigma * X
-    end = level_of(schedule, 0.002)
-    exact = Perfect()(flow(x, grid[0], end), end).x0
-    for tolerance in (1e-2, 1e-3, 1e-4, 1e-5):
-        denoise = Perfect()
-        *_, last = steps(denoise, on(schedule, tolerance), grid, x, lambda: 1 / 0)
-        assert (last.x - exact).square().mean((1, 2)).max().sqrt() < tolerance
-        calls.append(denoise.calls)
-    assert calls == sorted(set(calls))
+    for count in [1, 5]:
+        schedule, calls = SCHEDULES[name], []
+        grid = trailing(schedule, count)
+        x = grid[0].sigma * X
+        end = level_of(schedule, 0.002)
+        exact = Perfect()(flow(x, grid[0], end), end).x0
+        for tolerance in (1e-2, 1e-3, 1e-4, 1e-5):
+            denoise = Perfect()
+            *_, last = steps(denoise, on(schedule, tolerance), grid, x, lambda: 1 / 0)
+            assert (last.x - exact).square().mean((1, 2)).max().sqrt() < tolerance
+            calls.append(denoise.calls)
+        assert calls == sorted(set(calls))
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
@@ -72,15 +72,15 @@ def test_its_state_counts_the_calls(name):
     assert 12 <= denoise.calls < 100
 
 
-@pytest.mark.parametrize("limit", [1, 2, 5])
-def test_never_more_than_the_limit(limit):
+def test_never_more_than_the_limit():
     """Even of an error that cannot be kept, and it arrives."""
-    schedule, denoise = SCHEDULES["vp"], Perfect()
-    grid = trailing(schedule, 2)
-    solver = on(schedule, 1e-12, limit)
-    *_, last = steps(denoise, solver, grid, X, lambda: 1 / 0)
-    assert denoise.calls == 2 * (1 + 3 * limit) == solver.evaluations(grid)
-    assert last.x.isfinite().all()
+    for limit in [1, 2, 5]:
+        schedule, denoise = SCHEDULES["vp"], Perfect()
+        grid = trailing(schedule, 2)
+        solver = on(schedule, 1e-12, limit)
+        *_, last = steps(denoise, solver, grid, X, lambda: 1 / 0)
+        assert denoise.calls == 2 * (1 + 3 * limit) == solver.evaluations(grid)
+        assert last.x.isfinite().all()
 
 
 def test_every_image_keeps_the_tolerance():

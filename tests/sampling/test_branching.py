@@ -32,32 +32,32 @@ def looped(solver, grid):
     return last.x
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("name", SINGLE)
-def test_a_branch_is_the_whole_solve_bit_for_bit(name, schedule):
-    process = SCHEDULES[schedule]
-    solver = build.SOLVERS[name](partial(level_of, process))
-    grid = build.GRIDS["trailing"](process, 7)
-    x = grid[0].sigma * NOISE
-    denoise = Counting()
-    branching = Branching(denoise, solver, x, denoise(x, grid[0]))
-    denoise.asked = 0
-    known = branching(grid)
-    assert denoise.asked == 6
-    assert torch.equal(known.end, looped(solver, grid))
-    for k in range(1, 7):
-        level = level_of(process, 0.9 * grid[k].sigma / grid[k].alpha)
-        moved = [*grid[:k], level, *grid[k + 1 :]]
+def test_a_branch_is_the_whole_solve_bit_for_bit(name):
+    for schedule in SCHEDULES:
+        process = SCHEDULES[schedule]
+        solver = build.SOLVERS[name](partial(level_of, process))
+        grid = build.GRIDS["trailing"](process, 7)
+        x = grid[0].sigma * NOISE
+        denoise = Counting()
+        branching = Branching(denoise, solver, x, denoise(x, grid[0]))
         denoise.asked = 0
-        branch = branching(moved, known)
-        assert denoise.asked == 7 - k
-        assert torch.equal(branch.end, looped(solver, moved))
-        again = branching(grid, branch)  # and back
-        assert torch.equal(again.end, known.end)
-        assert len(again.x) == len(again.states) == len(again.answers) + 1 == 8
-    denoise.asked = 0
-    assert torch.equal(branching(grid, known).end, known.end)
-    assert denoise.asked == 0
+        known = branching(grid)
+        assert denoise.asked == 6
+        assert torch.equal(known.end, looped(solver, grid))
+        for k in range(1, 7):
+            level = level_of(process, 0.9 * grid[k].sigma / grid[k].alpha)
+            moved = [*grid[:k], level, *grid[k + 1 :]]
+            denoise.asked = 0
+            branch = branching(moved, known)
+            assert denoise.asked == 7 - k
+            assert torch.equal(branch.end, looped(solver, moved))
+            again = branching(grid, branch)  # and back
+            assert torch.equal(again.end, known.end)
+            assert len(again.x) == len(again.states) == len(again.answers) + 1 == 8
+        denoise.asked = 0
+        assert torch.equal(branching(grid, known).end, known.end)
+        assert denoise.asked == 0
 
 
 def test_no_solver_that_draws_noise():

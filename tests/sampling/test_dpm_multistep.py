@@ -68,12 +68,12 @@ def dpmpp_3m_sde(rhos, eta) -> torch.Tensor:
     raise AssertionError
 
 
-@pytest.mark.parametrize("process", PROCESSES)
-@pytest.mark.parametrize("eta", [0.0, 0.4, 1.0, 2.0])
 @pytest.mark.parametrize(("order", "theirs"), [(2, dpmpp_2m_sde), (3, dpmpp_3m_sde)])
-def test_the_published_loops(order, theirs, eta, process):
+def test_the_published_loops(order, theirs):
     """On any process of the same noise-to-signal ratios."""
-    torch.testing.assert_close(ours(DPMMultistep(order, eta), process), theirs(RHOS, eta), rtol=0, atol=1e-12)
+    for process in PROCESSES:
+        for eta in [0.0, 0.4, 1.0, 2.0]:
+            torch.testing.assert_close(ours(DPMMultistep(order, eta), process), theirs(RHOS, eta), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("process", PROCESSES)

@@ -26,13 +26,13 @@ def test_the_ends_are_exact():
     assert torch.equal(mixed, torch.stack([A[0], B[1], A[2]]))
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.8])
-def test_equal_lengths_are_kept_and_the_speed_is_constant(share):
-    b = B * (A.flatten(1).norm(dim=1) / B.flatten(1).norm(dim=1))[:, None, None, None]
-    between = slerp(A, b, share)
-    torch.testing.assert_close(between.flatten(1).norm(dim=1), A.flatten(1).norm(dim=1), rtol=1e-6, atol=0)
-    torch.testing.assert_close(angles(A, between), share * angles(A, b), rtol=0, atol=1e-6)
-    torch.testing.assert_close(angles(between, b), (1 - share) * angles(A, b), rtol=0, atol=1e-6)
+def test_equal_lengths_are_kept_and_the_speed_is_constant():
+    for share in [0.1, 0.5, 0.8]:
+        b = B * (A.flatten(1).norm(dim=1) / B.flatten(1).norm(dim=1))[:, None, None, None]
+        between = slerp(A, b, share)
+        torch.testing.assert_close(between.flatten(1).norm(dim=1), A.flatten(1).norm(dim=1), rtol=1e-6, atol=0)
+        torch.testing.assert_close(angles(A, between), share * angles(A, b), rtol=0, atol=1e-6)
+        torch.testing.assert_close(angles(between, b), (1 - share) * angles(A, b), rtol=0, atol=1e-6)
 
 
 def test_a_quarter_circle_by_hand():

@@ -1,6 +1,5 @@
 """The noise of image i is a function of (seed, i)."""
 
-import pytest
 import torch
 
 from ddpm.core import Stream

@@ -38,40 +38,40 @@ def take(solver, now: Level, next: Level):
     return result, x, x0, z, len(drawn)
 
 
-@pytest.mark.parametrize("eta", [0.0, 0.3, 1.0])
-@pytest.mark.parametrize(("i", "j"), PAIRS)
-def test_ddim(i, j, eta):
+def test_ddim():
     """Song et al. 2021, eq. 12 with sigma of eq. 16, where their alpha is ᾱ."""
-    t, s = SCHEDULE.level(i), SCHEDULE.level(j)
-    result, x, x0, z, drawn = take(DDIM(eta), t, s)
-    a_t, a_s = float(SCHEDULE.alpha_bar[i]), float(SCHEDULE.alpha_bar[j])
-    eps = (x - math.sqrt(a_t) * x0) / math.sqrt(1 - a_t)
-    sigma = eta * math.sqrt((1 - a_s) / (1 - a_t)) * math.sqrt(1 - a_t / a_s)
-    expected = math.sqrt(a_s) * x0 + math.sqrt(1 - a_s - sigma**2) * eps + sigma * z
-    torch.testing.assert_close(result, expected, rtol=0, atol=1e-11)
-    assert drawn == (eta > 0)
+    for eta in [0.0, 0.3, 1.0]:
+        for i, j in PAIRS:
+            t, s = SCHEDULE.level(i), SCHEDULE.level(j)
+            result, x, x0, z, drawn = take(DDIM(eta), t, s)
+            a_t, a_s = float(SCHEDULE.alpha_bar[i]), float(SCHEDULE.alpha_bar[j])
+            eps = (x - math.sqrt(a_t) * x0) / math.sqrt(1 - a_t)
+            sigma = eta * math.sqrt((1 - a_s) / (1 - a_t)) * math.sqrt(1 - a_t / a_s)
+            expected = math.sqrt(a_s) * x0 + math.sqrt(1 - a_s - sigma**2) * eps + sigma * z
+            torch.testing.assert_close(result, expected, rtol=0, atol=1e-11)
+            assert drawn == (eta > 0)
 
 
 @pytest.mark.parametrize("variance", [fixed_small, fixed_large])
-@pytest.mark.parametrize(("i", "j"), PAIRS)
-def test_ancestral(i, j, variance):
+def test_ancestral(variance):
     """Ho et al. 2020, eq. 7 and alg. 2, with the beta that leads from level j to level i."""
-    t, s = SCHEDULE.level(i), SCHEDULE.level(j)
-    result, x, x0, z, drawn = take(Ancestral(variance), t, s)
-    a_t, a_s = float(SCHEDULE.alpha_bar[i]), float(SCHEDULE.alpha_bar[j])
-    beta = 1 - a_t / a_s
-    mean = math.sqrt(a_s) * beta / (1 - a_t) * x0 + math.sqrt(1 - beta) * (1 - a_s) / (1 - a_t) * x
-    var = beta if variance is fixed_large else (1 - a_s) / (1 - a_t) * beta
-    torch.testing.assert_close(result, mean + math.sqrt(var) * z, rtol=0, atol=1e-11)
-    assert drawn == 1
+    for i, j in PAIRS:
+        t, s = SCHEDULE.level(i), SCHEDULE.level(j)
+        result, x, x0, z, drawn = take(Ancestral(variance), t, s)
+        a_t, a_s = float(SCHEDULE.alpha_bar[i]), float(SCHEDULE.alpha_bar[j])
+        beta = 1 - a_t / a_s
+        mean = math.sqrt(a_s) * beta / (1 - a_t) * x0 + math.sqrt(1 - beta) * (1 - a_s) / (1 - a_t) * x
+        var = beta if variance is fixed_large else (1 - a_s) / (1 - a_t) * beta
+        torch.testing.assert_close(result, mean + math.sqrt(var) * z, rtol=0, atol=1e-11)
+        assert drawn == 1
 
 
 @pytest.mark.parametrize("solver", [DDIM(), DDIM(0.5), DDIM(1), Ancestral(), Ancestral(fixed_large)])
-@pytest.mark.parametrize("i", [1, 20, 1000])
-def test_the_step_to_clean_is_x0_without_noise(solver, i):
-    result, _, x0, _, drawn = take(solver, SCHEDULE.level(i), SCHEDULE.level(0))
-    torch.testing.assert_close(result, x0, rtol=0, atol=1e-14)
-    assert drawn == 0
+def test_the_step_to_clean_is_x0_without_noise(solver):
+    for i in [1, 20, 1000]:
+        result, _, x0, _, drawn = take(solver, SCHEDULE.level(i), SCHEDULE.level(0))
+        torch.testing.assert_close(result, x0, rtol=0, atol=1e-14)
+        assert drawn == 0
 
 
 def test_ancestral_adds_small_noise_where_no_variance_is_learned():
@@ -113,11 +113,11 @@ def test_eta_out_of_range(eta):
         DDIM(eta)
 
 
-@pytest.mark.parametrize("T", [2, 3, 5, 10, 20, 50])
-def test_eta_1_needs_no_more_noise_than_there_is(T):
+def test_eta_1_needs_no_more_noise_than_there_is():
     """Rounding never asks for the root of a negative number, not even from a level of almost no signal."""
-    for make in (linear, cosine):
-        schedule = make(T)
-        for i in range(2, T + 1):
-            for j in range(1, i):
-                assert take(DDIM(1.0), schedule.level(i), schedule.level(j))[0].isfinite().all()
+    for T in [2, 3, 5, 10, 20, 50]:
+        for make in (linear, cosine):
+            schedule = make(T)
+            for i in range(2, T + 1):
+                for j in range(1, i):
+                    assert take(DDIM(1.0), schedule.level(i), schedule.level(j))[0].isfinite().all()

@@ -54,13 +54,13 @@ def reference(order, b_of, grid):
     return x
 
 
-@pytest.mark.parametrize("process", PROCESSES)
-@pytest.mark.parametrize("b", [bh1, bh2])
 @pytest.mark.parametrize("order", [1, 2, 3])
-def test_predictor_and_corrector(order, b, process):
-    grid = [PROCESSES[process](rho) for rho in RHOS]
-    *_, last = steps(bent, UniPC(order, b), grid, start(grid[0]), torch.zeros)
-    torch.testing.assert_close(last.x, reference(order, b, grid), rtol=0, atol=1e-11)
+def test_predictor_and_corrector(order):
+    for process in PROCESSES:
+        for b in [bh1, bh2]:
+            grid = [PROCESSES[process](rho) for rho in RHOS]
+            *_, last = steps(bent, UniPC(order, b), grid, start(grid[0]), torch.zeros)
+            torch.testing.assert_close(last.x, reference(order, b, grid), rtol=0, atol=1e-11)
 
 
 def test_the_first_step_and_the_step_to_clean_are_ddims():

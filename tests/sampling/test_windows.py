@@ -35,20 +35,20 @@ def by_place(x, level, cond=None):
 @pytest.mark.parametrize(
     ("space", "size"), [((37,), (8,)), ((19, 30), (8, 16)), ((8, 21), (8, 8)), ((9, 10, 7), (4, 4, 4))]
 )
-@pytest.mark.parametrize("overlap", [0.0, 0.25, 0.5, 0.9])
-def test_what_acts_pixel_by_pixel_does_so_in_windows(space, size, overlap):
-    x = normal(2, 3, *space)
-    found, plain = Windows(pixelwise, size, overlap, 7)(x, LEVEL), pixelwise(x, LEVEL)
-    torch.testing.assert_close(found.x0, plain.x0, rtol=0, atol=1e-6)
-    torch.testing.assert_close(found.var_mix, plain.var_mix, rtol=0, atol=1e-6)
+def test_what_acts_pixel_by_pixel_does_so_in_windows(space, size):
+    for overlap in [0.0, 0.25, 0.5, 0.9]:
+        x = normal(2, 3, *space)
+        found, plain = Windows(pixelwise, size, overlap, 7)(x, LEVEL), pixelwise(x, LEVEL)
+        torch.testing.assert_close(found.x0, plain.x0, rtol=0, atol=1e-6)
+        torch.testing.assert_close(found.var_mix, plain.var_mix, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("size", [(8,), (8, 6), (4, 3, 5)])
-def test_the_windows_own_size_bit_for_bit(size):
-    x = normal(3, 2, *size)
-    found, plain = Windows(by_place, size)(x, LEVEL), by_place(x, LEVEL)
-    assert torch.equal(found.x0, plain.x0)
-    assert torch.equal(found.var_mix, plain.var_mix)
+def test_the_windows_own_size_bit_for_bit():
+    for size in [(8,), (8, 6), (4, 3, 5)]:
+        x = normal(3, 2, *size)
+        found, plain = Windows(by_place, size)(x, LEVEL), by_place(x, LEVEL)
+        assert torch.equal(found.x0, plain.x0)
+        assert torch.equal(found.var_mix, plain.var_mix)
 
 
 def test_no_variance_where_none_is_learned():
@@ -65,25 +65,25 @@ def test_the_weighted_mean_of_two_windows():
     torch.testing.assert_close(Windows(by_place, (4,))(x, LEVEL).x0[0, 0], expected, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("length", [8, 9, 12, 15, 16, 17, 31, 100])
-@pytest.mark.parametrize("overlap", [0.0, 0.25, 0.5, 0.7, 0.99])
-def test_windows_cover_all_evenly_and_overlap_enough(length, overlap):
-    found = starts(length, 8, overlap)
-    strides = [b - a for a, b in pairwise(found)]
-    assert (found[0], found[-1]) == (0, length - 8)
-    if strides:
-        assert 1 <= min(strides) <= max(strides) <= max(1, 8 * (1 - overlap))
-        assert max(strides) - min(strides) <= 1
-        # one window fewer would overlap less
-        assert len(strides) == 1 or (length - 8) / (len(strides) - 1) > max(1, math.floor(8 * (1 - overlap)))
+def test_windows_cover_all_evenly_and_overlap_enough():
+    for overlap in [0.0, 0.25, 0.5, 0.7, 0.99]:
+        for length in [8, 9, 12, 15, 16, 17, 31, 100]:
+            found = starts(length, 8, overlap)
+            strides = [b - a for a, b in pairwise(found)]
+            assert (found[0], found[-1]) == (0, length - 8)
+            if strides:
+                assert 1 <= min(strides) <= max(strides) <= max(1, 8 * (1 - overlap))
+                assert max(strides) - min(strides) <= 1
+                # one window fewer would overlap less
+                assert len(strides) == 1 or (length - 8) / (len(strides) - 1) > max(1, math.floor(8 * (1 - overlap)))
 
 
-@pytest.mark.parametrize("size", [1, 2, 5, 32])
-def test_weights_fade_but_never_vanish(size):
-    weight = profile(size)
-    assert weight.min() > 0
-    torch.testing.assert_close(weight, weight.flip(0))
-    assert (weight.diff()[: size // 2 - 1] > 0).all()
+def test_weights_fade_but_never_vanish():
+    for size in [1, 2, 5, 32]:
+        weight = profile(size)
+        assert weight.min() > 0
+        torch.testing.assert_close(weight, weight.flip(0))
+        assert (weight.diff()[: size // 2 - 1] > 0).all()
 
 
 def test_shares_add_up_to_one():
@@ -110,12 +110,12 @@ def test_a_call_has_no_more_windows_than_its_batch(batch, calls):
     assert max(asked) - min(asked) <= 1
 
 
-@pytest.mark.parametrize("batch", [1, 3, 64])
-def test_an_image_does_not_depend_on_its_company(batch):
-    x = normal(3, 2, 9, 13)
-    together = Windows(by_place, (4, 6), 0.5, batch)(x, LEVEL).x0
-    for i in range(3):
-        assert torch.equal(Windows(by_place, (4, 6), 0.5, 5)(x[i : i + 1], LEVEL).x0, together[i : i + 1])
+def test_an_image_does_not_depend_on_its_company():
+    for batch in [1, 3, 64]:
+        x = normal(3, 2, 9, 13)
+        together = Windows(by_place, (4, 6), 0.5, batch)(x, LEVEL).x0
+        for i in range(3):
+            assert torch.equal(Windows(by_place, (4, 6), 0.5, 5)(x[i : i + 1], LEVEL).x0, together[i : i + 1])
 
 
 def test_each_window_is_told_of_its_image_also_through_guidance():
@@ -129,14 +129,14 @@ def test_each_window_is_told_of_its_image_also_through_guidance():
     torch.testing.assert_close(found[:, 0], (3 * own - 20).expand(2, 11), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("batch", [1, 4, 64])
-def test_an_image_among_the_conditions_is_cropped_alongside(batch):
+def test_an_image_among_the_conditions_is_cropped_alongside():
     """A denoiser that gives it back finds in each window what belongs there."""
-    image = normal(3, 2, 9, 13)
-    found = Windows(lambda x, level, cond=None: Denoised(cond.image), (4, 6), 0.5, batch)(
-        torch.zeros_like(image), LEVEL, Cond(image=image)
-    )
-    torch.testing.assert_close(found.x0, image, rtol=0, atol=1e-6)
+    for batch in [1, 4, 64]:
+        image = normal(3, 2, 9, 13)
+        found = Windows(lambda x, level, cond=None: Denoised(cond.image), (4, 6), 0.5, batch)(
+            torch.zeros_like(image), LEVEL, Cond(image=image)
+        )
+        torch.testing.assert_close(found.x0, image, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -30,16 +30,16 @@ def test_black_and_white_boxes_are_met_too(augment: float) -> None:
     assert off.mean() <= 0.25
 
 
-@pytest.mark.parametrize("side", [1, 2, 3, 5])
 @pytest.mark.parametrize("divisor", [1, 2, 4, 8])
-def test_mirrored_to_sides_that_divide(side: int, divisor: int) -> None:
-    x = torch.arange(2.0 * side * 4).reshape(1, 2, side, 4)
-    out = mirrored(x, divisor)
-    more = -side % divisor
-    assert out.shape == (1, 2, side + more, 4 + -4 % divisor)
-    assert torch.equal(out[:, :, :side, :4], x)
-    for i in range(more):
-        assert torch.equal(out[:, :, side + i, :4], x[:, :, max(0, side - 2 - i)])
+def test_mirrored_to_sides_that_divide(divisor: int) -> None:
+    for side in [1, 2, 3, 5]:
+        x = torch.arange(2.0 * side * 4).reshape(1, 2, side, 4)
+        out = mirrored(x, divisor)
+        more = -side % divisor
+        assert out.shape == (1, 2, side + more, 4 + -4 % divisor)
+        assert torch.equal(out[:, :, :side, :4], x)
+        for i in range(more):
+            assert torch.equal(out[:, :, side + i, :4], x[:, :, max(0, side - 2 - i)])
 
 
 def test_pictures_of_one_size_are_drawn_together() -> None:

@@ -27,32 +27,32 @@ def put(model: Model, weights: list[torch.Tensor]) -> None:
             p.copy_(w)
 
 
-@pytest.mark.parametrize("cap", [0.0, 0.5, 0.9999])
-def test_closed_form(cap: float) -> None:
+def test_closed_form() -> None:
     """The average is Σ w_k (1 - d_k) Π_{j>k} d_j, and the start's weight is Π d_j, computed apart in float64."""
-    model = Model(Net().double())
-    start = [p.detach().clone() for p in model.parameters()]
-    ema = EMA(model, cap)
-    sequence = walk(model, 40)
-    for weights in sequence:
-        put(model, weights)
-        ema.update(model.parameters())
+    for cap in [0.0, 0.5, 0.9999]:
+        model = Model(Net().double())
+        start = [p.detach().clone() for p in model.parameters()]
+        ema = EMA(model, cap)
+        sequence = walk(model, 40)
+        for weights in sequence:
+            put(model, weights)
+            ema.update(model.parameters())
 
-    decays = [min(cap, (1 + n) / (10 + n)) for n in range(40)]
-    shares = []
-    for k in range(40):
-        share = 1 - decays[k]
-        for d in decays[k + 1 :]:
-            share *= d
-        shares.append(share)
-    first = 1.0
-    for d in decays:
-        first *= d
-    assert first + sum(shares) == pytest.approx(1, abs=1e-12)
-    for i, average in enumerate(ema.model.parameters()):
-        expected = first * start[i] + sum(s * weights[i] for s, weights in zip(shares, sequence, strict=True))
-        torch.testing.assert_close(average.detach(), expected, rtol=1e-12, atol=1e-12)
-    assert ema.updates == 40
+        decays = [min(cap, (1 + n) / (10 + n)) for n in range(40)]
+        shares = []
+        for k in range(40):
+            share = 1 - decays[k]
+            for d in decays[k + 1 :]:
+                share *= d
+            shares.append(share)
+        first = 1.0
+        for d in decays:
+            first *= d
+        assert first + sum(shares) == pytest.approx(1, abs=1e-12)
+        for i, average in enumerate(ema.model.parameters()):
+            expected = first * start[i] + sum(s * weights[i] for s, weights in zip(shares, sequence, strict=True))
+            torch.testing.assert_close(average.detach(), expected, rtol=1e-12, atol=1e-12)
+        assert ema.updates == 40
 
 
 def test_decay_rises_from_a_tenth_to_its_cap() -> None:

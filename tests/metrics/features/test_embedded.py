@@ -88,10 +88,10 @@ def test_grey_and_clear_pictures_are_as_in_colour():
     assert torch.equal(network(clear), network(clear[..., :3]))
 
 
-@pytest.mark.parametrize("value", [0, 255])
-@pytest.mark.parametrize("size", [(1, 1), (8, 8), (40, 3), (129, 128)])
-def test_even_pictures(value, size):
-    assert Embedded(size)(torch.full((1, *size, 3), value, dtype=torch.uint8)).isfinite().all()
+def test_even_pictures():
+    for value in [0, 255]:
+        for size in [(1, 1), (8, 8), (40, 3), (129, 128)]:
+            assert Embedded(size)(torch.full((1, *size, 3), value, dtype=torch.uint8)).isfinite().all()
 
 
 def test_the_hash_is_of_the_weights_and_of_what_is_done_before(tmp_path, monkeypatch):

@@ -1,7 +1,6 @@
 """What a thumbnail keeps, and what it does not."""
 
 import numpy as np
-import pytest
 import torch
 
 from ddpm.metrics.features.thumbnail import FAINT, Thumbnail, mirrored
@@ -14,15 +13,15 @@ def random(n: int, size: tuple[int, int], channels: int = 3, low: int = 0, high:
     return torch.from_numpy(values)
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("channels", [1, 3, 4])
-def test_any_size_and_mode(size, channels):
-    found = Thumbnail()(random(3, size, channels))
-    assert found.shape == (3, Thumbnail.dim)
-    assert found.dtype == torch.float32
-    assert found.isfinite().all()
-    assert (found.sum(1).abs() < 1e-5).all()
-    assert (torch.linalg.vector_norm(found, dim=1) < 1).all()
+def test_any_size_and_mode():
+    for channels in [1, 3, 4]:
+        for size in SIZES:
+            found = Thumbnail()(random(3, size, channels))
+            assert found.shape == (3, Thumbnail.dim)
+            assert found.dtype == torch.float32
+            assert found.isfinite().all()
+            assert (found.sum(1).abs() < 1e-5).all()
+            assert (torch.linalg.vector_norm(found, dim=1) < 1).all()
 
 
 def test_of_a_picture_of_its_size_it_is_the_picture():
@@ -41,10 +40,10 @@ def test_grey_is_as_in_colour_and_what_is_clear_is_white():
     assert not Thumbnail()(clear).any()
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_the_mirror_image_has_the_mirrored_thumbnail(size):
-    images = random(4, size)
-    torch.testing.assert_close(mirrored(Thumbnail()(images)), Thumbnail()(images.flip(2)), rtol=0, atol=1e-6)
+def test_the_mirror_image_has_the_mirrored_thumbnail():
+    for size in SIZES:
+        images = random(4, size)
+        torch.testing.assert_close(mirrored(Thumbnail()(images)), Thumbnail()(images.flip(2)), rtol=0, atol=1e-6)
 
 
 def test_brightness_does_not_count():
