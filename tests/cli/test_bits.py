@@ -78,15 +78,13 @@ def test_what_the_flags_mean(cli: Cli, run: Path, folder: Callable[..., Path], c
     assert "brought to 8 × 8 by stretch" in out
 
 
-def test_along_the_ode(cli: Cli, run: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    settle = likelihood.settle
-    monkeypatch.setattr(likelihood, "settle", lambda *a, **k: settle(*a, **k).model_copy(update={"tolerance": 0.1}))
-    assert cli("evaluate", run, *BITS, "--method", "ode", "-n", "4") == 0
+def test_along_the_ode(cli: Cli, run: Path, capsys: Capture) -> None:
+    assert cli("evaluate", run, *BITS, "--method", "ode", "-n", "4", "--tolerance", "0.1", "--probes", "3") == 0
     [record] = records(run)
     assert not list(run.glob("likelihood/*/bits.png"))
     out = capsys.readouterr().out
     assert f"{record.mean:.4f} ± {record.stderr:.4f}, along the probability flow" in out
-    assert f"{record.calls:.0f} evaluations a batch, 1 probe, tolerance 0.1" in out
+    assert f"{record.calls:.0f} evaluations a batch, 3 probes, tolerance 0.1, from level 1" in out
 
 
 def test_a_log_hears_of_long_ones(cli: Cli, run: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,13 +173,6 @@ def test_a_folder_of_images(refused: Refused, folder: Callable[..., Path]) -> No
     photos = folder(12)
     assert f"--bits-per-dim asks a model, and {photos} holds images; give a run folder" in refused(
         "evaluate", photos, "--bits-per-dim", kept=photos
-    )
-
-
-def test_without_scipy(refused: Refused, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ddpm.cli.bits.find_spec", lambda name: None)
-    assert 'scipy solves the ODE and is not installed: pip install "ddpm[likelihood]"' in refused(
-        "evaluate", run, *BITS, "--method", "ode", kept=run
     )
 
 

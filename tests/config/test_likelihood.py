@@ -4,6 +4,9 @@ import pytest
 
 from ddpm.config.likelihood import Likelihood, settle
 from ddpm.config.run import RunConfig
+from ddpm.config import RunConfig
+from ddpm.system.errors import InputError
+from ddpm.config.likelihood import Likelihood, OfODE, settle
 from ddpm.pipeline import Pipeline
 from ddpm.system.errors import InputError
 
@@ -22,6 +25,35 @@ def test_by_default_all_levels_clipped(config: RunConfig) -> None:
 def test_the_ode_is_not_clipped_unless_asked_for(config: RunConfig) -> None:
     assert settle(config, "ode", seed=3) == Likelihood(method="ode", seed=3, clip=False, probes=1, tolerance=1e-5)
     assert settle(config, "ode", clip=True).clip
+
+
+@pytest.mark.parametrize("schedule", ["vp", "sub-vp", "ve", "edm", "flow"])
+def test_in_continuous_time_the_ode_starts_where_published_ones_do(config: RunConfig, schedule: str) -> None:
+    diffusion = config.diffusion.model_copy(update={"schedule": schedule})
+    continuous = config.model_copy(update={"diffusion": diffusion})
+    assert settle(continuous, "ode").start == 1e-5
+    how = settle(continuous, "ode", ode=OfODE(start=1e-3, tolerance=1e-3, probes=4))
+    assert (how.start, how.tolerance, how.probes) == (1e-3, 1e-3, 4)
+    for start in (0.0, 9e-6, 1.0, float("nan")):
+        with pytest.raises(InputError, match="start must be at least 1e-05 and below 1"):
+            settle(continuous, "ode", ode=OfODE(start=start))
+
+
+@pytest.mark.parametrize(
+    ("method", "ode", "said"),
+    [
+        ("ode", OfODE(start=1e-5), "start 1e-05 is of processes in continuous time, and the cosine schedule begins"),
+        ("ode", OfODE(tolerance=0.0), "tolerance must be above 0 and finite, not 0.0"),
+        ("ode", OfODE(tolerance=float("nan")), "tolerance must be above 0 and finite, not nan"),
+        ("ode", OfODE(probes=0), "probes must be at least 1, not 0"),
+        ("bound", OfODE(start=1e-5), "start 1e-05 is of the ODE"),
+        ("bound", OfODE(tolerance=1e-5), "tolerance 1e-05 is of the ODE"),
+        ("bound", OfODE(probes=1), "probes 1 is of the ODE"),
+    ],
+)
+def test_what_the_ode_is_not_asked(config: RunConfig, method: str, ode: OfODE, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        settle(config, method, ode=ode)
 
 
 @pytest.mark.parametrize(("given", "calls"), [({}, 1000), ({"steps": 7}, 7), ({"steps": 7, "terms": 6}, 7)])

@@ -141,6 +141,21 @@ def test_below_the_first_tick_there_are_levels_down_to_the_floor(name):
     assert schedule.level(1e-9).sigma > 0
 
 
+@pytest.mark.parametrize("T", LENGTHS)
+@pytest.mark.parametrize("name", CURVES)
+def test_places_of_times_down_to_the_floor_are_inverted(name, T):
+    """From the least of them on; and all that is cleaner is there."""
+    schedule, times = Continuous(CURVES[name], T), [FLOOR, 1e-4, 0.01, 0.5, 1.0]
+    places = torch.tensor([schedule.place_at(u) for u in times], dtype=torch.float64)
+    levels, least = schedule.levels(places), float(places[0])
+    if T > 1 or schedule.curve.begins_clean:
+        torch.testing.assert_close(schedule.place(levels.sigma / levels.alpha, least), places, rtol=1e-9, atol=1e-12)
+    alpha, sigma = CURVES[name].scales(torch.tensor(times, dtype=torch.float64))
+    if T > 1:
+        torch.testing.assert_close(levels.sigma / levels.alpha, sigma / alpha, rtol=1e-9, atol=0)
+    assert float(schedule.place(torch.zeros(1, dtype=torch.float64), least)) == pytest.approx(least)
+
+
 @pytest.mark.parametrize("name", ["ve", "edm"])
 def test_below_the_first_tick_there_is_the_least_noise(name):
     schedule = Continuous(CURVES[name])

@@ -9,6 +9,12 @@ from ddpm.core import Cond, Denoised, Denoiser, Level, NetworkDenoiser, Paramete
 Matrix = torch.Tensor
 
 
+def meeting(level: Level, x: torch.Tensor) -> Level:
+    """A level whose coefficients, where each image has its own, are (B, 1, …) and meet x."""
+    parts = (level.t, level.alpha, level.sigma)
+    return Level(*(v.to(x).reshape(-1, *[1] * (x.ndim - 1)) if isinstance(v, torch.Tensor) else v for v in parts))
+
+
 @dataclass(frozen=True)
 class Point:
     """Always the true image, (B, C, *space)."""
@@ -28,10 +34,10 @@ class Gaussian:
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
         """``E[x0 | x_t] = m + alpha C (alpha² C + sigma² I)⁻¹ (x_t - alpha m)``."""
+        level, mean = meeting(level, x), self.mean[:, None]
         noisy = level.alpha**2 * self.cov + level.sigma**2 * torch.eye(len(self.mean)).to(self.cov)
         gain = level.alpha * self.cov @ torch.linalg.inv(noisy)
-        # (B, D, 1) -> (B, D), rows times the transposed gain, and back
-        return Denoised((self.mean + (x[..., 0] - level.alpha * self.mean) @ gain.mT)[..., None])
+        return Denoised(mean + gain @ (x - level.alpha * mean))
 
     def flow(self, x: torch.Tensor, now: Level, next: Level) -> torch.Tensor:
         """Where the probability flow takes x, exactly: every axis of the covariance is rescaled to its new spread."""
@@ -53,6 +59,7 @@ class Mixture:
     stds: torch.Tensor
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
+        level = meeting(level, x[..., None])
         var = level.alpha**2 * self.stds**2 + level.sigma**2
         off = x[..., None] - level.alpha * self.means
         share = (self.weights.log() - 0.5 * var.log() - off**2 / (2 * var)).softmax(-1)
@@ -61,11 +68,11 @@ class Mixture:
 
 
 def told(net, parameterisation: Parameterisation) -> Denoiser:
-    """A network's denoiser. In ``net.level`` it finds the level, as t in float32 says it to few digits."""
+    """A network's denoiser. In ``net.level`` it finds the level, meeting x, as t in float32 says it to few digits."""
     denoise = NetworkDenoiser(net, parameterisation)
 
     def ask(x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
-        net.level = level
+        net.level = meeting(level, x)
         return denoise(x, level, cond)
 
     return ask

@@ -9,6 +9,7 @@ from ddpm.core import Cond, Denoised, Level
 from ddpm.sampling import DDIM, Solver, sample
 
 from .every import SOLVERS, between
+from .exact import meeting
 from .live import Live
 
 SHAPE = (2, 3, 8, 8)
@@ -17,7 +18,7 @@ IMAGES = 4 * 2 * 3 * 8 * 8
 
 
 def denoise(x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
-    return Denoised((x * level.alpha).tanh())
+    return Denoised((x * meeting(level, x).alpha).tanh())
 
 
 def peak(solver: Solver, steps: int) -> int:

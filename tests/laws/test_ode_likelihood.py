@@ -1,7 +1,7 @@
 """Under a perfect denoiser the probability flow gives the density that the data has.
 
-What is left is the tolerance of its solver, the noise of level 1, and, where the last level still has signal, that
-sampling starts without it. The first law leaves only the tolerance, as it knows the other two.
+What is left is the tolerance of its solver, the noise at its start, and, where the last level still has signal, that
+sampling starts without it. The first laws leave only the tolerance, as they know the other two.
 """
 
 import math
@@ -17,7 +17,7 @@ from ddpm.core.continuous import VE, VP, Continuous, EDMProcess, Flow, SubVP
 from ddpm.core.discrete import cosine, linear, zero_terminal_snr
 from ddpm.metrics.likelihood import GREYS, ProbabilityFlow, bits_per_dim
 
-from .exact import Gaussian, Mixture
+from .exact import Gaussian, Mixture, meeting
 
 MEAN = torch.tensor([0.4, -0.2], dtype=torch.float64)
 COV = torch.tensor([[0.9, 0.5], [0.5, 0.8]], dtype=torch.float64)
@@ -49,6 +49,7 @@ class Cloud:
         return MixtureSameFamily(Categorical(torch.ones(2).double()), MultivariateNormal(level.alpha * self.means, cov))
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
+        level = meeting(level, x)
         off = x - level.alpha * self.means.mT  # (B, 2, 1) -> (B, 2, 2): both Gaussians
         var = level.alpha**2 * self.std**2 + level.sigma**2
         share = (-off.square().sum(1, keepdim=True) / (2 * var)).softmax(-1)
@@ -57,6 +58,22 @@ class Cloud:
 
 
 CLOUD = Cloud(torch.tensor([[-0.5, 0.3], [0.6, -0.1]], dtype=torch.float64), 0.2)
+
+
+@dataclass(frozen=True)
+class Independent:
+    """The perfect denoiser of independent N(0, var) numbers."""
+
+    var: float
+
+    def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
+        level = meeting(level, x)
+        return Denoised(level.alpha * self.var / (level.alpha**2 * self.var + level.sigma**2) * x)
+
+
+def earliest(schedule: Schedule) -> float:
+    """Where Song et al. 2021 start, u = 1e-5; of a discrete schedule level 1."""
+    return schedule.place_at(1e-5) if isinstance(schedule, Continuous) else 1.0
 
 
 def axes(x0: torch.Tensor) -> torch.Tensor:
@@ -71,9 +88,9 @@ def from_gaussian(mean: torch.Tensor, n: int = 16) -> torch.Tensor:
     return (mean + z @ torch.linalg.cholesky(COV).mT)[..., None]
 
 
-def pushed(data: Gaussian, schedule: Schedule, x0: torch.Tensor) -> torch.Tensor:
+def pushed(data: Gaussian, schedule: Schedule, x0: torch.Tensor, start: float = 1.0) -> torch.Tensor:
     """The density at x0 of N(0, sigma_T²) moved by the flow, which for Gaussian data is an affine map, in nats."""
-    first, last = schedule.level(1), schedule.level(schedule.T)
+    first, last = schedule.level(start), schedule.level(schedule.T)
     spread = torch.linalg.eigvalsh(data.cov)
     std_first, std_last = ((l.alpha**2 * spread + l.sigma**2).sqrt() for l in (first, last))
     end = data.flow(first.alpha * x0, first, last)[..., 0]
@@ -100,6 +117,55 @@ def test_gaussian_data_has_its_density(schedule):
     assert error.abs().max() < 1e-3
 
 
+@pytest.mark.parametrize("tolerance", [1e-5, 1e-8])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_data_at_the_scale_of_pixels_is_moved_exactly(schedule, tolerance):
+    """A standard deviation of one grey value, from the time of Song et al. 2021: bits per dimension are within five
+    times the tolerance over that deviation, as an error of z counts by how far it moves in the data."""
+    process, data = SCHEDULES[schedule], Gaussian(MEAN, COV / GREYS**2)
+    start, x0 = earliest(process), MEAN[:, None] + from_gaussian(0 * MEAN, 64) / GREYS
+    log_p, _ = ProbabilityFlow(data, process, tolerance, tolerance, start).log_density(x0, axes(x0))
+    error = (log_p - pushed(data, process, x0, start)) / (2 * LN2)
+    assert error.abs().max() < 5 * tolerance * GREYS
+
+
+@pytest.mark.parametrize("name", ["vp", "sub-vp", "flow", "edm"])
+def test_data_at_the_scale_of_pixels_has_its_bits(name):
+    """8-bit images of N(0, (2 greys)²) rounded to the lattice: the closed form of dequantised bits, from the earliest
+    time. On average over a cell -log p has another 1/12 grey² of spread; the noise of the start is in the variance."""
+    process, std = SCHEDULES[name], 2.0
+    first = process.level(earliest(process))
+    greys = 127.5 + std * torch.randn(64, 1, 12, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    values = greys.round()
+    data = Independent((std / GREYS) ** 2)
+    bits = bits_per_dim(ProbabilityFlow(data, process, start=earliest(process)), values / GREYS - 1, 0, range(64)).bits
+    var = std**2 + (GREYS * first.sigma / first.alpha) ** 2
+    off = ((values - 127.5).square() + 1 / 12).mean((1, 2, 3))
+    closed = (0.5 * math.log(2 * math.pi * var) + off / (2 * var)) / LN2
+    difference = bits - closed
+    # of the 144 draws in an image's cells
+    assert difference.mean().abs() < 5 * difference.std() / math.sqrt(64) + 1e-4
+    assert difference.std() < 0.05
+
+
+@pytest.mark.parametrize("name", ["vp", "sub-vp", "flow"])
+def test_the_floor_falls_with_the_start(name):
+    """At the mean of data of a third of a grey value, level 1 leaves bits by the closed form, and u = 1e-5 a few."""
+    process, var = SCHEDULES[name], (1 / 3 / GREYS) ** 2
+    x0, own = torch.zeros(1, 1, 1, dtype=torch.float64), 0.5 * math.log2(2 * math.pi * var)
+    lost = {}
+    for start in (1.0, earliest(process)):
+        first = process.level(start)
+        log_p, _ = ProbabilityFlow(Independent(var), process, start=start).log_density(
+            x0, torch.ones(1, 1, 1, 1).double()
+        )
+        lost[start] = -float(log_p) / LN2 - own
+        s2 = (first.sigma / first.alpha) ** 2
+        # the prior of vp and sub-vp has lost 1e-4 bits of the signal at T
+        assert lost[start] == pytest.approx(0.5 * math.log2(1 + s2 / var), abs=2e-4)
+    assert lost[earliest(process)] < 0.1 * lost[1.0] + 2e-4
+
+
 @pytest.mark.parametrize(("tolerance", "bits"), [(1e-5, 1e-3), (1e-8, 1e-6)])
 def test_a_mixture_has_its_density(tolerance, bits):
     """Per dimension, against the analytic density at level 1; the last level has no signal."""
@@ -110,6 +176,18 @@ def test_a_mixture_has_its_density(tolerance, bits):
         log_p, _ = flow.log_density(x0, axes(x0))
         expected = CLOUD.density(first).log_prob(first.alpha * x0[..., 0]) + 2 * math.log(first.alpha)
         assert (log_p - expected).abs().max() < 2 * LN2 * bits
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_an_image_of_a_batch_is_the_image_alone(schedule):
+    """Bit for bit, whoever else is in the batch, whose hardest image decides how often the denoiser is asked."""
+    x0 = torch.tensor([0.01, 0.3, 1, 6], dtype=torch.float64).reshape(-1, 1, 1) * CLOUD.means[:1, :, None]
+    flow, e = ProbabilityFlow(CLOUD, SCHEDULES[schedule]), axes(x0)
+    together = flow.log_density(x0, e)
+    alone = [flow.log_density(x0[i : i + 1], e[:, i : i + 1]) for i in range(4)]
+    assert torch.equal(together.log_p, torch.cat([one.log_p for one in alone]))
+    assert together.evaluations == max(one.evaluations for one in alone)
+    assert len({one.evaluations for one in alone}) > 1
 
 
 def test_a_finer_tolerance_is_nearer():

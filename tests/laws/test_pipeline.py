@@ -30,6 +30,8 @@ HOW = [
     {"solver": "ancestral"},
     {"solver": "ancestral-large", "guidance": 2.0, "clip": False},
     {"solver": "dpm++-2m", "guidance": 2.0, "precision": "bf16"},
+    {"solver": "adaptive", "tolerance": 0.01, "steps": 3},
+    {"solver": "adaptive", "tolerance": 0.01, "steps": 3, "guidance": 2.0, "guidance_interval": (0.3, 3.0)},
 ]
 
 

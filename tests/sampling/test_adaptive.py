@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from tests.laws.exact import meeting
 
 from ddpm.core import Continuous, Denoised, Level
 from ddpm.core.continuous import VP, EDMProcess, Flow
@@ -33,6 +34,7 @@ class Perfect:
 
     def __call__(self, x, level, cond=None):
         self.calls += 1
+        level = meeting(level, x)
         var = level.alpha**2 * STD**2 + level.sigma**2
         return Denoised(MEAN + level.alpha * STD**2 / var * (x - level.alpha * MEAN))
 
@@ -83,14 +85,23 @@ def test_never_more_than_the_limit():
         assert last.x.isfinite().all()
 
 
-def test_every_image_keeps_the_tolerance():
-    """A hard one among easy ones decides on the steps of all."""
-    schedule = SCHEDULES["flow"]
-    grid, end = trailing(schedule, 1), level_of(SCHEDULES["flow"], 0.002)
-    x = torch.cat([MEAN.new_zeros(63, 1, 8), 50 * X[:1]])
-    *_, last = steps(Perfect(), on(schedule, 1e-3), grid, x, lambda: 1 / 0)
-    off = (last.x - Perfect()(flow(x, grid[0], end), end).x0).square().mean((1, 2)).sqrt()
-    assert off.max() < 1e-3
+@pytest.mark.parametrize("limit", [3, 100])
+@pytest.mark.parametrize("count", [1, 5])
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_an_image_of_a_batch_is_the_image_alone(name, count, limit):
+    """Bit for bit, hard ones and easy ones, also where the limit ends them; the batch asks as the hardest does."""
+    schedule = SCHEDULES[name]
+    grid, solver = trailing(schedule, count), on(schedule, 1e-3, limit)
+    x = grid[0].sigma * X * torch.tensor([0.01, 1, 5, 50], dtype=torch.float64).reshape(-1, 1, 1)
+    *_, together = steps(Perfect(), solver, grid, x, lambda: 1 / 0)
+    alone = [list(steps(Perfect(), solver, grid, one[None], lambda: 1 / 0))[-1] for one in x]
+    assert torch.equal(together.x, torch.cat([last.x for last in alone]))
+    assert together.state.angles == tuple(last.state.angles[0] for last in alone)
+    calls = [last.state.evaluations for last in alone]
+    assert together.state.evaluations >= max(calls)
+    if count == 1:
+        assert together.state.evaluations == max(calls)
+        assert limit < 100 or len(set(calls)) > 1
 
 
 def test_a_denoiser_without_an_answer_ends():

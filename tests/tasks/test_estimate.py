@@ -18,6 +18,14 @@ from ddpm.guidance import Clipped
 from ddpm.images.pixels import Pixels
 from ddpm.images.sheets import picture
 from ddpm.metrics.likelihood import ProbabilityFlow, bits_per_dim
+from ddpm.codec import PixelCodec, picture
+from ddpm.images.sheets import Pixels
+from ddpm.core import Continuous, discrete
+from ddpm.core.continuous import VP
+from ddpm.core.seed import derive
+from ddpm.system.errors import InputError
+from ddpm.likelihood.estimate import choices
+from ddpm.config.likelihood import OfODE, settle
 from ddpm.objectives.bound import bound, sampled_pairs
 from ddpm.pipeline import Pipeline
 from ddpm.sampling import SampleNoise, rows_of
@@ -98,13 +106,25 @@ def test_drawn_terms_are_the_ones_of_each_image(pipe: Pipeline, images: Pixels) 
 
 
 def test_the_ode_is_the_one_taken_by_hand(pipe: Pipeline, images: Pixels) -> None:
-    n, rough = 16, 1e-2  # not filled up, as company changes the ODE's steps
+    n, rough = len(images), 1e-2
     flow = ProbabilityFlow(denoiser(pipe), discrete.cosine(1000), rtol=rough, atol=rough)
     byhand = bits_per_dim(flow, encoded(images[:n]), 5, range(n), 1, label(pipe, 10, n))
     how = settle(pipe.config, "ode", seed=5).model_copy(update={"tolerance": rough})
     found = likelihood(pipe.run, how, images[:n], None, list(range(n)))
     assert torch.equal(found.bits, byhand.bits.float())
     assert found.calls == byhand.evaluations
+
+
+def test_the_ode_in_continuous_time_is_the_one_taken_by_hand(pipe: Pipeline, images: Pixels) -> None:
+    """From the time that is asked for; more probes are other draws."""
+    n, rough = len(images), 1e-2
+    vp = pipe.config.diffusion.model_copy(update={"schedule": "vp"})
+    other = replace(pipe, config=pipe.config.model_copy(update={"diffusion": vp}))
+    for start, probes in ((1e-5, 1), (1e-3, 2)):
+        flow = ProbabilityFlow(denoiser(pipe), Continuous(VP()), rough, rough, 1000 * start)
+        byhand = bits_per_dim(flow, encoded(images), 5, range(n), probes, label(pipe, 10, n))
+        found = other.bits_per_dim(images, "ode", seed=5, start=start, tolerance=rough, probes=probes)
+        assert torch.equal(found, byhand.bits.float())
 
 
 @pytest.mark.parametrize("given", [{"steps": 5}, {"steps": 9, "terms": 3}, {"steps": 5, "labels": "3"}], ids=str)
@@ -115,10 +135,13 @@ def test_an_image_alone_has_the_bits_that_it_has_among_others(pipe: Pipeline, im
     assert torch.equal(pipe.bits_per_dim(images, batch=7, **given), together)
 
 
-def test_the_ode_of_an_image_alone_is_that_among_others_within_its_tolerance(pipe: Pipeline, images: Pixels) -> None:
-    together = pipe.bits_per_dim(images[:3], "ode")
-    alone = pipe.bits_per_dim(images[2:3], "ode", indices=[2])
-    assert torch.allclose(alone, together[2:3], rtol=0, atol=2e-3)
+def test_an_image_alone_has_the_ode_that_it_has_among_others(pipe: Pipeline, images: Pixels) -> None:
+    """Bit for bit: the batch is filled up, and each image has its own steps."""
+    together = pipe.bits_per_dim(images, "ode", batch=len(images), tolerance=1e-3)
+    for i in (0, 17):
+        assert torch.equal(
+            pipe.bits_per_dim(images[i : i + 1], "ode", indices=[i], tolerance=1e-3), together[i : i + 1]
+        )
 
 
 def test_noise_is_the_indexs_own(pipe: Pipeline, images: Pixels) -> None:

@@ -41,8 +41,6 @@ def bits(
     for name in ("fit", "skip_bad"):
         if taken["data"] is None and taken[name] is not None:
             raise InputError(f"--{name.replace('_', '-')} is of the images of --data; give them, or leave it out")
-    if taken["method"] == "ode" and find_spec("scipy") is None:
-        raise InputError('scipy solves the ODE and is not installed: pip install "ddpm[likelihood]"')
     ask = AskBits(**{name: value for name, value in taken.items() if value is not None})
     drawn = all(map(find_spec, ("matplotlib", "jinja2")))
     done = None
@@ -73,7 +71,10 @@ def lines(record: "BitsRecord") -> Iterator[str]:
     how = record.how
     if how.method == "ode":
         yield f"bits per dim  {record.mean:.4f} ± {record.stderr:.4f}, along the probability flow"
-        yield f"              {record.calls:,.0f} evaluations a batch, {how.probes} probe, tolerance {how.tolerance:g}"
+        start = "level 1" if how.start is None else f"time {how.start:g}"
+        probes = f"{how.probes} probe" if how.probes == 1 else f"{how.probes} probes"
+        asked = f"{record.calls:,.0f} evaluations a batch, {probes}, tolerance {how.tolerance:g}"
+        yield f"              {asked}, from {start}"
         return
     assert how.steps is not None
     drawn = f", {how.terms:,} of {how.steps - 1:,} KL terms an image" if how.terms else ""

@@ -33,6 +33,8 @@ def evaluate(
     method: MethodName | None = None,
     terms: int | None = None,
     variance: Literal["small", "large"] | None = None,
+    start: float | None = None,
+    probes: int | None = None,
     labels: bool = False,
     seed: int | None = None,
     batch: int | None = None,
@@ -71,11 +73,13 @@ def evaluate(
     bits_per_dim
         Instead of samples: how many bits the run takes for each value of given images.
     method
-        Of the bits: bound (if not given), or ode, the density along the probability flow.
+        Of the bits: bound (if not given), or ode, the density along the probability flow, whose --tolerance is 1e-5.
     terms
         Of the bound: how many KL terms are drawn for each image, to stand for all; unbiased, and faster.
     variance
         Of the bound: a fixed variance of the reverse steps, small or large, in place of the run's own.
+    start, probes
+        Of the ode: the time it begins at in continuous time, 1e-5 if not given; random signs an image, 1 if not given.
     labels
         Bits given the images' classes.
     seed
@@ -123,6 +127,8 @@ def evaluate(
             "--bits-per-dim": bits_per_dim or None,
             "--checkpoints": checkpoints or None,
             "--labels": labels or None,
+            "--start": start,
+            "--probes": probes,
         }
         others |= {
             "--training": training,
@@ -141,13 +147,15 @@ def evaluate(
         from ddpm.cli.bits import bits
 
         only_samples = {**sampling, "training": training, "features": features, "weights": weights, "size": size}
-        only_samples |= {"mode": mode, "out": out, "checkpoints": checkpoints or None, "clip": None}
-        taken = {**drawing, "data": data, "method": method, "terms": terms, "labels": labels or None}
-        taken |= {"clip": sampling.get("clip"), "variance": variance}
+        only_samples |= {"mode": mode, "out": out, "checkpoints": checkpoints or None, "clip": None, "tolerance": None}
+        taken: dict[str, Any] = {**drawing, "data": data, "method": method, "terms": terms, "labels": labels or None}
+        taken |= {"clip": sampling.get("clip"), "tolerance": sampling.get("tolerance")}
+        taken |= {"variance": variance, "start": start, "probes": probes}
         taken |= {"fit": fit, "skip_bad": skip_bad or None, "device": device}
         bits(path, from_run, taken, only_samples, _counts(steps))
         return
     only_bits = {"--method": method, "--terms": terms, "--variance": variance, "--labels": labels or None}
+    only_bits |= {"--start": start, "--probes": probes}
     if wrong := [name for name, value in only_bits.items() if value is not None]:
         raise InputError(f"{wrong[0]} is of --bits-per-dim; give that, too, or leave it out")
     only_runs = {**sampling, **drawing, "steps": steps, "checkpoints": checkpoints or None}

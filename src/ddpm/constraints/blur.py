@@ -6,6 +6,8 @@ from functools import lru_cache
 
 import torch
 
+from ddpm.core.level import Scalar
+
 
 @dataclass(frozen=True, slots=True)
 class Blur:
@@ -36,8 +38,10 @@ class Blur:
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self._filtered(x, self._values(x))
 
-    def pinv(self, y: torch.Tensor, ridge: float = 0.0) -> torch.Tensor:
+    def pinv(self, y: torch.Tensor, ridge: Scalar = 0.0) -> torch.Tensor:
         s = self._values(y)
+        if isinstance(ridge, torch.Tensor):
+            ridge = ridge.reshape(-1, *[1] * (y.ndim - 1))  # (B,) -> (B, 1, ..., 1)
         return self._filtered(y, (s / (s**2 + ridge)).where(s > 0, 0))
 
     def _values(self, x: torch.Tensor) -> torch.Tensor:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from ddpm.constraints.operator import Operator, Tight
+from ddpm.core.level import Scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,5 +27,5 @@ class Composed:
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.outer.forward(self.inner.forward(x))
 
-    def pinv(self, y: torch.Tensor, ridge: float = 0.0) -> torch.Tensor:
+    def pinv(self, y: torch.Tensor, ridge: Scalar = 0.0) -> torch.Tensor:
         return self.inner.pinv(self.outer.pinv(y, ridge / self.inner.frame(y.ndim - 2)))

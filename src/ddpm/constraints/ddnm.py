@@ -7,6 +7,7 @@ import torch
 from ddpm.constraints.operator import Operator
 from ddpm.core import Cond, Denoised, Denoiser, Level
 from ddpm.core.gaussian import x0_variance
+from ddpm.core.level import Scalar
 
 ROUNDS = 8
 """Of clipping and agreeing in turn, after which little is left of what clipping takes away."""
@@ -53,7 +54,7 @@ class DDNM:
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
         out = self.denoise(x, level, cond)
-        ridge = 0.0
+        ridge: Scalar = 0.0
         if self.noise:
             if level.clean:
                 return out  # nothing is uncertain in it any more
@@ -64,6 +65,6 @@ class DDNM:
             x0 = self._with(told, x0.clamp(-1, 1), ridge)
         return out._replace(x0=x0)
 
-    def _with(self, told: torch.Tensor, x0: torch.Tensor, ridge: float) -> torch.Tensor:
+    def _with(self, told: torch.Tensor, x0: torch.Tensor, ridge: Scalar) -> torch.Tensor:
         # in this order what is known of a masked x0 is 0 + y, not x0 + (y - x0), which is rounded
         return x0 - self.operator.pinv(self.operator.forward(x0), ridge) + told

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
+from ddpm.core.level import Scalar, scale
+
 REC_601 = (0.299, 0.587, 0.114)
 """Luma of red, green and blue (ITU-R BT.601), as in Pillow's ``convert("L")``."""
 
@@ -28,8 +30,8 @@ class Grey:
             raise ValueError(f"{len(self.weights)} weights were given for {x.shape[1]} channels; give one each")
         return (self._column(x) * x).sum(1, keepdim=True)
 
-    def pinv(self, y: torch.Tensor, ridge: float = 0.0) -> torch.Tensor:
-        return self._column(y) / (self.frame(y.ndim - 2) + ridge) * y
+    def pinv(self, y: torch.Tensor, ridge: Scalar = 0.0) -> torch.Tensor:
+        return scale(1 / (self.frame(y.ndim - 2) + ridge), self._column(y) * y)
 
     def frame(self, axes: int) -> float:
         return sum(w**2 for w in self.weights)

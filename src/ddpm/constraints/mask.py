@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
+from ddpm.core.level import Scalar, scale
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mask:
@@ -22,5 +24,5 @@ class Mask:
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.where(self.known, 0)
 
-    def pinv(self, y: torch.Tensor, ridge: float = 0.0) -> torch.Tensor:
-        return self.forward(y) / (1 + ridge)
+    def pinv(self, y: torch.Tensor, ridge: Scalar = 0.0) -> torch.Tensor:
+        return scale(1 / (1 + ridge), self.forward(y))

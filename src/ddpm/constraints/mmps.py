@@ -8,6 +8,7 @@ import torch
 from ddpm.constraints.operator import Operator
 from ddpm.core import Cond, Denoised, Denoiser, Level
 from ddpm.core.gaussian import x0_variance
+from ddpm.core.level import Scalar, scale
 
 FAINT = 1e-3
 """Least alpha over sigma."""
@@ -58,9 +59,10 @@ class MMPS:
             raise ValueError(f"iterations must be at least 1, not {self.iterations}")
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
-        """x (B, C, *space) at a level of floats. Noise that all but hides the image tells no V; the image has none."""
-        alpha, sigma = float(level.alpha), float(level.sigma)
-        if alpha < FAINT * sigma or level.clean:
+        """x (B, C, *space). Noise that all but hides the image tells no V; the image has none."""
+        alpha, sigma = level.alpha, level.sigma
+        faint = torch.as_tensor(alpha < FAINT * sigma)  # (), or (B,) of levels that are each image's own
+        if faint.all() or level.clean:
             return self.denoise(x, level, cond)
         r2 = x0_variance(level, self.sigma_data)
         with torch.inference_mode(False), torch.enable_grad():
@@ -71,12 +73,13 @@ class MMPS:
             # half precision has room around 1
             size = p.abs().amax(list(range(1, p.ndim)), keepdim=True).clamp(min=torch.finfo(p.dtype).tiny)
             (gradient,) = torch.autograd.grad(out.x0, x, p / size, retain_graph=not last)
-            return size * sigma**2 / (alpha * r2) * gradient
+            return scale(sigma**2 / (alpha * r2), size * gradient)
 
         x0 = self._told(out.x0.detach(), spread, self.noise**2 / r2)
+        x0 = torch.where(faint.to(x0.device).reshape(-1, *[1] * (x.ndim - 1)), out.x0.detach(), x0)
         return Denoised(x0, None if out.var_mix is None else out.var_mix.detach())
 
-    def _told(self, x0: torch.Tensor, spread: Spread, ridge: float) -> torch.Tensor:
+    def _told(self, x0: torch.Tensor, spread: Spread, ridge: Scalar) -> torch.Tensor:
         """x0', for which ``(ridge (AᵀA)⁺ + P V P / r²) w = A⁺ (y - A x0)`` is solved, with ``P = A⁺A``."""
         left = self.operator.pinv(self.y) - self._seen(x0)
         # preconditioned: p = (ridge (AᵀA)⁺ + P)⁻¹ s, so ridge (AᵀA)⁺ p = s - p
@@ -96,7 +99,7 @@ class MMPS:
             s, p = left + share * s, q + share * p
         return x0
 
-    def _seen(self, x: torch.Tensor, ridge: float = 0.0) -> torch.Tensor:
+    def _seen(self, x: torch.Tensor, ridge: Scalar = 0.0) -> torch.Tensor:
         return self.operator.pinv(self.operator.forward(x), ridge)
 
 

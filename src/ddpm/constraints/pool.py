@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
+from ddpm.core.level import Scalar, scale
+
 
 @dataclass(frozen=True, slots=True)
 class AveragePool:
@@ -30,11 +32,11 @@ class AveragePool:
             x = x.reshape(*x.shape[:axis], -1, self.factor, *x.shape[axis + 1 :]).mean(axis + 1)
         return x
 
-    def pinv(self, y: torch.Tensor, ridge: float = 0.0) -> torch.Tensor:
+    def pinv(self, y: torch.Tensor, ridge: Scalar = 0.0) -> torch.Tensor:
         c = self.frame(y.ndim - 2)
         for axis in range(2, y.ndim):
             y = y.repeat_interleave(self.factor, axis)
-        return y * (c / (c + ridge))
+        return scale(c / (c + ridge), y)
 
     def frame(self, axes: int) -> float:
         return float(self.factor) ** -axes

@@ -80,10 +80,20 @@ class Continuous:
         clean = places == 0
         return Level(self.curve.t(u), alpha.masked_fill(clean, 1.0), sigma.masked_fill(clean, 0.0))
 
-    def place(self, ratio: torch.Tensor) -> torch.Tensor:
-        """Places in [1, T] with sigma / alpha = ratio, (n,) float64; ratios beyond both ends get the nearest end."""
-        u = self.curve.u(ratio).clamp(0, 1)
-        return (self.T * u if self.curve.begins_clean else 1 + (self.T - 1) * u).clamp(1, self.T)
+    def place(self, ratio: torch.Tensor, least: float = 1.0) -> torch.Tensor:
+        """Places in [least, T] with sigma / alpha = ratio, (n,) float64; ratios beyond both ends get the nearest end.
+
+        Args:
+            least: below 1 the processes that begin clean go on down to ``FLOOR``.
+        """
+        return self._place(self.curve.u(ratio).clamp(0, 1)).clamp(least, self.T)
+
+    def place_at(self, u: float) -> float:
+        """Where u, from ``FLOOR`` to 1, is on the scale of places."""
+        return float(self._place(torch.tensor(u, dtype=torch.float64)))
+
+    def _place(self, u: torch.Tensor) -> torch.Tensor:
+        return self.T * u if self.curve.begins_clean else 1 + (self.T - 1) * u
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,14 +74,18 @@ class Discrete:
         i = places.ceil().long()
         return Level((i - 1).double(), self._alpha[i], self._sigma[i])
 
-    def place(self, ratio: torch.Tensor) -> torch.Tensor:
-        """Places in [1, T] with sigma / alpha = ratio, (n,) float64; ratios beyond both ends get the nearest end."""
+    def place(self, ratio: torch.Tensor, least: float = 1.0) -> torch.Tensor:
+        """Places in [least, T] with sigma / alpha = ratio, (n,) float64; ratios beyond both ends get the nearest end.
+
+        Args:
+            least: at least 1, as nothing lies between the clean level and level 1.
+        """
         theta, knots = torch.atan(ratio), self._theta[1:]
         if self.T == 1:
             return torch.ones_like(theta)
         i = torch.searchsorted(knots, theta).clamp(1, self.T - 1)
         part = (theta - knots[i - 1]) / (knots[i] - knots[i - 1])
-        return (i + part).clamp(1, self.T)
+        return (i + part).clamp(max(least, 1), self.T)
 
 
 def from_betas(betas: torch.Tensor) -> Discrete:

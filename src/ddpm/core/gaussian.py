@@ -53,14 +53,13 @@ def posterior(t: Level, s: Level) -> Posterior:
     return Posterior(s.alpha * var / t.sigma**2, ratio * kept, var * kept)
 
 
-def x0_variance(level: Level, std: float) -> float:
+def x0_variance(level: Level, std: float) -> Scalar:
     """Of each value of x0 given x_t, for data ~ N(., std² I): ``std² sigma² / (std² alpha² + sigma²)``.
 
     Args:
-        level: of floats, not the clean one.
+        level: not the clean one.
     """
-    alpha2, sigma2 = float(level.alpha) ** 2, float(level.sigma) ** 2
-    return std**2 * sigma2 / (std**2 * alpha2 + sigma2)
+    return std**2 * level.sigma**2 / (std**2 * level.alpha**2 + level.sigma**2)
 
 
 class LogVariances(NamedTuple):

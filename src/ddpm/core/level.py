@@ -1,19 +1,20 @@
 """One point on the noise axis."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 Scalar = float | torch.Tensor
-"""A coefficient: a Python float while sampling, a tensor of shape (B,) while training."""
+"""A coefficient: a Python float where all images share it, a tensor of shape (B,) where each has its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
     """A noise level: ``x_t = alpha * x0 + sigma * eps``.
 
-    While sampling the three are Python floats, computed in float64; while training they are float64
-    tensors of shape (B,), one level an image.
+    Where all images of a batch are at one level, as on a grid, the three are Python floats, computed in float64. Where
+    each is at its own, in training and between the adaptive solver's steps, they are float64 tensors of shape (B,).
 
     Attributes:
         t: the number that the network is fed.
@@ -34,8 +35,18 @@ class Level:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing but signal is left. For a level of floats."""
-        return bool(self.sigma == 0.0)
+        """Whether nothing but signal is left, in any image."""
+        return bool(self.sigma == 0.0) if isinstance(self.sigma, float) else bool((self.sigma == 0).all())
+
+    def rows(self, images: torch.Tensor) -> "Level":
+        """The levels of images by number, (n,) int64; a level of floats is every image's."""
+        return Level(*(v[images] if isinstance(v, torch.Tensor) else v for v in (self.t, self.alpha, self.sigma)))
+
+
+def stacked(levels: Sequence[Level]) -> Level:
+    """Levels of floats, one for each image, as one of float64 tensors (B,) on the CPU."""
+    parts = ([level.t for level in levels], [level.alpha for level in levels], [level.sigma for level in levels])
+    return Level(*(torch.tensor(part, dtype=torch.float64) for part in parts))
 
 
 def scale(coefficient: Scalar, x: torch.Tensor) -> torch.Tensor:

@@ -22,7 +22,7 @@ class Schedule(Protocol):
         ...
 
     def level(self, place: float) -> Level:
-        """The level at a place, of Python floats: 0 is clean, and any place in [1, T] has one.
+        """The level at a place, of Python floats: 0 is clean, and any place in [1, T] has one; in (0, 1) some have.
 
         Raises:
             ValueError: no level is there.
@@ -33,8 +33,12 @@ class Schedule(Protocol):
         """The levels at places in [0, T], (B,) float64 or int64: float64 tensors (B,) on the CPU."""
         ...
 
-    def place(self, ratio: torch.Tensor) -> torch.Tensor:
-        """The inverse: noise-to-signal ratios sigma / alpha, (n,) float64 up to infinity -> places held in [1, T]."""
+    def place(self, ratio: torch.Tensor, least: float = 1.0) -> torch.Tensor:
+        """The inverse: noise-to-signal ratios sigma / alpha, (n,) float64 up to infinity -> places held in [least, T].
+
+        Args:
+            least: the cleanest place to give; below 1 of a process that has levels there.
+        """
         ...
 
 
@@ -67,16 +71,16 @@ class TimeScaled:
     def levels(self, places: torch.Tensor) -> Level:
         return self._scaled(self.schedule.levels(places))
 
-    def place(self, ratio: torch.Tensor) -> torch.Tensor:
-        return self.schedule.place(ratio)
+    def place(self, ratio: torch.Tensor, least: float = 1.0) -> torch.Tensor:
+        return self.schedule.place(ratio, least)
 
     def _scaled(self, level: Level) -> Level:
         return replace(level, t=self.scale * level.t)
 
 
-def level_of(schedule: Schedule, ratio: float) -> Level:
-    """The level where sigma / alpha is a ratio, held in the noisy ticks."""
-    place = schedule.place(torch.tensor([ratio], dtype=torch.float64))
+def level_of(schedule: Schedule, ratio: float, least: float = 1.0) -> Level:
+    """The level where sigma / alpha is a ratio, held in the noisy ticks, or from another least place on."""
+    place = schedule.place(torch.tensor([ratio], dtype=torch.float64), least)
     return schedule.level(float(place))
 
 

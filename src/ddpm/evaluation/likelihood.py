@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from accelerate import PartialState
 
-from ddpm.config.likelihood import Likelihood, settle
+from ddpm.config.likelihood import Likelihood
 from ddpm.core import Schedule
 from ddpm.data.dataset import Dataset
 from ddpm.data.order import epoch_order
@@ -31,8 +31,9 @@ from ddpm.system.errors import InputError
 from ddpm.system.names import Fit
 from ddpm.system.progress import Progress, doing
 from ddpm.tasks.likelihood import likelihood
+from ddpm.tasks.likelihood_settings import OF_BOUND, OF_ODE, settle
 
-RULE = 2
+RULE = 3
 """Raised whenever the same question would get another answer: files of before are then left alone."""
 
 
@@ -43,7 +44,7 @@ class AskBits:
     Attributes:
         data: the images; None takes those that the run kept for itself.
         n: how many of them at the most.
-        method, steps, terms, seed, clip, variance: see :class:`Likelihood`.
+        method, steps, terms, seed, clip, variance, start, tolerance, probes: see :class:`Likelihood`.
         labels: whether to tell the images' classes.
         batch: images in memory at a time, up to 50.
         fit, skip_bad: how the images of ``data`` are read.
@@ -58,6 +59,9 @@ class AskBits:
     seed: int = 0
     clip: bool | None = None
     variance: str | None = None
+    start: float | None = None
+    tolerance: float | None = None
+    probes: int | None = None
     labels: bool = False
     batch: int = SHARD
     fit: Fit = "crop"
@@ -92,17 +96,15 @@ def measure_bits(path: Path, ask: AskBits, progress: Progress) -> WrittenBits | 
     loaded = load(path, str(state.device) if state.num_processes > 1 else ask.device)
     if loaded.needs_label and not ask.labels:
         raise InputError(f"{path} never saw an image without its label when it was trained: give --labels")
-    how = settle(
-        loaded.config, ask.method, steps=ask.steps, terms=ask.terms, seed=ask.seed, clip=ask.clip, variance=ask.variance
-    )
+    asked = {name: getattr(ask, name) for name in (*OF_BOUND, *OF_ODE)}
+    how = settle(loaded.config, ask.method, seed=ask.seed, clip=ask.clip, **asked)
     with state.main_process_first():  # what is read for the first time
         data, source, notes = _images(loaded, ask, progress)
     # always the same order, so that seeds differ in their noise and not in their images
     order = epoch_order(0, 0, len(data))[: ask.n]
     labels = _labels(loaded, data.subset(order)) if ask.labels else None
-    batch = ask.batch if how.method == "ode" else None
     part = "held out" if ask.data is None else "all"
-    question = f"{RULE} {loaded.weights} {loaded.config.diffusion} {how} {source.hash} {part} {ask.labels} {batch}"
+    question = f"{RULE} {loaded.weights} {loaded.config.diffusion} {how} {source.hash} {part} {ask.labels}"
     key = sha256(question.encode()).hexdigest()[:12]
     shards = answers(run.likelihood / "answers" / key, len(order))
     mine = [k for k in shards.missing() if k % state.num_processes == state.process_index]
@@ -187,7 +189,6 @@ def _record(
         data=source,
         held_out=ask.data is None,
         n=len(bits),
-        batch=ask.batch if how.method == "ode" else None,
         size=loaded.config.data.size,
         mode=loaded.config.data.mode,
         labels=ask.labels,

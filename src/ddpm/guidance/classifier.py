@@ -59,6 +59,10 @@ class ClassifierGuided:
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
         out = self.denoise(x, level, cond)
-        if level.alpha == 0 or level.clean:
+        silent = torch.as_tensor(level.alpha == 0)  # (), or (B,) of levels that are each image's own
+        if silent.all() or level.clean:
             return out
-        return out._replace(x0=out.x0 + scale(level.sigma**2 / level.alpha, self.towards(x, level)))
+        weight = level.sigma**2 / level.alpha
+        if isinstance(weight, torch.Tensor):
+            weight = weight.masked_fill(silent, 0.0)
+        return out._replace(x0=out.x0 + scale(weight, self.towards(x, level)))

@@ -31,8 +31,8 @@ class ClassifierFree:
         if cond is None:
             raise ValueError("guidance needs a condition to guide towards")
         null = self.null.instead_of(cond)
-        # level.t of shape (B,) would have to double too: guidance is for sampling, where it is a float
-        both = self.denoise(torch.cat([x, x]), level, cond.cat(null))
+        twice = level.rows(torch.arange(2 * len(x)) % len(x))
+        both = self.denoise(torch.cat([x, x]), twice, cond.cat(null))
         x0, x0_null = both.x0.chunk(2)
         guided = self.rule(x0, x0_null, self.scale)
         return Denoised(guided, None if both.var_mix is None else both.var_mix[: len(x)])

@@ -13,7 +13,8 @@ class GuidanceInterval:
     """One denoiser within an interval of noise, another outside (Kynkäänniemi et al. 2024).
 
     Guidance does harm at high noise, where it takes variety, and is idle at low noise; so the plain denoiser answers
-    there, with half of the network's work. For levels of floats, as in sampling.
+    there, with half of the network's work. Where images of a batch are at levels of both kinds, both denoisers are
+    asked, and each image gets the answer that it would get alone.
 
     Attributes:
         inside: the guided denoiser, where ``low <= sigma / alpha <= high``.
@@ -27,7 +28,14 @@ class GuidanceInterval:
     high: float
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
-        return (self.inside if _lies_within(level, self.low, self.high) else self.outside)(x, level, cond)
+        within = _lies_within(level, self.low, self.high)
+        if within.all() or not within.any():
+            return (self.inside if within.all() else self.outside)(x, level, cond)
+        inside, outside = self.inside(x, level, cond), self.outside(x, level, cond)
+        var_mix = inside.var_mix
+        if var_mix is not None and outside.var_mix is not None:
+            var_mix = _choose(within, var_mix, outside.var_mix)
+        return Denoised(_choose(within, inside.x0, outside.x0), var_mix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +52,18 @@ class Within:
     high: float
 
     def __call__(self, x: torch.Tensor, level: Level) -> torch.Tensor:
-        return self.direction(x, level) if _lies_within(level, self.low, self.high) else torch.zeros_like(x)
+        within = _lies_within(level, self.low, self.high)
+        nowhere = torch.zeros_like(x)
+        return _choose(within, self.direction(x, level), nowhere) if within.any() else nowhere
 
 
-def _lies_within(level: Level, low: float, high: float) -> bool:
+def _lies_within(level: Level, low: float, high: float) -> torch.Tensor:
+    """Bool, of shape () for a level of floats and (B,) for one of tensors."""
+    alpha, sigma = torch.as_tensor(level.alpha), torch.as_tensor(level.sigma)
     # no quotient, as alpha may be 0 at the noisiest level
-    return bool(low * level.alpha <= level.sigma <= high * level.alpha)
+    return (low * alpha <= sigma) & (sigma <= high * alpha)
+
+
+def _choose(mask: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """a where the mask, () or (B,), is true of an image, and b elsewhere; both (B, C, *space)."""
+    return torch.where(mask.to(a.device).reshape(-1, *[1] * (a.ndim - 1)), a, b)

@@ -8,18 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
-from ddpm.core import Cond, Denoiser, Level, Schedule
+from ddpm.core import Cond, Denoiser, Level, Schedule, scale
+from ddpm.core.level import stacked
+from ddpm.core.schedule import level_of
 from ddpm.core.stream import Stream
+from ddpm.evaluation.dormand_prince import solve
 from ddpm.system.errors import InputError
 
 GREYS = 127.5
 """Steps of the 8-bit lattice in one unit of x0: an image is ``v / 127.5 - 1``, v in 0 … 255."""
-
-State = npt.NDArray[np.float64]
 
 
 class LogDensity(NamedTuple):
@@ -44,18 +43,22 @@ class ProbabilityFlow:
 
         dz / dtheta = (cos(theta) · z - E[x0 | x]) / sin(theta)
 
-    is the ODE of Song et al. 2021, eq. 13, for every process: regular from level 1 to level T, be alpha 0 there.
-    It is solved by an adaptive Runge-Kutta method of order 5 (4) (Dormand & Prince 1980).
+    is the ODE of Song et al. 2021, eq. 13, for every process: regular from the start to level T, be alpha 0 there.
+    It is solved by :func:`ddpm.evaluation.dormand_prince.solve`, each image in its own steps: the denoiser is asked
+    about all of them at once, each at its own level, and an image has the same density in any batch.
 
     Attributes:
-        rtol, atol: the error allowed in a step (Song et al. 2021's, if not given). It is a root mean square over the
-            batch, whose images share their steps: an image's result depends on its company, within the tolerance.
+        rtol, atol: the error allowed in a step, a root mean square over an image's elements and its log-density per
+            dimension (Song et al. 2021's, if not given).
+        start: the place where the images are taken to be: 1, the cleanest level of a discrete schedule, or below it
+            where a process in continuous time has levels.
     """
 
     denoise: Denoiser
     schedule: Schedule
     rtol: float = 1e-5
     atol: float = 1e-5
+    start: float = 1.0
 
     def log_density(
         self,
@@ -66,8 +69,8 @@ class ProbabilityFlow:
     ) -> LogDensity:
         """The log-density at x0 of what the flow makes of ``N(0, sigma_T²)``, where sampling starts.
 
-        x0 is read as ``x_1 / alpha_1``, so the density is the one at level 1, of x0 + s · eps with s = sigma_1 /
-        alpha_1. Under a perfect denoiser of data with density p, with no signal left at level T, log p loses at most
+        x0 is read as ``x / alpha`` at the start, so the density is the one there, of x0 + s · eps with s = sigma /
+        alpha. Under a perfect denoiser of data with density p, with no signal left at level T, log p loses at most
         ``D s² L / 2`` by this if no second derivative of it is below -L (Jensen's inequality), and what is given is
         at most ``-D log(√(2π) s)``.
 
@@ -78,54 +81,41 @@ class ProbabilityFlow:
             progress: called after each step with the evaluations so far.
 
         Raises:
-            InputError: scipy is missing.
             ArithmeticError: the denoiser's answers are not finite, or no step is small enough for them.
         """
-        try:
-            from scipy.integrate import RK45
-        except ImportError as error:
-            raise InputError('scipy solves this ODE and is not installed: pip install "ddpm[likelihood]"') from error
         n, d = len(x0), x0[0].numel()
-        first, last = (_angle(self.schedule.level(place)) for place in (1, self.schedule.T))
+        first, last = (_angle(self.schedule.level(place)) for place in (self.start, self.schedule.T))
 
-        def slope(theta: float, state: State) -> State:
-            # n · d numbers are z, and n the log-densities per dimension
-            z = torch.from_numpy(state[: n * d]).reshape(x0.shape)
-            velocity, divergence = self._velocity(z, theta, probes, cond)
-            change = torch.cat([velocity.flatten(), divergence / d]).numpy()
-            if not np.isfinite(change).all():
-                raise ArithmeticError(f"the denoiser's answer or its derivative is not finite at an angle of {theta}")
+        def slope(angles: list[float], state: torch.Tensor) -> torch.Tensor:
+            # of a row d numbers are z, and one the log-density per dimension
+            velocity, divergence = self._velocity(state[:, :d].reshape(x0.shape), angles, probes, cond)
+            change = torch.cat([velocity.flatten(1), divergence[:, None] / d], dim=1)
+            if not change.isfinite().all():
+                where = ", ".join(f"{angle:.4g}" for angle in sorted(set(angles)))
+                raise ArithmeticError(f"the denoiser's answer or its derivative is not finite at an angle of {where}")
             return change
 
-        start = torch.cat([math.cos(first) * x0.cpu().double().flatten(), torch.zeros(n, dtype=torch.float64)])
-        solver = RK45(slope, first, start.numpy(), last, rtol=self.rtol, atol=self.atol)
-        while solver.status == "running":
-            solver.step()
-            if progress is not None:
-                progress(solver.nfev)
-        if solver.status == "failed":
-            raise ArithmeticError(f"the flow needs steps below float64's spacing at an angle of {solver.t}")
-        end = torch.from_numpy(solver.y)
-        z, gained = end[: n * d].reshape(n, d), d * end[n * d :]
+        z = math.cos(first) * x0.cpu().double().flatten(1)
+        start = torch.cat([z, torch.zeros(n, 1, dtype=torch.float64)], dim=1)
+        end, evaluations = solve(slope, first, last, start, self.rtol, self.atol, progress)
         std = math.sin(last)
-        log_end = -0.5 * (z / std).square().sum(1) - d * math.log(math.sqrt(2 * math.pi) * std)
-        return LogDensity(log_end + gained + d * math.log(math.cos(first)), solver.nfev)
+        log_end = -0.5 * _sums((end[:, :d] / std).square()) - d * math.log(math.sqrt(2 * math.pi) * std)
+        return LogDensity(log_end + d * end[:, d] + d * math.log(math.cos(first)), evaluations)
 
     def _velocity(
-        self, z: torch.Tensor, theta: float, probes: torch.Tensor, cond: Cond | None
+        self, z: torch.Tensor, angles: list[float], probes: torch.Tensor, cond: Cond | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """``dz / dtheta`` like z, and the estimate of its divergence (B,): float64 on the CPU, as z."""
-        cos, sin = math.cos(theta), math.sin(theta)
-        # abs: the last angle may be π / 2, and the solver past it by a rounding
-        ratio = torch.tensor([abs(math.tan(theta))], dtype=torch.float64)
-        level = self.schedule.level(float(self.schedule.place(ratio)))
-        norm = math.hypot(level.alpha, level.sigma)
+        level = stacked([level_of(self.schedule, math.tan(angle), self.start) for angle in angles])
+        cos, sin = (torch.tensor([f(angle) for angle in angles], dtype=torch.float64) for f in (math.cos, math.sin))
+        norm = (level.alpha**2 + level.sigma**2) ** 0.5
         with torch.enable_grad():
-            x = (norm * z).to(probes).requires_grad_()
+            x = scale(norm, z).to(probes).requires_grad_()
             x0 = self.denoise(x, level, cond).x0
             traces = [torch.autograd.grad(x0, x, e, retain_graph=True)[0] * e for e in probes]
-        trace = norm * torch.stack(traces).cpu().double().mean(0).flatten(1).sum(1)
-        velocity = (cos * z - x0.detach().cpu().double()) / sin
+        # (B, K, C, *space) -> (B,)
+        trace = norm * _sums(torch.stack(traces, dim=1).cpu().double()) / len(probes)
+        velocity = scale(1 / sin, scale(cos, z) - x0.detach().cpu().double())
         return velocity, (cos * z[0].numel() - trace) / sin
 
 
@@ -141,8 +131,9 @@ def bits_per_dim(
     """``-log2 p / D`` of 8-bit images, for p the density per grey value, after uniform dequantisation.
 
     Each value is spread evenly over its lattice cell (Theis et al. 2016, sec. 3.1): on average over images and draws,
-    no density has fewer bits than the entropy of the 8-bit images. What level 1 blurs cannot be told apart: no image
-    has fewer than ``log2(√(2π) · 127.5 · sigma_1 / alpha_1)`` under a perfect denoiser, 1.68 with the linear schedule.
+    no density has fewer bits than the entropy of the 8-bit images. What the flow's start blurs cannot be told apart: no
+    image has fewer than ``log2(√(2π) · 127.5 · sigma / alpha)`` under a perfect denoiser, 1.68 from level 1 of the
+    linear schedule and -1.64 from u = 1e-5 of VP.
 
     Args:
         images: (B, C, *space), ``v / 127.5 - 1`` for whole v in 0 … 255.
@@ -151,7 +142,7 @@ def bits_per_dim(
             pass each.
 
     Raises:
-        InputError: the images are not on the lattice, or scipy is missing.
+        InputError: the images are not on the lattice.
     """
     values = (images + 1) * GREYS
     if (values - values.round().clamp(0, 255)).abs().max() > 0.01:
@@ -168,6 +159,11 @@ def _draw(seed: int, index: int, shape: torch.Size, probes: int) -> tuple[torch.
     stream = Stream(seed, "likelihood", index)
     within = stream.uniform(*shape) - 0.5
     return within, stream.integers(2, probes, *shape) * 2 - 1
+
+
+def _sums(x: torch.Tensor) -> torch.Tensor:
+    """Over each image of a batch, (B,), one by one: the order of a sum over many may depend on how many there are."""
+    return torch.stack([one.sum() for one in x])
 
 
 def _angle(level: Level) -> float:

@@ -35,7 +35,6 @@ class BitsRecord(Record):
         data: the images that could be taken.
         held_out: whether they are those that the run kept for itself.
         n: images measured: the first n of a fixed order of theirs.
-        batch: images that shared the ODE's steps and its error; None for the bound, where nothing is shared.
         labels: whether the images' classes were told: the bits are then of p(x | label).
         mean, stderr: over the images, the latter the standard error of the mean.
         prior, kl, decoder: parts of a bound's mean.
@@ -51,7 +50,6 @@ class BitsRecord(Record):
     data: ReferenceRecord
     held_out: bool
     n: int
-    batch: int | None
     size: tuple[int, int]
     mode: str
     labels: bool

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import torch
 
-from ddpm.core import Level
+from ddpm.core import Level, scale
+from ddpm.core.level import Scalar, stacked
 from ddpm.sampling.solver import Between, BoundDenoiser, Randn
 
 LEAST = 0.002
@@ -15,27 +16,28 @@ LEAST = 0.002
 
 
 class Point(NamedTuple):
-    """Where the flow is: z and ``dz / dtheta``, (B, C, *space), at a level."""
+    """Where the flow is: z and ``dz / dtheta``, (B, C, *space), and the level of each image."""
 
-    level: Level
+    levels: Sequence[Level]
     z: torch.Tensor
     slope: torch.Tensor
 
     @property
     def x0(self) -> torch.Tensor:
         """What the denoiser said there."""
-        return (self.level.alpha * self.z - self.level.sigma * self.slope) / _norm(self.level)
+        level = stacked(self.levels)
+        return scale(1 / _norm(level), scale(level.alpha, self.z) - scale(level.sigma, self.slope))
 
 
 class AdaptiveState(NamedTuple):
     """How far an adaptive solver has come.
 
     Attributes:
-        angle: the length of the sub-step to try next, in radians.
+        angles: the length of the sub-step that each image tries next, in radians; empty before the first.
         evaluations: how often the denoiser was asked so far.
     """
 
-    angle: float
+    angles: tuple[float, ...]
     evaluations: int
 
 
@@ -47,8 +49,9 @@ class Adaptive:
     ``dz / dtheta = (cos(theta) · z - x0) / sin(theta)``, regular at both ends. The step to the clean level follows it
     to the least noise of the process, and returns x0 there. Three calls a sub-step, and one for each level of the grid.
 
-    Images of a batch share their sub-steps, each of which keeps the error of every image in bounds: an image depends on
-    its company, within the tolerance.
+    Each image has its own sub-steps, accepted or tried again by its own error, so it does not depend on its company:
+    the denoiser is asked about all of them at once, each at its own level. One that has arrived at the next level of
+    the grid waits there for the others.
 
     Attributes:
         tolerance: root mean square over an image's z of the error of a sub-step, where x0 is in [-1, 1].
@@ -68,51 +71,77 @@ class Adaptive:
         return (len(grid) - 1) * (1 + 3 * self.limit)
 
     def init(self, grid: Sequence[Level]) -> AdaptiveState:
-        return AdaptiveState(math.pi / 2, 0)
+        return AdaptiveState((), 0)
 
     def step(
         self, denoise: BoundDenoiser, x: torch.Tensor, now: Level, next: Level, state: AdaptiveState, randn: Randn
     ) -> tuple[torch.Tensor, AdaptiveState]:
         goal = self.between(LEAST) if next.clean else next
-        at = _ask(denoise, x / _norm(now), now)
-        angle, asked = state.angle, state.evaluations + 1
+        end, lengths, asked = _angle(goal), list(state.angles) or [math.pi / 2] * len(x), state.evaluations + 1
+        at = _ask(denoise, scale(1 / _norm(now), x), [now] * len(x))
         for tried in range(1, self.limit + 1):
-            left = _angle(at.level) - _angle(goal)
-            if left <= 0:
+            left = [_angle(level) - end for level in at.levels]
+            if max(left) <= 0:
                 break
-            whole = angle >= left or tried == self.limit
-            ahead, error = self._sub_step(denoise, at, goal if whole else self._level(_angle(at.level) - angle))
+            last = tried == self.limit
+            # of an image that has arrived the whole rest of the way is none
+            whole = [last or length >= rest for length, rest in zip(lengths, left, strict=True)]
+            to = [
+                goal if all_ else self._level(_angle(level) - length)
+                for level, length, all_ in zip(at.levels, lengths, whole, strict=True)
+            ]
+            ahead, errors = self._sub_step(denoise, at, to)
             asked += 3
-            if error <= self.tolerance or tried == self.limit:
-                at = ahead
-            length = left if whole else angle
-            # a short rest of the way says nothing against longer sub-steps
-            fits = length * min(5.0, max(0.2, 0.9 * (self.tolerance / max(error, 1e-30)) ** (1 / 3)))
-            angle = max(angle, fits) if whole and error <= self.tolerance else fits
-        x = at.x0 if next.clean else _norm(next) * at.z
-        return x, AdaptiveState(angle, asked)
+            taken = [rest > 0 and (last or e <= self.tolerance) for rest, e in zip(left, errors, strict=True)]
+            at = _where(taken, ahead, at)
+            del ahead  # its memory is needed for the next
+            for i, (rest, error) in enumerate(zip(left, errors, strict=True)):
+                if rest > 0:
+                    fits = self._fits(rest if whole[i] else lengths[i], error)
+                    # a short rest of the way says nothing against longer sub-steps
+                    lengths[i] = max(lengths[i], fits) if whole[i] and error <= self.tolerance else fits
+        return at.x0 if next.clean else scale(_norm(next), at.z), AdaptiveState(tuple(lengths), asked)
 
-    def _sub_step(self, denoise: BoundDenoiser, at: Point, to: Level) -> tuple[Point, float]:
-        """The next point by the third order, and how far the second is from it, at the image where it is farthest."""
-        theta, h = _angle(at.level), _angle(to) - _angle(at.level)
-        second = _ask(denoise, at.z + h / 2 * at.slope, self._level(theta + h / 2)).slope
-        third = _ask(denoise, at.z + 3 * h / 4 * second, self._level(theta + 3 * h / 4)).slope
-        ahead = _ask(denoise, at.z + h / 9 * (2 * at.slope + 3 * second + 4 * third), to)
-        off = h / 72 * (-5 * at.slope + 6 * second + 8 * third - 9 * ahead.slope)
-        return ahead, float(off.flatten(1).square().mean(1).max().sqrt())
+    def _sub_step(self, denoise: BoundDenoiser, at: Point, to: list[Level]) -> tuple[Point, list[float]]:
+        """The next point by the third order, and how far the second is from it in each image."""
+        angles = [_angle(level) for level in at.levels]
+        h = [_angle(level) - angle for level, angle in zip(to, angles, strict=True)]
+        half, later = ([self._level(a + c * b) for a, b in zip(angles, h, strict=True)] for c in (1 / 2, 3 / 4))
+        step = torch.tensor(h, dtype=torch.float64)
+        second = _ask(denoise, at.z + scale(step / 2, at.slope), half).slope
+        third = _ask(denoise, at.z + scale(3 * step / 4, second), later).slope
+        ahead = _ask(denoise, at.z + scale(step / 9, 2 * at.slope + 3 * second + 4 * third), to)
+        off = scale(step / 72, -5 * at.slope + 6 * second + 8 * third - 9 * ahead.slope)
+        # image by image, as the order of a sum over many rows may depend on how many there are
+        return ahead, torch.stack([one.square().mean() for one in off]).sqrt().tolist()
+
+    def _fits(self, length: float, error: float) -> float:
+        """The length whose error, of third order in it, would be a little below the tolerance."""
+        factor: float = 0.9 * (self.tolerance / max(error, 1e-30)) ** (1 / 3)
+        return length * min(5.0, max(0.2, factor))
 
     def _level(self, angle: float) -> Level:
         return self.between(math.tan(angle))
 
 
-def _ask(denoise: BoundDenoiser, z: torch.Tensor, level: Level) -> Point:
+def _ask(denoise: BoundDenoiser, z: torch.Tensor, levels: Sequence[Level]) -> Point:
+    level = stacked(levels)
     norm = _norm(level)
-    return Point(level, z, (level.alpha * z - norm * denoise(norm * z, level).x0) / level.sigma)
+    x0 = denoise(scale(norm, z), level).x0
+    return Point(levels, z, scale(1 / level.sigma, scale(level.alpha, z) - scale(norm, x0)))
+
+
+def _where(images: list[bool], a: Point, b: Point) -> Point:
+    """a of some images, b of the others."""
+    mask = torch.tensor(images, device=a.z.device).reshape(-1, *[1] * (a.z.ndim - 1))  # (B,) -> (B, 1, ..., 1)
+    levels = [x if chosen else y for chosen, x, y in zip(images, a.levels, b.levels, strict=True)]
+    return Point(levels, torch.where(mask, a.z, b.z), torch.where(mask, a.slope, b.slope))
 
 
 def _angle(level: Level) -> float:
     return math.atan2(level.sigma, level.alpha)
 
 
-def _norm(level: Level) -> float:
-    return math.hypot(level.alpha, level.sigma)
+def _norm(level: Level) -> Scalar:
+    norm: Scalar = (level.alpha**2 + level.sigma**2) ** 0.5
+    return norm

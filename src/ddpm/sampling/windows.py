@@ -24,8 +24,8 @@ class Windows:
     """A denoiser of one size on any larger one: the mean of its answers in overlapping windows.
 
     ``x0(p) = sum_w g_w(p) · x0_w(p) / sum_w g_w(p)`` over the windows w that hold the position p (Bar-Tal et al. 2023,
-    "MultiDiffusion", eq. 5, in x0), with g the product over the axes of :func:`profile`. For levels of floats, as in
-    sampling. An x of the window's own size gets the denoiser's own answer. Guidance belongs inside: some of its rules
+    "MultiDiffusion", eq. 5, in x0), with g the product over the axes of :func:`profile`. An x of the window's own size
+    gets the denoiser's own answer. Guidance belongs inside: some of its rules
     measure whole images, as they are in training. Gradients go through; where it takes several calls, each is repeated
     for them rather than kept.
 
@@ -65,7 +65,7 @@ class Windows:
             parts = [
                 (slice(max(first - n * k, 0), last - n * k), windows[k]) for k in range(first // n, ceil(last / n))
             ]
-            out = ask(torch.cat([x[_within(part)] for part in parts]), level, _told(cond, parts))
+            out = ask(torch.cat([x[_within(part)] for part in parts]), level.rows(rows % n), _told(cond, parts))
             _add(x0, out.x0, parts)
             if out.var_mix is not None:
                 var_mix = torch.zeros_like(x) if var_mix is None else var_mix

@@ -12,7 +12,7 @@ from ddpm.codec import PixelCodec
 from ddpm.config.data import DataConfig
 from ddpm.config.likelihood import Likelihood
 from ddpm.config.run import RunConfig
-from ddpm.core import Cond, Denoiser
+from ddpm.core import Cond, Continuous, Denoiser
 from ddpm.core.denoiser import FixedVariance
 from ddpm.core.model import Model
 from ddpm.core.stream import Stream
@@ -64,7 +64,7 @@ def estimate(
         progress: told of network calls; in all is 0 where that is not known.
 
     Raises:
-        InputError: the run does not learn pixels, or scipy is missing.
+        InputError: the run does not learn pixels.
     """
     codec, schedule = build.build_codec(config), build.build_schedule(config.diffusion)
     if type(codec) is not PixelCodec:
@@ -80,7 +80,11 @@ def estimate(
         if how.method == "ode":
             assert how.tolerance is not None
             assert how.probes is not None
-            flow = ProbabilityFlow(denoise, schedule, how.tolerance, how.tolerance)
+            start = 1.0
+            if how.start is not None:
+                assert isinstance(schedule, Continuous)
+                start = schedule.place_at(how.start)
+            flow = ProbabilityFlow(denoise, schedule, how.tolerance, how.tolerance, start)
             found = bits_per_dim(flow, x0, how.seed, indices, how.probes, cond, lambda calls: progress(calls, 0))
             return BitsEstimate(found.bits.float(), found.evaluations)
         assert how.steps is not None

@@ -1,11 +1,12 @@
 """How likely a run finds images."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from PIL import Image
 
-from ddpm.config.likelihood import Likelihood, settle
+from ddpm.config.likelihood import Likelihood
 from ddpm.engine.indices import chosen
 from ddpm.engine.labels import Label
 from ddpm.engine.run import LoadedRun
@@ -13,6 +14,7 @@ from ddpm.images.pixels import Pixels
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, part_of, silent
 from ddpm.tasks import estimate
+from ddpm.tasks.likelihood_settings import settle
 
 
 def bits_per_dim(
@@ -21,14 +23,12 @@ def bits_per_dim(
     method: str = "bound",
     *,
     labels: Label | Sequence[Label] | None = None,
-    steps: int | None = None,
-    terms: int | None = None,
     seed: int = 0,
     indices: Sequence[int] | None = None,
     clip: bool | None = None,
-    variance: str | None = None,
     batch: int = 64,
     progress: Progress = silent,
+    **options: Any,
 ) -> torch.Tensor:
     """Bits that the model takes for each 8-bit value of an image, (B,) float32: the less, the likelier it is.
 
@@ -36,15 +36,15 @@ def bits_per_dim(
         images: one or several pictures of the run's size and mode, or (B, H, W, C) uint8.
         method: "bound", an upper bound (Ho et al. 2020, eq. 5), or "ode", the density (Song et al. 2021).
         labels: what the images are, one for all or one each; None asks for p(x) whatever the class.
-        steps, terms, clip, variance: see :class:`Likelihood`.
+        options: of the bound or the ODE; see :class:`Likelihood`.
         seed, indices: the noise of the image with index i, 0 … B - 1 if None, is a function of (seed, i).
-        batch: images in memory at a time. Those of one batch share the ODE's steps, and its error.
+        batch: images in memory at a time.
         progress: called with (network calls done, in all); of the ODE nobody knows how many, and in all is 0.
 
     Raises:
         InputError: images, labels or settings that cannot be used.
     """
-    how = settle(run.config, method, steps=steps, terms=terms, seed=seed, clip=clip, variance=variance)
+    how = settle(run.config, method, seed=seed, clip=clip, **options)
     pixels = estimate.pixels(images, run.config.data)
     n = len(pixels)
     if batch < 1:
