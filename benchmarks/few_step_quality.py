@@ -81,7 +81,8 @@ def main() -> None:
     parser.add_argument("--data", help="the run's own images by default")
     parser.add_argument("-n", type=int, default=1000)
     parser.add_argument("--calls", type=int, nargs="+", default=[5, 8, 10, 20, 50])
-    parser.add_argument("--ways", nargs="+", default=["ddim:trailing", "dpm++-2m:trailing", "unipc-2:trailing"])
+    ways = ["ddim:trailing", "dpm++-2m:trailing", "unipc-2:trailing", "unipc-2:power"]
+    parser.add_argument("--ways", nargs="+", default=ways)
     parser.add_argument("--many", type=int, default=1000, help="steps of ancestral sampling; 0 leaves it out")
     parser.add_argument("--precision", choices=("bf16", "fp16"), help="of the network, for all; fp32 by default")
     parser.add_argument("--seed", type=int, default=0)

@@ -62,8 +62,8 @@ def test_names_mean_what_they_say():
     for name, predict in build.PREDICTIONS.items():
         assert predict == (prediction.EDMPrediction(0.5) if name == "edm" else getattr(prediction, name))
     for name, made in build.GRIDS.items():
-        named = {"linspace": grid.uniform, "karras": grid.Karras(7.0), "beta": grid.Beta(0.6)}
-        named |= {"log-snr": grid.log_snr, "exponential": grid.log_snr}
+        named = {"linspace": grid.uniform, "karras": grid.Karras(7.0, 80.0), "beta": grid.Beta(0.6)}
+        named |= {"power": grid.Power(1.5), "log-snr": grid.LogSNR(80.0), "exponential": grid.LogSNR(80.0)}
         assert made == (named[name] if name in named else getattr(grid, name))
 
 
@@ -84,6 +84,7 @@ def test_names_mean_what_they_say():
         ("langevin", None, Langevin()),
         ("dpm++-2m", None, DPMMultistep(2)),
         ("dpm++-3m", None, DPMMultistep(3)),
+        ("dpm++-3m-exact", None, DPMMultistep(3, curvature=1.0)),
         ("sde-dpm++-2m", None, DPMMultistep(2, 1.0)),
         ("sde-dpm++-3m", None, DPMMultistep(3, 1.0)),
         ("unipc-1", None, UniPC(1)),

@@ -136,6 +136,7 @@ SOLVERS: dict[str, Callable[[Between], Solver]] = {
     "adaptive": Adaptive,
     "dpm++-2m": lambda between: DPMMultistep(2),
     "dpm++-3m": lambda between: DPMMultistep(3),
+    "dpm++-3m-exact": lambda between: DPMMultistep(3, curvature=1.0),
     "sde-dpm++-2m": lambda between: DPMMultistep(2, eta=1.0),
     "sde-dpm++-3m": lambda between: DPMMultistep(3, eta=1.0),
     "unipc-1": lambda between: UniPC(1),
@@ -158,8 +159,9 @@ GRIDS: dict[str, Grid] = {
     "leading": grid.leading,
     "trailing": grid.trailing,
     "quadratic": grid.quadratic,
-    "log-snr": grid.log_snr,
-    "exponential": grid.log_snr,  # the name it has in diffusers
+    "power": grid.Power(),
+    "log-snr": grid.LogSNR(),
+    "exponential": grid.LogSNR(),  # the name it has in diffusers
     "karras": grid.Karras(),
     "beta": grid.Beta(),
 }

@@ -4,12 +4,14 @@ Their sigma is our sigma / alpha. It comes from a float32 table of ᾱ, which ne
 some 1e-4 of it.
 """
 
+import math
+
 import pytest
 from diffusers import DDIMScheduler, EulerDiscreteScheduler
 
 from ddpm import build
 from ddpm.core.discrete import linear
-from ddpm.sampling.grid import leading, trailing, uniform
+from ddpm.sampling.grid import Karras, LogSNR, leading, trailing, uniform
 
 LINEAR = linear(1000)
 SCHEDULE = {"num_train_timesteps": 1000, "beta_start": 1e-4, "beta_end": 0.02, "beta_schedule": "linear"}
@@ -52,14 +54,15 @@ def euler(steps: int, **option: bool) -> EulerDiscreteScheduler:
 
 
 @pytest.mark.parametrize("steps", EVEN)
-@pytest.mark.parametrize("name", ["karras", "exponential"])
-def test_along_sigma(name, steps):
-    """The same sigmas; and the same timesteps but for where between two ticks a level is said to lie.
+@pytest.mark.parametrize(("name", "whole"), [("karras", Karras), ("exponential", LogSNR)])
+def test_along_sigma(name, whole, steps):
+    """The same sigmas, where ours are spread up to level T as theirs are, and the same timesteps but for where between
+    two ticks a level is said to lie.
 
     They interpolate log(sigma / alpha) there, we the angle, so the two may differ by a small part of one tick.
     """
     scheduler = euler(steps, **{f"use_{name}_sigmas": True})
-    ours = build.GRIDS[name](LINEAR, steps)
+    ours = whole(sigma_max=math.inf)(LINEAR, steps)
     sigmas = [level.sigma / level.alpha for level in ours]
     assert sigmas == pytest.approx(scheduler.sigmas.tolist(), rel=1e-4)
     assert [level.t for level in ours[:-1]] == pytest.approx(scheduler.timesteps.tolist(), abs=0.06)

@@ -60,11 +60,13 @@ def assert_same(theirs: list[torch.Tensor], ours: list[torch.Tensor]) -> None:
     torch.testing.assert_close(b, a, rtol=0, atol=2e-4)
 
 
-class WholeCurvature(DPMSolverMultistepScheduler):
-    """Theirs with the whole curvature of the parabola, without which the third order is of order 2.
+class Curved(DPMSolverMultistepScheduler):
+    """Theirs with a share of the parabola's curvature other than half of it, and its sign put right along the SDE.
 
     Their D2 is h² x0'' / 2, and is weighed by what h² x0'' weighs, -phi_3 (Lu et al.'s), along the SDE by -phi_3 - 1.
     """
+
+    share: float
 
     def multistep_dpm_solver_third_order_update(self, model_output_list, *args, sample, noise=None, **kwargs):
         x = super().multistep_dpm_solver_third_order_update(model_output_list, *args, sample=sample, noise=noise)
@@ -75,21 +77,24 @@ class WholeCurvature(DPMSolverMultistepScheduler):
         sde = "sde" in self.config.algorithm_type
         h = 2 * h if sde else h
         phi_3 = (math.expm1(-h) / h + 1) / h - 0.5
-        return x + levels[0][0] * (sde - phi_3) * d2
+        return x + levels[0][0] * (sde - (2 * self.share - 1) * phi_3) * d2
 
 
 @pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("curvature", [0.5, 1.0])
 @pytest.mark.parametrize(("algorithm", "eta"), [("dpmsolver++", 0.0), ("sde-dpmsolver++", 1.0)])
-def test_dpm(nets, algorithm, eta, order):
-    """The third order with its whole curvature. From 15 steps on theirs has it in the step before the last too."""
-    for n in [8, 20]:
-        scheduler = WholeCurvature(
-            algorithm_type=algorithm, solver_order=order, timestep_spacing="trailing", final_sigmas_type="zero"
-        )
-        theirs = their_walk(nets[0], scheduler, n)
-        ours = our_walk(nets[1], DPMMultistep(order, eta), trailing(SCHEDULE, n))
-        end = -2 if order == 3 and n >= 15 else None
-        assert_same(theirs[:end], ours[:end])
+def test_dpm(nets, algorithm, eta, curvature, order, n):
+    """Without the SDE theirs as it is has half of the curvature. From 15 steps on it is of order 3 in the step before
+    the last too."""
+    theirs = DPMSolverMultistepScheduler if (eta, curvature) == (0.0, 0.5) else Curved
+    scheduler = theirs(
+        algorithm_type=algorithm, solver_order=order, timestep_spacing="trailing", final_sigmas_type="zero"
+    )
+    scheduler.share = curvature
+    walk = their_walk(nets[0], scheduler, n)
+    ours = our_walk(nets[1], DPMMultistep(order, eta, curvature), trailing(SCHEDULE, n))
+    end = -2 if order == 3 and n >= 15 else None
+    assert_same(walk[:end], ours[:end])
 
 
 @pytest.mark.parametrize("b", [bh1, bh2])

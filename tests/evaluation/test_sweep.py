@@ -69,7 +69,9 @@ def test_every_combination_with_what_it_asks(loaded: LoadedRun) -> None:
 def test_the_images_are_those_of_the_pipeline(loaded: LoadedRun, swept: Sweep) -> None:
     for cell, shown in zip(swept.record.cells, swept.shown, strict=True):
         how = cell.sampling
-        wanted = sample(loaded, 3, label=[0, 1, 2], solver=how.solver, steps=how.steps, guidance=how.guidance)
+        wanted = sample(
+            loaded, 3, label=[0, 1, 2], solver=how.solver, grid=how.grid, steps=how.steps, guidance=how.guidance
+        )
         assert np.array_equal(shown[..., 0], [np.asarray(image) for image in wanted])
     assert swept.record.labels == ("0", "1", "2")
 

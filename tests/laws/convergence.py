@@ -28,7 +28,8 @@ SINGLE_STEP: dict[str, tuple[Solver, int]] = {
 MULTISTEP: dict[str, tuple[Solver, int]] = {
     "dpm++-1m": (DPMMultistep(1), 1),
     "dpm++-2m": (DPMMultistep(2), 2),
-    "dpm++-3m": (DPMMultistep(3), 3),
+    "dpm++-3m": (DPMMultistep(3), 2),
+    "dpm++-3m-exact": (DPMMultistep(3, curvature=1.0), 3),
     "unipc-1": (UniPC(1), 2),
     "unipc-2": (UniPC(2), 3),
     "unipc-3": (UniPC(3), 4),

@@ -8,9 +8,14 @@ import pytest
 
 from ddpm import build
 from ddpm.core import Level, Schedule
-from ddpm.core.discrete import linear, zero_terminal_snr
+from ddpm.core.discrete import cosine, linear, zero_terminal_snr
+from ddpm.sampling import sample
+from ddpm.sampling.dpm_multistep import DPMMultistep
+from ddpm.sampling.grid import Karras, LogSNR
+from ddpm.sampling.heun import Heun
 from ddpm.system.names import TickGridName
 
+from .convergence import MIXTURE, normal
 from .every import GRIDS
 
 ZERO_TERMINAL = "zero terminal"
@@ -71,3 +76,15 @@ def test_names_of_grids_on_ticks():
     schedule = linear(1000)
     whole = [name for name, grid in build.GRIDS.items() if all(level.t == int(level.t) for level in grid(schedule, 9))]
     assert set(whole) == set(ON_TICKS)
+
+
+@pytest.mark.parametrize("make", [LogSNR, Karras], ids=["log-snr", "karras"])
+def test_levels_of_nothing_but_noise_are_wasted(make):
+    """On the cosine schedule, whose ratios go up to 20,291, a spread over all of them doubles the error and more."""
+    schedule = cosine(1000)
+    exact = sample(MIXTURE, Heun(), LogSNR(math.inf)(schedule, 1000), normal)
+    capped, whole = (
+        float((sample(MIXTURE, DPMMultistep(2), make(sigma_max=top)(schedule, 20), normal) - exact).square().mean())
+        for top in (80.0, math.inf)
+    )
+    assert capped < whole / 4

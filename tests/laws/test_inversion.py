@@ -11,7 +11,7 @@ from ddpm.core.continuous import VP
 from ddpm.sampling import DDIM, Ancestral, steps
 from ddpm.sampling.dpm_multistep import DPMMultistep
 from ddpm.sampling.dpm_solver import DPMSolver2, DPMSolver3, DPMSolverPP2S
-from ddpm.sampling.grid import log_snr, quadratic
+from ddpm.sampling.grid import LogSNR, quadratic
 from ddpm.sampling.heun import Heun
 from ddpm.sampling.inversion import inversion, invert
 
@@ -83,7 +83,7 @@ def test_there_and_back(solver):
 
 @pytest.mark.parametrize("solver", [DDIM(), *SECOND.values()], ids=["ddim", *SECOND])
 def test_corrections_lead_to_the_steps_own_inverse(solver):
-    grid = log_snr(Continuous(VP()), 20)
+    grid = LogSNR()(Continuous(VP()), 20)
     errors = [rms(back(solver, grid, invert(GAUSSIAN, solver, grid, images(), None, k)) - images()) for k in (0, 3, 30)]
     assert errors[1] < 0.2 * errors[0]
     assert errors[2] < 1e-6
@@ -122,7 +122,7 @@ def root(data: Gaussian) -> torch.Tensor:
 
 
 def test_every_step_is_yielded_from_the_cleanest_on():
-    grid = log_snr(Continuous(VP()), 5)
+    grid = LogSNR()(Continuous(VP()), 5)
     found = list(inversion(GAUSSIAN, Heun(), grid, images()))
     assert [step.number for step in found] == [1, 2, 3, 4, 5]
     assert [step.level for step in found] == grid[-2::-1]
@@ -141,4 +141,4 @@ def test_every_step_is_yielded_from_the_cleanest_on():
 )
 def test_what_has_no_inverse(solver, corrections, said):
     with pytest.raises(ValueError, match=said):
-        invert(GAUSSIAN, solver, log_snr(Continuous(VP()), 5), images(), None, corrections)
+        invert(GAUSSIAN, solver, LogSNR()(Continuous(VP()), 5), images(), None, corrections)

@@ -48,9 +48,9 @@ def test_ways_of_sampling_are_named(run: Path, evaluate: Evaluate) -> None:
         evaluate(f"plain {steps}", score.model_copy(update={"samples": plain}))
     found = read(run)
     assert drawn(by_steps(found, found.evaluations[0])) == {
-        "unipc-2, trailing grid, guidance 1": [(5, 30), (10, 12)],
-        "ddim, trailing grid, guidance 2, unclipped, eta 0.5": [(5, 29), (10, 11)],
-        "unipc-2, trailing grid, guidance 1, labels none": [(5, 30), (10, 12)],
+        "unipc-2, power grid, guidance 1": [(5, 30), (10, 12)],
+        "ddim, power grid, guidance 2, unclipped, eta 0.5": [(5, 29), (10, 11)],
+        "unipc-2, power grid, guidance 1, labels none": [(5, 30), (10, 12)],
     }
 
 
@@ -67,7 +67,7 @@ def test_scores_of_the_log_and_evaluations_are_lines_of_their_own(run: Path, eva
         {"images": 192},
     )
     assert drawn(by_training(found, found.evaluations[0])) == {
-        "unipc-2, 10 steps, trailing grid, guidance 1": [(64, 40), (128, 20)],
+        "unipc-2, 10 steps, power grid, guidance 1": [(64, 40), (128, 20)],
         "while training, 32 samples": [(64, 50), (96, 30), (128, 35)],
         "while training, 2,048 samples": [(192, 9)],
         "best": [(96, 30)],
@@ -80,7 +80,7 @@ def test_stages_that_were_sampled_otherwise_than_the_headline_are_shown_too(run:
         evaluate(name, make_score(name, frechet, images=images, steps=7))
     found = logged(run)
     assert drawn(by_training(found, found.evaluations[0])) == {
-        "unipc-2, 7 steps, trailing grid, guidance 1": [(64, 40), (128, 30)],
+        "unipc-2, 7 steps, power grid, guidance 1": [(64, 40), (128, 30)],
         "best": [(128, 30)],
     }
 

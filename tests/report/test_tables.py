@@ -17,5 +17,5 @@ def test_a_way_of_sampling_in_words() -> None:
         "threshold": 0.9,
     }
     words = tables.sampling(Evaluation(Path("x"), make_score("w", **how), 0))
-    assert words.startswith("unipc-2, 10 steps, trailing grid, guidance 2.5, guide with step-000000008, ")
+    assert words.startswith("unipc-2, 10 steps, power grid, guidance 2.5, guide with step-000000008, ")
     assert words.endswith("guidance interval 0.25 to 5, guidance parallel 0, threshold 0.9")

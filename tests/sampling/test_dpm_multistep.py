@@ -41,9 +41,9 @@ def dpmpp_2m_sde(rhos, eta) -> torch.Tensor:
     raise AssertionError
 
 
-def dpmpp_3m_sde(rhos, eta) -> torch.Tensor:
-    """k-diffusion's ``sample_dpmpp_3m_sde`` with the whole curvature, twice its d2, and, where there are two points and
-    before the step to clean, its 2m's midpoint."""
+def dpmpp_3m_sde(rhos, eta, curvature=0.5) -> torch.Tensor:
+    """k-diffusion's ``sample_dpmpp_3m_sde``, whose d2 is half of the curvature, but where there are two points and
+    before the step to clean its 2m's midpoint."""
     seeds, x, denoised_1, denoised_2, h_1, h_2 = iter(range(1, 100)), rhos[0] * normal(0), None, None, None, None
     for i, (now, next_) in enumerate(pairwise(rhos)):
         denoised = believed(x, now)
@@ -56,7 +56,7 @@ def dpmpp_3m_sde(rhos, eta) -> torch.Tensor:
             r0, r1 = h_1 / h, h_2 / h
             d1_0, d1_1 = (denoised - denoised_1) / r0, (denoised_1 - denoised_2) / r1
             d1 = d1_0 + (d1_0 - d1_1) * r0 / (r0 + r1)
-            d2 = 2 * (d1_0 - d1_1) / (r0 + r1)
+            d2 = 2 * curvature * (d1_0 - d1_1) / (r0 + r1)
             phi_2 = math.expm1(-h_eta) / h_eta + 1
             phi_3 = phi_2 / h_eta - 0.5
             x = x + phi_2 * d1 - phi_3 * d2
@@ -74,6 +74,14 @@ def test_the_published_loops(order, theirs):
     for process in PROCESSES:
         for eta in [0.0, 0.4, 1.0, 2.0]:
             torch.testing.assert_close(ours(DPMMultistep(order, eta), process), theirs(RHOS, eta), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("curvature", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+def test_a_share_of_the_curvature(eta, curvature):
+    solver = DPMMultistep(3, eta, curvature)
+    expected = dpmpp_3m_sde(RHOS, eta, curvature)
+    torch.testing.assert_close(ours(solver, "preserving"), expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("process", PROCESSES)
@@ -112,3 +120,9 @@ def test_order_out_of_range(order):
 def test_eta_out_of_range(eta):
     with pytest.raises(ValueError, match="eta must be at least 0"):
         DPMMultistep(2, eta)
+
+
+@pytest.mark.parametrize("curvature", [-0.1, 1.1, float("nan")])
+def test_curvature_out_of_range(curvature):
+    with pytest.raises(ValueError, match="curvature must be between 0 and 1"):
+        DPMMultistep(3, curvature=curvature)

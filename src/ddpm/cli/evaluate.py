@@ -154,7 +154,12 @@ def evaluate(
         taken |= {"fit": fit, "skip_bad": skip_bad or None, "device": device}
         bits(path, from_run, taken, only_samples, _counts(steps))
         return
-    only_bits = {"--method": method, "--terms": terms, "--variance": variance, "--labels": labels or None}
+    only_bits: dict[str, Any] = {
+        "--method": method,
+        "--terms": terms,
+        "--variance": variance,
+        "--labels": labels or None,
+    }
     only_bits |= {"--start": start, "--probes": probes}
     if wrong := [name for name, value in only_bits.items() if value is not None]:
         raise InputError(f"{wrong[0]} is of --bits-per-dim; give that, too, or leave it out")

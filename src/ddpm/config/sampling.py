@@ -60,7 +60,7 @@ class SamplingConfig(Strict):
             "then clean.",
             kind=str,
         ),
-    ] = "trailing"
+    ] = "power"
     guidance: Annotated[
         GuidanceConfig | None,
         Short("scale"),
@@ -136,7 +136,7 @@ class SamplingConfig(Strict):
 
     @property
     def words(self) -> str:
-        """As people say it: "unipc-2, 20 steps, trailing grid, guidance 1.5"."""
+        """As people say it: "unipc-2, 20 steps, power grid, guidance 1.5"."""
         grid = f"{self.grid} grid" if isinstance(self.grid, str) else "at " + ", ".join(f"{p:.4g}" for p in self.grid)
         guided = "" if self.guidance is None else f", guidance {self.guidance.scale:g}"
         rounded = "" if self.precision is None else f", {self.precision}"

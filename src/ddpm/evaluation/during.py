@@ -88,7 +88,7 @@ def few_samples(
     seed = derive(config.training.seed, "scores")  # others than people look at or evaluate
     return FewSamples(
         engine,
-        SampleRecipe("", SamplingConfig(steps=config.scoring.steps), seed, shares),
+        SampleRecipe("", SamplingConfig(steps=config.scoring.steps, grid="trailing"), seed, shares),
         config.scoring.samples,
         config.training.micro_batch,  # what fits the memory with a gradient does so without
         extractor,

@@ -68,13 +68,16 @@ def extrapolation(nodes: Sequence[float], h: float, b: B = bh2) -> list[float]:
     return interpolation(nodes, h)
 
 
-def interpolation(nodes: Sequence[float], h: float) -> list[float]:
+def interpolation(nodes: Sequence[float], h: float, curvature: float = 1.0) -> list[float]:
     """``∫₀ʰ exp(u - h) L_k(u) du`` of each Lagrange polynomial L_k of the nodes: their sum is ``1 - exp(-h)``.
 
     Exact for every polynomial in lambda through them. For the second form, of eps: negative nodes and negative h.
+
+    Args:
+        curvature: share of the terms in u² that is kept, u = 0 at the newest node; 1 is exact.
     """
     # ∫₀ʰ exp(u - h) (u / h)^j du = h · j! · phi_{j+1}(-h)
-    moments = [h * math.factorial(j) * phi(j + 1, -h) for j in range(len(nodes))]
+    moments = [h * math.factorial(j) * phi(j + 1, -h) * (curvature if j == 2 else 1) for j in range(len(nodes))]
     weights = []
     for k, node in enumerate(nodes):
         # L_k as Σ c_j (u / h)^j, one factor (u - other) / (node - other) after the other

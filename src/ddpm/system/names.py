@@ -41,6 +41,7 @@ PlainSolverName = Literal[
     "dpm++-2s",
     "dpm++-2m",
     "dpm++-3m",
+    "dpm++-3m-exact",
     "unipc-1",
     "unipc-2",
     "unipc-3",
@@ -57,7 +58,7 @@ PlainSolverName = Literal[
 ]
 SolverName = Literal[EtaSolverName, PlainSolverName, ChurnSolverName, AdaptiveSolverName, NoisySolverName]
 ClassifierFormName = Literal["score", "mean"]
-TickGridName = Literal["uniform", "linspace", "leading", "trailing", "quadratic"]
+TickGridName = Literal["uniform", "linspace", "leading", "trailing", "quadratic", "power"]
 """Grids on whole places, which take at most as many steps as a schedule has ticks."""
 GridName = Literal[TickGridName, "log-snr", "exponential", "karras", "beta"]
 

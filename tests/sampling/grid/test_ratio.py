@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from ddpm.core import Continuous, Level
+from ddpm.core import Continuous, Level, Schedule
 from ddpm.core.continuous import VE, VP, EDMProcess, Flow, SubVP
 from ddpm.core.discrete import cosine, linear, scaled_linear, zero_terminal_snr
-from ddpm.sampling.grid import Karras, log_snr
+from ddpm.sampling.grid import Karras, LogSNR
 
 SCHEDULES = {
     "linear": linear(1000),
@@ -26,25 +26,43 @@ def ratios(levels: list[Level]) -> list[float]:
     return [level.sigma / level.alpha if level.alpha else math.inf for level in levels[:-1]]
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
-def test_log_snr_falls_by_equal_steps(schedule):
-    for steps in STEPS:
-        found = [math.log(level.snr) for level in log_snr(schedule, steps)[:-1]]
-        low, high = (math.log(schedule.level(place).snr) for place in (schedule.T, 1))
-        expected = [low + (high - low) * k / (steps - 1) for k in range(steps)]
-        assert found == pytest.approx(expected, abs=1e-9)
+def spread(schedule: Schedule, steps: int, sigma_max: float, bend, unbend) -> list[float]:
+    """Ratios evenly spread from sigma_max or the highest there is, the first of them that of level T."""
+    last, first = (schedule.level(place).sigma / schedule.level(place).alpha for place in (schedule.T, 1))
+    most, least = bend(min(last, sigma_max)), bend(first)
+    return [last, *(unbend(most + (least - most) * k / (steps - 1)) for k in range(1, steps))]
 
 
+@pytest.mark.parametrize("sigma_max", [80.0, 5.0, math.inf])
+@pytest.mark.parametrize("steps", STEPS)
 @pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
-def test_karras(schedule):
+def test_log_snr_falls_by_equal_steps(schedule, steps, sigma_max):
+    expected = spread(schedule, steps, sigma_max, math.log, math.exp)
+    assert ratios(LogSNR(sigma_max)(schedule, steps)) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("sigma_max", [80.0, 5.0, math.inf])
+@pytest.mark.parametrize("rho", [1.0, 3.0, 7.0])
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
+def test_karras(schedule, steps, rho, sigma_max):
     """Karras et al. 2022, eq. 5, with sigma / alpha for their sigma."""
-    for steps in STEPS:
-        for rho in [1.0, 3.0, 7.0]:
-            most, least = (schedule.level(place).sigma / schedule.level(place).alpha for place in (schedule.T, 1))
-            root = [
-                most ** (1 / rho) + k / (steps - 1) * (least ** (1 / rho) - most ** (1 / rho)) for k in range(steps)
-            ]
-            assert ratios(Karras(rho)(schedule, steps)) == pytest.approx([r**rho for r in root], rel=1e-9)
+    expected = spread(schedule, steps, sigma_max, lambda r: r ** (1 / rho), lambda root: root**rho)
+    assert ratios(Karras(rho, sigma_max)(schedule, steps)) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("make", [LogSNR(), Karras()], ids=["log-snr", "karras"])
+def test_one_level_alone_is_noisier_than_80(make):
+    """Where x0 is nothing but a mean, however far beyond a schedule goes; none where it ends before."""
+    for schedule in (*SCHEDULES.values(), zero_terminal_snr(linear(1000)), Continuous(Flow(), 1000)):
+        found = ratios(make(schedule, 20))
+        last = schedule.level(schedule.T)
+        assert sum(ratio > 80 for ratio in found) == (not last.alpha or last.sigma / last.alpha > 80 * (1 + 1e-9))
+
+
+def test_no_room_for_a_spread():
+    with pytest.raises(ValueError, match=r"sigma_max must be above 0\.01, the ratio of level 1, not 0\.005"):
+        Karras(sigma_max=0.005)(linear(1000), 5)
 
 
 def test_karras_on_edms_own_process_is_even():
@@ -55,24 +73,29 @@ def test_karras_on_edms_own_process_is_even():
         assert found.sigma == pytest.approx(schedule.level(place).sigma, rel=1e-9)
 
 
-@pytest.mark.parametrize("make", [log_snr, Karras()], ids=["log-snr", "karras"])
-def test_without_signal_at_the_noisiest_level(make):
-    """It is visited first; the others are spread as from the next one that has signal."""
-    for schedule, noisiest in [
+@pytest.mark.parametrize("sigma_max", [80.0, math.inf])
+@pytest.mark.parametrize(
+    ("schedule", "noisiest"),
+    [
         (zero_terminal_snr(linear(1000)), 999),
         (Continuous(Flow(), 1000), 999),
         (Continuous(Flow(), 3), 2),
         (Continuous(Flow(), 2), 1.5),
         (zero_terminal_snr(linear(2)), 1.5),
-    ]:
-        bend, unbend = (math.log, math.exp) if make is log_snr else (lambda r: r ** (1 / 7), lambda r: r**7)
-        most, least = (bend(schedule.level(p).sigma / schedule.level(p).alpha) for p in (noisiest, 1))
-        first, *others = ratios(make(schedule, 6))
-        assert first == math.inf
-        assert others == pytest.approx([unbend(most + (least - most) * k / 5) for k in range(1, 6)], rel=1e-9)
+    ],
+)
+@pytest.mark.parametrize("make", [LogSNR, Karras], ids=["log-snr", "karras"])
+def test_without_signal_at_the_noisiest_level(make, schedule, noisiest, sigma_max):
+    """It is visited first; the others are spread as from the next one that has signal, or sigma_max."""
+    bend, unbend = (math.log, math.exp) if make is LogSNR else (lambda r: r ** (1 / 7), lambda r: r**7)
+    most, least = (schedule.level(p).sigma / schedule.level(p).alpha for p in (noisiest, 1))
+    most, least = bend(min(most, sigma_max)), bend(least)
+    first, *others = ratios(make(sigma_max=sigma_max)(schedule, 6))
+    assert first == math.inf
+    assert others == pytest.approx([unbend(most + (least - most) * k / 5) for k in range(1, 6)], rel=1e-9)
 
 
-@pytest.mark.parametrize("make", [log_snr, Karras()], ids=["log-snr", "karras"])
+@pytest.mark.parametrize("make", [LogSNR(), Karras()], ids=["log-snr", "karras"])
 def test_the_network_is_fed_places_between_the_ticks(make):
     """The level of a place between two is between theirs, and the last noisy one is level 1 to the last bit."""
     schedule = linear(1000)

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddpm.core.discrete import cosine, linear
-from ddpm.sampling.grid import leading, quadratic, trailing, uniform
+from ddpm.sampling.grid import Power, leading, quadratic, trailing, uniform
 
-GRIDS = [uniform, leading, trailing, quadratic]
+GRIDS = [uniform, leading, trailing, quadratic, Power()]
 LINEAR = linear(1000)
 ts = st.integers(1, 60)
 
@@ -63,6 +63,21 @@ def test_quadratic():
     assert np.abs(np.sqrt(indices / 1000) - np.arange(50, -1, -1) / 50).max() < 0.02
 
 
+def test_power():
+    """Halfway between its neighbours in the exponent."""
+    assert timesteps(Power()(LINEAR, 10)) == [999, 853, 715, 585, 464, 353, 252, 163, 88, 31]
+    for steps in (2, 7, 50, 200):
+        assert Power(1.0)(LINEAR, steps) == trailing(LINEAR, steps)
+        assert Power(2.0)(LINEAR, steps) == quadratic(LINEAR, steps)
+
+
+@pytest.mark.parametrize("exponent", [0.9, float("inf"), float("nan")])
+def test_exponent_out_of_range(exponent):
+    with pytest.raises(ValueError, match="exponent must be at least 1"):
+        Power(exponent)
+
+
+@pytest.mark.parametrize("steps", [-1, 0, 11])
 @pytest.mark.parametrize("grid", GRIDS)
 def test_steps_that_do_not_fit(grid):
     for steps in [-1, 0, 11]:

@@ -3,8 +3,20 @@
 from ddpm.sampling.grid.beta import Beta
 from ddpm.sampling.grid.grid import Grid
 from ddpm.sampling.grid.listed import Listed
-from ddpm.sampling.grid.ratio import Karras, log_snr
+from ddpm.sampling.grid.ratio import Karras, LogSNR
 from ddpm.sampling.grid.repaint import repaint
-from ddpm.sampling.grid.whole import leading, quadratic, trailing, uniform
+from ddpm.sampling.grid.whole import Power, leading, quadratic, trailing, uniform
 
-__all__ = ["Beta", "Grid", "Karras", "Listed", "leading", "log_snr", "quadratic", "repaint", "trailing", "uniform"]
+__all__ = [
+    "Beta",
+    "Grid",
+    "Karras",
+    "Listed",
+    "LogSNR",
+    "Power",
+    "leading",
+    "quadratic",
+    "repaint",
+    "trailing",
+    "uniform",
+]

@@ -1,7 +1,8 @@
 """Grids that are evenly spread along a function of the noise-to-signal ratio r = sigma / alpha.
 
-They run from level T to level 1. Where level T has no signal its ratio is infinite: the spread is then that from the
-next level, T - 1, and only the first level is moved up to T.
+They run from level T to level 1. The spread starts at ``sigma_max``, or at the ratio of level T if that is lower, and
+only its first level is then moved up to T. Some schedules end far above, the cosine one at 20,000 and a flow without
+any signal, where x0 is the mean of all images and there is nothing to solve.
 """
 
 from collections.abc import Callable
@@ -14,13 +15,24 @@ from ddpm.sampling.grid.grid import visit
 
 Map = Callable[[torch.Tensor], torch.Tensor]
 
+SIGMA_MAX = 80.0
+"""The noise-to-signal ratio at which sampling starts in Karras et al. 2022, table 1, for images of spread 1/2."""
 
-def log_snr(schedule: Schedule, steps: int) -> list[Level]:
+
+@dataclass(frozen=True, slots=True)
+class LogSNR:
     """Log-SNR, which is ``-2 log r``, evenly spread (Lu et al. 2022, "DPM-Solver").
 
     So neighbours have the same quotient of ratios: what k-diffusion and diffusers call exponential.
+
+    Attributes:
+        sigma_max: the highest ratio of the spread; infinite for all of the schedule.
     """
-    return _spread(schedule, steps, torch.log, torch.exp)
+
+    sigma_max: float = SIGMA_MAX
+
+    def __call__(self, schedule: Schedule, steps: int) -> list[Level]:
+        return _spread(schedule, steps, self.sigma_max, torch.log, torch.exp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,26 +41,31 @@ class Karras:
 
     Attributes:
         rho: the larger, the smaller the steps near the image; 1 is even in r, and infinity would be log-SNR.
+        sigma_max: the highest ratio of the spread; infinite for all of the schedule.
     """
 
     rho: float = 7.0
+    sigma_max: float = SIGMA_MAX
 
     def __call__(self, schedule: Schedule, steps: int) -> list[Level]:
-        return _spread(schedule, steps, lambda r: r ** (1 / self.rho), lambda root: root**self.rho)
+        return _spread(schedule, steps, self.sigma_max, lambda r: r ** (1 / self.rho), lambda root: root**self.rho)
 
 
-def _spread(schedule: Schedule, steps: int, bend: Map, unbend: Map) -> list[Level]:
+def _spread(schedule: Schedule, steps: int, sigma_max: float, bend: Map, unbend: Map) -> list[Level]:
     def place(share: torch.Tensor) -> torch.Tensor:
-        noisiest, cleanest = bend(torch.tensor(_ends(schedule), dtype=torch.float64))
+        noisiest, cleanest = bend(torch.tensor(_ends(schedule, sigma_max), dtype=torch.float64))
         return schedule.place(unbend(torch.lerp(noisiest, cleanest, share)))
 
     return visit(schedule, steps, place)
 
 
-def _ends(schedule: Schedule) -> tuple[float, float]:
-    """The ratios of the noisiest level with signal and of level 1."""
+def _ends(schedule: Schedule, sigma_max: float) -> tuple[float, float]:
+    """The highest ratio of the spread, and that of level 1."""
     last, first = schedule.level(schedule.T), schedule.level(1)
     if last.alpha == 0:
         # of T = 2, the level halfway: level T - 1 would leave nothing to spread over
         last = schedule.level(max(schedule.T - 1, (schedule.T + 1) / 2))
-    return float(last.sigma / last.alpha), float(first.sigma / first.alpha)
+    noisiest, cleanest = min(float(last.sigma / last.alpha), sigma_max), float(first.sigma / first.alpha)
+    if not noisiest > cleanest:
+        raise ValueError(f"sigma_max must be above {cleanest:.4g}, the ratio of level 1, not {sigma_max}")
+    return noisiest, cleanest

@@ -1,5 +1,8 @@
 """Grids on whole places, each level of which is a tick of its schedule: at most T steps."""
 
+import math
+from dataclasses import dataclass
+
 from ddpm.core import Level, Schedule
 
 
@@ -28,7 +31,25 @@ def trailing(schedule: Schedule, steps: int) -> list[Level]:
 
 def quadratic(schedule: Schedule, steps: int) -> list[Level]:
     """Square roots evenly spread: small steps near the image (Song et al. 2021, appendix D.2)."""
-    return _visit(schedule, steps, [round(schedule.T * ((i + 1) / steps) ** 2) for i in range(steps)])
+    return Power(2.0)(schedule, steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """``T ((k + 1) / steps)^exponent``: between trailing, whose exponent is 1, and quadratic, whose is 2.
+
+    Attributes:
+        exponent: at least 1; the larger, the smaller the steps near the image.
+    """
+
+    exponent: float = 1.5
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.exponent < math.inf:
+            raise ValueError(f"exponent must be at least 1 and finite, not {self.exponent}")
+
+    def __call__(self, schedule: Schedule, steps: int) -> list[Level]:
+        return _visit(schedule, steps, [round(schedule.T * ((i + 1) / steps) ** self.exponent) for i in range(steps)])
 
 
 def _visit(schedule: Schedule, steps: int, places: list[int]) -> list[Level]:

@@ -1,0 +1,1 @@
+"""What few_steps.py is made of."""
