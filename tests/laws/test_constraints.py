@@ -118,8 +118,9 @@ def errors(found: tuple[torch.Tensor, torch.Tensor]) -> tuple[float, float]:
     return float((mean[U] - GIVEN[0]).norm() / shift), float((cov[U, U] - GIVEN[1]).norm() / GIVEN[1].norm())
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.3])
 @pytest.mark.parametrize("solver", ["ancestral", "ddim", "unipc-3"])
-def test_of_white_data_ddnm_samples_the_conditional_distribution(solver):
+def test_of_white_data_ddnm_samples_the_conditional_distribution(solver, noise):
     """A weighted mean of the values is seen, with noise or without."""
     white, operator = Gaussian(MEAN, STD**2 * EYE), Grey((0.4, 0.3, 0.2, 0.1))
     a, y = torch.tensor([operator.weights], dtype=torch.float64), torch.full((1, 1, 1), 0.5, dtype=torch.float64)
