@@ -2,11 +2,9 @@ from typing import Any
 
 import pytest
 
-from ddpm.config.likelihood import Likelihood, settle
-from ddpm.config.run import RunConfig
 from ddpm.config import RunConfig
-from ddpm.system.errors import InputError
 from ddpm.config.likelihood import Likelihood, OfODE, settle
+from ddpm.config.run import RunConfig
 from ddpm.pipeline import Pipeline
 from ddpm.system.errors import InputError
 

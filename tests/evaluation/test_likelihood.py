@@ -15,12 +15,11 @@ from ddpm.engine.loading import load
 from ddpm.evaluation import likelihood
 from ddpm.evaluation.likelihood import AskBits, WrittenBits, measure_bits
 from ddpm.evaluation.reference import training
+from ddpm.pipeline import load
 from ddpm.records.likelihood import BitsRecord
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, silent
 from ddpm.tasks.likelihood import bits_per_dim
-from ddpm.pipeline import Pipeline, load
-from ddpm.evaluation.likelihood import AskBits, Found, measure_bits
 
 FEW = AskBits(n=60, steps=4, device="cpu")
 

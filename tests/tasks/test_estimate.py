@@ -5,27 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from ddpm.likelihood.estimate import choices
 from PIL import Image
 
 from ddpm import build
-from ddpm.codec import PixelCodec
+from ddpm.codec import PixelCodec, picture
 from ddpm.config import RunConfig
 from ddpm.config.likelihood import settle
 from ddpm.config.options import changed
 from ddpm.config.run import RunConfig
-from ddpm.core import Denoised, Stream, discrete
+from ddpm.core import Continuous, Denoised, Stream, discrete
+from ddpm.core.continuous import VP
 from ddpm.guidance import Clipped
 from ddpm.images.pixels import Pixels
-from ddpm.images.sheets import picture
+from ddpm.images.sheets import Pixels, picture
 from ddpm.metrics.likelihood import ProbabilityFlow, bits_per_dim
-from ddpm.codec import PixelCodec, picture
-from ddpm.images.sheets import Pixels
-from ddpm.core import Continuous, discrete
-from ddpm.core.continuous import VP
-from ddpm.core.seed import derive
-from ddpm.system.errors import InputError
-from ddpm.likelihood.estimate import choices
-from ddpm.config.likelihood import OfODE, settle
 from ddpm.objectives.bound import bound, sampled_pairs
 from ddpm.pipeline import Pipeline
 from ddpm.sampling import SampleNoise, rows_of

@@ -14,7 +14,7 @@ from ddpm.core import Cond, Denoiser, Level, Schedule, scale
 from ddpm.core.level import stacked
 from ddpm.core.schedule import level_of
 from ddpm.core.stream import Stream
-from ddpm.evaluation.dormand_prince import solve
+from ddpm.metrics.dormand_prince import solve
 from ddpm.system.errors import InputError
 
 GREYS = 127.5
@@ -44,7 +44,7 @@ class ProbabilityFlow:
         dz / dtheta = (cos(theta) · z - E[x0 | x]) / sin(theta)
 
     is the ODE of Song et al. 2021, eq. 13, for every process: regular from the start to level T, be alpha 0 there.
-    It is solved by :func:`ddpm.evaluation.dormand_prince.solve`, each image in its own steps: the denoiser is asked
+    It is solved by :func:`ddpm.metrics.dormand_prince.solve`, each image in its own steps: the denoiser is asked
     about all of them at once, each at its own level, and an image has the same density in any batch.
 
     Attributes:

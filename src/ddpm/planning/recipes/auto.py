@@ -11,7 +11,7 @@ COARSEST = 16
 """Positions a side at the coarsest level, at the most; of an oblong image, as many in all as a square has then."""
 
 
-class Row(NamedTuple):
+class NetworkSize(NamedTuple):
     """One network of the ladder, for images of 32 a side.
 
     Attributes:
@@ -29,13 +29,13 @@ class Row(NamedTuple):
 
 
 LADDER = (
-    Row(0, 32, 2, 1, 64, 3e-3),
-    Row(60_000, 48, 2, 1, 64, 3e-3),
-    Row(120_000, 64, 2, 1, 64, 1.5e-3),
-    Row(600_000, 96, 2, 2, 128, 1e-3),
-    Row(1_500_000, 128, 2, 2, 128, 8e-4),
-    Row(4_000_000, 96, 1, 2, 128, 5e-4),
-    Row(8_000_000, 128, 1, 2, 128, 4e-4),
+    NetworkSize(0, 32, 2, 1, 64, 3e-3),
+    NetworkSize(60_000, 48, 2, 1, 64, 3e-3),
+    NetworkSize(120_000, 64, 2, 1, 64, 1.5e-3),
+    NetworkSize(600_000, 96, 2, 2, 128, 1e-3),
+    NetworkSize(1_500_000, 128, 2, 2, 128, 8e-4),
+    NetworkSize(4_000_000, 96, 1, 2, 128, 5e-4),
+    NetworkSize(8_000_000, 128, 1, 2, 128, 4e-4),
 )
 
 
@@ -48,7 +48,7 @@ def auto(facts: Facts) -> list[Rung]:
     return [_rung(facts, row) for row in LADDER]
 
 
-def _rung(facts: Facts, row: Row) -> Rung:
+def _rung(facts: Facts, row: NetworkSize) -> Rung:
     longest, shortest = max(facts.size), min(facts.size)
     small = longest <= 16
     patch = row.patch

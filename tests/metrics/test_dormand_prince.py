@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.integrate import solve_ivp
 
-from ddpm.evaluation.dormand_prince import ERROR, NODES, STAGES, solve
+from ddpm.metrics.dormand_prince import ERROR, NODES, STAGES, solve
 
 Y0 = torch.tensor([[1.0, 0.0], [0.5, 0.0], [2.0, 0.0], [3.0, 0.1]], dtype=torch.float64)
 
