@@ -12,11 +12,11 @@ from golden_cases.training import PREDICTIONS, SCHEDULES, VARIANCES, enlarging, 
 SOLVERS = (
     *("ddim", "ancestral", "ancestral-small", "ancestral-large", "euler", "euler-ancestral", "heun", "edm"),
     *("dpm-solver-1", "dpm-solver-2", "dpm-solver-3", "dpm++-1s", "dpm++-2s", "langevin", "adaptive"),
-    *("dpm++-2m", "dpm++-3m", "sde-dpm++-2m", "sde-dpm++-3m", "unipc-1", "unipc-2", "unipc-3"),
+    *("dpm++-2m", "dpm++-3m", "dpm++-3m-exact", "sde-dpm++-2m", "sde-dpm++-3m", "unipc-1", "unipc-2", "unipc-3"),
     *("unipc-1-bh1", "unipc-2-bh1", "unipc-3-bh1", "deis-1", "deis-2", "deis-3"),
     *("ipndm-1", "ipndm-2", "ipndm-3", "ipndm-4"),
 )
-GRIDS = ("uniform", "linspace", "leading", "trailing", "quadratic", "log-snr", "exponential", "karras", "beta")
+GRIDS = ("uniform", "linspace", "leading", "trailing", "quadratic", "power", "log-snr", "exponential", "karras", "beta")
 GUIDED = ("--guidance", "3")
 STRONG = ("--guidance", "60")
 """So much that images are clipped."""

@@ -17,7 +17,6 @@ from golden_cases.table import Case
 from golden_cases.training import PREDICTIONS, SCHEDULES
 
 SHAPE = (3, 8, 8)
-CONTINUOUS = {"vp": "VP", "sub-vp": "SubVP", "ve": "VE", "edm": "EDM", "flow": "Flow"}
 OPERATORS: Mapping[str, Callable[[Any], Any]] = {
     "grey": lambda parts: parts.Grey(),
     "pool": lambda parts: parts.AveragePool(2),
@@ -54,10 +53,11 @@ def cases() -> Iterator[Case]:
 
 def schedule(name: str) -> Any:
     """By its name on the command line."""
-    core = import_module("ddpm.core")
-    if name in CONTINUOUS:
-        return core.Continuous(getattr(import_module("ddpm.core.continuous"), CONTINUOUS[name])())
-    return getattr(import_module("ddpm.core.discrete"), name.replace("-", "_"))()
+    return _named("SCHEDULES", name)(1000)
+
+
+def _named(table: str, name: str) -> Any:
+    return getattr(import_module("ddpm.build"), table)[name]
 
 
 def denoise(x: torch.Tensor, level: Any, cond: Any = None) -> Any:
@@ -88,10 +88,9 @@ def _schedule(lab: Lab, *, name: str) -> dict[str, str]:
 
 
 def _prediction(lab: Lab, *, name: str) -> dict[str, str]:
-    core, module = import_module("ddpm.core"), import_module("ddpm.core.prediction")
-    prediction = module.EDM() if name == "edm" else getattr(module, name)
+    core = import_module("ddpm.core")
     asked = core.NetworkDenoiser(
-        lambda x, t, cond: torch.sin(x + t[:, None, None, None]), core.Parameterisation(prediction)
+        lambda x, t, cond: torch.sin(x + t[:, None, None, None]), core.Parameterisation(_named("PREDICTIONS", name))
     )
     x = _noise()()
     process = schedule("cosine")
@@ -103,10 +102,7 @@ def _grid(lab: Lab, *, name: str) -> dict[str, str]:
 
 
 def _visited(name: str, process: Any, steps: int) -> Any:
-    grids = import_module("ddpm.sampling.grid")
-    alias = {"linspace": "uniform", "exponential": "log_snr", "log-snr": "log_snr"}.get(name, name)
-    grid = {"karras": lambda: grids.Karras(), "beta": lambda: grids.Beta()}.get(name, lambda: getattr(grids, alias))()
-    return grid(process, steps)
+    return _named("GRIDS", name)(process, steps)
 
 
 def _solver(lab: Lab, *, name: str) -> dict[str, str]:
@@ -115,46 +111,7 @@ def _solver(lab: Lab, *, name: str) -> dict[str, str]:
 
 def solver(name: str, process: Any) -> Any:
     """By its name on the command line."""
-    of = import_module("ddpm.sampling")
-    between = partial(import_module("ddpm.core.schedule").level_of, process)
-    first, _, order = name.partition("-")
-
-    def part(module: str, cls: str) -> Any:
-        return getattr(import_module(f"ddpm.sampling.{module}"), cls)
-
-    match first, order:
-        case ("ddim" | "euler", ""):
-            return of.DDIM()
-        case "euler", "ancestral":
-            return of.DDIM(1.0)
-        case "ancestral", kind:
-            return of.Ancestral(getattr(of, f"fixed_{kind}")) if kind else of.Ancestral()
-        case "heun", _:
-            return part("heun", "Heun")()
-        case "edm", _:
-            return part("edm", "EDM")(between)
-        case "langevin", _:
-            return part("langevin", "Langevin")()
-        case "adaptive", _:
-            return part("adaptive", "Adaptive")(between)
-        case "deis", _:
-            return part("deis", "DEIS")(int(order))
-        case "ipndm", _:
-            return part("ipndm", "IPNDM")(int(order))
-        case "unipc", _:
-            bh1 = (part("exponential", "bh1"),) if order.endswith("-bh1") else ()
-            return part("unipc", "UniPC")(int(order[0]), *bh1)
-        case "sde", _:
-            return part("dpm_multistep", "DPMMultistep")(int(order[-2]), eta=1.0)
-        case "dpm++", ("2m" | "3m"):
-            return part("dpm_multistep", "DPMMultistep")(int(order[0]))
-        case "dpm++", "2s":
-            return part("dpm_solver", "DPMSolverPP2S")(between)
-        case ("dpm++", "1s") | ("dpm", "solver-1"):
-            return of.DDIM()
-        case "dpm", _:
-            return part("dpm_solver", f"DPMSolver{order[-1]}")(between)
-    raise ValueError(name)
+    return _named("SOLVERS", name)(partial(import_module("ddpm.core.schedule").level_of, process))
 
 
 def _noise() -> Any:
