@@ -28,7 +28,9 @@ GUIDES: Mapping[str, Callable[[Any, Any], Any]] = {
     "extrapolate": lambda parts, denoise: parts.Autoguidance(denoise, _worse, 3.0),
     "projected": lambda parts, denoise: parts.Autoguidance(denoise, _worse, 3.0, parts.Projected(0.3, 2.0)),
     "rescaled": lambda parts, denoise: parts.Autoguidance(denoise, _worse, 3.0, parts.Rescaled(0.7)),
-    "interval": lambda parts, denoise: parts.Interval(parts.Autoguidance(denoise, _worse, 3.0), denoise, 0.3, 2.0),
+    "interval": lambda parts, denoise: parts.GuidanceInterval(
+        parts.Autoguidance(denoise, _worse, 3.0), denoise, 0.3, 2.0
+    ),
     "clipped": lambda parts, denoise: parts.Clipped(parts.Autoguidance(denoise, _worse, 9.0)),
     "thresholded": lambda parts, denoise: parts.Thresholded(parts.Autoguidance(denoise, _worse, 9.0), 0.9),
 }
@@ -62,7 +64,10 @@ def _named(table: str, name: str) -> Any:
 
 def denoise(x: torch.Tensor, level: Any, cond: Any = None) -> Any:
     """A smooth stand-in for a network, which mixes neighbouring pixels."""
-    seen = x / (level.alpha**2 + level.sigma**2) ** 0.5
+    size = (level.alpha**2 + level.sigma**2) ** 0.5
+    if isinstance(size, torch.Tensor):
+        size = size.to(x).reshape(-1, *[1] * (x.ndim - 1))  # (B,) -> (B, 1, ..., 1)
+    seen = x / size
     mixed = torch.tanh(seen + 0.3 * seen.roll(1, -1) - 0.2 * seen.roll(1, -2))
     return import_module("ddpm.core").Denoised(0.9 * mixed)
 
