@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ddpm.config.sampling import Guide
+from ddpm.config.guidance import Guide
 from ddpm.engine.loading import load
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
