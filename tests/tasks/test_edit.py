@@ -107,9 +107,12 @@ def test_the_stronger_the_farther(digits_run):
 
 
 def test_as_large_a_share_of_the_steps(pipeline):
-    asked = []
-    pipeline("L").edit(noise("L"), 0.5, steps=10, progress=lambda done, of: asked.append((done, of)))
-    assert asked[-1] == (5, 5)
+    """Of even steps; more of the power grid's, which are the shorter the nearer the image."""
+    for grid, steps in (("trailing", 5), ("power", 7)):
+        asked = []
+        how = {"steps": 10, "grid": grid, "progress": lambda done, of, asked=asked: asked.append((done, of))}
+        pipeline("L").edit(noise("L"), 0.5, **how)
+        assert asked[-1] == (steps, steps)
 
 
 @pytest.mark.parametrize("strength", [0, 0.5])
