@@ -1,6 +1,7 @@
 """New images: what they depend on, what is written in them, and what is refused."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from PIL import Image
 
 from ddpm.config.guidance import Guide
 from ddpm.config.options import changed, flat
+from ddpm.engine.diffusion import Diffusion
 from ddpm.engine.loading import load
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
@@ -120,6 +122,18 @@ def test_every_setting_has_an_effect(change: dict[str, Any], loaded: LoadedRun) 
     usual = {"label": "0", "steps": 3}
     # of several, as not every image is clipped on its way
     assert pixels(sample(loaded, 8, **usual)) != pixels(sample(loaded, 8, **usual | change))
+
+
+@pytest.mark.parametrize("variance", ["small", "large"])
+def test_ancestral_samples_have_the_runs_own_variance(variance: str, loaded: LoadedRun) -> None:
+    diffusion = loaded.config.diffusion.model_copy(update={"variance": variance})
+    config = loaded.config.model_copy(update={"diffusion": diffusion})
+    run = replace(loaded, engine=Diffusion.of(config, loaded.engine.model, loaded.engine.device), config=config)
+    own, *named = (
+        pixels(sample(run, 2, solver=solver, steps=3)) for solver in ("ancestral", "ancestral-small", "ancestral-large")
+    )
+    assert own == named[variance == "large"]
+    assert named[0] != named[1]
 
 
 def test_places_say_how_many_steps_they_are(loaded: LoadedRun) -> None:
