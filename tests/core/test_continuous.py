@@ -79,12 +79,13 @@ def test_no_digit_is_cancelled():
 
 def test_edm_ticks_are_the_steps_of_karras():
     """``sigma_i = (high^(1/7) + i / (T - 1) · (low^(1/7) - high^(1/7)))^7``, fed as ``ln(sigma) / 4``."""
-    i = np.arange(T)
-    sigma = (80 ** (1 / 7) + i / (T - 1) * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7
-    levels = [Continuous(EDMProcess(), T).level(T - k) for k in i]
-    np.testing.assert_allclose([level.sigma for level in levels], sigma, rtol=1e-12)
-    np.testing.assert_allclose([level.t for level in levels], np.log(sigma) / 4, rtol=0, atol=1e-12)
-    assert {level.alpha for level in levels} == {1.0}
+    for T in [2, 18, 1000]:
+        i = np.arange(T)
+        sigma = (80 ** (1 / 7) + i / (T - 1) * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7
+        levels = [Continuous(EDMProcess(), T).level(T - k) for k in i]
+        np.testing.assert_allclose([level.sigma for level in levels], sigma, rtol=1e-12)
+        np.testing.assert_allclose([level.t for level in levels], np.log(sigma) / 4, rtol=0, atol=1e-12)
+        assert {level.alpha for level in levels} == {1.0}
 
 
 def test_what_the_network_is_fed():

@@ -1,5 +1,3 @@
-from ddpm.pipeline.batches import batches
-
 from ddpm.engine.batches import batches
 
 

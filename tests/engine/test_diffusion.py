@@ -12,6 +12,7 @@ import pytest
 import torch
 from tests.tiny import CLASSES, loaded
 
+from ddpm.config.options import changed
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Level
 from ddpm.core.condition import Conditions, select
@@ -129,7 +130,8 @@ def test_later_batches_have_the_guides_and_the_tasks_of_their_rows() -> None:
     run = loaded("L")
     n, target = len(ROWS), torch.linspace(-1, 1, len(ROWS))
     x0 = torch.linspace(-1, 1, n).reshape(n, 1, 1, 1).expand(n, 1, 8, 8)
-    asked, level = how(run, solver="ancestral", guidance=1.0), run.engine.schedule.level(60)
+    asked = changed(how(run, solver="ancestral", guidance=1.0), {"classifier": 30.0})
+    level = run.engine.schedule.level(60)
 
     def task(at: list[int]) -> Task:
         def begin(level: Level, randn: Randn) -> torch.Tensor:

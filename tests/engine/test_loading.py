@@ -94,7 +94,7 @@ def test_a_foreign_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"is not a run folder: it has no config\.json"):
         load(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"_class_name": "UNet2DModel", "sample_size": 32}))
-    with pytest.raises(InputError, match="is not the config of a ddpm run"):
+    with pytest.raises(InputError, match=r"config\.json is not what `ddpm train` writes"):
         load(tmp_path)
 
 

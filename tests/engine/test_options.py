@@ -4,6 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from ddpm.config.clipping import DynamicClip, FixedClip
+from ddpm.config.options import changed
+from ddpm.config.solver import EtaSolver
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
 from ddpm.system.errors import InputError
@@ -12,27 +15,27 @@ from ddpm.tasks.generate import sample
 
 def test_of_another_solver_the_options_are_those_of_nobody(loaded: LoadedRun) -> None:
     """A run's own churn does not stand in the way of DDIM."""
-    own = loaded.config.sampling.model_copy(update={"solver": "edm", "churn": 3.0})
+    own = changed(loaded.config.sampling, {"solver": "edm", "churn": 3.0})
     other = replace(loaded, config=loaded.config.model_copy(update={"sampling": own}))
     assert settings(other, {}) == settings(other, {"solver": "edm"}) == own
-    assert settings(other, {"solver": "ddim"}).churn is None
-    assert settings(other, {"solver": "ddim", "eta": 0.5}).eta == 0.5
+    assert settings(other, {"solver": "ddim"}).solver == EtaSolver(name="ddim")
+    assert settings(other, {"solver": "ddim", "eta": 0.5}).solver == EtaSolver(name="ddim", eta=0.5)
 
 
 def test_without_guidance_its_options_are_those_of_nobody(loaded: LoadedRun) -> None:
     """A run's own interval does not stand in the way of guidance 1."""
-    own = loaded.config.sampling.model_copy(update={"guidance": 2.0, "guidance_interval": (0.2, 5.0)})
+    own = changed(loaded.config.sampling, {"guidance": 2.0, "guidance_interval": (0.2, 5.0)})
     other = replace(loaded, config=loaded.config.model_copy(update={"sampling": own}))
     assert settings(other, {}) == own
-    assert settings(other, {"guidance": 1}).guidance_interval is None
+    assert settings(other, {"guidance": 1}).guidance is None
 
 
 def test_without_clipping_the_threshold_is_that_of_nobody(loaded: LoadedRun) -> None:
-    own = loaded.config.sampling.model_copy(update={"threshold": 0.9})
+    own = changed(loaded.config.sampling, {"threshold": 0.9})
     other = replace(loaded, config=loaded.config.model_copy(update={"sampling": own}))
-    assert settings(other, {}).threshold == 0.9
-    assert settings(other, {"clip": False}).threshold is None
-    with pytest.raises(InputError, match="threshold is a way of clipping"):
+    assert settings(other, {}).clip == DynamicClip(kind="dynamic", quantile=0.9)
+    assert settings(other, {"clip": False}).clip == FixedClip(kind="none")
+    with pytest.raises(InputError, match="threshold is an option of clip dynamic, not of clip none"):
         settings(other, {"clip": False, "threshold": 0.9})
 
 

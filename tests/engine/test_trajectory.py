@@ -67,7 +67,7 @@ def test_the_network_is_asked_no_more_often(pipe: Pipeline, monkeypatch: pytest.
 
 
 def test_stages_are_spread_over_many_steps(pipe: Pipeline) -> None:
-    stages = pipe.trajectory(1, stages=6, steps=50).stages
+    stages = pipe.trajectory(1, stages=6, steps=50, grid="trailing").stages
     assert [stage.number for stage in stages] == [0, 10, 20, 30, 40, 50]
     assert [stage.index for stage in stages] == [1000, 800, 600, 400, 200, 0]
     assert stages[-1].level.clean

@@ -9,7 +9,7 @@ from ddpm.constraints import DDNM, MMPS, AveragePool, Blur, Composed, Grey, Mask
 from ddpm.core import Cond, Denoised, Denoiser, Level, NetworkDenoiser, Parameterisation, prediction
 from ddpm.core.level import stacked
 from ddpm.core.parameterisation import UnitVariance
-from ddpm.guidance import ClassifierFree, Clipped, Interval
+from ddpm.guidance import ClassifierFree, Clipped, GuidanceInterval
 from ddpm.guidance.classifier import ClassGradient, ClassifierGuided
 from ddpm.guidance.interval import Within
 from ddpm.sampling.windows import Windows
@@ -64,8 +64,8 @@ WAYS: Ways = {
     "base": lambda labels: base,
     "clipped": lambda labels: Clipped(base, 0.5),
     "classifier-free": lambda labels: FREE,
-    "interval": lambda labels: Interval(FREE, base, 0.1, 5.0),
-    "open interval": lambda labels: Interval(FREE, base, 0.0, 1e9),
+    "interval": lambda labels: GuidanceInterval(FREE, base, 0.1, 5.0),
+    "open interval": lambda labels: GuidanceInterval(FREE, base, 0.0, 1e9),
     "classifier": lambda labels: ClassifierGuided(base, towards(labels)),
     "classifier within an interval": lambda labels: ClassifierGuided(base, Within(towards(labels), 0.1, 5.0)),
     "windows": lambda labels: Windows(base, (4, 4), 0.5),

@@ -9,7 +9,7 @@ import torch
 
 from ddpm import build
 from ddpm.cli.train import Flags
-from ddpm.config import DiffusionConfig
+from ddpm.config.diffusion import DiffusionConfig
 from ddpm.core import Discrete, Level, Schedule, discrete
 from ddpm.sampling import start
 
@@ -106,8 +106,8 @@ def test_the_papers_sigma_max_changes_nothing(schedule: str, sigma_max: float) -
     ("given", "said"),
     [
         ({"schedule": "vp", "sigma_max": 50}, "sigma_max is of the schedules ve and edm, not of vp"),
-        ({"schedule": "edm", "sigma_max": 0.002}, r"finite and above the least noise, 0\.002, not 0\.002"),
-        ({"schedule": "ve", "sigma_max": math.inf}, r"least noise, 0\.01, not inf"),
+        ({"schedule": "edm", "sigma_max": 0.002}, r"above 0\.002, the least noise, and finite, not 0\.002"),
+        ({"schedule": "ve", "sigma_max": math.inf}, r"above 0\.01, the least noise, and finite, not inf"),
         ({"schedule": "ve", "sigma_max": math.nan}, "not nan"),
         ({"schedule": "custom"}, "there are none; give them by --betas"),
         ({"schedule": "linear", "betas": [0.1]}, "betas make the custom schedule, not linear"),

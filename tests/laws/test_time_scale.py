@@ -4,18 +4,19 @@ import math
 
 import pytest
 import torch
-from ddpm.recipes import Facts
-from ddpm.recipes.nichol2021 import nichol2021
 
 from ddpm import build
-from ddpm.config import DiffusionConfig, SamplingConfig
+from ddpm.config.diffusion import DiffusionConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Cond, NetworkDenoiser, Parameterisation, Schedule, prediction
 from ddpm.core.schedule import TimeScaled, level_of, place_of
-from ddpm.evaluation.likelihood import ProbabilityFlow
 from ddpm.guidance.classifier import ClassGradient
+from ddpm.metrics.likelihood import ProbabilityFlow
 from ddpm.objectives import SimpleLoss
 from ddpm.objectives.bound import bound, every_pair, sampled_pairs
-from ddpm.sampling import SampleNoise, sample
+from ddpm.planning.recipes.nichol2021 import nichol2021
+from ddpm.planning.recipes.recipe import Facts
+from ddpm.sampling import SampleNoise, rows_of, sample
 from ddpm.sampling.grid import uniform
 
 QUARTER = 0.25
@@ -35,7 +36,7 @@ class Clock:
 
 
 def noise() -> SampleNoise:
-    return SampleNoise(0, range(len(X0)), tuple(X0.shape[1:]))
+    return SampleNoise(rows_of(0, range(len(X0))), tuple(X0.shape[1:]))
 
 
 def test_nichol2021_feeds_its_network_what_the_original_does() -> None:
@@ -80,7 +81,7 @@ def both(request: pytest.FixtureRequest) -> list[tuple[Schedule, NetworkDenoiser
 @pytest.mark.parametrize("grid", ["trailing", "karras"])
 def test_samples(grid: str, solver: str, both: list[tuple[Schedule, NetworkDenoiser]]) -> None:
     """Bit for bit, also where a solver goes to levels between those of its grid."""
-    how = SamplingConfig(solver=solver, grid=grid, steps=6)  # type: ignore[arg-type]
+    how = SamplingConfig.of(solver=solver, grid=grid, steps=6)
     one, other = (
         sample(denoise, build.build_solver(how, schedule), build.build_grid(how, schedule), noise())
         for schedule, denoise in both
@@ -126,5 +127,5 @@ def test_a_classifiers_gradient(both: list[tuple[Schedule, NetworkDenoiser]]) ->
 def test_no_such_scale(scale: float) -> None:
     with pytest.raises(ValueError, match="above 0 and finite"):
         TimeScaled(build.SCHEDULES["linear"](5), scale)
-    with pytest.raises(ValueError, match="time_scale must be above 0 and finite"):
+    with pytest.raises(ValueError, match=r"time_scale\n.*must be above 0 and finite"):
         DiffusionConfig(time_scale=scale)

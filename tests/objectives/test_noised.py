@@ -7,7 +7,7 @@ import torch
 
 from ddpm.core import Schedule, Stream, discrete
 from ddpm.core.stream import RowStreams
-from ddpm.objectives.level_sampling import Drawn, History, Importance, LevelSampling
+from ddpm.objectives.level_sampling import Drawn, Importance, LevelSampling, LossHistory
 from ddpm.objectives.noised import NoiseLevels
 from ddpm.objectives.objective import Draws
 
@@ -18,11 +18,11 @@ SCHEDULE = discrete.cosine(20)
 class Weighed(LevelSampling):
     """Whole places in 1 … T and weights that differ."""
 
-    def draw(self, schedule: Schedule, n: int, stream: Stream, history: History | None) -> Drawn:
+    def draw(self, schedule: Schedule, n: int, stream: Stream, history: LossHistory | None) -> Drawn:
         i = 1 + stream.integers(schedule.T, n).double()
         return Drawn(i, 1 / i)
 
-    def history(self, T: int) -> History | None:
+    def history(self, T: int) -> LossHistory | None:
         return None
 
 

@@ -51,11 +51,11 @@ def test_standard_normal():
     assert (x[0] * x[1]).mean().abs() < 5 / n**0.5
 
 
-@pytest.mark.parametrize("shape", [(1, 4), SHAPE, (3, 32, 32)])
-def test_an_image_is_a_stream_of_its_own(shape):
-    noise, own = SampleNoise(rows_of(7, [4, 9]), shape), Stream(7, "image", 9)
-    for _ in range(3):
-        assert torch.equal(noise()[1], own.normal(*shape))
+def test_an_image_is_a_stream_of_its_own():
+    for shape in [(1, 4), SHAPE, (3, 32, 32)]:
+        noise, own = SampleNoise(rows_of(7, [4, 9]), shape), Stream(7, "image", 9)
+        for _ in range(3):
+            assert torch.equal(noise()[1], own.normal(*shape))
 
 
 def test_any_number_of_spatial_axes():

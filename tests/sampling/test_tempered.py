@@ -5,6 +5,7 @@ import torch
 from tests.laws.exact import Gaussian
 
 from ddpm import build
+from ddpm.config.options import changed
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core import discrete
 from ddpm.sampling import SampleNoise, Solver, rows_of, start, steps
@@ -55,7 +56,7 @@ def test_ancestral_samples_of_a_normal_distribution_have_the_variance_of_the_rec
     def randn() -> torch.Tensor:
         return torch.randn(n, 1, 1, generator=generator, dtype=torch.float64)
 
-    solver = build.build_solver(how.model_copy(update={"temperature": temperature}), SCHEDULE)
+    solver = build.build_solver(changed(how, {"temperature": temperature}), SCHEDULE)
     *_, last = steps(one, solver, grid, start(grid[0], randn), randn)
     # the relative error of a sample variance is √(2 / n) = 0.45 %: four of them
     assert last.x.var().item() == pytest.approx(var, rel=4 * (2 / n) ** 0.5)

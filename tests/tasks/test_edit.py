@@ -106,10 +106,13 @@ def test_the_stronger_the_farther(digits_run):
     assert far[-1] > 3 * far[0]
 
 
-def test_as_large_a_share_of_the_steps(pipeline):
-    asked = []
-    pipeline("L").edit(noise("L"), 0.5, steps=10, progress=lambda done, of: asked.append((done, of)))
-    assert asked[-1] == (5, 5)
+def test_the_steps_below_the_strength(pipeline):
+    """Half of even ones; more of the power grid's, which are the shorter the nearer the image."""
+    for grid, steps in (("trailing", 5), ("power", 7)):
+        asked = []
+        how = {"steps": 10, "grid": grid, "progress": lambda done, of, asked=asked: asked.append((done, of))}
+        pipeline("L").edit(noise("L"), 0.5, **how)
+        assert asked[-1] == (steps, steps)
 
 
 @pytest.mark.parametrize("strength", [0, 0.5])
@@ -119,8 +122,9 @@ def test_as_large_a_share_of_the_steps(pipeline):
         ({"n": 0}, "n must be at least 1, not 0"),
         ({"label": "oval"}, "unknown label 'oval'"),
         ({"steps": 0}, "steps must be at least 1"),
+        ({"stepps": 3}, "unknown key 'stepps'"),
     ],
-    ids=["n", "label", "steps"],
+    ids=["n", "label", "steps", "unknown key"],
 )
 def test_refusals_do_not_depend_on_the_strength(pipeline, strength, asked, said):
     with pytest.raises(InputError, match=said):
@@ -131,16 +135,3 @@ def test_refusals_do_not_depend_on_the_strength(pipeline, strength, asked, said)
 def test_strengths_beyond(pipeline, strength):
     with pytest.raises(InputError, match=r"strength must be between 0 \(the picture itself\) and 1 \(a new one\), not"):
         pipeline("L").edit(noise("L"), strength)
-
-
-@pytest.mark.parametrize(
-    ("asked", "said"),
-    [
-        ({"n": 0}, "n must be at least 1"),
-        ({"label": "cat"}, "unknown label 'cat'"),
-        ({"stepps": 3}, "unknown key 'stepps'"),
-    ],
-)
-def test_what_cannot_be_used_is_refused_at_strength_0_too(pipeline, asked, said):
-    with pytest.raises(InputError, match=said):
-        pipeline("L").edit(noise("L"), 0, **asked)

@@ -5,20 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from ddpm.likelihood.estimate import choices
 from PIL import Image
 
 from ddpm import build
-from ddpm.codec import PixelCodec, picture
-from ddpm.config import RunConfig
-from ddpm.config.likelihood import settle
+from ddpm.codec import PixelCodec
 from ddpm.config.options import changed
 from ddpm.config.run import RunConfig
 from ddpm.core import Continuous, Denoised, Stream, discrete
 from ddpm.core.continuous import VP
+from ddpm.engine.diffusion import Diffusion
 from ddpm.guidance import Clipped
 from ddpm.images.pixels import Pixels
-from ddpm.images.sheets import Pixels, picture
+from ddpm.images.sheets import picture
 from ddpm.metrics.likelihood import ProbabilityFlow, bits_per_dim
 from ddpm.objectives.bound import bound, sampled_pairs
 from ddpm.pipeline import Pipeline
@@ -27,6 +25,7 @@ from ddpm.sampling.grid import uniform
 from ddpm.system.errors import InputError
 from ddpm.tasks.estimate import choices
 from ddpm.tasks.likelihood import likelihood
+from ddpm.tasks.likelihood_settings import settle
 
 SHAPE = (1, 8, 8)
 
@@ -40,7 +39,7 @@ def denoiser(pipe: Pipeline):
     return pipe.run.engine.model.denoiser(pipe.run.engine.parameterisation)
 
 
-def changed(pipe: Pipeline, config: RunConfig) -> Pipeline:
+def under(pipe: Pipeline, config: RunConfig) -> Pipeline:
     """The same weights under other settings."""
     return Pipeline(replace(pipe.run, config=config))
 
@@ -69,19 +68,21 @@ def test_a_fixed_variance_takes_the_place_of_the_runs_own(
 ) -> None:
     """Of the same x0; what a network has learned of the variance is then not read."""
     tree = pipe.config.model_dump()
-    tree["diffusion"]["variance"], tree["objective"]["loss"], tree["network"]["out_channels"] = "learned", "hybrid", 2
+    tree["diffusion"]["variance"], tree["objective"]["loss"]["name"] = "learned", "hybrid"
+    tree["network"]["out_channels"] = 2
     config = RunConfig.model_validate(tree)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = build.build_model(config).eval()
         for p in model.parameters():
             p.data += 0.1 * torch.randn_like(p)
-    learner = replace(pipe, model=model, config=config)
+    learner = Pipeline(replace(pipe.run, engine=Diffusion.of(config, model, torch.device("cpu")), config=config))
     grid, n = uniform(discrete.cosine(1000), 4), len(images)
     for made in (pipe, learner):
         denoise = denoiser(made)
         x0_alone = Clipped(lambda *given, denoise=denoise: Denoised(denoise(*given).x0))
-        byhand = bound(x0_alone, encoded(images), grid, SampleNoise(5, range(n), SHAPE), label(made, 10, n), fixed)
+        noise = SampleNoise(rows_of(5, range(n)), SHAPE)
+        byhand = bound(x0_alone, encoded(images), grid, noise, label(made, 10, n), fixed)
         assert torch.equal(made.bits_per_dim(images, steps=4, seed=5, variance=variance), byhand.total)
     own = learner.bits_per_dim(images, steps=4, seed=5)
     assert torch.equal(own, learner.bits_per_dim(images, steps=4, seed=5, variance="learned"))
@@ -113,7 +114,7 @@ def test_the_ode_in_continuous_time_is_the_one_taken_by_hand(pipe: Pipeline, ima
     """From the time that is asked for; more probes are other draws."""
     n, rough = len(images), 1e-2
     vp = pipe.config.diffusion.model_copy(update={"schedule": "vp"})
-    other = replace(pipe, config=pipe.config.model_copy(update={"diffusion": vp}))
+    other = under(pipe, pipe.config.model_copy(update={"diffusion": vp}))
     for start, probes in ((1e-5, 1), (1e-3, 2)):
         flow = ProbabilityFlow(denoiser(pipe), Continuous(VP()), rough, rough, 1000 * start)
         byhand = bits_per_dim(flow, encoded(images), 5, range(n), probes, label(pipe, 10, n))
@@ -180,14 +181,14 @@ def test_a_label_changes_the_bits(pipe: Pipeline, images: Pixels) -> None:
 
 
 def test_guidance_is_not_used(pipe: Pipeline, images: Pixels) -> None:
-    guided = pipe.config.sampling.model_copy(update={"guidance": 3.0})
-    other = changed(pipe, pipe.config.model_copy(update={"sampling": guided}))
+    guided = changed(pipe.config.sampling, {"guidance": 3.0})
+    other = under(pipe, pipe.config.model_copy(update={"sampling": guided}))
     assert torch.equal(other.bits_per_dim(images, steps=3, labels="3"), pipe.bits_per_dim(images, steps=3, labels="3"))
 
 
 def test_the_runs_variance_decides(pipe: Pipeline, images: Pixels) -> None:
     large = pipe.config.diffusion.model_copy(update={"variance": "large"})
-    other = changed(pipe, pipe.config.model_copy(update={"diffusion": large}))
+    other = under(pipe, pipe.config.model_copy(update={"diffusion": large}))
     n = len(images)
     grid, noise = uniform(discrete.cosine(1000), 4), SampleNoise(rows_of(0, range(n)), SHAPE)
     byhand = bound(Clipped(denoiser(pipe)), encoded(images), grid, noise, label(pipe, 10, n), fixed=1.0)
@@ -256,7 +257,7 @@ def test_other_refusals(pipe: Pipeline, images: Pixels) -> None:
 
 def test_a_null_label_that_was_never_trained_says_nothing(pipe: Pipeline, images: Pixels) -> None:
     training = replace(pipe.config.training, label_dropout=0.0)
-    other = changed(pipe, pipe.config.model_copy(update={"training": training}))
+    other = under(pipe, pipe.config.model_copy(update={"training": training}))
     with pytest.raises(InputError, match=r"never saw an image without its label when it was trained: give a label"):
         other.bits_per_dim(images, steps=2)
     assert torch.equal(other.bits_per_dim(images, steps=2, labels=1), pipe.bits_per_dim(images, steps=2, labels=1))

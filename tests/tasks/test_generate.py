@@ -1,6 +1,7 @@
 """New images: what they depend on, what is written in them, and what is refused."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ddpm.config.sampling import Guide
+from ddpm.config.guidance import Guide
+from ddpm.config.options import changed, flat
+from ddpm.engine.diffusion import Diffusion
 from ddpm.engine.loading import load
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
@@ -60,8 +63,8 @@ def test_a_label_by_name_number_or_one_each(loaded: LoadedRun) -> None:
         ({"guide_with": "step-000000012", "guidance": 2}, r"has the weights that it would guide; give an earlier"),
         ({"guide_with": "step-000000008", "guidance": 1}, r"guide_with has no effect without guidance"),
         ({"step": 3}, r"unknown key 'step' \(did you mean 'steps'\?\)"),
-        ({"solver": "dim"}, r"solver 'dim' is unknown \(did you mean 'ddim'\?\); it may be ddim"),
-        ({"grid": "even"}, r"grid: .*'trailing'"),
+        ({"solver": "dim"}, r"solver 'dim' is unknown \(did you mean 'ddim'\?\); it may be .*, ddim, "),
+        ({"grid": "even"}, r"grid must be 'uniform', .*'power', .* or places such as 1000,700,400,100, not 'even'"),
         ({"steps": 0}, r"steps must be at least 1"),
         ({"steps": 1001}, r"steps must be between 1 and 1000"),
         ({"steps": "x"}, r"steps: .*integer"),
@@ -121,6 +124,18 @@ def test_every_setting_has_an_effect(change: dict[str, Any], loaded: LoadedRun) 
     assert pixels(sample(loaded, 8, **usual)) != pixels(sample(loaded, 8, **usual | change))
 
 
+@pytest.mark.parametrize("variance", ["small", "large"])
+def test_ancestral_samples_have_the_runs_own_variance(variance: str, loaded: LoadedRun) -> None:
+    diffusion = loaded.config.diffusion.model_copy(update={"variance": variance})
+    config = loaded.config.model_copy(update={"diffusion": diffusion})
+    run = replace(loaded, engine=Diffusion.of(config, loaded.engine.model, loaded.engine.device), config=config)
+    own, *named = (
+        pixels(sample(run, 2, solver=solver, steps=3)) for solver in ("ancestral", "ancestral-small", "ancestral-large")
+    )
+    assert own == named[variance == "large"]
+    assert named[0] != named[1]
+
+
 def test_places_say_how_many_steps_they_are(loaded: LoadedRun) -> None:
     """Whatever the run's own steps; as a text, numbers or with the same number of steps they are the same grid."""
     places = (1000.0, 700.0, 400.0, 100.0)
@@ -141,10 +156,8 @@ def test_each_image_says_how_it_was_made(loaded: LoadedRun) -> None:
     image = sample(loaded, 2, label=3, seed=5, solver="ancestral", **FAST)[1]
     record = Provenance.model_validate_json(image.info[KEY])
     assert (record.seed, record.index, record.label, record.weights) == (5, 1, "3", loaded.weights)
-    assert (record.sampling.solver, record.sampling.steps) == ("ancestral", 3)
-    same = sample(
-        loaded, 1, label=record.label, seed=record.seed, indices=[record.index], **record.sampling.model_dump()
-    )
+    assert (record.sampling.solver.name, record.sampling.steps) == ("ancestral", 3)
+    same = sample(loaded, 1, label=record.label, seed=record.seed, indices=[record.index], **flat(record.sampling))
     assert pixels(same) == [image.tobytes()]
 
 
@@ -153,7 +166,7 @@ def test_a_picture_without_a_label_is_drawn_again(loaded: LoadedRun) -> None:
     image = sample(loaded, 1, seed=5, **FAST)[0]
     record = Provenance.model_validate_json(image.info[KEY])
     assert record.label is None
-    assert record.sampling.guidance > 1
+    assert record.sampling.guidance_scale > 1
     assert again(loaded, record).tobytes() == image.tobytes()
 
 
@@ -169,7 +182,8 @@ def test_guided_by_an_earlier_checkpoint(loaded: LoadedRun, digits_run: Path) ->
         sample(bad, 2, guidance=1, label=3, **FAST)
     )
     record = Provenance.model_validate_json(guided[1].info[KEY])
-    assert record.sampling.guide_with == Guide(checkpoint=EARLIER, weights=bad.weights)
+    assert record.sampling.guidance is not None
+    assert record.sampling.guidance.away_from == Guide(checkpoint=EARLIER, weights=bad.weights)
     assert again(loaded, record).tobytes() == guided[1].tobytes()
 
 
@@ -178,7 +192,7 @@ def test_the_checkpoint_that_guides_is_known_by_its_weights(run: Path) -> None:
     image = sample(loaded, 1, guide_with=EARLIER, guidance=2.0, **FAST)[0]
     record = Provenance.model_validate_json(image.info[KEY])
     checkpoint = run / "checkpoints" / EARLIER
-    other = record.sampling.model_copy(update={"guide_with": Guide(checkpoint=EARLIER, weights="other")})
+    other = changed(record.sampling, {"guide_with": Guide(checkpoint=EARLIER, weights="other")})
     with pytest.raises(InputError, match=rf"{EARLIER}, the checkpoint to guide with, has other weights now"):
         again(loaded, record.model_copy(update={"sampling": other}))
     shutil.rmtree(checkpoint)
@@ -206,6 +220,6 @@ def test_drawn_values_are_those_of_the_pictures(label: str | None, loaded: Loade
     labels = None if label is None else [3] * 5
     drawn = loaded.draw(how, labels, 4, [7, 2, 0, 9, 1])
     assert (drawn.shape, drawn.dtype) == ((5, 8, 8, 1), np.uint8)
-    asked = how.model_dump() | ({} if label else {"guidance": 1.0})
+    asked = flat(how) | ({} if label else {"guidance": 1.0})
     images = sample(loaded, 5, label=label, seed=4, indices=[7, 2, 0, 9, 1], **asked)
     assert np.array_equal(drawn[..., 0], np.stack([np.asarray(image) for image in images]))

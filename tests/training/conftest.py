@@ -98,7 +98,7 @@ def make_job(
     def make(folder: str = "run", **changes: Any) -> Job:
         kept, held = dataset.subset(np.arange(20)), dataset.subset(np.arange(20, 24))
         settings, model = replace(SETTINGS, **changes), make_model()
-        engine = Diffusion(model, objective.noise.schedule, ASK, PixelCodec(), (3, 8, 8))
+        engine = Diffusion(model, objective.noise.schedule, ASK, PixelCodec(), (3, 8, 8), "small")
         own, shown = dropping(objective, settings.label_dropout), preview(engine, settings.seed, kept, held)
         return Job(model, own, settings, kept, held, tmp_path / folder, shown)
 

@@ -151,7 +151,7 @@ def test_held_out_loss_is_that_of_the_small_images_without_noise(
 
 
 def look(objective: Denoising, model: Model, data: Dataset, held_out: Dataset) -> Preview:
-    engine = Diffusion(model, objective.noise.schedule, Parameterisation(prediction.v), CODEC, (3, 8, 8))
+    engine = Diffusion(model, objective.noise.schedule, Parameterisation(prediction.v), CODEC, (3, 8, 8), "small")
     return preview(engine, 0, data, held_out)
 
 

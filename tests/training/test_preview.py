@@ -25,7 +25,7 @@ def look(make_model: Callable[[], Model], objective: Denoising, dataset: Dataset
 
     def make(data: Dataset = dataset, seed: int = 0, objective: Denoising = objective) -> Preview:
         ask, shape = Parameterisation(prediction.v), (data.shape[2], *data.shape[:2])
-        engine = Diffusion(make_model(), objective.noise.schedule, ask, PixelCodec(), shape)
+        engine = Diffusion(make_model(), objective.noise.schedule, ask, PixelCodec(), shape, "small")
         return preview(engine, seed, data, data.subset(np.arange(0)))
 
     return make

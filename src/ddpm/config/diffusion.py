@@ -1,6 +1,7 @@
 """The forward process, and how the network is asked."""
 
 import math
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import model_validator
@@ -102,8 +103,12 @@ class DiffusionConfig(Strict):
 def _check_betas(betas: tuple[float, ...]) -> None:
     if not betas:
         raise ValueError("there are no betas; give at least one")
+    alpha_bar = [1.0]
     for i, beta in enumerate(betas, 1):
         if not (0 < beta < 1 or (beta == 1 and i == len(betas))):
             raise ValueError(
                 f"beta {i} of {len(betas)} is {beta}; every beta must be above 0 and below 1, but the last may be 1"
             )
+        alpha_bar.append(alpha_bar[-1] * (1 - beta))
+    if any(later == before for before, later in pairwise(alpha_bar)):
+        raise ValueError("the betas make levels that float64 cannot tell apart; give larger or fewer ones")

@@ -92,10 +92,7 @@ class AdaptiveSolver(Strict):
     tolerance: Annotated[
         float | None,
         bounds(0, above=True),
-        Flag(
-            f"Of {' and '.join(get_args(AdaptiveSolverName))}: the error allowed in each of its steps. Images depend, "
-            "within it, on those drawn with them."
-        ),
+        Flag(f"Of {' and '.join(get_args(AdaptiveSolverName))}: the error allowed in each of its steps."),
     ] = None
 
 

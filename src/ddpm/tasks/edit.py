@@ -33,7 +33,7 @@ def edit(
 
     Args:
         strength: 0 gives the pictures back as they came, 1 keeps nothing of them and is a new sample; in between the
-            noise is that of the place ``strength · T``, and as large a share of the steps is taken.
+            noise is that of the place ``strength · T``, and the grid's steps below it are taken.
         images, asked: see :func:`~ddpm.tasks.inpaint.inpaint`.
 
     Raises:

@@ -77,7 +77,6 @@ def test_exponent_out_of_range(exponent):
         Power(exponent)
 
 
-@pytest.mark.parametrize("steps", [-1, 0, 11])
 @pytest.mark.parametrize("grid", GRIDS)
 def test_steps_that_do_not_fit(grid):
     for steps in [-1, 0, 11]:
