@@ -53,7 +53,7 @@ def test_network_calls(config: RunConfig, given: dict[str, int], calls: int) -> 
         (
             "ode",
             {"steps": 10},
-            r"steps 10 is an option of the bound, and the method is ode: its solver chooses its steps; leave it out",
+            r"steps 10 is an option of the bound, and the method is ode: its solver",
         ),
         ("ode", {"terms": 10}, r"terms 10 is an option of the bound"),
         ("ode", {"variance": "large"}, r"variance large is an option of the bound"),
