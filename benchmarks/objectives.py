@@ -34,11 +34,11 @@ from side_by_side.machine import machine
 from side_by_side.table import Table
 
 import ddpm
-from ddpm.config.likelihood import settle
 from ddpm.engine.loading import load
 from ddpm.engine.run import LoadedRun
 from ddpm.evaluation.reference import training
 from ddpm.tasks.likelihood import likelihood
+from ddpm.tasks.likelihood_settings import settle
 
 T, TERMS = 1000, 100
 GRIDS = (25, 50, 100)

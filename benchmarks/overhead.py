@@ -58,7 +58,9 @@ class Subject:
 SUBJECTS = {
     "ho2020": Subject(UNetSettings(), 32, 6, 0.01),
     "auto": Subject(UNetSettings(width=32, multipliers=(1, 2, 2), blocks=1, attention=(4, 8), patch=2), 32, 6, None),
-    "digits": Subject(UNetSettings(1, 1, width=48, multipliers=(1, 2), blocks=1, attention=(2,)), 8, 6, 0.05),
+    "digits": Subject(
+        UNetSettings(in_channels=1, out_channels=1, width=48, multipliers=(1, 2), blocks=1, attention=(2,)), 8, 6, 0.05
+    ),
 }
 """Ho et al.'s network for CIFAR-10; the smallest that the recipe "auto" makes for it; that of ``make demo``."""
 

@@ -14,7 +14,16 @@ from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Continuous, NetworkDenoiser, Parameterisation, discrete, prediction
 from ddpm.core.continuous import VE, VP, EDMProcess, Flow, SubVP
 from ddpm.core.model import Model
-from ddpm.guidance import Autoguidance, ByItself, ClassifierFree, Clipped, Projected, Rescaled, Thresholded
+from ddpm.guidance import (
+    Autoguidance,
+    ByItself,
+    ClassifierFree,
+    Clipped,
+    GuidanceInterval,
+    Projected,
+    Rescaled,
+    Thresholded,
+)
 from ddpm.planning.recipes import RECIPES
 from ddpm.sampling import DDIM, Ancestral, fixed_large, fixed_small, grid
 from ddpm.sampling.adaptive import Adaptive

@@ -16,7 +16,7 @@ def overhead():
 
 
 def test_every_way_spends_time_within_the_network_and_outside(overhead):
-    tiny = UNetSettings(1, 1, width=4, multipliers=(1,), blocks=1, attention=())
+    tiny = UNetSettings(in_channels=1, out_channels=1, width=4, multipliers=(1,), blocks=1, attention=())
     subject = replace(overhead.SUBJECTS["digits"], network=tiny, steps=2)
     found = {name: run() for name, run in overhead.ways(subject).items()}
     assert {name for names in found for name in names.split(", ")} >= set(build.SOLVERS)

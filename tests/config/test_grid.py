@@ -55,9 +55,11 @@ def test_one_place() -> None:
         ({"grid": "7,9"}, r"must fall strictly, to 1 at the least, not 7,9$"),
         ({"grid": [7, math.nan]}, r"must fall strictly"),
         ({"grid": [7, 3], "steps": 3}, r"^steps is 3, and the grid lists 2 places; leave steps out, or list as many$"),
-    ]:
-        with pytest.raises(ValidationError) as caught:
-            SamplingConfig(**given)
-        message = explain(caught.value, SamplingConfig)
-        assert "\n" not in message
-        assert re.search(said, message)
+    ],
+)
+def test_what_is_no_grid(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        SamplingConfig(**given)
+    message = explain(caught.value, SamplingConfig)
+    assert "\n" not in message
+    assert re.search(said, message)

@@ -168,12 +168,12 @@ def test_values_never_change() -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "is not a run folder: it has no config.json"),
-        (b"", "cannot be read"),
-        (b"{", "cannot be read"),
-        (b"\xff\xfe", "cannot be read"),
-        (b"[1]", "is not the config of a ddpm run"),
-        (b'{"_class_name": "UNet2DModel"}', "is not the config of a ddpm run"),
+        (None, "does not exist; give a file that `ddpm train` wrote"),
+        (b"", "is damaged"),
+        (b"{", "is damaged"),
+        (b"\xff\xfe", "is damaged"),
+        (b"[1]", "is not what `ddpm train` writes"),
+        (b'{"_class_name": "UNet2DModel"}', "is not what `ddpm train` writes"),
         (b'{"format": 99}', "has format 99, and this version of ddpm reads format 2"),
     ],
 )

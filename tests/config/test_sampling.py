@@ -53,6 +53,7 @@ def test_every_option_is_found_again_under_its_name(name: str) -> None:
     assert any(word.startswith(("--" + name.replace("_", "-"), "--no-" + name)) for word in typed(flat(how)))
 
 
+@pytest.mark.parametrize("value", [math.inf, math.nan])
 @pytest.mark.parametrize("name", FLOATS)
 def test_what_is_not_finite(name: str, value: float) -> None:
     with pytest.raises(InputError, match=f"^{name} must be .*, not {value}"):

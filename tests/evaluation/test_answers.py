@@ -3,12 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ddpm.likelihood.estimate import BitsEstimate
 
 from ddpm.evaluation.answers import SHARD, Columns, answers, columns, joined
 from ddpm.evaluation.shards import Shards
 from ddpm.objectives.bound import Bound
 from ddpm.system.errors import InputError
+from ddpm.tasks.estimate import BitsEstimate
 
 
 def answer(first: int, n: int) -> BitsEstimate:

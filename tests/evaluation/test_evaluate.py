@@ -67,7 +67,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     numbers: list[int] = []
     draw = SampleStore.draw
 
-    def noted(self: Drawn, loaded: LoadedRun, recipe: Any, wanted: list[int], *rest: Any) -> Iterator[int]:
+    def noted(self: SampleStore, loaded: LoadedRun, recipe: Any, wanted: list[int], *rest: Any) -> Iterator[int]:
         numbers.extend(wanted)
         return draw(self, loaded, recipe, wanted, *rest)
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from ddpm import build
+from ddpm.config.options import flat
 from ddpm.config.sampling import SamplingConfig
 from ddpm.config.upscaling import UpscalingConfig
 from ddpm.core.discrete import cosine
@@ -30,7 +31,7 @@ def way(cell):
     return cell.sampling.solver.name, cell.sampling.steps, cell.sampling.guidance_scale
 
 
-def silent(what: str, done: int, total: int) -> None:
+def silent(done: int, total: int, what: str = "", /) -> None:
     assert 0 <= done <= total
 
 
@@ -57,7 +58,7 @@ def cell_of(swept: Sweep, solver: str, steps: int) -> Cell:
 
 def test_every_combination_with_what_it_asks(loaded: LoadedRun) -> None:
     todo = plan(loaded, ASK)
-    assert [(how.guidance, how.solver, how.steps) for how in todo.ways] == [
+    assert [(how.guidance_scale, how.solver.name, how.steps) for how in todo.ways] == [
         (g, solver, n) for g in (1.0, 2.0) for solver in ("ddim", "heun", "ancestral") for n in (2, 3)
     ]
     assert todo.evaluations == 2 * [2, 3, 2, 4, 2, 3]  # Heun asks once from pure noise, and to the clean level
@@ -68,10 +69,7 @@ def test_every_combination_with_what_it_asks(loaded: LoadedRun) -> None:
 
 def test_the_images_are_those_of_the_pipeline(loaded: LoadedRun, swept: Sweep) -> None:
     for cell, shown in zip(swept.record.cells, swept.shown, strict=True):
-        how = cell.sampling
-        wanted = sample(
-            loaded, 3, label=[0, 1, 2], solver=how.solver, grid=how.grid, steps=how.steps, guidance=how.guidance
-        )
+        wanted = sample(loaded, 3, label=[0, 1, 2], **flat(cell.sampling))
         assert np.array_equal(shown[..., 0], [np.asarray(image) for image in wanted])
     assert swept.record.labels == ("0", "1", "2")
 
@@ -109,7 +107,7 @@ def test_frechet_distances_are_those_of_evaluate(run: Path, swept: Sweep) -> Non
 
 def test_again_nothing_that_was_measured_is_drawn(loaded: LoadedRun, swept: Sweep) -> None:
     said: list[str] = []
-    again = sweep(loaded, ASK, lambda what, i, of: said.append(what))
+    again = sweep(loaded, ASK, lambda i, of, what="": said.append(what))
     assert again.record == swept.record
     assert "sampling" not in said
     assert any(what.startswith("showing") for what in said)

@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from ddpm import build
+from ddpm.config.options import changed
 from ddpm.config.sampling import SamplingConfig
 from ddpm.engine.loading import load
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
 from ddpm.evaluation.tune import AskTune, joined, planned, tune
 from ddpm.records.run_folder import RunFolder
-from ddpm.records.tuning import FILE, TunedRecord
+from ddpm.records.tuning import TunedRecord
 from ddpm.sampling import SampleNoise, rows_of, start, steps
 from ddpm.sampling.shortest import distance
 from ddpm.sampling.tuning import Round
@@ -69,7 +70,7 @@ def test_the_errors_are_of_other_images(record: TunedRecord, digits_run: Path) -
 def test_a_run_whose_own_solver_draws_noise(digits_run: Path) -> None:
     """What it does without a tuned grid is drawn with the noise that samples have."""
     loaded = load(digits_run, "cpu")
-    own = loaded.config.sampling.model_copy(update={"solver": "ancestral"})
+    own = changed(loaded.config.sampling, {"solver": "ancestral"})
     loaded = replace(loaded, config=loaded.config.model_copy(update={"sampling": own}))
     found = tune(loaded, replace(ASK, steps=(3,), solvers=("ipndm-2",)), silent)
     off = distance(end(loaded, settings(loaded, {"steps": 3})), end(loaded, found.reference))
@@ -88,7 +89,7 @@ def test_it_asks_no_more_than_planned(sampling: dict[str, object], digits_run: P
     ask = replace(ASK, steps=(3, 5), sampling=sampling)
     net, network, told = loaded.engine.model.net, [0], [(0, 0)]
     hook = net.register_forward_hook(lambda _, given, out: network.__setitem__(0, network[0] + len(out)))
-    tune(loaded, ask, lambda what, done, total: told.append((done, total)))
+    tune(loaded, ask, lambda done, total, what: told.append((done, total)))
     hook.remove()
     assert network[0] == told[-1][0] * (2 if sampling["guidance"] != 1 else 1)
     assert told[1][1] == planned(loaded, ask)
@@ -133,7 +134,7 @@ def test_a_run_samples_by_what_was_tuned(record: TunedRecord, digits_run: Path, 
     two, four = (grid.sampling for grid in record.grids)
     assert settings(tuned, {}) == four
     assert settings(tuned, {"steps": 2}) == two
-    assert settings(tuned, {"steps": 2, "guidance": two.guidance}) == two
+    assert settings(tuned, {"steps": 2, "guidance": two.guidance_scale}) == two
     assert settings(tuned, {"steps": 2, "precision": "bf16"}) == two.model_copy(update={"precision": "bf16"})
     for changes in (
         {"steps": 3},
@@ -148,6 +149,6 @@ def test_a_run_samples_by_what_was_tuned(record: TunedRecord, digits_run: Path, 
     a, b = (sample(run, 1, label="3", steps=3)[0].tobytes() for run in (late, plain))
     assert a != b
     assert a == sample(plain, 1, label="3", grid=(1000.0, 900.0, 30.0))[0].tobytes()
-    (run / FILE).write_text(record.model_copy(update={"weights": "of before"}).to_json())
+    (run / "tuned.json").write_text(record.model_copy(update={"weights": "of before"}).to_json())
     assert load(run, "cpu").tuned == ()
     assert tune(replace(plain, tuned=(two, four)), ASK, silent) == record

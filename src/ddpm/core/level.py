@@ -29,14 +29,14 @@ class Level:
     @property
     def snr(self) -> Scalar:
         """Signal-to-noise ratio alpha² / sigma² (Kingma et al. 2021, eq. 2); infinite at a clean level."""
-        if isinstance(self.sigma, float) and self.sigma == 0.0:
+        if not isinstance(self.sigma, torch.Tensor) and self.sigma == 0:
             return float("inf")
         return (self.alpha / self.sigma) ** 2
 
     @property
     def clean(self) -> bool:
         """Whether nothing but signal is left, in any image."""
-        return bool(self.sigma == 0.0) if isinstance(self.sigma, float) else bool((self.sigma == 0).all())
+        return bool((self.sigma == 0).all()) if isinstance(self.sigma, torch.Tensor) else self.sigma == 0
 
     def rows(self, images: torch.Tensor) -> "Level":
         """The levels of images by number, (n,) int64; a level of floats is every image's."""
