@@ -1,4 +1,4 @@
-"""What the documents say of the code: their links lead somewhere, and the README's parts fit together as printed."""
+"""What the documents say of the code: their links lead somewhere, and the tour's parts fit together as printed."""
 
 import re
 from pathlib import Path
@@ -40,12 +40,12 @@ def test_names_behind_links_to_code_are_there() -> None:
             assert defined or {name, last} & {target.name, target.stem}, f"{document.name}: {name} in {link}"
 
 
-def test_the_parts_of_the_readme_fit_together() -> None:
+def test_the_parts_of_the_tour_fit_together() -> None:
     (code,) = re.findall(
-        r"```python\n(import torch\n.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL
+        r"```python\n(import torch\n.*?)```", (ROOT / "docs" / "tour.md").read_text(encoding="utf-8"), flags=re.DOTALL
     )
     names: dict[str, object] = {}
-    exec(compile(code, "README.md", "exec"), names)
+    exec(compile(code, "docs/tour.md", "exec"), names)
     x = names["x"]
     assert x.shape == (4, 3, 32, 32)
     assert bool(x.isfinite().all())
