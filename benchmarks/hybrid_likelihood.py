@@ -48,7 +48,7 @@ def with_large_variance(run: Path) -> Path:
 def measure(run: Path, test: str, n: int, steps: int, terms: int | None) -> BitsRecord:
     """The bound of n test images by so many steps."""
     flags = ["--terms", str(terms)] if terms else []
-    ddpm("evaluate", str(run), "--data", test, "--bits-per-dim", "-n", str(n), "--steps", str(steps), *flags)
+    ddpm("likelihood", str(run), "--data", test, "-n", str(n), "--steps", str(steps), *flags)
     records = [BitsRecord.read(path) for path in run.glob(f"likelihood/*/{FILE}")]
     return next(r for r in records if (r.n, r.how.steps, r.how.terms) == (n, steps, terms))
 

@@ -37,9 +37,8 @@ from side_by_side.machine import machine
 from side_by_side.table import Table
 
 import ddpm
-from ddpm import build
 from ddpm.images.sheets import sheet
-from ddpm.planning import plan
+from ddpm.planning import narrow
 from ddpm.system.errors import InputError
 from ddpm.system.names import LevelSamplingName, PredictionName, ScheduleName, WeightingName
 
@@ -106,7 +105,7 @@ def cases(*, every: bool) -> list[Case]:
 @contextmanager
 def any_concentration() -> Iterator[None]:
     """Weights on few levels are not refused."""
-    with patch.object(plan, "FEWEST_LEVELS", 0.0):
+    with patch.object(narrow, "FEWEST_LEVELS", 0.0):
         yield
 
 
@@ -144,7 +143,7 @@ def measured(home: Path) -> dict[str, Any]:
         "real": score.accuracy.real,
         "frechet": score.frechet.value,
         "floor": score.frechet.floor,
-        "concentration": build.weight_share(pipe.config),
+        "concentration": narrow.weight_share(pipe.config),
         "skipped_steps": logged[-1].get("skipped"),
     }
 

@@ -57,7 +57,7 @@ def cases() -> Iterator[Case]:
 
 
 def _scored(lab: Lab, *, flags: tuple[str, ...], run: Path | None = None) -> dict[str, str]:
-    return _records(lab, run or lab.run(), SCORES, *flags)
+    return _records(lab, "evaluate", run or lab.run(), SCORES, *flags)
 
 
 def _enlarged(lab: Lab) -> dict[str, str]:
@@ -77,7 +77,7 @@ def _folder(lab: Lab) -> dict[str, str]:
 
 def _bits(lab: Lab, *, flags: tuple[str, ...], run: Path | None = None) -> dict[str, str]:
     words = (flag.replace("DATA", str(lab.photos())) for flag in flags)
-    return _records(lab, run or lab.run(), BITS, "--bits-per-dim", *words)
+    return _records(lab, "likelihood", run or lab.run(), BITS, *words)
 
 
 def _swept(lab: Lab, *, flags: tuple[str, ...]) -> dict[str, str]:
@@ -95,11 +95,11 @@ def _tuned(lab: Lab) -> dict[str, str]:
     return record(tuned, TUNED)
 
 
-def _records(lab: Lab, run: Path, keys: tuple[str, ...], *flags: str) -> dict[str, str]:
-    """Evaluate a copy of a run, and hash the numbers of the records that it leaves, in no particular order."""
+def _records(lab: Lab, command: str, run: Path, keys: tuple[str, ...], *flags: str) -> dict[str, str]:
+    """Measure a copy of a run, and hash the numbers of the records that it leaves, in no particular order."""
     own = lab.own(run, "evaluated")
     before = set(own.rglob("*.json"))
-    lab.cli("evaluate", own, *flags)
+    lab.cli(command, own, *flags)
     left = [record(path, keys) for path in own.rglob("*.json") if path not in before]
     if not left:
         raise FileNotFoundError("no record")

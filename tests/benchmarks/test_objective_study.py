@@ -12,7 +12,7 @@ from ddpm.config.objective import ObjectiveConfig
 from ddpm.core import Parameterisation, discrete, prediction
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
-from ddpm.planning import plan
+from ddpm.planning import narrow
 
 
 def test_the_cover_has_every_pair_once():
@@ -41,10 +41,10 @@ def test_the_first_case_changes_nothing():
 def test_the_check_of_weights_is_only_off_inside():
     from objective_matrix import any_concentration
 
-    before = plan.FEWEST_LEVELS
+    before = narrow.FEWEST_LEVELS
     with any_concentration():
-        assert plan.FEWEST_LEVELS == 0
-    assert plan.FEWEST_LEVELS == before > 0
+        assert narrow.FEWEST_LEVELS == 0
+    assert narrow.FEWEST_LEVELS == before > 0
 
 
 def test_a_refused_combination_is_none_of_those_compared():

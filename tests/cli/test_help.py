@@ -7,7 +7,7 @@ from ddpm.cli import main
 
 COMMANDS = (
     *("check", "train", "train-classifier", "sample", "upscale", "sweep", "tune", "report", "plot", "evaluate"),
-    *("inpaint", "outpaint", "edit", "restore", "interpolate", "compare", "doctor"),
+    *("inpaint", "outpaint", "edit", "restore", "interpolate", "likelihood", "compare", "doctor"),
 )
 
 

@@ -54,7 +54,7 @@ def test_a_log_is_quiet_at_first(capsys: pytest.CaptureFixture[str]) -> None:
         "restore RUN PHOTO --operator blur:1 -n 2 --batch 1 --steps 2",
         "interpolate RUN PHOTO SMALL -n 5 --batch 2 --steps 3 --fit stretch",
         "evaluate RUN -n 50 --batch 32 --steps 2",
-        "evaluate RUN --bits-per-dim -n 60 --batch 7 --steps 3",
+        "likelihood RUN -n 60 --batch 7 --steps 3",
         "evaluate LARGER -n 40 --batch 16 --steps 2",
         "sweep RUN --solvers ddim,heun --steps 2,3 --samples 12 -n 2",
         "tune RUN --steps 2,3 --solvers unipc-2 -n 2",

@@ -203,11 +203,11 @@ def test_flags_of_sample(argv: list[str], said: str, refused: Refused, run: Path
 
 def test_a_picture_is_drawn_again_as_it_was(refused: Refused) -> None:
     for flags in [
-        *(["--n", "2"], ["--seed", "1"], ["--batch", "8"], ["--label", "3"], ["--steps", "9"], ["--size", "16"]),
+        *(["--seed", "1"], ["--batch", "8"], ["--label", "3"], ["--steps", "9"], ["--size", "16"]),
         *(["--no-whole"], ["--then", "runs/sr"], ["--trajectory"], ["--guidance", "0"], ["--no-clip"]),
         *(["--precision", "bf16"], ["--classifier-form", "mean"]),
     ]:
-        said = f"{flags[0].replace('--no-', '--')} is of new samples, and --from draws one again; leave out either"
+        said = f"{flags[0].replace('--no-', '--')} has no effect on a picture that --from draws again; leave it out"
         assert said in refused("sample", "--from", "x.png", *flags)
 
 

@@ -52,8 +52,8 @@ def test_solvers_that_draw_noise_alone_have_no_chart_without_samples(
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--steps", "few"], "--steps few are no numbers; write them as 5,10,20"),
-        (["--guidance", "much"], "--guidance much are no numbers; write them as 1,1.5,3"),
+        (["--steps", "few"], "--steps expects integers, such as 5,10,20, not few"),
+        (["--guidance", "much"], "--guidance expects numbers, such as 1,1.5,3, not much"),
         (["--steps", "5,2000"], "1000"),
         (["--solvers", "adaptive"], "adaptive decides itself"),
         (["--data", "digits", "--samples", "0"], "leave out either"),

@@ -45,7 +45,7 @@ def test_tuned_and_sampled(
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--steps", "few"], "--steps few are no numbers; write them as 6,8,10"),
+        (["--steps", "few"], "--steps expects integers, such as 6,8,10, not few"),
         (["--steps", "1"], "a single step has no level to choose"),
         (["--steps", "500"], "--steps 500 are as many as the reference has"),
         (["--solvers", "heun"], "heun cannot be tuned"),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -18,25 +18,39 @@ from ddpm.engine.loading import load
 from ddpm.engine.run import LoadedRun
 from ddpm.evaluation import evaluate as module
 from ddpm.evaluation.drawn import SHARD, SampleStore
-from ddpm.evaluation.evaluate import Ask, Evaluated, evaluate, evaluate_folder, evaluate_run
+from ddpm.evaluation.evaluate import evaluate, evaluate_folder, evaluate_run
+from ddpm.evaluation.options import EvaluationOptions
 from ddpm.metrics.features.thumbnail import Thumbnail
 from ddpm.records.score import Score
 from ddpm.system.errors import InputError
 from ddpm.system.progress import silent
 from ddpm.tasks.generate import sample
 
-ASK = Ask(n=100, sampling={"steps": 2}, device="cpu")
+FEW = EvaluationOptions(n=100, device="cpu")
+
+
+class Evaluated(NamedTuple):
+    score: Score
+    folder: Path
 
 
 def of_run(path: Path, **changes: Any) -> Evaluated:
-    found = evaluate_run(path, replace(ASK, **changes), silent)
+    own, further = split({"sampling": {"steps": 2}} | changes)
+    found = evaluate_run(path, replace(FEW, **own), silent, **further)
     assert found is not None
-    return found
+    return Evaluated(*found)
 
 
-def of_folder(source: Path, data: Path | None, size: Any = None, mode: Any = None, **changes: Any) -> Score:
-    ask = replace(ASK, data=None if data is None else str(data), sampling={}, **changes)
-    return evaluate_folder(str(source), ask, size, mode, silent).score
+def split(changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Those of the options, and those of the function."""
+    own = {name: value for name, value in changes.items() if hasattr(FEW, name)}
+    return own, {name: value for name, value in changes.items() if name not in own}
+
+
+def of_folder(source: Path, data: Path | None, **changes: Any) -> Score:
+    own, further = split(changes)
+    options = replace(FEW, data=None if data is None else str(data), **own)
+    return evaluate_folder(str(source), options, silent, **further)[0]
 
 
 @pytest.fixture(scope="module")
@@ -100,11 +114,9 @@ def pixels_of(run: Path, n: int = 100) -> np.ndarray:
 
 def test_what_is_in_the_folder(evaluated: tuple[Path, Evaluated]) -> None:
     run, found = evaluated
-    assert found.folder is not None
     assert found.folder.parent == run / "evaluations"
     assert {path.name for path in found.folder.iterdir()} == {"score.json", "sheet.png", "closest.png"}
     assert Score.read(found.folder / "score.json") == found.score
-    assert (found.folder / "closest.png").read_bytes() == found.closest
     with Image.open(found.folder / "sheet.png") as sheet:
         assert sheet.size == (78, 78)
         assert np.array_equal(np.asarray(sheet)[:8, :8], pixels_of(run)[0, ..., 0])
@@ -142,7 +154,6 @@ def test_training_until_then(evaluated: tuple[Path, Evaluated], run: Path, monke
     monkeypatch.chdir(path)
     here = of_run(Path())
     assert here.score.samples == part.model_copy(update={"source": "."})
-    assert here.folder is not None
     assert (run / "evaluations").samefile(here.folder.parent)
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
     assert of_run(run).score.samples.images_seen is None
@@ -238,7 +249,7 @@ def test_two_processes_draw_a_part_each_and_the_first_measures(
     shutil.rmtree(run / "evaluations")
     shutil.rmtree(run / "drawn")
     monkeypatch.setattr(module, "PartialState", lambda **how: Process(1))
-    assert evaluate_run(run, ASK, silent) is None
+    assert evaluate_run(run, FEW, silent, {"steps": 2}) is None
     assert drawn == [1]
     assert not (run / "evaluations").exists()
     monkeypatch.setattr(module, "PartialState", lambda **how: Process(0))
@@ -335,7 +346,8 @@ def test_training_images_that_cannot_be_had(change: dict[str, Any], said: str, r
     with pytest.raises(InputError, match=rf"^the training images cannot be had {said}; give real images by --data$"):
         of_run(run)
     found = of_run(run, data=digits(tmp_path / "all.npz"))
-    assert (found.score.memorisation, found.score.copy_rate, found.closest) == (None, None, None)
+    assert (found.score.memorisation, found.score.copy_rate) == (None, None)
+    assert not (found.folder / "closest.png").exists()
     assert any("copies were not looked for: the training images cannot be had" in note for note in found.score.notes)
 
 
@@ -421,8 +433,6 @@ def test_what_changes_a_score_is_in_it(
     found, before = of_run(run, **given), evaluated[1].score
     assert {k for k, v in found.score.measure if v != getattr(before.measure, k)} == measured
     assert {k for k, v in found.score.samples if v != getattr(before.samples, k)} - {"source"} == sampled
-    assert found.folder is not None
-    assert evaluated[1].folder is not None
     assert (found.folder.name == evaluated[1].folder.name) == (not measured | sampled)
 
 

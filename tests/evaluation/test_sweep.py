@@ -16,7 +16,8 @@ from ddpm.core.discrete import cosine
 from ddpm.engine.loading import load
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
-from ddpm.evaluation.evaluate import Ask, evaluate_run
+from ddpm.evaluation.evaluate import evaluate_run
+from ddpm.evaluation.options import EvaluationOptions
 from ddpm.evaluation.sweep import AskSweep, Sweep, draws_noise, plan, sweep
 from ddpm.records.sweep import Cell
 from ddpm.sampling import SampleNoise, rows_of, start, steps
@@ -93,9 +94,9 @@ def test_distances_by_hand(loaded: LoadedRun, swept: Sweep) -> None:
 
 def test_frechet_distances_are_those_of_evaluate(run: Path, swept: Sweep) -> None:
     how = {"solver": "heun", "grid": "trailing", "steps": 3, "guidance": 2.0}
-    found = evaluate_run(run, Ask(n=12, sampling=how, device="cpu"), silent)
+    found = evaluate_run(run, EvaluationOptions(n=12, device="cpu"), silent, how)
     assert found is not None
-    score = found.score
+    score = found[0]
     (cell,) = (c for c in swept.record.cells if way(c) == ("heun", 3, 2))
     assert cell.frechet is not None
     assert cell.frechet.model_dump() == score.frechet.model_dump(exclude={"floor"})

@@ -277,7 +277,7 @@ def test_what_lies_on_few_levels_is_not_begun_but_gone_on_with(
     with pytest.raises(InputError, match=r"the weighting snr of x0 prediction lies on 0\.83 % of the uniform levels"):
         made(changes=changes)
     with monkeypatch.context() as patch:
-        patch.setattr(plan, "FEWEST_LEVELS", 0.0)
+        patch.setattr(narrow, "FEWEST_LEVELS", 0.0)
         before = made(changes=changes)
     dataset = prepare(open_source("digits"), Geometry((8, 8), "L", "crop"))
     job = reopen(before.config, tmp_path / "run", dataset, accelerator)

@@ -41,6 +41,7 @@ _COMMANDS = {
     "report": "Write one page on a run: scores, samples, losses, settings.",
     "plot": "Draw a schedule, a loss, or how samples come to be.",
     "evaluate": "Measure a run, or a folder of images, against real ones.",
+    "likelihood": "Measure how likely a run finds images, in bits per dimension.",
     "compare": "Put scores side by side, if they were made alike.",
     "doctor": "Say what this machine offers.",
 }

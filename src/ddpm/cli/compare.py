@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ddpm.cli.numbers import words
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -27,7 +29,7 @@ def compare(*scores: Path, across: list[str] | None = None) -> None:
     from ddpm.evaluation.compare import columns_of, names_of, read, require_alike
 
     found = read(scores)
-    require_alike(found, [name.strip() for word in across or [] for name in word.split(",")])
+    require_alike(found, words(across))
     names, rows = names_of(list(found)), list(found.values())
     columns = columns_of(rows)
     for table in _tables(names, rows, columns):

@@ -1,11 +1,12 @@
 """``ddpm sample``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from ddpm.cli.flags import call
 from ddpm.cli.sampling import UNCHANGED, Sampling
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def sample(
     batch: int | None = None,
     out: Path | None = None,
     device: str | None = None,
-    trajectory: bool = False,
+    trajectory: bool | None = None,
     then: Path | None = None,
     from_: Annotated[Path | None, Parameter(name="--from")] = None,
 ) -> None:
@@ -64,34 +65,45 @@ def sample(
     from_
         A picture that `ddpm sample` wrote: draw it again from what is written in it.
     """
+    asked = locals()  # the flags, and nothing else yet
+    from ddpm.system.errors import InputError
+
+    del asked["run"], asked["from_"], asked["flags"]
+    asked["sampling"] = flags.given()
+    if from_ is not None and run is not None:
+        raise InputError("give either a run or --from, not both: the picture names its run")
+    if from_ is not None:
+        call(_repeat, "a picture that --from draws again", from_, **asked)
+    elif run is not None:
+        call(_new, "new samples", run, **asked)
+    else:
+        raise InputError("give a run folder, as in `ddpm sample runs/photos`, or a picture by --from")
+
+
+def _new(
+    run: Path,
+    *,
+    n: int = 16,
+    label: list[str] | None = None,
+    steps: int | None = None,
+    size: str | None = None,
+    whole: bool | None = None,
+    sampling: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    batch: int = 64,
+    out: Path | None = None,
+    device: str | None = None,
+    trajectory: bool = False,
+    then: Path | None = None,
+) -> None:
     from ddpm.engine.loading import load
     from ddpm.engine.trajectory import Trajectory
     from ddpm.records.run_folder import RunFolder
     from ddpm.system.errors import InputError
     from ddpm.system.units import size as parse_size
 
-    if from_ is not None:
-        if run is not None:
-            raise InputError("give either a run or --from, not both: the picture names its run")
-        asked: dict[str, Any] = {
-            "n": n,
-            "label": label,
-            "steps": steps,
-            "size": size,
-            "whole": whole,
-            "seed": seed,
-            "batch": batch,
-        }
-        asked |= {"trajectory": trajectory or None, "then": then} | flags.given()
-        if idle := [name.replace("_", "-") for name, value in asked.items() if value is not None]:
-            raise InputError(f"--{idle[0]} is of new samples, and --from draws one again; leave out either")
-        _repeat(from_, out, device)
-        return
-    if run is None:
-        raise InputError("give a run folder, as in `ddpm sample runs/photos`, or a picture by --from")
-    n, seed, batch = (16 if n is None else n), seed or 0, (64 if batch is None else batch)
     asked = {"steps": steps, "size": None if size is None else parse_size(size), "whole": whole}
-    settings = flags.given() | {name: value for name, value in asked.items() if value is not None}
+    settings = {**(sampling or {}), **{name: value for name, value in asked.items() if value is not None}}
     if then is not None and trajectory:
         raise InputError("--trajectory is of one run, and --then goes on with another; leave out either")
     pipe, larger = load(run, device), None if then is None else load(then, device)
@@ -129,7 +141,7 @@ def sample(
         _film(drawn, folder)
 
 
-def _repeat(picture: Path, out: Path | None, device: str | None) -> None:
+def _repeat(picture: Path, *, out: Path | None = None, device: str | None = None) -> None:
     from ddpm.cli.console import console
     from ddpm.engine.loading import load
     from ddpm.records.provenance import Provenance, save

@@ -1,12 +1,14 @@
 """``ddpm sweep``."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+
+from ddpm.cli.numbers import decimals, integers, words
 
 if TYPE_CHECKING:
     from ddpm.evaluation.sweep import AskSweep
@@ -61,6 +63,7 @@ def sweep(
     device
         cpu, cuda or mps; the best there is by default.
     """
+    from ddpm.cli import scores
     from ddpm.cli.console import console
     from ddpm.cli.progress import LoggedBar
     from ddpm.engine.loading import load
@@ -78,10 +81,10 @@ def sweep(
         raise InputError('matplotlib draws this and is not installed: pip install "ddpm[report]"')
     keep_freed_memory()
     ask = AskSweep(
-        solvers=_words(solvers) or ["ddim", "dpm++-2m", "unipc-2"],
-        steps=[int(word) for word in _numbers("steps", steps, "5,10,20") or ["5", "10", "20"]],
-        grids=_words(grids),
-        guidance=[float(word) for word in _numbers("guidance", guidance, "1,1.5,3")],
+        solvers=words(solvers) or ["ddim", "dpm++-2m", "unipc-2"],
+        steps=integers("--steps", steps, "5,10,20") or [5, 10, 20],
+        grids=words(grids),
+        guidance=decimals("--guidance", guidance, "1,1.5,3"),
         n=n,
         labels=label or [],
         seed=seed,
@@ -100,9 +103,7 @@ def sweep(
         record, shown, solutions = swept(pipe, ask, progress)
     for line in lines(record):
         console.print(line, markup=False)
-    for note in record.notes:
-        console.print("[yellow]note[/]          ", end="")
-        console.print(note, markup=False)
+    scores.note(record.notes)
     record.write(folder / FILE)
     figures = {"samples.png": sweeps.samples(record, shown, solutions), "chart.png": sweeps.chart(record)}
     for name, figure in figures.items():
@@ -137,17 +138,3 @@ def _name(ask: "AskSweep", weights: str) -> str:
     if ask.guidance:
         parts.append(f"guidance{'-'.join(f'{scale:g}' for scale in ask.guidance)}")
     return "-".join([*parts, f"seed{ask.seed}", sha256(f"{weights} {ask}".encode()).hexdigest()[:6]])
-
-
-def _words(groups: Sequence[str] | None) -> list[str]:
-    return [word.strip() for group in groups or [] for word in group.split(",") if word.strip()]
-
-
-def _numbers(name: str, groups: Sequence[str] | None, example: str) -> list[str]:
-    """The words of an option, which are numbers, whole ones where the example's are."""
-    from ddpm.system.errors import InputError
-
-    words, whole = _words(groups), "." not in example
-    if not all(word.isdecimal() if whole else word.replace(".", "", 1).isdecimal() for word in words):
-        raise InputError(f"--{name} {','.join(words)} are no numbers; write them as {example}")
-    return words

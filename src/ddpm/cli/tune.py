@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from ddpm.cli.numbers import integers, words
+
 if TYPE_CHECKING:
     from ddpm.records.tuning import TunedRecord
 
@@ -56,12 +58,10 @@ def tune(
     folder = RunFolder.open(run)
     if folder.checkpoint is not None:
         raise InputError(f"{run} is a checkpoint; tune the run, as its newest weights are those that are sampled")
-    counts = _words(steps) or ["6", "8", "10"]
-    if not all(word.isdecimal() for word in counts):
-        raise InputError(f"--steps {','.join(counts)} are no numbers; write them as 6,8,10")
+    counts = integers("--steps", steps, "6,8,10") or [6, 8, 10]
     sampling = {} if guidance is None else {"guidance": guidance}
-    names = _words(solvers) or list(SOLVERS)
-    ask = AskTune(sorted(set(map(int, counts))), names, images=n, seed=seed, sampling=sampling)
+    names = words(solvers) or list(SOLVERS)
+    ask = AskTune(sorted(set(counts)), names, images=n, seed=seed, sampling=sampling)
     pipe = load(run, device)
     console.print(f"tuning        denoises an image at most {planned(pipe, ask):,} times", markup=False)
     began = time.monotonic()
@@ -84,7 +84,3 @@ def lines(record: "TunedRecord") -> Iterator[str]:
         yield (
             f"{found.sampling.steps:>5}  {found.usual:>9.4f}  {found.untuned:>7.4f}  {found.tuned:>7.4f}  {found.start}"
         )
-
-
-def _words(groups: list[str] | None) -> list[str]:
-    return [word.strip() for group in groups or [] for word in group.split(",") if word.strip()]

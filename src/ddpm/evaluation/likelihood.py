@@ -1,11 +1,10 @@
 """A run and images in, bits per dimension out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from ddpm.engine.loading import load
 from ddpm.engine.run import LoadedRun
 from ddpm.evaluation.answers import SHARD, Columns, answers, columns, joined
 from ddpm.evaluation.evaluate import PATIENCE, images_seen
+from ddpm.evaluation.options import EvaluationOptions
 from ddpm.evaluation.reference import real, training
 from ddpm.images.geometry import Geometry
 from ddpm.objectives.bound import Bound, sampled_pairs
@@ -28,114 +28,105 @@ from ddpm.records.score import ReferenceRecord
 from ddpm.sampling.grid import uniform
 from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
-from ddpm.system.names import Fit
 from ddpm.system.progress import Progress, doing
 from ddpm.tasks.likelihood import likelihood
-from ddpm.tasks.likelihood_settings import OF_BOUND, OF_ODE, settle
+from ddpm.tasks.likelihood_settings import settle
 
+N = 1000
+"""Images at the most, if nothing else is asked for."""
 RULE = 3
 """Raised whenever the same question would get another answer: files of before are then left alone."""
 
 
-@dataclass(frozen=True)
-class AskBits:
-    """How to take a run's bits per dimension.
-
-    Attributes:
-        data: the images; None takes those that the run kept for itself.
-        n: how many of them at the most.
-        method, steps, terms, seed, clip, variance, start, tolerance, probes: see :class:`Likelihood`.
-        labels: whether to tell the images' classes.
-        batch: images in memory at a time, up to 50.
-        fit, skip_bad: how the images of ``data`` are read.
-        device: cpu, cuda, mps; None takes the best there is.
-    """
-
-    data: str | None = None
-    n: int = 1000
-    method: str = "bound"
-    steps: int | None = None
-    terms: int | None = None
-    seed: int = 0
-    clip: bool | None = None
-    variance: str | None = None
-    start: float | None = None
-    tolerance: float | None = None
-    probes: int | None = None
-    labels: bool = False
-    batch: int = SHARD
-    fit: Fit = "crop"
-    skip_bad: bool = False
-    device: str | None = None
-
-
-class WrittenBits(NamedTuple):
-    """A record and the folder that it is in."""
-
-    record: BitsRecord
-    folder: Path
-
-
-def measure_bits(path: Path, ask: AskBits, progress: Progress) -> WrittenBits | None:
+def measure_likelihood(
+    path: Path,
+    options: EvaluationOptions,
+    progress: Progress,
+    method: str = "bound",
+    labels: bool = False,
+    **how: Any,
+) -> tuple[BitsRecord, Path] | None:
     """Take the bits per dimension of a run or a checkpoint, going on where the same was interrupted.
 
     Every process of a distributed start takes a part of the images; the main one writes the record.
 
+    Args:
+        options: of which the batch is 1 to 50; None for ``data`` takes the images that the run held out.
+        method, how: see :class:`Likelihood`.
+        labels: whether to tell the images' classes.
+
     Returns:
-        What was found, which is then in the run folder; None in other processes than the main one.
+        What was found, and its folder in the run's; None in other processes than the main one.
 
     Raises:
         InputError: something asked for cannot be had.
     """
-    if not 1 <= ask.batch <= SHARD:
-        raise InputError(f"batch must be between 1 and {SHARD}, the images of a file, not {ask.batch}")
-    if ask.n < 2:
-        raise InputError(f"-n {ask.n} is too few for a mean with its error; give at least 2")
-    state = PartialState(cpu=device_of(ask.device).type == "cpu", timeout=PATIENCE)
+    n, batch = N if options.n is None else options.n, SHARD if options.batch is None else options.batch
+    if not 1 <= batch <= SHARD:
+        raise InputError(f"batch must be between 1 and {SHARD}, the images of a file, not {batch}")
+    if n < 2:
+        raise InputError(f"-n {n} is too few for a mean with its error; give at least 2")
+    state = PartialState(cpu=device_of(options.device).type == "cpu", timeout=PATIENCE)
     run = RunFolder.open(path)
-    loaded = load(path, str(state.device) if state.num_processes > 1 else ask.device)
-    if loaded.needs_label and not ask.labels:
+    loaded = load(path, str(state.device) if state.num_processes > 1 else options.device)
+    if loaded.needs_label and not labels:
         raise InputError(f"{path} never saw an image without its label when it was trained: give --labels")
-    asked = {name: getattr(ask, name) for name in (*OF_BOUND, *OF_ODE)}
-    how = settle(loaded.config, ask.method, seed=ask.seed, clip=ask.clip, **asked)
+    settled = settle(loaded.config, method, seed=options.seed, **how)
     with state.main_process_first():  # what is read for the first time
-        data, source, notes = _images(loaded, ask, progress)
+        data, source, notes = _images(loaded, options, progress)
     # always the same order, so that seeds differ in their noise and not in their images
-    order = epoch_order(0, 0, len(data))[: ask.n]
-    labels = _labels(loaded, data.subset(order)) if ask.labels else None
-    part = "held out" if ask.data is None else "all"
-    question = f"{RULE} {loaded.weights} {loaded.config.diffusion} {how} {source.hash} {part} {ask.labels}"
+    order = epoch_order(0, 0, len(data))[:n]
+    classes = _labels(loaded, data.subset(order)) if labels else None
+    part = "held out" if options.data is None else "all"
+    question = f"{RULE} {loaded.weights} {loaded.config.diffusion} {settled} {source.hash} {part} {labels}"
     key = sha256(question.encode()).hexdigest()[:12]
     shards = answers(run.likelihood / "answers" / key, len(order))
     mine = [k for k in shards.missing() if k % state.num_processes == state.process_index]
     total, before = sum(len(shards.images(k)) for k in mine), 0
     for k in mine:
         parts = []
-        for first in range(0, len(shards.images(k)), ask.batch):
-            here = shards.images(k)[first : first + ask.batch]
+        for first in range(0, len(shards.images(k)), batch):
+            here = shards.images(k)[first : first + batch]
 
             def report(calls: int, of: int, what: str = "", /, before: int = before, n: int = len(here)) -> None:
                 # in images, as nobody knows how many calls the ODE takes
                 done = n * calls // of if of else 0
                 progress(before + done, total, "images" if of else f"images, {calls} network calls")
 
-            given = None if labels is None else labels[here.start : here.stop]
-            parts.append(likelihood(loaded, how, data.read(order[here.start : here.stop]), given, list(here), report))
+            given = None if classes is None else classes[here.start : here.stop]
+            pixels = data.read(order[here.start : here.stop])
+            parts.append(likelihood(loaded, settled, pixels, given, list(here), report))
             before += len(here)
         shards.write(k, columns(parts))
     state.wait_for_everyone()
     if not state.is_main_process:
         return None
-    record = _record(run, loaded, ask, how, source, notes, [data.names[i] for i in order], joined(shards))
+    record = BitsRecord(
+        made_by=f"ddpm {version('ddpm')}",
+        run=str(run.source),
+        weights=loaded.weights,
+        images_seen=images_seen(run, loaded),
+        data=source,
+        held_out=options.data is None,
+        size=loaded.config.data.size,
+        mode=loaded.config.data.mode,
+        labels=labels,
+        how=settled,
+        notes=notes,
+        names=tuple(data.names[i] for i in order),
+        **_numbers(loaded.engine.schedule, settled, joined(shards)),
+    )
     folder = run.likelihood / _name(run, record, key)
     record.write(folder / FILE)
-    return WrittenBits(record, folder)
+    return record, folder
 
 
-def _images(loaded: LoadedRun, ask: AskBits, progress: Progress) -> tuple[Dataset, ReferenceRecord, tuple[str, ...]]:
+def _images(
+    loaded: LoadedRun, options: EvaluationOptions, progress: Progress
+) -> tuple[Dataset, ReferenceRecord, tuple[str, ...]]:
     """The images to take from, what they are, and what a reader should know of them."""
     config = loaded.config.data
-    if ask.data is None:
+    if options.data is None:
         try:
             held = training(loaded.config, doing(progress, "reading the images")).held_out
         except InputError as e:
@@ -143,8 +134,8 @@ def _images(loaded: LoadedRun, ask: AskBits, progress: Progress) -> tuple[Datase
         if len(held) < 2:
             raise InputError(f"the run held out {len(held)} images, too few for a mean; give others by --data")
         return held, ReferenceRecord.of(config.source, held), ()
-    geometry = Geometry(config.size, config.mode, ask.fit)
-    found = real(ask.data, geometry, skip_bad=ask.skip_bad, progress=doing(progress, "reading the images"))
+    geometry = Geometry(config.size, config.mode, options.fit)
+    found = real(options.data, geometry, skip_bad=options.skip_bad, progress=doing(progress, "reading the images"))
     notes = found.notes
     if found.data.fingerprint == config.fingerprint:
         notes = (*notes, "most of these images were trained on: bits of images that were not are higher")
@@ -165,42 +156,21 @@ def _labels(loaded: LoadedRun, data: Dataset) -> list[int]:
     return [loaded.classes.index(name) for name in names]
 
 
-def _record(
-    run: RunFolder,
-    loaded: LoadedRun,
-    ask: AskBits,
-    how: Likelihood,
-    source: ReferenceRecord,
-    notes: tuple[str, ...],
-    names: list[str],
-    found: Columns,
-) -> BitsRecord:
+def _numbers(schedule: Schedule, how: Likelihood, found: Columns) -> dict[str, Any]:
+    """What of a record is worked out of the images' answers."""
     bits = found["bits"].astype(np.float64)
-    parts: dict[str, Any] = {}
+    numbers: dict[str, Any] = {
+        "n": len(bits),
+        "mean": float(bits.mean()),
+        "stderr": float(bits.std(ddof=1) / len(bits) ** 0.5),
+        "calls": float(found["calls"].mean()),
+        "bits": tuple(bits.tolist()),
+    }
     if how.method == "bound":
         bound = Bound(*(torch.from_numpy(found[name]).double() for name in ("prior", "terms", "x0_mse")))
-        parts = {name: float(getattr(bound, name).mean()) for name in ("prior", "kl", "decoder")}
-        parts["levels"] = _levels(loaded.engine.schedule, how, bound)
-    return BitsRecord(
-        made_by=f"ddpm {version('ddpm')}",
-        run=str(run.source),
-        weights=loaded.weights,
-        images_seen=images_seen(run, loaded),
-        data=source,
-        held_out=ask.data is None,
-        n=len(bits),
-        size=loaded.config.data.size,
-        mode=loaded.config.data.mode,
-        labels=ask.labels,
-        how=how,
-        mean=float(bits.mean()),
-        stderr=float(bits.std(ddof=1) / len(bits) ** 0.5),
-        calls=float(found["calls"].mean()),
-        notes=notes,
-        names=tuple(names),
-        bits=tuple(bits.tolist()),
-        **parts,
-    )
+        numbers |= {name: float(getattr(bound, name).mean()) for name in ("prior", "kl", "decoder")}
+        numbers["levels"] = _levels(schedule, how, bound)
+    return numbers
 
 
 def _levels(schedule: Schedule, how: Likelihood, bound: Bound) -> Levels:

@@ -1,7 +1,7 @@
 """Small images made large by a run, against the large ones: a score."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +19,7 @@ from ddpm.data.pairs import LOW
 from ddpm.engine.loading import load
 from ddpm.engine.options import refuse_idle, settings
 from ddpm.engine.run import LoadedRun
+from ddpm.evaluation.options import EvaluationOptions
 from ddpm.evaluation.reference import FEWEST, real, training
 from ddpm.images.geometry import Geometry
 from ddpm.images.pixels import Pixels
@@ -32,9 +33,14 @@ from ddpm.records.score import FeaturesRecord, ReferenceRecord
 from ddpm.records.upscaling import FILE, Fidelity, UpscalingScore
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
-from ddpm.system.names import Fit
 from ddpm.system.progress import Progress, doing
 from ddpm.tasks.enlarging import Enlarging, Small, enlarge_all
+
+N = 1000
+"""Images at the most, if nothing else is asked for."""
+
+BATCH = 64
+"""Images in memory at a time, likewise."""
 
 SHOWN = 16
 """Images of the sheet."""
@@ -43,36 +49,23 @@ VALUES = 2**22
 """Of images that are compared at a time, at the most but for one image: SSIM takes ten times as many in float64."""
 
 
-@dataclass(frozen=True)
-class AskEnlarged:
-    """How to measure.
-
-    Attributes:
-        data: large images, of which small ones are made; None takes those that the run held out, with their partners
-            where the run was given these.
-        n: how many of them are made small, and large again.
-        features, weights: the network that looks, as of ``ddpm.evaluation.evaluate.Ask``.
-        seed, batch, sampling, augment, consistent: as of ``Pipeline.upscale``.
-        fit, skip_bad: how the images of ``data`` are read.
-        device: cpu, cuda, mps; None takes the best there is.
-    """
-
-    data: str | None = None
-    n: int = 1000
-    features: str = "embedded"
-    weights: str | None = None
-    seed: int = 0
-    batch: int = 64
-    sampling: Mapping[str, Any] = field(default_factory=dict)
-    augment: float | None = None
-    consistent: bool | None = None
-    fit: Fit = "crop"
-    skip_bad: bool = False
-    device: str | None = None
-
-
-def evaluate_enlarged(path: Path, ask: AskEnlarged, progress: Progress) -> tuple[UpscalingScore, Path]:
+def evaluate_upscaling(
+    path: Path,
+    options: EvaluationOptions,
+    progress: Progress,
+    sampling: Mapping[str, Any] | None = None,
+    augment: float | None = None,
+    consistent: bool | None = None,
+    features: str = "embedded",
+    weights: str | None = None,
+) -> tuple[UpscalingScore, Path]:
     """Make small images of large ones, enlarge them by the run and by bicubic interpolation, and compare.
+
+    Args:
+        options: where None for ``data`` takes the images that the run held out, with their partners where the run was
+            given these.
+        sampling, augment, consistent: as of ``Pipeline.upscale``.
+        features, weights: as of :func:`ddpm.evaluation.evaluate.evaluate_run`.
 
     Returns:
         The score, and its folder in the run's.
@@ -80,23 +73,35 @@ def evaluate_enlarged(path: Path, ask: AskEnlarged, progress: Progress) -> tuple
     Raises:
         InputError: something asked for cannot be had.
     """
-    loaded = load(path, ask.device)
+    loaded = load(path, options.device)
     assert loaded.config.upscaling is not None
-    how = settings(loaded, dict(ask.sampling))
-    settled = Enlarging.settle(loaded.config.upscaling, ask.augment, ask.consistent)
-    refuse_idle(loaded, dict(ask.sampling), how, labelled=False)
-    extractor = build.build_features(ask.features, ask.weights, loaded.config.data.size, loaded.engine.device)
-    source, data = _images(loaded, ask, progress)
-    if min(len(data), ask.n) < FEWEST:
-        raise InputError(f"{min(len(data), ask.n)} images are too few to measure; give at least {FEWEST}")
+    asked = dict(sampling or {})
+    how = settings(loaded, asked)
+    settled = Enlarging.settle(loaded.config.upscaling, augment, consistent)
+    refuse_idle(loaded, asked, how, labelled=False)
+    extractor = build.build_features(features, weights, loaded.config.data.size, loaded.engine.device)
+    source, data = _images(loaded, options, progress)
+    n = min(len(data), N if options.n is None else options.n)
+    if n < FEWEST:
+        raise InputError(f"{n} images are too few to measure; give at least {FEWEST}")
     # spread evenly, as folders of classes come one after another
-    large = data.subset(np.linspace(0, len(data) - 1, min(len(data), ask.n)).round().astype(np.int64))
+    large = data.subset(np.linspace(0, len(data) - 1, n).round().astype(np.int64))
     scale = loaded.config.upscaling.scale
     if LOW not in large.partners:
         large = replace(large, derived={LOW: BoxMeans(loaded.engine.codec, scale)})
     low = batch_of(large, np.arange(len(large))).conditions[LOW].numpy()
     smalls = [Small(pixels, i) for i, pixels in enumerate(low)]
-    made = dict(enlarge_all(loaded, how, settled, smalls, ask.seed, ask.batch, doing(progress, "upscaling")))
+    made = dict(
+        enlarge_all(
+            loaded,
+            how,
+            settled,
+            smalls,
+            options.seed,
+            BATCH if options.batch is None else options.batch,
+            doing(progress, "upscaling"),
+        )
+    )
     drawn = np.stack([made[i] for i in range(len(low))])
     plain = _bicubic(low, scale, loaded)
     reference = frechet.fit(extract_once(extractor, data, doing(progress, "looking at the images")))
@@ -111,7 +116,7 @@ def evaluate_enlarged(path: Path, ask: AskEnlarged, progress: Progress) -> tuple
         n=len(low),
         features=FeaturesRecord.of(extractor),
         reference=ReferenceRecord.of(source, data),
-        seed=ask.seed,
+        seed=options.seed,
         sampling=how,
         augment=settled.augment,
         consistent=settled.consistent,
@@ -134,16 +139,16 @@ def _kept(score: UpscalingScore, home: Path, rows: list[Pixels]) -> Path:
     return folder
 
 
-def _images(loaded: LoadedRun, ask: AskEnlarged, progress: Progress) -> tuple[str, Dataset]:
+def _images(loaded: LoadedRun, options: EvaluationOptions, progress: Progress) -> tuple[str, Dataset]:
     """Large images, in the geometry of the run."""
     config = loaded.config.data
-    if ask.data is None:
+    if options.data is None:
         own = training(loaded.config, doing(progress, "reading the images"))
         return f"{own.source} (held out)", own.held_out
     found = real(
-        ask.data,
-        Geometry(config.size, config.mode, ask.fit),
-        skip_bad=ask.skip_bad,
+        options.data,
+        Geometry(config.size, config.mode, options.fit),
+        skip_bad=options.skip_bad,
         progress=doing(progress, "reading the images"),
     )
     return found.source, found.data

@@ -22,6 +22,7 @@ from ddpm.engine import Diffusion
 from ddpm.engine.preview import preview
 from ddpm.metrics.features.extract import extract_once
 from ddpm.planning.budget import Budget, speed_of
+from ddpm.planning.narrow import refuse_narrow
 from ddpm.planning.recipes import RECIPES, Facts, Rung, Tree
 from ddpm.planning.request import Request, change, whole_number
 from ddpm.system.errors import InputError
@@ -34,8 +35,6 @@ from ddpm.training.measure import Memory, available_bytes, memory
 DEFAULT_BUDGET = "1h"
 FEW_STEPS = 500
 """Optimiser steps below which samples are hardly more than noise, whatever the network."""
-FEWEST_LEVELS = 0.1
-"""Share of the levels on which a loss must lie to be trained; what lies on fewer has learned nothing."""
 
 
 @dataclass(frozen=True)
@@ -228,7 +227,7 @@ class _Draft:
         """The finished plan; the micro-batch is lowered to what fits the memory."""
         total = images or tree["training"]["images"]
         config = self.config(tree, total)
-        _refuse_narrow(config)
+        refuse_narrow(config)
         job = reopen(config, self.out, self.dataset, self.accelerator)
         needs = self.memory(job)
         if "training.micro_batch" not in self.request.changes:
@@ -266,18 +265,6 @@ class _Draft:
         if scoring is None:
             return 0.0
         return min(scoring.share * images, scoring.cost(images, config.training.batch))
-
-
-def _refuse_narrow(config: RunConfig) -> None:
-    """Refuse weights that nearly all lie on a few levels: the network would learn those, and noise at all others."""
-    if config.objective.loss.name == "vlb" or (share := build.weight_share(config)) >= FEWEST_LEVELS:
-        return
-    d, o = config.diffusion, config.objective
-    raise InputError(
-        f"the weighting {o.weighting.name} of {d.prediction} prediction lies on {100 * share:.2g} % of the "
-        f"{o.levels.name} levels of the {d.schedule} schedule, so that the others would not be learned; use another "
-        "--weighting, or v prediction with it"
-    )
 
 
 PRECISIONS = {"bf16": "bf16", "fp16": "fp16", "no": "fp32"}

@@ -42,7 +42,7 @@ class BitsRecord(Record):
         names, bits: of each image.
     """
 
-    WRITER: ClassVar[str] = "ddpm evaluate --bits-per-dim"
+    WRITER: ClassVar[str] = "ddpm likelihood"
     made_by: str
     run: str
     weights: str

@@ -43,6 +43,11 @@ def measure(what: Path) -> str:
     return shlex.join(("ddpm", "evaluate", str(what)))
 
 
+def likelihood(what: Path) -> str:
+    """The shortest command that measures bits per dimension of a run or a checkpoint."""
+    return shlex.join(("ddpm", "likelihood", str(what)))
+
+
 def evaluate(evaluation: Evaluation, folder: Path) -> Command:
     """The command that measures the same again."""
     measure, samples = evaluation.score.measure, evaluation.score.samples

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Measured:
-    """One folder that `ddpm evaluate --bits-per-dim` wrote.
+    """One folder that `ddpm likelihood` wrote.
 
     Attributes:
         written: when, in nanoseconds.

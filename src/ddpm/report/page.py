@@ -155,7 +155,7 @@ class Page:
             "samples": (self.samples is None, again),
             "the loss": (not self.training, again),
             "scores": (score is None, measure),
-            "bits per dimension": (not run.likelihoods, f"{measure} --bits-per-dim"),
+            "bits per dimension": (not run.likelihoods, commands.likelihood(run.folder)),
             "nearest training images": (score is None or score.memorisation is None, measure),
             "quality against sampler steps": ("Quality against sampler steps" not in self.quality, fewer),
             "quality against training": (

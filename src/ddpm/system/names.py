@@ -1,7 +1,7 @@
 """Every name that a user may type, once: types, registries, validation and help are made from these lists.
 
 Nothing is imported from here, so that ``ddpm --help`` need not wait for torch. A name belongs to one object in
-``build.py`` (features, solvers …) or in ``planning.recipes``.
+``build`` (features, solvers …) or in ``planning.recipes``.
 """
 
 from difflib import get_close_matches

@@ -1,4 +1,4 @@
-"""`ddpm evaluate --bits-per-dim` through the real command line."""
+"""`ddpm likelihood` through the real command line."""
 
 import os
 import re
@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from ddpm.cli import progress
-from ddpm.evaluation import likelihood
+from ddpm.evaluation import likelihood as evaluation
 from ddpm.records.likelihood import BitsRecord
 
 Refused = Callable[..., str]
 Cli = Callable[..., int]
 Capture = pytest.CaptureFixture[str]
-BITS = ("--bits-per-dim", "--device", "cpu")
+CPU = ("--device", "cpu")
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def records(run: Path) -> list[BitsRecord]:
 
 
 def test_a_run(cli: Cli, run: Path, capsys: Capture) -> None:
-    assert cli("evaluate", run, *BITS, "-n", "20", "--steps", "3") == 0
+    assert cli("likelihood", run, *CPU, "-n", "20", "--steps", "3") == 0
     [record] = records(run)
     [folder] = (path.parent for path in run.glob("likelihood/*/bits.json"))
     assert (folder / "bits.png").exists()
@@ -65,7 +65,7 @@ def test_what_the_flags_mean(cli: Cli, run: Path, folder: Callable[..., Path], c
         "--variance",
         "large",
     )
-    assert cli("evaluate", run, *BITS, *flags, "--steps", "5", "--steps", "6,7", "--batch", "5", "-n", "9") == 0
+    assert cli("likelihood", run, *CPU, *flags, "--steps", "5", "--steps", "6,7", "--batch", "5", "-n", "9") == 0
     found = records(run)
     assert [record.how.steps for record in found] == [5, 6, 7]
     for record in found:
@@ -79,7 +79,7 @@ def test_what_the_flags_mean(cli: Cli, run: Path, folder: Callable[..., Path], c
 
 
 def test_along_the_ode(cli: Cli, run: Path, capsys: Capture) -> None:
-    assert cli("evaluate", run, *BITS, "--method", "ode", "-n", "4", "--tolerance", "0.1", "--probes", "3") == 0
+    assert cli("likelihood", run, *CPU, "--method", "ode", "-n", "4", "--tolerance", "0.1", "--probes", "3") == 0
     [record] = records(run)
     assert not list(run.glob("likelihood/*/bits.png"))
     out = capsys.readouterr().out
@@ -89,15 +89,15 @@ def test_along_the_ode(cli: Cli, run: Path, capsys: Capture) -> None:
 
 def test_a_log_hears_of_long_ones(cli: Cli, run: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "QUIET", 0.0)
-    assert cli("evaluate", run, *BITS, "-n", "20", "--steps", "4") == 0
+    assert cli("likelihood", run, *CPU, "-n", "20", "--steps", "4") == 0
     assert re.findall(r"images +(\d+) %, .* left\n", capsys.readouterr().out) == ["25", "50", "75", "100"]
 
 
 def test_the_defaults_that_help_names(capsys: Capture, cli: Cli) -> None:
-    assert cli("evaluate", "--help") == 0
+    assert cli("likelihood", "--help") == 0
     text = " ".join(re.sub(r"[│╭╰─╮╯]", " ", capsys.readouterr().out).split())
-    assert f"Of images for bits {likelihood.AskBits().n:,}, if there are so many" in text
-    assert f"Images for bits: 1 to {likelihood.AskBits().batch}" in text
+    assert f"at most; {evaluation.N:,} if not given" in text
+    assert f"1 to {evaluation.SHARD}; {evaluation.SHARD} if not given" in text
 
 
 def test_two_processes_have_the_bits_of_one(cli: Cli, run: Path, digits_run: Path, tmp_path: Path) -> None:
@@ -109,9 +109,8 @@ def test_two_processes_have_the_bits_of_one(cli: Cli, run: Path, digits_run: Pat
             "-m",
             "torch.distributed.run",
             *launch,
-            "evaluate",
+            "likelihood",
             str(run),
-            "--bits-per-dim",
             "--steps",
             "3",
         ],
@@ -121,7 +120,7 @@ def test_two_processes_have_the_bits_of_one(cli: Cli, run: Path, digits_run: Pat
     )
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.count("\nbits per dim") == 1
-    assert cli("evaluate", other, *BITS, "--steps", "3") == 0
+    assert cli("likelihood", other, *CPU, "--steps", "3") == 0
     [two], [one] = records(run), records(other)
     assert two.n == 89
     assert two.bits == one.bits
@@ -133,24 +132,13 @@ def test_two_processes_have_the_bits_of_one(cli: Cli, run: Path, digits_run: Pat
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--features", "embedded"], "--features is of samples, and --bits-per-dim draws none; leave it out"),
-        (["--weights", "w"], "--weights is of samples"),
-        (["--solver", "ddim"], "--solver is of samples"),
-        (["--grid", "uniform"], "--grid is of samples"),
-        (["--eta", "0"], "--eta is of samples"),
-        (["--guidance", "1"], "--guidance is of samples"),
-        (["--checkpoints"], "--checkpoints is of samples"),
-        (["--training", "digits"], "--training is of samples"),
-        (["--size", "8"], "--size is of samples"),
-        (["--mode", "L"], "--mode is of samples"),
-        (["--out", "{tmp}/x.json"], "--out is of samples"),
-        (["--fit", "crop"], "--fit is of the images of --data; give them, or leave it out"),
-        (["--skip-bad"], "--skip-bad is of the images of --data"),
-        (["--method", "ode", "--steps", "5"], "steps 5 is an option of the bound"),
-        (["--method", "ode", "--terms", "5"], "terms 5 is an option of the bound"),
-        (["--method", "ode", "--variance", "large"], "variance large is an option of the bound"),
+        (["--fit", "crop"], "--fit needs --data, the images that it is for"),
+        (["--skip-bad"], "--skip-bad needs --data"),
+        (["--method", "ode", "--steps", "5"], "steps 5 is an option of the bound, and the method is ode"),
+        (["--method", "ode", "--terms", "5"], "terms 5 is an option of the bound, and the method is ode"),
+        (["--method", "ode", "--variance", "large"], "variance large is an option of the bound, and the method is ode"),
         (["--steps", "0"], "steps must be between 1 and 1000"),
-        (["--steps", "x"], "--steps x are no numbers"),
+        (["--steps", "x"], "--steps expects integers, such as 25,50,100, not x"),
         (["--terms", "1000"], "terms must be between 1 and 999"),
         (["-n", "1"], "-n 1 is too few"),
         (["--batch", "64"], "batch must be between 1 and 50"),
@@ -159,25 +147,16 @@ def test_two_processes_have_the_bits_of_one(cli: Cli, run: Path, digits_run: Pat
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_options_without_effect(flags: list[str], said: str, refused: Refused, run: Path, tmp_path: Path) -> None:
-    assert said in refused("evaluate", run, *BITS, *[flag.format(tmp=tmp_path) for flag in flags], kept=tmp_path)
-
-
-@pytest.mark.parametrize(
-    "flags", [["--method", "bound"], ["--terms", "5"], ["--variance", "large"], ["--labels"]], ids=" ".join
-)
-def test_options_of_bits_alone(flags: list[str], refused: Refused, run: Path) -> None:
-    assert f"{flags[0]} is of --bits-per-dim; give that, too" in refused("evaluate", run, *flags, kept=run)
+    assert said in refused("likelihood", run, *CPU, *[flag.format(tmp=tmp_path) for flag in flags], kept=tmp_path)
 
 
 def test_a_folder_of_images(refused: Refused, folder: Callable[..., Path]) -> None:
     photos = folder(12)
-    assert f"--bits-per-dim asks a model, and {photos} holds images; give a run folder" in refused(
-        "evaluate", photos, "--bits-per-dim", kept=photos
-    )
+    assert "is not a run folder" in refused("likelihood", photos, kept=photos)
 
 
 def test_without_matplotlib(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ddpm.cli.bits.find_spec", lambda name: None)
-    assert cli("evaluate", run, *BITS, "-n", "4", "--steps", "2") == 0
+    monkeypatch.setattr("ddpm.cli.scores.find_spec", lambda name: None)
+    assert cli("likelihood", run, *CPU, "-n", "4", "--steps", "2") == 0
     assert len(records(run)) == 1
     assert not list(run.glob("likelihood/*/bits.png"))

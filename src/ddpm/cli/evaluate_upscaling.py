@@ -1,31 +1,52 @@
 """``ddpm evaluate`` of a run of super-resolution."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ddpm.cli import scores
+from ddpm.cli.console import console
+from ddpm.cli.numbers import integers
+from ddpm.cli.progress import LoggedBar
+from ddpm.system.errors import InputError
+from ddpm.system.names import Fit
 
 if TYPE_CHECKING:
     from ddpm.records.upscaling import UpscalingScore
 
 
-def enlarged(path: Path, given: dict[str, Any], others: dict[str, Any], out: Path | None) -> None:
-    """Measure, print a table and write the score.
-
-    Args:
-        given: attributes of ``AskEnlarged``; None where not asked for.
-        others: what was asked for and has no meaning here, by flag.
-    """
-    from ddpm.cli.console import console
-    from ddpm.cli.progress import LoggedBar
-    from ddpm.evaluation.upscaling import AskEnlarged, evaluate_enlarged
+def evaluate_upscaling(
+    path: Path,
+    *,
+    data: str | None = None,
+    n: int | None = None,
+    features: str = "embedded",
+    weights: str | None = None,
+    steps: list[str] | None = None,
+    sampling: Mapping[str, Any] | None = None,
+    augment: float | None = None,
+    consistent: bool | None = None,
+    seed: int = 0,
+    batch: int | None = None,
+    fit: Fit = "crop",
+    skip_bad: bool = False,
+    out: Path | None = None,
+    device: str | None = None,
+) -> None:
+    """Measure what a run makes of small images beside bicubic interpolation, print a table and write the score."""
+    from ddpm.evaluation import upscaling
+    from ddpm.evaluation.options import EvaluationOptions
     from ddpm.records.upscaling import FILE
-    from ddpm.system.errors import InputError
 
-    if wrong := [name for name, value in others.items() if value is not None]:
-        raise InputError(f"{wrong[0]} has no meaning for a run of super-resolution; leave it out")
+    options = EvaluationOptions(data, n, seed, batch, fit, skip_bad, device)
+    counts = integers("--steps", steps, "20")
+    if len(counts) > 1:
+        raise InputError("a run of super-resolution is measured at one number of steps at a time")
+    how = {**(sampling or {}), **({"steps": counts[0]} if counts else {})}
+    scores.prepare(out)
     with LoggedBar("upscaling") as progress:
-        score, folder = evaluate_enlarged(
-            path, AskEnlarged(**{name: value for name, value in given.items() if value is not None}), progress
+        score, folder = upscaling.evaluate_upscaling(
+            path, options, progress, how, augment, consistent, features, weights
         )
     console.print(str(path), markup=False, style="bold")
     for line in lines(score):

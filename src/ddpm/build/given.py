@@ -1,0 +1,18 @@
+"""Options that settings give to frozen objects."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from ddpm.system.record import Strict
+
+
+def with_options(**options: float | None) -> Callable[[Any], Any]:
+    """Changes those options of a frozen object that are given."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return lambda one: replace(one, **given) if given else one
+
+
+def given(group: Strict) -> dict[str, Any]:
+    """Those options of a named group that are given."""
+    return group.model_dump(exclude={"name"}, exclude_none=True)

@@ -1,0 +1,136 @@
+"""From names to processes, and to what training makes small on them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from ddpm.build.given import given, with_options
+from ddpm.build.networks import build_codec
+from ddpm.codec import PixelCodec
+from ddpm.config.classifier import ClassifierConfig
+from ddpm.config.diffusion import DiffusionConfig
+from ddpm.config.objective import HybridLoss, ObjectiveConfig
+from ddpm.config.run import RunConfig
+from ddpm.core import Continuous, Discrete, Parameterisation, Prediction, Schedule, continuous, discrete, prediction
+from ddpm.core.parameterisation import UnitVariance
+from ddpm.core.schedule import TimeScaled
+from ddpm.objectives import Hybrid, Loss, SimpleLoss, Variational, level_sampling, weighting
+from ddpm.objectives.bound import least
+from ddpm.objectives.classification import Classification
+from ddpm.objectives.denoising import Denoising
+from ddpm.objectives.level_sampling import LevelSampling
+from ddpm.objectives.noised import NoiseLevels
+from ddpm.objectives.weighting import Weighting
+from ddpm.system.errors import InputError
+
+SCHEDULES: dict[str, Callable[[int], Schedule]] = {
+    "linear": discrete.linear,
+    "scaled-linear": discrete.scaled_linear,
+    "cosine": discrete.cosine,
+    "sigmoid": discrete.sigmoid,
+    "vp": partial(Continuous, continuous.VP()),
+    "sub-vp": partial(Continuous, continuous.SubVP()),
+    "ve": partial(Continuous, continuous.VE()),
+    "edm": partial(Continuous, continuous.EDMProcess()),
+    "flow": partial(Continuous, continuous.Flow()),
+}
+PREDICTIONS: dict[str, Prediction] = {
+    "eps": prediction.eps,
+    "x0": prediction.x0,
+    "v": prediction.v,
+    "flow": prediction.flow,
+    "edm": prediction.EDMPrediction(),
+}
+VARIANCES = {"small": 0.0, "large": 1.0, "learned": 0.0}
+"""The mix of the two bounds of a reverse step's variance, where the network does not say it."""
+WEIGHTINGS: dict[str, Weighting] = {
+    "simple": weighting.simple,
+    "constant": weighting.constant,
+    "snr": weighting.snr,
+    "truncated-snr": weighting.truncated_snr,
+    "min-snr": weighting.MinSNR(),
+    "p2": weighting.P2(),
+    "edm": weighting.EDMWeighting(),
+}
+LEVEL_SAMPLINGS: dict[str, LevelSampling] = {
+    "uniform": level_sampling.Uniform(),
+    "stratified": level_sampling.Stratified(),
+    "log-normal": level_sampling.LogNormal(),
+    "logit-normal": level_sampling.LogitNormal(),
+    "importance": level_sampling.Importance(),
+}
+
+
+def build_schedule(config: DiffusionConfig) -> Schedule:
+    """The forward process, its levels' t as the network is fed it.
+
+    Raises:
+        InputError: zero-terminal SNR of a continuous one.
+    """
+    made = _process(config)
+    return made if config.time_scale == 1 else TimeScaled(made, config.time_scale)
+
+
+def _process(config: DiffusionConfig) -> Schedule:
+    made = discrete.custom(config.betas) if config.betas is not None else SCHEDULES[config.schedule](config.T)
+    if config.sigma_max is not None:
+        return continuous.up_to(made, config.sigma_max)
+    if not config.zero_terminal_snr:
+        return made
+    if not isinstance(made, Discrete):
+        raise InputError(f"the {config.schedule} schedule is continuous, and its end is fixed; drop zero_terminal_snr")
+    return discrete.zero_terminal_snr(made)
+
+
+def build_parameterisation(config: DiffusionConfig) -> Parameterisation:
+    """How the network is asked."""
+    with_data = with_options(sigma_data=config.sigma_data)
+    return Parameterisation(
+        with_data(PREDICTIONS[config.prediction]) if config.prediction == "edm" else PREDICTIONS[config.prediction],
+        with_data(UnitVariance()) if config.scales_input else None,
+        config.variance == "learned",
+    )
+
+
+def build_loss(config: RunConfig, schedule: Schedule) -> Loss:
+    """What training makes small."""
+    objective, ask = config.objective, build_parameterisation(config.diffusion)
+    ticks = [schedule.level(i) for i in range(min(2, schedule.T), -1, -1)]
+    simple = SimpleLoss(ask, build_weighting(config))
+    bound = Variational(ask, schedule.T, least(ticks), VARIANCES[config.diffusion.variance])
+    if isinstance(objective.loss, HybridLoss):
+        return Hybrid(simple, bound, **given(objective.loss))
+    return bound if objective.loss.name == "vlb" else simple
+
+
+def build_weighting(config: RunConfig) -> Weighting:
+    """Of the simple loss."""
+    how = config.objective.weighting
+    weigh: Weighting = with_options(**given(how))(WEIGHTINGS[how.name])
+    if how.name == "edm":
+        weigh = with_options(sigma_data=config.diffusion.sigma_data)(weigh)
+    return weigh
+
+
+def build_level_sampling(config: ObjectiveConfig) -> LevelSampling:
+    """Which levels the images of a training step get."""
+    drawn = with_options(**given(config.levels))(LEVEL_SAMPLINGS[config.levels.name])
+    return drawn if config.loss.name == "simple" else level_sampling.Ticks(drawn)
+
+
+def build_objective(config: RunConfig) -> Denoising:
+    """What a run minimises, and what it draws for it."""
+    schedule = build_schedule(config.diffusion)
+    noise = NoiseLevels(schedule, build_level_sampling(config.objective), config.training.label_dropout)
+    return Denoising(noise, build_loss(config, schedule), build_codec(config).encode)
+
+
+def build_classification(config: ClassifierConfig) -> Classification:
+    """What such a classifier minimises, at levels drawn evenly."""
+    noise = NoiseLevels(build_schedule(config.diffusion), level_sampling.Uniform())
+    return Classification(noise, build_classification_ask(config.diffusion), PixelCodec().encode)
+
+
+def build_classification_ask(config: DiffusionConfig) -> Parameterisation:
+    """How a classifier is called: as the run's network, but its output are logits, without a variance."""
+    return replace(build_parameterisation(config), learned_variance=False)

@@ -1,0 +1,131 @@
+"""``ddpm likelihood``."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from ddpm.cli.numbers import integers
+from ddpm.system.names import Fit, MethodName
+
+if TYPE_CHECKING:
+    from ddpm.records.likelihood import BitsRecord
+
+
+def likelihood(
+    run: Path,
+    *,
+    data: str | None = None,
+    n: Annotated[int | None, Parameter(name=["-n", "--n"])] = None,
+    method: MethodName = "bound",
+    steps: list[str] | None = None,
+    terms: int | None = None,
+    variance: Literal["small", "large", "learned"] | None = None,
+    start: float | None = None,
+    tolerance: float | None = None,
+    probes: int | None = None,
+    clip: bool | None = None,
+    labels: bool = False,
+    seed: int = 0,
+    batch: int | None = None,
+    fit: Fit | None = None,
+    skip_bad: bool | None = None,
+    device: str | None = None,
+) -> None:
+    """Measure the likelihood of images under a run, in bits per dimension.
+
+    The command goes on where it was interrupted. Start it by torchrun to measure with several processes.
+
+    Parameters
+    ----------
+    run
+        A run folder, or one checkpoint in it.
+    data
+        The images; those that the run held out by default.
+    n
+        The number of images to measure, at most; 1,000 if not given.
+    method
+        bound, the variational bound, or ode, the density along the probability flow.
+    steps
+        Of the bound: the number of levels, all of them by default. Several, as in 25,50,100, are measured in turn.
+    terms
+        Of the bound: the number of KL terms drawn for each image, to stand for all; unbiased, and faster.
+    variance
+        Of the bound: the variance of the reverse steps; the run's own by default.
+    start
+        Of the ode: the time it begins at in continuous time, 1e-5 if not given.
+    tolerance
+        Of the ode: the error allowed in each step, 1e-5 if not given.
+    probes
+        Of the ode: random signs an image, 1 if not given.
+    clip
+        Keep the expected image in range; on for the bound and off for the ode if not given.
+    labels
+        Condition on the images' classes.
+    seed
+        The noise for image i is a function of the seed and i alone.
+    batch
+        Images in memory at a time, 1 to 50; 50 if not given.
+    fit
+        For images of --data of another shape; crop if not given.
+    skip_bad
+        Go on without images of --data that cannot be read.
+    device
+        cpu, cuda or mps; the best there is by default.
+    """
+    from ddpm.cli import scores
+    from ddpm.cli.console import console
+    from ddpm.cli.progress import LoggedBar
+    from ddpm.evaluation.likelihood import measure_likelihood
+    from ddpm.evaluation.options import EvaluationOptions
+    from ddpm.records.likelihood import FILE
+    from ddpm.report.likelihood import plot
+    from ddpm.system.allocator import keep_freed_memory
+    from ddpm.system.errors import InputError
+
+    keep_freed_memory()
+    reading: dict[str, Any] = {name: value for name, value in {"fit": fit, "skip_bad": skip_bad}.items() if value}
+    if data is None and reading:
+        raise InputError(f"--{next(iter(reading)).replace('_', '-')} needs --data, the images that it is for")
+    options = EvaluationOptions(data, n, seed, batch, device=device, **reading)
+    how = {"terms": terms, "variance": variance, "start": start, "tolerance": tolerance, "probes": probes, "clip": clip}
+    done = None
+    counts: Sequence[int | None] = integers("--steps", steps, "25,50,100") or [None]
+    for count in counts:
+        with LoggedBar("images") as progress:
+            done = measure_likelihood(run, options, progress, method, labels, steps=count, **how)
+        if done is None:  # another process has it
+            continue
+        record, folder = done
+        console.print(str(run), markup=False, style="bold")
+        for line in lines(record):
+            console.print(line, markup=False)
+        scores.note(record.notes)
+        if scores.drawable():
+            plot(record, folder)
+        console.print(f"record        {folder / FILE}", markup=False)
+    if done is not None:
+        scores.report(run)
+
+
+def lines(record: "BitsRecord") -> Iterator[str]:
+    """A record for the terminal."""
+    of = "held-out images" if record.held_out else "images"
+    classes = ", their classes told" if record.labels else ""
+    yield f"images        {record.n:,} of {record.data.images:,} {of} of {record.data.source}{classes}"
+    how = record.how
+    if how.method == "ode":
+        yield f"bits per dim  {record.mean:.4f} ± {record.stderr:.4f}, along the probability flow"
+        start = "level 1" if how.start is None else f"time {how.start:g}"
+        probes = f"{how.probes} probe" if how.probes == 1 else f"{how.probes} probes"
+        asked = f"{record.calls:,.0f} evaluations a batch, {probes}, tolerance {how.tolerance:g}"
+        yield f"              {asked}, from {start}"
+        return
+    assert how.steps is not None
+    drawn = f", {how.terms:,} of {how.steps - 1:,} KL terms an image" if how.terms else ""
+    yield (
+        f"bits per dim  {record.mean:.4f} ± {record.stderr:.4f}, a bound by {how.steps:,} steps{drawn}, "
+        f"{how.variance} variance"
+    )
+    yield f"              prior {record.prior:.2g}, KL {record.kl:.4f}, decoder {record.decoder:.4f}"

@@ -1,0 +1,107 @@
+"""A score for the terminal, and where it is written."""
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ddpm.cli.console import console
+from ddpm.system.errors import InputError
+
+if TYPE_CHECKING:
+    from ddpm.records.score import Score
+
+
+def prepare(out: Path | None) -> None:
+    """Refuse a file that cannot be written before anything is measured."""
+    from ddpm.records.score import FILE
+    from ddpm.system.files import disk_errors
+
+    if out is None:
+        return
+    if out.is_dir():
+        raise InputError(f"--out {out} is a folder; give the score a name, as in {out / FILE}")
+    with disk_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+
+
+def show(score: "Score", what: str) -> None:
+    """Print a score under a heading."""
+    console.print(what, markup=False, style="bold")
+    for line in lines(score):
+        console.print(line, markup=False)
+    note(score.notes)
+
+
+def note(notes: tuple[str, ...]) -> None:
+    """Print what a reader should know."""
+    for text in notes:
+        console.print("[yellow]note[/]          ", end="")
+        console.print(text, markup=False)
+
+
+def keep(score: "Score", pairs: bytes | None, out: Path | None) -> None:
+    """Write a score where it was asked for, and the pairs that are nearest to copies beside it."""
+    from ddpm.system.files import write_file
+
+    if out is None:
+        return
+    score.write(out)
+    console.print(f"written       {out}", markup=False)
+    if pairs is not None:
+        picture = out.with_name(f"{out.stem}-closest.png")
+        write_file(picture, pairs)
+        console.print(f"closest pairs {picture}", markup=False)
+
+
+def report(path: Path) -> None:
+    """Bring a run's page up to date, where it can be made."""
+    if drawable():
+        from ddpm import report
+        from ddpm.records.run_folder import RunFolder
+
+        console.print(f"report        {report.write(RunFolder.open(path).path)}", markup=False)
+
+
+def drawable() -> bool:
+    """Whether what draws charts and pages is installed."""
+    return all(map(find_spec, ("matplotlib", "jinja2")))
+
+
+def lines(score: "Score") -> Iterator[str]:
+    """A score for the terminal."""
+    m = score.measure
+    yield f"samples       {m.n:,} against {m.reference.images:,} of {m.reference.source}, {m.features.name} features"
+    floor = "" if score.frechet.floor is None else f"; as many real images: {score.frechet.floor:.4g}"
+    for name, title in TITLES.items():
+        if (value := getattr(score, name)) is not None:
+            interval = f"{value.value:.4g} ({value.low:.4g} to {value.high:.4g})"
+            yield f"{title:<14}{interval}{floor if name == 'frechet' else ''}"
+    if score.accuracy is not None:
+        read, real = _percent(score.accuracy.value), _percent(score.accuracy.real)
+        yield f"{'accuracy':<14}{read} read as the class asked for; real images {real}"
+    c = score.colour
+    off = ", ".join(f"{a - b:+.3f}" for a, b in zip(c.mean, c.reference_mean, strict=True))
+    yield f"{'colour':<14}mean off by {off} (of a range of 2)"
+    if score.memorisation is not None:
+        found = score.memorisation
+        others = "" if found.held_out is None else f"; of held-out images {_percent(found.held_out.value)}"
+        yield (
+            f"{'copies':<14}{_percent(found.rate.value)} ({_percent(found.rate.low)} to {_percent(found.rate.high)}) "
+            f"of {found.images:,} training images{others}"
+        )
+
+
+TITLES = {
+    "frechet": "Fréchet",
+    "kid": "KID",
+    "precision": "precision",
+    "recall": "recall",
+    "density": "density",
+    "coverage": "coverage",
+    "inception_score": "Inception sc.",
+}
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
