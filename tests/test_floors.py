@@ -101,7 +101,7 @@ def circle(sources: dict[str, str], part: Callable[[str], str]) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("name", FLOOR_OF)
+@pytest.mark.parametrize("name", sorted(FLOOR_OF))
 def test_imports_lead_down(name):
     wrong = {path: breaks(path, (SRC / path).read_text(encoding="utf-8")) for path in FILES if room_of(path) == name}
     assert {path: names for path, names in wrong.items() if names} == {}

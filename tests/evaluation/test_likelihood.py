@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -13,14 +13,15 @@ import torch
 from ddpm.data.order import epoch_order
 from ddpm.engine.loading import load
 from ddpm.evaluation import likelihood
-from ddpm.evaluation.likelihood import AskBits, WrittenBits, measure_bits
+from ddpm.evaluation.likelihood import measure_likelihood
+from ddpm.evaluation.options import EvaluationOptions
 from ddpm.evaluation.reference import training
 from ddpm.records.likelihood import BitsRecord
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, silent
 from ddpm.tasks.likelihood import bits_per_dim
 
-FEW = AskBits(n=60, steps=4, device="cpu")
+FEW = EvaluationOptions(n=60, device="cpu")
 
 
 @pytest.fixture
@@ -28,10 +29,17 @@ def run(digits_run: Path, tmp_path: Path) -> Path:
     return shutil.copytree(digits_run, tmp_path / "run")
 
 
-def measured(run: Path, ask: AskBits = FEW, progress: Progress = silent) -> WrittenBits:
-    found = measure_bits(run, ask, progress)
+class Written(NamedTuple):
+    record: BitsRecord
+    folder: Path
+
+
+def measured(run: Path, progress: Progress = silent, **asked: Any) -> Written:
+    own = {name: value for name, value in asked.items() if hasattr(FEW, name)}
+    further = {"steps": 4} | {name: value for name, value in asked.items() if name not in own}
+    found = measure_likelihood(run, replace(FEW, **own), progress, **further)
     assert found is not None
-    return found
+    return Written(*found)
 
 
 def test_it_is_what_the_pipeline_says_of_held_out_images(run: Path) -> None:
@@ -61,13 +69,13 @@ def test_it_is_what_the_pipeline_says_of_held_out_images(run: Path) -> None:
 
 def test_the_other_variance_is_another_record(run: Path) -> None:
     """Of the same weights, images and noise; each is what the pipeline says, and the run's own is the default."""
-    own, small, large = (measured(run, replace(FEW, variance=name)) for name in (None, "small", "large"))
+    own, small, large = (measured(run, variance=name) for name in (None, "small", "large"))
     assert own == small
     assert large.folder != small.folder
     assert BitsRecord.read(large.folder / "bits.json").how.variance == "large"
-    loaded = load(run, "cpu")
-    images = training(loaded.config).held_out.read(epoch_order(0, 0, 89)[:60])
-    assert large.record.bits == tuple(bits_per_dim(loaded, images, steps=4, variance="large").tolist())
+    pipe = load(run, "cpu")
+    images = training(pipe.config).held_out.read(epoch_order(0, 0, 89)[:60])
+    assert large.record.bits == tuple(bits_per_dim(pipe, images, steps=4, variance="large").tolist())
     assert large.record.mean < small.record.mean - 1  # four steps are far too few for the small one
 
 
@@ -99,32 +107,32 @@ def test_what_is_there_is_not_taken_again(run: Path, monkeypatch: pytest.MonkeyP
     def never(*args: Any) -> Any:
         raise AssertionError("the network was asked")
 
-    first = measured(run, replace(FEW, n=50))
+    first = measured(run, n=50)
     with monkeypatch.context() as patch:
         patch.setattr(likelihood, "likelihood", never)
-        assert measured(run, replace(FEW, n=50)) == first
-    more = measured(run, replace(FEW, n=80))
+        assert measured(run, n=50) == first
+    more = measured(run, n=80)
     assert more.record.bits[:50] == first.record.bits
     assert more.folder != first.folder
 
 
 def test_the_batch_changes_nothing(run: Path, digits_run: Path, tmp_path: Path) -> None:
     other = shutil.copytree(digits_run, tmp_path / "other")
-    assert measured(run).record.bits == measured(other, replace(FEW, batch=7)).record.bits
+    assert measured(run).record.bits == measured(other, batch=7).record.bits
 
 
 @pytest.mark.parametrize(
     "change", [{"seed": 1}, {"steps": 5}, {"terms": 2}, {"labels": True}, {"clip": False}], ids=str
 )
 def test_another_question_has_another_answer(run: Path, change: dict[str, Any]) -> None:
-    usual, other = measured(run), measured(run, replace(FEW, **change))
+    usual, other = measured(run), measured(run, **change)
     assert other.folder != usual.folder
     assert set(other.record.bits).isdisjoint(usual.record.bits)
     assert other.record.names == usual.record.names
 
 
 def test_labels_are_the_images_own(run: Path) -> None:
-    record = measured(run, replace(FEW, labels=True)).record
+    record = measured(run, labels=True).record
     loaded = load(run, "cpu")
     held = training(loaded.config).held_out.subset(epoch_order(0, 0, 89)[:60])
     assert held.labels is not None
@@ -134,7 +142,7 @@ def test_labels_are_the_images_own(run: Path) -> None:
 
 
 def test_drawn_terms_stand_for_runs_of_levels(run: Path) -> None:
-    levels = measured(run, replace(FEW, steps=8, terms=2)).record.levels
+    levels = measured(run, steps=8, terms=2).record.levels
     assert levels is not None
     assert levels.pairs == (5, 2, 1)
     assert sum(levels.pairs) == 8
@@ -144,22 +152,22 @@ def test_drawn_terms_stand_for_runs_of_levels(run: Path) -> None:
 
 def test_along_the_ode(run: Path) -> None:
     """The batch changes nothing here either: each image has its own steps."""
-    ask = replace(FEW, n=20, steps=None, method="ode", tolerance=0.1, probes=2)
-    record = measured(run, ask).record
+    ask: dict[str, Any] = {"n": 20, "steps": None, "method": "ode", "tolerance": 0.1, "probes": 2}
+    record = measured(run, **ask).record
     assert record.levels is record.kl is record.how.variance is None
     assert record.calls > 10
     shutil.rmtree(run / "likelihood")
-    assert measured(run, replace(ask, batch=7)).record.bits == record.bits
+    assert measured(run, **ask, batch=7).record.bits == record.bits
 
 
 def test_other_images(run: Path, folder: Callable[..., Path]) -> None:
     photos = folder(12, size=(10, 8), mode="L")
-    found = measured(run, replace(FEW, data=str(photos))).record
+    found = measured(run, data=str(photos)).record
     assert (found.n, found.held_out, found.data.source) == (12, False, str(photos))
     assert found.notes == (f"12 images of {photos} were brought to 8 × 8 by crop",)
     # noise is nothing like digits
     assert found.mean > measured(run).record.mean
-    trained = measured(run, replace(FEW, data="digits")).record
+    trained = measured(run, data="digits").record
     assert trained.notes == ("most of these images were trained on: bits of images that were not are higher",)
 
 
@@ -185,7 +193,7 @@ def test_a_checkpoint(run: Path) -> None:
 )
 def test_refusals(run: Path, ask: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
-        measured(run, replace(FEW, **ask))
+        measured(run, **ask)
     assert not (run / "likelihood").exists()
 
 
@@ -195,7 +203,7 @@ def test_labels_that_cannot_be_told(run: Path, folder: Callable[..., Path]) -> N
         folder(12, mode="L", classes=("3", "cat"), name="cats"): r"--labels: the run knows no cat \(known: 0, 1, 2",
     }.items():
         with pytest.raises(InputError, match=said):
-            measured(run, replace(FEW, data=str(data), labels=True))
+            measured(run, data=str(data), labels=True)
 
 
 def test_a_run_that_always_saw_labels_needs_them(run: Path) -> None:
@@ -205,7 +213,7 @@ def test_a_run_that_always_saw_labels_needs_them(run: Path) -> None:
     config.write_text(text.replace('"label_dropout": 0.05', '"label_dropout": 0.0'), encoding="utf-8")
     with pytest.raises(InputError, match="never saw an image without its label when it was trained: give --labels"):
         measured(run)
-    assert torch.isfinite(torch.tensor(measured(run, replace(FEW, labels=True)).record.bits)).all()
+    assert torch.isfinite(torch.tensor(measured(run, labels=True).record.bits)).all()
 
 
 def test_without_the_runs_own_images(run: Path) -> None:

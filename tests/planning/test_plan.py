@@ -16,7 +16,7 @@ from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
 from ddpm.images.geometry import Geometry
 from ddpm.metrics.features.thumbnail import Thumbnail
-from ddpm.planning import budget, plan
+from ddpm.planning import budget, narrow, plan
 from ddpm.planning.data import gather
 from ddpm.planning.plan import Plan, make, reopen
 from ddpm.planning.request import Request
