@@ -30,7 +30,7 @@ def floors(source: str) -> list[set[str]]:
 def test_listings_are_quoted():
     assert {path for path, _ in QUOTED} >= {
         "src/ddpm/sampling/heun.py",
-        "src/ddpm/build.py",
+        "src/ddpm/build/sampling.py",
         "src/ddpm/system/names.py",
         "src/ddpm/config/guidance.py",
         "tests/laws/convergence.py",
