@@ -8,16 +8,15 @@ import torch
 from accelerate import Accelerator
 
 from ddpm import build
-from ddpm.cli import training
 from ddpm.config.scoring import ScoringSettings
 from ddpm.core import prediction
 from ddpm.core.condition import Conditions
 from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
-from ddpm.data.survey import survey
 from ddpm.images.geometry import Geometry
 from ddpm.metrics.features.thumbnail import Thumbnail
-from ddpm.planning import plan
+from ddpm.planning import budget, follow, plan
+from ddpm.planning.data import gather
 from ddpm.planning.plan import Plan, make, reopen
 from ddpm.planning.request import Request
 from ddpm.system.errors import InputError
@@ -40,10 +39,8 @@ def made(tmp_path: Path, accelerator: Accelerator, said: list[str]) -> Make:
     def of(data: str = "digits", began: float = 0.0, **request: Any) -> Plan:
         request = {"images": 1000} | request if "seconds" not in request else request
         asked = Request(data, **request | {"changes": TINY | request.get("changes", {})})
-        source = open_source(data)
-        return make(
-            asked, tmp_path / "run", source, survey(source), accelerator, asked={"x": 1}, began=began, say=said.append
-        )
+        images = gather(asked).data
+        return make(asked, tmp_path / "run", images, accelerator, asked={"x": 1}, began=began, say=said.append)
 
     return of
 
@@ -94,7 +91,7 @@ def test_the_longer_the_run_the_larger_the_network(made: Make, monkeypatch: pyte
 
     # 60 s less 4 %, at images a second as if measured
     clock = [100.0]
-    monkeypatch.setattr(plan.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(budget.time, "monotonic", lambda: clock[0])
     speeds = {0.1: 200.0, 0.2: 100.0, 0.3: 50.0}
     monkeypatch.setattr(plan, "speed_of", lambda job, accelerator: speeds[job.settings.clip])
     p = made(seconds=60.0, began=100.0)
@@ -109,7 +106,7 @@ def test_the_longer_the_run_the_larger_the_network(made: Make, monkeypatch: pyte
 
 
 def test_without_a_budget_it_is_an_hour(made: Make, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan.time, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(budget.time, "monotonic", lambda: 0.0)
     monkeypatch.setattr(plan, "speed_of", lambda job, accelerator: 100.0)
     p = made(images=None)
     assert said == ["no --for or --images was given: training for 1h"]
@@ -175,7 +172,7 @@ def test_scores_are_planned_if_asked_for(made: Make, features: list[str]) -> Non
 @pytest.mark.usefixtures("features")
 def test_scores_take_their_time_from_training(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 960 s at 100 images a second; training and scores together take hardly less, and no more."""
-    monkeypatch.setattr(plan.time, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(budget.time, "monotonic", lambda: 0.0)
     monkeypatch.setattr(plan, "speed_of", lambda job, accelerator: 100.0)
     changes = {"training.batch": 10}
     assert made(seconds=1000.0, changes=changes).config.training.images == 96_000
@@ -324,9 +321,9 @@ def test_another_seed_is_another_start(made: Make) -> None:
 def test_the_speed_is_measured_and_leaves_the_job_fresh(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """A budget's plan trains a few steps to know the speed; the run itself starts from the seed's weights."""
     monkeypatch.setattr(
-        plan, "seconds_a_step", lambda trainer, batch, seconds: _spend(trainer, batch.images, batch.conditions)
+        budget, "seconds_a_step", lambda trainer, batch, seconds: _spend(trainer, batch.images, batch.conditions)
     )
-    monkeypatch.setattr(plan.time, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(budget.time, "monotonic", lambda: 0.0)
     p = made(seconds=1000.0, changes={"training.batch": 8})
     assert p.speed == 16.0
     fresh = made(changes={"training.batch": 8, **_same(p)}).job.model
@@ -361,7 +358,7 @@ def test_processes_measure_together(cli: Callable[..., int], tmp_path: Path, mon
 
     monkeypatch.setattr(Accelerator, "main_process_first", first)
     monkeypatch.setattr(plan, "speed_of", speed)
-    monkeypatch.setattr(training, "train", lambda *_: iter(()))
+    monkeypatch.setattr(follow, "train", lambda *_: iter(()))
     tiny = ("--set", "network.width=8", "--set", "network.multipliers=[1]", "--set", "network.attention=[]")
     assert cli("train", "digits", "--out", tmp_path / "run", "--for", "1h", "--during-training", *tiny) == 0
     assert set(measured) == {0}

@@ -5,7 +5,8 @@ import pytest
 
 from ddpm.data.survey import Survey
 from ddpm.images.geometry import Geometry
-from ddpm.planning.request import Request, geometry
+from ddpm.planning.data import geometry
+from ddpm.planning.request import Request
 from ddpm.system.errors import InputError
 
 
