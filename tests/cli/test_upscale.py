@@ -137,7 +137,7 @@ def test_a_score_beside_bicubic(
     assert f"PSNR          {score['run']['psnr']:>10.2f}{score['bicubic']['psnr']:>10.2f}  dB" in printed
     (found,) = enlarging_run.glob("evaluations/upscaled-ancestral2-*/upscaling.json")
     assert found.read_bytes() == out.read_bytes()
-    assert Image.open(found.with_name("sheet.png")).size == (12 * 10 - 2, 4 * 10 - 2)
+    assert Image.open(found.with_name("sheet.png")).size == (12 * 66 - 2, 4 * 66 - 2)
 
 
 def test_a_score_of_the_images_held_out_with_their_partners(
