@@ -9,10 +9,15 @@ from typing import Any, Self, get_args
 from ddpm.config.options import options
 from ddpm.config.run import RunConfig
 from ddpm.system.errors import InputError
-from ddpm.system.names import Fit, Mode
+from ddpm.system.names import Fit, Mode, suggest
 from ddpm.system.tree import groups, hints, merged
 from ddpm.system.units import count, duration, size
 
+FLAGS = (
+    *("recipe", "scale", "low", "size", "mode", "fit"),
+    *("skip_bad", "labels", "betas", "precision", "during_training"),
+)
+"""Flags of ``ddpm train`` that decide more than one key of the config, but for the budget."""
 KEYS = {name: ".".join(place.paths[0]) for name, place in options(RunConfig).items() if place.paths[0][0] != "sampling"}
 """Flags that are keys of the config."""
 
@@ -98,6 +103,44 @@ class Request:
             low=given.get("low"),
             changes=changes | dict(_assignment(text) for text in given.get("set", ())),
         )
+
+
+def flags(budget: str | int | None, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The flags of ``ddpm train`` that mean the same as Python's keywords, so that either resumes the other's run.
+
+    Args:
+        budget: a time, as in "20m", or a number of images; the command's default if None.
+        config: values by flag, and sections of the config, which may be nested: ``network={"width": 64}``.
+
+    Raises:
+        InputError: an unknown keyword.
+    """
+    sections = [name for name, hint in hints(RunConfig).items() if groups(hint)]
+    given: dict[str, Any] = {}
+    if budget is not None:
+        given = {"images": str(budget)} if isinstance(budget, int) else {"for": budget}
+    assignments: list[str] = []
+    for name, value in config.items():
+        if name not in (*FLAGS, *KEYS, *sections):
+            raise InputError(f"unknown keyword {name!r}{suggest(name, [*FLAGS, *KEYS, *sections])}")
+        if name in sections:
+            if not isinstance(value, Mapping):
+                raise InputError(f'{name} is {value!r}; give its keys, as in network={{"width": 64}}')
+            assignments += _assignments(name, value)
+        elif name == "size" and not isinstance(value, str):
+            given["size"] = str(value) if isinstance(value, int) else "x".join(map(str, value))
+        elif value is not None:
+            given[name] = str(value) if isinstance(value, Path) else value
+    return given | ({"set": assignments} if assignments else {})
+
+
+def _assignments(key: str, value: Any) -> list[str]:
+    if isinstance(value, Mapping):
+        return [line for name, inner in value.items() for line in _assignments(f"{key}.{name}", inner)]
+    try:
+        return [f"{key}={value if isinstance(value, str) else json.dumps(value, separators=(',', ':'))}"]
+    except TypeError:
+        raise InputError(f"{key} is {value!r}; give a number, a string, or a list of them") from None
 
 
 def _numbers(flag: str, path: str) -> list[float]:

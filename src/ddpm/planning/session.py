@@ -13,6 +13,7 @@ from accelerate.state import AcceleratorState, is_initialized
 from ddpm import build
 from ddpm.config.options import typed
 from ddpm.config.run import RunConfig
+from ddpm.data.arrays import open_npz, save_npz, source_of
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
@@ -53,7 +54,7 @@ class Session:
     """A run that is trained, from the start or from where it was left.
 
     Attributes:
-        data: a path, or "digits".
+        data: a path, "digits", or images in memory, which are stored in the run folder.
         out: the run folder.
         given: what is asked, by the flags of ``ddpm train``; see :meth:`Request.of`.
         scorer_of: for a run that is scored while it trains.
@@ -63,7 +64,7 @@ class Session:
         began: ``time.monotonic()`` at the start.
     """
 
-    data: str
+    data: str | Dataset
     out: Path
     given: Mapping[str, Any]
     scorer_of: ScorerOf
@@ -71,6 +72,11 @@ class Session:
     tensorboard: bool = False
     dry_run: bool = False
     began: float = field(default_factory=time.monotonic)
+
+    @property
+    def source(self) -> str:
+        """Where the images are read from."""
+        return self.data if isinstance(self.data, str) else str(RunFolder(self.out).images)
 
     def run(self) -> None:
         """Start the run, or go on with it, to its end.
@@ -88,7 +94,7 @@ class Session:
             job = self._reopen(config, accelerator)
             say(accelerator, f"going on with {self.out}")
         else:
-            Request.of(self.data, self.given)  # refused before anything is loaded
+            Request.of(self.source, self.given)  # refused before anything is loaded
             accelerator = accelerator_of(self.device, self.given.get("precision"))
             job, config = self._start(accelerator)
         if self.dry_run:
@@ -109,13 +115,14 @@ class Session:
             InputError: it was started with other flags.
         """
         config = RunConfig.read(path)
-        if config.data.source != self.data:
-            raise InputError(f"{self.out} is a run on {config.data.source}, not on {self.data}; choose another --out")
+        if config.data.source != self.source:
+            raise InputError(f"{self.out} is a run on {config.data.source}, not on {self.source}; choose another --out")
         refuse_others(self.out, self._asked(), config.request, "choose another --out")
         return config
 
     def _reopen(self, config: RunConfig, accelerator: Accelerator) -> Job:
-        source = open_source(self.data)
+        self._store(accelerator)
+        source = open_source(self.source)
         size = Geometry(config.data.size, config.data.mode, config.data.fit)
         with accelerator.main_process_first():
             dataset = prepare(source, size, skip_bad=config.data.skip_bad)
@@ -132,9 +139,11 @@ class Session:
 
     def _start(self, accelerator: Accelerator) -> tuple[Job, RunConfig]:
         # a process that was killed while it wrote may leave half a file
-        if self.out.is_dir() and any(path.suffix != ".part" for path in self.out.iterdir()):
+        stored = None if isinstance(self.data, str) else RunFolder(self.out).images
+        if self.out.is_dir() and any(path.suffix != ".part" and path != stored for path in self.out.iterdir()):
             raise InputError(f"{self.out} holds other files; choose another --out, or empty it")
-        request = Request.of(self.data, self.given)
+        request = Request.of(self.source, self.given)
+        self._store(accelerator)
         with accelerator.main_process_first(), bar("reading") as progress:
             gathered = gather(request, progress)
         for line in warnings(gathered.found):
@@ -156,6 +165,21 @@ class Session:
             made.config.write(RunFolder(self.out).config_file)
         accelerator.wait_for_everyone()
         return made.job, made.config
+
+    def _store(self, accelerator: Accelerator) -> None:
+        """Write images that were given in memory, once.
+
+        Raises:
+            InputError: others are there.
+        """
+        if isinstance(self.data, str):
+            return
+        path = RunFolder(self.out).images
+        with accelerator.main_process_first():
+            if not path.exists():
+                save_npz(self.data, path)
+            elif open_npz(path).key != source_of(self.data).key:
+                raise InputError(f"{path} holds other images than those given; choose another --out")
 
     def _scored(self, job: Job, config: RunConfig, accelerator: Accelerator) -> Job:
         """The job with its scorer, if it is to be scored."""
