@@ -86,7 +86,7 @@ def test_a_cascade(cli: Cli, digits_run: Path, enlarging_run: Path, tmp_path: Pa
         how = ("--seed", "1", "--label", "4", "--index", str(i), "-o", same)
         assert cli("upscale", enlarging_run, base, *how) == 0
         assert Image.open(same).tobytes() == Image.open(large).tobytes()
-    assert Image.open(tmp_path / "both" / "grid.png").size == (34, 34)
+    assert Image.open(tmp_path / "both" / "grid.png").size == (130, 130)
 
 
 def test_a_cascade_has_a_folder_of_its_own(cli: Cli, digits_run: Path, enlarging_run: Path, tmp_path: Path) -> None:
