@@ -1,8 +1,12 @@
 """The public face: a run's folder in, pictures out, by the functions that it stands for."""
 
+import json
 import pickle
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,9 @@ from PIL import Image
 from tests.tiny import pipeline
 
 import ddpm
+from ddpm.images import decode
+from ddpm.planning import follow
+from ddpm.system.interrupt import Interrupted
 from ddpm.tasks import edit, generate, inpaint, interpolate, likelihood, outpaint, restore, upscale
 
 
@@ -63,3 +70,228 @@ def test_a_method_is_its_task(
         return [(one.tobytes(), one.info) if isinstance(one, Image.Image) else one.tolist() for one in each]
 
     assert values(found) == values(wanted)
+
+
+SMALL: dict[str, Any] = {
+    "budget": 96,
+    "batch": 16,
+    "precision": "fp32",
+    "network": {"width": 8, "multipliers": [1], "attention": []},
+    "training": {"checkpoint_every": 32, "log_every": 16, "previews": 1},
+}
+FLAGS = (
+    *("--images", "96", "--batch", "16", "--precision", "fp32", "--set", "network.width=8"),
+    *("--set", "network.multipliers=[1]", "--set", "network.attention=[]"),
+    *("--set", "training.checkpoint_every=32", "--set", "training.log_every=16", "--set", "training.previews=1"),
+)
+"""Six steps, in Python and on the command line."""
+
+
+def weights(run: Path) -> list[bytes]:
+    last = sorted((run / "checkpoints").iterdir())[-1]
+    return [path.read_bytes() for path in (run / "model.safetensors", *sorted(last.iterdir()))]
+
+
+def test_importing_ddpm_waits_for_nothing() -> None:
+    script = "import ddpm, sys; assert 'torch' not in sys.modules; from ddpm import train, Dataset"
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_train_is_the_command(cli: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same weights, record and messages; and either goes on with a run that the other started."""
+    typed, called = tmp_path / "a" / "run", tmp_path / "b" / "run"
+    assert cli("train", "digits", "--out", typed, *FLAGS) == 0
+    said = capsys.readouterr().out
+    pipe = ddpm.train("digits", out=called, **SMALL)
+    assert capsys.readouterr().out.replace(str(called), str(typed)).splitlines()[:4] == said.splitlines()[:4]
+    assert weights(called) == weights(typed)
+    assert json.loads((called / "config.json").read_text()) == json.loads((typed / "config.json").read_text())
+    assert pipe.sample(1, steps=1, label="3")[0].size == (8, 8)
+    assert cli("train", "digits", "--out", called, *FLAGS) == 0
+    ddpm.train("digits", out=typed, **SMALL)
+    with pytest.raises(ddpm.InputError, match="was started with --batch 16; go on without the flag"):
+        ddpm.train("digits", out=typed, **SMALL | {"batch": 8})
+    ddpm.train("digits", out=tmp_path / "c", **SMALL | {"budget": 16, "precision": "bf16"})
+
+
+def test_every_flag_of_the_command_is_a_keyword() -> None:
+    from dataclasses import fields
+
+    from ddpm.cli.train import Flags
+    from ddpm.planning import request
+
+    own = {"for_", "images", "set_", "device", "tensorboard", "dry_run"}
+    assert {f.name for f in fields(Flags)} - own == {*request.FLAGS, *request.KEYS}
+    given = {"size": (16, 24), "lr": 0.5, "sampling": {"guidance": {"scale": 2}}, "low": Path("x"), "mode": None}
+    assert request.flags("20m", given) == {
+        "for": "20m",
+        "size": "16x24",
+        "lr": 0.5,
+        "low": "x",
+        "set": ["sampling.guidance.scale=2"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"sise": 64}, r"unknown keyword 'sise' \(did you mean 'size'\?\)"),
+        ({"network": 64}, r"network is 64; give its keys"),
+        ({"network": {"widht": 64}}, r"unknown key 'network.widht'"),
+        ({"network": {"width": object()}}, r"network.width is <object"),
+        ({"mode": "RGBX"}, r"--mode is 'RGBX'; it must be L, RGB, RGBA"),
+        ({"precision": "fp8"}, r"--precision is 'fp8'; it must be bf16, fp16, fp32"),
+        ({"device": "tpu"}, r"device is 'tpu'"),
+        ({"budget": "soon"}, r"'soon' is not a duration"),
+    ],
+)
+def test_keywords_that_are_refused(wrong: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ddpm.InputError, match=message):
+        ddpm.train("digits", out=tmp_path / "run", **SMALL | wrong)
+    assert not (tmp_path / "run").exists()
+
+
+def test_interrupted_and_gone_on_in_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt saves everything; another thread than the main one, which gets no signals, goes on."""
+    whole, parts, train = tmp_path / "whole", tmp_path / "parts", follow.train
+
+    def stopped(job: Any, accelerator: Any, interrupt: Any) -> Any:
+        for event in train(job, accelerator, interrupt):
+            interrupt.requested = event.step == 3
+            yield event
+
+    ddpm.train("digits", out=whole, **SMALL)
+    with monkeypatch.context() as patch:
+        patch.setattr(follow, "train", stopped)
+        with pytest.raises(Interrupted):
+            ddpm.train("digits", out=parts, **SMALL)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(ddpm.train, "digits", out=parts, **SMALL).result()
+    assert weights(parts) == weights(whole)
+
+
+def test_a_data_set_in_memory_is_the_folder_of_its_images(folder: Callable[..., Path], tmp_path: Path) -> None:
+    """The same weights from a folder, PIL images, arrays and tensors; what is stored is read again to resume."""
+    root = folder(8, classes=("cat", "dog"))
+    paths = sorted(root.rglob("*.png"))
+    images, labels = [Image.open(path) for path in paths], [path.parent.name for path in paths]
+    array = np.stack([np.asarray(image) for image in images])
+    channels_first = torch.from_numpy(array).permute(0, 3, 1, 2)
+    ddpm.train(root, out=tmp_path / "folder", **SMALL)
+    for name, given in {
+        "pil": images,
+        "uint8": array,
+        "floats": array / 255,
+        "tensor": channels_first,
+        "half": (channels_first / 127.5 - 1),
+    }.items():
+        data, out = ddpm.Dataset.of(given, labels), tmp_path / name
+        assert data.classes == ("cat", "dog")
+        np.testing.assert_array_equal(data.images, array)
+        if name in ("pil", "half"):
+            ddpm.train(data, out=out, **SMALL)
+            assert weights(out) == weights(tmp_path / "folder")
+    before = (out / "images.npz").read_bytes()
+    assert ddpm.train(data, out=out, **SMALL).classes == ("cat", "dog")
+    assert (out / "images.npz").read_bytes() == before
+    with pytest.raises(ddpm.InputError, match="holds other images"):
+        ddpm.train(ddpm.Dataset.of(array[::-1], labels), out=out, **SMALL)
+    np.testing.assert_array_equal(ddpm.Dataset.of(array[..., 0], [0, 1] * 4).images, array[..., :1])
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((2, 8, 8, 3), np.int64), "array is of int64"),
+        (np.full((2, 8, 8, 3), 7.0), "values from 7 to 7; give floats from 0 to 1"),
+        (np.full((2, 8, 8, 3), np.nan), "floats from 0 to 1"),
+        (np.zeros((8, 8), np.uint8), r"shape \(8, 8\); give an array"),
+        (np.zeros((2, 8, 8, 5), np.uint8), r"shape \(2, 8, 8, 5\)"),
+        (torch.zeros(2, 8, 8, 3, dtype=torch.uint8), r"shape \(2, 8, 8, 3\)"),
+        (torch.rand(2, 3, 8, 8), "no value of the tensor is below 0"),
+        (torch.randn(2, 3, 8, 8) * 9, "give floats from -1 to 1"),
+        ([Image.new("L", (8, 8)), Image.new("L", (8, 9))], "2 sizes or modes"),
+        ([], "0 sizes or modes"),
+    ],
+)
+def test_data_sets_that_are_refused(images: Any, message: str) -> None:
+    with pytest.raises(ddpm.InputError, match=message):
+        ddpm.Dataset.of(images)
+
+
+def test_a_picture_is_given_in_any_form(tmp_path: Path) -> None:
+    """A file, a PIL image, an array and a tensor give the same; several may be one array, too."""
+    pipe, pixels = pipeline("RGB"), np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    Image.fromarray(pixels[0]).save(tmp_path / "photo.png")
+    mask = np.repeat(np.array([False, True]), 4)[None].repeat(8, 0)
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    channels_first = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+    wanted = pipe.inpaint(tmp_path / "photo.png", tmp_path / "mask.png", steps=2)
+    for photo in (str(tmp_path / "photo.png"), Image.fromarray(pixels[0]), pixels[0], channels_first[0]):
+        assert pipe.inpaint(photo, mask, steps=2).tobytes() == wanted.tobytes()
+    for photo in (pixels[0] / 255, channels_first[0] / 127.5 - 1):
+        assert pipe.inpaint(photo, torch.from_numpy(mask), steps=2).tobytes() == wanted.tobytes()
+    several = [one.tobytes() for one in pipe.edit(pixels, 0.5)]
+    assert several == [one.tobytes() for one in pipe.edit(channels_first, 0.5)]
+    assert several == [one.tobytes() for one in pipe.edit([Image.fromarray(one) for one in pixels], 0.5)]
+    assert torch.equal(pipe.bits_per_dim(pixels, steps=2), pipe.bits_per_dim(channels_first, steps=2))
+    with pytest.raises(ddpm.InputError, match=r"shape \(8, 8, 3\); give an array \(H, W, C\) or a tensor \(C, H, W\)"):
+        pipe.edit(torch.zeros(8, 8, 3), 0.5)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_outputs_agree(mode: str) -> None:
+    pipe, channels = pipeline(mode), len(mode)
+    drawn = pipe.sample(3, steps=2)
+    array, tensor = (pipe.sample(3, steps=2, output=output) for output in ("numpy", "torch"))
+    assert (array.shape, array.dtype) == ((3, 8, 8, channels), np.uint8)
+    assert (tuple(tensor.shape), tensor.dtype) == ((3, channels, 8, 8), torch.uint8)
+    for image, a, t in zip(drawn, array, tensor, strict=True):
+        np.testing.assert_array_equal(np.atleast_3d(np.asarray(image)), a)
+        np.testing.assert_array_equal(t.permute(1, 2, 0).numpy(), a)
+    assert pipe.edit(drawn[0], 0.5, output="numpy").shape == (1, 8, 8, channels)
+    # a contact sheet of 2 × 2, each eight times as large
+    shown = decode.decode(drawn._repr_png_()).image
+    assert shown.size == (130, 130)
+    with pytest.raises(ddpm.InputError, match="output is 'jax'; it must be pil, numpy, torch"):
+        pipe.sample(1, output="jax")
+
+
+def test_pictures_of_several_sizes() -> None:
+    pipe = pipeline("L")
+    given = [PHOTO, PHOTO.resize((16, 8))]
+    with pytest.raises(ddpm.InputError, match="2 shapes, which fit no array"):
+        pipe.edit(given, 0.5, output="torch")
+    assert decode.decode(pipe.edit(given, 0.5)._repr_png_()).image.height == 128
+
+
+def test_each_file_is_decoded_once(
+    cli: Callable[..., int], folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a first ``ddpm train`` of a folder, and by the commands that change pictures."""
+    from ddpm.images import photo
+
+    decoded: list[int] = []
+    load = decode.load
+
+    def counted(data: bytes) -> Image.Image:
+        decoded.append(hash(data))
+        return load(data)
+
+    monkeypatch.setattr(decode, "load", counted)
+    monkeypatch.setattr(photo, "load", counted)
+    monkeypatch.setenv("DDPM_CACHE", str(tmp_path / "cold"))
+    root, run = folder(5), tmp_path / "run"
+    assert cli("train", root, "--out", run, *FLAGS) == 0
+    assert len(decoded) == len(set(decoded)) == 5
+    mask = tmp_path / "mask.png"
+    MASK.save(mask)
+    for command in (
+        ("inpaint", run, root / "0.png", "--mask", mask),
+        ("outpaint", run, root / "0.png", "--left", "2"),
+        ("edit", run, root / "0.png", "--strength", "0.5"),
+        ("restore", run, root / "0.png", "--operator", f"mask:{mask}"),
+    ):
+        decoded.clear()
+        assert cli(*command, "--steps", "2", "--out", tmp_path / command[0]) == 0
+        assert len(decoded) == len(set(decoded)) == (2 if mask in command or "mask:" in str(command) else 1)

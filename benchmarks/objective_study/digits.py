@@ -9,9 +9,9 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from ddpm.cli import EXIT_INTERRUPTED
-from ddpm.cli.train import Flags
-from ddpm.cli.training import Session
+from ddpm.evaluation.during import few_samples
+from ddpm.planning.session import Session
+from ddpm.training.loop import Diverged
 
 NETWORK: dict[str, Any] = {
     "network.width": 32,
@@ -35,7 +35,7 @@ def train(out: Path, images: int, changes: Mapping[str, Any], keep: int = 1) -> 
     Raises:
         InputError: the configuration is refused.
         Failed: training diverged.
-        SystemExit: somebody interrupted it.
+        Interrupted: somebody stopped it.
     """
     shutil.rmtree(out, ignore_errors=True)
     quiet = {
@@ -48,9 +48,7 @@ def train(out: Path, images: int, changes: Mapping[str, Any], keep: int = 1) -> 
     began, said = time.monotonic(), io.StringIO()
     try:
         with redirect_stdout(said), redirect_stderr(said):
-            Session("digits", out, Flags(images=str(images), set_=settings), began).run()
-    except SystemExit as e:
-        if e.code == EXIT_INTERRUPTED:
-            raise
-        raise Failed(said.getvalue().strip().splitlines()[-1]) from e
+            Session("digits", out, {"images": str(images), "set": settings}, few_samples, began=began).run()
+    except Diverged as e:
+        raise Failed(str(e)) from e
     return time.monotonic() - began

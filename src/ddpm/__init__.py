@@ -3,17 +3,20 @@
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["InputError", "Pipeline", "Score", "__version__", "evaluate", "load"]
+__all__ = ["Dataset", "InputError", "Pipeline", "Score", "__version__", "evaluate", "load", "train"]
 
 if TYPE_CHECKING:
+    from ddpm.data.dataset import Dataset
     from ddpm.evaluation.evaluate import evaluate
-    from ddpm.pipeline import Pipeline, load
+    from ddpm.pipeline import Pipeline, load, train
     from ddpm.records.score import Score
     from ddpm.system.errors import InputError
 
 _ROOMS = {
+    "train": "ddpm.pipeline",
     "load": "ddpm.pipeline",
     "Pipeline": "ddpm.pipeline",
+    "Dataset": "ddpm.data.dataset",
     "evaluate": "ddpm.evaluation.evaluate",
     "Score": "ddpm.records.score",
     "InputError": "ddpm.system.errors",

@@ -1,25 +1,35 @@
-"""The public face of a trained run."""
+"""The public face: train a run, load one, draw from it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 
 from ddpm.config.run import RunConfig
+from ddpm.data.dataset import Dataset
 from ddpm.engine.loading import load as load_run
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.trajectory import Trajectory
-from ddpm.images.photo import Given
+from ddpm.evaluation.during import few_samples
+from ddpm.images.arrays import Output, as_output, check_output
+from ddpm.images.photo import Given, Several
+from ddpm.planning.request import flags
+from ddpm.planning.session import Session
 from ddpm.records.provenance import Provenance
+from ddpm.system.allocator import keep_freed_memory
+from ddpm.system.errors import InputError
 from ddpm.tasks import edit, generate, inpaint, interpolate, likelihood, outpaint, restore, upscale
 
 
 @dataclass(frozen=True)
 class Pipeline:
     """A trained run, ready to use. Holds no state: many threads may share one.
+
+    A picture is given as a PIL image, a file, an array or a tensor; see :data:`~ddpm.images.photo.Given`. What is drawn
+    is, by ``output``, "pil": one PIL image for a single picture, else a list of them that notebooks show; "numpy":
+    (N, H, W, C) uint8; or "torch": (N, C, H, W) uint8 on the CPU. PIL images carry their :class:`Provenance`.
 
     Attributes:
         run: the engine with its weights, and what is known of them.
@@ -37,51 +47,86 @@ class Pipeline:
         """Names of the classes that images can be asked for; empty for an unconditional model."""
         return self.run.classes
 
-    def sample(self, n: int = 1, **arguments: Any) -> list[Image.Image]:
+    def sample(self, n: int = 1, *, output: Output = "pil", **arguments: Any) -> Any:
         """New images; see :func:`ddpm.tasks.generate.sample`."""
-        return generate.sample(self.run, n, **arguments)
+        return self._made(output, generate.sample, n, **arguments)
 
     def trajectory(self, n: int = 1, **arguments: Any) -> Trajectory:
         """New images and how they come to be; see :func:`ddpm.tasks.generate.trajectory`."""
         return generate.trajectory(self.run, n, **arguments)
 
-    def again(self, record: Provenance) -> Image.Image:
+    def again(self, record: Provenance, *, output: Output = "pil") -> Any:
         """The image of a record; see :func:`ddpm.tasks.generate.again`."""
-        return generate.again(self.run, record)
+        return self._made(output, generate.again, record)
 
-    def inpaint(
-        self, images: Given | Sequence[Given], mask: Given | Sequence[Given], **arguments: Any
-    ) -> Image.Image | list[Image.Image]:
+    def inpaint(self, images: Several, mask: Several, *, output: Output = "pil", **arguments: Any) -> Any:
         """Pictures with a part filled in; see :func:`ddpm.tasks.inpaint.inpaint`."""
-        return inpaint.inpaint(self.run, images, mask, **arguments)
+        return self._made(output, inpaint.inpaint, images, mask, **arguments)
 
-    def outpaint(self, images: Given | Sequence[Given], **arguments: Any) -> Image.Image | list[Image.Image]:
+    def outpaint(self, images: Several, *, output: Output = "pil", **arguments: Any) -> Any:
         """Pictures on a larger canvas; see :func:`ddpm.tasks.outpaint.outpaint`."""
-        return outpaint.outpaint(self.run, images, **arguments)
+        return self._made(output, outpaint.outpaint, images, **arguments)
 
-    def edit(
-        self, images: Given | Sequence[Given], strength: float, **arguments: Any
-    ) -> Image.Image | list[Image.Image]:
+    def edit(self, images: Several, strength: float, *, output: Output = "pil", **arguments: Any) -> Any:
         """Pictures changed a little or much; see :func:`ddpm.tasks.edit.edit`."""
-        return edit.edit(self.run, images, strength, **arguments)
+        return self._made(output, edit.edit, images, strength, **arguments)
 
-    def restore(
-        self, images: Given | Sequence[Given], operator: str, **arguments: Any
-    ) -> Image.Image | list[Image.Image]:
+    def restore(self, images: Several, operator: str, *, output: Output = "pil", **arguments: Any) -> Any:
         """What damaged pictures may have been; see :func:`ddpm.tasks.restore.restore`."""
-        return restore.restore(self.run, images, operator, **arguments)
+        return self._made(output, restore.restore, images, operator, **arguments)
 
-    def interpolate(self, first: Given, last: Given, **arguments: Any) -> list[Image.Image]:
+    def interpolate(self, first: Given, last: Given, *, output: Output = "pil", **arguments: Any) -> Any:
         """Pictures between two; see :func:`ddpm.tasks.interpolate.interpolate`."""
-        return interpolate.interpolate(self.run, first, last, **arguments)
+        return self._made(output, interpolate.interpolate, first, last, **arguments)
 
-    def upscale(self, images: Given | Sequence[Given], **arguments: Any) -> Image.Image | list[Image.Image]:
+    def upscale(self, images: Several, *, output: Output = "pil", **arguments: Any) -> Any:
         """Small pictures made larger; see :func:`ddpm.tasks.upscale.upscale`."""
-        return upscale.upscale(self.run, images, **arguments)
+        return self._made(output, upscale.upscale, images, **arguments)
 
-    def bits_per_dim(self, images: Any, method: str = "bound", **arguments: Any) -> torch.Tensor:
+    def bits_per_dim(self, images: Several, method: str = "bound", **arguments: Any) -> torch.Tensor:
         """Bits per dimension of images; see :func:`ddpm.tasks.likelihood.bits_per_dim`."""
         return likelihood.bits_per_dim(self.run, images, method, **arguments)
+
+    def _made(self, output: Output, task: Callable[..., Any], *given: Any, **arguments: Any) -> Any:
+        check_output(output)
+        return as_output(task(self.run, *given, **arguments), output)
+
+
+def train(
+    data: str | Path | Dataset,
+    *,
+    out: str | Path,
+    budget: str | int | None = None,
+    device: str | None = None,
+    tensorboard: bool = False,
+    **config: Any,
+) -> Pipeline:
+    """Train a run, or resume it, and load it: what ``ddpm train`` does with the same settings, to the last bit.
+
+    In any thread, but one run at a time in a process, whose random numbers are one sequence.
+
+    Args:
+        data: a folder of images (its folders are classes), a .zip of one, an .npz, "digits", or images in memory, which
+            are stored in the run folder.
+        out: the run folder. Where it holds a run of the same settings, that is resumed.
+        budget: a time, as in "20m", or a number of images counted with repeats; an hour, or the recipe's own, if None.
+        device: "cpu", even where there is a GPU; the best there is if None.
+        tensorboard: also write TensorBoard's files.
+        config: what the command's flags take, by their names (``size=64``, ``mode="L"``, ``recipe="ho2020"``,
+            ``labels=False``), and keys of the config: ``network={"width": 64}, training={"ema": 0.999}``.
+
+    Raises:
+        InputError: something that cannot be used, or ``out`` holds something else.
+        Diverged: too many steps in a row were not finite.
+        Interrupted: by Ctrl-C, with everything saved; a second one ends the process.
+    """
+    if device not in (None, "cpu"):
+        raise InputError(f'device is {device!r}; give "cpu", or nothing for the best device of this machine')
+    keep_freed_memory()
+    images = data if isinstance(data, Dataset) else str(data)
+    given = flags(budget, config)
+    Session(images, Path(out), given, few_samples, device=device, tensorboard=tensorboard).run()
+    return load(out, device)
 
 
 def load(path: str | Path, device: str | torch.device | None = None) -> Pipeline:

@@ -10,9 +10,9 @@ import pytest
 from accelerate import Accelerator
 
 from ddpm import build
-from ddpm.cli import training
 from ddpm.config.run import RunConfig
 from ddpm.metrics.features.thumbnail import Thumbnail
+from ddpm.planning import follow
 from ddpm.report.quality import best
 from ddpm.report.reading import read
 from ddpm.system.interrupt import Interrupt
@@ -82,7 +82,7 @@ def test_stopped_and_gone_on(cli: Cli, tmp_path: Path, monkeypatch: pytest.Monke
             yield event
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "train", stopped)
+        patch.setattr(follow, "train", stopped)
         assert cli("train", "digits", "--out", parts, *TINY, *SCORED) == 75
     assert cli("train", "digits", "--out", parts) == 0
     assert scores(parts) == scores(whole)

@@ -175,7 +175,7 @@ def test_a_dry_run_leaves_nothing(cli: Cli, tmp_path: Path, capsys: pytest.Captu
 
 def test_every_flag_reaches_the_run(cli: Cli, folder: Callable[..., Path], tmp_path: Path) -> None:
     """All at once, each with a value of its own."""
-    from ddpm.cli import training
+    from ddpm.planning import follow
 
     out = tmp_path / "run"
     given: list[tuple[list[str], str, object]] = [
@@ -200,7 +200,7 @@ def test_every_flag_reaches_the_run(cli: Cli, folder: Callable[..., Path], tmp_p
     ]
     flags = [flag for words, _, _ in given for flag in words]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "train", lambda *_: iter(()))  # the plan is what is asked of
+        patch.setattr(follow, "train", lambda *_: iter(()))  # the plan is what is asked of
         assert cli("train", folder(4, classes=("a", "b")), "--out", out, *flags) == 0
     config = json.loads((out / "config.json").read_text())
     for _, key, value in given:

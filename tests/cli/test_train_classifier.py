@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 import ddpm
-from ddpm.cli import training
 from ddpm.engine.loading import load
 from ddpm.engine.options import settings
+from ddpm.planning import follow
 from ddpm.records.provenance import Provenance
 from ddpm.system.errors import InputError
 from ddpm.system.interrupt import Interrupt
@@ -82,7 +82,7 @@ def test_stopped_and_gone_on_bit_for_bit(
                 yield event
 
         with monkeypatch.context() as patch:
-            patch.setattr(training, "train", stopped)
+            patch.setattr(follow, "train", stopped)
             assert cli("train-classifier", runs[1], *SMALL) == 75
     for out in runs:
         assert cli("train-classifier", out, *SMALL) == 0

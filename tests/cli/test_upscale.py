@@ -86,7 +86,7 @@ def test_a_cascade(cli: Cli, digits_run: Path, enlarging_run: Path, tmp_path: Pa
         how = ("--seed", "1", "--label", "4", "--index", str(i), "-o", same)
         assert cli("upscale", enlarging_run, base, *how) == 0
         assert Image.open(same).tobytes() == Image.open(large).tobytes()
-    assert Image.open(tmp_path / "both" / "grid.png").size == (34, 34)
+    assert Image.open(tmp_path / "both" / "grid.png").size == (130, 130)
 
 
 def test_a_cascade_has_a_folder_of_its_own(cli: Cli, digits_run: Path, enlarging_run: Path, tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_a_score_beside_bicubic(
     assert f"PSNR          {score['run']['psnr']:>10.2f}{score['bicubic']['psnr']:>10.2f}  dB" in printed
     (found,) = enlarging_run.glob("evaluations/upscaled-ancestral2-*/upscaling.json")
     assert found.read_bytes() == out.read_bytes()
-    assert Image.open(found.with_name("sheet.png")).size == (12 * 10 - 2, 4 * 10 - 2)
+    assert Image.open(found.with_name("sheet.png")).size == (12 * 66 - 2, 4 * 66 - 2)
 
 
 def test_a_score_of_the_images_held_out_with_their_partners(

@@ -118,8 +118,8 @@ def test_what_is_in_the_folder(evaluated: tuple[Path, Evaluated]) -> None:
     assert {path.name for path in found.folder.iterdir()} == {"score.json", "sheet.png", "closest.png"}
     assert Score.read(found.folder / "score.json") == found.score
     with Image.open(found.folder / "sheet.png") as sheet:
-        assert sheet.size == (78, 78)
-        assert np.array_equal(np.asarray(sheet)[:8, :8], pixels_of(run)[0, ..., 0])
+        assert sheet.size == (526, 526)
+        assert np.array_equal(np.asarray(sheet)[:64:8, :64:8], pixels_of(run)[0, ..., 0])
 
 
 def test_what_it_says_of_itself(evaluated: tuple[Path, Evaluated]) -> None:

@@ -39,10 +39,10 @@ def opened(png: bytes) -> np.ndarray:
 def test_the_first_on_a_sheet(n: int, rows: int) -> None:
     data = images(n, (6, 5), 3)
     page = opened(first(data))
-    assert page.shape[0] == rows * 8 - 2
+    assert page.shape[0] == rows * (6 * 13 + 2) - 2  # 13 · 5 is the first to reach 64
     for i in range(min(n, 64)):
-        y, x = (i // rows) * 8, (i % rows) * 7
-        assert np.array_equal(page[y : y + 6, x : x + 5], data.pixels[i])
+        y, x = (i // rows) * 80, (i % rows) * 67
+        assert np.array_equal(page[y : y + 78, x : x + 65], data.pixels[i].repeat(13, 0).repeat(13, 1))
 
 
 def pair(page: np.ndarray, k: int, size: tuple[int, int], factor: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from ddpm import build
-from ddpm.cli.train import Flags
 from ddpm.config.diffusion import DiffusionConfig
 from ddpm.core import Discrete, Level, Schedule, discrete
+from ddpm.planning.request import Request
 from ddpm.sampling import start
 
 
@@ -41,7 +41,7 @@ def test_the_betas_of_a_named_schedule_are_that_schedule(schedule: str, T: int, 
     (tmp_path / "betas.json").write_text(str(listed))
     np.savetxt(tmp_path / "betas.txt", listed)
     for path in tmp_path.iterdir():
-        changes = Flags(betas=str(path)).request("digits").changes
+        changes = Request.of("digits", {"betas": str(path)}).changes
         tree = {key.removeprefix("diffusion."): value for key, value in changes.items()}
         assert torch.equal(of(DiffusionConfig.model_validate(tree)).alpha_bar, expected.alpha_bar), path
 

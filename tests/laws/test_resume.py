@@ -14,7 +14,7 @@ import pytest
 from accelerate import Accelerator
 from safetensors.torch import load_file
 
-from ddpm.cli import training
+from ddpm.planning import follow
 from ddpm.system.interrupt import Interrupt
 from ddpm.training.log import Event
 from ddpm.training.loop import train
@@ -92,7 +92,7 @@ def test_stopped_and_gone_on(
     out, count = tmp_path / "run", str(workers)
     for step in stops:
         with monkeypatch.context() as patch:
-            patch.setattr(training, "train", stop_after(step))
+            patch.setattr(follow, "train", stop_after(step))
             assert cli("train", "digits", "--out", out, *FLAGS, "--workers", count) == 75
         assert (out / "checkpoints" / f"step-{step:09d}").exists()
     assert cli("train", "digits", "--out", out, *FLAGS, "--workers", count) == 0
@@ -108,7 +108,7 @@ def test_levels_sampled_by_importance_go_on(
     out, flags = tmp_path / "run", (*FLAGS, *SAMPLED)
     for step in (3, 15):  # before the history is full, and after
         with monkeypatch.context() as patch:
-            patch.setattr(training, "train", stop_after(step))
+            patch.setattr(follow, "train", stop_after(step))
             assert cli("train", "digits", "--out", out, *flags) == 75
         history = load_file(out / "checkpoints" / f"step-{step:09d}" / "levels.safetensors")
         assert bool((history["counts"] == 10).all()) == (step == 15)
@@ -121,7 +121,7 @@ def test_super_resolution_goes_on(cli: Cli, tmp_path: Path, monkeypatch: pytest.
     whole, out = tmp_path / "whole", tmp_path / "run"
     assert cli("train", "digits", "--out", whole, *FLAGS, *ENLARGED) == 0
     with monkeypatch.context() as patch:
-        patch.setattr(training, "train", stop_after(7))
+        patch.setattr(follow, "train", stop_after(7))
         assert cli("train", "digits", "--out", out, *FLAGS, *ENLARGED) == 75
     assert cli("train", "digits", "--out", out, *FLAGS, *ENLARGED) == 0
     assert digests(out) == digests(whole)

@@ -8,7 +8,6 @@ import torch
 from accelerate import Accelerator
 
 from ddpm import build
-from ddpm.cli import training
 from ddpm.config.scoring import ScoringSettings
 from ddpm.core import prediction
 from ddpm.core.condition import Conditions
@@ -16,7 +15,7 @@ from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
 from ddpm.images.geometry import Geometry
 from ddpm.metrics.features.thumbnail import Thumbnail
-from ddpm.planning import budget, narrow, plan
+from ddpm.planning import budget, follow, narrow, plan
 from ddpm.planning.data import gather
 from ddpm.planning.plan import Plan, make, reopen
 from ddpm.planning.request import Request
@@ -40,8 +39,8 @@ def made(tmp_path: Path, accelerator: Accelerator, said: list[str]) -> Make:
     def of(data: str = "digits", began: float = 0.0, **request: Any) -> Plan:
         request = {"images": 1000} | request if "seconds" not in request else request
         asked = Request(data, **request | {"changes": TINY | request.get("changes", {})})
-        data_set = gather(asked).data
-        return make(asked, tmp_path / "run", data_set, accelerator, asked={"x": 1}, began=began, say=said.append)
+        images = gather(asked).data
+        return make(asked, tmp_path / "run", images, accelerator, asked={"x": 1}, began=began, say=said.append)
 
     return of
 
@@ -359,7 +358,7 @@ def test_processes_measure_together(cli: Callable[..., int], tmp_path: Path, mon
 
     monkeypatch.setattr(Accelerator, "main_process_first", first)
     monkeypatch.setattr(plan, "speed_of", speed)
-    monkeypatch.setattr(training, "train", lambda *_: iter(()))
+    monkeypatch.setattr(follow, "train", lambda *_: iter(()))
     tiny = ("--set", "network.width=8", "--set", "network.multipliers=[1]", "--set", "network.attention=[]")
     assert cli("train", "digits", "--out", tmp_path / "run", "--for", "1h", "--during-training", *tiny) == 0
     assert set(measured) == {0}

@@ -228,16 +228,12 @@ def test_pictures_are_as_good_as_their_values(pipe: Pipeline, images: Pixels) ->
     [
         (Image.new("L", (8, 9)), r'image 0 is 9 × 8 L, and the run has 8 × 8 L: .*convert\("L"\).resize\(\(8, 8\)\)'),
         ([Image.new("L", (8, 8)), Image.new("RGB", (8, 8))], r"image 1 is 8 × 8 RGB, and the run has 8 × 8 L"),
-        (
-            np.zeros((2, 8, 8, 3), np.uint8),
-            r"must be \(B, 8, 8, 1\) of uint8 for this run, not \(2, 8, 8, 3\) of uint8",
-        ),
-        (np.zeros((8, 8, 1), np.uint8), r"not \(8, 8, 1\) of uint8"),
-        (np.zeros((2, 8, 8, 1), np.float32), r"not \(2, 8, 8, 1\) of float32"),
-        ([], r"there are no images; give one, a list of them, or an array"),
-        (np.zeros((0, 8, 8, 1), np.uint8), r"there are no images"),
+        (np.zeros((2, 8, 8, 3), np.uint8), r"image 0 is 8 × 8 RGB, and the run has 8 × 8 L"),
+        (np.zeros((2, 8, 8, 1), np.int32), r"the array is of int32; give uint8"),
+        ([], r"no picture was given; give at least one"),
+        (np.zeros((0, 8, 8, 1), np.uint8), r"no picture was given"),
     ],
-    ids=["size", "mode", "channels", "no batch", "type", "no pictures", "empty array"],
+    ids=["size", "mode", "channels", "type", "no pictures", "empty array"],
 )
 def test_a_wrong_image_is_refused(pipe: Pipeline, wrong, said: str) -> None:
     with pytest.raises(InputError, match=said):

@@ -1,35 +1,5 @@
-"""What people see while something runs."""
+"""What people see while a command runs."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from ddpm.system.console import Bar, bar, console
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-console = Console(highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def bar(title: str) -> Iterator["Bar"]:
-    """A bar on a terminal; nothing where the output goes to a file."""
-    columns = (
-        TextColumn(title),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not sys.stdout.isatty()) as progress:
-        yield Bar(progress)
-
-
-class Bar:
-    """A progress."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task = progress.add_task("", total=None, note="")
-
-    def __call__(self, done: int, total: int, what: str = "", /) -> None:
-        self._progress.update(self._task, completed=done, total=total, note=what)
+__all__ = ["Bar", "bar", "console"]

@@ -14,6 +14,8 @@ from ddpm.system.names import Fit
 if TYPE_CHECKING:
     from PIL import Image
 
+    from ddpm.images.photo import Opened
+
 
 @Parameter(name="*")
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ ONE = Editing()
 def make(
     run: Path,
     command: str,
-    photo: Path,
+    photo: "Path | Opened",
     options: dict[str, Any],
     how: Editing,
     flags: Sampling,
@@ -70,7 +72,7 @@ def make(
 
     Args:
         command: of ``ddpm``, which is also the pipeline's method.
-        options: keywords of that method, beside those that all of them take; paths among them are pictures as well.
+        options: keywords of that method, beside those that all of them take; opened pictures among them, as well.
         shown: pictures with their file names that are written too, and come first on the sheet; the given one if none.
 
     Raises:
@@ -79,7 +81,7 @@ def make(
     from ddpm.cli.console import bar, console
     from ddpm.engine.loading import load
     from ddpm.engine.options import settings as settings_of
-    from ddpm.images.photo import opened
+    from ddpm.images.photo import Opened, opened
     from ddpm.records.run_folder import RunFolder
     from ddpm.tasks.edit import edit
     from ddpm.tasks.inpaint import inpaint
@@ -91,9 +93,10 @@ def make(
     wish = {"label": how.label, "n": how.n, "seed": how.seed, "fit": how.fit}
     pipe = load(run, how.device)
     sampling = settings_of(pipe, settings)
-    given = [photo, *(value for value in options.values() if isinstance(value, Path))]
-    asked = {name: value for name, value in options.items() if not isinstance(value, Path)} | wish | settings | whole
-    shown = shown or [("given.png", opened(photo)[1])]
+    photo = opened(photo)
+    given = [Path(one.name) for one in (photo, *options.values()) if isinstance(one, Opened)]
+    asked = {name: value for name, value in options.items() if not isinstance(value, Opened)} | wish | settings | whole
+    shown = shown or [("given.png", photo.image)]
     folder = how.out or RunFolder.open(run).pictures(command) / folder_name(given, asked, (pipe.weights, sampling))
     refuse_to_overwrite((folder / file for file in names(how.n, (file for file, _ in shown))), given)
     way = ", " + _way(options) if "method" in options else ""

@@ -34,19 +34,20 @@ def inpaint(
     """
     from ddpm.cli.console import console
     from ddpm.cli.editing import make
-    from ddpm.images.photo import read
+    from ddpm.images.photo import opened, read
     from ddpm.records.run_folder import RunFolder
     from ddpm.tasks.mask import preview, read_mask
 
     data = RunFolder.open(run).config().data
-    known = read(photo, data.size, data.mode, editing.fit)
-    fill = read_mask(mask, known, editing.fit)
+    given, masking = opened(photo), opened(mask)
+    known = read(given, data.size, data.mode, editing.fit)
+    fill = read_mask(masking, known, editing.fit)
     console.print(f"filling       {100 * fill.mean():.0f} % of {photo}: where {mask} is white", markup=False)
     make(
         run,
         "inpaint",
-        photo,
-        {"mask": mask, "method": method, "repaint": repaint},
+        given,
+        {"mask": masking, "method": method, "repaint": repaint},
         editing,
         flags,
         [("given.png", known.image), ("preview.png", preview(known, fill))],

@@ -8,18 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from ddpm.cli.flags import flags
-from ddpm.config.options import options
 from ddpm.config.run import RunConfig
+from ddpm.planning.request import KEYS
 from ddpm.system.names import Fit, Mode, PrecisionName
 
-if TYPE_CHECKING:
-    from ddpm.planning.request import Request
-
-MAY_CHANGE = {"workers", "tensorboard", "dry_run", "device"}
-"""Flags that a resumed run may be given anew: they leave its weights alone."""
-
-KEYS = {name: ".".join(place.paths[0]) for name, place in options(RunConfig).items() if place.paths[0][0] != "sampling"}
-"""Flags that are keys of the config."""
+OF_COMMAND = ("device", "tensorboard", "dry_run")
+"""Flags that are not asked of the run, but of this command."""
 
 
 @dataclass(frozen=True)
@@ -81,62 +75,10 @@ class TrainFlags:
     tensorboard: bool = False
     dry_run: bool = False
 
-    def asked(self) -> dict[str, Any]:
-        """What was given, by flag, for the record."""
-        given = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {k.rstrip("_"): v for k, v in given.items() if v is not None and k not in MAY_CHANGE}
-
-    def request(self, data: str) -> "Request":
-        """What is asked of the plan.
-
-        Raises:
-            InputError: a value that cannot be read, or two budgets.
-        """
-        from ddpm.planning.request import Request
-        from ddpm.system.errors import InputError
-        from ddpm.system.units import count, duration, size
-
-        if self.for_ is not None and self.images is not None:
-            raise InputError("--for and --images are two budgets; give one")
-        if self.recipe != "super-resolution":
-            for flag in ("scale", "low"):
-                if getattr(self, flag) is not None:
-                    raise InputError(f"--{flag} is of super-resolution; give --recipe super-resolution, too")
-        changes: dict[str, Any] = {KEYS[f]: v for f in KEYS if (v := getattr(self, f)) is not None}
-        if KEYS["schedule"] in changes and self.betas is not None:
-            raise InputError("--schedule and --betas are two noise schedules; give one")
-        if self.betas is not None:
-            betas = _numbers("--betas", self.betas)
-            changes |= {"diffusion.schedule": "custom", "diffusion.betas": betas, "diffusion.T": len(betas)}
-        return Request(
-            data,
-            seconds=duration(self.for_) if self.for_ else None,
-            images=count(self.images) if self.images else None,
-            recipe=self.recipe or "auto",
-            size=size(self.size) if self.size else None,
-            mode=self.mode,
-            fit=self.fit or "crop",
-            skip_bad=bool(self.skip_bad),
-            labels=self.labels is not False,
-            scoring=bool(self.during_training),
-            scale=self.scale,
-            low=self.low,
-            changes=changes | dict(_assignment(text) for text in self.set_ or []),
-        )
-
-
-def _numbers(flag: str, path: str) -> list[float]:
-    """The numbers in a file, be it a JSON list or what NumPy's savetxt writes."""
-    from ddpm.system.errors import InputError
-
-    try:
-        text = Path(path).read_text(encoding="utf-8").strip().removeprefix("[").removesuffix("]")
-    except (OSError, UnicodeDecodeError) as e:
-        raise InputError(f"{flag} {path} cannot be read as a file of numbers ({e})") from e
-    try:
-        return [float(word) for word in text.replace(",", " ").split()]
-    except ValueError as e:
-        raise InputError(f"{flag} {path} holds something that is no number ({e})") from e
+    def given(self) -> dict[str, Any]:
+        """What was asked of the run, by flag."""
+        asked = {f.name.rstrip("_"): getattr(self, f.name) for f in fields(self)}
+        return {flag: value for flag, value in asked.items() if value is not None and flag not in OF_COMMAND}
 
 
 if TYPE_CHECKING:
@@ -154,20 +96,6 @@ UNCHANGED = Flags()
 """All as the recipe has it."""
 
 
-def _assignment(text: str) -> tuple[str, Any]:
-    import json
-
-    from ddpm.system.errors import InputError
-
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise InputError(f"--set {text!r} is no assignment; write it as --set training.ema=0.999")
-    try:
-        return key, json.loads(value)
-    except ValueError:
-        return key, value
-
-
 def train(data: str, *, out: Path | None = None, flags: Flags = UNCHANGED) -> None:
     """Train on a folder of images. The same command again goes on where it was interrupted.
 
@@ -179,10 +107,22 @@ def train(data: str, *, out: Path | None = None, flags: Flags = UNCHANGED) -> No
         The run folder; runs/NAME by default.
     """
     began = time.monotonic()
-    from ddpm.cli.training import Session
+    from ddpm.cli.training import exits
+    from ddpm.evaluation.during import few_samples
+    from ddpm.planning.session import Session
     from ddpm.system.allocator import keep_freed_memory
 
     keep_freed_memory()
     name = Path(data).name.removesuffix(".zip").removesuffix(".npz")
-    session = Session(data, out or Path("runs") / (name or "data"), flags, began)
-    session.run()
+    session = Session(
+        data,
+        out or Path("runs") / (name or "data"),
+        flags.given(),
+        few_samples,
+        device=flags.device,
+        tensorboard=flags.tensorboard,
+        dry_run=flags.dry_run,
+        began=began,
+    )
+    with exits():
+        session.run()

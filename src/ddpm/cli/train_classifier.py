@@ -56,9 +56,11 @@ def train_classifier(
         cpu, even where there is a GPU.
     """
     began = time.monotonic()
-    from ddpm.cli.training import accelerator_of, follow, refuse_others, say
+    from ddpm.cli.training import exits
     from ddpm.config.classifier import ClassifierConfig
     from ddpm.planning import classifier as plan
+    from ddpm.planning.follow import follow, say
+    from ddpm.planning.session import accelerator_of, refuse_others
     from ddpm.records.run_folder import RunFolder
     from ddpm.system.allocator import keep_freed_memory
     from ddpm.system.errors import InputError
@@ -99,7 +101,8 @@ def train_classifier(
         if accelerator.is_main_process:
             config.write(config_file)
         accelerator.wait_for_everyone()
-    follow(job, accelerator)
+    with exits():
+        follow(job, accelerator)
     if accelerator.is_main_process:
         _measure(run, job, accelerator)
         say(accelerator, f"next: ddpm sample {run} --label {config.data.classes[0]} --classifier 2")

@@ -4,15 +4,18 @@ import hashlib
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ddpm.data.dataset import Dataset, class_names
 from ddpm.data.source import Item, Source
 from ddpm.images.pixels import Pixels
 from ddpm.system.errors import InputError
+from ddpm.system.files import write_file
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -46,6 +49,25 @@ def open_npz(path: Path) -> Source:
     return array_source(images, arrays.get("labels", arrays.get("arr_1")), classes, where=str(path))
 
 
+def source_of(data: Dataset) -> Source:
+    """A data set as a source; see :func:`array_source`."""
+    return array_source(data.images, data.labels, data.classes)
+
+
+def save_npz(data: Dataset, path: Path) -> None:
+    """Store images, labels and classes where :func:`open_npz` reads them.
+
+    Raises:
+        InputError: the disk refuses.
+    """
+    file, images = BytesIO(), data.images
+    if data.labels is None:
+        np.savez(file, images=images)
+    else:
+        np.savez(file, images=images, labels=data.labels, classes=np.array(data.classes))
+    write_file(path, file.getvalue())
+
+
 def array_source(
     images: npt.NDArray[Any],
     labels: npt.NDArray[Any] | None = None,
@@ -69,29 +91,9 @@ def array_source(
     if images.ndim != 4 or not 1 <= images.shape[-1] <= 4 or 0 in images.shape:
         shape = " × ".join(map(str, images.shape))
         raise InputError(f"the images of {where} are {shape}; give N × H × W, or N × H × W × C with 1 to 4 channels")
-    names, classes = _class_names(labels, tuple(classes), len(images), where)
+    names, classes = class_names(labels, tuple(classes), len(images), where)
     digits = len(str(len(images) - 1))
     digest = hashlib.sha256(repr((images.shape, names, classes)).encode())
     digest.update(np.ascontiguousarray(images).data)
     items = tuple(Item(f"{i:0{digits}}", label) for i, label in enumerate(names))
     return Source(items, ArrayReader(images), key=digest.hexdigest()[:32], classes=classes)
-
-
-def _class_names(
-    labels: npt.NDArray[Any] | None, classes: tuple[str, ...], n: int, where: str
-) -> tuple[list[str | None], tuple[str, ...]]:
-    """The class's name of each image, and all classes in order."""
-    if labels is None:
-        return [None] * n, ()
-    if labels.shape != (n,):
-        raise InputError(f"the labels of {where} have the shape {labels.shape}; {n} images need ({n},)")
-    if labels.dtype.kind == "U":
-        return [str(name) for name in labels], classes or tuple(sorted({str(name) for name in labels}))
-    if labels.dtype.kind not in "iu" or labels.min() < 0:
-        raise InputError(f"the labels of {where} must be whole numbers from 0, or names; they are {labels.dtype}")
-    classes = classes or tuple(map(str, range(int(labels.max()) + 1)))
-    if labels.max() >= len(classes):
-        raise InputError(
-            f"{where} has the label {labels.max()}, but names only {len(classes)} classes; name the others too"
-        )
-    return [classes[i] for i in labels], classes

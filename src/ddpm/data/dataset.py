@@ -1,14 +1,18 @@
 """Images of one size and mode, ready to be read."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
+from ddpm.images.arrays import Array, is_tensor, pixels_of
+from ddpm.images.photo import opened, plain
 from ddpm.images.pixels import Pixels
+from ddpm.system.errors import InputError
 from ddpm.system.names import Mode
 
 Ints = npt.NDArray[np.int64]
@@ -57,6 +61,38 @@ class Dataset:
     rows: Ints | None = None
     partners: Mapping[str, "Dataset"] = field(default_factory=dict)
     derived: Mapping[str, Callable[[Pixels], Pixels]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, images: Array | Sequence[Image.Image], labels: Sequence[str] | Sequence[int] | None = None) -> Self:
+        """Images in memory, to train on.
+
+        Args:
+            images: PIL images of one size and mode; or an array (N, H, W) or (N, H, W, C), of uint8 or of floats in
+                [0, 1]; or a tensor (N, C, H, W), of uint8 or of floats in [-1, 1]. C is 1, 3 or 4.
+            labels: the class of each image, by name or by number from 0.
+
+        Raises:
+            InputError: they are something else.
+        """
+        if isinstance(images, Sequence):
+            each = [np.atleast_3d(np.asarray(plain(opened(image)[1]))) for image in images]
+            if len(shapes := {one.shape for one in each}) != 1:
+                raise InputError(f"the images have {len(shapes)} sizes or modes; give images of one")
+            pixels = np.stack(each)
+        else:
+            pixels = pixels_of(images)
+            if is_tensor(images) and images.is_floating_point() and not images.min() < 0:
+                raise InputError("no value of the tensor is below 0, where floats are from -1 to 1; give 2 * x - 1")
+            pixels = pixels[..., None] if pixels.ndim == 3 and not is_tensor(images) else pixels
+        if pixels.ndim != 4 or pixels.shape[-1] not in (1, 3, 4) or not pixels.size:
+            raise InputError(
+                f"the images have the shape {tuple(getattr(images, 'shape', pixels.shape))}; give an array (N, H, W) "
+                "or (N, H, W, C) or a tensor (N, C, H, W), of 1, 3 or 4 channels"
+            )
+        if labels is None:
+            return cls(pixels)
+        names, classes = class_names(np.asarray(labels), (), len(pixels), "the images")
+        return cls(pixels, np.array([classes.index(name) for name in names if name is not None], np.int64), classes)
 
     def __len__(self) -> int:
         return len(self.pixels if self.rows is None else self.rows)
@@ -125,3 +161,31 @@ def channel_stats(images: Images) -> tuple[npt.NDArray[np.float64], npt.NDArray[
 def map_pixels(path: Path, shape: tuple[int, ...]) -> Pixels:
     """A file of raw values as a read-only array."""
     return np.memmap(path, np.uint8, "r", shape=shape)
+
+
+def class_names(
+    labels: npt.NDArray[Any] | None, classes: tuple[str, ...], n: int, where: str
+) -> tuple[list[str | None], tuple[str, ...]]:
+    """The class's name of each image, and all classes in order.
+
+    Args:
+        labels: (n,) whole numbers from 0, or names.
+        classes: the name of each number; the numbers themselves where it is empty.
+
+    Raises:
+        InputError: labels that are something else.
+    """
+    if labels is None:
+        return [None] * n, ()
+    if labels.shape != (n,):
+        raise InputError(f"the labels of {where} have the shape {labels.shape}; {n} images need ({n},)")
+    if labels.dtype.kind == "U":
+        return [str(name) for name in labels], classes or tuple(sorted({str(name) for name in labels}))
+    if labels.dtype.kind not in "iu" or labels.min() < 0:
+        raise InputError(f"the labels of {where} must be whole numbers from 0, or names; they are {labels.dtype}")
+    classes = classes or tuple(map(str, range(int(labels.max()) + 1)))
+    if labels.max() >= len(classes):
+        raise InputError(
+            f"{where} has the label {labels.max()}, but names only {len(classes)} classes; name the others too"
+        )
+    return [classes[i] for i in labels], classes

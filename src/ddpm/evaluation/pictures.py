@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ddpm.data.dataset import Images
-from ddpm.images.sheets import opaque, picture, png, sheet
+from ddpm.images.sheets import enlarged, factor, opaque, picture, png, sheet
 from ddpm.records.score import Memorisation
 
 SHOWN = 64
@@ -25,9 +25,9 @@ def closest(found: Memorisation, samples: Images, training: Images) -> bytes:
     """
     pairs = found.closest[:PAIRS]
     height, width, _ = samples.shape
-    factor = max(1, -(-TALL // height))
-    gap, margin = 2 * factor, 4 * factor
-    wide, high = 2 * width * factor + gap + 2 * margin, height * factor + 2 * margin
+    times = factor(height, TALL)
+    gap, margin = 2 * times, 4 * times
+    wide, high = 2 * width * times + gap + 2 * margin, height * times + 2 * margin
     columns = min(4, len(pairs))
     page = Image.new("RGB", (columns * wide, -(-len(pairs) // columns) * high), "white")
     draw = ImageDraw.Draw(page)
@@ -35,9 +35,8 @@ def closest(found: Memorisation, samples: Images, training: Images) -> bytes:
         x, y = (k % columns) * wide, (k // columns) * high
         if pair.copied:
             frame = (x + margin // 2, y + margin // 2, x + wide - margin // 2 - 1, y + high - margin // 2 - 1)
-            draw.rectangle(frame, outline="#d03030", width=max(2, factor))
+            draw.rectangle(frame, outline="#d03030", width=max(2, times))
         for j, (images, place) in enumerate(zip((samples, training), pair.places, strict=True)):
-            one = opaque(picture(images.read(np.array([place]))[0]))
-            one = one.resize((width * factor, height * factor), Image.Resampling.NEAREST)
-            page.paste(one, (x + margin + j * (width * factor + gap), y + margin))
+            one = opaque(picture(enlarged(images.read(np.array([place]))[0], times)))
+            page.paste(one, (x + margin + j * (width * times + gap), y + margin))
     return png(page)

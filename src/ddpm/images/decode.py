@@ -85,7 +85,7 @@ def header(data: bytes | Pixels) -> Header:
     # Pillow looks for a PNG's EXIF behind its pixels, too, and decodes them for that
     if (image.format != "PNG" or "exif" in image.info) and _orientation(image) in SIDEWAYS:
         height, width = width, height
-    return Header((height, width), _mode(image))
+    return Header((height, width), mode_of(image))
 
 
 def check_bytes(size: int) -> None:
@@ -105,14 +105,19 @@ def decode(data: bytes | Pixels) -> Decoded:
     if not isinstance(data, bytes):
         image = Image.fromarray(data)
         return Decoded(_plain(image), image.mode, animated=False, turned=False, deep=False)
-    image = _load(data)
+    image = load(data)
     animated = image.format != "MPO" and getattr(image, "is_animated", False)  # MPO: a camera's preview images
     orientation = _orientation(image)
     upright = image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
-    return Decoded(_plain(upright), image.mode, animated, orientation in _TURNS, _deep(image, data))
+    return Decoded(_plain(upright), image.mode, animated, orientation in _TURNS, deep(image, data))
 
 
-def _load(data: bytes) -> Image.Image:
+def load(data: bytes) -> Image.Image:
+    """A file decoded whole, as it is stored.
+
+    Raises:
+        BadImage: if it is no picture, is damaged or too large.
+    """
     image = _opened(data)
     try:
         with warnings.catch_warnings():
@@ -155,7 +160,8 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _deep(image: Image.Image, data: bytes) -> bool:
+def deep(image: Image.Image, data: bytes) -> bool:
+    """Whether a file stores 16 bits a value."""
     if image.format == "PNG":
         return data[24] == 16
     if image.format == "TIFF":
@@ -169,11 +175,12 @@ def _plain(image: Image.Image) -> Image.Image:
         return _from_deep(image)
     if image.mode == "F":
         raise BadImage("floating-point values have no known range")
-    mode = _mode(image)
+    mode = mode_of(image)
     return image if image.mode == mode else image.convert(mode)
 
 
-def _mode(image: Image.Image) -> Mode:
+def mode_of(image: Image.Image) -> Mode:
+    """The one of the three modes that a picture is brought to."""
     if image.has_transparency_data:
         return "RGBA"
     return "L" if image.mode in ("1", "L") or image.mode.startswith("I") else "RGB"

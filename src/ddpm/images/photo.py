@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from ddpm.images.decode import BadImage, damaged, decode
+from ddpm.images.arrays import Array, is_tensor, pixels_of, single
+from ddpm.images.decode import BadImage, damaged, deep, load, mode_of
 from ddpm.images.depth import to_8_bits, to_16_bits
 from ddpm.images.geometry import Geometry
 from ddpm.images.pixels import Pixels
@@ -17,8 +18,23 @@ from ddpm.images.sheets import picture
 from ddpm.system.errors import InputError
 from ddpm.system.names import Fit, Mode
 
-Given = Image.Image | str | Path
-"""A picture, or its file."""
+
+class Opened(NamedTuple):
+    """A picture that has been read, so that nobody reads it again.
+
+    Attributes:
+        name: as errors say it; of a file, its path.
+        image: upright, in one of the modes of ``SEEN``.
+    """
+
+    name: str
+    image: Image.Image
+
+
+Given: TypeAlias = Image.Image | str | Path | Array | Opened
+"""A picture, its file, an array (H, W) or (H, W, C), or a tensor (C, H, W); see :func:`pixels_of` for their values."""
+Several: TypeAlias = Given | Sequence[Given]
+"""One picture or several, also as an array (N, H, W) or (N, H, W, C), or a tensor (N, C, H, W)."""
 
 Fill = npt.NDArray[np.bool_]
 """(H, W): what is to be drawn anew; the rest is known."""
@@ -121,30 +137,45 @@ def unfitted(name: str, image: Image.Image, mode: Mode, advice: str) -> Photo:
     return Photo(name, image, image, Geometry(mode=mode).apply(plain(image)))
 
 
-def several(images: Given | Sequence[Given]) -> list[Given]:
+def alone(images: Several) -> TypeGuard[Given]:
+    """Whether it is one picture, rather than several."""
+    if isinstance(images, np.ndarray) or is_tensor(images):
+        return single(images)
+    return isinstance(images, Image.Image | str | Path | Opened)
+
+
+def several(images: Several) -> list[Given]:
     """One picture or several, as a list.
 
     Raises:
         InputError: none.
     """
-    given = [images] if isinstance(images, Image.Image | str | Path) else list(images)
+    given: list[Given] = [images] if alone(images) else [*images]  # type: ignore[misc]
     if not given:
         raise InputError("no picture was given; give at least one")
     return given
 
 
-def opened(given: Given) -> tuple[str, Image.Image]:
-    """The name of a picture, and it upright, in one of the modes of ``SEEN``.
+def opened(given: Given) -> Opened:
+    """A picture with its name, upright, in one of the modes of ``SEEN``.
 
     Raises:
         InputError: it cannot be read, or its depth would be lost.
     """
+    if isinstance(given, Opened):
+        return given
     if isinstance(given, Image.Image):
         name, image = Path(getattr(given, "filename", "")).name or "the image", given
-    else:
+    elif isinstance(given, str | Path):
         name, image = str(given), _file(given)
+    else:
+        name, pixels = "the image", pixels_of(given)
+        if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and not 1 <= pixels.shape[-1] <= 4) or not pixels.size:
+            shape = tuple(given.shape)
+            raise InputError(f"a picture has the shape {shape}; give an array (H, W, C) or a tensor (C, H, W)")
+        image = picture(np.atleast_3d(pixels))
     try:
-        return name, _kept(_upright(image))
+        return Opened(name, _kept(_upright(image)))
     except BadImage as e:
         raise InputError(f"{name} is no usable picture: {e}") from e
 
@@ -152,14 +183,14 @@ def opened(given: Given) -> tuple[str, Image.Image]:
 def _file(path: str | Path) -> Image.Image:
     try:
         data = Path(path).read_bytes()
-        checked = decode(data)
+        image = load(data)
     except OSError as e:
         raise InputError(f"{path} cannot be read ({e.strerror}); give a picture") from e
     except BadImage as e:
         raise InputError(f"{path} is no usable picture: {e}") from e
-    if checked.deep and checked.image.mode != "L":
+    if deep(image, data) and mode_of(image) != "L":
         raise InputError(f"{path} has 16 bits a colour, which would be lost; convert it to 8 bits, or to grey")
-    return Image.open(BytesIO(data))
+    return image
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -11,6 +11,19 @@ from PIL.PngImagePlugin import PngInfo
 from ddpm.images.depth import to_8_bits
 from ddpm.images.pixels import Pixels
 
+LEAST = 64
+"""Pixels that a side of a picture on a sheet has at the least."""
+
+
+def factor(side: int, least: int = LEAST) -> int:
+    """The whole factor by which a side is enlarged for people, so that it has so many pixels at the least."""
+    return max(1, -(-least // side))
+
+
+def enlarged(images: Pixels, factor: int) -> Pixels:
+    """Images (…, H, W, C) with each pixel a square of so many."""
+    return images.repeat(factor, -3).repeat(factor, -2)
+
 
 def picture(image: Pixels) -> Image.Image:
     """(H, W, C) uint8 with one, three or four channels, as L, RGB or RGBA."""
@@ -37,14 +50,16 @@ def opaque(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def sheet(images: Pixels, columns: int | None = None, gap: int = 2) -> Image.Image:
-    """Many images on one picture, row by row.
+def sheet(images: Pixels, columns: int | None = None, gap: int = 2, least: int = LEAST) -> Image.Image:
+    """Many images on one picture, row by row, small ones enlarged by one whole factor.
 
     Args:
         images: (N, H, W, C) uint8.
         columns: images in a row; about square if None.
         gap: pixels between images, white (transparent with an alpha channel).
+        least: pixels that each side of an image has at the least.
     """
+    images = enlarged(images, factor(min(images.shape[1:3]), least))
     n, h, w, c = images.shape
     columns = columns or math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)
@@ -70,11 +85,8 @@ def row(images: Sequence[Image.Image], tall: int = 128, gap: int = 4) -> Image.I
     Args:
         tall: pixels that the highest of them is high at the least.
     """
-    factor = max(1, -(-tall // max(image.height for image in images)))
-    shown = [
-        opaque(image).resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
-        for image in images
-    ]
+    times = factor(max(image.height for image in images), tall)
+    shown = [picture(enlarged(np.asarray(opaque(image)), times)) for image in images]
     page = Image.new("RGB", (sum(i.width + gap for i in shown) - gap, max(i.height for i in shown)), "white")
     left = 0
     for image in shown:

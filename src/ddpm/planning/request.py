@@ -1,13 +1,25 @@
 """What a user asks for, and what that means for the images."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Self, get_args
 
+from ddpm.config.options import options
 from ddpm.config.run import RunConfig
 from ddpm.system.errors import InputError
-from ddpm.system.names import Fit, Mode
+from ddpm.system.names import Fit, Mode, suggest
 from ddpm.system.tree import groups, hints, merged
+from ddpm.system.units import count, duration, size
+
+FLAGS = (
+    *("recipe", "scale", "low", "size", "mode", "fit"),
+    *("skip_bad", "labels", "betas", "precision", "during_training"),
+)
+"""Flags of ``ddpm train`` that decide more than one key of the config, but for the budget."""
+KEYS = {name: ".".join(place.paths[0]) for name, place in options(RunConfig).items() if place.paths[0][0] != "sampling"}
+"""Flags that are keys of the config."""
 
 _FLAGS = {
     "recipe": "--recipe",
@@ -53,6 +65,104 @@ class Request:
     scale: int | None = None
     low: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, data: str, given: Mapping[str, Any]) -> Self:
+        """What the flags of ``ddpm train`` ask for, by their names; those that are not given are left out.
+
+        Raises:
+            InputError: a value that cannot be read, or two budgets.
+        """
+        if "for" in given and "images" in given:
+            raise InputError("--for and --images are two budgets; give one")
+        recipe = given.get("recipe", "auto")
+        for flag in ("scale", "low"):
+            if flag in given and recipe != "super-resolution":
+                raise InputError(f"--{flag} is of super-resolution; give --recipe super-resolution, too")
+        for flag, kind in (("mode", Mode), ("fit", Fit)):
+            if given.get(flag) not in (None, *get_args(kind)):
+                raise InputError(f"--{flag} is {given[flag]!r}; it must be {', '.join(get_args(kind))}")
+        changes: dict[str, Any] = {key: given[flag] for flag, key in KEYS.items() if flag in given}
+        if "schedule" in given and "betas" in given:
+            raise InputError("--schedule and --betas are two noise schedules; give one")
+        if "betas" in given:
+            betas = _numbers("--betas", given["betas"])
+            changes |= {"diffusion.schedule": "custom", "diffusion.betas": betas, "diffusion.T": len(betas)}
+        return cls(
+            data,
+            seconds=duration(given["for"]) if "for" in given else None,
+            images=count(given["images"]) if "images" in given else None,
+            recipe=recipe,
+            size=size(given["size"]) if "size" in given else None,
+            mode=given.get("mode"),
+            fit=given.get("fit", "crop"),
+            skip_bad=bool(given.get("skip_bad")),
+            labels=given.get("labels") is not False,
+            scoring=bool(given.get("during_training")),
+            scale=given.get("scale"),
+            low=given.get("low"),
+            changes=changes | dict(_assignment(text) for text in given.get("set", ())),
+        )
+
+
+def flags(budget: str | int | None, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The flags of ``ddpm train`` that mean the same as Python's keywords, so that either resumes the other's run.
+
+    Args:
+        budget: a time, as in "20m", or a number of images; the command's default if None.
+        config: values by flag, and sections of the config, which may be nested: ``network={"width": 64}``.
+
+    Raises:
+        InputError: an unknown keyword.
+    """
+    sections = [name for name, hint in hints(RunConfig).items() if groups(hint)]
+    given: dict[str, Any] = {}
+    if budget is not None:
+        given = {"images": str(budget)} if isinstance(budget, int) else {"for": budget}
+    assignments: list[str] = []
+    for name, value in config.items():
+        if name not in (*FLAGS, *KEYS, *sections):
+            raise InputError(f"unknown keyword {name!r}{suggest(name, [*FLAGS, *KEYS, *sections])}")
+        if name in sections:
+            if not isinstance(value, Mapping):
+                raise InputError(f'{name} is {value!r}; give its keys, as in network={{"width": 64}}')
+            assignments += _assignments(name, value)
+        elif name == "size" and not isinstance(value, str):
+            given["size"] = str(value) if isinstance(value, int) else "x".join(map(str, value))
+        elif value is not None:
+            given[name] = str(value) if isinstance(value, Path) else value
+    return given | ({"set": assignments} if assignments else {})
+
+
+def _assignments(key: str, value: Any) -> list[str]:
+    if isinstance(value, Mapping):
+        return [line for name, inner in value.items() for line in _assignments(f"{key}.{name}", inner)]
+    try:
+        return [f"{key}={value if isinstance(value, str) else json.dumps(value, separators=(',', ':'))}"]
+    except TypeError:
+        raise InputError(f"{key} is {value!r}; give a number, a string, or a list of them") from None
+
+
+def _numbers(flag: str, path: str) -> list[float]:
+    """The numbers in a file, be it a JSON list or what NumPy's savetxt writes."""
+    try:
+        text = Path(path).read_text(encoding="utf-8").strip().removeprefix("[").removesuffix("]")
+    except (OSError, UnicodeDecodeError) as e:
+        raise InputError(f"{flag} {path} cannot be read as a file of numbers ({e})") from e
+    try:
+        return [float(word) for word in text.replace(",", " ").split()]
+    except ValueError as e:
+        raise InputError(f"{flag} {path} holds something that is no number ({e})") from e
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"--set {text!r} is no assignment; write it as --set training.ema=0.999")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
 
 
 def whole_number(key: str, value: Any) -> int:

@@ -62,6 +62,11 @@ class RunFolder:
         return self.path / "config.json"
 
     @property
+    def images(self) -> Path:
+        """The images that it is trained on, where these were given in memory."""
+        return self.path / "images.npz"
+
+    @property
     def weights_file(self) -> Path:
         """The averaged weights, once there is a checkpoint."""
         return self.path / loop.WEIGHTS

@@ -8,7 +8,7 @@ import numpy as np
 
 from ddpm.config.sampling import SamplingConfig
 from ddpm.images.pixels import Pixels
-from ddpm.images.sheets import opaque, picture, sheet
+from ddpm.images.sheets import enlarged, opaque, picture, sheet
 from ddpm.records.sweep import Cell, SweepRecord, way
 from ddpm.report.canvas import DPI, FAINT, INK, SERIES, Draw, figure, style
 from ddpm.report.charts import plain_numbers, real_images
@@ -78,9 +78,8 @@ def samples(record: SweepRecord, shown: Sequence[Pixels], solutions: Sequence[Pi
 
 def strip(images: Pixels, factor: int) -> Pixels:
     """Images in a row on white, each pixel a square of whole pixels: (factor · H, …, 3)."""
-    enlarged = images.repeat(factor, 1).repeat(factor, 2)
-    on_white = np.stack([np.asarray(opaque(picture(image))) for image in enlarged])
-    return np.asarray(sheet(on_white, len(on_white), GAP))
+    on_white = np.stack([np.asarray(opaque(picture(image))) for image in enlarged(images, factor)])
+    return np.asarray(sheet(on_white, len(on_white), GAP, least=1))
 
 
 def chart(record: SweepRecord) -> "Figure | None":

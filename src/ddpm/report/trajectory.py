@@ -25,7 +25,7 @@ def draw(stages: Sequence[Stage]) -> "Figure":
     gap = max(1, width // 16)
     blocks = {
         # (stages, n, H, W, C) -> rows of one sample each
-        title: np.asarray(sheet(np.stack(images, 1).reshape(-1, height, width, channels), len(stages), gap))
+        title: np.asarray(sheet(np.stack(images, 1).reshape(-1, height, width, channels), len(stages), gap, least=1))
         for title, images in (
             ("x, what the sampler holds", [stage.x for stage in stages]),
             ("x0, the image that it expects", [stage.x0 for stage in stages]),

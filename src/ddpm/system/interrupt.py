@@ -2,19 +2,28 @@
 
 import os
 import signal
+import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 
+class Interrupted(KeyboardInterrupt):
+    """Stopped by a signal, with everything saved."""
+
+
 class Interrupt:
-    """Within this context SIGINT and SIGTERM set a flag, read between steps; a second one ends the process at once."""
+    """Within this context SIGINT and SIGTERM set a flag, read between steps; a second one ends the process at once.
+
+    Python handles signals in its main thread alone: in another one, the flag is only what its owner sets.
+    """
 
     def __init__(self) -> None:
         self.requested = False
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        for s in (signal.SIGINT, signal.SIGTERM):
+        mine = threading.current_thread() is threading.main_thread()
+        for s in (signal.SIGINT, signal.SIGTERM) if mine else ():
             self._before[s] = signal.signal(s, self._handle)
         return self
 

@@ -13,7 +13,7 @@ from ddpm.core.gaussian import diffuse
 from ddpm.core.schedule import place_of
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.task import Task
-from ddpm.images.photo import Given
+from ddpm.images.photo import Several
 from ddpm.sampling import Randn
 from ddpm.system.errors import InputError
 from ddpm.tasks.variations import EditRequest, as_given, encoded, settle, variations
@@ -23,9 +23,7 @@ NEAR = 0.1
 the steps between them, and a step of nearly nothing magnifies the rounding of the network."""
 
 
-def edit(
-    run: LoadedRun, images: Given | Sequence[Given], strength: float, **asked: Any
-) -> Image.Image | list[Image.Image]:
+def edit(run: LoadedRun, images: Several, strength: float, **asked: Any) -> Image.Image | list[Image.Image]:
     """Pictures with so much noise added, and drawn from there (SDEdit; Meng et al. 2022).
 
     An alpha that the run does not know stays as it is; so does a depth of 16 bits, whose values are then multiples of

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from PIL import Image
 
 from ddpm import build
 from ddpm.codec import PixelCodec
@@ -17,6 +16,7 @@ from ddpm.core.denoiser import FixedVariance
 from ddpm.core.model import Model
 from ddpm.core.stream import Stream
 from ddpm.guidance import Clipped
+from ddpm.images.photo import Several, opened, several
 from ddpm.images.pixels import Pixels
 from ddpm.metrics.likelihood import ProbabilityFlow, bits_per_dim
 from ddpm.objectives.bound import Bound, LevelPair, bound, every_pair, sampled_pairs
@@ -110,31 +110,19 @@ def _watched(pairs: Sequence[LevelPair], progress: Progress) -> Iterator[LevelPa
         progress(done, len(pairs))
 
 
-def pixels(images: Image.Image | Sequence[Image.Image] | Pixels, data: DataConfig) -> Pixels:
-    """Pictures or an array as (B, H, W, C) uint8 of a run's size and mode.
+def pixels(images: Several, data: DataConfig) -> Pixels:
+    """Pictures as (B, H, W, C) uint8 of a run's size and mode.
 
     Raises:
-        InputError: they are of another size, mode or type, or none at all.
+        InputError: they are of another size or mode, or none at all.
     """
     (height, width), mode = data.size, data.mode
-    if isinstance(images, np.ndarray):
-        shape = (height, width, len(mode))
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != shape:
+    each = [opened(image).image for image in several(images)]
+    for i, image in enumerate(each):
+        if image.mode != mode or image.size != (width, height):
             raise InputError(
-                f"an array of images must be (B, {height}, {width}, {len(mode)}) of uint8 for this run, "
-                f"not {images.shape} of {images.dtype}"
+                f"image {i} is {image.height} × {image.width} {image.mode}, and the run has {height} × {width} "
+                f'{mode}: bring it there, as by image.convert("{mode}").resize(({width}, {height}))'
             )
-        found = images
-    else:
-        listed = [images] if isinstance(images, Image.Image) else list(images)
-        for i, image in enumerate(listed):
-            if image.mode != mode or image.size != (width, height):
-                raise InputError(
-                    f"image {i} is {image.height} × {image.width} {image.mode}, and the run has {height} × {width} "
-                    f'{mode}: bring it there, as by image.convert("{mode}").resize(({width}, {height}))'
-                )
-        # (H, W) -> (H, W, 1) for grey
-        found = np.stack([np.atleast_3d(np.asarray(image)) for image in listed]) if listed else np.empty(0, np.uint8)
-    if not len(found):
-        raise InputError("there are no images; give one, a list of them, or an array")
-    return found
+    # (H, W) -> (H, W, 1) for grey
+    return np.stack([np.atleast_3d(np.asarray(image)) for image in each])

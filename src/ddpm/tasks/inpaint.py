@@ -1,7 +1,6 @@
 """Parts of pictures drawn anew."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from ddpm.config.sampling import SamplingConfig
 from ddpm.constraints import Mask, Replacement
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.task import Task
-from ddpm.images.photo import Fill, Given, Photo, opened
+from ddpm.images.photo import Fill, Photo, Several, alone, opened, several
 from ddpm.records.provenance import Work, fingerprint
 from ddpm.sampling.grid.repaint import repaint as rising
 from ddpm.system.errors import InputError
@@ -24,8 +23,8 @@ from ddpm.tasks.variations import EditRequest, as_given, encoded, variations
 
 def inpaint(
     run: LoadedRun,
-    images: Given | Sequence[Given],
-    mask: Given | Sequence[Given],
+    images: Several,
+    mask: Several,
     *,
     method: str | None = None,
     repaint: str | None = None,
@@ -38,7 +37,7 @@ def inpaint(
     et al. 2022).
 
     Args:
-        images: pictures or their files, one or several, of the run's size or larger.
+        images: one or several pictures of the run's size or larger; see :data:`~ddpm.images.photo.Given`.
         mask: one for all, or one each: white is filled in, black is kept.
         method: "mmps", also if None, or "ddnm", which is faster and fits less well.
         repaint: "JUMPxTIMES", as in "10x10", in place of a method.
@@ -52,14 +51,14 @@ def inpaint(
     """
     request, way = EditRequest.of(asked), settled(method, repaint)
     photos = request.photos(images, run.config.data.size, run.config.data.mode)
-    masks = [mask] * len(photos) if isinstance(mask, Image.Image | str | Path) else list(mask)
+    masks = [opened(one) for one in several(mask)] * (len(photos) if alone(mask) else 1)
     if len(masks) != len(photos):
         counts = f"{say_count(len(masks), 'mask')} for {say_count(len(photos), 'picture')}"
         raise InputError(f"{counts}; give one for all, or one each")
     fills = [read_mask(one, photo, request.fit) for one, photo in zip(masks, photos, strict=True)]
     works = []
     for photo, one, fill in zip(photos, masks, fills, strict=True):
-        work = request.work("inpaint", photo, mask=opened(one)[0], **told(way))
+        work = request.work("inpaint", photo, mask=one.name, **told(way))
         works.append(work.model_copy(update={"mask": fingerprint(Image.fromarray(fill))}))
     return as_given(images, filled(run, photos, fills, request, works, way))
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from PIL import Image
 
 from ddpm.config.likelihood import Likelihood
 from ddpm.engine.indices import chosen
 from ddpm.engine.labels import Label
 from ddpm.engine.run import LoadedRun
+from ddpm.images.photo import Several
 from ddpm.images.pixels import Pixels
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, part_of, silent
@@ -19,7 +19,7 @@ from ddpm.tasks.likelihood_settings import settle
 
 def bits_per_dim(
     run: LoadedRun,
-    images: Image.Image | Sequence[Image.Image] | Pixels,
+    images: Several,
     method: str = "bound",
     *,
     labels: Label | Sequence[Label] | None = None,
@@ -33,7 +33,7 @@ def bits_per_dim(
     """Bits that the model takes for each 8-bit value of an image, (B,) float32: the less, the likelier it is.
 
     Args:
-        images: one or several pictures of the run's size and mode, or (B, H, W, C) uint8.
+        images: one or several pictures of the run's size and mode; see :data:`~ddpm.images.photo.Several`.
         method: "bound", an upper bound (Ho et al. 2020, eq. 5), or "ode", the density (Song et al. 2021).
         labels: what the images are, one for all or one each; None asks for p(x) whatever the class.
         options: of the bound or the ODE; see :class:`Likelihood`.

@@ -1,13 +1,12 @@
 """Pictures on a larger canvas."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from ddpm.engine.run import LoadedRun
-from ddpm.images.photo import Fill, Given, Photo
+from ddpm.images.photo import Fill, Photo, Several
 from ddpm.system.errors import InputError
 from ddpm.tasks.inpaint import filled
 from ddpm.tasks.observed import settled, told
@@ -16,7 +15,7 @@ from ddpm.tasks.variations import EditRequest, as_given
 
 def outpaint(
     run: LoadedRun,
-    images: Given | Sequence[Given],
+    images: Several,
     *,
     left: int = 0,
     right: int = 0,

@@ -1,6 +1,5 @@
 """Pictures made whole again, of which a linear part is known."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ from ddpm.config.sampling import SamplingConfig
 from ddpm.constraints import AveragePool, Blur, Grey, Operator
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.task import Task
-from ddpm.images.photo import Given
+from ddpm.images.photo import Several
 from ddpm.system.errors import InputError
 from ddpm.system.names import Mode
 from ddpm.tasks.inpaint import inpaint
@@ -90,7 +89,7 @@ def mask_of(operator: str, noise: float | None) -> str | None:
 
 def restore(
     run: LoadedRun,
-    images: Given | Sequence[Given],
+    images: Several,
     operator: str,
     *,
     method: str | None = None,

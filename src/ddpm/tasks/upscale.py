@@ -10,7 +10,7 @@ from ddpm.engine.indices import chosen
 from ddpm.engine.labels import Label
 from ddpm.engine.options import Asked, asked
 from ddpm.engine.run import LoadedRun
-from ddpm.images.photo import Given, Photo, opened, several, unfitted
+from ddpm.images.photo import Photo, Several, opened, several, unfitted
 from ddpm.records.provenance import Option, Work, fingerprint
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, silent
@@ -20,7 +20,7 @@ from ddpm.tasks.variations import as_given
 
 def upscale(
     run: LoadedRun,
-    images: Given | Sequence[Given],
+    images: Several,
     *,
     label: Label | Sequence[Label] | None = None,
     seed: int = 0,

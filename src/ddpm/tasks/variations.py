@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -16,7 +15,7 @@ from ddpm.engine.labels import Label
 from ddpm.engine.options import Asked, asked
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.task import Task
-from ddpm.images.photo import Given, Photo, read, several
+from ddpm.images.photo import Photo, Several, alone, read, several
 from ddpm.images.pixels import Pixels
 from ddpm.records.provenance import Option, Provenance, Work, fingerprint
 from ddpm.system.errors import InputError
@@ -61,7 +60,7 @@ class EditRequest:
         given = {name: value for name, value in asked.items() if name in own}
         return cls(**given, settings={name: value for name, value in asked.items() if name not in own})
 
-    def photos(self, images: Given | Sequence[Given], size: tuple[int, int], mode: Mode) -> list[Photo]:
+    def photos(self, images: Several, size: tuple[int, int], mode: Mode) -> list[Photo]:
         """The given pictures, read for a run of this size and mode.
 
         Raises:
@@ -153,10 +152,9 @@ def _of_owners(
     return task(how, [owners[row] for row in rows])
 
 
-def as_given(images: Given | Sequence[Given], made: list[Image.Image]) -> Image.Image | list[Image.Image]:
+def as_given(images: Several, made: list[Image.Image]) -> Image.Image | list[Image.Image]:
     """One picture of one, a list of several."""
-    alone = isinstance(images, Image.Image | str | Path) and len(made) == 1
-    return made[0] if alone else made
+    return made[0] if alone(images) and len(made) == 1 else made
 
 
 def encoded(run: LoadedRun, photos: Sequence[Photo], rows: Sequence[int]) -> torch.Tensor:

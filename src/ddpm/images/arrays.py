@@ -1,0 +1,107 @@
+"""Pictures as arrays and tensors."""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, Union, get_args
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ddpm.images.depth import to_8_bits
+from ddpm.images.pixels import Pixels
+from ddpm.images.sheets import opaque, png, row, sheet
+from ddpm.system.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+Array: TypeAlias = Union[npt.NDArray[Any], "torch.Tensor"]
+Output = Literal["pil", "numpy", "torch"]
+
+
+def is_tensor(given: object) -> "TypeGuard[torch.Tensor]":
+    """Whether it is torch's, which is not loaded to find that out."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(given, torch.Tensor)
+
+
+def pixels_of(given: Array) -> Pixels:
+    """An array (…, H, W, C) or (H, W), or a tensor (…, C, H, W) or (H, W), as uint8 with its channels last.
+
+    Of an array floats are from 0 to 1, of a tensor from -1 to 1; True is 255.
+
+    Raises:
+        InputError: another type, or values out of range.
+    """
+    low, values = 0, given
+    if is_tensor(given):
+        whole = given.detach().cpu()
+        low, values = -1, (whole.float() if whole.is_floating_point() else whole).numpy()
+        if values.ndim > 2:
+            values = np.moveaxis(values, -3, -1)
+    if not isinstance(values, np.ndarray):
+        raise InputError(f"{type(given).__name__} is no picture; give a PIL image, a file, an array or a tensor")
+    if values.dtype == np.uint8:
+        return np.ascontiguousarray(values)
+    if values.dtype == np.bool_:
+        return values * np.uint8(255)
+    what = "tensor" if is_tensor(given) else "array"
+    if not np.issubdtype(values.dtype, np.floating):
+        raise InputError(f"the {what} is of {values.dtype}; give uint8 values, or floats from {low} to 1")
+    if not ((values >= low) & (values <= 1)).all():
+        raise InputError(
+            f"the {what} has values from {values.min():g} to {values.max():g}; give floats from {low} to 1, or uint8"
+        )
+    return np.rint((values - low) * (255 / (1 - low))).astype(np.uint8)
+
+
+def single(given: Array) -> bool:
+    """Whether it is one picture: of three axes a tensor always is, and an array (H, W, C) whose C is at most 4."""
+    return given.ndim < 3 or (given.ndim == 3 and (is_tensor(given) or given.shape[-1] <= 4))
+
+
+class Pictures(list[Image.Image]):
+    """PIL images, shown by notebooks as a contact sheet."""
+
+    def _repr_png_(self) -> bytes | None:
+        if not self:
+            return None
+        shown = [np.asarray(opaque(image)) for image in self]
+        alike = len({one.shape for one in shown}) == 1
+        return png(sheet(np.stack(shown)) if alike else row(self))
+
+
+def check_output(output: str) -> None:
+    """Refuse another form of pictures than those of ``Output``.
+
+    Raises:
+        InputError: it is another.
+    """
+    if output not in get_args(Output):
+        raise InputError(f"output is {output!r}; it must be {', '.join(get_args(Output))}")
+
+
+def as_output(made: Image.Image | Sequence[Image.Image], output: Output) -> Any:
+    """Pictures in the form that is asked for.
+
+    Args:
+        output: "pil" leaves a single picture alone and makes :class:`Pictures` of several; "numpy" is (N, H, W, C) and
+            "torch" is (N, C, H, W), both uint8, with N = 1 for a single picture.
+
+    Raises:
+        InputError: pictures of several shapes in one array.
+    """
+    if output == "pil":
+        return made if isinstance(made, Image.Image) else Pictures(made)
+    each = [np.asarray(image) for image in ([made] if isinstance(made, Image.Image) else made)]
+    each = [np.atleast_3d(one if one.dtype == np.uint8 else to_8_bits(one)) for one in each]
+    if len(shapes := {one.shape for one in each}) != 1:
+        raise InputError(f'the pictures have {len(shapes)} shapes, which fit no array; take them by output="pil"')
+    stacked = np.stack(each)
+    if output == "numpy":
+        return stacked
+    import torch
+
+    # (N, H, W, C) -> (N, C, H, W)
+    return torch.from_numpy(stacked).permute(0, 3, 1, 2).contiguous()

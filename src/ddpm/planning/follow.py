@@ -1,0 +1,106 @@
+"""What people see of a run in training: what it comes to, and how far it is."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from rich.markup import escape
+
+from ddpm.planning.plan import Plan
+from ddpm.records.run_folder import RunFolder
+from ddpm.system.console import Bar, bar, console, watched
+from ddpm.system.interrupt import Interrupt, Interrupted
+from ddpm.system.units import say_bytes, say_seconds
+from ddpm.training.log import Event, Log
+from ddpm.training.loop import Job, train
+
+
+def say(accelerator: Accelerator, line: str) -> None:
+    """A line on the terminal, by the main process."""
+    if accelerator.is_main_process:
+        console.print(line, markup=False)
+
+
+def follow(job: Job, accelerator: Accelerator, tensorboard: Path | None = None) -> None:
+    """Train, write the log and show the progress.
+
+    Raises:
+        Diverged: too many steps in a row were not finite.
+        Interrupted: a signal came; the run goes on from there when it is trained again.
+    """
+    last: Event | None = None
+    main = accelerator.is_main_process
+    with Interrupt() as interrupt, bar("training") as progress:
+        log: Log | None = None
+        try:
+            for event in train(job, accelerator, interrupt):
+                if main:
+                    log = log or Log(RunFolder(job.folder).log, event.step, tensorboard)
+                    log.write(event)
+                    show(event, job, progress)
+                last = event
+        finally:
+            if log is not None:
+                log.close()
+    accelerator.end_training()
+    if last is not None and last.kind == "interrupted":
+        say(accelerator, f"interrupted after {last.images:,} images; the same command goes on")
+        raise Interrupted
+
+
+def summary(made: Plan, accelerator: Accelerator) -> Iterator[str]:
+    """What a plan comes to, in lines."""
+    config, s = made.config, made.config.training
+    weights = sum(p.numel() for p in made.job.model.parameters())
+    size = " × ".join(map(str, config.data.size))
+    classes = f", {len(config.data.classes)} classes" if config.data.classes else ""
+    data, net, diffusion = config.data, config.network, config.diffusion
+    yield f"data      {data.images:,} images of {size} {data.mode}{classes}; {data.held_out} held out"
+    if config.upscaling is not None:
+        u = config.upscaling
+        small = " × ".join(str(n // u.scale) for n in data.size)
+        origin = "averages of boxes of the images" if u.low is None else f"images of {u.low}"
+        yield f"from      {small}, {origin}, with noise up to {u.s_max:g}"
+    yield (
+        f"network   {weights / 1e6:.1f} M weights: {net.describe()}; {diffusion.prediction} prediction, "
+        f"{diffusion.schedule} schedule" + (", learned variance" if diffusion.variance == "learned" else "")
+    )
+    world = accelerator.num_processes
+    share = f" = {world} processes × {-(-s.batch // world)}" if world > 1 else ""
+    micro = f" in micro-batches of {s.micro_batch}" if s.micro_batch < -(-s.batch // world) else ""
+    yield (
+        f"training  {s.images:,} images ({s.images / config.data.images:.1f} epochs), batch {s.batch}{share}{micro}, "
+        + (f"learning rate {s.learning_rate:g}, {s.precision}; {config.objective.words}")
+    )
+    speed = f"{made.speed:.0f} images/s, {say_seconds(s.images / made.speed)}; " if made.speed else ""
+    looks = s.previews + 1
+    yield f"cost      {speed}about {say_bytes(made.memory.peak(s.micro_batch))} of memory a process; {looks} previews"
+    if config.scoring is not None:
+        c = config.scoring
+        often = f"about {c.points(s.images, s.batch)}, on {c.samples} samples each"
+        yield f"scores    {often}, at most {100 * c.share:g} % of the time"
+
+
+def show(event: Event, job: Job, progress: Bar) -> None:
+    """An event on the terminal: the bar moves, and what matters stays above it."""
+    v: dict[str, Any] = event.values
+    total = job.settings.steps * job.settings.batch
+    match event.kind:
+        case "train":
+            loss = f"{v['loss']:.4f}" if v["loss"] is not None else "–"
+            note = f"loss {loss}  {v['images_per_s']:.0f} images/s  waiting {100 * v['waiting']:.0f} %"
+            progress(event.images, total, note)
+            if not watched() and event.images * 10 // total > (event.images - job.settings.log_every) * 10 // total:
+                left = say_seconds(v["eta_s"]) if v["eta_s"] is not None else "?"
+                console.print(f"{event.images:>10,} images  {note}  {left} left", markup=False)
+        case "held-out":
+            console.print(f"{event.images:>10,} images  held-out loss {v['loss']:.4f}", markup=False)
+        case "score":
+            best = ", the best so far" if v["best"] else ""
+            line = f"Fréchet distance {v['frechet']:.4g}, KID {v['kid']:.3g} of {v['n']} samples{best}"
+            console.print(f"{event.images:>10,} images  {line}", markup=False)
+        case "preview":
+            console.print(f"{event.images:>10,} images  {v['path']}", markup=False)
+        case "warning":
+            console.print(f"[yellow]warning[/] {escape(v['text'])}")

@@ -1,0 +1,241 @@
+"""One training of a run: start or resume it, show it, record it."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, is_initialized
+
+from ddpm import build
+from ddpm.config.options import typed
+from ddpm.config.run import RunConfig
+from ddpm.data.arrays import open_npz, save_npz, source_of
+from ddpm.data.cache import prepare
+from ddpm.data.dataset import Dataset
+from ddpm.data.open import open_source
+from ddpm.data.pairs import with_low
+from ddpm.data.report import warnings
+from ddpm.engine import Diffusion
+from ddpm.images.geometry import Geometry
+from ddpm.metrics.features import Extractor
+from ddpm.planning import plan
+from ddpm.planning.budget import speed_of
+from ddpm.planning.data import gather
+from ddpm.planning.follow import follow, say, summary
+from ddpm.planning.request import Request
+from ddpm.records.card import card
+from ddpm.records.run_folder import RunFolder
+from ddpm.system.console import bar
+from ddpm.system.device import best_device
+from ddpm.system.errors import InputError
+from ddpm.system.files import disk_errors, write_file
+from ddpm.system.names import PrecisionName
+from ddpm.system.precision import best_precision
+from ddpm.system.progress import Progress
+from ddpm.system.units import say_bytes, say_seconds
+from ddpm.training.loop import Job
+from ddpm.training.measure import peak_bytes
+from ddpm.training.scoring import Scorer, Scoring
+
+MIXED = {"bf16": "bf16", "fp16": "fp16", "fp32": "no"}
+MAY_CHANGE = {"workers"}
+"""Flags that a resumed run may be given anew: they leave its weights alone."""
+
+ScorerOf = Callable[[RunConfig, Diffusion, Dataset, Extractor, Progress], Scorer]
+"""Makes the scorer of a run: see :func:`ddpm.evaluation.during.few_samples`."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A run that is trained, from the start or from where it was left.
+
+    Attributes:
+        data: a path, "digits", or images in memory, which are stored in the run folder.
+        out: the run folder.
+        given: what is asked, by the flags of ``ddpm train``; see :meth:`Request.of`.
+        scorer_of: for a run that is scored while it trains.
+        device: "cpu", or None for the best there is.
+        tensorboard: also write TensorBoard's files.
+        dry_run: plan, measure one step, say what it takes, and stop.
+        began: ``time.monotonic()`` at the start.
+    """
+
+    data: str | Dataset
+    out: Path
+    given: Mapping[str, Any]
+    scorer_of: ScorerOf
+    device: str | None = None
+    tensorboard: bool = False
+    dry_run: bool = False
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def source(self) -> str:
+        """Where the images are read from."""
+        return self.data if isinstance(self.data, str) else str(RunFolder(self.out).images)
+
+    def run(self) -> None:
+        """Start the run, or go on with it, to its end.
+
+        Raises:
+            InputError: something given cannot be used, or the run was started with something else.
+            Diverged, Interrupted: see :func:`follow`.
+        """
+        path = RunFolder(self.out).config_file
+        with disk_errors(self.out):
+            resumed = path.exists()
+        if resumed:
+            config = self._recorded(path)
+            accelerator = accelerator_of(self.device, config.training.precision)
+            job = self._reopen(config, accelerator)
+            say(accelerator, f"going on with {self.out}")
+        else:
+            Request.of(self.source, self.given)  # refused before anything is loaded
+            accelerator = accelerator_of(self.device, self.given.get("precision"))
+            job, config = self._start(accelerator)
+        if self.dry_run:
+            speed = speed_of(job, accelerator)
+            took, peak = say_seconds(config.training.images / speed), say_bytes(peak_bytes(accelerator.device))
+            say(accelerator, f"measured  {speed:.0f} images/s, {took} in all; at most {peak} of memory a process")
+        else:
+            self._train(self._scored(job, config, accelerator), config, accelerator)
+
+    def _asked(self) -> dict[str, Any]:
+        """What is asked, for the record."""
+        return {flag: value for flag, value in self.given.items() if flag not in MAY_CHANGE}
+
+    def _recorded(self, path: Path) -> RunConfig:
+        """The config of the run that is there, if it is the one that was asked for.
+
+        Raises:
+            InputError: it was started with other flags.
+        """
+        config = RunConfig.read(path)
+        if config.data.source != self.source:
+            raise InputError(f"{self.out} is a run on {config.data.source}, not on {self.source}; choose another --out")
+        refuse_others(self.out, self._asked(), config.request, "choose another --out")
+        return config
+
+    def _reopen(self, config: RunConfig, accelerator: Accelerator) -> Job:
+        self._store(accelerator)
+        source = open_source(self.source)
+        size = Geometry(config.data.size, config.data.mode, config.data.fit)
+        with accelerator.main_process_first():
+            dataset = prepare(source, size, skip_bad=config.data.skip_bad)
+            if config.upscaling is not None and config.upscaling.low is not None:
+                low, scale = config.upscaling.low, config.upscaling.scale
+                dataset = with_low(dataset, low, scale, config.data.fit, skip_bad=config.data.skip_bad)
+        job = plan.reopen(config, self.out, dataset, accelerator)
+        if "workers" not in self.given:
+            return job
+        try:
+            return replace(job, settings=replace(job.settings, workers=self.given["workers"]))
+        except ValueError as e:
+            raise InputError(f"--workers: {e}") from e
+
+    def _start(self, accelerator: Accelerator) -> tuple[Job, RunConfig]:
+        # a process that was killed while it wrote may leave half a file
+        stored = None if isinstance(self.data, str) else RunFolder(self.out).images
+        if self.out.is_dir() and any(path.suffix != ".part" and path != stored for path in self.out.iterdir()):
+            raise InputError(f"{self.out} holds other files; choose another --out, or empty it")
+        request = Request.of(self.source, self.given)
+        self._store(accelerator)
+        with accelerator.main_process_first(), bar("reading") as progress:
+            gathered = gather(request, progress)
+        for line in warnings(gathered.found):
+            say(accelerator, f"note: {line}")
+        with bar("preparing") as progress:
+            made = plan.make(
+                request,
+                self.out,
+                gathered.data,
+                accelerator,
+                asked=self._asked(),
+                began=self.began,
+                say=lambda line: say(accelerator, line),
+                progress=progress,
+            )
+        for line in summary(made, accelerator):
+            say(accelerator, line)
+        if accelerator.is_main_process and not self.dry_run:
+            made.config.write(RunFolder(self.out).config_file)
+        accelerator.wait_for_everyone()
+        return made.job, made.config
+
+    def _store(self, accelerator: Accelerator) -> None:
+        """Write images that were given in memory, once.
+
+        Raises:
+            InputError: others are there.
+        """
+        if isinstance(self.data, str):
+            return
+        path = RunFolder(self.out).images
+        with accelerator.main_process_first():
+            if not path.exists():
+                save_npz(self.data, path)
+            elif open_npz(path).key != source_of(self.data).key:
+                raise InputError(f"{path} holds other images than those given; choose another --out")
+
+    def _scored(self, job: Job, config: RunConfig, accelerator: Accelerator) -> Job:
+        """The job with its scorer, if it is to be scored."""
+        if config.scoring is None:
+            return job
+        extractor = build.build_features("embedded", None, config.data.size, accelerator.device)
+        with accelerator.main_process_first(), bar("looking at the images") as progress:
+            engine = Diffusion.of(config, job.model, accelerator.device)
+            scorer = self.scorer_of(config, engine, job.data, extractor, progress)
+        return replace(job, scoring=Scoring(scorer, config.scoring))
+
+    def _train(self, job: Job, config: RunConfig, accelerator: Accelerator) -> None:
+        if accelerator.is_main_process and not RunFolder(self.out).card.exists():
+            weights = sum(p.numel() for p in job.model.parameters())
+            write_file(RunFolder(self.out).card, card(config, str(self.out), weights).encode())
+        tensorboard = self.out / "tensorboard" if self.tensorboard else None
+        follow(job, accelerator, tensorboard)
+        next = f"upscale {self.out} small.png" if config.upscaling is not None else f"sample {self.out} -n 16"
+        say(accelerator, f"done: {self.out}\nnext: ddpm {next}")
+        if (best := RunFolder(self.out).best()) is not None:
+            how = f"ddpm sample {best.path(self.out)}"
+            say(accelerator, f"best: {best.images:,} images, Fréchet distance {best.frechet:.4g}: {how}")
+
+
+def accelerator_of(device: str | None, precision: PrecisionName | None) -> Accelerator:
+    """Where and in which arithmetic to train: the best there is where it is not said.
+
+    Raises:
+        InputError: this machine cannot.
+    """
+    where = torch.device("cpu") if device == "cpu" else best_device()
+    precision = precision or best_precision(where).name
+    if precision not in MIXED:
+        raise InputError(f"--precision is {precision!r}; it must be {', '.join(MIXED)}")
+    # accelerate keeps one state for the whole process, whatever the next run needs
+    state = AcceleratorState() if is_initialized() else None
+    if state is not None and (state.mixed_precision, state.device.type) != (MIXED[precision], where.type):
+        AcceleratorState._reset_state(reset_partial_state=state.num_processes == 1)
+    try:
+        accelerator = Accelerator(cpu=where.type == "cpu", mixed_precision=MIXED[precision])
+        if precision == "fp16" and accelerator.scaler is None:  # on CPUs accelerate falls back without a word
+            raise ValueError("only GPUs compute it")
+    except ValueError as e:
+        raise InputError(f"this machine cannot train in {precision} ({e}); start with another --precision") from e
+    return accelerator
+
+
+def refuse_others(folder: Path, asked: Mapping[str, Any], before: Mapping[str, Any], otherwise: str) -> None:
+    """Refuse to go on with flags that training was not started with.
+
+    Raises:
+        InputError: the first of them, and what else can be done.
+    """
+    for flag, value in asked.items():
+        if before.get(flag) != value:
+            had = before.get(flag)
+            spelled = " ".join(typed({flag: value if had is None else had}))
+            was = f"without {spelled}" if had is None else f"with {spelled}"
+            raise InputError(f"{folder} was started {was}; go on without the flag, or {otherwise}")
