@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ddpm.cli.console import console
 from ddpm.records.score import Score
+from ddpm.system.console import console
 
 Refused = Callable[..., str]
 Cli = Callable[..., int]

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from ddpm.cli import progress
-from ddpm.cli.console import Bar
 from ddpm.cli.progress import LoggedBar
+from ddpm.system.console import Bar
 
 SMALL = ("--images", "64", "--batch", "32", "--precision", "fp32")
 

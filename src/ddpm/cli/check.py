@@ -28,7 +28,6 @@ def check(
     workers
         Processes that decode; by default as many as help.
     """
-    from ddpm.cli.console import bar, console
     from ddpm.data.open import open_source
     from ddpm.data.report import describe, warnings
     from ddpm.data.survey import survey
@@ -36,6 +35,7 @@ def check(
     from ddpm.planning.recipes import Facts
     from ddpm.planning.recipes.auto import auto
     from ddpm.planning.request import Request
+    from ddpm.system.console import bar, console
     from ddpm.system.units import size as parse_size
 
     source = open_source(data)

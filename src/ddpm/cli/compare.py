@@ -25,8 +25,8 @@ def compare(*scores: Path, across: list[str] | None = None) -> None:
     across
         A setting of sampling that may differ: solver, steps, grid, eta, guidance, clip or seed; several with commas.
     """
-    from ddpm.cli.console import console
     from ddpm.evaluation.compare import columns_of, names_of, read, require_alike
+    from ddpm.system.console import console
 
     found = read(scores)
     require_alike(found, words(across))
@@ -48,7 +48,7 @@ def _tables(names: list[str], scores: "list[Score]", columns: "list[Column]") ->
     """One table, or several of fewer columns where the terminal is too narrow."""
     from rich.measure import measure_renderables
 
-    from ddpm.cli.console import console
+    from ddpm.system.console import console
 
     tables, first = [], 0
     for end in range(1, len(columns) + 1):

@@ -10,8 +10,8 @@ def doctor() -> None:
     import psutil
     import torch
 
-    from ddpm.cli.console import console
     from ddpm.system.cache import cache_folder
+    from ddpm.system.console import console
     from ddpm.system.device import best_device
     from ddpm.system.precision import best_precision
     from ddpm.system.units import say_bytes

@@ -78,11 +78,11 @@ def make(
     Raises:
         InputError: something given cannot be used, or would be overwritten.
     """
-    from ddpm.cli.console import bar, console
     from ddpm.engine.loading import load
     from ddpm.engine.options import settings as settings_of
     from ddpm.images.photo import Opened, opened
     from ddpm.records.run_folder import RunFolder
+    from ddpm.system.console import bar, console
     from ddpm.tasks.edit import edit
     from ddpm.tasks.inpaint import inpaint
     from ddpm.tasks.outpaint import outpaint

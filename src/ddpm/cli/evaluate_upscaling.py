@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddpm.cli import scores
-from ddpm.cli.console import console
 from ddpm.cli.numbers import integers
 from ddpm.cli.progress import LoggedBar
+from ddpm.system.console import console
 from ddpm.system.errors import InputError
 from ddpm.system.names import Fit
 

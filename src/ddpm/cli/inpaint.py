@@ -32,10 +32,10 @@ def inpaint(
         RePaint: go to and fro on the grid in jumps of so many steps, so many times, as in 10x10; slow, and nearer to
         what the model would draw around the rest.
     """
-    from ddpm.cli.console import console
     from ddpm.cli.editing import make
     from ddpm.images.photo import opened, read
     from ddpm.records.run_folder import RunFolder
+    from ddpm.system.console import console
     from ddpm.tasks.mask import preview, read_mask
 
     data = RunFolder.open(run).config().data

@@ -46,11 +46,11 @@ def interpolate(
     device
         cpu, cuda or mps; the best there is by default.
     """
-    from ddpm.cli.console import bar, console
     from ddpm.cli.pictures import folder_name, names, refuse_to_overwrite, write
     from ddpm.engine.loading import load
     from ddpm.records.run_folder import RunFolder
     from ddpm.report.film import to_and_fro
+    from ddpm.system.console import bar, console
     from ddpm.system.files import write_file
     from ddpm.tasks.interpolate import interpolate as between
 

@@ -75,13 +75,13 @@ def likelihood(
         cpu, cuda or mps; the best there is by default.
     """
     from ddpm.cli import scores
-    from ddpm.cli.console import console
     from ddpm.cli.progress import LoggedBar
     from ddpm.evaluation.likelihood import measure_likelihood
     from ddpm.evaluation.options import EvaluationOptions
     from ddpm.records.likelihood import FILE
     from ddpm.report.likelihood import plot
     from ddpm.system.allocator import keep_freed_memory
+    from ddpm.system.console import console
     from ddpm.system.errors import InputError
 
     keep_freed_memory()

@@ -69,9 +69,9 @@ def write(images: "Sequence[Image.Image]", folder: Path, shown: "Sequence[tuple[
     Args:
         shown: pictures with their file names that are written too, and come first on the sheet.
     """
-    from ddpm.cli.console import console
     from ddpm.images.sheets import row
     from ddpm.records.provenance import save
+    from ddpm.system.console import console
 
     files = [*shown, *((_numbered(i), image) for i, image in enumerate(images))]
     for name, image in files:

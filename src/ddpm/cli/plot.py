@@ -40,8 +40,8 @@ def plot(
     device
         cpu, cuda or mps; the best there is by default.
     """
-    from ddpm.cli.console import console
     from ddpm.report import plots
+    from ddpm.system.console import console
     from ddpm.system.errors import InputError
     from ddpm.system.names import suggest
 

@@ -4,7 +4,7 @@ import sys
 import time
 from typing import Any
 
-from ddpm.cli.console import bar, console
+from ddpm.system.console import bar, console
 from ddpm.system.units import say_seconds
 
 QUIET = 20.0

@@ -13,7 +13,7 @@ def report(run: Path, *, out: Path | None = None) -> None:
     out
         The page; RUN/report.html by default. It needs no other file.
     """
-    from ddpm.cli.console import console
     from ddpm.report import write
+    from ddpm.system.console import console
 
     console.print(str(write(run, out)), markup=False)

@@ -108,9 +108,9 @@ def _new(
         raise InputError("--trajectory is of one run, and --then goes on with another; leave out either")
     pipe, larger = load(run, device), None if then is None else load(then, device)
     labels = [label[i % len(label)] for i in range(n)] if label else None
-    from ddpm.cli.console import bar, console
     from ddpm.engine.options import asked as asked_of
     from ddpm.engine.options import settings as settings_of
+    from ddpm.system.console import bar, console
     from ddpm.tasks import generate
     from ddpm.tasks.cascade import passed_on
     from ddpm.tasks.upscale import upscale
@@ -142,9 +142,9 @@ def _new(
 
 
 def _repeat(picture: Path, *, out: Path | None = None, device: str | None = None) -> None:
-    from ddpm.cli.console import console
     from ddpm.engine.loading import load
     from ddpm.records.provenance import Provenance, save
+    from ddpm.system.console import console
     from ddpm.system.errors import InputError
     from ddpm.tasks.generate import again
 
@@ -173,9 +173,9 @@ def _name(label: list[str] | None, seed: int, how: "SamplingConfig", asked: dict
 def _write(images: "list[Image.Image]", folder: Path) -> None:
     import numpy as np
 
-    from ddpm.cli.console import console
     from ddpm.images.sheets import png, sheet
     from ddpm.records.provenance import save
+    from ddpm.system.console import console
     from ddpm.system.files import write_file
     from ddpm.system.units import say_count
 
@@ -188,8 +188,8 @@ def _write(images: "list[Image.Image]", folder: Path) -> None:
 
 
 def _film(drawn: "Trajectory", folder: Path) -> None:
-    from ddpm.cli.console import console
     from ddpm.report import film
+    from ddpm.system.console import console
     from ddpm.system.files import write_file
 
     for i in range(len(drawn.images)):

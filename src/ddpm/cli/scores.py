@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddpm.cli.console import console
+from ddpm.system.console import console
 from ddpm.system.errors import InputError
 
 if TYPE_CHECKING:

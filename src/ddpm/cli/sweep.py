@@ -64,7 +64,6 @@ def sweep(
         cpu, cuda or mps; the best there is by default.
     """
     from ddpm.cli import scores
-    from ddpm.cli.console import console
     from ddpm.cli.progress import LoggedBar
     from ddpm.engine.loading import load
     from ddpm.evaluation.sweep import AskSweep, plan
@@ -74,6 +73,7 @@ def sweep(
     from ddpm.report import sweeps
     from ddpm.report.canvas import to_bytes
     from ddpm.system.allocator import keep_freed_memory
+    from ddpm.system.console import console
     from ddpm.system.errors import InputError
     from ddpm.system.files import disk_errors, write_file
 

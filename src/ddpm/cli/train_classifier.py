@@ -110,10 +110,10 @@ def train_classifier(
 
 def _measure(run: Path, job: "Job", accelerator: "Accelerator") -> None:
     """Say how often the classifier is right about images that it was not trained on."""
-    from ddpm.cli.console import console
     from ddpm.engine.classifier import load
     from ddpm.evaluation.classifier import by_level
     from ddpm.records.run_folder import RunFolder
+    from ddpm.system.console import console
 
     folder = RunFolder(run)
     classifier = load(folder, folder.config(), accelerator.device)

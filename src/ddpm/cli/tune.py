@@ -45,12 +45,12 @@ def tune(
     device
         cpu, cuda or mps; the best there is by default.
     """
-    from ddpm.cli.console import console
     from ddpm.cli.progress import LoggedBar
     from ddpm.engine.loading import load
     from ddpm.evaluation.tune import SOLVERS, AskTune, joined, planned, tune
     from ddpm.records.run_folder import RunFolder
     from ddpm.system.allocator import keep_freed_memory
+    from ddpm.system.console import console
     from ddpm.system.errors import InputError
     from ddpm.system.units import say_seconds
 

@@ -57,12 +57,12 @@ def upscale(
     device
         cpu, cuda or mps; the best there is by default.
     """
-    from ddpm.cli.console import bar, console
     from ddpm.cli.pictures import folder_name
     from ddpm.engine.loading import load
     from ddpm.engine.options import settings as settings_of
     from ddpm.records.provenance import save
     from ddpm.records.run_folder import RunFolder
+    from ddpm.system.console import bar, console
     from ddpm.system.errors import InputError
     from ddpm.tasks.upscale import upscale as enlarge
 
