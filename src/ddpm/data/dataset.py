@@ -1,6 +1,6 @@
 """Images of one size and mode, ready to be read."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +12,9 @@ from ddpm.images.pixels import Pixels
 from ddpm.system.names import Mode
 
 Ints = npt.NDArray[np.int64]
+
+Derive = Callable[[Pixels, Sequence[str]], npt.NDArray[Any]]
+"""Images (b, H, W, C) uint8 and their names -> raw conditions, (b, …)."""
 
 CHUNK = 1024
 """Images that are counted at a time."""
@@ -45,7 +48,7 @@ class Dataset:
         fingerprint: a hash of all that is stored, the same for every subset.
         rows: (N,) int64, where the N images lie in pixels; None for all of them in order.
         partners: further images by kind of condition, one for each image, in their order; see ``ddpm.data.pairs``.
-        derived: kind of condition -> what makes it of images (b, H, W, C).
+        derived: kind of condition -> what makes it of images (b, H, W, C) and their names.
     """
 
     pixels: Pixels
@@ -56,7 +59,7 @@ class Dataset:
     fingerprint: str = ""
     rows: Ints | None = None
     partners: Mapping[str, "Dataset"] = field(default_factory=dict)
-    derived: Mapping[str, Callable[[Pixels], Pixels]] = field(default_factory=dict)
+    derived: Mapping[str, Derive] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.pixels if self.rows is None else self.rows)
