@@ -73,7 +73,7 @@ def test_no_conditions() -> None:
 
 def test_a_condition_is_made_of_the_image_as_it_is_shown() -> None:
     """Of the mirrored one, where it is mirrored; for part of the images as for all."""
-    first_column = replace(dataset, derived={"edge": lambda images: images[:, :, 0]})
+    first_column = replace(dataset, derived={"edge": lambda images, names: images[:, :, 0]})
     batch = Steps(first_column, batch=32, seed=3, flip=True)[1]
     assert batch.conditions["edge"].equal(batch.images[:, :, 0])
     part = batch_of(first_column.subset(np.array([7, 3])), np.array([1]))

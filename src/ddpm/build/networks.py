@@ -5,12 +5,12 @@ from typing import Any
 
 import torch
 
-from ddpm.codec import PixelCodec
+from ddpm.codec import Codec, PixelCodec
 from ddpm.conditioning import BoxMeans, LabelEmbedding, LowResolution
 from ddpm.config.classifier import ClassifierConfig
 from ddpm.config.run import RunConfig
 from ddpm.core.model import Model
-from ddpm.images.pixels import Pixels
+from ddpm.data.dataset import Derive
 from ddpm.metrics.features.embedded import Embedded
 from ddpm.metrics.features.extractor import Extractor
 from ddpm.metrics.features.inception import Inception
@@ -21,7 +21,7 @@ from ddpm.system.errors import InputError
 from ddpm.system.names import suggest
 
 NETWORKS: dict[str, Callable[[Any], torch.nn.Module]] = {"unet": UNet}
-CODECS: dict[str, Callable[[], PixelCodec]] = {"pixel": PixelCodec}
+CODECS: dict[str, Callable[[Any], Codec]] = {"pixel": lambda config: PixelCodec()}
 FEATURES: dict[str, Callable[[str | None, torch.device], Extractor]] = {
     "inception": Inception.load,
     "dinov2": dinov2,
@@ -30,27 +30,50 @@ FEATURES: dict[str, Callable[[str | None, torch.device], Extractor]] = {
 """Published networks, by their weights and device; "embedded" needs neither file nor name."""
 
 
-def build_codec(config: RunConfig) -> PixelCodec:
+def build_codec(config: RunConfig) -> Codec:
     """Between 8-bit images and what is diffused."""
-    return CODECS[config.codec.kind]()
+    return CODECS[config.codec.kind](config.codec)
 
 
-def build_derived(config: RunConfig) -> dict[str, Callable[[Pixels], Pixels]]:
+def build_derived(config: RunConfig) -> dict[str, Derive]:
     """What is made of each image of a run for its conditions, by kind, where that is not given."""
-    if config.upscaling is None or config.upscaling.low is not None:
-        return {}
-    return {"low_resolution": BoxMeans(build_codec(config), config.upscaling.scale)}
+    made = {kind: DERIVED[kind](config) for kind in config.conditions if kind in DERIVED}
+    return {kind: derive for kind, derive in made.items() if derive is not None}
 
 
 def build_model(config: RunConfig) -> Model:
     """The run's network and its conditioners, with fresh weights from torch's global generator."""
-    classes, width = len(config.data.classes), config.network.cond_width
-    label = {"label": LabelEmbedding(classes, width)} if classes and width is not None else {}
-    net, low = NETWORKS[config.network.kind](config.network), {}
-    if config.upscaling is not None and width is not None:
-        strength, u = TimeEmbedding(config.network.width, width), config.upscaling
-        low = {"low_resolution": LowResolution(strength, build_codec(config), u.scale, u.s_max)}
-    return Model(net, {**label, **low})
+    early = {kind: CONDITIONERS[kind](config) for kind in config.conditions if kind in BEFORE}
+    net = NETWORKS[config.network.kind](config.network)
+    late = {kind: CONDITIONERS[kind](config) for kind in config.conditions if kind not in BEFORE}
+    return Model(net, {**early, **late})
+
+
+def _label(config: RunConfig) -> LabelEmbedding:
+    return LabelEmbedding(len(config.data.classes), _width(config))
+
+
+def _low_resolution(config: RunConfig) -> LowResolution:
+    assert config.upscaling is not None
+    width, u = _width(config), config.upscaling
+    return LowResolution(TimeEmbedding(width, width), build_codec(config), u.scale, u.s_max)
+
+
+def _box_means(config: RunConfig) -> BoxMeans | None:
+    u = config.upscaling
+    return None if u is None or u.low is not None else BoxMeans(build_codec(config), u.scale)
+
+
+def _width(config: RunConfig) -> int:
+    """D of the condition's vector."""
+    assert config.network.cond_width is not None, "a run with conditions has it"
+    return config.network.cond_width
+
+
+CONDITIONERS: dict[str, Callable[[RunConfig], torch.nn.Module]] = {"label": _label, "low_resolution": _low_resolution}
+DERIVED: dict[str, Callable[[RunConfig], Derive | None]] = {"low_resolution": _box_means}
+BEFORE = {"label"}
+"""Conditioners whose fresh weights are drawn before the network's: the order is a part of what a seed means."""
 
 
 def build_classifier(config: ClassifierConfig) -> Model:

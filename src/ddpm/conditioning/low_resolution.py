@@ -1,6 +1,7 @@
 """Small images that are to be made larger."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ddpm.codec import PixelCodec
+from ddpm.codec import Codec
 from ddpm.constraints import AveragePool
 from ddpm.core import Cond, scale
 from ddpm.core.stream import RowStreams
@@ -22,11 +23,11 @@ TICKS = 1000
 class BoxMeans:
     """Small versions of stored images: the mean of each box of ``scale`` × ``scale`` pixels, in 8 bits."""
 
-    codec: PixelCodec
+    codec: Codec
     scale: int
 
-    def __call__(self, images: Pixels) -> Pixels:
-        """(B, H, W, C) uint8 -> (B, H / scale, W / scale, C) uint8."""
+    def __call__(self, images: Pixels, names: Sequence[str] = ()) -> Pixels:
+        """(B, H, W, C) uint8 -> (B, H / scale, W / scale, C) uint8, whatever the images' names."""
         means = AveragePool(self.scale).forward(self.codec.encode(torch.from_numpy(np.ascontiguousarray(images))))
         small: Pixels = self.codec.decode(means).numpy()
         return small
@@ -44,7 +45,7 @@ class LowResolution(nn.Module):
         s_max: the strongest noise in training, in [0, 1).
     """
 
-    def __init__(self, strength: nn.Module, codec: PixelCodec, scale: int, s_max: float) -> None:
+    def __init__(self, strength: nn.Module, codec: Codec, scale: int, s_max: float) -> None:
         super().__init__()
         self.strength = strength
         self.codec, self.scale, self.s_max = codec, scale, s_max

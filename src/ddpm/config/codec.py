@@ -11,5 +11,14 @@ class PixelCodecConfig(Strict):
 
     kind: Literal["pixel"] = "pixel"
 
+    @property
+    def factor(self) -> int:
+        """Pixels a side of one position of x."""
+        return 1
+
+    def channels(self, image: int) -> int:
+        """Channels of x for an image's."""
+        return image
+
 
 CodecConfig = Annotated[PixelCodecConfig, Short("kind")]

@@ -1,10 +1,14 @@
 """The shape of a network."""
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal
 
 from ddpm.config.options import Flag
-from ddpm.system.tree import Short
+from ddpm.system.tree import Short, groups, short
+
+LEAST_WIDTH = 32
+"""Of a classifier's network, unless a width is asked for."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +86,24 @@ class UNetSettings:
         """What each side of an image must divide by."""
         return self.factors[-1]
 
+    def encoder(self, width: int | None, in_channels: int, out_channels: int) -> dict[str, Any]:
+        """Settings of a classifier of the images that this network draws: half as wide unless a width is given."""
+        told = {"in_channels": in_channels, "out_channels": out_channels, "cond_width": None}
+        return asdict(self) | told | {"width": max(LEAST_WIDTH, self.width // 4 * 2) if width is None else width}
+
     def describe(self) -> str:
         """What people want to know of it: "U-Net, width 32, levels 1 2 2, patches of 2"."""
         return f"U-Net, width {self.width}, levels {' '.join(map(str, self.multipliers))}, patches of {self.patch}"
 
 
 NetworkSettings = Annotated[UNetSettings, Short("kind")]
+"""A kind of network has its own settings, and these: ``in_channels``, ``out_channels``, ``width``, ``space``,
+``cond_width``, ``divisor``, ``encoder()`` and ``describe()``. Nothing outside this file reads any other."""
+
+
+def conditioned(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """A network's settings with a width for the condition's vector: the network's own, unless it is given."""
+    mark, members = short(NetworkSettings), groups(NetworkSettings)
+    assert mark is not None
+    kind: Any = mark.member(mark.full(tree, members), members)
+    return {"cond_width": tree.get("width", kind.width), **tree}

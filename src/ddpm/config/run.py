@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Self
 from pydantic import model_validator
 
 from ddpm.config.codec import CodecConfig, PixelCodecConfig
+from ddpm.config.conditions import kinds
 from ddpm.config.data import DataConfig
 from ddpm.config.diffusion import DiffusionConfig
 from ddpm.config.network import NetworkSettings
@@ -14,6 +15,12 @@ from ddpm.config.scoring import ScoringSettings
 from ddpm.config.training import TrainSettings
 from ddpm.config.upscaling import UpscalingConfig
 from ddpm.system.record import Record
+
+
+def channels_of(codec: CodecConfig, mode: str, *, upscaling: bool, learned: bool) -> tuple[int, int]:
+    """Channels that the network of a run is given, with those of the enlarged images, and that it answers with."""
+    channels = codec.channels(len(mode))
+    return channels * (2 if upscaling else 1), channels * (2 if learned else 1)
 
 
 class RunConfig(Record):
@@ -39,20 +46,35 @@ class RunConfig(Record):
     scoring: ScoringSettings | None = None
     upscaling: UpscalingConfig | None = None
 
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The kinds of conditions that the run learns."""
+        return kinds(self)
+
+    @property
+    def divisor(self) -> int:
+        """What each side of an image must divide by."""
+        return self.network.divisor * self.codec.factor
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of x."""
+        height, width = (n // self.codec.factor for n in self.data.size)
+        return self.codec.channels(len(self.data.mode)), height, width
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         data, net = self.data, self.network
-        channels = len(data.mode)
-        seen = channels if self.upscaling is None else 2 * channels
+        learned = self.diffusion.variance == "learned"
+        seen, answered = channels_of(self.codec, data.mode, upscaling=self.upscaling is not None, learned=learned)
         if net.in_channels != seen:
             beside = "" if self.upscaling is None else " and the small ones, enlarged"
             raise ValueError(f"network.in_channels must be {seen} for {data.mode} images{beside}")
-        learned = self.diffusion.variance == "learned"
-        if net.out_channels != channels * (2 if learned else 1):
+        if net.out_channels != answered:
             raise ValueError(
-                f"network.out_channels must be {channels * 2} for {data.mode} images and their variances"
+                f"network.out_channels must be {answered} for {data.mode} images and their variances"
                 if learned
-                else f"network.out_channels must be {channels} for {data.mode} images"
+                else f"network.out_channels must be {answered} for {data.mode} images"
             )
         if learned and self.objective.loss.name == "simple":
             raise ValueError("nothing in the simple loss trains a learned variance: use --loss hybrid or vlb with it")
@@ -68,7 +90,7 @@ class RunConfig(Record):
             )
         if net.space != 2:
             raise ValueError(f"network.space must be 2 for images, not {net.space}")
-        if bool(data.classes or self.upscaling) != (net.cond_width is not None):
+        if bool(self.conditions) != (net.cond_width is not None):
             learned_too = "classes are learned" if data.classes else "small images are made large"
             raise ValueError(
                 "network.cond_width must be null, as no classes are learned"
@@ -82,10 +104,10 @@ class RunConfig(Record):
             )
         if self.upscaling is not None and self.scoring is not None:
             raise ValueError("--during-training scores what is drawn from nothing; leave it out where images are given")
-        if any(n % net.divisor for n in data.size):
-            height, width = (max(1, round(n / net.divisor)) * net.divisor for n in data.size)
+        if any(n % self.divisor for n in data.size):
+            height, width = (max(1, round(n / self.divisor)) * self.divisor for n in data.size)
             raise ValueError(
-                f"images of {data.size[0]} × {data.size[1]} do not divide by {net.divisor}, as the network "
+                f"images of {data.size[0]} × {data.size[1]} do not divide by {self.divisor}, as the network "
                 f"needs; the nearest size that does is --size {height}x{width}"
             )
         T, sampling = self.diffusion.T, self.sampling

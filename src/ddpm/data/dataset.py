@@ -17,6 +17,9 @@ from ddpm.system.names import Mode
 
 Ints = npt.NDArray[np.int64]
 
+Derive = Callable[[Pixels, Sequence[str]], npt.NDArray[Any]]
+"""Images (b, H, W, C) uint8 and their names -> raw conditions, (b, …)."""
+
 CHUNK = 1024
 """Images that are counted at a time."""
 
@@ -49,7 +52,7 @@ class Dataset:
         fingerprint: a hash of all that is stored, the same for every subset.
         rows: (N,) int64, where the N images lie in pixels; None for all of them in order.
         partners: further images by kind of condition, one for each image, in their order; see ``ddpm.data.pairs``.
-        derived: kind of condition -> what makes it of images (b, H, W, C).
+        derived: kind of condition -> what makes it of images (b, H, W, C) and their names.
     """
 
     pixels: Pixels
@@ -60,7 +63,7 @@ class Dataset:
     fingerprint: str = ""
     rows: Ints | None = None
     partners: Mapping[str, "Dataset"] = field(default_factory=dict)
-    derived: Mapping[str, Callable[[Pixels], Pixels]] = field(default_factory=dict)
+    derived: Mapping[str, Derive] = field(default_factory=dict)
 
     @classmethod
     def of(cls, images: Array | Sequence[Image.Image], labels: Sequence[str] | Sequence[int] | None = None) -> Self:

@@ -38,7 +38,8 @@ def batch_of(dataset: Dataset, indices: Ints, mirrored: npt.NDArray[np.bool_] | 
         for pixels in (images, *partners.values()):
             # taken by number, since to copy a view that runs backwards is four times as slow
             pixels[mirrored] = pixels[mirrored].take(np.arange(pixels.shape[2])[::-1], axis=2)
-    raw: dict[str, npt.NDArray[Any]] = partners | {kind: make(images) for kind, make in dataset.derived.items()}
+    names = [dataset.names[i] for i in indices] if dataset.names else []
+    raw: dict[str, npt.NDArray[Any]] = partners | {kind: make(images, names) for kind, make in dataset.derived.items()}
     if dataset.labels is not None:
         raw["label"] = dataset.labels[indices]
     conditions = {kind: torch.from_numpy(np.ascontiguousarray(values)) for kind, values in raw.items()}

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ddpm import build
-from ddpm.codec import PixelCodec
+from ddpm.codec import Codec
 from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Cond, Denoiser, Level, Parameterisation, Schedule
@@ -65,15 +65,17 @@ class Diffusion:
         shape: (C, H, W) of x for the images of training.
         variance: of an ancestral step, where the solver does not choose it.
         device: where to compute.
+        factor: pixels a side of one position of x.
     """
 
     model: Model
     schedule: Schedule
     parameterisation: Parameterisation
-    codec: PixelCodec
+    codec: Codec
     shape: tuple[int, int, int]
     variance: VarianceName
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    factor: int = 1
 
     @classmethod
     def of(cls, config: RunConfig, model: Model, device: torch.device) -> Self:
@@ -83,9 +85,10 @@ class Diffusion:
             build.build_schedule(config.diffusion),
             build.build_parameterisation(config.diffusion),
             build.build_codec(config),
-            (len(config.data.mode), *config.data.size),
+            config.shape,
             config.diffusion.variance,
             device,
+            config.codec.factor,
         )
 
     def with_model(self, model: Model) -> Self:
@@ -123,7 +126,7 @@ class Diffusion:
         direction = None if guides.towards is None else guides.towards(at)
         denoise = self.denoiser(how, guides, direction, bent)
         grid, solver = bent.levels or self.grid(how), self.solver(how, direction)
-        randn = self.noise([rows[i] for i in at], None if how.area is None else how.area.size)
+        randn = self.noise([rows[i] for i in at], self._size(how))
         x = bent.begin(grid[0], randn)
         for moment in follow(denoise, solver, grid, x, randn, cond, bent.constraint):
             x = moment.x[:n]
@@ -185,7 +188,7 @@ class Diffusion:
         return self.model.cond(given, len(at))
 
     def noise(self, rows: Sequence[Row], size: tuple[int, int] | None = None) -> SampleNoise:
-        """The noise of images, (H, W) large, that of training if None."""
+        """The noise of x that is (H, W) large, as in training if None."""
         return SampleNoise(rows, (self.shape[0], *(size or self.shape[1:])), self.device)
 
     def encoded(self, pixels: Pixels) -> torch.Tensor:
@@ -225,7 +228,7 @@ class Diffusion:
         """How many windows each image is drawn in; 1 for all of it at once."""
         if how.area is None or how.area.whole:
             return 1
-        return prod(len(starts(n, own, OVERLAP)) for n, own in zip(how.area.size, self._window(how), strict=True))
+        return prod(len(starts(n, own, OVERLAP)) for n, own in zip(self._size(how), self._window(how), strict=True))
 
     def fill(self, n: int, how: SamplingConfig | None = None) -> list[int]:
         """Positions 0 … n - 1, the last repeated where a small batch must be filled up for the others to be exact."""
@@ -236,12 +239,16 @@ class Diffusion:
 
     def _alone(self, how: SamplingConfig) -> bool:
         """Whether images are drawn one by one: those larger than in training, all at once, which fill no batch."""
-        return how.area is not None and how.area.whole and prod(how.area.size) > prod(self.shape[1:])
+        return how.area is not None and how.area.whole and prod(self._size(how)) > prod(self.shape[1:])
 
     def _window(self, how: SamplingConfig) -> tuple[int, int]:
-        """(H, W) of a window: of an image of training, as far as the image is that large."""
-        size = self.shape[1:] if how.area is None else how.area.size
-        height, width = map(min, size, self.shape[1:])
+        """(H, W) of a window: of an x of training, as far as the x is that large."""
+        height, width = map(min, self._size(how), self.shape[1:])
+        return height, width
+
+    def _size(self, how: SamplingConfig) -> tuple[int, int]:
+        """(H, W) of x."""
+        height, width = self.shape[1:] if how.area is None else (n // self.factor for n in how.area.size)
         return height, width
 
     def _one(self, conditions: Conditions) -> Cond | None:

@@ -96,7 +96,7 @@ def _sized(run: LoadedRun, how: SamplingConfig) -> SamplingConfig:
         return how.model_copy(update={"area": None})
     if how.classifier is not None:
         raise InputError(f"classifier {how.classifier.scale:g} is of images of the run's own size; leave out either")
-    (height, width), own, divisor = how.area.size, run.config.data.size, run.config.network.divisor
+    (height, width), own, divisor = how.area.size, run.config.data.size, run.config.divisor
     if how.area.whole:
         if height % divisor or width % divisor:
             nearest = "x".join(str(max(1, round(n / divisor)) * divisor) for n in how.area.size)

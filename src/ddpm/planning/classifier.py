@@ -1,7 +1,7 @@
 """From a run, and what a user asks for, to a classifier of its noised images, resolved to the last number."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,6 @@ from ddpm.training.measure import available_bytes, memory
 DEFAULT_BUDGET = 600.0
 """Seconds, where none are given."""
 BATCH, RATE = 64, 1e-3
-LEAST_WIDTH = 32
-"""Of the default network, which else is half as wide as the run's."""
 
 
 @dataclass(frozen=True)
@@ -152,8 +150,6 @@ def _config(
     micro: int,
 ) -> ClassifierConfig:
     kept, held = split(len(images), own.training.seed)
-    width = max(LEAST_WIDTH, own.network.width // 4 * 2) if request.width is None else request.width
-    channels = {"in_channels": len(own.data.mode), "out_channels": len(images.classes), "cond_width": None}
     return ClassifierConfig.parse(
         {
             "request": dict(asked),
@@ -161,7 +157,7 @@ def _config(
             | {"source": request.data or own.data.source, "fingerprint": images.fingerprint}
             | {"images": len(kept), "held_out": len(held), "classes": images.classes, "mean": (), "std": ()},
             "diffusion": own.diffusion.model_dump(),
-            "network": asdict(own.network) | channels | {"width": width},
+            "network": own.network.encoder(request.width, len(own.data.mode), len(images.classes)),
             "training": {
                 "images": amount,
                 "batch": request.batch,

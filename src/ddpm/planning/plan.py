@@ -22,6 +22,7 @@ from ddpm.engine import Diffusion
 from ddpm.engine.preview import preview
 from ddpm.metrics.features.extract import extract_once
 from ddpm.planning.budget import Budget, speed_of
+from ddpm.planning.fit import fitted
 from ddpm.planning.narrow import refuse_narrow
 from ddpm.planning.recipes import RECIPES, Facts, Rung, Tree
 from ddpm.planning.request import Request, change, whole_number
@@ -149,17 +150,9 @@ class _Draft:
 
     def config(self, tree: Tree, images: int) -> RunConfig:
         """A complete config of a recipe's tree, the data and the user's changes."""
-        height, width, channels = self.dataset.shape
+        height, width, _ = self.dataset.shape
         batch = tree.get("training", {}).get("batch", 128)
-        diffusion = tree.get("diffusion", {})
-        learned = self.request.changes.get("diffusion.variance", diffusion.get("variance")) == "learned"
         upscaling = self._upscaling(tree)
-        net = {
-            "in_channels": channels * (2 if upscaling else 1),
-            "out_channels": channels * (2 if learned else 1),
-        } | tree.get("network", {})
-        if self.classes or upscaling:
-            net["cond_width"] = self.request.changes.get("network.width", net["width"])
         training = {
             "warmup": min(50_000, images // 20),
             "checkpoint_every": max(batch, images // 20),
@@ -183,9 +176,9 @@ class _Draft:
                 "mean": self.mean,
                 "std": self.std,
             },
-            "diffusion": dict(diffusion),
+            "diffusion": dict(tree.get("diffusion", {})),
             "objective": dict(tree.get("objective", {})),
-            "network": net,
+            "network": dict(tree.get("network", {})),
             "training": training | tree.get("training", {}) | {"images": images},
             "sampling": dict(tree.get("sampling", {})),
         }
@@ -195,6 +188,7 @@ class _Draft:
             whole["scoring"] = {"every": images}
         for key, value in self.request.changes.items():
             change(whole, key, value)
+        whole["network"] = fitted(whole)
         if "micro_batch" not in whole["training"]:
             batch = whole_number("training.batch", whole["training"].get("batch", batch))
             whole["training"]["micro_batch"] = -(-batch // self.accelerator.num_processes)

@@ -94,7 +94,8 @@ def merged(hint: Any, own: Any, changes: Any, *, stay: bool = False) -> Any:
     """
     members, mark = groups(hint), short(hint)
     if mark is not None:
-        own, changes = mark.spelt(own), mark.spelt(changes)
+        own = mark.full(own, members) if own else mark.spelt(own)
+        changes = mark.spelt(changes)
     if not (members and isinstance(own, Mapping) and isinstance(changes, Mapping)):
         return changes
     member = members[0]

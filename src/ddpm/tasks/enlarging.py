@@ -122,7 +122,7 @@ def draw(
     """
     engine, conditioner = run.engine, run.engine.model.conditioners["low_resolution"]
     assert isinstance(conditioner, LowResolution)
-    scale, divides = conditioner.scale, run.config.network.divisor
+    scale, divides = conditioner.scale, run.config.divisor
     divisor = divides // math.gcd(divides, scale)
     height, width, _ = smalls[0].pixels.shape
     rows = rows_of(seed, [small.index for small in smalls])

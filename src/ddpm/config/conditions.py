@@ -1,0 +1,20 @@
+"""Which kinds of conditions a run learns."""
+
+from collections.abc import Mapping
+from typing import Any
+
+GIVEN_BY = {"label": ("data", "classes"), "low_resolution": ("upscaling",)}
+"""Kind of condition -> the place in a run's settings that says it is there."""
+
+
+def kinds(settings: Any) -> tuple[str, ...]:
+    """The kinds of conditions of a run's settings, or of their tree, in the order of ``GIVEN_BY``."""
+    return tuple(kind for kind, path in GIVEN_BY.items() if _at(settings, path))
+
+
+def _at(settings: Any, path: tuple[str, ...]) -> Any:
+    for part in path:
+        settings = settings.get(part) if isinstance(settings, Mapping) else getattr(settings, part)
+        if settings is None:
+            return None
+    return settings
