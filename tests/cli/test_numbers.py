@@ -20,7 +20,7 @@ from ddpm.cli.numbers import exactly
         "outpaint run photo.png --left 1.6",
         "edit run photo.png --strength 0.5 --batch 7.9",
         "interpolate run a.png b.png --steps 4.2",
-        "evaluate run --terms 3.3",
+        "likelihood run --terms 3.3",
         "plot samples run --seed -1.5",
         "sweep run -n 1.5",
         "tune run --seed 0.5",
