@@ -45,8 +45,8 @@ class Row:
 
     @cached_property
     def cov(self) -> torch.Tensor:
-        place = torch.arange(SIZE, dtype=torch.float64)
-        return STD**2 * (-(place[:, None] - place).abs() / LENGTH).exp()
+        timestep = torch.arange(SIZE, dtype=torch.float64)
+        return STD**2 * (-(timestep[:, None] - timestep).abs() / LENGTH).exp()
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
         """``alpha C (alpha² C + sigma² I)⁻¹ x_t``."""

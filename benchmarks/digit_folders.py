@@ -21,8 +21,8 @@ def main() -> None:
     digits = prepare(open_source("digits"), Geometry())
     assert digits.labels is not None
     for k, name in enumerate(digits.classes):
-        for place, row in enumerate(np.flatnonzero(digits.labels == k)):
-            file = folder / ("train" if place % 5 else "test") / name / f"{row:04d}.png"
+        for timestep, row in enumerate(np.flatnonzero(digits.labels == k)):
+            file = folder / ("train" if timestep % 5 else "test") / name / f"{row:04d}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             picture(digits.images[row]).save(file)
 

@@ -84,8 +84,8 @@ def damaged(images: Pixels, rng: np.random.Generator) -> tuple[Pixels, torch.Ten
     for i in range(n):
         strengths = 0.3 + 1.3 * rng.random(), 40 ** rng.random(), 95 - 90 * rng.random()
         for kind, (damage, strength) in enumerate(zip((blur, noise, jpeg), strengths, strict=True)):
-            place = slice(kind * n + i, kind * n + i + 1)
-            out[place] = damage(images[place], strength, rng)
+            timestep = slice(kind * n + i, kind * n + i + 1)
+            out[timestep] = damage(images[timestep], strength, rng)
     error = np.sqrt(np.square(out.astype(np.float32) - images).mean((1, 2, 3)))
     target = torch.zeros(len(images), KINDS)
     for kind in range(KINDS):
@@ -112,10 +112,10 @@ def train(data: Dataset, epochs: int, limit: int | None) -> Trained:
     rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.2)
     began = time.perf_counter()
     for step in range(min(steps, limit or steps)):
-        place = step % (len(data) // BATCH)
-        if place == 0:
+        timestep = step % (len(data) // BATCH)
+        if timestep == 0:
             order = rng.permutation(len(data))
-        rows = order[place * BATCH : (place + 1) * BATCH]
+        rows = order[timestep * BATCH : (timestep + 1) * BATCH]
         images, damage = damaged(varied(data.read(rows), rng), rng)
         with torch.autocast("cpu", torch.bfloat16):
             logits, read = net(tensor(images))

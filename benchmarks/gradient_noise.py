@@ -62,14 +62,14 @@ class Bench:
     batch: int
 
     def losses(self, sampling: LevelSampling, seed: int, history: LossHistory | None) -> Iterator[Any]:
-        """The weighted and the bare loss of each image, and its place, for one batch after another."""
+        """The weighted and the bare loss of each image, and its timestep, for one batch after another."""
         others = Stream(seed, "images")
         objective = replace(self.objective, noise=replace(self.objective.noise, sampling=sampling, dropout=0.0))
         for number in count():
             batch = batch_of(self.data, others.integers(len(self.data), self.batch).numpy())
             draws = objective.draws(RowStreams(seed, number, self.batch, range(self.batch)), history)
             bare = objective.losses(self.model, batch.images, batch.conditions, draws)
-            yield bare * draws.weights.float(), bare, draws.places
+            yield bare * draws.weights.float(), bare, draws.timesteps
 
     def warm(self, sampling: LevelSampling) -> LossHistory | None:
         """The history of a sampling that keeps one, filled at these weights."""
@@ -77,8 +77,8 @@ class Bench:
         if history is None:
             return None
         with torch.no_grad():
-            for _, bare, places in self.losses(sampling, 1, history):
-                history.add(places, bare.double())
+            for _, bare, timesteps in self.losses(sampling, 1, history):
+                history.add(timesteps, bare.double())
                 if history.warm:
                     return history
         raise AssertionError("there is always another batch")

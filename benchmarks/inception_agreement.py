@@ -37,9 +37,9 @@ def load_peer(folder: Path, state: dict[str, torch.Tensor]) -> Any:
     sys.modules["torch_fidelity"] = package
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-    with tempfile.TemporaryDirectory() as place:
-        torch.save(state, Path(place) / "weights.pth")
-        return FeatureExtractorInceptionV3("peer", ["2048", "logits_unbiased"], str(Path(place) / "weights.pth"))
+    with tempfile.TemporaryDirectory() as timestep:
+        torch.save(state, Path(timestep) / "weights.pth")
+        return FeatureExtractorInceptionV3("peer", ["2048", "logits_unbiased"], str(Path(timestep) / "weights.pth"))
 
 
 def compare(name: str, ours: torch.Tensor, theirs: torch.Tensor) -> None:

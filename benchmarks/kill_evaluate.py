@@ -43,7 +43,7 @@ class Case:
     Attributes:
         sent: how many.
         ended: evaluations that came to their end, each on a fresh copy.
-        places: where signals came: before the first file of samples, between the first and the last, after the last.
+        timesteps: where signals came: before the first file of samples, between the first and the last, after the last.
         kept: files of samples that a signal found whole …
         again: … and those of them that were drawn again.
         codes: exit codes of the starts that were sent a signal.
@@ -53,7 +53,7 @@ class Case:
     name: str
     sent: int = 0
     ended: int = 0
-    places: list[int] = field(default_factory=lambda: [0, 0, 0])
+    timesteps: list[int] = field(default_factory=lambda: [0, 0, 0])
     kept: int = 0
     again: int = 0
     codes: set[int] = field(default_factory=set)
@@ -117,7 +117,7 @@ class Bench:
                 case.codes.add(process.wait())
                 case.sent += 1
                 files = len(written(run))
-                case.places[(files > 0) + (files >= all_files)] += 1
+                case.timesteps[(files > 0) + (files >= all_files)] += 1
             now = written(run)
             case.again += sum(now.get(path) != when for path, when in whole.items())
             case.kept += len(now.keys() - whole.keys()) if process.returncode else 0
@@ -178,10 +178,10 @@ def main() -> None:
         for name, sent in (("SIGKILL", asked.kills), ("SIGTERM", asked.terms)):
             shutil.rmtree(f"{temporary}/cache/features", ignore_errors=True)
             case = bench.run(signal.Signals[name], sent, seconds, expected)
-            places = " / ".join(str(count) for count in case.places)
+            timesteps = " / ".join(str(count) for count in case.timesteps)
             codes = ",".join(str(code) for code in sorted(case.codes))
             print(
-                f"{name:8} {case.sent:4} {places:>27} {case.ended:6} {case.kept:11} {case.again:12} {codes:>11}  "
+                f"{name:8} {case.sent:4} {timesteps:>27} {case.ended:6} {case.kept:11} {case.again:12} {codes:>11}  "
                 + (f"DIFFERENT {sorted(case.other)}" if case.other else "equal"),
                 flush=True,
             )

@@ -130,9 +130,9 @@ def evaluate(generated: Pixels, seen: Dataset, folder: Path) -> Score:
     """By the command line, with training images in folders by class."""
     for name, pixels, labels in (("generated", generated, None), ("real", seen.images, seen.labels)):
         for i, image in enumerate(pixels):
-            place = folder / name / ("" if labels is None else seen.classes[labels[i]])
-            place.mkdir(parents=True, exist_ok=True)
-            picture(image).save(place / f"{i:06d}.png")
+            timestep = folder / name / ("" if labels is None else seen.classes[labels[i]])
+            timestep.mkdir(parents=True, exist_ok=True)
+            picture(image).save(timestep / f"{i:06d}.png")
     out = folder / "score.json"
     paths = [str(folder / "generated"), "--data", str(folder / "real"), "--out", str(out)]
     subprocess.run([sys.executable, "-m", "ddpm", "evaluate", *paths, "--device", "cpu"], check=True)

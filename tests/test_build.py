@@ -160,7 +160,7 @@ def test_grids():
 def test_a_grid_of_places():
     schedule = discrete.linear(1000)
     made = build.build_grid(SamplingConfig.of(grid=(1000, 700, 99.5)), schedule)
-    assert made == [schedule.level(place) for place in (1000, 700, 99.5, 0)]
+    assert made == [schedule.level(timestep) for timestep in (1000, 700, 99.5, 0)]
     with pytest.raises(InputError, match="begins at 1000, above the 5 levels"):
         build.build_grid(SamplingConfig.of(grid=(1000, 700, 99.5)), discrete.linear(5))
 
@@ -170,9 +170,9 @@ def test_wrappers_of_a_denoiser():
     model, ask = Model(torch.nn.Identity(), {"label": LabelEmbedding(3, 4)}), Parameterisation(prediction.v)
     null = model.cond({}, 1)
 
-    def make(away=null, worse=None, **settings):
+    def make(away=null, weak=None, **settings):
         how = SamplingConfig.of(**settings)
-        return build.build_clipped(how, build.build_guided(how, model, ask, away, worse))
+        return build.build_clipped(how, build.build_guided(how, model, ask, away, weak))
 
     plain = NetworkDenoiser(model.net, ask)
     both = make(guidance=3.0)
@@ -184,9 +184,9 @@ def test_wrappers_of_a_denoiser():
     assert make(guidance=3.0, away=None) == Clipped(plain)
     assert isinstance(make(guidance=0.0, clip=False), ClassifierFree)
     bad = Model(torch.nn.Identity(), {"label": LabelEmbedding(3, 4)})
-    worse = ByItself(NetworkDenoiser(bad.net, ask), bad.cond)
-    assert make(guidance=3.0, worse=bad) == Clipped(Autoguidance(plain, worse, 3.0))
-    assert make(guidance=3.0, worse=bad, away=None) == Clipped(Autoguidance(plain, worse, 3.0))
+    weak = ByItself(NetworkDenoiser(bad.net, ask), bad.cond)
+    assert make(guidance=3.0, weak=bad) == Clipped(Autoguidance(plain, weak, 3.0))
+    assert make(guidance=3.0, weak=bad, away=None) == Clipped(Autoguidance(plain, weak, 3.0))
     high = make(guidance=3.0, threshold=0.9)
     assert high == Thresholded(ClassifierFree(plain, null, 3.0), 0.9)
     within = make(guidance=3.0, guidance_interval=(0.2, 5.0), clip=False)

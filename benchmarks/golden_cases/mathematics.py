@@ -83,12 +83,12 @@ def _levels(found: Any) -> str:
 def _schedule(lab: Lab, *, name: str) -> dict[str, str]:
     made = schedule(name)
     every = made.levels(torch.arange(made.T + 1))
-    between = [made.level(place) for place in (0, 1, 1.5, 99.25, made.T - 0.125, made.T)]
+    between = [made.level(timestep) for timestep in (0, 1, 1.5, 99.25, made.T - 0.125, made.T)]
     ratios = torch.logspace(-4, 4, 50, dtype=torch.float64)
     return {
         "ticks": values(*(torch.as_tensor(v) for v in (every.t, every.alpha, every.sigma))),
         "between": _levels(between),
-        "place": values(made.place(ratios)),
+        "timestep": values(made.timestep(ratios)),
     }
 
 
@@ -99,7 +99,7 @@ def _prediction(lab: Lab, *, name: str) -> dict[str, str]:
     )
     x = _noise()()
     process = schedule("cosine")
-    return {"": values(*(asked(x, process.level(place)).x0 for place in (1, 200, 700, 990)))}
+    return {"": values(*(asked(x, process.level(timestep)).x0 for timestep in (1, 200, 700, 990)))}
 
 
 def _grid(lab: Lab, *, name: str) -> dict[str, str]:

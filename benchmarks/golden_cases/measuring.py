@@ -16,7 +16,7 @@ SCORES = (
 )
 BITS = ("mean", "stderr", "prior", "kl", "decoder", "bits", "x0_mse", "calls")
 SWEPT = ("distance", "frechet", "evaluations")
-TUNED = ("grid", "tuned", "untuned", "distance", "places")
+TUNED = ("grid", "tuned", "untuned", "distance", "timesteps")
 FEW = ("-n", "32", "--steps", "2")
 SCORED: Mapping[str, tuple[str, ...]] = {
     "plain": FEW,

@@ -69,7 +69,7 @@ def test_along_sigma(name, whole, steps):
 
 
 def test_beta_quantiles_are_theirs_but_of_places():
-    """They take them of sigma over [its least, its most], we of places over [1, T], as the paper does."""
+    """They take them of sigma over [its least, its most], we of timesteps over [1, T], as the paper does."""
     for steps in EVEN:
         *sigmas, _ = euler(steps, use_beta_sigmas=True).sigmas.tolist()
         part = [(sigma - sigmas[-1]) / (sigmas[0] - sigmas[-1]) for sigma in sigmas]

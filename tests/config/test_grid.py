@@ -1,4 +1,4 @@
-"""A grid's name, or its places however they are written."""
+"""A grid's name, or its timesteps however they are written."""
 
 import math
 import re
@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from ddpm import build
-from ddpm.config.grid import places
+from ddpm.config.grid import timesteps
 from ddpm.config.sampling import SamplingConfig
 from ddpm.system.names import GridName, TickGridName
 from ddpm.system.record import explain
@@ -20,13 +20,13 @@ def test_names() -> None:
         settings = SamplingConfig(grid=name)
         assert (settings.grid, settings.steps, settings.visits) == (name, 20, name)
         assert settings.on_ticks == (name in get_args(TickGridName))
-        assert places(name) is None
+        assert timesteps(name) is None
 
 
 @pytest.mark.parametrize("given", ["1000,700,99.5", "1000, 700, 99.5", [1000, 700, 99.5], (1000.0, 700.0, 99.5)])
 def test_places(given: Any) -> None:
     settings = SamplingConfig(grid=given)
-    assert settings.grid == places(given) == (1000.0, 700.0, 99.5)
+    assert settings.grid == timesteps(given) == (1000.0, 700.0, 99.5)
     assert settings.steps == 3
     assert settings.visits == "1000,700,99.5"
     assert not settings.on_ticks
@@ -43,18 +43,21 @@ def test_one_place() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"grid": "karas"}, r"^grid must be 'uniform', .*'beta' or places such as 1000,700,400,100, not 'karas'$"),
+        ({"grid": "karas"}, r"^grid must be 'uniform', .*'beta' or timesteps such as 1000,700,400,100, not 'karas'$"),
         ({"grid": ""}, r"^grid must be .*, not ''$"),
         ({"grid": None}, r"^grid must be .*, not None$"),
         ({"grid": 5}, r"^grid must be .*, not 5$"),
         ({"grid": {"a": 1}}, r"^grid must be .*"),
-        ({"grid": "7,x"}, r"'7,x' are no places; write them as 1000,700,400,100$"),
-        ({"grid": "7,", "steps": 1}, r"^grid: '7,' are no places"),
-        ({"grid": [7, None]}, r"are no places"),
+        ({"grid": "7,x"}, r"'7,x' are no timesteps; write them as 1000,700,400,100$"),
+        ({"grid": "7,", "steps": 1}, r"^grid: '7,' are no timesteps"),
+        ({"grid": [7, None]}, r"are no timesteps"),
         ({"grid": []}, r"must fall strictly, to 1 at the least, not None$"),
         ({"grid": "7,9"}, r"must fall strictly, to 1 at the least, not 7,9$"),
         ({"grid": [7, math.nan]}, r"must fall strictly"),
-        ({"grid": [7, 3], "steps": 3}, r"^steps is 3, and the grid lists 2 places; leave steps out, or list as many$"),
+        (
+            {"grid": [7, 3], "steps": 3},
+            r"^steps is 3, but the grid lists 2 timesteps; leave out --steps$",
+        ),
     ],
 )
 def test_what_is_no_grid(given: dict[str, Any], said: str) -> None:

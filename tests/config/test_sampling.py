@@ -38,7 +38,7 @@ VALUES: dict[str, Any] = {
     "steps": 7,
 }
 """For options other than a number, which is 0.5."""
-FLOATS = [name for name, place in options(SamplingConfig).items() if place.kind is float]
+FLOATS = [name for name, timestep in options(SamplingConfig).items() if timestep.kind is float]
 
 
 @pytest.mark.parametrize("name", options(SamplingConfig))
@@ -85,7 +85,7 @@ def test_what_is_not_finite(name: str, value: float) -> None:
         ({"precision": "fp8"}, r"precision 'fp8' is unknown .*; it may be bf16, fp16, fp32"),
         ({"stepz": 8}, r"unknown key 'stepz' \(did you mean 'steps'\?\)"),
         ({"steps": 0}, "steps must be at least 1, not 0"),
-        ({"steps": 5, "grid": (1000, 400)}, "steps is 5, and the grid lists 2 places"),
+        ({"steps": 5, "grid": (1000, 400)}, "steps is 5, and the grid lists 2 timesteps"),
     ],
 )
 def test_what_makes_no_sense_is_said_of_the_flat_name(given: dict[str, Any], said: str) -> None:
@@ -141,8 +141,8 @@ def test_words() -> None:
     of = SamplingConfig.of
     assert of(solver="ddim").short == "ddim20"
     assert of(solver="unipc-3", steps=20).short == "unipc-3x20"
-    assert of(guidance=1.5).told(True) == "unipc-2, 20 steps, power grid, guidance 1.5"
-    assert of(guidance=1.5).told(False) == "unipc-2, 20 steps, power grid"
-    assert of(guidance=1.5, guide_with=GUIDE).told(False).endswith("guidance 1.5")
+    assert of(guidance=1.5).summary(True) == "unipc-2, 20 steps, power grid, guidance 1.5"
+    assert of(guidance=1.5).summary(False) == "unipc-2, 20 steps, power grid"
+    assert of(guidance=1.5, guide_with=GUIDE).summary(False).endswith("guidance 1.5")
     assert of(steps=1, precision="bf16").words == "unipc-2, 1 step, power grid, bf16"
     assert of(grid=(1000.0, 99.123)).words == "unipc-2, 2 steps, at 1000, 99.12"

@@ -89,7 +89,7 @@ def test_edm_ticks_are_the_steps_of_karras():
 
 
 def test_what_the_network_is_fed():
-    """999 u in Song's processes, 1000 u in flow: at place 250 of 1000, u = 0.25 or 249 / 999."""
+    """999 u in Song's processes, 1000 u in flow: at timestep 250 of 1000, u = 0.25 or 249 / 999."""
     fed = {name: Continuous(CURVES[name]).level(250).t for name in ("vp", "sub-vp", "ve", "flow")}
     assert fed == pytest.approx({"vp": 249.75, "sub-vp": 249.75, "ve": 249, "flow": 250}, rel=1e-14)
 
@@ -98,9 +98,9 @@ def test_what_the_network_is_fed():
 def test_place_inverts_level(name):
     for T in LENGTHS:
         schedule = Continuous(CURVES[name], T)
-        places = torch.cat([1 + (T - 1) * torch.linspace(0, 1, 301, dtype=torch.float64), torch.tensor([1.0, T])])
-        levels = schedule.levels(places)
-        torch.testing.assert_close(schedule.place(levels.sigma / levels.alpha), places, rtol=1e-12, atol=0)
+        timesteps = torch.cat([1 + (T - 1) * torch.linspace(0, 1, 301, dtype=torch.float64), torch.tensor([1.0, T])])
+        levels = schedule.levels(timesteps)
+        torch.testing.assert_close(schedule.timestep(levels.sigma / levels.alpha), timesteps, rtol=1e-12, atol=0)
 
 
 @given(name=st.sampled_from(sorted(CURVES)), T=st.sampled_from(LENGTHS), ends=st.tuples(*[st.floats(0, 1)] * 2))
@@ -116,11 +116,11 @@ def test_a_later_place_is_noisier(name, T, ends):
 @pytest.mark.parametrize("name", CURVES)
 def test_ratios_beyond_the_ends(name):
     for T in LENGTHS:
-        places = Continuous(CURVES[name], T).place(
+        timesteps = Continuous(CURVES[name], T).timestep(
             torch.tensor([0.0, 1e-12, 1e12, 1e200, math.inf], dtype=torch.float64)
         )
-        torch.testing.assert_close(places, torch.tensor([1, 1, T, T, T], dtype=torch.float64), rtol=1e-11, atol=0)
-        assert float(places[-1]) == T
+        torch.testing.assert_close(timesteps, torch.tensor([1, 1, T, T, T], dtype=torch.float64), rtol=1e-11, atol=0)
+        assert float(timesteps[-1]) == T
 
 
 @pytest.mark.parametrize("name", CURVES)
@@ -136,7 +136,7 @@ def test_clean_is_clean(name):
 @pytest.mark.parametrize("name", ["vp", "sub-vp", "flow"])
 def test_below_the_first_tick_there_are_levels_down_to_the_floor(name):
     schedule = Continuous(CURVES[name])
-    sigmas = [schedule.level(place).sigma for place in (0.01, 0.1, 0.5, 1)]
+    sigmas = [schedule.level(timestep).sigma for timestep in (0.01, 0.1, 0.5, 1)]
     assert sorted(set(sigmas)) == sigmas
     assert schedule.level(1e-9) == schedule.level(1000 * FLOOR)
     assert schedule.level(1e-9).sigma > 0
@@ -147,14 +147,16 @@ def test_below_the_first_tick_there_are_levels_down_to_the_floor(name):
 def test_places_of_times_down_to_the_floor_are_inverted(name, T):
     """From the least of them on; and all that is cleaner is there."""
     schedule, times = Continuous(CURVES[name], T), [FLOOR, 1e-4, 0.01, 0.5, 1.0]
-    places = torch.tensor([schedule.place_at(u) for u in times], dtype=torch.float64)
-    levels, least = schedule.levels(places), float(places[0])
+    timesteps = torch.tensor([schedule.place_at(u) for u in times], dtype=torch.float64)
+    levels, least = schedule.levels(timesteps), float(timesteps[0])
     if T > 1 or schedule.curve.begins_clean:
-        torch.testing.assert_close(schedule.place(levels.sigma / levels.alpha, least), places, rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(
+            schedule.timestep(levels.sigma / levels.alpha, least), timesteps, rtol=1e-9, atol=1e-12
+        )
     alpha, sigma = CURVES[name].scales(torch.tensor(times, dtype=torch.float64))
     if T > 1:
         torch.testing.assert_close(levels.sigma / levels.alpha, sigma / alpha, rtol=1e-9, atol=0)
-    assert float(schedule.place(torch.zeros(1, dtype=torch.float64), least)) == pytest.approx(least)
+    assert float(schedule.timestep(torch.zeros(1, dtype=torch.float64), least)) == pytest.approx(least)
 
 
 @pytest.mark.parametrize("name", ["ve", "edm"])
@@ -170,22 +172,22 @@ def test_flow_ends_in_noise_alone():
 
 @pytest.mark.parametrize("name", CURVES)
 def test_levels_as_floats_and_as_tensors(name):
-    schedule, places = Continuous(CURVES[name], 20), torch.tensor([1, 20, 7, 0])
-    many, same = schedule.levels(places), schedule.levels(places.double())
+    schedule, timesteps = Continuous(CURVES[name], 20), torch.tensor([1, 20, 7, 0])
+    many, same = schedule.levels(timesteps), schedule.levels(timesteps.double())
     for field in ("t", "alpha", "sigma"):
         values = getattr(many, field)
         assert values.dtype == torch.float64
         assert torch.equal(values, getattr(same, field))
-        for k, place in enumerate(places.tolist()):
-            one = getattr(schedule.level(place), field)
+        for k, timestep in enumerate(timesteps.tolist()):
+            one = getattr(schedule.level(timestep), field)
             assert isinstance(one, float)
             assert one == pytest.approx(float(values[k]), rel=1e-15)  # vectorised exp may round otherwise
 
 
-@pytest.mark.parametrize("place", [-1, -1e-9, 10.001, math.nan])
-def test_no_such_place(place):
+@pytest.mark.parametrize("timestep", [-1, -1e-9, 10.001, math.nan])
+def test_no_such_place(timestep):
     with pytest.raises(ValueError, match="outside 0 … 10"):
-        Continuous(VP(), 10).level(place)
+        Continuous(VP(), 10).level(timestep)
 
 
 @pytest.mark.parametrize("T", [0, -5])
@@ -203,7 +205,7 @@ def test_grids_go_from_the_noisiest_to_clean(name):
             assert len(visited) == steps + 1
             assert visited[0] == schedule.level(20)
             assert visited[-1].clean
-            places = schedule.place(
+            timesteps = schedule.timestep(
                 torch.tensor([v.sigma / v.alpha if v.alpha else math.inf for v in visited[:-1]]).double()
             )
-            assert (places.diff() < -0.5).all()
+            assert (timesteps.diff() < -0.5).all()

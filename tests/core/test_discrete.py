@@ -107,13 +107,13 @@ def test_zero_terminal_snr(make):
 @pytest.mark.parametrize("make", ALL)
 def test_between_two_levels_the_angle_is_linear(make):
     schedule = make(20)
-    for place in (1.25, 7.5, 19.999):
-        level = schedule.level(place)
-        below, above = schedule.level(math.floor(place)), schedule.level(math.ceil(place))
+    for timestep in (1.25, 7.5, 19.999):
+        level = schedule.level(timestep)
+        below, above = schedule.level(math.floor(timestep)), schedule.level(math.ceil(timestep))
         low, high = math.atan2(below.sigma, below.alpha), math.atan2(above.sigma, above.alpha)
-        angle = low + (place - math.floor(place)) * (high - low)
+        angle = low + (timestep - math.floor(timestep)) * (high - low)
         assert (level.t, level.alpha, level.sigma) == pytest.approx(
-            (place - 1, math.cos(angle), math.sin(angle)), rel=1e-14
+            (timestep - 1, math.cos(angle), math.sin(angle)), rel=1e-14
         )
         assert all(isinstance(v, float) for v in (level.t, level.alpha, level.sigma))
     assert schedule.level(7.0) == schedule.level(7)
@@ -121,8 +121,8 @@ def test_between_two_levels_the_angle_is_linear(make):
 
 def test_places_of_a_batch_are_rounded_up():
     schedule = linear(10)
-    places = torch.tensor([0.0, 1e-9, 1.0, 1.1, 9.0, 9.5, 10.0], dtype=torch.float64)
-    rounded, whole = schedule.levels(places), schedule.levels(torch.tensor([0, 1, 1, 2, 9, 10, 10]))
+    timesteps = torch.tensor([0.0, 1e-9, 1.0, 1.1, 9.0, 9.5, 10.0], dtype=torch.float64)
+    rounded, whole = schedule.levels(timesteps), schedule.levels(torch.tensor([0, 1, 1, 2, 9, 10, 10]))
     for ours, theirs in zip(
         (rounded.t, rounded.alpha, rounded.sigma), (whole.t, whole.alpha, whole.sigma), strict=True
     ):
@@ -134,20 +134,20 @@ def test_place_inverts_level(make):
     for T in [2, 7, 1000]:
         for terminal in [False, True]:
             schedule = zero_terminal_snr(make(T)) if terminal else make(T)
-            places = [*range(1, T + 1), *(1 + (T - 1) * k / 97 for k in range(98))]
-            levels = [schedule.level(place) for place in places]
+            timesteps = [*range(1, T + 1), *(1 + (T - 1) * k / 97 for k in range(98))]
+            levels = [schedule.level(timestep) for timestep in timesteps]
             ratio = torch.tensor(
                 [lev.sigma / lev.alpha if lev.alpha else math.inf for lev in levels], dtype=torch.float64
             )
-            # angles near π / 2 are rounded by 2e-16, of which a place takes the share of its interval
+            # angles near π / 2 are rounded by 2e-16, of which a timestep takes the share of its interval
             thinnest = np.diff([math.atan2(lev.sigma, lev.alpha) for lev in levels[:T]]).min()
-            np.testing.assert_allclose(schedule.place(ratio).numpy(), places, rtol=1e-15, atol=1e-15 / thinnest)
+            np.testing.assert_allclose(schedule.timestep(ratio).numpy(), timesteps, rtol=1e-15, atol=1e-15 / thinnest)
 
 
 def test_no_place_beyond_the_ends():
     for T in [1, 10]:
         ratio = torch.tensor([0.0, 1e-9, 1e9, math.inf], dtype=torch.float64)
-        assert linear(T).place(ratio).tolist() == [1, 1, T, T]
+        assert linear(T).timestep(ratio).tolist() == [1, 1, T, T]
 
 
 def test_nothing_between_clean_and_the_first_level():

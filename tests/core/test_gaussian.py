@@ -121,10 +121,10 @@ LEAST = 3e-5
 def test_one_pair_an_image_of_variances():
     """Tensors give each image the numbers that floats give it alone, clean levels among them."""
     schedule = linear()
-    places = [(2, 1), (1, 0), (900, 850), (7, 0)]
-    t, s = (schedule.levels(torch.tensor(column)) for column in zip(*places, strict=True))
+    timesteps = [(2, 1), (1, 0), (900, 850), (7, 0)]
+    t, s = (schedule.levels(torch.tensor(column)) for column in zip(*timesteps, strict=True))
     many, large = log_variances(t, s, LEAST), reverse_log_variance(t, s, LEAST, fixed=1.0)
-    for k, (i, j) in enumerate(places):
+    for k, (i, j) in enumerate(timesteps):
         one = schedule.level(i), schedule.level(j)
         alone = log_variances(*one, LEAST)
         assert float(many.low[k]) == pytest.approx(alone.low, rel=1e-14)

@@ -94,9 +94,9 @@ def test_integers_and_permutations_take_every_value_alike() -> None:
     assert counts.shape == (7,)
     assert ((counts / N - 1 / 7).abs() < 5 * (6 / 49 / N) ** 0.5).all()
     stream = Stream(0, "b")
-    places = torch.stack([stream.permutation(5) for _ in range(4000)])
-    assert torch.equal(places.sort(1).values, torch.arange(5).expand(4000, 5))
-    shares = torch.nn.functional.one_hot(places).double().mean(0)
+    timesteps = torch.stack([stream.permutation(5) for _ in range(4000)])
+    assert torch.equal(timesteps.sort(1).values, torch.arange(5).expand(4000, 5))
+    shares = torch.nn.functional.one_hot(timesteps).double().mean(0)
     assert ((shares - 0.2).abs() < 5 * (0.16 / 4000) ** 0.5).all()
 
 

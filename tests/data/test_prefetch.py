@@ -5,7 +5,7 @@ from itertools import count, islice
 
 import pytest
 
-from ddpm.data.prefetch import ahead
+from ddpm.data.prefetch import prefetch
 
 
 def test_results_come_in_order() -> None:
@@ -19,7 +19,7 @@ def test_results_come_in_order() -> None:
         return i * i
 
     with ThreadPoolExecutor(4) as pool:
-        assert list(ahead(pool, task, range(9), window=4)) == [i * i for i in range(9)]
+        assert list(prefetch(pool, task, range(9), window=4)) == [i * i for i in range(9)]
 
 
 def test_no_more_is_computed_than_the_window() -> None:
@@ -31,13 +31,13 @@ def test_no_more_is_computed_than_the_window() -> None:
             yield i
 
     with ThreadPoolExecutor(2) as pool:
-        assert list(islice(ahead(pool, abs, arguments(), window=3), 5)) == [0, 1, 2, 3, 4]
+        assert list(islice(prefetch(pool, abs, arguments(), window=3), 5)) == [0, 1, 2, 3, 4]
     assert len(taken) == 8
 
 
 def test_an_error_arrives_in_its_place() -> None:
     with ThreadPoolExecutor(2) as pool:
-        results = ahead(pool, lambda i: 6 // (2 - i), range(5), window=4)
+        results = prefetch(pool, lambda i: 6 // (2 - i), range(5), window=4)
         assert [next(results), next(results)] == [3, 6]
         with pytest.raises(ZeroDivisionError):
             next(results)

@@ -85,11 +85,11 @@ def test_rows_of_different_requests_share_a_batch(changes: dict[str, Any]) -> No
 def test_also_where_a_worse_model_guides() -> None:
     """Which has encoders of its own for what the rows are conditioned on."""
     run = loaded("L")
-    worse = deepcopy(run.engine.model)
-    for p in worse.parameters():
+    weak = deepcopy(run.engine.model)
+    for p in weak.parameters():
         p.mul_(0.9)
     asked = how(run, solver="ancestral", guidance=3.0)
-    check_rows_share(run.engine, asked, {"label": LABELS}, Guides(worse=worse), [0, 17])
+    check_rows_share(run.engine, asked, {"label": LABELS}, Guides(weak=weak), [0, 17])
 
 
 @pytest.mark.parametrize("noise", [False, True])

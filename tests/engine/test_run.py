@@ -23,7 +23,7 @@ def test_preparing_leaves_the_run_and_torchs_generator_alone(loaded: LoadedRun) 
     how = settings(loaded, {"guide_with": "step-000000008", "guidance": 2.0, "steps": 3})
     ready = loaded.prepared(how)
     assert ready.prepared(how) is ready
-    assert loaded.worse is None
+    assert loaded.weak is None
     ready.draw(how, None, 0, [0])
     assert torch.equal(before, torch.get_rng_state())
     assert all(torch.equal(a, b) for a, b in zip(weights, loaded.engine.model.parameters(), strict=True))

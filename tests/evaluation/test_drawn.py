@@ -58,11 +58,13 @@ def everything(found: SampleStore) -> np.ndarray:
 
 # labels
 
-shares = st.lists(st.integers(0, 50), min_size=1, max_size=12).filter(any).map(lambda n: tuple(k / sum(n) for k in n))
+proportions = (
+    st.lists(st.integers(0, 50), min_size=1, max_size=12).filter(any).map(lambda n: tuple(k / sum(n) for k in n))
+)
 
 
 @settings(deadline=None, max_examples=60)
-@given(shares)
+@given(proportions)
 def test_the_first_n_samples_have_their_shares_for_every_n(given_shares: tuple[float, ...]) -> None:
     labels = SampleRecipe("", HOW, 0, given_shares).labels(np.arange(300))
     assert labels is not None
@@ -73,7 +75,7 @@ def test_the_first_n_samples_have_their_shares_for_every_n(given_shares: tuple[f
 
 
 @settings(deadline=None, max_examples=30)
-@given(shares, st.lists(st.integers(0, 700), min_size=1, max_size=20))
+@given(proportions, st.lists(st.integers(0, 700), min_size=1, max_size=20))
 def test_label_i_does_not_depend_on_what_it_is_asked_with(given_shares: tuple[float, ...], indices: list[int]) -> None:
     recipe = SampleRecipe("", HOW, 0, given_shares)
     whole = recipe.labels(np.arange(701))

@@ -180,7 +180,7 @@ def test_without_classes(config: RunConfig, data: Dataset) -> None:
     tree["data"]["classes"], tree["network"]["cond_width"] = (), None
     plain = RunConfig.parse(tree)
     scorer = few_samples(plain, engine(plain), replace(data, labels=None, classes=()), Means())
-    assert scorer.recipe.shares == ()
+    assert scorer.recipe.proportions == ()
     assert np.isfinite(scorer(build.build_model(plain), CPU).frechet)
 
 

@@ -60,7 +60,7 @@ def test_it_is_what_the_pipeline_says_of_held_out_images(run: Path) -> None:
     assert record.decoder is not None
     assert record.prior + record.kl + record.decoder == pytest.approx(record.mean, rel=1e-6)
     assert record.levels is not None
-    assert record.levels.place == (1000, 667, 334, 1)
+    assert record.levels.timestep == (1000, 667, 334, 1)
     assert record.levels.pairs == (1, 1, 1, 1)
     assert sum(record.levels.bits) + record.prior == pytest.approx(record.mean, rel=1e-6)
     assert (record.weights, record.how.variance, record.calls) == (loaded.weights, "small", 4)
@@ -147,7 +147,7 @@ def test_drawn_terms_stand_for_runs_of_levels(run: Path) -> None:
     assert levels.pairs == (5, 2, 1)
     assert sum(levels.pairs) == 8
     # of 1000, 857, 715, 572, 429, 286, 144 and 1
-    assert levels.place == (pytest.approx(3573 / 5, abs=1e-3), 430 / 2, 1)
+    assert levels.timestep == (pytest.approx(3573 / 5, abs=1e-3), 430 / 2, 1)
 
 
 def test_along_the_ode(run: Path) -> None:

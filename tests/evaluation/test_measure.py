@@ -76,8 +76,8 @@ def test_agrees_with_the_metrics() -> None:
     )
     assert found.frechet.floor is None  # 90 real images are not twice 70
     assert found.kid == kernel.estimate(ours, theirs, counts)
-    shares = manifold.estimate(ours[some(70, 70)], manifold.fit(theirs[some(90, 70)], NEIGHBOURS), counts)
-    for name, value in shares._asdict().items():
+    proportions = manifold.estimate(ours[some(70, 70)], manifold.fit(theirs[some(90, 70)], NEIGHBOURS), counts)
+    for name, value in proportions._asdict().items():
         assert getattr(found, name) == value, name
     assert found.inception_score is None
     assert found.accuracy is None

@@ -38,9 +38,9 @@ def test_every_number_of_steps_has_its_grid(record: TunedRecord, digits_run: Pat
     assert [grid.sampling.steps for grid in record.grids] == [2, 4]
     assert record.weights == load(digits_run, "cpu").weights
     for found in record.grids:
-        places = found.sampling.grid
-        assert isinstance(places, tuple)
-        assert places[0] == 1000
+        timesteps = found.sampling.grid
+        assert isinstance(timesteps, tuple)
+        assert timesteps[0] == 1000
         assert found.sampling.solver.name in ASK.solvers
         assert found.start.startswith(found.sampling.solver.name)
 

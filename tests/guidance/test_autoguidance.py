@@ -25,13 +25,13 @@ class Times:
 
 @pytest.mark.parametrize("cond", [None, COND], ids=["no condition", "condition"])
 def test_both_are_asked_the_same_once(cond):
-    """At scale 0 the worse one alone answers, at 1 the good one, and its mix of variances is kept."""
+    """At scale 0 the weak one alone answers, at 1 the good one, and its mix of variances is kept."""
     for scale in [0.0, 0.5, 1.0, 3.0]:
-        good, worse = Times(0.7), Times(0.2)
-        out = Autoguidance(good, worse, scale)(X, LEVEL, cond)
+        good, weak = Times(0.7), Times(0.2)
+        out = Autoguidance(good, weak, scale)(X, LEVEL, cond)
         torch.testing.assert_close(out.x0, (0.2 + scale * 0.5) * X, rtol=0, atol=1e-12)
         assert torch.equal(out.var_mix, torch.full_like(X, 0.7))
-        for asked in (good, worse):
+        for asked in (good, weak):
             [(x, level, told)] = asked.calls
             assert x is X
             assert level == LEVEL
@@ -46,12 +46,12 @@ def test_the_score_is_that_of_a_product_of_densities(scale):
         gain = 0.8 * var / (0.64 * var + 0.36)
         return lambda x, level, cond=None: Denoised(mean + gain * (x - 0.8 * mean))
 
-    good, worse = gaussian(0.5, 0.3), gaussian(0.2, 0.9)
+    good, weak = gaussian(0.5, 0.3), gaussian(0.2, 0.9)
     x = torch.linspace(-2, 2, 7, dtype=torch.float64).reshape(7, 1, 1)
     # of x at this level: variance alpha² · spread + sigma², mean alpha · mean
     p, q = 1 / (0.64 * 0.3 + 0.36), 1 / (0.64 * 0.9 + 0.36)
     wanted = -scale * p * (x - 0.8 * 0.5) + (scale - 1) * q * (x - 0.8 * 0.2)
-    torch.testing.assert_close(score(Autoguidance(good, worse, scale), x, LEVEL), wanted, rtol=0, atol=1e-12)
+    torch.testing.assert_close(score(Autoguidance(good, weak, scale), x, LEVEL), wanted, rtol=0, atol=1e-12)
 
 
 def test_other_rules_take_the_same_two():
@@ -62,11 +62,11 @@ def test_other_rules_take_the_same_two():
 
 def test_the_worse_one_encodes_conditions_in_its_own_way():
     """Each model has learned other vectors for the classes."""
-    worse = Times(0.2)
-    own = ByItself(worse, lambda raw, n: Cond(10.0 * raw["label"][:, None] + n, raw=raw))
+    weak = Times(0.2)
+    own = ByItself(weak, lambda raw, n: Cond(10.0 * raw["label"][:, None] + n, raw=raw))
     Autoguidance(Times(0.7), own, 2.0)(X, LEVEL, Cond(COND.vector, raw={"label": torch.tensor([2, 0, 1])}))
-    assert worse.calls[0][2].vector.tolist() == [[23.0], [3.0], [13.0]]
+    assert weak.calls[0][2].vector.tolist() == [[23.0], [3.0], [13.0]]
     for cond in (None, COND):  # what is not known raw is passed on
-        worse.calls.clear()
+        weak.calls.clear()
         own(X, LEVEL, cond)
-        assert worse.calls[0][2] is cond
+        assert weak.calls[0][2] is cond

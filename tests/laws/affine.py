@@ -23,10 +23,10 @@ def distribution(
         return zero
 
     sample(denoise, solver, grid, count, constraint=constraint)
-    rows, places = 1 + len(drawn) * size, iter(range(len(drawn)))
+    rows, timesteps = 1 + len(drawn) * size, iter(range(len(drawn)))
 
     def one() -> torch.Tensor:
-        z, k = torch.zeros(rows, size, 1, dtype=torch.float64), next(places)
+        z, k = torch.zeros(rows, size, 1, dtype=torch.float64), next(timesteps)
         z[1 + k * size : 1 + (k + 1) * size, :, 0] = torch.eye(size)
         return z
 

@@ -29,7 +29,7 @@ def ratio(level: Level) -> float:
 
 
 def lengths(name: str, schedule: Schedule) -> list[int]:
-    """Of 1, 2, 7, 50 and T steps those that there are places for."""
+    """Of 1, 2, 7, 50 and T steps those that there are timesteps for."""
     most = schedule.T if name in ON_TICKS or schedule.T == 1 else math.inf
     return [steps for steps in (1, 2, 7, 50, schedule.T) if steps <= most]
 
@@ -72,7 +72,7 @@ def test_off_the_ticks_any_number_of_steps(grid):
 
 
 def test_names_of_grids_on_ticks():
-    """These and no others lie on whole places."""
+    """These and no others lie on whole timesteps."""
     schedule = linear(1000)
     whole = [name for name, grid in build.GRIDS.items() if all(level.t == int(level.t) for level in grid(schedule, 9))]
     assert set(whole) == set(ON_TICKS)

@@ -40,27 +40,27 @@ def within(t: float) -> bool:
     return LOW <= level.sigma / level.alpha <= HIGH
 
 
-def asked(solver: str, *, worse: Model | None) -> tuple[list[tuple[float, int]], list[tuple[float, int]]]:
-    """What a network was asked, and the worse one that it may be guided by."""
+def asked(solver: str, *, weak: Model | None) -> tuple[list[tuple[float, int]], list[tuple[float, int]]]:
+    """What a network was asked, and the weak one that it may be guided by."""
     model, generator = Model(Counting()), torch.Generator().manual_seed(0)
-    away = None if worse else Cond(torch.zeros(1, 1))
-    denoise = build.build_clipped(HOW, build.build_guided(HOW, model, Parameterisation(prediction.v), away, worse))
+    away = None if weak else Cond(torch.zeros(1, 1))
+    denoise = build.build_clipped(HOW, build.build_guided(HOW, model, Parameterisation(prediction.v), away, weak))
     made = build.SOLVERS[solver](partial(level_of, SCHEDULE))
     grid, cond = trailing(SCHEDULE, 12), Cond(torch.ones(BATCH, 1))
     sample(denoise, made, grid, lambda: torch.randn(BATCH, 1, 2, 2, generator=generator), cond)
-    return model.net.asked, worse.net.asked if worse else []
+    return model.net.asked, weak.net.asked if weak else []
 
 
 @pytest.mark.parametrize("solver", [name for name in SOLVERS if name in build.SOLVERS])
 def test_without_labels_twice_the_rows_within_and_once_outside(solver):
-    rows, _ = asked(solver, worse=None)
+    rows, _ = asked(solver, weak=None)
     assert {within(t) for t, _ in rows} == {True, False}
     assert rows == [(t, 2 * BATCH if within(t) else BATCH) for t, _ in rows]
 
 
 @pytest.mark.parametrize("solver", [name for name in SOLVERS if name in build.SOLVERS])
 def test_a_worse_model_is_asked_within_and_never_outside(solver):
-    good, worse = asked(solver, worse=Model(Counting()))
+    good, weak = asked(solver, weak=Model(Counting()))
     assert all(rows == BATCH for _, rows in good)
-    assert 0 < len(worse) < len(good)
-    assert worse == [(t, rows) for t, rows in good if within(t)]
+    assert 0 < len(weak) < len(good)
+    assert weak == [(t, rows) for t, rows in good if within(t)]

@@ -36,7 +36,7 @@ OPERATORS: dict[str, Operator] = {
 
 
 def base(x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
-    """No perfect one, but of x, the level, the place in x and the condition."""
+    """No perfect one, but of x, the level, the timestep in x and the condition."""
     level = meeting(level, x)
     shift = 0.0 if cond is None else cond.vector[..., None, None]
     row = torch.linspace(0.5, 1, x.shape[-1], dtype=x.dtype)

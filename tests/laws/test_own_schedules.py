@@ -92,8 +92,8 @@ def test_sigma_max_is_the_noisiest_levels_noise(schedule: str, T: int, sigma_max
     assert (last.sigma / last.alpha, first.sigma / first.alpha) == pytest.approx(
         (sigma_max, LEAST[schedule]), rel=1e-13
     )
-    places = made.place(torch.tensor([LEAST[schedule], sigma_max, 2 * sigma_max], dtype=torch.float64))
-    assert places.tolist() == pytest.approx([1, T, T], rel=1e-12)
+    timesteps = made.timestep(torch.tensor([LEAST[schedule], sigma_max, 2 * sigma_max], dtype=torch.float64))
+    assert timesteps.tolist() == pytest.approx([1, T, T], rel=1e-12)
     assert torch.equal(start(last, lambda: torch.ones(1, 1, 2)), torch.full((1, 1, 2), last.sigma))
 
 

@@ -9,7 +9,7 @@ from ddpm import build
 from ddpm.config.diffusion import DiffusionConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Cond, NetworkDenoiser, Parameterisation, Schedule, prediction
-from ddpm.core.schedule import TimeScaled, level_of, place_of
+from ddpm.core.schedule import TimeScaled, level_of, timestep_of
 from ddpm.guidance.classifier import ClassGradient
 from ddpm.metrics.likelihood import ProbabilityFlow
 from ddpm.objectives import SimpleLoss
@@ -50,14 +50,14 @@ def test_nichol2021_feeds_its_network_what_the_original_does() -> None:
 
 @pytest.mark.parametrize("name", build.SCHEDULES)
 def test_the_process_stays_as_it_is(name: str) -> None:
-    """Levels of floats and of a batch, at ticks and between them; a ratio leads to the same place."""
+    """Levels of floats and of a batch, at ticks and between them; a ratio leads to the same timestep."""
     plain, scaled = (build.build_schedule(DiffusionConfig(schedule=name, T=20, time_scale=s)) for s in (1.0, QUARTER))  # type: ignore[arg-type]
     assert scaled.T == 20
-    for place in (0, 1, 7.3, 20):
-        before, after = plain.level(place), scaled.level(place)
+    for timestep in (0, 1, 7.3, 20):
+        before, after = plain.level(timestep), scaled.level(timestep)
         assert (after.t, after.alpha, after.sigma) == (QUARTER * before.t, before.alpha, before.sigma)
-        assert place_of(scaled, after) == place_of(plain, before)
-        if place:
+        assert timestep_of(scaled, after) == timestep_of(plain, before)
+        if timestep:
             ratio = before.sigma / before.alpha if before.alpha else math.inf
             assert level_of(scaled, ratio).t == QUARTER * level_of(plain, ratio).t
     many, same = (schedule.levels(torch.tensor([1, 20, 7])) for schedule in (plain, scaled))
@@ -90,8 +90,8 @@ def test_samples(grid: str, solver: str, both: list[tuple[Schedule, NetworkDenoi
 
 
 def test_losses(both: list[tuple[Schedule, NetworkDenoiser]]) -> None:
-    places = torch.tensor([1, 7, 30, 50])
-    one, other = (SimpleLoss(ASK)(denoise.net, X0, noise()(), s.levels(places)) for s, denoise in both)
+    timesteps = torch.tensor([1, 7, 30, 50])
+    one, other = (SimpleLoss(ASK)(denoise.net, X0, noise()(), s.levels(timesteps)) for s, denoise in both)
     assert torch.equal(one, other)
 
 

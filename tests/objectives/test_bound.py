@@ -62,10 +62,10 @@ def test_the_step_to_clean():
 @pytest.mark.parametrize("mix", [None, MIX], ids=["fixed", "learned"])
 def test_each_image_at_its_own_step(mix):
     for fixed in [0.0, 1.0]:
-        places = [(1, 0), (900, 899), (2, 1), (40, 0)]
-        t, s = (SCHEDULE.levels(torch.tensor(column)) for column in zip(*places, strict=True))
+        timesteps = [(1, 0), (900, 899), (2, 1), (40, 0)]
+        t, s = (SCHEDULE.levels(torch.tensor(column)) for column in zip(*timesteps, strict=True))
         together = term(X0, Denoised(GUESS, mix), t, s, LEAST, fixed)
-        for k, (i, j) in enumerate(places):
+        for k, (i, j) in enumerate(timesteps):
             one = slice(k, k + 1)
             denoised = Denoised(GUESS[one], None if mix is None else mix[one])
             alone = term(X0[one], denoised, SCHEDULE.level(i), SCHEDULE.level(j), LEAST, fixed)

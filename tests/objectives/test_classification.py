@@ -38,11 +38,11 @@ def test_the_logarithm_of_the_share_of_the_right_class(scaled):
     objective, net = Classification(NOISE, ask, encode), Asked()
     draws = objective.draws(RowStreams(3, 8, 2, range(2)), objective.history())
     loss = objective.losses(Model(net), IMAGES, {"label": LABELS}, draws)
-    x0, eps, now = encode(IMAGES), draws.streams.normal("noise", (1, 1, 3)), NOISE.schedule.levels(draws.places)
+    x0, eps, now = encode(IMAGES), draws.streams.normal("noise", (1, 1, 3)), NOISE.schedule.levels(draws.timesteps)
     x, t, cond = net.asked
     assert cond is None  # the labels are the target, and never seen or dropped
     assert t.tolist() == torch.as_tensor(now.t).tolist()
-    assert len(set(draws.places.tolist())) == 2
+    assert len(set(draws.timesteps.tolist())) == 2
     for i, y in enumerate(LABELS.tolist()):
         alpha, sigma = float(now.alpha[i]), float(now.sigma[i])
         seen = alpha * x0[i] + sigma * eps[i]

@@ -85,19 +85,19 @@ def test_every_place_has_a_level_and_the_stream_alone_decides(name, T):
     again = draw(sampling, schedule, 500, 3, history)
     assert all(v.dtype == torch.float64 and v.shape == (500,) for v in first)
     assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
-    assert 0 < float(first.places.min()) <= float(first.places.max()) <= T
+    assert 0 < float(first.timesteps.min()) <= float(first.timesteps.max()) <= T
     assert (first.weights > 0).all()
-    assert schedule.levels(first.places).sigma.gt(0).all()
+    assert schedule.levels(first.timesteps).sigma.gt(0).all()
     if T > 1:
-        assert not torch.equal(draw(sampling, schedule, 500, 4, history).places, first.places)
+        assert not torch.equal(draw(sampling, schedule, 500, 4, history).timesteps, first.timesteps)
 
 
 def test_one_of_each_stratum():
     """Under the shift that all share, image i is where the first is, i n-ths of the axis on."""
     for n in [1, 7, 128, 1000]:
         for seed in range(20):
-            places, weights = draw(Stratified(), linear(40), n, seed)
-            strata = ((places / 40 * n).ceil().long() - 1).sort().values
+            timesteps, weights = draw(Stratified(), linear(40), n, seed)
+            strata = ((timesteps / 40 * n).ceil().long() - 1).sort().values
             assert strata.tolist() == list(range(n))
             assert torch.equal(weights, torch.ones_like(weights))
 
@@ -107,28 +107,28 @@ def test_places_are_uniform(name):
     """Of independent draws over all images; stratified ones of the first image of many steps."""
     n, T = 20_000, 100
     if name == "uniform":
-        places = draw(Uniform(), linear(T), n).places
+        timesteps = draw(Uniform(), linear(T), n).timesteps
     else:
         stream = Stream(0, "levels")
-        places = torch.cat([Stratified().draw(linear(T), 8, stream, None).places[3:4] for _ in range(n)])
-    assert distance(places, lambda x: x / T) < bound(n)
+        timesteps = torch.cat([Stratified().draw(linear(T), 8, stream, None).timesteps[3:4] for _ in range(n)])
+    assert distance(timesteps, lambda x: x / T) < bound(n)
 
 
 def test_uniform_places_are_uniform_levels():
     for T in [3, 100]:
         n = 100_000
-        levels = linear(T).levels(draw(Uniform(), linear(T), n).places).t.long()
+        levels = linear(T).levels(draw(Uniform(), linear(T), n).timesteps).t.long()
         counts = torch.bincount(levels, minlength=T).double()
         assert chi2(counts, torch.full((T,), n / T))
 
 
 @pytest.mark.parametrize(("mean", "std"), [(-1.2, 1.2), (0.5, 0.7)])
 def test_log_normal_ratio(mean, std):
-    """ln(sigma / alpha) of the drawn places is normal between the schedule's ends, where the rest is."""
+    """ln(sigma / alpha) of the drawn timesteps is normal between the schedule's ends, where the rest is."""
     n, schedule = 5_000, cosine(1000)
-    places = draw(LogNormal(mean, std), schedule, n).places
+    timesteps = draw(LogNormal(mean, std), schedule, n).timesteps
     ends = [math.log(schedule.level(i).sigma / schedule.level(i).alpha) for i in (1, 1000)]
-    levels = [schedule.level(place) for place in places.tolist()]
+    levels = [schedule.level(timestep) for timestep in timesteps.tolist()]
     ratio = torch.tensor([math.log(level.sigma / level.alpha) for level in levels], dtype=torch.float64)
     for x in torch.linspace(ends[0], ends[1], 50)[1:-1].tolist():
         share = float((ratio <= x).double().mean())
@@ -136,16 +136,16 @@ def test_log_normal_ratio(mean, std):
 
 
 def test_log_normal_is_held_at_the_ends():
-    places = draw(LogNormal(0.0, 100.0), linear(10), 1000).places
-    assert float(places.min()) == 1
-    assert float(places.max()) == 10
+    timesteps = draw(LogNormal(0.0, 100.0), linear(10), 1000).timesteps
+    assert float(timesteps.min()) == 1
+    assert float(timesteps.max()) == 10
 
 
 @pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (-0.5, 0.6)])
 def test_logit_normal(mean, std):
     n, T = 20_000, 40
-    places = draw(LogitNormal(mean, std), linear(T), n).places
-    assert distance(places / T, lambda u: normal((torch.logit(u) - mean) / std)) < bound(n)
+    timesteps = draw(LogitNormal(mean, std), linear(T), n).timesteps
+    assert distance(timesteps / T, lambda u: normal((torch.logit(u) - mean) / std)) < bound(n)
 
 
 @pytest.mark.parametrize("name", ["log-normal", "logit-normal"])
@@ -161,8 +161,8 @@ def test_the_estimate_of_a_mean_over_the_axis_is_unbiased(name):
     history, stream = warmed(sampling, T), Stream(0, "levels")
     estimates = []
     for _ in range(4000):
-        places, weights = sampling.draw(linear(T), 8, stream, history)
-        estimates.append((weights * f[places.ceil().long() - 1]).mean())
+        timesteps, weights = sampling.draw(linear(T), 8, stream, history)
+        estimates.append((weights * f[timesteps.ceil().long() - 1]).mean())
     found = torch.stack(estimates)
     assert abs(float(found.mean() - f.mean())) < 5 * float(found.std()) / 4000**0.5
 
@@ -171,8 +171,8 @@ def test_stratified_varies_less():
     f, stream = torch.arange(100, dtype=torch.float64).square(), Stream(0, "levels")
 
     def spread(sampling):
-        places = [sampling.draw(linear(100), 16, stream, None).places for _ in range(200)]
-        return float(torch.stack([f[p.ceil().long() - 1].mean() for p in places]).std())
+        timesteps = [sampling.draw(linear(100), 16, stream, None).timesteps for _ in range(200)]
+        return float(torch.stack([f[p.ceil().long() - 1].mean() for p in timesteps]).std())
 
     assert spread(Stratified()) < 0.25 * spread(Uniform())
 
@@ -211,30 +211,30 @@ def test_importance_is_that_of_the_original():
     history, stream = sampling.history(T), Stream(0, "levels")
     cold = warm = 0
     for _ in range(60):
-        places = T * (1 - stream.uniform(9)).sqrt()
-        losses = stream.uniform(9) * places**2
-        history.add(places, losses)
-        written.update((np.ceil(places.numpy()) - 1).astype(int), losses.numpy())
+        timesteps = T * (1 - stream.uniform(9)).sqrt()
+        losses = stream.uniform(9) * timesteps**2
+        history.add(timesteps, losses)
+        written.update((np.ceil(timesteps.numpy()) - 1).astype(int), losses.numpy())
         p = written.weights() / written.weights().sum()
         np.testing.assert_allclose(sampling.probabilities(history).numpy(), p, rtol=1e-13)
         np.testing.assert_array_equal(history.losses.numpy(), written.kept)
         drawn = sampling.draw(linear(T), 30, stream, history)
-        np.testing.assert_allclose(drawn.weights, 1 / (T * p[drawn.places.ceil().long() - 1]), rtol=1e-13)
+        np.testing.assert_allclose(drawn.weights, 1 / (T * p[drawn.timesteps.ceil().long() - 1]), rtol=1e-13)
         cold, warm = cold + (not history.warm), warm + history.warm
     assert cold > 5
     assert warm > 5
 
 
 def test_levels_are_drawn_as_often_as_they_should():
-    """Within its interval a place is uniform."""
+    """Within its interval a timestep is uniform."""
     n, T, sampling = 50_000, 10, Importance(per_level=2)
     history = warmed(sampling, T)
-    places = draw(sampling, linear(T), n, 0, history).places
-    level = places.ceil()
+    timesteps = draw(sampling, linear(T), n, 0, history).timesteps
+    level = timesteps.ceil()
     expected = n * sampling.probabilities(history)
     counts = torch.bincount(level.long(), minlength=T + 1)[1:].double()
     assert chi2(counts, expected)
-    assert distance(places - level + 1, lambda x: x) < bound(n)
+    assert distance(timesteps - level + 1, lambda x: x) < bound(n)
 
 
 def test_warm_with_the_last_loss_of_the_last_level():
@@ -271,6 +271,6 @@ def test_a_history_is_restored_in_place():
 
 def test_ticks_are_what_is_drawn_rounded_up():
     one, other = draw(Ticks(Stratified()), linear(9), 40), draw(Stratified(), linear(9), 40)
-    assert torch.equal(one.places, other.places.ceil())
+    assert torch.equal(one.timesteps, other.timesteps.ceil())
     assert torch.equal(one.weights, other.weights)
     assert Ticks(Uniform()).history(9) is None

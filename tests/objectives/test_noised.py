@@ -16,7 +16,7 @@ SCHEDULE = discrete.cosine(20)
 
 @dataclass(frozen=True)
 class Weighed(LevelSampling):
-    """Whole places in 1 … T and weights that differ."""
+    """Whole timesteps in 1 … T and weights that differ."""
 
     def draw(self, schedule: Schedule, n: int, stream: Stream, history: LossHistory | None) -> Drawn:
         i = 1 + stream.integers(schedule.T, n).double()
@@ -42,14 +42,14 @@ def test_the_same_for_the_same_arguments_whatever_was_drawn_before() -> None:
     some(step=5)
     again = tensors(some())
     assert torch.equal(before, torch.get_rng_state())
-    assert first.keys() == {"places", "weights", "hidden"}
+    assert first.keys() == {"timesteps", "weights", "hidden"}
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"step": 1}])
 def test_seeds_and_steps_share_nothing(change: dict[str, int]) -> None:
     a, b = tensors(some(batch=4096)), tensors(some(batch=4096, **change))
-    for name, p in (("places", 1 / 20), ("hidden", 1 / 2)):
+    for name, p in (("timesteps", 1 / 20), ("hidden", 1 / 2)):
         share = float((a[name] == b[name]).double().mean())
         assert share == pytest.approx(p, abs=5 * (p * (1 - p) / 4096) ** 0.5)  # equal by chance alone
 
@@ -73,12 +73,12 @@ def test_rows_of_a_part_draw_what_they_draw_in_the_whole() -> None:
 
 def test_the_shapes_and_ranges() -> None:
     draws = some(batch=8000, dropout=0.25)
-    assert sorted(draws.places.unique().tolist()) == list(range(1, 21))
-    assert torch.equal(draws.weights, 1 / draws.places)
+    assert sorted(draws.timesteps.unique().tolist()) == list(range(1, 21))
+    assert torch.equal(draws.weights, 1 / draws.timesteps)
     # five standard deviations of each estimate
     assert draws.hidden is not None
     assert abs(float(draws.hidden.double().mean()) - 0.25) < 5 * (0.25 * 0.75 / 8000) ** 0.5
-    assert abs(float(draws.places.mean()) - 10.5) < 5 * (399 / 12 / 8000) ** 0.5
+    assert abs(float(draws.timesteps.mean()) - 10.5) < 5 * (399 / 12 / 8000) ** 0.5
 
 
 @pytest.mark.parametrize(("dropout", "hidden"), [(0.0, 0), (1.0, 12)])
@@ -89,22 +89,22 @@ def test_none_and_all_conditions_dropped(dropout: float, hidden: int) -> None:
 
 
 def test_levels_are_those_of_the_places_and_one_cleaner() -> None:
-    draws = replace(some(), places=torch.tensor([1.0, 0.5, 20.0], dtype=torch.float64))
-    for level, places in zip(NoiseLevels(SCHEDULE, Weighed()).levels(draws), ([1, 1, 20], [0, 0, 19]), strict=True):
-        assert torch.as_tensor(level.t).tolist() == [SCHEDULE.level(i).t for i in places]
-        assert torch.as_tensor(level.alpha).tolist() == [SCHEDULE.level(i).alpha for i in places]
+    draws = replace(some(), timesteps=torch.tensor([1.0, 0.5, 20.0], dtype=torch.float64))
+    for level, timesteps in zip(NoiseLevels(SCHEDULE, Weighed()).levels(draws), ([1, 1, 20], [0, 0, 19]), strict=True):
+        assert torch.as_tensor(level.t).tolist() == [SCHEDULE.level(i).t for i in timesteps]
+        assert torch.as_tensor(level.alpha).tolist() == [SCHEDULE.level(i).alpha for i in timesteps]
 
 
 def test_importance_draws_by_the_losses_that_it_is_given() -> None:
     noise, streams = NoiseLevels(SCHEDULE, Importance(per_level=1)), RowStreams(0, 0, 4096, range(4096))
     history = noise.history()
     assert history is not None
-    places = torch.arange(1, 21, dtype=torch.float64)
-    history.add(places, torch.where(places == 7, 1e3, 1e-3))
+    timesteps = torch.arange(1, 21, dtype=torch.float64)
+    history.add(timesteps, torch.where(timesteps == 7, 1e3, 1e-3))
     assert history.warm
     draws = noise.draws(streams, history)
-    assert (draws.places.ceil() == 7).double().mean() > 0.9
-    assert not torch.equal(draws.places, noise.draws(streams, noise.history()).places)
+    assert (draws.timesteps.ceil() == 7).double().mean() > 0.9
+    assert not torch.equal(draws.timesteps, noise.draws(streams, noise.history()).timesteps)
 
 
 @pytest.mark.parametrize("T", [1, 3, 8, 20])
@@ -113,8 +113,8 @@ def test_held_out_levels_are_spread_and_fixed(T: int) -> None:
     found = dict(noise.held_out(0, 5, 8))
     assert len(found) == min(T, 8)
     assert set(found) <= set(range(1, T + 1))
-    for place, draws in found.items():
-        assert draws.places.tolist() == [place] * 5
+    for timestep, draws in found.items():
+        assert draws.timesteps.tolist() == [timestep] * 5
         assert draws.weights.tolist() == [1.0] * 5
         assert draws.hidden is None  # nothing is dropped
         assert not draws.augmented

@@ -36,9 +36,9 @@ class Net(nn.Module):
         return mean if self.variance is None else torch.cat([mean, (self.variance * (x - t)).tanh()], 1)
 
 
-def step(place: int):
+def step(timestep: int):
     """The level of all images and its neighbour."""
-    now = torch.full((len(X0),), place)
+    now = torch.full((len(X0),), timestep)
     return SCHEDULE.levels(now), SCHEDULE.levels(now - 1)
 
 
@@ -70,22 +70,22 @@ def test_the_bound_alone_trains_all():
     assert net.variance.grad != 0
 
 
-def grads(loss, place):
+def grads(loss, timestep):
     net = Net(True)
-    loss(net, X0, EPS, *step(place)).sum().backward()
+    loss(net, X0, EPS, *step(timestep)).sum().backward()
     return net.mean.grad, net.variance.grad
 
 
 def test_beside_the_simple_loss_it_trains_the_variance_alone():
     """The mean's gradient is the simple loss's to the bit, whatever the share; the variance's is the bound's."""
-    for place in [1, 2, 7, T]:
+    for timestep in [1, 2, 7, T]:
         simple, variational = SimpleLoss(LEARNS), Variational(LEARNS, T, least(GRID))
-        mean, variance = grads(Hybrid(simple, variational, 1000.0), place)
+        mean, variance = grads(Hybrid(simple, variational, 1000.0), timestep)
         net = Net(True)
-        simple(net, X0, EPS, *step(place)).sum().backward()
+        simple(net, X0, EPS, *step(timestep)).sum().backward()
         assert torch.equal(mean, net.mean.grad)
         assert net.variance.grad is None or not net.variance.grad.any()
-        _, alone = grads(variational, place)
+        _, alone = grads(variational, timestep)
         assert alone != 0
         torch.testing.assert_close(variance, 1000.0 * alone, rtol=1e-12, atol=0)
 

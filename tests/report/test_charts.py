@@ -37,11 +37,11 @@ def test_the_ticks_of_any_grid(make: Grid) -> None:
         s = build.SCHEDULES[name](40)
         grid = make(s, 3)
         for draw in (charts.signal_and_noise({name: s}, grid), charts.log_snr({name: s}, grid)):
-            places = lines(draw)["3 steps"][0]
-            assert (places[0], places[-1]) == pytest.approx((40, 0), rel=1e-12)
-            assert (np.diff(places) < 0).all()
-            for place, level in zip(places, grid, strict=True):
-                assert s.level(place).sigma == pytest.approx(level.sigma, rel=1e-9)
+            timesteps = lines(draw)["3 steps"][0]
+            assert (timesteps[0], timesteps[-1]) == pytest.approx((40, 0), rel=1e-12)
+            assert (np.diff(timesteps) < 0).all()
+            for timestep, level in zip(timesteps, grid, strict=True):
+                assert s.level(timestep).sigma == pytest.approx(level.sigma, rel=1e-9)
 
 
 def test_the_ratio_of_a_level_without_signal_has_no_logarithm() -> None:

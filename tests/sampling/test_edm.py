@@ -54,9 +54,9 @@ def test_noise_is_added_up_to_the_raised_level(name):
 
 def test_only_between_low_and_high():
     """Level 1 has rho 0.01, level 1000 has 157."""
-    for place in [1, 1000]:
+    for timestep in [1, 1000]:
         schedule, x = SCHEDULES["linear"], normal()
-        now, next = schedule.level(place), schedule.level(place - 1)
+        now, next = schedule.level(timestep), schedule.level(timestep - 1)
         found, level = first_asked(on(schedule), x, now, next, 10)
         assert level == now
         assert torch.equal(found, x)

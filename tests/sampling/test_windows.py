@@ -12,7 +12,7 @@ from ddpm.core.prediction import v
 from ddpm.guidance import ClassifierFree
 from ddpm.networks.unet import UNet
 from ddpm.sampling import DDIM, sample
-from ddpm.sampling.windows import Windows, profile, shares, starts
+from ddpm.sampling.windows import Windows, profile, starts, weights_of
 
 LEVEL = Level(5.0, 0.8, 0.6)
 
@@ -28,7 +28,7 @@ def pixelwise(x, level, cond=None):
 
 
 def by_place(x, level, cond=None):
-    """Tells the places in a window apart, so that the windows disagree."""
+    """Tells the timesteps in a window apart, so that the windows disagree."""
     return Denoised(x.flatten(2).cumsum(2).reshape(x.shape), x)
 
 
@@ -88,7 +88,7 @@ def test_weights_fade_but_never_vanish():
 
 def test_shares_add_up_to_one():
     begins = starts(37, 8, 0.5)
-    total, alone = torch.zeros(37, dtype=torch.float64), shares(begins, 37, 8)
+    total, alone = torch.zeros(37, dtype=torch.float64), weights_of(begins, 37, 8)
     for a, share in zip(begins, alone, strict=True):
         total[a : a + 8] += share
     torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-15)
@@ -162,8 +162,8 @@ def test_an_image_that_no_window_fits(space):
 
 def field(n: int) -> torch.Tensor:
     """Covariance (n, n) of n neighbours in a long stationary field: ``0.25 exp(-(distance / 3)² / 2)``."""
-    place = torch.arange(n, dtype=torch.float64)
-    return 0.25 * (-(((place[:, None] - place) / 3) ** 2) / 2).exp()
+    timestep = torch.arange(n, dtype=torch.float64)
+    return 0.25 * (-(((timestep[:, None] - timestep) / 3) ** 2) / 2).exp()
 
 
 def perfect(cov: torch.Tensor):

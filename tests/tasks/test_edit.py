@@ -84,7 +84,7 @@ def test_levels_above_a_list_of_places_and_below_it():
 
 @pytest.mark.parametrize("solver", [name for name in SOLVERS if " " not in name])
 def test_pictures_change_little_with_the_strength(digits_run, solver):
-    """At the place of a level of the grid, beside it by rounding, and beside it by more."""
+    """At the timestep of a level of the grid, beside it by rounding, and beside it by more."""
     pipe = load(digits_run, "cpu")
     photo = pipe.sample(1, seed=9, steps=5)[0]
     asked = {"solver": solver, "grid": "trailing", "steps": 20}

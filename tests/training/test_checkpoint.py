@@ -145,8 +145,8 @@ def test_a_damaged_checkpoint_is_written_anew(tmp_path: Path) -> None:
     assert same(read(write(tmp_path, make(5))), make(5))
 
 
-@pytest.mark.parametrize("place", ["during the 1st sync", "during the 4th sync", "before the rename"])
-def test_a_process_killed_while_it_writes_leaves_no_checkpoint(place: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("timestep", ["during the 1st sync", "during the 4th sync", "before the rename"])
+def test_a_process_killed_while_it_writes_leaves_no_checkpoint(timestep: str, tmp_path: Path) -> None:
     write(tmp_path, make(1))
     script = """
 import os, signal, sys
@@ -155,21 +155,21 @@ sys.path.insert(0, sys.argv[3])
 from test_checkpoint import make
 from ddpm.training import checkpoint
 kill = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-place, calls = sys.argv[1], []
-if place == "before the rename":
+timestep, calls = sys.argv[1], []
+if timestep == "before the rename":
     Path.replace = kill
 else:
     sync = os.fsync
     def fsync(handle):
         calls.append(handle)
-        if len(calls) == int(place.split()[2][0]):
+        if len(calls) == int(timestep.split()[2][0]):
             kill()
         sync(handle)
     os.fsync = fsync
 checkpoint.write(Path(sys.argv[2]), make(2))
 """
     here = str(Path(__file__).parent)
-    died = subprocess.run([sys.executable, "-c", script, place, str(tmp_path), here], capture_output=True, text=True)
+    died = subprocess.run([sys.executable, "-c", script, timestep, str(tmp_path), here], capture_output=True, text=True)
     assert died.returncode == -9, died.stderr
     assert [p.name for p in paths(tmp_path)] == ["step-000000001"]
     assert [p.name for p in tmp_path.glob(".*")] == [".step-000000002.part"]

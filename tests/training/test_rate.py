@@ -38,16 +38,16 @@ def test_a_decay_over_the_whole_run() -> None:
 
 
 def test_it_depends_on_images_alone() -> None:
-    """Another batch reads the same curve at other places: where the middles of two steps meet, the rates do."""
+    """Another batch reads the same curve at other timesteps: where the middles of two steps meet, the rates do."""
     for batch in [50, 200, 400]:
         other = replace(S, batch=batch)
         for step in range(0, 1000, 7):
             middle = (step + 0.5) * S.batch
-            place = middle / batch - 0.5
-            low = int(place // 1)
+            timestep = middle / batch - 0.5
+            low = int(timestep // 1)
             if low < 0 or low + 1 >= other.steps:
                 continue
-            between = learning_rate(other, low) + (place - low) * (
+            between = learning_rate(other, low) + (timestep - low) * (
                 learning_rate(other, low + 1) - learning_rate(other, low)
             )
             assert between == pytest.approx(learning_rate(S, step), abs=3e-6 * batch / 100)

@@ -295,7 +295,7 @@ def test_stopped_and_gone_on(stops: tuple[int, ...], make_job: MakeJob) -> None:
 
 
 class Killed(Exception):
-    """In place of SIGKILL."""
+    """In timestep of SIGKILL."""
 
 
 @pytest.mark.parametrize("write", ["publish", "write_file", "write", "prune"])

@@ -76,7 +76,7 @@ def test_a_step_is_the_gradient_of_the_mean_loss(
         assert draws.hidden is not None
         assert 0 < int(draws.hidden.sum()) < 8
         seen = {"label": torch.where(draws.hidden, 2, conditions["label"])}
-        levels = objective.noise.schedule.levels(draws.places)
+        levels = objective.noise.schedule.levels(draws.timesteps)
         losses = objective.loss(model.net, x0, streams.normal("noise", (3, 8, 8)), levels, levels, model.cond(seen, 8))
         adam.zero_grad()
         losses.mean().backward()
@@ -258,7 +258,7 @@ def test_importance_weighs_the_gradient_and_remembers_the_plain_losses(
     norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
     assert report.grad_norm == pytest.approx(float(norm), rel=1e-4)
 
-    known.add(draws.places, losses.detach().double())
+    known.add(draws.timesteps, losses.detach().double())
     torch.testing.assert_close(trainer.history.losses, known.losses, rtol=1e-5, atol=1e-7)
 
 

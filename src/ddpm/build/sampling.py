@@ -120,7 +120,7 @@ def build_grid(config: SamplingConfig, schedule: Schedule) -> list[Level]:
     """The levels to visit.
 
     Raises:
-        InputError: more steps than the schedule has levels, or a place beyond them.
+        InputError: more steps than the schedule has levels, or a timestep beyond them.
     """
     visited = GRIDS[config.grid] if isinstance(config.grid, str) else grid.Listed(config.grid)
     try:
@@ -134,22 +134,22 @@ def build_guided(
     model: Model,
     ask: Parameterisation,
     away: Cond | None = None,
-    worse: Model | None = None,
+    weak: Model | None = None,
     towards: Direction | None = None,
 ) -> Denoiser:
     """The network's denoiser, guided as the settings say.
 
     Args:
         away: the condition to guide away from, one row.
-        worse: the model to guide away from, in its place; where both are None the network guides nothing.
+        weak: the model to guide away from, in its place; where both are None the network guides nothing.
         towards: where a classifier leads, which the denoiser follows if that is its form.
     """
     plain = _denoiser(config, model, ask)
     guidance, classifier, denoise = config.guidance, config.classifier, plain
-    if guidance is not None and (worse is not None or away is not None):
+    if guidance is not None and (weak is not None or away is not None):
         rule = _rule(guidance)
-        if worse is not None:
-            bad = ByItself(_denoiser(config, worse, ask), worse.cond)
+        if weak is not None:
+            bad = ByItself(_denoiser(config, weak, ask), weak.cond)
             denoise = Autoguidance(plain, bad, guidance.scale, rule)
         elif away is not None:
             denoise = ClassifierFree(plain, away, guidance.scale, rule)

@@ -90,28 +90,30 @@ def make(
 
     settings: dict[str, Any] = flags.given() | ({} if how.steps is None else {"steps": how.steps})
     whole = {} if how.whole is None else {"whole": how.whole}
-    wish = {"label": how.label, "n": how.n, "seed": how.seed, "fit": how.fit}
+    request = {"label": how.label, "n": how.n, "seed": how.seed, "fit": how.fit}
     pipe = load(run, how.device)
     sampling = settings_of(pipe, settings)
     photo = opened(photo)
     given = [Path(one.name) for one in (photo, *options.values()) if isinstance(one, Opened)]
-    asked = {name: value for name, value in options.items() if not isinstance(value, Opened)} | wish | settings | whole
+    asked = (
+        {name: value for name, value in options.items() if not isinstance(value, Opened)} | request | settings | whole
+    )
     shown = shown or [("given.png", photo.image)]
     folder = how.out or RunFolder.open(run).pictures(command) / folder_name(given, asked, (pipe.weights, sampling))
     refuse_to_overwrite((folder / file for file in names(how.n, (file for file, _ in shown))), given)
     way = ", " + _way(options) if "method" in options else ""
-    console.print(f"sampling      {sampling.told(how.label is not None)}{way}", markup=False)
+    console.print(f"sampling      {sampling.summary(how.label is not None)}{way}", markup=False)
     tasks: dict[str, Callable[..., Any]] = {"edit": edit, "inpaint": inpaint, "outpaint": outpaint, "restore": restore}
     with bar(command) as progress:
         images = tasks[command](
-            pipe, [photo], **options, **wish, batch=how.batch, progress=progress, **settings, **whole
+            pipe, [photo], **options, **request, batch=how.batch, progress=progress, **settings, **whole
         )
     write(images, folder, shown)
 
 
 def _way(options: dict[str, Any]) -> str:
     """How what is known is put into what is drawn: "mmps", "ddnm", "repaint 5x5"."""
-    from ddpm.tasks.observed import settled, told
+    from ddpm.tasks.observed import recorded, settled
 
-    name, value = next(iter(told(settled(options["method"], options.get("repaint"))).items()))
+    name, value = next(iter(recorded(settled(options["method"], options.get("repaint"))).items()))
     return f"{name} {value}" if name == "repaint" else str(value)

@@ -51,7 +51,7 @@ def plot(
         raise InputError(f"give a run folder, as in `ddpm plot {kind} runs/photos`")
     if kind != "schedule" and len(what) > 1:
         raise InputError(f"{kind} is drawn of one run at a time, not of {len(what)}")
-    path = plots.place(kind, what, out)
+    path = plots.target(kind, what, out)
     figure: Figure
     if kind == "schedule":
         figure = plots.schedule(what)

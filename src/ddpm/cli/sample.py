@@ -116,12 +116,12 @@ def _new(
     from ddpm.tasks.upscale import upscale
 
     how = settings_of(pipe, settings)
-    told = None
+    passed = None
     if larger is not None:
         needed = asked_of(pipe, settings, labels, n)
-        told = passed_on(needed.run, larger, needed.labels, n)
+        passed = passed_on(needed.run, larger, needed.labels, n)
 
-    console.print(f"sampling      {how.told(label is not None)}", markup=False)
+    console.print(f"sampling      {how.summary(label is not None)}", markup=False)
     draw: Callable[..., Any] = generate.trajectory if trajectory else generate.sample
     with bar("sampling") as progress:
         drawn = draw(pipe, n, label=labels, seed=seed, batch=batch, progress=progress, **settings)
@@ -129,11 +129,11 @@ def _new(
     images = drawn.images if isinstance(drawn, Trajectory) else drawn
     if larger is not None:
         _write(images, folder / "base")
-        unknown = f", without labels: {then} does not know them all" if labels and told is None else ""
+        unknown = f", without labels: {then} does not know them all" if labels and passed is None else ""
         console.print(f"upscaling     {settings_of(larger, {}).words}{unknown}", markup=False)
         with bar("upscaling") as progress:
             small = [folder / "base" / f"{i:05d}.png" for i in range(n)]
-            large = upscale(larger, small, label=told, seed=seed, batch=batch, progress=progress)
+            large = upscale(larger, small, label=passed, seed=seed, batch=batch, progress=progress)
         assert isinstance(large, list), "of a list"
         images = large
     _write(images, folder)

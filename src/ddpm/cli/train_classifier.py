@@ -118,6 +118,8 @@ def _measure(run: Path, job: "Job", accelerator: "Accelerator") -> None:
     folder = RunFolder(run)
     classifier = load(folder, folder.config(), accelerator.device)
     console.print(f"done: {job.folder}; {len(job.held_out)} images held out are read right", markup=False)
-    for place, level, share in by_level(classifier, job.held_out, accelerator.device):
+    for timestep, level, share in by_level(classifier, job.held_out, accelerator.device):
         noise = level.sigma / level.alpha if level.alpha else float("inf")
-        console.print(f"  at level {place:>5}, noise-to-signal ratio {noise:>8.3g}: {100 * share:5.1f} %", markup=False)
+        console.print(
+            f"  at level {timestep:>5}, noise-to-signal ratio {noise:>8.3g}: {100 * share:5.1f} %", markup=False
+        )

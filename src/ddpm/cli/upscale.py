@@ -74,7 +74,7 @@ def upscale(
     asked = {"label": "-".join(label) if label else None, "augment": augment, "consistent": consistent}
     name = folder_name(pictures, asked | {"seed": seed, "index": index}, (pipe.weights, sampling))
     paths = _places(pictures, out or RunFolder.open(run).pictures("upscaled") / name)
-    console.print(f"upscaling     {sampling.told(label is not None)}", markup=False)
+    console.print(f"upscaling     {sampling.summary(label is not None)}", markup=False)
 
     def keep(i: int, image: "Image.Image") -> None:
         save(image, paths[i])

@@ -43,7 +43,7 @@ class GuidanceConfig(Strict):
 
     Attributes:
         scale: 0 for what it leads away from, 1 for none, above 1 to go further.
-        away_from: a class, or a worse checkpoint; None for no class in particular.
+        away_from: a class, or a weaker checkpoint; None for no class in particular.
         interval: only where the noise-to-signal ratio, EDM's sigma, lies within; None for everywhere.
         rescale: share of the guided image that is brought back to its contrast without guidance.
         parallel: how much is kept of guidance along the expected image, 0 in projected guidance; None for all.
@@ -92,7 +92,7 @@ class GuidanceConfig(Strict):
 
     @property
     def guide(self) -> Guide | None:
-        """The worse checkpoint, if it leads away from one."""
+        """The weaker checkpoint, if it leads away from one."""
         return self.away_from if isinstance(self.away_from, Guide) else None
 
     @property

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self, get_args
 from pydantic import AfterValidator, model_validator
 
 from ddpm.config.clipping import ClipConfig, FixedClip
-from ddpm.config.grid import GridSetting, listing, places
+from ddpm.config.grid import GridSetting, listing, timesteps
 from ddpm.config.guidance import ClassifierGuidanceConfig, GuidanceConfig
 from ddpm.config.options import Flag, changed
 from ddpm.config.solver import PlainSolver, SolverConfig
@@ -43,8 +43,8 @@ class SamplingConfig(Strict):
 
     Attributes:
         solver, steps: how the reverse process is solved.
-        grid: a name, or the places to visit, noisiest first, which are as many as steps; also as a text, "1000,700,99".
-        guidance: by labels or a worse checkpoint; None for none, as a scale of 1 is.
+        grid: a name, or the timesteps to visit, noisiest first, one per step; also as a text, "1000,700,99".
+        guidance: by labels or a weaker checkpoint; None for none, as a scale of 1 is.
         classifier: guidance by the run's classifier; None for none.
         clip: how the expected image is kept in the range of images.
         precision: what the network computes in, fp32 if None; solver and guidance stay in float32.
@@ -101,16 +101,14 @@ class SamplingConfig(Strict):
     @model_validator(mode="before")
     @classmethod
     def _steps_of_places(cls, given: Any) -> Any:
-        if isinstance(given, dict) and "steps" not in given and (listed := places(given.get("grid"))):
+        if isinstance(given, dict) and "steps" not in given and (listed := timesteps(given.get("grid"))):
             return {**given, "steps": len(listed)}
         return given
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if not isinstance(self.grid, str) and self.steps != len(self.grid):
-            raise ValueError(
-                f"steps is {self.steps}, and the grid lists {len(self.grid)} places; leave steps out, or list as many"
-            )
+            raise ValueError(f"steps is {self.steps}, but the grid lists {len(self.grid)} timesteps; leave out --steps")
         mean = self.classifier is not None and self.classifier.form == "mean"
         if mean and self.solver.name not in ANCESTRAL:
             raise ValueError(
@@ -144,7 +142,7 @@ class SamplingConfig(Strict):
         steps = "1 step" if self.steps == 1 else f"{self.steps} steps"
         return f"{self.solver.name}, {steps}, {grid}{guided}{classified}{rounded}"
 
-    def told(self, labelled: bool) -> str:
+    def summary(self, labelled: bool) -> str:
         """The same of images with a label or without, which are guided by a checkpoint or a classifier only."""
         led = labelled or (self.guidance is not None and self.guidance.guide is not None)
         return self.words if led else self.model_copy(update={"guidance": None}).words

@@ -59,12 +59,12 @@ class DDNM:
             if level.clean:
                 return out  # nothing is uncertain in it any more
             ridge = self.noise**2 / x0_variance(level, self.sigma_data)
-        told = self.operator.pinv(self.y, ridge)
-        x0 = self._with(told, out.x0, ridge)
+        measured = self.operator.pinv(self.y, ridge)
+        x0 = self._with(measured, out.x0, ridge)
         for _ in range(self.rounds):
-            x0 = self._with(told, x0.clamp(-1, 1), ridge)
+            x0 = self._with(measured, x0.clamp(-1, 1), ridge)
         return out._replace(x0=x0)
 
-    def _with(self, told: torch.Tensor, x0: torch.Tensor, ridge: Scalar) -> torch.Tensor:
+    def _with(self, measured: torch.Tensor, x0: torch.Tensor, ridge: Scalar) -> torch.Tensor:
         # in this order what is known of a masked x0 is 0 + y, not x0 + (y - x0), which is rounded
-        return x0 - self.operator.pinv(self.operator.forward(x0), ridge) + told
+        return x0 - self.operator.pinv(self.operator.forward(x0), ridge) + measured

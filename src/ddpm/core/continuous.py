@@ -39,12 +39,12 @@ class Curve(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Continuous:
-    """A curve as a schedule: exact at any place.
+    """A curve as a schedule: exact at any timestep.
 
     T says how finely the axis is ruled, for grids to choose ticks from and for the bound to count; the process itself
-    has none. A place is u on that scale: of a curve that begins clean ``u = place / T``, held above ``FLOOR``; of
-    another tick 1 is the least noise and tick T the most, ``u = 1 - (T - place) / (T - 1)``, held above 0. Place 0 is
-    clean in any case, with the t of the place above it.
+    has none. A timestep is u on that scale: of a curve that begins clean ``u = timestep / T``, held above ``FLOOR``; of
+    another tick 1 is the least noise and tick T the most, ``u = 1 - (T - timestep) / (T - 1)``, held above 0.
+    Timestep 0 is clean in any case, with the t of the one above it.
 
     Attributes:
         curve: the process.
@@ -58,30 +58,30 @@ class Continuous:
         if self.T < 1:
             raise ValueError(f"a schedule needs at least one noisy level, not T = {self.T}")
 
-    def level(self, place: float) -> Level:
-        """The level at a place in [0, T], as Python floats.
+    def level(self, timestep: float) -> Level:
+        """The level at a timestep in [0, T], as Python floats.
 
         Raises:
             ValueError: outside.
         """
-        if not 0 <= place <= self.T:
-            raise ValueError(f"level {place} is outside 0 … {self.T}")
-        one = self.levels(torch.tensor([place], dtype=torch.float64))
+        if not 0 <= timestep <= self.T:
+            raise ValueError(f"level {timestep} is outside 0 … {self.T}")
+        one = self.levels(torch.tensor([timestep], dtype=torch.float64))
         return Level(float(one.t), float(one.alpha), float(one.sigma))
 
-    def levels(self, places: torch.Tensor) -> Level:
-        """The levels at places (B,) in [0, T]: float64 tensors (B,) on the CPU."""
-        places = places.double()
+    def levels(self, timesteps: torch.Tensor) -> Level:
+        """The levels at timesteps (B,) in [0, T]: float64 tensors (B,) on the CPU."""
+        timesteps = timesteps.double()
         if self.curve.begins_clean:
-            u = (places / self.T).clamp(min=min(FLOOR, 1 / self.T))
+            u = (timesteps / self.T).clamp(min=min(FLOOR, 1 / self.T))
         else:
-            u = (1 - (self.T - places) / max(self.T - 1, 1)).clamp(min=0)
+            u = (1 - (self.T - timesteps) / max(self.T - 1, 1)).clamp(min=0)
         alpha, sigma = self.curve.scales(u)
-        clean = places == 0
+        clean = timesteps == 0
         return Level(self.curve.t(u), alpha.masked_fill(clean, 1.0), sigma.masked_fill(clean, 0.0))
 
-    def place(self, ratio: torch.Tensor, least: float = 1.0) -> torch.Tensor:
-        """Places in [least, T] with sigma / alpha = ratio, (n,) float64; ratios beyond both ends get the nearest end.
+    def timestep(self, ratio: torch.Tensor, least: float = 1.0) -> torch.Tensor:
+        """Timesteps in [least, T] with sigma / alpha = ratio, (n,) float64; ratios beyond the ends get the nearest end.
 
         Args:
             least: below 1 the processes that begin clean go on down to ``FLOOR``.
@@ -89,7 +89,7 @@ class Continuous:
         return self._place(self.curve.u(ratio).clamp(0, 1)).clamp(least, self.T)
 
     def place_at(self, u: float) -> float:
-        """Where u, from ``FLOOR`` to 1, is on the scale of places."""
+        """Where u, from ``FLOOR`` to 1, is on the scale of timesteps."""
         return float(self._place(torch.tensor(u, dtype=torch.float64)))
 
     def _place(self, u: torch.Tensor) -> torch.Tensor:

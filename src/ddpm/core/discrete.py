@@ -50,32 +50,32 @@ class Discrete:
     def _theta(self) -> torch.Tensor:
         return torch.atan2(self._sigma, self._alpha)
 
-    def level(self, place: float) -> Level:
-        """The level at place 0 or in [1, T], as Python floats; at a whole place it is the table's.
+    def level(self, timestep: float) -> Level:
+        """The level at timestep 0 or in [1, T], as Python floats; at a whole timestep it is the table's.
 
         Raises:
             ValueError: outside of these. Nothing lies between the clean level and level 1.
         """
-        if not 0 <= place <= self.T:
-            raise ValueError(f"level {place} is outside 0 … {self.T}")
-        i = int(place)
-        if place == i:
+        if not 0 <= timestep <= self.T:
+            raise ValueError(f"level {timestep} is outside 0 … {self.T}")
+        i = int(timestep)
+        if timestep == i:
             return Level(float(i - 1), float(self._alpha[i]), float(self._sigma[i]))
         if i == 0:
-            raise ValueError(f"level {place} lies between clean and 1, the cleanest that a discrete schedule has")
-        theta = float(torch.lerp(self._theta[i], self._theta[i + 1], place - i))
-        return Level(place - 1, math.cos(theta), math.sin(theta))
+            raise ValueError(f"level {timestep} lies between clean and 1, the cleanest that a discrete schedule has")
+        theta = float(torch.lerp(self._theta[i], self._theta[i + 1], timestep - i))
+        return Level(timestep - 1, math.cos(theta), math.sin(theta))
 
-    def levels(self, places: torch.Tensor) -> Level:
-        """The levels at places (B,), float64 tensors (B,) on the CPU, where they stay until multiplied.
+    def levels(self, timesteps: torch.Tensor) -> Level:
+        """The levels at timesteps (B,), float64 tensors (B,) on the CPU, where they stay until multiplied.
 
-        Places between two levels, float64, are rounded up, so that one uniform in (0, T] is a level uniform in 1 … T.
+        Timesteps between two levels, float64, are rounded up: one uniform in (0, T] is a level uniform in 1 … T.
         """
-        i = places.ceil().long()
+        i = timesteps.ceil().long()
         return Level((i - 1).double(), self._alpha[i], self._sigma[i])
 
-    def place(self, ratio: torch.Tensor, least: float = 1.0) -> torch.Tensor:
-        """Places in [least, T] with sigma / alpha = ratio, (n,) float64; ratios beyond both ends get the nearest end.
+    def timestep(self, ratio: torch.Tensor, least: float = 1.0) -> torch.Tensor:
+        """Timesteps in [least, T] with sigma / alpha = ratio, (n,) float64; ratios beyond the ends get the nearest end.
 
         Args:
             least: at least 1, as nothing lies between the clean level and level 1.

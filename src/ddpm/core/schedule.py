@@ -10,10 +10,10 @@ from ddpm.core.level import Level
 
 
 class Schedule(Protocol):
-    """An axis of noise: places from 0, clean, to T, the noisiest.
+    """An axis of noise: timesteps from 0, clean, to T, the noisiest.
 
-    Places need not be whole. The whole ones 1 … T are the ticks by which grids and the bound count; what lies between
-    two of them is the process's own affair. All numbers are float64.
+    Timesteps need not be whole. The whole ones 1 … T are the ticks by which grids and the bound count; each process
+    decides what lies between two of them. All numbers are float64.
     """
 
     @property
@@ -21,23 +21,23 @@ class Schedule(Protocol):
         """The number of noisy ticks."""
         ...
 
-    def level(self, place: float) -> Level:
-        """The level at a place, of Python floats: 0 is clean, and any place in [1, T] has one; in (0, 1) some have.
+    def level(self, timestep: float) -> Level:
+        """The level at a timestep, of Python floats: 0 is clean, all in [1, T] have a level, in (0, 1) some have.
 
         Raises:
             ValueError: no level is there.
         """
         ...
 
-    def levels(self, places: torch.Tensor) -> Level:
-        """The levels at places in [0, T], (B,) float64 or int64: float64 tensors (B,) on the CPU."""
+    def levels(self, timesteps: torch.Tensor) -> Level:
+        """The levels at timesteps in [0, T], (B,) float64 or int64: float64 tensors (B,) on the CPU."""
         ...
 
-    def place(self, ratio: torch.Tensor, least: float = 1.0) -> torch.Tensor:
-        """The inverse: noise-to-signal ratios sigma / alpha, (n,) float64 up to infinity -> places held in [least, T].
+    def timestep(self, ratio: torch.Tensor, least: float = 1.0) -> torch.Tensor:
+        """The inverse: noise-to-signal ratios sigma / alpha, (n,) float64 up to infinity -> timesteps in [least, T].
 
         Args:
-            least: the cleanest place to give; below 1 of a process that has levels there.
+            least: the cleanest timestep to give; below 1 of a process that has levels there.
         """
         ...
 
@@ -65,28 +65,28 @@ class TimeScaled:
     def T(self) -> int:
         return self.schedule.T
 
-    def level(self, place: float) -> Level:
-        return self._scaled(self.schedule.level(place))
+    def level(self, timestep: float) -> Level:
+        return self._scaled(self.schedule.level(timestep))
 
-    def levels(self, places: torch.Tensor) -> Level:
-        return self._scaled(self.schedule.levels(places))
+    def levels(self, timesteps: torch.Tensor) -> Level:
+        return self._scaled(self.schedule.levels(timesteps))
 
-    def place(self, ratio: torch.Tensor, least: float = 1.0) -> torch.Tensor:
-        return self.schedule.place(ratio, least)
+    def timestep(self, ratio: torch.Tensor, least: float = 1.0) -> torch.Tensor:
+        return self.schedule.timestep(ratio, least)
 
     def _scaled(self, level: Level) -> Level:
         return replace(level, t=self.scale * level.t)
 
 
 def level_of(schedule: Schedule, ratio: float, least: float = 1.0) -> Level:
-    """The level where sigma / alpha is a ratio, held in the noisy ticks, or from another least place on."""
-    place = schedule.place(torch.tensor([ratio], dtype=torch.float64), least)
-    return schedule.level(float(place))
+    """The level where sigma / alpha is a ratio, held in the noisy ticks, or from another least timestep on."""
+    timestep = schedule.timestep(torch.tensor([ratio], dtype=torch.float64), least)
+    return schedule.level(float(timestep))
 
 
-def place_of(schedule: Schedule, level: Level) -> float:
+def timestep_of(schedule: Schedule, level: Level) -> float:
     """Where a level of floats is on a schedule's axis, by its noise-to-signal ratio: in [1, T], or 0 if clean."""
     if level.clean:
         return 0.0
     ratio = level.sigma / level.alpha if level.alpha else math.inf
-    return float(schedule.place(torch.as_tensor(ratio, dtype=torch.float64).reshape(1)))
+    return float(schedule.timestep(torch.as_tensor(ratio, dtype=torch.float64).reshape(1)))

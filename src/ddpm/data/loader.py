@@ -13,7 +13,7 @@ import torch
 
 from ddpm.data.dataset import Dataset, Ints
 from ddpm.data.order import flipped, step_indices
-from ddpm.data.prefetch import ahead
+from ddpm.data.prefetch import prefetch
 
 
 class Batch(NamedTuple):
@@ -93,4 +93,4 @@ class Batches:
 
     def _read_ahead(self) -> Iterator[Batch]:
         with ThreadPoolExecutor(self.workers) as pool:
-            yield from ahead(pool, self.steps.__getitem__, count(self.start), 2 * self.workers)
+            yield from prefetch(pool, self.steps.__getitem__, count(self.start), 2 * self.workers)

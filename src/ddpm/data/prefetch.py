@@ -9,7 +9,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ahead(pool: Executor, task: Callable[[T], R], arguments: Iterable[T], window: int) -> Iterator[R]:
+def prefetch(pool: Executor, task: Callable[[T], R], arguments: Iterable[T], window: int) -> Iterator[R]:
     """``task`` of each argument, in order; at most ``window`` results wait, so that they do not pile up in memory."""
     waiting: deque[Future[R]] = deque()
     try:

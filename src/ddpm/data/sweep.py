@@ -12,7 +12,7 @@ from threading import Thread
 from typing import NamedTuple
 
 from ddpm.data.arrays import ArrayReader
-from ddpm.data.prefetch import ahead
+from ddpm.data.prefetch import prefetch
 from ddpm.data.source import Reader, Source
 from ddpm.images.decode import BadImage, decode
 from ddpm.images.geometry import Geometry
@@ -101,7 +101,7 @@ def _in_processes(
 ) -> Iterator[list[Finding]]:
     with ProcessPoolExecutor(workers, get_context("spawn"), _start) as pool:
         try:
-            yield from ahead(pool, task, chunks, 4 * workers)
+            yield from prefetch(pool, task, chunks, 4 * workers)
         except BrokenProcessPool as error:
             raise InputError(
                 "the processes that decode images stopped; start a script's work under"

@@ -38,13 +38,13 @@ class Guides:
     """What guidance steers by, beside its settings.
 
     Attributes:
-        away: raw conditions of one row, to guide away from; without them and without ``worse`` nothing is guided.
-        worse: the model to guide away from, in their place.
+        away: raw conditions of one row, to guide away from; without them and without ``weak`` nothing is guided.
+        weak: the model to guide away from, in their place.
         towards: positions of rows of a batch -> where a classifier leads these; None for nowhere.
     """
 
     away: Conditions | None = None
-    worse: Model | None = None
+    weak: Model | None = None
     towards: Callable[[Sequence[int]], Direction] | None = None
 
 
@@ -176,7 +176,7 @@ class Diffusion:
         """
         # as many rows as in a batch, so that the row is computed as theirs are
         away = None if guides.away is None else self._one(guides.away)
-        denoise = build.build_guided(how, self.model, self.parameterisation, away, guides.worse, direction)
+        denoise = build.build_guided(how, self.model, self.parameterisation, away, guides.weak, direction)
         if self.windows(how) > 1:
             denoise = Windows(denoise, self._window(how), OVERLAP)
         return task.held(build.build_clipped(how, task.bent(denoise)))

@@ -37,7 +37,7 @@ class LoadedRun:
         source: the folder it was loaded from.
         weights: hash of the weights.
         tuned: what ``ddpm tune`` found for numbers of steps.
-        worse: the checkpoint that guidance leads away from, where it is at hand, and the hash of its weights.
+        weak: the checkpoint that guidance leads away from, where it is at hand, and the hash of its weights.
         classifier: the classifier of noised images that guidance follows, where it is at hand.
     """
 
@@ -46,7 +46,7 @@ class LoadedRun:
     source: Path
     weights: str
     tuned: tuple[SamplingConfig, ...] = ()
-    worse: tuple[str, Model] | None = None
+    weak: tuple[str, Model] | None = None
     classifier: Classifier | None = None
 
     @property
@@ -112,10 +112,10 @@ class LoadedRun:
         if wanted is not None and (have is None or wanted.weights not in (None, have.weights)):
             return replace(self, classifier=self.own_classifier(wanted.weights)).prepared(how)
         guide = None if how.guidance is None else how.guidance.guide
-        if guide is None or (self.worse is not None and self.worse[0] == guide.weights):
+        if guide is None or (self.weak is not None and self.weak[0] == guide.weights):
             return self
         model = checkpoint_guide.model_of(guide, self.source, self.engine.model)
-        return replace(self, worse=(guide.weights, model))
+        return replace(self, weak=(guide.weights, model))
 
     def own_classifier(self, weights: str | None = None) -> Classifier:
         """The run's classifier, of these weights if they are given."""
@@ -139,8 +139,8 @@ class LoadedRun:
                 return classifier.towards([labels[i] for i in at], scale, device)
 
         guided = how.guidance is not None and how.guidance.guide is not None
-        worse = run.worse[1] if guided and run.worse is not None else None
-        return Guides(away, worse, towards)
+        weak = run.weak[1] if guided and run.weak is not None else None
+        return Guides(away, weak, towards)
 
     def draw(
         self,

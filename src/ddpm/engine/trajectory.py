@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from ddpm.core import Level, Schedule
-from ddpm.core.schedule import place_of
+from ddpm.core.schedule import timestep_of
 from ddpm.images.pixels import Pixels
 from ddpm.sampling.follow import Moment
 
@@ -20,7 +20,7 @@ class Stage:
 
     Attributes:
         number: steps taken.
-        index: the level's place in the schedule, rounded.
+        index: the level's timestep in the schedule, rounded.
         x: (n, H, W, C) uint8, what the sampler holds.
         x0: (n, H, W, C) uint8, the image that it expects from it, guided and clipped; at the end x itself.
     """
@@ -60,6 +60,6 @@ class Recorder:
     def stages(self, schedule: Schedule) -> list[Stage]:
         """All batches together."""
         return [
-            Stage(number, round(place_of(schedule, level)), level, np.concatenate(x), np.concatenate(x0))
+            Stage(number, round(timestep_of(schedule, level)), level, np.concatenate(x), np.concatenate(x0))
             for number, (level, x, x0) in self._kept.items()
         ]

@@ -17,10 +17,10 @@ def by_level(classifier: Classifier, images: Dataset, device: torch.device) -> I
     """The share of the images that are read right, at levels spread evenly; nothing where there are none.
 
     Yields:
-        The level's place in the schedule, the level, and the share.
+        The level's timestep in the schedule, the level, and the share.
     """
     config = classifier.config
     objective = replace(build.build_classification(config), measure=correct)
     seen = HeldOut(images, objective, config.training.seed, limit=len(images))
-    for place, share in seen.losses(classifier.model, device).items():
-        yield place, objective.noise.schedule.level(place), share
+    for timestep, share in seen.losses(classifier.model, device).items():
+        yield timestep, objective.noise.schedule.level(timestep), share

@@ -28,38 +28,38 @@ class SampleRecipe:
 
     Attributes:
         sampling: the settings, with nothing left to a default.
-        shares: of each class among the samples; empty for samples without labels.
+        proportions: of each class among the samples; empty for samples without labels.
     """
 
     weights: str
     sampling: SamplingConfig
     seed: int
-    shares: tuple[float, ...] = ()
+    proportions: tuple[float, ...] = ()
 
     @property
     def key(self) -> str:
         """A name that differs where the samples do."""
         how = self.sampling.model_dump_json(exclude_none=True)  # so that an option that is new renames nothing
-        text = f"{RULE} {self.weights} {how} {self.seed} {self.shares}"
+        text = f"{RULE} {self.weights} {how} {self.seed} {self.proportions}"
         return sha256(text.encode()).hexdigest()[:12]
 
     def labels(self, indices: Ints) -> list[int] | None:
         """The class of each sample; the first n samples have the classes in their shares for every n, to one image."""
-        if not self.shares:
+        if not self.proportions:
             return None
         upto = 1 << int(np.max(indices)).bit_length()  # a power of two, as what is dealt is remembered
-        found: list[int] = _dealt(self.shares, upto)[indices].tolist()
+        found: list[int] = _dealt(self.proportions, upto)[indices].tolist()
         return found
 
 
 @lru_cache(maxsize=4)
-def _dealt(shares: tuple[float, ...], n: int) -> Ints:
+def _dealt(proportions: tuple[float, ...], n: int) -> Ints:
     """The classes of the first n samples, (n,), by the quota method (Balinski & Young 1975).
 
     Next is the class with the largest share for each image that it would then have, of those that the image brings no
     higher than their share, rounded up. So no class is ever a whole image off.
     """
-    share = np.array(shares) / sum(shares)
+    share = np.array(proportions) / sum(proportions)
     order, held = np.empty(n, np.int64), np.zeros(len(share))
     for i in range(n):
         order[i] = np.argmax(np.where(held < share * (i + 1), share / (held + 1), -1))

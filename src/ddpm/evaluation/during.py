@@ -80,15 +80,15 @@ def few_samples(
         data: the images it is trained on.
     """
     assert config.scoring is not None
-    shares: tuple[float, ...] = ()
+    proportions: tuple[float, ...] = ()
     if data.labels is not None:
-        shares = tuple((np.bincount(data.labels, minlength=len(data.classes)) / len(data)).tolist())
+        proportions = tuple((np.bincount(data.labels, minlength=len(data.classes)) / len(data)).tolist())
     theirs = extract_once(extractor, data, progress)
     some = Stream(0, "real", len(theirs)).permutation(len(theirs))[:REAL]
     seed = derive(config.training.seed, "scores")  # others than people look at or evaluate
     return FewSamples(
         engine,
-        SampleRecipe("", SamplingConfig(steps=config.scoring.steps, grid="trailing"), seed, shares),
+        SampleRecipe("", SamplingConfig(steps=config.scoring.steps, grid="trailing"), seed, proportions),
         config.scoring.samples,
         config.training.micro_batch,  # what fits the memory with a gradient does so without
         extractor,

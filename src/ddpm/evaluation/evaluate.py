@@ -21,8 +21,8 @@ from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore
 from ddpm.evaluation.measure import Generated, content_hash, copies, measure
 from ddpm.evaluation.options import EvaluationOptions
 from ddpm.evaluation.pictures import closest, first
+from ddpm.evaluation.proportions import proportions_of
 from ddpm.evaluation.reference import FEWEST, Real, Training, real, training
-from ddpm.evaluation.shares import shares_of
 from ddpm.images.geometry import Geometry
 from ddpm.metrics.features import Extractor
 from ddpm.metrics.memorisation import TooFew
@@ -110,8 +110,8 @@ def evaluate_run(
         extractor = build.build_features(features, weights, loaded.config.data.size, loaded.engine.device)
         known, lost = _training(loaded, progress)
         reference = _reference(options, loaded, lost, progress)
-    shares, missing = shares_of(loaded.classes, reference.data)
-    recipe = SampleRecipe(loaded.weights, how, seed, shares)
+    proportions, missing = proportions_of(loaded.classes, reference.data)
+    recipe = SampleRecipe(loaded.weights, how, seed, proportions)
     data = loaded.config.data
     drawn = SampleStore(run.drawn / recipe.key, n, (*data.size, len(data.mode)))
     mine = [k for k in drawn.missing() if k % state.num_processes == state.process_index]
@@ -129,7 +129,7 @@ def evaluate_run(
         images_seen=seen,
         seconds=training_seconds(run.log, seen),
         seed=seed,
-        labels="reference" if shares else None,
+        labels="reference" if proportions else None,
         sampling=how,
     )
     generated = Generated(

@@ -177,13 +177,13 @@ def _levels(schedule: Schedule, how: Likelihood, bound: Bound) -> Levels:
     assert how.steps is not None
     grid = uniform(schedule, how.steps)
     noisy = [(level.sigma / level.alpha if level.alpha else float("inf")) for level in grid[:-1]]
-    places = schedule.place(torch.tensor(noisy, dtype=torch.float64))
+    timesteps = schedule.timestep(torch.tensor(noisy, dtype=torch.float64))
     pairs = [1] * how.steps
     if how.terms is not None:
         pairs = [pair.weight for pair in sampled_pairs(grid, torch.zeros(1, how.terms))]
-    runs: Sequence[torch.Tensor] = torch.split(places, pairs)
+    runs: Sequence[torch.Tensor] = torch.split(timesteps, pairs)
     return Levels(
-        place=tuple(round(float(run.mean()), 3) for run in runs),
+        timestep=tuple(round(float(run.mean()), 3) for run in runs),
         pairs=tuple(pairs),
         bits=tuple(bound.terms.mean(0).tolist()),
         x0_mse=tuple(bound.x0_mse.mean(0).tolist()),

@@ -16,8 +16,8 @@ from ddpm.engine.options import refuse_idle, settings
 from ddpm.engine.run import LoadedRun
 from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore
 from ddpm.evaluation.measure import FEW, REPLICATES
+from ddpm.evaluation.proportions import proportions_of
 from ddpm.evaluation.reference import FEWEST, Real, real
-from ddpm.evaluation.shares import shares_of
 from ddpm.evaluation.tune import REFERENCE
 from ddpm.images.geometry import Geometry
 from ddpm.images.pixels import Pixels
@@ -230,9 +230,9 @@ def _measured(
     extractor = build.build_features("embedded", None, d.size, loaded.engine.device)
     theirs = extract_once(extractor, reference.data, doing(progress, "looking at the reference"))
     normal, counts = frechet.fit(theirs), bootstrap.counts(ask.samples, REPLICATES)
-    shares, _ = shares_of(loaded.classes, reference.data)
+    proportions, _ = proportions_of(loaded.classes, reference.data)
     home, shape = RunFolder.open(loaded.source).drawn, (*d.size, len(d.mode))
-    recipes = [SampleRecipe(loaded.weights, how, ask.seed, shares) for how in ways]
+    recipes = [SampleRecipe(loaded.weights, how, ask.seed, proportions) for how in ways]
     kept = [SampleStore(home / recipe.key, ask.samples, shape) for recipe in recipes]
     # network steps of each way's missing files, to say how far all of them are
     missing = [len(drawn.missing()) * how.steps for drawn, how in zip(kept, ways, strict=True)]

@@ -12,7 +12,7 @@ import torch
 from ddpm import build
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Cond, Denoised, Denoiser, Level
-from ddpm.core.schedule import level_of, place_of
+from ddpm.core.schedule import level_of, timestep_of
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
 from ddpm.records.run_folder import RunFolder
@@ -226,7 +226,7 @@ def _tuned(made: _Problem, other: _Problem, count: int, ask: AskTune) -> TunedGr
             {
                 **ask.sampling,
                 "solver": way.solver,
-                "grid": tuple(place_of(schedule, level) for level in levels[:-1]),
+                "grid": tuple(timestep_of(schedule, level) for level in levels[:-1]),
             },
         ),
         start=f"{way.solver}, {way.start}",

@@ -1,4 +1,4 @@
-"""Guidance of a network by a worse one."""
+"""Guidance of a network by a weaker one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,26 +12,26 @@ from ddpm.guidance.rule import Rule, extrapolate
 
 @dataclass(frozen=True, slots=True)
 class Autoguidance:
-    """Push away from the answer of a worse denoiser of the same images (Karras et al. 2024).
+    """Push away from the answer of a weaker denoiser of the same images (Karras et al. 2024).
 
-    ``x0 = x0_worse + scale · (x0_good - x0_worse)``, for the same condition or none. Both err alike, the worse one
+    ``x0 = x0_weak + scale · (x0_good - x0_weak)``, for the same condition or none. Both err alike, the weak one
     more, so that what is pushed away from is the error, and variety is kept. Each is asked once.
 
     Attributes:
         denoise: the good one, whose mix of variances is kept.
-        worse: one of the same kind that was trained less; see :class:`ByItself`.
+        weak: one of the same kind that was trained less; see :class:`ByItself`.
         scale: guidance scale; 1 for the good one alone.
         rule: how the two answers become one; other rules than the equation's take the same two.
     """
 
     denoise: Denoiser
-    worse: Denoiser
+    weak: Denoiser
     scale: float
     rule: Rule = extrapolate
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
         good = self.denoise(x, level, cond)
-        return good._replace(x0=self.rule(good.x0, self.worse(x, level, cond).x0, self.scale))
+        return good._replace(x0=self.rule(good.x0, self.weak(x, level, cond).x0, self.scale))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from torch.nn.functional import normalize
 class Projected:
     """Adaptive projected guidance (Sadat et al. 2024), without its momentum.
 
-    The difference ``d = x0 - worse``, shortened to a norm of ``longest`` where it is longer, is split into a part along
+    The difference ``d = x0 - weak``, shortened to a norm of ``longest`` where it is longer, is split into a part along
     x0 and one across: ``x0 + (scale - 1) · (across + eta · along)``. Guidance along x0 stretches the image as it is,
     which is what saturates colours at high scales; across, it moves towards the condition. The paper's momentum would
     be a memory from step to step, and a denoiser has none.
@@ -24,9 +24,9 @@ class Projected:
     eta: float = 0.0
     longest: float = inf
 
-    def __call__(self, x0: torch.Tensor, worse: torch.Tensor, scale: float) -> torch.Tensor:
+    def __call__(self, x0: torch.Tensor, weak: torch.Tensor, scale: float) -> torch.Tensor:
         # (B, C, *space) -> (B, D), as each image is one vector
-        difference, direction = (x0 - worse).flatten(1), normalize(x0.flatten(1))
+        difference, direction = (x0 - weak).flatten(1), normalize(x0.flatten(1))
         norm = difference.norm(dim=1, keepdim=True)
         difference = difference * (self.longest / norm).clamp(max=1)  # r / 0 is infinite, and so 1
         along = (difference * direction).sum(1, keepdim=True) * direction

@@ -11,7 +11,7 @@ from ddpm.guidance.rule import Rule, extrapolate
 class Rescaled:
     """Bring the guided image back to the standard deviation of the unguided one (Lin et al. 2023, eq. 15 and 16).
 
-    ``x0' = rule(x0, worse, scale)``, and the result ``phi · x0' · std(x0) / std(x0') + (1 - phi) · x0'``, where std is
+    ``x0' = rule(x0, weak, scale)``, and the result ``phi · x0' · std(x0) / std(x0') + (1 - phi) · x0'``, where std is
     over all elements of an image. A rule for x0: the paper, and diffusers after it, apply the same to the network's
     output, which there is v or eps, and do not thereby bring x0 to any standard deviation.
 
@@ -23,8 +23,8 @@ class Rescaled:
     phi: float
     rule: Rule = extrapolate
 
-    def __call__(self, x0: torch.Tensor, worse: torch.Tensor, scale: float) -> torch.Tensor:
-        guided = self.rule(x0, worse, scale)
+    def __call__(self, x0: torch.Tensor, weak: torch.Tensor, scale: float) -> torch.Tensor:
+        guided = self.rule(x0, weak, scale)
         had, has = _std(x0), _std(guided)
         factor = torch.where(has > 0, had / has, 1)  # an image of one colour has no contrast to bring back
         return guided * (self.phi * factor + (1 - self.phi))

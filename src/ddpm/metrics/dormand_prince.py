@@ -97,8 +97,8 @@ def _first_lengths(
     sizes, speeds = _norms(y, scale), _norms(k, scale)
     tried = [1e-6 if d0 < 1e-5 or d1 < 1e-5 else d0 / d1 / 100 for d0, d1 in zip(sizes, speeds, strict=True)]
     tried = [min(h, whole) for h in tried]
-    ahead = slope([start + h for h in tried], y + _column(tried) * k)
-    bends = [d / h for d, h in zip(_norms(ahead - k, scale), tried, strict=True)]
+    probe = slope([start + h for h in tried], y + _column(tried) * k)
+    bends = [d / h for d, h in zip(_norms(probe - k, scale), tried, strict=True)]
     fits = [
         max(1e-6, h / 1000) if max(d1, d2) <= 1e-15 else (0.01 / max(d1, d2)) ** (1 / 5)
         for h, d1, d2 in zip(tried, speeds, bends, strict=True)

@@ -50,7 +50,7 @@ class ProbabilityFlow:
     Attributes:
         rtol, atol: the error allowed in a step, a root mean square over an image's elements and its log-density per
             dimension (Song et al. 2021's, if not given).
-        start: the place where the images are taken to be: 1, the cleanest level of a discrete schedule, or below it
+        start: the timestep where the images are taken to be: 1, the cleanest level of a discrete schedule, or below it
             where a process in continuous time has levels.
     """
 
@@ -84,7 +84,7 @@ class ProbabilityFlow:
             ArithmeticError: the denoiser's answers are not finite, or no step is small enough for them.
         """
         n, d = len(x0), x0[0].numel()
-        first, last = (_angle(self.schedule.level(place)) for place in (self.start, self.schedule.T))
+        first, last = (_angle(self.schedule.level(timestep)) for timestep in (self.start, self.schedule.T))
 
         def slope(angles: list[float], state: torch.Tensor) -> torch.Tensor:
             # of a row d numbers are z, and one the log-density per dimension

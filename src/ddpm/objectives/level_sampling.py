@@ -1,6 +1,6 @@
 """Which noise levels the images of a training step get, and how much each then counts.
 
-A sampler draws places in (0, T]; those of a discrete schedule are rounded up, so that uniform places are uniform
+A sampler draws timesteps in (0, T]; those of a discrete schedule are rounded up, so that uniform timesteps are uniform
 levels. A loss is estimated by ``mean(weights · losses)``, and a stream alone decides what is drawn.
 """
 
@@ -16,11 +16,11 @@ class Drawn(NamedTuple):
     """Noise levels of a batch.
 
     Attributes:
-        places: (n,) float64 in (0, T].
+        timesteps: (n,) float64 in (0, T].
         weights: (n,) float64, by which the losses there are multiplied.
     """
 
-    places: torch.Tensor
+    timesteps: torch.Tensor
     weights: torch.Tensor
 
 
@@ -41,9 +41,9 @@ class LossHistory:
         """Whether no level lacks a loss."""
         return bool((self.counts == self.losses.shape[1]).all())
 
-    def add(self, places: torch.Tensor, losses: torch.Tensor) -> None:
-        """Take in a batch's unweighted losses, (n,), in order; each is its place's, rounded up, and the oldest go."""
-        levels = places.ceil().long() - 1
+    def add(self, timesteps: torch.Tensor, losses: torch.Tensor) -> None:
+        """Add a batch's unweighted losses, (n,), each to its timestep, rounded up; the oldest are dropped."""
+        levels = timesteps.ceil().long() - 1
         for i, loss in zip(levels.tolist(), losses.tolist(), strict=True):
             n = int(self.counts[i])
             if n == self.losses.shape[1]:
@@ -65,13 +65,13 @@ class LevelSampling(Protocol):
         ...
 
     def draw(self, schedule: Schedule, n: int, stream: Stream, history: LossHistory | None) -> Drawn:
-        """n places of a schedule, and the weights of the losses there."""
+        """n timesteps of a schedule, and the weights of the losses there."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Uniform:
-    """Independent, all places alike (Ho et al. 2020, alg. 1)."""
+    """Independent, all timesteps alike (Ho et al. 2020, alg. 1)."""
 
     def history(self, T: int) -> None:
         return None
@@ -110,12 +110,12 @@ class LogNormal:
 
     def draw(self, schedule: Schedule, n: int, stream: Stream, history: LossHistory | None) -> Drawn:
         z = stream.normal(n).double()
-        return _unweighted(schedule.place((self.mean + self.std * z).exp()))
+        return _unweighted(schedule.timestep((self.mean + self.std * z).exp()))
 
 
 @dataclass(frozen=True, slots=True)
 class LogitNormal:
-    """``logit(place / T) ~ N(mean, std²)``: the middle of the axis most often (Esser et al. 2024, sec. 3.1).
+    """``logit(timestep / T) ~ N(mean, std²)``: the middle of the axis most often (Esser et al. 2024, sec. 3.1).
 
     As with :class:`LogNormal` that is part of the objective, and no weight corrects it.
     """
@@ -136,7 +136,7 @@ class Importance:
     """Levels in proportion to ``sqrt(E[L²])`` over their last losses, weighted by ``1 / (T · p)``.
 
     So the bound is estimated with less noise (Nichol & Dhariwal 2021, sec. 3.3). Uniform until every level has all its
-    losses; a place is then uniform in (i - 1, i] of its level i.
+    losses; a timestep is then uniform in (i - 1, i] of its level i.
 
     Attributes:
         per_level: losses kept of each level.
@@ -173,9 +173,9 @@ class Ticks:
         return self.sampling.history(T)
 
     def draw(self, schedule: Schedule, n: int, stream: Stream, history: LossHistory | None) -> Drawn:
-        places, weights = self.sampling.draw(schedule, n, stream, history)
-        return Drawn(places.ceil(), weights)
+        timesteps, weights = self.sampling.draw(schedule, n, stream, history)
+        return Drawn(timesteps.ceil(), weights)
 
 
-def _unweighted(places: torch.Tensor) -> Drawn:
-    return Drawn(places, torch.ones_like(places))
+def _unweighted(timesteps: torch.Tensor) -> Drawn:
+    return Drawn(timesteps, torch.ones_like(timesteps))

@@ -33,19 +33,22 @@ class NoiseLevels:
     def draws(self, streams: RowStreams, history: LossHistory | None) -> Draws:
         """See :class:`Objective`."""
         stream = streams.whole("levels")
-        places, weights = self.sampling.draw(self.schedule, streams.batch, stream, history)
+        timesteps, weights = self.sampling.draw(self.schedule, streams.batch, stream, history)
         hidden = stream.uniform(streams.batch) < self.dropout
         rows = slice(streams.rows.start, streams.rows.stop)
-        return Draws(places[rows], weights[rows], hidden[rows], streams)
+        return Draws(timesteps[rows], weights[rows], hidden[rows], streams)
 
     def held_out(self, seed: int, n: int, bins: int) -> Iterator[tuple[int, Draws]]:
         """See :class:`Objective`."""
         T = self.schedule.T
         for k in range(bins):
             i = min(1 + (2 * k + 1) * T // (2 * bins), T)
-            places, weights = torch.full((n,), float(i), dtype=torch.float64), torch.ones(n, dtype=torch.float64)
-            yield i, Draws(places, weights, None, RowStreams(derive(seed, "held out"), k, n, range(n)), augmented=False)
+            timesteps, weights = torch.full((n,), float(i), dtype=torch.float64), torch.ones(n, dtype=torch.float64)
+            yield (
+                i,
+                Draws(timesteps, weights, None, RowStreams(derive(seed, "held out"), k, n, range(n)), augmented=False),
+            )
 
     def levels(self, draws: Draws) -> tuple[Level, Level]:
         """The levels of the images, and those one place cleaner."""
-        return self.schedule.levels(draws.places), self.schedule.levels((draws.places - 1).clamp(min=0))
+        return self.schedule.levels(draws.timesteps), self.schedule.levels((draws.timesteps - 1).clamp(min=0))

@@ -17,14 +17,14 @@ class Draws:
     """What is random about the images of one batch.
 
     Attributes:
-        places: (B,) float64 on the CPU, of their noise levels.
+        timesteps: (B,) float64 on the CPU, of their noise levels.
         weights: (B,) float64 on the CPU, by which their losses count.
         hidden: (B,) bool, whose conditions are dropped; None for none.
         streams: of everything else, image by image.
         augmented: whether conditions get their noise.
     """
 
-    places: torch.Tensor
+    timesteps: torch.Tensor
     weights: torch.Tensor
     hidden: torch.Tensor | None
     streams: RowStreams
@@ -34,7 +34,9 @@ class Draws:
         """Those of some of the images."""
         hidden = None if self.hidden is None else self.hidden[where]
         streams = self.streams.part(where)
-        return replace(self, places=self.places[where], weights=self.weights[where], hidden=hidden, streams=streams)
+        return replace(
+            self, timesteps=self.timesteps[where], weights=self.weights[where], hidden=hidden, streams=streams
+        )
 
 
 class Objective(Protocol):
@@ -55,4 +57,4 @@ class Objective(Protocol):
         """
 
     def held_out(self, seed: int, n: int, bins: int) -> Iterator[tuple[int, Draws]]:
-        """Fixed draws for n images at each of some levels, by the level's place: spread evenly, nothing dropped."""
+        """Fixed draws for n images at each of some levels, by the level's timestep: spread evenly, nothing dropped."""

@@ -28,5 +28,5 @@ def weight_share(config: RunConfig) -> float:
     # a few draws have most of the weight, and of too few draws none: 4096 tell the share to a quarter only
     drawn = sampling.draw(schedule, 65_536, Stream(0, "weight share"), sampling.history(schedule.T))
     predict = build.build_parameterisation(config.diffusion).prediction
-    weights = on_output(build.build_weighting(config), predict, schedule.levels(drawn.places))
-    return concentration(weights.expand(len(drawn.places)))
+    weights = on_output(build.build_weighting(config), predict, schedule.levels(drawn.timesteps))
+    return concentration(weights.expand(len(drawn.timesteps)))

@@ -13,13 +13,13 @@ class Levels(Strict):
     """Where the bound's bits come from, noisiest first: one entry a term, the decoder's last.
 
     Attributes:
-        place: of the term's noisier level, from 1 to T; of a term that was drawn, the mean of those it may be.
+        timestep: of the term's noisier level, from 1 to T; of a term that was drawn, the mean of those it may be.
         pairs: of neighbouring levels that the term stands for.
         bits: of all these pairs together, mean over the images.
         x0_mse: mean of (x0 - denoised)² there.
     """
 
-    place: tuple[float, ...]
+    timestep: tuple[float, ...]
     pairs: tuple[int, ...]
     bits: tuple[float, ...]
     x0_mse: tuple[float, ...]

@@ -10,7 +10,7 @@ class TunedGrid(Strict):
     """The best way found in so many steps.
 
     Attributes:
-        sampling: the solver, the grid as a list of places, and the settings that it is made for.
+        sampling: the solver, the grid as a list of timesteps, and the settings that it is made for.
         start: solver and grid that it was made from.
         usual: error of what the run does in as many steps without tuning …
         untuned: of the best solver and grid that have names …

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ddpm.core import Level, Schedule
-from ddpm.core.schedule import place_of
+from ddpm.core.schedule import timestep_of
 from ddpm.metrics.estimate import Estimate
 from ddpm.report.canvas import BLUE, FAINT, GREEN, INK, ORANGE, SERIES, Draw
 from ddpm.report.numbers import amount
@@ -172,12 +172,12 @@ def _every(schedule: Schedule, first: int) -> Any:
 
 
 def _rug(ax: "Axes", schedules: Mapping[str, Schedule], grid: Sequence[Level]) -> None:
-    """The places that a grid visits on the axis of the only schedule."""
+    """The timesteps that a grid visits on the axis of the only schedule."""
     if grid:
         (schedule,) = schedules.values()
-        places = [place_of(schedule, level) for level in grid]
+        timesteps = [timestep_of(schedule, level) for level in grid]
         ax.plot(
-            *(places, [0.02] * len(places)),
+            *(timesteps, [0.02] * len(timesteps)),
             transform=ax.get_xaxis_transform(),
             marker="|",
             markersize=7,

@@ -52,7 +52,7 @@ def _frame(x: Pixels, x0: Pixels) -> Image.Image:
 
 
 def strip(stages: Sequence[Stage], i: int) -> bytes:
-    """Image i at some stages, evenly spread: x above, the expected x0 below, with the place and the ratio."""
+    """Image i at some stages, evenly spread: x above, the expected x0 below, with the timestep and the ratio."""
     chosen = [stages[k] for k in spread(len(stages) - 1, COLUMNS)]
     rows = [[_enlarged(_shown(images[i]), STRIP) for images in (stage.x, stage.x0)] for stage in chosen]
     wide, high = rows[0][0].size

@@ -64,8 +64,8 @@ def by_level(record: BitsRecord) -> Draw:
     each = [bits / pairs for bits, pairs in zip(levels.bits, levels.pairs, strict=True)]
 
     def draw(ax: "Axes") -> None:
-        ax.plot(levels.place[:-1], each[:-1], color=BLUE, marker="o" if len(each) < 60 else None, label="KL")
-        ax.plot(levels.place[-1:], each[-1:], color=ORANGE, marker="o", linestyle="", label="decoder")
+        ax.plot(levels.timestep[:-1], each[:-1], color=BLUE, marker="o" if len(each) < 60 else None, label="KL")
+        ax.plot(levels.timestep[-1:], each[-1:], color=ORANGE, marker="o", linestyle="", label="decoder")
         ax.set(xscale="log", yscale="log", xlabel="level t", ylabel="bits per dimension")
         ax.legend(loc="upper right")
 
@@ -77,10 +77,10 @@ def cumulated(record: BitsRecord) -> Draw:
     levels = record.levels
     assert levels is not None
     share = [bits / record.mean for bits in accumulate(reversed(levels.bits))]
-    places = levels.place[::-1]
+    timesteps = levels.timestep[::-1]
 
     def draw(ax: "Axes") -> None:
-        ax.plot(places, share, color=BLUE, marker="o" if len(share) < 60 else None)
+        ax.plot(timesteps, share, color=BLUE, marker="o" if len(share) < 60 else None)
         ax.axhline(1, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)))
         ax.set(xscale="log", xlabel="level t", ylabel="share of all bits", ylim=(0, 1.05))
 

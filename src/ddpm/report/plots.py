@@ -61,7 +61,7 @@ def trajectory(folder: Path, n: int, label: Sequence[str], seed: int, device: st
     return draw(trajectory_of(load(folder, device), n, stages=8, label=labels, seed=seed).stages)
 
 
-def place(kind: str, what: Sequence[str], out: Path | None) -> Path:
+def target(kind: str, what: Sequence[str], out: Path | None) -> Path:
     """Where a plot goes.
 
     Raises:

@@ -90,11 +90,11 @@ class Adaptive:
                 goal if all_ else self._level(_angle(level) - length)
                 for level, length, all_ in zip(at.levels, lengths, whole, strict=True)
             ]
-            ahead, errors = self._sub_step(denoise, at, to)
+            proposed, errors = self._sub_step(denoise, at, to)
             asked += 3
             taken = [rest > 0 and (last or e <= self.tolerance) for rest, e in zip(left, errors, strict=True)]
-            at = _where(taken, ahead, at)
-            del ahead  # its memory is needed for the next
+            at = _where(taken, proposed, at)
+            del proposed  # its memory is needed for the next
             for i, (rest, error) in enumerate(zip(left, errors, strict=True)):
                 if rest > 0:
                     fits = self._fits(rest if whole[i] else lengths[i], error)
@@ -110,10 +110,10 @@ class Adaptive:
         step = torch.tensor(h, dtype=torch.float64)
         second = _ask(denoise, at.z + scale(step / 2, at.slope), half).slope
         third = _ask(denoise, at.z + scale(3 * step / 4, second), later).slope
-        ahead = _ask(denoise, at.z + scale(step / 9, 2 * at.slope + 3 * second + 4 * third), to)
-        off = scale(step / 72, -5 * at.slope + 6 * second + 8 * third - 9 * ahead.slope)
+        proposed = _ask(denoise, at.z + scale(step / 9, 2 * at.slope + 3 * second + 4 * third), to)
+        off = scale(step / 72, -5 * at.slope + 6 * second + 8 * third - 9 * proposed.slope)
         # image by image, as the order of a sum over many rows may depend on how many there are
-        return ahead, torch.stack([one.square().mean() for one in off]).sqrt().tolist()
+        return proposed, torch.stack([one.square().mean() for one in off]).sqrt().tolist()
 
     def _fits(self, length: float, error: float) -> float:
         """The length whose error, of third order in it, would be a little below the tolerance."""

@@ -33,5 +33,5 @@ class Heun:
         guess = first_order(x, x0, now, next)
         if not inner(now, next):
             return guess, None
-        ahead = denoise(guess, next).x0
-        return first_order(x, x0.lerp(ahead, 0.5 * ratio(now) / ratio(next)), now, next), None
+        x0_next = denoise(guess, next).x0
+        return first_order(x, x0.lerp(x0_next, 0.5 * ratio(now) / ratio(next)), now, next), None

@@ -74,14 +74,14 @@ def _up(
     """One step from x at ``now`` to the noisier ``next``."""
     if now.clean:
         still = next.alpha * x
-        ahead = still + next.alpha * (x - denoise(still, next).x0)  # the second term is sigma eps
+        inverted = still + next.alpha * (x - denoise(still, next).x0)  # the second term is sigma eps
     else:
-        ahead, _ = solver.step(denoise, x, now, next, None, _no_noise)
+        inverted, _ = solver.step(denoise, x, now, next, None, _no_noise)
     scale = ((next.alpha**2 + next.sigma**2) / (now.alpha**2 + now.sigma**2)) ** 0.5
     for _ in range(corrections):
-        back, _ = solver.step(denoise, ahead, next, now, None, _no_noise)
-        ahead = ahead + scale * (x - back)
-    return ahead
+        back, _ = solver.step(denoise, inverted, next, now, None, _no_noise)
+        inverted = inverted + scale * (x - back)
+    return inverted
 
 
 def _no_noise() -> NoReturn:

@@ -80,7 +80,7 @@ class Windows:
         for axis, (n, size) in enumerate(zip(space, self.size, strict=True)):
             begins = starts(n, size, self.overlap)
             # (windows, size) -> of each (size, 1, ..., 1), to be multiplied along its axis
-            weights = shares(begins, n, size).to(x).reshape(len(begins), size, *[1] * (len(space) - 1 - axis))
+            weights = weights_of(begins, n, size).to(x).reshape(len(begins), size, *[1] * (len(space) - 1 - axis))
             axes.append([(slice(a, a + size), weight) for a, weight in zip(begins, weights, strict=True)])
         return axes
 
@@ -97,10 +97,10 @@ def profile(size: int) -> torch.Tensor:
     return torch.sin(torch.pi * (torch.arange(size, dtype=torch.float64) + 0.5) / size) ** 2
 
 
-def shares(begins: Sequence[int], length: int, size: int) -> torch.Tensor:
+def weights_of(begins: Sequence[int], length: int, size: int) -> torch.Tensor:
     """The weight of each window along an axis over the sum of all there, (windows, size) float64: 1 where it is alone.
 
-    As the windows are the products of those of the axes, so are their shares.
+    As the windows are the products of those of the axes, so are their weights.
     """
     weight = profile(size)
     total = torch.zeros(length, dtype=torch.float64)
@@ -110,7 +110,7 @@ def shares(begins: Sequence[int], length: int, size: int) -> torch.Tensor:
 
 
 def _add(mean: torch.Tensor, crops: torch.Tensor, parts: list[Part]) -> None:
-    """Add crops (n, C, *size), with their shares, to where they are in a mean (B, C, *space)."""
+    """Add crops (n, C, *size), with their weights, to where they are in a mean (B, C, *space)."""
     at = 0
     for part in parts:
         there = mean[_within(part)]

@@ -15,11 +15,11 @@ def passed_on(base: LoadedRun, larger: LoadedRun, labels: Sequence[int] | None, 
         InputError: it has not learned to make such images large.
     """
     names = [base.classes[label] for label in labels or []]
-    told = names if names and set(names) <= set(larger.classes) else None
-    settled(larger, {}, told, n)
+    passed = names if names and set(names) <= set(larger.classes) else None
+    settled(larger, {}, passed, n)
     drawn, taken = base.config.data.mode, larger.config.data.mode
     if drawn not in SEEN[taken]:
         raise InputError(
             f"{base.source} draws {drawn} images, and {larger.source} makes {taken} images large; take two of one mode"
         )
-    return told
+    return passed

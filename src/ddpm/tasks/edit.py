@@ -10,7 +10,7 @@ from PIL import Image
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Level, Schedule
 from ddpm.core.gaussian import diffuse
-from ddpm.core.schedule import place_of
+from ddpm.core.schedule import timestep_of
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.task import Task
 from ddpm.images.photo import Several
@@ -31,7 +31,7 @@ def edit(run: LoadedRun, images: Several, strength: float, **asked: Any) -> Imag
 
     Args:
         strength: 0 gives the pictures back as they came, 1 keeps nothing of them and is a new sample; in between the
-            noise is that of the place ``strength · T``, and the grid's steps below it are taken.
+            noise is that of the timestep ``strength · T``, and the grid's steps below it are taken.
         images, asked: see :func:`~ddpm.tasks.inpaint.inpaint`.
 
     Raises:
@@ -61,18 +61,18 @@ def edit(run: LoadedRun, images: Several, strength: float, **asked: Any) -> Imag
 
 
 def below(strength: float, levels: Sequence[Level], schedule: Schedule) -> list[Level]:
-    """The place ``strength · T``, at least 1, and those levels of a grid that are cleaner.
+    """The timestep ``strength · T``, at least 1, and those levels of a grid that are cleaner.
 
-    One that the place is nearer to than ``NEAR`` of the grid's step around it is left out.
+    One that the timestep is nearer to than ``NEAR`` of the grid's step around it is left out.
     """
-    place = max(1.0, strength * schedule.T)
-    first = schedule.level(place)
+    timestep = max(1.0, strength * schedule.T)
+    first = schedule.level(timestep)
 
     def far(high: Level, low: Level) -> bool:
         if low.clean or high.snr > first.snr:
             return True
-        start, end = place_of(schedule, high), place_of(schedule, low)
-        return place - end > NEAR * (start - end)
+        start, end = timestep_of(schedule, high), timestep_of(schedule, low)
+        return timestep - end > NEAR * (start - end)
 
     steps = pairwise([schedule.level(schedule.T), *levels])
     return [first, *(low for high, low in steps if low.snr > first.snr and far(high, low))]

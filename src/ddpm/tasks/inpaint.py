@@ -17,7 +17,7 @@ from ddpm.sampling.grid.repaint import repaint as rising
 from ddpm.system.errors import InputError
 from ddpm.system.units import say_count
 from ddpm.tasks.mask import read_mask
-from ddpm.tasks.observed import Method, Repaint, observing, settled, told
+from ddpm.tasks.observed import Method, Repaint, observing, recorded, settled
 from ddpm.tasks.variations import EditRequest, as_given, encoded, variations
 
 
@@ -58,7 +58,7 @@ def inpaint(
     fills = [read_mask(one, photo, request.fit) for one, photo in zip(masks, photos, strict=True)]
     works = []
     for photo, one, fill in zip(photos, masks, fills, strict=True):
-        work = request.work("inpaint", photo, mask=one.name, **told(way))
+        work = request.work("inpaint", photo, mask=one.name, **recorded(way))
         works.append(work.model_copy(update={"mask": fingerprint(Image.fromarray(fill))}))
     return as_given(images, filled(run, photos, fills, request, works, way))
 

@@ -68,7 +68,7 @@ def settled(method: str | None, repaint: str | None) -> Method | Repaint:
     return Repaint.parse(repaint)
 
 
-def told(way: Method | Repaint) -> dict[str, Option]:
+def recorded(way: Method | Repaint) -> dict[str, Option]:
     """It as options of a command."""
     return {"repaint": str(way)} if isinstance(way, Repaint) else {"method": way}
 

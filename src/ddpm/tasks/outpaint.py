@@ -9,7 +9,7 @@ from ddpm.engine.run import LoadedRun
 from ddpm.images.photo import Fill, Photo, Several
 from ddpm.system.errors import InputError
 from ddpm.tasks.inpaint import filled
-from ddpm.tasks.observed import settled, told
+from ddpm.tasks.observed import recorded, settled
 from ddpm.tasks.variations import EditRequest, as_given
 
 
@@ -43,7 +43,7 @@ def outpaint(
     given = request.photos(images, run.config.data.size, run.config.data.mode)
     larger = [on_canvas(photo, (top, bottom), (left, right)) for photo in given]
     photos, fills = [photo for photo, _ in larger], [fill for _, fill in larger]
-    works = [request.work("outpaint", photo, **sides, **told(way)) for photo in photos]
+    works = [request.work("outpaint", photo, **sides, **recorded(way)) for photo in photos]
     return as_given(images, filled(run, photos, fills, request, works, way))
 
 

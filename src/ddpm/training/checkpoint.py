@@ -55,7 +55,7 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
     Raises:
         InputError: no space, no permission. Older checkpoints stay.
     """
-    final = place(folder, checkpoint.step)
+    final = path_of(folder, checkpoint.step)
     part = folder / f".{final.name}.part"
     with disk_errors(final):
         shutil.rmtree(part, ignore_errors=True)
@@ -124,7 +124,7 @@ def _bytes(path: Path) -> bytes:
         raise Damaged(f"{path.name} cannot be read ({e.strerror})") from e
 
 
-def place(folder: Path, step: int) -> Path:
+def path_of(folder: Path, step: int) -> Path:
     """Where the checkpoint of a step is, in the folder of all."""
     return folder / f"step-{step:09d}"
 
@@ -158,7 +158,7 @@ def prune(newest: Path, keep: int) -> None:
     last = _step(newest)
     upto = [path for path in paths(newest.parent) if _step(path) <= last]
     kept = set(upto[-keep:])
-    kept |= {place(newest.parent, step) for path in kept if (step := _best(path)) is not None}
+    kept |= {path_of(newest.parent, step) for path in kept if (step := _best(path)) is not None}
     for path in [*paths(newest.parent), *newest.parent.glob(".step-*.part")]:
         if path not in kept:
             shutil.rmtree(path, ignore_errors=True)

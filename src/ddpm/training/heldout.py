@@ -38,6 +38,6 @@ class HeldOut:
         batch = batch_of(self.data, np.arange(n))
         images, conditions = batch.images.to(device), {kind: raw.to(device) for kind, raw in batch.conditions.items()}
         return {
-            place: float(self.objective.losses(model, images, conditions, draws).mean())
-            for place, draws in self.objective.held_out(self.seed, n, self.bins)
+            timestep: float(self.objective.losses(model, images, conditions, draws).mean())
+            for timestep, draws in self.objective.held_out(self.seed, n, self.bins)
         }

@@ -229,7 +229,7 @@ class _Observer:
 
     def save(self, done: int) -> Event:
         """A checkpoint, and the averaged weights for whoever samples from the run."""
-        path = checkpoints.place(self.job.checkpoints, done)
+        path = checkpoints.path_of(self.job.checkpoints, done)
         if self.accelerator.is_main_process:
             # Before the checkpoint, as a run that is killed between the two goes on from the checkpoint before, and
             # writes them again.

@@ -56,7 +56,7 @@ class Best(Record):
 
     @classmethod
     def of(cls, step: int, images: int, found: Scored) -> Self:
-        checkpoint = checkpoints.place(Path(checkpoints.FOLDER), step).as_posix()
+        checkpoint = checkpoints.path_of(Path(checkpoints.FOLDER), step).as_posix()
         return cls(checkpoint=checkpoint, step=step, images=images, frechet=found.frechet, kid=found.kid)
 
     def path(self, folder: Path) -> Path:

@@ -97,7 +97,7 @@ class Trainer:
         losses = torch.cat(seen)
         report = self._update(number, (losses * weights).sum())
         if self.history is not None and not report.skipped:
-            self.history.add(whole.places, self._gathered(losses, own))
+            self.history.add(whole.timesteps, self._gathered(losses, own))
         return report
 
     def _gathered(self, losses: torch.Tensor, own: slice) -> torch.Tensor:

@@ -37,10 +37,10 @@ def test_places_are_quantiles(schedule):
     """Of 1, (S - 2) / (S - 1), … 0, over [1, T]."""
     for steps in [2, 3, 7, 50]:
         p = [1 - k / (steps - 1) for k in range(steps)]
-        places = [1 + (schedule.T - 1) * beta.ppf(q, 0.6, 0.6) for q in p]
-        for found, place in zip(Beta()(schedule, steps)[:-1], places, strict=True):
-            assert found.t == pytest.approx(schedule.level(place).t, abs=1e-9)
-            assert found.sigma == pytest.approx(schedule.level(place).sigma, rel=1e-9)
+        timesteps = [1 + (schedule.T - 1) * beta.ppf(q, 0.6, 0.6) for q in p]
+        for found, timestep in zip(Beta()(schedule, steps)[:-1], timesteps, strict=True):
+            assert found.t == pytest.approx(schedule.level(timestep).t, abs=1e-9)
+            assert found.sigma == pytest.approx(schedule.level(timestep).sigma, rel=1e-9)
 
 
 def test_steps_are_small_at_both_ends():

@@ -1,11 +1,11 @@
-"""Places that are given."""
+"""Timesteps that are given."""
 
 import math
 
 import pytest
 
 from ddpm.config.grid import listing
-from ddpm.config.grid import places as parse
+from ddpm.config.grid import timesteps as parse
 from ddpm.core import Continuous
 from ddpm.core.continuous import Flow
 from ddpm.core.discrete import linear
@@ -14,12 +14,12 @@ from ddpm.sampling.grid import Listed
 
 @pytest.mark.parametrize("schedule", [linear(1000), Continuous(Flow(), 1000)], ids=["linear", "flow"])
 def test_the_levels_are_those_and_clean(schedule):
-    for places in [(1000, 700, 400, 100), (812.5, 3.25), (1,), (1000,)]:
-        assert Listed(places)(schedule, len(places)) == [*map(schedule.level, places), schedule.level(0)]
+    for timesteps in [(1000, 700, 400, 100), (812.5, 3.25), (1,), (1000,)]:
+        assert Listed(timesteps)(schedule, len(timesteps)) == [*map(schedule.level, timesteps), schedule.level(0)]
 
 
 @pytest.mark.parametrize(
-    ("places", "said"),
+    ("timesteps", "said"),
     [
         ((), "None"),
         ((700, 700), "700,700"),
@@ -31,11 +31,11 @@ def test_the_levels_are_those_and_clean(schedule):
         ((5, math.nan), "5,nan"),
     ],
 )
-def test_places_that_do_not_fall_to_1(places, said):
+def test_places_that_do_not_fall_to_1(timesteps, said):
     with pytest.raises(ValueError, match="must fall strictly, to 1 at the least"):
-        Listed(places)
+        Listed(timesteps)
     with pytest.raises(ValueError, match=rf"must fall strictly, to 1 at the least, not {said}$"):
-        parse(places)
+        parse(timesteps)
 
 
 @pytest.mark.parametrize("first", [1000.5, 1200, math.inf])
@@ -45,7 +45,7 @@ def test_places_beyond_the_schedule(first):
 
 
 def test_another_number_of_steps():
-    with pytest.raises(ValueError, match="steps must be 2, the places that the grid lists, not 3"):
+    with pytest.raises(ValueError, match="steps must be 2, the timesteps that the grid lists, not 3"):
         Listed((7, 3))(linear(10), 3)
 
 

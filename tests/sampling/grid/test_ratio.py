@@ -28,7 +28,7 @@ def ratios(levels: list[Level]) -> list[float]:
 
 def spread(schedule: Schedule, steps: int, sigma_max: float, bend, unbend) -> list[float]:
     """Ratios evenly spread from sigma_max or the highest there is, the first of them that of level T."""
-    last, first = (schedule.level(place).sigma / schedule.level(place).alpha for place in (schedule.T, 1))
+    last, first = (schedule.level(timestep).sigma / schedule.level(timestep).alpha for timestep in (schedule.T, 1))
     most, least = bend(min(last, sigma_max)), bend(first)
     return [last, *(unbend(most + (least - most) * k / (steps - 1)) for k in range(1, steps))]
 
@@ -68,9 +68,9 @@ def test_no_room_for_a_spread():
 def test_karras_on_edms_own_process_is_even():
     """Its axis is that grid."""
     schedule = Continuous(EDMProcess(), 1000)
-    places = [1000 - 999 * k / 8 for k in range(9)]
-    for found, place in zip(Karras()(schedule, 9)[:-1], places, strict=True):
-        assert found.sigma == pytest.approx(schedule.level(place).sigma, rel=1e-9)
+    timesteps = [1000 - 999 * k / 8 for k in range(9)]
+    for found, timestep in zip(Karras()(schedule, 9)[:-1], timesteps, strict=True):
+        assert found.sigma == pytest.approx(schedule.level(timestep).sigma, rel=1e-9)
 
 
 @pytest.mark.parametrize("sigma_max", [80.0, math.inf])
@@ -97,7 +97,7 @@ def test_without_signal_at_the_noisiest_level(make, schedule, noisiest, sigma_ma
 
 @pytest.mark.parametrize("make", [LogSNR(), Karras()], ids=["log-snr", "karras"])
 def test_the_network_is_fed_places_between_the_ticks(make):
-    """The level of a place between two is between theirs, and the last noisy one is level 1 to the last bit."""
+    """The level of a timestep between two is between theirs, and the last noisy one is level 1 to the last bit."""
     schedule = linear(1000)
     levels = make(schedule, 20)
     assert levels[-2] == schedule.level(1)

@@ -8,8 +8,8 @@ from ddpm.sampling import DDIM, descents, evaluations
 from ddpm.sampling.grid import repaint, uniform
 
 
-def places(n: int, jump: int, times: int) -> list[int]:
-    """By their places counted from the clean level."""
+def timesteps(n: int, jump: int, times: int) -> list[int]:
+    """By their timesteps counted from the clean level."""
     levels = [Level(float(k), 1.0, float(k)) for k in range(n, -1, -1)]
     return [int(level.t) for level in repaint(levels, jump, times)]
 
@@ -36,11 +36,11 @@ def without_the_way_up(visited: list[int]) -> list[int]:
 
 @pytest.mark.parametrize(("n", "jump", "times"), [(250, 10, 10), (20, 3, 4), (20, 1, 2), (7, 6, 3), (5, 2, 1)])
 def test_it_is_the_originals(n, jump, times):
-    assert places(n, jump, times) == without_the_way_up(lugmayr(n, jump, times))
+    assert timesteps(n, jump, times) == without_the_way_up(lugmayr(n, jump, times))
 
 
 def test_a_small_one():
-    assert places(5, 2, 2) == [5, 4, 3, 5, 4, 3, 2, 1, 3, 2, 1, 0]
+    assert timesteps(5, 2, 2) == [5, 4, 3, 5, 4, 3, 2, 1, 3, 2, 1, 0]
 
 
 @pytest.mark.parametrize(("n", "jump", "times"), [(250, 10, 10), (20, 3, 4), (20, 1, 2), (5, 2, 1)])
@@ -54,4 +54,4 @@ def test_how_often_the_denoiser_is_asked(n, jump, times):
 @pytest.mark.parametrize(("jump", "times", "says"), [(0, 2, "between 1 and 4"), (5, 2, "not 5"), (1, 0, "at least 1")])
 def test_what_is_refused(jump, times, says):
     with pytest.raises(ValueError, match=says):
-        places(5, jump, times)
+        timesteps(5, jump, times)

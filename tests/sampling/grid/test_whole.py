@@ -1,4 +1,4 @@
-"""Grids on ticks: places rounded and kept distinct."""
+"""Grids on ticks: timesteps rounded and kept distinct."""
 
 from itertools import pairwise
 
@@ -42,10 +42,10 @@ def space_timesteps(T: int, steps: int) -> list[int]:
     """improved-diffusion's, for one section."""
     if steps == 1:
         return [0]
-    stride, place, taken = (T - 1) / (steps - 1), 0.0, []
+    stride, timestep, taken = (T - 1) / (steps - 1), 0.0, []
     for _ in range(steps):
-        taken.append(round(place))
-        place += stride
+        taken.append(round(timestep))
+        timestep += stride
     return taken
 
 

@@ -16,7 +16,7 @@ NEWTON = 5
 
 @dataclass(frozen=True, slots=True)
 class Beta:
-    """Places at evenly spread quantiles of a Beta(a, a) distribution over [1, T] (Lee et al. 2024, "Beta Sampling is
+    """Timesteps at evenly spread quantiles of a Beta(a, a) distribution over [1, T] (Lee et al. 2024, "Beta Sampling is
     All You Need").
 
     Diffusers take the quantiles of sigma / alpha instead, over [its least, its most].

@@ -13,11 +13,11 @@ Raises ValueError for steps that it cannot take.
 """
 
 
-def visit(schedule: Schedule, steps: int, place: Callable[[torch.Tensor], torch.Tensor]) -> list[Level]:
-    """Level T, levels at any places between, level 1 and the clean one. One step leads from level T to clean.
+def visit(schedule: Schedule, steps: int, timestep: Callable[[torch.Tensor], torch.Tensor]) -> list[Level]:
+    """Level T, levels at any timesteps between, level 1 and the clean one. One step leads from level T to clean.
 
     Args:
-        place: from shares of the way, evenly spread in (0, 1) and rising, to falling places in (1, T), float64.
+        timestep: from shares of the way, evenly spread in (0, 1) and rising, to falling timesteps in (1, T), float64.
 
     Raises:
         ValueError: no steps, or several where level T is also level 1.
@@ -28,5 +28,5 @@ def visit(schedule: Schedule, steps: int, place: Callable[[torch.Tensor], torch.
         raise ValueError(f"steps must be 1, as the schedule has no more noisy levels, not {steps}")
     if steps == 1:
         return [schedule.level(schedule.T), schedule.level(0)]
-    inner = place(torch.linspace(0, 1, steps, dtype=torch.float64)[1:-1])
+    inner = timestep(torch.linspace(0, 1, steps, dtype=torch.float64)[1:-1])
     return [schedule.level(at) for at in (schedule.T, *inner.tolist(), 1, 0)]

@@ -52,11 +52,11 @@ class Karras:
 
 
 def _spread(schedule: Schedule, steps: int, sigma_max: float, bend: Map, unbend: Map) -> list[Level]:
-    def place(share: torch.Tensor) -> torch.Tensor:
+    def timestep(share: torch.Tensor) -> torch.Tensor:
         noisiest, cleanest = bend(torch.tensor(_ends(schedule, sigma_max), dtype=torch.float64))
-        return schedule.place(unbend(torch.lerp(noisiest, cleanest, share)))
+        return schedule.timestep(unbend(torch.lerp(noisiest, cleanest, share)))
 
-    return visit(schedule, steps, place)
+    return visit(schedule, steps, timestep)
 
 
 def _ends(schedule: Schedule, sigma_max: float) -> tuple[float, float]:

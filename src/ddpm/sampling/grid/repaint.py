@@ -8,8 +8,8 @@ from ddpm.core import Level
 def repaint(levels: Sequence[Level], jump: int, times: int) -> list[Level]:
     """Every stretch of so many steps is taken several times (Lugmayr et al. 2022, sec. 4.2 and app. B).
 
-    Counted from the clean level, the grid rises from places 1, 1 + jump, 1 + 2·jump … by ``jump`` each, ``times - 1``
-    times. The original adds its noise in ``jump`` forward steps; here it is one, which is the same in distribution.
+    Counted from the clean level, the grid rises from 1, 1 + jump, 1 + 2·jump … by ``jump`` each, ``times - 1`` times.
+    The original adds its noise in ``jump`` forward steps; here it is one, which is the same in distribution.
 
     Args:
         levels: any grid that falls, n steps to clean.
@@ -24,9 +24,9 @@ def repaint(levels: Sequence[Level], jump: int, times: int) -> list[Level]:
         raise ValueError(f"jump must be between 1 and {top - 1}, one less than the grid's steps, not {jump}")
     if times < 1:
         raise ValueError(f"times must be at least 1, not {times}")
-    places: list[int] = []
-    for place in range(top, -1, -1):
-        places.append(place)
-        if place and (place - 1) % jump == 0 and place + jump <= top:
-            places += [*range(place + jump, place - 1, -1)] * (times - 1)
-    return [levels[top - place] for place in places]
+    timesteps: list[int] = []
+    for timestep in range(top, -1, -1):
+        timesteps.append(timestep)
+        if timestep and (timestep - 1) % jump == 0 and timestep + jump <= top:
+            timesteps += [*range(timestep + jump, timestep - 1, -1)] * (times - 1)
+    return [levels[top - timestep] for timestep in timesteps]

@@ -1,4 +1,4 @@
-"""Grids on whole places, each level of which is a tick of its schedule: at most T steps."""
+"""Grids on whole timesteps, each level of which is a tick of its schedule: at most T steps."""
 
 import math
 from dataclasses import dataclass
@@ -52,12 +52,12 @@ class Power:
         return _visit(schedule, steps, [round(schedule.T * ((i + 1) / steps) ** self.exponent) for i in range(steps)])
 
 
-def _visit(schedule: Schedule, steps: int, places: list[int]) -> list[Level]:
-    """The levels at rising places, kept distinct, from noisy to clean."""
+def _visit(schedule: Schedule, steps: int, timesteps: list[int]) -> list[Level]:
+    """The levels at rising timesteps, kept distinct, from noisy to clean."""
     if not 1 <= steps <= schedule.T:
         raise ValueError(f"steps must be between 1 and {schedule.T}, the levels of the schedule, not {steps}")
     chosen = [0]
-    for k, place in enumerate(places):
+    for k, timestep in enumerate(timesteps):
         # at least one above the last, at most so high that the rest still fit below T
-        chosen.append(min(max(place, chosen[-1] + 1), schedule.T - (steps - 1 - k)))
+        chosen.append(min(max(timestep, chosen[-1] + 1), schedule.T - (steps - 1 - k)))
     return [schedule.level(i) for i in reversed(chosen)]

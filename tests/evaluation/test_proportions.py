@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ddpm.data.dataset import Dataset
-from ddpm.evaluation.shares import shares_of
+from ddpm.evaluation.proportions import proportions_of
 
 
 def reference(*counts: int, classes: tuple[str, ...] = ("cat", "dog")) -> Dataset:
@@ -11,12 +11,12 @@ def reference(*counts: int, classes: tuple[str, ...] = ("cat", "dog")) -> Datase
 
 
 def test_the_references_proportions_in_the_order_of_the_run() -> None:
-    assert shares_of(("dog", "cat"), reference(3, 1)) == ((0.25, 0.75), ())
+    assert proportions_of(("dog", "cat"), reference(3, 1)) == ((0.25, 0.75), ())
 
 
 def test_classes_that_one_of_the_two_lacks() -> None:
-    shares, notes = shares_of(("cat", "emu"), reference(3, 1))
-    assert shares == (1.0, 0.0)
+    proportions, notes = proportions_of(("cat", "emu"), reference(3, 1))
+    assert proportions == (1.0, 0.0)
     assert [note.split(":")[0] for note in notes] == [
         "the reference has no emu",
         "the run knows no dog, of which the reference has images",
@@ -25,10 +25,10 @@ def test_classes_that_one_of_the_two_lacks() -> None:
 
 @pytest.mark.parametrize("real", [reference(3, 1), Dataset(np.zeros((4, 2, 2, 1), np.uint8))])
 def test_nothing_in_common_is_even_and_said(real: Dataset) -> None:
-    shares, [note] = shares_of(("emu", "yak"), real)
-    assert shares == (0.5, 0.5)
+    proportions, [note] = proportions_of(("emu", "yak"), real)
+    assert proportions == (0.5, 0.5)
     assert "equal shares" in note
 
 
 def test_a_run_without_classes_has_no_shares() -> None:
-    assert shares_of((), reference(3, 1)) == ((), ())
+    assert proportions_of((), reference(3, 1)) == ((), ())

@@ -7,7 +7,7 @@ import numpy as np
 from ddpm.data.dataset import Dataset
 
 
-def shares_of(classes: Sequence[str], reference: Dataset) -> tuple[tuple[float, ...], tuple[str, ...]]:
+def proportions_of(classes: Sequence[str], reference: Dataset) -> tuple[tuple[float, ...], tuple[str, ...]]:
     """The share of each class of a run among the reference's images, and notes on classes that do not match.
 
     Args:
