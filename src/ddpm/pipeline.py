@@ -121,7 +121,7 @@ def train(
         Interrupted: by Ctrl-C, with everything saved; a second one ends the process.
     """
     if device not in (None, "cpu"):
-        raise InputError(f'device is {device!r}; give "cpu", or nothing for the best device of this machine')
+        raise InputError("device", f'device is {device!r}; give "cpu", or nothing for the best device of this machine')
     keep_freed_memory()
     images = data if isinstance(data, Dataset) else str(data)
     given = flags(budget, config)

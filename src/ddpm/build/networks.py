@@ -89,8 +89,10 @@ def build_features(name: str, weights: str | None, size: tuple[int, int], device
     """
     if name == "embedded":
         if weights is not None:
-            raise InputError(f"the embedded features have their own weights; give {weights} to another --features")
+            raise InputError(
+                "incompatible", f"the embedded features have their own weights; give {weights} to another --features"
+            )
         return Embedded(size, device)
     if name not in FEATURES:
-        raise InputError(f"unknown features {name!r}{suggest(name, ['embedded', *FEATURES])}")
+        raise InputError("unknown", f"unknown features {name!r}{suggest(name, ['embedded', *FEATURES])}")
     return FEATURES[name](weights, device)

@@ -78,7 +78,9 @@ def _process(config: DiffusionConfig) -> Schedule:
     if not config.zero_terminal_snr:
         return made
     if not isinstance(made, Discrete):
-        raise InputError(f"the {config.schedule} schedule is continuous, and its end is fixed; drop zero_terminal_snr")
+        raise InputError(
+            "invalid", f"the {config.schedule} schedule is continuous, and its end is fixed; drop zero_terminal_snr"
+        )
     return discrete.zero_terminal_snr(made)
 
 

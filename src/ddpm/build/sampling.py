@@ -126,7 +126,7 @@ def build_grid(config: SamplingConfig, schedule: Schedule) -> list[Level]:
     try:
         return visited(schedule, config.steps)
     except ValueError as e:
-        raise InputError(str(e)) from e
+        raise InputError("invalid", str(e)) from e
 
 
 def build_guided(

@@ -39,11 +39,13 @@ def evaluate_run(
     options = EvaluationOptions(data, n, seed, batch, fit, skip_bad, device)
     earlier = paths(RunFolder(path).checkpoints)[:-1]  # the last has the run's own weights
     if checkpoints and not earlier:
-        raise InputError(f"{path} has no earlier checkpoints; leave --checkpoints, or give a run folder that has some")
+        raise InputError(
+            "missing", f"{path} has no earlier checkpoints; leave --checkpoints, or give a run folder that has some"
+        )
     runs = [*(earlier if checkpoints else []), path]
     counts = [{"steps": count} for count in integers("--steps", steps, "5,10,20")] or [{}]
     if out is not None and len(runs) * len(counts) > 1:
-        raise InputError("--out takes one score, and several were asked for; they are in the run folder")
+        raise InputError("invalid", "--out takes one score, and several were asked for; they are in the run folder")
     scores.prepare(out)
     done = None
     for run in runs:

@@ -41,7 +41,7 @@ def evaluate_upscaling(
     options = EvaluationOptions(data, n, seed, batch, fit, skip_bad, device)
     counts = integers("--steps", steps, "20")
     if len(counts) > 1:
-        raise InputError("a run of super-resolution is measured at one number of steps at a time")
+        raise InputError("invalid", "a run of super-resolution is measured at one number of steps at a time")
     how = {**(sampling or {}), **({"steps": counts[0]} if counts else {})}
     scores.prepare(out)
     with LoggedBar("upscaling") as progress:

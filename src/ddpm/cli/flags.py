@@ -38,7 +38,7 @@ def call(function: Callable[..., Result], kind: str, *args: Any, **asked: Any) -
     given = {name: value for name, value in asked.items() if value is not None and value != {}}
     takes = signature(function).parameters
     if idle := [_typed(name, value) for name, value in given.items() if name not in takes]:
-        raise InputError(f"{idle[0]} has no effect on {kind}; leave it out")
+        raise InputError("missing", f"{idle[0]} has no effect on {kind}; leave it out")
     return function(*args, **given)
 
 

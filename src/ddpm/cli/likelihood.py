@@ -87,7 +87,9 @@ def likelihood(
     keep_freed_memory()
     reading: dict[str, Any] = {name: value for name, value in {"fit": fit, "skip_bad": skip_bad}.items() if value}
     if data is None and reading:
-        raise InputError(f"--{next(iter(reading)).replace('_', '-')} needs --data, the images that it is for")
+        raise InputError(
+            "invalid", f"--{next(iter(reading)).replace('_', '-')} needs --data, the images that it is for"
+        )
     options = EvaluationOptions(data, n, seed, batch, device=device, **reading)
     how = {"terms": terms, "variance": variance, "start": start, "tolerance": tolerance, "probes": probes, "clip": clip}
     done = None

@@ -34,7 +34,7 @@ def integers(flag: str, groups: Sequence[str] | None, example: str) -> list[int]
     """
     found = words(groups)
     if not all(word.isdecimal() for word in found):
-        raise InputError(f"{flag} expects integers, such as {example}, not {','.join(found)}")
+        raise InputError("invalid", f"{flag} expects integers, such as {example}, not {','.join(found)}")
     return [int(word) for word in found]
 
 
@@ -46,5 +46,5 @@ def decimals(flag: str, groups: Sequence[str] | None, example: str) -> list[floa
     """
     found = words(groups)
     if not all(word.replace(".", "", 1).isdecimal() for word in found):
-        raise InputError(f"{flag} expects numbers, such as {example}, not {','.join(found)}")
+        raise InputError("invalid", f"{flag} expects numbers, such as {example}, not {','.join(found)}")
     return [float(word) for word in found]

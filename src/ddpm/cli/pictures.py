@@ -54,13 +54,15 @@ def refuse_to_overwrite(made: Iterable[Path], given: Iterable[Path]) -> None:
     for path in made:
         place = next(folder for folder in path.absolute().parents if folder.exists())
         if not place.is_dir():
-            raise InputError(f"cannot write {path}: {place} is a file; give another folder by --out")
+            raise InputError("unwritable", f"cannot write {path}: {place} is a file; give another folder by --out")
         if not os.access(place, os.W_OK | os.X_OK):
-            raise InputError(f"cannot write {path}: {place} may not be written; give another folder by --out")
+            raise InputError(
+                "unwritable", f"cannot write {path}: {place} may not be written; give another folder by --out"
+            )
         if path.exists() and any(path.samefile(one) for one in kept):
-            raise InputError(f"{path} is given, and would be overwritten; give another folder by --out")
+            raise InputError("incompatible", f"{path} is given, and would be overwritten; give another folder by --out")
         if path.is_dir() or (path.suffix == ".png" and path.exists() and not saved(path)):
-            raise InputError(f"{path} is in the way, and ddpm has not made it; give another folder by --out")
+            raise InputError("exists", f"{path} is in the way, and ddpm has not made it; give another folder by --out")
 
 
 def write(images: "Sequence[Image.Image]", folder: Path, shown: "Sequence[tuple[str, Image.Image]]" = ()) -> None:

@@ -46,11 +46,11 @@ def plot(
     from ddpm.system.names import suggest
 
     if kind not in KINDS:
-        raise InputError(f"unknown plot {kind!r}{suggest(kind, list(KINDS))}; they are {', '.join(KINDS)}")
+        raise InputError("unknown", f"unknown plot {kind!r}{suggest(kind, list(KINDS))}; they are {', '.join(KINDS)}")
     if not what:
-        raise InputError(f"give a run folder, as in `ddpm plot {kind} runs/photos`")
+        raise InputError("invalid", f"give a run folder, as in `ddpm plot {kind} runs/photos`")
     if kind != "schedule" and len(what) > 1:
-        raise InputError(f"{kind} is drawn of one run at a time, not of {len(what)}")
+        raise InputError("invalid", f"{kind} is drawn of one run at a time, not of {len(what)}")
     path = plots.target(kind, what, out)
     figure: Figure
     if kind == "schedule":

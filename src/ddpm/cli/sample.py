@@ -71,13 +71,13 @@ def sample(
     del asked["run"], asked["from_"], asked["flags"]
     asked["sampling"] = flags.given()
     if from_ is not None and run is not None:
-        raise InputError("give either a run or --from, not both: the picture names its run")
+        raise InputError("conflict", "give either a run or --from, not both: the picture names its run")
     if from_ is not None:
         call(_repeat, "a picture that --from draws again", from_, **asked)
     elif run is not None:
         call(_new, "new samples", run, **asked)
     else:
-        raise InputError("give a run folder, as in `ddpm sample runs/photos`, or a picture by --from")
+        raise InputError("invalid", "give a run folder, as in `ddpm sample runs/photos`, or a picture by --from")
 
 
 def _new(
@@ -105,7 +105,7 @@ def _new(
     asked = {"steps": steps, "size": None if size is None else parse_size(size), "whole": whole}
     settings = {**(sampling or {}), **{name: value for name, value in asked.items() if value is not None}}
     if then is not None and trajectory:
-        raise InputError("--trajectory is of one run, and --then goes on with another; leave out either")
+        raise InputError("conflict", "--trajectory is of one run, and --then goes on with another; leave out either")
     pipe, larger = load(run, device), None if then is None else load(then, device)
     labels = [label[i % len(label)] for i in range(n)] if label else None
     from ddpm.engine.options import asked as asked_of
@@ -152,8 +152,9 @@ def _repeat(picture: Path, *, out: Path | None = None, device: str | None = None
     pipe = load(record.find_run(picture), device)
     if pipe.weights != record.weights:
         raise InputError(
+            "invalid",
             f"{pipe.source} has other weights than those that made {picture}: it was trained further since; "
-            "load the checkpoint of that time"
+            "load the checkpoint of that time",
         )
     image = again(pipe, record)
     path = (out or picture.parent) / f"{picture.stem}-again.png"

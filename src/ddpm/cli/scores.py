@@ -20,7 +20,7 @@ def prepare(out: Path | None) -> None:
     if out is None:
         return
     if out.is_dir():
-        raise InputError(f"--out {out} is a folder; give the score a name, as in {out / FILE}")
+        raise InputError("invalid", f"--out {out} is a folder; give the score a name, as in {out / FILE}")
     with disk_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
 

@@ -78,7 +78,7 @@ def sweep(
     from ddpm.system.files import disk_errors, write_file
 
     if find_spec("matplotlib") is None:
-        raise InputError('matplotlib draws this and is not installed: pip install "ddpm[report]"')
+        raise InputError("missing", 'matplotlib draws this and is not installed: pip install "ddpm[report]"')
     keep_freed_memory()
     ask = AskSweep(
         solvers=words(solvers) or ["ddim", "dpm++-2m", "unipc-2"],

@@ -68,10 +68,10 @@ def train_classifier(
 
     keep_freed_memory()
     if for_ is not None and images is not None:
-        raise InputError("--for and --images are two budgets; give one")
+        raise InputError("invalid", "--for and --images are two budgets; give one")
     folder = RunFolder.open(run)
     if folder.checkpoint is not None:
-        raise InputError(f"{run} is a checkpoint; give the run folder, whose checkpoints can all be guided")
+        raise InputError("invalid", f"{run} is a checkpoint; give the run folder, whose checkpoints can all be guided")
     flags = {"data": data, "for": for_, "images": images, "width": width, "batch": batch, "lr": lr, "seed": seed}
     asked = {flag: value for flag, value in (flags | {"precision": precision}).items() if value is not None}
     out, config_file = folder.classifier, RunFolder(folder.classifier).config_file

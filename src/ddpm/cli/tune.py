@@ -57,7 +57,9 @@ def tune(
     keep_freed_memory()
     folder = RunFolder.open(run)
     if folder.checkpoint is not None:
-        raise InputError(f"{run} is a checkpoint; tune the run, as its newest weights are those that are sampled")
+        raise InputError(
+            "invalid", f"{run} is a checkpoint; tune the run, as its newest weights are those that are sampled"
+        )
     counts = integers("--steps", steps, "6,8,10") or [6, 8, 10]
     sampling = {} if guidance is None else {"guidance": guidance}
     names = words(solvers) or list(SOLVERS)

@@ -67,7 +67,7 @@ def upscale(
     from ddpm.tasks.upscale import upscale as enlarge
 
     if not pictures:
-        raise InputError(f"give pictures to make large, as in `ddpm upscale {run} small.png`")
+        raise InputError("invalid", f"give pictures to make large, as in `ddpm upscale {run} small.png`")
     settings = flags.given() | ({} if steps is None else {"steps": steps})
     pipe = load(run, device)
     sampling, labels = settings_of(pipe, settings), label[0] if label and len(label) == 1 else label
@@ -108,11 +108,11 @@ def _places(pictures: tuple[Path, ...], out: Path) -> list[Path]:
 
     kind = "" if out.is_dir() else out.suffix.lower()
     if kind in OTHERS:
-        raise InputError(f"{out} would be a {kind[1:]}, and results are PNGs; give a folder or a .png by -o")
+        raise InputError("invalid", f"{out} would be a {kind[1:]}, and results are PNGs; give a folder or a .png by -o")
     if kind == ".png" and len(pictures) > 1:
-        raise InputError(f"{out} is one file, and {len(pictures)} pictures are given; give a folder by -o")
+        raise InputError("invalid", f"{out} is one file, and {len(pictures)} pictures are given; give a folder by -o")
     paths = [out] if kind == ".png" else [out / f"{picture.stem}.png" for picture in pictures]
     if twice := [path for path, times in Counter(paths).items() if times > 1]:
-        raise InputError(f"two pictures would be written to {twice[0]}; give them names that differ")
+        raise InputError("incompatible", f"two pictures would be written to {twice[0]}; give them names that differ")
     refuse_to_overwrite(paths, pictures)
     return paths

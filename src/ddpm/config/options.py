@@ -89,7 +89,7 @@ def changes(root: type, given: Mapping[str, Any]) -> dict[str, Any]:
     known, tree, by = options(root), dict[str, Any](), dict[Path, str]()
     for name in given:
         if name not in known:
-            raise InputError(f"unknown key {name!r}{suggest(name, list(known))}")
+            raise InputError("unknown", f"unknown key {name!r}{suggest(name, list(known))}")
     for name, value in given.items():
         if value is None:
             continue
@@ -100,7 +100,7 @@ def changes(root: type, given: Mapping[str, Any]) -> dict[str, Any]:
             value = flag.switch[0 if value else 1]
         for path in paths:
             if path in by:
-                raise InputError(f"{by[path]} and {name} are two values of one setting; give one")
+                raise InputError("invalid", f"{by[path]} and {name} are two values of one setting; give one")
             by[path] = name
             _set(tree, path, value)
     return tree
@@ -122,12 +122,12 @@ def changed(own: Settings, given: Mapping[str, Any], *, without: Collection[str]
     for name, value in given.items():
         places = options(root)[name].paths
         if value is not None and all(path[0] in idle and path != _key(root, path[0]) for path in places):
-            raise InputError(_without(root, name, places[0][0]))
+            raise InputError("invalid", _without(root, name, places[0][0]))
     tree |= dict.fromkeys(idle)
     try:
         return root.model_validate(tree)
     except ValidationError as e:
-        raise InputError(explain(e, root, lambda path: flat_name(root, path))) from e
+        raise InputError("invalid", explain(e, root, lambda path: flat_name(root, path))) from e
 
 
 def flat_name(root: type, path: Path) -> str:

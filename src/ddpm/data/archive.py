@@ -38,9 +38,9 @@ def open_zip(path: Path) -> Source:
     try:
         members = _archive(reader.path, reader.stamp).infolist()
     except (zipfile.BadZipFile, OSError) as error:
-        raise InputError(f"{path} is not a readable .zip ({error}); make it anew") from error
+        raise InputError("unreadable", f"{path} is not a readable .zip ({error}); make it anew") from error
     if any(member.flag_bits & 1 for member in members):
-        raise InputError(f"{path} is encrypted; give a .zip without a password")
+        raise InputError("missing", f"{path} is encrypted; give a .zip without a password")
     files = {
         member.filename: File(member.filename, member.file_size, (member.CRC,))
         for member in members

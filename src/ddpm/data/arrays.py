@@ -40,11 +40,13 @@ def open_npz(path: Path) -> Source:
             arrays: dict[str, npt.NDArray[Any]] = dict(file)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(
-            f"{path} is not a readable .npz of plain arrays ({error}); save it with numpy.savez"
+            "unreadable", f"{path} is not a readable .npz of plain arrays ({error}); save it with numpy.savez"
         ) from error
     images = arrays.get("images", arrays.get("arr_0"))
     if images is None:
-        raise InputError(f"{path} holds the arrays {', '.join(arrays) or 'none'}; name the one of the images 'images'")
+        raise InputError(
+            "invalid", f"{path} holds the arrays {', '.join(arrays) or 'none'}; name the one of the images 'images'"
+        )
     classes = [str(name) for name in arrays.get("classes", ())]
     return array_source(images, arrays.get("labels", arrays.get("arr_1")), classes, where=str(path))
 
@@ -85,12 +87,14 @@ def array_source(
         InputError: if the arrays do not fit this.
     """
     if images.dtype != np.uint8:
-        raise InputError(f"the images of {where} are {images.dtype}; give uint8 values from 0 to 255")
+        raise InputError("invalid", f"the images of {where} are {images.dtype}; give uint8 values from 0 to 255")
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4 or not 1 <= images.shape[-1] <= 4 or 0 in images.shape:
         shape = " × ".join(map(str, images.shape))
-        raise InputError(f"the images of {where} are {shape}; give N × H × W, or N × H × W × C with 1 to 4 channels")
+        raise InputError(
+            "invalid", f"the images of {where} are {shape}; give N × H × W, or N × H × W × C with 1 to 4 channels"
+        )
     names, classes = class_names(labels, tuple(classes), len(images), where)
     digits = len(str(len(images) - 1))
     digest = hashlib.sha256(repr((images.shape, names, classes)).encode())

@@ -70,10 +70,12 @@ def _rows(table: str, content: str) -> Iterator[tuple[str, str]]:
             column = next((name for name in COLUMNS if name in row), None)
             if column is None or "file_name" not in row:
                 has = ", ".join(map(str, row))
-                raise InputError(f"{table} has the columns {has}; name them file_name and text, or the file otherwise")
+                raise InputError(
+                    "invalid", f"{table} has the columns {has}; name them file_name and text, or the file otherwise"
+                )
             yield str(row["file_name"] or ""), str(row[column] or "").strip()
     except csv.Error as error:
-        raise InputError(f"{table} is not a readable .csv ({error}); save it anew") from error
+        raise InputError("unreadable", f"{table} is not a readable .csv ({error}); save it anew") from error
 
 
 def _json_rows(table: str, lines: Iterable[str]) -> Iterator[Mapping[str, object]]:
@@ -85,7 +87,9 @@ def _json_rows(table: str, lines: Iterable[str]) -> Iterator[Mapping[str, object
         except ValueError:
             row = None
         if not isinstance(row, dict):
-            raise InputError(f"{table}, line {number} is not a JSON object; give one a line, with file_name and text")
+            raise InputError(
+                "invalid", f"{table}, line {number} is not a JSON object; give one a line, with file_name and text"
+            )
         yield row
 
 
@@ -93,9 +97,11 @@ def _text(reader: Reader, name: str) -> str:
     try:
         return bytes(reader.read(name)).decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise InputError(f"{name} is not UTF-8 text; save it in that encoding") from None
+        raise InputError("invalid", f"{name} is not UTF-8 text; save it in that encoding") from None
     except (OSError, BadImage) as error:
-        raise InputError(f"cannot read the captions in {name} ({error}); mend the file, or move it away") from error
+        raise InputError(
+            "unreadable", f"cannot read the captions in {name} ({error}); mend the file, or move it away"
+        ) from error
 
 
 def _normal(name: str) -> str:

@@ -80,17 +80,20 @@ class Dataset:
         if isinstance(images, Sequence):
             each = [np.atleast_3d(np.asarray(plain(opened(image)[1]))) for image in images]
             if len(shapes := {one.shape for one in each}) != 1:
-                raise InputError(f"the images have {len(shapes)} sizes or modes; give images of one")
+                raise InputError("invalid", f"the images have {len(shapes)} sizes or modes; give images of one")
             pixels = np.stack(each)
         else:
             pixels = pixels_of(images)
             if is_tensor(images) and images.is_floating_point() and not images.min() < 0:
-                raise InputError("no value of the tensor is below 0, where floats are from -1 to 1; give 2 * x - 1")
+                raise InputError(
+                    "invalid", "no value of the tensor is below 0, where floats are from -1 to 1; give 2 * x - 1"
+                )
             pixels = pixels[..., None] if pixels.ndim == 3 and not is_tensor(images) else pixels
         if pixels.ndim != 4 or pixels.shape[-1] not in (1, 3, 4) or not pixels.size:
             raise InputError(
+                "invalid",
                 f"the images have the shape {tuple(getattr(images, 'shape', pixels.shape))}; give an array (N, H, W) "
-                "or (N, H, W, C) or a tensor (N, C, H, W), of 1, 3 or 4 channels"
+                "or (N, H, W, C) or a tensor (N, C, H, W), of 1, 3 or 4 channels",
             )
         if labels is None:
             return cls(pixels)
@@ -181,14 +184,17 @@ def class_names(
     if labels is None:
         return [None] * n, ()
     if labels.shape != (n,):
-        raise InputError(f"the labels of {where} have the shape {labels.shape}; {n} images need ({n},)")
+        raise InputError("invalid", f"the labels of {where} have the shape {labels.shape}; {n} images need ({n},)")
     if labels.dtype.kind == "U":
         return [str(name) for name in labels], classes or tuple(sorted({str(name) for name in labels}))
     if labels.dtype.kind not in "iu" or labels.min() < 0:
-        raise InputError(f"the labels of {where} must be whole numbers from 0, or names; they are {labels.dtype}")
+        raise InputError(
+            "invalid", f"the labels of {where} must be whole numbers from 0, or names; they are {labels.dtype}"
+        )
     classes = classes or tuple(map(str, range(int(labels.max()) + 1)))
     if labels.max() >= len(classes):
         raise InputError(
-            f"{where} has the label {labels.max()}, but names only {len(classes)} classes; name the others too"
+            "invalid",
+            f"{where} has the label {labels.max()}, but names only {len(classes)} classes; name the others too",
         )
     return [classes[i] for i in labels], classes

@@ -16,7 +16,9 @@ def open_digits() -> Source:
     try:
         from sklearn.datasets import load_digits
     except ImportError:
-        raise InputError("the digits come with scikit-learn, which is missing: pip install scikit-learn") from None
+        raise InputError(
+            "missing", "the digits come with scikit-learn, which is missing: pip install scikit-learn"
+        ) from None
     digits = load_digits()
     images = np.rint(digits.images * (255 / 16)).astype(np.uint8)
     return array_source(images, digits.target, [str(i) for i in range(10)], where="the digits")

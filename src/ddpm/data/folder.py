@@ -34,7 +34,7 @@ def open_folder(root: Path) -> Source:
         files = list(_walk(root, "", frozenset()))
     except OSError as error:
         raise InputError(
-            f"cannot list {error.filename}: {error.strerror}; make it readable, or move it away"
+            "invalid", f"cannot list {error.filename}: {error.strerror}; make it readable, or move it away"
         ) from error
     return tree_source(files, FolderReader(root), str(root))
 

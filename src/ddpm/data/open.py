@@ -23,14 +23,18 @@ def open_source(where: str | Path) -> Source:
     if path.is_dir():
         return open_folder(path)
     if not path.exists():
-        raise InputError(f"{path} does not exist{_nearest(path)}; give a folder of images, a .zip, an .npz, or digits")
+        raise InputError(
+            "missing", f"{path} does not exist{_nearest(path)}; give a folder of images, a .zip, an .npz, or digits"
+        )
     match path.suffix.lower():
         case ".zip":
             return open_zip(path)
         case ".npz":
             return open_npz(path)
         case suffix:
-            raise InputError(f"{path} is of type {suffix or 'unknown'}; give a folder of images, a .zip or an .npz")
+            raise InputError(
+                "unknown", f"{path} is of type {suffix or 'unknown'}; give a folder of images, a .zip or an .npz"
+            )
 
 
 def _nearest(path: Path) -> str:

@@ -37,7 +37,9 @@ def with_low(
     """
     height, width, _ = high.shape
     if scale < 1 or height % scale or width % scale:
-        raise InputError(f"images of {height} × {width} do not divide by --scale {scale}; give a --size that does")
+        raise InputError(
+            "invalid", f"images of {height} × {width} do not divide by --scale {scale}; give a --size that does"
+        )
     small = Geometry((height // scale, width // scale), high.mode, fit)
     return paired(high, prepare(open_source(where), small, skip_bad=skip_bad, progress=progress), where)
 
@@ -50,9 +52,9 @@ def paired(high: Dataset, low: Dataset, where: str) -> Dataset:
     """
     rows, stems = _by_name(low, where), _by_name(high, "the large images")
     if alone := [name for name in stems if name not in rows]:
-        raise InputError(f"{_listed(alone)} no partner in {where}; add them there, or take these away")
+        raise InputError("invalid", f"{_listed(alone)} no partner in {where}; add them there, or take these away")
     if alone := [name for name in rows if name not in stems]:
-        raise InputError(f"{_listed(alone)} no partner among the large images; take them away from {where}")
+        raise InputError("invalid", f"{_listed(alone)} no partner among the large images; take them away from {where}")
     return replace(high, partners={LOW: low.subset(np.array([rows[name] for name in stems], np.int64))})
 
 
@@ -62,7 +64,7 @@ def _by_name(data: Dataset, where: str) -> dict[str, int]:
     rows = {stem: i for i, stem in enumerate(stems)}
     if len(rows) < len(stems):
         twice = next(stem for i, stem in enumerate(stems) if rows[stem] != i)
-        raise InputError(f"two images of {where} are called {twice}; a partner must have a name of its own")
+        raise InputError("invalid", f"two images of {where} are called {twice}; a partner must have a name of its own")
     return rows
 
 

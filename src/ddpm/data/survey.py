@@ -77,7 +77,7 @@ class Survey:
             return choice
         if len(self.sizes) > 1:
             sizes = ", ".join(f"{n:,} of {h} × {w}" for (h, w), n in list(self.sizes.items())[:3])
-            raise InputError(f"the images have {len(self.sizes):,} sizes ({sizes} …); choose one by --size")
+            raise InputError("invalid", f"the images have {len(self.sizes):,} sizes ({sizes} …); choose one by --size")
         return next(iter(self.sizes))
 
     def check(self, skip_bad: bool = False) -> None:
@@ -89,11 +89,12 @@ class Survey:
         first = "; ".join(f"{bad.name}: {bad.reason}" for bad in self.bad[:3])
         more = f" and {len(self.bad) - 3:,} more" if len(self.bad) > 3 else ""
         if not self.images:
-            raise InputError(f"none of the {len(self.bad):,} images can be used ({first}{more}); mend them")
+            raise InputError("missing", f"none of the {len(self.bad):,} images can be used ({first}{more}); mend them")
         if self.bad and not skip_bad:
             raise InputError(
+                "missing",
                 f"{len(self.bad):,} of {self.images + len(self.bad):,} images cannot be used ({first}{more});"
-                " mend them, or go on without them by --skip-bad"
+                " mend them, or go on without them by --skip-bad",
             )
 
 
@@ -107,7 +108,7 @@ def one_mode(modes: Mapping[Mode, int], choice: Mode | None = None) -> Mode:
         return choice
     if len(modes) > 1:
         counts = ", ".join(f"{n:,} {mode}" for mode, n in modes.items())
-        raise InputError(f"the images are of mixed modes: {counts}; choose --mode L, RGB or RGBA")
+        raise InputError("conflict", f"the images are of mixed modes: {counts}; choose --mode L, RGB or RGBA")
     return next(iter(modes))
 
 

@@ -104,8 +104,9 @@ def _in_processes(
             yield from prefetch(pool, task, chunks, 4 * workers)
         except BrokenProcessPool as error:
             raise InputError(
+                "invalid",
                 "the processes that decode images stopped; start a script's work under"
-                ' `if __name__ == "__main__":`, or decode with workers=0'
+                ' `if __name__ == "__main__":`, or decode with workers=0',
             ) from error
 
 

@@ -44,7 +44,7 @@ def tree_source(files: Iterable[File], reader: Reader, where: str) -> Source:
     images = [file for file in ordered if _suffix(file) in SUFFIXES]
     others = [file.name for file in ordered if _suffix(file) not in SUFFIXES]
     if not images:
-        raise InputError(_nothing(where, ordered))
+        raise InputError("invalid", _nothing(where, ordered))
     captions = match_captions([file.name for file in images], others, reader)
     labels = _labels([file.name for file in images])
     items = tuple(

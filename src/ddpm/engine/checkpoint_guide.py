@@ -24,10 +24,12 @@ def guide(given: str | Path, source: Path, weights: str) -> Guide:
     folder = home / given if len(Path(given).parts) == 1 else Path(given)
     if folder.resolve().parent != home.resolve() or not folder.is_dir():
         known = ", ".join(path.name for path in checkpoints.paths(home)) or "none are left"
-        raise InputError(f"guide_with {given} is no checkpoint of {run.path} (known: {known})")
+        raise InputError("missing", f"guide_with {given} is no checkpoint of {run.path} (known: {known})")
     found = fingerprint(RunFolder(run.path, folder).weights())
     if found == weights:
-        raise InputError(f"guide_with {given} has the weights that it would guide; give an earlier checkpoint")
+        raise InputError(
+            "invalid", f"guide_with {given} has the weights that it would guide; give an earlier checkpoint"
+        )
     return Guide(checkpoint=folder.resolve().name, weights=found)
 
 
@@ -40,10 +42,12 @@ def model_of(guide: Guide, source: Path, model: Model) -> Model:
     run = RunFolder.open(source)
     folder = run.checkpoints / guide.checkpoint
     if not folder.is_dir():
-        raise InputError(f"{folder}, the checkpoint to guide with, is not there; restore it from a copy")
+        raise InputError("invalid", f"{folder}, the checkpoint to guide with, is not there; restore it from a copy")
     weights = RunFolder(run.path, folder).weights()
     if fingerprint(weights) != guide.weights:
-        raise InputError(f"{folder}, the checkpoint to guide with, has other weights now; restore it from a copy")
+        raise InputError(
+            "invalid", f"{folder}, the checkpoint to guide with, has other weights now; restore it from a copy"
+        )
     model = deepcopy(model)  # a new one would take its start from torch's generator
     checkpoints.load_into(model.state_dict(), weights, str(folder))
     return model

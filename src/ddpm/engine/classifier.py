@@ -51,10 +51,12 @@ def load(run: RunFolder, config: RunConfig, device: torch.device) -> Classifier:
     """
     found = RunFolder(run.classifier)
     if not found.weights_file.exists():
-        raise InputError(f"{run.path} has no classifier; `ddpm train-classifier {run.path}` trains one")
+        raise InputError("missing", f"{run.path} has no classifier; `ddpm train-classifier {run.path}` trains one")
     own = ClassifierConfig.read(found.config_file)
     if own.diffusion != config.diffusion or own.data.size != config.data.size or own.data.mode != config.data.mode:
-        raise InputError(f"{found.path} was trained for another run; remove it, and train one for {run.path}")
+        raise InputError(
+            "incompatible", f"{found.path} was trained for another run; remove it, and train one for {run.path}"
+        )
     weights = found.weights()
     with torch.random.fork_rng(devices=[]):  # fresh weights take their start from torch's generator
         model = build.build_classifier(own)

@@ -15,7 +15,9 @@ def chosen(indices: Sequence[int] | None, n: int) -> list[int]:
     if indices is None:
         return list(range(n))
     if len(indices) != n:
-        raise InputError(f"{say_count(len(indices), 'index', 'indices')} for {say_count(n, 'image')}; give one each")
+        raise InputError(
+            "invalid", f"{say_count(len(indices), 'index', 'indices')} for {say_count(n, 'image')}; give one each"
+        )
     if min(indices, default=0) < 0:
-        raise InputError(f"an index must be at least 0, not {min(indices)}")
+        raise InputError("invalid", f"an index must be at least 0, not {min(indices)}")
     return list(indices)

@@ -37,7 +37,7 @@ class Labels:
             given *= n
         if len(given) != n:
             counts = f"{say_count(len(given), 'label')} for {say_count(n, 'image')}"
-            raise InputError(f"{counts}; give one for all, or one each")
+            raise InputError("invalid", f"{counts}; give one for all, or one each")
         return [self.number(one) for one in given]
 
     def number(self, label: Label) -> int:
@@ -47,14 +47,14 @@ class Labels:
             InputError: it is unknown.
         """
         if not self.classes:
-            raise InputError(f"label {label!r} cannot be used: {self.advice}")
+            raise InputError("invalid", f"label {label!r} cannot be used: {self.advice}")
         if label in self.classes:
             return self.classes.index(str(label))
         if isinstance(label, int) or label.isdecimal():
             if 0 <= int(label) < len(self.classes):
                 return int(label)
-            raise InputError(f"label {label} is outside 0 … {len(self.classes) - 1}")
-        raise InputError(f"unknown label {label!r}{suggest(label, list(self.classes))}")
+            raise InputError("invalid", f"label {label} is outside 0 … {len(self.classes) - 1}")
+        raise InputError("unknown", f"unknown label {label!r}{suggest(label, list(self.classes))}")
 
     @property
     def advice(self) -> str:

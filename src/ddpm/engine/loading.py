@@ -27,9 +27,9 @@ def load(path: str | Path, device: str | torch.device | None = None) -> LoadedRu
     folder = Path(path)
     where = device_of(device)
     if not folder.exists():
-        raise InputError(f"{folder} does not exist; give a run folder that `ddpm train` made")
+        raise InputError("missing", f"{folder} does not exist; give a run folder that `ddpm train` made")
     if not folder.is_dir():
-        raise InputError(f"{folder} is a file ({_kind(folder)}); give the run folder that holds it")
+        raise InputError("invalid", f"{folder} is a file ({_kind(folder)}); give the run folder that holds it")
     run = RunFolder.open(folder)
     config, weights = run.config(), run.weights()
     keep_freed_memory()

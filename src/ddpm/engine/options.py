@@ -63,7 +63,7 @@ def asked(run: LoadedRun, changes: Mapping[str, Any], label: Label | Sequence[La
     refuse_idle(run, given, how, labelled=labels is not None)
     negative = None if how.guidance is None else how.guidance.negative
     if labels and {run.classes[k] for k in labels} == {negative}:
-        raise InputError(f"negative {negative} is what the images shall be; give another class to either")
+        raise InputError("conflict", f"negative {negative} is what the images shall be; give another class to either")
     return Asked(run, how, labels)
 
 
@@ -79,15 +79,17 @@ def refuse_idle(run: LoadedRun, changes: dict[str, Any], how: SamplingConfig, *,
         InputError: guidance of images without labels, or by labels that the network was not told in training.
     """
     if how.classifier is not None and not labelled:
-        raise InputError(f"classifier {how.classifier.scale:g} has nothing to guide towards: {run.vocabulary.advice}")
+        raise InputError(
+            "invalid", f"classifier {how.classifier.scale:g} has nothing to guide towards: {run.vocabulary.advice}"
+        )
     if how.classifier is None and labelled and not run.learned_labels:
-        raise InputError(f"{run.source} was trained without labels; give the scale of its classifier, too")
+        raise InputError("missing", f"{run.source} was trained without labels; give the scale of its classifier, too")
     if how.guidance is None or how.guidance.guide is not None or (labelled and run.learned_labels):
         return
     for name in under(SamplingConfig, "guidance"):
         if changes.get(name) is not None:
             why = f"{run.source} was trained without labels" if labelled else run.vocabulary.advice
-            raise InputError(f"{name} {changes[name]} has nothing to guide towards: {why}")
+            raise InputError("invalid", f"{name} {changes[name]} has nothing to guide towards: {why}")
 
 
 def _sized(run: LoadedRun, how: SamplingConfig) -> SamplingConfig:
@@ -95,16 +97,21 @@ def _sized(run: LoadedRun, how: SamplingConfig) -> SamplingConfig:
     if how.area is None or how.area.size == run.config.data.size:
         return how.model_copy(update={"area": None})
     if how.classifier is not None:
-        raise InputError(f"classifier {how.classifier.scale:g} is of images of the run's own size; leave out either")
+        raise InputError(
+            "conflict", f"classifier {how.classifier.scale:g} is of images of the run's own size; leave out either"
+        )
     (height, width), own, divisor = how.area.size, run.config.data.size, run.config.divisor
     if how.area.whole:
         if height % divisor or width % divisor:
             nearest = "x".join(str(max(1, round(n / divisor)) * divisor) for n in how.area.size)
-            raise InputError(f"size {height}x{width} cannot be halved as the network does; the nearest is {nearest}")
+            raise InputError(
+                "invalid", f"size {height}x{width} cannot be halved as the network does; the nearest is {nearest}"
+            )
     elif height < own[0] or width < own[1]:
         raise InputError(
+            "invalid",
             f"size {height}x{width} is smaller than the {own[0]}x{own[1]} of training, of which larger images are "
-            "made; add whole to ask the network for it at once"
+            "made; add whole to ask the network for it at once",
         )
     return how
 

@@ -98,7 +98,7 @@ class LoadedRun:
         """
         if self.config.upscaling is not None:
             raise InputError(
-                f"{self.source} makes small images large; give it some: ddpm upscale {self.source} small.png"
+                "invalid", f"{self.source} makes small images large; give it some: ddpm upscale {self.source} small.png"
             )
 
     def prepared(self, how: SamplingConfig) -> Self:
@@ -121,7 +121,9 @@ class LoadedRun:
         """The run's classifier, of these weights if they are given."""
         found = self.classifier or load_classifier(RunFolder.open(self.source), self.config, self.engine.device)
         if weights not in (None, found.weights):
-            raise InputError(f"the classifier of {self.source} has other weights now; restore it from a copy")
+            raise InputError(
+                "invalid", f"the classifier of {self.source} has other weights now; restore it from a copy"
+            )
         return found
 
     def guides(self, how: SamplingConfig, labels: Sequence[int] | None) -> Guides:
@@ -174,7 +176,7 @@ class LoadedRun:
             InputError: a batch of none.
         """
         if batch < 1:
-            raise InputError(f"batch must be at least 1, not {batch}")
+            raise InputError("invalid", f"batch must be at least 1, not {batch}")
         run, rows = self.prepared(how), rows_of(seed, indices)
         conditions, guides = run.conditions(labels), run.guides(how, labels)
         return run.engine.draws(how, rows, conditions, guides, batch=batch, progress=progress, watch=watch)

@@ -79,12 +79,14 @@ def read(paths: Sequence[Path]) -> dict[Path, Score]:
         InputError: fewer than two files, one of them twice, or one that is no score.
     """
     if len(paths) < 2:
-        raise InputError(f"{len(paths)} score given; give at least two, as in: ddpm compare a/score.json b/score.json")
+        raise InputError(
+            "invalid", f"{len(paths)} score given; give at least two, as in: ddpm compare a/score.json b/score.json"
+        )
     scores: dict[Path, Score] = {}
     for path in paths:
         file = path / FILE if path.is_dir() else path
         if file.resolve() in {other.resolve() for other in scores}:
-            raise InputError(f"{path} is given twice; give scores of different samples")
+            raise InputError("incompatible", f"{path} is given twice; give scores of different samples")
         scores[file] = Score.read(file)
     return scores
 
@@ -109,17 +111,19 @@ def require_alike(scores: Mapping[Path, Score], across: Sequence[str] = ()) -> N
     """
     for name in across:
         if name not in SETTINGS:
-            raise InputError(f"--across {name}: no setting of sampling{suggest(name, list(SETTINGS))}")
+            raise InputError("unknown", f"--across {name}: no setting of sampling{suggest(name, list(SETTINGS))}")
     for (a, one), (b, other) in combinations(scores.items(), 2):
         for field, x, y in _differences(_measure(one), _measure(other)):
             raise InputError(
-                f"{field} differs: {x} in {a}, {y} in {b}; evaluate them against the same images in the same way"
+                "incompatible",
+                f"{field} differs: {x} in {a}, {y} in {b}; evaluate them against the same images in the same way",
             )
         for field, x, y in _differences(_sampling(one), _sampling(other)):
             if field not in across:
                 raise InputError(
+                    "incompatible",
                     f"{field} differs: {x} in {a}, {y} in {b}; evaluate them with the same, or compare them "
-                    f"--across {field}"
+                    f"--across {field}",
                 )
 
 

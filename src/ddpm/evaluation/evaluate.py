@@ -65,7 +65,7 @@ def evaluate(what: str | Path, data: str | None = None, **asked: Any) -> Score:
         return evaluate_folder(str(what), options, silent, **further)[0]
     done = evaluate_run(path, options, silent, **further)
     if done is None:
-        raise InputError("only the main process has the score; use evaluate_run in a distributed program")
+        raise InputError("invalid", "only the main process has the score; use evaluate_run in a distributed program")
     return done[0]
 
 
@@ -98,9 +98,9 @@ def evaluate_run(
         options.seed,
     )
     if n < FEWEST:
-        raise InputError(f"-n {n} is too few to measure; give at least {FEWEST}")
+        raise InputError("invalid", f"-n {n} is too few to measure; give at least {FEWEST}")
     if not 1 <= batch <= SHARD:
-        raise InputError(f"batch must be between 1 and {SHARD}, the samples of a file, not {batch}")
+        raise InputError("invalid", f"batch must be between 1 and {SHARD}, the samples of a file, not {batch}")
     state = PartialState(cpu=device_of(options.device).type == "cpu", timeout=PATIENCE)
     run = RunFolder.open(path)
     loaded = load(path, str(state.device) if state.num_processes > 1 else options.device)
@@ -174,7 +174,7 @@ def evaluate_folder(
     """
     listed, fit, skip_bad = open_source(source).without(SHEET), options.fit, options.skip_bad
     if options.data is None:
-        raise InputError(f"{source} is a set of images: give the real ones to measure it against by --data")
+        raise InputError("invalid", f"{source} is a set of images: give the real ones to measure it against by --data")
     reading = doing(progress, "reading the samples")
     images = prepare(listed, Geometry(size, mode, fit), skip_bad=skip_bad, progress=reading)
     geometry = Geometry(images.shape[:2], images.mode, fit)
@@ -235,7 +235,7 @@ def _training(loaded: LoadedRun, progress: Progress) -> tuple[Training | None, s
 def _reference(options: EvaluationOptions, loaded: LoadedRun, lost: str | None, progress: Progress) -> Real:
     data = loaded.config.data
     if options.data is None and lost is not None:
-        raise InputError(f"{lost}; give real images by --data")
+        raise InputError("invalid", f"{lost}; give real images by --data")
     return real(
         data.source if options.data is None else options.data,
         Geometry(data.size, data.mode, data.fit if options.data is None else options.fit),

@@ -63,14 +63,14 @@ def measure_likelihood(
     """
     n, batch = N if options.n is None else options.n, SHARD if options.batch is None else options.batch
     if not 1 <= batch <= SHARD:
-        raise InputError(f"batch must be between 1 and {SHARD}, the images of a file, not {batch}")
+        raise InputError("invalid", f"batch must be between 1 and {SHARD}, the images of a file, not {batch}")
     if n < 2:
-        raise InputError(f"-n {n} is too few for a mean with its error; give at least 2")
+        raise InputError("invalid", f"-n {n} is too few for a mean with its error; give at least 2")
     state = PartialState(cpu=device_of(options.device).type == "cpu", timeout=PATIENCE)
     run = RunFolder.open(path)
     loaded = load(path, str(state.device) if state.num_processes > 1 else options.device)
     if loaded.needs_label and not labels:
-        raise InputError(f"{path} never saw an image without its label when it was trained: give --labels")
+        raise InputError("missing", f"{path} never saw an image without its label when it was trained: give --labels")
     settled = settle(loaded.config, method, seed=options.seed, **how)
     with state.main_process_first():  # what is read for the first time
         data, source, notes = _images(loaded, options, progress)
@@ -130,9 +130,13 @@ def _images(
         try:
             held = training(loaded.config, doing(progress, "reading the images")).held_out
         except InputError as e:
-            raise InputError(f"the images that the run held out cannot be had ({e}); give others by --data") from e
+            raise InputError(
+                "invalid", f"the images that the run held out cannot be had ({e}); give others by --data"
+            ) from e
         if len(held) < 2:
-            raise InputError(f"the run held out {len(held)} images, too few for a mean; give others by --data")
+            raise InputError(
+                "invalid", f"the run held out {len(held)} images, too few for a mean; give others by --data"
+            )
         return held, ReferenceRecord.of(config.source, held), ()
     geometry = Geometry(config.size, config.mode, options.fit)
     found = real(options.data, geometry, skip_bad=options.skip_bad, progress=doing(progress, "reading the images"))
@@ -145,14 +149,18 @@ def _images(
 def _labels(loaded: LoadedRun, data: Dataset) -> list[int]:
     """The run's numbers of the images' classes."""
     if not loaded.classes:
-        raise InputError(f"--labels tells the classes, and {loaded.source} was trained without; leave it out")
+        raise InputError(
+            "conflict", f"--labels tells the classes, and {loaded.source} was trained without; leave it out"
+        )
     if data.labels is None:
         raise InputError(
-            "--labels tells the images' classes, and they have none; leave it out, or give others by --data"
+            "conflict", "--labels tells the images' classes, and they have none; leave it out, or give others by --data"
         )
     names = [data.classes[label] for label in data.labels]
     if unknown := sorted(set(names) - set(loaded.classes)):
-        raise InputError(f"--labels: the run knows no {', '.join(unknown)} (known: {', '.join(loaded.classes)})")
+        raise InputError(
+            "unknown", f"--labels: the run knows no {', '.join(unknown)} (known: {', '.join(loaded.classes)})"
+        )
     return [loaded.classes.index(name) for name in names]
 
 

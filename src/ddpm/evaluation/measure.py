@@ -68,7 +68,7 @@ def measure(generated: Generated, real: Real, extractor: Extractor, progress: Pr
     """
     n = len(generated.images)
     if n < FEWEST:
-        raise InputError(f"{n} generated images are too few to measure; give at least {FEWEST}")
+        raise InputError("invalid", f"{n} generated images are too few to measure; give at least {FEWEST}")
     notes = []
     if n < FEW:
         notes.append(

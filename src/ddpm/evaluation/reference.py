@@ -55,7 +55,9 @@ def real(source: str, geometry: Geometry, *, skip_bad: bool = False, progress: P
     listed = open_source(source)
     data = prepare(listed, geometry, skip_bad=skip_bad, progress=progress)
     if len(data) < FEWEST:
-        raise InputError(f"{source} holds {len(data)} images; a measurement needs at least {FEWEST} real ones")
+        raise InputError(
+            "invalid", f"{source} holds {len(data)} images; a measurement needs at least {FEWEST} real ones"
+        )
     found = recall(listed)
     return Real(source, data, tuple(_changed(source, found, geometry)) if found else ())
 
@@ -80,7 +82,7 @@ def training(config: RunConfig, progress: Progress = silent) -> Training:
     d = config.data
     data = prepare(open_source(d.source), Geometry(d.size, d.mode, d.fit), skip_bad=d.skip_bad, progress=progress)
     if data.fingerprint != d.fingerprint:
-        raise InputError(f"the images of {d.source} changed since the run was started")
+        raise InputError("incompatible", f"the images of {d.source} changed since the run was started")
     if config.upscaling is not None and config.upscaling.low is not None:
         data = with_low(data, config.upscaling.low, config.upscaling.scale, d.fit, skip_bad=d.skip_bad)
     kept, held = split(len(data), config.training.seed)

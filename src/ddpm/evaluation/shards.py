@@ -58,7 +58,7 @@ class Shards(Generic[T]):
         """
         found = self.load(self._path(k), self.images(k))
         if found is None:
-            raise InputError(f"{self._path(k)} was damaged or taken away; run the same command again")
+            raise InputError("unreadable", f"{self._path(k)} was damaged or taken away; run the same command again")
         return found
 
     def _path(self, k: int) -> Path:

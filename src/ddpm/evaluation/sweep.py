@@ -100,21 +100,27 @@ def plan(loaded: LoadedRun, ask: AskSweep) -> SweepPlan:
     """
     loaded.refuse_given()
     if not 1 <= ask.n <= MOST:
-        raise InputError(f"-n must be between 1 and {MOST}, not {ask.n}")
+        raise InputError("invalid", f"-n must be between 1 and {MOST}, not {ask.n}")
     if ask.samples and ask.samples < FEWEST:
-        raise InputError(f"--samples {ask.samples} are too few to measure; give at least {FEWEST}, or 0 for none")
+        raise InputError(
+            "invalid", f"--samples {ask.samples} are too few to measure; give at least {FEWEST}, or 0 for none"
+        )
     if ask.data is not None and not ask.samples:
-        raise InputError(f"--data {ask.data} is for Fréchet distances, and --samples 0 takes none; leave out either")
+        raise InputError(
+            "conflict", f"--data {ask.data} is for Fréchet distances, and --samples 0 takes none; leave out either"
+        )
     own = loaded.config.sampling
     grids = list(ask.grids) or [own.grid if isinstance(own.grid, str) else "trailing"]
     scales = list(ask.guidance) or [own.guidance_scale if loaded.classes else 1.0]
     for what, given, known in (("solver", ask.solvers, get_args(SolverName)), ("grid", grids, get_args(GridName))):
         if strange := [name for name in given if name not in known]:
-            raise InputError(f"unknown {what} {strange[0]!r}{suggest(strange[0], list(known))}")
+            raise InputError("unknown", f"unknown {what} {strange[0]!r}{suggest(strange[0], list(known))}")
     if "adaptive" in ask.solvers:
-        raise InputError("adaptive decides itself how often it asks the network; leave it out of --solvers")
+        raise InputError("conflict", "adaptive decides itself how often it asks the network; leave it out of --solvers")
     if not ask.solvers or not ask.steps:
-        raise InputError("a sweep needs --solvers and --steps, as in --solvers ddim,dpm++-2m --steps 5,10,20")
+        raise InputError(
+            "invalid", "a sweep needs --solvers and --steps, as in --solvers ddim,dpm++-2m --steps 5,10,20"
+        )
     names = [ask.labels[i % len(ask.labels)] for i in range(ask.n)] if ask.labels else None
     labels = loaded.labels(names, ask.n)
     if labels is None and loaded.classes:
@@ -218,7 +224,7 @@ def _reference(loaded: LoadedRun, ask: AskSweep, progress: Progress) -> Real:
     geometry = Geometry(d.size, d.mode, d.fit)
     found = real(ask.data or d.source, geometry, skip_bad=d.skip_bad, progress=doing(progress, "reading the reference"))
     if ask.data is None and found.data.fingerprint != d.fingerprint:
-        raise InputError(f"the images of {d.source} changed since the run was started")
+        raise InputError("incompatible", f"the images of {d.source} changed since the run was started")
     return found
 
 

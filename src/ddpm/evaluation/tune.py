@@ -95,16 +95,20 @@ def planned(loaded: LoadedRun, ask: AskTune) -> int:
 def _reference(loaded: LoadedRun, ask: AskTune) -> SamplingConfig:
     loaded.refuse_given()
     if strange := [name for name in ask.solvers if name not in SOLVERS]:
-        raise InputError(f"{strange[0]} cannot be tuned (known: {', '.join(SOLVERS)})")
+        raise InputError("unknown", f"{strange[0]} cannot be tuned (known: {', '.join(SOLVERS)})")
     if ask.images < 2:
-        raise InputError(f"-n must be at least 2, not {ask.images}")
+        raise InputError("invalid", f"-n must be at least 2, not {ask.images}")
     if not ask.steps or min(ask.steps) < 2:
-        raise InputError("--steps must be numbers from 2 on, as in 6,8,10: a single step has no level to choose")
+        raise InputError(
+            "missing", "--steps must be numbers from 2 on, as in 6,8,10: a single step has no level to choose"
+        )
     long = settings(loaded, {**ask.sampling, **REFERENCE, "steps": min(ask.reference, loaded.engine.schedule.T)})
     if long.classifier is not None:
-        raise InputError("grids are tuned for what the network says; leave the classifier to `ddpm sample`")
+        raise InputError("invalid", "grids are tuned for what the network says; leave the classifier to `ddpm sample`")
     if max(ask.steps) >= long.steps:
-        raise InputError(f"--steps {max(ask.steps)} are as many as the reference has; give fewer than {long.steps}")
+        raise InputError(
+            "invalid", f"--steps {max(ask.steps)} are as many as the reference has; give fewer than {long.steps}"
+        )
     return long
 
 

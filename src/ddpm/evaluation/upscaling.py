@@ -83,7 +83,7 @@ def evaluate_upscaling(
     source, data = _images(loaded, options, progress)
     n = min(len(data), N if options.n is None else options.n)
     if n < FEWEST:
-        raise InputError(f"{n} images are too few to measure; give at least {FEWEST}")
+        raise InputError("invalid", f"{n} images are too few to measure; give at least {FEWEST}")
     # spread evenly, as folders of classes come one after another
     large = data.subset(np.linspace(0, len(data) - 1, n).round().astype(np.int64))
     scale = loaded.config.upscaling.scale

@@ -41,17 +41,20 @@ def pixels_of(given: Array) -> Pixels:
         if values.ndim > 2:
             values = np.moveaxis(values, -3, -1)
     if not isinstance(values, np.ndarray):
-        raise InputError(f"{type(given).__name__} is no picture; give a PIL image, a file, an array or a tensor")
+        raise InputError(
+            "invalid", f"{type(given).__name__} is no picture; give a PIL image, a file, an array or a tensor"
+        )
     if values.dtype == np.uint8:
         return np.ascontiguousarray(values)
     if values.dtype == np.bool_:
         return values * np.uint8(255)
     what = "tensor" if is_tensor(given) else "array"
     if not np.issubdtype(values.dtype, np.floating):
-        raise InputError(f"the {what} is of {values.dtype}; give uint8 values, or floats from {low} to 1")
+        raise InputError("conflict", f"the {what} is of {values.dtype}; give uint8 values, or floats from {low} to 1")
     if not ((values >= low) & (values <= 1)).all():
         raise InputError(
-            f"the {what} has values from {values.min():g} to {values.max():g}; give floats from {low} to 1, or uint8"
+            "invalid",
+            f"the {what} has values from {values.min():g} to {values.max():g}; give floats from {low} to 1, or uint8",
         )
     return np.rint((values - low) * (255 / (1 - low))).astype(np.uint8)
 
@@ -79,7 +82,7 @@ def check_output(output: str) -> None:
         InputError: it is another.
     """
     if output not in get_args(Output):
-        raise InputError(f"output is {output!r}; it must be {', '.join(get_args(Output))}")
+        raise InputError("invalid", f"output is {output!r}; it must be {', '.join(get_args(Output))}")
 
 
 def as_output(made: Image.Image | Sequence[Image.Image], output: Output) -> Any:
@@ -97,7 +100,9 @@ def as_output(made: Image.Image | Sequence[Image.Image], output: Output) -> Any:
     each = [np.asarray(image) for image in ([made] if isinstance(made, Image.Image) else made)]
     each = [np.atleast_3d(one if one.dtype == np.uint8 else to_8_bits(one)) for one in each]
     if len(shapes := {one.shape for one in each}) != 1:
-        raise InputError(f'the pictures have {len(shapes)} shapes, which fit no array; take them by output="pil"')
+        raise InputError(
+            "invalid", f'the pictures have {len(shapes)} shapes, which fit no array; take them by output="pil"'
+        )
     stacked = np.stack(each)
     if output == "numpy":
         return stacked

@@ -120,8 +120,9 @@ def read(given: Given, size: tuple[int, int], mode: Mode, fit: Fit | None = None
     photo = unfitted(name, image, mode, "--fit crop converts it")
     if image.height < size[0] or image.width < size[1]:
         raise InputError(
+            "invalid",
             f"{name} is {image.height} × {image.width}, smaller than the {size[0]} × {size[1]} that the run "
-            "takes here; --fit crop (or pad, or stretch) enlarges it"
+            "takes here; --fit crop (or pad, or stretch) enlarges it",
         )
     return photo
 
@@ -133,7 +134,7 @@ def unfitted(name: str, image: Image.Image, mode: Mode, advice: str) -> Photo:
         InputError: the run has not learned its mode; what to do is ``advice``.
     """
     if image.mode not in SEEN[mode]:
-        raise InputError(f"{name} is {image.mode}, and the run takes {mode} images here; {advice}")
+        raise InputError("invalid", f"{name} is {image.mode}, and the run takes {mode} images here; {advice}")
     return Photo(name, image, image, Geometry(mode=mode).apply(plain(image)))
 
 
@@ -152,7 +153,7 @@ def several(images: Several) -> list[Given]:
     """
     given: list[Given] = [images] if alone(images) else [*images]  # type: ignore[misc]
     if not given:
-        raise InputError("no picture was given; give at least one")
+        raise InputError("invalid", "no picture was given; give at least one")
     return given
 
 
@@ -172,12 +173,14 @@ def opened(given: Given) -> Opened:
         name, pixels = "the image", pixels_of(given)
         if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and not 1 <= pixels.shape[-1] <= 4) or not pixels.size:
             shape = tuple(given.shape)
-            raise InputError(f"a picture has the shape {shape}; give an array (H, W, C) or a tensor (C, H, W)")
+            raise InputError(
+                "invalid", f"a picture has the shape {shape}; give an array (H, W, C) or a tensor (C, H, W)"
+            )
         image = picture(np.atleast_3d(pixels))
     try:
         return Opened(name, _kept(_upright(image)))
     except BadImage as e:
-        raise InputError(f"{name} is no usable picture: {e}") from e
+        raise InputError("invalid", f"{name} is no usable picture: {e}") from e
 
 
 def _file(path: str | Path) -> Image.Image:
@@ -185,11 +188,13 @@ def _file(path: str | Path) -> Image.Image:
         data = Path(path).read_bytes()
         image = load(data)
     except OSError as e:
-        raise InputError(f"{path} cannot be read ({e.strerror}); give a picture") from e
+        raise InputError("unreadable", f"{path} cannot be read ({e.strerror}); give a picture") from e
     except BadImage as e:
-        raise InputError(f"{path} is no usable picture: {e}") from e
+        raise InputError("invalid", f"{path} is no usable picture: {e}") from e
     if deep(image, data) and mode_of(image) != "L":
-        raise InputError(f"{path} has 16 bits a colour, which would be lost; convert it to 8 bits, or to grey")
+        raise InputError(
+            "invalid", f"{path} has 16 bits a colour, which would be lost; convert it to 8 bits, or to grey"
+        )
     return image
 
 

@@ -146,7 +146,9 @@ def bits_per_dim(
     """
     values = (images + 1) * GREYS
     if (values - values.round().clamp(0, 255)).abs().max() > 0.01:
-        raise InputError("bits are of 8-bit images: v / 127.5 - 1 for whole v in 0 … 255; these have other values")
+        raise InputError(
+            "conflict", "bits are of 8-bit images: v / 127.5 - 1 for whole v in 0 … 255; these have other values"
+        )
     drawn = [_draw(seed, i, images[0].shape, probes) for i in indices]
     within = torch.stack([cell for cell, _ in drawn]).to(images)
     signs = torch.stack([e for _, e in drawn], dim=1).to(images)

@@ -48,7 +48,9 @@ class Budget:
             InputError: no time is left.
         """
         if images <= 0:
-            raise InputError(f"{self.seconds:.0f} s are over before training can start; give more time by --for")
+            raise InputError(
+                "invalid", f"{self.seconds:.0f} s are over before training can start; give more time by --for"
+            )
         return max(1, int(images / batch))
 
 

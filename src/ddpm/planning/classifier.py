@@ -63,17 +63,20 @@ def labelled(run: Path, config: RunConfig, data: str | None) -> Dataset:
     images = prepare(open_source(source), Geometry(own.size, own.mode, own.fit), skip_bad=own.skip_bad)
     if len(images.classes) < 2:
         raise InputError(
+            "missing",
             f"{source} has no classes to tell apart; give images in a folder for each class by --data, "
-            "which may be others than those of the run"
+            "which may be others than those of the run",
         )
     if own.classes and images.classes != own.classes:
         raise InputError(
+            "invalid",
             f"{source} has the classes {', '.join(images.classes)}, and {run} has {', '.join(own.classes)}; "
-            "give images of the same classes by --data"
+            "give images of the same classes by --data",
         )
     if data is None and images.fingerprint != own.fingerprint:
         raise InputError(
-            f"the images of {source} changed since {run} was trained; bring them back, or name them by --data"
+            "incompatible",
+            f"the images of {source} changed since {run} was trained; bring them back, or name them by --data",
         )
     return images
 
@@ -99,7 +102,9 @@ def make(
     """
     own = RunFolder.open(run).config()
     if own.upscaling is not None:
-        raise InputError(f"{run} makes small images large, which no classifier guides; give another run")
+        raise InputError(
+            "incompatible", f"{run} makes small images large, which no classifier guides; give another run"
+        )
     with accelerator.main_process_first():
         images = labelled(run, own, request.data)
 
@@ -134,8 +139,9 @@ def reopen(config: ClassifierConfig, run: Path, accelerator: Accelerator) -> Job
         images = labelled(run, own, config.request.get("data"))
     if images.fingerprint != config.data.fingerprint:
         raise InputError(
+            "incompatible",
             f"the images of {config.data.source} changed since {RunFolder(run).classifier} was started; "
-            "bring them back, or remove that folder to start again"
+            "bring them back, or remove that folder to start again",
         )
     return _job(config, own, run, images)
 

@@ -16,9 +16,10 @@ def refuse_narrow(config: RunConfig) -> None:
         return
     d, o = config.diffusion, config.objective
     raise InputError(
+        "incompatible",
         f"the weighting {o.weighting.name} of {d.prediction} prediction lies on {100 * share:.2g} % of the "
         f"{o.levels.name} levels of the {d.schedule} schedule, so that the others would not be learned; use another "
-        "--weighting, or v prediction with it"
+        "--weighting, or v prediction with it",
     )
 
 

@@ -100,13 +100,15 @@ def reopen(config: RunConfig, out: Path, dataset: Dataset, accelerator: Accelera
     """
     if dataset.fingerprint != config.data.fingerprint:
         raise InputError(
+            "incompatible",
             f"the images of {config.data.source} changed since {out} was started; "
-            "bring them back, or start another run with another --out"
+            "bring them back, or start another run with another --out",
         )
     low = None if config.upscaling is None else config.upscaling.low_fingerprint
     if low != (None if LOW not in dataset.partners else dataset.partners[LOW].fingerprint):
         raise InputError(
-            f"the small images of {out} changed since it was started; bring them back, or choose another --out"
+            "incompatible",
+            f"the small images of {out} changed since it was started; bring them back, or choose another --out",
         )
     if not config.data.classes:
         dataset = replace(dataset, labels=None, classes=())
@@ -143,7 +145,9 @@ class _Draft:
     def rungs(self) -> list[Rung]:
         """The recipe's choices, the smallest network first."""
         if self.request.recipe not in RECIPES:
-            raise InputError(f"unknown recipe {self.request.recipe!r}{suggest(self.request.recipe, [*RECIPES])}")
+            raise InputError(
+                "unknown", f"unknown recipe {self.request.recipe!r}{suggest(self.request.recipe, [*RECIPES])}"
+            )
         height, width, channels = self.dataset.shape
         facts = Facts((height, width), channels, len(self.classes), self.kept, self.accelerator.device.type)
         return RECIPES[self.request.recipe](facts)

@@ -74,17 +74,17 @@ class Request:
             InputError: a value that cannot be read, or two budgets.
         """
         if "for" in given and "images" in given:
-            raise InputError("--for and --images are two budgets; give one")
+            raise InputError("invalid", "--for and --images are two budgets; give one")
         recipe = given.get("recipe", "auto")
         for flag in ("scale", "low"):
             if flag in given and recipe != "super-resolution":
-                raise InputError(f"--{flag} is of super-resolution; give --recipe super-resolution, too")
+                raise InputError("conflict", f"--{flag} is of super-resolution; give --recipe super-resolution, too")
         for flag, kind in (("mode", Mode), ("fit", Fit)):
             if given.get(flag) not in (None, *get_args(kind)):
-                raise InputError(f"--{flag} is {given[flag]!r}; it must be {', '.join(get_args(kind))}")
+                raise InputError("invalid", f"--{flag} is {given[flag]!r}; it must be {', '.join(get_args(kind))}")
         changes: dict[str, Any] = {key: given[flag] for flag, key in KEYS.items() if flag in given}
         if "schedule" in given and "betas" in given:
-            raise InputError("--schedule and --betas are two noise schedules; give one")
+            raise InputError("invalid", "--schedule and --betas are two noise schedules; give one")
         if "betas" in given:
             betas = _numbers("--betas", given["betas"])
             changes |= {"diffusion.schedule": "custom", "diffusion.betas": betas, "diffusion.T": len(betas)}
@@ -122,10 +122,10 @@ def flags(budget: str | int | None, config: Mapping[str, Any]) -> dict[str, Any]
     assignments: list[str] = []
     for name, value in config.items():
         if name not in (*FLAGS, *KEYS, *sections):
-            raise InputError(f"unknown keyword {name!r}{suggest(name, [*FLAGS, *KEYS, *sections])}")
+            raise InputError("unknown", f"unknown keyword {name!r}{suggest(name, [*FLAGS, *KEYS, *sections])}")
         if name in sections:
             if not isinstance(value, Mapping):
-                raise InputError(f'{name} is {value!r}; give its keys, as in network={{"width": 64}}')
+                raise InputError("invalid", f'{name} is {value!r}; give its keys, as in network={{"width": 64}}')
             assignments += _assignments(name, value)
         elif name == "size" and not isinstance(value, str):
             given["size"] = str(value) if isinstance(value, int) else "x".join(map(str, value))
@@ -140,7 +140,7 @@ def _assignments(key: str, value: Any) -> list[str]:
     try:
         return [f"{key}={value if isinstance(value, str) else json.dumps(value, separators=(',', ':'))}"]
     except TypeError:
-        raise InputError(f"{key} is {value!r}; give a number, a string, or a list of them") from None
+        raise InputError("invalid", f"{key} is {value!r}; give a number, a string, or a list of them") from None
 
 
 def _numbers(flag: str, path: str) -> list[float]:
@@ -148,17 +148,17 @@ def _numbers(flag: str, path: str) -> list[float]:
     try:
         text = Path(path).read_text(encoding="utf-8").strip().removeprefix("[").removesuffix("]")
     except (OSError, UnicodeDecodeError) as e:
-        raise InputError(f"{flag} {path} cannot be read as a file of numbers ({e})") from e
+        raise InputError("unreadable", f"{flag} {path} cannot be read as a file of numbers ({e})") from e
     try:
         return [float(word) for word in text.replace(",", " ").split()]
     except ValueError as e:
-        raise InputError(f"{flag} {path} holds something that is no number ({e})") from e
+        raise InputError("invalid", f"{flag} {path} holds something that is no number ({e})") from e
 
 
 def _assignment(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals:
-        raise InputError(f"--set {text!r} is no assignment; write it as --set training.ema=0.999")
+        raise InputError("invalid", f"--set {text!r} is no assignment; write it as --set training.ema=0.999")
     try:
         return key, json.loads(value)
     except ValueError:
@@ -174,7 +174,7 @@ def whole_number(key: str, value: Any) -> int:
     try:
         return int(value)
     except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{key} must be a whole number, not {value!r}") from None
+        raise InputError("invalid", f"{key} must be a whole number, not {value!r}") from None
 
 
 def change(tree: dict[str, Any], key: str, value: Any) -> None:
@@ -184,22 +184,24 @@ def change(tree: dict[str, Any], key: str, value: Any) -> None:
         InputError: a key that follows from the data, or that a flag sets together with what depends on it.
     """
     if key in _FLAGS:
-        raise InputError(f"{key} is not set by --set: give {_FLAGS[key]}")
+        raise InputError("invalid", f"{key} is not set by --set: give {_FLAGS[key]}")
     *parents, last = key.split(".")
     if (parents or [last])[0] in ("data", "request", "format"):
-        raise InputError(f"{key} cannot be set: it follows from the images and from what is asked")
+        raise InputError("invalid", f"{key} cannot be set: it follows from the images and from what is asked")
     if (parents or [last])[0] == "scoring" and "scoring" not in tree:
-        raise InputError(f"{key} has no effect without --during-training; give that too, or leave {key} out")
+        raise InputError("missing", f"{key} has no effect without --during-training; give that too, or leave {key} out")
     if (parents or [last])[0] == "upscaling" and "upscaling" not in tree:
-        raise InputError(f"{key} has no effect without --recipe super-resolution; give that too, or leave {key} out")
+        raise InputError(
+            "missing", f"{key} has no effect without --recipe super-resolution; give that too, or leave {key} out"
+        )
     if not parents and isinstance(tree.get(last), dict):
-        raise InputError(f"{key} is a group of keys; set one of them, as in --set training.ema=0.999")
+        raise InputError("invalid", f"{key} is a group of keys; set one of them, as in --set training.ema=0.999")
     members: tuple[type, ...] = (RunConfig,)
     for name in parents:
         known = [hints(member)[name] for member in members if name in hints(member)]
         members = groups(known[0]) if known else members
         if known and not members:
-            raise InputError(f"{key!r} is no key of the configuration: {name} holds no keys")
+            raise InputError("missing", f"{key!r} is no key of the configuration: {name} holds no keys")
     nested: Any = value
     for name in reversed((*parents, last)):
         nested = {name: nested}

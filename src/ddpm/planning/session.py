@@ -116,7 +116,10 @@ class Session:
         """
         config = RunConfig.read(path)
         if config.data.source != self.source:
-            raise InputError(f"{self.out} is a run on {config.data.source}, not on {self.source}; choose another --out")
+            raise InputError(
+                "incompatible",
+                f"{self.out} is a run on {config.data.source}, not on {self.source}; choose another --out",
+            )
         refuse_others(self.out, self._asked(), config.request, "choose another --out")
         return config
 
@@ -135,13 +138,13 @@ class Session:
         try:
             return replace(job, settings=replace(job.settings, workers=self.given["workers"]))
         except ValueError as e:
-            raise InputError(f"--workers: {e}") from e
+            raise InputError("invalid", f"--workers: {e}") from e
 
     def _start(self, accelerator: Accelerator) -> tuple[Job, RunConfig]:
         # a process that was killed while it wrote may leave half a file
         stored = None if isinstance(self.data, str) else RunFolder(self.out).images
         if self.out.is_dir() and any(path.suffix != ".part" and path != stored for path in self.out.iterdir()):
-            raise InputError(f"{self.out} holds other files; choose another --out, or empty it")
+            raise InputError("incompatible", f"{self.out} holds other files; choose another --out, or empty it")
         request = Request.of(self.source, self.given)
         self._store(accelerator)
         with accelerator.main_process_first(), bar("reading") as progress:
@@ -179,7 +182,7 @@ class Session:
             if not path.exists():
                 save_npz(self.data, path)
             elif open_npz(path).key != source_of(self.data).key:
-                raise InputError(f"{path} holds other images than those given; choose another --out")
+                raise InputError("incompatible", f"{path} holds other images than those given; choose another --out")
 
     def _scored(self, job: Job, config: RunConfig, accelerator: Accelerator) -> Job:
         """The job with its scorer, if it is to be scored."""
@@ -213,7 +216,7 @@ def accelerator_of(device: str | None, precision: PrecisionName | None) -> Accel
     where = torch.device("cpu") if device == "cpu" else best_device()
     precision = precision or best_precision(where).name
     if precision not in MIXED:
-        raise InputError(f"--precision is {precision!r}; it must be {', '.join(MIXED)}")
+        raise InputError("invalid", f"--precision is {precision!r}; it must be {', '.join(MIXED)}")
     # accelerate keeps one state for the whole process, whatever the next run needs
     state = AcceleratorState() if is_initialized() else None
     if state is not None and (state.mixed_precision, state.device.type) != (MIXED[precision], where.type):
@@ -223,7 +226,9 @@ def accelerator_of(device: str | None, precision: PrecisionName | None) -> Accel
         if precision == "fp16" and accelerator.scaler is None:  # on CPUs accelerate falls back without a word
             raise ValueError("only GPUs compute it")
     except ValueError as e:
-        raise InputError(f"this machine cannot train in {precision} ({e}); start with another --precision") from e
+        raise InputError(
+            "incompatible", f"this machine cannot train in {precision} ({e}); start with another --precision"
+        ) from e
     return accelerator
 
 
@@ -238,4 +243,4 @@ def refuse_others(folder: Path, asked: Mapping[str, Any], before: Mapping[str, A
             had = before.get(flag)
             spelled = " ".join(typed({flag: value if had is None else had}))
             was = f"without {spelled}" if had is None else f"with {spelled}"
-            raise InputError(f"{folder} was started {was}; go on without the flag, or {otherwise}")
+            raise InputError("missing", f"{folder} was started {was}; go on without the flag, or {otherwise}")

@@ -91,11 +91,11 @@ class Provenance(Record):
             with Image.open(path) as image:
                 record = image.info.get(KEY)
         except FileNotFoundError:
-            raise InputError(f"{path} does not exist; give a PNG that `ddpm sample` wrote") from None
+            raise InputError("missing", f"{path} does not exist; give a PNG that `ddpm sample` wrote") from None
         except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as e:
-            raise InputError(f"{path} is no picture ({e}); give a PNG that `ddpm sample` wrote") from e
+            raise InputError("invalid", f"{path} is no picture ({e}); give a PNG that `ddpm sample` wrote") from e
         if record is None:
-            raise InputError(f"{path} does not say how it was made; give a PNG that `ddpm sample` wrote")
+            raise InputError("invalid", f"{path} does not say how it was made; give a PNG that `ddpm sample` wrote")
         return cls.from_json(record, f"the record in {path}")
 
     def find_run(self, picture: Path) -> Path:
@@ -109,7 +109,9 @@ class Provenance(Record):
         for folder in (given, *above):
             if folder.is_dir():
                 return folder
-        raise InputError(f"the run {self.run} that made {picture} is not there; run from the folder where it is")
+        raise InputError(
+            "invalid", f"the run {self.run} that made {picture} is not there; run from the folder where it is"
+        )
 
 
 def _flags(how: SamplingConfig, label: str | None) -> dict[str, Any]:

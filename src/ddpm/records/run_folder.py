@@ -47,9 +47,9 @@ class RunFolder:
             InputError: it is neither.
         """
         if not path.exists():
-            raise InputError(f"{path} does not exist; give a run folder that `ddpm train` made")
+            raise InputError("missing", f"{path} does not exist; give a run folder that `ddpm train` made")
         if (found := cls.of(path)) is None:
-            raise InputError(f"{path} is not a run folder: it has no {cls(path).config_file.name}")
+            raise InputError("missing", f"{path} is not a run folder: it has no {cls(path).config_file.name}")
         return found
 
     @property
@@ -169,17 +169,22 @@ class RunFolder:
         try:
             return checkpoints.read(self.checkpoint).tensors["ema"]
         except (checkpoints.Damaged, KeyError) as e:
-            raise InputError(f"{self.checkpoint} is damaged: {e}; load the run folder or another checkpoint") from e
+            raise InputError(
+                "unreadable", f"{self.checkpoint} is damaged: {e}; load the run folder or another checkpoint"
+            ) from e
 
     def _newest(self) -> Weights:
         try:
             return tensors_from_bytes(self.weights_file.read_bytes())
         except FileNotFoundError:
             raise InputError(
-                f"{self.path} has no {loop.WEIGHTS} yet; run its `ddpm train` command to the first checkpoint"
+                "missing",
+                f"{self.path} has no {loop.WEIGHTS} yet; run its `ddpm train` command to the first checkpoint",
             ) from None
         except (SafetensorError, ValueError) as e:
-            raise InputError(f"{self.weights_file} is damaged ({e}); load a checkpoint in {self.checkpoints}") from e
+            raise InputError(
+                "unreadable", f"{self.weights_file} is damaged ({e}); load a checkpoint in {self.checkpoints}"
+            ) from e
 
 
 def fingerprint(weights: Weights) -> str:

@@ -77,7 +77,7 @@ def style() -> Iterator[None]:
     try:
         import matplotlib
     except ImportError as e:
-        raise InputError('matplotlib draws this and is not installed: pip install "ddpm[report]"') from e
+        raise InputError("missing", 'matplotlib draws this and is not installed: pip install "ddpm[report]"') from e
     with matplotlib.rc_context(STYLE):
         yield
 

@@ -29,7 +29,9 @@ def write(run: Path, out: Path | None = None) -> Path:
     path = out or RunFolder(run).report
     html = render(read(run))
     if path.is_dir():
-        raise InputError(f"{path} is a folder; give the page a name, as in {path / RunFolder(path).report.name}")
+        raise InputError(
+            "invalid", f"{path} is a folder; give the page a name, as in {path / RunFolder(path).report.name}"
+        )
     write_file(path, html.encode())
     return path
 
@@ -39,7 +41,7 @@ def render(run: Run) -> str:
     try:
         from jinja2 import Environment, StrictUndefined
     except ImportError as e:
-        raise InputError('jinja2 writes this and is not installed: pip install "ddpm[report]"') from e
+        raise InputError("missing", 'jinja2 writes this and is not installed: pip install "ddpm[report]"') from e
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"percent": percent, "measured": measured, "spread": spread}
     template = environment.from_string(files("ddpm.report").joinpath("template.html").read_text(encoding="utf-8"))

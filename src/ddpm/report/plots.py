@@ -38,7 +38,9 @@ def schedule(what: Sequence[str]) -> "Figure":
             made[name] = build.build_schedule(run.config.diffusion)
             grid = build.build_grid(run.config.sampling, made[name]) if len(what) == 1 else []
         else:
-            raise InputError(f"{one} is neither a run folder nor a schedule{suggest(one, list(build.SCHEDULES))}")
+            raise InputError(
+                "unknown", f"{one} is neither a run folder nor a schedule{suggest(one, list(build.SCHEDULES))}"
+            )
     return figure(charts.signal_and_noise(made, grid), charts.log_snr(made, grid))
 
 
@@ -51,7 +53,7 @@ def loss(folder: Path) -> "Figure":
     run = read(folder)
     panels = charts.losses(run)
     if not panels:
-        raise InputError(f"{run.files.log} has no loss yet; run its `ddpm train` command further")
+        raise InputError("missing", f"{run.files.log} has no loss yet; run its `ddpm train` command further")
     return figure(*panels.values())
 
 
@@ -70,7 +72,9 @@ def target(kind: str, what: Sequence[str], out: Path | None) -> Path:
     folder = Path(what[0])
     path = out or (RunFolder(folder).plots / f"{kind}.png" if folder.is_dir() else Path(f"{kind}.png"))
     if path.suffix.lower().removeprefix(".") not in FORMATS:
-        raise InputError(f"{path} ends in {path.suffix or 'nothing'}; plots are written as .png, .svg or .pdf")
+        raise InputError(
+            "invalid", f"{path} ends in {path.suffix or 'nothing'}; plots are written as .png, .svg or .pdf"
+        )
     return path
 
 
@@ -82,6 +86,6 @@ def save(fig: "Figure", path: Path) -> Path:
     """
     data = to_bytes(fig, path.suffix.lower().removeprefix("."))
     if path.is_dir():
-        raise InputError(f"{path} is a folder; give the plot another name")
+        raise InputError("incompatible", f"{path} is a folder; give the plot another name")
     write_file(path, data)
     return path

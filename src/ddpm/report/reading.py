@@ -97,7 +97,7 @@ def read(folder: Path) -> Run:
         InputError: it is not one.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder} is not a run folder; give one that `ddpm train` made")
+        raise InputError("invalid", f"{folder} is not a run folder; give one that `ddpm train` made")
     files = RunFolder.open(folder)
     previews = tuple(PreviewSheet(n, path) for n, path in _previews(files.previews))
     return Run(

@@ -46,6 +46,7 @@ def check_room(folder: Path, needed: int) -> None:
     free = disk_usage(folder).free
     if free < needed:
         raise InputError(
+            "invalid",
             f"the images need {needed / 1e9:.2f} GB, and {free / 1e9:.2f} GB are free in {folder};"
-            " set DDPM_CACHE to a folder on a larger disk"
+            " set DDPM_CACHE to a folder on a larger disk",
         )

@@ -24,5 +24,7 @@ def device_of(name: str | torch.device | None) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as e:
-        raise InputError(f"the device {name} is not here; leave it out for the best there is, or give cpu") from e
+        raise InputError(
+            "missing", f"the device {name} is not here; leave it out for the best there is, or give cpu"
+        ) from e
     return device

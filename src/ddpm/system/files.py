@@ -101,12 +101,12 @@ def disk_errors(path: Path, advice: str | None = None) -> Iterator[None]:
             folder = next(p for p in (path, *path.absolute().parents) if p.exists())
             free = shutil.disk_usage(folder).free
             mend = advice or "free some and run the same command again, nothing written before is lost"
-            raise InputError(f"no space left to write {path} ({free / 1e6:.0f} MB free): {mend}") from e
+            raise InputError("unwritable", f"no space left to write {path} ({free / 1e6:.0f} MB free): {mend}") from e
         unmade = e.errno == errno.ENOENT and e.filename and path.is_relative_to(e.filename)  # as below /proc
         if unmade or e.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             mend = advice or "choose a folder that you may write to"
-            raise InputError(f"cannot write {path}: {e.strerror}; {mend}") from e
+            raise InputError("unwritable", f"cannot write {path}: {e.strerror}; {mend}") from e
         if e.errno in (errno.ENOTDIR, errno.EEXIST):
             mend = advice or "choose another folder"
-            raise InputError(f"cannot write {path}: a file is in the way; {mend}") from e
+            raise InputError("exists", f"cannot write {path}: a file is in the way; {mend}") from e
         raise

@@ -46,7 +46,7 @@ class Record(Strict):
         try:
             return cls.model_validate(tree)
         except ValidationError as e:
-            raise InputError(f"{where}: {explain(e, cls)}") from e
+            raise InputError("invalid", f"{where}: {explain(e, cls)}") from e
 
     @classmethod
     def from_json(cls, data: str | bytes, where: str) -> Self:
@@ -58,18 +58,19 @@ class Record(Strict):
         try:
             tree = json.loads(data)
         except ValueError as e:
-            raise InputError(f"{where} is damaged ({e}); write it again by `{cls.WRITER}`") from e
+            raise InputError("unreadable", f"{where} is damaged ({e}); write it again by `{cls.WRITER}`") from e
         if not isinstance(tree, dict) or "format" not in tree:
-            raise InputError(f"{where} is not what `{cls.WRITER}` writes; give a file that it wrote")
+            raise InputError("invalid", f"{where} is not what `{cls.WRITER}` writes; give a file that it wrote")
         if tree["format"] != FORMAT:
             raise InputError(
+                "incompatible",
                 f"{where} has format {tree['format']}, and this version of ddpm reads format {FORMAT}; "
-                f"write it again by `{cls.WRITER}`"
+                f"write it again by `{cls.WRITER}`",
             )
         try:
             return cls.model_validate_json(data)
         except ValidationError as e:
-            raise InputError(f"{where}: {explain(e, cls)}; write it again by `{cls.WRITER}`") from e
+            raise InputError("invalid", f"{where}: {explain(e, cls)}; write it again by `{cls.WRITER}`") from e
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -81,11 +82,11 @@ class Record(Strict):
         try:
             data = path.read_bytes()
         except FileNotFoundError:
-            raise InputError(f"{path} does not exist; give a file that `{cls.WRITER}` wrote") from None
+            raise InputError("missing", f"{path} does not exist; give a file that `{cls.WRITER}` wrote") from None
         except IsADirectoryError:
-            raise InputError(f"{path} is a folder; give a file that `{cls.WRITER}` wrote") from None
+            raise InputError("invalid", f"{path} is a folder; give a file that `{cls.WRITER}` wrote") from None
         except OSError as e:
-            raise InputError(f"{path} cannot be read ({e.strerror}); restore it from a copy") from e
+            raise InputError("unreadable", f"{path} cannot be read ({e.strerror}); restore it from a copy") from e
         return cls.from_json(data, str(path))
 
     def to_json(self) -> str:

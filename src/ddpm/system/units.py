@@ -17,10 +17,10 @@ def duration(text: str) -> float:
     """
     parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", text.strip().lower())
     if not parts or "".join(n + unit for n, unit in parts) != text.strip().lower():
-        raise InputError(f"{text!r} is not a duration; write it as 90s, 20m, 1h30m or 2d")
+        raise InputError("invalid", f"{text!r} is not a duration; write it as 90s, 20m, 1h30m or 2d")
     seconds = sum(float(n) * _SECONDS[unit] for n, unit in parts)
     if not 0 < seconds < math.inf:
-        raise InputError(f"{text!r} is no time that passes; write it as 90s, 20m, 1h30m or 2d")
+        raise InputError("invalid", f"{text!r} is no time that passes; write it as 90s, 20m, 1h30m or 2d")
     return seconds
 
 
@@ -33,7 +33,7 @@ def count(text: str) -> int:
     match = re.fullmatch(r"(\d[\d_,]*(?:\.\d+)?)([kmb]?)", text.strip().lower())
     number = float(re.sub("[_,]", "", match[1])) * _COUNTS[match[2]] if match else 0.0
     if not 0.5 <= number < 2**53:
-        raise InputError(f"{text!r} is not a number of images; write it as 50000, 500k or 2M")
+        raise InputError("invalid", f"{text!r} is not a number of images; write it as 50000, 500k or 2M")
     return int(number + 0.5)
 
 
@@ -46,7 +46,7 @@ def size(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d+)(?:[x×](\d+))?", text.strip().lower())
     found = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
     if min(found) < 1:
-        raise InputError(f"{text!r} is not a size; write it as 64, or as height x width: 48x64")
+        raise InputError("invalid", f"{text!r} is not a size; write it as 64, or as height x width: 48x64")
     return found
 
 

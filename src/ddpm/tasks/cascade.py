@@ -20,6 +20,7 @@ def passed_on(base: LoadedRun, larger: LoadedRun, labels: Sequence[int] | None, 
     drawn, taken = base.config.data.mode, larger.config.data.mode
     if drawn not in SEEN[taken]:
         raise InputError(
-            f"{base.source} draws {drawn} images, and {larger.source} makes {taken} images large; take two of one mode"
+            "invalid",
+            f"{base.source} draws {drawn} images, and {larger.source} makes {taken} images large; take two of one mode",
         )
     return passed

@@ -38,7 +38,9 @@ def edit(run: LoadedRun, images: Several, strength: float, **asked: Any) -> Imag
         InputError: a strength outside of [0, 1], or pictures or settings that cannot be used.
     """
     if not 0 <= strength <= 1:
-        raise InputError(f"strength must be between 0 (the picture itself) and 1 (a new one), not {strength:g}")
+        raise InputError(
+            "invalid", f"strength must be between 0 (the picture itself) and 1 (a new one), not {strength:g}"
+        )
     request = EditRequest.of(asked)
     photos = request.photos(images, run.config.data.size, run.config.data.mode)
     if not strength:

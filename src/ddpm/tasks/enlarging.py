@@ -48,7 +48,9 @@ class Enlarging:
         """
         strength = config.augment if augment is None else augment
         if not 0 <= strength <= config.s_max:
-            raise InputError(f"augment must be between 0 and {config.s_max:g}, as in training, not {strength:g}")
+            raise InputError(
+                "invalid", f"augment must be between 0 and {config.s_max:g}, as in training, not {strength:g}"
+            )
         return cls(strength, config.consistent and strength == 0 if consistent is None else consistent)
 
 
@@ -86,7 +88,7 @@ def enlarge_all(
         InputError: a batch of none.
     """
     if batch < 1:
-        raise InputError(f"batch must be at least 1, not {batch}")
+        raise InputError("invalid", f"batch must be at least 1, not {batch}")
     each = parts(run, smalls, batch)
     for number, part in enumerate(each):
         report = among(progress, number, len(each))

@@ -69,8 +69,9 @@ def estimate(
     codec, schedule = build.build_codec(config), build.build_schedule(config.diffusion)
     if type(codec) is not PixelCodec:
         raise InputError(
+            "conflict",
             "bits per dimension are of pixels, and this run learns latents: their density is not the images', as "
-            "nothing inverts the encoder; evaluate it without"
+            "nothing inverts the encoder; evaluate it without",
         )
     x0 = codec.encode(images)
     denoise: Denoiser = model.denoiser(build.build_parameterisation(config.diffusion))
@@ -121,8 +122,9 @@ def pixels(images: Several, data: DataConfig) -> Pixels:
     for i, image in enumerate(each):
         if image.mode != mode or image.size != (width, height):
             raise InputError(
+                "invalid",
                 f"image {i} is {image.height} × {image.width} {image.mode}, and the run has {height} × {width} "
-                f'{mode}: bring it there, as by image.convert("{mode}").resize(({width}, {height}))'
+                f'{mode}: bring it there, as by image.convert("{mode}").resize(({width}, {height}))',
             )
     # (H, W) -> (H, W, 1) for grey
     return np.stack([np.atleast_3d(np.asarray(image)) for image in each])

@@ -49,7 +49,7 @@ def sample(
         InputError: an unknown label or setting, or a value that is not allowed.
     """
     if n < 1:
-        raise InputError(f"n must be at least 1, not {n}")
+        raise InputError("invalid", f"n must be at least 1, not {n}")
     run.refuse_given()
     wanted = chosen(indices, n)
     a = asked(run, settings, label, n)
@@ -71,7 +71,7 @@ def trajectory(run: LoadedRun, n: int = 1, *, stages: int = 40, **arguments: Any
         InputError: as :func:`sample`, or fewer than two stages.
     """
     if stages < 2:
-        raise InputError(f"stages must be at least 2, the noise and the image, not {stages}")
+        raise InputError("invalid", f"stages must be at least 2, the noise and the image, not {stages}")
     recorder = Recorder(run.engine.codec.decode, stages)
     images = sample(run, n, watch=recorder, **arguments)
     return Trajectory(images, recorder.stages(run.engine.schedule))
@@ -85,7 +85,8 @@ def again(run: LoadedRun, record: Provenance) -> Image.Image:
     """
     if record.work is not None:
         raise InputError(
-            f"this picture was made from others, which it does not hold; with them at hand, repeat `{record.command()}`"
+            "invalid",
+            f"this picture was made from others, which it does not hold; with them at hand, repeat `{record.command()}`",
         )
     run.refuse_given()
     run = run.prepared(record.sampling)

@@ -54,7 +54,7 @@ def inpaint(
     masks = [opened(one) for one in several(mask)] * (len(photos) if alone(mask) else 1)
     if len(masks) != len(photos):
         counts = f"{say_count(len(masks), 'mask')} for {say_count(len(photos), 'picture')}"
-        raise InputError(f"{counts}; give one for all, or one each")
+        raise InputError("invalid", f"{counts}; give one for all, or one each")
     fills = [read_mask(one, photo, request.fit) for one, photo in zip(masks, photos, strict=True)]
     works = []
     for photo, one, fill in zip(photos, masks, fills, strict=True):
@@ -83,7 +83,7 @@ def filled(
         try:
             return Task(rising(levels, *way), constraint=Replacement(mask, mask.forward(x0)))
         except ValueError as e:
-            raise InputError(f"repaint {way}: {e}") from e
+            raise InputError("invalid", f"repaint {way}: {e}") from e
 
     return [
         new.record.attach(photos[new.of].with_drawn(new.pixels, fills[new.of]))

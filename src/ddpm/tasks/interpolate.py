@@ -55,15 +55,16 @@ def interpolate(
         InputError: pictures, labels or numbers that cannot be used.
     """
     if n < 2:
-        raise InputError(f"n must be at least 2, the two ends, not {n}")
+        raise InputError("invalid", f"n must be at least 2, the two ends, not {n}")
     run.refuse_given()
     request = EditRequest(n, fit=fit, batch=batch, progress=progress)
     photos = request.photos([first, last], run.config.data.size, run.config.data.mode)
     if photos[0].size != photos[1].size:
         (h, w), (other_h, other_w) = (photo.size for photo in photos)
         raise InputError(
+            "invalid",
             f"{photos[0].name} is {h} × {w} and {photos[1].name} {other_h} × {other_w}; give pictures of one size, or "
-            "--fit crop"
+            "--fit crop",
         )
     how = settings(run, {**FLOW, "steps": steps, "size": photos[0].size})
     labels = run.labels(label, 2)

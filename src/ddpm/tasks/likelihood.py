@@ -48,7 +48,7 @@ def bits_per_dim(
     pixels = estimate.pixels(images, run.config.data)
     n = len(pixels)
     if batch < 1:
-        raise InputError(f"batch must be at least 1, not {batch}")
+        raise InputError("invalid", f"batch must be at least 1, not {batch}")
     which = chosen(indices, n)
     given, bits = run.labels(labels, n), []
     before, total = 0, -(-n // batch) * (how.calls or 0)
@@ -79,7 +79,7 @@ def likelihood(
     run.refuse_given()
     if labels is None and run.needs_label:
         raise InputError(
-            f"{run.source} never saw an image without its label when it was trained: {run.vocabulary.advice}"
+            "missing", f"{run.source} never saw an image without its label when it was trained: {run.vocabulary.advice}"
         )
     engine = run.engine
     at = engine.fill(len(pixels))

@@ -33,13 +33,14 @@ def settle(
         InputError: a value that is not allowed, or that has no effect.
     """
     if method not in ("bound", "ode"):
-        raise InputError(f"unknown method {method!r} (known: bound, ode)")
+        raise InputError("unknown", f"unknown method {method!r} (known: bound, ode)")
     idle, why = (OF_ODE, "the bound solves none") if method == "bound" else (OF_BOUND, "its solver chooses its steps")
     for name in idle:
         if (value := asked.pop(name, None)) is not None:
             raise InputError(
+                "conflict",
                 f"{name} {value} is an option of the {'ODE' if method == 'bound' else 'bound'}, and the method is "
-                f"{method}: {why}; leave it out"
+                f"{method}: {why}; leave it out",
             )
     made = _bound(config, **asked) if method == "bound" else _ode(config, **asked)
     return made.model_copy(update={"seed": seed, "clip": bool(clip) if method == "ode" else clip is not False})
@@ -51,16 +52,16 @@ def _bound(
     T = config.diffusion.T
     steps = T if steps is None else steps
     if not 1 <= steps <= T:
-        raise InputError(f"steps must be between 1 and {T}, the levels of the run, not {steps}")
+        raise InputError("invalid", f"steps must be between 1 and {T}, the levels of the run, not {steps}")
     if terms is not None and not 1 <= terms < steps:
         allowed = f"between 1 and {steps - 1}" if steps > 1 else "left out"
-        raise InputError(f"terms must be {allowed}, as {steps} steps have {steps - 1} KL terms, not {terms}")
+        raise InputError("invalid", f"terms must be {allowed}, as {steps} steps have {steps - 1} KL terms, not {terms}")
     own = config.diffusion.variance
     known: tuple[VarianceName, ...] = ("small", "large", "learned") if own == "learned" else ("small", "large")
     taken = own if variance is None else next((name for name in known if name == variance), None)
     if taken is None:
         why = "" if own == "learned" else ", as this run learned none"
-        raise InputError(f"variance must be {' or '.join(known)}{why}, not {variance!r}")
+        raise InputError("invalid", f"variance must be {' or '.join(known)}{why}, not {variance!r}")
     return Likelihood(method="bound", seed=0, clip=True, steps=steps, terms=terms, variance=taken)
 
 
@@ -70,15 +71,18 @@ def _ode(
     continuous = isinstance(build.build_schedule(config.diffusion), Continuous)
     if start is not None and not continuous:
         raise InputError(
+            "conflict",
             f"start {start} is of processes in continuous time, and the {config.diffusion.schedule} schedule begins at "
-            "its level 1; leave it out"
+            "its level 1; leave it out",
         )
     if start is not None and not FLOOR <= start < 1:
-        raise InputError(f"start must be at least {FLOOR:g} and below 1, where there is only noise, not {start}")
+        raise InputError(
+            "invalid", f"start must be at least {FLOOR:g} and below 1, where there is only noise, not {start}"
+        )
     if tolerance is not None and not 0 < tolerance < math.inf:
-        raise InputError(f"tolerance must be above 0 and finite, not {tolerance}")
+        raise InputError("invalid", f"tolerance must be above 0 and finite, not {tolerance}")
     if probes is not None and probes < 1:
-        raise InputError(f"probes must be at least 1, not {probes}")
+        raise InputError("invalid", f"probes must be at least 1, not {probes}")
     return Likelihood(
         method="ode",
         seed=0,

@@ -34,18 +34,21 @@ def read_mask(given: Given, photo: Photo, fit: Fit | None = None) -> Fill:
     height, width = photo.size
     if fill.shape != photo.size:
         raise InputError(
+            "invalid",
             f"the mask {name} is {image.height} × {image.width} and {photo.name} {height} × {width} (height × width); "
-            "give a mask of the picture's size"
+            "give a mask of the picture's size",
         )
     if not fill.any():
         raise InputError(
+            "invalid",
             f"the mask {name} is black all over, at {height} × {width}: nothing to fill in; paint white (from {HALF} "
-            "of 255 on) what shall be drawn"
+            "of 255 on) what shall be drawn",
         )
     if fill.all():
         raise InputError(
+            "invalid",
             f"the mask {name} is white all over, at {height} × {width}: nothing is kept; for new images use "
-            "`ddpm sample`"
+            "`ddpm sample`",
         )
     return fill
 

@@ -35,7 +35,7 @@ class Repaint(NamedTuple):
         """
         jump, _, times = text.partition("x")
         if not (jump.isdecimal() and times.isdecimal() and int(jump) and int(times)):
-            raise InputError(f"repaint {text!r} is not two numbers; write JUMPxTIMES, as in 10x10")
+            raise InputError("invalid", f"repaint {text!r} is not two numbers; write JUMPxTIMES, as in 10x10")
         return cls(int(jump), int(times))
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ def method_of(text: str | None) -> Method:
     known: tuple[Method, ...] = get_args(Method)
     found = [one for one in known if one == (text or "mmps")]
     if not found:
-        raise InputError(f"method {text!r} is unknown; it may be {' or '.join(known)}")
+        raise InputError("unknown", f"method {text!r} is unknown; it may be {' or '.join(known)}")
     return found[0]
 
 
@@ -64,7 +64,7 @@ def settled(method: str | None, repaint: str | None) -> Method | Repaint:
     if repaint is None:
         return method_of(method)
     if method is not None:
-        raise InputError(f"method {method} and repaint {repaint} are two ways to draw; give one")
+        raise InputError("invalid", f"method {method} and repaint {repaint} are two ways to draw; give one")
     return Repaint.parse(repaint)
 
 

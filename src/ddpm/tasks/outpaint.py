@@ -36,9 +36,9 @@ def outpaint(
     """
     sides = {"left": left, "right": right, "top": top, "bottom": bottom}
     if wrong := [f"{name} {value}" for name, value in sides.items() if value < 0]:
-        raise InputError(f"{wrong[0]}: pixels are added, so it must be at least 0")
+        raise InputError("invalid", f"{wrong[0]}: pixels are added, so it must be at least 0")
     if not any(sides.values()):
-        raise InputError("nothing to add; give pixels to add, as in --left 16 --right 16")
+        raise InputError("invalid", "nothing to add; give pixels to add, as in --left 16 --right 16")
     request, way = EditRequest.of(asked), settled(method, repaint)
     given = request.photos(images, run.config.data.size, run.config.data.mode)
     larger = [on_canvas(photo, (top, bottom), (left, right)) for photo in given]

@@ -55,22 +55,27 @@ def parse(text: str, data: DataConfig) -> Damage:
     name, _, value = text.partition(":")
     if name == "grey" and not value:
         if data.mode != "RGB":
-            raise InputError(f"--operator grey needs a run of RGB images to give colours, and this one has {data.mode}")
+            raise InputError(
+                "invalid", f"--operator grey needs a run of RGB images to give colours, and this one has {data.mode}"
+            )
         return Damage(Grey(), channels=1)
     if name == "downsample":
         most = min(data.size)
         if not value.isdecimal() or not 2 <= int(value) <= most:
             raise InputError(
+                "invalid",
                 f"--operator {text}: downsample takes a whole number from 2 to {most}, the side of the run's images, "
-                "as in downsample:2"
+                "as in downsample:2",
             )
         return Damage(AveragePool(int(value)), factor=int(value))
     if name == "blur":
         try:
             return Damage(Blur(float(value)), noise=ROUNDING)
         except ValueError as e:
-            raise InputError(f"--operator {text}: blur takes a number of pixels above 0, as in blur:2") from e
-    raise InputError(f"--operator {text} is unknown; it may be {KNOWN}")
+            raise InputError(
+                "invalid", f"--operator {text}: blur takes a number of pixels above 0, as in blur:2"
+            ) from e
+    raise InputError("unknown", f"--operator {text} is unknown; it may be {KNOWN}")
 
 
 def mask_of(operator: str, noise: float | None) -> str | None:
@@ -83,7 +88,7 @@ def mask_of(operator: str, noise: float | None) -> str | None:
     if name != "mask" or not file:
         return None
     if noise:
-        raise InputError(f"noise {noise:g} has no effect on a mask, around which pixels stay as they are")
+        raise InputError("missing", f"noise {noise:g} has no effect on a mask, around which pixels stay as they are")
     return file
 
 
@@ -113,7 +118,7 @@ def restore(
         InputError: an unknown operator, or pictures or settings that cannot be used.
     """
     if noise is not None and not 0 <= noise <= 255:
-        raise InputError(f"noise must be from 0 to 255 grey levels, not {noise:g}")
+        raise InputError("invalid", f"noise must be from 0 to 255 grey levels, not {noise:g}")
     if mask := mask_of(operator, noise):
         return inpaint(run, images, mask, method=method, **asked)
     request, damage = EditRequest.of(asked), parse(operator, run.config.data)

@@ -89,10 +89,14 @@ def settled(
         InputError: the run has not learned this, or settings or labels that cannot be used or have no effect.
     """
     if run.config.upscaling is None:
-        raise InputError(f"{run.source} has not learned to make small images large; give a run of super-resolution")
+        raise InputError(
+            "invalid", f"{run.source} has not learned to make small images large; give a run of super-resolution"
+        )
     for key in ("classifier", "guide_with", "size", "whole"):
         if settings.get(key) is not None:
-            raise InputError(f"{key} {settings[key]} has no effect where small images are made large; leave it out")
+            raise InputError(
+                "missing", f"{key} {settings[key]} has no effect where small images are made large; leave it out"
+            )
     return asked(run, settings, label, n), Enlarging.settle(run.config.upscaling, augment, consistent)
 
 

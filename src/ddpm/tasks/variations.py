@@ -47,11 +47,13 @@ class EditRequest:
 
     def __post_init__(self) -> None:
         if self.n < 1:
-            raise InputError(f"n must be at least 1, not {self.n}")
+            raise InputError("invalid", f"n must be at least 1, not {self.n}")
         if self.batch < 1:
-            raise InputError(f"batch must be at least 1, not {self.batch}")
+            raise InputError("invalid", f"batch must be at least 1, not {self.batch}")
         if "size" in self.settings:
-            raise InputError("size has no effect here: new pictures are as large as the given ones make them")
+            raise InputError(
+                "missing", "size has no effect here: new pictures are as large as the given ones make them"
+            )
 
     @classmethod
     def of(cls, asked: Mapping[str, Any]) -> Self:
@@ -140,7 +142,7 @@ def settle(
     run.refuse_given()
     sizes = {photo.size: (photo.size[0] * factor, photo.size[1] * factor) for photo in photos}
     if request.settings.get("whole") and set(sizes.values()) == {run.config.data.size}:
-        raise InputError("whole has no effect on pictures of the run's own size; leave it out")
+        raise InputError("missing", "whole has no effect on pictures of the run's own size; leave it out")
     return {
         own: asked(run, {**request.settings, "size": size}, request.label, len(photos)) for own, size in sizes.items()
     }

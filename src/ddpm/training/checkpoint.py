@@ -182,12 +182,13 @@ def load_into(target: Tensors, source: Tensors, what: str) -> None:
     missing, extra = target.keys() - source.keys(), source.keys() - target.keys()
     if missing or extra:
         parts = [f"lacks {_some(missing)}"] * bool(missing) + [f"has unknown {_some(extra)}"] * bool(extra)
-        raise InputError(f"{what} does not fit this configuration: it {' and '.join(parts)}")
+        raise InputError("invalid", f"{what} does not fit this configuration: it {' and '.join(parts)}")
     for name, tensor in target.items():
         if tensor.shape != source[name].shape:
             raise InputError(
+                "invalid",
                 f"{what} does not fit this configuration: {name} is {tuple(source[name].shape)}, "
-                f"not {tuple(tensor.shape)}"
+                f"not {tuple(tensor.shape)}",
             )
     with torch.no_grad():
         for name, tensor in target.items():

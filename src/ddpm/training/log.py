@@ -50,7 +50,7 @@ class Log:
             except ImportError as e:
                 from ddpm.system.errors import InputError
 
-                raise InputError("TensorBoard is not installed: pip install tensorboard") from e
+                raise InputError("missing", "TensorBoard is not installed: pip install tensorboard") from e
             self._writer = SummaryWriter(str(tensorboard), purge_step=from_step)
 
     def write(self, event: Event) -> None:

@@ -135,13 +135,13 @@ def _load(source: str, kind: str, types: set[str]) -> tuple[Any, dict[str, Any]]
         import transformers
     except ImportError as error:
         raise InputError(
-            'DINOv2 and CLIP come with transformers, which is missing: pip install "ddpm[features]"'
+            "missing", 'DINOv2 and CLIP come with transformers, which is missing: pip install "ddpm[features]"'
         ) from error
     try:
         with _quiet():
             found = transformers.AutoConfig.from_pretrained(source).model_type
             if found not in types:
-                raise InputError(f"{source} is a network of type {found}, and {sorted(types)[0]} is wanted")
+                raise InputError("invalid", f"{source} is a network of type {found}, and {sorted(types)[0]} is wanted")
             net, report = getattr(transformers, kind).from_pretrained(
                 source, dtype=torch.float32, use_safetensors=True, output_loading_info=True
             )
@@ -151,11 +151,14 @@ def _load(source: str, kind: str, types: set[str]) -> tuple[Any, dict[str, Any]]
     except (OSError, ValueError, RuntimeError, LookupError, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
+            "invalid",
             f"{source} cannot be loaded ({reason}); give a folder with config.json and"
-            " model.safetensors by --weights FOLDER, or --weights NAME as on huggingface.co where that can be reached"
+            " model.safetensors by --weights FOLDER, or --weights NAME as on huggingface.co where that can be reached",
         ) from error
     if report["missing_keys"]:
-        raise InputError(f"{source} lacks {len(report['missing_keys'])} of the weights of {kind}; give a whole network")
+        raise InputError(
+            "missing", f"{source} lacks {len(report['missing_keys'])} of the weights of {kind}; give a whole network"
+        )
     return net, given
 
 
@@ -179,7 +182,9 @@ def _colours(source: str, given: dict[str, Any], mean: Triple, std: Triple) -> t
     """Mean and standard deviation of the channels: as given, or the standard ones of the family."""
     found = tuple(tuple(given.get(key) or value) for key, value in (("image_mean", mean), ("image_std", std)))
     if any(len(values) != 3 for values in found):
-        raise InputError(f"{source}: image_mean and image_std of preprocessor_config.json are not three numbers each")
+        raise InputError(
+            "invalid", f"{source}: image_mean and image_std of preprocessor_config.json are not three numbers each"
+        )
     return found[0], found[1]
 
 

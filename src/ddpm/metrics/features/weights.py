@@ -29,18 +29,22 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         InputError: if there is no such file, or it is something else.
     """
     if not path.is_file():
-        raise InputError(f"{path} is not a file; give the weights as a .safetensors, .pth or .pt file")
+        raise InputError("invalid", f"{path} is not a file; give the weights as a .safetensors, .pth or .pt file")
     if path.suffix not in {".safetensors", ".pth", ".pt"}:
-        raise InputError(f"{path} ends in {path.suffix or 'nothing'}; weights are read from .safetensors, .pth and .pt")
+        raise InputError(
+            "invalid", f"{path} ends in {path.suffix or 'nothing'}; weights are read from .safetensors, .pth and .pt"
+        )
     try:
         state: Any = load_file(path) if path.suffix == ".safetensors" else _read_pickle(path)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError, LookupError, EOFError, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"{path} is not a file of weights ({reason}); give one that holds names and tensors"
+            "invalid", f"{path} is not a file of weights ({reason}); give one that holds names and tensors"
         ) from error
     if not (isinstance(state, Mapping) and state and all(isinstance(v, torch.Tensor) for v in state.values())):
-        raise InputError(f"{path} holds {type(state).__name__} and not names with tensors; give a state dict")
+        raise InputError(
+            "invalid", f"{path} holds {type(state).__name__} and not names with tensors; give a state dict"
+        )
     return dict(state)
 
 
@@ -72,7 +76,7 @@ def fill(net: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> None
         if names
     ]
     if found:
-        raise InputError(f"{source} has not the weights of {type(net).__name__}: {', '.join(found)}")
+        raise InputError("invalid", f"{source} has not the weights of {type(net).__name__}: {', '.join(found)}")
     net.load_state_dict({name: w.float() for name, w in given.items()}, assign=True)
 
 
@@ -108,8 +112,9 @@ def fetch(url: str, sha256_prefix: str, folder: Path) -> Path:
                 file.write(chunk)
         if not (found := _sha256(draft)).startswith(sha256_prefix):
             raise InputError(
+                "invalid",
                 f"{url} gave a file of SHA-256 {found[:8]}… and not {sha256_prefix}…; try again, or get the file"
-                " elsewhere and give it by --weights FILE"
+                " elsewhere and give it by --weights FILE",
             )
     return path
 
@@ -121,7 +126,8 @@ def _download(url: str) -> Iterator[bytes]:
                 yield chunk
     except (OSError, HTTPException) as error:
         raise InputError(
-            f"{url} cannot be fetched ({error}); get it where there is a network and give it by --weights FILE"
+            "invalid",
+            f"{url} cannot be fetched ({error}); get it where there is a network and give it by --weights FILE",
         ) from error
 
 

@@ -62,7 +62,7 @@ def _rung(facts: Facts, row: NetworkSize) -> Rung:
         levels += 1
     factors = [patch * 2**i for i in range(levels)]
     if not _fits(facts.size, factors[-1]):
-        raise InputError(_refusal(facts.size, patch))
+        raise InputError("invalid", _refusal(facts.size, patch))
     return Rung(
         row.needs,
         {
