@@ -2,7 +2,7 @@
 
 
 def doctor() -> None:
-    """Say what this machine offers: device, precision and why, memory, versions."""
+    """Show this machine's device, precision and why, memory and versions."""
     import os
     import platform
     from importlib.metadata import PackageNotFoundError, version
