@@ -39,8 +39,8 @@ def test_planted_differences(golden, tmp_path: Path, capsys) -> None:
     found = [line.split()[:2] for line in capsys.readouterr().out.splitlines()[1:]]
     assert found == [
         ["missing", "math/schedule=cosine:gone"],
-        ["new", "math/schedule=cosine:timestep"],
         ["differs", "math/schedule=cosine:ticks"],
+        ["new", "math/schedule=cosine:timestep"],
     ]
 
 
