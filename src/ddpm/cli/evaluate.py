@@ -92,9 +92,7 @@ def evaluate(
     run = RunFolder.of(path)
     if run is None:
         if what != "digits" and not path.exists():
-            raise InputError(
-                "missing", f"{what} does not exist; use a run folder, a checkpoint in it, or a folder of images"
-            )
+            raise InputError("missing", f"{what} does not exist; use a run folder, a checkpoint, or a folder of images")
         call(evaluate_folder, "a folder of images", what, **asked)
     elif run.config().upscaling is not None:
         call(evaluate_upscaling, "a super-resolution run", path, **asked)

@@ -41,7 +41,10 @@ def evaluate_upscaling(
     options = EvaluationOptions(data, n, seed, batch, fit, skip_bad, device)
     counts = integers("--steps", steps, "20")
     if len(counts) > 1:
-        raise InputError("invalid", f"--steps is {len(counts)} numbers; use one, as in --steps {counts[0]}")
+        raise InputError(
+            "invalid",
+            f"--steps takes one number for a super-resolution run, not {len(counts)}; use --steps {counts[0]}",
+        )
     how = {**(sampling or {}), **({"steps": counts[0]} if counts else {})}
     scores.prepare(out)
     with LoggedBar("upscaling") as progress:

@@ -89,7 +89,7 @@ def likelihood(
     if data is None and reading:
         raise InputError(
             "conflict",
-            f"--{next(iter(reading)).replace('_', '-')} has no effect without --data; add that, or drop it",
+            f"--{next(iter(reading)).replace('_', '-')} has no effect without --data; add --data",
         )
     options = EvaluationOptions(data, n, seed, batch, device=device, **reading)
     how = {"terms": terms, "variance": variance, "start": start, "tolerance": tolerance, "probes": probes, "clip": clip}
@@ -119,7 +119,7 @@ def lines(record: "BitsRecord") -> Iterator[str]:
     yield f"images        {record.n:,} of {record.data.images:,} {of} of {record.data.source}{classes}"
     how = record.how
     if how.method == "ode":
-        yield f"bits per dim  {record.mean:.4f} ± {record.stderr:.4f}, along the probability-flow ODE"
+        yield f"bits per dim  {record.mean:.4f} ± {record.stderr:.4f}, probability-flow ODE"
         start = "level 1" if how.start is None else f"time {how.start:g}"
         probes = f"{how.probes} probe" if how.probes == 1 else f"{how.probes} probes"
         asked = f"{record.calls:,.0f} evaluations per batch, {probes}, tolerance {how.tolerance:g}"
@@ -128,7 +128,7 @@ def lines(record: "BitsRecord") -> Iterator[str]:
     assert how.steps is not None
     drawn = f", {how.terms:,} of {how.steps - 1:,} KL terms per image" if how.terms else ""
     yield (
-        f"bits per dim  {record.mean:.4f} ± {record.stderr:.4f}, a bound in {how.steps:,} steps{drawn}, "
+        f"bits per dim  {record.mean:.4f} ± {record.stderr:.4f}, variational bound, {how.steps:,} steps{drawn}, "
         f"{how.variance} variance"
     )
     yield f"              prior {record.prior:.2g}, KL {record.kl:.4f}, decoder {record.decoder:.4f}"

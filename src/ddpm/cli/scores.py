@@ -72,7 +72,7 @@ def lines(score: "Score") -> Iterator[str]:
     """A score for the terminal."""
     m = score.measure
     yield f"samples       {m.n:,} against {m.reference.images:,} of {m.reference.source}, {m.features.name} features"
-    floor = "" if score.frechet.floor is None else f"; {m.n:,} real images: {score.frechet.floor:.4g}"
+    floor = "" if score.frechet.floor is None else f"; {m.n:,} real images score {score.frechet.floor:.4g}"
     for name, title in TITLES.items():
         if (value := getattr(score, name)) is not None:
             interval = f"{value.value:.4g} ({value.low:.4g} to {value.high:.4g})"

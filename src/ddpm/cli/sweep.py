@@ -97,7 +97,7 @@ def sweep(
     )
     doubled = ", doubled by guidance" if any(how.guidance is not None for how in todo.ways) else ""
     console.print(f"sweep         {len(todo.ways)} combinations, {n} images each, seed {seed}", markup=False)
-    console.print(f"cost          up to {todo.cost:,} network evaluations of one image{doubled}", markup=False)
+    console.print(f"cost          up to {todo.cost:,} single-image network evaluations{doubled}", markup=False)
     folder = out or RunFolder.open(run).sweeps / _name(names, counts, scales, seed, f"{pipe.weights} {todo}")
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -121,10 +121,10 @@ def lines(record: "SweepRecord") -> Iterator[str]:
     wide = max(map(len, names))
     if record.quality is not None:
         q = record.quality
-        floor = "" if q.floor is None else f"; {q.n:,} real images: {q.floor:.4g}"
+        floor = "" if q.floor is None else f"; {q.n:,} real images score {q.floor:.4g}"
         yield f"Fréchet       {q.n:,} samples against {q.reference.images:,} of {q.reference.source}{floor}"
     long = record.solutions[0]
-    yield f"distance      from {long.steps} steps of {long.solver.name}, over {record.n} images"
+    yield f"distance      from the {long.steps}-step solution of {long.solver.name}, over {record.n} images"
     yield f"{'guidance':>8}  {'solver, grid':<{wide}}  {'steps':>5}  {'evals':>5}  {'distance':>8}  Fréchet"
     for cell, name in zip(record.cells, names, strict=True):
         how, f = cell.sampling, cell.frechet

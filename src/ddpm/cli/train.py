@@ -43,6 +43,8 @@ class TrainFlags:
         Skip images that cannot be read.
     labels
         Condition on the classes, if there are any; on by default.
+    betas
+        A file of betas, one per timestep, in place of --schedule: a JSON list, or the output of NumPy's savetxt.
     precision
         Precision of the network; the best that the device supports natively by default.
     during_training

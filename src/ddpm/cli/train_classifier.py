@@ -71,7 +71,7 @@ def train_classifier(
         raise InputError("conflict", "--for cannot be combined with --images; drop one of them")
     folder = RunFolder.open(run)
     if folder.checkpoint is not None:
-        raise InputError("invalid", f"{run} is a checkpoint; use the run folder; its classifier guides all checkpoints")
+        raise InputError("invalid", f"{run} is a checkpoint; use the run folder: its classifier guides all checkpoints")
     flags = {"data": data, "for": for_, "images": images, "width": width, "batch": batch, "lr": lr, "seed": seed}
     asked = {flag: value for flag, value in (flags | {"precision": precision}).items() if value is not None}
     out, config_file = folder.classifier, RunFolder(folder.classifier).config_file
@@ -96,8 +96,8 @@ def train_classifier(
             run, request, accelerator, asked=asked, began=began, say=lambda line: say(accelerator, line)
         )
         weights = sum(p.numel() for p in job.model.parameters())
-        many = f"{len(config.data.classes)} classes of {config.data.images:,} images, {config.data.held_out} held out"
-        say(accelerator, f"classifier    {config.network.describe()}, {weights / 1e6:.1f} M weights; {many}")
+        many = f"{config.data.images:,} images in {len(config.data.classes)} classes, {config.data.held_out} held out"
+        say(accelerator, f"classifier    {config.network.describe()}, {weights / 1e6:.1f} M parameters; {many}")
         if accelerator.is_main_process:
             config.write(config_file)
         accelerator.wait_for_everyone()

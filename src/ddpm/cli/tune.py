@@ -63,7 +63,7 @@ def tune(
     names = words(solvers) or list(SOLVERS)
     ask = AskTune(sorted(set(counts)), names, images=n, seed=seed, sampling=sampling)
     pipe = load(run, device)
-    console.print(f"tuning        up to {planned(pipe, ask):,} network evaluations of one image", markup=False)
+    console.print(f"tuning        up to {planned(pipe, ask):,} single-image network evaluations", markup=False)
     began = time.monotonic()
     with LoggedBar("", "tuning") as progress:
         found = joined(folder, tune(pipe, ask, progress))
@@ -71,14 +71,14 @@ def tune(
     for line in lines(found):
         console.print(line, markup=False)
     took = say_seconds(time.monotonic() - began)
-    console.print(f"cost          {progress.done:,} network evaluations of one image, {took}", markup=False)
+    console.print(f"cost          {progress.done:,} single-image network evaluations, {took}", markup=False)
     console.print(f"written       {folder.tuned_file}", markup=False)
     console.print(f"next: ddpm sample {run} --steps {ask.steps[-1]}", markup=False)
 
 
 def lines(record: "TunedRecord") -> Iterator[str]:
     """A record for the terminal."""
-    yield f"distance from {record.reference.steps} steps, over {record.images} samples not tuned on"
+    yield f"distance from the {record.reference.steps}-step solution, over {record.images} samples not tuned on"
     yield f"{'steps':>5}  {'default':>9}  {'untuned':>7}  {'tuned':>7}  solver, initial grid"
     for found in record.grids:
         yield (

@@ -63,7 +63,7 @@ def summary(made: Plan, accelerator: Accelerator) -> Iterator[str]:
         origin = "averaged from the images" if u.low is None else f"images of {u.low}"
         yield f"from      {small}, {origin}, with noise up to {u.s_max:g}"
     yield (
-        f"network   {weights / 1e6:.1f} M weights: {net.describe()}; {diffusion.prediction} prediction, "
+        f"network   {weights / 1e6:.1f} M parameters: {net.describe()}; {diffusion.prediction} prediction, "
         f"{diffusion.schedule} schedule" + (", learned variance" if diffusion.variance == "learned" else "")
     )
     world = accelerator.num_processes
@@ -89,7 +89,7 @@ def show(event: Event, job: Job, progress: Bar) -> None:
     match event.kind:
         case "train":
             loss = f"{v['loss']:.4f}" if v["loss"] is not None else "–"
-            note = f"loss {loss}  {v['images_per_s']:.0f} images/s  {100 * v['waiting']:.0f} % waiting for data"
+            note = f"loss {loss}  {v['images_per_s']:.0f} images/s  data wait {100 * v['waiting']:.0f} %"
             progress(event.images, total, note)
             if not watched() and event.images * 10 // total > (event.images - job.settings.log_every) * 10 // total:
                 left = say_seconds(v["eta_s"]) if v["eta_s"] is not None else "?"

@@ -81,7 +81,7 @@ class Request:
                 raise InputError("conflict", f"--{flag} requires --recipe super-resolution; add it, or drop --{flag}")
         for flag, kind in (("mode", Mode), ("fit", Fit)):
             if given.get(flag) not in (None, *get_args(kind)):
-                raise InputError("invalid", f"--{flag} {given[flag]} is unknown; use {', '.join(get_args(kind))}")
+                raise InputError("unknown", f"--{flag} {given[flag]} is unknown; use {', '.join(get_args(kind))}")
         changes: dict[str, Any] = {key: given[flag] for flag, key in KEYS.items() if flag in given}
         if "schedule" in given and "betas" in given:
             raise InputError("conflict", "--schedule cannot be combined with --betas; drop one of them")
@@ -201,7 +201,7 @@ def change(tree: dict[str, Any], key: str, value: Any) -> None:
         if known and not members:
             raise InputError(
                 "unknown",
-                f"unknown key {key}: {name} is not a section; use --set {key[: key.index(name) + len(name)]}=VALUE",
+                f"unknown key {key}: {name} is not a section; drop what follows it",
             )
     nested: Any = value
     for name in reversed((*parents, last)):

@@ -216,7 +216,7 @@ def accelerator_of(device: str | None, precision: PrecisionName | None) -> Accel
     where = torch.device("cpu") if device == "cpu" else best_device()
     precision = precision or best_precision(where).name
     if precision not in MIXED:
-        raise InputError("invalid", f"--precision {precision} is unknown; use {', '.join(MIXED)}")
+        raise InputError("unknown", f"--precision {precision} is unknown; use {', '.join(MIXED)}")
     # accelerate keeps one state per process, even if the next run needs another
     state = AcceleratorState() if is_initialized() else None
     if state is not None and (state.mixed_precision, state.device.type) != (MIXED[precision], where.type):

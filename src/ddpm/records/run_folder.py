@@ -47,9 +47,11 @@ class RunFolder:
             InputError: there is none.
         """
         if not path.exists():
-            raise InputError("missing", f"{path} does not exist; use a run folder of `ddpm train`")
+            raise InputError("missing", f"{path} does not exist; use a run folder written by `ddpm train`")
         if (found := cls.of(path)) is None:
-            raise InputError("missing", f"{path} has no {cls(path).config_file.name}; use a run folder of `ddpm train`")
+            raise InputError(
+                "missing", f"{path} has no {cls(path).config_file.name}; use a run folder written by `ddpm train`"
+            )
         return found
 
     @property

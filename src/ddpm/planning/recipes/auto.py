@@ -97,6 +97,6 @@ def _refusal(size: tuple[int, int], patch: int) -> str:
         h, w = (max(1, round(n / factor)) * factor for n in size)
         nearest = h, w
     return (
-        f"{size[0]} × {size[1]} cannot be halved often enough; "
-        f"use the nearest size that can, --size {nearest[0]}x{nearest[1]}"
+        f"images of {size[0]} × {size[1]} cannot be halved often enough; "
+        f"use --size {nearest[0]}x{nearest[1]}, the nearest size that can"
     )
