@@ -60,8 +60,8 @@ def sample(
     trajectory
         Also write how each image forms, as a GIF and a strip: the noisy image, and the expected clean image.
     then
-        A super-resolution run to enlarge the samples with, by the same labels if it has them. The small samples are kept in
-        the subfolder base.
+        A super-resolution run to enlarge the samples with, by the same labels if it has them. The small samples are
+        kept in the subfolder base.
     from_
         A picture written by `ddpm sample`: reproduce it from its metadata.
     """

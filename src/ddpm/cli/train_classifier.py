@@ -97,7 +97,7 @@ def train_classifier(
         )
         weights = sum(p.numel() for p in job.model.parameters())
         many = f"{config.data.images:,} images in {len(config.data.classes)} classes, {config.data.held_out} held out"
-        say(accelerator, f"classifier    {config.network.describe()}, {weights / 1e6:.1f} M parameters; {many}")
+        say(accelerator, f"classifier    {config.network.describe()}, {weights / 1e6:.1f} M weights; {many}")
         if accelerator.is_main_process:
             config.write(config_file)
         accelerator.wait_for_everyone()
