@@ -27,8 +27,8 @@ app = App(
 )
 _COMMANDS = {
     "check": "Decode every image; report problems and how training would use the data.",
-    "train": "Train on a folder of images; re-run the same command to resume.",
-    "train-classifier": "Train a classifier on noised images, to guide a run's samples.",
+    "train": "Train on a folder of images; re-run to resume.",
+    "train-classifier": "Train a classifier on noised images, to guide a run's samples; re-run to resume.",
     "sample": "Draw samples from a run, or reproduce a sample.",
     "upscale": "Enlarge pictures with a super-resolution run.",
     "inpaint": "Fill in the masked part of a picture.",
@@ -37,11 +37,11 @@ _COMMANDS = {
     "restore": "Restore a damaged picture: colourise, deblur, enlarge or fill in.",
     "interpolate": "Interpolate between two pictures.",
     "tune": "Find the solver and noise levels that sample best in few steps.",
-    "sweep": "Compare solvers, grids and numbers of steps on the same seeds.",
+    "sweep": "Compare solvers, grids and numbers of steps on the same seeds; re-run to resume.",
     "report": "Write a one-page HTML report on a run: scores, samples, losses, settings.",
     "plot": "Plot a schedule, the loss, or a sampling trajectory.",
-    "evaluate": "Score a run, or a folder of images, against real images.",
-    "likelihood": "Measure the likelihood of images, in bits per dimension.",
+    "evaluate": "Score a run, or a folder of images, against real images; re-run to resume.",
+    "likelihood": "Measure the likelihood of images, in bits per dimension; re-run to resume.",
     "compare": "Compare scores that were measured alike.",
     "doctor": "Show device, precision, memory and versions.",
 }

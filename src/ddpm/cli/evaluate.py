@@ -62,8 +62,10 @@ def evaluate(
         The random seed; 0 by default. Sample i depends on the seed and i alone.
     batch
         The number of samples drawn at a time, 1 to 64; 64 by default.
-    augment, consistent
+    augment
         For a super-resolution run, which is compared with bicubic interpolation: see `ddpm upscale`.
+    consistent
+        For a super-resolution run: see `ddpm upscale`.
     size
         For a folder of images of different sizes: the size to resize them to, 64 or height x width.
     mode
