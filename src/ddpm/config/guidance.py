@@ -79,7 +79,7 @@ class GuidanceConfig(Strict):
         float | None,
         bounds(0, 1, below=True),
         Flag(
-            "Proportion of guidance to keep along the expected image, which saturates colours; 0 for projected guidance.",
+            "Proportion of guidance to keep along the expected image, which saturates colours; 0 projects it out.",
             name="guidance_parallel",
         ),
     ] = None

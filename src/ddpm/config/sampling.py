@@ -29,7 +29,7 @@ class AreaConfig(Strict):
     whole: Annotated[
         bool,
         Flag(
-            "Run the network on whole images of another size instead of windows; the network must be able to halve the size."
+            "Run the network on whole images of another size instead of windows; its downsampling must divide the size."
         ),
     ] = False
 
