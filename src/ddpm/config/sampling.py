@@ -57,7 +57,7 @@ class SamplingConfig(Strict):
         GridSetting,
         Flag(
             f"{', '.join(get_args(GridName))}; or the timesteps to visit, noisiest first, such as 1000,700,400,100; "
-            "0 is implied.",
+            "0 is appended.",
             kind=str,
         ),
     ] = "power"
