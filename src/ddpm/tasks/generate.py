@@ -86,7 +86,7 @@ def again(run: LoadedRun, record: Provenance) -> Image.Image:
     if record.work is not None:
         raise InputError(
             "invalid",
-            f"this picture was made from others, which it does not hold; with them at hand, repeat `{record.command()}`",
+            f"this picture was made from other pictures; repeat its command on them: {record.command()}",
         )
     run.refuse_given()
     run = run.prepared(record.sampling)
