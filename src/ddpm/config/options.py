@@ -179,8 +179,8 @@ def _key(root: type, field: str) -> Path:
 def _without(root: type, name: str, field: str) -> str:
     needs = flat_name(root, _key(root, field))
     off = options(root)[needs].flag.off
-    other = "" if off is None else f" other than {off:g}"
-    return f"{name} requires {needs}; add {needs}{other}"
+    other = " as well" if off is None else f" to a value other than {off:g}"
+    return f"{name} requires {needs}; set {needs}{other}"
 
 
 def _set(tree: dict[str, Any], path: Path, value: Any) -> None:

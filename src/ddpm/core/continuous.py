@@ -116,7 +116,10 @@ class LinearBeta:
 
 @dataclass(frozen=True, slots=True)
 class VP:
-    """The variance-preserving SDE, ``alpha = exp(-½ ∫ beta)``, ``sigma² = 1 - alpha²`` (Song et al., eq. 32, 33)."""
+    """The variance-preserving SDE, ``alpha = exp(-½ ∫ beta)``, ``sigma² = 1 - alpha²``.
+
+    Song et al. 2021, eq. 32 and 33.
+    """
 
     begins_clean: ClassVar[bool] = True
     beta: LinearBeta = LinearBeta()
@@ -135,7 +138,10 @@ class VP:
 
 @dataclass(frozen=True, slots=True)
 class SubVP:
-    """The sub-VP SDE, ``alpha = exp(-½ ∫ beta)``, ``sigma = 1 - alpha²``: less noise than VP (Song et al., eq. 34)."""
+    """The sub-VP SDE, ``alpha = exp(-½ ∫ beta)``, ``sigma = 1 - alpha²``, with less noise than VP.
+
+    Song et al. 2021, eq. 34.
+    """
 
     begins_clean: ClassVar[bool] = True
     beta: LinearBeta = LinearBeta()

@@ -62,7 +62,7 @@ class Parameterisation:
 
 @dataclass(frozen=True, slots=True)
 class UnitVariance:
-    """The scale ``1 / sqrt(alpha² · sigma_data² + sigma²)`` for unit-variance input (Karras et al. 2022, c_in).
+    """The scale ``1 / sqrt(alpha² · sigma_data² + sigma²)`` for unit variance (Karras et al. 2022, table 1, c_in).
 
     Attributes:
         sigma_data: The standard deviation of the data.

@@ -80,7 +80,7 @@ class Dataset:
         if isinstance(images, Sequence):
             each = [np.atleast_3d(np.asarray(plain(opened(image)[1]))) for image in images]
             if len(shapes := {one.shape for one in each}) != 1:
-                raise InputError("invalid", f"the images have {len(shapes)} sizes or modes; use a single one")
+                raise InputError("invalid", f"the images have {len(shapes)} sizes or modes; convert them to one")
             pixels = np.stack(each)
         else:
             pixels = pixels_of(images)
@@ -184,13 +184,12 @@ def class_names(
     if labels is None:
         return [None] * n, ()
     if labels.shape != (n,):
-        raise InputError(
-            "invalid", f"the labels of {where} have the shape {labels.shape}; it must be ({n},), one per image"
-        )
+        raise InputError("invalid", f"the labels of {where} have the shape {labels.shape}; use ({n},), one per image")
     if labels.dtype.kind == "U":
         return [str(name) for name in labels], classes or tuple(sorted({str(name) for name in labels}))
     if labels.dtype.kind not in "iu" or labels.min() < 0:
-        raise InputError("invalid", f"the labels of {where} must be non-negative integers or names, not {labels.dtype}")
+        found = labels.min() if labels.dtype.kind in "iu" else labels.dtype
+        raise InputError("invalid", f"the labels of {where} must be non-negative integers or names, not {found}")
     classes = classes or tuple(map(str, range(int(labels.max()) + 1)))
     if labels.max() >= len(classes):
         raise InputError(

@@ -30,7 +30,7 @@ def describe(found: Survey) -> list[str]:
         "animated (first frame used)": found.animated,
         "rotated upright by EXIF": found.turned,
         "16-bit (scaled to 8)": found.deep,
-        "duplicates of an earlier one": found.duplicates,
+        "identical to an earlier one": found.duplicates,
     }
     if any(odd.values()):
         lines.append("of these  " + ", ".join(f"{n:,} {what}" for what, n in odd.items() if n))

@@ -177,7 +177,7 @@ def opened(given: Given) -> Opened:
         if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and not 1 <= pixels.shape[-1] <= 4) or not pixels.size:
             shape = tuple(given.shape)
             raise InputError(
-                "invalid", f"a picture has the shape {shape}; use an array (H, W, C) or a tensor (C, H, W)"
+                "invalid", f"the picture has the shape {shape}; use an array (H, W, C) or a tensor (C, H, W)"
             )
         image = picture(np.atleast_3d(pixels))
     try:
