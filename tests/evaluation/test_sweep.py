@@ -3,13 +3,13 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
 
 from ddpm import build
-from ddpm.config.options import flat
 from ddpm.config.sampling import SamplingConfig
 from ddpm.config.upscaling import UpscalingConfig
 from ddpm.core.discrete import cosine
@@ -18,13 +18,27 @@ from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
 from ddpm.evaluation.evaluate import evaluate_run
 from ddpm.evaluation.options import EvaluationOptions
-from ddpm.evaluation.sweep import AskSweep, Sweep, draws_noise, plan, sweep
-from ddpm.records.sweep import Cell
+from ddpm.evaluation.sweep import draws_noise, plan, sweep
+from ddpm.images.pixels import Pixels
+from ddpm.records.sweep import Cell, SweepRecord
 from ddpm.sampling import SampleNoise, rows_of, start, steps
 from ddpm.system.errors import InputError
 from ddpm.tasks.generate import sample
 
-ASK = AskSweep(("ddim", "heun", "ancestral"), (3, 2), ("trailing",), (1.0, 2.0), n=3, samples=12)
+ASKED: dict[str, Any] = {
+    "solvers": ("ddim", "heun", "ancestral"),
+    "steps": (3, 2),
+    "grids": ("trailing",),
+    "guidance": (1.0, 2.0),
+    "n": 3,
+    "samples": 12,
+}
+
+
+class Sweep(NamedTuple):
+    record: SweepRecord
+    shown: list[Pixels]
+    solutions: list[Pixels]
 
 
 def way(cell):
@@ -48,7 +62,7 @@ def loaded(run: Path) -> LoadedRun:
 
 @pytest.fixture(scope="module")
 def swept(loaded: LoadedRun) -> Sweep:
-    return sweep(loaded, ASK, silent)
+    return Sweep(*sweep(loaded, plan(loaded, **ASKED), silent))
 
 
 def cell_of(swept: Sweep, solver: str, steps: int) -> Cell:
@@ -58,11 +72,11 @@ def cell_of(swept: Sweep, solver: str, steps: int) -> Cell:
 
 
 def test_every_combination_with_what_it_asks(loaded: LoadedRun) -> None:
-    todo = plan(loaded, ASK)
+    todo = plan(loaded, **ASKED)
     assert [(how.guidance_scale, how.solver.name, how.steps) for how in todo.ways] == [
         (g, solver, n) for g in (1.0, 2.0) for solver in ("ddim", "heun", "ancestral") for n in (2, 3)
     ]
-    assert todo.evaluations == 2 * [2, 3, 2, 4, 2, 3]  # Heun asks once from pure noise, and to the clean level
+    assert list(todo.evaluations) == 2 * [2, 3, 2, 4, 2, 3]  # Heun asks once from pure noise, and to the clean level
     assert [how.steps for how in todo.solutions] == [200, 200]
     assert todo.cost == sum(todo.evaluations) * (3 + 64) + 2 * 200 * 3
     assert todo.labels == [0, 1, 2]
@@ -70,7 +84,16 @@ def test_every_combination_with_what_it_asks(loaded: LoadedRun) -> None:
 
 def test_the_images_are_those_of_the_pipeline(loaded: LoadedRun, swept: Sweep) -> None:
     for cell, shown in zip(swept.record.cells, swept.shown, strict=True):
-        wanted = sample(loaded, 3, label=[0, 1, 2], **flat(cell.sampling))
+        how = cell.sampling
+        wanted = sample(
+            loaded,
+            3,
+            label=[0, 1, 2],
+            solver=how.solver.name,
+            grid=how.grid,
+            steps=how.steps,
+            guidance=how.guidance_scale,
+        )
         assert np.array_equal(shown[..., 0], [np.asarray(image) for image in wanted])
     assert swept.record.labels == ("0", "1", "2")
 
@@ -108,8 +131,8 @@ def test_frechet_distances_are_those_of_evaluate(run: Path, swept: Sweep) -> Non
 
 def test_again_nothing_that_was_measured_is_drawn(loaded: LoadedRun, swept: Sweep) -> None:
     said: list[str] = []
-    again = sweep(loaded, ASK, lambda i, of, what="": said.append(what))
-    assert again.record == swept.record
+    again, *_ = sweep(loaded, plan(loaded, **ASKED), lambda i, of, what="": said.append(what))
+    assert again == swept.record
     assert "sampling" not in said
     assert any(what.startswith("showing") for what in said)
 
@@ -117,14 +140,14 @@ def test_again_nothing_that_was_measured_is_drawn(loaded: LoadedRun, swept: Swee
 def test_without_data_there_is_a_note_and_no_quality(loaded: LoadedRun, tmp_path: Path) -> None:
     data = loaded.config.data.model_copy(update={"source": str(tmp_path / "gone")})
     lost = replace(loaded, config=loaded.config.model_copy(update={"data": data}))
-    ask = replace(ASK, solvers=("ddim",), steps=(2,), guidance=(1.0,))
-    record = sweep(lost, ask, silent).record
+    ask = ASKED | {"solvers": ("ddim",), "steps": (2,), "guidance": (1.0,)}
+    record, *_ = sweep(lost, plan(lost, **ask), silent)
     assert record.quality is None
     assert [cell.frechet for cell in record.cells] == [None]
     assert "no Fréchet distances" in record.notes[0]
     assert "--data" in record.notes[0]
     with pytest.raises(InputError, match="nowhere does not exist"):
-        sweep(lost, replace(ask, data=str(tmp_path / "nowhere")), silent)
+        sweep(lost, plan(lost, **ask, data=str(tmp_path / "nowhere")), silent)
 
 
 def test_who_draws_noise() -> None:
@@ -147,8 +170,8 @@ def test_who_draws_noise() -> None:
     ("change", "said"),
     [
         ({"n": 0}, "-n must be between 1 and 64, not 0"),
-        ({"samples": 9}, "--samples 9 are too few to measure"),
-        ({"samples": 0, "data": "x"}, "--samples 0 takes none"),
+        ({"samples": 9}, "--samples 9 is too few"),
+        ({"samples": 0, "data": "x"}, "--samples 0"),
         ({"solvers": ("ddin",)}, "unknown solver 'ddin'.*did you mean 'ddim'"),
         ({"solvers": ("adaptive",)}, "adaptive decides itself"),
         ({"solvers": ()}, "a sweep needs --solvers and --steps"),
@@ -161,18 +184,18 @@ def test_who_draws_noise() -> None:
 )
 def test_what_cannot_be_swept(loaded: LoadedRun, change: dict, said: str) -> None:
     with pytest.raises(InputError, match=said):
-        plan(loaded, replace(ASK, **change))
+        plan(loaded, **ASKED | change)
 
 
 def test_a_run_without_labels_is_not_guided(loaded: LoadedRun) -> None:
     data = loaded.config.data.model_copy(update={"classes": ()})
     without = replace(loaded, config=loaded.config.model_copy(update={"data": data}))
     with pytest.raises(InputError, match=r"guidance 2.0 has nothing to guide towards: .* was trained without labels"):
-        plan(without, ASK)
-    assert plan(without, replace(ASK, guidance=())).labels is None
+        plan(without, **ASKED)
+    assert plan(without, **ASKED | {"guidance": ()}).labels is None
 
 
 def test_a_run_that_makes_images_larger_is_not_swept(loaded: LoadedRun) -> None:
     larger = replace(loaded, config=loaded.config.model_copy(update={"upscaling": UpscalingConfig(scale=4)}))
     with pytest.raises(InputError, match="makes small images large"):
-        plan(larger, ASK)
+        plan(larger, **ASKED)

@@ -10,10 +10,10 @@ from .scores import make_bits
 
 def test_they_come_oldest_first_without_what_cannot_be_read(run: Path, bits: Bits) -> None:
     for name in ("b", "c", "a"):
-        bits(name, make_bits("w"))
+        bits(name, make_bits("w", made_by=name))
     (bits("broken", make_bits("w")) / "bits.json").write_text('{"format": 3}')
     (run / "likelihood" / "answers").mkdir()
-    assert [m.folder.name for m in measured_bits(run / "likelihood")] == ["b", "c", "a"]
+    assert [record.made_by for record in measured_bits(run / "likelihood")] == ["b", "c", "a"]
     assert measured_bits(run / "nothing") == ()
 
 

@@ -15,8 +15,8 @@ def test_a_finished_run(run: Path, weights: str) -> None:
     assert found.seen == 192
     assert found.weights == weights
     assert found.evaluations == ()
-    assert [p.images for p in found.previews] == sorted(p.images for p in found.previews)
-    assert found.previews[-1].images == 192
+    assert list(found.previews) == sorted(found.previews)
+    assert found.previews[-1][0] == 192
     assert found.parameters == sum(p.numel() for p in build_model(found.config).parameters())
 
 
@@ -60,7 +60,7 @@ def test_a_run_that_has_only_begun(run: Path) -> None:
 
 def test_previews_that_are_cut_short_are_left_out(run: Path) -> None:
     before = read(run).previews
-    last = before[-1].path
+    last = before[-1][1]
     last.write_bytes(last.read_bytes()[:-30])
     (run / "previews" / "images-000000999.png").write_bytes(b"")
     assert read(run).previews == before[:-1]

@@ -11,7 +11,6 @@ from cyclopts import Parameter
 from ddpm.cli.numbers import decimals, integers, words
 
 if TYPE_CHECKING:
-    from ddpm.evaluation.sweep import AskSweep
     from ddpm.records.sweep import SweepRecord
 
 
@@ -66,7 +65,7 @@ def sweep(
     from ddpm.cli import scores
     from ddpm.cli.progress import LoggedBar
     from ddpm.engine.loading import load
-    from ddpm.evaluation.sweep import AskSweep, plan
+    from ddpm.evaluation.sweep import plan
     from ddpm.evaluation.sweep import sweep as swept
     from ddpm.records.run_folder import RunFolder
     from ddpm.records.sweep import FILE
@@ -80,27 +79,30 @@ def sweep(
     if find_spec("matplotlib") is None:
         raise InputError("missing", 'matplotlib draws this and is not installed: pip install "ddpm[report]"')
     keep_freed_memory()
-    ask = AskSweep(
-        solvers=words(solvers) or ["ddim", "dpm++-2m", "unipc-2"],
-        steps=integers("--steps", steps, "5,10,20") or [5, 10, 20],
-        grids=words(grids),
-        guidance=decimals("--guidance", guidance, "1,1.5,3"),
+    names = words(solvers) or ["ddim", "dpm++-2m", "unipc-2"]
+    counts = integers("--steps", steps, "5,10,20") or [5, 10, 20]
+    scales = decimals("--guidance", guidance, "1,1.5,3")
+    pipe = load(run, device)
+    todo = plan(
+        pipe,
+        names,
+        counts,
+        words(grids),
+        scales,
         n=n,
         labels=label or [],
         seed=seed,
         data=data,
         samples=samples,
     )
-    pipe = load(run, device)
-    todo = plan(pipe, ask)
     doubled = ", twice that where guided" if any(how.guidance is not None for how in todo.ways) else ""
     console.print(f"sweep         {len(todo.ways)} ways of sampling, {n} images of each at seed {seed}", markup=False)
     console.print(f"cost          {todo.cost:,} network evaluations of one image at the most{doubled}", markup=False)
-    folder = out or RunFolder.open(run).sweeps / _name(ask, pipe.weights)
+    folder = out or RunFolder.open(run).sweeps / _name(names, counts, scales, seed, f"{pipe.weights} {todo}")
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with LoggedBar("sampling") as progress:
-        record, shown, solutions = swept(pipe, ask, progress)
+        record, shown, solutions = swept(pipe, todo, progress)
     for line in lines(record):
         console.print(line, markup=False)
     scores.note(record.notes)
@@ -131,10 +133,10 @@ def lines(record: "SweepRecord") -> Iterator[str]:
         yield f"{how.guidance_scale:>8g}  {name:<{wide}}  {how.steps:>5}  {cell.evaluations:>5}  {off:>8}  {found}"
 
 
-def _name(ask: "AskSweep", weights: str) -> str:
+def _name(solvers: list[str], steps: list[int], guidance: list[float], seed: int, question: str) -> str:
     """A folder for this sweep and no other."""
-    solvers = "-".join(ask.solvers) if len(ask.solvers) <= 3 else f"{len(ask.solvers)}-solvers"
-    parts = [solvers, f"steps{'-'.join(map(str, ask.steps))}"]
-    if ask.guidance:
-        parts.append(f"guidance{'-'.join(f'{scale:g}' for scale in ask.guidance)}")
-    return "-".join([*parts, f"seed{ask.seed}", sha256(f"{weights} {ask}".encode()).hexdigest()[:6]])
+    parts = ["-".join(solvers) if len(solvers) <= 3 else f"{len(solvers)}-solvers"]
+    parts.append(f"steps{'-'.join(map(str, steps))}")
+    if guidance:
+        parts.append(f"guidance{'-'.join(f'{scale:g}' for scale in guidance)}")
+    return "-".join([*parts, f"seed{seed}", sha256(question.encode()).hexdigest()[:6]])

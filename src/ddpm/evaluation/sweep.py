@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import product
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import torch
 
@@ -41,152 +41,142 @@ MANY = 200
 
 
 @dataclass(frozen=True)
-class AskSweep:
-    """What to sweep: every combination of these.
-
-    Attributes:
-        solvers, steps: by name, and numbers of them.
-        grids: by name; the run's own if empty, or trailing where that is a list.
-        guidance: scales; the run's own if empty.
-        n: images shown of each.
-        labels: their classes, taken in turn; all of the run's if empty.
-        seed: of their noise.
-        data: the real images, by default those of the run's source.
-        samples: that each Fréchet distance is of; 0 for none.
-    """
-
-    solvers: Sequence[str]
-    steps: Sequence[int]
-    grids: Sequence[str] = ()
-    guidance: Sequence[float] = ()
-    n: int = 8
-    labels: Sequence[Label] = ()
-    seed: int = 0
-    data: str | None = None
-    samples: int = 200
-
-
-class Sweep(NamedTuple):
-    """What was found, and the images: (n, H, W, C) uint8 for each cell and for each many-step solution."""
-
-    record: SweepRecord
-    shown: list[Pixels]
-    solutions: list[Pixels]
-
-
-class SweepPlan(NamedTuple):
+class SweepPlan:
     """What there is to do: all that is refused is refused by now.
 
     Attributes:
         ways: by guidance, then solver and grid, then steps.
         evaluations: network calls of each for one image.
         solutions: the many-step solution for each guidance.
+        n: images shown of each way.
         labels: of the images shown, by number; None without classes.
+        seed: of their noise.
+        data: the real images; None takes those of the run's source.
+        samples: that each Fréchet distance is of; 0 for none.
         cost: network evaluations of one image in all, at the most.
     """
 
-    ways: list[SamplingConfig]
-    evaluations: list[int]
-    solutions: list[SamplingConfig]
+    ways: tuple[SamplingConfig, ...]
+    evaluations: tuple[int, ...]
+    solutions: tuple[SamplingConfig, ...]
+    n: int
     labels: list[int] | None
+    seed: int
+    data: str | None
+    samples: int
     cost: int
 
 
-def plan(loaded: LoadedRun, ask: AskSweep) -> SweepPlan:
-    """Every combination.
+def plan(
+    loaded: LoadedRun,
+    solvers: Sequence[str],
+    steps: Sequence[int],
+    grids: Sequence[str] = (),
+    guidance: Sequence[float] = (),
+    *,
+    n: int = 8,
+    labels: Sequence[Label] = (),
+    seed: int = 0,
+    data: str | None = None,
+    samples: int = 200,
+) -> SweepPlan:
+    """Every combination of solvers, numbers of steps, grids and scales of guidance.
+
+    Args:
+        grids: by name; the run's own if empty, or trailing where that is a list.
+        guidance: the run's own if empty.
+        labels: of the images shown, taken in turn; all of the run's if empty.
+        n, seed, data, samples: see :class:`SweepPlan`.
 
     Raises:
         InputError: one of them cannot be drawn, or has an option without effect.
     """
     loaded.refuse_given()
-    if not 1 <= ask.n <= MOST:
-        raise InputError("invalid", f"-n must be between 1 and {MOST}, not {ask.n}")
-    if ask.samples and ask.samples < FEWEST:
-        raise InputError(
-            "invalid", f"--samples {ask.samples} are too few to measure; give at least {FEWEST}, or 0 for none"
-        )
-    if ask.data is not None and not ask.samples:
-        raise InputError(
-            "conflict", f"--data {ask.data} is for Fréchet distances, and --samples 0 takes none; leave out either"
-        )
+    if not 1 <= n <= MOST:
+        raise InputError("invalid", f"-n must be between 1 and {MOST}, not {n}")
+    if samples and samples < FEWEST:
+        raise InputError("invalid", f"--samples {samples} is too few; use at least {FEWEST}, or 0 for none")
+    if data is not None and not samples:
+        raise InputError("conflict", f"--data {data} cannot be combined with --samples 0; drop one of them")
     own = loaded.config.sampling
-    grids = list(ask.grids) or [own.grid if isinstance(own.grid, str) else "trailing"]
-    scales = list(ask.guidance) or [own.guidance_scale if loaded.classes else 1.0]
-    for what, given, known in (("solver", ask.solvers, get_args(SolverName)), ("grid", grids, get_args(GridName))):
+    named = list(grids) or [own.grid if isinstance(own.grid, str) else "trailing"]
+    scales = list(guidance) or [own.guidance_scale if loaded.classes else 1.0]
+    for what, given, known in (("solver", solvers, get_args(SolverName)), ("grid", named, get_args(GridName))):
         if strange := [name for name in given if name not in known]:
             raise InputError("unknown", f"unknown {what} {strange[0]!r}{suggest(strange[0], list(known))}")
-    if "adaptive" in ask.solvers:
+    if "adaptive" in solvers:
         raise InputError("conflict", "adaptive decides itself how often it asks the network; leave it out of --solvers")
-    if not ask.solvers or not ask.steps:
-        raise InputError(
-            "invalid", "a sweep needs --solvers and --steps, as in --solvers ddim,dpm++-2m --steps 5,10,20"
-        )
-    names = [ask.labels[i % len(ask.labels)] for i in range(ask.n)] if ask.labels else None
-    labels = loaded.labels(names, ask.n)
-    if labels is None and loaded.classes:
-        labels = [i % len(loaded.classes) for i in range(ask.n)]
+    if not solvers or not steps:
+        raise InputError("invalid", "a sweep needs --solvers and --steps, such as --solvers ddim --steps 5,10")
+    names = [labels[i % len(labels)] for i in range(n)] if labels else None
+    shown = loaded.labels(names, n)
+    if shown is None and loaded.classes:
+        shown = [i % len(loaded.classes) for i in range(n)]
     ways, evaluations = [], []
-    for scale, solver, grid, steps in product(*map(_once, (scales, ask.solvers, grids, sorted(ask.steps)))):
-        change = {"guidance": scale, "solver": solver, "grid": grid, "steps": steps}
+    for scale, solver, grid, count in product(*map(_once, (scales, solvers, named, sorted(steps)))):
+        change = {"guidance": scale, "solver": solver, "grid": grid, "steps": count}
         how = settings(loaded, change)
-        refuse_idle(loaded, change, how, labelled=labels is not None)
+        refuse_idle(loaded, change, how, labelled=shown is not None)
         levels = loaded.engine.grid(how)
         evaluations.append(loaded.engine.solver(how).evaluations(levels))
         ways.append(how)
-    many = min(max(MANY, 2 * max(ask.steps)), loaded.engine.schedule.T)
+    many = min(max(MANY, 2 * max(steps)), loaded.engine.schedule.T)
     solutions = [settings(loaded, {**REFERENCE, "steps": many, "guidance": scale}) for scale in _once(scales)]
-    drawn = -(-ask.samples // SHARD) * SHARD
-    cost = sum(evaluations) * (ask.n + drawn) + sum(how.steps for how in solutions) * ask.n
-    return SweepPlan(ways, evaluations, solutions, labels, cost)
+    drawn = -(-samples // SHARD) * SHARD
+    cost = sum(evaluations) * (n + drawn) + sum(how.steps for how in solutions) * n
+    return SweepPlan(tuple(ways), tuple(evaluations), tuple(solutions), n, shown, seed, data, samples, cost)
 
 
-def sweep(loaded: LoadedRun, ask: AskSweep, progress: Progress) -> Sweep:
+def sweep(loaded: LoadedRun, todo: SweepPlan, progress: Progress) -> tuple[SweepRecord, list[Pixels], list[Pixels]]:
     """Draw the same images by every combination, and measure each.
 
     Samples that are measured stay in the run folder, where `ddpm evaluate` keeps its own, and are not drawn again.
 
+    Returns:
+        What was found, and the images: (n, H, W, C) uint8 for each way, and for each many-step solution.
+
     Raises:
-        InputError: see :func:`plan`; or the real images that were named cannot be had.
+        InputError: the real images that were named cannot be had.
     """
-    todo, notes = plan(loaded, ask), []
+    notes = []
     reference: Real | None = None
-    if ask.samples:
+    if todo.samples:
         try:
-            reference = _reference(loaded, ask, progress)
+            reference = _reference(loaded, todo, progress)
         except InputError as e:
-            if ask.data is not None:
+            if todo.data is not None:
                 raise
             notes.append(f"no Fréchet distances: {e}; give real images by --data")
     ends, solutions = {}, []
     for how in todo.solutions:
-        pixels, ends[how.guidance_scale] = _shown(loaded, how, todo.labels, ask, progress)
+        pixels, ends[how.guidance_scale] = _shown(loaded, how, todo, progress)
         solutions.append(pixels)
     cells, shown = [], []
     for how, evaluations in zip(todo.ways, todo.evaluations, strict=True):
-        pixels, x = _shown(loaded, how, todo.labels, ask, progress)
+        pixels, x = _shown(loaded, how, todo, progress)
         shown.append(pixels)
         solver, levels = loaded.engine.solver(how), loaded.engine.grid(how)
         off = None if draws_noise(solver, levels) else distance(x, ends[how.guidance_scale])
         cells.append(Cell(sampling=how, evaluations=evaluations, distance=off))
     quality = None
     if reference is not None:
-        quality, distances = _measured(loaded, ask, todo.ways, reference, progress)
+        quality, distances = _measured(loaded, todo, reference, progress)
         cells = [cell.model_copy(update={"frechet": d}) for cell, d in zip(cells, distances, strict=True)]
-        if ask.samples < FEW:
-            notes.append(f"{ask.samples} samples are few: compare these Fréchet distances only with others of as many")
+        if todo.samples < FEW:
+            notes.append(f"{todo.samples} samples are few: compare these Fréchet distances only with others of as many")
     record = SweepRecord(
         made_by=f"ddpm {version('ddpm')}",
         run=str(loaded.source),
         weights=loaded.weights,
-        seed=ask.seed,
-        n=ask.n,
+        seed=todo.seed,
+        n=todo.n,
         labels=tuple(loaded.classes[k] for k in todo.labels or ()),
-        solutions=tuple(todo.solutions),
+        solutions=todo.solutions,
         cells=tuple(cells),
         quality=quality,
         notes=tuple(notes),
     )
-    return Sweep(record, shown, solutions)
+    return record, shown, solutions
 
 
 def draws_noise(solver: Solver, grid: Sequence[Level]) -> bool:
@@ -205,9 +195,7 @@ def draws_noise(solver: Solver, grid: Sequence[Level]) -> bool:
     return drawn > 1
 
 
-def _shown(
-    loaded: LoadedRun, how: SamplingConfig, labels: list[int] | None, ask: AskSweep, progress: Progress
-) -> tuple[Pixels, torch.Tensor]:
+def _shown(loaded: LoadedRun, how: SamplingConfig, todo: SweepPlan, progress: Progress) -> tuple[Pixels, torch.Tensor]:
     """The images of a way, and their last x, (n, C, H, W)."""
     last: list[torch.Tensor] = []
 
@@ -215,33 +203,35 @@ def _shown(
         last[:] = [moment.x]
 
     report = doing(progress, f"showing {how.short}")
-    return loaded.draw(how, labels, ask.seed, list(range(ask.n)), report, keep), last[0]
+    return loaded.draw(how, todo.labels, todo.seed, list(range(todo.n)), report, keep), last[0]
 
 
-def _reference(loaded: LoadedRun, ask: AskSweep, progress: Progress) -> Real:
+def _reference(loaded: LoadedRun, todo: SweepPlan, progress: Progress) -> Real:
     """The real images; those of the run as they were when it was started."""
     d = loaded.config.data
     geometry = Geometry(d.size, d.mode, d.fit)
-    found = real(ask.data or d.source, geometry, skip_bad=d.skip_bad, progress=doing(progress, "reading the reference"))
-    if ask.data is None and found.data.fingerprint != d.fingerprint:
+    found = real(
+        todo.data or d.source, geometry, skip_bad=d.skip_bad, progress=doing(progress, "reading the reference")
+    )
+    if todo.data is None and found.data.fingerprint != d.fingerprint:
         raise InputError("incompatible", f"the images of {d.source} changed since the run was started")
     return found
 
 
 def _measured(
-    loaded: LoadedRun, ask: AskSweep, ways: Sequence[SamplingConfig], reference: Real, progress: Progress
+    loaded: LoadedRun, todo: SweepPlan, reference: Real, progress: Progress
 ) -> tuple[FrechetBasis, list[Estimate]]:
     """The Fréchet distance of each way, as `ddpm evaluate` takes it of as many samples."""
     d = loaded.config.data
     extractor = build.build_features("embedded", None, d.size, loaded.engine.device)
     theirs = extract_once(extractor, reference.data, doing(progress, "looking at the reference"))
-    normal, counts = frechet.fit(theirs), bootstrap.counts(ask.samples, REPLICATES)
+    normal, counts = frechet.fit(theirs), bootstrap.counts(todo.samples, REPLICATES)
     proportions, _ = proportions_of(loaded.classes, reference.data)
     home, shape = RunFolder.open(loaded.source).drawn, (*d.size, len(d.mode))
-    recipes = [SampleRecipe(loaded.weights, how, ask.seed, proportions) for how in ways]
-    kept = [SampleStore(home / recipe.key, ask.samples, shape) for recipe in recipes]
+    recipes = [SampleRecipe(loaded.weights, how, todo.seed, proportions) for how in todo.ways]
+    kept = [SampleStore(home / recipe.key, todo.samples, shape) for recipe in recipes]
     # network steps of each way's missing files, to say how far all of them are
-    missing = [len(drawn.missing()) * how.steps for drawn, how in zip(kept, ways, strict=True)]
+    missing = [len(drawn.missing()) * how.steps for drawn, how in zip(kept, todo.ways, strict=True)]
     found = []
     for k, (drawn, recipe) in enumerate(zip(kept, recipes, strict=True)):
         report = part_of(doing(progress, "sampling"), sum(missing[:k]), sum(missing))
@@ -249,10 +239,10 @@ def _measured(
             pass
         found.append(frechet.estimate(extract(extractor, drawn), normal, counts))
     quality = FrechetBasis(
-        n=ask.samples,
+        n=todo.samples,
         features=FeaturesRecord.of(extractor),
         reference=ReferenceRecord.of(reference.source, reference.data),
-        floor=frechet.floor(theirs, ask.samples),
+        floor=frechet.floor(theirs, todo.samples),
     )
     return quality, found
 

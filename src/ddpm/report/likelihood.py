@@ -1,7 +1,6 @@
 """Bits per dimension: what a run folder has of them, and where in the noise they lie."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,39 +14,25 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-@dataclass(frozen=True)
-class Measured:
-    """One folder that `ddpm likelihood` wrote.
-
-    Attributes:
-        written: when, in nanoseconds.
-    """
-
-    folder: Path
-    record: BitsRecord
-    written: int
-
-
-def measured_bits(folder: Path) -> tuple[Measured, ...]:
+def measured_bits(folder: Path) -> tuple[BitsRecord, ...]:
     """All below a run's "likelihood", the oldest first; without those that another version wrote."""
     found = []
     for path in folder.glob(f"*/{FILE}"):
         try:
-            found.append(Measured(path.parent, BitsRecord.read(path), path.stat().st_mtime_ns))
+            found.append((path.stat().st_mtime_ns, path.parent.name, BitsRecord.read(path)))
         except InputError:
             continue
-    return tuple(sorted(found, key=lambda m: (m.written, m.folder.name)))
+    return tuple(record for *_, record in sorted(found, key=lambda one: one[:2]))
 
 
-def headline(found: Sequence[Measured], weights: str | None) -> BitsRecord | None:
-    """The bound that shows where the bits lie best: of the run's own weights, with most levels, the newest of those."""
-    bounds = [m for m in found if m.record.levels is not None]
-    best = max(
-        bounds,
-        key=lambda m: (m.record.weights == weights, m.record.how.steps, m.record.how.calls, m.written),
-        default=None,
-    )
-    return best.record if best else None
+def headline(found: Sequence[BitsRecord], weights: str | None) -> BitsRecord | None:
+    """The bound that shows where the bits lie best: of the run's own weights, with most levels, the newest of those.
+
+    Args:
+        found: the oldest first.
+    """
+    bounds = [record for record in reversed(found) if record.levels is not None]
+    return max(bounds, key=lambda r: (r.weights == weights, r.how.steps, r.how.calls), default=None)
 
 
 def panels(record: BitsRecord) -> dict[str, Draw]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ddpm import build
 from ddpm.records.run_folder import RunFolder
@@ -51,20 +51,6 @@ def render(run: Run) -> str:
 HALVES = "Where there are two halves, the left one is of the raw weights, the right one of their average."
 
 
-class Chart(NamedTuple):
-    """SVG, and what it shows."""
-
-    svg: str
-    caption: str
-
-
-class Absent(NamedTuple):
-    """What the page could show, and how to get it."""
-
-    what: str
-    command: str
-
-
 @dataclass(frozen=True)
 class Page:
     """The parts of the page that are worked out: empty or None where the run has nothing for them."""
@@ -91,8 +77,8 @@ class Page:
         e = self.headline
         found = picture(e.folder / "sheet.png", f"Evaluation “{e.name}”: {tables.sampling(e)}.") if e else None
         if found is None and self.run.previews:
-            newest = self.run.previews[-1]
-            found = picture(newest.path, f"The preview after {newest.images:,} images. {HALVES}")
+            images, path = self.run.previews[-1]
+            found = picture(path, f"The preview after {images:,} images. {HALVES}")
         return found
 
     @cached_property
@@ -104,32 +90,34 @@ class Page:
         return picture(self.headline.folder / "closest.png", "") if self.headline else None
 
     @cached_property
-    def training(self) -> list[Chart]:
-        return [_chart(draw, caption) for caption, draw in charts.losses(self.run).items()]
+    def training(self) -> dict[str, str]:
+        return _charts(charts.losses(self.run))
 
     @cached_property
-    def schedule(self) -> list[Chart]:
+    def schedule(self) -> dict[str, str]:
         config = self.run.config
         schedule = build.build_schedule(config.diffusion)
         made, grid = {str(config.diffusion.schedule): schedule}, build.build_grid(config.sampling, schedule)
-        return [
-            _chart(charts.signal_and_noise(made, grid), "Signal and noise at each level"),
-            _chart(charts.log_snr(made, grid), "Signal-to-noise ratio at each level"),
-        ]
+        return _charts(
+            {
+                "Signal and noise at each level": charts.signal_and_noise(made, grid),
+                "Signal-to-noise ratio at each level": charts.log_snr(made, grid),
+            }
+        )
 
     @cached_property
-    def quality(self) -> dict[str, Chart]:
+    def quality(self) -> dict[str, str]:
         panels = {
             "Quality against sampler steps": quality.by_steps(self.run, self.headline),
             "Quality against training": quality.by_training(self.run, self.headline),
         }
-        return {caption: _chart(draw, caption) for caption, draw in panels.items() if draw}
+        return _charts({caption: draw for caption, draw in panels.items() if draw})
 
     @cached_property
-    def likelihood(self) -> list[Chart]:
+    def likelihood(self) -> dict[str, str]:
         """Where the bits per dimension lie, if a bound was taken."""
         record = likelihood.headline(self.run.likelihoods, self.run.weights)
-        return [_chart(draw, caption) for caption, draw in likelihood.panels(record).items()] if record else []
+        return _charts(likelihood.panels(record)) if record else {}
 
     @property
     def best(self) -> tuple[int, float] | None:
@@ -147,8 +135,8 @@ class Page:
         return found + ([commands.evaluate(self.headline, run.folder)] if self.headline else [])
 
     @property
-    def absent(self) -> list[Absent]:
-        """What is left out."""
+    def absent(self) -> dict[str, str]:
+        """What is left out, and the command that makes it."""
         run, score = self.run, self.headline.score if self.headline else None
         again, measure = str(commands.train(run.config, run.folder)), self.measure
         fewer = f"{measure} --steps {max(1, run.config.sampling.steps // 2)}"
@@ -165,8 +153,9 @@ class Page:
                 commands.measure(kept[0]) if kept else "",
             ),
         }
-        return [Absent(what, command) for what, (is_missing, command) in missing.items() if is_missing]
+        return {what: command for what, (is_missing, command) in missing.items() if is_missing}
 
 
-def _chart(draw: Draw, caption: str) -> Chart:
-    return Chart(inline(figure(draw), caption), caption)
+def _charts(panels: dict[str, Draw]) -> dict[str, str]:
+    """The SVG of each panel, by its caption."""
+    return {caption: inline(figure(draw), caption) for caption, draw in panels.items()}

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from ddpm.report.reading import PreviewSheet, readable
+from ddpm.report.reading import readable
 
 WIDE = 900
 """Pixels of the screen up to which small pictures are enlarged."""
@@ -37,9 +37,9 @@ def picture(path: Path, caption: str, wide: int = WIDE) -> Picture | None:
     return Picture(f"data:image/png;base64,{data}", width, height, width * max(1, wide // width), caption)
 
 
-def strip(previews: Sequence[PreviewSheet], most: int = 8) -> list[Picture]:
-    """Previews over training, spread over it where there are many, the first and the last among them."""
+def strip(previews: Sequence[tuple[int, Path]], most: int = 8) -> list[Picture]:
+    """Previews by images seen, spread over training where there are many, the first and the last among them."""
     last = len(previews) - 1
     chosen = [previews[i] for i in sorted({round(last * k / (most - 1)) for k in range(most)})] if previews else []
-    made = (picture(p.path, f"{p.images:,} images", wide=1) for p in chosen)
+    made = (picture(path, f"{images:,} images", wide=1) for images, path in chosen)
     return [one for one in made if one]

@@ -14,19 +14,12 @@ from PIL import Image
 from ddpm import build
 from ddpm.config.run import RunConfig
 from ddpm.engine.loading import load
+from ddpm.records.likelihood import BitsRecord
 from ddpm.records.run_folder import RunFolder
 from ddpm.report.evaluations import Evaluation, evaluations
-from ddpm.report.likelihood import Measured, measured_bits
+from ddpm.report.likelihood import measured_bits
 from ddpm.system.errors import InputError
 from ddpm.training.log import Event, training_seconds
-
-
-@dataclass(frozen=True)
-class PreviewSheet:
-    """A sheet of samples drawn while training, after so many images."""
-
-    images: int
-    path: Path
 
 
 @dataclass(frozen=True)
@@ -36,16 +29,16 @@ class Run:
     Attributes:
         folder: as it was given.
         events: the lines of its log that are whole, in order.
-        previews: by images seen.
+        previews: images seen, and the sheet of samples drawn then.
         evaluations, likelihoods: oldest first.
     """
 
     folder: Path
     config: RunConfig
     events: tuple[Event, ...]
-    previews: tuple[PreviewSheet, ...]
+    previews: tuple[tuple[int, Path], ...]
     evaluations: tuple[Evaluation, ...]
-    likelihoods: tuple[Measured, ...] = ()
+    likelihoods: tuple[BitsRecord, ...] = ()
 
     @property
     def files(self) -> RunFolder:
@@ -99,12 +92,11 @@ def read(folder: Path) -> Run:
     if not folder.is_dir():
         raise InputError("invalid", f"{folder} is not a run folder; give one that `ddpm train` made")
     files = RunFolder.open(folder)
-    previews = tuple(PreviewSheet(n, path) for n, path in _previews(files.previews))
     return Run(
         folder,
         files.config(),
         tuple(_events(files.log)),
-        previews,
+        tuple(_previews(files.previews)),
         evaluations(files.evaluations),
         measured_bits(files.likelihood),
     )

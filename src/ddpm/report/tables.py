@@ -64,7 +64,7 @@ def _row(e: Evaluation) -> tuple[str, ...]:
 def likelihood(run: Run) -> Table:
     """Bits per dimension, the newest first."""
     head = ("images", "images seen", "labels", "method", "bits per dimension", "prior", "KL", "decoder", "calls")
-    return Table(head, [_bits(m.record) for m in reversed(run.likelihoods)])
+    return Table(head, [_bits(record) for record in reversed(run.likelihoods)])
 
 
 def _bits(r: BitsRecord) -> tuple[str, ...]:

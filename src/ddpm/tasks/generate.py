@@ -85,7 +85,7 @@ def again(run: LoadedRun, record: Provenance) -> Image.Image:
     if record.work is not None:
         raise InputError(
             "missing",
-            f"this picture was made from others, which it does not contain; run `{record.command()}` where they are",
+            f"this picture was made from other pictures; repeat its command on them: {record.command()}",
         )
     run.refuse_given()
     run = run.prepared(record.sampling)
