@@ -39,6 +39,7 @@ from ddpm.sampling.unipc import UniPC
 from ddpm.system import names
 from ddpm.system.errors import InputError
 from ddpm.system.tree import bare, hints
+from refusal import refuses
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ def test_schedules(zero):
 def test_grids():
     made = build.build_grid(SamplingConfig.of(grid="quadratic", steps=7), discrete.linear())
     assert made == grid.quadratic(discrete.linear(), 7)
-    with pytest.raises(InputError, match="between 1 and 5"):
+    with refuses("invalid"):
         build.build_grid(SamplingConfig.of(steps=7), discrete.linear(5))
 
 
@@ -161,7 +162,7 @@ def test_a_grid_of_places():
     schedule = discrete.linear(1000)
     made = build.build_grid(SamplingConfig.of(grid=(1000, 700, 99.5)), schedule)
     assert made == [schedule.level(timestep) for timestep in (1000, 700, 99.5, 0)]
-    with pytest.raises(InputError, match="begins at 1000, above the 5 levels"):
+    with refuses("invalid", "1000"):
         build.build_grid(SamplingConfig.of(grid=(1000, 700, 99.5)), discrete.linear(5))
 
 

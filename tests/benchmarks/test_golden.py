@@ -31,16 +31,16 @@ def test_planted_differences(golden, tmp_path: Path, capsys) -> None:
     golden.main(["record", str(file), *only])
     record = json.loads(file.read_text())
     record["math/schedule=cosine:ticks"] = "0" * 16
-    record["math/schedule=cosine:gone"] = record.pop("math/schedule=cosine:place")
-    record["math/schedule=linear:place"] = "1" * 16  # not among those compared
+    record["math/schedule=cosine:gone"] = record.pop("math/schedule=cosine:timestep")
+    record["math/schedule=linear:timestep"] = "1" * 16  # not among those compared
     file.write_text(json.dumps(record))
     capsys.readouterr()
     assert golden.main(["compare", str(file), *only]) == 1
     found = [line.split()[:2] for line in capsys.readouterr().out.splitlines()[1:]]
     assert found == [
         ["missing", "math/schedule=cosine:gone"],
-        ["new", "math/schedule=cosine:place"],
         ["differs", "math/schedule=cosine:ticks"],
+        ["new", "math/schedule=cosine:timestep"],
     ]
 
 

@@ -56,7 +56,7 @@ def test_solvers_that_draw_noise_alone_have_no_chart_without_samples(
         (["--guidance", "much"], "--guidance expects numbers, such as 1,1.5,3, not much"),
         (["--steps", "5,2000"], "1000"),
         (["--solvers", "adaptive"], "adaptive decides itself"),
-        (["--data", "digits", "--samples", "0"], "leave out either"),
+        (["--data", "digits", "--samples", "0"], "--samples 0"),
         (["--label", "x"], "unknown label 'x'"),
     ],
 )

@@ -119,7 +119,7 @@ def test_steps_that_contradict_the_places(cli: Cli, run: Path, capsys: pytest.Ca
     assert cli("sample", run, "--grid", "1000,400", "--steps", "5", "--out", run / "x") == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
-    assert "steps is 5, and the grid lists 2 places" in err
+    assert "steps is 5, but the grid lists 2 timesteps" in err
     assert not (run / "x").exists()
 
 

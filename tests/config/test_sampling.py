@@ -85,7 +85,7 @@ def test_what_is_not_finite(name: str, value: float) -> None:
         ({"precision": "fp8"}, r"precision 'fp8' is unknown .*; it may be bf16, fp16, fp32"),
         ({"stepz": 8}, r"unknown key 'stepz' \(did you mean 'steps'\?\)"),
         ({"steps": 0}, "steps must be at least 1, not 0"),
-        ({"steps": 5, "grid": (1000, 400)}, "steps is 5, and the grid lists 2 timesteps"),
+        ({"steps": 5, "grid": (1000, 400)}, "steps is 5, but the grid lists 2 timesteps"),
     ],
 )
 def test_what_makes_no_sense_is_said_of_the_flat_name(given: dict[str, Any], said: str) -> None:

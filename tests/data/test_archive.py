@@ -7,7 +7,7 @@ import pytest
 
 from ddpm.data.archive import open_zip
 from ddpm.images.decode import BadImage
-from ddpm.system.errors import InputError
+from refusal import refuses
 
 Make = Callable[..., bytes]
 
@@ -46,7 +46,7 @@ def test_the_key_follows_the_content(tmp_path: Path, png: Make) -> None:
 def test_what_is_no_archive(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     path.write_bytes(b"PK nothing")
-    with pytest.raises(InputError, match=r"not a readable \.zip"):
+    with refuses("unreadable"):
         open_zip(path)
 
 
@@ -55,7 +55,7 @@ def test_an_encrypted_archive(tmp_path: Path, png: Make) -> None:
     data = bytearray(path.read_bytes())
     data[data.index(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(data)
-    with pytest.raises(InputError, match="encrypted"):
+    with refuses("missing"):
         open_zip(path)
 
 

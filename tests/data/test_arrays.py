@@ -6,6 +6,7 @@ import pytest
 
 from ddpm.data.arrays import array_source, open_npz
 from ddpm.system.errors import InputError
+from refusal import refuses
 
 grey = np.arange(12 * 20, dtype=np.uint8).reshape(12, 4, 5)
 
@@ -80,5 +81,5 @@ def test_what_is_no_npz(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     for content in (b"", b"text", b"PK\x03\x04 cut"):
         path.write_bytes(content)
-        with pytest.raises(InputError, match=r"not a readable \.npz"):
+        with refuses("unreadable"):
             open_npz(path)

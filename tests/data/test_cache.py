@@ -17,6 +17,7 @@ from ddpm.images.decode import decode
 from ddpm.images.geometry import Geometry
 from ddpm.system.cache import source_folder
 from ddpm.system.errors import InputError
+from refusal import refuses
 
 Make = Callable[..., bytes]
 Tree = Callable[..., Path]
@@ -97,7 +98,7 @@ def test_labels_and_captions_are_part_of_the_fingerprint(arrays: Source) -> None
 
 def test_bad_files_stop_it_unless_skipped(tree: Tree, png: Make) -> None:
     source = open_folder(tree({"a/1.png": png(1), "a/2.png": "text", "b/3.png": png(3)}))
-    with pytest.raises(InputError, match=r"1 of 3 .*a/2\.png: text, not a picture.*--skip-bad"):
+    with refuses("missing", "--skip-bad"):
         prepare(source, Geometry())
     for _ in range(2):
         dataset = prepare(source, Geometry(), skip_bad=True)
@@ -105,7 +106,7 @@ def test_bad_files_stop_it_unless_skipped(tree: Tree, png: Make) -> None:
         assert dataset.labels is not None
         assert dataset.labels.tolist() == [0, 1]
         assert np.array_equal(dataset.images[1], decode(png(3)).image)
-    with pytest.raises(InputError, match="--skip-bad"):
+    with refuses("missing", "--skip-bad"):
         prepare(source, Geometry())
 
 
@@ -113,10 +114,10 @@ def test_mixed_images_are_refused_the_second_time_at_once(
     tree: Tree, png: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = open_folder(tree({"a.png": png(mode="L"), "b.png": png(mode="RGBA"), "c.png": png(size=(8, 8), mode="L")}))
-    with pytest.raises(InputError, match=r"mixed modes: 2 L, 1 RGBA; choose --mode"):
+    with refuses("conflict", "--mode"):
         prepare(source, Geometry((4, 4)))
     monkeypatch.setattr("ddpm.data.cache.sweep", None)
-    with pytest.raises(InputError, match="2 sizes"):
+    with refuses("invalid"):
         prepare(source, Geometry(None, "L"))
 
 
@@ -183,7 +184,7 @@ def test_many_builds_at_once(arrays: Source) -> None:
 
 def test_a_full_disk_is_seen_before(arrays: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ddpm.system.cache.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
-    with pytest.raises(InputError, match=r"need 0\.00 GB, and 0\.00 GB are free .* DDPM_CACHE"):
+    with refuses("invalid"):
         prepare(arrays, Geometry())
     assert left_over(arrays) == []
 
@@ -191,7 +192,7 @@ def test_a_full_disk_is_seen_before(arrays: Source, monkeypatch: pytest.MonkeyPa
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_disk_that_fills_up_meanwhile(arrays: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ddpm.data.cache.PIXELS", "/dev/full")
-    with pytest.raises(InputError, match=r"no space left to write .*: set DDPM_CACHE"):
+    with refuses("unwritable"):
         prepare(arrays, Geometry())
     assert left_over(arrays) == []
 
@@ -212,7 +213,7 @@ def test_a_folder_that_cannot_be_written(arrays: Source, monkeypatch: pytest.Mon
 
 def test_a_cache_that_is_a_file(arrays: Source, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"cannot write .* a file is in the way"):
+    with refuses("exists"):
         prepare(arrays, Geometry(), cache_dir=tmp_path / "file")
 
 

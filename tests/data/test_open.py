@@ -11,6 +11,7 @@ from ddpm.data.arrays import ArrayReader
 from ddpm.data.folder import FolderReader
 from ddpm.data.open import open_source
 from ddpm.system.errors import InputError
+from refusal import refuses
 
 Tree = Callable[..., Path]
 
@@ -38,7 +39,7 @@ def test_digits() -> None:
 
 def test_digits_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(InputError, match="pip install scikit-learn"):
+    with refuses("missing"):
         open_source("digits")
 
 

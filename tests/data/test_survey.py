@@ -10,7 +10,7 @@ from ddpm.data.folder import open_folder
 from ddpm.data.report import describe, warnings
 from ddpm.data.source import Source
 from ddpm.data.survey import recall, survey
-from ddpm.system.errors import InputError
+from refusal import refuses
 
 Make = Callable[..., bytes]
 Tree = Callable[..., Path]
@@ -69,9 +69,9 @@ def test_it_does_without_a_memory(zoo: Source, monkeypatch: pytest.MonkeyPatch) 
 
 def test_mixed_modes_and_sizes_need_a_choice(zoo: Source) -> None:
     found = survey(zoo)
-    with pytest.raises(InputError, match="mixed modes: 4 RGB, 1 RGBA, 1 L; choose --mode L, RGB or RGBA"):
+    with refuses("conflict", "--mode"):
         found.mode()
-    with pytest.raises(InputError, match=r"2 sizes .*5 of 4 × 4, 1 of 6 × 3"):
+    with refuses("invalid"):
         found.size()
     assert found.mode("L") == "L"
     assert found.size((8, 8)) == (8, 8)
@@ -84,16 +84,14 @@ def test_one_mode_and_size_need_none() -> None:
 
 def test_bad_files_are_named(zoo: Source) -> None:
     found = survey(zoo)
-    with pytest.raises(
-        InputError, match=r"2 of 8 images .*dog/3\.png: text.*dog/4\.png: the file is empty.*--skip-bad"
-    ):
+    with refuses("missing", "--skip-bad"):
         found.check()
     found.check(skip_bad=True)
 
 
 def test_of_many_bad_files_the_first_are_named(tree: Tree) -> None:
     found = survey(open_folder(tree({f"{i}.png": "text" for i in range(9)})))
-    with pytest.raises(InputError, match=r"none of the 9 images can be used \(0\.png: .* and 6 more\)"):
+    with refuses("missing"):
         found.check(skip_bad=True)
 
 

@@ -16,8 +16,8 @@ from ddpm.metrics import bootstrap, frechet, inception_score, kernel, manifold, 
 from ddpm.metrics.features import extract
 from ddpm.metrics.features.thumbnail import Thumbnail
 from ddpm.records.score import Samples
-from ddpm.system.errors import InputError
 from ddpm.system.progress import silent
+from refusal import refuses
 
 
 class Values:
@@ -121,7 +121,7 @@ def test_features_with_classes_have_an_inception_score(monkeypatch: pytest.Monke
 
 
 def test_too_few_images() -> None:
-    with pytest.raises(InputError, match="9 generated images are too few to measure; give at least 10"):
+    with refuses("invalid", "10"):
         measure(of(images(9, 0)), real(images(60, 1)), Values(), silent)
     assert measure(of(images(10, 0)), real(images(10, 1)), Values(), silent).frechet.value > 0
 

@@ -11,6 +11,7 @@ from ddpm.images.geometry import Geometry
 from ddpm.images.photo import opened, read
 from ddpm.system.errors import InputError
 from ddpm.tasks.mask import preview, read_mask
+from refusal import refuses
 
 SIZE = (6, 4)
 RNG = np.random.default_rng(0)
@@ -149,7 +150,7 @@ def test_no_depth_is_lost(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("values", [np.full((6, 4), -1, np.int32), np.full((6, 4), 70_000, np.int32), np.zeros((6, 4))])
 def test_values_without_a_known_range(values: np.ndarray) -> None:
-    with pytest.raises(InputError, match=r"the image is no usable picture: .* no known range"):
+    with refuses("invalid"):
         read(Image.fromarray(values.astype(np.int32 if values.any() else np.float32)), SIZE, "L")
 
 
@@ -168,10 +169,10 @@ def test_refusals(image: Image.Image, learned: str, said: str) -> None:
 
 
 def test_files_that_are_no_pictures_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"none\.png cannot be read \(No such file or directory\)"):
+    with refuses("unreadable"):
         read(tmp_path / "none.png", SIZE, "L")
     (tmp_path / "text.png").write_text("hello")
-    with pytest.raises(InputError, match=r"text\.png is no usable picture: text"):
+    with refuses("invalid"):
         read(tmp_path / "text.png", SIZE, "L")
 
 
@@ -180,11 +181,11 @@ def test_a_picture_in_memory_that_is_cut_short_is_refused(tmp_path: Path) -> Non
     for name in ("whole.png", "whole.jpg", "whole.tif"):
         noise("RGB", (60, 40)).save(tmp_path / name)
         cut = Image.open(BytesIO((tmp_path / name).read_bytes()[:-1000]))
-        with pytest.raises(InputError, match=r"the image is no usable picture: (the file is cut short|damaged)"):
+        with refuses("invalid"):
             read(cut, SIZE, "RGB")
     closed = Image.open(tmp_path / "whole.png")
     closed.close()
-    with pytest.raises(InputError, match=r"whole\.png is no usable picture: damaged"):
+    with refuses("invalid"):
         read(closed, SIZE, "RGB")
 
 

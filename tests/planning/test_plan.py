@@ -22,6 +22,7 @@ from ddpm.planning.request import Request
 from ddpm.system.errors import InputError
 from ddpm.training.loop import Job
 from ddpm.training.measure import Memory
+from refusal import refuses
 
 TINY = {"network.width": 8, "network.multipliers": [1], "network.attention": []}
 Make = Callable[..., Plan]
@@ -101,7 +102,7 @@ def test_the_longer_the_run_the_larger_the_network(made: Make, monkeypatch: pyte
     p = made(seconds=60.0, began=100.0)
     assert (p.config.training.clip, p.config.training.images) == (0.1, 1520 // 128 * 128)
     clock[0] = 158.0
-    with pytest.raises(InputError, match="60 s are over before training can start; give more time by --for"):
+    with refuses("invalid", "--for"):
         made(seconds=60.0, began=100.0)
 
 
@@ -139,7 +140,7 @@ def test_changes_do_not_reach_the_next_plan(made: Make) -> None:
 
 def test_few_levels_mean_few_steps(made: Make) -> None:
     assert made(changes={"diffusion.T": 7}).config.sampling.steps == 7
-    with pytest.raises(InputError, match=r"sampling\.steps is 50; it must be at most 20"):
+    with refuses("invalid", "50", "20"):
         made(changes={"diffusion.T": 20, "sampling.steps": 50})
 
 
@@ -148,7 +149,7 @@ def test_places_of_a_grid_say_how_many_steps_they_are(made: Make) -> None:
         sampling = made(changes={"sampling.grid": places}).config.sampling
         assert (sampling.grid, sampling.steps) == ((1000.0, 700.0, 99.5), 3)
     assert made(changes={"sampling.grid": "karras"}).config.sampling.steps == made().config.sampling.steps
-    with pytest.raises(InputError, match="steps is 9, and the grid lists 2 places"):
+    with refuses("invalid"):
         made(changes={"sampling.grid": "1000,700", "sampling.steps": 9})
 
 
@@ -247,7 +248,7 @@ def test_changes_that_are_refused(key: str, value: Any, text: str, made: Make) -
 
 
 def test_an_unknown_recipe(made: Make) -> None:
-    with pytest.raises(InputError, match=r"unknown recipe 'ho2021' \(did you mean 'ho2020'\?\)"):
+    with refuses("unknown", "'ho2021'", "'ho2020'"):
         made(recipe="ho2021")
 
 
@@ -273,7 +274,7 @@ def test_what_lies_on_few_levels_is_not_begun_but_gone_on_with(
 ) -> None:
     """A run of when it was allowed must still load. Over all 1000 levels the share is 0.87 %, here estimated."""
     changes = {"diffusion.prediction": "x0", "objective.weighting": "snr"}
-    with pytest.raises(InputError, match=r"the weighting snr of x0 prediction lies on 0\.83 % of the uniform levels"):
+    with refuses("incompatible"):
         made(changes=changes)
     with monkeypatch.context() as patch:
         patch.setattr(narrow, "FEWEST_LEVELS", 0.0)
@@ -309,7 +310,7 @@ def test_reopened_on_other_images(
     config = made(str(photos)).config
     (photos / "0.png").unlink()
     dataset = prepare(open_source(photos), Geometry((8, 8), "RGB", "crop"))
-    with pytest.raises(InputError, match=r"the images of .*photos changed since .* was started"):
+    with refuses("incompatible"):
         reopen(config, tmp_path, dataset, accelerator)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ddpm.records.run_folder import RunFolder, fingerprint
-from ddpm.system.errors import InputError
+from refusal import refuses
 
 
 def place(run: Path, step: int) -> Path:
@@ -28,9 +28,9 @@ def test_a_checkpoint_that_is_named_from_within(digits_run: Path, monkeypatch: p
 def test_what_is_neither(tmp_path: Path) -> None:
     assert RunFolder.of(tmp_path) is None
     assert RunFolder.of(tmp_path / "nothing") is None
-    with pytest.raises(InputError, match=r"is not a run folder: it has no config\.json"):
+    with refuses("missing"):
         RunFolder.open(tmp_path)
-    with pytest.raises(InputError, match=r"nothing does not exist"):
+    with refuses("missing"):
         RunFolder.open(tmp_path / "nothing")
 
 
@@ -38,7 +38,7 @@ def test_what_a_run_has_not_yet(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     assert (run.steps(), run.tuned(), run.best()) == (None, None, None)
     run.tuned_file.write_text("{}")
-    with pytest.raises(InputError, match=r"tuned\.json is not what `ddpm tune` writes"):
+    with refuses("invalid"):
         run.tuned()
 
 
@@ -58,5 +58,5 @@ def test_the_fingerprint_is_of_names_and_values_in_any_order() -> None:
 
 
 def test_no_weights(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"has no model\.safetensors yet"):
+    with refuses("missing"):
         RunFolder(tmp_path).weights()

@@ -78,7 +78,7 @@ def make_bits(weights: str, steps: int | None = 3, **changed: Any) -> BitsRecord
     """Bits of two images: a bound by three terms, or of the ODE where there are no steps."""
     parts: dict[str, Any] = {"calls": 450.0}
     if steps is not None:
-        levels = Levels(place=(10.0, 5.0, 1.0), pairs=(1, 1, 1), bits=(0.125, 0.5, 2.0), x0_mse=(0.1, 0.01, 0.001))
+        levels = Levels(timestep=(10.0, 5.0, 1.0), pairs=(1, 1, 1), bits=(0.125, 0.5, 2.0), x0_mse=(0.1, 0.01, 0.001))
         parts = {"calls": float(steps), "levels": levels}
         parts |= {"prior": 0.25, "kl": 0.625, "decoder": 2.0}
     made = BitsRecord(

@@ -39,7 +39,7 @@ def test_the_train_command_asks_for_what_was_asked(config: RunConfig, folder: st
     given = parsed(commands.train(config, Path(folder)), train)
     assert given["data"] == config.data.source
     assert given["out"] == Path(folder)
-    assert given["flags"].asked() == config.request
+    assert given["flags"].given() == config.request
     assert config.request["set"]
 
 
@@ -59,7 +59,7 @@ def test_every_kind_of_flag(config: RunConfig) -> None:
         "set": ['data.x="a b"', "training.ema=0.5", "network.attention=[2]"],
     }
     asked = config.model_copy(update={"request": request})
-    assert parsed(commands.train(asked, Path("r")), train)["flags"].asked() == request
+    assert parsed(commands.train(asked, Path("r")), train)["flags"].given() == request
 
 
 def test_the_sample_command_takes_any_class_name(config: RunConfig) -> None:

@@ -5,13 +5,12 @@ import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
-import pytest
 from PIL import Image
 
 from ddpm.report import write
 from ddpm.report.page import render
 from ddpm.report.reading import read
-from ddpm.system.errors import InputError
+from refusal import refuses
 
 from .conftest import Bits, Evaluate
 from .scores import MEASURE, make_bits, make_score
@@ -210,7 +209,7 @@ def test_where_it_is_written(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "new" / "page.html"
     assert write(run, out) == out
     assert out.read_text(encoding="utf-8").startswith("<!doctype html>")
-    with pytest.raises(InputError, match="is a folder; give the page a name"):
+    with refuses("invalid"):
         write(run, tmp_path)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from ddpm.system.cache import cache_folder, check_room
-from ddpm.system.errors import InputError
+from refusal import refuses
 
 
 def test_the_folder_is_the_users_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -31,5 +31,5 @@ def test_or_where_the_system_keeps_such_things(
 
 def test_room_is_checked(tmp_path: Path) -> None:
     check_room(tmp_path, 1)
-    with pytest.raises(InputError, match=r"need 1000000000\.00 GB, and .* GB are free in .*; set DDPM_CACHE"):
+    with refuses("invalid", "1000000000"):
         check_room(tmp_path, 10**18)

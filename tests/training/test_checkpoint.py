@@ -12,6 +12,7 @@ import torch
 from ddpm.system import files as storage
 from ddpm.system.errors import InputError
 from ddpm.training.checkpoint import Checkpoint, Damaged, load_into, newest, paths, prune, read, write
+from refusal import refuses
 
 FILES = ("model.safetensors", "ema.safetensors", "optimizer.safetensors", "state.json", "manifest.json")
 
@@ -234,7 +235,7 @@ def test_a_full_disk_leaves_the_older_checkpoints(tmp_path: Path, monkeypatch: p
         sync(handle)
 
     monkeypatch.setattr(storage.os, "fsync", fsync)
-    with pytest.raises(InputError, match=r"no space left to write .*step-000000002"):
+    with refuses("unwritable", "000000002"):
         write(tmp_path, make(2))
     assert [p.name for p in tmp_path.iterdir()] == ["step-000000001"]
     found, passed_over = newest(tmp_path)
@@ -251,7 +252,7 @@ def test_a_full_disk_keeps_a_damaged_step_as_it_was(tmp_path: Path, monkeypatch:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(storage.os, "fsync", full)
-    with pytest.raises(InputError, match="no space left"):
+    with refuses("unwritable"):
         write(tmp_path, make(1))
     assert {p.name: p.read_bytes() for p in path.iterdir()} == before
 
@@ -281,7 +282,7 @@ def test_foreign_tensors_are_refused_by_name_and_nothing_is_copied(source: dict[
 
 
 def test_many_foreign_names_are_shortened() -> None:
-    with pytest.raises(InputError, match=r"lacks 0, 1, 2, 3 and 6 more$"):
+    with refuses("invalid"):
         load_into({str(i): torch.zeros(1) for i in range(10)}, {}, "it")
 
 

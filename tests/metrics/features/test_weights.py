@@ -9,6 +9,7 @@ from torch import nn
 
 from ddpm.metrics.features.weights import fetch, fill, fingerprint, read_weights
 from ddpm.system.errors import InputError
+from refusal import refuses
 
 STATE = {"a.weight": torch.arange(6.0).view(2, 3), "a.bias": torch.tensor([1.0, -1.0])}
 
@@ -36,7 +37,7 @@ def test_other_files_are_one_line(tmp_path, suffix):
     for content in [b"", b"not weights", bytes(range(256)) * 40, b"PK\x03\x04 half an archive"]:
         path = tmp_path / f"weights{suffix}"
         path.write_bytes(content)
-        with pytest.raises(InputError, match=r"weights\S+ is not a file of weights \(.+\)") as refused:
+        with refuses("invalid") as refused:
             read_weights(path)
         assert "\n" not in str(refused.value)
 
@@ -45,29 +46,29 @@ def test_nothing_in_a_file_is_executed(tmp_path):
     torch.save(Evil(), tmp_path / "new.pth")
     (tmp_path / "old.pth").write_bytes(pickle.dumps(Evil()))
     for name in ("new.pth", "old.pth"):
-        with pytest.raises(InputError, match="is not a file of weights"):
+        with refuses("invalid"):
             read_weights(tmp_path / name)
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_a_compiled_network_is_no_file_of_weights(tmp_path):
     torch.jit.trace(nn.Linear(3, 2), torch.zeros(1, 3)).save(str(tmp_path / "graph.pt"))
-    with pytest.raises(InputError, match=r"graph\.pt is not a file of weights"):
+    with refuses("invalid"):
         read_weights(tmp_path / "graph.pt")
 
 
 @pytest.mark.parametrize("value", [torch.zeros(3), {}, {"a": 1}, [torch.zeros(3)]])
 def test_only_names_with_tensors_are_weights(tmp_path, value):
     torch.save(value, tmp_path / "weights.pt")
-    with pytest.raises(InputError, match="not names with tensors; give a state dict"):
+    with refuses("invalid"):
         read_weights(tmp_path / "weights.pt")
 
 
 def test_no_file_and_other_kinds_are_said(tmp_path):
-    with pytest.raises(InputError, match=r"none\.pth is not a file; give"):
+    with refuses("invalid"):
         read_weights(tmp_path / "none.pth")
     np.savez(tmp_path / "weights.npz", a=np.zeros(1))
-    with pytest.raises(InputError, match=r"weights\.npz ends in \.npz; weights are read from"):
+    with refuses("invalid"):
         read_weights(tmp_path / "weights.npz")
 
 
@@ -128,7 +129,7 @@ def test_fetch_keeps_the_right_file_only(tmp_path):
 def test_fetch_leaves_nothing_of_a_wrong_file(tmp_path):
     source, folder = tmp_path / "weights.pth", tmp_path / "cache"
     source.write_bytes(b"a page that says: sign in")
-    with pytest.raises(InputError, match=r"SHA-256 [0-9a-f]{8}… and not 6726825d…; .* --weights FILE$"):
+    with refuses("invalid", "--weights"):
         fetch(source.as_uri(), "6726825d", folder)
     assert list(folder.iterdir()) == []
 
@@ -146,5 +147,5 @@ def test_fetch_without_a_network_says_where_and_how(tmp_path):
 def test_fetch_says_where_it_cannot_write(tmp_path):
     (tmp_path / "file").touch()
     (tmp_path / "weights.pth").touch()
-    with pytest.raises(InputError, match=r"cannot write .*file/weights"):
+    with refuses("exists"):
         fetch((tmp_path / "weights.pth").as_uri(), "", tmp_path / "file" / "weights")
