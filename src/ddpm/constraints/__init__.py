@@ -1,4 +1,4 @@
-"""Samples that agree with a linear observation of an image."""
+"""Constraints that make samples agree with a linear observation of an image."""
 
 from ddpm.constraints.blur import Blur
 from ddpm.constraints.composed import Composed

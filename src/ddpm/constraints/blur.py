@@ -1,4 +1,4 @@
-"""A blurred image is known."""
+"""Observation of a blurred image."""
 
 import math
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Blur:
         s_k = Σ_m g_m cos(π k m / n)
 
     its singular values, so A is symmetric and known by its products of s. Those below ``least`` count as zero, in A as
-    in A⁺: what is so blurred is left to the model, and A differs from the full blur by no more than that. A⁺ magnifies
+    in A⁺: these frequencies are left to the model, and A differs from the full blur by no more than that. A⁺ amplifies
     errors of y by up to ``1 / least``; rounding to 8 bits is one, of standard deviation 0.0023 in [-1, 1].
 
     Attributes:

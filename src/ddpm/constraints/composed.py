@@ -1,4 +1,4 @@
-"""One observation of another."""
+"""Composition of two observations."""
 
 from dataclasses import dataclass
 
@@ -10,15 +10,15 @@ from ddpm.core.level import Scalar
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """``A = outer · inner``, such as a mask of a small image: any operator on what averages or greys show.
+    """``A = outer · inner``, such as a mask of a small image: any operator after averages or greys.
 
     In general ``(A B)⁺`` is not ``B⁺ A⁺``. It is where ``B Bᵀ = c I``, and with a ridge
 
         Bᵀ Aᵀ (c A Aᵀ + ridge I)⁻¹ = B⁺ Aᵀ (A Aᵀ + ridge / c · I)⁻¹.
 
     Attributes:
-        outer: the last to act.
-        inner: the first, of one singular value: ``AveragePool`` or ``Grey``.
+        outer: the operator applied last.
+        inner: the operator applied first, of one singular value: ``AveragePool`` or ``Grey``.
     """
 
     outer: Operator

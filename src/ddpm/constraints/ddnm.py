@@ -1,4 +1,4 @@
-"""Observations in the expected image."""
+"""Observations imposed on the expected image (DDNM)."""
 
 from dataclasses import dataclass
 
@@ -10,16 +10,16 @@ from ddpm.core.gaussian import x0_variance
 from ddpm.core.level import Scalar
 
 ROUNDS = 8
-"""Of clipping and agreeing in turn, after which little is left of what clipping takes away."""
+"""The number of rounds of clipping and projecting, after which little of the disagreement remains."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DDNM:
-    """The part of x0 that y = A x0 tells is taken from y, the rest from the model (Wang et al. 2023, eq. 13).
+    """A denoiser whose x0 takes the part that y = A x0 determines from y (Wang et al. 2023, eq. 13).
 
         x0' = A⁺ y + (I - A⁺ A) x0
 
-    It belongs outside of clipping and guidance: only then is ``A x0' = y``. Under a mask the known values are y's own,
+    It must be applied after clipping and guidance: only then is ``A x0' = y``. Under a mask the known values are y's,
     bit for bit. With noise, ``y = A x0 + noise · n``, the ridge ``(noise / r)²`` makes of it the mean of x0 given both,
     if x0 given x_t is ``N(., r² I)``:
 
@@ -57,7 +57,7 @@ class DDNM:
         ridge: Scalar = 0.0
         if self.noise:
             if level.clean:
-                return out  # nothing is uncertain in it any more
+                return out  # no uncertainty is left
             ridge = self.noise**2 / x0_variance(level, self.sigma_data)
         measured = self.operator.pinv(self.y, ridge)
         x0 = self._with(measured, out.x0, ridge)

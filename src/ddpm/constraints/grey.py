@@ -1,4 +1,4 @@
-"""The brightness is known, and not the colour."""
+"""Observation of the brightness without the colour."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ class Grey:
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, *space) -> (B, 1, *space)."""
         if x.shape[1] != len(self.weights):
-            raise ValueError(f"{len(self.weights)} weights were given for {x.shape[1]} channels; give one each")
+            raise ValueError(f"{len(self.weights)} weights for {x.shape[1]} channels; use one per channel")
         return (self._column(x) * x).sum(1, keepdim=True)
 
     def pinv(self, y: torch.Tensor, ridge: Scalar = 0.0) -> torch.Tensor:

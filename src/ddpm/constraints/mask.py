@@ -1,4 +1,4 @@
-"""Some values are known."""
+"""Observation of some of the values."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from ddpm.core.level import Scalar, scale
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mask:
-    """Keeps the known values and has zero elsewhere: a projection, so ``A⁺ = A``.
+    """An operator that keeps the known values and sets others to zero: a projection, so ``A⁺ = A``.
 
     Attributes:
         known: bool, (1 or B, 1 or C, *space).
@@ -19,7 +19,7 @@ class Mask:
 
     def __post_init__(self) -> None:
         if self.known.dtype != torch.bool:
-            raise ValueError(f"known must be of bool, not of {self.known.dtype}")
+            raise ValueError(f"known must have dtype bool, not {self.known.dtype}")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.where(self.known, 0)

@@ -1,4 +1,4 @@
-"""Observations that move all of the expected image."""
+"""Observations that update the whole expected image (MMPS)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from ddpm.core.gaussian import x0_variance
 from ddpm.core.level import Scalar, scale
 
 FAINT = 1e-3
-"""Least alpha over sigma."""
+"""The least alpha / sigma."""
 
 Spread = Callable[[torch.Tensor, bool], torch.Tensor]
 """(p, whether it is the last) -> ``V p / r²``, (B, C, *space)."""
@@ -59,7 +59,7 @@ class MMPS:
             raise ValueError(f"iterations must be at least 1, not {self.iterations}")
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
-        """x (B, C, *space). Noise that all but hides the image tells no V; the image has none."""
+        """Denoise x (B, C, *space). Where noise all but hides the image, V is unreliable and x0 is left unchanged."""
         alpha, sigma = level.alpha, level.sigma
         faint = torch.as_tensor(alpha < FAINT * sigma)  # (), or (B,) of levels that are each image's own
         if faint.all() or level.clean:

@@ -1,4 +1,4 @@
-"""What every linear observation is."""
+"""The protocol of linear observations."""
 
 from typing import Protocol
 
@@ -27,5 +27,5 @@ class Tight(Operator, Protocol):
     """An operator of a single singular value: ``A Aᵀ = c I``, so ``A⁺ = Aᵀ / c``."""
 
     def frame(self, axes: int) -> float:
-        """c, for images of so many spatial axes."""
+        """c, for images with this many spatial axes."""
         ...

@@ -1,4 +1,4 @@
-"""Averages of blocks are known."""
+"""Observation of the averages of blocks."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ class AveragePool:
     ``A Aᵀ = factor^-d I``. The size must be a multiple of the factor along each axis.
 
     Attributes:
-        factor: side of a block.
+        factor: the side of a block.
     """
 
     factor: int
@@ -24,7 +24,7 @@ class AveragePool:
             raise ValueError(f"factor must be at least 1, not {self.factor}")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, C, H, W) -> (B, C, H / factor, W / factor), and so with other spatial axes."""
+        """(B, C, H, W) -> (B, C, H / factor, W / factor), likewise with other spatial axes."""
         if any(size % self.factor for size in x.shape[2:]):
             raise ValueError(f"size {tuple(x.shape[2:])} is not divisible by the factor {self.factor}")
         for axis in range(2, x.ndim):

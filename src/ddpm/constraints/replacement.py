@@ -1,4 +1,4 @@
-"""Observations in the noisy image."""
+"""Observations imposed on the noisy image."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from ddpm.core import Level
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Replacement:
-    """At each level, the part of x_t that y = A x0 tells is replaced by y with fresh noise.
+    """A constraint that replaces the part of x_t that y = A x0 determines by y with fresh noise, at each level.
 
         x_t' = (I - A⁺ A) x_t + alpha A⁺ y + sigma A⁺ A z,    z ~ N(0, I)
 

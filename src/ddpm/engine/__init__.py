@@ -1,4 +1,4 @@
-"""The engine: the one place that draws."""
+"""The engine, which does all sampling."""
 
 from ddpm.engine.diffusion import Diffusion, Guides
 from ddpm.engine.task import PLAIN, Task, Tasks

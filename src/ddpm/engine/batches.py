@@ -1,14 +1,14 @@
-"""Images that are drawn together, and how the steps of their batches count."""
+"""Batches of images that are drawn together."""
 
 from collections.abc import Callable, Hashable, Iterable
 
 
 def batches(kinds: Iterable[Hashable], most: Callable[[int], int]) -> list[list[int]]:
-    """Images by number, those of one kind together wherever they are: every number once, in rising order of a kind.
+    """Group images of the same kind into batches, as lists of image numbers, ascending within a kind.
 
     Args:
-        kinds: of image 0, 1, …
-        most: number of an image -> how many of its kind are drawn at a time.
+        kinds: the kind of image 0, 1, …
+        most: number of an image -> the maximum batch of its kind.
     """
     alike: dict[Hashable, list[int]] = {}
     for number, kind in enumerate(kinds):

@@ -1,4 +1,4 @@
-"""The earlier checkpoint of a run that guidance leads away from."""
+"""An earlier checkpoint of a run as the weak model of autoguidance."""
 
 from copy import deepcopy
 from pathlib import Path
@@ -11,10 +11,10 @@ from ddpm.training import checkpoint as checkpoints
 
 
 def guide(given: str | Path, source: Path, weights: str) -> Guide:
-    """The checkpoint of this run that a path or a name means.
+    """Find the checkpoint of this run with a path or a name.
 
     Args:
-        weights: hash of those that it shall guide.
+        weights: the hash of the weights to guide.
 
     Raises:
         InputError: there is no such checkpoint, or it has the same weights.
@@ -23,31 +23,31 @@ def guide(given: str | Path, source: Path, weights: str) -> Guide:
     home = run.checkpoints
     folder = home / given if len(Path(given).parts) == 1 else Path(given)
     if folder.resolve().parent != home.resolve() or not folder.is_dir():
-        known = ", ".join(path.name for path in checkpoints.paths(home)) or "none are left"
-        raise InputError("missing", f"guide_with {given} is no checkpoint of {run.path} (known: {known})")
+        known = ", ".join(path.name for path in checkpoints.paths(home)) or "none"
+        raise InputError("missing", f"guide_with {given} is not a checkpoint of {run.path}; available: {known}")
     found = fingerprint(RunFolder(run.path, folder).weights())
     if found == weights:
         raise InputError(
-            "invalid", f"guide_with {given} has the weights that it would guide; give an earlier checkpoint"
+            "conflict", f"guide_with {given} has the same weights as the model it guides; use an earlier checkpoint"
         )
     return Guide(checkpoint=folder.resolve().name, weights=found)
 
 
 def model_of(guide: Guide, source: Path, model: Model) -> Model:
-    """A model like this one with the checkpoint's weights.
+    """Copy the model with the checkpoint's weights.
 
     Raises:
-        InputError: the checkpoint is gone, or has other weights now.
+        InputError: the checkpoint is missing, or its weights have changed.
     """
     run = RunFolder.open(source)
     folder = run.checkpoints / guide.checkpoint
     if not folder.is_dir():
-        raise InputError("invalid", f"{folder}, the checkpoint to guide with, is not there; restore it from a copy")
+        raise InputError("missing", f"the checkpoint to guide with, {folder}, is missing; restore it from a backup")
     weights = RunFolder(run.path, folder).weights()
     if fingerprint(weights) != guide.weights:
         raise InputError(
-            "invalid", f"{folder}, the checkpoint to guide with, has other weights now; restore it from a copy"
+            "incompatible", f"the weights of {folder}, the checkpoint to guide with, have changed; restore a backup"
         )
-    model = deepcopy(model)  # a new one would take its start from torch's generator
+    model = deepcopy(model)  # building a new one would advance torch's generator
     checkpoints.load_into(model.state_dict(), weights, str(folder))
     return model

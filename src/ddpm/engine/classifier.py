@@ -1,4 +1,4 @@
-"""The classifier that a run has."""
+"""The classifier of a run."""
 
 from dataclasses import dataclass
 
@@ -21,8 +21,8 @@ class Classifier:
 
     Attributes:
         model: the averaged weights, in evaluation mode.
-        config: of its training.
-        weights: hash of the weights.
+        config: the configuration of its training.
+        weights: the hash of the weights.
     """
 
     model: Model
@@ -34,7 +34,7 @@ class Classifier:
         return self.config.data.classes
 
     def towards(self, labels: list[int], strength: float, device: torch.device) -> ClassGradient:
-        """Where more of each image's class is, by number."""
+        """Return the gradient towards each image's class, by number."""
         ask = build.build_classification_ask(self.config.diffusion)
 
         def logits(x: torch.Tensor, level: Level) -> torch.Tensor:
@@ -47,18 +47,18 @@ def load(run: RunFolder, config: RunConfig, device: torch.device) -> Classifier:
     """Load ``RUN/classifier`` from its config.json and model.safetensors.
 
     Raises:
-        InputError: the run has none, or it is of another process or damaged.
+        InputError: the run has none, or it is damaged or was trained for another run.
     """
     found = RunFolder(run.classifier)
     if not found.weights_file.exists():
-        raise InputError("missing", f"{run.path} has no classifier; `ddpm train-classifier {run.path}` trains one")
+        raise InputError("missing", f"{run.path} has no classifier; train one with `ddpm train-classifier {run.path}`")
     own = ClassifierConfig.read(found.config_file)
     if own.diffusion != config.diffusion or own.data.size != config.data.size or own.data.mode != config.data.mode:
         raise InputError(
-            "incompatible", f"{found.path} was trained for another run; remove it, and train one for {run.path}"
+            "incompatible", f"{found.path} was trained for another run; remove it and train one for {run.path}"
         )
     weights = found.weights()
-    with torch.random.fork_rng(devices=[]):  # fresh weights take their start from torch's generator
+    with torch.random.fork_rng(devices=[]):  # initialising weights would advance torch's generator
         model = build.build_classifier(own)
     checkpoints.load_into(model.state_dict(), weights, str(found.path))
     model.to(device).eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""The engine: a model and its process, ready to draw."""
+"""The engine: a model and its diffusion process, ready to sample."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,21 +26,21 @@ from ddpm.system.names import VarianceName
 from ddpm.system.progress import Progress, among, silent
 
 FEWEST = 16
-"""Rows of a batch from which on the CPU's libraries compute each one alike, whatever the others: with fewer they take
-other ways through a product, which round otherwise, and an image would not be quite the same alone as among others."""
+"""The smallest batch in which the CPU's libraries compute each row independently of the others: below it they use other
+algorithms for matrix products, whose rounding would make an image depend on its batch."""
 
 OVERLAP = 0.5
-"""Share of a window that the next one covers too, where images are larger than in training."""
+"""The overlap of neighbouring windows as a fraction of a window, where images are larger than in training."""
 
 
 @dataclass(frozen=True)
 class Guides:
-    """What guidance steers by, beside its settings.
+    """The inputs of guidance, in addition to its settings.
 
     Attributes:
-        away: raw conditions of one row, to guide away from; without them and without ``weak`` nothing is guided.
-        weak: the model to guide away from, in their place.
-        towards: positions of rows of a batch -> where a classifier leads these; None for nowhere.
+        away: raw conditions of one row, to guide away from; without them and ``weak`` there is no guidance.
+        weak: the model to guide away from instead.
+        towards: positions of rows of a batch -> the direction of a classifier for these; None without one.
     """
 
     away: Conditions | None = None
@@ -53,19 +53,19 @@ UNGUIDED = Guides()
 
 @dataclass(frozen=True)
 class Diffusion:
-    """A model and its process. Holds no state: many threads may share one.
+    """A model with its diffusion process. It has no state, so threads may share it.
 
-    Every image depends on its own seed and index, conditions and settings alone, whatever else is in its batch.
+    Every image depends only on its own seed and index, conditions and settings, whatever else is in its batch.
 
     Attributes:
         model: in evaluation mode, on ``device``.
         schedule: the forward process.
         parameterisation: how the network is called.
-        codec: between stored images and what is diffused.
-        shape: (C, H, W) of x for the images of training.
-        variance: of an ancestral step, where the solver does not choose it.
-        device: where to compute.
-        factor: pixels a side of one position of x.
+        codec: converts between stored images and x0.
+        shape: (C, H, W) of x at the training size.
+        variance: the variance of an ancestral step, unless the solver sets it.
+        device: the device to compute on.
+        factor: the side of one position of x, in pixels.
     """
 
     model: Model
@@ -79,7 +79,7 @@ class Diffusion:
 
     @classmethod
     def of(cls, config: RunConfig, model: Model, device: torch.device) -> Self:
-        """The engine of a run, with a model of it."""
+        """Make the engine of a run with a model of it."""
         return cls(
             model,
             build.build_schedule(config.diffusion),
@@ -92,7 +92,7 @@ class Diffusion:
         )
 
     def with_model(self, model: Model) -> Self:
-        """The same process with another model of it."""
+        """Return the same process with another model."""
         return replace(self, model=model)
 
     @torch.no_grad()
@@ -107,14 +107,14 @@ class Diffusion:
         progress: Progress = silent,
         watch: Callable[[Moment], None] | None = None,
     ) -> Pixels:
-        """One batch of images, (len(rows), H, W, C) uint8.
+        """Sample one batch of images, (len(rows), H, W, C) uint8.
 
         Args:
             rows: the seed and index of each image: rows of several requests may share a batch.
-            conditions: raw, by kind, (len(rows), …) each; a kind that is not given is null.
-            task: what sampling is bent to, for positions 0 … len(rows) - 1; None starts from nothing.
-            progress: called with (steps done, in all).
-            watch: called with each moment, before the steps and after the last.
+            conditions: raw, by kind, (len(rows), …) each; a missing kind is null.
+            task: how sampling is modified, for positions 0 … len(rows) - 1; None for plain sampling.
+            progress: called with (steps done, total).
+            watch: called with each moment, before the first step and after every step.
         """
         n = len(rows)
         if n > 1 and self._alone(how):
@@ -148,10 +148,10 @@ class Diffusion:
         watch: Callable[[Moment], None] | None = None,
         task: Tasks | None = None,
     ) -> Iterator[Pixels]:
-        """(H, W, C) uint8 of one image after the other, drawn in batches; see :meth:`draw`.
+        """Yield images one by one, (H, W, C) uint8, sampled in batches; see :meth:`draw`.
 
         Args:
-            task: for all images, by their positions in ``rows``.
+            task: the tasks of all images, by their positions in ``rows``.
         """
         total = -(-len(rows) // batch)
         for number in range(total):
@@ -169,12 +169,12 @@ class Diffusion:
     def denoiser(
         self, how: SamplingConfig, guides: Guides = UNGUIDED, direction: Direction | None = None, task: Task = PLAIN
     ) -> Denoiser:
-        """The model's denoiser: guided, in windows if the images are larger, bent to a task, clipped, held to it.
+        """Build the model's denoiser: guided, in windows for larger images, ``bent`` by a task, clipped, then ``held``.
 
         Args:
-            direction: where a classifier leads the rows of the batch.
+            direction: the direction of a classifier for the rows of the batch.
         """
-        # as many rows as in a batch, so that the row is computed as theirs are
+        # computed in a full batch, so that the row is rounded as the others are
         away = None if guides.away is None else self._one(guides.away)
         denoise = build.build_guided(how, self.model, self.parameterisation, away, guides.weak, direction)
         if self.windows(how) > 1:
@@ -182,30 +182,30 @@ class Diffusion:
         return task.held(build.build_clipped(how, task.bent(denoise)))
 
     def cond(self, conditions: Conditions | None, at: list[int]) -> Cond | None:
-        """Encoded conditions of the images at these positions, as often as named; None for an unconditional model."""
+        """Encode the conditions of the images at these positions, which may repeat; None for an unconditional model."""
         index = torch.tensor(at, device=self.device)
         given = {kind: raw.to(self.device)[index] for kind, raw in (conditions or {}).items()}
         return self.model.cond(given, len(at))
 
     def noise(self, rows: Sequence[Row], size: tuple[int, int] | None = None) -> SampleNoise:
-        """The noise of x that is (H, W) large, as in training if None."""
+        """Make the noise of x of size (H, W); the training size if None."""
         return SampleNoise(rows, (self.shape[0], *(size or self.shape[1:])), self.device)
 
     def encoded(self, pixels: Pixels) -> torch.Tensor:
-        """Stored images (B, H, W, C) uint8 as x0, (B, C, H, W)."""
+        """Encode stored images (B, H, W, C) uint8 as x0, (B, C, H, W)."""
         return self.codec.encode(torch.from_numpy(pixels).to(self.device))
 
     def decoded(self, x: torch.Tensor) -> Pixels:
-        """x0 (B, C, H, W) as images, (B, H, W, C) uint8."""
+        """Decode x0 (B, C, H, W) to images, (B, H, W, C) uint8."""
         pixels: Pixels = self.codec.decode(x).cpu().numpy()
         return pixels
 
     def grid(self, how: SamplingConfig) -> list[Level]:
-        """The levels to visit."""
+        """Return the levels to visit."""
         return build.build_grid(how, self.schedule)
 
     def solver(self, how: SamplingConfig, direction: Direction | None = None) -> Solver:
-        """The solver, whose mean a classifier's direction may shift."""
+        """Build the solver, whose mean a classifier's direction may shift."""
         return build.build_solver(how, self.schedule, direction, self.variance)
 
     @torch.no_grad()
@@ -216,7 +216,7 @@ class Diffusion:
         conditions: Conditions | None = None,
         progress: Progress = silent,
     ) -> torch.Tensor:
-        """The noise (B, C, H, W) from which images x0 (B, C, H, W) would be drawn by a deterministic solver."""
+        """Invert images x0 (B, C, H, W) to the noise, shaped alike, from which a deterministic solver samples them."""
         at, x = self.fill(len(x0), how), x0
         cond, x = self.cond(conditions, at), x0[at]
         for step in inversion(self.denoiser(how), self.solver(how), self.grid(how), x, cond):
@@ -225,34 +225,34 @@ class Diffusion:
         return x[: len(x0)]
 
     def windows(self, how: SamplingConfig) -> int:
-        """How many windows each image is drawn in; 1 for all of it at once."""
+        """Count the windows each image is drawn in; 1 if drawn at once."""
         if how.area is None or how.area.whole:
             return 1
         return prod(len(starts(n, own, OVERLAP)) for n, own in zip(self._size(how), self._window(how), strict=True))
 
     def fill(self, n: int, how: SamplingConfig | None = None) -> list[int]:
-        """Positions 0 … n - 1, the last repeated where a small batch must be filled up for the others to be exact."""
+        """Return positions 0 … n - 1, the last one repeated to fill up a batch too small for reproducible rounding."""
         windows = 1 if how is None else self.windows(how)
         alone = how is not None and self._alone(how)
         more = 0 if alone or not n or self.device.type != "cpu" else ceil(FEWEST / windows) - n
         return [*range(n), *[n - 1] * more]
 
     def _alone(self, how: SamplingConfig) -> bool:
-        """Whether images are drawn one by one: those larger than in training, all at once, which fill no batch."""
+        """Check whether images are drawn one by one, as those larger than in training are, unless in windows."""
         return how.area is not None and how.area.whole and prod(self._size(how)) > prod(self.shape[1:])
 
     def _window(self, how: SamplingConfig) -> tuple[int, int]:
-        """(H, W) of a window: of an x of training, as far as the x is that large."""
+        """Return the size (H, W) of a window: that of x in training, at most that of x here."""
         height, width = map(min, self._size(how), self.shape[1:])
         return height, width
 
     def _size(self, how: SamplingConfig) -> tuple[int, int]:
-        """(H, W) of x."""
+        """Return the size (H, W) of x."""
         height, width = self.shape[1:] if how.area is None else (n // self.factor for n in how.area.size)
         return height, width
 
     def _one(self, conditions: Conditions) -> Cond | None:
-        """The encoded conditions of one row, computed in a batch."""
+        """Encode the conditions of one row, computed in a full batch."""
         cond = self.cond(conditions, [0] * len(self.fill(1)))
         return None if cond is None else cond.rows(slice(0, 1))
 
@@ -262,6 +262,6 @@ def _from(task: Tasks, first: int) -> Tasks:
 
 
 def _shifted(guides: Guides, first: int) -> Guides:
-    """The guides of a later batch."""
+    """Return the guides of a later batch."""
     towards = guides.towards
     return guides if towards is None else replace(guides, towards=lambda at: towards([first + i for i in at]))

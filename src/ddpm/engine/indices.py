@@ -1,4 +1,4 @@
-"""Which images of a seed's set are made."""
+"""Indices of the images of a seed."""
 
 from collections.abc import Sequence
 
@@ -7,17 +7,17 @@ from ddpm.system.units import say_count
 
 
 def chosen(indices: Sequence[int] | None, n: int) -> list[int]:
-    """The indices of n images; 0 … n - 1 if None.
+    """Return the indices of n images; 0 … n - 1 if None.
 
     Raises:
-        InputError: not one for each image, or a negative one.
+        InputError: the number of indices differs from n, or one is negative.
     """
     if indices is None:
         return list(range(n))
     if len(indices) != n:
         raise InputError(
-            "invalid", f"{say_count(len(indices), 'index', 'indices')} for {say_count(n, 'image')}; give one each"
+            "conflict", f"{say_count(len(indices), 'index', 'indices')} for {say_count(n, 'image')}; use one per image"
         )
     if min(indices, default=0) < 0:
-        raise InputError("invalid", f"an index must be at least 0, not {min(indices)}")
+        raise InputError("invalid", f"index {min(indices)} is negative; use at least 0")
     return list(indices)

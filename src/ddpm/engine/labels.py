@@ -1,4 +1,4 @@
-"""What images can be asked to be."""
+"""Class labels of images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,21 +14,21 @@ Label = str | int
 
 @dataclass(frozen=True)
 class Labels:
-    """The classes that images of a run can be asked for.
+    """The classes that a run can sample.
 
     Attributes:
-        classes: by name; empty where none are known.
-        source: the run, for what is said.
+        classes: their names; empty if none are known.
+        source: the run, for messages.
     """
 
     classes: tuple[str, ...]
     source: Path
 
     def numbers(self, label: Label | Sequence[Label] | None, n: int) -> list[int] | None:
-        """The label numbers of n images; None without a wish.
+        """Return the label numbers of n images; None without labels.
 
         Raises:
-            InputError: an unknown class, or not one for each image.
+            InputError: an unknown class, or the number of labels differs from n.
         """
         if label is None:
             return None
@@ -37,31 +37,31 @@ class Labels:
             given *= n
         if len(given) != n:
             counts = f"{say_count(len(given), 'label')} for {say_count(n, 'image')}"
-            raise InputError("invalid", f"{counts}; give one for all, or one each")
+            raise InputError("conflict", f"{counts}; use one label for all, or one per image")
         return [self.number(one) for one in given]
 
     def number(self, label: Label) -> int:
-        """The number of a class.
+        """Return the number of a class.
 
         Raises:
-            InputError: it is unknown.
+            InputError: the class is unknown.
         """
         if not self.classes:
-            raise InputError("invalid", f"label {label!r} cannot be used: {self.advice}")
+            raise InputError("incompatible", f"label {label!r} cannot be used; {self.advice}")
         if label in self.classes:
             return self.classes.index(str(label))
         if isinstance(label, int) or label.isdecimal():
             if 0 <= int(label) < len(self.classes):
                 return int(label)
-            raise InputError("invalid", f"label {label} is outside 0 … {len(self.classes) - 1}")
+            raise InputError("unknown", f"label {label} is out of range; use 0 to {len(self.classes) - 1}")
         raise InputError("unknown", f"unknown label {label!r}{suggest(label, list(self.classes))}")
 
     @property
     def advice(self) -> str:
-        """What to do where there is no label."""
+        """What to do without a label."""
         if self.classes:
-            return f"give a label (known: {', '.join(self.classes)})"
+            return f"use --label with one of {', '.join(self.classes)}"
         return (
             f"{self.source} was trained without labels; "
-            "where its images have classes, `ddpm train-classifier` and --classifier make up for it"
+            "if its images have classes, train a classifier with `ddpm train-classifier` and use --classifier"
         )

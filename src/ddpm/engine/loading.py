@@ -1,4 +1,4 @@
-"""From a folder to a loaded run."""
+"""Load a run from its folder."""
 
 from pathlib import Path
 
@@ -19,17 +19,17 @@ def load(path: str | Path, device: str | torch.device | None = None) -> LoadedRu
 
     Args:
         path: the run folder (its averaged weights), or ``RUN/checkpoints/step-…`` (those of that step).
-        device: CUDA or MPS where there is one if None, else the CPU.
+        device: the device to load to; if None CUDA or MPS where available, else the CPU.
 
     Raises:
-        InputError: the folder is not a run, or its files are damaged or of another model.
+        InputError: the folder is not a run, or its files are damaged or belong to another model.
     """
     folder = Path(path)
     where = device_of(device)
     if not folder.exists():
-        raise InputError("missing", f"{folder} does not exist; give a run folder that `ddpm train` made")
+        raise InputError("missing", f"{folder} does not exist; use a run folder made by `ddpm train`")
     if not folder.is_dir():
-        raise InputError("invalid", f"{folder} is a file ({_kind(folder)}); give the run folder that holds it")
+        raise InputError("invalid", f"{folder} is {_kind(folder)}, not a run folder; use the run folder itself")
     run = RunFolder.open(folder)
     config, weights = run.config(), run.weights()
     keep_freed_memory()
@@ -44,7 +44,7 @@ def load(path: str | Path, device: str | torch.device | None = None) -> LoadedRu
 def _kind(path: Path) -> str:
     head = path.open("rb").read(8)
     if head.startswith(b"\x89PNG"):
-        return "a PNG picture; `ddpm sample --from` repeats one"
+        return "a PNG picture (reproduce one with `ddpm sample --from`)"
     if head.startswith(b"PK") or path.suffix in (".pt", ".pth", ".ckpt", ".bin"):
-        return "a PyTorch pickle or a zip, which is never read here"
-    return "weights" if path.suffix == ".safetensors" else f"of type {path.suffix or 'unknown'}"
+        return "a PyTorch pickle or ZIP file (never read, for safety)"
+    return "a file of weights" if path.suffix == ".safetensors" else f"a file of {path.suffix or 'unknown'} type"

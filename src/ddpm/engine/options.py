@@ -1,4 +1,4 @@
-"""From what is asked of a run to settings that it can be sampled by; what would have no effect is refused."""
+"""Resolve the options of a request to sampling settings; options without effect are refused."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from ddpm.system.names import GridName
 
 @dataclass(frozen=True)
 class Asked:
-    """What some images need.
+    """A resolved request for images.
 
     Attributes:
-        run: with all at hand to draw them.
-        how: their settings.
-        labels: of each, by number; None without.
+        run: the run, with everything loaded to sample them.
+        how: the sampling settings.
+        labels: the label number of each image; None without labels.
     """
 
     run: LoadedRun
@@ -30,10 +30,10 @@ class Asked:
 
 
 def settings(run: LoadedRun, changes: dict[str, Any]) -> SamplingConfig:
-    """The run's sampling settings with some changed; a tuned grid where solver and grid are left to the run.
+    """Apply changes to the run's sampling settings; uses a tuned grid unless the solver or the grid is changed.
 
     Raises:
-        InputError: an unknown name, or a value that is not allowed.
+        InputError: an unknown name or an invalid value.
     """
     own = run.config.sampling
     if isinstance(changes.get("guide_with"), str | Path):
@@ -41,7 +41,7 @@ def settings(run: LoadedRun, changes: dict[str, Any]) -> SamplingConfig:
     if changes.get("negative") is not None:
         changes = changes | {"negative": run.classes[run.vocabulary.number(changes["negative"])]}
     listed = changes.get("grid", own.grid) not in get_args(GridName)
-    how = changed(own, changes, without=("steps",) if listed else ())  # a list of places says how many they are
+    how = changed(own, changes, without=("steps",) if listed else ())  # a list of timesteps fixes the number of steps
     if how.classifier is not None and how.classifier.weights is None:
         weights = run.own_classifier().weights
         how = how.model_copy(update={"classifier": how.classifier.model_copy(update={"weights": weights})})
@@ -51,10 +51,10 @@ def settings(run: LoadedRun, changes: dict[str, Any]) -> SamplingConfig:
 
 
 def asked(run: LoadedRun, changes: Mapping[str, Any], label: Label | Sequence[Label] | None, n: int) -> Asked:
-    """For n images: the run with all at hand that they need, the settings, and the labels by number.
+    """Resolve the settings and labels of n images, and load what the run needs for them.
 
     Raises:
-        InputError: settings or labels that cannot be used, or that would have no effect.
+        InputError: settings or labels are invalid or have no effect.
     """
     given = dict(changes)
     how = settings(run, given)
@@ -63,61 +63,62 @@ def asked(run: LoadedRun, changes: Mapping[str, Any], label: Label | Sequence[La
     refuse_idle(run, given, how, labelled=labels is not None)
     negative = None if how.guidance is None else how.guidance.negative
     if labels and {run.classes[k] for k in labels} == {negative}:
-        raise InputError("conflict", f"negative {negative} is what the images shall be; give another class to either")
+        raise InputError("conflict", f"negative {negative} is also the label; use a different class for one of them")
     return Asked(run, how, labels)
 
 
 def refuse_idle(run: LoadedRun, changes: dict[str, Any], how: SamplingConfig, *, labelled: bool) -> None:
-    """Refuse what was asked for and has no effect.
+    """Refuse options that have no effect.
 
     Args:
-        changes: what was asked for.
-        how: the settings with it.
+        changes: the options.
+        how: the settings with these applied.
         labelled: whether the images have labels.
 
     Raises:
-        InputError: guidance of images without labels, or by labels that the network was not told in training.
+        InputError: guidance without labels, or with labels that the network was not trained on.
     """
     if how.classifier is not None and not labelled:
-        raise InputError(
-            "invalid", f"classifier {how.classifier.scale:g} has nothing to guide towards: {run.vocabulary.advice}"
-        )
+        raise InputError("conflict", f"classifier {how.classifier.scale:g} requires a label; {run.vocabulary.advice}")
     if how.classifier is None and labelled and not run.learned_labels:
-        raise InputError("missing", f"{run.source} was trained without labels; give the scale of its classifier, too")
+        raise InputError(
+            "conflict", f"{run.source} was trained without labels; use --classifier to guide by its classifier"
+        )
     if how.guidance is None or how.guidance.guide is not None or (labelled and run.learned_labels):
         return
     for name in under(SamplingConfig, "guidance"):
         if changes.get(name) is not None:
             why = f"{run.source} was trained without labels" if labelled else run.vocabulary.advice
-            raise InputError("invalid", f"{name} {changes[name]} has nothing to guide towards: {why}")
+            raise InputError("conflict", f"{name} {changes[name]} requires a label that the network knows; {why}")
 
 
 def _sized(run: LoadedRun, how: SamplingConfig) -> SamplingConfig:
-    """The settings without a size that is the run's own; one that cannot be drawn is refused."""
+    """Drop a size that is the run's own; refuse one that cannot be drawn."""
     if how.area is None or how.area.size == run.config.data.size:
         return how.model_copy(update={"area": None})
     if how.classifier is not None:
         raise InputError(
-            "conflict", f"classifier {how.classifier.scale:g} is of images of the run's own size; leave out either"
+            "conflict",
+            f"classifier {how.classifier.scale:g} requires images of the run's own size; leave out size or classifier",
         )
     (height, width), own, divisor = how.area.size, run.config.data.size, run.config.divisor
     if how.area.whole:
         if height % divisor or width % divisor:
             nearest = "x".join(str(max(1, round(n / divisor)) * divisor) for n in how.area.size)
             raise InputError(
-                "invalid", f"size {height}x{width} cannot be halved as the network does; the nearest is {nearest}"
+                "invalid", f"size {height}x{width} is not divisible by {divisor}, as the network needs; use {nearest}"
             )
     elif height < own[0] or width < own[1]:
         raise InputError(
             "invalid",
-            f"size {height}x{width} is smaller than the {own[0]}x{own[1]} of training, of which larger images are "
-            "made; add whole to ask the network for it at once",
+            f"size {height}x{width} is smaller than a window of the training size, {own[0]}x{own[1]}; use a larger "
+            "size, or add --whole to draw the image at once",
         )
     return how
 
 
 def _tuned(run: LoadedRun, how: SamplingConfig, steps: int | None) -> SamplingConfig:
-    """What was tuned for as many steps, or the most of it where none are asked; if all but precision is alike."""
+    """Return the settings tuned for this many steps, by default the most, if all but precision matches; else how."""
     own = {"solver", "grid", "steps", "precision"}
     alike = [found for found in run.tuned if found.model_dump(exclude=own) == how.model_dump(exclude=own)]
     fits = [found for found in alike if steps in (None, found.steps)]

@@ -1,4 +1,4 @@
-"""Previews of a run in training, drawn by the engine."""
+"""Previews of a run in training, sampled by the engine."""
 
 import numpy as np
 import torch
@@ -15,18 +15,18 @@ from ddpm.sampling import rows_of
 from ddpm.training.preview import Colour, Preview, colour
 
 COUNT, STEPS = 16, 16
-"""Images of a preview, and steps of the fast solver that draws them."""
+"""The number of images of a preview, and of steps of the fast solver."""
 LIMIT = 1024
-"""Images of the data of which the expected colours are taken, about."""
+"""The approximate number of training images that the expected colours are averaged over."""
 
 
 def preview(engine: Diffusion, seed: int, data: Dataset, held_out: Dataset) -> Preview:
-    """Images of fixed seeds, their classes in turn; of a model that is always given an image, of held-out ones.
+    """Make a preview of fixed seeds, cycling through the classes; a model conditioned on images gets held-out ones.
 
     Args:
-        engine: of the run, with a model of it.
-        data: the images trained on.
-        held_out: the images that are not.
+        engine: the engine of the run.
+        data: the training images.
+        held_out: the held-out images.
     """
     how = SamplingConfig(solver=EtaSolver(name="ddim"), steps=min(STEPS, engine.schedule.T), grid="trailing")
     n, classes = COUNT, len(data.classes)
@@ -45,7 +45,7 @@ def preview(engine: Diffusion, seed: int, data: Dataset, held_out: Dataset) -> P
 
 
 def _given(engine: Diffusion, conditions: Conditions, n: int) -> Pixels:
-    """The images that the network sees beside x, (n, H, W, C)."""
+    """Return the images that the network sees next to x, (n, H, W, C)."""
     cond = engine.cond(conditions, list(range(n)))
     assert cond is not None
     assert cond.image is not None
@@ -53,7 +53,7 @@ def _given(engine: Diffusion, conditions: Conditions, n: int) -> Pixels:
 
 
 def _expected(data: Dataset, n: int) -> Colour:
-    """The colours of images of the data, the classes of the first n images in turn."""
+    """Return the colours of training images, from as many classes as the n images of a preview show."""
     groups = [np.arange(len(data))]
     if data.labels is not None:
         shown = (np.flatnonzero(data.labels == k) for k in range(min(n, len(data.classes))))

@@ -1,4 +1,4 @@
-"""A trained run, loaded: the engine with its weights, and what is known of them."""
+"""A loaded run: the engine with its weights and their records."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -29,16 +29,16 @@ from ddpm.system.progress import Progress, silent
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """A run's engine and all that the run says of itself. Holds no state: many threads may share one.
+    """A run's engine, configuration and records. It has no state, so threads may share it.
 
     Attributes:
-        engine: with the averaged weights, in evaluation mode.
-        config: of the run.
+        engine: the engine with the averaged weights, in evaluation mode.
+        config: the configuration of the run.
         source: the folder it was loaded from.
-        weights: hash of the weights.
-        tuned: what ``ddpm tune`` found for numbers of steps.
-        weak: the checkpoint that guidance leads away from, where it is at hand, and the hash of its weights.
-        classifier: the classifier of noised images that guidance follows, where it is at hand.
+        weights: the hash of the weights.
+        tuned: the settings that ``ddpm tune`` found, by number of steps.
+        weak: the hash and the model of the checkpoint to guide away from, if loaded.
+        classifier: the classifier of noised images for guidance, if loaded.
     """
 
     engine: Diffusion
@@ -51,7 +51,7 @@ class LoadedRun:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes: the model's, or those of its classifier; empty where neither knows any."""
+        """The names of the classes: the model's or its classifier's; empty if neither has any."""
         if self.learned_labels:
             return self.config.data.classes
         return self.classifier.classes if self.classifier is not None else ()
@@ -63,50 +63,51 @@ class LoadedRun:
 
     @property
     def needs_label(self) -> bool:
-        """Whether the null label means nothing, as it was never trained."""
+        """Whether a label is required, as the null label was never trained."""
         return self.learned_labels and not self.config.training.label_dropout
 
     @property
     def vocabulary(self) -> Labels:
-        """Names of classes to numbers, and what to say where there are none."""
+        """The labels of the run, with advice where it has none."""
         return Labels(self.classes, self.source)
 
     def labels(self, label: Label | Sequence[Label] | None, n: int) -> list[int] | None:
-        """The label numbers of n images; None where none is asked for.
+        """Return the label numbers of n images; None without labels.
 
         Raises:
-            InputError: an unknown class, or not one for each image.
+            InputError: an unknown class, or the number of labels differs from n.
         """
         return self.vocabulary.numbers(label, n)
 
     def conditions(self, labels: Sequence[int] | None) -> Conditions:
-        """Raw conditions of images with these labels, by number; none without."""
+        """Return the raw conditions of images with these label numbers; empty without labels."""
         return {"label": torch.tensor(labels)} if labels and self.learned_labels else {}
 
     def record(
         self, how: SamplingConfig, label: str | None, seed: int, index: int, work: Work | None = None
     ) -> Provenance:
-        """What an image of this run is a function of."""
+        """Record everything that determines an image of this run."""
         run = str(self.source)
         return Provenance(run=run, weights=self.weights, seed=seed, index=index, label=label, sampling=how, work=work)
 
     def refuse_given(self) -> None:
-        """Refuse to sample from nothing where the model makes small images larger.
+        """Refuse a super-resolution run, which cannot sample without small images.
 
         Raises:
-            InputError: the run is of super-resolution.
+            InputError: the run is for super-resolution.
         """
         if self.config.upscaling is not None:
             raise InputError(
-                "invalid", f"{self.source} makes small images large; give it some: ddpm upscale {self.source} small.png"
+                "incompatible",
+                f"{self.source} is a super-resolution run; use it with `ddpm upscale {self.source} small.png`",
             )
 
     def prepared(self, how: SamplingConfig) -> Self:
-        """This run with everything at hand that the settings need, so that many batches read it once.
+        """Load everything that the settings need, once for many batches, and return the run with it.
 
         Raises:
-            InputError: the checkpoint or the classifier to guide with is gone, or has other weights than the settings
-                say.
+            InputError: the checkpoint or the classifier to guide with is missing, or its weights differ from those of
+                the settings.
         """
         have, wanted = self.classifier, how.classifier
         if wanted is not None and (have is None or wanted.weights not in (None, have.weights)):
@@ -118,16 +119,16 @@ class LoadedRun:
         return replace(self, weak=(guide.weights, model))
 
     def own_classifier(self, weights: str | None = None) -> Classifier:
-        """The run's classifier, of these weights if they are given."""
+        """Return the run's classifier; if weights are given, only with these."""
         found = self.classifier or load_classifier(RunFolder.open(self.source), self.config, self.engine.device)
         if weights not in (None, found.weights):
             raise InputError(
-                "invalid", f"the classifier of {self.source} has other weights now; restore it from a copy"
+                "incompatible", f"the weights of the classifier of {self.source} have changed; restore a backup"
             )
         return found
 
     def guides(self, how: SamplingConfig, labels: Sequence[int] | None) -> Guides:
-        """What guidance steers images of these labels by."""
+        """Return the guides for images with these labels."""
         run, away, towards = self.prepared(how), None, None
         if labels and self.learned_labels:
             negative = None if how.guidance is None else how.guidance.negative
@@ -154,7 +155,7 @@ class LoadedRun:
         watch: Callable[[Moment], None] | None = None,
         task: Tasks | None = None,
     ) -> Pixels:
-        """One batch of images of a seed, (len(indices), H, W, C) uint8; see :meth:`Diffusion.draw`."""
+        """Sample one batch of images of a seed, (len(indices), H, W, C) uint8; see :meth:`Diffusion.draw`."""
         rows = rows_of(seed, indices)
         conditions, guides = self.conditions(labels), self.guides(how, labels)
         return self.engine.draw(how, rows, conditions, guides, task=task, progress=progress, watch=watch)
@@ -170,13 +171,13 @@ class LoadedRun:
         progress: Progress = silent,
         watch: Callable[[Moment], None] | None = None,
     ) -> Iterator[Pixels]:
-        """(H, W, C) uint8 of one image after the other, drawn in batches; see :meth:`Diffusion.draws`.
+        """Yield images one by one, (H, W, C) uint8, sampled in batches; see :meth:`Diffusion.draws`.
 
         Raises:
-            InputError: a batch of none.
+            InputError: batch is below 1.
         """
         if batch < 1:
-            raise InputError("invalid", f"batch must be at least 1, not {batch}")
+            raise InputError("invalid", f"batch {batch} is too small; use at least 1")
         run, rows = self.prepared(how), rows_of(seed, indices)
         conditions, guides = run.conditions(labels), run.guides(how, labels)
         return run.engine.draws(how, rows, conditions, guides, batch=batch, progress=progress, watch=watch)

@@ -1,4 +1,4 @@
-"""What takes the place of parts of ordinary sampling, where it does not start from nothing."""
+"""Tasks, which replace parts of plain sampling."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ def _as_asked(cond: Cond | None) -> Cond | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
-    """For one batch: what takes the place of the parts of ordinary sampling.
+    """Replacements for parts of plain sampling, for one batch.
 
     Attributes:
         levels: the levels to visit; None for the grid of the settings.
-        begin: x at the first of them, (B, C, *space).
+        begin: makes x at the first level, (B, C, *space).
         condition: applied to the encoded conditions of the batch.
-        bent: applied to the denoiser, guided, of images of any size.
-        held: applied to that, clipped.
+        bent: applied to the guided denoiser of images of any size, before clipping.
+        held: applied to the clipped denoiser.
         constraint: applied to x at every level.
     """
 
@@ -40,7 +40,7 @@ class Task:
 
 
 Tasks = Callable[[list[int]], Task]
-"""Positions of the images of a batch among all that are drawn, the last perhaps repeated -> their task."""
+"""Positions of a batch's images among all images, the last one possibly repeated -> their task."""
 
 PLAIN = Task()
-"""Sampling from nothing."""
+"""Plain sampling."""

@@ -1,4 +1,4 @@
-"""How samples come to be, as pictures."""
+"""The sampling trajectory as pictures."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from ddpm.sampling.follow import Moment
 
 @dataclass(frozen=True)
 class Stage:
-    """Where sampling stands.
+    """A point on the sampling trajectory.
 
     Attributes:
-        number: steps taken.
+        number: the number of steps taken.
         index: the level's timestep in the schedule, rounded.
-        x: (n, H, W, C) uint8, what the sampler holds.
-        x0: (n, H, W, C) uint8, the image that it expects from it, guided and clipped; at the end x itself.
+        x: (n, H, W, C) uint8, the current state.
+        x0: (n, H, W, C) uint8, the expected image, guided and clipped; at the end x itself.
     """
 
     number: int
@@ -33,19 +33,19 @@ class Stage:
 
 
 class Trajectory(NamedTuple):
-    """Samples, and the stages on the way to them, the noise first and the samples last."""
+    """Samples with the stages that led to them, from the noise to the samples."""
 
     images: list[Image.Image]
     stages: list[Stage]
 
 
 def spread(last: int, most: int) -> list[int]:
-    """At most so many of 0 … last, evenly, the first and the last among them."""
+    """Choose at most ``most`` of 0 … last, evenly spread, including both ends."""
     return sorted({round(last * k / (most - 1)) for k in range(most)})
 
 
 class Recorder:
-    """Keeps some moments of each batch, at most ``most`` (from 2 on), evenly spread over the steps."""
+    """A callback that keeps at most ``most`` (at least 2) moments of each batch, evenly spread over the steps."""
 
     def __init__(self, decode: Callable[[torch.Tensor], torch.Tensor], most: int) -> None:
         self._decode, self._most = decode, most
@@ -58,7 +58,7 @@ class Recorder:
             x0.append(self._decode(moment.x0).cpu().numpy())
 
     def stages(self, schedule: Schedule) -> list[Stage]:
-        """All batches together."""
+        """Return the stages of all batches together."""
         return [
             Stage(number, round(timestep_of(schedule, level)), level, np.concatenate(x), np.concatenate(x0))
             for number, (level, x, x0) in self._kept.items()

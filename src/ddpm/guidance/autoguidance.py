@@ -14,14 +14,14 @@ from ddpm.guidance.rule import Rule, extrapolate
 class Autoguidance:
     """Push away from the answer of a weaker denoiser of the same images (Karras et al. 2024).
 
-    ``x0 = x0_weak + scale · (x0_good - x0_weak)``, for the same condition or none. Both err alike, the weak one
-    more, so that what is pushed away from is the error, and variety is kept. Each is asked once.
+    ``x0 = x0_weak + scale · (x0_good - x0_weak)``, for the same condition or none. Both make similar errors, the weak
+    one larger ones, so that guidance pushes away from the errors and keeps diversity. Each is called once.
 
     Attributes:
-        denoise: the good one, whose mix of variances is kept.
-        weak: one of the same kind that was trained less; see :class:`ByItself`.
-        scale: guidance scale; 1 for the good one alone.
-        rule: how the two answers become one; other rules than the equation's take the same two.
+        denoise: the good denoiser, whose mix of variances is kept.
+        weak: a denoiser of the same kind with less training; see :class:`ByItself`.
+        scale: guidance scale; 1 for the good denoiser alone.
+        rule: how to combine the two answers; the equation's by default.
     """
 
     denoise: Denoiser
@@ -36,7 +36,7 @@ class Autoguidance:
 
 @dataclass(frozen=True, slots=True)
 class ByItself:
-    """A denoiser that encodes raw conditions in its own way, not in that of the model whose condition it is given.
+    """A denoiser that encodes raw conditions by its own model, ignoring the encoded condition it is given.
 
     Attributes:
         encode: raw conditions of n images -> Cond, of the denoiser's own model.

@@ -12,7 +12,7 @@ Logits = Callable[[torch.Tensor, Level], torch.Tensor]
 """(x, level) -> log p(y | x_t) of every class y up to a constant, (B, K)."""
 
 Direction = Callable[[torch.Tensor, Level], torch.Tensor]
-"""(x, level) -> where to go from x, (B, C, *space) like it."""
+"""(x, level) -> the direction to move x in, (B, C, *space) like x."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,10 @@ class ClassGradient:
     Attributes:
         classify: the classifier, which answers image by image.
         labels: y of each image of the batch, (B,) int64.
-        strength: s of Dhariwal & Nichol 2021: 1 for Bayes' rule, more overdoes it.
+        strength: s of Dhariwal & Nichol 2021: 1 for Bayes' rule, more exaggerates it.
 
     Raises:
-        ValueError: x is of more or fewer images than there are labels.
+        ValueError: the number of images differs from that of labels.
     """
 
     classify: Logits
@@ -35,7 +35,7 @@ class ClassGradient:
     def __call__(self, x: torch.Tensor, level: Level) -> torch.Tensor:
         with torch.enable_grad():
             x = x.detach().requires_grad_()
-            # as no image has a part in another's row, the gradient of the sum is that of each
+            # as rows are independent, the gradient of the sum is that of each
             log_p = -F.cross_entropy(self.classify(x, level), self.labels, reduction="sum")
             (gradient,) = torch.autograd.grad(log_p, x)
         return self.strength * gradient
@@ -46,8 +46,8 @@ class ClassifierGuided:
     """Classifier guidance of the score: ``eps' = eps - sigma · g`` (Dhariwal & Nichol 2021, alg. 2).
 
     In the expected image ``x0' = x0 + (sigma² / alpha) · g``, with g the gradient of ``s · log p(y | x_t)``. By Bayes'
-    rule, s = 1 and a perfect classifier make the conditional denoiser of the unconditional one. Where alpha is 0 there
-    is no such x0', nor does pure noise say anything of a class: there the denoiser is left alone.
+    rule, s = 1 and a perfect classifier turn the unconditional denoiser into the conditional one. Where alpha is 0
+    there is no such x0', and pure noise says nothing about a class: there the denoiser is unchanged.
 
     Attributes:
         denoise: the denoiser, whose mix of variances is kept.

@@ -12,14 +12,14 @@ from ddpm.guidance.rule import Rule, extrapolate
 class ClassifierFree:
     """Push away from the unconditional answer (Ho & Salimans 2022, eq. 6, in x0).
 
-    ``x0 = x0_null + scale · (x0_cond - x0_null)``: 0 ignores the condition, 1 is the condition alone, more overdoes it.
+    ``x0 = x0_null + scale · (x0_cond - x0_null)``: 0 ignores the condition, 1 follows it, more exaggerates it.
     Both answers come from one call on 2B images.
 
     Attributes:
         denoise: the conditional denoiser.
-        null: the unconditional condition, one row; an image of the condition stands in it, too.
+        null: the null condition, one row; an image of the condition is kept in it.
         scale: guidance scale.
-        rule: how the two answers become one; other rules than the equation's take the same two.
+        rule: how to combine the two answers; the equation's by default.
     """
 
     denoise: Denoiser

@@ -1,4 +1,4 @@
-"""Guidance at middling noise only."""
+"""Guidance limited to an interval of noise."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from ddpm.core import Cond, Denoised, Denoiser, Level
 class GuidanceInterval:
     """One denoiser within an interval of noise, another outside (Kynkäänniemi et al. 2024).
 
-    Guidance does harm at high noise, where it takes variety, and is idle at low noise; so the plain denoiser answers
-    there, with half of the network's work. Where images of a batch are at levels of both kinds, both denoisers are
-    asked, and each image gets the answer that it would get alone.
+    Guidance does harm at high noise, where it reduces diversity, and has little effect at low noise; so the plain
+    denoiser is used there, at half the cost. Where images of a batch are at levels of both kinds, both denoisers are
+    called, and each image gets the answer that it would get alone.
 
     Attributes:
         inside: the guided denoiser, where ``low <= sigma / alpha <= high``.
@@ -40,7 +40,7 @@ class GuidanceInterval:
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """A direction within an interval of noise, none outside: what :class:`GuidanceInterval` is to denoisers.
+    """A direction within an interval of noise, 0 outside: :class:`GuidanceInterval` for directions.
 
     Attributes:
         direction: (x, level) -> (B, C, *space) like x.
@@ -60,7 +60,7 @@ class Within:
 def _lies_within(level: Level, low: float, high: float) -> torch.Tensor:
     """Bool, of shape () for a level of floats and (B,) for one of tensors."""
     alpha, sigma = torch.as_tensor(level.alpha), torch.as_tensor(level.sigma)
-    # no quotient, as alpha may be 0 at the noisiest level
+    # without a quotient, as alpha may be 0 at the noisiest level
     return (low * alpha <= sigma) & (sigma <= high * alpha)
 
 

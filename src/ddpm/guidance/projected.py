@@ -1,4 +1,4 @@
-"""Guidance without the part that only makes images gaudier."""
+"""Guidance without the part that only oversaturates images."""
 
 from dataclasses import dataclass
 from math import inf
@@ -12,13 +12,13 @@ class Projected:
     """Adaptive projected guidance (Sadat et al. 2024), without its momentum.
 
     The difference ``d = x0 - weak``, shortened to a norm of ``longest`` where it is longer, is split into a part along
-    x0 and one across: ``x0 + (scale - 1) · (across + eta · along)``. Guidance along x0 stretches the image as it is,
-    which is what saturates colours at high scales; across, it moves towards the condition. The paper's momentum would
-    be a memory from step to step, and a denoiser has none.
+    x0 and one across: ``x0 + (scale - 1) · (across + eta · along)``. Guidance along x0 scales the image itself, which
+    saturates colours at high scales; across, it moves towards the condition. The paper's momentum needs a memory
+    between steps, which a denoiser does not have.
 
     Attributes:
-        eta: how much of the part along x0 is kept; 1, with no bound on the norm, is classifier-free guidance.
-        longest: r, bound of the Euclidean norm of d over all elements of an image; so it grows with their number.
+        eta: the fraction of the part along x0 to keep; 1, with no bound on the norm, is classifier-free guidance.
+        longest: r, the bound on the Euclidean norm of d over all elements of an image; it scales with their number.
     """
 
     eta: float = 0.0

@@ -1,4 +1,4 @@
-"""Guidance that leaves the contrast alone."""
+"""Guidance that preserves contrast."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ class Rescaled:
     def __call__(self, x0: torch.Tensor, weak: torch.Tensor, scale: float) -> torch.Tensor:
         guided = self.rule(x0, weak, scale)
         had, has = _std(x0), _std(guided)
-        factor = torch.where(has > 0, had / has, 1)  # an image of one colour has no contrast to bring back
+        factor = torch.where(has > 0, had / has, 1)  # an image of one colour has no contrast to restore
         return guided * (self.phi * factor + (1 - self.phi))
 
 

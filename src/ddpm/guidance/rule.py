@@ -1,4 +1,4 @@
-"""How guidance makes one expected image of two."""
+"""Rules that combine two expected images into a guided one."""
 
 from typing import Protocol
 

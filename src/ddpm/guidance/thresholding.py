@@ -1,4 +1,4 @@
-"""Keep the expected image inside the range of images without flattening what lies beyond it."""
+"""Keep the expected image within the range of images without flattening values beyond it."""
 
 import math
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Thresholded:
 def quantile(values: torch.Tensor, q: float) -> torch.Tensor:
     """The q-quantile of each row of (B, D), linear between neighbours, of rows of any length.
 
-    ``torch.quantile`` takes 16 million values at the most, all rows together.
+    ``torch.quantile`` takes at most 16 million values over all rows.
     """
     rank = q * (values.shape[1] - 1)
     below = math.floor(rank)

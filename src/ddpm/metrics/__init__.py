@@ -1,1 +1,1 @@
-"""How good a set of images is: distances of distributions, coverage, copies. Every file sees features alone, (N, D)."""
+"""Metrics of generated images: distances, coverage, memorisation. They operate on features (N, D)."""

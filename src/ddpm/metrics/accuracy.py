@@ -1,4 +1,4 @@
-"""How often a linear classifier, fitted on real features, reads an image as the class that was asked for."""
+"""Class accuracy: how often a linear classifier, fitted on real features, predicts the requested class of an image."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import torch
 
 CHUNK = 4096
 STRENGTHS = torch.logspace(-6, 2, 17, dtype=torch.float64)
-"""Ridges that are tried, in units of the mean eigenvalue of the features' scatter that is not 0."""
+"""Candidate ridges, in units of the mean non-zero eigenvalue of the features' scatter."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,9 +17,9 @@ class Linear:
     Attributes:
         weight: (D, K) float64.
         bias: (K,) float64.
-        seen: (K,) bool, the classes that it was fitted on, of which it reads one.
-        ridge: the strength chosen, for standardised features.
-        real: how often it reads an image right when fitted on all others.
+        seen: (K,) bool, the classes that it was fitted on and can predict.
+        ridge: the chosen strength, for standardised features.
+        real: the leave-one-out accuracy on real images.
     """
 
     weight: torch.Tensor
@@ -30,19 +30,19 @@ class Linear:
 
 
 def fit(features: torch.Tensor, labels: torch.Tensor, classes: int) -> Linear:
-    """Ridge regression of one-hot classes on standardised features, in closed form.
+    """Fit a ridge regression of one-hot classes on standardised features, in closed form.
 
-    The ridge r is the one with the least squared error on images left out one at a time, for which nothing is fitted
-    again: the residual is ``(y - y_hat) / (1 - h)``, with leverage ``h = 1/n + z^T (L + r)^-1 z`` for an image at z in
-    the axes of the scatter, whose eigenvalues are L (Allen 1974; Golub et al. 1979). Outputs sum to 1 and are 0 for
-    classes that are not there, so these are never the largest.
+    The ridge r minimises the leave-one-out squared error, which needs no refitting: the residual is
+    ``(y - y_hat) / (1 - h)``, with leverage ``h = 1/n + z^T (L + r)^-1 z`` for an image at z in the eigenbasis of the
+    scatter, whose eigenvalues are L (Allen 1974; Golub et al. 1979). Outputs sum to 1 and are 0 for absent classes,
+    which are therefore never the largest.
 
     Args:
         features: (N, D).
         labels: (N,) int64 below ``classes``.
 
     Raises:
-        ValueError: labels of fewer than two classes, or features that are all the same.
+        ValueError: labels of fewer than two classes, or constant features.
     """
     n, dim = features.shape
     share = labels.bincount(minlength=classes).double() / n
@@ -53,7 +53,7 @@ def fit(features: torch.Tensor, labels: torch.Tensor, classes: int) -> Linear:
     std = (squares / n).sqrt()
     varies = std > 1e-7 * mean.abs()
     if not varies.any():
-        raise ValueError("a classifier needs features that are not all the same")
+        raise ValueError("a classifier cannot be fitted on constant features")
     scale = torch.where(varies, 1 / std, 0.0)
 
     def parts() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -84,23 +84,23 @@ def fit(features: torch.Tensor, labels: torch.Tensor, classes: int) -> Linear:
 
 
 def predict(linear: Linear, features: torch.Tensor) -> torch.Tensor:
-    """The classes of (N, D) features, (N,) int64."""
+    """Predict the classes of (N, D) features, (N,) int64."""
     scores = [part.double() @ linear.weight + linear.bias for part in torch.split(features, CHUNK)]
     return torch.cat([score.argmax(1) for score in scores])
 
 
 def estimate(linear: Linear, features: torch.Tensor, asked: torch.Tensor) -> tuple[float, dict[int, float]]:
-    """How often (N, D) features are read as the classes asked for, (N,), those left out that no real image is of.
+    """Compute how often (N, D) features are classified as the requested classes (N,), except those without real images.
 
     Returns:
-        The share of all of them, and of those of each class.
+        The accuracy over all images, and by class.
 
     Raises:
-        ValueError: no image is of a class that was seen.
+        ValueError: no requested class has real images.
     """
     known = linear.seen[asked]
     if not known.any():
-        raise ValueError("no image was asked for as a class that real images have")
+        raise ValueError("none of the requested classes has real images")
     right, label = predict(linear, features[known]) == asked[known], asked[known]
     by_class = {int(c): float(right[label == c].double().mean()) for c in torch.unique(label)}
     return float(right.double().mean()), by_class

@@ -1,4 +1,4 @@
-"""How far chance may have moved a number: resampling of the generated images, with replacement."""
+"""Bootstrap intervals: resampling of the generated images, with replacement."""
 
 import math
 
@@ -9,7 +9,7 @@ from ddpm.metrics.estimate import Estimate
 
 
 def counts(n: int, replicates: int, seed: int = 0) -> torch.Tensor:
-    """How often each of n samples is taken in each resample of n (Efron 1979): a function of the arguments alone.
+    """Count how often each of n samples is drawn in each resample (Efron 1979): a function of the arguments only.
 
     Returns:
         (replicates, n) float32 whole numbers; each row sums to n.
@@ -20,15 +20,15 @@ def counts(n: int, replicates: int, seed: int = 0) -> torch.Tensor:
 
 
 def interval(value: float, replicates: torch.Tensor, least: float = -math.inf, most: float = math.inf) -> Estimate:
-    """The value with its 95 % interval ``value + (quantile(replicates) - mean(replicates))``.
+    """Return the value with its 95 % interval ``value + (quantile(replicates) - mean(replicates))``.
 
-    A resample takes some images twice and leaves a third out, which no fresh set of images does: that raises the
-    Fréchet distance and lowers coverage in every replicate. So only the replicates' spread is taken, not their place.
+    Unlike a fresh set of images, a resample repeats some and omits a third, which raises the Fréchet distance and
+    lowers coverage in every replicate. So only the spread of the replicates is used, not their location.
 
     Args:
-        value: on all samples.
-        replicates: (B,), the same number on B resamples.
-        least, most: ends of the range of the number; the interval is kept in it.
+        value: the metric on all samples.
+        replicates: (B,), the metric on B resamples.
+        least, most: the range of the metric, to which the interval is clipped.
     """
     ends = torch.tensor([0.025, 0.975], dtype=torch.float64)
     low, high = (torch.quantile(replicates.double(), ends) - replicates.double().mean() + value).tolist()

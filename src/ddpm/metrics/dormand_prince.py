@@ -1,6 +1,6 @@
-"""An ordinary differential equation for each row of a batch, with a step size of its own.
+"""Solve an ordinary differential equation for each row of a batch, with individual step sizes.
 
-Dormand & Prince 1980 are here "A family of embedded Runge-Kutta formulae", and Hairer et al. 1993 "Solving Ordinary
+Dormand & Prince 1980 refers to "A family of embedded Runge-Kutta formulae", Hairer et al. 1993 to "Solving Ordinary
 Differential Equations I", second edition.
 """
 
@@ -22,13 +22,13 @@ STAGES = (
     (9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656),
     (35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84),
 )
-"""Dormand & Prince 1980, table 2. The last row is the solution of fifth order, whose slope begins the next step."""
+"""Dormand & Prince 1980, table 2. The last row is the fifth-order solution, whose slope starts the next step."""
 ERROR = (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40)
-"""Fifth order less the fourth."""
+"""The difference between the fifth-order and the fourth-order weights."""
 
 
 class Solution(NamedTuple):
-    """y (B, N) at the end, and how often the slope was asked for."""
+    """y (B, N) at the end, and the number of slope evaluations."""
 
     y: torch.Tensor
     evaluations: int
@@ -43,19 +43,19 @@ def solve(
     atol: float,
     progress: Callable[[int], None] | None = None,
 ) -> Solution:
-    """Follow ``dy / dt = slope`` from start to a later end, by the pair of Dormand & Prince 1980, of order 5 (4).
+    """Solve ``dy / dt = slope`` from start to a later end, by the pair of Dormand & Prince 1980, of order 5 (4).
 
-    A row's step is taken if the root mean square over its N numbers of ``error / (atol + rtol · max(|y|, |y_new|))`` is
-    below 1, and tried again shorter if not (Hairer et al. 1993, eq. II.4.10 to 4.13). All rows are asked for at once,
-    each at its own t; those that have arrived wait for the others, unmoved. So a row's solution is a function of that
-    row, bit for bit if the slope's row is.
+    A row's step is accepted if the root mean square of its N ``error / (atol + rtol · max(|y|, |y_new|))`` is below 1,
+    and otherwise retried with a shorter step (Hairer et al. 1993, eq. II.4.10 to 4.13). All rows are evaluated
+    together, each at its own t; finished rows stay put. So a row's solution depends on that row only, bit for
+    bit if its slope does.
 
     Args:
         y: (B, N) float64.
-        progress: called after each round of steps with the evaluations so far.
+        progress: called with the number of evaluations so far after each round of steps.
 
     Raises:
-        ArithmeticError: no step is small enough for a row.
+        ArithmeticError: a row needs steps below float64's resolution.
     """
     if start == end:
         return Solution(y, 0)
@@ -66,7 +66,7 @@ def solve(
     while moving := [i for i, at in enumerate(t) if at < end]:
         for i in moving:
             if lengths[i] < 10 * math.ulp(t[i]):
-                raise ArithmeticError(f"row {i} needs steps below float64's spacing at t = {t[i]}")
+                raise ArithmeticError(f"row {i} needs steps below float64's resolution at t = {t[i]}")
         to = [min(at + length, end) for at, length in zip(t, lengths, strict=True)]
         h = [later - at for at, later in zip(t, to, strict=True)]
         slopes, new = [k], y
@@ -92,7 +92,7 @@ def solve(
 def _first_lengths(
     slope: Slope, start: float, end: float, y: torch.Tensor, k: torch.Tensor, rtol: float, atol: float
 ) -> list[float]:
-    """A first guess of each row's step, from the size of y and of its first two derivatives (Hairer et al., p. 169)."""
+    """Guess each row's first step from the size of y and its first two derivatives (Hairer et al., p. 169)."""
     scale, whole = atol + rtol * y.abs(), end - start
     sizes, speeds = _norms(y, scale), _norms(k, scale)
     tried = [1e-6 if d0 < 1e-5 or d1 < 1e-5 else d0 / d1 / 100 for d0, d1 in zip(sizes, speeds, strict=True)]
@@ -112,7 +112,7 @@ def _column(numbers: Sequence[float]) -> torch.Tensor:
 
 
 def _sum(weights: Sequence[float], slopes: Sequence[torch.Tensor]) -> torch.Tensor:
-    """``Σ w · k``, product by product: what fuses both rounds otherwise at the end of a buffer than in its middle."""
+    """``Σ w · k``, term by term: fused operations round differently at the end of a buffer."""
     total = torch.zeros_like(slopes[0])
     for weight, k in zip(weights, slopes, strict=True):
         if weight:
@@ -121,5 +121,5 @@ def _sum(weights: Sequence[float], slopes: Sequence[torch.Tensor]) -> torch.Tens
 
 
 def _norms(y: torch.Tensor, scale: torch.Tensor) -> list[float]:
-    """The root mean square of each row of ``y / scale``, row by row: a sum's order may depend on how many there are."""
+    """The root mean square of each row of ``y / scale``, row by row, as summation order may depend on the batch."""
     return torch.stack([row.square().mean() for row in y / scale]).sqrt().tolist()

@@ -1,4 +1,4 @@
-"""A number and how far chance may have moved it."""
+"""Estimates with their confidence intervals."""
 
 import math
 
@@ -6,11 +6,11 @@ from ddpm.system.record import Strict
 
 
 class Estimate(Strict):
-    """A value with the ends of its 95 % interval.
+    """A value with its 95 % confidence interval.
 
     Attributes:
-        value: on all samples.
-        low, high: what chance in drawing the generated images explains; the reference is held fixed.
+        value: the value on all samples.
+        low, high: the interval from random variation of the generated images; the reference is fixed.
     """
 
     value: float
@@ -19,13 +19,13 @@ class Estimate(Strict):
 
 
 def wilson(share: float, n: int) -> Estimate:
-    """A share of n with its 95 % interval (Wilson 1927), which is right for few and for none.
+    """Return a proportion of n with its 95 % interval (Wilson 1927), which holds for few successes or none too.
 
     Raises:
         ValueError: n is below 1.
     """
     if n < 1:
-        raise ValueError("a share needs at least one image")
+        raise ValueError(f"a proportion needs at least 1 image, not {n}")
     z = 1.959963984540054
     centre, scale = share + z * z / (2 * n), 1 + z * z / n
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))

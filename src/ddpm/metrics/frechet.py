@@ -1,4 +1,4 @@
-"""The Fréchet distance of two sets of features, each seen as a Gaussian."""
+"""The Fréchet distance between Gaussians fitted to two sets of features."""
 
 from dataclasses import dataclass
 
@@ -9,15 +9,15 @@ from ddpm.metrics.bootstrap import interval
 from ddpm.metrics.estimate import Estimate
 
 CHUNK = 8192
-"""Rows that are held in float64 at a time."""
+"""The number of rows converted to float64 at a time."""
 
 
 @dataclass(frozen=True, eq=False)
 class Normal:
-    """Mean and covariance, the latter by a factor: its square root has twice the digits.
+    """A Gaussian by its mean and a factor of its covariance, which has twice the precision.
 
     Attributes:
-        n: features it was fitted on.
+        n: the number of features it was fitted on.
         mean: (D,) float64.
         factor: (r, D) float64, r at most D; ``factor.T @ factor`` is the covariance, with divisor n - 1.
     """
@@ -28,13 +28,13 @@ class Normal:
 
 
 def fit(features: torch.Tensor, chunk: int = CHUNK) -> Normal:
-    """The Gaussian of (N, D) features, by QR decomposition of the centred features, a chunk at a time.
+    """Fit a Gaussian to (N, D) features by QR decomposition of the centred features, a chunk at a time.
 
     Two parts of n and m rows with means a and b have the scatter ``R_a^T R_a + R_b^T R_b + nm/(n+m) (a-b)(a-b)^T``
     (Chan et al. 1983), so the factor of the whole is the R of the three stacked.
 
     Raises:
-        ValueError: fewer than two features, or such as are not finite.
+        ValueError: there are fewer than two features, or some are not finite.
     """
     if len(features) < 2:
         raise ValueError(f"a covariance needs at least 2 samples, not {len(features)}")
@@ -54,9 +54,9 @@ def fit(features: torch.Tensor, chunk: int = CHUNK) -> Normal:
 def distance(a: Normal, b: Normal) -> float:
     """``|m_a - m_b|² + tr(S_a + S_b - 2 (S_a S_b)^½)`` (Dowson & Landau 1982; Heusel et al. 2017, eq. 6).
 
-    With factors R, the trace is ``min_Q |R_a - Q R_b|²`` over matrices Q with orthonormal columns, met by
-    ``Q = U V^T`` where ``R_a R_b^T = U diag(s) V^T`` (the orthogonal Procrustes problem). Nothing cancels, so it is
-    exact for singular covariances and for distances near 0, where the square root of ``S_a S_b`` loses half its digits.
+    With factors R, the trace is ``min_Q |R_a - Q R_b|²`` over matrices Q with orthonormal columns, attained by
+    ``Q = U V^T`` where ``R_a R_b^T = U diag(s) V^T`` (the orthogonal Procrustes problem). Without cancellation, it is
+    accurate for singular covariances and distances near 0, where the root of ``S_a S_b`` loses half its digits.
     """
     if len(a.factor) < len(b.factor):
         a, b = b, a
@@ -65,10 +65,10 @@ def distance(a: Normal, b: Normal) -> float:
 
 
 def estimate(features: torch.Tensor, reference: Normal, counts: torch.Tensor) -> Estimate:
-    """The distance of (N, D) features from the reference, and its interval.
+    """Estimate the distance of (N, D) features from the reference, with its interval.
 
-    For replicates the trace is that of the root of ``R S R^T``, S the covariance of a resample, with the products in
-    float32. That has half the digits, which is plenty for a spread.
+    Replicates use the trace of the root of ``R S R^T``, S the covariance of a resample, with the products in float32.
+    This has half the digits, which is plenty for a spread.
 
     Args:
         counts: (B, N), from `bootstrap.counts`.
@@ -88,7 +88,7 @@ def estimate(features: torch.Tensor, reference: Normal, counts: torch.Tensor) ->
 
 
 def _root_trace(x: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
-    """Trace of the root of the covariance of x, (N, r), where row i is taken count[i] times; () float64."""
+    """Compute the trace of the root of the covariance of x (N, r), with row i taken count[i] times; () float64."""
     n, taken = len(x), count > 0
     rows = (x[taken] - count @ x / n) * (count[taken, None] / (n - 1)).sqrt()
     scatter = rows @ rows.mT if len(rows) < rows.shape[1] else rows.mT @ rows
@@ -97,13 +97,13 @@ def _root_trace(x: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
 
 
 def floor(features: torch.Tensor, n: int, seed: int = 0) -> float | None:
-    """What n real images score against the others: no generator is expected to score less.
+    """Compute the distance of n real images from the others: no generator is expected to score lower.
 
     Args:
         features: (N, D), of all real images.
 
     Returns:
-        The distance of a random n of them from the rest; None where that is fewer than n, or n is below 2.
+        The distance of n random ones from the rest; None if the rest is fewer than n, or n is below 2.
     """
     if not 2 <= n <= len(features) // 2:
         return None

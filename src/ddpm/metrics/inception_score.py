@@ -1,4 +1,4 @@
-"""The inception score: images that are each of one class, and together of all."""
+"""The inception score, high if each image clearly shows one class and all classes occur."""
 
 import torch
 
@@ -11,11 +11,11 @@ CHUNK = 8192
 def estimate(logits: torch.Tensor, counts: torch.Tensor) -> Estimate:
     """``exp(mean_i KL(p(y | x_i) || p(y)))``, from 1 to the number of classes (Salimans et al. 2016, section 4).
 
-    p(y) is the mean over all images, as one set of N scores more than the mean of ten sets of N / 10, which is
-    customary. Computed as the entropy of p(y) less the images' mean entropy.
+    p(y) is the mean over all images; one set of N scores higher than the customary mean of ten sets of N / 10. Computed
+    as the entropy of p(y) minus the images' mean entropy.
 
     Args:
-        logits: (N, K), of a classifier that the images were not trained with.
+        logits: (N, K), of a classifier independent of the generator.
         counts: (B, N), from `bootstrap.counts`.
     """
     n, classes = logits.shape

@@ -1,4 +1,4 @@
-"""The kernel distance of two sets of features (KID)."""
+"""The kernel distance between two sets of features (KID)."""
 
 import torch
 
@@ -7,20 +7,20 @@ from ddpm.metrics.bootstrap import interval
 from ddpm.metrics.estimate import Estimate
 
 BLOCK = 10_000
-"""Samples of one set among which all pairs are taken."""
+"""The largest set of samples within which all pairs are used."""
 TILE = 1024
 
 
 def estimate(x: torch.Tensor, y: torch.Tensor, counts: torch.Tensor, block: int = BLOCK) -> Estimate:
     """The unbiased squared maximum mean discrepancy with ``k(a, b) = (a·b / D + 1)³`` (Bińkowski et al. 2018).
 
-    ``mean k(x_i, x_j) + mean k(y_i, y_j) - 2 mean k(x_i, y_j)`` with i ≠ j within a set: negative by chance where the
-    distributions are the same. A set of more than ``block`` is cut at random, always in the same way, into the fewest
-    equal blocks, and its first two means are over the pairs within them.
+    ``mean k(x_i, x_j) + mean k(y_i, y_j) - 2 mean k(x_i, y_j)`` with i ≠ j within a set: may be negative by chance if
+    the distributions are the same. A set larger than ``block`` is split into the fewest equal blocks, randomly but
+    reproducibly, and the first two means are over the pairs within blocks.
 
-    With x alone resampled, this is the mean of ``h_ij = k(x_i, x_j) - m_i - m_j + mean k(y, y)`` over pairs, where
-    ``m_i = mean_j k(x_i, y_j)``. A replicate weighs h_ij by ``c_i c_j n / (n - 1)``: what is left out are pairs of an
-    image with itself, so that its expectation is the value.
+    With only x resampled, this is the mean of ``h_ij = k(x_i, x_j) - m_i - m_j + mean k(y, y)`` over pairs, where
+    ``m_i = mean_j k(x_i, y_j)``. A replicate weights h_ij by ``c_i c_j n / (n - 1)``, without pairs of an image with
+    itself, so that its expectation is the value.
 
     Args:
         x: (N, D), generated.
@@ -28,10 +28,10 @@ def estimate(x: torch.Tensor, y: torch.Tensor, counts: torch.Tensor, block: int 
         counts: (B, N), from `bootstrap.counts`.
 
     Raises:
-        ValueError: fewer than two samples in a set.
+        ValueError: a set has fewer than two samples.
     """
     if min(len(x), len(y)) < 2:
-        raise ValueError(f"the kernel distance needs at least 2 samples of each set, not {len(x)} and {len(y)}")
+        raise ValueError(f"the kernel distance needs at least 2 samples in each set, not {len(x)} and {len(y)}")
     n, m = len(x), len(y)
     blocks = [(rows, y[rows].double()) for rows in _blocks(m, block)]
     to_y = torch.zeros(n, dtype=torch.float64)
@@ -52,7 +52,7 @@ def estimate(x: torch.Tensor, y: torch.Tensor, counts: torch.Tensor, block: int 
 
 
 def _blocks(n: int, block: int) -> list[torch.Tensor]:
-    """The numbers 0 … n - 1 in the fewest equal blocks; shuffled, as data is often sorted by class."""
+    """Split the numbers 0 … n - 1 into the fewest equal blocks; shuffled, as data is often sorted by class."""
     if n <= block:
         return [torch.arange(n)]
     order = Stream(0, "kernel blocks", n).permutation(n)
@@ -64,16 +64,16 @@ def _kernel(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def _sums(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """(N,) sums of the kernel over y, for each x."""
+    """Sum the kernel over y for each x, (N,)."""
     return torch.cat([_kernel(part.double(), y).sum(1) for part in torch.split(x, TILE)])
 
 
 def _pairs(x: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
-    """(R,) sums over i ≠ j of ``c_i c_j k(x_i, x_j)``, for weights (R, s)."""
+    """Sum ``c_i c_j k(x_i, x_j)`` over i ≠ j, (R,), for weights (R, s)."""
     total = torch.zeros(len(c), dtype=torch.float64)
     for start in range(0, len(x), TILE):
         k = _kernel(x[start : start + TILE], x[start:])
         k.diagonal().zero_()
-        k[:, TILE:] *= 2  # for their mirror images, which are not computed
+        k[:, TILE:] *= 2  # for the symmetric pairs, which are not computed
         total += ((k @ c[:, start:].mT) * c[:, start : start + TILE].mT).sum(0)
     return total

@@ -1,6 +1,6 @@
 """Exact likelihood: the density of images, along the probability flow (Song et al. 2021, sec. 4.3 and app. D.2).
 
-Song et al. 2021 are here the authors of "Score-Based Generative Modeling through Stochastic Differential Equations".
+Song et al. 2021 refers to "Score-Based Generative Modeling through Stochastic Differential Equations".
 """
 
 import math
@@ -22,14 +22,14 @@ GREYS = 127.5
 
 
 class LogDensity(NamedTuple):
-    """``log p`` in nats, (B,) float64, and how often the denoiser was asked about the batch."""
+    """``log p`` in nats, (B,) float64, and the number of denoiser calls for the batch."""
 
     log_p: torch.Tensor
     evaluations: int
 
 
 class Bits(NamedTuple):
-    """Bits per dimension, (B,) float64, and how often the denoiser was asked about the batch."""
+    """Bits per dimension, (B,) float64, and the number of denoiser calls for the batch."""
 
     bits: torch.Tensor
     evaluations: int
@@ -37,21 +37,21 @@ class Bits(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ProbabilityFlow:
-    """The deterministic flow whose images have, at each level, the density that noise gives them.
+    """The deterministic flow whose images have the same density at each level as noised images.
 
     With ``theta = atan2(sigma, alpha)`` and ``z = x / √(alpha² + sigma²) = cos(theta) · x0 + sin(theta) · eps``,
 
         dz / dtheta = (cos(theta) · z - E[x0 | x]) / sin(theta)
 
-    is the ODE of Song et al. 2021, eq. 13, for every process: regular from the start to level T, be alpha 0 there.
-    It is solved by :func:`ddpm.metrics.dormand_prince.solve`, each image in its own steps: the denoiser is asked
-    about all of them at once, each at its own level, and an image has the same density in any batch.
+    is the ODE of Song et al. 2021, eq. 13, for every process: regular from the start to level T, even if alpha is 0
+    there. It is solved by :func:`ddpm.metrics.dormand_prince.solve` with each image's own steps: the denoiser is called
+    on all images together, each at its own level, and an image has the same density in any batch.
 
     Attributes:
-        rtol, atol: the error allowed in a step, a root mean square over an image's elements and its log-density per
-            dimension (Song et al. 2021's, if not given).
-        start: the timestep where the images are taken to be: 1, the cleanest level of a discrete schedule, or below it
-            where a process in continuous time has levels.
+        rtol, atol: the tolerated error of a step, a root mean square over an image's elements and its log-density per
+            dimension (defaults of Song et al. 2021).
+        start: the timestep of the images: 1, the cleanest level of a discrete schedule, or below it for a process in
+            continuous time.
     """
 
     denoise: Denoiser
@@ -67,32 +67,32 @@ class ProbabilityFlow:
         cond: Cond | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> LogDensity:
-        """The log-density at x0 of what the flow makes of ``N(0, sigma_T²)``, where sampling starts.
+        """Compute the log-density at x0 of the flow's image of ``N(0, sigma_T²)``, where sampling starts.
 
-        x0 is read as ``x / alpha`` at the start, so the density is the one there, of x0 + s · eps with s = sigma /
-        alpha. Under a perfect denoiser of data with density p, with no signal left at level T, log p loses at most
-        ``D s² L / 2`` by this if no second derivative of it is below -L (Jensen's inequality), and what is given is
-        at most ``-D log(√(2π) s)``.
+        x0 is taken as ``x / alpha`` at the start, so this is the density there, of x0 + s · eps with s = sigma / alpha.
+        Under a perfect denoiser of data with density p, with no signal left at level T, this lowers log p by at most
+        ``D s² L / 2`` if no second derivative of it is below -L (Jensen's inequality), and the result is at most
+        ``-D log(√(2π) s)``.
 
         Args:
-            x0: (B, C, *space); its type and device are the denoiser's.
+            x0: (B, C, *space), with the denoiser's dtype and device.
             probes: (K, B, C, *space) like x0, of covariance I. The divergence is estimated by ``e · J e``, averaged
                 over K (Hutchinson 1990): signs ±1 have the least variance, and none where the Jacobian is diagonal.
-            progress: called after each step with the evaluations so far.
+            progress: called with the number of evaluations so far after each step.
 
         Raises:
-            ArithmeticError: the denoiser's answers are not finite, or no step is small enough for them.
+            ArithmeticError: the denoiser's outputs are not finite, or need steps below float64's resolution.
         """
         n, d = len(x0), x0[0].numel()
         first, last = (_angle(self.schedule.level(timestep)) for timestep in (self.start, self.schedule.T))
 
         def slope(angles: list[float], state: torch.Tensor) -> torch.Tensor:
-            # of a row d numbers are z, and one the log-density per dimension
+            # each row holds the d elements of z, then the log-density per dimension
             velocity, divergence = self._velocity(state[:, :d].reshape(x0.shape), angles, probes, cond)
             change = torch.cat([velocity.flatten(1), divergence[:, None] / d], dim=1)
             if not change.isfinite().all():
                 where = ", ".join(f"{angle:.4g}" for angle in sorted(set(angles)))
-                raise ArithmeticError(f"the denoiser's answer or its derivative is not finite at an angle of {where}")
+                raise ArithmeticError(f"the denoiser's output or its derivative is not finite at an angle of {where}")
             return change
 
         z = math.cos(first) * x0.cpu().double().flatten(1)
@@ -105,7 +105,7 @@ class ProbabilityFlow:
     def _velocity(
         self, z: torch.Tensor, angles: list[float], probes: torch.Tensor, cond: Cond | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """``dz / dtheta`` like z, and the estimate of its divergence (B,): float64 on the CPU, as z."""
+        """Return ``dz / dtheta`` like z, and an estimate of its divergence (B,): float64 on the CPU, as z."""
         level = stacked([level_of(self.schedule, math.tan(angle), self.start) for angle in angles])
         cos, sin = (torch.tensor([f(angle) for angle in angles], dtype=torch.float64) for f in (math.cos, math.sin))
         norm = (level.alpha**2 + level.sigma**2) ** 0.5
@@ -130,24 +130,24 @@ def bits_per_dim(
 ) -> Bits:
     """``-log2 p / D`` of 8-bit images, for p the density per grey value, after uniform dequantisation.
 
-    Each value is spread evenly over its lattice cell (Theis et al. 2016, sec. 3.1): on average over images and draws,
-    no density has fewer bits than the entropy of the 8-bit images. What the flow's start blurs cannot be told apart: no
-    image has fewer than ``log2(√(2π) · 127.5 · sigma / alpha)`` under a perfect denoiser, 1.68 from level 1 of the
+    Each value is spread uniformly over its cell (Theis et al. 2016, sec. 3.1): on average over images and draws, no
+    density has fewer bits than the entropy of the 8-bit images. Noise at the flow's start sets another limit: no
+    image has fewer than ``log2(√(2π) · 127.5 · sigma / alpha)`` bits under a perfect denoiser, 1.68 from level 1 of the
     linear schedule and -1.64 from u = 1e-5 of VP.
 
     Args:
         images: (B, C, *space), ``v / 127.5 - 1`` for whole v in 0 … 255.
-        seed, indices: dequantisation and probes of the image with index i, (B,) of them, are a function of (seed, i).
-        probes: the signs ±1 by which the divergence is estimated; more of them for less variance, at one backward
-            pass each.
+        seed, indices: dequantisation and probes of the image with index i are a function of (seed, i); B indices.
+        probes: the number of random sign vectors for the divergence; more reduce the variance, at one backward pass
+            each.
 
     Raises:
-        InputError: the images are not on the lattice.
+        InputError: the images are not 8-bit.
     """
     values = (images + 1) * GREYS
     if (values - values.round().clamp(0, 255)).abs().max() > 0.01:
         raise InputError(
-            "conflict", "bits are of 8-bit images: v / 127.5 - 1 for whole v in 0 … 255; these have other values"
+            "invalid", "the images are not 8-bit; bits per dimension need v / 127.5 - 1 for whole v in 0 … 255"
         )
     drawn = [_draw(seed, i, images[0].shape, probes) for i in indices]
     within = torch.stack([cell for cell, _ in drawn]).to(images)
@@ -157,14 +157,14 @@ def bits_per_dim(
 
 
 def _draw(seed: int, index: int, shape: torch.Size, probes: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """An image's place within its lattice cell, in [-0.5, 0.5), and its probes (K, C, *space) of signs."""
+    """Draw an image's position within its lattice cell, in [-0.5, 0.5), and its probes (K, C, *space) of signs."""
     stream = Stream(seed, "likelihood", index)
     within = stream.uniform(*shape) - 0.5
     return within, stream.integers(2, probes, *shape) * 2 - 1
 
 
 def _sums(x: torch.Tensor) -> torch.Tensor:
-    """Over each image of a batch, (B,), one by one: the order of a sum over many may depend on how many there are."""
+    """Sum each image of a batch, (B,), one by one, as the order of summation may depend on the batch."""
     return torch.stack([one.sum() for one in x])
 
 

@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage: balls around each image that reach to its k-th neighbour."""
+"""Precision, recall, density and coverage, from balls around each image that reach to its k-th neighbour."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from ddpm.metrics.bootstrap import interval
 from ddpm.metrics.estimate import Estimate
 
 TILE = 2048
-"""Rows and columns of a matrix of distances that are there at a time."""
+"""The side of the distance matrix blocks in memory at a time."""
 ROUNDING = 1e-12
-"""Share of their squared norms by which two points are taken as closer than computed: exact copies lie at 0."""
+"""The fraction of their squared norms subtracted from two points' computed distance, so that exact copies are at 0."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """Real images, and balls around them.
+    """Real images with balls around them.
 
     Attributes:
         features: (N, D).
-        centre: (D,) float64, their mean, from which all distances are computed so that few digits cancel.
-        neighbours: k of precision and recall, and k of density and coverage.
+        centre: (D,) float64, their mean, subtracted before computing distances to reduce cancellation.
+        neighbours: k for precision and recall, and k for density and coverage.
         radii: (2, N) squared distances to those neighbours.
     """
 
@@ -33,7 +33,7 @@ class Reference:
 
 
 class Shares(NamedTuple):
-    """What `estimate` finds. All but density lie in [0, 1]; density is 1 on average for the same distribution."""
+    """The result of `estimate`. All but density lie in [0, 1]; density is 1 on average for identical distributions."""
 
     precision: Estimate
     recall: Estimate
@@ -42,7 +42,7 @@ class Shares(NamedTuple):
 
 
 def fit(features: torch.Tensor, neighbours: tuple[int, int] = (3, 5)) -> Reference:
-    """The balls of (N, D) real features.
+    """Compute the balls of (N, D) real features.
 
     Raises:
         ValueError: there are not more samples than neighbours.
@@ -52,14 +52,14 @@ def fit(features: torch.Tensor, neighbours: tuple[int, int] = (3, 5)) -> Referen
 
 
 def radii(features: torch.Tensor, centre: torch.Tensor, neighbours: Sequence[int]) -> torch.Tensor:
-    """Squared distances from each of (N, D) features to its k-th nearest other one, (len(neighbours), N) float64.
+    """Compute the squared distance from each of (N, D) features to its k-th neighbour, (len(neighbours), N) float64.
 
     Raises:
         ValueError: there are not more samples than neighbours.
     """
     most = max(neighbours)
     if len(features) <= most:
-        raise ValueError(f"{most} neighbours need more than {most} samples, not {len(features)}")
+        raise ValueError(f"{most} neighbours require more than {most} samples, not {len(features)}")
     found = []
     for i, rows in enumerate(torch.split(features, TILE)):
         a = rows.double() - centre
@@ -74,17 +74,17 @@ def radii(features: torch.Tensor, centre: torch.Tensor, neighbours: Sequence[int
 
 
 def estimate(generated: torch.Tensor, reference: Reference, counts: torch.Tensor) -> Shares:
-    """How the balls of (n, D) generated and the (N, D) real features hold one another.
+    """Estimate precision, recall, density and coverage of (n, D) generated features.
 
-    - precision: share of generated images in any real ball, recall: share of real images in any generated ball
+    - precision: fraction of generated images in any real ball, recall: fraction of real images in any generated ball
       (Kynkäänniemi et al. 2019, eq. 1 and 2);
-    - density: real balls that hold a generated image, on average, by k; coverage: share of real balls that hold any
-      (Naeem et al. 2020).
+    - density: mean number of real balls that contain a generated image, divided by k; coverage: fraction of real balls
+      that contain any (Naeem et al. 2020).
 
-    A point on the border is inside, as in Kynkäänniemi's eq. 1. Resamples keep the balls. An image adds to recall and
-    to coverage the real images that it alone holds, and a resample adds them as often as it takes the image: the
-    spread of a jackknife (Efron & Stein 1981). A resample's own recall or coverage would vary half as much as that of
-    fresh sets, since an image taken twice holds no more than once.
+    A point on the border is inside, as in Kynkäänniemi's eq. 1. Resamples keep the balls. An image contributes the real
+    images that only it recalls or covers, and a resample counts them as often as it draws the image: the spread of a
+    jackknife (Efron & Stein 1981). A resample's own recall or coverage would vary half as much as that of fresh sets,
+    since a repeated image adds nothing.
 
     Args:
         counts: (B, n), from `bootstrap.counts`.
@@ -123,6 +123,6 @@ def estimate(generated: torch.Tensor, reference: Reference, counts: torch.Tensor
 
 
 def _squares(a: torch.Tensor, b: torch.Tensor, norms: float = 1.0) -> torch.Tensor:
-    """Squared distances of float64 (N, D) and (M, D), (N, M), with the points' squared norms times ``norms``."""
+    """Squared distances (N, M) of float64 (N, D) and (M, D), with the points' squared norms times ``norms``."""
     squares = (a @ b.mT).mul_(-2)
     return squares.add_(norms * a.square().sum(1, keepdim=True)).add_(norms * b.square().sum(1))

@@ -1,4 +1,4 @@
-"""Whether samples are copies of training images."""
+"""Detect samples that copy training images."""
 
 from typing import NamedTuple
 
@@ -7,16 +7,16 @@ import torch
 from ddpm.metrics.features.thumbnail import mirrored
 
 NEIGHBOUR = 5
-"""The scale at a training image is its distance to this one of its neighbours: the four nearest may be likenesses."""
+"""The neighbour whose distance is the scale at a training image: the four nearest may be near-duplicates."""
 SAME = 1e-3
-"""Distance of thumbnails up to which two training images are one and the same, however often it is there."""
+"""The largest distance between thumbnails of duplicate training images."""
 THRESHOLD = 0.2
 TILE = 2048
-"""Rows and columns of a matrix of distances that are there at a time."""
+"""The side of the distance matrix blocks in memory at a time."""
 
 
 class TooFew(ValueError):
-    """There are not enough training images to say what a copy is."""
+    """There are too few training images to detect copies."""
 
 
 class Nearest(NamedTuple):
@@ -32,22 +32,22 @@ class Nearest(NamedTuple):
 
     @property
     def copied(self) -> torch.Tensor:
-        """(n,) bool: nearer than a fifth of what is usual among training images there."""
+        """(n,) bool: closer than a fifth of the typical distance between training images there."""
         return self.distance < THRESHOLD
 
 
 def nearest(images: torch.Tensor, training: torch.Tensor) -> Nearest:
-    """The nearest training image of each image or its mirror image, by the ratio of two distances.
+    """Find the training image nearest to each image or its mirror image, by the ratio of two distances.
 
-    A distance alone tells little, as some images have close neighbours by nature (an empty sky) and others none; so it
-    is divided by the scale at the training image (in the spirit of Carlini et al. 2023, eq. 3, and Yoon et al. 2023).
+    A distance alone says little, as some images naturally have close neighbours (an empty sky) and others none; it is
+    divided by the scale at the training image (in the spirit of Carlini et al. 2023, eq. 3, and Yoon et al. 2023).
 
     Args:
         images: (n, D) thumbnails.
         training: (N, D) thumbnails.
 
     Raises:
-        TooFew: fewer than 5 of the training images differ from one of them.
+        TooFew: a training image has fewer than 5 others that differ from it.
     """
     if not len(training):
         raise TooFew("there are no training images")
@@ -57,12 +57,12 @@ def nearest(images: torch.Tensor, training: torch.Tensor) -> Nearest:
     distances, _ = _smallest(training[met], training, NEIGHBOUR, SAME)
     scale = distances[:, -1]
     if scale.isinf().any():
-        raise TooFew(f"copies can only be told from likenesses among more than {NEIGHBOUR} training images that differ")
+        raise TooFew(f"detecting copies requires more than {NEIGHBOUR} distinct training images")
     return Nearest(which, distance / scale[place])
 
 
 def _closest(rows: torch.Tensor, others: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The smallest distance of each row, (n,) float64, and where it is; 0 where two are equal bit for bit."""
+    """Return the smallest distance of each row, (n,) float64, and its index; 0 where two are equal bit for bit."""
     _, indices = _smallest(rows, others, 1)
     where = indices[:, 0]
     parts = zip(torch.split(rows, TILE), torch.split(where, TILE), strict=True)
@@ -73,7 +73,7 @@ def _closest(rows: torch.Tensor, others: torch.Tensor) -> tuple[torch.Tensor, to
 def _smallest(
     rows: torch.Tensor, others: torch.Tensor, k: int, above: float | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The k smallest distances of each row, of those above a number, (n, k) float64, and where they are.
+    """Return the k smallest distances of each row that exceed ``above``, (n, k) float64, and their indices.
 
     Infinite where there are fewer than k.
     """
@@ -83,7 +83,7 @@ def _smallest(
         where = torch.zeros(len(part), k, dtype=torch.int64)
         for start in range(0, len(others), TILE):
             tile = others[start : start + TILE].double()
-            # |a|² + |b|² - 2ab: of vectors of length about 1, to a distance of about 1e-8
+            # |a|² + |b|² - 2ab: accurate to about 1e-8 in distance for vectors of length about 1
             squares = torch.addmm(part.square().sum(1, keepdim=True) + tile.square().sum(1), part, tile.mT, alpha=-2)
             if above is not None:
                 squares[squares <= above**2] = torch.inf

@@ -1,16 +1,16 @@
-"""How near an image comes to the one that it should be."""
+"""Similarity of an image to its target."""
 
 import torch
 import torch.nn.functional as F
 
 SIDE = 11
-"""Pixels a side of the window of SSIM."""
+"""The side of the SSIM window in pixels."""
 SIGMA = 1.5
 RANGE = 255.0
 
 
 def psnr(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """``10 log10(255² / mean (a - b)²)`` in dB, of each image; infinite where nothing differs.
+    """``10 log10(255² / mean (a - b)²)`` in dB, for each image; infinite for identical images.
 
     Args:
         a, b: (B, C, *space), values of 0 … 255.
@@ -27,12 +27,12 @@ def decibels(error: torch.Tensor) -> torch.Tensor:
 
 
 def ssim(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """The mean structural similarity of each image (Wang et al. 2004, eq. 13), the mean of its channels; 1 where equal.
+    """The mean structural similarity of each image (Wang et al. 2004, eq. 13), averaged over channels; 1 if identical.
 
         (2 m_a m_b + c1) (2 s_ab + c2) / ((m_a² + m_b² + c1) (s_a² + s_b² + c2))
 
-    with ``c1 = (0.01 · 255)²``, ``c2 = (0.03 · 255)²``. Means, variances and the covariance are those under a Gaussian
-    window of 11 × 11 (standard deviation 1.5), at all places where it lies wholly inside.
+    with ``c1 = (0.01 · 255)²``, ``c2 = (0.03 · 255)²``. Means, variances and the covariance are weighted by an 11 × 11
+    Gaussian window (standard deviation 1.5), at all positions where it lies entirely inside.
 
     Args:
         a, b: (B, C, H, W), values of 0 … 255.
@@ -44,7 +44,7 @@ def ssim(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         ValueError: a side is below 11.
     """
     if min(a.shape[2:]) < SIDE:
-        raise ValueError(f"images of {tuple(a.shape[2:])} are smaller than the window of {SIDE} × {SIDE}")
+        raise ValueError(f"images of size {tuple(a.shape[2:])} are smaller than the {SIDE} × {SIDE} window of SSIM")
     a, b = a.double(), b.double()
     mean_a, mean_b = _windowed(a), _windowed(b)
     var_a, var_b = _windowed(a * a) - mean_a**2, _windowed(b * b) - mean_b**2

@@ -23,17 +23,17 @@ from ddpm.core.gaussian import (
 def term(
     x0: torch.Tensor, denoised: Denoised, now: Level, next: Level, least: float, fixed: float = 0.0
 ) -> torch.Tensor:
-    """The share of one reverse step, (B,) bits per dimension (Ho et al. 2020, eq. 5).
+    """Compute the term of one reverse step, (B,) bits per dimension (Ho et al. 2020, eq. 5).
 
     Where s is noisy ``KL(q(x_s | x_t, x0) || p(x_s | x_t))``; where it is clean ``-log p(x0 | x_t)`` of 8-bit values.
-    x_t is not needed: both means weigh it alike, and where s is clean p's mean is the denoised image itself.
+    x_t is not needed: it has the same weight in both means, and where s is clean p's mean is the denoised image.
 
     Args:
         x0: (B, C, *space), 8-bit values in [-1, 1].
-        denoised: what is expected behind x_t.
-        now, next: the levels t and s; where they are tensors, some s may be clean and others not.
-        least: variance that stands in for the posterior's where s is clean; see :func:`least`.
-        fixed: the variance where none is learned, from 0, "fixed small", to 1, "fixed large".
+        denoised: the denoiser's answer for x_t.
+        now, next: the levels t and s; as tensors, they may mix clean and noisy s.
+        least: the variance used in place of the posterior's where s is clean; see :func:`least`.
+        fixed: the variance if none is learned, from 0, "fixed small", to 1, "fixed large".
     """
     log_var = reverse_log_variance(now, next, least, denoised.var_mix, fixed)
 
@@ -59,9 +59,9 @@ def prior(x0: torch.Tensor, level: Level) -> torch.Tensor:
 
 
 def least(grid: Sequence[Level]) -> float:
-    """The least posterior variance of a grid, that of the pair before the last; of one step, its forward variance.
+    """Return the least posterior variance of a grid, that of the second-last pair; of a single step, the forward one.
 
-    It stands in for the last pair's, which is 0 (Ho et al. 2020's code: ``posterior_log_variance_clipped``).
+    It replaces the last pair's, which is 0 (Ho et al. 2020's code: ``posterior_log_variance_clipped``).
     """
     if len(grid) == 2:
         return float(transition(grid[0], grid[1]).var)
@@ -69,11 +69,11 @@ def least(grid: Sequence[Level]) -> float:
 
 
 class LevelPair(NamedTuple):
-    """Two neighbours on a grid, the same for all images (floats) or each image's own (tensors (B,)).
+    """Two neighbouring levels of a grid, the same for all images (floats) or one pair each (tensors (B,)).
 
     Attributes:
         now, next: the levels t and s.
-        weight: how many pairs of the grid this one stands for.
+        weight: the number of pairs of the grid that this one represents.
     """
 
     now: Level
@@ -82,26 +82,26 @@ class LevelPair(NamedTuple):
 
 
 def every_pair(grid: Sequence[Level]) -> list[LevelPair]:
-    """All S pairs of a grid, noisiest first."""
+    """Return all S pairs of a grid, noisiest first."""
     return [LevelPair(now, next) for now, next in pairwise(grid)]
 
 
 def sampled_pairs(grid: Sequence[Level], u: torch.Tensor) -> list[LevelPair]:
-    """A random choice of pairs, each image its own, for an unbiased estimate of the bound.
+    """Choose random pairs for each image, for an unbiased estimate of the bound.
 
-    The S - 1 pairs of noisy levels are split into k runs, and each run is represented by one of its pairs, evenly
-    chosen. Runs are the shorter the cleaner, as terms grow there and differ the most. The last pair, with the decoder,
-    is always taken. So k + 1 network calls instead of S.
+    The S - 1 pairs of noisy levels are split into k runs, and a pair chosen uniformly represents each run. Runs are
+    shorter towards the clean end, where terms are larger and vary the most. The last pair, with the decoder, is always
+    included. This takes k + 1 network calls instead of S.
 
     Args:
-        u: (B, k) uniform in [0, 1), a row an image, with k in 1 … S - 1.
+        u: (B, k) uniform in [0, 1), a row per image, with k in 1 … S - 1.
 
     Raises:
-        ValueError: for more columns than there are pairs to choose from, or none.
+        ValueError: k is out of range.
     """
     k, choices = u.shape[1], len(grid) - 2
     if not 1 <= k <= choices:
-        raise ValueError(f"between 1 and {choices} of the grid's pairs can be drawn, not {k}")
+        raise ValueError(f"the number of sampled pairs must be between 1 and {choices}, not {k}")
     table = Level(*(torch.tensor(column, dtype=torch.float64) for column in zip(*map(_numbers, grid), strict=True)))
     pairs = []
     for j, (first, end) in enumerate(pairwise(_edges(choices, k))):
@@ -111,7 +111,7 @@ def sampled_pairs(grid: Sequence[Level], u: torch.Tensor) -> list[LevelPair]:
 
 
 def _edges(n: int, k: int) -> list[int]:
-    """Where k runs of n pairs begin and end, noisiest first: squares from the clean end, as far as distinct."""
+    """Return the edges of k runs of n pairs, noisiest first: squares counted from the clean end, kept distinct."""
     edges = [0]  # counted from the clean end
     for j in range(1, k + 1):
         edges.append(min(max(round(n * (j / k) ** 2), edges[-1] + 1), n - (k - j)))
@@ -120,11 +120,11 @@ def _edges(n: int, k: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bound:
-    """Bits per dimension of each image, and where they come from.
+    """The bound on the bits per dimension of each image, by its terms.
 
     Attributes:
-        prior: (B,), of the noisiest level.
-        terms: (B, S), of each pair, noisiest first; for sampled pairs (B, k + 1), each times how many it stands for.
+        prior: (B,), the term of the noisiest level.
+        terms: (B, S), the term of each pair, noisiest first; for sampled pairs (B, k + 1), multiplied by their weight.
         x0_mse: like terms, the mean of (x0 - denoised)² at each pair's noisier level.
     """
 
@@ -134,17 +134,17 @@ class Bound:
 
     @property
     def total(self) -> torch.Tensor:
-        """(B,), never below what an ideal code for the model's images needs; for sampled pairs an unbiased estimate."""
+        """(B,), an upper bound on the code length under the model; for sampled pairs an unbiased estimate of it."""
         return self.prior + self.terms.sum(1)
 
     @property
     def kl(self) -> torch.Tensor:
-        """(B,), of all pairs but the last."""
+        """(B,), the sum over all pairs but the last."""
         return self.terms[:, :-1].sum(1)
 
     @property
     def decoder(self) -> torch.Tensor:
-        """(B,), of the last pair: the 8-bit values given the cleanest noisy level."""
+        """(B,), the term of the last pair: the 8-bit values given the cleanest noisy level."""
         return self.terms[:, -1]
 
 
@@ -157,19 +157,19 @@ def bound(
     fixed: float = 0.0,
     pairs: Iterable[LevelPair] | None = None,
 ) -> Bound:
-    """An upper bound on -log2 p(x0) per dimension, p being ancestral sampling on the grid (Ho et al. 2020, eq. 5).
+    """Bound -log2 p(x0) per dimension from above, p being ancestral sampling on the grid (Ho et al. 2020, eq. 5).
 
-    One network call a pair, at ``x_t = alpha · x0 + sigma · randn()``.
+    Makes one network call per pair, at ``x_t = alpha · x0 + sigma · randn()``.
 
     Args:
-        denoise: the denoiser with its wrappers; clipping lowers the bound, as images are in [-1, 1].
+        denoise: the denoiser with its wrappers; clipping tightens the bound, as images are in [-1, 1].
         x0: (B, C, *space), 8-bit values in [-1, 1].
         grid: falling levels, the last clean.
-        randn: fresh standard normal noise like x0.
-        cond: what the images are.
-        fixed: the variance where none is learned, from 0, "fixed small", to 1, "fixed large".
-        pairs: :func:`every_pair` of the grid, unless it shall be :func:`sampled_pairs`. They are taken one by one, so
-            that an iterator around them sees the progress.
+        randn: returns fresh standard normal noise like x0.
+        cond: the conditioning of the images.
+        fixed: the variance if none is learned, from 0, "fixed small", to 1, "fixed large".
+        pairs: :func:`every_pair` of the grid if None, or :func:`sampled_pairs`. They are consumed one by one, so that
+            an iterator around them can report progress.
     """
     smallest = least(grid)
     terms, x0_mse = [], []
@@ -182,7 +182,7 @@ def bound(
 
 
 def _bits(nats: torch.Tensor) -> torch.Tensor:
-    """Of each element (B, C, *space) in nats, the mean of each image in bits."""
+    """Average nats per element (B, C, *space) over each image, in bits (B,)."""
     return nats.flatten(1).mean(1) / math.log(2)
 
 
@@ -191,6 +191,6 @@ def _numbers(level: Level) -> tuple[float, float, float]:
 
 
 def _take(table: Level, i: torch.Tensor) -> Level:
-    """The levels at indices i, (B,), of a table of levels."""
+    """Return the levels at indices i, (B,), of a table of levels."""
     t, alpha, sigma = (torch.as_tensor(column)[i] for column in (table.t, table.alpha, table.sigma))
     return Level(t, alpha, sigma)

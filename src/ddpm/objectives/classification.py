@@ -1,4 +1,4 @@
-"""Classifying noised images: the loss of a classifier, and how often it is right."""
+"""Classification of noised images: the loss and the accuracy of a classifier."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,19 +25,19 @@ def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 
 def correct(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """1 where the likeliest class is the right one, 0 where not: its mean is the accuracy. Has no gradient."""
+    """1 where the likeliest class is correct, else 0: its mean is the accuracy. Has no gradient."""
     return (logits.argmax(1) == labels).float()
 
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """A loss of a classifier of ``x_t = alpha · x0 + sigma · eps``; the labels are its target.
+    """The objective of a classifier of ``x_t = alpha · x0 + sigma · eps``, with the labels as its target.
 
     Attributes:
-        noise: which levels the images get.
-        parameterisation: how the network is called; of its prediction and variance nothing is used.
-        encode: from stored images (B, *space, C) uint8 to what is diffused, (B, C, *space).
-        measure: of the logits.
+        noise: the noise levels of the images.
+        parameterisation: how the network is called; its prediction and variance are not used.
+        encode: maps stored images (B, *space, C) uint8 to x0 (B, C, *space).
+        measure: the loss of the logits.
     """
 
     noise: NoiseLevels

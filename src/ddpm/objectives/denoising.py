@@ -1,4 +1,4 @@
-"""Denoising: what a diffusion model is trained for."""
+"""Denoising: the objective of a diffusion model."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from ddpm.objectives.objective import Draws
 
 @dataclass(frozen=True, slots=True)
 class Denoising:
-    """A loss of the network at noise levels that are drawn (Ho et al. 2020, alg. 1).
+    """The objective of a network at random noise levels (Ho et al. 2020, alg. 1).
 
     Attributes:
-        noise: which levels the images get.
-        loss: of a network at those levels.
-        encode: from stored images (B, *space, C) uint8 to what is diffused, (B, C, *space).
+        noise: the noise levels of the images.
+        loss: the loss of the network at those levels.
+        encode: maps stored images (B, *space, C) uint8 to x0 (B, C, *space).
     """
 
     noise: NoiseLevels

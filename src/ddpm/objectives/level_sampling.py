@@ -1,7 +1,7 @@
-"""Which noise levels the images of a training step get, and how much each then counts.
+"""Samplers of the noise levels of a training step, and of the weights of their losses.
 
 A sampler draws timesteps in (0, T]; those of a discrete schedule are rounded up, so that uniform timesteps are uniform
-levels. A loss is estimated by ``mean(weights · losses)``, and a stream alone decides what is drawn.
+levels. The loss is estimated by ``mean(weights · losses)``. Draws depend on the stream only.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Drawn(NamedTuple):
 
     Attributes:
         timesteps: (n,) float64 in (0, T].
-        weights: (n,) float64, by which the losses there are multiplied.
+        weights: (n,) float64, the weights of the losses at these timesteps.
     """
 
     timesteps: torch.Tensor
@@ -26,11 +26,11 @@ class Drawn(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class LossHistory:
-    """The last losses of each level.
+    """The most recent losses at each level.
 
     Attributes:
         losses: (T, per_level) float64, of levels 1 … T, oldest first.
-        counts: (T,) int64, how many of them there are.
+        counts: (T,) int64, the number of losses recorded so far.
     """
 
     losses: torch.Tensor
@@ -38,11 +38,11 @@ class LossHistory:
 
     @property
     def warm(self) -> bool:
-        """Whether no level lacks a loss."""
+        """Whether every level has all its losses."""
         return bool((self.counts == self.losses.shape[1]).all())
 
     def add(self, timesteps: torch.Tensor, losses: torch.Tensor) -> None:
-        """Add a batch's unweighted losses, (n,), each to its timestep, rounded up; the oldest are dropped."""
+        """Add a batch's unweighted losses, (n,), at their timesteps, rounded up; the oldest are dropped."""
         levels = timesteps.ceil().long() - 1
         for i, loss in zip(levels.tolist(), losses.tolist(), strict=True):
             n = int(self.counts[i])
@@ -53,25 +53,25 @@ class LossHistory:
             self.counts[i] = n + 1
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Its state, to save, and to restore in place."""
+        """Return the state, to save or to restore in place."""
         return {"losses": self.losses, "counts": self.counts}
 
 
 class LevelSampling(Protocol):
-    """How the levels of a training step are drawn."""
+    """A sampler of the levels of a training step."""
 
     def history(self, T: int) -> LossHistory | None:
-        """What must be kept of the losses for it, empty; None for nothing."""
+        """Return an empty history of losses; None if none is needed."""
         ...
 
     def draw(self, schedule: Schedule, n: int, stream: Stream, history: LossHistory | None) -> Drawn:
-        """n timesteps of a schedule, and the weights of the losses there."""
+        """Draw n timesteps of a schedule, with the weights of their losses."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Uniform:
-    """Independent, all timesteps alike (Ho et al. 2020, alg. 1)."""
+    """Independent and uniform timesteps (Ho et al. 2020, alg. 1)."""
 
     def history(self, T: int) -> None:
         return None
@@ -82,9 +82,9 @@ class Uniform:
 
 @dataclass(frozen=True, slots=True)
 class Stratified:
-    """``T · (1 - (u + i / n) mod 1)`` for image i, one u for all: uniform, and one of each n-th part of the axis.
+    """``T · (1 - (u + i / n) mod 1)`` for image i, with the same u for all: uniform, one in each n-th of the axis.
 
-    The loss of a batch varies less so (Kingma et al. 2021, "low-variance sampler").
+    This reduces the variance of a batch's loss (Kingma et al. 2021, "low-variance sampler").
     """
 
     def history(self, T: int) -> None:
@@ -97,9 +97,9 @@ class Stratified:
 
 @dataclass(frozen=True, slots=True)
 class LogNormal:
-    """``ln(sigma / alpha) ~ N(mean, std²)``, held in the schedule's noisy levels (Karras et al. 2022, table 1).
+    """``ln(sigma / alpha) ~ N(mean, std²)``, clamped to the schedule's noisy levels (Karras et al. 2022, table 1).
 
-    Levels that are drawn more often count more: that is part of the objective, and no weight corrects it.
+    Levels drawn more often count more: this is part of the objective and not corrected by weights.
     """
 
     mean: float = -1.2
@@ -115,9 +115,9 @@ class LogNormal:
 
 @dataclass(frozen=True, slots=True)
 class LogitNormal:
-    """``logit(timestep / T) ~ N(mean, std²)``: the middle of the axis most often (Esser et al. 2024, sec. 3.1).
+    """``logit(timestep / T) ~ N(mean, std²)``: mostly the middle of the axis (Esser et al. 2024, sec. 3.1).
 
-    As with :class:`LogNormal` that is part of the objective, and no weight corrects it.
+    As with :class:`LogNormal`, this is part of the objective and not corrected by weights.
     """
 
     mean: float = 0.0
@@ -133,14 +133,14 @@ class LogitNormal:
 
 @dataclass(frozen=True, slots=True)
 class Importance:
-    """Levels in proportion to ``sqrt(E[L²])`` over their last losses, weighted by ``1 / (T · p)``.
+    """Levels with probability proportional to ``sqrt(E[L²])`` over their last losses, weighted by ``1 / (T · p)``.
 
-    So the bound is estimated with less noise (Nichol & Dhariwal 2021, sec. 3.3). Uniform until every level has all its
-    losses; a timestep is then uniform in (i - 1, i] of its level i.
+    This estimates the bound with less noise (Nichol & Dhariwal 2021, sec. 3.3). Uniform until every level has all its
+    losses; timesteps are uniform in (i - 1, i] of their level i.
 
     Attributes:
-        per_level: losses kept of each level.
-        uniform: share of the draws that is uniform all the same, so that no level is forgotten.
+        per_level: the number of losses kept at each level.
+        uniform: the fraction of draws that stay uniform, so that no level is neglected.
     """
 
     per_level: int = 10
@@ -150,7 +150,7 @@ class Importance:
         return LossHistory(torch.zeros(T, self.per_level, dtype=torch.float64), torch.zeros(T, dtype=torch.int64))
 
     def probabilities(self, history: LossHistory) -> torch.Tensor:
-        """Of levels 1 … T, (T,) float64."""
+        """Return the probabilities of levels 1 … T, (T,) float64."""
         size = history.losses.square().mean(1).sqrt() if history.warm else torch.ones_like(history.losses[:, 0])
         return (1 - self.uniform) * size / size.sum() + self.uniform / len(size)
 
@@ -165,7 +165,7 @@ class Importance:
 
 @dataclass(frozen=True, slots=True)
 class Ticks:
-    """What another draws, rounded up to the ticks 1 … T: for losses of steps from tick to tick, as the bound's are."""
+    """Timesteps of another sampler rounded up to integers 1 … T: for losses of whole steps, as those of the bound."""
 
     sampling: LevelSampling
 

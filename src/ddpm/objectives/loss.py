@@ -1,4 +1,4 @@
-"""What every training objective is."""
+"""The protocol of losses."""
 
 from typing import Protocol
 
@@ -8,11 +8,11 @@ from ddpm.core import Cond, Level, Network, Parameterisation
 
 
 class Loss(Protocol):
-    """A function of a network, images, noise and a step of the process, the loss of each image."""
+    """A function of a network, images, noise and a step of the process that returns the loss of each image."""
 
     @property
     def parameterisation(self) -> Parameterisation:
-        """How the network is asked."""
+        """How the network is called."""
 
     def __call__(
         self,
@@ -23,10 +23,10 @@ class Loss(Protocol):
         next: Level,
         cond: Cond | None = None,
     ) -> torch.Tensor:
-        """The loss of each image, (B,) float32.
+        """Compute the loss of each image, (B,) float32.
 
         Args:
             x0, eps: (B, C, *space), images in [-1, 1] and standard normal noise.
             now: the levels of the images, tensors (B,).
-            next: those one place cleaner.
+            next: the levels one timestep cleaner.
         """

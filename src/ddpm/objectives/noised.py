@@ -1,4 +1,4 @@
-"""What the objectives at noise levels draw."""
+"""Random draws of the objectives at noise levels."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from ddpm.objectives.objective import Draws
 
 @dataclass(frozen=True, slots=True)
 class NoiseLevels:
-    """Which levels of a process the images of a step get, and whose conditions are dropped.
+    """The sampler of the noise levels and dropped conditions of a step.
 
     Attributes:
         schedule: the forward process.
-        sampling: of its levels.
-        dropout: share of the images whose conditions are dropped.
+        sampling: the sampler of its levels.
+        dropout: the fraction of images whose conditions are dropped.
     """
 
     schedule: Schedule
@@ -27,7 +27,7 @@ class NoiseLevels:
     dropout: float = 0.0
 
     def history(self) -> LossHistory | None:
-        """What must be kept of earlier losses, empty."""
+        """Return an empty history of losses; None if none is needed."""
         return self.sampling.history(self.schedule.T)
 
     def draws(self, streams: RowStreams, history: LossHistory | None) -> Draws:
@@ -50,5 +50,5 @@ class NoiseLevels:
             )
 
     def levels(self, draws: Draws) -> tuple[Level, Level]:
-        """The levels of the images, and those one place cleaner."""
+        """Return the levels of the images, and those one timestep cleaner."""
         return self.schedule.levels(draws.timesteps), self.schedule.levels((draws.timesteps - 1).clamp(min=0))

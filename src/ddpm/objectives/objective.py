@@ -1,4 +1,4 @@
-"""What every training objective is."""
+"""The protocol of training objectives."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,14 +14,14 @@ from ddpm.objectives.level_sampling import LossHistory
 
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """What is random about the images of one batch.
+    """The random draws of one batch.
 
     Attributes:
-        timesteps: (B,) float64 on the CPU, of their noise levels.
-        weights: (B,) float64 on the CPU, by which their losses count.
-        hidden: (B,) bool, whose conditions are dropped; None for none.
-        streams: of everything else, image by image.
-        augmented: whether conditions get their noise.
+        timesteps: (B,) float64 on the CPU, the timesteps of the noise levels.
+        weights: (B,) float64 on the CPU, the weights of the losses.
+        hidden: (B,) bool, which conditions are dropped; None for none.
+        streams: the random streams of everything else, by image.
+        augmented: whether noise is added to the conditions.
     """
 
     timesteps: torch.Tensor
@@ -31,7 +31,7 @@ class Draws:
     augmented: bool = True
 
     def part(self, where: slice) -> Self:
-        """Those of some of the images."""
+        """Return the draws of some of the images."""
         hidden = None if self.hidden is None else self.hidden[where]
         streams = self.streams.part(where)
         return replace(
@@ -40,16 +40,16 @@ class Draws:
 
 
 class Objective(Protocol):
-    """What is drawn for a training step, and what is minimised."""
+    """A training objective: the random draws of a step, and the loss to minimise."""
 
     def history(self) -> LossHistory | None:
-        """What must be kept of earlier losses to draw by, empty; None for nothing."""
+        """Return an empty history of losses to sample levels by; None if none is needed."""
 
     def draws(self, streams: RowStreams, history: LossHistory | None) -> Draws:
-        """What a step draws for the rows of a global batch, whatever process they belong to."""
+        """Draw for the rows of a global batch, independently of the processes they belong to."""
 
     def losses(self, model: Model, images: torch.Tensor, conditions: Conditions, draws: Draws) -> torch.Tensor:
-        """The loss of each image, (B,) float32, unweighted.
+        """Compute the unweighted loss of each image, (B,) float32.
 
         Args:
             images: (B, *space, C) uint8 as stored, on the model's device.
@@ -57,4 +57,4 @@ class Objective(Protocol):
         """
 
     def held_out(self, seed: int, n: int, bins: int) -> Iterator[tuple[int, Draws]]:
-        """Fixed draws for n images at each of some levels, by the level's timestep: spread evenly, nothing dropped."""
+        """Yield fixed draws for n images at each of ``bins`` evenly spread timesteps, with nothing dropped."""

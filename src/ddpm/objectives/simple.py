@@ -14,11 +14,11 @@ from ddpm.objectives.weighting import Weighting, on_output, simple
 class SimpleLoss:
     """``w · || F(x_t, t) - (a · x0 + b · eps) ||²``, averaged over the elements of each image.
 
-    With weight 1 on the output this is Ho et al. 2020, eq. 14; any other weighting is turned into that of the output.
+    With weight 1 on the output this is Ho et al. 2020, eq. 14; other weightings are converted to the output.
 
     Attributes:
-        parameterisation: how the network is asked.
-        weighting: of the levels.
+        parameterisation: how the network is called.
+        weighting: the weighting of the levels.
     """
 
     parameterisation: Parameterisation
@@ -37,7 +37,7 @@ class SimpleLoss:
         return self.error(output, x0, eps, now)
 
     def error(self, output: torch.Tensor, x0: torch.Tensor, eps: torch.Tensor, level: Level) -> torch.Tensor:
-        """The weighted error of a network's output (B, C, *space), (B,)."""
+        """Compute the weighted error, (B,), of a network's output (B, C, *space)."""
         predict = self.parameterisation.prediction
         error = (output - target(predict, x0, eps, level)).square().flatten(1).mean(1)
         return scale(on_output(self.weighting, predict, level), error)

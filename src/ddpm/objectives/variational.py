@@ -1,4 +1,4 @@
-"""The losses that train the variational bound."""
+"""Losses of the variational bound."""
 
 from dataclasses import dataclass
 
@@ -12,16 +12,16 @@ from ddpm.objectives.simple import SimpleLoss
 
 @dataclass(frozen=True, slots=True)
 class Variational:
-    """``L_vlb = T · L_t``: one term of the bound for all of them (Nichol & Dhariwal 2021, sec. 3.3).
+    """``L_vlb = T · L_t``: one term in place of the whole bound (Nichol & Dhariwal 2021, sec. 3.3).
 
-    With levels drawn evenly from 1 … T an unbiased estimate of the bound without its prior, which nothing trains, in
-    bits per dimension. The expected image is not clipped, so that it keeps its gradient.
+    With levels drawn uniformly from 1 … T, an unbiased estimate, in bits per dimension, of the bound without its prior,
+    which has no parameters. The expected image is not clipped, to keep its gradient.
 
     Attributes:
-        parameterisation: how the network is asked.
-        T: number of noisy levels.
-        least: variance that stands in for the posterior's at the last step; see ``bound.least``.
-        fixed: the variance where none is learned, from 0, "fixed small", to 1, "fixed large".
+        parameterisation: how the network is called.
+        T: the number of noisy levels.
+        least: the variance used in place of the posterior's at the last step; see ``bound.least``.
+        fixed: the variance if none is learned, from 0, "fixed small", to 1, "fixed large".
     """
 
     parameterisation: Parameterisation
@@ -43,7 +43,7 @@ class Variational:
         return self.of(self.parameterisation.denoised(answer, x, now), x0, now, next)
 
     def of(self, denoised: Denoised, x0: torch.Tensor, now: Level, next: Level) -> torch.Tensor:
-        """The loss of what is expected behind x_t, (B,)."""
+        """Compute the loss of the denoised x_t, (B,)."""
         return self.T * term(x0, denoised, now, next, self.least, self.fixed)
 
 
@@ -51,14 +51,14 @@ class Variational:
 class Hybrid:
     """``L_simple + share · L_vlb``, the bound's gradient stopped at the mean (Nichol & Dhariwal 2021, eq. 16).
 
-    So the simple loss alone trains the mean, and the bound alone the variance; from one network call.
+    Only the simple loss trains the mean, and only the bound the variance, with one network call.
 
     Attributes:
-        simple, variational: both of one parameterisation, which learns the variance.
-        share: of the bound; at T = 1000 the sampled term itself is added, the original codes' "rescaled" loss.
+        simple, variational: the two losses, of the same parameterisation, which learns the variance.
+        share: the weight of the bound; 0.001 at T = 1000 adds the term itself, the original code's "rescaled" loss.
 
     Raises:
-        ValueError: the parameterisations differ, or there is no variance to train.
+        ValueError: the parameterisations differ, or the variance is not learned.
     """
 
     simple: SimpleLoss
@@ -67,9 +67,9 @@ class Hybrid:
 
     def __post_init__(self) -> None:
         if self.variational.parameterisation != self.parameterisation:
-            raise ValueError("both parts of the hybrid loss must ask the network in the same way")
+            raise ValueError("both parts of the hybrid loss must have the same parameterisation")
         if not self.parameterisation.learned_variance:
-            raise ValueError("the hybrid loss trains a variance; use the simple loss where none is learned")
+            raise ValueError("the hybrid loss requires a learned variance; use the simple loss without one")
 
     @property
     def parameterisation(self) -> Parameterisation:

@@ -1,7 +1,7 @@
-"""How much each noise level counts in the loss.
+"""Loss weightings by noise level.
 
-A weighting w says it of ``||x0_hat - x0||²``, whatever the network predicts, as Hang et al. 2023 compare them. The
-functions here return ``w · sigma²``, which stays finite where a level is nearly clean.
+A weighting w multiplies ``||x0_hat - x0||²``, whatever the network predicts, as in the comparison of Hang et al. 2023.
+The functions here return ``w · sigma²``, which stays finite at nearly clean levels.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Weighting = Callable[[Level, Prediction], Scalar]
 """(level, prediction) -> w · sigma², (B,)."""
 
 NEARLY_NOTHING = 1e-150
-"""Stands for an alpha or sigma of 0, so that a quotient of two squares has its limit and not 0 / 0."""
+"""Replaces an alpha or sigma of 0, so that a quotient of two squares gives its limit instead of 0 / 0."""
 
 
 def constant(level: Level, prediction: Prediction) -> torch.Tensor:
@@ -31,7 +31,7 @@ def snr(level: Level, prediction: Prediction) -> torch.Tensor:
 
 
 def truncated_snr(level: Level, prediction: Prediction) -> torch.Tensor:
-    """``w = max(SNR, 1)``: the larger error of x0's and eps's (Salimans & Ho 2022, sec. 4)."""
+    """``w = max(SNR, 1)``: the larger of the errors of x0 and eps (Salimans & Ho 2022, sec. 4)."""
     alpha2, sigma2 = _squares(level)
     return torch.maximum(alpha2, sigma2)
 
@@ -44,7 +44,7 @@ def simple(level: Level, prediction: Prediction) -> torch.Tensor:
 
 @dataclass(frozen=True, slots=True)
 class MinSNR:
-    """``w = min(SNR, gamma)``: levels that are nearly clean do not outweigh the rest (Hang et al. 2023, sec. 3.4)."""
+    """``w = min(SNR, gamma)``: nearly clean levels do not outweigh the rest (Hang et al. 2023, sec. 3.4)."""
 
     gamma: float = 5.0
 
@@ -55,7 +55,7 @@ class MinSNR:
 
 @dataclass(frozen=True, slots=True)
 class P2:
-    """``w = SNR / (k + SNR)^gamma``: less of the details that nobody sees (Choi et al. 2022)."""
+    """``w = SNR / (k + SNR)^gamma``: less weight on imperceptible details (Choi et al. 2022)."""
 
     k: float = 1.0
     gamma: float = 1.0
@@ -67,7 +67,7 @@ class P2:
 
 @dataclass(frozen=True, slots=True)
 class EDMWeighting:
-    """``w = SNR + 1 / sigma_data²``, for alpha = 1 table 1's lambda(sigma) (Karras et al. 2022)."""
+    """``w = SNR + 1 / sigma_data²``; for alpha = 1 this is lambda(sigma) of Karras et al. 2022, table 1."""
 
     sigma_data: float = 0.5
 
@@ -77,10 +77,10 @@ class EDMWeighting:
 
 
 def on_output(weighting: Weighting, prediction: Prediction, level: Level) -> torch.Tensor:
-    """The weight of ``||F - target||²``, the error of the network's output: ``w · sigma² / d²``, (B,) float64.
+    """Convert a weighting to that of ``||F - target||²``, the error of the output: ``w · sigma² / d²``, (B,) float64.
 
     That error is ``(d / sigma)² · ||x0_hat - x0||²``. Where alpha or sigma is 0 the weight is its limit: for eps
-    prediction, which says nothing of x0 without signal, it is 1 under SNR and boundless under a constant.
+    prediction, which does not determine x0 without signal, it is 1 under SNR and infinite under a constant.
     """
     alpha, sigma = (
         torch.as_tensor(v, dtype=torch.float64).clamp(min=NEARLY_NOTHING) for v in (level.alpha, level.sigma)
@@ -90,10 +90,10 @@ def on_output(weighting: Weighting, prediction: Prediction, level: Level) -> tor
 
 
 def concentration(weights: torch.Tensor) -> float:
-    """The share of levels that would weigh as much together if they weighed alike, ``(Σ w)² / (n Σ w²)``, in (0, 1].
+    """Return the effective fraction of levels under these weights, ``(Σ w)² / (n Σ w²)``, in (0, 1].
 
     Args:
-        weights: (n,), of levels as they are drawn.
+        weights: (n,), the weights of sampled levels.
     """
     return float(weights.sum() ** 2 / (len(weights) * weights.square().sum()))
 

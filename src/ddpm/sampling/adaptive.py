@@ -1,4 +1,4 @@
-"""Steps as long as the image allows."""
+"""An adaptive solver of the probability flow."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ LEAST = 0.002
 
 
 class Point(NamedTuple):
-    """Where the flow is: z and ``dz / dtheta``, (B, C, *space), and the level of each image."""
+    """A point on the flow: z and ``dz / dtheta``, (B, C, *space), and the level of each image."""
 
     levels: Sequence[Level]
     z: torch.Tensor
@@ -24,17 +24,17 @@ class Point(NamedTuple):
 
     @property
     def x0(self) -> torch.Tensor:
-        """What the denoiser said there."""
+        """The denoiser's x0 there."""
         level = stacked(self.levels)
         return scale(1 / _norm(level), scale(level.alpha, self.z) - scale(level.sigma, self.slope))
 
 
 class AdaptiveState(NamedTuple):
-    """How far an adaptive solver has come.
+    """The state of an adaptive solver.
 
     Attributes:
         angles: the length of the sub-step that each image tries next, in radians; empty before the first.
-        evaluations: how often the denoiser was asked so far.
+        evaluations: the number of denoiser calls so far.
     """
 
     angles: tuple[float, ...]
@@ -43,19 +43,19 @@ class AdaptiveState(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Adaptive:
-    """The flow from level to level in as many sub-steps as it needs, by the pair of Bogacki & Shampine (1989), 3 (2).
+    """A solver that adapts its sub-steps between levels, by the pair of Bogacki & Shampine (1989), 3 (2).
 
     With ``theta = atan2(sigma, alpha)`` and ``z = x / √(alpha² + sigma²) = cos(theta) · x0 + sin(theta) · eps`` it is
     ``dz / dtheta = (cos(theta) · z - x0) / sin(theta)``, regular at both ends. The step to the clean level follows it
     to the least noise of the process, and returns x0 there. Three calls a sub-step, and one for each level of the grid.
 
-    Each image has its own sub-steps, accepted or tried again by its own error, so it does not depend on its company:
-    the denoiser is asked about all of them at once, each at its own level. One that has arrived at the next level of
-    the grid waits there for the others.
+    Each image has its own sub-steps, accepted or retried by its own error, so it does not depend on its batch: the
+    denoiser is called on all images together, each at its own level. An image that has reached the next level of the
+    grid waits for the others.
 
     Attributes:
         tolerance: root mean square over an image's z of the error of a sub-step, where x0 is in [-1, 1].
-        limit: most sub-steps between two levels of the grid, tried or taken; the last takes what is left.
+        limit: maximum number of sub-steps between two levels of the grid, tried or taken; the last takes the rest.
     """
 
     between: Between
@@ -67,7 +67,7 @@ class Adaptive:
             raise ValueError(f"tolerance must be above 0 and finite, not {self.tolerance}")
 
     def evaluations(self, grid: Sequence[Level]) -> int:
-        """At the most; the state counts how many they are."""
+        """The maximum number of calls; the state counts the actual ones."""
         return (len(grid) - 1) * (1 + 3 * self.limit)
 
     def init(self, grid: Sequence[Level]) -> AdaptiveState:
@@ -84,7 +84,7 @@ class Adaptive:
             if max(left) <= 0:
                 break
             last = tried == self.limit
-            # of an image that has arrived the whole rest of the way is none
+            # for an image that has arrived, the remaining distance is 0
             whole = [last or length >= rest for length, rest in zip(lengths, left, strict=True)]
             to = [
                 goal if all_ else self._level(_angle(level) - length)
@@ -94,16 +94,16 @@ class Adaptive:
             asked += 3
             taken = [rest > 0 and (last or e <= self.tolerance) for rest, e in zip(left, errors, strict=True)]
             at = _where(taken, proposed, at)
-            del proposed  # its memory is needed for the next
+            del proposed  # frees memory for the next
             for i, (rest, error) in enumerate(zip(left, errors, strict=True)):
                 if rest > 0:
                     fits = self._fits(rest if whole[i] else lengths[i], error)
-                    # a short rest of the way says nothing against longer sub-steps
+                    # a short last sub-step is no reason to shorten later ones
                     lengths[i] = max(lengths[i], fits) if whole[i] and error <= self.tolerance else fits
         return at.x0 if next.clean else scale(_norm(next), at.z), AdaptiveState(tuple(lengths), asked)
 
     def _sub_step(self, denoise: BoundDenoiser, at: Point, to: list[Level]) -> tuple[Point, list[float]]:
-        """The next point by the third order, and how far the second is from it in each image."""
+        """Return the next point by the third-order formula, and the distance of the second-order one for each image."""
         angles = [_angle(level) for level in at.levels]
         h = [_angle(level) - angle for level, angle in zip(to, angles, strict=True)]
         half, later = ([self._level(a + c * b) for a, b in zip(angles, h, strict=True)] for c in (1 / 2, 3 / 4))
@@ -112,11 +112,11 @@ class Adaptive:
         third = _ask(denoise, at.z + scale(3 * step / 4, second), later).slope
         proposed = _ask(denoise, at.z + scale(step / 9, 2 * at.slope + 3 * second + 4 * third), to)
         off = scale(step / 72, -5 * at.slope + 6 * second + 8 * third - 9 * proposed.slope)
-        # image by image, as the order of a sum over many rows may depend on how many there are
+        # image by image, as the order of summation may depend on the batch
         return proposed, torch.stack([one.square().mean() for one in off]).sqrt().tolist()
 
     def _fits(self, length: float, error: float) -> float:
-        """The length whose error, of third order in it, would be a little below the tolerance."""
+        """Return the length whose error, of third order in it, would be slightly below the tolerance."""
         factor: float = 0.9 * (self.tolerance / max(error, 1e-30)) ** (1 / 3)
         return length * min(5.0, max(0.2, factor))
 
@@ -132,7 +132,7 @@ def _ask(denoise: BoundDenoiser, z: torch.Tensor, levels: Sequence[Level]) -> Po
 
 
 def _where(images: list[bool], a: Point, b: Point) -> Point:
-    """a of some images, b of the others."""
+    """Choose a for some images, b for the others."""
     mask = torch.tensor(images, device=a.z.device).reshape(-1, *[1] * (a.z.ndim - 1))  # (B,) -> (B, 1, ..., 1)
     levels = [x if chosen else y for chosen, x, y in zip(images, a.levels, b.levels, strict=True)]
     return Point(levels, torch.where(mask, a.z, b.z), torch.where(mask, a.slope, b.slope))

@@ -1,4 +1,4 @@
-"""Solves of many grids from one noise: each goes on from where it parts from one that is known."""
+"""Solve many grids from the same noise, each branching off from a known solution."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from ddpm.sampling.solver import Solver
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Solved:
-    """A solve, with all that another needs to go on from its midst.
+    """A solution with everything needed to continue from any of its levels.
 
     Attributes:
-        grid: its levels.
+        grid: the levels.
         x: (B, C, *space) at each of them.
-        answers: of the denoiser at each but the last.
-        states: of the solver at each of them.
+        answers: the denoiser's answers at each but the last.
+        states: the solver's states at each of them.
     """
 
     grid: Sequence[Level]
@@ -34,18 +34,18 @@ class Solved:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Branching:
-    """Solves grids as the sampling loop does, bit for bit, and asks nothing that is known.
+    """A solver of grids that matches the sampling loop bit for bit, but reuses known solutions.
 
-    For solvers that ask once a step, of the x and the level where it begins, and draw no noise. Where the first m
-    levels of a grid are those of a known solve, so are x, the solver's state and the answer at the m-th, and
-    ``len(grid) - 1 - m`` calls are left.
+    For solvers that draw no noise and call the denoiser once a step, on the x and level where it starts. Where the
+    first m levels of a grid match a known solution, so do x, the solver's state and the answer at the m-th, and
+    ``len(grid) - 1 - m`` calls remain.
 
     Attributes:
         denoise: the denoiser with its wrappers.
-        solver: of one call a step.
-        x: (B, C, *space) at the noisiest level, where every grid begins.
-        answer: the denoiser's to that.
-        cond: what the samples shall be.
+        solver: a solver of one call a step.
+        x: (B, C, *space) at the noisiest level, where every grid starts.
+        answer: the denoiser's answer there.
+        cond: the conditioning of the samples.
     """
 
     denoise: Denoiser
@@ -58,7 +58,7 @@ class Branching:
         """Solve a grid.
 
         Args:
-            known: by the same solver on a grid of as many steps that starts at the same level.
+            known: a solution by the same solver on a grid of equally many steps that starts at the same level.
         """
         if known is None:
             known = Solved(grid[:1], [self.x], [self.answer], [self.solver.init(grid)])
@@ -80,4 +80,4 @@ class Branching:
 
 
 def _none() -> torch.Tensor:
-    raise ValueError("a solver that draws noise has no one solve of a grid")
+    raise ValueError("the solver draws noise, so its solutions cannot be reused; use a deterministic solver")

@@ -16,7 +16,7 @@ from ddpm.sampling.solver import BoundDenoiser, Randn
 class DDIM:
     """``x_s = alpha_s · x0 + sqrt(sigma_s² - std²) · eps + std · z`` (Song et al. 2021, eq. 12 and 16).
 
-    The noise eps is what x_t and the (clipped, guided) x0 leave: the two always agree.
+    The noise eps follows from x_t and the (clipped, guided) x0, so the two are always consistent.
 
     Attributes:
         eta: ``std² = eta² ·`` the posterior's variance: 0 is deterministic, 1 is ancestral sampling.
@@ -40,7 +40,7 @@ class DDIM:
         x0 = denoise(x, now).x0
         if next.clean:
             return x0, None
-        # without noise to add, any level may follow, also one without signal
+        # without noise to add, any level may follow, even one without signal
         var = self.eta**2 * float(posterior(now, next).var) if self.eta else 0.0
         # alpha_s·x0 + c·eps with eps = (x - alpha_t·x0) / sigma_t, gathered into one weight each
         c = math.sqrt(next.sigma**2 - var) / now.sigma

@@ -20,10 +20,10 @@ class DEIS:
 
     with exact integrals, one network call a step. The paper's polynomials are in t (tAB) or rho; this variable is that
     of diffusers ("logrho"), and the same for every process. Order 1 is DDIM, and so is the step to the clean level,
-    where log rho is without end.
+    where log rho diverges.
 
     Attributes:
-        order: points of the polynomial, 1 to 3; the paper counts its degree.
+        order: the number of points of the polynomial, 1 to 3; the paper counts its degree.
     """
 
     order: int = 3

@@ -1,4 +1,4 @@
-"""DPM-Solver++, the multistep methods, and their stochastic kin."""
+"""DPM-Solver++: the multistep methods and their stochastic variants."""
 
 import math
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ class DPMMultistep:
         x_s = (sigma_s / sigma_t) q^eta x_t + alpha_s Σ w_k x0_k + sigma_s sqrt(1 - q^(2 eta)) z
 
     where w are the weights over the length ``(1 + eta) h``, one network call a step. Order 2 is DPM-Solver++(2M) (Lu et
-    al. 2022b, alg. 2). Order 3 weighs the curvature of its parabola by half, as their code and k-diffusion do, and
-    converges at order 2. With the whole curvature it is the exact integral and converges at order 3, if x0 hardly
-    changes in the first step, which is of order 1; up to 50 steps it is usually the worse of the two.
+    al. 2022b, alg. 2). Order 3 halves the curvature of its parabola, as their code and k-diffusion do, and converges at
+    order 2. With the full curvature it is the exact integral and converges at order 3, if x0 hardly changes in the
+    first step, which is of order 1; up to 50 steps it is usually the worse of the two.
 
     ``eta = 1`` is the reverse SDE: SDE-DPM-Solver++(2M) (eq. 18), which is k-diffusion's ``dpmpp_2m_sde`` (midpoint),
     and the third-order step of its ``dpmpp_3m_sde``, which takes another second step and does not fall to order 2
@@ -31,8 +31,8 @@ class DPMMultistep:
 
     Attributes:
         order: 1 to 3.
-        eta: how much noise is taken away and put back, at least 0; 0 is deterministic.
-        curvature: share of the parabola's curvature that order 3 keeps, 0 to 1.
+        eta: the amount of noise removed and added back, at least 0; 0 is deterministic.
+        curvature: the fraction of the parabola's curvature that order 3 keeps, 0 to 1.
     """
 
     order: int = 2

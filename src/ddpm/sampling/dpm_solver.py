@@ -67,7 +67,7 @@ class DPMSolver3:
             return plain, None
         one, two = (part_way(self.between, now, next, part) for part in (1 / 3, 2 / 3))
         change = denoise(first_order(x, x0, now, one), one).x0 - x0
-        # r2 / r1 · bend · rho_2 / rho_1: what the change at one third says of that at two
+        # r2 / r1 · bend · rho_2 / rho_1: the change at two thirds as predicted from that at one third
         known = 2 * _bend(now, two) * ratio(two) / ratio(one) * change
         change = denoise(first_order(x, x0, now, two) + two.alpha * known, two).x0 - x0 - known
         return plain + 1.5 * _bend(now, next) * next.sigma / ratio(two) * change, None

@@ -17,10 +17,10 @@ from ddpm.sampling.solver import Between, BoundDenoiser, Randn
 
 @dataclass(frozen=True, slots=True)
 class EDMSolver:
-    """Noise is added, ``rho -> rho (1 + gamma)``, and then Heun's step taken (Karras et al. 2022, alg. 2).
+    """A solver that adds noise, ``rho -> rho (1 + gamma)``, and takes Heun's step (Karras et al. 2022, alg. 2).
 
-    ``gamma = min(churn / steps, √2 - 1)`` at ratios rho within [low, high], else 0. Nothing is raised beyond the
-    process's noisiest level. Two calls a step, one for the last; without churn it is Heun's method.
+    ``gamma = min(churn / steps, √2 - 1)`` at ratios rho within [low, high], else 0, and limited by the process's
+    noisiest level. Two calls a step, one for the last; without churn it is Heun's method.
 
     Attributes:
         churn, low, high, noise: S_churn, S_tmin, S_tmax and S_noise; by default those for ImageNet (table 5).

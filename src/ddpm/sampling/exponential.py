@@ -21,7 +21,7 @@ TAYLOR = [1 / math.factorial(i) for i in range(24)]
 """1 / i!"""
 
 B = Callable[[float], float]
-"""Zhao et al.'s B(h), any function of h + O(h²): what the weights of low order are multiples of."""
+"""Zhao et al.'s B(h), any function h + O(h²), of which the low-order weights are multiples."""
 
 
 def bh1(h: float) -> float:

@@ -1,4 +1,4 @@
-"""What the solvers of the probability flow share.
+"""Shared parts of the solvers of the probability flow.
 
 With ``y = x / alpha`` and ``rho = sigma / alpha`` the flow of every process is ``dy / d rho = (y - x0) / rho``, that is
 eps (Song et al. 2021, eq. 14).
@@ -12,8 +12,8 @@ from ddpm.core import Level
 from ddpm.sampling.solver import Between
 
 PURE = 1e3
-"""From this noise-to-signal ratio on, a level counts as pure noise. What is believed of x0 hardly changes there, and
-formulas in 1 / alpha would magnify the little it does."""
+"""Above this noise-to-signal ratio a level counts as pure noise: the expected x0 hardly changes there, and formulas in
+1 / alpha would amplify its small changes."""
 
 
 def ratio(level: Level) -> float:
@@ -27,10 +27,10 @@ def inner(now: Level, next: Level) -> bool:
 
 
 def evaluations(grid: Sequence[Level], calls: int) -> int:
-    """Of a method that asks so often in a step between levels of signal and noise, and once in any other."""
+    """Count the calls of a method that makes this many per step between levels of signal and noise, else one."""
     return sum(calls if inner(now, next) else 1 for now, next in pairwise(grid))
 
 
 def part_way(between: Between, now: Level, next: Level, part: float) -> Level:
-    """The level that is a part of the way in log-SNR, of an inner step."""
+    """Return the level at a fraction of an inner step in log-SNR."""
     return between(ratio(now) ** (1 - part) * ratio(next) ** part)

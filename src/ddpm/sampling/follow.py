@@ -1,4 +1,4 @@
-"""The sampling loop with what the denoiser answers on the way."""
+"""The sampling loop with the denoiser's answers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from ddpm.sampling.solver import Randn, Solver
 
 
 class Moment(NamedTuple):
-    """Where sampling stands, and what is expected to come of it.
+    """The state of sampling, with the expected result.
 
     Attributes:
-        number, of: steps taken so far, 0 … ``of``.
-        level: the level that x is at.
+        number, of: the number of steps taken so far, 0 … ``of``.
+        level: the level of x.
         x: (B, C, *space).
-        x0: (B, C, *space), the clean image that the denoiser expects behind x; at the end x itself.
+        x0: (B, C, *space), the clean image that the denoiser expects from x; at the end x itself.
     """
 
     number: int
@@ -30,7 +30,7 @@ class Moment(NamedTuple):
 
 @dataclass
 class _FirstAnswer:
-    """A denoiser that keeps its first answer of a step, which is to the question about x as the step finds it."""
+    """A denoiser that keeps its first answer of a step, which is for the x where the step starts."""
 
     denoise: Denoiser
     x0: torch.Tensor | None = None
@@ -51,16 +51,16 @@ def follow(
     cond: Cond | None = None,
     constraint: Constraint | None = None,
 ) -> Iterator[Moment]:
-    """What :func:`steps` does, one moment before each step and one after the last, without further calls.
+    """Run :func:`steps`, yielding a moment before each step and one after the last, without further calls.
 
-    A solver that adds noise before it asks (EDM's) is asked of the noisier x, and the answer is to that.
+    A solver that first adds noise (EDM's) calls the denoiser on the noisier x, and x0 is the answer for that.
 
     Args:
         x: (B, C, *space) at ``grid[0]``.
     """
     asked, of, level = _FirstAnswer(denoise), sum(len(down) - 1 for down in descents(grid)), grid[0]
     for step in steps(asked, solver, grid, x, randn, cond, constraint):
-        assert asked.x0 is not None, "a solver asks in every step"
+        assert asked.x0 is not None, "every step calls the denoiser"
         yield Moment(step.number - 1, of, level, x, asked.x0)
         level, x, asked.x0 = step.level, step.x, None
     yield Moment(of, of, level, x, x)

@@ -1,4 +1,4 @@
-"""What a multistep method remembers."""
+"""The history of a multistep method."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from ddpm.sampling.exponential import half_log_snr
 
 
 class PastValue(NamedTuple):
-    """Where the denoiser was asked, and what is kept of its answer: x0 or eps, (B, C, *space)."""
+    """A level where the denoiser was called, with the x0 or eps kept from its answer, (B, C, *space)."""
 
     level: Level
     value: torch.Tensor
@@ -20,16 +20,16 @@ class PastValue(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The points that a step may use, the newest first: fewer than the order while there are no more.
+    """The points that a step may use, newest first: fewer than the order at the beginning.
 
-    A level without signal is nowhere in lambda, and is forgotten after its own step. So is everything once x is at
-    another level than where the last step led.
+    A level without signal has no lambda and is dropped after its own step. Everything is dropped if x is not at the
+    level where the last step ended.
 
     Attributes:
-        order: as many points as a step uses.
-        left: steps to go, which the points of none exceed; infinite if the order shall not fall.
-        end: where the last step led.
-        points: of the step that is taken.
+        order: the maximum number of points of a step.
+        left: the number of steps left, which also limits the points; infinite to keep the order to the end.
+        end: the level where the last step ended.
+        points: the points of the current step.
     """
 
     order: int
@@ -39,27 +39,27 @@ class History:
 
     @classmethod
     def before(cls, grid: Sequence[Level], order: int) -> Self:
-        """Nothing yet, on a grid whose last steps, if they lead to the clean level, fall to order 1.
+        """Make an empty history for a grid, whose last steps fall to order 1 if they lead to the clean level.
 
-        The step to clean is endless in lambda, and those before it are long (``lower_order_final`` of the codes of Lu
+        The step to clean is infinite in lambda, and those before it are long (``lower_order_final`` in the code of Lu
         et al. 2022b and Zhao et al. 2023).
         """
         return cls(order, len(grid) - 1 if grid[-1].clean else math.inf)
 
     def at(self, now: Level) -> Self:
-        """What of it holds for a step that starts from a level."""
+        """Return the part that is valid for a step from this level."""
         points = tuple(p for p in self.points if p.level.alpha) if now == self.end else ()
         return type(self)(self.order, self.left, now, points)
 
     def add(self, now: Level, next: Level, value: torch.Tensor) -> Self:
-        """With what was said at ``now``, for the step to ``next``."""
+        """Add the answer at ``now``, for the step to ``next``."""
         count = int(min(self.order, self.left))
         points = (PastValue(now, value), *self.at(now).points)[:count]
         return type(self)(self.order, self.left - 1, next, points)
 
     @property
     def nodes(self) -> list[float]:
-        """lambda of the points, from that of the newest."""
+        """Return lambda of the points, relative to the newest."""
         return [0.0, *(half_log_snr(p.level) - half_log_snr(self.points[0].level) for p in self.points[1:])]
 
     @property

@@ -1,21 +1,21 @@
-"""Between two images, by way of their noise."""
+"""Interpolation between the noises of two images."""
 
 import torch
 
 from ddpm.core import Scalar, scale
 
 STRAIGHT = 1e-9
-"""Sine of the angle from which on down an arc counts as straight, or as having no shortest way."""
+"""The sine of the angle below which an arc counts as straight, or as having no unique shortest path."""
 
 
 def slerp(a: torch.Tensor, b: torch.Tensor, share: Scalar) -> torch.Tensor:
-    """The point that far along the great circle from a to b (Shoemake 1985), for each image by itself.
+    """Interpolate along the great circle from a to b (Shoemake 1985), for each image independently.
 
         ``sin((1 - share) θ) / sin θ · a + sin(share · θ) / sin θ · b``,  θ the angle between a and b
 
-    Gaussian noise of many elements is nearly orthogonal and of nearly one length, which this keeps, so that what lies
-    between is as likely as its ends (Song et al. 2021, sec. 5.3); on a straight line it would be shorter. Parallel and
-    opposite images are joined by a line. The ends are exact.
+    Gaussian noises of many elements are nearly orthogonal and have nearly equal norms, which this keeps, so that points
+    between are as likely as the ends (Song et al. 2021, sec. 5.3); on a straight line they would be shorter. Parallel
+    and opposite images are joined by a line. The ends are exact.
 
     Args:
         a, b: (B, C, *space).

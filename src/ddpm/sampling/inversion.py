@@ -1,4 +1,4 @@
-"""From an image to the noise from which it would be drawn."""
+"""Invert an image to the noise that it would be sampled from."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -22,8 +22,8 @@ def inversion(
 ) -> Iterator[Step]:
     """Follow the probability flow upwards (Song et al. 2021, sec. 4.3), and yield after every step.
 
-    From s to the noisier t the solver's own step, whose formula holds for any pair of levels, keeps its order. What it
-    would lead back to is a little off x_s, and each correction, as many calls again, takes most of that away:
+    From s to the noisier t the solver's own step, whose formula holds for any pair of levels, keeps its order. The step
+    back from there ends slightly off x_s; each correction, at the cost of another step, removes most of the error:
 
         ``x_t <- x_t + (n_t / n_s) (x_s - step(x_t))``,  n² = alpha² + sigma²
 
@@ -31,22 +31,22 @@ def inversion(
     there is no eps, the step is ``alpha_t · x + sigma_t · eps`` with the eps of ``alpha_t · x`` at level t.
 
     Args:
-        denoise: as for sampling, but not clipped, as many noises would lead to one image then.
-        solver: a deterministic one that remembers nothing: ``DDIM``, ``Heun``, a single-step ``DPM-Solver``.
-        grid: as for sampling, noisiest first; it is visited from its last level to its first.
+        denoise: the denoiser for sampling, but not clipped, as then many noises would lead to one image.
+        solver: a deterministic single-step solver: ``DDIM``, ``Heun``, a single-step ``DPM-Solver``.
+        grid: the grid for sampling, noisiest first; it is visited from its last level to its first.
         x: (B, C, *space) at ``grid[-1]``.
-        cond: what the image is.
-        corrections: of each step, at least 0.
+        cond: the conditioning of the image.
+        corrections: the number of corrections of each step, at least 0.
 
     Raises:
-        ValueError: the solver draws noise or remembers earlier steps, and has no inverse.
+        ValueError: the solver draws noise or uses earlier steps, and has no inverse.
     """
     if corrections < 0:
         raise ValueError(f"corrections must be at least 0, not {corrections}")
     if solver.init(grid) is not None:
-        raise ValueError(f"{solver} remembers earlier steps; inversion needs a solver that looks at a single one")
+        raise ValueError(f"{solver} uses earlier steps, so it cannot be inverted; use a single-step solver")
     for now, next in pairwise(grid):
-        solver.step(lambda x, level: Denoised(x), x, now, next, None, _no_noise)  # no network is asked
+        solver.step(lambda x, level: Denoised(x), x, now, next, None, _no_noise)  # no network call
     bound = partial(denoise, cond=cond)
     for i, (now, next) in enumerate(pairwise(reversed(grid)), 1):
         with torch.no_grad():
@@ -62,7 +62,7 @@ def invert(
     cond: Cond | None = None,
     corrections: int = 0,
 ) -> torch.Tensor:
-    """The noise (B, C, *space) at ``grid[0]`` from which the loop leads to x, :func:`inversion` run to its end."""
+    """Run :func:`inversion` to its end: return the noise (B, C, *space) at ``grid[0]`` that the loop turns into x."""
     for step in inversion(denoise, solver, grid, x, cond, corrections):
         x = step.x
     return x
@@ -71,7 +71,7 @@ def invert(
 def _up(
     denoise: BoundDenoiser, solver: Solver, x: torch.Tensor, now: Level, next: Level, corrections: int
 ) -> torch.Tensor:
-    """One step from x at ``now`` to the noisier ``next``."""
+    """Take one step from x at ``now`` to the noisier ``next``."""
     if now.clean:
         still = next.alpha * x
         inverted = still + next.alpha * (x - denoise(still, next).x0)  # the second term is sigma eps
@@ -85,4 +85,4 @@ def _up(
 
 
 def _no_noise() -> NoReturn:
-    raise ValueError("the solver draws noise, and a step that does has no inverse; take a deterministic one")
+    raise ValueError("the solver draws noise, so it cannot be inverted; use a deterministic solver")

@@ -22,7 +22,7 @@ ADAMS_BASHFORTH = (
 
 @dataclass(frozen=True, slots=True)
 class IPNDM:
-    """DDIM's step with a mean of the last eps, weighed as if the steps were equal (Zhang & Chen 2022).
+    """DDIM's step with a mean of the last eps, weighted as if the steps were equal (Zhang & Chen 2022).
 
         x_s = alpha_s (x_t - sigma_t·eps) / alpha_t + sigma_s·eps,    eps = Σ w_k eps_k
 

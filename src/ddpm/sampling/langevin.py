@@ -13,17 +13,17 @@ from ddpm.sampling.solver import BoundDenoiser, Randn, Solver
 
 @dataclass(frozen=True, slots=True)
 class Langevin:
-    """After each step of a predictor, one of Langevin dynamics at the level reached (Song et al. 2021, alg. 4 and 5).
+    """A solver that follows each step of a predictor with one of Langevin dynamics (Song et al. 2021, alg. 4 and 5).
 
     ``x + e · score + √(2 e) · z`` with ``e = 2 (snr · |z| / |score|)²``. The norms are each image's own: averaged over
-    the batch, as in the original, they would make an image depend on its company. Its factor 1 - beta_i of
-    variance-preserving processes, at least 0.98, is left out, as it has no meaning over long steps. The corrector is
-    biased by its step's length, however many there are: for data ~ N(0, I) the variance comes out ``1 / (1 - snr²)``
-    times as large. One call more than the predictor's for each step but the last.
+    the batch, as in the original, they would make an image depend on its batch. The original's factor 1 - beta_i for
+    variance-preserving processes, at least 0.98, is omitted, as it has no meaning over long steps. The step size of the
+    corrector causes a bias, whatever the number of steps: for data ~ N(0, I) the variance is ``1 / (1 - snr²)`` times
+    too large. One more call than the predictor for each step but the last.
 
     Attributes:
         predictor: any solver.
-        snr: size of a corrector's step, the r of the paper.
+        snr: the size of a corrector's step, the r of the paper.
     """
 
     predictor: Solver = field(default_factory=Ancestral)

@@ -1,4 +1,4 @@
-"""The one sampling loop."""
+"""The sampling loop."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -14,17 +14,17 @@ from ddpm.core.level import weighted_sum
 from ddpm.sampling.solver import Randn, Solver
 
 Constraint = Callable[[torch.Tensor, Level, Randn], torch.Tensor]
-"""(x, level, randn) -> x (B, C, *space), made to be what is known of it at a level."""
+"""(x, level, randn) -> x (B, C, *space), made consistent with what is known at a level."""
 
 
 class Step(NamedTuple):
-    """Where sampling stands.
+    """The state of sampling after a step.
 
     Attributes:
-        number: steps taken so far, from 1. A rise of the grid is none.
-        level: the level that x is at now.
+        number: the number of steps taken so far, from 1. A rise of the grid does not count.
+        level: the level of x.
         x: (B, C, *space).
-        state: the solver's, such as how often an adaptive one has asked so far.
+        state: the solver's state, such as the number of calls of an adaptive one.
     """
 
     number: int
@@ -45,17 +45,17 @@ def steps(
 ) -> Iterator[Step]:
     """Solve from x, at the grid's first level, to its last, and yield after every step.
 
-    Where the grid rises, noise is added, ``x_t ~ q(x_t | x_s)``. Progress, previews and early stops stay with the
+    Where the grid rises, noise is added, ``x_t ~ q(x_t | x_s)``. Progress, previews and early stopping are up to the
     caller.
 
     Args:
         denoise: the denoiser with its wrappers (guidance, clipping, :class:`ddpm.constraints.DDNM`).
         grid: levels to visit, the noisiest first. A solver's state lasts from one rise to the next.
         x: (B, C, *space) at ``grid[0]``; see :func:`start`.
-        randn: fresh noise like x, called by stochastic solvers, rises and constraints only.
-        cond: what the samples shall be.
-        constraint: put on x at every level. As x is then not where the solver led it, its state starts afresh.
-        state: the solver's after earlier steps, to go on along the rest of their grid; if None it begins.
+        randn: returns fresh noise like x, used only by stochastic solvers, rises and constraints.
+        cond: the conditioning of the samples.
+        constraint: applied to x at every level. As this moves x, the solver's state is reset.
+        state: the solver's state after earlier steps, to continue on the rest of their grid; None to start.
     """
     bound = partial(denoise, cond=cond)
     number, at = 0, grid[0]
@@ -77,24 +77,24 @@ def steps(
 
 
 def descents(grid: Sequence[Level]) -> list[Sequence[Level]]:
-    """The parts of a grid between its rises, each with both its ends; one, if it only falls."""
+    """Split a grid at its rises into falling parts, each with both its ends."""
     tops = [i for i, (now, next) in enumerate(pairwise(grid), 1) if next.snr < now.snr]
     return [grid[first:last] for first, last in pairwise([0, *tops, len(grid)])]
 
 
 def evaluations(solver: Solver, grid: Sequence[Level]) -> int:
-    """How often the denoiser is asked on a grid that may rise; by a solver with its own steps, at the most."""
+    """Count the denoiser calls on a grid that may rise; for an adaptive solver the maximum."""
     return sum(solver.evaluations(descent) for descent in descents(grid))
 
 
 def renoised(x: torch.Tensor, now: Level, next: Level, randn: Randn) -> torch.Tensor:
-    """``x_t ~ q(x_t | x_s)``, from x_s (B, C, *space) at ``now`` to the noisier ``next``."""
+    """Sample ``x_t ~ q(x_t | x_s)``, from x_s (B, C, *space) at ``now`` to the noisier ``next``."""
     kept, var = transition(next, now)
     return weighted_sum(kept, x, math.sqrt(var), randn())
 
 
 def start(level: Level, randn: Randn) -> torch.Tensor:
-    """Noise at a grid's first level, ``N(0, sigma² I)``."""
+    """Draw noise at a grid's first level, ``N(0, sigma² I)``."""
     return level.sigma * randn()
 
 
@@ -106,7 +106,7 @@ def sample(
     cond: Cond | None = None,
     constraint: Constraint | None = None,
 ) -> torch.Tensor:
-    """New samples (B, C, *space), the loop run to its end."""
+    """Run the loop to its end and return new samples (B, C, *space)."""
     x = start(grid[0], randn)
     for step in steps(denoise, solver, grid, x, randn, cond, constraint):
         x = step.x

@@ -1,4 +1,4 @@
-"""The noise of an image is a function of its seed and index alone, whatever its batch or device."""
+"""The noise of an image, a function of its seed and index only, whatever its batch or device."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,29 +10,29 @@ from ddpm.core.stream import Stream
 
 
 class Row(NamedTuple):
-    """Which image a row of a batch is: image ``number`` of a seed's endless set."""
+    """The image of a row of a batch: image ``number`` of a seed's infinite sequence."""
 
     seed: int
     number: int
 
 
 def rows_of(seed: int, indices: Iterable[int]) -> list[Row]:
-    """Some images of one seed."""
+    """Return rows for images of one seed."""
     return [Row(seed, i) for i in indices]
 
 
 @dataclass
 class SampleNoise:
-    """Draws standard normal noise, each row from its own stream.
+    """A source of standard normal noise, each row from its own stream.
 
-    Streams are drawn on the CPU, so that a seed means the same picture on every device. Rows of different seeds may
+    Streams are drawn on the CPU, so that a seed gives the same picture on every device. Rows of different seeds may
     share a batch.
 
     Attributes:
         rows: the images of the batch.
-        shape: shape of one image (C, *space).
-        device: where the noise is wanted.
-        purpose: the name of the streams; other names give other noise.
+        shape: the shape of one image (C, *space).
+        device: the device of the noise.
+        purpose: the name of the streams; different names give different noise.
     """
 
     rows: Sequence[Row]
@@ -45,5 +45,5 @@ class SampleNoise:
         self._streams = [Stream(row.seed, self.purpose, row.number) for row in self.rows]
 
     def __call__(self) -> torch.Tensor:
-        """The next (B, C, *space) of noise, float32."""
+        """Draw the next noise (B, C, *space), float32."""
         return torch.stack([stream.normal(*self.shape) for stream in self._streams]).to(self.device)

@@ -1,4 +1,4 @@
-"""The shortest way along known paths."""
+"""The best grid along known solutions."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ class Paths:
     Attributes:
         levels: noisiest first, the last clean.
         x: (B, C, *space) at each of them.
-        x0: what the denoiser expected at each noisy one.
+        x0: the denoiser's x0 at each noisy level.
     """
 
     levels: Sequence[Level]
@@ -26,27 +26,27 @@ class Paths:
 
 
 def distance(a: torch.Tensor, b: torch.Tensor) -> float:
-    """Root mean square of each image's difference, averaged over the images: few that went elsewhere weigh little."""
+    """The root mean square difference of each image, averaged over images, so that a few outliers count little."""
     return float((a - b).flatten(1).square().mean(1).sqrt().mean())
 
 
 def shortest(paths: Paths, steps: int) -> list[int]:
-    """The indices of steps + 1 levels, both ends among them, between which first-order steps err the least in sum.
+    """Find the steps + 1 levels, including both ends, with the least total error of first-order steps; returns indices.
 
-    By dynamic programming (Chen et al. 2024, "GITS"); it takes no network call that the paths have not made.
+    By dynamic programming (Chen et al. 2024, "GITS"), without further network calls.
 
     Raises:
         ValueError: more steps than there are intervals.
     """
     last = len(paths.levels) - 1
     if not 1 <= steps <= last:
-        raise ValueError(f"between 1 and {last} steps lead along {last + 1} levels, not {steps}")
+        raise ValueError(f"steps must be between 1 and {last} for {last + 1} levels, not {steps}")
     error = [[math.inf] * (last + 1) for _ in range(last)]
     for i in range(last):
         for j in range(i + 1, last + 1):
             reached = first_order(paths.x[i], paths.x0[i], paths.levels[i], paths.levels[j])
             error[i][j] = distance(reached, paths.x[j])
-    # cost[j]: of the best way from 0 to j in so many steps; before[k][j]: where it came from
+    # cost[j]: of the best path from 0 to j in k steps; before[k][j]: its previous level
     cost = [0.0] + [math.inf] * last
     before: list[list[int]] = []
     for _ in range(steps):

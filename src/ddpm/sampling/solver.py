@@ -1,4 +1,4 @@
-"""What every solver is."""
+"""The protocol of solvers."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -14,22 +14,22 @@ Randn = Callable[[], torch.Tensor]
 """Fresh standard normal noise of the sample's shape."""
 
 Between = Callable[[float], Level]
-"""A process as a solver sees it that stops between the levels of its grid: noise-to-signal ratio -> level."""
+"""A process for solvers that visit levels between those of the grid: noise-to-signal ratio -> level."""
 
 
 class Solver(Protocol):
-    """Takes one step of a grid. Frozen: what it must remember between steps travels as ``state``."""
+    """A solver that takes one step of a grid at a time. Immutable: its memory between steps is passed as ``state``."""
 
     def evaluations(self, grid: Sequence[Level]) -> int:
-        """How often the denoiser is asked on a whole grid; for a solver that controls its own steps, at the most."""
+        """Count the denoiser calls on a whole grid; for an adaptive solver the maximum."""
         ...
 
     def init(self, grid: Sequence[Level]) -> Any:
-        """The state before the first step of a grid."""
+        """Return the state before the first step of a grid."""
         ...
 
     def step(
         self, denoise: BoundDenoiser, x: torch.Tensor, now: Level, next: Level, state: Any, randn: Randn
     ) -> tuple[torch.Tensor, Any]:
-        """Go from x (B, C, *space) at level ``now`` to the cleaner ``next``; also the new state."""
+        """Step from x (B, C, *space) at level ``now`` to the cleaner ``next``; also returns the new state."""
         ...

@@ -1,4 +1,4 @@
-"""Less fresh noise, or more."""
+"""Sampling with scaled noise."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from ddpm.sampling.solver import BoundDenoiser, Randn, Solver
 class Tempered:
     """A solver whose fresh noise is scaled: ``z`` becomes ``temperature · z``.
 
-    The start keeps its noise, which the denoiser was trained on. Below 1 samples are smoother and less various, above
-    rougher; at 0 a stochastic solver follows the mean of each of its steps. It is EDM's S_noise (Karras et al. 2022,
-    alg. 2), for every solver that draws noise; Langevin's corrections, in proportion to their noise, shorten with it.
+    The start keeps its noise, which the denoiser was trained on. Below 1 samples are smoother and less diverse, above 1
+    rougher; at 0 a stochastic solver follows the mean of each of its steps. It generalises EDM's S_noise (Karras et al.
+    2022, alg. 2) to every solver that draws noise; Langevin's corrections scale with their noise.
 
     Attributes:
         temperature: at least 0.

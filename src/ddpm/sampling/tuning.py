@@ -1,8 +1,8 @@
-"""Grids made for one model: the levels at which few steps stay closest to its many-step solution.
+"""Tune grids for one model: the levels at which few steps stay closest to its many-step solution.
 
-What is the best untuned is seldom the best tuned. So many ways, a solver and a grid to begin with each, have their
-levels moved a little on few images, the better of them further on more, and the best as far as it is worth on all: by
-successive halving (Jamieson & Talwalkar 2016).
+The best untuned candidate is seldom the best after tuning. So many candidates, each a solver and an initial grid, are
+tuned a little on few images, the better ones further on more, and the best one on all: successive halving (Jamieson &
+Talwalkar 2016).
 """
 
 import math
@@ -18,16 +18,16 @@ from ddpm.sampling.shortest import distance
 from ddpm.sampling.solver import Between
 
 CLOSEST = 0.02
-"""Between two levels, in lambda: nearer ones differ by rounding."""
+"""The least distance of two levels in lambda: closer ones differ only by rounding."""
 
 
 class Way(NamedTuple):
-    """A solver, and a grid to begin with.
+    """A candidate: a solver and an initial grid.
 
     Attributes:
-        solver: its name …
-        start: and the grid's.
-        solve: the solver on the first so many images.
+        solver: the name of the solver.
+        start: the name of the grid.
+        solve: number of images -> the solver on the first ones.
     """
 
     solver: str
@@ -37,11 +37,11 @@ class Way(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A way with its levels moved.
+    """A candidate with tuned levels.
 
     Attributes:
-        reach: of each inner level, how far it is moved at first, as a share of the interval to its neighbour.
-        error: distance of where it ends from where it should.
+        reach: the initial move of each inner level, as a fraction of the interval to its neighbour.
+        error: the distance of its result from the target.
     """
 
     way: Way
@@ -51,12 +51,12 @@ class Found(NamedTuple):
 
 
 class Round(NamedTuple):
-    """How far the ways that are left are taken.
+    """A round of successive halving.
 
     Attributes:
-        share: of the images.
-        ways: that take part, the best of those before.
-        sweeps: over their levels.
+        share: the fraction of the images to use.
+        ways: the number of candidates, the best of the previous round.
+        sweeps: the number of sweeps over their levels.
     """
 
     share: float
@@ -65,29 +65,29 @@ class Round(NamedTuple):
 
 
 SCREENED = 1 / 4
-"""Of the images, on which every way is tried as it is."""
+"""The fraction of the images on which every candidate is first tried untuned."""
 EACH = 2
-"""Ways of each solver that are taken further than that."""
+"""The number of candidates of each solver that are kept after that."""
 ROUNDS = (Round(1 / 4, 14, 2), Round(1 / 2, 4, 1), Round(1, 2, 2))
 FIRST = 0.4
 FURTHEST = 0.6
-"""Of an interval, by which levels are moved."""
+"""The initial move of a level, as a fraction of an interval."""
 
 
 def screened(ways: Sequence[Way], end: torch.Tensor) -> list[Way]:
-    """The most promising first, as they are, on few images."""
+    """Rank the candidates, untuned, on few images, the most promising first."""
     n = _part(SCREENED, len(end))
     return sorted(ways, key=lambda way: distance(way.solve(n)(way.grid).end, end[:n]))
 
 
 def best(ways: Sequence[Way], end: torch.Tensor, between: Between, rounds: Sequence[Round] = ROUNDS) -> Found:
-    """Of several ways the one that ends the nearest once its levels are moved, by :func:`screened`'s order at first.
+    """Tune candidates in the order of :func:`screened` and return the one that ends closest to the target.
 
-    It ends no farther than the last round's ways did before they were moved.
+    Its error is at most that of the last round's candidates before that round.
 
     Args:
-        end: (B, C, *space), where they should.
-        between: the process, for levels that are on no grid.
+        end: (B, C, *space), the target.
+        between: the process, for levels between those of a grid.
     """
     first: list[Way] = []
     for way in ways:
@@ -102,9 +102,9 @@ def best(ways: Sequence[Way], end: torch.Tensor, between: Between, rounds: Seque
 
 
 def most_calls(solvers: int, grids: int, steps: int, images: int, rounds: Sequence[Round] = ROUNDS) -> int:
-    """Of how many images :func:`screened` and :func:`best` ask the denoiser, at the most."""
+    """Return the maximum number of images on which :func:`screened` and :func:`best` call the denoiser."""
     total = _part(SCREENED, images) * solvers * grids * (steps - 1)
-    a_sweep = 3 * steps * (steps - 1) // 2  # three tries a level, the one after k of n calls asks n - k
+    a_sweep = 3 * steps * (steps - 1) // 2  # three tries a level; one after k of n calls takes n - k
     ways = solvers * min(grids, EACH)
     for turn in rounds:
         ways = min(ways, turn.ways)
@@ -117,7 +117,7 @@ def _part(share: float, images: int) -> int:
 
 
 def _taken(found: Found, images: int, end: torch.Tensor, between: Between, sweeps: int) -> Found:
-    """Through a round, from where it is, or from where it began should that be nearer on these images."""
+    """Run a round on a candidate, from its current grid or its initial one, whichever is closer on these images."""
     solve = found.way.solve(images)
     at = _Point.of(solve(found.grid), end)
     reach = list(found.reach)
@@ -149,7 +149,7 @@ def _moved(
     grid = at.solved.grid
     before, here, after = (half_log_snr(grid[i]) for i in (k - 1, k, k + 1))
     rooms = [here - before, after - here]
-    # next to only noise, or to the clean level: as far as the other neighbour is
+    # next to pure noise or the clean level: the distance of the other neighbour
     finite = [room for room in rooms if math.isfinite(room)] or [1.0]
     left, right = (room if math.isfinite(room) else finite[0] for room in rooms)
     tried = {here: at}
@@ -164,7 +164,7 @@ def _moved(
     attempt(here + reach * right)
     if len(tried) == 3:
         vertex = _vertex(*sorted((place, point.error) for place, point in tried.items()))
-        # two reaches away a parabola is a guess
+        # beyond two reaches, a parabola is a guess
         far = min(2 * reach, 0.8)
         if vertex is not None:
             attempt(min(max(vertex, here - far * left), here + far * right))
@@ -176,7 +176,7 @@ def _moved(
 
 
 def _vertex(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> float | None:
-    """Where the parabola through three points is the lowest; None if it opens downwards."""
+    """Return the minimum of the parabola through three points; None if it opens downwards."""
     (xa, fa), (xb, fb), (xc, fc) = a, b, c
     left, right = (fb - fa) / (xb - xa), (fc - fb) / (xc - xb)
     if right <= left:

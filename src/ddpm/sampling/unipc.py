@@ -13,11 +13,11 @@ from ddpm.sampling.solver import BoundDenoiser, Randn
 
 
 class Predicted(NamedTuple):
-    """What the next step corrects.
+    """The last step, for the next one to correct.
 
     Attributes:
         history: the points that the last step used.
-        x: where it started from, (B, C, *space); none before the first.
+        x: the x where it started, (B, C, *space); None before the first.
     """
 
     history: History
@@ -35,9 +35,9 @@ class UniPC:
     at s is that of the predicted x_s.
 
     Attributes:
-        order: of the predictor, 1 to 3.
+        order: the order of the predictor, 1 to 3.
         b: ``bh1`` or ``bh2``: the weights of a predictor from two points, ``B(h) / 2`` times the slope, and of a
-            corrector from one, ``B(h) / 2`` times the difference. Of more points the weights do not depend on it.
+            corrector from one, ``B(h) / 2`` times the difference. For more points the weights do not depend on it.
     """
 
     order: int = 2
@@ -69,7 +69,7 @@ class UniPC:
         return predicted, Predicted(history, x)
 
     def _corrected(self, x: torch.Tensor, x0: torch.Tensor, past: History, now: Level) -> torch.Tensor:
-        """The last step again, from x, with the x0 that was found at its end ``now``."""
+        """Repeat the last step from x, with the x0 found at its end ``now``."""
         before = past.points[0].level
         h = half_log_snr(now) - half_log_snr(before)
         if len(past.points) == 1:

@@ -1,4 +1,4 @@
-"""Images larger than those of training."""
+"""Images larger than in training, by overlapping windows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,27 +13,26 @@ from torch.utils.checkpoint import checkpoint
 from ddpm.core import Cond, Denoised, Denoiser, Level
 
 Stretch = tuple[slice, torch.Tensor]
-"""What a window takes of one axis, and its share in the mean there."""
+"""A window's range along one axis, and its weight in the mean there."""
 
 Part = tuple[slice, tuple[Stretch, ...]]
-"""Some images of a batch, and a window upon them, axis by axis."""
+"""Images of a batch with a window on them, by axis."""
 
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """A denoiser of one size on any larger one: the mean of its answers in overlapping windows.
+    """A denoiser of one size applied to any larger one: the mean of its answers in overlapping windows.
 
     ``x0(p) = sum_w g_w(p) · x0_w(p) / sum_w g_w(p)`` over the windows w that hold the position p (Bar-Tal et al. 2023,
     "MultiDiffusion", eq. 5, in x0), with g the product over the axes of :func:`profile`. An x of the window's own size
-    gets the denoiser's own answer. Guidance belongs inside: some of its rules
-    measure whole images, as they are in training. Gradients go through; where it takes several calls, each is repeated
-    for them rather than kept.
+    gets the denoiser's own answer. Guidance belongs inside: some of its rules measure whole images of the training
+    size. Gradients pass through; where it takes several calls, each is recomputed for them rather than kept.
 
     Attributes:
-        denoise: answers to (n, C, *size).
-        size: of a window, one entry an axis.
-        overlap: of a window along an axis, the share that it has in common with the next one, at least; in [0, 1).
-        batch: most windows that the denoiser is given at a time; all that grows with x beyond it is x0 itself.
+        denoise: a denoiser of (n, C, *size).
+        size: the size of a window, one entry per axis.
+        overlap: the least fraction of a window along an axis that the next one shares; in [0, 1).
+        batch: the maximum number of windows per call; beyond it, only x0 itself grows with x.
     """
 
     denoise: Denoiser
@@ -43,14 +42,14 @@ class Windows:
 
     def __post_init__(self) -> None:
         if not self.size or min(self.size) < 1:
-            raise ValueError(f"the size of a window must be at least 1 along each axis, not {self.size}")
+            raise ValueError(f"the window size must be at least 1 along each axis, not {self.size}")
         if not 0 <= self.overlap < 1:
-            raise ValueError(f"overlap must be at least 0 and below 1, a share of the window, not {self.overlap}")
+            raise ValueError(f"overlap must be a fraction of the window, at least 0 and below 1, not {self.overlap}")
         if self.batch < 1:
             raise ValueError(f"batch must be at least 1, not {self.batch}")
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
-        """x (B, C, *space), each axis at least as long as the window's.
+        """Denoise x (B, C, *space), with each axis at least as long as the window's.
 
         Raises:
             ValueError: x is smaller than a window, or has other axes.
@@ -59,7 +58,7 @@ class Windows:
         x0, var_mix = torch.zeros_like(x), None
         calls = ceil(n * len(windows) / self.batch)
         ask = self.denoise if calls == 1 else partial(checkpoint, self.denoise, use_reentrant=False)
-        # the rows to ask for, all images of one window after another, in calls that are as even as can be
+        # the rows to denoise, all images of one window after another, in calls of nearly equal size
         for rows in torch.arange(n * len(windows)).tensor_split(calls):
             first, last = int(rows[0]), int(rows[-1]) + 1
             parts = [
@@ -75,32 +74,32 @@ class Windows:
     def _axes(self, x: torch.Tensor) -> list[list[Stretch]]:
         space = x.shape[2:]
         if len(space) != len(self.size) or any(n < size for n, size in zip(space, self.size, strict=True)):
-            raise ValueError(f"x must be as large as a window, {self.size}, or larger; it is {tuple(space)}")
+            raise ValueError(f"x must be at least as large as a window, {self.size}, not {tuple(space)}")
         axes = []
         for axis, (n, size) in enumerate(zip(space, self.size, strict=True)):
             begins = starts(n, size, self.overlap)
-            # (windows, size) -> of each (size, 1, ..., 1), to be multiplied along its axis
+            # (windows, size) -> (size, 1, ..., 1) for each, to multiply along its axis
             weights = weights_of(begins, n, size).to(x).reshape(len(begins), size, *[1] * (len(space) - 1 - axis))
             axes.append([(slice(a, a + size), weight) for a, weight in zip(begins, weights, strict=True)])
         return axes
 
 
 def starts(length: int, size: int, overlap: float) -> list[int]:
-    """Where the windows along an axis begin: the first at 0, the last ends at the end, the others evenly between."""
+    """Return where the windows along an axis start: the first at 0, the last flush with the end, evenly spaced."""
     stride = max(1, int(size * (1 - overlap)))
     gaps = ceil((length - size) / stride)
     return [round(i * (length - size) / gaps) for i in range(gaps)] + [length - size]
 
 
 def profile(size: int) -> torch.Tensor:
-    """``sin²(π (i + ½) / size)``, (size,) float64: a window's weight fades to its borders, and is nowhere 0."""
+    """``sin²(π (i + ½) / size)``, (size,) float64: a window's weight fades towards its borders but is nowhere 0."""
     return torch.sin(torch.pi * (torch.arange(size, dtype=torch.float64) + 0.5) / size) ** 2
 
 
 def weights_of(begins: Sequence[int], length: int, size: int) -> torch.Tensor:
-    """The weight of each window along an axis over the sum of all there, (windows, size) float64: 1 where it is alone.
+    """Normalise the windows' weights along an axis by their sum, (windows, size) float64: 1 where one is alone.
 
-    As the windows are the products of those of the axes, so are their weights.
+    Windows are products over the axes, and so are their weights.
     """
     weight = profile(size)
     total = torch.zeros(length, dtype=torch.float64)
@@ -110,7 +109,7 @@ def weights_of(begins: Sequence[int], length: int, size: int) -> torch.Tensor:
 
 
 def _add(mean: torch.Tensor, crops: torch.Tensor, parts: list[Part]) -> None:
-    """Add crops (n, C, *size), with their weights, to where they are in a mean (B, C, *space)."""
+    """Add crops (n, C, *size), weighted, to their places in a mean (B, C, *space)."""
     at = 0
     for part in parts:
         there = mean[_within(part)]
@@ -119,13 +118,13 @@ def _add(mean: torch.Tensor, crops: torch.Tensor, parts: list[Part]) -> None:
 
 
 def _told(cond: Cond | None, parts: list[Part]) -> Cond | None:
-    """What the crops of all parts are told."""
+    """Select the conditioning for the crops of all parts."""
     if cond is None:
         return None
     return reduce(Cond.cat, (cond.rows(images).crop([stretch for stretch, _ in window]) for images, window in parts))
 
 
 def _within(part: Part) -> tuple[slice | EllipsisType, ...]:
-    """The index of a part in (B, C, *space)."""
+    """Return the index of a part in (B, C, *space)."""
     images, window = part
     return (images, ..., *(stretch for stretch, _ in window))

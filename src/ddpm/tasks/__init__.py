@@ -1,1 +1,1 @@
-"""What people do with a trained run: functions of its engine."""
+"""Tasks for a trained run, as functions of its engine."""

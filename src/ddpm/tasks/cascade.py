@@ -1,4 +1,4 @@
-"""Two runs after each other: one draws images, another makes them large (Ho et al. 2021)."""
+"""Cascades of two runs: one draws images, the other upscales them (Ho et al. 2021)."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,10 @@ from ddpm.tasks.upscale import settled
 
 
 def passed_on(base: LoadedRun, larger: LoadedRun, labels: Sequence[int] | None, n: int) -> list[str] | None:
-    """What the second run is told of n images of the first: their classes by name; None if it does not know them all.
+    """Return the classes of n images of the first run by name, for the second; None if it does not know them all.
 
     Raises:
-        InputError: it has not learned to make such images large.
+        InputError: the second run cannot upscale such images.
     """
     names = [base.classes[label] for label in labels or []]
     passed = names if names and set(names) <= set(larger.classes) else None
@@ -20,7 +20,7 @@ def passed_on(base: LoadedRun, larger: LoadedRun, labels: Sequence[int] | None, 
     drawn, taken = base.config.data.mode, larger.config.data.mode
     if drawn not in SEEN[taken]:
         raise InputError(
-            "invalid",
-            f"{base.source} draws {drawn} images, and {larger.source} makes {taken} images large; take two of one mode",
+            "incompatible",
+            f"{base.source} draws {drawn} images, but {larger.source} upscales {taken}; use two runs of one mode",
         )
     return passed

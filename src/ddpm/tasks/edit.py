@@ -1,4 +1,4 @@
-"""Pictures changed as much as one likes."""
+"""Edit pictures by adding noise and denoising them (SDEdit)."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -19,32 +19,32 @@ from ddpm.system.errors import InputError
 from ddpm.tasks.variations import EditRequest, as_given, encoded, settle, variations
 
 NEAR = 0.1
-"""The least share of a step of the grid that is taken: solvers that remember divide differences of expected images by
-the steps between them, and a step of nearly nothing magnifies the rounding of the network."""
+"""The shortest first step, as a fraction of a step of the grid: multistep solvers divide differences of expected images
+by the steps between them, so a tiny step would magnify the network's rounding errors."""
 
 
 def edit(run: LoadedRun, images: Several, strength: float, **asked: Any) -> Image.Image | list[Image.Image]:
-    """Pictures with so much noise added, and drawn from there (SDEdit; Meng et al. 2022).
+    """Add noise to pictures and sample from there (SDEdit; Meng et al. 2022).
 
-    An alpha that the run does not know stays as it is; so does a depth of 16 bits, whose values are then multiples of
-    257.
+    If the run has no alpha channel, the pictures' own is kept; 16-bit pictures stay 16-bit, with values that are
+    multiples of 257.
 
     Args:
-        strength: 0 gives the pictures back as they came, 1 keeps nothing of them and is a new sample; in between the
-            noise is that of the timestep ``strength · T``, and the grid's steps below it are taken.
+        strength: from 0, which returns the pictures unchanged, to 1, which keeps nothing of them; in between, noise of
+            timestep ``strength · T`` is added, and sampling takes the grid's steps below it.
         images, asked: see :func:`~ddpm.tasks.inpaint.inpaint`.
 
     Raises:
-        InputError: a strength outside of [0, 1], or pictures or settings that cannot be used.
+        InputError: a strength outside [0, 1], or unusable pictures or settings.
     """
     if not 0 <= strength <= 1:
         raise InputError(
-            "invalid", f"strength must be between 0 (the picture itself) and 1 (a new one), not {strength:g}"
+            "invalid", f"strength {strength:g} is out of range; use 0 (the picture itself) to 1 (a new one)"
         )
     request = EditRequest.of(asked)
     photos = request.photos(images, run.config.data.size, run.config.data.mode)
     if not strength:
-        settle(run, request, photos)  # what cannot be used is refused all the same
+        settle(run, request, photos)  # invalid input is refused even if nothing is sampled
         return as_given(images, [photo.image.copy() for photo in photos for _ in range(request.n)])
 
     def task(how: SamplingConfig, rows: list[int]) -> Task:
@@ -63,9 +63,9 @@ def edit(run: LoadedRun, images: Several, strength: float, **asked: Any) -> Imag
 
 
 def below(strength: float, levels: Sequence[Level], schedule: Schedule) -> list[Level]:
-    """The timestep ``strength · T``, at least 1, and those levels of a grid that are cleaner.
+    """Return the level of timestep ``strength · T``, at least 1, and the cleaner levels of a grid.
 
-    One that the timestep is nearer to than ``NEAR`` of the grid's step around it is left out.
+    A level closer to that timestep than ``NEAR`` of the grid's step around it is left out.
     """
     timestep = max(1.0, strength * schedule.T)
     first = schedule.level(timestep)

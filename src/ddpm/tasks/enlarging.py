@@ -1,4 +1,4 @@
-"""Small images made large in batches, by a run that has learned it."""
+"""Upscale small images in batches, by a super-resolution run."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -23,17 +23,17 @@ from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, among, silent
 
 WHOLE = 4
-"""A result with a side longer than so many times that of the images of training is drawn in windows of their size:
-attention over more positions takes long, and was learned on few."""
+"""A result with a side more than this many times as long as in training is drawn in windows of the training size:
+attention over more positions is slow, and was trained on few."""
 
 
 @dataclass(frozen=True, slots=True)
 class Enlarging:
-    """How small pictures are made large, beside how all samples are drawn.
+    """The settings of upscaling, in addition to those of sampling.
 
     Attributes:
-        augment: noise that the enlarged picture gets before the network sees it, as a share of all noise.
-        consistent: whether the mean of each box of the result is held to be the small picture's pixel.
+        augment: noise added to the enlarged picture before the network sees it, as a fraction of full noise.
+        consistent: whether the mean of each box of the result is constrained to equal the small picture's pixel.
     """
 
     augment: float
@@ -41,27 +41,27 @@ class Enlarging:
 
     @classmethod
     def settle(cls, config: UpscalingConfig, augment: float | None, consistent: bool | None) -> "Enlarging":
-        """What is asked for, and the run's own for the rest; a noisy condition is not held to unless that is asked.
+        """Fill in the run's defaults; a noisy condition is not enforced by default.
 
         Raises:
-            InputError: more noise than was trained on.
+            InputError: more noise than in training.
         """
         strength = config.augment if augment is None else augment
         if not 0 <= strength <= config.s_max:
             raise InputError(
-                "invalid", f"augment must be between 0 and {config.s_max:g}, as in training, not {strength:g}"
+                "invalid", f"augment {strength:g} is out of range; use 0 to {config.s_max:g}, as in training"
             )
         return cls(strength, config.consistent and strength == 0 if consistent is None else consistent)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Small:
-    """A small image, and what it gets.
+    """A small image with its noise index and label.
 
     Attributes:
         pixels: (h, w, C) uint8.
-        index: the image gets the noise that is a function of (seed, index).
-        label: its class by number; None, as of all or none of a batch, takes the null label.
+        index: the image's noise is a function of (seed, index).
+        label: its class number; None, for all images of a batch or none, uses the null label.
     """
 
     pixels: Pixels
@@ -78,17 +78,17 @@ def enlarge_all(
     batch: int = 64,
     progress: Progress = silent,
 ) -> Iterator[tuple[int, Pixels]]:
-    """Each image by its number, made large: (h · scale, w · scale, C) uint8; those of a batch when it is drawn.
+    """Yield each image's number and its upscaled pixels, (h · scale, w · scale, C) uint8, batch by batch.
 
     Args:
         batch: images in memory at a time; those larger than in training are drawn one by one.
-        progress: called with (network steps done, in all).
+        progress: called with (network steps done, total).
 
     Raises:
-        InputError: a batch of none.
+        InputError: batch is below 1.
     """
     if batch < 1:
-        raise InputError("invalid", f"batch must be at least 1, not {batch}")
+        raise InputError("invalid", f"batch {batch} is too small; use at least 1")
     each = parts(run, smalls, batch)
     for number, part in enumerate(each):
         report = among(progress, number, len(each))
@@ -96,12 +96,12 @@ def enlarge_all(
 
 
 def parts(run: LoadedRun, smalls: Sequence[Small], most: int) -> list[list[int]]:
-    """Images that are drawn together, by number: of one size, up to ``most``; those larger than in training alone."""
+    """Group images of one size into batches of at most ``most``, by number; those larger than in training are alone."""
     return batches((small.pixels.shape for small in smalls), lambda i: most if _together(run, smalls[i]) else 1)
 
 
 def _together(run: LoadedRun, small: Small) -> bool:
-    """Whether an image comes out no larger than those of training."""
+    """Check that an image's result is no larger than the training images."""
     assert run.config.upscaling is not None
     height, width, _ = small.pixels.shape
     area: int = height * width * run.config.upscaling.scale**2
@@ -116,11 +116,11 @@ def draw(
     seed: int,
     progress: Progress = silent,
 ) -> Pixels:
-    """One batch of small images of one size made large, (B, h · scale, w · scale, C) uint8.
+    """Upscale one batch of small images of the same size, to (B, h · scale, w · scale, C) uint8.
 
-    The expected image is held to the small one by ``x0 + A⁺(y - A x0)``, A the mean of each box (Wang et al. 2023,
-    eq. 13), in turn with clipping, so that black and white boxes agree too. Sides that the network does not divide are
-    mirrored at their end, and cut off again.
+    The expected image is made consistent with the small one by ``x0 + A⁺(y - A x0)``, A the mean of each box (Wang et
+    al. 2023, eq. 13), alternating with clipping, so that black and white boxes agree too. Sides that the network cannot
+    divide are padded by reflection and cropped again.
     """
     engine, conditioner = run.engine, run.engine.model.conditioners["low_resolution"]
     assert isinstance(conditioner, LowResolution)
@@ -136,7 +136,7 @@ def draw(
     labels = [small.label for small in smalls if small.label is not None]
     given = {"low_resolution": conditioner.noised(image, s, eps)}
     guides = run.guides(how, labels)
-    if guides.away is not None:  # what is enlarged stays, with its noise
+    if guides.away is not None:  # the unguided network sees the same enlarged image and noise
         guides = replace(guides, away={**guides.away, **select(given, slice(0, 1))})
 
     def task(at: list[int]) -> Task:
@@ -153,7 +153,7 @@ def draw(
 
 
 def mirrored(low: torch.Tensor, divisor: int) -> torch.Tensor:
-    """(B, C, h, w) with sides that divide, mirrored at the far end; a side too short for that repeats its last line."""
+    """Pad (B, C, h, w) to multiples of divisor by reflection at the far end; a side too short repeats its last line."""
     for axis in (2, 3):
         side = low.shape[axis]
         more = -side % divisor

@@ -1,4 +1,4 @@
-"""Bits per dimension of one batch of images under a model."""
+"""Estimate the bits per dimension of a batch of images."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,12 +28,12 @@ from ddpm.system.progress import Progress, silent
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BitsEstimate:
-    """What a model says of a batch.
+    """The likelihood of a batch under a model.
 
     Attributes:
         bits: (B,) float32, per dimension.
-        calls: how often the network was asked about the batch.
-        bound: where the bits come from, if they are a bound.
+        calls: number of network calls for the batch.
+        bound: the terms of the bits, if they are a bound.
     """
 
     bits: torch.Tensor
@@ -41,7 +41,7 @@ class BitsEstimate:
     bound: Bound | None = None
 
     def first(self, n: int) -> "BitsEstimate":
-        """That of the first n images, on the CPU."""
+        """Return the estimate of the first n images, on the CPU."""
         b = self.bound and Bound(*(part[:n].cpu() for part in (self.bound.prior, self.bound.terms, self.bound.x0_mse)))
         return BitsEstimate(self.bits[:n].cpu(), self.calls, b)
 
@@ -55,23 +55,23 @@ def estimate(
     cond: Cond | None = None,
     progress: Progress = silent,
 ) -> BitsEstimate:
-    """Bits per dimension of 8-bit images, without guidance and in float32.
+    """Estimate the bits per dimension of 8-bit images, without guidance and in float32.
 
     Args:
         images: (B, H, W, C) uint8, on the model's device.
-        indices: what is random about the image with index i is a function of (how.seed, i).
-        cond: what the images are.
-        progress: told of network calls; in all is 0 where that is not known.
+        indices: the random draws for the image with index i are a function of (how.seed, i).
+        cond: the conditioning of the images.
+        progress: called with (network calls, total), the total 0 if unknown.
 
     Raises:
-        InputError: the run does not learn pixels.
+        InputError: the run models latents, not pixels.
     """
     codec, schedule = build.build_codec(config), build.build_schedule(config.diffusion)
     if type(codec) is not PixelCodec:
         raise InputError(
-            "conflict",
-            "bits per dimension are of pixels, and this run learns latents: their density is not the images', as "
-            "nothing inverts the encoder; evaluate it without",
+            "incompatible",
+            "bits per dimension need a run on pixels, but this run models latents, whose density is not that of the "
+            "images; leave out bits per dimension",
         )
     x0 = codec.encode(images)
     denoise: Denoiser = model.denoiser(build.build_parameterisation(config.diffusion))
@@ -101,7 +101,7 @@ def estimate(
 
 
 def choices(seed: int, indices: Sequence[int], terms: int) -> torch.Tensor:
-    """Where in each of the k runs of levels an image's term is taken: (B, k) uniform, a function of (seed, index)."""
+    """Draw where in each of the k runs of levels an image's term is taken: (B, k) uniform, by (seed, index)."""
     return torch.stack([Stream(seed, "terms", i).uniform(terms) for i in indices])
 
 
@@ -112,19 +112,19 @@ def _watched(pairs: Sequence[LevelPair], progress: Progress) -> Iterator[LevelPa
 
 
 def pixels(images: Several, data: DataConfig) -> Pixels:
-    """Pictures as (B, H, W, C) uint8 of a run's size and mode.
+    """Read pictures as (B, H, W, C) uint8.
 
     Raises:
-        InputError: they are of another size or mode, or none at all.
+        InputError: there are none, or one differs from the run's size or mode.
     """
     (height, width), mode = data.size, data.mode
     each = [opened(image).image for image in several(images)]
     for i, image in enumerate(each):
         if image.mode != mode or image.size != (width, height):
             raise InputError(
-                "invalid",
-                f"image {i} is {image.height} × {image.width} {image.mode}, and the run has {height} × {width} "
-                f'{mode}: bring it there, as by image.convert("{mode}").resize(({width}, {height}))',
+                "incompatible",
+                f"image {i} is {image.height} × {image.width} {image.mode}, but the run needs {height} × {width} "
+                f'{mode}; convert it with image.convert("{mode}").resize(({width}, {height}))',
             )
     # (H, W) -> (H, W, 1) for grey
     return np.stack([np.atleast_3d(np.asarray(image)) for image in each])

@@ -1,4 +1,4 @@
-"""New images."""
+"""Sample new images."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -29,27 +29,26 @@ def sample(
     watch: Callable[[Moment], None] | None = None,
     **settings: Any,
 ) -> list[Image.Image]:
-    """New images, the same for the same arguments whatever the batch.
+    """Sample new images: the same for the same arguments, whatever the batch size.
 
     Args:
         n: the number of images.
-        label: a class by name or index for all, or one for each image; None takes the null label.
+        label: a class by name or index for all images, or one each; None uses the null label.
         seed: image i is a function of (seed, i).
-        indices: which images of the seed's set; 0 … n - 1 if None.
+        indices: the indices of the images; 0 … n - 1 if None.
         batch: images in memory at a time.
-        progress: called with (network steps done, in all).
-        watch: called with each moment of each batch, before its steps and after the last.
-        settings: the keys of :class:`SamplingConfig`: ``solver``, ``steps``, ``guidance`` …; the run's own where not
-            given.
+        progress: called with (network steps done, total).
+        watch: called with each moment of each batch, before the first step and after every step.
+        settings: the keys of :class:`SamplingConfig`: ``solver``, ``steps``, ``guidance`` …; the run's own by default.
 
     Returns:
         n PIL images of the run's mode, each with its :class:`Provenance` in ``image.info``.
 
     Raises:
-        InputError: an unknown label or setting, or a value that is not allowed.
+        InputError: an unknown label or setting, or an invalid value.
     """
     if n < 1:
-        raise InputError("invalid", f"n must be at least 1, not {n}")
+        raise InputError("invalid", f"n {n} is too small; use at least 1")
     run.refuse_given()
     wanted = chosen(indices, n)
     a = asked(run, settings, label, n)
@@ -61,31 +60,31 @@ def sample(
 
 
 def trajectory(run: LoadedRun, n: int = 1, *, stages: int = 40, **arguments: Any) -> Trajectory:
-    """The images that :func:`sample` gives for the same arguments, and how they come to be, by no further calls.
+    """Sample as :func:`sample` does and record the trajectory, at no further network calls.
 
     Args:
-        stages: at most, evenly spread over the steps, the noise and the images among them.
-        arguments: whatever :func:`sample` takes.
+        stages: the maximum number of stages, evenly spread over the steps, including the noise and the images.
+        arguments: those of :func:`sample`.
 
     Raises:
         InputError: as :func:`sample`, or fewer than two stages.
     """
     if stages < 2:
-        raise InputError("invalid", f"stages must be at least 2, the noise and the image, not {stages}")
+        raise InputError("invalid", f"stages {stages} is too small; use at least 2, for the noise and the image")
     recorder = Recorder(run.engine.codec.decode, stages)
     images = sample(run, n, watch=recorder, **arguments)
     return Trajectory(images, recorder.stages(run.engine.schedule))
 
 
 def again(run: LoadedRun, record: Provenance) -> Image.Image:
-    """The image of a record, which this run's weights have made.
+    """Reproduce the image of a record made with this run's weights.
 
     Raises:
-        InputError: its label is not one of the run's, or it was made from other pictures, which it does not hold.
+        InputError: its label is not one of the run's, or it was made from other pictures, which it does not contain.
     """
     if record.work is not None:
         raise InputError(
-            "invalid",
+            "missing",
             f"this picture was made from other pictures; repeat its command on them: {record.command()}",
         )
     run.refuse_given()

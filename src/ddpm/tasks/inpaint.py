@@ -1,4 +1,4 @@
-"""Parts of pictures drawn anew."""
+"""Inpaint parts of pictures."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -30,31 +30,31 @@ def inpaint(
     repaint: str | None = None,
     **asked: Any,
 ) -> Image.Image | list[Image.Image]:
-    """Pictures with a part drawn anew; all other pixels stay as they are, bit for bit.
+    """Fill in part of each picture; all other pixels stay the same, bit for bit.
 
-    What is known is put into the expected image at every step, by its covariance (MMPS; Rozet et al. 2024) or without
-    (DDNM; Wang et al. 2023), or, with ``repaint``, into the noisy one on a grid that goes to and fro (RePaint; Lugmayr
-    et al. 2022).
+    The known pixels correct the expected image at every step, with its covariance (MMPS; Rozet et al. 2024) or without
+    (DDNM; Wang et al. 2023); with ``repaint`` they replace those of the noisy image, which is resampled back and forth
+    (RePaint; Lugmayr et al. 2022).
 
     Args:
         images: one or several pictures of the run's size or larger; see :data:`~ddpm.images.photo.Given`.
-        mask: one for all, or one each: white is filled in, black is kept.
-        method: "mmps", also if None, or "ddnm", which is faster and fits less well.
-        repaint: "JUMPxTIMES", as in "10x10", in place of a method.
-        asked: attributes of :class:`EditRequest`, as n, label, seed and fit, and settings as of ``Pipeline.sample``.
+        mask: one for all pictures, or one each: white is filled in, black is kept.
+        method: "mmps" (default), or "ddnm", which is faster but blends less well.
+        repaint: "JUMPxTIMES", such as "10x10", instead of a method.
+        asked: attributes of :class:`EditRequest`, such as n, label, seed and fit, and settings of ``Pipeline.sample``.
 
     Returns:
-        a picture if one was given and n is 1, else a list, n of each.
+        a picture if one was given and n is 1, else a list with n versions of each.
 
     Raises:
-        InputError: pictures, masks or settings that cannot be used.
+        InputError: unusable pictures, masks or settings.
     """
     request, way = EditRequest.of(asked), settled(method, repaint)
     photos = request.photos(images, run.config.data.size, run.config.data.mode)
     masks = [opened(one) for one in several(mask)] * (len(photos) if alone(mask) else 1)
     if len(masks) != len(photos):
         counts = f"{say_count(len(masks), 'mask')} for {say_count(len(photos), 'picture')}"
-        raise InputError("invalid", f"{counts}; give one for all, or one each")
+        raise InputError("conflict", f"{counts}; give one mask for all pictures, or one each")
     fills = [read_mask(one, photo, request.fit) for one, photo in zip(masks, photos, strict=True)]
     works = []
     for photo, one, fill in zip(photos, masks, fills, strict=True):
@@ -71,7 +71,7 @@ def filled(
     works: Sequence[Work],
     way: Method | Repaint,
 ) -> list[Image.Image]:
-    """Pictures with what is to be filled drawn anew, n versions of each."""
+    """Fill in the given area of each picture, in n versions."""
 
     def task(how: SamplingConfig, rows: list[int]) -> Task:
         x0 = encoded(run, photos, rows)
@@ -83,7 +83,7 @@ def filled(
         try:
             return Task(rising(levels, *way), constraint=Replacement(mask, mask.forward(x0)))
         except ValueError as e:
-            raise InputError("invalid", f"repaint {way}: {e}") from e
+            raise InputError("invalid", f"repaint {way} does not fit the grid: {e}") from e
 
     return [
         new.record.attach(photos[new.of].with_drawn(new.pixels, fills[new.of]))

@@ -1,4 +1,4 @@
-"""What lies between two pictures."""
+"""Interpolate between two pictures."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -24,7 +24,7 @@ from ddpm.system.progress import Progress, among, silent
 from ddpm.tasks.variations import EditRequest, encoded
 
 FLOW = {"solver": "heun", "grid": "log-snr", "clip": False, "guidance": 1.0}
-"""A second-order solver whose steps can be taken upwards; clipping or guidance would have no way back."""
+"""A second-order solver whose steps can be inverted, without clipping and guidance, which cannot."""
 
 
 def interpolate(
@@ -39,32 +39,32 @@ def interpolate(
     batch: int = 64,
     progress: Progress = silent,
 ) -> list[Image.Image]:
-    """n pictures from one to the other, by way of their noise (Song et al. 2021, sec. 5.3).
+    """Interpolate in n pictures from one to the other, through their noise (Song et al. 2021, sec. 5.3).
 
-    Both are followed up the probability flow to the noises that they would be drawn from, and points on the great
-    circle between these are followed down again. The ends are the given pictures, as well as the model can draw them.
+    Both are inverted along the probability flow, and images are sampled from points on the great circle between the two
+    noises. The first and last result are reconstructions of the given pictures.
 
     Args:
-        first, last: of one size, that of the run or larger.
-        label: what both are, or the one and the other; between two labels the embeddings are on a line.
-        steps: up, and as many down.
+        first, last: two pictures of the same size, that of the run or larger.
+        label: the class of both, or of each; between two labels the embeddings are interpolated linearly.
+        steps: the number of steps to invert, and again to sample.
         batch: pictures in memory at a time.
-        progress: called with (steps done, in all).
+        progress: called with (steps done, total).
 
     Raises:
-        InputError: pictures, labels or numbers that cannot be used.
+        InputError: unusable pictures, labels or numbers.
     """
     if n < 2:
-        raise InputError("invalid", f"n must be at least 2, the two ends, not {n}")
+        raise InputError("invalid", f"n {n} is too small; use at least 2, for the two ends")
     run.refuse_given()
     request = EditRequest(n, fit=fit, batch=batch, progress=progress)
     photos = request.photos([first, last], run.config.data.size, run.config.data.mode)
     if photos[0].size != photos[1].size:
         (h, w), (other_h, other_w) = (photo.size for photo in photos)
         raise InputError(
-            "invalid",
-            f"{photos[0].name} is {h} × {w} and {photos[1].name} {other_h} × {other_w}; give pictures of one size, or "
-            "--fit crop",
+            "incompatible",
+            f"{photos[0].name} is {h} × {w}, but {photos[1].name} is {other_h} × {other_w}; use pictures of the same "
+            "size, or --fit crop",
         )
     how = settings(run, {**FLOW, "steps": steps, "size": photos[0].size})
     labels = run.labels(label, 2)
@@ -82,7 +82,7 @@ def interpolate(
 def _between(
     run: LoadedRun, how: SamplingConfig, ends: torch.Tensor, labels: list[int] | None, request: EditRequest
 ) -> Iterator[Pixels]:
-    """(H, W, C) uint8 of one picture after the other, from two images (2, C, H, W)."""
+    """Yield the pixels of each picture, (H, W, C) uint8, between two images (2, C, H, W)."""
     engine, n = run.engine, request.n
     parts = [range(n)[first : first + request.batch] for first in range(0, n, request.batch)]
     of = 1 + len(parts)

@@ -1,4 +1,4 @@
-"""How likely a run finds images."""
+"""Likelihood of images under a run."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -30,25 +30,25 @@ def bits_per_dim(
     progress: Progress = silent,
     **options: Any,
 ) -> torch.Tensor:
-    """Bits that the model takes for each 8-bit value of an image, (B,) float32: the less, the likelier it is.
+    """Return the bits per dimension of images under the model, (B,) float32: the fewer, the likelier an image.
 
     Args:
         images: one or several pictures of the run's size and mode; see :data:`~ddpm.images.photo.Several`.
         method: "bound", an upper bound (Ho et al. 2020, eq. 5), or "ode", the density (Song et al. 2021).
-        labels: what the images are, one for all or one each; None asks for p(x) whatever the class.
+        labels: the class of all images, or one each; None estimates p(x) over all classes.
         options: of the bound or the ODE; see :class:`Likelihood`.
-        seed, indices: the noise of the image with index i, 0 … B - 1 if None, is a function of (seed, i).
+        seed, indices: the noise of the image with index i is a function of (seed, i); indices are 0 … B - 1 if None.
         batch: images in memory at a time.
-        progress: called with (network calls done, in all); of the ODE nobody knows how many, and in all is 0.
+        progress: called with (network calls done, total), the total 0 for the ODE, where it is unknown.
 
     Raises:
-        InputError: images, labels or settings that cannot be used.
+        InputError: unusable images, labels or settings.
     """
     how = settle(run.config, method, seed=seed, clip=clip, **options)
     pixels = estimate.pixels(images, run.config.data)
     n = len(pixels)
     if batch < 1:
-        raise InputError("invalid", f"batch must be at least 1, not {batch}")
+        raise InputError("invalid", f"batch {batch} is too small; use at least 1")
     which = chosen(indices, n)
     given, bits = run.labels(labels, n), []
     before, total = 0, -(-n // batch) * (how.calls or 0)
@@ -69,17 +69,17 @@ def likelihood(
     indices: list[int],
     progress: Progress = silent,
 ) -> estimate.BitsEstimate:
-    """One batch: what :func:`bits_per_dim` takes the bits of, with where they come from.
+    """Estimate the likelihood of one batch, as for :func:`bits_per_dim`, with the terms of the bound.
 
     Args:
         pixels: (B, H, W, C) uint8.
-        labels: the class of each image by number; None takes the null label.
-        progress: called with (network calls done, in all, or 0).
+        labels: the class number of each image; None uses the null label.
+        progress: called with (network calls done, total or 0).
     """
     run.refuse_given()
     if labels is None and run.needs_label:
         raise InputError(
-            "missing", f"{run.source} never saw an image without its label when it was trained: {run.vocabulary.advice}"
+            "missing", f"{run.source} was never trained without labels, so it needs one; {run.vocabulary.advice}"
         )
     engine = run.engine
     at = engine.fill(len(pixels))

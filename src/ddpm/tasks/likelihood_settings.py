@@ -1,4 +1,4 @@
-"""From what is asked about a likelihood to settings without a default left."""
+"""Resolve the settings of a likelihood, with all defaults filled in."""
 
 import math
 from typing import Any
@@ -13,8 +13,8 @@ from ddpm.system.names import VarianceName
 START = 1e-5
 TOLERANCE = 1e-5
 PROBES = 1
-"""Of the ODE, unless others are asked for: those of Song et al. 2021 ("Score-Based Generative Modeling through
-Stochastic Differential Equations"), app. D.2 and their code."""
+"""Defaults of the ODE: those of Song et al. 2021 ("Score-Based Generative Modeling through Stochastic Differential
+Equations"), app. D.2 and their code."""
 
 OF_BOUND = ("steps", "terms", "variance")
 OF_ODE = ("start", "tolerance", "probes")
@@ -23,24 +23,22 @@ OF_ODE = ("start", "tolerance", "probes")
 def settle(
     config: RunConfig, method: str = "bound", *, seed: int = 0, clip: bool | None = None, **asked: Any
 ) -> Likelihood:
-    """What is asked of a run, its defaults filled in: all levels, the run's own variance, and a bound that is clipped.
+    """Fill in the defaults: all levels, the run's own variance, and clipping for the bound.
 
     Args:
         asked: options of the bound (``OF_BOUND``) or of the ODE (``OF_ODE``), None where not given; see
             :class:`Likelihood`.
 
     Raises:
-        InputError: a value that is not allowed, or that has no effect.
+        InputError: a value that is invalid or has no effect.
     """
     if method not in ("bound", "ode"):
-        raise InputError("unknown", f"unknown method {method!r} (known: bound, ode)")
-    idle, why = (OF_ODE, "the bound solves none") if method == "bound" else (OF_BOUND, "its solver chooses its steps")
+        raise InputError("unknown", f"unknown method {method!r}; use bound or ode")
+    idle, other = (OF_ODE, "ode") if method == "bound" else (OF_BOUND, "bound")
     for name in idle:
         if (value := asked.pop(name, None)) is not None:
             raise InputError(
-                "conflict",
-                f"{name} {value} is an option of the {'ODE' if method == 'bound' else 'bound'}, and the method is "
-                f"{method}: {why}; leave it out",
+                "conflict", f"{name} {value} requires method {other}, not {method}; leave it out or use method {other}"
             )
     made = _bound(config, **asked) if method == "bound" else _ode(config, **asked)
     return made.model_copy(update={"seed": seed, "clip": bool(clip) if method == "ode" else clip is not False})
@@ -52,16 +50,16 @@ def _bound(
     T = config.diffusion.T
     steps = T if steps is None else steps
     if not 1 <= steps <= T:
-        raise InputError("invalid", f"steps must be between 1 and {T}, the levels of the run, not {steps}")
+        raise InputError("invalid", f"steps {steps} is out of range; use 1 to {T}, the number of levels of the run")
     if terms is not None and not 1 <= terms < steps:
-        allowed = f"between 1 and {steps - 1}" if steps > 1 else "left out"
-        raise InputError("invalid", f"terms must be {allowed}, as {steps} steps have {steps - 1} KL terms, not {terms}")
+        fix = f"use 1 to {steps - 1}" if steps > 1 else "leave it out"
+        raise InputError("invalid", f"terms {terms} is out of range, as {steps} steps have {steps - 1} KL terms; {fix}")
     own = config.diffusion.variance
     known: tuple[VarianceName, ...] = ("small", "large", "learned") if own == "learned" else ("small", "large")
     taken = own if variance is None else next((name for name in known if name == variance), None)
     if taken is None:
-        why = "" if own == "learned" else ", as this run learned none"
-        raise InputError("invalid", f"variance must be {' or '.join(known)}{why}, not {variance!r}")
+        why = " is unknown" if own == "learned" or variance != "learned" else ", but this run has not learned one"
+        raise InputError("unknown", f"variance {variance!r}{why}; use {' or '.join(known)}")
     return Likelihood(method="bound", seed=0, clip=True, steps=steps, terms=terms, variance=taken)
 
 
@@ -72,17 +70,18 @@ def _ode(
     if start is not None and not continuous:
         raise InputError(
             "conflict",
-            f"start {start} is of processes in continuous time, and the {config.diffusion.schedule} schedule begins at "
-            "its level 1; leave it out",
+            f"start {start} requires a process in continuous time, but the {config.diffusion.schedule} schedule is "
+            "discrete and starts at level 1; leave it out",
         )
     if start is not None and not FLOOR <= start < 1:
         raise InputError(
-            "invalid", f"start must be at least {FLOOR:g} and below 1, where there is only noise, not {start}"
+            "invalid",
+            f"start {start} is out of range; use at least {FLOOR:g} and less than 1, where only noise is left",
         )
     if tolerance is not None and not 0 < tolerance < math.inf:
-        raise InputError("invalid", f"tolerance must be above 0 and finite, not {tolerance}")
+        raise InputError("invalid", f"tolerance {tolerance} is out of range; use a finite number above 0")
     if probes is not None and probes < 1:
-        raise InputError("invalid", f"probes must be at least 1, not {probes}")
+        raise InputError("invalid", f"probes {probes} is too small; use at least 1")
     return Likelihood(
         method="ode",
         seed=0,

@@ -1,4 +1,4 @@
-"""What is to be drawn anew, as a picture: white is filled in, black is kept."""
+"""Masks as pictures: white is filled in, black is kept."""
 
 import numpy as np
 from PIL import Image
@@ -16,16 +16,16 @@ TINT = np.array([255, 0, 80])
 
 
 def read_mask(given: Given, photo: Photo, fit: Fit | None = None) -> Fill:
-    """The mask of a picture, (H, W) bool, True where it is to be filled; greys count as the nearer of both.
+    """Read the mask of a picture, (H, W) bool, True where it is filled in; greys count as the nearer of the two.
 
-    What is transparent in the mask counts as black.
+    Transparent pixels of the mask count as black.
 
     Args:
-        fit: how the picture was brought to the run's size, to which a mask of its own size is then brought as well:
-            whatever has a white pixel mixed in is filled, so that nothing of it is left; a margin is kept.
+        fit: how the picture was resized to the run's size; a mask of its original size is resized alike: any pixel
+            that mixes in white is filled in, so that nothing masked remains; a margin is kept.
 
     Raises:
-        InputError: of another size, or nothing to fill, or nothing known.
+        InputError: the mask has another size, or is all black or all white.
     """
     name, image = opened(given)
     fill = np.asarray(_grey(image)) >= HALF
@@ -34,33 +34,33 @@ def read_mask(given: Given, photo: Photo, fit: Fit | None = None) -> Fill:
     height, width = photo.size
     if fill.shape != photo.size:
         raise InputError(
-            "invalid",
-            f"the mask {name} is {image.height} × {image.width} and {photo.name} {height} × {width} (height × width); "
-            "give a mask of the picture's size",
+            "incompatible",
+            f"the mask {name} is {image.height} × {image.width} (height × width), but {photo.name} is "
+            f"{height} × {width}; use a mask of the picture's size",
         )
     if not fill.any():
         raise InputError(
             "invalid",
-            f"the mask {name} is black all over, at {height} × {width}: nothing to fill in; paint white (from {HALF} "
-            "of 255 on) what shall be drawn",
+            f"the mask {name} is all black at {height} × {width}, which leaves nothing to fill in; paint the area to "
+            f"fill white ({HALF} to 255)",
         )
     if fill.all():
         raise InputError(
             "invalid",
-            f"the mask {name} is white all over, at {height} × {width}: nothing is kept; for new images use "
+            f"the mask {name} is all white at {height} × {width}, which keeps nothing; for new images use "
             "`ddpm sample`",
         )
     return fill
 
 
 def preview(photo: Photo, fill: Fill) -> Image.Image:
-    """The picture, RGB, with what will be filled in tinted red."""
+    """Return the picture in RGB, with the area to fill tinted red."""
     seen = photo.pixels[..., :3].repeat(3 // min(3, photo.pixels.shape[-1]), -1)
     return Image.fromarray(np.where(fill[..., None], (seen // 4 + 0.75 * TINT).astype(np.uint8), seen))
 
 
 def _grey(image: Image.Image) -> Image.Image:
-    """Of mode L."""
+    """Convert to mode L."""
     if image.mode == "I;16":
         return Image.fromarray(to_8_bits(np.asarray(image)))
     if image.mode in ("LA", "RGBA"):

@@ -1,4 +1,4 @@
-"""How what is known of pictures is put into what is drawn."""
+"""Condition sampling on the known part of pictures."""
 
 from typing import Literal, NamedTuple, Self, get_args
 
@@ -14,28 +14,28 @@ from ddpm.records.provenance import Option
 from ddpm.system.errors import InputError
 
 Method = Literal["mmps", "ddnm"]
-"""MMPS asks for gradients, which makes unknown parts fit the known ones; DDNM takes a third of the time."""
+"""MMPS uses gradients, so that filled-in parts blend with the known ones; DDNM takes a third of the time."""
 
 SPREAD = 0.5
-"""Standard deviation of images in [-1, 1] where a run does not say its own (Karras et al. 2022)."""
+"""Standard deviation of images in [-1, 1] where a run does not record its own (Karras et al. 2022)."""
 
 
 class Repaint(NamedTuple):
-    """How RePaint goes to and fro: jumps of so many steps of the grid, each taken so many times."""
+    """How RePaint resamples back and forth: the length of a jump in steps of the grid, and how often it is taken."""
 
     jump: int
     times: int
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """ "10x10" is a jump of 10 steps, taken 10 times.
+        """Parse "10x10", a jump of 10 steps taken 10 times.
 
         Raises:
             InputError: anything else.
         """
         jump, _, times = text.partition("x")
         if not (jump.isdecimal() and times.isdecimal() and int(jump) and int(times)):
-            raise InputError("invalid", f"repaint {text!r} is not two numbers; write JUMPxTIMES, as in 10x10")
+            raise InputError("invalid", f"repaint {text!r} is not JUMPxTIMES; use two numbers above 0, such as 10x10")
         return cls(int(jump), int(times))
 
     def __str__(self) -> str:
@@ -43,20 +43,20 @@ class Repaint(NamedTuple):
 
 
 def method_of(text: str | None) -> Method:
-    """By its name; MMPS if None.
+    """Look up a method by name; MMPS if None.
 
     Raises:
-        InputError: an unknown one.
+        InputError: the method is unknown.
     """
     known: tuple[Method, ...] = get_args(Method)
     found = [one for one in known if one == (text or "mmps")]
     if not found:
-        raise InputError("unknown", f"method {text!r} is unknown; it may be {' or '.join(known)}")
+        raise InputError("unknown", f"unknown method {text!r}; use {' or '.join(known)}")
     return found[0]
 
 
 def settled(method: str | None, repaint: str | None) -> Method | Repaint:
-    """How pixels are drawn beside known ones.
+    """Choose between a method and RePaint.
 
     Raises:
         InputError: an unknown method, or both a method and RePaint.
@@ -64,26 +64,26 @@ def settled(method: str | None, repaint: str | None) -> Method | Repaint:
     if repaint is None:
         return method_of(method)
     if method is not None:
-        raise InputError("invalid", f"method {method} and repaint {repaint} are two ways to draw; give one")
+        raise InputError("conflict", f"method {method} cannot be combined with repaint {repaint}; leave one out")
     return Repaint.parse(repaint)
 
 
 def recorded(way: Method | Repaint) -> dict[str, Option]:
-    """It as options of a command."""
+    """Return the method as options of a command."""
     return {"repaint": str(way)} if isinstance(way, Repaint) else {"method": way}
 
 
 def spread(data: DataConfig) -> float:
-    """Standard deviation of the images of a run, in [-1, 1]; of images that are all alike it is ``SPREAD``, too."""
+    """Return the standard deviation of a run's images in [-1, 1]; ``SPREAD`` if unknown or 0."""
     return sum(data.std) / (len(data.std) or 1) or SPREAD
 
 
 def observing(
     method: Method, operator: Operator, y: torch.Tensor, how: SamplingConfig, data: DataConfig, noise: float = 0.0
 ) -> Task:
-    """To draw what agrees with ``y = A x0 + noise · n``; without noise exactly, and in range if it can be.
+    """Make a task that samples images with ``y = A x0 + noise · n``; without noise exactly, and in range if possible.
 
-    Around MMPS, DDNM adds what few conjugate gradients and clipping leave of y. With noise it would count y twice.
+    Around MMPS, DDNM corrects what few conjugate gradients and clipping leave of y. With noise it would count y twice.
     """
     d, rounds = spread(data), ROUNDS if how.clips and not noise else 0
 

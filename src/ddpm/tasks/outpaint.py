@@ -1,4 +1,4 @@
-"""Pictures on a larger canvas."""
+"""Outpaint pictures onto a larger canvas."""
 
 from typing import Any
 
@@ -25,20 +25,20 @@ def outpaint(
     repaint: str | None = None,
     **asked: Any,
 ) -> Image.Image | list[Image.Image]:
-    """Pictures with more around them, drawn in overlapping windows of the run's size; what was there stays as it is.
+    """Extend pictures beyond their edges, in overlapping windows of the run's size; the pictures stay the same.
 
     Args:
-        left, right, top, bottom: pixels to add.
+        left, right, top, bottom: the number of pixels to add.
         images, method, repaint, asked: see :func:`~ddpm.tasks.inpaint.inpaint`.
 
     Raises:
-        InputError: nothing to add, or pictures or settings that cannot be used.
+        InputError: nothing to add, or unusable pictures or settings.
     """
     sides = {"left": left, "right": right, "top": top, "bottom": bottom}
     if wrong := [f"{name} {value}" for name, value in sides.items() if value < 0]:
-        raise InputError("invalid", f"{wrong[0]}: pixels are added, so it must be at least 0")
+        raise InputError("invalid", f"{wrong[0]} is negative; use the number of pixels to add, at least 0")
     if not any(sides.values()):
-        raise InputError("invalid", "nothing to add; give pixels to add, as in --left 16 --right 16")
+        raise InputError("missing", "there is nothing to add; use --left, --right, --top or --bottom, as in --left 16")
     request, way = EditRequest.of(asked), settled(method, repaint)
     given = request.photos(images, run.config.data.size, run.config.data.mode)
     larger = [on_canvas(photo, (top, bottom), (left, right)) for photo in given]
@@ -48,7 +48,7 @@ def outpaint(
 
 
 def on_canvas(photo: Photo, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[Photo, Fill]:
-    """A picture with so many rows added above and below, and columns left and right; and what is to be filled."""
+    """Pad a picture with rows above and below and columns left and right; return it with the area to fill."""
     fill = np.pad(np.zeros(photo.size, bool), (rows, columns), constant_values=True)
     own = np.asarray(photo.image)
     image = Image.fromarray(np.pad(own, (rows, columns, *[(0, 0)] * (own.ndim - 2))))

@@ -1,4 +1,4 @@
-"""Pictures made whole again, of which a linear part is known."""
+"""Restore pictures after a known linear degradation."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,18 +20,18 @@ from ddpm.tasks.variations import EditRequest, as_given, encoded, variations
 KNOWN = "grey, downsample:4, blur:2 or mask:mask.png"
 
 ROUNDING = 12**-0.5
-"""Standard deviation of rounding to grey levels, which the inverse of a blur would magnify."""
+"""Standard deviation of rounding to grey levels, which the inverse of a blur would amplify."""
 
 
 @dataclass(frozen=True)
 class Damage:
-    """What has become of the pictures.
+    """How pictures were degraded.
 
     Attributes:
-        operator: from a whole picture to what is left of it.
-        channels: of what is left; None for those of the run.
-        factor: how many times smaller what is left is.
-        noise: of what is left, at the least, in grey levels of 255.
+        operator: maps an intact picture to the degraded one.
+        channels: the channels of the degraded picture; None for those of the run.
+        factor: how many times smaller the degraded picture is.
+        noise: the default noise of the degraded picture, in grey levels of 255.
     """
 
     operator: Operator
@@ -40,23 +40,23 @@ class Damage:
     noise: float = 0.0
 
     def left(self, data: DataConfig) -> tuple[tuple[int, int], Mode]:
-        """(H, W) and mode of the images of a run, so damaged."""
+        """Return the size (H, W) and mode of a run's images after this damage."""
         height, width = data.size
         size = -(-height // self.factor), -(-width // self.factor)
         return size, "L" if self.channels == 1 else data.mode
 
 
 def parse(text: str, data: DataConfig) -> Damage:
-    """ "grey", "downsample:4" (the mean of blocks of 4 × 4) or "blur:2" (Gaussian, in pixels).
+    """Parse "grey", "downsample:4" (the mean of 4 × 4 blocks) or "blur:2" (Gaussian, in pixels).
 
     Raises:
-        InputError: anything else, grey of what has no colours, or blocks larger than the images.
+        InputError: anything else, grey for a run without colour, or blocks larger than the images.
     """
     name, _, value = text.partition(":")
     if name == "grey" and not value:
         if data.mode != "RGB":
             raise InputError(
-                "invalid", f"--operator grey needs a run of RGB images to give colours, and this one has {data.mode}"
+                "incompatible", f"--operator grey needs a run of RGB images, but this run has {data.mode} images"
             )
         return Damage(Grey(), channels=1)
     if name == "downsample":
@@ -64,8 +64,8 @@ def parse(text: str, data: DataConfig) -> Damage:
         if not value.isdecimal() or not 2 <= int(value) <= most:
             raise InputError(
                 "invalid",
-                f"--operator {text}: downsample takes a whole number from 2 to {most}, the side of the run's images, "
-                "as in downsample:2",
+                f"--operator {text} has an invalid factor; use a whole number from 2 to {most}, the side of the run's "
+                "images, as in downsample:2",
             )
         return Damage(AveragePool(int(value)), factor=int(value))
     if name == "blur":
@@ -73,22 +73,24 @@ def parse(text: str, data: DataConfig) -> Damage:
             return Damage(Blur(float(value)), noise=ROUNDING)
         except ValueError as e:
             raise InputError(
-                "invalid", f"--operator {text}: blur takes a number of pixels above 0, as in blur:2"
+                "invalid", f"--operator {text} has an invalid width; use a number of pixels above 0, as in blur:2"
             ) from e
-    raise InputError("unknown", f"--operator {text} is unknown; it may be {KNOWN}")
+    raise InputError("unknown", f"unknown --operator {text}; use {KNOWN}")
 
 
 def mask_of(operator: str, noise: float | None) -> str | None:
-    """The file of "mask:FILE", by which pictures are inpainted; None for what else may be damaged.
+    """Return the file of "mask:FILE", for inpainting; None for any other operator.
 
     Raises:
-        InputError: noise, which has no effect there.
+        InputError: noise is given, which has no effect with a mask.
     """
     name, _, file = operator.partition(":")
     if name != "mask" or not file:
         return None
     if noise:
-        raise InputError("missing", f"noise {noise:g} has no effect on a mask, around which pixels stay as they are")
+        raise InputError(
+            "conflict", f"noise {noise:g} has no effect with a mask, which keeps known pixels; leave it out"
+        )
     return file
 
 
@@ -101,24 +103,24 @@ def restore(
     noise: float | None = None,
     **asked: Any,
 ) -> Image.Image | list[Image.Image]:
-    """What damaged pictures may have been, with no training for the damage.
+    """Restore damaged pictures, without training for the damage.
 
-    Damaged again, the results are the given pictures, up to rounding, unless these have noise of their own. What is
-    transparent stays so.
+    The same damage turns the results back into the given pictures, up to rounding, unless these are noisy. Transparency
+    is kept.
 
     Args:
         operator: "grey", "downsample:4" (means of 4 × 4 blocks), "blur:2" (Gaussian, in pixels), or "mask:FILE" for a
-            part that is gone.
-        method: "mmps", also if None, or "ddnm"; see :func:`~ddpm.tasks.inpaint.inpaint`.
-        noise: standard deviation of the pictures' own noise, in grey levels of 255; that of rounding for a blur, and 0
-            for all else, if None.
+            missing part.
+        method: "mmps" (default) or "ddnm"; see :func:`~ddpm.tasks.inpaint.inpaint`.
+        noise: standard deviation of the noise in the pictures, in grey levels of 255; if None that of rounding for a
+            blur, else 0.
         images, asked: see :func:`~ddpm.tasks.inpaint.inpaint`.
 
     Raises:
-        InputError: an unknown operator, or pictures or settings that cannot be used.
+        InputError: an unknown operator, or unusable pictures or settings.
     """
     if noise is not None and not 0 <= noise <= 255:
-        raise InputError("invalid", f"noise must be from 0 to 255 grey levels, not {noise:g}")
+        raise InputError("invalid", f"noise {noise:g} is out of range; use 0 to 255 grey levels")
     if mask := mask_of(operator, noise):
         return inpaint(run, images, mask, method=method, **asked)
     request, damage = EditRequest.of(asked), parse(operator, run.config.data)

@@ -1,4 +1,4 @@
-"""Small pictures made large, by a run that has learned it."""
+"""Upscale pictures with a super-resolution run."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -32,28 +32,28 @@ def upscale(
     watch: Callable[[int, Image.Image], None] | None = None,
     **settings: Any,
 ) -> Image.Image | list[Image.Image]:
-    """Small pictures of any size made large, by a run of super-resolution.
+    """Upscale pictures of any size with a super-resolution run.
 
-    An alpha that the run does not know is enlarged by interpolation; a depth of 16 bits stays, with values that are
-    multiples of 257.
+    If the run has no alpha channel, the pictures' own is interpolated; 16-bit pictures stay 16-bit, with multiples of
+    257 as values.
 
     Args:
         images: pictures or their files, one or several, of the run's mode.
-        label: what they show, one for all or one each; None takes the null label.
-        seed, indices: picture i gets the noise that is a function of (seed, i), or of (seed, indices[i]).
-        augment: noise on the enlarged picture before the network sees it, 0 to the run's ``s_max``.
-        consistent: whether the mean of each box of the result is the small picture's pixel; on without augment.
+        label: the class of all pictures, or one each; None uses the null label.
+        seed, indices: the noise of picture i is a function of (seed, i), or of (seed, indices[i]).
+        augment: noise added to the enlarged picture before the network sees it, 0 to the run's ``s_max``.
+        consistent: whether the mean of each box of the result equals the small picture's pixel; on without augment.
         batch: pictures in memory at a time; those larger than in training are drawn one by one.
-        progress: called with (network steps done, in all).
-        watch: called with the number of each picture and the large one when it is made; pictures of one size are made
+        progress: called with (network steps done, total).
+        watch: called with the number of each picture and its result when ready; pictures of the same size are drawn
             together.
-        settings: the keys of :class:`SamplingConfig`; the run's own where not given.
+        settings: the keys of :class:`SamplingConfig`; the run's own by default.
 
     Returns:
         a picture if one was given, else a list: ``scale`` times as high and wide, each with its :class:`Provenance`.
 
     Raises:
-        InputError: the run has not learned this, or something that cannot be used.
+        InputError: the run is not for super-resolution, or unusable pictures, labels or settings.
     """
     given = several(images)
     which = chosen(indices, len(given))
@@ -83,20 +83,16 @@ def settled(
     augment: float | None = None,
     consistent: bool | None = None,
 ) -> tuple[Asked, Enlarging]:
-    """What n pictures are made large by.
+    """Resolve the settings and labels for upscaling n pictures.
 
     Raises:
-        InputError: the run has not learned this, or settings or labels that cannot be used or have no effect.
+        InputError: the run is not for super-resolution, or settings or labels are invalid or have no effect.
     """
     if run.config.upscaling is None:
-        raise InputError(
-            "invalid", f"{run.source} has not learned to make small images large; give a run of super-resolution"
-        )
+        raise InputError("incompatible", f"{run.source} was not trained for super-resolution; use a run that was")
     for key in ("classifier", "guide_with", "size", "whole"):
         if settings.get(key) is not None:
-            raise InputError(
-                "missing", f"{key} {settings[key]} has no effect where small images are made large; leave it out"
-            )
+            raise InputError("conflict", f"{key} {settings[key]} has no effect in super-resolution; leave it out")
     return asked(run, settings, label, n), Enlarging.settle(run.config.upscaling, augment, consistent)
 
 

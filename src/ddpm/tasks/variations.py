@@ -1,4 +1,4 @@
-"""New pictures of given ones: what all that is done with pictures has in common."""
+"""Draw new versions of given pictures: the part that all picture tasks share."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -25,16 +25,16 @@ from ddpm.system.progress import Progress, among, silent
 
 @dataclass(frozen=True)
 class EditRequest:
-    """How many new pictures, of what, and how they are drawn.
+    """A request for new versions of pictures.
 
     Attributes:
-        n: of each given picture.
-        label: what the new pictures are: one class for all, or one for each given picture.
+        n: the number of new pictures for each given one.
+        label: the class of all new pictures, or one for each given picture.
         seed: new picture k of given picture j is a function of the seed and j · n + k.
-        fit: bring given pictures to the run's size and mode, as training does; None takes them as they are.
+        fit: how to convert given pictures to the run's size and mode, as in training; None leaves them unchanged.
         batch: pictures in memory at a time.
-        progress: called with (network steps done, in all).
-        settings: the keys of :class:`SamplingConfig`, the run's own where not given.
+        progress: called with (network steps done, total).
+        settings: the keys of :class:`SamplingConfig`; the run's own by default.
     """
 
     n: int = 1
@@ -47,31 +47,29 @@ class EditRequest:
 
     def __post_init__(self) -> None:
         if self.n < 1:
-            raise InputError("invalid", f"n must be at least 1, not {self.n}")
+            raise InputError("invalid", f"n {self.n} is too small; use at least 1")
         if self.batch < 1:
-            raise InputError("invalid", f"batch must be at least 1, not {self.batch}")
+            raise InputError("invalid", f"batch {self.batch} is too small; use at least 1")
         if "size" in self.settings:
-            raise InputError(
-                "missing", "size has no effect here: new pictures are as large as the given ones make them"
-            )
+            raise InputError("conflict", "size has no effect here, as it follows from the given pictures; leave it out")
 
     @classmethod
     def of(cls, asked: Mapping[str, Any]) -> Self:
-        """Of keywords: those that are no attributes are settings."""
+        """Make a request from keywords: those that are not attributes are settings."""
         own = {f.name for f in fields(cls)} - {"settings"}
         given = {name: value for name, value in asked.items() if name in own}
         return cls(**given, settings={name: value for name, value in asked.items() if name not in own})
 
     def photos(self, images: Several, size: tuple[int, int], mode: Mode) -> list[Photo]:
-        """The given pictures, read for a run of this size and mode.
+        """Read the given pictures for a run of this size and mode.
 
         Raises:
-            InputError: none, or one that the run cannot change.
+            InputError: there are none, or one that the run cannot use.
         """
         return [read(one, size, mode, self.fit) for one in several(images)]
 
     def work(self, command: str, photo: Photo, **options: Option) -> Work:
-        """What is done with a picture by a command."""
+        """Record what a command does with a picture."""
         given = ((photo.name, fingerprint(photo.given)),)
         return Work(command=command, given=given, options=options | {"fit": self.fit})
 
@@ -80,7 +78,7 @@ class New(NamedTuple):
     """A new picture.
 
     Attributes:
-        of: number of the given picture.
+        of: the number of the given picture.
         pixels: (H, W, C) uint8, of the run's mode.
         record: how it was made.
     """
@@ -98,15 +96,15 @@ def variations(
     task: Callable[[SamplingConfig, list[int]], Task],
     factor: int = 1,
 ) -> list[New]:
-    """n new pictures of each given one, in their order; those of one size are drawn together.
+    """Draw n new versions of each picture, in order; those of the same size are drawn together.
 
     Args:
-        works: what is done with each.
-        task: (settings, the numbers of the given pictures in a batch, all of one size) -> what sampling is bent to.
-        factor: how many times larger than the given ones the new ones are.
+        works: the record of each picture's task.
+        task: (settings, the numbers of the given pictures in a batch, all of one size) -> how sampling is modified.
+        factor: how many times larger the new pictures are.
 
     Raises:
-        InputError: numbers, labels or settings that cannot be used.
+        InputError: unusable numbers, labels or settings.
     """
     owners = [j for j in range(len(photos)) for _ in range(request.n)]
     parts = batches((photos[j].size for j in owners), lambda i: request.batch)
@@ -124,7 +122,7 @@ def variations(
             task=partial(_of_owners, task, given.how, mine),
         )
         for i, j, pixels in zip(part, mine, drawn, strict=True):
-            # the last of so many new ones of this picture alone
+            # reproduced as the last of i + 1 versions of this picture alone
             work = works[j].model_copy(update={"options": works[j].options | {"n": i + 1}})
             label = given.run.classes[given.labels[j]] if given.labels else None
             made[i] = New(j, pixels, given.run.record(given.how, label, request.seed, i, work))
@@ -134,15 +132,15 @@ def variations(
 def settle(
     run: LoadedRun, request: EditRequest, photos: Sequence[Photo], factor: int = 1
 ) -> dict[tuple[int, int], Asked]:
-    """What is asked for, by the size of the given pictures.
+    """Resolve the request for each size of the given pictures.
 
     Raises:
-        InputError: labels or settings that cannot be used, or that would have no effect, or a run of super-resolution.
+        InputError: labels or settings are invalid or have no effect, or the run is for super-resolution.
     """
     run.refuse_given()
     sizes = {photo.size: (photo.size[0] * factor, photo.size[1] * factor) for photo in photos}
     if request.settings.get("whole") and set(sizes.values()) == {run.config.data.size}:
-        raise InputError("missing", "whole has no effect on pictures of the run's own size; leave it out")
+        raise InputError("conflict", "whole has no effect on pictures of the run's own size; leave it out")
     return {
         own: asked(run, {**request.settings, "size": size}, request.label, len(photos)) for own, size in sizes.items()
     }
@@ -155,10 +153,10 @@ def _of_owners(
 
 
 def as_given(images: Several, made: list[Image.Image]) -> Image.Image | list[Image.Image]:
-    """One picture of one, a list of several."""
+    """Return one picture if one was given, else a list."""
     return made[0] if alone(images) and len(made) == 1 else made
 
 
 def encoded(run: LoadedRun, photos: Sequence[Photo], rows: Sequence[int]) -> torch.Tensor:
-    """Given pictures, by number, as the model sees them: (B, C, H, W) in [-1, 1]."""
+    """Encode the given pictures of these numbers for the model: (B, C, H, W) in [-1, 1]."""
     return run.engine.encoded(np.stack([photos[row].pixels for row in rows]))

@@ -20,27 +20,27 @@ from ddpm.system.record import FORMAT
 
 Tensors = Mapping[str, torch.Tensor]
 FOLDER = "checkpoints"
-"""Of a run."""
+"""The folder of checkpoints within a run folder."""
 MANIFEST = "manifest.json"
-"""What a checkpoint has and a run folder has not."""
+"""The file that distinguishes a checkpoint from a run folder."""
 _NAME = re.compile(r"step-(\d{9,})")
 _PARTS = {"model.safetensors", "ema.safetensors", "optimizer.safetensors", "state.json"}
 _OPTIONAL = {"levels.safetensors"}
 
 
 class Damaged(Exception):
-    """A checkpoint that is not what was written, and why."""
+    """A checkpoint differs from what was written; the message says how."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything an interrupted run needs to go on as if it had not been.
+    """Everything needed to resume an interrupted run as if it had not stopped.
 
     Attributes:
-        step: optimiser steps taken.
+        step: the number of optimiser steps taken.
         tensors: file stem ("model", "ema", "optimizer"; "levels" where they are sampled by past losses) -> named
             tensors.
-        state: what else is needed, as JSON: skipped steps, EMA updates, loss scale; of a run that is scored, the "best"
+        state: the remaining state, as JSON: skipped steps, EMA updates, loss scale; if the run is scored, the "best"
             so far: {"step", …}, of this checkpoint or an earlier one.
     """
 
@@ -53,7 +53,7 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
     """Write ``folder/step-…`` under a temporary name, sync it, then rename it; returns its path.
 
     Raises:
-        InputError: no space, no permission. Older checkpoints stay.
+        InputError: no space or permission. Older checkpoints are kept.
     """
     final = path_of(folder, checkpoint.step)
     part = folder / f".{final.name}.part"
@@ -92,13 +92,13 @@ def read(path: Path) -> Checkpoint:
     for name, digest in hashes.items():
         files[name] = _bytes(path / name)
         if hashlib.sha256(files[name]).hexdigest() != digest:
-            raise Damaged(f"{name} differs from its SHA-256")
+            raise Damaged(f"{name} does not match its SHA-256")
     try:
         state = json.loads(files.pop("state.json"))
         tensors = {name.removesuffix(".safetensors"): tensors_from_bytes(data) for name, data in files.items()}
         return Checkpoint(state.pop("step"), tensors, state)
     except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as e:
-        raise Damaged(f"its files cannot be read ({e})") from e
+        raise Damaged(f"its contents cannot be read ({e})") from e
 
 
 def _manifest(path: Path) -> dict[str, str]:
@@ -109,7 +109,7 @@ def _manifest(path: Path) -> dict[str, str]:
     except (ValueError, KeyError, TypeError) as e:
         raise Damaged(f"manifest.json cannot be read ({e})") from e
     if version != FORMAT:
-        raise Damaged(f"manifest.json has format {version}, and this version of ddpm reads format {FORMAT}")
+        raise Damaged(f"manifest.json has format {version}, but this version of ddpm reads format {FORMAT}")
     if hashes.keys() - _OPTIONAL != _PARTS:
         raise Damaged(f"manifest.json lists {_some(hashes)}, not {_some(_PARTS)}")
     return hashes
@@ -125,12 +125,12 @@ def _bytes(path: Path) -> bytes:
 
 
 def path_of(folder: Path, step: int) -> Path:
-    """Where the checkpoint of a step is, in the folder of all."""
+    """Return the path of the checkpoint of a step in the folder."""
     return folder / f"step-{step:09d}"
 
 
 def paths(folder: Path) -> list[Path]:
-    """All checkpoints in a folder, oldest first, unchecked."""
+    """List the checkpoints in a folder, oldest first, without verifying them."""
     return sorted((p for p in folder.glob("step-*") if _NAME.fullmatch(p.name)), key=_step)
 
 
@@ -139,21 +139,21 @@ def _step(path: Path) -> int:
 
 
 def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """The newest checkpoint that is whole, and a line for each newer one that is damaged."""
+    """Read the newest intact checkpoint; return it with a warning for each newer one that is damaged."""
     passed_over: list[str] = []
     for path in reversed(paths(folder)):
         try:
             return read(path), passed_over
         except Damaged as e:
-            passed_over.append(f"{path} is damaged and was passed over: {e}")
+            passed_over.append(f"skipped damaged checkpoint {path}: {e}")
     return None, passed_over
 
 
 def prune(newest: Path, keep: int) -> None:
-    """Keep the checkpoint just written, the ``keep`` - 1 before it, and the best that each of them knows of, so that a
-    run which goes on from any of them has it; remove others, and what killed writes left.
+    """Keep the checkpoint just written, the ``keep`` - 1 before it, and the best that each of them records, for a run
+    that resumes from any of them; remove all others and the remains of killed writes.
 
-    Those of later steps were damaged and passed over: they would take the place of good ones.
+    Checkpoints of later steps are damaged, as the run resumed before them, and are removed too.
     """
     last = _step(newest)
     upto = [path for path in paths(newest.parent) if _step(path) <= last]
@@ -165,7 +165,7 @@ def prune(newest: Path, keep: int) -> None:
 
 
 def _best(path: Path) -> int | None:
-    """The step of the best checkpoint that this one knows of."""
+    """Return the step of the best checkpoint that this one records."""
     try:
         step = json.loads((path / "state.json").read_bytes())["best"]["step"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -174,7 +174,7 @@ def _best(path: Path) -> int | None:
 
 
 def load_into(target: Tensors, source: Tensors, what: str) -> None:
-    """Copy tensors by name; every name must be there, in its shape.
+    """Copy tensors by name; all names and shapes must match.
 
     Raises:
         InputError: a name is missing or unknown, or a shape differs.
@@ -182,13 +182,15 @@ def load_into(target: Tensors, source: Tensors, what: str) -> None:
     missing, extra = target.keys() - source.keys(), source.keys() - target.keys()
     if missing or extra:
         parts = [f"lacks {_some(missing)}"] * bool(missing) + [f"has unknown {_some(extra)}"] * bool(extra)
-        raise InputError("invalid", f"{what} does not fit this configuration: it {' and '.join(parts)}")
+        raise InputError(
+            "incompatible", f"{what} does not fit this configuration: it {' and '.join(parts)}; use the matching config"
+        )
     for name, tensor in target.items():
         if tensor.shape != source[name].shape:
             raise InputError(
-                "invalid",
-                f"{what} does not fit this configuration: {name} is {tuple(source[name].shape)}, "
-                f"not {tuple(tensor.shape)}",
+                "incompatible",
+                f"{what} does not fit this configuration: {name} has shape {tuple(source[name].shape)}, "
+                f"not {tuple(tensor.shape)}; use the matching config",
             )
     with torch.no_grad():
         for name, tensor in target.items():

@@ -11,12 +11,12 @@ from ddpm.core.model import Model
 class EMA:
     """``average ← d · average + (1 - d) · weights`` after every step, with ``d = min(cap, (1 + n) / (10 + n))``.
 
-    n counts the updates before this one. The rising decay forgets the random start within a few steps: the average
-    spans about a tenth of the run so far until the cap is met.
+    n counts the updates before this one. The rising decay forgets the random initial weights within a few steps: until
+    the cap is reached, the average spans about a tenth of the run so far.
 
     Attributes:
-        model: the averaged model, never trained.
-        updates: updates so far.
+        model: the averaged model, which is never trained.
+        updates: the number of updates so far.
     """
 
     def __init__(self, model: Model, cap: float) -> None:
@@ -25,12 +25,12 @@ class EMA:
         self.updates = 0
 
     def decay(self, n: int) -> float:
-        """The decay of update n = 0, 1, …"""
+        """Return the decay of update n = 0, 1, …"""
         return min(self.cap, (1 + n) / (10 + n))
 
     @torch.no_grad()
     def update(self, weights: Iterable[torch.Tensor]) -> None:
-        """Move towards the weights, in the order of ``model.parameters()``."""
+        """Update the average with weights in the order of ``model.parameters()``."""
         average: list[torch.Tensor] = list(self.model.parameters())
         torch._foreach_lerp_(average, [w.detach() for w in weights], 1 - self.decay(self.updates))
         self.updates += 1

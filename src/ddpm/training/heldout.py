@@ -1,4 +1,4 @@
-"""The loss on images that are not trained on, by noise level."""
+"""The loss on held-out images, by noise level."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ from ddpm.objectives.objective import Objective
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Fixed images at fixed levels under fixed noise: the same number for the same weights, so it can be compared.
+    """Fixed images at fixed levels with fixed noise, so that the loss depends on the weights only.
 
     Attributes:
         data: the held-out images.
-        objective: what is minimised.
-        seed: of the noise.
-        limit: the most images to use.
-        bins: number of noise levels, spread evenly.
+        objective: the training objective.
+        seed: the seed of the noise.
+        limit: the maximum number of images.
+        bins: the number of noise levels, evenly spread.
     """
 
     data: Dataset
@@ -31,7 +31,7 @@ class HeldOut:
 
     @torch.no_grad()
     def losses(self, model: Model, device: torch.device) -> dict[int, float]:
-        """Level index -> mean loss there; empty where nothing is held out."""
+        """Return the mean loss by level index; empty without held-out images."""
         n = min(len(self.data), self.limit)
         if not n:
             return {}

@@ -1,4 +1,4 @@
-"""What happens in a run, line by line."""
+"""The log of a run, line by line."""
 
 import json
 from dataclasses import dataclass, field
@@ -14,13 +14,13 @@ Kind = Literal["start", "train", "held-out", "preview", "checkpoint", "score", "
 
 @dataclass(frozen=True)
 class Event:
-    """Something worth a line.
+    """A line of the log.
 
     Attributes:
-        kind: what it is.
-        step: optimiser steps taken by then.
-        images: images seen by then.
-        values: the rest, as JSON can hold it.
+        kind: the kind of event.
+        step: the number of optimiser steps taken so far.
+        images: the number of images seen so far.
+        values: further values, serialisable as JSON.
     """
 
     kind: Kind
@@ -30,13 +30,13 @@ class Event:
 
 
 class Log:
-    """``log.jsonl``: one JSON object a line, and TensorBoard's files if asked.
+    """A writer of ``log.jsonl``, with one JSON object per line, and optionally of TensorBoard files.
 
     Args:
-        path: of the JSONL file; its folder must exist.
-        from_step: lines of later steps are dropped, and from 0 all of step 0 but the starts: a run that was cut off
-            goes on from its checkpoint and will write them again.
-        tensorboard: folder for TensorBoard's files, or None.
+        path: the JSONL file; its folder must exist.
+        from_step: the step to resume from: lines of later steps are dropped, as they will be written again; for 0 only
+            the start events are kept.
+        tensorboard: the folder for TensorBoard files, or None.
     """
 
     def __init__(self, path: Path, from_step: int = 0, tensorboard: Path | None = None) -> None:
@@ -50,7 +50,7 @@ class Log:
             except ImportError as e:
                 from ddpm.system.errors import InputError
 
-                raise InputError("missing", "TensorBoard is not installed: pip install tensorboard") from e
+                raise InputError("missing", "TensorBoard is not installed; run `pip install tensorboard`") from e
             self._writer = SummaryWriter(str(tensorboard), purge_step=from_step)
 
     def write(self, event: Event) -> None:
@@ -64,15 +64,15 @@ class Log:
                     self._writer.add_scalar(f"{event.kind}/{key}", value, event.images)
 
     def close(self) -> None:
-        """Write what is pending."""
+        """Flush and close the TensorBoard files."""
         if self._writer is not None:
             self._writer.close()
 
 
 def training_seconds(path: Path, images: int | None = None) -> float | None:
-    """Time of training until so many images were seen, by the speeds in a log; None where they are not known.
+    """Sum the training time up to this many images from the speeds in a log; None if unknown.
 
-    Previews, scores and checkpoints are left out, as are pauses between one command and the next.
+    Excludes previews, scores, checkpoints and pauses between commands.
     """
     if not path.exists() or images is None:
         return None
@@ -83,13 +83,13 @@ def training_seconds(path: Path, images: int | None = None) -> float | None:
             if event["kind"] == "train" and before < event["images"] <= images and event["images_per_s"]:
                 total += (event["images"] - before) / event["images_per_s"]
                 before = event["images"]
-        except (ValueError, KeyError, TypeError):  # a lost power supply may leave anything
+        except (ValueError, KeyError, TypeError):  # a power failure may leave garbage
             continue
     return total or None
 
 
 def _whole_lines(path: Path) -> list[bytes]:
-    """A killed process may leave half a line."""
+    """Read the complete lines: a killed process may leave half a line."""
     return [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
 
 
@@ -97,5 +97,5 @@ def _stays(line: bytes, from_step: int) -> bool:
     try:
         event = json.loads(line)
         return event["step"] <= from_step and (from_step > 0 or event["kind"] == "start")
-    except (ValueError, KeyError, TypeError):  # a lost power supply may leave anything
+    except (ValueError, KeyError, TypeError):  # a power failure may leave garbage
         return False

@@ -29,24 +29,24 @@ from ddpm.training.trainer import Trainer
 
 WEIGHTS = "model.safetensors"
 PREVIEWS = "previews"
-"""In the run folder: the averaged weights, and samples drawn on the way."""
+"""The averaged weights and the previews, in the run folder."""
 COMPARED = 3
-"""The first previews show the raw weights beside their average."""
+"""The number of first previews that compare the raw weights with their average."""
 
 
 class Diverged(RuntimeError):
-    """Training stopped, as loss or gradient stayed non-finite."""
+    """Training stopped, as the gradient stayed non-finite."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """All that a run works on.
+    """The inputs of a training run.
 
     Attributes:
-        folder: the run folder; "checkpoints" and "previews" are made in it.
-        data, held_out: images trained on, and not.
-        preview: images of the model on the way; None for a model that draws none.
-        scoring: who scores the run while it trains, and when; None for nobody.
+        folder: the run folder; "checkpoints" and "previews" are created in it.
+        data, held_out: the images for training and for validation.
+        preview: the preview of the model; None for a model that generates no images.
+        scoring: how and when to score the run during training; None for never.
     """
 
     model: Model
@@ -64,14 +64,14 @@ class Job:
 
 
 def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[Event]:
-    """Train from the newest whole checkpoint, or from the start, to the end or an interrupt; nothing if it is done.
+    """Train from the newest intact checkpoint, or from scratch, until the end or an interrupt; do nothing if finished.
 
-    Whoever iterates writes the log and draws the progress. Every process of a distributed run must iterate; their
-    events are the same.
+    The caller writes the log and shows the progress. Every process of a distributed run must iterate; all yield the
+    same events.
 
     Raises:
-        Diverged: too many steps in a row were not finite.
-        InputError: the disk refuses, or a checkpoint does not fit.
+        Diverged: too many consecutive steps had no finite gradient.
+        InputError: a file cannot be written, or a checkpoint does not fit.
     """
     s = job.settings
     trainer = Trainer(job.model, job.objective, s, accelerator)
@@ -105,8 +105,8 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
             yield Event("warning", done, images, {"text": _skipped(done, batch, job.data)})
         if in_a_row == s.patience:
             raise Diverged(
-                f"{s.patience} steps in a row had no finite gradient, the last was step {done} "
-                f"({_names(batch, job.data)}); lower --lr, or go on from an earlier checkpoint in {job.checkpoints}"
+                f"{s.patience} consecutive steps up to step {done} had no finite gradient ({_names(batch, job.data)}); "
+                f"use a lower --lr, or resume from an earlier checkpoint in {job.checkpoints}"
             )
         meter.add(float(report.grad_norm), report.loss, report.skipped)
         last = done == s.steps
@@ -133,7 +133,7 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
 
 
 def _best(job: Job, found: checkpoints.Checkpoint | None) -> Best | None:
-    """The best before a checkpoint, if it is still there: of what came after, the run will find it again."""
+    """Return the best up to a checkpoint, if it still exists; a later best will be found again."""
     if found is None or "best" not in found.state:
         return None
     best = Best.parse(found.state["best"], f"the checkpoint of step {found.step}")
@@ -145,13 +145,13 @@ def _passes(images: int, batch: int, every: int) -> bool:
 
 
 def _due(images: int, s: TrainSettings) -> bool:
-    """Previews at the run's half, quarter, eighth …: dense while much changes."""
+    """Check for a preview, due at a half, quarter, eighth … of the run: often while much changes."""
     total = s.steps * s.batch
     return any(images - s.batch < total >> k <= images for k in range(s.previews))
 
 
 def _agreed(requested: bool, accelerator: Accelerator) -> bool:
-    """Whether any process was asked to stop: all must leave at the same step."""
+    """Check whether any process was asked to stop: all must stop at the same step."""
     if accelerator.num_processes == 1:
         return requested
     flag = torch.tensor(float(requested), device=accelerator.device)
@@ -164,11 +164,11 @@ def _names(batch: Batch, data: Dataset) -> str:
 
 
 def _skipped(step: int, batch: Batch, data: Dataset) -> str:
-    return f"step {step} was skipped, its gradient is not finite ({_names(batch, data)})"
+    return f"skipped step {step}, whose gradient is not finite ({_names(batch, data)})"
 
 
 class _Observer:
-    """Looks at a run from outside: held-out loss, previews, scores, checkpoints; other processes than the main wait."""
+    """An observer of the run: held-out loss, previews, scores and checkpoints, all in the main process."""
 
     def __init__(self, job: Job, trainer: Trainer, accelerator: Accelerator, best: Best | None) -> None:
         self.job, self.trainer, self.accelerator = job, trainer, accelerator
@@ -176,7 +176,7 @@ class _Observer:
         self.curve = ScoreCurve(job.scoring, best) if job.scoring is not None else None
 
     def look(self, done: int) -> Iterator[Event]:
-        """Held-out loss, and a preview of what draws pictures, after so many steps."""
+        """Compute the held-out loss and draw a preview, if the model generates images, after ``done`` steps."""
         if self.accelerator.is_main_process:
             with self.accelerator.autocast():
                 yield from self._look(done)
@@ -209,7 +209,7 @@ class _Observer:
         return images <= (s.steps * s.batch) >> max(0, s.previews - COMPARED + 1)
 
     def score(self, done: int, last: bool) -> Generator[Event, None, bool]:
-        """A score of the average, if there is time for it or it is the last; returns whether it is the best so far."""
+        """Score the average, if time permits or it is the last; returns whether it is the best so far."""
         assert self.curve is not None
         images = done * self.job.settings.batch
         values: list[dict[str, Any] | None] = [None]
@@ -223,16 +223,16 @@ class _Observer:
         return bool(values[0]["best"])
 
     def publish(self) -> None:
-        """Say which checkpoint is the best; at a start, too, as a killed run may have named one that it never wrote."""
+        """Record the best checkpoint; at the start too, as a killed run may have named one that it never wrote."""
         if self.curve is not None and self.accelerator.is_main_process:
             publish(self.job.folder, self.curve.best)
 
     def save(self, done: int) -> Event:
-        """A checkpoint, and the averaged weights for whoever samples from the run."""
+        """Write a checkpoint, and the averaged weights for sampling."""
         path = checkpoints.path_of(self.job.checkpoints, done)
         if self.accelerator.is_main_process:
-            # Before the checkpoint, as a run that is killed between the two goes on from the checkpoint before, and
-            # writes them again.
+            # Before the checkpoint: a run killed between the two resumes from the previous checkpoint and writes both
+            # again.
             self.publish()
             weights = {k: v.cpu().contiguous() for k, v in self.trainer.ema.model.state_dict().items()}
             write_file(self.job.folder / WEIGHTS, tensors_to_bytes(weights))

@@ -1,4 +1,4 @@
-"""What a step costs, before a run begins: time by trying, memory by counting."""
+"""The cost of a training step, before a run starts: time by measuring, memory by counting."""
 
 import statistics
 import sys
@@ -20,7 +20,7 @@ from ddpm.training.trainer import Trainer
 
 
 def seconds_a_step(trainer: Trainer, batch: Batch, seconds: float) -> float:
-    """The median time of a step on one batch, tried for about so long. The trainer is spent afterwards."""
+    """Measure the median time of a step on one batch for about ``seconds``. Do not use the trainer afterwards."""
     trainer.step(0, batch.images, batch.conditions)
     took: list[float] = []
     while not took or (sum(took) < seconds and len(took) < 50):
@@ -38,22 +38,22 @@ def _wait(device: torch.device) -> None:
 
 
 class Memory(NamedTuple):
-    """Bytes that training takes on one device.
+    """The memory that training takes on one device, in bytes.
 
     Attributes:
-        fixed: weights, gradients, moments, average, whatever the batch.
-        per_image: activations kept for the gradient, of one image in a micro-batch.
+        fixed: weights, gradients, moments and average, independent of the batch.
+        per_image: activations kept for the gradient, for each image of a micro-batch.
     """
 
     fixed: int
     per_image: int
 
     def peak(self, micro_batch: int) -> int:
-        """What a step takes, with a fifth more than is kept: what operations need while they run."""
+        """Return the peak memory of a step: what is kept and a fifth more for temporary buffers."""
         return int(1.2 * (self.fixed + micro_batch * self.per_image))
 
     def fitting(self, available: int, batch: int) -> int:
-        """The largest micro-batch of a process's share ``batch`` that fits, halved as often as needed; at least 1."""
+        """Return the largest micro-batch that fits, halving a process's ``batch`` as often as needed; at least 1."""
         micro = batch
         while micro > 1 and self.peak(micro) > available:
             micro = -(-micro // 2)
@@ -63,9 +63,9 @@ class Memory(NamedTuple):
 def memory(
     model: Model, objective: Objective, settings: TrainSettings, data: Dataset, accelerator: Accelerator
 ) -> Memory:
-    """Count what one forward pass keeps for its gradient, on two images of the data.
+    """Count the memory that one forward pass keeps for its gradient, on two images of the data.
 
-    Exact for what is kept, on any device, without running out of it.
+    Exact for kept tensors, on any device, without running out of memory.
     """
     numel = sum(p.numel() for p in model.parameters())
     half = 0 if settings.precision == "fp32" else 2
@@ -78,7 +78,7 @@ def memory(
         storage = t.untyped_storage()
         if storage.data_ptr() not in own:
             kept[storage.data_ptr()] = storage.nbytes()
-        alive.append(t)  # so that no address is used twice
+        alive.append(t)  # so that no address is reused
         return t
 
     alive: list[torch.Tensor] = []
@@ -94,7 +94,7 @@ def memory(
 
 
 def peak_bytes(device: torch.device) -> int:
-    """The most memory that this process has held so far: on a GPU what torch took there, else all of it."""
+    """Return the peak memory of this process so far: on a GPU that allocated by torch, else the resident set."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     info = psutil.Process().memory_info()
@@ -109,7 +109,7 @@ def _resident_peak() -> int:
 
 
 def available_bytes(device: torch.device) -> int:
-    """Memory that is free on the device, less a tenth."""
+    """Return 90 % of the free memory on the device."""
     if device.type == "cuda":
         return int(0.9 * torch.cuda.mem_get_info(device)[0])
     return int(0.9 * psutil.virtual_memory().available)

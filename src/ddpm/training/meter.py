@@ -1,4 +1,4 @@
-"""Loss and speed between two lines of the log."""
+"""Averages of loss and speed between two lines of the log."""
 
 import time
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from ddpm.data.loader import Batches
 
 
 class Meter:
-    """Adds up steps until a line is read."""
+    """A meter that accumulates steps until a line is read."""
 
     def __init__(self, accelerator: Accelerator, settings: TrainSettings) -> None:
         self.accelerator, self.settings = accelerator, settings
@@ -20,7 +20,7 @@ class Meter:
         self._rate = 0.0
 
     def restart(self) -> None:
-        """Begin to count anew."""
+        """Reset the meter."""
         self._loss: torch.Tensor | float = 0.0
         self._steps = self._finite = 0
         self._norm = 0.0
@@ -28,7 +28,7 @@ class Meter:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Leave this time out of the speed. All else goes on, so that losses do not depend on what it is used for."""
+        """Exclude this time from the speed. Nothing else is reset, so that logged losses do not depend on pauses."""
         began = time.perf_counter()
         yield
         self._began += time.perf_counter() - began
@@ -41,7 +41,7 @@ class Meter:
             self._norm += norm
 
     def read(self, done: int, batches: Batches, skipped: int) -> dict[str, float | None]:
-        """The values of a line, over all processes, since the last."""
+        """Return the values of a line over all processes since the previous one, and reset."""
         s = self.settings
         took = max(time.perf_counter() - self._began, 1e-9)
         if self._steps:

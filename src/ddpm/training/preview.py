@@ -1,4 +1,4 @@
-"""Images of a model while it trains."""
+"""Previews of a model during training."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from ddpm.images.sheets import beside, sheet
 
 
 class Colour(NamedTuple):
-    """Of each channel, in units of [-1, 1].
+    """Colour statistics of each channel, in units of [-1, 1].
 
     Attributes:
         mean, std: over all pixels.
-        spread: standard deviation of the images' own means.
+        spread: the standard deviation of the images' means.
     """
 
     mean: list[float]
@@ -28,12 +28,12 @@ class Colour(NamedTuple):
 
 @dataclass(frozen=True)
 class Preview:
-    """The same images of the same seeds at every stage of training.
+    """Images of the same seeds at every stage of training.
 
     Attributes:
         draw: a model in evaluation mode -> images (n, H, W, C) uint8.
-        expected: the colours that these would have if they were images of the data.
-        sides: two further sets to stand at the left and the right: what the images were made from, and should be.
+        expected: the colour statistics of training images, to compare with.
+        sides: two further sets to show at the left and right: the inputs and the targets.
     """
 
     draw: Callable[[Model], Pixels]
@@ -41,7 +41,7 @@ class Preview:
     sides: Sequence[Pixels] = ()
 
     def images(self, model: Model) -> Pixels:
-        """(n, H, W, C) uint8; the model is left in its mode."""
+        """Draw the images, (n, H, W, C) uint8; the model keeps its mode."""
         was_training = model.training
         model.eval()
         pixels = self.draw(model)
@@ -50,29 +50,29 @@ class Preview:
 
 
 def page(raw: Pixels | None, averaged: Pixels, sides: Sequence[Pixels] = ()) -> Image.Image:
-    """The average's images; early on with those of the raw weights to their left.
+    """Arrange the average's images, with those of the raw weights, if given, to their left.
 
     Args:
-        sides: two further sets, to stand at the left and the right of all.
+        sides: two further sets to show at the far left and right.
     """
     shown = [averaged] if raw is None else [raw, averaged]
     return reduce(beside, map(sheet, [*sides[:1], *shown, *sides[1:]]))
 
 
 def colour(images: Pixels) -> Colour:
-    """Statistics over all images of each channel of (N, H, W, C) uint8."""
+    """Compute the statistics of each channel over all images (N, H, W, C) uint8."""
     x = images.astype(np.float64) / 127.5 - 1
     return Colour(x.mean((0, 1, 2)).tolist(), x.std((0, 1, 2)).tolist(), x.mean((1, 2)).std(0).tolist())
 
 
 def drift(seen: Colour, data: Colour, n: int) -> str | None:
-    """A warning where n images' mean colour is off the data's by more than chance explains.
+    """Return a warning if the mean colour of n images differs from the data's by more than chance explains.
 
-    The mean of n images strays by the spread of the images' own means over √n; four such widths, and a fortieth of
-    the range, are allowed.
+    The standard error of the mean is the spread of the images' means over √n; four standard errors plus a fortieth of
+    the range are allowed.
     """
     for channel, (m, m_data, spread) in enumerate(zip(seen.mean, data.mean, data.spread, strict=True)):
         allowed = 4 * spread / n**0.5 + 0.05
         if abs(m - m_data) > allowed:
-            return f"colour drifts: channel {channel} of the previews has mean {m:+.2f}, the data {m_data:+.2f}"
+            return f"colour drift: channel {channel} has mean {m:+.2f} in the previews but {m_data:+.2f} in the data"
     return None

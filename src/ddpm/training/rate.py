@@ -6,9 +6,9 @@ from ddpm.config.training import TrainSettings
 
 
 def learning_rate(settings: TrainSettings, step: int) -> float:
-    """The rate of optimiser step ``step``, 0 … steps - 1: a line up, a plateau, half a cosine down to 0.
+    """Return the rate of optimiser step ``step``, 0 … steps - 1: linear warm-up, plateau, cosine decay to 0.
 
-    It depends on images seen alone, never on how a batch is split.
+    It depends only on the number of images seen, not on how a batch is split.
     """
     seen = (step + 0.5) * settings.batch
     total = settings.steps * settings.batch

@@ -1,4 +1,4 @@
-"""Scores while a run trains: their curve, and which was the best."""
+"""Scores during training, and the best checkpoint by them."""
 
 import time
 from collections.abc import Callable
@@ -19,10 +19,10 @@ FILE = "best.json"
 
 
 class Scored(NamedTuple):
-    """What a scorer found.
+    """The result of a scorer.
 
     Attributes:
-        n: samples that were drawn.
+        n: the number of samples.
     """
 
     frechet: float
@@ -31,14 +31,14 @@ class Scored(NamedTuple):
 
 
 class Scorer(Protocol):
-    """Draws samples from a model and measures them: the same numbers for the same weights."""
+    """A function that draws samples from a model and scores them: the same scores for the same weights."""
 
     def __call__(self, model: Model, device: torch.device) -> Scored: ...
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """Who scores a run, and when."""
+    """How a run is scored, and when."""
 
     scorer: Scorer
     settings: ScoringSettings
@@ -60,15 +60,15 @@ class Best(Record):
         return cls(checkpoint=checkpoint, step=step, images=images, frechet=found.frechet, kid=found.kid)
 
     def path(self, folder: Path) -> Path:
-        """Where it is in a run folder."""
+        """Return the checkpoint's path in a run folder."""
         return folder / self.checkpoint
 
 
 def publish(folder: Path, best: Best | None) -> None:
-    """Write ``best.json`` into a run folder; without a best one there is none.
+    """Write ``best.json`` into a run folder, or remove it if there is no best checkpoint.
 
     Raises:
-        InputError: the disk refuses.
+        InputError: the file cannot be written or removed.
     """
     path = folder / FILE
     if best is not None:
@@ -79,7 +79,7 @@ def publish(folder: Path, best: Best | None) -> None:
 
 
 def published(folder: Path) -> Best | None:
-    """What ``best.json`` says; None where there is none, or it is damaged."""
+    """Read ``best.json``; None if it is missing or damaged."""
     try:
         return Best.read(folder / FILE)
     except InputError:
@@ -99,12 +99,12 @@ class ScoreCurve:
         self._spent = self._last = 0.0
 
     def affordable(self) -> bool:
-        """Whether another score, if it takes as long as the last, leaves all of them within their share of the time."""
+        """Check whether all scores stay within their share of the time if another takes as long as the last."""
         elapsed = self._clock() - self._began
         return self._spent + self._last <= self.scoring.settings.share * (elapsed + self._last)
 
     def take(self, model: Model, device: torch.device, step: int, images: int) -> dict[str, Any]:
-        """Score a model that has been trained so far; the values of its line in the log."""
+        """Score a model after this many steps and images; return the values for its line in the log."""
         began = self._clock()
         found = self.scoring.scorer(model, device)
         self._last = self._clock() - began

@@ -19,12 +19,12 @@ from ddpm.training.rate import learning_rate
 
 
 class StepReport(NamedTuple):
-    """What a step saw.
+    """The result of a step.
 
     Attributes:
-        loss: sum over this process's images, a tensor on the device.
-        grad_norm: before clipping, over all processes.
-        skipped: whether it was not finite, so that nothing was updated.
+        loss: the sum over this process's images, a tensor on the device.
+        grad_norm: the norm of the gradient before clipping, over all processes.
+        skipped: whether the update was skipped, as the gradient was not finite.
     """
 
     loss: torch.Tensor
@@ -33,7 +33,7 @@ class StepReport(NamedTuple):
 
 
 class _Losses(nn.Module):
-    """All that is learned behind one forward pass, as distributed training wants it."""
+    """The model and its loss as one module with one forward pass, as distributed training requires."""
 
     def __init__(self, model: Model, objective: Objective) -> None:
         super().__init__()
@@ -45,13 +45,13 @@ class _Losses(nn.Module):
 
 
 class Trainer:
-    """Weights, their average and the optimiser, and the step that changes them.
+    """A trainer with the weights, their average and the optimiser.
 
     Attributes:
-        model: the weights; on ``accelerator.device``.
+        model: the weights, on ``accelerator.device``.
         ema: their moving average.
-        history: the losses by which levels are sampled, if they are.
-        skipped: steps that changed nothing, as their gradient was not finite.
+        history: the past losses, if levels are sampled by these.
+        skipped: the number of steps skipped, as their gradient was not finite.
     """
 
     def __init__(self, model: Model, objective: Objective, settings: TrainSettings, accelerator: Accelerator) -> None:
@@ -70,7 +70,7 @@ class Trainer:
         self._module, self._optimizer = accelerator.prepare(_Losses(self.model, objective), optimizer)
 
     def step(self, number: int, images: torch.Tensor, conditions: Conditions) -> StepReport:
-        """Optimiser step ``number`` = 0, 1, … on this process's part of the global batch.
+        """Take optimiser step ``number`` = 0, 1, … on this process's part of the global batch.
 
         Args:
             images: (b, *space, C) uint8.
@@ -79,7 +79,7 @@ class Trainer:
         s, device = self.settings, self.accelerator.device
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         images, conditions = images.to(device), {kind: raw.to(device) for kind, raw in conditions.items()}
-        # every process draws for the whole batch and takes its part, so that how a batch is split changes nothing
+        # every process draws for the whole batch and takes its part, so that the split of a batch changes nothing
         whole = self.objective.draws(RowStreams(s.seed, number, s.batch, range(s.batch)), self.history)
         own = slice(rank * s.batch // world, (rank + 1) * s.batch // world)
         draws = whole.part(own)
@@ -91,7 +91,7 @@ class Trainer:
         for part in parts:
             with nullcontext() if part is parts[-1] else self.accelerator.no_sync(self._module):
                 losses = self._module(images[part], select(conditions, part), draws.part(part))
-                # processes average their gradients: the sum over all images, divided by their number
+                # gradients are averaged over processes: this makes it the mean over all images
                 self.accelerator.backward((losses * weights[part]).sum() * (world / s.batch))
             seen.append(losses.detach())
         losses = torch.cat(seen)
@@ -101,10 +101,10 @@ class Trainer:
         return report
 
     def _gathered(self, losses: torch.Tensor, own: slice) -> torch.Tensor:
-        """The losses of the whole global batch, (batch,) float64 on the CPU; alike in every process."""
+        """Gather the losses of the whole global batch, (batch,) float64 on the CPU; the same in every process."""
         everyone = torch.zeros(self.settings.batch, device=losses.device)
         everyone[own] = losses.float()
-        if self.accelerator.num_processes > 1:  # the others' places are zero in each: the sum is exact
+        if self.accelerator.num_processes > 1:  # other processes' entries are zero: the sum is exact
             everyone = self.accelerator.reduce(everyone, "sum")
         return everyone.cpu().double()
 
@@ -113,7 +113,7 @@ class Trainer:
             group["lr"] = learning_rate(self.settings, number)
         norm = float(self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip))
         finite = norm == norm and norm != float("inf")
-        if finite or self.accelerator.scaler is not None:  # a scaler must see what overflows, to scale less
+        if finite or self.accelerator.scaler is not None:  # a scaler must see overflows, to lower its scale
             self._optimizer.step()
         self._optimizer.zero_grad()
         skipped = not finite or self._optimizer.step_was_skipped
@@ -124,7 +124,7 @@ class Trainer:
         return StepReport(total, norm, skipped)
 
     def state(self, step: int) -> Checkpoint:
-        """Everything that the next step depends on, after ``step`` steps."""
+        """Return everything that the next step depends on, after ``step`` steps."""
         state: dict[str, Any] = {"skipped": self.skipped, "ema_updates": self.ema.updates}
         if self.accelerator.scaler is not None:
             state["scaler"] = self.accelerator.scaler.state_dict()
@@ -138,10 +138,10 @@ class Trainer:
         return Checkpoint(step, tensors, state)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go back to a state.
+        """Restore a checkpoint.
 
         Raises:
-            InputError: the checkpoint is of another model, or lacks a part.
+            InputError: the checkpoint belongs to another model, or is incomplete.
         """
         what = f"the checkpoint of step {checkpoint.step}"
         self._create_moments()
@@ -156,12 +156,12 @@ class Trainer:
             self.accelerator.scaler.load_state_dict(checkpoint.state["scaler"])
 
     def _moments(self) -> dict[str, torch.Tensor]:
-        """The optimiser's tensors by parameter: "exp_avg.net.conv_in.weight"."""
+        """Return the optimiser's tensors by parameter, such as "exp_avg.net.conv_in.weight"."""
         moments = self._optimizer.state
         return {f"{key}.{name}": t for name, p in self.model.named_parameters() for key, t in moments[p].items()}
 
     def _create_moments(self) -> None:
-        # AdamW makes them at its first step: as it would, of zeros
+        # as AdamW does at its first step: zeros
         for p in self.model.parameters():
             self._optimizer.state[p] = {
                 "step": torch.zeros((), dtype=torch.float32, device=p.device),

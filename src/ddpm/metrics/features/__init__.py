@@ -1,4 +1,4 @@
-"""Networks that look at images, behind one interface."""
+"""Feature extractors behind one interface."""
 
 from ddpm.metrics.features.extractor import Extractor
 

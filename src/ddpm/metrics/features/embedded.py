@@ -1,4 +1,4 @@
-"""The features that need no download: a small network whose weights come with the package."""
+"""Features that need no download: a small network whose weights ship with the package."""
 
 from hashlib import sha256
 from itertools import pairwise
@@ -15,15 +15,15 @@ WEIGHTS = Path(__file__).with_name("embedded.safetensors")
 WIDTHS = (32, 64, 128, 192)
 SIDE = 32
 LARGEST = 128
-"""Longest side at which an image is looked at for its details; larger ones are brought to it."""
+"""The longest side for the features of details; larger images are resized to it."""
 SCALE = 10.0
-"""Brings the mean square of features to about 1: far below it, the kernel distance would see their means alone."""
+"""Scales the mean square of features to about 1: far below it, the kernel distance would only compare means."""
 VERSION = "embedded 1"
-"""Raised whenever an image would get other features from the same weights."""
+"""Changed whenever the same weights would give an image different features."""
 
 
 class ConvolutionStage(nn.Module):
-    """Two convolutions at half the size of what comes in, the second one residual. BatchNorm is folded into them."""
+    """Two convolutions at half the input's resolution, the second one residual. BatchNorm is folded into them."""
 
     def __init__(self, channels: int, out: int) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class ConvolutionStage(nn.Module):
 
 
 class EmbeddedNetwork(nn.Module):
-    """Four resolutions, each averaged over the image: fine texture, parts, the whole."""
+    """A network of four resolutions, from fine texture to the whole, each averaged over the image."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,10 +55,10 @@ class EmbeddedNetwork(nn.Module):
 
 
 class Embedded:
-    """Features by a network of 0.8 M weights, trained to tell CIFAR-10's classes apart, and how far blur, noise or
-    JPEG moved an image. docs/evaluation.md has how it was chosen; benchmarks/embedded_features.py trains such weights.
+    """Features of a network of 0.8 M weights, trained to classify CIFAR-10 and to estimate the strength of blur, noise
+    or JPEG. docs/evaluation.md explains the choice; benchmarks/embedded_features.py trains such weights.
 
-    Images are looked at in 32 × 32. Those with a longer side are also looked at as they are, for their details.
+    Images are resized to 32 × 32. Larger ones are also processed at their own size, for their details.
 
     Attributes:
         dim: 416, or 832 for images larger than 32 × 32.
@@ -94,7 +94,7 @@ class Embedded:
 
 
 def _fine(size: tuple[int, int]) -> tuple[int, int] | None:
-    """The size at which details are looked at, or None where 32 × 32 has them all."""
+    """Return the size (H, W) for details, or None if 32 × 32 contains them all."""
     longest = max(size)
     if longest <= SIDE:
         return None
@@ -104,7 +104,7 @@ def _fine(size: tuple[int, int]) -> tuple[int, int] | None:
 
 
 def _prepare(x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """(B, 3, H, W) in 0 … 255 to what the network was trained on."""
+    """Resize (B, 3, H, W) in 0 … 255 and scale it to the network's input range."""
     if tuple(x.shape[2:]) != size:
         x = F.interpolate(x, size, mode="bicubic", antialias=True).clamp(0, 255)
     return ((x - 127.5) / 64).contiguous(memory_format=torch.channels_last)

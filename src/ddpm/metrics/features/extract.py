@@ -1,4 +1,4 @@
-"""Features of many images, kept for the next time."""
+"""Extract features of many images, with a cache."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -16,27 +16,27 @@ from ddpm.system.files import write_file
 from ddpm.system.progress import Progress, silent
 
 CHUNK = 32
-"""Images that are looked at together: always as many, as with fewer a network's sums may round otherwise. So an image
-has the same features among a hundred as among a thousand. As few, so that those of 1024 × 1024 take less than 1 GB."""
+"""The batch size: always the same, as a network's sums may round differently in smaller batches, so that an image has
+the same features in a set of any size; and small, so that 1024 × 1024 images take less than 1 GB."""
 
 
 def extract(extractor: Extractor, images: Images, progress: Progress = silent) -> torch.Tensor:
-    """(N, D) float32; ``progress`` is called with (images done, in all)."""
+    """Extract features, (N, D) float32; ``progress`` is called with (images done, total)."""
     n = len(images)
     features = torch.empty(n, extractor.dim)
     for first in range(0, n, CHUNK):
-        rows = np.arange(first, first + CHUNK).clip(max=n - 1)  # filled up with copies of the last image
+        rows = np.arange(first, first + CHUNK).clip(max=n - 1)  # padded with copies of the last image
         features[first : first + CHUNK] = extractor(torch.from_numpy(images.read(rows)))[: n - first]
         progress(min(first + CHUNK, n), n)
     return features
 
 
 def extract_once(extractor: Extractor, data: Dataset, progress: Progress = silent) -> torch.Tensor:
-    """The features of a data set, (N, D) float32, from the cache if the same images were seen by the same network.
+    """Extract the features of a data set, (N, D) float32, or read them from the cache for these images and weights.
 
-    What is kept is of the whole data set and named by its content; a subset takes its rows.
+    The cache holds features of the whole data set, named by its content; a subset takes its rows.
     """
-    assert data.fingerprint, "data that was not prepared has no name"
+    assert data.fingerprint, "unprepared data has no fingerprint"
     whole = replace(data, rows=None)
     path = features_file(extractor.hash, data.fingerprint)
     features = _load(path, (len(whole), extractor.dim))
@@ -50,7 +50,7 @@ def _load(path: Path, shape: tuple[int, int]) -> torch.Tensor | None:
     try:
         with path.open("rb") as file:
             features = np.lib.format.read_array(file)
-    except (OSError, ValueError):  # not there, or damaged
+    except (OSError, ValueError):  # missing or damaged
         return None
     return torch.from_numpy(features) if features.shape == shape and features.dtype == np.float32 else None
 
@@ -58,5 +58,5 @@ def _load(path: Path, shape: tuple[int, int]) -> torch.Tensor | None:
 def _keep(path: Path, features: torch.Tensor) -> None:
     file = BytesIO()
     np.save(file, features.numpy())
-    with suppress(OSError, InputError):  # only the next time is slower
+    with suppress(OSError, InputError):  # the next call is merely slower
         write_file(path, file.getvalue())

@@ -1,4 +1,4 @@
-"""What every network that looks at images for a score is like."""
+"""The protocol of feature extractors."""
 
 from typing import Protocol
 
@@ -6,12 +6,12 @@ import torch
 
 
 class Extractor(Protocol):
-    """Images to features. Those of an image depend on its batch by rounding alone, and `extract` sees to that, too.
+    """A feature extractor. An image's features depend on its batch only by rounding, which `extract` rules out too.
 
     Attributes:
-        name: as the command line names it.
-        hash: of the weights and of all that is done to an image before them, 16 hex digits.
-        resize: what is done to an image before them, in words.
+        name: the name on the command line.
+        hash: the hash of the weights and the preprocessing, 16 hex digits.
+        resize: a description of the resizing.
         dim: D.
     """
 

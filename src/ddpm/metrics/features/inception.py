@@ -1,4 +1,4 @@
-"""The features of the Fréchet Inception distance and of the Inception score."""
+"""The features of the Fréchet Inception distance and the Inception score."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,24 +13,24 @@ from ddpm.system.cache import weights_folder
 URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
 """Google's weights of 2015-12-05 (Apache 2.0), converted by the authors of torch-fidelity; not part of this package."""
 SHA256 = "6726825d"
-"""The hash's first digits, as the name of the file has them."""
+"""The first digits of the hash, as in the file's name."""
 PIECE = 32
-"""Images in the network at a time: about 700 MB."""
+"""The batch size: about 700 MB."""
 
 
 class Inception:
     """Inception-v3 as Heusel et al. 2017 used it: 2048 features, averaged over the last 8 × 8 places.
 
-    Images are brought to 299 × 299 as that graph does it and scaled by ``(x - 128) / 128``. Codes that let the graph's
-    resize be (pytorch-fid's default among them) give other numbers, unless images are 299 × 299 already. In float32,
-    also on GPUs that would round to TF32.
+    Images are resized to 299 × 299 as in that graph and scaled by ``(x - 128) / 128``. Implementations that resize
+    differently (such as pytorch-fid's default) give other numbers, unless images are already 299 × 299. Computed in
+    float32, never in TF32.
 
     Args:
         state: the weights by name, as in the file at ``URL``.
-        source: where they are from, for messages.
+        source: the origin of the weights, for messages.
 
     Raises:
-        InputError: if the weights are another network's.
+        InputError: the weights belong to another network.
     """
 
     name = "inception"
@@ -49,10 +49,10 @@ class Inception:
 
     @classmethod
     def load(cls, weights: str | None, device: torch.device) -> "Inception":
-        """From a file, or from the published one, which is fetched once into the cache where None is given.
+        """Load the weights from a file; if None, from the published one, which is downloaded once into the cache.
 
         Raises:
-            InputError: if the weights cannot be had.
+            InputError: the weights cannot be read or downloaded.
         """
         path = Path(weights) if weights else fetch(URL, SHA256, weights_folder())
         return cls(read_weights(path), device, str(path))
@@ -70,15 +70,15 @@ class Inception:
 
     @torch.no_grad()
     def logits(self, features: torch.Tensor) -> torch.Tensor:
-        """(N, 2048) features -> (N, 1008) logits without the bias, as the Inception score is taken of."""
+        """(N, 2048) features -> (N, 1008) logits without the bias, for the Inception score."""
         logits: torch.Tensor = features.to(self._device) @ self._net.fc.weight.T
         return logits.cpu()
 
 
 def tensorflow_resize(x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """TensorFlow 1's bilinear resize: place i of the output lies at ``i · in / out`` of the input.
+    """Resize as TensorFlow 1's bilinear: position i of the output is at ``i · in / out`` of the input.
 
-    The products are float32, as there; between two neighbours ``a + (b - a) · w``, along rows first. Shapes
+    Products are float32, as in the original; ``a + (b - a) · w`` between two neighbours, along rows first. Shapes
     (B, C, H, W) -> (B, C, *size).
     """
     top, bottom, down = _neighbours(x.shape[-2], size[0], x.device)

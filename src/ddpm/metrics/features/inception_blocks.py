@@ -8,29 +8,29 @@ from torch.nn import functional as F
 
 Kernel = int | tuple[int, int]
 Layer = tuple[int, Kernel]
-"""A convolution: channels that come out, and its kernel."""
+"""A convolution: its output channels and kernel."""
 Branch = Sequence[Layer | list[Layer]]
-"""Convolutions one after another; those in a list all read the same, and what they give is joined."""
+"""A sequence of convolutions; those in a list share their input, and their outputs are concatenated."""
 Pool = Callable[[torch.Tensor], torch.Tensor]
 
 
 def mean_pool(x: torch.Tensor) -> torch.Tensor:
-    """The mean over 3 × 3; at the border over what lies inside, as TensorFlow pools."""
+    """The mean over 3 × 3; at the border over the valid part, as in TensorFlow."""
     return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
 
 
 def max_pool(x: torch.Tensor) -> torch.Tensor:
-    """The greatest of 3 × 3, at every place."""
+    """The maximum over 3 × 3, with stride 1."""
     return F.max_pool2d(x, 3, stride=1, padding=1)
 
 
 def halve(x: torch.Tensor) -> torch.Tensor:
-    """The greatest of 3 × 3, at every second place."""
+    """The maximum over 3 × 3, with stride 2."""
     return F.max_pool2d(x, 3, stride=2)
 
 
 class Conv(nn.Module):
-    """A convolution without bias, normalised by statistics that are fixed, then ReLU."""
+    """A convolution without bias, followed by BatchNorm with fixed statistics and ReLU."""
 
     def __init__(self, channels: int, out: int, kernel: Kernel, stride: int = 1, pad: bool = True) -> None:
         super().__init__()
@@ -44,11 +44,11 @@ class Conv(nn.Module):
 
 
 class Mixed(nn.Module):
-    """Branches side by side, joined channel by channel.
+    """Parallel branches, concatenated along channels.
 
-    Convolution i of branch "b" is called "b" if it is alone and else "b_i"; those that read the same are "b_ia" and
-    "b_ib". The branch "branch_pool" begins with the pool. With a stride of 2 the last convolution of each branch takes
-    every second place, and none is padded there.
+    Convolution i of branch "b" is named "b" if it is the only one, else "b_i"; two with the same input are "b_ia" and
+    "b_ib". The branch "branch_pool" starts with the pool. With a stride of 2, the last convolution of each branch is
+    strided and not padded.
     """
 
     def __init__(self, channels: int, branches: Mapping[str, Branch], pool: Pool, stride: int = 1) -> None:
@@ -81,7 +81,7 @@ class Mixed(nn.Module):
 
 
 def mixed_35(channels: int, pooled: int) -> Mixed:
-    """At 35 × 35 places."""
+    """A block at 35 × 35."""
     branches: dict[str, Branch] = {
         "branch1x1": [(64, 1)],
         "branch5x5": [(48, 1), (64, 5)],
@@ -92,7 +92,7 @@ def mixed_35(channels: int, pooled: int) -> Mixed:
 
 
 def mixed_17(channels: int, inner: int) -> Mixed:
-    """At 17 × 17 places, with kernels of one row or one column."""
+    """A block at 17 × 17, with kernels of one row or one column."""
     row, column = (1, 7), (7, 1)
     branches: dict[str, Branch] = {
         "branch1x1": [(192, 1)],
@@ -104,7 +104,7 @@ def mixed_17(channels: int, inner: int) -> Mixed:
 
 
 def mixed_8(channels: int, pool: Pool) -> Mixed:
-    """At 8 × 8 places, with a row and a column side by side."""
+    """A block at 8 × 8, with a row kernel and a column kernel in parallel."""
     cross: list[Layer] = [(384, (1, 3)), (384, (3, 1))]
     branches: dict[str, Branch] = {
         "branch1x1": [(320, 1)],
@@ -116,7 +116,7 @@ def mixed_8(channels: int, pool: Pool) -> Mixed:
 
 
 def to_17(channels: int) -> Mixed:
-    """From 35 × 35 places to 17 × 17."""
+    """A block from 35 × 35 to 17 × 17."""
     branches: dict[str, Branch] = {
         "branch3x3": [(384, 3)],
         "branch3x3dbl": [(64, 1), (96, 3), (96, 3)],
@@ -126,7 +126,7 @@ def to_17(channels: int) -> Mixed:
 
 
 def to_8(channels: int) -> Mixed:
-    """From 17 × 17 places to 8 × 8."""
+    """A block from 17 × 17 to 8 × 8."""
     branches: dict[str, Branch] = {
         "branch3x3": [(192, 1), (320, 3)],
         "branch7x7x3": [(192, 1), (192, (1, 7)), (192, (7, 1)), (192, 3)],
@@ -136,10 +136,10 @@ def to_8(channels: int) -> Mixed:
 
 
 class InceptionV3(nn.Module):
-    """Szegedy et al. 2016 ("Rethinking the Inception Architecture"), as the released graph differs from the paper.
+    """Inception-v3 (Szegedy et al. 2016, "Rethinking the Inception Architecture"), as in the released graph.
 
-    It has 1008 classes; pooled means leave out the padding; the last block pools by maximum. Names of weights are
-    those of the converted file that the codes of the distance share.
+    Unlike the paper, it has 1008 classes, average pooling excludes the padding, and the last block uses max pooling.
+    Weights have the names in the converted file that implementations of the distance share.
     """
 
     def __init__(self) -> None:
@@ -163,7 +163,7 @@ class InceptionV3(nn.Module):
         self.fc = nn.Linear(2048, 1008)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, 3, 299, 299) in [-1, 1) -> (B, 2048): the features before the classes, averaged over the picture."""
+        """(B, 3, 299, 299) in [-1, 1) -> (B, 2048): the features before the classes, averaged over the image."""
         x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x)))
         x = self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(halve(x)))
         x = self.Mixed_5d(self.Mixed_5c(self.Mixed_5b(halve(x))))

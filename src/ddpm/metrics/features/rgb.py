@@ -1,13 +1,13 @@
-"""Images of any mode as the colour images that published networks were trained on."""
+"""Convert images of any mode to RGB, which published networks were trained on."""
 
 import torch
 
 
 def as_rgb(images: torch.Tensor) -> torch.Tensor:
-    """L is repeated, RGBA is laid on white, RGB passes.
+    """Convert to RGB: L is repeated, RGBA is composited on white.
 
-    What shines through is rounded to whole values, ``round((a · c + (255 - a) · 255) / 255)``, so that a picture with
-    an alpha channel has the features of the 8-bit picture that it looks like on a white page.
+    Composites are rounded to whole values, ``round((a · c + (255 - a) · 255) / 255)``, so that a picture with an alpha
+    channel has the same features as its 8-bit rendering on white.
 
     Args:
         images: (B, H, W, C) uint8, C of 1, 3 or 4.

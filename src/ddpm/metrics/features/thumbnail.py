@@ -1,4 +1,4 @@
-"""What tells a copy from a likeness: the picture itself, very small."""
+"""Thumbnails, which distinguish a copy from a similar image."""
 
 from hashlib import sha256
 
@@ -9,14 +9,14 @@ from ddpm.metrics.features.rgb import as_rgb
 
 SIDE = 8
 FAINT = 0.1
-"""Added to a thumbnail's length, so that rounding does not decide where a picture is almost even."""
+"""Added to a thumbnail's norm, so that rounding does not dominate almost uniform pictures."""
 
 
 class Thumbnail:
-    """8 × 8 averages of a picture, without its mean brightness and at length 1.
+    """An 8 × 8 average of a picture, with its mean brightness removed and norm 1.
 
-    Blur, JPEG, noise and a change of contrast hardly move it, while networks that were trained to tell kinds of
-    images apart see a slight blur before they see another picture. For finding copies, not for distances of sets.
+    Blur, JPEG, noise and changes of contrast hardly affect it, while networks trained for classification react to a
+    slight blur more than to another picture. For detecting copies, not for distances between sets.
     """
 
     name = "thumbnail"
@@ -33,5 +33,5 @@ class Thumbnail:
 
 
 def mirrored(thumbnails: torch.Tensor) -> torch.Tensor:
-    """The thumbnails of the same pictures, left and right exchanged."""
+    """Return the thumbnails of the mirrored pictures."""
     return thumbnails.reshape(-1, 3, SIDE, SIDE).flip(-1).flatten(1)  # (B, 192) as an image, and back

@@ -1,4 +1,4 @@
-"""The features of two large vision networks, DINOv2 and CLIP, by way of transformers."""
+"""The features of two large vision networks, DINOv2 and CLIP, through transformers."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -19,15 +19,15 @@ from ddpm.system.errors import InputError
 Triple = tuple[float, float, float]
 
 PIECE = 32
-"""Images in the network at a time."""
+"""The batch size."""
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """``(x / 255 - mean) / std`` of a picture of size × size.
+    """``(x / 255 - mean) / std`` of a picture resized to size × size.
 
-    Pictures are brought straight to the square, with nothing cut off and whatever their proportions, as Stein et al.
-    2023 did: by Pillow's antialiased bicubic interpolation, which rounds to 8 bits after each of the two axes.
+    Pictures are resized to a square without cropping, whatever their proportions, as in Stein et al. 2023: by Pillow's
+    antialiased bicubic interpolation, which rounds to 8 bits after each of the two axes.
     """
 
     size: int
@@ -48,10 +48,10 @@ class Preparation:
 
 
 class Vision:
-    """A network of transformers as an Extractor. In float32, also on GPUs that would round to TF32.
+    """A network of transformers as an Extractor, computed in float32, never in TF32.
 
     Args:
-        name: as the command line names it.
+        name: the name on the command line.
         net: the network.
         embed: (B, 3, size, size) pixels -> (B, dim) features.
     """
@@ -82,14 +82,14 @@ class Vision:
 
 
 def dinov2(weights: str | None, device: torch.device) -> Vision:
-    """DINOv2 (Oquab et al. 2023): the class token after the last norm, of pictures of 224 × 224.
+    """Load DINOv2 (Oquab et al. 2023): the class token after the last norm, of pictures of 224 × 224.
 
     Args:
         weights: a folder or a name on huggingface.co; by default facebook/dinov2-large, the ViT-L/14 of Stein et al.
-            2023, as distances are comparable between papers only on the same network.
+            2023, as distances are only comparable between papers with the same network.
 
     Raises:
-        InputError: if transformers is missing, or there are no such weights.
+        InputError: transformers is not installed, or the weights cannot be loaded.
     """
     source = weights or "facebook/dinov2-large"
     net, given = _load(source, "Dinov2Model", {"dinov2"})
@@ -107,14 +107,14 @@ def dinov2(weights: str | None, device: torch.device) -> Vision:
 
 
 def clip(weights: str | None, device: torch.device) -> Vision:
-    """CLIP (Radford et al. 2021): the picture's projected embedding, as long as the network gives it.
+    """Load CLIP (Radford et al. 2021): the picture's projected embedding, not normalised.
 
     Args:
         weights: a folder or a name on huggingface.co; by default openai/clip-vit-large-patch14-336, the network of
-            CMMD (Jayasumana et al. 2024), which divides each embedding by its length.
+            CMMD (Jayasumana et al. 2024), which normalises each embedding.
 
     Raises:
-        InputError: if transformers is missing, or there are no such weights.
+        InputError: transformers is not installed, or the weights cannot be loaded.
     """
     source = weights or "openai/clip-vit-large-patch14-336"
     net, given = _load(source, "CLIPVisionModelWithProjection", {"clip", "clip_vision_model"})
@@ -130,18 +130,21 @@ def clip(weights: str | None, device: torch.device) -> Vision:
 
 
 def _load(source: str, kind: str, types: set[str]) -> tuple[Any, dict[str, Any]]:
-    """The network in float32, and what its preprocessor_config.json holds. Weights are read from safetensors only."""
+    """Load the network in float32 and its preprocessor_config.json. Weights are read from safetensors only."""
     try:
         import transformers
     except ImportError as error:
         raise InputError(
-            "missing", 'DINOv2 and CLIP come with transformers, which is missing: pip install "ddpm[features]"'
+            "missing", 'DINOv2 and CLIP need transformers, which is not installed; run `pip install "ddpm[features]"`'
         ) from error
     try:
         with _quiet():
             found = transformers.AutoConfig.from_pretrained(source).model_type
             if found not in types:
-                raise InputError("invalid", f"{source} is a network of type {found}, and {sorted(types)[0]} is wanted")
+                raise InputError(
+                    "incompatible",
+                    f"{source} is a network of type {found}; use one of type {' or '.join(sorted(types))}",
+                )
             net, report = getattr(transformers, kind).from_pretrained(
                 source, dtype=torch.float32, use_safetensors=True, output_loading_info=True
             )
@@ -151,19 +154,20 @@ def _load(source: str, kind: str, types: set[str]) -> tuple[Any, dict[str, Any]]
     except (OSError, ValueError, RuntimeError, LookupError, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            "invalid",
-            f"{source} cannot be loaded ({reason}); give a folder with config.json and"
-            " model.safetensors by --weights FOLDER, or --weights NAME as on huggingface.co where that can be reached",
+            "unreadable",
+            f"{source} cannot be loaded ({reason}); use --weights FOLDER with config.json and model.safetensors, or "
+            "--weights NAME of a model on huggingface.co if you are online",
         ) from error
     if report["missing_keys"]:
         raise InputError(
-            "missing", f"{source} lacks {len(report['missing_keys'])} of the weights of {kind}; give a whole network"
+            "incompatible",
+            f"{source} lacks {len(report['missing_keys'])} of the weights of {kind}; use a complete checkpoint",
         )
     return net, given
 
 
 def _preprocessor(source: str) -> dict[str, Any]:
-    """Nothing where the network comes with no such file."""
+    """Read preprocessor_config.json; empty if the network has none."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError
 
@@ -174,23 +178,24 @@ def _preprocessor(source: str) -> dict[str, Any]:
     except (FileNotFoundError, EntryNotFoundError):
         return {}
     if not isinstance(given, dict):
-        raise ValueError(f"{name} holds no names with values")
+        raise ValueError(f"{name} is not a JSON object")
     return given
 
 
 def _colours(source: str, given: dict[str, Any], mean: Triple, std: Triple) -> tuple[Triple, Triple]:
-    """Mean and standard deviation of the channels: as given, or the standard ones of the family."""
+    """Return the mean and standard deviation of the channels: as given, or the standard ones of the family."""
     found = tuple(tuple(given.get(key) or value) for key, value in (("image_mean", mean), ("image_std", std)))
     if any(len(values) != 3 for values in found):
         raise InputError(
-            "invalid", f"{source}: image_mean and image_std of preprocessor_config.json are not three numbers each"
+            "unreadable",
+            f"preprocessor_config.json of {source} has an invalid image_mean or image_std; use three numbers each",
         )
     return found[0], found[1]
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without transformers' report of weights that are not wanted, such as those for texts."""
+    """Silence transformers' warnings about unused weights, such as those for text."""
     from transformers.utils import logging
 
     before = logging.get_verbosity()

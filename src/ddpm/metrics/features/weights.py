@@ -1,4 +1,4 @@
-"""Weights of published networks: from a file, or fetched once, and always the ones that are meant."""
+"""Weights of published networks: read from a file or downloaded once, and verified."""
 
 import hashlib
 import pickle
@@ -19,31 +19,29 @@ from ddpm.system.errors import InputError
 from ddpm.system.files import drafted
 
 CHUNK = 1 << 20
-"""Bytes that are read at a time."""
+"""The number of bytes read at a time."""
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Name -> tensor, on the CPU. A ``.pth`` or ``.pt`` is read as data, so that nothing in it is executed.
+    """Read tensors by name, on the CPU. A ``.pth`` or ``.pt`` is read as data, so that no code in it is executed.
 
     Raises:
-        InputError: if there is no such file, or it is something else.
+        InputError: there is no such file, or it does not contain weights.
     """
     if not path.is_file():
-        raise InputError("invalid", f"{path} is not a file; give the weights as a .safetensors, .pth or .pt file")
+        raise InputError("missing", f"file {path} not found; use a .safetensors, .pth or .pt file of weights")
     if path.suffix not in {".safetensors", ".pth", ".pt"}:
-        raise InputError(
-            "invalid", f"{path} ends in {path.suffix or 'nothing'}; weights are read from .safetensors, .pth and .pt"
-        )
+        raise InputError("invalid", f"{path} is not a known type of weights; use a .safetensors, .pth or .pt file")
     try:
         state: Any = load_file(path) if path.suffix == ".safetensors" else _read_pickle(path)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError, LookupError, EOFError, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            "invalid", f"{path} is not a file of weights ({reason}); give one that holds names and tensors"
+            "unreadable", f"{path} is damaged or not a file of weights ({reason}); use a file with a state dict"
         ) from error
     if not (isinstance(state, Mapping) and state and all(isinstance(v, torch.Tensor) for v in state.values())):
         raise InputError(
-            "invalid", f"{path} holds {type(state).__name__} and not names with tensors; give a state dict"
+            "unreadable", f"{path} contains a {type(state).__name__}, not named tensors; use a file with a state dict"
         )
     return dict(state)
 
@@ -54,16 +52,16 @@ def _read_pickle(path: Path) -> Any:
 
 
 def fill(net: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> None:
-    """Give a network its weights, all of them and no others, in float32.
+    """Load weights into a network in float32; all names must match.
 
-    Counts of training steps (``num_batches_tracked``) may be there or not, as they change nothing.
+    Counts of training steps (``num_batches_tracked``) are ignored.
 
     Args:
-        net: may lie on the "meta" device.
-        source: where the weights are from, in words.
+        net: the network, which may be on the "meta" device.
+        source: the origin of the weights, for messages.
 
     Raises:
-        InputError: if names or shapes differ.
+        InputError: names or shapes differ.
     """
     wanted = {name: w.shape for name, w in weights_only(net.state_dict()).items()}
     given = weights_only(state)
@@ -72,21 +70,23 @@ def fill(net: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> None
     other = sorted(name for name in wanted.keys() & given.keys() if wanted[name] != given[name].shape)
     found = [
         f"{what} {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
-        for what, names in (("it lacks", missing), ("has unknown", unknown), ("has another shape of", other))
+        for what, names in (("it lacks", missing), ("has unknown", unknown), ("has a different shape of", other))
         if names
     ]
     if found:
-        raise InputError("invalid", f"{source} has not the weights of {type(net).__name__}: {', '.join(found)}")
+        raise InputError(
+            "incompatible", f"{source} does not fit {type(net).__name__}: {', '.join(found)}; use its published weights"
+        )
     net.load_state_dict({name: w.float() for name, w in given.items()}, assign=True)
 
 
 def weights_only(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Without the counts of training steps."""
+    """Drop the counts of training steps."""
     return {name: w for name, w in state.items() if not name.endswith("num_batches_tracked")}
 
 
 def fingerprint(state: Mapping[str, torch.Tensor], preparation: str) -> str:
-    """16 hex digits of SHA-256 over the names, shapes and bytes of all weights, and what is done to an image before."""
+    """Hash the names, shapes and bytes of all weights and the preprocessing to 16 hex digits of SHA-256."""
     digest = hashlib.sha256(preparation.encode())
     for name, w in sorted(weights_only(state).items()):
         digest.update(f"\n{name} {w.dtype} {tuple(w.shape)}\n".encode())
@@ -95,13 +95,13 @@ def fingerprint(state: Mapping[str, torch.Tensor], preparation: str) -> str:
 
 
 def fetch(url: str, sha256_prefix: str, folder: Path) -> Path:
-    """The file of this address in this folder, fetched if it is not there yet.
+    """Download a file into a folder unless it is already there; return its path.
 
     Args:
         sha256_prefix: the first digits of its hash, or all of them.
 
     Raises:
-        InputError: if it cannot be fetched or written, or is another file than it should be.
+        InputError: the file cannot be downloaded or written, or its hash differs.
     """
     path = folder / url.rsplit("/", 1)[-1]
     if path.is_file() and _sha256(path).startswith(sha256_prefix):
@@ -112,9 +112,9 @@ def fetch(url: str, sha256_prefix: str, folder: Path) -> Path:
                 file.write(chunk)
         if not (found := _sha256(draft)).startswith(sha256_prefix):
             raise InputError(
-                "invalid",
-                f"{url} gave a file of SHA-256 {found[:8]}… and not {sha256_prefix}…; try again, or get the file"
-                " elsewhere and give it by --weights FILE",
+                "unreadable",
+                f"the download of {url} has SHA-256 {found[:8]}…, not {sha256_prefix}…; try again, or use "
+                "--weights FILE with a copy from elsewhere",
             )
     return path
 
@@ -126,8 +126,9 @@ def _download(url: str) -> Iterator[bytes]:
                 yield chunk
     except (OSError, HTTPException) as error:
         raise InputError(
-            "invalid",
-            f"{url} cannot be fetched ({error}); get it where there is a network and give it by --weights FILE",
+            "missing",
+            f"{url} cannot be downloaded ({error}); download it on a machine with network access and use "
+            "--weights FILE",
         ) from error
 
 

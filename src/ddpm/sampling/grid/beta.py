@@ -9,9 +9,9 @@ from ddpm.core import Level, Schedule
 from ddpm.sampling.grid.grid import visit
 
 TERMS = 54
-"""Of a series whose terms fall at least as the powers of 1/2: the rest is below float64's precision."""
+"""The number of terms of a series that decreases at least as powers of 1/2: the rest is below float64's precision."""
 NEWTON = 5
-"""Steps to float64's precision; for a = 0.6 the start is within 9 %, and each step squares the error."""
+"""The number of steps to float64's precision; for a = 0.6 the start is within 9 %, and each step squares the error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +19,10 @@ class Beta:
     """Timesteps at evenly spread quantiles of a Beta(a, a) distribution over [1, T] (Lee et al. 2024, "Beta Sampling is
     All You Need").
 
-    Diffusers take the quantiles of sigma / alpha instead, over [its least, its most].
+    Diffusers takes the quantiles of sigma / alpha instead, over its range.
 
     Attributes:
-        a: from 1, which is even, down to 0.5; the smaller, the denser both ends.
+        a: from 1, which is uniform, down to 0.5; the smaller, the denser both ends.
     """
 
     a: float = 0.6

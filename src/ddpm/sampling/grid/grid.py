@@ -1,4 +1,4 @@
-"""What every grid is."""
+"""The type of grids."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from ddpm.core import Level, Schedule
 Grid = Callable[[Schedule, int], list[Level]]
 """(schedule, steps) -> the steps + 1 levels to visit, from the noisiest to clean; a step leads from each to the next.
 
-Raises ValueError for steps that it cannot take.
+Raises ValueError for unsupported numbers of steps.
 """
 
 
@@ -20,7 +20,7 @@ def visit(schedule: Schedule, steps: int, timestep: Callable[[torch.Tensor], tor
         timestep: from shares of the way, evenly spread in (0, 1) and rising, to falling timesteps in (1, T), float64.
 
     Raises:
-        ValueError: no steps, or several where level T is also level 1.
+        ValueError: steps is below 1, or above 1 where level T is also level 1.
     """
     if steps < 1:
         raise ValueError(f"steps must be at least 1, not {steps}")

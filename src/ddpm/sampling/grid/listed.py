@@ -1,4 +1,4 @@
-"""A grid of timesteps that are given."""
+"""A grid of given timesteps."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,7 +10,7 @@ from ddpm.core import Level, Schedule
 class Listed:
     """The levels at these timesteps, then the clean one.
 
-    The first may lie below T, but sampling begins there from nothing but noise.
+    The first may lie below T, but sampling starts there from pure noise.
 
     Attributes:
         timesteps: noisiest first, whole or not.
@@ -21,14 +21,12 @@ class Listed:
     def __post_init__(self) -> None:
         if not self.timesteps or any(not a > b for a, b in pairwise(self.timesteps)) or not self.timesteps[-1] >= 1:
             raise ValueError(
-                f"the timesteps of a grid must fall strictly, to 1 at the least, not {self.timesteps or None}"
+                f"the timesteps of a grid must decrease strictly, down to at least 1, not {self.timesteps or None}"
             )
 
     def __call__(self, schedule: Schedule, steps: int) -> list[Level]:
         if steps != len(self.timesteps):
-            raise ValueError(f"steps must be {len(self.timesteps)}, the timesteps that the grid lists, not {steps}")
+            raise ValueError(f"steps must be {len(self.timesteps)}, the number of timesteps in the grid, not {steps}")
         if self.timesteps[0] > schedule.T:
-            raise ValueError(
-                f"the grid begins at {self.timesteps[0]:.12g}, above the {schedule.T} levels of the schedule"
-            )
+            raise ValueError(f"the grid must start at timestep {schedule.T} or below, not {self.timesteps[0]:.12g}")
         return [schedule.level(timestep) for timestep in (*self.timesteps, 0)]

@@ -1,4 +1,4 @@
-"""Grids that are evenly spread along a function of the noise-to-signal ratio r = sigma / alpha.
+"""Grids evenly spaced in a function of the noise-to-signal ratio r = sigma / alpha.
 
 They run from level T to level 1. The spread starts at ``sigma_max``, or at the ratio of level T if that is lower, and
 only its first level is then moved up to T. Some schedules end far above, the cosine one at 20,000 and a flow without
@@ -23,7 +23,7 @@ SIGMA_MAX = 80.0
 class LogSNR:
     """Log-SNR, which is ``-2 log r``, evenly spread (Lu et al. 2022, "DPM-Solver").
 
-    So neighbours have the same quotient of ratios: what k-diffusion and diffusers call exponential.
+    Neighbours have a constant quotient of ratios, called exponential in k-diffusion and diffusers.
 
     Attributes:
         sigma_max: the highest ratio of the spread; infinite for all of the schedule.
@@ -63,7 +63,7 @@ def _ends(schedule: Schedule, sigma_max: float) -> tuple[float, float]:
     """The highest ratio of the spread, and that of level 1."""
     last, first = schedule.level(schedule.T), schedule.level(1)
     if last.alpha == 0:
-        # of T = 2, the level halfway: level T - 1 would leave nothing to spread over
+        # for T = 2 the level halfway, as level T - 1 would leave no range to spread over
         last = schedule.level(max(schedule.T - 1, (schedule.T + 1) / 2))
     noisiest, cleanest = min(float(last.sigma / last.alpha), sigma_max), float(first.sigma / first.alpha)
     if not noisiest > cleanest:

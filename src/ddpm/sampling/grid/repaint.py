@@ -6,18 +6,18 @@ from ddpm.core import Level
 
 
 def repaint(levels: Sequence[Level], jump: int, times: int) -> list[Level]:
-    """Every stretch of so many steps is taken several times (Lugmayr et al. 2022, sec. 4.2 and app. B).
+    """Repeat every stretch of ``jump`` steps several times (Lugmayr et al. 2022, sec. 4.2 and app. B).
 
     Counted from the clean level, the grid rises from 1, 1 + jump, 1 + 2·jump … by ``jump`` each, ``times - 1`` times.
     The original adds its noise in ``jump`` forward steps; here it is one, which is the same in distribution.
 
     Args:
-        levels: any grid that falls, n steps to clean.
-        jump: how far to rise, 1 … n - 1; the paper takes 10 of 250.
-        times: how often a stretch is taken in all; the paper takes 10, and 1 changes nothing.
+        levels: any falling grid of n steps to the clean level.
+        jump: the number of steps to rise, 1 … n - 1; the paper uses 10 of 250.
+        times: how often each stretch is taken; the paper uses 10, and 1 changes nothing.
 
     Raises:
-        ValueError: a jump that the grid has no room for, or less than once.
+        ValueError: jump or times is out of range.
     """
     top = len(levels) - 1
     if not 1 <= jump < top:

@@ -1,4 +1,4 @@
-"""Grids on whole timesteps, each level of which is a tick of its schedule: at most T steps."""
+"""Grids of integer timesteps: at most T steps."""
 
 import math
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ def uniform(schedule: Schedule, steps: int) -> list[Level]:
     if steps == 1:
         return _visit(schedule, steps, [schedule.T])
     stride = (schedule.T - 1) / (steps - 1)
-    # ties are rounded as the originals do, who count from zero and round to even
+    # ties are rounded as in the originals, which count from zero and round to even
     return _visit(schedule, steps, [1 + round(i * stride) for i in range(steps)])
 
 
@@ -53,7 +53,7 @@ class Power:
 
 
 def _visit(schedule: Schedule, steps: int, timesteps: list[int]) -> list[Level]:
-    """The levels at rising timesteps, kept distinct, from noisy to clean."""
+    """Return the levels at rising timesteps, made distinct, from noisy to clean."""
     if not 1 <= steps <= schedule.T:
         raise ValueError(f"steps must be between 1 and {schedule.T}, the levels of the schedule, not {steps}")
     chosen = [0]
