@@ -269,3 +269,12 @@ def test_doctor(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     for row in ("device", "precision", "memory", "python", "cache", "torch"):
         assert any(line.startswith(row) for line in out.splitlines())
+
+
+def test_other_weights_and_labels_have_folders_of_their_own(cli: Cli, run: Path) -> None:
+    checkpoint = next((run / "checkpoints").glob("step-*"))
+    cases = [(run, "0123"), (run, "0129"), (run, "012"), (checkpoint, "012")]
+    before = set((run / "samples").glob("*"))
+    for number, (path, labels) in enumerate(cases, 1):
+        assert cli("sample", path, "-n", 1, "--steps", 1, *(word for label in labels for word in ("--label", label))) == 0
+        assert len(set((run / "samples").glob("*")) - before) == number

@@ -1,6 +1,7 @@
 """``ddpm sample``."""
 
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -127,7 +128,8 @@ def _new(
     draw: Callable[..., Any] = generate.trajectory if trajectory else generate.sample
     with bar("sampling") as progress:
         drawn = draw(pipe, n, label=labels, seed=seed, batch=batch, progress=progress, **settings)
-    folder = out or RunFolder.open(run).pictures("samples") / _name(label, seed, how, settings, then)
+    files = RunFolder.open(run)
+    folder = out or files.pictures("samples") / (files.stage + _name(label, seed, how, settings, then))
     images = drawn.images if isinstance(drawn, Trajectory) else drawn
     if larger is not None:
         _write(images, folder / "base")
@@ -166,7 +168,9 @@ def _repeat(picture: Path, *, out: Path | None = None, device: str | None = None
 
 def _name(label: list[str] | None, seed: int, how: "SamplingConfig", asked: dict[str, Any], then: Path | None) -> str:
     """A folder name for these samples: label, seed, solver and guidance, then further options and a second run."""
-    parts: list[Any] = [*(label or [])[:3], f"seed{seed}", how.short, f"guidance{how.guidance_scale:g}"]
+    label = label or []
+    some = label if len(label) < 4 else [*label[:3], sha256(repr(label).encode()).hexdigest()[:6]]
+    parts: list[Any] = [*some, f"seed{seed}", how.short, f"guidance{how.guidance_scale:g}"]
     further = asked | ({} if how.guidance is None or how.guidance.guide is None else {"guide_with": how.guidance.guide})
     parts += [f"{name}{value}" for name, value in further.items() if name not in ("solver", "steps", "guidance")]
     parts += [] if then is None else ["then", then.resolve().name]
