@@ -276,5 +276,6 @@ def test_other_weights_and_labels_have_folders_of_their_own(cli: Cli, run: Path)
     cases = [(run, "0123"), (run, "0129"), (run, "012"), (checkpoint, "012")]
     before = set((run / "samples").glob("*"))
     for number, (path, labels) in enumerate(cases, 1):
-        assert cli("sample", path, "-n", 1, "--steps", 1, *(word for label in labels for word in ("--label", label))) == 0
+        asked = [word for label in labels for word in ("--label", label)]
+        assert cli("sample", path, "-n", 1, "--steps", 1, *asked) == 0
         assert len(set((run / "samples").glob("*")) - before) == number
