@@ -275,15 +275,15 @@ def test_no_given_picture_is_overwritten(
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["inpaint", "photo.png", "--mask", "none.png"], "none.png cannot be read (No such file or directory)"),
-        (["inpaint", "none.png", "--mask", "mask.png"], "none.png cannot be read"),
+        (["inpaint", "photo.png", "--mask", "none.png"], "none.png (No such file or directory)"),
+        (["inpaint", "none.png", "--mask", "mask.png"], "none.png (No such file"),
         (["inpaint", "photo.png", "--mask", "small.png"], "small.png is 4 × 4 and "),
         (["inpaint", "photo.png", "--mask", "empty.png"], "black all over, at 8 × 8: nothing to fill in"),
         (["inpaint", "photo.png", "--mask", "full.png"], "white all over, at 8 × 8: nothing is kept"),
-        (["inpaint", "colour.png", "--mask", "mask.png"], "is RGB, and the run takes L images here; --fit crop"),
+        (["inpaint", "colour.png", "--mask", "mask.png"], "has the mode RGB, but the run requires L; use --fit crop"),
         (
             ["inpaint", "small.png", "--mask", "small.png"],
-            "smaller than the 8 × 8 that the run takes here; --fit crop",
+            "smaller than the 8 × 8 of the run; use --fit crop",
         ),
         (["inpaint", "photo.png", "--mask", "mask.png", "--repaint", "9x9"], "jump must be between 1 and 2"),
         (

@@ -42,13 +42,13 @@ def files_of(kind: str, huge: bytes) -> dict[str, bytes]:
 
 
 DATA = [
-    ("empty", r"holds no images \(it is empty\); images end in \.png"),
+    ("empty", r"holds no images \(it is empty\); .*\.png"),
     ("only text", r"holds no images \(1 of type \.txt\)"),
     ("a text named .png", r"1 of 4 images cannot be used \(bad\.png: text, not a picture\); .*--skip-bad"),
     ("all bad", r"none of the 1 images can be used \(bad\.png: text"),
     ("an empty file", r"bad\.png: the file is empty"),
-    ("60,000 × 60,000", r"bad\.png: more than [\d,]+ pixels"),
-    ("cut short", r"bad\.jpg: the file is cut short"),
+    ("60,000 × 60,000", r"bad\.png: .*more than [\d,]+ pixels"),
+    ("cut short", r"bad\.jpg: the file is truncated"),
     ("mixed modes", r"mixed modes: 3 RGB, 1 L; choose --mode L, RGB or RGBA"),
     ("33 × 47", r"33 × 47 .*--size \d+x\d+"),
 ]
@@ -74,7 +74,7 @@ def test_check_names_bad_files_and_says_how_to_go_on(
     (photos / "bad [1].png").write_text("text")
     assert cli("check", photos) == 0
     out = capsys.readouterr().out
-    assert "5 good, 1 bad" in out
+    assert "5 valid, 1 unusable" in out
     assert "bad [1].png (text, not a picture)" in out
     assert "needs --skip-bad" in out
     assert "8 × 8 RGB, as they are; no classes" in out
@@ -102,19 +102,19 @@ def test_check_of_classes(cli: Cli, capsys: pytest.CaptureFixture[str], folder: 
         (["--set", "training.seed=abc"], r"training\.seed must be a whole number"),
         (["--set", "training=3"], "training is a group of keys"),
         (["--set", "network.in_channels=3"], "must be 1 for L images"),
-        (["--set", "network.multipliers=[1,2,2,2,2]"], "8 × 8 do not divide by 16"),
+        (["--set", "network.multipliers=[1,2,2,2,2]"], "--size 16x16"),
         (["--set", "sampling.solver.eta=2"], "eta must be between 0"),
         (["--set", "training.betas=[0.9,2]"], "betas must be"),
         (["--recipe", "ho2021"], r"unknown recipe 'ho2021' \(did you mean 'ho2020'\?\)"),
         (["--batch", "0"], "batch must be at least 1"),
         (["--precision", "fp16", "--device", "cpu"], "this machine cannot train in fp16"),
-        (["--prediction", "eps", "--schedule", "flow"], "eps prediction says nothing of the image where .* only noise"),
-        (["--variance", "learned"], "nothing in the simple loss trains a learned variance: use --loss hybrid or vlb"),
-        (["--loss", "hybrid"], "it needs --variance learned"),
-        (["--loss", "vlb", "--weighting", "min-snr"], "the bound weighs its levels itself"),
+        (["--prediction", "eps", "--schedule", "flow"], "eps prediction .*the flow schedule"),
+        (["--variance", "learned"], "--variance learned .*--loss simple; use --loss hybrid or vlb"),
+        (["--loss", "hybrid"], "--loss hybrid requires --variance learned"),
+        (["--loss", "vlb", "--weighting", "min-snr"], "weighting min-snr has no effect with --loss vlb"),
         (
             ["--loss", "vlb", "--levels", "log-normal"],
-            "it would bound nothing; use uniform or stratified",
+            "--levels log-normal .*; use uniform, stratified",
         ),
         (["--prediction", "eps", "--weighting", "constant"], r"lies on 0\.1\d* % of the uniform levels of the cosine"),
         (
@@ -128,16 +128,16 @@ def test_check_of_classes(cli: Cli, capsys: pytest.CaptureFixture[str], folder: 
         (["--levels", "log-normal", "--set", "objective.levels.std=0"], "std must be above 0 and finite"),
         (["--levels", "log-normal", "--set", "objective.levels.mean=NaN"], "mean must be finite"),
         (["--loss", "simple", "--set", "objective.loss.share=3"], "share is an option of hybrid, not of simple"),
-        (["--set", "diffusion.sigma_data=0.7"], "diffusion.sigma_data has no effect but with EDM's"),
+        (["--set", "diffusion.sigma_data=0.7"], "diffusion.sigma_data requires the edm"),
         (["--prediction", "edm", "--set", "diffusion.sigma_data=-1"], "sigma_data must be above 0 and finite"),
         (
             ["--schedule", "ve", "--set", "diffusion.zero_terminal_snr=true"],
-            "reshapes a schedule of betas; ve has none",
+            "zero_terminal_snr .*ve has none",
         ),
         (["--betas", "none.txt"], r"--betas none\.txt cannot be read as a file of numbers"),
         (["--betas", __file__], "holds something that is no number"),
         (["--betas", "b.txt", "--schedule", "linear"], "--schedule and --betas are two noise schedules; give one"),
-        (["--sigma-max", "9"], "sigma_max is of the schedules ve and edm, not of cosine"),
+        (["--sigma-max", "9"], "sigma_max .* ve and edm schedules, not of cosine"),
     ],
 )
 def test_flags_of_train(flags: list[str], said: str, refused: Refused, tmp_path: Path) -> None:
@@ -154,9 +154,14 @@ def test_places(refused: Refused, tmp_path: Path, folder: Callable[..., Path]) -
     (tmp_path / "full" / "thesis.tex").write_text("mine")
     for argv, said in {
         ("train", tmp_path / "phots"): r"phots does not exist \(did you mean .*photos\?\)",
-        ("train", tmp_path / "file"): "is of type unknown; give a folder of images",
-        ("train", photos, "--out", tmp_path / "file"): "a file is in the way; choose another folder",
-        ("train", photos, "--out", tmp_path / "file" / "run"): "a file is in the way; choose another folder",
+        ("train", tmp_path / "file"): "has the type unknown; use a folder of images",
+        ("train", photos, "--out", tmp_path / "file"): "a file exists where a folder is needed; choose another folder",
+        (
+            "train",
+            photos,
+            "--out",
+            tmp_path / "file" / "run",
+        ): "a file exists where a folder is needed; choose another folder",
         ("train", photos, "--out", tmp_path / "full"): "full holds other files; choose another --out",
         ("check", tmp_path / "nothing"): "nothing does not exist",
         ("check", photos, "--size", "x"): "'x' is not a size",
@@ -186,14 +191,14 @@ NET = ("--set", "network.width=8", "--set", "network.multipliers=[1,2]", "--set"
         (["--steps", "2000"], "steps must be between 1 and 1000"),
         (
             ["--solver", "dim"],
-            r"solver 'dim' is unknown \(did you mean 'ddim'\?\); it may be sde-dpm",
+            r"solver 'dim' is unknown \(did you mean 'ddim'\?\); .*sde-dpm",
         ),
         (["--eta", "0.5", "--solver", "ancestral"], "eta is an option of ddim"),
         (["-n", "0"], "n must be at least 1"),
         (["-n", "-2", "--label", "3"], "n must be at least 1"),
         (["--batch", "0"], "batch must be at least 1"),
-        (["--device", "cuda:77"], "the device cuda:77 is not here"),
-        (["--device", "toaster"], "the device toaster is not here"),
+        (["--device", "cuda:77"], "device cuda:77"),
+        (["--device", "toaster"], "device toaster"),
         (["--from", "x.png"], "give either a run or --from, not both"),
     ],
 )
@@ -225,12 +230,12 @@ def test_what_is_no_run(refused: Refused, tmp_path: Path, run: Path) -> None:
         (tmp_path / "nothing",): "does not exist; give a run folder",
         (tmp_path / "model.pt",): "a PyTorch pickle or a zip, which is never read here",
         (tmp_path / "plain.png",): "a PNG picture; `ddpm sample --from` repeats one",
-        (foreign,): "is not what `ddpm train` writes",
+        (foreign,): "not written by `ddpm train`",
         (broken,): r"model\.safetensors is damaged .* load a checkpoint",
-        ("--from", tmp_path / "text.png"): "is no picture",
+        ("--from", tmp_path / "text.png"): "text.png",
         ("--from", tmp_path / "plain.png"): "does not say how it was made",
         ("--from", tmp_path / "nothing.png"): "does not exist",
-        (run, "-n", "1", "--steps", "1", "--out", tmp_path / "model.pt"): "a file is in the way",
+        (run, "-n", "1", "--steps", "1", "--out", tmp_path / "model.pt"): "a file exists",
     }.items():
         assert re.search(said, refused("sample", *argv, kept=tmp_path))
 
@@ -304,7 +309,7 @@ def test_a_damaged_checkpoint_is_passed_over_by_name(
     ("content", "said"),
     [
         (b"{", r"config\.json is damaged"),
-        (b'{"_class_name": "x"}', "is not what `ddpm train` writes"),
+        (b'{"_class_name": "x"}', "not written by `ddpm train`"),
         (b'{"format": 7}', "has format 7"),
     ],
 )
@@ -351,7 +356,7 @@ def test_a_folder_that_may_not_be_written(refused: Refused, tmp_path: Path, monk
     mkdir = Path.mkdir
     monkeypatch.setattr(Path, "mkdir", lambda self, *a, **k: (forbidden if self == out else mkdir)(self, *a, **k))
     said = refused("train", "digits", "--out", out, *TINY, kept=tmp_path)
-    assert "Permission denied; choose a folder that you may write to" in said
+    assert "Permission denied; choose a writable folder" in said
 
 
 def test_a_run_that_was_killed_while_it_began(cli: Cli, tmp_path: Path) -> None:

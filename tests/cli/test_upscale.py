@@ -175,14 +175,14 @@ def test_small_images_may_be_given(cli: Cli, refused: Refused, folder: Callable[
     [
         (["train", "digits", "--scale", "2"], "--scale is of super-resolution; give --recipe super-resolution"),
         (["train", "digits", "--recipe", "auto", "--low", "x"], "--low is of super-resolution"),
-        (["train", "digits", "--images", "8", "--recipe", "super-resolution", "--scale", "3"], "do not divide by"),
+        (["train", "digits", "--images", "8", "--recipe", "super-resolution", "--scale", "3"], "by --scale 3"),
         (["train", "digits", "--images", "8", "--recipe", "super-resolution", "--scale", "1"], "at least 2, not 1"),
         (
             ["train", "digits", "--images", "8", "--set", "upscaling.scale=2"],
             "upscaling.scale is not set by --set: give --scale",
         ),
         (["train", "digits", "--images", "8", "--set", "upscaling.s_max=0.1"], "no effect without --recipe super-res"),
-        (["train", "digits", "--recipe", "super-resolution", "--during-training"], "--during-training scores"),
+        (["train", "digits", "--recipe", "super-resolution", "--during-training"], "--during-training"),
         (["sample", "RUN"], "makes small images large"),
         (["tune", "RUN"], "makes small images large"),
         (["sweep", "RUN", "-n", "1"], "makes small images large"),
@@ -194,7 +194,7 @@ def test_small_images_may_be_given(cli: Cli, refused: Refused, folder: Callable[
         (["evaluate", "DIGITS", "--augment", "0.1"], "--augment has no effect on a run that draws images from noise"),
         (["upscale", "RUN"], "give pictures to make large"),
         (["upscale", "DIGITS", "a.png"], "has not learned to make small images large"),
-        (["upscale", "RUN", "a.png"], "a.png cannot be read"),
+        (["upscale", "RUN", "a.png"], "a.png (No such file"),
         (["upscale", "RUN", "x/a.png", "y/a.png"], "two pictures would be written to"),
         (["upscale", "RUN", "GIVEN", "-o", "GIVEN"], "is given, and would be overwritten"),
         (

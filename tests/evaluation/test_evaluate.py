@@ -366,9 +366,9 @@ def test_training_images_that_cannot_be_had(change: dict[str, Any], said: str, r
         ({"weights": "x.pth"}, r"the embedded features have their own weights; give x\.pth to another --features"),
         ({"sampling": {"steps": 1001}}, r"steps must be between 1 and 1000"),
         ({"sampling": {"steps": 0}}, r"steps must be at least 1"),
-        ({"sampling": {"solver": "dim"}}, r"solver 'dim' is unknown .*; it may be sde"),
+        ({"sampling": {"solver": "dim"}}, r"solver 'dim' is unknown .* sde"),
         ({"data": "nothing"}, r"nothing does not exist"),
-        ({"device": "toaster"}, r"the device toaster is not here"),
+        ({"device": "toaster"}, r"device toaster"),
     ],
 )
 def test_what_is_refused(change: dict[str, Any], said: str, digits_run: Path, drawn: list[int]) -> None:

@@ -113,7 +113,7 @@ class ObjectiveConfig(Strict):
         if self.loss.name == "vlb" and isinstance(self.levels, NormalLevels):
             raise ValueError(
                 f"--levels {self.levels.name} would invalidate the variational bound of --loss vlb; "
-                f"use {' or '.join(get_args(PlainLevelsName))}"
+                f"use {', '.join(get_args(PlainLevelsName))}"
             )
         return self
 

@@ -105,7 +105,7 @@ class SamplingConfig(Strict):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if not isinstance(self.grid, str) and self.steps != len(self.grid):
-            raise ValueError(f"steps is {self.steps}, but the grid lists {len(self.grid)} timesteps; leave out steps")
+            raise ValueError(f"steps is {self.steps}, but the grid lists {len(self.grid)} timesteps; leave out --steps")
         mean = self.classifier is not None and self.classifier.form == "mean"
         if mean and self.solver.name not in ANCESTRAL:
             raise ValueError(
