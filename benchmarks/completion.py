@@ -1,18 +1,18 @@
-"""How good inpainted digits are: the lower half hidden, drawn anew four times, and read.
+"""Quality of inpainted digits: hide the lower half, redraw it four times, and classify the results.
 
     python benchmarks/digit_folders.py digits
     ddpm train digits/train --out runs/four-fifths --for 90s
     python benchmarks/completion.py runs/four-fifths --test digits/test [--sheet FILE.png] [--only RePaint]
 
-Of digits that the run was not trained on, those that it held out if no others are given, the lower half is hidden, and
-``Pipeline.inpaint`` draws it four times, told which digit it is or not, in several ways. A support vector machine that
-was fitted on the digits of training reads the completions. With the label they should be read as well as whole
-originals. Without it they should be read right as often as the upper half tells the digit, if they are drawn from the
-distribution given the upper half: the mean probability that a classifier of upper halves, fitted on the same digits,
-gives to what it is.
+The lower half of digits that the run was not trained on, by default its held-out ones, is hidden, and
+``Pipeline.inpaint`` draws it four times in several ways, with and without the label. A support vector machine fitted
+on the training digits classifies the completions. With the label, accuracy should equal that of whole originals.
+Without it, completions drawn from the distribution given the upper half should be classified correctly as often as
+the upper half determines the digit: the mean probability that a classifier of upper halves, fitted on the same
+digits, gives the true class.
 
-Spread is the root of the hidden pixels' variances' sum within the completions of an image, over that within a class of
-real digits, whose upper halves differ too.
+Spread is the root of the summed variances of the hidden pixels within the completions of an image, over that within a
+class of real digits, whose upper halves differ too.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def shown(images: np.ndarray) -> np.ndarray:
 
 
 def spread(images: np.ndarray) -> float:
-    """Root of the hidden pixels' variances' sum."""
+    """Root of the summed variances of the hidden pixels."""
     return float(np.sqrt(features(hidden(images)).var(0, ddof=1).sum()))
 
 
@@ -72,7 +72,7 @@ def completed(pipe: ddpm.Pipeline, images: np.ndarray, label: list[int] | None, 
 
 
 def page(images: np.ndarray, completions: np.ndarray, enlarge: int = 6) -> Image.Image:
-    """A sheet with a column for each image: the original, what is known of it, its completions."""
+    """Draw a sheet with a column for each image: the original, its known part, its completions."""
     known = images.copy()
     hidden(known)[:] = 128
     rows = np.concatenate([images, known, *completions.swapaxes(0, 1)])

@@ -1,15 +1,15 @@
-"""How near MMPS, DDNM, replacement and RePaint come to the conditional distribution that they stand for, exactly.
+"""Exact errors of MMPS, DDNM, replacement and RePaint against the conditional distribution they approximate.
 
     python benchmarks/conditional.py [--out docs/images/conditional.png]
 
-The data are Gaussian: 16 values in a row, of standard deviation 0.5, correlated by exp(-distance / 4). The first eight
+The data are Gaussian: 16 values in a row with standard deviation 0.5, correlated by exp(-distance / 4). The first eight
 are known, at one standard deviation, and the distribution of the others given them is a formula. The denoiser is
-perfect, so every step is an affine map, and mean and covariance of what a sampler makes follow without drawing
-anything. Of the two errors, that of the mean is its distance from the right one over the right one's length, that of
-the covariance the same in the Frobenius norm.
+perfect, so every step is an affine map, and mean and covariance of the samples follow without drawing any. The error
+of the mean is its distance from the exact one over the norm of that; the error of the covariance is the same in the
+Frobenius norm.
 
-MMPS is affine once its conjugate gradients have converged, in eight iterations here. With fewer it is not, and is shown
-by 50,000 samples.
+MMPS is affine once its conjugate gradients have converged, in eight iterations here. With fewer iterations it is
+measured on 50,000 samples.
 """
 
 import argparse
@@ -54,7 +54,7 @@ class Row:
         return Denoised((x[..., 0] @ torch.linalg.solve(noisy, level.alpha * self.cov))[..., None])
 
     def errors(self, y: torch.Tensor, mean: torch.Tensor, cov: torch.Tensor) -> tuple[float, float]:
-        """Of the unknown part, given y (KNOWN,)."""
+        """The mean of the unknown part, given y (KNOWN,)."""
         k, u = slice(KNOWN), slice(KNOWN, SIZE)
         gain = torch.linalg.solve(self.cov[k, k], self.cov[k, u]).mT
         true_mean, true_cov = gain @ y, self.cov[u, u] - gain @ self.cov[k, u]
@@ -147,7 +147,7 @@ def curves() -> dict[str, list[Point]]:
 
 
 def few() -> list[str]:
-    """A row of MMPS with so many iterations, 50 steps, by samples."""
+    """Measure MMPS with this many iterations and 50 steps, by samples."""
     data, y = Row(), torch.full((KNOWN,), STD, dtype=torch.float64)
     image = torch.zeros(1, SIZE, 1, dtype=torch.float64)
     image[0, :KNOWN, 0] = y
@@ -218,7 +218,7 @@ def draw(found: dict[str, list[Point]], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, help="draw the errors into this picture")
+    parser.add_argument("--out", type=Path, help="draw the errors to this picture")
     given = parser.parse_args()
     found = curves()
     print("\n".join([*lines(found), *few()]))

@@ -1,4 +1,4 @@
-"""The digits of scikit-learn as two folders of class folders: ``train``, and ``test``, a fifth of each class.
+"""Write scikit-learn's digits as two folders of class folders: ``train``, and ``test`` with a fifth of each class.
 
 python benchmarks/digit_folders.py FOLDER
 """

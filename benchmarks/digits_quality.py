@@ -1,9 +1,9 @@
-"""How good the digits demo is: ``python benchmarks/digits_quality.py runs/digits [--guidance 3]``.
+"""Quality of the digits demo: ``python benchmarks/digits_quality.py runs/digits [--guidance 3]``.
 
-Asks a run on scikit-learn's digits for 500 samples, 50 of each class, and lets a support vector machine that was fitted
-on the real digits read them. Sharp samples are read as what they were asked to be; diverse ones vary within a class as
-much as the real ones; and samples that are no copies lie as far from the nearest real digit as real digits do from each
-other.
+Draws 500 samples, 50 of each class, from a run on scikit-learn's digits, and classifies them by a support vector
+machine fitted on the real digits. Sharp samples are classified as the requested class; diverse ones vary within a
+class as much as the real ones; and samples that are not copies lie as far from the nearest real digit as real digits
+do from each other.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import ddpm
 
 
 def nearest(points: np.ndarray, others: np.ndarray, *, same: bool = False) -> float:
-    """Median distance to the nearest other point."""
+    """Compute the median distance to the nearest other point."""
     squared = ((points[:, None] - others[None]) ** 2).sum(-1)
     if same:
         np.fill_diagonal(squared, np.inf)
@@ -24,7 +24,7 @@ def nearest(points: np.ndarray, others: np.ndarray, *, same: bool = False) -> fl
 
 
 def spread(points: np.ndarray) -> float:
-    """Root of the variances' sum over all pixels."""
+    """Root of the summed variances of all pixels."""
     return float(np.sqrt(points.var(0).sum()))
 
 
@@ -46,7 +46,7 @@ def main() -> None:
     names = ("guidance", "steps", "solver", "classifier", "classifier_form")
     settings = {k: v for k in names if (v := getattr(args, k)) is not None}
     pipe = ddpm.load(args.run)
-    # a run without labels cannot be asked for a class, unless a classifier guides it: then it draws any
+    # a run without labels cannot draw a given class unless a classifier guides it: then it draws any
     label = asked.tolist() if pipe.classes or args.classifier is not None else None
     images = pipe.sample(len(asked), label=label, seed=args.seed, **settings)
     drawn = np.stack([np.asarray(image, np.float64).ravel() for image in images]) / 255 * 16

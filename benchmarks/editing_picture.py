@@ -1,8 +1,8 @@
-"""The picture of what is done with given pictures, in docs/editing.md.
+"""Draw the picture of editing examples in docs/editing.md.
 
     python benchmarks/editing_picture.py RUN cifar10-test.zip --out docs/images/editing.png
 
-RUN has learned the ten classes of CIFAR-10; the zip has its test images in class folders.
+RUN was trained on the ten classes of CIFAR-10; the zip has its test images in class folders.
 """
 
 import argparse

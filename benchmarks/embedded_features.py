@@ -1,12 +1,12 @@
-"""Train the network of the embedded features again, and write its weights in the shipped form.
+"""Retrain the network of the embedded features, and write its weights in the shipped format.
 
     python benchmarks/embedded_features.py TRAIN TEST OUT.safetensors [--steps 20]
 
-TRAIN and TEST are CIFAR-10, as a folder or a .zip with one folder a class. The network learns two things at once: the
-ten classes, from its last resolution, and, from all four, how strong a blur, a noise or a JPEG compression is, half of
-the images being damaged by one of them. The first makes features of what is in a picture, the second keeps the traces
-of bad rendering that a classifier learns to overlook. Convolutions are followed by BatchNorm, which is folded into
-them for the file. About seven minutes on one core; ``--steps`` ends after so many, to see that it runs.
+TRAIN and TEST are CIFAR-10, as a folder or a .zip with one folder per class. The network learns two things at once: the
+ten classes, from its last resolution, and, from all four, the strength of a blur, noise or JPEG compression, one of
+which damages half of the images. The first gives features of the content, the second keeps the traces of bad rendering
+that a classifier learns to ignore. Convolutions are followed by BatchNorm, which is folded into them for the file.
+Takes about seven minutes on one core; ``--steps`` stops earlier, to check that it runs.
 """
 
 import argparse
@@ -29,14 +29,14 @@ from ddpm.metrics.features.embedded import SIDE, WIDTHS, EmbeddedNetwork, _prepa
 
 BATCH = 126
 KINDS = 3
-"""Of damage: blur, noise, JPEG."""
+"""Kinds of damage: blur, noise, JPEG."""
 RATE = 0.2
 MARGIN = 4
-"""Pixels by which images are moved at the most."""
+"""The most pixels by which images are shifted."""
 
 
 class Trained(nn.Module):
-    """The network with BatchNorm after each convolution, a reader of classes and one of damage."""
+    """The network with BatchNorm after each convolution, a head for classes and one for damage."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Trained(nn.Module):
 
 
 def with_norms(network: EmbeddedNetwork) -> EmbeddedNetwork:
-    """Each convolution gives its bias to a BatchNorm that follows it."""
+    """Move the bias of each convolution to a BatchNorm that follows it."""
     for name, conv in convolutions(network):
         plain = nn.Conv2d(conv.in_channels, conv.out_channels, 3, padding=1, bias=False)
         network.set_submodule(name, nn.Sequential(plain, nn.BatchNorm2d(conv.out_channels)))
@@ -59,7 +59,7 @@ def with_norms(network: EmbeddedNetwork) -> EmbeddedNetwork:
 
 
 def folded(network: EmbeddedNetwork) -> EmbeddedNetwork:
-    """The plain network that says the same: ``(w * x - m) g / s + b = (w g / s) * x + (b - m g / s)``."""
+    """Fold into the equal plain network: ``(w * x - m) g / s + b = (w g / s) * x + (b - m g / s)``."""
     out = EmbeddedNetwork()
     for name, conv in convolutions(out):
         plain, norm = network.get_submodule(name).children()
@@ -74,7 +74,7 @@ def convolutions(network: nn.Module) -> list[tuple[str, nn.Conv2d]]:
 
 
 def damaged(images: Pixels, rng: np.random.Generator) -> tuple[Pixels, torch.Tensor]:
-    """The first half of a batch made worse, a third of it in each of three ways.
+    """Damage the first half of a batch, a third of it in each of three ways.
 
     Returns:
         the images, (B, H, W, C), and (B, 3) ``log(1 + e) / 3``, e the root mean square error in 1 / 255 in the column
@@ -94,7 +94,7 @@ def damaged(images: Pixels, rng: np.random.Generator) -> tuple[Pixels, torch.Ten
 
 
 def varied(images: Pixels, rng: np.random.Generator) -> Pixels:
-    """Moved by a few pixels, all alike, and mirrored, each by chance."""
+    """Shift all images by the same few pixels, and mirror each at random."""
     top, left = rng.integers(0, 2 * MARGIN + 1, 2)
     wide = np.pad(images, ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), mode="reflect")
     moved = wide[:, top : top + SIDE, left : left + SIDE]
@@ -102,7 +102,7 @@ def varied(images: Pixels, rng: np.random.Generator) -> Pixels:
 
 
 def train(data: Dataset, epochs: int, limit: int | None) -> Trained:
-    """By SGD in one cycle of its rate."""
+    """Train by SGD in one cycle of its learning rate."""
     assert data.labels is not None
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
@@ -133,7 +133,7 @@ def train(data: Dataset, epochs: int, limit: int | None) -> Trained:
 
 @torch.no_grad()
 def test(net: Trained, data: Dataset) -> tuple[float, float]:
-    """Share of undamaged images whose class is read right, and of damaged ones the correlation of error and reading."""
+    """Measure accuracy on undamaged images, and the correlation of true and predicted damage on damaged ones."""
     assert data.labels is not None
     rng, right, pairs = np.random.default_rng(1), 0, []
     for first in range(0, len(data), 500):
@@ -146,7 +146,7 @@ def test(net: Trained, data: Dataset) -> tuple[float, float]:
 
 
 def tensor(images: Pixels) -> torch.Tensor:
-    """(B, H, W, 3) uint8 -> what the network is fed."""
+    """(B, H, W, 3) uint8 -> the network's input."""
     return _prepare(torch.from_numpy(images).movedim(-1, 1).float(), (SIDE, SIDE))
 
 
@@ -156,13 +156,13 @@ def main() -> None:
     parser.add_argument("test", help="CIFAR-10's test images")
     parser.add_argument("out", type=Path, help="a .safetensors file")
     parser.add_argument("--epochs", type=int, default=7)
-    parser.add_argument("--steps", type=int, help="end after so many")
+    parser.add_argument("--steps", type=int, help="stop after this many")
     asked = parser.parse_args()
     geometry = Geometry((SIDE, SIDE), "RGB")
     seen, others = (prepare(open_source(source), geometry) for source in (asked.train, asked.test))
     net = train(seen, asked.epochs, asked.steps)
     accuracy, read = test(net, others)
-    print(f"test images read right: {100 * accuracy:.1f} %; correlation with the damage done: {read:.3f}")
+    print(f"test accuracy: {100 * accuracy:.1f} %; correlation with the true damage: {read:.3f}")
     weights = folded(net.network).half().state_dict()
     save_file({name: w.contiguous() for name, w in weights.items()}, asked.out)
     print(f"written: {asked.out}, {sum(w.numel() for w in weights.values()) / 1e6:.2f} M weights in float16")

@@ -1,19 +1,19 @@
-"""Whether a Fréchet distance on some features ranks images as it should, and what it costs.
+"""Check whether Fréchet distances on some features rank images correctly, and measure their cost.
 
     python benchmarks/feature_ranking.py REAL TEST [--run RUN] [--features embedded random pixels]
 
-REAL are the images that a set is measured against, TEST others of the same kind, such as CIFAR-10's training and test
-images. 2,000 test images are made worse in eight ways of five strengths, classes are left out, and, with ``--run``,
-samples are drawn from its earlier checkpoints and in fewer steps. Four sections, each alone by ``--only``:
+REAL are the reference images, TEST others of the same kind, such as CIFAR-10's training and test images. 2,000 test
+images are degraded in eight ways of five strengths, classes are left out, and, with ``--run``, samples are drawn from
+its earlier checkpoints and in fewer steps. There are four sections; select some with ``--only``:
 
 - ranking: distances as multiples of that of the same 2,000 images untouched, and their rank correlation with strength;
-- floor: the distance of disjoint sets of test images, beside what ``ddpm evaluate`` calls the floor;
-- apart: how often two sets of 2,000 are in the right order where the distance of all test images differs by a tenth, of
-  other images and of the same;
-- speed: images a second, beside Inception's network with random weights.
+- floor: the distance of disjoint sets of test images, next to the floor of ``ddpm evaluate``;
+- apart: how often two sets of 2,000, of different images or the same, are ranked correctly if the distances of all test
+  images differ by a tenth;
+- speed: images per second, next to Inception's network with random weights.
 
 Features: ``embedded``, the same network with ``random`` weights, ``pixels`` (averages over 8 × 8 areas), ``inception``
-(with its file by ``--weights``), or the file of another embedded network (benchmarks/embedded_features.py makes one).
+(with its file in ``--weights``), or the file of another embedded network (benchmarks/embedded_features.py makes one).
 """
 
 import argparse
@@ -49,13 +49,13 @@ from tests.metrics.features.random_inception import random_weights
 
 SECTIONS = ("ranking", "floor", "apart", "speed")
 SETS = {1000: 10, 2000: 5, 10_000: 1}
-"""Size of the sets of real images -> how many of them, at the most."""
+"""Size of the sets of real images -> the most sets."""
 SEEDS = 10
-"""Of the floor; ``ddpm evaluate`` takes the first."""
+"""Seeds of the floor; ``ddpm evaluate`` takes the first."""
 
 
 def ranking(found: dict[str, dict[str, Row]], level: dict[str, float], n: int) -> list[Table]:
-    """One table of rank correlations by features, and one of distances for each."""
+    """Build a table of rank correlations by features, and one of distances for each."""
     names = list(found)
     ways = list(found[names[0]])
     tables = [
@@ -83,12 +83,12 @@ def ranking(found: dict[str, dict[str, Row]], level: dict[str, float], n: int) -
 
 
 def say(value: float) -> str:
-    """Three digits, and no powers of ten."""
+    """Format with three digits and without powers of ten."""
     return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
 def floors(extractor: Extractor, theirs: torch.Tensor, ours: torch.Tensor, real: frechet.Normal) -> Table:
-    """Sets of test images, which no generator had a hand in, beside what real images score among themselves."""
+    """Compare sets of test images, which no generator made, with the floor."""
     table = Table(
         f"Distance of real images by {extractor.name} features",
         [
@@ -146,7 +146,7 @@ def differences(pairs: Sequence[Pair], name: str, n: int, level: float) -> Table
 
 
 def pace(extractors: Sequence[Extractor], threads: Sequence[int], size: tuple[int, int]) -> Table:
-    """All of them and Inception, by the number of threads."""
+    """Time all features and Inception, by number of threads."""
     all_ = [*extractors]
     if not any(isinstance(extractor, Inception) for extractor in extractors):
         all_.append(Inception(random_weights(), torch.device("cpu")))
@@ -165,21 +165,21 @@ def pace(extractors: Sequence[Extractor], threads: Sequence[int], size: tuple[in
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("real", help="images that are measured against: a folder, a .zip, an .npz")
+    parser.add_argument("real", help="the reference images: a folder, a .zip or an .npz")
     parser.add_argument("test", help="other images of the same kind, at least 2,000")
     parser.add_argument("--run", type=Path, help="a run on them with many checkpoints (--set training.keep=100)")
-    parser.add_argument("--cache", type=Path, help="a folder that keeps the samples drawn, to go on with later")
+    parser.add_argument("--cache", type=Path, help="a folder that keeps the samples, to resume")
     parser.add_argument("--features", nargs="+", default=["embedded", "random", "pixels"])
-    parser.add_argument("--weights", help="of Inception")
+    parser.add_argument("--weights", help="Inception's weights")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
-    parser.add_argument("-n", type=int, default=2000, help="images of a set")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of them to time")
+    parser.add_argument("-n", type=int, default=2000, help="images per set")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads to time")
     parser.add_argument("--json", type=Path, help="file for all figures")
     return parser.parse_args()
 
 
 def progress(text: str) -> None:
-    """On a terminal: what is being done, in place."""
+    """Print the current task in place, on a terminal."""
     if sys.stderr.isatty():
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
@@ -189,7 +189,7 @@ def main() -> None:
     real = prepare(open_source(asked.real), Geometry(None, "RGB"))
     test = prepare(open_source(asked.test), Geometry(real.shape[:2], "RGB"))
     if len(test) < asked.n:
-        raise SystemExit(f"{asked.test} holds {len(test)} images; give at least {asked.n}, or a smaller -n")
+        raise SystemExit(f"{asked.test} has {len(test)} images; use at least {asked.n}, or a smaller -n")
     where = machine("cpu", torch.get_num_threads())
     for name, words in where.items():
         print(f"{name}: {words}")
@@ -202,7 +202,7 @@ def main() -> None:
 
 
 def study(asked: argparse.Namespace, real: Dataset, test: Dataset) -> list[Table]:
-    """The sections that were asked for."""
+    """Run the requested sections."""
     extractors = kinds(asked.features, real.shape[:2], asked.weights)
     with tempfile.TemporaryDirectory() as passing:
         samples = {}

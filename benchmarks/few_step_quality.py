@@ -1,11 +1,11 @@
-"""How good samples of few steps are, beside the many of ancestral sampling.
+"""Quality of samples in few steps, compared with ancestral sampling in many.
 
     python benchmarks/few_step_quality.py RUN [--data DATA] [-n 1000] [--ways dpm++-2m:trailing unipc-2:quadratic]
 
 Draws the same seeds by each solver and grid in each number of network calls, and by ancestral sampling in 1,000 steps,
-with the run's own guidance, and measures the Fréchet distance to DATA, the run's own images by default, in the embedded
-features. A ratio is to that of ancestral sampling; its interval, 95 %, is of resampled seeds, the same for both. What
-has been drawn is not drawn again: start the same command to go on.
+with the run's own guidance, and measures the Fréchet distance to DATA, by default the run's own images, on the embedded
+features. Ratios are to ancestral sampling; their 95 % intervals come from resampled seeds, the same for both. Samples
+are kept: re-run the same command to resume.
 """
 
 import argparse
@@ -36,7 +36,7 @@ RESAMPLED = 200
 
 
 class Samples:
-    """Features of a run's samples, kept in a folder."""
+    """A store of features of a run's samples in a folder."""
 
     def __init__(self, run: LoadedRun, args: argparse.Namespace, folder: Path, extractor: Callable[..., Any]) -> None:
         self.run, self.n, self.seed, self.precision = run, args.n, args.seed, args.precision
@@ -60,7 +60,7 @@ class Samples:
 
 
 def ratio(features: torch.Tensor, reference: torch.Tensor, real: frechet.Normal) -> tuple[float, float, float]:
-    """Of two distances from the real images, with an interval."""
+    """Compute the ratio of two distances from the real images, with an interval."""
 
     def of(rows: torch.Tensor) -> float:
         near, far = (frechet.distance(frechet.fit(one[rows]), real) for one in (features, reference))
@@ -68,7 +68,7 @@ def ratio(features: torch.Tensor, reference: torch.Tensor, real: frechet.Normal)
 
     generator = torch.Generator().manual_seed(0)
     n = len(features)
-    # half of the seeds without repeats: repeats would add to the bias of both distances
+    # half of the seeds without repeats, as repeats would add to the bias of both distances
     seen = torch.tensor([of(torch.randperm(n, generator=generator)[: n // 2]) for _ in range(RESAMPLED)])
     found = of(torch.arange(n))
     low, high = (seen - seen.mean()).quantile(torch.tensor([0.025, 0.975])).tolist()
@@ -83,8 +83,8 @@ def main() -> None:
     parser.add_argument("--calls", type=int, nargs="+", default=[5, 8, 10, 20, 50])
     ways = ["ddim:trailing", "dpm++-2m:trailing", "unipc-2:trailing", "unipc-2:power"]
     parser.add_argument("--ways", nargs="+", default=ways)
-    parser.add_argument("--many", type=int, default=1000, help="steps of ancestral sampling; 0 leaves it out")
-    parser.add_argument("--precision", choices=("bf16", "fp16"), help="of the network, for all; fp32 by default")
+    parser.add_argument("--many", type=int, default=1000, help="steps of ancestral sampling; 0 for none")
+    parser.add_argument("--precision", choices=("bf16", "fp16"), help="precision of the network; fp32 by default")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="RUN/few-steps by default")
     args = parser.parse_args()

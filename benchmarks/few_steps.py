@@ -1,17 +1,17 @@
-"""How close few evaluations come to the exact solution: ours beside diffusers and k-diffusion.
+"""Distance from the exact solution in few evaluations: ddpm, diffusers and k-diffusion.
 
-    pip install --no-deps k-diffusion        # its sampling module alone is used; without it its rows are left out
+    pip install --no-deps k-diffusion        # only its sampling module is used; its rows are optional
     python benchmarks/few_steps.py
-    python benchmarks/few_steps.py --solver unipc-2 --schedule cosine --calls 5 10 20 50      # its grids, one a row
+    python benchmarks/few_steps.py --solver unipc-2 --schedule cosine --calls 5 10 20 50      # one row per grid
 
-The data are scikit-learn's 1,797 digits, each the centre of a Gaussian of standard deviation 0.05: the expected image
-behind noise is then a formula. The process is linear, T = 1000. From 256 fixed starts, each solver of either library
-takes as many steps as so many network calls allow, on its own library's grids and on ours. The error of an image is its
-root mean square distance from the reference, which is Heun's method in 2,000 steps evenly spread in log-SNR.
+The data are scikit-learn's 1,797 digits, each the centre of a Gaussian of standard deviation 0.05, so that the expected
+image given a noisy one is a formula. The process is linear, T = 1000. From 256 fixed starts, each solver of a library
+takes as many steps as the network calls allow, on its own library's grids and on ours. The error of an image is its
+root mean square distance from the reference: Heun's method in 2,000 steps evenly spaced in log-SNR.
 
-A figure is "median / mean / flipped". A few images end at another digit than they should, and have nearly the whole of
-the mean; the median is that of the others. So the best by the median and the best by the mean are shown. "Tuned" grids
-are made for the model (ddpm.sampling.tuning) on 128 other starts.
+Figures read "median / mean / flipped". A few images end at the wrong digit and dominate the mean; the median shows the
+others. So the best by the median and the best by the mean are both shown. "Tuned" grids are tuned for the model
+(ddpm.sampling.tuning) on 128 other starts.
 """
 
 import argparse
@@ -35,7 +35,7 @@ COUNTS = (5, 6, 8, 10, 15, 20)
 
 
 def best_of(rows: Rows, by: str) -> dict[int, str]:
-    """Evaluations -> the name of the best row by one of the figures."""
+    """Find the best row by one of the figures: evaluations -> its name."""
     there = sorted({count for row in rows.values() for count in row})
     return {c: min((getattr(row[c], by), name) for name, row in rows.items() if c in row)[1] for c in there}
 
@@ -61,12 +61,14 @@ def row_lines(rows: Rows, counts: Sequence[int]) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, nargs="+", default=COUNTS)
-    parser.add_argument("--solver", nargs="+", default=[], help="these of ours alone, a row for each of their grids")
+    parser.add_argument(
+        "--solver", nargs="+", default=[], help="only these of ddpm, with a row for each of their grids"
+    )
     parser.add_argument("--schedule", choices=list(build.SCHEDULES), default="linear", help="with --solver")
     parser.add_argument("--out", type=Path, help="write every error to this JSON file")
     given = parser.parse_args()
     if given.schedule != "linear" and not given.solver:
-        parser.error("the peers are measured on the linear schedule; name solvers of ours for another")
+        parser.error("the peers are measured only on the linear schedule; use --solver with another")
     schedule, denoise, noise, counts = build.SCHEDULES[given.schedule](1000), Digits(), starts(0), tuple(given.calls)
     print(f"{platform.platform()}, {os.cpu_count()} cores, torch {torch.__version__}, diffusers {version('diffusers')}")
     reference = deterministic(schedule)["heun"]

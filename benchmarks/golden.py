@@ -1,15 +1,15 @@
-"""Whether a change of the code changes any number of the whole system.
+"""Check whether a change of the code changes any number of the whole system.
 
     python benchmarks/golden.py record FILE.json
     python benchmarks/golden.py compare FILE.json
 
-``record`` trains tiny networks by every option, draws, edits and measures with them, and writes a hash of each result;
-``compare`` does it again and prints what differs, is missing or is new. The command line does the work, and its files
-are hashed (pixels, tensors, numbers of the records), so that modules may be moved and renamed. The hashes hold for one
-machine and one version of torch: record before a change and compare after it, on the same machine.
+``record`` trains tiny networks with every option, samples, edits and evaluates with them, and writes a hash of each
+result; ``compare`` repeats it and prints which results differ, are missing or are new. It runs the command line and
+hashes its files (pixels, tensors, numbers of the records), so that modules may be moved and renamed. The hashes hold
+for one machine and one version of torch: record before a change and compare after it, on the same machine.
 
-A weight has two hashes: one with the tensors' names, and one without, which stays when a module's attribute is renamed.
-A case that raises is recorded as ``error: …``, and the others go on.
+Weights have two hashes, with and without the tensors' names: the latter survives renaming a module's attribute. A case
+that raises is recorded as ``error: …``, and the others continue.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 
-os.environ["OMP_NUM_THREADS"] = "1"  # bit for bit is promised at one number of threads
+os.environ["OMP_NUM_THREADS"] = "1"  # results are bit-identical only with the same number of threads
 
 import torch
 from golden_cases import drawing, mathematics, measuring, training
@@ -33,7 +33,7 @@ from golden_cases.table import Case, case_of
 
 
 def all_cases() -> list[Case]:
-    """In the order in which they are run."""
+    """The cases in the order they run."""
     return [*training.cases(), *drawing.cases(), *measuring.cases(), *mathematics.cases()]
 
 
@@ -55,7 +55,7 @@ def laboratory() -> Iterator[Lab]:
 
 
 def measure(only: str, *, slow: float = float("inf")) -> dict[str, str]:
-    """The record of all cases whose names match a pattern.
+    """Run all cases whose names match a pattern, and return their record.
 
     Args:
         slow: Seconds from which on a case's time is printed.

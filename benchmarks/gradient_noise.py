@@ -1,15 +1,15 @@
-"""How much the gradient of the variational bound varies with the way that noise levels are drawn.
+"""Gradient noise of the variational bound under several ways to draw noise levels.
 
     python benchmarks/gradient_noise.py RUN [--batches 200]
 
-RUN is a run that was trained by the bound, such as one of benchmarks/objectives.py. At the weights of each of its
-checkpoints the gradient of L_vlb is taken of many independent mini-batches, their levels drawn uniformly, stratified
-and by importance. The k-th batches of all three hold the same images and noise. Importance has its losses from these
-weights, by its own warm-up, and is then left as it is, so that the batches are alike in distribution.
+RUN was trained on the bound, such as a run of benchmarks/objectives.py. At the weights of each of its checkpoints, the
+gradient of L_vlb is computed on many independent mini-batches, with levels drawn uniformly, stratified and by
+importance. The k-th batches of all three have the same images and noise. Importance takes its losses from these
+weights, by its own warm-up, and is then frozen, so that the batches are identically distributed.
 
-tr(Σ) is the trace of the covariance of a batch's gradient; the noise scale is ``B · tr(Σ) / |G|²``, the batch at which
-noise and gradient are equal in size (McCandlish et al. 2018, eq. 2.9), |G|² without bias from products of different
-batches. Intervals are 95 % of bootstrap resamples of the batches.
+tr(Σ) is the trace of the covariance of a batch's gradient; the noise scale is ``B · tr(Σ) / |G|²``, the batch size at
+which noise and gradient are equally large (McCandlish et al. 2018, eq. 2.9), with |G|² unbiased from products of
+different batches. Intervals are 95 % bootstrap intervals over the batches.
 """
 
 import argparse
@@ -50,7 +50,7 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Bench:
-    """A network at fixed weights, and what its gradient is taken of.
+    """A network at fixed weights, with the objective whose gradient is computed.
 
     Attributes:
         batch: images of one gradient.
@@ -62,7 +62,7 @@ class Bench:
     batch: int
 
     def losses(self, sampling: LevelSampling, seed: int, history: LossHistory | None) -> Iterator[Any]:
-        """The weighted and the bare loss of each image, and its timestep, for one batch after another."""
+        """Yield the weighted and the unweighted loss of each image, and its timestep, batch after batch."""
         others = Stream(seed, "images")
         objective = replace(self.objective, noise=replace(self.objective.noise, sampling=sampling, dropout=0.0))
         for number in count():
@@ -72,7 +72,7 @@ class Bench:
             yield bare * draws.weights.float(), bare, draws.timesteps
 
     def warm(self, sampling: LevelSampling) -> LossHistory | None:
-        """The history of a sampling that keeps one, filled at these weights."""
+        """Fill the history of a level sampling that keeps one, at these weights."""
         history = sampling.history(self.objective.noise.schedule.T)
         if history is None:
             return None
@@ -84,7 +84,7 @@ class Bench:
         raise AssertionError("there is always another batch")
 
     def gradients(self, sampling: LevelSampling, n: int) -> torch.Tensor:
-        """Of n batches, (n, parameters)."""
+        """The gradients of n batches, (n, parameters)."""
         weights = [p for p in self.model.parameters() if p.requires_grad]
         found = []
         for loss, _, _ in self.losses(sampling, 2, self.warm(sampling)):
@@ -96,7 +96,7 @@ class Bench:
 
 
 def trace(gram: Array, counts: Array) -> Array:
-    """``tr(Σ)`` from the inner products of n gradients, each taken so many times, (replicates,).
+    """Compute ``tr(Σ)`` from the inner products of n gradients with multiplicities, (replicates,).
 
     Args:
         gram: (n, n).
@@ -110,13 +110,13 @@ def trace(gram: Array, counts: Array) -> Array:
 
 
 def squared_norm(gram: Array) -> float:
-    """``|G|²`` without bias: the mean of the products of two different batches."""
+    """Estimate ``|G|²`` without bias, as the mean product of two different batches."""
     n = len(gram)
     return float((gram.sum() - gram.trace()) / (n * (n - 1)))
 
 
 def summary(gradients: dict[str, torch.Tensor], batch: int, seed: int = 0) -> dict[str, Any]:
-    """Traces, noise scales and how they compare with uniform levels'."""
+    """Compute traces and noise scales, and compare them with those of uniform levels."""
     n = len(gradients["uniform"])
     counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), REPLICATES).astype(np.float64)
     once = np.ones((1, n))
@@ -139,11 +139,11 @@ def summary(gradients: dict[str, torch.Tensor], batch: int, seed: int = 0) -> di
 
 
 def at(path: Path, batch: int) -> Bench:
-    """A checkpoint's own weights, not their average: those that training takes the gradient at."""
+    """Load a checkpoint's raw weights, not their average: training takes the gradient at these."""
     pipe = ddpm.load(path, "cpu")
     objective, model = build.build_objective(pipe.config), pipe.run.engine.model
     if not isinstance(objective.loss, Variational):
-        raise SystemExit(f"{path} was not trained by the bound; give a run of `ddpm train … --loss vlb`")
+        raise SystemExit(f"{path} was not trained on the bound; use a run of `ddpm train … --loss vlb`")
     checkpoints.load_into(model.state_dict(), checkpoints.read(path).tensors["model"], str(path))
     model.requires_grad_(True)
     return Bench(model, objective, training(pipe.config).seen, batch)
@@ -153,7 +153,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--batches", type=int, default=200)
-    parser.add_argument("--batch", type=int, default=128, help="images of each")
+    parser.add_argument("--batch", type=int, default=128, help="images per batch")
     parser.add_argument("--json", type=Path, help="file for all figures")
     args = parser.parse_args()
 

@@ -2,11 +2,11 @@
 
     python benchmarks/hybrid_likelihood.py cifar10-train.zip cifar10-test.zip --images 300k --out runs/likelihood
 
-Two networks alike, without labels, see the same images in the same order: one is trained as by Ho et al. 2020 (linear
-schedule, simple loss, fixed variance), one as by Nichol & Dhariwal 2021 (cosine schedule, hybrid loss, learned
-variance), both with T = 1000 and eps prediction. Then the bound of the same test images is taken by 1000 steps, of
-whose KL terms ``--terms`` are drawn for each image, and by 100 and 25 steps. The fixed variance is the run's, the lower
-bound; what the upper one would give of the same weights is taken too. All of it goes on where it was interrupted.
+Two equal networks without labels see the same images in the same order: one is trained as in Ho et al. 2020 (linear
+schedule, simple loss, fixed variance), one as in Nichol & Dhariwal 2021 (cosine schedule, hybrid loss, learned
+variance), both with T = 1000 and eps prediction. Then the bound of the same test images is measured in 1000 steps, with
+``--terms`` of the KL terms sampled for each image, and in 100 and 25 steps. The fixed variance is the run's, the lower
+bound; the upper one is also measured on the same weights. Re-run the same command to resume.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def ddpm(*argv: str) -> None:
 
 
 def with_large_variance(run: Path) -> Path:
-    """The same weights beside a config that takes the upper bound of the variance."""
+    """Copy the weights next to a config that takes the upper bound of the variance."""
     other = run.with_name(f"{run.name}-large")
     other.mkdir(exist_ok=True)
     shutil.copy(run / "model.safetensors", other)
@@ -46,7 +46,7 @@ def with_large_variance(run: Path) -> Path:
 
 
 def measure(run: Path, test: str, n: int, steps: int, terms: int | None) -> BitsRecord:
-    """The bound of n test images by so many steps."""
+    """Measure the bound of n test images in this many steps."""
     flags = ["--terms", str(terms)] if terms else []
     ddpm("likelihood", str(run), "--data", test, "-n", str(n), "--steps", str(steps), *flags)
     records = [BitsRecord.read(path) for path in run.glob(f"likelihood/*/{FILE}")]

@@ -1,4 +1,4 @@
-"""ddpm's Inception features beside torch-fidelity's, on the same random weights and images.
+"""Compare ddpm's Inception features with torch-fidelity's, on the same random weights and images.
 
     pip install --no-deps --target PEER torch-fidelity
     python benchmarks/inception_agreement.py PEER [--record FILE]
@@ -31,7 +31,7 @@ BATCH = 4
 
 
 def load_peer(folder: Path, state: dict[str, torch.Tensor]) -> Any:
-    """torch-fidelity's network with these weights, without the rest of its package."""
+    """Load torch-fidelity's network with these weights, without the rest of its package."""
     package = ModuleType("torch_fidelity")
     package.__path__ = [str(folder / "torch_fidelity")]
     sys.modules["torch_fidelity"] = package
@@ -43,7 +43,7 @@ def load_peer(folder: Path, state: dict[str, torch.Tensor]) -> Any:
 
 
 def compare(name: str, ours: torch.Tensor, theirs: torch.Tensor) -> None:
-    """One row: the greatest difference, over the root mean square of the features, and over their spread."""
+    """Print a row: the largest difference, over the root mean square of the features, and over their spread."""
     error = (ours - theirs).abs().max()
     scale = theirs.square().mean().sqrt()
     spread = theirs.std(0).square().mean().sqrt()
@@ -51,7 +51,7 @@ def compare(name: str, ours: torch.Tensor, theirs: torch.Tensor) -> None:
 
 
 def in_float64(peer: Any, state: dict[str, torch.Tensor]) -> None:
-    """One row: the two networks alone, at 299 × 299 where nothing is resized."""
+    """Print a row: the two networks alone, at 299 × 299 where nothing is resized."""
     net = InceptionV3().eval()
     net.load_state_dict(state, strict=False)
     images = random_images(2, 299, 299).movedim(-1, 1)
@@ -62,7 +62,7 @@ def in_float64(peer: Any, state: dict[str, torch.Tensor]) -> None:
 
 
 def record(peer: Any, path: Path, version: str) -> None:
-    """Every 16th feature and logit of one image of each recorded size."""
+    """Record every 16th feature and logit of one image of each size."""
     found = [peer(random_images(1, *size).movedim(-1, 1)) for size in SIZES]
     features, logits = (torch.cat(parts)[:, ::16].contiguous() for parts in zip(*found, strict=True))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def record(peer: Any, path: Path, version: str) -> None:
 
 
 def speed(ours: Inception, peer: Any) -> None:
-    """Images a second of 32 × 32, the better of three turns each."""
+    """Time images per second at 32 × 32, the best of three turns each."""
     images = random_images(16, 32, 32)
     best = {"ddpm": 0.0, "torch-fidelity": 0.0}
     for _ in range(3):

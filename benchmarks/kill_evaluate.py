@@ -1,16 +1,16 @@
-"""Kill an evaluation again and again, start the same command again, and compare the score with an untouched one's.
+"""Kill an evaluation repeatedly, re-run the same command, and compare the score with an uninterrupted one.
 
     python benchmarks/kill_evaluate.py --kills 10
 
 A small network learns scikit-learn's digits for a few seconds. Then ``python -m ddpm evaluate`` measures copies of its
-run folder. In one copy each start is ended by SIGKILL, at a random moment of the first half of the time that an
-untouched evaluation takes, until so many have been sent; then the command is left to its end. As samples stay, it gets
-further each time: where one comes to its end before its signal, the score is compared, and the next one begins on a
-fresh copy. The same is done with SIGTERM. Last, two processes measure a fresh copy, by torchrun. All of this is on
-one thread a process, as torchrun chooses it: by other numbers of threads, sums are rounded otherwise.
+run folder. Each start is killed by SIGKILL at a random moment in the first half of the time that an uninterrupted
+evaluation takes, until ``--kills`` signals have been sent; then the command may finish. As samples are kept, it gets
+further each time: when it finishes before its signal, the score is compared, and the next start uses a fresh copy. The
+same is done with SIGTERM. Last, two processes measure a fresh copy under torchrun. Every process has one thread, the
+default of torchrun, as other numbers of threads round sums differently.
 
-Equal means: every field of score.json but the paths of the run, the sheets of pictures, byte for byte, and the samples
-as drawn; and no file of samples that was whole before a signal was drawn again. The exit code is 0 if all are.
+Equal means that every field of score.json except the paths of the run, the sheets of pictures and the samples are
+byte-identical, and that no file of samples completed before a signal was drawn again. The exit code is 0 if all are.
 """
 
 import argparse
@@ -66,7 +66,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Bench:
-    """What is measured, and where.
+    """The run that is measured, and its folders.
 
     Attributes:
         folder: holds the run, and its copies while they are measured.
@@ -85,7 +85,7 @@ class Bench:
         subprocess.run(run, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def copy(self, name: str) -> Path:
-        """A fresh copy of the run under this name."""
+        """Make a fresh copy of the run under this name."""
         shutil.rmtree(self.folder / name, ignore_errors=True)
         return Path(shutil.copytree(self.folder / "run", self.folder / name))
 
@@ -93,7 +93,7 @@ class Bench:
         return ["-m", "ddpm", "evaluate", str(run), "-n", str(self.n), "--steps", "50", "--device", "cpu"]
 
     def untouched(self, run: Path, processes: int = 1) -> float:
-        """Measure to the end; the time it took."""
+        """Measure to the end, and return the time taken."""
         start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
         began = time.perf_counter()
         whole = [sys.executable, *(start if processes > 1 else []), *self.command(run)]
@@ -101,7 +101,7 @@ class Bench:
         return time.perf_counter() - began
 
     def run(self, number: signal.Signals, kills: int, seconds: float, expected: Contents) -> Case:
-        """Send so many signals, and let the last start end."""
+        """Send this many signals, and let the last start finish."""
         case, all_files = Case(number.name), sum(name.startswith("drawn") for name in expected)
         run = self.copy(number.name)
         whole: dict[Path, int] = {}
@@ -131,12 +131,12 @@ class Bench:
 
 
 def written(run: Path) -> dict[Path, int]:
-    """When each file of samples was written."""
+    """The time when each file of samples was written."""
     return {path: path.stat().st_mtime_ns for path in run.glob("drawn/*/*.npy")}
 
 
 def contents(run: Path) -> Contents:
-    """All that an evaluation leaves: the score without the paths of the run, and hashes of the other files."""
+    """Everything that an evaluation leaves: the score without the paths of the run, and hashes of the other files."""
     paths = [path for home in ("drawn", "evaluations") for path in sorted((run / home).rglob("*"))]
     files = {str(path.relative_to(run)): path.read_bytes() for path in paths if path.is_file()}
     return {name: score(data) if name.endswith("score.json") else digest(data) for name, data in files.items()}
@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=10, help="SIGKILLs")
     parser.add_argument("--terms", type=int, default=5, help="SIGTERMs")
     parser.add_argument("-n", type=int, default=2000, help="samples")
-    parser.add_argument("--seed", type=int, default=None, help="of the moments; random by default")
+    parser.add_argument("--seed", type=int, default=None, help="seed of the moments; random by default")
     asked = parser.parse_args()
     seed = asked.seed if asked.seed is not None else int.from_bytes(os.urandom(4), "little")
     print(f"torch {torch.__version__}, Python {platform.python_version()}, {platform.machine()}, seed {seed}")

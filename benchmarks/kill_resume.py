@@ -1,14 +1,14 @@
-"""Kill a training run again and again, start the same command again, and compare the end with an untouched run's.
+"""Kill a training run repeatedly, re-run the same command, and compare the result with an uninterrupted run.
 
     python benchmarks/kill_resume.py --kills 20
 
 A small network learns scikit-learn's digits by ``python -m ddpm train``, with a checkpoint every other step, so that
-many signals fall into the writing of one. Each start is ended by SIGKILL at a random moment, a quarter of them before
-the first step, until so many have been sent; then the command is left to its end. The same is done with SIGTERM, after
-which the command must exit with 75. All of it is done with and without threads that read ahead (``--workers``).
+many signals arrive while one is written. Each start is killed by SIGKILL at a random moment, a quarter of them before
+the first step, until ``--kills`` signals have been sent; then the command may finish. The same is done with SIGTERM,
+after which the command must exit with 75. All of it runs with and without prefetch threads (``--workers``).
 
-Equal means: the SHA-256 of the last checkpoint's weights, averaged weights and optimiser moments, and of the published
-model.safetensors, are those of a run that nothing interrupted. The exit code is 0 if all are.
+Equal means that the SHA-256 of the last checkpoint's weights, averaged weights and optimiser moments, and of the
+published model.safetensors, are those of an uninterrupted run. The exit code is 0 if all are.
 """
 
 import argparse
@@ -81,13 +81,13 @@ class Bench:
         ]
 
     def untouched(self, out: Path, workers: int) -> float:
-        """Run to the end; seconds before the first step."""
+        """Run to the end, and return the seconds before the first step."""
         began = time.time()
         subprocess.run(self.command(out, workers), check=True, stdout=subprocess.DEVNULL)
         return starts(out)[0] - began
 
     def run(self, case: Case, number: signal.Signals, sent: int, startup: float, a_step: float) -> Path:
-        """Send so many signals to a run, then let it end."""
+        """Send this many signals to a run, then let it finish."""
         out = self.folder / f"{case.name}-{case.workers}"
         command = self.command(out, case.workers)
         while len(case.codes) < sent:
@@ -98,10 +98,10 @@ class Bench:
             else:
                 while process.poll() is None and len(starts(out)) == known:
                     time.sleep(0.01)
-                # progress is only certain from checkpoint to checkpoint: some starts must get over one
+                # only checkpoints guarantee progress: some starts must reach the next one
                 time.sleep(self.rng.uniform(0, 20 * a_step))
             if process.poll() is not None:
-                break  # the run is done
+                break  # the run has finished
             process.send_signal(number)
             process.communicate()
             case.codes.append(process.returncode)
@@ -114,7 +114,7 @@ class Bench:
 
 
 def starts(out: Path) -> list[float]:
-    """When the run's log says that training started or went on."""
+    """The times when training started or resumed, from the run's log."""
     try:
         lines = (out / "log.jsonl").read_text().splitlines()
     except FileNotFoundError:
@@ -123,7 +123,7 @@ def starts(out: Path) -> list[float]:
 
 
 def digests(out: Path, steps: int) -> dict[str, str]:
-    """SHA-256 of what a run has learned."""
+    """SHA-256 of a run's learned weights and optimiser moments."""
     last = out / "checkpoints" / f"step-{steps:09d}"
     files = {part: last / f"{part}.safetensors" for part in PARTS} | {"published": out / "model.safetensors"}
     return {
@@ -136,8 +136,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--kills", type=int, default=20, help="SIGKILLs for each number of workers")
     parser.add_argument("--terms", type=int, default=5, help="SIGTERMs for each number of workers")
-    parser.add_argument("--workers", type=int, nargs="*", default=[0, 2], help="threads that read ahead")
-    parser.add_argument("--seed", type=int, default=None, help="of the moments; random by default")
+    parser.add_argument("--workers", type=int, nargs="*", default=[0, 2], help="prefetch threads")
+    parser.add_argument("--seed", type=int, default=None, help="seed of the moments; random by default")
     asked = parser.parse_args()
     seed = asked.seed if asked.seed is not None else int.from_bytes(os.urandom(4), "little")
     steps = 40 + 12 * max(asked.kills, asked.terms)

@@ -1,20 +1,20 @@
-"""Whether every objective learns the digits from configuration alone.
+"""Check that every objective learns the digits from configuration alone.
 
     python benchmarks/objective_matrix.py [--all] [--out runs/matrix]
 
 Trains a small network on scikit-learn's digits for every combination of prediction × weighting at uniform levels,
 prediction × level sampling at the simple weighting, weighting × level sampling at v prediction (``--all``: the whole
-product of the three), and schedule × prediction at the defaults; some two hours on one core. Each draws 192 samples as
-its own settings say, and a linear classifier on features of the real digits reads them: recognisable is a run of whose
-samples at least 90 % are read as the digit that was asked for.
+product of the three), and schedule × prediction at the defaults; about two hours on one core. Each draws 192 samples
+with its own settings, and a linear classifier on features of the real digits classifies them: a run is recognisable if
+at least 90 % of its samples are classified as the requested digit.
 
-Configurations that are refused are listed with what was said. Those refused because their weights lie on too few levels
-are trained all the same, with the check taken off, and so are some others near its threshold, on either side: so the
-threshold can be held against what they learn. With importance T is 100, as ten losses of each of 1000 levels are more
-than these runs see: it would never begin.
+Refused configurations are listed with their errors. Those refused because their weights concentrate on too few levels
+are trained anyway, without the check, and so are some others near its threshold on either side, to compare the
+threshold with the results. With importance T is 100: with 1000 levels these runs see too few images for ten losses of
+each, and importance would never start.
 
-A run that has a result is not run again: start the same command to go on. OUT/matrix.json holds all figures,
-OUT/sheet-….png the digits 0 to 9 of each run.
+Results are kept: re-run the same command to resume. OUT/matrix.json has all figures, OUT/sheet-….png the digits 0 to 9
+of each run.
 """
 
 import argparse
@@ -46,7 +46,7 @@ SCHEDULES, PREDICTIONS = get_args(ScheduleName), get_args(PredictionName)
 WEIGHTINGS, LEVELS = get_args(WeightingName), get_args(LevelSamplingName)
 SAMPLES = 192
 ENOUGH = 0.9
-"""Share of the samples that are read as asked from which on a run counts as recognisable."""
+"""The accuracy from which a run counts as recognisable."""
 SAMPLING = {"sampling.steps": 25, "sampling.guidance": 2.0}
 
 
@@ -87,11 +87,11 @@ NEAR = (
     Case("cosine", "x0", "snr", "log-normal"),
     Case("edm", "x0", "snr", "uniform"),
 )
-"""Others whose weights lie on between 0.1 and 5 % of the levels."""
+"""Others whose weights concentrate on 0.1 to 5 % of the levels."""
 
 
 def cases(*, every: bool) -> list[Case]:
-    """Each once, those nearest to the defaults first: all pairs, or all triples; schedules; and those near."""
+    """List each once, nearest to the defaults first: all pairs or triples, schedules, those near the threshold."""
     found = [Case(schedule=s, prediction=p) for s, p in product(SCHEDULES, PREDICTIONS)]
     found += [Case(prediction=p, weighting=w) for p, w in product(PREDICTIONS, WEIGHTINGS)]
     found += [Case(prediction=p, levels=n) for p, n in product(PREDICTIONS, LEVELS)]
@@ -104,13 +104,13 @@ def cases(*, every: bool) -> list[Case]:
 
 @contextmanager
 def any_concentration() -> Iterator[None]:
-    """Weights on few levels are not refused."""
+    """Accept weights on few levels."""
     with patch.object(narrow, "FEWEST_LEVELS", 0.0):
         yield
 
 
 def run(case: Case, home: Path, images: int, seed: int) -> dict[str, Any]:
-    """Train and measure one, or say why not."""
+    """Train and measure a case, or say why it is refused."""
     result: dict[str, Any] = asdict(case) | {"images": images, "seed": seed, "refused": None}
     changes = case.changes | SAMPLING | {"training.seed": seed}
     began = time.process_time()
@@ -122,7 +122,7 @@ def run(case: Case, home: Path, images: int, seed: int) -> dict[str, Any]:
             with any_concentration():
                 train(home, images, changes)
         result |= measured(home)
-    except InputError as e:  # for another reason than its weights
+    except InputError as e:  # for a reason other than its weights
         result["refused"] = str(e)
     except (Failed, ArithmeticError, RuntimeError) as e:
         result["failed"] = f"{type(e).__name__}: {e}"
@@ -130,7 +130,7 @@ def run(case: Case, home: Path, images: int, seed: int) -> dict[str, Any]:
 
 
 def measured(home: Path) -> dict[str, Any]:
-    """Of a trained run; its ten digits are kept beside."""
+    """Measure a trained run; its ten digits are kept next to it."""
     score = ddpm.evaluate(home, n=SAMPLES)
     pipe = ddpm.load(home)
     digits = np.stack([np.asarray(i) for i in pipe.sample(10, label=list(range(10)), seed=1)])[..., None]
@@ -149,7 +149,7 @@ def measured(home: Path) -> dict[str, Any]:
 
 
 def page(results: dict[Case, dict[str, Any]], homes: dict[Case, Path], path: Path, scale: int = 3) -> None:
-    """The digits of each run on one picture, in three columns."""
+    """Draw the digits of each run on one picture, in three columns."""
     shown = [case for case in results if (homes[case] / "digits.npy").exists()]
     wide, high, columns = 9 * 10 * scale + 330, 9 * scale + 6, 3
     rows = -(-len(shown) // columns)
@@ -167,7 +167,7 @@ def page(results: dict[Case, dict[str, Any]], homes: dict[Case, Path], path: Pat
 
 
 def tables(results: dict[Case, dict[str, Any]]) -> list[Table]:
-    """What was learned, by pairs; what fell short; what was refused."""
+    """List results by pairs, failures, and refused cases."""
 
     def grid(title: str, rows: tuple[str, ...], columns: tuple[str, ...], make: Any) -> Table:
         table = Table(title, ["", *columns])
@@ -202,7 +202,7 @@ def tables(results: dict[Case, dict[str, Any]]) -> list[Table]:
 
 
 def said(result: dict[str, Any] | None) -> str:
-    """A cell: the share read as asked and the distance, in brackets where it is refused."""
+    """Format a cell: accuracy and distance, in brackets if refused."""
     if result is None:
         return ""
     if "accuracy" not in result:
@@ -214,10 +214,10 @@ def said(result: dict[str, Any] | None) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--all", action="store_true", help="the whole product of prediction, weighting and levels")
-    parser.add_argument("--images", type=int, default=10_000, help="that each run sees")
+    parser.add_argument("--images", type=int, default=10_000, help="images that each run sees")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", nargs="+", help="cases by name, as cosine_v_simple_uniform")
-    parser.add_argument("--show", action="store_true", help="only what has been found already")
+    parser.add_argument("--only", nargs="+", help="cases by name, such as cosine_v_simple_uniform")
+    parser.add_argument("--show", action="store_true", help="print the existing results only")
     parser.add_argument("--out", type=Path, default=Path("runs/matrix"))
     args = parser.parse_args()
 

@@ -1,23 +1,23 @@
-"""What the variational bound, a learned variance and importance-sampled levels give on the digits.
+"""Effect of the variational bound, a learned variance and importance-sampled levels on the digits.
 
     python benchmarks/objectives.py [--seeds 3] [--out runs/objectives]
 
-After Nichol & Dhariwal 2021: one network with eps prediction on the cosine schedule of T = 1000, each objective on the
-same number of images, with uniform levels and with those drawn by importance, each for some seeds. A seed decides
-weights, noise and which digits are held out, and is the same for all objectives. Of each run:
+After Nichol & Dhariwal 2021: one network with eps prediction on the cosine schedule with T = 1000, each objective on
+the same number of images, with uniform and with importance-sampled levels, each for several seeds. A seed determines
+weights, noise and held-out digits, and is the same for all objectives. Each run is measured by:
 
 - bits per dimension of the held-out digits, given their labels: the bound at all 1,000 levels, estimated from 100 of
-  its terms an image, and in full on uniform grids of 25, 50 and 100 levels;
-- 500 ancestral samples in 25 and in 50 steps, unguided: Fréchet distance, and the share read as the digit asked for.
+  its terms per image, and in full on uniform grids of 25, 50 and 100 levels;
+- 500 ancestral samples in 25 and in 50 steps, unguided: Fréchet distance and accuracy.
 
-The bound is also trained with gradients that are not clipped: held to a norm of 1, as ``ddpm train`` does, nearly all
-of them have the same length, and batches with the dearest levels count no more than others.
+The bound is also trained without gradient clipping: clipped to a norm of 1, as in ``ddpm train``, nearly all gradients
+have the same length, and batches with the largest losses count no more than others.
 
-"simple, large" are the weights of "simple, small", with the other bound of the variance in the reverse step. A learned
-variance with the simple loss, or a fixed one with the hybrid, is left out: ``ddpm train`` refuses both, as nothing
-would train the one, and the other has nothing to train.
+"simple, large" has the weights of "simple, small" with the other bound of the variance in the reverse step. A learned
+variance with the simple loss, or a fixed one with the hybrid loss, is left out: ``ddpm train`` refuses both, as the
+first would not be trained, and the second has nothing to train.
 
-A run that has a result is not run again: start the same command to go on. OUT/objectives.json holds all figures.
+Results are kept: re-run the same command to resume. OUT/objectives.json has all figures.
 """
 
 import argparse
@@ -51,7 +51,7 @@ SOLVERS = {"small": "ancestral-small", "large": "ancestral-large", "learned": "a
 
 @dataclass(frozen=True)
 class Objective:
-    """A loss, and the variance that it is trained with.
+    """A loss and the variance that is trained with it.
 
     Attributes:
         also: another variance that the same weights are measured with.
@@ -92,7 +92,7 @@ OBJECTIVES = (
 
 
 def measured(home: Path, variance: str) -> dict[str, Any]:
-    """Bits and samples of a run, with a variance that may differ from its own."""
+    """Measure bits and samples of a run, with a variance that may differ from its own."""
     run = load(home)
     diffusion = run.config.diffusion.model_copy(update={"variance": variance})
     run = replace(run, config=run.config.model_copy(update={"diffusion": diffusion}))
@@ -100,7 +100,7 @@ def measured(home: Path, variance: str) -> dict[str, Any]:
 
 
 def bits(run: LoadedRun) -> dict[str, Any]:
-    """By grid: of each held-out image, and what the parts of the bound are on average."""
+    """Measure bits by grid: of each held-out image, and the mean parts of the bound."""
     held = training(run.config).held_out
     assert held.labels is not None
     pixels, labels = held.read(np.arange(len(held))), held.labels.tolist()
@@ -133,13 +133,13 @@ def spread(values: list[float], digits: int = 3) -> str:
 
 
 def bits_of(results: list[dict[str, Any]], steps: int) -> list[float]:
-    """Of each seed, the mean of its held-out images; of a single seed, of each image."""
+    """The mean over held-out images for each seed; for a single seed, the value of each image."""
     images = [r["bits"][str(steps)]["images"] for r in results]
     return [mean(bits) for bits in images] if len(images) > 1 else images[0]
 
 
 def tables(found: dict[tuple[str, str, str], list[dict[str, Any]]]) -> list[Table]:
-    """Bits, what parts they have, and samples: rows by (loss, variance, levels), whose results are one a seed."""
+    """Build tables of bits, their parts and samples: rows by (loss, variance, levels), with a result per seed."""
     bound = Table(
         "Bits per dimension of held-out digits: mean ± standard error over the seeds, or of one over its images",
         ["loss, variance, levels", *(f"{steps} levels" for steps in (T, *GRIDS))],
@@ -166,7 +166,7 @@ def tables(found: dict[tuple[str, str, str], list[dict[str, Any]]]) -> list[Tabl
 
 
 def differences(found: dict[tuple[str, str, str], list[dict[str, Any]]]) -> Table:
-    """Bits saved by one choice instead of another, on the same images: seed by seed, or image by image of one."""
+    """Compute the bits that a choice saves on the same images: by seed, or by image for a single seed."""
     table = Table(
         "Bits per dimension saved: mean ± standard error of the seeds' differences, or of one of its images'",
         ["", *(f"{steps} levels" for steps in (T, *GRIDS))],
@@ -199,7 +199,9 @@ def _saved(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[st
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=64_000, help="that each run sees; importance needs some 24,000")
+    parser.add_argument(
+        "--images", type=int, default=64_000, help="images that each run sees; importance needs about 24,000"
+    )
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("runs/objectives"))

@@ -1,10 +1,10 @@
-"""The orders of the solvers, drawn and fitted: error against network calls, where the exact solution is known.
+"""Fit and plot the orders of the solvers: error against network calls on a problem with an exact solution.
 
     python benchmarks/orders.py [--out docs/images/orders.png]
 
-Each number of an image is drawn from a mixture of two Gaussians, so the expected image behind noise is a formula, and
-the end of each path is known from Runge-Kutta steps that are much finer. The solvers step evenly in log-SNR from -14 to
-2. iPNDM steps evenly in sigma / alpha from 20 to 0.5, for which it is made, with Gaussian data. The slope is fitted to
+Each value of an image is drawn from a mixture of two Gaussians, so the expected image given a noisy one is a formula,
+and the end of each path is known from much finer Runge-Kutta steps. The solvers step evenly in log-SNR from -14 to 2.
+iPNDM steps evenly in sigma / alpha from 20 to 0.5, as it was designed to, with Gaussian data. The slope is fitted to
 200, 400 and 800 steps, that of iPNDM to 400, 800 and 1600, that of the adaptive solver to its last three tolerances.
 """
 
@@ -53,7 +53,7 @@ PANELS = {
     "polynomials of x0": ("dpm++-2m", "dpm++-3m", "dpm++-3m-exact", "unipc-1", "unipc-2", "unipc-3"),
     "polynomials of eps": ("deis-2", "deis-3", "ipndm-2", "ipndm-3", "ipndm-4"),
 }
-"""What is drawn; the table has all."""
+"""The solvers in the plot; the table has all."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +70,13 @@ class Line:
 
     @property
     def slope(self) -> float:
-        """Of log error over log calls, of the last three points."""
+        """The slope of log error over log calls at the last three points."""
         tail = [(math.log(calls), math.log(error)) for calls, error in self.points[-3:]]
         return -linear_regression(*zip(*tail, strict=True)).slope
 
 
 def error(denoise: Denoiser, solver: Solver, grid: Sequence[Level], end: torch.Tensor) -> tuple[int, float]:
-    """Network calls on a grid, and how far it leads from the exact end."""
+    """Count network calls on a grid, and measure the distance from the exact end."""
     asked = 0
 
     def counted(x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
@@ -89,7 +89,7 @@ def error(denoise: Denoiser, solver: Solver, grid: Sequence[Level], end: torch.T
 
 
 def measure() -> dict[str, Line]:
-    """Name of a solver -> its errors."""
+    """Measure all solvers: name -> errors."""
     solvers = SINGLE_STEP | {name: one for name, one in MULTISTEP.items() if not name.startswith("ipndm")}
     end = flow_of(MIXTURE, start(at(NOISE), normal), 2000, NOISE, END)
     found = {
@@ -107,7 +107,7 @@ def measure() -> dict[str, Line]:
 
 
 def panel(title: str, lines: dict[str, Line]) -> Draw:
-    """Errors of a few solvers, with a line of each order that they claim."""
+    """Plot errors of a few solvers, with a line for each order that they claim."""
 
     def draw(ax: "Axes") -> None:
         for (name, line), colour in zip(lines.items(), (*SERIES, INK), strict=False):

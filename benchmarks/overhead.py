@@ -1,12 +1,11 @@
-"""What sampling costs beside its network calls, for every solver and every kind of guidance.
+"""Overhead of sampling beyond its network calls, for every solver and every kind of guidance.
 
     OMP_NUM_THREADS=1 python benchmarks/overhead.py
 
-Each way of sampling draws a batch of 16 through the one loop: the noise of each image from its own stream, the solver's
-own arithmetic, the denoiser from the network's answer with its clipping and guidance. The network is wrapped in a
-clock, and overhead is all time of the loop outside it over the time within it, both of the same run. Shown are medians
-over rounds in which every way takes its turn. Times are the thread's own, so that other programs matter little; hence
-CPUs, and one thread.
+Each way of sampling draws a batch of 16 through the sampling loop: the noise of each image from its own stream, the
+solver's arithmetic, and the denoiser with its clipping and guidance. The network is timed, and overhead is the time of
+the loop outside it over the time within it, in the same run. Figures are medians over rounds in which every way takes
+its turn. Times are the thread's CPU times, so that other programs matter little; hence CPUs, and one thread.
 """
 
 import argparse
@@ -73,11 +72,11 @@ GUIDED = {
     "… projected": {"guidance": 2.0, "guidance_parallel": 0.0, "guidance_norm": 10.0},
     "… by a worse model": {"guidance": 2.0},
 }
-"""What is done to the answers, which DDIM then follows."""
+"""The kinds of guidance, each with DDIM."""
 
 
 class Timed(nn.Module):
-    """A network, and the time spent in it."""
+    """A network that counts the time spent in it."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
@@ -93,7 +92,7 @@ class Timed(nn.Module):
 
 
 def distinct(schedule: Discrete) -> dict[str, Solver]:
-    """Every solver that a name leads to, by all of its names. An adaptive one is held to few sub-steps."""
+    """List every solver by all of its names; the adaptive one takes few sub-steps."""
     names: dict[Solver, list[str]] = {}
     between = partial(level_of, schedule)
     for name, make in build.SOLVERS.items():
@@ -103,7 +102,7 @@ def distinct(schedule: Discrete) -> dict[str, Solver]:
 
 
 def ways(subject: Subject) -> dict[str, Callable[[], tuple[float, float]]]:
-    """Way of sampling -> a run of it: seconds outside of the network, and within."""
+    """Build the ways of sampling: name -> a run that returns seconds outside the network, and within."""
     torch.manual_seed(0)
     schedule, ask = discrete.linear(), Parameterisation(prediction.v)
     s = subject.network
@@ -143,7 +142,7 @@ def ways(subject: Subject) -> dict[str, Callable[[], tuple[float, float]]]:
 
 
 def measure(subject: Subject, rounds: int, only: Sequence[str] | None) -> dict[str, float]:
-    """Way of sampling -> overhead, the median over rounds after one that does not count."""
+    """Measure overhead: way of sampling -> median over rounds after a warm-up round."""
     made = {name: run for name, run in ways(subject).items() if only is None or set(name.split(", ")) & set(only)}
     taken: dict[str, list[float]] = {name: [] for name in made}
     for number in range(rounds + 1):
@@ -158,8 +157,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", choices=SUBJECTS, default=list(SUBJECTS), help="these networks")
     parser.add_argument("--ways", nargs="*", help="these solvers and kinds of guidance; all by default")
-    parser.add_argument("--rounds", type=int, default=9, help="rounds that count")
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    parser.add_argument("--rounds", type=int, default=9, help="rounds after the warm-up")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     given = parser.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()

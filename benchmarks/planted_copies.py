@@ -1,14 +1,14 @@
-"""Whether `ddpm evaluate` finds training images among generated ones, and how often it calls others copies.
+"""Check whether `ddpm evaluate` finds planted copies of training images, and count its false alarms.
 
     python benchmarks/planted_copies.py REAL [HELD_OUT] [--size 64] [--sheet FILE.png]
 
-REAL are training images, HELD_OUT others of the same kind; without them a part of REAL is held out. Copies of 500
+REAL are training images, HELD_OUT others of the same kind; without them part of REAL is held out. Copies of 500
 training images, of nine kinds, and all held-out images are compared with all training images, as ``ddpm evaluate``
-does. Shown is the share found of each kind at several thresholds, and the share of held-out images taken for copies.
-``--sheet`` draws these, each beside the training image that it is taken for.
+does. The table shows the share found of each kind at several thresholds, and the share of held-out images mistaken for
+copies. ``--sheet`` draws these, each next to the training image that it is mistaken for.
 
-Then the whole way: 2,000 images, 5 % of them copies of all kinds and the others held out, are written as a folder of
-PNG, and ``ddpm evaluate FOLDER --data REAL`` must find them: ``copy_rate`` of its score.json.
+Then end to end: 2,000 images, 5 % of them copies of all kinds and the others held out, are written as a folder of PNGs,
+and ``copy_rate`` in the score.json of ``ddpm evaluate FOLDER --data REAL`` must show them.
 """
 
 import argparse
@@ -38,15 +38,15 @@ from ddpm.records.score import Score
 
 THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3)
 COPIES = 500
-"""Of each kind."""
+"""Copies of each kind."""
 PLANTED = 0.05
 SHOWN = 96
-"""Held-out images on a sheet, at the most."""
+"""The most held-out images on a sheet."""
 TALL = 64
 
 
 def blurred(radius: float) -> Callable[[Pixels], Pixels]:
-    """Gaussian, of this radius in pixels of a picture of 32 × 32."""
+    """Blur by a Gaussian with this radius in pixels of a 32 × 32 picture."""
 
     def one(image: Pixels) -> Pixels:
         kernel = ImageFilter.GaussianBlur(radius * len(image) / SIDE)
@@ -56,13 +56,13 @@ def blurred(radius: float) -> Callable[[Pixels], Pixels]:
 
 
 def shifted(images: Pixels) -> Pixels:
-    """To the right by a 32nd of the width, at least a pixel; the left edge is repeated."""
+    """Shift to the right by 1/32 of the width, at least a pixel; the left edge is repeated."""
     by = max(1, round(images.shape[2] / SIDE))
     return np.concatenate([images[:, :, :1].repeat(by, 2), images[:, :, :-by]], 2)
 
 
 def as_jpeg(images: Pixels) -> Pixels:
-    """Of quality 75, grey pictures as three equal channels."""
+    """Compress at quality 75, grey pictures as three equal channels."""
     rgb = np.broadcast_to(images, (*images.shape[:3], 3)) if images.shape[3] == 1 else images
     return jpeg(np.ascontiguousarray(rgb), 75, np.random.default_rng(0))[..., : images.shape[3]]
 
@@ -90,7 +90,7 @@ def distances(images: Dataset, training: torch.Tensor) -> memorisation.Nearest:
 
 
 def say(found: torch.Tensor, digits: int) -> str:
-    """A share in percent, with its Wilson interval."""
+    """Format a share in percent, with its Wilson interval."""
     share = wilson(float(found.double().mean()), len(found))
     value, low, high = (f"{100 * x:.{digits}f}" for x in share)
     return f"{value} ({low} – {high})"
@@ -106,7 +106,7 @@ def tabled(title: str, copies: dict[str, torch.Tensor], others: torch.Tensor) ->
 
 
 def draw_sheet(held: Dataset, seen: Dataset, found: memorisation.Nearest, path: Path) -> int:
-    """The held-out images that count as copies, the closest first, each left of the training image it is taken for."""
+    """Draw the held-out images that count as copies, closest first, each left of its nearest training image."""
     order = found.distance.argsort(stable=True)[: int(found.copied.sum())][:SHOWN].numpy()
     if len(order):
         pairs = np.concatenate([held.read(order), seen.read(found.which[order].numpy())], 2)
@@ -117,7 +117,7 @@ def draw_sheet(held: Dataset, seen: Dataset, found: memorisation.Nearest, path: 
 
 
 def planted(seen: Dataset, held: Dataset, n: int, rng: np.random.Generator) -> tuple[Pixels, int]:
-    """A set of n images, and how many of them are copies: as many of each kind, as far as that goes."""
+    """Mix a set of n images with copies, equally many of each kind where possible; also return the number of copies."""
     many = round(PLANTED * n)
     sources = rng.permutation(len(seen))[:many]
     kinds = list(KINDS.values())
@@ -127,7 +127,7 @@ def planted(seen: Dataset, held: Dataset, n: int, rng: np.random.Generator) -> t
 
 
 def evaluate(generated: Pixels, seen: Dataset, folder: Path) -> Score:
-    """By the command line, with training images in folders by class."""
+    """Run the command line, with training images in class folders."""
     for name, pixels, labels in (("generated", generated, None), ("real", seen.images, seen.labels)):
         for i, image in enumerate(pixels):
             timestep = folder / name / ("" if labels is None else seen.classes[labels[i]])
@@ -140,7 +140,7 @@ def evaluate(generated: Pixels, seen: Dataset, folder: Path) -> Score:
 
 
 def halves(data: Dataset, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
-    """A fifth of the images held out, at most 2,000."""
+    """Hold out a fifth of the images, at most 2,000."""
     order = rng.permutation(len(data))
     held = min(2000, len(data) // 5)
     return data.subset(order[held:]), data.subset(order[:held])
@@ -150,9 +150,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("real", help="a folder of images, a .zip, an .npz, or digits")
     parser.add_argument("held_out", nargs="?", help="others of the same kind; a part of REAL by default")
-    parser.add_argument("--size", type=int, help="side that images are brought to, in RGB; as they are by default")
-    parser.add_argument("--sheet", type=Path, help="draw the held-out images taken for copies")
-    parser.add_argument("--no-command", action="store_true", help="leave out the command line")
+    parser.add_argument("--size", type=int, help="side to resize images to, in RGB; unchanged by default")
+    parser.add_argument("--sheet", type=Path, help="draw the held-out images mistaken for copies")
+    parser.add_argument("--no-command", action="store_true", help="skip the command line")
     asked = parser.parse_args(argv)
     geometry = Geometry((asked.size, asked.size), "RGB") if asked.size else Geometry()
     rng = np.random.default_rng(0)

@@ -1,12 +1,11 @@
-"""How good pictures are that a run restores without having been trained to: MMPS beside DDNM, with the same time too.
+"""Quality of pictures that a run restores without being trained to: MMPS and DDNM, also with equal time.
 
     python benchmarks/restoration.py RUN TEST [--images 300] [--only downsample:4 blur:2] [--out FOLDER]
 
-Pictures of TEST are made small (means of 4 × 4 blocks), grey, blurred, or blurred with noise, as 8-bit files hold them,
-and restored with their labels, if there are any. Fréchet distances are to all of TEST, in the features that come with
-the package, and compare only with each other. Consistency is the PSNR of the results, damaged again, beside the
-originals so damaged, before noise. The first row of each kind is what was given, enlarged by bicubic interpolation
-where it is small.
+Pictures of TEST are shrunk (means of 4 × 4 blocks), turned grey, blurred, or blurred with noise, rounded to 8 bits, and
+restored with their labels, if there are any. Fréchet distances are to all of TEST on the embedded features, and compare
+only with each other. Consistency is the PSNR between the results, damaged again, and the damaged originals, before
+noise. The first row of each kind is the damaged picture, enlarged by bicubic interpolation if it is small.
 """
 
 import argparse
@@ -51,7 +50,7 @@ def rounded(values: torch.Tensor) -> np.ndarray:
 
 
 def resembling(damaged: np.ndarray, size: tuple[int, int], mode: str) -> np.ndarray:
-    """What was given, of the size and mode of what is wanted."""
+    """The given pictures in the size and mode of the results."""
     height, width = size
     shown = [picture(one).resize((width, height), Image.Resampling.BICUBIC).convert(mode) for one in damaged]
     return np.stack([np.atleast_3d(np.asarray(one)) for one in shown])

@@ -1,12 +1,12 @@
-"""Whether seams show: gradients across the borders of windows and of given pictures, beside those elsewhere.
+"""Check for visible seams: gradients across the borders of windows and of given pictures, against those elsewhere.
 
     python benchmarks/seams.py RUN TEST [--images 48] [--out FOLDER]
 
-Pictures of TEST get half their width more at the left and at the right (``Pipeline.outpaint``), and images three times
-as wide as those of training are sampled in windows (``size``). The energy of a column is the mean squared difference to
-the next one, in grey levels of 255. Shown is that of the columns at borders over that of all others that were drawn,
-with a 95 % interval from resampling images; and the same of all pictures of TEST, in whose middle nothing was joined,
-but of which a JPEG's blocks have a border there, as they have every 8 pixels.
+Pictures of TEST are extended by half their width on the left and on the right (``Pipeline.outpaint``), and images three
+times as wide as those of training are sampled in windows (``size``). The energy of a column is the mean squared
+difference to the next one, in grey levels up to 255. The table shows the energy of the columns at borders over that of
+all other drawn columns, with a 95 % interval from resampled images; and the same for all pictures of TEST, which have
+no seam in the middle, but where JPEG blocks have a border, as every 8 pixels.
 """
 
 import argparse
@@ -34,12 +34,12 @@ WAYS = EXPECTED | REPAINT
 
 
 def energy(images: np.ndarray) -> np.ndarray:
-    """(N, H, W, C) uint8 -> (N, W - 1), of the step from each column to the next."""
+    """The energy of the step from each column to the next, (N, H, W, C) uint8 -> (N, W - 1)."""
     return (np.diff(images.astype(np.float64), axis=2) ** 2).mean((1, 3))
 
 
 def compared(energies: np.ndarray, border: list[int], drawn: list[int]) -> tuple[str, str, str, str]:
-    """Both mean energies, their ratio and its interval; ``border`` and ``drawn`` are columns by number."""
+    """Compute both mean energies, their ratio and its interval; ``border`` and ``drawn`` are column indices."""
     there, elsewhere = (
         torch.from_numpy(energies[:, columns].mean(1)) for columns in (border, [c for c in drawn if c not in border])
     )

@@ -1,9 +1,9 @@
-"""ddpm beside diffusers: the same network, the same batch, the same machine, in turns.
+"""Compare ddpm with diffusers: the same network, the same batch, the same machine, in turns.
 
     python benchmarks/vs_diffusers.py [--json FILE] [--only train sample help] [--width 64] [--rounds 3]
 
-Each contender is a process of its own. In each round each takes its turn; figures are medians over the rounds, with
-the lowest and the highest, and ratios are of times within one round. See README.md beside this file.
+Each contender runs in its own process and takes its turn in each round. Figures are medians over the rounds, with the
+lowest and the highest, and ratios compare times within one round. See README.md in this folder.
 """
 
 import argparse
@@ -25,12 +25,12 @@ from side_by_side.table import Table
 from ddpm.system.precision import best_precision
 
 DIGITS = {"in_channels": 1, "out_channels": 1, "width": 64, "multipliers": (1, 2), "blocks": 1, "attention": (1, 2)}
-"""The network for 8 x 8 images of a single channel."""
+"""The network for 8 x 8 images with a single channel."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """How everything is measured.
+    """The settings of all measurements.
 
     Attributes:
         subject: the network and images, in plain float32.
@@ -58,13 +58,13 @@ class Session:
 
 
 def training(s: Session) -> list[Table]:
-    """Time and memory of a training step."""
+    """Measure time and memory of a training step."""
     plain, best = s.subject, replace(s.subject, precision=s.best, channels_last=True)
     contenders = {
         "ddpm": Contender("ours.training", best, keep_freed=True),
         "diffusers' example": Contender("theirs.training", plain),
     }
-    if not s.cuda:  # there the GPU's allocator keeps freed memory for both
+    if not s.cuda:  # on a GPU the allocator keeps freed memory for both
         contenders["… and freed memory kept"] = Contender("theirs.training", plain, keep_freed=True)
     half = replace(plain, precision=s.best)
     contenders |= {
@@ -86,7 +86,7 @@ def training(s: Session) -> list[Table]:
     if not s.cuda:
         pairs["as they choose, but freed memory kept by both"] = (equal, "ddpm")
         pairs["what keeping freed memory gives diffusers"] = ("diffusers' example", equal)
-    if s.best == "fp32":  # a row that is there already
+    if s.best == "fp32":  # this row exists already
         del contenders["… and fp32"], pairs["equal: fp32, theirs contiguous"]
 
     with start(contenders, s.threads) as running:
@@ -127,7 +127,7 @@ def training(s: Session) -> list[Table]:
 
 
 def sampling(s: Session) -> list[Table]:
-    """What the loop around the network costs, at the network's size and at that of digits."""
+    """Measure the overhead of the sampling loop, at the network's size and at that of digits."""
     large = replace(s.subject, batch=s.sample_batch)
     digits = replace(large, network=DIGITS, size=8, batch=16)
     tables = [_sampling(s, large), _sampling(s, digits)]
@@ -151,7 +151,7 @@ def _sampling(s: Session, subject: Subject) -> Table:
         "its network's calls alone ": ("diffusers", "calls"),
     }
     with start(contenders, s.threads) as running:
-        # a turn of some seconds, so that what is small can be seen
+        # a turn of several seconds, so that small differences show
         seconds = running["ddpm"].seconds("loop", warm=1)
         took = s.turns(running, list(turns.values()), max(1, min(10, round(1 / seconds))))
         million = running["ddpm"].facts["weights"] / 1e6
@@ -203,7 +203,7 @@ def _half_sampling(s: Session, subject: Subject) -> Table:
 
 
 def command_line(s: Session) -> list[Table]:
-    """How long a user waits for help."""
+    """Measure the time until help is printed."""
     commands = {
         "ddpm --help": ["-m", "ddpm", "--help"],
         "diffusers-cli --help": ["-m", "diffusers.commands.diffusers_cli", "--help"],
@@ -242,7 +242,7 @@ SECTIONS: dict[str, Callable[[Session], list[Table]]] = {"help": command_line, "
 
 
 def progress(text: str) -> None:
-    """On a terminal: what is being done, in place."""
+    """Print the current task in place, on a terminal."""
     if sys.stderr.isatty():
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
@@ -253,13 +253,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--width", type=int, default=128, help="channels at the finest level; 128: 35.7 M weights")
     parser.add_argument("--size", type=int, default=32, help="side of the images")
-    parser.add_argument("--batch", type=int, help="images a training step; 16 on CPUs, 512 on GPUs")
+    parser.add_argument("--batch", type=int, help="images per training step; 16 on CPUs, 512 on GPUs")
     parser.add_argument("--sample-batch", type=int, help="images drawn at a time; 2 on CPUs, 512 on GPUs")
     parser.add_argument("--sampling-steps", type=int, default=20)
-    parser.add_argument("--threads", type=int, default=2, help="of each contender")
+    parser.add_argument("--threads", type=int, default=2, help="threads of each contender")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--times", type=int, help="training steps a turn; 1 on CPUs, 10 on GPUs")
-    parser.add_argument("--peak-tflops", type=float, help="of the device in dense bf16; known for common GPUs")
+    parser.add_argument("--times", type=int, help="training steps per turn; 1 on CPUs, 10 on GPUs")
+    parser.add_argument("--peak-tflops", type=float, help="peak of the device in dense bf16; known for common GPUs")
     parser.add_argument("--json", type=Path, help="file for all figures")
     return parser.parse_args()
 

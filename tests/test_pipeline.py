@@ -19,8 +19,10 @@ from tests.tiny import pipeline
 import ddpm
 from ddpm.images import decode
 from ddpm.planning import follow
+from ddpm.system.errors import Code
 from ddpm.system.interrupt import Interrupted
 from ddpm.tasks import edit, generate, inpaint, interpolate, likelihood, outpaint, restore, upscale
+from refusal import refuses
 
 
 def test_a_run_needs_nothing_but_its_folder(digits_run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -109,7 +111,7 @@ def test_train_is_the_command(cli: Callable[..., int], tmp_path: Path, capsys: p
     assert pipe.sample(1, steps=1, label="3")[0].size == (8, 8)
     assert cli("train", "digits", "--out", called, *FLAGS) == 0
     ddpm.train("digits", out=typed, **SMALL)
-    with pytest.raises(ddpm.InputError, match="was started with --batch 16; go on without the flag"):
+    with refuses("incompatible", "--batch 16"):
         ddpm.train("digits", out=typed, **SMALL | {"batch": 8})
     ddpm.train("digits", out=tmp_path / "c", **SMALL | {"budget": 16, "precision": "bf16"})
 
@@ -133,20 +135,20 @@ def test_every_flag_of_the_command_is_a_keyword() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"),
+    ("wrong", "code", "named"),
     [
-        ({"sise": 64}, r"unknown keyword 'sise' \(did you mean 'size'\?\)"),
-        ({"network": 64}, r"network is 64; give its keys"),
-        ({"network": {"widht": 64}}, r"unknown key 'network.widht'"),
-        ({"network": {"width": object()}}, r"network.width is <object"),
-        ({"mode": "RGBX"}, r"--mode is 'RGBX'; it must be L, RGB, RGBA"),
-        ({"precision": "fp8"}, r"--precision is 'fp8'; it must be bf16, fp16, fp32"),
-        ({"device": "tpu"}, r"device is 'tpu'"),
-        ({"budget": "soon"}, r"'soon' is not a duration"),
+        ({"sise": 64}, "unknown", "'sise' (did you mean 'size'?)"),
+        ({"network": 64}, "invalid", "network is 64"),
+        ({"network": {"widht": 64}}, "invalid", "'network.widht'"),
+        ({"network": {"width": object()}}, "invalid", "network.width is <object"),
+        ({"mode": "RGBX"}, "unknown", "--mode RGBX"),
+        ({"precision": "fp8"}, "unknown", "--precision fp8"),
+        ({"device": "tpu"}, "device", "'tpu'"),
+        ({"budget": "soon"}, "invalid", "'soon'"),
     ],
 )
-def test_keywords_that_are_refused(wrong: dict[str, Any], message: str, tmp_path: Path) -> None:
-    with pytest.raises(ddpm.InputError, match=message):
+def test_keywords_that_are_refused(wrong: dict[str, Any], code: Code, named: str, tmp_path: Path) -> None:
+    with refuses(code, named):
         ddpm.train("digits", out=tmp_path / "run", **SMALL | wrong)
     assert not (tmp_path / "run").exists()
 
@@ -194,7 +196,7 @@ def test_a_data_set_in_memory_is_the_folder_of_its_images(folder: Callable[..., 
     before = (out / "images.npz").read_bytes()
     assert ddpm.train(data, out=out, **SMALL).classes == ("cat", "dog")
     assert (out / "images.npz").read_bytes() == before
-    with pytest.raises(ddpm.InputError, match="holds other images"):
+    with refuses("incompatible", "images.npz"):
         ddpm.train(ddpm.Dataset.of(array[::-1], labels), out=out, **SMALL)
     np.testing.assert_array_equal(ddpm.Dataset.of(array[..., 0], [0, 1] * 4).images, array[..., :1])
 

@@ -24,7 +24,7 @@ _ROOMS = {
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded at first use, so that `ddpm --help` never waits for torch.
+    # Imported at first use, so that `ddpm --help` does not wait for torch.
     if name not in _ROOMS:
         raise AttributeError(f"module 'ddpm' has no attribute {name!r}")
     from importlib import import_module

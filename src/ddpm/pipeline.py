@@ -1,4 +1,4 @@
-"""The public face: train a run, load one, draw from it."""
+"""The Python interface: train a run, load one, sample from it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,12 +27,12 @@ from ddpm.tasks import edit, generate, inpaint, interpolate, likelihood, outpain
 class Pipeline:
     """A trained run, ready to use. Holds no state: many threads may share one.
 
-    A picture is given as a PIL image, a file, an array or a tensor; see :data:`~ddpm.images.photo.Given`. What is drawn
-    is, by ``output``, "pil": one PIL image for a single picture, else a list of them that notebooks show; "numpy":
-    (N, H, W, C) uint8; or "torch": (N, C, H, W) uint8 on the CPU. PIL images carry their :class:`Provenance`.
+    A picture may be a PIL image, a file, an array or a tensor; see :data:`~ddpm.images.photo.Given`. ``output`` selects
+    the result: "pil", one PIL image for a single picture, else a list that notebooks display; "numpy", (N, H, W, C)
+    uint8; or "torch", (N, C, H, W) uint8 on the CPU. PIL images carry their :class:`Provenance`.
 
     Attributes:
-        run: the engine with its weights, and what is known of them.
+        run: the engine with its weights, and their provenance.
     """
 
     run: LoadedRun
@@ -44,47 +44,47 @@ class Pipeline:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes that images can be asked for; empty for an unconditional model."""
+        """Names of the classes that can be requested; empty for an unconditional model."""
         return self.run.classes
 
     def sample(self, n: int = 1, *, output: Output = "pil", **arguments: Any) -> Any:
-        """New images; see :func:`ddpm.tasks.generate.sample`."""
+        """Draw new images; see :func:`ddpm.tasks.generate.sample`."""
         return self._made(output, generate.sample, n, **arguments)
 
     def trajectory(self, n: int = 1, **arguments: Any) -> Trajectory:
-        """New images and how they come to be; see :func:`ddpm.tasks.generate.trajectory`."""
+        """Draw new images and record their trajectory; see :func:`ddpm.tasks.generate.trajectory`."""
         return generate.trajectory(self.run, n, **arguments)
 
     def again(self, record: Provenance, *, output: Output = "pil") -> Any:
-        """The image of a record; see :func:`ddpm.tasks.generate.again`."""
+        """Reproduce the image of a record; see :func:`ddpm.tasks.generate.again`."""
         return self._made(output, generate.again, record)
 
     def inpaint(self, images: Several, mask: Several, *, output: Output = "pil", **arguments: Any) -> Any:
-        """Pictures with a part filled in; see :func:`ddpm.tasks.inpaint.inpaint`."""
+        """Fill in masked parts of pictures; see :func:`ddpm.tasks.inpaint.inpaint`."""
         return self._made(output, inpaint.inpaint, images, mask, **arguments)
 
     def outpaint(self, images: Several, *, output: Output = "pil", **arguments: Any) -> Any:
-        """Pictures on a larger canvas; see :func:`ddpm.tasks.outpaint.outpaint`."""
+        """Extend pictures beyond their borders; see :func:`ddpm.tasks.outpaint.outpaint`."""
         return self._made(output, outpaint.outpaint, images, **arguments)
 
     def edit(self, images: Several, strength: float, *, output: Output = "pil", **arguments: Any) -> Any:
-        """Pictures changed a little or much; see :func:`ddpm.tasks.edit.edit`."""
+        """Change pictures, slightly or strongly; see :func:`ddpm.tasks.edit.edit`."""
         return self._made(output, edit.edit, images, strength, **arguments)
 
     def restore(self, images: Several, operator: str, *, output: Output = "pil", **arguments: Any) -> Any:
-        """What damaged pictures may have been; see :func:`ddpm.tasks.restore.restore`."""
+        """Restore damaged pictures; see :func:`ddpm.tasks.restore.restore`."""
         return self._made(output, restore.restore, images, operator, **arguments)
 
     def interpolate(self, first: Given, last: Given, *, output: Output = "pil", **arguments: Any) -> Any:
-        """Pictures between two; see :func:`ddpm.tasks.interpolate.interpolate`."""
+        """Interpolate between two pictures; see :func:`ddpm.tasks.interpolate.interpolate`."""
         return self._made(output, interpolate.interpolate, first, last, **arguments)
 
     def upscale(self, images: Several, *, output: Output = "pil", **arguments: Any) -> Any:
-        """Small pictures made larger; see :func:`ddpm.tasks.upscale.upscale`."""
+        """Enlarge small pictures; see :func:`ddpm.tasks.upscale.upscale`."""
         return self._made(output, upscale.upscale, images, **arguments)
 
     def bits_per_dim(self, images: Several, method: str = "bound", **arguments: Any) -> torch.Tensor:
-        """Bits per dimension of images; see :func:`ddpm.tasks.likelihood.bits_per_dim`."""
+        """Measure bits per dimension of images; see :func:`ddpm.tasks.likelihood.bits_per_dim`."""
         return likelihood.bits_per_dim(self.run, images, method, **arguments)
 
     def _made(self, output: Output, task: Callable[..., Any], *given: Any, **arguments: Any) -> Any:
@@ -101,27 +101,27 @@ def train(
     tensorboard: bool = False,
     **config: Any,
 ) -> Pipeline:
-    """Train a run, or resume it, and load it: what ``ddpm train`` does with the same settings, to the last bit.
+    """Train a run, or resume it, and load it; bit for bit what ``ddpm train`` does with the same settings.
 
-    In any thread, but one run at a time in a process, whose random numbers are one sequence.
+    May be called from any thread, but only for one run at a time per process, as they share random numbers.
 
     Args:
-        data: a folder of images (its folders are classes), a .zip of one, an .npz, "digits", or images in memory, which
+        data: a folder of images (subfolders are classes), a .zip of one, an .npz, "digits", or images in memory, which
             are stored in the run folder.
-        out: the run folder. Where it holds a run of the same settings, that is resumed.
-        budget: a time, as in "20m", or a number of images counted with repeats; an hour, or the recipe's own, if None.
-        device: "cpu", even where there is a GPU; the best there is if None.
-        tensorboard: also write TensorBoard's files.
-        config: what the command's flags take, by their names (``size=64``, ``mode="L"``, ``recipe="ho2020"``,
+        out: the run folder. If it holds a run with the same settings, that run is resumed.
+        budget: a time, as in "20m", or a number of images, counting repeats; an hour, or the recipe's own, if None.
+        device: "cpu", to train without the GPU; the best available if None.
+        tensorboard: also write TensorBoard logs.
+        config: values of the command's flags, by name (``size=64``, ``mode="L"``, ``recipe="ho2020"``,
             ``labels=False``), and keys of the config: ``network={"width": 64}, training={"ema": 0.999}``.
 
     Raises:
-        InputError: something that cannot be used, or ``out`` holds something else.
-        Diverged: too many steps in a row were not finite.
-        Interrupted: by Ctrl-C, with everything saved; a second one ends the process.
+        InputError: an input is invalid, or ``out`` holds something else.
+        Diverged: too many consecutive steps were not finite.
+        Interrupted: by Ctrl-C, with everything saved; a second Ctrl-C ends the process.
     """
     if device not in (None, "cpu"):
-        raise InputError("device", f'device is {device!r}; give "cpu", or nothing for the best device of this machine')
+        raise InputError("device", f'device is {device!r}; use "cpu", or leave it out to use the best available')
     keep_freed_memory()
     images = data if isinstance(data, Dataset) else str(data)
     given = flags(budget, config)

@@ -10,13 +10,13 @@ from ddpm.system.record import explain
     [
         ({"weighting": {"name": "snr", "gamma": 3.0}}, "weighting.gamma is an option of min-snr and p2, not of snr"),
         ({"weighting": {"name": "p2", "gamma": 0.0}}, "weighting.gamma must be above 0 and finite, not 0.0"),
-        ({"weighting": "snrs"}, "weighting 'snrs' is unknown (did you mean 'snr'?); it may be simple, "),
+        ({"weighting": "snrs"}, "weighting 'snrs' is unknown (did you mean 'snr'?); choose from simple, "),
         ({"levels": {"name": "logit-normal", "std": float("inf")}}, "levels.std must be above 0 and finite, not inf"),
         ({"levels": {"mean": float("nan")}}, "levels.mean must be finite, not nan"),
         ({"loss": {"name": "vlb", "share": 0.1}}, "loss.share is an option of hybrid, not of vlb"),
         ({"loss": {"share": -1.0}}, "loss.share must be above 0 and finite, not -1.0"),
-        ({"loss": "vlb", "weighting": "p2"}, "the bound weighs its levels itself: weighting p2 belongs to simple or"),
-        ({"loss": "vlb", "levels": "logit-normal"}, "logit-normal levels would give the bound other weights"),
+        ({"loss": "vlb", "weighting": "p2"}, "weighting p2 has no effect with --loss vlb"),
+        ({"loss": "vlb", "levels": "logit-normal"}, "--levels logit-normal"),
     ],
 )
 def test_nonsense_is_refused_with_its_reason(given: dict[str, object], said: str) -> None:

@@ -192,7 +192,7 @@ def test_no_such_place(timestep):
 
 @pytest.mark.parametrize("T", [0, -5])
 def test_no_such_length(T):
-    with pytest.raises(ValueError, match=f"not T = {T}"):
+    with pytest.raises(ValueError, match=f"T must be at least 1, not {T}"):
         Continuous(VP(), T)
 
 

@@ -98,7 +98,7 @@ def test_labels_and_captions_are_part_of_the_fingerprint(arrays: Source) -> None
 
 def test_bad_files_stop_it_unless_skipped(tree: Tree, png: Make) -> None:
     source = open_folder(tree({"a/1.png": png(1), "a/2.png": "text", "b/3.png": png(3)}))
-    with refuses("missing", "--skip-bad"):
+    with refuses("unreadable", "--skip-bad"):
         prepare(source, Geometry())
     for _ in range(2):
         dataset = prepare(source, Geometry(), skip_bad=True)
@@ -106,7 +106,7 @@ def test_bad_files_stop_it_unless_skipped(tree: Tree, png: Make) -> None:
         assert dataset.labels is not None
         assert dataset.labels.tolist() == [0, 1]
         assert np.array_equal(dataset.images[1], decode(png(3)).image)
-    with refuses("missing", "--skip-bad"):
+    with refuses("unreadable", "--skip-bad"):
         prepare(source, Geometry())
 
 
@@ -114,7 +114,7 @@ def test_mixed_images_are_refused_the_second_time_at_once(
     tree: Tree, png: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = open_folder(tree({"a.png": png(mode="L"), "b.png": png(mode="RGBA"), "c.png": png(size=(8, 8), mode="L")}))
-    with refuses("conflict", "--mode"):
+    with refuses("invalid", "--mode"):
         prepare(source, Geometry((4, 4)))
     monkeypatch.setattr("ddpm.data.cache.sweep", None)
     with refuses("invalid"):
@@ -184,7 +184,7 @@ def test_many_builds_at_once(arrays: Source) -> None:
 
 def test_a_full_disk_is_seen_before(arrays: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ddpm.system.cache.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
-    with refuses("invalid"):
+    with refuses("unwritable"):
         prepare(arrays, Geometry())
     assert left_over(arrays) == []
 
@@ -213,7 +213,7 @@ def test_a_folder_that_cannot_be_written(arrays: Source, monkeypatch: pytest.Mon
 
 def test_a_cache_that_is_a_file(arrays: Source, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with refuses("exists"):
+    with refuses("unwritable"):
         prepare(arrays, Geometry(), cache_dir=tmp_path / "file")
 
 

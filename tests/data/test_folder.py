@@ -56,7 +56,7 @@ def test_a_folder_that_cannot_be_listed(tree: Tree, png: Make, monkeypatch: pyte
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(os, "scandir", refuse)
-    with refuses("invalid"):
+    with refuses("unreadable"):
         open_folder(root)
 
 

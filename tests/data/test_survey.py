@@ -69,7 +69,7 @@ def test_it_does_without_a_memory(zoo: Source, monkeypatch: pytest.MonkeyPatch) 
 
 def test_mixed_modes_and_sizes_need_a_choice(zoo: Source) -> None:
     found = survey(zoo)
-    with refuses("conflict", "--mode"):
+    with refuses("invalid", "--mode"):
         found.mode()
     with refuses("invalid"):
         found.size()
@@ -84,26 +84,27 @@ def test_one_mode_and_size_need_none() -> None:
 
 def test_bad_files_are_named(zoo: Source) -> None:
     found = survey(zoo)
-    with refuses("missing", "--skip-bad"):
+    with refuses("unreadable", "--skip-bad"):
         found.check()
     found.check(skip_bad=True)
 
 
 def test_of_many_bad_files_the_first_are_named(tree: Tree) -> None:
     found = survey(open_folder(tree({f"{i}.png": "text" for i in range(9)})))
-    with refuses("missing"):
+    with refuses("unreadable"):
         found.check(skip_bad=True)
 
 
 def test_the_report_says_what_was_found(zoo: Source) -> None:
     lines = "\n".join(describe(survey(zoo)))
     for part in (
-        "6 good, 2 bad",
+        "6 valid, 2 unusable",
         "5 of 4 × 4, 1 of 6 × 3 (height × width)",
         "4 RGB, 1 RGBA, 1 L (in the files: RGB, RGBA, P, I;16)",
         "2: cat 4, dog 2",
         "captions  1",
-        "1 animated, first frame taken, 1 turned upright by EXIF, 1 of 16 bits, scaled to 8, 1 equal to an earlier one",
+        "1 animated (first frame used), 1 rotated upright by EXIF, "
+        "1 16-bit (scaled to 8), 1 identical to an earlier one",
     ):
         assert part in lines
 
@@ -111,7 +112,7 @@ def test_the_report_says_what_was_found(zoo: Source) -> None:
 def test_warnings_name_what_has_no_partner(zoo: Source) -> None:
     lines = "\n".join(warnings(survey(zoo)))
     for part in (
-        "2 bad: dog/3.png (text, not a picture), dog/4.png (the file is empty)",
+        "2 unusable: dog/3.png (text, not a picture), dog/4.png (the file is empty)",
         "5 without a caption: cat/2.png, cat/3.png, cat/4.jpg and 2 more",
         "1 captions without an image: cat/9.txt",
         "1 ignored files: dog/5.heic",

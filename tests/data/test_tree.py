@@ -50,9 +50,9 @@ def test_other_files_are_listed() -> None:
 
 
 def test_no_images_is_an_error_that_says_what_is_there() -> None:
-    with refuses("invalid"):
+    with refuses("missing", "holds no images"):
         listed("a.heic", "b.HEIC", "c")
-    with refuses("invalid"):
+    with refuses("missing", "holds no images"):
         listed()
 
 

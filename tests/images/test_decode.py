@@ -127,10 +127,10 @@ def test_bad_files_have_a_reason(save: Make) -> None:
     for data, reason in [
         (b"", "empty"),
         (b"<html>404</html>", "text, not a picture"),
-        (bytes(range(128, 256)) * 9, "no picture of a known format"),
-        (save(noise)[:30], "damaged header"),
-        (jpeg[: len(jpeg) // 2], "cut short"),
-        (save(noise)[:-60], "cut short"),
+        (bytes(range(128, 256)) * 9, "not a picture of a known format"),
+        (save(noise)[:30], "header is damaged"),
+        (jpeg[: len(jpeg) // 2], "truncated"),
+        (save(noise)[:-60], "truncated"),
         (bytes(damaged), "damaged"),
         (save(Image.new("F", (4, 4), 0.5), "TIFF"), "no known range"),
         (save(Image.new("I", (4, 4), 70_000), "TIFF"), "no known range"),
@@ -144,7 +144,7 @@ def test_a_bomb_is_refused_by_its_header(raw_png: Make, side: int) -> None:
     bomb = raw_png(side, side, 8, 0, b"")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(BadImage, match="cut short" if side == 9_500 else "more than 178,956,970 pixels"):
+        with pytest.raises(BadImage, match="truncated" if side == 9_500 else "more than 178,956,970 pixels"):
             decode(bomb)
 
 

@@ -185,7 +185,7 @@ def test_only_the_first_process_writes_and_speaks(two: tuple[Path, list[dict[str
     assert any("config.json" in event for event in notes[0]["written"])
     assert notes[1]["written"].tolist() == []
     assert printed.count("held-out loss") == 1
-    assert printed.count("the same command goes on") == 1
+    assert printed.count("re-run the same command to resume") == 1
     assert "batch 16 = 2 processes × 8 in micro-batches of 3" in printed
     assert not list(out.rglob("*.part"))
 

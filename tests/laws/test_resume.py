@@ -166,7 +166,7 @@ main(sys.argv[1:])
 """
     ended = subprocess.run([sys.executable, "-c", script, *command(out)[3:]], capture_output=True, text=True)
     assert ended.returncode == 75, ended.stderr
-    assert "interrupted after 160 images; the same command goes on" in ended.stdout
+    assert "interrupted after 160 images; re-run the same command to resume" in ended.stdout
     assert ended.stderr == ""
     assert max(out.glob("checkpoints/step-*")).name == "step-000000010"
     assert cli(*command(out)[3:]) == 0

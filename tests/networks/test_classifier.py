@@ -59,9 +59,9 @@ def test_image_by_image_and_its_own_time():
 
 
 def test_refusals():
-    with pytest.raises(ValueError, match="size 8×9 does not divide by 2; the nearest that does is 8×8"):
+    with pytest.raises(ValueError, match=r"size 8×9 .* by 2; .* 8×8"):
         small()(image(8, 9), T)
     with pytest.raises(ValueError, match="takes no condition"):
         small()(image(), T, Cond(torch.zeros(2, 8)))
-    with pytest.raises(ValueError, match="cond_width is 8; a classifier is told no class"):
+    with pytest.raises(ValueError, match="cond_width is 8; it must be None"):
         small(cond_width=8)

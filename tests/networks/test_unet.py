@@ -137,7 +137,7 @@ def test_condition_is_heard():
     a, b = torch.randn(2, 2, 5)
     x = image()
     assert not torch.allclose(net(x, T, Cond(a)), net(x, T, Cond(b)), atol=1e-2)
-    with pytest.raises(ValueError, match="needs a condition"):
+    with pytest.raises(ValueError, match="requires a condition"):
         net(x, T)
 
 
@@ -149,7 +149,7 @@ def test_unasked_condition():
 def test_odd_size():
     assert small().settings.divisor == 2
     assert small(patch=3, attention=(6,)).settings.divisor == 6
-    with pytest.raises(ValueError, match=r"^size 9×3 does not divide by 4; the nearest that does is 8×4$"):
+    with pytest.raises(ValueError, match=r"^size 9×3 .* by 4; .* 8×4$"):
         small(patch=2)(image(9, 3), T)
     with pytest.raises(ValueError, match=r"shape \(2, 3, 8\); .* 2 spatial axes"):
         small()(image(8), T)
@@ -159,10 +159,10 @@ def test_odd_size():
     ("wrong", "message"),
     [
         ({"in_channels": 0}, "in_channels is 0"),
-        ({"width": 6, "multipliers": ()}, "multipliers are"),
+        ({"width": 6, "multipliers": ()}, "multipliers is"),
         ({"width": 9}, "width is 9; it must be even"),
-        ({"attention": (2, 3)}, r"attention at factors \[3\]; the levels' factors are \(1, 2\)"),
-        ({"attention": (1,), "patch": 2}, r"the levels' factors are \(2, 4\)"),
+        ({"attention": (2, 3)}, r"attention is at factors \[3\]; .*\(1, 2\)"),
+        ({"attention": (1,), "patch": 2}, r"attention is at factors \[1\]; .*\(2, 4\)"),
         ({"head_width": 5}, "head_width is 5; it must divide 16"),
         ({"head_width": 0}, "head_width is 0"),
         ({"attention": (1,), "head_width": 16}, "head_width is 16; it must divide 8"),

@@ -19,7 +19,7 @@ from ddpm.planning import budget, follow, narrow, plan
 from ddpm.planning.data import gather
 from ddpm.planning.plan import Plan, make, reopen
 from ddpm.planning.request import Request
-from ddpm.system.errors import InputError
+from ddpm.system.errors import Code
 from ddpm.training.loop import Job
 from ddpm.training.measure import Memory
 from refusal import refuses
@@ -110,7 +110,7 @@ def test_without_a_budget_it_is_an_hour(made: Make, said: list[str], monkeypatch
     monkeypatch.setattr(budget.time, "monotonic", lambda: 0.0)
     monkeypatch.setattr(plan, "speed_of", lambda job, accelerator: 100.0)
     p = made(images=None)
-    assert said == ["no --for or --images was given: training for 1h"]
+    assert said == ["no --for or --images given: training for 1h"]
     assert p.config.training.images == 3456 * 100 // 64 * 64
 
 
@@ -119,7 +119,7 @@ def test_the_micro_batch_is_lowered_to_the_memory(made: Make, said: list[str], m
     monkeypatch.setattr(plan, "available_bytes", lambda device: 1200 + 12 * 40)
     p = made(changes={"training.batch": 128})
     assert (p.config.training.batch, p.config.training.micro_batch, p.job.settings.micro_batch) == (128, 32, 32)
-    assert said == ["micro-batches of 32 images, so that a step fits the memory"]
+    assert said == ["using micro-batches of 32 images, to fit in memory"]
     said.clear()
     p = made(changes={"training.batch": 128, "training.micro_batch": 100})  # as asked
     assert (p.config.training.micro_batch, said) == (100, [])
@@ -188,63 +188,62 @@ def test_scores_take_their_time_from_training(made: Make, monkeypatch: pytest.Mo
 @pytest.mark.usefixtures("features")
 @pytest.mark.parametrize("key", ["scoring.share", "scoring.every", "scoring.x", "scoring"])
 def test_scores_are_not_set_where_there_are_none(key: str, made: Make) -> None:
-    with pytest.raises(InputError, match=rf"^{key} has no effect without --during-training; give that too, or leave"):
+    with refuses("conflict", key, "--during-training"):
         made(changes={key: 1})
 
 
 @pytest.mark.usefixtures("features")
 @pytest.mark.parametrize(
-    ("key", "value", "text"),
+    ("key", "value", "code", "named"),
     [
-        ("scoring.shar", 0.1, r"unknown key 'scoring\.shar' \(did you mean 'share'\?\)"),
-        ("scoring.share", 2, "share must be above 0 and at most 1, not 2"),
-        ("scoring.share", "abc", r"scoring\.share: .*number"),
-        ("scoring.every", 0, "every must be at least 1"),
-        ("scoring.steps", 0, "steps must be at least 1"),
-        ("scoring.steps", 2000, r"scoring\.steps is 2000; it must be at most 1000"),
-        ("scoring", {"every": 5}, "scoring is a group of keys"),
+        ("scoring.shar", 0.1, "invalid", "'scoring.shar' (did you mean 'share'?)"),
+        ("scoring.share", 2, "invalid", "share"),
+        ("scoring.share", "abc", "invalid", "scoring.share"),
+        ("scoring.every", 0, "invalid", "every"),
+        ("scoring.steps", 0, "invalid", "steps"),
+        ("scoring.steps", 2000, "invalid", "scoring.steps is 2000"),
+        ("scoring", {"every": 5}, "invalid", "scoring"),
     ],
 )
-def test_scores_that_cannot_be(key: str, value: Any, text: str, made: Make) -> None:
-    with pytest.raises(InputError, match=text):
+def test_scores_that_cannot_be(key: str, value: Any, code: Code, named: str, made: Make) -> None:
+    with refuses(code, named):
         made(scoring=True, changes={key: value})
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "text"),
+    ("key", "value", "code", "named"),
     [
-        ("training.ema_decay", 0.5, r"unknown key 'training\.ema_decay' \(did you mean 'decay'\?\)"),
-        ("trainig.ema", 0.5, r"unknown key 'trainig' \(did you mean 'training'\?\)"),
-        ("ema", 0.5, "unknown key 'ema'"),
-        ("recipe.x", 1, "recipe holds no keys"),
-        ("", 0.5, "unknown key ''"),
-        ("training.ema.x", 1, r"is no key of the configuration: ema holds no keys"),
-        ("training", 1, "training is a group of keys"),
-        ("network", {"width": 8}, "network is a group of keys"),
-        ("data.images", 5, r"data\.images cannot be set: it follows from the images"),
-        ("request", 5, "request cannot be set"),
-        ("format", 2, "format cannot be set"),
-        ("data.size", [4, 4], "give --size"),
-        ("data.mode", "L", "give --mode"),
-        ("recipe", "ho2020", "give --recipe"),
-        ("training.images", 50, "give --images"),
-        ("training.precision", "bf16", "give --precision"),
-        ("training.batch", "abc", r"training\.batch must be a whole number, not 'abc'"),
-        ("training.batch", 0, "batch must be at least 1"),
-        ("training.batch", None, r"training\.batch must be a whole number"),
-        ("training.seed", "abc", r"training\.seed must be a whole number, not 'abc'"),
-        ("training.seed", float("inf"), r"training\.seed must be a whole number"),
-        ("diffusion.T", "abc", r"diffusion\.T must be a whole number"),
-        ("network.width", "wide", r"network\.width: .*integer"),
-        ("network.multipliers", [1, 2, 2, 2, 2], r"8 × 8 do not divide by 16"),
-        ("network.in_channels", 3, "must be 1 for L images"),
-        ("network.cond_width", None, "cond_width must be a number"),
+        ("training.ema_decay", 0.5, "invalid", "'training.ema_decay' (did you mean 'decay'?)"),
+        ("trainig.ema", 0.5, "invalid", "'trainig' (did you mean 'training'?)"),
+        ("ema", 0.5, "invalid", "'ema'"),
+        ("recipe.x", 1, "unknown", "recipe.x"),
+        ("", 0.5, "invalid", "''"),
+        ("training.ema.x", 1, "unknown", "training.ema.x"),
+        ("training", 1, "invalid", "training"),
+        ("network", {"width": 8}, "invalid", "network"),
+        ("data.images", 5, "conflict", "data.images"),
+        ("request", 5, "conflict", "request"),
+        ("format", 2, "conflict", "format"),
+        ("data.size", [4, 4], "conflict", "--size"),
+        ("data.mode", "L", "conflict", "--mode"),
+        ("recipe", "ho2020", "conflict", "--recipe"),
+        ("training.images", 50, "conflict", "--images"),
+        ("training.precision", "bf16", "conflict", "--precision"),
+        ("training.batch", "abc", "invalid", "training.batch is 'abc'"),
+        ("training.batch", 0, "invalid", "batch"),
+        ("training.batch", None, "invalid", "training.batch is None"),
+        ("training.seed", "abc", "invalid", "training.seed is 'abc'"),
+        ("training.seed", float("inf"), "invalid", "training.seed is inf"),
+        ("diffusion.T", "abc", "invalid", "diffusion.T is 'abc'"),
+        ("network.width", "wide", "invalid", "network.width"),
+        ("network.multipliers", [1, 2, 2, 2, 2], "invalid", "16"),
+        ("network.in_channels", 3, "invalid", "1"),
+        ("network.cond_width", None, "invalid", "cond_width"),
     ],
 )
-def test_changes_that_are_refused(key: str, value: Any, text: str, made: Make) -> None:
-    with pytest.raises(InputError, match=text) as caught:
+def test_changes_that_are_refused(key: str, value: Any, code: Code, named: str, made: Make) -> None:
+    with refuses(code, named):
         made(changes={key: value})
-    assert "\n" not in str(caught.value)
 
 
 def test_an_unknown_recipe(made: Make) -> None:

@@ -85,7 +85,7 @@ def test_nothing_is_left_to_a_default() -> None:
 
 def test_a_picture_without_a_record_can_be_saved(tmp_path: Path) -> None:
     save(Image.new("RGB", (2, 2)), tmp_path / "a.png")
-    with refuses("invalid"):
+    with refuses("missing", "a.png"):
         Provenance.read(tmp_path / "a.png")
 
 
@@ -94,9 +94,8 @@ def test_what_is_no_picture(tmp_path: Path, raw_png_60000: bytes) -> None:
     (tmp_path / "huge.png").write_bytes(raw_png_60000)
     (tmp_path / "folder.png").mkdir()
     for name in ("text.png", "huge.png", "folder.png"):
-        with pytest.raises(InputError, match=rf"{name} is no picture") as caught:
+        with refuses("unreadable", name):
             Provenance.read(tmp_path / name)
-        assert "\n" not in str(caught.value)
     with refuses("missing"):
         Provenance.read(tmp_path / "none.png")
 
@@ -114,7 +113,7 @@ def test_the_run_is_where_it_was_or_above_the_picture(tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     picture = tmp_path / "moved" / "samples" / "x" / "0.png"
     picture.parent.mkdir(parents=True)
-    with refuses("invalid"):
+    with refuses("missing", "runs/a"):
         RECORD.find_run(picture)
     (tmp_path / "moved" / "config.json").write_text("{}")
     assert RECORD.find_run(picture) == tmp_path / "moved"

@@ -31,5 +31,5 @@ def test_or_where_the_system_keeps_such_things(
 
 def test_room_is_checked(tmp_path: Path) -> None:
     check_room(tmp_path, 1)
-    with refuses("invalid", "1000000000"):
+    with refuses("unwritable", "1000000000"):
         check_room(tmp_path, 10**18)

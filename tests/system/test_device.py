@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from ddpm.system.device import best_device, device_of
-from ddpm.system.errors import InputError
+from refusal import refuses
 
 
 def test_by_name_or_the_best_there_is() -> None:
@@ -12,5 +12,5 @@ def test_by_name_or_the_best_there_is() -> None:
 
 @pytest.mark.parametrize("name", ["toaster", "cuda:99"])
 def test_one_that_is_not_here(name: str) -> None:
-    with pytest.raises(InputError, match=f"the device {name} is not here"):
+    with refuses("device", name):
         device_of(name)

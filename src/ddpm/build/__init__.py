@@ -1,4 +1,4 @@
-"""From names to objects: the one room that knows both."""
+"""Factories from names to objects, the only package that knows both."""
 
 from ddpm.build.networks import (
     CODECS,

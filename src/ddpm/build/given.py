@@ -1,4 +1,4 @@
-"""Options that settings give to frozen objects."""
+"""Apply optional settings to frozen objects."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,11 +8,11 @@ from ddpm.system.record import Strict
 
 
 def with_options(**options: float | None) -> Callable[[Any], Any]:
-    """Changes those options of a frozen object that are given."""
+    """A function that replaces those options of a frozen object that are not None."""
     given = {name: value for name, value in options.items() if value is not None}
     return lambda one: replace(one, **given) if given else one
 
 
 def given(group: Strict) -> dict[str, Any]:
-    """Those options of a named group that are given."""
+    """The options of a named group that are set."""
     return group.model_dump(exclude={"name"}, exclude_none=True)

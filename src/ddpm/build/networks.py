@@ -1,4 +1,4 @@
-"""From names to all that has weights, and to codecs."""
+"""Build networks, conditioners, feature extractors and codecs by name."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,16 +27,16 @@ FEATURES: dict[str, Callable[[str | None, torch.device], Extractor]] = {
     "dinov2": dinov2,
     "clip": clip,
 }
-"""Published networks, by their weights and device; "embedded" needs neither file nor name."""
+"""Feature extractors by name, built from weights and a device; "embedded" needs no weights."""
 
 
 def build_codec(config: RunConfig) -> Codec:
-    """Between 8-bit images and what is diffused."""
+    """The codec of a run."""
     return CODECS[config.codec.kind](config.codec)
 
 
 def build_derived(config: RunConfig) -> dict[str, Derive]:
-    """What is made of each image of a run for its conditions, by kind, where that is not given."""
+    """The functions, by kind, that derive conditions from the images of a run."""
     made = {kind: DERIVED[kind](config) for kind in config.conditions if kind in DERIVED}
     return {kind: derive for kind, derive in made.items() if derive is not None}
 
@@ -66,14 +66,14 @@ def _box_means(config: RunConfig) -> BoxMeans | None:
 
 def _width(config: RunConfig) -> int:
     """D of the condition's vector."""
-    assert config.network.cond_width is not None, "a run with conditions has it"
+    assert config.network.cond_width is not None, "a run with conditions has a cond_width"
     return config.network.cond_width
 
 
 CONDITIONERS: dict[str, Callable[[RunConfig], torch.nn.Module]] = {"label": _label, "low_resolution": _low_resolution}
 DERIVED: dict[str, Callable[[RunConfig], Derive | None]] = {"low_resolution": _box_means}
 BEFORE = {"label"}
-"""Conditioners whose fresh weights are drawn before the network's: the order is a part of what a seed means."""
+"""Conditioners initialised before the network: the order determines the weights of a seed."""
 
 
 def build_classifier(config: ClassifierConfig) -> Model:
@@ -82,15 +82,15 @@ def build_classifier(config: ClassifierConfig) -> Model:
 
 
 def build_features(name: str, weights: str | None, size: tuple[int, int], device: torch.device) -> Extractor:
-    """A network that looks at images of (H, W).
+    """A feature extractor for images of (H, W).
 
     Raises:
-        InputError: an unknown name, or weights that cannot be had.
+        InputError: if the name is unknown, or the weights cannot be loaded.
     """
     if name == "embedded":
         if weights is not None:
             raise InputError(
-                "incompatible", f"the embedded features have their own weights; give {weights} to another --features"
+                "conflict", f"--features embedded takes no weights; drop {weights}, or use other --features"
             )
         return Embedded(size, device)
     if name not in FEATURES:

@@ -1,4 +1,4 @@
-"""From names to processes, and to what training makes small on them."""
+"""Build forward processes and training objectives by name."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -42,7 +42,7 @@ PREDICTIONS: dict[str, Prediction] = {
     "edm": prediction.EDMPrediction(),
 }
 VARIANCES = {"small": 0.0, "large": 1.0, "learned": 0.0}
-"""The mix of the two bounds of a reverse step's variance, where the network does not say it."""
+"""The mix of the two bounds of a reverse step's variance, unless the network predicts it."""
 WEIGHTINGS: dict[str, Weighting] = {
     "simple": weighting.simple,
     "constant": weighting.constant,
@@ -62,10 +62,10 @@ LEVEL_SAMPLINGS: dict[str, LevelSampling] = {
 
 
 def build_schedule(config: DiffusionConfig) -> Schedule:
-    """The forward process, its levels' t as the network is fed it.
+    """The forward process, with t as the network takes it.
 
     Raises:
-        InputError: zero-terminal SNR of a continuous one.
+        InputError: if a continuous process is given zero-terminal SNR.
     """
     made = _process(config)
     return made if config.time_scale == 1 else TimeScaled(made, config.time_scale)
@@ -79,13 +79,13 @@ def _process(config: DiffusionConfig) -> Schedule:
         return made
     if not isinstance(made, Discrete):
         raise InputError(
-            "invalid", f"the {config.schedule} schedule is continuous, and its end is fixed; drop zero_terminal_snr"
+            "conflict", f"zero_terminal_snr does not apply to the continuous {config.schedule} schedule; leave it out"
         )
     return discrete.zero_terminal_snr(made)
 
 
 def build_parameterisation(config: DiffusionConfig) -> Parameterisation:
-    """How the network is asked."""
+    """The parameterisation of the network."""
     with_data = with_options(sigma_data=config.sigma_data)
     return Parameterisation(
         with_data(PREDICTIONS[config.prediction]) if config.prediction == "edm" else PREDICTIONS[config.prediction],
@@ -95,7 +95,7 @@ def build_parameterisation(config: DiffusionConfig) -> Parameterisation:
 
 
 def build_loss(config: RunConfig, schedule: Schedule) -> Loss:
-    """What training makes small."""
+    """The training loss."""
     objective, ask = config.objective, build_parameterisation(config.diffusion)
     ticks = [schedule.level(i) for i in range(min(2, schedule.T), -1, -1)]
     simple = SimpleLoss(ask, build_weighting(config))
@@ -106,7 +106,7 @@ def build_loss(config: RunConfig, schedule: Schedule) -> Loss:
 
 
 def build_weighting(config: RunConfig) -> Weighting:
-    """Of the simple loss."""
+    """The weighting of the simple loss."""
     how = config.objective.weighting
     weigh: Weighting = with_options(**given(how))(WEIGHTINGS[how.name])
     if how.name == "edm":
@@ -115,24 +115,24 @@ def build_weighting(config: RunConfig) -> Weighting:
 
 
 def build_level_sampling(config: ObjectiveConfig) -> LevelSampling:
-    """Which levels the images of a training step get."""
+    """The distribution of noise levels in a training step."""
     drawn = with_options(**given(config.levels))(LEVEL_SAMPLINGS[config.levels.name])
     return drawn if config.loss.name == "simple" else level_sampling.Ticks(drawn)
 
 
 def build_objective(config: RunConfig) -> Denoising:
-    """What a run minimises, and what it draws for it."""
+    """The objective of a run: its noise levels, loss and codec."""
     schedule = build_schedule(config.diffusion)
     noise = NoiseLevels(schedule, build_level_sampling(config.objective), config.training.label_dropout)
     return Denoising(noise, build_loss(config, schedule), build_codec(config).encode)
 
 
 def build_classification(config: ClassifierConfig) -> Classification:
-    """What such a classifier minimises, at levels drawn evenly."""
+    """The objective of a classifier, with uniform noise levels."""
     noise = NoiseLevels(build_schedule(config.diffusion), level_sampling.Uniform())
     return Classification(noise, build_classification_ask(config.diffusion), PixelCodec().encode)
 
 
 def build_classification_ask(config: DiffusionConfig) -> Parameterisation:
-    """How a classifier is called: as the run's network, but its output are logits, without a variance."""
+    """The parameterisation of a classifier: the run's, but its output is logits without a variance."""
     return replace(build_parameterisation(config), learned_variance=False)

@@ -1,4 +1,4 @@
-"""From names to all that draws: solvers, grids, guidance and clipping."""
+"""Build solvers, grids, guidance and clipping by name."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -81,13 +81,13 @@ SOLVERS: dict[str, Callable[[Between], Solver]] = {
 }
 GRIDS: dict[str, Grid] = {
     "uniform": grid.uniform,
-    "linspace": grid.uniform,  # the name it has in diffusers
+    "linspace": grid.uniform,  # its name in diffusers
     "leading": grid.leading,
     "trailing": grid.trailing,
     "quadratic": grid.quadratic,
     "power": grid.Power(),
     "log-snr": grid.LogSNR(),
-    "exponential": grid.LogSNR(),  # the name it has in diffusers
+    "exponential": grid.LogSNR(),  # its name in diffusers
     "karras": grid.Karras(),
     "beta": grid.Beta(),
 }
@@ -100,11 +100,11 @@ def build_solver(
     towards: Direction | None = None,
     variance: VarianceName = "small",
 ) -> Solver:
-    """The solver with its options, on a process.
+    """The solver of a process, with its options.
 
     Args:
-        towards: where a classifier leads, which the mean of an ancestral step follows if that is its form.
-        variance: the run's, which ``ancestral`` takes.
+        towards: The classifier's gradient, which shifts the mean of an ancestral step if that is its form.
+        variance: The variance of the run, which ``ancestral`` uses.
     """
     options, own = given(config.solver), config.solver.name == "ancestral" and variance == "large"
     temperature = options.pop("temperature", None)
@@ -117,10 +117,10 @@ def build_solver(
 
 
 def build_grid(config: SamplingConfig, schedule: Schedule) -> list[Level]:
-    """The levels to visit.
+    """The noise levels to visit.
 
     Raises:
-        InputError: more steps than the schedule has levels, or a timestep beyond them.
+        InputError: if there are more steps than levels in the schedule, or a timestep is out of range.
     """
     visited = GRIDS[config.grid] if isinstance(config.grid, str) else grid.Listed(config.grid)
     try:
@@ -137,12 +137,12 @@ def build_guided(
     weak: Model | None = None,
     towards: Direction | None = None,
 ) -> Denoiser:
-    """The network's denoiser, guided as the settings say.
+    """The denoiser of a network, with the guidance of the settings.
 
     Args:
-        away: the condition to guide away from, one row.
-        weak: the model to guide away from, in its place; where both are None the network guides nothing.
-        towards: where a classifier leads, which the denoiser follows if that is its form.
+        away: The condition to guide away from, one row.
+        weak: The model to guide away from instead; if both are None, there is no classifier-free guidance.
+        towards: The classifier's gradient, which shifts the score if that is its form.
     """
     plain = _denoiser(config, model, ask)
     guidance, classifier, denoise = config.guidance, config.classifier, plain
@@ -163,7 +163,7 @@ def build_guided(
 
 
 def build_clipped(config: SamplingConfig, denoise: Denoiser) -> Denoiser:
-    """A denoiser, its images kept in range as the settings say."""
+    """A denoiser with the clipping of the settings."""
     if isinstance(config.clip, DynamicClip):
         return Thresholded(denoise, config.clip.quantile)
     return Clipped(denoise) if config.clip.kind == "range" else denoise
@@ -175,7 +175,7 @@ def _denoiser(config: SamplingConfig, model: Model, ask: Parameterisation) -> De
 
 
 def _rule(config: GuidanceConfig) -> Rule:
-    """How two answers become one."""
+    """The rule that combines two predictions."""
     rule: Rule = extrapolate
     if config.parallel is not None or config.norm is not None:
         rule = with_options(eta=config.parallel, longest=config.norm)(Projected(eta=1.0))

@@ -1,6 +1,6 @@
 """The command line: parses, calls, prints.
 
-Commands are named by their place and imported when called, so that help answers without waiting for torch.
+Commands are named by module and imported when called, so that help does not wait for torch.
 """
 
 import sys
@@ -15,39 +15,39 @@ from ddpm.system.errors import InputError
 EXIT_INPUT = 2
 EXIT_DIVERGED = 3
 EXIT_INTERRUPTED = 75
-"""Stopped by a signal with everything saved: the same command goes on (EX_TEMPFAIL of sysexits.h)."""
+"""Stopped by a signal with everything saved; the same command resumes (EX_TEMPFAIL of sysexits.h)."""
 
 app = App(
     name="ddpm",
-    help="Train a denoising diffusion model on your own images, and draw samples from it.\n\n"
-    "Exit codes: 0 done, 2 something given cannot be used, 3 training diverged, "
-    "75 interrupted with everything saved.",
+    help="Train a denoising diffusion model on your own images, sample from it and evaluate it.\n\n"
+    "Exit codes: 0 success, 2 invalid input, 3 training diverged, "
+    "75 interrupted with everything saved (re-run to resume).",
     version=__version__,
     default_parameter=Parameter(converter=exactly),
 )
 _COMMANDS = {
-    "check": "Decode every image; say what is there and what training would do with it.",
-    "train": "Train on a folder of images; the same command again goes on.",
-    "train-classifier": "Train a classifier of a run's noised images, which can guide its samples.",
-    "sample": "Draw samples from a run, or one picture again.",
-    "upscale": "Make small pictures large, by a run of super-resolution.",
-    "inpaint": "Draw a part of a picture anew.",
-    "outpaint": "Draw more around a picture.",
-    "edit": "Change a picture, a little or much.",
-    "restore": "Draw what a damaged picture may have been.",
-    "interpolate": "Draw what lies between two pictures.",
-    "tune": "Find the levels at which few steps come closest to a run's many.",
-    "sweep": "Draw the same images by many solvers, grids and steps, and chart what they are worth.",
-    "report": "Write one page on a run: scores, samples, losses, settings.",
-    "plot": "Draw a schedule, a loss, or how samples come to be.",
-    "evaluate": "Measure a run, or a folder of images, against real ones.",
-    "likelihood": "Measure how likely a run finds images, in bits per dimension.",
-    "compare": "Put scores side by side, if they were made alike.",
-    "doctor": "Say what this machine offers.",
+    "check": "Decode every image; report problems and how training would use the data.",
+    "train": "Train on a folder of images; re-run to resume.",
+    "train-classifier": "Train a classifier on noised images, to guide a run's samples; re-run to resume.",
+    "sample": "Draw samples from a run, or reproduce a sample.",
+    "upscale": "Enlarge pictures with a super-resolution run.",
+    "inpaint": "Fill in the masked part of a picture.",
+    "outpaint": "Extend a picture beyond its borders.",
+    "edit": "Change a picture, slightly or strongly.",
+    "restore": "Restore a damaged picture: colourise, deblur, enlarge or fill in.",
+    "interpolate": "Interpolate between two pictures.",
+    "tune": "Find the solver and noise levels that sample best in few steps.",
+    "sweep": "Compare solvers, grids and numbers of steps on the same seeds; re-run to resume.",
+    "report": "Write a one-page HTML report on a run: scores, samples, losses, settings.",
+    "plot": "Plot a schedule, the loss, or a sampling trajectory.",
+    "evaluate": "Score a run, or a folder of images, against real images; re-run to resume.",
+    "likelihood": "Measure the likelihood of images, in bits per dimension; re-run to resume.",
+    "compare": "Compare scores that were measured alike.",
+    "doctor": "Show device, precision, memory and versions.",
 }
 for _name, _help in _COMMANDS.items():
-    _place = _name.replace("-", "_")
-    app.command(f"ddpm.cli.{_place}:{_place}", name=_name, help=_help)
+    _module = _name.replace("-", "_")
+    app.command(f"ddpm.cli.{_module}:{_module}", name=_name, help=_help)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -63,15 +63,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     except (MemoryError, RuntimeError) as e:
         if not _out_of_memory(e):
             raise
-        said = str(e).splitlines()[0].rstrip(".") if str(e) else "no more to be had"
+        reason = f" ({str(e).splitlines()[0].rstrip('.')})" if str(e) else ""
         print(
-            f"ddpm: the memory does not suffice ({said}); take fewer images at a time, by a smaller --batch "
-            "(--micro-batch in training), or smaller ones",
+            f"ddpm: out of memory{reason}; use a smaller --batch (--micro-batch when training) or smaller images",
             file=sys.stderr,
         )
         sys.exit(EXIT_INPUT)
 
 
 def _out_of_memory(e: Exception) -> bool:
-    """Of a device, which is a RuntimeError of torch's by that name, or of the processor."""
+    """Whether the device (a RuntimeError of torch's) or the CPU ran out of memory."""
     return isinstance(e, MemoryError) or type(e).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(e)

@@ -15,18 +15,18 @@ def check(
     mode: Mode | None = None,
     workers: Annotated[int | None, Parameter(show_default=False)] = None,
 ) -> None:
-    """Decode every image and say what is there, what is wrong, and what training would do with it.
+    """Decode every image and report sizes, modes, classes, problems, and how training would use them.
 
     Parameters
     ----------
     data
         A folder, a .zip of one, an .npz, or the built-in "digits".
     size
-        What training would be asked for: 64, or height x width as in 48x64.
+        The --size to plan training for: 64, or height x width, as in 48x64.
     mode
-        What training would be asked for.
+        The --mode to plan training for.
     workers
-        Processes that decode; by default as many as help.
+        The number of processes that decode; chosen automatically by default.
     """
     from ddpm.data.open import open_source
     from ddpm.data.report import describe, warnings
@@ -51,14 +51,14 @@ def check(
     assert chosen.size is not None
     height, width = chosen.size
     channels = len(chosen.mode or found.mode())
-    auto(Facts(chosen.size, channels, len(found.classes), found.images, "cpu"))  # refuses what cannot be halved
-    how = "as they are" if list(found.sizes) == [chosen.size] else f"by {chosen.fit}"
+    auto(Facts(chosen.size, channels, len(found.classes), found.images, "cpu"))  # refuses sizes that cannot be halved
+    how = "unchanged" if list(found.sizes) == [chosen.size] else f"resized with --fit {chosen.fit}"
     console.print(
         f"training  {height} × {width} {chosen.mode}, {how}"
-        + (f"; {len(found.classes)} classes are learned" if found.classes else "; no classes")
+        + (f"; conditioned on {len(found.classes)} classes" if found.classes else "; unconditional")
     )
     if found.bad:
-        console.print("          needs --skip-bad, as some images cannot be used")
+        console.print("          requires --skip-bad: some images cannot be used")
     name = Path(data).stem or "data"
     console.print(f"next      ddpm train {data} --out runs/{name} --for 20m", markup=False)
 

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 def compare(*scores: Path, across: list[str] | None = None) -> None:
-    """Put scores side by side, if they were made alike.
+    """Compare scores that were measured alike.
 
-    Each value stands above its 95 % interval. A best value is bold if its interval overlaps no other.
+    Each value is followed by its 95 % interval. The best value is bold if its interval overlaps no other.
 
     Parameters
     ----------
     scores
-        Files that `ddpm evaluate` wrote, or folders that hold a score.json.
+        Files written by `ddpm evaluate`, or folders with a score.json.
     across
-        A setting of sampling that may differ: solver, steps, grid, eta, guidance, clip or seed; several with commas.
+        Sampling settings that may differ: solver, steps, grid, eta, guidance, clip or seed, separated by commas.
     """
     from ddpm.evaluation.compare import columns_of, names_of, read, require_alike
     from ddpm.system.console import console
@@ -45,7 +45,7 @@ def compare(*scores: Path, across: list[str] | None = None) -> None:
 
 
 def _tables(names: list[str], scores: "list[Score]", columns: "list[Column]") -> "list[Table]":
-    """One table, or several of fewer columns where the terminal is too narrow."""
+    """One table, or several with fewer columns if the terminal is too narrow."""
     from rich.measure import measure_renderables
 
     from ddpm.system.console import console
@@ -79,7 +79,7 @@ def _table(names: list[str], scores: "list[Score]", columns: "list[Column]") -> 
 
 
 def _say(interval: "Estimate | None") -> str:
-    """The value, its interval below, to two digits of half the interval's width; and a Fréchet distance's floor."""
+    """A value above its interval, to two digits of the interval's half-width, and the floor of a Fréchet distance."""
     from math import floor, log10
 
     from ddpm.records.score import Frechet

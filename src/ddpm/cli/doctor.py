@@ -2,7 +2,7 @@
 
 
 def doctor() -> None:
-    """Say what this machine offers: device, precision and why, memory, versions."""
+    """Show this machine's device, precision and why, memory and versions."""
     import os
     import platform
     from importlib.metadata import PackageNotFoundError, version
@@ -14,7 +14,7 @@ def doctor() -> None:
     from ddpm.system.console import console
     from ddpm.system.device import best_device
     from ddpm.system.precision import best_precision
-    from ddpm.system.units import say_bytes
+    from ddpm.system.units import say_bytes, say_count
 
     device = best_device()
     precision = best_precision(device)
@@ -23,7 +23,7 @@ def doctor() -> None:
         free, total = torch.cuda.mem_get_info()
         memory = f"{say_bytes(free)} of {say_bytes(total)} free on the GPU"
     else:
-        name = f"{os.cpu_count()} cores, {torch.get_num_threads()} threads"
+        name = f"{say_count(os.cpu_count() or 1, 'core')}, {say_count(torch.get_num_threads(), 'thread')}"
         ram = psutil.virtual_memory()
         memory = f"{say_bytes(ram.available)} of {say_bytes(ram.total)} free"
     rows = {

@@ -7,7 +7,7 @@ from ddpm.cli.sampling import UNCHANGED, Sampling
 
 
 def edit(run: Path, photo: Path, *, strength: float, editing: Editing = ONE, flags: Sampling = UNCHANGED) -> None:
-    """Change a picture: add noise to it, and draw from there.
+    """Change a picture: add noise to it and denoise it again (SDEdit).
 
     Parameters
     ----------
@@ -16,7 +16,7 @@ def edit(run: Path, photo: Path, *, strength: float, editing: Editing = ONE, fla
     photo
         The picture, of the run's size or larger.
     strength
-        From 0, the picture itself, to 1, a new sample.
+        How much to change, from 0 (the picture itself) to 1 (a new sample).
     """
     from ddpm.cli.editing import make
 

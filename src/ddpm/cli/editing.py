@@ -1,4 +1,4 @@
-"""What the commands that change given pictures have in common: their flags, and what they do."""
+"""The flags and the work that all commands editing pictures share."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Editing:
-    """How many pictures are made, and where they go.
+    """How many pictures to draw, and where to write them.
 
     Parameters
     ----------
     n
-        How many new pictures.
+        The number of pictures to draw.
     label
-        A class by name or number.
+        A class, by name or number.
     steps
-        Steps of the solver; the run's own choice where not given.
+        The number of solver steps; the run's own by default.
     seed
-        New picture i is a function of the seed and i alone.
+        The random seed. Picture i depends on the seed and i alone.
     fit
-        Bring the picture to the run's size and mode. Without it larger ones stay as they are.
+        Resize and convert the picture to the run's size and mode. By default, larger pictures keep their size.
     batch
-        Pictures in memory at a time.
+        The number of pictures drawn at a time.
     whole
-        Ask the network for pictures larger than in training at once, not in windows; sides must halve as it does.
+        Draw pictures larger than in training in one pass, not in windows; sides must be divisible as the network needs.
     out
-        Folder for the new pictures; RUN/COMMAND/… by default.
+        The folder to write to; RUN/COMMAND/… by default.
     device
-        cpu, cuda or mps; the best there is by default.
+        cpu, cuda or mps; the best available by default.
     """
 
     n: Annotated[int, Parameter(name=["-n", "--n"])] = 1
@@ -68,15 +68,15 @@ def make(
     flags: Sampling,
     shown: "Sequence[tuple[str, Image.Image]]" = (),
 ) -> None:
-    """Load the run, draw, write all pictures and a sheet of them, and print where they are.
+    """Load the run, draw the pictures, write them and a sheet of them, and print the paths.
 
     Args:
-        command: of ``ddpm``, which is also the pipeline's method.
-        options: keywords of that method, beside those that all of them take; opened pictures among them, as well.
-        shown: pictures with their file names that are written too, and come first on the sheet; the given one if none.
+        command: the command's name, which is also that of the pipeline's method.
+        options: the method's own keywords, including opened pictures.
+        shown: file names and pictures to write too, first on the sheet; the given picture if empty.
 
     Raises:
-        InputError: something given cannot be used, or would be overwritten.
+        InputError: an input is invalid, or would be overwritten.
     """
     from ddpm.engine.loading import load
     from ddpm.engine.options import settings as settings_of
@@ -112,7 +112,7 @@ def make(
 
 
 def _way(options: dict[str, Any]) -> str:
-    """How what is known is put into what is drawn: "mmps", "ddnm", "repaint 5x5"."""
+    """The method that conditions on the known pixels: "mmps", "ddnm", "repaint 5x5"."""
     from ddpm.tasks.observed import recorded, settled
 
     name, value = next(iter(recorded(settled(options["method"], options.get("repaint"))).items()))

@@ -18,7 +18,7 @@ def evaluate(
     n: Annotated[int | None, Parameter(name=["-n", "--n"])] = None,
     features: Annotated[
         str | None,
-        Parameter(help=f"The network that looks: {', '.join(get_args(FeaturesName))}; the first if not given."),
+        Parameter(help=f"The feature extractor: {', '.join(get_args(FeaturesName))}; the first by default."),
     ] = None,
     weights: str | None = None,
     steps: list[str] | None = None,
@@ -35,47 +35,49 @@ def evaluate(
     out: Path | None = None,
     device: str | None = None,
 ) -> None:
-    """Measure a run, one checkpoint of it, or a folder of images against real ones.
+    """Score a run, one of its checkpoints, or a folder of images against real images.
 
-    What is drawn stays in the run folder: the command goes on where it was interrupted, and other features or real
-    images find the samples there. Start it by torchrun to draw with several processes.
+    Samples are kept in the run folder: re-run the command to resume, or to score the same samples with other features
+    or real images. Launch it with torchrun to sample in several processes.
 
     Parameters
     ----------
     what
-        A run folder, a checkpoint in it, or a folder (.zip, .npz) of generated images.
+        A run folder, a checkpoint in it, or a folder, .zip or .npz of generated images.
     data
-        The real images; by default all of the source that the run was trained on. Of a run of super-resolution, large
-        images; by default those that the run held out.
+        The real images; the run's data by default. For a super-resolution run, the large images; its held-out images by
+        default.
     training
-        For a folder of images: what its generator was trained on, to look for copies of; the real images by default.
+        For a folder of images: the generator's training data, to detect copies of; the real images by default.
     n
-        The number of samples to draw; 2,000 if not given. Of a run of super-resolution the number of images to make
-        large; 1,000 if not given.
+        The number of samples to draw; 2,000 by default. For a super-resolution run, the number of images to enlarge;
+        1,000 by default.
     weights
-        Its file (inception), or its folder or name (dinov2, clip); fetched once where not given.
+        The extractor's file (inception), or its folder or name (dinov2, clip); downloaded once by default.
     steps
-        Steps of the solver, the run's own where not given. Several, as in 5,10,20, are measured in turn.
+        The number of solver steps; the run's own by default. Several, as in 5,10,20, are scored in turn.
     checkpoints
-        Measure the run's earlier checkpoints, too.
+        Also score the run's earlier checkpoints.
     seed
-        Sample i is a function of the seed and i alone; 0 if not given.
+        The random seed; 0 by default. Sample i depends on the seed and i alone.
     batch
-        Samples in memory at a time, 1 to 64; 64 if not given.
-    augment, consistent
-        Of a run of super-resolution, which is measured beside bicubic interpolation: see `ddpm upscale`.
+        The number of samples drawn at a time, 1 to 64; 64 by default.
+    augment
+        For a super-resolution run, which is compared with bicubic interpolation: see `ddpm upscale`.
+    consistent
+        For a super-resolution run: see `ddpm upscale`.
     size
-        Of a folder's images: what all are brought to, 64 or height x width, if they differ.
+        For a folder of images of different sizes: the size to resize them to, 64 or height x width.
     mode
-        Of a folder's images: what all are brought to, if they differ.
+        For a folder of images of different modes: the mode to convert them to.
     fit
-        For images of another shape; crop if not given.
+        How to resize images of another shape; crop by default.
     skip_bad
-        Go on without images that cannot be read.
+        Skip images that cannot be read.
     out
         Also write the score to this file.
     device
-        cpu, cuda or mps; the best there is by default.
+        cpu, cuda or mps; the best available by default.
     """
     asked = locals()  # the flags, and nothing else yet
     from ddpm.cli.evaluate_folder import evaluate_folder
@@ -92,11 +94,9 @@ def evaluate(
     run = RunFolder.of(path)
     if run is None:
         if what != "digits" and not path.exists():
-            raise InputError(
-                "missing", f"{what} does not exist; give a run folder, a checkpoint in it, or a folder of images"
-            )
+            raise InputError("missing", f"{what} does not exist; use a run folder, a checkpoint, or a folder of images")
         call(evaluate_folder, "a folder of images", what, **asked)
     elif run.config().upscaling is not None:
-        call(evaluate_upscaling, "a run of super-resolution", path, **asked)
+        call(evaluate_upscaling, "a super-resolution run", path, **asked)
     else:
-        call(evaluate_run, "a run that draws images from noise", path, **asked)
+        call(evaluate_run, "a run that is not super-resolution", path, **asked)

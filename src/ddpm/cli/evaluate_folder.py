@@ -21,7 +21,7 @@ def evaluate_folder(
     out: Path | None = None,
     device: str | None = None,
 ) -> None:
-    """Measure images that are drawn already."""
+    """Score images that are already generated."""
     from ddpm.evaluation import evaluate
     from ddpm.evaluation.options import EvaluationOptions
     from ddpm.system.units import size as parse_size

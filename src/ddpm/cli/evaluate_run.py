@@ -29,7 +29,7 @@ def evaluate_run(
     out: Path | None = None,
     device: str | None = None,
 ) -> None:
-    """Measure samples of a run or a checkpoint, by each of several numbers of steps, and bring its page up to date."""
+    """Score samples of a run or its checkpoints, at each number of steps, and update the run's report."""
     from ddpm.evaluation import evaluate
     from ddpm.evaluation.options import EvaluationOptions
     from ddpm.records.run_folder import RunFolder
@@ -40,12 +40,15 @@ def evaluate_run(
     earlier = paths(RunFolder(path).checkpoints)[:-1]  # the last has the run's own weights
     if checkpoints and not earlier:
         raise InputError(
-            "missing", f"{path} has no earlier checkpoints; leave --checkpoints, or give a run folder that has some"
+            "missing", f"{path} has no earlier checkpoints; drop --checkpoints, or use a run folder that has some"
         )
     runs = [*(earlier if checkpoints else []), path]
     counts = [{"steps": count} for count in integers("--steps", steps, "5,10,20")] or [{}]
     if out is not None and len(runs) * len(counts) > 1:
-        raise InputError("invalid", "--out takes one score, and several were asked for; they are in the run folder")
+        raise InputError(
+            "conflict",
+            f"--out holds one score, not {len(runs) * len(counts)}; drop it, as all are in the run folder",
+        )
     scores.prepare(out)
     done = None
     for run in runs:
@@ -53,7 +56,7 @@ def evaluate_run(
             with LoggedBar("sampling") as progress:
                 how = {**(sampling or {}), **change}
                 done = evaluate.evaluate_run(run, options, progress, how, features, weights)
-            if done is None:  # another process has it
+            if done is None:  # the main process reports
                 continue
             score, folder = done
             scores.show(score, str(run))

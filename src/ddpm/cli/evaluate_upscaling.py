@@ -1,4 +1,4 @@
-"""``ddpm evaluate`` of a run of super-resolution."""
+"""``ddpm evaluate`` of a super-resolution run."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -33,7 +33,7 @@ def evaluate_upscaling(
     out: Path | None = None,
     device: str | None = None,
 ) -> None:
-    """Measure what a run makes of small images beside bicubic interpolation, print a table and write the score."""
+    """Compare a run's enlargements with bicubic interpolation, print a table and write the score."""
     from ddpm.evaluation import upscaling
     from ddpm.evaluation.options import EvaluationOptions
     from ddpm.records.upscaling import FILE
@@ -41,7 +41,10 @@ def evaluate_upscaling(
     options = EvaluationOptions(data, n, seed, batch, fit, skip_bad, device)
     counts = integers("--steps", steps, "20")
     if len(counts) > 1:
-        raise InputError("invalid", "a run of super-resolution is measured at one number of steps at a time")
+        raise InputError(
+            "invalid",
+            f"--steps takes one number for a super-resolution run, not {len(counts)}; use --steps {counts[0]}",
+        )
     how = {**(sampling or {}), **({"steps": counts[0]} if counts else {})}
     scores.prepare(out)
     with LoggedBar("upscaling") as progress:
@@ -58,11 +61,11 @@ def evaluate_upscaling(
 
 
 def lines(score: "UpscalingScore") -> Iterator[str]:
-    """A score for the terminal, the run beside bicubic interpolation."""
+    """A score for the terminal, the run next to bicubic interpolation."""
     run, plain = score.run, score.bicubic
     source = score.reference.source
-    yield f"images        {score.n:,} of {source}, made small and large again; {score.features.name} features"
-    yield f"drawn         {score.sampling.words}, augment {score.augment:g}" + (", consistent" * score.consistent)
+    yield f"images        {score.n:,} of {source}, shrunk and enlarged again; {score.features.name} features"
+    yield f"sampling      {score.sampling.words}, augment {score.augment:g}" + (", consistent" * score.consistent)
     yield f"{'':<14}{'run':>10}{'bicubic':>10}"
     yield f"{'PSNR':<14}{run.psnr:>10.2f}{plain.psnr:>10.2f}  dB"
     if run.ssim is not None and plain.ssim is not None:

@@ -16,7 +16,7 @@ def inpaint(
     editing: Editing = ONE,
     flags: Sampling = UNCHANGED,
 ) -> None:
-    """Draw a part of a picture anew. All else of it stays as it is, bit for bit.
+    """Fill in the masked part of a picture. The rest is kept bit for bit.
 
     Parameters
     ----------
@@ -27,10 +27,10 @@ def inpaint(
     mask
         A picture of the same size: white is filled in, black is kept.
     method
-        mmps, the default, makes what is drawn fit what is known; ddnm fits less well, in a third of the time.
+        mmps (default), whose fill blends with its surroundings, or ddnm, which blends less well in a third of the time.
     repaint
-        RePaint: go to and fro on the grid in jumps of so many steps, so many times, as in 10x10; slow, and nearer to
-        what the model would draw around the rest.
+        RePaint: resample back and forth, as JUMPxTIMES (in steps), such as 10x10; slow, but closer to the model's
+        distribution.
     """
     from ddpm.cli.editing import make
     from ddpm.images.photo import opened, read
@@ -42,7 +42,7 @@ def inpaint(
     given, masking = opened(photo), opened(mask)
     known = read(given, data.size, data.mode, editing.fit)
     fill = read_mask(masking, known, editing.fit)
-    console.print(f"filling       {100 * fill.mean():.0f} % of {photo}: where {mask} is white", markup=False)
+    console.print(f"filling       {100 * fill.mean():.0f} % of {photo}: the white part of {mask}", markup=False)
     make(
         run,
         "inpaint",

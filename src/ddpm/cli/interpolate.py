@@ -21,30 +21,30 @@ def interpolate(
     out: Path | None = None,
     device: str | None = None,
 ) -> None:
-    """Draw what lies between two pictures: a strip, and a GIF to and fro.
+    """Interpolate between two pictures: a strip, and a GIF that plays back and forth.
 
     Parameters
     ----------
     run
         A run folder, or one checkpoint in it.
     first
-        A picture of the run's size or larger.
+        The first picture, of the run's size or larger.
     last
-        Another one of the same size.
+        The last picture, of the same size.
     n
-        Pictures in all, with both ends, which are the given pictures as the model can draw them.
+        The number of pictures, including both ends, which are the model's reconstructions of the given pictures.
     label
-        What both are, or the one and the other: `--label cat --label dog`.
+        The class of both pictures, or one each: `--label cat --label dog`.
     steps
-        Of the solver, up to the noise and down again.
+        The number of solver steps, each to the noise and back.
     fit
-        Bring the pictures to the run's size and mode.
+        Resize and convert the pictures to the run's size and mode.
     batch
-        Pictures in memory at a time.
+        The number of pictures drawn at a time.
     out
-        Folder for the pictures; RUN/interpolate/… by default.
+        The folder to write to; RUN/interpolate/… by default.
     device
-        cpu, cuda or mps; the best there is by default.
+        cpu, cuda or mps; the best available by default.
     """
     from ddpm.cli.pictures import folder_name, names, refuse_to_overwrite, write
     from ddpm.engine.loading import load

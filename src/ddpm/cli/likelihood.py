@@ -35,44 +35,44 @@ def likelihood(
 ) -> None:
     """Measure the likelihood of images under a run, in bits per dimension.
 
-    The command goes on where it was interrupted. Start it by torchrun to measure with several processes.
+    Re-run the command to resume. Launch it with torchrun to use several processes.
 
     Parameters
     ----------
     run
         A run folder, or one checkpoint in it.
     data
-        The images; those that the run held out by default.
+        The images; the run's held-out images by default.
     n
-        The number of images to measure, at most; 1,000 if not given.
+        The maximum number of images to measure; 1,000 by default.
     method
-        bound, the variational bound, or ode, the density along the probability flow.
+        bound (the variational bound) or ode (the density along the probability-flow ODE).
     steps
-        Of the bound: the number of levels, all of them by default. Several, as in 25,50,100, are measured in turn.
+        For the bound: the number of levels; all by default. Several, as in 25,50,100, are measured in turn.
     terms
-        Of the bound: the number of KL terms drawn for each image, to stand for all; unbiased, and faster.
+        For the bound: the number of KL terms to draw per image, all by default; fewer are faster and unbiased.
     variance
-        Of the bound: the variance of the reverse steps; the run's own by default.
+        For the bound: the variance of the reverse steps; the run's own by default.
     start
-        Of the ode: the time it begins at in continuous time, 1e-5 if not given.
+        For the ode, in continuous time: the starting time; 1e-5 by default.
     tolerance
-        Of the ode: the error allowed in each step, 1e-5 if not given.
+        For the ode: the error tolerance per step; 1e-5 by default.
     probes
-        Of the ode: random signs an image, 1 if not given.
+        For the ode: the number of random probes per image; 1 by default.
     clip
-        Keep the expected image in range; on for the bound and off for the ode if not given.
+        Clip the expected image to [-1, 1]; by default on for the bound and off for the ode.
     labels
         Condition on the images' classes.
     seed
-        The noise for image i is a function of the seed and i alone.
+        The random seed. The noise for image i depends on the seed and i alone.
     batch
-        Images in memory at a time, 1 to 50; 50 if not given.
+        The number of images measured at a time, 1 to 50; 50 by default.
     fit
-        For images of --data of another shape; crop if not given.
+        How to resize images of --data of another shape; crop by default.
     skip_bad
-        Go on without images of --data that cannot be read.
+        Skip images of --data that cannot be read.
     device
-        cpu, cuda or mps; the best there is by default.
+        cpu, cuda or mps; the best available by default.
     """
     from ddpm.cli import scores
     from ddpm.cli.progress import LoggedBar
@@ -88,7 +88,8 @@ def likelihood(
     reading: dict[str, Any] = {name: value for name, value in {"fit": fit, "skip_bad": skip_bad}.items() if value}
     if data is None and reading:
         raise InputError(
-            "invalid", f"--{next(iter(reading)).replace('_', '-')} needs --data, the images that it is for"
+            "conflict",
+            f"--{next(iter(reading)).replace('_', '-')} has no effect without --data; add --data",
         )
     options = EvaluationOptions(data, n, seed, batch, device=device, **reading)
     how = {"terms": terms, "variance": variance, "start": start, "tolerance": tolerance, "probes": probes, "clip": clip}
@@ -97,7 +98,7 @@ def likelihood(
     for count in counts:
         with LoggedBar("images") as progress:
             done = measure_likelihood(run, options, progress, method, labels, steps=count, **how)
-        if done is None:  # another process has it
+        if done is None:  # the main process reports
             continue
         record, folder = done
         console.print(str(run), markup=False, style="bold")
@@ -114,20 +115,20 @@ def likelihood(
 def lines(record: "BitsRecord") -> Iterator[str]:
     """A record for the terminal."""
     of = "held-out images" if record.held_out else "images"
-    classes = ", their classes told" if record.labels else ""
+    classes = ", conditioned on their classes" if record.labels else ""
     yield f"images        {record.n:,} of {record.data.images:,} {of} of {record.data.source}{classes}"
     how = record.how
     if how.method == "ode":
-        yield f"bits per dim  {record.mean:.4f} ± {record.stderr:.4f}, along the probability flow"
+        yield f"bits per dim  {record.mean:.4f} ± {record.stderr:.4f}, probability-flow ODE"
         start = "level 1" if how.start is None else f"time {how.start:g}"
         probes = f"{how.probes} probe" if how.probes == 1 else f"{how.probes} probes"
-        asked = f"{record.calls:,.0f} evaluations a batch, {probes}, tolerance {how.tolerance:g}"
+        asked = f"{record.calls:,.0f} evaluations per batch, {probes}, tolerance {how.tolerance:g}"
         yield f"              {asked}, from {start}"
         return
     assert how.steps is not None
-    drawn = f", {how.terms:,} of {how.steps - 1:,} KL terms an image" if how.terms else ""
+    drawn = f", {how.terms:,} of {how.steps - 1:,} KL terms per image" if how.terms else ""
     yield (
-        f"bits per dim  {record.mean:.4f} ± {record.stderr:.4f}, a bound by {how.steps:,} steps{drawn}, "
+        f"bits per dim  {record.mean:.4f} ± {record.stderr:.4f}, variational bound, {how.steps:,} steps{drawn}, "
         f"{how.variance} variance"
     )
     yield f"              prior {record.prior:.2g}, KL {record.kl:.4f}, decoder {record.decoder:.4f}"

@@ -1,4 +1,4 @@
-"""Numbers as they are typed."""
+"""Numbers and lists typed on the command line."""
 
 from collections.abc import Sequence
 from typing import Any, get_args
@@ -9,10 +9,10 @@ from ddpm.system.errors import InputError
 
 
 def exactly(kind: Any, tokens: Sequence[Token]) -> Any:
-    """What a flag of some kind is given; a whole number is not rounded to.
+    """Convert a flag's value to its type, without rounding fractions to integers.
 
     Raises:
-        CoercionError: a fraction for a whole number, which :func:`cyclopts.convert` alone would round.
+        CoercionError: a fraction for an integer, which :func:`cyclopts.convert` alone would round.
     """
     if int in (kind, *get_args(kind)):
         for token in tokens:
@@ -22,12 +22,12 @@ def exactly(kind: Any, tokens: Sequence[Token]) -> Any:
 
 
 def words(groups: Sequence[str] | None) -> list[str]:
-    """What a flag was given, several times or with commas."""
+    """The values of a flag that is repeated or separated by commas."""
     return [word.strip() for group in groups or [] for word in group.split(",") if word.strip()]
 
 
 def integers(flag: str, groups: Sequence[str] | None, example: str) -> list[int]:
-    """The whole numbers that a flag was given.
+    """The integers given to a flag.
 
     Raises:
         InputError: something else.
@@ -39,12 +39,12 @@ def integers(flag: str, groups: Sequence[str] | None, example: str) -> list[int]
 
 
 def decimals(flag: str, groups: Sequence[str] | None, example: str) -> list[float]:
-    """The numbers from 0 on that a flag was given.
+    """The non-negative numbers given to a flag.
 
     Raises:
         InputError: something else.
     """
     found = words(groups)
     if not all(word.replace(".", "", 1).isdecimal() for word in found):
-        raise InputError("invalid", f"{flag} expects numbers, such as {example}, not {','.join(found)}")
+        raise InputError("invalid", f"{flag} expects non-negative numbers, such as {example}, not {','.join(found)}")
     return [float(word) for word in found]

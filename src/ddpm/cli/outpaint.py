@@ -19,7 +19,7 @@ def outpaint(
     editing: Editing = ONE,
     flags: Sampling = UNCHANGED,
 ) -> None:
-    """Draw more around a picture, on a canvas that may be larger than the images of training.
+    """Extend a picture beyond its borders, on a canvas that may be larger than the training images.
 
     Parameters
     ----------
@@ -28,17 +28,17 @@ def outpaint(
     photo
         The picture, of the run's size or larger.
     left
-        Pixels to add at the left.
+        The number of pixels to add on the left.
     right
-        Pixels to add at the right.
+        The number of pixels to add on the right.
     top
-        Pixels to add above.
+        The number of pixels to add at the top.
     bottom
-        Pixels to add below.
+        The number of pixels to add at the bottom.
     method
-        mmps, the default, or ddnm, in a third of the time, which shows where the picture ends.
+        mmps (default), or ddnm, which takes a third of the time and leaves a visible border.
     repaint
-        RePaint: go to and fro on the grid in jumps of so many steps, so many times, as in 1x5.
+        RePaint: resample back and forth, as JUMPxTIMES (in steps), such as 1x5.
     """
     from ddpm.cli.editing import make
 

@@ -1,4 +1,4 @@
-"""Where pictures made of given ones go, and how they are written."""
+"""Where edited pictures are written, and how."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 SHEET = "sheet.png"
 
 LONGEST = 200
-"""Bytes of a folder's name, before the hash; file systems take 255."""
+"""Bytes of a folder's name before the hash; file systems allow 255."""
 
 
 def folder_name(given: Sequence[Path], asked: Mapping[str, Any], of: object) -> str:
-    """A folder for what is asked of given pictures and for nothing else: "photo-strength0.5-dog-n1-seed0-1f2e3d".
+    """A folder name unique to pictures and options: "photo-strength0.5-dog-n1-seed0-1f2e3d".
 
     Args:
-        asked: by name; words are written alone, numbers after their names, and what is None is not.
-        of: what else the new pictures are a function of; it is only in the hash.
+        asked: options by name; strings are written alone, numbers after their names, and None is left out.
+        of: everything else that determines the result; only the hash depends on it.
     """
     words = [path.stem for path in given]
     words += [_word(name, value) for name, value in asked.items() if value is not None]
@@ -36,16 +36,16 @@ def _word(name: str, value: object) -> str:
 
 
 def names(n: int, further: Iterable[str] = ()) -> list[str]:
-    """The files of so many new pictures, of a sheet of them, and what is written beside."""
+    """The file names of n new pictures, their sheet, and further files."""
     return [*further, *map(_numbered, range(n)), SHEET]
 
 
 def refuse_to_overwrite(made: Iterable[Path], given: Iterable[Path]) -> None:
-    """Refuse, before anything is drawn, to write where something is that these commands have not written.
+    """Refuse, before sampling, to overwrite anything that these commands have not written.
 
     Raises:
-        InputError: one of the files to be made is a given one, by whatever path, or a picture from elsewhere, or its
-            folder cannot be written.
+        InputError: a file to be written is an input (by whatever path) or a picture from elsewhere, or its folder is
+            not writable.
     """
     from ddpm.records.provenance import saved
     from ddpm.system.errors import InputError
@@ -54,22 +54,20 @@ def refuse_to_overwrite(made: Iterable[Path], given: Iterable[Path]) -> None:
     for path in made:
         place = next(folder for folder in path.absolute().parents if folder.exists())
         if not place.is_dir():
-            raise InputError("unwritable", f"cannot write {path}: {place} is a file; give another folder by --out")
+            raise InputError("unwritable", f"cannot write {path}: {place} is a file; choose another --out")
         if not os.access(place, os.W_OK | os.X_OK):
-            raise InputError(
-                "unwritable", f"cannot write {path}: {place} may not be written; give another folder by --out"
-            )
+            raise InputError("unwritable", f"cannot write {path}: {place} is not writable; choose another --out")
         if path.exists() and any(path.samefile(one) for one in kept):
-            raise InputError("incompatible", f"{path} is given, and would be overwritten; give another folder by --out")
+            raise InputError("exists", f"{path} is an input and would be overwritten; choose another --out")
         if path.is_dir() or (path.suffix == ".png" and path.exists() and not saved(path)):
-            raise InputError("exists", f"{path} is in the way, and ddpm has not made it; give another folder by --out")
+            raise InputError("exists", f"{path} already exists and was not written by ddpm; choose another --out")
 
 
 def write(images: "Sequence[Image.Image]", folder: Path, shown: "Sequence[tuple[str, Image.Image]]" = ()) -> None:
-    """PNGs and a sheet of them, paths printed.
+    """Write PNGs and a sheet of them, and print the paths.
 
     Args:
-        shown: pictures with their file names that are written too, and come first on the sheet.
+        shown: file names and pictures to write too, first on the sheet.
     """
     from ddpm.images.sheets import row
     from ddpm.records.provenance import save

@@ -20,25 +20,25 @@ def plot(
     seed: int = 0,
     device: str | None = None,
 ) -> None:
-    """Draw a single picture of a run.
+    """Plot a noise schedule, a run's loss, or its sampling trajectory.
 
     Parameters
     ----------
     kind
         schedule: signal, noise and their ratio at each level. loss: over training, and by noise level. trajectory:
-        how samples come to be.
+        how samples form.
     what
-        A run folder; for schedule also names of schedules, several of them side by side.
+        A run folder; for schedule also names of schedules, plotted together.
     out
-        A .png, .svg or .pdf file; RUN/plots/KIND.png by default.
+        The .png, .svg or .pdf file to write; RUN/plots/KIND.png by default.
     n
-        Samples of a trajectory.
+        For trajectory: the number of samples.
     label
-        A class of a trajectory by name or number; several are taken in turn.
+        For trajectory: a class, by name or number; several are taken in turn.
     seed
-        Sample i of a trajectory is a function of the seed and i alone.
+        For trajectory: the random seed. Sample i depends on the seed and i alone.
     device
-        cpu, cuda or mps; the best there is by default.
+        cpu, cuda or mps; the best available by default.
     """
     from ddpm.report import plots
     from ddpm.system.console import console
@@ -46,11 +46,11 @@ def plot(
     from ddpm.system.names import suggest
 
     if kind not in KINDS:
-        raise InputError("unknown", f"unknown plot {kind!r}{suggest(kind, list(KINDS))}; they are {', '.join(KINDS)}")
+        raise InputError("unknown", f"unknown plot {kind!r}{suggest(kind, list(KINDS))}; use {', '.join(KINDS)}")
     if not what:
-        raise InputError("invalid", f"give a run folder, as in `ddpm plot {kind} runs/photos`")
+        raise InputError("missing", f"no run given; add a run folder, as in `ddpm plot {kind} runs/photos`")
     if kind != "schedule" and len(what) > 1:
-        raise InputError("invalid", f"{kind} is drawn of one run at a time, not of {len(what)}")
+        raise InputError("invalid", f"plot {kind} takes one run, not {len(what)}; plot them one at a time")
     path = plots.target(kind, what, out)
     figure: Figure
     if kind == "schedule":

@@ -1,4 +1,4 @@
-"""How far a command is: a bar on a terminal, and in a log a line now and then."""
+"""Progress of a command: a bar on a terminal, an occasional line in a log."""
 
 import sys
 import time
@@ -8,18 +8,18 @@ from ddpm.system.console import bar, console
 from ddpm.system.units import say_seconds
 
 QUIET = 20.0
-"""Seconds of the long part before a log says how far it is."""
+"""Seconds before a log reports progress."""
 
 
 class LoggedBar:
-    """A progress, within its context.
+    """A progress callback, used as a context manager.
 
     Args:
-        long: the part that a log is told of, where there is no terminal; each, if empty.
-        title: of the bar.
+        long: the part to report in a log, when stdout is no terminal; every part if empty.
+        title: the bar's title.
 
     Attributes:
-        done: as last told.
+        done: the count last reported.
     """
 
     def __init__(self, long: str, title: str = "evaluating") -> None:

@@ -4,14 +4,14 @@ from pathlib import Path
 
 
 def report(run: Path, *, out: Path | None = None) -> None:
-    """Write one page on a run: scores, samples, losses, settings, and the commands that make it again.
+    """Write an HTML report on a run: scores, samples, losses, settings, and the commands to reproduce it.
 
     Parameters
     ----------
     run
         A run folder, finished or not.
     out
-        The page; RUN/report.html by default. It needs no other file.
+        The file to write; RUN/report.html by default. It is self-contained.
     """
     from ddpm.report import write
     from ddpm.system.console import console

@@ -17,21 +17,21 @@ def restore(
     editing: Editing = ONE,
     flags: Sampling = UNCHANGED,
 ) -> None:
-    """Draw what a damaged picture may have been, such that damaging it again gives the picture.
+    """Restore a damaged picture, such that damaging the result again gives the picture.
 
     Parameters
     ----------
     run
-        A run folder, or one checkpoint in it: no training for the damage is needed.
+        A run folder, or one checkpoint in it; it needs no training on the damage.
     photo
         The damaged picture.
     operator
-        The damage: grey (its colours are gone), downsample:4 (the means of 4 x 4 blocks are left), blur:2 (Gaussian, in
-        pixels), mask:mask.png (what is white there is gone: the same as ddpm inpaint).
+        The damage: grey (no colour), downsample:4 (means of 4 x 4 blocks), blur:2 (Gaussian, in pixels), mask:mask.png
+        (white is missing, as in `ddpm inpaint`).
     method
-        mmps, the default, makes what is drawn fit what is known; ddnm fits less well, in a third of the time.
+        mmps (default), which fits the picture best, or ddnm, which takes a third of the time.
     noise
-        Standard deviation of the noise in the picture, in grey levels of 255; for a blur that of rounding by default.
+        Standard deviation of the noise in the picture, in grey levels of 255; for blur, that of rounding by default.
     """
     from ddpm.cli.editing import make
     from ddpm.tasks.restore import mask_of

@@ -33,37 +33,37 @@ def sample(
     then: Path | None = None,
     from_: Annotated[Path | None, Parameter(name="--from")] = None,
 ) -> None:
-    """Draw samples from a run: PNGs and a sheet of them, paths printed.
+    """Draw samples from a run, or reproduce a sample; write PNGs and a sheet of them, and print the paths.
 
     Parameters
     ----------
     run
         A run folder, or one checkpoint in it.
     n
-        How many images; 16 if not given.
+        The number of images to draw; 16 by default.
     label
-        A class by name or number; several are taken in turn.
+        A class, by name or number; several are taken in turn.
     steps
-        Steps of the solver; the run's own choice where not given.
+        The number of solver steps; the run's own by default.
     size
-        Side of the images, or height x width, where larger than in training: drawn in overlapping windows.
+        Side of the images, or height x width, if larger than in training: drawn in overlapping windows.
     whole
-        Ask the network for images of another size at once, not in windows; sizes must halve as the network does.
+        Draw images of another --size in one pass, not in windows; sides must be divisible as the network needs.
     seed
-        Image i is a function of the seed, 0 if not given, and i alone.
+        The random seed; 0 by default. Image i depends on the seed and i alone.
     batch
-        Images in memory at a time; 64 if not given.
+        The number of images drawn at a time; 64 by default.
     out
-        Folder for the pictures; RUN/samples/… by default.
+        The folder to write to; RUN/samples/… by default.
     device
-        cpu, cuda or mps; the best there is by default.
+        cpu, cuda or mps; the best available by default.
     trajectory
-        Also how each image comes to be, as a GIF and a strip: what the sampler holds, and the image that it expects.
+        Also write how each image forms, as a GIF and a strip: the noisy image, and the expected clean image.
     then
-        A run of super-resolution, which makes the samples large, told of the same classes where it knows them; these
-        are kept beside, in base.
+        A super-resolution run to enlarge the samples with, by the same labels if it has them. The small samples are
+        kept in the subfolder base.
     from_
-        A picture that `ddpm sample` wrote: draw it again from what is written in it.
+        A picture written by `ddpm sample`: reproduce it from its metadata.
     """
     asked = locals()  # the flags, and nothing else yet
     from ddpm.system.errors import InputError
@@ -71,13 +71,15 @@ def sample(
     del asked["run"], asked["from_"], asked["flags"]
     asked["sampling"] = flags.given()
     if from_ is not None and run is not None:
-        raise InputError("conflict", "give either a run or --from, not both: the picture names its run")
+        raise InputError("conflict", "a run cannot be combined with --from, whose picture names its run; drop the run")
     if from_ is not None:
-        call(_repeat, "a picture that --from draws again", from_, **asked)
+        call(_repeat, "a picture drawn again by --from", from_, **asked)
     elif run is not None:
         call(_new, "new samples", run, **asked)
     else:
-        raise InputError("invalid", "give a run folder, as in `ddpm sample runs/photos`, or a picture by --from")
+        raise InputError(
+            "missing", "no run given; add a run folder, as in `ddpm sample runs/photos`, or --from PICTURE"
+        )
 
 
 def _new(
@@ -105,7 +107,7 @@ def _new(
     asked = {"steps": steps, "size": None if size is None else parse_size(size), "whole": whole}
     settings = {**(sampling or {}), **{name: value for name, value in asked.items() if value is not None}}
     if then is not None and trajectory:
-        raise InputError("conflict", "--trajectory is of one run, and --then goes on with another; leave out either")
+        raise InputError("conflict", "--trajectory cannot be combined with --then; drop one of them")
     pipe, larger = load(run, device), None if then is None else load(then, device)
     labels = [label[i % len(label)] for i in range(n)] if label else None
     from ddpm.engine.options import asked as asked_of
@@ -129,7 +131,7 @@ def _new(
     images = drawn.images if isinstance(drawn, Trajectory) else drawn
     if larger is not None:
         _write(images, folder / "base")
-        unknown = f", without labels: {then} does not know them all" if labels and passed is None else ""
+        unknown = f", without labels: {then} does not have all of these classes" if labels and passed is None else ""
         console.print(f"upscaling     {settings_of(larger, {}).words}{unknown}", markup=False)
         with bar("upscaling") as progress:
             small = [folder / "base" / f"{i:05d}.png" for i in range(n)]
@@ -152,9 +154,9 @@ def _repeat(picture: Path, *, out: Path | None = None, device: str | None = None
     pipe = load(record.find_run(picture), device)
     if pipe.weights != record.weights:
         raise InputError(
-            "invalid",
-            f"{pipe.source} has other weights than those that made {picture}: it was trained further since; "
-            "load the checkpoint of that time",
+            "incompatible",
+            f"{picture} was drawn with weights {record.weights}, but {pipe.source} has {pipe.weights}; "
+            "sample from the checkpoint that drew it, if the run was trained further",
         )
     image = again(pipe, record)
     path = (out or picture.parent) / f"{picture.stem}-again.png"
@@ -163,7 +165,7 @@ def _repeat(picture: Path, *, out: Path | None = None, device: str | None = None
 
 
 def _name(label: list[str] | None, seed: int, how: "SamplingConfig", asked: dict[str, Any], then: Path | None) -> str:
-    """A folder for these samples; further settings that were asked for follow the usual ones, and a second run."""
+    """A folder name for these samples: label, seed, solver and guidance, then further options and a second run."""
     parts: list[Any] = [*(label or [])[:3], f"seed{seed}", how.short, f"guidance{how.guidance_scale:g}"]
     further = asked | ({} if how.guidance is None or how.guidance.guide is None else {"guide_with": how.guidance.guide})
     parts += [f"{name}{value}" for name, value in further.items() if name not in ("solver", "steps", "guidance")]
@@ -196,4 +198,4 @@ def _film(drawn: "Trajectory", folder: Path) -> None:
     for i in range(len(drawn.images)):
         write_file(folder / f"{i:05d}.gif", film.gif(drawn.stages, i))
         write_file(folder / f"{i:05d}-trajectory.png", film.strip(drawn.stages, i))
-    console.print(f"{len(drawn.images)} trajectories beside them, .gif and -trajectory.png", markup=False)
+    console.print(f"{len(drawn.images)} trajectories in the same folder, as .gif and -trajectory.png", markup=False)

@@ -8,15 +8,15 @@ from ddpm.config.options import options
 from ddpm.config.sampling import SamplingConfig
 
 OWN = ("steps", "size", "whole")
-"""Options that commands have for themselves, as they mean or allow something else in each."""
+"""Options that each command defines itself, as their meaning or range differs."""
 
 
 @dataclass(frozen=True)
 class SamplingFlags:
-    """How samples are drawn, the run's own choice where not given."""
+    """How to draw samples; the run's own settings by default."""
 
     def given(self) -> dict[str, Any]:
-        """The settings that were asked for."""
+        """The settings that were given."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -32,4 +32,4 @@ else:
     )
 
 UNCHANGED = Sampling()
-"""All as the run has it."""
+"""The run's own settings."""

@@ -1,4 +1,4 @@
-"""A score for the terminal, and where it is written."""
+"""Printing scores and writing them."""
 
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def prepare(out: Path | None) -> None:
-    """Refuse a file that cannot be written before anything is measured."""
+    """Check that a file can be written, before anything is measured."""
     from ddpm.records.score import FILE
     from ddpm.system.files import disk_errors
 
     if out is None:
         return
     if out.is_dir():
-        raise InputError("invalid", f"--out {out} is a folder; give the score a name, as in {out / FILE}")
+        raise InputError("invalid", f"--out {out} is a folder; use a file name, as in --out {out / FILE}")
     with disk_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
 
@@ -34,14 +34,14 @@ def show(score: "Score", what: str) -> None:
 
 
 def note(notes: tuple[str, ...]) -> None:
-    """Print what a reader should know."""
+    """Print the notes of a score."""
     for text in notes:
         console.print("[yellow]note[/]          ", end="")
         console.print(text, markup=False)
 
 
 def keep(score: "Score", pairs: bytes | None, out: Path | None) -> None:
-    """Write a score where it was asked for, and the pairs that are nearest to copies beside it."""
+    """Write a score to --out, and the pairs closest to copies next to it."""
     from ddpm.system.files import write_file
 
     if out is None:
@@ -55,7 +55,7 @@ def keep(score: "Score", pairs: bytes | None, out: Path | None) -> None:
 
 
 def report(path: Path) -> None:
-    """Bring a run's page up to date, where it can be made."""
+    """Update a run's report, if its dependencies are installed."""
     if drawable():
         from ddpm import report
         from ddpm.records.run_folder import RunFolder
@@ -64,7 +64,7 @@ def report(path: Path) -> None:
 
 
 def drawable() -> bool:
-    """Whether what draws charts and pages is installed."""
+    """Whether the dependencies of charts and reports are installed."""
     return all(map(find_spec, ("matplotlib", "jinja2")))
 
 
@@ -72,20 +72,20 @@ def lines(score: "Score") -> Iterator[str]:
     """A score for the terminal."""
     m = score.measure
     yield f"samples       {m.n:,} against {m.reference.images:,} of {m.reference.source}, {m.features.name} features"
-    floor = "" if score.frechet.floor is None else f"; as many real images: {score.frechet.floor:.4g}"
+    floor = "" if score.frechet.floor is None else f"; {m.n:,} real images score {score.frechet.floor:.4g}"
     for name, title in TITLES.items():
         if (value := getattr(score, name)) is not None:
             interval = f"{value.value:.4g} ({value.low:.4g} to {value.high:.4g})"
             yield f"{title:<14}{interval}{floor if name == 'frechet' else ''}"
     if score.accuracy is not None:
-        read, real = _percent(score.accuracy.value), _percent(score.accuracy.real)
-        yield f"{'accuracy':<14}{read} read as the class asked for; real images {real}"
+        right, real = _percent(score.accuracy.value), _percent(score.accuracy.real)
+        yield f"{'accuracy':<14}{right} classified as the requested class; real images {real}"
     c = score.colour
     off = ", ".join(f"{a - b:+.3f}" for a, b in zip(c.mean, c.reference_mean, strict=True))
-    yield f"{'colour':<14}mean off by {off} (of a range of 2)"
+    yield f"{'colour':<14}mean off by {off} (range -1 to 1)"
     if score.memorisation is not None:
         found = score.memorisation
-        others = "" if found.held_out is None else f"; of held-out images {_percent(found.held_out.value)}"
+        others = "" if found.held_out is None else f"; held-out images {_percent(found.held_out.value)}"
         yield (
             f"{'copies':<14}{_percent(found.rate.value)} ({_percent(found.rate.low)} to {_percent(found.rate.high)}) "
             f"of {found.images:,} training images{others}"

@@ -29,38 +29,38 @@ def sweep(
     out: Path | None = None,
     device: str | None = None,
 ) -> None:
-    """Draw the same images by every combination of solvers, grids, steps and guidance, and chart how good each is.
+    """Compare every combination of solvers, grids, steps and guidance on the same seeds.
 
-    A sheet shows what changes. The chart has the Fréchet distance from the run's data, and for solvers that draw no
-    noise the distance from the run's own many-step images, against network evaluations. The same command again does not
-    draw again what it has measured.
+    Writes a sheet of samples and a chart of quality against network evaluations: the Fréchet distance to the run's
+    data, and for deterministic solvers the distance to the run's many-step images. Re-run the same command to resume;
+    it reuses what it has measured.
 
     Parameters
     ----------
     run
         A run folder, or one checkpoint in it.
     solvers
-        As in ddim,heun; ddim,dpm++-2m,unipc-2 by default.
+        Solvers to compare, as in ddim,heun; ddim,dpm++-2m,unipc-2 by default.
     steps
-        Numbers of steps, 5,10,20 by default.
+        Numbers of steps; 5,10,20 by default.
     grids
-        By name, as in trailing,quadratic; the run's own if not given.
+        Grids by name, as in trailing,quadratic; the run's own by default.
     guidance
-        Scales, as in 1,1.5,3; the run's own if not given.
+        Guidance scales, as in 1,1.5,3; the run's own by default.
     n
-        Images shown of each combination.
+        The number of images to show for each combination.
     label
-        Their class by name or number; several are taken in turn, and all of the run's if not given.
+        The class of the images shown, by name or number; several are taken in turn; all by default.
     seed
-        Image i is a function of the seed and i alone.
+        The random seed. Image i depends on the seed and i alone.
     data
-        The real images; by default those that the run was trained on.
+        The real images; the run's data by default.
     samples
-        That each Fréchet distance is of; 0 for none.
+        The number of samples for each Fréchet distance; 0 to skip it.
     out
-        Folder for the pictures and sweep.json; RUN/sweeps/… by default.
+        The folder to write to; RUN/sweeps/… by default.
     device
-        cpu, cuda or mps; the best there is by default.
+        cpu, cuda or mps; the best available by default.
     """
     from ddpm.cli import scores
     from ddpm.cli.progress import LoggedBar
@@ -77,7 +77,7 @@ def sweep(
     from ddpm.system.files import disk_errors, write_file
 
     if find_spec("matplotlib") is None:
-        raise InputError("missing", 'matplotlib draws this and is not installed: pip install "ddpm[report]"')
+        raise InputError("missing", 'matplotlib is not installed; install it with pip install "ddpm[report]"')
     keep_freed_memory()
     names = words(solvers) or ["ddim", "dpm++-2m", "unipc-2"]
     counts = integers("--steps", steps, "5,10,20") or [5, 10, 20]
@@ -95,9 +95,9 @@ def sweep(
         data=data,
         samples=samples,
     )
-    doubled = ", twice that where guided" if any(how.guidance is not None for how in todo.ways) else ""
-    console.print(f"sweep         {len(todo.ways)} ways of sampling, {n} images of each at seed {seed}", markup=False)
-    console.print(f"cost          {todo.cost:,} network evaluations of one image at the most{doubled}", markup=False)
+    doubled = ", doubled by guidance" if any(how.guidance is not None for how in todo.ways) else ""
+    console.print(f"sweep         {len(todo.ways)} combinations, {n} images each, seed {seed}", markup=False)
+    console.print(f"cost          up to {todo.cost:,} single-image network evaluations{doubled}", markup=False)
     folder = out or RunFolder.open(run).sweeps / _name(names, counts, scales, seed, f"{pipe.weights} {todo}")
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -121,10 +121,10 @@ def lines(record: "SweepRecord") -> Iterator[str]:
     wide = max(map(len, names))
     if record.quality is not None:
         q = record.quality
-        floor = "" if q.floor is None else f"; as many real images: {q.floor:.4g}"
-        yield f"Fréchet       of {q.n:,} samples against {q.reference.images:,} of {q.reference.source}{floor}"
+        floor = "" if q.floor is None else f"; {q.n:,} real images score {q.floor:.4g}"
+        yield f"Fréchet       {q.n:,} samples against {q.reference.images:,} of {q.reference.source}{floor}"
     long = record.solutions[0]
-    yield f"distance      from {long.steps} steps of {long.solver.name}, of {record.n} images"
+    yield f"distance      from the {long.steps}-step solution of {long.solver.name}, over {record.n} images"
     yield f"{'guidance':>8}  {'solver, grid':<{wide}}  {'steps':>5}  {'evals':>5}  {'distance':>8}  Fréchet"
     for cell, name in zip(record.cells, names, strict=True):
         how, f = cell.sampling, cell.frechet
@@ -134,7 +134,7 @@ def lines(record: "SweepRecord") -> Iterator[str]:
 
 
 def _name(solvers: list[str], steps: list[int], guidance: list[float], seed: int, question: str) -> str:
-    """A folder for this sweep and no other."""
+    """A folder name unique to this sweep."""
     parts = ["-".join(solvers) if len(solvers) <= 3 else f"{len(solvers)}-solvers"]
     parts.append(f"steps{'-'.join(map(str, steps))}")
     if guidance:

@@ -13,48 +13,50 @@ from ddpm.planning.request import KEYS
 from ddpm.system.names import Fit, Mode, PrecisionName
 
 OF_COMMAND = ("device", "tensorboard", "dry_run")
-"""Flags that are not asked of the run, but of this command."""
+"""Flags of this command rather than of the run."""
 
 
 @dataclass(frozen=True)
 class TrainFlags:
-    """What can be asked of a run.
+    """The options of a run.
 
     Parameters
     ----------
     for_
-        Train for so long: 90s, 20m, 1h30m. The speed is measured first and turned into a number of images.
+        The time to train for: 90s, 20m, 1h30m. The speed is measured first and turned into a number of images.
     images
-        Train on so many images, counted with repeats: 500k, 2M.
+        The number of images to train on, counting repeats: 500k, 2M.
     recipe
-        auto: the largest network that the budget can train. ho2020, nichol2021: the CIFAR-10 models of the DDPM paper
-        and of Improved DDPM. super-resolution: a model that makes small images large, for `ddpm upscale`.
+        auto (default): the largest network that the budget can train. ho2020, nichol2021: the CIFAR-10 models of DDPM
+        and Improved DDPM. super-resolution: a model that enlarges images, for `ddpm upscale`.
     scale
-        Of super-resolution: pixels a side for one of the small image; 4 if not given.
+        For super-resolution: the factor to enlarge by; 4 by default.
     low
-        Of super-resolution: small images, partners by name; made of the others by averaging if not given.
+        For super-resolution: the small images, paired by name; averages of the large ones by default.
     size
         Side of the images, or height x width: 64, 48x64.
     mode
-        Of the images; needed where they have several.
+        Mode to convert the images to; required if they have several.
     fit
-        For images of another shape.
+        How to resize images of another shape; crop by default.
     skip_bad
-        Go on without the images that cannot be read.
+        Skip images that cannot be read.
     labels
-        Learn the classes, if there are any.
+        Condition on the classes, if there are any; on by default.
+    betas
+        A file of betas, one per timestep, in place of --schedule: a JSON list, or the output of NumPy's savetxt.
     precision
-        Of the network; the best that the device computes natively by default.
+        Precision of the network; the best that the device supports natively by default.
     during_training
-        Score the run on few samples while it trains, and keep the best checkpoint.
+        Score the run on a few samples during training, and keep the best checkpoint.
     set_
-        Any key of the config, as in --set training.ema=0.999. May be repeated.
+        Set any key of the config, as in --set training.ema=0.999. May be repeated.
     device
-        cpu, even where there is a GPU.
+        cpu, to train without the GPU; the best available by default.
     tensorboard
-        Also write TensorBoard's files.
+        Also write TensorBoard logs.
     dry_run
-        Plan, measure one step, say what it takes, and stop.
+        Print the plan and the measured time and memory, and stop.
     """
 
     for_: Annotated[str | None, Parameter(name="--for")] = None
@@ -76,7 +78,7 @@ class TrainFlags:
     dry_run: bool = False
 
     def given(self) -> dict[str, Any]:
-        """What was asked of the run, by flag."""
+        """The options that were given, by flag."""
         asked = {f.name.rstrip("_"): getattr(self, f.name) for f in fields(self)}
         return {flag: value for flag, value in asked.items() if value is not None and flag not in OF_COMMAND}
 
@@ -84,7 +86,7 @@ class TrainFlags:
 if TYPE_CHECKING:
 
     class Flags(TrainFlags):
-        """What can be asked of a run."""
+        """The options of a run."""
 
         workers: int | None
 
@@ -93,11 +95,11 @@ else:
 
 
 UNCHANGED = Flags()
-"""All as the recipe has it."""
+"""The recipe's own settings."""
 
 
 def train(data: str, *, out: Path | None = None, flags: Flags = UNCHANGED) -> None:
-    """Train on a folder of images. The same command again goes on where it was interrupted.
+    """Train on a folder of images. Re-run the same command to resume.
 
     Parameters
     ----------

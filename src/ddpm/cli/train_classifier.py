@@ -27,33 +27,33 @@ def train_classifier(
     precision: PrecisionName | None = None,
     device: Literal["cpu"] | None = None,
 ) -> None:
-    """Train a classifier of a run's noised images. The same command again goes on where it was interrupted.
+    """Train a classifier on a run's noised images. Re-run the same command to resume.
 
-    It is kept in RUN/classifier, and `ddpm sample RUN --label … --classifier 2` is guided by it.
+    It is written to RUN/classifier; guide samples with it by `ddpm sample RUN --label … --classifier 2`.
 
     Parameters
     ----------
     run
         A run folder, trained with labels or without.
     data
-        Images in a folder for each class, a .zip or .npz of them; those of the run by default.
+        A folder of images with a subfolder for each class, a .zip of one, or an .npz; the run's data by default.
     for_
-        Train for so long: 90s, 20m, 1h30m; 10m by default. The speed is measured first and turned into a number of
+        The time to train for: 90s, 20m, 1h30m; 10m by default. The speed is measured first and turned into a number of
         images.
     images
-        Train on so many images, counted with repeats: 500k, 2M.
+        The number of images to train on, counting repeats: 500k, 2M.
     width
-        Channels of the network's finest level; half of the run's by default, at least 32.
+        Channels of the network's finest level; half the run's by default, at least 32.
     batch
-        Images an optimiser step, over all processes; 64 by default.
+        Images per optimiser step, over all processes; 64 by default.
     lr
-        Peak learning rate, 0.001 by default.
+        Peak learning rate; 0.001 by default.
     seed
-        Of everything random.
+        The random seed; 0 by default.
     precision
-        Of the network; the best that the device computes natively by default.
+        Precision of the network; the best that the device supports natively by default.
     device
-        cpu, even where there is a GPU.
+        cpu, to train without the GPU; the best available by default.
     """
     began = time.monotonic()
     from ddpm.cli.training import exits
@@ -68,19 +68,19 @@ def train_classifier(
 
     keep_freed_memory()
     if for_ is not None and images is not None:
-        raise InputError("invalid", "--for and --images are two budgets; give one")
+        raise InputError("conflict", "--for cannot be combined with --images; drop one of them")
     folder = RunFolder.open(run)
     if folder.checkpoint is not None:
-        raise InputError("invalid", f"{run} is a checkpoint; give the run folder, whose checkpoints can all be guided")
+        raise InputError("invalid", f"{run} is a checkpoint; use the run folder: its classifier guides all checkpoints")
     flags = {"data": data, "for": for_, "images": images, "width": width, "batch": batch, "lr": lr, "seed": seed}
     asked = {flag: value for flag, value in (flags | {"precision": precision}).items() if value is not None}
     out, config_file = folder.classifier, RunFolder(folder.classifier).config_file
     if config_file.exists():
         config = ClassifierConfig.read(config_file)
-        refuse_others(out, asked, config.request, f"remove {out} to start again")
+        refuse_others(out, asked, config.request, f"remove {out} to start over")
         accelerator = accelerator_of(device, config.training.precision)
         job = plan.reopen(config, run, accelerator)
-        say(accelerator, f"going on with {out}")
+        say(accelerator, f"resuming {out}")
     else:
         request = plan.ClassifierRequest(
             data=data,
@@ -96,7 +96,7 @@ def train_classifier(
             run, request, accelerator, asked=asked, began=began, say=lambda line: say(accelerator, line)
         )
         weights = sum(p.numel() for p in job.model.parameters())
-        many = f"{len(config.data.classes)} classes of {config.data.images:,} images, {config.data.held_out} held out"
+        many = f"{config.data.images:,} images in {len(config.data.classes)} classes, {config.data.held_out} held out"
         say(accelerator, f"classifier    {config.network.describe()}, {weights / 1e6:.1f} M weights; {many}")
         if accelerator.is_main_process:
             config.write(config_file)
@@ -109,7 +109,7 @@ def train_classifier(
 
 
 def _measure(run: Path, job: "Job", accelerator: "Accelerator") -> None:
-    """Say how often the classifier is right about images that it was not trained on."""
+    """Print the classifier's accuracy on held-out images, by noise level."""
     from ddpm.engine.classifier import load
     from ddpm.evaluation.classifier import by_level
     from ddpm.records.run_folder import RunFolder
@@ -117,9 +117,9 @@ def _measure(run: Path, job: "Job", accelerator: "Accelerator") -> None:
 
     folder = RunFolder(run)
     classifier = load(folder, folder.config(), accelerator.device)
-    console.print(f"done: {job.folder}; {len(job.held_out)} images held out are read right", markup=False)
+    console.print(f"done: {job.folder}\nheld-out accuracy, {len(job.held_out)} images:", markup=False)
     for timestep, level, share in by_level(classifier, job.held_out, accelerator.device):
         noise = level.sigma / level.alpha if level.alpha else float("inf")
         console.print(
-            f"  at level {timestep:>5}, noise-to-signal ratio {noise:>8.3g}: {100 * share:5.1f} %", markup=False
+            f"  timestep {timestep:>5}, noise-to-signal ratio {noise:>8.3g}: {100 * share:5.1f} %", markup=False
         )

@@ -1,4 +1,4 @@
-"""How training on the command line ends."""
+"""Exit codes of training commands."""
 
 import sys
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from ddpm.training.loop import Diverged
 
 @contextmanager
 def exits() -> Iterator[None]:
-    """An interrupt or divergence ends the process with its exit code."""
+    """Exit with the code of an interrupt or a divergence."""
     try:
         yield
     except Diverged as e:

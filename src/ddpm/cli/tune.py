@@ -23,27 +23,27 @@ def tune(
     seed: int = 0,
     device: str | None = None,
 ) -> None:
-    """Find the solver and the levels with which few steps come closest to the run's own many-step samples.
+    """Find the solver and noise levels whose few-step samples are closest to the run's many-step samples.
 
-    What is found is kept in the run folder, and `ddpm sample` takes it from then on for as many steps, unless told a
-    solver or a grid.
+    The result is kept in the run folder; for these numbers of steps `ddpm sample` uses it by default, unless --solver
+    or --grid is given.
 
     Parameters
     ----------
     run
         A run folder.
     steps
-        Numbers of steps, 6,8,10 by default. Each step is one network call.
+        Numbers of steps; 6,8,10 by default. Each step is one network call.
     solvers
-        Which to choose from, as in dpm++-2m,unipc-3; all that draw no noise and ask once a step by default.
+        Solvers to try, as in dpm++-2m,unipc-3; by default all deterministic ones with one call per step.
     n
-        Samples to make the grids on, and as many more to measure them on.
+        The number of samples to tune on; as many more are drawn to measure the result.
     guidance
-        Scale of classifier-free guidance, the run's own if not given: tuned grids are for one scale.
+        Scale of classifier-free guidance to tune for; the run's own by default.
     seed
-        Of the samples' noise.
+        The random seed of the samples' noise.
     device
-        cpu, cuda or mps; the best there is by default.
+        cpu, cuda or mps; the best available by default.
     """
     from ddpm.cli.progress import LoggedBar
     from ddpm.engine.loading import load
@@ -57,15 +57,13 @@ def tune(
     keep_freed_memory()
     folder = RunFolder.open(run)
     if folder.checkpoint is not None:
-        raise InputError(
-            "invalid", f"{run} is a checkpoint; tune the run, as its newest weights are those that are sampled"
-        )
+        raise InputError("invalid", f"{run} is a checkpoint; tune the run folder, whose newest weights are sampled")
     counts = integers("--steps", steps, "6,8,10") or [6, 8, 10]
     sampling = {} if guidance is None else {"guidance": guidance}
     names = words(solvers) or list(SOLVERS)
     ask = AskTune(sorted(set(counts)), names, images=n, seed=seed, sampling=sampling)
     pipe = load(run, device)
-    console.print(f"tuning        denoises an image at most {planned(pipe, ask):,} times", markup=False)
+    console.print(f"tuning        up to {planned(pipe, ask):,} single-image network evaluations", markup=False)
     began = time.monotonic()
     with LoggedBar("", "tuning") as progress:
         found = joined(folder, tune(pipe, ask, progress))
@@ -73,15 +71,15 @@ def tune(
     for line in lines(found):
         console.print(line, markup=False)
     took = say_seconds(time.monotonic() - began)
-    console.print(f"cost          denoised an image {progress.done:,} times, in {took}", markup=False)
+    console.print(f"cost          {progress.done:,} single-image network evaluations, {took}", markup=False)
     console.print(f"written       {folder.tuned_file}", markup=False)
     console.print(f"next: ddpm sample {run} --steps {ask.steps[-1]}", markup=False)
 
 
 def lines(record: "TunedRecord") -> Iterator[str]:
     """A record for the terminal."""
-    yield f"distance from {record.reference.steps} steps, of {record.images} samples that the grids were not made on"
-    yield f"{'steps':>5}  {'as before':>9}  {'untuned':>7}  {'tuned':>7}  solver and its start"
+    yield f"distance from the {record.reference.steps}-step solution, over {record.images} samples not tuned on"
+    yield f"{'steps':>5}  {'default':>9}  {'untuned':>7}  {'tuned':>7}  solver, initial grid"
     for found in record.grids:
         yield (
             f"{found.sampling.steps:>5}  {found.usual:>9.4f}  {found.untuned:>7.4f}  {found.tuned:>7.4f}  {found.start}"

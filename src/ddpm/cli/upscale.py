@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 OTHERS = frozenset({".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
-"""Endings of pictures that are not written."""
+"""Suffixes of formats that are not written."""
 
 
 def upscale(
@@ -29,33 +29,33 @@ def upscale(
     batch: int = 64,
     device: str | None = None,
 ) -> None:
-    """Make small pictures large, by a run of super-resolution: PNGs, written and their paths printed as they come.
+    """Enlarge pictures with a super-resolution run; write PNGs and print their paths as they are drawn.
 
     Parameters
     ----------
     run
-        A run folder, or one checkpoint in it.
+        A super-resolution run folder, or one checkpoint in it.
     pictures
-        Of any size, and of the run's mode; an alpha or a depth of 16 bits beside is kept.
+        The pictures, of any size and the run's mode; an alpha channel and 16 bits per channel are kept.
     out
-        Folder for the results, which keep the pictures' names; RUN/upscaled/… by default. Of one picture, also a .png.
+        The folder to write to, under the pictures' names; RUN/upscaled/… by default. For one picture, also a .png.
     label
-        What they show, by name or number: one class for all, or one each.
+        A class, by name or number: one for all, or one each.
     steps
-        Steps of the solver; the run's own choice where not given.
+        The number of solver steps; the run's own by default.
     augment
-        Noise on the enlarged picture before the network sees it, as a share of all noise: 0 to the run's s_max. The
-        more, the more is made up.
+        Noise to add to the condition, as a share of all noise, from 0 to the run's s_max. More noise lets the model
+        invent more detail.
     consistent
-        Hold the mean of each box of the result to the small picture's pixel; on if not given, unless --augment.
+        Make the mean of each box of the result equal the small picture's pixel; on by default, off with --augment.
     seed
-        What is made up for picture i is a function of the seed and i alone.
+        The random seed. The noise for picture i depends on the seed and i alone.
     index
-        The number of the first picture, to draw one again as it was among others.
+        The index of the first picture, to reproduce one of several.
     batch
-        Pictures in memory at a time; those larger than in training are drawn one by one.
+        The number of pictures drawn at a time; those larger than in training are drawn one by one.
     device
-        cpu, cuda or mps; the best there is by default.
+        cpu, cuda or mps; the best available by default.
     """
     from ddpm.cli.pictures import folder_name
     from ddpm.engine.loading import load
@@ -67,7 +67,7 @@ def upscale(
     from ddpm.tasks.upscale import upscale as enlarge
 
     if not pictures:
-        raise InputError("invalid", f"give pictures to make large, as in `ddpm upscale {run} small.png`")
+        raise InputError("missing", f"no pictures given; add some, as in `ddpm upscale {run} small.png`")
     settings = flags.given() | ({} if steps is None else {"steps": steps})
     pipe = load(run, device)
     sampling, labels = settings_of(pipe, settings), label[0] if label and len(label) == 1 else label
@@ -97,22 +97,22 @@ def upscale(
 
 
 def _places(pictures: tuple[Path, ...], out: Path) -> list[Path]:
-    """Where each result goes.
+    """The path of each result.
 
     Raises:
-        InputError: two would go to the same place, or several or another kind than PNG to one file, or one to where a
-            given one is.
+        InputError: two results share a path, several go to one file, the format is not PNG, or a result would overwrite
+            an input.
     """
     from ddpm.cli.pictures import refuse_to_overwrite
     from ddpm.system.errors import InputError
 
     kind = "" if out.is_dir() else out.suffix.lower()
     if kind in OTHERS:
-        raise InputError("invalid", f"{out} would be a {kind[1:]}, and results are PNGs; give a folder or a .png by -o")
+        raise InputError("invalid", f"cannot write {out} as {kind[1:]}, only as PNG; use a folder or a .png for --out")
     if kind == ".png" and len(pictures) > 1:
-        raise InputError("invalid", f"{out} is one file, and {len(pictures)} pictures are given; give a folder by -o")
+        raise InputError("conflict", f"--out {out} is one file for {len(pictures)} pictures; use a folder")
     paths = [out] if kind == ".png" else [out / f"{picture.stem}.png" for picture in pictures]
     if twice := [path for path, times in Counter(paths).items() if times > 1]:
-        raise InputError("incompatible", f"two pictures would be written to {twice[0]}; give them names that differ")
+        raise InputError("conflict", f"two pictures would be written to {twice[0]}; give them different names")
     refuse_to_overwrite(paths, pictures)
     return paths

@@ -1,4 +1,4 @@
-"""From stored images to what is diffused, and back."""
+"""Codecs between stored images and the diffused tensors."""
 
 from ddpm.codec.pixel import PixelCodec
 from ddpm.codec.protocol import Codec

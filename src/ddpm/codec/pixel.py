@@ -1,4 +1,4 @@
-"""The trivial codec, and the one place where the range of values is decided."""
+"""The pixel codec, the only place that defines the range of values."""
 
 from dataclasses import dataclass
 
@@ -7,15 +7,15 @@ import torch
 
 @dataclass(frozen=True, slots=True)
 class PixelCodec:
-    """8-bit images as floats in [-1, 1]; ``decode(encode(x)) == x`` for each of the 256 values."""
+    """A codec of 8-bit images as floats in [-1, 1]; ``decode(encode(x)) == x`` for each of the 256 values."""
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """``x / 127.5 - 1``: (B, *space, C) uint8 to (B, C, *space) float32 in [-1, 1]."""
         if images.dtype != torch.uint8:
-            raise ValueError(f"images are stored as uint8, not {images.dtype}")
+            raise ValueError(f"images must be uint8, not {images.dtype}")
         return images.movedim(-1, 1).contiguous().float() / 127.5 - 1
 
     def decode(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, C, *space) floats to (B, *space, C) uint8, rounded to the nearest; what exceeds [-1, 1] is clamped."""
+        """(B, C, *space) floats to (B, *space, C) uint8, rounded to the nearest; values outside [-1, 1] are clamped."""
         scaled = (x.float() + 1) * 127.5
         return scaled.round().clamp(0, 255).to(torch.uint8).movedim(1, -1).contiguous()

@@ -1,4 +1,4 @@
-"""What a codec does."""
+"""The codec interface."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ import torch
 
 
 class Codec(Protocol):
-    """Between 8-bit images and what is diffused."""
+    """A codec between 8-bit images and the diffused tensors."""
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """(B, *space, C) uint8 -> x0 (B, C', *space')."""

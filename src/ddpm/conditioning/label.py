@@ -8,10 +8,10 @@ from ddpm.core.stream import RowStreams
 
 
 class LabelEmbedding(nn.Module):
-    """A learnt vector for each class, and one for "no class in particular", the null label.
+    """A learned vector for each class, and one for the null label, "no class in particular".
 
     Attributes:
-        null_label: the number of the null label, one past the last class.
+        null_label: The number of the null label, one past the last class.
     """
 
     def __init__(self, classes: int, width: int) -> None:
@@ -28,16 +28,16 @@ class LabelEmbedding(nn.Module):
     forward = encode
 
     def null(self, n: int) -> Cond:
-        """n times the null label."""
+        """The condition of n null labels."""
         return self.encode(torch.full((n,), self.null_label, device=self.table.weight.device))
 
     def drop(self, raw: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Labels (B,) with the null label where the mask, (B,) bool, is set.
 
-        Training so teaches one network both the conditional and the unconditional model (Ho & Salimans 2022, alg. 1).
+        One network thus learns both the conditional and the unconditional model (Ho & Salimans 2022, alg. 1).
         """
         return raw.masked_fill(mask, self.null_label)
 
     def augment(self, raw: torch.Tensor, streams: RowStreams) -> torch.Tensor:
-        """Labels as they are."""
+        """Labels, unchanged."""
         return raw

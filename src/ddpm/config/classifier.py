@@ -1,4 +1,4 @@
-"""The tree of a classifier of noised images."""
+"""The configuration of a classifier of noised images."""
 
 from typing import Any, ClassVar, Self
 
@@ -12,13 +12,13 @@ from ddpm.system.record import Record
 
 
 class ClassifierConfig(Record):
-    """One classifier, resolved to the last number; its run says which images are held out.
+    """A fully resolved classifier; its run determines which images are held out.
 
     Attributes:
-        request: what the user asked for, word for word.
-        data: images, in the form the run's have, and their classes.
-        diffusion: the run's process, under which they are noised.
-        network: of the U-Net whose way down it is; a channel of its output is a class.
+        request: The user's request, verbatim.
+        data: The images, in the run's size and mode, and their classes.
+        diffusion: The run's forward process, which adds noise to them.
+        network: The U-Net whose downsampling half is used; its output has one channel per class.
     """
 
     WRITER: ClassVar[str] = "ddpm train-classifier"
@@ -32,14 +32,14 @@ class ClassifierConfig(Record):
     def _fits_together(self) -> Self:
         data, net = self.data, self.network
         if len(data.classes) < 2:
-            raise ValueError(f"a classifier needs at least 2 classes to tell apart, not {len(data.classes)}")
+            raise ValueError(f"a classifier needs at least 2 classes, not {len(data.classes)}")
         if (net.in_channels, net.out_channels) != (len(data.mode), len(data.classes)):
             raise ValueError(
                 f"network.in_channels and out_channels must be {len(data.mode)} for {data.mode} images and "
                 f"{len(data.classes)} for their classes"
             )
         if net.cond_width is not None:
-            raise ValueError("network.cond_width must be null: a classifier is told no class")
+            raise ValueError("network.cond_width must be null: a classifier is not conditioned")
         if self.training.label_dropout:
-            raise ValueError("training.label_dropout must be 0: a classifier learns nothing from hidden labels")
+            raise ValueError("training.label_dropout must be 0: a classifier learns nothing from dropped labels")
         return self

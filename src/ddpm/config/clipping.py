@@ -1,4 +1,4 @@
-"""How the expected image is kept in the range of images."""
+"""Clipping of the expected image to the pixel range."""
 
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ from ddpm.system.tree import Short
 
 
 class FixedClip(Strict):
-    """To the range, or not at all."""
+    """Clipping to the pixel range, or none."""
 
     kind: Literal["range", "none"]
 
@@ -19,7 +19,7 @@ class DynamicClip(Strict):
     """Dynamic thresholding (Saharia et al. 2022, sec. 2.3).
 
     Attributes:
-        quantile: of each image's absolute values, which is brought to the end of the range.
+        quantile: The quantile of each image's absolute values that is scaled to the end of the range.
     """
 
     kind: Literal["dynamic"]
@@ -27,7 +27,7 @@ class DynamicClip(Strict):
         float,
         bounds(0, 1, above=True),
         Flag(
-            "Clip by dynamic thresholding, at this quantile of each image, as in 0.995; for high guidance.",
+            "Clip by dynamic thresholding at this quantile of each image, such as 0.995; for high guidance scales.",
             name="threshold",
         ),
     ]
@@ -37,5 +37,5 @@ ClipConfig = Annotated[
     FixedClip | DynamicClip,
     Field(discriminator="kind"),
     Short("kind"),
-    Flag("Keep the expected image in the range of images.", kind=bool, switch=("range", "none")),
+    Flag("Clip the expected image to the pixel range.", kind=bool, switch=("range", "none")),
 ]

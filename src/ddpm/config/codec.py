@@ -1,4 +1,4 @@
-"""Between 8-bit images and what is diffused."""
+"""Codecs between 8-bit images and the diffused tensors."""
 
 from typing import Annotated, Literal
 
@@ -7,17 +7,17 @@ from ddpm.system.tree import Short
 
 
 class PixelCodecConfig(Strict):
-    """Pixels themselves, in [-1, 1]."""
+    """Diffusion in pixel space, in [-1, 1]."""
 
     kind: Literal["pixel"] = "pixel"
 
     @property
     def factor(self) -> int:
-        """Pixels a side of one position of x."""
+        """The side, in pixels, of one position of x."""
         return 1
 
     def channels(self, image: int) -> int:
-        """Channels of x for an image's."""
+        """The number of channels of x for a number of image channels."""
         return image
 
 

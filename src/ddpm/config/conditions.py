@@ -1,10 +1,10 @@
-"""Which kinds of conditions a run learns."""
+"""The kinds of conditions that a run learns."""
 
 from collections.abc import Mapping
 from typing import Any
 
 GIVEN_BY = {"label": ("data", "classes"), "low_resolution": ("upscaling",)}
-"""Kind of condition -> the place in a run's settings that says it is there."""
+"""Kind of condition -> the path in a run's settings that is set if the run learns it."""
 
 
 def kinds(settings: Any) -> tuple[str, ...]:

@@ -1,20 +1,20 @@
-"""What a run was trained on."""
+"""The data that a run was trained on."""
 
 from ddpm.system.names import Fit, Mode
 from ddpm.system.record import Strict
 
 
 class DataConfig(Strict):
-    """Where the images came from and what was made of them.
+    """The source of the images and how they were prepared.
 
     Attributes:
-        source: as it was given: a path, or "digits".
-        fingerprint: hash of the prepared images and labels.
-        images: how many are trained on.
-        held_out: how many are not.
+        source: The source as given: a path, or "digits".
+        fingerprint: The hash of the prepared images and labels.
+        images: The number of training images.
+        held_out: The number of held-out images.
         size: (H, W).
-        classes: names, in the order of the labels; empty for a model without labels.
-        mean, std: of each channel, in units of [-1, 1].
+        classes: The class names, in the order of the labels; empty for a model without labels.
+        mean, std: The statistics of each channel, in units of [-1, 1].
     """
 
     source: str

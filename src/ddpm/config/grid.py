@@ -1,4 +1,4 @@
-"""Which levels a solver visits: a name, or the timesteps themselves."""
+"""The timesteps that a solver visits: a named grid, or a list."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -12,10 +12,10 @@ Timesteps = tuple[float, ...]
 
 
 def timesteps(grid: object) -> Timesteps | None:
-    """The timesteps of a list, or of a text such as "1000,700,99.5"; None of anything else.
+    """The timesteps in a list, or in text such as "1000,700,99.5"; None for anything else.
 
     Raises:
-        ValueError: they are no numbers, or do not fall.
+        ValueError: if they are not numbers, or do not decrease.
     """
     words = grid.split(",") if isinstance(grid, str) and grid[:1].isdigit() else grid
     if not isinstance(words, list | tuple):
@@ -23,16 +23,14 @@ def timesteps(grid: object) -> Timesteps | None:
     try:
         numbers = tuple(map(float, words))
     except (TypeError, ValueError):
-        raise ValueError(f"{grid!r} are no timesteps; write them as 1000,700,400,100") from None
+        raise ValueError(f"{grid!r} are not timesteps; write them as 1000,700,400,100") from None
     if not numbers or any(not a > b for a, b in pairwise(numbers)) or not numbers[-1] >= 1:
-        raise ValueError(
-            f"the timesteps of a grid must fall strictly, to 1 at the least, not {listing(numbers) or None}"
-        )
+        raise ValueError(f"grid timesteps must decrease strictly and be at least 1, not {listing(numbers) or None}")
     return numbers
 
 
 def listing(timesteps: Sequence[float]) -> str:
-    """Timesteps as they are typed: "1000,700,99.5"."""
+    """Timesteps in the form that users type: "1000,700,99.5"."""
     return ",".join(f"{timestep!r}".removesuffix(".0") for timestep in timesteps)
 
 
@@ -46,4 +44,4 @@ def _name_or_timesteps(grid: Any) -> Any:
 
 
 GridSetting = Annotated[GridName | Timesteps, BeforeValidator(_name_or_timesteps)]
-"""A name, or falling timesteps, which may also be given as a text of them."""
+"""A named grid, or decreasing timesteps, which may also be given as text."""

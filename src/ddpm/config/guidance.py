@@ -1,4 +1,4 @@
-"""How samples are led towards what is asked for."""
+"""Guidance towards a label or a prompt."""
 
 from typing import Annotated, Self
 
@@ -10,11 +10,11 @@ from ddpm.system.record import Strict, bounds
 
 
 class Guide(Strict):
-    """A checkpoint of the same run, for autoguidance.
+    """An earlier checkpoint of the same run, for autoguidance.
 
     Attributes:
-        checkpoint: its name, "step-…".
-        weights: hash of its averaged weights.
+        checkpoint: Its name, "step-…".
+        weights: The hash of its averaged weights.
     """
 
     checkpoint: str
@@ -27,14 +27,14 @@ class Guide(Strict):
 def _rising(interval: tuple[float, float] | None) -> tuple[float, float] | None:
     if interval is not None and not 0 <= interval[0] < interval[1] < float("inf"):
         low, high = interval
-        raise ValueError(f"must be two ratios of noise to signal, low first, not {low} {high}")
+        raise ValueError(f"must be two noise-to-signal ratios, the lower one first, not {low} {high}")
     return interval
 
 
 IntervalSetting = Annotated[
     tuple[float, float] | None,
     AfterValidator(_rising),
-    Flag("Guidance only between two ratios of noise to signal, EDM's sigma, as in 0.2 5.", name="guidance_interval"),
+    Flag("Guide only between two noise-to-signal ratios, EDM's sigma, such as 0.2 5.", name="guidance_interval"),
 ]
 
 
@@ -42,26 +42,25 @@ class GuidanceConfig(Strict):
     """Classifier-free guidance, or autoguidance.
 
     Attributes:
-        scale: 0 for what it leads away from, 1 for none, above 1 to go further.
-        away_from: a class, or a weaker checkpoint; None for no class in particular.
-        interval: only where the noise-to-signal ratio, EDM's sigma, lies within; None for everywhere.
-        rescale: share of the guided image that is brought back to its contrast without guidance.
-        parallel: how much is kept of guidance along the expected image, 0 in projected guidance; None for all.
-        norm: bound of the Euclidean norm of the difference that guidance follows; None for none.
+        scale: The guidance scale: 1 for none, above 1 to extrapolate, 0 for the prediction guided away from.
+        away_from: A class or a weaker checkpoint to guide away from; None for the null label.
+        interval: The noise-to-signal ratios, EDM's sigma, between which to guide; None for all.
+        rescale: The weight of rescaling guided images to the contrast without guidance.
+        parallel: The proportion to keep of guidance along the expected image, 0 in projected guidance; None for all.
+        norm: The largest Euclidean norm of the guidance difference; None for no limit.
     """
 
     scale: Annotated[float, bounds(0)]
     away_from: Annotated[
         str | Guide | None,
         Flag(
-            "Guide away from this class, by name or number, rather than from no class in particular.",
+            "Guide away from this class, by name or number, instead of the null label.",
             name="negative",
             kind=str,
             holds=str,
         ),
         Flag(
-            "Guide away from this earlier checkpoint of the run, step-…, rather than from a label; without labels, "
-            "too.",
+            "Guide away from this earlier checkpoint of the run, step-…, instead of a label; works without labels.",
             name="guide_with",
             kind=str,
             holds=Guide,
@@ -72,7 +71,7 @@ class GuidanceConfig(Strict):
         float | None,
         bounds(0, 1, above=True),
         Flag(
-            "Bring guided images back to the contrast they have without guidance, as in 0.7; 1 wholly.",
+            "Rescale guided images towards the contrast without guidance, such as 0.7; 1 for fully.",
             name="guidance_rescale",
         ),
     ] = None
@@ -80,31 +79,31 @@ class GuidanceConfig(Strict):
         float | None,
         bounds(0, 1, below=True),
         Flag(
-            "How much to keep of guidance along the expected image, which saturates colours; 0 for projected guidance.",
+            "Proportion of guidance to keep along the expected image, which saturates colours; 0 projects it out.",
             name="guidance_parallel",
         ),
     ] = None
     norm: Annotated[
         float | None,
         bounds(0, above=True),
-        Flag("Shorten guidance, the difference of two expected images, to this Euclidean norm.", name="guidance_norm"),
+        Flag("Limit the guidance difference of each image to this Euclidean norm.", name="guidance_norm"),
     ] = None
 
     @property
     def guide(self) -> Guide | None:
-        """The weaker checkpoint, if it leads away from one."""
+        """The weaker checkpoint to guide away from, if any."""
         return self.away_from if isinstance(self.away_from, Guide) else None
 
     @property
     def negative(self) -> str | None:
-        """The class, if it leads away from one in particular."""
+        """The class to guide away from, if any."""
         return self.away_from if isinstance(self.away_from, str) else None
 
     @model_validator(mode="after")
     def _guides(self) -> Self:
         idle = [name for name in type(self).model_fields if name != "scale" and getattr(self, name) is not None]
         if self.scale == 1 and idle:
-            raise ValueError(f"{idle[0]} has no effect at scale 1, which is no guidance")
+            raise ValueError(f"{idle[0]} has no effect at scale 1, which means no guidance; use another scale")
         return self
 
 
@@ -112,17 +111,17 @@ class ClassifierGuidanceConfig(Strict):
     """Guidance by the run's classifier of noised images.
 
     Attributes:
-        scale: of its gradient.
-        form: of the score, with every solver, or of the mean of an ancestral step.
-        interval: as of other guidance.
-        weights: hash of the classifier's weights.
+        scale: The scale of its gradient.
+        form: Whether to shift the score, with every solver, or the mean of an ancestral step.
+        interval: As in :class:`GuidanceConfig`.
+        weights: The hash of the classifier's weights.
     """
 
     scale: Annotated[float, bounds(0, above=True)]
     form: Annotated[
         ClassifierFormName,
         Flag(
-            "score (for every solver) or mean (of an ancestral solver's step); score by default.",
+            "Shift the score (any solver) or the mean of an ancestral solver's step; score by default.",
             name="classifier_form",
             kind=str,
         ),

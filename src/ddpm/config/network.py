@@ -8,7 +8,7 @@ from ddpm.config.options import Flag
 from ddpm.system.tree import Short, groups, short
 
 LEAST_WIDTH = 32
-"""Of a classifier's network, unless a width is asked for."""
+"""The default minimum width of a classifier's network."""
 
 
 @dataclass(frozen=True)
@@ -16,27 +16,27 @@ class UNetSettings:
     """The shape of a U-Net. With dropout = 0.1, the defaults are Ho et al.'s network for CIFAR-10.
 
     Attributes:
-        kind: names this network among others.
-        in_channels: channels of x, and of the image of the condition where there is one.
-        out_channels: channels of the output; twice as many where the variance is learned.
-        width: channels at the finest level, even.
-        multipliers: channels of each level, as multiples of width; each level halves the resolution.
-        blocks: residual blocks a level on the way down; one more on the way up.
-        attention: the downsampling factors that have self-attention: 2 is half the image's resolution.
-        head_width: channels of an attention head; None for a single head.
-        dropout: probability, in each residual block.
-        space: number of spatial axes.
+        kind: The name of this kind of network.
+        in_channels: The channels of x, plus those of the condition's image if there is one.
+        out_channels: The channels of the output; twice as many with a learned variance.
+        width: The channels at the finest level, even.
+        multipliers: The channels of each level, as multiples of width; each level halves the resolution.
+        blocks: The residual blocks per level when downsampling; one more when upsampling.
+        attention: The downsampling factors with self-attention: 2 is half the image's resolution.
+        head_width: The channels of an attention head; None for a single head.
+        dropout: The dropout probability in each residual block.
+        space: The number of spatial axes.
         cond_width: D of the condition's vector; None for a network without conditions.
-        scale_shift: whether time scales and shifts the normalised features instead of being added to them
+        scale_shift: Whether the time embedding scales and shifts the normalised features instead of being added
             (Dhariwal & Nichol 2021, sec. 3.1).
-        patch: pixels a side of the patches that are one position each (Hoogeboom et al. 2023).
-        checkpoint: whether to keep no activations inside the blocks and compute them again for the gradient.
+        patch: The side, in pixels, of the patches that form one position each (Hoogeboom et al. 2023).
+        checkpoint: Whether to recompute the activations inside the blocks for the gradient instead of storing them.
     """
 
     kind: Literal["unet"] = "unet"
     in_channels: int = 3
     out_channels: int = 3
-    width: Annotated[int, Flag("Channels of the network's finest level.")] = 128
+    width: Annotated[int, Flag("Channels at the network's finest level.")] = 128
     multipliers: tuple[int, ...] = (1, 2, 2, 2)
     blocks: int = 2
     attention: tuple[int, ...] = (2,)
@@ -55,17 +55,19 @@ class UNetSettings:
         if self.width < 4 or self.width % 2:
             raise ValueError(f"width is {self.width}; it must be even and at least 4")
         if not self.multipliers or min(self.multipliers) < 1:
-            raise ValueError(f"multipliers are {self.multipliers}; give one positive integer a level")
+            raise ValueError(f"multipliers is {self.multipliers}; use one positive integer per level")
         if strange := set(self.attention) - set(self.factors):
-            raise ValueError(f"attention at factors {sorted(strange)}; the levels' factors are {self.factors}")
+            raise ValueError(
+                f"attention is at factors {sorted(strange)}; choose from {self.factors}, the levels' factors"
+            )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}; it must be in [0, 1)")
         if self.space not in (1, 2, 3):
-            raise ValueError(f"space is {self.space}; a network has 1, 2 or 3 spatial axes")
+            raise ValueError(f"space is {self.space}; it must be 1, 2 or 3 spatial axes")
         if self.cond_width is not None and self.cond_width < 1:
             raise ValueError(f"cond_width is {self.cond_width}; it must be at least 1, or None for no condition")
         if self.head_width is not None:
-            # The middle has attention whatever the factors.
+            # The middle always has attention.
             attending = {c for c, f in zip(self.channels, self.factors, strict=True) if f in self.attention}
             for c in sorted(attending | {self.channels[-1]}):
                 if self.head_width < 1 or c % self.head_width:
@@ -73,36 +75,36 @@ class UNetSettings:
 
     @property
     def channels(self) -> tuple[int, ...]:
-        """Channels of each level, the finest first."""
+        """The channels of each level, finest first."""
         return tuple(self.width * m for m in self.multipliers)
 
     @property
     def factors(self) -> tuple[int, ...]:
-        """Downsampling factor of each level, the finest first."""
+        """The downsampling factor of each level, finest first."""
         return tuple(self.patch * 2**i for i in range(len(self.multipliers)))
 
     @property
     def divisor(self) -> int:
-        """What each side of an image must divide by."""
+        """The number that must divide each side of an image."""
         return self.factors[-1]
 
     def encoder(self, width: int | None, in_channels: int, out_channels: int) -> dict[str, Any]:
-        """Settings of a classifier of the images that this network draws: half as wide unless a width is given."""
-        told = {"in_channels": in_channels, "out_channels": out_channels, "cond_width": None}
-        return asdict(self) | told | {"width": max(LEAST_WIDTH, self.width // 4 * 2) if width is None else width}
+        """The settings of a classifier for the images of this network: half its width unless ``width`` is given."""
+        fixed = {"in_channels": in_channels, "out_channels": out_channels, "cond_width": None}
+        return asdict(self) | fixed | {"width": max(LEAST_WIDTH, self.width // 4 * 2) if width is None else width}
 
     def describe(self) -> str:
-        """What people want to know of it: "U-Net, width 32, levels 1 2 2, patches of 2"."""
+        """A one-line summary: "U-Net, width 32, levels 1 2 2, patches of 2"."""
         return f"U-Net, width {self.width}, levels {' '.join(map(str, self.multipliers))}, patches of {self.patch}"
 
 
 NetworkSettings = Annotated[UNetSettings, Short("kind")]
-"""A kind of network has its own settings, and these: ``in_channels``, ``out_channels``, ``width``, ``space``,
-``cond_width``, ``divisor``, ``encoder()`` and ``describe()``. Nothing outside this file reads any other."""
+"""Settings of any kind of network. All kinds have ``in_channels``, ``out_channels``, ``width``, ``space``,
+``cond_width``, ``divisor``, ``encoder()`` and ``describe()``. No other is read outside this file."""
 
 
 def conditioned(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """A network's settings with a width for the condition's vector: the network's own, unless it is given."""
+    """A network's settings with a width for the condition's vector: by default, the network's own width."""
     mark, members = short(NetworkSettings), groups(NetworkSettings)
     assert mark is not None
     kind: Any = mark.member(mark.full(tree, members), members)

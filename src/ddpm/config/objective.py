@@ -1,4 +1,4 @@
-"""What training makes small."""
+"""The training objective."""
 
 import math
 from typing import Annotated, Self, get_args
@@ -28,7 +28,7 @@ class HybridLoss(Strict):
     """The simple loss, and the bound for the variance alone (Nichol & Dhariwal 2021, eq. 16).
 
     Attributes:
-        share: of the bound; 0.001 if None.
+        share: The weight of the bound; 0.001 if None.
     """
 
     name: HybridLossName
@@ -36,7 +36,7 @@ class HybridLoss(Strict):
 
 
 class PlainWeighting(Strict):
-    """A weighting without options; "simple" takes the network's error as it is."""
+    """A weighting without options; "simple" leaves the network's error unweighted."""
 
     name: PlainWeightingName
 
@@ -45,7 +45,7 @@ class GammaWeighting(Strict):
     """A weighting with a parameter.
 
     Attributes:
-        gamma: 5 for min-snr and 1 for p2 if None.
+        gamma: The parameter; if None, 5 for min-snr and 1 for p2.
     """
 
     name: GammaWeightingName
@@ -53,7 +53,7 @@ class GammaWeighting(Strict):
 
 
 class PlainLevels(Strict):
-    """Levels drawn without options."""
+    """A distribution of noise levels without options."""
 
     name: PlainLevelsName
 
@@ -65,10 +65,10 @@ def _finite(value: float | None) -> float | None:
 
 
 class NormalLevels(Strict):
-    """Levels whose logarithm, or logit, is normal.
+    """Noise levels whose logarithm, or logit, is normally distributed.
 
     Attributes:
-        mean, std: -1.2 and 1.2 for log-normal, 0 and 1 for logit-normal if None.
+        mean, std: The parameters; if None, -1.2 and 1.2 for log-normal, 0 and 1 for logit-normal.
     """
 
     name: NormalLevelsName
@@ -77,48 +77,48 @@ class NormalLevels(Strict):
 
 
 class ObjectiveConfig(Strict):
-    """What training makes small.
+    """The training objective.
 
     Attributes:
-        loss: the simple loss, the variational bound, or both, the bound for the variance alone.
-        weighting: of the levels in the simple loss.
-        levels: how the levels of a step are drawn.
+        loss: The simple loss, the variational bound, or both, with the bound training only the variance.
+        weighting: The weighting of the noise levels in the simple loss.
+        levels: The distribution of the noise levels of a training step.
     """
 
     loss: Annotated[
         PlainLoss | HybridLoss,
         Field(discriminator="name"),
         Short("name"),
-        Flag("The simple loss, the variational bound, or both, the bound for a learned variance alone."),
+        Flag("Loss: simple, the variational bound, or hybrid, where the bound trains only the learned variance."),
     ] = PlainLoss(name="simple")
     weighting: Annotated[
         PlainWeighting | GammaWeighting,
         Field(discriminator="name"),
         Short("name"),
-        Flag("Of the levels in the simple loss; simple takes the network's error as it is."),
+        Flag("Weighting of the noise levels in the simple loss; simple leaves the network's error unweighted."),
     ] = PlainWeighting(name="simple")
     levels: Annotated[
         PlainLevels | NormalLevels,
         Field(discriminator="name"),
         Short("name"),
-        Flag("How a step's levels are drawn."),
+        Flag("Distribution of the noise levels of a training step."),
     ] = PlainLevels(name="uniform")
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
         if self.loss.name == "vlb" and self.weighting.name != "simple":
             raise ValueError(
-                f"the bound weighs its levels itself: weighting {self.weighting.name} belongs to simple or hybrid"
+                f"weighting {self.weighting.name} has no effect with --loss vlb; use it with --loss simple or hybrid"
             )
         if self.loss.name == "vlb" and isinstance(self.levels, NormalLevels):
             raise ValueError(
-                f"{self.levels.name} levels would give the bound other weights, and it would bound nothing; "
+                f"--levels {self.levels.name} would invalidate the variational bound of --loss vlb; "
                 f"use {' or '.join(get_args(PlainLevelsName))}"
             )
         return self
 
     @property
     def words(self) -> str:
-        """As people say it: "hybrid loss, min-snr weighting, importance levels"."""
+        """A short description: "hybrid loss, min-snr weighting, importance levels"."""
         weighted = "" if self.weighting.name == "simple" else f", {self.weighting.name} weighting"
         return f"{self.loss.name} loss{weighted}, {self.levels.name} levels"

@@ -1,7 +1,7 @@
-"""Options by short flat names, as they are typed and as Python's keywords, and the places in a tree that they set.
+"""Options by short flat names, as command-line flags and Python keywords, and the settings in a tree that they set.
 
-A field says by :class:`Flag` that it is one. Flags, their help, keywords and the flags that a record is typed back as
-are all made of that.
+A :class:`Flag` annotation makes a field an option. Flags, their help, keywords and the flags printed for a record
+are all derived from it.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -22,15 +22,15 @@ Settings = TypeVar("Settings", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Flag:
-    """Marks a field that is set by a flat name; of a field that holds a group, the group's key is set.
+    """A mark on a field that is set by a flat name; in a field that holds a group, it sets the group's key.
 
     Attributes:
-        help: for the flag.
-        name: the field's own if empty.
-        kind: what is typed; the field's type if None.
-        holds: the values that it stands for, where a field has several options.
-        off: the value that stands for no group at all.
-        switch: the names that yes and no stand for.
+        help: The help text of the flag.
+        name: The flat name; the field's own if empty.
+        kind: The type to parse; the field's type if None.
+        holds: The type of value that this flag sets, where a field has several flags.
+        off: The value that means no group at all.
+        switch: The names that yes and no stand for.
     """
 
     help: str
@@ -42,7 +42,7 @@ class Flag:
 
 
 class Place(NamedTuple):
-    """An option with the type that is typed, and every path that it sets."""
+    """An option with the type to parse, and every path that it sets."""
 
     flag: Flag
     kind: Any
@@ -51,7 +51,7 @@ class Place(NamedTuple):
 
 @cache
 def options(root: type) -> dict[str, Place]:
-    """All options of a tree, by their flat names, in its order."""
+    """All options of a tree by flat name, in the order of the tree."""
     found: dict[str, Place] = {}
     for name, flag, kind, path in _walk(root, ()):
         before = found[name].paths if name in found else ()
@@ -76,15 +76,15 @@ def _walk(group: type, above: Path) -> Iterator[tuple[str, Flag, Any, Path]]:
 
 
 def under(root: type, field: str) -> list[str]:
-    """The flat names of a field's options."""
+    """The flat names of the options in a field."""
     return [name for name, place in options(root).items() if any(path[0] == field for path in place.paths)]
 
 
 def changes(root: type, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The tree that flat options mean; what is None is not given.
+    """The tree that flat options describe; None means not given.
 
     Raises:
-        InputError: an unknown name, or two options of one place.
+        InputError: if a name is unknown, or two options set the same value.
     """
     known, tree, by = options(root), dict[str, Any](), dict[Path, str]()
     for name in given:
@@ -96,11 +96,11 @@ def changes(root: type, given: Mapping[str, Any]) -> dict[str, Any]:
         flag, _, paths = known[name]
         if flag.switch is not None:
             if value and any(given.get(other) is not None for other in under(root, paths[0][0]) if other != name):
-                continue  # to be on says no more than the way of it that is asked for
+                continue  # an option of the group already switches it on
             value = flag.switch[0 if value else 1]
         for path in paths:
             if path in by:
-                raise InputError("invalid", f"{by[path]} and {name} are two values of one setting; give one")
+                raise InputError("conflict", f"{by[path]} and {name} set the same value; use only one of them")
             by[path] = name
             _set(tree, path, value)
     return tree
@@ -110,10 +110,10 @@ def changed(own: Settings, given: Mapping[str, Any], *, without: Collection[str]
     """Settings with some flat options changed.
 
     Args:
-        without: fields of the old settings that are left to the new ones.
+        without: The fields whose old values are discarded.
 
     Raises:
-        InputError: an unknown name, or a value that is not allowed or has no effect.
+        InputError: if a name is unknown, or a value is not allowed or has no effect.
     """
     root: type[Settings] = type(own)
     before = {key: value for key, value in own.model_dump().items() if key not in without}
@@ -122,7 +122,7 @@ def changed(own: Settings, given: Mapping[str, Any], *, without: Collection[str]
     for name, value in given.items():
         places = options(root)[name].paths
         if value is not None and all(path[0] in idle and path != _key(root, path[0]) for path in places):
-            raise InputError("invalid", _without(root, name, places[0][0]))
+            raise InputError("conflict", _without(root, name, places[0][0]))
     tree |= dict.fromkeys(idle)
     try:
         return root.model_validate(tree)
@@ -131,12 +131,12 @@ def changed(own: Settings, given: Mapping[str, Any], *, without: Collection[str]
 
 
 def flat_name(root: type, path: Path) -> str:
-    """What a place is called where options are flat; empty where it is a group of them."""
+    """The flat name of a path; empty for a group."""
     return next((name for name, place in options(root).items() if path in place.paths), "")
 
 
 def flat(settings: BaseModel) -> dict[str, Any]:
-    """Settings by flat names; None where there is nothing to say."""
+    """Settings by flat names; None for those not set."""
     found = {}
     for name, (flag, _, paths) in options(type(settings)).items():
         values = [value for path in paths if (value := _at(settings, path)) is not None]
@@ -148,23 +148,23 @@ def flat(settings: BaseModel) -> dict[str, Any]:
 
 
 def typed(given: Mapping[str, Any]) -> list[str]:
-    """Options as they are typed; what is None is not."""
+    """Options as command-line words; None is omitted."""
     words: list[str] = []
     for name, value in given.items():
         flag = f"--{name.replace('_', '-')}"
         if isinstance(value, bool):
             words.append(flag if value else f"--no-{flag[2:]}")
         elif isinstance(value, list | tuple) and not all(isinstance(one, str) for one in value):
-            words += [flag, *map(str, value)]  # one flag of several numbers, none below 0
+            words += [flag, *map(str, value)]  # one flag with several non-negative numbers
         elif value is not None:
             for word in map(str, value if isinstance(value, list | tuple) else [value]):
-                # what begins with a dash would be read as a flag of its own
+                # a separate word with a leading dash would be parsed as a flag
                 words += [f"{flag}={word}"] if word.startswith("-") else [flag, word]
     return words
 
 
 def _idle(root: type, field: str, value: Any) -> bool:
-    """Whether a group of options lacks the value without which it does nothing, or has the one that means so."""
+    """Whether a group of options is off: its key is missing, or has the value that means off."""
     mark = short(hints(root)[field])
     if mark is None or mark.tags(groups(hints(root)[field])) or not isinstance(value, Mapping):
         return False
@@ -179,8 +179,8 @@ def _key(root: type, field: str) -> Path:
 def _without(root: type, name: str, field: str) -> str:
     needs = flat_name(root, _key(root, field))
     off = options(root)[needs].flag.off
-    other = ", too" if off is None else f" other than {off:g}"
-    return f"{name} has no effect without {needs}; give {needs}{other}"
+    other = " as well" if off is None else f" to a value other than {off:g}"
+    return f"{name} requires {needs}; set {needs}{other}"
 
 
 def _set(tree: dict[str, Any], path: Path, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""The tree of one run, and the file it is kept in."""
+"""The configuration of a run, and its file."""
 
 from typing import Any, ClassVar, Self
 
@@ -18,19 +18,19 @@ from ddpm.system.record import Record
 
 
 def channels_of(codec: CodecConfig, mode: str, *, upscaling: bool, learned: bool) -> tuple[int, int]:
-    """Channels that the network of a run is given, with those of the enlarged images, and that it answers with."""
+    """The input channels of a run's network, including those of the upscaled images, and its output channels."""
     channels = codec.channels(len(mode))
     return channels * (2 if upscaling else 1), channels * (2 if learned else 1)
 
 
 class RunConfig(Record):
-    """One run, resolved to the last number.
+    """A fully resolved run.
 
     Attributes:
-        recipe: where the numbers came from.
-        request: what the user asked for when the run was started, word for word.
-        scoring: of the run while it trains; None for none.
-        upscaling: what small images are made large, where that is what the run learns.
+        recipe: The recipe that the numbers came from.
+        request: The user's request when the run was started, verbatim.
+        scoring: The evaluation during training; None for none.
+        upscaling: The super-resolution settings, if the run learns it.
     """
 
     WRITER: ClassVar[str] = "ddpm train"
@@ -53,7 +53,7 @@ class RunConfig(Record):
 
     @property
     def divisor(self) -> int:
-        """What each side of an image must divide by."""
+        """The number that must divide each side of an image."""
         return self.network.divisor * self.codec.factor
 
     @property
@@ -68,8 +68,8 @@ class RunConfig(Record):
         learned = self.diffusion.variance == "learned"
         seen, answered = channels_of(self.codec, data.mode, upscaling=self.upscaling is not None, learned=learned)
         if net.in_channels != seen:
-            beside = "" if self.upscaling is None else " and the small ones, enlarged"
-            raise ValueError(f"network.in_channels must be {seen} for {data.mode} images{beside}")
+            both = "" if self.upscaling is None else " and the upscaled small images"
+            raise ValueError(f"network.in_channels must be {seen} for {data.mode} images{both}")
         if net.out_channels != answered:
             raise ValueError(
                 f"network.out_channels must be {answered} for {data.mode} images and their variances"
@@ -77,56 +77,56 @@ class RunConfig(Record):
                 else f"network.out_channels must be {answered} for {data.mode} images"
             )
         if learned and self.objective.loss.name == "simple":
-            raise ValueError("nothing in the simple loss trains a learned variance: use --loss hybrid or vlb with it")
+            raise ValueError("--variance learned is not trained by --loss simple; use --loss hybrid or vlb")
         if self.objective.loss.name == "hybrid" and not learned:
-            raise ValueError(
-                "the hybrid loss is the simple one and, for the variance alone, the bound: it needs --variance learned"
-            )
+            raise ValueError("--loss hybrid requires --variance learned")
         if self.diffusion.sigma_data is not None and not (
             self.diffusion.scales_input or self.objective.weighting.name == "edm"
         ):
             raise ValueError(
-                "diffusion.sigma_data has no effect but with EDM's prediction, weighting or schedule, or ve"
+                "diffusion.sigma_data requires the edm prediction, weighting or schedule, or the ve schedule"
             )
         if net.space != 2:
             raise ValueError(f"network.space must be 2 for images, not {net.space}")
         if bool(self.conditions) != (net.cond_width is not None):
-            learned_too = "classes are learned" if data.classes else "small images are made large"
+            reason = "the run learns classes" if data.classes else "the run learns super-resolution"
             raise ValueError(
-                "network.cond_width must be null, as no classes are learned"
+                "network.cond_width must be null, as the run has no conditions"
                 if net.cond_width is not None
-                else f"network.cond_width must be a number, as {learned_too}"
+                else f"network.cond_width must be a number, as {reason}"
             )
         if self.upscaling is not None and any(n % self.upscaling.scale for n in data.size):
             raise ValueError(
-                f"images of {data.size[0]} × {data.size[1]} do not divide by --scale {self.upscaling.scale}; "
-                "give a --size that does"
+                f"images of {data.size[0]} × {data.size[1]} are not divisible by --scale {self.upscaling.scale}; "
+                "use a --size that is"
             )
         if self.upscaling is not None and self.scoring is not None:
-            raise ValueError("--during-training scores what is drawn from nothing; leave it out where images are given")
+            raise ValueError("--during-training cannot score super-resolution; leave it out")
         if any(n % self.divisor for n in data.size):
             height, width = (max(1, round(n / self.divisor)) * self.divisor for n in data.size)
             raise ValueError(
-                f"images of {data.size[0]} × {data.size[1]} do not divide by {self.divisor}, as the network "
-                f"needs; the nearest size that does is --size {height}x{width}"
+                f"images of {data.size[0]} × {data.size[1]} are not divisible by {self.divisor}, as the network "
+                f"requires; use the nearest size that is, --size {height}x{width}"
             )
         T, sampling = self.diffusion.T, self.sampling
         for name, settings in (("sampling", sampling if sampling.on_ticks else None), ("scoring", self.scoring)):
             if settings is not None and settings.steps > T:
-                raise ValueError(f"{name}.steps is {settings.steps}; it must be at most {T}, the levels")
+                raise ValueError(f"{name}.steps is {settings.steps}; it must be at most {T}, the number of levels")
         if not isinstance(sampling.grid, str) and sampling.grid[0] > T:
-            raise ValueError(f"sampling.grid is {sampling.visits}; it must begin at {T} at the most, the levels")
+            raise ValueError(
+                f"sampling.grid is {sampling.visits}; it must start at {T}, the number of levels, or below"
+            )
         if sampling.area is not None:
-            raise ValueError("sampling.area is of `ddpm sample --size`; a run's own images are of the size of its data")
+            raise ValueError(
+                "sampling.area is an option of `ddpm sample --size`; a run samples at the size of its data"
+            )
         guidance = sampling.guidance
         if guidance is not None and guidance.guide is not None:
-            raise ValueError(
-                "sampling.guidance.away_from is a checkpoint, which a run has none of before it is trained"
-            )
+            raise ValueError("sampling.guidance.away_from is a checkpoint, but a new run has none; leave it out")
         if sampling.classifier is not None:
-            raise ValueError("sampling.classifier needs a classifier, which a run has none of before it is trained")
+            raise ValueError("sampling.classifier requires a classifier, but a new run has none; leave it out")
         if guidance is not None and guidance.negative is not None and guidance.negative not in data.classes:
             raise ValueError(
-                f"sampling.guidance.away_from {guidance.negative!r} is none of the {len(data.classes)} classes"
+                f"sampling.guidance.away_from {guidance.negative!r} is not one of the {len(data.classes)} classes"
             )
         return self

@@ -1,4 +1,4 @@
-"""How samples are drawn."""
+"""Sampling settings."""
 
 from typing import Annotated, Any, Self, get_args
 
@@ -14,22 +14,22 @@ from ddpm.system.record import Strict, bounds
 from ddpm.system.tree import Short
 
 ANCESTRAL: tuple[AncestralSolverName, ...] = get_args(AncestralSolverName)
-"""Solvers whose steps have a mean that a classifier may shift."""
+"""The solvers whose steps have a mean that a classifier can shift."""
 
 
 class AreaConfig(Strict):
-    """Images of another size than in training.
+    """Sampling at another size than in training.
 
     Attributes:
         size: (H, W).
-        whole: ask the network for all of an image at once, rather than for overlapping windows of it.
+        whole: Whether to run the network on the whole image, instead of on overlapping windows.
     """
 
     size: tuple[Annotated[int, bounds(1)], Annotated[int, bounds(1)]]
     whole: Annotated[
         bool,
         Flag(
-            "Ask the network for images of another size at once, not in windows; sizes must halve as the network does."
+            "Run the network on whole images of another size instead of windows; its downsampling must divide the size."
         ),
     ] = False
 
@@ -39,25 +39,25 @@ def _guides(guidance: GuidanceConfig | None) -> GuidanceConfig | None:
 
 
 class SamplingConfig(Strict):
-    """How samples are drawn unless asked otherwise.
+    """The default sampling settings of a run.
 
     Attributes:
-        solver, steps: how the reverse process is solved.
-        grid: a name, or the timesteps to visit, noisiest first, one per step; also as a text, "1000,700,99".
-        guidance: by labels or a weaker checkpoint; None for none, as a scale of 1 is.
-        classifier: guidance by the run's classifier; None for none.
-        clip: how the expected image is kept in the range of images.
-        precision: what the network computes in, fp32 if None; solver and guidance stay in float32.
-        area: the images' size; None for that of training.
+        solver, steps: The solver of the reverse process, and its number of steps.
+        grid: A name, or the timesteps to visit, noisiest first, one per step; also as text, "1000,700,99".
+        guidance: Guidance by labels or a weaker checkpoint; None for none, as for a scale of 1.
+        classifier: Guidance by the run's classifier; None for none.
+        clip: The clipping of the expected image to the pixel range.
+        precision: The precision of the network, fp32 if None; solver and guidance stay in float32.
+        area: The size of the images; None for that of training.
     """
 
     solver: SolverConfig = PlainSolver(name="unipc-2")
-    steps: Annotated[int, bounds(1), Flag("Steps of the solver; the run's own choice where not given.")] = 20
+    steps: Annotated[int, bounds(1), Flag("Steps of the solver; the run's default if not given.")] = 20
     grid: Annotated[
         GridSetting,
         Flag(
-            f"{', '.join(get_args(GridName))}; or the levels to visit, noisiest first, as in 1000,700,400,100, and "
-            "then clean.",
+            f"{', '.join(get_args(GridName))}; or the timesteps to visit, noisiest first, such as 1000,700,400,100; "
+            "0 is appended.",
             kind=str,
         ),
     ] = "power"
@@ -65,36 +65,33 @@ class SamplingConfig(Strict):
         GuidanceConfig | None,
         Short("scale"),
         AfterValidator(_guides),
-        Flag("Scale of guidance, classifier-free unless --guide-with; 1 for none.", off=1.0),
+        Flag("Guidance scale, classifier-free unless --guide-with is given; 1 for none.", off=1.0),
     ] = None
     classifier: Annotated[
         ClassifierGuidanceConfig | None,
         Short("scale"),
-        Flag(
-            "Scale of guidance by the run's classifier of noised images, which `ddpm train-classifier` trains; with "
-            "--label."
-        ),
+        Flag("Scale of guidance by the run's classifier, which `ddpm train-classifier` trains; requires --label."),
     ] = None
     clip: ClipConfig = FixedClip(kind="range")
     precision: Annotated[
         PrecisionName | None,
-        Flag("Of the network: fp32, or bf16 (fp16), which is faster where the device computes it natively."),
+        Flag("Precision of the network: fp32, or bf16 (fp16), which is faster with native support."),
     ] = None
     area: Annotated[
         AreaConfig | None,
         Short("size"),
         Flag(
-            "Side of the images, or height x width, where larger than in training: drawn in overlapping windows.",
+            "Side of the images, or height x width, if larger than in training; sampled in overlapping windows.",
             name="size",
         ),
     ] = None
 
     @classmethod
     def of(cls, **given: Any) -> "SamplingConfig":
-        """From flat options: ``SamplingConfig.of(solver="ddim", eta=0.5, guidance=2)``.
+        """Settings from flat options: ``SamplingConfig.of(solver="ddim", eta=0.5, guidance=2)``.
 
         Raises:
-            InputError: an unknown name, or a value that is not allowed or has no effect.
+            InputError: if a name is unknown, or a value is not allowed or has no effect.
         """
         return changed(cls(), given, without=() if "steps" in given or "grid" not in given else ("steps",))
 
@@ -108,33 +105,33 @@ class SamplingConfig(Strict):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if not isinstance(self.grid, str) and self.steps != len(self.grid):
-            raise ValueError(f"steps is {self.steps}, but the grid lists {len(self.grid)} timesteps; leave out --steps")
+            raise ValueError(f"steps is {self.steps}, but the grid lists {len(self.grid)} timesteps; leave out steps")
         mean = self.classifier is not None and self.classifier.form == "mean"
         if mean and self.solver.name not in ANCESTRAL:
             raise ValueError(
-                f"classifier_form mean moves an ancestral step, and {self.solver.name} takes none; "
-                f"use the score's form, or solver {', '.join(ANCESTRAL)}"
+                f"classifier_form mean requires an ancestral solver, not {self.solver.name}; "
+                f"use classifier_form score, or solver {', '.join(ANCESTRAL)}"
             )
         return self
 
     @property
     def guidance_scale(self) -> float:
-        """Of guidance; 1 for none."""
+        """The guidance scale; 1 for none."""
         return 1.0 if self.guidance is None else self.guidance.scale
 
     @property
     def clips(self) -> bool:
-        """Whether the expected image is kept in range."""
+        """Whether the expected image is clipped."""
         return self.clip.kind != "none"
 
     @property
     def short(self) -> str:
-        """Solver and steps in a name: "ddim50", "unipc-2x20"."""
+        """Solver and steps as a short name: "ddim50", "unipc-2x20"."""
         return f"{self.solver.name}{'x' if self.solver.name[-1].isdecimal() else ''}{self.steps}"
 
     @property
     def words(self) -> str:
-        """As people say it: "unipc-2, 20 steps, power grid, guidance 1.5"."""
+        """A short description: "unipc-2, 20 steps, power grid, guidance 1.5"."""
         grid = f"{self.grid} grid" if isinstance(self.grid, str) else "at " + ", ".join(f"{p:.4g}" for p in self.grid)
         guided = "" if self.guidance is None else f", guidance {self.guidance.scale:g}"
         rounded = "" if self.precision is None else f", {self.precision}"
@@ -143,16 +140,16 @@ class SamplingConfig(Strict):
         return f"{self.solver.name}, {steps}, {grid}{guided}{classified}{rounded}"
 
     def summary(self, labelled: bool) -> str:
-        """The same of images with a label or without, which are guided by a checkpoint or a classifier only."""
+        """The description for images with a label, or without, where classifier-free guidance has no effect."""
         led = labelled or (self.guidance is not None and self.guidance.guide is not None)
         return self.words if led else self.model_copy(update={"guidance": None}).words
 
     @property
     def visits(self) -> str:
-        """The grid as it is typed."""
+        """The grid in the form that users type."""
         return self.grid if isinstance(self.grid, str) else listing(self.grid)
 
     @property
     def on_ticks(self) -> bool:
-        """Whether the grid takes at most as many steps as a schedule has noisy ticks."""
+        """Whether the grid has at most as many steps as the schedule has noisy ticks."""
         return self.grid in get_args(TickGridName)

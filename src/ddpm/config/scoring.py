@@ -1,27 +1,27 @@
-"""Scores while a run trains: how often, and what they may cost."""
+"""Evaluation during training: how often, and at what cost."""
 
 from collections.abc import Container
 from dataclasses import dataclass, replace
 
 POINTS = 20
-"""Scores of a run that is long enough for them."""
+"""The number of scores in a run that is long enough."""
 FEWEST = 64
-"""Samples of a score in the shortest runs."""
+"""The number of samples per score in the shortest runs."""
 CALLS = 3
-"""Network calls that take as long as training on one image."""
+"""The number of network calls that take as long as training on one image."""
 MARGIN = 0.9
-"""Part of the share that is planned with, as this is a rough count."""
+"""The proportion of the share to plan with, as the cost is a rough estimate."""
 
 
 @dataclass(frozen=True)
 class ScoringSettings:
-    """When and on what a run is scored; its weights do not depend on it.
+    """When and on how many samples to evaluate a run; its weights do not depend on it.
 
     Attributes:
-        every: images between scores; the last is at the run's end.
-        samples: drawn for a score.
-        steps: of the solver that draws them.
-        share: largest share of the time of training that scores may take.
+        every: The training images between scores; the last score is at the end of the run.
+        samples: The number of samples per score.
+        steps: The solver steps for each sample.
+        share: The largest proportion of the training time to spend on scores.
     """
 
     every: int
@@ -37,19 +37,19 @@ class ScoringSettings:
             raise ValueError(f"share must be above 0 and at most 1, not {self.share}")
 
     def points(self, images: int, batch: int) -> int:
-        """Scores of a run on so many images, if time is left for all."""
+        """The number of scores in a run on this many images, if time permits."""
         return 1 + max(0, images - batch) // self.every
 
     def cost(self, images: int, batch: int) -> float:
-        """What these scores take, in images that could be trained on in that time."""
+        """The cost of the scores, in images that could be trained on in the same time."""
         return self.points(images, batch) * self.samples * self.steps / CALLS
 
 
 def planned(asked: ScoringSettings, images: int, batch: int, given: Container[str]) -> ScoringSettings:
-    """Settings for a run on so many images: 20 scores; in short runs on fewer samples, then fewer, to meet the share.
+    """Settings for a run on this many images: 20 scores; short runs reduce samples, then scores, to keep the share.
 
     Args:
-        given: fields of ``asked`` that stay as they are.
+        given: The fields of ``asked`` to leave unchanged.
     """
     drawn = MARGIN * asked.share * images * CALLS / asked.steps  # samples of all scores
     fitted = asked

@@ -1,4 +1,4 @@
-"""How the reverse process is solved: solvers, each with the options that it has."""
+"""Solvers of the reverse process, each with its own options."""
 
 from typing import Annotated, Self, get_args
 
@@ -19,15 +19,15 @@ from ddpm.system.tree import Short
 Temperature = Annotated[
     float | None,
     bounds(0),
-    Flag("Of solvers that draw fresh noise: its scale; below 1 smoother and less various."),
+    Flag("Scale of the fresh noise, for solvers that add it; below 1 for smoother, less diverse samples."),
 ]
 
 
 class NoisySolver(Strict):
-    """A solver that draws fresh noise in each step.
+    """A solver that adds fresh noise at each step.
 
     Attributes:
-        temperature: scale of that noise; 1 if None.
+        temperature: The scale of that noise; 1 if None.
     """
 
     name: NoisySolverName
@@ -35,18 +35,18 @@ class NoisySolver(Strict):
 
 
 class EtaSolver(Strict):
-    """A solver with a share of fresh noise.
+    """A solver with an adjustable amount of fresh noise.
 
     Attributes:
-        eta: the share, from 0 (deterministic) to 1 (ancestral); the solver's own if None.
-        temperature: scale of the fresh noise; 1 if None.
+        eta: The amount, from 0 (deterministic) to 1 (ancestral); the solver's default if None.
+        temperature: The scale of the fresh noise; 1 if None.
     """
 
     name: EtaSolverName
     eta: Annotated[
         float | None,
         bounds(0, 1),
-        Flag(f"Of {' and '.join(get_args(EtaSolverName))}: share of fresh noise, 0 (deterministic) to 1 (ancestral)."),
+        Flag(f"Fresh noise of {' and '.join(get_args(EtaSolverName))}, from 0 (deterministic) to 1 (ancestral)."),
     ] = None
     temperature: Temperature = None
 
@@ -54,7 +54,7 @@ class EtaSolver(Strict):
     def _makes_sense(self) -> Self:
         silent = self.eta == 0 or (self.name == "ddim" and self.eta is None)
         if self.temperature is not None and silent:
-            raise ValueError(f"temperature has no effect, as {self.name} draws no noise; give eta above 0")
+            raise ValueError(f"temperature has no effect, as {self.name} adds no noise; set eta above 0")
         return self
 
 
@@ -62,37 +62,37 @@ class ChurnSolver(Strict):
     """Karras et al. 2022, algorithm 2.
 
     Attributes:
-        churn: noise added on the way, S_churn; 0 if None.
-        temperature: scale of the fresh noise; 1 if None.
+        churn: The noise added at each step, S_churn; 0 if None.
+        temperature: The scale of the fresh noise; 1 if None.
     """
 
     name: ChurnSolverName
     churn: Annotated[
         float | None,
         bounds(0),
-        Flag(f"Of {' and '.join(get_args(ChurnSolverName))}: noise added on the way; 0 for none."),
+        Flag(f"Noise added by {' and '.join(get_args(ChurnSolverName))} at each step, S_churn; 0 for none."),
     ] = None
     temperature: Temperature = None
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
         if self.temperature is not None and self.churn == 0:
-            raise ValueError(f"temperature has no effect, as {self.name} draws no noise; give churn above 0")
+            raise ValueError(f"temperature has no effect, as {self.name} adds no noise; set churn above 0")
         return self
 
 
 class AdaptiveSolver(Strict):
-    """A solver that chooses its steps.
+    """A solver that chooses its own steps.
 
     Attributes:
-        tolerance: error allowed in each step; the solver's own if None.
+        tolerance: The error tolerance of each step; the solver's default if None.
     """
 
     name: AdaptiveSolverName
     tolerance: Annotated[
         float | None,
         bounds(0, above=True),
-        Flag(f"Of {' and '.join(get_args(AdaptiveSolverName))}: the error allowed in each of its steps."),
+        Flag(f"Error tolerance of each step of {' and '.join(get_args(AdaptiveSolverName))}."),
     ] = None
 
 
@@ -106,6 +106,6 @@ SolverConfig = Annotated[
     NoisySolver | EtaSolver | ChurnSolver | AdaptiveSolver | PlainSolver,
     Field(discriminator="name"),
     Short("name"),
-    Flag(f"One of {', '.join(get_args(SolverName))}. Like what follows the run's own where not given.", kind=str),
+    Flag(f"One of {', '.join(get_args(SolverName))}. The options below also default to the run's.", kind=str),
 ]
-"""By its name. Options without a name mean the first solver that has them all."""
+"""A solver by name. Options without a name select the first solver that has all of them."""

@@ -1,4 +1,4 @@
-"""How a run is trained: numbers only, resolved before the first step."""
+"""Training settings, resolved to numbers before the first step."""
 
 import math
 from dataclasses import dataclass
@@ -10,35 +10,35 @@ from ddpm.system.names import PrecisionName
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """All that decides the weights of a run, next to its data, model and objective, and how it is kept.
+    """The settings that, with data, model and objective, determine the weights of a run, and how it is saved.
 
-    Amounts of training are counted in images seen, so that they mean the same at every batch size.
+    Amounts of training are counted in images seen, so they mean the same at every batch size.
 
     Attributes:
-        images: images to see in all.
-        batch: images an optimiser step, over all processes and micro-batches.
-        micro_batch: images a forward pass of one process; changes memory, not results.
-        learning_rate: its peak.
-        warmup: images over which the learning rate rises from 0 in a line.
-        decay: share of the run, at its end, over which the rate falls to 0 along half a cosine.
-        weight_decay, betas: AdamW's.
-        clip: largest norm of the gradient.
-        ema: cap of the moving average's decay.
-        label_dropout: share of labels hidden, for classifier-free guidance.
-        precision: of the network's arithmetic; weights are float32 always.
-        seed: of everything random.
-        flip: mirror half of the images left to right.
-        workers: processes that read images; 0 reads between steps.
-        checkpoint_every: images between checkpoints.
-        keep: checkpoints kept.
-        previews: number of previews after the one at the start, ever denser towards it.
-        log_every: images between lines of the log.
-        patience: steps in a row with a non-finite loss or gradient after which the run stops.
+        images: The total number of images to see.
+        batch: The images per optimiser step, over all processes and micro-batches.
+        micro_batch: The images per forward pass of one process; changes memory, not results.
+        learning_rate: The peak learning rate.
+        warmup: The images over which the learning rate rises linearly from 0.
+        decay: The final proportion of the run over which the learning rate falls to 0 along half a cosine.
+        weight_decay, betas: The parameters of AdamW.
+        clip: The largest norm of the gradient.
+        ema: The upper limit of the moving average's decay.
+        label_dropout: The proportion of labels to drop, for classifier-free guidance.
+        precision: The precision of the network; weights are always float32.
+        seed: The seed of all randomness.
+        flip: Whether to mirror half of the images left to right.
+        workers: The number of threads that read images; 0 reads between steps.
+        checkpoint_every: The images between checkpoints.
+        keep: The number of checkpoints to keep.
+        previews: The number of previews after the initial one, denser towards the start.
+        log_every: The images between lines of the log.
+        patience: The consecutive steps with a non-finite loss or gradient after which the run stops.
     """
 
     images: int
-    batch: Annotated[int, Flag("Images an optimiser step, over all processes.")] = 128
-    micro_batch: Annotated[int, Flag("Images a forward pass; as many as fit the memory by default.")] = 128
+    batch: Annotated[int, Flag("Images per optimiser step, over all processes.")] = 128
+    micro_batch: Annotated[int, Flag("Images per forward pass; by default, as many as fit in memory.")] = 128
     learning_rate: Annotated[float, Flag("Peak learning rate.", name="lr")] = 2e-4
     warmup: int = 10_000
     decay: float = 0.8
@@ -48,9 +48,9 @@ class TrainSettings:
     ema: float = 0.9999
     label_dropout: float = 0.1
     precision: PrecisionName = "fp32"
-    seed: Annotated[int, Flag("Of everything random.")] = 0
+    seed: Annotated[int, Flag("Seed of all randomness.")] = 0
     flip: Annotated[bool, Flag("Mirror half of the images left to right.")] = False
-    workers: Annotated[int, Flag("Threads that read images ahead; 0 reads between steps.")] = 0
+    workers: Annotated[int, Flag("Threads that prefetch images; 0 reads between steps.")] = 0
     checkpoint_every: int = 100_000
     keep: int = 2
     previews: int = 5
@@ -75,5 +75,5 @@ class TrainSettings:
 
     @property
     def steps(self) -> int:
-        """Optimiser steps of the whole run."""
+        """The number of optimiser steps in the whole run."""
         return -(-self.images // self.batch)

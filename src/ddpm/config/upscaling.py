@@ -1,4 +1,4 @@
-"""Super-resolution."""
+"""Super-resolution settings."""
 
 from typing import Self
 
@@ -10,15 +10,15 @@ DEFAULT_SCALE = 4
 
 
 class UpscalingConfig(Strict):
-    """What a run learns to make large.
+    """The super-resolution that a run learns.
 
     Attributes:
-        scale: pixels a side of the large image for one of the small image.
-        s_max: strongest noise on the enlarged image in training, as a share of all noise.
-        augment: the same when images are drawn, unless asked otherwise.
-        consistent: whether what is drawn is held to average to the small image, unless asked otherwise.
-        low: where small images came from; None where they are made of the large ones.
-        low_fingerprint: hash of the small images as prepared.
+        scale: The upscaling factor of each side.
+        s_max: The strongest noise on the upscaled image in training, where 1 is pure noise.
+        augment: The default noise on it when sampling.
+        consistent: Whether samples must by default average to the small image.
+        low: The source of the small images; None to downscale the large ones.
+        low_fingerprint: The hash of the prepared small images.
     """
 
     scale: int = DEFAULT_SCALE
@@ -37,5 +37,5 @@ class UpscalingConfig(Strict):
         if not 0 <= self.augment <= self.s_max:
             raise ValueError(f"augment must be between 0 and s_max, {self.s_max:g}, not {self.augment}")
         if (self.low is None) != (self.low_fingerprint is None):
-            raise ValueError("low and low_fingerprint are of the same images; give both or neither")
+            raise ValueError("low and low_fingerprint belong together; set both or neither")
         return self

@@ -1,4 +1,4 @@
-"""What a sample is conditioned on: as it comes, and in the form that a network takes."""
+"""Conditions: raw, and encoded for a network."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,11 +11,11 @@ from ddpm.core.level import Scalar, scale
 from ddpm.core.stream import RowStreams
 
 Conditions = Mapping[str, torch.Tensor]
-"""Raw conditions by kind, each of one batch: {"label": (B,) int64, "low_resolution": (B, h, w, C) uint8 …}."""
+"""Raw conditions of a batch by kind: {"label": (B,) int64, "low_resolution": (B, h, w, C) uint8 …}."""
 
 
 def select(conditions: Conditions, index: torch.Tensor | slice) -> dict[str, torch.Tensor]:
-    """The raw conditions of some images, (b,) by number and as often as named, or a slice."""
+    """The raw conditions of some images, by indices (b,), which may repeat, or by a slice."""
     return {kind: raw[index] for kind, raw in conditions.items()}
 
 
@@ -23,31 +23,31 @@ _Pair = tuple[torch.Tensor | None, torch.Tensor | None]
 
 
 class Conditioner(Protocol):
-    """The encoder of one kind of condition, a module of the model."""
+    """An encoder of one kind of condition, a module of the model."""
 
     def encode(self, raw: torch.Tensor) -> "Cond":
-        """(B, …) -> what the network takes."""
+        """Encode raw conditions (B, …) for the network."""
 
     def null(self, n: int) -> "Cond | None":
-        """The unconditional condition, n rows; None for a kind that is always given."""
+        """The null condition, n rows; None for a kind that is always given."""
 
     def drop(self, raw: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """The raw conditions, null where the mask, (B,) bool, is set; unchanged for a kind that is always given."""
 
     def augment(self, raw: torch.Tensor, streams: RowStreams) -> torch.Tensor:
-        """The raw conditions as training shows them: with noise, where that belongs to their kind."""
+        """The raw conditions for training: with noise, for a kind that is augmented."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cond:
-    """A batch of encoded conditions; what is None is absent.
+    """A batch of encoded conditions; None means absent.
 
     Attributes:
-        vector: (B, D), added to the time embedding: an embedded class label.
-        image: (B, C, *space), stacked on x as further channels: a small image, enlarged.
-        tokens: (B, L, E), attended to: an encoded caption.
-        mask: (B, L) bool, the tokens that are no padding.
-        raw: what all of it was encoded from, for a network with an encoder of its own.
+        vector: (B, D), added to the time embedding, such as an embedded class label.
+        image: (B, C, *space), concatenated to x as channels, such as an upscaled image.
+        tokens: (B, L, E), attended to, such as an encoded caption.
+        mask: (B, L) bool, false for padding tokens.
+        raw: The raw conditions, for a network with its own encoder.
     """
 
     vector: torch.Tensor | None = None
@@ -61,7 +61,7 @@ class Cond:
         return max((len(part) for part in (self.vector, self.image, self.tokens) if part is not None), default=0)
 
     def cat(self, other: "Cond") -> "Cond":
-        """The conditions of this batch, then those of the other, which has the same parts; tokens are padded."""
+        """The conditions of this batch followed by those of another with the same parts; tokens are padded."""
         pairs = self._padded(other)
         tokens, mask = (None if one is None or two is None else torch.cat([one, two]) for one, two in pairs)
         raw = None
@@ -70,7 +70,7 @@ class Cond:
         return Cond(_cat(self.vector, other.vector), _cat(self.image, other.image), tokens, mask, raw)
 
     def plus(self, other: "Cond") -> "Cond":
-        """Both at once: vectors are added, tokens follow each other; at most one of the two has an image."""
+        """Both conditions combined: vectors are added, tokens concatenated; at most one of the two has an image."""
         assert self.image is None or other.image is None
         vectors = [part for part in (self.vector, other.vector) if part is not None]
         image = self.image if other.image is None else other.image
@@ -87,21 +87,21 @@ class Cond:
         )
 
     def rows(self, index: torch.Tensor | slice) -> "Cond":
-        """The conditions of some images, (b,) by number and as often as named, or a slice."""
+        """The conditions of some images, by indices (b,), which may repeat, or by a slice."""
         vector, image, tokens, mask = (
             None if part is None else part[index] for part in (self.vector, self.image, self.tokens, self.mask)
         )
         return Cond(vector, image, tokens, mask, None if self.raw is None else select(self.raw, index))
 
     def crop(self, window: Sequence[slice]) -> "Cond":
-        """The conditions of a window of the images, one slice a spatial axis."""
+        """The conditions for a window of the images, one slice per spatial axis."""
         return self if self.image is None else replace(self, image=self.image[:, :, *window])
 
     def lerp(self, other: "Cond", share: Scalar) -> "Cond":
-        """``(1 - share) · this + share · other`` of the same parts, one share for all or (B,); exact at the ends.
+        """``(1 - share) · this + share · other``, part by part, with one share or (B,); exact at the ends.
 
-        Of labels: the point that far between their embeddings. Between two numbers of tokens, the further ones of the
-        longer are between it and zero.
+        Labels are interpolated between their embeddings. If the numbers of tokens differ, the excess tokens are
+        interpolated with zero.
         """
         (tokens, others), (mask, theirs) = self._padded(other)
         if mask is not None and theirs is not None:
@@ -115,7 +115,7 @@ class Cond:
         )
 
     def instead_of(self, other: "Cond") -> "Cond":
-        """This one row in place of each vector and the tokens of another batch, whose images stay."""
+        """Another batch with this single row in place of its vectors and tokens; its images stay."""
         n = len(other)
         vector, tokens, mask = (
             None if part is None else part.expand(n, *part.shape[1:]) for part in (self.vector, self.tokens, self.mask)
@@ -124,7 +124,7 @@ class Cond:
         return Cond(vector, other.image, tokens, mask, raw)
 
     def _padded(self, other: "Cond") -> tuple[_Pair, _Pair]:
-        """The tokens of both, the shorter ones padded, and their masks; no masks where nothing is padded."""
+        """The tokens of both, padded to the same length, and their masks; no masks if nothing is padded."""
         if self.tokens is None or other.tokens is None:
             assert self.tokens is None
             assert other.tokens is None
@@ -137,7 +137,7 @@ class Cond:
         return tokens, masks
 
     def _real(self, tokens: torch.Tensor) -> torch.Tensor:
-        """The mask, which lets all tokens pass where there is none."""
+        """The mask; all true if there is none."""
         return torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device) if self.mask is None else self.mask
 
 

@@ -1,6 +1,6 @@
 """Forward processes in continuous time: a curve of (alpha, sigma) over u in [0, 1], with an exact inverse.
 
-Song et al. 2021 are here the authors of "Score-Based Generative Modeling through Stochastic Differential Equations".
+Song et al. 2021 refers to "Score-Based Generative Modeling through Stochastic Differential Equations".
 """
 
 import math
@@ -13,42 +13,42 @@ from ddpm.core.level import Level
 from ddpm.core.schedule import Schedule
 
 FLOOR = 1e-5
-"""The least u of a process that begins clean, where Song et al. 2021 stop: below, x0 is known but for rounding."""
+"""The least u of a process that begins clean, as in Song et al. 2021: below it, x0 is known up to rounding."""
 
 Scales = tuple[torch.Tensor, torch.Tensor]
 
 
 class Curve(Protocol):
-    """A process over u. All tensors are float64, of any one shape."""
+    """A process over u. All tensors are float64 and of the same, arbitrary shape."""
 
     begins_clean: ClassVar[bool]
-    """Whether u = 0 is the image itself, and not the least noise."""
+    """Whether u = 0 is the image itself rather than the least noise."""
 
     def scales(self, u: torch.Tensor) -> Scales:
         """(alpha, sigma) at u."""
         ...
 
     def t(self, u: torch.Tensor) -> torch.Tensor:
-        """The number that the network is fed at u."""
+        """The time that is fed to the network at u."""
         ...
 
     def u(self, ratio: torch.Tensor) -> torch.Tensor:
-        """Where sigma / alpha is such a ratio, 0 to infinity; anything beyond the ends for one that is nowhere."""
+        """The u at which sigma / alpha equals a ratio from 0 to infinity; outside [0, 1] if there is none."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Continuous:
-    """A curve as a schedule: exact at any timestep.
+    """A schedule that follows a curve exactly, at any timestep.
 
-    T says how finely the axis is ruled, for grids to choose ticks from and for the bound to count; the process itself
-    has none. A timestep is u on that scale: of a curve that begins clean ``u = timestep / T``, held above ``FLOOR``; of
-    another tick 1 is the least noise and tick T the most, ``u = 1 - (T - timestep) / (T - 1)``, held above 0.
-    Timestep 0 is clean in any case, with the t of the one above it.
+    T is the number of ticks on the axis, used by grids and the bound; the process itself has none. A timestep is u on
+    that scale: for a curve that begins clean, ``u = timestep / T``, at least ``FLOOR``; otherwise tick 1 is the least
+    noise and tick T the most, ``u = 1 - (T - timestep) / (T - 1)``, at least 0. Timestep 0 is always clean, with the t
+    of the lowest u.
 
     Attributes:
-        curve: the process.
-        T: noisy ticks, at least 1.
+        curve: The process.
+        T: The number of noisy ticks, at least 1.
     """
 
     curve: Curve
@@ -56,21 +56,21 @@ class Continuous:
 
     def __post_init__(self) -> None:
         if self.T < 1:
-            raise ValueError(f"a schedule needs at least one noisy level, not T = {self.T}")
+            raise ValueError(f"T must be at least 1, not {self.T}")
 
     def level(self, timestep: float) -> Level:
         """The level at a timestep in [0, T], as Python floats.
 
         Raises:
-            ValueError: outside.
+            ValueError: if the timestep is outside that range.
         """
         if not 0 <= timestep <= self.T:
-            raise ValueError(f"level {timestep} is outside 0 … {self.T}")
+            raise ValueError(f"timestep {timestep} is outside 0 … {self.T}")
         one = self.levels(torch.tensor([timestep], dtype=torch.float64))
         return Level(float(one.t), float(one.alpha), float(one.sigma))
 
     def levels(self, timesteps: torch.Tensor) -> Level:
-        """The levels at timesteps (B,) in [0, T]: float64 tensors (B,) on the CPU."""
+        """The levels at timesteps (B,) in [0, T], as float64 tensors (B,) on the CPU."""
         timesteps = timesteps.double()
         if self.curve.begins_clean:
             u = (timesteps / self.T).clamp(min=min(FLOOR, 1 / self.T))
@@ -81,15 +81,15 @@ class Continuous:
         return Level(self.curve.t(u), alpha.masked_fill(clean, 1.0), sigma.masked_fill(clean, 0.0))
 
     def timestep(self, ratio: torch.Tensor, least: float = 1.0) -> torch.Tensor:
-        """Timesteps in [least, T] with sigma / alpha = ratio, (n,) float64; ratios beyond the ends get the nearest end.
+        """The timesteps in [least, T] with sigma / alpha = ratio, (n,) float64; ratios beyond the ends are clamped.
 
         Args:
-            least: below 1 the processes that begin clean go on down to ``FLOOR``.
+            least: The least timestep to return; processes that begin clean have levels below 1, down to ``FLOOR``.
         """
         return self._place(self.curve.u(ratio).clamp(0, 1)).clamp(least, self.T)
 
     def place_at(self, u: float) -> float:
-        """Where u, from ``FLOOR`` to 1, is on the scale of timesteps."""
+        """The timestep of u, from ``FLOOR`` to 1."""
         return float(self._place(torch.tensor(u, dtype=torch.float64)))
 
     def _place(self, u: torch.Tensor) -> torch.Tensor:
@@ -98,7 +98,7 @@ class Continuous:
 
 @dataclass(frozen=True, slots=True)
 class LinearBeta:
-    """``beta(u) = start + u · (end - start)``, the rate at which variance is replaced (Song et al. 2021, app. C)."""
+    """``beta(u) = start + u · (end - start)``, the noise rate (Song et al. 2021, app. C)."""
 
     start: float = 0.1
     end: float = 20.0
@@ -108,15 +108,18 @@ class LinearBeta:
         return u * (self.start + u * (self.end - self.start) / 2)
 
     def inverse(self, integral: torch.Tensor) -> torch.Tensor:
-        """u of an integral; as far as the end of one beyond it."""
+        """The u with this integral, at most 1."""
         total = integral.clamp(max=(self.start + self.end) / 2)
-        # the root of the quadratic in the form that does not cancel
+        # the root of the quadratic in the form without cancellation
         return 2 * total / (self.start + (self.start**2 + 2 * (self.end - self.start) * total).sqrt())
 
 
 @dataclass(frozen=True, slots=True)
 class VP:
-    """``alpha = exp(-½ ∫ beta)``, ``sigma² = 1 - alpha²``: variance preserving (Song et al. 2021, eq. 32 and 33)."""
+    """The variance-preserving SDE, ``alpha = exp(-½ ∫ beta)``, ``sigma² = 1 - alpha²``.
+
+    Song et al. 2021, eq. 32 and 33.
+    """
 
     begins_clean: ClassVar[bool] = True
     beta: LinearBeta = LinearBeta()
@@ -135,7 +138,10 @@ class VP:
 
 @dataclass(frozen=True, slots=True)
 class SubVP:
-    """``alpha = exp(-½ ∫ beta)``, ``sigma = 1 - alpha²``: less noise than VP's (Song et al. 2021, eq. 34)."""
+    """The sub-VP SDE, ``alpha = exp(-½ ∫ beta)``, ``sigma = 1 - alpha²``, with less noise than VP.
+
+    Song et al. 2021, eq. 34.
+    """
 
     begins_clean: ClassVar[bool] = True
     beta: LinearBeta = LinearBeta()
@@ -154,7 +160,7 @@ class SubVP:
 
 @dataclass(frozen=True, slots=True)
 class VE:
-    """``sigma = sigma_min · (sigma_max / sigma_min)^u`` upon the whole image: variance exploding.
+    """The variance-exploding SDE, ``alpha = 1``, ``sigma = sigma_min · (sigma_max / sigma_min)^u``.
 
     Song et al. 2021, eq. 30 and 31.
     """
@@ -178,9 +184,9 @@ class VE:
 
 @dataclass(frozen=True, slots=True)
 class EDMProcess:
-    """``sigma^(1/rho)`` evenly from sigma_min to sigma_max, upon the whole image (Karras et al. 2022, eq. 5).
+    """EDM's process: ``alpha = 1``, ``sigma^(1/rho)`` linear from sigma_min to sigma_max (Karras et al. 2022, eq. 5).
 
-    The network is fed ``ln(sigma) / 4`` (table 1, c_noise).
+    The network takes ``ln(sigma) / 4`` (table 1, c_noise).
     """
 
     begins_clean: ClassVar[bool] = False
@@ -210,7 +216,7 @@ class EDMProcess:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """``alpha = 1 - u``, ``sigma = u``: straight from the image to the noise (rectified flow, Liu et al. 2022)."""
+    """Rectified flow, ``alpha = 1 - u``, ``sigma = u``: a straight line from image to noise (Liu et al. 2022)."""
 
     begins_clean: ClassVar[bool] = True
 
@@ -225,13 +231,13 @@ class Flow:
 
 
 def up_to(schedule: Schedule, sigma_max: float) -> Continuous:
-    """VE's or EDM's process with another most noise: sigma / alpha of the noisiest level.
+    """A VE or EDM process with another sigma_max, sigma / alpha at the noisiest level.
 
     Raises:
-        ValueError: another process, whose noise is bounded, or a sigma_max that is not above its least noise.
+        ValueError: if the process is another one, or sigma_max is not above its least noise.
     """
     if not isinstance(schedule, Continuous) or not isinstance(schedule.curve, VE | EDMProcess):
-        raise ValueError("only VE and EDM have a sigma_max")
+        raise ValueError("sigma_max is an option of the ve and edm schedules only; leave it out")
     return replace(schedule, curve=replace(schedule.curve, sigma_max=sigma_max))
 
 

@@ -1,4 +1,4 @@
-"""The one function that everything in this package makes, wraps or calls."""
+"""The denoiser interface, on which the whole package is built."""
 
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -10,11 +10,11 @@ from ddpm.core.level import Level
 
 
 class Denoised(NamedTuple):
-    """What a denoiser believes.
+    """The estimate of a denoiser.
 
     Attributes:
-        x0: (B, C, *space), the expected clean image, images in [-1, 1].
-        var_mix: like x0 in about [0, 1] where the variance is learned: the place between its two bounds.
+        x0: (B, C, *space), the expected clean image in [-1, 1].
+        var_mix: Like x0, in about [0, 1]: the learned variance, as a mix of its two bounds.
     """
 
     x0: torch.Tensor
@@ -22,14 +22,14 @@ class Denoised(NamedTuple):
 
 
 class Denoiser(Protocol):
-    """``denoise(x, level, cond)``: the clean image expected behind x, (B, C, *space), at a level."""
+    """A function ``denoise(x, level, cond)`` that estimates the clean image from x, (B, C, *space), at a level."""
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised: ...
 
 
 @dataclass(frozen=True, slots=True)
 class FixedVariance:
-    """A denoiser that keeps the variance it has learned to itself, so that a fixed one takes its place."""
+    """A denoiser without its learned variance, so that a fixed one is used."""
 
     denoise: Denoiser
 
@@ -38,6 +38,6 @@ class FixedVariance:
 
 
 class Network(Protocol):
-    """``net(x, t, cond)``: the raw output; t is (B,) float32, as half precision would round it."""
+    """A function ``net(x, t, cond)`` with raw output; t is (B,) float32, as half precision would round it."""
 
     def __call__(self, x: torch.Tensor, t: torch.Tensor, cond: Cond | None = None) -> torch.Tensor: ...

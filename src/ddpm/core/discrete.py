@@ -1,4 +1,4 @@
-"""Forward processes in discrete time: how much signal and noise each level holds."""
+"""Forward processes in discrete time: tables of signal and noise scales."""
 
 import math
 from collections.abc import Sequence
@@ -10,18 +10,18 @@ import torch
 from ddpm.core.level import Level
 
 MAX_BETA = 0.999
-"""No step destroys everything, so that every transition can be divided by (Nichol & Dhariwal 2021, sec. 3.2)."""
+"""The largest beta, below 1 to avoid a division by zero (Nichol & Dhariwal 2021, sec. 3.2)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Discrete:
-    """Levels 0 … T of a variance-preserving process: level 0 is clean, level T the noisiest.
+    """A variance-preserving process with levels 0 … T: level 0 is clean, level T the noisiest.
 
-    The published networks count their T noisy levels from zero, so level i is fed to them as t = i - 1.
+    Published networks count their T noisy levels from zero, so level i is fed to them as t = i - 1.
     Between two noisy levels the angle theta of (alpha, sigma) = (cos theta, sin theta) is interpolated linearly.
 
     Attributes:
-        alpha_bar: (T + 1,) float64, the remaining signal's variance, from exactly 1 down.
+        alpha_bar: (T + 1,) float64, the variance of the remaining signal, decreasing from exactly 1.
     """
 
     alpha_bar: torch.Tensor
@@ -29,13 +29,13 @@ class Discrete:
     def __post_init__(self) -> None:
         a = self.alpha_bar
         if a.dtype != torch.float64 or a.ndim != 1 or len(a) < 2:
-            raise ValueError("alpha_bar must be a float64 vector of at least two entries")
+            raise ValueError("alpha_bar must be a float64 vector with at least two entries")
         if a[0] != 1 or not bool((a.diff() < 0).all()) or a[-1] < 0:
-            raise ValueError("alpha_bar must start at 1 and fall strictly, to 0 at the least")
+            raise ValueError("alpha_bar must start at 1 and decrease strictly, to at least 0")
 
     @property
     def T(self) -> int:
-        """Number of noisy levels."""
+        """The number of noisy levels."""
         return len(self.alpha_bar) - 1
 
     @cached_property
@@ -51,34 +51,36 @@ class Discrete:
         return torch.atan2(self._sigma, self._alpha)
 
     def level(self, timestep: float) -> Level:
-        """The level at timestep 0 or in [1, T], as Python floats; at a whole timestep it is the table's.
+        """The level at timestep 0 or in [1, T], as Python floats; taken from the table at whole timesteps.
 
         Raises:
-            ValueError: outside of these. Nothing lies between the clean level and level 1.
+            ValueError: if the timestep is elsewhere; there is nothing between the clean level and level 1.
         """
         if not 0 <= timestep <= self.T:
-            raise ValueError(f"level {timestep} is outside 0 … {self.T}")
+            raise ValueError(f"timestep {timestep} is outside 0 … {self.T}")
         i = int(timestep)
         if timestep == i:
             return Level(float(i - 1), float(self._alpha[i]), float(self._sigma[i]))
         if i == 0:
-            raise ValueError(f"level {timestep} lies between clean and 1, the cleanest that a discrete schedule has")
+            raise ValueError(
+                f"timestep {timestep} must be 0 or at least 1, as a discrete schedule has no level between"
+            )
         theta = float(torch.lerp(self._theta[i], self._theta[i + 1], timestep - i))
         return Level(timestep - 1, math.cos(theta), math.sin(theta))
 
     def levels(self, timesteps: torch.Tensor) -> Level:
-        """The levels at timesteps (B,), float64 tensors (B,) on the CPU, where they stay until multiplied.
+        """The levels at timesteps (B,), as float64 tensors (B,) on the CPU.
 
-        Timesteps between two levels, float64, are rounded up: one uniform in (0, T] is a level uniform in 1 … T.
+        Timesteps between two levels are rounded up, so one uniform in (0, T] gives a level uniform in 1 … T.
         """
         i = timesteps.ceil().long()
         return Level((i - 1).double(), self._alpha[i], self._sigma[i])
 
     def timestep(self, ratio: torch.Tensor, least: float = 1.0) -> torch.Tensor:
-        """Timesteps in [least, T] with sigma / alpha = ratio, (n,) float64; ratios beyond the ends get the nearest end.
+        """The timesteps in [least, T] with sigma / alpha = ratio, (n,) float64; ratios beyond the ends are clamped.
 
         Args:
-            least: at least 1, as nothing lies between the clean level and level 1.
+            least: The least timestep to return; below 1 it is 1, as there is nothing between level 0 and level 1.
         """
         theta, knots = torch.atan(ratio), self._theta[1:]
         if self.T == 1:
@@ -89,7 +91,7 @@ class Discrete:
 
 
 def from_betas(betas: torch.Tensor) -> Discrete:
-    """The schedule whose step i keeps 1 - betas[i - 1] of the variance (Ho et al. 2020, sec. 2).
+    """The schedule in which step i keeps 1 - betas[i - 1] of the variance (Ho et al. 2020, sec. 2).
 
     Args:
         betas: (T,) float64, each in (0, 1].
@@ -99,30 +101,30 @@ def from_betas(betas: torch.Tensor) -> Discrete:
 
 
 def custom(betas: Sequence[float]) -> Discrete:
-    """The schedule of any betas, cleanest first (``trained_betas`` of diffusers).
+    """The schedule of arbitrary betas, cleanest first (``trained_betas`` in diffusers).
 
     Raises:
-        ValueError: one of them is not between 0 and 1 (the last may be 1, which leaves noise alone), or neighbouring
-            levels are the same in float64.
+        ValueError: if a beta is not between 0 and 1 (the last may be 1, for pure noise), or neighbouring levels are
+            equal in float64.
     """
     if not betas:
-        raise ValueError("there are no betas; give at least one")
+        raise ValueError("betas is empty; add at least one")
     for i, beta in enumerate(betas, 1):
         if not (0 < beta < 1 or (beta == 1 and i == len(betas))):
             raise ValueError(
-                f"beta {i} of {len(betas)} is {beta}; every beta must be above 0 and below 1, but the last may be 1"
+                f"beta {i} of {len(betas)} is {beta}; each must be above 0 and below 1, except that the last may be 1"
             )
     try:
         return from_betas(torch.tensor(betas, dtype=torch.float64))
     except ValueError as e:
-        raise ValueError("the betas make levels that float64 cannot tell apart; give larger or fewer ones") from e
+        raise ValueError("the betas give levels that float64 cannot distinguish; use larger or fewer betas") from e
 
 
 def linear(T: int = 1000, start: float = 1e-4, end: float = 0.02) -> Discrete:
-    """Evenly rising betas (Ho et al. 2020, sec. 4).
+    """The linear schedule, with evenly spaced betas (Ho et al. 2020, sec. 4).
 
-    The two ends are meant for T = 1000; for another T they are scaled by 1000 / T, which leaves as much noise at
-    the last level (Nichol & Dhariwal 2021), and held below 0.999.
+    The two ends are for T = 1000; for another T they are scaled by 1000 / T, which keeps the noise at the last level
+    (Nichol & Dhariwal 2021), and clamped to 0.999.
     """
     _check(T)
     betas = torch.linspace(start, end, T, dtype=torch.float64) * (1000 / T)
@@ -130,21 +132,24 @@ def linear(T: int = 1000, start: float = 1e-4, end: float = 0.02) -> Discrete:
 
 
 def scaled_linear(T: int = 1000, start: float = 0.00085, end: float = 0.012) -> Discrete:
-    """Betas whose square roots rise evenly (Rombach et al. 2022), scaled to T as in :func:`linear`."""
+    """The scaled-linear schedule, with evenly spaced √beta (Rombach et al. 2022), scaled as in :func:`linear`."""
     _check(T)
     betas = torch.linspace(math.sqrt(start), math.sqrt(end), T, dtype=torch.float64) ** 2 * (1000 / T)
     return from_betas(betas.clamp(max=MAX_BETA))
 
 
 def cosine(T: int = 1000, s: float = 0.008) -> Discrete:
-    """``ᾱ(u) = cos²((u + s) / (1 + s) · π / 2)``, betas at most 0.999 (Nichol & Dhariwal 2021, eq. 17)."""
+    """The cosine schedule, ``ᾱ(u) = cos²((u + s) / (1 + s) · π / 2)``, betas at most 0.999.
+
+    Nichol & Dhariwal 2021, eq. 17.
+    """
     _check(T)
     u = torch.arange(T + 1, dtype=torch.float64) / T
     return _from_curve(torch.cos((u + s) / (1 + s) * math.pi / 2) ** 2)
 
 
 def sigmoid(T: int = 1000, start: float = -3.0, end: float = 3.0, tau: float = 1.0) -> Discrete:
-    """ᾱ along a stretch of the logistic curve, betas at most 0.999 (Jabri et al. 2023, alg. 1)."""
+    """The sigmoid schedule, ᾱ along a logistic curve, betas at most 0.999 (Jabri et al. 2023, alg. 1)."""
     _check(T)
     u = torch.arange(T + 1, dtype=torch.float64) / T
     low, high = (torch.sigmoid(torch.tensor(v / tau, dtype=torch.float64)) for v in (start, end))
@@ -152,13 +157,13 @@ def sigmoid(T: int = 1000, start: float = -3.0, end: float = 3.0, tau: float = 1
 
 
 def zero_terminal_snr(schedule: Discrete) -> Discrete:
-    """Shift and stretch alpha so that the last level holds no signal (Lin et al. 2023, alg. 1).
+    """Shift and rescale alpha so that the last level has no signal (Lin et al. 2023, alg. 1).
 
-    Pictures of any mean brightness can then be reached; eps prediction can not be used, since at the last level
-    it says nothing of x0.
+    Samples can then have any mean brightness; eps prediction cannot be used, since it does not determine x0 at the
+    last level.
     """
     if schedule.T < 2:
-        raise ValueError("zero terminal SNR needs two noisy levels, the first of which keeps its signal; T is 1")
+        raise ValueError("zero_terminal_snr requires at least two noisy levels, but T is 1")
     alpha = schedule.alpha_bar.sqrt()
     first, last = alpha[1].clone(), alpha[-1].clone()
     stretched = (alpha[1:] - last) * (first / (first - last))
@@ -166,10 +171,10 @@ def zero_terminal_snr(schedule: Discrete) -> Discrete:
 
 
 def _from_curve(alpha_bar: torch.Tensor) -> Discrete:
-    """Read the betas off a curve of ᾱ at T + 1 points."""
+    """The schedule of a curve of ᾱ at T + 1 points."""
     return from_betas((1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=MAX_BETA))
 
 
 def _check(T: int) -> None:
     if T < 1:
-        raise ValueError(f"a schedule needs at least one noisy level, not T = {T}")
+        raise ValueError(f"T must be at least 1, not {T}")

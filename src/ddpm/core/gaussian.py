@@ -1,7 +1,7 @@
 """The algebra of a Gaussian diffusion, as functions of two levels.
 
-Every function takes any pair (t, s) with s cleaner than t, neighbours or not, so a process on fewer levels needs
-no tables of its own. Numbers are float64 floats or (B,) tensors, as the levels hold them.
+Every function takes any pair (t, s) with s cleaner than t, adjacent or not, so sampling on fewer levels needs no
+tables. Coefficients are float64 floats or (B,) tensors, as in the levels.
 """
 
 import math
@@ -25,7 +25,7 @@ class Transition(NamedTuple):
 
 
 def transition(t: Level, s: Level) -> Transition:
-    """The forward step from s to the noisier t: ``var_t|s = sigma_t² - (alpha_t / alpha_s)² sigma_s²``."""
+    """The forward transition from s to the noisier t: ``var_t|s = sigma_t² - (alpha_t / alpha_s)² sigma_s²``."""
     ratio = t.alpha / s.alpha
     return Transition(ratio, t.sigma**2 - ratio**2 * s.sigma**2)
 
@@ -38,12 +38,12 @@ class Posterior(NamedTuple):
     var: Scalar
 
     def mean(self, x0: torch.Tensor, x_t: torch.Tensor) -> torch.Tensor:
-        """The posterior's mean, (B, C, *space)."""
+        """The mean of the posterior, (B, C, *space)."""
         return weighted_sum(self.x0_weight, x0, self.xt_weight, x_t)
 
 
 def posterior(t: Level, s: Level) -> Posterior:
-    """The step back from t to the cleaner s when x0 is known (Ho et al. 2020, eq. 6 and 7, for any pair).
+    """The posterior of the cleaner s given t and x0 (Ho et al. 2020, eq. 6 and 7, for any pair).
 
     ``var = var_t|s · sigma_s² / sigma_t²``; the mean weighs x0 by ``alpha_s · var_t|s / sigma_t²`` and x_t by
     ``(alpha_t / alpha_s)(sigma_s² / sigma_t²)``.
@@ -54,18 +54,18 @@ def posterior(t: Level, s: Level) -> Posterior:
 
 
 def x0_variance(level: Level, std: float) -> Scalar:
-    """Of each value of x0 given x_t, for data ~ N(., std² I): ``std² sigma² / (std² alpha² + sigma²)``.
+    """The variance of each value of x0 given x_t, for data ~ N(., std² I): ``std² sigma² / (std² alpha² + sigma²)``.
 
     Args:
-        level: not the clean one.
+        level: A noisy level.
     """
     return std**2 * level.sigma**2 / (std**2 * level.alpha**2 + level.sigma**2)
 
 
 class LogVariances(NamedTuple):
-    """Logarithms of the two variances that a reverse step can have: the posterior's and the forward step's.
+    """The log-variances that bound a reverse step: of the posterior and of the forward transition.
 
-    They are the best ones for data that is a single point and for data ~ N(0, I) (Ho et al. 2020, sec. 3.2).
+    They are optimal for data that is a single point and for data ~ N(0, I) (Ho et al. 2020, sec. 3.2).
     """
 
     low: Scalar
@@ -76,8 +76,8 @@ def log_variances(t: Level, s: Level, least: float) -> LogVariances:
     """``log var_post`` and ``log var_t|s``: floats, or (B,) float64 tensors where the levels are tensors.
 
     Args:
-        least: stands in where s is clean and the posterior's variance is 0; the original codes take that of the next
-            noisier pair (``posterior_log_variance_clipped``).
+        least: The variance to use if s is clean and the posterior's variance is 0; the original codes use that of the
+            next noisier pair (``posterior_log_variance_clipped``).
     """
     low = _where_clean(s, least, posterior(t, s).var)
     return LogVariances(_log(low), _log(transition(t, s).var))
@@ -89,10 +89,10 @@ def reverse_log_variance(
     """``log Sigma = m · log var_t|s + (1 - m) · log var_post`` (Nichol & Dhariwal 2021, eq. 15).
 
     Args:
-        least: see :func:`log_variances`. Where s is clean, every fixed variance is this one, as in the original codes;
-            a learned one mixes it with ``var_t|s``.
-        var_mix: m as the network has learned it, (B, C, *space) in [0, 1]; so is the result.
-        fixed: m where nothing is learned: 0 is "fixed small", 1 "fixed large". The result is a float or (B,).
+        least: See :func:`log_variances`. If s is clean, every fixed variance equals this, as in the original codes; a
+            learned one mixes it with ``var_t|s``.
+        var_mix: The learned m, (B, C, *space) in [0, 1]; the result has the same shape.
+        fixed: The fixed m if none is learned: 0 is "fixed small", 1 "fixed large". The result is a float or (B,).
     """
     low, high = log_variances(t, s, least)
     if var_mix is not None:
@@ -104,45 +104,44 @@ def kl(difference: torch.Tensor, log_var_p: Scalar, log_var_q: Scalar) -> torch.
     """``KL(p || q)`` of diagonal Gaussians, in nats, element by element.
 
     Args:
-        difference: (B, C, *space), of the two means. It is asked for, as float32 means of almost equal value leave few
-            digits of it.
-        log_var_p, log_var_q: logarithms of the variances: floats, (B,) tensors, or tensors like the difference.
+        difference: (B, C, *space), the difference of the means; the means themselves would cancel in float32.
+        log_var_p, log_var_q: The log-variances: floats, (B,) tensors, or tensors like the difference.
     """
     p, q = (_spread(v, difference) for v in (log_var_p, log_var_q))
-    # expm1(d) - d keeps its digits where the variances are almost equal
+    # expm1(d) - d stays accurate for almost equal variances
     return 0.5 * ((p - q).expm1() - (p - q) + difference**2 * (-q).exp())
 
 
 HALF_STEP = 1 / 255
-"""Half the distance of neighbouring 8-bit values in [-1, 1]."""
+"""Half the distance between neighbouring 8-bit values in [-1, 1]."""
 
 
 def discretised_log_likelihood(x: torch.Tensor, mean: torch.Tensor, log_var: Scalar) -> torch.Tensor:
-    """Log-probability of 8-bit values under a Gaussian that is rounded to them, in nats, element by element.
+    """The log-probability of 8-bit values under a discretised Gaussian, in nats, element by element.
 
-    ``log ∫ N(y; mean, var) dy`` from x - 1/255 to x + 1/255, at the two ends to infinity (Ho et al. 2020, eq. 13).
-    With the exact normal distribution function, in logarithms: the original's tanh is off by up to 2e-4, and its
-    clamp at 1e-12 makes all errors beyond some distance alike. Here they stay finite and keep their gradient.
+    ``log ∫ N(y; mean, var) dy`` from x - 1/255 to x + 1/255, to infinity at the two ends (Ho et al. 2020, eq. 13).
+    Uses the exact normal CDF in logarithms: the original's tanh approximation is off by up to 2e-4, and its clamp at
+    1e-12 removes the gradient of large errors. Here they stay finite and keep their gradient.
 
     Args:
         x: (B, C, *space), values v / 127.5 - 1 for v in 0 … 255.
-        mean: like x.
-        log_var: logarithm of the variance: a float, a (B,) tensor, or a tensor like x.
+        mean: Like x.
+        log_var: The log-variance: a float, a (B,) tensor, or a tensor like x.
     """
     precision = (-0.5 * _spread(log_var, x)).exp()
     off = x - mean
     # the tail beyond the inner edge of the outermost values
     outermost = _log_cdf((HALF_STEP - x.sign() * off) * precision)
-    # log(Φ(b) - Φ(a)), mirrored to the left of the mean, where log Φ keeps its digits
+    # log(Φ(b) - Φ(a)), mirrored to the left of the mean, where log Φ is accurate
     log_a, log_b = (_log_cdf((edge - off.abs()) * precision) for edge in (-HALF_STEP, HALF_STEP))
     inner = log_b + (-(log_a - log_b).expm1()).log()
     return torch.where(x.abs() > 1 - HALF_STEP, outermost, inner)
 
 
 def _log_cdf(z: torch.Tensor) -> torch.Tensor:
-    """``log Φ(z)`` of the standard normal distribution, with a gradient that float32 keeps in any tail.
+    """``log Φ(z)`` of the standard normal distribution, with a gradient that stays accurate in any tail.
 
-    That of ``torch.special.log_ndtr`` is lost below z = -1000, which a decoder in its first steps meets.
+    The gradient of ``torch.special.log_ndtr`` is lost below z = -1000, which occurs early in training.
     """
     left, right = z.clamp(max=0), z.clamp(min=0)
     tail = torch.special.erfcx(left * -math.sqrt(0.5)).log() - math.log(2) - 0.5 * left**2
@@ -150,7 +149,7 @@ def _log_cdf(z: torch.Tensor) -> torch.Tensor:
 
 
 def _where_clean(s: Level, there: Scalar, elsewhere: Scalar) -> Scalar:
-    """One value where s is clean, the other where it is not."""
+    """One value where s is clean, another elsewhere."""
     if isinstance(s.sigma, torch.Tensor):
         one, other = (torch.as_tensor(v, dtype=s.sigma.dtype) for v in (there, elsewhere))
         return torch.where(s.sigma == 0, one, other)

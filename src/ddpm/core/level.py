@@ -1,4 +1,4 @@
-"""One point on the noise axis."""
+"""Noise levels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 import torch
 
 Scalar = float | torch.Tensor
-"""A coefficient: a Python float where all images share it, a tensor of shape (B,) where each has its own."""
+"""A coefficient: a Python float shared by all images, or a tensor of shape (B,) with one per image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
     """A noise level: ``x_t = alpha * x0 + sigma * eps``.
 
-    Where all images of a batch are at one level, as on a grid, the three are Python floats, computed in float64. Where
-    each is at its own, in training and between the adaptive solver's steps, they are float64 tensors of shape (B,).
+    If all images of a batch share a level, as on a grid, the three are Python floats. If each has its own level, as in
+    training and in the adaptive solver, they are float64 tensors of shape (B,).
 
     Attributes:
-        t: the number that the network is fed.
-        alpha: signal scale, the square root of the original papers' ᾱ.
-        sigma: noise scale.
+        t: The time that is fed to the network.
+        alpha: The signal scale, the square root of the original papers' ᾱ.
+        sigma: The noise scale.
     """
 
     t: Scalar
@@ -28,32 +28,32 @@ class Level:
 
     @property
     def snr(self) -> Scalar:
-        """Signal-to-noise ratio alpha² / sigma² (Kingma et al. 2021, eq. 2); infinite at a clean level."""
+        """The signal-to-noise ratio alpha² / sigma² (Kingma et al. 2021, eq. 2); infinite at a clean level."""
         if not isinstance(self.sigma, torch.Tensor) and self.sigma == 0:
             return float("inf")
         return (self.alpha / self.sigma) ** 2
 
     @property
     def clean(self) -> bool:
-        """Whether nothing but signal is left, in any image."""
+        """Whether the level is free of noise, for all images."""
         return bool((self.sigma == 0).all()) if isinstance(self.sigma, torch.Tensor) else self.sigma == 0
 
     def rows(self, images: torch.Tensor) -> "Level":
-        """The levels of images by number, (n,) int64; a level of floats is every image's."""
+        """The levels of images by index, (n,) int64; floats are shared by every image."""
         return Level(*(v[images] if isinstance(v, torch.Tensor) else v for v in (self.t, self.alpha, self.sigma)))
 
 
 def stacked(levels: Sequence[Level]) -> Level:
-    """Levels of floats, one for each image, as one of float64 tensors (B,) on the CPU."""
+    """A level of float64 tensors (B,) on the CPU, from one level of floats per image."""
     parts = ([level.t for level in levels], [level.alpha for level in levels], [level.sigma for level in levels])
     return Level(*(torch.tensor(part, dtype=torch.float64) for part in parts))
 
 
 def scale(coefficient: Scalar, x: torch.Tensor) -> torch.Tensor:
-    """``coefficient * x``, one coefficient an image, rounded from float64 only here.
+    """``coefficient * x``, with one coefficient per image, rounded from float64 only here.
 
     Args:
-        coefficient: a float, or a tensor of shape (B,).
+        coefficient: A float, or a tensor of shape (B,).
         x: (B, C, *space), with any number of spatial axes.
     """
     if isinstance(coefficient, torch.Tensor):
@@ -63,7 +63,7 @@ def scale(coefficient: Scalar, x: torch.Tensor) -> torch.Tensor:
 
 
 def weighted_sum(a: Scalar, x: torch.Tensor, b: Scalar, y: torch.Tensor) -> torch.Tensor:
-    """``a · x + b · y``, coefficients as of :func:`scale`; of floats in two passes over memory instead of three."""
+    """``a · x + b · y``, with coefficients as in :func:`scale`; floats need two passes over memory instead of three."""
     if isinstance(a, torch.Tensor) or isinstance(b, torch.Tensor):
         return scale(a, x) + scale(b, y)
     return torch.add(a * x, y, alpha=b)

@@ -1,4 +1,4 @@
-"""All that is learned, in one module."""
+"""The model: everything that is trained, in one module."""
 
 from collections.abc import Mapping
 from functools import reduce
@@ -13,11 +13,11 @@ from ddpm.core.stream import RowStreams
 
 
 class Model(nn.Module):
-    """A network, and the encoders of what it is conditioned on.
+    """A network and the encoders of its conditions.
 
     Attributes:
-        net: ``net(x, t, cond)``.
-        conditioners: kind of condition -> its :class:`Conditioner`; empty for an unconditional model.
+        net: The network, ``net(x, t, cond)``.
+        conditioners: Kind of condition -> its :class:`Conditioner`; empty for an unconditional model.
     """
 
     net: nn.Module
@@ -29,9 +29,9 @@ class Model(nn.Module):
         self.conditioners = nn.ModuleDict(conditioners)
 
     def cond(self, raw: Conditions, n: int) -> Cond | None:
-        """What the network takes for raw conditions of n images, each kind (n, …); None for an unconditional model.
+        """The encoded conditions of n images, from raw ones, each kind (n, …); None for an unconditional model.
 
-        A kind that is not given is null. Kinds that the model does not know are ignored.
+        A kind that is not given is null. Unknown kinds are ignored.
         """
         found = [
             conditioner.encode(raw[kind]) if kind in raw else conditioner.null(n) for kind, conditioner in self._kinds()
@@ -44,7 +44,7 @@ class Model(nn.Module):
         return {**raw, **{kind: own.drop(raw[kind], mask) for kind, own in self._kinds() if kind in raw}}
 
     def augment(self, raw: Conditions, streams: RowStreams) -> Conditions:
-        """Raw conditions as training shows them."""
+        """Raw conditions, augmented for training."""
         return {**raw, **{kind: own.augment(raw[kind], streams) for kind, own in self._kinds() if kind in raw}}
 
     def denoiser(self, parameterisation: Parameterisation) -> NetworkDenoiser:
@@ -58,7 +58,7 @@ class Model(nn.Module):
 
     @property
     def layout(self) -> torch.memory_format:
-        """Channels last where convolutions are faster so: with two or three spatial axes."""
+        """The memory format: channels last if faster, with two or three spatial axes."""
         ranks = {p.ndim for p in self.net.parameters()}
         if 5 in ranks:
             return torch.channels_last_3d

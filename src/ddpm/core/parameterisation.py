@@ -1,4 +1,4 @@
-"""How a network is asked, and what its answer means."""
+"""The parameterisation of a network: its inputs, and the meaning of its output."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from ddpm.core.prediction import Prediction, x0_from_output
 
 
 class Answer(NamedTuple):
-    """What a network said.
+    """The output of a network.
 
     Attributes:
         output: (B, C, *space), an estimate of ``a · x0 + b · eps``; float32 or wider.
-        var_mix: like it where the variance is learned: the place between its two bounds.
+        var_mix: Like the output: the learned variance, as a mix of its two bounds; None if it is not learned.
     """
 
     output: torch.Tensor
@@ -26,13 +26,13 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Parameterisation:
-    """What stands between a network and the image that it estimates.
+    """The conversion between a network's output and the image that it estimates.
 
     Attributes:
-        prediction: what the output estimates.
-        scale_in: what x is multiplied with before the network sees it; None for nothing.
-        learned_variance: whether the network gives 2C channels, the second half of them v in about [-1, 1], and
-            ``var_mix = (v + 1) / 2`` (Nichol & Dhariwal 2021, eq. 15). It is not held inside [0, 1], as there.
+        prediction: The quantity that the output estimates.
+        scale_in: The factor applied to x before the network; None for no scaling.
+        learned_variance: Whether the network returns 2C channels, the second half of them v in about [-1, 1], with
+            ``var_mix = (v + 1) / 2`` (Nichol & Dhariwal 2021, eq. 15). As there, it is not clamped to [0, 1].
     """
 
     prediction: Prediction
@@ -40,7 +40,7 @@ class Parameterisation:
     learned_variance: bool = False
 
     def ask(self, net: Network, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Answer:
-        """One call of the network on x (B, C, *space)."""
+        """Call the network on x (B, C, *space)."""
         if self.scale_in is not None:
             x = scale(self.scale_in(level), x)
         if isinstance(level.t, torch.Tensor):
@@ -48,7 +48,7 @@ class Parameterisation:
         else:
             t = torch.full((len(x),), level.t, dtype=torch.float32, device=x.device)
         output = net(x, t, cond)
-        # what follows multiplies with coefficients that half precision would round
+        # the next operations multiply by coefficients that half precision would round
         output = output.to(torch.promote_types(output.dtype, torch.float32))
         if not self.learned_variance:
             return Answer(output, None)
@@ -56,16 +56,16 @@ class Parameterisation:
         return Answer(output, (v + 1) / 2)
 
     def denoised(self, answer: Answer, x: torch.Tensor, level: Level) -> Denoised:
-        """The image that an answer to x speaks of."""
+        """The estimate of the clean image from an answer to x."""
         return Denoised(x0_from_output(self.prediction, answer.output, x, level), answer.var_mix)
 
 
 @dataclass(frozen=True, slots=True)
 class UnitVariance:
-    """``1 / sqrt(alpha² · sigma_data² + sigma²)``: an input of variance 1 (Karras et al. 2022, table 1, c_in).
+    """The scale ``1 / sqrt(alpha² · sigma_data² + sigma²)`` for unit variance (Karras et al. 2022, table 1, c_in).
 
     Attributes:
-        sigma_data: standard deviation of the data.
+        sigma_data: The standard deviation of the data.
     """
 
     sigma_data: float = 0.5
@@ -77,7 +77,7 @@ class UnitVariance:
 
 @dataclass(frozen=True, slots=True)
 class NetworkDenoiser:
-    """A network and what its output means, as a denoiser."""
+    """A denoiser from a network and its parameterisation."""
 
     net: Network
     parameterisation: Parameterisation

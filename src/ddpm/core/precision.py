@@ -1,4 +1,4 @@
-"""Networks that compute in fewer bits."""
+"""Networks in half precision."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ from ddpm.core.denoiser import Network
 
 @dataclass(frozen=True, slots=True)
 class Autocast:
-    """A network whose products are computed in half precision, as in training; what comes in and out stays float32.
+    """A network that runs under autocast in half precision, as in training; inputs and outputs stay float32.
 
     Attributes:
-        dtype: bfloat16 or float16.
+        dtype: The half precision, bfloat16 or float16.
     """
 
     net: Network

@@ -1,7 +1,7 @@
-"""What the network's output means: two coefficients.
+"""Prediction types, each given by two coefficients.
 
 A network's output F estimates ``a · x0 + b · eps``. With ``x_t = alpha · x0 + sigma · eps`` these are two equations
-in two unknowns, so one pair (a, b) gives the training target, x0 from F and F from x0, for every prediction type.
+in two unknowns, so the pair (a, b) gives the training target, x0 from F, and F from x0.
 """
 
 from collections.abc import Callable
@@ -16,38 +16,38 @@ Prediction = Callable[[Level], tuple[Scalar, Scalar]]
 
 
 def eps(level: Level) -> tuple[Scalar, Scalar]:
-    """The noise (Ho et al. 2020, eq. 14)."""
+    """Prediction of the noise (Ho et al. 2020, eq. 14)."""
     return 0.0, 1.0
 
 
 def x0(level: Level) -> tuple[Scalar, Scalar]:
-    """The clean image."""
+    """Prediction of the clean image."""
     return 1.0, 0.0
 
 
 def v(level: Level) -> tuple[Scalar, Scalar]:
-    """``v = (alpha · eps - sigma · x0) / sqrt(alpha² + sigma²)`` (Salimans & Ho 2022, sec. 4, where the root is 1).
+    """Prediction of ``v = (alpha · eps - sigma · x0) / sqrt(alpha² + sigma²)`` (Salimans & Ho 2022, sec. 4).
 
-    So it is of size 1 where noise outgrows the signal, too.
+    The root is 1 there; with it, v also has unit scale if the process does not preserve variance.
     """
     norm = (level.alpha**2 + level.sigma**2) ** 0.5
     return -level.sigma / norm, level.alpha / norm
 
 
 def flow(level: Level) -> tuple[Scalar, Scalar]:
-    """The straight line's direction ``eps - x0`` (Liu et al. 2022, Lipman et al. 2022)."""
+    """Prediction of the direction ``eps - x0`` of the straight line (Liu et al. 2022, Lipman et al. 2022)."""
     return -1.0, 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class EDMPrediction:
-    """``(x0 - c_skip · x) / c_out`` of Karras et al. 2022, table 1, for x on any scale.
+    """Prediction of ``(x0 - c_skip · x) / c_out`` (Karras et al. 2022, table 1), for x on any scale.
 
-    With x / alpha = x0 + (sigma / alpha) · eps and ``r = sqrt(sigma² + sigma_data² · alpha²)`` that is
-    ``a = sigma / (sigma_data · r)``, ``b = -sigma_data · alpha / r``: v, reversed, where sigma_data is 1.
+    With x / alpha = x0 + (sigma / alpha) · eps and ``r = sqrt(sigma² + sigma_data² · alpha²)`` this is
+    ``a = sigma / (sigma_data · r)``, ``b = -sigma_data · alpha / r``: -v if sigma_data is 1.
 
     Attributes:
-        sigma_data: standard deviation of the data.
+        sigma_data: The standard deviation of the data.
     """
 
     sigma_data: float = 0.5
@@ -58,7 +58,7 @@ class EDMPrediction:
 
 
 def target(predict: Prediction, x0: torch.Tensor, eps: torch.Tensor, level: Level) -> torch.Tensor:
-    """What the network should say: ``a · x0 + b · eps``. Shapes (B, C, *space)."""
+    """The training target ``a · x0 + b · eps``. Shapes (B, C, *space)."""
     a, b = predict(level)
     return scale(a, x0) + scale(b, eps)
 
@@ -67,7 +67,7 @@ def x0_from_output(predict: Prediction, output: torch.Tensor, x: torch.Tensor, l
     """``x0 = (b · x_t - sigma · F) / (b · alpha - a · sigma)``. Shapes (B, C, *space).
 
     Raises:
-        ZeroDivisionError: where the output says nothing of x0: eps at a level without signal.
+        ZeroDivisionError: if the output does not determine x0, as eps at a level without signal.
     """
     a, b = predict(level)
     d = b * level.alpha - a * level.sigma

@@ -1,4 +1,4 @@
-"""What every forward process answers, in discrete or continuous time."""
+"""The interface of forward processes, in discrete or continuous time."""
 
 import math
 from dataclasses import dataclass, replace
@@ -10,10 +10,10 @@ from ddpm.core.level import Level
 
 
 class Schedule(Protocol):
-    """An axis of noise: timesteps from 0, clean, to T, the noisiest.
+    """A noise schedule over timesteps from 0, clean, to T, the noisiest.
 
-    Timesteps need not be whole. The whole ones 1 … T are the ticks by which grids and the bound count; each process
-    decides what lies between two of them. All numbers are float64.
+    Timesteps need not be whole. The whole ones 1 … T are the ticks used by grids and the bound; each process defines
+    the levels between them. All numbers are float64.
     """
 
     @property
@@ -22,36 +22,36 @@ class Schedule(Protocol):
         ...
 
     def level(self, timestep: float) -> Level:
-        """The level at a timestep, of Python floats: 0 is clean, all in [1, T] have a level, in (0, 1) some have.
+        """The level at a timestep, as Python floats: 0 is clean, all in [1, T] have a level, some in (0, 1) do.
 
         Raises:
-            ValueError: no level is there.
+            ValueError: if there is no level at the timestep.
         """
         ...
 
     def levels(self, timesteps: torch.Tensor) -> Level:
-        """The levels at timesteps in [0, T], (B,) float64 or int64: float64 tensors (B,) on the CPU."""
+        """The levels at timesteps in [0, T], (B,) float64 or int64, as float64 tensors (B,) on the CPU."""
         ...
 
     def timestep(self, ratio: torch.Tensor, least: float = 1.0) -> torch.Tensor:
         """The inverse: noise-to-signal ratios sigma / alpha, (n,) float64 up to infinity -> timesteps in [least, T].
 
         Args:
-            least: the cleanest timestep to give; below 1 of a process that has levels there.
+            least: The cleanest timestep to return; below 1 only for processes that have levels there.
         """
         ...
 
 
 @dataclass(frozen=True)
 class TimeScaled:
-    """A process as it is, whose network is fed ``scale · t``.
+    """A process whose network takes ``scale · t``.
 
-    Nichol & Dhariwal 2021 feed T = 4000 levels as 0 … 999.75, by the scale 1000 / T (``rescale_timesteps`` of their
-    code), so that time embeddings mean the same for every T.
+    Nichol & Dhariwal 2021 feed T = 4000 levels as 0 … 999.75, with the scale 1000 / T (``rescale_timesteps`` in
+    their code), so that time embeddings mean the same for every T.
 
     Attributes:
-        schedule: the process.
-        scale: what its t are multiplied by, above 0.
+        schedule: The process.
+        scale: The factor applied to t, above 0.
     """
 
     schedule: Schedule
@@ -59,7 +59,7 @@ class TimeScaled:
 
     def __post_init__(self) -> None:
         if not 0 < self.scale < math.inf:
-            raise ValueError(f"the time scale must be above 0 and finite, not {self.scale}")
+            raise ValueError(f"time_scale must be above 0 and finite, not {self.scale}")
 
     @property
     def T(self) -> int:
@@ -79,13 +79,13 @@ class TimeScaled:
 
 
 def level_of(schedule: Schedule, ratio: float, least: float = 1.0) -> Level:
-    """The level where sigma / alpha is a ratio, held in the noisy ticks, or from another least timestep on."""
+    """The level at which sigma / alpha equals a ratio, clamped to timesteps in [least, T]."""
     timestep = schedule.timestep(torch.tensor([ratio], dtype=torch.float64), least)
     return schedule.level(float(timestep))
 
 
 def timestep_of(schedule: Schedule, level: Level) -> float:
-    """Where a level of floats is on a schedule's axis, by its noise-to-signal ratio: in [1, T], or 0 if clean."""
+    """The timestep of a level of floats, by its noise-to-signal ratio: in [1, T], or 0 if clean."""
     if level.clean:
         return 0.0
     ratio = level.sigma / level.alpha if level.alpha else math.inf

@@ -14,7 +14,7 @@ from ddpm.system.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class ZipReader:
-    """Reads the members of an archive; ``stamp`` is the archive's time of change."""
+    """Reads the members of an archive; ``stamp`` is the archive's modification time."""
 
     path: Path
     stamp: int
@@ -29,7 +29,7 @@ class ZipReader:
 
 
 def open_zip(path: Path) -> Source:
-    """The images in a .zip; its checksums tell whether it has changed.
+    """The images in a .zip, whose checksums reveal changes.
 
     Raises:
         InputError: if it is not a readable .zip, is encrypted, or holds no image.
@@ -38,9 +38,9 @@ def open_zip(path: Path) -> Source:
     try:
         members = _archive(reader.path, reader.stamp).infolist()
     except (zipfile.BadZipFile, OSError) as error:
-        raise InputError("unreadable", f"{path} is not a readable .zip ({error}); make it anew") from error
+        raise InputError("unreadable", f"{path} is not a readable .zip ({error}); create it again") from error
     if any(member.flag_bits & 1 for member in members):
-        raise InputError("missing", f"{path} is encrypted; give a .zip without a password")
+        raise InputError("unreadable", f"{path} is encrypted; use a .zip without a password")
     files = {
         member.filename: File(member.filename, member.file_size, (member.CRC,))
         for member in members
@@ -51,5 +51,5 @@ def open_zip(path: Path) -> Source:
 
 @lru_cache(maxsize=1)
 def _archive(path: Path, stamp: int) -> zipfile.ZipFile:
-    """Kept open, since reading the list of a large archive takes seconds."""
+    """The open archive, cached because reading the directory of a large one takes seconds."""
     return zipfile.ZipFile(path)

@@ -1,4 +1,4 @@
-"""Images that are already arrays: an .npz file, or an array in memory."""
+"""Images stored as arrays: an .npz file, or an array in memory."""
 
 import hashlib
 import zipfile
@@ -20,7 +20,7 @@ from ddpm.system.files import write_file
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ArrayReader:
-    """Reads images (N, H, W, C) by their number."""
+    """Reads images (N, H, W, C) by index."""
 
     images: Pixels
 
@@ -30,10 +30,10 @@ class ArrayReader:
 
 
 def open_npz(path: Path) -> Source:
-    """An .npz with ``images``, and maybe ``labels`` and ``classes``; guided-diffusion's ``arr_0``, ``arr_1`` also do.
+    """An .npz with ``images``, optionally ``labels`` and ``classes``; or guided-diffusion's ``arr_0`` and ``arr_1``.
 
     Raises:
-        InputError: if it cannot be read, holds other arrays, or they do not fit together.
+        InputError: if it cannot be read, lacks the images, or the arrays do not fit together.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -45,7 +45,7 @@ def open_npz(path: Path) -> Source:
     images = arrays.get("images", arrays.get("arr_0"))
     if images is None:
         raise InputError(
-            "invalid", f"{path} holds the arrays {', '.join(arrays) or 'none'}; name the one of the images 'images'"
+            "missing", f"{path} has no array 'images' (found: {', '.join(arrays) or 'none'}); rename the images"
         )
     classes = [str(name) for name in arrays.get("classes", ())]
     return array_source(images, arrays.get("labels", arrays.get("arr_1")), classes, where=str(path))
@@ -57,10 +57,10 @@ def source_of(data: Dataset) -> Source:
 
 
 def save_npz(data: Dataset, path: Path) -> None:
-    """Store images, labels and classes where :func:`open_npz` reads them.
+    """Save images, labels and classes in the format that :func:`open_npz` reads.
 
     Raises:
-        InputError: the disk refuses.
+        InputError: if the file cannot be written.
     """
     file, images = BytesIO(), data.images
     if data.labels is None:
@@ -80,20 +80,21 @@ def array_source(
 
     Args:
         images: (N, H, W) or (N, H, W, C) uint8 with 1 to 4 channels: grey, grey and alpha, RGB, RGBA.
-        labels: (N,) whole numbers from 0, or names.
-        classes: the name of each number; the numbers themselves where it is empty.
+        labels: (N,) non-negative integers, or names.
+        classes: The name of each number; the numbers themselves if empty.
 
     Raises:
-        InputError: if the arrays do not fit this.
+        InputError: if the arrays have another shape or type.
     """
     if images.dtype != np.uint8:
-        raise InputError("invalid", f"the images of {where} are {images.dtype}; give uint8 values from 0 to 255")
+        raise InputError("invalid", f"the images of {where} are {images.dtype}; use uint8 values from 0 to 255")
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4 or not 1 <= images.shape[-1] <= 4 or 0 in images.shape:
         shape = " × ".join(map(str, images.shape))
         raise InputError(
-            "invalid", f"the images of {where} are {shape}; give N × H × W, or N × H × W × C with 1 to 4 channels"
+            "invalid",
+            f"the images of {where} have the shape {shape}; use N × H × W, or N × H × W × C with 1 to 4 channels",
         )
     names, classes = class_names(labels, tuple(classes), len(images), where)
     digits = len(str(len(images) - 1))

@@ -1,4 +1,4 @@
-"""Decode once: a source and a geometry become a mapped file, kept for the next run."""
+"""The cache of decoded images: a memory-mapped file for each source and geometry."""
 
 import json
 import math
@@ -26,7 +26,7 @@ from ddpm.system.progress import Progress, silent
 PIXELS = "images.u8"
 RECORD = "record.json"
 ABANDONED = 3600.0
-"""Seconds without a write after which another build's draft counts as left behind."""
+"""Seconds without a write after which the draft of another build is considered abandoned."""
 
 
 def prepare(
@@ -38,20 +38,20 @@ def prepare(
     skip_bad: bool = False,
     progress: Progress = silent,
 ) -> Dataset:
-    """The source's good images in one size and mode; instant if they were prepared before.
+    """The valid images of a source in one size and mode; immediate if cached.
 
-    The same pass takes the survey. Drafts are renamed when whole, so a build that was killed leaves nothing that
-    is used, and two at once do not meet.
+    The same pass makes the survey. Drafts are renamed when complete, so a killed build leaves no partial data, and
+    concurrent builds do not conflict.
 
     Args:
-        geometry: where size or mode is None, all images must have the same, which is as good as to name it.
-        cache_dir: instead of the user's cache folder.
-        workers: processes that decode; None decides by the source's size, 0 decodes here.
-        skip_bad: go on without the images that cannot be used.
-        progress: called with (images done, images in all).
+        geometry: The size and mode; where one is None, all images must have the same, which is then used.
+        cache_dir: The cache folder; the user's if None.
+        workers: The number of decoding processes; None chooses by the source's size, 0 decodes in this process.
+        skip_bad: Whether to leave out the images that cannot be used.
+        progress: Called with (images done, images in total).
 
     Raises:
-        InputError: if images are bad or mixed, or the cache cannot be written.
+        InputError: if images cannot be used or are mixed, or the cache cannot be written.
     """
     parent = source_folder(source.key, cache_dir)
     if known := recall(source, cache_dir):
@@ -70,19 +70,19 @@ def prepare(
         _publish(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    found.check(skip_bad)  # only now, so that to go on with skip_bad takes no second pass
+    found.check(skip_bad)  # last, so that a retry with skip_bad needs no second pass
     dataset = _load(folder, source)
     assert dataset is not None
     return dataset
 
 
 def _settled(geometry: Geometry, found: Survey) -> Geometry:
-    """With the size and mode that all images have, where none is asked for; InputError if they have several."""
+    """The geometry with the common size and mode of all images filled in; InputError if they have several."""
     return replace(geometry, size=found.size(geometry.size), mode=found.mode(geometry.mode))
 
 
 def _build(source: Source, geometry: Geometry, draft: Path, findings: Iterable[Finding]) -> Survey:
-    """Write pixels and record into the draft folder."""
+    """Write the pixels and the record to the draft folder."""
     digest = sha256()
     shape: list[int] = []
 
@@ -92,7 +92,7 @@ def _build(source: Source, geometry: Geometry, draft: Path, findings: Iterable[F
                 if not shape:
                     check_room(draft, pixels.nbytes * len(source))
                     shape.extend(pixels.shape)
-                # Images of several shapes will be refused; until all are seen, none of the others is stored.
+                # Mixed shapes are rejected once all images are seen; until then, store those of the first shape only.
                 if list(pixels.shape) == shape:
                     digest.update(pixels.data)
                     with disk_errors(draft.parent, ADVICE):
@@ -116,7 +116,7 @@ def _build(source: Source, geometry: Geometry, draft: Path, findings: Iterable[F
 
 
 def _publish(draft: Path, folder: Path) -> None:
-    """Give a whole draft its name, unless another process was first."""
+    """Rename a complete draft to its final name, unless another process was faster."""
     with disk_errors(folder.parent, ADVICE):
         try:
             draft.rename(folder)
@@ -130,7 +130,7 @@ def _load(folder: Path, source: Source) -> Dataset | None:
     if record is None:
         return None
     pixels = folder / PIXELS
-    if not pixels.exists() or pixels.stat().st_size != math.prod(record["shape"]):  # by hand, or the power failed
+    if not pixels.exists() or pixels.stat().st_size != math.prod(record["shape"]):  # edited by hand, or a power failure
         shutil.rmtree(folder, ignore_errors=True)
         return None
     items = _good(source, record["bad"])
@@ -155,7 +155,7 @@ def _good(source: Source, bad: Iterable[str]) -> list[Item]:
 
 
 def _sweep_out(parent: Path) -> None:
-    """Remove the drafts of builds that were killed."""
+    """Remove the drafts of killed builds."""
     for draft in parent.glob("*.tmp"):
         with suppress(OSError):
             newest = max(path.stat().st_mtime for path in [draft, *draft.glob("*")])

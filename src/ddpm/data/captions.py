@@ -1,4 +1,4 @@
-"""Captions as people keep them: a .txt beside the image, or a metadata table."""
+"""Captions, from a .txt file next to each image or from a metadata table."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ COLUMNS = ("text", "caption")
 
 
 class Captions(NamedTuple):
-    """Captions by the name of their image, those of no image, and the files that hold none."""
+    """Captions by image name, captions without an image, and files without captions."""
 
     texts: dict[str, str]
     orphans: tuple[str, ...]
@@ -28,16 +28,16 @@ def match_captions(images: list[str], others: list[str], reader: Reader) -> Capt
     """Find the caption of each image.
 
     Tables name the image in ``file_name``, relative to their own folder, and the caption in ``text`` or ``caption``.
-    A .txt of the image's name goes before a table's row, since it is nearer. Empty captions count as none.
+    A .txt with the image's name takes precedence over a table row. Empty captions count as none.
 
     Args:
-        images: names of the images.
-        others: names of the files beside them.
+        images: The names of the images.
+        others: The names of the other files.
 
     Raises:
         InputError: if a table is not UTF-8, lacks its columns, or has a line that is not JSON.
     """
-    # Names that were typed and names from a file system may write the same letter differently.
+    # Typed names and file-system names may encode the same letter differently.
     known = {_normal(name): name for name in images}
     stems = {posixpath.splitext(name)[0]: name for name in images}
     texts: dict[str, str] = {}
@@ -62,7 +62,7 @@ def match_captions(images: list[str], others: list[str], reader: Reader) -> Capt
 
 def _rows(table: str, content: str) -> Iterator[tuple[str, str]]:
     """(file_name, caption) of each row."""
-    lines = StringIO(content, newline="")  # unlike str.splitlines, it ends lines at line ends only
+    lines = StringIO(content, newline="")  # unlike str.splitlines, splits at line ends only
     rows: Iterable[Mapping[str, object]]
     rows = csv.DictReader(lines) if table.endswith(".csv") else _json_rows(table, lines)
     try:
@@ -71,11 +71,11 @@ def _rows(table: str, content: str) -> Iterator[tuple[str, str]]:
             if column is None or "file_name" not in row:
                 has = ", ".join(map(str, row))
                 raise InputError(
-                    "invalid", f"{table} has the columns {has}; name them file_name and text, or the file otherwise"
+                    "invalid", f"{table} has the columns {has}; name them file_name and text, or rename the file"
                 )
             yield str(row["file_name"] or ""), str(row[column] or "").strip()
     except csv.Error as error:
-        raise InputError("unreadable", f"{table} is not a readable .csv ({error}); save it anew") from error
+        raise InputError("unreadable", f"{table} is not a readable .csv ({error}); save it again") from error
 
 
 def _json_rows(table: str, lines: Iterable[str]) -> Iterator[Mapping[str, object]]:
@@ -88,7 +88,7 @@ def _json_rows(table: str, lines: Iterable[str]) -> Iterator[Mapping[str, object
             row = None
         if not isinstance(row, dict):
             raise InputError(
-                "invalid", f"{table}, line {number} is not a JSON object; give one a line, with file_name and text"
+                "unreadable", f"{table}, line {number} is not a JSON object; use one per line, with file_name and text"
             )
         yield row
 
@@ -97,10 +97,10 @@ def _text(reader: Reader, name: str) -> str:
     try:
         return bytes(reader.read(name)).decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise InputError("invalid", f"{name} is not UTF-8 text; save it in that encoding") from None
+        raise InputError("unreadable", f"{name} is not UTF-8 text; save it as UTF-8") from None
     except (OSError, BadImage) as error:
         raise InputError(
-            "unreadable", f"cannot read the captions in {name} ({error}); mend the file, or move it away"
+            "unreadable", f"cannot read the captions in {name} ({error}); fix the file, or move it away"
         ) from error
 
 

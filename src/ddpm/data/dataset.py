@@ -1,4 +1,4 @@
-"""Images of one size and mode, ready to be read."""
+"""Data sets of images of one size and mode."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,7 @@ Derive = Callable[[Pixels, Sequence[str]], npt.NDArray[Any]]
 """Images (b, H, W, C) uint8 and their names -> raw conditions, (b, …)."""
 
 CHUNK = 1024
-"""Images that are counted at a time."""
+"""The number of images to count at a time."""
 
 
 class Images(Protocol):
@@ -35,24 +35,24 @@ class Images(Protocol):
         ...
 
     def read(self, indices: Ints) -> Pixels:
-        """The images of these numbers, (b, H, W, C) uint8."""
+        """The images at these indices, (b, H, W, C) uint8."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """N images, in memory or in a file that every process maps for itself.
+    """N images, in memory or in a file that each process maps.
 
     Attributes:
         pixels: (M, H, W, C) uint8, as stored; shared by all subsets.
         labels: (N,) int64.
         classes: the name of each label.
-        captions: one an image, "" where it has none; None if no image has one.
-        names: the images' names in their source.
-        fingerprint: a hash of all that is stored, the same for every subset.
-        rows: (N,) int64, where the N images lie in pixels; None for all of them in order.
-        partners: further images by kind of condition, one for each image, in their order; see ``ddpm.data.pairs``.
-        derived: kind of condition -> what makes it of images (b, H, W, C) and their names.
+        captions: One caption per image, "" for an image without; None if no image has one.
+        names: The names of the images in their source.
+        fingerprint: A hash of all stored data, the same for every subset.
+        rows: (N,) int64, the rows of the N images in pixels; None for all of them in order.
+        partners: Paired images by kind of condition, one per image in the same order; see ``ddpm.data.pairs``.
+        derived: Kind of condition -> the function that derives it from images (b, H, W, C) and their names.
     """
 
     pixels: Pixels
@@ -67,33 +67,33 @@ class Dataset:
 
     @classmethod
     def of(cls, images: Array | Sequence[Image.Image], labels: Sequence[str] | Sequence[int] | None = None) -> Self:
-        """Images in memory, to train on.
+        """A data set of images in memory.
 
         Args:
             images: PIL images of one size and mode; or an array (N, H, W) or (N, H, W, C), of uint8 or of floats in
                 [0, 1]; or a tensor (N, C, H, W), of uint8 or of floats in [-1, 1]. C is 1, 3 or 4.
-            labels: the class of each image, by name or by number from 0.
+            labels: The class of each image, by name or by number from 0.
 
         Raises:
-            InputError: they are something else.
+            InputError: if the images or labels have another form.
         """
         if isinstance(images, Sequence):
             each = [np.atleast_3d(np.asarray(plain(opened(image)[1]))) for image in images]
             if len(shapes := {one.shape for one in each}) != 1:
-                raise InputError("invalid", f"the images have {len(shapes)} sizes or modes; give images of one")
+                raise InputError("invalid", f"the images have {len(shapes)} sizes or modes; convert them to one")
             pixels = np.stack(each)
         else:
             pixels = pixels_of(images)
             if is_tensor(images) and images.is_floating_point() and not images.min() < 0:
                 raise InputError(
-                    "invalid", "no value of the tensor is below 0, where floats are from -1 to 1; give 2 * x - 1"
+                    "invalid", "the tensor has no value below 0, but floats must range from -1 to 1; use 2 * x - 1"
                 )
             pixels = pixels[..., None] if pixels.ndim == 3 and not is_tensor(images) else pixels
         if pixels.ndim != 4 or pixels.shape[-1] not in (1, 3, 4) or not pixels.size:
             raise InputError(
                 "invalid",
-                f"the images have the shape {tuple(getattr(images, 'shape', pixels.shape))}; give an array (N, H, W) "
-                "or (N, H, W, C) or a tensor (N, C, H, W), of 1, 3 or 4 channels",
+                f"the images have the shape {tuple(getattr(images, 'shape', pixels.shape))}; use an array (N, H, W) "
+                "or (N, H, W, C) or a tensor (N, C, H, W), with 1, 3 or 4 channels",
             )
         if labels is None:
             return cls(pixels)
@@ -116,15 +116,15 @@ class Dataset:
 
     @property
     def images(self) -> Pixels:
-        """(N, H, W, C) uint8. Read into memory if this is a subset."""
+        """(N, H, W, C) uint8; read into memory if this is a subset."""
         return self.pixels if self.rows is None else self.read(np.arange(len(self)))
 
     def read(self, indices: Ints) -> Pixels:
-        """The images of these numbers in 0 … N - 1, (b, H, W, C), as an array of its own."""
+        """A copy of the images at these indices in 0 … N - 1, (b, H, W, C)."""
         return np.asarray(self.pixels[indices if self.rows is None else self.rows[indices]])
 
     def subset(self, indices: Ints) -> "Dataset":
-        """The data set of these images, in this order, on the same pixels."""
+        """The data set of these images, in this order, sharing the pixels."""
         return replace(
             self,
             labels=None if self.labels is None else self.labels[indices],
@@ -139,7 +139,7 @@ class Dataset:
         return channel_stats(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A mapped file would otherwise be sent to other processes by its content.
+        # Otherwise the contents of a mapped file would be sent to other processes.
         pixels = self.pixels
         if isinstance(pixels, np.memmap) and pixels.filename is not None:
             return self.__dict__ | {"pixels": (pixels.filename, pixels.shape)}
@@ -165,36 +165,35 @@ def channel_stats(images: Images) -> tuple[npt.NDArray[np.float64], npt.NDArray[
 
 
 def map_pixels(path: Path, shape: tuple[int, ...]) -> Pixels:
-    """A file of raw values as a read-only array."""
+    """A file of raw values as a read-only, memory-mapped array."""
     return np.memmap(path, np.uint8, "r", shape=shape)
 
 
 def class_names(
     labels: npt.NDArray[Any] | None, classes: tuple[str, ...], n: int, where: str
 ) -> tuple[list[str | None], tuple[str, ...]]:
-    """The class's name of each image, and all classes in order.
+    """The class name of each image, and all classes in order.
 
     Args:
-        labels: (n,) whole numbers from 0, or names.
-        classes: the name of each number; the numbers themselves where it is empty.
+        labels: (n,) non-negative integers, or names.
+        classes: The name of each number; the numbers themselves if empty.
 
     Raises:
-        InputError: labels that are something else.
+        InputError: if the labels have another shape or type.
     """
     if labels is None:
         return [None] * n, ()
     if labels.shape != (n,):
-        raise InputError("invalid", f"the labels of {where} have the shape {labels.shape}; {n} images need ({n},)")
+        raise InputError("invalid", f"the labels of {where} have the shape {labels.shape}; use ({n},), one per image")
     if labels.dtype.kind == "U":
         return [str(name) for name in labels], classes or tuple(sorted({str(name) for name in labels}))
     if labels.dtype.kind not in "iu" or labels.min() < 0:
-        raise InputError(
-            "invalid", f"the labels of {where} must be whole numbers from 0, or names; they are {labels.dtype}"
-        )
+        found = labels.min() if labels.dtype.kind in "iu" else labels.dtype
+        raise InputError("invalid", f"the labels of {where} must be non-negative integers or names, not {found}")
     classes = classes or tuple(map(str, range(int(labels.max()) + 1)))
     if labels.max() >= len(classes):
         raise InputError(
             "invalid",
-            f"{where} has the label {labels.max()}, but names only {len(classes)} classes; name the others too",
+            f"{where} has the label {labels.max()}, but names only {len(classes)} classes; name the others as well",
         )
     return [classes[i] for i in labels], classes

@@ -1,4 +1,4 @@
-"""The data set that comes without a download: 1,797 handwritten digits of 8 × 8."""
+"""The built-in data set: 1,797 handwritten digits of 8 × 8 pixels."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from ddpm.system.errors import InputError
 
 
 def open_digits() -> Source:
-    """scikit-learn's digits (Alpaydin & Kaynak 1998), their 17 shades of grey spread over 0 … 255.
+    """scikit-learn's digits (Alpaydin & Kaynak 1998), their 17 grey levels scaled to 0 … 255.
 
     Raises:
         InputError: if scikit-learn is not installed.
@@ -17,7 +17,7 @@ def open_digits() -> Source:
         from sklearn.datasets import load_digits
     except ImportError:
         raise InputError(
-            "missing", "the digits come with scikit-learn, which is missing: pip install scikit-learn"
+            "missing", "the digits require scikit-learn, which is not installed; run pip install scikit-learn"
         ) from None
     digits = load_digits()
     images = np.rint(digits.images * (255 / 16)).astype(np.uint8)

@@ -13,7 +13,7 @@ from ddpm.system.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class FolderReader:
-    """Reads the files below a folder."""
+    """Reads files in a folder and its subfolders."""
 
     root: Path
 
@@ -24,7 +24,7 @@ class FolderReader:
 
 
 def open_folder(root: Path) -> Source:
-    """The images in a folder and the folders below it; links are followed, hidden files are not.
+    """The images in a folder and its subfolders; links are followed, hidden files are ignored.
 
     Raises:
         InputError: if a folder cannot be listed, or there is no image.
@@ -34,14 +34,14 @@ def open_folder(root: Path) -> Source:
         files = list(_walk(root, "", frozenset()))
     except OSError as error:
         raise InputError(
-            "invalid", f"cannot list {error.filename}: {error.strerror}; make it readable, or move it away"
+            "unreadable", f"cannot list {error.filename}: {error.strerror}; make it readable, or move it away"
         ) from error
     return tree_source(files, FolderReader(root), str(root))
 
 
 def _walk(folder: Path, prefix: str, above: frozenset[str]) -> Iterator[File]:
     real = os.path.realpath(folder)
-    if real in above:  # a link to a folder that holds it
+    if real in above:  # a link to a parent folder
         return
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -51,5 +51,5 @@ def _walk(folder: Path, prefix: str, above: frozenset[str]) -> Iterator[File]:
                 yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", above | {real})
             elif entry.is_file():
                 stat = entry.stat()
-                # The second changes also when a file is replaced by one of the same age, or made readable.
+                # ctime also changes when a file is replaced by one of the same mtime, or made readable.
                 yield File(prefix + entry.name, stat.st_size, (stat.st_mtime_ns, stat.st_ctime_ns))

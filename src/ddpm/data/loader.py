@@ -1,4 +1,4 @@
-"""Batches in their order, from any step on."""
+"""Batches in order, starting from any step."""
 
 import time
 from collections.abc import Iterator
@@ -17,12 +17,12 @@ from ddpm.data.prefetch import prefetch
 
 
 class Batch(NamedTuple):
-    """Some images and what they are conditioned on.
+    """A batch of images and their conditions.
 
     Attributes:
         images: (b, H, W, C) uint8.
-        conditions: raw, by kind: "label" (b,) int64, "low_resolution" (b, h, w, C) uint8.
-        indices: (b,) int64, the images' numbers in the data set.
+        conditions: The raw conditions by kind: "label" (b,) int64, "low_resolution" (b, h, w, C) uint8.
+        indices: (b,) int64, the images' indices in the data set.
     """
 
     images: torch.Tensor
@@ -31,12 +31,12 @@ class Batch(NamedTuple):
 
 
 def batch_of(dataset: Dataset, indices: Ints, mirrored: npt.NDArray[np.bool_] | None = None) -> Batch:
-    """The images of these numbers in 0 … N - 1, some of them mirrored left to right, with their conditions."""
+    """The images at these indices in 0 … N - 1, mirrored left to right where asked, with their conditions."""
     images = dataset.read(indices)
     partners = {kind: partner.read(indices) for kind, partner in dataset.partners.items()}
     if mirrored is not None:
         for pixels in (images, *partners.values()):
-            # taken by number, since to copy a view that runs backwards is four times as slow
+            # take by index: copying a reversed view is four times as slow
             pixels[mirrored] = pixels[mirrored].take(np.arange(pixels.shape[2])[::-1], axis=2)
     names = [dataset.names[i] for i in indices] if dataset.names else []
     raw: dict[str, npt.NDArray[Any]] = partners | {kind: make(images, names) for kind, make in dataset.derived.items()}
@@ -48,12 +48,12 @@ def batch_of(dataset: Dataset, indices: Ints, mirrored: npt.NDArray[np.bool_] | 
 
 @dataclass(frozen=True, eq=False)
 class Steps:
-    """What one process reads for each step: ``steps[i]`` is a function, whenever it is called.
+    """The batches of one process: ``steps[i]`` depends only on i, whatever was read before.
 
     Attributes:
-        batch: images of a step over all processes.
-        flip: mirror each image left to right, or not, anew in each epoch.
-        rank, world: this process's number, and how many there are; their parts differ by one image at most.
+        batch: The images per step over all processes.
+        flip: Whether to mirror images left to right at random in each epoch.
+        rank, world: The rank of this process, and the number of processes; their parts differ by at most one image.
     """
 
     dataset: Dataset
@@ -71,12 +71,12 @@ class Steps:
 
 
 class Batches:
-    """The endless run of steps from a given one on, read ahead by ``workers`` threads, or in place if 0.
+    """An endless iterator over steps from a given one on, prefetched by ``workers`` threads, or read in place if 0.
 
-    Threads are enough: to read and copy mapped pixels leaves Python free meanwhile.
+    Threads suffice: reading and copying mapped pixels releases the GIL.
 
     Attributes:
-        waited: seconds that the caller has spent waiting for data.
+        waited: The seconds that the caller has spent waiting for data.
     """
 
     def __init__(self, steps: Steps, start: int = 0, workers: int = 1) -> None:

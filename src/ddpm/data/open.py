@@ -1,4 +1,4 @@
-"""One way in for all the places that images come from."""
+"""Open any supported source of images."""
 
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,7 +15,7 @@ def open_source(where: str | Path) -> Source:
     """List the images of a folder, a .zip of one, an .npz, or the built-in ``"digits"`` (``"./digits"`` is a folder).
 
     Raises:
-        InputError: if there is no such thing, or it holds no images.
+        InputError: if it does not exist, is of another type, or holds no images.
     """
     if where == "digits":
         return open_digits()
@@ -24,7 +24,7 @@ def open_source(where: str | Path) -> Source:
         return open_folder(path)
     if not path.exists():
         raise InputError(
-            "missing", f"{path} does not exist{_nearest(path)}; give a folder of images, a .zip, an .npz, or digits"
+            "missing", f"{path} does not exist{_nearest(path)}; use a folder of images, a .zip, an .npz, or digits"
         )
     match path.suffix.lower():
         case ".zip":
@@ -33,7 +33,7 @@ def open_source(where: str | Path) -> Source:
             return open_npz(path)
         case suffix:
             raise InputError(
-                "unknown", f"{path} is of type {suffix or 'unknown'}; give a folder of images, a .zip or an .npz"
+                "unreadable", f"{path} has the type {suffix or 'unknown'}; use a folder of images, a .zip or an .npz"
             )
 
 

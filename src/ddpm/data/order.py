@@ -1,7 +1,7 @@
-"""Which images make up a batch: functions of the seed, so that a resumed run needs no state.
+"""The order of images in batches, as functions of the seed, so that a resumed run needs no state.
 
-Hashes of an image's number rather than a stream: a coin is had without those of all images before it, and the images
-that a run holds out stay the same ones for good.
+Random bits are hashes of an image's index, not a stream: any one can be computed on its own, and a run always holds
+out the same images.
 """
 
 from functools import lru_cache
@@ -21,7 +21,7 @@ def epoch_order(seed: int, epoch: int, n: int) -> Ints:
 
 
 def step_indices(seed: int, step: int, batch: int, n: int) -> tuple[Ints, Ints]:
-    """The global batch of a step: places ``step · batch`` … of the endless chain of the epochs' permutations.
+    """The global batch of a step: positions ``step · batch`` … in the endless sequence of the epochs' permutations.
 
     Returns:
         epochs, indices: (batch,) int64 each; a batch may span epochs, and be larger than n.
@@ -44,7 +44,7 @@ def flipped(seed: int, epochs: Ints, indices: Ints) -> npt.NDArray[np.bool_]:
 
 
 def split(n: int, seed: int) -> tuple[Ints, Ints]:
-    """The numbers to train on and those held out, sorted: a twentieth of n up to 512, none below 40 images."""
+    """The sorted training and held-out indices; n / 20 are held out, at most 512, and none if n < 40."""
     held = min(512, n // 20) if n >= 40 else 0
     order = np.argsort(_bits(derive(seed, "held out"), np.arange(n)), kind="stable")
     return np.sort(order[held:]), np.sort(order[:held])
@@ -54,7 +54,7 @@ _epoch_order = lru_cache(maxsize=2)(epoch_order)
 
 
 def _bits(seed: int, places: Ints) -> Words:
-    """64 random bits for each place, by SplitMix64 (Steele et al. 2014); NumPy's permutations may change, this not."""
+    """64 random bits per position, by SplitMix64 (Steele et al. 2014), which never changes, unlike NumPy's own."""
     z: Words = places.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -1,4 +1,4 @@
-"""Two sets of the same images, large and small."""
+"""Pairs of large and small images."""
 
 import posixpath
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from ddpm.system.names import Fit
 from ddpm.system.progress import Progress, silent
 
 LOW = "low_resolution"
-"""The kind of condition that small versions are."""
+"""The kind of condition of the small images."""
 
 NAMED = 10
-"""Images that an error names, at the most."""
+"""The largest number of images that an error names."""
 
 
 def with_low(
@@ -30,41 +30,43 @@ def with_low(
     skip_bad: bool = False,
     progress: Progress = silent,
 ) -> Dataset:
-    """Images with their small versions from another source, brought to a size ``scale`` times smaller.
+    """Images paired with small versions from another source, resized to be ``scale`` times smaller.
 
     Raises:
-        InputError: sides that do not divide by scale, or images without a partner.
+        InputError: if scale does not divide the sides, or images have no partner.
     """
     height, width, _ = high.shape
     if scale < 1 or height % scale or width % scale:
         raise InputError(
-            "invalid", f"images of {height} × {width} do not divide by --scale {scale}; give a --size that does"
+            "invalid", f"images of {height} × {width} are not divisible by --scale {scale}; use a --size that is"
         )
     small = Geometry((height // scale, width // scale), high.mode, fit)
     return paired(high, prepare(open_source(where), small, skip_bad=skip_bad, progress=progress), where)
 
 
 def paired(high: Dataset, low: Dataset, where: str) -> Dataset:
-    """Each image with its partner: that of the same name, whatever the suffix; labels are those of the large one.
+    """Images paired by name, whatever the suffix; labels come from the large images.
 
     Raises:
-        InputError: images of either set that have none, or more than one.
+        InputError: if an image of either set has no partner, or more than one.
     """
     rows, stems = _by_name(low, where), _by_name(high, "the large images")
     if alone := [name for name in stems if name not in rows]:
-        raise InputError("invalid", f"{_listed(alone)} no partner in {where}; add them there, or take these away")
+        raise InputError(
+            "missing", f"{_listed(alone)} no partner in {where}; add the small images, or remove the large ones"
+        )
     if alone := [name for name in rows if name not in stems]:
-        raise InputError("invalid", f"{_listed(alone)} no partner among the large images; take them away from {where}")
+        raise InputError("missing", f"{_listed(alone)} no partner among the large images; remove these from {where}")
     return replace(high, partners={LOW: low.subset(np.array([rows[name] for name in stems], np.int64))})
 
 
 def _by_name(data: Dataset, where: str) -> dict[str, int]:
-    """The row of each image by its name without suffix."""
+    """The row of each image by name without suffix."""
     stems = [posixpath.splitext(name)[0] for name in data.names]
     rows = {stem: i for i, stem in enumerate(stems)}
     if len(rows) < len(stems):
         twice = next(stem for i, stem in enumerate(stems) if rows[stem] != i)
-        raise InputError("invalid", f"two images of {where} are called {twice}; a partner must have a name of its own")
+        raise InputError("invalid", f"two images of {where} are named {twice}; rename one, as names must be unique")
     return rows
 
 

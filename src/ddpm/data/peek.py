@@ -1,4 +1,4 @@
-"""What a source seems to hold, by its files' headers: enough to choose a size before anything is decoded."""
+"""A quick look at a source by file headers, to choose a size before decoding anything."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -15,11 +15,11 @@ THREADS = 8
 
 
 class Peek(NamedTuple):
-    """Counts over the images whose headers can be read, the most frequent first.
+    """Counts over the images with readable headers, most frequent first.
 
     Attributes:
-        sizes: count by (H, W), after turning.
-        modes: count by L, RGB and RGBA.
+        sizes: The count of each (H, W), after EXIF rotation.
+        modes: The count of each of L, RGB and RGBA.
     """
 
     sizes: dict[tuple[int, int], int]
@@ -31,7 +31,7 @@ class Peek(NamedTuple):
 
 
 def peek(source: Source) -> Peek:
-    """Read the headers of all images. A damaged file may say something else than what decoding it finds."""
+    """Read the headers of all images, which may differ from the decoded image if a file is damaged."""
     if isinstance(source.reader, ArrayReader):
         seen = [header(source.reader.read(source.items[0].name))] * len(source)
     else:

@@ -1,4 +1,4 @@
-"""Results in order, computed by others before they are asked for."""
+"""Results in order, computed ahead of time by a pool."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +10,7 @@ R = TypeVar("R")
 
 
 def prefetch(pool: Executor, task: Callable[[T], R], arguments: Iterable[T], window: int) -> Iterator[R]:
-    """``task`` of each argument, in order; at most ``window`` results wait, so that they do not pile up in memory."""
+    """``task`` of each argument, in order; at most ``window`` results wait in memory."""
     waiting: deque[Future[R]] = deque()
     try:
         for argument in arguments:

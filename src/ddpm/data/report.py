@@ -1,23 +1,23 @@
-"""A survey in words."""
+"""Surveys as text."""
 
 from collections.abc import Sequence
 
 from ddpm.data.survey import Survey
 
 FEW = 1000
-"""Images below which a model rather learns them by heart."""
+"""The number of images below which a model tends to memorise them."""
 
 SHOWN = 3
-"""Names of files in one line."""
+"""The number of file names to show in one line."""
 
 
 def describe(found: Survey) -> list[str]:
-    """What a source holds, in lines; what is not there has no line."""
+    """Lines that describe a source; a line that would be empty is left out."""
     sizes = [f"{n:,} of {h} × {w}" for (h, w), n in found.sizes.items()]
     modes = [f"{n:,} {mode}" for mode, n in found.modes.items()]
     stored = "" if set(found.stored) == set(found.modes) else f" (in the files: {', '.join(found.stored)})"
     lines = [
-        f"images    {found.images:,} good, {len(found.bad):,} bad",
+        f"images    {found.images:,} valid, {len(found.bad):,} unusable",
         f"sizes     {_some(sizes)} (height × width)",
         f"modes     {_some(modes)}{stored}",
     ]
@@ -27,10 +27,10 @@ def describe(found: Survey) -> list[str]:
     if found.captions:
         lines.append(f"captions  {found.captions:,}")
     odd = {
-        "animated, first frame taken": found.animated,
-        "turned upright by EXIF": found.turned,
-        "of 16 bits, scaled to 8": found.deep,
-        "equal to an earlier one": found.duplicates,
+        "animated (first frame used)": found.animated,
+        "rotated upright by EXIF": found.turned,
+        "16-bit (scaled to 8)": found.deep,
+        "identical to an earlier one": found.duplicates,
     }
     if any(odd.values()):
         lines.append("of these  " + ", ".join(f"{n:,} {what}" for what, n in odd.items() if n))
@@ -38,9 +38,9 @@ def describe(found: Survey) -> list[str]:
 
 
 def warnings(found: Survey) -> list[str]:
-    """What the user should know before training."""
+    """Warnings to show before training."""
     lists = {
-        "bad": [f"{bad.name} ({bad.reason})" for bad in found.bad],
+        "unusable": [f"{bad.name} ({bad.reason})" for bad in found.bad],
         "without a caption": found.uncaptioned,
         "captions without an image": found.orphans,
         "ignored files": found.ignored,
@@ -49,7 +49,7 @@ def warnings(found: Survey) -> list[str]:
     if empty := [name for name, n in found.classes.items() if not n]:
         lines.append(f"{len(empty):,} classes without an image: {_some(empty)}")
     if found.images < FEW:
-        lines.append(f"only {found.images:,} images: a model trained for long will repeat them")
+        lines.append(f"only {found.images:,} images: a model trained for long will memorise them")
     return lines
 
 

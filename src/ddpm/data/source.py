@@ -1,4 +1,4 @@
-"""What every place that images come from looks like."""
+"""The interface of every source of images."""
 
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -17,27 +17,27 @@ class Item:
 
 
 class Reader(Protocol):
-    """Fetches one image by its name. Picklable, so that any process can read."""
+    """A reader of images by name; picklable, so that any process can read."""
 
     def read(self, name: str) -> bytes | Pixels:
-        """The file's bytes, or the values themselves, (H, W) or (H, W, C).
+        """The bytes of the file, or the pixel values, (H, W) or (H, W, C).
 
         Raises:
-            OSError, BadImage: if it cannot be read.
+            OSError, BadImage: if the image cannot be read.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Source:
-    """A listing of images, in an order that does not depend on the machine.
+    """A list of images, in the same order on every machine.
 
     Attributes:
-        key: a hash of the listing, other for other content: sizes and times of files, checksums in an archive.
-        classes: names, in the order of the label numbers; empty where images have no classes.
-        size: bytes of the files that have to be decoded; 0 for arrays.
-        orphans: captions that belong to no image.
-        ignored: files that are neither images nor captions.
+        key: A hash of the list that changes with the content: file sizes and times, or checksums in an archive.
+        classes: The class names, in the order of the label numbers; empty if images have no classes.
+        size: The bytes of the files to decode; 0 for arrays.
+        orphans: The captions without an image.
+        ignored: The files that are neither images nor captions.
     """
 
     items: tuple[Item, ...]
@@ -52,7 +52,7 @@ class Source:
         return len(self.items)
 
     def without(self, name: str) -> "Source":
-        """The listing without one name; itself if it has no such, or no other."""
+        """The source without one image; unchanged if that image is not in it, or is its only one."""
         rest = tuple(item for item in self.items if item.name != name)
         if len(rest) in (0, len(self.items)):
             return self

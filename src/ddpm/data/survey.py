@@ -1,4 +1,4 @@
-"""What a source holds, found by decoding all of it."""
+"""A survey of a source, made by decoding every image."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -18,11 +18,11 @@ from ddpm.system.names import Mode
 from ddpm.system.progress import Progress, silent
 
 NAME = f"survey-{PIL.__version__}.json"
-"""Another Pillow may read other files."""
+"""Named by version, as another Pillow may read other files."""
 
 
 class Bad(NamedTuple):
-    """A file that cannot be used, and why."""
+    """An unusable file, and the reason."""
 
     name: str
     reason: str
@@ -30,22 +30,22 @@ class Bad(NamedTuple):
 
 @dataclass(frozen=True)
 class Survey:
-    """Counts over a source's good images, the most frequent first, and what is wrong with the others.
+    """Counts over the valid images of a source, most frequent first, and the problems of the others.
 
     Attributes:
-        images: how many are good.
-        sizes: count by (H, W), after turning.
-        modes: count by L, RGB and RGBA.
-        stored: count by Pillow's name of the mode in the file.
-        classes: count by class, in the order of the label numbers.
-        captions: how many images have one.
-        uncaptioned: images without a caption, where others have one.
-        orphans: captions without an image.
-        ignored: files that are neither.
-        animated: how many have several frames; the first is taken.
-        turned: how many EXIF asks to turn.
-        deep: how many are stored with 16 bits.
-        duplicates: how many equal an earlier one byte for byte.
+        images: The number of valid images.
+        sizes: The count of each (H, W), after EXIF rotation.
+        modes: The count of each of L, RGB and RGBA.
+        stored: The count of each mode as stored, by Pillow's name.
+        classes: The count of each class, in the order of the label numbers.
+        captions: The number of images with a caption.
+        uncaptioned: The images without a caption, if others have one.
+        orphans: The captions without an image.
+        ignored: The files that are neither images nor captions.
+        animated: The number of images with several frames, of which the first is used.
+        turned: The number of images rotated by EXIF.
+        deep: The number of images stored with 16 bits.
+        duplicates: The number of images that equal an earlier one byte for byte.
     """
 
     images: int
@@ -68,68 +68,72 @@ class Survey:
         return one_mode(self.modes, choice)
 
     def size(self, choice: tuple[int, int] | None = None) -> tuple[int, int]:
-        """The choice, or else the one (H, W) that all images have.
+        """The chosen size, or the common (H, W) of all images.
 
         Raises:
-            InputError: if they have several and none is chosen.
+            InputError: if there are several sizes and none is chosen.
         """
         if choice:
             return choice
         if len(self.sizes) > 1:
             sizes = ", ".join(f"{n:,} of {h} × {w}" for (h, w), n in list(self.sizes.items())[:3])
-            raise InputError("invalid", f"the images have {len(self.sizes):,} sizes ({sizes} …); choose one by --size")
+            raise InputError(
+                "invalid", f"the images have {len(self.sizes):,} sizes ({sizes} …); choose one with --size"
+            )
         return next(iter(self.sizes))
 
     def check(self, skip_bad: bool = False) -> None:
-        """Refuse a source that cannot be trained on.
+        """Check that a source can be trained on.
 
         Raises:
-            InputError: if no image is good, or some are bad and are not to be skipped.
+            InputError: if no image is valid, or some are not and ``skip_bad`` is false.
         """
         first = "; ".join(f"{bad.name}: {bad.reason}" for bad in self.bad[:3])
         more = f" and {len(self.bad) - 3:,} more" if len(self.bad) > 3 else ""
         if not self.images:
-            raise InputError("missing", f"none of the {len(self.bad):,} images can be used ({first}{more}); mend them")
+            raise InputError(
+                "unreadable", f"none of the {len(self.bad):,} images can be used ({first}{more}); fix them"
+            )
         if self.bad and not skip_bad:
             raise InputError(
-                "missing",
+                "unreadable",
                 f"{len(self.bad):,} of {self.images + len(self.bad):,} images cannot be used ({first}{more});"
-                " mend them, or go on without them by --skip-bad",
+                " fix them, or add --skip-bad to leave them out",
             )
 
 
 def one_mode(modes: Mapping[Mode, int], choice: Mode | None = None) -> Mode:
-    """The choice, or else the one mode that all images have.
+    """The chosen mode, or the common mode of all images.
 
     Raises:
-        InputError: if they have several and none is chosen.
+        InputError: if there are several modes and none is chosen.
     """
     if choice:
         return choice
     if len(modes) > 1:
         counts = ", ".join(f"{n:,} {mode}" for mode, n in modes.items())
-        raise InputError("conflict", f"the images are of mixed modes: {counts}; choose --mode L, RGB or RGBA")
+        raise InputError("invalid", f"the images have mixed modes ({counts}); choose --mode L, RGB or RGBA")
     return next(iter(modes))
 
 
 def survey(
     source: Source, *, cache_dir: Path | None = None, workers: int | None = None, progress: Progress = silent
 ) -> Survey:
-    """Decode every image of a source, or recall what was found when that was last done.
+    """Decode every image of a source, or return the stored survey.
 
     Raises:
-        InputError: if processes cannot be started.
+        InputError: if the decoding processes stop.
     """
     if known := recall(source, cache_dir):
         return known
     found = tally(source, (finding.look for finding in sweep(source, None, workers, progress)))
-    with suppress(OSError, InputError):  # only the next time is slower
+    with suppress(OSError, InputError):  # the next survey is slower, nothing else
         remember(source, found, cache_dir)
     return found
 
 
 def tally(source: Source, looks: Iterable[Look | str]) -> Survey:
-    """Count what was seen: one look, or reason why not, for each item."""
+    """A survey from one look, or the reason for a failure, per item."""
     good: list[Look] = []
     bad: list[Bad] = []
     classes = dict.fromkeys(source.classes, 0)
@@ -163,13 +167,13 @@ def tally(source: Source, looks: Iterable[Look | str]) -> Survey:
 
 
 def remember(source: Source, found: Survey, cache_dir: Path | None = None) -> None:
-    """Store a survey beside the source's other results."""
+    """Store a survey in the cache folder of its source."""
     sizes = [[h, w, n] for (h, w), n in found.sizes.items()]
     write_json(source_folder(source.key, cache_dir) / NAME, asdict(found) | {"sizes": sizes}, ADVICE)
 
 
 def recall(source: Source, cache_dir: Path | None = None) -> Survey | None:
-    """The stored survey of this source, if there is one."""
+    """The stored survey of a source, if any."""
     fields: dict[str, Any] | None = read_json(source_folder(source.key, cache_dir) / NAME)
     if fields is None:
         return None

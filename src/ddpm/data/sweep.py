@@ -1,4 +1,4 @@
-"""One pass over every image of a source, in as many processes as help."""
+"""One pass over every image of a source, in parallel processes."""
 
 import os
 import signal
@@ -22,17 +22,17 @@ from ddpm.system.names import Mode
 from ddpm.system.progress import Progress, silent
 
 CHUNK = 64
-"""Images that a process is given at a time."""
+"""The number of images sent to a process at a time."""
 
 SMALL = 8_000_000
-"""Bytes that are decoded before other processes would have started."""
+"""The number of bytes that one process decodes in the time that others take to start."""
 
 MOST = 32
-"""Processes that are started unasked."""
+"""The largest number of processes started by default."""
 
 
 class Look(NamedTuple):
-    """What was seen of one good image: its size after turning, modes after and before decoding, and a content hash."""
+    """The facts about one valid image: its upright size, decoded and stored modes, and a content hash."""
 
     height: int
     width: int
@@ -45,7 +45,7 @@ class Look(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """A look, or the reason why there is none; with a geometry, also the pixels (H, W, C)."""
+    """A look, or the reason for a failure; with a geometry, also the pixels (H, W, C)."""
 
     look: Look | str
     pixels: Pixels | None = None
@@ -54,20 +54,20 @@ class Finding(NamedTuple):
 def sweep(
     source: Source, geometry: Geometry | None, workers: int | None = None, progress: Progress = silent
 ) -> Iterator[Finding]:
-    """Decode every image; one finding an image, in the source's order.
+    """Decode every image; yields one finding per image, in the source's order.
 
     Args:
-        geometry: what to bring the pixels to; None if they are not wanted.
-        workers: processes besides this one; None decides by the source's size, 0 decodes here.
+        geometry: The geometry to apply to the pixels; None returns no pixels.
+        workers: The number of worker processes; None chooses by the source's size, 0 decodes in this process.
 
     Raises:
-        InputError: if processes cannot be started.
+        InputError: if the worker processes stop.
     """
     names = [item.name for item in source.items]
     chunks = [names[i : i + CHUNK] for i in range(0, len(names), CHUNK)]
     task = partial(_look_at, source.reader, geometry)
     if isinstance(source.reader, ArrayReader) or (workers is None and source.size < SMALL):
-        workers = 0  # to send an array takes longer than to read it
+        workers = 0  # sending an array takes longer than reading it
     elif workers is None:
         workers = _cores()
     done = 0
@@ -105,13 +105,13 @@ def _in_processes(
         except BrokenProcessPool as error:
             raise InputError(
                 "invalid",
-                "the processes that decode images stopped; start a script's work under"
-                ' `if __name__ == "__main__":`, or decode with workers=0',
+                "the processes that decode images stopped; guard the script with"
+                ' `if __name__ == "__main__":`, or use workers=0',
             ) from error
 
 
 def _start() -> None:
-    """Leave Ctrl-C to the parent, and do not outlive it."""
+    """Leave Ctrl-C to the parent process, and exit when it does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_follow, daemon=True).start()
 
@@ -123,6 +123,6 @@ def _follow() -> None:
 
 
 def _cores() -> int:
-    """Cores that this process may use, up to where the disk is slower than they."""
+    """The number of cores available to this process, up to the point where the disk becomes the bottleneck."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, MOST)

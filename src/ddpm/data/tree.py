@@ -1,4 +1,4 @@
-"""A tree of files, in a folder or an archive, as a source: which are images, of which class, with which caption."""
+"""Sources from trees of files, in a folder or an archive: images, classes and captions."""
 
 import hashlib
 import posixpath
@@ -19,7 +19,7 @@ JUNK = {"__MACOSX", "Thumbs.db", "desktop.ini"}
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file's POSIX-style name below the root, its bytes, and numbers that change with its content."""
+    """A file: its POSIX-style name below the root, its size in bytes, and numbers that change with its content."""
 
     name: str
     size: int
@@ -27,24 +27,24 @@ class File:
 
 
 def junk(part: str) -> bool:
-    """Whether a file or folder of this name is the system's, not the user's."""
+    """Whether a file or folder name belongs to the operating system rather than the user."""
     return part.startswith(".") or part in JUNK
 
 
 def tree_source(files: Iterable[File], reader: Reader, where: str) -> Source:
     """The images among the files, sorted by name.
 
-    Classes are the folders right below the deepest folder that holds every image, if no image lies in that folder
-    itself. So ``cat/1.png, dog/2.png`` has two, also inside a wrapping folder; a flat folder has none.
+    Classes are the subfolders of the deepest folder that contains every image, unless an image lies directly in it.
+    ``cat/1.png, dog/2.png`` has two classes, also inside a wrapping folder; a flat folder has none.
 
     Raises:
-        InputError: if there is no image, or a file of captions cannot be read.
+        InputError: if there is no image, or a caption file cannot be read.
     """
     ordered = sorted(files, key=lambda file: file.name)
     images = [file for file in ordered if _suffix(file) in SUFFIXES]
     others = [file.name for file in ordered if _suffix(file) not in SUFFIXES]
     if not images:
-        raise InputError("invalid", _nothing(where, ordered))
+        raise InputError("missing", _nothing(where, ordered))
     captions = match_captions([file.name for file in images], others, reader)
     labels = _labels([file.name for file in images])
     items = tuple(
@@ -66,7 +66,7 @@ def tree_source(files: Iterable[File], reader: Reader, where: str) -> Source:
 
 def _labels(names: list[str]) -> list[str | None]:
     folders = [posixpath.dirname(name).split("/") for name in names]
-    # Sorted names: what the first and the last folder share, all share.
+    # Sorted names: a prefix of the first and the last folder is shared by all.
     low, high = min(folders), max(folders)
     depth = next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
     if low == [""] or any(len(folder) <= depth for folder in folders):
@@ -81,4 +81,4 @@ def _suffix(file: File) -> str:
 def _nothing(where: str, files: list[File]) -> str:
     found = Counter(_suffix(file) or "no suffix" for file in files).most_common(3)
     held = ", ".join(f"{n} of type {suffix}" for suffix, n in found) or "it is empty"
-    return f"{where} holds no images ({held}); images end in .png, .jpg, .webp, .bmp, .gif, .tiff, .ppm or .avif"
+    return f"{where} holds no images ({held}); add .png, .jpg, .webp, .bmp, .gif, .tiff, .ppm or .avif files"

@@ -1,1 +1,1 @@
-"""Measuring runs: from a run or a folder of images to a record."""
+"""Evaluate runs and folders of images, and record the results."""

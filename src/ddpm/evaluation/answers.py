@@ -1,4 +1,4 @@
-"""Bits per dimension of images on disk: taken in any order by any number of processes, and never twice."""
+"""Bits per dimension on disk: computed in any order by any number of processes, and never twice."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -14,22 +14,22 @@ from ddpm.evaluation.shards import Shards
 from ddpm.tasks.estimate import BitsEstimate
 
 SHARD = 50
-"""Images a file, and at the most in memory."""
+"""Images per file, and the most in memory."""
 
 Columns = dict[str, npt.NDArray[Any]]
-"""By image: its bits, the network calls of its batch and, of a bound, its prior, terms and x0_mse."""
+"""For each image: its bits, the network calls for its batch and, for a bound, its prior, terms and x0_mse."""
 
 
 def answers(folder: Path, n: int) -> Shards[Columns]:
-    """The answers about the first n images of an order."""
+    """The results for the first n images of an order."""
     return Shards(folder, n, SHARD, "{start:06d}-{stop:06d}.npz", _load)
 
 
 def columns(parts: Sequence[BitsEstimate]) -> bytes:
-    """The answers about several batches as a file."""
+    """Pack the results for several batches into a file."""
     found: dict[str, Any] = {
         "bits": torch.cat([part.bits for part in parts]),
-        # what a batch asked, by image
+        # the network calls of its batch, for each image
         "calls": np.concatenate([np.full(len(part.bits), part.calls) for part in parts]),
     }
     bounds = [part.bound for part in parts if part.bound is not None]
@@ -41,7 +41,7 @@ def columns(parts: Sequence[BitsEstimate]) -> bytes:
 
 
 def joined(shards: Shards[Columns]) -> Columns:
-    """All columns, by image."""
+    """Read all files as one set of columns."""
     files = [shards.read(k) for k in range(len(shards))]
     return {name: np.concatenate([file[name] for file in files]) for name in files[0]}
 

@@ -1,4 +1,4 @@
-"""How often a classifier is right, by noise."""
+"""The accuracy of a classifier by noise level."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +14,7 @@ from ddpm.training.heldout import HeldOut
 
 
 def by_level(classifier: Classifier, images: Dataset, device: torch.device) -> Iterator[tuple[int, Level, float]]:
-    """The share of the images that are read right, at levels spread evenly; nothing where there are none.
+    """Measure the share of images classified correctly at evenly spaced levels; without images, yield nothing.
 
     Yields:
         The level's timestep in the schedule, the level, and the share.

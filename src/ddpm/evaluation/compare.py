@@ -1,4 +1,4 @@
-"""Scores side by side: whether they were made alike, and which is the best at what."""
+"""Compare scores: check that they were measured alike, and find the best by each metric."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from ddpm.system.errors import InputError
 from ddpm.system.names import suggest
 
 SETTINGS = (*options(SamplingConfig), "seed")
-"""What may be named as the thing that is compared; anything else of the sampling must be the same."""
+"""Settings that ``--across`` may name; all other sampling settings must be equal."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One metric of all scores.
+    """A metric that a column of the comparison shows.
 
     Attributes:
         title: its usual name.
-        sign: 1 where more is better, -1 where less is.
-        read: the metric of a score; None where it has none.
+        sign: 1 if higher is better, -1 if lower is.
+        read: returns the metric of a score, or None if it has none.
     """
 
     title: str
@@ -33,11 +33,11 @@ class Column:
 
     @property
     def header(self) -> str:
-        """The title, with an arrow to where it is better."""
+        """The title with an arrow towards better values."""
         return f"{self.title} {'↑' if self.sign > 0 else '↓'}"
 
     def best(self, scores: Sequence[Score]) -> int | None:
-        """The score whose interval lies wholly on the better side of all others; None where there is none."""
+        """The index of the score whose interval is better than all others without overlap; None if there is none."""
         found = [(i, interval) for i, score in enumerate(scores) if (interval := self.read(score))]
         for i, one in found:
             others = [other for j, other in found if j != i]
@@ -46,7 +46,7 @@ class Column:
         return None
 
     def contested(self, scores: Sequence[Score]) -> bool:
-        """Whether several scores have the metric, and none of them is the best."""
+        """Whether several scores have the metric but none is clearly best."""
         return sum(self.read(score) is not None for score in scores) > 1 and self.best(scores) is None
 
 
@@ -68,31 +68,31 @@ COLUMNS = (
 
 
 def columns_of(scores: Sequence[Score]) -> list[Column]:
-    """The metrics that any of the scores has."""
+    """The metrics that at least one score has."""
     return [column for column in COLUMNS if any(column.read(score) for score in scores)]
 
 
 def read(paths: Sequence[Path]) -> dict[Path, Score]:
-    """Scores by their files; a folder is taken as the score.json in it.
+    """Read scores by file; a folder stands for the score.json in it.
 
     Raises:
-        InputError: fewer than two files, one of them twice, or one that is no score.
+        InputError: fewer than two files, a duplicate, or a file that is not a score.
     """
     if len(paths) < 2:
         raise InputError(
-            "invalid", f"{len(paths)} score given; give at least two, as in: ddpm compare a/score.json b/score.json"
+            "invalid", f"at least two scores are needed, not {len(paths)}: ddpm compare a/score.json b/score.json"
         )
     scores: dict[Path, Score] = {}
     for path in paths:
         file = path / FILE if path.is_dir() else path
         if file.resolve() in {other.resolve() for other in scores}:
-            raise InputError("incompatible", f"{path} is given twice; give scores of different samples")
+            raise InputError("invalid", f"{path} is given twice; compare scores of different samples")
         scores[file] = Score.read(file)
     return scores
 
 
 def names_of(paths: Sequence[Path]) -> list[str]:
-    """The parts of paths in which they differ: "a" and "b" for runs/a/score.json and runs/b/score.json."""
+    """Shorten paths to the parts that differ: "a" and "b" for runs/a/score.json and runs/b/score.json."""
     parts = [path.resolve().parts for path in paths]
     least = min(len(p) for p in parts) - 1
     start = next((i for i in range(least) if len({p[i] for p in parts}) > 1), least)
@@ -101,28 +101,28 @@ def names_of(paths: Sequence[Path]) -> list[str]:
 
 
 def require_alike(scores: Mapping[Path, Score], across: Sequence[str] = ()) -> None:
-    """Refuse scores that differ in how they were measured, or sampled but for the settings in ``across``.
+    """Refuse scores that were measured differently, or sampled with settings that differ and are not in ``across``.
 
-    Weights, and with them all of training, may differ: they are what is compared. The reference is known by its hash,
-    wherever it lies; and how a folder of images was sampled is not known, so it differs from nothing.
+    Weights, and with them all of training, may differ: these are compared. The reference is identified by its hash,
+    not its path. How a folder of images was sampled is unknown, so it agrees with everything.
 
     Raises:
-        InputError: the first field that differs, or a name in ``across`` that is no setting.
+        InputError: a field differs, or a name in ``across`` is not a setting.
     """
     for name in across:
         if name not in SETTINGS:
-            raise InputError("unknown", f"--across {name}: no setting of sampling{suggest(name, list(SETTINGS))}")
+            raise InputError("unknown", f"--across {name} is not a sampling setting{suggest(name, list(SETTINGS))}")
     for (a, one), (b, other) in combinations(scores.items(), 2):
         for field, x, y in _differences(_measure(one), _measure(other)):
             raise InputError(
                 "incompatible",
-                f"{field} differs: {x} in {a}, {y} in {b}; evaluate them against the same images in the same way",
+                f"{field} differs: {x} in {a}, {y} in {b}; evaluate both on the same images with the same options",
             )
         for field, x, y in _differences(_sampling(one), _sampling(other)):
             if field not in across:
                 raise InputError(
                     "incompatible",
-                    f"{field} differs: {x} in {a}, {y} in {b}; evaluate them with the same, or compare them "
+                    f"{field} differs: {x} in {a}, {y} in {b}; evaluate both with the same {field}, or use "
                     f"--across {field}",
                 )
 

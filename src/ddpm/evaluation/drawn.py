@@ -17,18 +17,18 @@ from ddpm.images.pixels import Pixels
 from ddpm.system.progress import Progress, part_of
 
 SHARD = 64
-"""Images a file; a number that never changes, so that files mean the same whatever the batch."""
+"""Images per file; fixed, so that files do not depend on the batch size."""
 RULE = 2
-"""Raised whenever the same recipe would make other samples: files of before are then left alone."""
+"""Incremented whenever the same recipe would give other samples, so that older files are ignored."""
 
 
 @dataclass(frozen=True)
 class SampleRecipe:
-    """All that decides the pixels of sample i.
+    """Everything that determines the pixels of sample i.
 
     Attributes:
-        sampling: the settings, with nothing left to a default.
-        proportions: of each class among the samples; empty for samples without labels.
+        sampling: the settings, with all defaults filled in.
+        proportions: the share of each class among the samples; empty without labels.
     """
 
     weights: str
@@ -38,26 +38,26 @@ class SampleRecipe:
 
     @property
     def key(self) -> str:
-        """A name that differs where the samples do."""
-        how = self.sampling.model_dump_json(exclude_none=True)  # so that an option that is new renames nothing
+        """A folder name that differs if the samples do."""
+        how = self.sampling.model_dump_json(exclude_none=True)  # so that a new option changes no key
         text = f"{RULE} {self.weights} {how} {self.seed} {self.proportions}"
         return sha256(text.encode()).hexdigest()[:12]
 
     def labels(self, indices: Ints) -> list[int] | None:
-        """The class of each sample; the first n samples have the classes in their shares for every n, to one image."""
+        """The class of each sample; for every n, the first n samples match the proportions to within one image."""
         if not self.proportions:
             return None
-        upto = 1 << int(np.max(indices)).bit_length()  # a power of two, as what is dealt is remembered
+        upto = 1 << int(np.max(indices)).bit_length()  # a power of two, as _dealt is cached
         found: list[int] = _dealt(self.proportions, upto)[indices].tolist()
         return found
 
 
 @lru_cache(maxsize=4)
 def _dealt(proportions: tuple[float, ...], n: int) -> Ints:
-    """The classes of the first n samples, (n,), by the quota method (Balinski & Young 1975).
+    """Assign classes to the first n samples, (n,), by the quota method (Balinski & Young 1975).
 
-    Next is the class with the largest share for each image that it would then have, of those that the image brings no
-    higher than their share, rounded up. So no class is ever a whole image off.
+    Each image goes to the class with the largest ratio of its share to the images it would then have, among the classes
+    that would not exceed their share, rounded up. So no class is ever off by a whole image.
     """
     share = np.array(proportions) / sum(proportions)
     order, held = np.empty(n, np.int64), np.zeros(len(share))
@@ -72,7 +72,7 @@ class SampleStore:
     """The first n samples of a recipe, in files of 64 under ``folder``.
 
     Attributes:
-        shape: (H, W, C) of one.
+        shape: (H, W, C) of a sample.
     """
 
     folder: Path
@@ -84,15 +84,15 @@ class SampleStore:
 
     @property
     def shards(self) -> Shards[Pixels]:
-        """The files, all of them of 64 samples, whatever n."""
+        """The files, each of 64 samples whatever n is."""
         return Shards(self.folder, self.n, SHARD, "{k:06d}.npy", self._load, full=True)
 
     def missing(self) -> list[int]:
-        """Numbers of the files that are still to be drawn, or again because they are damaged."""
+        """The numbers of the files that are missing or damaged."""
         return self.shards.missing()
 
     def read(self, indices: Ints) -> Pixels:
-        """The samples of these numbers, (b, H, W, C)."""
+        """Read the samples at these indices, (b, H, W, C)."""
         out = np.empty((len(indices), *self.shape), np.uint8)
         files = np.asarray(indices) // SHARD
         for k in np.unique(files):
@@ -103,11 +103,11 @@ class SampleStore:
     def draw(
         self, loaded: LoadedRun, recipe: SampleRecipe, numbers: list[int], batch: int, progress: Progress
     ) -> Iterator[int]:
-        """Draw these files, and yield the number of each when it is whole on disk.
+        """Draw these files, and yield the number of each once it is written.
 
         Args:
-            batch: images in memory at a time, up to 64.
-            progress: called with (network steps done, in all).
+            batch: the number of images in memory at a time, up to 64.
+            progress: called with (network steps done, total).
         """
         parts = -(-SHARD // batch)
         steps = recipe.sampling.steps

@@ -1,4 +1,4 @@
-"""The scorer of a run in training: few samples, few steps, and the images it is trained on."""
+"""Score a run during training: few samples in few steps, against its training images."""
 
 from dataclasses import dataclass
 
@@ -22,23 +22,23 @@ from ddpm.system.progress import Progress, silent
 from ddpm.training.scoring import Scored
 
 REAL = 2000
-"""Real images, at the most, that the kernel distance is taken to: always the same ones."""
+"""The most real images that the kernel distance compares with: always the same ones."""
 
 
 @dataclass(frozen=True, eq=False)
 class FewSamples:
-    """Scores a model by the same few samples every time.
+    """A scorer that draws the same few samples every time.
 
-    The Fréchet distance of so few is mostly its own bias, which is the same for all scores of a run: they can be
-    compared with each other, and with no others.
+    The Fréchet distance of so few samples is mostly bias, which is the same for all scores of a run: compare them only
+    with each other.
 
     Attributes:
-        engine: of the run; its model is not used.
-        recipe: of the samples.
-        n: how many.
+        engine: the run's engine; its model is not used.
+        recipe: how to draw the samples.
+        n: the number of samples.
         batch: samples drawn at a time.
-        real: the Gaussian of the real images' features.
-        some: (M, D), the features of some of them.
+        real: the Gaussian fitted to the features of the real images.
+        some: (M, D), the features of some real images.
     """
 
     engine: Diffusion
@@ -50,7 +50,7 @@ class FewSamples:
     some: torch.Tensor
 
     def __call__(self, model: Model, device: torch.device) -> Scored:
-        """The score of a model; its samples may be drawn in lower precision, but they are looked at in float32."""
+        """Score a model; sampling may use lower precision, but features are extracted in float32."""
         parts = [range(self.n)[i : i + self.batch] for i in range(0, self.n, self.batch)]
         pixels = np.concatenate([self._draw(model, part) for part in parts])
         with torch.autocast(device.type, enabled=False):
@@ -73,11 +73,11 @@ class FewSamples:
 def few_samples(
     config: RunConfig, engine: Diffusion, data: Dataset, extractor: Extractor, progress: Progress = silent
 ) -> FewSamples:
-    """The scorer of a run.
+    """Build the scorer of a run.
 
     Args:
-        engine: of the run.
-        data: the images it is trained on.
+        engine: the run's engine.
+        data: its training images.
     """
     assert config.scoring is not None
     proportions: tuple[float, ...] = ()
@@ -85,12 +85,12 @@ def few_samples(
         proportions = tuple((np.bincount(data.labels, minlength=len(data.classes)) / len(data)).tolist())
     theirs = extract_once(extractor, data, progress)
     some = Stream(0, "real", len(theirs)).permutation(len(theirs))[:REAL]
-    seed = derive(config.training.seed, "scores")  # others than people look at or evaluate
+    seed = derive(config.training.seed, "scores")  # not the seed of previews or evaluations
     return FewSamples(
         engine,
         SampleRecipe("", SamplingConfig(steps=config.scoring.steps, grid="trailing"), seed, proportions),
         config.scoring.samples,
-        config.training.micro_batch,  # what fits the memory with a gradient does so without
+        config.training.micro_batch,  # fits in memory with gradients, so also without
         extractor,
         frechet.fit(theirs),
         theirs[some],

@@ -1,4 +1,4 @@
-"""A run or a folder of images in, a score out."""
+"""Score a run or a folder of images."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -37,26 +37,26 @@ from ddpm.system.progress import Progress, doing, silent
 from ddpm.training.log import training_seconds
 
 N = 2000
-"""Samples to draw, if nothing else is asked for."""
+"""Samples to draw by default."""
 CLOSEST = "closest.png"
-"""The pairs nearest to copies, beside a run's score."""
+"""The closest pairs of a sample and a training image, next to a run's score."""
 SHEET = "grid.png"
-"""All pictures of a `ddpm sample` on one, in the same folder: no sample."""
+"""The sheet that `ddpm sample` writes next to its pictures: not a sample."""
 PATIENCE = timedelta(days=7)
-"""How long a process waits for the others: after an interrupt, one of them may have all that is missing to draw."""
+"""How long a process waits for the others: after an interrupt, all missing samples may fall to one of them."""
 
 
 def evaluate(what: str | Path, data: str | None = None, **asked: Any) -> Score:
-    """The score of a run, a checkpoint or a folder of images: what ``ddpm evaluate`` prints, from Python.
+    """Score a run, a checkpoint or a folder of images, as ``ddpm evaluate`` does.
 
     Args:
-        what: a run's score is written into its folder, too.
-        data: the real images; a folder of images needs them.
-        asked: any other attribute of :class:`EvaluationOptions`, and any further argument of :func:`evaluate_run` or
+        what: the run, checkpoint or folder; the score of a run is also written to its folder.
+        data: the real images; required for a folder of images.
+        asked: any other attribute of :class:`EvaluationOptions`, and any other argument of :func:`evaluate_run` or
             :func:`evaluate_folder`.
 
     Raises:
-        InputError: something asked for cannot be had.
+        InputError: an argument cannot be used.
     """
     path, own = Path(what), {field.name for field in fields(EvaluationOptions)}
     options = EvaluationOptions(data, **{name: value for name, value in asked.items() if name in own})
@@ -77,20 +77,20 @@ def evaluate_run(
     features: str = "embedded",
     weights: str | None = None,
 ) -> tuple[Score, Path] | None:
-    """Draw samples from a run or a checkpoint, where they are not drawn yet, and measure them.
+    """Draw the samples of a run or a checkpoint that are not on disk yet, and measure all of them.
 
-    Every process of a distributed start draws a part of the samples; the main one measures.
+    In a distributed launch, every process draws part of the samples, and the main one measures.
 
     Args:
-        sampling: keys of ``SamplingConfig``, where they shall differ from the run's own.
+        sampling: keys of ``SamplingConfig`` that override the run's own.
         features: a name in ``build.FEATURES``.
-        weights: their file or name, where they do not come with the package.
+        weights: their file or name, if the package does not include them.
 
     Returns:
-        The score, and its folder in the run's, which has pictures, too; None in other processes than the main one.
+        The score, and its folder in the run folder, which also holds pictures; None except in the main process.
 
     Raises:
-        InputError: something asked for cannot be had.
+        InputError: an argument cannot be used.
     """
     n, batch, seed = (
         N if options.n is None else options.n,
@@ -98,15 +98,15 @@ def evaluate_run(
         options.seed,
     )
     if n < FEWEST:
-        raise InputError("invalid", f"-n {n} is too few to measure; give at least {FEWEST}")
+        raise InputError("invalid", f"-n {n} is too few to measure; use at least {FEWEST}")
     if not 1 <= batch <= SHARD:
-        raise InputError("invalid", f"batch must be between 1 and {SHARD}, the samples of a file, not {batch}")
+        raise InputError("invalid", f"--batch must be between 1 and {SHARD}, the samples per file, not {batch}")
     state = PartialState(cpu=device_of(options.device).type == "cpu", timeout=PATIENCE)
     run = RunFolder.open(path)
     loaded = load(path, str(state.device) if state.num_processes > 1 else options.device)
     how = _settings(loaded, sampling or {})
     loaded = loaded.prepared(how)
-    with state.main_process_first():  # what is fetched or read for the first time
+    with state.main_process_first():  # downloads and reads into the cache only once
         extractor = build.build_features(features, weights, loaded.config.data.size, loaded.engine.device)
         known, lost = _training(loaded, progress)
         reference = _reference(options, loaded, lost, progress)
@@ -138,7 +138,7 @@ def evaluate_run(
         [f"seed {seed}, image {i}" for i in range(n)],
         None if labels is None else [loaded.classes[c] for c in labels],
     )
-    notes = missing if known else (f"copies were not looked for: {lost}", *missing)
+    notes = missing if known else (f"no search for copies: {lost}", *missing)
     score = _score(generated, reference, extractor, known, notes, progress)
     folder = run.evaluations / _name(run, how, seed, score.measure, loaded.weights)
     write_file(folder / "sheet.png", first(drawn))
@@ -158,23 +158,23 @@ def evaluate_folder(
     features: str = "embedded",
     weights: str | None = None,
 ) -> tuple[Score, bytes | None]:
-    """Measure images that are there already.
+    """Measure existing images.
 
     Args:
         source: a folder, a .zip, an .npz.
-        training: the images that their generator was trained on, in which copies are looked for; the real ones if None.
-        size, mode: what all images are brought to; None takes the generated ones as they are, if they are alike.
-        features, weights: as of :func:`evaluate_run`.
+        training: the training images of their generator, for the search for copies; the real images if None.
+        size, mode: the size and mode to convert all images to; None keeps those that all generated images share.
+        features, weights: as in :func:`evaluate_run`.
 
     Returns:
-        The score, and a PNG of the pairs nearest to copies if they were looked for.
+        The score, and a PNG of the closest pairs if there was a search for copies.
 
     Raises:
         InputError: the images cannot be read, or differ in size or mode.
     """
     listed, fit, skip_bad = open_source(source).without(SHEET), options.fit, options.skip_bad
     if options.data is None:
-        raise InputError("invalid", f"{source} is a set of images: give the real ones to measure it against by --data")
+        raise InputError("conflict", f"evaluating the images in {source} needs real ones; pass them with --data")
     reading = doing(progress, "reading the samples")
     images = prepare(listed, Geometry(size, mode, fit), skip_bad=skip_bad, progress=reading)
     geometry = Geometry(images.shape[:2], images.mode, fit)
@@ -183,7 +183,7 @@ def evaluate_folder(
     none = reference.data.subset(np.arange(0))
     known = Training(reference.source, reference.data, none)
     if training is not None:
-        seen = real(training, geometry, skip_bad=skip_bad, progress=doing(progress, "reading"))
+        seen = real(training, geometry, skip_bad=skip_bad, progress=doing(progress, "reading the training images"))
         same = seen.data.fingerprint == reference.data.fingerprint
         known = Training(seen.source, seen.data, none if same else reference.data)
     labels = None if images.labels is None else [images.classes[c] for c in images.labels]
@@ -205,7 +205,7 @@ def _score(
     try:
         memorised = copies(generated, known, progress) if known is not None else None
     except TooFew as e:
-        notes = (*notes, f"copies were not looked for: {e}")
+        notes = (*notes, f"no search for copies: {e}")
     return found.model_copy(
         update={
             "memorisation": memorised,
@@ -216,7 +216,7 @@ def _score(
 
 
 def _settings(loaded: LoadedRun, sampling: Mapping[str, Any]) -> SamplingConfig:
-    """How to sample, refused before anything is read or drawn where it cannot be done."""
+    """Resolve the sampling settings, refusing unusable ones before anything is read or drawn."""
     how = settings(loaded, dict(sampling))
     loaded.engine.grid(how)
     loaded = loaded.prepared(how)
@@ -225,17 +225,17 @@ def _settings(loaded: LoadedRun, sampling: Mapping[str, Any]) -> SamplingConfig:
 
 
 def _training(loaded: LoadedRun, progress: Progress) -> tuple[Training | None, str | None]:
-    """The images that a run was trained on, or why they cannot be had."""
+    """Load the images that a run was trained on, or say why they are not available."""
     try:
         return training(loaded.config, doing(progress, "reading the training images")), None
     except InputError as e:
-        return None, f"the training images cannot be had ({e})"
+        return None, f"the training images are not available ({e})"
 
 
 def _reference(options: EvaluationOptions, loaded: LoadedRun, lost: str | None, progress: Progress) -> Real:
     data = loaded.config.data
     if options.data is None and lost is not None:
-        raise InputError("invalid", f"{lost}; give real images by --data")
+        raise InputError("missing", f"{lost}; pass real images with --data")
     return real(
         data.source if options.data is None else options.data,
         Geometry(data.size, data.mode, data.fit if options.data is None else options.fit),
@@ -245,13 +245,13 @@ def _reference(options: EvaluationOptions, loaded: LoadedRun, lost: str | None, 
 
 
 def images_seen(run: RunFolder, loaded: LoadedRun) -> int | None:
-    """Images that the weights were trained on; None where the run's checkpoints are gone."""
+    """The number of images that the weights were trained on; None without the run's checkpoints."""
     steps = run.steps()
     return None if steps is None else steps * loaded.config.training.batch
 
 
 def _name(run: RunFolder, how: SamplingConfig, seed: int, measure: Measurement, weights: str) -> str:
-    """A folder for this score and no other."""
+    """A folder name unique to this score."""
     sampling = how.model_dump_json(exclude_none=True)
     key = sha256(f"{weights} {sampling} {seed} {measure.model_dump_json()}".encode()).hexdigest()[:6]
     sampled = f"{how.short}-guidance{how.guidance_scale:g}-seed{seed}-n{measure.n}"

@@ -1,4 +1,4 @@
-"""A run and images in, bits per dimension out."""
+"""Measure the bits per dimension of images under a run."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -33,9 +33,9 @@ from ddpm.tasks.likelihood import likelihood
 from ddpm.tasks.likelihood_settings import settle
 
 N = 1000
-"""Images at the most, if nothing else is asked for."""
+"""The most images to measure by default."""
 RULE = 3
-"""Raised whenever the same question would get another answer: files of before are then left alone."""
+"""Incremented whenever the same settings would give another result, so that older files are ignored."""
 
 
 def measure_likelihood(
@@ -46,35 +46,35 @@ def measure_likelihood(
     labels: bool = False,
     **how: Any,
 ) -> tuple[BitsRecord, Path] | None:
-    """Take the bits per dimension of a run or a checkpoint, going on where the same was interrupted.
+    """Measure the bits per dimension of a run or a checkpoint, resuming an interrupted measurement.
 
-    Every process of a distributed start takes a part of the images; the main one writes the record.
+    In a distributed launch, every process takes part of the images, and the main one writes the record.
 
     Args:
-        options: of which the batch is 1 to 50; None for ``data`` takes the images that the run held out.
+        options: with a batch of 1 to 50; None for ``data`` takes the run's held-out images.
         method, how: see :class:`Likelihood`.
-        labels: whether to tell the images' classes.
+        labels: whether to condition on the images' classes.
 
     Returns:
-        What was found, and its folder in the run's; None in other processes than the main one.
+        The record, and its folder in the run folder; None except in the main process.
 
     Raises:
-        InputError: something asked for cannot be had.
+        InputError: an argument cannot be used.
     """
     n, batch = N if options.n is None else options.n, SHARD if options.batch is None else options.batch
     if not 1 <= batch <= SHARD:
-        raise InputError("invalid", f"batch must be between 1 and {SHARD}, the images of a file, not {batch}")
+        raise InputError("invalid", f"--batch must be between 1 and {SHARD}, the images per file, not {batch}")
     if n < 2:
-        raise InputError("invalid", f"-n {n} is too few for a mean with its error; give at least 2")
+        raise InputError("invalid", f"-n {n} is too few for a mean with a standard error; use at least 2")
     state = PartialState(cpu=device_of(options.device).type == "cpu", timeout=PATIENCE)
     run = RunFolder.open(path)
     loaded = load(path, str(state.device) if state.num_processes > 1 else options.device)
     if loaded.needs_label and not labels:
-        raise InputError("missing", f"{path} never saw an image without its label when it was trained: give --labels")
+        raise InputError("conflict", f"{path} was trained only with labels; use --labels")
     settled = settle(loaded.config, method, seed=options.seed, **how)
-    with state.main_process_first():  # what is read for the first time
+    with state.main_process_first():  # reads into the cache only once
         data, source, notes = _images(loaded, options, progress)
-    # always the same order, so that seeds differ in their noise and not in their images
+    # always the same order, so that seeds change the noise and not the images
     order = epoch_order(0, 0, len(data))[:n]
     classes = _labels(loaded, data.subset(order)) if labels else None
     part = "held out" if options.data is None else "all"
@@ -89,7 +89,7 @@ def measure_likelihood(
             here = shards.images(k)[first : first + batch]
 
             def report(calls: int, of: int, what: str = "", /, before: int = before, n: int = len(here)) -> None:
-                # in images, as nobody knows how many calls the ODE takes
+                # in images, as the number of calls of the ODE is unknown
                 done = n * calls // of if of else 0
                 progress(before + done, total, "images" if of else f"images, {calls} network calls")
 
@@ -124,48 +124,46 @@ def measure_likelihood(
 def _images(
     loaded: LoadedRun, options: EvaluationOptions, progress: Progress
 ) -> tuple[Dataset, ReferenceRecord, tuple[str, ...]]:
-    """The images to take from, what they are, and what a reader should know of them."""
+    """Load the images, with a record of their source and notes for the reader."""
     config = loaded.config.data
     if options.data is None:
         try:
             held = training(loaded.config, doing(progress, "reading the images")).held_out
         except InputError as e:
             raise InputError(
-                "invalid", f"the images that the run held out cannot be had ({e}); give others by --data"
+                "missing", f"the run's held-out images are not available ({e}); pass others with --data"
             ) from e
         if len(held) < 2:
             raise InputError(
-                "invalid", f"the run held out {len(held)} images, too few for a mean; give others by --data"
+                "invalid", f"the run has {len(held)} held-out images, too few for a mean; pass others with --data"
             )
         return held, ReferenceRecord.of(config.source, held), ()
     geometry = Geometry(config.size, config.mode, options.fit)
     found = real(options.data, geometry, skip_bad=options.skip_bad, progress=doing(progress, "reading the images"))
     notes = found.notes
     if found.data.fingerprint == config.fingerprint:
-        notes = (*notes, "most of these images were trained on: bits of images that were not are higher")
+        notes = (*notes, "the run was trained on most of these images: unseen images take more bits")
     return found.data, ReferenceRecord.of(found.source, found.data), notes
 
 
 def _labels(loaded: LoadedRun, data: Dataset) -> list[int]:
-    """The run's numbers of the images' classes."""
+    """Map the images' classes to the run's labels."""
     if not loaded.classes:
-        raise InputError(
-            "conflict", f"--labels tells the classes, and {loaded.source} was trained without; leave it out"
-        )
+        raise InputError("conflict", f"--labels needs a run with classes, and {loaded.source} has none; drop --labels")
     if data.labels is None:
         raise InputError(
-            "conflict", "--labels tells the images' classes, and they have none; leave it out, or give others by --data"
+            "conflict", "--labels needs images with classes, and these have none; drop it, or pass others with --data"
         )
     names = [data.classes[label] for label in data.labels]
     if unknown := sorted(set(names) - set(loaded.classes)):
         raise InputError(
-            "unknown", f"--labels: the run knows no {', '.join(unknown)} (known: {', '.join(loaded.classes)})"
+            "unknown", f"--labels: the run has no class {', '.join(unknown)}; it has {', '.join(loaded.classes)}"
         )
     return [loaded.classes.index(name) for name in names]
 
 
 def _numbers(schedule: Schedule, how: Likelihood, found: Columns) -> dict[str, Any]:
-    """What of a record is worked out of the images' answers."""
+    """Compute the figures of a record from the results for the images."""
     bits = found["bits"].astype(np.float64)
     numbers: dict[str, Any] = {
         "n": len(bits),
@@ -199,7 +197,7 @@ def _levels(schedule: Schedule, how: Likelihood, bound: Bound) -> Levels:
 
 
 def _name(run: RunFolder, record: BitsRecord, key: str) -> str:
-    """A folder for this record and no other."""
+    """A folder name unique to this record."""
     how = record.how
     parts = [
         f"{how.method}{how.steps or ''}",

@@ -1,4 +1,4 @@
-"""From images to the numbers of a score."""
+"""Compute the numbers of a score from images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,23 +35,23 @@ from ddpm.system.progress import Progress, doing
 REPLICATES = 100
 NEIGHBOURS = (3, 5)
 BALLS = 10_000
-"""Images of each kind, at the most, between which neighbours are looked for."""
+"""The most images of each kind in the search for neighbours."""
 FEW = 1000
-"""Generated images below which the Fréchet distance is mostly its own bias."""
+"""The number of generated images below which the Fréchet distance is mostly bias."""
 LISTED = 1000
-"""Closest pairs that a score lists at the most, all copies among the first."""
+"""The most closest pairs that a score lists, copies first."""
 CLOSEST = 16
-"""… and those that are listed though they are no copies."""
+"""The closest pairs that a score lists even if they are not copies."""
 
 
 @dataclass(frozen=True)
 class Generated:
-    """Images to be measured.
+    """Images to measure.
 
     Attributes:
-        samples: what they are.
-        names: of each, for people.
-        labels: the class that each was asked for, by name; None if there are none.
+        samples: where they come from.
+        names: a readable name for each.
+        labels: the requested class of each, by name; None without classes.
     """
 
     images: Images
@@ -61,28 +61,28 @@ class Generated:
 
 
 def measure(generated: Generated, real: Real, extractor: Extractor, progress: Progress) -> Score:
-    """Measure images against real ones; see :func:`copies` for what is missing in the score.
+    """Measure images against real ones; :func:`copies` fills in the search for copies.
 
     Raises:
-        InputError: fewer images than any number can be made of.
+        InputError: too few images.
     """
     n = len(generated.images)
     if n < FEWEST:
-        raise InputError("invalid", f"{n} generated images are too few to measure; give at least {FEWEST}")
+        raise InputError("invalid", f"{n} generated images are too few to measure; use at least {FEWEST}")
     notes = []
     if n < FEW:
         notes.append(
-            f"{n} images are few: the Fréchet distance is biased upwards, so compare it only with others of as many; "
-            "KID is not biased"
+            f"with only {n} images the Fréchet distance is biased upwards: compare it only with others of {n} images; "
+            "KID is unbiased"
         )
-    theirs = extract_once(extractor, real.data, doing(progress, "looking at the reference"))
-    ours = extract(extractor, generated.images, doing(progress, "looking at the samples"))
+    theirs = extract_once(extractor, real.data, doing(progress, "extracting features of the reference"))
+    ours = extract(extractor, generated.images, doing(progress, "extracting features of the samples"))
     counts = bootstrap.counts(n, REPLICATES)
     progress(0, 4, "comparing")
     distance = frechet.estimate(ours, frechet.fit(theirs), counts)
     floor = frechet.floor(theirs, n)
     if floor is None:
-        notes.append(f"{len(theirs)} real images are too few to say what {n} of them would score themselves")
+        notes.append(f"{len(theirs)} real images are too few to estimate the Fréchet distance of {n} of them")
     progress(1, 4, "comparing")
     kid = kernel.estimate(ours, theirs, counts)
     progress(2, 4, "comparing")
@@ -121,9 +121,9 @@ def measure(generated: Generated, real: Real, extractor: Extractor, progress: Pr
 
 
 def copies(generated: Generated, training: Training, progress: Progress) -> Memorisation:
-    """Look for training images among generated ones, and among held-out ones to see how often that is chance."""
+    """Search generated images for copies of training images, and held-out images for the rate of false alarms."""
     thumbnail = Thumbnail()
-    seen = extract_once(thumbnail, training.seen, doing(progress, "looking at the training images"))
+    seen = extract_once(thumbnail, training.seen, doing(progress, "extracting features of the training images"))
     found = memorisation.nearest(extract(thumbnail, generated.images), seen)
     rate = wilson(float(found.copied.double().mean()), len(found.copied))
     held_out, held_out_median = None, None
@@ -157,7 +157,7 @@ def copies(generated: Generated, training: Training, progress: Progress) -> Memo
 
 
 def content_hash(images: Images) -> str:
-    """16 hex digits of SHA-256 over all pixels."""
+    """Hash all pixels: 16 hex digits of SHA-256."""
     digest = sha256(str(images.shape).encode())
     for first in range(0, len(images), CHUNK):
         digest.update(images.read(np.arange(first, min(first + CHUNK, len(images)))).data)
@@ -167,7 +167,7 @@ def content_hash(images: Images) -> str:
 def _accuracy(
     ours: torch.Tensor, labels: Sequence[str] | None, theirs: torch.Tensor, data: Dataset
 ) -> tuple[Accuracy | None, tuple[str, ...]]:
-    """How often samples are read as the class they were asked for, and what could not be read."""
+    """Measure how often samples are classified as the requested class, with notes on those left out."""
     if labels is None or data.labels is None:
         return None, ()
     held = set(data.labels.tolist())
@@ -176,14 +176,14 @@ def _accuracy(
     notes: tuple[str, ...] = ()
     if not known.all():
         lost = sorted({name for name in labels if name not in number})
-        notes = (f"the reference has no class {', '.join(lost)}: samples of it count in no accuracy",)
+        notes = (f"the reference has no class {', '.join(lost)}: its samples are left out of the accuracy",)
     if not known.any() or len(number) < 2:
         return None, notes
     asked = torch.tensor([number[name] for name in labels if name in number])
     try:
         linear = accuracy.fit(theirs, torch.from_numpy(data.labels), len(data.classes))
     except ValueError as e:
-        return None, (*notes, f"how samples are read was not measured: {e}")
+        return None, (*notes, f"accuracy was not measured: {e}")
     value, shares = accuracy.estimate(linear, ours[known], asked)
     by_class = {data.classes[c]: share for c, share in shares.items()}
     return Accuracy(value=value, real=linear.real, by_class=by_class), notes
@@ -201,5 +201,5 @@ def _colour(images: Images, data: Dataset) -> ColourStats:
 
 
 def _some(n: int, many: int) -> torch.Tensor:
-    """``many`` of n numbers, always the same ones."""
+    """Choose ``many`` of n indices, always the same ones."""
     return Stream(0, "some", n).permutation(n)[:many]

@@ -1,4 +1,4 @@
-"""What all evaluations can be asked for."""
+"""Options that all evaluations share."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ class EvaluationOptions:
 
     Attributes:
         data: the real images; None takes the run's own, those that it was trained on or held out.
-        n: images to measure; the function's default if None. Of a folder, all are measured.
-        seed: of the noise of image i, together with i.
-        batch: images in memory at a time; the most that are allowed if None.
-        fit: for images of ``data`` of another shape.
-        skip_bad: go on without images that cannot be read.
-        device: cpu, cuda, mps; None takes the best there is.
+        n: the number of images to measure; the function's default if None. A folder is measured whole.
+        seed: the seed that, with i, determines the noise of image i.
+        batch: the number of images in memory at a time; the most allowed if None.
+        fit: how to fit images of ``data`` of another shape.
+        skip_bad: whether to skip images that cannot be read.
+        device: cpu, cuda or mps; None takes the best available.
     """
 
     data: str | None = None

@@ -1,4 +1,4 @@
-"""What a score looks like: the samples, and those nearest to training images."""
+"""The pictures next to a score: the samples, and the pairs closest to training images."""
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -10,16 +10,16 @@ from ddpm.records.score import Memorisation
 SHOWN = 64
 PAIRS = 16
 TALL = 64
-"""Pixels that a picture of a pair is high at the least; smaller ones are enlarged by whole factors."""
+"""The minimum height in pixels of a picture in a pair; smaller ones are enlarged by whole factors."""
 
 
 def first(images: Images) -> bytes:
-    """The first 64 images on one sheet, as a PNG."""
+    """Draw the first 64 images on one sheet, as a PNG."""
     return png(sheet(images.read(np.arange(min(SHOWN, len(images))))))
 
 
 def closest(found: Memorisation, samples: Images, training: Images) -> bytes:
-    """The closest pairs, four in a row, as a PNG: the sample to the left, the training image to its right.
+    """Draw the closest pairs, four to a row, as a PNG: the sample on the left, the training image on the right.
 
     Copies have a red frame.
     """

@@ -1,4 +1,4 @@
-"""Files of results, made in any order by any number of processes, and never twice."""
+"""Files of results, written in any order by any number of processes, and never twice."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
 
 T = TypeVar("T")
-"""What a file holds."""
+"""The content of a file."""
 
 
 @dataclass(frozen=True)
 class Shards(Generic[T]):
-    """The results of images 0 … n - 1, some images a file.
+    """The results for images 0 … n - 1, several images per file.
 
     Attributes:
-        size: images a file.
-        name: of a file, made of its number ``k``, and of ``start`` and ``stop`` of its images.
-        load: reads the file of these images; None where it is not there, or not what was written.
-        full: whether the last file goes on beyond n, so that files do not depend on it.
+        size: the number of images per file.
+        name: the format of a file name, from its number ``k`` and the ``start`` and ``stop`` of its images.
+        load: reads the file of these images; returns None if it is missing or damaged.
+        full: whether the last file extends beyond n, so that files do not depend on n.
     """
 
     folder: Path
@@ -34,31 +34,31 @@ class Shards(Generic[T]):
         return -(-self.n // self.size)
 
     def images(self, k: int) -> range:
-        """Numbers of the images of a file."""
+        """The indices of the images in a file."""
         stop = (k + 1) * self.size
         return range(k * self.size, stop if self.full else min(stop, self.n))
 
     def missing(self) -> list[int]:
-        """Numbers of the files that are still to be made, or again because they are damaged."""
+        """The numbers of the files that are missing or damaged."""
         return [k for k in range(len(self)) if self.load(self._path(k), self.images(k)) is None]
 
     def write(self, k: int, data: bytes) -> None:
-        """Keep a file, whole or not at all.
+        """Write a file atomically.
 
         Raises:
-            InputError: the disk refuses.
+            InputError: the file cannot be written.
         """
         write_file(self._path(k), data)
 
     def read(self, k: int) -> T:
-        """What is in a file.
+        """Read a file.
 
         Raises:
-            InputError: it is not there, or not what was written.
+            InputError: the file is missing or damaged.
         """
         found = self.load(self._path(k), self.images(k))
         if found is None:
-            raise InputError("unreadable", f"{self._path(k)} was damaged or taken away; run the same command again")
+            raise InputError("unreadable", f"{self._path(k)} is missing or damaged; re-run the same command")
         return found
 
     def _path(self, k: int) -> Path:

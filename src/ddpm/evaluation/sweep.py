@@ -1,4 +1,4 @@
-"""The same images by many ways of sampling: what changes, what it costs, how good it is."""
+"""Sample the same images in many ways, and compare results, cost and quality."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -35,25 +35,25 @@ from ddpm.system.names import GridName, SolverName, suggest
 from ddpm.system.progress import Progress, doing, part_of
 
 MOST = 64
-"""Images shown of each way, which are one batch."""
+"""The most images shown for each way, which are one batch."""
 MANY = 200
-"""Steps of the many-step solution; twice the most of the sweep, if that is more."""
+"""Steps of the many-step solution; twice the largest number in the sweep, if that is more."""
 
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """What there is to do: all that is refused is refused by now.
+    """A sweep whose settings have all been checked.
 
     Attributes:
-        ways: by guidance, then solver and grid, then steps.
-        evaluations: network calls of each for one image.
+        ways: ordered by guidance, then solver and grid, then steps.
+        evaluations: network calls of each way per image.
         solutions: the many-step solution for each guidance.
-        n: images shown of each way.
-        labels: of the images shown, by number; None without classes.
-        seed: of their noise.
+        n: the number of images shown for each way.
+        labels: class indices of the images shown; None without classes.
+        seed: the seed of their noise.
         data: the real images; None takes those of the run's source.
-        samples: that each Fréchet distance is of; 0 for none.
-        cost: network evaluations of one image in all, at the most.
+        samples: the number of samples per Fréchet distance; 0 for none.
+        cost: the most network evaluations of single images in total.
     """
 
     ways: tuple[SamplingConfig, ...]
@@ -80,16 +80,16 @@ def plan(
     data: str | None = None,
     samples: int = 200,
 ) -> SweepPlan:
-    """Every combination of solvers, numbers of steps, grids and scales of guidance.
+    """Plan every combination of solvers, numbers of steps, grids and guidance scales.
 
     Args:
-        grids: by name; the run's own if empty, or trailing where that is a list.
-        guidance: the run's own if empty.
-        labels: of the images shown, taken in turn; all of the run's if empty.
+        grids: their names; the run's own if empty, or trailing if that is a list.
+        guidance: the guidance scales; the run's own if empty.
+        labels: the classes of the images shown, in turn; all of the run's if empty.
         n, seed, data, samples: see :class:`SweepPlan`.
 
     Raises:
-        InputError: one of them cannot be drawn, or has an option without effect.
+        InputError: a combination cannot be drawn, or an option has no effect.
     """
     loaded.refuse_given()
     if not 1 <= n <= MOST:
@@ -105,7 +105,7 @@ def plan(
         if strange := [name for name in given if name not in known]:
             raise InputError("unknown", f"unknown {what} {strange[0]!r}{suggest(strange[0], list(known))}")
     if "adaptive" in solvers:
-        raise InputError("conflict", "adaptive decides itself how often it asks the network; leave it out of --solvers")
+        raise InputError("conflict", "the adaptive solver chooses its own number of steps; drop it from --solvers")
     if not solvers or not steps:
         raise InputError("invalid", "a sweep needs --solvers and --steps, such as --solvers ddim --steps 5,10")
     names = [labels[i % len(labels)] for i in range(n)] if labels else None
@@ -128,15 +128,15 @@ def plan(
 
 
 def sweep(loaded: LoadedRun, todo: SweepPlan, progress: Progress) -> tuple[SweepRecord, list[Pixels], list[Pixels]]:
-    """Draw the same images by every combination, and measure each.
+    """Draw the same images in every combination, and measure each.
 
-    Samples that are measured stay in the run folder, where `ddpm evaluate` keeps its own, and are not drawn again.
+    Measured samples stay in the run folder, shared with `ddpm evaluate`, and are not drawn again.
 
     Returns:
-        What was found, and the images: (n, H, W, C) uint8 for each way, and for each many-step solution.
+        The record, and the images shown: (n, H, W, C) uint8 for each way, and for each many-step solution.
 
     Raises:
-        InputError: the real images that were named cannot be had.
+        InputError: the given real images cannot be used.
     """
     notes = []
     reference: Real | None = None
@@ -146,7 +146,7 @@ def sweep(loaded: LoadedRun, todo: SweepPlan, progress: Progress) -> tuple[Sweep
         except InputError as e:
             if todo.data is not None:
                 raise
-            notes.append(f"no Fréchet distances: {e}; give real images by --data")
+            notes.append(f"no Fréchet distances: {e}; pass real images with --data")
     ends, solutions = {}, []
     for how in todo.solutions:
         pixels, ends[how.guidance_scale] = _shown(loaded, how, todo, progress)
@@ -163,7 +163,9 @@ def sweep(loaded: LoadedRun, todo: SweepPlan, progress: Progress) -> tuple[Sweep
         quality, distances = _measured(loaded, todo, reference, progress)
         cells = [cell.model_copy(update={"frechet": d}) for cell, d in zip(cells, distances, strict=True)]
         if todo.samples < FEW:
-            notes.append(f"{todo.samples} samples are few: compare these Fréchet distances only with others of as many")
+            notes.append(
+                f"Fréchet distances of few samples are biased: compare these only with others of {todo.samples}"
+            )
     record = SweepRecord(
         made_by=f"ddpm {version('ddpm')}",
         run=str(loaded.source),
@@ -180,7 +182,7 @@ def sweep(loaded: LoadedRun, todo: SweepPlan, progress: Progress) -> tuple[Sweep
 
 
 def draws_noise(solver: Solver, grid: Sequence[Level]) -> bool:
-    """Whether a solver asks for noise after the first, found by solving for a single number."""
+    """Whether a solver draws noise after the start, found by solving for a single number."""
     drawn = 0
 
     def randn() -> torch.Tensor:
@@ -196,41 +198,41 @@ def draws_noise(solver: Solver, grid: Sequence[Level]) -> bool:
 
 
 def _shown(loaded: LoadedRun, how: SamplingConfig, todo: SweepPlan, progress: Progress) -> tuple[Pixels, torch.Tensor]:
-    """The images of a way, and their last x, (n, C, H, W)."""
+    """Draw the images of a way, and return them with their last x, (n, C, H, W)."""
     last: list[torch.Tensor] = []
 
     def keep(moment: Moment) -> None:
         last[:] = [moment.x]
 
-    report = doing(progress, f"showing {how.short}")
+    report = doing(progress, f"drawing {how.short}")
     return loaded.draw(how, todo.labels, todo.seed, list(range(todo.n)), report, keep), last[0]
 
 
 def _reference(loaded: LoadedRun, todo: SweepPlan, progress: Progress) -> Real:
-    """The real images; those of the run as they were when it was started."""
+    """Load the real images; the run's own must be unchanged since it started."""
     d = loaded.config.data
     geometry = Geometry(d.size, d.mode, d.fit)
     found = real(
         todo.data or d.source, geometry, skip_bad=d.skip_bad, progress=doing(progress, "reading the reference")
     )
     if todo.data is None and found.data.fingerprint != d.fingerprint:
-        raise InputError("incompatible", f"the images of {d.source} changed since the run was started")
+        raise InputError("incompatible", f"the images of {d.source} have changed since the run started")
     return found
 
 
 def _measured(
     loaded: LoadedRun, todo: SweepPlan, reference: Real, progress: Progress
 ) -> tuple[FrechetBasis, list[Estimate]]:
-    """The Fréchet distance of each way, as `ddpm evaluate` takes it of as many samples."""
+    """Measure the Fréchet distance of each way, as `ddpm evaluate` does for as many samples."""
     d = loaded.config.data
     extractor = build.build_features("embedded", None, d.size, loaded.engine.device)
-    theirs = extract_once(extractor, reference.data, doing(progress, "looking at the reference"))
+    theirs = extract_once(extractor, reference.data, doing(progress, "extracting features of the reference"))
     normal, counts = frechet.fit(theirs), bootstrap.counts(todo.samples, REPLICATES)
     proportions, _ = proportions_of(loaded.classes, reference.data)
     home, shape = RunFolder.open(loaded.source).drawn, (*d.size, len(d.mode))
     recipes = [SampleRecipe(loaded.weights, how, todo.seed, proportions) for how in todo.ways]
     kept = [SampleStore(home / recipe.key, todo.samples, shape) for recipe in recipes]
-    # network steps of each way's missing files, to say how far all of them are
+    # network steps of each way's missing files, for the overall progress
     missing = [len(drawn.missing()) * how.steps for drawn, how in zip(kept, todo.ways, strict=True)]
     found = []
     for k, (drawn, recipe) in enumerate(zip(kept, recipes, strict=True)):

@@ -1,4 +1,4 @@
-"""From a run to the grids on which few steps stay closest to its many-step solution."""
+"""Find the grids on which few steps stay closest to a run's many-step solution."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,27 +25,27 @@ from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress
 
 SOLVERS = ("dpm++-2m", "unipc-2", "unipc-3", "deis-3", "ipndm-2", "ipndm-3", "ipndm-4")
-"""One network call a step, and no noise."""
+"""Solvers that make one network call per step and draw no noise."""
 GRIDS = ("trailing", "uniform", "quadratic", "log-snr", "karras")
 SHORTEST = "shortest way"
 REFERENCE = {"solver": "dpm++-2m", "grid": "trailing"}
 CANDIDATES = 50
-"""Levels of the reference among which the shortest way is looked for."""
+"""Levels of the reference that the shortest way is chosen from."""
 NAMED = 4
-"""Ways by grids that have names of which the best is looked for on all images, as they are."""
+"""The number of ways with named grids that are compared, untuned, on all images."""
 
 
 @dataclass(frozen=True)
 class AskTune:
-    """What to tune.
+    """The settings of a tuning.
 
     Attributes:
         steps: numbers of steps.
-        solvers: which to choose from.
-        images: to make the grids on, and as many more to measure them on.
-        seed: of their noise.
+        solvers: the solvers to choose from.
+        images: the number of images to tune on, and as many again to measure on.
+        seed: the seed of their noise.
         reference: steps of the many-step solution.
-        sampling: guidance and clipping, where they shall differ from the run's own.
+        sampling: guidance and clipping that override the run's own.
         rounds: how far levels are moved.
     """
 
@@ -61,17 +61,17 @@ class AskTune:
 def tune(loaded: LoadedRun, ask: AskTune, progress: Progress) -> TunedRecord:
     """Find a solver and a grid for each number of steps.
 
-    Every solver is tried on every grid that has a name, and on the shortest way along the reference; the levels of each
-    one's best are then moved, of ever fewer as far as it helps. All that on half of the images; the errors are of the
-    other half.
+    Every solver is tried on every named grid and on the shortest way along the reference. The levels of each solver's
+    best grid are then moved while that helps, for fewer solvers each round. All of this uses half of the images; the
+    errors are measured on the other half.
 
     Args:
-        progress: told of images that the denoiser was asked of, and of those with what may follow at the most.
+        progress: called with the number of images denoised so far, and the most in total.
 
     Raises:
-        InputError: steps, solvers or settings that cannot be had.
+        InputError: steps, solvers or settings cannot be used.
     """
-    loaded = replace(loaded, tuned=())  # what the run does without
+    loaded = replace(loaded, tuned=())  # so that defaults are those of an untuned run
     long = _reference(loaded, ask)
     count = _Count(progress, planned(loaded, ask))
     made, other = (_Problem(loaded, long, ask, i, count) for i in (0, 1))
@@ -83,10 +83,10 @@ def tune(loaded: LoadedRun, ask: AskTune, progress: Progress) -> TunedRecord:
 
 
 def planned(loaded: LoadedRun, ask: AskTune) -> int:
-    """Of how many images the denoiser will be asked, at the most.
+    """Count the most images that will be denoised.
 
     Raises:
-        InputError: steps, solvers or settings that cannot be had.
+        InputError: steps, solvers or settings cannot be used.
     """
     loaded = replace(loaded, tuned=())
     return 2 * ask.images * _reference(loaded, ask).steps + sum(_most(loaded, ask).values())
@@ -95,25 +95,21 @@ def planned(loaded: LoadedRun, ask: AskTune) -> int:
 def _reference(loaded: LoadedRun, ask: AskTune) -> SamplingConfig:
     loaded.refuse_given()
     if strange := [name for name in ask.solvers if name not in SOLVERS]:
-        raise InputError("unknown", f"{strange[0]} cannot be tuned (known: {', '.join(SOLVERS)})")
+        raise InputError("unknown", f"{strange[0]} cannot be tuned; use one of {', '.join(SOLVERS)}")
     if ask.images < 2:
         raise InputError("invalid", f"-n must be at least 2, not {ask.images}")
     if not ask.steps or min(ask.steps) < 2:
-        raise InputError(
-            "missing", "--steps must be numbers from 2 on, as in 6,8,10: a single step has no level to choose"
-        )
+        raise InputError("invalid", "--steps must be at least 2, as in 6,8,10: a single step has no level to move")
     long = settings(loaded, {**ask.sampling, **REFERENCE, "steps": min(ask.reference, loaded.engine.schedule.T)})
     if long.classifier is not None:
-        raise InputError("invalid", "grids are tuned for what the network says; leave the classifier to `ddpm sample`")
+        raise InputError("conflict", "grids cannot be tuned with a classifier; use it only in `ddpm sample`")
     if max(ask.steps) >= long.steps:
-        raise InputError(
-            "invalid", f"--steps {max(ask.steps)} are as many as the reference has; give fewer than {long.steps}"
-        )
+        raise InputError("invalid", f"--steps {max(ask.steps)} must be fewer than the {long.steps} of the reference")
     return long
 
 
 def _most(loaded: LoadedRun, ask: AskTune) -> dict[int, int]:
-    """The images that the denoiser is asked of for each number of steps, at the most."""
+    """The most images denoised for each number of steps."""
     most = {}
     for count in ask.steps:
         usual = settings(loaded, {**ask.sampling, "steps": count})
@@ -125,7 +121,7 @@ def _most(loaded: LoadedRun, ask: AskTune) -> dict[int, int]:
 
 
 class _Count:
-    """How often a denoiser was asked, and how often it may be yet: less than planned once a part took less."""
+    """A counter of denoised images, which lowers the total when a part takes fewer than planned."""
 
     def __init__(self, progress: Progress, planned: int) -> None:
         self.progress, self.planned, self.asked, self.doing = progress, planned, 0, ""
@@ -149,9 +145,9 @@ class _Problem:
     """Images of a run from fixed noise, their classes in turn, and their many-step solution.
 
     Attributes:
-        noise: starts the noise of the images.
+        noise: returns the noise of the images from its start.
         known: the solution at some of its levels.
-        end: where it ends, (B, C, *space).
+        end: the end of the solution, (B, C, *space).
     """
 
     def __init__(self, loaded: LoadedRun, long: SamplingConfig, ask: AskTune, half: int, count: _Count) -> None:
@@ -164,21 +160,21 @@ class _Problem:
             self.known, self.end = self._paths(long)
 
     def cond(self, n: int) -> Cond | None:
-        """Of the first n images."""
+        """The conditions of the first n images."""
         return self.engine.cond(self.loaded.conditions(self.labels), list(range(n)))
 
     def run(self, how: SamplingConfig) -> torch.Tensor:
-        """Where the images end by settings."""
+        """Sample the images with these settings."""
         grid, solver, randn = self.engine.grid(how), self.engine.solver(how), self.noise()
         return sample(self.denoise, solver, grid, randn, self.cond(len(self.end)))
 
     def branching(self, how: SamplingConfig, n: int) -> Branching:
-        """The solver of settings, on the first n images."""
+        """A solver with these settings that can branch, on the first n images."""
         solver = self.engine.solver(how)
         return Branching(self.denoise, solver, self.known.x[0][:n], Denoised(self.known.x0[0][:n]), self.cond(n))
 
     def error(self, how: SamplingConfig, grid: Sequence[Level]) -> float:
-        """Distance from the solution, of all images."""
+        """Measure the distance from the solution over all images."""
         return distance(self.branching(how, len(self.end))(grid).end, self.end)
 
     def _paths(self, how: SamplingConfig) -> tuple[Paths, torch.Tensor]:
@@ -219,7 +215,7 @@ def _tuned(made: _Problem, other: _Problem, count: int, ask: AskTune) -> TunedGr
     few = [way for way in ways if way.start != SHORTEST][:NAMED]
     named = min(few, key=lambda way: made.error(how[way.solver], way.grid))
     found = best(ways, made.end, partial(level_of, schedule), ask.rounds)
-    # the first is kept unless moving its levels helped images that they were not moved for
+    # keep the named grid unless the tuned one is better on images it was not tuned on
     untuned = other.error(how[named.solver], named.grid)
     tuned = other.error(how[found.way.solver], found.grid)
     way, levels = (found.way, found.grid) if tuned < untuned else (named, named.grid)
@@ -241,7 +237,7 @@ def _tuned(made: _Problem, other: _Problem, count: int, ask: AskTune) -> TunedGr
 
 
 def joined(run: RunFolder, found: TunedRecord) -> TunedRecord:
-    """What was found, and of an earlier record of the run what is of other numbers of steps and made alike."""
+    """Add to a record the grids with other numbers of steps in the run's earlier one, if that was tuned alike."""
     earlier = run.tuned()
     if earlier is None or earlier.model_copy(update={"grids": found.grids}) != found:
         return found

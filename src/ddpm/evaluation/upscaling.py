@@ -1,4 +1,4 @@
-"""Small images made large by a run, against the large ones: a score."""
+"""Score a super-resolution run: enlarged images against the original large ones."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -37,16 +37,16 @@ from ddpm.system.progress import Progress, doing
 from ddpm.tasks.enlarging import Enlarging, Small, enlarge_all
 
 N = 1000
-"""Images at the most, if nothing else is asked for."""
+"""The most images to measure by default."""
 
 BATCH = 64
-"""Images in memory at a time, likewise."""
+"""Images in memory at a time by default."""
 
 SHOWN = 16
-"""Images of the sheet."""
+"""Images on the sheet."""
 
 VALUES = 2**22
-"""Of images that are compared at a time, at the most but for one image: SSIM takes ten times as many in float64."""
+"""The most values compared at a time, unless one image has more: SSIM takes ten times as many in float64."""
 
 
 def evaluate_upscaling(
@@ -59,19 +59,18 @@ def evaluate_upscaling(
     features: str = "embedded",
     weights: str | None = None,
 ) -> tuple[UpscalingScore, Path]:
-    """Make small images of large ones, enlarge them by the run and by bicubic interpolation, and compare.
+    """Shrink large images, enlarge them by the run and by bicubic interpolation, and compare.
 
     Args:
-        options: where None for ``data`` takes the images that the run held out, with their partners where the run was
-            given these.
-        sampling, augment, consistent: as of ``Pipeline.upscale``.
-        features, weights: as of :func:`ddpm.evaluation.evaluate.evaluate_run`.
+        options: None for ``data`` takes the run's held-out images, with their small partners if the run has them.
+        sampling, augment, consistent: as in ``Pipeline.upscale``.
+        features, weights: as in :func:`ddpm.evaluation.evaluate.evaluate_run`.
 
     Returns:
-        The score, and its folder in the run's.
+        The score, and its folder in the run folder.
 
     Raises:
-        InputError: something asked for cannot be had.
+        InputError: an argument cannot be used.
     """
     loaded = load(path, options.device)
     assert loaded.config.upscaling is not None
@@ -83,8 +82,8 @@ def evaluate_upscaling(
     source, data = _images(loaded, options, progress)
     n = min(len(data), N if options.n is None else options.n)
     if n < FEWEST:
-        raise InputError("invalid", f"{n} images are too few to measure; give at least {FEWEST}")
-    # spread evenly, as folders of classes come one after another
+        raise InputError("invalid", f"{n} images are too few to measure; use at least {FEWEST}")
+    # spread evenly, as images are sorted by class folder
     large = data.subset(np.linspace(0, len(data) - 1, n).round().astype(np.int64))
     scale = loaded.config.upscaling.scale
     if LOW not in large.partners:
@@ -104,7 +103,7 @@ def evaluate_upscaling(
     )
     drawn = np.stack([made[i] for i in range(len(low))])
     plain = _bicubic(low, scale, loaded)
-    reference = frechet.fit(extract_once(extractor, data, doing(progress, "looking at the images")))
+    reference = frechet.fit(extract_once(extractor, data, doing(progress, "extracting features")))
     measured = {
         name: quality(images, large.images, low, scale, extractor, reference)
         for name, images in (("run", drawn), ("bicubic", plain))
@@ -128,7 +127,7 @@ def evaluate_upscaling(
 
 
 def _kept(score: UpscalingScore, home: Path, rows: list[Pixels]) -> Path:
-    """The folder of a score, where it now is, with a sheet of a row for each set of images."""
+    """Write a score and a sheet with a row for each set of images, and return their folder."""
     how, asked = score.sampling, score.model_dump_json(exclude={"run", "bicubic"})
     short = f"upscaled-{how.short}-augment{score.augment:g}-seed{score.seed}-n{score.n}-{score.features.name}"
     folder = home / f"{short}-{sha256(asked.encode()).hexdigest()[:6]}"
@@ -140,7 +139,7 @@ def _kept(score: UpscalingScore, home: Path, rows: list[Pixels]) -> Path:
 
 
 def _images(loaded: LoadedRun, options: EvaluationOptions, progress: Progress) -> tuple[str, Dataset]:
-    """Large images, in the geometry of the run."""
+    """Load large images in the geometry of the run."""
     config = loaded.config.data
     if options.data is None:
         own = training(loaded.config, doing(progress, "reading the images"))
@@ -166,14 +165,14 @@ def _repeated(low: Pixels, scale: int) -> Pixels:
 
 
 def _parts(images: Pixels, n: int = 256) -> list[Pixels]:
-    """A few images at a time."""
+    """Split images into parts of a few."""
     return [np.ascontiguousarray(images[i : i + n]) for i in range(0, len(images), n)]
 
 
 def quality(
     made: Pixels, large: Pixels, low: Pixels, scale: int, extractor: Extractor, reference: frechet.Normal
 ) -> Fidelity:
-    """How near enlarged images come to the large ones, (N, H, W, C) each, and to the small ones that they are of."""
+    """Compare enlarged images with the large ones, (N, H, W, C) each, and with the small ones they come from."""
     at_once = max(1, VALUES // large[0].size)
     parts = zip(_parts(made, at_once), _parts(large, at_once), _parts(low, at_once), strict=True)
     near = [torch.cat(of_all) for of_all in zip(*(_nearness(*part, scale) for part in parts), strict=True)]
@@ -188,7 +187,7 @@ def quality(
 
 
 def _nearness(made: Pixels, large: Pixels, low: Pixels, scale: int) -> tuple[torch.Tensor, ...]:
-    """Of each image: PSNR, SSIM (nan where it is too small), mean squared error of the boxes, difference of channels.
+    """For each image: PSNR, SSIM (nan if it is too small), mean squared error of the boxes, difference of channels.
 
     (B,), (B,), (B,) and (B, C), float64.
     """

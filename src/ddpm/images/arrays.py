@@ -21,18 +21,18 @@ Output = Literal["pil", "numpy", "torch"]
 
 
 def is_tensor(given: object) -> "TypeGuard[torch.Tensor]":
-    """Whether it is torch's, which is not loaded to find that out."""
+    """Whether this is a torch tensor, determined without importing torch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(given, torch.Tensor)
 
 
 def pixels_of(given: Array) -> Pixels:
-    """An array (…, H, W, C) or (H, W), or a tensor (…, C, H, W) or (H, W), as uint8 with its channels last.
+    """An array (…, H, W, C) or (H, W), or a tensor (…, C, H, W) or (H, W), as uint8, channels last.
 
-    Of an array floats are from 0 to 1, of a tensor from -1 to 1; True is 255.
+    Floats range from 0 to 1 in an array, and from -1 to 1 in a tensor; True is 255.
 
     Raises:
-        InputError: another type, or values out of range.
+        InputError: if the type is another, or values are out of range.
     """
     low, values = 0, given
     if is_tensor(given):
@@ -42,7 +42,7 @@ def pixels_of(given: Array) -> Pixels:
             values = np.moveaxis(values, -3, -1)
     if not isinstance(values, np.ndarray):
         raise InputError(
-            "invalid", f"{type(given).__name__} is no picture; give a PIL image, a file, an array or a tensor"
+            "invalid", f"{type(given).__name__} is not a picture; use a PIL image, a file, an array or a tensor"
         )
     if values.dtype == np.uint8:
         return np.ascontiguousarray(values)
@@ -50,22 +50,22 @@ def pixels_of(given: Array) -> Pixels:
         return values * np.uint8(255)
     what = "tensor" if is_tensor(given) else "array"
     if not np.issubdtype(values.dtype, np.floating):
-        raise InputError("conflict", f"the {what} is of {values.dtype}; give uint8 values, or floats from {low} to 1")
+        raise InputError("invalid", f"the {what} has the type {values.dtype}; use uint8, or floats from {low} to 1")
     if not ((values >= low) & (values <= 1)).all():
         raise InputError(
             "invalid",
-            f"the {what} has values from {values.min():g} to {values.max():g}; give floats from {low} to 1, or uint8",
+            f"the {what} has values from {values.min():g} to {values.max():g}; use floats from {low} to 1, or uint8",
         )
     return np.rint((values - low) * (255 / (1 - low))).astype(np.uint8)
 
 
 def single(given: Array) -> bool:
-    """Whether it is one picture: of three axes a tensor always is, and an array (H, W, C) whose C is at most 4."""
+    """Whether this is one picture; with three axes, a tensor always is, and an array (H, W, C) if C is at most 4."""
     return given.ndim < 3 or (given.ndim == 3 and (is_tensor(given) or given.shape[-1] <= 4))
 
 
 class Pictures(list[Image.Image]):
-    """PIL images, shown by notebooks as a contact sheet."""
+    """A list of PIL images that notebooks show as a contact sheet."""
 
     def _repr_png_(self) -> bytes | None:
         if not self:
@@ -76,24 +76,24 @@ class Pictures(list[Image.Image]):
 
 
 def check_output(output: str) -> None:
-    """Refuse another form of pictures than those of ``Output``.
+    """Check that an output format is one of ``Output``.
 
     Raises:
-        InputError: it is another.
+        InputError: if it is not.
     """
     if output not in get_args(Output):
-        raise InputError("invalid", f"output is {output!r}; it must be {', '.join(get_args(Output))}")
+        raise InputError("unknown", f"output {output!r} is unknown; choose from {', '.join(get_args(Output))}")
 
 
 def as_output(made: Image.Image | Sequence[Image.Image], output: Output) -> Any:
-    """Pictures in the form that is asked for.
+    """Pictures in the requested format.
 
     Args:
-        output: "pil" leaves a single picture alone and makes :class:`Pictures` of several; "numpy" is (N, H, W, C) and
+        output: "pil" returns a single picture unchanged and several as :class:`Pictures`; "numpy" is (N, H, W, C) and
             "torch" is (N, C, H, W), both uint8, with N = 1 for a single picture.
 
     Raises:
-        InputError: pictures of several shapes in one array.
+        InputError: if pictures for one array have several shapes.
     """
     if output == "pil":
         return made if isinstance(made, Image.Image) else Pictures(made)
@@ -101,7 +101,7 @@ def as_output(made: Image.Image | Sequence[Image.Image], output: Output) -> Any:
     each = [np.atleast_3d(one if one.dtype == np.uint8 else to_8_bits(one)) for one in each]
     if len(shapes := {one.shape for one in each}) != 1:
         raise InputError(
-            "invalid", f'the pictures have {len(shapes)} shapes, which fit no array; take them by output="pil"'
+            "invalid", f'the pictures have {len(shapes)} shapes, which do not fit in one array; use output="pil"'
         )
     stacked = np.stack(each)
     if output == "numpy":

@@ -1,4 +1,4 @@
-"""From a file's bytes to a picture in one of three modes, or to the reason why not."""
+"""Decode files to pictures in one of three modes, or to the reason for a failure."""
 
 import warnings
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from ddpm.images.pixels import Pixels
 from ddpm.system.names import Mode
 
 MAX_PIXELS = 178_956_970
-"""Twice Pillow's mark for a decompression bomb."""
+"""Twice Pillow's limit for a decompression bomb."""
 
 MAX_BYTES = 2**30
 
-# Named, because others would start programs (EPS) or take any bytes for a picture (TGA).
+# An explicit list, because others start programs (EPS) or accept any bytes as a picture (TGA).
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000")
 
 _ORIENTATION = 0x0112  # EXIF
 _BITS_PER_SAMPLE = 258  # TIFF
 SIDEWAYS = (5, 6, 7, 8)
-"""Orientations of EXIF that exchange height and width."""
+"""EXIF orientations that swap height and width."""
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -36,19 +36,19 @@ _TURNS = {
 
 
 class BadImage(ValueError):
-    """A file that is not a usable picture; the message is the reason, in a few words."""
+    """An error for a file that is not a usable picture; the message is the reason, in a few words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A decoded picture, upright, and what was found on the way.
+    """A decoded, upright picture and facts about its file.
 
     Attributes:
-        image: of mode L, RGB or RGBA.
-        stored: Pillow's name of the file's own mode.
-        animated: whether it is the first frame of several.
-        turned: whether EXIF asked to turn it.
-        deep: whether it was stored with 16 bits.
+        image: The picture, of mode L, RGB or RGBA.
+        stored: Pillow's name of the mode in the file.
+        animated: Whether it is the first frame of several.
+        turned: Whether EXIF rotated it.
+        deep: Whether it was stored with 16 bits.
     """
 
     image: Image.Image
@@ -63,11 +63,11 @@ class Decoded:
 
 
 class Header(NamedTuple):
-    """What a file says of its picture before it is decoded.
+    """The size and mode of a picture from its file header.
 
     Attributes:
-        size: (H, W), after turning.
-        mode: that :func:`decode` will give.
+        size: (H, W), after EXIF rotation.
+        mode: The mode that :func:`decode` returns.
     """
 
     size: tuple[int, int]
@@ -78,29 +78,29 @@ def header(data: bytes | Pixels) -> Header:
     """The size and mode of a picture, without decoding it.
 
     Raises:
-        BadImage: if the file is no picture.
+        BadImage: if the file is not a picture.
     """
     image = Image.fromarray(data) if not isinstance(data, bytes) else _opened(data)
     height, width = image.height, image.width
-    # Pillow looks for a PNG's EXIF behind its pixels, too, and decodes them for that
+    # Pillow also looks for a PNG's EXIF behind its pixels, and decodes them to get there
     if (image.format != "PNG" or "exif" in image.info) and _orientation(image) in SIDEWAYS:
         height, width = width, height
     return Header((height, width), mode_of(image))
 
 
 def check_bytes(size: int) -> None:
-    """Refuse a file by its size, before it is read; an archive's member by what it unpacks to."""
+    """Reject a file by its size before it is read; an archive member by its unpacked size."""
     if size > MAX_BYTES:
-        raise BadImage(f"{size / 1e9:.1f} GB in one file")
+        raise BadImage(f"the file is too large: {size / 1e9:.1f} GB")
 
 
 def decode(data: bytes | Pixels) -> Decoded:
     """Decode a file, or wrap the values of an array, (H, W) or (H, W, C) uint8.
 
-    16 bits are scaled by their depth (65,535 to 255), transparency of any kind becomes RGBA, CMYK and palettes RGB.
+    16 bits are scaled to 8 (65,535 to 255), transparency of any kind becomes RGBA, CMYK and palettes become RGB.
 
     Raises:
-        BadImage: if the file is no picture, is damaged or too large, or its values have no known range.
+        BadImage: if the file is not a picture, is damaged or too large, or its values have no known range.
     """
     if not isinstance(data, bytes):
         image = Image.fromarray(data)
@@ -113,10 +113,10 @@ def decode(data: bytes | Pixels) -> Decoded:
 
 
 def load(data: bytes) -> Image.Image:
-    """A file decoded whole, as it is stored.
+    """A fully decoded file, in its stored mode.
 
     Raises:
-        BadImage: if it is no picture, is damaged or too large.
+        BadImage: if it is not a picture, is damaged or too large.
     """
     image = _opened(data)
     try:
@@ -129,7 +129,7 @@ def load(data: bytes) -> Image.Image:
 
 
 def _opened(data: bytes) -> Image.Image:
-    """A file whose header is read, and nothing more."""
+    """A file with only its header read."""
     if not data:
         raise BadImage("the file is empty")
     try:
@@ -139,9 +139,9 @@ def _opened(data: bytes) -> Image.Image:
             if image.width * image.height > MAX_PIXELS:  # known from the header, before anything is allocated
                 raise Image.DecompressionBombError
     except Image.DecompressionBombError:
-        raise BadImage(f"more than {MAX_PIXELS:,} pixels") from None
+        raise BadImage(f"the picture has more than {MAX_PIXELS:,} pixels") from None
     except UnidentifiedImageError:
-        other = "no picture of a known format, or one with a damaged header"
+        other = "not a picture of a known format, or its header is damaged"
         raise BadImage("text, not a picture" if data[:256].isascii() else other) from None
     except Exception as error:  # Pillow's decoders raise a dozen types for damaged files
         raise damaged(error) from error
@@ -149,19 +149,19 @@ def _opened(data: bytes) -> Image.Image:
 
 
 def damaged(error: Exception) -> BadImage:
-    """What a decoder said of a damaged file."""
-    return BadImage("the file is cut short" if "truncated" in str(error).lower() else f"damaged ({error})")
+    """The error for a damaged file, with the decoder's reason."""
+    return BadImage("the file is truncated" if "truncated" in str(error).lower() else f"damaged ({error})")
 
 
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # damaged EXIF does not make the picture a bad one
+    except Exception:  # a picture with damaged EXIF is still usable
         return 1
 
 
 def deep(image: Image.Image, data: bytes) -> bool:
-    """Whether a file stores 16 bits a value."""
+    """Whether a file stores 16 bits per value."""
     if image.format == "PNG":
         return data[24] == 16
     if image.format == "TIFF":
@@ -180,7 +180,7 @@ def _plain(image: Image.Image) -> Image.Image:
 
 
 def mode_of(image: Image.Image) -> Mode:
-    """The one of the three modes that a picture is brought to."""
+    """The mode, one of the three, that a picture is converted to."""
     if image.has_transparency_data:
         return "RGBA"
     return "L" if image.mode in ("1", "L") or image.mode.startswith("I") else "RGB"

@@ -1,17 +1,17 @@
-"""Values of 16 bits in 8, and back."""
+"""Conversion between 16-bit and 8-bit values."""
 
 import numpy as np
 import numpy.typing as npt
 
 STEP = 257
-"""65,535 / 255: what a step of 8 bits is in 16."""
+"""65,535 / 255: the size of an 8-bit step in 16 bits."""
 
 
 def to_8_bits(values: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
-    """0 … 65,535 as 0 … 255, to the nearest."""
+    """0 … 65,535 as 0 … 255, rounded to the nearest."""
     return ((values.astype(np.int64) + STEP // 2) // STEP).astype(np.uint8)
 
 
 def to_16_bits(values: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
-    """0 … 255 as 0 … 65,535, from which :func:`to_8_bits` leads back."""
+    """0 … 255 as 0 … 65,535; :func:`to_8_bits` is the inverse."""
     return values.astype(np.uint16) * np.uint16(STEP)

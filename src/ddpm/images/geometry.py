@@ -1,4 +1,4 @@
-"""One size and one mode for every picture."""
+"""Conversion of pictures to one size and mode."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,24 +11,24 @@ from ddpm.images.pixels import Pixels
 from ddpm.system.names import Fit, Mode
 
 Marked = npt.NDArray[np.bool_]
-"""(H, W): some of the pixels of a picture."""
+"""(H, W): a selection of pixels in a picture."""
 
 LOBES = 3
-"""Of Lanczos's filter, to each side."""
+"""The lobes of the Lanczos filter on each side."""
 
 NOTHING = 1e-7
-"""A weight that is rounding only: that of pixels which coincide with others is zero."""
+"""Weights up to this are rounding errors: pixels that coincide with others have weight zero."""
 
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """What each picture is brought to.
+    """The size and mode to convert each picture to.
 
     Attributes:
         size: (H, W); None keeps the picture's own.
-        mode: L, RGB or RGBA; None keeps the picture's own. What is transparent turns white where mode has no alpha.
-        fit: for a picture of another shape: crop cuts off its longer side, pad adds a margin (transparent, or of the
-            mean colour of the picture's border), stretch distorts it.
+        mode: L, RGB or RGBA; None keeps the picture's own. Transparent pixels become white if mode has no alpha.
+        fit: For another aspect ratio: crop trims the longer side, pad adds a margin (transparent, or in the mean
+            colour of the picture's border), stretch distorts the picture.
     """
 
     size: tuple[int, int] | None = None
@@ -37,15 +37,15 @@ class Geometry:
 
     @property
     def tag(self) -> str:
-        """A name that differs where the result does, for a folder. For a known size and mode."""
+        """A folder name that is unique to the result; requires a size and a mode."""
         assert self.size is not None
         return f"{self.size[0]}x{self.size[1]}-{self.mode}-{self.fit}"
 
     def apply(self, image: Image.Image) -> Pixels:
-        """(H, W, C) uint8. A picture of this size and mode passes unchanged.
+        """A picture as (H, W, C) uint8; unchanged if it already has this size and mode.
 
-        Resized by Lanczos with antialiasing, RGBA with its colours weighted by alpha, so that what is invisible does
-        not bleed into the edges.
+        Resized by Lanczos with antialiasing; RGBA with colours weighted by alpha, so that invisible pixels do not
+        bleed into the edges.
         """
         if self.mode is not None and image.mode != self.mode:
             image = _convert(image, self.mode)
@@ -55,9 +55,9 @@ class Geometry:
         return np.ascontiguousarray(np.atleast_3d(np.asarray(image)))
 
     def reach(self, marked: Marked) -> Marked:
-        """Which pixels of the result, (H, W), marked ones of a picture have a part in; of a margin none.
+        """The pixels of the result, (H, W), that marked pixels of a picture contribute to; a margin has none.
 
-        For a known size.
+        Requires a size.
         """
         assert self.size is not None
         height, width = marked.shape
@@ -76,7 +76,7 @@ def _convert(image: Image.Image, mode: Mode) -> Image.Image:
 
 def _resize(image: Image.Image, size: tuple[int, int], fit: Fit) -> Image.Image:
     box, inner, corner = _placed(image.size, size[::-1], fit)
-    # Pillow itself multiplies RGBA by alpha first, and divides after
+    # Pillow itself multiplies RGBA by alpha before, and divides after
     shown = image.resize(inner, Image.Resampling.LANCZOS, box=box)
     if inner == size[::-1]:
         return shown
@@ -86,7 +86,7 @@ def _resize(image: Image.Image, size: tuple[int, int], fit: Fit) -> Image.Image:
 
 
 class _Placed(NamedTuple):
-    """What is shown of a picture, left, top, right and bottom, how wide and high, and where, left and top."""
+    """The visible box of a picture (left, top, right, bottom), its new (width, height), and its corner (left, top)."""
 
     box: tuple[float, float, float, float]
     size: tuple[int, int]
@@ -94,7 +94,7 @@ class _Placed(NamedTuple):
 
 
 def _placed(own: tuple[int, int], size: tuple[int, int], fit: Fit) -> _Placed:
-    """Of a picture as wide and high, on a canvas as wide and high."""
+    """The placement of a picture on a canvas, both (width, height)."""
     (w, h), (width, height) = own, size
     match fit:
         case "stretch":
@@ -102,7 +102,7 @@ def _placed(own: tuple[int, int], size: tuple[int, int], fit: Fit) -> _Placed:
         case "crop":
             scale = max(width / w, height / h)
             shown_w, shown_h = width / scale, height / scale
-            # A float may begin or end an ulp outside of the picture, which Pillow refuses.
+            # Rounding may put an edge an ulp outside the picture, which Pillow rejects.
             left, top = max(0.0, (w - shown_w) / 2), max(0.0, (h - shown_h) / 2)
             return _Placed((left, top, min(left + shown_w, w), min(top + shown_h, h)), size)
         case "pad":
@@ -112,9 +112,9 @@ def _placed(own: tuple[int, int], size: tuple[int, int], fit: Fit) -> _Placed:
 
 
 def _weighed(n: int, start: float, stop: float, size: int) -> npt.NDArray[np.float32]:
-    """Which of n pixels Lanczos's filter takes into each of ``size`` between start and stop, (size, n), as 0 and 1.
+    """Which of n pixels the Lanczos filter uses for each of ``size`` pixels from start to stop, (size, n), 0 or 1.
 
-    Its weight is ``sinc(x) sinc(x / 3)`` of distances x below 3, in pixels of the coarser of both.
+    Its weight is ``sinc(x) sinc(x / 3)`` for distances x below 3, in pixels of the coarser grid.
     """
     step = (stop - start) / size
     centres = start + (np.arange(size) + 0.5) * step

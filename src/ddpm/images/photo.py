@@ -1,4 +1,4 @@
-"""A given picture: what the model sees of it, and how what it draws is put into it."""
+"""A picture to edit: the model's view of it, and how the model's output is inserted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ from ddpm.system.names import Fit, Mode
 
 
 class Opened(NamedTuple):
-    """A picture that has been read, so that nobody reads it again.
+    """A picture that has been read already.
 
     Attributes:
-        name: as errors say it; of a file, its path.
-        image: upright, in one of the modes of ``SEEN``.
+        name: The name in error messages; the path of a file.
+        image: The upright picture, in one of the modes of ``SEEN``.
     """
 
     name: str
@@ -32,28 +32,28 @@ class Opened(NamedTuple):
 
 
 Given: TypeAlias = Image.Image | str | Path | Array | Opened
-"""A picture, its file, an array (H, W) or (H, W, C), or a tensor (C, H, W); see :func:`pixels_of` for their values."""
+"""A picture, its file, an array (H, W) or (H, W, C), or a tensor (C, H, W); see :func:`pixels_of` for value ranges."""
 Several: TypeAlias = Given | Sequence[Given]
 """One picture or several, also as an array (N, H, W) or (N, H, W, C), or a tensor (N, C, H, W)."""
 
 Fill = npt.NDArray[np.bool_]
-"""(H, W): what is to be drawn anew; the rest is known."""
+"""(H, W): the pixels to redraw; the others are known."""
 
 SEEN = {"L": ("L", "LA", "I;16"), "RGB": ("RGB", "RGBA"), "RGBA": ("RGBA",)}
-"""Mode of a run -> modes of pictures that it can change: the alpha and the depth that it does not know are kept."""
+"""Mode of a run -> modes of pictures that it can edit, keeping any alpha and bit depth that it does not model."""
 
 KEPT = frozenset(mode for modes in SEEN.values() for mode in modes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Photo:
-    """A picture to be changed.
+    """A picture to edit.
 
     Attributes:
-        name: as errors say it.
-        given: as it was given, upright.
-        image: what is changed, of one of the modes of ``SEEN``.
-        pixels: (H, W, C) uint8, what the model sees, in its mode: transparent turned white where it knows no alpha.
+        name: The name in error messages.
+        given: The upright original.
+        image: The picture to edit, in one of the modes of ``SEEN``.
+        pixels: (H, W, C) uint8, the model's view in its mode; transparent pixels are white if it has no alpha.
     """
 
     name: str
@@ -67,10 +67,10 @@ class Photo:
         return self.image.height, self.image.width
 
     def with_drawn(self, drawn: Pixels, fill: Fill) -> Image.Image:
-        """This picture with the pixels under ``fill`` drawn anew, opaque; all others are its own, bit for bit.
+        """This picture with the pixels under ``fill`` replaced, opaque; all others are unchanged, bit for bit.
 
         Args:
-            drawn: (H, W, C) uint8, of the run's mode.
+            drawn: (H, W, C) uint8, in the run's mode.
         """
         opaque = np.full(self.size, 255, np.uint8)
         # (H, W) for grey, else (H, W, bands)
@@ -80,13 +80,13 @@ class Photo:
         return Image.fromarray(own)
 
     def redrawn(self, drawn: Pixels) -> Image.Image:
-        """All colours drawn anew; an alpha and a depth that the run does not know stay.
+        """This picture with all colours replaced, keeping any alpha and bit depth that the run does not model.
 
-        Seen on white, as the model sees it, ``alpha · colour + (1 - alpha) · white`` is what was drawn, as far as alpha
-        lets it.
+        On white, as the model sees it, ``alpha · colour + (1 - alpha) · white`` equals ``drawn``, as far as alpha
+        permits.
 
         Args:
-            drawn: (H, W, C) uint8, of the run's mode; where this is larger, so is the alpha.
+            drawn: (H, W, C) uint8, in the run's mode; if larger than this picture, alpha is resized to it.
         """
         if self.image.mode == "I;16" and drawn.shape[-1] == 1:
             return Image.fromarray(to_16_bits(drawn[..., 0]))
@@ -94,7 +94,7 @@ class Photo:
             return picture(drawn)
         shown = self.image.getchannel("A").resize((drawn.shape[1], drawn.shape[0]), Image.Resampling.BICUBIC)
         alpha = np.asarray(shown)
-        # (H, W) -> (H, W, 1); of what cannot be seen the colour is free
+        # (H, W) -> (H, W, 1); invisible pixels may have any colour
         share = np.where(alpha, alpha, 255)[..., None] / 255
         colours = (255 - (255 - drawn) / share).round().clip(0, 255).astype(np.uint8)
         return Image.fromarray(np.dstack([colours, alpha]))
@@ -104,42 +104,45 @@ class Photo:
 
 
 def read(given: Given, size: tuple[int, int], mode: Mode, fit: Fit | None = None) -> Photo:
-    """A picture that a run can change.
+    """A picture for a run to edit.
 
     Args:
-        size, mode: of the run's images.
-        fit: bring it to their size and mode, as training does; None takes it as it is.
+        size, mode: The size and mode of the run's images.
+        fit: How to convert the picture to them, as in training; None leaves it unchanged.
 
     Raises:
-        InputError: it cannot be read, or is of a mode that the run has not learned, or smaller than its images.
+        InputError: if it cannot be read, has a mode that the run has not learned, or is smaller than its images.
     """
     name, image = opened(given)
     if fit is not None:
         pixels = Geometry(size, mode, fit).apply(plain(image))
         return Photo(name, image, picture(pixels), pixels)
-    photo = unfitted(name, image, mode, "--fit crop converts it")
+    photo = unfitted(name, image, mode, "use --fit crop to convert it")
     if image.height < size[0] or image.width < size[1]:
         raise InputError(
             "invalid",
-            f"{name} is {image.height} × {image.width}, smaller than the {size[0]} × {size[1]} that the run "
-            "takes here; --fit crop (or pad, or stretch) enlarges it",
+            f"{name} is {image.height} × {image.width}, smaller than the {size[0]} × {size[1]} of the "
+            "run; use --fit crop (or pad, or stretch) to enlarge it",
         )
     return photo
 
 
 def unfitted(name: str, image: Image.Image, mode: Mode, advice: str) -> Photo:
-    """An opened picture as it is, of any size, for a run of a mode.
+    """An opened picture, of any size and unchanged, for a run of a given mode.
+
+    Args:
+        advice: The fix for another mode.
 
     Raises:
-        InputError: the run has not learned its mode; what to do is ``advice``.
+        InputError: if the run has not learned its mode.
     """
     if image.mode not in SEEN[mode]:
-        raise InputError("invalid", f"{name} is {image.mode}, and the run takes {mode} images here; {advice}")
+        raise InputError("invalid", f"{name} has the mode {image.mode}, but the run requires {mode}; {advice}")
     return Photo(name, image, image, Geometry(mode=mode).apply(plain(image)))
 
 
 def alone(images: Several) -> TypeGuard[Given]:
-    """Whether it is one picture, rather than several."""
+    """Whether this is one picture rather than several."""
     if isinstance(images, np.ndarray) or is_tensor(images):
         return single(images)
     return isinstance(images, Image.Image | str | Path | Opened)
@@ -149,11 +152,11 @@ def several(images: Several) -> list[Given]:
     """One picture or several, as a list.
 
     Raises:
-        InputError: none.
+        InputError: if there are none.
     """
     given: list[Given] = [images] if alone(images) else [*images]  # type: ignore[misc]
     if not given:
-        raise InputError("invalid", "no picture was given; give at least one")
+        raise InputError("missing", "no pictures were given; add at least one")
     return given
 
 
@@ -161,7 +164,7 @@ def opened(given: Given) -> Opened:
     """A picture with its name, upright, in one of the modes of ``SEEN``.
 
     Raises:
-        InputError: it cannot be read, or its depth would be lost.
+        InputError: if it cannot be read, or would lose bit depth.
     """
     if isinstance(given, Opened):
         return given
@@ -174,13 +177,13 @@ def opened(given: Given) -> Opened:
         if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and not 1 <= pixels.shape[-1] <= 4) or not pixels.size:
             shape = tuple(given.shape)
             raise InputError(
-                "invalid", f"a picture has the shape {shape}; give an array (H, W, C) or a tensor (C, H, W)"
+                "invalid", f"the picture has the shape {shape}; use an array (H, W, C) or a tensor (C, H, W)"
             )
         image = picture(np.atleast_3d(pixels))
     try:
         return Opened(name, _kept(_upright(image)))
     except BadImage as e:
-        raise InputError("invalid", f"{name} is no usable picture: {e}") from e
+        raise InputError("unreadable", f"{name} is not a usable picture ({e}); use another one") from e
 
 
 def _file(path: str | Path) -> Image.Image:
@@ -188,27 +191,27 @@ def _file(path: str | Path) -> Image.Image:
         data = Path(path).read_bytes()
         image = load(data)
     except OSError as e:
-        raise InputError("unreadable", f"{path} cannot be read ({e.strerror}); give a picture") from e
+        raise InputError("unreadable", f"cannot read {path} ({e.strerror}); use the path of a picture") from e
     except BadImage as e:
-        raise InputError("invalid", f"{path} is no usable picture: {e}") from e
+        raise InputError("unreadable", f"{path} is not a usable picture ({e}); use another one") from e
     if deep(image, data) and mode_of(image) != "L":
         raise InputError(
-            "invalid", f"{path} has 16 bits a colour, which would be lost; convert it to 8 bits, or to grey"
+            "invalid", f"{path} has 16 bits per colour, which would be lost; convert it to 8 bits, or to greyscale"
         )
     return image
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Read whole, which Pillow leaves to the first use, and turned as EXIF says."""
+    """A picture fully read, which Pillow defers to the first use, and rotated upright by EXIF."""
     try:
         image.load()
         return ImageOps.exif_transpose(image)
-    except Exception as e:  # as of any damaged file
+    except Exception as e:  # Pillow's decoders raise a dozen types for damaged files
         raise damaged(e) from e
 
 
 def _kept(image: Image.Image) -> Image.Image:
-    """A picture in the one of the modes of ``SEEN`` that holds all of it."""
+    """A picture in the mode of ``SEEN`` that loses none of it."""
     if image.mode in KEPT and "transparency" not in image.info:
         return image
     if image.mode == "F":
@@ -223,7 +226,7 @@ def _kept(image: Image.Image) -> Image.Image:
 
 
 def plain(image: Image.Image) -> Image.Image:
-    """As L, RGB or RGBA."""
+    """A picture as L, RGB or RGBA."""
     if image.mode == "I;16":
         return Image.fromarray(to_8_bits(np.asarray(image)))
     return image.convert("RGBA") if image.mode == "LA" else image

@@ -1,4 +1,4 @@
-"""8-bit arrays as pictures that people open."""
+"""Contact sheets and PNG files from 8-bit arrays."""
 
 import math
 from collections.abc import Sequence
@@ -12,16 +12,16 @@ from ddpm.images.depth import to_8_bits
 from ddpm.images.pixels import Pixels
 
 LEAST = 64
-"""Pixels that a side of a picture on a sheet has at the least."""
+"""The minimum side of a picture on a sheet, in pixels."""
 
 
 def factor(side: int, least: int = LEAST) -> int:
-    """The whole factor by which a side is enlarged for people, so that it has so many pixels at the least."""
+    """The integer factor that enlarges a side to at least this many pixels."""
     return max(1, -(-least // side))
 
 
 def enlarged(images: Pixels, factor: int) -> Pixels:
-    """Images (…, H, W, C) with each pixel a square of so many."""
+    """Images (…, H, W, C) with each side enlarged by an integer factor."""
     return images.repeat(factor, -3).repeat(factor, -2)
 
 
@@ -31,10 +31,10 @@ def picture(image: Pixels) -> Image.Image:
 
 
 def png(image: Image.Image, info: PngInfo | None = None) -> bytes:
-    """A picture as a file.
+    """The PNG file of a picture, as bytes.
 
     Args:
-        info: text that it carries.
+        info: The text chunks to embed.
     """
     file = BytesIO()
     image.save(file, "PNG", pnginfo=info)
@@ -42,7 +42,7 @@ def png(image: Image.Image, info: PngInfo | None = None) -> bytes:
 
 
 def opaque(image: Image.Image) -> Image.Image:
-    """As RGB, what is transparent on white, 16 bits as 8."""
+    """A picture as 8-bit RGB, composited on white."""
     if image.mode == "I;16":
         image = Image.fromarray(to_8_bits(np.asarray(image)))
     if image.mode in ("LA", "RGBA"):
@@ -51,13 +51,13 @@ def opaque(image: Image.Image) -> Image.Image:
 
 
 def sheet(images: Pixels, columns: int | None = None, gap: int = 2, least: int = LEAST) -> Image.Image:
-    """Many images on one picture, row by row, small ones enlarged by one whole factor.
+    """A contact sheet of images, row by row, all enlarged by one integer factor if small.
 
     Args:
         images: (N, H, W, C) uint8.
-        columns: images in a row; about square if None.
-        gap: pixels between images, white (transparent with an alpha channel).
-        least: pixels that each side of an image has at the least.
+        columns: The images per row; about square if None.
+        gap: The pixels between images, white (transparent with an alpha channel).
+        least: The minimum side of an image, in pixels.
     """
     images = enlarged(images, factor(min(images.shape[1:3]), least))
     n, h, w, c = images.shape
@@ -72,7 +72,7 @@ def sheet(images: Pixels, columns: int | None = None, gap: int = 2, least: int =
 
 
 def beside(left: Image.Image, right: Image.Image, gap: int = 12) -> Image.Image:
-    """Two pictures of one mode next to each other."""
+    """Two pictures of one mode side by side."""
     page = Image.new(left.mode, (left.width + gap + right.width, max(left.height, right.height)), "white")
     page.paste(left, (0, 0))
     page.paste(right, (left.width + gap, 0))
@@ -80,10 +80,10 @@ def beside(left: Image.Image, right: Image.Image, gap: int = 12) -> Image.Image:
 
 
 def row(images: Sequence[Image.Image], tall: int = 128, gap: int = 4) -> Image.Image:
-    """Pictures of any mode and size next to each other, RGB on white, small ones enlarged by one whole factor.
+    """Pictures of any mode and size side by side, RGB on white, all enlarged by one integer factor if small.
 
     Args:
-        tall: pixels that the highest of them is high at the least.
+        tall: The minimum height of the tallest picture, in pixels.
     """
     times = factor(max(image.height for image in images), tall)
     shown = [picture(enlarged(np.asarray(opaque(image)), times)) for image in images]

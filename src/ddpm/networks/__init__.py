@@ -1,4 +1,4 @@
-"""Networks: ``net(x, t, cond)``, which know nothing of noise levels."""
+"""Networks: ``net(x, t, cond)``, independent of the noise schedule."""
 
 from ddpm.networks.classifier import NoisedClassifier
 from ddpm.networks.unet import UNet

@@ -1,4 +1,4 @@
-"""The parts of a convolutional network, for one, two or three spatial axes."""
+"""Building blocks of convolutional networks, for one, two or three spatial axes."""
 
 import math
 from typing import TypeVar
@@ -13,7 +13,7 @@ _CONV: dict[int, type[_Conv]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
 
 def conv(space: int, channels: int, out_channels: int, kernel: int, *, stride: int = 1, padding: int = 0) -> _Conv:
-    """A convolution over so many spatial axes."""
+    """A convolution over ``space`` spatial axes."""
     return _fan_avg(_CONV[space](channels, out_channels, kernel, stride, padding))
 
 
@@ -23,14 +23,14 @@ def linear(channels: int, out_channels: int, *, bias: bool = True, gain: float =
 
 
 def zero(layer: _Layer) -> _Layer:
-    """The layer with all weights zero, for the end of a residual branch, which so begins as nothing."""
+    """A layer with all weights set to zero, for the end of a residual branch, which then starts as zero."""
     for p in layer.parameters():
         nn.init.zeros_(p)
     return layer
 
 
 def _fan_avg(layer: _Layer, gain: float = 1.0) -> _Layer:
-    """Uniform weights of variance gain² over the mean of both fans, no bias, as in Ho et al.'s code."""
+    """Uniform weights of variance gain² over the mean of both fans, zero bias, as in Ho et al.'s code."""
     nn.init.xavier_uniform_(layer.weight, gain)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
@@ -40,15 +40,15 @@ def _fan_avg(layer: _Layer, gain: float = 1.0) -> _Layer:
 class GroupNorm(nn.Module):
     """Group normalisation over 32 groups, or over the largest divisor of 32 that divides the channels.
 
-    Always in float32 at the least, as autocast does on GPUs: PyTorch's CPU kernels for bfloat16 in channels-last
-    memory are several times slower.
+    Always at least float32, as in autocast on GPUs: PyTorch's CPU kernels for bfloat16 in channels-last memory are
+    several times slower.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.groups = math.gcd(32, channels)
         if self.groups == channels > 1:
-            # A channel alone in its group would lose its mean, and with it whatever the time embedding has added.
+            # A channel alone in its group would lose its mean, and with it the time embedding.
             self.groups //= 2
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
@@ -63,8 +63,8 @@ class GroupNorm(nn.Module):
 def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
     """Scaled dot-product attention: three of (B, heads, N, D) -> (B, heads, N, D) of the same dtype.
 
-    Where a CPU will be asked for the gradient at few positions, in float32 at the least: PyTorch's gradient there takes
-    two to three times as long in bfloat16. Its forward pass alone, or many positions, are faster in bfloat16.
+    With gradients on a CPU and few positions, at least float32: PyTorch's backward pass is then two to three times
+    slower in bfloat16. The forward pass alone, or with many positions, is faster in bfloat16.
     """
     if q.device.type != "cpu" or not q.requires_grad or q.shape[-2] > _FEW:
         return F.scaled_dot_product_attention(q, k, v)
@@ -74,7 +74,7 @@ def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
 
 
 _FEW = 64
-"""From 1.0 times as fast (16 images, one head of 256) to twice; at 196 positions already 0.8 times."""
+"""Up to 64 positions, float32 is 1.0 (16 images, one head of 256) to 2 times as fast; at 196, only 0.8 times."""
 
 
 class Attention(nn.Module):
@@ -84,7 +84,7 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = 1 if head_width is None else channels // head_width
         self.norm = GroupNorm(channels)
-        # The gain makes the three parts as large as three layers of their own.
+        # The gain gives the three parts the scale of three separate layers.
         self.qkv = linear(channels, 3 * channels, gain=math.sqrt(2))
         self.out = zero(linear(channels, channels))
 
@@ -101,7 +101,7 @@ class Attention(nn.Module):
 
 
 class Downsample(nn.Module):
-    """Half the resolution: a convolution of stride 2, padded at the far end of each axis only."""
+    """Downsampling by 2: a convolution of stride 2, padded only at the far end of each axis."""
 
     def __init__(self, space: int, channels: int) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Twice the resolution: nearest neighbours, then a convolution."""
+    """Upsampling by 2: nearest neighbours, then a convolution."""
 
     def __init__(self, space: int, channels: int) -> None:
         super().__init__()
@@ -127,7 +127,7 @@ class Upsample(nn.Module):
 
 
 def space_to_depth(x: torch.Tensor, patch: int) -> torch.Tensor:
-    """Each patch of pixels becomes one position: (B, C, *space) -> (B, C · patch**axes, *space / patch)."""
+    """Turn each patch of pixels into one position: (B, C, *space) -> (B, C · patch**axes, *space / patch)."""
     b, c, *space = x.shape
     axes = len(space)
     # (B, C, h · p, w · p) -> (B, C, h, p, w, p) -> (B, C, p, p, h, w) -> (B, C · p · p, h, w)

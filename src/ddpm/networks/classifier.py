@@ -13,19 +13,21 @@ from ddpm.networks.unet import Block, check_size, way_down
 
 
 class NoisedClassifier(nn.Module):
-    """``net(x, t)``: the downsampling half of a U-Net and its middle, then attention pooling to a logit a class.
+    """``net(x, t)``: the downsampling half of a U-Net and its middle, then attention pooling to one logit per class.
 
-    Dhariwal & Nichol 2021, sec. 4. Told the time as the U-Net is, so that it knows how noisy its image is. Its logits
-    are zero until it is trained.
+    Dhariwal & Nichol 2021, sec. 4. Conditioned on time like the U-Net, as the noise level matters. Its logits are zero
+    at initialisation.
 
     Args:
-        settings: of the U-Net; ``out_channels`` are the classes.
+        settings: The settings of the U-Net; ``out_channels`` is the number of classes.
     """
 
     def __init__(self, settings: UNetSettings) -> None:
         super().__init__()
         if settings.cond_width is not None:
-            raise ValueError(f"cond_width is {settings.cond_width}; a classifier is told no class, give None")
+            raise ValueError(
+                f"cond_width is {settings.cond_width}; it must be None, as a classifier is not conditioned"
+            )
         self.settings = s = settings
         self.time = TimeEmbedding(s.width, 4 * s.width)
         self.conv_in = conv(s.space, s.in_channels * s.patch**s.space, s.width, 3, padding=1)
@@ -39,10 +41,10 @@ class NoisedClassifier(nn.Module):
         """x (B, in_channels, *space), t (B,) -> logits (B, out_channels).
 
         Raises:
-            ValueError: where a side of x does not divide by ``settings.divisor``, or a condition is given.
+            ValueError: if ``settings.divisor`` does not divide each side of x, or a condition is given.
         """
         if cond is not None:
-            raise ValueError("a classifier takes no condition; give none")
+            raise ValueError("a classifier takes no condition; leave it out")
         check_size(self.settings, x)
         time = silu(self.time(t))
         h = self.conv_in(space_to_depth(x, self.settings.patch))

@@ -1,4 +1,4 @@
-"""The network's view of the noise axis."""
+"""Time embeddings."""
 
 import math
 
@@ -13,8 +13,8 @@ def sinusoid(t: torch.Tensor, width: int) -> torch.Tensor:
     """Sines, then cosines, of t at ``width / 2`` frequencies from 1 down to 1 / 10000 (Ho et al. 2020, app. B).
 
     Args:
-        t: (B,), on the scale of 0 … 1000; computed in float32 at the least.
-        width: even, at least 4.
+        t: (B,), on the scale of 0 … 1000; converted to at least float32.
+        width: The number of features, even and at least 4.
 
     Returns:
         (B, width), float32 or t's wider dtype.
@@ -27,20 +27,20 @@ def sinusoid(t: torch.Tensor, width: int) -> torch.Tensor:
 
 
 LANES = 64
-"""Elements that the CPU's widest vector loop takes at a time, of 16 bits; of 32 bits, 32."""
+"""The number of 16-bit elements in the CPU's widest vector loop; of 32-bit elements, 32."""
 
 
 def silu(x: torch.Tensor) -> torch.Tensor:
-    """SiLU of (B, D), of which each row is computed alike wherever it is in the batch.
+    """SiLU of (B, D), with results for a row that do not depend on its position in the batch.
 
-    PyTorch leaves what no vector is full of, the end of the last rows, to a scalar loop that rounds otherwise.
+    PyTorch computes the remainder after the last full vector in a scalar loop, which rounds differently.
     """
     width = x.shape[1]
     return F.silu(F.pad(x, (0, -width % LANES)))[:, :width] if width % LANES else F.silu(x)
 
 
 class TimeEmbedding(nn.Module):
-    """Sinusoid and a perceptron: (B,) -> (B, out_width)."""
+    """A sinusoidal embedding followed by a two-layer perceptron: (B,) -> (B, out_width)."""
 
     def __init__(self, width: int, out_width: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""From a map of features to one answer."""
+"""Pooling of feature maps."""
 
 import torch
 from torch import nn
@@ -7,11 +7,11 @@ from ddpm.networks.blocks import attend, linear, zero
 
 
 class AttentionPool(nn.Module):
-    """The mean position asks, all positions and the mean answer: (B, C, *space) -> (B, out_channels).
+    """Attention pooling, the mean as query, the mean and all positions as keys: (B, C, *space) -> (B, out_channels).
 
-    The attention pooling of Radford et al. 2021, sec. 2.4, that Dhariwal & Nichol 2021 end their classifier with, but
-    without its position embedding: so it takes maps of any size, and the convolutions before it see the borders. Its
-    output is zero until it is trained.
+    As in Radford et al. 2021, sec. 2.4, and at the end of Dhariwal & Nichol's classifier (2021), but without position
+    embedding: it accepts maps of any size, and the convolutions before it sense the borders. Its output is zero at
+    initialisation.
     """
 
     def __init__(self, channels: int, out_channels: int, head_width: int | None = None) -> None:

@@ -22,7 +22,7 @@ from ddpm.networks.embeddings import TimeEmbedding, silu
 
 
 class Block(nn.Module):
-    """Two convolutions that are told the time, on a residual branch, and self-attention where it is wanted."""
+    """A residual block of two convolutions conditioned on time, optionally with self-attention."""
 
     def __init__(self, settings: UNetSettings, channels: int, out_channels: int, *, attend: bool) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Block(nn.Module):
 
 
 class Down(nn.Module):
-    """One level of the way down: blocks, then half the resolution (at the coarsest level not)."""
+    """One downsampling level: blocks, then half the resolution (except at the coarsest level)."""
 
     def __init__(self, blocks: list[Block], downsample: Downsample | None) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class Down(nn.Module):
         self.downsample = downsample
 
     def forward(self, x: torch.Tensor, time: torch.Tensor) -> list[torch.Tensor]:
-        """Each layer's output, (B, C, *space), for the way up to take back; the last one goes on."""
+        """The output of each layer, (B, C, *space), for the skip connections; the last is the level's output."""
         outputs = []
         for block in self.blocks:
             x = block(x, time)
@@ -79,7 +79,7 @@ class Down(nn.Module):
 
 
 def way_down(s: UNetSettings) -> tuple[nn.ModuleList, list[int]]:
-    """The levels of the way down, and the channels of its input and of each of its outputs."""
+    """The downsampling levels, and the channels of their input and of each of their outputs."""
     channels = s.width
     skips = [channels]
     levels = nn.ModuleList()
@@ -97,22 +97,22 @@ def way_down(s: UNetSettings) -> tuple[nn.ModuleList, list[int]]:
 
 
 def check_size(s: UNetSettings, x: torch.Tensor) -> None:
-    """Refuse an input (B, C, *space) that a network of these settings cannot halve as often as it must.
+    """Check that a network of these settings can downsample an input (B, C, *space).
 
     Raises:
-        ValueError: a side does not divide by ``s.divisor``, or there are more or fewer axes than ``s.space``.
+        ValueError: if ``s.divisor`` does not divide each side, or the number of spatial axes is not ``s.space``.
     """
     sides = x.shape[2:]
     if len(sides) != s.space:
-        raise ValueError(f"x has shape {tuple(x.shape)}; this network takes (B, C) and {s.space} spatial axes")
+        raise ValueError(f"x has shape {tuple(x.shape)}; it must be (B, C) and {s.space} spatial axes")
     if any(n % s.divisor for n in sides):
         size = "×".join(str(n) for n in sides)
         nearest = "×".join(str(max(1, round(n / s.divisor)) * s.divisor) for n in sides)
-        raise ValueError(f"size {size} does not divide by {s.divisor}; the nearest that does is {nearest}")
+        raise ValueError(f"size {size} is not divisible by {s.divisor}; use the nearest that is, {nearest}")
 
 
 class Up(nn.Module):
-    """One level of the way up: blocks that each take back an output of the way down, then twice the resolution."""
+    """One upsampling level: blocks that each take a skip connection, then twice the resolution."""
 
     def __init__(self, blocks: list[Block], upsample: Upsample | None) -> None:
         super().__init__()
@@ -127,9 +127,9 @@ class Up(nn.Module):
 
 
 class UNet(nn.Module):
-    """The network of Ho et al. 2020, app. B, with class conditions as of Dhariwal & Nichol 2021.
+    """The U-Net of Ho et al. 2020, app. B, with class conditions as in Dhariwal & Nichol 2021.
 
-    Its output is zero until it is trained.
+    Its output is zero at initialisation.
     """
 
     def __init__(self, settings: UNetSettings) -> None:
@@ -137,7 +137,7 @@ class UNet(nn.Module):
         self.settings = s = settings
         patch_area = s.patch**s.space
         self.time = TimeEmbedding(s.width, 4 * s.width)
-        # No bias: it would only repeat the time embedding's.
+        # No bias: it would duplicate the time embedding's.
         self.cond = None if s.cond_width is None else linear(s.cond_width, 4 * s.width, bias=False)
         self.conv_in = conv(s.space, s.in_channels * patch_area, s.width, 3, padding=1)
 
@@ -159,10 +159,10 @@ class UNet(nn.Module):
     def forward(self, x: torch.Tensor, t: torch.Tensor, cond: Cond | None = None) -> torch.Tensor:
         """x (B, C, *space), t (B,), the condition's vector (B, cond_width) -> (B, out_channels, *space).
 
-        An image of the condition is stacked on x: (B, in_channels, *space) together.
+        The condition's image is concatenated to x: (B, in_channels, *space) in total.
 
         Raises:
-            ValueError: where a side of x does not divide by ``settings.divisor``, or a condition is missing or unasked.
+            ValueError: if ``settings.divisor`` does not divide each side of x, or a condition is missing or unexpected.
         """
         check_size(self.settings, x)
         time = silu(self._embed(t, None if cond is None else cond.vector))
@@ -180,13 +180,13 @@ class UNet(nn.Module):
         return depth_to_space(self.conv_out(F.silu(self.norm_out(h))), self.settings.patch)
 
     def _embed(self, t: torch.Tensor, vector: torch.Tensor | None) -> torch.Tensor:
-        """What the blocks are told: (B, 4 · width)."""
+        """The embedding of time and condition: (B, 4 · width)."""
         time: torch.Tensor = self.time(t)
         if self.cond is None:
             if vector is not None:
-                raise ValueError("this network takes no condition; give none, or build it with cond_width")
+                raise ValueError("this network takes no condition; leave it out, or build the network with cond_width")
             return time
         if vector is None:
-            raise ValueError("this network needs a condition; for none in particular give the null condition")
+            raise ValueError("this network requires a condition; use the null condition for none in particular")
         out: torch.Tensor = time + self.cond(vector)
         return out

@@ -1,1 +1,1 @@
-"""From what a user asks for to a run whose every setting is resolved."""
+"""Turning a user's request into a run with every setting resolved."""

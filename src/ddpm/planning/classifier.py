@@ -1,4 +1,4 @@
-"""From a run, and what a user asks for, to a classifier of its noised images, resolved to the last number."""
+"""Turning a run and a user's request into a classifier of its noised images, with every setting resolved."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,21 +26,21 @@ from ddpm.training.loop import Job
 from ddpm.training.measure import available_bytes, memory
 
 DEFAULT_BUDGET = 600.0
-"""Seconds, where none are given."""
+"""Seconds, if no budget is given."""
 BATCH, RATE = 64, 1e-3
 
 
 @dataclass(frozen=True)
 class ClassifierRequest:
-    """What a user asks of a classifier; None where the plan may choose.
+    """A user's request for a classifier; None where the plan may choose.
 
     Attributes:
         data: a path, or "digits"; the run's own if None.
-        seconds, images: the budget; at most one of them.
+        seconds, images: the budget; at most one of the two.
         width: channels of the network's finest level.
-        batch: images a step.
+        batch: images per step.
         rate: peak learning rate.
-        seed: of everything random but what is held out, which is the run's.
+        seed: of all randomness except the held-out split, which is the run's.
     """
 
     data: str | None = None
@@ -53,30 +53,30 @@ class ClassifierRequest:
 
 
 def labelled(run: Path, config: RunConfig, data: str | None) -> Dataset:
-    """The images that a classifier of a run learns from, in the run's form: its own, or others.
+    """The training images of a run's classifier, in the run's size and mode: its own, or others.
 
     Raises:
-        InputError: they have no classes, others than the run's, or are no longer those that the run was trained on.
+        InputError: they have no classes or other classes than the run's, or the run's images changed.
     """
     own = config.data
     source = own.source if data is None else data
     images = prepare(open_source(source), Geometry(own.size, own.mode, own.fit), skip_bad=own.skip_bad)
     if len(images.classes) < 2:
         raise InputError(
-            "missing",
-            f"{source} has no classes to tell apart; give images in a folder for each class by --data, "
-            "which may be others than those of the run",
+            "invalid",
+            f"{source} has {len(images.classes)} classes, and a classifier needs at least 2; use --data with a folder "
+            "that has a subfolder for each class",
         )
     if own.classes and images.classes != own.classes:
         raise InputError(
-            "invalid",
-            f"{source} has the classes {', '.join(images.classes)}, and {run} has {', '.join(own.classes)}; "
-            "give images of the same classes by --data",
+            "incompatible",
+            f"{source} has the classes {', '.join(images.classes)}, but {run} has {', '.join(own.classes)}; "
+            "use --data with images of the same classes",
         )
     if data is None and images.fingerprint != own.fingerprint:
         raise InputError(
             "incompatible",
-            f"the images of {source} changed since {run} was trained; bring them back, or name them by --data",
+            f"the images of {source} changed since {run} was trained; restore them, or accept them by --data {source}",
         )
     return images
 
@@ -90,20 +90,20 @@ def make(
     began: float,
     say: Say,
 ) -> tuple[ClassifierConfig, Job]:
-    """Resolve everything that the request leaves open.
+    """Resolve every setting that the request leaves open.
 
     Args:
-        asked: the request in the user's words, kept in the config.
-        began: ``time.monotonic()`` when the command started; a budget of time counts from there.
-        say: takes a line on each decision.
+        asked: the flags as given, kept in the config.
+        began: ``time.monotonic()`` when the command started, which is when a time budget starts.
+        say: called with a line about each decision.
 
     Raises:
-        InputError: the request, or the data under it, cannot be trained.
+        InputError: the request or its data cannot be trained.
     """
     own = RunFolder.open(run).config()
     if own.upscaling is not None:
         raise InputError(
-            "incompatible", f"{run} makes small images large, which no classifier guides; give another run"
+            "incompatible", f"{run} is a super-resolution run, which no classifier can guide; use another run"
         )
     with accelerator.main_process_first():
         images = labelled(run, own, request.data)
@@ -120,7 +120,7 @@ def make(
     amount = request.images
     if amount is None:
         if request.seconds is None:
-            say(f"no --for or --images was given: training for {DEFAULT_BUDGET / 60:.0f}m")
+            say(f"no --for or --images given: training for {DEFAULT_BUDGET / 60:.0f}m")
         budget = Budget(request.seconds or DEFAULT_BUDGET, began)
         speed = speed_of(_job(resolved(request.batch, micro), own, run, images), accelerator)
         amount = budget.steps(budget.images(speed), request.batch) * request.batch
@@ -129,10 +129,10 @@ def make(
 
 
 def reopen(config: ClassifierConfig, run: Path, accelerator: Accelerator) -> Job:
-    """The job of a classifier that was started before.
+    """The job of an existing classifier, to resume it.
 
     Raises:
-        InputError: the data is no longer what it was started with.
+        InputError: the data changed since it was started.
     """
     own = RunFolder.open(run).config()
     with accelerator.main_process_first():
@@ -141,7 +141,7 @@ def reopen(config: ClassifierConfig, run: Path, accelerator: Accelerator) -> Job
         raise InputError(
             "incompatible",
             f"the images of {config.data.source} changed since {RunFolder(run).classifier} was started; "
-            "bring them back, or remove that folder to start again",
+            "restore them, or remove that folder to start over",
         )
     return _job(config, own, run, images)
 
@@ -183,7 +183,7 @@ def _config(
 
 
 def _job(config: ClassifierConfig, own: RunConfig, run: Path, images: Dataset) -> Job:
-    # torch's initialisers take its own generator: 32 bits of a seed on the CPU, of which a run draws but once
+    # torch's initialisers use its global generator, which keeps 32 bits of a seed on the CPU: enough for one draw
     torch.manual_seed(derive(config.training.seed, "classifier's weights"))
     kept, held = (images.subset(part) for part in split(len(images), own.training.seed))
     model, objective = build.build_classifier(config), build.build_classification(config)

@@ -1,4 +1,4 @@
-"""The images of a run to be: each of them is decoded once."""
+"""The images of a new run, each decoded once."""
 
 from typing import NamedTuple
 
@@ -14,34 +14,34 @@ from ddpm.planning.request import Request, whole_number
 from ddpm.system.progress import Progress, silent
 
 LARGEST = 128
-"""Longest side that is trained on without being asked for."""
+"""The longest side chosen by default."""
 
 
 class Gathered(NamedTuple):
-    """The images of a source, and what was found when they were decoded."""
+    """The images of a source, and the survey made while decoding them."""
 
     found: Survey
     data: Dataset
 
 
 def gather(request: Request, progress: Progress = silent) -> Gathered:
-    """Decode the images that are asked for, or recall them; with their small versions where these are given.
+    """Decode the requested images, or read them from the cache, with their small versions if given.
 
-    Headers say which size to bring them to, so that one pass both takes the survey and stores the pixels.
+    The target size comes from file headers, so that one pass both surveys the images and stores the pixels.
 
     Raises:
-        InputError: they cannot be read, or trained on as asked.
+        InputError: they cannot be read, or not be trained on as requested.
     """
     source = open_source(request.data)
     seen = recall(source) or peek(source)
     if not seen.sizes:
-        seen = survey(source, progress=progress)  # decoding says why no image can be used
+        seen = survey(source, progress=progress)  # decoding finds out why no image can be used
         seen.check()
     wanted = geometry(seen, request)
     data = prepare(source, wanted, skip_bad=request.skip_bad, progress=progress)
     found = recall(source)
-    assert found is not None, "what is prepared has been surveyed"
-    if geometry(found, request) != wanted:  # the header of a damaged file said something else
+    assert found is not None, "preparing includes a survey"
+    if geometry(found, request) != wanted:  # a damaged file's header was wrong
         data = prepare(source, geometry(found, request), skip_bad=request.skip_bad, progress=progress)
     if request.low is not None:
         scale = whole_number("upscaling.scale", request.scale or DEFAULT_SCALE)
@@ -50,10 +50,10 @@ def gather(request: Request, progress: Progress = silent) -> Gathered:
 
 
 def geometry(found: Survey | Peek, request: Request) -> Geometry:
-    """What all images are brought to: what was asked, else what they are, if that can be trained.
+    """The size and mode of all images: those requested, else their own if these can be trained.
 
     Raises:
-        InputError: mixed modes without a choice.
+        InputError: the images have several modes and none was chosen.
     """
     return Geometry(request.size or _natural_size(found.sizes), found.mode(request.mode), request.fit)
 

@@ -1,4 +1,4 @@
-"""What a network must have for the images that it is trained on."""
+"""Network settings that follow from the rest of the config."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ from ddpm.planning.recipes import Tree
 
 
 def fitted(whole: Tree) -> dict[str, Any]:
-    """The network's part of a run's settings, with the channels and the condition's vector that the rest asks for."""
+    """The network settings of a run, with the channels and the conditioning vector that the rest requires."""
     try:
         codec: CodecConfig = TypeAdapter(CodecConfig).validate_python(whole.get("codec", {}))
-    except ValidationError:  # which the whole is refused for
+    except ValidationError:  # reported when the whole config is parsed
         codec = PixelCodecConfig()
     learned = whole["diffusion"].get("variance") == "learned"
     seen, answered = channels_of(codec, whole["data"]["mode"], upscaling="upscaling" in whole, learned=learned)

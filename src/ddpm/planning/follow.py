@@ -1,4 +1,4 @@
-"""What people see of a run in training: what it comes to, and how far it is."""
+"""Terminal output of training: the plan and the progress."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,17 +17,17 @@ from ddpm.training.loop import Job, train
 
 
 def say(accelerator: Accelerator, line: str) -> None:
-    """A line on the terminal, by the main process."""
+    """Print a line from the main process."""
     if accelerator.is_main_process:
         console.print(line, markup=False)
 
 
 def follow(job: Job, accelerator: Accelerator, tensorboard: Path | None = None) -> None:
-    """Train, write the log and show the progress.
+    """Train, write the log and show progress.
 
     Raises:
-        Diverged: too many steps in a row were not finite.
-        Interrupted: a signal came; the run goes on from there when it is trained again.
+        Diverged: too many consecutive steps were not finite.
+        Interrupted: stopped by a signal; the run can be resumed.
     """
     last: Event | None = None
     main = accelerator.is_main_process
@@ -45,12 +45,12 @@ def follow(job: Job, accelerator: Accelerator, tensorboard: Path | None = None) 
                 log.close()
     accelerator.end_training()
     if last is not None and last.kind == "interrupted":
-        say(accelerator, f"interrupted after {last.images:,} images; the same command goes on")
+        say(accelerator, f"interrupted after {last.images:,} images; re-run the same command to resume")
         raise Interrupted
 
 
 def summary(made: Plan, accelerator: Accelerator) -> Iterator[str]:
-    """What a plan comes to, in lines."""
+    """A plan as lines for the terminal."""
     config, s = made.config, made.config.training
     weights = sum(p.numel() for p in made.job.model.parameters())
     size = " × ".join(map(str, config.data.size))
@@ -60,7 +60,7 @@ def summary(made: Plan, accelerator: Accelerator) -> Iterator[str]:
     if config.upscaling is not None:
         u = config.upscaling
         small = " × ".join(str(n // u.scale) for n in data.size)
-        origin = "averages of boxes of the images" if u.low is None else f"images of {u.low}"
+        origin = "averaged from the images" if u.low is None else f"images of {u.low}"
         yield f"from      {small}, {origin}, with noise up to {u.s_max:g}"
     yield (
         f"network   {weights / 1e6:.1f} M weights: {net.describe()}; {diffusion.prediction} prediction, "
@@ -75,21 +75,21 @@ def summary(made: Plan, accelerator: Accelerator) -> Iterator[str]:
     )
     speed = f"{made.speed:.0f} images/s, {say_seconds(s.images / made.speed)}; " if made.speed else ""
     looks = s.previews + 1
-    yield f"cost      {speed}about {say_bytes(made.memory.peak(s.micro_batch))} of memory a process; {looks} previews"
+    yield f"cost      {speed}about {say_bytes(made.memory.peak(s.micro_batch))} of memory per process; {looks} previews"
     if config.scoring is not None:
         c = config.scoring
-        often = f"about {c.points(s.images, s.batch)}, on {c.samples} samples each"
+        often = f"about {c.points(s.images, s.batch)}, from {c.samples} samples each"
         yield f"scores    {often}, at most {100 * c.share:g} % of the time"
 
 
 def show(event: Event, job: Job, progress: Bar) -> None:
-    """An event on the terminal: the bar moves, and what matters stays above it."""
+    """Show an event: advance the bar, and print what should stay above it."""
     v: dict[str, Any] = event.values
     total = job.settings.steps * job.settings.batch
     match event.kind:
         case "train":
             loss = f"{v['loss']:.4f}" if v["loss"] is not None else "–"
-            note = f"loss {loss}  {v['images_per_s']:.0f} images/s  waiting {100 * v['waiting']:.0f} %"
+            note = f"loss {loss}  {v['images_per_s']:.0f} images/s  data wait {100 * v['waiting']:.0f} %"
             progress(event.images, total, note)
             if not watched() and event.images * 10 // total > (event.images - job.settings.log_every) * 10 // total:
                 left = say_seconds(v["eta_s"]) if v["eta_s"] is not None else "?"
@@ -98,7 +98,7 @@ def show(event: Event, job: Job, progress: Bar) -> None:
             console.print(f"{event.images:>10,} images  held-out loss {v['loss']:.4f}", markup=False)
         case "score":
             best = ", the best so far" if v["best"] else ""
-            line = f"Fréchet distance {v['frechet']:.4g}, KID {v['kid']:.3g} of {v['n']} samples{best}"
+            line = f"Fréchet distance {v['frechet']:.4g}, KID {v['kid']:.3g} from {v['n']} samples{best}"
             console.print(f"{event.images:>10,} images  {line}", markup=False)
         case "preview":
             console.print(f"{event.images:>10,} images  {v['path']}", markup=False)

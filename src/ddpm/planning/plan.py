@@ -1,4 +1,4 @@
-"""From what a user asks for to a run resolved to the last number."""
+"""Turning a user's request into a run with every setting resolved."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -35,18 +35,18 @@ from ddpm.training.measure import Memory, available_bytes, memory
 
 DEFAULT_BUDGET = "1h"
 FEW_STEPS = 500
-"""Optimiser steps below which samples are hardly more than noise, whatever the network."""
+"""Optimiser steps below which samples are little more than noise, with any network."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A resolved run and what it will cost.
+    """A resolved run and its cost.
 
     Attributes:
-        config: written to config.json.
+        config: all settings, written to config.json.
         job: ready to train.
-        speed: images a second as measured, or None where nothing was.
-        memory: of one process.
+        speed: measured images per second; None if not measured.
+        memory: the memory of one process.
     """
 
     config: RunConfig
@@ -66,18 +66,18 @@ def make(
     say: Say,
     progress: Progress = silent,
 ) -> Plan:
-    """Resolve everything that the request leaves open.
+    """Resolve every setting that the request leaves open.
 
     Args:
-        asked: the request in the user's words, kept in the config.
-        began: ``time.monotonic()`` when the command started; a budget of time counts from there.
-        say: takes a line on each decision.
+        asked: the flags as given, kept in the config.
+        began: ``time.monotonic()`` when the command started, which is when a time budget starts.
+        say: called with a line about each decision.
 
     Raises:
-        InputError: the request, or the data under it, cannot be trained.
+        InputError: the request or its data cannot be trained.
     """
-    with accelerator.main_process_first():  # for the cache only: what is measured below takes all processes at once
-        if request.scoring:  # before the time for training is known, as this takes some of it
+    with accelerator.main_process_first():  # for the cache only: measuring below takes all processes at once
+        if request.scoring:  # first, as this takes some of the training time
             features = build.build_features("embedded", None, dataset.shape[:2], accelerator.device)
             extract_once(features, dataset, progress)
     draft = _Draft(request, out, dataset, accelerator, asked, say)
@@ -85,7 +85,7 @@ def make(
     seconds = request.seconds
     if request.images is None and seconds is None and "images" not in rungs[0].tree.get("training", {}):
         seconds = duration(DEFAULT_BUDGET)
-        say(f"no --for or --images was given: training for {DEFAULT_BUDGET}")
+        say(f"no --for or --images given: training for {DEFAULT_BUDGET}")
     if seconds is None:
         rung = next((r for r in reversed(rungs) if r.needs <= (request.images or 0)), rungs[0])
         return draft.plan(rung.tree, request.images, None)
@@ -93,26 +93,26 @@ def make(
 
 
 def reopen(config: RunConfig, out: Path, dataset: Dataset, accelerator: Accelerator) -> Job:
-    """The job of a run that was started before.
+    """The job of an existing run, to resume it.
 
     Raises:
-        InputError: the data is no longer what the run was started with.
+        InputError: the data changed since the run was started.
     """
     if dataset.fingerprint != config.data.fingerprint:
         raise InputError(
             "incompatible",
             f"the images of {config.data.source} changed since {out} was started; "
-            "bring them back, or start another run with another --out",
+            "restore them, or choose another --out",
         )
     low = None if config.upscaling is None else config.upscaling.low_fingerprint
     if low != (None if LOW not in dataset.partners else dataset.partners[LOW].fingerprint):
         raise InputError(
             "incompatible",
-            f"the small images of {out} changed since it was started; bring them back, or choose another --out",
+            f"the small images of {out} changed since it was started; restore them, or choose another --out",
         )
     if not config.data.classes:
         dataset = replace(dataset, labels=None, classes=())
-    # torch's initialisers take its own generator: 32 bits of a seed on the CPU, of which a run draws but once
+    # torch's initialisers use its global generator, which keeps 32 bits of a seed on the CPU: enough for one draw
     dataset = replace(dataset, derived=build.build_derived(config))
     torch.manual_seed(derive(config.training.seed, "weights"))
     model = build.build_model(config).to(accelerator.device)
@@ -123,7 +123,7 @@ def reopen(config: RunConfig, out: Path, dataset: Dataset, accelerator: Accelera
 
 
 class _Draft:
-    """A run whose data is known and whose numbers are being found."""
+    """A run with known data whose settings are being resolved."""
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class _Draft:
         self.mean, self.std = tuple(mean.tolist()), tuple(std.tolist())
 
     def rungs(self) -> list[Rung]:
-        """The recipe's choices, the smallest network first."""
+        """The recipe's rungs, smallest network first."""
         if self.request.recipe not in RECIPES:
             raise InputError(
                 "unknown", f"unknown recipe {self.request.recipe!r}{suggest(self.request.recipe, [*RECIPES])}"
@@ -153,7 +153,7 @@ class _Draft:
         return RECIPES[self.request.recipe](facts)
 
     def config(self, tree: Tree, images: int) -> RunConfig:
-        """A complete config of a recipe's tree, the data and the user's changes."""
+        """The complete config from a recipe's tree, the data and the user's changes."""
         height, width, _ = self.dataset.shape
         batch = tree.get("training", {}).get("batch", 128)
         upscaling = self._upscaling(tree)
@@ -202,12 +202,12 @@ class _Draft:
                 whole[name]["steps"] = min(whole[name].get("steps", steps), levels)
         listed = whole["sampling"].get("grid", "trailing") not in get_args(GridName)
         if listed and "sampling.steps" not in self.request.changes:
-            del whole["sampling"]["steps"]  # places say how many they are
+            del whole["sampling"]["steps"]  # a listed grid has its own number of steps
         config = RunConfig.parse(whole)
         return config.model_copy(update={"scoring": self._scoring(config, config.training.images)})
 
     def _upscaling(self, tree: Tree) -> Tree:
-        """What a recipe for super-resolution and the request say of the small images; empty for other recipes."""
+        """The upscaling settings from recipe and request; empty for recipes other than super-resolution."""
         if "upscaling" not in tree:
             return {}
         low = self.dataset.partners.get(LOW)
@@ -215,14 +215,14 @@ class _Draft:
         return {**tree["upscaling"], "scale": self.request.scale or DEFAULT_SCALE, **given}
 
     def _scoring(self, config: RunConfig, images: int) -> ScoringSettings | None:
-        """How a run on so many images is scored, if it is to be."""
+        """The scoring settings of a run on this many images; None if it is not scored."""
         if config.scoring is None:
             return None
         given = {key.removeprefix("scoring.") for key in self.request.changes}
         return planned(config.scoring, images, config.training.batch, given)
 
     def plan(self, tree: Tree, images: int | None, speed: float | None) -> Plan:
-        """The finished plan; the micro-batch is lowered to what fits the memory."""
+        """The finished plan, with the micro-batch lowered to fit in memory."""
         total = images or tree["training"]["images"]
         config = self.config(tree, total)
         refuse_narrow(config)
@@ -231,7 +231,7 @@ class _Draft:
         if "training.micro_batch" not in self.request.changes:
             micro = needs.fitting(available_bytes(self.accelerator.device), config.training.micro_batch)
             if micro != config.training.micro_batch:
-                self.say(f"micro-batches of {micro} images, so that a step fits the memory")
+                self.say(f"using micro-batches of {micro} images, to fit in memory")
                 config = self.config({**tree, "training": {**tree["training"], "micro_batch": micro}}, total)
                 job = reopen(config, self.out, self.dataset, self.accelerator)
         return Plan(config, job, speed, needs)
@@ -240,11 +240,11 @@ class _Draft:
         return memory(job.model, job.objective, job.settings, job.data, self.accelerator)
 
     def within(self, rungs: list[Rung], budget: Budget) -> Plan:
-        """The largest network that a budget of time can train, and how many images it will see."""
+        """The plan of the largest network that a time budget can train."""
         chosen: tuple[Rung, float, int] | None = None
         for rung in rungs:
             batch = self.config(rung.tree, 1).training.batch
-            trial = self.plan(rung.tree, max(rung.needs, batch), None).job  # how many images leaves its speed alone
+            trial = self.plan(rung.tree, max(rung.needs, batch), None).job  # of any length, as it only measures speed
             speed = speed_of(trial, self.accelerator)
             if chosen is not None and budget.images(speed, partial(self._scores, rung)) < rung.needs:
                 break
@@ -253,11 +253,11 @@ class _Draft:
         rung, speed, batch = chosen
         steps = budget.steps(budget.images(speed, partial(self._scores, rung)), batch)
         if steps < FEW_STEPS:
-            self.say(f"only {steps} steps fit into the time: expect little of them; give more by --for")
+            self.say(f"note: only {steps} steps fit in the budget, too few for good samples; use a longer --for")
         return self.plan(rung.tree, steps * batch, speed)
 
     def _scores(self, rung: Rung, images: int) -> float:
-        """What scores on the way take in a run on so many images, in images."""
+        """The cost of scoring during a run on this many images, in images trained in the same time."""
         config = self.config(rung.tree, images)
         scoring = self._scoring(config, images)
         if scoring is None:

@@ -1,4 +1,4 @@
-"""What a user asks for, and what that means for the images."""
+"""A user's request for a run, from flags or keywords."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ FLAGS = (
     *("recipe", "scale", "low", "size", "mode", "fit"),
     *("skip_bad", "labels", "betas", "precision", "during_training"),
 )
-"""Flags of ``ddpm train`` that decide more than one key of the config, but for the budget."""
+"""Flags of ``ddpm train`` that set more than one key of the config, except the budget."""
 KEYS = {name: ".".join(place.paths[0]) for name, place in options(RunConfig).items() if place.paths[0][0] != "sampling"}
 """Flags that are keys of the config."""
 
@@ -34,21 +34,21 @@ _FLAGS = {
     "upscaling.low_fingerprint": "--low",
     "training.precision": "--precision",
 }
-"""Keys that decide more than themselves, and the flags that do."""
+"""Keys that --set refuses as others depend on them, and the flags that set them."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asks of a run; None where the plan may choose.
+    """A user's request for a run; None where the plan may choose.
 
     Attributes:
         data: a path, or "digits".
-        seconds, images: the budget; at most one of them.
-        size, mode, fit: what the images are brought to.
-        skip_bad: whether to go on without images that cannot be read.
-        labels: whether classes, where there are any, are learned.
-        scoring: whether the run is scored while it trains.
-        scale, low: of super-resolution: pixels a side for one of the small image, and where small images come from.
+        seconds, images: the budget; at most one of the two.
+        size, mode, fit: how to resize and convert the images.
+        skip_bad: whether to skip images that cannot be read.
+        labels: whether to condition on the classes, if there are any.
+        scoring: whether to score the run during training.
+        scale, low: for super-resolution: the factor to enlarge by, and the source of the small images.
         changes: dotted keys of the config and their values: {"training.batch": 64}.
     """
 
@@ -68,23 +68,23 @@ class Request:
 
     @classmethod
     def of(cls, data: str, given: Mapping[str, Any]) -> Self:
-        """What the flags of ``ddpm train`` ask for, by their names; those that are not given are left out.
+        """The request of the given flags of ``ddpm train``, by name.
 
         Raises:
-            InputError: a value that cannot be read, or two budgets.
+            InputError: a value is invalid, or two flags exclude each other.
         """
         if "for" in given and "images" in given:
-            raise InputError("invalid", "--for and --images are two budgets; give one")
+            raise InputError("conflict", "--for cannot be combined with --images; drop one of them")
         recipe = given.get("recipe", "auto")
         for flag in ("scale", "low"):
             if flag in given and recipe != "super-resolution":
-                raise InputError("conflict", f"--{flag} is of super-resolution; give --recipe super-resolution, too")
+                raise InputError("conflict", f"--{flag} requires --recipe super-resolution; add it, or drop --{flag}")
         for flag, kind in (("mode", Mode), ("fit", Fit)):
             if given.get(flag) not in (None, *get_args(kind)):
-                raise InputError("invalid", f"--{flag} is {given[flag]!r}; it must be {', '.join(get_args(kind))}")
+                raise InputError("unknown", f"--{flag} {given[flag]} is unknown; use {', '.join(get_args(kind))}")
         changes: dict[str, Any] = {key: given[flag] for flag, key in KEYS.items() if flag in given}
         if "schedule" in given and "betas" in given:
-            raise InputError("invalid", "--schedule and --betas are two noise schedules; give one")
+            raise InputError("conflict", "--schedule cannot be combined with --betas; drop one of them")
         if "betas" in given:
             betas = _numbers("--betas", given["betas"])
             changes |= {"diffusion.schedule": "custom", "diffusion.betas": betas, "diffusion.T": len(betas)}
@@ -106,14 +106,14 @@ class Request:
 
 
 def flags(budget: str | int | None, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The flags of ``ddpm train`` that mean the same as Python's keywords, so that either resumes the other's run.
+    """Convert Python's keywords to the flags of ``ddpm train``, so that either resumes the other's run.
 
     Args:
         budget: a time, as in "20m", or a number of images; the command's default if None.
-        config: values by flag, and sections of the config, which may be nested: ``network={"width": 64}``.
+        config: values by flag, and nested sections of the config: ``network={"width": 64}``.
 
     Raises:
-        InputError: an unknown keyword.
+        InputError: a keyword is unknown.
     """
     sections = [name for name, hint in hints(RunConfig).items() if groups(hint)]
     given: dict[str, Any] = {}
@@ -125,7 +125,7 @@ def flags(budget: str | int | None, config: Mapping[str, Any]) -> dict[str, Any]
             raise InputError("unknown", f"unknown keyword {name!r}{suggest(name, [*FLAGS, *KEYS, *sections])}")
         if name in sections:
             if not isinstance(value, Mapping):
-                raise InputError("invalid", f'{name} is {value!r}; give its keys, as in network={{"width": 64}}')
+                raise InputError("invalid", f'{name} is {value!r}, not a dict; use keys, as in network={{"width": 64}}')
             assignments += _assignments(name, value)
         elif name == "size" and not isinstance(value, str):
             given["size"] = str(value) if isinstance(value, int) else "x".join(map(str, value))
@@ -140,25 +140,25 @@ def _assignments(key: str, value: Any) -> list[str]:
     try:
         return [f"{key}={value if isinstance(value, str) else json.dumps(value, separators=(',', ':'))}"]
     except TypeError:
-        raise InputError("invalid", f"{key} is {value!r}; give a number, a string, or a list of them") from None
+        raise InputError("invalid", f"{key} is {value!r}; use a number, a string, or a list of them") from None
 
 
 def _numbers(flag: str, path: str) -> list[float]:
-    """The numbers in a file, be it a JSON list or what NumPy's savetxt writes."""
+    """The numbers in a file: a JSON list, or the output of NumPy's savetxt."""
     try:
         text = Path(path).read_text(encoding="utf-8").strip().removeprefix("[").removesuffix("]")
     except (OSError, UnicodeDecodeError) as e:
-        raise InputError("unreadable", f"{flag} {path} cannot be read as a file of numbers ({e})") from e
+        raise InputError("unreadable", f"cannot read {flag} {path} ({e}); use a text file of numbers") from e
     try:
         return [float(word) for word in text.replace(",", " ").split()]
     except ValueError as e:
-        raise InputError("invalid", f"{flag} {path} holds something that is no number ({e})") from e
+        raise InputError("invalid", f"{flag} {path} contains a word that is not a number ({e}); remove it") from e
 
 
 def _assignment(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals:
-        raise InputError("invalid", f"--set {text!r} is no assignment; write it as --set training.ema=0.999")
+        raise InputError("invalid", f"--set {text} is not an assignment; use KEY=VALUE, as in --set training.ema=0.999")
     try:
         return key, json.loads(value)
     except ValueError:
@@ -166,42 +166,43 @@ def _assignment(text: str) -> tuple[str, Any]:
 
 
 def whole_number(key: str, value: Any) -> int:
-    """A value of the configuration as an integer.
+    """Convert a value of the config to an integer.
 
     Raises:
-        InputError: it is none.
+        InputError: it is not one.
     """
     try:
         return int(value)
     except (TypeError, ValueError, OverflowError):
-        raise InputError("invalid", f"{key} must be a whole number, not {value!r}") from None
+        raise InputError("invalid", f"{key} is {value!r}; use an integer") from None
 
 
 def change(tree: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key of a config to be; the config itself refuses unknown ones.
+    """Set a dotted key in a config tree; parsing the config refuses unknown ones.
 
     Raises:
-        InputError: a key that follows from the data, or that a flag sets together with what depends on it.
+        InputError: the key follows from the data, or has a flag that also sets keys depending on it.
     """
     if key in _FLAGS:
-        raise InputError("invalid", f"{key} is not set by --set: give {_FLAGS[key]}")
+        raise InputError("conflict", f"{key} cannot be changed by --set; use {_FLAGS[key]}")
     *parents, last = key.split(".")
     if (parents or [last])[0] in ("data", "request", "format"):
-        raise InputError("invalid", f"{key} cannot be set: it follows from the images and from what is asked")
+        raise InputError("conflict", f"{key} follows from the images and the flags; drop it from --set")
     if (parents or [last])[0] == "scoring" and "scoring" not in tree:
-        raise InputError("missing", f"{key} has no effect without --during-training; give that too, or leave {key} out")
+        raise InputError("conflict", f"{key} has no effect without --during-training; add it, or drop {key}")
     if (parents or [last])[0] == "upscaling" and "upscaling" not in tree:
-        raise InputError(
-            "missing", f"{key} has no effect without --recipe super-resolution; give that too, or leave {key} out"
-        )
+        raise InputError("conflict", f"{key} has no effect without --recipe super-resolution; add it, or drop {key}")
     if not parents and isinstance(tree.get(last), dict):
-        raise InputError("invalid", f"{key} is a group of keys; set one of them, as in --set training.ema=0.999")
+        raise InputError("invalid", f"{key} is a section; set one of its keys, as in --set training.ema=0.999")
     members: tuple[type, ...] = (RunConfig,)
     for name in parents:
         known = [hints(member)[name] for member in members if name in hints(member)]
         members = groups(known[0]) if known else members
         if known and not members:
-            raise InputError("missing", f"{key!r} is no key of the configuration: {name} holds no keys")
+            raise InputError(
+                "unknown",
+                f"unknown key {key}: {name} is not a section; drop what follows it",
+            )
     nested: Any = value
     for name in reversed((*parents, last)):
         nested = {name: nested}

@@ -1,4 +1,4 @@
-"""One training of a run: start or resume it, show it, record it."""
+"""Training a run: start or resume it, show progress, record it."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -43,7 +43,7 @@ from ddpm.training.scoring import Scorer, Scoring
 
 MIXED = {"bf16": "bf16", "fp16": "fp16", "fp32": "no"}
 MAY_CHANGE = {"workers"}
-"""Flags that a resumed run may be given anew: they leave its weights alone."""
+"""Flags that may change when a run is resumed, as they do not affect its weights."""
 
 ScorerOf = Callable[[RunConfig, Diffusion, Dataset, Extractor, Progress], Scorer]
 """Makes the scorer of a run: see :func:`ddpm.evaluation.during.few_samples`."""
@@ -51,16 +51,16 @@ ScorerOf = Callable[[RunConfig, Diffusion, Dataset, Extractor, Progress], Scorer
 
 @dataclass(frozen=True)
 class Session:
-    """A run that is trained, from the start or from where it was left.
+    """A training session, which starts a run or resumes it.
 
     Attributes:
         data: a path, "digits", or images in memory, which are stored in the run folder.
         out: the run folder.
-        given: what is asked, by the flags of ``ddpm train``; see :meth:`Request.of`.
-        scorer_of: for a run that is scored while it trains.
-        device: "cpu", or None for the best there is.
-        tensorboard: also write TensorBoard's files.
-        dry_run: plan, measure one step, say what it takes, and stop.
+        given: the given flags of ``ddpm train``, by name; see :meth:`Request.of`.
+        scorer_of: makes the scorer of a run that is scored during training.
+        device: "cpu", or None for the best available.
+        tensorboard: also write TensorBoard logs.
+        dry_run: print the plan and the measured time and memory, and stop.
         began: ``time.monotonic()`` at the start.
     """
 
@@ -75,14 +75,14 @@ class Session:
 
     @property
     def source(self) -> str:
-        """Where the images are read from."""
+        """The source of the images."""
         return self.data if isinstance(self.data, str) else str(RunFolder(self.out).images)
 
     def run(self) -> None:
-        """Start the run, or go on with it, to its end.
+        """Start or resume the run, and train it to its end.
 
         Raises:
-            InputError: something given cannot be used, or the run was started with something else.
+            InputError: an input is invalid, or the run was started with other flags.
             Diverged, Interrupted: see :func:`follow`.
         """
         path = RunFolder(self.out).config_file
@@ -92,24 +92,24 @@ class Session:
             config = self._recorded(path)
             accelerator = accelerator_of(self.device, config.training.precision)
             job = self._reopen(config, accelerator)
-            say(accelerator, f"going on with {self.out}")
+            say(accelerator, f"resuming {self.out}")
         else:
-            Request.of(self.source, self.given)  # refused before anything is loaded
+            Request.of(self.source, self.given)  # validates before anything is loaded
             accelerator = accelerator_of(self.device, self.given.get("precision"))
             job, config = self._start(accelerator)
         if self.dry_run:
             speed = speed_of(job, accelerator)
             took, peak = say_seconds(config.training.images / speed), say_bytes(peak_bytes(accelerator.device))
-            say(accelerator, f"measured  {speed:.0f} images/s, {took} in all; at most {peak} of memory a process")
+            say(accelerator, f"measured  {speed:.0f} images/s, {took} in total; peak memory {peak} per process")
         else:
             self._train(self._scored(job, config, accelerator), config, accelerator)
 
     def _asked(self) -> dict[str, Any]:
-        """What is asked, for the record."""
+        """The flags to record."""
         return {flag: value for flag, value in self.given.items() if flag not in MAY_CHANGE}
 
     def _recorded(self, path: Path) -> RunConfig:
-        """The config of the run that is there, if it is the one that was asked for.
+        """The config of the existing run, if it was started with the same flags.
 
         Raises:
             InputError: it was started with other flags.
@@ -118,7 +118,7 @@ class Session:
         if config.data.source != self.source:
             raise InputError(
                 "incompatible",
-                f"{self.out} is a run on {config.data.source}, not on {self.source}; choose another --out",
+                f"{self.out} was trained on {config.data.source}, not {self.source}; choose another --out",
             )
         refuse_others(self.out, self._asked(), config.request, "choose another --out")
         return config
@@ -141,10 +141,10 @@ class Session:
             raise InputError("invalid", f"--workers: {e}") from e
 
     def _start(self, accelerator: Accelerator) -> tuple[Job, RunConfig]:
-        # a process that was killed while it wrote may leave half a file
+        # a process killed while writing may leave a partial file
         stored = None if isinstance(self.data, str) else RunFolder(self.out).images
         if self.out.is_dir() and any(path.suffix != ".part" and path != stored for path in self.out.iterdir()):
-            raise InputError("incompatible", f"{self.out} holds other files; choose another --out, or empty it")
+            raise InputError("exists", f"{self.out} already exists and is not a run; choose another --out, or empty it")
         request = Request.of(self.source, self.given)
         self._store(accelerator)
         with accelerator.main_process_first(), bar("reading") as progress:
@@ -170,10 +170,10 @@ class Session:
         return made.job, made.config
 
     def _store(self, accelerator: Accelerator) -> None:
-        """Write images that were given in memory, once.
+        """Store images given in memory, once.
 
         Raises:
-            InputError: others are there.
+            InputError: other images are stored there.
         """
         if isinstance(self.data, str):
             return
@@ -182,14 +182,14 @@ class Session:
             if not path.exists():
                 save_npz(self.data, path)
             elif open_npz(path).key != source_of(self.data).key:
-                raise InputError("incompatible", f"{path} holds other images than those given; choose another --out")
+                raise InputError("incompatible", f"{path} holds images other than the given ones; choose another --out")
 
     def _scored(self, job: Job, config: RunConfig, accelerator: Accelerator) -> Job:
-        """The job with its scorer, if it is to be scored."""
+        """The job with its scorer, if the run is scored."""
         if config.scoring is None:
             return job
         extractor = build.build_features("embedded", None, config.data.size, accelerator.device)
-        with accelerator.main_process_first(), bar("looking at the images") as progress:
+        with accelerator.main_process_first(), bar("extracting features") as progress:
             engine = Diffusion.of(config, job.model, accelerator.device)
             scorer = self.scorer_of(config, engine, job.data, extractor, progress)
         return replace(job, scoring=Scoring(scorer, config.scoring))
@@ -208,39 +208,37 @@ class Session:
 
 
 def accelerator_of(device: str | None, precision: PrecisionName | None) -> Accelerator:
-    """Where and in which arithmetic to train: the best there is where it is not said.
+    """The device and precision to train with: the best available if not given.
 
     Raises:
-        InputError: this machine cannot.
+        InputError: this machine does not support the precision.
     """
     where = torch.device("cpu") if device == "cpu" else best_device()
     precision = precision or best_precision(where).name
     if precision not in MIXED:
-        raise InputError("invalid", f"--precision is {precision!r}; it must be {', '.join(MIXED)}")
-    # accelerate keeps one state for the whole process, whatever the next run needs
+        raise InputError("unknown", f"--precision {precision} is unknown; use {', '.join(MIXED)}")
+    # accelerate keeps one state per process, even if the next run needs another
     state = AcceleratorState() if is_initialized() else None
     if state is not None and (state.mixed_precision, state.device.type) != (MIXED[precision], where.type):
         AcceleratorState._reset_state(reset_partial_state=state.num_processes == 1)
     try:
         accelerator = Accelerator(cpu=where.type == "cpu", mixed_precision=MIXED[precision])
-        if precision == "fp16" and accelerator.scaler is None:  # on CPUs accelerate falls back without a word
-            raise ValueError("only GPUs compute it")
+        if precision == "fp16" and accelerator.scaler is None:  # on CPUs accelerate silently falls back
+            raise ValueError("it requires a GPU")
     except ValueError as e:
-        raise InputError(
-            "incompatible", f"this machine cannot train in {precision} ({e}); start with another --precision"
-        ) from e
+        raise InputError("device", f"this machine cannot train in {precision} ({e}); use another --precision") from e
     return accelerator
 
 
 def refuse_others(folder: Path, asked: Mapping[str, Any], before: Mapping[str, Any], otherwise: str) -> None:
-    """Refuse to go on with flags that training was not started with.
+    """Refuse to resume with flags other than those training was started with.
 
     Raises:
-        InputError: the first of them, and what else can be done.
+        InputError: a flag differs; the message names the first.
     """
     for flag, value in asked.items():
         if before.get(flag) != value:
             had = before.get(flag)
             spelled = " ".join(typed({flag: value if had is None else had}))
             was = f"without {spelled}" if had is None else f"with {spelled}"
-            raise InputError("missing", f"{folder} was started {was}; go on without the flag, or {otherwise}")
+            raise InputError("incompatible", f"{folder} was started {was}; drop the flag to resume, or {otherwise}")

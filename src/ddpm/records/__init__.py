@@ -1,1 +1,1 @@
-"""What a run folder keeps besides weights: scores, sweeps, tuned grids, likelihoods, provenance."""
+"""The contents of a run folder besides weights: scores, sweeps, tuned grids, likelihoods, provenance."""

@@ -1,4 +1,4 @@
-"""A run folder's README.md: what the model is and how to use it."""
+"""The model card of a run: README.md in its folder."""
 
 import json
 import shlex
@@ -14,7 +14,7 @@ TEMPLATE = """\
 
 | | |
 |---|---|
-| images | {images:,} of `{source}`, {held_out:,} more held out |
+| images | {images:,} of `{source}`, plus {held_out:,} held out |
 | classes | {classes} |
 | network | {network}, {weights:.1f} M weights |
 | diffusion | {schedule} schedule of {T} levels, {prediction} prediction, {variance} variance |
@@ -32,8 +32,8 @@ import ddpm
 images = ddpm.load({folder_python}).{call}
 ```
 
-`config.json` has every setting, `model.safetensors` the averaged weights, `log.jsonl` what happened, `previews/` how
-the samples came to be.
+`config.json` has every setting, `model.safetensors` the averaged weights, `log.jsonl` the training log, `previews/`
+samples drawn during training.
 """
 
 
@@ -42,13 +42,13 @@ def card(config: RunConfig, folder: str, weights: int) -> str:
 
     Args:
         folder: the run folder as the user wrote it.
-        weights: number of the network's parameters.
+        weights: the number of network parameters.
     """
     data, s = config.data, config.sampling
     first = data.classes[0] if data.classes else None
     what, command, call = "A denoising diffusion model of", f"ddpm sample {shlex.quote(folder)} -n 16", "sample(16"
     if config.upscaling is not None:
-        what = f"A denoising diffusion model that makes images {config.upscaling.scale} times as large, of"
+        what = f"A denoising diffusion model that enlarges images {config.upscaling.scale} times, to"
         command, call = f"ddpm upscale {shlex.quote(folder)} small.png", 'upscale(["small.png"]'
     return TEMPLATE.format(
         name=Path(folder).absolute().name,

@@ -1,4 +1,4 @@
-"""What was found: bits per dimension of many images, and everything they are a function of."""
+"""The record of a likelihood: bits per dimension of many images, and everything that determines them."""
 
 from typing import ClassVar
 
@@ -10,13 +10,13 @@ FILE = "bits.json"
 
 
 class Levels(Strict):
-    """Where the bound's bits come from, noisiest first: one entry a term, the decoder's last.
+    """The contributions to the bound, noisiest first: one entry per term, the decoder's last.
 
     Attributes:
-        timestep: of the term's noisier level, from 1 to T; of a term that was drawn, the mean of those it may be.
-        pairs: of neighbouring levels that the term stands for.
-        bits: of all these pairs together, mean over the images.
-        x0_mse: mean of (x0 - denoised)² there.
+        timestep: of the term's noisier level, from 1 to T; of a randomly drawn term, the expected timestep.
+        pairs: the number of pairs of neighbouring levels that the term represents.
+        bits: the sum over these pairs, averaged over the images.
+        x0_mse: mean of (x0 - denoised)² at that level.
     """
 
     timestep: tuple[float, ...]
@@ -29,17 +29,17 @@ class BitsRecord(Record):
     """``bits.json``.
 
     Attributes:
-        run: the run or checkpoint, as it was given.
+        run: the run or checkpoint, as given.
         weights: hash of the weights.
-        images_seen: images that the weights were trained on, counted with repeats.
-        data: the images that could be taken.
-        held_out: whether they are those that the run kept for itself.
-        n: images measured: the first n of a fixed order of theirs.
-        labels: whether the images' classes were told: the bits are then of p(x | label).
-        mean, stderr: over the images, the latter the standard error of the mean.
-        prior, kl, decoder: parts of a bound's mean.
-        calls: network calls an image, on average.
-        names, bits: of each image.
+        images_seen: images that the weights were trained on, counting repeats.
+        data: the images that n were chosen from.
+        held_out: whether these are the run's held-out images.
+        n: the number of images measured, the first n in a fixed order.
+        labels: whether conditioned on the images' classes; the bits are then those of p(x | label).
+        mean, stderr: the mean over the images and its standard error.
+        prior, kl, decoder: parts of the mean, for a bound.
+        calls: mean network calls per image.
+        names, bits: the name and the bits of each image.
     """
 
     WRITER: ClassVar[str] = "ddpm likelihood"

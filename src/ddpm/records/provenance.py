@@ -1,4 +1,4 @@
-"""Pictures that say how they were made."""
+"""The record in a picture of how it was made."""
 
 import shlex
 from hashlib import sha256
@@ -20,7 +20,7 @@ KEY = "ddpm"
 """The PNG text chunk, and the key of ``image.info``."""
 
 MADE_BY = ("Software", "ddpm")
-"""A PNG's keyword for what has written it, and its text."""
+"""The PNG keyword for the program that wrote it, and its text."""
 
 OF_CLASSIFIER = under(SamplingConfig, "classifier")
 
@@ -28,14 +28,14 @@ Option = str | float | int | bool | tuple[str, ...] | None
 
 
 class Work(Strict):
-    """What was done with given pictures, where a sample is not drawn from nothing.
+    """The edit of given pictures that made a picture.
 
     Attributes:
-        command: of ``ddpm``, as in "inpaint".
+        command: the command of ``ddpm``, such as "inpaint".
         given: the name of each picture and a hash of its pixels, in the order of the command line.
-        options: of that command, beside those of sampling, with nothing left to a default.
-        mask: hash of what was filled in, where that was given as a picture.
-        drawn: whether by a seed, a label and settings of sampling that were asked for, rather than by a fixed rule.
+        options: that command's own options, with all defaults resolved.
+        mask: hash of the mask, if given as a picture.
+        drawn: whether seed, label and sampling settings apply, rather than a fixed rule.
     """
 
     command: str
@@ -46,15 +46,15 @@ class Work(Strict):
 
 
 class Provenance(Record):
-    """Everything that a sample is a function of.
+    """Everything that determines a sample.
 
     Attributes:
-        run: the folder that the model was loaded from, as it was given.
+        run: the folder that the model was loaded from, as given.
         weights: hash of the weights.
-        seed, index: image ``index`` of this seed.
-        label: the class by name, or None.
-        sampling: the settings, with nothing left to a default.
-        work: what was done with given pictures; None for a sample drawn from nothing.
+        seed, index: the seed, and the image's index among its samples.
+        label: the name of the class, or None.
+        sampling: the settings, with all defaults resolved.
+        work: the edit of given pictures; None for a sample from noise.
     """
 
     WRITER: ClassVar[str] = "ddpm sample"
@@ -67,8 +67,8 @@ class Provenance(Record):
     work: Work | None = None
 
     def command(self) -> str:
-        """What was done with given pictures, to be typed: "ddpm edit runs/cats photo.png --strength 0.6 --n 1 …"."""
-        assert self.work is not None, "what is drawn from nothing is drawn again from its record"
+        """The command line that repeats an edit: "ddpm edit runs/cats photo.png --strength 0.6 --n 1 …"."""
+        assert self.work is not None, "a sample from noise is reproduced by --from"
         options: dict[str, Any] = dict(self.work.options)
         if self.work.drawn:
             options |= {"label": self.label, "seed": self.seed} | _flags(self.sampling, self.label)
@@ -82,27 +82,27 @@ class Provenance(Record):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The record in a PNG.
+        """Read the record in a PNG.
 
         Raises:
-            InputError: no such file, no picture, or one without a record.
+            InputError: the file does not exist, is not a picture, or has no record.
         """
         try:
             with Image.open(path) as image:
                 record = image.info.get(KEY)
         except FileNotFoundError:
-            raise InputError("missing", f"{path} does not exist; give a PNG that `ddpm sample` wrote") from None
+            raise InputError("missing", f"{path} does not exist; use a PNG written by `ddpm sample`") from None
         except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as e:
-            raise InputError("invalid", f"{path} is no picture ({e}); give a PNG that `ddpm sample` wrote") from e
+            raise InputError("unreadable", f"{path} is not a picture ({e}); use a PNG written by `ddpm sample`") from e
         if record is None:
-            raise InputError("invalid", f"{path} does not say how it was made; give a PNG that `ddpm sample` wrote")
+            raise InputError("missing", f"{path} has no record of how it was made; use a PNG written by `ddpm sample`")
         return cls.from_json(record, f"the record in {path}")
 
     def find_run(self, picture: Path) -> Path:
-        """The run's folder: where it was, or a folder above the picture.
+        """Find the run's folder: the recorded one, or a parent folder of the picture.
 
         Raises:
-            InputError: it is in neither place.
+            InputError: it is neither.
         """
         given = Path(self.run)
         above = [p for p in picture.absolute().parents if RunFolder(p).config_file.exists()]
@@ -110,17 +110,17 @@ class Provenance(Record):
             if folder.is_dir():
                 return folder
         raise InputError(
-            "invalid", f"the run {self.run} that made {picture} is not there; run from the folder where it is"
+            "missing", f"run {self.run}, which made {picture}, was not found; run this from the folder that contains it"
         )
 
 
 def _flags(how: SamplingConfig, label: str | None) -> dict[str, Any]:
     """Settings by flag."""
-    settings = flat(how) | {"grid": how.visits, "size": None}  # the size follows from the given picture
+    settings = flat(how) | {"grid": how.visits, "size": None}  # the given picture determines the size
     if how.area is not None and not how.area.whole:
         settings["whole"] = None
     if label is None and (how.guidance is None or how.guidance.guide is None):
-        # the run's own, with nothing to guide towards
+        # the run's default, without effect as there is no label
         settings |= {name: None for name in under(SamplingConfig, "guidance") if name not in OF_CLASSIFIER}
     return settings
 
@@ -131,7 +131,7 @@ def fingerprint(image: Image.Image) -> str:
 
 
 def save(image: Image.Image, path: Path) -> None:
-    """Write a PNG that says whose it is, together with its record, if it has one."""
+    """Write a PNG marked as written by ddpm, with its record if it has one."""
     info = PngInfo()
     info.add_text(*MADE_BY)
     if KEY in image.info:
@@ -140,7 +140,7 @@ def save(image: Image.Image, path: Path) -> None:
 
 
 def saved(path: Path) -> bool:
-    """Whether a file is one that :func:`save` has written."""
+    """Whether :func:`save` wrote a file."""
     try:
         with Image.open(path) as image:
             return KEY in image.info or image.info.get(MADE_BY[0]) == MADE_BY[1]

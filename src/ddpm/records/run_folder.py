@@ -1,4 +1,4 @@
-"""A run on disk: which files there are, and how each is found and read."""
+"""A run on disk: its files, and how to find and read them."""
 
 import hashlib
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ Weights = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run, or one of its checkpoints; none of its files need be there.
+    """A run, or one of its checkpoints; its files need not exist.
 
     Attributes:
         path: the folder of the run.
-        checkpoint: the folder within it whose weights are meant; None for the run's newest.
+        checkpoint: the checkpoint's folder; None for the run's newest weights.
     """
 
     path: Path
@@ -34,27 +34,29 @@ class RunFolder:
 
     @classmethod
     def of(cls, path: Path) -> Self | None:
-        """The run that a path means, or the checkpoint in one; None where it is neither."""
+        """The run or checkpoint at a path; None if there is none."""
         if (path / checkpoints.MANIFEST).exists():
             return cls(path.absolute().parents[1], path)
         return cls(path) if cls(path).config_file.exists() else None
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """The run that a path means, or the checkpoint in one.
+        """The run or checkpoint at a path.
 
         Raises:
-            InputError: it is neither.
+            InputError: there is none.
         """
         if not path.exists():
-            raise InputError("missing", f"{path} does not exist; give a run folder that `ddpm train` made")
+            raise InputError("missing", f"{path} does not exist; use a run folder written by `ddpm train`")
         if (found := cls.of(path)) is None:
-            raise InputError("missing", f"{path} is not a run folder: it has no {cls(path).config_file.name}")
+            raise InputError(
+                "missing", f"{path} has no {cls(path).config_file.name}; use a run folder written by `ddpm train`"
+            )
         return found
 
     @property
     def source(self) -> Path:
-        """Where the weights are: the checkpoint, or the run."""
+        """The folder of the weights: the checkpoint or the run."""
         return self.checkpoint or self.path
 
     @property
@@ -63,12 +65,12 @@ class RunFolder:
 
     @property
     def images(self) -> Path:
-        """The images that it is trained on, where these were given in memory."""
+        """The training images, if they were given in memory."""
         return self.path / "images.npz"
 
     @property
     def weights_file(self) -> Path:
-        """The averaged weights, once there is a checkpoint."""
+        """The averaged weights, which exist after the first checkpoint."""
         return self.path / loop.WEIGHTS
 
     @property
@@ -107,12 +109,12 @@ class RunFolder:
 
     @property
     def drawn(self) -> Path:
-        """The folder of samples that were scored, kept for all scores of the same ones."""
+        """The folder of scored samples, kept for further scores of them."""
         return self.path / "drawn"
 
     @property
     def likelihood(self) -> Path:
-        """The folder of bits per dimension; those of each image are in ``answers``."""
+        """The folder of bits per dimension; ``answers`` has those of each image."""
         return self.path / "likelihood"
 
     @property
@@ -124,36 +126,36 @@ class RunFolder:
         return self.path / "plots"
 
     def pictures(self, command: str) -> Path:
-        """The folder of what a command draws for people: ``samples``, ``upscaled``, ``inpaint`` …"""
+        """The folder of a command's pictures: ``samples``, ``upscaled``, ``inpaint`` …"""
         return self.path / command
 
     @property
     def stage(self) -> str:
-        """What names of files begin with that are of the checkpoint alone."""
+        """The prefix of file names that belong to the checkpoint; empty for the run."""
         return "" if self.checkpoint is None else f"{self.checkpoint.name}-"
 
     def config(self) -> RunConfig:
-        """How the run was resolved.
+        """All settings of the run.
 
         Raises:
-            InputError: there is none, or it is damaged.
+            InputError: the config is missing or damaged.
         """
         return RunConfig.read(self.config_file)
 
     def tuned(self) -> TunedRecord | None:
-        """What `ddpm tune` found; None where it was not run.
+        """The result of `ddpm tune`; None if it was not run.
 
         Raises:
-            InputError: a file that is something else.
+            InputError: the file is damaged.
         """
         return TunedRecord.read(self.tuned_file) if self.tuned_file.exists() else None
 
     def best(self) -> Best | None:
-        """The best checkpoint by the scores taken while training; None where there is none."""
+        """The best checkpoint by the scores during training; None if there is none."""
         return published(self.path)
 
     def steps(self) -> int | None:
-        """Optimiser steps that the weights took; None where the run's checkpoints are gone."""
+        """The number of optimiser steps of the weights; None if the checkpoints were removed."""
         found = [self.checkpoint] if self.checkpoint else checkpoints.paths(self.checkpoints)[-1:]
         step = found[0].absolute().name.removeprefix("step-") if found else ""
         return int(step) if step.isdecimal() else None
@@ -162,7 +164,7 @@ class RunFolder:
         """The averaged weights.
 
         Raises:
-            InputError: there are none yet, or they are damaged.
+            InputError: the weights do not exist yet, or are damaged.
         """
         if self.checkpoint is None:
             return self._newest()
@@ -170,7 +172,7 @@ class RunFolder:
             return checkpoints.read(self.checkpoint).tensors["ema"]
         except (checkpoints.Damaged, KeyError) as e:
             raise InputError(
-                "unreadable", f"{self.checkpoint} is damaged: {e}; load the run folder or another checkpoint"
+                "unreadable", f"{self.checkpoint} is damaged ({e}); use the run folder or another checkpoint"
             ) from e
 
     def _newest(self) -> Weights:
@@ -179,16 +181,16 @@ class RunFolder:
         except FileNotFoundError:
             raise InputError(
                 "missing",
-                f"{self.path} has no {loop.WEIGHTS} yet; run its `ddpm train` command to the first checkpoint",
+                f"{self.path} has no {loop.WEIGHTS} yet; re-run its `ddpm train` command until the first checkpoint",
             ) from None
         except (SafetensorError, ValueError) as e:
             raise InputError(
-                "unreadable", f"{self.weights_file} is damaged ({e}); load a checkpoint in {self.checkpoints}"
+                "unreadable", f"{self.weights_file} is damaged ({e}); use a checkpoint in {self.checkpoints}"
             ) from e
 
 
 def fingerprint(weights: Weights) -> str:
-    """A hash of names and values, 16 hexadecimal digits."""
+    """A hash of the names and values, in 16 hexadecimal digits."""
     digest = hashlib.sha256()
     for name in sorted(weights):
         digest.update(name.encode())

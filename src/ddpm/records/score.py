@@ -1,4 +1,4 @@
-"""A score: the numbers, and everything they are a function of."""
+"""A score: the numbers, and everything that determines them."""
 
 from typing import Any, ClassVar, Literal, Self
 
@@ -13,12 +13,12 @@ FILE = "score.json"
 
 
 class FeaturesRecord(Strict):
-    """The network that looked.
+    """The feature extractor.
 
     Attributes:
-        hash: of its weights and of what is done to an image before them.
-        resize: the latter in words.
-        dim: numbers an image.
+        hash: of its weights and its preprocessing.
+        resize: the preprocessing in words.
+        dim: features per image.
     """
 
     name: str
@@ -35,9 +35,9 @@ class ReferenceRecord(Strict):
     """The real images.
 
     Attributes:
-        source: as it was given.
-        hash: of pixels and labels, as prepared.
-        images: how many.
+        source: as given.
+        hash: of the prepared pixels and labels.
+        images: the number of images.
     """
 
     source: str
@@ -50,12 +50,12 @@ class ReferenceRecord(Strict):
 
 
 class Measurement(Strict):
-    """How it was measured: scores can be compared where all of this is the same.
+    """How a score was measured; only scores with equal measurements can be compared.
 
     Attributes:
-        n: generated images.
-        size: (H, W) at which they were compared.
-        neighbours: k of precision and recall, and of density and coverage.
+        n: the number of generated images.
+        size: (H, W) at which images were compared.
+        neighbours: k for precision and recall, and for density and coverage.
     """
 
     n: int
@@ -67,17 +67,17 @@ class Measurement(Strict):
 
 
 class Samples(Strict):
-    """What was measured.
+    """The generated images.
 
     Attributes:
-        source: the run, checkpoint or folder, as it was given.
+        source: the run, checkpoint or folder, as given.
         hash: of all generated pixels.
-        weights: hash of the weights; the other fields are None, too, for a folder of images.
-        images_seen: images that the weights were trained on, counted with repeats.
-        seconds: time of training until then.
-        seed: sample i is a function of it and i.
+        weights: hash of the weights; None for a folder of images, as are all fields below.
+        images_seen: images that the weights were trained on, counting repeats.
+        seconds: training time up to these weights.
+        seed: sample i depends on it and i alone.
         labels: how labels were chosen: "reference" for the reference's proportions, or None.
-        sampling: the settings, with nothing left to a default.
+        sampling: the settings, with all defaults resolved.
     """
 
     source: str
@@ -94,19 +94,19 @@ class Frechet(Estimate):
     """Fréchet distance.
 
     Attributes:
-        floor: what as many real images score against the others; None where there are too few.
+        floor: the distance of as many real images to the others; None if there are too few.
     """
 
     floor: float | None = None
 
 
 class Accuracy(Strict):
-    """How often a linear classifier, fitted on the reference's features, reads a sample as the class it was asked for.
+    """The share of samples that a linear classifier of the reference's features classifies as the requested class.
 
     Attributes:
-        value: of the samples.
-        real: of reference images that it was not fitted on.
-        by_class: of the samples of each class.
+        value: over the samples.
+        real: over held-out reference images.
+        by_class: over the samples of each class.
     """
 
     value: float
@@ -124,13 +124,13 @@ class ColourStats(Strict):
 
 
 class Copy(Strict):
-    """A sample beside the training image nearest to it.
+    """A sample and the training image nearest to it.
 
     Attributes:
         sample: its file name, or its index in the seed's set.
         training: name of the training image.
-        distance: relative to that usual among training images there; below the threshold it counts as a copy.
-        places: numbers of the two in their sets.
+        distance: relative to distances between training images nearby; below the threshold it counts as a copy.
+        places: indices of the two in their sets.
     """
 
     sample: str
@@ -144,15 +144,15 @@ class Memorisation(Strict):
     """Whether samples are copies of training images.
 
     Attributes:
-        source: of the training images, as it was given.
-        images: how many.
-        copies: samples that are.
+        source: the training images, as given.
+        images: the number of training images.
+        copies: the number of samples that are copies.
         rate: their share, with a 95 % Wilson interval.
         threshold: relative distance below which a sample counts as a copy.
-        held_out: the same share of real images that were not trained on: the false alarms; None without such images.
-        median: of the samples' relative distances.
-        held_out_median: of the held-out images'.
-        closest: the closest pairs, the closest first: all copies, up to a thousand, and 16 pairs at the least.
+        held_out: the same share of held-out images, which are false positives; None if there are none.
+        median: median relative distance of the samples.
+        held_out_median: median relative distance of the held-out images.
+        closest: pairs, closest first: all copies, up to a thousand, and at least 16 pairs.
     """
 
     source: str
@@ -170,13 +170,13 @@ class Score(Record):
     """``score.json``.
 
     Attributes:
-        frechet: Fréchet distance of the features' Gaussians, from 0, less is better.
-        kid: kernel distance, unbiased, about 0 for the same distribution.
+        frechet: Fréchet distance of the features' Gaussians; 0 or more, lower is better.
+        kid: unbiased kernel distance, about 0 for equal distributions.
         precision, recall: Kynkäänniemi et al. 2019, 0 to 1.
         density, coverage: Naeem et al. 2020.
-        inception_score: where the features have classes.
-        copy_rate: ``memorisation.rate.value``, where anyone looks for it.
-        notes: what a reader should know of this score.
+        inception_score: for features with classes.
+        copy_rate: ``memorisation.rate.value``, for easy access.
+        notes: caveats on this score.
     """
 
     WRITER: ClassVar[str] = "ddpm evaluate"
@@ -197,6 +197,6 @@ class Score(Record):
     notes: tuple[str, ...] = ()
 
     def headline(self) -> dict[str, Any]:
-        """The metrics with intervals that this score has, by name."""
+        """The metrics of this score that have intervals, by name."""
         names = ("frechet", "kid", "precision", "recall", "density", "coverage", "inception_score")
         return {name: value for name in names if (value := getattr(self, name)) is not None}

@@ -1,4 +1,4 @@
-"""What a sweep found: each way of sampling with what it costs and how good it is."""
+"""The record of a sweep: the cost and quality of each combination of sampling settings."""
 
 from typing import ClassVar
 
@@ -11,13 +11,13 @@ FILE = "sweep.json"
 
 
 class Cell(Strict):
-    """One way of sampling.
+    """One combination of sampling settings.
 
     Attributes:
-        evaluations: network calls for one image; guidance, which asks twice, is not counted double.
-        distance: of the images shown from the many-step solution at the same noise, the root mean square over an image,
-            averaged over the images, in units of [-1, 1]; None for a solver that draws noise.
-        frechet: Fréchet distance from the real images; None where it was not measured.
+        evaluations: network evaluations per image; the second one of guidance is not counted.
+        distance: root mean square distance of an image shown from the many-step solution for the same noise, averaged
+            over the images, in units of [-1, 1]; None for a stochastic solver.
+        frechet: Fréchet distance to the real images; None if not measured.
     """
 
     sampling: SamplingConfig
@@ -30,8 +30,8 @@ class FrechetBasis(Strict):
     """How the Fréchet distances were measured.
 
     Attributes:
-        n: samples of each; their classes are in the shares of the real images.
-        floor: what as many real images score; None where there are too few.
+        n: samples per combination, with the class proportions of the real images.
+        floor: the distance of as many real images to the others; None if there are too few.
     """
 
     n: int
@@ -44,15 +44,15 @@ class SweepRecord(Record):
     """``sweep.json``.
 
     Attributes:
-        run: as it was given.
-        weights: hash of them.
-        seed: image i is a function of it and i, in every cell.
-        n: images shown.
-        labels: their classes; empty for none.
-        solutions: the many-step solution for each guidance.
-        cells: by guidance, then solver and grid, then steps.
-        quality: None where no Fréchet distance was measured.
-        notes: what a reader should know.
+        run: the run, as given.
+        weights: hash of the weights.
+        seed: image i depends on it and i alone, in every cell.
+        n: the number of images shown.
+        labels: the classes of these images; empty if unconditional.
+        solutions: the settings of the many-step solution for each guidance scale.
+        cells: ordered by guidance, then solver and grid, then steps.
+        quality: None if no Fréchet distance was measured.
+        notes: caveats on the sweep.
     """
 
     WRITER: ClassVar[str] = "ddpm sweep"
@@ -74,5 +74,5 @@ class SweepRecord(Record):
 
 
 def way(how: SamplingConfig) -> tuple[str, str]:
-    """What a line of a chart, and a row of a sheet, have in common beside guidance: solver and grid."""
+    """Solver and grid: what a line of a chart, or a row of a sheet, stands for next to guidance."""
     return how.solver.name, how.visits

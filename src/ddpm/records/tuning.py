@@ -1,4 +1,4 @@
-"""What tuning found, kept beside the weights that it is of."""
+"""The record of tuning, kept next to the weights."""
 
 from typing import ClassVar
 
@@ -7,16 +7,16 @@ from ddpm.system.record import Record, Strict
 
 
 class TunedGrid(Strict):
-    """The best way found in so many steps.
+    """The best solver and grid for a number of steps.
 
     Attributes:
-        sampling: the solver, the grid as a list of timesteps, and the settings that it is made for.
-        start: solver and grid that it was made from.
-        usual: error of what the run does in as many steps without tuning …
-        untuned: of the best solver and grid that have names …
-        tuned: and of this one, which is the one before it where moving its levels has not helped. Errors are the root
-            mean square distance of an image from its many-step solution, on noise that the grid was not made on,
-            averaged over the images, in units of [-1, 1].
+        sampling: the solver, the grid as a list of timesteps, and the settings it was tuned for.
+        start: the solver and grid that tuning started from.
+        usual: error of the run's default settings with as many steps.
+        untuned: error of the best named solver and grid.
+        tuned: error of this grid, which equals the untuned one where tuning did not help. Errors are root mean square
+            distances of an image from its many-step solution, on noise not tuned on, averaged over the images, in
+            units of [-1, 1].
     """
 
     sampling: SamplingConfig
@@ -31,10 +31,10 @@ class TunedRecord(Record):
 
     Attributes:
         weights: hash of the weights.
-        images: that the grids were made on, and as many more that the errors are of.
-        seed: of their noise.
-        reference: the many-step solution.
-        grids: one for each number of steps.
+        images: the number of images tuned on; as many more were used to measure the errors.
+        seed: of the images' noise.
+        reference: the settings of the many-step solution.
+        grids: the best found, for each number of steps.
     """
 
     WRITER: ClassVar[str] = "ddpm tune"

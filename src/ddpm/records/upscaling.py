@@ -1,4 +1,4 @@
-"""How well a run makes small images large."""
+"""The score of a super-resolution run."""
 
 from typing import ClassVar
 
@@ -10,13 +10,13 @@ FILE = "upscaling.json"
 
 
 class Fidelity(Strict):
-    """Of enlarged images.
+    """The quality of enlarged images.
 
     Attributes:
-        psnr, ssim: to the large images, in dB and up to 1, the mean over all; SSIM needs sides of 11.
-        frechet: distance to all real images.
-        consistency: PSNR of the means of boxes against the small images, in dB, of the error of all.
-        mean_difference: to the large images, of each channel, in units of 1 / 255.
+        psnr, ssim: similarity to the large images (dB; at most 1), averaged over all; SSIM needs sides of at least 11.
+        frechet: Fréchet distance to all real images.
+        consistency: PSNR of the box means against the small images, in dB, from the error over all images.
+        mean_difference: from the large images, per channel, in units of 1 / 255.
     """
 
     psnr: float
@@ -27,13 +27,13 @@ class Fidelity(Strict):
 
 
 class UpscalingScore(Record):
-    """How well a run makes small images large, beside bicubic interpolation.
+    """The quality of a run's enlargements, compared with bicubic interpolation.
 
     Attributes:
         source, weights: the run, and a hash of its weights.
-        n: images that were made large.
+        n: the number of enlarged images.
         reference: the real images.
-        seed, sampling, augment, consistent: how the run drew.
+        seed, sampling, augment, consistent: how the run sampled.
     """
 
     WRITER: ClassVar[str] = "ddpm evaluate"

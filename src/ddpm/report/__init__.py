@@ -1,4 +1,4 @@
-"""One page on a run, and single plots."""
+"""The report page of a run, and single plots."""
 
 from ddpm.report.page import write
 

@@ -1,4 +1,4 @@
-"""The one file that knows matplotlib: panels to figures, and figures to files or to the markup of a page."""
+"""Render panels as figures, and figures as files or SVG for a page."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Draw = Callable[["Axes"], None]
-"""Draws one panel."""
+"""A function that draws one panel."""
 
 INK, FAINT, RULE = "#22262b", "#66707c", "#dfe3e8"
 BLUE, ORANGE, GREEN, PURPLE, ROSE = "#2a6fb0", "#bd5a0f", "#2b8050", "#7a52b0", "#b83b62"
@@ -29,12 +29,12 @@ VARIABLES = {
     PURPLE: "var(--purple)",
     ROSE: "var(--rose)",
 }
-"""What each colour is on a page, where it follows the reader's light or dark."""
+"""The CSS value of each colour on a page, which follows the reader's light or dark theme."""
 
 SIZE = (4.6, 3.0)
-"""Inches of a panel: at 72 points each, narrow enough that a telephone shows its text at nearly full size."""
+"""Inches of a panel: at 72 points each, narrow enough that a phone shows its text at nearly full size."""
 DPI = 200
-"""Pixels an inch of a PNG."""
+"""Pixels per inch of a PNG."""
 STYLE: Any = {
     "font.size": 9,
     "text.color": INK,
@@ -69,7 +69,7 @@ _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
 @contextmanager
 def style() -> Iterator[None]:
-    """How everything here is drawn.
+    """Apply the style that all figures share.
 
     Raises:
         InputError: matplotlib is not installed.
@@ -77,13 +77,15 @@ def style() -> Iterator[None]:
     try:
         import matplotlib
     except ImportError as e:
-        raise InputError("missing", 'matplotlib draws this and is not installed: pip install "ddpm[report]"') from e
+        raise InputError(
+            "missing", 'plots need matplotlib, which is not installed; run pip install "ddpm[report]"'
+        ) from e
     with matplotlib.rc_context(STYLE):
         yield
 
 
 def figure(*panels: Draw) -> "Figure":
-    """Panels side by side."""
+    """Draw panels side by side."""
     with style():
         from matplotlib.figure import Figure
 
@@ -94,7 +96,7 @@ def figure(*panels: Draw) -> "Figure":
 
 
 def to_bytes(fig: "Figure", format: str) -> bytes:
-    """A figure as a file, the same bytes for the same figure."""
+    """Render a figure as a file; the same figure gives the same bytes."""
     out = BytesIO()
     undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(format, {})
     with style():
@@ -103,10 +105,10 @@ def to_bytes(fig: "Figure", format: str) -> bytes:
 
 
 def inline(fig: "Figure", title: str) -> str:
-    """A figure as SVG within a page: as wide as its place, in the page's font and colours.
+    """Render a figure as SVG for a page: as wide as its container, in the page's font and colours.
 
     Args:
-        title: what it shows, for those who do not see it; the ids within are made from it.
+        title: a description for screen readers; ids in the SVG are derived from it.
     """
     fig.patch.set_visible(False)
     for axes in fig.axes:
@@ -139,7 +141,7 @@ def _references(root: ElementTree.Element) -> Iterator[str]:
 
 
 def _themed(value: str, key: str, prefix: str, used: set[str]) -> str:
-    """An attribute with the page's colours and font, and with ids of its own."""
+    """Rewrite an attribute to use the page's colours and font, and prefixed ids."""
     if key == "style":
         value = re.sub(r"font: ([\d.]+px)[^;]*", r"font-size: \1", value)  # matplotlib before 3.11
         value = re.sub(r"font-family: [^;]*;\s*", "", value)

@@ -1,4 +1,4 @@
-"""The panels: each takes numbers and gives what draws them on axes."""
+"""The panels: each function takes numbers and returns a function that draws them on axes."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Line = tuple[Sequence[float], Sequence[float]]
-"""x and y of its points."""
+"""The x and y of its points."""
 
 
 def signal_and_noise(schedules: Mapping[str, Schedule], grid: Sequence[Level] = ()) -> Draw:
-    """alpha (full line) and sigma (dashed) of ``x_t = alpha · x0 + sigma · eps`` at each level; the grid's as ticks."""
+    """Plot alpha (solid) and sigma (dashed) of ``x_t = alpha · x0 + sigma · eps``, with the grid's levels as ticks."""
 
     alone = len(schedules) == 1
 
@@ -29,17 +29,17 @@ def signal_and_noise(schedules: Mapping[str, Schedule], grid: Sequence[Level] = 
         for (name, schedule), colour in zip(schedules.items(), SERIES * len(schedules), strict=False):
             i = _every(schedule, 0)
             level = schedule.levels(i)
-            ax.plot(i, level.alpha, color=colour, label="alpha, signal" if alone else name)
-            ax.plot(i, level.sigma, color=colour, linestyle=(0, (3, 1.5)), label="sigma, noise" if alone else None)
+            ax.plot(i, level.alpha, color=colour, label="alpha (signal)" if alone else name)
+            ax.plot(i, level.sigma, color=colour, linestyle=(0, (3, 1.5)), label="sigma (noise)" if alone else None)
         _rug(ax, schedules, grid)
-        ax.set(xlabel="level t", ylabel="scale" if alone else "alpha (full), sigma (dashed)")
+        ax.set(xlabel="timestep t", ylabel="scale" if alone else "alpha (solid), sigma (dashed)")
         _legend(ax, columns=3)
 
     return draw
 
 
 def log_snr(schedules: Mapping[str, Schedule], grid: Sequence[Level] = ()) -> Draw:
-    """``log(alpha² / sigma²)`` at each noisy level that has signal; the grid's as ticks."""
+    """Plot ``log(alpha² / sigma²)`` at each noisy level with signal, with the grid's levels as ticks."""
 
     def draw(ax: "Axes") -> None:
         for (name, schedule), colour in zip(schedules.items(), SERIES * len(schedules), strict=False):
@@ -48,19 +48,19 @@ def log_snr(schedules: Mapping[str, Schedule], grid: Sequence[Level] = ()) -> Dr
             ax.plot(i[snr > 0], snr[snr > 0].log(), color=colour, label=name)
         _rug(ax, schedules, grid)
         ax.axhline(0, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)))
-        ax.set(xlabel="level t", ylabel="log SNR")
+        ax.set(xlabel="timestep t", ylabel="log SNR")
         _legend(ax, columns=3)
 
     return draw
 
 
 def loss(train: Line, held_out: Line) -> Draw:
-    """The loss against images seen, both logarithmic; what was measured before the first step has no place on it."""
+    """Plot the loss against images seen, both logarithmic; values from before the first step are left out."""
 
     def draw(ax: "Axes") -> None:
         for (images, values), colour, label, marker in (
             (train, BLUE, "training", ""),
-            (held_out, ORANGE, "held out", "o"),
+            (held_out, ORANGE, "held-out", "o"),
         ):
             points = [(x, y) for x, y in zip(images, values, strict=True) if x > 0 and y > 0]
             if points:
@@ -73,11 +73,11 @@ def loss(train: Line, held_out: Line) -> Draw:
 
 
 def loss_by_level(stages: Sequence[tuple[int, Mapping[int, float]]], most: int = 5) -> Draw:
-    """Held-out loss against the noise level, a line for each stage of training, later ones darker.
+    """Plot held-out loss against the noise level, with a line for each stage of training, later ones darker.
 
     Args:
         stages: images seen, and the loss at each level.
-        most: lines at most, spread over the stages, the first and the last among them.
+        most: the most lines, spread over the stages, including the first and the last.
     """
     last = len(stages) - 1
     chosen = sorted({round(last * k / (most - 1)) for k in range(most)}) if last >= most else range(len(stages))
@@ -94,36 +94,36 @@ def loss_by_level(stages: Sequence[tuple[int, Mapping[int, float]]], most: int =
                 markeredgewidth=0,
                 label=amount(images),
             )
-        ax.set(yscale="log", xlabel="level t", ylabel="held-out loss")
+        ax.set(yscale="log", xlabel="timestep t", ylabel="held-out loss")
         plain_numbers(ax, x=False)
-        _legend(ax, columns=len(chosen), title="after so many images")
+        _legend(ax, columns=len(chosen), title="images seen")
 
     return draw
 
 
 def losses(run: Run) -> dict[str, Draw]:
-    """What a run's log says of its loss: caption -> panel; none before its first line of training."""
+    """Plot the losses in a run's log: caption -> panel; empty before its first line of training."""
     made: dict[str, Draw] = {}
     train, held_out = run.curve("train", "loss"), run.curve("held-out", "loss")
     if any(images > 0 for images in (*train[0], *held_out[0])):
         made["Loss against images seen"] = loss(train, held_out)
     stages = [(e.images, e.values["by_level"]) for e in run.of("held-out") if e.values.get("by_level")]
     if stages:
-        # JSON has no numbers as keys
+        # JSON keys are strings
         by_level = [(images, {int(level): value for level, value in levels.items()}) for images, levels in stages]
         made["Held-out loss by noise level"] = loss_by_level(by_level)
     return made
 
 
 def by_steps(ways: Mapping[str, Sequence[tuple[int, Estimate]]], floor: float | None) -> Draw:
-    """Fréchet distance with its interval against the sampler's steps, a line for each way of sampling."""
+    """Plot the Fréchet distance and its interval against sampling steps, with a line for each way of sampling."""
 
     def draw(ax: "Axes") -> None:
         for (name, points), colour in zip(ways.items(), SERIES * len(ways), strict=False):
             _intervals(ax, points, colour, name)
         real_images(ax, floor)
         steps = sorted({n for points in ways.values() for n, _ in points})
-        ax.set(xscale="log", xlabel="steps of the sampler", ylabel="Fréchet distance")
+        ax.set(xscale="log", xlabel="sampling steps", ylabel="Fréchet distance")
         ax.set_xticks(steps, [str(n) for n in steps])
         ax.set_xticks([], minor=True)
         _legend(ax)
@@ -139,14 +139,14 @@ def by_training(
     speed: float | None,
     how: str = "evaluated",
 ) -> Draw:
-    """Fréchet distance against images seen, and time.
+    """Plot the Fréchet distance against images seen and time.
 
     Args:
-        evaluated: by `ddpm evaluate`, with intervals; sampled as ``how`` says.
-        while_training: name -> scores that the run took of itself.
+        evaluated: images seen and scores by `ddpm evaluate`; ``how`` labels their line.
+        while_training: name -> scores taken during training.
         best: the point of the best checkpoint.
-        floor: what as many real images score.
-        speed: images a second, or None.
+        floor: the Fréchet distance of as many real images.
+        speed: images per second, or None.
     """
 
     def draw(ax: "Axes") -> None:
@@ -172,7 +172,7 @@ def _every(schedule: Schedule, first: int) -> Any:
 
 
 def _rug(ax: "Axes", schedules: Mapping[str, Schedule], grid: Sequence[Level]) -> None:
-    """The timesteps that a grid visits on the axis of the only schedule."""
+    """Mark the timesteps of a grid on the axis of the only schedule."""
     if grid:
         (schedule,) = schedules.values()
         timesteps = [timestep_of(schedule, level) for level in grid]
@@ -202,7 +202,7 @@ def _intervals(ax: "Axes", points: Sequence[tuple[int, Estimate]], colour: str, 
 
 
 def real_images(ax: "Axes", floor: float | None) -> None:
-    """The Fréchet distance of as many real images, on an axis that begins at 0."""
+    """Mark the Fréchet distance of as many real images, on an axis that starts at 0."""
     ax.set_ylim(bottom=0)
     if floor is not None and math.isfinite(floor):
         ax.axhline(floor, color=FAINT, linewidth=1, linestyle=(0, (4, 2)))
@@ -219,7 +219,7 @@ def real_images(ax: "Axes", floor: float | None) -> None:
 
 
 def _legend(ax: "Axes", columns: int = 1, title: str | None = None) -> None:
-    """Above the panel, where it covers nothing."""
+    """Put the legend above the panel, where it covers nothing."""
     ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=columns, title=title, alignment="left")
 
 
@@ -234,7 +234,7 @@ def _images_and_time(ax: "Axes", speed: float | None) -> None:
 
 
 def plain_numbers(ax: "Axes", x: bool = True) -> None:
-    """Numbers as people write them beside logarithmic axes."""
+    """Label logarithmic axes with plain numbers."""
     for axis in (ax.xaxis, ax.yaxis) if x else (ax.yaxis,):
         ticks = _ticks(*axis.get_view_interval())
         axis.set_ticks(ticks, [amount(tick) for tick in ticks])
@@ -242,7 +242,7 @@ def plain_numbers(ax: "Axes", x: bool = True) -> None:
 
 
 def _ticks(low: float, high: float, most: int = 7) -> list[float]:
-    """The densest of the usual round numbers between two ends for which there is room."""
+    """Choose the densest round numbers between two ends, ``most`` at most."""
     choices = [
         [m * 10.0**p for p in range(-30, 30, every) for m in digits if low <= m * 10.0**p <= high]
         for every, digits in ((3, (1,)), (1, (1,)), (1, (1, 2, 5)), (1, (1, 1.5, 2, 3, 4, 5, 7)))

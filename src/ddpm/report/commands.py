@@ -1,4 +1,4 @@
-"""What to type to make everything on a page again."""
+"""The commands that reproduce what a page shows."""
 
 import shlex
 from pathlib import Path
@@ -11,14 +11,14 @@ from ddpm.report.evaluations import Evaluation
 
 
 class Command(NamedTuple):
-    """A line for the shell, and what it does."""
+    """A shell command that a page shows, with its purpose."""
 
     does: str
     argv: tuple[str, ...]
 
     @property
     def words(self) -> list[str]:
-        """As they are typed."""
+        """The words, quoted for the shell."""
         return [shlex.quote(word) for word in self.argv]
 
     def __str__(self) -> str:
@@ -31,9 +31,9 @@ def train(config: RunConfig, folder: Path) -> Command:
 
 
 def sample(config: RunConfig, folder: Path, most: int = 10) -> Command:
-    """Samples of all classes in turn, as far as they fit in a line; of a run of super-resolution a larger picture."""
+    """The command that samples the first classes in turn or, for a super-resolution run, enlarges a picture."""
     if config.upscaling is not None:
-        return Command("make a picture larger", ("ddpm", "upscale", str(folder), "small.png"))
+        return Command("enlarge a picture", ("ddpm", "upscale", str(folder), "small.png"))
     labels = typed({"label": config.data.classes[:most]})
     return Command("draw samples", ("ddpm", "sample", str(folder), "-n", "16", *labels))
 
@@ -49,7 +49,7 @@ def likelihood(what: Path) -> str:
 
 
 def evaluate(evaluation: Evaluation, folder: Path) -> Command:
-    """The command that measures the same again."""
+    """The command that repeats an evaluation."""
     measure, samples = evaluation.score.measure, evaluation.score.samples
     what = samples.source if samples.weights is None or _within(samples.source, folder) else str(folder)
     argv = ["ddpm", "evaluate", what, "-n", str(measure.n), "--data", measure.reference.source]
@@ -58,11 +58,11 @@ def evaluate(evaluation: Evaluation, folder: Path) -> Command:
         argv += ["--seed", str(samples.seed)]
     if samples.sampling is not None:
         argv += sampling(samples.sampling)
-    return Command(f"measure “{evaluation.name}”", tuple(argv))
+    return Command(f"repeat the evaluation “{evaluation.name}”", tuple(argv))
 
 
 def sampling(how: SamplingConfig) -> list[str]:
-    """The flags of a way of sampling."""
+    """The flags for these sampling settings."""
     return typed(flat(how) | {"grid": how.visits})
 
 

@@ -1,4 +1,4 @@
-"""Which of a run's evaluations say what."""
+"""Read a run's evaluations, and choose which to show."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from ddpm.system.errors import InputError
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One folder that `ddpm evaluate` wrote.
+    """A folder that `ddpm evaluate` wrote.
 
     Attributes:
-        written: when its score was, in nanoseconds: later ones stand for earlier ones of the same.
+        written: modification time of its score in nanoseconds: later ones replace earlier ones with the same settings.
     """
 
     folder: Path
@@ -27,18 +27,18 @@ class Evaluation:
 
     @property
     def curve(self) -> tuple[Measurement, SamplingConfig | None, str | None]:
-        """What evaluations share that differ in their weights alone."""
+        """A key that evaluations share if they differ only in their weights."""
         return self.score.measure, self.score.samples.sampling, self.score.samples.labels
 
     @property
     def sweep(self) -> tuple[Measurement, str | None, SamplingConfig | None, str | None]:
-        """What evaluations share that differ in their number of steps alone."""
+        """A key that evaluations share if they differ only in their number of steps."""
         s = self.score.samples
         return self.score.measure, s.weights, s.sampling and s.sampling.model_copy(update={"steps": 1}), s.labels
 
 
 def evaluations(folder: Path) -> tuple[Evaluation, ...]:
-    """All below a run's "evaluations", the oldest first; without those that another version wrote."""
+    """Read all below a run's "evaluations", oldest first, without those that another version wrote."""
     found = []
     for path in folder.glob(f"*/{FILE}"):
         try:
@@ -49,8 +49,8 @@ def evaluations(folder: Path) -> tuple[Evaluation, ...]:
 
 
 def headline(found: Iterable[Evaluation], weights: str | None, usual: SamplingConfig) -> Evaluation | None:
-    """The evaluation that speaks for the run: of its own weights if there is one, and then by its usual settings; the
-    newest of those."""
+    """Choose the evaluation at the top of the page: preferably of the run's own weights, then with its default
+    settings, then the newest."""
     return max(
         found,
         key=lambda e: (
@@ -64,9 +64,9 @@ def headline(found: Iterable[Evaluation], weights: str | None, usual: SamplingCo
 
 
 def by_steps(found: Iterable[Evaluation], like: Evaluation) -> list[dict[int, Evaluation]]:
-    """Evaluations of the same measure and weights: steps -> evaluation, rising, for each way of sampling.
+    """Group evaluations of the same measure and weights by way of sampling: steps -> evaluation, ascending.
 
-    A way that was tried with one number of steps only is left out.
+    Ways with a single number of steps are left out.
     """
     ways: dict[object, dict[int, Evaluation]] = {}
     for e in found:
@@ -77,9 +77,9 @@ def by_steps(found: Iterable[Evaluation], like: Evaluation) -> list[dict[int, Ev
 
 
 def by_training(found: Iterable[Evaluation], like: Evaluation) -> dict[int, Evaluation]:
-    """Evaluations of the same measure at different stages, all sampled in one way: images seen -> evaluation, rising.
+    """Select evaluations of one measure and way of sampling at different stages: images seen -> evaluation, ascending.
 
-    That way is the one of ``like``, or else the one that most stages were sampled in.
+    That way is the one of ``like``, or else the one with most stages.
     """
     ways: dict[str, dict[int, Evaluation]] = {}
     for e in found:

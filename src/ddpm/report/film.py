@@ -1,4 +1,4 @@
-"""Images in motion: how one comes to be, as a GIF and as a strip, and what lies between two."""
+"""Draw sampling trajectories as GIFs and strips, and interpolations as GIFs."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -12,11 +12,11 @@ from ddpm.report.canvas import FAINT
 from ddpm.report.trajectory import ratio
 
 TALL, STRIP = 160, 96
-"""Pixels that an image is high at the least in a GIF and in a strip; smaller ones are enlarged by whole factors."""
+"""The minimum height in pixels of an image in a GIF and in a strip; smaller ones are enlarged by whole factors."""
 LASTS, SLOWEST, FASTEST, HELD = 2400, 300, 60, 1500
-"""Milliseconds: of all frames but the last, bounds of each of these, and of the last."""
+"""Milliseconds: of all frames but the last together, the bounds of each of these, and of the last."""
 PACE = 120
-"""Milliseconds of each frame, where all are alike."""
+"""Milliseconds per frame if all last equally long."""
 COLUMNS = 9
 FONT = 13
 GAP, TITLE, CAPTION = 4, 26, 38
@@ -24,7 +24,7 @@ GAP, TITLE, CAPTION = 4, 26, 38
 
 
 def gif(stages: Sequence[Stage], i: int) -> bytes:
-    """A frame for each stage of image i: x on the left, the expected x0 on the right."""
+    """Animate image i with a frame per stage: x on the left, the expected x0 on the right."""
     frames = [_frame(stage.x[i], stage.x0[i]) for stage in stages]
     each = min(SLOWEST, max(FASTEST, LASTS // len(frames) // 10 * 10))  # a GIF counts in hundredths of a second
     lasts = [each] * (len(frames) - 1) + [HELD]
@@ -34,7 +34,7 @@ def gif(stages: Sequence[Stage], i: int) -> bytes:
 
 
 def to_and_fro(images: Sequence[Image.Image]) -> bytes:
-    """A GIF through some pictures and back, without end."""
+    """Animate pictures forwards and backwards in an endless GIF."""
     frames = [_enlarged(opaque(image).quantize(256), TALL) for image in (*images, *images[-2:0:-1])]
     file = BytesIO()
     frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=PACE, loop=0)
@@ -42,7 +42,7 @@ def to_and_fro(images: Sequence[Image.Image]) -> bytes:
 
 
 def _frame(x: Pixels, x0: Pixels) -> Image.Image:
-    """256 colours of the small images, so that a pixel stays one colour when it is enlarged."""
+    """Draw a frame, reduced to 256 colours before it is enlarged, so that each pixel stays one colour."""
     left, right = _shown(x), _shown(x0)
     gap = max(1, left.width // 32)
     page = Image.new("RGB", (2 * left.width + gap, left.height), "white")
@@ -52,7 +52,7 @@ def _frame(x: Pixels, x0: Pixels) -> Image.Image:
 
 
 def strip(stages: Sequence[Stage], i: int) -> bytes:
-    """Image i at some stages, evenly spread: x above, the expected x0 below, with the timestep and the ratio."""
+    """Draw image i at evenly spread stages: x above, the expected x0 below, with the timestep and the SNR."""
     chosen = [stages[k] for k in spread(len(stages) - 1, COLUMNS)]
     rows = [[_enlarged(_shown(images[i]), STRIP) for images in (stage.x, stage.x0)] for stage in chosen]
     wide, high = rows[0][0].size
@@ -79,6 +79,6 @@ def _shown(image: Pixels) -> Image.Image:
 
 
 def _enlarged(image: Image.Image, tall: int) -> Image.Image:
-    """By the least whole factor that makes it so high, each pixel a square."""
+    """Enlarge an image by the smallest whole factor that makes it this tall, each pixel a square."""
     factor = max(1, -(-tall // image.height))
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)

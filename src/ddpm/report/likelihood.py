@@ -1,4 +1,4 @@
-"""Bits per dimension: what a run folder has of them, and where in the noise they lie."""
+"""Read a run's likelihood records, and plot bits per dimension by noise level."""
 
 from collections.abc import Sequence
 from itertools import accumulate
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def measured_bits(folder: Path) -> tuple[BitsRecord, ...]:
-    """All below a run's "likelihood", the oldest first; without those that another version wrote."""
+    """Read all below a run's "likelihood", oldest first, without those that another version wrote."""
     found = []
     for path in folder.glob(f"*/{FILE}"):
         try:
@@ -26,24 +26,24 @@ def measured_bits(folder: Path) -> tuple[BitsRecord, ...]:
 
 
 def headline(found: Sequence[BitsRecord], weights: str | None) -> BitsRecord | None:
-    """The bound that shows where the bits lie best: of the run's own weights, with most levels, the newest of those.
+    """Choose the bound to plot: preferably of the run's own weights, then with most levels, then the newest.
 
     Args:
-        found: the oldest first.
+        found: oldest first.
     """
     bounds = [record for record in reversed(found) if record.levels is not None]
     return max(bounds, key=lambda r: (r.weights == weights, r.how.steps, r.how.calls), default=None)
 
 
 def panels(record: BitsRecord) -> dict[str, Draw]:
-    """Where a bound's bits lie: caption -> panel; none of the ODE's."""
+    """Plot a bound by level: caption -> panel; empty for the ODE, which has no levels."""
     if record.levels is None:
         return {}
-    return {"Bits of each level": by_level(record), "Share of the bits up to a level": cumulated(record)}
+    return {"Bits per dimension by level": by_level(record), "Cumulative share of the bits": cumulated(record)}
 
 
 def by_level(record: BitsRecord) -> Draw:
-    """What one pair of neighbouring levels adds against its noisier level, both logarithmic."""
+    """Plot the bits of each pair of neighbouring levels against the noisier one, both logarithmic."""
     levels = record.levels
     assert levels is not None
     each = [bits / pairs for bits, pairs in zip(levels.bits, levels.pairs, strict=True)]
@@ -51,14 +51,14 @@ def by_level(record: BitsRecord) -> Draw:
     def draw(ax: "Axes") -> None:
         ax.plot(levels.timestep[:-1], each[:-1], color=BLUE, marker="o" if len(each) < 60 else None, label="KL")
         ax.plot(levels.timestep[-1:], each[-1:], color=ORANGE, marker="o", linestyle="", label="decoder")
-        ax.set(xscale="log", yscale="log", xlabel="level t", ylabel="bits per dimension")
+        ax.set(xscale="log", yscale="log", xlabel="timestep t", ylabel="bits per dimension")
         ax.legend(loc="upper right")
 
     return draw
 
 
 def cumulated(record: BitsRecord) -> Draw:
-    """The share of all bits that lie in the levels up to one, from the decoder's to all of them and the prior's."""
+    """Plot the share of all bits in the levels up to each one, from the decoder's; the prior's are the rest."""
     levels = record.levels
     assert levels is not None
     share = [bits / record.mean for bits in accumulate(reversed(levels.bits))]
@@ -67,13 +67,13 @@ def cumulated(record: BitsRecord) -> Draw:
     def draw(ax: "Axes") -> None:
         ax.plot(timesteps, share, color=BLUE, marker="o" if len(share) < 60 else None)
         ax.axhline(1, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)))
-        ax.set(xscale="log", xlabel="level t", ylabel="share of all bits", ylim=(0, 1.05))
+        ax.set(xscale="log", xlabel="timestep t", ylabel="share of all bits", ylim=(0, 1.05))
 
     return draw
 
 
 def plot(record: BitsRecord, folder: Path) -> None:
-    """Write ``bits.png`` beside a bound's record."""
+    """Write ``bits.png`` next to a bound's record."""
     drawn = panels(record)
     if drawn:
         write_file(folder / "bits.png", to_bytes(figure(*drawn.values()), "png"))

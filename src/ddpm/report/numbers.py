@@ -1,8 +1,8 @@
-"""Numbers as people read them."""
+"""Format numbers for readers."""
 
 
 def amount(n: float) -> str:
-    """Three digits and a unit: ``950``, ``7.66 k``, ``153 k``, ``2 M``, ``0.05``."""
+    """Format with three digits and a unit: ``950``, ``7.66 k``, ``153 k``, ``2 M``, ``0.05``."""
     for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
         if abs(n) >= size:
             return f"{n / size:.3g}{unit}"
@@ -10,17 +10,17 @@ def amount(n: float) -> str:
 
 
 def measured(x: float) -> str:
-    """A measured number, to about three digits: ``0.0123``, ``0.612``, ``8.41``, ``23.6``, ``1,204``."""
+    """Format a measured number to about three digits: ``0.0123``, ``0.612``, ``8.41``, ``23.6``, ``1,204``."""
     places = next((n for n, size in enumerate((100, 10, 1, 0.1)) if abs(x) >= size), 4)
     return f"{x:,.{places}f}".replace("-", "−")
 
 
 def percent(x: float) -> str:
-    """A share, its sign on the same line: ``0.05 %``, ``4.2 %``, ``100 %``."""
+    """Format a share with a non-breaking space: ``0.05 %``, ``4.2 %``, ``100 %``."""
     text = f"{100 * x:.2f}" if 0 < x < 0.00995 else f"{100 * x:.1f}"
     return f"{text if 0 < x < 1 else f'{100 * x:.0f}'}\u00a0%"
 
 
 def signed(x: float) -> str:
-    """A difference or a place in [-1, 1]: ``+0.02``."""
+    """Format a difference or a value in [-1, 1]: ``+0.020``."""
     return f"{x:+.3f}".replace("-", "−")

@@ -1,4 +1,4 @@
-"""The page: one file that shows a run, and needs nothing else."""
+"""The report page: one self-contained file about a run."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,39 +21,39 @@ from ddpm.training import checkpoint as checkpoints
 
 
 def write(run: Path, out: Path | None = None) -> Path:
-    """Write a run's page, ``report.html`` in its folder by default; the same bytes for the same folder.
+    """Write a run's page, ``report.html`` in its folder by default; the same folder gives the same bytes.
 
     Raises:
-        InputError: it is not a run folder, the page cannot be written, or a package that draws it is missing.
+        InputError: it is not a run folder, the page cannot be written, or a package it needs is missing.
     """
     path = out or RunFolder(run).report
     html = render(read(run))
     if path.is_dir():
-        raise InputError(
-            "invalid", f"{path} is a folder; give the page a name, as in {path / RunFolder(path).report.name}"
-        )
+        raise InputError("exists", f"{path} is a folder; use a file name, such as {path / RunFolder(path).report.name}")
     write_file(path, html.encode())
     return path
 
 
 def render(run: Run) -> str:
-    """The page as HTML; all text from the run is escaped."""
+    """Render the page as HTML; all text from the run is escaped."""
     try:
         from jinja2 import Environment, StrictUndefined
     except ImportError as e:
-        raise InputError("missing", 'jinja2 writes this and is not installed: pip install "ddpm[report]"') from e
+        raise InputError(
+            "missing", 'reports need jinja2, which is not installed; run pip install "ddpm[report]"'
+        ) from e
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"percent": percent, "measured": measured, "spread": spread}
     template = environment.from_string(files("ddpm.report").joinpath("template.html").read_text(encoding="utf-8"))
     return template.render(page=Page(run), run=run, facts=facts, tables=tables, halves=HALVES)
 
 
-HALVES = "Where there are two halves, the left one is of the raw weights, the right one of their average."
+HALVES = "If there are two halves, the left one uses the raw weights, the right one their average."
 
 
 @dataclass(frozen=True)
 class Page:
-    """The parts of the page that are worked out: empty or None where the run has nothing for them."""
+    """The computed parts of the page: empty or None if the run has no data for them."""
 
     run: Run
 
@@ -69,7 +69,7 @@ class Page:
 
     @property
     def stale(self) -> bool:
-        """Whether the headline is of other weights than the run's own."""
+        """Whether the headline evaluated other weights than the run's own."""
         return self.headline is not None and self.headline.score.samples.weights != self.run.weights
 
     @cached_property
@@ -108,14 +108,14 @@ class Page:
     @cached_property
     def quality(self) -> dict[str, str]:
         panels = {
-            "Quality against sampler steps": quality.by_steps(self.run, self.headline),
+            "Quality against sampling steps": quality.by_steps(self.run, self.headline),
             "Quality against training": quality.by_training(self.run, self.headline),
         }
         return _charts({caption: draw for caption, draw in panels.items() if draw})
 
     @cached_property
     def likelihood(self) -> dict[str, str]:
-        """Where the bits per dimension lie, if a bound was taken."""
+        """Bits per dimension by level, if a bound was measured."""
         record = likelihood.headline(self.run.likelihoods, self.run.weights)
         return _charts(likelihood.panels(record)) if record else {}
 
@@ -125,7 +125,7 @@ class Page:
 
     @property
     def measure(self) -> str:
-        """The command that fills most of the page."""
+        """The command that adds most of what is missing."""
         return commands.measure(self.run.folder)
 
     @property
@@ -136,7 +136,7 @@ class Page:
 
     @property
     def absent(self) -> dict[str, str]:
-        """What is left out, and the command that makes it."""
+        """The missing parts, each with the command that adds it."""
         run, score = self.run, self.headline.score if self.headline else None
         again, measure = str(commands.train(run.config, run.folder)), self.measure
         fewer = f"{measure} --steps {max(1, run.config.sampling.steps // 2)}"
@@ -147,7 +147,7 @@ class Page:
             "scores": (score is None, measure),
             "bits per dimension": (not run.likelihoods, commands.likelihood(run.folder)),
             "nearest training images": (score is None or score.memorisation is None, measure),
-            "quality against sampler steps": ("Quality against sampler steps" not in self.quality, fewer),
+            "quality against sampling steps": ("Quality against sampling steps" not in self.quality, fewer),
             "quality against training": (
                 bool(kept) and "Quality against training" not in self.quality,
                 commands.measure(kept[0]) if kept else "",
@@ -157,5 +157,5 @@ class Page:
 
 
 def _charts(panels: dict[str, Draw]) -> dict[str, str]:
-    """The SVG of each panel, by its caption."""
+    """Render each panel as SVG, by caption."""
     return {caption: inline(figure(draw), caption) for caption, draw in panels.items()}

@@ -1,4 +1,4 @@
-"""Pictures as part of a page."""
+"""Pictures embedded in a page."""
 
 import base64
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from PIL import Image
 from ddpm.report.reading import readable
 
 WIDE = 900
-"""Pixels of the screen up to which small pictures are enlarged."""
+"""The width in pixels up to which small pictures are enlarged."""
 
 
 class Picture(NamedTuple):
-    """A PNG as it is, within the page.
+    """A PNG that is embedded in the page.
 
     Attributes:
-        shown: its width on a wide screen, a whole multiple where it is enlarged.
+        shown: its width on a wide screen, a whole multiple if it is enlarged.
     """
 
     uri: str
@@ -28,7 +28,7 @@ class Picture(NamedTuple):
 
 
 def picture(path: Path, caption: str, wide: int = WIDE) -> Picture | None:
-    """A PNG to be shown about so wide; None if it is not there or not whole."""
+    """Embed a PNG, shown about this wide; None if it is missing or damaged."""
     if not readable(path):
         return None
     with Image.open(path) as image:
@@ -38,7 +38,7 @@ def picture(path: Path, caption: str, wide: int = WIDE) -> Picture | None:
 
 
 def strip(previews: Sequence[tuple[int, Path]], most: int = 8) -> list[Picture]:
-    """Previews by images seen, spread over training where there are many, the first and the last among them."""
+    """Embed previews, spread over training if there are many, including the first and the last."""
     last = len(previews) - 1
     chosen = [previews[i] for i in sorted({round(last * k / (most - 1)) for k in range(most)})] if previews else []
     made = (picture(path, f"{images:,} images", wide=1) for images, path in chosen)

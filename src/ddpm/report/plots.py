@@ -1,4 +1,4 @@
-"""Single pictures as files."""
+"""Single plots as files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def schedule(what: Sequence[str]) -> "Figure":
-    """Schedules of runs, or by name with 1000 levels; of a single run with the levels that its sampler visits.
+    """Plot schedules of runs, or by name with 1000 levels; for a single run with the levels that its sampler visits.
 
     Raises:
-        InputError: neither a run folder nor a name.
+        InputError: an item is neither a run folder nor a schedule.
     """
     made: dict[str, Schedule] = {}
     grid: list[Level] = []
@@ -45,7 +45,7 @@ def schedule(what: Sequence[str]) -> "Figure":
 
 
 def loss(folder: Path) -> "Figure":
-    """Training and held-out loss, and the latter by noise level where the log has it.
+    """Plot training and held-out loss, and the latter by noise level if the log has it.
 
     Raises:
         InputError: it is not a run folder, or its log has no loss yet.
@@ -53,39 +53,39 @@ def loss(folder: Path) -> "Figure":
     run = read(folder)
     panels = charts.losses(run)
     if not panels:
-        raise InputError("missing", f"{run.files.log} has no loss yet; run its `ddpm train` command further")
+        raise InputError("missing", f"{run.files.log} has no loss yet; train the run for longer")
     return figure(*panels.values())
 
 
 def trajectory(folder: Path, n: int, label: Sequence[str], seed: int, device: str | None) -> "Figure":
-    """How n samples come to be, their classes in turn; of a run's own settings."""
+    """Plot the trajectories of n samples, their classes in turn, with the run's own settings."""
     labels = [label[i % len(label)] for i in range(n)] if label else None
     return draw(trajectory_of(load(folder, device), n, stages=8, label=labels, seed=seed).stages)
 
 
 def target(kind: str, what: Sequence[str], out: Path | None) -> Path:
-    """Where a plot goes.
+    """Choose the file of a plot.
 
     Raises:
-        InputError: a suffix that no plot has.
+        InputError: plots cannot be written with this suffix.
     """
     folder = Path(what[0])
     path = out or (RunFolder(folder).plots / f"{kind}.png" if folder.is_dir() else Path(f"{kind}.png"))
     if path.suffix.lower().removeprefix(".") not in FORMATS:
         raise InputError(
-            "invalid", f"{path} ends in {path.suffix or 'nothing'}; plots are written as .png, .svg or .pdf"
+            "invalid", f"plots cannot be written as {path.suffix or 'a file without a suffix'}; use .png, .svg or .pdf"
         )
     return path
 
 
 def save(fig: "Figure", path: Path) -> Path:
-    """Write a plot in the format that its name says.
+    """Write a plot in the format of its suffix.
 
     Raises:
-        InputError: the disk refuses, or a folder is in the way.
+        InputError: the file cannot be written, or a folder has its name.
     """
     data = to_bytes(fig, path.suffix.lower().removeprefix("."))
     if path.is_dir():
-        raise InputError("incompatible", f"{path} is a folder; give the plot another name")
+        raise InputError("exists", f"{path} is a folder; use another file name")
     write_file(path, data)
     return path

@@ -1,4 +1,4 @@
-"""How the quality of samples depends on the sampler's steps and on training."""
+"""Plot the quality of samples against sampling steps and against training."""
 
 import math
 
@@ -10,7 +10,7 @@ from ddpm.training.log import Event
 
 
 def by_steps(run: Run, like: Evaluation | None) -> Draw | None:
-    """What evaluations of one measure and one set of weights say; None where all took as many steps."""
+    """Plot evaluations of one measure and one set of weights; None if all took the same number of steps."""
     ways = evaluations.by_steps(run.evaluations, like) if like else []
     if not ways or like is None:
         return None
@@ -21,14 +21,14 @@ def by_steps(run: Run, like: Evaluation | None) -> Draw | None:
 
 
 def _name(e: Evaluation, like: Evaluation) -> str:
-    """A way of sampling in words; with its labels where they were chosen in another way than the headline's."""
+    """Name a way of sampling, with its labels if they were chosen differently from the headline's."""
     labels = e.score.samples.labels
     words = tables.sampling(e, steps=False)
     return words if labels == like.score.samples.labels else f"{words}, labels {labels or 'none'}"
 
 
 def by_training(run: Run, like: Evaluation | None) -> Draw | None:
-    """What the run said of itself, and evaluations of its checkpoints; None without either."""
+    """Plot scores taken during training and evaluations of checkpoints; None without either."""
     stages = evaluations.by_training(run.evaluations, like) if like else {}
     evaluated = [(images, e.score.frechet) for images, e in stages.items()]
     seen = _scores(run)
@@ -37,7 +37,7 @@ def by_training(run: Run, like: Evaluation | None) -> Draw | None:
     while_training: dict[str, charts.Line] = {}
     for n in dict.fromkeys(e.values.get("n") for e in seen):
         of_n = [e for e in seen if e.values.get("n") == n]
-        name = f"while training, {n:,} samples" if isinstance(n, int) else "while training"
+        name = f"during training, {n:,} samples" if isinstance(n, int) else "during training"
         while_training[name] = [e.images for e in of_n], [e.values["frechet"] for e in of_n]
     floor = like.score.frechet.floor if like and evaluated else None
     speed = run.seen / run.seconds if run.seconds else None
@@ -46,7 +46,7 @@ def by_training(run: Run, like: Evaluation | None) -> Draw | None:
 
 
 def best(run: Run, like: Evaluation | None) -> tuple[int, float] | None:
-    """Images seen by the best checkpoint, and its distance: as the run itself saw it, else as evaluations say."""
+    """Find images seen and distance of the best checkpoint: by scores during training, else by evaluations."""
     marked = [e for e in _scores(run) if e.values.get("best")]
     if marked:
         return marked[-1].images, marked[-1].values["frechet"]
@@ -56,6 +56,6 @@ def best(run: Run, like: Evaluation | None) -> tuple[int, float] | None:
 
 
 def _scores(run: Run) -> list[Event]:
-    """The log's scores that are numbers."""
+    """The scores in the log that are finite."""
     found = [(e, e.values.get("frechet")) for e in run.of("score")]
     return [e for e, distance in found if isinstance(distance, int | float) and math.isfinite(distance)]

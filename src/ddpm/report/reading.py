@@ -1,4 +1,4 @@
-"""What a run folder holds, read without trusting that all of it is there."""
+"""Read a run folder, any part of which may be missing or damaged."""
 
 import json
 import math
@@ -24,7 +24,7 @@ from ddpm.training.log import Event, training_seconds
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder: finished, running, or cut off.
+    """A run folder that is finished, running or killed.
 
     Attributes:
         folder: as it was given.
@@ -53,7 +53,7 @@ class Run:
         return [event for event in self.events if event.kind == kind]
 
     def curve(self, kind: str, value: str) -> tuple[list[int], list[float]]:
-        """Images seen and a value of the log, where it is a finite number."""
+        """Images seen and a value of the log, wherever it is finite."""
         points = [(e.images, e.values[value]) for e in self.of(kind) if _finite(e.values.get(value))]
         return [images for images, _ in points], [number for _, number in points]
 
@@ -68,12 +68,12 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """Time of training so far, previews and checkpoints left out, as the log's speeds give it."""
+        """Training time so far in seconds, without previews and checkpoints, from the speeds in the log."""
         return training_seconds(self.files.log, self.seen) or 0.0
 
     @cached_property
     def parameters(self) -> int:
-        """Numbers that the model learns."""
+        """The number of parameters of the model."""
         with torch.device("meta"):
             return sum(p.numel() for p in build.build_model(self.config).parameters())
 
@@ -87,10 +87,10 @@ def read(folder: Path) -> Run:
     """Read a run folder.
 
     Raises:
-        InputError: it is not one.
+        InputError: it is not a run folder.
     """
     if not folder.is_dir():
-        raise InputError("invalid", f"{folder} is not a run folder; give one that `ddpm train` made")
+        raise InputError("invalid", f"{folder} is not a run folder; use one that `ddpm train` wrote")
     files = RunFolder.open(folder)
     return Run(
         folder,
@@ -103,7 +103,7 @@ def read(folder: Path) -> Run:
 
 
 def _events(path: Path) -> Iterator[Event]:
-    """A killed process may leave half a line, and a running one may be writing it."""
+    """Parse the whole lines of a log: a killed process may leave half a line, and a running one may be writing it."""
     for line in path.read_bytes().splitlines(keepends=True) if path.exists() else []:
         try:
             values: dict[str, Any] = json.loads(line if line.endswith(b"\n") else b"")
@@ -121,7 +121,7 @@ def _previews(folder: Path) -> Iterator[tuple[int, Path]]:
 
 
 def readable(path: Path) -> bool:
-    """Whether a picture is there and whole."""
+    """Whether a picture exists and can be decoded."""
     try:
         with Image.open(path) as image:
             image.load()

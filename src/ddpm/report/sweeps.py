@@ -1,4 +1,4 @@
-"""A sweep as two pictures: the same images by each way of sampling, and how good each is for what it costs."""
+"""Draw a sweep as two pictures: the same images by each way of sampling, and quality against cost."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SIDE, WIDE = 64, 2400
-"""Pixels: an image's width about, and that of all columns together at the most."""
+"""Pixels: the approximate width of an image, and the most of all columns together."""
 LEFT, BLOCK, MARGIN = 1.3, 0.42, 0.1
 """Inches: room for the names of rows, above each block, and around all."""
 GAP, ROW, COLUMN = 2, 10, 18
@@ -28,9 +28,9 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<")
 
 
 def samples(record: SweepRecord, shown: Sequence[Pixels], solutions: Sequence[Pixels]) -> "Figure":
-    """A block for each guidance, in it a row for each solver and grid, a column for each number of steps.
+    """Draw a block for each guidance, with a row for each solver and grid and a column for each number of steps.
 
-    Under the last column are the images of the many-step solution, which every deterministic solver nears.
+    Below the last column are the images of the many-step solution, which every deterministic solver approaches.
     """
     of = {cell.sampling: pixels for cell, pixels in zip(record.cells, shown, strict=True)}
     counts = sorted({how.steps for how in of})
@@ -77,15 +77,15 @@ def samples(record: SweepRecord, shown: Sequence[Pixels], solutions: Sequence[Pi
 
 
 def strip(images: Pixels, factor: int) -> Pixels:
-    """Images in a row on white, each pixel a square of whole pixels: (factor · H, …, 3)."""
+    """Draw images in a row on white, each pixel a square of whole pixels: (factor · H, …, 3)."""
     on_white = np.stack([np.asarray(opaque(picture(image))) for image in enlarged(images, factor)])
     return np.asarray(sheet(on_white, len(on_white), GAP, least=1))
 
 
 def chart(record: SweepRecord) -> "Figure | None":
-    """Fréchet distance, where it was measured, and distance from the many-step solution, against network calls.
+    """Plot Fréchet distance, if measured, and distance from the many-step solution against network calls.
 
-    None where there is neither: of solvers that draw noise, without samples to measure.
+    None without both: solvers that draw noise have no such distance.
     """
     panels: list[Draw] = []
     if record.quality is not None:
@@ -117,13 +117,13 @@ def _distance(record: SweepRecord) -> Draw:
                 ax.plot(*zip(*points, strict=True), **look)
         ax.set_yscale("log")
         plain_numbers(ax, x=False)
-        _finish(ax, record, f"distance from {record.solutions[0].steps} steps")
+        _finish(ax, record, f"distance from {record.solutions[0].steps}-step solution")
 
     return draw
 
 
 def _lines(record: SweepRecord) -> list[tuple[list[Cell], Mapping[str, Any]]]:
-    """The cells of each line by network calls, and its look: colour is the solver, marker the grid, dashes guidance."""
+    """Group cells into lines, with their looks: colour by solver, marker by grid, dashes by guidance."""
     lines: dict[tuple[str, str, float], list[Cell]] = {}
     for cell in record.cells:
         lines.setdefault((*way(cell.sampling), cell.sampling.guidance_scale), []).append(cell)
@@ -151,11 +151,11 @@ def _looks(record: SweepRecord) -> tuple[dict[str, str], dict[str, str], dict[fl
 
 
 def _finish(ax: "Axes", record: SweepRecord, measured: str) -> None:
-    """The axis of network calls, and a legend of each thing of which there are several."""
+    """Set the axis of network calls, and a legend for everything that varies."""
     from matplotlib.lines import Line2D
 
     calls = sorted({cell.evaluations for cell in record.cells})
-    ax.set(xscale="log", xlabel="network evaluations an image", ylabel=measured)
+    ax.set(xscale="log", xlabel="network evaluations per image", ylabel=measured)
     shown = [n for i, n in enumerate(calls) if i == 0 or math.log(n / calls[i - 1]) > 0.15]
     ax.set_xticks(shown, [str(n) for n in shown])
     ax.set_xticks([], minor=True)
@@ -173,7 +173,7 @@ def _finish(ax: "Axes", record: SweepRecord, measured: str) -> None:
 
 
 def _many(how: SamplingConfig) -> str:
-    return f"{how.steps} steps\nof {how.solver.name}"
+    return f"{how.solver.name}\n{how.steps} steps"
 
 
 def _above(ax: "Axes", text: str, x: float) -> None:
@@ -181,6 +181,6 @@ def _above(ax: "Axes", text: str, x: float) -> None:
 
 
 def _beside(ax: "Axes", text: str, y: float, lift: float = 0, x: float = 0, va: str = "center", **how: Any) -> None:
-    """Text to the left of a place of the sheet, so many points above it."""
+    """Write text to the left of a position on the sheet, raised by ``lift`` points."""
     how |= {"xytext": (-7, lift), "textcoords": "offset points", "annotation_clip": False}
     ax.annotate(text, (x - 0.5, y), ha="right", va=va, linespacing=1.25, **how)

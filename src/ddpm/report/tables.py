@@ -1,4 +1,4 @@
-"""What stands in the tables of a page."""
+"""The tables of a page."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,14 +14,14 @@ CHANNELS = {"L": ("grey",), "RGB": ("red", "green", "blue"), "RGBA": ("red", "gr
 
 
 class Table(NamedTuple):
-    """Cells as text; the first of each row is its head."""
+    """A table of text cells, the first of each row its header."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
 
 
 def colour(run: Run, evaluation: Evaluation | None) -> tuple[Table, str] | None:
-    """Mean and standard deviation of each channel beside the real images', and whose they are."""
+    """Compare mean and standard deviation of each channel with the real images'; also say which samples they are of."""
     if evaluation is not None:
         c = evaluation.score.colour
         mean, std, of = c.mean, c.std, f"{evaluation.score.measure.n:,} samples of “{evaluation.name}”"
@@ -31,17 +31,17 @@ def colour(run: Run, evaluation: Evaluation | None) -> tuple[Table, str] | None:
         real_mean, real_std = run.config.data.mean, run.config.data.std
         if not seen or not real_mean:
             return None
-        mean, std, of = seen[-1].values["mean"], seen[-1].values["std"], "the samples of the newest preview"
+        mean, std, of = seen[-1].values["mean"], seen[-1].values["std"], "the samples of the latest preview"
     names = CHANNELS[run.config.data.mode]
     rows = [
         (name, signed(m), signed(rm), signed(m - rm), measured(s), measured(rs), signed(s - rs))
         for name, m, rm, s, rs in zip(names, mean, real_mean, std, real_std, strict=False)
     ]
-    return Table(("channel", "mean", "real", "off by", "spread", "real", "off by"), rows), of
+    return Table(("channel", "mean", "real", "difference", "std", "real", "difference"), rows), of
 
 
 def evaluations(run: Run) -> Table:
-    """Every evaluation, the newest first."""
+    """List every evaluation, newest first."""
     head = ("evaluation", "images seen", "solver", "steps", "guidance", "n", "features", "Fréchet distance", "KID")
     return Table((*head, "precision", "recall", "coverage", "copies"), [_row(e) for e in reversed(run.evaluations)])
 
@@ -62,7 +62,7 @@ def _row(e: Evaluation) -> tuple[str, ...]:
 
 
 def likelihood(run: Run) -> Table:
-    """Bits per dimension, the newest first."""
+    """List every measurement of bits per dimension, newest first."""
     head = ("images", "images seen", "labels", "method", "bits per dimension", "prior", "KL", "decoder", "calls")
     return Table(head, [_bits(record) for record in reversed(run.likelihoods)])
 
@@ -71,10 +71,10 @@ def _bits(r: BitsRecord) -> tuple[str, ...]:
     how = r.how
     method = "ODE" if how.method == "ode" else f"bound, {how.steps:,} steps, {how.variance} variance"
     return (
-        f"{r.n:,} {'held out' if r.held_out else f'of {r.data.source}'}",
+        f"{r.n:,} {'held-out' if r.held_out else f'from {r.data.source}'}",
         f"{r.images_seen:,}" if r.images_seen is not None else "–",
-        "told" if r.labels else "–",
-        f"{method}, {how.terms:,} terms drawn" if how.terms else method,
+        "yes" if r.labels else "–",
+        f"{method}, {how.terms:,} terms sampled" if how.terms else method,
         f"{r.mean:.3f} ± {r.stderr:.3f}",
         *("–" if part is None else f"{part:.3f}" for part in (r.prior, r.kl, r.decoder)),
         f"{r.calls:,.0f}",
@@ -82,7 +82,7 @@ def _bits(r: BitsRecord) -> tuple[str, ...]:
 
 
 def sampling(e: Evaluation, steps: bool = True) -> str:
-    """A way of sampling in words, with or without its number of steps."""
+    """Describe a way of sampling, with or without its number of steps."""
     how = e.score.samples.sampling
     if how is None:
         return ""
@@ -101,7 +101,7 @@ def _words(value: Any) -> str:
 
 
 def closest(e: Evaluation, most: int = 12) -> Table | None:
-    """The closest pairs of a sample and a training image."""
+    """List the closest pairs of a sample and a training image."""
     if e.score.memorisation is None or not e.score.memorisation.closest:
         return None
     pairs = e.score.memorisation.closest[:most]
@@ -110,15 +110,15 @@ def closest(e: Evaluation, most: int = 12) -> Table | None:
 
 
 def classes(e: Evaluation) -> Table | None:
-    """How often each class is read as asked."""
+    """List the accuracy of each class."""
     if e.score.accuracy is None:
         return None
     rows = [(name, percent(share)) for name, share in e.score.accuracy.by_class.items()]
-    return Table(("class", "read as asked"), rows)
+    return Table(("class", "accuracy"), rows)
 
 
 def settings(run: Run) -> dict[str, Table]:
-    """All of config.json, group by group."""
+    """List all of config.json, group by group."""
     tree = run.config.model_dump(mode="json")
     groups = {name: value for name, value in tree.items() if isinstance(value, dict) and value}
     plain = {name: value for name, value in tree.items() if not isinstance(value, dict)}
@@ -131,6 +131,9 @@ def settings(run: Run) -> dict[str, Table]:
 def _text(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(_text, value)) or "none"
+    if isinstance(value, dict):
+        given = [(key, one) for key, one in value.items() if one is not None]
+        return ", ".join(_text(one) if key in ("name", "kind") else f"{key} {_text(one)}" for key, one in given)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

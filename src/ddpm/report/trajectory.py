@@ -1,4 +1,4 @@
-"""How samples come to be: what the sampler holds, and what it expects, at some stages of it."""
+"""Plot the sampling trajectory: x and the expected x0 at some stages."""
 
 import math
 from collections.abc import Sequence
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SIDE, MARGIN, SPACE, TOP = 0.62, 0.1, 0.3, 0.62
-"""Inches: an image's width about, the outer margin, between the blocks, and above them."""
+"""Inches: the approximate width of an image, the outer margin, between the blocks, and above them."""
 
 
 def draw(stages: Sequence[Stage]) -> "Figure":
-    """Two blocks beside each other, x and the expected x0: a row for each sample, a column for each stage."""
+    """Draw two blocks side by side, x and the expected x0: a row for each sample, a column for each stage."""
     n, height, width, channels = stages[0].x.shape
     gap = max(1, width // 16)
     blocks = {
         # (stages, n, H, W, C) -> rows of one sample each
         title: np.asarray(sheet(np.stack(images, 1).reshape(-1, height, width, channels), len(stages), gap, least=1))
         for title, images in (
-            ("x, what the sampler holds", [stage.x for stage in stages]),
-            ("x0, the image that it expects", [stage.x0 for stage in stages]),
+            ("x, the noisy image", [stage.x for stage in stages]),
+            ("x0, the expected image", [stage.x0 for stage in stages]),
         )
     }
-    # each pixel of an image is a whole number of the PNG's
+    # each pixel of an image is a whole number of pixels of the PNG
     enlarged = max(1, round(SIDE * DPI / width)) / DPI
     tall, wide = ((m * (size + gap) - gap) * enlarged for m, size in ((n, height), (len(stages), width)))
     size = (2 * MARGIN + SPACE + 2 * wide, tall + TOP + MARGIN)
@@ -52,12 +52,12 @@ def draw(stages: Sequence[Stage]) -> "Figure":
 
 
 def _write(ax: "Axes", text: str, place: tuple[float, float], above: float, **how: Any) -> None:
-    """Text so many points above a place."""
+    """Write text ``above`` points over a position."""
     ax.annotate(text, place, xytext=(0, above), textcoords="offset points", va="bottom", annotation_clip=False, **how)
 
 
 def ratio(level: Level) -> str:
-    """The signal-to-noise ratio in decibels."""
+    """Format the signal-to-noise ratio in decibels."""
     if level.clean:
         return "clean"
     snr = float(level.snr)

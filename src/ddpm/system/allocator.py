@@ -1,4 +1,4 @@
-"""How freed memory is kept on Linux."""
+"""Keep freed memory in the process, on Linux."""
 
 import ctypes
 import sys
@@ -7,10 +7,10 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # malloc.h
 
 
 def keep_freed_memory() -> None:
-    """Let this process reuse the memory that it frees instead of handing it back to the system at once.
+    """Let this process reuse the memory that it frees instead of returning it to the system at once.
 
-    glibc maps every large block afresh, so that each activation of each step is paid for again in page faults: on a
-    virtual machine that takes most of a training step. Elsewhere than on glibc, nothing happens.
+    glibc maps every large block afresh, so each activation of each step costs page faults again: on a virtual machine
+    they take most of a training step. Does nothing without glibc.
     """
     if not sys.platform.startswith("linux"):
         return

@@ -1,4 +1,4 @@
-"""Where the cache lies and what it holds: all that can be made again, by keys that differ where it would."""
+"""The cache folder and the paths in it. Everything there can be rebuilt, and is keyed by the inputs it depends on."""
 
 import os
 import sys
@@ -8,13 +8,13 @@ from shutil import disk_usage
 from ddpm.system.errors import InputError
 
 FORMAT = 1
-"""Raised whenever the same source and geometry would be stored otherwise."""
+"""Incremented whenever the same source and geometry would be stored differently."""
 ADVICE = "set DDPM_CACHE to a writable folder with room"
-"""What mends a cache that cannot be written."""
+"""The fix for a cache that cannot be written."""
 
 
 def cache_folder() -> Path:
-    """``$DDPM_CACHE``, or the folder where this system keeps what can be made again."""
+    """``$DDPM_CACHE``, or the cache folder of the operating system."""
     if chosen := os.environ.get("DDPM_CACHE"):
         return Path(chosen).expanduser()
     if sys.platform == "win32":
@@ -23,30 +23,30 @@ def cache_folder() -> Path:
 
 
 def source_folder(key: str, cache_dir: Path | None = None) -> Path:
-    """The folder of all that was made of one source."""
+    """The folder of everything derived from one source."""
     return (cache_dir or cache_folder()) / f"v{FORMAT}-{key}"
 
 
 def features_file(extractor: str, data: str) -> Path:
-    """The features of a data set under a network, by their hashes."""
+    """The file of a data set's features from one extractor, named by their hashes."""
     return cache_folder() / "features" / f"{extractor}-{data}.npy"
 
 
 def weights_folder() -> Path:
-    """The folder of weights that were fetched."""
+    """The folder of downloaded weights."""
     return cache_folder() / "weights"
 
 
 def check_room(folder: Path, needed: int) -> None:
-    """Refuse to begin what the disk cannot hold.
+    """Check that the disk has room before writing to it.
 
     Raises:
-        InputError: if fewer than ``needed`` bytes are free where the folder lies.
+        InputError: if fewer than ``needed`` bytes are free on the folder's disk.
     """
     free = disk_usage(folder).free
     if free < needed:
         raise InputError(
-            "invalid",
-            f"the images need {needed / 1e9:.2f} GB, and {free / 1e9:.2f} GB are free in {folder};"
+            "unwritable",
+            f"the images need {needed / 1e9:.2f} GB, but only {free / 1e9:.2f} GB are free in {folder};"
             " set DDPM_CACHE to a folder on a larger disk",
         )

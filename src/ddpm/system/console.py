@@ -1,4 +1,4 @@
-"""What people see while something runs."""
+"""Console output and progress bars."""
 
 import sys
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ def watched() -> bool:
 
 @contextmanager
 def bar(title: str) -> Iterator["Bar"]:
-    """A bar on a terminal or in a notebook; nothing where the output goes to a file."""
+    """A progress bar on a terminal or in a notebook; nothing when the output is redirected."""
     columns = (
         TextColumn(title),
         BarColumn(),
@@ -31,7 +31,7 @@ def bar(title: str) -> Iterator["Bar"]:
 
 
 class Bar:
-    """A progress."""
+    """A :class:`~ddpm.system.progress.Progress` that moves a bar."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress

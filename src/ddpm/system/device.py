@@ -1,4 +1,4 @@
-"""Where tensors are computed on."""
+"""Device selection."""
 
 import torch
 
@@ -6,14 +6,14 @@ from ddpm.system.errors import InputError
 
 
 def best_device() -> torch.device:
-    """A GPU where there is one."""
+    """The GPU if there is one, otherwise the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def device_of(name: str | torch.device | None) -> torch.device:
-    """The device of this name; the best there is for None.
+    """The device of this name; for None, the best one available.
 
     Raises:
         InputError: this machine has no such device.
@@ -25,6 +25,6 @@ def device_of(name: str | torch.device | None) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as e:
         raise InputError(
-            "missing", f"the device {name} is not here; leave it out for the best there is, or give cpu"
+            "device", f"device {name} is not available; use cpu, or omit the device to select the best one"
         ) from e
     return device

@@ -1,4 +1,4 @@
-"""The one exception that means: what you gave cannot be used."""
+"""The exception for input that cannot be used."""
 
 from typing import Literal
 
@@ -15,24 +15,24 @@ Code = Literal[
     "unreadable",
     "unwritable",
 ]
-"""Kinds of errors, for programs that decide by them:
+"""Kinds of errors, for programs to act on:
 
 - ``conflict``: options that exclude or require each other
-- ``device``: the device is not available, or cannot compute this
-- ``diverged``: training has no finite gradient any more
-- ``exists``: would overwrite what is there
-- ``incompatible``: two things that were made differently, as by another version or run
-- ``invalid``: a value outside what is allowed
+- ``device``: a device is not available, or does not support this computation
+- ``diverged``: training no longer has finite gradients
+- ``exists``: existing files would be overwritten
+- ``incompatible``: two things that do not fit together, such as files of different versions or runs
+- ``invalid``: a value that is not allowed
 - ``memory``: out of memory
-- ``missing``: a file, package or part of a run is not there
-- ``unknown``: a name that nothing has
-- ``unreadable``: a file is damaged or of another kind
-- ``unwritable``: a file cannot be written
+- ``missing``: a file, a package or a part of a run was not found
+- ``unknown``: an unknown name
+- ``unreadable``: a file is damaged or of the wrong type
+- ``unwritable``: a file cannot be written, as on a full disk
 """
 
 
 class InputError(ValueError):
-    """An input that cannot be used, explained in one line: the value, what is allowed, how to fix it.
+    """An input that cannot be used, explained in one line: the value, what is allowed, the fix.
 
     The command line prints it without a traceback and exits with code 2.
 

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, whatever happens while they are written."""
+"""Atomic file writes: a file is either complete or absent, even if the process is killed."""
 
 import errno
 import json
@@ -14,18 +14,18 @@ from ddpm.system.errors import InputError
 
 
 def write_file(path: Path, data: bytes, advice: str | None = None) -> None:
-    """Replace a file at once, in a folder that is made if need be; see :func:`drafted`."""
+    """Replace a file atomically, creating its folder if necessary; see :func:`drafted`."""
     with drafted(path, advice) as draft:
         write_synced(draft, data)
 
 
 def write_json(path: Path, value: Any, advice: str | None = None) -> None:
-    """Replace a file by a value as JSON."""
+    """Replace a file atomically with a value as JSON."""
     write_file(path, json.dumps(value).encode(), advice)
 
 
 def read_json(path: Path) -> Any:
-    """The value in a file; None if there is no such file or it is damaged."""
+    """The value in a JSON file; None if the file does not exist or is damaged."""
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -34,10 +34,10 @@ def read_json(path: Path) -> Any:
 
 @contextmanager
 def drafted(path: Path, advice: str | None = None) -> Iterator[Path]:
-    """A name of its own to write a file under, in a folder that is made if need be.
+    """A unique temporary path to write a file to, in its folder, which is created if necessary.
 
-    When the block ends, the draft takes the file's place at once, and the folder is synced; if it fails, nothing is
-    left of the draft. So several processes may write the same file, and a reader finds one of theirs.
+    When the block ends, the draft replaces the file atomically and the folder is synced; if it fails, the draft is
+    removed. Several processes may therefore write the same file, and a reader finds the whole file of one of them.
 
     Args:
         advice: see :func:`disk_errors`.
@@ -59,14 +59,14 @@ def drafted(path: Path, advice: str | None = None) -> Iterator[Path]:
 
 
 def clear_drafts(folder: Path) -> None:
-    """Remove what killed writes left in a folder that no other process writes to."""
+    """Remove the drafts of killed writes from a folder that no other process writes to."""
     for draft in folder.glob(".*.part"):
         with suppress(OSError):
             draft.unlink()
 
 
 def write_synced(path: Path, data: bytes) -> None:
-    """Write a file and wait until the disk has it."""
+    """Write a file and flush it to disk."""
     with path.open("wb") as f:
         f.write(data)
         f.flush()
@@ -74,7 +74,7 @@ def write_synced(path: Path, data: bytes) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Wait until the disk has a folder's entries. Windows keeps them by itself and cannot open folders."""
+    """Flush a folder's entries to disk. Does nothing on Windows, which cannot open folders."""
     if os.name == "nt":
         return
     handle = os.open(path, os.O_RDONLY)
@@ -86,10 +86,10 @@ def sync_folder(path: Path) -> None:
 
 @contextmanager
 def disk_errors(path: Path, advice: str | None = None) -> Iterator[None]:
-    """Turn what a user can mend of a disk's refusals into one line.
+    """Turn the disk errors that a user can fix into one-line messages.
 
     Args:
-        advice: how to mend it, where it is not by another place for ``path``.
+        advice: The fix; by default, to choose another folder or free some space.
 
     Raises:
         InputError: no space, no permission, a read-only disk, a file where a folder should be.
@@ -100,13 +100,13 @@ def disk_errors(path: Path, advice: str | None = None) -> Iterator[None]:
         if e.errno in (errno.ENOSPC, errno.EDQUOT):
             folder = next(p for p in (path, *path.absolute().parents) if p.exists())
             free = shutil.disk_usage(folder).free
-            mend = advice or "free some and run the same command again, nothing written before is lost"
-            raise InputError("unwritable", f"no space left to write {path} ({free / 1e6:.0f} MB free): {mend}") from e
+            fix = advice or "free some space and re-run the same command to resume"
+            raise InputError("unwritable", f"no space left to write {path} ({free / 1e6:.0f} MB free); {fix}") from e
         unmade = e.errno == errno.ENOENT and e.filename and path.is_relative_to(e.filename)  # as below /proc
         if unmade or e.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            mend = advice or "choose a folder that you may write to"
-            raise InputError("unwritable", f"cannot write {path}: {e.strerror}; {mend}") from e
+            fix = advice or "choose a writable folder"
+            raise InputError("unwritable", f"cannot write {path}: {e.strerror}; {fix}") from e
         if e.errno in (errno.ENOTDIR, errno.EEXIST):
-            mend = advice or "choose another folder"
-            raise InputError("exists", f"cannot write {path}: a file is in the way; {mend}") from e
+            fix = advice or "choose another folder"
+            raise InputError("unwritable", f"cannot write {path}: a file exists where a folder is needed; {fix}") from e
         raise

@@ -1,4 +1,4 @@
-"""Stopping on a signal without losing anything."""
+"""Stop on a signal without losing work."""
 
 import os
 import signal
@@ -12,9 +12,9 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interrupt:
-    """Within this context SIGINT and SIGTERM set a flag, read between steps; a second one ends the process at once.
+    """A context in which SIGINT and SIGTERM set a flag, read between steps; a second signal ends the process at once.
 
-    Python handles signals in its main thread alone: in another one, the flag is only what its owner sets.
+    Python handles signals in the main thread only; in any other thread, the flag changes only if its owner sets it.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
-"""Every name that a user may type, once: types, registries, validation and help are made from these lists.
+"""Every name that a user may type: the single source of types, registries, validation and help.
 
-Nothing is imported from here, so that ``ddpm --help`` need not wait for torch. A name belongs to one object in
+This module imports nothing heavy, so that ``ddpm --help`` need not load torch. A name belongs to one object in
 ``build`` (features, solvers …) or in ``planning.recipes``.
 """
 
@@ -8,9 +8,9 @@ from difflib import get_close_matches
 from typing import Literal
 
 Mode = Literal["L", "RGB", "RGBA"]
-"""Grey, colour, colour with transparency."""
+"""Greyscale, colour, colour with transparency."""
 Fit = Literal["crop", "pad", "stretch"]
-"""How an image of another shape is brought to a size."""
+"""How an image of another aspect ratio is fitted to a size."""
 PrecisionName = Literal["bf16", "fp16", "fp32"]
 
 ScheduleName = Literal["linear", "scaled-linear", "cosine", "sigmoid", "vp", "sub-vp", "ve", "edm", "flow"]
@@ -59,21 +59,21 @@ PlainSolverName = Literal[
 SolverName = Literal[EtaSolverName, PlainSolverName, ChurnSolverName, AdaptiveSolverName, NoisySolverName]
 ClassifierFormName = Literal["score", "mean"]
 TickGridName = Literal["uniform", "linspace", "leading", "trailing", "quadratic", "power"]
-"""Grids on whole places, which take at most as many steps as a schedule has ticks."""
+"""Grids on whole timesteps, which have at most as many steps as the schedule has ticks."""
 GridName = Literal[TickGridName, "log-snr", "exponential", "karras", "beta"]
 
 RecipeName = Literal["auto", "ho2020", "nichol2021", "super-resolution"]
 MethodName = Literal["bound", "ode"]
-"""How bits per dimension are taken."""
+"""How bits per dimension are computed."""
 FeaturesName = Literal["embedded", "inception", "dinov2", "clip"]
 
 
 def suggest(word: str, known: list[str]) -> str:
-    """ " (did you mean …?)", or what is known."""
+    """ " (did you mean …?)", or else the known names."""
     return nearest(word, known) or f" (known: {', '.join(known)})"
 
 
 def nearest(word: str, known: list[str]) -> str:
-    """ " (did you mean …?)" if a known name is near, else nothing."""
+    """ " (did you mean …?)" if a known name is close, else an empty string."""
     near = get_close_matches(word, known, n=1, cutoff=0.5)
     return f" (did you mean {near[0]!r}?)" if near else ""

@@ -1,4 +1,4 @@
-"""Which arithmetic a device does well."""
+"""The fastest safe precision of a device."""
 
 from typing import NamedTuple
 
@@ -8,16 +8,16 @@ from ddpm.system.names import PrecisionName
 
 
 class Precision(NamedTuple):
-    """A choice and its reason, in words for people."""
+    """A precision and, in words, the reason for it."""
 
     name: PrecisionName
     reason: str
 
 
 def best_precision(device: torch.device) -> Precision:
-    """bf16 where the device has it in hardware, else fp16 (with loss scaling) on GPUs, else fp32.
+    """bf16 where the hardware supports it, else fp16 (with loss scaling) on GPUs, else fp32.
 
-    bf16 comes first: it has float32's range, so that nothing overflows to NaN.
+    bf16 comes first: it has float32's range, so nothing overflows to NaN.
     """
     if device.type == "cuda":
         if torch.cuda.is_bf16_supported(including_emulation=False):
@@ -33,6 +33,6 @@ def best_precision(device: torch.device) -> Precision:
 
 
 def _cpu_has(name: str) -> bool:
-    # Spelled with an underscore in every release so far; one that drops it merely costs the speed.
+    # Private in every release so far; a release that removes it only costs speed.
     ask = getattr(torch.cpu, name, None)
     return bool(ask and ask())

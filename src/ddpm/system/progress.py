@@ -1,37 +1,37 @@
-"""How far something is, told while it runs."""
+"""Progress callbacks."""
 
 from collections.abc import Callable
 from typing import Protocol
 
 Say = Callable[[str], None]
-"""Takes a line for people on each decision."""
+"""A callback that receives one line of text per decision."""
 
 
 class Progress(Protocol):
-    """Told how far something is.
+    """A progress callback.
 
     Args:
-        done, total: in whatever unit; a total of 0 where it is not known.
-        what: is being done, where that changes.
+        done, total: The progress in any unit; a total of 0 means unknown.
+        what: The current activity, where it changes.
     """
 
     def __call__(self, done: int, total: int, what: str = "", /) -> None: ...
 
 
 def silent(done: int, total: int, what: str = "", /) -> None:
-    """The progress of what nobody watches."""
+    """A progress callback that does nothing."""
 
 
 def doing(progress: Progress, what: str) -> Progress:
-    """The progress of one thing among several that are done in turn."""
+    """A callback for one of several successive activities, which names it."""
     return lambda done, total, _="", /: progress(done, total, what)
 
 
 def part_of(progress: Progress, before: int, total: int) -> Progress:
-    """The progress of a part, after as much as ``before``, as that of the whole."""
+    """A callback for a part that follows ``before`` units, reporting the progress of the whole."""
     return lambda done, _, what="", /: progress(before + done, total, *([what] if what else []))
 
 
 def among(progress: Progress, number: int, of: int) -> Progress:
-    """The progress of batch ``number`` of so many of the same size, as that of them all."""
+    """A callback for batch ``number`` of ``of`` equal batches, reporting the progress of all of them."""
     return lambda done, steps, what="", /: part_of(progress, number * steps, of * steps)(done, steps, what)

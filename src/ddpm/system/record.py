@@ -1,4 +1,4 @@
-"""Trees of named values that refuse what they do not know, and how they are kept as files."""
+"""Trees of named values that reject unknown keys, and their files."""
 
 import json
 import math
@@ -16,21 +16,21 @@ from ddpm.system.names import nearest, suggest
 from ddpm.system.tree import groups, hints, short
 
 FORMAT: Literal[2] = 2
-"""Raised when the files of before can no longer be read."""
+"""Incremented when older files can no longer be read."""
 
 
 class Strict(BaseModel):
-    """Unknown keys are errors, and values never change."""
+    """An immutable group of settings that rejects unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Record(Strict):
-    """A tree that is kept as a file.
+    """A tree of settings that is stored in a file.
 
     Attributes:
-        WRITER: the command that writes such files.
-        format: of the file.
+        WRITER: The command that writes such files.
+        format: The version of the file format.
     """
 
     WRITER: ClassVar[str]
@@ -41,7 +41,7 @@ class Record(Strict):
         """Validate a tree of plain values.
 
         Raises:
-            InputError: an unknown key, with the nearest known one, or a value that is not allowed.
+            InputError: if a key is unknown, with the nearest known one, or a value is not allowed.
         """
         try:
             return cls.model_validate(tree)
@@ -50,54 +50,54 @@ class Record(Strict):
 
     @classmethod
     def from_json(cls, data: str | bytes, where: str) -> Self:
-        """Validate what :meth:`to_json` gave.
+        """Parse and validate the output of :meth:`to_json`.
 
         Raises:
-            InputError: it is no such record, of another format, or damaged.
+            InputError: if it is not such a record, has another format, or is damaged.
         """
         try:
             tree = json.loads(data)
         except ValueError as e:
-            raise InputError("unreadable", f"{where} is damaged ({e}); write it again by `{cls.WRITER}`") from e
+            raise InputError("unreadable", f"{where} is damaged ({e}); run `{cls.WRITER}` again") from e
         if not isinstance(tree, dict) or "format" not in tree:
-            raise InputError("invalid", f"{where} is not what `{cls.WRITER}` writes; give a file that it wrote")
+            raise InputError("unreadable", f"{where} was not written by `{cls.WRITER}`; use a file that was")
         if tree["format"] != FORMAT:
             raise InputError(
                 "incompatible",
-                f"{where} has format {tree['format']}, and this version of ddpm reads format {FORMAT}; "
-                f"write it again by `{cls.WRITER}`",
+                f"{where} has format {tree['format']}, but this version of ddpm reads format {FORMAT}; "
+                f"run `{cls.WRITER}` again",
             )
         try:
             return cls.model_validate_json(data)
         except ValidationError as e:
-            raise InputError("invalid", f"{where}: {explain(e, cls)}; write it again by `{cls.WRITER}`") from e
+            raise InputError("invalid", f"{where}: {explain(e, cls)}; run `{cls.WRITER}` again") from e
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read a file.
 
         Raises:
-            InputError: there is none, it is no such record, of another format, or damaged.
+            InputError: if it does not exist, is not such a record, has another format, or is damaged.
         """
         try:
             data = path.read_bytes()
         except FileNotFoundError:
-            raise InputError("missing", f"{path} does not exist; give a file that `{cls.WRITER}` wrote") from None
+            raise InputError("missing", f"{path} does not exist; use a file written by `{cls.WRITER}`") from None
         except IsADirectoryError:
-            raise InputError("invalid", f"{path} is a folder; give a file that `{cls.WRITER}` wrote") from None
+            raise InputError("unreadable", f"{path} is a folder; use a file written by `{cls.WRITER}`") from None
         except OSError as e:
-            raise InputError("unreadable", f"{path} cannot be read ({e.strerror}); restore it from a copy") from e
+            raise InputError("unreadable", f"cannot read {path} ({e.strerror}); restore it from a backup") from e
         return cls.from_json(data, str(path))
 
     def to_json(self) -> str:
-        """As it is written."""
+        """The contents of the file."""
         return self.model_dump_json(indent=2) + "\n"
 
     def write(self, path: Path) -> None:
-        """Replace a file.
+        """Write the record to a file, replacing it atomically.
 
         Raises:
-            InputError: the disk refuses.
+            InputError: if the file cannot be written.
         """
         write_file(path, self.to_json().encode())
 
@@ -128,19 +128,19 @@ class _Bounds:
 
 
 def bounds(low: float, high: float = math.inf, *, above: bool = False, below: bool = False) -> AfterValidator:
-    """Annotates a number, or None, that must lie in a range.
+    """An annotation for a number, or None, that must lie in a range.
 
     Args:
-        above, below: whether the ends themselves are left out; infinity always is.
+        above, below: Whether to exclude the ends themselves; infinity is always excluded.
     """
     return AfterValidator(_Bounds(low, high, above, below))
 
 
 def explain(error: ValidationError, root: type, named: Callable[[tuple[str, ...]], str] = ".".join) -> str:
-    """The first problem of a pydantic error in one line; an unknown key or name with the nearest known one.
+    """The first problem of a pydantic error in one line, with the nearest known name for an unknown one.
 
     Args:
-        named: a value by its path in the tree.
+        named: The function that names a value by its path in the tree.
     """
     first = error.errors()[0]
     loc = tuple(map(str, first["loc"]))
@@ -154,7 +154,7 @@ def explain(error: ValidationError, root: type, named: Callable[[tuple[str, ...]
         if kind == "union_tag_invalid":
             place = place or named((*path, context["discriminator"].strip("'")))
         known = [name.strip("'") for name in re.split(", | or ", listed)]
-        return f"{place} {word!r} is unknown{nearest(str(word), known)}; it may be {', '.join(known)}"
+        return f"{place} {word!r} is unknown{nearest(str(word), known)}; choose from {', '.join(known)}"
     message = first["msg"].removeprefix("Value error, ")
     if not place or message.startswith("must "):
         return f"{place} {message}".strip()
@@ -162,9 +162,9 @@ def explain(error: ValidationError, root: type, named: Callable[[tuple[str, ...]
 
 
 def _followed(root: type, loc: Sequence[str]) -> tuple[tuple[str, ...], Any, str | None]:
-    """Where a problem is: the fields on the way, the type of the last, and which of its groups was named.
+    """The location of a problem: the fields down to it, the type of the last, and the tag of its chosen group.
 
-    Pydantic's places have the names of unions' members among those of the fields.
+    Pydantic's locations mix the names of union members with those of the fields.
     """
     path: list[str] = []
     hint: Any = root
@@ -182,7 +182,7 @@ def _followed(root: type, loc: Sequence[str]) -> tuple[tuple[str, ...], Any, str
 
 
 def _unknown(path: tuple[str, ...], hint: Any, tag: str | None, named: Callable[[tuple[str, ...]], str]) -> str:
-    """Of a key that a group has not; where another group of the same field has it, which."""
+    """The message for a key that a group lacks, naming any other group of the same field that has it."""
     members, mark, key = groups(hint), short(hint), path[-1]
     having = [member for member in members if key in hints(member)]
     if mark is not None and tag is not None and having:

@@ -13,20 +13,20 @@ from pydantic_core import CoreSchema, core_schema
 
 @dataclass(frozen=True)
 class Short:
-    """Marks a field that holds a group: a bare value stands for the group with this key alone.
+    """A mark on a field that holds a group: a bare value stands for the group with only this key set.
 
-    Where the key tells several groups apart, values without it mean the first group that has all of them.
+    Where the key selects one of several groups, values without it mean the first group that has all of them.
     """
 
     key: str
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Complete what is given before it is validated."""
+        """Complete the given value before it is validated."""
         members = groups(source)
         return core_schema.no_info_before_validator_function(lambda given: self.full(given, members), handler(source))
 
     def full(self, given: Any, members: tuple[type, ...]) -> Any:
-        """What is given, as a group with its key."""
+        """The given value as a group with its key."""
         given = self.spelt(given)
         if not isinstance(given, Mapping) or self.key in given or not (tags := self.tags(members)):
             return given
@@ -35,31 +35,31 @@ class Short:
         return {self.key: tags[(having or members)[0]][0], **given}
 
     def spelt(self, given: Any) -> Any:
-        """A bare value as a group with this key; None, and what is a group, as it is."""
+        """A bare value as a group with this key; None and groups are returned unchanged."""
         is_group = given is None or isinstance(given, Mapping) or bool(groups(type(given)))
         return given if is_group else {self.key: given}
 
     def tags(self, members: tuple[type, ...]) -> dict[type, tuple[str, ...]]:
-        """The names of each group; empty where the key is a plain value."""
+        """The names of each group; empty if the key is a plain value."""
         found = {member: get_args(bare(hints(member)[self.key])) for member in members}
         return found if all(get_origin(bare(hints(m)[self.key])) is Literal for m in members) else {}
 
     def member(self, given: Mapping[str, Any], members: tuple[type, ...]) -> type:
-        """The group that complete values are of."""
+        """The group to which complete values belong."""
         tags = self.tags(members)
         return next((member for member in tags if given[self.key] in tags[member]), members[0])
 
 
 @cache
 def hints(group: type) -> dict[str, Any]:
-    """The fields of a group and their types, with what they are annotated by."""
+    """The fields of a group and their types, with annotations."""
     found = get_type_hints(group, include_extras=True)
     names = [f.name for f in dataclass_fields(group)] if is_dataclass(group) else _model_fields(group)
     return {name: found[name] for name in names}
 
 
 def groups(hint: Any) -> tuple[type, ...]:
-    """The groups that a field of some type may hold."""
+    """The groups that a field of this type may hold."""
     if isinstance(hint, type) and (is_dataclass(hint) or issubclass(hint, BaseModel)):
         return (hint,)
     if get_origin(hint) is Annotated:
@@ -76,21 +76,21 @@ def bare(hint: Any) -> Any:
 
 
 def notes(hint: Any, kind: type) -> list[Any]:
-    """What a type is annotated by, of one kind."""
+    """The annotations of a type that are of one kind."""
     return [note for note in getattr(hint, "__metadata__", ()) if isinstance(note, kind)]
 
 
 def short(hint: Any) -> Short | None:
-    """How a field's group is abbreviated, if it is."""
+    """The abbreviation of a field's group, if it has one."""
     return next(iter(notes(hint, Short)), None)
 
 
 def merged(hint: Any, own: Any, changes: Any, *, stay: bool = False) -> Any:
-    """Values of a field with some changed. Options belong to their group: where another is named, the old ones go.
+    """The values of a field with changes applied. Selecting another group drops the options of the old one.
 
     Args:
-        stay: whether a group is kept where an option is given that it has not, which is an error then, rather than
-            left for the first group that has it.
+        stay: Whether to keep the group if it lacks a given option, which validation then rejects, rather than
+            switch to the first group that has it.
     """
     members, mark = groups(hint), short(hint)
     if mark is not None:

@@ -1,4 +1,4 @@
-"""Amounts as people write them."""
+"""Durations, counts and sizes as people write them."""
 
 import math
 import re
@@ -13,14 +13,14 @@ def duration(text: str) -> float:
     """``90s``, ``20m``, ``1h30m``, ``2d`` in seconds.
 
     Raises:
-        InputError: it is none of these.
+        InputError: if it is none of these.
     """
     parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", text.strip().lower())
     if not parts or "".join(n + unit for n, unit in parts) != text.strip().lower():
         raise InputError("invalid", f"{text!r} is not a duration; write it as 90s, 20m, 1h30m or 2d")
     seconds = sum(float(n) * _SECONDS[unit] for n, unit in parts)
     if not 0 < seconds < math.inf:
-        raise InputError("invalid", f"{text!r} is no time that passes; write it as 90s, 20m, 1h30m or 2d")
+        raise InputError("invalid", f"{text!r} is not a positive, finite duration; write it as 90s, 20m, 1h30m or 2d")
     return seconds
 
 
@@ -28,7 +28,7 @@ def count(text: str) -> int:
     """``50000``, ``500k``, ``2M`` or ``1.5M``.
 
     Raises:
-        InputError: it is none of these, or below 1.
+        InputError: if it is none of these, or below 1.
     """
     match = re.fullmatch(r"(\d[\d_,]*(?:\.\d+)?)([kmb]?)", text.strip().lower())
     number = float(re.sub("[_,]", "", match[1])) * _COUNTS[match[2]] if match else 0.0
@@ -41,22 +41,22 @@ def size(text: str) -> tuple[int, int]:
     """``64`` or ``48x64`` (height × width) as (H, W).
 
     Raises:
-        InputError: it is neither.
+        InputError: if it is neither.
     """
     match = re.fullmatch(r"(\d+)(?:[x×](\d+))?", text.strip().lower())
     found = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
     if min(found) < 1:
-        raise InputError("invalid", f"{text!r} is not a size; write it as 64, or as height x width: 48x64")
+        raise InputError("invalid", f"{text!r} is not a size; write it as 64, or as height x width, such as 48x64")
     return found
 
 
 def say_count(n: int, one: str, many: str | None = None) -> str:
-    """Things for people: ``1 image``, ``3 images``."""
+    """A count with its noun: ``1 image``, ``3 images``."""
     return f"{n} {one if n == 1 else many or one + 's'}"
 
 
 def say_seconds(seconds: float) -> str:
-    """A duration for people: ``1 h 05 min``, ``3 min 20 s``, ``12 s``."""
+    """A readable duration: ``1 h 05 min``, ``3 min 20 s``, ``12 s``."""
     s = round(seconds)
     if s >= 3600:
         return f"{s // 3600} h {s % 3600 // 60:02d} min"
@@ -64,5 +64,5 @@ def say_seconds(seconds: float) -> str:
 
 
 def say_bytes(n: float) -> str:
-    """An amount of memory for people: ``1.4 GB``, ``35 MB``."""
+    """A readable amount of memory: ``1.4 GB``, ``35 MB``."""
     return f"{n / 1e9:.1f} GB" if n >= 1e9 else f"{n / 1e6:.0f} MB"

@@ -1,4 +1,4 @@
-"""Named starting points: functions of what is known before training."""
+"""Recipes by name."""
 
 from ddpm.planning.recipes.auto import auto
 from ddpm.planning.recipes.ho2020 import ho2020

@@ -6,17 +6,17 @@ from ddpm.planning.recipes.recipe import Facts, Rung
 from ddpm.system.errors import InputError
 
 FINEST = 32
-"""Positions a side that the network works on at its finest level, at the most; above, pixels are grouped to patches."""
+"""Maximum positions per side at the network's finest level; larger images are divided into patches."""
 COARSEST = 16
-"""Positions a side at the coarsest level, at the most; of an oblong image, as many in all as a square has then."""
+"""Maximum positions per side at the coarsest level; an oblong image may have as many in total as a square."""
 
 
 class NetworkSize(NamedTuple):
-    """One network of the ladder, for images of 32 a side.
+    """One network of the ladder, for images with sides of 32.
 
     Attributes:
-        needs: images that it has to see to be worth its cost.
-        patch: pixels a side of a patch; fewer where images are smaller, more where they are larger.
+        needs: training images from which it beats the next smaller network.
+        patch: side of a patch in pixels; smaller for smaller images, larger for larger ones.
         rate: peak learning rate.
     """
 
@@ -40,10 +40,10 @@ LADDER = (
 
 
 def auto(facts: Facts) -> list[Rung]:
-    """Rungs for any size of image and any budget. The numbers come from the measurements in docs/recipe.md.
+    """Rungs for any image size and budget. The numbers come from the measurements in docs/recipe.md.
 
     Raises:
-        InputError: a size that cannot be halved often enough.
+        InputError: the size cannot be halved often enough.
     """
     return [_rung(facts, row) for row in LADDER]
 
@@ -56,7 +56,7 @@ def _rung(facts: Facts, row: NetworkSize) -> Rung:
         patch *= 2
     while patch > 1 and longest / patch < FINEST / 2:
         patch //= 2
-    # halve while at least 4 positions are left and the sides still divide
+    # halve while at least 4 positions remain and the sides are divisible
     levels = 1
     while levels < 4 and shortest >= patch * 2**levels * 4 and _divides(facts.size, patch * 2**levels):
         levels += 1
@@ -71,7 +71,7 @@ def _rung(facts: Facts, row: NetworkSize) -> Rung:
                 "width": row.width,
                 "multipliers": (1, 2, 2, 2)[:levels],
                 "blocks": row.blocks,
-                # where positions are few: at the two coarsest levels, and the finest only if there is no other
+                # at the two coarsest levels, where positions are few; at the finest only if it is the only one
                 "attention": factors[1:][-2:] or factors,
                 "patch": patch,
             },
@@ -98,5 +98,5 @@ def _refusal(size: tuple[int, int], patch: int) -> str:
         nearest = h, w
     return (
         f"images of {size[0]} × {size[1]} cannot be halved often enough; "
-        f"the nearest size that can is {nearest[0]} × {nearest[1]}: --size {nearest[0]}x{nearest[1]}"
+        f"use --size {nearest[0]}x{nearest[1]}, the nearest size that can"
     )

@@ -6,9 +6,9 @@ from ddpm.planning.recipes.recipe import Facts, Rung
 def ho2020(facts: Facts) -> list[Rung]:
     """Ho et al. 2020, appendix B: 35.7 M weights, 1000 linear levels, eps, batch 128, 800,000 steps.
 
-    Made for 32 × 32; any size that halves three times works. There they are sampled by 1000 ancestral steps:
-    ``--solver ancestral --grid uniform --steps 1000``. Of the two fixed variances, of which sec. 3.2 finds the samples
-    alike, the released code takes the large one for CIFAR-10 (``fixedlarge``), for samples and for the bound.
+    Made for 32 × 32; any size divisible by 8 works. The paper samples with 1000 ancestral steps:
+    ``--solver ancestral --grid uniform --steps 1000``. Section 3.2 finds both fixed variances alike;
+    the released code uses the large one for CIFAR-10 (``fixedlarge``), for samples and for the bound.
     """
     return [
         Rung(

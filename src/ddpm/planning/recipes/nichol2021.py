@@ -8,11 +8,11 @@ LEVELS = 4000
 def nichol2021(facts: Facts) -> list[Rung]:
     """Nichol & Dhariwal 2021, appendix A: L_hybrid, a learned variance, 4000 cosine levels, 500,000 steps.
 
-    Made for 32 × 32; any size that halves three times works. There they are sampled by ancestral steps, all 4000 or the
-    50 to 100 of which the learned variance makes the most (sec. 4): ``--solver ancestral --grid uniform --steps 100``.
+    Made for 32 × 32; any size divisible by 8 works. The paper samples with all 4000 ancestral steps, or with the 50 to
+    100 that a learned variance allows (sec. 4): ``--solver ancestral --grid uniform --steps 100``.
 
-    The network is fed t = 0 … 999.75, as by the released code (``rescale_timesteps``); with another ``diffusion.T`` set
-    ``diffusion.time_scale`` to 1000 / T, too.
+    The network is given t = 0 … 999.75, as in the released code (``rescale_timesteps``); with another ``diffusion.T``,
+    also set ``diffusion.time_scale`` to 1000 / T.
     """
     return [
         Rung(

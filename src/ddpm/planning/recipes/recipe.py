@@ -1,7 +1,7 @@
-"""Named starting points: functions of what is known before training.
+"""What a recipe is: a function from facts about the data to choices of network and training.
 
-A recipe is a ladder of rungs, the smallest network first; the plan takes the largest that will see as many images as
-it needs.
+A recipe returns a ladder of rungs, smallest network first; the plan takes the largest that will see as many images
+as it needs.
 """
 
 from collections.abc import Callable
@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from typing import Any
 
 Tree = dict[str, Any]
-"""Part of a run's config, as plain values."""
+"""A part of a run's config, as plain values."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a recipe may depend on.
+    """The facts that a recipe may depend on.
 
     Attributes:
         size: (H, W).
-        channels: of an image.
-        classes: number of classes to be told apart; 0 for none.
-        images: trained on.
+        channels: channels of an image.
+        classes: the number of classes; 0 if unconditional.
+        images: the number of training images.
         device: "cpu", "cuda" or "mps".
     """
 
@@ -36,8 +36,8 @@ class Rung:
     """One choice of network and training.
 
     Attributes:
-        needs: images it has to see before it is worth its cost.
-        tree: its part of the config.
+        needs: training images from which it beats the rung below.
+        tree: the part of the config that it sets.
     """
 
     needs: int
