@@ -103,7 +103,7 @@ def test_every_image_may_have_a_mask_of_its_own():
         (lambda: AveragePool(0), "factor must be at least 1, not 0"),
         (lambda: AveragePool(3).forward(torch.zeros(1, 1, 6, 4)), r"size \(6, 4\) is not divisible by the factor 3"),
         (lambda: Grey((0.5, 0.4)), "add up to 1, not 0.9"),
-        (lambda: Grey().forward(torch.zeros(1, 1, 2, 2)), "3 weights were given for 1 channels"),
+        (lambda: Grey().forward(torch.zeros(1, 1, 2, 2)), "3 weights for 1 channels"),
         (lambda: Blur(0.0), "sigma must be above 0"),
         (lambda: Blur(1.0, 1.0), "least must be between 0 and 1"),
     ],

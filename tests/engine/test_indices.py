@@ -16,10 +16,10 @@ def test_as_given_or_from_0() -> None:
 @pytest.mark.parametrize(
     ("indices", "n", "said"),
     [
-        ([1, 2], 1, "^2 indices for 1 image; give one each$"),
-        ([1], 2, "^1 index for 2 images; give one each$"),
-        ([], 2, "^0 indices for 2 images; give one each$"),
-        (range(-1, 1), 2, "^an index must be at least 0, not -1$"),
+        ([1, 2], 1, "^2 indices for 1 image;"),
+        ([1], 2, "^1 index for 2 images;"),
+        ([], 2, "^0 indices for 2 images;"),
+        (range(-1, 1), 2, "^index -1 .*at least 0$"),
     ],
 )
 def test_what_is_refused(indices: Sequence[int], n: int, said: str) -> None:

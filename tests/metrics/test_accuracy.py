@@ -101,7 +101,7 @@ def test_classes_that_no_real_image_has():
     asked = 2 * asked
     asked[:10] = 5
     assert estimate(linear, fresh, asked) == (1.0, {0: 1.0, 2: 1.0, 4: 1.0})
-    with pytest.raises(ValueError, match="no image was asked for"):
+    with pytest.raises(ValueError, match="requested classes"):
         estimate(linear, fresh[:10], asked[:10])
 
 
@@ -128,5 +128,5 @@ def test_features_that_are_constant_say_nothing():
 def test_refuses_what_tells_nothing_apart():
     with pytest.raises(ValueError, match="at least 2 classes"):
         fit(torch.randn(5, 2), torch.ones(5, dtype=torch.int64), 3)
-    with pytest.raises(ValueError, match="all the same"):
+    with pytest.raises(ValueError, match="constant"):
         fit(torch.full((5, 2), 0.3), torch.arange(5) % 2, 2)

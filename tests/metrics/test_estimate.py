@@ -16,5 +16,5 @@ def test_wilson(share, n):
 
 
 def test_a_share_of_none():
-    with pytest.raises(ValueError, match="at least one"):
+    with pytest.raises(ValueError, match="at least 1 image, not"):
         wilson(0.0, 0)

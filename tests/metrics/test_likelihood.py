@@ -129,7 +129,7 @@ def test_progress_is_told_after_each_step():
     "images", [greys() + 0.3 / GREYS, greys() * 2, torch.zeros(3, 2, 4, 4)], ids=["between", "beyond", "mid-grey"]
 )
 def test_other_than_8_bit_images_are_refused(images):
-    with refuses("conflict"):
+    with refuses("invalid", "8-bit"):
         bits_per_dim(ProbabilityFlow(White(), linear(1000)), images, 0, range(3))
 
 

@@ -112,7 +112,7 @@ def test_too_few_training_images(n, pictures):
 
 def test_many_that_do_not_differ_are_too_few(pictures):
     same = thumbs(pictures[:1]).expand(20, -1)
-    with pytest.raises(TooFew, match="more than 5 training images that differ"):
+    with pytest.raises(TooFew, match="more than 5 distinct training images"):
         nearest(thumbs(pictures[:1]), torch.cat([same, thumbs(pictures[1:5])]))
     assert nearest(thumbs(pictures[:1]), torch.cat([same, thumbs(pictures[1:6])])).copied.all()
 

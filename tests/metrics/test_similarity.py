@@ -48,5 +48,5 @@ def test_the_same_image_is_one_and_its_negative_below_zero():
 
 
 def test_smaller_than_the_window():
-    with pytest.raises(ValueError, match=r"\(20, 10\) are smaller than the window of 11 × 11"):
+    with pytest.raises(ValueError, match=r"\(20, 10\) .*11 × 11"):
         ssim(images(width=10), images(width=10))

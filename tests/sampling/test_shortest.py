@@ -52,7 +52,7 @@ def test_the_shortest_way_is_the_best_of_all(steps):
 
 @pytest.mark.parametrize("steps", [0, 9])
 def test_more_steps_than_levels(steps):
-    with pytest.raises(ValueError, match=f"between 1 and 8 steps lead along 9 levels, not {steps}"):
+    with pytest.raises(ValueError, match=f"between 1 and 8 .*, not {steps}"):
         shortest(paths(trailing(SCHEDULE, 8)), steps)
 
 

@@ -32,8 +32,8 @@ def test_unknown_classes_are_not_passed_on() -> None:
 
 def test_what_the_second_run_has_not_learned() -> None:
     for base, larger, said in (
-        (loaded("RGB"), loaded("RGB"), "shapes has not learned to make small images large"),
-        (loaded("L"), loaded("RGB", scale=2), "shapes draws L images, and shapes makes RGB images large"),
+        (loaded("RGB"), loaded("RGB"), "shapes .*super-resolution"),
+        (loaded("L"), loaded("RGB", scale=2), "shapes .* L .* RGB"),
     ):
         with pytest.raises(InputError, match=said):
             passed_on(base, larger, None, 2)

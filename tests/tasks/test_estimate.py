@@ -227,9 +227,9 @@ def test_pictures_are_as_good_as_their_values(pipe: Pipeline, images: Pixels) ->
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (Image.new("L", (8, 9)), r'image 0 is 9 × 8 L, and the run has 8 × 8 L: .*convert\("L"\).resize\(\(8, 8\)\)'),
-        ([Image.new("L", (8, 8)), Image.new("RGB", (8, 8))], r"image 1 is 8 × 8 RGB, and the run has 8 × 8 L"),
-        (np.zeros((2, 8, 8, 3), np.uint8), r"image 0 is 8 × 8 RGB, and the run has 8 × 8 L"),
+        (Image.new("L", (8, 9)), r'image 0 is 9 × 8 L,.* 8 × 8 L.*convert\("L"\).resize\(\(8, 8\)\)'),
+        ([Image.new("L", (8, 8)), Image.new("RGB", (8, 8))], r"image 1 is 8 × 8 RGB,.* 8 × 8 L"),
+        (np.zeros((2, 8, 8, 3), np.uint8), r"image 0 is 8 × 8 RGB,.* 8 × 8 L"),
         (np.zeros((2, 8, 8, 1), np.int32), r"the array is of int32; give uint8"),
         ([], r"no pictures"),
         (np.zeros((0, 8, 8, 1), np.uint8), r"no pictures"),
@@ -244,9 +244,9 @@ def test_a_wrong_image_is_refused(pipe: Pipeline, wrong, said: str) -> None:
 def test_other_refusals(pipe: Pipeline, images: Pixels) -> None:
     for given, said in {
         ("indices", (1, 2)): "2 indices for 18 images",
-        ("batch", 0): "batch must be at least 1, not 0",
-        ("labels", "11"): "label 11 is outside",
-        ("steps", 1001): "steps must be between 1 and 1000",
+        ("batch", 0): "batch 0",
+        ("labels", "11"): "label 11",
+        ("steps", 1001): "steps 1001.* 1 to 1000",
     }.items():
         with pytest.raises(InputError, match=said):
             pipe.bits_per_dim(images, **dict([given]))
@@ -265,5 +265,5 @@ def test_latents_are_refused(pipe: Pipeline, images: Pixels, monkeypatch: pytest
         pass
 
     monkeypatch.setattr(build, "build_codec", lambda config: Latents())
-    with refuses("conflict"):
+    with refuses("incompatible"):
         pipe.bits_per_dim(images, steps=2)

@@ -48,6 +48,7 @@ def test_a_label_by_name_number_or_one_each(loaded: LoadedRun) -> None:
     ("kwargs", "said"),
     [
         ({"label": "seven"}, r"unknown label 'seven' \(known: 0, 1, 2"),
+<<<<<<< HEAD
         ({"label": 10}, r"label 10 is outside 0 … 9"),
         ({"label": -1}, r"label -1 is outside 0 … 9"),
         ({"label": "10"}, r"outside 0 … 9"),
@@ -63,6 +64,23 @@ def test_a_label_by_name_number_or_one_each(loaded: LoadedRun) -> None:
         ({"guide_with": "/tmp", "guidance": 2}, r"/tmp is no checkpoint of"),
         ({"guide_with": "step-000000012", "guidance": 2}, r"has the weights that it would guide; give an earlier"),
         ({"guide_with": "step-000000008", "guidance": 1}, r"guide_with requires guidance"),
+=======
+        ({"label": 10}, r"label 10 .*0 to 9"),
+        ({"label": -1}, r"label -1 .*0 to 9"),
+        ({"label": "10"}, r"label 10 .*0 to 9"),
+        ({"label": ["1", "2", "3"]}, r"3 labels for 2 images"),
+        ({"guidance": 2.0}, r"guidance 2.0 .*--label with one of 0, 1"),
+        ({"guidance_interval": (0.2, 5)}, r"guidance_interval \(0.2, 5\) .*--label"),
+        ({"guidance_interval": (0.2, 5), "guidance": 1, "label": 0}, r"guidance_interval has no effect without"),
+        ({"negative": "seven", "label": 0, "guidance": 2}, r"unknown label 'seven' \(known: 0, 1, 2"),
+        ({"negative": "7"}, r"negative 7 .*--label"),
+        ({"negative": "7", "guidance": 1.0, "label": 0}, r"negative has no effect without guidance"),
+        ({"negative": 7, "label": ["7", 7]}, r"negative 7 .*label"),
+        ({"guide_with": "step-9", "guidance": 2}, r"step-9 .*: step-000000008, step-"),
+        ({"guide_with": "/tmp", "guidance": 2}, r"guide_with /tmp"),
+        ({"guide_with": "step-000000012", "guidance": 2}, r"guide_with step-000000012 .*same weights"),
+        ({"guide_with": "step-000000008", "guidance": 1}, r"guide_with has no effect without guidance"),
+>>>>>>> words-4
         ({"step": 3}, r"unknown key 'step' \(did you mean 'steps'\?\)"),
         ({"solver": "dim"}, r"solver 'dim' is unknown \(did you mean 'ddim'\?\); .*, ddim, "),
         ({"grid": "even"}, r"grid must be 'uniform', .*'power', .* or timesteps such as 1000,700,400,100, not 'even'"),
@@ -70,12 +88,12 @@ def test_a_label_by_name_number_or_one_each(loaded: LoadedRun) -> None:
         ({"steps": 1001}, r"steps must be between 1 and 1000"),
         ({"steps": "x"}, r"steps: .*integer"),
         ({"steps": 3, "grid": (900, 5)}, r"steps is 3, but the grid lists 2 timesteps; leave out --steps"),
-        ({"grid": "1200,5"}, r"the grid begins at 1200, above the 1000 levels"),
-        ({"grid": (5, 900)}, r"must fall strictly, to 1 at the least, not 5,900"),
+        ({"grid": "1200,5"}, r"timestep 1000 .*1200"),
+        ({"grid": (5, 900)}, r"strictly.*, not 5,900"),
         ({"eta": 0.5, "solver": "ancestral"}, r"eta is an option of ddim"),
         ({"indices": [1]}, r"1 index for 2 images"),
-        ({"indices": [0, -1]}, r"an index must be at least 0, not -1"),
-        ({"batch": 0}, r"batch must be at least 1"),
+        ({"indices": [0, -1]}, r"index -1"),
+        ({"batch": 0}, r"batch 0"),
     ],
 )
 def test_what_cannot_be_drawn(kwargs: dict[str, Any], said: str, loaded: LoadedRun) -> None:
@@ -194,10 +212,10 @@ def test_the_checkpoint_that_guides_is_known_by_its_weights(run: Path) -> None:
     record = Provenance.model_validate_json(image.info[KEY])
     checkpoint = run / "checkpoints" / EARLIER
     other = changed(record.sampling, {"guide_with": Guide(checkpoint=EARLIER, weights="other")})
-    with pytest.raises(InputError, match=rf"{EARLIER}, the checkpoint to guide with, has other weights now"):
+    with refuses("incompatible", EARLIER):
         again(loaded, record.model_copy(update={"sampling": other}))
     shutil.rmtree(checkpoint)
-    with pytest.raises(InputError, match=rf"{EARLIER}, the checkpoint to guide with, is not there"):
+    with refuses("missing", EARLIER):
         again(loaded, record)
 
 

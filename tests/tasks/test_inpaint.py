@@ -97,7 +97,7 @@ def test_one_picture_of_one_and_what_is_written_in_it(pipeline, tmp_path):
         r"ddpm inpaint shapes .*photo\.png --mask .*mask\.png --method mmps --n 1 --label star --seed 3 "
         "--solver unipc-2 "
     )
-    with pytest.raises(InputError, match=rf"repeat `{typed}"):
+    with pytest.raises(InputError, match=typed):
         pipeline("L").again(record)
 
 
@@ -134,18 +134,18 @@ def test_a_mask_of_the_pictures_size_goes_with_it_to_the_runs(pipeline):
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"repaint": "ten"}, r"repaint 'ten' is not two numbers; write JUMPxTIMES, as in 10x10"),
-        ({"repaint": "0x3"}, "is not two numbers"),
-        ({"repaint": "3x2"}, "repaint 3x2: jump must be between 1 and 2"),
-        ({"method": "best"}, "method 'best' is unknown; it may be mmps or ddnm"),
-        ({"method": "ddnm", "repaint": "1x2"}, "method ddnm and repaint 1x2 are two ways to draw; give one"),
-        ({"n": 0}, "n must be at least 1, not 0"),
+        ({"repaint": "ten"}, r"repaint 'ten' is not JUMPxTIMES.*10x10"),
+        ({"repaint": "0x3"}, "repaint '0x3'"),
+        ({"repaint": "3x2"}, "repaint 3x2 .*between 1 and 2"),
+        ({"method": "best"}, "method 'best'.*mmps or ddnm"),
+        ({"method": "ddnm", "repaint": "1x2"}, "method ddnm .*repaint 1x2"),
+        ({"n": 0}, "n 0 .*at least 1"),
         ({"label": "cat"}, "unknown label 'cat'"),
-        ({"mask": [HARD, HARD]}, "2 masks for 1 picture; give one for all, or one each"),
+        ({"mask": [HARD, HARD]}, "2 masks for 1 picture"),
         ({"strenght": 1}, "unknown key 'strenght'"),
         ({"size": (16, 16)}, "size has no effect here"),
-        ({"batch": 0}, "batch must be at least 1, not 0"),
-        ({"label": "star", "negative": "star", "guidance": 2.0}, "negative star is what the images shall be"),
+        ({"batch": 0}, "batch 0"),
+        ({"label": "star", "negative": "star", "guidance": 2.0}, "negative star"),
     ],
 )
 def test_what_cannot_be_used(pipeline, asked, said):

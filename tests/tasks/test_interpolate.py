@@ -88,9 +88,9 @@ def test_no_picture_depends_on_its_batch(pipeline, label):
 @pytest.mark.parametrize(
     ("last", "asked", "said"),
     [
-        (noise("L"), {"n": 1}, "n must be at least 2, the two ends, not 1"),
-        (noise("L"), {"batch": 0}, "batch must be at least 1, not 0"),
-        (noise("L", (9, 9)), {}, "is 8 × 8 and the image 9 × 9; give pictures of one size, or --fit crop"),
+        (noise("L"), {"n": 1}, "n 1 .*at least 2"),
+        (noise("L"), {"batch": 0}, "batch 0"),
+        (noise("L", (9, 9)), {}, "8 × 8,.* 9 × 9;.*--fit crop"),
         (noise("L"), {"label": ["circle", "star", "star"]}, "3 labels for 2 images"),
         (noise("RGB"), {}, "the image is RGB, and the run takes L images here"),
     ],

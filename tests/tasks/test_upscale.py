@@ -119,22 +119,22 @@ def test_the_picture_says_how_it_was_made(pipe: Pipeline, tmp_path: Path) -> Non
     assert record.work is not None
     assert record.work.given == ((str(path), fingerprint(Image.open(path))),)
     typed = r"--augment 0\.1 --no-consistent --index 3 --label 5 --seed 7 --solver ancestral --steps 3 "
-    with pytest.raises(InputError, match=rf"made from others.*ddpm upscale .*one\.png {typed}"):
+    with pytest.raises(InputError, match=rf"ddpm upscale .*one\.png {typed}"):
         pipe.again(record)
 
 
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"augment": 0.6}, "augment must be between 0 and 0.5, as in training, not 0.6"),
-        ({"augment": -0.1}, "augment must be between 0 and 0.5"),
+        ({"augment": 0.6}, "augment 0.6 .*0 to 0.5"),
+        ({"augment": -0.1}, "augment -0.1 .*0 to 0.5"),
         ({"label": "cow"}, "unknown label 'cow'"),
-        ({"guidance": 2.0}, "guidance 2.0 has nothing to guide towards"),
-        ({"indices": [1, 2]}, "2 indices for 1 image;"),
-        ({"indices": [-1]}, "an index must be at least 0, not -1"),
-        ({"batch": 0}, "batch must be at least 1"),
+        ({"guidance": 2.0}, "guidance 2.0 .*label"),
+        ({"indices": [1, 2]}, "2 indices for 1 image"),
+        ({"indices": [-1]}, "index -1"),
+        ({"batch": 0}, "batch 0"),
         ({"steps": 0}, "steps must be at least 1"),
-        ({"size": (16, 16)}, r"size \(16, 16\) has no effect where small images are made large"),
+        ({"size": (16, 16)}, r"size \(16, 16\) has no effect"),
         ({"whole": True}, "whole True has no effect"),
     ],
 )
@@ -151,7 +151,7 @@ def test_one_picture_of_one_and_a_list_of_a_list(pipe: Pipeline) -> None:
 
 
 def test_what_the_run_has_not_learned(pipe: Pipeline, digits_run: Path) -> None:
-    with refuses("invalid"):
+    with refuses("incompatible"):
         load(digits_run, "cpu").upscale(small())
     photo = small(8, 8)
     others = (
@@ -163,7 +163,7 @@ def test_what_the_run_has_not_learned(pipe: Pipeline, digits_run: Path) -> None:
         lambda: pipe.restore(photo, "blur:1"),
     )
     for draw in (pipe.sample, lambda: pipe.bits_per_dim(np.zeros((1, 8, 8, 1), np.uint8)), *others):
-        with refuses("invalid"):
+        with refuses("incompatible"):
             draw()
 
 

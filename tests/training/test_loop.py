@@ -255,7 +255,7 @@ def test_poisoned_steps_are_named_counted_and_leave_no_trace(make_job: MakeJob) 
 def test_too_many_in_a_row_end_the_run_and_name_step_and_images(make_job: MakeJob) -> None:
     job = poisoned(make_job(patience=3), lambda call: call == 2 or call >= 5)
     seen: list[Event] = []
-    with pytest.raises(Diverged, match=r"3 steps in a row .* the last was step 8 \(images \d+\.png, .*checkpoints"):
+    with pytest.raises(Diverged, match=r"3 consecutive .* step 8 .*\(images \d+\.png, .*checkpoints"):
         seen.extend(train(job, Accelerator(cpu=True), Interrupt()))
     found, _ = checkpoints.newest(job.checkpoints)
     assert found is not None

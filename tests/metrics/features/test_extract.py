@@ -103,7 +103,7 @@ def test_other_images_and_other_networks_have_files_of_their_own(data, tmp_path)
 
 
 def test_data_without_a_name_is_not_kept_under_that_of_another():
-    with pytest.raises(AssertionError, match="has no name"):
+    with pytest.raises(AssertionError, match="fingerprint"):
         extract_once(Counting(), Dataset(pixels))
 
 

@@ -32,20 +32,20 @@ def test_the_levels_are_those_and_clean(schedule):
     ],
 )
 def test_places_that_do_not_fall_to_1(timesteps, said):
-    with pytest.raises(ValueError, match="must fall strictly, to 1 at the least"):
+    with pytest.raises(ValueError, match="must decrease strictly"):
         Listed(timesteps)
-    with pytest.raises(ValueError, match=rf"must fall strictly, to 1 at the least, not {said}$"):
+    with pytest.raises(ValueError, match=rf"must decrease strictly.*, not {said}$"):
         parse(timesteps)
 
 
 @pytest.mark.parametrize("first", [1000.5, 1200, math.inf])
 def test_places_beyond_the_schedule(first):
-    with pytest.raises(ValueError, match=f"begins at {first}, above the 1000 levels"):
+    with pytest.raises(ValueError, match=f"timestep 1000 .*, not {first}"):
         Listed((first, 3))(linear(1000), 2)
 
 
 def test_another_number_of_steps():
-    with pytest.raises(ValueError, match="steps must be 2, the timesteps that the grid lists, not 3"):
+    with pytest.raises(ValueError, match="steps must be 2, .*, not 3"):
         Listed((7, 3))(linear(10), 3)
 
 
