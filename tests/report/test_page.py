@@ -82,13 +82,13 @@ def test_a_run_with_everything(run: Path, evaluate: Evaluate, bits: Bits, weight
     assert seen.sections == ALWAYS | LOGGED | every
     for said in (
         *("Fréchet distance 12.0 11.0 to 13.0 real images: 2.50", "Kernel distance 0.0123", "Precision 50.0\u00a0%"),
-        *("Coverage 75.0\u00a0%", "Copies 4.7\u00a0% 1.6\u00a0% to 12.9\u00a0% images held out: 2.0\u00a0%"),
-        *("Accuracy 50.0\u00a0% real images: 87.5\u00a0%", "few samples", "Evaluation “final”: 64 samples by unipc-2"),
-        *("3 of 64 samples count as copies of one of 1,708 training images", "3/<b>.png", "scored by ddpm 0"),
-        *("Half of the samples are nearer than 0.910, half of the images held out nearer than 0.970",),
+        *("Coverage 75.0\u00a0%", "Copies 4.7\u00a0% 1.6\u00a0% to 12.9\u00a0% held-out images: 2.0\u00a0%"),
+        *("Accuracy 50.0\u00a0% real images: 87.5\u00a0%", "few samples", "Evaluation “final”: 64 samples (unipc-2"),
+        *("3 of 64 samples count as copies of one of the 1,708 training images", "3/<b>.png", "evaluated by ddpm 0"),
+        *("The median distance is 0.910 for samples and 0.970 for held-out images",),
         *("grey +0.250 +0.500 −0.250 0.500 0.250 +0.250", "colour drifts: <channel> 2", "after 128 images"),
         *(
-            "2 held out 192 – bound, 3 steps, small variance 2.875 ± 0.125 0.250 0.625 2.000 3",
+            "2 held-out 192 – bound, 3 steps, small variance 2.875 ± 0.125 0.250 0.625 2.000 3",
             "ODE 2.875 ± 0.125 – – – 450",
         ),
         *("Bits per dimension by level", "Cumulative share of the bits"),
@@ -99,9 +99,9 @@ def test_a_run_with_everything(run: Path, evaluate: Evaluate, bits: Bits, weight
 
 def test_numbers_of_other_weights_say_so(run: Path, evaluate: Evaluate, weights: str) -> None:
     evaluate("early", make_score("e", images=128))
-    assert "of other weights than the run's own: those after 128 images" in page(run).text
+    assert "for other weights than the run's own: those after 128 images" in page(run).text
     evaluate("final", make_score(weights))
-    assert "of other weights" not in page(run).text
+    assert "for other weights" not in page(run).text
 
 
 def test_scores_without_their_optional_parts(run: Path, evaluate: Evaluate, weights: str) -> None:
