@@ -187,7 +187,7 @@ def test_notes_are_printed_as_they_are(cli: Cli, photos: Path, folder: Callable[
         (["--eta", "0.5", "--solver", "ancestral"], r"eta is an option of ddim"),
         (["--solver", "dim"], r"solver 'dim' is unknown"),
         (["--data", "nothing"], r"nothing does not exist"),
-        (["--data", "{tmp}/few"], r"few holds 3 images; a measurement needs at least 10 real ones"),
+        (["--data", "{tmp}/few"], r"few has 3 images"),
         (["--device", "toaster"], r"the device toaster is not here"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -203,7 +203,7 @@ def test_of_a_run(
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ([], r"photos is a set of images: give the real ones to measure it against by --data"),
+        ([], "photos .* --data"),
         (["--data", "digits", "--steps", "5"], r"--steps has no effect on a folder of images; leave it out"),
         (["--data", "digits", "-n", "20"], r"-n has no effect on a folder of images"),
         (["--data", "digits", "--seed", "0"], r"--seed has no effect on a folder of images"),
@@ -214,7 +214,7 @@ def test_of_a_run(
         (["--data", "digits", "--guidance", "1"], r"--guidance has no effect on a folder of images"),
         (["--data", "digits", "--no-clip"], r"--clip has no effect on a folder of images"),
         (["--data", "digits", "--checkpoints"], r"--checkpoints has no effect on a folder of images"),
-        (["--data", "{tmp}/few"], r"few holds 3 images; a measurement needs at least 10 real ones"),
+        (["--data", "{tmp}/few"], r"few has 3 images"),
         (["--data", "{tmp}/nothing"], r"nothing does not exist"),
         (["--data", "digits", "--size", "big"], r"size"),
         (["--data", "digits", "--features", "clipp"], r"unknown features 'clipp' \(did you mean 'clip'\?\)"),
