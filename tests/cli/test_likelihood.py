@@ -71,11 +71,11 @@ def test_what_the_flags_mean(cli: Cli, run: Path, folder: Callable[..., Path], c
     for record in found:
         assert (record.n, record.labels, record.held_out, record.data.source) == (9, True, False, str(photos))
         assert (record.how.terms, record.how.seed, record.how.clip, record.how.variance) == (2, 4, False, "large")
-        assert record.notes == (f"12 images of {photos} were brought to 8 × 8 by stretch",)
+        assert record.notes == (f"12 images of {photos} were resized to 8 × 8 (stretch)",)
     out = capsys.readouterr().out
     assert f"images        9 of 12 images of {photos}, their classes told" in out
     assert "a bound by 7 steps, 2 of 6 KL terms an image, large variance" in out
-    assert "brought to 8 × 8 by stretch" in out
+    assert "resized to 8 × 8 (stretch)" in out
 
 
 def test_along_the_ode(cli: Cli, run: Path, capsys: Capture) -> None:

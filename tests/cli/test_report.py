@@ -73,10 +73,10 @@ def test_what_cannot_be_shown(refused: Refused, run: Path, tmp_path: Path) -> No
     (tmp_path / "photos").mkdir()
     for argv, said in {
         ("report", tmp_path / "photos"): "photos is not a run folder: it has no config.json",
-        ("report", tmp_path / "nothing"): "nothing is not a run folder; give one that `ddpm train` made",
+        ("report", tmp_path / "nothing"): "nothing is not a run folder",
         ("report", run / "config.json"): "is not a run folder",
-        ("report", run, "--out", tmp_path / "photos"): "photos is a folder; give the page a name",
-        ("report", run, "--out", run / "config.json" / "x.html"): "a file exists",
+        ("report", run, "--out", tmp_path / "photos"): "photos is a folder",
+        ("report", run, "--out", run / "config.json" / "x.html"): "a file is in the way",
         (
             "plot",
             "trajectry",
@@ -86,13 +86,13 @@ def test_what_cannot_be_shown(refused: Refused, run: Path, tmp_path: Path) -> No
         ("plot", "loss", run, run): "loss is drawn of one run at a time, not of 2",
         ("plot", "loss", tmp_path / "photos"): "photos is not a run folder",
         ("plot", "loss", young): "has no loss yet",
-        ("plot", "loss", run, "--out", tmp_path / "x.jpg"): r"x\.jpg ends in \.jpg; plots are written as \.png, \.svg",
-        ("plot", "loss", run, "--out", tmp_path / "plot"): "plot ends in nothing; plots are written as",
+        ("plot", "loss", run, "--out", tmp_path / "x.jpg"): r"\.jpg; use \.png, \.svg",
+        ("plot", "loss", run, "--out", tmp_path / "plot"): r"without a suffix; use \.png",
         ("plot", "schedule", "cosin"): r"cosin is neither a run folder nor a schedule \(did you mean 'cosine'\?\)",
         ("plot", "schedule", tmp_path / "photos"): "photos is not a run folder",
         ("plot", "trajectory", young): r"has no model\.safetensors yet",
         ("plot", "trajectory", run, "-n", "0"): "n must be at least 1",
         ("plot", "trajectory", run, "--label", "x"): "unknown label 'x'",
-        ("plot", "trajectory", run, "--device", "toaster"): "device toaster",
+        ("plot", "trajectory", run, "--device", "toaster"): "the device toaster is not here",
     }.items():
         assert re.search(said, refused(*argv, kept=tmp_path)), argv

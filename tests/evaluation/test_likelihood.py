@@ -165,11 +165,11 @@ def test_other_images(run: Path, folder: Callable[..., Path]) -> None:
     photos = folder(12, size=(10, 8), mode="L")
     found = measured(run, data=str(photos)).record
     assert (found.n, found.held_out, found.data.source) == (12, False, str(photos))
-    assert found.notes == (f"12 images of {photos} were brought to 8 × 8 by crop",)
+    assert found.notes == (f"12 images of {photos} were resized to 8 × 8 (crop)",)
     # noise is nothing like digits
     assert found.mean > measured(run).record.mean
     trained = measured(run, data="digits").record
-    assert trained.notes == ("most of these images were trained on: bits of images that were not are higher",)
+    assert ["trained on" in note for note in trained.notes] == [True]
 
 
 def test_a_checkpoint(run: Path) -> None:
@@ -183,9 +183,9 @@ def test_a_checkpoint(run: Path) -> None:
 @pytest.mark.parametrize(
     ("ask", "said"),
     [
-        ({"batch": 51}, "batch must be between 1 and 50, the images of a file, not 51"),
+        ({"batch": 51}, "1 and 50, .* 51"),
         ({"batch": 0}, "batch must be between 1 and 50"),
-        ({"n": 1}, "-n 1 is too few for a mean with its error; give at least 2"),
+        ({"n": 1}, "-n 1 .* 2"),
         ({"steps": 1001}, "steps must be between 1 and 1000"),
         ({"method": "ode"}, "steps 4 is an option of the bound"),
         ({"data": "nothing"}, "nothing does not exist"),
@@ -200,8 +200,8 @@ def test_refusals(run: Path, ask: dict[str, Any], said: str) -> None:
 
 def test_labels_that_cannot_be_told(run: Path, folder: Callable[..., Path]) -> None:
     for data, said in {
-        folder(12, mode="L", name="plain"): "--labels tells the images' classes, and they have none",
-        folder(12, mode="L", classes=("3", "cat"), name="cats"): r"--labels: the run knows no cat \(known: 0, 1, 2",
+        folder(12, mode="L", name="plain"): "--labels .* --data",
+        folder(12, mode="L", classes=("3", "cat"), name="cats"): "--labels: .* cat.* 0, 1, 2",
     }.items():
         with pytest.raises(InputError, match=said):
             measured(run, data=str(data), labels=True)
@@ -212,7 +212,7 @@ def test_a_run_that_always_saw_labels_needs_them(run: Path) -> None:
     text = config.read_text(encoding="utf-8")
     assert '"label_dropout": 0.05' in text
     config.write_text(text.replace('"label_dropout": 0.05', '"label_dropout": 0.0'), encoding="utf-8")
-    with refuses("missing", "--labels"):
+    with refuses("conflict", "--labels"):
         measured(run)
     assert torch.isfinite(torch.tensor(measured(run, labels=True).record.bits)).all()
 
@@ -221,5 +221,5 @@ def test_without_the_runs_own_images(run: Path) -> None:
     config = run / "config.json"
     tree = config.read_text(encoding="utf-8")
     config.write_text(tree.replace('"source": "digits"', '"source": "gone"'), encoding="utf-8")
-    with refuses("invalid"):
+    with refuses("missing"):
         measured(run)

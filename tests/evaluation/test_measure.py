@@ -89,15 +89,15 @@ def test_the_floor_and_what_is_said_of_it() -> None:
     made, true = images(30, 0), images(60, 1)
     found = measure(of(made), real(true), Values(), silent)
     assert found.frechet.floor == frechet.floor(features(true), 30)
-    assert not any("real images are too few" in note for note in found.notes)
+    assert not any("too few" in note for note in found.notes)
     fewer = measure(of(made), real(true.subset(np.arange(59))), Values(), silent)
     assert fewer.frechet.floor is None
-    assert "59 real images are too few to say what 30 of them would score themselves" in fewer.notes
+    assert any("59 real images are too few" in note for note in fewer.notes)
 
 
 def test_few_images_are_said_to_be_few(monkeypatch: pytest.MonkeyPatch) -> None:
     made, true = images(30, 0), images(60, 1)
-    assert any("30 images are few" in note for note in measure(of(made), real(true), Values(), silent).notes)
+    assert any("only 30 images" in note for note in measure(of(made), real(true), Values(), silent).notes)
     monkeypatch.setattr(module, "FEW", 30)
     assert measure(of(made), real(true), Values(), silent).notes == ()
 
@@ -130,7 +130,11 @@ def test_progress_has_an_end() -> None:
     seen: list[tuple[str, int, int]] = []
     measure(of(images(40, 0)), real(images(60, 1)), Values(), lambda *said: seen.append(said))
     ends = {what: (done, total) for done, total, what in seen}
-    assert ends == {"looking at the reference": (60, 60), "looking at the samples": (40, 40), "comparing": (4, 4)}
+    assert ends == {
+        "extracting features of the reference": (60, 60),
+        "extracting features of the samples": (40, 40),
+        "comparing": (4, 4),
+    }
 
 
 # accuracy
@@ -141,7 +145,7 @@ LABELS = np.arange(60) % 2
 def read_as(labels: Sequence[str] | None, true: Dataset) -> tuple[object, tuple[str, ...]]:
     made = images(20, 5, np.arange(20) % 2)
     found = measure(of(made, labels), real(true), Values(), silent)
-    return found.accuracy, tuple(note for note in found.notes if "few" not in note)
+    return found.accuracy, tuple(note for note in found.notes if "biased" not in note)
 
 
 def test_samples_are_read_as_what_was_asked_for() -> None:
@@ -159,7 +163,7 @@ def test_classes_without_real_images() -> None:
     for name in ("loud", "new"):
         accuracy, notes = read_as(["dark", name] * 10, true)
         assert accuracy == module.Accuracy(value=1.0, real=1.0, by_class={"dark": 1.0})
-        assert notes == (f"the reference has no class {name}: samples of it count in no accuracy",)
+        assert [f"no class {name}:" in note for note in notes] == [True]
         assert read_as([name] * 20, true)[0] is None
 
 
@@ -181,7 +185,7 @@ def test_no_accuracy_where_real_images_are_all_the_same() -> None:
     true = Dataset(np.full((60, 4, 4, 3), 9, np.uint8), LABELS, ("a", "b"), fingerprint="flat")
     accuracy, notes = read_as(["a", "b"] * 10, true)
     assert accuracy is None
-    assert notes == ("how samples are read was not measured: a classifier needs features that are not all the same",)
+    assert ["accuracy was not measured" in note for note in notes] == [True]
 
 
 # copies

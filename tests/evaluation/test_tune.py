@@ -102,9 +102,9 @@ def test_it_asks_no_more_than_planned(sampling: dict[str, object], digits_run: P
     ("change", "said"),
     [
         ({"solvers": ("heun",)}, "heun cannot be tuned"),
-        ({"steps": (1, 4)}, "a single step has no level to choose"),
-        ({"steps": ()}, "--steps must be numbers from 2 on"),
-        ({"steps": (40,)}, "--steps 40 are as many as the reference has; give fewer than 40"),
+        ({"steps": (1, 4)}, "--steps must be at least 2"),
+        ({"steps": ()}, "--steps must be at least 2"),
+        ({"steps": (40,)}, "--steps 40 .* 40"),
         ({"images": 1}, "-n must be at least 2, not 1"),
         ({"sampling": {"guidance": -1.0}}, "guidance must be at least 0"),
     ],

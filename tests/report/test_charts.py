@@ -25,8 +25,8 @@ def test_signal_and_noise() -> None:
     cosine = discrete.cosine(40)
     drawn = lines(charts.signal_and_noise({"cosine": cosine}, trailing(cosine, 4)))
     levels = [cosine.level(i) for i in range(41)]
-    assert drawn["alpha, signal"][1].tolist() == [level.alpha for level in levels]
-    assert drawn["sigma, noise"][1].tolist() == [level.sigma for level in levels]
+    assert drawn["alpha (signal)"][1].tolist() == [level.alpha for level in levels]
+    assert drawn["sigma (noise)"][1].tolist() == [level.sigma for level in levels]
     assert drawn["4 steps"][0].tolist() == pytest.approx([40, 30, 20, 10, 0], rel=1e-12)
 
 
@@ -69,7 +69,7 @@ def test_a_process_in_continuous_time(curve: Curve) -> None:
 def test_loss_before_the_first_step_has_no_place_on_a_logarithm() -> None:
     drawn = lines(charts.loss(([5, 10], [0.5, 0.25]), ([0, 10], [0.9, 0.3])))
     assert drawn["training"][0].tolist() == [5, 10]
-    assert (drawn["held out"][0].tolist(), drawn["held out"][1].tolist()) == ([10], [0.3])
+    assert (drawn["held-out"][0].tolist(), drawn["held-out"][1].tolist()) == ([10], [0.3])
 
 
 def test_stages_of_the_loss_are_thinned_out_to_the_first_and_last() -> None:

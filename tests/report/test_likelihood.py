@@ -65,5 +65,5 @@ def test_drawn_terms_count_for_the_levels_that_they_stand_for() -> None:
     assert record.levels is not None
     levels = record.levels.model_copy(update={"pairs": (5, 4, 1)})
     ax = Figure().subplots()
-    panels(record.model_copy(update={"levels": levels}))["Bits of each level"](ax)
+    panels(record.model_copy(update={"levels": levels}))["Bits per dimension by level"](ax)
     assert ax.get_lines()[0].get_ydata().tolist() == [0.025, 0.125]

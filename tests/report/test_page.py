@@ -65,7 +65,7 @@ def test_a_run_without_evaluations(run: Path) -> None:
     assert seen.sections == ALWAYS | LOGGED | {"absent"}
     assert f"No evaluation yet: ddpm evaluate {run}" in seen.text
     assert "8 × 8 L images in 10 classes" in seen.text
-    assert "it has seen 192 (0.1 epochs)" in seen.text
+    assert "192 images seen (0.1 epochs)" in seen.text
     assert "Not finished" not in seen.text
 
 
@@ -82,26 +82,26 @@ def test_a_run_with_everything(run: Path, evaluate: Evaluate, bits: Bits, weight
     assert seen.sections == ALWAYS | LOGGED | every
     for said in (
         *("Fréchet distance 12.0 11.0 to 13.0 real images: 2.50", "Kernel distance 0.0123", "Precision 50.0\u00a0%"),
-        *("Coverage 75.0\u00a0%", "Copies 4.7\u00a0% 1.6\u00a0% to 12.9\u00a0% images held out: 2.0\u00a0%"),
-        *("Accuracy 50.0\u00a0% real images: 87.5\u00a0%", "few samples", "Evaluation “final”: 64 samples by unipc-2"),
-        *("3 of 64 samples count as copies of one of 1,708 training images", "3/<b>.png", "scored by ddpm 0"),
-        *("Half of the samples are nearer than 0.910, half of the images held out nearer than 0.970",),
+        *("Coverage 75.0\u00a0%", "Copies 4.7\u00a0% 1.6\u00a0% to 12.9\u00a0% held-out images: 2.0\u00a0%"),
+        *("Accuracy 50.0\u00a0% real images: 87.5\u00a0%", "few samples", "Evaluation “final”: 64 samples (unipc-2"),
+        *("3 of 64 samples count as copies of one of the 1,708 training images", "3/<b>.png", "evaluated by ddpm 0"),
+        *("The median distance is 0.910 for samples and 0.970 for held-out images",),
         *("grey +0.250 +0.500 −0.250 0.500 0.250 +0.250", "colour drifts: <channel> 2", "after 128 images"),
         *(
-            "2 held out 192 – bound, 3 steps, small variance 2.875 ± 0.125 0.250 0.625 2.000 3",
+            "2 held-out 192 – bound, 3 steps, small variance 2.875 ± 0.125 0.250 0.625 2.000 3",
             "ODE 2.875 ± 0.125 – – – 450",
         ),
-        *("Bits of each level", "Share of the bits up to a level"),
-        *("while training, 32 samples", "Quality against sampler steps", "Quality against training"),
+        *("Bits per dimension by level", "Cumulative share of the bits"),
+        *("during training, 32 samples", "Quality against sampling steps", "Quality against training"),
     ):
         assert said in seen.text, said
 
 
 def test_numbers_of_other_weights_say_so(run: Path, evaluate: Evaluate, weights: str) -> None:
     evaluate("early", make_score("e", images=128))
-    assert "of other weights than the run's own: those after 128 images" in page(run).text
+    assert "for other weights than the run's own: those after 128 images" in page(run).text
     evaluate("final", make_score(weights))
-    assert "of other weights" not in page(run).text
+    assert "for other weights" not in page(run).text
 
 
 def test_scores_without_their_optional_parts(run: Path, evaluate: Evaluate, weights: str) -> None:
@@ -138,7 +138,7 @@ def test_an_interrupted_run(run: Path) -> None:
     lines = [line for line in (run / "log.jsonl").read_text().splitlines() if '"finish"' not in line]
     (run / "log.jsonl").write_text("\n".join(lines) + "\n")
     add(run, "interrupted", {})
-    assert "Interrupted after 192 of 192 images, 100 %; the same command goes on" in page(run).text
+    assert "Interrupted after 192 of 192 images, 100 %; re-run the same command" in page(run).text
 
 
 def test_a_run_that_has_only_begun(run: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_run_that_has_only_begun(run: Path) -> None:
         shutil.rmtree(run / folder)
     seen = page(run)
     assert seen.sections == ALWAYS | {"absent"}
-    assert "Its log has no line yet" in seen.text
+    assert "The log is still empty" in seen.text
 
 
 def test_names_are_escaped(run: Path, evaluate: Evaluate, weights: str) -> None:
@@ -192,7 +192,7 @@ def test_when_and_with_what_it_was_begun(run: Path) -> None:
     begun = {"kind": "start", "step": 0, "images": 0, "of": 192, "time": 86400 * 365, "versions": {"torch": "2.9"}}
     again = {"kind": "start", "step": 8, "images": 128, "of": 192, "time": 86400 * 366}
     (run / "log.jsonl").write_text("\n".join([json.dumps(begun), json.dumps(again), *lines[1:]]) + "\n")
-    assert "started 1971-01-01 00:00 UTC; gone on with once; torch 2.9" in page(run).text
+    assert "started 1971-01-01 00:00 UTC; resumed once; torch 2.9" in page(run).text
 
 
 def test_small_pictures_are_enlarged_by_whole_numbers(run: Path) -> None:
@@ -209,7 +209,7 @@ def test_where_it_is_written(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "new" / "page.html"
     assert write(run, out) == out
     assert out.read_text(encoding="utf-8").startswith("<!doctype html>")
-    with refuses("invalid"):
+    with refuses("exists"):
         write(run, tmp_path)
 
 

@@ -68,8 +68,8 @@ def test_scores_of_the_log_and_evaluations_are_lines_of_their_own(run: Path, eva
     )
     assert drawn(by_training(found, found.evaluations[0])) == {
         "unipc-2, 10 steps, power grid, guidance 1": [(64, 40), (128, 20)],
-        "while training, 32 samples": [(64, 50), (96, 30), (128, 35)],
-        "while training, 2,048 samples": [(192, 9)],
+        "during training, 32 samples": [(64, 50), (96, 30), (128, 35)],
+        "during training, 2,048 samples": [(192, 9)],
         "best": [(96, 30)],
     }
 

@@ -87,7 +87,7 @@ def test_lines_of_the_chart() -> None:
     fig = chart(made()[0])
     quality, off = fig.axes
     assert quality.get_ylabel() == "Fréchet distance"
-    assert off.get_ylabel() == "distance from 200 steps"
+    assert off.get_ylabel() == "distance from the 200-step solution"
     lines = [line for line in quality.lines if len(line.get_xdata()) == 2 and line.get_marker() == "o"]
     assert [list(line.get_xdata()) for line in lines] == [[2, 5], [4, 10]] * 2
     assert [list(line.get_ydata()) for line in lines] == [[7, 4]] * 4
@@ -105,7 +105,7 @@ def test_lines_of_the_chart() -> None:
 
 
 def test_a_chart_has_the_panels_that_there_are_numbers_for() -> None:
-    assert [ax.get_ylabel() for ax in chart(made(quality=False)[0]).axes] == ["distance from 200 steps"]
+    assert [ax.get_ylabel() for ax in chart(made(quality=False)[0]).axes] == ["distance from the 200-step solution"]
     assert [ax.get_ylabel() for ax in chart(made(solvers=("ancestral",))[0]).axes] == ["Fréchet distance"]
     assert chart(made(quality=False, solvers=("ancestral",))[0]) is None
 

@@ -117,7 +117,7 @@ def _distance(record: SweepRecord) -> Draw:
                 ax.plot(*zip(*points, strict=True), **look)
         ax.set_yscale("log")
         plain_numbers(ax, x=False)
-        _finish(ax, record, f"distance from {record.solutions[0].steps}-step solution")
+        _finish(ax, record, f"distance from the {record.solutions[0].steps}-step solution")
 
     return draw
 
