@@ -125,5 +125,5 @@ def test_the_interval_is_that_of_fresh_sets():
 
 
 def test_refuses_too_few():
-    with pytest.raises(ValueError, match="at least 2 samples .*not 1 and 3"):
+    with pytest.raises(ValueError, match=r"at least 2 samples .*not 1 and 3"):
         estimate(torch.zeros(1, 2), torch.zeros(3, 2), torch.ones(1, 1))

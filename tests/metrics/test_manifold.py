@@ -146,7 +146,7 @@ def test_the_interval_is_that_of_fresh_sets(shift):
 
 
 def test_refuses_fewer_samples_than_neighbours():
-    with pytest.raises(ValueError, match="5 neighbours .*more than 5 samples, not 5"):
+    with pytest.raises(ValueError, match=r"5 neighbours .*more than 5 samples, not 5"):
         fit(normal(5, 2))
-    with pytest.raises(ValueError, match="3 neighbours .*more than 3 samples, not 3"):
+    with pytest.raises(ValueError, match=r"3 neighbours .*more than 3 samples, not 3"):
         estimate(normal(3, 2), fit(normal(6, 2)), counts(3, 1))

@@ -98,7 +98,7 @@ def test_any_damage_is_named_and_the_older_checkpoint_is_taken(
     assert same(found, make(10))
     assert len(passed_over) == 1
     assert str(path) in passed_over[0]
-    assert "damaged and was passed over" in passed_over[0]
+    assert "damaged" in passed_over[0]
     assert name in passed_over[0]
 
 
@@ -267,11 +267,11 @@ def test_tensors_are_copied_by_name() -> None:
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ({"a": torch.ones(2)}, r"lacks b$"),
-        ({"a": torch.ones(2), "b": torch.ones(1), "c": torch.ones(1)}, r"has unknown c$"),
-        ({"x": torch.ones(2), "a": torch.ones(2)}, r"lacks b and has unknown x$"),
-        ({"a": torch.ones(3), "b": torch.ones(1)}, r"a is \(3,\), not \(2,\)$"),
-        ({"a": torch.ones(2), "b": torch.ones(1, 1)}, r"b is \(1, 1\), not \(1,\)$"),
+        ({"a": torch.ones(2)}, r"lacks b;"),
+        ({"a": torch.ones(2), "b": torch.ones(1), "c": torch.ones(1)}, r"has unknown c;"),
+        ({"x": torch.ones(2), "a": torch.ones(2)}, r"lacks b and has unknown x;"),
+        ({"a": torch.ones(3), "b": torch.ones(1)}, r"a .*\(3,\), not \(2,\);"),
+        ({"a": torch.ones(2), "b": torch.ones(1, 1)}, r"b .*\(1, 1\), not \(1,\);"),
     ],
 )
 def test_foreign_tensors_are_refused_by_name_and_nothing_is_copied(source: dict[str, torch.Tensor], said: str) -> None:
@@ -282,7 +282,7 @@ def test_foreign_tensors_are_refused_by_name_and_nothing_is_copied(source: dict[
 
 
 def test_many_foreign_names_are_shortened() -> None:
-    with refuses("invalid"):
+    with refuses("incompatible"):
         load_into({str(i): torch.zeros(1) for i in range(10)}, {}, "it")
 
 

@@ -45,7 +45,7 @@ def test_places_beyond_the_schedule(first):
 
 
 def test_another_number_of_steps():
-    with pytest.raises(ValueError, match="steps must be 2, .*, not 3"):
+    with pytest.raises(ValueError, match=r"steps must be 2, .*, not 3"):
         Listed((7, 3))(linear(10), 3)
 
 
