@@ -152,7 +152,7 @@ def test_a_process_killed_while_it_writes_leaves_no_checkpoint(timestep: str, tm
     script = """
 import os, signal, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[3])
+sys.path[:0] = sys.argv[3:]
 from test_checkpoint import make
 from ddpm.training import checkpoint
 kill = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
@@ -169,8 +169,9 @@ else:
     os.fsync = fsync
 checkpoint.write(Path(sys.argv[2]), make(2))
 """
-    here = str(Path(__file__).parent)
-    died = subprocess.run([sys.executable, "-c", script, timestep, str(tmp_path), here], capture_output=True, text=True)
+    here = map(str, Path(__file__).parents[:2])  # with the tests' own modules
+    command = [sys.executable, "-c", script, timestep, str(tmp_path), *here]
+    died = subprocess.run(command, capture_output=True, text=True)
     assert died.returncode == -9, died.stderr
     assert [p.name for p in paths(tmp_path)] == ["step-000000001"]
     assert [p.name for p in tmp_path.glob(".*")] == [".step-000000002.part"]

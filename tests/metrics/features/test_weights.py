@@ -142,7 +142,7 @@ def test_fetch_without_a_network_says_where_and_how(tmp_path):
     with pytest.raises(InputError) as refused:
         fetch(url, "6726825d", tmp_path / "cache")
     assert str(refused.value).startswith(f"{url} cannot be downloaded (")
-    assert str(refused.value).endswith("give it by --weights FILE")
+    assert str(refused.value).endswith("--weights FILE")
     assert "\n" not in str(refused.value)
     assert list((tmp_path / "cache").iterdir()) == []
 
@@ -150,5 +150,5 @@ def test_fetch_without_a_network_says_where_and_how(tmp_path):
 def test_fetch_says_where_it_cannot_write(tmp_path):
     (tmp_path / "file").touch()
     (tmp_path / "weights.pth").touch()
-    with refuses("exists"):
+    with refuses("unwritable"):
         fetch((tmp_path / "weights.pth").as_uri(), "", tmp_path / "file" / "weights")
