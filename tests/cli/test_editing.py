@@ -157,7 +157,7 @@ def test_what_a_picture_says_repeats_it(
     steps = () if "--grid" in rest else FAST
     assert cli(command, digits_run, *rest, *steps, "--out", files / "one") == 0
     said = refused("sample", "--from", files / "one" / last, kept=files)
-    (typed,) = re.findall(r"repeat `ddpm (.*)`", said)
+    (typed,) = re.findall(r": ddpm (.*)", said)
     assert cli(*shlex.split(typed), "--out", files / "two") == 0
     np.testing.assert_array_equal(pixels(files / "one" / last), pixels(files / "two" / last))
 

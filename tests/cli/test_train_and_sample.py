@@ -242,7 +242,7 @@ def test_names_with_brackets_are_no_markup(
         patch.setattr(Trainer, "_update", poisoned)
         assert cli("train", photos, "--out", tmp_path / "run", *TINY) == 0
     out = capsys.readouterr().out
-    assert "warning step 2 was skipped" in out
+    assert "warning skipped step 2" in out
     assert "[/red]" in out
 
 
@@ -260,7 +260,7 @@ def test_diverged_is_exit_code_3(cli: Cli, tmp_path: Path, capsys: pytest.Captur
         code = cli("train", "digits", "--out", tmp_path / "run", *TINY, "--set", "training.patience=3")
     assert code == 3
     err = capsys.readouterr().err
-    assert err.startswith("ddpm: 3 steps in a row had no finite gradient, the last was step 3 (images ")
+    assert err.startswith("ddpm: 3 consecutive steps up to step 3 had no finite gradient (images ")
     assert err.count("\n") == 1
 
 

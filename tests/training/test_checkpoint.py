@@ -98,7 +98,7 @@ def test_any_damage_is_named_and_the_older_checkpoint_is_taken(
     assert same(found, make(10))
     assert len(passed_over) == 1
     assert str(path) in passed_over[0]
-    assert "damaged and was passed over" in passed_over[0]
+    assert "damaged" in passed_over[0]
     assert name in passed_over[0]
 
 
@@ -152,7 +152,7 @@ def test_a_process_killed_while_it_writes_leaves_no_checkpoint(timestep: str, tm
     script = """
 import os, signal, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[3])
+sys.path[:0] = sys.argv[3:]
 from test_checkpoint import make
 from ddpm.training import checkpoint
 kill = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
@@ -169,8 +169,9 @@ else:
     os.fsync = fsync
 checkpoint.write(Path(sys.argv[2]), make(2))
 """
-    here = str(Path(__file__).parent)
-    died = subprocess.run([sys.executable, "-c", script, timestep, str(tmp_path), here], capture_output=True, text=True)
+    here = map(str, Path(__file__).parents[:2])  # with the tests' own modules
+    command = [sys.executable, "-c", script, timestep, str(tmp_path), *here]
+    died = subprocess.run(command, capture_output=True, text=True)
     assert died.returncode == -9, died.stderr
     assert [p.name for p in paths(tmp_path)] == ["step-000000001"]
     assert [p.name for p in tmp_path.glob(".*")] == [".step-000000002.part"]
@@ -267,11 +268,11 @@ def test_tensors_are_copied_by_name() -> None:
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ({"a": torch.ones(2)}, r"lacks b$"),
-        ({"a": torch.ones(2), "b": torch.ones(1), "c": torch.ones(1)}, r"has unknown c$"),
-        ({"x": torch.ones(2), "a": torch.ones(2)}, r"lacks b and has unknown x$"),
-        ({"a": torch.ones(3), "b": torch.ones(1)}, r"a is \(3,\), not \(2,\)$"),
-        ({"a": torch.ones(2), "b": torch.ones(1, 1)}, r"b is \(1, 1\), not \(1,\)$"),
+        ({"a": torch.ones(2)}, r"lacks b;"),
+        ({"a": torch.ones(2), "b": torch.ones(1), "c": torch.ones(1)}, r"has unknown c;"),
+        ({"x": torch.ones(2), "a": torch.ones(2)}, r"lacks b and has unknown x;"),
+        ({"a": torch.ones(3), "b": torch.ones(1)}, r"a .*\(3,\), not \(2,\);"),
+        ({"a": torch.ones(2), "b": torch.ones(1, 1)}, r"b .*\(1, 1\), not \(1,\);"),
     ],
 )
 def test_foreign_tensors_are_refused_by_name_and_nothing_is_copied(source: dict[str, torch.Tensor], said: str) -> None:
@@ -282,7 +283,7 @@ def test_foreign_tensors_are_refused_by_name_and_nothing_is_copied(source: dict[
 
 
 def test_many_foreign_names_are_shortened() -> None:
-    with refuses("invalid"):
+    with refuses("incompatible"):
         load_into({str(i): torch.zeros(1) for i in range(10)}, {}, "it")
 
 

@@ -119,7 +119,7 @@ def test_a_planted_drift_warns(shift: int, digits: Dataset, look: Look) -> None:
 def test_one_channel_is_enough() -> None:
     data = Colour([0.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.2, 0.2, 0.2])
     seen = Colour([0.0, 0.0, 0.3], [0.5, 0.5, 0.5], [0.2, 0.2, 0.2])
-    assert drift(seen, data, 16) == "colour drifts: channel 2 of the previews has mean +0.30, the data +0.00"
+    assert drift(seen, data, 16) == "colour drift: channel 2 has mean +0.30 in the previews but +0.00 in the data"
     assert drift(seen, data, 4) is None  # so few may be so by chance
 
 

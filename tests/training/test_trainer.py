@@ -213,7 +213,7 @@ def test_a_checkpoint_without_a_part_is_refused(part: str, make_trainer: Make, d
     trainer.step(0, *batch(dataset))
     state = trainer.state(1)
     lacking = replace(state, tensors={k: v for k, v in state.tensors.items() if k != part})
-    with refuses("invalid"):
+    with refuses("incompatible"):
         make_trainer().restore(lacking)
 
 
@@ -276,7 +276,7 @@ def test_importance_goes_on_as_if_not_interrupted(make_importance: Make, dataset
     assert whole.history.warm
     assert equal(whole.state(12), again.state(12))
     lacking = replace(parts.state(7), tensors={k: t for k, t in parts.state(7).tensors.items() if k != "levels"})
-    with refuses("invalid"):
+    with refuses("incompatible"):
         make_importance().restore(lacking)
 
 

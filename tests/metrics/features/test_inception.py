@@ -106,5 +106,5 @@ def test_the_hash_is_of_weights_and_not_of_files(network, state, tmp_path, monke
 
 
 def test_weights_of_another_network_are_refused(state):
-    with refuses("invalid"):
+    with refuses("incompatible"):
         Inception(state | {"AuxLogits.fc.weight": torch.zeros(1)}, CPU, "my.pth")

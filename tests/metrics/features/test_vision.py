@@ -167,8 +167,8 @@ def test_no_pickle_is_read(networks, tmp_path):
 
 
 def test_another_network_or_a_part_of_one_is_refused(networks, tmp_path):
-    assert "is a network of type dinov2, and clip is wanted" in refusal(clip, networks["dinov2"])
-    assert "is a network of type clip, and dinov2 is wanted" in refusal(dinov2, networks["whole clip"])
+    assert "is a network of type dinov2; use one of type clip" in refusal(clip, networks["dinov2"])
+    assert "is a network of type clip; use one of type dinov2" in refusal(dinov2, networks["whole clip"])
     (tmp_path / "config.json").write_bytes((networks["clip"] / "config.json").read_bytes())
     state = load_file(networks["clip"] / "model.safetensors")
     del state["visual_projection.weight"]
@@ -178,7 +178,7 @@ def test_another_network_or_a_part_of_one_is_refused(networks, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("{", "cannot be loaded ("), ("[1]", "holds no names"), ('{"image_std": [1]}', "three numbers")],
+    [("{", "cannot be loaded ("), ("[1]", "is not a JSON object"), ('{"image_std": [1]}', "three numbers")],
 )
 def test_a_damaged_preprocessor_config_is_said(networks, tmp_path, content, said):
     for name in ("config.json", "model.safetensors"):
@@ -189,4 +189,4 @@ def test_a_damaged_preprocessor_config_is_said(networks, tmp_path, content, said
 
 def test_without_transformers_it_is_said_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
-    assert refusal(dinov2, "any").endswith('pip install "ddpm[features]"')
+    assert refusal(dinov2, "any").endswith('`pip install "ddpm[features]"`')
