@@ -147,5 +147,5 @@ def test_fetch_without_a_network_says_where_and_how(tmp_path):
 def test_fetch_says_where_it_cannot_write(tmp_path):
     (tmp_path / "file").touch()
     (tmp_path / "weights.pth").touch()
-    with refuses("exists"):
+    with refuses("unwritable"):
         fetch((tmp_path / "weights.pth").as_uri(), "", tmp_path / "file" / "weights")
