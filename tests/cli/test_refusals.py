@@ -49,7 +49,7 @@ DATA = [
     ("an empty file", r"bad\.png: the file is empty"),
     ("60,000 × 60,000", r"bad\.png: .*more than [\d,]+ pixels"),
     ("cut short", r"bad\.jpg: the file is truncated"),
-    ("mixed modes", r"mixed modes: 3 RGB, 1 L; choose --mode L, RGB or RGBA"),
+    ("mixed modes", r"mixed modes \(3 RGB, 1 L\); choose --mode L, RGB or RGBA"),
     ("33 × 47", r"33 × 47 .*--size \d+x\d+"),
 ]
 

@@ -95,7 +95,7 @@ def test_a_foreign_folder(tmp_path: Path) -> None:
     with refuses("missing"):
         load(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"_class_name": "UNet2DModel", "sample_size": 32}))
-    with refuses("invalid"):
+    with refuses("unreadable"):
         load(tmp_path)
 
 

@@ -231,7 +231,7 @@ def test_a_damaged_file_is_drawn_again(
 
 def test_a_folder_that_cannot_be_written(loaded: LoadedRun, recipe: SampleRecipe, tmp_path: Path) -> None:
     (tmp_path / "s").write_text("a file is in the way")
-    with refuses("exists"):
+    with refuses("unwritable"):
         draw(ready(tmp_path / "s"), loaded, recipe, [0])
 
 

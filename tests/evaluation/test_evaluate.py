@@ -363,7 +363,7 @@ def test_training_images_that_cannot_be_had(change: dict[str, Any], said: str, r
         ({"batch": 0}, r"batch must be between 1 and 64, .*, not 0"),
         ({"batch": 65}, r"batch must be between 1 and 64, .*, not 65"),
         ({"features": "embeded"}, r"unknown features 'embeded' \(did you mean 'embedded'\?\)"),
-        ({"weights": "x.pth"}, r"the embedded features have their own weights; give x\.pth to another --features"),
+        ({"weights": "x.pth"}, r"--features embedded .*x\.pth"),
         ({"sampling": {"steps": 1001}}, r"steps must be between 1 and 1000"),
         ({"sampling": {"steps": 0}}, r"steps must be at least 1"),
         ({"sampling": {"solver": "dim"}}, r"solver 'dim' is unknown .* sde"),
@@ -581,7 +581,7 @@ def test_images_that_cannot_be_read(tmp_path: Path) -> None:
     real = pictures(tmp_path / "real.npz")
     made = files(tmp_path / "made", np.load(real)["images"])
     (made / "bad.png").write_text("text")
-    with refuses("missing", "--skip-bad"):
+    with refuses("unreadable", "--skip-bad"):
         of_folder(made, real)
     assert of_folder(made, real, skip_bad=True).measure.n == 32
 

@@ -130,5 +130,5 @@ def test_what_is_no_score(content: bytes, tmp_path: Path) -> None:
 def test_where_no_score_is(tmp_path: Path) -> None:
     with refuses("missing"):
         Score.read(tmp_path / "nothing.json")
-    with refuses("invalid"):
+    with refuses("unreadable"):
         Score.read(tmp_path)

@@ -92,7 +92,7 @@ def test_no_picture_depends_on_its_batch(pipeline, label):
         (noise("L"), {"batch": 0}, "batch 0"),
         (noise("L", (9, 9)), {}, "8 × 8,.* 9 × 9;.*--fit crop"),
         (noise("L"), {"label": ["circle", "star", "star"]}, "3 labels for 2 images"),
-        (noise("RGB"), {}, "the image is RGB, and the run takes L images here"),
+        (noise("RGB"), {}, "the image has the mode RGB, .* L; "),
     ],
 )
 def test_what_cannot_be_joined(pipeline, last, asked, said):

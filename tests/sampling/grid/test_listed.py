@@ -32,9 +32,9 @@ def test_the_levels_are_those_and_clean(schedule):
     ],
 )
 def test_places_that_do_not_fall_to_1(timesteps, said):
-    with pytest.raises(ValueError, match="must decrease strictly"):
+    with pytest.raises(ValueError, match="timesteps"):
         Listed(timesteps)
-    with pytest.raises(ValueError, match=rf"must decrease strictly.*, not {said}$"):
+    with pytest.raises(ValueError, match=rf"timesteps .*, not {said}$"):
         parse(timesteps)
 
 
