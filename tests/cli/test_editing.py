@@ -157,7 +157,7 @@ def test_what_a_picture_says_repeats_it(
     steps = () if "--grid" in rest else FAST
     assert cli(command, digits_run, *rest, *steps, "--out", files / "one") == 0
     said = refused("sample", "--from", files / "one" / last, kept=files)
-    (typed,) = re.findall(r"repeat `ddpm (.*)`", said)
+    (typed,) = re.findall(r": ddpm (.*)", said)
     assert cli(*shlex.split(typed), "--out", files / "two") == 0
     np.testing.assert_array_equal(pixels(files / "one" / last), pixels(files / "two" / last))
 
@@ -267,7 +267,7 @@ def test_no_given_picture_is_overwritten(
         place["photo.png"] = out / named
     command, *rest = (place.get(word, word) for word in argv)
     said = refused(command, digits_run, *rest, *FAST, "--out", out, kept=files)
-    assert f"{out / named} is given, and would be overwritten; give another folder by --out" in said
+    assert f"{out / named} is an input and would be overwritten; choose another --out" in said
     if not link:
         assert refused(command, digits_run, *rest, *FAST, "--out", out / ".." / "out", kept=files)
 
@@ -332,7 +332,7 @@ def test_no_picture_from_elsewhere_is_overwritten(
     (files / "mine").mkdir()
     shutil.copy(files / "other.png", files / "mine" / name)
     said = refused(*argv, kept=files)
-    assert f"{files / 'mine' / name} is in the way, and ddpm has not made it; give another folder by --out" in said
+    assert f"{files / 'mine' / name} already exists and was not written by ddpm; choose another --out" in said
     (files / "mine" / name).unlink()
     assert cli(*argv) == 0
     assert cli(*argv) == 0
@@ -347,9 +347,9 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_drawn(
     monkeypatch.setattr("ddpm.engine.diffusion.Diffusion.draw", never)
     argv = ("edit", digits_run, files / "photo.png", "--strength", "0.5", *FAST, "--out")
     said = refused(*argv, files / "photo.png" / "new", kept=files)
-    assert f"{files / 'photo.png'} is a file; give another folder by --out" in said
+    assert f"{files / 'photo.png'} is a file; choose another --out" in said
     monkeypatch.setattr("os.access", lambda path, mode: path != files)
-    assert f"{files} may not be written; give another folder by --out" in refused(*argv, files / "new", kept=files)
+    assert f"{files} is not writable; choose another --out" in refused(*argv, files / "new", kept=files)
 
 
 @pytest.mark.parametrize("command", ["edit --strength 0.5", "outpaint --left 2", "restore --operator blur:1"])

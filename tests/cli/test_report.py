@@ -72,7 +72,7 @@ def test_what_cannot_be_shown(refused: Refused, run: Path, tmp_path: Path) -> No
     (young / "model.safetensors").unlink()
     (tmp_path / "photos").mkdir()
     for argv, said in {
-        ("report", tmp_path / "photos"): "photos is not a run folder: it has no config.json",
+        ("report", tmp_path / "photos"): "photos has no config.json",
         ("report", tmp_path / "nothing"): "nothing is not a run folder; give one that `ddpm train` made",
         ("report", run / "config.json"): "is not a run folder",
         ("report", run, "--out", tmp_path / "photos"): "photos is a folder; give the page a name",
@@ -81,10 +81,10 @@ def test_what_cannot_be_shown(refused: Refused, run: Path, tmp_path: Path) -> No
             "plot",
             "trajectry",
             run,
-        ): r"unknown plot 'trajectry' \(did you mean 'trajectory'\?\); they are schedule",
-        ("plot", "loss"): "give a run folder, as in `ddpm plot loss runs/photos`",
-        ("plot", "loss", run, run): "loss is drawn of one run at a time, not of 2",
-        ("plot", "loss", tmp_path / "photos"): "photos is not a run folder",
+        ): r"unknown plot 'trajectry' \(did you mean 'trajectory'\?\); use schedule",
+        ("plot", "loss"): "`ddpm plot loss runs/photos`",
+        ("plot", "loss", run, run): "loss takes one run, not 2",
+        ("plot", "loss", tmp_path / "photos"): "photos has no config.json",
         ("plot", "loss", young): "has no loss yet",
         ("plot", "loss", run, "--out", tmp_path / "x.jpg"): r"x\.jpg ends in \.jpg; plots are written as \.png, \.svg",
         ("plot", "loss", run, "--out", tmp_path / "plot"): "plot ends in nothing; plots are written as",

@@ -63,7 +63,7 @@ def test_what_is_left_and_said(cli: Cli, run: Path, capsys: pytest.CaptureFixtur
     assert first["loss"] == pytest.approx(np.log(10))  # a fresh one knows nothing
     assert cli("train-classifier", run, *SMALL) == 0  # finished: it says again how good it is
     said = capsys.readouterr().out
-    assert "89 images held out are read right" in said
+    assert "held-out accuracy, 89 images" in said
     assert said.count("noise-to-signal ratio") == 8
 
 
@@ -200,13 +200,13 @@ def test_what_cannot_be_trained(
     cli: Cli, run: Path, folder: Callable[..., Path], refused: Callable[..., str], tmp_path: Path
 ) -> None:
     said = refused("train-classifier", run, *SMALL, "--seed", "2", kept=run)
-    assert f"was started without --seed 2; go on without the flag, or remove {run / 'classifier'}" in said
-    assert "--for and --images are two budgets" in refused("train-classifier", run, "--for", "1m", "--images", "5")
+    assert f"was started without --seed 2; drop the flag to resume, or remove {run / 'classifier'}" in said
+    assert "--for cannot be combined with --images" in refused("train-classifier", run, "--for", "1m", "--images", "5")
     assert "is a checkpoint" in refused("train-classifier", next((run / "checkpoints").iterdir()), *SMALL)
-    assert "is not a run folder" in refused("train-classifier", tmp_path, *SMALL)
+    assert "has no config.json" in refused("train-classifier", tmp_path, *SMALL)
     shutil.rmtree(run / "classifier")
     photos = folder(4)
-    assert "has no classes to tell apart" in refused("train-classifier", run, *SMALL, "--data", photos, kept=run)
+    assert "photos has 0 classes" in refused("train-classifier", run, *SMALL, "--data", photos, kept=run)
     for width in ("7", "0"):
         said = refused("train-classifier", run, "--images", "64", "--width", width, kept=run)
         assert f"network: width is {width}" in said

@@ -19,10 +19,10 @@ def test_tuned_and_sampled(
     shutil.copytree(digits_run, run)
     assert cli("tune", run, "--steps", "3,2", "-n", "2", "--solvers", "unipc-2,dpm++-2m") == 0
     said = capsys.readouterr().out
-    assert "distance from 200 steps, of 2 samples" in said
+    assert "distance from the 200-step solution, over 2 samples" in said
     most, asked = (
-        int(re.search(rf"{word} an image (?:at most )?([\d,]+) times", said)[1].replace(",", ""))
-        for word in ("denoises", "denoised")
+        int(re.search(rf"{word} +(?:up to )?([\d,]+) single-image network evaluations", said)[1].replace(",", ""))
+        for word in ("tuning", "cost")
     )
     assert 2 * 2 * 200 < asked <= most
     record = TunedRecord.read(run / "tuned.json")
