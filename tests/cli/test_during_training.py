@@ -118,4 +118,4 @@ def test_refusals(cli: Cli, refused: Refused, tmp_path: Path) -> None:
     assert "was started without --during-training; drop the flag to resume, or choose another --out" in said
     assert cli("train", "digits", "--out", scored, *TINY, *SCORED) == 0
     said = refused("train", "digits", "--out", scored, "--no-during-training", kept=scored)
-    assert "was started with --during-training; go on without the flag" in said
+    assert "was started with --during-training; drop the flag" in said

@@ -60,7 +60,7 @@ def test_what_it_prints(cli: Cli, run: Path, capsys: Capture) -> None:
     for said in (
         str(run),
         "samples       64 against 1,797 of digits, embedded features",
-        f"Fréchet       {score.frechet.value:.4g} ({score.frechet.low:.4g} to {score.frechet.high:.4g}); 64 real images",
+        f"Fréchet       {score.frechet.value:.4g} ({score.frechet.low:.4g} to {score.frechet.high:.4g}); 64 real",
         f"KID           {score.kid.value:.4g}",
         r"\ncoverage ",
         "accuracy .* classified as the requested class; real images 9",

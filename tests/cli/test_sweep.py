@@ -55,7 +55,7 @@ def test_solvers_that_draw_noise_alone_have_no_chart_without_samples(
         (["--steps", "few"], "--steps expects integers, such as 5,10,20, not few"),
         (["--guidance", "much"], "--guidance expects non-negative numbers, such as 1,1.5,3, not much"),
         (["--steps", "5,2000"], "1000"),
-        (["--solvers", "adaptive"], "adaptive decides itself"),
+        (["--solvers", "adaptive"], "adaptive"),
         (["--data", "digits", "--samples", "0"], "--samples 0"),
         (["--label", "x"], "unknown label 'x'"),
     ],
