@@ -158,8 +158,8 @@ def test_places(refused: Refused, tmp_path: Path, folder: Callable[..., Path]) -
     for argv, said in {
         ("train", tmp_path / "phots"): r"phots does not exist \(did you mean .*photos\?\)",
         ("train", tmp_path / "file"): "type unknown; .*folder of images",
-        ("train", photos, "--out", tmp_path / "file"): "a file is in the way; choose another folder",
-        ("train", photos, "--out", tmp_path / "file" / "run"): "a file is in the way; choose another folder",
+        ("train", photos, "--out", tmp_path / "file"): "a file exists where a folder is needed",
+        ("train", photos, "--out", tmp_path / "file" / "run"): "a file exists where a folder is needed",
         ("train", photos, "--out", tmp_path / "full"): "full already exists .* --out",
         ("check", tmp_path / "nothing"): "nothing does not exist",
         ("check", photos, "--size", "x"): "'x' is not a size",
@@ -233,7 +233,7 @@ def test_what_is_no_run(refused: Refused, tmp_path: Path, run: Path) -> None:
         ("--from", tmp_path / "text.png"): "text.png is not a picture",
         ("--from", tmp_path / "plain.png"): "plain.png has no record",
         ("--from", tmp_path / "nothing.png"): "does not exist",
-        (run, "-n", "1", "--steps", "1", "--out", tmp_path / "model.pt"): "a file is in the way",
+        (run, "-n", "1", "--steps", "1", "--out", tmp_path / "model.pt"): "a file exists",
     }.items():
         assert re.search(said, refused("sample", *argv, kept=tmp_path))
 
