@@ -191,7 +191,7 @@ def test_a_picture_of_another_classifier(cli: Cli, run: Path, refused: Callable[
     assert cli("sample", run, "-n", "1", "--steps", "1", "--label", "2", "--classifier", "2", "--out", run / "x") == 0
     shutil.rmtree(run / "classifier")
     picture = run / "x" / "00000.png"
-    assert "has no classifier; `ddpm train-classifier" in refused("sample", "--from", picture, kept=run)
+    assert "has no classifier; train one with `ddpm train-classifier" in refused("sample", "--from", picture, kept=run)
     assert cli("train-classifier", run, *SMALL, "--seed", "1") == 0
     assert "has other weights now; restore it from a copy" in refused("sample", "--from", picture, kept=run)
 

@@ -116,7 +116,7 @@ def test_a_cascade_that_cannot_be_is_refused_before_anything_is_drawn(
     if second == "COLOUR":
         then, said = (
             tmp_path / "run",
-            f"draws L images, and {tmp_path / 'run'} upscales RGB",
+            f"draws L images, but {tmp_path / 'run'} upscales RGB",
         )
         assert cli("train", folder(6), *FEW, *TINY, "--out", then) == 0
     monkeypatch.setattr(Pipeline, "sample", lambda *args, **asked: pytest.fail("drawn"))
