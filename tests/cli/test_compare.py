@@ -102,4 +102,4 @@ def test_what_is_no_score(write: Write, refused: Refused, tmp_path: Path) -> Non
     assert "did you mean 'steps'?" in refused("compare", a, write("b", 9, 8, 10), "--across", "step")
     assert "none.json does not exist" in refused("compare", a, tmp_path / "none.json")
     assert "score.json does not exist" in refused("compare", a, tmp_path / "empty")
-    assert "not written by `ddpm evaluate`" in refused("compare", a, tmp_path / "other.json")
+    assert "other.json was not written by `ddpm evaluate`" in refused("compare", a, tmp_path / "other.json")

@@ -267,7 +267,7 @@ def test_no_given_picture_is_overwritten(
         place["photo.png"] = out / named
     command, *rest = (place.get(word, word) for word in argv)
     said = refused(command, digits_run, *rest, *FAST, "--out", out, kept=files)
-    assert f"{out / named} is given, and would be overwritten; give another folder by --out" in said
+    assert f"{out / named} is an input and would be overwritten; choose another --out" in said
     if not link:
         assert refused(command, digits_run, *rest, *FAST, "--out", out / ".." / "out", kept=files)
 
@@ -276,11 +276,11 @@ def test_no_given_picture_is_overwritten(
     ("argv", "said"),
     [
         (["inpaint", "photo.png", "--mask", "none.png"], "none.png (No such file or directory)"),
-        (["inpaint", "none.png", "--mask", "mask.png"], "none.png (No such file"),
-        (["inpaint", "photo.png", "--mask", "small.png"], "small.png is 4 × 4 and "),
-        (["inpaint", "photo.png", "--mask", "empty.png"], "black all over, at 8 × 8: nothing to fill in"),
-        (["inpaint", "photo.png", "--mask", "full.png"], "white all over, at 8 × 8: nothing is kept"),
-        (["inpaint", "colour.png", "--mask", "mask.png"], "has the mode RGB, but the run requires L; use --fit crop"),
+        (["inpaint", "none.png", "--mask", "mask.png"], "none.png"),
+        (["inpaint", "photo.png", "--mask", "small.png"], "small.png is 4 × 4"),
+        (["inpaint", "photo.png", "--mask", "empty.png"], "empty.png is all black at 8 × 8"),
+        (["inpaint", "photo.png", "--mask", "full.png"], "full.png is all white at 8 × 8"),
+        (["inpaint", "colour.png", "--mask", "mask.png"], "use --fit crop"),
         (
             ["inpaint", "small.png", "--mask", "small.png"],
             "smaller than the 8 × 8 of the run; use --fit crop",
@@ -288,32 +288,32 @@ def test_no_given_picture_is_overwritten(
         (["inpaint", "photo.png", "--mask", "mask.png", "--repaint", "9x9"], "jump must be between 1 and 2"),
         (
             ["outpaint", "photo.png", "--left", "2", "--method", "ddnm", "--repaint", "1x2"],
-            "two ways to draw; give one",
+            "method ddnm cannot be combined with repaint 1x2",
         ),
         (
             ["inpaint", "photo.png", "--mask", "mask.png", "--method", "best"],
-            "method 'best' is unknown; it may be mmps or",
+            "unknown method 'best'; use mmps",
         ),
         (
             ["restore", "photo.png", "--operator", "blur:1", "--method", "best"],
-            "method 'best' is unknown; it may be mmps",
+            "unknown method 'best'; use mmps",
         ),
         (["inpaint", "photo.png", "--mask", "mask.png", "--label", "cat"], "unknown label 'cat'"),
-        (["outpaint", "photo.png", "--left", "1", "--whole"], "size 8x9 cannot be halved as the network does"),
+        (["outpaint", "photo.png", "--left", "1", "--whole"], "size 8x9"),
         (
             ["edit", "photo.png", "--strength", "0.5", "--whole"],
             "whole has no effect on pictures of the run's own size",
         ),
-        (["outpaint", "photo.png"], "nothing to add; give pixels to add"),
-        (["outpaint", "photo.png", "--left", "-3"], "left -3: pixels are added"),
-        (["edit", "photo.png", "--strength", "1.2"], "strength must be between 0"),
+        (["outpaint", "photo.png"], "use --left, --right"),
+        (["outpaint", "photo.png", "--left", "-3"], "left -3"),
+        (["edit", "photo.png", "--strength", "1.2"], "strength 1.2"),
         (
             ["restore", "photo.png", "--operator", "sharpen"],
-            "--operator sharpen is unknown; it may be grey, downsample:4",
+            "--operator sharpen; use grey, downsample:4",
         ),
         (["restore", "photo.png", "--operator", "grey"], "needs a run of RGB images"),
-        (["interpolate", "photo.png", "wide.png"], "give pictures of one size, or --fit crop"),
-        (["interpolate", "photo.png", "other.png", "-n", "1"], "n must be at least 2"),
+        (["interpolate", "photo.png", "wide.png"], "or --fit crop"),
+        (["interpolate", "photo.png", "other.png", "-n", "1"], "n 1 is too small"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -332,7 +332,7 @@ def test_no_picture_from_elsewhere_is_overwritten(
     (files / "mine").mkdir()
     shutil.copy(files / "other.png", files / "mine" / name)
     said = refused(*argv, kept=files)
-    assert f"{files / 'mine' / name} is in the way, and ddpm has not made it; give another folder by --out" in said
+    assert f"{files / 'mine' / name} already exists and was not written by ddpm; choose another --out" in said
     (files / "mine" / name).unlink()
     assert cli(*argv) == 0
     assert cli(*argv) == 0
@@ -347,9 +347,9 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_drawn(
     monkeypatch.setattr("ddpm.engine.diffusion.Diffusion.draw", never)
     argv = ("edit", digits_run, files / "photo.png", "--strength", "0.5", *FAST, "--out")
     said = refused(*argv, files / "photo.png" / "new", kept=files)
-    assert f"{files / 'photo.png'} is a file; give another folder by --out" in said
+    assert f"{files / 'photo.png'} is a file; choose another --out" in said
     monkeypatch.setattr("os.access", lambda path, mode: path != files)
-    assert f"{files} may not be written; give another folder by --out" in refused(*argv, files / "new", kept=files)
+    assert f"{files} is not writable; choose another --out" in refused(*argv, files / "new", kept=files)
 
 
 @pytest.mark.parametrize("command", ["edit --strength 0.5", "outpaint --left 2", "restore --operator blur:1"])

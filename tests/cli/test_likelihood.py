@@ -38,7 +38,7 @@ def test_a_run(cli: Cli, run: Path, capsys: Capture) -> None:
     for said in (
         str(run),
         "images        20 of 89 held-out images of digits",
-        f"bits per dim  {record.mean:.4f} ± {record.stderr:.4f}, a bound by 3 steps, small variance",
+        f"bits per dim  {record.mean:.4f} ± {record.stderr:.4f}, variational bound, 3 steps, small variance",
         f"KL {record.kl:.4f}, decoder {record.decoder:.4f}",
         f"record        {folder / 'bits.json'}",
         f"report        {run / 'report.html'}",
@@ -73,8 +73,8 @@ def test_what_the_flags_mean(cli: Cli, run: Path, folder: Callable[..., Path], c
         assert (record.how.terms, record.how.seed, record.how.clip, record.how.variance) == (2, 4, False, "large")
         assert record.notes == (f"12 images of {photos} were resized to 8 × 8 (stretch)",)
     out = capsys.readouterr().out
-    assert f"images        9 of 12 images of {photos}, their classes told" in out
-    assert "a bound by 7 steps, 2 of 6 KL terms an image, large variance" in out
+    assert f"images        9 of 12 images of {photos}, conditioned on their classes" in out
+    assert "variational bound, 7 steps, 2 of 6 KL terms per image, large variance" in out
     assert "resized to 8 × 8 (stretch)" in out
 
 
@@ -83,8 +83,8 @@ def test_along_the_ode(cli: Cli, run: Path, capsys: Capture) -> None:
     [record] = records(run)
     assert not list(run.glob("likelihood/*/bits.png"))
     out = capsys.readouterr().out
-    assert f"{record.mean:.4f} ± {record.stderr:.4f}, along the probability flow" in out
-    assert f"{record.calls:.0f} evaluations a batch, 3 probes, tolerance 0.1, from level 1" in out
+    assert f"{record.mean:.4f} ± {record.stderr:.4f}, probability-flow ODE" in out
+    assert f"{record.calls:.0f} evaluations per batch, 3 probes, tolerance 0.1, from level 1" in out
 
 
 def test_a_log_hears_of_long_ones(cli: Cli, run: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,8 +96,8 @@ def test_a_log_hears_of_long_ones(cli: Cli, run: Path, capsys: Capture, monkeypa
 def test_the_defaults_that_help_names(capsys: Capture, cli: Cli) -> None:
     assert cli("likelihood", "--help") == 0
     text = " ".join(re.sub(r"[│╭╰─╮╯]", " ", capsys.readouterr().out).split())
-    assert f"at most; {evaluation.N:,} if not given" in text
-    assert f"1 to {evaluation.SHARD}; {evaluation.SHARD} if not given" in text
+    assert f"measure; {evaluation.N:,} by default" in text
+    assert f"1 to {evaluation.SHARD}; {evaluation.SHARD} by default" in text
 
 
 def test_two_processes_have_the_bits_of_one(cli: Cli, run: Path, digits_run: Path, tmp_path: Path) -> None:
@@ -132,14 +132,14 @@ def test_two_processes_have_the_bits_of_one(cli: Cli, run: Path, digits_run: Pat
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--fit", "crop"], "--fit needs --data, the images that it is for"),
-        (["--skip-bad"], "--skip-bad needs --data"),
-        (["--method", "ode", "--steps", "5"], "steps 5 is an option of the bound, and the method is ode"),
-        (["--method", "ode", "--terms", "5"], "terms 5 is an option of the bound, and the method is ode"),
-        (["--method", "ode", "--variance", "large"], "variance large is an option of the bound, and the method is ode"),
-        (["--steps", "0"], "steps must be between 1 and 1000"),
+        (["--fit", "crop"], "--fit has no effect without --data"),
+        (["--skip-bad"], "--skip-bad has no effect without --data"),
+        (["--method", "ode", "--steps", "5"], "steps 5 requires method bound, not ode"),
+        (["--method", "ode", "--terms", "5"], "terms 5 requires method bound, not ode"),
+        (["--method", "ode", "--variance", "large"], "variance large requires method bound, not ode"),
+        (["--steps", "0"], "steps 0 is out of range"),
         (["--steps", "x"], "--steps expects integers, such as 25,50,100, not x"),
-        (["--terms", "1000"], "terms must be between 1 and 999"),
+        (["--terms", "1000"], "terms 1000 is out of range"),
         (["-n", "1"], "-n 1 is too few"),
         (["--batch", "64"], "batch must be between 1 and 50"),
         (["--data", "nothing"], "nothing does not exist"),
@@ -152,7 +152,7 @@ def test_options_without_effect(flags: list[str], said: str, refused: Refused, r
 
 def test_a_folder_of_images(refused: Refused, folder: Callable[..., Path]) -> None:
     photos = folder(12)
-    assert "is not a run folder" in refused("likelihood", photos, kept=photos)
+    assert "photos has no config.json" in refused("likelihood", photos, kept=photos)
 
 
 def test_without_matplotlib(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,9 +19,9 @@ def test_pictures_a_record_and_a_table(
     shutil.copytree(digits_run, run)
     assert cli("sweep", run, *QUICK, "--samples", "10", "--guidance", "1,2") == 0
     said = capsys.readouterr().out
-    assert "8 ways of sampling, 2 images of each at seed 0" in said
-    assert f"{2 * (2 + 3 + 2 + 3) * (2 + 64) + 2 * 200 * 2:,} network evaluations" in said
-    assert "twice that where guided" in said
+    assert "8 combinations, 2 images each, seed 0" in said
+    assert f"{2 * (2 + 3 + 2 + 3) * (2 + 64) + 2 * 200 * 2:,} single-image network evaluations" in said
+    assert "doubled by guidance" in said
     (folder,) = (run / "sweeps").iterdir()
     assert folder.name.startswith("ddim-ancestral-steps2-3-guidance1-2-seed0-")
     assert {path.name for path in folder.iterdir()} == {"samples.png", "chart.png", "sweep.json"}
@@ -53,9 +53,9 @@ def test_solvers_that_draw_noise_alone_have_no_chart_without_samples(
     ("flags", "said"),
     [
         (["--steps", "few"], "--steps expects integers, such as 5,10,20, not few"),
-        (["--guidance", "much"], "--guidance expects numbers, such as 1,1.5,3, not much"),
+        (["--guidance", "much"], "--guidance expects non-negative numbers, such as 1,1.5,3, not much"),
         (["--steps", "5,2000"], "1000"),
-        (["--solvers", "adaptive"], "drop it from --solvers"),
+        (["--solvers", "adaptive"], "adaptive"),
         (["--data", "digits", "--samples", "0"], "--samples 0"),
         (["--label", "x"], "unknown label 'x'"),
     ],

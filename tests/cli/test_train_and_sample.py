@@ -159,7 +159,7 @@ def test_a_picture_of_weights_that_are_gone(cli: Cli, run: Path, capsys: pytest.
     assert cli("sample", "--from", run / "x" / "00000.png") == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
-    assert "it was trained further since" in err
+    assert "00000.png was drawn with weights" in err
     assert not (run / "x" / "00000-again.png").exists()
 
 
@@ -167,10 +167,10 @@ def test_a_dry_run_leaves_nothing(cli: Cli, tmp_path: Path, capsys: pytest.Captu
     assert cli("train", "digits", "--out", tmp_path / "run", "--dry-run", *TINY) == 0
     assert not (tmp_path / "run").exists()
     out = capsys.readouterr().out
-    assert "of memory a process" in out
+    assert "of memory per process" in out
     assert "1,708 images of 8 × 8 L, 10 classes; 89 held out" in out
     assert "32 images (0.0 epochs), batch 8" in out
-    assert re.search(r"measured  \d+ images/s, .* in all; at most [\d.]+ [MG]B of memory a process", out)
+    assert re.search(r"measured  \d+ images/s, .* in total; peak memory [\d.]+ [MG]B per process", out)
 
 
 def test_every_flag_reaches_the_run(cli: Cli, folder: Callable[..., Path], tmp_path: Path) -> None:

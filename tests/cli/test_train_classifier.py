@@ -63,7 +63,7 @@ def test_what_is_left_and_said(cli: Cli, run: Path, capsys: pytest.CaptureFixtur
     assert first["loss"] == pytest.approx(np.log(10))  # a fresh one knows nothing
     assert cli("train-classifier", run, *SMALL) == 0  # finished: it says again how good it is
     said = capsys.readouterr().out
-    assert "89 images held out are read right" in said
+    assert "held-out accuracy, 89 images" in said
     assert said.count("noise-to-signal ratio") == 8
 
 
@@ -135,7 +135,7 @@ def test_an_image_alone_is_the_image_among_others(unlabelled: Path) -> None:
 def test_a_label_needs_the_classifier_even_where_it_is_at_hand(unlabelled: Path) -> None:
     run = load(unlabelled, "cpu")
     prepared = run.prepared(settings(run, {"classifier": 2.0}))
-    with refuses("missing"):
+    with refuses("conflict"):
         sample(prepared, 1, label="7", steps=1)
 
 
@@ -166,7 +166,7 @@ def test_an_evaluation_asks_for_the_classifiers_classes(cli: Cli, run: Path) -> 
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (("--classifier", "2"), "classifier 2 has nothing to guide towards: give a label (known: 0, 1,"),
+        (("--classifier", "2"), "classifier 2 requires a label"),
         (("--classifier", "0", "--label", "7"), "classifier must be above 0 and finite, not 0.0"),
         (("--classifier-form", "mean"), "classifier_form requires classifier"),
         (("--label", "7"), "was trained without labels; where its images have classes, `ddpm train-classifier`"),
@@ -174,13 +174,13 @@ def test_an_evaluation_asks_for_the_classifiers_classes(cli: Cli, run: Path) -> 
             ("--label", "7", "--classifier", "2", "--classifier-form", "mean"),
             "classifier_form mean requires an ancestral solver, not unipc-2",
         ),
-        (("--label", "7", "--classifier", "2", "--guidance", "2"), "guidance 2.0 has nothing to guide towards"),
-        (("--label", "17", "--classifier", "2"), "label 17 is outside 0 … 9"),
+        (("--label", "7", "--classifier", "2", "--guidance", "2"), "guidance 2.0 requires a label"),
+        (("--label", "17", "--classifier", "2"), "label 17"),
         (
             ("--label", "7", "--classifier", "2", "--size", "12"),
-            "classifier 2 is of images of the run's own size; leave out either",
+            "classifier 2 requires images of the run's own size",
         ),
-        (("--label", "7", "--classifier", "2", "--classifier-form", "both"), "score, mean"),
+        (("--label", "7", "--classifier", "2", "--classifier-form", "both"), "choose from score, mean"),
     ],
 )
 def test_what_cannot_be_asked(flags: tuple[str, ...], said: str, run: Path, refused: Callable[..., str]) -> None:
@@ -191,22 +191,22 @@ def test_a_picture_of_another_classifier(cli: Cli, run: Path, refused: Callable[
     assert cli("sample", run, "-n", "1", "--steps", "1", "--label", "2", "--classifier", "2", "--out", run / "x") == 0
     shutil.rmtree(run / "classifier")
     picture = run / "x" / "00000.png"
-    assert "has no classifier; `ddpm train-classifier" in refused("sample", "--from", picture, kept=run)
+    assert "has no classifier; train one with `ddpm train-classifier" in refused("sample", "--from", picture, kept=run)
     assert cli("train-classifier", run, *SMALL, "--seed", "1") == 0
-    assert "has other weights now; restore it from a copy" in refused("sample", "--from", picture, kept=run)
+    assert "the weights of the classifier" in refused("sample", "--from", picture, kept=run)
 
 
 def test_what_cannot_be_trained(
     cli: Cli, run: Path, folder: Callable[..., Path], refused: Callable[..., str], tmp_path: Path
 ) -> None:
     said = refused("train-classifier", run, *SMALL, "--seed", "2", kept=run)
-    assert f"was started without --seed 2; go on without the flag, or remove {run / 'classifier'}" in said
-    assert "--for and --images are two budgets" in refused("train-classifier", run, "--for", "1m", "--images", "5")
+    assert f"was started without --seed 2; drop the flag to resume, or remove {run / 'classifier'}" in said
+    assert "--for cannot be combined with --images" in refused("train-classifier", run, "--for", "1m", "--images", "5")
     assert "is a checkpoint" in refused("train-classifier", next((run / "checkpoints").iterdir()), *SMALL)
-    assert "is not a run folder" in refused("train-classifier", tmp_path, *SMALL)
+    assert "has no config.json" in refused("train-classifier", tmp_path, *SMALL)
     shutil.rmtree(run / "classifier")
     photos = folder(4)
-    assert "has no classes to tell apart" in refused("train-classifier", run, *SMALL, "--data", photos, kept=run)
+    assert "photos has 0 classes" in refused("train-classifier", run, *SMALL, "--data", photos, kept=run)
     for width in ("7", "0"):
         said = refused("train-classifier", run, "--images", "64", "--width", width, kept=run)
         assert f"network: width is {width}" in said
