@@ -40,5 +40,5 @@ def test_what_is_asked_is_taken() -> None:
     found = surveyed({(9, 9): 1, (8, 8): 1}, modes={"RGB": 1, "L": 1})
     asked = Request("x", size=(16, 24), mode="L", fit="pad")
     assert geometry(found, asked) == Geometry((16, 24), "L", "pad")
-    with refuses("conflict"):
+    with refuses("invalid"):
         geometry(found, Request("x", size=(16, 24)))

@@ -122,7 +122,7 @@ def changed(**change: Any) -> bytes:
 def test_what_is_no_score(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "score.json"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"score\.json.*; (write it again by|give a file that)") as e:
+    with pytest.raises(InputError, match=r"score\.json.*; (run|use a file that was)") as e:
         Score.read(path)
     assert "\n" not in str(e.value)
 
@@ -130,5 +130,5 @@ def test_what_is_no_score(content: bytes, tmp_path: Path) -> None:
 def test_where_no_score_is(tmp_path: Path) -> None:
     with refuses("missing"):
         Score.read(tmp_path / "nothing.json")
-    with refuses("invalid"):
+    with refuses("unreadable"):
         Score.read(tmp_path)
