@@ -135,7 +135,7 @@ def test_an_image_alone_is_the_image_among_others(unlabelled: Path) -> None:
 def test_a_label_needs_the_classifier_even_where_it_is_at_hand(unlabelled: Path) -> None:
     run = load(unlabelled, "cpu")
     prepared = run.prepared(settings(run, {"classifier": 2.0}))
-    with refuses("conflict"):
+    with refuses("incompatible"):
         sample(prepared, 1, label="7", steps=1)
 
 
@@ -169,7 +169,7 @@ def test_an_evaluation_asks_for_the_classifiers_classes(cli: Cli, run: Path) -> 
         (("--classifier", "2"), "classifier 2 requires a label"),
         (("--classifier", "0", "--label", "7"), "classifier must be above 0 and finite, not 0.0"),
         (("--classifier-form", "mean"), "classifier_form requires classifier"),
-        (("--label", "7"), "was trained without labels; where its images have classes, `ddpm train-classifier`"),
+        (("--label", "7"), "was trained without labels; if its images have classes, train a classifier"),
         (
             ("--label", "7", "--classifier", "2", "--classifier-form", "mean"),
             "classifier_form mean requires an ancestral solver, not unipc-2",

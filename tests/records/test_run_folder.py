@@ -38,7 +38,7 @@ def test_what_a_run_has_not_yet(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     assert (run.steps(), run.tuned(), run.best()) == (None, None, None)
     run.tuned_file.write_text("{}")
-    with refuses("invalid"):
+    with refuses("unreadable"):
         run.tuned()
 
 
