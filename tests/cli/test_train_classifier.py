@@ -135,7 +135,7 @@ def test_an_image_alone_is_the_image_among_others(unlabelled: Path) -> None:
 def test_a_label_needs_the_classifier_even_where_it_is_at_hand(unlabelled: Path) -> None:
     run = load(unlabelled, "cpu")
     prepared = run.prepared(settings(run, {"classifier": 2.0}))
-    with refuses("incompatible"):
+    with refuses("conflict"):
         sample(prepared, 1, label="7", steps=1)
 
 
