@@ -114,7 +114,7 @@ def test_check_of_classes(cli: Cli, capsys: pytest.CaptureFixture[str], folder: 
         (["--loss", "vlb", "--weighting", "min-snr"], "min-snr .* --loss vlb"),
         (
             ["--loss", "vlb", "--levels", "log-normal"],
-            "log-normal .* --loss vlb; use uniform or stratified",
+            "log-normal .* --loss vlb; use uniform, stratified",
         ),
         (
             ["--prediction", "eps", "--weighting", "constant"],

@@ -79,7 +79,7 @@ def test_samples_lie_in_the_run(cli: Cli, run: Path, capsys: pytest.CaptureFixtu
 
 def test_from_a_checkpoint(cli: Cli, run: Path) -> None:
     assert cli("sample", run / "checkpoints" / "step-000000008", "-n", "1", "--steps", "1") == 0
-    assert (run / "samples" / "seed0-unipc_2x1-guidance1.15" / "00000.png").exists()
+    assert (run / "samples" / "step-000000008-seed0-unipc_2x1-guidance1.15" / "00000.png").exists()
 
 
 def test_a_picture_is_drawn_again_byte_for_byte(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
