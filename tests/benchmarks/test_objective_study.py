@@ -157,7 +157,7 @@ def test_gradients_vary_as_the_levels_drawn_do(bench):
 def test_only_runs_on_the_bound_have_its_gradient(digits_run):
     from gradient_noise import at
 
-    with pytest.raises(SystemExit, match="was not trained by the bound"):
+    with pytest.raises(SystemExit, match="was not trained"):
         at(next((digits_run / "checkpoints").iterdir()), 8)
 
 
@@ -173,7 +173,7 @@ def test_a_case_goes_from_its_flags_to_figures(tmp_path, monkeypatch):
     trained, refused = Case(), Case(schedule="flow", prediction="eps")
     homes = {case: tmp_path / case.name for case in (trained, refused)}
     results = {case: run(case, homes[case], 128, seed=0) for case in homes}
-    assert results[refused]["refused"].startswith("the configuration: diffusion: eps prediction says nothing")
+    assert results[refused]["refused"].startswith("the configuration: diffusion: eps prediction")
     assert said(results[refused]) == "refused"
     r = results[trained]
     assert r["refused"] is None

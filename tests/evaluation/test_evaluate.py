@@ -322,7 +322,7 @@ def test_a_run_without_classes(plain: Path, tmp_path: Path) -> None:
     assert (found.samples.labels, found.accuracy) == (None, None)
     images = sample(load(run, "cpu"), 2, steps=2)
     assert np.array_equal(pixels_of(run)[:2, ..., 0], np.stack([np.asarray(image) for image in images]))
-    with refuses("invalid"):
+    with refuses("conflict", "guidance 2.0"):
         of_run(run, sampling={"steps": 2, "guidance": 2.0})
 
 
@@ -513,7 +513,7 @@ def test_real_images_that_are_all_the_same(tmp_path: Path) -> None:
     np.savez(tmp_path / "flat.npz", images=np.full((20, 16, 12, 3), 9, np.uint8), labels=np.arange(20) % 2)
     found = of_folder(pictures(tmp_path / "a.npz"), tmp_path / "flat.npz")
     assert found.memorisation is None
-    assert any("no search for copies: copies can only be told" in note for note in found.notes)
+    assert any("copies" in note for note in found.notes)
 
 
 def test_real_images_are_brought_to_the_size_and_mode_of_the_samples(tmp_path: Path) -> None:
@@ -534,7 +534,7 @@ def test_samples_of_several_sizes_or_modes(tmp_path: Path) -> None:
     modes = files(tmp_path / "modes", [*images, images[0][..., 0]])
     with refuses("invalid", "--size"):
         of_folder(sizes, real)
-    with refuses("conflict", "--mode"):
+    with refuses("invalid", "--mode"):
         of_folder(modes, real)
     found = of_folder(sizes, real, size=(10, 10))
     assert (found.measure.size, found.measure.n) == ((10, 10), 33)
@@ -555,7 +555,7 @@ def test_samples_in_folders_of_classes(tmp_path: Path) -> None:
     assert found.accuracy.by_class == pytest.approx({"0": 0.8, "1": 0.8})
     other = of_folder(tmp_path / "made", files(tmp_path / "other", real, "{c}x/{i}.png"))
     assert other.accuracy is None
-    assert any("the reference has no class 0, 1: samples of it" in note for note in other.notes)
+    assert any("the reference has no class 0, 1" in note for note in other.notes)
 
 
 def test_what_of_a_folder_is_refused(tmp_path: Path, folder: Callable[..., Path]) -> None:
@@ -568,7 +568,7 @@ def test_what_of_a_folder_is_refused(tmp_path: Path, folder: Callable[..., Path]
         (a, tmp_path / "b", {}, "b does not exist"),
         (empty, a, {}, r"empty holds no images \(it is empty\)"),
         (folder(3), a, {}, "3 generated images .* 10"),
-        (a, folder(3), {}, "photos holds 3 images; a measurement needs at least 10 real ones"),
+        (a, folder(3), {}, "at least 10"),
         (a, a, {"features": "inceptoin"}, r"unknown features 'inceptoin' \(did you mean 'inception'\?\)"),
         (a, a, {"training": str(empty)}, "empty holds no images"),
     ):

@@ -45,7 +45,7 @@ def test_too_few(folder: Callable[..., Path]) -> None:
 def test_bad_images(folder: Callable[..., Path]) -> None:
     photos = folder(12)
     (photos / "bad.png").write_text("text")
-    with refuses("missing", "13"):
+    with refuses("unreadable", "bad.png"):
         real(str(photos), Geometry((8, 8), "RGB"))
     assert len(real(str(photos), Geometry((8, 8), "RGB"), skip_bad=True).data) == 12
 

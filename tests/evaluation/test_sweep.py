@@ -190,12 +190,12 @@ def test_what_cannot_be_swept(loaded: LoadedRun, change: dict, said: str) -> Non
 def test_a_run_without_labels_is_not_guided(loaded: LoadedRun) -> None:
     data = loaded.config.data.model_copy(update={"classes": ()})
     without = replace(loaded, config=loaded.config.model_copy(update={"data": data}))
-    with pytest.raises(InputError, match=r"guidance 2.0 has nothing to guide towards: .* was trained without labels"):
+    with pytest.raises(InputError, match="was trained without labels"):
         plan(without, **ASKED)
     assert plan(without, **ASKED | {"guidance": ()}).labels is None
 
 
 def test_a_run_that_makes_images_larger_is_not_swept(loaded: LoadedRun) -> None:
     larger = replace(loaded, config=loaded.config.model_copy(update={"upscaling": UpscalingConfig(scale=4)}))
-    with pytest.raises(InputError, match="makes small images large"):
+    with pytest.raises(InputError, match="is a super-resolution run; use it with `"):
         plan(larger, **ASKED)

@@ -71,5 +71,5 @@ def test_what_is_no_run(made: bool, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     if made:
         folder.mkdir()
-    with pytest.raises(InputError, match="photos is not a run folder"):
+    with pytest.raises(InputError, match="a run folder"):
         read(folder)

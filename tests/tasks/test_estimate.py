@@ -227,9 +227,9 @@ def test_pictures_are_as_good_as_their_values(pipe: Pipeline, images: Pixels) ->
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (Image.new("L", (8, 9)), r'image 0 is 9 × 8 L, and the run has 8 × 8 L: .*convert\("L"\).resize\(\(8, 8\)\)'),
-        ([Image.new("L", (8, 8)), Image.new("RGB", (8, 8))], r"image 1 is 8 × 8 RGB, and the run has 8 × 8 L"),
-        (np.zeros((2, 8, 8, 3), np.uint8), r"image 0 is 8 × 8 RGB, and the run has 8 × 8 L"),
+        (Image.new("L", (8, 9)), r'image 0 is 9 × 8 L, but the run needs 8 × 8 L.*convert\("L"\).resize\(\(8, 8\)\)'),
+        ([Image.new("L", (8, 8)), Image.new("RGB", (8, 8))], "image 1 is 8 × 8 RGB"),
+        (np.zeros((2, 8, 8, 3), np.uint8), "image 0 is 8 × 8 RGB"),
         (np.zeros((2, 8, 8, 1), np.int32), r"the array has the type int32; .*uint8"),
         ([], r"no pictures"),
         (np.zeros((0, 8, 8, 1), np.uint8), r"no pictures"),

