@@ -21,7 +21,7 @@ class Table(NamedTuple):
 
 
 def colour(run: Run, evaluation: Evaluation | None) -> tuple[Table, str] | None:
-    """Compare mean and standard deviation of each channel with the real images'; also say which samples they are of."""
+    """Tabulate the mean and standard deviation of each channel, of which samples, next to the real images'."""
     if evaluation is not None:
         c = evaluation.score.colour
         mean, std, of = c.mean, c.std, f"{evaluation.score.measure.n:,} samples of “{evaluation.name}”"

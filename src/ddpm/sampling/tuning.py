@@ -1,8 +1,8 @@
 """Tune grids for one model: the levels at which few steps stay closest to its many-step solution.
 
-The best untuned candidate is seldom the best after tuning. So many candidates, each a solver and an initial grid, are
-tuned a little on few images, the better ones further on more, and the best one on all: successive halving (Jamieson &
-Talwalkar 2016).
+The best candidate before tuning is rarely the best after it. So several candidates, each a solver and an initial grid,
+are tuned a little on few images, the better ones further on more, and the best one on all: successive halving
+(Jamieson & Talwalkar 2016).
 """
 
 import math
