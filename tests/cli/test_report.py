@@ -73,7 +73,7 @@ def test_what_cannot_be_shown(refused: Refused, run: Path, tmp_path: Path) -> No
     (tmp_path / "photos").mkdir()
     for argv, said in {
         ("report", tmp_path / "photos"): "photos has no config.json",
-        ("report", tmp_path / "nothing"): "nothing is not a run folder",
+        ("report", tmp_path / "nothing"): "nothing does not exist",
         ("report", run / "config.json"): "is not a run folder",
         ("report", run, "--out", tmp_path / "photos"): "photos is a folder; use a file name",
         ("report", run, "--out", run / "config.json" / "x.html"): "a file exists",

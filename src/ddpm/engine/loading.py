@@ -26,9 +26,7 @@ def load(path: str | Path, device: str | torch.device | None = None) -> LoadedRu
     """
     folder = Path(path)
     where = device_of(device)
-    if not folder.exists():
-        raise InputError("missing", f"{folder} does not exist; use a run folder made by `ddpm train`")
-    if not folder.is_dir():
+    if folder.is_file():
         raise InputError("invalid", f"{folder} is {_kind(folder)}, not a run folder; use the run folder itself")
     run = RunFolder.open(folder)
     config, weights = run.config(), run.weights()

@@ -18,7 +18,6 @@ from ddpm.records.likelihood import BitsRecord
 from ddpm.records.run_folder import RunFolder
 from ddpm.report.evaluations import Evaluation, evaluations
 from ddpm.report.likelihood import measured_bits
-from ddpm.system.errors import InputError
 from ddpm.training.log import Event, training_seconds
 
 
@@ -89,8 +88,6 @@ def read(folder: Path) -> Run:
     Raises:
         InputError: it is not a run folder.
     """
-    if not folder.is_dir():
-        raise InputError("invalid", f"{folder} is not a run folder; use one that `ddpm train` wrote")
     files = RunFolder.open(folder)
     return Run(
         folder,
