@@ -48,6 +48,8 @@ class RunFolder:
         """
         if not path.exists():
             raise InputError("missing", f"{path} does not exist; use a run folder written by `ddpm train`")
+        if path.is_file():
+            raise InputError("invalid", f"{path} is not a run folder; use one written by `ddpm train`")
         if (found := cls.of(path)) is None:
             raise InputError(
                 "missing", f"{path} has no {cls(path).config_file.name}; use a run folder written by `ddpm train`"
