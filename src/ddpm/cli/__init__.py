@@ -23,7 +23,7 @@ app = App(
     "Exit codes: 0 success, 2 invalid input, 3 training diverged, "
     "75 interrupted with everything saved (re-run to resume).",
     version=__version__,
-    default_parameter=Parameter(converter=exactly),
+    default_parameter=Parameter(converter=exactly, negative_iterable=()),
 )
 _COMMANDS = {
     "check": "Decode every image; report problems and how training would use the data.",
