@@ -175,8 +175,8 @@ def test_notes_are_printed_as_they_are(cli: Cli, photos: Path, folder: Callable[
         (["--steps", "ten"], r"--steps expects integers, such as 5,10,20, not ten"),
         (["--steps", "1001"], r"steps must be between 1 and 1000"),
         (["--steps", "0"], r"steps must be at least 1, not 0"),
-        (["--steps", "1,2", "--out", "{tmp}/x.json"], r"--out holds one score, not 2"),
-        (["--checkpoints", "--out", "{tmp}/x.json"], r"--out holds one score"),
+        (["--steps", "1,2", "--out", "{tmp}/x.json"], r"--out takes one score, not 2"),
+        (["--checkpoints", "--out", "{tmp}/x.json"], r"--out takes one score"),
         (["--out", "{tmp}"], r"--out .* is a folder; .*score\.json"),
         (["--out", "{run}/config.json/x.json"], r"a file exists"),
         (["--size", "8"], r"--size has no effect on a run"),
@@ -203,7 +203,7 @@ def test_of_a_run(
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ([], r"photos needs real ones; .*--data"),
+        ([], r"photos need real images to compare with; .*--data"),
         (["--data", "digits", "--steps", "5"], r"--steps has no effect on a folder of images; drop it"),
         (["--data", "digits", "-n", "20"], r"-n has no effect on a folder of images"),
         (["--data", "digits", "--seed", "0"], r"--seed has no effect on a folder of images"),

@@ -157,7 +157,7 @@ def test_places(refused: Refused, tmp_path: Path, folder: Callable[..., Path]) -
     (tmp_path / "full" / "thesis.tex").write_text("mine")
     for argv, said in {
         ("train", tmp_path / "phots"): r"phots does not exist \(did you mean .*photos\?\)",
-        ("train", tmp_path / "file"): "type unknown; .*folder of images",
+        ("train", tmp_path / "file"): "of an unsupported type .*folder of images",
         ("train", photos, "--out", tmp_path / "file"): "a file exists where a folder is needed",
         ("train", photos, "--out", tmp_path / "file" / "run"): "a file exists where a folder is needed",
         ("train", photos, "--out", tmp_path / "full"): "full already exists .* --out",

@@ -59,5 +59,5 @@ def test_refusals(flags: list[str], said: str, refused: Refused, digits_run: Pat
 
 
 def test_places(refused: Refused, digits_run: Path, tmp_path: Path) -> None:
-    assert "is a checkpoint; tune the run" in refused("tune", next((digits_run / "checkpoints").iterdir()))
+    assert "is a checkpoint; use the run folder" in refused("tune", next((digits_run / "checkpoints").iterdir()))
     assert "does not exist" in refused("tune", tmp_path / "nowhere")

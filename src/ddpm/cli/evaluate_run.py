@@ -47,7 +47,7 @@ def evaluate_run(
     if out is not None and len(runs) * len(counts) > 1:
         raise InputError(
             "conflict",
-            f"--out holds one score, not {len(runs) * len(counts)}; drop it, as all are in the run folder",
+            f"--out takes one score, not {len(runs) * len(counts)}; drop it: all of them are in the run folder",
         )
     scores.prepare(out)
     done = None

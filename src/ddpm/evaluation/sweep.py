@@ -216,7 +216,10 @@ def _reference(loaded: LoadedRun, todo: SweepPlan, progress: Progress) -> Real:
         todo.data or d.source, geometry, skip_bad=d.skip_bad, progress=doing(progress, "reading the reference")
     )
     if todo.data is None and found.data.fingerprint != d.fingerprint:
-        raise InputError("incompatible", f"the images of {d.source} have changed since the run started")
+        raise InputError(
+            "incompatible",
+            f"the images of {d.source} have changed since the run started; restore them, or pass real ones with --data",
+        )
     return found
 
 

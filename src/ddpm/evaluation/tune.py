@@ -104,7 +104,9 @@ def _reference(loaded: LoadedRun, ask: AskTune) -> SamplingConfig:
     if long.classifier is not None:
         raise InputError("conflict", "grids cannot be tuned with a classifier; use it only in `ddpm sample`")
     if max(ask.steps) >= long.steps:
-        raise InputError("invalid", f"--steps {max(ask.steps)} must be fewer than the {long.steps} of the reference")
+        raise InputError(
+            "invalid", f"--steps {max(ask.steps)} is too many; use fewer than the {long.steps} of the reference"
+        )
     return long
 
 

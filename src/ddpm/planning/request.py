@@ -201,7 +201,7 @@ def change(tree: dict[str, Any], key: str, value: Any) -> None:
         if known and not members:
             raise InputError(
                 "unknown",
-                f"unknown key {key}: {name} is not a section; drop what follows it",
+                f"unknown key {key}: {name} is not a section; use {name} itself",
             )
     nested: Any = value
     for name in reversed((*parents, last)):

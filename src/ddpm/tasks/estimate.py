@@ -70,8 +70,8 @@ def estimate(
     if type(codec) is not PixelCodec:
         raise InputError(
             "incompatible",
-            "bits per dimension need a run on pixels, but this run models latents, whose density is not that of the "
-            "images; leave out bits per dimension",
+            "bits per dimension need a run in pixel space, but this run models latents, whose density is not that "
+            "of the images; use another run",
         )
     x0 = codec.encode(images)
     denoise: Denoiser = model.denoiser(build.build_parameterisation(config.diffusion))

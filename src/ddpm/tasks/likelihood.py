@@ -79,7 +79,7 @@ def likelihood(
     run.refuse_given()
     if labels is None and run.needs_label:
         raise InputError(
-            "missing", f"{run.source} was never trained without labels, so it needs one; {run.vocabulary.advice}"
+            "missing", f"{run.source} was never trained without labels, so it needs a label; {run.vocabulary.advice}"
         )
     engine = run.engine
     at = engine.fill(len(pixels))
