@@ -63,7 +63,7 @@ def summary(made: Plan, accelerator: Accelerator) -> Iterator[str]:
         origin = "averaged from the images" if u.low is None else f"images of {u.low}"
         yield f"from      {small}, {origin}, with noise up to {u.s_max:g}"
     yield (
-        f"network   {weights / 1e6:.1f} M weights: {net.describe()}; {diffusion.prediction} prediction, "
+        f"network   {weights / 1e6:.1f} M parameters: {net.describe()}; {diffusion.prediction} prediction, "
         f"{diffusion.schedule} schedule" + (", learned variance" if diffusion.variance == "learned" else "")
     )
     world = accelerator.num_processes

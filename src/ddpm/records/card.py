@@ -16,7 +16,7 @@ TEMPLATE = """\
 |---|---|
 | images | {images:,} of `{source}`, plus {held_out:,} held out |
 | classes | {classes} |
-| network | {network}, {weights:.1f} M weights |
+| network | {network}, {weights:.1f} M parameters |
 | diffusion | {schedule} schedule of {T} levels, {prediction} prediction, {variance} variance |
 | objective | {objective} |
 | training | {seen:,} images in batches of {batch}, {precision}, seed {seed} |
