@@ -42,7 +42,7 @@ _COMMANDS = {
     "plot": "Plot a schedule, the loss, or a sampling trajectory.",
     "evaluate": "Score a run, or a folder of images, against real images; re-run to resume.",
     "likelihood": "Measure the likelihood of images, in bits per dimension; re-run to resume.",
-    "compare": "Compare scores that were measured alike.",
+    "compare": "Compare scores that were measured in the same way.",
     "doctor": "Show device, precision, memory and versions.",
 }
 for _name, _help in _COMMANDS.items():

@@ -37,7 +37,8 @@ class Editing:
     batch
         The number of pictures drawn at a time.
     whole
-        Draw pictures larger than in training in one pass, not in windows; sides must be divisible as the network needs.
+        Draw pictures larger than in training in one pass, not in windows; sides must be divisible as the network
+        requires.
     out
         The folder to write to; RUN/COMMAND/… by default.
     device

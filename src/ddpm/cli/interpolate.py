@@ -34,7 +34,7 @@ def interpolate(
     n
         The number of pictures, including both ends, which are the model's reconstructions of the given pictures.
     label
-        The class of both pictures, or one each: `--label cat --label dog`.
+        The class of both pictures, or one for each: `--label cat --label dog`.
     steps
         The number of solver steps, each to the noise and back.
     fit

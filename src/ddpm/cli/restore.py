@@ -22,7 +22,7 @@ def restore(
     Parameters
     ----------
     run
-        A run folder, or one checkpoint in it; it needs no training on the damage.
+        A run folder, or one checkpoint in it; no training on such damage is needed.
     photo
         The damaged picture.
     operator

@@ -50,7 +50,8 @@ def sweep(
     n
         The number of images to show for each combination.
     label
-        The class of the images shown, by name or number; several are taken in turn; all by default.
+        The class of the images shown, by name or number; all by default. Repeat the flag to alternate
+        between several.
     seed
         The random seed. Image i depends on the seed and i alone.
     data

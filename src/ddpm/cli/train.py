@@ -23,7 +23,8 @@ class TrainFlags:
     Parameters
     ----------
     for_
-        The time to train for: 90s, 20m, 1h30m. The speed is measured first and turned into a number of images.
+        The time to train for: 90s, 20m, 1h30m. The speed is measured first, and the time converted to a number of
+        images.
     images
         The number of images to train on, counting repeats: 500k, 2M.
     recipe
@@ -38,7 +39,7 @@ class TrainFlags:
     mode
         Mode to convert the images to; required if they have several.
     fit
-        How to resize images of another shape; crop by default.
+        How to resize images of a different aspect ratio; crop by default.
     skip_bad
         Skip images that cannot be read.
     labels
