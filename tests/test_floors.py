@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-import pytest
+from cases import cases
 
 SRC = Path(__file__).parents[1] / "src"
 
@@ -101,7 +101,7 @@ def circle(sources: dict[str, str], part: Callable[[str], str]) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("name", sorted(FLOOR_OF))
+@cases("name", sorted(FLOOR_OF))
 def test_imports_lead_down(name):
     wrong = {path: breaks(path, (SRC / path).read_text(encoding="utf-8")) for path in FILES if room_of(path) == name}
     assert {path: names for path, names in wrong.items() if names} == {}
@@ -111,7 +111,7 @@ def test_every_room_has_one_floor_and_every_floor_its_rooms():
     assert sorted({room_of(path) for path in FILES}) == sorted(room for floor in FLOORS for room in floor)
 
 
-@pytest.mark.parametrize("part", [room, str], ids=["rooms", "files"])
+@cases("part", [room, str])
 def test_nothing_imports_what_imports_it(part):
     assert circle({path: (SRC / path).read_text(encoding="utf-8") for path in FILES}, part) == []
 

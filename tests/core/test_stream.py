@@ -55,9 +55,10 @@ def test_the_numbers_never_change() -> None:
     assert int(Stream(0, "a").normal(N).view(torch.int32).long().sum()) == -1881946301984
 
 
-def test_no_two_of_a_million_keys_are_equal() -> None:
-    keys = {key(seed, use, i) for seed in range(10) for use in ("image", "noise") for i in range(50_000)}
-    assert len(keys) == 1_000_000
+def test_no_two_of_200_000_keys_are_equal() -> None:
+    """Of 32 bits, five would be."""
+    keys = {key(seed, use, i) for seed in range(10) for use in ("image", "noise") for i in range(10_000)}
+    assert len(keys) == 200_000
     assert max(keys).bit_length() == 128
 
 

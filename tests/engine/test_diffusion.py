@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 from tests.tiny import CLASSES, loaded
 
+from cases import cases
 from ddpm.config.options import changed
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Level
@@ -64,7 +64,7 @@ def check_rows_share(
         assert torch.equal(mine, together[part]), part
 
 
-@pytest.mark.parametrize(
+@cases(
     "changes",
     [
         {"solver": "ancestral", "guidance": 3.0},
@@ -74,7 +74,6 @@ def check_rows_share(
         {"solver": "ancestral", "size": (12, 10), "whole": True, "guidance": 2.0},
         {"solver": "ancestral", "size": (4, 6), "whole": True, "guidance": 2.0},
     ],
-    ids=str,
 )
 def test_rows_of_different_requests_share_a_batch(changes: dict[str, Any]) -> None:
     run = loaded("RGB")
@@ -92,7 +91,7 @@ def test_also_where_a_worse_model_guides() -> None:
     check_rows_share(run.engine, asked, {"label": LABELS}, Guides(weak=weak), [0, 17])
 
 
-@pytest.mark.parametrize("noise", [False, True])
+@cases("noise", [False, True])
 def test_rows_of_super_resolution_share_a_batch(noise: bool) -> None:
     """Small images as stored, guided; or with noise, of each row its own strength."""
     run = loaded("RGB", scale=2)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from cases import cases
 from ddpm.codec import PixelCodec
 from ddpm.core import Denoised
 from ddpm.core.model import Model
@@ -10,8 +11,8 @@ from ddpm.sampling import SampleNoise, rows_of
 from refusal import refuses
 
 
-@pytest.mark.parametrize(("n", "batch"), [(1, 64), (3, 2), (17, 64)])
-@pytest.mark.parametrize(
+@cases(("n", "batch"), [(1, 64), (3, 2), (17, 64)])
+@cases(
     "how",
     [
         {"steps": 9},

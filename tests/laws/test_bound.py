@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch.distributions import Normal
 
+from cases import cases
 from ddpm import build
 from ddpm.core import Cond, Denoised, Level
 from ddpm.core.discrete import cosine, linear
@@ -151,8 +152,8 @@ def test_many_steps_come_within_one_percent(make):
         assert ENTROPY < total < 1.01 * ENTROPY
 
 
-@pytest.mark.parametrize("tensors", [False, True], ids=["floats", "tensors"])
-@pytest.mark.parametrize(("i", "j"), [(2, 1), (400, 380), (1000, 999)])
+@cases("tensors", [False, True])
+@cases(("i", "j"), [(2, 1), (400, 380), (1000, 999)])
 def test_a_term_is_an_expectation(i, j, tensors):
     """The mean of log q - log p over draws from q, with a learned variance, within five of its standard errors."""
     schedule, generator = linear(), torch.Generator().manual_seed(0)

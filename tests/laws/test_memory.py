@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-import pytest
 import torch
 
+from cases import cases
 from ddpm.core import Cond, Denoised, Level
 from ddpm.sampling import DDIM, Solver, sample
 
@@ -30,7 +30,7 @@ def peak(solver: Solver, steps: int) -> int:
     return live.peak
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+@cases("solver", SOLVERS)
 def test_as_much_for_200_steps_as_for_10(solver):
     """To the byte; and it is no more than the points of a history and what a step works on."""
     few = peak(SOLVERS[solver], 10)

@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
+from cases import cases
 from ddpm.codec import PixelCodec
 from ddpm.conditioning.label import LabelEmbedding
 from ddpm.config.network import UNetSettings
@@ -101,7 +102,7 @@ def test_weights_are_counted_five_times(
     assert counted.fixed == 5 * sum(p.numel() * p.element_size() for p in model.parameters())
 
 
-@pytest.mark.parametrize("n", [4, 12])
+@cases("n", [4, 12])
 def test_the_peak_covers_a_real_step(
     n: int, model: Model, objective: Denoising, data: Dataset, accelerator: Accelerator
 ) -> None:
@@ -141,7 +142,7 @@ def test_peak_is_a_fifth_more() -> None:
     assert Memory(fixed=1000, per_image=10).peak(4) == 1248
 
 
-@pytest.mark.parametrize(
+@cases(
     ("available", "batch", "micro"),
     [
         (1200 + 12 * 100, 100, 100),
