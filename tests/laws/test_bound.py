@@ -146,10 +146,8 @@ def test_the_small_variance_costs_less_in_more_steps(make):
 
 @pytest.mark.parametrize("make", [linear, cosine])
 def test_many_steps_come_within_one_percent(make):
-    """T = 4000, where either's decoder costs little."""
-    for how in ["large", "learned"]:
-        total = expected(make, 4000, how)["total"]
-        assert ENTROPY < total < 1.01 * ENTROPY
+    """With a fixed variance too, in T = 4000, where the decoder costs little."""
+    assert ENTROPY < expected(make, 4000, "large")["total"] < 1.01 * ENTROPY
 
 
 @cases("tensors", [False, True])

@@ -31,10 +31,10 @@ def peak(solver: Solver, steps: int) -> int:
 
 
 @cases("solver", SOLVERS)
-def test_as_much_for_200_steps_as_for_10(solver):
+def test_as_much_for_60_steps_as_for_10(solver):
     """To the byte; and it is no more than the points of a history and what a step works on."""
     few = peak(SOLVERS[solver], 10)
-    assert few == peak(SOLVERS[solver], 200)
+    assert few == peak(SOLVERS[solver], 60)
     assert few <= 12 * IMAGES
 
 
@@ -53,7 +53,7 @@ class Hoards:
 
 
 def test_what_is_kept_would_be_seen():
-    assert peak(Hoards(), 200) - peak(Hoards(), 10) == 190 * IMAGES
+    assert peak(Hoards(), 60) - peak(Hoards(), 10) == 50 * IMAGES
 
 
 def test_views_count_once_and_what_is_dropped_does_not():
