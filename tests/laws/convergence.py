@@ -62,7 +62,7 @@ def normal() -> torch.Tensor:
     return torch.randn(64, 2, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
 
-def flow_of(denoise, x: torch.Tensor, n: int = 1000, first: float = -6, last: float = 6) -> torch.Tensor:
+def flow_of(denoise, x: torch.Tensor, n: int = 2000, first: float = -6, last: float = 6) -> torch.Tensor:
     """The probability flow by the classical Runge-Kutta method: with y = x / alpha and r = sigma / alpha, along log r,
     ``dy / d log r = y - x0`` (Song et al. 2021, eq. 14)."""
 

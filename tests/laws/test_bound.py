@@ -84,7 +84,6 @@ class Perfect:
         return Denoised(mean, (best - low) / (high - low) if high > low else torch.zeros_like(x))
 
 
-STEPS = [25, 50, 100, 250, 1000, 4000]
 HOW = {"small": (False, 0.0), "large": (False, 1.0), "learned": (True, 0.0)}
 
 
