@@ -7,7 +7,8 @@ count wherever they are written: inside functions, and for type checkers alone.
 
 import ast
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -52,18 +53,21 @@ def room_of(path: str) -> str:
     return room(module_of(path))
 
 
-def imports(source: str) -> Iterator[str]:
+@cache
+def imports(source: str) -> list[str]:
     """Every imported module, by its full name."""
+    found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             assert node.module is not None
             for alias in node.names:
                 below = SRC.joinpath(*node.module.split("."), alias.name)
                 is_module = below.is_dir() or below.with_suffix(".py").exists()
-                yield f"{node.module}.{alias.name}" if is_module else node.module
+                found.append(f"{node.module}.{alias.name}" if is_module else node.module)
+    return found
 
 
 def breaks(path: str, source: str) -> list[str]:
