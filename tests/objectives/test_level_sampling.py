@@ -152,8 +152,8 @@ def test_what_belongs_to_the_objective_has_no_weight(name):
 
 @cases("name", ["uniform", "stratified", "importance", "importance of ticks"])
 def test_the_estimate_of_a_mean_over_the_axis_is_unbiased(name):
-    """mean(w · f) over 4,000 batches of 8, or 40,000 where many are drawn at once, against the mean of f over the levels,
-    within five standard errors."""
+    """mean(w · f) over 4,000 batches of 8, or 40,000 where many are drawn at once, against the mean of f over the
+    levels, within five standard errors."""
     T, sampling = 12, EVERY[name]
     f = torch.arange(1, T + 1).double().sin().exp()
     history, stream = warmed(sampling, T), Stream(0, "levels")
