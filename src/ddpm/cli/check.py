@@ -17,16 +17,11 @@ def check(
 ) -> None:
     """Decode every image and report sizes, modes, classes, problems, and how training would use them.
 
-    Parameters
-    ----------
-    data
-        A folder, a .zip of one, an .npz, or the built-in "digits".
-    size
-        The --size to plan training for: 64, or height x width, as in 48x64.
-    mode
-        The --mode to plan training for.
-    workers
-        The number of processes that decode; chosen automatically by default.
+    Args:
+        data: A folder, a .zip of one, an .npz, or the built-in "digits".
+        size: The --size to plan training for: 64, or height x width, as in 48x64.
+        mode: The --mode to plan training for.
+        workers: The number of processes that decode; chosen automatically by default.
     """
     from ddpm.data.open import open_source
     from ddpm.data.report import describe, warnings

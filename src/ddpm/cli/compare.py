@@ -18,12 +18,10 @@ def compare(*scores: Path, across: list[str] | None = None) -> None:
 
     Each value is followed by its 95 % interval. The best value is bold if its interval overlaps no other.
 
-    Parameters
-    ----------
-    scores
-        Files written by `ddpm evaluate`, or folders with a score.json.
-    across
-        Sampling settings that may differ: solver, steps, grid, eta, guidance, clip or seed, separated by commas.
+    Args:
+        scores: Files written by `ddpm evaluate`, or folders with a score.json.
+        across: Sampling settings that may differ: solver, steps, grid, eta, guidance, clip or seed, separated by
+            commas.
     """
     from ddpm.evaluation.compare import columns_of, names_of, read, require_alike
     from ddpm.system.console import console

@@ -22,26 +22,17 @@ if TYPE_CHECKING:
 class Editing:
     """How many pictures to draw, and where to write them.
 
-    Parameters
-    ----------
-    n
-        The number of pictures to draw.
-    label
-        A class, by name or number.
-    steps
-        The number of solver steps; the run's own by default.
-    seed
-        The random seed. Picture i depends on the seed and i alone.
-    fit
-        Resize and convert the picture to the run's size and mode. By default, larger pictures keep their size.
-    batch
-        The number of pictures drawn at a time.
-    whole
-        Draw pictures larger than in training in one pass, not in windows; sides must be divisible as the network needs.
-    out
-        The folder to write to; RUN/COMMAND/… by default.
-    device
-        cpu, cuda or mps; the best available by default.
+    Args:
+        n: The number of pictures to draw.
+        label: A class, by name or number.
+        steps: The number of solver steps; the run's own by default.
+        seed: The random seed. Picture i depends on the seed and i alone.
+        fit: Resize and convert the picture to the run's size and mode. By default, larger pictures keep their size.
+        batch: The number of pictures drawn at a time.
+        whole: Draw pictures larger than in training in one pass, not in windows; sides must be divisible as the network
+            needs.
+        out: The folder to write to; RUN/COMMAND/… by default.
+        device: cpu, cuda or mps; the best available by default.
     """
 
     n: Annotated[int, Parameter(name=["-n", "--n"])] = 1

@@ -40,44 +40,27 @@ def evaluate(
     Samples are kept in the run folder: re-run the command to resume, or to score the same samples with other features
     or real images. Launch it with torchrun to sample in several processes.
 
-    Parameters
-    ----------
-    what
-        A run folder, a checkpoint in it, or a folder, .zip or .npz of generated images.
-    data
-        The real images; the run's data by default. For a super-resolution run, the large images; its held-out images by
-        default.
-    training
-        For a folder of images: the generator's training data, to detect copies of; the real images by default.
-    n
-        The number of samples to draw; 2,000 by default. For a super-resolution run, the number of images to enlarge;
-        1,000 by default.
-    weights
-        The extractor's file (inception), or its folder or name (dinov2, clip); downloaded once by default.
-    steps
-        The number of solver steps; the run's own by default. Several, as in 5,10,20, are scored in turn.
-    checkpoints
-        Also score the run's earlier checkpoints.
-    seed
-        The random seed; 0 by default. Sample i depends on the seed and i alone.
-    batch
-        The number of samples drawn at a time, 1 to 64; 64 by default.
-    augment
-        For a super-resolution run, which is compared with bicubic interpolation: see `ddpm upscale`.
-    consistent
-        For a super-resolution run: see `ddpm upscale`.
-    size
-        For a folder of images of different sizes: the size to resize them to, 64 or height x width.
-    mode
-        For a folder of images of different modes: the mode to convert them to.
-    fit
-        How to resize images of another shape; crop by default.
-    skip_bad
-        Skip images that cannot be read.
-    out
-        Also write the score to this file.
-    device
-        cpu, cuda or mps; the best available by default.
+    Args:
+        what: A run folder, a checkpoint in it, or a folder, .zip or .npz of generated images.
+        data: The real images; the run's data by default. For a super-resolution run, the large images; its held-out
+            images by default.
+        training: For a folder of images: the generator's training data, to detect copies of; the real images by
+            default.
+        n: The number of samples to draw; 2,000 by default. For a super-resolution run, the number of images to enlarge;
+            1,000 by default.
+        weights: The extractor's file (inception), or its folder or name (dinov2, clip); downloaded once by default.
+        steps: The number of solver steps; the run's own by default. Several, as in 5,10,20, are scored in turn.
+        checkpoints: Also score the run's earlier checkpoints.
+        seed: The random seed; 0 by default. Sample i depends on the seed and i alone.
+        batch: The number of samples drawn at a time, 1 to 64; 64 by default.
+        augment: For a super-resolution run, which is compared with bicubic interpolation: see `ddpm upscale`.
+        consistent: For a super-resolution run: see `ddpm upscale`.
+        size: For a folder of images of different sizes: the size to resize them to, 64 or height x width.
+        mode: For a folder of images of different modes: the mode to convert them to.
+        fit: How to resize images of another shape; crop by default.
+        skip_bad: Skip images that cannot be read.
+        out: Also write the score to this file.
+        device: cpu, cuda or mps; the best available by default.
     """
     asked = locals()  # the flags, and nothing else yet
     from ddpm.cli.evaluate_folder import evaluate_folder

@@ -18,19 +18,14 @@ def inpaint(
 ) -> None:
     """Fill in the masked part of a picture. The rest is kept bit for bit.
 
-    Parameters
-    ----------
-    run
-        A run folder, or one checkpoint in it.
-    photo
-        The picture, of the run's size or larger.
-    mask
-        A picture of the same size: white is filled in, black is kept.
-    method
-        mmps (default), whose fill blends with its surroundings, or ddnm, which blends less well in a third of the time.
-    repaint
-        RePaint: resample back and forth, as JUMPxTIMES (in steps), such as 10x10; slow, but closer to the model's
-        distribution.
+    Args:
+        run: A run folder, or one checkpoint in it.
+        photo: The picture, of the run's size or larger.
+        mask: A picture of the same size: white is filled in, black is kept.
+        method: mmps (default), whose fill blends with its surroundings, or ddnm, which blends less well in a third of
+            the time.
+        repaint: RePaint: resample back and forth, as JUMPxTIMES (in steps), such as 10x10; slow, but closer to the
+            model's distribution.
     """
     from ddpm.cli.editing import make
     from ddpm.images.photo import opened, read

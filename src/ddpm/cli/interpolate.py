@@ -23,28 +23,17 @@ def interpolate(
 ) -> None:
     """Interpolate between two pictures: a strip, and a GIF that plays back and forth.
 
-    Parameters
-    ----------
-    run
-        A run folder, or one checkpoint in it.
-    first
-        The first picture, of the run's size or larger.
-    last
-        The last picture, of the same size.
-    n
-        The number of pictures, including both ends, which are the model's reconstructions of the given pictures.
-    label
-        The class of both pictures, or one each: `--label cat --label dog`.
-    steps
-        The number of solver steps, each to the noise and back.
-    fit
-        Resize and convert the pictures to the run's size and mode.
-    batch
-        The number of pictures drawn at a time.
-    out
-        The folder to write to; RUN/interpolate/… by default.
-    device
-        cpu, cuda or mps; the best available by default.
+    Args:
+        run: A run folder, or one checkpoint in it.
+        first: The first picture, of the run's size or larger.
+        last: The last picture, of the same size.
+        n: The number of pictures, including both ends, which are the model's reconstructions of the given pictures.
+        label: The class of both pictures, or one each: `--label cat --label dog`.
+        steps: The number of solver steps, each to the noise and back.
+        fit: Resize and convert the pictures to the run's size and mode.
+        batch: The number of pictures drawn at a time.
+        out: The folder to write to; RUN/interpolate/… by default.
+        device: cpu, cuda or mps; the best available by default.
     """
     from ddpm.cli.pictures import folder_name, names, refuse_to_overwrite, write
     from ddpm.engine.loading import load

@@ -21,24 +21,15 @@ def outpaint(
 ) -> None:
     """Extend a picture beyond its borders, on a canvas that may be larger than the training images.
 
-    Parameters
-    ----------
-    run
-        A run folder, or one checkpoint in it.
-    photo
-        The picture, of the run's size or larger.
-    left
-        The number of pixels to add on the left.
-    right
-        The number of pixels to add on the right.
-    top
-        The number of pixels to add at the top.
-    bottom
-        The number of pixels to add at the bottom.
-    method
-        mmps (default), or ddnm, which takes a third of the time and leaves a visible border.
-    repaint
-        RePaint: resample back and forth, as JUMPxTIMES (in steps), such as 1x5.
+    Args:
+        run: A run folder, or one checkpoint in it.
+        photo: The picture, of the run's size or larger.
+        left: The number of pixels to add on the left.
+        right: The number of pixels to add on the right.
+        top: The number of pixels to add at the top.
+        bottom: The number of pixels to add at the bottom.
+        method: mmps (default), or ddnm, which takes a third of the time and leaves a visible border.
+        repaint: RePaint: resample back and forth, as JUMPxTIMES (in steps), such as 1x5.
     """
     from ddpm.cli.editing import make
 

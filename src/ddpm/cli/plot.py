@@ -22,23 +22,15 @@ def plot(
 ) -> None:
     """Plot a noise schedule, a run's loss, or its sampling trajectory.
 
-    Parameters
-    ----------
-    kind
-        schedule: signal, noise and their ratio at each level. loss: over training, and by noise level. trajectory:
-        how samples form.
-    what
-        A run folder; for schedule also names of schedules, plotted together.
-    out
-        The .png, .svg or .pdf file to write; RUN/plots/KIND.png by default.
-    n
-        For trajectory: the number of samples.
-    label
-        For trajectory: a class, by name or number; several are taken in turn.
-    seed
-        For trajectory: the random seed. Sample i depends on the seed and i alone.
-    device
-        cpu, cuda or mps; the best available by default.
+    Args:
+        kind: schedule: signal, noise and their ratio at each level. loss: over training, and by noise level.
+            trajectory: how samples form.
+        what: A run folder; for schedule also names of schedules, plotted together.
+        out: The .png, .svg or .pdf file to write; RUN/plots/KIND.png by default.
+        n: For trajectory: the number of samples.
+        label: For trajectory: a class, by name or number; several are taken in turn.
+        seed: For trajectory: the random seed. Sample i depends on the seed and i alone.
+        device: cpu, cuda or mps; the best available by default.
     """
     from ddpm.report import plots
     from ddpm.system.console import console

@@ -6,12 +6,9 @@ from pathlib import Path
 def report(run: Path, *, out: Path | None = None) -> None:
     """Write an HTML report on a run: scores, samples, losses, settings, and the commands to reproduce it.
 
-    Parameters
-    ----------
-    run
-        A run folder, finished or not.
-    out
-        The file to write; RUN/report.html by default. It is self-contained.
+    Args:
+        run: A run folder, finished or not.
+        out: The file to write; RUN/report.html by default. It is self-contained.
     """
     from ddpm.report import write
     from ddpm.system.console import console

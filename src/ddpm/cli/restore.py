@@ -19,19 +19,14 @@ def restore(
 ) -> None:
     """Restore a damaged picture, such that damaging the result again gives the picture.
 
-    Parameters
-    ----------
-    run
-        A run folder, or one checkpoint in it; it needs no training on the damage.
-    photo
-        The damaged picture.
-    operator
-        The damage: grey (no colour), downsample:4 (means of 4 x 4 blocks), blur:2 (Gaussian, in pixels), mask:mask.png
-        (white is missing, as in `ddpm inpaint`).
-    method
-        mmps (default), which fits the picture best, or ddnm, which takes a third of the time.
-    noise
-        Standard deviation of the noise in the picture, in grey levels of 255; for blur, that of rounding by default.
+    Args:
+        run: A run folder, or one checkpoint in it; it needs no training on the damage.
+        photo: The damaged picture.
+        operator: The damage: grey (no colour), downsample:4 (means of 4 x 4 blocks), blur:2 (Gaussian, in pixels),
+            mask:mask.png (white is missing, as in `ddpm inpaint`).
+        method: mmps (default), which fits the picture best, or ddnm, which takes a third of the time.
+        noise: Standard deviation of the noise in the picture, in grey levels of 255; for blur, that of rounding by
+            default.
     """
     from ddpm.cli.editing import make
     from ddpm.tasks.restore import mask_of

@@ -36,35 +36,22 @@ def sample(
 ) -> None:
     """Draw samples from a run, or reproduce a sample; write PNGs and a sheet of them, and print the paths.
 
-    Parameters
-    ----------
-    run
-        A run folder, or one checkpoint in it.
-    n
-        The number of images to draw; 16 by default.
-    label
-        A class, by name or number; several are taken in turn.
-    steps
-        The number of solver steps; the run's own by default.
-    size
-        Side of the images, or height x width, if larger than in training: drawn in overlapping windows.
-    whole
-        Draw images of another --size in one pass, not in windows; sides must be divisible as the network needs.
-    seed
-        The random seed; 0 by default. Image i depends on the seed and i alone.
-    batch
-        The number of images drawn at a time; 64 by default.
-    out
-        The folder to write to; RUN/samples/… by default.
-    device
-        cpu, cuda or mps; the best available by default.
-    trajectory
-        Also write how each image forms, as a GIF and a strip: the noisy image, and the expected clean image.
-    then
-        A super-resolution run to enlarge the samples with, by the same labels if it has them. The small samples are
-        kept in the subfolder base.
-    from_
-        A picture written by `ddpm sample`: reproduce it from its metadata.
+    Args:
+        run: A run folder, or one checkpoint in it.
+        n: The number of images to draw; 16 by default.
+        label: A class, by name or number; several are taken in turn.
+        steps: The number of solver steps; the run's own by default.
+        size: Side of the images, or height x width, if larger than in training: drawn in overlapping windows.
+        whole: Draw images of another --size in one pass, not in windows; sides must be divisible as the network needs.
+        seed: The random seed; 0 by default. Image i depends on the seed and i alone.
+        batch: The number of images drawn at a time; 64 by default.
+        out: The folder to write to; RUN/samples/… by default.
+        device: cpu, cuda or mps; the best available by default.
+        trajectory: Also write how each image forms, as a GIF and a strip: the noisy image, and the expected clean
+            image.
+        then: A super-resolution run to enlarge the samples with, by the same labels if it has them. The small samples
+            are kept in the subfolder base.
+        from_: A picture written by `ddpm sample`: reproduce it from its metadata.
     """
     asked = locals()  # the flags, and nothing else yet
     from ddpm.system.errors import InputError

@@ -35,32 +35,19 @@ def sweep(
     data, and for deterministic solvers the distance to the run's many-step images. Re-run the same command to resume;
     it reuses what it has measured.
 
-    Parameters
-    ----------
-    run
-        A run folder, or one checkpoint in it.
-    solvers
-        Solvers to compare, as in ddim,heun; ddim,dpm++-2m,unipc-2 by default.
-    steps
-        Numbers of steps; 5,10,20 by default.
-    grids
-        Grids by name, as in trailing,quadratic; the run's own by default.
-    guidance
-        Guidance scales, as in 1,1.5,3; the run's own by default.
-    n
-        The number of images to show for each combination.
-    label
-        The class of the images shown, by name or number; several are taken in turn; all by default.
-    seed
-        The random seed. Image i depends on the seed and i alone.
-    data
-        The real images; the run's data by default.
-    samples
-        The number of samples for each Fréchet distance; 0 to skip it.
-    out
-        The folder to write to; RUN/sweeps/… by default.
-    device
-        cpu, cuda or mps; the best available by default.
+    Args:
+        run: A run folder, or one checkpoint in it.
+        solvers: Solvers to compare, as in ddim,heun; ddim,dpm++-2m,unipc-2 by default.
+        steps: Numbers of steps; 5,10,20 by default.
+        grids: Grids by name, as in trailing,quadratic; the run's own by default.
+        guidance: Guidance scales, as in 1,1.5,3; the run's own by default.
+        n: The number of images to show for each combination.
+        label: The class of the images shown, by name or number; several are taken in turn; all by default.
+        seed: The random seed. Image i depends on the seed and i alone.
+        data: The real images; the run's data by default.
+        samples: The number of samples for each Fréchet distance; 0 to skip it.
+        out: The folder to write to; RUN/sweeps/… by default.
+        device: cpu, cuda or mps; the best available by default.
     """
     from ddpm.cli import scores
     from ddpm.cli.progress import LoggedBar

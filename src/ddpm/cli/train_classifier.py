@@ -31,29 +31,18 @@ def train_classifier(
 
     It is written to RUN/classifier; guide samples with it by `ddpm sample RUN --label … --classifier 2`.
 
-    Parameters
-    ----------
-    run
-        A run folder, trained with labels or without.
-    data
-        A folder of images with a subfolder for each class, a .zip of one, or an .npz; the run's data by default.
-    for_
-        The time to train for: 90s, 20m, 1h30m; 10m by default. The speed is measured first and turned into a number of
-        images.
-    images
-        The number of images to train on, counting repeats: 500k, 2M.
-    width
-        Channels of the network's finest level; half the run's by default, at least 32.
-    batch
-        Images per optimiser step, over all processes; 64 by default.
-    lr
-        Peak learning rate; 0.001 by default.
-    seed
-        The random seed; 0 by default.
-    precision
-        Precision of the network; the best that the device supports natively by default.
-    device
-        cpu, to train without the GPU; the best available by default.
+    Args:
+        run: A run folder, trained with labels or without.
+        data: A folder of images with a subfolder for each class, a .zip of one, or an .npz; the run's data by default.
+        for_: The time to train for: 90s, 20m, 1h30m; 10m by default. The speed is measured first and turned into a
+            number of images.
+        images: The number of images to train on, counting repeats: 500k, 2M.
+        width: Channels of the network's finest level; half the run's by default, at least 32.
+        batch: Images per optimiser step, over all processes; 64 by default.
+        lr: Peak learning rate; 0.001 by default.
+        seed: The random seed; 0 by default.
+        precision: Precision of the network; the best that the device supports natively by default.
+        device: cpu, to train without the GPU; the best available by default.
     """
     began = time.monotonic()
     from ddpm.cli.training import exits

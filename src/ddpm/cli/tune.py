@@ -28,22 +28,14 @@ def tune(
     The result is kept in the run folder; for these numbers of steps `ddpm sample` uses it by default, unless --solver
     or --grid is given.
 
-    Parameters
-    ----------
-    run
-        A run folder.
-    steps
-        Numbers of steps; 6,8,10 by default. Each step is one network call.
-    solvers
-        Solvers to try, as in dpm++-2m,unipc-3; by default all deterministic ones with one call per step.
-    n
-        The number of samples to tune on; as many more are drawn to measure the result.
-    guidance
-        Scale of classifier-free guidance to tune for; the run's own by default.
-    seed
-        The random seed of the samples' noise.
-    device
-        cpu, cuda or mps; the best available by default.
+    Args:
+        run: A run folder.
+        steps: Numbers of steps; 6,8,10 by default. Each step is one network call.
+        solvers: Solvers to try, as in dpm++-2m,unipc-3; by default all deterministic ones with one call per step.
+        n: The number of samples to tune on; as many more are drawn to measure the result.
+        guidance: Scale of classifier-free guidance to tune for; the run's own by default.
+        seed: The random seed of the samples' noise.
+        device: cpu, cuda or mps; the best available by default.
     """
     from ddpm.cli.progress import LoggedBar
     from ddpm.engine.loading import load

@@ -31,31 +31,20 @@ def upscale(
 ) -> None:
     """Enlarge pictures with a super-resolution run; write PNGs and print their paths as they are drawn.
 
-    Parameters
-    ----------
-    run
-        A super-resolution run folder, or one checkpoint in it.
-    pictures
-        The pictures, of any size and the run's mode; an alpha channel and 16 bits per channel are kept.
-    out
-        The folder to write to, under the pictures' names; RUN/upscaled/… by default. For one picture, also a .png.
-    label
-        A class, by name or number: one for all, or one each.
-    steps
-        The number of solver steps; the run's own by default.
-    augment
-        Noise to add to the condition, as a share of all noise, from 0 to the run's s_max. More noise lets the model
-        invent more detail.
-    consistent
-        Make the mean of each box of the result equal the small picture's pixel; on by default, off with --augment.
-    seed
-        The random seed. The noise for picture i depends on the seed and i alone.
-    index
-        The index of the first picture, to reproduce one of several.
-    batch
-        The number of pictures drawn at a time; those larger than in training are drawn one by one.
-    device
-        cpu, cuda or mps; the best available by default.
+    Args:
+        run: A super-resolution run folder, or one checkpoint in it.
+        pictures: The pictures, of any size and the run's mode; an alpha channel and 16 bits per channel are kept.
+        out: The folder to write to, under the pictures' names; RUN/upscaled/… by default. For one picture, also a .png.
+        label: A class, by name or number: one for all, or one each.
+        steps: The number of solver steps; the run's own by default.
+        augment: Noise to add to the condition, as a share of all noise, from 0 to the run's s_max. More noise lets the
+            model invent more detail.
+        consistent: Make the mean of each box of the result equal the small picture's pixel; on by default, off with
+            --augment.
+        seed: The random seed. The noise for picture i depends on the seed and i alone.
+        index: The index of the first picture, to reproduce one of several.
+        batch: The number of pictures drawn at a time; those larger than in training are drawn one by one.
+        device: cpu, cuda or mps; the best available by default.
     """
     from ddpm.cli.pictures import folder_name
     from ddpm.engine.loading import load
