@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ddpm.cli import progress
+from ddpm.cli import output
 from ddpm.evaluation import likelihood as evaluation
 from ddpm.records.likelihood import BitsRecord
 
@@ -88,7 +88,7 @@ def test_along_the_ode(cli: Cli, run: Path, capsys: Capture) -> None:
 
 
 def test_a_log_hears_of_long_ones(cli: Cli, run: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "QUIET", 0.0)
+    monkeypatch.setattr(output, "QUIET", 0.0)
     assert cli("likelihood", run, *CPU, "-n", "20", "--steps", "4") == 0
     assert re.findall(r"images +(\d+) %, .* left\n", capsys.readouterr().out) == ["25", "50", "75", "100"]
 

@@ -1,6 +1,6 @@
 """The command line: parses, calls, prints.
 
-Commands are named by module and imported when called, so that help does not wait for torch.
+Commands are imported when called, so that help does not wait for torch.
 """
 
 import sys
@@ -46,8 +46,9 @@ _COMMANDS = {
     "doctor": "Show device, precision, memory and versions.",
 }
 for _name, _help in _COMMANDS.items():
-    _module = _name.replace("-", "_")
-    app.command(f"ddpm.cli.{_module}:{_module}", name=_name, help=_help)
+    _function = _name.replace("-", "_")
+    _module = "editing" if _name in ("inpaint", "outpaint", "edit", "restore") else _function
+    app.command(f"ddpm.cli.{_module}:{_function}", name=_name, help=_help)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -5,6 +5,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ddpm.cli.output import say
+from ddpm.cli.pictures import folder_name, names, refuse_to_overwrite, write
+from ddpm.system.console import bar
+from ddpm.system.files import write_file
 from ddpm.system.names import Fit
 
 
@@ -35,12 +39,9 @@ def interpolate(
         out: The folder to write to; RUN/interpolate/… by default.
         device: cpu, cuda or mps; the best available by default.
     """
-    from ddpm.cli.pictures import folder_name, names, refuse_to_overwrite, write
     from ddpm.engine.loading import load
     from ddpm.records.run_folder import RunFolder
     from ddpm.report.film import to_and_fro
-    from ddpm.system.console import bar, console
-    from ddpm.system.files import write_file
     from ddpm.tasks.interpolate import interpolate as between
 
     pipe, labels = load(run, device), label[0] if label and len(label) == 1 else label
@@ -52,4 +53,4 @@ def interpolate(
         images = between(pipe, first, last, n=n, label=labels, steps=steps, fit=fit, batch=batch, progress=progress)
     write(images, folder)
     write_file(folder / "film.gif", to_and_fro(images))
-    console.print(str(folder / "film.gif"), markup=False)
+    say(str(folder / "film.gif"))

@@ -1,12 +1,13 @@
 """``ddpm plot``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from ddpm.cli.output import say
+from ddpm.system.errors import InputError
+from ddpm.system.names import suggest
 
 KINDS = ("schedule", "loss", "trajectory")
 
@@ -33,9 +34,6 @@ def plot(
         device: cpu, cuda or mps; the best available by default.
     """
     from ddpm.report import plots
-    from ddpm.system.console import console
-    from ddpm.system.errors import InputError
-    from ddpm.system.names import suggest
 
     if kind not in KINDS:
         raise InputError("unknown", f"unknown plot {kind!r}{suggest(kind, list(KINDS))}; use {', '.join(KINDS)}")
@@ -44,11 +42,10 @@ def plot(
     if kind != "schedule" and len(what) > 1:
         raise InputError("invalid", f"plot {kind} takes one run, not {len(what)}; plot them one at a time")
     path = plots.target(kind, what, out)
-    figure: Figure
     if kind == "schedule":
         figure = plots.schedule(what)
     elif kind == "loss":
         figure = plots.loss(Path(what[0]))
     else:
         figure = plots.trajectory(Path(what[0]), n, label or (), seed, device)
-    console.print(str(plots.save(figure, path)), markup=False)
+    say(str(plots.save(figure, path)))

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from ddpm.cli.output import say
+
 
 def report(run: Path, *, out: Path | None = None) -> None:
     """Write an HTML report on a run: scores, samples, losses, settings, and the commands to reproduce it.
@@ -11,6 +13,5 @@ def report(run: Path, *, out: Path | None = None) -> None:
         out: The file to write; RUN/report.html by default. It is self-contained.
     """
     from ddpm.report import write
-    from ddpm.system.console import console
 
-    console.print(str(write(run, out)), markup=False)
+    say(str(write(run, out)))

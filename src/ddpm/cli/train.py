@@ -1,13 +1,12 @@
 """``ddpm train``."""
 
 import time
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from ddpm.cli.flags import flags
+from ddpm.cli.flags import flags, given
 from ddpm.config.run import RunConfig
 from ddpm.planning.request import KEYS
 from ddpm.system.names import Fit, Mode, PrecisionName
@@ -16,8 +15,8 @@ OF_COMMAND = ("device", "tensorboard", "dry_run")
 """Flags of this command rather than of the run."""
 
 
-@dataclass(frozen=True)
-class TrainFlags:
+@flags(RunConfig, KEYS)
+class Flags:
     """The options of a run.
 
     Args:
@@ -59,22 +58,6 @@ class TrainFlags:
     tensorboard: bool = False
     dry_run: bool = False
 
-    def given(self) -> dict[str, Any]:
-        """The options that were given, by flag."""
-        asked = {f.name.rstrip("_"): getattr(self, f.name) for f in fields(self)}
-        return {flag: value for flag, value in asked.items() if value is not None and flag not in OF_COMMAND}
-
-
-if TYPE_CHECKING:
-
-    class Flags(TrainFlags):
-        """The options of a run."""
-
-        workers: int | None
-
-else:
-    Flags = flags("Flags", TrainFlags, RunConfig, KEYS)
-
 
 UNCHANGED = Flags()
 """The recipe's own settings."""
@@ -98,7 +81,7 @@ def train(data: str, *, out: Path | None = None, flags: Flags = UNCHANGED) -> No
     session = Session(
         data,
         out or Path("runs") / (name or "data"),
-        flags.given(),
+        {flag: value for flag, value in given(flags).items() if flag not in OF_COMMAND},
         few_samples,
         device=flags.device,
         tensorboard=flags.tensorboard,

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from ddpm.system.errors import InputError
 from ddpm.system.names import PrecisionName
+from ddpm.system.units import count, duration
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -52,8 +54,6 @@ def train_classifier(
     from ddpm.planning.session import accelerator_of, refuse_others
     from ddpm.records.run_folder import RunFolder
     from ddpm.system.allocator import keep_freed_memory
-    from ddpm.system.errors import InputError
-    from ddpm.system.units import count, duration
 
     keep_freed_memory()
     if for_ is not None and images is not None:
