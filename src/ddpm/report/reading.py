@@ -3,10 +3,11 @@
 import json
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from PIL import Image
@@ -14,11 +15,15 @@ from PIL import Image
 from ddpm import build
 from ddpm.config.run import RunConfig
 from ddpm.engine.loading import load
+from ddpm.records import likelihood, score
 from ddpm.records.likelihood import BitsRecord
 from ddpm.records.run_folder import RunFolder
-from ddpm.report.evaluations import Evaluation, evaluations
-from ddpm.report.likelihood import measured_bits
+from ddpm.records.score import Score
+from ddpm.system.errors import InputError
+from ddpm.system.record import Record
 from ddpm.training.log import Event, training_seconds
+
+Measured = TypeVar("Measured", bound=Record)
 
 
 @dataclass(frozen=True)
@@ -29,14 +34,15 @@ class Run:
         folder: as it was given.
         events: the lines of its log that are whole, in order.
         previews: images seen, and the sheet of samples drawn then.
-        evaluations, likelihoods: oldest first.
+        evaluations: by the names of their folders, oldest first.
+        likelihoods: oldest first.
     """
 
     folder: Path
     config: RunConfig
     events: tuple[Event, ...]
     previews: tuple[tuple[int, Path], ...]
-    evaluations: tuple[Evaluation, ...]
+    evaluations: dict[str, Score]
     likelihoods: tuple[BitsRecord, ...] = ()
 
     @property
@@ -94,9 +100,18 @@ def read(folder: Path) -> Run:
         files.config(),
         tuple(_events(files.log)),
         tuple(_previews(files.previews)),
-        evaluations(files.evaluations),
-        measured_bits(files.likelihood),
+        _records(files.evaluations, score.FILE, Score),
+        tuple(_records(files.likelihood, likelihood.FILE, BitsRecord).values()),
     )
+
+
+def _records(folder: Path, name: str, kind: type[Measured]) -> dict[str, Measured]:
+    """Read the records in the folders of one, by name, oldest first, without those that another version wrote."""
+    found = {}
+    for path in sorted(folder.glob(f"*/{name}"), key=lambda path: (path.stat().st_mtime_ns, path.parent.name)):
+        with suppress(InputError):
+            found[path.parent.name] = kind.read(path)
+    return found
 
 
 def _events(path: Path) -> Iterator[Event]:
