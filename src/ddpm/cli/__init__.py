@@ -25,6 +25,8 @@ app = App(
     version=__version__,
     default_parameter=Parameter(converter=exactly),
 )
+_FILES = dict.fromkeys(("inpaint", "outpaint", "edit", "restore"), "editing") | {"plot": "report"}
+"""The files of commands that do not have one of their own."""
 _COMMANDS = {
     "check": "Decode every image; report problems and how training would use the data.",
     "train": "Train on a folder of images; re-run to resume.",
@@ -47,8 +49,7 @@ _COMMANDS = {
 }
 for _name, _help in _COMMANDS.items():
     _function = _name.replace("-", "_")
-    _module = "editing" if _name in ("inpaint", "outpaint", "edit", "restore") else _function
-    app.command(f"ddpm.cli.{_module}:{_function}", name=_name, help=_help)
+    app.command(f"ddpm.cli.{_FILES.get(_name, _function)}:{_function}", name=_name, help=_help)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -13,6 +13,7 @@ from ddpm.cli.output import logged_bar, say
 from ddpm.cli.sampling import UNCHANGED, Sampling
 from ddpm.system.errors import InputError
 from ddpm.system.names import FeaturesName, Fit, Mode
+from ddpm.system.units import size as parse_size
 
 if TYPE_CHECKING:
     from ddpm.evaluation.options import EvaluationOptions
@@ -71,6 +72,7 @@ def evaluate(
         out: Also write the score to this file.
         device: cpu, cuda or mps; the best available by default.
     """
+    from ddpm.evaluation.evaluate import evaluate_folder
     from ddpm.evaluation.options import EvaluationOptions
     from ddpm.records.run_folder import RunFolder
     from ddpm.system.allocator import keep_freed_memory
@@ -86,7 +88,12 @@ def evaluate(
         drawn = {"n": n, "steps": steps, "checkpoints": checkpoints, "seed": seed, "batch": batch}
         upscaled = {"augment": augment, "consistent": consistent}
         refuse_flags("a folder of images", **drawn, **upscaled, **settings)
-        _folder(what, options, training, size, mode, extractor, out)
+        wanted = parse_size(size) if size else None
+        scores.prepare(out)
+        with logged_bar("sampling") as progress:
+            score, pairs = evaluate_folder(what, options, progress, training, wanted, mode, *extractor)
+        scores.show(score, what)
+        scores.keep(score, pairs, out)
     elif run.config().upscaling is not None:
         kind = "a super-resolution run"
         refuse_flags(kind, training=training, checkpoints=checkpoints, size=size, mode=mode)
@@ -95,27 +102,6 @@ def evaluate(
         kind, upscaled = "a run that is not super-resolution", {"augment": augment, "consistent": consistent}
         refuse_flags(kind, training=training, **upscaled, size=size, mode=mode)
         _run(path, options, settings, steps, bool(checkpoints), extractor, out)
-
-
-def _folder(
-    source: str,
-    options: "EvaluationOptions",
-    training: str | None,
-    size: str | None,
-    mode: Mode | None,
-    extractor: tuple[str, str | None],
-    out: Path | None,
-) -> None:
-    """Score images that are already generated."""
-    from ddpm.evaluation.evaluate import evaluate_folder
-    from ddpm.system.units import size as parse_size
-
-    wanted = parse_size(size) if size else None
-    scores.prepare(out)
-    with logged_bar("sampling") as progress:
-        score, pairs = evaluate_folder(source, options, progress, training, wanted, mode, *extractor)
-    scores.show(score, source)
-    scores.keep(score, pairs, out)
 
 
 def _run(

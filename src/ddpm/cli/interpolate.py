@@ -41,7 +41,7 @@ def interpolate(
     """
     from ddpm.engine.loading import load
     from ddpm.records.run_folder import RunFolder
-    from ddpm.report.film import to_and_fro
+    from ddpm.report.trajectory import to_and_fro
     from ddpm.tasks.interpolate import interpolate as between
 
     pipe, labels = load(run, device), label[0] if label and len(label) == 1 else label

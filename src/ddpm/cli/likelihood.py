@@ -63,9 +63,7 @@ def likelihood(
     from ddpm.evaluation.options import EvaluationOptions
     from ddpm.records.likelihood import FILE
     from ddpm.report.likelihood import plot
-    from ddpm.system.allocator import keep_freed_memory
 
-    keep_freed_memory()
     reading: dict[str, Any] = {name: value for name, value in {"fit": fit, "skip_bad": skip_bad}.items() if value}
     if data is None and reading:
         flag = next(iter(reading)).replace("_", "-")

@@ -157,9 +157,9 @@ def _write(images: "list[Image.Image]", folder: Path) -> None:
 
 
 def _film(drawn: "Trajectory", folder: Path) -> None:
-    from ddpm.report import film
+    from ddpm.report.trajectory import gif, strip
 
     for i in range(len(drawn.images)):
-        write_file(folder / f"{i:05d}.gif", film.gif(drawn.stages, i))
-        write_file(folder / f"{i:05d}-trajectory.png", film.strip(drawn.stages, i))
+        write_file(folder / f"{i:05d}.gif", gif(drawn.stages, i))
+        write_file(folder / f"{i:05d}-trajectory.png", strip(drawn.stages, i))
     say(f"{len(drawn.images)} trajectories in the same folder, as .gif and -trajectory.png")

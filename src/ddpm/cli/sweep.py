@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from ddpm.cli.numbers import decimals, integers, words
+from ddpm.cli.numbers import integers, words
 from ddpm.cli.output import logged_bar, note, say
 from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors, write_file
@@ -59,17 +59,27 @@ def sweep(
     from ddpm.records.sweep import FILE
     from ddpm.report import sweeps
     from ddpm.report.canvas import to_bytes
-    from ddpm.system.allocator import keep_freed_memory
 
     if find_spec("matplotlib") is None:
         raise InputError("missing", 'matplotlib is not installed; install it with pip install "ddpm[report]"')
-    keep_freed_memory()
     names = words(solvers) or ["ddim", "dpm++-2m", "unipc-2"]
     counts = integers("--steps", steps, "5,10,20") or [5, 10, 20]
-    scales = decimals("--guidance", guidance, "1,1.5,3")
+    typed = words(guidance)
+    if not all(word.replace(".", "", 1).isdecimal() for word in typed):
+        raise InputError("invalid", f"--guidance expects non-negative numbers, such as 1,1.5,3, not {','.join(typed)}")
+    scales = [float(word) for word in typed]
     pipe = load(run, device)
     todo = plan(
-        pipe, names, counts, words(grids), scales, n=n, labels=label or [], seed=seed, data=data, samples=samples
+        pipe,
+        names,
+        counts,
+        words(grids),
+        scales,
+        n=n,
+        labels=label or [],
+        seed=seed,
+        data=data,
+        samples=samples,
     )
     doubled = ", doubled by guidance" if any(how.guidance is not None for how in todo.ways) else ""
     say(f"sweep         {len(todo.ways)} combinations, {n} images each, seed {seed}")

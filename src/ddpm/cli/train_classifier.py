@@ -1,6 +1,7 @@
 """``ddpm train-classifier``."""
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -81,9 +82,8 @@ def train_classifier(
             seed=seed or 0,
         )
         accelerator = accelerator_of(device, precision)
-        config, job = plan.make(
-            run, request, accelerator, asked=asked, began=began, say=lambda line: say(accelerator, line)
-        )
+        tell = partial(say, accelerator)
+        config, job = plan.make(run, request, accelerator, asked=asked, began=began, say=tell)
         weights = sum(p.numel() for p in job.model.parameters())
         many = f"{config.data.images:,} images in {len(config.data.classes)} classes, {config.data.held_out} held out"
         say(accelerator, f"classifier    {config.network.describe()}, {weights / 1e6:.1f} M weights; {many}")

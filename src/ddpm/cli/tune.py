@@ -43,9 +43,7 @@ def tune(
     from ddpm.engine.loading import load
     from ddpm.evaluation.tune import SOLVERS, AskTune, joined, planned, tune
     from ddpm.records.run_folder import RunFolder
-    from ddpm.system.allocator import keep_freed_memory
 
-    keep_freed_memory()
     folder = RunFolder.open(run)
     if folder.checkpoint is not None:
         raise InputError("invalid", f"{run} is a checkpoint; tune the run folder, whose newest weights are sampled")

@@ -4,10 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import torch
 
 from ddpm.core import Level, Schedule
 from ddpm.core.schedule import timestep_of
+from ddpm.engine.trajectory import spread
 from ddpm.metrics.estimate import Estimate
 from ddpm.report.canvas import BLUE, FAINT, GREEN, INK, ORANGE, SERIES, Draw
 from ddpm.report.numbers import amount
@@ -22,12 +23,11 @@ Line = tuple[Sequence[float], Sequence[float]]
 
 def signal_and_noise(schedules: Mapping[str, Schedule], grid: Sequence[Level] = ()) -> Draw:
     """Plot alpha (solid) and sigma (dashed) of ``x_t = alpha · x0 + sigma · eps``, with the grid's levels as ticks."""
-
     alone = len(schedules) == 1
 
     def draw(ax: "Axes") -> None:
         for (name, schedule), colour in zip(schedules.items(), SERIES * len(schedules), strict=False):
-            i = _every(schedule, 0)
+            i = torch.arange(schedule.T + 1)
             level = schedule.levels(i)
             ax.plot(i, level.alpha, color=colour, label="alpha (signal)" if alone else name)
             ax.plot(i, level.sigma, color=colour, linestyle=(0, (3, 1.5)), label="sigma (noise)" if alone else None)
@@ -43,7 +43,7 @@ def log_snr(schedules: Mapping[str, Schedule], grid: Sequence[Level] = ()) -> Dr
 
     def draw(ax: "Axes") -> None:
         for (name, schedule), colour in zip(schedules.items(), SERIES * len(schedules), strict=False):
-            i = _every(schedule, 1)
+            i = torch.arange(1, schedule.T + 1)
             snr: Any = schedule.levels(i).snr
             ax.plot(i[snr > 0], snr[snr > 0].log(), color=colour, label=name)
         _rug(ax, schedules, grid)
@@ -58,13 +58,11 @@ def loss(train: Line, held_out: Line) -> Draw:
     """Plot the loss against images seen, both logarithmic; values from before the first step are left out."""
 
     def draw(ax: "Axes") -> None:
-        for (images, values), colour, label, marker in (
-            (train, BLUE, "training", ""),
-            (held_out, ORANGE, "held-out", "o"),
-        ):
-            points = [(x, y) for x, y in zip(images, values, strict=True) if x > 0 and y > 0]
+        lines = (train, BLUE, "training", None), (held_out, ORANGE, "held-out", "o")
+        for line, colour, label, marker in lines:
+            points = [(x, y) for x, y in zip(*line, strict=True) if x > 0 and y > 0]
             if points:
-                ax.plot(*zip(*points, strict=True), color=colour, label=label, marker=marker or None)
+                ax.plot(*zip(*points, strict=True), color=colour, label=label, marker=marker)
         ax.set(xscale="log", yscale="log", xlabel="images seen", ylabel="loss")
         plain_numbers(ax)
         _legend(ax, columns=2)
@@ -79,21 +77,12 @@ def loss_by_level(stages: Sequence[tuple[int, Mapping[int, float]]], most: int =
         stages: images seen, and the loss at each level.
         most: the most lines, spread over the stages, including the first and the last.
     """
-    last = len(stages) - 1
-    chosen = sorted({round(last * k / (most - 1)) for k in range(most)}) if last >= most else range(len(stages))
+    chosen = spread(len(stages) - 1, most)
 
     def draw(ax: "Axes") -> None:
         for rank, (images, by_level) in enumerate((stages[k] for k in chosen), 1):
-            strength = 1 - 0.8 * (1 - rank / len(chosen))
-            ax.plot(
-                *(list(by_level), list(by_level.values())),
-                color=BLUE,
-                alpha=strength,
-                marker="o",
-                markersize=3,
-                markeredgewidth=0,
-                label=amount(images),
-            )
+            shade: Any = {"color": BLUE, "alpha": 1 - 0.8 * (1 - rank / len(chosen)), "label": amount(images)}
+            ax.plot(list(by_level), list(by_level.values()), "o-", markersize=3, markeredgewidth=0, **shade)
         ax.set(yscale="log", xlabel="timestep t", ylabel="held-out loss")
         plain_numbers(ax, x=False)
         _legend(ax, columns=len(chosen), title="images seen")
@@ -107,11 +96,11 @@ def losses(run: Run) -> dict[str, Draw]:
     train, held_out = run.curve("train", "loss"), run.curve("held-out", "loss")
     if any(images > 0 for images in (*train[0], *held_out[0])):
         made["Loss against images seen"] = loss(train, held_out)
-    stages = [(e.images, e.values["by_level"]) for e in run.of("held-out") if e.values.get("by_level")]
+    scored = [(e.images, e.values["by_level"]) for e in run.of("held-out") if e.values.get("by_level")]
+    # JSON keys are strings
+    stages = [(images, {int(level): value for level, value in levels.items()}) for images, levels in scored]
     if stages:
-        # JSON keys are strings
-        by_level = [(images, {int(level): value for level, value in levels.items()}) for images, levels in stages]
-        made["Held-out loss by noise level"] = loss_by_level(by_level)
+        made["Held-out loss by noise level"] = loss_by_level(stages)
     return made
 
 
@@ -165,40 +154,20 @@ def by_training(
     return draw
 
 
-def _every(schedule: Schedule, first: int) -> Any:
-    import torch
-
-    return torch.arange(first, schedule.T + 1)
-
-
 def _rug(ax: "Axes", schedules: Mapping[str, Schedule], grid: Sequence[Level]) -> None:
     """Mark the timesteps of a grid on the axis of the only schedule."""
     if grid:
         (schedule,) = schedules.values()
         timesteps = [timestep_of(schedule, level) for level in grid]
-        ax.plot(
-            *(timesteps, [0.02] * len(timesteps)),
-            transform=ax.get_xaxis_transform(),
-            marker="|",
-            markersize=7,
-            markeredgewidth=0.9,
-            linestyle="",
-            color=INK,
-            label=f"{len(grid) - 1} steps",
-        )
+        look: Any = {"color": INK, "markersize": 7, "markeredgewidth": 0.9, "label": f"{len(grid) - 1} steps"}
+        ax.plot(timesteps, [0.02] * len(timesteps), "|", transform=ax.get_xaxis_transform(), **look)
 
 
 def _intervals(ax: "Axes", points: Sequence[tuple[int, Estimate]], colour: str, label: str) -> None:
-    values = np.array([[p.value, max(0, p.value - p.low), max(0, p.high - p.value)] for _, p in points])
-    ax.errorbar(
-        *([x for x, _ in points], values[:, 0]),
-        yerr=values[:, 1:].T,
-        color=colour,
-        marker="o",
-        capsize=2.5,
-        elinewidth=1.1,
-        label=label,
-    )
+    x, found = zip(*points, strict=True)
+    ends = [[max(0, one.value - one.low) for one in found], [max(0, one.high - one.value) for one in found]]
+    values = [one.value for one in found]
+    ax.errorbar(x, values, ends, color=colour, marker="o", capsize=2.5, elinewidth=1.1, label=label)
 
 
 def real_images(ax: "Axes", floor: float | None) -> None:
@@ -206,16 +175,8 @@ def real_images(ax: "Axes", floor: float | None) -> None:
     ax.set_ylim(bottom=0)
     if floor is not None and math.isfinite(floor):
         ax.axhline(floor, color=FAINT, linewidth=1, linestyle=(0, (4, 2)))
-        ax.annotate(
-            "real images",
-            (1, floor),
-            xycoords=("axes fraction", "data"),
-            xytext=(-2, -3),
-            textcoords="offset points",
-            ha="right",
-            va="top",
-            color=FAINT,
-        )
+        where: Any = {"xycoords": ("axes fraction", "data"), "xytext": (-2, -3), "textcoords": "offset points"}
+        ax.annotate("real images", (1, floor), ha="right", va="top", color=FAINT, **where)
 
 
 def _legend(ax: "Axes", columns: int = 1, title: str | None = None) -> None:

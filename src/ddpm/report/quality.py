@@ -1,13 +1,11 @@
 """Choose which evaluations of a run to show, and plot quality against sampling steps and against training."""
 
-import math
 from typing import Any
 
 from ddpm.records.score import Score
 from ddpm.report import charts, tables
 from ddpm.report.canvas import Draw
 from ddpm.report.reading import Run
-from ddpm.training.log import Event
 
 
 def headline(run: Run) -> str | None:
@@ -43,7 +41,7 @@ def by_steps(run: Run, like: Score | None) -> Draw | None:
 
 def by_training(run: Run, like: Score | None) -> Draw | None:
     """Plot scores taken during training and evaluations of checkpoints; None without either."""
-    stages, seen = _stages(run, like), _scores(run)
+    stages, seen = _stages(run, like), run.measured("score", "frechet")
     if not stages and not seen:
         return None
     while_training: dict[str, charts.Line] = {}
@@ -60,7 +58,7 @@ def by_training(run: Run, like: Score | None) -> Draw | None:
 
 def best(run: Run, like: Score | None) -> tuple[int, float] | None:
     """Find images seen and distance of the best checkpoint: by scores during training, else by evaluations."""
-    marked = [e for e in _scores(run) if e.values.get("best")]
+    marked = [e for e in run.measured("score", "frechet") if e.values.get("best")]
     if marked:
         return marked[-1].images, marked[-1].values["frechet"]
     points = [(score.frechet.value, images) for images, score in _stages(run, like).items()]
@@ -81,9 +79,3 @@ def _stages(run: Run, like: Score | None) -> dict[int, Score]:
     several = {way: stages for way, stages in ways.items() if len(stages) > 1}
     chosen = max(several, key=lambda way: (way == own, len(several[way])), default=None)
     return dict(sorted(several[chosen].items())) if chosen else {}
-
-
-def _scores(run: Run) -> list[Event]:
-    """The scores in the log that are finite."""
-    found = [(e, e.values.get("frechet")) for e in run.of("score")]
-    return [e for e, distance in found if isinstance(distance, int | float) and math.isfinite(distance)]

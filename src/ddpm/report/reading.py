@@ -57,10 +57,15 @@ class Run:
         """The log's events of a kind."""
         return [event for event in self.events if event.kind == kind]
 
+    def measured(self, kind: str, value: str) -> list[Event]:
+        """The log's events of a kind that have a value which is a finite number."""
+        found = [(event, event.values.get(value)) for event in self.of(kind)]
+        return [event for event, number in found if isinstance(number, int | float) and math.isfinite(number)]
+
     def curve(self, kind: str, value: str) -> tuple[list[int], list[float]]:
         """Images seen and a value of the log, wherever it is finite."""
-        points = [(e.images, e.values[value]) for e in self.of(kind) if _finite(e.values.get(value))]
-        return [images for images, _ in points], [number for _, number in points]
+        events = self.measured(kind, value)
+        return [event.images for event in events], [event.values[value] for event in events]
 
     @property
     def seen(self) -> int:
@@ -140,7 +145,3 @@ def readable(path: Path) -> bool:
     except (OSError, ValueError, SyntaxError):
         return False
     return True
-
-
-def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
