@@ -25,7 +25,7 @@ app = App(
     version=__version__,
     default_parameter=Parameter(converter=exactly),
 )
-_FILES = dict.fromkeys(("inpaint", "outpaint", "edit", "restore"), "editing") | {"plot": "report"}
+_FILES = {"plot": "report"} | dict.fromkeys(("inpaint", "outpaint", "edit", "restore", "interpolate"), "editing")
 """The files of commands that do not have one of their own."""
 _COMMANDS = {
     "check": "Decode every image; report problems and how training would use the data.",

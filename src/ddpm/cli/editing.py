@@ -1,4 +1,4 @@
-"""The commands that change given pictures: ``ddpm inpaint``, ``outpaint``, ``edit`` and ``restore``."""
+"""The commands that change given pictures: ``ddpm inpaint``, ``outpaint``, ``edit``, ``restore``, ``interpolate``."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +11,8 @@ from ddpm.cli.flags import given
 from ddpm.cli.output import say
 from ddpm.cli.pictures import folder_name, names, refuse_to_overwrite, write
 from ddpm.cli.sampling import UNCHANGED, Sampling
+from ddpm.system.console import bar
+from ddpm.system.files import write_file
 from ddpm.system.names import Fit
 
 if TYPE_CHECKING:
@@ -156,6 +158,50 @@ def restore(
         make(run, "restore", photo, {"operator": operator, "method": method, "noise": noise}, editing, flags)
 
 
+def interpolate(
+    run: Path,
+    first: Path,
+    last: Path,
+    *,
+    n: Annotated[int, Parameter(name=["-n", "--n"])] = 9,
+    label: list[str] | None = None,
+    steps: int = 50,
+    fit: Fit | None = None,
+    batch: int = 64,
+    out: Path | None = None,
+    device: str | None = None,
+) -> None:
+    """Interpolate between two pictures: a strip, and a GIF that plays back and forth.
+
+    Args:
+        run: A run folder, or one checkpoint in it.
+        first: The first picture, of the run's size or larger.
+        last: The last picture, of the same size.
+        n: The number of pictures, including both ends, which are the model's reconstructions of the given pictures.
+        label: The class of both pictures, or one each: `--label cat --label dog`.
+        steps: The number of solver steps, each to the noise and back.
+        fit: Resize and convert the pictures to the run's size and mode.
+        batch: The number of pictures drawn at a time.
+        out: The folder to write to; RUN/interpolate/… by default.
+        device: cpu, cuda or mps; the best available by default.
+    """
+    from ddpm.engine.loading import load
+    from ddpm.records.run_folder import RunFolder
+    from ddpm.report.trajectory import to_and_fro
+    from ddpm.tasks.interpolate import interpolate as between
+
+    pipe, labels = load(run, device), label[0] if label and len(label) == 1 else label
+    asked = {"label": " ".join(label) if label else None, "n": n, "steps": steps, "fit": fit}
+    name = folder_name((first, last), asked, (pipe.weights, labels))
+    folder = out or RunFolder.open(run).pictures("interpolate") / name
+    refuse_to_overwrite((folder / file for file in names(n, ["film.gif"])), (first, last))
+    with bar("interpolate") as progress:
+        images = between(pipe, first, last, n=n, label=labels, steps=steps, fit=fit, batch=batch, progress=progress)
+    write(images, folder)
+    write_file(folder / "film.gif", to_and_fro(images))
+    say(str(folder / "film.gif"))
+
+
 def make(
     run: Path,
     command: str,
@@ -178,7 +224,6 @@ def make(
     from ddpm.engine.options import settings as settings_of
     from ddpm.images.photo import Opened, opened
     from ddpm.records.run_folder import RunFolder
-    from ddpm.system.console import bar
     from ddpm.tasks.edit import edit
     from ddpm.tasks.inpaint import inpaint
     from ddpm.tasks.observed import Repaint, settled

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddpm.records.likelihood import BitsRecord, Levels
-from ddpm.report.canvas import BLUE, FAINT, ORANGE, Draw, figure, to_bytes
+from ddpm.report.canvas import BLUE, FAINT, ORANGE, Draw, figure, panel, to_bytes
 from ddpm.system.files import write_file
 
 if TYPE_CHECKING:
@@ -31,29 +31,23 @@ def panels(record: BitsRecord) -> dict[str, Draw]:
     return {"Bits per dimension by level": by_level(record.levels), "Cumulative share of the bits": cumulative}
 
 
-def by_level(levels: Levels) -> Draw:
+@panel
+def by_level(ax: "Axes", levels: Levels) -> None:
     """Plot the bits of each pair of neighbouring levels against the noisier one, both logarithmic."""
     each = [bits / pairs for bits, pairs in zip(levels.bits, levels.pairs, strict=True)]
-
-    def draw(ax: "Axes") -> None:
-        ax.plot(levels.timestep[:-1], each[:-1], color=BLUE, marker="o" if len(each) < 60 else None, label="KL")
-        ax.plot(levels.timestep[-1:], each[-1:], color=ORANGE, marker="o", linestyle="", label="decoder")
-        ax.set(xscale="log", yscale="log", xlabel="timestep t", ylabel="bits per dimension")
-        ax.legend(loc="upper right")
-
-    return draw
+    ax.plot(levels.timestep[:-1], each[:-1], color=BLUE, marker="o" if len(each) < 60 else None, label="KL")
+    ax.plot(levels.timestep[-1:], each[-1:], color=ORANGE, marker="o", linestyle="", label="decoder")
+    ax.set(xscale="log", yscale="log", xlabel="timestep t", ylabel="bits per dimension")
+    ax.legend(loc="upper right")
 
 
-def cumulated(levels: Levels, mean: float) -> Draw:
+@panel
+def cumulated(ax: "Axes", levels: Levels, mean: float) -> None:
     """Plot the share of all bits in the levels up to each one, from the decoder's; the prior's are the rest."""
     share = [bits / mean for bits in accumulate(reversed(levels.bits))]
-
-    def draw(ax: "Axes") -> None:
-        ax.plot(levels.timestep[::-1], share, color=BLUE, marker="o" if len(share) < 60 else None)
-        ax.axhline(1, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)))
-        ax.set(xscale="log", xlabel="timestep t", ylabel="share of all bits", ylim=(0, 1.05))
-
-    return draw
+    ax.plot(levels.timestep[::-1], share, color=BLUE, marker="o" if len(share) < 60 else None)
+    ax.axhline(1, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)))
+    ax.set(xscale="log", xlabel="timestep t", ylabel="share of all bits", ylim=(0, 1.05))
 
 
 def plot(record: BitsRecord, folder: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from ddpm.images.pixels import Pixels
 from ddpm.images.sheets import enlarged, opaque, picture, sheet
 from ddpm.records.sweep import Cell, SweepRecord, way
-from ddpm.report.canvas import DPI, FAINT, INK, SERIES, Draw, figure, style
+from ddpm.report.canvas import DPI, FAINT, INK, SERIES, Draw, figure, panel, style
 from ddpm.report.charts import plain_numbers, real_images
 from ddpm.system.units import say_count
 
@@ -94,32 +94,26 @@ def chart(record: SweepRecord) -> "Figure | None":
     return figure(*panels) if panels else None
 
 
-def _quality(record: SweepRecord, floor: float | None) -> Draw:
-    def draw(ax: "Axes") -> None:
-        for cells, look in _lines(record):
-            x = [cell.evaluations for cell in cells]
-            found = [cell.frechet for cell in cells if cell.frechet is not None]
-            ax.fill_between(
-                x, [f.low for f in found], [f.high for f in found], color=look["color"], alpha=0.1, linewidth=0
-            )
-            ax.plot(x, [f.value for f in found], **look)
-        real_images(ax, floor)
-        _finish(ax, record, "Fréchet distance")
-
-    return draw
+@panel
+def _quality(ax: "Axes", record: SweepRecord, floor: float | None) -> None:
+    for cells, look in _lines(record):
+        x = [cell.evaluations for cell in cells]
+        found = [cell.frechet for cell in cells if cell.frechet is not None]
+        ax.fill_between(x, [f.low for f in found], [f.high for f in found], color=look["color"], alpha=0.1, linewidth=0)
+        ax.plot(x, [f.value for f in found], **look)
+    real_images(ax, floor)
+    _finish(ax, record, "Fréchet distance")
 
 
-def _distance(record: SweepRecord) -> Draw:
-    def draw(ax: "Axes") -> None:
-        for cells, look in _lines(record):
-            points = [(cell.evaluations, cell.distance) for cell in cells if cell.distance]
-            if points:
-                ax.plot(*zip(*points, strict=True), **look)
-        ax.set_yscale("log")
-        plain_numbers(ax, x=False)
-        _finish(ax, record, f"distance from the {record.solutions[0].steps}-step solution")
-
-    return draw
+@panel
+def _distance(ax: "Axes", record: SweepRecord) -> None:
+    for cells, look in _lines(record):
+        points = [(cell.evaluations, cell.distance) for cell in cells if cell.distance]
+        if points:
+            ax.plot(*zip(*points, strict=True), **look)
+    ax.set_yscale("log")
+    plain_numbers(ax, x=False)
+    _finish(ax, record, f"distance from the {record.solutions[0].steps}-step solution")
 
 
 def _lines(record: SweepRecord) -> Iterator[tuple[list[Cell], dict[str, Any]]]:
