@@ -272,57 +272,6 @@ def test_no_given_picture_is_overwritten(
         assert refused(command, digits_run, *rest, *FAST, "--out", out / ".." / "out", kept=files)
 
 
-@pytest.mark.parametrize(
-    ("argv", "said"),
-    [
-        (["inpaint", "photo.png", "--mask", "none.png"], "none.png (No such file or directory)"),
-        (["inpaint", "none.png", "--mask", "mask.png"], "none.png"),
-        (["inpaint", "photo.png", "--mask", "small.png"], "small.png is 4 × 4"),
-        (["inpaint", "photo.png", "--mask", "empty.png"], "empty.png is all black at 8 × 8"),
-        (["inpaint", "photo.png", "--mask", "full.png"], "full.png is all white at 8 × 8"),
-        (["inpaint", "colour.png", "--mask", "mask.png"], "use --fit crop"),
-        (
-            ["inpaint", "small.png", "--mask", "small.png"],
-            "smaller than the 8 × 8 of the run; use --fit crop",
-        ),
-        (["inpaint", "photo.png", "--mask", "mask.png", "--repaint", "9x9"], "jump must be between 1 and 2"),
-        (
-            ["outpaint", "photo.png", "--left", "2", "--method", "ddnm", "--repaint", "1x2"],
-            "method ddnm cannot be combined with repaint 1x2",
-        ),
-        (
-            ["inpaint", "photo.png", "--mask", "mask.png", "--method", "best"],
-            "unknown method 'best'; use mmps",
-        ),
-        (
-            ["restore", "photo.png", "--operator", "blur:1", "--method", "best"],
-            "unknown method 'best'; use mmps",
-        ),
-        (["inpaint", "photo.png", "--mask", "mask.png", "--label", "cat"], "unknown label 'cat'"),
-        (["outpaint", "photo.png", "--left", "1", "--whole"], "size 8x9"),
-        (
-            ["edit", "photo.png", "--strength", "0.5", "--whole"],
-            "whole has no effect on pictures of the run's own size",
-        ),
-        (["outpaint", "photo.png"], "use --left, --right"),
-        (["outpaint", "photo.png", "--left", "-3"], "left -3"),
-        (["edit", "photo.png", "--strength", "1.2"], "strength 1.2"),
-        (
-            ["restore", "photo.png", "--operator", "sharpen"],
-            "--operator sharpen; use grey, downsample:4",
-        ),
-        (["restore", "photo.png", "--operator", "grey"], "needs a run of RGB images"),
-        (["interpolate", "photo.png", "wide.png"], "or --fit crop"),
-        (["interpolate", "photo.png", "other.png", "-n", "1"], "n 1 is too small"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_refusals(refused: Refused, digits_run: Path, files: Path, argv: list[str], said: str) -> None:
-    command, *rest = argv
-    words = [files / word if word.endswith(".png") else word for word in rest]
-    assert said in refused(command, digits_run, *words, *FAST, "--out", files / "out", kept=files)
-
-
 @pytest.mark.parametrize("name", ["00000.png", "sheet.png", "given.png"])
 def test_no_picture_from_elsewhere_is_overwritten(
     cli: Cli, refused: Refused, digits_run: Path, files: Path, name: str

@@ -126,35 +126,6 @@ def test_two_processes_have_the_bits_of_one(cli: Cli, run: Path, digits_run: Pat
     assert two.bits == one.bits
 
 
-# what is refused
-
-
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        (["--fit", "crop"], "--fit has no effect without --data"),
-        (["--skip-bad"], "--skip-bad has no effect without --data"),
-        (["--method", "ode", "--steps", "5"], "steps 5 requires method bound, not ode"),
-        (["--method", "ode", "--terms", "5"], "terms 5 requires method bound, not ode"),
-        (["--method", "ode", "--variance", "large"], "variance large requires method bound, not ode"),
-        (["--steps", "0"], "steps 0 is out of range"),
-        (["--steps", "x"], "--steps expects integers, such as 25,50,100, not x"),
-        (["--terms", "1000"], "terms 1000 is out of range"),
-        (["-n", "1"], "-n 1 is too few"),
-        (["--batch", "64"], "batch must be between 1 and 50"),
-        (["--data", "nothing"], "nothing does not exist"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_options_without_effect(flags: list[str], said: str, refused: Refused, run: Path, tmp_path: Path) -> None:
-    assert said in refused("likelihood", run, *CPU, *[flag.format(tmp=tmp_path) for flag in flags], kept=tmp_path)
-
-
-def test_a_folder_of_images(refused: Refused, folder: Callable[..., Path]) -> None:
-    photos = folder(12)
-    assert "photos has no config.json" in refused("likelihood", photos, kept=photos)
-
-
 def test_without_matplotlib(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ddpm.cli.scores.find_spec", lambda name: None)
     assert cli("likelihood", run, *CPU, "-n", "4", "--steps", "2") == 0

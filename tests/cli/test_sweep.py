@@ -47,18 +47,3 @@ def test_solvers_that_draw_noise_alone_have_no_chart_without_samples(
     assert cli("sweep", digits_run, *asked, "--out", out) == 0
     assert {path.name for path in out.iterdir()} == {"samples.png", "sweep.json"}
     assert "chart.png" not in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        (["--steps", "few"], "--steps expects integers, such as 5,10,20, not few"),
-        (["--guidance", "much"], "--guidance expects non-negative numbers, such as 1,1.5,3, not much"),
-        (["--steps", "5,2000"], "1000"),
-        (["--solvers", "adaptive"], "adaptive"),
-        (["--data", "digits", "--samples", "0"], "--samples 0"),
-        (["--label", "x"], "unknown label 'x'"),
-    ],
-)
-def test_refusals(flags: list[str], said: str, refused: Refused, digits_run: Path) -> None:
-    assert said in refused("sweep", digits_run, *flags, kept=digits_run)

@@ -115,14 +115,6 @@ def test_a_picture_of_any_grid_is_drawn_again(
     assert (run / "x" / "00001-again.png").read_bytes() == picture.read_bytes()
 
 
-def test_steps_that_contradict_the_places(cli: Cli, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli("sample", run, "--grid", "1000,400", "--steps", "5", "--out", run / "x") == 2
-    err = capsys.readouterr().err
-    assert err.count("\n") == 1
-    assert "steps is 5, but the grid lists 2 timesteps" in err
-    assert not (run / "x").exists()
-
-
 GUIDED = (
     *("--negative", "8", "--guidance-interval", "0.1", "90"),
     *("--guidance-rescale", "0.7", "--guidance-parallel", "0", "--guidance-norm", "9", "--threshold", "0.9"),
