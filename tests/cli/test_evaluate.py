@@ -4,12 +4,9 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -174,29 +171,6 @@ def test_a_full_disk(refused: Refused, run: Path, monkeypatch: pytest.MonkeyPatc
 
 
 # processes
-
-
-def test_two_processes_have_the_score_of_one(evaluated: tuple[Path, Path], run: Path) -> None:
-    """Also where nobody says that there is but a CPU."""
-    shutil.rmtree(run / "evaluations")
-    shutil.rmtree(run / "drawn")
-    launch = ["--nproc-per-node", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "-m", "ddpm"]
-    argv = ["evaluate", str(run), "-n", "100", "--steps", "2"]
-    ended = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", *launch, *argv],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
-    )
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.count("\nFréchet ") == 1
-    [score] = scores(run)
-    [samples] = (run / "drawn").iterdir()
-    [one] = (evaluated[0] / "drawn").iterdir()
-    assert samples.name == one.name
-    assert np.array_equal(np.load(samples / "000000.npy"), np.load(one / "000000.npy"))
-    assert {path.name for path in samples.iterdir()} == {"000000.npy", "000001.npy"}
-    assert score.measure.n == 100
 
 
 def test_what_sample_wrote_can_be_measured_as_it_is(evaluated: tuple[Path, Path], cli: Cli, tmp_path: Path) -> None:

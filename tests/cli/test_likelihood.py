@@ -1,10 +1,7 @@
 """`ddpm likelihood` through the real command line."""
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -98,32 +95,6 @@ def test_the_defaults_that_help_names(capsys: Capture, cli: Cli) -> None:
     text = " ".join(re.sub(r"[│╭╰─╮╯]", " ", capsys.readouterr().out).split())
     assert f"measure; {evaluation.N:,} by default" in text
     assert f"1 to {evaluation.SHARD}; {evaluation.SHARD} by default" in text
-
-
-def test_two_processes_have_the_bits_of_one(cli: Cli, run: Path, digits_run: Path, tmp_path: Path) -> None:
-    other = shutil.copytree(digits_run, tmp_path / "other")
-    launch = ["--nproc-per-node", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "-m", "ddpm"]
-    ended = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "torch.distributed.run",
-            *launch,
-            "likelihood",
-            str(run),
-            "--steps",
-            "3",
-        ],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
-    )
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.count("\nbits per dim") == 1
-    assert cli("likelihood", other, *CPU, "--steps", "3") == 0
-    [two], [one] = records(run), records(other)
-    assert two.n == 89
-    assert two.bits == one.bits
 
 
 def test_without_matplotlib(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
