@@ -12,7 +12,7 @@ import numpy as np
 from ddpm.records.likelihood import BitsRecord
 from ddpm.records.score import Score
 
-EVALUATE, LIKELIHOOD = ("-n", "100", "--steps", "2"), ("--steps", "3")
+EVALUATE, LIKELIHOOD = ("-n", "70", "--steps", "1"), ("--steps", "2")
 WORKER = f"""
 import sys
 from ddpm.cli import main
@@ -42,7 +42,7 @@ def test_two_processes_are_as_one(cli: Callable[..., int], digits_run: Path, tmp
         [[kind.read(run / path.relative_to(one)) for run in (one, two)] for path in one.glob(pattern)]
         for kind, pattern in ((Score, "evaluations/*/score.json"), (BitsRecord, "likelihood/*/bits.json"))
     )
-    assert score[0].measure.n == 100
+    assert score[0].measure.n == 70
     assert bits[0].n == 89
     assert bits[0].bits == bits[1].bits
     (samples,) = (one / "drawn").iterdir()

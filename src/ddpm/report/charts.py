@@ -21,6 +21,14 @@ Line = tuple[Sequence[float], Sequence[float]]
 """The x and y of its points."""
 
 
+def schedule(schedules: Mapping[str, Schedule], grid: Sequence[Level] = ()) -> dict[str, Draw]:
+    """Plot noise schedules by name: caption -> panel; of a single one with the levels of a grid."""
+    return {
+        "Signal and noise at each level": signal_and_noise(schedules, grid),
+        "Signal-to-noise ratio at each level": log_snr(schedules, grid),
+    }
+
+
 @panel
 def signal_and_noise(ax: "Axes", schedules: Mapping[str, Schedule], grid: Sequence[Level] = ()) -> None:
     """Plot alpha (solid) and sigma (dashed) of ``x_t = alpha · x0 + sigma · eps``, with the grid's levels as ticks."""

@@ -10,7 +10,6 @@ from typing import Any
 from PIL import Image
 
 from ddpm import build
-from ddpm.config.run import RunConfig
 from ddpm.engine.trajectory import spread as spread_over
 from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import Score
@@ -59,15 +58,13 @@ def render(run: Run) -> str:
     score = None if headline is None else run.evaluations[headline]
     closest = None if headline is None else run.files.evaluations / headline / "closest.png"
     bound = likelihood.headline(run.likelihoods, run.weights) if run.likelihoods else None
-    quality_panels = {
-        "Quality against sampling steps": quality.by_steps(run, score),
-        "Quality against training": quality.by_training(run, score),
-    }
+    schedule = build.build_schedule(run.config.diffusion)
+    schedules, grid = {str(run.config.diffusion.schedule): schedule}, build.build_grid(run.config.sampling, schedule)
     shown = {
         "samples": _samples(run, headline),
         "training": _charts(charts.losses(run)),
-        "quality": _charts(quality_panels),
-        "schedule": _charts(_schedule(run.config)),
+        "quality": _charts(quality.panels(run, score)),
+        "schedule": _charts(charts.schedule(schedules, grid)),
         "likelihood": _charts(likelihood.panels(bound)) if bound else {},
     }
     return template.render(
@@ -112,18 +109,9 @@ def _samples(run: Run, headline: str | None) -> tuple[Path, str] | None:
     return path, f"The preview after {images:,} images. {HALVES}"
 
 
-def _schedule(config: RunConfig) -> dict[str, Draw]:
-    schedule = build.build_schedule(config.diffusion)
-    made, grid = {str(config.diffusion.schedule): schedule}, build.build_grid(config.sampling, schedule)
-    return {
-        "Signal and noise at each level": charts.signal_and_noise(made, grid),
-        "Signal-to-noise ratio at each level": charts.log_snr(made, grid),
-    }
-
-
-def _charts(panels: Mapping[str, Draw | None]) -> dict[str, str]:
-    """Render each panel that there is as SVG, by caption."""
-    return {caption: inline(figure(draw), caption) for caption, draw in panels.items() if draw}
+def _charts(panels: Mapping[str, Draw]) -> dict[str, str]:
+    """Render each panel as SVG, by caption."""
+    return {caption: inline(figure(draw), caption) for caption, draw in panels.items()}
 
 
 def _command(name: str, what: Path) -> str:
@@ -143,16 +131,15 @@ def _absent(run: Run, score: Score | None, shown: Mapping[str, Any]) -> dict[str
     again, measure = shlex.join(commands.train(run.config, run.folder)), _command("evaluate", run.folder)
     fewer = f"{measure} --steps {max(1, run.config.sampling.steps // 2)}"
     kept = checkpoints.paths(run.files.checkpoints)
-    steps, training = ("Quality against sampling steps", "Quality against training")
     missing = {
         "samples": (shown["samples"] is None, again),
         "the loss": (not shown["training"], again),
         "scores": (score is None, measure),
         "bits per dimension": (not run.likelihoods, _command("likelihood", run.folder)),
         "nearest training images": (score is None or score.memorisation is None, measure),
-        "quality against sampling steps": (steps not in shown["quality"], fewer),
+        "quality against sampling steps": (quality.STEPS not in shown["quality"], fewer),
         "quality against training": (
-            bool(kept) and training not in shown["quality"],
+            bool(kept) and quality.TRAINING not in shown["quality"],
             _command("evaluate", kept[0]) if kept else "",
         ),
     }

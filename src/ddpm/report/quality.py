@@ -7,6 +7,8 @@ from ddpm.report import charts, tables
 from ddpm.report.canvas import Draw
 from ddpm.report.reading import Run
 
+STEPS, TRAINING = "Quality against sampling steps", "Quality against training"
+
 
 def headline(run: Run) -> str | None:
     """Choose the evaluation at the top of the page: preferably of the run's own weights, then with its default
@@ -17,6 +19,12 @@ def headline(run: Run) -> str | None:
         return samples.weights == run.weights, samples.sampling == run.config.sampling
 
     return max(reversed(run.evaluations), key=rank, default=None)
+
+
+def panels(run: Run, like: Score | None) -> dict[str, Draw]:
+    """Plot quality, next to the headline's score: caption -> panel."""
+    made = {STEPS: by_steps(run, like), TRAINING: by_training(run, like)}
+    return {caption: draw for caption, draw in made.items() if draw}
 
 
 def by_steps(run: Run, like: Score | None) -> Draw | None:
