@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ddpm.data.archive import open_zip
+from ddpm.data.tree import open_zip
 from ddpm.images.decode import BadImage
 from refusal import refuses
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ddpm.data.folder import FolderReader, open_folder
+from ddpm.data.tree import FolderReader, open_folder
 from ddpm.images.decode import BadImage
 from refusal import refuses
 

@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ddpm.data.archive import ZipReader
 from ddpm.data.arrays import ArrayReader
-from ddpm.data.folder import FolderReader
 from ddpm.data.open import open_source
+from ddpm.data.tree import FolderReader, ZipReader
 from ddpm.system.errors import InputError
 from refusal import refuses
 

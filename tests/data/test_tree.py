@@ -1,7 +1,7 @@
 import pytest
 
 from ddpm.data.source import Source
-from ddpm.data.tree import File, junk, tree_source
+from ddpm.data.tree import tree_source
 from ddpm.images.pixels import Pixels
 from refusal import refuses
 
@@ -12,7 +12,7 @@ class Nothing:
 
 
 def listed(*names: str, stamp: int = 0) -> Source:
-    return tree_source([File(name, 1, (stamp,)) for name in names], Nothing(), "here")
+    return tree_source(dict.fromkeys(names, (1, stamp)), Nothing(), "here")
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,3 @@ def test_no_images_is_an_error_that_says_what_is_there() -> None:
         listed("a.heic", "b.HEIC", "c")
     with refuses("missing", "holds no images"):
         listed()
-
-
-def test_junk() -> None:
-    assert all(junk(name) for name in (".DS_Store", ".git", "__MACOSX", "Thumbs.db"))
-    assert not junk("a.png")

@@ -8,8 +8,8 @@ import torch
 from ddpm.codec import PixelCodec
 from ddpm.core import Parameterisation, discrete, prediction
 from ddpm.core.model import Model
+from ddpm.data.arrays import open_digits
 from ddpm.data.dataset import Dataset
-from ddpm.data.digits import open_digits
 from ddpm.engine import Diffusion
 from ddpm.engine.preview import preview
 from ddpm.networks import UNet

@@ -1,4 +1,4 @@
-"""Images stored as arrays: an .npz file, or an array in memory."""
+"""Images stored as arrays: an .npz file, the built-in digits, or an array in memory."""
 
 import hashlib
 import zipfile
@@ -49,6 +49,23 @@ def open_npz(path: Path) -> Source:
         )
     classes = [str(name) for name in arrays.get("classes", ())]
     return array_source(images, arrays.get("labels", arrays.get("arr_1")), classes, where=str(path))
+
+
+def open_digits() -> Source:
+    """scikit-learn's 1,797 digits of 8 × 8 (Alpaydin & Kaynak 1998), their 17 grey levels scaled to 0 … 255.
+
+    Raises:
+        InputError: if scikit-learn is not installed.
+    """
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        raise InputError(
+            "missing", "the digits require scikit-learn, which is not installed; run pip install scikit-learn"
+        ) from None
+    digits = load_digits()
+    images = np.rint(digits.images * (255 / 16)).astype(np.uint8)
+    return array_source(images, digits.target, [str(i) for i in range(10)], where="the digits")
 
 
 def source_of(data: Dataset) -> Source:

@@ -134,10 +134,6 @@ class Dataset:
             partners={kind: partner.subset(indices) for kind, partner in self.partners.items()},
         )
 
-    def channel_stats(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """See :func:`channel_stats`."""
-        return channel_stats(self)
-
     def __getstate__(self) -> dict[str, Any]:
         # Otherwise the contents of a mapped file would be sent to other processes.
         pixels = self.pixels

@@ -10,10 +10,9 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from ddpm.images.arrays import Array, is_tensor, pixels_of, single
-from ddpm.images.decode import BadImage, damaged, deep, load, mode_of
-from ddpm.images.depth import to_8_bits, to_16_bits
+from ddpm.images.decode import BadImage, decoding, deep, deep_values, load, mode_of
 from ddpm.images.geometry import Geometry
-from ddpm.images.pixels import Pixels
+from ddpm.images.pixels import Pixels, to_8_bits, to_16_bits
 from ddpm.images.sheets import picture
 from ddpm.system.errors import InputError
 from ddpm.system.names import Fit, Mode
@@ -203,24 +202,17 @@ def _file(path: str | Path) -> Image.Image:
 
 def _upright(image: Image.Image) -> Image.Image:
     """A picture fully read, which Pillow defers to the first use, and rotated upright by EXIF."""
-    try:
+    with decoding():
         image.load()
         return ImageOps.exif_transpose(image)
-    except Exception as e:  # Pillow's decoders raise a dozen types for damaged files
-        raise damaged(e) from e
 
 
 def _kept(image: Image.Image) -> Image.Image:
     """A picture in the mode of ``SEEN`` that loses none of it."""
     if image.mode in KEPT and "transparency" not in image.info:
         return image
-    if image.mode == "F":
-        raise BadImage("floating-point values have no known range")
-    if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise BadImage("32-bit values have no known range")
-        return Image.fromarray(values.astype(np.uint16))
+    if image.mode == "F" or image.mode.startswith("I"):
+        return Image.fromarray(deep_values(image))
     mode = "L" if image.mode in ("1", "L") else "RGB"
     return image.convert(f"{mode}A" if image.has_transparency_data else mode)
 

@@ -8,8 +8,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ddpm.images.depth import to_8_bits
-from ddpm.images.pixels import Pixels
+from ddpm.images.pixels import Pixels, to_8_bits
 
 LEAST = 64
 """The minimum side of a picture on a sheet, in pixels."""
@@ -46,8 +45,13 @@ def opaque(image: Image.Image) -> Image.Image:
     if image.mode == "I;16":
         image = Image.fromarray(to_8_bits(np.asarray(image)))
     if image.mode in ("LA", "RGBA"):
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+        image = on_white(image.convert("RGBA"))
     return image.convert("RGB")
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """An RGBA picture composited on white, still RGBA."""
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
 
 
 def sheet(images: Pixels, columns: int | None = None, gap: int = 2, least: int = LEAST) -> Image.Image:

@@ -15,7 +15,7 @@ from ddpm.config.sampling import SamplingConfig
 from ddpm.config.scoring import ScoringSettings, planned
 from ddpm.config.upscaling import DEFAULT_SCALE
 from ddpm.core.seed import derive
-from ddpm.data.dataset import Dataset
+from ddpm.data.dataset import Dataset, channel_stats
 from ddpm.data.order import split
 from ddpm.data.pairs import LOW
 from ddpm.engine import Diffusion
@@ -24,7 +24,7 @@ from ddpm.metrics.features.extract import extract_once
 from ddpm.planning.budget import Budget, speed_of
 from ddpm.planning.fit import fitted
 from ddpm.planning.narrow import refuse_narrow
-from ddpm.planning.recipes import RECIPES, Facts, Rung, Tree
+from ddpm.planning.recipes import RECIPES, Rung, Tree
 from ddpm.planning.request import Request, change, whole_number
 from ddpm.system.errors import InputError
 from ddpm.system.names import GridName, suggest
@@ -139,7 +139,7 @@ class _Draft:
         self.classes = dataset.classes if request.labels else ()
         kept, held = split(len(dataset), whole_number("training.seed", request.changes.get("training.seed", 0)))
         self.kept, self.held = len(kept), len(held)
-        mean, std = dataset.channel_stats()
+        mean, std = channel_stats(dataset)
         self.mean, self.std = tuple(mean.tolist()), tuple(std.tolist())
 
     def rungs(self) -> list[Rung]:
@@ -148,9 +148,7 @@ class _Draft:
             raise InputError(
                 "unknown", f"unknown recipe {self.request.recipe!r}{suggest(self.request.recipe, [*RECIPES])}"
             )
-        height, width, channels = self.dataset.shape
-        facts = Facts((height, width), channels, len(self.classes), self.kept, self.accelerator.device.type)
-        return RECIPES[self.request.recipe](facts)
+        return RECIPES[self.request.recipe](self.dataset.shape[:2], bool(self.classes))
 
     def config(self, tree: Tree, images: int) -> RunConfig:
         """The complete config from a recipe's tree, the data and the user's changes."""

@@ -148,14 +148,14 @@ class Session:
         request = Request.of(self.source, self.given)
         self._store(accelerator)
         with accelerator.main_process_first(), bar("reading") as progress:
-            gathered = gather(request, progress)
-        for line in warnings(gathered.found):
+            found, dataset = gather(request, progress)
+        for line in warnings(found):
             say(accelerator, f"note: {line}")
         with bar("preparing") as progress:
             made = plan.make(
                 request,
                 self.out,
-                gathered.data,
+                dataset,
                 accelerator,
                 asked=self._asked(),
                 began=self.began,
