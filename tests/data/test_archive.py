@@ -31,7 +31,7 @@ def test_a_wrapped_folder(tmp_path: Path, png: Make) -> None:
     source = pickle.loads(pickle.dumps(open_zip(zipped(tmp_path / "a.zip", files))))
     names = [(item.name, item.label, item.caption) for item in source.items]
     assert names == [("set/cat/1.png", "cat", None), ("set/dog/1.png", "dog", "a dog")]
-    assert source.reader.read("set/dog/1.png") == png(2)
+    assert source.read("set/dog/1.png") == png(2)
     assert source.ignored == ()
 
 
@@ -66,8 +66,8 @@ def test_a_damaged_member(tmp_path: Path, png: Make) -> None:
     path.write_bytes(data)
     source = open_zip(path)
     with pytest.raises(BadImage, match="damaged inside the archive"):
-        source.reader.read("1.png")
-    assert source.reader.read("2.png") == png(2)
+        source.read("1.png")
+    assert source.read("2.png") == png(2)
 
 
 def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
@@ -77,4 +77,4 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
     data[at : at + 4] = (2**31).to_bytes(4, "little")
     path.write_bytes(data)
     with pytest.raises(BadImage, match=r"2\.1 GB"):
-        open_zip(path).reader.read("1.png")
+        open_zip(path).read("1.png")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ddpm.data.tree import FolderReader, open_folder
+from ddpm.data.tree import open_folder
 from ddpm.images.decode import BadImage
 from refusal import refuses
 
@@ -17,7 +17,7 @@ def test_a_nested_folder(tree: Tree, png: Make) -> None:
     root = tree({"a/1.png": png(1), "b/c/2.png": png(2), "b/2.txt": "x", ".git/3.png": png(3), "Thumbs.db": ""})
     source = pickle.loads(pickle.dumps(open_folder(root)))
     assert [(item.name, item.label) for item in source.items] == [("a/1.png", "a"), ("b/c/2.png", "b")]
-    assert source.reader.read("b/c/2.png") == png(2)
+    assert source.read("b/c/2.png") == png(2)
     assert source.size == len(png(1)) + len(png(2))
     assert source.orphans == ("b/2.txt",)
 
@@ -65,4 +65,4 @@ def test_a_huge_file_is_not_read(tree: Tree) -> None:
     with (root / "a.png").open("wb") as file:
         file.truncate(2**31)
     with pytest.raises(BadImage, match=r"2\.1 GB"):
-        FolderReader(root).read("a.png")
+        open_folder(root).read("a.png")

@@ -2,17 +2,15 @@ import pytest
 
 from ddpm.data.source import Source
 from ddpm.data.tree import tree_source
-from ddpm.images.pixels import Pixels
 from refusal import refuses
 
 
-class Nothing:
-    def read(self, name: str) -> bytes | Pixels:
-        raise AssertionError(name)
+def nothing(name: str) -> bytes:
+    raise AssertionError(name)
 
 
 def listed(*names: str, stamp: int = 0) -> Source:
-    return tree_source(dict.fromkeys(names, (1, stamp)), Nothing(), "here")
+    return tree_source(dict.fromkeys(names, (1, stamp)), nothing, "here")
 
 
 @pytest.mark.parametrize(

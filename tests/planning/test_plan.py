@@ -115,7 +115,7 @@ def test_without_a_budget_it_is_an_hour(made: Make, said: list[str], monkeypatch
 
 
 def test_the_micro_batch_is_lowered_to_the_memory(made: Make, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan._Draft, "memory", lambda self, job: Memory(1000, 10))
+    monkeypatch.setattr(plan, "memory", lambda *job: Memory(1000, 10))
     monkeypatch.setattr(plan, "available_bytes", lambda device: 1200 + 12 * 40)
     p = made(changes={"training.batch": 128})
     assert (p.config.training.batch, p.config.training.micro_batch, p.job.settings.micro_batch) == (128, 32, 32)

@@ -1,7 +1,8 @@
 """The kinds of conditions that a run learns."""
 
-from collections.abc import Mapping
 from typing import Any
+
+from ddpm.system.tree import at
 
 GIVEN_BY = {"label": ("data", "classes"), "low_resolution": ("upscaling",)}
 """Kind of condition -> the path in a run's settings that is set if the run learns it."""
@@ -9,12 +10,4 @@ GIVEN_BY = {"label": ("data", "classes"), "low_resolution": ("upscaling",)}
 
 def kinds(settings: Any) -> tuple[str, ...]:
     """The kinds of conditions of a run's settings, or of their tree, in the order of ``GIVEN_BY``."""
-    return tuple(kind for kind, path in GIVEN_BY.items() if _at(settings, path))
-
-
-def _at(settings: Any, path: tuple[str, ...]) -> Any:
-    for part in path:
-        settings = settings.get(part) if isinstance(settings, Mapping) else getattr(settings, part)
-        if settings is None:
-            return None
-    return settings
+    return tuple(kind for kind, path in GIVEN_BY.items() if at(settings, path))

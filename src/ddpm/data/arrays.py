@@ -3,7 +3,7 @@
 import hashlib
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,6 @@ from ddpm.data.source import Item, Source
 from ddpm.images.pixels import Pixels
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class ArrayReader:
-    """Reads images (N, H, W, C) by index."""
-
-    images: Pixels
-
-    def read(self, name: str) -> Pixels:
-        image: Pixels = self.images[int(name)]
-        return image[..., 0] if image.shape[-1] == 1 else image
 
 
 def open_npz(path: Path) -> Source:
@@ -118,4 +107,9 @@ def array_source(
     digest = hashlib.sha256(repr((images.shape, names, classes)).encode())
     digest.update(np.ascontiguousarray(images).data)
     items = tuple(Item(f"{i:0{digits}}", label) for i, label in enumerate(names))
-    return Source(items, ArrayReader(images), key=digest.hexdigest()[:32], classes=classes)
+    return Source(items, partial(_read_row, images), key=digest.hexdigest()[:32], classes=classes)
+
+
+def _read_row(images: Pixels, name: str) -> Pixels:
+    image: Pixels = images[int(name)]
+    return image[..., 0] if image.shape[-1] == 1 else image

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from io import StringIO
 
-from ddpm.data.source import Reader
+from ddpm.data.source import Read
 from ddpm.images.decode import BadImage
 from ddpm.system.errors import InputError
 
@@ -17,7 +17,7 @@ COLUMNS = ("text", "caption")
 
 
 def match_captions(
-    images: list[str], others: list[str], reader: Reader
+    images: list[str], others: list[str], read: Read
 ) -> tuple[dict[str, str], tuple[str, ...], tuple[str, ...]]:
     """Find the caption of each image.
 
@@ -43,7 +43,7 @@ def match_captions(
     tables = [name for name in others if posixpath.basename(name) in TABLES]
     beside = [name for name in others if name.lower().endswith(".txt")]
     for table in tables:
-        for file_name, text in _rows(table, _text(reader, table)):
+        for file_name, text in _rows(table, _text(read, table)):
             path = posixpath.normpath(posixpath.join(posixpath.dirname(table), file_name.replace("\\", "/")))
             image = known.get(normal(path))
             if image is None:
@@ -55,7 +55,7 @@ def match_captions(
         if image is None:
             orphans.append(name)
         else:
-            texts[image] = _text(reader, name).strip()
+            texts[image] = _text(read, name).strip()
     used = {*tables, *beside}
     ignored = tuple(name for name in others if name not in used)
     return {name: text for name, text in texts.items() if text}, tuple(orphans), ignored
@@ -94,9 +94,9 @@ def _json_rows(table: str, lines: Iterable[str]) -> Iterator[Mapping[str, object
         yield row
 
 
-def _text(reader: Reader, name: str) -> str:
+def _text(read: Read, name: str) -> str:
     try:
-        return bytes(reader.read(name)).decode("utf-8-sig")
+        return bytes(read(name)).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError("unreadable", f"{name} is not UTF-8 text; save it as UTF-8") from None
     except (OSError, BadImage) as error:

@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 
 import PIL
 
-from ddpm.data.arrays import ArrayReader
-from ddpm.data.source import Reader, Source
+from ddpm.data.source import Read, Source
 from ddpm.data.sweep import sweep
 from ddpm.images.decode import BadImage, Look, header
 from ddpm.system.cache import ADVICE, source_folder
@@ -151,18 +150,18 @@ def tally(source: Source, looks: Iterable[Look | str]) -> Survey:
 
 def peek(source: Source) -> tuple[dict[tuple[int, int], int], dict[Mode, int]]:
     """Count the sizes and the modes in the headers of all images, which may differ from a damaged file's image."""
-    if isinstance(source.reader, ArrayReader):
-        seen = [header(source.reader.read(source.items[0].name))] * len(source)
+    if source.size is None:
+        seen = [header(source.read(source.items[0].name))] * len(source)
     else:
         with ThreadPoolExecutor(THREADS) as pool:
-            found = pool.map(partial(_header, source.reader), (item.name for item in source.items))
+            found = pool.map(partial(_header, source.read), (item.name for item in source.items))
             seen = [one for one in found if one is not None]
     return _counts(size for size, _ in seen), _counts(mode for _, mode in seen)
 
 
-def _header(reader: Reader, name: str) -> tuple[tuple[int, int], Mode] | None:
+def _header(read: Read, name: str) -> tuple[tuple[int, int], Mode] | None:
     try:
-        return header(reader.read(name))
+        return header(read(name))
     except (BadImage, OSError):
         return None
 

@@ -10,9 +10,8 @@ from multiprocessing import get_context, parent_process
 from threading import Thread
 from typing import TypeAlias
 
-from ddpm.data.arrays import ArrayReader
 from ddpm.data.prefetch import prefetch
-from ddpm.data.source import Reader, Source
+from ddpm.data.source import Read, Source
 from ddpm.images.decode import BadImage, Look, decode
 from ddpm.images.geometry import Geometry
 from ddpm.images.pixels import Pixels
@@ -46,8 +45,8 @@ def sweep(
     """
     names = [item.name for item in source.items]
     chunks = [names[i : i + CHUNK] for i in range(0, len(names), CHUNK)]
-    task = partial(_look_at, source.reader, geometry)
-    if isinstance(source.reader, ArrayReader) or (workers is None and source.size < SMALL):
+    task = partial(_look_at, source.read, geometry)
+    if source.size is None or (workers is None and source.size < SMALL):
         workers = 0  # sending an array takes longer than reading it
     elif workers is None:
         workers = _cores()
@@ -58,13 +57,13 @@ def sweep(
         progress(done, len(names))
 
 
-def _look_at(reader: Reader, geometry: Geometry | None, names: list[str]) -> list[Finding]:
-    return [_look(reader, geometry, name) for name in names]
+def _look_at(read: Read, geometry: Geometry | None, names: list[str]) -> list[Finding]:
+    return [_look(read, geometry, name) for name in names]
 
 
-def _look(reader: Reader, geometry: Geometry | None, name: str) -> Finding:
+def _look(read: Read, geometry: Geometry | None, name: str) -> Finding:
     try:
-        image, look = decode(reader.read(name))
+        image, look = decode(read(name))
     except BadImage as error:
         return str(error), None
     except OSError as error:

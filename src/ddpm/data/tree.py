@@ -7,12 +7,11 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from ddpm.data.captions import match_captions
-from ddpm.data.source import Item, Reader, Source
+from ddpm.data.source import Item, Read, Source
 from ddpm.images.decode import BadImage, check_bytes
 from ddpm.system.errors import InputError
 
@@ -22,34 +21,6 @@ SUFFIXES = {
 }
 JUNK = {"__MACOSX", "Thumbs.db", "desktop.ini"}
 """Files and folders of the operating system, besides those whose names begin with a dot."""
-
-
-@dataclass(frozen=True, slots=True)
-class FolderReader:
-    """Reads files in a folder and its subfolders."""
-
-    root: Path
-
-    def read(self, name: str) -> bytes:
-        path = self.root / name
-        check_bytes(path.stat().st_size)
-        return path.read_bytes()
-
-
-@dataclass(frozen=True, slots=True)
-class ZipReader:
-    """Reads the members of an archive; ``stamp`` is the archive's modification time."""
-
-    path: Path
-    stamp: int
-
-    def read(self, name: str) -> bytes:
-        archive = _archive(self.path, self.stamp)
-        check_bytes(archive.getinfo(name).file_size)
-        try:
-            return archive.read(name)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            raise BadImage(f"damaged inside the archive ({error})") from error
 
 
 def open_folder(root: Path) -> Source:
@@ -65,7 +36,13 @@ def open_folder(root: Path) -> Source:
         raise InputError(
             "unreadable", f"cannot list {error.filename}: {error.strerror}; make it readable, or move it away"
         ) from error
-    return tree_source(files, FolderReader(root), str(root))
+    return tree_source(files, partial(_read_file, root), str(root))
+
+
+def _read_file(root: Path, name: str) -> bytes:
+    path = root / name
+    check_bytes(path.stat().st_size)
+    return path.read_bytes()
 
 
 def _walk(folder: Path, prefix: str, above: frozenset[str]) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -90,9 +67,9 @@ def open_zip(path: Path) -> Source:
     Raises:
         InputError: if it is not a readable .zip, is encrypted, or holds no image.
     """
-    reader = ZipReader(path.resolve(), path.stat().st_mtime_ns)
+    version = path.resolve(), path.stat().st_mtime_ns
     try:
-        members = _archive(reader.path, reader.stamp).infolist()
+        members = _archive(*version).infolist()
     except (zipfile.BadZipFile, OSError) as error:
         raise InputError("unreadable", f"{path} is not a readable .zip ({error}); create it again") from error
     if any(member.flag_bits & 1 for member in members):
@@ -102,16 +79,25 @@ def open_zip(path: Path) -> Source:
         for member in members
         if not member.is_dir() and not any(map(_junk, member.filename.split("/")))
     }
-    return tree_source(files, reader, path.name)
+    return tree_source(files, partial(_read_member, *version), path.name)
+
+
+def _read_member(path: Path, stamp: int, name: str) -> bytes:
+    archive = _archive(path, stamp)
+    check_bytes(archive.getinfo(name).file_size)
+    try:
+        return archive.read(name)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise BadImage(f"damaged inside the archive ({error})") from error
 
 
 @lru_cache(maxsize=1)
 def _archive(path: Path, stamp: int) -> zipfile.ZipFile:
-    """The open archive, cached because reading the directory of a large one takes seconds."""
+    """The open archive, cached by its modification time, as reading the directory of a large one takes seconds."""
     return zipfile.ZipFile(path)
 
 
-def tree_source(files: Mapping[str, tuple[int, ...]], reader: Reader, where: str) -> Source:
+def tree_source(files: Mapping[str, tuple[int, ...]], read: Read, where: str) -> Source:
     """The images among the files, sorted by name.
 
     Classes are the subfolders of the deepest folder that contains every image, unless an image lies directly in it.
@@ -132,7 +118,7 @@ def tree_source(files: Mapping[str, tuple[int, ...]], reader: Reader, where: str
             "missing",
             f"{where} holds no images ({held}); add .png, .jpg, .webp, .bmp, .gif, .tiff, .ppm or .avif files",
         )
-    captions, orphans, ignored = match_captions(images, others, reader)
+    captions, orphans, ignored = match_captions(images, others, read)
     labels = _labels(images)
     items = tuple(map(Item, images, labels, map(captions.get, images)))
     digest = hashlib.sha256(repr(where).encode())
@@ -141,7 +127,7 @@ def tree_source(files: Mapping[str, tuple[int, ...]], reader: Reader, where: str
         digest.update(repr((item.name, size, tuple(stamp), item.label, item.caption)).encode())
     return Source(
         items,
-        reader,
+        read,
         key=digest.hexdigest()[:32],
         classes=tuple(sorted({label for label in labels if label is not None})),
         size=sum(files[name][0] for name in images),

@@ -75,11 +75,14 @@ def sheet(images: Pixels, columns: int | None = None, gap: int = 2, least: int =
     return picture(page)
 
 
-def beside(left: Image.Image, right: Image.Image, gap: int = 12) -> Image.Image:
-    """Two pictures of one mode side by side."""
-    page = Image.new(left.mode, (left.width + gap + right.width, max(left.height, right.height)), "white")
-    page.paste(left, (0, 0))
-    page.paste(right, (left.width + gap, 0))
+def beside(images: Sequence[Image.Image], gap: int = 12) -> Image.Image:
+    """Pictures of one mode side by side, on white."""
+    size = sum(image.width + gap for image in images) - gap, max(image.height for image in images)
+    page = Image.new(images[0].mode, size, "white")
+    left = 0
+    for image in images:
+        page.paste(image, (left, 0))
+        left += image.width + gap
     return page
 
 
@@ -90,10 +93,4 @@ def row(images: Sequence[Image.Image], tall: int = 128, gap: int = 4) -> Image.I
         tall: The minimum height of the tallest picture, in pixels.
     """
     times = factor(max(image.height for image in images), tall)
-    shown = [picture(enlarged(np.asarray(opaque(image)), times)) for image in images]
-    page = Image.new("RGB", (sum(i.width + gap for i in shown) - gap, max(i.height for i in shown)), "white")
-    left = 0
-    for image in shown:
-        page.paste(image, (left, 0))
-        left += image.width + gap
-    return page
+    return beside([picture(enlarged(np.asarray(opaque(image)), times)) for image in images], gap)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,11 +109,7 @@ def make(
     with accelerator.main_process_first():
         images = labelled(run, own, request.data)
 
-    def resolved(amount: int, micro: int | None = None) -> ClassifierConfig:
-        share = -(-request.batch // accelerator.num_processes)
-        precision = PRECISIONS[accelerator.mixed_precision]
-        return _config(own, request, precision, images, asked, amount, micro or share)
-
+    resolved = partial(_config, own, request, accelerator, images, asked)
     trial = _job(resolved(request.batch), own, run, images)
     trial.model.to(accelerator.device)
     needs = memory(trial.model, trial.objective, trial.settings, images, accelerator)
@@ -149,11 +146,11 @@ def reopen(config: ClassifierConfig, run: Path, accelerator: Accelerator) -> Job
 def _config(
     own: RunConfig,
     request: ClassifierRequest,
-    precision: str,
+    accelerator: Accelerator,
     images: Dataset,
     asked: Mapping[str, Any],
     amount: int,
-    micro: int,
+    micro: int | None = None,
 ) -> ClassifierConfig:
     kept, held = split(len(images), own.training.seed)
     return ClassifierConfig.parse(
@@ -167,12 +164,12 @@ def _config(
             "training": {
                 "images": amount,
                 "batch": request.batch,
-                "micro_batch": micro,
+                "micro_batch": micro or -(-request.batch // accelerator.num_processes),
                 "learning_rate": request.rate,
                 "warmup": min(10_000, amount // 20),
                 "weight_decay": 0.05,  # Dhariwal & Nichol 2021, app. I
                 "label_dropout": 0.0,
-                "precision": precision,
+                "precision": PRECISIONS[accelerator.mixed_precision],
                 "seed": request.seed,
                 "flip": own.training.flip,
                 "checkpoint_every": max(request.batch, amount // 20),

@@ -2,17 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, get_args
 
 import torch
 from accelerate import Accelerator
+from pydantic import TypeAdapter, ValidationError
 
 from ddpm import build
-from ddpm.config.run import RunConfig
+from ddpm.config.codec import CodecConfig, PixelCodecConfig
+from ddpm.config.conditions import kinds
+from ddpm.config.network import conditioned
+from ddpm.config.run import RunConfig, channels_of
 from ddpm.config.sampling import SamplingConfig
-from ddpm.config.scoring import ScoringSettings, planned
+from ddpm.config.scoring import planned
 from ddpm.config.upscaling import DEFAULT_SCALE
 from ddpm.core.seed import derive
 from ddpm.data.dataset import Dataset, channel_stats
@@ -22,7 +26,6 @@ from ddpm.engine import Diffusion
 from ddpm.engine.preview import preview
 from ddpm.metrics.features.extract import extract_once
 from ddpm.planning.budget import Budget, speed_of
-from ddpm.planning.fit import fitted
 from ddpm.planning.narrow import refuse_narrow
 from ddpm.planning.recipes import RECIPES, Rung, Tree
 from ddpm.planning.request import Request, change, whole_number
@@ -122,39 +125,49 @@ def reopen(config: RunConfig, out: Path, dataset: Dataset, accelerator: Accelera
     return Job(model, build.build_objective(config), config.training, kept, held, out, shown)
 
 
+@dataclass(frozen=True)
 class _Draft:
     """A run with known data whose settings are being resolved."""
 
-    def __init__(
-        self,
-        request: Request,
-        out: Path,
-        dataset: Dataset,
-        accelerator: Accelerator,
-        asked: Mapping[str, Any],
-        say: Say,
-    ) -> None:
-        self.request, self.out, self.dataset = request, out, dataset
-        self.accelerator, self.asked, self.say = accelerator, asked, say
-        self.classes = dataset.classes if request.labels else ()
-        kept, held = split(len(dataset), whole_number("training.seed", request.changes.get("training.seed", 0)))
-        self.kept, self.held = len(kept), len(held)
-        mean, std = channel_stats(dataset)
-        self.mean, self.std = tuple(mean.tolist()), tuple(std.tolist())
+    request: Request
+    out: Path
+    dataset: Dataset
+    accelerator: Accelerator
+    asked: Mapping[str, Any]
+    say: Say
+
+    @cached_property
+    def data(self) -> Tree:
+        """The section of the config."""
+        kept, held = split(
+            len(self.dataset), whole_number("training.seed", self.request.changes.get("training.seed", 0))
+        )
+        mean, std = channel_stats(self.dataset)
+        return {
+            "source": self.request.data,
+            "fingerprint": self.dataset.fingerprint,
+            "images": len(kept),
+            "held_out": len(held),
+            "size": self.dataset.shape[:2],
+            "mode": self.dataset.mode,
+            "fit": self.request.fit,
+            "skip_bad": self.request.skip_bad,
+            "classes": self.dataset.classes if self.request.labels else (),
+            "mean": tuple(mean.tolist()),
+            "std": tuple(std.tolist()),
+        }
 
     def rungs(self) -> list[Rung]:
         """The recipe's rungs, smallest network first."""
-        if self.request.recipe not in RECIPES:
-            raise InputError(
-                "unknown", f"unknown recipe {self.request.recipe!r}{suggest(self.request.recipe, [*RECIPES])}"
-            )
-        return RECIPES[self.request.recipe](self.dataset.shape[:2], bool(self.classes))
+        name = self.request.recipe
+        if name not in RECIPES:
+            raise InputError("unknown", f"unknown recipe {name!r}{suggest(name, [*RECIPES])}")
+        return RECIPES[name](self.data["size"], bool(self.data["classes"]))
 
     def config(self, tree: Tree, images: int) -> RunConfig:
         """The complete config from a recipe's tree, the data and the user's changes."""
-        height, width, _ = self.dataset.shape
+        changes = self.request.changes
         batch = tree.get("training", {}).get("batch", 128)
-        upscaling = self._upscaling(tree)
         training = {
             "warmup": min(50_000, images // 20),
             "checkpoint_every": max(batch, images // 20),
@@ -165,59 +178,34 @@ class _Draft:
         whole: Tree = {
             "recipe": self.request.recipe,
             "request": dict(self.asked),
-            "data": {
-                "source": self.request.data,
-                "fingerprint": self.dataset.fingerprint,
-                "images": self.kept,
-                "held_out": self.held,
-                "size": (height, width),
-                "mode": self.dataset.mode,
-                "fit": self.request.fit,
-                "skip_bad": self.request.skip_bad,
-                "classes": self.classes,
-                "mean": self.mean,
-                "std": self.std,
-            },
-            "diffusion": dict(tree.get("diffusion", {})),
-            "objective": dict(tree.get("objective", {})),
-            "network": dict(tree.get("network", {})),
+            "data": self.data,
+            **{part: dict(tree.get(part, {})) for part in ("diffusion", "objective", "network", "sampling")},
             "training": training | tree.get("training", {}) | {"images": images},
-            "sampling": dict(tree.get("sampling", {})),
         }
-        if upscaling:
-            whole["upscaling"] = upscaling
+        if "upscaling" in tree:
+            low = self.dataset.partners.get(LOW)
+            given = {} if low is None else {"low": self.request.low, "low_fingerprint": low.fingerprint}
+            whole["upscaling"] = {**tree["upscaling"], "scale": self.request.scale or DEFAULT_SCALE, **given}
         if self.request.scoring:
             whole["scoring"] = {"every": images}
-        for key, value in self.request.changes.items():
+        for key, value in changes.items():
             change(whole, key, value)
-        whole["network"] = fitted(whole)
+        whole["network"] = _fitted(whole)
         if "micro_batch" not in whole["training"]:
             batch = whole_number("training.batch", whole["training"].get("batch", batch))
             whole["training"]["micro_batch"] = -(-batch // self.accelerator.num_processes)
         levels = max(1, whole_number("diffusion.T", whole["diffusion"].get("T", 1000)))
         for name, steps in (("sampling", SamplingConfig().steps), ("scoring", 16)):
-            if name in whole and f"{name}.steps" not in self.request.changes:
+            if name in whole and f"{name}.steps" not in changes:
                 whole[name]["steps"] = min(whole[name].get("steps", steps), levels)
         listed = whole["sampling"].get("grid", "trailing") not in get_args(GridName)
-        if listed and "sampling.steps" not in self.request.changes:
+        if listed and "sampling.steps" not in changes:
             del whole["sampling"]["steps"]  # a listed grid has its own number of steps
         config = RunConfig.parse(whole)
-        return config.model_copy(update={"scoring": self._scoring(config, config.training.images)})
-
-    def _upscaling(self, tree: Tree) -> Tree:
-        """The upscaling settings from recipe and request; empty for recipes other than super-resolution."""
-        if "upscaling" not in tree:
-            return {}
-        low = self.dataset.partners.get(LOW)
-        given = {} if low is None else {"low": self.request.low, "low_fingerprint": low.fingerprint}
-        return {**tree["upscaling"], "scale": self.request.scale or DEFAULT_SCALE, **given}
-
-    def _scoring(self, config: RunConfig, images: int) -> ScoringSettings | None:
-        """The scoring settings of a run on this many images; None if it is not scored."""
         if config.scoring is None:
-            return None
-        given = {key.removeprefix("scoring.") for key in self.request.changes}
-        return planned(config.scoring, images, config.training.batch, given)
+            return config
+        fixed = {key.removeprefix("scoring.") for key in changes}
+        return config.model_copy(update={"scoring": planned(config.scoring, images, config.training.batch, fixed)})
 
     def plan(self, tree: Tree, images: int | None, speed: float | None) -> Plan:
         """The finished plan, with the micro-batch lowered to fit in memory."""
@@ -225,7 +213,7 @@ class _Draft:
         config = self.config(tree, total)
         refuse_narrow(config)
         job = reopen(config, self.out, self.dataset, self.accelerator)
-        needs = self.memory(job)
+        needs = memory(job.model, job.objective, job.settings, job.data, self.accelerator)
         if "training.micro_batch" not in self.request.changes:
             micro = needs.fitting(available_bytes(self.accelerator.device), config.training.micro_batch)
             if micro != config.training.micro_batch:
@@ -233,9 +221,6 @@ class _Draft:
                 config = self.config({**tree, "training": {**tree["training"], "micro_batch": micro}}, total)
                 job = reopen(config, self.out, self.dataset, self.accelerator)
         return Plan(config, job, speed, needs)
-
-    def memory(self, job: Job) -> Memory:
-        return memory(job.model, job.objective, job.settings, job.data, self.accelerator)
 
     def within(self, rungs: list[Rung], budget: Budget) -> Plan:
         """The plan of the largest network that a time budget can train."""
@@ -257,10 +242,21 @@ class _Draft:
     def _scores(self, rung: Rung, images: int) -> float:
         """The cost of scoring during a run on this many images, in images trained in the same time."""
         config = self.config(rung.tree, images)
-        scoring = self._scoring(config, images)
-        if scoring is None:
+        if config.scoring is None:
             return 0.0
-        return min(scoring.share * images, scoring.cost(images, config.training.batch))
+        return min(config.scoring.share * images, config.scoring.cost(images, config.training.batch))
+
+
+def _fitted(whole: Tree) -> dict[str, Any]:
+    """The network settings of a run, with the channels and the conditioning vector that the rest requires."""
+    try:
+        codec: CodecConfig = TypeAdapter(CodecConfig).validate_python(whole.get("codec", {}))
+    except ValidationError:  # reported when the whole config is parsed
+        codec = PixelCodecConfig()
+    learned = whole["diffusion"].get("variance") == "learned"
+    seen, answered = channels_of(codec, whole["data"]["mode"], upscaling="upscaling" in whole, learned=learned)
+    net = {"in_channels": seen, "out_channels": answered, **whole["network"]}
+    return conditioned(net) if kinds(whole) else net
 
 
 PRECISIONS = {"bf16": "bf16", "fp16": "fp16", "no": "fp32"}

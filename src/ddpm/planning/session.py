@@ -30,11 +30,10 @@ from ddpm.planning.request import Request
 from ddpm.records.card import card
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.console import bar
-from ddpm.system.device import best_device
+from ddpm.system.device import best_device, best_precision
 from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors, write_file
 from ddpm.system.names import PrecisionName
-from ddpm.system.precision import best_precision
 from ddpm.system.progress import Progress
 from ddpm.system.units import say_bytes, say_seconds
 from ddpm.training.loop import Job
@@ -214,7 +213,7 @@ def accelerator_of(device: str | None, precision: PrecisionName | None) -> Accel
         InputError: this machine does not support the precision.
     """
     where = torch.device("cpu") if device == "cpu" else best_device()
-    precision = precision or best_precision(where).name
+    precision = precision or best_precision(where)[0]
     if precision not in MIXED:
         raise InputError("unknown", f"--precision {precision} is unknown; use {', '.join(MIXED)}")
     # accelerate keeps one state per process, even if the next run needs another
