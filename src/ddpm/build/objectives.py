@@ -86,7 +86,7 @@ def _process(config: DiffusionConfig) -> Schedule:
 
 def build_parameterisation(config: DiffusionConfig) -> Parameterisation:
     """The parameterisation of the network."""
-    with_data = with_options(sigma_data=config.sigma_data)
+    with_data = partial(with_options, sigma_data=config.sigma_data)
     return Parameterisation(
         with_data(PREDICTIONS[config.prediction]) if config.prediction == "edm" else PREDICTIONS[config.prediction],
         with_data(UnitVariance()) if config.scales_input else None,
@@ -108,15 +108,15 @@ def build_loss(config: RunConfig, schedule: Schedule) -> Loss:
 def build_weighting(config: RunConfig) -> Weighting:
     """The weighting of the simple loss."""
     how = config.objective.weighting
-    weigh: Weighting = with_options(**given(how))(WEIGHTINGS[how.name])
+    weigh: Weighting = with_options(WEIGHTINGS[how.name], **given(how))
     if how.name == "edm":
-        weigh = with_options(sigma_data=config.diffusion.sigma_data)(weigh)
+        weigh = with_options(weigh, sigma_data=config.diffusion.sigma_data)
     return weigh
 
 
 def build_level_sampling(config: ObjectiveConfig) -> LevelSampling:
     """The distribution of noise levels in a training step."""
-    drawn = with_options(**given(config.levels))(LEVEL_SAMPLINGS[config.levels.name])
+    drawn = with_options(LEVEL_SAMPLINGS[config.levels.name], **given(config.levels))
     return drawn if config.loss.name == "simple" else level_sampling.Ticks(drawn)
 
 

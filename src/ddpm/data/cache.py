@@ -89,25 +89,19 @@ def _build(source: Source, geometry: Geometry, draft: Path, findings: Iterable[F
 
     def stored(file: BinaryIO) -> Iterator[Look | str]:
         for look, pixels in findings:
-            if pixels is not None:
-                if not shape:
-                    check_room(draft, pixels.nbytes * len(source))
-                    shape.extend(pixels.shape)
-                # Mixed shapes are rejected once all images are seen; until then, store those of the first shape only.
-                if list(pixels.shape) == shape:
-                    digest.update(pixels.data)
-                    with disk_errors(draft.parent, ADVICE):
-                        file.write(pixels.data)
+            if pixels is not None and not shape:
+                check_room(draft, pixels.nbytes * len(source))
+                shape.extend(pixels.shape)
+            # Mixed shapes are rejected once all images are seen; until then, store those of the first shape only.
+            if pixels is not None and list(pixels.shape) == shape:
+                digest.update(pixels.data)
+                file.write(pixels.data)
             yield look
 
     with disk_errors(draft.parent, ADVICE):
         draft.mkdir()
-        file = (draft / PIXELS).open("wb")
-    try:
-        found = tally(source, stored(file))
-    finally:
-        with disk_errors(draft.parent, ADVICE):
-            file.close()
+        with (draft / PIXELS).open("wb") as file:
+            found = tally(source, stored(file))
     bad = list(found.bad)
     rest = [(item.label, item.caption) for item in _good(source, bad)]
     digest.update(json.dumps([shape, source.classes, rest]).encode())

@@ -12,9 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from ddpm import build
 from ddpm.config.codec import CodecConfig, PixelCodecConfig
-from ddpm.config.conditions import kinds
 from ddpm.config.network import conditioned
-from ddpm.config.run import RunConfig, channels_of
+from ddpm.config.run import RunConfig, channels_of, kinds
 from ddpm.config.sampling import SamplingConfig
 from ddpm.config.scoring import planned
 from ddpm.config.upscaling import DEFAULT_SCALE
