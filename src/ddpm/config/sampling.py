@@ -40,11 +40,7 @@ class FixedClip(Strict):
 
 
 class DynamicClip(Strict):
-    """Dynamic thresholding (Saharia et al. 2022, sec. 2.3).
-
-    Attributes:
-        quantile: The quantile of each image's absolute values that is scaled to the end of the range.
-    """
+    """Dynamic thresholding (Saharia et al. 2022, sec. 2.3): a quantile of absolute values becomes the range's end."""
 
     kind: Literal["dynamic"]
     quantile: Annotated[
