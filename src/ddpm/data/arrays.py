@@ -57,11 +57,6 @@ def open_digits() -> Source:
     return array_source(images, digits.target, [str(i) for i in range(10)], where="the digits")
 
 
-def source_of(data: Dataset) -> Source:
-    """A data set as a source; see :func:`array_source`."""
-    return array_source(data.images, data.labels, data.classes)
-
-
 def save_npz(data: Dataset, path: Path) -> None:
     """Save images, labels and classes in the format that :func:`open_npz` reads.
 

@@ -10,8 +10,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from ddpm.images.arrays import Array, is_tensor, pixels_of
-from ddpm.images.photo import opened, plain
+from ddpm.images.photo import opened
 from ddpm.images.pixels import Pixels
+from ddpm.images.sheets import plain
 from ddpm.system.errors import InputError
 from ddpm.system.names import Mode
 

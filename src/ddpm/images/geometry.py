@@ -48,7 +48,7 @@ class Geometry:
         bleed into the edges.
         """
         if self.mode is not None and image.mode != self.mode:
-            image = (on_white(image) if image.mode == "RGBA" else image).convert(self.mode)
+            image = on_white(image).convert(self.mode)
         if self.size is not None and image.size != self.size[::-1]:
             image = _resize(image, self.size, self.fit)
         # (H, W) -> (H, W, 1) for grey

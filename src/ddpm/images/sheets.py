@@ -30,11 +30,7 @@ def picture(image: Pixels) -> Image.Image:
 
 
 def png(image: Image.Image, info: PngInfo | None = None) -> bytes:
-    """The PNG file of a picture, as bytes.
-
-    Args:
-        info: The text chunks to embed.
-    """
+    """The PNG file of a picture, as bytes, with text chunks if given."""
     file = BytesIO()
     image.save(file, "PNG", pnginfo=info)
     return file.getvalue()
@@ -42,16 +38,21 @@ def png(image: Image.Image, info: PngInfo | None = None) -> bytes:
 
 def opaque(image: Image.Image) -> Image.Image:
     """A picture as 8-bit RGB, composited on white."""
-    if image.mode == "I;16":
-        image = Image.fromarray(to_8_bits(np.asarray(image)))
-    if image.mode in ("LA", "RGBA"):
-        image = on_white(image.convert("RGBA"))
-    return image.convert("RGB")
+    return on_white(plain(image)).convert("RGB")
 
 
 def on_white(image: Image.Image) -> Image.Image:
-    """An RGBA picture composited on white, still RGBA."""
+    """An RGBA picture composited on white, still RGBA; any other is unchanged."""
+    if image.mode != "RGBA":
+        return image
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+
+
+def plain(image: Image.Image) -> Image.Image:
+    """A picture of mode L, LA, I;16, RGB or RGBA as L, RGB or RGBA."""
+    if image.mode == "I;16":
+        return Image.fromarray(to_8_bits(np.asarray(image)))
+    return image.convert("RGBA") if image.mode == "LA" else image
 
 
 def sheet(images: Pixels, columns: int | None = None, gap: int = 2, least: int = LEAST) -> Image.Image:

@@ -13,7 +13,7 @@ from accelerate.state import AcceleratorState, is_initialized
 from ddpm import build
 from ddpm.config.options import typed
 from ddpm.config.run import RunConfig
-from ddpm.data.arrays import open_npz, save_npz, source_of
+from ddpm.data.arrays import array_source, open_npz, save_npz
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
@@ -160,13 +160,13 @@ class Session:
 
     def _store(self, accelerator: Accelerator) -> None:
         """Store images given in memory, once."""
-        if isinstance(self.data, str):
+        data, path = self.data, self.folder.images
+        if isinstance(data, str):
             return
-        path = self.folder.images
         with accelerator.main_process_first():
             if not path.exists():
-                save_npz(self.data, path)
-            elif open_npz(path).key != source_of(self.data).key:
+                save_npz(data, path)
+            elif open_npz(path).key != array_source(data.images, data.labels, data.classes).key:
                 raise InputError("incompatible", f"{path} holds images other than the given ones; choose another --out")
 
     def _scored(self, job: Job, config: RunConfig, accelerator: Accelerator) -> Job:

@@ -127,8 +127,7 @@ def bounds(low: float, high: float = math.inf, *, above: bool = False, below: bo
 def explain(error: ValidationError, root: type, named: Callable[[tuple[str, ...]], str] = ".".join) -> str:
     """The first problem of a pydantic error in one line, with the nearest known name for an unknown one.
 
-    Args:
-        named: The function that names a value by its path in the tree.
+    ``named`` names a value by its path in the tree.
     """
     first = error.errors()[0]
     loc = tuple(map(str, first["loc"]))
