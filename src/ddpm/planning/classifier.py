@@ -17,7 +17,7 @@ from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
 from ddpm.data.order import split
 from ddpm.images.geometry import Geometry
-from ddpm.planning.budget import Budget, speed_of
+from ddpm.planning.budget import seconds_left, speed_of, whole_steps
 from ddpm.planning.plan import PRECISIONS
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
@@ -92,10 +92,10 @@ def make(
     micro = needs.fitting(available_bytes(accelerator.device), trial.settings.micro_batch)
     if amount is None:
         if seconds is None:
-            say(f"no --for or --images given: training for {DEFAULT_BUDGET / 60:.0f}m")
-        budget = Budget(seconds or DEFAULT_BUDGET, began)
+            seconds = DEFAULT_BUDGET
+            say(f"no --for or --images given: training for {seconds / 60:.0f}m")
         speed = speed_of(_job(resolved(batch, micro), own, run, images), accelerator)
-        amount = budget.steps(budget.images(speed), batch) * batch
+        amount = whole_steps(speed * seconds_left(seconds, began), batch, seconds) * batch
     config = resolved(amount, micro)
     return config, _job(config, own, run, images)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
@@ -24,7 +24,7 @@ from ddpm.data.pairs import LOW
 from ddpm.engine import Diffusion
 from ddpm.engine.preview import preview
 from ddpm.metrics.features.extract import extract_once
-from ddpm.planning.budget import Budget, speed_of
+from ddpm.planning.budget import seconds_left, speed_of, whole_steps
 from ddpm.planning.narrow import refuse_narrow
 from ddpm.planning.recipes import RECIPES, Rung, Tree
 from ddpm.planning.request import Request, change, whole_number
@@ -91,7 +91,7 @@ def make(
     if seconds is None:
         rung = next((r for r in reversed(rungs) if r.needs <= (request.images or 0)), rungs[0])
         return draft.plan(rung.tree, request.images, None)
-    return draft.within(rungs, Budget(seconds, began))
+    return draft.within(rungs, seconds, began)
 
 
 def reopen(config: RunConfig, out: Path, dataset: Dataset, accelerator: Accelerator) -> Job:
@@ -221,19 +221,25 @@ class _Draft:
                 job = reopen(config, self.out, self.dataset, self.accelerator)
         return Plan(config, job, speed, needs)
 
-    def within(self, rungs: list[Rung], budget: Budget) -> Plan:
+    def within(self, rungs: list[Rung], seconds: float, began: float) -> Plan:
         """The plan of the largest network that a time budget can train."""
+
+        def affordable(rung: Rung, speed: float) -> float:
+            """The number of training images that fit in, at a speed in images per second."""
+            images = speed * seconds_left(seconds, began)
+            return images - self._scores(rung, max(1, int(images)))
+
         chosen: tuple[Rung, float, int] | None = None
         for rung in rungs:
             batch = self.config(rung.tree, 1).training.batch
             trial = self.plan(rung.tree, max(rung.needs, batch), None).job  # of any length, as it only measures speed
             speed = speed_of(trial, self.accelerator)
-            if chosen is not None and budget.images(speed, partial(self._scores, rung)) < rung.needs:
+            if chosen is not None and affordable(rung, speed) < rung.needs:
                 break
             chosen = rung, speed, batch
         assert chosen is not None
         rung, speed, batch = chosen
-        steps = budget.steps(budget.images(speed, partial(self._scores, rung)), batch)
+        steps = whole_steps(affordable(rung, speed), batch, seconds)
         if steps < FEW_STEPS:
             self.say(f"note: only {steps} steps fit in the budget, too few for good samples; use a longer --for")
         return self.plan(rung.tree, steps * batch, speed)
