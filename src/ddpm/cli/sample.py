@@ -115,8 +115,7 @@ def _new(
     from ddpm.engine.options import settings as settings_of
     from ddpm.system.console import bar, console
     from ddpm.tasks import generate
-    from ddpm.tasks.cascade import passed_on
-    from ddpm.tasks.upscale import upscale
+    from ddpm.tasks.upscale import passed_on, upscale
 
     how = settings_of(pipe, settings)
     passed = None

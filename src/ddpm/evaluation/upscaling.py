@@ -20,8 +20,7 @@ from ddpm.engine.loading import load
 from ddpm.engine.options import refuse_idle, settings
 from ddpm.engine.run import LoadedRun
 from ddpm.evaluation.options import EvaluationOptions
-from ddpm.evaluation.reference import FEWEST, real, training
-from ddpm.images.geometry import Geometry
+from ddpm.evaluation.reference import FEWEST, reference, training
 from ddpm.images.pixels import Pixels
 from ddpm.images.sheets import png, sheet
 from ddpm.metrics import frechet
@@ -103,9 +102,9 @@ def evaluate_upscaling(
     )
     drawn = np.stack([made[i] for i in range(len(low))])
     plain = _bicubic(low, scale, loaded)
-    reference = frechet.fit(extract_once(extractor, data, doing(progress, "extracting features")))
+    normal = frechet.fit(extract_once(extractor, data, doing(progress, "extracting features")))
     measured = {
-        name: quality(images, large.images, low, scale, extractor, reference)
+        name: quality(images, large.images, low, scale, extractor, normal)
         for name, images in (("run", drawn), ("bicubic", plain))
     }
     score = UpscalingScore(
@@ -140,16 +139,10 @@ def _kept(score: UpscalingScore, home: Path, rows: list[Pixels]) -> Path:
 
 def _images(loaded: LoadedRun, options: EvaluationOptions, progress: Progress) -> tuple[str, Dataset]:
     """Load large images in the geometry of the run."""
-    config = loaded.config.data
+    report = doing(progress, "reading the images")
     if options.data is None:
-        own = training(loaded.config, doing(progress, "reading the images"))
-        return f"{own.source} (held out)", own.held_out
-    found = real(
-        options.data,
-        Geometry(config.size, config.mode, options.fit),
-        skip_bad=options.skip_bad,
-        progress=doing(progress, "reading the images"),
-    )
+        return f"{loaded.config.data.source} (held out)", training(loaded.config, report)[1]
+    found = reference(options, loaded.config.data, report)
     return found.source, found.data
 
 

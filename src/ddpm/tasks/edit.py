@@ -58,8 +58,7 @@ def edit(run: LoadedRun, images: Several, strength: float, **asked: Any) -> Imag
         return Task(levels=below(strength, run.engine.grid(how), run.engine.schedule), begin=begin)
 
     works = [request.work("edit", photo, strength=strength) for photo in photos]
-    made = variations(run, photos, request, works, task)
-    return as_given(images, [new.record.attach(photos[new.of].redrawn(new.pixels)) for new in made])
+    return as_given(images, variations(run, photos, request, works, task))
 
 
 def below(strength: float, levels: Sequence[Level], schedule: Schedule) -> list[Level]:

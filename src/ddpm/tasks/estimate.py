@@ -1,7 +1,6 @@
 """Estimate the bits per dimension of a batch of images."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,31 +18,15 @@ from ddpm.guidance import Clipped
 from ddpm.images.photo import Several, opened, several
 from ddpm.images.pixels import Pixels
 from ddpm.metrics.likelihood import ProbabilityFlow, bits_per_dim
-from ddpm.objectives.bound import Bound, LevelPair, bound, every_pair, sampled_pairs
+from ddpm.objectives.bound import LevelPair, bound, every_pair, sampled_pairs
 from ddpm.sampling import SampleNoise, rows_of
 from ddpm.sampling.grid import uniform
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, silent
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BitsEstimate:
-    """The likelihood of a batch under a model.
-
-    Attributes:
-        bits: (B,) float32, per dimension.
-        calls: number of network calls for the batch.
-        bound: the terms of the bits, if they are a bound.
-    """
-
-    bits: torch.Tensor
-    calls: int
-    bound: Bound | None = None
-
-    def first(self, n: int) -> "BitsEstimate":
-        """Return the estimate of the first n images, on the CPU."""
-        b = self.bound and Bound(*(part[:n].cpu() for part in (self.bound.prior, self.bound.terms, self.bound.x0_mse)))
-        return BitsEstimate(self.bits[:n].cpu(), self.calls, b)
+Columns = dict[str, torch.Tensor]
+"""For each image of a batch: its ``bits`` per dimension, float32, the network ``calls`` for the batch and, for a bound,
+its parts ``prior``, ``terms`` and ``x0_mse``; see :class:`Bound`."""
 
 
 def estimate(
@@ -54,7 +37,7 @@ def estimate(
     indices: Sequence[int],
     cond: Cond | None = None,
     progress: Progress = silent,
-) -> BitsEstimate:
+) -> Columns:
     """Estimate the bits per dimension of 8-bit images, without guidance and in float32.
 
     Args:
@@ -86,8 +69,8 @@ def estimate(
                 assert isinstance(schedule, Continuous)
                 start = schedule.place_at(how.start)
             flow = ProbabilityFlow(denoise, schedule, how.tolerance, how.tolerance, start)
-            found = bits_per_dim(flow, x0, how.seed, indices, how.probes, cond, lambda calls: progress(calls, 0))
-            return BitsEstimate(found.bits.float(), found.evaluations)
+            bits, calls = bits_per_dim(flow, x0, how.seed, indices, how.probes, cond, lambda calls: progress(calls, 0))
+            return {"bits": bits.float(), "calls": torch.full((len(bits),), calls)}
         assert how.steps is not None
         assert how.variance is not None
         if how.variance != "learned":
@@ -97,7 +80,8 @@ def estimate(
         randn = SampleNoise(rows_of(how.seed, indices), tuple(x0.shape[1:]), x0.device)
         fixed = build.VARIANCES[how.variance]
         made = bound(denoise, x0, grid, randn, cond, fixed, _watched(pairs, progress))
-    return BitsEstimate(made.total, len(pairs), made)
+    parts = {"prior": made.prior, "terms": made.terms, "x0_mse": made.x0_mse}
+    return {"bits": made.total, "calls": torch.full((len(x0),), len(pairs)), **parts}
 
 
 def choices(seed: int, indices: Sequence[int], terms: int) -> torch.Tensor:

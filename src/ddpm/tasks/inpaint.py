@@ -85,7 +85,4 @@ def filled(
         except ValueError as e:
             raise InputError("invalid", f"repaint {way} does not fit the grid: {e}") from e
 
-    return [
-        new.record.attach(photos[new.of].with_drawn(new.pixels, fills[new.of]))
-        for new in variations(run, photos, request, works, task)
-    ]
+    return variations(run, photos, request, works, task, fills=fills)

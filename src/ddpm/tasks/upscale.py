@@ -10,7 +10,7 @@ from ddpm.engine.indices import chosen
 from ddpm.engine.labels import Label
 from ddpm.engine.options import Asked, asked
 from ddpm.engine.run import LoadedRun
-from ddpm.images.photo import Photo, Several, opened, several, unfitted
+from ddpm.images.photo import SEEN, Photo, Several, opened, several, unfitted
 from ddpm.records.provenance import Option, Work, fingerprint
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, silent
@@ -99,3 +99,23 @@ def settled(
 def _work(photo: Photo, enlarging: Enlarging, index: int) -> Work:
     options: dict[str, Option] = {**asdict(enlarging), "index": index}
     return Work(command="upscale", given=((photo.name, fingerprint(photo.given)),), options=options)
+
+
+def passed_on(base: LoadedRun, larger: LoadedRun, labels: Sequence[int] | None, n: int) -> list[str] | None:
+    """Return the classes of n images of the first run by name, for the second; None if it does not know them all.
+
+    The two are a cascade (Ho et al. 2021): one draws images, the other upscales them.
+
+    Raises:
+        InputError: the second run cannot upscale such images.
+    """
+    names = [base.classes[label] for label in labels or []]
+    passed = names if names and set(names) <= set(larger.classes) else None
+    settled(larger, {}, passed, n)
+    drawn, taken = base.config.data.mode, larger.config.data.mode
+    if drawn not in SEEN[taken]:
+        raise InputError(
+            "incompatible",
+            f"{base.source} draws {drawn} images, but {larger.source} upscales {taken}; use two runs of one mode",
+        )
+    return passed

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ddpm.data.dataset import Dataset, Images
-from ddpm.metrics.features.extractor import Extractor
+from ddpm.metrics.features import Extractor
 from ddpm.system.cache import features_file
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
