@@ -6,7 +6,7 @@ import torch
 
 from ddpm.evaluation.likelihood import SHARD, Arrays, answers, joined, packed
 from ddpm.evaluation.shards import Shards
-from ddpm.tasks.estimate import Columns
+from ddpm.tasks.likelihood import Columns
 from refusal import refuses
 
 

@@ -19,11 +19,10 @@ from ddpm.data.open import open_source
 from ddpm.engine.loading import load
 from ddpm.engine.options import refuse_idle, settings
 from ddpm.engine.run import LoadedRun
-from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore
+from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore, proportions_of
 from ddpm.evaluation.measure import content_hash, copies, measure
 from ddpm.evaluation.options import EvaluationOptions
 from ddpm.evaluation.pictures import closest, first
-from ddpm.evaluation.proportions import proportions_of
 from ddpm.evaluation.reference import FEWEST, real, reference, training
 from ddpm.images.geometry import Geometry
 from ddpm.metrics.memorisation import TooFew

@@ -31,8 +31,7 @@ from ddpm.sampling.grid import uniform
 from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, doing
-from ddpm.tasks.estimate import Columns
-from ddpm.tasks.likelihood import likelihood
+from ddpm.tasks.likelihood import Columns, likelihood
 from ddpm.tasks.likelihood_settings import settle
 
 N = 1000

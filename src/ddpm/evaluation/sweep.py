@@ -14,10 +14,9 @@ from ddpm.core import Cond, Denoised, Level
 from ddpm.engine.labels import Label
 from ddpm.engine.options import refuse_idle, settings
 from ddpm.engine.run import LoadedRun
-from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore
+from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore, proportions_of
 from ddpm.evaluation.measure import FEW, REPLICATES
 from ddpm.evaluation.options import EvaluationOptions
-from ddpm.evaluation.proportions import proportions_of
 from ddpm.evaluation.reference import FEWEST, Real, reference
 from ddpm.evaluation.tune import REFERENCE
 from ddpm.images.pixels import Pixels

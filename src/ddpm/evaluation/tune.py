@@ -15,10 +15,12 @@ from ddpm.core import Cond, Denoised, Denoiser, Level
 from ddpm.core.schedule import level_of, timestep_of
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
+from ddpm.engine.trajectory import spread
 from ddpm.records.run_folder import RunFolder
 from ddpm.records.tuning import TunedGrid, TunedRecord
-from ddpm.sampling import rows_of, sample, start, steps
+from ddpm.sampling import rows_of, sample, start
 from ddpm.sampling.branching import Branching
+from ddpm.sampling.follow import follow
 from ddpm.sampling.shortest import Paths, distance, shortest
 from ddpm.sampling.tuning import ROUNDS, Round, Way, best, most_calls, screened
 from ddpm.system.errors import InputError
@@ -178,25 +180,11 @@ class _Problem:
         return distance(self.branching(how, len(self.end))(grid).end, self.end)
 
     def _paths(self, how: SamplingConfig) -> tuple[Paths, torch.Tensor]:
-        grid = self.engine.grid(how)
-        kept = sorted({round(i * (len(grid) - 1) / CANDIDATES) for i in range(CANDIDATES + 1)})
-        answers: list[torch.Tensor] = []
-
-        def heard(x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
-            found = self.denoise(x, level, cond)
-            answers[:] = [found.x0]
-            return found
-
-        solver, randn = self.engine.solver(how), self.noise()
-        now = start(grid[0], randn)
-        x, x0 = [now], []
-        for step in steps(heard, solver, grid, now, randn, self.cond(len(now))):
-            if step.number - 1 in kept:
-                x0.append(answers[0])
-            if step.number in kept:
-                x.append(step.x)
-            now = step.x
-        return Paths([grid[i] for i in kept], x, x0), now
+        grid, solver, randn = self.engine.grid(how), self.engine.solver(how), self.noise()
+        x = start(grid[0], randn)
+        moments = follow(self.denoise, solver, grid, x, randn, self.cond(len(x)))
+        kept = [moment for moment in moments if moment.number in spread(moment.of, CANDIDATES + 1)]
+        return Paths([m.level for m in kept], [m.x for m in kept], [m.x0 for m in kept[:-1]]), kept[-1].x
 
 
 def _tuned(made: _Problem, other: _Problem, count: int, ask: AskTune) -> TunedGrid:

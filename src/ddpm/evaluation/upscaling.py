@@ -121,7 +121,7 @@ def evaluate_upscaling(
         run=measured["run"],
         bicubic=measured["bicubic"],
     )
-    rows = [_repeated(low, scale), plain, drawn, large.images]
+    rows = [low.repeat(scale, 1).repeat(scale, 2), plain, drawn, large.images]
     return score, _kept(score, RunFolder.open(path).evaluations, rows)
 
 
@@ -148,18 +148,9 @@ def _images(loaded: LoadedRun, options: EvaluationOptions, progress: Progress) -
 
 def _bicubic(low: Pixels, scale: int, loaded: LoadedRun) -> Pixels:
     codec = loaded.engine.codec
-    made = [codec.decode(enlarge(codec.encode(torch.from_numpy(part)), scale)) for part in _parts(low)]
+    made = [codec.decode(enlarge(codec.encode(part), scale)) for part in torch.split(torch.from_numpy(low), 256)]
     pixels: Pixels = torch.cat(made).numpy()
     return pixels
-
-
-def _repeated(low: Pixels, scale: int) -> Pixels:
-    return low.repeat(scale, 1).repeat(scale, 2)
-
-
-def _parts(images: Pixels, n: int = 256) -> list[Pixels]:
-    """Split images into parts of a few."""
-    return [np.ascontiguousarray(images[i : i + n]) for i in range(0, len(images), n)]
 
 
 def quality(
@@ -167,9 +158,9 @@ def quality(
 ) -> Fidelity:
     """Compare enlarged images with the large ones, (N, H, W, C) each, and with the small ones they come from."""
     at_once = max(1, VALUES // large[0].size)
-    parts = zip(_parts(made, at_once), _parts(large, at_once), _parts(low, at_once), strict=True)
-    near = [torch.cat(of_all) for of_all in zip(*(_nearness(*part, scale) for part in parts), strict=True)]
-    peak, structure, boxes, difference = (of_all.mean(0) for of_all in near)
+    parts = zip(*(torch.split(torch.from_numpy(images), at_once) for images in (made, large, low)), strict=True)
+    near = zip(*(_nearness(a, b, small, scale) for a, b, small in parts), strict=True)
+    peak, structure, boxes, difference = (torch.cat(of_all).mean(0) for of_all in near)
     return Fidelity(
         psnr=float(peak),
         ssim=None if structure.isnan() else float(structure),
@@ -179,13 +170,13 @@ def quality(
     )
 
 
-def _nearness(made: Pixels, large: Pixels, low: Pixels, scale: int) -> tuple[torch.Tensor, ...]:
+def _nearness(made: torch.Tensor, large: torch.Tensor, low: torch.Tensor, scale: int) -> tuple[torch.Tensor, ...]:
     """For each image: PSNR, SSIM (nan if it is too small), mean squared error of the boxes, difference of channels.
 
     (B,), (B,), (B,) and (B, C), float64.
     """
     # (B, H, W, C) -> (B, C, H, W)
-    a, b, small = (torch.from_numpy(images).movedim(-1, 1).float() for images in (made, large, low))
+    a, b, small = (images.movedim(-1, 1).float() for images in (made, large, low))
     structure = ssim(a, b) if min(a.shape[2:]) >= SIDE else torch.full((len(a),), torch.nan).double()
     boxes = (AveragePool(scale).forward(a).double() - small.double()).square().mean((1, 2, 3))
     return psnr(a, b), structure, boxes, (a.double() - b.double()).mean((2, 3))

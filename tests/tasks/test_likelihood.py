@@ -23,8 +23,7 @@ from ddpm.pipeline import Pipeline
 from ddpm.sampling import SampleNoise, rows_of
 from ddpm.sampling.grid import uniform
 from ddpm.system.errors import InputError
-from ddpm.tasks.estimate import choices
-from ddpm.tasks.likelihood import likelihood
+from ddpm.tasks.likelihood import choices, likelihood
 from ddpm.tasks.likelihood_settings import settle
 from refusal import refuses
 
@@ -42,7 +41,8 @@ def denoiser(pipe: Pipeline):
 
 def under(pipe: Pipeline, config: RunConfig) -> Pipeline:
     """The same weights under other settings."""
-    return Pipeline(replace(pipe.run, config=config))
+    engine = Diffusion.of(config, pipe.run.engine.model, torch.device("cpu"))
+    return Pipeline(replace(pipe.run, engine=engine, config=config))
 
 
 def label(pipe: Pipeline, number: int, n: int):
@@ -259,10 +259,10 @@ def test_a_null_label_that_was_never_trained_says_nothing(pipe: Pipeline, images
     assert torch.equal(other.bits_per_dim(images, steps=2, labels=1), pipe.bits_per_dim(images, steps=2, labels=1))
 
 
-def test_latents_are_refused(pipe: Pipeline, images: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_latents_are_refused(pipe: Pipeline, images: Pixels) -> None:
     class Latents(PixelCodec):
         pass
 
-    monkeypatch.setattr(build, "build_codec", lambda config: Latents())
+    latent = replace(pipe.run, engine=replace(pipe.run.engine, codec=Latents()))
     with refuses("incompatible"):
-        pipe.bits_per_dim(images, steps=2)
+        Pipeline(latent).bits_per_dim(images, steps=2)
