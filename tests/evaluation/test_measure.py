@@ -199,17 +199,17 @@ def test_copies_are_those_of_the_thumbnails() -> None:
     seen, made = images(60, 1), images(25, 0)
     made.pixels[3], made.pixels[20] = seen.pixels[40], seen.pixels[7, :, ::-1]
     found = searched(made, seen.subset(np.arange(40)), seen.subset(np.arange(40, 60)))
-    expected = memorisation.nearest(extract.extract(Thumbnail(), made), extract.extract(Thumbnail(), seen)[:40])
+    which, distance = memorisation.nearest(extract.extract(Thumbnail(), made), extract.extract(Thumbnail(), seen)[:40])
     assert (found.images, found.copies, found.rate.value) == (40, 1, 1 / 25)  # the 40th was not trained on
     assert found.threshold == memorisation.THRESHOLD
-    assert found.median == float(expected.distance.median())
+    assert found.median == float(distance.median())
     assert found.held_out is not None
     assert (found.held_out.value, len(found.closest)) == (0, 16)
     first = found.closest[0]
     assert (first.sample, first.training, first.places, first.copied) == ("20.png", "7.png", (20, 7), True)
-    order = expected.distance.argsort(stable=True)[:16].tolist()
-    assert [pair.places for pair in found.closest] == [(i, int(expected.which[i])) for i in order]
-    assert [pair.distance for pair in found.closest] == [float(expected.distance[i]) for i in order]
+    order = distance.argsort(stable=True)[:16].tolist()
+    assert [pair.places for pair in found.closest] == [(i, int(which[i])) for i in order]
+    assert [pair.distance for pair in found.closest] == [float(distance[i]) for i in order]
 
 
 def test_all_copies_are_listed_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from ddpm.core.stream import Stream
 from ddpm.data.dataset import Dataset, Images, channel_stats
 from ddpm.evaluation.reference import FEWEST, Real
 from ddpm.metrics import accuracy, bootstrap, frechet, inception_score, kernel, manifold, memorisation
-from ddpm.metrics.estimate import wilson
+from ddpm.metrics.estimate import Estimate, wilson
 from ddpm.metrics.features import Extractor
 from ddpm.metrics.features.extract import CHUNK, extract, extract_once
 from ddpm.metrics.features.inception import Inception
@@ -124,35 +124,37 @@ def copies(
     """
     thumbnail = Thumbnail()
     known = extract_once(thumbnail, seen, doing(progress, "extracting features of the training images"))
-    found = memorisation.nearest(extract(thumbnail, images), known)
-    rate = wilson(float(found.copied.double().mean()), len(found.copied))
+    which, distance = memorisation.nearest(extract(thumbnail, images), known)
+    copied = distance < memorisation.THRESHOLD
     held_out_rate, held_out_median = None, None
     if held_out is not None and len(held_out):
-        others = memorisation.nearest(extract_once(thumbnail, held_out), known)
-        held_out_rate = wilson(float(others.copied.double().mean()), len(others.copied))
-        held_out_median = float(others.distance.median())
-    listed = min(LISTED, max(CLOSEST, int(found.copied.sum())))
-    order = found.distance.argsort(stable=True)[:listed].tolist()
+        _, others = memorisation.nearest(extract_once(thumbnail, held_out), known)
+        held_out_rate, held_out_median = _share(others < memorisation.THRESHOLD), float(others.median())
+    listed = min(LISTED, max(CLOSEST, int(copied.sum())))
     return Memorisation(
         source=source,
         images=len(seen),
-        copies=int(found.copied.sum()),
-        rate=rate,
+        copies=int(copied.sum()),
+        rate=_share(copied),
         threshold=memorisation.THRESHOLD,
         held_out=held_out_rate,
-        median=float(found.distance.median()),
+        median=float(distance.median()),
         held_out_median=held_out_median,
         closest=tuple(
             Copy(
                 sample=names[i],
                 training=seen.names[j] if seen.names else str(j),
-                distance=float(found.distance[i]),
-                copied=bool(found.copied[i]),
+                distance=float(distance[i]),
+                copied=bool(copied[i]),
                 places=(i, j),
             )
-            for i, j in ((i, int(found.which[i])) for i in order)
+            for i, j in ((i, int(which[i])) for i in distance.argsort(stable=True)[:listed].tolist())
         ),
     )
+
+
+def _share(hits: torch.Tensor) -> Estimate:
+    return wilson(float(hits.double().mean()), len(hits))
 
 
 def content_hash(images: Images) -> str:

@@ -1,7 +1,5 @@
 """Detect samples that copy training images."""
 
-from typing import NamedTuple
-
 import torch
 
 from ddpm.metrics.features.thumbnail import mirrored
@@ -11,6 +9,7 @@ NEIGHBOUR = 5
 SAME = 1e-3
 """The largest distance between thumbnails of duplicate training images."""
 THRESHOLD = 0.2
+"""The relative distance below which an image is a copy."""
 TILE = 2048
 """The side of the distance matrix blocks in memory at a time."""
 
@@ -19,24 +18,7 @@ class TooFew(ValueError):
     """There are too few training images to detect copies."""
 
 
-class Nearest(NamedTuple):
-    """The training image nearest to each of n images.
-
-    Attributes:
-        which: (n,) int64, the training image.
-        distance: (n,) float64, in units of that image's distance to its fifth neighbour among the others.
-    """
-
-    which: torch.Tensor
-    distance: torch.Tensor
-
-    @property
-    def copied(self) -> torch.Tensor:
-        """(n,) bool: closer than a fifth of the typical distance between training images there."""
-        return self.distance < THRESHOLD
-
-
-def nearest(images: torch.Tensor, training: torch.Tensor) -> Nearest:
+def nearest(images: torch.Tensor, training: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Find the training image nearest to each image or its mirror image, by the ratio of two distances.
 
     A distance alone says little, as some images naturally have close neighbours (an empty sky) and others none; it is
@@ -45,6 +27,10 @@ def nearest(images: torch.Tensor, training: torch.Tensor) -> Nearest:
     Args:
         images: (n, D) thumbnails.
         training: (N, D) thumbnails.
+
+    Returns:
+        The nearest training image of each, (n,) int64, and its distance in units of that training image's distance to
+        its fifth neighbour among the others, (n,) float64.
 
     Raises:
         TooFew: a training image has fewer than 5 others that differ from it.
@@ -58,7 +44,7 @@ def nearest(images: torch.Tensor, training: torch.Tensor) -> Nearest:
     scale = distances[:, -1]
     if scale.isinf().any():
         raise TooFew(f"detecting copies requires more than {NEIGHBOUR} distinct training images")
-    return Nearest(which, distance / scale[place])
+    return which, distance / scale[place]
 
 
 def _closest(rows: torch.Tensor, others: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
