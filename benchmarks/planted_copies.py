@@ -33,7 +33,7 @@ from ddpm.images.sheets import picture, sheet
 from ddpm.metrics import memorisation
 from ddpm.metrics.estimate import wilson
 from ddpm.metrics.features.extract import extract
-from ddpm.metrics.features.thumbnail import Thumbnail
+from ddpm.metrics.memorisation import Thumbnail
 from ddpm.records.score import Score
 
 THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3)

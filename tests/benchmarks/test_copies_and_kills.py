@@ -40,7 +40,7 @@ def test_the_planted_are_as_many_as_said(images):
     from planted_copies import KINDS, distances, planted, recall
 
     from ddpm.metrics.features.extract import extract
-    from ddpm.metrics.features.thumbnail import Thumbnail
+    from ddpm.metrics.memorisation import Thumbnail
 
     seen, held = Dataset(images(3)), Dataset(images(3, seed=1))
     generated, many = planted(seen, held, 60, np.random.default_rng(0))

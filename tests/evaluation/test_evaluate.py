@@ -20,7 +20,7 @@ from ddpm.evaluation import evaluate as module
 from ddpm.evaluation.drawn import SHARD, SampleStore
 from ddpm.evaluation.evaluate import evaluate, evaluate_folder, evaluate_run
 from ddpm.evaluation.options import EvaluationOptions
-from ddpm.metrics.features.thumbnail import Thumbnail
+from ddpm.metrics.memorisation import Thumbnail
 from ddpm.records.score import Score
 from ddpm.system.errors import InputError
 from ddpm.system.progress import silent

@@ -12,9 +12,10 @@ from ddpm.data.dataset import Dataset
 from ddpm.evaluation import measure as module
 from ddpm.evaluation.measure import NEIGHBOURS, REPLICATES, content_hash, copies, measure
 from ddpm.evaluation.reference import Real
-from ddpm.metrics import bootstrap, frechet, inception_score, kernel, manifold, memorisation
+from ddpm.metrics import frechet, inception_score, kernel, manifold, memorisation
+from ddpm.metrics.estimate import resamples
 from ddpm.metrics.features import Extractor, extract
-from ddpm.metrics.features.thumbnail import Thumbnail
+from ddpm.metrics.memorisation import Thumbnail
 from ddpm.records.score import Memorisation, Samples, Score
 from ddpm.system.progress import Progress, silent
 from refusal import refuses
@@ -71,7 +72,7 @@ def some(n: int, many: int) -> torch.Tensor:
 
 def test_agrees_with_the_metrics() -> None:
     made, true = images(70, 0), images(90, 1)
-    ours, theirs, counts = features(made), features(true), bootstrap.counts(70, REPLICATES)
+    ours, theirs, counts = features(made), features(true), resamples(70, REPLICATES)
     found = measured(made, true)
     assert (
         found.frechet.model_dump(exclude={"floor"}) == frechet.estimate(ours, frechet.fit(theirs), counts).model_dump()
@@ -109,14 +110,14 @@ def test_balls_are_among_as_many_of_each_kind(monkeypatch: pytest.MonkeyPatch) -
     made, true = images(30, 0), images(60, 1)
     ours, theirs = features(made)[some(30, 20)], features(true)[some(60, 20)]
     found = measured(made, true)
-    assert (found.precision, found.recall) == manifold.estimate(ours, theirs, bootstrap.counts(20, REPLICATES))[:2]
+    assert (found.precision, found.recall) == manifold.estimate(ours, theirs, resamples(20, REPLICATES))[:2]
 
 
 def test_features_with_classes_have_an_inception_score(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "Inception", Classes)
     made = images(30, 0)
     found = measured(made, images(60, 1), extractor=Classes())
-    expected = inception_score.estimate(features(made)[:, :3], bootstrap.counts(30, REPLICATES))
+    expected = inception_score.estimate(features(made)[:, :3], resamples(30, REPLICATES))
     assert found.inception_score == expected
 
 

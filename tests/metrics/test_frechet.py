@@ -6,7 +6,7 @@ import scipy.linalg
 import torch
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-from ddpm.metrics.bootstrap import counts
+from ddpm.metrics.estimate import resamples
 from ddpm.metrics.frechet import Normal, distance, estimate, fit, floor
 
 
@@ -153,7 +153,7 @@ def test_refuses_what_has_no_covariance():
 def test_replicates_are_the_distances_of_resamples(n, d):
     """The interval is that of the distances of sets that are really drawn again."""
     x, y = normal(n, d, 0, spread=0.1).float(), normal(500, d, 1, shift=0.1).float()
-    reference, drawn = fit(y), counts(n, 30)
+    reference, drawn = fit(y), resamples(n, 30)
     distances = torch.tensor([distance(fit(x.repeat_interleave(c.long(), 0)), reference) for c in drawn])
     found = estimate(x, reference, drawn)
     value, low, high = found.value, found.low, found.high
@@ -169,7 +169,7 @@ def test_the_interval_is_that_of_fresh_sets():
     reference = fit(data[:5000])
     sets = (1.2 * data[5000:] + 0.2).reshape(180, 300, 8)
     spread = torch.tensor([distance(fit(fresh), reference) for fresh in sets]).std()
-    found = estimate(sets[0], reference, counts(300, 200))
+    found = estimate(sets[0], reference, resamples(300, 200))
     low, high = found.low, found.high
     assert high - low == pytest.approx(3.92 * float(spread), rel=0.25)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ddpm.metrics import manifold
-from ddpm.metrics.bootstrap import counts
+from ddpm.metrics.estimate import resamples
 from ddpm.metrics.manifold import estimate, radii
 
 
@@ -17,7 +17,7 @@ def normal(n: int, d: int, seed: int = 0, shift: float = 0.0) -> torch.Tensor:
 
 def shares(generated: torch.Tensor, real: torch.Tensor, neighbours: tuple[int, int] = (3, 5)) -> list[float]:
     """Precision, recall, density, coverage."""
-    return [e.value for e in estimate(generated, real, counts(len(generated), 1), neighbours)]
+    return [e.value for e in estimate(generated, real, resamples(len(generated), 1), neighbours)]
 
 
 def brute(generated: torch.Tensor, real: torch.Tensor, neighbours: tuple[int, int], left: np.ndarray) -> list[float]:
@@ -52,7 +52,7 @@ def test_the_definitions(n, m, d, monkeypatch):
     for tile in (2048, 7):
         monkeypatch.setattr(manifold, "TILE", tile)
         for neighbours in ((3, 5), (1, 2), (6, 4)):
-            drawn, everything = counts(n, 4), np.arange(n)
+            drawn, everything = resamples(n, 4), np.arange(n)
             monkeypatch.setattr(manifold, "interval", lambda value, replicates, *_: (value, replicates))
             found = estimate(generated, real, drawn, neighbours)
             value = brute(generated, real, neighbours, everything)
@@ -134,7 +134,7 @@ def test_the_interval_is_that_of_fresh_sets(shift):
     reference = normal(400, 4)
 
     def found(seed: int, replicates: int) -> torch.Tensor:
-        found = estimate(normal(200, 4, seed, shift), reference, counts(200, replicates))
+        found = estimate(normal(200, 4, seed, shift), reference, resamples(200, replicates))
         return torch.tensor([[e.value, e.low, e.high] for e in found])
 
     spread = torch.stack([found(i, 1)[:, 0] for i in range(1, 201)]).std(0)
@@ -147,6 +147,6 @@ def test_the_interval_is_that_of_fresh_sets(shift):
 
 def test_refuses_fewer_samples_than_neighbours():
     with pytest.raises(ValueError, match=r"5 neighbours .*more than 5 samples, not 5"):
-        estimate(normal(5, 2), normal(5, 2), counts(5, 1))
+        estimate(normal(5, 2), normal(5, 2), resamples(5, 1))
     with pytest.raises(ValueError, match=r"3 neighbours .*more than 3 samples, not 3"):
-        estimate(normal(3, 2), normal(6, 2), counts(3, 1))
+        estimate(normal(3, 2), normal(6, 2), resamples(3, 1))

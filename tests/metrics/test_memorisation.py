@@ -6,8 +6,7 @@ import torch
 from PIL import Image, ImageFilter
 
 from ddpm.metrics import memorisation
-from ddpm.metrics.features.thumbnail import Thumbnail, mirrored
-from ddpm.metrics.memorisation import THRESHOLD, TooFew, nearest
+from ddpm.metrics.memorisation import THRESHOLD, Thumbnail, TooFew, mirrored, nearest
 
 N, NEW = 120, 40
 

@@ -112,7 +112,7 @@ class SampleStore:
     @property
     def shards(self) -> Shards[Pixels]:
         """The files, each of 64 samples whatever n is."""
-        return Shards(self.folder, self.n, SHARD, "{k:06d}.npy", self._load, full=True)
+        return Shards(self.folder, -(-self.n // SHARD) * SHARD, SHARD, "{k:06d}.npy", self._load)
 
     def missing(self) -> list[int]:
         """The numbers of the files that are missing or damaged."""

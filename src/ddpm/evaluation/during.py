@@ -12,7 +12,8 @@ from ddpm.data.dataset import Dataset
 from ddpm.engine import Diffusion
 from ddpm.evaluation.drawn import SampleRecipe
 from ddpm.images.pixels import Pixels
-from ddpm.metrics import bootstrap, frechet, kernel
+from ddpm.metrics import frechet, kernel
+from ddpm.metrics.estimate import resamples
 from ddpm.metrics.features import Extractor
 from ddpm.metrics.features.extract import extract, extract_once
 from ddpm.sampling import rows_of
@@ -51,7 +52,7 @@ def few_samples(
         # sampling may use lower precision, but features are extracted in float32
         with torch.autocast(device.type, enabled=False):
             features = extract(extractor, Dataset(pixels))
-        kid = kernel.estimate(features, some, bootstrap.counts(n, 1))
+        kid = kernel.estimate(features, some, resamples(n, 1))
         return Scored(frechet.distance(frechet.fit(features), normal), kid.value, n)
 
     return score

@@ -100,8 +100,11 @@ def evaluate_run(
     state = PartialState(cpu=device_of(options.device).type == "cpu", timeout=PATIENCE)
     run = RunFolder.open(path)
     loaded = load(path, str(state.device) if state.num_processes > 1 else options.device)
-    how = _settings(loaded, sampling or {})
+    asked = dict(sampling or {})
+    how = settings(loaded, asked)
+    loaded.engine.grid(how)  # unusable settings are refused before anything is read or drawn
     loaded = loaded.prepared(how)
+    refuse_idle(loaded, asked, how, labelled=bool(loaded.classes))
     with state.main_process_first():  # downloads and reads into the cache only once
         extractor = build.build_features(features, weights, loaded.config.data.size, loaded.engine.device)
         known, lost = _training(loaded, progress)
@@ -201,15 +204,6 @@ def _completed(
         notes = (*notes, f"no search for copies: {e}")
     rate = found.rate.value if found else None
     return score.model_copy(update={"memorisation": found, "copy_rate": rate, "notes": (*notes, *score.notes)})
-
-
-def _settings(loaded: LoadedRun, sampling: Mapping[str, Any]) -> SamplingConfig:
-    """Resolve the sampling settings, refusing unusable ones before anything is read or drawn."""
-    how = settings(loaded, dict(sampling))
-    loaded.engine.grid(how)
-    loaded = loaded.prepared(how)
-    refuse_idle(loaded, dict(sampling), how, labelled=bool(loaded.classes))
-    return how
 
 
 def _training(loaded: LoadedRun, progress: Progress) -> tuple[tuple[Dataset, Dataset] | None, str | None]:

@@ -10,12 +10,12 @@ import torch
 from ddpm.core.stream import Stream
 from ddpm.data.dataset import Dataset, Images, channel_stats
 from ddpm.evaluation.reference import FEWEST, Real
-from ddpm.metrics import accuracy, bootstrap, frechet, inception_score, kernel, manifold, memorisation
-from ddpm.metrics.estimate import Estimate, wilson
+from ddpm.metrics import accuracy, frechet, inception_score, kernel, manifold, memorisation
+from ddpm.metrics.estimate import Estimate, resamples, wilson
 from ddpm.metrics.features import Extractor
 from ddpm.metrics.features.extract import CHUNK, extract, extract_once
 from ddpm.metrics.features.inception import Inception
-from ddpm.metrics.features.thumbnail import Thumbnail
+from ddpm.metrics.memorisation import Thumbnail
 from ddpm.records.score import (
     Accuracy,
     ColourStats,
@@ -66,7 +66,7 @@ def measure(
         )
     theirs = extract_once(extractor, real.data, doing(progress, "extracting features of the reference"))
     ours = extract(extractor, images, doing(progress, "extracting features of the samples"))
-    counts = bootstrap.counts(n, REPLICATES)
+    counts = resamples(n, REPLICATES)
     progress(0, 4, "comparing")
     distance = frechet.estimate(ours, frechet.fit(theirs), counts)
     floor = frechet.floor(theirs, n)
@@ -77,7 +77,7 @@ def measure(
     progress(2, 4, "comparing")
     many = min(n, len(theirs), BALLS)
     of_ours, of_theirs = ours[_some(n, many)], theirs[_some(len(theirs), many)]
-    shares = manifold.estimate(of_ours, of_theirs, bootstrap.counts(many, REPLICATES), NEIGHBOURS)
+    shares = manifold.estimate(of_ours, of_theirs, resamples(many, REPLICATES), NEIGHBOURS)
     precision, recall, density, coverage = shares
     progress(3, 4, "comparing")
     scores = None

@@ -20,8 +20,8 @@ from ddpm.evaluation.options import EvaluationOptions
 from ddpm.evaluation.reference import FEWEST, Real, reference
 from ddpm.evaluation.tune import REFERENCE
 from ddpm.images.pixels import Pixels
-from ddpm.metrics import bootstrap, frechet
-from ddpm.metrics.estimate import Estimate
+from ddpm.metrics import frechet
+from ddpm.metrics.estimate import Estimate, resamples
 from ddpm.metrics.features.extract import extract, extract_once
 from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import FeaturesRecord, ReferenceRecord
@@ -137,11 +137,17 @@ def sweep(loaded: LoadedRun, todo: SweepPlan, progress: Progress) -> tuple[Sweep
     Raises:
         InputError: the given real images cannot be used.
     """
-    notes = []
+    data, notes = loaded.config.data, []
     theirs: Real | None = None
     if todo.samples:
         try:
-            theirs = _reference(loaded, todo, progress)
+            theirs = reference(
+                EvaluationOptions(todo.data, fit=data.fit, skip_bad=data.skip_bad),
+                data,
+                doing(progress, "reading the reference"),
+            )
+            if todo.data is None and theirs.data.fingerprint != data.fingerprint:
+                raise InputError("incompatible", f"the images of {data.source} have changed since the run started")
         except InputError as e:
             if todo.data is not None:
                 raise
@@ -207,16 +213,6 @@ def _shown(loaded: LoadedRun, how: SamplingConfig, todo: SweepPlan, progress: Pr
     return loaded.draw(how, todo.labels, todo.seed, list(range(todo.n)), report, keep), last[0]
 
 
-def _reference(loaded: LoadedRun, todo: SweepPlan, progress: Progress) -> Real:
-    """Load the real images; the run's own must be unchanged since it started."""
-    d = loaded.config.data
-    options = EvaluationOptions(todo.data, fit=d.fit, skip_bad=d.skip_bad)
-    found = reference(options, d, doing(progress, "reading the reference"))
-    if todo.data is None and found.data.fingerprint != d.fingerprint:
-        raise InputError("incompatible", f"the images of {d.source} have changed since the run started")
-    return found
-
-
 def _measured(
     loaded: LoadedRun, todo: SweepPlan, real: Real, progress: Progress
 ) -> tuple[FrechetBasis, list[Estimate]]:
@@ -224,7 +220,7 @@ def _measured(
     d = loaded.config.data
     extractor = build.build_features("embedded", None, d.size, loaded.engine.device)
     theirs = extract_once(extractor, real.data, doing(progress, "extracting features of the reference"))
-    normal, counts = frechet.fit(theirs), bootstrap.counts(todo.samples, REPLICATES)
+    normal, counts = frechet.fit(theirs), resamples(todo.samples, REPLICATES)
     proportions, _ = proportions_of(loaded.classes, real.data)
     home, shape = RunFolder.open(loaded.source).drawn, (*d.size, len(d.mode))
     recipes = [SampleRecipe(loaded.weights, how, todo.seed, proportions) for how in todo.ways]

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from ddpm.core.stream import Stream
-from ddpm.metrics.bootstrap import interval
-from ddpm.metrics.estimate import Estimate
+from ddpm.metrics.estimate import Estimate, interval
 
 CHUNK = 8192
 """The number of rows converted to float64 at a time."""
@@ -71,7 +70,7 @@ def estimate(features: torch.Tensor, reference: Normal, counts: torch.Tensor) ->
     This has half the digits, which is plenty for a spread.
 
     Args:
-        counts: (B, N), from `bootstrap.counts`.
+        counts: (B, N), from `resamples`.
     """
     n, shape = len(features), (len(counts), features.shape[1])
     means, squares, seen = torch.zeros(shape, dtype=torch.float64), [], []

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from ddpm.metrics.bootstrap import interval
-from ddpm.metrics.estimate import Estimate
+from ddpm.metrics.estimate import Estimate, interval
 
 TILE = 2048
 """The side of the distance matrix blocks in memory at a time."""
@@ -51,7 +50,7 @@ def estimate(
     since a repeated image adds nothing.
 
     Args:
-        counts: (B, n), from `bootstrap.counts`.
+        counts: (B, n), from `resamples`.
         neighbours: k for precision and recall, and k for density and coverage.
 
     Returns:

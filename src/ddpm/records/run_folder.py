@@ -134,18 +134,14 @@ class RunFolder:
         Raises:
             InputError: the weights do not exist yet, or are damaged.
         """
-        if self.checkpoint is None:
-            return self._newest()
         try:
-            return checkpoints.read(self.checkpoint).tensors["ema"]
+            if self.checkpoint is not None:
+                return checkpoints.read(self.checkpoint).tensors["ema"]
+            return tensors_from_bytes(self.weights_file.read_bytes())
         except (checkpoints.Damaged, KeyError) as e:
             raise InputError(
                 "unreadable", f"{self.checkpoint} is damaged ({e}); use the run folder or another checkpoint"
             ) from e
-
-    def _newest(self) -> Weights:
-        try:
-            return tensors_from_bytes(self.weights_file.read_bytes())
         except FileNotFoundError:
             raise InputError(
                 "missing",

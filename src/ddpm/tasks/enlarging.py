@@ -12,7 +12,6 @@ from ddpm.config.sampling import AreaConfig, SamplingConfig
 from ddpm.config.upscaling import UpscalingConfig
 from ddpm.constraints import DDNM, AveragePool
 from ddpm.constraints.ddnm import ROUNDS
-from ddpm.core import Denoiser
 from ddpm.core.condition import select
 from ddpm.engine.batches import batches
 from ddpm.engine.run import LoadedRun
@@ -97,15 +96,10 @@ def enlarge_all(
 
 def parts(run: LoadedRun, smalls: Sequence[Small], most: int) -> list[list[int]]:
     """Group images of one size into batches of at most ``most``, by number; those larger than in training are alone."""
-    return batches((small.pixels.shape for small in smalls), lambda i: most if _together(run, smalls[i]) else 1)
-
-
-def _together(run: LoadedRun, small: Small) -> bool:
-    """Check that an image's result is no larger than the training images."""
     assert run.config.upscaling is not None
-    height, width, _ = small.pixels.shape
-    area: int = height * width * run.config.upscaling.scale**2
-    return area <= math.prod(run.config.data.size)
+    own = math.prod(run.config.data.size) / run.config.upscaling.scale**2
+    shapes = [small.pixels.shape for small in smalls]
+    return batches(shapes, lambda i: most if math.prod(shapes[i][:2]) <= own else 1)
 
 
 def draw(
@@ -140,10 +134,9 @@ def draw(
         guides = replace(guides, away={**guides.away, **select(given, slice(0, 1))})
 
     def task(at: list[int]) -> Task:
-        def held(denoise: Denoiser) -> Denoiser:
-            return DDNM(denoise, AveragePool(scale), low[at], rounds=ROUNDS if how.clips else 0)
-
-        return Task(held=held) if enlarging.consistent else PLAIN
+        rounds = ROUNDS if how.clips else 0
+        held = Task(held=lambda denoise: DDNM(denoise, AveragePool(scale), low[at], rounds=rounds))
+        return held if enlarging.consistent else PLAIN
 
     large = any(side > WHOLE * own for side, own in zip(size, run.config.data.size, strict=True))
     sized = how.model_copy(update={"area": AreaConfig(size=size, whole=not large)})

@@ -1,6 +1,7 @@
 """Inception-v3 as the graph of 2015-12-05 holds it, the network of the Fréchet Inception distance."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import nn
@@ -14,19 +15,10 @@ Branch = Sequence[Layer | list[Layer]]
 Pool = Callable[[torch.Tensor], torch.Tensor]
 
 
-def mean_pool(x: torch.Tensor) -> torch.Tensor:
-    """The mean over 3 × 3; at the border over the valid part, as in TensorFlow."""
-    return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
-
-
-def max_pool(x: torch.Tensor) -> torch.Tensor:
-    """The maximum over 3 × 3, with stride 1."""
-    return F.max_pool2d(x, 3, stride=1, padding=1)
-
-
-def halve(x: torch.Tensor) -> torch.Tensor:
-    """The maximum over 3 × 3, with stride 2."""
-    return F.max_pool2d(x, 3, stride=2)
+mean_pool = partial(F.avg_pool2d, kernel_size=3, stride=1, padding=1, count_include_pad=False)
+"""The mean over 3 × 3; at the border over the valid part, as in TensorFlow."""
+max_pool = partial(F.max_pool2d, kernel_size=3, stride=1, padding=1)
+halve = partial(F.max_pool2d, kernel_size=3, stride=2)
 
 
 class Conv(nn.Module):
