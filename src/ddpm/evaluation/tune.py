@@ -74,12 +74,12 @@ def tune(loaded: LoadedRun, ask: AskTune, progress: Progress) -> TunedRecord:
         InputError: steps, solvers or settings cannot be used.
     """
     loaded = replace(loaded, tuned=())  # so that defaults are those of an untuned run
-    long = _reference(loaded, ask)
-    count = _Count(progress, planned(loaded, ask))
+    long, most = _plan(loaded, ask)
+    count = _Count(progress, 2 * ask.images * long.steps + sum(most.values()))
     made, other = (_Problem(loaded, long, ask, i, count) for i in (0, 1))
     found = []
-    for n, most in _most(loaded, ask).items():
-        with count.part(f"{n} steps", most):
+    for n in ask.steps:
+        with count.part(f"{n} steps", most[n]):
             found.append(_tuned(made, other, n, ask))
     return TunedRecord(weights=loaded.weights, images=ask.images, seed=ask.seed, reference=long, grids=tuple(found))
 
@@ -90,11 +90,12 @@ def planned(loaded: LoadedRun, ask: AskTune) -> int:
     Raises:
         InputError: steps, solvers or settings cannot be used.
     """
-    loaded = replace(loaded, tuned=())
-    return 2 * ask.images * _reference(loaded, ask).steps + sum(_most(loaded, ask).values())
+    long, most = _plan(replace(loaded, tuned=()), ask)
+    return 2 * ask.images * long.steps + sum(most.values())
 
 
-def _reference(loaded: LoadedRun, ask: AskTune) -> SamplingConfig:
+def _plan(loaded: LoadedRun, ask: AskTune) -> tuple[SamplingConfig, dict[int, int]]:
+    """The settings of the many-step solution, and the most images denoised for each number of steps."""
     loaded.refuse_given()
     if strange := [name for name in ask.solvers if name not in SOLVERS]:
         raise InputError("unknown", f"{strange[0]} cannot be tuned; use one of {', '.join(SOLVERS)}")
@@ -107,11 +108,6 @@ def _reference(loaded: LoadedRun, ask: AskTune) -> SamplingConfig:
         raise InputError("conflict", "grids cannot be tuned with a classifier; use it only in `ddpm sample`")
     if max(ask.steps) >= long.steps:
         raise InputError("invalid", f"--steps {max(ask.steps)} must be fewer than the {long.steps} of the reference")
-    return long
-
-
-def _most(loaded: LoadedRun, ask: AskTune) -> dict[int, int]:
-    """The most images denoised for each number of steps."""
     most = {}
     for count in ask.steps:
         usual = settings(loaded, {**ask.sampling, "steps": count})
@@ -119,7 +115,7 @@ def _most(loaded: LoadedRun, ask: AskTune) -> dict[int, int]:
         alone = (NAMED + 2) * (count - 1) + loaded.engine.solver(usual).evaluations(grid)
         most[count] = ask.images * alone
         most[count] += most_calls(len(ask.solvers), len(GRIDS) + 1, count, ask.images, ask.rounds)
-    return most
+    return long, most
 
 
 class _Count:

@@ -16,12 +16,10 @@ class Normal:
     """A Gaussian by its mean and a factor of its covariance, which has twice the precision.
 
     Attributes:
-        n: the number of features it was fitted on.
         mean: (D,) float64.
         factor: (r, D) float64, r at most D; ``factor.T @ factor`` is the covariance, with divisor n - 1.
     """
 
-    n: int
     mean: torch.Tensor
     factor: torch.Tensor
 
@@ -47,7 +45,7 @@ def fit(features: torch.Tensor, chunk: int = CHUNK) -> Normal:
         n, mean = n + m, mean + m / (n + m) * (centre - mean)
     if not factor.isfinite().all():
         raise ValueError("features must be finite")
-    return Normal(n, mean, factor / (n - 1) ** 0.5)
+    return Normal(mean, factor / (n - 1) ** 0.5)
 
 
 def distance(a: Normal, b: Normal) -> float:
