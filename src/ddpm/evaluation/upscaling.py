@@ -89,18 +89,9 @@ def evaluate_upscaling(
         large = replace(large, derived={LOW: BoxMeans(loaded.engine.codec, scale)})
     low = batch_of(large, np.arange(len(large))).conditions[LOW].numpy()
     smalls = [Small(pixels, i) for i, pixels in enumerate(low)]
-    made = dict(
-        enlarge_all(
-            loaded,
-            how,
-            settled,
-            smalls,
-            options.seed,
-            BATCH if options.batch is None else options.batch,
-            doing(progress, "upscaling"),
-        )
-    )
-    drawn = np.stack([made[i] for i in range(len(low))])
+    batch, report = BATCH if options.batch is None else options.batch, doing(progress, "upscaling")
+    # all of one size, so they come in their order
+    drawn = np.stack([made for _, made in enlarge_all(loaded, how, settled, smalls, options.seed, batch, report)])
     plain = _bicubic(low, scale, loaded)
     normal = frechet.fit(extract_once(extractor, data, doing(progress, "extracting features")))
     measured = {
