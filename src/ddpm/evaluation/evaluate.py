@@ -135,12 +135,10 @@ def evaluate_run(
     )
     classes = None if labels is None else [loaded.classes[c] for c in labels]
     score = measure(drawn, samples, classes, theirs, extractor, progress)
-    notes, search = (*theirs.notes, *missing), None
-    if known:
-        search = partial(copies, drawn, [f"seed {options.seed}, image {i}" for i in range(n)], data.source, *known)
-    else:
-        notes = (*theirs.notes, f"no search for copies: {lost}", *missing)
-    score = _completed(score, notes, search, progress)
+    names = [f"seed {options.seed}, image {i}" for i in range(n)]
+    search = partial(copies, drawn, names, data.source, *known, progress) if known else None
+    unsearched = () if known else (f"no search for copies: {lost}",)
+    score = _completed(score, (*theirs.notes, *unsearched, *missing), search)
     folder = run.evaluations / _name(run, how, options.seed, score.measure, loaded.weights)
     write_file(folder / "sheet.png", first(drawn))
     if known and score.memorisation:
@@ -188,18 +186,16 @@ def evaluate_folder(
     labels = None if images.labels is None else [images.classes[c] for c in images.labels]
     samples = Samples(source=source, hash=content_hash(images))
     score = measure(images, samples, labels, theirs, extractor, progress)
-    search = partial(copies, images, images.names, seen.source, seen.data, held_out)
-    score = _completed(score, theirs.notes, search, progress)
+    search = partial(copies, images, images.names, seen.source, seen.data, held_out, progress)
+    score = _completed(score, theirs.notes, search)
     return score, closest(score.memorisation, images, seen.data) if score.memorisation else None
 
 
-def _completed(
-    score: Score, notes: tuple[str, ...], search: Callable[[Progress], Memorisation] | None, progress: Progress
-) -> Score:
+def _completed(score: Score, notes: tuple[str, ...], search: Callable[[], Memorisation] | None) -> Score:
     """Add further notes and the result of a search for copies."""
     found = None
     try:
-        found = search(progress) if search else None
+        found = search() if search else None
     except TooFew as e:
         notes = (*notes, f"no search for copies: {e}")
     rate = found.rate.value if found else None

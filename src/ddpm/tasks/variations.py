@@ -66,10 +66,11 @@ class EditRequest:
         """
         return [read(one, size, mode, self.fit) for one in several(images)]
 
-    def work(self, command: str, photo: Photo, **options: Option) -> Work:
-        """Record what a command does with a picture."""
+    def work(self, command: str, photo: Photo, fill: Fill | None = None, /, **options: Option) -> Work:
+        """Record what a command does with a picture, or with the area of it that a given mask leaves to fill."""
         given = ((photo.name, fingerprint(photo.given)),)
-        return Work(command=command, given=given, options=options | {"fit": self.fit})
+        mask = None if fill is None else fingerprint(Image.fromarray(fill))
+        return Work(command=command, given=given, options=options | {"fit": self.fit}, mask=mask)
 
 
 def variations(
