@@ -30,10 +30,11 @@ from ddpm.metrics.similarity import SIDE, decibels, psnr, ssim
 from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import FeaturesRecord, ReferenceRecord
 from ddpm.records.upscaling import FILE, Fidelity, UpscalingScore
+from ddpm.sampling import rows_of
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
 from ddpm.system.progress import Progress, doing
-from ddpm.tasks.enlarging import Enlarging, Small, enlarge_all
+from ddpm.tasks.enlarging import Enlarging, enlarge_all
 
 N = 1000
 """The most images to measure by default."""
@@ -88,10 +89,10 @@ def evaluate_upscaling(
     if LOW not in large.partners:
         large = replace(large, derived={LOW: BoxMeans(loaded.engine.codec, scale)})
     low = batch_of(large, np.arange(len(large))).conditions[LOW].numpy()
-    smalls = [Small(pixels, i) for i, pixels in enumerate(low)]
+    rows = rows_of(options.seed, range(len(low)))
     batch, report = BATCH if options.batch is None else options.batch, doing(progress, "upscaling")
     # all of one size, so they come in their order
-    drawn = np.stack([made for _, made in enlarge_all(loaded, how, settled, smalls, options.seed, batch, report)])
+    drawn = np.stack([made for _, made in enlarge_all(loaded, how, settled, list(low), rows, None, batch, report)])
     plain = _bicubic(low, scale, loaded)
     normal = frechet.fit(extract_once(extractor, data, doing(progress, "extracting features")))
     measured = {
@@ -112,8 +113,8 @@ def evaluate_upscaling(
         run=measured["run"],
         bicubic=measured["bicubic"],
     )
-    rows = [low.repeat(scale, 1).repeat(scale, 2), plain, drawn, large.images]
-    return score, _kept(score, RunFolder.open(path).evaluations, rows)
+    shown = [low.repeat(scale, 1).repeat(scale, 2), plain, drawn, large.images]
+    return score, _kept(score, RunFolder.open(path).evaluations, shown)
 
 
 def _kept(score: UpscalingScore, home: Path, rows: list[Pixels]) -> Path:
