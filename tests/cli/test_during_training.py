@@ -11,7 +11,7 @@ from accelerate import Accelerator
 
 from ddpm import build
 from ddpm.config.run import RunConfig
-from ddpm.metrics.features.thumbnail import Thumbnail
+from ddpm.metrics.memorisation import Thumbnail
 from ddpm.planning import follow
 from ddpm.report.quality import best
 from ddpm.report.reading import read

@@ -28,7 +28,6 @@ def check(
     from ddpm.data.report import describe, warnings
     from ddpm.data.survey import survey
     from ddpm.planning.data import geometry
-    from ddpm.planning.recipes import Facts
     from ddpm.planning.recipes.auto import auto
     from ddpm.planning.request import Request
     from ddpm.system.console import bar
@@ -41,11 +40,10 @@ def check(
     note(*warnings(found), wide=10)
     found.check(skip_bad=True)
     request = Request(data, size=parse_size(size) if size else None, mode=mode)
-    chosen = geometry(found, request)
+    chosen = geometry(found.sizes, found.modes, request)
     assert chosen.size is not None
     height, width = chosen.size
-    channels = len(chosen.mode or found.mode())
-    auto(Facts(chosen.size, channels, len(found.classes), found.images, "cpu"))  # refuses sizes that cannot be halved
+    auto(chosen.size, bool(found.classes))  # refuses sizes that cannot be halved
     how = "unchanged" if list(found.sizes) == [chosen.size] else f"resized with --fit {chosen.fit}"
     classes = f"conditioned on {len(found.classes)} classes" if found.classes else "unconditional"
     say(f"training  {height} × {width} {chosen.mode}, {how}; {classes}")

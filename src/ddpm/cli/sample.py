@@ -79,8 +79,7 @@ def sample(
     from ddpm.records.run_folder import RunFolder
     from ddpm.system.units import size as parse_size
     from ddpm.tasks import generate
-    from ddpm.tasks.cascade import passed_on
-    from ddpm.tasks.upscale import upscale
+    from ddpm.tasks.upscale import passed_on, upscale
 
     own = {"steps": steps, "size": None if size is None else parse_size(size), "whole": whole}
     settings = given(flags) | {name: value for name, value in own.items() if value is not None}

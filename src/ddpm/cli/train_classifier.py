@@ -9,7 +9,6 @@ from cyclopts import Parameter
 
 from ddpm.system.errors import InputError
 from ddpm.system.names import PrecisionName
-from ddpm.system.units import count, duration
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -72,18 +71,8 @@ def train_classifier(
         job = plan.reopen(config, run, accelerator)
         say(accelerator, f"resuming {out}")
     else:
-        request = plan.ClassifierRequest(
-            data=data,
-            seconds=duration(for_) if for_ else None,
-            images=count(images) if images else None,
-            width=width,
-            batch=plan.BATCH if batch is None else batch,
-            rate=plan.RATE if lr is None else lr,
-            seed=seed or 0,
-        )
         accelerator = accelerator_of(device, precision)
-        tell = partial(say, accelerator)
-        config, job = plan.make(run, request, accelerator, asked=asked, began=began, say=tell)
+        config, job = plan.make(run, asked, accelerator, began=began, say=partial(say, accelerator))
         weights = sum(p.numel() for p in job.model.parameters())
         many = f"{config.data.images:,} images in {len(config.data.classes)} classes, {config.data.held_out} held out"
         say(accelerator, f"classifier    {config.network.describe()}, {weights / 1e6:.1f} M weights; {many}")

@@ -83,7 +83,7 @@ def ratio(level: Level) -> str:
 def gif(stages: Sequence[Stage], i: int) -> bytes:
     """Animate image i with a frame per stage: x on the left, the expected x0 on the right."""
     gap = max(1, stages[0].x.shape[2] // 32)
-    frames = [_frame(beside(_shown(stage.x[i]), _shown(stage.x0[i]), gap)) for stage in stages]
+    frames = [_frame(beside([_shown(stage.x[i]), _shown(stage.x0[i])], gap)) for stage in stages]
     each = min(SLOWEST, max(FASTEST, LASTS // len(frames) // 10 * 10))  # a GIF counts in hundredths of a second
     return _gif(frames, [each] * (len(frames) - 1) + [HELD])
 
