@@ -55,10 +55,17 @@ def test_the_numbers_never_change() -> None:
     assert int(Stream(0, "a").normal(N).view(torch.int32).long().sum()) == -1881946301984
 
 
-def test_no_two_of_200_000_keys_are_equal() -> None:
-    """Of 32 bits, five would be."""
-    keys = {key(seed, use, i) for seed in range(10) for use in ("image", "noise") for i in range(10_000)}
-    assert len(keys) == 200_000
+def test_a_restarted_stream_is_a_new_one() -> None:
+    """Also in the middle of a block of bits, or with half of 64 bits left over."""
+    for used in range(9):
+        stream = Stream(3, "noise", 7)
+        stream.normal(used)
+        assert torch.equal(stream.restart(4, "noise", 8).normal(50), Stream(4, "noise", 8).normal(50)), used
+
+
+def test_no_two_of_a_million_keys_are_equal() -> None:
+    keys = {key(seed, use, i) for seed in range(10) for use in ("image", "noise") for i in range(50_000)}
+    assert len(keys) == 1_000_000
     assert max(keys).bit_length() == 128
 
 
