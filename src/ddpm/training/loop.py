@@ -19,9 +19,11 @@ from ddpm.images.sheets import png
 from ddpm.objectives.objective import Objective
 from ddpm.system.files import clear_drafts, write_file
 from ddpm.system.interrupt import Interrupt
+from ddpm.system.threads import threads
 from ddpm.training import checkpoint as checkpoints
 from ddpm.training.heldout import HeldOut
 from ddpm.training.log import Event
+from ddpm.training.measure import pace
 from ddpm.training.meter import Meter
 from ddpm.training.preview import Preview, colour, drift, page
 from ddpm.training.scoring import Best, ScoreCurve, Scoring, publish
@@ -96,10 +98,14 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
     rank, world = accelerator.process_index, accelerator.num_processes
     batches = Batches(Steps(job.data, s.batch, s.seed, s.flip, rank, world), start, s.workers)
     meter = Meter(accelerator, s)
+    choice, notes = pace(accelerator), list[str]()
     in_a_row = 0
     for number, batch in zip(range(start, s.steps), batches, strict=False):
-        report = trainer.step(number, batch.images, batch.conditions)
+        with threads().timed(choice, notes.append):
+            report = trainer.step(number, batch.images, batch.conditions)
         done, images = number + 1, (number + 1) * s.batch
+        while notes:
+            yield Event("warning", done, images, {"text": notes.pop()})
         in_a_row = in_a_row + 1 if report.skipped else 0
         if report.skipped:
             yield Event("warning", done, images, {"text": _skipped(done, batch, job.data)})
