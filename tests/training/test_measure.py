@@ -95,12 +95,14 @@ def test_activations_are_those_that_stay_alive(
     assert counted.per_image == pytest.approx(lived, rel=0.05)
 
 
-def test_weights_are_counted_five_times(
+def test_weights_are_counted_with_all_that_is_kept_of_them(
     model: Model, objective: Denoising, data: Dataset, accelerator: Accelerator
 ) -> None:
-    """Weights, gradients, two moments and the average, in float32."""
-    counted = memory(model, objective, TrainSettings(images=100), data, accelerator)
-    assert counted.fixed == 5 * sum(p.numel() * p.element_size() for p in model.parameters())
+    """Weights, gradients, two moments and the average, in float32; and two averages to make others of, if saved."""
+    for averages, copies in ((0, 5), (16, 7)):
+        settings = TrainSettings(images=100, averages=averages)
+        counted = memory(model, objective, settings, data, accelerator)
+        assert counted.fixed == copies * sum(p.numel() * p.element_size() for p in model.parameters())
 
 
 @pytest.mark.parametrize("n", [4, 12])

@@ -16,6 +16,7 @@ from ddpm.data.dataset import Dataset
 from ddpm.data.loader import Batch, batch_of
 from ddpm.objectives.objective import Objective
 from ddpm.system.threads import TRIAL, Choice, threads
+from ddpm.training.power_average import TRACKED
 from ddpm.training.trainer import Trainer
 
 
@@ -78,8 +79,9 @@ def memory(
     """
     numel = sum(p.numel() for p in model.parameters())
     half = 0 if settings.precision == "fp32" else 2
-    # float32 weights, gradients, two moments and the average, and the weights in half precision
-    fixed = numel * (5 * 4 + half)
+    # float32 weights, gradients, two moments and the averages, and the weights in half precision
+    averages = 1 + (len(TRACKED) if settings.averages else 0)
+    fixed = numel * ((4 + averages) * 4 + half)
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
     kept: dict[int, int] = {}
 
