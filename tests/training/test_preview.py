@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import torch
 
+from cases import cases
 from ddpm.codec import PixelCodec
 from ddpm.core import Parameterisation, discrete, prediction
 from ddpm.core.model import Model
+from ddpm.data.arrays import open_digits
 from ddpm.data.dataset import Dataset
-from ddpm.data.digits import open_digits
 from ddpm.engine import Diffusion
 from ddpm.engine.preview import preview
 from ddpm.networks import UNet
@@ -34,7 +35,7 @@ def look(make_model: Callable[[], Model], objective: Denoising, dataset: Dataset
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
     source = open_digits()
-    images = np.stack([np.asarray(source.reader.read(item.name)) for item in source.items])[..., None]
+    images = np.stack([np.asarray(source.read(item.name)) for item in source.items])[..., None]
     return Dataset(images, np.array([int(item.label or 0) for item in source.items]), source.classes)
 
 
@@ -103,7 +104,7 @@ def test_images_of_the_data_itself_do_not_drift(digits: Dataset, look: Look) -> 
     assert [drift(colour(images), expected, 16) for images in pages] == [None] * 200
 
 
-@pytest.mark.parametrize("shift", [-60, -25, 25, 60])
+@cases("shift", [-60, -25, 25, 60])
 def test_a_planted_drift_warns(shift: int, digits: Dataset, look: Look) -> None:
     expected = look(digits).expected
     images = digits.read(np.arange(16)).astype(np.int64) + shift

@@ -10,6 +10,8 @@ import torch
 
 from ddpm.core.seed import key
 
+_ZERO = np.zeros(4, np.uint64)
+
 
 class Stream:
     """A stream of random numbers for one purpose, such as ``Stream(seed, "noise", step)``, drawn in order on the CPU.
@@ -26,6 +28,19 @@ class Stream:
     def __init__(self, seed: int, *purpose: int | str) -> None:
         self._philox = np.random.Philox(key=key(seed, *purpose))
         self._generator = np.random.Generator(self._philox)
+
+    def restart(self, seed: int, *purpose: int | str) -> Self:
+        """This stream as the one of another name, from its start: a third of the time of a new one."""
+        words = np.frombuffer(key(seed, *purpose).to_bytes(16, "little"), dtype="<u8")
+        self._philox.state = {
+            "bit_generator": "Philox",
+            "state": {"counter": _ZERO, "key": words},
+            "buffer": _ZERO,
+            "buffer_pos": len(_ZERO),
+            "has_uint32": 0,
+            "uinteger": 0,
+        }
+        return self
 
     def bits(self, n: int) -> npt.NDArray[np.uint64]:
         """Uniform uint64, (n,)."""
@@ -44,9 +59,9 @@ class Stream:
         """The numbers 0 … n - 1 in random order, (n,) int64."""
         return torch.from_numpy(np.argsort(self.bits(n), kind="stable"))
 
-    def normal(self, *shape: int) -> torch.Tensor:
-        """Standard normal float32."""
-        drawn = torch.empty(shape, dtype=torch.float32)
+    def normal(self, *shape: int, out: torch.Tensor | None = None) -> torch.Tensor:
+        """Standard normal float32, of this shape or into ``out``."""
+        drawn = torch.empty(shape, dtype=torch.float32) if out is None else out
         self._generator.standard_normal(dtype=np.float32, out=drawn.numpy())
         return drawn
 
@@ -77,7 +92,11 @@ class RowStreams:
 
     def normal(self, purpose: str, shape: Sequence[int]) -> torch.Tensor:
         """(b, *shape) float32, standard normal."""
-        return torch.stack([Stream(self.seed, purpose, self.step, row).normal(*shape) for row in self.rows])
+        drawn = torch.empty(len(self.rows), *shape, dtype=torch.float32)
+        stream = Stream(self.seed, purpose)
+        for row, values in zip(self.rows, drawn, strict=True):
+            stream.restart(self.seed, purpose, self.step, row).normal(out=values)
+        return drawn
 
     def part(self, where: slice) -> Self:
         """The streams of some of these rows."""
