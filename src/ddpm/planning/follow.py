@@ -93,6 +93,11 @@ def show(event: Event, job: Job, progress: Bar) -> None:
             progress(event.images, total, note)
             if not watched() and event.images * 10 // total > (event.images - job.settings.log_every) * 10 // total:
                 line = f"{note}  {say_seconds(v['eta_s']) if v['eta_s'] is not None else '?'} left"
+        case "threads":
+            slower = [f"with {n}: {speed:.0f}" for n, speed in v["images_per_s"].items() if n != str(v["threads"])]
+            speed = v["images_per_s"][str(v["threads"])]
+            line = f"threads   {v['threads']} on the CPU, {speed:.0f} images/s ({', '.join(slower)})"
+            console.print(line, markup=False)
         case "held-out":
             line = f"held-out loss {v['loss']:.4f}"
         case "score":

@@ -42,8 +42,8 @@ class Checkpoint:
         step: the number of optimiser steps taken.
         tensors: file stem ("model", "ema", "optimizer"; "averages" where they are saved, "levels" where these are
             sampled by past losses) -> named tensors.
-        state: the remaining state, as JSON: skipped steps, EMA updates, loss scale; if the run is scored, the "best"
-            so far: {"step", …}, of this checkpoint or an earlier one.
+        state: the remaining state, as JSON: skipped steps, EMA updates, loss scale, the number of threads if it was
+            chosen; if the run is scored, the "best" so far: {"step", …}, of this checkpoint or an earlier one.
     """
 
     step: int
