@@ -95,6 +95,8 @@ def sample(
         passed = passed_on(needed.run, larger, needed.labels, n)
 
     say(f"sampling      {how.summary(label is not None)}")
+    if pipe.guided is not None and how.guidance == pipe.guided.chosen and (labels or pipe.guided.away):
+        say(f"tuned         {pipe.guided.line}")
     draw: Callable[..., Any] = generate.trajectory if trajectory else generate.sample
     with bar("sampling") as progress:
         drawn = draw(pipe, n, label=labels, seed=seed, batch=batch, progress=progress, **settings)

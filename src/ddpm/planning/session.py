@@ -26,6 +26,7 @@ from ddpm.planning import plan
 from ddpm.planning.budget import speed_of
 from ddpm.planning.data import gather
 from ddpm.planning.follow import follow, say, summary
+from ddpm.planning.guidance import GuidanceOf, find_guidance
 from ddpm.planning.request import Request
 from ddpm.records.card import card
 from ddpm.records.run_folder import RunFolder
@@ -57,6 +58,7 @@ class Session:
         out: the run folder.
         given: the given flags of ``ddpm train``, by name; see :meth:`Request.of`.
         scorer_of: makes the scorer of a run that is scored during training.
+        guidance_of: searches for the guidance of a finished run.
         device: "cpu", or None for the best available.
         tensorboard: also write TensorBoard logs.
         dry_run: print the plan and the measured time and memory, and stop.
@@ -67,6 +69,7 @@ class Session:
     out: Path
     given: Mapping[str, Any]
     scorer_of: ScorerOf
+    guidance_of: GuidanceOf
     device: str | None = None
     tensorboard: bool = False
     dry_run: bool = False
@@ -185,6 +188,8 @@ class Session:
             write_file(self.folder.card, card(config, str(self.out), weights).encode())
         tensorboard = self.out / "tensorboard" if self.tensorboard else None
         follow(job, accelerator, tensorboard)
+        if config.guidance_search is not None:
+            find_guidance(self.folder, self.guidance_of, accelerator)
         next = f"upscale {self.out} small.png" if config.upscaling is not None else f"sample {self.out} -n 16"
         say(accelerator, f"done: {self.out}\nnext: ddpm {next}")
         if (best := self.folder.best()) is not None:
