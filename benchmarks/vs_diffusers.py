@@ -22,7 +22,7 @@ from side_by_side.machine import machine, peak_tflops
 from side_by_side.subject import Subject, training_flops
 from side_by_side.table import Table
 
-from ddpm.system.precision import best_precision
+from ddpm.system.device import best_precision
 
 DIGITS = {"in_channels": 1, "out_channels": 1, "width": 64, "multipliers": (1, 2), "blocks": 1, "attention": (1, 2)}
 """The network for 8 x 8 images with a single channel."""
@@ -271,7 +271,7 @@ def main() -> None:
     session = Session(
         Subject({"width": asked.width}, asked.size, asked.batch or (512 if cuda else 16), asked.device),
         asked.sample_batch or (512 if cuda else 2),
-        best_precision(torch.device(asked.device)).name,
+        best_precision(torch.device(asked.device))[0],
         asked.threads,
         asked.rounds,
         asked.times or (10 if cuda else 1),

@@ -253,7 +253,7 @@ def test_outputs_agree(mode: str) -> None:
         np.testing.assert_array_equal(t.permute(1, 2, 0).numpy(), a)
     assert pipe.edit(drawn[0], 0.5, output="numpy").shape == (1, 8, 8, channels)
     # a contact sheet of 2 × 2, each eight times as large
-    shown = decode.decode(drawn._repr_png_()).image
+    shown = decode.decode(drawn._repr_png_())[0]
     assert shown.size == (130, 130)
     with pytest.raises(ddpm.InputError, match="pil, numpy, torch"):
         pipe.sample(1, output="jax")
@@ -264,7 +264,7 @@ def test_pictures_of_several_sizes() -> None:
     given = [PHOTO, PHOTO.resize((16, 8))]
     with pytest.raises(ddpm.InputError, match="2 shapes, which"):
         pipe.edit(given, 0.5, output="torch")
-    assert decode.decode(pipe.edit(given, 0.5)._repr_png_()).image.height == 128
+    assert decode.decode(pipe.edit(given, 0.5)._repr_png_())[0].height == 128
 
 
 def test_each_file_is_decoded_once(

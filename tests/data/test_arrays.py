@@ -22,7 +22,7 @@ def test_images_labels_and_class_names(tmp_path: Path) -> None:
     assert source.classes == ("cat", "dog", "ape", "bee")
     assert [item.label for item in source.items[:4]] == ["cat", "dog", "ape", "cat"]
     assert [item.name for item in source.items[:2]] == ["00", "01"]
-    assert np.array_equal(source.reader.read("11"), grey[11])
+    assert np.array_equal(source.read("11"), grey[11])
 
 
 def test_numbers_name_themselves_in_their_order(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_guided_diffusion_names(tmp_path: Path) -> None:
     np.savez(path, images, np.array([1, 0]))
     source = open_npz(path)
     assert [item.label for item in source.items] == ["1", "0"]
-    assert source.reader.read("0").shape == (4, 4, 3)  # type: ignore[union-attr]
+    assert source.read("0").shape == (4, 4, 3)  # type: ignore[union-attr]
 
 
 def test_the_key_follows_images_labels_and_classes() -> None:

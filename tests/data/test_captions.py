@@ -7,14 +7,9 @@ from ddpm.data.captions import match_captions
 from ddpm.system.errors import InputError
 
 
-class Files(dict[str, bytes]):
-    def read(self, name: str) -> bytes:
-        return self[name]
-
-
 def match(images: list[str], files: dict[str, bytes | str]) -> tuple[dict[str, str], tuple[str, ...], tuple[str, ...]]:
-    reader = Files({name: text.encode() if isinstance(text, str) else text for name, text in files.items()})
-    return match_captions(images, sorted(files), reader)
+    contents = {name: text.encode() if isinstance(text, str) else text for name, text in files.items()}
+    return match_captions(images, sorted(files), contents.__getitem__)
 
 
 def test_text_beside_the_image() -> None:

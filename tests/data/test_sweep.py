@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from ddpm.data.arrays import array_source
-from ddpm.data.folder import open_folder
-from ddpm.data.sweep import CHUNK, Look, sweep
+from ddpm.data.sweep import CHUNK, sweep
+from ddpm.data.tree import open_folder
+from ddpm.images.decode import Look
 from ddpm.images.geometry import Geometry
 
 Make = Callable[..., bytes]
@@ -19,27 +20,26 @@ Tree = Callable[..., Path]
 def test_findings_come_in_the_order_of_the_source(tree: Tree, png: Make) -> None:
     source = open_folder(tree({"a.png": png(1), "b.png": "text", "c.png": png(2, mode="L")}))
     done: list[tuple[int, int]] = []
-    a, b, c = sweep(source, Geometry((2, 2), "RGB"), progress=lambda *n: done.append(n))
-    assert isinstance(a.look, Look)
-    assert a.look[:4] == (4, 4, "RGB", "RGB")
-    assert a.pixels is not None
-    assert a.pixels.shape == (2, 2, 3)
+    (a, pixels), b, (c, _) = sweep(source, Geometry((2, 2), "RGB"), progress=lambda *n: done.append(n))
+    assert a[:3] == ((4, 4), "RGB", "RGB")
+    assert pixels is not None
+    assert pixels.shape == (2, 2, 3)
     assert b == ("text, not a picture", None)
-    assert isinstance(c.look, Look)
-    assert c.look.mode == "L"
+    assert isinstance(c, Look)
+    assert c.mode == "L"
     assert done == [(3, 3)]
 
 
 def test_without_a_geometry_there_are_no_pixels(tree: Tree, png: Make) -> None:
-    (finding,) = sweep(open_folder(tree({"a.png": png()})), None)
-    assert finding.pixels is None
+    ((_, pixels),) = sweep(open_folder(tree({"a.png": png()})), None)
+    assert pixels is None
 
 
 def test_a_file_that_went_away_is_named(tree: Tree, png: Make) -> None:
     root = tree({"a.png": png(), "b.png": png()})
     source = open_folder(root)
     (root / "a.png").unlink()
-    assert next(sweep(source, None)).look == "cannot be read (No such file or directory)"
+    assert next(sweep(source, None))[0] == "cannot be read (No such file or directory)"
 
 
 def test_processes_find_the_same(tree: Tree, png: Make) -> None:
@@ -47,9 +47,9 @@ def test_processes_find_the_same(tree: Tree, png: Make) -> None:
     source = open_folder(tree(files))
     done: list[int] = []
     here, there = (list(sweep(source, Geometry(), workers, lambda i, _: done.append(i))) for workers in (0, 2))
-    assert [finding.look for finding in here] == [finding.look for finding in there]
-    for a, b in zip(here, there, strict=True):
-        assert np.array_equal(a.pixels, b.pixels)  # type: ignore[arg-type]
+    for (look, pixels), (other, same) in zip(here, there, strict=True):
+        assert look == other
+        assert np.array_equal(pixels, same)  # type: ignore[arg-type]
     assert done == [CHUNK, 2 * CHUNK, 2 * CHUNK + 9] * 2
 
 
@@ -67,7 +67,7 @@ def test_a_script_without_a_guard_is_told_so(tree: Tree, png: Make, tmp_path: Pa
     script = tmp_path / "script.py"
     script.write_text(
         "from pathlib import Path\n"
-        "from ddpm.data.folder import open_folder\n"
+        "from ddpm.data.tree import open_folder\n"
         "from ddpm.data.sweep import sweep\n"
         f"list(sweep(open_folder(Path({str(tree({'a.png': png()}))!r})), None, workers=1))\n"
     )

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from ddpm.config.clipping import DynamicClip, FixedClip
 from ddpm.config.options import changed
+from ddpm.config.sampling import DynamicClip, FixedClip
 from ddpm.config.solver import EtaSolver
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun

@@ -18,58 +18,58 @@ noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 6, 4), dty
 )
 def test_png_modes(save: Make, stored: str, mode: str) -> None:
     image = (noise if "A" in stored else noise.convert("RGB")).convert(stored)
-    picture = decode(save(image))
-    assert (picture.stored, picture.mode) == (stored, mode)
-    assert np.array_equal(picture.image, image.convert(mode))
-    assert (picture.animated, picture.turned, picture.deep) == (False, False, False)
+    picture, look = decode(save(image))
+    assert (look.stored, look.mode) == (stored, mode)
+    assert np.array_equal(picture, image.convert(mode))
+    assert (look.animated, look.turned, look.deep) == (False, False, False)
 
 
 def test_a_palette_with_transparency_becomes_rgba(save: Make) -> None:
     palette = noise.convert("RGB").quantize(4)
-    picture = decode(save(palette, transparency=1))
-    assert (picture.stored, picture.mode) == ("P", "RGBA")
-    assert np.array_equal(np.asarray(picture.image)[..., 3] == 0, np.asarray(palette) == 1)
+    picture, look = decode(save(palette, transparency=1))
+    assert (look.stored, look.mode) == ("P", "RGBA")
+    assert np.array_equal(np.asarray(picture)[..., 3] == 0, np.asarray(palette) == 1)
 
 
 @pytest.mark.parametrize(("stored", "key"), [("L", 0), ("RGB", (0, 0, 0))])
 def test_a_transparent_colour_becomes_rgba(save: Make, stored: str, key: int | tuple[int, ...]) -> None:
     image = Image.new(stored, (2, 1), key)
     image.putpixel((1, 0), 255 if stored == "L" else (255, 255, 255))
-    picture = decode(save(image, transparency=key))
-    assert np.asarray(picture.image)[..., 3].tolist() == [[0, 255]]
+    picture, _ = decode(save(image, transparency=key))
+    assert np.asarray(picture)[..., 3].tolist() == [[0, 255]]
 
 
 @pytest.mark.parametrize("stored", ["LAB", "YCbCr", "RGBX"])
 def test_rarer_modes_become_rgb(save: Make, stored: str) -> None:
-    assert decode(save(Image.new(stored, (4, 4)), "TIFF")).mode == "RGB"
+    assert decode(save(Image.new(stored, (4, 4)), "TIFF"))[1].mode == "RGB"
 
 
 @pytest.mark.parametrize("format", ["JPEG", "TIFF"])
 def test_cmyk_becomes_rgb(save: Make, format: str) -> None:
     red = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
-    picture = decode(save(red, format))
-    assert (picture.stored, picture.mode) == ("CMYK", "RGB")
-    assert np.allclose(np.asarray(picture.image)[4, 4], (255, 0, 0), atol=3)
+    picture, look = decode(save(red, format))
+    assert (look.stored, look.mode) == ("CMYK", "RGB")
+    assert np.allclose(np.asarray(picture)[4, 4], (255, 0, 0), atol=3)
 
 
 @pytest.mark.parametrize("format", ["PNG", "TIFF", "PPM"])
 def test_16_bits_are_scaled_by_their_depth(save: Make, format: str) -> None:
     values = np.arange(256, dtype=np.uint16).reshape(16, 16) * 257
-    picture = decode(save(Image.fromarray(values), format))
-    assert picture.deep
-    assert np.array_equal(picture.image, values // 257)
+    picture, look = decode(save(Image.fromarray(values), format))
+    assert look.deep
+    assert np.array_equal(picture, values // 257)
 
 
 def test_16_bits_are_rounded(save: Make) -> None:
     values = np.array([[0, 128, 129, 65406, 65407, 65535]], np.uint16)
-    assert np.asarray(decode(save(Image.fromarray(values))).image).tolist() == [[0, 0, 1, 254, 255, 255]]
+    assert np.asarray(decode(save(Image.fromarray(values)))[0]).tolist() == [[0, 0, 1, 254, 255, 255]]
 
 
 def test_16_bit_colour(raw_png: Make) -> None:
     values = np.arange(0, 256, dtype=np.uint16)[:240].reshape(8, 10, 3) * 257
-    picture = decode(raw_png(10, 8, 16, 2, values.astype(">u2").tobytes()))
-    assert (picture.mode, picture.deep) == ("RGB", True)
-    assert np.array_equal(picture.image, values // 257)
+    picture, look = decode(raw_png(10, 8, 16, 2, values.astype(">u2").tobytes()))
+    assert (look.mode, look.deep) == ("RGB", True)
+    assert np.array_equal(picture, values // 257)
 
 
 @pytest.mark.parametrize("format", ["PNG", "TIFF", "WEBP"])
@@ -81,43 +81,43 @@ def test_pictures_are_turned_upright(save: Make, format: str) -> None:
         data = save(noise.convert("RGB"), format, exif=exif, **options)
         tagged = noise.convert("RGB")
         tagged.getexif()[0x0112] = orientation
-        assert np.array_equal(decode(data).image, ImageOps.exif_transpose(tagged))
+        assert np.array_equal(decode(data)[0], ImageOps.exif_transpose(tagged))
 
 
 def test_turning_is_counted(save: Make) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    picture = decode(save(noise.convert("RGB"), "JPEG", exif=exif))
-    assert picture.turned
-    assert picture.image.size == noise.size[::-1]
+    picture, look = decode(save(noise.convert("RGB"), "JPEG", exif=exif))
+    assert look.turned
+    assert picture.size == noise.size[::-1]
 
 
 def test_damaged_exif_does_no_harm(save: Make) -> None:
     data = save(noise.convert("RGB"), "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
-    assert decode(data).mode == "RGB"
+    assert decode(data)[1].mode == "RGB"
 
 
 @pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "TIFF"])
 def test_of_an_animation_the_first_frame_is_taken(save: Make, format: str) -> None:
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue", "lime")]
     options = {"lossless": True} if format == "WEBP" else {}
-    picture = decode(save(frames[0], format, save_all=True, append_images=frames[1:], **options))
-    assert picture.animated
-    assert np.asarray(picture.image.convert("RGB"))[0, 0].tolist() == [255, 0, 0]
+    picture, look = decode(save(frames[0], format, save_all=True, append_images=frames[1:], **options))
+    assert look.animated
+    assert np.asarray(picture.convert("RGB"))[0, 0].tolist() == [255, 0, 0]
 
 
 def test_a_camera_preview_is_no_animation(save: Make) -> None:
     both = save(noise.convert("RGB"), "MPO", save_all=True, append_images=[noise.convert("RGB")])
-    assert not decode(both).animated
+    assert not decode(both)[1].animated
 
 
 def test_arrays() -> None:
     for shape in [(4, 5), (4, 5, 2), (4, 5, 3), (4, 5, 4)]:
         values = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-        picture = decode(values)
-        assert picture.mode == ("L" if len(shape) == 2 else "RGB" if shape[2] == 3 else "RGBA")
+        picture, look = decode(values)
+        assert look.mode == picture.mode == ("L" if len(shape) == 2 else "RGB" if shape[2] == 3 else "RGBA")
         if shape[2:] != (2,):
-            assert np.array_equal(picture.image, values)
+            assert np.array_equal(picture, values)
 
 
 def test_bad_files_have_a_reason(save: Make) -> None:

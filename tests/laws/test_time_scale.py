@@ -15,7 +15,6 @@ from ddpm.metrics.likelihood import ProbabilityFlow
 from ddpm.objectives import SimpleLoss
 from ddpm.objectives.bound import bound, every_pair, sampled_pairs
 from ddpm.planning.recipes.nichol2021 import nichol2021
-from ddpm.planning.recipes.recipe import Facts
 from ddpm.sampling import SampleNoise, rows_of, sample
 from ddpm.sampling.grid import uniform
 
@@ -41,7 +40,7 @@ def noise() -> SampleNoise:
 
 def test_nichol2021_feeds_its_network_what_the_original_does() -> None:
     """0 … 999.75 by ``t.float() * (1000.0 / num_timesteps)``."""
-    (rung,) = nichol2021(Facts((32, 32), 3, 0, 50_000, "cuda"))
+    (rung,) = nichol2021((32, 32), False)
     schedule = build.build_schedule(DiffusionConfig.model_validate(rung.tree["diffusion"]))
     fed = schedule.levels(torch.arange(1, 4001)).t.float()
     assert torch.equal(fed, torch.arange(4000).float() * (1000.0 / 4000))

@@ -1,21 +1,9 @@
-from dataclasses import replace
-from typing import Any
-
 import pytest
 
-from ddpm.data.survey import Survey
 from ddpm.images.geometry import Geometry
 from ddpm.planning.data import geometry
 from ddpm.planning.request import Request
 from refusal import refuses
-
-
-def surveyed(sizes: dict[tuple[int, int], int], **changes: Any) -> Survey:
-    n = sum(sizes.values())
-    empty: dict[str, Any] = dict.fromkeys(("bad", "uncaptioned", "orphans", "ignored"), ())
-    zeros = dict.fromkeys(("captions", "animated", "turned", "deep", "duplicates"), 0)
-    found = Survey(images=n, sizes=sizes, modes={"RGB": n}, stored={"RGB": n}, classes={}, **empty, **zeros)
-    return replace(found, **changes)
 
 
 @pytest.mark.parametrize(
@@ -33,12 +21,12 @@ def surveyed(sizes: dict[tuple[int, int], int], **changes: Any) -> Survey:
     ],
 )
 def test_the_size_that_is_taken_unasked(sizes: dict[tuple[int, int], int], size: tuple[int, int]) -> None:
-    assert geometry(surveyed(sizes), Request("x")) == Geometry(size, "RGB", "crop")
+    assert geometry(sizes, {"RGB": 5}, Request("x")) == Geometry(size, "RGB", "crop")
 
 
 def test_what_is_asked_is_taken() -> None:
-    found = surveyed({(9, 9): 1, (8, 8): 1}, modes={"RGB": 1, "L": 1})
+    sizes, modes = {(9, 9): 1, (8, 8): 1}, {"RGB": 1, "L": 1}
     asked = Request("x", size=(16, 24), mode="L", fit="pad")
-    assert geometry(found, asked) == Geometry((16, 24), "L", "pad")
+    assert geometry(sizes, modes, asked) == Geometry((16, 24), "L", "pad")
     with refuses("invalid"):
-        geometry(found, Request("x", size=(16, 24)))
+        geometry(sizes, modes, Request("x", size=(16, 24)))

@@ -40,7 +40,7 @@ def made(tmp_path: Path, accelerator: Accelerator, said: list[str]) -> Make:
     def of(data: str = "digits", began: float = 0.0, **request: Any) -> Plan:
         request = {"images": 1000} | request if "seconds" not in request else request
         asked = Request(data, **request | {"changes": TINY | request.get("changes", {})})
-        images = gather(asked).data
+        _, images = gather(asked)
         return make(asked, tmp_path / "run", images, accelerator, asked={"x": 1}, began=began, say=said.append)
 
     return of
@@ -80,9 +80,9 @@ def test_no_image_is_in_both_parts(made: Make) -> None:
 
 
 def test_the_longer_the_run_the_larger_the_network(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ddpm.planning.recipes import RECIPES, Facts, Rung
+    from ddpm.planning.recipes import RECIPES, Rung
 
-    def ladder(facts: Facts) -> list[Rung]:
+    def ladder(size: tuple[int, int], labelled: bool) -> list[Rung]:
         return [Rung(needs, {"training": {"clip": clip}, "network": {"width": 8}}) for needs, clip in LADDER]
 
     LADDER = [(0, 0.1), (1000, 0.2), (5000, 0.3)]
@@ -115,7 +115,7 @@ def test_without_a_budget_it_is_an_hour(made: Make, said: list[str], monkeypatch
 
 
 def test_the_micro_batch_is_lowered_to_the_memory(made: Make, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan._Draft, "memory", lambda self, job: Memory(1000, 10))
+    monkeypatch.setattr(plan, "memory", lambda *job: Memory(1000, 10))
     monkeypatch.setattr(plan, "available_bytes", lambda device: 1200 + 12 * 40)
     p = made(changes={"training.batch": 128})
     assert (p.config.training.batch, p.config.training.micro_batch, p.job.settings.micro_batch) == (128, 32, 32)

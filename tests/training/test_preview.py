@@ -8,8 +8,8 @@ import torch
 from ddpm.codec import PixelCodec
 from ddpm.core import Parameterisation, discrete, prediction
 from ddpm.core.model import Model
+from ddpm.data.arrays import open_digits
 from ddpm.data.dataset import Dataset
-from ddpm.data.digits import open_digits
 from ddpm.engine import Diffusion
 from ddpm.engine.preview import preview
 from ddpm.networks import UNet
@@ -34,7 +34,7 @@ def look(make_model: Callable[[], Model], objective: Denoising, dataset: Dataset
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
     source = open_digits()
-    images = np.stack([np.asarray(source.reader.read(item.name)) for item in source.items])[..., None]
+    images = np.stack([np.asarray(source.read(item.name)) for item in source.items])[..., None]
     return Dataset(images, np.array([int(item.label or 0) for item in source.items]), source.classes)
 
 

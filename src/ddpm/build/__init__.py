@@ -19,7 +19,6 @@ from ddpm.build.objectives import (
     build_classification,
     build_classification_ask,
     build_level_sampling,
-    build_loss,
     build_objective,
     build_parameterisation,
     build_schedule,
@@ -27,7 +26,6 @@ from ddpm.build.objectives import (
 )
 from ddpm.build.sampling import (
     GRIDS,
-    HALVES,
     SOLVERS,
     build_clipped,
     build_grid,
@@ -39,7 +37,6 @@ __all__ = [
     "CODECS",
     "FEATURES",
     "GRIDS",
-    "HALVES",
     "LEVEL_SAMPLINGS",
     "NETWORKS",
     "PREDICTIONS",
@@ -57,7 +54,6 @@ __all__ = [
     "build_grid",
     "build_guided",
     "build_level_sampling",
-    "build_loss",
     "build_model",
     "build_objective",
     "build_parameterisation",

@@ -1,16 +1,15 @@
 """Apply optional settings to frozen objects."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from ddpm.system.record import Strict
 
 
-def with_options(**options: float | None) -> Callable[[Any], Any]:
-    """A function that replaces those options of a frozen object that are not None."""
+def with_options(one: Any, **options: float | None) -> Any:
+    """A frozen object with those options replaced that are not None."""
     given = {name: value for name, value in options.items() if value is not None}
-    return lambda one: replace(one, **given) if given else one
+    return replace(one, **given) if given else one
 
 
 def given(group: Strict) -> dict[str, Any]:

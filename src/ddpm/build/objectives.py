@@ -21,7 +21,6 @@ from ddpm.objectives.denoising import Denoising
 from ddpm.objectives.level_sampling import LevelSampling
 from ddpm.objectives.noised import NoiseLevels
 from ddpm.objectives.weighting import Weighting
-from ddpm.system.errors import InputError
 
 SCHEDULES: dict[str, Callable[[int], Schedule]] = {
     "linear": discrete.linear,
@@ -62,31 +61,19 @@ LEVEL_SAMPLINGS: dict[str, LevelSampling] = {
 
 
 def build_schedule(config: DiffusionConfig) -> Schedule:
-    """The forward process, with t as the network takes it.
-
-    Raises:
-        InputError: if a continuous process is given zero-terminal SNR.
-    """
-    made = _process(config)
-    return made if config.time_scale == 1 else TimeScaled(made, config.time_scale)
-
-
-def _process(config: DiffusionConfig) -> Schedule:
+    """The forward process, with t as the network takes it."""
     made = discrete.custom(config.betas) if config.betas is not None else SCHEDULES[config.schedule](config.T)
     if config.sigma_max is not None:
-        return continuous.up_to(made, config.sigma_max)
-    if not config.zero_terminal_snr:
-        return made
-    if not isinstance(made, Discrete):
-        raise InputError(
-            "conflict", f"zero_terminal_snr does not apply to the continuous {config.schedule} schedule; leave it out"
-        )
-    return discrete.zero_terminal_snr(made)
+        made = continuous.up_to(made, config.sigma_max)
+    if config.zero_terminal_snr:
+        assert isinstance(made, Discrete), "the config refuses it in continuous time"
+        made = discrete.zero_terminal_snr(made)
+    return made if config.time_scale == 1 else TimeScaled(made, config.time_scale)
 
 
 def build_parameterisation(config: DiffusionConfig) -> Parameterisation:
     """The parameterisation of the network."""
-    with_data = with_options(sigma_data=config.sigma_data)
+    with_data = partial(with_options, sigma_data=config.sigma_data)
     return Parameterisation(
         with_data(PREDICTIONS[config.prediction]) if config.prediction == "edm" else PREDICTIONS[config.prediction],
         with_data(UnitVariance()) if config.scales_input else None,
@@ -108,15 +95,15 @@ def build_loss(config: RunConfig, schedule: Schedule) -> Loss:
 def build_weighting(config: RunConfig) -> Weighting:
     """The weighting of the simple loss."""
     how = config.objective.weighting
-    weigh: Weighting = with_options(**given(how))(WEIGHTINGS[how.name])
+    weigh: Weighting = with_options(WEIGHTINGS[how.name], **given(how))
     if how.name == "edm":
-        weigh = with_options(sigma_data=config.diffusion.sigma_data)(weigh)
+        weigh = with_options(weigh, sigma_data=config.diffusion.sigma_data)
     return weigh
 
 
 def build_level_sampling(config: ObjectiveConfig) -> LevelSampling:
     """The distribution of noise levels in a training step."""
-    drawn = with_options(**given(config.levels))(LEVEL_SAMPLINGS[config.levels.name])
+    drawn = with_options(LEVEL_SAMPLINGS[config.levels.name], **given(config.levels))
     return drawn if config.loss.name == "simple" else level_sampling.Ticks(drawn)
 
 

@@ -7,9 +7,8 @@ from functools import partial
 import torch
 
 from ddpm.build.given import given, with_options
-from ddpm.config.clipping import DynamicClip
 from ddpm.config.guidance import GuidanceConfig
-from ddpm.config.sampling import SamplingConfig
+from ddpm.config.sampling import DynamicClip, SamplingConfig
 from ddpm.core import Cond, Denoiser, Level, NetworkDenoiser, Parameterisation, Schedule
 from ddpm.core.model import Model
 from ddpm.core.precision import Autocast
@@ -109,7 +108,7 @@ def build_solver(
     options, own = given(config.solver), config.solver.name == "ancestral" and variance == "large"
     temperature = options.pop("temperature", None)
     name = "ancestral-large" if own else config.solver.name
-    made: Solver = with_options(**options)(SOLVERS[name](partial(level_of, schedule)))
+    made: Solver = with_options(SOLVERS[name](partial(level_of, schedule)), **options)
     if config.classifier is not None and config.classifier.form == "mean" and towards is not None:
         interval = config.classifier.interval
         made = replace(made, shift=towards if interval is None else Within(towards, *interval))  # type: ignore[type-var]
@@ -178,5 +177,5 @@ def _rule(config: GuidanceConfig) -> Rule:
     """The rule that combines two predictions."""
     rule: Rule = extrapolate
     if config.parallel is not None or config.norm is not None:
-        rule = with_options(eta=config.parallel, longest=config.norm)(Projected(eta=1.0))
+        rule = with_options(Projected(eta=1.0), eta=config.parallel, longest=config.norm)
     return rule if config.rescale is None else Rescaled(config.rescale, rule)

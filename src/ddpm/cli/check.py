@@ -32,7 +32,6 @@ def check(
     from ddpm.data.report import describe, warnings
     from ddpm.data.survey import survey
     from ddpm.planning.data import geometry
-    from ddpm.planning.recipes import Facts
     from ddpm.planning.recipes.auto import auto
     from ddpm.planning.request import Request
     from ddpm.system.console import bar, console
@@ -47,11 +46,10 @@ def check(
         console.print(f"[yellow]note[/]      {_plain(line)}")
     found.check(skip_bad=True)
     request = Request(data, size=parse_size(size) if size else None, mode=mode)
-    chosen = geometry(found, request)
+    chosen = geometry(found.sizes, found.modes, request)
     assert chosen.size is not None
     height, width = chosen.size
-    channels = len(chosen.mode or found.mode())
-    auto(Facts(chosen.size, channels, len(found.classes), found.images, "cpu"))  # refuses sizes that cannot be halved
+    auto(chosen.size, bool(found.classes))  # refuses sizes that cannot be halved
     how = "unchanged" if list(found.sizes) == [chosen.size] else f"resized with --fit {chosen.fit}"
     console.print(
         f"training  {height} × {width} {chosen.mode}, {how}"

@@ -12,12 +12,11 @@ def doctor() -> None:
 
     from ddpm.system.cache import cache_folder
     from ddpm.system.console import console
-    from ddpm.system.device import best_device
-    from ddpm.system.precision import best_precision
+    from ddpm.system.device import best_device, best_precision
     from ddpm.system.units import say_bytes, say_count
 
     device = best_device()
-    precision = best_precision(device)
+    precision, why = best_precision(device)
     if device.type == "cuda":
         name = torch.cuda.get_device_name()
         free, total = torch.cuda.mem_get_info()
@@ -28,7 +27,7 @@ def doctor() -> None:
         memory = f"{say_bytes(ram.available)} of {say_bytes(ram.total)} free"
     rows = {
         "device": f"{device.type} ({name})",
-        "precision": f"{precision.name}: {precision.reason}",
+        "precision": f"{precision}: {why}",
         "memory": memory,
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "cache": str(cache_folder()),

@@ -64,7 +64,6 @@ def train_classifier(
     from ddpm.records.run_folder import RunFolder
     from ddpm.system.allocator import keep_freed_memory
     from ddpm.system.errors import InputError
-    from ddpm.system.units import count, duration
 
     keep_freed_memory()
     if for_ is not None and images is not None:
@@ -82,19 +81,8 @@ def train_classifier(
         job = plan.reopen(config, run, accelerator)
         say(accelerator, f"resuming {out}")
     else:
-        request = plan.ClassifierRequest(
-            data=data,
-            seconds=duration(for_) if for_ else None,
-            images=count(images) if images else None,
-            width=width,
-            batch=plan.BATCH if batch is None else batch,
-            rate=plan.RATE if lr is None else lr,
-            seed=seed or 0,
-        )
         accelerator = accelerator_of(device, precision)
-        config, job = plan.make(
-            run, request, accelerator, asked=asked, began=began, say=lambda line: say(accelerator, line)
-        )
+        config, job = plan.make(run, asked, accelerator, began=began, say=lambda line: say(accelerator, line))
         weights = sum(p.numel() for p in job.model.parameters())
         many = f"{config.data.images:,} images in {len(config.data.classes)} classes, {config.data.held_out} held out"
         say(accelerator, f"classifier    {config.network.describe()}, {weights / 1e6:.1f} M weights; {many}")

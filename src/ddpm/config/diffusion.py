@@ -36,7 +36,7 @@ class DiffusionConfig(Strict):
         Literal[ScheduleName, "custom"],
         Flag(f"Noise schedule; {', '.join((*CONTINUOUS, *UNBOUNDED))} are in continuous time."),
     ] = "cosine"
-    T: int = 1000
+    T: Annotated[int, bounds(1)] = 1000
     betas: tuple[float, ...] | None = None
     sigma_max: Annotated[
         float | None,
@@ -48,7 +48,7 @@ class DiffusionConfig(Strict):
     variance: Annotated[VarianceName, Flag("Variance of a reverse step: its lower or upper bound, or learned.")] = (
         "small"
     )
-    sigma_data: float | None = None
+    sigma_data: Annotated[float | None, bounds(0, above=True)] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -60,8 +60,6 @@ class DiffusionConfig(Strict):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
-        if self.T < 1:
-            raise ValueError(f"T must be at least 1, not {self.T}")
         if self.zero_terminal_snr and self.schedule in (*UNBOUNDED, *CONTINUOUS):
             raise ValueError(
                 f"zero_terminal_snr rescales a schedule of betas, and {self.schedule} has none; leave it out"
@@ -70,8 +68,6 @@ class DiffusionConfig(Strict):
         if self.prediction == "eps" and (self.zero_terminal_snr or ends_in_noise):
             what = "zero_terminal_snr" if self.zero_terminal_snr else f"the {self.schedule} schedule"
             raise ValueError(f"eps prediction is undefined at pure noise, as at the last level of {what}; use v or x0")
-        if self.sigma_data is not None and not 0 < self.sigma_data < math.inf:
-            raise ValueError(f"sigma_data must be above 0 and finite, not {self.sigma_data}")
         return self
 
     @model_validator(mode="after")

@@ -77,13 +77,7 @@ class NormalLevels(Strict):
 
 
 class ObjectiveConfig(Strict):
-    """The training objective.
-
-    Attributes:
-        loss: The simple loss, the variational bound, or both, with the bound training only the variance.
-        weighting: The weighting of the noise levels in the simple loss.
-        levels: The distribution of the noise levels of a training step.
-    """
+    """The training objective."""
 
     loss: Annotated[
         PlainLoss | HybridLoss,

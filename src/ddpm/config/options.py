@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from ddpm.system.errors import InputError
 from ddpm.system.names import suggest
 from ddpm.system.record import explain
-from ddpm.system.tree import bare, groups, hints, merged, notes, short
+from ddpm.system.tree import at, bare, groups, hints, merged, notes, short
 
 Path = tuple[str, ...]
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -102,7 +102,10 @@ def changes(root: type, given: Mapping[str, Any]) -> dict[str, Any]:
             if path in by:
                 raise InputError("conflict", f"{by[path]} and {name} set the same value; use only one of them")
             by[path] = name
-            _set(tree, path, value)
+            group = tree
+            for part in path[:-1]:
+                group = group.setdefault(part, {})
+            group[path[-1]] = value
     return tree
 
 
@@ -139,7 +142,7 @@ def flat(settings: BaseModel) -> dict[str, Any]:
     """Settings by flat names; None for those not set."""
     found = {}
     for name, (flag, _, paths) in options(type(settings)).items():
-        values = [value for path in paths if (value := _at(settings, path)) is not None]
+        values = [value for path in paths if (value := at(settings, path)) is not None]
         value = values[0] if values else flag.off
         if flag.switch is not None:
             value = value != flag.switch[1]
@@ -181,15 +184,3 @@ def _without(root: type, name: str, field: str) -> str:
     off = options(root)[needs].flag.off
     other = " as well" if off is None else f" to a value other than {off:g}"
     return f"{name} requires {needs}; set {needs}{other}"
-
-
-def _set(tree: dict[str, Any], path: Path, value: Any) -> None:
-    for part in path[:-1]:
-        tree = tree.setdefault(part, {})
-    tree[path[-1]] = value
-
-
-def _at(settings: Any, path: Path) -> Any:
-    for part in path:
-        settings = getattr(settings, part, None)
-    return settings

@@ -5,7 +5,6 @@ from typing import Any, ClassVar, Self
 from pydantic import model_validator
 
 from ddpm.config.codec import CodecConfig, PixelCodecConfig
-from ddpm.config.conditions import kinds
 from ddpm.config.data import DataConfig
 from ddpm.config.diffusion import DiffusionConfig
 from ddpm.config.network import NetworkSettings
@@ -15,6 +14,15 @@ from ddpm.config.scoring import ScoringSettings
 from ddpm.config.training import TrainSettings
 from ddpm.config.upscaling import UpscalingConfig
 from ddpm.system.record import Record
+from ddpm.system.tree import at
+
+GIVEN_BY = {"label": ("data", "classes"), "low_resolution": ("upscaling",)}
+"""Kind of condition -> the path in a run's settings that is set if the run learns it."""
+
+
+def kinds(settings: Any) -> tuple[str, ...]:
+    """The kinds of conditions of a run's settings, or of their tree, in the order of ``GIVEN_BY``."""
+    return tuple(kind for kind, path in GIVEN_BY.items() if at(settings, path))
 
 
 def channels_of(codec: CodecConfig, mode: str, *, upscaling: bool, learned: bool) -> tuple[int, int]:

@@ -1,10 +1,9 @@
 """Sampling settings."""
 
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from ddpm.config.clipping import ClipConfig, FixedClip
 from ddpm.config.grid import GridSetting, listing, timesteps
 from ddpm.config.guidance import ClassifierGuidanceConfig, GuidanceConfig
 from ddpm.config.options import Flag, changed
@@ -32,6 +31,34 @@ class AreaConfig(Strict):
             "Run the network on whole images of another size instead of windows; its downsampling must divide the size."
         ),
     ] = False
+
+
+class FixedClip(Strict):
+    """Clipping to the pixel range, or none."""
+
+    kind: Literal["range", "none"]
+
+
+class DynamicClip(Strict):
+    """Dynamic thresholding (Saharia et al. 2022, sec. 2.3): a quantile of absolute values becomes the range's end."""
+
+    kind: Literal["dynamic"]
+    quantile: Annotated[
+        float,
+        bounds(0, 1, above=True),
+        Flag(
+            "Clip by dynamic thresholding at this quantile of each image, such as 0.995; for high guidance scales.",
+            name="threshold",
+        ),
+    ]
+
+
+ClipConfig = Annotated[
+    FixedClip | DynamicClip,
+    Field(discriminator="kind"),
+    Short("kind"),
+    Flag("Clip the expected image to the pixel range.", kind=bool, switch=("range", "none")),
+]
 
 
 def _guides(guidance: GuidanceConfig | None) -> GuidanceConfig | None:

@@ -48,8 +48,7 @@ class ScoringSettings:
 def planned(asked: ScoringSettings, images: int, batch: int, given: Container[str]) -> ScoringSettings:
     """Settings for a run on this many images: 20 scores; short runs reduce samples, then scores, to keep the share.
 
-    Args:
-        given: The fields of ``asked`` to leave unchanged.
+    The fields of ``asked`` that were given stay.
     """
     drawn = MARGIN * asked.share * images * CALLS / asked.steps  # samples of all scores
     fitted = asked

@@ -1,4 +1,4 @@
-"""Solvers of the reverse process, each with its own options."""
+"""Solvers of the reverse process, each with its own options; None is the solver's default."""
 
 from typing import Annotated, Self, get_args
 
@@ -24,23 +24,14 @@ Temperature = Annotated[
 
 
 class NoisySolver(Strict):
-    """A solver that adds fresh noise at each step.
-
-    Attributes:
-        temperature: The scale of that noise; 1 if None.
-    """
+    """A solver that adds fresh noise at each step."""
 
     name: NoisySolverName
     temperature: Temperature = None
 
 
 class EtaSolver(Strict):
-    """A solver with an adjustable amount of fresh noise.
-
-    Attributes:
-        eta: The amount, from 0 (deterministic) to 1 (ancestral); the solver's default if None.
-        temperature: The scale of the fresh noise; 1 if None.
-    """
+    """A solver with an adjustable amount of fresh noise."""
 
     name: EtaSolverName
     eta: Annotated[
@@ -59,12 +50,7 @@ class EtaSolver(Strict):
 
 
 class ChurnSolver(Strict):
-    """Karras et al. 2022, algorithm 2.
-
-    Attributes:
-        churn: The noise added at each step, S_churn; 0 if None.
-        temperature: The scale of the fresh noise; 1 if None.
-    """
+    """Karras et al. 2022, algorithm 2."""
 
     name: ChurnSolverName
     churn: Annotated[
@@ -82,11 +68,7 @@ class ChurnSolver(Strict):
 
 
 class AdaptiveSolver(Strict):
-    """A solver that chooses its own steps.
-
-    Attributes:
-        tolerance: The error tolerance of each step; the solver's default if None.
-    """
+    """A solver that chooses its own steps."""
 
     name: AdaptiveSolverName
     tolerance: Annotated[

@@ -1,10 +1,10 @@
 """Super-resolution settings."""
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import model_validator
 
-from ddpm.system.record import Strict
+from ddpm.system.record import Strict, bounds
 
 DEFAULT_SCALE = 4
 
@@ -21,8 +21,8 @@ class UpscalingConfig(Strict):
         low_fingerprint: The hash of the prepared small images.
     """
 
-    scale: int = DEFAULT_SCALE
-    s_max: float = 0.5
+    scale: Annotated[int, bounds(2)] = DEFAULT_SCALE
+    s_max: Annotated[float, bounds(0, 1, below=True)] = 0.5
     augment: float = 0.0
     consistent: bool = True
     low: str | None = None
@@ -30,10 +30,6 @@ class UpscalingConfig(Strict):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
-        if self.scale < 2:
-            raise ValueError(f"scale must be at least 2, not {self.scale}")
-        if not 0 <= self.s_max < 1:
-            raise ValueError(f"s_max must be at least 0 and below 1, not {self.s_max}")
         if not 0 <= self.augment <= self.s_max:
             raise ValueError(f"augment must be between 0 and s_max, {self.s_max:g}, not {self.augment}")
         if (self.low is None) != (self.low_fingerprint is None):

@@ -1,9 +1,9 @@
-"""Images stored as arrays: an .npz file, or an array in memory."""
+"""Images stored as arrays: an .npz file, the built-in digits, or an array in memory."""
 
 import hashlib
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,6 @@ from ddpm.data.source import Item, Source
 from ddpm.images.pixels import Pixels
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class ArrayReader:
-    """Reads images (N, H, W, C) by index."""
-
-    images: Pixels
-
-    def read(self, name: str) -> Pixels:
-        image: Pixels = self.images[int(name)]
-        return image[..., 0] if image.shape[-1] == 1 else image
 
 
 def open_npz(path: Path) -> Source:
@@ -51,9 +40,21 @@ def open_npz(path: Path) -> Source:
     return array_source(images, arrays.get("labels", arrays.get("arr_1")), classes, where=str(path))
 
 
-def source_of(data: Dataset) -> Source:
-    """A data set as a source; see :func:`array_source`."""
-    return array_source(data.images, data.labels, data.classes)
+def open_digits() -> Source:
+    """scikit-learn's 1,797 digits of 8 × 8 (Alpaydin & Kaynak 1998), their 17 grey levels scaled to 0 … 255.
+
+    Raises:
+        InputError: if scikit-learn is not installed.
+    """
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        raise InputError(
+            "missing", "the digits require scikit-learn, which is not installed; run pip install scikit-learn"
+        ) from None
+    digits = load_digits()
+    images = np.rint(digits.images * (255 / 16)).astype(np.uint8)
+    return array_source(images, digits.target, [str(i) for i in range(10)], where="the digits")
 
 
 def save_npz(data: Dataset, path: Path) -> None:
@@ -101,4 +102,9 @@ def array_source(
     digest = hashlib.sha256(repr((images.shape, names, classes)).encode())
     digest.update(np.ascontiguousarray(images).data)
     items = tuple(Item(f"{i:0{digits}}", label) for i, label in enumerate(names))
-    return Source(items, ArrayReader(images), key=digest.hexdigest()[:32], classes=classes)
+    return Source(items, partial(_read_row, images), key=digest.hexdigest()[:32], classes=classes)
+
+
+def _read_row(images: Pixels, name: str) -> Pixels:
+    image: Pixels = images[int(name)]
+    return image[..., 0] if image.shape[-1] == 1 else image

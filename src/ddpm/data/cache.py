@@ -16,8 +16,9 @@ import numpy as np
 
 from ddpm.data.dataset import Dataset, map_pixels
 from ddpm.data.source import Item, Source
-from ddpm.data.survey import Survey, recall, remember, tally
-from ddpm.data.sweep import Finding, Look, sweep
+from ddpm.data.survey import Survey, one_mode, one_size, recall, remember, tally
+from ddpm.data.sweep import Finding, sweep
+from ddpm.images.decode import Look
 from ddpm.images.geometry import Geometry
 from ddpm.system.cache import ADVICE, check_room, source_folder
 from ddpm.system.files import disk_errors, read_json, write_json
@@ -78,7 +79,7 @@ def prepare(
 
 def _settled(geometry: Geometry, found: Survey) -> Geometry:
     """The geometry with the common size and mode of all images filled in; InputError if they have several."""
-    return replace(geometry, size=found.size(geometry.size), mode=found.mode(geometry.mode))
+    return replace(geometry, size=geometry.size or one_size(found.sizes), mode=geometry.mode or one_mode(found.modes))
 
 
 def _build(source: Source, geometry: Geometry, draft: Path, findings: Iterable[Finding]) -> Survey:
@@ -88,26 +89,20 @@ def _build(source: Source, geometry: Geometry, draft: Path, findings: Iterable[F
 
     def stored(file: BinaryIO) -> Iterator[Look | str]:
         for look, pixels in findings:
-            if pixels is not None:
-                if not shape:
-                    check_room(draft, pixels.nbytes * len(source))
-                    shape.extend(pixels.shape)
-                # Mixed shapes are rejected once all images are seen; until then, store those of the first shape only.
-                if list(pixels.shape) == shape:
-                    digest.update(pixels.data)
-                    with disk_errors(draft.parent, ADVICE):
-                        file.write(pixels.data)
+            if pixels is not None and not shape:
+                check_room(draft, pixels.nbytes * len(source))
+                shape.extend(pixels.shape)
+            # Mixed shapes are rejected once all images are seen; until then, store those of the first shape only.
+            if pixels is not None and list(pixels.shape) == shape:
+                digest.update(pixels.data)
+                file.write(pixels.data)
             yield look
 
     with disk_errors(draft.parent, ADVICE):
         draft.mkdir()
-        file = (draft / PIXELS).open("wb")
-    try:
-        found = tally(source, stored(file))
-    finally:
-        with disk_errors(draft.parent, ADVICE):
-            file.close()
-    bad = [name for name, _ in found.bad]
+        with (draft / PIXELS).open("wb") as file:
+            found = tally(source, stored(file))
+    bad = list(found.bad)
     rest = [(item.label, item.caption) for item in _good(source, bad)]
     digest.update(json.dumps([shape, source.classes, rest]).encode())
     record = {"shape": [found.images, *shape], "bad": bad, "fingerprint": digest.hexdigest()}

@@ -5,10 +5,10 @@ import json
 import posixpath
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from io import StringIO
-from typing import NamedTuple
 
-from ddpm.data.source import Reader
+from ddpm.data.source import Read
 from ddpm.images.decode import BadImage
 from ddpm.system.errors import InputError
 
@@ -16,15 +16,9 @@ TABLES = ("metadata.csv", "metadata.jsonl")
 COLUMNS = ("text", "caption")
 
 
-class Captions(NamedTuple):
-    """Captions by image name, captions without an image, and files without captions."""
-
-    texts: dict[str, str]
-    orphans: tuple[str, ...]
-    ignored: tuple[str, ...]
-
-
-def match_captions(images: list[str], others: list[str], reader: Reader) -> Captions:
+def match_captions(
+    images: list[str], others: list[str], read: Read
+) -> tuple[dict[str, str], tuple[str, ...], tuple[str, ...]]:
     """Find the caption of each image.
 
     Tables name the image in ``file_name``, relative to their own folder, and the caption in ``text`` or ``caption``.
@@ -34,30 +28,37 @@ def match_captions(images: list[str], others: list[str], reader: Reader) -> Capt
         images: The names of the images.
         others: The names of the other files.
 
+    Returns:
+        Captions by image name, captions without an image, and files without captions.
+
     Raises:
         InputError: if a table is not UTF-8, lacks its columns, or has a line that is not JSON.
     """
     # Typed names and file-system names may encode the same letter differently.
-    known = {_normal(name): name for name in images}
+    normal = partial(unicodedata.normalize, "NFC")
+    known = {normal(name): name for name in images}
     stems = {posixpath.splitext(name)[0]: name for name in images}
     texts: dict[str, str] = {}
     orphans: list[str] = []
-    for table in (name for name in others if posixpath.basename(name) in TABLES):
-        for file_name, text in _rows(table, _text(reader, table)):
+    tables = [name for name in others if posixpath.basename(name) in TABLES]
+    beside = [name for name in others if name.lower().endswith(".txt")]
+    for table in tables:
+        for file_name, text in _rows(table, _text(read, table)):
             path = posixpath.normpath(posixpath.join(posixpath.dirname(table), file_name.replace("\\", "/")))
-            image = known.get(_normal(path))
+            image = known.get(normal(path))
             if image is None:
                 orphans.append(f"{table}: {file_name}")
             else:
                 texts[image] = text
-    for name in (name for name in others if name.lower().endswith(".txt")):
+    for name in beside:
         image = stems.get(posixpath.splitext(name)[0])
         if image is None:
             orphans.append(name)
         else:
-            texts[image] = _text(reader, name).strip()
-    ignored = [n for n in others if posixpath.basename(n) not in TABLES and not n.lower().endswith(".txt")]
-    return Captions({name: text for name, text in texts.items() if text}, tuple(orphans), tuple(ignored))
+            texts[image] = _text(read, name).strip()
+    used = {*tables, *beside}
+    ignored = tuple(name for name in others if name not in used)
+    return {name: text for name, text in texts.items() if text}, tuple(orphans), ignored
 
 
 def _rows(table: str, content: str) -> Iterator[tuple[str, str]]:
@@ -93,16 +94,12 @@ def _json_rows(table: str, lines: Iterable[str]) -> Iterator[Mapping[str, object
         yield row
 
 
-def _text(reader: Reader, name: str) -> str:
+def _text(read: Read, name: str) -> str:
     try:
-        return bytes(reader.read(name)).decode("utf-8-sig")
+        return bytes(read(name)).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError("unreadable", f"{name} is not UTF-8 text; save it as UTF-8") from None
     except (OSError, BadImage) as error:
         raise InputError(
             "unreadable", f"cannot read the captions in {name} ({error}); fix the file, or move it away"
         ) from error
-
-
-def _normal(name: str) -> str:
-    return unicodedata.normalize("NFC", name)

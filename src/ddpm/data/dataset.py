@@ -10,8 +10,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from ddpm.images.arrays import Array, is_tensor, pixels_of
-from ddpm.images.photo import opened, plain
+from ddpm.images.photo import opened
 from ddpm.images.pixels import Pixels
+from ddpm.images.sheets import plain
 from ddpm.system.errors import InputError
 from ddpm.system.names import Mode
 
@@ -133,10 +134,6 @@ class Dataset:
             rows=indices if self.rows is None else self.rows[indices],
             partners={kind: partner.subset(indices) for kind, partner in self.partners.items()},
         )
-
-    def channel_stats(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """See :func:`channel_stats`."""
-        return channel_stats(self)
 
     def __getstate__(self) -> dict[str, Any]:
         # Otherwise the contents of a mapped file would be sent to other processes.

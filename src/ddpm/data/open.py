@@ -3,11 +3,9 @@
 from difflib import get_close_matches
 from pathlib import Path
 
-from ddpm.data.archive import open_zip
-from ddpm.data.arrays import open_npz
-from ddpm.data.digits import open_digits
-from ddpm.data.folder import open_folder
+from ddpm.data.arrays import open_digits, open_npz
 from ddpm.data.source import Source
+from ddpm.data.tree import open_folder, open_zip
 from ddpm.system.errors import InputError
 
 

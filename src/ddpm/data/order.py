@@ -12,9 +12,8 @@ import numpy.typing as npt
 from ddpm.core.seed import derive
 from ddpm.data.dataset import Ints
 
-Words = npt.NDArray[np.uint64]
 
-
+@lru_cache(maxsize=2)
 def epoch_order(seed: int, epoch: int, n: int) -> Ints:
     """A permutation of 0 … n - 1, (n,) int64."""
     return np.argsort(_bits(derive(seed, "order", epoch), np.arange(n)), kind="stable")
@@ -30,7 +29,7 @@ def step_indices(seed: int, step: int, batch: int, n: int) -> tuple[Ints, Ints]:
     indices = np.empty(batch, np.int64)
     for epoch in np.unique(epochs):
         here = epochs == epoch
-        indices[here] = _epoch_order(seed, int(epoch), n)[places[here]]
+        indices[here] = epoch_order(seed, int(epoch), n)[places[here]]
     return epochs, indices
 
 
@@ -50,12 +49,9 @@ def split(n: int, seed: int) -> tuple[Ints, Ints]:
     return np.sort(order[held:]), np.sort(order[:held])
 
 
-_epoch_order = lru_cache(maxsize=2)(epoch_order)
-
-
-def _bits(seed: int, places: Ints) -> Words:
+def _bits(seed: int, places: Ints) -> npt.NDArray[np.uint64]:
     """64 random bits per position, by SplitMix64 (Steele et al. 2014), which never changes, unlike NumPy's own."""
-    z: Words = places.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed)
+    z: npt.NDArray[np.uint64] = places.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))

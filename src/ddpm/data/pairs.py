@@ -13,12 +13,10 @@ from ddpm.images.geometry import Geometry
 from ddpm.system.errors import InputError
 from ddpm.system.names import Fit
 from ddpm.system.progress import Progress, silent
+from ddpm.system.units import say_some
 
 LOW = "low_resolution"
 """The kind of condition of the small images."""
-
-NAMED = 10
-"""The largest number of images that an error names."""
 
 
 def with_low(
@@ -71,5 +69,4 @@ def _by_name(data: Dataset, where: str) -> dict[str, int]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{', '.join(names[:NAMED])}{more} {'has' if len(names) == 1 else 'have'}"
+    return f"{say_some(names, 10)} {'has' if len(names) == 1 else 'have'}"

@@ -1,14 +1,10 @@
 """Surveys as text."""
 
-from collections.abc import Sequence
-
 from ddpm.data.survey import Survey
+from ddpm.system.units import say_some
 
 FEW = 1000
 """The number of images below which a model tends to memorise them."""
-
-SHOWN = 3
-"""The number of file names to show in one line."""
 
 
 def describe(found: Survey) -> list[str]:
@@ -18,12 +14,12 @@ def describe(found: Survey) -> list[str]:
     stored = "" if set(found.stored) == set(found.modes) else f" (in the files: {', '.join(found.stored)})"
     lines = [
         f"images    {found.images:,} valid, {len(found.bad):,} unusable",
-        f"sizes     {_some(sizes)} (height × width)",
-        f"modes     {_some(modes)}{stored}",
+        f"sizes     {say_some(sizes)} (height × width)",
+        f"modes     {say_some(modes)}{stored}",
     ]
     if found.classes:
         counts = [f"{name} {n:,}" for name, n in found.classes.items()]
-        lines.append(f"classes   {len(counts)}: {_some(counts, 12)}")
+        lines.append(f"classes   {len(counts)}: {say_some(counts, 12)}")
     if found.captions:
         lines.append(f"captions  {found.captions:,}")
     odd = {
@@ -40,19 +36,14 @@ def describe(found: Survey) -> list[str]:
 def warnings(found: Survey) -> list[str]:
     """Warnings to show before training."""
     lists = {
-        "unusable": [f"{bad.name} ({bad.reason})" for bad in found.bad],
+        "unusable": [f"{name} ({reason})" for name, reason in found.bad.items()],
         "without a caption": found.uncaptioned,
         "captions without an image": found.orphans,
         "ignored files": found.ignored,
     }
-    lines = [f"{len(names):,} {what}: {_some(names)}" for what, names in lists.items() if names]
+    lines = [f"{len(names):,} {what}: {say_some(names)}" for what, names in lists.items() if names]
     if empty := [name for name, n in found.classes.items() if not n]:
-        lines.append(f"{len(empty):,} classes without an image: {_some(empty)}")
+        lines.append(f"{len(empty):,} classes without an image: {say_some(empty)}")
     if found.images < FEW:
         lines.append(f"only {found.images:,} images: a model trained for long will memorise them")
     return lines
-
-
-def _some(names: Sequence[str], shown: int = SHOWN) -> str:
-    more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
-    return ", ".join(names[:shown]) + more

@@ -1,8 +1,8 @@
 """The interface of every source of images."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Protocol
 
 from ddpm.images.pixels import Pixels
 
@@ -16,16 +16,10 @@ class Item:
     caption: str | None = None
 
 
-class Reader(Protocol):
-    """A reader of images by name; picklable, so that any process can read."""
-
-    def read(self, name: str) -> bytes | Pixels:
-        """The bytes of the file, or the pixel values, (H, W) or (H, W, C).
-
-        Raises:
-            OSError, BadImage: if the image cannot be read.
-        """
-        ...
+Read = Callable[[str], bytes | Pixels]
+"""Reads an image by name: the bytes of its file, or its values, (H, W) or (H, W, C). Raises OSError or BadImage if it
+cannot be read. Picklable, so that any process can read.
+"""
 
 
 @dataclass(frozen=True)
@@ -33,18 +27,19 @@ class Source:
     """A list of images, in the same order on every machine.
 
     Attributes:
+        read: Reads an image by name.
         key: A hash of the list that changes with the content: file sizes and times, or checksums in an archive.
         classes: The class names, in the order of the label numbers; empty if images have no classes.
-        size: The bytes of the files to decode; 0 for arrays.
+        size: The bytes of the files to decode; None for an array.
         orphans: The captions without an image.
         ignored: The files that are neither images nor captions.
     """
 
     items: tuple[Item, ...]
-    reader: Reader
+    read: Read
     key: str
     classes: tuple[str, ...] = ()
-    size: int = 0
+    size: int | None = None
     orphans: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 

@@ -1,31 +1,32 @@
-"""A survey of a source, made by decoding every image."""
+"""Surveys of a source: by decoding every image, or by file headers alone."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
 import PIL
 
-from ddpm.data.source import Source
-from ddpm.data.sweep import Look, sweep
+from ddpm.data.source import Read, Source
+from ddpm.data.sweep import sweep
+from ddpm.images.decode import BadImage, Look, header
 from ddpm.system.cache import ADVICE, source_folder
 from ddpm.system.errors import InputError
 from ddpm.system.files import read_json, write_json
 from ddpm.system.names import Mode
 from ddpm.system.progress import Progress, silent
+from ddpm.system.units import say_some
 
 NAME = f"survey-{PIL.__version__}.json"
 """Named by version, as another Pillow may read other files."""
+THREADS = 8
+"""Threads that read headers."""
 
-
-class Bad(NamedTuple):
-    """An unusable file, and the reason."""
-
-    name: str
-    reason: str
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Survey:
         sizes: The count of each (H, W), after EXIF rotation.
         modes: The count of each of L, RGB and RGBA.
         stored: The count of each mode as stored, by Pillow's name.
+        bad: The names of the unusable files, and the reasons.
         classes: The count of each class, in the order of the label numbers.
         captions: The number of images with a caption.
         uncaptioned: The images without a caption, if others have one.
@@ -52,7 +54,7 @@ class Survey:
     sizes: dict[tuple[int, int], int]
     modes: dict[Mode, int]
     stored: dict[str, int]
-    bad: tuple[Bad, ...]
+    bad: dict[str, str]
     classes: dict[str, int]
     captions: int
     uncaptioned: tuple[str, ...]
@@ -63,53 +65,41 @@ class Survey:
     deep: int
     duplicates: int
 
-    def mode(self, choice: Mode | None = None) -> Mode:
-        """See :func:`one_mode`."""
-        return one_mode(self.modes, choice)
-
-    def size(self, choice: tuple[int, int] | None = None) -> tuple[int, int]:
-        """The chosen size, or the common (H, W) of all images.
-
-        Raises:
-            InputError: if there are several sizes and none is chosen.
-        """
-        if choice:
-            return choice
-        if len(self.sizes) > 1:
-            sizes = ", ".join(f"{n:,} of {h} × {w}" for (h, w), n in list(self.sizes.items())[:3])
-            raise InputError(
-                "invalid", f"the images have {len(self.sizes):,} sizes ({sizes} …); choose one with --size"
-            )
-        return next(iter(self.sizes))
-
     def check(self, skip_bad: bool = False) -> None:
         """Check that a source can be trained on.
 
         Raises:
             InputError: if no image is valid, or some are not and ``skip_bad`` is false.
         """
-        first = "; ".join(f"{bad.name}: {bad.reason}" for bad in self.bad[:3])
-        more = f" and {len(self.bad) - 3:,} more" if len(self.bad) > 3 else ""
+        first = say_some([f"{name}: {reason}" for name, reason in self.bad.items()], 3, "; ")
         if not self.images:
-            raise InputError(
-                "unreadable", f"none of the {len(self.bad):,} images can be used ({first}{more}); fix them"
-            )
+            raise InputError("unreadable", f"none of the {len(self.bad):,} images can be used ({first}); fix them")
         if self.bad and not skip_bad:
             raise InputError(
                 "unreadable",
-                f"{len(self.bad):,} of {self.images + len(self.bad):,} images cannot be used ({first}{more});"
+                f"{len(self.bad):,} of {self.images + len(self.bad):,} images cannot be used ({first});"
                 " fix them, or add --skip-bad to leave them out",
             )
 
 
-def one_mode(modes: Mapping[Mode, int], choice: Mode | None = None) -> Mode:
-    """The chosen mode, or the common mode of all images.
+def one_size(sizes: Mapping[tuple[int, int], int]) -> tuple[int, int]:
+    """The common (H, W) of all images.
 
     Raises:
-        InputError: if there are several modes and none is chosen.
+        InputError: if there are several.
     """
-    if choice:
-        return choice
+    if len(sizes) > 1:
+        counts = ", ".join(f"{n:,} of {h} × {w}" for (h, w), n in list(sizes.items())[:3])
+        raise InputError("invalid", f"the images have {len(sizes):,} sizes ({counts} …); choose one with --size")
+    return next(iter(sizes))
+
+
+def one_mode(modes: Mapping[Mode, int]) -> Mode:
+    """The common mode of all images.
+
+    Raises:
+        InputError: if there are several.
+    """
     if len(modes) > 1:
         counts = ", ".join(f"{n:,} {mode}" for mode, n in modes.items())
         raise InputError("invalid", f"the images have mixed modes ({counts}); choose --mode L, RGB or RGBA")
@@ -126,7 +116,7 @@ def survey(
     """
     if known := recall(source, cache_dir):
         return known
-    found = tally(source, (finding.look for finding in sweep(source, None, workers, progress)))
+    found = tally(source, (look for look, _ in sweep(source, None, workers, progress)))
     with suppress(OSError, InputError):  # the next survey is slower, nothing else
         remember(source, found, cache_dir)
     return found
@@ -134,29 +124,21 @@ def survey(
 
 def tally(source: Source, looks: Iterable[Look | str]) -> Survey:
     """A survey from one look, or the reason for a failure, per item."""
-    good: list[Look] = []
-    bad: list[Bad] = []
-    classes = dict.fromkeys(source.classes, 0)
-    uncaptioned: list[str] = []
-    for item, look in zip(source.items, looks, strict=True):
-        if isinstance(look, str):
-            bad.append(Bad(item.name, look))
-            continue
-        good.append(look)
-        if item.label is not None:
-            classes[item.label] += 1
-        if item.caption is None:
-            uncaptioned.append(item.name)
+    pairs = list(zip(source.items, looks, strict=True))
+    good = [look for _, look in pairs if isinstance(look, Look)]
+    items = [item for item, look in pairs if isinstance(look, Look)]
+    labels = Counter(item.label for item in items)
+    uncaptioned = tuple(item.name for item in items if item.caption is None)
     captions = len(good) - len(uncaptioned)
     return Survey(
         images=len(good),
-        sizes=dict(Counter((look.height, look.width) for look in good).most_common()),
-        modes=dict(Counter(look.mode for look in good).most_common()),
-        stored=dict(Counter(look.stored for look in good).most_common()),
-        bad=tuple(bad),
-        classes=classes,
+        sizes=_counts(look.size for look in good),
+        modes=_counts(look.mode for look in good),
+        stored=_counts(look.stored for look in good),
+        bad={item.name: look for item, look in pairs if isinstance(look, str)},
+        classes={name: labels[name] for name in source.classes},
         captions=captions,
-        uncaptioned=tuple(uncaptioned) if captions else (),
+        uncaptioned=uncaptioned if captions else (),
         orphans=source.orphans,
         ignored=source.ignored,
         animated=sum(look.animated for look in good),
@@ -166,10 +148,33 @@ def tally(source: Source, looks: Iterable[Look | str]) -> Survey:
     )
 
 
+def peek(source: Source) -> tuple[dict[tuple[int, int], int], dict[Mode, int]]:
+    """Count the sizes and the modes in the headers of all images, which may differ from a damaged file's image."""
+    if source.size is None:
+        seen = [header(source.read(source.items[0].name))] * len(source)
+    else:
+        with ThreadPoolExecutor(THREADS) as pool:
+            found = pool.map(partial(_header, source.read), (item.name for item in source.items))
+            seen = [one for one in found if one is not None]
+    return _counts(size for size, _ in seen), _counts(mode for _, mode in seen)
+
+
+def _header(read: Read, name: str) -> tuple[tuple[int, int], Mode] | None:
+    try:
+        return header(read(name))
+    except (BadImage, OSError):
+        return None
+
+
+def _counts(values: Iterable[T]) -> dict[T, int]:
+    """The count of each value, most frequent first."""
+    return dict(Counter(values).most_common())
+
+
 def remember(source: Source, found: Survey, cache_dir: Path | None = None) -> None:
     """Store a survey in the cache folder of its source."""
-    sizes = [[h, w, n] for (h, w), n in found.sizes.items()]
-    write_json(source_folder(source.key, cache_dir) / NAME, asdict(found) | {"sizes": sizes}, ADVICE)
+    lists = {"sizes": [(h, w, n) for (h, w), n in found.sizes.items()], "bad": list(found.bad.items())}
+    write_json(source_folder(source.key, cache_dir) / NAME, asdict(found) | lists, ADVICE)
 
 
 def recall(source: Source, cache_dir: Path | None = None) -> Survey | None:
@@ -179,4 +184,4 @@ def recall(source: Source, cache_dir: Path | None = None) -> Survey | None:
         return None
     tuples = {name: tuple(fields[name]) for name in ("uncaptioned", "orphans", "ignored")}
     sizes = {(h, w): n for h, w, n in fields["sizes"]}
-    return Survey(**fields | tuples | {"sizes": sizes, "bad": tuple(Bad(*bad) for bad in fields["bad"])})
+    return Survey(**fields | tuples | {"sizes": sizes, "bad": dict(fields["bad"])})

@@ -6,19 +6,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from hashlib import blake2b
 from multiprocessing import get_context, parent_process
 from threading import Thread
-from typing import NamedTuple
+from typing import TypeAlias
 
-from ddpm.data.arrays import ArrayReader
 from ddpm.data.prefetch import prefetch
-from ddpm.data.source import Reader, Source
-from ddpm.images.decode import BadImage, decode
+from ddpm.data.source import Read, Source
+from ddpm.images.decode import BadImage, Look, decode
 from ddpm.images.geometry import Geometry
 from ddpm.images.pixels import Pixels
 from ddpm.system.errors import InputError
-from ddpm.system.names import Mode
 from ddpm.system.progress import Progress, silent
 
 CHUNK = 64
@@ -30,25 +27,8 @@ SMALL = 8_000_000
 MOST = 32
 """The largest number of processes started by default."""
 
-
-class Look(NamedTuple):
-    """The facts about one valid image: its upright size, decoded and stored modes, and a content hash."""
-
-    height: int
-    width: int
-    mode: Mode
-    stored: str
-    animated: bool
-    turned: bool
-    deep: bool
-    digest: bytes
-
-
-class Finding(NamedTuple):
-    """A look, or the reason for a failure; with a geometry, also the pixels (H, W, C)."""
-
-    look: Look | str
-    pixels: Pixels | None = None
+Finding: TypeAlias = tuple[Look | str, Pixels | None]
+"""A look, or the reason for a failure; with a geometry, also the pixels (H, W, C)."""
 
 
 def sweep(
@@ -65,8 +45,8 @@ def sweep(
     """
     names = [item.name for item in source.items]
     chunks = [names[i : i + CHUNK] for i in range(0, len(names), CHUNK)]
-    task = partial(_look_at, source.reader, geometry)
-    if isinstance(source.reader, ArrayReader) or (workers is None and source.size < SMALL):
+    task = partial(_look_at, source.read, geometry)
+    if source.size is None or (workers is None and source.size < SMALL):
         workers = 0  # sending an array takes longer than reading it
     elif workers is None:
         workers = _cores()
@@ -77,23 +57,18 @@ def sweep(
         progress(done, len(names))
 
 
-def _look_at(reader: Reader, geometry: Geometry | None, names: list[str]) -> list[Finding]:
-    return [_look(reader, geometry, name) for name in names]
+def _look_at(read: Read, geometry: Geometry | None, names: list[str]) -> list[Finding]:
+    return [_look(read, geometry, name) for name in names]
 
 
-def _look(reader: Reader, geometry: Geometry | None, name: str) -> Finding:
+def _look(read: Read, geometry: Geometry | None, name: str) -> Finding:
     try:
-        data = reader.read(name)
-        picture = decode(data)
+        image, look = decode(read(name))
     except BadImage as error:
-        return Finding(str(error))
+        return str(error), None
     except OSError as error:
-        return Finding(f"cannot be read ({error.strerror or error})")
-    image = picture.image
-    digest = blake2b(data if isinstance(data, bytes) else data.tobytes(), digest_size=16).digest()
-    flags = picture.animated, picture.turned, picture.deep
-    look = Look(image.height, image.width, picture.mode, picture.stored, *flags, digest)
-    return Finding(look, geometry.apply(image) if geometry else None)
+        return f"cannot be read ({error.strerror or error})", None
+    return look, geometry.apply(image) if geometry else None
 
 
 def _in_processes(

@@ -1,13 +1,18 @@
-"""Sources from trees of files, in a folder or an archive: images, classes and captions."""
+"""Sources from trees of files: a folder, or a .zip read in place."""
 
 import hashlib
+import os
 import posixpath
+import zipfile
+import zlib
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from functools import lru_cache, partial
+from pathlib import Path
 
 from ddpm.data.captions import match_captions
-from ddpm.data.source import Item, Reader, Source
+from ddpm.data.source import Item, Read, Source
+from ddpm.images.decode import BadImage, check_bytes
 from ddpm.system.errors import InputError
 
 SUFFIXES = {
@@ -15,52 +20,119 @@ SUFFIXES = {
     *(".bmp", ".dib", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
 }
 JUNK = {"__MACOSX", "Thumbs.db", "desktop.ini"}
+"""Files and folders of the operating system, besides those whose names begin with a dot."""
 
 
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file: its POSIX-style name below the root, its size in bytes, and numbers that change with its content."""
+def open_folder(root: Path) -> Source:
+    """The images in a folder and its subfolders; links are followed, hidden files are ignored.
 
-    name: str
-    size: int
-    stamp: tuple[int, ...]
+    Raises:
+        InputError: if a folder cannot be listed, or there is no image.
+    """
+    root = root.resolve()
+    try:
+        files = dict(_walk(root, "", frozenset()))
+    except OSError as error:
+        raise InputError(
+            "unreadable", f"cannot list {error.filename}: {error.strerror}; make it readable, or move it away"
+        ) from error
+    return tree_source(files, partial(_read_file, root), str(root))
 
 
-def junk(part: str) -> bool:
-    """Whether a file or folder name belongs to the operating system rather than the user."""
-    return part.startswith(".") or part in JUNK
+def _read_file(root: Path, name: str) -> bytes:
+    path = root / name
+    check_bytes(path.stat().st_size)
+    return path.read_bytes()
 
 
-def tree_source(files: Iterable[File], reader: Reader, where: str) -> Source:
+def _walk(folder: Path, prefix: str, above: frozenset[str]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    real = os.path.realpath(folder)
+    if real in above:  # a link to a parent folder
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if _junk(entry.name):
+                continue
+            if entry.is_dir():
+                yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", above | {real})
+            elif entry.is_file():
+                stat = entry.stat()
+                # ctime also changes when a file is replaced by one of the same mtime, or made readable.
+                yield prefix + entry.name, (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+def open_zip(path: Path) -> Source:
+    """The images in a .zip, whose checksums reveal changes.
+
+    Raises:
+        InputError: if it is not a readable .zip, is encrypted, or holds no image.
+    """
+    version = path.resolve(), path.stat().st_mtime_ns
+    try:
+        members = _archive(*version).infolist()
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError("unreadable", f"{path} is not a readable .zip ({error}); create it again") from error
+    if any(member.flag_bits & 1 for member in members):
+        raise InputError("unreadable", f"{path} is encrypted; use a .zip without a password")
+    files = {
+        member.filename: (member.file_size, member.CRC)
+        for member in members
+        if not member.is_dir() and not any(map(_junk, member.filename.split("/")))
+    }
+    return tree_source(files, partial(_read_member, *version), path.name)
+
+
+def _read_member(path: Path, stamp: int, name: str) -> bytes:
+    archive = _archive(path, stamp)
+    check_bytes(archive.getinfo(name).file_size)
+    try:
+        return archive.read(name)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise BadImage(f"damaged inside the archive ({error})") from error
+
+
+@lru_cache(maxsize=1)
+def _archive(path: Path, stamp: int) -> zipfile.ZipFile:
+    """The open archive, cached by its modification time, as reading the directory of a large one takes seconds."""
+    return zipfile.ZipFile(path)
+
+
+def tree_source(files: Mapping[str, tuple[int, ...]], read: Read, where: str) -> Source:
     """The images among the files, sorted by name.
 
     Classes are the subfolders of the deepest folder that contains every image, unless an image lies directly in it.
     ``cat/1.png, dog/2.png`` has two classes, also inside a wrapping folder; a flat folder has none.
 
+    Args:
+        files: POSIX-style name below the root -> size in bytes, and numbers that change with the content.
+
     Raises:
         InputError: if there is no image, or a caption file cannot be read.
     """
-    ordered = sorted(files, key=lambda file: file.name)
-    images = [file for file in ordered if _suffix(file) in SUFFIXES]
-    others = [file.name for file in ordered if _suffix(file) not in SUFFIXES]
+    images = [name for name in sorted(files) if _suffix(name) in SUFFIXES]
+    others = [name for name in sorted(files) if _suffix(name) not in SUFFIXES]
     if not images:
-        raise InputError("missing", _nothing(where, ordered))
-    captions = match_captions([file.name for file in images], others, reader)
-    labels = _labels([file.name for file in images])
-    items = tuple(
-        Item(file.name, label, captions.texts.get(file.name)) for file, label in zip(images, labels, strict=True)
-    )
+        found = Counter(_suffix(name) or "no suffix" for name in others).most_common(3)
+        held = ", ".join(f"{n} of type {suffix}" for suffix, n in found) or "it is empty"
+        raise InputError(
+            "missing",
+            f"{where} holds no images ({held}); add .png, .jpg, .webp, .bmp, .gif, .tiff, .ppm or .avif files",
+        )
+    captions, orphans, ignored = match_captions(images, others, read)
+    labels = _labels(images)
+    items = tuple(map(Item, images, labels, map(captions.get, images)))
     digest = hashlib.sha256(repr(where).encode())
-    for file, item in zip(images, items, strict=True):
-        digest.update(repr((file.name, file.size, file.stamp, item.label, item.caption)).encode())
+    for item in items:
+        size, *stamp = files[item.name]
+        digest.update(repr((item.name, size, tuple(stamp), item.label, item.caption)).encode())
     return Source(
         items,
-        reader,
+        read,
         key=digest.hexdigest()[:32],
         classes=tuple(sorted({label for label in labels if label is not None})),
-        size=sum(file.size for file in images),
-        orphans=captions.orphans,
-        ignored=captions.ignored,
+        size=sum(files[name][0] for name in images),
+        orphans=orphans,
+        ignored=ignored,
     )
 
 
@@ -74,11 +146,9 @@ def _labels(names: list[str]) -> list[str | None]:
     return [folder[depth] for folder in folders]
 
 
-def _suffix(file: File) -> str:
-    return posixpath.splitext(file.name)[1].lower()
+def _suffix(name: str) -> str:
+    return posixpath.splitext(name)[1].lower()
 
 
-def _nothing(where: str, files: list[File]) -> str:
-    found = Counter(_suffix(file) or "no suffix" for file in files).most_common(3)
-    held = ", ".join(f"{n} of type {suffix}" for suffix, n in found) or "it is empty"
-    return f"{where} holds no images ({held}); add .png, .jpg, .webp, .bmp, .gif, .tiff, .ppm or .avif files"
+def _junk(name: str) -> bool:
+    return name.startswith(".") or name in JUNK

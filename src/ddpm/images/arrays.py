@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ddpm.images.depth import to_8_bits
-from ddpm.images.pixels import Pixels
+from ddpm.images.pixels import Pixels, to_8_bits
 from ddpm.images.sheets import opaque, png, row, sheet
 from ddpm.system.errors import InputError
 

@@ -1,15 +1,17 @@
 """Decode files to pictures in one of three modes, or to the reason for a failure."""
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
 from io import BytesIO
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from ddpm.images.depth import to_8_bits
-from ddpm.images.pixels import Pixels
+from ddpm.images.pixels import Pixels, to_8_bits
 from ddpm.system.names import Mode
 
 MAX_PIXELS = 178_956_970
@@ -39,43 +41,30 @@ class BadImage(ValueError):
     """An error for a file that is not a usable picture; the message is the reason, in a few words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """A decoded, upright picture and facts about its file.
+class Look(NamedTuple):
+    """The facts about a decoded file.
 
     Attributes:
-        image: The picture, of mode L, RGB or RGBA.
+        size: (H, W), after EXIF rotation.
+        mode: The mode of the decoded picture.
         stored: Pillow's name of the mode in the file.
         animated: Whether it is the first frame of several.
         turned: Whether EXIF rotated it.
         deep: Whether it was stored with 16 bits.
-    """
-
-    image: Image.Image
-    stored: str
-    animated: bool
-    turned: bool
-    deep: bool
-
-    @property
-    def mode(self) -> Mode:
-        return self.image.mode  # type: ignore[return-value]
-
-
-class Header(NamedTuple):
-    """The size and mode of a picture from its file header.
-
-    Attributes:
-        size: (H, W), after EXIF rotation.
-        mode: The mode that :func:`decode` returns.
+        digest: A hash of the file, or of an array's values.
     """
 
     size: tuple[int, int]
     mode: Mode
+    stored: str
+    animated: bool
+    turned: bool
+    deep: bool
+    digest: bytes
 
 
-def header(data: bytes | Pixels) -> Header:
-    """The size and mode of a picture, without decoding it.
+def header(data: bytes | Pixels) -> tuple[tuple[int, int], Mode]:
+    """The size, (H, W), and the mode of a picture as :func:`decode` returns it, without decoding it.
 
     Raises:
         BadImage: if the file is not a picture.
@@ -85,7 +74,7 @@ def header(data: bytes | Pixels) -> Header:
     # Pillow also looks for a PNG's EXIF behind its pixels, and decodes them to get there
     if (image.format != "PNG" or "exif" in image.info) and _orientation(image) in SIDEWAYS:
         height, width = width, height
-    return Header((height, width), mode_of(image))
+    return (height, width), mode_of(image)
 
 
 def check_bytes(size: int) -> None:
@@ -94,8 +83,8 @@ def check_bytes(size: int) -> None:
         raise BadImage(f"the file is too large: {size / 1e9:.1f} GB")
 
 
-def decode(data: bytes | Pixels) -> Decoded:
-    """Decode a file, or wrap the values of an array, (H, W) or (H, W, C) uint8.
+def decode(data: bytes | Pixels) -> tuple[Image.Image, Look]:
+    """An upright picture of mode L, RGB or RGBA from a file, or from the values of an array, (H, W) or (H, W, C) uint8.
 
     16 bits are scaled to 8 (65,535 to 255), transparency of any kind becomes RGBA, CMYK and palettes become RGB.
 
@@ -103,13 +92,15 @@ def decode(data: bytes | Pixels) -> Decoded:
         BadImage: if the file is not a picture, is damaged or too large, or its values have no known range.
     """
     if not isinstance(data, bytes):
-        image = Image.fromarray(data)
-        return Decoded(_plain(image), image.mode, animated=False, turned=False, deep=False)
-    image = load(data)
+        image, data = Image.fromarray(data), data.tobytes()
+    else:
+        image = load(data)
     animated = image.format != "MPO" and getattr(image, "is_animated", False)  # MPO: a camera's preview images
-    orientation = _orientation(image)
-    upright = image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
-    return Decoded(_plain(upright), image.mode, animated, orientation in _TURNS, deep(image, data))
+    turn = _TURNS.get(_orientation(image))
+    picture = _plain(image if turn is None else image.transpose(turn))
+    size, digest = (picture.height, picture.width), blake2b(data, digest_size=16).digest()
+    facts = Look(size, mode_of(picture), image.mode, animated, turn is not None, deep(image, data), digest)
+    return picture, facts
 
 
 def load(data: bytes) -> Image.Image:
@@ -119,38 +110,40 @@ def load(data: bytes) -> Image.Image:
         BadImage: if it is not a picture, is damaged or too large.
     """
     image = _opened(data)
+    with decoding():
+        image.load()
+    return image
+
+
+@contextmanager
+def decoding() -> Iterator[None]:
+    """Turn whatever Pillow raises for a damaged file into :class:`BadImage`, with its reason, and drop its warnings."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image.load()
-    except Exception as error:  # Pillow's decoders raise a dozen types for damaged files
-        raise damaged(error) from error
-    return image
+            yield
+    except BadImage:
+        raise
+    except Exception as error:  # its decoders raise a dozen types
+        reason = "the file is truncated" if "truncated" in str(error).lower() else f"damaged ({error})"
+        raise BadImage(reason) from error
 
 
 def _opened(data: bytes) -> Image.Image:
     """A file with only its header read."""
     if not data:
         raise BadImage("the file is empty")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+    with decoding():
+        try:
             image = Image.open(BytesIO(data), formats=FORMATS)
             if image.width * image.height > MAX_PIXELS:  # known from the header, before anything is allocated
                 raise Image.DecompressionBombError
-    except Image.DecompressionBombError:
-        raise BadImage(f"the picture has more than {MAX_PIXELS:,} pixels") from None
-    except UnidentifiedImageError:
-        other = "not a picture of a known format, or its header is damaged"
-        raise BadImage("text, not a picture" if data[:256].isascii() else other) from None
-    except Exception as error:  # Pillow's decoders raise a dozen types for damaged files
-        raise damaged(error) from error
+        except Image.DecompressionBombError:
+            raise BadImage(f"the picture has more than {MAX_PIXELS:,} pixels") from None
+        except UnidentifiedImageError:
+            other = "not a picture of a known format, or its header is damaged"
+            raise BadImage("text, not a picture" if data[:256].isascii() else other) from None
     return image
-
-
-def damaged(error: Exception) -> BadImage:
-    """The error for a damaged file, with the decoder's reason."""
-    return BadImage("the file is truncated" if "truncated" in str(error).lower() else f"damaged ({error})")
 
 
 def _orientation(image: Image.Image) -> int:
@@ -171,10 +164,8 @@ def deep(image: Image.Image, data: bytes) -> bool:
 
 def _plain(image: Image.Image) -> Image.Image:
     """The picture as L, RGB or RGBA."""
-    if image.mode.startswith("I"):
-        return _from_deep(image)
-    if image.mode == "F":
-        raise BadImage("floating-point values have no known range")
+    if image.mode == "F" or image.mode.startswith("I"):
+        return Image.fromarray(to_8_bits(deep_values(image)))
     mode = mode_of(image)
     return image if image.mode == mode else image.convert(mode)
 
@@ -186,8 +177,15 @@ def mode_of(image: Image.Image) -> Mode:
     return "L" if image.mode in ("1", "L") or image.mode.startswith("I") else "RGB"
 
 
-def _from_deep(image: Image.Image) -> Image.Image:
-    values = np.asarray(image).astype(np.int64)
+def deep_values(image: Image.Image) -> npt.NDArray[np.uint16]:
+    """The values of a picture of more than 8 bits, (H, W).
+
+    Raises:
+        BadImage: if they do not fit in 16 bits.
+    """
+    if image.mode == "F":
+        raise BadImage("floating-point values have no known range")
+    values = np.asarray(image)
     if values.min() < 0 or values.max() > 65535:
         raise BadImage("32-bit values have no known range")
-    return Image.fromarray(to_8_bits(values))
+    return values.astype(np.uint16)

@@ -1,13 +1,13 @@
 """Conversion of pictures to one size and mode."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from ddpm.images.pixels import Pixels
+from ddpm.images.sheets import on_white
 from ddpm.system.names import Fit, Mode
 
 Marked = npt.NDArray[np.bool_]
@@ -48,7 +48,7 @@ class Geometry:
         bleed into the edges.
         """
         if self.mode is not None and image.mode != self.mode:
-            image = _convert(image, self.mode)
+            image = on_white(image).convert(self.mode)
         if self.size is not None and image.size != self.size[::-1]:
             image = _resize(image, self.size, self.fit)
         # (H, W) -> (H, W, 1) for grey
@@ -68,12 +68,6 @@ class Geometry:
         return reached
 
 
-def _convert(image: Image.Image, mode: Mode) -> Image.Image:
-    if image.mode == "RGBA":
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert(mode)
-
-
 def _resize(image: Image.Image, size: tuple[int, int], fit: Fit) -> Image.Image:
     box, inner, corner = _placed(image.size, size[::-1], fit)
     # Pillow itself multiplies RGBA by alpha before, and divides after
@@ -85,30 +79,28 @@ def _resize(image: Image.Image, size: tuple[int, int], fit: Fit) -> Image.Image:
     return canvas
 
 
-class _Placed(NamedTuple):
-    """The visible box of a picture (left, top, right, bottom), its new (width, height), and its corner (left, top)."""
+def _placed(
+    own: tuple[int, int], size: tuple[int, int], fit: Fit
+) -> tuple[tuple[float, float, float, float], tuple[int, int], tuple[int, int]]:
+    """The placement of a picture on a canvas, both (width, height).
 
-    box: tuple[float, float, float, float]
-    size: tuple[int, int]
-    corner: tuple[int, int] = (0, 0)
-
-
-def _placed(own: tuple[int, int], size: tuple[int, int], fit: Fit) -> _Placed:
-    """The placement of a picture on a canvas, both (width, height)."""
+    Returns:
+        Its visible box (left, top, right, bottom), its new (width, height), and its corner (left, top).
+    """
     (w, h), (width, height) = own, size
     match fit:
         case "stretch":
-            return _Placed((0.0, 0.0, w, h), size)
+            return (0.0, 0.0, w, h), size, (0, 0)
         case "crop":
             scale = max(width / w, height / h)
             shown_w, shown_h = width / scale, height / scale
             # Rounding may put an edge an ulp outside the picture, which Pillow rejects.
             left, top = max(0.0, (w - shown_w) / 2), max(0.0, (h - shown_h) / 2)
-            return _Placed((left, top, min(left + shown_w, w), min(top + shown_h, h)), size)
+            return (left, top, min(left + shown_w, w), min(top + shown_h, h)), size, (0, 0)
         case "pad":
             scale = min(width / w, height / h)
             inner = max(1, round(w * scale)), max(1, round(h * scale))
-            return _Placed((0.0, 0.0, w, h), inner, ((width - inner[0]) // 2, (height - inner[1]) // 2))
+            return (0.0, 0.0, w, h), inner, ((width - inner[0]) // 2, (height - inner[1]) // 2)
 
 
 def _weighed(n: int, start: float, stop: float, size: int) -> npt.NDArray[np.float32]:

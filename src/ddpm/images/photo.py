@@ -10,11 +10,10 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from ddpm.images.arrays import Array, is_tensor, pixels_of, single
-from ddpm.images.decode import BadImage, damaged, deep, load, mode_of
-from ddpm.images.depth import to_8_bits, to_16_bits
+from ddpm.images.decode import BadImage, decoding, deep, deep_values, load, mode_of
 from ddpm.images.geometry import Geometry
-from ddpm.images.pixels import Pixels
-from ddpm.images.sheets import picture
+from ddpm.images.pixels import Pixels, to_16_bits
+from ddpm.images.sheets import picture, plain
 from ddpm.system.errors import InputError
 from ddpm.system.names import Fit, Mode
 
@@ -67,10 +66,9 @@ class Photo:
         return self.image.height, self.image.width
 
     def with_drawn(self, drawn: Pixels, fill: Fill) -> Image.Image:
-        """This picture with the pixels under ``fill`` replaced, opaque; all others are unchanged, bit for bit.
+        """This picture with the pixels under ``fill`` those of ``drawn``, (H, W, C) uint8 in the run's mode, opaque.
 
-        Args:
-            drawn: (H, W, C) uint8, in the run's mode.
+        All others are unchanged, bit for bit.
         """
         opaque = np.full(self.size, 255, np.uint8)
         # (H, W) for grey, else (H, W, bands)
@@ -130,11 +128,8 @@ def read(given: Given, size: tuple[int, int], mode: Mode, fit: Fit | None = None
 def unfitted(name: str, image: Image.Image, mode: Mode, advice: str) -> Photo:
     """An opened picture, of any size and unchanged, for a run of a given mode.
 
-    Args:
-        advice: The fix for another mode.
-
     Raises:
-        InputError: if the run has not learned its mode.
+        InputError: if the run has not learned its mode, with this advice.
     """
     if image.mode not in SEEN[mode]:
         raise InputError("invalid", f"{name} has the mode {image.mode}, but the run requires {mode}; {advice}")
@@ -203,30 +198,16 @@ def _file(path: str | Path) -> Image.Image:
 
 def _upright(image: Image.Image) -> Image.Image:
     """A picture fully read, which Pillow defers to the first use, and rotated upright by EXIF."""
-    try:
+    with decoding():
         image.load()
         return ImageOps.exif_transpose(image)
-    except Exception as e:  # Pillow's decoders raise a dozen types for damaged files
-        raise damaged(e) from e
 
 
 def _kept(image: Image.Image) -> Image.Image:
     """A picture in the mode of ``SEEN`` that loses none of it."""
     if image.mode in KEPT and "transparency" not in image.info:
         return image
-    if image.mode == "F":
-        raise BadImage("floating-point values have no known range")
-    if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise BadImage("32-bit values have no known range")
-        return Image.fromarray(values.astype(np.uint16))
+    if image.mode == "F" or image.mode.startswith("I"):
+        return Image.fromarray(deep_values(image))
     mode = "L" if image.mode in ("1", "L") else "RGB"
     return image.convert(f"{mode}A" if image.has_transparency_data else mode)
-
-
-def plain(image: Image.Image) -> Image.Image:
-    """A picture as L, RGB or RGBA."""
-    if image.mode == "I;16":
-        return Image.fromarray(to_8_bits(np.asarray(image)))
-    return image.convert("RGBA") if image.mode == "LA" else image

@@ -8,8 +8,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ddpm.images.depth import to_8_bits
-from ddpm.images.pixels import Pixels
+from ddpm.images.pixels import Pixels, to_8_bits
 
 LEAST = 64
 """The minimum side of a picture on a sheet, in pixels."""
@@ -31,11 +30,7 @@ def picture(image: Pixels) -> Image.Image:
 
 
 def png(image: Image.Image, info: PngInfo | None = None) -> bytes:
-    """The PNG file of a picture, as bytes.
-
-    Args:
-        info: The text chunks to embed.
-    """
+    """The PNG file of a picture, as bytes, with text chunks if given."""
     file = BytesIO()
     image.save(file, "PNG", pnginfo=info)
     return file.getvalue()
@@ -43,11 +38,21 @@ def png(image: Image.Image, info: PngInfo | None = None) -> bytes:
 
 def opaque(image: Image.Image) -> Image.Image:
     """A picture as 8-bit RGB, composited on white."""
+    return on_white(plain(image)).convert("RGB")
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """An RGBA picture composited on white, still RGBA; any other is unchanged."""
+    if image.mode != "RGBA":
+        return image
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+
+
+def plain(image: Image.Image) -> Image.Image:
+    """A picture of mode L, LA, I;16, RGB or RGBA as L, RGB or RGBA."""
     if image.mode == "I;16":
-        image = Image.fromarray(to_8_bits(np.asarray(image)))
-    if image.mode in ("LA", "RGBA"):
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-    return image.convert("RGB")
+        return Image.fromarray(to_8_bits(np.asarray(image)))
+    return image.convert("RGBA") if image.mode == "LA" else image
 
 
 def sheet(images: Pixels, columns: int | None = None, gap: int = 2, least: int = LEAST) -> Image.Image:
@@ -71,11 +76,14 @@ def sheet(images: Pixels, columns: int | None = None, gap: int = 2, least: int =
     return picture(page)
 
 
-def beside(left: Image.Image, right: Image.Image, gap: int = 12) -> Image.Image:
-    """Two pictures of one mode side by side."""
-    page = Image.new(left.mode, (left.width + gap + right.width, max(left.height, right.height)), "white")
-    page.paste(left, (0, 0))
-    page.paste(right, (left.width + gap, 0))
+def beside(images: Sequence[Image.Image], gap: int = 12) -> Image.Image:
+    """Pictures of one mode side by side, on white."""
+    size = sum(image.width + gap for image in images) - gap, max(image.height for image in images)
+    page = Image.new(images[0].mode, size, "white")
+    left = 0
+    for image in images:
+        page.paste(image, (left, 0))
+        left += image.width + gap
     return page
 
 
@@ -86,10 +94,4 @@ def row(images: Sequence[Image.Image], tall: int = 128, gap: int = 4) -> Image.I
         tall: The minimum height of the tallest picture, in pixels.
     """
     times = factor(max(image.height for image in images), tall)
-    shown = [picture(enlarged(np.asarray(opaque(image)), times)) for image in images]
-    page = Image.new("RGB", (sum(i.width + gap for i in shown) - gap, max(i.height for i in shown)), "white")
-    left = 0
-    for image in shown:
-        page.paste(image, (left, 0))
-        left += image.width + gap
-    return page
+    return beside([picture(enlarged(np.asarray(opaque(image)), times)) for image in images], gap)

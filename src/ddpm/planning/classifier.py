@@ -1,7 +1,7 @@
 """Turning a run and a user's request into a classifier of its noised images, with every setting resolved."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,39 +17,19 @@ from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
 from ddpm.data.order import split
 from ddpm.images.geometry import Geometry
-from ddpm.planning.budget import Budget, speed_of
+from ddpm.planning.budget import seconds_left, speed_of, whole_steps
 from ddpm.planning.plan import PRECISIONS
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Say
+from ddpm.system.units import count, duration
 from ddpm.training.loop import Job
 from ddpm.training.measure import available_bytes, memory
 
 DEFAULT_BUDGET = 600.0
 """Seconds, if no budget is given."""
 BATCH, RATE = 64, 1e-3
-
-
-@dataclass(frozen=True)
-class ClassifierRequest:
-    """A user's request for a classifier; None where the plan may choose.
-
-    Attributes:
-        data: a path, or "digits"; the run's own if None.
-        seconds, images: the budget; at most one of the two.
-        width: channels of the network's finest level.
-        batch: images per step.
-        rate: peak learning rate.
-        seed: of all randomness except the held-out split, which is the run's.
-    """
-
-    data: str | None = None
-    seconds: float | None = None
-    images: int | None = None
-    width: int | None = None
-    batch: int = BATCH
-    rate: float = RATE
-    seed: int = 0
+"""Images per step, and the peak learning rate, if not given."""
 
 
 def labelled(run: Path, config: RunConfig, data: str | None) -> Dataset:
@@ -82,48 +62,40 @@ def labelled(run: Path, config: RunConfig, data: str | None) -> Dataset:
 
 
 def make(
-    run: Path,
-    request: ClassifierRequest,
-    accelerator: Accelerator,
-    *,
-    asked: Mapping[str, Any],
-    began: float,
-    say: Say,
+    run: Path, asked: Mapping[str, Any], accelerator: Accelerator, *, began: float, say: Say
 ) -> tuple[ClassifierConfig, Job]:
     """Resolve every setting that the request leaves open.
 
     Args:
-        asked: the flags as given, kept in the config.
+        asked: the given flags of ``ddpm train-classifier``, by name, which are kept in the config.
         began: ``time.monotonic()`` when the command started, which is when a time budget starts.
         say: called with a line about each decision.
 
     Raises:
         InputError: the request or its data cannot be trained.
     """
+    seconds = duration(asked["for"]) if asked.get("for") else None
+    amount = count(asked["images"]) if asked.get("images") else None
+    batch = asked.get("batch", BATCH)
     own = RunFolder.open(run).config()
     if own.upscaling is not None:
         raise InputError(
             "incompatible", f"{run} is a super-resolution run, which no classifier can guide; use another run"
         )
     with accelerator.main_process_first():
-        images = labelled(run, own, request.data)
+        images = labelled(run, own, asked.get("data"))
 
-    def resolved(amount: int, micro: int | None = None) -> ClassifierConfig:
-        share = -(-request.batch // accelerator.num_processes)
-        precision = PRECISIONS[accelerator.mixed_precision]
-        return _config(own, request, precision, images, asked, amount, micro or share)
-
-    trial = _job(resolved(request.batch), own, run, images)
+    resolved = partial(_config, own, asked, accelerator, images)
+    trial = _job(resolved(batch), own, run, images)
     trial.model.to(accelerator.device)
     needs = memory(trial.model, trial.objective, trial.settings, images, accelerator)
     micro = needs.fitting(available_bytes(accelerator.device), trial.settings.micro_batch)
-    amount = request.images
     if amount is None:
-        if request.seconds is None:
-            say(f"no --for or --images given: training for {DEFAULT_BUDGET / 60:.0f}m")
-        budget = Budget(request.seconds or DEFAULT_BUDGET, began)
-        speed = speed_of(_job(resolved(request.batch, micro), own, run, images), accelerator)
-        amount = budget.steps(budget.images(speed), request.batch) * request.batch
+        if seconds is None:
+            seconds = DEFAULT_BUDGET
+            say(f"no --for or --images given: training for {seconds / 60:.0f}m")
+        speed = speed_of(_job(resolved(batch, micro), own, run, images), accelerator)
+        amount = whole_steps(speed * seconds_left(seconds, began), batch, seconds) * batch
     config = resolved(amount, micro)
     return config, _job(config, own, run, images)
 
@@ -148,35 +120,35 @@ def reopen(config: ClassifierConfig, run: Path, accelerator: Accelerator) -> Job
 
 def _config(
     own: RunConfig,
-    request: ClassifierRequest,
-    precision: str,
-    images: Dataset,
     asked: Mapping[str, Any],
+    accelerator: Accelerator,
+    images: Dataset,
     amount: int,
-    micro: int,
+    micro: int | None = None,
 ) -> ClassifierConfig:
     kept, held = split(len(images), own.training.seed)
+    batch = asked.get("batch", BATCH)
     return ClassifierConfig.parse(
         {
             "request": dict(asked),
             "data": own.data.model_dump()
-            | {"source": request.data or own.data.source, "fingerprint": images.fingerprint}
+            | {"source": asked.get("data") or own.data.source, "fingerprint": images.fingerprint}
             | {"images": len(kept), "held_out": len(held), "classes": images.classes, "mean": (), "std": ()},
             "diffusion": own.diffusion.model_dump(),
-            "network": own.network.encoder(request.width, len(own.data.mode), len(images.classes)),
+            "network": own.network.encoder(asked.get("width"), len(own.data.mode), len(images.classes)),
             "training": {
                 "images": amount,
-                "batch": request.batch,
-                "micro_batch": micro,
-                "learning_rate": request.rate,
+                "batch": batch,
+                "micro_batch": micro or -(-batch // accelerator.num_processes),
+                "learning_rate": asked.get("lr", RATE),
                 "warmup": min(10_000, amount // 20),
                 "weight_decay": 0.05,  # Dhariwal & Nichol 2021, app. I
                 "label_dropout": 0.0,
-                "precision": precision,
-                "seed": request.seed,
+                "precision": PRECISIONS[accelerator.mixed_precision],
+                "seed": asked.get("seed", 0),
                 "flip": own.training.flip,
-                "checkpoint_every": max(request.batch, amount // 20),
-                "log_every": max(request.batch, amount // 200),
+                "checkpoint_every": max(batch, amount // 20),
+                "log_every": max(batch, amount // 200),
             },
         }
     )

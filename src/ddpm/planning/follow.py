@@ -52,13 +52,12 @@ def follow(job: Job, accelerator: Accelerator, tensorboard: Path | None = None) 
 def summary(made: Plan, accelerator: Accelerator) -> Iterator[str]:
     """A plan as lines for the terminal."""
     config, s = made.config, made.config.training
+    data, net, diffusion, u = config.data, config.network, config.diffusion, config.upscaling
     weights = sum(p.numel() for p in made.job.model.parameters())
-    size = " × ".join(map(str, config.data.size))
-    classes = f", {len(config.data.classes)} classes" if config.data.classes else ""
-    data, net, diffusion = config.data, config.network, config.diffusion
+    size = " × ".join(map(str, data.size))
+    classes = f", {len(data.classes)} classes" if data.classes else ""
     yield f"data      {data.images:,} images of {size} {data.mode}{classes}; {data.held_out} held out"
-    if config.upscaling is not None:
-        u = config.upscaling
+    if u is not None:
         small = " × ".join(str(n // u.scale) for n in data.size)
         origin = "averaged from the images" if u.low is None else f"images of {u.low}"
         yield f"from      {small}, {origin}, with noise up to {u.s_max:g}"
@@ -70,7 +69,7 @@ def summary(made: Plan, accelerator: Accelerator) -> Iterator[str]:
     share = f" = {world} processes × {-(-s.batch // world)}" if world > 1 else ""
     micro = f" in micro-batches of {s.micro_batch}" if s.micro_batch < -(-s.batch // world) else ""
     yield (
-        f"training  {s.images:,} images ({s.images / config.data.images:.1f} epochs), batch {s.batch}{share}{micro}, "
+        f"training  {s.images:,} images ({s.images / data.images:.1f} epochs), batch {s.batch}{share}{micro}, "
         + (f"learning rate {s.learning_rate:g}, {s.precision}; {config.objective.words}")
     )
     speed = f"{made.speed:.0f} images/s, {say_seconds(s.images / made.speed)}; " if made.speed else ""
@@ -86,21 +85,22 @@ def show(event: Event, job: Job, progress: Bar) -> None:
     """Show an event: advance the bar, and print what should stay above it."""
     v: dict[str, Any] = event.values
     total = job.settings.steps * job.settings.batch
+    line = ""
     match event.kind:
         case "train":
             loss = f"{v['loss']:.4f}" if v["loss"] is not None else "–"
             note = f"loss {loss}  {v['images_per_s']:.0f} images/s  data wait {100 * v['waiting']:.0f} %"
             progress(event.images, total, note)
             if not watched() and event.images * 10 // total > (event.images - job.settings.log_every) * 10 // total:
-                left = say_seconds(v["eta_s"]) if v["eta_s"] is not None else "?"
-                console.print(f"{event.images:>10,} images  {note}  {left} left", markup=False)
+                line = f"{note}  {say_seconds(v['eta_s']) if v['eta_s'] is not None else '?'} left"
         case "held-out":
-            console.print(f"{event.images:>10,} images  held-out loss {v['loss']:.4f}", markup=False)
+            line = f"held-out loss {v['loss']:.4f}"
         case "score":
             best = ", the best so far" if v["best"] else ""
             line = f"Fréchet distance {v['frechet']:.4g}, KID {v['kid']:.3g} from {v['n']} samples{best}"
-            console.print(f"{event.images:>10,} images  {line}", markup=False)
         case "preview":
-            console.print(f"{event.images:>10,} images  {v['path']}", markup=False)
+            line = str(v["path"])
         case "warning":
             console.print(f"[yellow]warning[/] {escape(v['text'])}")
+    if line:
+        console.print(f"{event.images:>10,} images  {line}", markup=False)

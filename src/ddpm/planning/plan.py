@@ -2,29 +2,31 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
 import torch
 from accelerate import Accelerator
+from pydantic import TypeAdapter, ValidationError
 
 from ddpm import build
-from ddpm.config.run import RunConfig
+from ddpm.config.codec import CodecConfig, PixelCodecConfig
+from ddpm.config.network import conditioned
+from ddpm.config.run import RunConfig, channels_of, kinds
 from ddpm.config.sampling import SamplingConfig
-from ddpm.config.scoring import ScoringSettings, planned
+from ddpm.config.scoring import planned
 from ddpm.config.upscaling import DEFAULT_SCALE
 from ddpm.core.seed import derive
-from ddpm.data.dataset import Dataset
+from ddpm.data.dataset import Dataset, channel_stats
 from ddpm.data.order import split
 from ddpm.data.pairs import LOW
 from ddpm.engine import Diffusion
 from ddpm.engine.preview import preview
 from ddpm.metrics.features.extract import extract_once
-from ddpm.planning.budget import Budget, speed_of
-from ddpm.planning.fit import fitted
+from ddpm.planning.budget import seconds_left, speed_of, whole_steps
 from ddpm.planning.narrow import refuse_narrow
-from ddpm.planning.recipes import RECIPES, Facts, Rung, Tree
+from ddpm.planning.recipes import RECIPES, Rung, Tree
 from ddpm.planning.request import Request, change, whole_number
 from ddpm.system.errors import InputError
 from ddpm.system.names import GridName, suggest
@@ -89,7 +91,7 @@ def make(
     if seconds is None:
         rung = next((r for r in reversed(rungs) if r.needs <= (request.images or 0)), rungs[0])
         return draft.plan(rung.tree, request.images, None)
-    return draft.within(rungs, Budget(seconds, began))
+    return draft.within(rungs, seconds, began)
 
 
 def reopen(config: RunConfig, out: Path, dataset: Dataset, accelerator: Accelerator) -> Job:
@@ -122,41 +124,49 @@ def reopen(config: RunConfig, out: Path, dataset: Dataset, accelerator: Accelera
     return Job(model, build.build_objective(config), config.training, kept, held, out, shown)
 
 
+@dataclass(frozen=True)
 class _Draft:
     """A run with known data whose settings are being resolved."""
 
-    def __init__(
-        self,
-        request: Request,
-        out: Path,
-        dataset: Dataset,
-        accelerator: Accelerator,
-        asked: Mapping[str, Any],
-        say: Say,
-    ) -> None:
-        self.request, self.out, self.dataset = request, out, dataset
-        self.accelerator, self.asked, self.say = accelerator, asked, say
-        self.classes = dataset.classes if request.labels else ()
-        kept, held = split(len(dataset), whole_number("training.seed", request.changes.get("training.seed", 0)))
-        self.kept, self.held = len(kept), len(held)
-        mean, std = dataset.channel_stats()
-        self.mean, self.std = tuple(mean.tolist()), tuple(std.tolist())
+    request: Request
+    out: Path
+    dataset: Dataset
+    accelerator: Accelerator
+    asked: Mapping[str, Any]
+    say: Say
+
+    @cached_property
+    def data(self) -> Tree:
+        """The section of the config."""
+        kept, held = split(
+            len(self.dataset), whole_number("training.seed", self.request.changes.get("training.seed", 0))
+        )
+        mean, std = channel_stats(self.dataset)
+        return {
+            "source": self.request.data,
+            "fingerprint": self.dataset.fingerprint,
+            "images": len(kept),
+            "held_out": len(held),
+            "size": self.dataset.shape[:2],
+            "mode": self.dataset.mode,
+            "fit": self.request.fit,
+            "skip_bad": self.request.skip_bad,
+            "classes": self.dataset.classes if self.request.labels else (),
+            "mean": tuple(mean.tolist()),
+            "std": tuple(std.tolist()),
+        }
 
     def rungs(self) -> list[Rung]:
         """The recipe's rungs, smallest network first."""
-        if self.request.recipe not in RECIPES:
-            raise InputError(
-                "unknown", f"unknown recipe {self.request.recipe!r}{suggest(self.request.recipe, [*RECIPES])}"
-            )
-        height, width, channels = self.dataset.shape
-        facts = Facts((height, width), channels, len(self.classes), self.kept, self.accelerator.device.type)
-        return RECIPES[self.request.recipe](facts)
+        name = self.request.recipe
+        if name not in RECIPES:
+            raise InputError("unknown", f"unknown recipe {name!r}{suggest(name, [*RECIPES])}")
+        return RECIPES[name](self.data["size"], bool(self.data["classes"]))
 
     def config(self, tree: Tree, images: int) -> RunConfig:
         """The complete config from a recipe's tree, the data and the user's changes."""
-        height, width, _ = self.dataset.shape
+        changes = self.request.changes
         batch = tree.get("training", {}).get("batch", 128)
-        upscaling = self._upscaling(tree)
         training = {
             "warmup": min(50_000, images // 20),
             "checkpoint_every": max(batch, images // 20),
@@ -167,59 +177,34 @@ class _Draft:
         whole: Tree = {
             "recipe": self.request.recipe,
             "request": dict(self.asked),
-            "data": {
-                "source": self.request.data,
-                "fingerprint": self.dataset.fingerprint,
-                "images": self.kept,
-                "held_out": self.held,
-                "size": (height, width),
-                "mode": self.dataset.mode,
-                "fit": self.request.fit,
-                "skip_bad": self.request.skip_bad,
-                "classes": self.classes,
-                "mean": self.mean,
-                "std": self.std,
-            },
-            "diffusion": dict(tree.get("diffusion", {})),
-            "objective": dict(tree.get("objective", {})),
-            "network": dict(tree.get("network", {})),
+            "data": self.data,
+            **{part: dict(tree.get(part, {})) for part in ("diffusion", "objective", "network", "sampling")},
             "training": training | tree.get("training", {}) | {"images": images},
-            "sampling": dict(tree.get("sampling", {})),
         }
-        if upscaling:
-            whole["upscaling"] = upscaling
+        if "upscaling" in tree:
+            low = self.dataset.partners.get(LOW)
+            given = {} if low is None else {"low": self.request.low, "low_fingerprint": low.fingerprint}
+            whole["upscaling"] = {**tree["upscaling"], "scale": self.request.scale or DEFAULT_SCALE, **given}
         if self.request.scoring:
             whole["scoring"] = {"every": images}
-        for key, value in self.request.changes.items():
+        for key, value in changes.items():
             change(whole, key, value)
-        whole["network"] = fitted(whole)
+        whole["network"] = _fitted(whole)
         if "micro_batch" not in whole["training"]:
             batch = whole_number("training.batch", whole["training"].get("batch", batch))
             whole["training"]["micro_batch"] = -(-batch // self.accelerator.num_processes)
         levels = max(1, whole_number("diffusion.T", whole["diffusion"].get("T", 1000)))
         for name, steps in (("sampling", SamplingConfig().steps), ("scoring", 16)):
-            if name in whole and f"{name}.steps" not in self.request.changes:
+            if name in whole and f"{name}.steps" not in changes:
                 whole[name]["steps"] = min(whole[name].get("steps", steps), levels)
         listed = whole["sampling"].get("grid", "trailing") not in get_args(GridName)
-        if listed and "sampling.steps" not in self.request.changes:
+        if listed and "sampling.steps" not in changes:
             del whole["sampling"]["steps"]  # a listed grid has its own number of steps
         config = RunConfig.parse(whole)
-        return config.model_copy(update={"scoring": self._scoring(config, config.training.images)})
-
-    def _upscaling(self, tree: Tree) -> Tree:
-        """The upscaling settings from recipe and request; empty for recipes other than super-resolution."""
-        if "upscaling" not in tree:
-            return {}
-        low = self.dataset.partners.get(LOW)
-        given = {} if low is None else {"low": self.request.low, "low_fingerprint": low.fingerprint}
-        return {**tree["upscaling"], "scale": self.request.scale or DEFAULT_SCALE, **given}
-
-    def _scoring(self, config: RunConfig, images: int) -> ScoringSettings | None:
-        """The scoring settings of a run on this many images; None if it is not scored."""
         if config.scoring is None:
-            return None
-        given = {key.removeprefix("scoring.") for key in self.request.changes}
-        return planned(config.scoring, images, config.training.batch, given)
+            return config
+        fixed = {key.removeprefix("scoring.") for key in changes}
+        return config.model_copy(update={"scoring": planned(config.scoring, images, config.training.batch, fixed)})
 
     def plan(self, tree: Tree, images: int | None, speed: float | None) -> Plan:
         """The finished plan, with the micro-batch lowered to fit in memory."""
@@ -227,7 +212,7 @@ class _Draft:
         config = self.config(tree, total)
         refuse_narrow(config)
         job = reopen(config, self.out, self.dataset, self.accelerator)
-        needs = self.memory(job)
+        needs = memory(job.model, job.objective, job.settings, job.data, self.accelerator)
         if "training.micro_batch" not in self.request.changes:
             micro = needs.fitting(available_bytes(self.accelerator.device), config.training.micro_batch)
             if micro != config.training.micro_batch:
@@ -236,22 +221,25 @@ class _Draft:
                 job = reopen(config, self.out, self.dataset, self.accelerator)
         return Plan(config, job, speed, needs)
 
-    def memory(self, job: Job) -> Memory:
-        return memory(job.model, job.objective, job.settings, job.data, self.accelerator)
-
-    def within(self, rungs: list[Rung], budget: Budget) -> Plan:
+    def within(self, rungs: list[Rung], seconds: float, began: float) -> Plan:
         """The plan of the largest network that a time budget can train."""
+
+        def affordable(rung: Rung, speed: float) -> float:
+            """The number of training images that fit in, at a speed in images per second."""
+            images = speed * seconds_left(seconds, began)
+            return images - self._scores(rung, max(1, int(images)))
+
         chosen: tuple[Rung, float, int] | None = None
         for rung in rungs:
             batch = self.config(rung.tree, 1).training.batch
             trial = self.plan(rung.tree, max(rung.needs, batch), None).job  # of any length, as it only measures speed
             speed = speed_of(trial, self.accelerator)
-            if chosen is not None and budget.images(speed, partial(self._scores, rung)) < rung.needs:
+            if chosen is not None and affordable(rung, speed) < rung.needs:
                 break
             chosen = rung, speed, batch
         assert chosen is not None
         rung, speed, batch = chosen
-        steps = budget.steps(budget.images(speed, partial(self._scores, rung)), batch)
+        steps = whole_steps(affordable(rung, speed), batch, seconds)
         if steps < FEW_STEPS:
             self.say(f"note: only {steps} steps fit in the budget, too few for good samples; use a longer --for")
         return self.plan(rung.tree, steps * batch, speed)
@@ -259,10 +247,21 @@ class _Draft:
     def _scores(self, rung: Rung, images: int) -> float:
         """The cost of scoring during a run on this many images, in images trained in the same time."""
         config = self.config(rung.tree, images)
-        scoring = self._scoring(config, images)
-        if scoring is None:
+        if config.scoring is None:
             return 0.0
-        return min(scoring.share * images, scoring.cost(images, config.training.batch))
+        return min(config.scoring.share * images, config.scoring.cost(images, config.training.batch))
+
+
+def _fitted(whole: Tree) -> dict[str, Any]:
+    """The network settings of a run, with the channels and the conditioning vector that the rest requires."""
+    try:
+        codec: CodecConfig = TypeAdapter(CodecConfig).validate_python(whole.get("codec", {}))
+    except ValidationError:  # reported when the whole config is parsed
+        codec = PixelCodecConfig()
+    learned = whole["diffusion"].get("variance") == "learned"
+    seen, answered = channels_of(codec, whole["data"]["mode"], upscaling="upscaling" in whole, learned=learned)
+    net = {"in_channels": seen, "out_channels": answered, **whole["network"]}
+    return conditioned(net) if kinds(whole) else net
 
 
 PRECISIONS = {"bf16": "bf16", "fp16": "fp16", "no": "fp32"}

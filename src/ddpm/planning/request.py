@@ -10,7 +10,7 @@ from ddpm.config.options import options
 from ddpm.config.run import RunConfig
 from ddpm.system.errors import InputError
 from ddpm.system.names import Fit, Mode, suggest
-from ddpm.system.tree import groups, hints, merged
+from ddpm.system.tree import groups, hints, merged, nested
 from ddpm.system.units import count, duration, size
 
 FLAGS = (
@@ -35,6 +35,8 @@ _FLAGS = {
     "training.precision": "--precision",
 }
 """Keys that --set refuses as others depend on them, and the flags that set them."""
+_SWITCHES = {"scoring": "--during-training", "upscaling": "--recipe super-resolution"}
+"""Sections that not every run has, and the flags that add them."""
 
 
 @dataclass(frozen=True)
@@ -185,25 +187,18 @@ def change(tree: dict[str, Any], key: str, value: Any) -> None:
     """
     if key in _FLAGS:
         raise InputError("conflict", f"{key} cannot be changed by --set; use {_FLAGS[key]}")
-    *parents, last = key.split(".")
-    if (parents or [last])[0] in ("data", "request", "format"):
+    path = key.split(".")
+    section = path[0]
+    if section in ("data", "request", "format"):
         raise InputError("conflict", f"{key} follows from the images and the flags; drop it from --set")
-    if (parents or [last])[0] == "scoring" and "scoring" not in tree:
-        raise InputError("conflict", f"{key} has no effect without --during-training; add it, or drop {key}")
-    if (parents or [last])[0] == "upscaling" and "upscaling" not in tree:
-        raise InputError("conflict", f"{key} has no effect without --recipe super-resolution; add it, or drop {key}")
-    if not parents and isinstance(tree.get(last), dict):
+    if section in _SWITCHES and section not in tree:
+        raise InputError("conflict", f"{key} has no effect without {_SWITCHES[section]}; add it, or drop {key}")
+    if key == section and isinstance(tree.get(section), dict):
         raise InputError("invalid", f"{key} is a section; set one of its keys, as in --set training.ema=0.999")
     members: tuple[type, ...] = (RunConfig,)
-    for name in parents:
+    for name in path[:-1]:
         known = [hints(member)[name] for member in members if name in hints(member)]
         members = groups(known[0]) if known else members
         if known and not members:
-            raise InputError(
-                "unknown",
-                f"unknown key {key}: {name} is not a section; drop what follows it",
-            )
-    nested: Any = value
-    for name in reversed((*parents, last)):
-        nested = {name: nested}
-    tree |= merged(RunConfig, tree, nested, stay=True)
+            raise InputError("unknown", f"unknown key {key}: {name} is not a section; drop what follows it")
+    tree |= merged(RunConfig, tree, nested(path, value), stay=True)

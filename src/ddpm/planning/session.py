@@ -13,7 +13,7 @@ from accelerate.state import AcceleratorState, is_initialized
 from ddpm import build
 from ddpm.config.options import typed
 from ddpm.config.run import RunConfig
-from ddpm.data.arrays import open_npz, save_npz, source_of
+from ddpm.data.arrays import array_source, open_npz, save_npz
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
@@ -30,11 +30,10 @@ from ddpm.planning.request import Request
 from ddpm.records.card import card
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.console import bar
-from ddpm.system.device import best_device
+from ddpm.system.device import best_device, best_precision
 from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors, write_file
 from ddpm.system.names import PrecisionName
-from ddpm.system.precision import best_precision
 from ddpm.system.progress import Progress
 from ddpm.system.units import say_bytes, say_seconds
 from ddpm.training.loop import Job
@@ -74,9 +73,18 @@ class Session:
     began: float = field(default_factory=time.monotonic)
 
     @property
+    def folder(self) -> RunFolder:
+        return RunFolder(self.out)
+
+    @property
     def source(self) -> str:
         """The source of the images."""
-        return self.data if isinstance(self.data, str) else str(RunFolder(self.out).images)
+        return self.data if isinstance(self.data, str) else str(self.folder.images)
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The flags to record."""
+        return {flag: value for flag, value in self.given.items() if flag not in MAY_CHANGE}
 
     def run(self) -> None:
         """Start or resume the run, and train it to its end.
@@ -85,18 +93,9 @@ class Session:
             InputError: an input is invalid, or the run was started with other flags.
             Diverged, Interrupted: see :func:`follow`.
         """
-        path = RunFolder(self.out).config_file
         with disk_errors(self.out):
-            resumed = path.exists()
-        if resumed:
-            config = self._recorded(path)
-            accelerator = accelerator_of(self.device, config.training.precision)
-            job = self._reopen(config, accelerator)
-            say(accelerator, f"resuming {self.out}")
-        else:
-            Request.of(self.source, self.given)  # validates before anything is loaded
-            accelerator = accelerator_of(self.device, self.given.get("precision"))
-            job, config = self._start(accelerator)
+            resumed = self.folder.config_file.exists()
+        accelerator, config, job = self._reopen() if resumed else self._start()
         if self.dry_run:
             speed = speed_of(job, accelerator)
             took, peak = say_seconds(config.training.images / speed), say_bytes(peak_bytes(accelerator.device))
@@ -104,60 +103,50 @@ class Session:
         else:
             self._train(self._scored(job, config, accelerator), config, accelerator)
 
-    def _asked(self) -> dict[str, Any]:
-        """The flags to record."""
-        return {flag: value for flag, value in self.given.items() if flag not in MAY_CHANGE}
-
-    def _recorded(self, path: Path) -> RunConfig:
-        """The config of the existing run, if it was started with the same flags.
-
-        Raises:
-            InputError: it was started with other flags.
-        """
-        config = RunConfig.read(path)
-        if config.data.source != self.source:
+    def _reopen(self) -> tuple[Accelerator, RunConfig, Job]:
+        config = self.folder.config()
+        data = config.data
+        if data.source != self.source:
             raise InputError(
-                "incompatible",
-                f"{self.out} was trained on {config.data.source}, not {self.source}; choose another --out",
+                "incompatible", f"{self.out} was trained on {data.source}, not {self.source}; choose another --out"
             )
-        refuse_others(self.out, self._asked(), config.request, "choose another --out")
-        return config
-
-    def _reopen(self, config: RunConfig, accelerator: Accelerator) -> Job:
+        refuse_others(self.out, self.asked, config.request, "choose another --out")
+        accelerator = accelerator_of(self.device, config.training.precision)
         self._store(accelerator)
         source = open_source(self.source)
-        size = Geometry(config.data.size, config.data.mode, config.data.fit)
         with accelerator.main_process_first():
-            dataset = prepare(source, size, skip_bad=config.data.skip_bad)
+            dataset = prepare(source, Geometry(data.size, data.mode, data.fit), skip_bad=data.skip_bad)
             if config.upscaling is not None and config.upscaling.low is not None:
                 low, scale = config.upscaling.low, config.upscaling.scale
-                dataset = with_low(dataset, low, scale, config.data.fit, skip_bad=config.data.skip_bad)
+                dataset = with_low(dataset, low, scale, data.fit, skip_bad=data.skip_bad)
         job = plan.reopen(config, self.out, dataset, accelerator)
-        if "workers" not in self.given:
-            return job
-        try:
-            return replace(job, settings=replace(job.settings, workers=self.given["workers"]))
-        except ValueError as e:
-            raise InputError("invalid", f"--workers: {e}") from e
+        if "workers" in self.given:
+            try:
+                job = replace(job, settings=replace(job.settings, workers=self.given["workers"]))
+            except ValueError as e:
+                raise InputError("invalid", f"--workers: {e}") from e
+        say(accelerator, f"resuming {self.out}")
+        return accelerator, config, job
 
-    def _start(self, accelerator: Accelerator) -> tuple[Job, RunConfig]:
+    def _start(self) -> tuple[Accelerator, RunConfig, Job]:
+        request = Request.of(self.source, self.given)
+        accelerator = accelerator_of(self.device, self.given.get("precision"))
         # a process killed while writing may leave a partial file
-        stored = None if isinstance(self.data, str) else RunFolder(self.out).images
+        stored = None if isinstance(self.data, str) else self.folder.images
         if self.out.is_dir() and any(path.suffix != ".part" and path != stored for path in self.out.iterdir()):
             raise InputError("exists", f"{self.out} already exists and is not a run; choose another --out, or empty it")
-        request = Request.of(self.source, self.given)
         self._store(accelerator)
         with accelerator.main_process_first(), bar("reading") as progress:
-            gathered = gather(request, progress)
-        for line in warnings(gathered.found):
+            found, dataset = gather(request, progress)
+        for line in warnings(found):
             say(accelerator, f"note: {line}")
         with bar("preparing") as progress:
             made = plan.make(
                 request,
                 self.out,
-                gathered.data,
+                dataset,
                 accelerator,
-                asked=self._asked(),
+                asked=self.asked,
                 began=self.began,
                 say=lambda line: say(accelerator, line),
                 progress=progress,
@@ -165,23 +154,19 @@ class Session:
         for line in summary(made, accelerator):
             say(accelerator, line)
         if accelerator.is_main_process and not self.dry_run:
-            made.config.write(RunFolder(self.out).config_file)
+            made.config.write(self.folder.config_file)
         accelerator.wait_for_everyone()
-        return made.job, made.config
+        return accelerator, made.config, made.job
 
     def _store(self, accelerator: Accelerator) -> None:
-        """Store images given in memory, once.
-
-        Raises:
-            InputError: other images are stored there.
-        """
-        if isinstance(self.data, str):
+        """Store images given in memory, once."""
+        data, path = self.data, self.folder.images
+        if isinstance(data, str):
             return
-        path = RunFolder(self.out).images
         with accelerator.main_process_first():
             if not path.exists():
-                save_npz(self.data, path)
-            elif open_npz(path).key != source_of(self.data).key:
+                save_npz(data, path)
+            elif open_npz(path).key != array_source(data.images, data.labels, data.classes).key:
                 raise InputError("incompatible", f"{path} holds images other than the given ones; choose another --out")
 
     def _scored(self, job: Job, config: RunConfig, accelerator: Accelerator) -> Job:
@@ -195,14 +180,14 @@ class Session:
         return replace(job, scoring=Scoring(scorer, config.scoring))
 
     def _train(self, job: Job, config: RunConfig, accelerator: Accelerator) -> None:
-        if accelerator.is_main_process and not RunFolder(self.out).card.exists():
+        if accelerator.is_main_process and not self.folder.card.exists():
             weights = sum(p.numel() for p in job.model.parameters())
-            write_file(RunFolder(self.out).card, card(config, str(self.out), weights).encode())
+            write_file(self.folder.card, card(config, str(self.out), weights).encode())
         tensorboard = self.out / "tensorboard" if self.tensorboard else None
         follow(job, accelerator, tensorboard)
         next = f"upscale {self.out} small.png" if config.upscaling is not None else f"sample {self.out} -n 16"
         say(accelerator, f"done: {self.out}\nnext: ddpm {next}")
-        if (best := RunFolder(self.out).best()) is not None:
+        if (best := self.folder.best()) is not None:
             how = f"ddpm sample {best.path(self.out)}"
             say(accelerator, f"best: {best.images:,} images, Fréchet distance {best.frechet:.4g}: {how}")
 
@@ -214,7 +199,7 @@ def accelerator_of(device: str | None, precision: PrecisionName | None) -> Accel
         InputError: this machine does not support the precision.
     """
     where = torch.device("cpu") if device == "cpu" else best_device()
-    precision = precision or best_precision(where).name
+    precision = precision or best_precision(where)[0]
     if precision not in MIXED:
         raise InputError("unknown", f"--precision {precision} is unknown; use {', '.join(MIXED)}")
     # accelerate keeps one state per process, even if the next run needs another

@@ -1,8 +1,9 @@
-"""Device selection."""
+"""The device to compute on, and the fastest safe precision of it."""
 
 import torch
 
 from ddpm.system.errors import InputError
+from ddpm.system.names import PrecisionName
 
 
 def best_device() -> torch.device:
@@ -28,3 +29,27 @@ def device_of(name: str | torch.device | None) -> torch.device:
             "device", f"device {name} is not available; use cpu, or omit the device to select the best one"
         ) from e
     return device
+
+
+def best_precision(device: torch.device) -> tuple[PrecisionName, str]:
+    """bf16 where the hardware supports it, else fp16 (with loss scaling) on GPUs, else fp32; and the reason, in words.
+
+    bf16 comes first: it has float32's range, so nothing overflows to NaN.
+    """
+    if device.type == "cuda":
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return "bf16", "the GPU computes bf16 natively"
+        return "fp16", "the GPU has no native bf16; fp16 with loss scaling"
+    if device.type == "cpu":
+        if _cpu_has("_is_amx_tile_supported"):
+            return "bf16", "the CPU has AMX tiles for bf16"
+        if _cpu_has("_is_avx512_bf16_supported"):
+            return "bf16", "the CPU has AVX512-BF16"
+        return "fp32", "the CPU has no native bf16"
+    return "fp32", f"fp32 on {device.type}"
+
+
+def _cpu_has(name: str) -> bool:
+    # Private in every release so far; a release that removes it only costs speed.
+    ask = getattr(torch.cpu, name, None)
+    return bool(ask and ask())

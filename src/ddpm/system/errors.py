@@ -3,32 +3,19 @@
 from typing import Literal
 
 Code = Literal[
-    "conflict",
-    "device",
-    "diverged",
-    "exists",
-    "incompatible",
-    "invalid",
-    "memory",
-    "missing",
-    "unknown",
-    "unreadable",
-    "unwritable",
+    "conflict",  # options that exclude or require each other
+    "device",  # a device is not available, or does not support this computation
+    "diverged",  # training no longer has finite gradients
+    "exists",  # existing files would be overwritten
+    "incompatible",  # two things that do not fit together, such as files of different versions or runs
+    "invalid",  # a value that is not allowed
+    "memory",  # out of memory
+    "missing",  # a file, a package or a part of a run was not found
+    "unknown",  # an unknown name
+    "unreadable",  # a file is damaged or of the wrong type
+    "unwritable",  # a file cannot be written, as on a full disk
 ]
-"""Kinds of errors, for programs to act on:
-
-- ``conflict``: options that exclude or require each other
-- ``device``: a device is not available, or does not support this computation
-- ``diverged``: training no longer has finite gradients
-- ``exists``: existing files would be overwritten
-- ``incompatible``: two things that do not fit together, such as files of different versions or runs
-- ``invalid``: a value that is not allowed
-- ``memory``: out of memory
-- ``missing``: a file, a package or a part of a run was not found
-- ``unknown``: an unknown name
-- ``unreadable``: a file is damaged or of the wrong type
-- ``unwritable``: a file cannot be written, as on a full disk
-"""
+"""Kinds of errors, for programs to act on."""
 
 
 class InputError(ValueError):

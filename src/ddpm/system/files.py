@@ -39,11 +39,8 @@ def drafted(path: Path, advice: str | None = None) -> Iterator[Path]:
     When the block ends, the draft replaces the file atomically and the folder is synced; if it fails, the draft is
     removed. Several processes may therefore write the same file, and a reader finds the whole file of one of them.
 
-    Args:
-        advice: see :func:`disk_errors`.
-
     Raises:
-        InputError: no space, no permission, a read-only disk.
+        InputError: no space, no permission, a read-only disk; see :func:`disk_errors`.
     """
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     with disk_errors(path, advice):

@@ -31,31 +31,12 @@ NoisySolverName = Literal["sde-dpm++-2m", "sde-dpm++-3m", AncestralSolverName, "
 EtaSolverName = Literal["ddim", "euler-ancestral"]
 ChurnSolverName = Literal["edm"]
 AdaptiveSolverName = Literal["adaptive"]
-PlainSolverName = Literal[
-    "euler",
-    "heun",
-    "dpm-solver-1",
-    "dpm-solver-2",
-    "dpm-solver-3",
-    "dpm++-1s",
-    "dpm++-2s",
-    "dpm++-2m",
-    "dpm++-3m",
-    "dpm++-3m-exact",
-    "unipc-1",
-    "unipc-2",
-    "unipc-3",
-    "unipc-1-bh1",
-    "unipc-2-bh1",
-    "unipc-3-bh1",
-    "deis-1",
-    "deis-2",
-    "deis-3",
-    "ipndm-1",
-    "ipndm-2",
-    "ipndm-3",
-    "ipndm-4",
-]
+DPMSolverName = Literal["dpm-solver-1", "dpm-solver-2", "dpm-solver-3"]
+DPMPlusPlusName = Literal["dpm++-1s", "dpm++-2s", "dpm++-2m", "dpm++-3m", "dpm++-3m-exact"]
+UniPCName = Literal["unipc-1", "unipc-2", "unipc-3", "unipc-1-bh1", "unipc-2-bh1", "unipc-3-bh1"]
+DEISName = Literal["deis-1", "deis-2", "deis-3"]
+IPNDMName = Literal["ipndm-1", "ipndm-2", "ipndm-3", "ipndm-4"]
+PlainSolverName = Literal["euler", "heun", DPMSolverName, DPMPlusPlusName, UniPCName, DEISName, IPNDMName]
 SolverName = Literal[EtaSolverName, PlainSolverName, ChurnSolverName, AdaptiveSolverName, NoisySolverName]
 ClassifierFormName = Literal["score", "mean"]
 TickGridName = Literal["uniform", "linspace", "leading", "trailing", "quadratic", "power"]

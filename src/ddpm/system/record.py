@@ -4,7 +4,6 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -102,45 +101,33 @@ class Record(Strict):
         write_file(path, self.to_json().encode())
 
 
-@dataclass(frozen=True)
-class _Bounds:
-    low: float
-    high: float
-    above: bool
-    below: bool
-
-    def __call__(self, value: Any) -> Any:
-        if value is None:
-            return None
-        fits = (value > self.low if self.above else value >= self.low) and (
-            value < self.high if self.below or self.high == math.inf else value <= self.high
-        )
-        if not fits:
-            raise ValueError(f"must be {self._words(isinstance(value, int))}, not {value}")
-        return value
-
-    def _words(self, whole: bool) -> str:
-        if not (self.above or self.below or self.high == math.inf):
-            return f"between {self.low:g} and {self.high:g}"
-        low = f"{'above' if self.above else 'at least'} {self.low:g}"
-        high = f" and {'below' if self.below else 'at most'} {self.high:g}"
-        return low + (high if self.high < math.inf else "" if whole else " and finite")
-
-
 def bounds(low: float, high: float = math.inf, *, above: bool = False, below: bool = False) -> AfterValidator:
     """An annotation for a number, or None, that must lie in a range.
 
     Args:
         above, below: Whether to exclude the ends themselves; infinity is always excluded.
     """
-    return AfterValidator(_Bounds(low, high, above, below))
+    least = f"{'above' if above else 'at least'} {low:g}"
+    most = f"{'below' if below else 'at most'} {high:g}"
+
+    def check(value: Any) -> Any:
+        if value is None:
+            return None
+        if (low < value if above else low <= value) and (value < high if below or high == math.inf else value <= high):
+            return value
+        if high == math.inf:
+            allowed = least if isinstance(value, int) else f"{least} and finite"
+        else:
+            allowed = f"{least} and {most}" if above or below else f"between {low:g} and {high:g}"
+        raise ValueError(f"must be {allowed}, not {value}")
+
+    return AfterValidator(check)
 
 
 def explain(error: ValidationError, root: type, named: Callable[[tuple[str, ...]], str] = ".".join) -> str:
     """The first problem of a pydantic error in one line, with the nearest known name for an unknown one.
 
-    Args:
-        named: The function that names a value by its path in the tree.
+    ``named`` names a value by its path in the tree.
     """
     first = error.errors()[0]
     loc = tuple(map(str, first["loc"]))

@@ -1,6 +1,6 @@
 """Trees of settings: groups of named values, and fields that hold one of several groups."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from dataclasses import fields as dataclass_fields
 from functools import cache
@@ -106,6 +106,18 @@ def merged(hint: Any, own: Any, changes: Any, *, stay: bool = False) -> Any:
             return changes
     known = hints(member)
     return {**own, **{key: merged(known.get(key), own.get(key), value, stay=stay) for key, value in changes.items()}}
+
+
+def nested(path: Sequence[str], value: Any) -> Any:
+    """The tree with one value, at this path."""
+    return {path[0]: nested(path[1:], value)} if path else value
+
+
+def at(settings: Any, path: Sequence[str]) -> Any:
+    """The value at a path in settings or in their tree; None if a part of the path is not set."""
+    for part in path:
+        settings = settings.get(part) if isinstance(settings, Mapping) else getattr(settings, part, None)
+    return settings
 
 
 def _is_union(hint: Any) -> bool:

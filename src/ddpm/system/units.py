@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 
 from ddpm.system.errors import InputError
 
@@ -53,6 +54,12 @@ def size(text: str) -> tuple[int, int]:
 def say_count(n: int, one: str, many: str | None = None) -> str:
     """A count with its noun: ``1 image``, ``3 images``."""
     return f"{n} {one if n == 1 else many or one + 's'}"
+
+
+def say_some(words: Sequence[str], most: int = 3, separator: str = ", ") -> str:
+    """The first words of a list, and how many more there are: ``a, b, c and 2 more``."""
+    more = f" and {len(words) - most:,} more" if len(words) > most else ""
+    return separator.join(words[:most]) + more
 
 
 def say_seconds(seconds: float) -> str:

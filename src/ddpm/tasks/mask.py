@@ -3,9 +3,9 @@
 import numpy as np
 from PIL import Image
 
-from ddpm.images.depth import to_8_bits
 from ddpm.images.geometry import Geometry
 from ddpm.images.photo import Fill, Given, Photo, opened
+from ddpm.images.pixels import to_8_bits
 from ddpm.system.errors import InputError
 from ddpm.system.names import Fit
 

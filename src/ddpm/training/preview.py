@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -56,7 +55,7 @@ def page(raw: Pixels | None, averaged: Pixels, sides: Sequence[Pixels] = ()) -> 
         sides: two further sets to show at the far left and right.
     """
     shown = [averaged] if raw is None else [raw, averaged]
-    return reduce(beside, map(sheet, [*sides[:1], *shown, *sides[1:]]))
+    return beside([sheet(one) for one in (*sides[:1], *shown, *sides[1:])])
 
 
 def colour(images: Pixels) -> Colour:

@@ -3,7 +3,7 @@
 from ddpm.planning.recipes.auto import auto
 from ddpm.planning.recipes.ho2020 import ho2020
 from ddpm.planning.recipes.nichol2021 import nichol2021
-from ddpm.planning.recipes.recipe import Facts, Recipe, Rung, Tree
+from ddpm.planning.recipes.recipe import Recipe, Rung, Tree
 from ddpm.planning.recipes.super_resolution import super_resolution
 
 RECIPES: dict[str, Recipe] = {
@@ -13,4 +13,4 @@ RECIPES: dict[str, Recipe] = {
     "super-resolution": super_resolution,
 }
 
-__all__ = ["RECIPES", "Facts", "Recipe", "Rung", "Tree"]
+__all__ = ["RECIPES", "Recipe", "Rung", "Tree"]

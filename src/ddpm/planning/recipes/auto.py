@@ -1,8 +1,6 @@
 """The default recipe: the largest network that the budget can train."""
 
-from typing import NamedTuple
-
-from ddpm.planning.recipes.recipe import Facts, Rung
+from ddpm.planning.recipes.recipe import Rung
 from ddpm.system.errors import InputError
 
 FINEST = 32
@@ -11,72 +9,56 @@ COARSEST = 16
 """Maximum positions per side at the coarsest level; an oblong image may have as many in total as a square."""
 
 
-class NetworkSize(NamedTuple):
-    """One network of the ladder, for images with sides of 32.
-
-    Attributes:
-        needs: training images from which it beats the next smaller network.
-        patch: side of a patch in pixels; smaller for smaller images, larger for larger ones.
-        rate: peak learning rate.
-    """
-
-    needs: int
-    width: int
-    patch: int
-    blocks: int
-    batch: int
-    rate: float
-
-
 LADDER = (
-    NetworkSize(0, 32, 2, 1, 64, 3e-3),
-    NetworkSize(60_000, 48, 2, 1, 64, 3e-3),
-    NetworkSize(120_000, 64, 2, 1, 64, 1.5e-3),
-    NetworkSize(600_000, 96, 2, 2, 128, 1e-3),
-    NetworkSize(1_500_000, 128, 2, 2, 128, 8e-4),
-    NetworkSize(4_000_000, 96, 1, 2, 128, 5e-4),
-    NetworkSize(8_000_000, 128, 1, 2, 128, 4e-4),
+    # training images from which it beats the row above, width, patch for sides of 32, blocks, batch, learning rate
+    (0, 32, 2, 1, 64, 3e-3),
+    (60_000, 48, 2, 1, 64, 3e-3),
+    (120_000, 64, 2, 1, 64, 1.5e-3),
+    (600_000, 96, 2, 2, 128, 1e-3),
+    (1_500_000, 128, 2, 2, 128, 8e-4),
+    (4_000_000, 96, 1, 2, 128, 5e-4),
+    (8_000_000, 128, 1, 2, 128, 4e-4),
 )
 
 
-def auto(facts: Facts) -> list[Rung]:
+def auto(size: tuple[int, int], labelled: bool) -> list[Rung]:
     """Rungs for any image size and budget. The numbers come from the measurements in docs/recipe.md.
 
     Raises:
         InputError: the size cannot be halved often enough.
     """
-    return [_rung(facts, row) for row in LADDER]
+    return [_rung(size, labelled, *row) for row in LADDER]
 
 
-def _rung(facts: Facts, row: NetworkSize) -> Rung:
-    longest, shortest = max(facts.size), min(facts.size)
-    small = longest <= 16
-    patch = row.patch
+def _rung(
+    size: tuple[int, int], labelled: bool, needs: int, width: int, patch: int, blocks: int, batch: int, rate: float
+) -> Rung:
+    longest, shortest = max(size), min(size)
     while longest / patch > FINEST:
         patch *= 2
     while patch > 1 and longest / patch < FINEST / 2:
         patch //= 2
     # halve while at least 4 positions remain and the sides are divisible
     levels = 1
-    while levels < 4 and shortest >= patch * 2**levels * 4 and _divides(facts.size, patch * 2**levels):
+    while levels < 4 and shortest >= patch * 2**levels * 4 and _divides(size, patch * 2**levels):
         levels += 1
     factors = [patch * 2**i for i in range(levels)]
-    if not _fits(facts.size, factors[-1]):
-        raise InputError("invalid", _refusal(facts.size, patch))
+    if not _fits(size, factors[-1]):
+        raise InputError("invalid", _refusal(size, patch))
     return Rung(
-        row.needs,
+        needs,
         {
             "diffusion": {"schedule": "cosine", "prediction": "v"},
             "network": {
-                "width": row.width,
+                "width": width,
                 "multipliers": (1, 2, 2, 2)[:levels],
-                "blocks": row.blocks,
+                "blocks": blocks,
                 # at the two coarsest levels, where positions are few; at the finest only if it is the only one
                 "attention": factors[1:][-2:] or factors,
                 "patch": patch,
             },
-            "training": {"batch": row.batch, "learning_rate": row.rate, "label_dropout": 0.05},
-            "sampling": {"guidance": (1.15 if small else 1.5) if facts.classes else 1.0},
+            "training": {"batch": batch, "learning_rate": rate, "label_dropout": 0.05},
+            "sampling": {"guidance": (1.15 if longest <= 16 else 1.5) if labelled else 1.0},
         },
     )
 

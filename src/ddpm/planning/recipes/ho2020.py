@@ -1,9 +1,9 @@
 """Denoising Diffusion Probabilistic Models on CIFAR-10, as published."""
 
-from ddpm.planning.recipes.recipe import Facts, Rung
+from ddpm.planning.recipes.recipe import Rung
 
 
-def ho2020(facts: Facts) -> list[Rung]:
+def ho2020(size: tuple[int, int], labelled: bool) -> list[Rung]:
     """Ho et al. 2020, appendix B: 35.7 M weights, 1000 linear levels, eps, batch 128, 800,000 steps.
 
     Made for 32 × 32; any size divisible by 8 works. The paper samples with 1000 ancestral steps:

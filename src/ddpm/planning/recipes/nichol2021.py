@@ -1,11 +1,11 @@
 """Improved Denoising Diffusion Probabilistic Models on CIFAR-10, as published."""
 
-from ddpm.planning.recipes.recipe import Facts, Rung
+from ddpm.planning.recipes.recipe import Rung
 
 LEVELS = 4000
 
 
-def nichol2021(facts: Facts) -> list[Rung]:
+def nichol2021(size: tuple[int, int], labelled: bool) -> list[Rung]:
     """Nichol & Dhariwal 2021, appendix A: L_hybrid, a learned variance, 4000 cosine levels, 500,000 steps.
 
     Made for 32 × 32; any size divisible by 8 works. The paper samples with all 4000 ancestral steps, or with the 50 to

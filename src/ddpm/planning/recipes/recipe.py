@@ -5,34 +5,13 @@ as it needs.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 Tree = dict[str, Any]
 """A part of a run's config, as plain values."""
 
 
-@dataclass(frozen=True)
-class Facts:
-    """The facts that a recipe may depend on.
-
-    Attributes:
-        size: (H, W).
-        channels: channels of an image.
-        classes: the number of classes; 0 if unconditional.
-        images: the number of training images.
-        device: "cpu", "cuda" or "mps".
-    """
-
-    size: tuple[int, int]
-    channels: int
-    classes: int
-    images: int
-    device: str
-
-
-@dataclass(frozen=True)
-class Rung:
+class Rung(NamedTuple):
     """One choice of network and training.
 
     Attributes:
@@ -44,4 +23,5 @@ class Rung:
     tree: Tree
 
 
-Recipe = Callable[[Facts], list[Rung]]
+Recipe = Callable[[tuple[int, int], bool], list[Rung]]
+"""(H, W) of the images, and whether they have classes -> rungs."""

@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 
 from ddpm.images.decode import decode
-from ddpm.images.depth import to_8_bits, to_16_bits
 from ddpm.images.photo import read
+from ddpm.images.pixels import to_8_bits, to_16_bits
 from ddpm.images.sheets import opaque
 
 ALL = np.arange(65536)
@@ -26,6 +26,6 @@ def test_training_the_model_and_a_sheet_see_the_same_values():
     values = ALL.reshape(256, 256).astype(np.uint16)
     image, file = Image.fromarray(values), BytesIO()
     image.save(file, "PNG")
-    decoded, photo = decode(file.getvalue()).image, read(image, (256, 256), "L")
+    decoded, photo = decode(file.getvalue())[0], read(image, (256, 256), "L")
     for seen in (decoded, photo.pixels[..., 0], opaque(image).getchannel("R")):
         np.testing.assert_array_equal(np.asarray(seen), to_8_bits(values))
