@@ -124,6 +124,8 @@ def _new(
         needed = asked_of(pipe, settings, labels, n)
         passed = passed_on(needed.run, larger, needed.labels, n)
 
+    if pipe.config.student:
+        console.print(f"model         {pipe.config.student}", markup=False)
     console.print(f"sampling      {how.summary(label is not None)}", markup=False)
     draw: Callable[..., Any] = generate.trajectory if trajectory else generate.sample
     with bar("sampling") as progress:

@@ -36,6 +36,7 @@ def settings(run: LoadedRun, changes: dict[str, Any]) -> SamplingConfig:
         InputError: an unknown name or an invalid value.
     """
     own = run.config.sampling
+    _refuse_untaught(run, changes)
     if isinstance(changes.get("guide_with"), str | Path):
         changes = changes | {"guide_with": checkpoint_guide.guide(changes["guide_with"], run.source, run.weights)}
     if changes.get("negative") is not None:
@@ -90,6 +91,21 @@ def refuse_idle(run: LoadedRun, changes: dict[str, Any], how: SamplingConfig, *,
         if changes.get(name) is not None:
             why = f"{run.source} was trained without labels" if labelled else run.vocabulary.advice
             raise InputError("conflict", f"{name} {changes[name]} requires a label that the network knows; {why}")
+
+
+def _refuse_untaught(run: LoadedRun, changes: Mapping[str, Any]) -> None:
+    """Refuse what a student has not learned: other steps than its own, unless on a given grid, and further guidance."""
+    taught, own = run.config.distillation, run.config.sampling
+    if taught is None:
+        return
+    steps, guidance = changes.get("steps"), changes.get("guidance")
+    what = f"{run.source}, a {run.config.student}"
+    if steps not in (None, own.steps) and changes.get("grid") is None:
+        raise InputError("conflict", f"steps {steps} is not what {what}, takes; drop it, or sample {taught.teacher}")
+    if guidance not in (None, 1):
+        raise InputError(
+            "conflict", f"guidance {guidance} would be added to that of {what}; drop it, or sample {taught.teacher}"
+        )
 
 
 def _sized(run: LoadedRun, how: SamplingConfig) -> SamplingConfig:

@@ -10,7 +10,7 @@ from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Denoiser, Level
 from ddpm.core.condition import Conditions
 from ddpm.engine.run import LoadedRun
-from ddpm.sampling import steps
+from ddpm.sampling import no_noise, steps
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Teacher:
         """Yield x at each of the levels, from x (B, C, *space) at the first level of the settings' grid."""
         engine = self.run.engine
         cond = engine.cond(conditions, list(range(len(x))))
-        for step in steps(self._denoise, engine.solver(self.how), engine.grid(self.how), x, _none, cond):
+        for step in steps(self._denoise, engine.solver(self.how), engine.grid(self.how), x, no_noise, cond):
             if step.level in self.levels:
                 yield step.x
 
@@ -40,7 +40,3 @@ class Teacher:
         guides = self.run.guides(self.how, [0] if self.run.learned_labels else None)
         with torch.no_grad():
             return self.run.engine.denoiser(self.how, guides)
-
-
-def _none() -> torch.Tensor:
-    raise AssertionError("a deterministic solver draws no noise")

@@ -94,6 +94,7 @@ def planned(loaded: LoadedRun, ask: AskTune) -> int:
 
 def _reference(loaded: LoadedRun, ask: AskTune) -> SamplingConfig:
     loaded.refuse_given()
+    loaded.refuse_student("many-step solution")
     if strange := [name for name in ask.solvers if name not in SOLVERS]:
         raise InputError("unknown", f"{strange[0]} cannot be tuned; use one of {', '.join(SOLVERS)}")
     if ask.images < 2:

@@ -66,7 +66,7 @@ def card(config: RunConfig, folder: str, weights: int) -> str:
         T=config.diffusion.T,
         prediction=config.diffusion.prediction,
         variance=config.diffusion.variance,
-        objective=config.objective.words,
+        objective=config.aim,
         seen=config.training.images,
         batch=config.training.batch,
         precision=config.training.precision,

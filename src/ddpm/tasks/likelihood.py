@@ -77,6 +77,7 @@ def likelihood(
         progress: called with (network calls done, total or 0).
     """
     run.refuse_given()
+    run.refuse_student("likelihood")
     if labels is None and run.needs_label:
         raise InputError(
             "missing", f"{run.source} was never trained without labels, so it needs one; {run.vocabulary.advice}"

@@ -1,0 +1,193 @@
+"""From a run to a student that draws in few steps."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from ddpm.config.run import RunConfig
+from ddpm.engine.loading import load
+from ddpm.engine.options import settings
+from ddpm.planning import follow
+from ddpm.planning.distillation import Distilling
+from ddpm.system.interrupt import Interrupt
+from ddpm.tasks.generate import sample
+from ddpm.tasks.likelihood import bits_per_dim
+from ddpm.training.loop import train
+from refusal import refuses
+
+Cli = Callable[..., int]
+SMALL = ("--images", "192", "--batch", "16", "--precision", "fp32", "--steps", "3")
+"""12 steps."""
+
+
+@pytest.fixture(scope="module")
+def student(cli: Cli, digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For reading only."""
+    out = tmp_path_factory.mktemp("runs") / "fast"
+    assert cli("distill", digits_run, "--out", out, *SMALL) == 0
+    return out
+
+
+def given(**flags: object) -> dict[str, object]:
+    return {"images": "32", "batch": 16, "precision": "fp32", **flags}
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = [folder / "model.safetensors", *sorted((folder / "checkpoints" / "step-000000012").glob("*"))]
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def losses(run: Path) -> list[tuple[int, float]]:
+    events = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return [(e["step"], e["loss"]) for e in events if e["kind"] in ("train", "held-out")]
+
+
+def test_a_student_is_a_run_that_says_what_it_is(
+    cli: Cli, digits_run: Path, student: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, own = RunConfig.read(student / "config.json"), RunConfig.read(digits_run / "config.json")
+    taught = config.distillation
+    assert taught is not None
+    assert (taught.teacher, taught.weights) == (str(digits_run), load(digits_run).weights)
+    assert taught.sampling.guidance == own.sampling.guidance
+    assert taught.sampling.steps == 12
+    assert (config.sampling.solver.name, config.sampling.steps, config.sampling.guidance) == ("ddim", 3, None)
+    assert config.data == own.data
+    assert (student / "README.md").exists()
+    assert cli("sample", student, "-n", "2", "--label", "3", "--out", tmp_path) == 0
+    said = capsys.readouterr().out
+    assert f"3-step student of {digits_run}, guidance 1.15" in said
+    assert "ddim, 3 steps" in said
+
+
+def test_it_starts_as_its_teacher_and_learns(digits_run: Path, student: Path) -> None:
+    held = [loss for line in (student / "log.jsonl").read_text().splitlines() if (loss := json.loads(line))]
+    by_level = [event["by_level"] for event in held if event["kind"] == "held-out"]
+    assert [set(levels) for levels in by_level] == [{"1000", "544", "192"}] * len(by_level)
+    old, new = load_file(digits_run / "model.safetensors"), load_file(student / "model.safetensors")
+    assert old.keys() == new.keys()
+    assert max(float((old[name] - new[name]).abs().max()) for name in old) < 0.05  # 12 steps of at most 0.001 each
+    assert any(not torch.equal(old[name], new[name]) for name in old)
+
+
+@pytest.mark.parametrize("stops", [(5,), (1, 7, 11)])
+def test_stopped_and_gone_on_bit_for_bit(
+    stops: tuple[int, ...],
+    cli: Cli,
+    digits_run: Path,
+    student: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = tmp_path / "fast"
+    for step in stops:
+
+        def stopped(job: object, accelerator: object, interrupt: Interrupt, step: int = step) -> object:
+            for event in train(job, accelerator, interrupt):  # type: ignore[arg-type]
+                interrupt.requested = event.step >= step
+                yield event
+
+        with monkeypatch.context() as patch:
+            patch.setattr(follow, "train", stopped)
+            assert cli("distill", digits_run, "--out", out, *SMALL) == 75
+    assert cli("distill", digits_run, "--out", out, *SMALL) == 0
+    assert digests(out) == digests(student)
+    assert losses(out) == losses(student)
+
+
+def test_another_seed_is_other_noise(digits_run: Path, student: Path, tmp_path: Path) -> None:
+    Distilling(digits_run, tmp_path / "run", given(images="192", steps=3, seed=1), device="cpu").run()
+    whole, other = load_file(student / "model.safetensors"), load_file(tmp_path / "run" / "model.safetensors")
+    assert any(not torch.equal(whole[name], other[name]) for name in whole)
+
+
+def test_labels_and_none_draw_images_of_their_own_rows(student: Path) -> None:
+    run = load(student)
+    four = [np.asarray(image) for image in sample(run, 4, label=["1", "2", "3", "4"])]
+    (third,) = sample(run, 1, label="3", indices=[2])
+    assert np.array_equal(np.asarray(third), four[2])
+    assert len(sample(run, 1)) == 1
+
+
+def test_a_dry_run_writes_nothing(
+    cli: Cli, digits_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "fast"
+    assert cli("distill", digits_run, "--out", out, "--for", "20s", "--dry-run") == 0
+    assert not out.exists()
+    said = capsys.readouterr().out
+    assert f"4-step student of {digits_run}, guidance 1.15" in said
+    assert "measured" in said
+
+
+def test_a_checkpoint_may_teach_without_guidance(digits_run: Path, tmp_path: Path) -> None:
+    teacher = digits_run / "checkpoints" / "step-000000008"
+    Distilling(teacher, tmp_path / "fast", given(steps=1, guidance=1.0), device="cpu").run()
+    config = RunConfig.read(tmp_path / "fast" / "config.json")
+    assert config.student == f"1-step student of {teacher}"
+    assert config.sampling.grid == (1000.0,)
+
+
+def test_what_a_student_is_not_asked(student: Path) -> None:
+    run = load(student)
+    assert settings(run, {"steps": 3}) == settings(run, {"guidance": 1.0}) == run.config.sampling
+    assert settings(run, {"steps": 8, "grid": "power"}).steps == 8
+    with refuses("conflict", "steps 8", "3-step student"):
+        settings(run, {"steps": 8})
+    with refuses("conflict", "guidance 2", "3-step student"):
+        settings(run, {"guidance": 2.0})
+    with refuses("incompatible", "likelihood"):
+        bits_per_dim(run, [Image.new("L", (8, 8))])
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ({"steps": 0}, "--steps"),
+        ({"steps": 17}, "--steps"),
+        ({"teacher_steps": 4}, "--teacher-steps"),
+        ({"guidance": -1.0}, "guidance"),
+    ],
+)
+def test_refused_values(digits_run: Path, tmp_path: Path, flags: dict[str, object], named: str) -> None:
+    with refuses("invalid", named):
+        Distilling(digits_run, tmp_path / "fast", given(**flags), device="cpu").run()
+    assert not (tmp_path / "fast").exists()
+
+
+def test_refused_teachers(cli: Cli, student: Path, enlarging_run: Path, digits_run: Path, tmp_path: Path) -> None:
+    for teacher in (student, enlarging_run):
+        with refuses("incompatible", str(teacher)):
+            Distilling(teacher, tmp_path / "fast", given(), device="cpu").run()
+    unlabelled = tmp_path / "unlabelled"
+    flags = ("--images", "16", "--batch", "16", "--precision", "fp32", "--no-labels", "--set", "network.width=8")
+    assert cli("train", "digits", "--out", unlabelled, *flags) == 0
+    with refuses("conflict", "--guidance"):
+        Distilling(unlabelled, tmp_path / "fast", given(guidance=2.0), device="cpu").run()
+    Distilling(unlabelled, tmp_path / "fast", given(steps=2), device="cpu").run()
+    assert RunConfig.read(tmp_path / "fast" / "config.json").student == f"2-step student of {unlabelled}"
+
+
+def test_refused_continuations(student: Path, digits_run: Path, tmp_path: Path, cli: Cli) -> None:
+    """With other flags, with another teacher, of a teacher that was trained further, and as another kind of run."""
+    asked = RunConfig.read(student / "config.json").request
+    with refuses("incompatible", "--steps"):
+        Distilling(digits_run, student, asked | {"steps": 4}, device="cpu").run()
+    other = shutil.copytree(digits_run, tmp_path / "other")
+    with refuses("incompatible", str(digits_run)):
+        Distilling(other, student, asked, device="cpu").run()
+    with refuses("exists"):
+        Distilling(digits_run, other, asked, device="cpu").run()
+    Distilling(other, tmp_path / "fast", asked, device="cpu").run()
+    shutil.copy(student / "model.safetensors", other / "model.safetensors")
+    with refuses("incompatible", "weights", str(other)):
+        Distilling(other, tmp_path / "fast", asked, device="cpu").run()
+    assert cli("train", "digits", "--out", student) == 2
