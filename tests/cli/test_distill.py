@@ -74,7 +74,7 @@ def test_it_starts_as_its_teacher_and_learns(digits_run: Path, student: Path) ->
     assert [set(levels) for levels in by_level] == [{"1000", "544", "192"}] * len(by_level)
     old, new = load_file(digits_run / "model.safetensors"), load_file(student / "model.safetensors")
     assert old.keys() == new.keys()
-    assert max(float((old[name] - new[name]).abs().max()) for name in old) < 0.05  # 12 steps of at most 0.001 each
+    assert max(float((old[name] - new[name]).abs().max()) for name in old) < 0.02  # 12 steps of at most 0.0005 each
     assert any(not torch.equal(old[name], new[name]) for name in old)
 
 

@@ -50,7 +50,7 @@ def distill(
     batch
         Images per optimiser step, over all processes; 32 by default.
     lr
-        Peak learning rate; 0.001 by default.
+        Peak learning rate; 0.0005 by default.
     seed
         The random seed; 0 by default.
     precision

@@ -37,7 +37,7 @@ DEFAULT_BUDGET = 600.0
 """Seconds, if no budget is given."""
 STEPS, MOST = 4, 16
 """The steps of a student by default and at most: with more, its teacher is as fast."""
-BATCH, RATE, EMA = 32, 1e-3, 0.999
+BATCH, RATE, EMA = 32, 5e-4, 0.999
 SOLVER, EACH, FEWEST = "unipc-2", 3, 12
 """The teacher's solver, its steps for each step of the student, and its fewest in all, by default."""
 
