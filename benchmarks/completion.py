@@ -89,10 +89,10 @@ def main() -> None:
     ways = {name: WAYS[name] for name in WAYS if not args.only or any(part in name for part in args.only)}
 
     pipe = ddpm.load(args.run)
-    data = training(pipe.config)
-    test = prepare(open_source(args.test), Geometry()) if args.test else data.held_out
-    seen, images = data.seen.images[..., 0], test.images[..., 0]
-    read, target = data.seen.labels, test.labels
+    known, held_out = training(pipe.config)
+    test = prepare(open_source(args.test), Geometry()) if args.test else held_out
+    seen, images = known.images[..., 0], test.images[..., 0]
+    read, target = known.labels, test.labels
     assert read is not None
     assert target is not None
     reader = SVC(gamma=0.001).fit(features(seen), read)

@@ -146,7 +146,7 @@ def at(path: Path, batch: int) -> Bench:
         raise SystemExit(f"{path} was not trained on the bound; use a run of `ddpm train … --loss vlb`")
     checkpoints.load_into(model.state_dict(), checkpoints.read(path).tensors["model"], str(path))
     model.requires_grad_(True)
-    return Bench(model, objective, training(pipe.config).seen, batch)
+    return Bench(model, objective, training(pipe.config)[0], batch)
 
 
 def main() -> None:

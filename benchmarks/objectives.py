@@ -37,6 +37,7 @@ import ddpm
 from ddpm.engine.loading import load
 from ddpm.engine.run import LoadedRun
 from ddpm.evaluation.reference import training
+from ddpm.objectives.bound import Bound
 from ddpm.tasks.likelihood import likelihood
 from ddpm.tasks.likelihood_settings import settle
 
@@ -101,16 +102,16 @@ def measured(home: Path, variance: str) -> dict[str, Any]:
 
 def bits(run: LoadedRun) -> dict[str, Any]:
     """Measure bits by grid: of each held-out image, and the mean parts of the bound."""
-    held = training(run.config).held_out
+    _, held = training(run.config)
     assert held.labels is not None
     pixels, labels = held.read(np.arange(len(held))), held.labels.tolist()
     found = {}
     for steps, terms in [(T, TERMS), *((steps, None) for steps in GRIDS)]:
         how = settle(run.config, steps=steps, terms=terms)
         answer = likelihood(run, how, pixels, labels, list(range(len(held))))
-        assert answer.bound is not None
-        parts = {part: float(getattr(answer.bound, part).mean()) for part in PARTS}
-        found[str(steps)] = {"images": answer.bits.tolist(), **parts}
+        terms = Bound(answer["prior"], answer["terms"], answer["x0_mse"])
+        parts = {part: float(getattr(terms, part).mean()) for part in PARTS}
+        found[str(steps)] = {"images": answer["bits"].tolist(), **parts}
     return found
 
 

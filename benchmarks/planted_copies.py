@@ -33,7 +33,7 @@ from ddpm.images.sheets import picture, sheet
 from ddpm.metrics import memorisation
 from ddpm.metrics.estimate import wilson
 from ddpm.metrics.features.extract import extract
-from ddpm.metrics.features.thumbnail import Thumbnail
+from ddpm.metrics.memorisation import Thumbnail
 from ddpm.records.score import Score
 
 THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3)
@@ -82,10 +82,10 @@ KINDS: dict[str, Callable[[Pixels], Pixels]] = {
 
 def recall(images: Pixels, training: torch.Tensor) -> dict[str, torch.Tensor]:
     """Relative distance of each copy of these images, by kind."""
-    return {name: distances(Dataset(change(images)), training).distance for name, change in KINDS.items()}
+    return {name: distances(Dataset(change(images)), training)[1] for name, change in KINDS.items()}
 
 
-def distances(images: Dataset, training: torch.Tensor) -> memorisation.Nearest:
+def distances(images: Dataset, training: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return memorisation.nearest(extract(Thumbnail(), images), training)
 
 
@@ -105,11 +105,12 @@ def tabled(title: str, copies: dict[str, torch.Tensor], others: torch.Tensor) ->
     return table
 
 
-def draw_sheet(held: Dataset, seen: Dataset, found: memorisation.Nearest, path: Path) -> int:
+def draw_sheet(held: Dataset, seen: Dataset, which: torch.Tensor, distance: torch.Tensor, path: Path) -> int:
     """Draw the held-out images that count as copies, closest first, each left of its nearest training image."""
-    order = found.distance.argsort(stable=True)[: int(found.copied.sum())][:SHOWN].numpy()
+    copies = int((distance < memorisation.THRESHOLD).sum())
+    order = distance.argsort(stable=True)[:copies][:SHOWN].numpy()
     if len(order):
-        pairs = np.concatenate([held.read(order), seen.read(found.which[order].numpy())], 2)
+        pairs = np.concatenate([held.read(order), seen.read(which[order].numpy())], 2)
         page = sheet(pairs)
         factor = max(1, TALL // held.shape[0])
         page.resize((page.width * factor, page.height * factor), Image.Resampling.NEAREST).save(path)
@@ -164,12 +165,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     training = extract(Thumbnail(), seen)
     chosen = seen.read(rng.permutation(len(seen))[:COPIES])
-    others = distances(held, training)
+    which, others = distances(held, training)
     height, width, _ = seen.shape
     title = f"{asked.real}, {height} × {width}: {len(chosen)} copies of each kind among {len(seen)} training images"
-    print(tabled(title, recall(chosen, training), others.distance), flush=True)
-    if asked.sheet and (shown := draw_sheet(held, seen, others, asked.sheet)):
-        print(f"\n{shown} of {int(others.copied.sum())} held-out images that count as copies are in {asked.sheet}")
+    print(tabled(title, recall(chosen, training), others), flush=True)
+    if asked.sheet and (shown := draw_sheet(held, seen, which, others, asked.sheet)):
+        copies = int((others < memorisation.THRESHOLD).sum())
+        print(f"\n{shown} of {copies} held-out images that count as copies are in {asked.sheet}")
     if asked.no_command:
         return
     generated, many = planted(seen, held, min(2000, int(len(held) / (1 - PLANTED))), rng)

@@ -24,7 +24,7 @@ from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
 from ddpm.images.geometry import Geometry
 from ddpm.images.sheets import picture, sheet
-from ddpm.metrics.bootstrap import counts, interval
+from ddpm.metrics.estimate import interval, resamples
 from ddpm.sampling.windows import starts
 
 RESAMPLES = 2000
@@ -43,7 +43,7 @@ def compared(energies: np.ndarray, border: list[int], drawn: list[int]) -> tuple
     there, elsewhere = (
         torch.from_numpy(energies[:, columns].mean(1)) for columns in (border, [c for c in drawn if c not in border])
     )
-    often = counts(len(energies), RESAMPLES).double()
+    often = resamples(len(energies), RESAMPLES).double()
     found = interval(float(there.mean() / elsewhere.mean()), (often @ there) / (often @ elsewhere))
     return f"{there.mean():.0f}", f"{elsewhere.mean():.0f}", f"{found.value:.2f}", f"{found.low:.2f} – {found.high:.2f}"
 

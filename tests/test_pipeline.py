@@ -19,7 +19,6 @@ from tests.tiny import pipeline
 import ddpm
 from ddpm.images import decode
 from ddpm.planning import follow
-from ddpm.system.errors import Code
 from ddpm.system.interrupt import Interrupted
 from ddpm.tasks import edit, generate, inpaint, interpolate, likelihood, outpaint, restore, upscale
 from refusal import refuses
@@ -48,9 +47,8 @@ PHOTO, OTHER = (Image.fromarray(np.random.default_rng(i).integers(0, 256, (8, 8)
 MASK = Image.fromarray(np.repeat(np.uint8([0, 255]), 4)[None].repeat(8, 0))
 
 
-@pytest.mark.parametrize(
-    ("name", "function", "given", "options"),
-    [
+def test_a_method_is_its_task() -> None:
+    for name, function, given, options in [
         ("sample", generate.sample, (2,), {"label": "star", "seed": 3, "steps": 2}),
         ("inpaint", inpaint.inpaint, (PHOTO, MASK), {"n": 2, "method": "ddnm"}),
         ("outpaint", outpaint.outpaint, (PHOTO,), {"left": 2, "steps": 2}),
@@ -59,19 +57,15 @@ MASK = Image.fromarray(np.repeat(np.uint8([0, 255]), 4)[None].repeat(8, 0))
         ("interpolate", interpolate.interpolate, (PHOTO, OTHER), {"n": 3, "steps": 2}),
         ("upscale", upscale.upscale, ([PHOTO, OTHER],), {"seed": 3}),
         ("bits_per_dim", likelihood.bits_per_dim, ([PHOTO, OTHER],), {"steps": 3}),
-    ],
-)
-def test_a_method_is_its_task(
-    name: str, function: Callable[..., Any], given: tuple[Any, ...], options: dict[str, Any]
-) -> None:
-    pipe = pipeline("L", scale=2 if name == "upscale" else None)
-    found, wanted = getattr(pipe, name)(*given, **options), function(pipe.run, *given, **options)
+    ]:
+        pipe = pipeline("L", scale=2 if name == "upscale" else None)
+        found, wanted = getattr(pipe, name)(*given, **options), function(pipe.run, *given, **options)
 
-    def values(made: Any) -> list[Any]:
-        each = made if isinstance(made, list) else [made]
-        return [(one.tobytes(), one.info) if isinstance(one, Image.Image) else one.tolist() for one in each]
+        def values(made: Any) -> list[Any]:
+            each = made if isinstance(made, list) else [made]
+            return [(one.tobytes(), one.info) if isinstance(one, Image.Image) else one.tolist() for one in each]
 
-    assert values(found) == values(wanted)
+        assert values(found) == values(wanted)
 
 
 SMALL: dict[str, Any] = {
@@ -134,9 +128,8 @@ def test_every_flag_of_the_command_is_a_keyword() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("wrong", "code", "named"),
-    [
+def test_keywords_that_are_refused(tmp_path: Path) -> None:
+    for wrong, code, named in [
         ({"sise": 64}, "unknown", "'sise' (did you mean 'size'?)"),
         ({"network": 64}, "invalid", "network is 64"),
         ({"network": {"widht": 64}}, "invalid", "'network.widht'"),
@@ -145,12 +138,10 @@ def test_every_flag_of_the_command_is_a_keyword() -> None:
         ({"precision": "fp8"}, "unknown", "--precision fp8"),
         ({"device": "tpu"}, "device", "'tpu'"),
         ({"budget": "soon"}, "invalid", "'soon'"),
-    ],
-)
-def test_keywords_that_are_refused(wrong: dict[str, Any], code: Code, named: str, tmp_path: Path) -> None:
-    with refuses(code, named):
-        ddpm.train("digits", out=tmp_path / "run", **SMALL | wrong)
-    assert not (tmp_path / "run").exists()
+    ]:
+        with refuses(code, named):
+            ddpm.train("digits", out=tmp_path / "run", **SMALL | wrong)
+        assert not (tmp_path / "run").exists()
 
 
 def test_interrupted_and_gone_on_in_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,24 +192,21 @@ def test_a_data_set_in_memory_is_the_folder_of_its_images(folder: Callable[..., 
     np.testing.assert_array_equal(ddpm.Dataset.of(array[..., 0], [0, 1] * 4).images, array[..., :1])
 
 
-@pytest.mark.parametrize(
-    ("images", "message"),
-    [
-        (np.zeros((2, 8, 8, 3), np.int64), "array has the type int64"),
-        (np.full((2, 8, 8, 3), 7.0), "values from 7 to 7; use floats from 0 to 1"),
-        (np.full((2, 8, 8, 3), np.nan), "floats from 0 to 1"),
-        (np.zeros((8, 8), np.uint8), r"shape \(8, 8\); use an array"),
-        (np.zeros((2, 8, 8, 5), np.uint8), r"shape \(2, 8, 8, 5\)"),
-        (torch.zeros(2, 8, 8, 3, dtype=torch.uint8), r"shape \(2, 8, 8, 3\)"),
-        (torch.rand(2, 3, 8, 8), "tensor has no value below 0"),
-        (torch.randn(2, 3, 8, 8) * 9, "use floats from -1 to 1"),
+def test_data_sets_that_are_refused() -> None:
+    for images, named in [
+        (np.zeros((2, 8, 8, 3), np.int64), "int64"),
+        (np.full((2, 8, 8, 3), 7.0), "from 7 to 7"),
+        (np.full((2, 8, 8, 3), np.nan), "from 0 to 1"),
+        (np.zeros((8, 8), np.uint8), "(8, 8)"),
+        (np.zeros((2, 8, 8, 5), np.uint8), "(2, 8, 8, 5)"),
+        (torch.zeros(2, 8, 8, 3, dtype=torch.uint8), "(2, 8, 8, 3)"),
+        (torch.rand(2, 3, 8, 8), "below 0"),
+        (torch.randn(2, 3, 8, 8) * 9, "from -1 to 1"),
         ([Image.new("L", (8, 8)), Image.new("L", (8, 9))], "2 sizes or modes"),
         ([], "0 sizes or modes"),
-    ],
-)
-def test_data_sets_that_are_refused(images: Any, message: str) -> None:
-    with pytest.raises(ddpm.InputError, match=message):
-        ddpm.Dataset.of(images)
+    ]:
+        with refuses("invalid", named):
+            ddpm.Dataset.of(images)
 
 
 def test_a_picture_is_given_in_any_form(tmp_path: Path) -> None:
@@ -241,22 +229,22 @@ def test_a_picture_is_given_in_any_form(tmp_path: Path) -> None:
         pipe.edit(torch.zeros(8, 8, 3), 0.5)
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
-def test_outputs_agree(mode: str) -> None:
-    pipe, channels = pipeline(mode), len(mode)
-    drawn = pipe.sample(3, steps=2)
-    array, tensor = (pipe.sample(3, steps=2, output=output) for output in ("numpy", "torch"))
-    assert (array.shape, array.dtype) == ((3, 8, 8, channels), np.uint8)
-    assert (tuple(tensor.shape), tensor.dtype) == ((3, channels, 8, 8), torch.uint8)
-    for image, a, t in zip(drawn, array, tensor, strict=True):
-        np.testing.assert_array_equal(np.atleast_3d(np.asarray(image)), a)
-        np.testing.assert_array_equal(t.permute(1, 2, 0).numpy(), a)
-    assert pipe.edit(drawn[0], 0.5, output="numpy").shape == (1, 8, 8, channels)
-    # a contact sheet of 2 × 2, each eight times as large
-    shown = decode.decode(drawn._repr_png_())[0]
-    assert shown.size == (130, 130)
-    with pytest.raises(ddpm.InputError, match="pil, numpy, torch"):
-        pipe.sample(1, output="jax")
+def test_outputs_agree() -> None:
+    for mode in ["L", "RGB", "RGBA"]:
+        pipe, channels = pipeline(mode), len(mode)
+        drawn = pipe.sample(3, steps=2)
+        array, tensor = (pipe.sample(3, steps=2, output=output) for output in ("numpy", "torch"))
+        assert (array.shape, array.dtype) == ((3, 8, 8, channels), np.uint8)
+        assert (tuple(tensor.shape), tensor.dtype) == ((3, channels, 8, 8), torch.uint8)
+        for image, a, t in zip(drawn, array, tensor, strict=True):
+            np.testing.assert_array_equal(np.atleast_3d(np.asarray(image)), a)
+            np.testing.assert_array_equal(t.permute(1, 2, 0).numpy(), a)
+        assert pipe.edit(drawn[0], 0.5, output="numpy").shape == (1, 8, 8, channels)
+        # a contact sheet of 2 × 2, each eight times as large
+        shown = decode.decode(drawn._repr_png_())[0]
+        assert shown.size == (130, 130)
+        with pytest.raises(ddpm.InputError, match="pil, numpy, torch"):
+            pipe.sample(1, output="jax")
 
 
 def test_pictures_of_several_sizes() -> None:

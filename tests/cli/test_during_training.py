@@ -11,7 +11,7 @@ from accelerate import Accelerator
 
 from ddpm import build
 from ddpm.config.run import RunConfig
-from ddpm.metrics.features.thumbnail import Thumbnail
+from ddpm.metrics.memorisation import Thumbnail
 from ddpm.planning import follow
 from ddpm.report.quality import best
 from ddpm.report.reading import read
@@ -46,7 +46,8 @@ def scores(out: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in e.items() if k != "seconds"} for e in events(out) if e["kind"] == "score"]
 
 
-def test_a_run_with_its_scores(cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_with_its_scores(cli: Cli, refused: Refused, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are logged, marked and printed, again for a finished run; a report reads them."""
     out = tmp_path / "run"
     assert cli("train", "digits", "--out", out, *TINY, *SCORED) == 0
     assert [(e["step"], e["images"], e["n"]) for e in scores(out)] == [(2, 32, 16), (4, 64, 16), (6, 96, 16)]
@@ -56,20 +57,21 @@ def test_a_run_with_its_scores(cli: Cli, tmp_path: Path, capsys: pytest.CaptureF
     assert {key: marked[key] for key in ("step", "images", "frechet", "kid")} == {
         key: least[key] for key in ("step", "images", "frechet", "kid")
     }
-    said = re.sub(r"\s+", " ", capsys.readouterr().out)
+    lines = capsys.readouterr().out
+    said = re.sub(r"\s+", " ", lines)
     assert "scores about 3, from 16 samples each, at most 100 % of the time" in said
     assert said.count("Fréchet distance") == 4
     assert "from 16 samples, the best so far" in said
     where = out / marked["checkpoint"]
     assert f"best: {least['images']} images, Fréchet distance {least['frechet']:.4g}: ddpm sample {where}" in said
     assert cli("sample", where, "-n", "1", "--steps", "1", "--out", tmp_path / "x") == 0
-
-
-def test_a_report_reads_them(cli: Cli, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    assert cli("train", "digits", "--out", out, *TINY, *SCORED) == 0
-    marked = json.loads((out / "best.json").read_text())
     assert best(read(out), None) == (marked["images"], marked["frechet"])
+    capsys.readouterr()
+    assert cli("train", "digits", "--out", out) == 0
+    (again,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("best:"))
+    assert again in lines.splitlines()
+    said = refused("train", "digits", "--out", out, "--no-during-training", kept=out)
+    assert "was started with --during-training; drop the flag" in said
 
 
 def test_stopped_and_gone_on(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,32 +92,18 @@ def test_stopped_and_gone_on(cli: Cli, tmp_path: Path, monkeypatch: pytest.Monke
         assert (parts / name).read_bytes() == (whole / name).read_bytes()
 
 
-def test_without_the_flag_there_are_none(cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_the_flag_there_are_none(
+    cli: Cli, refused: Refused, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "run"
+    said = refused("train", "digits", "--out", out, *TINY, "--set", "scoring.share=0.1", kept=tmp_path)
+    assert "scoring.share has no effect without --during-training" in said
     assert cli("train", "digits", "--out", out, *TINY) == 0
-    assert RunConfig.read(out / "config.json").scoring is None
-    assert scores(out) == []
-    assert not (out / "best.json").exists()
     said = capsys.readouterr().out
     assert "best" not in said
     assert "scores" not in said
-
-
-def test_what_a_finished_run_says_again(cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "run"
-    assert cli("train", "digits", "--out", out, *TINY, *SCORED) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("best:")]
-    assert cli("train", "digits", "--out", out) == 0
-    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("best:")] == lines
-
-
-def test_refusals(cli: Cli, refused: Refused, tmp_path: Path) -> None:
-    plain, scored = tmp_path / "plain", tmp_path / "scored"
-    said = refused("train", "digits", "--out", plain, *TINY, "--set", "scoring.share=0.1", kept=tmp_path)
-    assert "scoring.share has no effect without --during-training" in said
-    assert cli("train", "digits", "--out", plain, *TINY) == 0
-    said = refused("train", "digits", "--out", plain, "--during-training", kept=plain)
+    assert RunConfig.read(out / "config.json").scoring is None
+    assert scores(out) == []
+    assert not (out / "best.json").exists()
+    said = refused("train", "digits", "--out", out, "--during-training", kept=out)
     assert "was started without --during-training; drop the flag to resume, or choose another --out" in said
-    assert cli("train", "digits", "--out", scored, *TINY, *SCORED) == 0
-    said = refused("train", "digits", "--out", scored, "--no-during-training", kept=scored)
-    assert "was started with --during-training; drop the flag" in said

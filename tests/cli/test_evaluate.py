@@ -4,12 +4,9 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -164,85 +161,6 @@ def test_notes_are_printed_as_they_are(cli: Cli, photos: Path, folder: Callable[
     assert "real [bold] \\ were resized to 12 × 8 (crop)" in capsys.readouterr().out
 
 
-# what is refused
-
-
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        (["--features", "embeded"], r"unknown features 'embeded' \(did you mean 'embedded'\?\)"),
-        (["--weights", "w.pth"], r"--features embedded .* w\.pth"),
-        (["--steps", "ten"], r"--steps expects integers, such as 5,10,20, not ten"),
-        (["--steps", "1001"], r"steps must be between 1 and 1000"),
-        (["--steps", "0"], r"steps must be at least 1, not 0"),
-        (["--steps", "1,2", "--out", "{tmp}/x.json"], r"--out holds one score, not 2"),
-        (["--checkpoints", "--out", "{tmp}/x.json"], r"--out holds one score"),
-        (["--out", "{tmp}"], r"--out .* is a folder; .*score\.json"),
-        (["--out", "{run}/config.json/x.json"], r"a file exists"),
-        (["--size", "8"], r"--size has no effect on a run"),
-        (["--mode", "L"], r"--mode has no effect on a run"),
-        (["--training", "digits"], r"--training has no effect on a run"),
-        (["-n", "3"], r"-n 3 is too few to measure; use at least 10"),
-        (["--batch", "65"], r"batch must be between 1 and 64, .*, not 65"),
-        (["--eta", "0.5", "--solver", "ancestral"], r"eta is an option of ddim"),
-        (["--solver", "dim"], r"solver 'dim' is unknown"),
-        (["--data", "nothing"], r"nothing does not exist"),
-        (["--data", "{tmp}/few"], r"few has 3 images, .* at least 10"),
-        (["--device", "toaster"], r"device toaster is not available"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_of_a_run(
-    flags: list[str], said: str, refused: Refused, run: Path, tmp_path: Path, folder: Callable[..., Path]
-) -> None:
-    folder(3, name="few")
-    given = [flag.format(tmp=tmp_path, run=run) for flag in flags]
-    assert re.search(said, refused("evaluate", run, *given, kept=tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        ([], r"photos needs real ones; .*--data"),
-        (["--data", "digits", "--steps", "5"], r"--steps has no effect on a folder of images; drop it"),
-        (["--data", "digits", "-n", "20"], r"-n has no effect on a folder of images"),
-        (["--data", "digits", "--seed", "0"], r"--seed has no effect on a folder of images"),
-        (["--data", "digits", "--batch", "8"], r"--batch has no effect on a folder of images"),
-        (["--data", "digits", "--solver", "ddim"], r"--solver has no effect on a folder of images"),
-        (["--data", "digits", "--grid", "uniform"], r"--grid has no effect on a folder of images"),
-        (["--data", "digits", "--eta", "0"], r"--eta has no effect on a folder of images"),
-        (["--data", "digits", "--guidance", "1"], r"--guidance has no effect on a folder of images"),
-        (["--data", "digits", "--no-clip"], r"--clip has no effect on a folder of images"),
-        (["--data", "digits", "--checkpoints"], r"--checkpoints has no effect on a folder of images"),
-        (["--data", "{tmp}/few"], r"few has 3 images, .* at least 10"),
-        (["--data", "{tmp}/nothing"], r"nothing does not exist"),
-        (["--data", "digits", "--size", "big"], r"size"),
-        (["--data", "digits", "--features", "clipp"], r"unknown features 'clipp' \(did you mean 'clip'\?\)"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_of_a_folder(
-    flags: list[str], said: str, refused: Refused, photos: Path, tmp_path: Path, folder: Callable[..., Path]
-) -> None:
-    folder(3, name="few")
-    given = [flag.format(tmp=tmp_path) for flag in flags]
-    assert re.search(said, refused("evaluate", photos, *given, kept=tmp_path))
-
-
-def test_what_is_neither(refused: Refused, digits_run: Path, tmp_path: Path, folder: Callable[..., Path]) -> None:
-    (tmp_path / "empty").mkdir()
-    few = folder(3, name="few")
-    checkpoint = digits_run / "checkpoints" / "step-000000008"
-    for argv, said in {
-        ("nothing",): "nothing does not exist; use a run folder",
-        ("nothing", "--steps", "5"): "nothing does not exist",
-        (tmp_path / "empty", "--data", "digits"): r"empty holds no images \(it is empty\)",
-        (few, "--data", "digits"): "3 generated images are too few to measure",
-        (checkpoint, "--checkpoints"): "step-000000008 has no earlier checkpoints; drop --checkpoints",
-    }.items():
-        assert re.search(said, refused("evaluate", *argv, kept=tmp_path)), argv
-
-
 def test_a_full_disk(refused: Refused, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
@@ -253,29 +171,6 @@ def test_a_full_disk(refused: Refused, run: Path, monkeypatch: pytest.MonkeyPatc
 
 
 # processes
-
-
-def test_two_processes_have_the_score_of_one(evaluated: tuple[Path, Path], run: Path) -> None:
-    """Also where nobody says that there is but a CPU."""
-    shutil.rmtree(run / "evaluations")
-    shutil.rmtree(run / "drawn")
-    launch = ["--nproc-per-node", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "-m", "ddpm"]
-    argv = ["evaluate", str(run), "-n", "100", "--steps", "2"]
-    ended = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", *launch, *argv],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
-    )
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.count("\nFréchet ") == 1
-    [score] = scores(run)
-    [samples] = (run / "drawn").iterdir()
-    [one] = (evaluated[0] / "drawn").iterdir()
-    assert samples.name == one.name
-    assert np.array_equal(np.load(samples / "000000.npy"), np.load(one / "000000.npy"))
-    assert {path.name for path in samples.iterdir()} == {"000000.npy", "000001.npy"}
-    assert score.measure.n == 100
 
 
 def test_what_sample_wrote_can_be_measured_as_it_is(evaluated: tuple[Path, Path], cli: Cli, tmp_path: Path) -> None:

@@ -1,16 +1,13 @@
 """`ddpm likelihood` through the real command line."""
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ddpm.cli import progress
+from ddpm.cli import output
 from ddpm.evaluation import likelihood as evaluation
 from ddpm.records.likelihood import BitsRecord
 
@@ -88,7 +85,7 @@ def test_along_the_ode(cli: Cli, run: Path, capsys: Capture) -> None:
 
 
 def test_a_log_hears_of_long_ones(cli: Cli, run: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "QUIET", 0.0)
+    monkeypatch.setattr(output, "QUIET", 0.0)
     assert cli("likelihood", run, *CPU, "-n", "20", "--steps", "4") == 0
     assert re.findall(r"images +(\d+) %, .* left\n", capsys.readouterr().out) == ["25", "50", "75", "100"]
 
@@ -98,61 +95,6 @@ def test_the_defaults_that_help_names(capsys: Capture, cli: Cli) -> None:
     text = " ".join(re.sub(r"[│╭╰─╮╯]", " ", capsys.readouterr().out).split())
     assert f"measure; {evaluation.N:,} by default" in text
     assert f"1 to {evaluation.SHARD}; {evaluation.SHARD} by default" in text
-
-
-def test_two_processes_have_the_bits_of_one(cli: Cli, run: Path, digits_run: Path, tmp_path: Path) -> None:
-    other = shutil.copytree(digits_run, tmp_path / "other")
-    launch = ["--nproc-per-node", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "-m", "ddpm"]
-    ended = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "torch.distributed.run",
-            *launch,
-            "likelihood",
-            str(run),
-            "--steps",
-            "3",
-        ],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
-    )
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.count("\nbits per dim") == 1
-    assert cli("likelihood", other, *CPU, "--steps", "3") == 0
-    [two], [one] = records(run), records(other)
-    assert two.n == 89
-    assert two.bits == one.bits
-
-
-# what is refused
-
-
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        (["--fit", "crop"], "--fit has no effect without --data"),
-        (["--skip-bad"], "--skip-bad has no effect without --data"),
-        (["--method", "ode", "--steps", "5"], "steps 5 requires method bound, not ode"),
-        (["--method", "ode", "--terms", "5"], "terms 5 requires method bound, not ode"),
-        (["--method", "ode", "--variance", "large"], "variance large requires method bound, not ode"),
-        (["--steps", "0"], "steps 0 is out of range"),
-        (["--steps", "x"], "--steps expects integers, such as 25,50,100, not x"),
-        (["--terms", "1000"], "terms 1000 is out of range"),
-        (["-n", "1"], "-n 1 is too few"),
-        (["--batch", "64"], "batch must be between 1 and 50"),
-        (["--data", "nothing"], "nothing does not exist"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_options_without_effect(flags: list[str], said: str, refused: Refused, run: Path, tmp_path: Path) -> None:
-    assert said in refused("likelihood", run, *CPU, *[flag.format(tmp=tmp_path) for flag in flags], kept=tmp_path)
-
-
-def test_a_folder_of_images(refused: Refused, folder: Callable[..., Path]) -> None:
-    photos = folder(12)
-    assert "photos has no config.json" in refused("likelihood", photos, kept=photos)
 
 
 def test_without_matplotlib(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """`ddpm report` and `ddpm plot` through the real command line."""
 
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -64,35 +63,3 @@ def test_schedules_by_name(cli: Cli, run: Path, tmp_path: Path, monkeypatch: pyt
         *("linear", "cosine", "run")
     ]
     assert Path("schedule.png").exists()
-
-
-def test_what_cannot_be_shown(refused: Refused, run: Path, tmp_path: Path) -> None:
-    young = shutil.copytree(run, tmp_path / "young")
-    (young / "log.jsonl").unlink()
-    (young / "model.safetensors").unlink()
-    (tmp_path / "photos").mkdir()
-    for argv, said in {
-        ("report", tmp_path / "photos"): "photos has no config.json",
-        ("report", tmp_path / "nothing"): "nothing does not exist",
-        ("report", run / "config.json"): "is not a run folder",
-        ("report", run, "--out", tmp_path / "photos"): "photos is a folder; use a file name",
-        ("report", run, "--out", run / "config.json" / "x.html"): "a file exists",
-        (
-            "plot",
-            "trajectry",
-            run,
-        ): r"unknown plot 'trajectry' \(did you mean 'trajectory'\?\); use schedule",
-        ("plot", "loss"): "`ddpm plot loss runs/photos`",
-        ("plot", "loss", run, run): "loss takes one run, not 2",
-        ("plot", "loss", tmp_path / "photos"): "photos has no config.json",
-        ("plot", "loss", young): "has no loss yet",
-        ("plot", "loss", run, "--out", tmp_path / "x.jpg"): r"\.jpg; use \.png, \.svg",
-        ("plot", "loss", run, "--out", tmp_path / "plot"): "without a suffix",
-        ("plot", "schedule", "cosin"): r"cosin is neither a run folder nor a schedule \(did you mean 'cosine'\?\)",
-        ("plot", "schedule", tmp_path / "photos"): "photos has no config.json",
-        ("plot", "trajectory", young): r"has no model\.safetensors yet",
-        ("plot", "trajectory", run, "-n", "0"): "n 0 .* at least 1",
-        ("plot", "trajectory", run, "--label", "x"): "unknown label 'x'",
-        ("plot", "trajectory", run, "--device", "toaster"): "device toaster is not available",
-    }.items():
-        assert re.search(said, refused(*argv, kept=tmp_path)), argv

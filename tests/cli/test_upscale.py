@@ -170,51 +170,6 @@ def test_small_images_may_be_given(cli: Cli, refused: Refused, folder: Callable[
     assert "small images of" in refused(*train, "--out", tmp_path / "given")
 
 
-@pytest.mark.parametrize(
-    ("argv", "said"),
-    [
-        (["train", "digits", "--scale", "2"], "--scale requires --recipe super-resolution"),
-        (["train", "digits", "--recipe", "auto", "--low", "x"], "--low requires --recipe"),
-        (["train", "digits", "--images", "8", "--recipe", "super-resolution", "--scale", "3"], "--scale 3"),
-        (["train", "digits", "--images", "8", "--recipe", "super-resolution", "--scale", "1"], "at least 2, not 1"),
-        (
-            ["train", "digits", "--images", "8", "--set", "upscaling.scale=2"],
-            "use --scale",
-        ),
-        (["train", "digits", "--images", "8", "--set", "upscaling.s_max=0.1"], "no effect without --recipe super-res"),
-        (["train", "digits", "--recipe", "super-resolution", "--during-training"], "--during-training"),
-        (["sample", "RUN"], "super-resolution"),
-        (["tune", "RUN"], "super-resolution"),
-        (["sweep", "RUN", "-n", "1"], "super-resolution"),
-        (["plot", "trajectory", "RUN"], "super-resolution"),
-        (["train-classifier", "RUN", "--images", "8"], "super-resolution"),
-        (["upscale", "RUN", "--classifier", "2", "--label", "1", "GIVEN"], "classifier"),
-        (["evaluate", "RUN", "--checkpoints"], "--checkpoints has no effect on a super-resolution run"),
-        (["evaluate", "RUN", "--steps", "2,3"], "--steps"),
-        (["evaluate", "DIGITS", "--augment", "0.1"], "--augment has no effect"),
-        (["upscale", "RUN"], "small.png"),
-        (["upscale", "DIGITS", "a.png"], "was not trained for super-resolution"),
-        (["upscale", "RUN", "a.png"], "cannot read a.png"),
-        (["upscale", "RUN", "x/a.png", "y/a.png"], "two pictures would be written to"),
-        (["upscale", "RUN", "GIVEN", "-o", "GIVEN"], "given.png is an input"),
-        (
-            ["upscale", "RUN", "a.png", "b.png", "-o", "large.png"],
-            "large.png is one file for 2 pictures",
-        ),
-        (["upscale", "RUN", "a.png", "-o", "large.JPG"], "large.JPG as jpg"),
-        (["sample", "DIGITS", "--then", "RUN", "--trajectory"], "--trajectory cannot be combined with --then"),
-    ],
-)
-def test_refused(
-    argv: list[str], said: str, refused: Refused, enlarging_run: Path, digits_run: Path, tmp_path: Path
-) -> None:
-    given = tmp_path / "given.png"
-    Image.new("L", (4, 4)).save(given)
-    places = {"RUN": str(enlarging_run), "DIGITS": str(digits_run), "GIVEN": str(given)}
-    out = ["--out", str(tmp_path / "out")] if argv[0] in ("train", "sample") else []
-    assert said in refused(*(places.get(word, word) for word in argv), *out)
-
-
 def test_the_card_names_the_command(enlarging_run: Path) -> None:
     text = (enlarging_run / "README.md").read_text(encoding="utf-8")
     assert f"ddpm upscale {enlarging_run} small.png" in text

@@ -1,6 +1,7 @@
 """The score of a run in training, on its few samples."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,13 +10,18 @@ import torch
 
 from ddpm import build
 from ddpm.config.run import RunConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.core.condition import Conditions
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
 from ddpm.engine import Diffusion
 from ddpm.evaluation import during
-from ddpm.evaluation.during import FewSamples, few_samples
+from ddpm.evaluation.during import few_samples
+from ddpm.images.pixels import Pixels
+from ddpm.metrics import kernel
 from ddpm.metrics.features.extract import CHUNK
+from ddpm.sampling.noise import Row
+from ddpm.training.scoring import Scorer
 
 CPU = torch.device("cpu")
 
@@ -92,21 +98,39 @@ def engine(config: RunConfig) -> Diffusion:
 
 
 @pytest.fixture
-def scorer(config: RunConfig, data: Dataset) -> FewSamples:
-    return few_samples(config, engine(config), data, Means())
+def means() -> Means:
+    return Means()
 
 
-def seen(scorer: FewSamples) -> torch.Tensor:
+@pytest.fixture
+def scorer(config: RunConfig, data: Dataset, means: Means) -> Scorer:
+    return few_samples(config, engine(config), data, means)
+
+
+def seen(means: Means, n: int = 48) -> torch.Tensor:
     """The samples that were looked at last."""
-    assert isinstance(scorer.extractor, Means)
-    calls = -(-scorer.n // CHUNK)
-    return torch.cat(scorer.extractor.seen[-calls:])[: scorer.n]
+    calls = -(-n // CHUNK)
+    return torch.cat(means.seen[-calls:])[:n]
 
 
-def test_the_numbers_are_those_of_the_formulas(scorer: FewSamples, model: Model, data: Dataset) -> None:
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The settings, rows and conditions of all batches drawn."""
+    calls: list[dict[str, Any]] = []
+    draw = Diffusion.draw
+
+    def spy(self: Diffusion, how: SamplingConfig, rows: list[Row], conditions: Conditions) -> Pixels:
+        calls.append({"how": how, "rows": rows, "conditions": conditions})
+        return draw(self, how, rows, conditions)
+
+    monkeypatch.setattr(Diffusion, "draw", spy)
+    return calls
+
+
+def test_the_numbers_are_those_of_the_formulas(scorer: Scorer, means: Means, model: Model, data: Dataset) -> None:
     found = scorer(model, CPU)
-    assert found.n == 48 == len(seen(scorer))
-    x, y = (Means()(images).double().numpy() for images in (seen(scorer), torch.from_numpy(data.pixels)))
+    assert found.n == 48 == len(seen(means))
+    x, y = (Means()(images).double().numpy() for images in (seen(means), torch.from_numpy(data.pixels)))
     a, b = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
     root = scipy.linalg.sqrtm(a @ b).real
     frechet = ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(a + b - 2 * root)
@@ -116,13 +140,13 @@ def test_the_numbers_are_those_of_the_formulas(scorer: FewSamples, model: Model,
     assert found.kid == pytest.approx(sum(within) - 2 * k["xy"].mean(), rel=1e-5)
 
 
-def test_the_same_weights_have_the_same_score(scorer: FewSamples, model: Model) -> None:
+def test_the_same_weights_have_the_same_score(scorer: Scorer, means: Means, model: Model) -> None:
     before = {name: w.clone() for name, w in model.state_dict().items()}
     state = torch.get_rng_state()
-    once, images = scorer(model, CPU), seen(scorer)
+    once, images = scorer(model, CPU), seen(means)
     again = scorer(model, CPU)
     assert once == again
-    assert torch.equal(images, seen(scorer))
+    assert torch.equal(images, seen(means))
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(w, before[name]) for name, w in model.state_dict().items())
     with torch.no_grad():
@@ -130,61 +154,58 @@ def test_the_same_weights_have_the_same_score(scorer: FewSamples, model: Model) 
     assert scorer(model, CPU) != once
 
 
-def test_a_sample_is_the_same_whatever_the_batch(scorer: FewSamples, model: Model) -> None:
+def test_a_sample_is_the_same_whatever_the_batch(
+    scorer: Scorer, config: RunConfig, model: Model, data: Dataset
+) -> None:
     found = scorer(model, CPU)
-    assert replace(scorer, batch=16)(model, CPU) == found
-    assert replace(scorer, batch=48)(model, CPU) == found
+    for batch in (16, 8):
+        other = config.model_copy(update={"training": replace(config.training, micro_batch=batch)})
+        assert few_samples(other, engine(other), data, Means())(model, CPU) == found
 
 
-def test_more_samples_begin_with_the_same(scorer: FewSamples, model: Model) -> None:
+def test_more_samples_begin_with_the_same(
+    scorer: Scorer, means: Means, config: RunConfig, model: Model, data: Dataset
+) -> None:
     scorer(model, CPU)
-    few = seen(scorer)
-    more = replace(scorer, n=80)
-    more(model, CPU)
-    assert torch.equal(seen(more)[:48], few)
+    few = seen(means)
+    assert config.scoring is not None
+    more = config.model_copy(update={"scoring": replace(config.scoring, samples=80)})
+    few_samples(more, engine(more), data, means)(model, CPU)
+    assert torch.equal(seen(means, 80)[:48], few)
 
 
 def test_they_are_not_the_samples_that_an_evaluation_draws(
-    scorer: FewSamples, config: RunConfig, data: Dataset
+    scorer: Scorer, config: RunConfig, model: Model, data: Dataset, drawn: list[dict[str, Any]]
 ) -> None:
     """Else the best would be chosen by the noise that it is judged by."""
-    assert scorer.recipe.seed not in range(10**6)
     other = config.model_copy(update={"training": replace(config.training, seed=1)})
-    assert (
-        few_samples(other, engine(other), data, Means()).recipe.seed
-        != few_samples(config, engine(config), data, Means()).recipe.seed
-    )
+    for one in (scorer, few_samples(other, engine(other), data, Means())):
+        one(model, CPU)
+    seeds = [seed for call in drawn for seed, _ in call["rows"]]
+    assert len(set(seeds[:48])) == len(set(seeds[48:])) == 1
+    assert seeds[0] != seeds[48]
+    assert min(seeds) not in range(10**6)
 
 
-def test_they_are_drawn_the_same_way_in_every_run(scorer: FewSamples) -> None:
-    """Fast, and without the guidance and the solver that the run samples by."""
-    how = scorer.recipe.sampling
-    assert (how.solver.name, how.steps, how.grid, how.guidance, how.clips) == ("unipc-2", 3, "trailing", None, True)
-
-
-def test_classes_have_their_shares(scorer: FewSamples, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
-    cond = Model.cond
-
-    def spy(self: Model, raw: Conditions, n: int) -> object:
-        asked.extend(raw["label"].tolist())
-        return cond(self, raw, n)
-
-    monkeypatch.setattr(Model, "cond", spy)
+def test_they_are_drawn_the_same_way_in_every_run(scorer: Scorer, model: Model, drawn: list[dict[str, Any]]) -> None:
+    """Fast, without the guidance and the solver that the run samples by; classes have their shares."""
     scorer(model, CPU)
-    assert np.bincount(asked).tolist() == pytest.approx([24, 16, 8], abs=1)
+    how = drawn[0]["how"]
+    assert (how.solver.name, how.steps, how.grid, how.guidance, how.clips) == ("unipc-2", 3, "trailing", None, True)
+    labels = [label for call in drawn for label in call["conditions"]["label"].tolist()]
+    assert np.bincount(labels).tolist() == pytest.approx([24, 16, 8], abs=1)
 
 
-def test_without_classes(config: RunConfig, data: Dataset) -> None:
+def test_without_classes(config: RunConfig, data: Dataset, drawn: list[dict[str, Any]]) -> None:
     tree = config.model_dump()
     tree["data"]["classes"], tree["network"]["cond_width"] = (), None
     plain = RunConfig.parse(tree)
     scorer = few_samples(plain, engine(plain), replace(data, labels=None, classes=()), Means())
-    assert scorer.recipe.proportions == ()
     assert np.isfinite(scorer(build.build_model(plain), CPU).frechet)
+    assert all(call["conditions"] == {} for call in drawn)
 
 
-def test_only_drawing_is_done_in_lower_precision(scorer: FewSamples, model: Model) -> None:
+def test_only_drawing_is_done_in_lower_precision(scorer: Scorer, model: Model) -> None:
     """Means refuses to look otherwise."""
     full = scorer(model, CPU)
     with torch.autocast("cpu", torch.bfloat16):
@@ -193,33 +214,37 @@ def test_only_drawing_is_done_in_lower_precision(scorer: FewSamples, model: Mode
     assert half.frechet == pytest.approx(full.frechet, rel=0.05)
 
 
-def test_a_model_that_is_nearer_scores_less(scorer: FewSamples, data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_is_nearer_scores_less(scorer: Scorer, data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """Samples that are real images, blended with black less and less."""
     distances = []
     for share in (0.2, 0.5, 0.8, 1.0):
         blend = (share * data.pixels).astype(np.uint8)
         with monkeypatch.context() as patch:
-            patch.setattr(FewSamples, "_draw", lambda self, model, indices, now=blend: now[list(indices)])
+            patch.setattr(during, "_drawn", lambda engine, recipe, indices, now=blend: now[list(indices)])
             distances.append(scorer(torch.nn.Identity(), CPU).frechet)  # type: ignore[arg-type]
     assert distances == sorted(distances, reverse=True)
     assert distances[-1] < 0.1 * distances[0]
 
 
-def test_real_images_are_looked_at_once(config: RunConfig, data: Dataset) -> None:
+def test_real_images_are_looked_at_once(config: RunConfig, model: Model, data: Dataset) -> None:
     fresh, extractor = replace(data, fingerprint="once"), Means()
     first = few_samples(config, engine(config), fresh, extractor)
     assert sum(len(images) for images in extractor.seen) == 2 * CHUNK
     part = few_samples(config, engine(config), fresh.subset(np.arange(20)), extractor)
     assert len(extractor.seen) == 2
-    assert (first.real.n, part.real.n) == (60, 20)
+    assert first(model, CPU) != part(model, CPU)
 
 
 def test_of_many_real_images_the_kernel_sees_some(
-    config: RunConfig, data: Dataset, monkeypatch: pytest.MonkeyPatch
+    config: RunConfig, model: Model, data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(during, "REAL", 20)
-    a, b = few_samples(config, engine(config), data, Means()), few_samples(config, engine(config), data, Means())
-    assert a.some.shape == (20, 12)
-    assert torch.equal(a.some, b.some)
-    assert len(np.unique(a.some.numpy(), axis=0)) == 20
-    assert a.real.n == 60
+    kept: list[torch.Tensor] = []
+    estimate = kernel.estimate
+    monkeypatch.setattr(kernel, "estimate", lambda x, y, counts: kept.append(y) or estimate(x, y, counts))
+    for _ in range(2):
+        few_samples(config, engine(config), data, Means())(model, CPU)
+    a, b = kept
+    assert a.shape == (20, 12)
+    assert torch.equal(a, b)
+    assert len(np.unique(a.numpy(), axis=0)) == 20

@@ -20,7 +20,7 @@ from ddpm.evaluation import evaluate as module
 from ddpm.evaluation.drawn import SHARD, SampleStore
 from ddpm.evaluation.evaluate import evaluate, evaluate_folder, evaluate_run
 from ddpm.evaluation.options import EvaluationOptions
-from ddpm.metrics.features.thumbnail import Thumbnail
+from ddpm.metrics.memorisation import Thumbnail
 from ddpm.records.score import Score
 from ddpm.system.errors import InputError
 from ddpm.system.progress import silent
@@ -263,7 +263,7 @@ def test_two_processes_draw_a_part_each_and_the_first_measures(
 def test_planted_copies_are_found_by_name(run: Path) -> None:
     """Of a file of samples, 40 are made training images, 5 of them mirrored; so 40 of 100 are copies."""
     config = load(run, "cpu").config
-    seen = module.training(config).seen
+    seen = module.training(config)[0]
     [folder] = (run / "drawn").iterdir()
     shard = np.load(folder / "000000.npy")
     places = np.arange(0, 1600, 40)

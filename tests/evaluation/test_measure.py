@@ -10,13 +10,14 @@ import torch
 from ddpm.core import Stream
 from ddpm.data.dataset import Dataset
 from ddpm.evaluation import measure as module
-from ddpm.evaluation.measure import NEIGHBOURS, REPLICATES, Generated, content_hash, copies, measure
-from ddpm.evaluation.reference import Real, Training
-from ddpm.metrics import bootstrap, frechet, inception_score, kernel, manifold, memorisation
-from ddpm.metrics.features import extract
-from ddpm.metrics.features.thumbnail import Thumbnail
-from ddpm.records.score import Samples
-from ddpm.system.progress import silent
+from ddpm.evaluation.measure import NEIGHBOURS, REPLICATES, content_hash, copies, measure
+from ddpm.evaluation.reference import Real
+from ddpm.metrics import frechet, inception_score, kernel, manifold, memorisation
+from ddpm.metrics.estimate import resamples
+from ddpm.metrics.features import Extractor, extract
+from ddpm.metrics.memorisation import Thumbnail
+from ddpm.records.score import Memorisation, Samples, Score
+from ddpm.system.progress import Progress, silent
 from refusal import refuses
 
 
@@ -50,12 +51,14 @@ def images(n: int, seed: int, labels: np.ndarray | None = None, classes: Sequenc
     return Dataset(values, labels, tuple(classes), None, names, sha256(values.data).hexdigest())
 
 
-def real(data: Dataset) -> Real:
-    return Real("real", data)
-
-
-def of(data: Dataset, labels: Sequence[str] | None = None) -> Generated:
-    return Generated(data, Samples(source="made", hash=""), data.names, labels)
+def measured(
+    made: Dataset,
+    true: Dataset,
+    labels: Sequence[str] | None = None,
+    extractor: Extractor = Values(),  # noqa: B008
+    progress: Progress = silent,
+) -> Score:
+    return measure(made, Samples(source="made", hash=""), labels, Real("real", true), extractor, progress)
 
 
 def features(data: Dataset) -> torch.Tensor:
@@ -69,16 +72,15 @@ def some(n: int, many: int) -> torch.Tensor:
 
 def test_agrees_with_the_metrics() -> None:
     made, true = images(70, 0), images(90, 1)
-    ours, theirs, counts = features(made), features(true), bootstrap.counts(70, REPLICATES)
-    found = measure(of(made), real(true), Values(), silent)
+    ours, theirs, counts = features(made), features(true), resamples(70, REPLICATES)
+    found = measured(made, true)
     assert (
         found.frechet.model_dump(exclude={"floor"}) == frechet.estimate(ours, frechet.fit(theirs), counts).model_dump()
     )
     assert found.frechet.floor is None  # 90 real images are not twice 70
     assert found.kid == kernel.estimate(ours, theirs, counts)
-    proportions = manifold.estimate(ours[some(70, 70)], manifold.fit(theirs[some(90, 70)], NEIGHBOURS), counts)
-    for name, value in proportions._asdict().items():
-        assert getattr(found, name) == value, name
+    shares = manifold.estimate(ours[some(70, 70)], theirs[some(90, 70)], counts, NEIGHBOURS)
+    assert (found.precision, found.recall, found.density, found.coverage) == shares
     assert found.inception_score is None
     assert found.accuracy is None
     assert found.colour.mean == pytest.approx((made.images / 127.5 - 1).mean((0, 1, 2)), abs=1e-12)
@@ -87,48 +89,47 @@ def test_agrees_with_the_metrics() -> None:
 
 def test_the_floor_and_what_is_said_of_it() -> None:
     made, true = images(30, 0), images(60, 1)
-    found = measure(of(made), real(true), Values(), silent)
+    found = measured(made, true)
     assert found.frechet.floor == frechet.floor(features(true), 30)
     assert not any("too few" in note for note in found.notes)
-    fewer = measure(of(made), real(true.subset(np.arange(59))), Values(), silent)
+    fewer = measured(made, true.subset(np.arange(59)))
     assert fewer.frechet.floor is None
     assert any("59 real images are too few" in note for note in fewer.notes)
 
 
 def test_few_images_are_said_to_be_few(monkeypatch: pytest.MonkeyPatch) -> None:
     made, true = images(30, 0), images(60, 1)
-    assert any("only 30 images" in note for note in measure(of(made), real(true), Values(), silent).notes)
+    assert any("only 30 images" in note for note in measured(made, true).notes)
     monkeypatch.setattr(module, "FEW", 30)
-    assert measure(of(made), real(true), Values(), silent).notes == ()
+    assert measured(made, true).notes == ()
 
 
 def test_balls_are_among_as_many_of_each_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that recall means the same whatever the number of real images, and for a bound on time."""
     monkeypatch.setattr(module, "BALLS", 20)
     made, true = images(30, 0), images(60, 1)
-    balls = manifold.fit(features(true)[some(60, 20)], NEIGHBOURS)
-    expected = manifold.estimate(features(made)[some(30, 20)], balls, bootstrap.counts(20, REPLICATES))
-    found = measure(of(made), real(true), Values(), silent)
-    assert (found.recall.value, found.precision.low) == (expected.recall.value, expected.precision.low)
+    ours, theirs = features(made)[some(30, 20)], features(true)[some(60, 20)]
+    found = measured(made, true)
+    assert (found.precision, found.recall) == manifold.estimate(ours, theirs, resamples(20, REPLICATES))[:2]
 
 
 def test_features_with_classes_have_an_inception_score(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "Inception", Classes)
     made = images(30, 0)
-    found = measure(of(made), real(images(60, 1)), Classes(), silent)
-    expected = inception_score.estimate(features(made)[:, :3], bootstrap.counts(30, REPLICATES))
+    found = measured(made, images(60, 1), extractor=Classes())
+    expected = inception_score.estimate(features(made)[:, :3], resamples(30, REPLICATES))
     assert found.inception_score == expected
 
 
 def test_too_few_images() -> None:
     with refuses("invalid", "10"):
-        measure(of(images(9, 0)), real(images(60, 1)), Values(), silent)
-    assert measure(of(images(10, 0)), real(images(10, 1)), Values(), silent).frechet.value > 0
+        measured(images(9, 0), images(60, 1))
+    assert measured(images(10, 0), images(10, 1)).frechet.value > 0
 
 
 def test_progress_has_an_end() -> None:
     seen: list[tuple[str, int, int]] = []
-    measure(of(images(40, 0)), real(images(60, 1)), Values(), lambda *said: seen.append(said))
+    measured(images(40, 0), images(60, 1), progress=lambda *said: seen.append(said))
     ends = {what: (done, total) for done, total, what in seen}
     assert ends == {
         "extracting features of the reference": (60, 60),
@@ -144,7 +145,7 @@ LABELS = np.arange(60) % 2
 
 def read_as(labels: Sequence[str] | None, true: Dataset) -> tuple[object, tuple[str, ...]]:
     made = images(20, 5, np.arange(20) % 2)
-    found = measure(of(made, labels), real(true), Values(), silent)
+    found = measured(made, true, labels)
     return found.accuracy, tuple(note for note in found.notes if "biased" not in note)
 
 
@@ -191,44 +192,43 @@ def test_no_accuracy_where_real_images_are_all_the_same() -> None:
 # copies
 
 
-def training(seen: Dataset, held_out: int = 0) -> Training:
-    n = len(seen)
-    return Training("photos", seen.subset(np.arange(n - held_out)), seen.subset(np.arange(n - held_out, n)))
+def searched(made: Dataset, seen: Dataset, held_out: Dataset | None = None) -> Memorisation:
+    return copies(made, made.names, "photos", seen, held_out, silent)
 
 
 def test_copies_are_those_of_the_thumbnails() -> None:
     seen, made = images(60, 1), images(25, 0)
     made.pixels[3], made.pixels[20] = seen.pixels[40], seen.pixels[7, :, ::-1]
-    found = copies(of(made), training(seen, 20), silent)
-    expected = memorisation.nearest(extract.extract(Thumbnail(), made), extract.extract(Thumbnail(), seen)[:40])
+    found = searched(made, seen.subset(np.arange(40)), seen.subset(np.arange(40, 60)))
+    which, distance = memorisation.nearest(extract.extract(Thumbnail(), made), extract.extract(Thumbnail(), seen)[:40])
     assert (found.images, found.copies, found.rate.value) == (40, 1, 1 / 25)  # the 40th was not trained on
     assert found.threshold == memorisation.THRESHOLD
-    assert found.median == float(expected.distance.median())
+    assert found.median == float(distance.median())
     assert found.held_out is not None
     assert (found.held_out.value, len(found.closest)) == (0, 16)
     first = found.closest[0]
     assert (first.sample, first.training, first.places, first.copied) == ("20.png", "7.png", (20, 7), True)
-    order = expected.distance.argsort(stable=True)[:16].tolist()
-    assert [pair.places for pair in found.closest] == [(i, int(expected.which[i])) for i in order]
-    assert [pair.distance for pair in found.closest] == [float(expected.distance[i]) for i in order]
+    order = distance.argsort(stable=True)[:16].tolist()
+    assert [pair.places for pair in found.closest] == [(i, int(which[i])) for i in order]
+    assert [pair.distance for pair in found.closest] == [float(distance[i]) for i in order]
 
 
 def test_all_copies_are_listed_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = images(60, 1)
-    found = copies(of(seen), training(seen), silent)
+    found = searched(seen, seen)
     assert (found.copies, len(found.closest), found.rate.value) == (60, 60, 1)
     assert (found.held_out, found.held_out_median) == (None, None)
     assert found.rate.low > 0.9
     monkeypatch.setattr(module, "LISTED", 30)
-    assert len(copies(of(seen), training(seen), silent).closest) == 30
+    assert len(searched(seen, seen).closest) == 30
     few = images(12, 0)
-    assert len(copies(of(few), training(seen), silent).closest) == 12
+    assert len(searched(few, seen).closest) == 12
 
 
 def test_training_images_without_names_are_numbered() -> None:
     seen = images(60, 1)
     nameless = Dataset(seen.pixels, fingerprint="nameless")
-    assert copies(of(seen), training(nameless), silent).closest[0].training == "0"
+    assert searched(seen, nameless).closest[0].training == "0"
 
 
 # the hash of samples

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ddpm.data.dataset import Dataset
-from ddpm.evaluation.proportions import proportions_of
+from ddpm.evaluation.drawn import proportions_of
 
 
 def reference(*counts: int, classes: tuple[str, ...] = ("cat", "dog")) -> Dataset:

@@ -10,7 +10,7 @@ import torch
 from ddpm.evaluation import upscaling as enlarged
 from ddpm.evaluation.upscaling import quality
 from ddpm.metrics import frechet
-from ddpm.metrics.features.thumbnail import Thumbnail
+from ddpm.metrics.memorisation import Thumbnail
 from ddpm.metrics.similarity import psnr, ssim
 from ddpm.records.upscaling import Fidelity
 

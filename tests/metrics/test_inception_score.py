@@ -2,7 +2,7 @@ import pytest
 import torch
 from torchmetrics.image.inception import InceptionScore
 
-from ddpm.metrics.bootstrap import counts
+from ddpm.metrics.estimate import resamples
 from ddpm.metrics.inception_score import estimate
 
 
@@ -11,7 +11,7 @@ def logits(n: int, classes: int, seed: int = 0, scale: float = 2.0) -> torch.Ten
 
 
 def value(given: torch.Tensor) -> float:
-    return estimate(given, counts(len(given), 1)).value
+    return estimate(given, resamples(len(given), 1)).value
 
 
 class Given(torch.nn.Module):
@@ -51,14 +51,14 @@ def test_agrees_with_torchmetrics(n, classes):
 
 
 def test_chunks_do_not_show(monkeypatch):
-    given, drawn = logits(100, 6), counts(100, 9)
+    given, drawn = logits(100, 6), resamples(100, 9)
     whole = estimate(given, drawn).model_dump()
     monkeypatch.setattr("ddpm.metrics.inception_score.CHUNK", 7)
     assert estimate(given, drawn).model_dump() == pytest.approx(whole, rel=1e-12)
 
 
 def test_replicates_are_the_scores_of_resamples():
-    given, drawn = logits(80, 6), counts(80, 40)
+    given, drawn = logits(80, 6), resamples(80, 40)
     scores = torch.tensor([value(given.repeat_interleave(c.long(), 0)) for c in drawn]).double()
     found = estimate(given, drawn)
     low, high = found.low, found.high
@@ -69,5 +69,5 @@ def test_replicates_are_the_scores_of_resamples():
 def test_the_interval_is_that_of_fresh_sets():
     """Its width is 3.92 standard deviations of the scores of 300 fresh sets, within 20 %."""
     spread = torch.tensor([value(logits(300, 8, i)) for i in range(300)]).std()
-    widths = [(e := estimate(logits(300, 8, i), counts(300, 300))).high - e.low for i in range(5)]
+    widths = [(e := estimate(logits(300, 8, i), resamples(300, 300))).high - e.low for i in range(5)]
     assert sum(widths) / 5 == pytest.approx(3.92 * float(spread), rel=0.2)

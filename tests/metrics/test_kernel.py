@@ -5,7 +5,7 @@ import torch
 from torchmetrics.image.kid import KernelInceptionDistance
 
 from ddpm.metrics import kernel
-from ddpm.metrics.bootstrap import counts
+from ddpm.metrics.estimate import resamples
 from ddpm.metrics.kernel import estimate
 
 
@@ -16,7 +16,7 @@ def normal(n: int, d: int, seed: int, spread: float = 1.0, shift: float = 0.0) -
 
 
 def value(x: torch.Tensor, y: torch.Tensor, **options: int) -> float:
-    return estimate(x, y, counts(len(x), 1), **options).value
+    return estimate(x, y, resamples(len(x), 1), **options).value
 
 
 def k(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -73,7 +73,7 @@ def test_unbiased():
 
 
 def test_tiles_do_not_show(monkeypatch):
-    x, y, drawn = normal(70, 6, 0), normal(90, 6, 1, shift=0.2), counts(70, 5)
+    x, y, drawn = normal(70, 6, 0), normal(90, 6, 1, shift=0.2), resamples(70, 5)
     whole = estimate(x, y, drawn).model_dump()
     for tile in (1, 32, 64):
         monkeypatch.setattr(kernel, "TILE", tile)
@@ -98,7 +98,7 @@ def test_replicates_expect_the_value(block, monkeypatch):
     """Their mean over 4,000 resamples is the value, within 4 standard errors."""
     seen = []
     monkeypatch.setattr(kernel, "interval", lambda value, replicates: seen.append((value, replicates)))
-    estimate(normal(60, 5, 0, shift=0.2), normal(80, 5, 1), counts(60, 4000), block)
+    estimate(normal(60, 5, 0, shift=0.2), normal(80, 5, 1), resamples(60, 4000), block)
     [(value, replicates)] = seen
     assert abs(replicates.mean() - value) < 4 * replicates.std() / 4000**0.5
 
@@ -106,7 +106,7 @@ def test_replicates_expect_the_value(block, monkeypatch):
 def test_a_replicate_is_the_sum_over_pairs_of_different_images(monkeypatch):
     seen = []
     monkeypatch.setattr(kernel, "interval", lambda value, replicates: seen.append(replicates))
-    n, drawn = 12, counts(12, 6)
+    n, drawn = 12, resamples(12, 6)
     x, y = normal(n, 5, 0), normal(20, 5, 1)
     estimate(x, y, drawn)
     mean = k(x, y).mean(1)
@@ -120,7 +120,9 @@ def test_the_interval_is_that_of_fresh_sets():
     """Its width is 3.92 standard deviations of the distances of 200 fresh sets of 200, within 25 %."""
     y = normal(1000, 6, 0)
     spread = torch.tensor([value(1.2 * normal(200, 6, i, shift=0.2), y) for i in range(1, 201)]).std()
-    widths = [(e := estimate(1.2 * normal(200, 6, i, shift=0.2), y, counts(200, 100))).high - e.low for i in (1, 2, 3)]
+    widths = [
+        (e := estimate(1.2 * normal(200, 6, i, shift=0.2), y, resamples(200, 100))).high - e.low for i in (1, 2, 3)
+    ]
     assert sum(widths) / 3 == pytest.approx(3.92 * float(spread), rel=0.25)
 
 

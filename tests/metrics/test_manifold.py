@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from ddpm.metrics import manifold
-from ddpm.metrics.bootstrap import counts
-from ddpm.metrics.manifold import estimate, fit, radii
+from ddpm.metrics.estimate import resamples
+from ddpm.metrics.manifold import estimate, radii
 
 
 def normal(n: int, d: int, seed: int = 0, shift: float = 0.0) -> torch.Tensor:
@@ -17,7 +17,7 @@ def normal(n: int, d: int, seed: int = 0, shift: float = 0.0) -> torch.Tensor:
 
 def shares(generated: torch.Tensor, real: torch.Tensor, neighbours: tuple[int, int] = (3, 5)) -> list[float]:
     """Precision, recall, density, coverage."""
-    return [e.value for e in estimate(generated, fit(real, neighbours), counts(len(generated), 1))]
+    return [e.value for e in estimate(generated, real, resamples(len(generated), 1), neighbours)]
 
 
 def brute(generated: torch.Tensor, real: torch.Tensor, neighbours: tuple[int, int], left: np.ndarray) -> list[float]:
@@ -52,9 +52,9 @@ def test_the_definitions(n, m, d, monkeypatch):
     for tile in (2048, 7):
         monkeypatch.setattr(manifold, "TILE", tile)
         for neighbours in ((3, 5), (1, 2), (6, 4)):
-            drawn, everything = counts(n, 4), np.arange(n)
+            drawn, everything = resamples(n, 4), np.arange(n)
             monkeypatch.setattr(manifold, "interval", lambda value, replicates, *_: (value, replicates))
-            found = estimate(generated, fit(real, neighbours), drawn)
+            found = estimate(generated, real, drawn, neighbours)
             value = brute(generated, real, neighbours, everything)
             assert [v for v, _ in found] == pytest.approx(value)
             added = np.array(value) - [brute(generated, real, neighbours, np.delete(everything, i)) for i in range(n)]
@@ -110,7 +110,7 @@ def test_a_copy_lies_at_distance_0():
     for shift in [0.0, 1000.0]:
         real = normal(20, 300, shift=shift)
         six = real.repeat(6, 1)
-        assert (fit(six).radii.sqrt() < 1e-4 * (2 * 300) ** 0.5).all()
+        assert (radii(six, six.double().mean(0), (3, 5)).sqrt() < 1e-4 * (2 * 300) ** 0.5).all()
         precision, _, density, coverage = shares(real[:10], six)
         assert (precision, density, coverage) == pytest.approx((1, 6 / 5, 0.5))
         precision, _, density, coverage = shares(real[:10] + 1e-3, six)
@@ -131,10 +131,10 @@ def test_radii_are_distances_to_neighbours():
 def test_the_interval_is_that_of_fresh_sets(shift):
     """Its width is 3.92 standard deviations over 200 fresh sets, within 20 %; but that of recall and coverage, where it
     is the spread of a jackknife, is too wide rather than too narrow (Efron & Stein 1981), here by up to a third."""
-    reference = fit(normal(400, 4))
+    reference = normal(400, 4)
 
     def found(seed: int, replicates: int) -> torch.Tensor:
-        found = estimate(normal(200, 4, seed, shift), reference, counts(200, replicates))
+        found = estimate(normal(200, 4, seed, shift), reference, resamples(200, replicates))
         return torch.tensor([[e.value, e.low, e.high] for e in found])
 
     spread = torch.stack([found(i, 1)[:, 0] for i in range(1, 201)]).std(0)
@@ -147,6 +147,6 @@ def test_the_interval_is_that_of_fresh_sets(shift):
 
 def test_refuses_fewer_samples_than_neighbours():
     with pytest.raises(ValueError, match=r"5 neighbours .*more than 5 samples, not 5"):
-        fit(normal(5, 2))
+        estimate(normal(5, 2), normal(5, 2), resamples(5, 1))
     with pytest.raises(ValueError, match=r"3 neighbours .*more than 3 samples, not 3"):
-        estimate(normal(3, 2), fit(normal(6, 2)), counts(3, 1))
+        estimate(normal(3, 2), normal(6, 2), resamples(3, 1))

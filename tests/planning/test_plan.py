@@ -14,7 +14,7 @@ from ddpm.core.condition import Conditions
 from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
 from ddpm.images.geometry import Geometry
-from ddpm.metrics.features.thumbnail import Thumbnail
+from ddpm.metrics.memorisation import Thumbnail
 from ddpm.planning import budget, follow, narrow, plan
 from ddpm.planning.data import gather
 from ddpm.planning.plan import Plan, make, reopen

@@ -1,4 +1,3 @@
-import shlex
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -7,26 +6,25 @@ import pytest
 from cyclopts import App
 
 from ddpm.cli.evaluate import evaluate as evaluate_command
+from ddpm.cli.flags import given
 from ddpm.cli.sample import sample
-from ddpm.cli.train import train
+from ddpm.cli.train import OF_COMMAND, train
 from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.report import commands
 from ddpm.report.reading import read
 
-from .conftest import Evaluate
 from .scores import make_score
 
 
-def parsed(command: commands.Command, function: Any) -> dict[str, Any]:
-    """The arguments that the command line makes of a printed command."""
-    words = shlex.split(str(command))
-    assert words == list(command.argv)
+def parsed(words: list[str], function: Any) -> dict[str, Any]:
+    """The arguments that the command line makes of a command, with its groups of flags as those given."""
     assert words[0] == "ddpm"
     app = App(result_action="return_value")
     app.command(function)
     _, bound, _ = app.parse_args(words[1:], exit_on_error=False, print_error=False)
-    return bound.arguments
+    flags = given(bound.arguments["flags"]) if "flags" in bound.arguments else {}
+    return bound.arguments | {"flags": {name: flags[name] for name in flags if name not in OF_COMMAND}}
 
 
 @pytest.fixture
@@ -34,17 +32,8 @@ def config(run: Path) -> RunConfig:
     return read(run).config
 
 
-@pytest.mark.parametrize("folder", ["runs/a", "my runs/it's", "runs/$HOME"])
-def test_the_train_command_asks_for_what_was_asked(config: RunConfig, folder: str) -> None:
-    given = parsed(commands.train(config, Path(folder)), train)
-    assert given["data"] == config.data.source
-    assert given["out"] == Path(folder)
-    assert given["flags"].given() == config.request
-    assert config.request["set"]
-
-
-def test_every_kind_of_flag(config: RunConfig) -> None:
-    request = {
+def test_the_train_command_asks_for_what_was_asked(config: RunConfig) -> None:
+    every_kind = {
         "for": "10m",
         "size": "48x64",
         "mode": "RGB",
@@ -58,45 +47,36 @@ def test_every_kind_of_flag(config: RunConfig) -> None:
         "seed": 7,
         "set": ['data.x="a b"', "training.ema=0.5", "network.attention=[2]"],
     }
-    asked = config.model_copy(update={"request": request})
-    assert parsed(commands.train(asked, Path("r")), train)["flags"].given() == request
+    assert config.request["set"]
+    for request in (config.request, every_kind):
+        asked = parsed(commands.train(config.model_copy(update={"request": request}), Path("runs/a")), train)
+        assert (asked["data"], asked["out"], asked["flags"]) == (config.data.source, Path("runs/a"), request)
 
 
-def test_the_sample_command_takes_any_class_name(config: RunConfig) -> None:
-    names = ("cat", "big cat", "-x", "--seed", "it's", "<&>")
+@pytest.mark.parametrize("names", [("cat", "big cat", "-x", "--seed", "it's", "<&>"), ()])
+def test_the_sample_command_takes_any_class_name(names: tuple[str, ...], config: RunConfig) -> None:
     data = config.data.model_copy(update={"classes": names})
-    given = parsed(commands.sample(config.model_copy(update={"data": data}), Path("r")), sample)
-    assert (given["run"], given["n"], tuple(given["label"])) == (Path("r"), 16, names)
+    asked = parsed(commands.sample(config.model_copy(update={"data": data}), Path("r")), sample)
+    assert (asked["run"], asked["n"], tuple(asked.get("label", ()))) == (Path("r"), 16, names)
 
 
-def test_without_classes_there_is_no_label(config: RunConfig) -> None:
-    data = config.data.model_copy(update={"classes": ()})
-    given = parsed(commands.sample(config.model_copy(update={"data": data}), Path("r")), sample)
-    assert "label" not in given
-
-
-def test_the_evaluate_command_says_all_that_the_score_recorded(run: Path, evaluate: Evaluate) -> None:
-    evaluate("a", make_score("w", steps=7, guidance=1.5, eta=0.5, clip=False))
-    words = list(commands.evaluate(read(run).evaluations[0], run).argv)
-    assert words[:3] == ["ddpm", "evaluate", str(run)]
+def test_the_evaluate_command_says_all_that_the_score_recorded() -> None:
+    run, checkpoint = Path("runs/a"), "runs/a/checkpoints/step-000000008"
+    score = make_score("w", steps=7, guidance=1.5, eta=0.5, clip=False)
+    words = commands.evaluate(score, run)
+    assert words[:3] == ["ddpm", "evaluate", "runs/a"]
     pairs = dict(pairwise(words))
     wanted = {"-n": "64", "--data": "digits", "--features": "small", "--seed": "3", "--steps": "7"}
     wanted |= {"--solver": "ddim", "--grid": "power", "--guidance": "1.5", "--eta": "0.5"}
     assert {key: pairs[key] for key in wanted} == wanted
     assert "--no-clip" in words
+    samples = score.samples.model_copy(update={"source": checkpoint})
+    assert commands.evaluate(score.model_copy(update={"samples": samples}), run)[2] == checkpoint
 
 
 @pytest.mark.parametrize("grid", ["trailing", "karras", (1000, 700, 99.5)])
 def test_a_way_of_sampling_is_that_of_its_flags(grid: Any) -> None:
     guided = {"guidance": 2.0, "negative": "cat", "guidance_interval": (0.2, 5.0), "guidance_parallel": 0.0}
     how = SamplingConfig.of(grid=grid, clip=False, **guided)
-    command = commands.Command("", ("ddpm", "evaluate", "r", *commands.sampling(how)))
-    assert SamplingConfig.of(steps=how.steps, **parsed(command, evaluate_command)["flags"].given()) == how
-
-
-def test_a_checkpoint_is_evaluated_as_a_checkpoint(run: Path, evaluate: Evaluate) -> None:
-    path = run / "checkpoints" / "step-000000008"
-    score = make_score("w")
-    samples = score.samples.model_copy(update={"source": str(path)})
-    evaluate("a", score.model_copy(update={"samples": samples}))
-    assert commands.evaluate(read(run).evaluations[0], run).argv[2] == str(path)
+    words = ["ddpm", "evaluate", "r", *commands.sampling(how)]
+    assert SamplingConfig.of(steps=how.steps, **parsed(words, evaluate_command)["flags"]) == how

@@ -8,7 +8,7 @@ from PIL import Image
 
 from ddpm.core import Level
 from ddpm.engine.trajectory import Stage
-from ddpm.report import film
+from ddpm.report import trajectory as film
 
 
 def made(mode: str, count: int, size: tuple[int, int] = (8, 12)) -> list[Stage]:

@@ -2,7 +2,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from ddpm.report.likelihood import headline, measured_bits, panels, plot
+from ddpm.report.canvas import figure
+from ddpm.report.likelihood import headline, panels, plot
+from ddpm.report.reading import read
 
 from .conftest import Bits
 from .scores import make_bits
@@ -13,13 +15,12 @@ def test_they_come_oldest_first_without_what_cannot_be_read(run: Path, bits: Bit
         bits(name, make_bits("w", made_by=name))
     (bits("broken", make_bits("w")) / "bits.json").write_text('{"format": 3}')
     (run / "likelihood" / "answers").mkdir()
-    assert [record.made_by for record in measured_bits(run / "likelihood")] == ["b", "c", "a"]
-    assert measured_bits(run / "nothing") == ()
+    assert [record.made_by for record in read(run).likelihoods] == ["b", "c", "a"]
 
 
 def test_the_headline_is_a_bound_of_the_runs_own_weights_with_most_levels(run: Path, bits: Bits) -> None:
     def best() -> str | None:
-        found = headline(measured_bits(run / "likelihood"), "own")
+        found = headline(read(run).likelihoods, "own")
         return found and found.made_by
 
     assert best() is None
@@ -35,35 +36,20 @@ def test_the_headline_is_a_bound_of_the_runs_own_weights_with_most_levels(run: P
 
 
 def test_a_bound_is_drawn_by_level_and_cumulated(tmp_path: Path) -> None:
-    from matplotlib.figure import Figure
-
-    drawn = panels(make_bits("w"))
-    axes = Figure().subplots(1, 2)
-    for ax, draw in zip(axes, drawn.values(), strict=True):
-        draw(ax)
-    kl, decoder = axes[0].get_lines()
-    assert kl.get_xydata().tolist() == [[10, 0.125], [5, 0.5]]
+    """A drawn term counts for all pairs of levels that it stands for; of an ODE nothing is drawn."""
+    record = make_bits("w")
+    assert record.levels is not None
+    drawn = record.model_copy(update={"levels": record.levels.model_copy(update={"pairs": (5, 4, 1)})})
+    by_level, cumulative = figure(*panels(drawn).values()).axes
+    kl, decoder = by_level.get_lines()
+    assert kl.get_xydata().tolist() == [[10, 0.025], [5, 0.125]]
     assert decoder.get_xydata().tolist() == [[1, 2]]
-    share = axes[1].get_lines()[0]
+    share = cumulative.get_lines()[0]
     assert share.get_xdata().tolist() == [1, 5, 10]
     # all but the prior's
     assert share.get_ydata().tolist() == [2 / 2.875, 2.5 / 2.875, 2.625 / 2.875]
+    plot(make_bits("w", steps=None), tmp_path)
+    assert list(tmp_path.iterdir()) == []
     plot(make_bits("w"), tmp_path)
     with Image.open(tmp_path / "bits.png") as picture:
         assert picture.width > picture.height
-
-
-def test_of_an_ode_nothing_is_drawn(tmp_path: Path) -> None:
-    plot(make_bits("w", steps=None), tmp_path)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_drawn_terms_count_for_the_levels_that_they_stand_for() -> None:
-    from matplotlib.figure import Figure
-
-    record = make_bits("w")
-    assert record.levels is not None
-    levels = record.levels.model_copy(update={"pairs": (5, 4, 1)})
-    ax = Figure().subplots()
-    panels(record.model_copy(update={"levels": levels}))["Bits per dimension by level"](ax)
-    assert ax.get_lines()[0].get_ydata().tolist() == [0.025, 0.125]

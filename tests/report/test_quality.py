@@ -1,15 +1,17 @@
+"""Which evaluations are shown, and as which lines."""
+
 import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 
+from ddpm.records.score import Score
 from ddpm.report.canvas import Draw, figure
-from ddpm.report.quality import best, by_steps, by_training
+from ddpm.report.quality import best, by_steps, by_training, headline
 from ddpm.report.reading import Run, read
 
 from .conftest import Evaluate
-from .scores import make_score
+from .scores import MEASURE, make_score
 
 
 def drawn(draw: Draw | None) -> dict[str, list[tuple[float, float]]]:
@@ -29,25 +31,49 @@ def logged(run: Path, *scores: dict[str, object]) -> Run:
     return read(run)
 
 
+def test_the_headline_is_of_the_runs_own_weights_and_usual_settings(
+    run: Path, evaluate: Evaluate, weights: str
+) -> None:
+    assert headline(read(run)) is None
+    own = read(run).config.sampling
+
+    def usual(weights: str) -> Score:
+        score = make_score(weights)
+        return score.model_copy(update={"samples": score.samples.model_copy(update={"sampling": own})})
+
+    for name, score, chosen in (
+        ("checkpoint", make_score("early"), "checkpoint"),
+        ("other steps", make_score(weights, steps=50), "other steps"),
+        ("usual", usual(weights), "usual"),
+        ("few steps", make_score(weights, steps=5), "usual"),
+        ("later checkpoint", usual("late"), "usual"),
+        ("again", usual(weights), "again"),
+    ):
+        evaluate(name, score)
+        assert headline(read(run)) == chosen
+
+
 def test_nothing_to_show(run: Path, evaluate: Evaluate) -> None:
     evaluate("only", make_score("w"))
     found = read(run)
-    like = found.evaluations[0]
-    for headline in (None, like):
-        assert by_steps(found, headline) is None
-        assert by_training(found, headline) is None
-        assert best(found, headline) is None
+    for like in (None, found.evaluations["only"]):
+        assert (by_steps(found, like), by_training(found, like), best(found, like)) == (None, None, None)
 
 
-def test_ways_of_sampling_are_named(run: Path, evaluate: Evaluate) -> None:
-    for steps, distance in ((5, 30.0), (10, 12.0)):
+def test_a_line_for_each_way_of_sampling(run: Path, evaluate: Evaluate) -> None:
+    """Of the same measure and weights; the latest counts, and a way that took one number of steps is left out."""
+    for steps, distance in ((10, 13.0), (5, 30.0), (10, 12.0)):
         score = make_score("w", distance, steps=steps)
-        evaluate(f"{steps}", score)
-        evaluate(f"guided {steps}", make_score("w", distance - 1, steps=steps, guidance=2.0, eta=0.5, clip=False))
+        evaluate(f"{steps} {distance}", score)
+        guided = make_score("w", distance - 1, steps=steps, guidance=2.0, eta=0.5, clip=False)
+        evaluate(f"guided {steps} {distance}", guided)
         plain = score.samples.model_copy(update={"labels": None})
-        evaluate(f"plain {steps}", score.model_copy(update={"samples": plain}))
+        evaluate(f"plain {steps} {distance}", score.model_copy(update={"samples": plain}))
+    evaluate("alone", make_score("w", steps=9, solver="ancestral"))
+    evaluate("other weights", make_score("v", steps=7))
+    evaluate("other measure", make_score("w", steps=7, measure=MEASURE.model_copy(update={"n": 9})))
     found = read(run)
-    assert drawn(by_steps(found, found.evaluations[0])) == {
+    assert drawn(by_steps(found, score)) == {
         "unipc-2, power grid, guidance 1": [(5, 30), (10, 12)],
         "ddim, power grid, guidance 2, unclipped, eta 0.5": [(5, 29), (10, 11)],
         "unipc-2, power grid, guidance 1, labels none": [(5, 30), (10, 12)],
@@ -55,8 +81,14 @@ def test_ways_of_sampling_are_named(run: Path, evaluate: Evaluate) -> None:
 
 
 def test_scores_of_the_log_and_evaluations_are_lines_of_their_own(run: Path, evaluate: Evaluate) -> None:
-    evaluate("early", make_score("e", 40.0, images=64))
-    evaluate("late", make_score("w", 20.0, images=128))
+    """The best is what the run marked, or else the nearest of the evaluations."""
+    for name, frechet, images in (("late", 20.0, 128), ("early", 40.0, 64)):
+        evaluate(name, make_score(name, frechet, images=images))
+    evaluate("other steps", make_score("b", images=96, steps=4))
+    like = read(run).evaluations["late"]
+    evaluated = {"unipc-2, 10 steps, power grid, guidance 1": [(64, 40), (128, 20)]}
+    assert drawn(by_training(read(run), like)) == {**evaluated, "best": [(128, 20)]}
+    assert best(read(run), like) == (128, 20)
     found = logged(
         run,
         {"images": 64, "frechet": 50.0, "n": 32, "best": True},
@@ -66,8 +98,8 @@ def test_scores_of_the_log_and_evaluations_are_lines_of_their_own(run: Path, eva
         {"images": 192, "frechet": 9.0, "n": 2048},
         {"images": 192},
     )
-    assert drawn(by_training(found, found.evaluations[0])) == {
-        "unipc-2, 10 steps, power grid, guidance 1": [(64, 40), (128, 20)],
+    assert drawn(by_training(found, like)) == {
+        **evaluated,
         "during training, 32 samples": [(64, 50), (96, 30), (128, 35)],
         "during training, 2,048 samples": [(192, 9)],
         "best": [(96, 30)],
@@ -78,16 +110,8 @@ def test_stages_that_were_sampled_otherwise_than_the_headline_are_shown_too(run:
     evaluate("headline", make_score("w", 20.0, images=128))
     for name, images, frechet in (("early", 64, 40.0), ("late", 128, 30.0)):
         evaluate(name, make_score(name, frechet, images=images, steps=7))
-    found = logged(run)
-    assert drawn(by_training(found, found.evaluations[0])) == {
+    found = read(run)
+    assert drawn(by_training(found, found.evaluations["headline"])) == {
         "unipc-2, 7 steps, power grid, guidance 1": [(64, 40), (128, 30)],
         "best": [(128, 30)],
     }
-
-
-@pytest.mark.parametrize("marked", [False, True])
-def test_the_best_is_what_the_run_marked_or_else_the_nearest(marked: bool, run: Path, evaluate: Evaluate) -> None:
-    evaluate("early", make_score("e", 20.0, images=64))
-    evaluate("late", make_score("w", 40.0, images=128))
-    found = logged(run, *[{"images": 128, "frechet": 50.0, "n": 32, "best": True}] * marked)
-    assert best(found, found.evaluations[0]) == ((128, 50.0) if marked else (64, 20.0))

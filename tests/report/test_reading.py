@@ -14,7 +14,7 @@ def test_a_finished_run(run: Path, weights: str) -> None:
     assert found.finished
     assert found.seen == 192
     assert found.weights == weights
-    assert found.evaluations == ()
+    assert found.evaluations == {}
     assert list(found.previews) == sorted(found.previews)
     assert found.previews[-1][0] == 192
     assert found.parameters == sum(p.numel() for p in build_model(found.config).parameters())

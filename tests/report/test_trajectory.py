@@ -25,9 +25,13 @@ def test_the_picture_has_a_row_for_each_sample(digits_run: Path) -> None:
         assert wide / 35 == pytest.approx(round(wide / 35), abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("alpha", "sigma", "said"),
-    [(1, 0, "clean"), (0, 1, "noise"), (1, 1, "0 dB"), (1, 1.04, "0 dB"), (1, 10, "−20 dB"), (10, 1, "+20 dB")],
-)
-def test_ratios(alpha: float, sigma: float, said: str) -> None:
-    assert ratio(Level(1.0, alpha, sigma)) == said
+def test_ratios() -> None:
+    for alpha, sigma, said in [
+        (1, 0, "clean"),
+        (0, 1, "noise"),
+        (1, 1, "0 dB"),
+        (1, 1.04, "0 dB"),
+        (1, 10, "−20 dB"),
+        (10, 1, "+20 dB"),
+    ]:
+        assert ratio(Level(1.0, alpha, sigma)) == said

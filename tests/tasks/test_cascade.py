@@ -5,7 +5,7 @@ from tests.tiny import CLASSES, loaded
 
 from ddpm.engine.run import LoadedRun
 from ddpm.system.errors import InputError
-from ddpm.tasks.cascade import passed_on
+from ddpm.tasks.upscale import passed_on
 
 
 def knowing(*classes: str) -> LoadedRun:

@@ -5,7 +5,8 @@ from tests.tiny import loaded
 
 from ddpm.config.upscaling import UpscalingConfig
 from ddpm.engine.options import settings
-from ddpm.tasks.enlarging import Enlarging, Small, enlarge_all, mirrored, parts
+from ddpm.sampling import rows_of
+from ddpm.tasks.enlarging import Enlarging, enlarge_all, mirrored, parts
 
 
 def test_a_noisy_condition_is_not_held_to_unless_asked() -> None:
@@ -20,12 +21,12 @@ def test_a_noisy_condition_is_not_held_to_unless_asked() -> None:
 def test_black_and_white_boxes_are_met_too(augment: float) -> None:
     """What is clipped at one pixel of a box is made up for by the others; clipped once at the end, some are 40 off."""
     run, rng = loaded("RGB", scale=2), np.random.default_rng(0)
-    smalls = [Small(rng.choice(np.array([0, 3, 120, 252, 255], np.uint8), (4, 4, 3)), i) for i in range(16)]
+    smalls = [rng.choice(np.array([0, 3, 120, 252, 255], np.uint8), (4, 4, 3)) for _ in range(16)]
     how = settings(run, {"steps": 20})
-    drawn = [large for _, large in enlarge_all(run, how, Enlarging(augment, True), smalls, seed=0)]
+    drawn = [large for _, large in enlarge_all(run, how, Enlarging(augment, True), smalls, rows_of(0, range(16)))]
     # (N, h, 2, w, 2, C)
     means = np.stack(drawn).astype(float).reshape(16, 4, 2, 4, 2, 3).mean((2, 4))
-    off = np.abs(means - np.stack([small.pixels for small in smalls]))
+    off = np.abs(means - np.stack(smalls))
     assert off.max() <= 1
     assert off.mean() <= 0.25
 
@@ -44,5 +45,5 @@ def test_mirrored_to_sides_that_divide(divisor: int) -> None:
 
 def test_pictures_of_one_size_are_drawn_together() -> None:
     shapes = [(4, 4, 1), (9, 6, 1), (4, 4, 1), (2, 2, 1), (4, 4, 1), (9, 6, 1)]
-    smalls = [Small(np.zeros(shape, np.uint8), 0) for shape in shapes]
+    smalls = [np.zeros(shape, np.uint8) for shape in shapes]
     assert parts(loaded("L", scale=2), smalls, 2) == [[0, 2], [4], [1], [5], [3]]

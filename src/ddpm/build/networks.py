@@ -11,8 +11,8 @@ from ddpm.config.classifier import ClassifierConfig
 from ddpm.config.run import RunConfig
 from ddpm.core.model import Model
 from ddpm.data.dataset import Derive
+from ddpm.metrics.features import Extractor
 from ddpm.metrics.features.embedded import Embedded
-from ddpm.metrics.features.extractor import Extractor
 from ddpm.metrics.features.inception import Inception
 from ddpm.metrics.features.vision import clip, dinov2
 from ddpm.networks import NoisedClassifier, UNet

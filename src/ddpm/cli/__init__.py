@@ -1,6 +1,6 @@
 """The command line: parses, calls, prints.
 
-Commands are named by module and imported when called, so that help does not wait for torch.
+Commands are imported when called, so that help does not wait for torch.
 """
 
 import sys
@@ -25,6 +25,8 @@ app = App(
     version=__version__,
     default_parameter=Parameter(converter=exactly),
 )
+_FILES = {"plot": "report"} | dict.fromkeys(("inpaint", "outpaint", "edit", "restore", "interpolate"), "editing")
+"""The files of commands that do not have one of their own."""
 _COMMANDS = {
     "check": "Decode every image; report problems and how training would use the data.",
     "train": "Train on a folder of images; re-run to resume.",
@@ -47,8 +49,8 @@ _COMMANDS = {
     "doctor": "Show device, precision, memory and versions.",
 }
 for _name, _help in _COMMANDS.items():
-    _module = _name.replace("-", "_")
-    app.command(f"ddpm.cli.{_module}:{_module}", name=_name, help=_help)
+    _function = _name.replace("-", "_")
+    app.command(f"ddpm.cli.{_FILES.get(_name, _function)}:{_function}", name=_name, help=_help)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ddpm.cli.output import note, say
 from ddpm.system.names import Mode
 
 
@@ -17,16 +18,11 @@ def check(
 ) -> None:
     """Decode every image and report sizes, modes, classes, problems, and how training would use them.
 
-    Parameters
-    ----------
-    data
-        A folder, a .zip of one, an .npz, or the built-in "digits".
-    size
-        The --size to plan training for: 64, or height x width, as in 48x64.
-    mode
-        The --mode to plan training for.
-    workers
-        The number of processes that decode; chosen automatically by default.
+    Args:
+        data: A folder, a .zip of one, an .npz, or the built-in "digits".
+        size: The --size to plan training for: 64, or height x width, as in 48x64.
+        mode: The --mode to plan training for.
+        workers: The number of processes that decode; chosen automatically by default.
     """
     from ddpm.data.open import open_source
     from ddpm.data.report import describe, warnings
@@ -34,16 +30,14 @@ def check(
     from ddpm.planning.data import geometry
     from ddpm.planning.recipes.auto import auto
     from ddpm.planning.request import Request
-    from ddpm.system.console import bar, console
+    from ddpm.system.console import bar
     from ddpm.system.units import size as parse_size
 
     source = open_source(data)
     with bar("reading") as progress:
         found = survey(source, workers=workers, progress=progress)
-    for line in describe(found):
-        console.print(line, markup=False)
-    for line in warnings(found):
-        console.print(f"[yellow]note[/]      {_plain(line)}")
+    say(*describe(found))
+    note(*warnings(found), wide=10)
     found.check(skip_bad=True)
     request = Request(data, size=parse_size(size) if size else None, mode=mode)
     chosen = geometry(found.sizes, found.modes, request)
@@ -51,15 +45,8 @@ def check(
     height, width = chosen.size
     auto(chosen.size, bool(found.classes))  # refuses sizes that cannot be halved
     how = "unchanged" if list(found.sizes) == [chosen.size] else f"resized with --fit {chosen.fit}"
-    console.print(
-        f"training  {height} × {width} {chosen.mode}, {how}"
-        + (f"; conditioned on {len(found.classes)} classes" if found.classes else "; unconditional")
-    )
+    classes = f"conditioned on {len(found.classes)} classes" if found.classes else "unconditional"
+    say(f"training  {height} × {width} {chosen.mode}, {how}; {classes}")
     if found.bad:
-        console.print("          requires --skip-bad: some images cannot be used")
-    name = Path(data).stem or "data"
-    console.print(f"next      ddpm train {data} --out runs/{name} --for 20m", markup=False)
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", "\\[")
+        say("          requires --skip-bad: some images cannot be used")
+    say(f"next      ddpm train {data} --out runs/{Path(data).stem or 'data'} --for 20m")

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddpm.cli.numbers import words
+from ddpm.cli.output import say
+from ddpm.system.console import console
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,15 +20,12 @@ def compare(*scores: Path, across: list[str] | None = None) -> None:
 
     Each value is followed by its 95 % interval. The best value is bold if its interval overlaps no other.
 
-    Parameters
-    ----------
-    scores
-        Files written by `ddpm evaluate`, or folders with a score.json.
-    across
-        Sampling settings that may differ: solver, steps, grid, eta, guidance, clip or seed, separated by commas.
+    Args:
+        scores: Files written by `ddpm evaluate`, or folders with a score.json.
+        across: Sampling settings that may differ: solver, steps, grid, eta, guidance, clip or seed, separated by
+            commas.
     """
     from ddpm.evaluation.compare import columns_of, names_of, read, require_alike
-    from ddpm.system.console import console
 
     found = read(scores)
     require_alike(found, words(across))
@@ -36,19 +35,16 @@ def compare(*scores: Path, across: list[str] | None = None) -> None:
         console.print(table)
     for i, name in enumerate(names):
         if won := [column.title for column in columns if column.best(rows) == i]:
-            console.print(f"best      {name}: {', '.join(won)}", markup=False)
+            say(f"best      {name}: {', '.join(won)}")
     if contested := [column.title for column in columns if column.contested(rows)]:
-        console.print(f"no winner {', '.join(contested)}: intervals overlap", markup=False)
+        say(f"no winner {', '.join(contested)}: intervals overlap")
     for name, score in zip(names, rows, strict=True):
-        for note in score.notes:
-            console.print(f"note      {name}: {note}", markup=False)
+        say(*(f"note      {name}: {note}" for note in score.notes))
 
 
 def _tables(names: list[str], scores: "list[Score]", columns: "list[Column]") -> "list[Table]":
     """One table, or several with fewer columns if the terminal is too narrow."""
     from rich.measure import measure_renderables
-
-    from ddpm.system.console import console
 
     tables, first = [], 0
     for end in range(1, len(columns) + 1):

@@ -1,5 +1,7 @@
 """``ddpm doctor``."""
 
+from ddpm.cli.output import say
+
 
 def doctor() -> None:
     """Show this machine's device, precision and why, memory and versions."""
@@ -11,7 +13,6 @@ def doctor() -> None:
     import torch
 
     from ddpm.system.cache import cache_folder
-    from ddpm.system.console import console
     from ddpm.system.device import best_device, best_precision
     from ddpm.system.units import say_bytes, say_count
 
@@ -32,12 +33,10 @@ def doctor() -> None:
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "cache": str(cache_folder()),
     }
-    for package in ("ddpm", "torch", "accelerate", "numpy", "pillow", "safetensors", "pydantic"):
-        rows[package] = version(package)
-    for package in ("scikit-learn", "tensorboard"):
+    packages = "ddpm torch accelerate numpy pillow safetensors pydantic scikit-learn tensorboard"
+    for package in packages.split():
         try:
             rows[package] = version(package)
         except PackageNotFoundError:
             rows[package] = f"not installed: pip install {package}"
-    for key, value in rows.items():
-        console.print(f"{key:12} {value}", markup=False)
+    say(*(f"{key:12} {value}" for key, value in rows.items()))

@@ -1,4 +1,4 @@
-"""The flags and the work that all commands editing pictures share."""
+"""The commands that change given pictures: ``ddpm inpaint``, ``outpaint``, ``edit``, ``restore``, ``interpolate``."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from ddpm.cli.flags import given
+from ddpm.cli.output import say
 from ddpm.cli.pictures import folder_name, names, refuse_to_overwrite, write
-from ddpm.cli.sampling import Sampling
+from ddpm.cli.sampling import UNCHANGED, Sampling
+from ddpm.system.console import bar
+from ddpm.system.files import write_file
 from ddpm.system.names import Fit
 
 if TYPE_CHECKING:
@@ -22,26 +26,17 @@ if TYPE_CHECKING:
 class Editing:
     """How many pictures to draw, and where to write them.
 
-    Parameters
-    ----------
-    n
-        The number of pictures to draw.
-    label
-        A class, by name or number.
-    steps
-        The number of solver steps; the run's own by default.
-    seed
-        The random seed. Picture i depends on the seed and i alone.
-    fit
-        Resize and convert the picture to the run's size and mode. By default, larger pictures keep their size.
-    batch
-        The number of pictures drawn at a time.
-    whole
-        Draw pictures larger than in training in one pass, not in windows; sides must be divisible as the network needs.
-    out
-        The folder to write to; RUN/COMMAND/… by default.
-    device
-        cpu, cuda or mps; the best available by default.
+    Args:
+        n: The number of pictures to draw.
+        label: A class, by name or number.
+        steps: The number of solver steps; the run's own by default.
+        seed: The random seed. Picture i depends on the seed and i alone.
+        fit: Resize and convert the picture to the run's size and mode. By default, larger pictures keep their size.
+        batch: The number of pictures drawn at a time.
+        whole: Draw pictures larger than in training in one pass, not in windows; sides must be divisible as the network
+            needs.
+        out: The folder to write to; RUN/COMMAND/… by default.
+        device: cpu, cuda or mps; the best available by default.
     """
 
     n: Annotated[int, Parameter(name=["-n", "--n"])] = 1
@@ -59,6 +54,154 @@ ONE = Editing()
 """One new picture."""
 
 
+def inpaint(
+    run: Path,
+    photo: Path,
+    *,
+    mask: Path,
+    method: str | None = None,
+    repaint: str | None = None,
+    editing: Editing = ONE,
+    flags: Sampling = UNCHANGED,
+) -> None:
+    """Fill in the masked part of a picture. The rest is kept bit for bit.
+
+    Args:
+        run: A run folder, or one checkpoint in it.
+        photo: The picture, of the run's size or larger.
+        mask: A picture of the same size: white is filled in, black is kept.
+        method: mmps (default), whose fill blends with its surroundings, or ddnm, which blends less well in a third of
+            the time.
+        repaint: RePaint: resample back and forth, as JUMPxTIMES (in steps), such as 10x10; slow, but closer to the
+            model's distribution.
+    """
+    from ddpm.images.photo import opened, read
+    from ddpm.records.run_folder import RunFolder
+    from ddpm.tasks.mask import preview, read_mask
+
+    data = RunFolder.open(run).config().data
+    picture, masking = opened(photo), opened(mask)
+    known = read(picture, data.size, data.mode, editing.fit)
+    fill = read_mask(masking, known, editing.fit)
+    say(f"filling       {100 * fill.mean():.0f} % of {photo}: the white part of {mask}")
+    shown = [("given.png", known.image), ("preview.png", preview(known, fill))]
+    make(run, "inpaint", picture, {"mask": masking, "method": method, "repaint": repaint}, editing, flags, shown)
+
+
+def outpaint(
+    run: Path,
+    photo: Path,
+    *,
+    left: int = 0,
+    right: int = 0,
+    top: int = 0,
+    bottom: int = 0,
+    method: str | None = None,
+    repaint: str | None = None,
+    editing: Editing = ONE,
+    flags: Sampling = UNCHANGED,
+) -> None:
+    """Extend a picture beyond its borders, on a canvas that may be larger than the training images.
+
+    Args:
+        run: A run folder, or one checkpoint in it.
+        photo: The picture, of the run's size or larger.
+        left: The number of pixels to add on the left.
+        right: The number of pixels to add on the right.
+        top: The number of pixels to add at the top.
+        bottom: The number of pixels to add at the bottom.
+        method: mmps (default), or ddnm, which takes a third of the time and leaves a visible border.
+        repaint: RePaint: resample back and forth, as JUMPxTIMES (in steps), such as 1x5.
+    """
+    margins = {"left": left, "right": right, "top": top, "bottom": bottom}
+    asked = {name: value for name, value in margins.items() if value} | {"method": method, "repaint": repaint}
+    make(run, "outpaint", photo, asked, editing, flags)
+
+
+def edit(run: Path, photo: Path, *, strength: float, editing: Editing = ONE, flags: Sampling = UNCHANGED) -> None:
+    """Change a picture: add noise to it and denoise it again (SDEdit).
+
+    Args:
+        run: A run folder, or one checkpoint in it.
+        photo: The picture, of the run's size or larger.
+        strength: How much to change, from 0 (the picture itself) to 1 (a new sample).
+    """
+    make(run, "edit", photo, {"strength": strength}, editing, flags)
+
+
+def restore(
+    run: Path,
+    photo: Path,
+    *,
+    operator: str,
+    method: str | None = None,
+    noise: float | None = None,
+    editing: Editing = ONE,
+    flags: Sampling = UNCHANGED,
+) -> None:
+    """Restore a damaged picture, such that damaging the result again gives the picture.
+
+    Args:
+        run: A run folder, or one checkpoint in it; it needs no training on the damage.
+        photo: The damaged picture.
+        operator: The damage: grey (no colour), downsample:4 (means of 4 x 4 blocks), blur:2 (Gaussian, in pixels),
+            mask:mask.png (white is missing, as in `ddpm inpaint`).
+        method: mmps (default), which fits the picture best, or ddnm, which takes a third of the time.
+        noise: Standard deviation of the noise in the picture, in grey levels of 255; for blur, that of rounding by
+            default.
+    """
+    from ddpm.tasks.restore import mask_of
+
+    if mask := mask_of(operator, noise):
+        inpaint(run, photo, mask=Path(mask), method=method, editing=editing, flags=flags)
+    else:
+        make(run, "restore", photo, {"operator": operator, "method": method, "noise": noise}, editing, flags)
+
+
+def interpolate(
+    run: Path,
+    first: Path,
+    last: Path,
+    *,
+    n: Annotated[int, Parameter(name=["-n", "--n"])] = 9,
+    label: list[str] | None = None,
+    steps: int = 50,
+    fit: Fit | None = None,
+    batch: int = 64,
+    out: Path | None = None,
+    device: str | None = None,
+) -> None:
+    """Interpolate between two pictures: a strip, and a GIF that plays back and forth.
+
+    Args:
+        run: A run folder, or one checkpoint in it.
+        first: The first picture, of the run's size or larger.
+        last: The last picture, of the same size.
+        n: The number of pictures, including both ends, which are the model's reconstructions of the given pictures.
+        label: The class of both pictures, or one each: `--label cat --label dog`.
+        steps: The number of solver steps, each to the noise and back.
+        fit: Resize and convert the pictures to the run's size and mode.
+        batch: The number of pictures drawn at a time.
+        out: The folder to write to; RUN/interpolate/… by default.
+        device: cpu, cuda or mps; the best available by default.
+    """
+    from ddpm.engine.loading import load
+    from ddpm.records.run_folder import RunFolder
+    from ddpm.report.trajectory import to_and_fro
+    from ddpm.tasks.interpolate import interpolate as between
+
+    pipe, labels = load(run, device), label[0] if label and len(label) == 1 else label
+    asked = {"label": " ".join(label) if label else None, "n": n, "steps": steps, "fit": fit}
+    name = folder_name((first, last), asked, (pipe.weights, labels))
+    folder = out or RunFolder.open(run).pictures("interpolate") / name
+    refuse_to_overwrite((folder / file for file in names(n, ["film.gif"])), (first, last))
+    with bar("interpolate") as progress:
+        images = between(pipe, first, last, n=n, label=labels, steps=steps, fit=fit, batch=batch, progress=progress)
+    write(images, folder)
+    write_file(folder / "film.gif", to_and_fro(images))
+    say(str(folder / "film.gif"))
+
+
 def make(
     run: Path,
     command: str,
@@ -71,8 +214,7 @@ def make(
     """Load the run, draw the pictures, write them and a sheet of them, and print the paths.
 
     Args:
-        command: the command's name, which is also that of the pipeline's method.
-        options: the method's own keywords, including opened pictures.
+        options: the task's own keywords, including opened pictures.
         shown: file names and pictures to write too, first on the sheet; the given picture if empty.
 
     Raises:
@@ -82,38 +224,32 @@ def make(
     from ddpm.engine.options import settings as settings_of
     from ddpm.images.photo import Opened, opened
     from ddpm.records.run_folder import RunFolder
-    from ddpm.system.console import bar, console
     from ddpm.tasks.edit import edit
     from ddpm.tasks.inpaint import inpaint
+    from ddpm.tasks.observed import Repaint, settled
     from ddpm.tasks.outpaint import outpaint
     from ddpm.tasks.restore import restore
 
-    settings: dict[str, Any] = flags.given() | ({} if how.steps is None else {"steps": how.steps})
+    tasks: dict[str, Callable[..., Any]] = {"edit": edit, "inpaint": inpaint, "outpaint": outpaint, "restore": restore}
+    settings: dict[str, Any] = given(flags) | ({} if how.steps is None else {"steps": how.steps})
     whole = {} if how.whole is None else {"whole": how.whole}
     request = {"label": how.label, "n": how.n, "seed": how.seed, "fit": how.fit}
     pipe = load(run, how.device)
     sampling = settings_of(pipe, settings)
     photo = opened(photo)
-    given = [Path(one.name) for one in (photo, *options.values()) if isinstance(one, Opened)]
-    asked = (
-        {name: value for name, value in options.items() if not isinstance(value, Opened)} | request | settings | whole
-    )
+    inputs = [Path(one.name) for one in (photo, *options.values()) if isinstance(one, Opened)]
+    asked = {name: value for name, value in options.items() if not isinstance(value, Opened)}
+    name = folder_name(inputs, asked | request | settings | whole, (pipe.weights, sampling))
+    folder = how.out or RunFolder.open(run).pictures(command) / name
     shown = shown or [("given.png", photo.image)]
-    folder = how.out or RunFolder.open(run).pictures(command) / folder_name(given, asked, (pipe.weights, sampling))
-    refuse_to_overwrite((folder / file for file in names(how.n, (file for file, _ in shown))), given)
-    way = ", " + _way(options) if "method" in options else ""
-    console.print(f"sampling      {sampling.summary(how.label is not None)}{way}", markup=False)
-    tasks: dict[str, Callable[..., Any]] = {"edit": edit, "inpaint": inpaint, "outpaint": outpaint, "restore": restore}
+    refuse_to_overwrite((folder / file for file in names(how.n, (file for file, _ in shown))), inputs)
+    said = [sampling.summary(how.label is not None)]
+    if "method" in options:
+        way = settled(options["method"], options.get("repaint"))
+        said.append(f"repaint {way}" if isinstance(way, Repaint) else way)
+    say(f"sampling      {', '.join(said)}")
     with bar(command) as progress:
         images = tasks[command](
             pipe, [photo], **options, **request, batch=how.batch, progress=progress, **settings, **whole
         )
     write(images, folder, shown)
-
-
-def _way(options: dict[str, Any]) -> str:
-    """The method that conditions on the known pixels: "mmps", "ddnm", "repaint 5x5"."""
-    from ddpm.tasks.observed import recorded, settled
-
-    name, value = next(iter(recorded(settled(options["method"], options.get("repaint"))).items()))
-    return f"{name} {value}" if name == "repaint" else str(value)

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from ddpm.cli import scores
 from ddpm.cli.numbers import integers
+from ddpm.cli.output import logged_bar, note, say
+from ddpm.system.errors import InputError
 from ddpm.system.names import Fit, MethodName
 
 if TYPE_CHECKING:
@@ -37,82 +40,55 @@ def likelihood(
 
     Re-run the command to resume. Launch it with torchrun to use several processes.
 
-    Parameters
-    ----------
-    run
-        A run folder, or one checkpoint in it.
-    data
-        The images; the run's held-out images by default.
-    n
-        The maximum number of images to measure; 1,000 by default.
-    method
-        bound (the variational bound) or ode (the density along the probability-flow ODE).
-    steps
-        For the bound: the number of levels; all by default. Several, as in 25,50,100, are measured in turn.
-    terms
-        For the bound: the number of KL terms to draw per image, all by default; fewer are faster and unbiased.
-    variance
-        For the bound: the variance of the reverse steps; the run's own by default.
-    start
-        For the ode, in continuous time: the starting time; 1e-5 by default.
-    tolerance
-        For the ode: the error tolerance per step; 1e-5 by default.
-    probes
-        For the ode: the number of random probes per image; 1 by default.
-    clip
-        Clip the expected image to [-1, 1]; by default on for the bound and off for the ode.
-    labels
-        Condition on the images' classes.
-    seed
-        The random seed. The noise for image i depends on the seed and i alone.
-    batch
-        The number of images measured at a time, 1 to 50; 50 by default.
-    fit
-        How to resize images of --data of another shape; crop by default.
-    skip_bad
-        Skip images of --data that cannot be read.
-    device
-        cpu, cuda or mps; the best available by default.
+    Args:
+        run: A run folder, or one checkpoint in it.
+        data: The images; the run's held-out images by default.
+        n: The maximum number of images to measure; 1,000 by default.
+        method: bound (the variational bound) or ode (the density along the probability-flow ODE).
+        steps: For the bound: the number of levels; all by default. Several, as in 25,50,100, are measured in turn.
+        terms: For the bound: the number of KL terms to draw per image, all by default; fewer are faster and unbiased.
+        variance: For the bound: the variance of the reverse steps; the run's own by default.
+        start: For the ode, in continuous time: the starting time; 1e-5 by default.
+        tolerance: For the ode: the error tolerance per step; 1e-5 by default.
+        probes: For the ode: the number of random probes per image; 1 by default.
+        clip: Clip the expected image to [-1, 1]; by default on for the bound and off for the ode.
+        labels: Condition on the images' classes.
+        seed: The random seed. The noise for image i depends on the seed and i alone.
+        batch: The number of images measured at a time, 1 to 50; 50 by default.
+        fit: How to resize images of --data of another shape; crop by default.
+        skip_bad: Skip images of --data that cannot be read.
+        device: cpu, cuda or mps; the best available by default.
     """
-    from ddpm.cli import scores
-    from ddpm.cli.progress import LoggedBar
     from ddpm.evaluation.likelihood import measure_likelihood
     from ddpm.evaluation.options import EvaluationOptions
     from ddpm.records.likelihood import FILE
     from ddpm.report.likelihood import plot
-    from ddpm.system.allocator import keep_freed_memory
-    from ddpm.system.console import console
-    from ddpm.system.errors import InputError
 
-    keep_freed_memory()
     reading: dict[str, Any] = {name: value for name, value in {"fit": fit, "skip_bad": skip_bad}.items() if value}
     if data is None and reading:
-        raise InputError(
-            "conflict",
-            f"--{next(iter(reading)).replace('_', '-')} has no effect without --data; add --data",
-        )
+        flag = next(iter(reading)).replace("_", "-")
+        raise InputError("conflict", f"--{flag} has no effect without --data; add --data")
     options = EvaluationOptions(data, n, seed, batch, device=device, **reading)
     how = {"terms": terms, "variance": variance, "start": start, "tolerance": tolerance, "probes": probes, "clip": clip}
     done = None
     counts: Sequence[int | None] = integers("--steps", steps, "25,50,100") or [None]
     for count in counts:
-        with LoggedBar("images") as progress:
+        with logged_bar("images") as progress:
             done = measure_likelihood(run, options, progress, method, labels, steps=count, **how)
         if done is None:  # the main process reports
             continue
         record, folder = done
-        console.print(str(run), markup=False, style="bold")
-        for line in lines(record):
-            console.print(line, markup=False)
-        scores.note(record.notes)
+        say(str(run), style="bold")
+        say(*_lines(record))
+        note(*record.notes)
         if scores.drawable():
             plot(record, folder)
-        console.print(f"record        {folder / FILE}", markup=False)
+        say(f"record        {folder / FILE}")
     if done is not None:
         scores.report(run)
 
 
-def lines(record: "BitsRecord") -> Iterator[str]:
+def _lines(record: "BitsRecord") -> Iterator[str]:
     """A record for the terminal."""
     of = "held-out images" if record.held_out else "images"
     classes = ", conditioned on their classes" if record.labels else ""
@@ -121,9 +97,9 @@ def lines(record: "BitsRecord") -> Iterator[str]:
     if how.method == "ode":
         yield f"bits per dim  {record.mean:.4f} ± {record.stderr:.4f}, probability-flow ODE"
         start = "level 1" if how.start is None else f"time {how.start:g}"
+        calls = f"{record.calls:,.0f} evaluations per batch"
         probes = f"{how.probes} probe" if how.probes == 1 else f"{how.probes} probes"
-        asked = f"{record.calls:,.0f} evaluations per batch, {probes}, tolerance {how.tolerance:g}"
-        yield f"              {asked}, from {start}"
+        yield f"              {calls}, {probes}, tolerance {how.tolerance:g}, from {start}"
         return
     assert how.steps is not None
     drawn = f", {how.terms:,} of {how.steps - 1:,} KL terms per image" if how.terms else ""

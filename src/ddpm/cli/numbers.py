@@ -36,15 +36,3 @@ def integers(flag: str, groups: Sequence[str] | None, example: str) -> list[int]
     if not all(word.isdecimal() for word in found):
         raise InputError("invalid", f"{flag} expects integers, such as {example}, not {','.join(found)}")
     return [int(word) for word in found]
-
-
-def decimals(flag: str, groups: Sequence[str] | None, example: str) -> list[float]:
-    """The non-negative numbers given to a flag.
-
-    Raises:
-        InputError: something else.
-    """
-    found = words(groups)
-    if not all(word.replace(".", "", 1).isdecimal() for word in found):
-        raise InputError("invalid", f"{flag} expects non-negative numbers, such as {example}, not {','.join(found)}")
-    return [float(word) for word in found]

@@ -6,11 +6,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ddpm.cli.output import say
+from ddpm.system.errors import InputError
+from ddpm.system.units import say_count
+
 if TYPE_CHECKING:
     from PIL import Image
 
 SHEET = "sheet.png"
-
 LONGEST = 200
 """Bytes of a folder's name before the hash; file systems allow 255."""
 
@@ -37,7 +40,7 @@ def _word(name: str, value: object) -> str:
 
 def names(n: int, further: Iterable[str] = ()) -> list[str]:
     """The file names of n new pictures, their sheet, and further files."""
-    return [*further, *map(_numbered, range(n)), SHEET]
+    return [*further, *(f"{i:05d}.png" for i in range(n)), SHEET]
 
 
 def refuse_to_overwrite(made: Iterable[Path], given: Iterable[Path]) -> None:
@@ -48,7 +51,6 @@ def refuse_to_overwrite(made: Iterable[Path], given: Iterable[Path]) -> None:
             not writable.
     """
     from ddpm.records.provenance import saved
-    from ddpm.system.errors import InputError
 
     kept = [path for path in given if path.exists()]
     for path in made:
@@ -71,16 +73,9 @@ def write(images: "Sequence[Image.Image]", folder: Path, shown: "Sequence[tuple[
     """
     from ddpm.images.sheets import row
     from ddpm.records.provenance import save
-    from ddpm.system.console import console
 
-    files = [*shown, *((_numbered(i), image) for i, image in enumerate(images))]
+    files = [*shown, *zip(names(len(images)), images, strict=False)]
     for name, image in files:
         save(image, folder / name)
     save(row([image for _, image in files]), folder / SHEET)
-    count = f"{len(images)} pictures" if len(images) != 1 else "1 picture"
-    console.print(f"{count} in {folder}", markup=False)
-    console.print(str(folder / SHEET), markup=False)
-
-
-def _numbered(i: int) -> str:
-    return f"{i:05d}.png"
+    say(f"{say_count(len(images), 'picture')} in {folder}", str(folder / SHEET))

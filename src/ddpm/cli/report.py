@@ -1,19 +1,63 @@
-"""``ddpm report``."""
+"""``ddpm report`` and ``ddpm plot``."""
 
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ddpm.cli.output import say
+from ddpm.system.errors import InputError
+from ddpm.system.names import suggest
+
+KINDS = ("schedule", "loss", "trajectory")
 
 
 def report(run: Path, *, out: Path | None = None) -> None:
     """Write an HTML report on a run: scores, samples, losses, settings, and the commands to reproduce it.
 
-    Parameters
-    ----------
-    run
-        A run folder, finished or not.
-    out
-        The file to write; RUN/report.html by default. It is self-contained.
+    Args:
+        run: A run folder, finished or not.
+        out: The file to write; RUN/report.html by default. It is self-contained.
     """
     from ddpm.report import write
-    from ddpm.system.console import console
 
-    console.print(str(write(run, out)), markup=False)
+    say(str(write(run, out)))
+
+
+def plot(
+    kind: str,
+    *what: str,
+    out: Path | None = None,
+    n: Annotated[int, Parameter(name=["-n", "--n"])] = 8,
+    label: list[str] | None = None,
+    seed: int = 0,
+    device: str | None = None,
+) -> None:
+    """Plot a noise schedule, a run's loss, or its sampling trajectory.
+
+    Args:
+        kind: schedule: signal, noise and their ratio at each level. loss: over training, and by noise level.
+            trajectory: how samples form.
+        what: A run folder; for schedule also names of schedules, plotted together.
+        out: The .png, .svg or .pdf file to write; RUN/plots/KIND.png by default.
+        n: For trajectory: the number of samples.
+        label: For trajectory: a class, by name or number; several are taken in turn.
+        seed: For trajectory: the random seed. Sample i depends on the seed and i alone.
+        device: cpu, cuda or mps; the best available by default.
+    """
+    from ddpm.report import plots
+
+    if kind not in KINDS:
+        raise InputError("unknown", f"unknown plot {kind!r}{suggest(kind, list(KINDS))}; use {', '.join(KINDS)}")
+    if not what:
+        raise InputError("missing", f"no run given; add a run folder, as in `ddpm plot {kind} runs/photos`")
+    if kind != "schedule" and len(what) > 1:
+        raise InputError("invalid", f"plot {kind} takes one run, not {len(what)}; plot them one at a time")
+    path = plots.target(kind, what, out)
+    if kind == "schedule":
+        figure = plots.schedule(what)
+    elif kind == "loss":
+        figure = plots.loss(Path(what[0]))
+    else:
+        figure = plots.trajectory(Path(what[0]), n, label or (), seed, device)
+    say(str(plots.save(figure, path)))

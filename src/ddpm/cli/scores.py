@@ -5,11 +5,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddpm.system.console import console
+from ddpm.cli.output import note, say
 from ddpm.system.errors import InputError
 
 if TYPE_CHECKING:
     from ddpm.records.score import Score
+
+
+TITLES = {"frechet": "Fréchet", "kid": "KID", "inception_score": "Inception sc."}
+"""Names of metrics, where they differ from those in the record."""
 
 
 def prepare(out: Path | None) -> None:
@@ -27,17 +31,9 @@ def prepare(out: Path | None) -> None:
 
 def show(score: "Score", what: str) -> None:
     """Print a score under a heading."""
-    console.print(what, markup=False, style="bold")
-    for line in lines(score):
-        console.print(line, markup=False)
-    note(score.notes)
-
-
-def note(notes: tuple[str, ...]) -> None:
-    """Print the notes of a score."""
-    for text in notes:
-        console.print("[yellow]note[/]          ", end="")
-        console.print(text, markup=False)
+    say(what, style="bold")
+    say(*lines(score))
+    note(*score.notes)
 
 
 def keep(score: "Score", pairs: bytes | None, out: Path | None) -> None:
@@ -47,11 +43,11 @@ def keep(score: "Score", pairs: bytes | None, out: Path | None) -> None:
     if out is None:
         return
     score.write(out)
-    console.print(f"written       {out}", markup=False)
+    say(f"written       {out}")
     if pairs is not None:
         picture = out.with_name(f"{out.stem}-closest.png")
         write_file(picture, pairs)
-        console.print(f"closest pairs {picture}", markup=False)
+        say(f"closest pairs {picture}")
 
 
 def report(path: Path) -> None:
@@ -60,7 +56,7 @@ def report(path: Path) -> None:
         from ddpm import report
         from ddpm.records.run_folder import RunFolder
 
-        console.print(f"report        {report.write(RunFolder.open(path).path)}", markup=False)
+        say(f"report        {report.write(RunFolder.open(path).path)}")
 
 
 def drawable() -> bool:
@@ -73,10 +69,9 @@ def lines(score: "Score") -> Iterator[str]:
     m = score.measure
     yield f"samples       {m.n:,} against {m.reference.images:,} of {m.reference.source}, {m.features.name} features"
     floor = "" if score.frechet.floor is None else f"; {m.n:,} real images score {score.frechet.floor:.4g}"
-    for name, title in TITLES.items():
-        if (value := getattr(score, name)) is not None:
-            interval = f"{value.value:.4g} ({value.low:.4g} to {value.high:.4g})"
-            yield f"{title:<14}{interval}{floor if name == 'frechet' else ''}"
+    for name, value in score.headline().items():
+        interval = f"{value.value:.4g} ({value.low:.4g} to {value.high:.4g})"
+        yield f"{TITLES.get(name, name):<14}{interval}{floor if name == 'frechet' else ''}"
     if score.accuracy is not None:
         right, real = _percent(score.accuracy.value), _percent(score.accuracy.real)
         yield f"{'accuracy':<14}{right} classified as the requested class; real images {real}"
@@ -90,17 +85,6 @@ def lines(score: "Score") -> Iterator[str]:
             f"{'copies':<14}{_percent(found.rate.value)} ({_percent(found.rate.low)} to {_percent(found.rate.high)}) "
             f"of {found.images:,} training images{others}"
         )
-
-
-TITLES = {
-    "frechet": "Fréchet",
-    "kid": "KID",
-    "precision": "precision",
-    "recall": "recall",
-    "density": "density",
-    "coverage": "coverage",
-    "inception_score": "Inception sc.",
-}
 
 
 def _percent(share: float) -> str:

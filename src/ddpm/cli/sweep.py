@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from ddpm.cli.numbers import decimals, integers, words
+from ddpm.cli.numbers import integers, words
+from ddpm.cli.output import logged_bar, note, say
+from ddpm.system.errors import InputError
+from ddpm.system.files import disk_errors, write_file
 
 if TYPE_CHECKING:
     from ddpm.records.sweep import SweepRecord
@@ -35,35 +38,20 @@ def sweep(
     data, and for deterministic solvers the distance to the run's many-step images. Re-run the same command to resume;
     it reuses what it has measured.
 
-    Parameters
-    ----------
-    run
-        A run folder, or one checkpoint in it.
-    solvers
-        Solvers to compare, as in ddim,heun; ddim,dpm++-2m,unipc-2 by default.
-    steps
-        Numbers of steps; 5,10,20 by default.
-    grids
-        Grids by name, as in trailing,quadratic; the run's own by default.
-    guidance
-        Guidance scales, as in 1,1.5,3; the run's own by default.
-    n
-        The number of images to show for each combination.
-    label
-        The class of the images shown, by name or number; several are taken in turn; all by default.
-    seed
-        The random seed. Image i depends on the seed and i alone.
-    data
-        The real images; the run's data by default.
-    samples
-        The number of samples for each Fréchet distance; 0 to skip it.
-    out
-        The folder to write to; RUN/sweeps/… by default.
-    device
-        cpu, cuda or mps; the best available by default.
+    Args:
+        run: A run folder, or one checkpoint in it.
+        solvers: Solvers to compare, as in ddim,heun; ddim,dpm++-2m,unipc-2 by default.
+        steps: Numbers of steps; 5,10,20 by default.
+        grids: Grids by name, as in trailing,quadratic; the run's own by default.
+        guidance: Guidance scales, as in 1,1.5,3; the run's own by default.
+        n: The number of images to show for each combination.
+        label: The class of the images shown, by name or number; several are taken in turn; all by default.
+        seed: The random seed. Image i depends on the seed and i alone.
+        data: The real images; the run's data by default.
+        samples: The number of samples for each Fréchet distance; 0 to skip it.
+        out: The folder to write to; RUN/sweeps/… by default.
+        device: cpu, cuda or mps; the best available by default.
     """
-    from ddpm.cli import scores
-    from ddpm.cli.progress import LoggedBar
     from ddpm.engine.loading import load
     from ddpm.evaluation.sweep import plan
     from ddpm.evaluation.sweep import sweep as swept
@@ -71,17 +59,15 @@ def sweep(
     from ddpm.records.sweep import FILE
     from ddpm.report import sweeps
     from ddpm.report.canvas import to_bytes
-    from ddpm.system.allocator import keep_freed_memory
-    from ddpm.system.console import console
-    from ddpm.system.errors import InputError
-    from ddpm.system.files import disk_errors, write_file
 
     if find_spec("matplotlib") is None:
         raise InputError("missing", 'matplotlib is not installed; install it with pip install "ddpm[report]"')
-    keep_freed_memory()
     names = words(solvers) or ["ddim", "dpm++-2m", "unipc-2"]
     counts = integers("--steps", steps, "5,10,20") or [5, 10, 20]
-    scales = decimals("--guidance", guidance, "1,1.5,3")
+    typed = words(guidance)
+    if not all(word.replace(".", "", 1).isdecimal() for word in typed):
+        raise InputError("invalid", f"--guidance expects non-negative numbers, such as 1,1.5,3, not {','.join(typed)}")
+    scales = [float(word) for word in typed]
     pipe = load(run, device)
     todo = plan(
         pipe,
@@ -96,26 +82,25 @@ def sweep(
         samples=samples,
     )
     doubled = ", doubled by guidance" if any(how.guidance is not None for how in todo.ways) else ""
-    console.print(f"sweep         {len(todo.ways)} combinations, {n} images each, seed {seed}", markup=False)
-    console.print(f"cost          up to {todo.cost:,} single-image network evaluations{doubled}", markup=False)
+    say(f"sweep         {len(todo.ways)} combinations, {n} images each, seed {seed}")
+    say(f"cost          up to {todo.cost:,} single-image network evaluations{doubled}")
     folder = out or RunFolder.open(run).sweeps / _name(names, counts, scales, seed, f"{pipe.weights} {todo}")
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with LoggedBar("sampling") as progress:
+    with logged_bar("sampling") as progress:
         record, shown, solutions = swept(pipe, todo, progress)
-    for line in lines(record):
-        console.print(line, markup=False)
-    scores.note(record.notes)
+    say(*_lines(record))
+    note(*record.notes)
     record.write(folder / FILE)
     figures = {"samples.png": sweeps.samples(record, shown, solutions), "chart.png": sweeps.chart(record)}
     for name, figure in figures.items():
         if figure is not None:
             write_file(folder / name, to_bytes(figure, "png"))
-            console.print(str(folder / name), markup=False)
-    console.print(str(folder / FILE), markup=False)
+            say(str(folder / name))
+    say(str(folder / FILE))
 
 
-def lines(record: "SweepRecord") -> Iterator[str]:
+def _lines(record: "SweepRecord") -> Iterator[str]:
     """A record as a table for the terminal."""
     names = [f"{cell.sampling.solver.name}, {cell.sampling.visits}" for cell in record.cells]
     wide = max(map(len, names))

@@ -1,13 +1,12 @@
 """``ddpm train``."""
 
 import time
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from ddpm.cli.flags import flags
+from ddpm.cli.flags import flags, given
 from ddpm.config.run import RunConfig
 from ddpm.planning.request import KEYS
 from ddpm.system.names import Fit, Mode, PrecisionName
@@ -16,47 +15,29 @@ OF_COMMAND = ("device", "tensorboard", "dry_run")
 """Flags of this command rather than of the run."""
 
 
-@dataclass(frozen=True)
-class TrainFlags:
+@flags(RunConfig, KEYS)
+class Flags:
     """The options of a run.
 
-    Parameters
-    ----------
-    for_
-        The time to train for: 90s, 20m, 1h30m. The speed is measured first and turned into a number of images.
-    images
-        The number of images to train on, counting repeats: 500k, 2M.
-    recipe
-        auto (default): the largest network that the budget can train. ho2020, nichol2021: the CIFAR-10 models of DDPM
-        and Improved DDPM. super-resolution: a model that enlarges images, for `ddpm upscale`.
-    scale
-        For super-resolution: the factor to enlarge by; 4 by default.
-    low
-        For super-resolution: the small images, paired by name; averages of the large ones by default.
-    size
-        Side of the images, or height x width: 64, 48x64.
-    mode
-        Mode to convert the images to; required if they have several.
-    fit
-        How to resize images of another shape; crop by default.
-    skip_bad
-        Skip images that cannot be read.
-    labels
-        Condition on the classes, if there are any; on by default.
-    betas
-        A file of betas, one per timestep, in place of --schedule: a JSON list, or the output of NumPy's savetxt.
-    precision
-        Precision of the network; the best that the device supports natively by default.
-    during_training
-        Score the run on a few samples during training, and keep the best checkpoint.
-    set_
-        Set any key of the config, as in --set training.ema=0.999. May be repeated.
-    device
-        cpu, to train without the GPU; the best available by default.
-    tensorboard
-        Also write TensorBoard logs.
-    dry_run
-        Print the plan and the measured time and memory, and stop.
+    Args:
+        for_: The time to train for: 90s, 20m, 1h30m. The speed is measured first and turned into a number of images.
+        images: The number of images to train on, counting repeats: 500k, 2M.
+        recipe: auto (default): the largest network that the budget can train. ho2020, nichol2021: the CIFAR-10 models
+            of DDPM and Improved DDPM. super-resolution: a model that enlarges images, for `ddpm upscale`.
+        scale: For super-resolution: the factor to enlarge by; 4 by default.
+        low: For super-resolution: the small images, paired by name; averages of the large ones by default.
+        size: Side of the images, or height x width: 64, 48x64.
+        mode: Mode to convert the images to; required if they have several.
+        fit: How to resize images of another shape; crop by default.
+        skip_bad: Skip images that cannot be read.
+        labels: Condition on the classes, if there are any; on by default.
+        betas: A file of betas, one per timestep, in place of --schedule: a JSON list, or the output of NumPy's savetxt.
+        precision: Precision of the network; the best that the device supports natively by default.
+        during_training: Score the run on a few samples during training, and keep the best checkpoint.
+        set_: Set any key of the config, as in --set training.ema=0.999. May be repeated.
+        device: cpu, to train without the GPU; the best available by default.
+        tensorboard: Also write TensorBoard logs.
+        dry_run: Print the plan and the measured time and memory, and stop.
     """
 
     for_: Annotated[str | None, Parameter(name="--for")] = None
@@ -77,22 +58,6 @@ class TrainFlags:
     tensorboard: bool = False
     dry_run: bool = False
 
-    def given(self) -> dict[str, Any]:
-        """The options that were given, by flag."""
-        asked = {f.name.rstrip("_"): getattr(self, f.name) for f in fields(self)}
-        return {flag: value for flag, value in asked.items() if value is not None and flag not in OF_COMMAND}
-
-
-if TYPE_CHECKING:
-
-    class Flags(TrainFlags):
-        """The options of a run."""
-
-        workers: int | None
-
-else:
-    Flags = flags("Flags", TrainFlags, RunConfig, KEYS)
-
 
 UNCHANGED = Flags()
 """The recipe's own settings."""
@@ -101,12 +66,9 @@ UNCHANGED = Flags()
 def train(data: str, *, out: Path | None = None, flags: Flags = UNCHANGED) -> None:
     """Train on a folder of images. Re-run the same command to resume.
 
-    Parameters
-    ----------
-    data
-        A folder (subfolders are classes), a .zip of one, an .npz, or the built-in "digits".
-    out
-        The run folder; runs/NAME by default.
+    Args:
+        data: A folder (subfolders are classes), a .zip of one, an .npz, or the built-in "digits".
+        out: The run folder; runs/NAME by default.
     """
     began = time.monotonic()
     from ddpm.cli.training import exits
@@ -119,7 +81,7 @@ def train(data: str, *, out: Path | None = None, flags: Flags = UNCHANGED) -> No
     session = Session(
         data,
         out or Path("runs") / (name or "data"),
-        flags.given(),
+        {flag: value for flag, value in given(flags).items() if flag not in OF_COMMAND},
         few_samples,
         device=flags.device,
         tensorboard=flags.tensorboard,

@@ -1,11 +1,13 @@
 """``ddpm train-classifier``."""
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from ddpm.system.errors import InputError
 from ddpm.system.names import PrecisionName
 
 if TYPE_CHECKING:
@@ -31,29 +33,18 @@ def train_classifier(
 
     It is written to RUN/classifier; guide samples with it by `ddpm sample RUN --label … --classifier 2`.
 
-    Parameters
-    ----------
-    run
-        A run folder, trained with labels or without.
-    data
-        A folder of images with a subfolder for each class, a .zip of one, or an .npz; the run's data by default.
-    for_
-        The time to train for: 90s, 20m, 1h30m; 10m by default. The speed is measured first and turned into a number of
-        images.
-    images
-        The number of images to train on, counting repeats: 500k, 2M.
-    width
-        Channels of the network's finest level; half the run's by default, at least 32.
-    batch
-        Images per optimiser step, over all processes; 64 by default.
-    lr
-        Peak learning rate; 0.001 by default.
-    seed
-        The random seed; 0 by default.
-    precision
-        Precision of the network; the best that the device supports natively by default.
-    device
-        cpu, to train without the GPU; the best available by default.
+    Args:
+        run: A run folder, trained with labels or without.
+        data: A folder of images with a subfolder for each class, a .zip of one, or an .npz; the run's data by default.
+        for_: The time to train for: 90s, 20m, 1h30m; 10m by default. The speed is measured first and turned into a
+            number of images.
+        images: The number of images to train on, counting repeats: 500k, 2M.
+        width: Channels of the network's finest level; half the run's by default, at least 32.
+        batch: Images per optimiser step, over all processes; 64 by default.
+        lr: Peak learning rate; 0.001 by default.
+        seed: The random seed; 0 by default.
+        precision: Precision of the network; the best that the device supports natively by default.
+        device: cpu, to train without the GPU; the best available by default.
     """
     began = time.monotonic()
     from ddpm.cli.training import exits
@@ -63,7 +54,6 @@ def train_classifier(
     from ddpm.planning.session import accelerator_of, refuse_others
     from ddpm.records.run_folder import RunFolder
     from ddpm.system.allocator import keep_freed_memory
-    from ddpm.system.errors import InputError
 
     keep_freed_memory()
     if for_ is not None and images is not None:
@@ -82,7 +72,7 @@ def train_classifier(
         say(accelerator, f"resuming {out}")
     else:
         accelerator = accelerator_of(device, precision)
-        config, job = plan.make(run, asked, accelerator, began=began, say=lambda line: say(accelerator, line))
+        config, job = plan.make(run, asked, accelerator, began=began, say=partial(say, accelerator))
         weights = sum(p.numel() for p in job.model.parameters())
         many = f"{config.data.images:,} images in {len(config.data.classes)} classes, {config.data.held_out} held out"
         say(accelerator, f"classifier    {config.network.describe()}, {weights / 1e6:.1f} M weights; {many}")

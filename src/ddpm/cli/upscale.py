@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from ddpm.cli.flags import given
+from ddpm.cli.output import say
+from ddpm.cli.pictures import folder_name, refuse_to_overwrite
 from ddpm.cli.sampling import UNCHANGED, Sampling
+from ddpm.system.console import bar
+from ddpm.system.errors import InputError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -31,54 +36,40 @@ def upscale(
 ) -> None:
     """Enlarge pictures with a super-resolution run; write PNGs and print their paths as they are drawn.
 
-    Parameters
-    ----------
-    run
-        A super-resolution run folder, or one checkpoint in it.
-    pictures
-        The pictures, of any size and the run's mode; an alpha channel and 16 bits per channel are kept.
-    out
-        The folder to write to, under the pictures' names; RUN/upscaled/… by default. For one picture, also a .png.
-    label
-        A class, by name or number: one for all, or one each.
-    steps
-        The number of solver steps; the run's own by default.
-    augment
-        Noise to add to the condition, as a share of all noise, from 0 to the run's s_max. More noise lets the model
-        invent more detail.
-    consistent
-        Make the mean of each box of the result equal the small picture's pixel; on by default, off with --augment.
-    seed
-        The random seed. The noise for picture i depends on the seed and i alone.
-    index
-        The index of the first picture, to reproduce one of several.
-    batch
-        The number of pictures drawn at a time; those larger than in training are drawn one by one.
-    device
-        cpu, cuda or mps; the best available by default.
+    Args:
+        run: A super-resolution run folder, or one checkpoint in it.
+        pictures: The pictures, of any size and the run's mode; an alpha channel and 16 bits per channel are kept.
+        out: The folder to write to, under the pictures' names; RUN/upscaled/… by default. For one picture, also a .png.
+        label: A class, by name or number: one for all, or one each.
+        steps: The number of solver steps; the run's own by default.
+        augment: Noise to add to the condition, as a share of all noise, from 0 to the run's s_max. More noise lets the
+            model invent more detail.
+        consistent: Make the mean of each box of the result equal the small picture's pixel; on by default, off with
+            --augment.
+        seed: The random seed. The noise for picture i depends on the seed and i alone.
+        index: The index of the first picture, to reproduce one of several.
+        batch: The number of pictures drawn at a time; those larger than in training are drawn one by one.
+        device: cpu, cuda or mps; the best available by default.
     """
-    from ddpm.cli.pictures import folder_name
     from ddpm.engine.loading import load
     from ddpm.engine.options import settings as settings_of
     from ddpm.records.provenance import save
     from ddpm.records.run_folder import RunFolder
-    from ddpm.system.console import bar, console
-    from ddpm.system.errors import InputError
     from ddpm.tasks.upscale import upscale as enlarge
 
     if not pictures:
         raise InputError("missing", f"no pictures given; add some, as in `ddpm upscale {run} small.png`")
-    settings = flags.given() | ({} if steps is None else {"steps": steps})
+    settings = given(flags) | ({} if steps is None else {"steps": steps})
     pipe = load(run, device)
     sampling, labels = settings_of(pipe, settings), label[0] if label and len(label) == 1 else label
     asked = {"label": "-".join(label) if label else None, "augment": augment, "consistent": consistent}
     name = folder_name(pictures, asked | {"seed": seed, "index": index}, (pipe.weights, sampling))
     paths = _places(pictures, out or RunFolder.open(run).pictures("upscaled") / name)
-    console.print(f"upscaling     {sampling.summary(label is not None)}", markup=False)
+    say(f"upscaling     {sampling.summary(label is not None)}")
 
     def keep(i: int, image: "Image.Image") -> None:
         save(image, paths[i])
-        console.print(str(paths[i]), markup=False)
+        say(str(paths[i]))
 
     with bar("upscaling") as progress:
         enlarge(
@@ -103,9 +94,6 @@ def _places(pictures: tuple[Path, ...], out: Path) -> list[Path]:
         InputError: two results share a path, several go to one file, the format is not PNG, or a result would overwrite
             an input.
     """
-    from ddpm.cli.pictures import refuse_to_overwrite
-    from ddpm.system.errors import InputError
-
     kind = "" if out.is_dir() else out.suffix.lower()
     if kind in OTHERS:
         raise InputError("invalid", f"cannot write {out} as {kind[1:]}, only as PNG; use a folder or a .png for --out")

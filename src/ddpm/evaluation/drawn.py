@@ -1,6 +1,6 @@
 """Samples of a run on disk: drawn in any order by any number of processes, and never twice."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ddpm.config.sampling import SamplingConfig
-from ddpm.data.dataset import Ints
+from ddpm.data.dataset import Dataset, Ints
 from ddpm.engine.run import LoadedRun
 from ddpm.evaluation.shards import Shards
 from ddpm.images.pixels import Pixels
@@ -67,6 +67,33 @@ def _dealt(proportions: tuple[float, ...], n: int) -> Ints:
     return order
 
 
+def proportions_of(classes: Sequence[str], reference: Dataset) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    """Compute the share of each of a run's classes among the reference images, with notes on mismatches.
+
+    Args:
+        classes: the run's classes in the order of its labels; empty for a run without classes.
+
+    Returns:
+        Shares that sum to 1, one per class, and the notes.
+    """
+    if not classes:
+        return (), ()
+    even = tuple(1 / len(classes) for _ in classes)
+    if reference.labels is None:
+        return even, ("the reference has no classes: samples have all classes of the run equally often",)
+    images = np.bincount(reference.labels, minlength=len(reference.classes)).tolist()
+    counts = dict(zip(reference.classes, images, strict=True))
+    found = [counts.get(name, 0) for name in classes]
+    if not sum(found):
+        return even, ("the reference has none of the run's classes: samples have all of them equally often",)
+    notes = []
+    if absent := [name for name, n in zip(classes, found, strict=True) if not n]:
+        notes.append(f"the reference has no {', '.join(absent)}: no samples of these classes were drawn")
+    if unknown := [name for name, n in counts.items() if n and name not in classes]:
+        notes.append(f"the reference has images of {', '.join(unknown)}, which the run has no class for")
+    return tuple(n / sum(found) for n in found), tuple(notes)
+
+
 @dataclass(frozen=True)
 class SampleStore:
     """The first n samples of a recipe, in files of 64 under ``folder``.
@@ -85,7 +112,7 @@ class SampleStore:
     @property
     def shards(self) -> Shards[Pixels]:
         """The files, each of 64 samples whatever n is."""
-        return Shards(self.folder, self.n, SHARD, "{k:06d}.npy", self._load, full=True)
+        return Shards(self.folder, -(-self.n // SHARD) * SHARD, SHARD, "{k:06d}.npy", self._load)
 
     def missing(self) -> list[int]:
         """The numbers of the files that are missing or damaged."""

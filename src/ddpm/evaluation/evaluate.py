@@ -1,8 +1,9 @@
 """Score a run or a folder of images."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import timedelta
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,17 @@ from accelerate import PartialState
 from ddpm import build
 from ddpm.config.sampling import SamplingConfig
 from ddpm.data.cache import prepare
+from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
 from ddpm.engine.loading import load
 from ddpm.engine.options import refuse_idle, settings
 from ddpm.engine.run import LoadedRun
-from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore
-from ddpm.evaluation.measure import Generated, content_hash, copies, measure
+from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore, proportions_of
+from ddpm.evaluation.measure import content_hash, copies, measure
 from ddpm.evaluation.options import EvaluationOptions
 from ddpm.evaluation.pictures import closest, first
-from ddpm.evaluation.proportions import proportions_of
-from ddpm.evaluation.reference import FEWEST, Real, Training, real, training
+from ddpm.evaluation.reference import FEWEST, real, reference, training
 from ddpm.images.geometry import Geometry
-from ddpm.metrics.features import Extractor
 from ddpm.metrics.memorisation import TooFew
 from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import FILE as SCORE
@@ -92,11 +92,7 @@ def evaluate_run(
     Raises:
         InputError: an argument cannot be used.
     """
-    n, batch, seed = (
-        N if options.n is None else options.n,
-        SHARD if options.batch is None else options.batch,
-        options.seed,
-    )
+    n, batch = N if options.n is None else options.n, SHARD if options.batch is None else options.batch
     if n < FEWEST:
         raise InputError("invalid", f"-n {n} is too few to measure; use at least {FEWEST}")
     if not 1 <= batch <= SHARD:
@@ -104,14 +100,19 @@ def evaluate_run(
     state = PartialState(cpu=device_of(options.device).type == "cpu", timeout=PATIENCE)
     run = RunFolder.open(path)
     loaded = load(path, str(state.device) if state.num_processes > 1 else options.device)
-    how = _settings(loaded, sampling or {})
+    asked = dict(sampling or {})
+    how = settings(loaded, asked)
+    loaded.engine.grid(how)  # unusable settings are refused before anything is read or drawn
     loaded = loaded.prepared(how)
+    refuse_idle(loaded, asked, how, labelled=bool(loaded.classes))
     with state.main_process_first():  # downloads and reads into the cache only once
         extractor = build.build_features(features, weights, loaded.config.data.size, loaded.engine.device)
         known, lost = _training(loaded, progress)
-        reference = _reference(options, loaded, lost, progress)
-    proportions, missing = proportions_of(loaded.classes, reference.data)
-    recipe = SampleRecipe(loaded.weights, how, seed, proportions)
+        if options.data is None and lost:
+            raise InputError("missing", f"{lost}; pass real images with --data")
+        theirs = reference(options, loaded.config.data, doing(progress, "reading the reference"))
+    proportions, missing = proportions_of(loaded.classes, theirs.data)
+    recipe = SampleRecipe(loaded.weights, how, options.seed, proportions)
     data = loaded.config.data
     drawn = SampleStore(run.drawn / recipe.key, n, (*data.size, len(data.mode)))
     mine = [k for k in drawn.missing() if k % state.num_processes == state.process_index]
@@ -128,22 +129,20 @@ def evaluate_run(
         weights=loaded.weights,
         images_seen=seen,
         seconds=training_seconds(run.log, seen),
-        seed=seed,
+        seed=options.seed,
         labels="reference" if proportions else None,
         sampling=how,
     )
-    generated = Generated(
-        drawn,
-        samples,
-        [f"seed {seed}, image {i}" for i in range(n)],
-        None if labels is None else [loaded.classes[c] for c in labels],
-    )
-    notes = missing if known else (f"no search for copies: {lost}", *missing)
-    score = _score(generated, reference, extractor, known, notes, progress)
-    folder = run.evaluations / _name(run, how, seed, score.measure, loaded.weights)
+    classes = None if labels is None else [loaded.classes[c] for c in labels]
+    score = measure(drawn, samples, classes, theirs, extractor, progress)
+    names = [f"seed {options.seed}, image {i}" for i in range(n)]
+    search = partial(copies, drawn, names, data.source, *known, progress) if known else None
+    unsearched = () if known else (f"no search for copies: {lost}",)
+    score = _completed(score, (*theirs.notes, *unsearched, *missing), search)
+    folder = run.evaluations / _name(run, how, options.seed, score.measure, loaded.weights)
     write_file(folder / "sheet.png", first(drawn))
     if known and score.memorisation:
-        write_file(folder / CLOSEST, closest(score.memorisation, drawn, known.seen))
+        write_file(folder / CLOSEST, closest(score.memorisation, drawn, known[0]))
     score.write(folder / SCORE)
     return score, folder
 
@@ -178,70 +177,37 @@ def evaluate_folder(
     reading = doing(progress, "reading the samples")
     images = prepare(listed, Geometry(size, mode, fit), skip_bad=skip_bad, progress=reading)
     geometry = Geometry(images.shape[:2], images.mode, fit)
-    reference = real(options.data, geometry, skip_bad=skip_bad, progress=doing(progress, "reading the reference"))
+    theirs = real(options.data, geometry, skip_bad=skip_bad, progress=doing(progress, "reading the reference"))
     extractor = build.build_features(features, weights, images.shape[:2], device_of(options.device))
-    none = reference.data.subset(np.arange(0))
-    known = Training(reference.source, reference.data, none)
+    seen, held_out = theirs, None
     if training is not None:
         seen = real(training, geometry, skip_bad=skip_bad, progress=doing(progress, "reading the training images"))
-        same = seen.data.fingerprint == reference.data.fingerprint
-        known = Training(seen.source, seen.data, none if same else reference.data)
+        held_out = None if seen.data.fingerprint == theirs.data.fingerprint else theirs.data
     labels = None if images.labels is None else [images.classes[c] for c in images.labels]
-    generated = Generated(images, Samples(source=source, hash=content_hash(images)), images.names, labels)
-    score = _score(generated, reference, extractor, known, (), progress)
-    return score, closest(score.memorisation, images, known.seen) if score.memorisation else None
+    samples = Samples(source=source, hash=content_hash(images))
+    score = measure(images, samples, labels, theirs, extractor, progress)
+    search = partial(copies, images, images.names, seen.source, seen.data, held_out, progress)
+    score = _completed(score, theirs.notes, search)
+    return score, closest(score.memorisation, images, seen.data) if score.memorisation else None
 
 
-def _score(
-    generated: Generated,
-    reference: Real,
-    extractor: Extractor,
-    known: Training | None,
-    notes: tuple[str, ...],
-    progress: Progress,
-) -> Score:
-    found = measure(generated, reference, extractor, progress)
-    memorised: Memorisation | None = None
+def _completed(score: Score, notes: tuple[str, ...], search: Callable[[], Memorisation] | None) -> Score:
+    """Add further notes and the result of a search for copies."""
+    found = None
     try:
-        memorised = copies(generated, known, progress) if known is not None else None
+        found = search() if search else None
     except TooFew as e:
         notes = (*notes, f"no search for copies: {e}")
-    return found.model_copy(
-        update={
-            "memorisation": memorised,
-            "copy_rate": memorised.rate.value if memorised else None,
-            "notes": (*reference.notes, *notes, *found.notes),
-        }
-    )
+    rate = found.rate.value if found else None
+    return score.model_copy(update={"memorisation": found, "copy_rate": rate, "notes": (*notes, *score.notes)})
 
 
-def _settings(loaded: LoadedRun, sampling: Mapping[str, Any]) -> SamplingConfig:
-    """Resolve the sampling settings, refusing unusable ones before anything is read or drawn."""
-    how = settings(loaded, dict(sampling))
-    loaded.engine.grid(how)
-    loaded = loaded.prepared(how)
-    refuse_idle(loaded, dict(sampling), how, labelled=bool(loaded.classes))
-    return how
-
-
-def _training(loaded: LoadedRun, progress: Progress) -> tuple[Training | None, str | None]:
-    """Load the images that a run was trained on, or say why they are not available."""
+def _training(loaded: LoadedRun, progress: Progress) -> tuple[tuple[Dataset, Dataset] | None, str | None]:
+    """Load the images that a run was trained on and those held out, or say why they are not available."""
     try:
         return training(loaded.config, doing(progress, "reading the training images")), None
     except InputError as e:
         return None, f"the training images are not available ({e})"
-
-
-def _reference(options: EvaluationOptions, loaded: LoadedRun, lost: str | None, progress: Progress) -> Real:
-    data = loaded.config.data
-    if options.data is None and lost is not None:
-        raise InputError("missing", f"{lost}; pass real images with --data")
-    return real(
-        data.source if options.data is None else options.data,
-        Geometry(data.size, data.mode, data.fit if options.data is None else options.fit),
-        skip_bad=data.skip_bad if options.data is None else options.skip_bad,
-        progress=doing(progress, "reading the reference"),
-    )
 
 
 def images_seen(run: RunFolder, loaded: LoadedRun) -> int | None:

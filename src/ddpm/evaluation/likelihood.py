@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from hashlib import sha256
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from accelerate import PartialState
 
@@ -16,11 +19,10 @@ from ddpm.data.dataset import Dataset
 from ddpm.data.order import epoch_order
 from ddpm.engine.loading import load
 from ddpm.engine.run import LoadedRun
-from ddpm.evaluation.answers import SHARD, Columns, answers, columns, joined
 from ddpm.evaluation.evaluate import PATIENCE, images_seen
 from ddpm.evaluation.options import EvaluationOptions
-from ddpm.evaluation.reference import real, training
-from ddpm.images.geometry import Geometry
+from ddpm.evaluation.reference import reference, training
+from ddpm.evaluation.shards import Shards
 from ddpm.objectives.bound import Bound, sampled_pairs
 from ddpm.records.likelihood import FILE, BitsRecord, Levels
 from ddpm.records.run_folder import RunFolder
@@ -29,13 +31,18 @@ from ddpm.sampling.grid import uniform
 from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, doing
-from ddpm.tasks.likelihood import likelihood
+from ddpm.tasks.likelihood import Columns, likelihood
 from ddpm.tasks.likelihood_settings import settle
 
 N = 1000
 """The most images to measure by default."""
+SHARD = 50
+"""Images per file of results, and the most in memory."""
 RULE = 3
 """Incremented whenever the same settings would give another result, so that older files are ignored."""
+
+Arrays = dict[str, npt.NDArray[Any]]
+"""``Columns`` of a file."""
 
 
 def measure_likelihood(
@@ -97,7 +104,7 @@ def measure_likelihood(
             pixels = data.read(order[here.start : here.stop])
             parts.append(likelihood(loaded, settled, pixels, given, list(here), report))
             before += len(here)
-        shards.write(k, columns(parts))
+        shards.write(k, packed(parts))
     state.wait_for_everyone()
     if not state.is_main_process:
         return None
@@ -121,14 +128,41 @@ def measure_likelihood(
     return record, folder
 
 
+def answers(folder: Path, n: int) -> Shards[Arrays]:
+    """The results for the first n images of an order."""
+    return Shards(folder, n, SHARD, "{start:06d}-{stop:06d}.npz", _load)
+
+
+def packed(parts: Sequence[Columns]) -> bytes:
+    """Pack the results for several batches into a file."""
+    file, found = BytesIO(), {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
+    np.savez(file, allow_pickle=False, **found)
+    return file.getvalue()
+
+
+def joined(shards: Shards[Arrays]) -> Arrays:
+    """Read the results of all files."""
+    files = [shards.read(k) for k in range(len(shards))]
+    return {name: np.concatenate([file[name] for file in files]) for name in files[0]}
+
+
+def _load(path: Path, images: range) -> Arrays | None:
+    try:
+        with np.load(path) as file:
+            found = dict(file)
+    except (OSError, ValueError, EOFError, BadZipFile):
+        return None
+    return found if len(found.get("bits", ())) == len(images) else None
+
+
 def _images(
     loaded: LoadedRun, options: EvaluationOptions, progress: Progress
 ) -> tuple[Dataset, ReferenceRecord, tuple[str, ...]]:
     """Load the images, with a record of their source and notes for the reader."""
-    config = loaded.config.data
+    config, report = loaded.config.data, doing(progress, "reading the images")
     if options.data is None:
         try:
-            held = training(loaded.config, doing(progress, "reading the images")).held_out
+            _, held = training(loaded.config, report)
         except InputError as e:
             raise InputError(
                 "missing", f"the run's held-out images are not available ({e}); pass others with --data"
@@ -138,8 +172,7 @@ def _images(
                 "invalid", f"the run has {len(held)} held-out images, too few for a mean; pass others with --data"
             )
         return held, ReferenceRecord.of(config.source, held), ()
-    geometry = Geometry(config.size, config.mode, options.fit)
-    found = real(options.data, geometry, skip_bad=options.skip_bad, progress=doing(progress, "reading the images"))
+    found = reference(options, config, report)
     notes = found.notes
     if found.data.fingerprint == config.fingerprint:
         notes = (*notes, "the run was trained on most of these images: unseen images take more bits")
@@ -162,7 +195,7 @@ def _labels(loaded: LoadedRun, data: Dataset) -> list[int]:
     return [loaded.classes.index(name) for name in names]
 
 
-def _numbers(schedule: Schedule, how: Likelihood, found: Columns) -> dict[str, Any]:
+def _numbers(schedule: Schedule, how: Likelihood, found: Arrays) -> dict[str, Any]:
     """Compute the figures of a record from the results for the images."""
     bits = found["bits"].astype(np.float64)
     numbers: dict[str, Any] = {

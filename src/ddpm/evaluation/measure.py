@@ -1,7 +1,6 @@
 """Compute the numbers of a score from images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
 
@@ -10,13 +9,13 @@ import torch
 
 from ddpm.core.stream import Stream
 from ddpm.data.dataset import Dataset, Images, channel_stats
-from ddpm.evaluation.reference import FEWEST, Real, Training
-from ddpm.metrics import accuracy, bootstrap, frechet, inception_score, kernel, manifold, memorisation
-from ddpm.metrics.estimate import wilson
+from ddpm.evaluation.reference import FEWEST, Real
+from ddpm.metrics import accuracy, frechet, inception_score, kernel, manifold, memorisation
+from ddpm.metrics.estimate import Estimate, resamples, wilson
 from ddpm.metrics.features import Extractor
 from ddpm.metrics.features.extract import CHUNK, extract, extract_once
 from ddpm.metrics.features.inception import Inception
-from ddpm.metrics.features.thumbnail import Thumbnail
+from ddpm.metrics.memorisation import Thumbnail
 from ddpm.records.score import (
     Accuracy,
     ColourStats,
@@ -44,29 +43,19 @@ CLOSEST = 16
 """The closest pairs that a score lists even if they are not copies."""
 
 
-@dataclass(frozen=True)
-class Generated:
-    """Images to measure.
+def measure(
+    images: Images, samples: Samples, labels: Sequence[str] | None, real: Real, extractor: Extractor, progress: Progress
+) -> Score:
+    """Measure images against real ones; :func:`copies` searches for copies.
 
-    Attributes:
-        samples: where they come from.
-        names: a readable name for each.
+    Args:
+        samples: where the images come from.
         labels: the requested class of each, by name; None without classes.
-    """
-
-    images: Images
-    samples: Samples
-    names: Sequence[str]
-    labels: Sequence[str] | None = None
-
-
-def measure(generated: Generated, real: Real, extractor: Extractor, progress: Progress) -> Score:
-    """Measure images against real ones; :func:`copies` fills in the search for copies.
 
     Raises:
         InputError: too few images.
     """
-    n = len(generated.images)
+    n = len(images)
     if n < FEWEST:
         raise InputError("invalid", f"{n} generated images are too few to measure; use at least {FEWEST}")
     notes = []
@@ -76,8 +65,8 @@ def measure(generated: Generated, real: Real, extractor: Extractor, progress: Pr
             "KID is unbiased"
         )
     theirs = extract_once(extractor, real.data, doing(progress, "extracting features of the reference"))
-    ours = extract(extractor, generated.images, doing(progress, "extracting features of the samples"))
-    counts = bootstrap.counts(n, REPLICATES)
+    ours = extract(extractor, images, doing(progress, "extracting features of the samples"))
+    counts = resamples(n, REPLICATES)
     progress(0, 4, "comparing")
     distance = frechet.estimate(ours, frechet.fit(theirs), counts)
     floor = frechet.floor(theirs, n)
@@ -87,13 +76,14 @@ def measure(generated: Generated, real: Real, extractor: Extractor, progress: Pr
     kid = kernel.estimate(ours, theirs, counts)
     progress(2, 4, "comparing")
     many = min(n, len(theirs), BALLS)
-    balls = manifold.fit(theirs[_some(len(theirs), many)], NEIGHBOURS)
-    shares = manifold.estimate(ours[_some(n, many)], balls, bootstrap.counts(many, REPLICATES))
+    of_ours, of_theirs = ours[_some(n, many)], theirs[_some(len(theirs), many)]
+    shares = manifold.estimate(of_ours, of_theirs, resamples(many, REPLICATES), NEIGHBOURS)
+    precision, recall, density, coverage = shares
     progress(3, 4, "comparing")
     scores = None
     if isinstance(extractor, Inception):
         scores = inception_score.estimate(extractor.logits(ours), counts)
-    read, unread = _accuracy(ours, generated.labels, theirs, real.data)
+    read, unread = _accuracy(ours, labels, theirs, real.data)
     progress(4, 4, "comparing")
     height, width, _ = real.data.shape
     return Score(
@@ -106,54 +96,65 @@ def measure(generated: Generated, real: Real, extractor: Extractor, progress: Pr
             mode=real.data.mode,
             neighbours=NEIGHBOURS,
         ),
-        samples=generated.samples,
+        samples=samples,
         frechet=Frechet(**distance.model_dump(), floor=floor),
         kid=kid,
-        precision=shares.precision,
-        recall=shares.recall,
-        density=shares.density,
-        coverage=shares.coverage,
+        precision=precision,
+        recall=recall,
+        density=density,
+        coverage=coverage,
         inception_score=scores,
         accuracy=read,
-        colour=_colour(generated.images, real.data),
+        colour=_colour(images, real.data),
         notes=(*notes, *unread),
     )
 
 
-def copies(generated: Generated, training: Training, progress: Progress) -> Memorisation:
-    """Search generated images for copies of training images, and held-out images for the rate of false alarms."""
+def copies(
+    images: Images, names: Sequence[str], source: str, seen: Dataset, held_out: Dataset | None, progress: Progress
+) -> Memorisation:
+    """Search generated images for copies of training images, and held-out images for the rate of false alarms.
+
+    Args:
+        names: a readable name for each image.
+        source: where the training images, seen and held out, come from.
+
+    Raises:
+        TooFew: there are too few training images.
+    """
     thumbnail = Thumbnail()
-    seen = extract_once(thumbnail, training.seen, doing(progress, "extracting features of the training images"))
-    found = memorisation.nearest(extract(thumbnail, generated.images), seen)
-    rate = wilson(float(found.copied.double().mean()), len(found.copied))
-    held_out, held_out_median = None, None
-    if len(training.held_out):
-        others = memorisation.nearest(extract_once(thumbnail, training.held_out), seen)
-        held_out = wilson(float(others.copied.double().mean()), len(others.copied))
-        held_out_median = float(others.distance.median())
-    listed = min(LISTED, max(CLOSEST, int(found.copied.sum())))
-    order = found.distance.argsort(stable=True)[:listed].tolist()
-    names = training.seen.names
+    known = extract_once(thumbnail, seen, doing(progress, "extracting features of the training images"))
+    which, distance = memorisation.nearest(extract(thumbnail, images), known)
+    copied = distance < memorisation.THRESHOLD
+    held_out_rate, held_out_median = None, None
+    if held_out is not None and len(held_out):
+        _, others = memorisation.nearest(extract_once(thumbnail, held_out), known)
+        held_out_rate, held_out_median = _share(others < memorisation.THRESHOLD), float(others.median())
+    listed = min(LISTED, max(CLOSEST, int(copied.sum())))
     return Memorisation(
-        source=training.source,
-        images=len(training.seen),
-        copies=int(found.copied.sum()),
-        rate=rate,
+        source=source,
+        images=len(seen),
+        copies=int(copied.sum()),
+        rate=_share(copied),
         threshold=memorisation.THRESHOLD,
-        held_out=held_out,
-        median=float(found.distance.median()),
+        held_out=held_out_rate,
+        median=float(distance.median()),
         held_out_median=held_out_median,
         closest=tuple(
             Copy(
-                sample=generated.names[i],
-                training=names[j] if names else str(j),
-                distance=float(found.distance[i]),
-                copied=bool(found.copied[i]),
+                sample=names[i],
+                training=seen.names[j] if seen.names else str(j),
+                distance=float(distance[i]),
+                copied=bool(copied[i]),
                 places=(i, j),
             )
-            for i, j in ((i, int(found.which[i])) for i in order)
+            for i, j in ((i, int(which[i])) for i in distance.argsort(stable=True)[:listed].tolist())
         ),
     )
+
+
+def _share(hits: torch.Tensor) -> Estimate:
+    return wilson(float(hits.double().mean()), len(hits))
 
 
 def content_hash(images: Images) -> str:

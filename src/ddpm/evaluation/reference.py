@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ddpm.config.data import DataConfig
 from ddpm.config.run import RunConfig
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
@@ -10,6 +11,7 @@ from ddpm.data.open import open_source
 from ddpm.data.order import split
 from ddpm.data.pairs import with_low
 from ddpm.data.survey import Survey, recall
+from ddpm.evaluation.options import EvaluationOptions
 from ddpm.images.geometry import Geometry
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, silent
@@ -32,18 +34,15 @@ class Real:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Training:
-    """The images of a run's source.
+def reference(options: EvaluationOptions, own: DataConfig, progress: Progress = silent) -> Real:
+    """Load the real images of the options, by default all of a run's source, in the geometry of the run.
 
-    Attributes:
-        seen: those it was trained on.
-        held_out: those it was not.
+    Raises:
+        InputError: the source cannot be read or holds too few images.
     """
-
-    source: str
-    seen: Dataset
-    held_out: Dataset
+    given = own if options.data is None else options
+    geometry = Geometry(own.size, own.mode, given.fit)
+    return real(options.data or own.source, geometry, skip_bad=given.skip_bad, progress=progress)
 
 
 def real(source: str, geometry: Geometry, *, skip_bad: bool = False, progress: Progress = silent) -> Real:
@@ -73,8 +72,8 @@ def _changed(source: str, found: Survey, geometry: Geometry) -> Iterator[str]:
         yield f"{others:,} images of {source} were converted to {geometry.mode}"
 
 
-def training(config: RunConfig, progress: Progress = silent) -> Training:
-    """Load the images of a run, unchanged since it started.
+def training(config: RunConfig, progress: Progress = silent) -> tuple[Dataset, Dataset]:
+    """Load the images of a run, unchanged since it started: those it was trained on, and those held out.
 
     Raises:
         InputError: they are missing, or have changed.
@@ -86,4 +85,4 @@ def training(config: RunConfig, progress: Progress = silent) -> Training:
     if config.upscaling is not None and config.upscaling.low is not None:
         data = with_low(data, config.upscaling.low, config.upscaling.scale, d.fit, skip_bad=d.skip_bad)
     kept, held = split(len(data), config.training.seed)
-    return Training(d.source, data.subset(kept), data.subset(held))
+    return data.subset(kept), data.subset(held)

@@ -20,7 +20,6 @@ class Shards(Generic[T]):
         size: the number of images per file.
         name: the format of a file name, from its number ``k`` and the ``start`` and ``stop`` of its images.
         load: reads the file of these images; returns None if it is missing or damaged.
-        full: whether the last file extends beyond n, so that files do not depend on n.
     """
 
     folder: Path
@@ -28,15 +27,13 @@ class Shards(Generic[T]):
     size: int
     name: str
     load: Callable[[Path, range], T | None]
-    full: bool = False
 
     def __len__(self) -> int:
         return -(-self.n // self.size)
 
     def images(self, k: int) -> range:
         """The indices of the images in a file."""
-        stop = (k + 1) * self.size
-        return range(k * self.size, stop if self.full else min(stop, self.n))
+        return range(k * self.size, min((k + 1) * self.size, self.n))
 
     def missing(self) -> list[int]:
         """The numbers of the files that are missing or damaged."""

@@ -14,15 +14,14 @@ from ddpm.core import Cond, Denoised, Level
 from ddpm.engine.labels import Label
 from ddpm.engine.options import refuse_idle, settings
 from ddpm.engine.run import LoadedRun
-from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore
+from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore, proportions_of
 from ddpm.evaluation.measure import FEW, REPLICATES
-from ddpm.evaluation.proportions import proportions_of
-from ddpm.evaluation.reference import FEWEST, Real, real
+from ddpm.evaluation.options import EvaluationOptions
+from ddpm.evaluation.reference import FEWEST, Real, reference
 from ddpm.evaluation.tune import REFERENCE
-from ddpm.images.geometry import Geometry
 from ddpm.images.pixels import Pixels
-from ddpm.metrics import bootstrap, frechet
-from ddpm.metrics.estimate import Estimate
+from ddpm.metrics import frechet
+from ddpm.metrics.estimate import Estimate, resamples
 from ddpm.metrics.features.extract import extract, extract_once
 from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import FeaturesRecord, ReferenceRecord
@@ -138,11 +137,17 @@ def sweep(loaded: LoadedRun, todo: SweepPlan, progress: Progress) -> tuple[Sweep
     Raises:
         InputError: the given real images cannot be used.
     """
-    notes = []
-    reference: Real | None = None
+    data, notes = loaded.config.data, []
+    theirs: Real | None = None
     if todo.samples:
         try:
-            reference = _reference(loaded, todo, progress)
+            theirs = reference(
+                EvaluationOptions(todo.data, fit=data.fit, skip_bad=data.skip_bad),
+                data,
+                doing(progress, "reading the reference"),
+            )
+            if todo.data is None and theirs.data.fingerprint != data.fingerprint:
+                raise InputError("incompatible", f"the images of {data.source} have changed since the run started")
         except InputError as e:
             if todo.data is not None:
                 raise
@@ -159,8 +164,8 @@ def sweep(loaded: LoadedRun, todo: SweepPlan, progress: Progress) -> tuple[Sweep
         off = None if draws_noise(solver, levels) else distance(x, ends[how.guidance_scale])
         cells.append(Cell(sampling=how, evaluations=evaluations, distance=off))
     quality = None
-    if reference is not None:
-        quality, distances = _measured(loaded, todo, reference, progress)
+    if theirs is not None:
+        quality, distances = _measured(loaded, todo, theirs, progress)
         cells = [cell.model_copy(update={"frechet": d}) for cell, d in zip(cells, distances, strict=True)]
         if todo.samples < FEW:
             notes.append(
@@ -208,27 +213,15 @@ def _shown(loaded: LoadedRun, how: SamplingConfig, todo: SweepPlan, progress: Pr
     return loaded.draw(how, todo.labels, todo.seed, list(range(todo.n)), report, keep), last[0]
 
 
-def _reference(loaded: LoadedRun, todo: SweepPlan, progress: Progress) -> Real:
-    """Load the real images; the run's own must be unchanged since it started."""
-    d = loaded.config.data
-    geometry = Geometry(d.size, d.mode, d.fit)
-    found = real(
-        todo.data or d.source, geometry, skip_bad=d.skip_bad, progress=doing(progress, "reading the reference")
-    )
-    if todo.data is None and found.data.fingerprint != d.fingerprint:
-        raise InputError("incompatible", f"the images of {d.source} have changed since the run started")
-    return found
-
-
 def _measured(
-    loaded: LoadedRun, todo: SweepPlan, reference: Real, progress: Progress
+    loaded: LoadedRun, todo: SweepPlan, real: Real, progress: Progress
 ) -> tuple[FrechetBasis, list[Estimate]]:
     """Measure the Fréchet distance of each way, as `ddpm evaluate` does for as many samples."""
     d = loaded.config.data
     extractor = build.build_features("embedded", None, d.size, loaded.engine.device)
-    theirs = extract_once(extractor, reference.data, doing(progress, "extracting features of the reference"))
-    normal, counts = frechet.fit(theirs), bootstrap.counts(todo.samples, REPLICATES)
-    proportions, _ = proportions_of(loaded.classes, reference.data)
+    theirs = extract_once(extractor, real.data, doing(progress, "extracting features of the reference"))
+    normal, counts = frechet.fit(theirs), resamples(todo.samples, REPLICATES)
+    proportions, _ = proportions_of(loaded.classes, real.data)
     home, shape = RunFolder.open(loaded.source).drawn, (*d.size, len(d.mode))
     recipes = [SampleRecipe(loaded.weights, how, todo.seed, proportions) for how in todo.ways]
     kept = [SampleStore(home / recipe.key, todo.samples, shape) for recipe in recipes]
@@ -243,7 +236,7 @@ def _measured(
     quality = FrechetBasis(
         n=todo.samples,
         features=FeaturesRecord.of(extractor),
-        reference=ReferenceRecord.of(reference.source, reference.data),
+        reference=ReferenceRecord.of(real.source, real.data),
         floor=frechet.floor(theirs, todo.samples),
     )
     return quality, found

@@ -15,10 +15,12 @@ from ddpm.core import Cond, Denoised, Denoiser, Level
 from ddpm.core.schedule import level_of, timestep_of
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
+from ddpm.engine.trajectory import spread
 from ddpm.records.run_folder import RunFolder
 from ddpm.records.tuning import TunedGrid, TunedRecord
-from ddpm.sampling import rows_of, sample, start, steps
+from ddpm.sampling import rows_of, sample, start
 from ddpm.sampling.branching import Branching
+from ddpm.sampling.follow import follow
 from ddpm.sampling.shortest import Paths, distance, shortest
 from ddpm.sampling.tuning import ROUNDS, Round, Way, best, most_calls, screened
 from ddpm.system.errors import InputError
@@ -72,12 +74,12 @@ def tune(loaded: LoadedRun, ask: AskTune, progress: Progress) -> TunedRecord:
         InputError: steps, solvers or settings cannot be used.
     """
     loaded = replace(loaded, tuned=())  # so that defaults are those of an untuned run
-    long = _reference(loaded, ask)
-    count = _Count(progress, planned(loaded, ask))
+    long, most = _plan(loaded, ask)
+    count = _Count(progress, 2 * ask.images * long.steps + sum(most.values()))
     made, other = (_Problem(loaded, long, ask, i, count) for i in (0, 1))
     found = []
-    for n, most in _most(loaded, ask).items():
-        with count.part(f"{n} steps", most):
+    for n in ask.steps:
+        with count.part(f"{n} steps", most[n]):
             found.append(_tuned(made, other, n, ask))
     return TunedRecord(weights=loaded.weights, images=ask.images, seed=ask.seed, reference=long, grids=tuple(found))
 
@@ -88,11 +90,12 @@ def planned(loaded: LoadedRun, ask: AskTune) -> int:
     Raises:
         InputError: steps, solvers or settings cannot be used.
     """
-    loaded = replace(loaded, tuned=())
-    return 2 * ask.images * _reference(loaded, ask).steps + sum(_most(loaded, ask).values())
+    long, most = _plan(replace(loaded, tuned=()), ask)
+    return 2 * ask.images * long.steps + sum(most.values())
 
 
-def _reference(loaded: LoadedRun, ask: AskTune) -> SamplingConfig:
+def _plan(loaded: LoadedRun, ask: AskTune) -> tuple[SamplingConfig, dict[int, int]]:
+    """The settings of the many-step solution, and the most images denoised for each number of steps."""
     loaded.refuse_given()
     loaded.refuse_student("many-step solution")
     if strange := [name for name in ask.solvers if name not in SOLVERS]:
@@ -106,11 +109,6 @@ def _reference(loaded: LoadedRun, ask: AskTune) -> SamplingConfig:
         raise InputError("conflict", "grids cannot be tuned with a classifier; use it only in `ddpm sample`")
     if max(ask.steps) >= long.steps:
         raise InputError("invalid", f"--steps {max(ask.steps)} must be fewer than the {long.steps} of the reference")
-    return long
-
-
-def _most(loaded: LoadedRun, ask: AskTune) -> dict[int, int]:
-    """The most images denoised for each number of steps."""
     most = {}
     for count in ask.steps:
         usual = settings(loaded, {**ask.sampling, "steps": count})
@@ -118,7 +116,7 @@ def _most(loaded: LoadedRun, ask: AskTune) -> dict[int, int]:
         alone = (NAMED + 2) * (count - 1) + loaded.engine.solver(usual).evaluations(grid)
         most[count] = ask.images * alone
         most[count] += most_calls(len(ask.solvers), len(GRIDS) + 1, count, ask.images, ask.rounds)
-    return most
+    return long, most
 
 
 class _Count:
@@ -179,25 +177,11 @@ class _Problem:
         return distance(self.branching(how, len(self.end))(grid).end, self.end)
 
     def _paths(self, how: SamplingConfig) -> tuple[Paths, torch.Tensor]:
-        grid = self.engine.grid(how)
-        kept = sorted({round(i * (len(grid) - 1) / CANDIDATES) for i in range(CANDIDATES + 1)})
-        answers: list[torch.Tensor] = []
-
-        def heard(x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
-            found = self.denoise(x, level, cond)
-            answers[:] = [found.x0]
-            return found
-
-        solver, randn = self.engine.solver(how), self.noise()
-        now = start(grid[0], randn)
-        x, x0 = [now], []
-        for step in steps(heard, solver, grid, now, randn, self.cond(len(now))):
-            if step.number - 1 in kept:
-                x0.append(answers[0])
-            if step.number in kept:
-                x.append(step.x)
-            now = step.x
-        return Paths([grid[i] for i in kept], x, x0), now
+        grid, solver, randn = self.engine.grid(how), self.engine.solver(how), self.noise()
+        x = start(grid[0], randn)
+        moments = follow(self.denoise, solver, grid, x, randn, self.cond(len(x)))
+        kept = [moment for moment in moments if moment.number in spread(moment.of, CANDIDATES + 1)]
+        return Paths([m.level for m in kept], [m.x for m in kept], [m.x0 for m in kept[:-1]]), kept[-1].x
 
 
 def _tuned(made: _Problem, other: _Problem, count: int, ask: AskTune) -> TunedGrid:

@@ -20,8 +20,7 @@ from ddpm.engine.loading import load
 from ddpm.engine.options import refuse_idle, settings
 from ddpm.engine.run import LoadedRun
 from ddpm.evaluation.options import EvaluationOptions
-from ddpm.evaluation.reference import FEWEST, real, training
-from ddpm.images.geometry import Geometry
+from ddpm.evaluation.reference import FEWEST, reference, training
 from ddpm.images.pixels import Pixels
 from ddpm.images.sheets import png, sheet
 from ddpm.metrics import frechet
@@ -31,10 +30,11 @@ from ddpm.metrics.similarity import SIDE, decibels, psnr, ssim
 from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import FeaturesRecord, ReferenceRecord
 from ddpm.records.upscaling import FILE, Fidelity, UpscalingScore
+from ddpm.sampling import rows_of
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
 from ddpm.system.progress import Progress, doing
-from ddpm.tasks.enlarging import Enlarging, Small, enlarge_all
+from ddpm.tasks.enlarging import Enlarging, enlarge_all
 
 N = 1000
 """The most images to measure by default."""
@@ -89,23 +89,14 @@ def evaluate_upscaling(
     if LOW not in large.partners:
         large = replace(large, derived={LOW: BoxMeans(loaded.engine.codec, scale)})
     low = batch_of(large, np.arange(len(large))).conditions[LOW].numpy()
-    smalls = [Small(pixels, i) for i, pixels in enumerate(low)]
-    made = dict(
-        enlarge_all(
-            loaded,
-            how,
-            settled,
-            smalls,
-            options.seed,
-            BATCH if options.batch is None else options.batch,
-            doing(progress, "upscaling"),
-        )
-    )
-    drawn = np.stack([made[i] for i in range(len(low))])
+    rows = rows_of(options.seed, range(len(low)))
+    batch, report = BATCH if options.batch is None else options.batch, doing(progress, "upscaling")
+    # all of one size, so they come in their order
+    drawn = np.stack([made for _, made in enlarge_all(loaded, how, settled, list(low), rows, None, batch, report)])
     plain = _bicubic(low, scale, loaded)
-    reference = frechet.fit(extract_once(extractor, data, doing(progress, "extracting features")))
+    normal = frechet.fit(extract_once(extractor, data, doing(progress, "extracting features")))
     measured = {
-        name: quality(images, large.images, low, scale, extractor, reference)
+        name: quality(images, large.images, low, scale, extractor, normal)
         for name, images in (("run", drawn), ("bicubic", plain))
     }
     score = UpscalingScore(
@@ -122,8 +113,8 @@ def evaluate_upscaling(
         run=measured["run"],
         bicubic=measured["bicubic"],
     )
-    rows = [_repeated(low, scale), plain, drawn, large.images]
-    return score, _kept(score, RunFolder.open(path).evaluations, rows)
+    shown = [low.repeat(scale, 1).repeat(scale, 2), plain, drawn, large.images]
+    return score, _kept(score, RunFolder.open(path).evaluations, shown)
 
 
 def _kept(score: UpscalingScore, home: Path, rows: list[Pixels]) -> Path:
@@ -140,33 +131,18 @@ def _kept(score: UpscalingScore, home: Path, rows: list[Pixels]) -> Path:
 
 def _images(loaded: LoadedRun, options: EvaluationOptions, progress: Progress) -> tuple[str, Dataset]:
     """Load large images in the geometry of the run."""
-    config = loaded.config.data
+    report = doing(progress, "reading the images")
     if options.data is None:
-        own = training(loaded.config, doing(progress, "reading the images"))
-        return f"{own.source} (held out)", own.held_out
-    found = real(
-        options.data,
-        Geometry(config.size, config.mode, options.fit),
-        skip_bad=options.skip_bad,
-        progress=doing(progress, "reading the images"),
-    )
+        return f"{loaded.config.data.source} (held out)", training(loaded.config, report)[1]
+    found = reference(options, loaded.config.data, report)
     return found.source, found.data
 
 
 def _bicubic(low: Pixels, scale: int, loaded: LoadedRun) -> Pixels:
     codec = loaded.engine.codec
-    made = [codec.decode(enlarge(codec.encode(torch.from_numpy(part)), scale)) for part in _parts(low)]
+    made = [codec.decode(enlarge(codec.encode(part), scale)) for part in torch.split(torch.from_numpy(low), 256)]
     pixels: Pixels = torch.cat(made).numpy()
     return pixels
-
-
-def _repeated(low: Pixels, scale: int) -> Pixels:
-    return low.repeat(scale, 1).repeat(scale, 2)
-
-
-def _parts(images: Pixels, n: int = 256) -> list[Pixels]:
-    """Split images into parts of a few."""
-    return [np.ascontiguousarray(images[i : i + n]) for i in range(0, len(images), n)]
 
 
 def quality(
@@ -174,9 +150,9 @@ def quality(
 ) -> Fidelity:
     """Compare enlarged images with the large ones, (N, H, W, C) each, and with the small ones they come from."""
     at_once = max(1, VALUES // large[0].size)
-    parts = zip(_parts(made, at_once), _parts(large, at_once), _parts(low, at_once), strict=True)
-    near = [torch.cat(of_all) for of_all in zip(*(_nearness(*part, scale) for part in parts), strict=True)]
-    peak, structure, boxes, difference = (of_all.mean(0) for of_all in near)
+    parts = zip(*(torch.split(torch.from_numpy(images), at_once) for images in (made, large, low)), strict=True)
+    near = zip(*(_nearness(a, b, small, scale) for a, b, small in parts), strict=True)
+    peak, structure, boxes, difference = (torch.cat(of_all).mean(0) for of_all in near)
     return Fidelity(
         psnr=float(peak),
         ssim=None if structure.isnan() else float(structure),
@@ -186,13 +162,13 @@ def quality(
     )
 
 
-def _nearness(made: Pixels, large: Pixels, low: Pixels, scale: int) -> tuple[torch.Tensor, ...]:
+def _nearness(made: torch.Tensor, large: torch.Tensor, low: torch.Tensor, scale: int) -> tuple[torch.Tensor, ...]:
     """For each image: PSNR, SSIM (nan if it is too small), mean squared error of the boxes, difference of channels.
 
     (B,), (B,), (B,) and (B, C), float64.
     """
     # (B, H, W, C) -> (B, C, H, W)
-    a, b, small = (torch.from_numpy(images).movedim(-1, 1).float() for images in (made, large, low))
+    a, b, small = (images.movedim(-1, 1).float() for images in (made, large, low))
     structure = ssim(a, b) if min(a.shape[2:]) >= SIDE else torch.full((len(a),), torch.nan).double()
     boxes = (AveragePool(scale).forward(a).double() - small.double()).square().mean((1, 2, 3))
     return psnr(a, b), structure, boxes, (a.double() - b.double()).mean((2, 3))

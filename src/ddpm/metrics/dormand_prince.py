@@ -6,7 +6,6 @@ Differential Equations I", second edition.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import torch
 
@@ -27,13 +26,6 @@ ERROR = (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 
 """The difference between the fifth-order and the fourth-order weights."""
 
 
-class Solution(NamedTuple):
-    """y (B, N) at the end, and the number of slope evaluations."""
-
-    y: torch.Tensor
-    evaluations: int
-
-
 def solve(
     slope: Slope,
     start: float,
@@ -42,7 +34,7 @@ def solve(
     rtol: float,
     atol: float,
     progress: Callable[[int], None] | None = None,
-) -> Solution:
+) -> tuple[torch.Tensor, int]:
     """Solve ``dy / dt = slope`` from start to a later end, by the pair of Dormand & Prince 1980, of order 5 (4).
 
     A row's step is accepted if the root mean square of its N ``error / (atol + rtol · max(|y|, |y_new|))`` is below 1,
@@ -54,11 +46,14 @@ def solve(
         y: (B, N) float64.
         progress: called with the number of evaluations so far after each round of steps.
 
+    Returns:
+        y at the end, and the number of slope evaluations.
+
     Raises:
         ArithmeticError: a row needs steps below float64's resolution.
     """
     if start == end:
-        return Solution(y, 0)
+        return y, 0
     t = [start] * len(y)
     k = slope(t, y)
     lengths, evaluations = _first_lengths(slope, start, end, y, k, rtol, atol), 2
@@ -86,7 +81,7 @@ def solve(
         y, k = torch.where(mask, new, y), torch.where(mask, slopes[-1], k)
         if progress is not None:
             progress(evaluations)
-    return Solution(y, evaluations)
+    return y, evaluations
 
 
 def _first_lengths(

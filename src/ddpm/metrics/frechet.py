@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from ddpm.core.stream import Stream
-from ddpm.metrics.bootstrap import interval
-from ddpm.metrics.estimate import Estimate
+from ddpm.metrics.estimate import Estimate, interval
 
 CHUNK = 8192
 """The number of rows converted to float64 at a time."""
@@ -17,12 +16,10 @@ class Normal:
     """A Gaussian by its mean and a factor of its covariance, which has twice the precision.
 
     Attributes:
-        n: the number of features it was fitted on.
         mean: (D,) float64.
         factor: (r, D) float64, r at most D; ``factor.T @ factor`` is the covariance, with divisor n - 1.
     """
 
-    n: int
     mean: torch.Tensor
     factor: torch.Tensor
 
@@ -48,7 +45,7 @@ def fit(features: torch.Tensor, chunk: int = CHUNK) -> Normal:
         n, mean = n + m, mean + m / (n + m) * (centre - mean)
     if not factor.isfinite().all():
         raise ValueError("features must be finite")
-    return Normal(n, mean, factor / (n - 1) ** 0.5)
+    return Normal(mean, factor / (n - 1) ** 0.5)
 
 
 def distance(a: Normal, b: Normal) -> float:
@@ -71,7 +68,7 @@ def estimate(features: torch.Tensor, reference: Normal, counts: torch.Tensor) ->
     This has half the digits, which is plenty for a spread.
 
     Args:
-        counts: (B, N), from `bootstrap.counts`.
+        counts: (B, N), from `resamples`.
     """
     n, shape = len(features), (len(counts), features.shape[1])
     means, squares, seen = torch.zeros(shape, dtype=torch.float64), [], []

@@ -2,8 +2,7 @@
 
 import torch
 
-from ddpm.metrics.bootstrap import interval
-from ddpm.metrics.estimate import Estimate
+from ddpm.metrics.estimate import Estimate, interval
 
 CHUNK = 8192
 
@@ -16,7 +15,7 @@ def estimate(logits: torch.Tensor, counts: torch.Tensor) -> Estimate:
 
     Args:
         logits: (N, K), of a classifier independent of the generator.
-        counts: (B, N), from `bootstrap.counts`.
+        counts: (B, N), from `resamples`.
     """
     n, classes = logits.shape
     weights = torch.cat([torch.ones(1, n), counts.float()])  # the first row is the set itself

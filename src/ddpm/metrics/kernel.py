@@ -3,8 +3,7 @@
 import torch
 
 from ddpm.core.stream import Stream
-from ddpm.metrics.bootstrap import interval
-from ddpm.metrics.estimate import Estimate
+from ddpm.metrics.estimate import Estimate, interval
 
 BLOCK = 10_000
 """The largest set of samples within which all pairs are used."""
@@ -25,7 +24,7 @@ def estimate(x: torch.Tensor, y: torch.Tensor, counts: torch.Tensor, block: int 
     Args:
         x: (N, D), generated.
         y: (M, D), real.
-        counts: (B, N), from `bootstrap.counts`.
+        counts: (B, N), from `resamples`.
 
     Raises:
         ValueError: a set has fewer than two samples.

@@ -6,11 +6,10 @@ Song et al. 2021 refers to "Score-Based Generative Modeling through Stochastic D
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 
-from ddpm.core import Cond, Denoiser, Level, Schedule, scale
+from ddpm.core import Cond, Denoiser, Schedule, scale
 from ddpm.core.level import stacked
 from ddpm.core.schedule import level_of
 from ddpm.core.stream import Stream
@@ -19,20 +18,6 @@ from ddpm.system.errors import InputError
 
 GREYS = 127.5
 """Steps of the 8-bit lattice in one unit of x0: an image is ``v / 127.5 - 1``, v in 0 … 255."""
-
-
-class LogDensity(NamedTuple):
-    """``log p`` in nats, (B,) float64, and the number of denoiser calls for the batch."""
-
-    log_p: torch.Tensor
-    evaluations: int
-
-
-class Bits(NamedTuple):
-    """Bits per dimension, (B,) float64, and the number of denoiser calls for the batch."""
-
-    bits: torch.Tensor
-    evaluations: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +51,7 @@ class ProbabilityFlow:
         probes: torch.Tensor,
         cond: Cond | None = None,
         progress: Callable[[int], None] | None = None,
-    ) -> LogDensity:
+    ) -> tuple[torch.Tensor, int]:
         """Compute the log-density at x0 of the flow's image of ``N(0, sigma_T²)``, where sampling starts.
 
         x0 is taken as ``x / alpha`` at the start, so this is the density there, of x0 + s · eps with s = sigma / alpha.
@@ -80,11 +65,15 @@ class ProbabilityFlow:
                 over K (Hutchinson 1990): signs ±1 have the least variance, and none where the Jacobian is diagonal.
             progress: called with the number of evaluations so far after each step.
 
+        Returns:
+            log p in nats, (B,) float64, and the number of denoiser calls for the batch.
+
         Raises:
             ArithmeticError: the denoiser's outputs are not finite, or need steps below float64's resolution.
         """
         n, d = len(x0), x0[0].numel()
-        first, last = (_angle(self.schedule.level(timestep)) for timestep in (self.start, self.schedule.T))
+        ends = (self.schedule.level(timestep) for timestep in (self.start, self.schedule.T))
+        first, last = (math.atan2(level.sigma, level.alpha) for level in ends)
 
         def slope(angles: list[float], state: torch.Tensor) -> torch.Tensor:
             # each row holds the d elements of z, then the log-density per dimension
@@ -100,7 +89,7 @@ class ProbabilityFlow:
         end, evaluations = solve(slope, first, last, start, self.rtol, self.atol, progress)
         std = math.sin(last)
         log_end = -0.5 * _sums((end[:, :d] / std).square()) - d * math.log(math.sqrt(2 * math.pi) * std)
-        return LogDensity(log_end + d * end[:, d] + d * math.log(math.cos(first)), evaluations)
+        return log_end + d * end[:, d] + d * math.log(math.cos(first)), evaluations
 
     def _velocity(
         self, z: torch.Tensor, angles: list[float], probes: torch.Tensor, cond: Cond | None
@@ -127,7 +116,7 @@ def bits_per_dim(
     probes: int = 1,
     cond: Cond | None = None,
     progress: Callable[[int], None] | None = None,
-) -> Bits:
+) -> tuple[torch.Tensor, int]:
     """``-log2 p / D`` of 8-bit images, for p the density per grey value, after uniform dequantisation.
 
     Each value is spread uniformly over its cell (Theis et al. 2016, sec. 3.1): on average over images and draws, no
@@ -141,6 +130,9 @@ def bits_per_dim(
         probes: the number of random sign vectors for the divergence; more reduce the variance, at one backward pass
             each.
 
+    Returns:
+        The bits, (B,) float64, and the number of denoiser calls for the batch.
+
     Raises:
         InputError: the images are not 8-bit.
     """
@@ -153,7 +145,7 @@ def bits_per_dim(
     within = torch.stack([cell for cell, _ in drawn]).to(images)
     signs = torch.stack([e for _, e in drawn], dim=1).to(images)
     log_p, evaluations = flow.log_density(images + within / GREYS, signs, cond, progress)
-    return Bits(-log_p / (images[0].numel() * math.log(2)) + math.log2(GREYS), evaluations)
+    return -log_p / (images[0].numel() * math.log(2)) + math.log2(GREYS), evaluations
 
 
 def _draw(seed: int, index: int, shape: torch.Size, probes: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -166,7 +158,3 @@ def _draw(seed: int, index: int, shape: torch.Size, probes: int) -> tuple[torch.
 def _sums(x: torch.Tensor) -> torch.Tensor:
     """Sum each image of a batch, (B,), one by one, as the order of summation may depend on the batch."""
     return torch.stack([one.sum() for one in x])
-
-
-def _angle(level: Level) -> float:
-    return math.atan2(level.sigma, level.alpha)

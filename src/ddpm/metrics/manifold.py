@@ -1,54 +1,15 @@
 """Precision, recall, density and coverage, from balls around each image that reach to its k-th neighbour."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 
-from ddpm.metrics.bootstrap import interval
-from ddpm.metrics.estimate import Estimate
+from ddpm.metrics.estimate import Estimate, interval
 
 TILE = 2048
 """The side of the distance matrix blocks in memory at a time."""
 ROUNDING = 1e-12
 """The fraction of their squared norms subtracted from two points' computed distance, so that exact copies are at 0."""
-
-
-@dataclass(frozen=True, eq=False)
-class Reference:
-    """Real images with balls around them.
-
-    Attributes:
-        features: (N, D).
-        centre: (D,) float64, their mean, subtracted before computing distances to reduce cancellation.
-        neighbours: k for precision and recall, and k for density and coverage.
-        radii: (2, N) squared distances to those neighbours.
-    """
-
-    features: torch.Tensor
-    centre: torch.Tensor
-    neighbours: tuple[int, int]
-    radii: torch.Tensor
-
-
-class Shares(NamedTuple):
-    """The result of `estimate`. All but density lie in [0, 1]; density is 1 on average for identical distributions."""
-
-    precision: Estimate
-    recall: Estimate
-    density: Estimate
-    coverage: Estimate
-
-
-def fit(features: torch.Tensor, neighbours: tuple[int, int] = (3, 5)) -> Reference:
-    """Compute the balls of (N, D) real features.
-
-    Raises:
-        ValueError: there are not more samples than neighbours.
-    """
-    centre = torch.stack([part.double().sum(0) for part in torch.split(features, TILE)]).sum(0) / len(features)
-    return Reference(features, centre, neighbours, radii(features, centre, neighbours))
 
 
 def radii(features: torch.Tensor, centre: torch.Tensor, neighbours: Sequence[int]) -> torch.Tensor:
@@ -73,8 +34,10 @@ def radii(features: torch.Tensor, centre: torch.Tensor, neighbours: Sequence[int
     return torch.cat(found).mT
 
 
-def estimate(generated: torch.Tensor, reference: Reference, counts: torch.Tensor) -> Shares:
-    """Estimate precision, recall, density and coverage of (n, D) generated features.
+def estimate(
+    generated: torch.Tensor, real: torch.Tensor, counts: torch.Tensor, neighbours: tuple[int, int] = (3, 5)
+) -> tuple[Estimate, Estimate, Estimate, Estimate]:
+    """Estimate precision, recall, density and coverage of (n, D) generated features by (N, D) real ones.
 
     - precision: fraction of generated images in any real ball, recall: fraction of real images in any generated ball
       (Kynkäänniemi et al. 2019, eq. 1 and 2);
@@ -87,23 +50,30 @@ def estimate(generated: torch.Tensor, reference: Reference, counts: torch.Tensor
     since a repeated image adds nothing.
 
     Args:
-        counts: (B, n), from `bootstrap.counts`.
+        counts: (B, n), from `resamples`.
+        neighbours: k for precision and recall, and k for density and coverage.
+
+    Returns:
+        The four, of which all but density lie in [0, 1]; density is 1 on average for identical distributions.
 
     Raises:
-        ValueError: there are not more generated images than neighbours.
+        ValueError: there are not more images of a kind than neighbours.
     """
-    n, N = len(generated), len(reference.features)
-    [own] = radii(generated, reference.centre, reference.neighbours[:1])
+    n, N = len(generated), len(real)
+    # distances are between points less the real mean, for less cancellation
+    centre = torch.stack([part.double().sum(0) for part in torch.split(real, TILE)]).sum(0) / N
+    reach = radii(real, centre, neighbours)
+    [own] = radii(generated, centre, neighbours[:1])
     precise, balls = torch.zeros(2, n, dtype=torch.float64)
     alone = torch.zeros(2, n, dtype=torch.float64)  # real images that no other generated image recalls, or covers
     held = torch.zeros(2, dtype=torch.float64)
     for start in range(0, N, TILE):
-        real = slice(start, start + TILE)
-        a, (small, large) = reference.features[real].double() - reference.centre, reference.radii[:, real, None]
+        tile = slice(start, start + TILE)
+        a, (small, large) = real[tile].double() - centre, reach[:, tile, None]
         times, holders = torch.zeros(2, 2, len(a), dtype=torch.float64)
         for first in range(0, n, TILE):
             some = slice(first, first + TILE)
-            squares = _squares(a, generated[some].double() - reference.centre, 1 - ROUNDING)
+            squares = _squares(a, generated[some].double() - centre, 1 - ROUNDING)
             precise[some] += (squares <= small).any(0)
             inside = (squares <= large).double()
             balls[some] += inside.sum(0)
@@ -114,12 +84,12 @@ def estimate(generated: torch.Tensor, reference: Reference, counts: torch.Tensor
         held += (times > 0).sum(1)
         alone += torch.stack([holders[i, times[i] == 1].long().bincount(minlength=n) for i in (0, 1)])
     weights, more = counts.double() / n, counts.double() - 1
-    precise, balls = precise.clamp(max=1), balls / reference.neighbours[1]
+    precise, balls = precise.clamp(max=1), balls / neighbours[1]
     recall, coverage = (
         interval(float(share), share + more @ added, 0.0, 1.0) for share, added in zip(held / N, alone / N, strict=True)
     )
     precision = interval(float(precise.mean()), weights @ precise, 0.0, 1.0)
-    return Shares(precision, recall, interval(float(balls.mean()), weights @ balls, 0.0), coverage)
+    return precision, recall, interval(float(balls.mean()), weights @ balls, 0.0), coverage
 
 
 def _squares(a: torch.Tensor, b: torch.Tensor, norms: float = 1.0) -> torch.Tensor:

@@ -1,42 +1,55 @@
-"""Detect samples that copy training images."""
+"""Detect samples that copy training images, by thumbnails, which distinguish a copy from a similar image."""
 
-from typing import NamedTuple
+from hashlib import sha256
 
 import torch
+import torch.nn.functional as F
 
-from ddpm.metrics.features.thumbnail import mirrored
+from ddpm.metrics.features.rgb import as_rgb
 
+SIDE = 8
+FAINT = 0.1
+"""Added to a thumbnail's norm, so that rounding does not dominate almost uniform pictures."""
 NEIGHBOUR = 5
 """The neighbour whose distance is the scale at a training image: the four nearest may be near-duplicates."""
 SAME = 1e-3
 """The largest distance between thumbnails of duplicate training images."""
 THRESHOLD = 0.2
+"""The relative distance below which an image is a copy."""
 TILE = 2048
 """The side of the distance matrix blocks in memory at a time."""
+
+
+class Thumbnail:
+    """An 8 × 8 average of a picture, with its mean brightness removed and norm 1.
+
+    Blur, JPEG, noise and changes of contrast hardly affect it, while networks trained for classification react to a
+    slight blur more than to another picture. For detecting copies, not for distances between sets.
+    """
+
+    name = "thumbnail"
+    resize = f"averages of {SIDE} × {SIDE} areas"
+    dim = 3 * SIDE * SIDE
+    hash = sha256(f"thumbnail 1 {SIDE} {FAINT}".encode()).hexdigest()[:16]
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """(B, H, W, C) uint8 -> (B, 192) float32."""
+        x = F.adaptive_avg_pool2d(as_rgb(images), SIDE).flatten(1).double() / 127.5
+        x = x - x.mean(1, keepdim=True)
+        length: torch.Tensor = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+        return (x / (length + FAINT)).float()
+
+
+def mirrored(thumbnails: torch.Tensor) -> torch.Tensor:
+    """Return the thumbnails of the mirrored pictures."""
+    return thumbnails.reshape(-1, 3, SIDE, SIDE).flip(-1).flatten(1)  # (B, 192) as an image, and back
 
 
 class TooFew(ValueError):
     """There are too few training images to detect copies."""
 
 
-class Nearest(NamedTuple):
-    """The training image nearest to each of n images.
-
-    Attributes:
-        which: (n,) int64, the training image.
-        distance: (n,) float64, in units of that image's distance to its fifth neighbour among the others.
-    """
-
-    which: torch.Tensor
-    distance: torch.Tensor
-
-    @property
-    def copied(self) -> torch.Tensor:
-        """(n,) bool: closer than a fifth of the typical distance between training images there."""
-        return self.distance < THRESHOLD
-
-
-def nearest(images: torch.Tensor, training: torch.Tensor) -> Nearest:
+def nearest(images: torch.Tensor, training: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Find the training image nearest to each image or its mirror image, by the ratio of two distances.
 
     A distance alone says little, as some images naturally have close neighbours (an empty sky) and others none; it is
@@ -45,6 +58,10 @@ def nearest(images: torch.Tensor, training: torch.Tensor) -> Nearest:
     Args:
         images: (n, D) thumbnails.
         training: (N, D) thumbnails.
+
+    Returns:
+        The nearest training image of each, (n,) int64, and its distance in units of that training image's distance to
+        its fifth neighbour among the others, (n,) float64.
 
     Raises:
         TooFew: a training image has fewer than 5 others that differ from it.
@@ -58,7 +75,7 @@ def nearest(images: torch.Tensor, training: torch.Tensor) -> Nearest:
     scale = distances[:, -1]
     if scale.isinf().any():
         raise TooFew(f"detecting copies requires more than {NEIGHBOUR} distinct training images")
-    return Nearest(which, distance / scale[place])
+    return which, distance / scale[place]
 
 
 def _closest(rows: torch.Tensor, others: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,17 +10,17 @@ from ddpm.config.run import RunConfig
 TEMPLATE = """\
 # {name}
 
-{what} {height} × {width} {mode} images, trained by ddpm {version}.
+{what} {data.size[0]} × {data.size[1]} {data.mode} images, trained by ddpm {version}.
 
 | | |
 |---|---|
-| images | {images:,} of `{source}`, plus {held_out:,} held out |
+| images | {data.images:,} of `{data.source}`, plus {data.held_out:,} held out |
 | classes | {classes} |
 | network | {network}, {weights:.1f} M weights |
-| diffusion | {schedule} schedule of {T} levels, {prediction} prediction, {variance} variance |
-| objective | {objective} |
-| training | {seen:,} images in batches of {batch}, {precision}, seed {seed} |
-| sampling | {solver}, {steps} steps, {grid} grid, guidance {guidance:g} |
+| diffusion | {d.schedule} schedule of {d.T} levels, {d.prediction} prediction, {d.variance} variance |
+| objective | {aim} |
+| training | {training.images:,} images in batches of {training.batch}, {training.precision}, seed {training.seed} |
+| sampling | {s.solver.name}, {s.steps} steps, {s.visits} grid, guidance {s.guidance_scale:g} |
 
 ```
 {command}
@@ -29,7 +29,7 @@ TEMPLATE = """\
 ```python
 import ddpm
 
-images = ddpm.load({folder_python}).{call}
+images = ddpm.load({folder}).{call}
 ```
 
 `config.json` has every setting, `model.safetensors` the averaged weights, `log.jsonl` the training log, `previews/`
@@ -44,39 +44,24 @@ def card(config: RunConfig, folder: str, weights: int) -> str:
         folder: the run folder as the user wrote it.
         weights: the number of network parameters.
     """
-    data, s = config.data, config.sampling
-    first = data.classes[0] if data.classes else None
+    first = config.data.classes[0] if config.data.classes else None
     what, command, call = "A denoising diffusion model of", f"ddpm sample {shlex.quote(folder)} -n 16", "sample(16"
     if config.upscaling is not None:
         what = f"A denoising diffusion model that enlarges images {config.upscaling.scale} times, to"
         command, call = f"ddpm upscale {shlex.quote(folder)} small.png", 'upscale(["small.png"]'
     return TEMPLATE.format(
+        data=config.data,
+        d=config.diffusion,
+        aim=config.aim,
+        training=config.training,
+        s=config.sampling,
         name=Path(folder).absolute().name,
         version=version("ddpm"),
-        height=data.size[0],
-        width=data.size[1],
-        mode=data.mode,
-        images=data.images,
-        source=data.source,
-        held_out=data.held_out,
-        classes=", ".join(data.classes) or "none",
+        classes=", ".join(config.data.classes) or "none",
         weights=weights / 1e6,
         network=config.network.describe(),
-        schedule=config.diffusion.schedule,
-        T=config.diffusion.T,
-        prediction=config.diffusion.prediction,
-        variance=config.diffusion.variance,
-        objective=config.aim,
-        seen=config.training.images,
-        batch=config.training.batch,
-        precision=config.training.precision,
-        seed=config.training.seed,
-        solver=s.solver.name,
-        steps=s.steps,
-        grid=s.visits,
-        guidance=s.guidance_scale,
         what=what,
         command=command + (f" --label {shlex.quote(first)}" if first else ""),
-        folder_python=json.dumps(folder),
+        folder=json.dumps(folder),
         call=call + (f", label={json.dumps(first)})" if first else ")"),
     )

@@ -21,6 +21,16 @@ Weights = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
+class File:
+    """A file or folder at a fixed place in a run's folder."""
+
+    name: str
+
+    def __get__(self, run: "RunFolder", kind: type) -> Path:
+        return run.path / self.name
+
+
+@dataclass(frozen=True)
 class RunFolder:
     """A run, or one of its checkpoints; its files need not exist.
 
@@ -31,6 +41,28 @@ class RunFolder:
 
     path: Path
     checkpoint: Path | None = None
+
+    config_file = File("config.json")
+    images = File("images.npz")
+    """The training images, if they were given in memory."""
+    weights_file = File(loop.WEIGHTS)
+    """The averaged weights, which exist after the first checkpoint."""
+    card = File("README.md")
+    log = File(log.FILE)
+    tuned_file = File("tuned.json")
+    report = File("report.html")
+    checkpoints = File(checkpoints.FOLDER)
+    classifier = File("classifier")
+    """The folder of the run's classifier, which has a config, weights, a log and checkpoints like a run."""
+    previews = File(loop.PREVIEWS)
+    evaluations = File("evaluations")
+    """The folder of scores."""
+    drawn = File("drawn")
+    """The folder of scored samples, kept for further scores of them."""
+    likelihood = File("likelihood")
+    """The folder of bits per dimension; ``answers`` has those of each image."""
+    sweeps = File("sweeps")
+    plots = File("plots")
 
     @classmethod
     def of(cls, path: Path) -> Self | None:
@@ -60,72 +92,6 @@ class RunFolder:
     def source(self) -> Path:
         """The folder of the weights: the checkpoint or the run."""
         return self.checkpoint or self.path
-
-    @property
-    def config_file(self) -> Path:
-        return self.path / "config.json"
-
-    @property
-    def images(self) -> Path:
-        """The training images, if they were given in memory."""
-        return self.path / "images.npz"
-
-    @property
-    def weights_file(self) -> Path:
-        """The averaged weights, which exist after the first checkpoint."""
-        return self.path / loop.WEIGHTS
-
-    @property
-    def card(self) -> Path:
-        return self.path / "README.md"
-
-    @property
-    def log(self) -> Path:
-        return self.path / log.FILE
-
-    @property
-    def tuned_file(self) -> Path:
-        return self.path / "tuned.json"
-
-    @property
-    def report(self) -> Path:
-        return self.path / "report.html"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.path / checkpoints.FOLDER
-
-    @property
-    def classifier(self) -> Path:
-        """The folder of the run's classifier, which has a config, weights, a log and checkpoints like a run."""
-        return self.path / "classifier"
-
-    @property
-    def previews(self) -> Path:
-        return self.path / loop.PREVIEWS
-
-    @property
-    def evaluations(self) -> Path:
-        """The folder of scores."""
-        return self.path / "evaluations"
-
-    @property
-    def drawn(self) -> Path:
-        """The folder of scored samples, kept for further scores of them."""
-        return self.path / "drawn"
-
-    @property
-    def likelihood(self) -> Path:
-        """The folder of bits per dimension; ``answers`` has those of each image."""
-        return self.path / "likelihood"
-
-    @property
-    def sweeps(self) -> Path:
-        return self.path / "sweeps"
-
-    @property
-    def plots(self) -> Path:
-        return self.path / "plots"
 
     def pictures(self, command: str) -> Path:
         """The folder of a command's pictures: ``samples``, ``upscaled``, ``inpaint`` …"""
@@ -168,18 +134,14 @@ class RunFolder:
         Raises:
             InputError: the weights do not exist yet, or are damaged.
         """
-        if self.checkpoint is None:
-            return self._newest()
         try:
-            return checkpoints.read(self.checkpoint).tensors["ema"]
+            if self.checkpoint is not None:
+                return checkpoints.read(self.checkpoint).tensors["ema"]
+            return tensors_from_bytes(self.weights_file.read_bytes())
         except (checkpoints.Damaged, KeyError) as e:
             raise InputError(
                 "unreadable", f"{self.checkpoint} is damaged ({e}); use the run folder or another checkpoint"
             ) from e
-
-    def _newest(self) -> Weights:
-        try:
-            return tensors_from_bytes(self.weights_file.read_bytes())
         except FileNotFoundError:
             raise InputError(
                 "missing",

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 from xml.etree import ElementTree
 
 from ddpm.system.errors import InputError
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 Draw = Callable[["Axes"], None]
 """A function that draws one panel."""
+Given = ParamSpec("Given")
 
 INK, FAINT, RULE = "#22262b", "#66707c", "#dfe3e8"
 BLUE, ORANGE, GREEN, PURPLE, ROSE = "#2a6fb0", "#bd5a0f", "#2b8050", "#7a52b0", "#b83b62"
@@ -65,6 +67,16 @@ STYLE: Any = {
 }
 FORMATS = ("png", "svg", "pdf")
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+
+
+def panel(draw: "Callable[Concatenate[Axes, Given], None]") -> Callable[Given, Draw]:
+    """A decorator that makes a function of axes and further arguments one of these arguments, which returns a panel."""
+
+    @wraps(draw)
+    def made(*args: Given.args, **kwargs: Given.kwargs) -> Draw:
+        return lambda ax: draw(ax, *args, **kwargs)
+
+    return made
 
 
 @contextmanager

@@ -4,12 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import torch
 
 from ddpm.core import Level, Schedule
 from ddpm.core.schedule import timestep_of
+from ddpm.engine.trajectory import spread
 from ddpm.metrics.estimate import Estimate
-from ddpm.report.canvas import BLUE, FAINT, GREEN, INK, ORANGE, SERIES, Draw
+from ddpm.report.canvas import BLUE, FAINT, GREEN, INK, ORANGE, SERIES, Draw, panel
 from ddpm.report.numbers import amount
 from ddpm.report.reading import Run
 
@@ -20,85 +21,69 @@ Line = tuple[Sequence[float], Sequence[float]]
 """The x and y of its points."""
 
 
-def signal_and_noise(schedules: Mapping[str, Schedule], grid: Sequence[Level] = ()) -> Draw:
+def schedule(schedules: Mapping[str, Schedule], grid: Sequence[Level] = ()) -> dict[str, Draw]:
+    """Plot noise schedules by name: caption -> panel; of a single one with the levels of a grid."""
+    return {
+        "Signal and noise at each level": signal_and_noise(schedules, grid),
+        "Signal-to-noise ratio at each level": log_snr(schedules, grid),
+    }
+
+
+@panel
+def signal_and_noise(ax: "Axes", schedules: Mapping[str, Schedule], grid: Sequence[Level] = ()) -> None:
     """Plot alpha (solid) and sigma (dashed) of ``x_t = alpha · x0 + sigma · eps``, with the grid's levels as ticks."""
-
     alone = len(schedules) == 1
-
-    def draw(ax: "Axes") -> None:
-        for (name, schedule), colour in zip(schedules.items(), SERIES * len(schedules), strict=False):
-            i = _every(schedule, 0)
-            level = schedule.levels(i)
-            ax.plot(i, level.alpha, color=colour, label="alpha (signal)" if alone else name)
-            ax.plot(i, level.sigma, color=colour, linestyle=(0, (3, 1.5)), label="sigma (noise)" if alone else None)
-        _rug(ax, schedules, grid)
-        ax.set(xlabel="timestep t", ylabel="scale" if alone else "alpha (solid), sigma (dashed)")
-        _legend(ax, columns=3)
-
-    return draw
+    for (name, schedule), colour in zip(schedules.items(), SERIES * len(schedules), strict=False):
+        i = torch.arange(schedule.T + 1)
+        level = schedule.levels(i)
+        ax.plot(i, level.alpha, color=colour, label="alpha (signal)" if alone else name)
+        ax.plot(i, level.sigma, color=colour, linestyle=(0, (3, 1.5)), label="sigma (noise)" if alone else None)
+    _rug(ax, schedules, grid)
+    ax.set(xlabel="timestep t", ylabel="scale" if alone else "alpha (solid), sigma (dashed)")
+    _legend(ax, columns=3)
 
 
-def log_snr(schedules: Mapping[str, Schedule], grid: Sequence[Level] = ()) -> Draw:
+@panel
+def log_snr(ax: "Axes", schedules: Mapping[str, Schedule], grid: Sequence[Level] = ()) -> None:
     """Plot ``log(alpha² / sigma²)`` at each noisy level with signal, with the grid's levels as ticks."""
-
-    def draw(ax: "Axes") -> None:
-        for (name, schedule), colour in zip(schedules.items(), SERIES * len(schedules), strict=False):
-            i = _every(schedule, 1)
-            snr: Any = schedule.levels(i).snr
-            ax.plot(i[snr > 0], snr[snr > 0].log(), color=colour, label=name)
-        _rug(ax, schedules, grid)
-        ax.axhline(0, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)))
-        ax.set(xlabel="timestep t", ylabel="log SNR")
-        _legend(ax, columns=3)
-
-    return draw
+    for (name, schedule), colour in zip(schedules.items(), SERIES * len(schedules), strict=False):
+        i = torch.arange(1, schedule.T + 1)
+        snr: Any = schedule.levels(i).snr
+        ax.plot(i[snr > 0], snr[snr > 0].log(), color=colour, label=name)
+    _rug(ax, schedules, grid)
+    ax.axhline(0, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)))
+    ax.set(xlabel="timestep t", ylabel="log SNR")
+    _legend(ax, columns=3)
 
 
-def loss(train: Line, held_out: Line) -> Draw:
+@panel
+def loss(ax: "Axes", train: Line, held_out: Line) -> None:
     """Plot the loss against images seen, both logarithmic; values from before the first step are left out."""
-
-    def draw(ax: "Axes") -> None:
-        for (images, values), colour, label, marker in (
-            (train, BLUE, "training", ""),
-            (held_out, ORANGE, "held-out", "o"),
-        ):
-            points = [(x, y) for x, y in zip(images, values, strict=True) if x > 0 and y > 0]
-            if points:
-                ax.plot(*zip(*points, strict=True), color=colour, label=label, marker=marker or None)
-        ax.set(xscale="log", yscale="log", xlabel="images seen", ylabel="loss")
-        plain_numbers(ax)
-        _legend(ax, columns=2)
-
-    return draw
+    lines = (train, BLUE, "training", None), (held_out, ORANGE, "held-out", "o")
+    for line, colour, label, marker in lines:
+        points = [(x, y) for x, y in zip(*line, strict=True) if x > 0 and y > 0]
+        if points:
+            ax.plot(*zip(*points, strict=True), color=colour, label=label, marker=marker)
+    ax.set(xscale="log", yscale="log", xlabel="images seen", ylabel="loss")
+    plain_numbers(ax)
+    _legend(ax, columns=2)
 
 
-def loss_by_level(stages: Sequence[tuple[int, Mapping[int, float]]], most: int = 5) -> Draw:
+@panel
+def loss_by_level(ax: "Axes", stages: Sequence[tuple[int, Mapping[int, float]]], most: int = 5) -> None:
     """Plot held-out loss against the noise level, with a line for each stage of training, later ones darker.
 
     Args:
         stages: images seen, and the loss at each level.
         most: the most lines, spread over the stages, including the first and the last.
     """
-    last = len(stages) - 1
-    chosen = sorted({round(last * k / (most - 1)) for k in range(most)}) if last >= most else range(len(stages))
-
-    def draw(ax: "Axes") -> None:
-        for rank, (images, by_level) in enumerate((stages[k] for k in chosen), 1):
-            strength = 1 - 0.8 * (1 - rank / len(chosen))
-            ax.plot(
-                *(list(by_level), list(by_level.values())),
-                color=BLUE,
-                alpha=strength,
-                marker="o",
-                markersize=3,
-                markeredgewidth=0,
-                label=amount(images),
-            )
-        ax.set(yscale="log", xlabel="timestep t", ylabel="held-out loss")
-        plain_numbers(ax, x=False)
-        _legend(ax, columns=len(chosen), title="images seen")
-
-    return draw
+    chosen = spread(len(stages) - 1, most)
+    for rank, (images, by_level) in enumerate((stages[k] for k in chosen), 1):
+        shade: Any = {"color": BLUE, "alpha": 1 - 0.8 * (1 - rank / len(chosen)), "label": amount(images)}
+        ax.plot(list(by_level), list(by_level.values()), "o-", markersize=3, markeredgewidth=0, **shade)
+    ax.set(yscale="log", xlabel="timestep t", ylabel="held-out loss")
+    plain_numbers(ax, x=False)
+    _legend(ax, columns=len(chosen), title="images seen")
 
 
 def losses(run: Run) -> dict[str, Draw]:
@@ -107,38 +92,37 @@ def losses(run: Run) -> dict[str, Draw]:
     train, held_out = run.curve("train", "loss"), run.curve("held-out", "loss")
     if any(images > 0 for images in (*train[0], *held_out[0])):
         made["Loss against images seen"] = loss(train, held_out)
-    stages = [(e.images, e.values["by_level"]) for e in run.of("held-out") if e.values.get("by_level")]
+    scored = [(e.images, e.values["by_level"]) for e in run.of("held-out") if e.values.get("by_level")]
+    # JSON keys are strings
+    stages = [(images, {int(level): value for level, value in levels.items()}) for images, levels in scored]
     if stages:
-        # JSON keys are strings
-        by_level = [(images, {int(level): value for level, value in levels.items()}) for images, levels in stages]
-        made["Held-out loss by noise level"] = loss_by_level(by_level)
+        made["Held-out loss by noise level"] = loss_by_level(stages)
     return made
 
 
-def by_steps(ways: Mapping[str, Sequence[tuple[int, Estimate]]], floor: float | None) -> Draw:
+@panel
+def by_steps(ax: "Axes", ways: Mapping[str, Sequence[tuple[int, Estimate]]], floor: float | None) -> None:
     """Plot the Fréchet distance and its interval against sampling steps, with a line for each way of sampling."""
-
-    def draw(ax: "Axes") -> None:
-        for (name, points), colour in zip(ways.items(), SERIES * len(ways), strict=False):
-            _intervals(ax, points, colour, name)
-        real_images(ax, floor)
-        steps = sorted({n for points in ways.values() for n, _ in points})
-        ax.set(xscale="log", xlabel="sampling steps", ylabel="Fréchet distance")
-        ax.set_xticks(steps, [str(n) for n in steps])
-        ax.set_xticks([], minor=True)
-        _legend(ax)
-
-    return draw
+    for (name, points), colour in zip(ways.items(), SERIES * len(ways), strict=False):
+        _intervals(ax, points, colour, name)
+    real_images(ax, floor)
+    steps = sorted({n for points in ways.values() for n, _ in points})
+    ax.set(xscale="log", xlabel="sampling steps", ylabel="Fréchet distance")
+    ax.set_xticks(steps, [str(n) for n in steps])
+    ax.set_xticks([], minor=True)
+    _legend(ax)
 
 
+@panel
 def by_training(
+    ax: "Axes",
     evaluated: Sequence[tuple[int, Estimate]],
     while_training: Mapping[str, Line],
     best: tuple[int, float] | None,
     floor: float | None,
     speed: float | None,
     how: str = "evaluated",
-) -> Draw:
+) -> None:
     """Plot the Fréchet distance against images seen and time.
 
     Args:
@@ -148,27 +132,17 @@ def by_training(
         floor: the Fréchet distance of as many real images.
         speed: images per second, or None.
     """
-
-    def draw(ax: "Axes") -> None:
-        if evaluated:
-            _intervals(ax, evaluated, BLUE, how)
-        for (name, curve), colour in zip(while_training.items(), (GREEN, ORANGE, *SERIES), strict=False):
-            ax.plot(*curve, color=colour, marker="o", label=name)
-        real_images(ax, floor)
-        if best:
-            ax.plot(*best, marker="o", markersize=10, fillstyle="none", color=INK, linestyle="", label="best")
-        ax.set(xlabel="images seen", ylabel="Fréchet distance")
-        ax.set_xlim(left=0)
-        _images_and_time(ax, speed)
-        _legend(ax, columns=3)
-
-    return draw
-
-
-def _every(schedule: Schedule, first: int) -> Any:
-    import torch
-
-    return torch.arange(first, schedule.T + 1)
+    if evaluated:
+        _intervals(ax, evaluated, BLUE, how)
+    for (name, curve), colour in zip(while_training.items(), (GREEN, ORANGE, *SERIES), strict=False):
+        ax.plot(*curve, color=colour, marker="o", label=name)
+    real_images(ax, floor)
+    if best:
+        ax.plot(*best, marker="o", markersize=10, fillstyle="none", color=INK, linestyle="", label="best")
+    ax.set(xlabel="images seen", ylabel="Fréchet distance")
+    ax.set_xlim(left=0)
+    _images_and_time(ax, speed)
+    _legend(ax, columns=3)
 
 
 def _rug(ax: "Axes", schedules: Mapping[str, Schedule], grid: Sequence[Level]) -> None:
@@ -176,29 +150,15 @@ def _rug(ax: "Axes", schedules: Mapping[str, Schedule], grid: Sequence[Level]) -
     if grid:
         (schedule,) = schedules.values()
         timesteps = [timestep_of(schedule, level) for level in grid]
-        ax.plot(
-            *(timesteps, [0.02] * len(timesteps)),
-            transform=ax.get_xaxis_transform(),
-            marker="|",
-            markersize=7,
-            markeredgewidth=0.9,
-            linestyle="",
-            color=INK,
-            label=f"{len(grid) - 1} steps",
-        )
+        look: Any = {"color": INK, "markersize": 7, "markeredgewidth": 0.9, "label": f"{len(grid) - 1} steps"}
+        ax.plot(timesteps, [0.02] * len(timesteps), "|", transform=ax.get_xaxis_transform(), **look)
 
 
 def _intervals(ax: "Axes", points: Sequence[tuple[int, Estimate]], colour: str, label: str) -> None:
-    values = np.array([[p.value, max(0, p.value - p.low), max(0, p.high - p.value)] for _, p in points])
-    ax.errorbar(
-        *([x for x, _ in points], values[:, 0]),
-        yerr=values[:, 1:].T,
-        color=colour,
-        marker="o",
-        capsize=2.5,
-        elinewidth=1.1,
-        label=label,
-    )
+    x, found = zip(*points, strict=True)
+    ends = [[max(0, one.value - one.low) for one in found], [max(0, one.high - one.value) for one in found]]
+    values = [one.value for one in found]
+    ax.errorbar(x, values, ends, color=colour, marker="o", capsize=2.5, elinewidth=1.1, label=label)
 
 
 def real_images(ax: "Axes", floor: float | None) -> None:
@@ -206,16 +166,8 @@ def real_images(ax: "Axes", floor: float | None) -> None:
     ax.set_ylim(bottom=0)
     if floor is not None and math.isfinite(floor):
         ax.axhline(floor, color=FAINT, linewidth=1, linestyle=(0, (4, 2)))
-        ax.annotate(
-            "real images",
-            (1, floor),
-            xycoords=("axes fraction", "data"),
-            xytext=(-2, -3),
-            textcoords="offset points",
-            ha="right",
-            va="top",
-            color=FAINT,
-        )
+        where: Any = {"xycoords": ("axes fraction", "data"), "xytext": (-2, -3), "textcoords": "offset points"}
+        ax.annotate("real images", (1, floor), ha="right", va="top", color=FAINT, **where)
 
 
 def _legend(ax: "Axes", columns: int = 1, title: str | None = None) -> None:

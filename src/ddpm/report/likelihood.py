@@ -1,28 +1,16 @@
-"""Read a run's likelihood records, and plot bits per dimension by noise level."""
+"""Plot bits per dimension by noise level."""
 
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddpm.records.likelihood import FILE, BitsRecord
-from ddpm.report.canvas import BLUE, FAINT, ORANGE, Draw, figure, to_bytes
-from ddpm.system.errors import InputError
+from ddpm.records.likelihood import BitsRecord, Levels
+from ddpm.report.canvas import BLUE, FAINT, ORANGE, Draw, figure, panel, to_bytes
 from ddpm.system.files import write_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-
-def measured_bits(folder: Path) -> tuple[BitsRecord, ...]:
-    """Read all below a run's "likelihood", oldest first, without those that another version wrote."""
-    found = []
-    for path in folder.glob(f"*/{FILE}"):
-        try:
-            found.append((path.stat().st_mtime_ns, path.parent.name, BitsRecord.read(path)))
-        except InputError:
-            continue
-    return tuple(record for *_, record in sorted(found, key=lambda one: one[:2]))
 
 
 def headline(found: Sequence[BitsRecord], weights: str | None) -> BitsRecord | None:
@@ -39,41 +27,30 @@ def panels(record: BitsRecord) -> dict[str, Draw]:
     """Plot a bound by level: caption -> panel; empty for the ODE, which has no levels."""
     if record.levels is None:
         return {}
-    return {"Bits per dimension by level": by_level(record), "Cumulative share of the bits": cumulated(record)}
+    cumulative = cumulated(record.levels, record.mean)
+    return {"Bits per dimension by level": by_level(record.levels), "Cumulative share of the bits": cumulative}
 
 
-def by_level(record: BitsRecord) -> Draw:
+@panel
+def by_level(ax: "Axes", levels: Levels) -> None:
     """Plot the bits of each pair of neighbouring levels against the noisier one, both logarithmic."""
-    levels = record.levels
-    assert levels is not None
     each = [bits / pairs for bits, pairs in zip(levels.bits, levels.pairs, strict=True)]
-
-    def draw(ax: "Axes") -> None:
-        ax.plot(levels.timestep[:-1], each[:-1], color=BLUE, marker="o" if len(each) < 60 else None, label="KL")
-        ax.plot(levels.timestep[-1:], each[-1:], color=ORANGE, marker="o", linestyle="", label="decoder")
-        ax.set(xscale="log", yscale="log", xlabel="timestep t", ylabel="bits per dimension")
-        ax.legend(loc="upper right")
-
-    return draw
+    ax.plot(levels.timestep[:-1], each[:-1], color=BLUE, marker="o" if len(each) < 60 else None, label="KL")
+    ax.plot(levels.timestep[-1:], each[-1:], color=ORANGE, marker="o", linestyle="", label="decoder")
+    ax.set(xscale="log", yscale="log", xlabel="timestep t", ylabel="bits per dimension")
+    ax.legend(loc="upper right")
 
 
-def cumulated(record: BitsRecord) -> Draw:
+@panel
+def cumulated(ax: "Axes", levels: Levels, mean: float) -> None:
     """Plot the share of all bits in the levels up to each one, from the decoder's; the prior's are the rest."""
-    levels = record.levels
-    assert levels is not None
-    share = [bits / record.mean for bits in accumulate(reversed(levels.bits))]
-    timesteps = levels.timestep[::-1]
-
-    def draw(ax: "Axes") -> None:
-        ax.plot(timesteps, share, color=BLUE, marker="o" if len(share) < 60 else None)
-        ax.axhline(1, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)))
-        ax.set(xscale="log", xlabel="timestep t", ylabel="share of all bits", ylim=(0, 1.05))
-
-    return draw
+    share = [bits / mean for bits in accumulate(reversed(levels.bits))]
+    ax.plot(levels.timestep[::-1], share, color=BLUE, marker="o" if len(share) < 60 else None)
+    ax.axhline(1, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)))
+    ax.set(xscale="log", xlabel="timestep t", ylabel="share of all bits", ylim=(0, 1.05))
 
 
 def plot(record: BitsRecord, folder: Path) -> None:
     """Write ``bits.png`` next to a bound's record."""
-    drawn = panels(record)
-    if drawn:
+    if drawn := panels(record):
         write_file(folder / "bits.png", to_bytes(figure(*drawn.values()), "png"))

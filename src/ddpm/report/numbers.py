@@ -1,5 +1,7 @@
 """Format numbers for readers."""
 
+from ddpm.metrics.estimate import Estimate
+
 
 def amount(n: float) -> str:
     """Format with three digits and a unit: ``950``, ``7.66 k``, ``153 k``, ``2 M``, ``0.05``."""
@@ -24,3 +26,9 @@ def percent(x: float) -> str:
 def signed(x: float) -> str:
     """Format a difference or a value in [-1, 1]: ``+0.020``."""
     return f"{x:+.3f}".replace("-", "−")
+
+
+def spread(interval: Estimate, share: bool = False) -> str:
+    """Format an interval."""
+    say = percent if share else measured
+    return f"{say(interval.low)} to {say(interval.high)}"

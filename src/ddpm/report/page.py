@@ -1,23 +1,32 @@
 """The report page: one self-contained file about a run."""
 
-from dataclasses import dataclass
-from functools import cached_property
+import base64
+import shlex
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from ddpm import build
+from ddpm.engine.trajectory import spread as spread_over
 from ddpm.records.run_folder import RunFolder
-from ddpm.report import charts, commands, evaluations, facts, likelihood, quality, tables
+from ddpm.records.score import Score
+from ddpm.report import charts, commands, facts, likelihood, quality, tables
 from ddpm.report.canvas import Draw, figure, inline
-from ddpm.report.evaluations import Evaluation
-from ddpm.report.numbers import measured, percent
-from ddpm.report.pictures import Picture, picture, strip
-from ddpm.report.reading import Run, read
-from ddpm.report.tiles import spread, tiles
+from ddpm.report.numbers import measured, percent, spread
+from ddpm.report.reading import Run, read, readable
+from ddpm.report.tiles import tiles
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
 from ddpm.training import checkpoint as checkpoints
+
+HALVES = "If there are two halves, the left one uses the raw weights, the right one their average."
+WIDE = 900
+"""The width in pixels up to which small pictures are enlarged."""
+PREVIEWS = 8
+"""The most previews on a page, spread over training, including the first and the last."""
 
 
 def write(run: Path, out: Path | None = None) -> Path:
@@ -43,119 +52,95 @@ def render(run: Run) -> str:
             "missing", 'reports need jinja2, which is not installed; run pip install "ddpm[report]"'
         ) from e
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"percent": percent, "measured": measured, "spread": spread}
+    environment.filters |= {"percent": percent, "measured": measured, "spread": spread, "quote": shlex.quote}
     template = environment.from_string(files("ddpm.report").joinpath("template.html").read_text(encoding="utf-8"))
-    return template.render(page=Page(run), run=run, facts=facts, tables=tables, halves=HALVES)
+    headline = quality.headline(run)
+    score = None if headline is None else run.evaluations[headline]
+    closest = None if headline is None else run.files.evaluations / headline / "closest.png"
+    bound = likelihood.headline(run.likelihoods, run.weights) if run.likelihoods else None
+    schedule = build.build_schedule(run.config.diffusion)
+    schedules, grid = {str(run.config.diffusion.schedule): schedule}, build.build_grid(run.config.sampling, schedule)
+    shown = {
+        "samples": _samples(run, headline),
+        "training": _charts(charts.losses(run)),
+        "quality": _charts(quality.panels(run, score)),
+        "schedule": _charts(charts.schedule(schedules, grid)),
+        "likelihood": _charts(likelihood.panels(bound)) if bound else {},
+    }
+    return template.render(
+        run=run,
+        facts=facts,
+        tables=tables,
+        picture=picture,
+        halves=HALVES,
+        headline=headline,
+        score=score,
+        tiles=tiles(score) if score else [],
+        previews=[run.previews[i] for i in spread_over(len(run.previews) - 1, PREVIEWS)] if run.previews else [],
+        closest=closest if closest and readable(closest) else None,
+        best=quality.best(run, score),
+        measure=_command("evaluate", run.folder),
+        commands=_commands(run, score, headline),
+        absent=_absent(run, score, shown),
+        **shown,
+    )
 
 
-HALVES = "If there are two halves, the left one uses the raw weights, the right one their average."
+def picture(path: Path, alt: str, wide: int = WIDE) -> str:
+    """Embed a PNG, enlarged by a whole factor to about this width on a wide screen."""
+    from markupsafe import Markup
+
+    with Image.open(path) as image:
+        width, height = image.size
+    uri = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+    tag = Markup('<img src="{}" width="{}" height="{}" alt="{}" style="width: {}px">')
+    return tag.format(uri, width, height, alt, width * max(1, wide // width))
 
 
-@dataclass(frozen=True)
-class Page:
-    """The computed parts of the page: empty or None if the run has no data for them."""
-
-    run: Run
-
-    @cached_property
-    def headline(self) -> Evaluation | None:
-        if not self.run.evaluations:
-            return None
-        return evaluations.headline(self.run.evaluations, self.run.weights, self.run.config.sampling)
-
-    @property
-    def tiles(self) -> Any:
-        return tiles(self.headline.score) if self.headline else []
-
-    @property
-    def stale(self) -> bool:
-        """Whether the headline evaluated other weights than the run's own."""
-        return self.headline is not None and self.headline.score.samples.weights != self.run.weights
-
-    @cached_property
-    def samples(self) -> Picture | None:
-        e = self.headline
-        found = picture(e.folder / "sheet.png", f"Evaluation “{e.name}”: {tables.sampling(e)}.") if e else None
-        if found is None and self.run.previews:
-            images, path = self.run.previews[-1]
-            found = picture(path, f"The preview after {images:,} images. {HALVES}")
-        return found
-
-    @cached_property
-    def previews(self) -> list[Picture]:
-        return strip(self.run.previews) if len(self.run.previews) > 1 else []
-
-    @cached_property
-    def closest(self) -> Picture | None:
-        return picture(self.headline.folder / "closest.png", "") if self.headline else None
-
-    @cached_property
-    def training(self) -> dict[str, str]:
-        return _charts(charts.losses(self.run))
-
-    @cached_property
-    def schedule(self) -> dict[str, str]:
-        config = self.run.config
-        schedule = build.build_schedule(config.diffusion)
-        made, grid = {str(config.diffusion.schedule): schedule}, build.build_grid(config.sampling, schedule)
-        return _charts(
-            {
-                "Signal and noise at each level": charts.signal_and_noise(made, grid),
-                "Signal-to-noise ratio at each level": charts.log_snr(made, grid),
-            }
-        )
-
-    @cached_property
-    def quality(self) -> dict[str, str]:
-        panels = {
-            "Quality against sampling steps": quality.by_steps(self.run, self.headline),
-            "Quality against training": quality.by_training(self.run, self.headline),
-        }
-        return _charts({caption: draw for caption, draw in panels.items() if draw})
-
-    @cached_property
-    def likelihood(self) -> dict[str, str]:
-        """Bits per dimension by level, if a bound was measured."""
-        record = likelihood.headline(self.run.likelihoods, self.run.weights)
-        return _charts(likelihood.panels(record)) if record else {}
-
-    @property
-    def best(self) -> tuple[int, float] | None:
-        return quality.best(self.run, self.headline)
-
-    @property
-    def measure(self) -> str:
-        """The command that adds most of what is missing."""
-        return commands.measure(self.run.folder)
-
-    @property
-    def commands(self) -> list[commands.Command]:
-        run = self.run
-        found = [commands.train(run.config, run.folder), commands.sample(run.config, run.folder)]
-        return found + ([commands.evaluate(self.headline, run.folder)] if self.headline else [])
-
-    @property
-    def absent(self) -> dict[str, str]:
-        """The missing parts, each with the command that adds it."""
-        run, score = self.run, self.headline.score if self.headline else None
-        again, measure = str(commands.train(run.config, run.folder)), self.measure
-        fewer = f"{measure} --steps {max(1, run.config.sampling.steps // 2)}"
-        kept = checkpoints.paths(run.files.checkpoints)
-        missing = {
-            "samples": (self.samples is None, again),
-            "the loss": (not self.training, again),
-            "scores": (score is None, measure),
-            "bits per dimension": (not run.likelihoods, commands.likelihood(run.folder)),
-            "nearest training images": (score is None or score.memorisation is None, measure),
-            "quality against sampling steps": ("Quality against sampling steps" not in self.quality, fewer),
-            "quality against training": (
-                bool(kept) and "Quality against training" not in self.quality,
-                commands.measure(kept[0]) if kept else "",
-            ),
-        }
-        return {what: command for what, (is_missing, command) in missing.items() if is_missing}
+def _samples(run: Run, headline: str | None) -> tuple[Path, str] | None:
+    """The picture of the headline's samples, or else of the latest preview, and its caption."""
+    sheet = run.files.evaluations / (headline or "") / "sheet.png"
+    if headline is not None and readable(sheet):
+        how = tables.sampling(run.evaluations[headline].samples.sampling)
+        return sheet, f"Evaluation “{headline}”: {how}."
+    if not run.previews:
+        return None
+    images, path = run.previews[-1]
+    return path, f"The preview after {images:,} images. {HALVES}"
 
 
-def _charts(panels: dict[str, Draw]) -> dict[str, str]:
+def _charts(panels: Mapping[str, Draw]) -> dict[str, str]:
     """Render each panel as SVG, by caption."""
     return {caption: inline(figure(draw), caption) for caption, draw in panels.items()}
+
+
+def _command(name: str, what: Path) -> str:
+    """The shortest command on a run or a checkpoint."""
+    return shlex.join(("ddpm", name, str(what)))
+
+
+def _commands(run: Run, score: Score | None, headline: str | None) -> dict[str, list[str]]:
+    """The commands that reproduce the page, by what they do."""
+    again = "draw samples" if run.config.upscaling is None else "enlarge a picture"
+    made = {"train": commands.train(run.config, run.folder), again: commands.sample(run.config, run.folder)}
+    return made | ({f"repeat the evaluation “{headline}”": commands.evaluate(score, run.folder)} if score else {})
+
+
+def _absent(run: Run, score: Score | None, shown: Mapping[str, Any]) -> dict[str, str]:
+    """The missing parts, each with the command that adds it."""
+    again, measure = shlex.join(commands.train(run.config, run.folder)), _command("evaluate", run.folder)
+    fewer = f"{measure} --steps {max(1, run.config.sampling.steps // 2)}"
+    kept = checkpoints.paths(run.files.checkpoints)
+    missing = {
+        "samples": (shown["samples"] is None, again),
+        "the loss": (not shown["training"], again),
+        "scores": (score is None, measure),
+        "bits per dimension": (not run.likelihoods, _command("likelihood", run.folder)),
+        "nearest training images": (score is None or score.memorisation is None, measure),
+        "quality against sampling steps": (quality.STEPS not in shown["quality"], fewer),
+        "quality against training": (
+            bool(kept) and quality.TRAINING not in shown["quality"],
+            _command("evaluate", kept[0]) if kept else "",
+        ),
+    }
+    return {what: command for what, (is_missing, command) in missing.items() if is_missing}

@@ -41,7 +41,7 @@ def schedule(what: Sequence[str]) -> "Figure":
             raise InputError(
                 "unknown", f"{one} is neither a run folder nor a schedule{suggest(one, list(build.SCHEDULES))}"
             )
-    return figure(charts.signal_and_noise(made, grid), charts.log_snr(made, grid))
+    return figure(*charts.schedule(made, grid).values())
 
 
 def loss(folder: Path) -> "Figure":

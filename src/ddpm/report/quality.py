@@ -1,61 +1,89 @@
-"""Plot the quality of samples against sampling steps and against training."""
+"""Choose which evaluations of a run to show, and plot quality against sampling steps and against training."""
 
-import math
+from typing import Any
 
-from ddpm.report import charts, evaluations, tables
+from ddpm.records.score import Score
+from ddpm.report import charts, tables
 from ddpm.report.canvas import Draw
-from ddpm.report.evaluations import Evaluation
 from ddpm.report.reading import Run
-from ddpm.training.log import Event
+
+STEPS, TRAINING = "Quality against sampling steps", "Quality against training"
 
 
-def by_steps(run: Run, like: Evaluation | None) -> Draw | None:
-    """Plot evaluations of one measure and one set of weights; None if all took the same number of steps."""
-    ways = evaluations.by_steps(run.evaluations, like) if like else []
-    if not ways or like is None:
-        return None
-    points = {
-        _name(next(iter(way.values())), like): [(steps, e.score.frechet) for steps, e in way.items()] for way in ways
-    }
-    return charts.by_steps(points, like.score.frechet.floor)
+def headline(run: Run) -> str | None:
+    """Choose the evaluation at the top of the page: preferably of the run's own weights, then with its default
+    settings, then the newest."""
+
+    def rank(name: str) -> tuple[bool, bool]:
+        samples = run.evaluations[name].samples
+        return samples.weights == run.weights, samples.sampling == run.config.sampling
+
+    return max(reversed(run.evaluations), key=rank, default=None)
 
 
-def _name(e: Evaluation, like: Evaluation) -> str:
-    """Name a way of sampling, with its labels if they were chosen differently from the headline's."""
-    labels = e.score.samples.labels
-    words = tables.sampling(e, steps=False)
-    return words if labels == like.score.samples.labels else f"{words}, labels {labels or 'none'}"
+def panels(run: Run, like: Score | None) -> dict[str, Draw]:
+    """Plot quality, next to the headline's score: caption -> panel."""
+    made = {STEPS: by_steps(run, like), TRAINING: by_training(run, like)}
+    return {caption: draw for caption, draw in made.items() if draw}
 
 
-def by_training(run: Run, like: Evaluation | None) -> Draw | None:
+def by_steps(run: Run, like: Score | None) -> Draw | None:
+    """Plot evaluations of one measure and one set of weights, with a line for each way of sampling.
+
+    None if all took the same number of steps.
+    """
+    ways: dict[Any, dict[int, Score]] = {}
+    for score in run.evaluations.values():
+        s = score.samples
+        if like and s.sampling and score.measure == like.measure and s.weights == like.samples.weights:
+            way = s.sampling.model_copy(update={"steps": 1}), s.labels
+            ways.setdefault(way, {})[s.sampling.steps] = score
+    points = {}
+    for (how, labels), found in ways.items():
+        if like and len(found) > 1:
+            other = "" if labels == like.samples.labels else f", labels {labels or 'none'}"
+            line = [(steps, found[steps].frechet) for steps in sorted(found)]
+            points[tables.sampling(how, steps=False) + other] = line
+    return charts.by_steps(points, like.frechet.floor) if like and points else None
+
+
+def by_training(run: Run, like: Score | None) -> Draw | None:
     """Plot scores taken during training and evaluations of checkpoints; None without either."""
-    stages = evaluations.by_training(run.evaluations, like) if like else {}
-    evaluated = [(images, e.score.frechet) for images, e in stages.items()]
-    seen = _scores(run)
-    if not evaluated and not seen:
+    stages, seen = _stages(run, like), run.measured("score", "frechet")
+    if not stages and not seen:
         return None
     while_training: dict[str, charts.Line] = {}
     for n in dict.fromkeys(e.values.get("n") for e in seen):
         of_n = [e for e in seen if e.values.get("n") == n]
         name = f"during training, {n:,} samples" if isinstance(n, int) else "during training"
         while_training[name] = [e.images for e in of_n], [e.values["frechet"] for e in of_n]
-    floor = like.score.frechet.floor if like and evaluated else None
+    evaluated = [(images, score.frechet) for images, score in stages.items()]
+    floor = like.frechet.floor if like and stages else None
     speed = run.seen / run.seconds if run.seconds else None
-    how = next((tables.sampling(e) for e in stages.values()), "")
+    how = next((tables.sampling(score.samples.sampling) for score in stages.values()), "")
     return charts.by_training(evaluated, while_training, best(run, like), floor, speed, how)
 
 
-def best(run: Run, like: Evaluation | None) -> tuple[int, float] | None:
+def best(run: Run, like: Score | None) -> tuple[int, float] | None:
     """Find images seen and distance of the best checkpoint: by scores during training, else by evaluations."""
-    marked = [e for e in _scores(run) if e.values.get("best")]
+    marked = [e for e in run.measured("score", "frechet") if e.values.get("best")]
     if marked:
         return marked[-1].images, marked[-1].values["frechet"]
-    stages = evaluations.by_training(run.evaluations, like) if like else {}
-    points = [(e.score.frechet.value, images) for images, e in stages.items()]
+    points = [(score.frechet.value, images) for images, score in _stages(run, like).items()]
     return min(points)[::-1] if points else None
 
 
-def _scores(run: Run) -> list[Event]:
-    """The scores in the log that are finite."""
-    found = [(e, e.values.get("frechet")) for e in run.of("score")]
-    return [e for e, distance in found if isinstance(distance, int | float) and math.isfinite(distance)]
+def _stages(run: Run, like: Score | None) -> dict[int, Score]:
+    """Select evaluations of one measure and way of sampling at different stages: images seen -> score, ascending.
+
+    That way is the one of ``like``, or else the one with most stages.
+    """
+    ways: dict[Any, dict[int, Score]] = {}
+    for score in run.evaluations.values():
+        s = score.samples
+        if like and s.images_seen and score.measure == like.measure:
+            ways.setdefault((s.sampling, s.labels), {})[s.images_seen] = score
+    own = (like.samples.sampling, like.samples.labels) if like else None
+    several = {way: stages for way, stages in ways.items() if len(stages) > 1}
+    chosen = max(several, key=lambda way: (way == own, len(several[way])), default=None)
+    return dict(sorted(several[chosen].items())) if chosen else {}

@@ -3,10 +3,11 @@
 import json
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from PIL import Image
@@ -14,11 +15,15 @@ from PIL import Image
 from ddpm import build
 from ddpm.config.run import RunConfig
 from ddpm.engine.loading import load
+from ddpm.records import likelihood, score
 from ddpm.records.likelihood import BitsRecord
 from ddpm.records.run_folder import RunFolder
-from ddpm.report.evaluations import Evaluation, evaluations
-from ddpm.report.likelihood import measured_bits
+from ddpm.records.score import Score
+from ddpm.system.errors import InputError
+from ddpm.system.record import Record
 from ddpm.training.log import Event, training_seconds
+
+Measured = TypeVar("Measured", bound=Record)
 
 
 @dataclass(frozen=True)
@@ -29,14 +34,15 @@ class Run:
         folder: as it was given.
         events: the lines of its log that are whole, in order.
         previews: images seen, and the sheet of samples drawn then.
-        evaluations, likelihoods: oldest first.
+        evaluations: by the names of their folders, oldest first.
+        likelihoods: oldest first.
     """
 
     folder: Path
     config: RunConfig
     events: tuple[Event, ...]
     previews: tuple[tuple[int, Path], ...]
-    evaluations: tuple[Evaluation, ...]
+    evaluations: dict[str, Score]
     likelihoods: tuple[BitsRecord, ...] = ()
 
     @property
@@ -51,10 +57,15 @@ class Run:
         """The log's events of a kind."""
         return [event for event in self.events if event.kind == kind]
 
+    def measured(self, kind: str, value: str) -> list[Event]:
+        """The log's events of a kind that have a value which is a finite number."""
+        found = [(event, event.values.get(value)) for event in self.of(kind)]
+        return [event for event, number in found if isinstance(number, int | float) and math.isfinite(number)]
+
     def curve(self, kind: str, value: str) -> tuple[list[int], list[float]]:
         """Images seen and a value of the log, wherever it is finite."""
-        points = [(e.images, e.values[value]) for e in self.of(kind) if _finite(e.values.get(value))]
-        return [images for images, _ in points], [number for _, number in points]
+        events = self.measured(kind, value)
+        return [event.images for event in events], [event.values[value] for event in events]
 
     @property
     def seen(self) -> int:
@@ -94,9 +105,18 @@ def read(folder: Path) -> Run:
         files.config(),
         tuple(_events(files.log)),
         tuple(_previews(files.previews)),
-        evaluations(files.evaluations),
-        measured_bits(files.likelihood),
+        _records(files.evaluations, score.FILE, Score),
+        tuple(_records(files.likelihood, likelihood.FILE, BitsRecord).values()),
     )
+
+
+def _records(folder: Path, name: str, kind: type[Measured]) -> dict[str, Measured]:
+    """Read the records in the folders of one, by name, oldest first, without those that another version wrote."""
+    found = {}
+    for path in sorted(folder.glob(f"*/{name}"), key=lambda path: (path.stat().st_mtime_ns, path.parent.name)):
+        with suppress(InputError):
+            found[path.parent.name] = kind.read(path)
+    return found
 
 
 def _events(path: Path) -> Iterator[Event]:
@@ -125,7 +145,3 @@ def readable(path: Path) -> bool:
     except (OSError, ValueError, SyntaxError):
         return False
     return True
-
-
-def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)

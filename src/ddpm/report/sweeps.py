@@ -1,17 +1,18 @@
 """Draw a sweep as two pictures: the same images by each way of sampling, and quality against cost."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ddpm.config.sampling import SamplingConfig
 from ddpm.images.pixels import Pixels
 from ddpm.images.sheets import enlarged, opaque, picture, sheet
 from ddpm.records.sweep import Cell, SweepRecord, way
-from ddpm.report.canvas import DPI, FAINT, INK, SERIES, Draw, figure, style
+from ddpm.report.canvas import DPI, FAINT, INK, SERIES, Draw, figure, panel, style
 from ddpm.report.charts import plain_numbers, real_images
+from ddpm.system.units import say_count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,10 +38,10 @@ def samples(record: SweepRecord, shown: Sequence[Pixels], solutions: Sequence[Pi
     ways = list(dict.fromkeys(map(way, of)))
     n, height, width, _ = solutions[0].shape
     factor = max(1, min(round(SIDE / width), WIDE // (len(counts) * n * width)))
-    cell = (height * factor, n * (width * factor + GAP) - GAP)
-    tall = (len(ways) + 1) * (cell[0] + ROW) - ROW
-    broad = len(counts) * (cell[1] + COLUMN) - COLUMN
-    blocks = list(record.by_guidance())
+    high, wide = height * factor, n * (width * factor + GAP) - GAP
+    tall = (len(ways) + 1) * (high + ROW) - ROW
+    broad = len(counts) * (wide + COLUMN) - COLUMN
+    blocks = record.by_guidance()
     size = (LEFT + broad / DPI + MARGIN, len(blocks) * (BLOCK + tall / DPI) + MARGIN)
     with style():
         from matplotlib.figure import Figure
@@ -48,17 +49,13 @@ def samples(record: SweepRecord, shown: Sequence[Pixels], solutions: Sequence[Pi
         fig = Figure(size)
         for number, (scale, solution, many) in enumerate(zip(blocks, solutions, record.solutions, strict=True)):
             page = np.full((tall, broad, 3), 255, np.uint8)
-            rows: Iterable[tuple[int, int, Pixels]] = (
-                *(
-                    (ways.index(way(how)), counts.index(how.steps), of[how])
-                    for how in of
-                    if how.guidance_scale == scale
-                ),
-                (len(ways), len(counts) - 1, solution),
-            )
-            for row, column, images in rows:
-                top, left = row * (cell[0] + ROW), column * (cell[1] + COLUMN)
-                page[top : top + cell[0], left : left + cell[1]] = strip(images, factor)
+            places = [(len(ways), len(counts) - 1, solution)]
+            for cell in blocks[scale]:
+                how = cell.sampling
+                places.append((ways.index(way(how)), counts.index(how.steps), of[how]))
+            for row, column, images in places:
+                top, left = row * (high + ROW), column * (wide + COLUMN)
+                page[top : top + high, left : left + wide] = strip(images, factor)
             bottom = size[1] - (number + 1) * (BLOCK + tall / DPI)
             ax = fig.add_axes((LEFT / size[0], bottom / size[1], broad / DPI / size[0], tall / DPI / size[1]))
             ax.imshow(page, interpolation="nearest", aspect="auto")
@@ -66,13 +63,15 @@ def samples(record: SweepRecord, shown: Sequence[Pixels], solutions: Sequence[Pi
             if len(blocks) > 1 or scale != 1:
                 _beside(ax, f"guidance {scale:g}", -0.5, 4, va="bottom", weight="bold")
             for column, count in enumerate(counts):
-                middle = column * (cell[1] + COLUMN) + cell[1] / 2
-                _above(ax, f"{count} steps" if count > 1 else "1 step", middle)
+                middle = column * (wide + COLUMN) + wide / 2
+                where: Any = {"xytext": (0, 4), "textcoords": "offset points", "ha": "center", "va": "bottom"}
+                ax.annotate(say_count(count, "step"), (middle, -0.5), color=INK, **where)
             for row, (solver, grid) in enumerate(ways):
                 name = solver if len({grid for _, grid in ways}) == 1 else f"{solver}\n{grid}"
-                _beside(ax, name, row * (cell[0] + ROW) + cell[0] / 2)
-            last = (len(counts) - 1) * (cell[1] + COLUMN)
-            _beside(ax, _many(many), len(ways) * (cell[0] + ROW) + cell[0] / 2, x=last, color=FAINT)
+                _beside(ax, name, row * (high + ROW) + high / 2)
+            last = (len(counts) - 1) * (wide + COLUMN)
+            name = f"{many.solver.name}\n{many.steps} steps"
+            _beside(ax, name, len(ways) * (high + ROW) + high / 2, x=last, color=FAINT)
     return fig
 
 
@@ -95,59 +94,46 @@ def chart(record: SweepRecord) -> "Figure | None":
     return figure(*panels) if panels else None
 
 
-def _quality(record: SweepRecord, floor: float | None) -> Draw:
-    def draw(ax: "Axes") -> None:
-        for cells, look in _lines(record):
-            x = [cell.evaluations for cell in cells]
-            found = [cell.frechet for cell in cells if cell.frechet is not None]
-            band = ([f.low for f in found], [f.high for f in found])
-            ax.fill_between(x, *band, color=look["color"], alpha=0.1, linewidth=0)
-            ax.plot(x, [f.value for f in found], **look)
-        real_images(ax, floor)
-        _finish(ax, record, "Fréchet distance")
-
-    return draw
+@panel
+def _quality(ax: "Axes", record: SweepRecord, floor: float | None) -> None:
+    for cells, look in _lines(record):
+        x = [cell.evaluations for cell in cells]
+        found = [cell.frechet for cell in cells if cell.frechet is not None]
+        ax.fill_between(x, [f.low for f in found], [f.high for f in found], color=look["color"], alpha=0.1, linewidth=0)
+        ax.plot(x, [f.value for f in found], **look)
+    real_images(ax, floor)
+    _finish(ax, record, "Fréchet distance")
 
 
-def _distance(record: SweepRecord) -> Draw:
-    def draw(ax: "Axes") -> None:
-        for cells, look in _lines(record):
-            points = [(cell.evaluations, cell.distance) for cell in cells if cell.distance]
-            if points:
-                ax.plot(*zip(*points, strict=True), **look)
-        ax.set_yscale("log")
-        plain_numbers(ax, x=False)
-        _finish(ax, record, f"distance from the {record.solutions[0].steps}-step solution")
-
-    return draw
+@panel
+def _distance(ax: "Axes", record: SweepRecord) -> None:
+    for cells, look in _lines(record):
+        points = [(cell.evaluations, cell.distance) for cell in cells if cell.distance]
+        if points:
+            ax.plot(*zip(*points, strict=True), **look)
+    ax.set_yscale("log")
+    plain_numbers(ax, x=False)
+    _finish(ax, record, f"distance from the {record.solutions[0].steps}-step solution")
 
 
-def _lines(record: SweepRecord) -> list[tuple[list[Cell], Mapping[str, Any]]]:
-    """Group cells into lines, with their looks: colour by solver, marker by grid, dashes by guidance."""
+def _lines(record: SweepRecord) -> Iterator[tuple[list[Cell], dict[str, Any]]]:
+    """Group cells into lines, by cost, with their looks: colour by solver, marker by grid, dashes by guidance."""
     lines: dict[tuple[str, str, float], list[Cell]] = {}
     for cell in record.cells:
         lines.setdefault((*way(cell.sampling), cell.sampling.guidance_scale), []).append(cell)
     colours, markers, dashes = _looks(record)
-    return [
-        (
-            sorted(cells, key=lambda cell: cell.evaluations),
-            {"color": colours[solver], "marker": markers[grid], "linestyle": dashes[scale], "linewidth": 1.5},
-        )
-        for (solver, grid, scale), cells in lines.items()
-    ]
+    for (solver, grid, scale), cells in lines.items():
+        look = {"color": colours[solver], "marker": markers[grid], "linestyle": dashes[scale], "linewidth": 1.5}
+        yield sorted(cells, key=lambda cell: cell.evaluations), look
 
 
-def _looks(record: SweepRecord) -> tuple[dict[str, str], dict[str, str], dict[float, Any]]:
+def _looks(record: SweepRecord) -> tuple[dict[Any, str], dict[Any, str], dict[Any, Any]]:
+    """The colour of each solver, the marker of each grid and the dashes of each guidance."""
     hows = [cell.sampling for cell in record.cells]
-
-    def given(keys: Iterable[Any], looks: Sequence[Any]) -> dict[Any, Any]:
-        return {key: looks[i % len(looks)] for i, key in enumerate(dict.fromkeys(keys))}
-
-    return (
-        given((how.solver.name for how in hows), SERIES),
-        given((how.visits for how in hows), MARKERS),
-        given((how.guidance_scale for how in hows), DASHES),
-    )
+    colours = dict(zip(dict.fromkeys(how.solver.name for how in hows), cycle(SERIES), strict=False))
+    markers = dict(zip(dict.fromkeys(how.visits for how in hows), cycle(MARKERS), strict=False))
+    dashes = dict(zip(dict.fromkeys(how.guidance_scale for how in hows), cycle(DASHES), strict=False))
+    return colours, markers, dashes
 
 
 def _finish(ax: "Axes", record: SweepRecord, measured: str) -> None:
@@ -162,22 +148,10 @@ def _finish(ax: "Axes", record: SweepRecord, measured: str) -> None:
     colours, markers, dashes = _looks(record)
     entries = [Line2D([], [], color=colour, marker="o", label=name) for name, colour in colours.items()]
     if len(markers) > 1:
-        entries += [
-            Line2D([], [], color=FAINT, marker=marker, linestyle="", label=name) for name, marker in markers.items()
-        ]
+        entries += [Line2D([], [], color=FAINT, marker=one, linestyle="", label=name) for name, one in markers.items()]
     if len(dashes) > 1:
-        entries += [
-            Line2D([], [], color=FAINT, linestyle=dash, label=f"guidance {scale:g}") for scale, dash in dashes.items()
-        ]
+        entries += [Line2D([], [], color=FAINT, linestyle=one, label=f"guidance {x:g}") for x, one in dashes.items()]
     ax.legend(handles=entries, loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=3, alignment="left")
-
-
-def _many(how: SamplingConfig) -> str:
-    return f"{how.solver.name}\n{how.steps} steps"
-
-
-def _above(ax: "Axes", text: str, x: float) -> None:
-    ax.annotate(text, (x, -0.5), xytext=(0, 4), textcoords="offset points", ha="center", va="bottom", color=INK)
 
 
 def _beside(ax: "Axes", text: str, y: float, lift: float = 0, x: float = 0, va: str = "center", **how: Any) -> None:

@@ -1,30 +1,28 @@
 """The tables of a page."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ddpm.config.options import flat
+from ddpm.config.sampling import SamplingConfig
 from ddpm.records.likelihood import BitsRecord
-from ddpm.report.evaluations import Evaluation
-from ddpm.report.numbers import measured, percent, signed
+from ddpm.records.score import Accuracy, Memorisation, Score
+from ddpm.report.numbers import measured, percent, signed, spread
 from ddpm.report.reading import Run
-from ddpm.report.tiles import spread
 
 CHANNELS = {"L": ("grey",), "RGB": ("red", "green", "blue"), "RGBA": ("red", "green", "blue", "alpha")}
 
 
-class Table(NamedTuple):
-    """A table of text cells, the first of each row its header."""
-
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+"""The head of a table, which may be empty, and its rows of text, the first cell of each its header."""
 
 
-def colour(run: Run, evaluation: Evaluation | None) -> tuple[Table, str] | None:
-    """Tabulate the mean and standard deviation of each channel, of which samples, next to the real images'."""
-    if evaluation is not None:
-        c = evaluation.score.colour
-        mean, std, of = c.mean, c.std, f"{evaluation.score.measure.n:,} samples of “{evaluation.name}”"
+def colour(run: Run, headline: str | None) -> tuple[Table, str] | None:
+    """Tabulate the mean and standard deviation of each channel, next to the real images'; and say of which samples."""
+    if headline is not None:
+        score = run.evaluations[headline]
+        c = score.colour
+        mean, std, of = c.mean, c.std, f"{score.measure.n:,} samples of “{headline}”"
         real_mean, real_std = c.reference_mean, c.reference_std
     else:
         seen = [e for e in run.of("preview") if {"mean", "std"} <= e.values.keys()]
@@ -37,19 +35,20 @@ def colour(run: Run, evaluation: Evaluation | None) -> tuple[Table, str] | None:
         (name, signed(m), signed(rm), signed(m - rm), measured(s), measured(rs), signed(s - rs))
         for name, m, rm, s, rs in zip(names, mean, real_mean, std, real_std, strict=False)
     ]
-    return Table(("channel", "mean", "real", "difference", "std", "real", "difference"), rows), of
+    return (("channel", "mean", "real", "difference", "std", "real", "difference"), rows), of
 
 
 def evaluations(run: Run) -> Table:
     """List every evaluation, newest first."""
     head = ("evaluation", "images seen", "solver", "steps", "guidance", "n", "features", "Fréchet distance", "KID")
-    return Table((*head, "precision", "recall", "coverage", "copies"), [_row(e) for e in reversed(run.evaluations)])
+    rows = [_row(name, score) for name, score in reversed(run.evaluations.items())]
+    return (*head, "precision", "recall", "coverage", "copies"), rows
 
 
-def _row(e: Evaluation) -> tuple[str, ...]:
-    score, samples, how = e.score, e.score.samples, e.score.samples.sampling
+def _row(name: str, score: Score) -> tuple[str, ...]:
+    samples, how = score.samples, score.samples.sampling
     return (
-        e.name,
+        name,
         f"{samples.images_seen:,}" if samples.images_seen is not None else "–",
         *((how.solver.name, str(how.steps), f"{how.guidance_scale:g}") if how else ("–", "–", "–")),
         f"{score.measure.n:,}",
@@ -64,7 +63,7 @@ def _row(e: Evaluation) -> tuple[str, ...]:
 def likelihood(run: Run) -> Table:
     """List every measurement of bits per dimension, newest first."""
     head = ("images", "images seen", "labels", "method", "bits per dimension", "prior", "KL", "decoder", "calls")
-    return Table(head, [_bits(record) for record in reversed(run.likelihoods)])
+    return head, [_bits(record) for record in reversed(run.likelihoods)]
 
 
 def _bits(r: BitsRecord) -> tuple[str, ...]:
@@ -81,9 +80,8 @@ def _bits(r: BitsRecord) -> tuple[str, ...]:
     )
 
 
-def sampling(e: Evaluation, steps: bool = True) -> str:
-    """Describe a way of sampling, with or without its number of steps."""
-    how = e.score.samples.sampling
+def sampling(how: SamplingConfig | None, steps: bool = True) -> str:
+    """Describe a way of sampling, with or without its number of steps; empty for images of unknown origin."""
     if how is None:
         return ""
     parts = [how.solver.name, f"{how.steps} steps" if steps else "", f"{how.visits} grid"]
@@ -100,21 +98,16 @@ def _words(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def closest(e: Evaluation, most: int = 12) -> Table | None:
+def closest(copies: Memorisation, most: int = 12) -> Table:
     """List the closest pairs of a sample and a training image."""
-    if e.score.memorisation is None or not e.score.memorisation.closest:
-        return None
-    pairs = e.score.memorisation.closest[:most]
+    pairs = copies.closest[:most]
     rows = [(p.sample, p.training, measured(p.distance), "copy" if p.copied else "") for p in pairs]
-    return Table(("sample", "training image", "relative distance", ""), rows)
+    return ("sample", "training image", "relative distance", ""), rows
 
 
-def classes(e: Evaluation) -> Table | None:
+def classes(accuracy: Accuracy) -> Table:
     """List the accuracy of each class."""
-    if e.score.accuracy is None:
-        return None
-    rows = [(name, percent(share)) for name, share in e.score.accuracy.by_class.items()]
-    return Table(("class", "accuracy"), rows)
+    return ("class", "accuracy"), [(name, percent(share)) for name, share in accuracy.by_class.items()]
 
 
 def settings(run: Run) -> dict[str, Table]:
@@ -123,7 +116,7 @@ def settings(run: Run) -> dict[str, Table]:
     groups = {name: value for name, value in tree.items() if isinstance(value, dict) and value}
     plain = {name: value for name, value in tree.items() if not isinstance(value, dict)}
     return {
-        name: Table((), [(key, _text(value)) for key, value in group.items()])
+        name: ((), [(key, _text(value)) for key, value in group.items()])
         for name, group in {"run": plain, **groups}.items()
     }
 

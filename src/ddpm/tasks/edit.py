@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-import torch
 from PIL import Image
 
 from ddpm.config.sampling import SamplingConfig
@@ -14,7 +13,6 @@ from ddpm.core.schedule import timestep_of
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.task import Task
 from ddpm.images.photo import Several
-from ddpm.sampling import Randn
 from ddpm.system.errors import InputError
 from ddpm.tasks.variations import EditRequest, as_given, encoded, settle, variations
 
@@ -51,15 +49,11 @@ def edit(run: LoadedRun, images: Several, strength: float, **asked: Any) -> Imag
         if strength == 1:
             return Task()
         x0 = encoded(run, photos, rows)
-
-        def begin(level: Level, randn: Randn) -> torch.Tensor:
-            return diffuse(x0, randn(), level)
-
-        return Task(levels=below(strength, run.engine.grid(how), run.engine.schedule), begin=begin)
+        levels = below(strength, run.engine.grid(how), run.engine.schedule)
+        return Task(levels, begin=lambda level, randn: diffuse(x0, randn(), level))
 
     works = [request.work("edit", photo, strength=strength) for photo in photos]
-    made = variations(run, photos, request, works, task)
-    return as_given(images, [new.record.attach(photos[new.of].redrawn(new.pixels)) for new in made])
+    return as_given(images, variations(run, photos, request, works, task))
 
 
 def below(strength: float, levels: Sequence[Level], schedule: Schedule) -> list[Level]:

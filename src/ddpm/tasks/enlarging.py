@@ -12,13 +12,12 @@ from ddpm.config.sampling import AreaConfig, SamplingConfig
 from ddpm.config.upscaling import UpscalingConfig
 from ddpm.constraints import DDNM, AveragePool
 from ddpm.constraints.ddnm import ROUNDS
-from ddpm.core import Denoiser
 from ddpm.core.condition import select
 from ddpm.engine.batches import batches
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.task import PLAIN, Task
 from ddpm.images.pixels import Pixels
-from ddpm.sampling import SampleNoise, rows_of
+from ddpm.sampling import Row, SampleNoise
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, among, silent
 
@@ -54,33 +53,22 @@ class Enlarging:
         return cls(strength, config.consistent and strength == 0 if consistent is None else consistent)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Small:
-    """A small image with its noise index and label.
-
-    Attributes:
-        pixels: (h, w, C) uint8.
-        index: the image's noise is a function of (seed, index).
-        label: its class number; None, for all images of a batch or none, uses the null label.
-    """
-
-    pixels: Pixels
-    index: int
-    label: int | None = None
-
-
 def enlarge_all(
     run: LoadedRun,
     how: SamplingConfig,
     enlarging: Enlarging,
-    smalls: Sequence[Small],
-    seed: int,
+    smalls: Sequence[Pixels],
+    rows: Sequence[Row],
+    labels: Sequence[int] | None = None,
     batch: int = 64,
     progress: Progress = silent,
 ) -> Iterator[tuple[int, Pixels]]:
     """Yield each image's number and its upscaled pixels, (h · scale, w · scale, C) uint8, batch by batch.
 
     Args:
+        smalls: the small images, (h, w, C) uint8 each.
+        rows: the seed and index that determine the noise of each.
+        labels: the class number of each; None uses the null label.
         batch: images in memory at a time; those larger than in training are drawn one by one.
         progress: called with (network steps done, total).
 
@@ -92,31 +80,29 @@ def enlarge_all(
     each = parts(run, smalls, batch)
     for number, part in enumerate(each):
         report = among(progress, number, len(each))
-        yield from zip(part, draw(run, how, enlarging, [smalls[i] for i in part], seed, report), strict=True)
+        low, of_part = np.stack([smalls[i] for i in part]), [rows[i] for i in part]
+        drawn = draw(run, how, enlarging, low, of_part, [labels[i] for i in part] if labels else None, report)
+        yield from zip(part, drawn, strict=True)
 
 
-def parts(run: LoadedRun, smalls: Sequence[Small], most: int) -> list[list[int]]:
+def parts(run: LoadedRun, smalls: Sequence[Pixels], most: int) -> list[list[int]]:
     """Group images of one size into batches of at most ``most``, by number; those larger than in training are alone."""
-    return batches((small.pixels.shape for small in smalls), lambda i: most if _together(run, smalls[i]) else 1)
-
-
-def _together(run: LoadedRun, small: Small) -> bool:
-    """Check that an image's result is no larger than the training images."""
     assert run.config.upscaling is not None
-    height, width, _ = small.pixels.shape
-    area: int = height * width * run.config.upscaling.scale**2
-    return area <= math.prod(run.config.data.size)
+    own = math.prod(run.config.data.size) / run.config.upscaling.scale**2
+    shapes = [small.shape for small in smalls]
+    return batches(shapes, lambda i: most if math.prod(shapes[i][:2]) <= own else 1)
 
 
 def draw(
     run: LoadedRun,
     how: SamplingConfig,
     enlarging: Enlarging,
-    smalls: Sequence[Small],
-    seed: int,
+    smalls: Pixels,
+    rows: Sequence[Row],
+    labels: Sequence[int] | None = None,
     progress: Progress = silent,
 ) -> Pixels:
-    """Upscale one batch of small images of the same size, to (B, h · scale, w · scale, C) uint8.
+    """Upscale one batch of small images (B, h, w, C) uint8, to (B, h · scale, w · scale, C) uint8.
 
     The expected image is made consistent with the small one by ``x0 + A⁺(y - A x0)``, A the mean of each box (Wang et
     al. 2023, eq. 13), alternating with clipping, so that black and white boxes agree too. Sides that the network cannot
@@ -126,24 +112,21 @@ def draw(
     assert isinstance(conditioner, LowResolution)
     scale, divides = conditioner.scale, run.config.divisor
     divisor = divides // math.gcd(divides, scale)
-    height, width, _ = smalls[0].pixels.shape
-    rows = rows_of(seed, [small.index for small in smalls])
-    low = mirrored(engine.encoded(np.stack([small.pixels for small in smalls])), divisor)
+    n, height, width, _ = smalls.shape
+    low = mirrored(engine.encoded(smalls), divisor)
     image = enlarge(low, scale)
     size = image.shape[2], image.shape[3]
     eps = SampleNoise(rows, tuple(image.shape[1:]), engine.device, "augment")()
-    s = torch.full((len(smalls),), enlarging.augment, device=engine.device)
-    labels = [small.label for small in smalls if small.label is not None]
+    s = torch.full((n,), enlarging.augment, device=engine.device)
     given = {"low_resolution": conditioner.noised(image, s, eps)}
     guides = run.guides(how, labels)
     if guides.away is not None:  # the unguided network sees the same enlarged image and noise
         guides = replace(guides, away={**guides.away, **select(given, slice(0, 1))})
 
     def task(at: list[int]) -> Task:
-        def held(denoise: Denoiser) -> Denoiser:
-            return DDNM(denoise, AveragePool(scale), low[at], rounds=ROUNDS if how.clips else 0)
-
-        return Task(held=held) if enlarging.consistent else PLAIN
+        rounds = ROUNDS if how.clips else 0
+        held = Task(held=lambda denoise: DDNM(denoise, AveragePool(scale), low[at], rounds=rounds))
+        return held if enlarging.consistent else PLAIN
 
     large = any(side > WHOLE * own for side, own in zip(size, run.config.data.size, strict=True))
     sized = how.model_copy(update={"area": AreaConfig(size=size, whole=not large)})

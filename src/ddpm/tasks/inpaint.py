@@ -12,7 +12,7 @@ from ddpm.constraints import Mask, Replacement
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.task import Task
 from ddpm.images.photo import Fill, Photo, Several, alone, opened, several
-from ddpm.records.provenance import Work, fingerprint
+from ddpm.records.provenance import Work
 from ddpm.sampling.grid.repaint import repaint as rising
 from ddpm.system.errors import InputError
 from ddpm.system.units import say_count
@@ -56,10 +56,10 @@ def inpaint(
         counts = f"{say_count(len(masks), 'mask')} for {say_count(len(photos), 'picture')}"
         raise InputError("conflict", f"{counts}; give one mask for all pictures, or one each")
     fills = [read_mask(one, photo, request.fit) for one, photo in zip(masks, photos, strict=True)]
-    works = []
-    for photo, one, fill in zip(photos, masks, fills, strict=True):
-        work = request.work("inpaint", photo, mask=one.name, **recorded(way))
-        works.append(work.model_copy(update={"mask": fingerprint(Image.fromarray(fill))}))
+    works = [
+        request.work("inpaint", photo, fill, mask=one.name, **recorded(way))
+        for photo, one, fill in zip(photos, masks, fills, strict=True)
+    ]
     return as_given(images, filled(run, photos, fills, request, works, way))
 
 
@@ -85,7 +85,4 @@ def filled(
         except ValueError as e:
             raise InputError("invalid", f"repaint {way} does not fit the grid: {e}") from e
 
-    return [
-        new.record.attach(photos[new.of].with_drawn(new.pixels, fills[new.of]))
-        for new in variations(run, photos, request, works, task)
-    ]
+    return variations(run, photos, request, works, task, fills=fills)

@@ -1,20 +1,35 @@
 """Likelihood of images under a run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
+from ddpm import build
+from ddpm.codec import PixelCodec
+from ddpm.config.data import DataConfig
 from ddpm.config.likelihood import Likelihood
+from ddpm.core import Continuous, Denoiser
+from ddpm.core.denoiser import FixedVariance
+from ddpm.core.stream import Stream
 from ddpm.engine.indices import chosen
 from ddpm.engine.labels import Label
 from ddpm.engine.run import LoadedRun
-from ddpm.images.photo import Several
+from ddpm.guidance import Clipped
+from ddpm.images.photo import Several, opened, several
 from ddpm.images.pixels import Pixels
+from ddpm.metrics import likelihood as density
+from ddpm.objectives.bound import LevelPair, bound, every_pair, sampled_pairs
+from ddpm.sampling import SampleNoise, rows_of
+from ddpm.sampling.grid import uniform
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, part_of, silent
-from ddpm.tasks import estimate
 from ddpm.tasks.likelihood_settings import settle
+
+Columns = dict[str, torch.Tensor]
+"""For each image of a batch: its ``bits`` per dimension, float32, the network ``calls`` for the batch and, for a bound,
+its parts ``prior``, ``terms`` and ``x0_mse``; see :class:`Bound`."""
 
 
 def bits_per_dim(
@@ -45,7 +60,7 @@ def bits_per_dim(
         InputError: unusable images, labels or settings.
     """
     how = settle(run.config, method, seed=seed, clip=clip, **options)
-    pixels = estimate.pixels(images, run.config.data)
+    pixels = read(images, run.config.data)
     n = len(pixels)
     if batch < 1:
         raise InputError("invalid", f"batch {batch} is too small; use at least 1")
@@ -56,8 +71,8 @@ def bits_per_dim(
         part = slice(first, first + batch)
         report = part_of(progress, before, total)
         answer = likelihood(run, how, pixels[part], given[part] if given else None, which[part], report)
-        bits.append(answer.bits)
-        before += answer.calls
+        bits.append(answer["bits"])
+        before += int(answer["calls"][0])
     return torch.cat(bits)
 
 
@@ -68,13 +83,16 @@ def likelihood(
     labels: list[int] | None,
     indices: list[int],
     progress: Progress = silent,
-) -> estimate.BitsEstimate:
-    """Estimate the likelihood of one batch, as for :func:`bits_per_dim`, with the terms of the bound.
+) -> Columns:
+    """Estimate the likelihood of one batch, as for :func:`bits_per_dim`, without guidance, in float32, on the CPU.
 
     Args:
         pixels: (B, H, W, C) uint8.
         labels: the class number of each image; None uses the null label.
         progress: called with (network calls done, total or 0).
+
+    Raises:
+        InputError: the run needs labels or small images, or models latents, not pixels.
     """
     run.refuse_given()
     run.refuse_student("likelihood")
@@ -82,9 +100,74 @@ def likelihood(
         raise InputError(
             "missing", f"{run.source} was never trained without labels, so it needs one; {run.vocabulary.advice}"
         )
-    engine = run.engine
+    engine, schedule = run.engine, run.engine.schedule
+    if type(engine.codec) is not PixelCodec:
+        raise InputError(
+            "incompatible",
+            "bits per dimension need a run on pixels, but this run models latents, whose density is not that of the "
+            "images; leave out bits per dimension",
+        )
     at = engine.fill(len(pixels))
-    images = torch.from_numpy(pixels[at]).to(engine.device)
-    cond = engine.cond(run.conditions(labels), at)
-    answer = estimate.estimate(engine.model, run.config, how, images, [indices[i] for i in at], cond, progress)
-    return answer.first(len(pixels))
+    x0, cond = engine.encoded(pixels[at]), engine.cond(run.conditions(labels), at)
+    numbers = [indices[i] for i in at]
+    denoise: Denoiser = engine.model.denoiser(engine.parameterisation)
+    if how.clip:
+        denoise = Clipped(denoise)
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        if how.method == "ode":
+            assert how.tolerance is not None
+            assert how.probes is not None
+            start = 1.0
+            if how.start is not None:
+                assert isinstance(schedule, Continuous)
+                start = schedule.place_at(how.start)
+            flow = density.ProbabilityFlow(denoise, schedule, how.tolerance, how.tolerance, start)
+            bits, calls = density.bits_per_dim(
+                flow, x0, how.seed, numbers, how.probes, cond, lambda calls: progress(calls, 0)
+            )
+            found = {"bits": bits.float(), "calls": torch.full((len(bits),), calls)}
+        else:
+            assert how.steps is not None
+            assert how.variance is not None
+            if how.variance != "learned":
+                denoise = FixedVariance(denoise)
+            grid = uniform(schedule, how.steps)
+            pairs = every_pair(grid)
+            if how.terms is not None:
+                pairs = sampled_pairs(grid, choices(how.seed, numbers, how.terms))
+            randn = SampleNoise(rows_of(how.seed, numbers), tuple(x0.shape[1:]), x0.device)
+            fixed = build.VARIANCES[how.variance]
+            made = bound(denoise, x0, grid, randn, cond, fixed, _watched(pairs, progress))
+            parts = {"prior": made.prior, "terms": made.terms, "x0_mse": made.x0_mse}
+            found = {"bits": made.total, "calls": torch.full((len(x0),), len(pairs)), **parts}
+    return {name: column[: len(pixels)].cpu() for name, column in found.items()}
+
+
+def choices(seed: int, indices: Sequence[int], terms: int) -> torch.Tensor:
+    """Draw where in each of the k runs of levels an image's term is taken: (B, k) uniform, by (seed, index)."""
+    return torch.stack([Stream(seed, "terms", i).uniform(terms) for i in indices])
+
+
+def _watched(pairs: Sequence[LevelPair], progress: Progress) -> Iterator[LevelPair]:
+    for done, pair in enumerate(pairs, 1):
+        yield pair
+        progress(done, len(pairs))
+
+
+def read(images: Several, data: DataConfig) -> Pixels:
+    """Read pictures as (B, H, W, C) uint8.
+
+    Raises:
+        InputError: there are none, or one differs from the run's size or mode.
+    """
+    (height, width), mode = data.size, data.mode
+    each = [opened(image).image for image in several(images)]
+    for i, image in enumerate(each):
+        if image.mode != mode or image.size != (width, height):
+            raise InputError(
+                "incompatible",
+                f"image {i} is {image.height} × {image.width} {image.mode}, but the run needs {height} × {width} "
+                f'{mode}; convert it with image.convert("{mode}").resize(({width}, {height}))',
+            )
+    # (H, W) -> (H, W, 1) for grey
+    return np.stack([np.atleast_3d(np.asarray(image)) for image in each])

@@ -8,7 +8,6 @@ from ddpm.config.likelihood import Likelihood
 from ddpm.config.run import RunConfig
 from ddpm.core.continuous import FLOOR, Continuous
 from ddpm.system.errors import InputError
-from ddpm.system.names import VarianceName
 
 START = 1e-5
 TOLERANCE = 1e-5
@@ -40,13 +39,14 @@ def settle(
             raise InputError(
                 "conflict", f"{name} {value} requires method {other}, not {method}; leave it out or use method {other}"
             )
-    made = _bound(config, **asked) if method == "bound" else _ode(config, **asked)
-    return made.model_copy(update={"seed": seed, "clip": bool(clip) if method == "ode" else clip is not False})
+    if method == "bound":
+        return Likelihood(method="bound", seed=seed, clip=clip is not False, **_bound(config, **asked))
+    return Likelihood(method="ode", seed=seed, clip=bool(clip), **_ode(config, **asked))
 
 
 def _bound(
     config: RunConfig, steps: int | None = None, terms: int | None = None, variance: str | None = None
-) -> Likelihood:
+) -> dict[str, Any]:
     T = config.diffusion.T
     steps = T if steps is None else steps
     if not 1 <= steps <= T:
@@ -55,17 +55,16 @@ def _bound(
         fix = f"use 1 to {steps - 1}" if steps > 1 else "leave it out"
         raise InputError("invalid", f"terms {terms} is out of range, as {steps} steps have {steps - 1} KL terms; {fix}")
     own = config.diffusion.variance
-    known: tuple[VarianceName, ...] = ("small", "large", "learned") if own == "learned" else ("small", "large")
-    taken = own if variance is None else next((name for name in known if name == variance), None)
-    if taken is None:
+    known = ("small", "large", "learned") if own == "learned" else ("small", "large")
+    if variance not in (None, *known):
         why = " is unknown" if own == "learned" or variance != "learned" else ", but this run has not learned one"
         raise InputError("unknown", f"variance {variance!r}{why}; use {' or '.join(known)}")
-    return Likelihood(method="bound", seed=0, clip=True, steps=steps, terms=terms, variance=taken)
+    return {"steps": steps, "terms": terms, "variance": variance or own}
 
 
 def _ode(
     config: RunConfig, start: float | None = None, tolerance: float | None = None, probes: int | None = None
-) -> Likelihood:
+) -> dict[str, Any]:
     continuous = isinstance(build.build_schedule(config.diffusion), Continuous)
     if start is not None and not continuous:
         raise InputError(
@@ -82,11 +81,8 @@ def _ode(
         raise InputError("invalid", f"tolerance {tolerance} is out of range; use a finite number above 0")
     if probes is not None and probes < 1:
         raise InputError("invalid", f"probes {probes} is too small; use at least 1")
-    return Likelihood(
-        method="ode",
-        seed=0,
-        clip=False,
-        probes=PROBES if probes is None else probes,
-        tolerance=TOLERANCE if tolerance is None else tolerance,
-        start=(START if start is None else start) if continuous else None,
-    )
+    return {
+        "probes": PROBES if probes is None else probes,
+        "tolerance": TOLERANCE if tolerance is None else tolerance,
+        "start": (START if start is None else start) if continuous else None,
+    }

@@ -1,5 +1,6 @@
 """Condition sampling on the known part of pictures."""
 
+from dataclasses import replace
 from typing import Literal, NamedTuple, Self, get_args
 
 import torch
@@ -8,7 +9,6 @@ from ddpm.config.data import DataConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.constraints import DDNM, MMPS, Operator
 from ddpm.constraints.ddnm import ROUNDS
-from ddpm.core import Denoiser
 from ddpm.engine.task import Task
 from ddpm.records.provenance import Option
 from ddpm.system.errors import InputError
@@ -86,13 +86,8 @@ def observing(
     Around MMPS, DDNM corrects what few conjugate gradients and clipping leave of y. With noise it would count y twice.
     """
     d, rounds = spread(data), ROUNDS if how.clips and not noise else 0
-
-    def bent(denoise: Denoiser) -> Denoiser:
-        return MMPS(denoise, operator, y, noise, d)
-
-    def held(denoise: Denoiser) -> Denoiser:
-        return DDNM(denoise, operator, y, noise, d, rounds)
-
+    mmps = Task(bent=lambda denoise: MMPS(denoise, operator, y, noise, d))
+    ddnm = Task(held=lambda denoise: DDNM(denoise, operator, y, noise, d, rounds))
     if method == "ddnm":
-        return Task(held=held)
-    return Task(bent=bent) if noise else Task(bent=bent, held=held)
+        return ddnm
+    return mmps if noise else replace(mmps, held=ddnm.held)

@@ -1,6 +1,5 @@
 """Restore pictures after a known linear degradation."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
@@ -23,31 +22,12 @@ ROUNDING = 12**-0.5
 """Standard deviation of rounding to grey levels, which the inverse of a blur would amplify."""
 
 
-@dataclass(frozen=True)
-class Damage:
-    """How pictures were degraded.
-
-    Attributes:
-        operator: maps an intact picture to the degraded one.
-        channels: the channels of the degraded picture; None for those of the run.
-        factor: how many times smaller the degraded picture is.
-        noise: the default noise of the degraded picture, in grey levels of 255.
-    """
-
-    operator: Operator
-    channels: int | None = None
-    factor: int = 1
-    noise: float = 0.0
-
-    def left(self, data: DataConfig) -> tuple[tuple[int, int], Mode]:
-        """Return the size (H, W) and mode of a run's images after this damage."""
-        height, width = data.size
-        size = -(-height // self.factor), -(-width // self.factor)
-        return size, "L" if self.channels == 1 else data.mode
-
-
-def parse(text: str, data: DataConfig) -> Damage:
+def parse(text: str, data: DataConfig) -> tuple[Operator, Mode, int, float]:
     """Parse "grey", "downsample:4" (the mean of 4 × 4 blocks) or "blur:2" (Gaussian, in pixels).
+
+    Returns:
+        The operator from intact pictures of a run to damaged ones; their mode, and how many times smaller they are; and
+        their default noise, in grey levels of 255.
 
     Raises:
         InputError: anything else, grey for a run without colour, or blocks larger than the images.
@@ -58,7 +38,7 @@ def parse(text: str, data: DataConfig) -> Damage:
             raise InputError(
                 "incompatible", f"--operator grey needs a run of RGB images, but this run has {data.mode} images"
             )
-        return Damage(Grey(), channels=1)
+        return Grey(), "L", 1, 0.0
     if name == "downsample":
         most = min(data.size)
         if not value.isdecimal() or not 2 <= int(value) <= most:
@@ -67,10 +47,10 @@ def parse(text: str, data: DataConfig) -> Damage:
                 f"--operator {text} has an invalid factor; use a whole number from 2 to {most}, the side of the run's "
                 "images, as in downsample:2",
             )
-        return Damage(AveragePool(int(value)), factor=int(value))
+        return AveragePool(int(value)), data.mode, int(value), 0.0
     if name == "blur":
         try:
-            return Damage(Blur(float(value)), noise=ROUNDING)
+            return Blur(float(value)), data.mode, 1, ROUNDING
         except ValueError as e:
             raise InputError(
                 "invalid", f"--operator {text} has an invalid width; use a number of pixels above 0, as in blur:2"
@@ -123,13 +103,14 @@ def restore(
         raise InputError("invalid", f"noise {noise:g} is out of range; use 0 to 255 grey levels")
     if mask := mask_of(operator, noise):
         return inpaint(run, images, mask, method=method, **asked)
-    request, damage = EditRequest.of(asked), parse(operator, run.config.data)
-    photos = request.photos(images, *damage.left(run.config.data))
-    way, std = method_of(method), damage.noise if noise is None else noise
+    data, request = run.config.data, EditRequest.of(asked)
+    damage, mode, factor, usual = parse(operator, data)
+    height, width = data.size
+    photos = request.photos(images, (-(-height // factor), -(-width // factor)), mode)
+    way, std = method_of(method), usual if noise is None else noise
 
     def task(how: SamplingConfig, rows: list[int]) -> Task:
-        return observing(way, damage.operator, encoded(run, photos, rows), how, run.config.data, std / 127.5)
+        return observing(way, damage, encoded(run, photos, rows), how, data, std / 127.5)
 
     works = [request.work("restore", photo, operator=operator, method=way, noise=std) for photo in photos]
-    made = variations(run, photos, request, works, task, damage.factor)
-    return as_given(images, [new.record.attach(photos[new.of].redrawn(new.pixels)) for new in made])
+    return as_given(images, variations(run, photos, request, works, task, factor))

@@ -10,11 +10,12 @@ from ddpm.engine.indices import chosen
 from ddpm.engine.labels import Label
 from ddpm.engine.options import Asked, asked
 from ddpm.engine.run import LoadedRun
-from ddpm.images.photo import Photo, Several, opened, several, unfitted
-from ddpm.records.provenance import Option, Work, fingerprint
+from ddpm.images.photo import SEEN, Several, opened, several, unfitted
+from ddpm.records.provenance import Work, fingerprint
+from ddpm.sampling import rows_of
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, silent
-from ddpm.tasks.enlarging import Enlarging, Small, enlarge_all
+from ddpm.tasks.enlarging import Enlarging, enlarge_all
 from ddpm.tasks.variations import as_given
 
 
@@ -60,16 +61,14 @@ def upscale(
     needed, enlarging = settled(run, settings, label, len(given), augment, consistent)
     mode = run.config.data.mode
     photos = [unfitted(*opened(one), mode, f"convert it to {mode}") for one in given]
-    smalls = [
-        Small(photo.pixels, index, needed.labels[i] if needed.labels else None)
-        for i, (photo, index) in enumerate(zip(photos, which, strict=True))
-    ]
+    smalls, rows = [photo.pixels for photo in photos], rows_of(seed, which)
     made: dict[int, Image.Image] = {}
-    for i, large in enlarge_all(needed.run, needed.how, enlarging, smalls, seed, batch, progress):
-        photo, small = photos[i], smalls[i]
-        shown = None if small.label is None else needed.run.classes[small.label]
-        record = needed.run.record(needed.how, shown, seed, small.index, _work(photo, enlarging, small.index))
-        made[i] = record.attach(photo.redrawn(large))
+    for i, large in enlarge_all(needed.run, needed.how, enlarging, smalls, rows, needed.labels, batch, progress):
+        shown = needed.run.classes[needed.labels[i]] if needed.labels else None
+        options = {**asdict(enlarging), "index": which[i]}
+        work = Work(command="upscale", given=((photos[i].name, fingerprint(photos[i].given)),), options=options)
+        record = needed.run.record(needed.how, shown, seed, which[i], work)
+        made[i] = record.attach(photos[i].redrawn(large))
         if watch is not None:
             watch(i, made[i])
     return as_given(images, [made[i] for i in range(len(given))])
@@ -96,6 +95,21 @@ def settled(
     return asked(run, settings, label, n), Enlarging.settle(run.config.upscaling, augment, consistent)
 
 
-def _work(photo: Photo, enlarging: Enlarging, index: int) -> Work:
-    options: dict[str, Option] = {**asdict(enlarging), "index": index}
-    return Work(command="upscale", given=((photo.name, fingerprint(photo.given)),), options=options)
+def passed_on(base: LoadedRun, larger: LoadedRun, labels: Sequence[int] | None, n: int) -> list[str] | None:
+    """Return the classes of n images of the first run by name, for the second; None if it does not know them all.
+
+    The two are a cascade (Ho et al. 2021): one draws images, the other upscales them.
+
+    Raises:
+        InputError: the second run cannot upscale such images.
+    """
+    names = [base.classes[label] for label in labels or []]
+    passed = names if names and set(names) <= set(larger.classes) else None
+    settled(larger, {}, passed, n)
+    drawn, taken = base.config.data.mode, larger.config.data.mode
+    if drawn not in SEEN[taken]:
+        raise InputError(
+            "incompatible",
+            f"{base.source} draws {drawn} images, but {larger.source} upscales {taken}; use two runs of one mode",
+        )
+    return passed

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -15,9 +14,8 @@ from ddpm.engine.labels import Label
 from ddpm.engine.options import Asked, asked
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.task import Task
-from ddpm.images.photo import Photo, Several, alone, read, several
-from ddpm.images.pixels import Pixels
-from ddpm.records.provenance import Option, Provenance, Work, fingerprint
+from ddpm.images.photo import Fill, Photo, Several, alone, read, several
+from ddpm.records.provenance import Option, Work, fingerprint
 from ddpm.system.errors import InputError
 from ddpm.system.names import Fit, Mode
 from ddpm.system.progress import Progress, among, silent
@@ -68,24 +66,11 @@ class EditRequest:
         """
         return [read(one, size, mode, self.fit) for one in several(images)]
 
-    def work(self, command: str, photo: Photo, **options: Option) -> Work:
-        """Record what a command does with a picture."""
+    def work(self, command: str, photo: Photo, fill: Fill | None = None, /, **options: Option) -> Work:
+        """Record what a command does with a picture, or with the area of it that a given mask leaves to fill."""
         given = ((photo.name, fingerprint(photo.given)),)
-        return Work(command=command, given=given, options=options | {"fit": self.fit})
-
-
-class New(NamedTuple):
-    """A new picture.
-
-    Attributes:
-        of: the number of the given picture.
-        pixels: (H, W, C) uint8, of the run's mode.
-        record: how it was made.
-    """
-
-    of: int
-    pixels: Pixels
-    record: Provenance
+        mask = None if fill is None else fingerprint(Image.fromarray(fill))
+        return Work(command=command, given=given, options=options | {"fit": self.fit}, mask=mask)
 
 
 def variations(
@@ -95,13 +80,15 @@ def variations(
     works: Sequence[Work],
     task: Callable[[SamplingConfig, list[int]], Task],
     factor: int = 1,
-) -> list[New]:
+    fills: Sequence[Fill] | None = None,
+) -> list[Image.Image]:
     """Draw n new versions of each picture, in order; those of the same size are drawn together.
 
     Args:
         works: the record of each picture's task.
         task: (settings, the numbers of the given pictures in a batch, all of one size) -> how sampling is modified.
         factor: how many times larger the new pictures are.
+        fills: the area to replace in each picture; None replaces all colours.
 
     Raises:
         InputError: unusable numbers, labels or settings.
@@ -109,23 +96,29 @@ def variations(
     owners = [j for j in range(len(photos)) for _ in range(request.n)]
     parts = batches((photos[j].size for j in owners), lambda i: request.batch)
     of_size = settle(run, request, photos, factor)
-    made: dict[int, New] = {}
+    made: dict[int, Image.Image] = {}
     for number, part in enumerate(parts):
         mine = [owners[i] for i in part]
         given = of_size[photos[mine[0]].size]
+
+        def here(rows: list[int], how: SamplingConfig = given.how, mine: list[int] = mine) -> Task:
+            return task(how, [mine[row] for row in rows])
+
         drawn = given.run.draw(
             given.how,
             [given.labels[j] for j in mine] if given.labels else None,
             request.seed,
             part,
             among(request.progress, number, len(parts)),
-            task=partial(_of_owners, task, given.how, mine),
+            task=here,
         )
         for i, j, pixels in zip(part, mine, drawn, strict=True):
             # reproduced as the last of i + 1 versions of this picture alone
             work = works[j].model_copy(update={"options": works[j].options | {"n": i + 1}})
             label = given.run.classes[given.labels[j]] if given.labels else None
-            made[i] = New(j, pixels, given.run.record(given.how, label, request.seed, i, work))
+            photo = photos[j]
+            image = photo.redrawn(pixels) if fills is None else photo.with_drawn(pixels, fills[j])
+            made[i] = given.run.record(given.how, label, request.seed, i, work).attach(image)
     return [made[i] for i in range(len(owners))]
 
 
@@ -144,12 +137,6 @@ def settle(
     return {
         own: asked(run, {**request.settings, "size": size}, request.label, len(photos)) for own, size in sizes.items()
     }
-
-
-def _of_owners(
-    task: Callable[[SamplingConfig, list[int]], Task], how: SamplingConfig, owners: list[int], rows: list[int]
-) -> Task:
-    return task(how, [owners[row] for row in rows])
 
 
 def as_given(images: Several, made: list[Image.Image]) -> Image.Image | list[Image.Image]:

@@ -11,7 +11,7 @@ import torch
 from ddpm.data.dataset import Dataset
 from ddpm.metrics.features.embedded import Embedded
 from ddpm.metrics.features.extract import CHUNK, extract, extract_once
-from ddpm.metrics.features.thumbnail import Thumbnail
+from ddpm.metrics.memorisation import Thumbnail
 
 pixels = np.random.default_rng(0).integers(0, 256, (75, 8, 8, 3), np.uint8)
 

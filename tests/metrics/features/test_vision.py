@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ddpm.metrics.features import vision
-from ddpm.metrics.features.vision import Preparation, clip, dinov2
+from ddpm.metrics.features.vision import clip, dinov2, prepared
 from ddpm.system.errors import InputError
 
 CPU = torch.device("cpu")
@@ -67,7 +67,7 @@ def pictures(n, height=20, width=30, channels=3):
 def test_dinov2_is_the_class_token_of_the_prepared_picture(networks):
     extractor = dinov2(str(networks["dinov2"]), CPU)
     images = pictures(2)
-    pixels = Preparation(28, (0.5, 0.5, 0.5), IMAGENET[1])(images)
+    pixels = prepared(images, 28, (0.5, 0.5, 0.5), IMAGENET[1])
     net = transformers.Dinov2Model.from_pretrained(networks["dinov2"])
     with torch.no_grad():
         expected = net(pixel_values=pixels).pooler_output
@@ -82,14 +82,15 @@ def test_dinov2_is_the_class_token_of_the_prepared_picture(networks):
 def test_clip_is_the_projected_embedding_of_the_prepared_picture(networks, folder):
     extractor = clip(str(networks[folder]), CPU)
     images = pictures(2)
-    standard = Preparation(32, (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+    standard = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+    pixels = prepared(images, 32, *standard)
     with torch.no_grad():
         if folder == "clip":
             net = transformers.CLIPVisionModelWithProjection.from_pretrained(networks[folder])
-            expected = net(pixel_values=standard(images)).image_embeds
+            expected = net(pixel_values=pixels).image_embeds
         else:
             net = transformers.CLIPModel.from_pretrained(networks[folder])
-            expected = net.visual_projection(net.vision_model(pixel_values=standard(images)).pooler_output)
+            expected = net.visual_projection(net.vision_model(pixel_values=pixels).pooler_output)
     assert (extractor.name, extractor.dim, extractor.size) == ("clip", 12, (32, 32))
     features = extractor(images)
     assert features.std(0).mean() > 0.01
@@ -99,7 +100,7 @@ def test_clip_is_the_projected_embedding_of_the_prepared_picture(networks, folde
 def test_pictures_are_prepared_as_by_pillow():
     for size in [(20, 30), (100, 64), (28, 28)]:
         images = pictures(1, *size)
-        pixels = Preparation(28, *IMAGENET)(images)
+        pixels = prepared(images, 28, *IMAGENET)
         mean, std = (torch.tensor(v).view(3, 1, 1) for v in IMAGENET)
         ours = (pixels[0] * std + mean) * 255
         theirs = np.asarray(Image.fromarray(images[0].numpy()).resize((28, 28), Image.Resampling.BICUBIC))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ddpm.data.dataset import Dataset, Images
-from ddpm.metrics.features.extractor import Extractor
+from ddpm.metrics.features import Extractor
 from ddpm.system.cache import features_file
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
@@ -41,8 +41,10 @@ def extract_once(extractor: Extractor, data: Dataset, progress: Progress = silen
     path = features_file(extractor.hash, data.fingerprint)
     features = _load(path, (len(whole), extractor.dim))
     if features is None:
-        features = extract(extractor, whole, progress)
-        _keep(path, features)
+        features, file = extract(extractor, whole, progress), BytesIO()
+        np.save(file, features.numpy())
+        with suppress(OSError, InputError):  # the next call is merely slower
+            write_file(path, file.getvalue())
     return features if data.rows is None else features[torch.from_numpy(data.rows)]
 
 
@@ -53,10 +55,3 @@ def _load(path: Path, shape: tuple[int, int]) -> torch.Tensor | None:
     except (OSError, ValueError):  # missing or damaged
         return None
     return torch.from_numpy(features) if features.shape == shape and features.dtype == np.float32 else None
-
-
-def _keep(path: Path, features: torch.Tensor) -> None:
-    file = BytesIO()
-    np.save(file, features.numpy())
-    with suppress(OSError, InputError):  # the next call is merely slower
-        write_file(path, file.getvalue())

@@ -1,6 +1,7 @@
 """Inception-v3 as the graph of 2015-12-05 holds it, the network of the Fréchet Inception distance."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import nn
@@ -14,19 +15,10 @@ Branch = Sequence[Layer | list[Layer]]
 Pool = Callable[[torch.Tensor], torch.Tensor]
 
 
-def mean_pool(x: torch.Tensor) -> torch.Tensor:
-    """The mean over 3 × 3; at the border over the valid part, as in TensorFlow."""
-    return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
-
-
-def max_pool(x: torch.Tensor) -> torch.Tensor:
-    """The maximum over 3 × 3, with stride 1."""
-    return F.max_pool2d(x, 3, stride=1, padding=1)
-
-
-def halve(x: torch.Tensor) -> torch.Tensor:
-    """The maximum over 3 × 3, with stride 2."""
-    return F.max_pool2d(x, 3, stride=2)
+mean_pool = partial(F.avg_pool2d, kernel_size=3, stride=1, padding=1, count_include_pad=False)
+"""The mean over 3 × 3; at the border over the valid part, as in TensorFlow."""
+max_pool = partial(F.max_pool2d, kernel_size=3, stride=1, padding=1)
+halve = partial(F.max_pool2d, kernel_size=3, stride=2)
 
 
 class Conv(nn.Module):
@@ -51,7 +43,7 @@ class Mixed(nn.Module):
     strided and not padded.
     """
 
-    def __init__(self, channels: int, branches: Mapping[str, Branch], pool: Pool, stride: int = 1) -> None:
+    def __init__(self, channels: int, pool: Pool, stride: int = 1, **branches: Branch) -> None:
         super().__init__()
         self.pool = pool
         self.paths: dict[str, list[list[str]]] = {}
@@ -82,57 +74,58 @@ class Mixed(nn.Module):
 
 def mixed_35(channels: int, pooled: int) -> Mixed:
     """A block at 35 × 35."""
-    branches: dict[str, Branch] = {
-        "branch1x1": [(64, 1)],
-        "branch5x5": [(48, 1), (64, 5)],
-        "branch3x3dbl": [(64, 1), (96, 3), (96, 3)],
-        "branch_pool": [(pooled, 1)],
-    }
-    return Mixed(channels, branches, mean_pool)
+    return Mixed(
+        channels,
+        mean_pool,
+        branch1x1=[(64, 1)],
+        branch5x5=[(48, 1), (64, 5)],
+        branch3x3dbl=[(64, 1), (96, 3), (96, 3)],
+        branch_pool=[(pooled, 1)],
+    )
 
 
 def mixed_17(channels: int, inner: int) -> Mixed:
     """A block at 17 × 17, with kernels of one row or one column."""
     row, column = (1, 7), (7, 1)
-    branches: dict[str, Branch] = {
-        "branch1x1": [(192, 1)],
-        "branch7x7": [(inner, 1), (inner, row), (192, column)],
-        "branch7x7dbl": [(inner, 1), (inner, column), (inner, row), (inner, column), (192, row)],
-        "branch_pool": [(192, 1)],
-    }
-    return Mixed(channels, branches, mean_pool)
+    return Mixed(
+        channels,
+        mean_pool,
+        branch1x1=[(192, 1)],
+        branch7x7=[(inner, 1), (inner, row), (192, column)],
+        branch7x7dbl=[(inner, 1), (inner, column), (inner, row), (inner, column), (192, row)],
+        branch_pool=[(192, 1)],
+    )
 
 
 def mixed_8(channels: int, pool: Pool) -> Mixed:
     """A block at 8 × 8, with a row kernel and a column kernel in parallel."""
     cross: list[Layer] = [(384, (1, 3)), (384, (3, 1))]
-    branches: dict[str, Branch] = {
-        "branch1x1": [(320, 1)],
-        "branch3x3": [(384, 1), cross],
-        "branch3x3dbl": [(448, 1), (384, 3), cross],
-        "branch_pool": [(192, 1)],
-    }
-    return Mixed(channels, branches, pool)
+    return Mixed(
+        channels,
+        pool,
+        branch1x1=[(320, 1)],
+        branch3x3=[(384, 1), cross],
+        branch3x3dbl=[(448, 1), (384, 3), cross],
+        branch_pool=[(192, 1)],
+    )
 
 
 def to_17(channels: int) -> Mixed:
     """A block from 35 × 35 to 17 × 17."""
-    branches: dict[str, Branch] = {
-        "branch3x3": [(384, 3)],
-        "branch3x3dbl": [(64, 1), (96, 3), (96, 3)],
-        "branch_pool": [],
-    }
-    return Mixed(channels, branches, halve, stride=2)
+    return Mixed(channels, halve, 2, branch3x3=[(384, 3)], branch3x3dbl=[(64, 1), (96, 3), (96, 3)], branch_pool=[])
 
 
 def to_8(channels: int) -> Mixed:
     """A block from 17 × 17 to 8 × 8."""
-    branches: dict[str, Branch] = {
-        "branch3x3": [(192, 1), (320, 3)],
-        "branch7x7x3": [(192, 1), (192, (1, 7)), (192, (7, 1)), (192, 3)],
-        "branch_pool": [],
-    }
-    return Mixed(channels, branches, halve, stride=2)
+    row, column = (1, 7), (7, 1)
+    return Mixed(
+        channels,
+        halve,
+        2,
+        branch3x3=[(192, 1), (320, 3)],
+        branch7x7x3=[(192, 1), (192, row), (192, column), (192, 3)],
+        branch_pool=[],
+    )
 
 
 class InceptionV3(nn.Module):

@@ -16,13 +16,8 @@ def as_rgb(images: torch.Tensor) -> torch.Tensor:
         (B, 3, H, W) float32, whole values in 0 … 255.
     """
     x = images.movedim(-1, 1).to(torch.float32)
-    match x.shape[1]:
-        case 1:
-            return x.expand(-1, 3, -1, -1)
-        case 3:
-            return x
-        case 4:
-            alpha = x[:, 3:]
-            return ((alpha * x[:, :3] + (255 - alpha) * 255) / 255).round()
-        case channels:
-            raise AssertionError(f"{channels} channels")
+    assert x.shape[1] in (1, 3, 4), f"{x.shape[1]} channels"
+    if x.shape[1] == 4:
+        alpha = x[:, 3:]
+        return ((alpha * x[:, :3] + (255 - alpha) * 255) / 255).round()
+    return x.expand(-1, 3, -1, -1)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from logging import ERROR
 from pathlib import Path
 from typing import Any
@@ -22,29 +22,17 @@ PIECE = 32
 """The batch size."""
 
 
-@dataclass(frozen=True)
-class Preparation:
-    """``(x / 255 - mean) / std`` of a picture resized to size × size.
+def prepared(images: torch.Tensor, size: int, mean: Triple, std: Triple) -> torch.Tensor:
+    """``(x / 255 - mean) / std`` of pictures resized to size × size: (B, H, W, C) uint8 -> (B, 3, size, size) float32.
 
     Pictures are resized to a square without cropping, whatever their proportions, as in Stein et al. 2023: by Pillow's
     antialiased bicubic interpolation, which rounds to 8 bits after each of the two axes.
     """
-
-    size: int
-    mean: Triple
-    std: Triple
-
-    @property
-    def words(self) -> str:
-        return f"antialiased bicubic straight to {self.size} × {self.size}, as Pillow does it"
-
-    def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """(B, H, W, C) uint8 -> (B, 3, size, size) float32."""
-        x = as_rgb(images)
-        for shape in ((x.shape[-2], self.size), (self.size, self.size)):  # along rows first
-            x = F.interpolate(x, shape, mode="bicubic", antialias=True).round().clamp(0, 255)
-        mean, std = (torch.tensor(v, device=x.device).view(3, 1, 1) for v in (self.mean, self.std))
-        return (x / 255 - mean) / std
+    x = as_rgb(images)
+    for shape in ((x.shape[-2], size), (size, size)):  # along rows first
+        x = F.interpolate(x, shape, mode="bicubic", antialias=True).round().clamp(0, 255)
+    centre, scale = (torch.tensor(v, device=x.device).view(3, 1, 1) for v in (mean, std))
+    return (x / 255 - centre) / scale
 
 
 class Vision:
@@ -54,6 +42,7 @@ class Vision:
         name: the name on the command line.
         net: the network.
         embed: (B, 3, size, size) pixels -> (B, dim) features.
+        size, colours: how pictures are prepared; the colours are the mean and standard deviation of each channel.
     """
 
     def __init__(
@@ -62,15 +51,18 @@ class Vision:
         net: torch.nn.Module,
         embed: Callable[[torch.Tensor], torch.Tensor],
         dim: int,
-        preparation: Preparation,
+        size: int,
+        colours: tuple[Triple, Triple],
         device: torch.device,
     ) -> None:
         self.name = name
         self.dim = dim
-        self.size = (preparation.size, preparation.size)
-        self.resize = preparation.words
-        self.hash = fingerprint(net.state_dict(), f"{preparation}; {self.resize}; alpha on white")
-        self._prepare, self._embed, self._device = preparation, embed, device
+        self.size = (size, size)
+        self.resize = f"antialiased bicubic straight to {size} × {size}, as Pillow does it"
+        mean, std = colours
+        preparation = f"Preparation({size=}, {mean=}, {std=}); {self.resize}; alpha on white"
+        self.hash = fingerprint(net.state_dict(), preparation)
+        self._prepare, self._embed, self._device = partial(prepared, size=size, mean=mean, std=std), embed, device
         net.to(device).eval().requires_grad_(False)
 
     @torch.no_grad()
@@ -93,7 +85,7 @@ def dinov2(weights: str | None, device: torch.device) -> Vision:
     """
     source = weights or "facebook/dinov2-large"
     net, given = _load(source, "Dinov2Model", {"dinov2"})
-    mean, std = _colours(source, given, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    colours = _colours(source, given, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     crop = given.get("crop_size", 224)
     size = crop.get("height", 224) if isinstance(crop, dict) else crop
     return Vision(
@@ -101,7 +93,8 @@ def dinov2(weights: str | None, device: torch.device) -> Vision:
         net,
         lambda x: net(pixel_values=x).last_hidden_state[:, 0],
         net.config.hidden_size,
-        Preparation(size, mean, std),
+        size,
+        colours,
         device,
     )
 
@@ -124,7 +117,8 @@ def clip(weights: str | None, device: torch.device) -> Vision:
         net,
         lambda x: net(pixel_values=x).image_embeds,
         net.config.projection_dim,
-        Preparation(net.config.image_size, *_colours(source, given, *standard)),
+        net.config.image_size,
+        _colours(source, given, *standard),
         device,
     )
 

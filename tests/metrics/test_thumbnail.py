@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from ddpm.metrics.features.thumbnail import FAINT, Thumbnail, mirrored
+from ddpm.metrics.memorisation import FAINT, Thumbnail, mirrored
 
 SIZES = [(8, 8), (32, 32), (1, 1), (5, 3), (7, 9), (24, 40), (33, 47), (64, 8)]
 
