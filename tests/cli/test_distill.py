@@ -26,6 +26,7 @@ from refusal import refuses
 Cli = Callable[..., int]
 SMALL = ("--images", "192", "--batch", "16", "--precision", "fp32", "--steps", "3")
 """12 steps."""
+TRAINED = ("--images", "16", "--batch", "16", "--precision", "fp32", "--set", "network.width=8")
 
 
 @pytest.fixture(scope="module")
@@ -168,8 +169,7 @@ def test_refused_teachers(cli: Cli, student: Path, enlarging_run: Path, digits_r
         with refuses("incompatible", str(teacher)):
             Distilling(teacher, tmp_path / "fast", given(), device="cpu").run()
     unlabelled = tmp_path / "unlabelled"
-    flags = ("--images", "16", "--batch", "16", "--precision", "fp32", "--no-labels", "--set", "network.width=8")
-    assert cli("train", "digits", "--out", unlabelled, *flags) == 0
+    assert cli("train", "digits", "--out", unlabelled, *TRAINED, "--no-labels") == 0
     with refuses("conflict", "--guidance"):
         Distilling(unlabelled, tmp_path / "fast", given(guidance=2.0), device="cpu").run()
     Distilling(unlabelled, tmp_path / "fast", given(steps=2), device="cpu").run()
@@ -191,3 +191,25 @@ def test_refused_continuations(student: Path, digits_run: Path, tmp_path: Path, 
     with refuses("incompatible", "weights", str(other)):
         Distilling(other, tmp_path / "fast", asked, device="cpu").run()
     assert cli("train", "digits", "--out", student) == 2
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--variance", "learned", "--loss", "hybrid"),
+        ("--schedule", "edm", "--prediction", "edm"),
+        ("--schedule", "flow", "--prediction", "flow"),
+        ("--schedule", "linear", "--prediction", "eps", "--set", "diffusion.T=8"),
+        ("--set", "diffusion.zero_terminal_snr=true", "--set", "network.dropout=0.3"),
+    ],
+    ids=" ".join,
+)
+def test_every_kind_of_teacher(flags: tuple[str, ...], cli: Cli, tmp_path: Path) -> None:
+    """Discrete or in continuous time, with a learned variance, which is left alone, from pure noise and with dropout."""
+    run, out = tmp_path / "run", tmp_path / "fast"
+    assert cli("train", "digits", "--out", run, *TRAINED, *flags) == 0
+    Distilling(run, out, given(steps=3), device="cpu").run()
+    assert RunConfig.read(out / "config.json").network.dropout == 0
+    assert all(np.isfinite(loss) for _, loss in losses(out))
+    (image,) = sample(load(out), 1, label="7")
+    assert image.size == (8, 8)
