@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+import ddpm
 from ddpm.config.run import RunConfig
 from ddpm.engine.loading import load
 from ddpm.engine.options import settings
@@ -137,6 +138,15 @@ def test_a_checkpoint_may_teach_without_guidance(digits_run: Path, tmp_path: Pat
     assert config.sampling.grid == (1000.0,)
 
 
+def test_python_resumes_what_the_command_began(digits_run: Path, student: Path) -> None:
+    made = ddpm.distill(digits_run, out=student, budget=192, batch=16, precision="fp32", steps=3, device="cpu")
+    assert made.run.weights == load(student).weights
+    with refuses("unknown", "step"):
+        ddpm.distill(digits_run, out=student, step=3)
+    with refuses("device"):
+        ddpm.distill(digits_run, out=student, device="gpu")
+
+
 def test_what_a_student_is_not_asked(student: Path) -> None:
     run = load(student)
     assert settings(run, {"steps": 3}) == settings(run, {"guidance": 1.0}) == run.config.sampling
@@ -205,7 +215,7 @@ def test_refused_continuations(student: Path, digits_run: Path, tmp_path: Path, 
     ids=" ".join,
 )
 def test_every_kind_of_teacher(flags: tuple[str, ...], cli: Cli, tmp_path: Path) -> None:
-    """Discrete or in continuous time, with a learned variance, which is left alone, from pure noise and with dropout."""
+    """Discrete or in continuous time, with a learned variance, from pure noise, with dropout."""
     run, out = tmp_path / "run", tmp_path / "fast"
     assert cli("train", "digits", "--out", run, *TRAINED, *flags) == 0
     Distilling(run, out, given(steps=3), device="cpu").run()

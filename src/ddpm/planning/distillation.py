@@ -28,6 +28,7 @@ from ddpm.records.run_folder import RunFolder
 from ddpm.sampling.grid import divided
 from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors
+from ddpm.system.names import suggest
 from ddpm.system.units import count, duration
 from ddpm.training.checkpoint import load_into
 from ddpm.training.loop import Job
@@ -38,8 +39,22 @@ DEFAULT_BUDGET = 600.0
 STEPS, MOST = 4, 16
 """The steps of a student by default and at most: with more, its teacher is as fast."""
 BATCH, RATE, EMA = 32, 5e-4, 0.999
+FLAGS = ("steps", "guidance", "teacher_steps", "batch", "lr", "seed", "precision")
+"""Flags of ``ddpm distill``, except the budget."""
 SOLVER, EACH, FEWEST = "unipc-2", 3, 12
 """The teacher's solver, its steps for each step of the student, and its fewest in all, by default."""
+
+
+def flags(budget: str | int | None, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert Python's keywords to the flags of ``ddpm distill``, so that either resumes the other's student.
+
+    Raises:
+        InputError: a keyword is unknown.
+    """
+    if unknown := [name for name in options if name not in FLAGS]:
+        raise InputError("unknown", f"unknown keyword {unknown[0]!r}{suggest(unknown[0], [*FLAGS])}")
+    given = {} if budget is None else {"images": str(budget)} if isinstance(budget, int) else {"for": budget}
+    return given | {name: value for name, value in options.items() if value is not None}
 
 
 @dataclass(frozen=True)
