@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -17,7 +18,7 @@ from ddpm.config.run import RunConfig
 from ddpm.engine.loading import load
 from ddpm.engine.options import settings
 from ddpm.planning import follow
-from ddpm.planning.distillation import Distilling
+from ddpm.planning.distillation import Distilling, make
 from ddpm.system.interrupt import Interrupt
 from ddpm.tasks.generate import sample
 from ddpm.tasks.likelihood import bits_per_dim
@@ -128,6 +129,15 @@ def test_a_dry_run_writes_nothing(
     said = capsys.readouterr().out
     assert f"4-step student of {digits_run}, guidance 1.15" in said
     assert "measured" in said
+
+
+def test_the_measured_memory_is_that_of_all_steps(digits_run: Path, tmp_path: Path, accelerator: Accelerator) -> None:
+    """As all are kept for the gradient."""
+    one, four = (
+        make(load(digits_run, "cpu"), tmp_path, given(steps=steps), accelerator, began=0.0).memory.per_image
+        for steps in (1, 4)
+    )
+    assert 3.9 * one < four < 4.1 * one
 
 
 def test_a_checkpoint_may_teach_without_guidance(digits_run: Path, tmp_path: Path) -> None:
