@@ -5,6 +5,7 @@ from typing import get_args
 import pytest
 import torch
 
+from cases import cases
 from ddpm import build
 from ddpm.conditioning import LabelEmbedding
 from ddpm.config.codec import PixelCodecConfig
@@ -42,7 +43,7 @@ from ddpm.system.tree import bare, hints
 from refusal import refuses
 
 
-@pytest.mark.parametrize(
+@cases(
     ("known", "objects"),
     [
         (names.ScheduleName, build.SCHEDULES),
@@ -77,7 +78,7 @@ def test_names_mean_what_they_say():
         assert made == (named[name] if name in named else getattr(grid, name))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "eta", "solver"),
     [
         ("ddim", None, DDIM(0.0)),
@@ -116,9 +117,7 @@ def test_solvers(name, eta, solver):
     assert build.build_solver(SamplingConfig.of(solver=name, eta=eta), discrete.linear()) == solver
 
 
-@pytest.mark.parametrize(
-    ("variance", "own"), [("small", Ancestral()), ("large", Ancestral(fixed_large)), ("learned", Ancestral())]
-)
+@cases(("variance", "own"), [("small", Ancestral()), ("large", Ancestral(fixed_large)), ("learned", Ancestral())])
 def test_ancestral_sampling_has_the_runs_variance(variance, own):
     """Unless one of the two is named."""
     for name, expected in (("ancestral", own), ("ancestral-small", Ancestral(fixed_small)), ("ddim", DDIM())):
@@ -144,7 +143,7 @@ def test_solvers_that_know_the_process():
         assert solver.between(1.0).alpha == pytest.approx(0.5**0.5)
 
 
-@pytest.mark.parametrize("zero", [False, True])
+@cases("zero", [False, True])
 def test_schedules(zero):
     made = build.build_schedule(DiffusionConfig(schedule="sigmoid", T=30, zero_terminal_snr=zero))
     expected = discrete.zero_terminal_snr(discrete.sigmoid(30)) if zero else discrete.sigmoid(30)
@@ -212,7 +211,7 @@ def test_features_by_their_name(monkeypatch):
     assert asked == [("folder", torch.device("cpu"))]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "weights", "said"),
     [
         ("inceptionv3", None, r"unknown features 'inceptionv3' \(did you mean 'inception'\?\)"),

@@ -4,7 +4,7 @@ import ast
 import re
 from pathlib import Path
 
-import pytest
+from cases import cases
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -37,7 +37,7 @@ def test_listings_are_quoted():
     }
 
 
-@pytest.mark.parametrize(("path", "listing"), QUOTED, ids=[f"{i}-{path}" for i, (path, _) in enumerate(QUOTED)])
+@cases(("path", "listing"), QUOTED)
 def test_a_listing_equals_the_code(path, listing):
     assert quotes((ROOT / path).read_text(encoding="utf-8"), listing), f"{path} no longer reads:\n{listing}"
 

@@ -7,11 +7,12 @@ count wherever they are written: inside functions, and for type checkers alone.
 
 import ast
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-import pytest
+from cases import cases
 
 SRC = Path(__file__).parents[1] / "src"
 
@@ -52,18 +53,21 @@ def room_of(path: str) -> str:
     return room(module_of(path))
 
 
-def imports(source: str) -> Iterator[str]:
+@cache
+def imports(source: str) -> list[str]:
     """Every imported module, by its full name."""
+    found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             assert node.module is not None
             for alias in node.names:
                 below = SRC.joinpath(*node.module.split("."), alias.name)
                 is_module = below.is_dir() or below.with_suffix(".py").exists()
-                yield f"{node.module}.{alias.name}" if is_module else node.module
+                found.append(f"{node.module}.{alias.name}" if is_module else node.module)
+    return found
 
 
 def breaks(path: str, source: str) -> list[str]:
@@ -101,7 +105,7 @@ def circle(sources: dict[str, str], part: Callable[[str], str]) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("name", sorted(FLOOR_OF))
+@cases("name", sorted(FLOOR_OF))
 def test_imports_lead_down(name):
     wrong = {path: breaks(path, (SRC / path).read_text(encoding="utf-8")) for path in FILES if room_of(path) == name}
     assert {path: names for path, names in wrong.items() if names} == {}
@@ -111,7 +115,7 @@ def test_every_room_has_one_floor_and_every_floor_its_rooms():
     assert sorted({room_of(path) for path in FILES}) == sorted(room for floor in FLOORS for room in floor)
 
 
-@pytest.mark.parametrize("part", [room, str], ids=["rooms", "files"])
+@cases("part", [room, str])
 def test_nothing_imports_what_imports_it(part):
     assert circle({path: (SRC / path).read_text(encoding="utf-8") for path in FILES}, part) == []
 

@@ -9,6 +9,7 @@ import math
 import pytest
 from diffusers import DDIMScheduler, EulerDiscreteScheduler
 
+from cases import cases
 from ddpm import build
 from ddpm.core.discrete import linear
 from ddpm.sampling.grid import Karras, LogSNR, leading, trailing, uniform
@@ -53,8 +54,8 @@ def euler(steps: int, **option: bool) -> EulerDiscreteScheduler:
     return scheduler
 
 
-@pytest.mark.parametrize("steps", EVEN)
-@pytest.mark.parametrize(("name", "whole"), [("karras", Karras), ("exponential", LogSNR)])
+@cases("steps", EVEN)
+@cases(("name", "whole"), [("karras", Karras), ("exponential", LogSNR)])
 def test_along_sigma(name, whole, steps):
     """The same sigmas, where ours are spread up to level T as theirs are, and the same timesteps but for where between
     two ticks a level is said to lie.

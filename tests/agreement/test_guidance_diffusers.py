@@ -2,19 +2,19 @@
 
 import math
 
-import pytest
 import torch
 from diffusers import DDPMScheduler
 from diffusers.guiders.adaptive_projected_guidance import normalized_guidance
 from diffusers.guiders.guider_utils import rescale_noise_cfg
 
+from cases import cases
 from ddpm.core import Denoised, Level
 from ddpm.guidance import Projected, Rescaled, Thresholded, extrapolate
 
 X0, WORSE = torch.randn(2, 4, 3, 8, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("scale", [0.0, 7.5])
+@cases("scale", [0.0, 7.5])
 def test_rescaled(scale):
     for phi in [0.3, 1.0]:
         theirs = rescale_noise_cfg(extrapolate(X0, WORSE, scale), X0, phi)

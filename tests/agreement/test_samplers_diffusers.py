@@ -7,6 +7,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, UNet2DModel
 
+from cases import cases
 from ddpm.config.network import UNetSettings
 from ddpm.core import NetworkDenoiser, Parameterisation, prediction, scale
 from ddpm.core.discrete import linear
@@ -102,7 +103,7 @@ def ddim(nets, size: int, spacing: str, eta: float, clip: bool) -> float:
     return same(theirs, our_walk(nets[1], DDIM(eta), grids(spacing), start(size), clip))
 
 
-@pytest.mark.parametrize(("spacing", "eta", "clip"), DDIM_CASES)
+@cases(("spacing", "eta", "clip"), DDIM_CASES)
 def test_ddim(nets, spacing, eta, clip):
     ddim(nets, 8, spacing, eta, clip)
 
@@ -120,6 +121,6 @@ def ancestral(nets, size: int, spacing: str, variance: str) -> float:
     return same(theirs[:end], ours[:end])
 
 
-@pytest.mark.parametrize(("spacing", "variance"), ANCESTRAL_CASES)
+@cases(("spacing", "variance"), ANCESTRAL_CASES)
 def test_ancestral(nets, spacing, variance):
     ancestral(nets, 8, spacing, variance)

@@ -7,9 +7,9 @@ rho, where ``x = alpha · y``.
 from itertools import pairwise
 
 import numpy as np
-import pytest
 import torch
 
+from cases import cases
 from ddpm import build
 from ddpm.core import Denoised, Level
 from ddpm.sampling import sample
@@ -105,8 +105,8 @@ THEIRS = {
 }
 
 
-@pytest.mark.parametrize("process", PROCESSES)
-@pytest.mark.parametrize("name", THEIRS)
+@cases("process", PROCESSES)
+@cases("name", THEIRS)
 def test_the_same_walk(name, process):
     level, noise = PROCESSES[process], draws()
     y = RHOS[0] * next(noise)

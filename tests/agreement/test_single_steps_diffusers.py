@@ -15,6 +15,7 @@ from diffusers import (
     KDPM2DiscreteScheduler,
 )
 
+from cases import cases
 from ddpm import build
 from ddpm.config.network import UNetSettings
 from ddpm.core import Level, NetworkDenoiser, Parameterisation, prediction
@@ -50,7 +51,7 @@ def assert_same(theirs: torch.Tensor, ours: torch.Tensor) -> None:
     torch.testing.assert_close(ours, theirs, rtol=0, atol=2e-4)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "scheduler"),
     [
         ("euler", EulerDiscreteScheduler),

@@ -9,9 +9,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import pytest
 from safetensors.numpy import load_file
 
+from cases import cases
 from ddpm.core.discrete import cosine, linear
 from ddpm.core.gaussian import log_variances, posterior, reverse_log_variance, transition
 from ddpm.objectives.bound import least
@@ -88,11 +88,7 @@ def assert_equal(grid, kept, tables):
         np.testing.assert_allclose(mine, tables[name], rtol=rtol, atol=atol, err_msg=name)
 
 
-@pytest.mark.parametrize(
-    ("schedule", "betas"),
-    [(linear(1000), linear_betas(1000)), (cosine(4000), cosine_betas(4000))],
-    ids=["linear 1000", "cosine 4000"],
-)
+@cases(("schedule", "betas"), [(linear(1000), linear_betas(1000)), (cosine(4000), cosine_betas(4000))])
 def test_the_formulas_of_the_original_codes(schedule, betas):
     for steps in [None, 25, 50, 100]:
         kept = range(schedule.T) if steps is None else timesteps(schedule.T, steps)
@@ -100,7 +96,7 @@ def test_the_formulas_of_the_original_codes(schedule, betas):
         assert_equal(uniform(schedule, steps or schedule.T), kept, tables)
 
 
-@pytest.mark.parametrize("spacing", ["full", "50", "ddim25", "sect"])
+@cases("spacing", ["full", "50", "ddim25", "sect"])
 def test_tables_made_by_guided_diffusion(spacing):
     tables = {name.removeprefix(f"{spacing}."): v for name, v in MADE.items() if name.startswith(f"{spacing}.")}
     kept = tables.pop("timesteps")
@@ -108,7 +104,7 @@ def test_tables_made_by_guided_diffusion(spacing):
     assert_equal([schedule.level(int(i) + 1) for i in kept[::-1]] + [schedule.level(0)], kept, tables)
 
 
-@pytest.mark.parametrize(("fixed", "name"), [(0.0, "small"), (1.0, "large")])
+@cases(("fixed", "name"), [(0.0, "small"), (1.0, "large")])
 def test_fixed_variances_of_the_original_codes(fixed, name):
     """``FIXED_SMALL`` and ``FIXED_LARGE``: both take the second posterior variance at the last step."""
     large = np.log(np.append(MADE["50.posterior_variance"][1], MADE["50.betas"][1:]))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from cases import cases
 from ddpm.codec import PixelCodec
 from ddpm.conditioning import BoxMeans, LabelEmbedding, LowResolution
 from ddpm.conditioning.low_resolution import enlarge
@@ -41,7 +42,7 @@ def small(n: int = 6, channels: int = 1) -> torch.Tensor:
     return torch.randint(0, 256, (n, 2, 2, channels), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("value", [-1.0, -0.25, 0.0, 1.0])
+@cases("value", [-1.0, -0.25, 0.0, 1.0])
 def test_constant_images_stay_what_they_are(value):
     large = enlarge(torch.full((1, 3, 5, 2), value, dtype=torch.float64), 4)
     assert large.shape == (1, 3, 20, 8)

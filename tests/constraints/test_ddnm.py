@@ -4,6 +4,7 @@ import pytest
 import torch
 from tests.laws.cover import every_pair
 
+from cases import cases
 from ddpm.constraints import DDNM, AveragePool, Mask
 from ddpm.core import Denoised, Level
 from ddpm.guidance import Clipped
@@ -29,7 +30,7 @@ def gaussian_posterior(a, x, y, level, noise, d):
     return prior + (torch.cat([x, y], 1) - prior @ h.mT) @ gain.mT
 
 
-@pytest.mark.parametrize("name", OPERATORS)
+@cases("name", OPERATORS)
 def test_of_white_data_it_is_the_exact_posterior_mean(name):
     """With the perfect denoiser of N(0.1, d² I). Every operator at every level, and each with every noise."""
     operator, d = OPERATORS[name], 0.7
@@ -46,7 +47,7 @@ def test_of_white_data_it_is_the_exact_posterior_mean(name):
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", OPERATORS)
+@cases("name", OPERATORS)
 def test_agrees_with_y_and_leaves_the_rest(name):
     operator = OPERATORS[name]
     y = operator.forward(X.flip(0))
@@ -93,7 +94,7 @@ def test_of_the_clean_image():
     torch.testing.assert_close(AveragePool(2).forward(DDNM(half, AveragePool(2), y)(X, clean).x0), y)
 
 
-@pytest.mark.parametrize("wrong", [{"noise": -0.1}, {"sigma_data": 0.0}])
+@cases("wrong", [{"noise": -0.1}, {"sigma_data": 0.0}])
 def test_what_is_refused(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be"):
         DDNM(half, AveragePool(2), X, **wrong)

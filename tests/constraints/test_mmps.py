@@ -4,6 +4,7 @@ import pytest
 import torch
 from tests.laws.cover import every_pair
 
+from cases import cases
 from ddpm.constraints import MMPS, Mask
 from ddpm.core import Denoised, Level
 from ddpm.sampling.windows import Windows
@@ -45,7 +46,7 @@ ROWS = every_pair(OPERATORS, LEVELS, [0.0, 0.1, 2.0])
 """Every operator at every level, and each with every noise."""
 
 
-@pytest.mark.parametrize("name", OPERATORS)
+@cases("name", OPERATORS)
 def test_of_gaussian_data_it_is_the_exact_posterior_mean(name):
     """Of any covariance; conjugate gradients end after as many steps as there are dimensions."""
     operator = OPERATORS[name]
@@ -57,7 +58,7 @@ def test_of_gaussian_data_it_is_the_exact_posterior_mean(name):
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", OPERATORS)
+@cases("name", OPERATORS)
 def test_of_white_data_of_that_deviation_one_step_is_exact(name):
     operator, d = OPERATORS[name], 0.7
     cov = d**2 * torch.eye(DIM, dtype=torch.float64)
@@ -74,7 +75,7 @@ def crooked(x, level, cond=None):
     return Denoised((x.flatten(1) @ CROOKED).tanh().reshape(x.shape))
 
 
-@pytest.mark.parametrize(("name", "level", "denoise"), every_pair(OPERATORS, LEVELS, [gaussian(COV), crooked]))
+@cases(("name", "level", "denoise"), every_pair(OPERATORS, LEVELS, [gaussian(COV), crooked]))
 def test_what_is_left_of_y_falls_with_each_iteration(name, level, denoise):
     """Of every operator at every level, and of each with a denoiser of both kinds."""
     operator = OPERATORS[name]
@@ -100,7 +101,7 @@ def test_an_image_does_not_depend_on_its_batch():
     )
 
 
-@pytest.mark.parametrize("level", [Level(0.0, 0.0, 1.0), Level(0.0, 1.0, 0.0)])
+@cases("level", [Level(0.0, 0.0, 1.0), Level(0.0, 1.0, 0.0)])
 def test_pure_noise_and_the_clean_image_are_left_to_the_denoiser(level):
     x0 = X / 3
     found = MMPS(lambda x, level, cond=None: Denoised(x0), Mask(KNOWN), X)(X, level)
@@ -146,7 +147,7 @@ def test_no_graph_is_left_and_the_mix_of_variances_stays():
     assert not X.requires_grad
 
 
-@pytest.mark.parametrize("wrong", [{"noise": -0.1}, {"sigma_data": 0.0}, {"iterations": 0}])
+@cases("wrong", [{"noise": -0.1}, {"sigma_data": 0.0}, {"iterations": 0}])
 def test_what_is_refused(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be"):
         MMPS(gaussian(COV), Mask(KNOWN), X, **wrong)

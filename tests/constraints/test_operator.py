@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cases import cases
 from ddpm.constraints import AveragePool, Blur, Composed, Grey, Mask
 
 from .observed import OPERATORS, SHAPE, matrices
@@ -61,7 +62,7 @@ def test_a_ridge_is_tikhonovs(observation, ridge):
     torch.testing.assert_close(p, expected, rtol=1e-9, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", OPERATORS)
+@cases("name", OPERATORS)
 def test_the_dtype_stays(name):
     for dtype in [torch.float32, torch.float64, torch.bfloat16]:
         x = torch.ones(2, *SHAPE, dtype=dtype)
@@ -70,7 +71,7 @@ def test_the_dtype_stays(name):
         assert OPERATORS[name].pinv(y).shape == x.shape
 
 
-@pytest.mark.parametrize("name", OPERATORS)
+@cases("name", OPERATORS)
 def test_images_of_a_batch_do_not_meet(name):
     x = torch.randn(3, *SHAPE, generator=torch.Generator().manual_seed(0))
     y = OPERATORS[name].forward(x)
@@ -96,7 +97,7 @@ def test_every_image_may_have_a_mask_of_its_own():
     assert Mask(known).forward(x).flatten(1).tolist() == [[1, 0], [0, 4]]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("make", "says"),
     [
         (lambda: Mask(torch.ones(1, 1, 2)), "bool"),

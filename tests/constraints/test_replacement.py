@@ -1,8 +1,8 @@
 """Replacement: y in the noisy image."""
 
-import pytest
 import torch
 
+from cases import cases
 from ddpm.constraints import Mask, Replacement
 from ddpm.core import Level
 
@@ -13,7 +13,7 @@ Z = torch.randn(2, *SHAPE, generator=torch.Generator().manual_seed(3), dtype=tor
 IMAGE = X.flip(0)
 
 
-@pytest.mark.parametrize("name", OPERATORS)
+@cases("name", OPERATORS)
 def test_what_is_seen_is_the_diffused_image_and_the_rest_stays(name):
     operator, level = OPERATORS[name], Level(0.0, 0.8, 0.6)
     found = Replacement(operator, operator.forward(IMAGE))(X, level, lambda: Z)

@@ -2,9 +2,9 @@
 
 from dataclasses import fields
 
-import pytest
 import torch
 
+from cases import cases
 from ddpm.core import Cond
 
 VECTOR, IMAGE = torch.arange(6.0).reshape(3, 2), torch.arange(3 * 2 * 4 * 5.0).reshape(3, 2, 4, 5)
@@ -33,7 +33,7 @@ def same(a: Cond, b: Cond) -> bool:
     return x.keys() == y.keys() and all(torch.equal(x[name], y[name]) for name in x)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@cases("kind", KINDS)
 def test_halves_of_a_pair_are_the_two(kind):
     cond = KINDS[kind]
     twice = cond.cat(cond.rows(torch.tensor([2, 1, 0])))
@@ -42,13 +42,13 @@ def test_halves_of_a_pair_are_the_two(kind):
     assert same(twice.rows(torch.tensor([5, 4, 3])), cond)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@cases("kind", KINDS)
 def test_rows_may_be_named_often(kind):
     chosen, each = KINDS[kind].rows(torch.tensor([1, 1, 0])), KINDS[kind].rows
     assert same(chosen, each(slice(1, 2)).cat(each(slice(1, 2))).cat(each(slice(0, 1))))
 
 
-@pytest.mark.parametrize("mask", [None, MASK], ids=["no mask", "mask"])
+@cases("mask", [None, MASK])
 def test_shorter_tokens_are_padded_and_their_padding_masked(mask):
     longer, shorter = Cond(tokens=TOKENS, mask=mask), Cond(tokens=TOKENS[:2, :3] + 50)
     real = torch.ones(3, 4, dtype=torch.bool) if mask is None else mask

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import cases
 from ddpm.core import Continuous, Level
 from ddpm.core.continuous import FLOOR, VE, VP, EDMProcess, Flow, LinearBeta, SubVP
 from ddpm.sampling import grid as grids
@@ -42,7 +43,7 @@ def drift_and_diffusion(name, u):
     }[name]
 
 
-@pytest.mark.parametrize("name", ["vp", "sub-vp", "ve", "flow"])
+@cases("name", ["vp", "sub-vp", "ve", "flow"])
 def test_it_solves_its_equation(name):
     """alpha' = f · alpha and (sigma²)' = 2 f · sigma² + g², the moments of a linear equation, by differentiation."""
     u = U.clone().requires_grad_()
@@ -94,7 +95,7 @@ def test_what_the_network_is_fed():
     assert fed == pytest.approx({"vp": 249.75, "sub-vp": 249.75, "ve": 249, "flow": 250}, rel=1e-14)
 
 
-@pytest.mark.parametrize("name", CURVES)
+@cases("name", CURVES)
 def test_place_inverts_level(name):
     for T in LENGTHS:
         schedule = Continuous(CURVES[name], T)
@@ -113,7 +114,7 @@ def test_a_later_place_is_noisier(name, T, ends):
         assert before.t < after.t or before.clean
 
 
-@pytest.mark.parametrize("name", CURVES)
+@cases("name", CURVES)
 def test_ratios_beyond_the_ends(name):
     for T in LENGTHS:
         timesteps = Continuous(CURVES[name], T).timestep(
@@ -123,7 +124,7 @@ def test_ratios_beyond_the_ends(name):
         assert float(timesteps[-1]) == T
 
 
-@pytest.mark.parametrize("name", CURVES)
+@cases("name", CURVES)
 def test_clean_is_clean(name):
     schedule = Continuous(CURVES[name])
     clean = schedule.level(0)
@@ -133,7 +134,7 @@ def test_clean_is_clean(name):
     assert (float(many.alpha[0]), float(many.sigma[0])) == (1.0, 0.0)
 
 
-@pytest.mark.parametrize("name", ["vp", "sub-vp", "flow"])
+@cases("name", ["vp", "sub-vp", "flow"])
 def test_below_the_first_tick_there_are_levels_down_to_the_floor(name):
     schedule = Continuous(CURVES[name])
     sigmas = [schedule.level(timestep).sigma for timestep in (0.01, 0.1, 0.5, 1)]
@@ -142,8 +143,8 @@ def test_below_the_first_tick_there_are_levels_down_to_the_floor(name):
     assert schedule.level(1e-9).sigma > 0
 
 
-@pytest.mark.parametrize("T", LENGTHS)
-@pytest.mark.parametrize("name", CURVES)
+@cases("T", LENGTHS)
+@cases("name", CURVES)
 def test_places_of_times_down_to_the_floor_are_inverted(name, T):
     """From the least of them on; and all that is cleaner is there."""
     schedule, times = Continuous(CURVES[name], T), [FLOOR, 1e-4, 0.01, 0.5, 1.0]
@@ -159,7 +160,7 @@ def test_places_of_times_down_to_the_floor_are_inverted(name, T):
     assert float(schedule.timestep(torch.zeros(1, dtype=torch.float64), least)) == pytest.approx(least)
 
 
-@pytest.mark.parametrize("name", ["ve", "edm"])
+@cases("name", ["ve", "edm"])
 def test_below_the_first_tick_there_is_the_least_noise(name):
     schedule = Continuous(CURVES[name])
     assert schedule.level(1e-9) == schedule.level(0.5) == schedule.level(1)
@@ -170,7 +171,7 @@ def test_flow_ends_in_noise_alone():
         assert Continuous(Flow(), T).level(T) == Level(1000.0, 0.0, 1.0)
 
 
-@pytest.mark.parametrize("name", CURVES)
+@cases("name", CURVES)
 def test_levels_as_floats_and_as_tensors(name):
     schedule, timesteps = Continuous(CURVES[name], 20), torch.tensor([1, 20, 7, 0])
     many, same = schedule.levels(timesteps), schedule.levels(timesteps.double())
@@ -184,19 +185,19 @@ def test_levels_as_floats_and_as_tensors(name):
             assert one == pytest.approx(float(values[k]), rel=1e-15)  # vectorised exp may round otherwise
 
 
-@pytest.mark.parametrize("timestep", [-1, -1e-9, 10.001, math.nan])
+@cases("timestep", [-1, -1e-9, 10.001, math.nan])
 def test_no_such_place(timestep):
     with pytest.raises(ValueError, match="outside 0 … 10"):
         Continuous(VP(), 10).level(timestep)
 
 
-@pytest.mark.parametrize("T", [0, -5])
+@cases("T", [0, -5])
 def test_no_such_length(T):
     with pytest.raises(ValueError, match=f"T must be at least 1, not {T}"):
         Continuous(VP(), T)
 
 
-@pytest.mark.parametrize("name", CURVES)
+@cases("name", CURVES)
 def test_grids_go_from_the_noisiest_to_clean(name):
     for grid in ["uniform", "leading", "trailing", "quadratic"]:
         for steps in [1, 2, 7, 20]:

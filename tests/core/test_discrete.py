@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from cases import cases
 from ddpm.core import Discrete, Level
 from ddpm.core.discrete import cosine, from_betas, linear, scaled_linear, sigmoid, zero_terminal_snr
 
@@ -54,7 +55,7 @@ def test_cosine():
         close(cosine(T), from_curve(curve, T), rtol=1e-9)
 
 
-@pytest.mark.parametrize(("start", "end", "tau"), [(-3.0, 3.0, 1.0), (0.0, 3.0, 0.7)])
+@cases(("start", "end", "tau"), [(-3.0, 3.0, 1.0), (0.0, 3.0, 0.7)])
 def test_sigmoid(start, end, tau):
     def logistic(x):
         return 1 / (1 + math.exp(-x / tau))
@@ -66,7 +67,7 @@ def test_sigmoid(start, end, tau):
     assert sigmoid(300, -3, 3).alpha_bar[150] == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("make", ALL)
+@cases("make", ALL)
 def test_every_length_is_a_schedule(make):
     for T in LENGTHS:
         schedule = make(T)
@@ -77,7 +78,7 @@ def test_every_length_is_a_schedule(make):
         assert (schedule.alpha_bar[1:] / schedule.alpha_bar[:-1]).min() >= 0.001 * (1 - 1e-12)
 
 
-@pytest.mark.parametrize("make", ALL)
+@cases("make", ALL)
 def test_levels_as_floats_and_as_tensors(make):
     """alpha = √ᾱ, sigma = √(1 - ᾱ); level i is fed to the network as i - 1."""
     schedule = make(20)
@@ -92,7 +93,7 @@ def test_levels_as_floats_and_as_tensors(make):
         assert one.alpha**2 + one.sigma**2 == pytest.approx(1, rel=1e-15)
 
 
-@pytest.mark.parametrize("make", ALL)
+@cases("make", ALL)
 def test_zero_terminal_snr(make):
     before = make(100)
     after = zero_terminal_snr(before)
@@ -104,7 +105,7 @@ def test_zero_terminal_snr(make):
     np.testing.assert_allclose(after.alpha_bar[1:].sqrt().numpy(), expected, rtol=1e-14, atol=1e-16)
 
 
-@pytest.mark.parametrize("make", ALL)
+@cases("make", ALL)
 def test_between_two_levels_the_angle_is_linear(make):
     schedule = make(20)
     for timestep in (1.25, 7.5, 19.999):
@@ -129,7 +130,7 @@ def test_places_of_a_batch_are_rounded_up():
         assert torch.equal(ours, theirs)
 
 
-@pytest.mark.parametrize("make", ALL)
+@cases("make", ALL)
 def test_place_inverts_level(make):
     for T in [2, 7, 1000]:
         for terminal in [False, True]:
@@ -160,19 +161,19 @@ def test_no_room_for_zero_terminal_snr():
         zero_terminal_snr(linear(1))
 
 
-@pytest.mark.parametrize("make", ALL)
+@cases("make", ALL)
 def test_no_levels(make):
     with pytest.raises(ValueError, match="T must be at least 1, not 0"):
         make(0)
 
 
-@pytest.mark.parametrize("i", [-1, 11, -0.5, 10.001, math.nan])
+@cases("i", [-1, 11, -0.5, 10.001, math.nan])
 def test_no_such_level(i):
     with pytest.raises(ValueError, match="outside 0 … 10"):
         linear(10).level(i)
 
 
-@pytest.mark.parametrize(
+@cases(
     "alpha_bar",
     [
         torch.tensor([1.0, 0.5]),

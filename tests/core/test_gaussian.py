@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cases import cases
 from ddpm.core import Level
 from ddpm.core.discrete import cosine, linear
 from ddpm.core.gaussian import (
@@ -226,7 +227,7 @@ def test_likelihood_of_the_least_likely():
     torch.testing.assert_close(log_var.grad, 0.5 * distance**2 * precision, rtol=1e-4, atol=0)
 
 
-@pytest.mark.parametrize("log_var", LOG_VARS)
+@cases("log_var", LOG_VARS)
 def test_gradients_of_the_likelihood_are_its_slopes(log_var):
     mean = torch.tensor(MEANS, dtype=torch.float64).reshape(-1, 1, 1).requires_grad_()
     spread = torch.full_like(mean, log_var).detach().requires_grad_()
@@ -248,7 +249,7 @@ def test_one_log_variance_an_image():
         torch.testing.assert_close(many[k : k + 1], alone, rtol=1e-14, atol=0)
 
 
-@pytest.mark.parametrize(("alpha", "sigma"), [(0.8, 0.6), (1.0, 40.0), (0.0, 1.0), (1.0, 1e-3)])
+@cases(("alpha", "sigma"), [(0.8, 0.6), (1.0, 40.0), (0.0, 1.0), (1.0, 1e-3)])
 def test_the_variance_of_white_data_given_a_noisy_value(alpha, sigma):
     """Of the joint Gaussian of x0 and x_t: the Schur complement."""
     std = 0.7

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from cases import cases
 from ddpm.conditioning import LabelEmbedding
 from ddpm.core import Cond, Level, Parameterisation, prediction
 from ddpm.core.model import Model
@@ -61,7 +62,7 @@ def test_every_kind_reaches_the_network_in_its_own_part(model):
     assert cond.raw == {"label": LABELS, "caption": CAPTIONS}
 
 
-@pytest.mark.parametrize("absent", ["label", "caption"])
+@cases("absent", ["label", "caption"])
 def test_a_kind_that_is_not_given_is_null(model, absent):
     """As if all of it were dropped, and the other kinds as they are."""
     given = {kind: raw for kind, raw in RAW.items() if kind != absent}

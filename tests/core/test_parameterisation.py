@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from cases import cases
 from ddpm.core import Cond, Level, NetworkDenoiser, Parameterisation, prediction
 from ddpm.core.parameterisation import UnitVariance
 
@@ -44,7 +45,7 @@ def test_a_learned_variance_is_the_second_half_of_the_channels():
         assert Parameterisation(prediction.eps).ask(Net(2), torch.zeros(5, 2, 3), LEVEL).var_mix is None
 
 
-@pytest.mark.parametrize(("said", "heard"), [("bfloat16", "float32"), ("float32", "float32"), ("float64", "float64")])
+@cases(("said", "heard"), [("bfloat16", "float32"), ("float32", "float32"), ("float64", "float64")])
 def test_what_half_precision_says_is_worked_on_in_float32(said, heard):
     answer = Parameterisation(prediction.x0).ask(Net(1, getattr(torch, said)), torch.zeros(1, 1, 2), LEVEL)
     assert answer.output.dtype == getattr(torch, heard)
@@ -65,8 +66,8 @@ def test_the_input_is_scaled_for_the_network_alone():
     torch.testing.assert_close(x0, x)  # eps is 0 in the only channel
 
 
-@pytest.mark.parametrize("sigma_data", [0.5, 1.0])
-@pytest.mark.parametrize("sigma", [0.002, 0.3, 1.0, 80.0])
+@cases("sigma_data", [0.5, 1.0])
+@cases("sigma", [0.002, 0.3, 1.0, 80.0])
 def test_edm_is_the_table_of_its_paper(sigma, sigma_data):
     """D(x) = c_skip · x + c_out · F(c_in · x), Karras et al. 2022, eq. 7 and table 1."""
     root = (sigma**2 + sigma_data**2) ** 0.5
@@ -81,7 +82,7 @@ def test_edm_is_the_table_of_its_paper(sigma, sigma_data):
     torch.testing.assert_close(x0, c_skip * x + c_out * net(c_in * x, None), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("level", [MANY, Level(0.0, 1.0, 80.0), Level(0.0, 0.7, 0.3), Level(0.0, 0.0, 1.0)])
+@cases("level", [MANY, Level(0.0, 1.0, 80.0), Level(0.0, 0.7, 0.3), Level(0.0, 0.0, 1.0)])
 def test_edm_with_unit_data_is_v_reversed_on_every_process(level):
     a, b = prediction.EDMPrediction(1.0)(level)
     va, vb = prediction.v(level)

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cases import cases
 from ddpm.core import Level, prediction
 from ddpm.core.discrete import linear, zero_terminal_snr
 from ddpm.core.gaussian import diffuse
@@ -75,7 +76,7 @@ def test_every_type_says_the_same(predict):
     torch.testing.assert_close(x0_from_output(predict, said, x, level), belief, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("kind", [prediction.x0, prediction.v, prediction.flow])
+@cases("kind", [prediction.x0, prediction.v, prediction.flow])
 def test_pure_noise_still_says_something_of_x0(kind):
     level = zero_terminal_snr(linear()).level(1000)
     x0, eps = images(2, 3, 4), images(2, 3, 4).flip(0)

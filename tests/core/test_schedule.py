@@ -5,12 +5,13 @@ from itertools import pairwise
 
 import pytest
 
+from cases import cases
 from ddpm import build
 from ddpm.core import discrete
 from ddpm.core.schedule import level_of, timestep_of
 
 
-@pytest.mark.parametrize("name", build.SCHEDULES)
+@cases("name", build.SCHEDULES)
 def test_each_tick_is_where_its_level_is(name):
     """Every noisy one has noise, more than the last, and its ratio leads back to it."""
     for T in [1, 2, 50]:
@@ -28,7 +29,7 @@ def test_the_place_of_a_level_without_signal():
     assert timestep_of(schedule, schedule.level(20)) == 20
 
 
-@pytest.mark.parametrize("name", build.SCHEDULES)
+@cases("name", build.SCHEDULES)
 def test_the_level_of_a_ratio(name):
     made = build.SCHEDULES[name](50)
     for timestep in (1.0, 7.3, 49.5):

@@ -2,10 +2,10 @@
 
 import math
 
-import pytest
 import torch
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
+from cases import cases
 from ddpm.core import Cond, Denoised, Level
 from ddpm.core.score import score
 
@@ -37,7 +37,7 @@ def perfect(part: slice):
     return denoise
 
 
-@pytest.mark.parametrize("part", [slice(0, 1), slice(0, 2)], ids=["Gaussian", "mixture"])
+@cases("part", [slice(0, 1), slice(0, 2)])
 def test_the_score_is_the_gradient_of_the_log_density(part):
     for level in [VARIANCE_PRESERVING, EXPLODING, SUB]:
         x = torch.randn(50, 2, 1, generator=torch.Generator().manual_seed(0)).double().requires_grad_()

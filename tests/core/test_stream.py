@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from cases import cases
 from ddpm.core import Stream
 from ddpm.core.seed import key
 from ddpm.core.stream import RowStreams
@@ -31,7 +32,7 @@ ROUNDS = {
 }
 
 
-@pytest.mark.parametrize(("counter", "under", "expected"), ROUNDS.values(), ids=ROUNDS)
+@cases(("counter", "under", "expected"), ROUNDS.values())
 def test_numpy_draws_philox(counter: int, under: int, expected: list[int]) -> None:
     """NumPy counts before it enciphers."""
     assert np.random.Philox(counter=(counter - 1) % 2**256, key=under).random_raw(4).tolist() == expected
@@ -77,7 +78,7 @@ def test_streams_begin_unlike_each_other() -> None:
     assert np.abs(share - 0.5).max() < 5 * 0.5 / len(names) ** 0.5
 
 
-@pytest.mark.parametrize("draw", [lambda s: s.normal(N), lambda s: (s.uniform(N) - 0.5) * 12**0.5], ids=["n", "u"])
+@cases("draw", [lambda s: s.normal(N), lambda s: (s.uniform(N) - 0.5) * 12**0.5])
 def test_neighbours_are_independent(draw) -> None:
     """Mean, variance and correlation of streams whose seed or number differs by one, and of a stream with itself."""
     x = torch.stack([draw(Stream(*name)).double() for name in [(0, "a", 0), (0, "a", 1), (1, "a", 0), (0, "b", 0)]])
@@ -130,7 +131,7 @@ def drawn(streams: RowStreams) -> dict[str, torch.Tensor]:
     return {"uniform": streams.uniform("share"), "normal": streams.normal("noise", (2, 3, 3))}
 
 
-@pytest.mark.parametrize("sizes", [(12,), (6, 6), (5, 7), (3, 0, 9), (1,) * 12])
+@cases("sizes", [(12,), (6, 6), (5, 7), (3, 0, 9), (1,) * 12])
 def test_parts_of_rows_put_together_are_the_whole(sizes: tuple[int, ...]) -> None:
     """And a part of a part is a part."""
     ends = np.cumsum((0, *sizes)).tolist()
@@ -148,7 +149,7 @@ def test_a_row_has_a_stream_of_its_own_and_a_batch_one_for_all() -> None:
     assert torch.equal(streams.part(slice(4, 6)).whole("levels").uniform(9), Stream(7, "levels", 3).uniform(9))
 
 
-@pytest.mark.parametrize("change", [{"seed": 1}, {"step": 1}])
+@cases("change", [{"seed": 1}, {"step": 1}])
 def test_rows_of_other_seeds_and_steps_share_nothing(change: dict[str, int]) -> None:
     a, b = drawn(rows(batch=4096)), drawn(rows(batch=4096, **change))
     for name in a:

@@ -2,6 +2,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from cases import cases
 from ddpm.engine.indices import chosen
 from ddpm.system.errors import InputError
 
@@ -13,7 +14,7 @@ def test_as_given_or_from_0() -> None:
     assert chosen([], 0) == []
 
 
-@pytest.mark.parametrize(
+@cases(
     ("indices", "n", "said"),
     [
         ([1, 2], 1, "^2 indices for 1 image;"),

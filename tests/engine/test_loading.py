@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from cases import cases
 from ddpm.engine.loading import load
 from ddpm.engine.run import LoadedRun
 from ddpm.system.errors import InputError
@@ -55,9 +56,7 @@ def flip(path: Path) -> None:
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize(
-    "damage", [flip, lambda path: path.write_bytes(path.read_bytes()[:-5]), lambda path: path.write_bytes(b"")]
-)
+@cases("damage", [flip, lambda path: path.write_bytes(path.read_bytes()[:-5]), lambda path: path.write_bytes(b"")])
 def test_damaged_weights(damage: Any, run: Path) -> None:
     damage(run / "model.safetensors")
     with refuses("unreadable"):
@@ -121,7 +120,7 @@ def test_a_file_is_named_as_what_it_is(name: str, content: bytes, said: str, tmp
         load(tmp_path / name)
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "nonsense", "mps:7"])
+@cases("device", ["cuda:99", "nonsense", "mps:7"])
 def test_a_device_that_is_not_here(device: str, digits_run: Path) -> None:
     with pytest.raises(InputError, match=rf"device {device} "):
         load(digits_run, device)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from cases import cases
 from ddpm.codec import PixelCodec
 from ddpm.core import Denoised
 from ddpm.core.model import Model
@@ -10,15 +11,14 @@ from ddpm.sampling import SampleNoise, rows_of
 from refusal import refuses
 
 
-@pytest.mark.parametrize(("n", "batch"), [(1, 64), (3, 2), (17, 64)])
-@pytest.mark.parametrize(
-    "how",
+@cases(
+    ("n", "batch", "how"),
     [
-        {"steps": 9},
-        {"steps": 3, "solver": "ancestral"},
-        {"steps": 4, "guidance": 2.0},
-        {"grid": "900,99.5"},
-        {"steps": 3, "solver": "heun"},
+        (1, 64, {"steps": 9}),
+        (3, 2, {"steps": 3, "solver": "ancestral"}),
+        (17, 64, {"steps": 4, "guidance": 2.0}),
+        (3, 2, {"grid": "900,99.5"}),
+        (3, 64, {"steps": 3, "solver": "heun"}),
     ],
 )
 def test_it_ends_with_the_samples_of_the_pipeline(pipe: Pipeline, n: int, batch: int, how: dict) -> None:

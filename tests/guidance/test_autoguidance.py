@@ -1,8 +1,8 @@
 """Autoguidance: a line through the answers of two denoisers."""
 
-import pytest
 import torch
 
+from cases import cases
 from ddpm.core import Cond, Denoised, Level
 from ddpm.core.score import score
 from ddpm.guidance import Autoguidance, ByItself, Projected
@@ -23,7 +23,7 @@ class Times:
         return Denoised(self.factor * x, torch.full_like(x, self.factor))
 
 
-@pytest.mark.parametrize("cond", [None, COND], ids=["no condition", "condition"])
+@cases("cond", [None, COND])
 def test_both_are_asked_the_same_once(cond):
     """At scale 0 the weak one alone answers, at 1 the good one, and its mix of variances is kept."""
     for scale in [0.0, 0.5, 1.0, 3.0]:
@@ -38,7 +38,7 @@ def test_both_are_asked_the_same_once(cond):
             assert told is cond
 
 
-@pytest.mark.parametrize("scale", [0.5, 2.0])
+@cases("scale", [0.5, 2.0])
 def test_the_score_is_that_of_a_product_of_densities(scale):
     """``p_good^scale / p_worse^(scale - 1)``, of Gaussians a Gaussian whose precision and mean can be written down."""
 

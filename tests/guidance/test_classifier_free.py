@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from cases import cases
 from ddpm.core import Cond, Denoised, Level
 from ddpm.core.discrete import cosine
 from ddpm.guidance import ClassifierFree, Clipped
@@ -69,7 +70,7 @@ def test_the_difference_counts_and_not_its_opposite():
     assert (high > low).all()
 
 
-@pytest.mark.parametrize("solver", [DDIM(), DDIM(0.5), Ancestral(), Ancestral(fixed_large)])
+@cases("solver", [DDIM(), DDIM(0.5), Ancestral(), Ancestral(fixed_large)])
 def test_composes_with_clipping_and_every_solver(solver):
     """Clipped outside of guidance: what overshoots is held, in every solver; and order matters."""
     cond = Cond(torch.tensor([[0.8, 0.0], [-0.1, 0.0]], dtype=torch.float64))

@@ -1,8 +1,8 @@
 """Clipping x0, and with it the noise that a solver derives from x0."""
 
-import pytest
 import torch
 
+from cases import cases
 from ddpm.core import Cond, Denoised, Level
 from ddpm.core.discrete import linear
 from ddpm.core.gaussian import diffuse
@@ -12,8 +12,8 @@ from ddpm.sampling import DDIM
 LEVEL = Level(5.0, 0.8, 0.6)
 
 
-@pytest.mark.parametrize("bound", [1.0, 0.25])
-@pytest.mark.parametrize("space", [(5,), (4, 3), (2, 3, 4)])
+@cases("bound", [1.0, 0.25])
+@cases("space", [(5,), (4, 3), (2, 3, 4)])
 def test_within_the_bound_and_else_untouched(space, bound):
     x, mix, told = torch.randn(2, 3, *space), torch.rand(2, 3, *space), Cond(torch.zeros(2, 1))
 
@@ -36,7 +36,7 @@ def test_images_are_within_1():
     assert Clipped(denoise)(torch.tensor([[[-3.0, 0.5, 3.0]]]), LEVEL).x0.tolist() == [[[-1, 0.5, 1]]]
 
 
-@pytest.mark.parametrize("pair", [(1000, 500), (500, 480), (21, 1)])
+@cases("pair", [(1000, 500), (500, 480), (21, 1)])
 def test_the_clipped_image_and_its_noise_agree_in_ddim(pair):
     """After a deterministic step x is at the new level of the clipped x0 with the noise that x and it leave."""
     now, next = (linear().level(i) for i in pair)

@@ -2,9 +2,9 @@
 
 import math
 
-import pytest
 import torch
 
+from cases import cases
 from ddpm.core import Cond, Denoised, Level
 from ddpm.core.continuous import VP, Continuous, EDMProcess, Flow
 from ddpm.guidance import ClassifierFree, GuidanceInterval
@@ -80,7 +80,7 @@ def test_levels_without_noise_or_without_signal():
     assert network.rows == [6, 3]
 
 
-@pytest.mark.parametrize("curve", [VP(), EDMProcess(), Flow()], ids=lambda curve: type(curve).__name__)
+@cases("curve", [VP(), EDMProcess(), Flow()])
 def test_the_work_of_a_whole_grid(curve):
     """Twice the rows for the levels within, and for no others, whatever the process."""
     grid = trailing(Continuous(curve, 100), 20)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-import pytest
 import torch
 
+from cases import cases
 from ddpm import build
 from ddpm.core import Cond, Denoised, Level, discrete
 from ddpm.guidance import ClassifierFree
@@ -34,8 +34,8 @@ class Given:
         return Denoised((mean + (x[..., 0] - level.alpha * mean) @ gain.mT)[..., None])
 
 
-@pytest.mark.parametrize("solver", ["ddim", "heun", "dpm++-2m", "unipc-3", "ancestral"])
-@pytest.mark.parametrize("guided", [False, True])
+@cases("solver", ["ddim", "heun", "dpm++-2m", "unipc-3", "ancestral"])
+@cases("guided", [False, True])
 def test_samples_have_the_conditional_mean_and_covariance(solver: str, guided: bool) -> None:
     """2,000 samples of each of two conditions: within five standard errors, and 2 % for the finite steps.
 

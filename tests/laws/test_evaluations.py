@@ -2,9 +2,9 @@
 
 from itertools import product
 
-import pytest
 import torch
 
+from cases import cases
 from ddpm.core import Cond, Continuous, Denoised, Level
 from ddpm.core.continuous import Flow
 from ddpm.core.discrete import linear, zero_terminal_snr
@@ -36,7 +36,7 @@ class Counted:
 ROWS = every_pair(SOLVERS, GRIDS, product(SCHEDULES, [1, 2, 3, 7, 50]))
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+@cases("solver", SOLVERS)
 def test_as_many_calls_as_it_says(solver):
     """And what it draws is finite, be there signal at the noisiest level or not.
 

@@ -6,6 +6,7 @@ from typing import get_args
 
 import pytest
 
+from cases import cases
 from ddpm import build
 from ddpm.core import Level, Schedule
 from ddpm.core.discrete import cosine, linear, zero_terminal_snr
@@ -48,7 +49,7 @@ def test_from_the_noisiest_down_to_clean(grid):
             assert all(now.alpha <= next.alpha for now, next in pairwise(levels))
 
 
-@pytest.mark.parametrize("grid", GRIDS)
+@cases("grid", GRIDS)
 def test_no_steps(grid):
     for T in (1, 10):
         for steps in (0, -3):
@@ -56,14 +57,14 @@ def test_no_steps(grid):
                 GRIDS[grid](linear(T), steps)
 
 
-@pytest.mark.parametrize("grid", GRIDS)
+@cases("grid", GRIDS)
 def test_one_noisy_level_is_one_step(grid):
     for make in build.SCHEDULES.values():
         with pytest.raises(ValueError, match=r"^steps must be .*1, .*not 7$"):
             GRIDS[grid](make(1), 7)
 
 
-@pytest.mark.parametrize("grid", [name for name in GRIDS if name not in ON_TICKS])
+@cases("grid", [name for name in GRIDS if name not in ON_TICKS])
 def test_off_the_ticks_any_number_of_steps(grid):
     for T in (2, 20):
         for make in SCHEDULES.values():
@@ -78,7 +79,7 @@ def test_names_of_grids_on_ticks():
     assert set(whole) == set(ON_TICKS)
 
 
-@pytest.mark.parametrize("make", [LogSNR, Karras], ids=["log-snr", "karras"])
+@cases("make", [LogSNR, Karras])
 def test_levels_of_nothing_but_noise_are_wasted(make):
     """On the cosine schedule, whose ratios go up to 20,291, a spread over all of them doubles the error and more."""
     schedule = cosine(1000)

@@ -2,10 +2,10 @@
 
 from functools import partial
 
-import pytest
 import torch
 from torch import nn
 
+from cases import cases
 from ddpm import build
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Cond, Parameterisation, prediction
@@ -51,14 +51,14 @@ def asked(solver: str, *, weak: Model | None) -> tuple[list[tuple[float, int]], 
     return model.net.asked, weak.net.asked if weak else []
 
 
-@pytest.mark.parametrize("solver", [name for name in SOLVERS if name in build.SOLVERS])
+@cases("solver", [name for name in SOLVERS if name in build.SOLVERS])
 def test_without_labels_twice_the_rows_within_and_once_outside(solver):
     rows, _ = asked(solver, weak=None)
     assert {within(t) for t, _ in rows} == {True, False}
     assert rows == [(t, 2 * BATCH if within(t) else BATCH) for t, _ in rows]
 
 
-@pytest.mark.parametrize("solver", [name for name in SOLVERS if name in build.SOLVERS])
+@cases("solver", [name for name in SOLVERS if name in build.SOLVERS])
 def test_a_worse_model_is_asked_within_and_never_outside(solver):
     good, weak = asked(solver, weak=Model(Counting()))
     assert all(rows == BATCH for _, rows in good)

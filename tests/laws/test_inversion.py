@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+from cases import cases
 from ddpm.core import Continuous, Level
 from ddpm.core.continuous import VP
 from ddpm.sampling import DDIM, Ancestral, steps
@@ -58,7 +59,7 @@ def test_steps_keep_their_order_upwards(solver, order):
     assert slopes(errors) == pytest.approx([order, order], abs=0.25)
 
 
-@pytest.mark.parametrize("solver", SECOND.values(), ids=SECOND)
+@cases("solver", SECOND.values())
 def test_second_order_from_the_image_itself(solver):
     """On a grid whose first step grows finer with the others."""
     for corrections in [0, 1]:
@@ -71,7 +72,7 @@ def test_second_order_from_the_image_itself(solver):
         assert errors[-1] < 1e-3
 
 
-@pytest.mark.parametrize("solver", SECOND.values(), ids=SECOND)
+@cases("solver", SECOND.values())
 def test_there_and_back(solver):
     """The errors of both ways are opposite where they are largest: order 3."""
     errors = []
@@ -81,7 +82,7 @@ def test_there_and_back(solver):
     assert slopes(errors) == pytest.approx([3, 3], abs=0.25)
 
 
-@pytest.mark.parametrize("solver", [DDIM(), *SECOND.values()], ids=["ddim", *SECOND])
+@cases("solver", [DDIM(), *SECOND.values()])
 def test_corrections_lead_to_the_steps_own_inverse(solver):
     grid = LogSNR()(Continuous(VP()), 20)
     errors = [rms(back(solver, grid, invert(GAUSSIAN, solver, grid, images(), None, k)) - images()) for k in (0, 3, 30)]
@@ -96,7 +97,7 @@ def test_the_noise_of_gaussian_data_is_standard():
     torch.testing.assert_close(x.T.cov(), torch.eye(2, dtype=torch.float64), rtol=0, atol=0.05)
 
 
-@pytest.mark.parametrize("alpha", [0.8, 1.0], ids=["preserving", "exploding"])
+@cases("alpha", [0.8, 1.0])
 def test_the_step_from_the_image_by_hand(alpha):
     """``alpha x + sigma eps``, eps of the image at the first noisy level."""
     first = Level(1.0, alpha, 0.6)
@@ -106,7 +107,7 @@ def test_the_step_from_the_image_by_hand(alpha):
     torch.testing.assert_close(found, still + 0.6 * eps, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("solver", [DDIM(), Heun()], ids=["ddim", "heun"])
+@cases("solver", [DDIM(), Heun()])
 def test_up_to_a_level_without_signal(solver):
     grid = [Level(0.0, 0.0, 1.0), *log_snr_grid(200)]
     x = GAUSSIAN.flow(images(), CLEAN, at(6))
@@ -129,7 +130,7 @@ def test_every_step_is_yielded_from_the_cleanest_on():
     assert torch.equal(found[-1].x, invert(GAUSSIAN, Heun(), grid, images()))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("solver", "corrections", "said"),
     [
         (DDIM(0.5), 0, "draws noise"),
@@ -137,7 +138,6 @@ def test_every_step_is_yielded_from_the_cleanest_on():
         (DPMMultistep(2), 0, r"DPMMultistep\(order=2, eta=0\.0, curvature"),
         (Heun(), -1, "corrections must be at least 0"),
     ],
-    ids=["ddim of eta 0.5", "ancestral", "multistep", "corrections"],
 )
 def test_what_has_no_inverse(solver, corrections, said):
     with pytest.raises(ValueError, match=said):

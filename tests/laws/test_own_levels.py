@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-import pytest
 import torch
 
+from cases import cases
 from ddpm.constraints import DDNM, MMPS, AveragePool, Blur, Composed, Grey, Mask, Operator
 from ddpm.core import Cond, Denoised, Denoiser, Level, NetworkDenoiser, Parameterisation, prediction
 from ddpm.core.level import stacked
@@ -83,7 +83,7 @@ for _name, _operator in OPERATORS.items():
         WAYS[f"mmps of {_name}, noise {_noise}"] = lambda labels, o=_operator, n=_noise: MMPS(base, o, o.forward(Y), n)
 
 
-@pytest.mark.parametrize("name", WAYS)
+@cases("name", WAYS)
 def test_an_image_at_its_own_level_is_answered_as_alone(name):
     """And as at that level of floats, which is where it is on a grid."""
     with torch.no_grad():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from cases import cases
 from ddpm import build
 from ddpm.config.diffusion import DiffusionConfig
 from ddpm.core import Discrete, Level, Schedule, discrete
@@ -55,7 +56,7 @@ def test_a_last_beta_of_1_leaves_noise_alone() -> None:
     torch.testing.assert_close(made.alpha_bar, expected.alpha_bar, rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("given", "said"),
     [
         ([], "betas is empty; add at least one"),
@@ -82,9 +83,9 @@ def bent(schedule: str, T: int, sigma_max: float) -> Schedule:
     return build.build_schedule(DiffusionConfig.model_validate({"schedule": schedule, "T": T, "sigma_max": sigma_max}))
 
 
-@pytest.mark.parametrize("sigma_max", [0.5, 80.0, 348.0])
-@pytest.mark.parametrize("T", [2, 18, 1000])
-@pytest.mark.parametrize("schedule", LEAST)
+@cases("sigma_max", [0.5, 80.0, 348.0])
+@cases("T", [2, 18, 1000])
+@cases("schedule", LEAST)
 def test_sigma_max_is_the_noisiest_levels_noise(schedule: str, T: int, sigma_max: float) -> None:
     """And the least noise stays; more than the most is held there; what sampling starts from is as noisy."""
     made = bent(schedule, T, sigma_max)
@@ -97,12 +98,12 @@ def test_sigma_max_is_the_noisiest_levels_noise(schedule: str, T: int, sigma_max
     assert torch.equal(start(last, lambda: torch.ones(1, 1, 2)), torch.full((1, 1, 2), last.sigma))
 
 
-@pytest.mark.parametrize(("schedule", "sigma_max"), [("ve", 50.0), ("edm", 80.0)])
+@cases(("schedule", "sigma_max"), [("ve", 50.0), ("edm", 80.0)])
 def test_the_papers_sigma_max_changes_nothing(schedule: str, sigma_max: float) -> None:
     assert bent(schedule, 40, sigma_max) == build.SCHEDULES[schedule](40)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("given", "said"),
     [
         ({"schedule": "vp", "sigma_max": 50}, "sigma_max is"),

@@ -30,8 +30,7 @@ HOW = [
     {"solver": "ancestral"},
     {"solver": "ancestral-large", "guidance": 2.0, "clip": False},
     {"solver": "dpm++-2m", "guidance": 2.0, "precision": "bf16"},
-    {"solver": "adaptive", "tolerance": 0.01, "steps": 3},
-    {"solver": "adaptive", "tolerance": 0.01, "steps": 3, "guidance": 2.0, "guidance_interval": (0.3, 3.0)},
+    {"solver": "adaptive", "tolerance": 0.05, "steps": 3, "guidance": 2.0, "guidance_interval": (0.3, 3.0)},
 ]
 
 
@@ -56,14 +55,16 @@ def test_the_order_of_images_is_theirs(pipeline):
     assert np.abs(pixels(there)[0] - pixels(there)[1]).max() > 1
 
 
-@pytest.mark.parametrize("grid", GRIDS)
-def test_concurrent_requests_are_those_in_turn(pipeline, grid):
-    """Different requests of one pipeline, all at once and one by one, are byte for byte the same."""
-    requests = [{"seed": seed, "label": CLASSES[seed % 3], "grid": grid, **HOW[seed % 4]} for seed in range(8)]
+def test_concurrent_requests_are_those_in_turn(pipeline):
+    """Different requests of one pipeline, one of each grid, all at once and one by one, byte for byte the same."""
+    requests = [
+        {"seed": seed, "label": CLASSES[seed % 3], "grid": grid, **HOW[seed % 4]} for seed, grid in enumerate(GRIDS)
+    ]
     in_turn = [pixels(pipeline.sample(2, **request)) for request in requests]
     with ThreadPoolExecutor(4) as threads:
         at_once = [pixels(images) for images in threads.map(lambda request: pipeline.sample(2, **request), requests)]
-    assert all(np.array_equal(a, b) for a, b in zip(in_turn, at_once, strict=True))
+    differ = [str(how) for how, a, b in zip(requests, in_turn, at_once, strict=True) if not np.array_equal(a, b)]
+    assert not differ
 
 
 AT_ONCE = [
@@ -81,7 +82,7 @@ AT_ONCE = [
 
 def test_sixteen_threads_draw_what_one_draws(pipeline):
     """Byte for byte, all begun at the same moment."""
-    requests = [{"seed": seed, "label": CLASSES[seed % 3], **how} for seed, how in enumerate(AT_ONCE)]
+    requests = [{"seed": seed, "label": CLASSES[seed % 3], "steps": 5, **how} for seed, how in enumerate(AT_ONCE)]
     in_turn = [pixels(pipeline.sample(2, **request)) for request in requests]
     together = Barrier(len(requests))
 
@@ -114,20 +115,20 @@ def test_guidance_reaches_the_picture(pipeline):
     assert all(np.abs(a - b).max() > 1 for a, b in [(one, none), (one, much), (none, much)])
 
 
-@pytest.mark.parametrize(
-    "option",
-    [
-        {"negative": "circle"},
-        {"guidance_interval": (0.3, 3.0)},
-        {"guidance_rescale": 1.0},
-        {"guidance_parallel": 0.0},
-        {"guidance_norm": 0.5},
-        {"threshold": 0.8},
-    ],
-    ids=str,
-)
-def test_options_of_guidance_and_clipping_reach_the_picture_and_its_record(pipeline, option):
+OPTIONS = [
+    {"negative": "circle"},
+    {"guidance_interval": (0.3, 3.0)},
+    {"guidance_rescale": 1.0},
+    {"guidance_parallel": 0.0},
+    {"guidance_norm": 0.5},
+    {"threshold": 0.8},
+]
+
+
+def test_options_of_guidance_and_clipping_reach_the_picture_and_its_record(pipeline):
     usual = {"label": "star", "guidance": 3.0}
-    [without], [image] = pipeline.sample(1, **usual), pipeline.sample(1, **usual, **option)
-    assert np.abs(pixels([image]) - pixels([without])).max() > 1
-    assert pipeline.again(Provenance.model_validate_json(image.info[KEY])).tobytes() == image.tobytes()
+    without = pixels(pipeline.sample(1, **usual))
+    for option in OPTIONS:
+        [image] = pipeline.sample(1, **usual, **option)
+        assert np.abs(pixels([image]) - without).max() > 1, option
+        assert pipeline.again(Provenance.model_validate_json(image.info[KEY])).tobytes() == image.tobytes(), option

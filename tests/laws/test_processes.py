@@ -1,9 +1,6 @@
 """Two processes are as one at the same global batch; each draws its own noise; only the first writes."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.distributed import TCPStore
 
+import forked
 from ddpm.objectives import SimpleLoss
 from ddpm.training.trainer import StepReport, Trainer
 
@@ -34,7 +33,7 @@ from pathlib import Path
 from ddpm.cli import main
 from ddpm.objectives import SimpleLoss
 from ddpm.training.trainer import Trainer
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = [sys.argv[1]]
 from test_processes import STOP, recording
 
 rank, out, notes = int(os.environ["RANK"]), os.path.abspath(sys.argv[2]), Path(sys.argv[3])
@@ -112,21 +111,20 @@ def one(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[
 
 @pytest.fixture(scope="module")
 def two(one: object, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, np.ndarray]], str]:
-    """The run of two, interrupted, and what each saw and did."""
+    """The run of two, interrupted, and what each saw and did. They are told what ``torchrun`` tells its own."""
     folder = tmp_path_factory.mktemp("processes")
-    worker = folder / "worker.py"
-    worker.write_text(WORKER)
-    launch = ["torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", "0"]
-    argv = [str(worker), str(Path(__file__).parent), str(folder / "two"), str(folder), *FLAGS]
-    ended = subprocess.run(
-        [sys.executable, "-m", *launch, "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", *argv],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
-    )
-    assert ended.returncode == 0, ended.stderr
-    notes = [dict(np.load(folder / f"rank{rank}.npz")) for rank in (0, 1)]
-    return folder / "two", notes, ended.stdout
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    env = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    env |= {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0", "CUDA_VISIBLE_DEVICES": ""}
+    argv = [str(Path(__file__).parent), str(folder / "two"), str(folder), *FLAGS]
+    ranks = [
+        forked.start(WORKER, *argv, output=folder / f"rank{r}", env=env | {"RANK": str(r), "LOCAL_RANK": str(r)})
+        for r in (0, 1)
+    ]
+    for r, process in enumerate(ranks):
+        assert forked.finish(process) == 0, (folder / f"rank{r}.err").read_text()
+    notes = [dict(np.load(folder / f"rank{r}.npz")) for r in (0, 1)]
+    return folder / "two", notes, "".join((folder / f"rank{r}.out").read_text() for r in (0, 1))
 
 
 def lines(run: Path) -> dict[int, dict[str, float]]:

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from cases import cases
 from ddpm import build
 from ddpm.config.diffusion import DiffusionConfig
 from ddpm.config.sampling import SamplingConfig
@@ -47,7 +48,7 @@ def test_nichol2021_feeds_its_network_what_the_original_does() -> None:
     assert [schedule.level(i).t for i in (1, 2, 4000)] == [0, 0.25, 999.75]
 
 
-@pytest.mark.parametrize("name", build.SCHEDULES)
+@cases("name", build.SCHEDULES)
 def test_the_process_stays_as_it_is(name: str) -> None:
     """Levels of floats and of a batch, at ticks and between them; a ratio leads to the same timestep."""
     plain, scaled = (build.build_schedule(DiffusionConfig(schedule=name, T=20, time_scale=s)) for s in (1.0, QUARTER))  # type: ignore[arg-type]
@@ -76,8 +77,8 @@ def both(request: pytest.FixtureRequest) -> list[tuple[Schedule, NetworkDenoiser
     return [pairs_of(schedule, 1.0), pairs_of(TimeScaled(schedule, QUARTER), 4.0)]
 
 
-@pytest.mark.parametrize("solver", ["ddim", "ancestral", "edm", "dpm-solver-2", "dpm++-2s", "unipc-2", "adaptive"])
-@pytest.mark.parametrize("grid", ["trailing", "karras"])
+@cases("solver", ["ddim", "ancestral", "edm", "dpm-solver-2", "dpm++-2s", "unipc-2", "adaptive"])
+@cases("grid", ["trailing", "karras"])
 def test_samples(grid: str, solver: str, both: list[tuple[Schedule, NetworkDenoiser]]) -> None:
     """Bit for bit, also where a solver goes to levels between those of its grid."""
     how = SamplingConfig.of(solver=solver, grid=grid, steps=6)
@@ -94,7 +95,7 @@ def test_losses(both: list[tuple[Schedule, NetworkDenoiser]]) -> None:
     assert torch.equal(one, other)
 
 
-@pytest.mark.parametrize("terms", [None, 5])
+@cases("terms", [None, 5])
 def test_bounds(terms: int | None, both: list[tuple[Schedule, NetworkDenoiser]]) -> None:
     found = []
     for schedule, denoise in both:
@@ -122,7 +123,7 @@ def test_a_classifiers_gradient(both: list[tuple[Schedule, NetworkDenoiser]]) ->
     assert torch.equal(one, other)
 
 
-@pytest.mark.parametrize("scale", [0.0, -1.0, math.inf, math.nan])
+@cases("scale", [0.0, -1.0, math.inf, math.nan])
 def test_no_such_scale(scale: float) -> None:
     with pytest.raises(ValueError, match="above 0 and finite"):
         TimeScaled(build.SCHEDULES["linear"](5), scale)

@@ -1,18 +1,16 @@
-import pytest
 import torch
 import torch.nn.functional as F
 
+from cases import cases
 from ddpm.networks.blocks import Attention, Downsample, GroupNorm, Upsample, attend, depth_to_space, space_to_depth
 
 
-@pytest.mark.parametrize(
-    ("channels", "groups"), [(256, 32), (96, 32), (48, 16), (20, 4), (6, 2), (32, 16), (8, 4), (1, 1)]
-)
+@cases(("channels", "groups"), [(256, 32), (96, 32), (48, 16), (20, 4), (6, 2), (32, 16), (8, 4), (1, 1)])
 def test_groups(channels, groups):
     assert GroupNorm(channels).groups == groups
 
 
-@pytest.mark.parametrize(("dtype", "rtol", "atol"), [(torch.bfloat16, 2**-7, 1e-5), (torch.float64, 0, 1e-12)])
+@cases(("dtype", "rtol", "atol"), [(torch.bfloat16, 2**-7, 1e-5), (torch.float64, 0, 1e-12)])
 def test_group_norm_is_wide(dtype, rtol, atol):
     """Numbers of the given dtype go in and out, and between them nothing is narrower than float32."""
     norm = GroupNorm(64)
@@ -67,7 +65,7 @@ def test_attention_in_bfloat16_is_that_in_float64():
         torch.testing.assert_close(*grads, rtol=2**-5, atol=2e-2)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@cases("dtype", [torch.float32, torch.float64])
 def test_attention_is_never_narrowed_without_autocast(dtype):
     for positions in [16, 300]:
         q, k, v = torch.randn(3, 2, 2, positions, 8, dtype=dtype).requires_grad_()

@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 import torch
 
+from cases import cases
 from ddpm.config.network import UNetSettings
 from ddpm.core import Cond
 from ddpm.networks import UNet
@@ -155,7 +156,7 @@ def test_odd_size():
         small()(image(8), T)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("wrong", "message"),
     [
         ({"in_channels": 0}, "in_channels is 0"),

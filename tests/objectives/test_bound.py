@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
+from cases import cases
 from ddpm.core import Denoised, Level
 from ddpm.core.discrete import cosine, linear, zero_terminal_snr
 from ddpm.core.gaussian import diffuse, discretised_log_likelihood, posterior
@@ -32,8 +33,8 @@ def bits(nats: torch.Tensor) -> torch.Tensor:
     return nats.flatten(1).sum(1) / math.log(2) / X0[0].numel()
 
 
-@pytest.mark.parametrize("mix", [None, MIX], ids=["fixed", "learned"])
-@pytest.mark.parametrize(("i", "j"), [(1000, 980), (500, 499), (2, 1)])
+@cases("mix", [None, MIX])
+@cases(("i", "j"), [(1000, 980), (500, 499), (2, 1)])
 def test_a_step_between_noisy_levels(i, j, mix):
     """KL of the two posteriors, with means of x_t in full."""
     for fixed in [0.0, 0.4, 1.0]:
@@ -59,7 +60,7 @@ def test_the_step_to_clean():
         torch.testing.assert_close(term(X0, Denoised(GUESS, MIX), t, s, LEAST, fixed), expected, rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("mix", [None, MIX], ids=["fixed", "learned"])
+@cases("mix", [None, MIX])
 def test_each_image_at_its_own_step(mix):
     for fixed in [0.0, 1.0]:
         timesteps = [(1, 0), (900, 899), (2, 1), (40, 0)]
@@ -82,7 +83,7 @@ def test_nothing_is_lost_in_float32():
     torch.testing.assert_close(rounded.double(), exact, rtol=1e-3, atol=0)
 
 
-@pytest.mark.parametrize("schedule", [linear(), cosine(50)], ids=["linear", "cosine"])
+@cases("schedule", [linear(), cosine(50)])
 def test_prior(schedule):
     """KL to where sampling starts, N(0, sigma²); the original codes' N(0, 1) gives almost the same."""
     level = schedule.level(schedule.T)
@@ -174,7 +175,7 @@ def test_pairs_are_taken_one_by_one():
     assert seen == list(range(9))
 
 
-@pytest.mark.parametrize("k", [1, 3, 5, 8])
+@cases("k", [1, 3, 5, 8])
 def test_an_estimate_is_right_on_average(k):
     """Over u that meet every pair of every run equally often, with one noise: the bound itself."""
     rows = math.lcm(*range(1, 9))
@@ -213,7 +214,7 @@ def test_pairs_are_spread_and_neighbours():
                 assert Level(*(float(v[k]) for v in (level.t, level.alpha, level.sigma))) == of
 
 
-@pytest.mark.parametrize("k", [0, 9])
+@cases("k", [0, 9])
 def test_more_pairs_than_there_are(k):
     with pytest.raises(ValueError, match=f"between 1 and 8, not {k}"):
         sampled_pairs(GRID, torch.zeros(4, k))

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from cases import cases
 from ddpm.core import Parameterisation, discrete, prediction
 from ddpm.core.model import Model
 from ddpm.core.parameterisation import UnitVariance
@@ -31,7 +32,7 @@ def encode(images: torch.Tensor) -> torch.Tensor:
     return images.double().movedim(-1, 1) / 127.5 - 1
 
 
-@pytest.mark.parametrize("scaled", [False, True])
+@cases("scaled", [False, True])
 def test_the_logarithm_of_the_share_of_the_right_class(scaled):
     """Of what the network is shown: the noised image, scaled as the process scales it, and the level's t."""
     ask = Parameterisation(prediction.eps, UnitVariance(0.5) if scaled else None)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 import pytest
 import torch
 
+from cases import cases
 from ddpm.core import Schedule, Stream, discrete
 from ddpm.core.stream import RowStreams
 from ddpm.objectives.level_sampling import Drawn, Importance, LevelSampling, LossHistory
@@ -46,7 +47,7 @@ def test_the_same_for_the_same_arguments_whatever_was_drawn_before() -> None:
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 
-@pytest.mark.parametrize("change", [{"seed": 1}, {"step": 1}])
+@cases("change", [{"seed": 1}, {"step": 1}])
 def test_seeds_and_steps_share_nothing(change: dict[str, int]) -> None:
     a, b = tensors(some(batch=4096)), tensors(some(batch=4096, **change))
     for name, p in (("timesteps", 1 / 20), ("hidden", 1 / 2)):
@@ -54,7 +55,7 @@ def test_seeds_and_steps_share_nothing(change: dict[str, int]) -> None:
         assert share == pytest.approx(p, abs=5 * (p * (1 - p) / 4096) ** 0.5)  # equal by chance alone
 
 
-@pytest.mark.parametrize("sizes", [(12,), (6, 6), (5, 7), (1,) * 12])
+@cases("sizes", [(12,), (6, 6), (5, 7), (1,) * 12])
 def test_parts_put_together_are_the_whole(sizes: tuple[int, ...]) -> None:
     whole, parts, at = some(), [], 0
     for size in sizes:
@@ -81,7 +82,7 @@ def test_the_shapes_and_ranges() -> None:
     assert abs(float(draws.timesteps.mean()) - 10.5) < 5 * (399 / 12 / 8000) ** 0.5
 
 
-@pytest.mark.parametrize(("dropout", "hidden"), [(0.0, 0), (1.0, 12)])
+@cases(("dropout", "hidden"), [(0.0, 0), (1.0, 12)])
 def test_none_and_all_conditions_dropped(dropout: float, hidden: int) -> None:
     found = some(dropout=dropout).hidden
     assert found is not None
@@ -107,7 +108,7 @@ def test_importance_draws_by_the_losses_that_it_is_given() -> None:
     assert not torch.equal(draws.timesteps, noise.draws(streams, noise.history()).timesteps)
 
 
-@pytest.mark.parametrize("T", [1, 3, 8, 20])
+@cases("T", [1, 3, 8, 20])
 def test_held_out_levels_are_spread_and_fixed(T: int) -> None:
     noise = NoiseLevels(discrete.cosine(T), Weighed(), 0.9)
     found = dict(noise.held_out(0, 5, 8))

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from cases import cases
 from ddpm.core import Cond, NetworkDenoiser, Parameterisation, prediction
 from ddpm.core.discrete import linear
 from ddpm.core.gaussian import diffuse
@@ -29,7 +30,7 @@ class Net:
         return (x / 2 + t.reshape(-1, *[1] * (x.ndim - 1)) / 1000).to(self.dtype)
 
 
-@pytest.mark.parametrize("predict", TARGETS)
+@cases("predict", TARGETS)
 def test_each_image_by_hand(predict):
     for space in [(6,), (4, 3), (2, 3, 4)]:
         x0, eps = torch.rand(3, 2, *space) * 2 - 1, torch.randn(3, 2, *space)
@@ -88,7 +89,7 @@ def test_gradients_reach_the_network():
     assert weight.grad.abs() > 0
 
 
-@pytest.mark.parametrize("predict", TARGETS)
+@cases("predict", TARGETS)
 def test_weighted_by_the_constant_it_is_the_error_of_the_image(predict):
     x0, eps, net = torch.rand(3, 2, 5) * 2 - 1, torch.randn(3, 2, 5), Net()
     level = SCHEDULE.levels(torch.tensor([10, 400, 900]))

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from cases import cases
 from ddpm.core import NetworkDenoiser, Parameterisation, prediction
 from ddpm.core.discrete import cosine
 from ddpm.objectives import Hybrid, SimpleLoss, Variational
@@ -42,9 +43,7 @@ def step(timestep: int):
     return SCHEDULE.levels(now), SCHEDULE.levels(now - 1)
 
 
-@pytest.mark.parametrize(
-    ("parameterisation", "fixed"), [(LEARNS, 0.0), (FIXED, 0.0), (FIXED, 1.0)], ids=["learned", "small", "large"]
-)
+@cases(("parameterisation", "fixed"), [(LEARNS, 0.0), (FIXED, 0.0), (FIXED, 1.0)])
 def test_its_mean_over_the_levels_is_the_bound(parameterisation, fixed):
     """The same noise at every level: the whole bound but its prior, image by image."""
     net = Net(parameterisation.learned_variance)

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from cases import cases
 from ddpm.core import Level, prediction, scale
 from ddpm.core.discrete import cosine, linear, zero_terminal_snr
 from ddpm.objectives.weighting import P2, EDMWeighting, MinSNR, constant, on_output, simple, snr, truncated_snr
@@ -31,7 +32,7 @@ def of(snr: float) -> Level:
     return preserving(torch.tensor([snr], dtype=torch.float64))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("weighting", "predict", "expected"),
     [
         (constant, "x0", lambda s: 1 + 0 * s),
@@ -64,7 +65,7 @@ def test_the_papers_formulas(weighting, predict, expected):
     torch.testing.assert_close(weights, expected(SNR), rtol=1e-13, atol=0)
 
 
-@pytest.mark.parametrize("sigma_data", [0.2, 0.5, 1.0, 3.0])
+@cases("sigma_data", [0.2, 0.5, 1.0, 3.0])
 def test_the_network_of_karras_has_weight_one(sigma_data):
     """lambda(sigma) · c_out² = 1 (Karras et al. 2022, table 1), for its own alpha = 1 and any other."""
 
@@ -82,14 +83,14 @@ def test_the_network_of_karras_has_weight_one(sigma_data):
     torch.testing.assert_close(weights, lamb, rtol=1e-13, atol=0)
 
 
-@pytest.mark.parametrize("predict", sorted(PREDICTIONS))
+@cases("predict", sorted(PREDICTIONS))
 def test_simple_is_exactly_one_everywhere(predict):
     for schedule in (linear(), zero_terminal_snr(cosine(50))):
         weights = on_output(simple, PREDICTIONS[predict], schedule.levels(torch.arange(schedule.T + 1)))
         assert torch.equal(weights, torch.ones(schedule.T + 1, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("weighting", sorted(WEIGHTINGS))
+@cases("weighting", sorted(WEIGHTINGS))
 def test_at_both_ends_it_is_the_limit(weighting):
     for end in ["no signal", "no noise"]:
         for predict in sorted(PREDICTIONS):
@@ -110,7 +111,7 @@ def test_eps_under_snr_is_exactly_one():
         assert torch.equal(weights, torch.ones(schedule.T + 1, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("weighting", sorted(WEIGHTINGS))
+@cases("weighting", sorted(WEIGHTINGS))
 def test_it_turns_the_error_of_the_output_into_that_of_x0(weighting):
     """Any network: w · ||x0_hat - x0||² is on_output · ||F - target||²; w = (w · sigma²) / sigma²."""
     for predict in sorted(PREDICTIONS):

@@ -6,6 +6,7 @@ import pytest
 import torch
 from tests.laws.exact import meeting
 
+from cases import cases
 from ddpm.core import Continuous, Denoised, Level
 from ddpm.core.continuous import VP, EDMProcess, Flow
 from ddpm.core.discrete import linear, zero_terminal_snr
@@ -49,7 +50,7 @@ def on(schedule, *options) -> Adaptive:
     return Adaptive(lambda rho: level_of(schedule, rho), *options)
 
 
-@pytest.mark.parametrize("name", SCHEDULES)
+@cases("name", SCHEDULES)
 def test_the_error_follows_the_tolerance(name):
     """On any process, from pure noise too, in one step as in five: errors of x0 below it, at ever more calls."""
     for count in [1, 5]:
@@ -66,7 +67,7 @@ def test_the_error_follows_the_tolerance(name):
         assert calls == sorted(set(calls))
 
 
-@pytest.mark.parametrize("name", SCHEDULES)
+@cases("name", SCHEDULES)
 def test_its_state_counts_the_calls(name):
     denoise, grid = Perfect(), trailing(SCHEDULES[name], 3)
     for step in steps(denoise, on(SCHEDULES[name]), grid, X, lambda: 1 / 0):
@@ -85,9 +86,9 @@ def test_never_more_than_the_limit():
         assert last.x.isfinite().all()
 
 
-@pytest.mark.parametrize("limit", [3, 100])
-@pytest.mark.parametrize("count", [1, 5])
-@pytest.mark.parametrize("name", SCHEDULES)
+@cases("limit", [3, 100])
+@cases("count", [1, 5])
+@cases("name", SCHEDULES)
 def test_an_image_of_a_batch_is_the_image_alone(name, count, limit):
     """Bit for bit, hard ones and easy ones, also where the limit ends them; the batch asks as the hardest does."""
     schedule = SCHEDULES[name]
@@ -112,7 +113,7 @@ def test_a_denoiser_without_an_answer_ends():
     assert last.x.isnan().all()
 
 
-@pytest.mark.parametrize("tolerance", [0.0, -1.0, math.inf, math.nan])
+@cases("tolerance", [0.0, -1.0, math.inf, math.nan])
 def test_tolerance_out_of_range(tolerance):
     with pytest.raises(ValueError, match="tolerance must be above 0"):
         on(SCHEDULES["linear"], tolerance)

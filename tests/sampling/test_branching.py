@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 import torch
 
+from cases import cases
 from ddpm import build
 from ddpm.core import Denoised, Level
 from ddpm.core.discrete import linear, zero_terminal_snr
@@ -32,7 +33,7 @@ def looped(solver, grid):
     return last.x
 
 
-@pytest.mark.parametrize("name", SINGLE)
+@cases("name", SINGLE)
 def test_a_branch_is_the_whole_solve_bit_for_bit(name):
     for schedule in SCHEDULES:
         process = SCHEDULES[schedule]

@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.integrate import quad
 
+from cases import cases
 from ddpm.core import Denoised, Level
 from ddpm.sampling import DDIM, steps
 from ddpm.sampling.deis import DEIS
@@ -43,7 +44,7 @@ def test_weights_are_integrals():
             torch.testing.assert_close(last.x, reference(order, grid), rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("process", PROCESSES)
+@cases("process", PROCESSES)
 def test_order_1_is_ddim_and_every_order_ends_in_x0(process):
     grid = [*(PROCESSES[process](rho) for rho in RHOS), Level(0.0, 1.0, 0.0)]
     walks = [list(steps(bent, s, grid, start(grid[0]), torch.zeros)) for s in (DEIS(1), DDIM(), DEIS(3))]

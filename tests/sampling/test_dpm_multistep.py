@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+from cases import cases
 from ddpm.core import Denoised, Level
 from ddpm.sampling import DDIM, steps
 from ddpm.sampling.dpm_multistep import DPMMultistep
@@ -76,20 +77,20 @@ def test_the_published_loops(order, theirs):
             torch.testing.assert_close(ours(DPMMultistep(order, eta), process), theirs(RHOS, eta), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("curvature", [0.0, 0.3, 1.0])
-@pytest.mark.parametrize("eta", [0.0, 1.0])
+@cases("curvature", [0.0, 0.3, 1.0])
+@cases("eta", [0.0, 1.0])
 def test_a_share_of_the_curvature(eta, curvature):
     solver = DPMMultistep(3, eta, curvature)
     expected = dpmpp_3m_sde(RHOS, eta, curvature)
     torch.testing.assert_close(ours(solver, "preserving"), expected, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("process", PROCESSES)
+@cases("process", PROCESSES)
 def test_order_1_is_ddim(process):
     torch.testing.assert_close(ours(DPMMultistep(1), process), ours(DDIM(), process), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("process", PROCESSES)
+@cases("process", PROCESSES)
 def test_order_1_of_the_reverse_sde_is_ddim_of_eta_1(process):
     """Its variance ``sigma_s² (1 - q²)`` is the posterior's, with q = sigma_s·alpha_t / (alpha_s·sigma_t)."""
     torch.testing.assert_close(ours(DPMMultistep(1, 1.0), process), ours(DDIM(1.0), process), rtol=0, atol=1e-12)
@@ -116,13 +117,13 @@ def test_order_out_of_range(order):
         DPMMultistep(order)
 
 
-@pytest.mark.parametrize("eta", [-0.1, float("inf"), float("nan")])
+@cases("eta", [-0.1, float("inf"), float("nan")])
 def test_eta_out_of_range(eta):
     with pytest.raises(ValueError, match="eta must be at least 0"):
         DPMMultistep(2, eta)
 
 
-@pytest.mark.parametrize("curvature", [-0.1, 1.1, float("nan")])
+@cases("curvature", [-0.1, 1.1, float("nan")])
 def test_curvature_out_of_range(curvature):
     with pytest.raises(ValueError, match="curvature must be between 0 and 1"):
         DPMMultistep(3, curvature=curvature)

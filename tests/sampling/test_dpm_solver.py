@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from cases import cases
 from ddpm.core import Continuous, Denoised, Level
 from ddpm.core.continuous import Flow
 from ddpm.core.schedule import level_of
@@ -26,7 +27,7 @@ def take(kind, now: Level, next: Level) -> tuple[torch.Tensor, list[Level]]:
     return found, asked
 
 
-@pytest.mark.parametrize("kind", PARTS)
+@cases("kind", PARTS)
 def test_it_asks_at_equal_parts_of_log_snr(kind):
     now, next = SCHEDULE.level(900), SCHEDULE.level(300)
     _, asked = take(kind, now, next)
@@ -36,7 +37,7 @@ def test_it_asks_at_equal_parts_of_log_snr(kind):
     assert all(level.alpha + level.sigma == pytest.approx(1, abs=1e-12) for level in asked)
 
 
-@pytest.mark.parametrize("kind", PARTS)
+@cases("kind", PARTS)
 def test_one_call_and_ddims_step_at_the_ends(kind):
     """From pure noise, or less than a thousandth of signal, and to the clean level."""
     for i, j in [(1000, 700), (1000, 0), (999.5, 700), (300, 0)]:

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from cases import cases
 from ddpm.core import Continuous, Denoised, Level
 from ddpm.core.continuous import EDMProcess as Exploding
 from ddpm.core.continuous import Flow
@@ -39,7 +40,7 @@ def first_asked(solver: EDMSolver, x: torch.Tensor, now: Level, next: Level, ste
     return asked[0]
 
 
-@pytest.mark.parametrize("name", SCHEDULES)
+@cases("name", SCHEDULES)
 def test_noise_is_added_up_to_the_raised_level(name):
     """``y + S_noise √(rho_hat² - rho²) z`` at ``rho_hat = rho (1 + gamma)`` (Karras et al. 2022, alg. 2, 4 to 6)."""
     for churn, steps, gamma in [(2.0, 10, 0.2), (40.0, 10, math.sqrt(2) - 1)]:
@@ -77,7 +78,7 @@ def test_without_signal_nothing_is_raised():
     assert first_asked(on(schedule, high=math.inf), x, last, schedule.level(900), 10)[1] == last
 
 
-@pytest.mark.parametrize("name", SCHEDULES)
+@cases("name", SCHEDULES)
 def test_without_churn_it_is_heuns_method(name):
     grid = trailing(SCHEDULES[name], 12)
 
@@ -88,7 +89,7 @@ def test_without_churn_it_is_heuns_method(name):
     assert torch.equal(found, expected)
 
 
-@pytest.mark.parametrize("churn", [-1.0, math.inf, math.nan])
+@cases("churn", [-1.0, math.inf, math.nan])
 def test_churn_out_of_range(churn):
     with pytest.raises(ValueError, match="churn must be at least 0"):
         on(SCHEDULES["linear"], churn=churn)

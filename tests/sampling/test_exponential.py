@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.integrate import quad
 
+from cases import cases
 from ddpm.core import Level
 from ddpm.sampling.exponential import bh1, bh2, combine, extrapolation, first_order, half_log_snr, interpolation, phi
 
@@ -14,7 +15,7 @@ NODES = [[0.0], [0.0, -0.3], [0.0, -0.3, -1.1], [0.0, -0.3, -1.1, -1.2], [0.7, 0
 LENGTHS = [1e-3, 0.02, 0.7, 1.0, 3.0, 12.0]
 
 
-@pytest.mark.parametrize("k", [0, 1, 2, 3, 4])
+@cases("k", [0, 1, 2, 3, 4])
 def test_phi(k):
     """``phi_k(z) = ∫₀¹ exp((1 - τ) z) τ^(k - 1) / (k - 1)! dτ``, through the change from series to recursion."""
 
@@ -26,7 +27,7 @@ def test_phi(k):
         assert phi(k, z) == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize("nodes", NODES)
+@cases("nodes", NODES)
 def test_every_polynomial_through_the_nodes_is_integrated_exactly(nodes):
     """As far as it has a term for each: ``∫₀ʰ exp(u - h) u^j du``, also on the mirrored axis."""
 
@@ -44,7 +45,7 @@ def test_every_polynomial_through_the_nodes_is_integrated_exactly(nodes):
         assert sum(weights) == pytest.approx(-math.expm1(-end), rel=1e-12, abs=1e-13 * largest)
 
 
-@pytest.mark.parametrize("b", [bh1, bh2])
+@cases("b", [bh1, bh2])
 def test_extrapolation(b):
     """One and two points by the papers' formulas, three by interpolation, whatever B is."""
     for h in LENGTHS:
@@ -57,7 +58,7 @@ def test_extrapolation(b):
         assert extrapolation(NODES[2], h, b) == interpolation(NODES[2], h)
 
 
-@pytest.mark.parametrize("b", [bh1, bh2])
+@cases("b", [bh1, bh2])
 def test_two_points_are_exact_to_their_order(b):
     """``B(h) / 2`` times the slope differs from the integral by the third power of the step."""
     errors = [extrapolation([0.0, -h], h, b)[1] - interpolation([0.0, -h], h)[1] for h in (0.02, 0.01)]

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from cases import cases
 from ddpm.core import Level
 from ddpm.core.discrete import linear, zero_terminal_snr
 from ddpm.core.schedule import level_of
@@ -16,7 +17,7 @@ def test_the_ratio_at_both_ends():
     assert (ratio(CLEAN), ratio(NOISE), ratio(Level(0.0, 0.25, 0.5))) == (0.0, math.inf, 2.0)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("now", "next", "expected"),
     [
         (Level(0.0, 0.6, 0.8), Level(0.0, 0.8, 0.6), True),
@@ -29,7 +30,7 @@ def test_inner(now, next, expected):
     assert inner(now, next) is expected
 
 
-@pytest.mark.parametrize("part", [1 / 3, 1 / 2])
+@cases("part", [1 / 3, 1 / 2])
 def test_part_of_the_way_in_log_snr(part):
     """On a schedule's own curve, between its ticks."""
     schedule = zero_terminal_snr(linear(50))

@@ -1,9 +1,9 @@
 """What is told on the way is what the solver asked and was answered, and nothing changes by telling it."""
 
-import pytest
 import torch
 from tests.laws.exact import meeting
 
+from cases import cases
 from ddpm import build
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Denoised
@@ -33,7 +33,7 @@ class Gaussian:
         return Denoised(0.3 + gain * (x - level.alpha * 0.3), torch.full_like(x, 0.5))
 
 
-@pytest.mark.parametrize("name", build.SOLVERS)
+@cases("name", build.SOLVERS)
 def test_every_solver_goes_its_way_and_asks_no_more(name):
     how = SamplingConfig.of(solver=name, steps=5, grid="uniform")
     grid = build.build_grid(how, SCHEDULE)

@@ -1,15 +1,15 @@
 """Heun's method where it is of order 1; elsewhere it is compared with published code and its order is a law."""
 
-import pytest
 import torch
 
+from cases import cases
 from ddpm.core import Denoised, Level
 from ddpm.sampling.heun import Heun
 
 CLEAN = Level(0.0, 1.0, 0.0)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("now", "next"),
     [
         (Level(0.0, 0.0, 1.0), Level(0.0, 0.6, 0.8)),
@@ -17,7 +17,6 @@ CLEAN = Level(0.0, 1.0, 0.0)
         (Level(0.0, 0.6, 0.8), CLEAN),
         (Level(0.0, 0.0, 1.0), CLEAN),
     ],
-    ids=["from pure noise", "from almost pure noise", "to clean", "all at once"],
 )
 def test_one_call_and_ddims_step_at_the_ends(now, next):
     """``alpha_s x0 + sigma_s eps``."""

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from cases import cases
 from ddpm.sampling.interpolation import slerp
 
 
@@ -48,7 +49,7 @@ def test_each_image_by_itself():
         torch.testing.assert_close(together[i : i + 1], slerp(A[i : i + 1], B[i : i + 1], share), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("b", [A, 2 * A, -A, A * (1 + 1e-7)], ids=["same", "longer", "opposite", "almost"])
+@cases("b", [A, 2 * A, -A, A * (1 + 1e-7)])
 def test_a_line_where_there_is_no_arc(b):
     torch.testing.assert_close(slerp(A, b, 0.25), 0.75 * A + 0.25 * b, rtol=0, atol=1e-6)
 

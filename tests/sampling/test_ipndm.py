@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+from cases import cases
 from ddpm.core import Denoised, Level
 from ddpm.sampling import DDIM, steps
 from ddpm.sampling.ipndm import ADAMS_BASHFORTH, IPNDM
@@ -14,7 +15,7 @@ from .bent import PROCESSES, bent, start
 RHOS = [9.0, 5.0, 3.0, 2.0, 1.0, 0.3, 0.0]
 
 
-@pytest.mark.parametrize("weights", ADAMS_BASHFORTH, ids=len)
+@cases("weights", ADAMS_BASHFORTH)
 def test_the_weights_average_polynomials_over_the_next_step(weights):
     """``∫₀¹ u^j du`` from the values at 0, -1, -2, …, for as many powers as there are weights."""
     for j in range(len(weights)):
@@ -35,7 +36,7 @@ def test_steps_are_ddims_with_the_mean_of_the_last_eps():
                 torch.testing.assert_close(next(ours).x, x, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("process", PROCESSES)
+@cases("process", PROCESSES)
 def test_order_1_is_ddim(process):
     grid = [PROCESSES[process](rho) for rho in RHOS]
     walks = (steps(bent, solver, grid, start(grid[0]), torch.zeros) for solver in (IPNDM(1), DDIM()))

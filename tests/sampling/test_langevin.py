@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
+from cases import cases
 from ddpm.core import Denoised, Level
 from ddpm.sampling import DDIM, Ancestral, SampleNoise, rows_of, sample, steps
 from ddpm.sampling.langevin import Langevin
@@ -39,7 +40,7 @@ def normal(shape, seed: int = 0):
     return lambda: torch.randn(shape, dtype=torch.float64, generator=generator)
 
 
-@pytest.mark.parametrize("snr", [0.16, 0.3])
+@cases("snr", [0.16, 0.3])
 def test_the_corrector_alone_finds_the_distribution_of_its_level(snr):
     """From pure noise, but for the bias that it is known to have: 1 / (1 - snr²) of the variance.
 
@@ -69,7 +70,7 @@ def test_it_mends_what_the_predictor_gets_wrong():
     assert abs(off[Langevin]) < 0.08
 
 
-@pytest.mark.parametrize("predictor", [Ancestral(), DDIM()])
+@cases("predictor", [Ancestral(), DDIM()])
 def test_an_image_does_not_see_its_batch(predictor):
     grid = [Level(0.0, 0.0, 1.0), LEVEL, Level(0.0, 0.8, 0.6), Level(0.0, 1.0, 0.0)]
 

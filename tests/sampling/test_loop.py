@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from cases import cases
 from ddpm.core import Cond, Denoised
 from ddpm.core.discrete import linear
 from ddpm.sampling import DDIM, Ancestral, descents, evaluations, sample, start, steps
@@ -67,7 +68,7 @@ def test_between_rises_a_solver_starts_afresh():
     assert [step.level for step in seen] == [down[2], down[2], down[3], down[4]]
 
 
-@pytest.mark.parametrize("s", [0, 300])
+@cases("s", [0, 300])
 def test_a_rise_is_the_forward_process(s):
     """Noise of level s, risen to t, has the mean and the variance of level t."""
     low, high = SCHEDULE.level(s), SCHEDULE.level(700)
@@ -121,7 +122,7 @@ def test_no_gradients_and_none_switched_off_between_steps():
         assert torch.is_grad_enabled()
 
 
-@pytest.mark.parametrize("space", SPACES)
+@cases("space", SPACES)
 def test_sample_is_the_loop_from_its_start(space):
     shape = (2, 3, *space)
 

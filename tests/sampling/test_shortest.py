@@ -5,6 +5,7 @@ from itertools import combinations, pairwise
 import pytest
 import torch
 
+from cases import cases
 from ddpm.core import Denoised, Level
 from ddpm.core.discrete import linear
 from ddpm.sampling import DDIM
@@ -32,7 +33,7 @@ def paths(levels: list[Level]) -> Paths:
     return Paths(levels, x, x0)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3, 7, 8])
+@cases("steps", [1, 2, 3, 7, 8])
 def test_the_shortest_way_is_the_best_of_all(steps):
     known = paths(trailing(SCHEDULE, 8))
 
@@ -50,7 +51,7 @@ def test_the_shortest_way_is_the_best_of_all(steps):
     assert cost(found) == pytest.approx(min(map(cost, ways)), abs=1e-12)
 
 
-@pytest.mark.parametrize("steps", [0, 9])
+@cases("steps", [0, 9])
 def test_more_steps_than_levels(steps):
     with pytest.raises(ValueError, match=f"between 1 and 8 .*, not {steps}"):
         shortest(paths(trailing(SCHEDULE, 8)), steps)

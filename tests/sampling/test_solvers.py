@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from cases import cases
 from ddpm.core import Denoised, Level
 from ddpm.core.discrete import cosine, linear
 from ddpm.sampling import DDIM, Ancestral, fixed_large, fixed_small
@@ -52,7 +53,7 @@ def test_ddim():
             assert drawn == (eta > 0)
 
 
-@pytest.mark.parametrize("variance", [fixed_small, fixed_large])
+@cases("variance", [fixed_small, fixed_large])
 def test_ancestral(variance):
     """Ho et al. 2020, eq. 7 and alg. 2, with the beta that leads from level j to level i."""
     for i, j in PAIRS:
@@ -66,7 +67,7 @@ def test_ancestral(variance):
         assert drawn == 1
 
 
-@pytest.mark.parametrize("solver", [DDIM(), DDIM(0.5), DDIM(1), Ancestral(), Ancestral(fixed_large)])
+@cases("solver", [DDIM(), DDIM(0.5), DDIM(1), Ancestral(), Ancestral(fixed_large)])
 def test_the_step_to_clean_is_x0_without_noise(solver):
     for i in [1, 20, 1000]:
         result, _, x0, _, drawn = take(solver, SCHEDULE.level(i), SCHEDULE.level(0))
@@ -79,7 +80,7 @@ def test_ancestral_adds_small_noise_where_no_variance_is_learned():
     assert torch.equal(take(Ancestral(), now, next)[0], take(Ancestral(fixed_small), now, next)[0])
 
 
-@pytest.mark.parametrize(("i", "j"), PAIRS)
+@cases(("i", "j"), PAIRS)
 def test_ancestral_of_a_learned_variance(i, j):
     """Nichol & Dhariwal 2021, eq. 15, element by element; a solver of fixed variance does not listen."""
     now, next = SCHEDULE.level(i), SCHEDULE.level(j)
@@ -107,7 +108,7 @@ def test_a_learned_variance_adds_nothing_at_the_end():
     torch.testing.assert_close(result, x0, rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("eta", [-0.1, 1.1, float("nan")])
+@cases("eta", [-0.1, 1.1, float("nan")])
 def test_eta_out_of_range(eta):
     with pytest.raises(ValueError, match="eta must be between 0"):
         DDIM(eta)

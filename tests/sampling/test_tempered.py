@@ -4,6 +4,7 @@ import pytest
 import torch
 from tests.laws.exact import Gaussian
 
+from cases import cases
 from ddpm import build
 from ddpm.config.options import changed
 from ddpm.config.sampling import SamplingConfig
@@ -26,7 +27,7 @@ def end(how: SamplingConfig, solver: Solver | None = None) -> torch.Tensor:
     return x
 
 
-@pytest.mark.parametrize("name", LINEAR)
+@cases("name", LINEAR)
 def test_the_noise_of_the_way_is_scaled_and_that_of_the_start_is_not(name):
     """With a linear denoiser a sample is affine in the fresh noise, and so in its scale."""
     frozen, half, whole, double = (

@@ -7,6 +7,7 @@ from itertools import pairwise, product
 import pytest
 import torch
 
+from cases import cases
 from ddpm import build
 from ddpm.core import Denoised, Level
 from ddpm.core.discrete import linear, zero_terminal_snr
@@ -59,7 +60,7 @@ def problem(request):
     return schedule, solved(schedule, "ddim", trailing(schedule, 500))
 
 
-@pytest.mark.parametrize(("steps", "share"), [(2, 0.9), (6, 0.6)])
+@cases(("steps", "share"), [(2, 0.9), (6, 0.6)])
 def test_moved_levels_end_nearer(problem, steps, share):
     schedule, end = problem
     one = way(TwoPoints(), schedule, "ddim", "trailing", steps)
@@ -127,7 +128,7 @@ def test_the_best_unmoved_need_not_be_the_best_moved(problem):
     assert found.error < 0.9 * before
 
 
-@pytest.mark.parametrize("steps", [2, 5])
+@cases("steps", [2, 5])
 def test_calls_are_at_most_those_announced(problem, steps):
     schedule, end = problem
     denoise = TwoPoints()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from cases import cases
 from ddpm.core import Denoised, Level
 from ddpm.sampling import DDIM, steps
 from ddpm.sampling.exponential import bh1, bh2
@@ -74,7 +75,7 @@ def test_the_first_step_and_the_step_to_clean_are_ddims():
     assert torch.equal(ours[1], bent(ours[0], first).x0)
 
 
-@pytest.mark.parametrize("b", [bh1, bh2])
+@cases("b", [bh1, bh2])
 def test_a_step_from_a_level_without_signal_is_not_corrected(b):
     levels = [Level(0.0, 0.0, 1.0), *(PROCESSES["preserving"](rho) for rho in (3.0, 1.0, 0.3))]
     solver, x = UniPC(2, b), start(levels[0])

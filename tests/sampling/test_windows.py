@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+from cases import cases
 from ddpm.config.network import UNetSettings
 from ddpm.core import Cond, Denoised, Level, NetworkDenoiser, Parameterisation
 from ddpm.core.prediction import v
@@ -32,9 +33,7 @@ def by_place(x, level, cond=None):
     return Denoised(x.flatten(2).cumsum(2).reshape(x.shape), x)
 
 
-@pytest.mark.parametrize(
-    ("space", "size"), [((37,), (8,)), ((19, 30), (8, 16)), ((8, 21), (8, 8)), ((9, 10, 7), (4, 4, 4))]
-)
+@cases(("space", "size"), [((37,), (8,)), ((19, 30), (8, 16)), ((8, 21), (8, 8)), ((9, 10, 7), (4, 4, 4))])
 def test_what_acts_pixel_by_pixel_does_so_in_windows(space, size):
     for overlap in [0.0, 0.25, 0.5, 0.9]:
         x = normal(2, 3, *space)
@@ -95,7 +94,7 @@ def test_shares_add_up_to_one():
     assert (alone[0, :4] == 1).all()
 
 
-@pytest.mark.parametrize(("batch", "calls"), [(1, 27), (4, 7), (27, 1), (100, 1)])
+@cases(("batch", "calls"), [(1, 27), (4, 7), (27, 1), (100, 1)])
 def test_a_call_has_no_more_windows_than_its_batch(batch, calls):
     asked = []
 
@@ -139,7 +138,7 @@ def test_an_image_among_the_conditions_is_cropped_alongside():
         torch.testing.assert_close(found.x0, image, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("size", "overlap", "batch", "said"),
     [
         ((), 0.5, 1, "size"),
@@ -154,7 +153,7 @@ def test_what_cannot_be_a_window(size, overlap, batch, said):
         Windows(pixelwise, size, overlap, batch)
 
 
-@pytest.mark.parametrize("space", [(7,), (8, 3), (8, 8, 8)])
+@cases("space", [(7,), (8, 3), (8, 8, 8)])
 def test_an_image_that_no_window_fits(space):
     with pytest.raises(ValueError, match="as large as a window"):
         Windows(pixelwise, (8, 4) if len(space) > 1 else (8,))(normal(1, 1, *space), LEVEL)
@@ -196,7 +195,7 @@ def roughness(x: torch.Tensor, begins: list[int], size: int) -> float:
     return float(steps[border].mean() / steps[~border].mean())
 
 
-@pytest.mark.parametrize("overlap", [0.5, 0.75])
+@cases("overlap", [0.5, 0.75])
 def test_samples_have_no_seams(overlap):
     """Of 500 fields, four times as long as the window, steps across borders are within 10 % of the others; side by
     side, without overlap, windows know nothing of each other, and the steps are several times as large."""

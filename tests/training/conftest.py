@@ -34,7 +34,7 @@ SETTINGS = TrainSettings(
 ASK = Parameterisation(prediction.v)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def objective() -> Denoising:
     return Denoising(NoiseLevels(discrete.cosine(6), Uniform()), SimpleLoss(ASK), PixelCodec().encode)
 
@@ -44,7 +44,7 @@ def dropping(objective: Denoising, share: float) -> Denoising:
     return replace(objective, noise=replace(objective.noise, dropout=share))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_model() -> Callable[[], Model]:
     """The same small model at every call; its output is not zero, so that every weight has a gradient."""
 
@@ -59,7 +59,7 @@ def make_model() -> Callable[[], Model]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def dataset() -> Dataset:
     """24 random images of 8 × 8 in two classes."""
     rng = np.random.default_rng(0)
@@ -89,17 +89,25 @@ def make_trainer(
     return make
 
 
-@pytest.fixture
-def make_job(
-    make_model: Callable[[], Model], objective: Denoising, dataset: Dataset, tmp_path: Path
-) -> Callable[..., Job]:
-    """A job of 12 steps on the small data set, with some settings changed."""
+@pytest.fixture(scope="session")
+def job_in(make_model: Callable[[], Model], objective: Denoising, dataset: Dataset) -> Callable[..., Job]:
+    """A job of 12 steps on the small data set in a folder, with some settings changed."""
 
-    def make(folder: str = "run", **changes: Any) -> Job:
+    def make(folder: Path, **changes: Any) -> Job:
         kept, held = dataset.subset(np.arange(20)), dataset.subset(np.arange(20, 24))
         settings, model = replace(SETTINGS, **changes), make_model()
         engine = Diffusion(model, objective.noise.schedule, ASK, PixelCodec(), (3, 8, 8), "small")
         own, shown = dropping(objective, settings.label_dropout), preview(engine, settings.seed, kept, held)
-        return Job(model, own, settings, kept, held, tmp_path / folder, shown)
+        return Job(model, own, settings, kept, held, folder, shown)
+
+    return make
+
+
+@pytest.fixture
+def make_job(job_in: Callable[..., Job], tmp_path: Path) -> Callable[..., Job]:
+    """The same in a folder of this name."""
+
+    def make(folder: str = "run", **changes: Any) -> Job:
+        return job_in(tmp_path / folder, **changes)
 
     return make

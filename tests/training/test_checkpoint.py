@@ -1,14 +1,12 @@
 import errno
 import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
+import forked
 from ddpm.system import files as storage
 from ddpm.system.errors import InputError
 from ddpm.training.checkpoint import Checkpoint, Damaged, load_into, newest, paths, prune, read, write
@@ -86,20 +84,16 @@ def test_the_losses_that_levels_are_sampled_by_are_a_part_too(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("damage", [truncate, empty, flip, remove, turn_into_a_folder])
-def test_any_damage_is_named_and_the_older_checkpoint_is_taken(
-    damage: Callable[[Path], None], name: str, tmp_path: Path
-) -> None:
+def test_any_damage_is_named_and_the_older_checkpoint_is_taken(name: str, tmp_path: Path) -> None:
     write(tmp_path, make(10))
-    path = write(tmp_path, make(20))
-    damage(path / name)
-    found, passed_over = newest(tmp_path)
-    assert found is not None
-    assert same(found, make(10))
-    assert len(passed_over) == 1
-    assert str(path) in passed_over[0]
-    assert "damaged" in passed_over[0]
-    assert name in passed_over[0]
+    for damage in (truncate, empty, flip, remove, turn_into_a_folder):
+        path = write(tmp_path, make(20))  # in place of the damaged one
+        damage(path / name)
+        found, passed_over = newest(tmp_path)
+        assert found is not None
+        assert same(found, make(10)), damage
+        assert len(passed_over) == 1, damage
+        assert all(said in passed_over[0] for said in (str(path), "damaged", name)), damage
 
 
 def test_every_byte_of_the_manifest_counts(tmp_path: Path) -> None:
@@ -111,22 +105,19 @@ def test_every_byte_of_the_manifest_counts(tmp_path: Path) -> None:
             read(path.parent)
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
+def test_a_manifest_of_something_else(tmp_path: Path) -> None:
+    path = write(tmp_path, make(1))
+    for text, said in [
         ('{"format": 3, "sha256": {}}', "format 3"),
         ('{"format": 2, "sha256": {}}', "lists nothing"),
         ('{"format": 2, "sha256": {"state.json": ""}}', "lists state.json"),
         ('{"format": 2}', "cannot be read"),
         ("[]", "cannot be read"),
         ("3", "cannot be read"),
-    ],
-)
-def test_a_manifest_of_something_else(text: str, said: str, tmp_path: Path) -> None:
-    path = write(tmp_path, make(1))
-    (path / "manifest.json").write_text(text)
-    with pytest.raises(Damaged, match=said):
-        read(path)
+    ]:
+        (path / "manifest.json").write_text(text)
+        with pytest.raises(Damaged, match=said):
+            read(path)
 
 
 def test_all_damaged_is_as_none(tmp_path: Path) -> None:
@@ -170,9 +161,9 @@ else:
 checkpoint.write(Path(sys.argv[2]), make(2))
 """
     here = map(str, Path(__file__).parents[:2])  # with the tests' own modules
-    command = [sys.executable, "-c", script, timestep, str(tmp_path), *here]
-    died = subprocess.run(command, capture_output=True, text=True)
-    assert died.returncode == -9, died.stderr
+    output = tmp_path.with_name("killed")
+    died = forked.start(script, timestep, str(tmp_path), *here, output=output)
+    assert forked.finish(died) == -9, output.with_suffix(".err").read_text()
     assert [p.name for p in paths(tmp_path)] == ["step-000000001"]
     assert [p.name for p in tmp_path.glob(".*")] == [".step-000000002.part"]
     # the next write takes no harm from the rest, and the next pruning takes it away
@@ -182,13 +173,13 @@ checkpoint.write(Path(sys.argv[2]), make(2))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-000000001", "step-000000002"]
 
 
-@pytest.mark.parametrize("keep", [1, 2, 3])
-def test_prune_keeps_the_last(keep: int, tmp_path: Path) -> None:
+def test_prune_keeps_the_last(tmp_path: Path) -> None:
     for step in (5, 10, 900, 1000):
         last = write(tmp_path, make(step))
-    prune(last, keep)
-    assert [int(p.name[5:]) for p in paths(tmp_path)] == [5, 10, 900, 1000][-keep:]
-    assert same(read(last), make(1000))
+    for keep in (3, 2, 1):
+        prune(last, keep)
+        assert [int(p.name[5:]) for p in paths(tmp_path)] == [5, 10, 900, 1000][-keep:]
+        assert same(read(last), make(1000))
 
 
 def test_prune_takes_damaged_checkpoints_of_later_steps_before_good_ones(tmp_path: Path) -> None:
@@ -210,13 +201,13 @@ def test_prune_keeps_the_best_of_each_that_stays(tmp_path: Path) -> None:
         assert [int(p.name[5:]) for p in paths(tmp_path)] == expected
 
 
-@pytest.mark.parametrize("state", ["", "[]", '{"best": null}', '{"best": {}}', '{"best": {"step": "../.."}}'])
-def test_prune_takes_no_word_of_a_damaged_state(state: str, tmp_path: Path) -> None:
-    for step in (1, 2, 3):
-        last = write(tmp_path, make(step))
-    (last / "state.json").write_text(state)
-    prune(last, keep=1)
-    assert [p.name for p in paths(tmp_path)] == ["step-000000003"]
+def test_prune_takes_no_word_of_a_damaged_state(tmp_path: Path) -> None:
+    for state in ("", "[]", '{"best": null}', '{"best": {}}', '{"best": {"step": "../.."}}'):
+        for step in (1, 2, 3):
+            last = write(tmp_path, make(step))
+        (last / "state.json").write_text(state)
+        prune(last, keep=1)
+        assert [p.name for p in paths(tmp_path)] == ["step-000000003"], state
 
 
 def test_prune_leaves_what_is_no_checkpoint(tmp_path: Path) -> None:
@@ -265,21 +256,18 @@ def test_tensors_are_copied_by_name() -> None:
     assert target["b"] == 2
 
 
-@pytest.mark.parametrize(
-    ("source", "said"),
-    [
+def test_foreign_tensors_are_refused_by_name_and_nothing_is_copied() -> None:
+    target = {"a": torch.zeros(2), "b": torch.zeros(1)}
+    for source, said in [
         ({"a": torch.ones(2)}, r"lacks b;"),
         ({"a": torch.ones(2), "b": torch.ones(1), "c": torch.ones(1)}, r"has unknown c;"),
         ({"x": torch.ones(2), "a": torch.ones(2)}, r"lacks b and has unknown x;"),
         ({"a": torch.ones(3), "b": torch.ones(1)}, r"a .*\(3,\), not \(2,\);"),
         ({"a": torch.ones(2), "b": torch.ones(1, 1)}, r"b .*\(1, 1\), not \(1,\);"),
-    ],
-)
-def test_foreign_tensors_are_refused_by_name_and_nothing_is_copied(source: dict[str, torch.Tensor], said: str) -> None:
-    target = {"a": torch.zeros(2), "b": torch.zeros(1)}
-    with pytest.raises(InputError, match="^the file does not fit this configuration: .*" + said):
-        load_into(target, source, "the file")
-    assert all(not t.any() for t in target.values())
+    ]:
+        with pytest.raises(InputError, match="^the file does not fit this configuration: .*" + said):
+            load_into(target, source, "the file")
+        assert all(not t.any() for t in target.values()), said
 
 
 def test_many_foreign_names_are_shortened() -> None:

@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
+from cases import cases
 from ddpm.codec import PixelCodec
 from ddpm.conditioning.label import LabelEmbedding
 from ddpm.config.network import UNetSettings
@@ -17,13 +18,15 @@ from ddpm.core import Parameterisation, discrete, prediction
 from ddpm.core.model import Model
 from ddpm.core.stream import RowStreams
 from ddpm.data.dataset import Dataset
-from ddpm.data.loader import Batch, batch_of
+from ddpm.data.loader import batch_of
 from ddpm.networks import UNet
 from ddpm.objectives import SimpleLoss
 from ddpm.objectives.denoising import Denoising
 from ddpm.objectives.level_sampling import Uniform
 from ddpm.objectives.noised import NoiseLevels
-from ddpm.training.measure import Memory, available_bytes, memory, seconds_a_step
+from ddpm.system import threads as threads_module
+from ddpm.training import measure
+from ddpm.training.measure import Memory, available_bytes, memory
 from ddpm.training.trainer import Trainer
 
 
@@ -93,15 +96,17 @@ def test_activations_are_those_that_stay_alive(
     assert counted.per_image == pytest.approx(lived, rel=0.05)
 
 
-def test_weights_are_counted_five_times(
+def test_weights_are_counted_with_all_that_is_kept_of_them(
     model: Model, objective: Denoising, data: Dataset, accelerator: Accelerator
 ) -> None:
-    """Weights, gradients, two moments and the average, in float32."""
-    counted = memory(model, objective, TrainSettings(images=100), data, accelerator)
-    assert counted.fixed == 5 * sum(p.numel() * p.element_size() for p in model.parameters())
+    """Weights, gradients, two moments and the average, in float32; and two averages to make others of, if saved."""
+    for averages, copies in ((0, 5), (16, 7)):
+        settings = TrainSettings(images=100, averages=averages)
+        counted = memory(model, objective, settings, data, accelerator)
+        assert counted.fixed == copies * sum(p.numel() * p.element_size() for p in model.parameters())
 
 
-@pytest.mark.parametrize("n", [4, 12])
+@cases("n", [4, 12])
 def test_the_peak_covers_a_real_step(
     n: int, model: Model, objective: Denoising, data: Dataset, accelerator: Accelerator
 ) -> None:
@@ -141,7 +146,7 @@ def test_peak_is_a_fifth_more() -> None:
     assert Memory(fixed=1000, per_image=10).peak(4) == 1248
 
 
-@pytest.mark.parametrize(
+@cases(
     ("available", "batch", "micro"),
     [
         (1200 + 12 * 100, 100, 100),
@@ -157,28 +162,29 @@ def test_fitting_halves(available: int, batch: int, micro: int) -> None:
     assert Memory(fixed=1000, per_image=10).fitting(available, batch) == micro
 
 
-def test_a_step_takes_time(make_trainer: Callable[..., Trainer], dataset: Dataset) -> None:
-    trainer = make_trainer()
-    assert seconds_a_step(trainer, batch_of(dataset, np.arange(8)), 0.0) > 0
-    assert trainer.ema.updates == 2  # one to warm up, one measured
-
-
-def test_the_median_is_taken(
+def test_the_time_of_a_step_is_that_of_the_fastest_number_of_threads(
     make_trainer: Callable[..., Trainer], dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a clock of our own: steps of 1, 9 and 2 seconds."""
-    from ddpm.training import measure
+    """With a clock of our own: 2 s a step with 4 threads, 0.5 s with 2, 0.7 s with one, and 100 s for the first."""
+    clock = [0.0]
+    steps: list[int] = []
+    ours = threads_module.Threads([4, 2, 1], lambda count: None)
+    seconds = {4: 2.0, 2: 0.5, 1: 0.7}
 
-    clock = iter([0, 1, 10, 19, 20, 22])
-    monkeypatch.setattr(measure.time, "perf_counter", lambda: next(clock))
-    monkeypatch.setattr(Trainer, "step", lambda *_: None)
-    assert seconds_a_step(make_trainer(), Batch(torch.zeros(1), {}, torch.zeros(1)), 12) == 2
+    def step(*_: object) -> None:
+        clock[0] += seconds[ours._applied] if steps else 100.0
+        steps.append(ours._applied)
+
+    monkeypatch.setattr(measure, "threads", lambda: ours)
+    monkeypatch.setattr(threads_module.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(Trainer, "step", step)
+    batch = batch_of(dataset, np.arange(8))
+    assert measure.seconds_a_step(make_trainer(), batch, 3.0) == pytest.approx(0.5)
+    assert steps == [4, 4, 2, 2, 1, 1]
 
 
 def test_available_memory_leaves_a_tenth(monkeypatch: pytest.MonkeyPatch) -> None:
     from types import SimpleNamespace
-
-    from ddpm.training import measure
 
     monkeypatch.setattr(measure.psutil, "virtual_memory", lambda: SimpleNamespace(available=1000))
     assert available_bytes(torch.device("cpu")) == 900

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from cases import cases
 from ddpm.codec import PixelCodec
 from ddpm.core import Parameterisation, discrete, prediction
 from ddpm.core.model import Model
@@ -103,7 +104,7 @@ def test_images_of_the_data_itself_do_not_drift(digits: Dataset, look: Look) -> 
     assert [drift(colour(images), expected, 16) for images in pages] == [None] * 200
 
 
-@pytest.mark.parametrize("shift", [-60, -25, 25, 60])
+@cases("shift", [-60, -25, 25, 60])
 def test_a_planted_drift_warns(shift: int, digits: Dataset, look: Look) -> None:
     expected = look(digits).expected
     images = digits.read(np.arange(16)).astype(np.int64) + shift

@@ -60,7 +60,9 @@ def by_weights(model: Model, device: torch.device) -> Scored:
 
 
 def scored(job: Job, scorer: Any = by_weights, every: int = 8, share: float = 1.0) -> Job:
-    return replace(job, scoring=Scoring(scorer, ScoringSettings(every, share=share)))
+    """The job with scores; without previews, which would take longer than its steps."""
+    job.folder.mkdir(exist_ok=True)
+    return replace(job, scoring=Scoring(scorer, ScoringSettings(every, share=share)), preview=None)
 
 
 def run(job: Job, stop_at: int | None = None) -> list[Event]:
@@ -93,35 +95,29 @@ def files(job: Job) -> dict[str, bytes]:
 # when and on what
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
+def test_settings_that_make_no_sense() -> None:
+    for changes, said in [
         ({"every": 0}, "every must be at least 1, not 0"),
         ({"samples": 9}, "samples must be at least 10, not 9"),
         ({"steps": 0}, "steps must be at least 1, not 0"),
         ({"share": 0.0}, "share must be above 0 and at most 1, not 0.0"),
         ({"share": 1.1}, "share must be above 0 and at most 1, not 1.1"),
         ({"share": float("nan")}, "share must be above 0 and at most 1, not nan"),
-    ],
-)
-def test_settings_that_make_no_sense(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        ScoringSettings(**{"every": 100} | changes)
+    ]:
+        with pytest.raises(ValueError, match=said):
+            ScoringSettings(**{"every": 100} | changes)
 
 
-@pytest.mark.parametrize(
-    ("images", "every", "samples", "points"),
-    [
+def test_what_is_planned() -> None:
+    for images, every, samples, points in [
         (2_000_000, 100_000, 256, 20),  # long: as many and as large as is good
         (607_000, 30_350, 256, 20),  # 256 · 16 / 3 images' time, 20 times, are 4.5 % of 606,815
         (300_000, 15_000, 126, 20),
         (48_896, 8_149, 64, 6),  # short: 64 are the fewest
         (1_000, 1_000, 64, 1),  # shorter than a score may cost: only that at the end
-    ],
-)
-def test_what_is_planned(images: int, every: int, samples: int, points: int) -> None:
-    s = planned(ScoringSettings(1), images, 64, ())
-    assert (s.every, s.samples, s.points(images, 64)) == (every, samples, points)
+    ]:
+        s = planned(ScoringSettings(1), images, 64, ())
+        assert (s.every, s.samples, s.points(images, 64)) == (every, samples, points), images
 
 
 @given(st.integers(1, 10**8), st.integers(8, 512), st.floats(0.001, 1.0), st.integers(1, 50), st.integers(10, 10_000))
@@ -143,31 +139,31 @@ def test_what_is_given_is_not_planned() -> None:
     assert planned(asked, 50_000, 64, {"samples"}).samples == 1000
 
 
-@pytest.mark.parametrize(("images", "every"), [(8, 8), (16, 1000), (40, 20), (40, 24), (48, 16), (56, 16)])
-def test_points_are_those_that_a_run_takes(images: int, every: int, make_job: MakeJob) -> None:
-    job = scored(make_job(images=images, checkpoint_every=1000, log_every=1000), every=every)
-    assert job.scoring is not None
-    taken = [e.images for e in scores(run(job))]
-    assert taken == sorted({-(-n // 8) * 8 for n in range(every, images, every)} | {images})
-    assert job.scoring.settings.points(images, 8) == len(taken)
+def test_points_are_those_that_a_run_takes(make_job: MakeJob) -> None:
+    for images, every in [(8, 8), (16, 1000), (40, 20), (40, 24), (48, 16), (56, 16)]:
+        job = scored(make_job(f"{images} {every}", images=images, checkpoint_every=1000, log_every=1000), every=every)
+        assert job.scoring is not None
+        taken = [e.images for e in scores(run(job))]
+        assert taken == sorted({-(-n // 8) * 8 for n in range(every, images, every)} | {images}), (images, every)
+        assert job.scoring.settings.points(images, 8) == len(taken), (images, every)
 
 
 # what it may cost
 
 
-@pytest.mark.parametrize(("seconds", "share"), [(1.0, 0.05), (0.3, 0.05), (7.0, 0.2), (100.0, 0.05), (1.0, 1.0)])
-def test_scores_keep_to_their_share_of_the_time(seconds: float, share: float) -> None:
+def test_scores_keep_to_their_share_of_the_time() -> None:
     """After the first of them, whose cost nobody can know before; and of what is allowed, little is left over."""
-    clock = Clock()
-    scorer = Listed([1.0] * 2000, clock, seconds)
-    curve = ScoreCurve(Scoring(scorer, ScoringSettings(1, share=share)), None, clock)
-    for step in range(1, 1001):
-        clock.now += 1.0
-        if curve.affordable():
-            curve.take(Model(torch.nn.Identity()), CPU, step, step)
-            assert scorer.calls == 1 or scorer.calls * seconds <= share * (clock.now - 100.0) + 1e-9
-    most = min(1000, share * (clock.now - 100.0) / seconds)
-    assert most - 2 <= scorer.calls <= max(1, most + 1e-9)
+    for seconds, share in [(1.0, 0.05), (0.3, 0.05), (7.0, 0.2), (100.0, 0.05), (1.0, 1.0)]:
+        clock = Clock()
+        scorer = Listed([1.0] * 2000, clock, seconds)
+        curve = ScoreCurve(Scoring(scorer, ScoringSettings(1, share=share)), None, clock)
+        for step in range(1, 1001):
+            clock.now += 1.0
+            if curve.affordable():
+                curve.take(Model(torch.nn.Identity()), CPU, step, step)
+                assert scorer.calls == 1 or scorer.calls * seconds <= share * (clock.now - 100.0) + 1e-9
+        most = min(1000, share * (clock.now - 100.0) / seconds)
+        assert most - 2 <= scorer.calls <= max(1, most + 1e-9), (seconds, share)
 
 
 def test_a_dear_score_is_left_out_but_not_the_last(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,15 +213,14 @@ def test_it_is_the_average_that_is_scored(make_job: MakeJob) -> None:
     assert last.values["kid"] == pytest.approx(total, rel=1e-12)
 
 
-@pytest.mark.parametrize("every", [8, 24])
-def test_training_does_not_notice(every: int, make_job: MakeJob) -> None:
+def test_training_does_not_notice(make_job: MakeJob) -> None:
     """Weights, average and moments bit for bit, and every loss: not even random draws of a scorer reach it."""
 
     def careless(model: Model, device: torch.device) -> Scored:
         torch.manual_seed(1)
         return by_weights(model, device)
 
-    plain, watched = make_job("plain"), scored(make_job("watched"), careless, every)
+    plain, watched = make_job("plain"), scored(make_job("watched"), careless)
     before, after = run(plain), run(watched)
     a, _ = checkpoints.newest(plain.checkpoints)
     b, _ = checkpoints.newest(watched.checkpoints)
@@ -246,41 +241,37 @@ def test_training_does_not_notice(every: int, make_job: MakeJob) -> None:
 # the best
 
 
-@pytest.mark.parametrize(
-    ("distances", "best", "kept"),
-    [
+def test_the_best_is_kept(make_job: MakeJob) -> None:
+    """Scores after steps 3, 6, 9, 12; checkpoints after 4, 8, 12, of which the two newest stay."""
+    for distances, best, kept in [
         ([5, 4, 3, 2], 12, [9, 12]),  # a score between two checkpoints makes one of its own
         ([2, 3, 4, 5], 3, [3, 8, 12]),
         ([5, 2, 3, 4], 6, [6, 8, 12]),
         ([2, 2, 2, 2], 3, [3, 8, 12]),  # the first of equals
         ([4, 3, 2, 3], 9, [9, 12]),
-    ],
-)
-def test_the_best_is_kept(distances: list[float], best: int, kept: list[int], make_job: MakeJob) -> None:
-    """Scores after steps 3, 6, 9, 12; checkpoints after 4, 8, 12, of which the two newest stay."""
-    job = scored(make_job(), Listed(distances), every=24)
-    run(job)
-    assert steps(job) == kept
-    assert json.loads((job.folder / "best.json").read_text()) == {
-        "format": 2,
-        "checkpoint": f"checkpoints/step-{best:09d}",
-        "step": best,
-        "images": 8 * best,
-        "frechet": min(distances),
-        "kid": 0.5,
-    }
-    found = published(job.folder)
-    assert found == Best.of(best, 8 * best, Scored(min(distances), 0.5, 16))
-    assert checkpoints.read(found.path(job.folder)).step == best
+    ]:
+        job = scored(make_job(str(distances)), Listed(distances), every=24)
+        run(job)
+        assert steps(job) == kept, distances
+        assert json.loads((job.folder / "best.json").read_text()) == {
+            "format": 2,
+            "checkpoint": f"checkpoints/step-{best:09d}",
+            "step": best,
+            "images": 8 * best,
+            "frechet": min(distances),
+            "kid": 0.5,
+        }
+        found = published(job.folder)
+        assert found == Best.of(best, 8 * best, Scored(min(distances), 0.5, 16))
+        assert checkpoints.read(found.path(job.folder)).step == best
 
 
-@pytest.mark.parametrize("stops", [(6,), (1, 2, 3, 7, 11)])
-def test_stopped_and_gone_on(stops: tuple[int, ...], make_job: MakeJob) -> None:
+def test_stopped_and_gone_on(make_job: MakeJob) -> None:
     """All that is left is that of an uninterrupted run, but for what was saved at the stops."""
     whole = scored(make_job("whole"), every=8)
     expected = scores(run(whole))
     parts: list[Event] = []
-    for stop in (*stops, None):
+    for stop in (1, 2, 7, 11, None):
         parts += scores(run(scored(make_job("parts"), every=8), stop))
     job = make_job("parts")
 
@@ -299,8 +290,7 @@ class Killed(Exception):
 
 
 @pytest.mark.parametrize("write", ["publish", "write_file", "write", "prune"])
-@pytest.mark.parametrize("call", [1, 2, 4])
-def test_killed_while_it_saves(write: str, call: int, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_while_it_saves(write: str, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
     """After each of the files that make a best one: the same command ends as if nothing had happened."""
 
     def job(folder: str) -> Job:
@@ -314,24 +304,26 @@ def test_killed_while_it_saves(write: str, call: int, make_job: MakeJob, monkeyp
 
         return scored(made, farther, every=8)
 
-    whole, parts = job("whole"), job("parts")
+    whole = job("whole")
     run(whole)
     room: Any = loop if write in ("publish", "write_file") else checkpoints
-    original, calls = getattr(room, write), []
+    original = getattr(room, write)
+    for call in (1, 2, 4):
+        parts, calls = job(f"parts {call}"), []
 
-    def killed(*args: Any) -> Any:
-        result = original(*args)
-        calls.append(args)
-        if len(calls) == call:
-            raise Killed
-        return result
+        def killed(*args: Any, call: int = call, calls: list[Any] = calls) -> Any:
+            result = original(*args)
+            calls.append(args)
+            if len(calls) == call:
+                raise Killed
+            return result
 
-    with monkeypatch.context() as patch:
-        patch.setattr(room, write, killed)
-        with pytest.raises(Killed):
-            run(parts)
-    run(job("parts"))
-    assert files(parts) == files(whole)
+        with monkeypatch.context() as patch:
+            patch.setattr(room, write, killed)
+            with pytest.raises(Killed):
+                run(parts)
+        run(job(f"parts {call}"))
+        assert files(parts) == files(whole), call
 
 
 def test_a_best_of_later_steps_is_forgotten(make_job: MakeJob) -> None:

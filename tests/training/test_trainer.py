@@ -7,6 +7,7 @@ import torch
 from accelerate import Accelerator
 from tests.training.conftest import dropping
 
+from cases import cases
 from ddpm.codec import PixelCodec
 from ddpm.config.training import TrainSettings
 from ddpm.core.model import Model
@@ -95,7 +96,7 @@ def test_a_step_is_the_gradient_of_the_mean_loss(
         torch.testing.assert_close(moments[f"exp_avg_sq.{name}"], adam.state[p]["exp_avg_sq"], rtol=1e-3, atol=1e-10)
 
 
-@pytest.mark.parametrize("micro_batch", [1, 3, 4])
+@cases("micro_batch", [1, 3, 4])
 def test_micro_batches_change_nothing(micro_batch: int, make_trainer: Make, dataset: Dataset) -> None:
     images, conditions = batch(dataset)
     whole, parts = make_trainer(), make_trainer(micro_batch=micro_batch)
@@ -134,7 +135,7 @@ def test_dropped_labels_are_not_seen(make_trainer: Make, dataset: Dataset) -> No
     assert not equal(a.state(1), b.state(1))
 
 
-@pytest.mark.parametrize("micro_batch", [8, 3])
+@cases("micro_batch", [8, 3])
 def test_a_poisoned_step_changes_nothing_and_is_counted(
     micro_batch: int, make_model: Callable[[], Model], objective: Denoising, dataset: Dataset, settings: TrainSettings
 ) -> None:
@@ -162,7 +163,7 @@ def test_a_poisoned_step_changes_nothing_and_is_counted(
     assert equal_tensors(other.state(2), trainer.state(2))
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@cases("value", [float("nan"), float("inf")])
 def test_a_poisoned_gradient_is_skipped_whatever_the_loss(value: float, make_trainer: Make, dataset: Dataset) -> None:
     trainer = make_trainer()
     before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
@@ -207,7 +208,7 @@ def test_restoring_before_the_first_step(make_trainer: Make, dataset: Dataset) -
     assert equal(one.state(1), other.state(1))
 
 
-@pytest.mark.parametrize("part", ["model", "ema", "optimizer"])
+@cases("part", ["model", "ema", "optimizer"])
 def test_a_checkpoint_without_a_part_is_refused(part: str, make_trainer: Make, dataset: Dataset) -> None:
     trainer = make_trainer()
     trainer.step(0, *batch(dataset))

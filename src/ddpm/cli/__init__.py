@@ -40,6 +40,7 @@ _COMMANDS = {
     "restore": "Restore a damaged picture: colourise, deblur, enlarge or fill in.",
     "interpolate": "Interpolate between two pictures.",
     "tune": "Find the solver and noise levels that sample best in few steps.",
+    "average": "Average a run's weights over a longer or shorter part of its training, after the fact.",
     "sweep": "Compare solvers, grids and numbers of steps on the same seeds; re-run to resume.",
     "report": "Write a one-page HTML report on a run: scores, samples, losses, settings.",
     "plot": "Plot a schedule, the loss, or a sampling trajectory.",

@@ -24,6 +24,7 @@ class TrainSettings:
         weight_decay, betas: The parameters of AdamW.
         clip: The largest norm of the gradient.
         ema: The upper limit of the moving average's decay.
+        averages: How often the averages are saved from which `ddpm average` makes one of any length; 0 for never.
         label_dropout: The proportion of labels to drop, for classifier-free guidance.
         precision: The precision of the network; weights are always float32.
         seed: The seed of all randomness.
@@ -46,6 +47,7 @@ class TrainSettings:
     betas: tuple[float, float] = (0.9, 0.99)
     clip: float = 1.0
     ema: float = 0.9999
+    averages: int = 16
     label_dropout: float = 0.1
     precision: PrecisionName = "fp32"
     seed: Annotated[int, Flag("Seed of all randomness.")] = 0
@@ -67,7 +69,7 @@ class TrainSettings:
         for name in ("learning_rate", "clip"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be above 0 and finite, not {getattr(self, name)}")
-        for name in ("warmup", "workers", "previews", "weight_decay"):
+        for name in ("warmup", "workers", "previews", "averages", "weight_decay"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be at least 0 and finite, not {getattr(self, name)}")
         if not all(0 <= beta < 1 for beta in self.betas):

@@ -24,6 +24,7 @@ from ddpm.sampling.inversion import inversion
 from ddpm.sampling.windows import Windows, starts
 from ddpm.system.names import VarianceName
 from ddpm.system.progress import Progress, among, silent
+from ddpm.system.threads import WINDOW, threads
 
 FEWEST = 16
 """The smallest batch in which the CPU's libraries compute each row independently of the others: below it they use other
@@ -128,7 +129,8 @@ class Diffusion:
         grid, solver = bent.levels or self.grid(how), self.solver(how, direction)
         randn = self.noise([rows[i] for i in at], self._size(how))
         x = bent.begin(grid[0], randn)
-        for moment in follow(denoise, solver, grid, x, randn, cond, bent.constraint):
+        choice = threads().choice((len(at), self._size(how), how.guidance_scale), WINDOW)
+        for moment in threads().each(follow(denoise, solver, grid, x, randn, cond, bent.constraint), choice):
             x = moment.x[:n]
             if watch is not None:
                 watch(moment._replace(x=x, x0=moment.x0[:n]))

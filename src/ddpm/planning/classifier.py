@@ -143,6 +143,7 @@ def _config(
                 "learning_rate": asked.get("lr", RATE),
                 "warmup": min(10_000, amount // 20),
                 "weight_decay": 0.05,  # Dhariwal & Nichol 2021, app. I
+                "averages": 0,
                 "label_dropout": 0.0,
                 "precision": PRECISIONS[accelerator.mixed_precision],
                 "seed": asked.get("seed", 0),

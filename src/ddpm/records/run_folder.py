@@ -52,6 +52,8 @@ class RunFolder:
     tuned_file = File("tuned.json")
     report = File("report.html")
     checkpoints = File(checkpoints.FOLDER)
+    averages = File(loop.AVERAGES)
+    """The averages saved during training, and those made of them for a length."""
     classifier = File("classifier")
     """The folder of the run's classifier, which has a config, weights, a log and checkpoints like a run."""
     previews = File(loop.PREVIEWS)

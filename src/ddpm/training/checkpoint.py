@@ -25,7 +25,9 @@ MANIFEST = "manifest.json"
 """The file that distinguishes a checkpoint from a run folder."""
 _NAME = re.compile(r"step-(\d{9,})")
 _PARTS = {"model.safetensors", "ema.safetensors", "optimizer.safetensors", "state.json"}
-_OPTIONAL = {"levels.safetensors"}
+_OPTIONAL = {"levels.safetensors", "averages.safetensors"}
+_WEIGHTS = {"ema.safetensors", "state.json"}
+"""The files of a checkpoint that serves for sampling alone."""
 
 
 class Damaged(Exception):
@@ -38,8 +40,8 @@ class Checkpoint:
 
     Attributes:
         step: the number of optimiser steps taken.
-        tensors: file stem ("model", "ema", "optimizer"; "levels" where they are sampled by past losses) -> named
-            tensors.
+        tensors: file stem ("model", "ema", "optimizer"; "averages" where they are saved, "levels" where these are
+            sampled by past losses) -> named tensors.
         state: the remaining state, as JSON: skipped steps, EMA updates, loss scale; if the run is scored, the "best"
             so far: {"step", …}, of this checkpoint or an earlier one.
     """
@@ -55,8 +57,12 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
     Raises:
         InputError: no space or permission. Older checkpoints are kept.
     """
-    final = path_of(folder, checkpoint.step)
-    part = folder / f".{final.name}.part"
+    return store(path_of(folder, checkpoint.step), checkpoint)
+
+
+def store(final: Path, checkpoint: Checkpoint) -> Path:
+    """Like :func:`write`, to a path of any name."""
+    folder, part = final.parent, final.with_name(f".{final.name}.part")
     with disk_errors(final):
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
@@ -110,7 +116,7 @@ def _manifest(path: Path) -> dict[str, str]:
         raise Damaged(f"manifest.json cannot be read ({e})") from e
     if version != FORMAT:
         raise Damaged(f"manifest.json has format {version}, but this version of ddpm reads format {FORMAT}")
-    if hashes.keys() - _OPTIONAL != _PARTS:
+    if hashes.keys() - _OPTIONAL not in (_PARTS, _WEIGHTS):
         raise Damaged(f"manifest.json lists {_some(hashes)}, not {_some(_PARTS)}")
     return hashes
 

@@ -19,17 +19,21 @@ from ddpm.images.sheets import png
 from ddpm.objectives.objective import Objective
 from ddpm.system.files import clear_drafts, write_file
 from ddpm.system.interrupt import Interrupt
+from ddpm.system.threads import threads
 from ddpm.training import checkpoint as checkpoints
 from ddpm.training.heldout import HeldOut
 from ddpm.training.log import Event
+from ddpm.training.measure import pace
 from ddpm.training.meter import Meter
+from ddpm.training.power_average import saved_after
 from ddpm.training.preview import Preview, colour, drift, page
 from ddpm.training.scoring import Best, ScoreCurve, Scoring, publish
 from ddpm.training.trainer import Trainer
 
 WEIGHTS = "model.safetensors"
 PREVIEWS = "previews"
-"""The averaged weights and the previews, in the run folder."""
+AVERAGES = "averages"
+"""The averaged weights, the previews and the averages saved for any length, in the run folder."""
 COMPARED = 3
 """The number of first previews that compare the raw weights with their average."""
 
@@ -87,7 +91,7 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
         yield Event("warning", start, start * s.batch, {"text": line})
 
     if accelerator.is_main_process:
-        for folder in (job.folder, job.folder / PREVIEWS):
+        for folder in (job.folder, job.folder / PREVIEWS, job.folder / AVERAGES):
             clear_drafts(folder)
     observer = _Observer(job, trainer, accelerator, _best(job, found))
     observer.publish()
@@ -96,10 +100,14 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
     rank, world = accelerator.process_index, accelerator.num_processes
     batches = Batches(Steps(job.data, s.batch, s.seed, s.flip, rank, world), start, s.workers)
     meter = Meter(accelerator, s)
+    choice, notes = pace(accelerator), list[str]()
     in_a_row = 0
     for number, batch in zip(range(start, s.steps), batches, strict=False):
-        report = trainer.step(number, batch.images, batch.conditions)
+        with threads().timed(choice, notes.append):
+            report = trainer.step(number, batch.images, batch.conditions)
         done, images = number + 1, (number + 1) * s.batch
+        while notes:
+            yield Event("warning", done, images, {"text": notes.pop()})
         in_a_row = in_a_row + 1 if report.skipped else 0
         if report.skipped:
             yield Event("warning", done, images, {"text": _skipped(done, batch, job.data)})
@@ -108,6 +116,9 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
                 f"{s.patience} consecutive steps up to step {done} had no finite gradient ({_names(batch, job.data)}); "
                 f"use a lower --lr, or resume from an earlier checkpoint in {job.checkpoints}"
             )
+        if done in observer.saves:
+            with meter.paused():
+                observer.save_averages(done)
         meter.add(float(report.grad_norm), report.loss, report.skipped)
         last = done == s.steps
         if _passes(images, s.batch, s.log_every) or last:
@@ -174,6 +185,8 @@ class _Observer:
         self.job, self.trainer, self.accelerator = job, trainer, accelerator
         self.held_out = HeldOut(job.held_out, job.objective, job.settings.seed)
         self.curve = ScoreCurve(job.scoring, best) if job.scoring is not None else None
+        averages, s = trainer.averages, job.settings
+        self.saves = saved_after(s.steps, averages.every, s.averages) if averages is not None else set()
 
     def look(self, done: int) -> Iterator[Event]:
         """Compute the held-out loss and draw a preview, if the model generates images, after ``done`` steps."""
@@ -226,6 +239,11 @@ class _Observer:
         """Record the best checkpoint; at the start too, as a killed run may have named one that it never wrote."""
         if self.curve is not None and self.accelerator.is_main_process:
             publish(self.job.folder, self.curve.best)
+
+    def save_averages(self, done: int) -> None:
+        """Save the averages for any length, in half precision."""
+        if self.accelerator.is_main_process and self.trainer.averages is not None:
+            write_file(self.job.folder / AVERAGES / f"step-{done:09d}.safetensors", self.trainer.averages.to_bytes())
 
     def save(self, done: int) -> Event:
         """Write a checkpoint, and the averaged weights for sampling."""

@@ -1,8 +1,7 @@
 """The cost of a training step, before a run starts: time by measuring, memory by counting."""
 
-import statistics
+import math
 import sys
-import time
 from typing import NamedTuple
 
 import numpy as np
@@ -16,20 +15,31 @@ from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
 from ddpm.data.loader import Batch, batch_of
 from ddpm.objectives.objective import Objective
+from ddpm.system.threads import TRIAL, Choice, threads
+from ddpm.training.power_average import TRACKED
 from ddpm.training.trainer import Trainer
 
 
+def pace(accelerator: Accelerator, trial: float = TRIAL) -> Choice:
+    """The choice of the number of threads for training: PyTorch's own on a GPU and in several processes."""
+    counts = threads().counts
+    alone = accelerator.device.type == "cpu" and accelerator.num_processes == 1
+    return Choice(counts if alone else counts[:1], trial=trial)
+
+
 def seconds_a_step(trainer: Trainer, batch: Batch, seconds: float) -> float:
-    """Measure the median time of a step on one batch for about ``seconds``. Do not use the trainer afterwards."""
-    trainer.step(0, batch.images, batch.conditions)
-    took: list[float] = []
-    while not took or (sum(took) < seconds and len(took) < 50):
-        _wait(trainer.accelerator.device)
-        began = time.perf_counter()
-        trainer.step(len(took) + 1, batch.images, batch.conditions)
-        _wait(trainer.accelerator.device)
-        took.append(time.perf_counter() - began)
-    return statistics.median(took)
+    """Measure the time of a step on one batch for about ``seconds``, with the number of threads that is fastest.
+
+    Do not use the trainer afterwards.
+    """
+    choice = pace(trainer.accelerator, seconds / len(threads().counts))
+    number = 0
+    while not math.isfinite(choice.seconds):
+        with threads().timed(choice):
+            trainer.step(number, batch.images, batch.conditions)
+            _wait(trainer.accelerator.device)
+        number += 1
+    return choice.seconds
 
 
 def _wait(device: torch.device) -> None:
@@ -69,8 +79,9 @@ def memory(
     """
     numel = sum(p.numel() for p in model.parameters())
     half = 0 if settings.precision == "fp32" else 2
-    # float32 weights, gradients, two moments and the average, and the weights in half precision
-    fixed = numel * (5 * 4 + half)
+    # float32 weights, gradients, two moments and the averages, and the weights in half precision
+    averages = 1 + (len(TRACKED) if settings.averages else 0)
+    fixed = numel * ((4 + averages) * 4 + half)
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
     kept: dict[int, int] = {}
 

@@ -15,6 +15,7 @@ from ddpm.core.stream import RowStreams
 from ddpm.objectives.objective import Draws, Objective
 from ddpm.training.checkpoint import Checkpoint, load_into
 from ddpm.training.ema import EMA
+from ddpm.training.power_average import PowerAverages
 from ddpm.training.rate import learning_rate
 
 
@@ -50,6 +51,7 @@ class Trainer:
     Attributes:
         model: the weights, on ``accelerator.device``.
         ema: their moving average.
+        averages: their averages for any length after training; None if the settings save none.
         history: the past losses, if levels are sampled by these.
         skipped: the number of steps skipped, as their gradient was not finite.
     """
@@ -58,6 +60,7 @@ class Trainer:
         self.objective, self.settings, self.accelerator = objective, settings, accelerator
         self.model = model.to(accelerator.device, memory_format=model.layout)  # type: ignore[call-overload]
         self.ema = EMA(self.model, settings.ema)
+        self.averages = PowerAverages(self.model, settings.steps) if settings.averages else None
         self.history = objective.history()
         self.skipped = 0
         optimizer = torch.optim.AdamW(
@@ -121,6 +124,8 @@ class Trainer:
             self.skipped += 1
         else:
             self.ema.update(self.model.parameters())
+        if self.averages is not None:
+            self.averages.update(number + 1)
         return StepReport(total, norm, skipped)
 
     def state(self, step: int) -> Checkpoint:
@@ -133,6 +138,8 @@ class Trainer:
             "ema": dict(self.ema.model.state_dict()),
             "optimizer": self._moments(),
         }
+        if self.averages is not None:
+            tensors["averages"] = self.averages.tensors()
         if self.history is not None:
             tensors["levels"] = self.history.tensors()
         return Checkpoint(step, tensors, state)
@@ -148,6 +155,8 @@ class Trainer:
         load_into(self.model.state_dict(), checkpoint.tensors.get("model", {}), what)
         load_into(self.ema.model.state_dict(), checkpoint.tensors.get("ema", {}), what)
         load_into(self._moments(), checkpoint.tensors.get("optimizer", {}), what)
+        if self.averages is not None:
+            load_into(self.averages.tensors(), checkpoint.tensors.get("averages", {}), what)
         if self.history is not None:
             load_into(self.history.tensors(), checkpoint.tensors.get("levels", {}), what)
         self.skipped = checkpoint.state["skipped"]

@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.stats import beta
 
+from cases import cases
 from ddpm.core import Continuous
 from ddpm.core.continuous import VE
 from ddpm.core.discrete import linear
@@ -32,7 +33,7 @@ def test_of_one_it_is_even():
     torch.testing.assert_close(quantile(P, 1.0), P, rtol=0, atol=1e-16)
 
 
-@pytest.mark.parametrize("schedule", [linear(1000), linear(40), Continuous(VE(), 100)], ids=["linear", "few", "VE"])
+@cases("schedule", [linear(1000), linear(40), Continuous(VE(), 100)])
 def test_places_are_quantiles(schedule):
     """Of 1, (S - 2) / (S - 1), … 0, over [1, T]."""
     for steps in [2, 3, 7, 50]:
@@ -51,7 +52,7 @@ def test_steps_are_small_at_both_ends():
     np.testing.assert_allclose(lengths, lengths[::-1], rtol=1e-9)
 
 
-@pytest.mark.parametrize("a", [0.0, 0.49, 1.01, -1.0, math.nan])
+@cases("a", [0.0, 0.49, 1.01, -1.0, math.nan])
 def test_other_distributions(a):
     with pytest.raises(ValueError, match=r"a must be between 0.5 and 1, not"):
         Beta(a)

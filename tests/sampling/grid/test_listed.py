@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from cases import cases
 from ddpm.config.grid import listing
 from ddpm.config.grid import timesteps as parse
 from ddpm.core import Continuous
@@ -12,13 +13,13 @@ from ddpm.core.discrete import linear
 from ddpm.sampling.grid import Listed
 
 
-@pytest.mark.parametrize("schedule", [linear(1000), Continuous(Flow(), 1000)], ids=["linear", "flow"])
+@cases("schedule", [linear(1000), Continuous(Flow(), 1000)])
 def test_the_levels_are_those_and_clean(schedule):
     for timesteps in [(1000, 700, 400, 100), (812.5, 3.25), (1,), (1000,)]:
         assert Listed(timesteps)(schedule, len(timesteps)) == [*map(schedule.level, timesteps), schedule.level(0)]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("timesteps", "said"),
     [
         ((), "None"),
@@ -38,7 +39,7 @@ def test_places_that_do_not_fall_to_1(timesteps, said):
         parse(timesteps)
 
 
-@pytest.mark.parametrize("first", [1000.5, 1200, math.inf])
+@cases("first", [1000.5, 1200, math.inf])
 def test_places_beyond_the_schedule(first):
     with pytest.raises(ValueError, match=f"timestep 1000 .*, not {first}"):
         Listed((first, 3))(linear(1000), 2)

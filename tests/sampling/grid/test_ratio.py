@@ -5,6 +5,7 @@ from itertools import product
 
 import pytest
 
+from cases import cases
 from ddpm.core import Continuous, Level, Schedule
 from ddpm.core.continuous import VE, VP, EDMProcess, Flow, SubVP
 from ddpm.core.discrete import cosine, linear, scaled_linear, zero_terminal_snr
@@ -35,15 +36,15 @@ def spread(schedule: Schedule, steps: int, sigma_max: float, bend, unbend) -> li
     return [last, *(unbend(most + (least - most) * k / (steps - 1)) for k in range(1, steps))]
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
+@cases("schedule", SCHEDULES.values())
 def test_log_snr_falls_by_equal_steps(schedule):
     for steps, sigma_max in product(STEPS, CAPS):
         expected = spread(schedule, steps, sigma_max, math.log, math.exp)
         assert ratios(LogSNR(sigma_max)(schedule, steps)) == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize("rho", [1.0, 3.0, 7.0])
-@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
+@cases("rho", [1.0, 3.0, 7.0])
+@cases("schedule", SCHEDULES.values())
 def test_karras(schedule, rho):
     """Karras et al. 2022, eq. 5, with sigma / alpha for their sigma."""
     for steps, sigma_max in product(STEPS, CAPS):
@@ -51,7 +52,7 @@ def test_karras(schedule, rho):
         assert ratios(Karras(rho, sigma_max)(schedule, steps)) == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize("make", [LogSNR(), Karras()], ids=["log-snr", "karras"])
+@cases("make", [LogSNR(), Karras()])
 def test_one_level_alone_is_noisier_than_80(make):
     """Where x0 is nothing but a mean, however far beyond a schedule goes; none where it ends before."""
     for schedule in (*SCHEDULES.values(), zero_terminal_snr(linear(1000)), Continuous(Flow(), 1000)):
@@ -73,8 +74,8 @@ def test_karras_on_edms_own_process_is_even():
         assert found.sigma == pytest.approx(schedule.level(timestep).sigma, rel=1e-9)
 
 
-@pytest.mark.parametrize("sigma_max", [80.0, math.inf])
-@pytest.mark.parametrize(
+@cases("sigma_max", [80.0, math.inf])
+@cases(
     ("schedule", "noisiest"),
     [
         (zero_terminal_snr(linear(1000)), 999),
@@ -84,7 +85,7 @@ def test_karras_on_edms_own_process_is_even():
         (zero_terminal_snr(linear(2)), 1.5),
     ],
 )
-@pytest.mark.parametrize("make", [LogSNR, Karras], ids=["log-snr", "karras"])
+@cases("make", [LogSNR, Karras])
 def test_without_signal_at_the_noisiest_level(make, schedule, noisiest, sigma_max):
     """It is visited first; the others are spread as from the next one that has signal, or sigma_max."""
     bend, unbend = (math.log, math.exp) if make is LogSNR else (lambda r: r ** (1 / 7), lambda r: r**7)
@@ -95,7 +96,7 @@ def test_without_signal_at_the_noisiest_level(make, schedule, noisiest, sigma_ma
     assert others == pytest.approx([unbend(most + (least - most) * k / 5) for k in range(1, 6)], rel=1e-9)
 
 
-@pytest.mark.parametrize("make", [LogSNR(), Karras()], ids=["log-snr", "karras"])
+@cases("make", [LogSNR(), Karras()])
 def test_the_network_is_fed_timesteps_between_the_ticks(make):
     """The level of a timestep between two is between theirs, and the last noisy one is level 1 to the last bit."""
     schedule = linear(1000)

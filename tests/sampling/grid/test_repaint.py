@@ -2,6 +2,7 @@
 
 import pytest
 
+from cases import cases
 from ddpm.core import Level
 from ddpm.core.discrete import linear
 from ddpm.sampling import DDIM, descents, evaluations
@@ -34,7 +35,7 @@ def without_the_way_up(visited: list[int]) -> list[int]:
     return [visited[0], *kept, visited[-1]]
 
 
-@pytest.mark.parametrize(("n", "jump", "times"), [(250, 10, 10), (20, 3, 4), (20, 1, 2), (7, 6, 3), (5, 2, 1)])
+@cases(("n", "jump", "times"), [(250, 10, 10), (20, 3, 4), (20, 1, 2), (7, 6, 3), (5, 2, 1)])
 def test_it_is_the_originals(n, jump, times):
     assert timesteps(n, jump, times) == without_the_way_up(lugmayr(n, jump, times))
 
@@ -43,7 +44,7 @@ def test_a_small_one():
     assert timesteps(5, 2, 2) == [5, 4, 3, 5, 4, 3, 2, 1, 3, 2, 1, 0]
 
 
-@pytest.mark.parametrize(("n", "jump", "times"), [(250, 10, 10), (20, 3, 4), (20, 1, 2), (5, 2, 1)])
+@cases(("n", "jump", "times"), [(250, 10, 10), (20, 3, 4), (20, 1, 2), (5, 2, 1)])
 def test_how_often_the_denoiser_is_asked(n, jump, times):
     grid = repaint(uniform(linear(), n), jump, times)
     rises = (n - 1) // jump * (times - 1)
@@ -51,7 +52,7 @@ def test_how_often_the_denoiser_is_asked(n, jump, times):
     assert len(descents(grid)) == 1 + rises
 
 
-@pytest.mark.parametrize(("jump", "times", "says"), [(0, 2, "between 1 and 4"), (5, 2, "not 5"), (1, 0, "at least 1")])
+@cases(("jump", "times", "says"), [(0, 2, "between 1 and 4"), (5, 2, "not 5"), (1, 0, "at least 1")])
 def test_what_is_refused(jump, times, says):
     with pytest.raises(ValueError, match=says):
         timesteps(5, jump, times)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cases import cases
 from ddpm.core.discrete import cosine, linear
 from ddpm.sampling.grid import Power, leading, quadratic, trailing, uniform
 
@@ -20,7 +21,7 @@ def timesteps(grid) -> list[int]:
     return [int(level.t) for level in grid[:-1]]
 
 
-@pytest.mark.parametrize("grid", GRIDS)
+@cases("grid", GRIDS)
 def test_every_level_is_of_the_table(grid):
     for steps in [1, 2, 3, 7, 50, 999, 1000]:
         assert all(level == LINEAR.level(int(level.t) + 1) for level in grid(LINEAR, steps))
@@ -71,13 +72,13 @@ def test_power():
         assert Power(2.0)(LINEAR, steps) == quadratic(LINEAR, steps)
 
 
-@pytest.mark.parametrize("exponent", [0.9, float("inf"), float("nan")])
+@cases("exponent", [0.9, float("inf"), float("nan")])
 def test_exponent_out_of_range(exponent):
     with pytest.raises(ValueError, match="exponent must be at least 1"):
         Power(exponent)
 
 
-@pytest.mark.parametrize("grid", GRIDS)
+@cases("grid", GRIDS)
 def test_steps_that_do_not_fit(grid):
     for steps in [-1, 0, 11]:
         with pytest.raises(ValueError, match=f"between 1 and 10, .*, not {steps}"):

@@ -1,0 +1,40 @@
+"""Averages of a run's weights of any length, made after training."""
+
+import re
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from ddpm.records.run_folder import RunFolder
+from ddpm.system.errors import InputError
+from ddpm.training import checkpoint as checkpoints
+from ddpm.training.power_average import LONGEST, SHORTEST, combine
+
+_SAVED = re.compile(r"step-(\d{9,})\.safetensors")
+
+
+def average(run: RunFolder, length: float) -> Path:
+    """Write the average of a length, up to the last saved averages, beside these; returns its folder.
+
+    It opens wherever a checkpoint does.
+
+    Args:
+        length: the standard deviation of the average's profile relative to the run so far, in 0.04 … 0.2.
+
+    Raises:
+        InputError: the length is out of range, or the run saved no averages or damaged ones.
+    """
+    if not SHORTEST <= length <= LONGEST:
+        raise InputError("invalid", f"--length {length:g} is not in {SHORTEST:g} to {LONGEST:g}; about 0.1 is usual")
+    files = {int(m[1]): path for path in run.averages.glob("step-*") if (m := _SAVED.fullmatch(path.name))}
+    if not files:
+        raise InputError(
+            "missing",
+            f"{run.path} has no saved averages; train with --set training.averages=16 and wait for a first sixteenth",
+        )
+    try:
+        weights = combine(files, length)
+    except (SafetensorError, OSError) as e:
+        raise InputError("unreadable", f"an average in {run.averages} is damaged ({e}); remove it") from e
+    made = checkpoints.Checkpoint(max(files), {"ema": weights}, {"length": length})
+    return checkpoints.store(run.averages / f"length-{length:g}", made)

@@ -1,0 +1,126 @@
+"""The number of threads: on simulated machines, whose speeds are given."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from ddpm.system.threads import AGAIN, CHANGE, TRIAL, WINDOW, Choice, Threads, candidates
+
+Machine = dict[int, float]
+"""Number of threads -> seconds per piece of work."""
+IDLE: Machine = {4: 0.1, 2: 0.17, 1: 0.3}
+BUSY: Machine = {4: 4.0, 2: 1.5, 1: 0.6}
+
+
+class Simulation:
+    """Work on a machine whose speed can be changed, with a clock of its own."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine, self.clock, self.lines = machine, 0.0, list[str]()
+        self.set_to: list[int] = []
+        self.choice = Choice(list(machine))
+
+    def run(self, seconds: float) -> None:
+        end = self.clock + seconds
+        while self.clock < end:
+            if self.set_to[-1:] != [self.choice.count]:
+                self.set_to.append(self.choice.count)
+            took = self.machine[self.choice.count]
+            self.clock += took
+            if line := self.choice.took(took):
+                self.lines.append(line)
+
+
+def test_the_fastest_number_is_chosen_within_a_second_each() -> None:
+    for machine, best in ((IDLE, 4), (BUSY, 1)):
+        simulation = Simulation(machine)
+        simulation.run(3 * (TRIAL + max(machine.values())) + max(machine.values()))
+        assert simulation.choice.count == best
+        assert not simulation.choice.choosing
+        assert simulation.lines == []  # a choice at the start is no news
+
+
+def test_a_neighbour_that_comes_and_goes() -> None:
+    simulation = Simulation(IDLE)
+    simulation.run(60)
+    simulation.machine = BUSY
+    simulation.run(WINDOW + 4 + 3 * (TRIAL + 4))
+    assert simulation.choice.count == 1
+    assert "with 1 thread: 6.7 times as fast as 4" in simulation.lines[0]
+    simulation.machine = IDLE  # one thread is twice as fast at once
+    simulation.run(2 * WINDOW + 4 * TRIAL)
+    assert simulation.choice.count == 4
+    assert "with 4 threads" in simulation.lines[1]
+    assert simulation.set_to[-1] == 4
+    simulation.run(600)
+    assert len(simulation.lines) == 2
+
+
+def test_a_slow_number_is_tried_again_ever_more_rarely() -> None:
+    """A neighbour's end may not change the speed of one thread: it is found by trying, at little cost."""
+    simulation = Simulation(IDLE)
+    simulation.run(60)
+    simulation.machine = BUSY
+    simulation.run(60)
+    switches = len(simulation.set_to)
+    simulation.run(40 * AGAIN)
+    trials = (len(simulation.set_to) - switches) / len(IDLE)
+    assert 4 <= trials <= 6  # after 1, 3, 7, 15, 31 minutes
+    simulation.machine = IDLE | {1: 0.6}
+    simulation.run(100 * AGAIN)
+    assert simulation.choice.count == 4
+
+
+def test_small_changes_are_left_alone() -> None:
+    simulation = Simulation(IDLE)
+    simulation.run(60)
+    before = len(simulation.set_to)
+    for factor in (0.9, 1.2, CHANGE * 0.99):
+        simulation.machine = {count: factor * seconds for count, seconds in IDLE.items()}
+        simulation.run(200)
+    assert len(simulation.set_to) == before
+
+
+def test_short_work_is_left_alone() -> None:
+    """Its first trial comes after the delay; the first piece, which prepares the others, counts for nothing."""
+    choice = Choice([2, 1], delay=5.0)
+    choice.took(100.0)
+    for _ in range(11):
+        choice.took(0.5)
+        assert choice.count == 2
+    choice.took(0.5)
+    assert choice.count == 1
+
+
+def test_each_kind_of_work_has_its_own_number() -> None:
+    applied: list[int] = []
+    threads = Threads([2, 1], applied.append)
+    training, drawing = threads.choice("training"), threads.choice("drawing")
+    assert threads.choice("training") is training
+    training.count = 1
+    for choice in (training, training, drawing, training):
+        assert list(threads.each(range(3), choice)) == [0, 1, 2]
+    assert applied == [1, 2, 1]
+
+
+def test_other_threads_change_nothing() -> None:
+    """PyTorch's number belongs to the thread that sets it."""
+    applied: list[int] = []
+    threads = Threads([2, 1], applied.append)
+    choice = threads.choice("training")
+    choice.count = 1
+    other = threading.Thread(target=lambda: list(threads.each(range(3), choice)))
+    other.start()
+    other.join()
+    assert applied == []
+
+
+def test_the_environment_fixes_the_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    most: Callable[[], int] = lambda: 12  # noqa: E731
+    monkeypatch.setattr(torch, "get_num_threads", most)
+    monkeypatch.setenv("OMP_NUM_THREADS", "12")
+    assert candidates() == [12]
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert candidates() == [12, 6, 3, 1]
