@@ -17,10 +17,13 @@ import ddpm
 from ddpm.config.run import RunConfig
 from ddpm.engine.loading import load
 from ddpm.engine.options import settings
+from ddpm.evaluation.tune import AskTune, tune
 from ddpm.planning import follow
 from ddpm.planning.distillation import Distilling, make
 from ddpm.system.interrupt import Interrupt
+from ddpm.system.progress import silent
 from ddpm.tasks.generate import sample
+from ddpm.tasks.interpolate import interpolate
 from ddpm.tasks.likelihood import bits_per_dim
 from ddpm.training.loop import train
 from refusal import refuses
@@ -167,6 +170,10 @@ def test_what_a_student_is_not_asked(student: Path) -> None:
         settings(run, {"guidance": 2.0})
     with refuses("incompatible", "likelihood"):
         bits_per_dim(run, [Image.new("L", (8, 8))])
+    with refuses("incompatible", "inversion"):
+        interpolate(run, Image.new("L", (8, 8)), Image.new("L", (8, 8)))
+    with refuses("incompatible", "many-step"):
+        tune(run, AskTune([3]), silent)
 
 
 @pytest.mark.parametrize(

@@ -98,13 +98,15 @@ def _refuse_untaught(run: LoadedRun, changes: Mapping[str, Any]) -> None:
     taught, own = run.config.distillation, run.config.sampling
     if taught is None:
         return
-    steps, guidance = changes.get("steps"), changes.get("guidance")
-    what = f"{run.source}, a {run.config.student}"
-    if steps not in (None, own.steps) and changes.get("grid") is None:
-        raise InputError("conflict", f"steps {steps} is not what {what}, takes; drop it, or sample {taught.teacher}")
-    if guidance not in (None, 1):
+    untaught = []
+    if changes.get("steps") not in (None, own.steps) and changes.get("grid") is None:
+        untaught.append("steps")
+    if changes.get("guidance") not in (None, 1):
+        untaught.append("guidance")
+    for name in untaught:
         raise InputError(
-            "conflict", f"guidance {guidance} would be added to that of {what}; drop it, or sample {taught.teacher}"
+            "conflict",
+            f"{run.source} is a {run.config.student}; drop {name} {changes[name]}, or sample {taught.teacher} instead",
         )
 
 

@@ -37,6 +37,7 @@ class Teacher:
 
     @cached_property
     def _denoise(self) -> Denoiser:
+        # any label will do: guides depend only on whether there are some
         guides = self.run.guides(self.how, [0] if self.run.learned_labels else None)
         with torch.no_grad():
             return self.run.engine.denoiser(self.how, guides)

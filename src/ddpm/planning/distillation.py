@@ -145,6 +145,7 @@ def make(
     batch = draft.training.batch
     trial = job_of(draft, out, teacher, images, accelerator)
     needs = memory(trial.model, trial.objective, trial.settings, trial.data, accelerator)
+    needs = needs._replace(fixed=needs.fixed + 4 * sum(p.numel() for p in trial.model.parameters()))  # the teacher
     micro = needs.fitting(available_bytes(accelerator.device), draft.training.micro_batch)
     amount, speed = count(asked["images"]) if "images" in asked else None, None
     if amount is None:
