@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md quotes the code as it is: its listings, its floors, and the files that it names."""
+"""CONTRIBUTING.md quotes the code as it is: its listings, its layers, and the files that it names."""
 
 import ast
 import re
@@ -18,13 +18,13 @@ def quotes(code: str, listing: str) -> bool:
     return f"\n{listing}" in f"\n{code}"
 
 
-def floors(source: str) -> list[set[str]]:
-    """The rooms of each floor, as a test file assigns them to ``FLOORS``."""
+def layers(source: str) -> list[set[str]]:
+    """The packages of each layer, as a test file assigns them to ``LAYERS``."""
     for node in ast.parse(source).body:
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "FLOORS":
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "LAYERS":
             assert node.value is not None
             return ast.literal_eval(node.value)
-    raise AssertionError("FLOORS is not assigned")
+    raise AssertionError("LAYERS is not assigned")
 
 
 def test_listings_are_quoted():
@@ -47,11 +47,11 @@ def test_the_solver_is_quoted_as_a_whole():
     assert listing == (ROOT / "src/ddpm/sampling/heun.py").read_text(encoding="utf-8")
 
 
-def test_the_floors_are_those_that_the_tests_enforce():
+def test_the_layers_are_those_that_the_tests_enforce():
     rows = re.findall(r"^\| (\d+) \| (.*) \|$", TEXT, flags=re.MULTILINE)
     assert [int(number) for number, _ in rows] == list(range(len(rows)))
-    enforced = floors((ROOT / "tests" / "test_floors.py").read_text(encoding="utf-8"))
-    assert [set(re.findall(r"`(\w+)`", rooms)) for _, rooms in rows] == enforced
+    enforced = layers((ROOT / "tests" / "test_floors.py").read_text(encoding="utf-8"))
+    assert [set(re.findall(r"`(\w+)`", packages)) for _, packages in rows] == enforced
 
 
 def test_files_that_it_names_are_there():
@@ -66,4 +66,4 @@ def test_the_test_itself():
     code = "a = 1\nb = 22\n    c = 3\n"
     for listing, found in [("a = 1\nb = 22\n", True), ("    c = 3\n", True), ("c = 3\n", False), ("b = 2\n", False)]:
         assert quotes(code, listing) == found
-    assert floors('FLOORS: list[set[str]] = [{"core"}, {"data", "cli"}]') == [{"core"}, {"data", "cli"}]
+    assert layers('LAYERS: list[set[str]] = [{"core"}, {"data", "cli"}]') == [{"core"}, {"data", "cli"}]

@@ -1,8 +1,8 @@
-"""Every file imports from lower floors or its own room only, so that no part knows what stands on it.
+"""Every file imports only from its own package and from lower layers, so that no part depends on what uses it.
 
-A room is a folder of src/ddpm, or a file beside the folders: ``__main__`` belongs to the command line, and the
-package's ``__init__``, which exports what users need, to the pipeline. A new room must be given its floor here. Imports
-count wherever they are written: inside functions, and for type checkers alone.
+A package is a folder of src/ddpm, or a file next to the folders: ``__main__`` belongs to the command line, and
+``ddpm/__init__``, which exports what users need, to the pipeline. A new package needs a layer here. Imports count
+wherever they are written: inside functions, and for type checkers alone.
 """
 
 import ast
@@ -16,7 +16,7 @@ from cases import cases
 
 SRC = Path(__file__).parents[1] / "src"
 
-FLOORS: list[set[str]] = [
+LAYERS: list[set[str]] = [
     {"core", "codec", "system"},
     {"config", "images", "constraints", "objectives", "sampling", "guidance"},
     {"conditioning", "networks", "data"},
@@ -29,16 +29,16 @@ FLOORS: list[set[str]] = [
     {"cli"},
 ]
 MATHEMATICS = {"core", "networks", "conditioning", "objectives", "sampling", "guidance", "constraints"}
-"""Rooms that need no package but torch."""
+"""Packages that need nothing third-party but torch."""
 ALSO = {"ddpm/core/stream.py": {"numpy"}, "ddpm/conditioning/low_resolution.py": {"numpy"}}
 """Files of them that need more: torch's generator keeps 32 bits of a seed on the CPU, where NumPy's Philox has 128; and
 small images are made of large ones as these are stored, in NumPy's arrays."""
 
-FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
+LAYER_OF = {package: number for number, layer in enumerate(LAYERS) for package in layer}
 FILES = sorted(path.relative_to(SRC).as_posix() for path in (SRC / "ddpm").rglob("*.py"))
 
 
-def room(module: str) -> str:
+def package(module: str) -> str:
     """ "ddpm.core.level" is in "core", "ddpm.build" is "build", and "ddpm" alone is of "pipeline"."""
     _, *inside = module.split(".")
     first = inside[0] if inside else "pipeline"
@@ -49,8 +49,8 @@ def module_of(path: str) -> str:
     return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
-def room_of(path: str) -> str:
-    return room(module_of(path))
+def package_of(path: str) -> str:
+    return package(module_of(path))
 
 
 @cache
@@ -72,15 +72,15 @@ def imports(source: str) -> list[str]:
 
 def breaks(path: str, source: str) -> list[str]:
     """What a file imports that it should not."""
-    own = room_of(path)
+    own = package_of(path)
     wrong = []
     for name in imports(source):
-        package = name.split(".")[0]
-        if package == "ddpm":
-            other = room(name)
-            if other != own and not FLOOR_OF[other] < FLOOR_OF[own]:
+        root = name.split(".")[0]
+        if root == "ddpm":
+            other = package(name)
+            if other != own and not LAYER_OF[other] < LAYER_OF[own]:
                 wrong.append(name)
-        elif own in MATHEMATICS and package not in {"torch", *ALSO.get(path, ())} | sys.stdlib_module_names:
+        elif own in MATHEMATICS and root not in {"torch", *ALSO.get(path, ())} | sys.stdlib_module_names:
             wrong.append(name)
     return wrong
 
@@ -105,17 +105,17 @@ def circle(sources: dict[str, str], part: Callable[[str], str]) -> list[str]:
     return []
 
 
-@cases("name", sorted(FLOOR_OF))
+@cases("name", sorted(LAYER_OF))
 def test_imports_lead_down(name):
-    wrong = {path: breaks(path, (SRC / path).read_text(encoding="utf-8")) for path in FILES if room_of(path) == name}
+    wrong = {path: breaks(path, (SRC / path).read_text(encoding="utf-8")) for path in FILES if package_of(path) == name}
     assert {path: names for path, names in wrong.items() if names} == {}
 
 
-def test_every_room_has_one_floor_and_every_floor_its_rooms():
-    assert sorted({room_of(path) for path in FILES}) == sorted(room for floor in FLOORS for room in floor)
+def test_every_package_is_in_one_layer():
+    assert sorted({package_of(path) for path in FILES}) == sorted(package for layer in LAYERS for package in layer)
 
 
-@cases("part", [room, str])
+@cases("part", [package, str])
 def test_nothing_imports_what_imports_it(part):
     assert circle({path: (SRC / path).read_text(encoding="utf-8") for path in FILES}, part) == []
 
@@ -123,10 +123,10 @@ def test_nothing_imports_what_imports_it(part):
 def test_circles_are_found():
     level, loop = "import ddpm.core.model", "from ddpm.core.level import Level"
     assert circle({"ddpm/core/level.py": level, "ddpm/core/model.py": loop}, str) != []
-    assert circle({"ddpm/core/level.py": level, "ddpm/core/model.py": loop}, room) == []
+    assert circle({"ddpm/core/level.py": level, "ddpm/core/model.py": loop}, package) == []
     assert circle({"ddpm/core/level.py": level, "ddpm/core/model.py": "import torch"}, str) == []
     up, down = "from ddpm.sampling import loop", "def f():\n    from ddpm.core import level"
-    assert circle({"ddpm/core/level.py": up, "ddpm/sampling/loop.py": down}, room) != []
+    assert circle({"ddpm/core/level.py": up, "ddpm/sampling/loop.py": down}, package) != []
 
 
 def test_the_test_itself():

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,12 @@ from safetensors.torch import load_file
 
 import ddpm
 from ddpm.config.run import RunConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.engine.loading import load
 from ddpm.engine.options import settings
 from ddpm.evaluation.tune import AskTune, tune
 from ddpm.planning import follow
-from ddpm.planning.distillation import Distilling, make
+from ddpm.planning.distillation import Distilling, levels_of, make, taught
 from ddpm.system.interrupt import Interrupt
 from ddpm.system.progress import silent
 from ddpm.tasks.generate import sample
@@ -141,6 +143,16 @@ def test_the_measured_memory_is_that_of_all_steps(digits_run: Path, tmp_path: Pa
         for steps in (1, 4)
     )
     assert 3.9 * one < four < 4.1 * one
+
+
+def test_tuned_levels_are_those_of_a_student_of_as_many_steps(digits_run: Path) -> None:
+    run = load(digits_run, "cpu")
+    tuned = replace(
+        run, tuned=(SamplingConfig.of(solver="deis-3", grid="1000,400.5"), SamplingConfig.of(grid="900,9,1"))
+    )
+    assert levels_of(tuned, 2) == (1000.0, 400.5)
+    assert levels_of(tuned, 4) == levels_of(run, 4) == (1000.0, 650.0, 354.0, 125.0)
+    assert taught(tuned, levels_of(tuned, 2), {}).grid[::6] == (1000.0, 400.5)
 
 
 def test_a_checkpoint_may_teach_without_guidance(digits_run: Path, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_mixed_modes_by_choice(cli: Cli, folder: Callable[..., Path], tmp_path: 
 
 def test_a_run_folder(digits_run: Path) -> None:
     assert {p.name for p in digits_run.iterdir()} == {
-        *("README.md", "config.json", "log.jsonl", "model.safetensors", "checkpoints", "previews")
+        *("README.md", "config.json", "log.jsonl", "model.safetensors", "checkpoints", "averages", "previews")
     }
     events = [json.loads(line) for line in (digits_run / "log.jsonl").read_text().splitlines()]
     assert (events[0]["kind"], events[-1]["kind"]) == ("start", "finish")

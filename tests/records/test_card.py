@@ -16,7 +16,8 @@ def config(digits_run: Path) -> RunConfig:
 def test_it_says_what_the_model_is(config: RunConfig) -> None:
     text = card(config, "runs/digits", 12_345_678)
     assert text.startswith("# digits\n")
-    for said in ("8 × 8 L images", "1,708 of `digits`, plus 89 held out", "0, 1, 2, 3", "12.3 M weights", "192 images"):
+    network = "12.3 M parameters"
+    for said in ("8 × 8 L images", "1,708 of `digits`, plus 89 held out", "0, 1, 2, 3", network, "192 images"):
         assert said in text
     assert "{" not in text
 

@@ -15,8 +15,11 @@ from safetensors.torch import load_file
 
 from ddpm.codec import PixelCodec
 from ddpm.objectives.denoising import Denoising
+from ddpm.system import threads
 from ddpm.system.interrupt import Interrupt
+from ddpm.system.threads import Threads
 from ddpm.training import checkpoint as checkpoints
+from ddpm.training import loop, measure
 from ddpm.training.log import Event
 from ddpm.training.loop import Diverged, Job, train
 from ddpm.training.preview import colour
@@ -307,3 +310,25 @@ def test_the_average_is_there_before_the_checkpoint_that_ends_the_run(make_job: 
     saved = [name for name in order if name == "model.safetensors" or (name.startswith("step-") and "." not in name)]
     assert saved[0::2] == ["model.safetensors"] * 3
     assert saved[1::2] == ["step-000000004", "step-000000008", "step-000000012"]
+
+
+def test_choosing_the_number_of_threads_leaves_no_trace(
+    finished: Finished, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The steps that measure it are undone: the run is that of one without a choice, also when it is resumed."""
+    applied: list[int] = []
+    choices = Threads([2, 1], applied.append)
+    monkeypatch.setattr(loop, "threads", lambda: choices)
+    monkeypatch.setattr(measure, "threads", lambda: choices)
+    monkeypatch.setattr(threads, "TRIAL", 0.01)
+    job = make_job()
+    first = run(job, stop_at=5)
+    assert kinds(first)[:2] == [("start", 0), ("threads", 0)]
+    assert set(first[1].values["images_per_s"]) == {"2", "1"}
+    stopped, _ = checkpoints.newest(job.checkpoints)
+    assert stopped is not None
+    assert stopped.state["threads"] == first[1].values["threads"] == choices._applied
+    second = run(job)
+    assert ("threads", stopped.step) in kinds(second)
+    expected, found = (load_file(folder / "model.safetensors") for folder in (finished[0].folder, job.folder))
+    assert all(torch.equal(found[name], expected[name]) for name in expected)

@@ -23,7 +23,7 @@ app = App(
     "Exit codes: 0 success, 2 invalid input, 3 training diverged, "
     "75 interrupted with everything saved (re-run to resume).",
     version=__version__,
-    default_parameter=Parameter(converter=exactly),
+    default_parameter=Parameter(converter=exactly, negative_iterable=()),
 )
 _FILES = {"plot": "report"} | dict.fromkeys(("inpaint", "outpaint", "edit", "restore", "interpolate"), "editing")
 """The files of commands that do not have one of their own."""
@@ -46,7 +46,7 @@ _COMMANDS = {
     "plot": "Plot a schedule, the loss, or a sampling trajectory.",
     "evaluate": "Score a run, or a folder of images, against real images; re-run to resume.",
     "likelihood": "Measure the likelihood of images, in bits per dimension; re-run to resume.",
-    "compare": "Compare scores that were measured alike.",
+    "compare": "Compare scores that were measured in the same way.",
     "doctor": "Show device, precision, memory and versions.",
 }
 for _name, _help in _COMMANDS.items():

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def compare(*scores: Path, across: list[str] | None = None) -> None:
-    """Compare scores that were measured alike.
+    """Compare scores that were measured in the same way.
 
     Each value is followed by its 95 % interval. The best value is bold if its interval overlaps no other.
 

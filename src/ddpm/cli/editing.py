@@ -34,7 +34,7 @@ class Editing:
         fit: Resize and convert the picture to the run's size and mode. By default, larger pictures keep their size.
         batch: The number of pictures drawn at a time.
         whole: Draw pictures larger than in training in one pass, not in windows; sides must be divisible as the network
-            needs.
+            requires.
         out: The folder to write to; RUN/COMMAND/… by default.
         device: cpu, cuda or mps; the best available by default.
     """
@@ -142,7 +142,7 @@ def restore(
     """Restore a damaged picture, such that damaging the result again gives the picture.
 
     Args:
-        run: A run folder, or one checkpoint in it; it needs no training on the damage.
+        run: A run folder, or one checkpoint in it; no training on such damage is needed.
         photo: The damaged picture.
         operator: The damage: grey (no colour), downsample:4 (means of 4 x 4 blocks), blur:2 (Gaussian, in pixels),
             mask:mask.png (white is missing, as in `ddpm inpaint`).
@@ -178,7 +178,7 @@ def interpolate(
         first: The first picture, of the run's size or larger.
         last: The last picture, of the same size.
         n: The number of pictures, including both ends, which are the model's reconstructions of the given pictures.
-        label: The class of both pictures, or one each: `--label cat --label dog`.
+        label: The class of both pictures, or one for each: `--label cat --label dog`.
         steps: The number of solver steps, each to the noise and back.
         fit: Resize and convert the pictures to the run's size and mode.
         batch: The number of pictures drawn at a time.

@@ -28,7 +28,7 @@ def evaluate(
     n: Annotated[int | None, Parameter(name=["-n", "--n"])] = None,
     features: Annotated[
         str | None,
-        Parameter(help=f"The feature extractor: {', '.join(get_args(FeaturesName))}; the first by default."),
+        Parameter(help=f"The feature extractor: {', '.join(get_args(FeaturesName))}; embedded by default."),
     ] = None,
     weights: str | None = None,
     steps: list[str] | None = None,
@@ -63,11 +63,11 @@ def evaluate(
         checkpoints: Also score the run's earlier checkpoints.
         seed: The random seed; 0 by default. Sample i depends on the seed and i alone.
         batch: The number of samples drawn at a time, 1 to 64; 64 by default.
-        augment: For a super-resolution run, which is compared with bicubic interpolation: see `ddpm upscale`.
+        augment: For a super-resolution run: see `ddpm upscale`.
         consistent: For a super-resolution run: see `ddpm upscale`.
         size: For a folder of images of different sizes: the size to resize them to, 64 or height x width.
         mode: For a folder of images of different modes: the mode to convert them to.
-        fit: How to resize images of another shape; crop by default.
+        fit: How to resize images of a different aspect ratio; crop by default.
         skip_bad: Skip images that cannot be read.
         out: Also write the score to this file.
         device: cpu, cuda or mps; the best available by default.

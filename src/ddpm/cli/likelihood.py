@@ -45,17 +45,18 @@ def likelihood(
         data: The images; the run's held-out images by default.
         n: The maximum number of images to measure; 1,000 by default.
         method: bound (the variational bound) or ode (the density along the probability-flow ODE).
-        steps: For the bound: the number of levels; all by default. Several, as in 25,50,100, are measured in turn.
-        terms: For the bound: the number of KL terms to draw per image, all by default; fewer are faster and unbiased.
-        variance: For the bound: the variance of the reverse steps; the run's own by default.
-        start: For the ode, in continuous time: the starting time; 1e-5 by default.
-        tolerance: For the ode: the error tolerance per step; 1e-5 by default.
-        probes: For the ode: the number of random probes per image; 1 by default.
-        clip: Clip the expected image to [-1, 1]; by default on for the bound and off for the ode.
+        steps: For bound: the number of levels; all by default. Several, as in 25,50,100, are measured in turn.
+        terms: For bound: the number of KL terms to draw per image; all by default. Fewer are faster, and still
+            unbiased.
+        variance: For bound: the variance of the reverse steps; the run's own by default.
+        start: For ode, in continuous time: the starting time; 1e-5 by default.
+        tolerance: For ode: the error tolerance per step; 1e-5 by default.
+        probes: For ode: the number of random probes per image; 1 by default.
+        clip: Clip the expected image to [-1, 1]; by default on for bound and off for ode.
         labels: Condition on the images' classes.
         seed: The random seed. The noise for image i depends on the seed and i alone.
         batch: The number of images measured at a time, 1 to 50; 50 by default.
-        fit: How to resize images of --data of another shape; crop by default.
+        fit: How to resize images of --data of a different aspect ratio; crop by default.
         skip_bad: Skip images of --data that cannot be read.
         device: cpu, cuda or mps; the best available by default.
     """

@@ -38,10 +38,10 @@ def plot(
     Args:
         kind: schedule: signal, noise and their ratio at each level. loss: over training, and by noise level.
             trajectory: how samples form.
-        what: A run folder; for schedule also names of schedules, plotted together.
+        what: A run folder; for schedule, also the names of schedules to plot together.
         out: The .png, .svg or .pdf file to write; RUN/plots/KIND.png by default.
         n: For trajectory: the number of samples.
-        label: For trajectory: a class, by name or number; several are taken in turn.
+        label: For trajectory: a class, by name or number. Repeat the flag to alternate between several.
         seed: For trajectory: the random seed. Sample i depends on the seed and i alone.
         device: cpu, cuda or mps; the best available by default.
     """

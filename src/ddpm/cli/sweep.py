@@ -45,7 +45,8 @@ def sweep(
         grids: Grids by name, as in trailing,quadratic; the run's own by default.
         guidance: Guidance scales, as in 1,1.5,3; the run's own by default.
         n: The number of images to show for each combination.
-        label: The class of the images shown, by name or number; several are taken in turn; all by default.
+        label: The class of the images shown, by name or number; all by default. Repeat the flag to alternate between
+            several.
         seed: The random seed. Image i depends on the seed and i alone.
         data: The real images; the run's data by default.
         samples: The number of samples for each Fréchet distance; 0 to skip it.

@@ -20,7 +20,8 @@ class Flags:
     """The options of a run.
 
     Args:
-        for_: The time to train for: 90s, 20m, 1h30m. The speed is measured first and turned into a number of images.
+        for_: The time to train for: 90s, 20m, 1h30m. The speed is measured first, and the time converted to a number of
+            images.
         images: The number of images to train on, counting repeats: 500k, 2M.
         recipe: auto (default): the largest network that the budget can train. ho2020, nichol2021: the CIFAR-10 models
             of DDPM and Improved DDPM. super-resolution: a model that enlarges images, for `ddpm upscale`.
@@ -28,7 +29,7 @@ class Flags:
         low: For super-resolution: the small images, paired by name; averages of the large ones by default.
         size: Side of the images, or height x width: 64, 48x64.
         mode: Mode to convert the images to; required if they have several.
-        fit: How to resize images of another shape; crop by default.
+        fit: How to resize images of a different aspect ratio; crop by default.
         skip_bad: Skip images that cannot be read.
         labels: Condition on the classes, if there are any; on by default.
         betas: A file of betas, one per timestep, in place of --schedule: a JSON list, or the output of NumPy's savetxt.

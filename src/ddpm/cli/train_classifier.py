@@ -36,8 +36,8 @@ def train_classifier(
     Args:
         run: A run folder, trained with labels or without.
         data: A folder of images with a subfolder for each class, a .zip of one, or an .npz; the run's data by default.
-        for_: The time to train for: 90s, 20m, 1h30m; 10m by default. The speed is measured first and turned into a
-            number of images.
+        for_: The time to train for: 90s, 20m, 1h30m; 10m by default. The speed is measured first, and the time
+            converted to a number of images.
         images: The number of images to train on, counting repeats: 500k, 2M.
         width: Channels of the network's finest level; half the run's by default, at least 32.
         batch: Images per optimiser step, over all processes; 64 by default.
@@ -75,7 +75,7 @@ def train_classifier(
         config, job = plan.make(run, asked, accelerator, began=began, say=partial(say, accelerator))
         weights = sum(p.numel() for p in job.model.parameters())
         many = f"{config.data.images:,} images in {len(config.data.classes)} classes, {config.data.held_out} held out"
-        say(accelerator, f"classifier    {config.network.describe()}, {weights / 1e6:.1f} M weights; {many}")
+        say(accelerator, f"classifier    {config.network.describe()}, {weights / 1e6:.1f} M parameters; {many}")
         if accelerator.is_main_process:
             config.write(config_file)
         accelerator.wait_for_everyone()

@@ -46,7 +46,7 @@ def tune(
 
     folder = RunFolder.open(run)
     if folder.checkpoint is not None:
-        raise InputError("invalid", f"{run} is a checkpoint; tune the run folder, whose newest weights are sampled")
+        raise InputError("invalid", f"{run} is a checkpoint; use the run folder, whose newest weights are tuned")
     counts = integers("--steps", steps, "6,8,10") or [6, 8, 10]
     sampling = {} if guidance is None else {"guidance": guidance}
     names = words(solvers) or list(SOLVERS)

@@ -40,10 +40,10 @@ def upscale(
         run: A super-resolution run folder, or one checkpoint in it.
         pictures: The pictures, of any size and the run's mode; an alpha channel and 16 bits per channel are kept.
         out: The folder to write to, under the pictures' names; RUN/upscaled/… by default. For one picture, also a .png.
-        label: A class, by name or number: one for all, or one each.
+        label: A class, by name or number: one for all pictures, or one for each.
         steps: The number of solver steps; the run's own by default.
-        augment: Noise to add to the condition, as a share of all noise, from 0 to the run's s_max. More noise lets the
-            model invent more detail.
+        augment: Strength of the noise to add to the small picture, from 0 to the run's upscaling.s_max. More noise lets
+            the model invent more detail.
         consistent: Make the mean of each box of the result equal the small picture's pixel; on by default, off with
             --augment.
         seed: The random seed. The noise for picture i depends on the seed and i alone.
@@ -101,6 +101,6 @@ def _places(pictures: tuple[Path, ...], out: Path) -> list[Path]:
         raise InputError("conflict", f"--out {out} is one file for {len(pictures)} pictures; use a folder")
     paths = [out] if kind == ".png" else [out / f"{picture.stem}.png" for picture in pictures]
     if twice := [path for path, times in Counter(paths).items() if times > 1]:
-        raise InputError("conflict", f"two pictures would be written to {twice[0]}; give them different names")
+        raise InputError("conflict", f"two pictures would be written to {twice[0]}; rename one of them")
     refuse_to_overwrite(paths, pictures)
     return paths

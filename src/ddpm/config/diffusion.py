@@ -34,7 +34,7 @@ class DiffusionConfig(Strict):
 
     schedule: Annotated[
         Literal[ScheduleName, "custom"],
-        Flag(f"Noise schedule; {', '.join((*CONTINUOUS, *UNBOUNDED))} are in continuous time."),
+        Flag(f"Noise schedule; {', '.join((*CONTINUOUS, *UNBOUNDED))} are in continuous time.", kind=ScheduleName),
     ] = "cosine"
     T: Annotated[int, bounds(1)] = 1000
     betas: tuple[float, ...] | None = None
@@ -44,7 +44,7 @@ class DiffusionConfig(Strict):
     ] = None
     zero_terminal_snr: bool = False
     time_scale: Annotated[float, bounds(0, above=True)] = 1.0
-    prediction: Annotated[PredictionName, Flag("Quantity that the network estimates.")] = "v"
+    prediction: Annotated[PredictionName, Flag("Quantity that the network predicts.")] = "v"
     variance: Annotated[VarianceName, Flag("Variance of a reverse step: its lower or upper bound, or learned.")] = (
         "small"
     )

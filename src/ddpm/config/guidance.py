@@ -71,7 +71,7 @@ class GuidanceConfig(Strict):
         float | None,
         bounds(0, 1, above=True),
         Flag(
-            "Rescale guided images towards the contrast without guidance, such as 0.7; 1 for fully.",
+            "Rescale guided images towards the contrast without guidance, such as 0.7; 1 rescales fully.",
             name="guidance_rescale",
         ),
     ] = None
@@ -79,7 +79,7 @@ class GuidanceConfig(Strict):
         float | None,
         bounds(0, 1, below=True),
         Flag(
-            "Proportion of guidance to keep along the expected image, which saturates colours; 0 projects it out.",
+            "Fraction of guidance to keep along the expected image, which saturates colours; 0 projects it out.",
             name="guidance_parallel",
         ),
     ] = None
@@ -121,7 +121,7 @@ class ClassifierGuidanceConfig(Strict):
     form: Annotated[
         ClassifierFormName,
         Flag(
-            "Shift the score (any solver) or the mean of an ancestral solver's step; score by default.",
+            "score (default) shifts the score, for any solver; mean shifts the mean of each ancestral step.",
             name="classifier_form",
             kind=str,
         ),

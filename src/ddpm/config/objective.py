@@ -83,7 +83,7 @@ class ObjectiveConfig(Strict):
         PlainLoss | HybridLoss,
         Field(discriminator="name"),
         Short("name"),
-        Flag("Loss: simple, the variational bound, or hybrid, where the bound trains only the learned variance."),
+        Flag("Loss: simple, vlb (the variational bound), or hybrid, where the bound trains only the learned variance."),
     ] = PlainLoss(name="simple")
     weighting: Annotated[
         PlainWeighting | GammaWeighting,

@@ -92,7 +92,7 @@ class SamplingConfig(Strict):
         GuidanceConfig | None,
         Short("scale"),
         AfterValidator(_guides),
-        Flag("Guidance scale, classifier-free unless --guide-with is given; 1 for none.", off=1.0),
+        Flag("Guidance scale, classifier-free unless --guide-with is given; 1 turns it off.", off=1.0),
     ] = None
     classifier: Annotated[
         ClassifierGuidanceConfig | None,

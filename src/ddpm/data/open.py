@@ -31,7 +31,8 @@ def open_source(where: str | Path) -> Source:
             return open_npz(path)
         case suffix:
             raise InputError(
-                "unreadable", f"{path} has the type {suffix or 'unknown'}; use a folder of images, a .zip or an .npz"
+                "unreadable",
+                f"{path} is of an unsupported type ({suffix or 'unknown'}); use a folder of images, a .zip or an .npz",
             )
 
 

@@ -83,14 +83,14 @@ def refuse_idle(run: LoadedRun, changes: dict[str, Any], how: SamplingConfig, *,
         raise InputError("conflict", f"classifier {how.classifier.scale:g} requires a label; {run.vocabulary.advice}")
     if how.classifier is None and labelled and not run.learned_labels:
         raise InputError(
-            "conflict", f"{run.source} was trained without labels; use --classifier to guide by its classifier"
+            "conflict", f"{run.source} was trained without labels; use --classifier to guide with its classifier"
         )
     if how.guidance is None or how.guidance.guide is not None or (labelled and run.learned_labels):
         return
     for name in under(SamplingConfig, "guidance"):
         if changes.get(name) is not None:
             why = f"{run.source} was trained without labels" if labelled else run.vocabulary.advice
-            raise InputError("conflict", f"{name} {changes[name]} requires a label that the network knows; {why}")
+            raise InputError("conflict", f"{name} {changes[name]} requires a label that the run was trained on; {why}")
 
 
 def _refuse_untaught(run: LoadedRun, changes: Mapping[str, Any]) -> None:
@@ -124,7 +124,8 @@ def _sized(run: LoadedRun, how: SamplingConfig) -> SamplingConfig:
         if height % divisor or width % divisor:
             nearest = "x".join(str(max(1, round(n / divisor)) * divisor) for n in how.area.size)
             raise InputError(
-                "invalid", f"size {height}x{width} is not divisible by {divisor}, as the network needs; use {nearest}"
+                "invalid",
+                f"size {height}x{width} is not divisible by {divisor}, as the network requires; use {nearest}",
             )
     elif height < own[0] or width < own[1]:
         raise InputError(

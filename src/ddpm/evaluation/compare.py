@@ -80,7 +80,7 @@ def read(paths: Sequence[Path]) -> dict[Path, Score]:
     """
     if len(paths) < 2:
         raise InputError(
-            "invalid", f"at least two scores are needed, not {len(paths)}: ddpm compare a/score.json b/score.json"
+            "invalid", f"at least two scores are needed, not {len(paths)}; use `ddpm compare a/score.json b/score.json`"
         )
     scores: dict[Path, Score] = {}
     for path in paths:

@@ -173,7 +173,7 @@ def evaluate_folder(
     """
     listed, fit, skip_bad = open_source(source).without(SHEET), options.fit, options.skip_bad
     if options.data is None:
-        raise InputError("conflict", f"evaluating the images in {source} needs real ones; pass them with --data")
+        raise InputError("conflict", f"the images in {source} need real images to compare with; pass some with --data")
     reading = doing(progress, "reading the samples")
     images = prepare(listed, Geometry(size, mode, fit), skip_bad=skip_bad, progress=reading)
     geometry = Geometry(images.shape[:2], images.mode, fit)

@@ -108,7 +108,9 @@ def _plan(loaded: LoadedRun, ask: AskTune) -> tuple[SamplingConfig, dict[int, in
     if long.classifier is not None:
         raise InputError("conflict", "grids cannot be tuned with a classifier; use it only in `ddpm sample`")
     if max(ask.steps) >= long.steps:
-        raise InputError("invalid", f"--steps {max(ask.steps)} must be fewer than the {long.steps} of the reference")
+        raise InputError(
+            "invalid", f"--steps {max(ask.steps)} is too many; use fewer than the {long.steps} of the reference"
+        )
     most = {}
     for count in ask.steps:
         usual = settings(loaded, {**ask.sampling, "steps": count})

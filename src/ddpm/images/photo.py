@@ -191,7 +191,8 @@ def _file(path: str | Path) -> Image.Image:
         raise InputError("unreadable", f"{path} is not a usable picture ({e}); use another one") from e
     if deep(image, data) and mode_of(image) != "L":
         raise InputError(
-            "invalid", f"{path} has 16 bits per colour, which would be lost; convert it to 8 bits, or to greyscale"
+            "invalid",
+            f"{path} has 16 bits per colour channel, which cannot be kept; convert it to 8 bits, or to greyscale",
         )
     return image
 

@@ -56,7 +56,8 @@ def labelled(run: Path, config: RunConfig, data: str | None) -> Dataset:
     if data is None and images.fingerprint != own.fingerprint:
         raise InputError(
             "incompatible",
-            f"the images of {source} changed since {run} was trained; restore them, or accept them by --data {source}",
+            f"the images of {source} changed since {run} was trained; restore them, or accept them with "
+            f"--data {source}",
         )
     return images
 

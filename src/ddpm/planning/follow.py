@@ -62,7 +62,7 @@ def summary(made: Plan, accelerator: Accelerator) -> Iterator[str]:
         origin = "averaged from the images" if u.low is None else f"images of {u.low}"
         yield f"from      {small}, {origin}, with noise up to {u.s_max:g}"
     yield (
-        f"network   {weights / 1e6:.1f} M weights: {net.describe()}; {diffusion.prediction} prediction, "
+        f"network   {weights / 1e6:.1f} M parameters: {net.describe()}; {diffusion.prediction} prediction, "
         f"{diffusion.schedule} schedule" + (", learned variance" if diffusion.variance == "learned" else "")
     )
     world = accelerator.num_processes
@@ -93,6 +93,11 @@ def show(event: Event, job: Job, progress: Bar) -> None:
             progress(event.images, total, note)
             if not watched() and event.images * 10 // total > (event.images - job.settings.log_every) * 10 // total:
                 line = f"{note}  {say_seconds(v['eta_s']) if v['eta_s'] is not None else '?'} left"
+        case "threads":
+            slower = [f"with {n}: {speed:.0f}" for n, speed in v["images_per_s"].items() if n != str(v["threads"])]
+            speed = v["images_per_s"][str(v["threads"])]
+            line = f"threads   {v['threads']} on the CPU, {speed:.0f} images/s ({', '.join(slower)})"
+            console.print(line, markup=False)
         case "held-out":
             line = f"held-out loss {v['loss']:.4f}"
         case "score":

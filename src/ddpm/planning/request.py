@@ -200,5 +200,5 @@ def change(tree: dict[str, Any], key: str, value: Any) -> None:
         known = [hints(member)[name] for member in members if name in hints(member)]
         members = groups(known[0]) if known else members
         if known and not members:
-            raise InputError("unknown", f"unknown key {key}: {name} is not a section; drop what follows it")
+            raise InputError("unknown", f"unknown key {key}: {name} is not a section; use {name} itself")
     tree |= merged(RunConfig, tree, nested(path, value), stay=True)

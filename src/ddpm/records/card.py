@@ -16,7 +16,7 @@ TEMPLATE = """\
 |---|---|
 | images | {data.images:,} of `{data.source}`, plus {data.held_out:,} held out |
 | classes | {classes} |
-| network | {network}, {weights:.1f} M weights |
+| network | {network}, {weights:.1f} M parameters |
 | diffusion | {d.schedule} schedule of {d.T} levels, {d.prediction} prediction, {d.variance} variance |
 | objective | {aim} |
 | training | {training.images:,} images in batches of {training.batch}, {training.precision}, seed {training.seed} |

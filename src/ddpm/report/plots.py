@@ -53,7 +53,7 @@ def loss(folder: Path) -> "Figure":
     run = read(folder)
     panels = charts.losses(run)
     if not panels:
-        raise InputError("missing", f"{run.files.log} has no loss yet; train the run for longer")
+        raise InputError("missing", f"{run.files.log} has no loss yet; train for longer")
     return figure(*panels.values())
 
 

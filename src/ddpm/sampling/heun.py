@@ -16,8 +16,8 @@ class Heun:
     """Euler's step in (x / alpha, rho), corrected with the mean of eps at its two ends (Karras et al. 2022, alg. 1).
 
     As ``eps_s = eps_t + (x0_t - x0_s) / rho_s``, it is the first-order step with
-    ``x0_t + rho_t / (2 rho_s) (x0_s - x0_t)`` for x0. Order 2, two calls a step; one and order 1 from pure noise and to
-    the clean level.
+    ``x0_t + rho_t / (2 rho_s) (x0_s - x0_t)`` for x0. Order 2 with two calls per step; order 1 with one call
+    from pure noise and to the clean level.
     """
 
     def evaluations(self, grid: Sequence[Level]) -> int:

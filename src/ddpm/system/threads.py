@@ -26,8 +26,8 @@ CHANGE = 1.5
 """The change of speed, up or down, after which all numbers are tried again."""
 AGAIN = 60.0
 """Seconds after which they are tried again where this has changed nothing; doubled each time while the speed is low."""
-MARGIN = 1.05
-"""A smaller number of threads must be faster by this factor."""
+MARGIN = 1.25
+"""The factor by which another number must be faster than the preferred one, so that chance does not decide."""
 
 
 def candidates() -> list[int]:
@@ -46,9 +46,10 @@ class Choice:
     Attributes:
         count: the number to use for the next piece.
         seconds: the time of a piece when the number was chosen; infinite before.
+        tried: number -> the time of a piece, in the newest trial.
 
     Args:
-        counts: the numbers to choose from, the largest first.
+        counts: the numbers to choose from, the preferred one first.
         delay: the seconds of work before the first trial, which short work is not worth.
         trial: the seconds for which each number is tried.
     """
@@ -56,7 +57,7 @@ class Choice:
     def __init__(self, counts: list[int], delay: float = 0.0, trial: float = TRIAL) -> None:
         self.counts, self.count, self.trial = counts, counts[0], trial
         self.seconds = self._best = math.inf
-        self._tried: dict[int, float] = {}
+        self.tried: dict[int, float] = {}
         self._chosen: int | None = None
         self._wait, self._since = AGAIN, 0.0
         self._spent, self._pieces = -delay, -1  # the first piece prepares the others: it is not counted
@@ -64,7 +65,7 @@ class Choice:
     @property
     def choosing(self) -> bool:
         """Whether numbers of threads are being tried."""
-        return len(self._tried) < len(self.counts)
+        return len(self.tried) < len(self.counts)
 
     def took(self, seconds: float) -> str | None:
         """Take note of the time of a piece; returns a line for the user if the number changes after the start."""
@@ -78,19 +79,19 @@ class Choice:
 
     def _next(self) -> str | None:
         """Try the next number, or choose the fastest."""
-        self._tried[self.count] = self._spent / self._pieces
+        self.tried[self.count] = self._spent / self._pieces
         self._spent, self._pieces = 0.0, 0
         if self.choosing:
-            self.count = self.counts[len(self._tried)]
+            self.count = self.counts[len(self.tried)]
             return None
-        before, fastest = self._chosen, min(self._tried.values())
-        self.count = self._chosen = next(n for n in self.counts if self._tried[n] <= MARGIN * fastest)
-        self.seconds, self._since = self._tried[self.count], 0.0
+        before, fastest = self._chosen, min(self.tried.values())
+        self.count = self._chosen = next(n for n in self.counts if self.tried[n] <= MARGIN * fastest)
+        self.seconds, self._since = self.tried[self.count], 0.0
         self._best = min(self._best, self.seconds)
         if before is None or before == self.count:
             return None
         self._wait = AGAIN
-        faster = self._tried[before] / self.seconds
+        faster = self.tried[before] / self.seconds
         return (
             f"continuing with {say_count(self.count, 'thread')}: {faster:.1f} times as fast as {before} at the moment"
         )
@@ -106,7 +107,7 @@ class Choice:
         low = self.seconds > CHANGE * self._best
         if changed or (low and self._since >= self._wait):
             self._wait = AGAIN if changed else 2 * self._wait
-            self._tried, self.count = {}, self.counts[0]
+            self.tried, self.count = {}, self.counts[0]
 
 
 class Threads:

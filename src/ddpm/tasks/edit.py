@@ -37,7 +37,7 @@ def edit(run: LoadedRun, images: Several, strength: float, **asked: Any) -> Imag
     """
     if not 0 <= strength <= 1:
         raise InputError(
-            "invalid", f"strength {strength:g} is out of range; use 0 (the picture itself) to 1 (a new one)"
+            "invalid", f"strength {strength:g} is out of range; use 0 (the picture itself) to 1 (a new sample)"
         )
     request = EditRequest.of(asked)
     photos = request.photos(images, run.config.data.size, run.config.data.mode)

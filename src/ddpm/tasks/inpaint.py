@@ -54,7 +54,7 @@ def inpaint(
     masks = [opened(one) for one in several(mask)] * (len(photos) if alone(mask) else 1)
     if len(masks) != len(photos):
         counts = f"{say_count(len(masks), 'mask')} for {say_count(len(photos), 'picture')}"
-        raise InputError("conflict", f"{counts}; give one mask for all pictures, or one each")
+        raise InputError("conflict", f"{counts}; use one mask for all pictures, or one per picture")
     fills = [read_mask(one, photo, request.fit) for one, photo in zip(masks, photos, strict=True)]
     works = [
         request.work("inpaint", photo, fill, mask=one.name, **recorded(way))

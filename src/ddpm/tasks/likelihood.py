@@ -98,7 +98,7 @@ def likelihood(
     run.refuse_student("likelihood")
     if labels is None and run.needs_label:
         raise InputError(
-            "missing", f"{run.source} was never trained without labels, so it needs one; {run.vocabulary.advice}"
+            "missing", f"{run.source} was never trained without labels, so it needs a label; {run.vocabulary.advice}"
         )
     engine, schedule = run.engine, run.engine.schedule
     if type(engine.codec) is not PixelCodec:

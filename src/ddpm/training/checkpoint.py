@@ -42,8 +42,8 @@ class Checkpoint:
         step: the number of optimiser steps taken.
         tensors: file stem ("model", "ema", "optimizer"; "averages" where they are saved, "levels" where these are
             sampled by past losses) -> named tensors.
-        state: the remaining state, as JSON: skipped steps, EMA updates, loss scale; if the run is scored, the "best"
-            so far: {"step", …}, of this checkpoint or an earlier one.
+        state: the remaining state, as JSON: skipped steps, EMA updates, loss scale, the number of threads if it was
+            chosen; if the run is scored, the "best" so far: {"step", …}, of this checkpoint or an earlier one.
     """
 
     step: int
@@ -189,14 +189,14 @@ def load_into(target: Tensors, source: Tensors, what: str) -> None:
     if missing or extra:
         parts = [f"lacks {_some(missing)}"] * bool(missing) + [f"has unknown {_some(extra)}"] * bool(extra)
         raise InputError(
-            "incompatible", f"{what} does not fit this configuration: it {' and '.join(parts)}; use the matching config"
+            "incompatible", f"{what} does not fit this configuration: it {' and '.join(parts)}; use its own config.json"
         )
     for name, tensor in target.items():
         if tensor.shape != source[name].shape:
             raise InputError(
                 "incompatible",
                 f"{what} does not fit this configuration: {name} has shape {tuple(source[name].shape)}, "
-                f"not {tuple(tensor.shape)}; use the matching config",
+                f"not {tuple(tensor.shape)}; use its own config.json",
             )
     with torch.no_grad():
         for name, tensor in target.items():

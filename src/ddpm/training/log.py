@@ -9,7 +9,9 @@ from ddpm.system.files import disk_errors, write_file
 
 FILE = "log.jsonl"
 
-Kind = Literal["start", "train", "held-out", "preview", "checkpoint", "score", "warning", "interrupted", "finish"]
+Kind = Literal[
+    "start", "threads", "train", "held-out", "preview", "checkpoint", "score", "warning", "interrupted", "finish"
+]
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ from ddpm.images.sheets import png
 from ddpm.objectives.objective import Objective
 from ddpm.system.files import clear_drafts, write_file
 from ddpm.system.interrupt import Interrupt
-from ddpm.system.threads import threads
+from ddpm.system.threads import Choice, threads
 from ddpm.training import checkpoint as checkpoints
 from ddpm.training.heldout import HeldOut
 from ddpm.training.log import Event
-from ddpm.training.measure import pace
+from ddpm.training.measure import pace, try_out
 from ddpm.training.meter import Meter
 from ddpm.training.power_average import saved_after
 from ddpm.training.preview import Preview, colour, drift, page
@@ -93,14 +93,21 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
     if accelerator.is_main_process:
         for folder in (job.folder, job.folder / PREVIEWS, job.folder / AVERAGES):
             clear_drafts(folder)
-    observer = _Observer(job, trainer, accelerator, _best(job, found))
+    choice = pace(accelerator, None if found is None else found.state.get("threads"))
+    observer = _Observer(job, trainer, accelerator, _best(job, found), choice)
     observer.publish()
+    rank, world = accelerator.process_index, accelerator.num_processes
+    steps = Steps(job.data, s.batch, s.seed, s.flip, rank, world)
+    notes: list[str] = []
+    if len(choice.counts) > 1:
+        with trainer.undone():
+            try_out(choice, trainer, steps[start], start)
+        speeds = {str(count): s.batch / seconds for count, seconds in choice.tried.items()}
+        yield Event("threads", start, start * s.batch, {"threads": choice.count, "images_per_s": speeds})
     if start == 0:
         yield from observer.look(0)
-    rank, world = accelerator.process_index, accelerator.num_processes
-    batches = Batches(Steps(job.data, s.batch, s.seed, s.flip, rank, world), start, s.workers)
+    batches = Batches(steps, start, s.workers)
     meter = Meter(accelerator, s)
-    choice, notes = pace(accelerator), list[str]()
     in_a_row = 0
     for number, batch in zip(range(start, s.steps), batches, strict=False):
         with threads().timed(choice, notes.append):
@@ -181,8 +188,8 @@ def _skipped(step: int, batch: Batch, data: Dataset) -> str:
 class _Observer:
     """An observer of the run: held-out loss, previews, scores and checkpoints, all in the main process."""
 
-    def __init__(self, job: Job, trainer: Trainer, accelerator: Accelerator, best: Best | None) -> None:
-        self.job, self.trainer, self.accelerator = job, trainer, accelerator
+    def __init__(self, job: Job, trainer: Trainer, accelerator: Accelerator, best: Best | None, choice: Choice) -> None:
+        self.job, self.trainer, self.accelerator, self.choice = job, trainer, accelerator, choice
         self.held_out = HeldOut(job.held_out, job.objective, job.settings.seed)
         self.curve = ScoreCurve(job.scoring, best) if job.scoring is not None else None
         averages, s = trainer.averages, job.settings
@@ -255,6 +262,8 @@ class _Observer:
             weights = {k: v.cpu().contiguous() for k, v in self.trainer.ema.model.state_dict().items()}
             write_file(self.job.folder / WEIGHTS, tensors_to_bytes(weights))
             state = self.trainer.state(done)
+            if len(self.choice.counts) > 1:
+                state.state["threads"] = self.choice.count
             if self.curve is not None and self.curve.best is not None:
                 state = replace(state, state=state.state | {"best": self.curve.best.model_dump()})
             path = checkpoints.write(self.job.checkpoints, state)

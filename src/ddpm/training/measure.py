@@ -1,6 +1,5 @@
 """The cost of a training step, before a run starts: time by measuring, memory by counting."""
 
-import math
 import sys
 from typing import NamedTuple
 
@@ -20,11 +19,16 @@ from ddpm.training.power_average import TRACKED
 from ddpm.training.trainer import Trainer
 
 
-def pace(accelerator: Accelerator, trial: float = TRIAL) -> Choice:
-    """The choice of the number of threads for training: PyTorch's own on a GPU and in several processes."""
+def pace(accelerator: Accelerator, prefer: int | None = None, trial: float = TRIAL) -> Choice:
+    """The choice of the number of threads for training: PyTorch's own on a GPU and in several processes.
+
+    Args:
+        prefer: the number used so far, if there is one.
+    """
     counts = threads().counts
-    alone = accelerator.device.type == "cpu" and accelerator.num_processes == 1
-    return Choice(counts if alone else counts[:1], trial=trial)
+    if accelerator.device.type != "cpu" or accelerator.num_processes > 1:
+        return Choice(counts[:1], trial=trial)
+    return Choice(sorted(counts, key=lambda count: count != prefer), trial=trial)
 
 
 def seconds_a_step(trainer: Trainer, batch: Batch, seconds: float) -> float:
@@ -32,14 +36,17 @@ def seconds_a_step(trainer: Trainer, batch: Batch, seconds: float) -> float:
 
     Do not use the trainer afterwards.
     """
-    choice = pace(trainer.accelerator, seconds / len(threads().counts))
-    number = 0
-    while not math.isfinite(choice.seconds):
+    choice = pace(trainer.accelerator, trial=seconds / len(threads().counts))
+    try_out(choice, trainer, batch)
+    return choice.seconds
+
+
+def try_out(choice: Choice, trainer: Trainer, batch: Batch, number: int = 0) -> None:
+    """Take a step again and again until the number of threads is chosen."""
+    while choice.choosing:
         with threads().timed(choice):
             trainer.step(number, batch.images, batch.conditions)
             _wait(trainer.accelerator.device)
-        number += 1
-    return choice.seconds
 
 
 def _wait(device: torch.device) -> None:

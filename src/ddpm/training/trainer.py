@@ -1,6 +1,8 @@
 """One optimiser step: the loss, its gradient, the update."""
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -163,6 +165,16 @@ class Trainer:
         self.ema.updates = checkpoint.state["ema_updates"]
         if self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(checkpoint.state["scaler"])
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """Undo the steps that are taken inside."""
+        if not self._optimizer.state:
+            self._create_moments()
+        before = self.state(0)
+        kept = {stem: {name: t.detach().clone() for name, t in group.items()} for stem, group in before.tensors.items()}
+        yield
+        self.restore(replace(before, tensors=kept))
 
     def _moments(self) -> dict[str, torch.Tensor]:
         """Return the optimiser's tensors by parameter, such as "exp_avg.net.conv_in.weight"."""

@@ -4,7 +4,7 @@ from ddpm.planning.recipes.recipe import Rung
 
 
 def ho2020(size: tuple[int, int], labelled: bool) -> list[Rung]:
-    """Ho et al. 2020, appendix B: 35.7 M weights, 1000 linear levels, eps, batch 128, 800,000 steps.
+    """Ho et al. 2020, appendix B: 35.7 M parameters, 1000 linear levels, eps, batch 128, 800,000 steps.
 
     Made for 32 × 32; any size divisible by 8 works. The paper samples with 1000 ancestral steps:
     ``--solver ancestral --grid uniform --steps 1000``. Section 3.2 finds both fixed variances alike;
