@@ -152,7 +152,7 @@ def test_tuned_levels_are_those_of_a_student_of_as_many_steps(digits_run: Path) 
     )
     assert levels_of(tuned, 2) == (1000.0, 400.5)
     assert levels_of(tuned, 4) == levels_of(run, 4) == (1000.0, 650.0, 354.0, 125.0)
-    assert taught(tuned, levels_of(tuned, 2), {}).grid[::6] == (1000.0, 400.5)
+    assert {1000.0, 400.5} <= {*taught(tuned, levels_of(tuned, 2), {}).grid}
 
 
 def test_a_checkpoint_may_teach_without_guidance(digits_run: Path, tmp_path: Path) -> None:

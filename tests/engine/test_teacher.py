@@ -10,7 +10,7 @@ from ddpm.core.stream import RowStreams
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.teacher import Teacher
-from ddpm.sampling import DDIM, no_noise, rows_of
+from ddpm.sampling import DDIM, no_noise, rows_of, start
 from ddpm.sampling.grid import divided
 from tiny import loaded
 
@@ -19,7 +19,7 @@ LABELS = torch.arange(16) % 3
 
 
 def teacher(run: LoadedRun, visits: tuple[float, ...], **changes: object) -> Teacher:
-    how = settings(run, {"solver": "unipc-2", "grid": tuple(divided(visits, 3)), **changes})
+    how = settings(run, {"solver": "unipc-2", "grid": tuple(divided(visits, 9)), **changes})
     return Teacher(run, how, [run.engine.schedule.level(t) for t in (*visits, 0)][1:])
 
 
@@ -33,7 +33,7 @@ def test_it_ends_at_the_samples_of_the_run(guidance: float) -> None:
     run = loaded("RGB")
     made = teacher(run, VISITS, guidance=guidance)
     rows = rows_of(5, range(16))
-    x = run.engine.noise(rows)()
+    x = start(run.engine.grid(made.how)[0], run.engine.noise(rows))
     points = list(made(x, {"label": LABELS}))
     assert len(points) == 3
     drawn = run.draw(made.how, LABELS.tolist(), 5, range(16))

@@ -25,9 +25,9 @@ def levels(schedule: Schedule) -> list[Level]:
     return [schedule.level(timestep) for timestep in (*VISITS, 0)]
 
 
-def taught(schedule: Schedule, parts: int, x: torch.Tensor) -> Iterator[torch.Tensor]:
+def taught(schedule: Schedule, number: int, x: torch.Tensor) -> Iterator[torch.Tensor]:
     """A teacher's trajectory by its solver."""
-    fine, coarse = [schedule.level(timestep) for timestep in (*divided(VISITS, parts), 0)], levels(schedule)[1:]
+    fine, coarse = [schedule.level(timestep) for timestep in (*divided(VISITS, number), 0)], levels(schedule)[1:]
     for step in steps(DATA, UniPC(2), fine, x, no_noise):
         if step.level in coarse:
             yield step.x
@@ -41,16 +41,15 @@ def exact(schedule: Schedule, x: torch.Tensor) -> Iterator[torch.Tensor]:
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_the_teachers_points_converge_to_the_flow(name: str) -> None:
-    """At every noisy level by the square of the number of steps; the last step, to the clean level, is of order 1."""
+    """At every noisy level by the square of the number of steps; the last step begins at the first tick, or above."""
     schedule = SCHEDULES[name]
     x = levels(schedule)[0].sigma * torch.randn(64, 3, 1, generator=torch.Generator().manual_seed(0)).double()
     errors = []
-    for parts in (16, 32, 64):
-        both = zip(taught(schedule, parts, x), exact(schedule, x), strict=True)
+    for number in (64, 128, 256):
+        both = zip(taught(schedule, number, x), exact(schedule, x), strict=True)
         errors.append(torch.stack([(a - b).square().mean().sqrt() for a, b in both]))
     assert bool((errors[-1] < 1e-3).all())
     assert bool((errors[-1][:-1] < errors[0][:-1] / 6).all())
-    assert errors[-1][-1] < errors[1][-1] < errors[0][-1]
 
 
 class Student(torch.nn.Module):
@@ -80,7 +79,7 @@ def test_the_flow_itself_is_as_far_from_a_teacher_as_its_solver_errs(name: str) 
         return DDIM().step(denoise, x, now, next, None, no_noise)[0]
 
     def teacher(x: torch.Tensor, conditions: object) -> Iterator[torch.Tensor]:
-        return (point.float() for point in taught(schedule, 64, x.double()))
+        return (point.float() for point in taught(schedule, 256, x.double()))
 
     made = Distillation(VISITS, tuple(levels(schedule)), (3, 1), teacher, Parameterisation(prediction.x0), step)
     net = Student(schedule)

@@ -221,8 +221,8 @@ def levels_of(teacher: LoadedRun, steps: int) -> Timesteps:
         raise InputError("invalid", f"--steps must be between 1 and {MOST}, not {steps}")
     found = [how.grid for how in teacher.tuned if how.steps == steps and not isinstance(how.grid, str)]
     T = teacher.engine.schedule.T
-    visits = found[0] if found else tuple(float(round(t)) for t in divided([T], steps))
-    if len({*visits}) < steps:
+    visits = found[0] if found else tuple(float(round(T * (k / steps) ** 1.5)) for k in range(steps, 0, -1))
+    if len({*visits} - {0.0}) < steps:
         raise InputError("invalid", f"--steps {steps} is too many for the {T} levels of {teacher.source}; use fewer")
     return visits
 
@@ -237,7 +237,7 @@ def taught(teacher: LoadedRun, visits: Timesteps, asked: Mapping[str, Any]) -> S
     total = asked.get("teacher_steps", max(FEWEST, EACH * steps))
     if total <= steps:
         raise InputError("invalid", f"--teacher-steps must be more than the {steps} of the student, not {total}")
-    changes = {"solver": SOLVER, "grid": tuple(divided(visits, -(-total // steps)))}
+    changes = {"solver": SOLVER, "grid": tuple(divided(visits, total))}
     return settings(teacher, changes | ({"guidance": asked["guidance"]} if "guidance" in asked else {}))
 
 
