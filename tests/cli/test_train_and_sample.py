@@ -71,7 +71,7 @@ def test_samples_lie_in_the_run(cli: Cli, run: Path, capsys: pytest.CaptureFixtu
     assert cli("sample", run, *argv) == 0
     folder = run / "samples" / "7-2-seed5-unipc_2x2-guidance2"
     how, *written = capsys.readouterr().out.splitlines()
-    assert how == "sampling      unipc-2, 2 steps, power grid, guidance 2"
+    assert how == "sampling      unipc-2, 2 steps, trailing grid, guidance 2"
     assert written == [f"3 pictures in {folder}", str(folder / "grid.png")]
     records = [Provenance.read(folder / f"{i:05d}.png") for i in range(3)]
     assert [(r.label, r.seed, r.index, r.sampling.guidance_scale) for r in records] == [

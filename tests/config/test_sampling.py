@@ -141,8 +141,8 @@ def test_words() -> None:
     of = SamplingConfig.of
     assert of(solver="ddim").short == "ddim20"
     assert of(solver="unipc-3", steps=20).short == "unipc-3x20"
-    assert of(guidance=1.5).summary(True) == "unipc-2, 20 steps, power grid, guidance 1.5"
-    assert of(guidance=1.5).summary(False) == "unipc-2, 20 steps, power grid"
+    assert of(guidance=1.5).summary(True) == "unipc-2, 20 steps, trailing grid, guidance 1.5"
+    assert of(guidance=1.5).summary(False) == "unipc-2, 20 steps, trailing grid"
     assert of(guidance=1.5, guide_with=GUIDE).summary(False).endswith("guidance 1.5")
-    assert of(steps=1, precision="bf16").words == "unipc-2, 1 step, power grid, bf16"
+    assert of(steps=1, precision="bf16").words == "unipc-2, 1 step, trailing grid, bf16"
     assert of(grid=(1000.0, 99.123)).words == "unipc-2, 2 steps, at 1000, 99.12"

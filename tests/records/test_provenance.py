@@ -39,7 +39,7 @@ def test_what_was_done_with_given_pictures_is_written_and_can_be_typed(tmp_path:
     assert Provenance.read(tmp_path / "a.png") == record
     assert record.command() == (
         "ddpm edit runs/a a.png b.png --mask 'my mask.png' --strength 0.5 --n 2 --preview --no-consistent "
-        "--label 'a cat' --seed 3 --solver ddim --eta 0.25 --steps 4 --grid power --guidance 2.0 "
+        "--label 'a cat' --seed 3 --solver ddim --eta 0.25 --steps 4 --grid trailing --guidance 2.0 "
         "--guide-with step-8 --guidance-interval 0.2 5.0 --no-clip"
     )
 

@@ -67,7 +67,7 @@ def test_the_evaluate_command_says_all_that_the_score_recorded() -> None:
     assert words[:3] == ["ddpm", "evaluate", "runs/a"]
     pairs = dict(pairwise(words))
     wanted = {"-n": "64", "--data": "digits", "--features": "small", "--seed": "3", "--steps": "7"}
-    wanted |= {"--solver": "ddim", "--grid": "power", "--guidance": "1.5", "--eta": "0.5"}
+    wanted |= {"--solver": "ddim", "--grid": "trailing", "--guidance": "1.5", "--eta": "0.5"}
     assert {key: pairs[key] for key in wanted} == wanted
     assert "--no-clip" in words
     samples = score.samples.model_copy(update={"source": checkpoint})

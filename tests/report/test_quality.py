@@ -74,9 +74,9 @@ def test_a_line_for_each_way_of_sampling(run: Path, evaluate: Evaluate) -> None:
     evaluate("other measure", make_score("w", steps=7, measure=MEASURE.model_copy(update={"n": 9})))
     found = read(run)
     assert drawn(by_steps(found, score)) == {
-        "unipc-2, power grid, guidance 1": [(5, 30), (10, 12)],
-        "ddim, power grid, guidance 2, unclipped, eta 0.5": [(5, 29), (10, 11)],
-        "unipc-2, power grid, guidance 1, labels none": [(5, 30), (10, 12)],
+        "unipc-2, trailing grid, guidance 1": [(5, 30), (10, 12)],
+        "ddim, trailing grid, guidance 2, unclipped, eta 0.5": [(5, 29), (10, 11)],
+        "unipc-2, trailing grid, guidance 1, labels none": [(5, 30), (10, 12)],
     }
 
 
@@ -86,7 +86,7 @@ def test_scores_of_the_log_and_evaluations_are_lines_of_their_own(run: Path, eva
         evaluate(name, make_score(name, frechet, images=images))
     evaluate("other steps", make_score("b", images=96, steps=4))
     like = read(run).evaluations["late"]
-    evaluated = {"unipc-2, 10 steps, power grid, guidance 1": [(64, 40), (128, 20)]}
+    evaluated = {"unipc-2, 10 steps, trailing grid, guidance 1": [(64, 40), (128, 20)]}
     assert drawn(by_training(read(run), like)) == {**evaluated, "best": [(128, 20)]}
     assert best(read(run), like) == (128, 20)
     found = logged(
@@ -112,6 +112,6 @@ def test_stages_that_were_sampled_otherwise_than_the_headline_are_shown_too(run:
         evaluate(name, make_score(name, frechet, images=images, steps=7))
     found = read(run)
     assert drawn(by_training(found, found.evaluations["headline"])) == {
-        "unipc-2, 7 steps, power grid, guidance 1": [(64, 40), (128, 30)],
+        "unipc-2, 7 steps, trailing grid, guidance 1": [(64, 40), (128, 30)],
         "best": [(128, 30)],
     }

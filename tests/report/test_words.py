@@ -19,6 +19,6 @@ def test_a_way_of_sampling() -> None:
     guide = {"checkpoint": "step-000000008", "weights": "abc"}
     guided = {"guidance": 2.5, "guidance_interval": (0.25, 5.0), "guidance_parallel": 0.0, "guide_with": guide}
     words = sampling(SamplingConfig.of(steps=10, threshold=0.9, **guided))
-    assert words.startswith("unipc-2, 10 steps, power grid, guidance 2.5, guide with step-000000008, ")
+    assert words.startswith("unipc-2, 10 steps, trailing grid, guidance 2.5, guide with step-000000008, ")
     assert words.endswith("guidance interval 0.25 to 5, guidance parallel 0, threshold 0.9")
     assert sampling(None) == ""

@@ -87,7 +87,7 @@ class SamplingConfig(Strict):
             "0 is appended.",
             kind=str,
         ),
-    ] = "power"
+    ] = "trailing"
     guidance: Annotated[
         GuidanceConfig | None,
         Short("scale"),
