@@ -3,17 +3,18 @@
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Dataset", "InputError", "Pipeline", "Score", "__version__", "evaluate", "load", "train"]
+__all__ = ["Dataset", "InputError", "Pipeline", "Score", "__version__", "distill", "evaluate", "load", "train"]
 
 if TYPE_CHECKING:
     from ddpm.data.dataset import Dataset
     from ddpm.evaluation.evaluate import evaluate
-    from ddpm.pipeline import Pipeline, load, train
+    from ddpm.pipeline import Pipeline, distill, load, train
     from ddpm.records.score import Score
     from ddpm.system.errors import InputError
 
 _ROOMS = {
     "train": "ddpm.pipeline",
+    "distill": "ddpm.pipeline",
     "load": "ddpm.pipeline",
     "Pipeline": "ddpm.pipeline",
     "Dataset": "ddpm.data.dataset",

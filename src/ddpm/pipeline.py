@@ -16,6 +16,7 @@ from ddpm.evaluation.during import few_samples
 from ddpm.evaluation.guidance import after_training
 from ddpm.images.arrays import Output, as_output, check_output
 from ddpm.images.photo import Given, Several
+from ddpm.planning import distillation
 from ddpm.planning.request import flags
 from ddpm.planning.session import Session
 from ddpm.records.provenance import Provenance
@@ -121,8 +122,7 @@ def train(
         Diverged: too many consecutive steps were not finite.
         Interrupted: by Ctrl-C, with everything saved; a second Ctrl-C ends the process.
     """
-    if device not in (None, "cpu"):
-        raise InputError("device", f'device is {device!r}; use "cpu", or leave it out to use the best available')
+    _check_device(device)
     keep_freed_memory()
     images = data if isinstance(data, Dataset) else str(data)
     given = flags(budget, config)
@@ -130,6 +130,40 @@ def train(
     return load(out, device)
 
 
+def distill(
+    run: str | Path,
+    *,
+    out: str | Path,
+    budget: str | int | None = None,
+    device: str | None = None,
+    tensorboard: bool = False,
+    **options: Any,
+) -> Pipeline:
+    """Distil a run into a student that samples in few steps, or resume it, and load it, as ``ddpm distill`` does.
+
+    Args:
+        run: the teacher: a run folder, or one checkpoint in it.
+        out: the run folder of the student. If it holds one with the same settings, that one is resumed.
+        budget: a time, as in "20m", or a number of images to draw in training; ten minutes if None.
+        device: "cpu", to train without the GPU; the best available if None.
+        tensorboard: also write TensorBoard logs.
+        options: values of the command's flags, by name: ``steps=4, guidance=2.0``.
+
+    Raises:
+        InputError, Diverged, Interrupted: as for :func:`train`.
+    """
+    _check_device(device)
+    keep_freed_memory()
+    given = distillation.flags(budget, options)
+    distillation.Distilling(Path(run), Path(out), given, device=device, tensorboard=tensorboard).run()
+    return load(out, device)
+
+
 def load(path: str | Path, device: str | torch.device | None = None) -> Pipeline:
     """Load a run folder, or one checkpoint in it; see :func:`ddpm.engine.loading.load`."""
     return Pipeline(load_run(path, device))
+
+
+def _check_device(device: str | None) -> None:
+    if device not in (None, "cpu"):
+        raise InputError("device", f'device is {device!r}; use "cpu", or leave it out to use the best available')

@@ -6,8 +6,8 @@ import pytest
 from ddpm.cli import main
 
 COMMANDS = (
-    *("check", "train", "train-classifier", "sample", "upscale", "sweep", "tune", "report", "plot", "evaluate"),
-    *("inpaint", "outpaint", "edit", "restore", "interpolate", "likelihood", "compare", "doctor"),
+    *("check", "train", "train-classifier", "distill", "sample", "upscale", "sweep", "tune", "report", "plot"),
+    *("evaluate", "inpaint", "outpaint", "edit", "restore", "interpolate", "likelihood", "compare", "doctor"),
 )
 
 

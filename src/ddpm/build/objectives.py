@@ -6,6 +6,7 @@ from functools import partial
 
 from ddpm.build.given import given, with_options
 from ddpm.build.networks import build_codec
+from ddpm.build.sampling import build_grid
 from ddpm.codec import PixelCodec
 from ddpm.config.classifier import ClassifierConfig
 from ddpm.config.diffusion import DiffusionConfig
@@ -18,9 +19,11 @@ from ddpm.objectives import Hybrid, Loss, SimpleLoss, Variational, level_samplin
 from ddpm.objectives.bound import least
 from ddpm.objectives.classification import Classification
 from ddpm.objectives.denoising import Denoising
+from ddpm.objectives.distillation import Distillation, Trajectory
 from ddpm.objectives.level_sampling import LevelSampling
 from ddpm.objectives.noised import NoiseLevels
 from ddpm.objectives.weighting import Weighting
+from ddpm.sampling import DDIM, no_noise
 
 SCHEDULES: dict[str, Callable[[int], Schedule]] = {
     "linear": discrete.linear,
@@ -112,6 +115,27 @@ def build_objective(config: RunConfig) -> Denoising:
     schedule = build_schedule(config.diffusion)
     noise = NoiseLevels(schedule, build_level_sampling(config.objective), config.training.label_dropout)
     return Denoising(noise, build_loss(config, schedule), build_codec(config).encode)
+
+
+def build_distillation(config: RunConfig, teacher: Trajectory) -> Distillation:
+    """The objective of a student, which takes the steps of the run's sampling settings.
+
+    Args:
+        teacher: The teacher's trajectory at the levels of those steps.
+    """
+    taught, sampling, schedule = config.distillation, config.sampling, build_schedule(config.diffusion)
+    assert taught is not None
+    assert not isinstance(sampling.grid, str)
+    return Distillation(
+        sampling.grid,
+        tuple(build_grid(sampling, schedule)),
+        config.shape,
+        teacher,
+        build_parameterisation(config.diffusion),
+        lambda denoise, x, now, next: DDIM().step(denoise, x, now, next, None, no_noise)[0],
+        config.training.label_dropout,
+        taught.seed,
+    )
 
 
 def build_classification(config: ClassifierConfig) -> Classification:

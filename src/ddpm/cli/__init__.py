@@ -31,6 +31,7 @@ _COMMANDS = {
     "check": "Decode every image; report problems and how training would use the data.",
     "train": "Train on a folder of images; re-run to resume.",
     "train-classifier": "Train a classifier on noised images, to guide a run's samples; re-run to resume.",
+    "distill": "Distil a run into one that samples in few steps; re-run to resume.",
     "sample": "Draw samples from a run, or reproduce a sample.",
     "upscale": "Enlarge pictures with a super-resolution run.",
     "inpaint": "Fill in the masked part of a picture.",

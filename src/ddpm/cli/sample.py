@@ -94,6 +94,8 @@ def sample(
         needed = asked_of(pipe, settings, labels, n)
         passed = passed_on(needed.run, larger, needed.labels, n)
 
+    if pipe.config.student:
+        say(f"model         {pipe.config.student}")
     say(f"sampling      {how.summary(label is not None)}")
     if pipe.guided is not None and how.guidance == pipe.guided.chosen and (labels or pipe.guided.away):
         say(f"tuned         {pipe.guided.line}")

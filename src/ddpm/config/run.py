@@ -7,6 +7,7 @@ from pydantic import model_validator
 from ddpm.config.codec import CodecConfig, PixelCodecConfig
 from ddpm.config.data import DataConfig
 from ddpm.config.diffusion import DiffusionConfig
+from ddpm.config.distillation import DistillationConfig
 from ddpm.config.guidance_search import GuidanceSearchSettings
 from ddpm.config.network import NetworkSettings
 from ddpm.config.objective import ObjectiveConfig
@@ -41,6 +42,7 @@ class RunConfig(Record):
         scoring: The evaluation during training; None for none.
         guidance_search: The search for guidance at the end of training; None for none.
         upscaling: The super-resolution settings, if the run learns it.
+        distillation: The teacher, if the run is a student, which samples in few steps.
     """
 
     WRITER: ClassVar[str] = "ddpm train"
@@ -56,11 +58,23 @@ class RunConfig(Record):
     scoring: ScoringSettings | None = None
     guidance_search: GuidanceSearchSettings | None = None
     upscaling: UpscalingConfig | None = None
+    distillation: DistillationConfig | None = None
 
     @property
     def conditions(self) -> tuple[str, ...]:
         """The kinds of conditions that the run learns."""
         return kinds(self)
+
+    @property
+    def aim(self) -> str:
+        """A short description of the objective: "simple loss, uniform levels", "4-step student of runs/digits …"."""
+        return self.objective.words if self.distillation is None else self.student
+
+    @property
+    def student(self) -> str:
+        """What a student is: "4-step student of runs/digits, guidance 1.15"; empty for other runs."""
+        taught, steps = self.distillation, self.sampling.steps
+        return "" if taught is None else f"{steps}-step student of {taught.teacher}{taught.guided}"
 
     @property
     def divisor(self) -> int:
@@ -111,6 +125,8 @@ class RunConfig(Record):
                 f"images of {data.size[0]} × {data.size[1]} are not divisible by --scale {self.upscaling.scale}; "
                 "use a --size that is"
             )
+        if self.distillation is not None and not self.distillation.passes(self.sampling.grid):
+            raise ValueError("sampling.grid of a student must list timesteps of distillation.sampling.grid")
         if self.upscaling is not None and self.scoring is not None:
             raise ValueError("--during-training cannot score super-resolution; leave it out")
         if any(n % self.divisor for n in data.size):

@@ -38,6 +38,7 @@ def settings(run: LoadedRun, changes: dict[str, Any]) -> SamplingConfig:
     Raises:
         InputError: an unknown name or an invalid value.
     """
+    _refuse_untaught(run, changes)
     guides = any(changes.get(name) is not None for name in under(SamplingConfig, "guidance"))
     own = run.config.sampling if guides else run.sampling
     if isinstance(changes.get("guide_with"), str | Path):
@@ -94,6 +95,23 @@ def refuse_idle(run: LoadedRun, changes: dict[str, Any], how: SamplingConfig, *,
         if changes.get(name) is not None:
             why = f"{run.source} was trained without labels" if labelled else run.vocabulary.advice
             raise InputError("conflict", f"{name} {changes[name]} requires a label that the run was trained on; {why}")
+
+
+def _refuse_untaught(run: LoadedRun, changes: Mapping[str, Any]) -> None:
+    """Refuse what a student has not learned: other steps than its own, unless on a given grid, and further guidance."""
+    taught, own = run.config.distillation, run.config.sampling
+    if taught is None:
+        return
+    untaught = []
+    if changes.get("steps") not in (None, own.steps) and changes.get("grid") is None:
+        untaught.append("steps")
+    if changes.get("guidance") not in (None, 1):
+        untaught.append("guidance")
+    for name in untaught:
+        raise InputError(
+            "conflict",
+            f"{run.source} is a {run.config.student}; drop {name} {changes[name]}, or sample {taught.teacher} instead",
+        )
 
 
 def _sized(run: LoadedRun, how: SamplingConfig) -> SamplingConfig:

@@ -20,15 +20,18 @@ LIMIT = 1024
 """The approximate number of training images that the expected colours are averaged over."""
 
 
-def preview(engine: Diffusion, seed: int, data: Dataset, held_out: Dataset) -> Preview:
+def preview(
+    engine: Diffusion, seed: int, data: Dataset, held_out: Dataset, how: SamplingConfig | None = None
+) -> Preview:
     """Make a preview of fixed seeds, cycling through the classes; a model conditioned on images gets held-out ones.
 
     Args:
         engine: the engine of the run.
         data: the training images.
         held_out: the held-out images.
+        how: how to sample; with a few steps of DDIM if None.
     """
-    how = SamplingConfig(solver=EtaSolver(name="ddim"), steps=min(STEPS, engine.schedule.T), grid="trailing")
+    how = how or SamplingConfig(solver=EtaSolver(name="ddim"), steps=min(STEPS, engine.schedule.T), grid="trailing")
     n, classes = COUNT, len(data.classes)
     conditions: dict[str, torch.Tensor] = {"label": torch.arange(n) % classes} if classes else {}
     expected, sides = _expected(data, n), []

@@ -111,6 +111,22 @@ class LoadedRun:
                 f"{self.source} is a super-resolution run; use it with `ddpm upscale {self.source} small.png`",
             )
 
+    def refuse_student(self, what: str) -> None:
+        """Refuse a student, whose few steps are no approximation of a diffusion process.
+
+        Args:
+            what: what it lacks.
+
+        Raises:
+            InputError: the run is a student.
+        """
+        taught = self.config.distillation
+        if taught is not None:
+            raise InputError(
+                "incompatible",
+                f"{self.source} is a {self.config.student}, which has no {what}; use {taught.teacher} instead",
+            )
+
     def prepared(self, how: SamplingConfig) -> Self:
         """Load everything that the settings need, once for many batches, and return the run with it.
 

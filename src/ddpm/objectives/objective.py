@@ -17,7 +17,7 @@ class Draws:
     """The random draws of one batch.
 
     Attributes:
-        timesteps: (B,) float64 on the CPU, the timesteps of the noise levels.
+        timesteps: (B,) float64 on the CPU, the timesteps of the noise levels; (B, k) of an objective of several levels.
         weights: (B,) float64 on the CPU, the weights of the losses.
         hidden: (B,) bool, which conditions are dropped; None for none.
         streams: the random streams of everything else, by image.

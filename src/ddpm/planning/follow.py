@@ -70,7 +70,7 @@ def summary(made: Plan, accelerator: Accelerator) -> Iterator[str]:
     micro = f" in micro-batches of {s.micro_batch}" if s.micro_batch < -(-s.batch // world) else ""
     yield (
         f"training  {s.images:,} images ({s.images / data.images:.1f} epochs), batch {s.batch}{share}{micro}, "
-        + (f"learning rate {s.learning_rate:g}, {s.precision}; {config.objective.words}")
+        + (f"learning rate {s.learning_rate:g}, {s.precision}; {config.aim}")
     )
     speed = f"{made.speed:.0f} images/s, {say_seconds(s.images / made.speed)}; " if made.speed else ""
     looks = s.previews + 1

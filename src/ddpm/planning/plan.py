@@ -121,7 +121,8 @@ def reopen(config: RunConfig, out: Path, dataset: Dataset, accelerator: Accelera
     model = build.build_model(config).to(accelerator.device)
     kept, held = (dataset.subset(part) for part in split(len(dataset), config.training.seed))
     engine = Diffusion.of(config, model, accelerator.device)
-    shown = preview(engine, config.training.seed, kept, held)
+    how = None if config.distillation is None else config.sampling
+    shown = preview(engine, config.training.seed, kept, held, how)
     return Job(model, build.build_objective(config), config.training, kept, held, out, shown)
 
 

@@ -100,15 +100,16 @@ class Session:
             resumed = self.folder.config_file.exists()
         accelerator, config, job = self._reopen() if resumed else self._start()
         if self.dry_run:
-            speed = speed_of(job, accelerator)
-            took, peak = say_seconds(config.training.images / speed), say_bytes(peak_bytes(accelerator.device))
-            say(accelerator, f"measured  {speed:.0f} images/s, {took} in total; peak memory {peak} per process")
+            measure(job, accelerator)
         else:
-            self._train(self._scored(job, config, accelerator), config, accelerator)
+            job = self._scored(job, config, accelerator)
+            train(job, config, accelerator, tensorboard=self.tensorboard, guidance_of=self.guidance_of)
 
     def _reopen(self) -> tuple[Accelerator, RunConfig, Job]:
         config = self.folder.config()
         data = config.data
+        if config.distillation is not None:
+            raise InputError("incompatible", f"{self.out} is a {config.student}; resume it with `ddpm distill`")
         if data.source != self.source:
             raise InputError(
                 "incompatible", f"{self.out} was trained on {data.source}, not {self.source}; choose another --out"
@@ -134,10 +135,7 @@ class Session:
     def _start(self) -> tuple[Accelerator, RunConfig, Job]:
         request = Request.of(self.source, self.given)
         accelerator = accelerator_of(self.device, self.given.get("precision"))
-        # a process killed while writing may leave a partial file
-        stored = None if isinstance(self.data, str) else self.folder.images
-        if self.out.is_dir() and any(path.suffix != ".part" and path != stored for path in self.out.iterdir()):
-            raise InputError("exists", f"{self.out} already exists and is not a run; choose another --out, or empty it")
+        refuse_filled(self.out, None if isinstance(self.data, str) else self.folder.images)
         self._store(accelerator)
         with accelerator.main_process_first(), bar("reading") as progress:
             found, dataset = gather(request, progress)
@@ -182,19 +180,53 @@ class Session:
             scorer = self.scorer_of(config, engine, job.data, extractor, progress)
         return replace(job, scoring=Scoring(scorer, config.scoring))
 
-    def _train(self, job: Job, config: RunConfig, accelerator: Accelerator) -> None:
-        if accelerator.is_main_process and not self.folder.card.exists():
-            weights = sum(p.numel() for p in job.model.parameters())
-            write_file(self.folder.card, card(config, str(self.out), weights).encode())
-        tensorboard = self.out / "tensorboard" if self.tensorboard else None
-        follow(job, accelerator, tensorboard)
-        if config.guidance_search is not None:
-            find_guidance(self.folder, self.guidance_of, accelerator)
-        next = f"upscale {self.out} small.png" if config.upscaling is not None else f"sample {self.out} -n 16"
-        say(accelerator, f"done: {self.out}\nnext: ddpm {next}")
-        if (best := self.folder.best()) is not None:
-            how = f"ddpm sample {best.path(self.out)}"
-            say(accelerator, f"best: {best.images:,} images, Fréchet distance {best.frechet:.4g}: {how}")
+
+def measure(job: Job, accelerator: Accelerator) -> None:
+    """Print the measured time and memory of a run, without training it."""
+    speed = speed_of(job, accelerator)
+    took, peak = say_seconds(job.settings.images / speed), say_bytes(peak_bytes(accelerator.device))
+    say(accelerator, f"measured  {speed:.0f} images/s, {took} in total; peak memory {peak} per process")
+
+
+def train(
+    job: Job,
+    config: RunConfig,
+    accelerator: Accelerator,
+    *,
+    tensorboard: bool,
+    guidance_of: GuidanceOf | None = None,
+) -> None:
+    """Train a run to its end, with its card, log and progress.
+
+    Args:
+        guidance_of: finds the guidance of a run that asks for it.
+
+    Raises:
+        Diverged, Interrupted: see :func:`follow`.
+    """
+    folder = RunFolder(job.folder)
+    if accelerator.is_main_process and not folder.card.exists():
+        weights = sum(p.numel() for p in job.model.parameters())
+        write_file(folder.card, card(config, str(job.folder), weights).encode())
+    follow(job, accelerator, job.folder / "tensorboard" if tensorboard else None)
+    if config.guidance_search is not None and guidance_of is not None:
+        find_guidance(folder, guidance_of, accelerator)
+    next = f"upscale {job.folder} small.png" if config.upscaling is not None else f"sample {job.folder} -n 16"
+    say(accelerator, f"done: {job.folder}\nnext: ddpm {next}")
+    if (best := folder.best()) is not None:
+        how = f"ddpm sample {best.path(job.folder)}"
+        say(accelerator, f"best: {best.images:,} images, Fréchet distance {best.frechet:.4g}: {how}")
+
+
+def refuse_filled(out: Path, stored: Path | None = None) -> None:
+    """Refuse to start a run in a folder that holds anything but ``stored``.
+
+    Raises:
+        InputError: it does.
+    """
+    # a process killed while writing may leave a partial file
+    if out.is_dir() and any(path.suffix != ".part" and path != stored for path in out.iterdir()):
+        raise InputError("exists", f"{out} already exists and is not a run; choose another --out, or empty it")
 
 
 def accelerator_of(device: str | None, precision: PrecisionName | None) -> Accelerator:

@@ -18,7 +18,7 @@ TEMPLATE = """\
 | classes | {classes} |
 | network | {network}, {weights:.1f} M parameters |
 | diffusion | {d.schedule} schedule of {d.T} levels, {d.prediction} prediction, {d.variance} variance |
-| objective | {objective.words} |
+| objective | {aim} |
 | training | {training.images:,} images in batches of {training.batch}, {training.precision}, seed {training.seed} |
 | sampling | {s.solver.name}, {s.steps} steps, {s.visits} grid, guidance {s.guidance_scale:g} |
 
@@ -52,7 +52,7 @@ def card(config: RunConfig, folder: str, weights: int) -> str:
     return TEMPLATE.format(
         data=config.data,
         d=config.diffusion,
-        objective=config.objective,
+        aim=config.aim,
         training=config.training,
         s=config.sampling,
         name=Path(folder).absolute().name,

@@ -15,8 +15,9 @@ def sentence(run: Run) -> str:
     classes = f" in {len(data.classes)} classes" if data.classes else ""
     epochs = f" ({run.seen / data.images:.1f} epochs)" if data.images and run.seen else ""
     time = f" in {say_seconds(run.seconds)}" if run.seconds else ""
+    kind = f"The {run.config.student}," if run.config.student else "A diffusion model"
     return (
-        f"A diffusion model for {data.size[0]} × {data.size[1]} {data.mode} images{classes}: "
+        f"{kind} for {data.size[0]} × {data.size[1]} {data.mode} images{classes}: "
         f"{net.describe()}, {amount(run.parameters)} parameters. Trained on {data.images:,} images from "
         f"{Path(data.source).name or data.source}: {run.seen:,} images seen{epochs}{time}."
     )

@@ -5,7 +5,7 @@ from ddpm.sampling.ddim import DDIM
 from ddpm.sampling.grid import Grid
 from ddpm.sampling.loop import Constraint, Step, descents, evaluations, sample, start, steps
 from ddpm.sampling.noise import Row, SampleNoise, rows_of
-from ddpm.sampling.solver import Between, BoundDenoiser, Randn, Solver
+from ddpm.sampling.solver import Between, BoundDenoiser, Randn, Solver, no_noise
 
 __all__ = [
     "DDIM",
@@ -23,6 +23,7 @@ __all__ = [
     "evaluations",
     "fixed_large",
     "fixed_small",
+    "no_noise",
     "rows_of",
     "sample",
     "start",

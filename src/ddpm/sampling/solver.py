@@ -17,6 +17,11 @@ Between = Callable[[float], Level]
 """A process for solvers that visit levels between those of the grid: noise-to-signal ratio -> level."""
 
 
+def no_noise() -> torch.Tensor:
+    """The noise of deterministic solvers, which never ask for it."""
+    raise AssertionError("a deterministic solver draws no noise")
+
+
 class Solver(Protocol):
     """A solver that takes one step of a grid at a time. Immutable: its memory between steps is passed as ``state``."""
 

@@ -1,6 +1,7 @@
 """Grids: which levels a solver visits."""
 
 from ddpm.sampling.grid.beta import Beta
+from ddpm.sampling.grid.divided import divided
 from ddpm.sampling.grid.grid import Grid
 from ddpm.sampling.grid.listed import Listed
 from ddpm.sampling.grid.ratio import Karras, LogSNR
@@ -14,6 +15,7 @@ __all__ = [
     "Listed",
     "LogSNR",
     "Power",
+    "divided",
     "leading",
     "quadratic",
     "repaint",

@@ -1,0 +1,61 @@
+"""``ddpm distill``."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from ddpm.system.names import PrecisionName
+
+
+def distill(
+    run: Path,
+    *,
+    out: Path,
+    steps: int | None = None,
+    guidance: float | None = None,
+    teacher_steps: int | None = None,
+    for_: Annotated[str | None, Parameter(name="--for")] = None,
+    images: str | None = None,
+    batch: int | None = None,
+    lr: float | None = None,
+    seed: int | None = None,
+    precision: PrecisionName | None = None,
+    device: Literal["cpu"] | None = None,
+    tensorboard: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Distil a run into a student that samples in few steps, guidance included. Re-run the same command to resume.
+
+    The student is a run of its own: `ddpm sample OUT` draws from it with one network call a step.
+
+    Args:
+        run: The teacher: a run folder, or one checkpoint in it.
+        out: The run folder of the student.
+        steps: Steps of the student; 4 by default. What `ddpm tune` found for this many is used.
+        guidance: Guidance scale that the student learns; the run's own by default, 1 for none.
+        teacher_steps: Steps of the teacher; 3 for each of the student by default, at least 12.
+        for_: The time to train for: 90s, 20m, 1h30m; 10m by default. The speed is measured first and turned into a
+            number of images.
+        images: The number of images to draw in training, with the labels of the run's data: 50k, 2M.
+        batch: Images per optimiser step, over all processes; 32 by default.
+        lr: Peak learning rate; 0.0005 by default.
+        seed: The random seed; 0 by default.
+        precision: Precision of the networks; the best that the device supports natively by default.
+        device: cpu, to train without the GPU; the best available by default.
+        tensorboard: Also write TensorBoard logs.
+        dry_run: Print the plan and the measured time and memory, and stop.
+    """
+    began = time.monotonic()
+    from ddpm.cli.training import exits
+    from ddpm.planning.distillation import Distilling
+    from ddpm.system.allocator import keep_freed_memory
+
+    keep_freed_memory()
+    flags = {"steps": steps, "guidance": guidance, "teacher_steps": teacher_steps, "for": for_, "images": images}
+    flags |= {"batch": batch, "lr": lr, "seed": seed, "precision": precision}
+    given = {flag: value for flag, value in flags.items() if value is not None}
+    session = Distilling(run, out, given, device=device, tensorboard=tensorboard, dry_run=dry_run, began=began)
+    with exits():
+        session.run()

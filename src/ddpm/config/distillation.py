@@ -1,0 +1,32 @@
+"""What a student with few steps was distilled from."""
+
+from ddpm.config.grid import Timesteps
+from ddpm.config.sampling import SamplingConfig
+from ddpm.system.record import Strict
+
+
+class DistillationConfig(Strict):
+    """The teacher of a student, and the trajectory that the student follows in few steps.
+
+    Attributes:
+        teacher: The run or checkpoint, as given.
+        weights: The hash of its averaged weights.
+        sampling: The teacher's settings. Its grid lists the student's timesteps, and more between them.
+        seed: The seed of the noise.
+    """
+
+    teacher: str
+    weights: str
+    sampling: SamplingConfig
+    seed: int = 0
+
+    @property
+    def guided(self) -> str:
+        """The guidance that the student learned, ", guidance 1.15"; empty for none."""
+        guidance = self.sampling.guidance
+        return "" if guidance is None else f", guidance {guidance.scale:g}"
+
+    def passes(self, grid: str | Timesteps) -> bool:
+        """Whether the teacher passes all timesteps of a student's grid, starting with the first."""
+        own = self.sampling.grid
+        return not isinstance(grid, str) and not isinstance(own, str) and own[0] == grid[0] and {*grid} <= {*own}

@@ -1,0 +1,43 @@
+"""A run as the teacher of a student with few steps."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from ddpm.config.sampling import SamplingConfig
+from ddpm.core import Denoiser, Level
+from ddpm.core.condition import Conditions
+from ddpm.engine.run import LoadedRun
+from ddpm.sampling import no_noise, steps
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """The many-step trajectory of a run, guided and clipped, at the levels of a student.
+
+    Attributes:
+        run: the run.
+        how: its settings, with a deterministic solver.
+        levels: the levels to return x at, some of those that it visits, after the first.
+    """
+
+    run: LoadedRun
+    how: SamplingConfig
+    levels: Sequence[Level]
+
+    def __call__(self, x: torch.Tensor, conditions: Conditions) -> Iterator[torch.Tensor]:
+        """Yield x at each of the levels, from x (B, C, *space) at the first level of the settings' grid."""
+        engine = self.run.engine
+        cond = engine.cond(conditions, list(range(len(x))))
+        for step in steps(self._denoise, engine.solver(self.how), engine.grid(self.how), x, no_noise, cond):
+            if step.level in self.levels:
+                yield step.x
+
+    @cached_property
+    def _denoise(self) -> Denoiser:
+        # any label will do: guides depend only on whether there are some
+        guides = self.run.guides(self.how, [0] if self.run.learned_labels else None)
+        with torch.no_grad():
+            return self.run.engine.denoiser(self.how, guides)

@@ -1,0 +1,254 @@
+"""From a run to a student that draws in few steps."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from PIL import Image
+from safetensors.torch import load_file
+
+import ddpm
+from ddpm.config.run import RunConfig
+from ddpm.config.sampling import SamplingConfig
+from ddpm.engine.loading import load
+from ddpm.engine.options import settings
+from ddpm.evaluation.tune import AskTune, tune
+from ddpm.planning import follow
+from ddpm.planning.distillation import Distilling, levels_of, make, taught
+from ddpm.system.interrupt import Interrupt
+from ddpm.system.progress import silent
+from ddpm.tasks.generate import sample
+from ddpm.tasks.interpolate import interpolate
+from ddpm.tasks.likelihood import bits_per_dim
+from ddpm.training.loop import train
+from refusal import refuses
+
+Cli = Callable[..., int]
+SMALL = ("--images", "192", "--batch", "16", "--precision", "fp32", "--steps", "3")
+"""12 steps."""
+TRAINED = ("--images", "16", "--batch", "16", "--precision", "fp32", "--set", "network.width=8")
+
+
+@pytest.fixture(scope="module")
+def student(cli: Cli, digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For reading only."""
+    out = tmp_path_factory.mktemp("runs") / "fast"
+    assert cli("distill", digits_run, "--out", out, *SMALL) == 0
+    return out
+
+
+def given(**flags: object) -> dict[str, object]:
+    return {"images": "32", "batch": 16, "precision": "fp32", **flags}
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = [folder / "model.safetensors", *sorted((folder / "checkpoints" / "step-000000012").glob("*"))]
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def losses(run: Path) -> list[tuple[int, float]]:
+    events = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return [(e["step"], e["loss"]) for e in events if e["kind"] in ("train", "held-out")]
+
+
+def test_a_student_is_a_run_that_says_what_it_is(
+    cli: Cli, digits_run: Path, student: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, own = RunConfig.read(student / "config.json"), RunConfig.read(digits_run / "config.json")
+    taught = config.distillation
+    assert taught is not None
+    assert (taught.teacher, taught.weights) == (str(digits_run), load(digits_run).weights)
+    assert taught.sampling.guidance == own.sampling.guidance
+    assert taught.sampling.steps == 12
+    assert (config.sampling.solver.name, config.sampling.steps, config.sampling.guidance) == ("ddim", 3, None)
+    assert config.data == own.data
+    assert (student / "README.md").exists()
+    assert cli("sample", student, "-n", "2", "--label", "3", "--out", tmp_path) == 0
+    said = capsys.readouterr().out
+    assert f"3-step student of {digits_run}, guidance 1.15" in said
+    assert "ddim, 3 steps" in said
+
+
+def test_it_starts_as_its_teacher_and_learns(digits_run: Path, student: Path) -> None:
+    held = [loss for line in (student / "log.jsonl").read_text().splitlines() if (loss := json.loads(line))]
+    by_level = [event["by_level"] for event in held if event["kind"] == "held-out"]
+    assert [set(levels) for levels in by_level] == [{"1000", "544", "192"}] * len(by_level)
+    old, new = load_file(digits_run / "model.safetensors"), load_file(student / "model.safetensors")
+    assert old.keys() == new.keys()
+    assert max(float((old[name] - new[name]).abs().max()) for name in old) < 0.02  # 12 steps of at most 0.0005 each
+    assert any(not torch.equal(old[name], new[name]) for name in old)
+
+
+@pytest.mark.parametrize("stops", [(5,), (1, 7, 11)])
+def test_stopped_and_gone_on_bit_for_bit(
+    stops: tuple[int, ...],
+    cli: Cli,
+    digits_run: Path,
+    student: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = tmp_path / "fast"
+    for step in stops:
+
+        def stopped(job: object, accelerator: object, interrupt: Interrupt, step: int = step) -> object:
+            for event in train(job, accelerator, interrupt):  # type: ignore[arg-type]
+                interrupt.requested = event.step >= step
+                yield event
+
+        with monkeypatch.context() as patch:
+            patch.setattr(follow, "train", stopped)
+            assert cli("distill", digits_run, "--out", out, *SMALL) == 75
+    assert cli("distill", digits_run, "--out", out, *SMALL) == 0
+    assert digests(out) == digests(student)
+    assert losses(out) == losses(student)
+
+
+def test_another_seed_is_other_noise(digits_run: Path, student: Path, tmp_path: Path) -> None:
+    Distilling(digits_run, tmp_path / "run", given(images="192", steps=3, seed=1), device="cpu").run()
+    whole, other = load_file(student / "model.safetensors"), load_file(tmp_path / "run" / "model.safetensors")
+    assert any(not torch.equal(whole[name], other[name]) for name in whole)
+
+
+def test_labels_and_none_draw_images_of_their_own_rows(student: Path) -> None:
+    run = load(student)
+    four = [np.asarray(image) for image in sample(run, 4, label=["1", "2", "3", "4"])]
+    (third,) = sample(run, 1, label="3", indices=[2])
+    assert np.array_equal(np.asarray(third), four[2])
+    assert len(sample(run, 1)) == 1
+
+
+def test_a_dry_run_writes_nothing(
+    cli: Cli, digits_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "fast"
+    assert cli("distill", digits_run, "--out", out, "--for", "20s", "--dry-run") == 0
+    assert not out.exists()
+    said = capsys.readouterr().out
+    assert f"4-step student of {digits_run}, guidance 1.15" in said
+    assert "measured" in said
+
+
+def test_the_measured_memory_is_that_of_all_steps(digits_run: Path, tmp_path: Path, accelerator: Accelerator) -> None:
+    """As all are kept for the gradient."""
+    one, four = (
+        make(load(digits_run, "cpu"), tmp_path, given(steps=steps), accelerator, began=0.0).memory.per_image
+        for steps in (1, 4)
+    )
+    assert 3.9 * one < four < 4.1 * one
+
+
+def test_tuned_levels_are_those_of_a_student_of_as_many_steps(digits_run: Path) -> None:
+    run = load(digits_run, "cpu")
+    tuned = replace(
+        run, tuned=(SamplingConfig.of(solver="deis-3", grid="1000,400.5"), SamplingConfig.of(grid="900,9,1"))
+    )
+    assert levels_of(tuned, 2) == (1000.0, 400.5)
+    assert levels_of(tuned, 4) == levels_of(run, 4) == (1000.0, 650.0, 354.0, 125.0)
+    assert {1000.0, 400.5} <= {*taught(tuned, levels_of(tuned, 2), {}).grid}
+
+
+def test_a_checkpoint_may_teach_without_guidance(digits_run: Path, tmp_path: Path) -> None:
+    teacher = digits_run / "checkpoints" / "step-000000008"
+    Distilling(teacher, tmp_path / "fast", given(steps=1, guidance=1.0), device="cpu").run()
+    config = RunConfig.read(tmp_path / "fast" / "config.json")
+    assert config.student == f"1-step student of {teacher}"
+    assert config.sampling.grid == (1000.0,)
+
+
+def test_python_resumes_what_the_command_began(digits_run: Path, student: Path) -> None:
+    made = ddpm.distill(digits_run, out=student, budget=192, batch=16, precision="fp32", steps=3, device="cpu")
+    assert made.run.weights == load(student).weights
+    with refuses("unknown", "step"):
+        ddpm.distill(digits_run, out=student, step=3)
+    with refuses("device"):
+        ddpm.distill(digits_run, out=student, device="gpu")
+
+
+def test_what_a_student_is_not_asked(student: Path) -> None:
+    run = load(student)
+    assert settings(run, {"steps": 3}) == settings(run, {"guidance": 1.0}) == run.config.sampling
+    assert settings(run, {"steps": 8, "grid": "power"}).steps == 8
+    with refuses("conflict", "steps 8", "3-step student"):
+        settings(run, {"steps": 8})
+    with refuses("conflict", "guidance 2", "3-step student"):
+        settings(run, {"guidance": 2.0})
+    with refuses("incompatible", "likelihood"):
+        bits_per_dim(run, [Image.new("L", (8, 8))])
+    with refuses("incompatible", "inversion"):
+        interpolate(run, Image.new("L", (8, 8)), Image.new("L", (8, 8)))
+    with refuses("incompatible", "many-step"):
+        tune(run, AskTune([3]), silent)
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ({"steps": 0}, "--steps"),
+        ({"steps": 17}, "--steps"),
+        ({"teacher_steps": 4}, "--teacher-steps"),
+        ({"guidance": -1.0}, "guidance"),
+    ],
+)
+def test_refused_values(digits_run: Path, tmp_path: Path, flags: dict[str, object], named: str) -> None:
+    with refuses("invalid", named):
+        Distilling(digits_run, tmp_path / "fast", given(**flags), device="cpu").run()
+    assert not (tmp_path / "fast").exists()
+
+
+def test_refused_teachers(cli: Cli, student: Path, enlarging_run: Path, digits_run: Path, tmp_path: Path) -> None:
+    for teacher in (student, enlarging_run):
+        with refuses("incompatible", str(teacher)):
+            Distilling(teacher, tmp_path / "fast", given(), device="cpu").run()
+    unlabelled = tmp_path / "unlabelled"
+    assert cli("train", "digits", "--out", unlabelled, *TRAINED, "--no-labels") == 0
+    with refuses("conflict", "--guidance"):
+        Distilling(unlabelled, tmp_path / "fast", given(guidance=2.0), device="cpu").run()
+    Distilling(unlabelled, tmp_path / "fast", given(steps=2), device="cpu").run()
+    assert RunConfig.read(tmp_path / "fast" / "config.json").student == f"2-step student of {unlabelled}"
+
+
+def test_refused_continuations(student: Path, digits_run: Path, tmp_path: Path, cli: Cli) -> None:
+    """With other flags, with another teacher, of a teacher that was trained further, and as another kind of run."""
+    asked = RunConfig.read(student / "config.json").request
+    with refuses("incompatible", "--steps"):
+        Distilling(digits_run, student, asked | {"steps": 4}, device="cpu").run()
+    other = shutil.copytree(digits_run, tmp_path / "other")
+    with refuses("incompatible", str(digits_run)):
+        Distilling(other, student, asked, device="cpu").run()
+    with refuses("exists"):
+        Distilling(digits_run, other, asked, device="cpu").run()
+    Distilling(other, tmp_path / "fast", asked, device="cpu").run()
+    shutil.copy(student / "model.safetensors", other / "model.safetensors")
+    with refuses("incompatible", "weights", str(other)):
+        Distilling(other, tmp_path / "fast", asked, device="cpu").run()
+    assert cli("train", "digits", "--out", student) == 2
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--variance", "learned", "--loss", "hybrid"),
+        ("--schedule", "edm", "--prediction", "edm"),
+        ("--schedule", "flow", "--prediction", "flow"),
+        ("--schedule", "linear", "--prediction", "eps", "--set", "diffusion.T=8"),
+        ("--set", "diffusion.zero_terminal_snr=true", "--set", "network.dropout=0.3"),
+    ],
+    ids=" ".join,
+)
+def test_every_kind_of_teacher(flags: tuple[str, ...], cli: Cli, tmp_path: Path) -> None:
+    """Discrete or in continuous time, with a learned variance, from pure noise, with dropout."""
+    run, out = tmp_path / "run", tmp_path / "fast"
+    assert cli("train", "digits", "--out", run, *TRAINED, *flags) == 0
+    Distilling(run, out, given(steps=3), device="cpu").run()
+    assert RunConfig.read(out / "config.json").network.dropout == 0
+    assert all(np.isfinite(loss) for _, loss in losses(out))
+    (image,) = sample(load(out), 1, label="7")
+    assert image.size == (8, 8)
