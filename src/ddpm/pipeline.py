@@ -121,7 +121,7 @@ def train(
         Interrupted: by Ctrl-C, with everything saved; a second Ctrl-C ends the process.
     """
     if device not in (None, "cpu"):
-        raise InputError("device", f'device is {device!r}; use "cpu", or leave it out to use the best available')
+        raise InputError("device", f'device must be "cpu", not {device!r}; omit it to use the best available')
     keep_freed_memory()
     images = data if isinstance(data, Dataset) else str(data)
     given = flags(budget, config)

@@ -98,7 +98,9 @@ def _places(pictures: tuple[Path, ...], out: Path) -> list[Path]:
     if kind in OTHERS:
         raise InputError("invalid", f"cannot write {out} as {kind[1:]}, only as PNG; use a folder or a .png for --out")
     if kind == ".png" and len(pictures) > 1:
-        raise InputError("conflict", f"--out {out} is one file for {len(pictures)} pictures; use a folder")
+        raise InputError(
+            "conflict", f"--out {out} is a single file, but there are {len(pictures)} pictures; use a folder"
+        )
     paths = [out] if kind == ".png" else [out / f"{picture.stem}.png" for picture in pictures]
     if twice := [path for path, times in Counter(paths).items() if times > 1]:
         raise InputError("conflict", f"two pictures would be written to {twice[0]}; rename one of them")

@@ -55,7 +55,7 @@ def interpolate(
         InputError: unusable pictures, labels or numbers.
     """
     if n < 2:
-        raise InputError("invalid", f"n {n} is too small; use at least 2, for the two ends")
+        raise InputError("invalid", f"n is {n}; use at least 2, for the two ends")
     run.refuse_given()
     request = EditRequest(n, fit=fit, batch=batch, progress=progress)
     photos = request.photos([first, last], run.config.data.size, run.config.data.mode)
