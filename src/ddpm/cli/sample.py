@@ -43,14 +43,14 @@ def sample(
 
     Args:
         run: A run folder, or one checkpoint in it.
-        n: The number of images to draw; 16 by default.
+        n: The number of images to generate; 16 by default.
         label: A class, by name or number. Repeat the flag to alternate between several.
         steps: The number of solver steps; the run's own by default.
-        size: Side of the images, or height x width, if larger than in training: drawn in overlapping windows.
-        whole: Draw images of another --size in one pass, not in windows; sides must be divisible as the network
+        size: Side of the images, or height x width, if larger than in training: generated in overlapping windows.
+        whole: Generate images of another --size in one pass, not in windows; sides must be divisible as the network
             requires.
         seed: The random seed; 0 by default. Image i depends on the seed and i alone.
-        batch: The number of images drawn at a time; 64 by default.
+        batch: The number of images generated at a time; 64 by default.
         out: The folder to write to; RUN/samples/… by default.
         device: cpu, cuda or mps; the best available by default.
         trajectory: Also write how each image forms, as a GIF and a strip: the noisy image, and the predicted clean

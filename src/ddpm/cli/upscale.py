@@ -34,7 +34,7 @@ def upscale(
     batch: int = 64,
     device: str | None = None,
 ) -> None:
-    """Enlarge pictures with a super-resolution run; write PNGs and print their paths as they are drawn.
+    """Enlarge pictures with a super-resolution run; write PNGs and print their paths as they are made.
 
     Args:
         run: A super-resolution run folder, or one checkpoint in it.
@@ -48,7 +48,7 @@ def upscale(
             --augment.
         seed: The random seed. The noise for picture i depends on the seed and i alone.
         index: The index of the first picture, to reproduce one of several.
-        batch: The number of pictures drawn at a time; those larger than in training are drawn one by one.
+        batch: The number of pictures made at a time; those larger than in training are made one by one.
         device: cpu, cuda or mps; the best available by default.
     """
     from ddpm.engine.loading import load
