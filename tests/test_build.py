@@ -216,7 +216,7 @@ def test_features_by_their_name(monkeypatch):
     [
         ("inceptionv3", None, r"unknown features 'inceptionv3' \(did you mean 'inception'\?\)"),
         ("x", None, r"unknown features 'x' \(known: embedded, inception, dinov2, clip\)"),
-        ("embedded", "w.pth", r"--features embedded .*w\.pth"),
+        ("embedded", "w.pth", r"--features embedded .*--weights"),
         ("inception", "nothing.pth", r"nothing\.pth"),
     ],
 )

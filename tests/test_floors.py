@@ -1,8 +1,9 @@
 """Every file imports only from its own package and from lower layers, so that no part depends on what uses it.
 
-A package is a folder of src/ddpm, or a file next to the folders: ``__main__`` belongs to the command line, and
-``ddpm/__init__``, which exports what users need, to the pipeline. A new package needs a layer here. Imports count
-wherever they are written: inside functions, and for type checkers alone.
+A floor is a layer: the packages of a layer import from the layers below it, never from each other. A package is a
+folder of src/ddpm, or a file next to the folders: ``__main__`` belongs to the command line, and ``ddpm/__init__``,
+which exports what users need, to the pipeline. A new package needs a layer here. Imports count wherever they are
+written: inside functions, and for type checkers alone.
 """
 
 import ast

@@ -166,4 +166,4 @@ def load(path: str | Path, device: str | torch.device | None = None) -> Pipeline
 
 def _check_device(device: str | None) -> None:
     if device not in (None, "cpu"):
-        raise InputError("device", f'device is {device!r}; use "cpu", or leave it out to use the best available')
+        raise InputError("device", f'device must be "cpu", not {device!r}; omit it to use the best available')

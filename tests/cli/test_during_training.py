@@ -71,7 +71,7 @@ def test_a_run_with_its_scores(cli: Cli, refused: Refused, tmp_path: Path, capsy
     (again,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("best:"))
     assert again in lines.splitlines()
     said = refused("train", "digits", "--out", out, "--no-during-training", kept=out)
-    assert "was started with --during-training; drop the flag" in said
+    assert "was started with --during-training; omit --no-during-training" in said
 
 
 def test_stopped_and_gone_on(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,4 +106,4 @@ def test_without_the_flag_there_are_none(
     assert scores(out) == []
     assert not (out / "best.json").exists()
     said = refused("train", "digits", "--out", out, "--during-training", kept=out)
-    assert "was started without --during-training; drop the flag to resume, or choose another --out" in said
+    assert "was started without --during-training; omit --during-training to resume, or choose another --out" in said

@@ -62,7 +62,7 @@ def test_what_it_prints(cli: Cli, run: Path, capsys: Capture) -> None:
         r"\ncoverage ",
         "accuracy .* classified as the requested class; real images 9",
         r"colour        mean off by [+-]0\.\d{3} \(range -1 to 1\)",
-        "copies        0.0 % .* of 1,708 training images; held-out images",
+        "copies        0.0 % of samples .* among 1,708 training images; .* of held-out images",
         "note .* 64 images",
         r"score         .*score\.json",
         r"report        .*report\.html",

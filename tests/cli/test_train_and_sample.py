@@ -154,7 +154,7 @@ def test_a_picture_of_weights_that_are_gone(cli: Cli, run: Path, capsys: pytest.
     assert cli("sample", "--from", run / "x" / "00000.png") == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
-    assert "00000.png was drawn with weights" in err
+    assert "00000.png was made with weights" in err
     assert not (run / "x" / "00000-again.png").exists()
 
 

@@ -160,7 +160,7 @@ def test_an_evaluation_asks_for_the_classifiers_classes(cli: Cli, run: Path) -> 
 
 def test_what_cannot_be_asked(run: Path, refused: Callable[..., str]) -> None:
     for flags, said in [
-        (("--classifier", "2"), "classifier 2 requires a label"),
+        (("--classifier", "2"), "classifier guidance requires a label"),
         (("--classifier", "0", "--label", "7"), "classifier must be above 0 and finite, not 0.0"),
         (("--classifier-form", "mean"), "classifier_form requires classifier"),
         (("--label", "7"), "was trained without labels; if its images have classes, train a classifier"),
@@ -172,7 +172,7 @@ def test_what_cannot_be_asked(run: Path, refused: Callable[..., str]) -> None:
         (("--label", "17", "--classifier", "2"), "label 17"),
         (
             ("--label", "7", "--classifier", "2", "--size", "12"),
-            "classifier 2 requires images of the run's own size",
+            "classifier guidance requires images of the run's own size",
         ),
         (("--label", "7", "--classifier", "2", "--classifier-form", "both"), "choose from score, mean"),
     ]:
@@ -192,7 +192,7 @@ def test_what_cannot_be_trained(
     cli: Cli, run: Path, folder: Callable[..., Path], refused: Callable[..., str], tmp_path: Path
 ) -> None:
     said = refused("train-classifier", run, *SMALL, "--seed", "2", kept=run)
-    assert f"was started without --seed 2; drop the flag to resume, or remove {run / 'classifier'}" in said
+    assert f"was started without --seed 2; omit --seed to resume, or remove {run / 'classifier'}" in said
     assert "--for cannot be combined with --images" in refused("train-classifier", run, "--for", "1m", "--images", "5")
     assert "is a checkpoint" in refused("train-classifier", next((run / "checkpoints").iterdir()), *SMALL)
     assert "has no config.json" in refused("train-classifier", tmp_path, *SMALL)

@@ -116,7 +116,7 @@ def test_a_cascade_that_cannot_be_is_refused_before_anything_is_drawn(
     if second == "COLOUR":
         then, said = (
             tmp_path / "run",
-            f"draws L images, but {tmp_path / 'run'} upscales RGB",
+            f"generates L images, but {tmp_path / 'run'} upscales RGB",
         )
         assert cli("train", folder(6), *FEW, *TINY, "--out", then) == 0
     monkeypatch.setattr(Pipeline, "sample", lambda *args, **asked: pytest.fail("drawn"))
@@ -141,7 +141,7 @@ def test_a_score_beside_bicubic(
 
 
 def test_a_score_of_the_images_held_out_with_their_partners(
-    cli: Cli, folder: Callable[..., Path], tmp_path: Path
+    cli: Cli, refused: Refused, folder: Callable[..., Path], tmp_path: Path
 ) -> None:
     """The small images that the run was given are black: what is made of them has no contrast, whatever the scale."""
     high, low, run = folder(240), folder(240, size=(4, 4), name="small"), tmp_path / "run"
@@ -152,6 +152,10 @@ def test_a_score_of_the_images_held_out_with_their_partners(
     score = json.loads((tmp_path / "score.json").read_text())
     assert score["n"] == score["reference"]["images"] == 12  # a twentieth
     assert min(abs(mean) for mean in score["bicubic"]["mean_difference"]) > 100
+    Image.new("RGB", (8, 8)).save(min(high.iterdir()))
+    said = refused("evaluate", run, "-n", "12", "--steps", "1")
+    assert "have changed since the run started" in said
+    assert "pass others with --data" in said
 
 
 def test_small_images_may_be_given(cli: Cli, refused: Refused, folder: Callable[..., Path], tmp_path: Path) -> None:

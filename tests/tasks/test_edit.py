@@ -120,7 +120,7 @@ def test_the_steps_below_the_strength(pipeline):
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"n": 0}, "n 0 .*at least 1"),
+        ({"n": 0}, "n is 0.*at least 1"),
         ({"label": "oval"}, "unknown label 'oval'"),
         ({"steps": 0}, "steps must be at least 1"),
         ({"stepps": 3}, "unknown key 'stepps'"),

@@ -75,7 +75,7 @@ def test_a_label_by_name_number_or_one_each(loaded: LoadedRun) -> None:
         ({"eta": 0.5, "solver": "ancestral"}, r"eta is an option of ddim"),
         ({"indices": [1]}, r"1 index for 2 images"),
         ({"indices": [0, -1]}, r"index -1"),
-        ({"batch": 0}, r"batch 0"),
+        ({"batch": 0}, r"batch is 0"),
     ],
 )
 def test_what_cannot_be_drawn(kwargs: dict[str, Any], said: str, loaded: LoadedRun) -> None:

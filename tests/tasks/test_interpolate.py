@@ -88,8 +88,8 @@ def test_no_picture_depends_on_its_batch(pipeline, label):
 @pytest.mark.parametrize(
     ("last", "asked", "said"),
     [
-        (noise("L"), {"n": 1}, "n 1 .*at least 2"),
-        (noise("L"), {"batch": 0}, "batch 0"),
+        (noise("L"), {"n": 1}, "n is 1.*at least 2"),
+        (noise("L"), {"batch": 0}, "batch is 0"),
         (noise("L", (9, 9)), {}, "8 × 8,.* 9 × 9;.*--fit crop"),
         (noise("L"), {"label": ["circle", "star", "star"]}, "3 labels for 2 images"),
         (noise("RGB"), {}, "the image has the mode RGB, .* L; "),

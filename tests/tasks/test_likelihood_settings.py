@@ -57,7 +57,7 @@ def test_network_calls(config: RunConfig, given: dict[str, int], calls: int) -> 
         ("ode", {"start": 1e-5}, r"start 1e-05 .*cosine"),
         ("ode", {"tolerance": 0.0}, r"tolerance 0\.0 .*above 0"),
         ("ode", {"tolerance": math.nan}, r"tolerance nan .*above 0"),
-        ("ode", {"probes": 0}, r"probes 0 .*at least 1"),
+        ("ode", {"probes": 0}, r"probes is 0.*at least 1"),
         ("bound", {"start": 1e-5}, r"start 1e-05 .*method ode, not bound"),
         ("bound", {"tolerance": 1e-5}, r"tolerance 1e-05 .*method ode"),
         ("bound", {"probes": 1}, r"probes 1 .*method ode"),

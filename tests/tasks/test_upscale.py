@@ -132,7 +132,7 @@ def test_the_picture_says_how_it_was_made(pipe: Pipeline, tmp_path: Path) -> Non
         ({"guidance": 2.0}, "guidance 2.0 .*label"),
         ({"indices": [1, 2]}, "2 indices for 1 image"),
         ({"indices": [-1]}, "index -1"),
-        ({"batch": 0}, "batch 0"),
+        ({"batch": 0}, "batch is 0"),
         ({"steps": 0}, "steps must be at least 1"),
         ({"size": (16, 16)}, r"size \(16, 16\) has no effect"),
         ({"whole": True}, "whole True has no effect"),

@@ -90,7 +90,7 @@ def build_features(name: str, weights: str | None, size: tuple[int, int], device
     if name == "embedded":
         if weights is not None:
             raise InputError(
-                "conflict", f"--features embedded takes no weights; drop {weights}, or use other --features"
+                "conflict", "--features embedded takes no weights; drop --weights, or use other --features"
             )
         return Embedded(size, device)
     if name not in FEATURES:

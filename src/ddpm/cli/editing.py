@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Editing:
-    """How many pictures to draw, and where to write them.
+    """How many pictures to generate, and where to write them.
 
     Args:
-        n: The number of pictures to draw.
+        n: The number of pictures to generate.
         label: A class, by name or number.
         steps: The number of solver steps; the run's own by default.
         seed: The random seed. Picture i depends on the seed and i alone.
         fit: Resize and convert the picture to the run's size and mode. By default, larger pictures keep their size.
-        batch: The number of pictures drawn at a time.
-        whole: Draw pictures larger than in training in one pass, not in windows; sides must be divisible as the network
-            requires.
+        batch: The number of pictures generated at a time.
+        whole: Generate pictures larger than in training in one pass, not in windows; sides must be divisible as the
+            network requires.
         out: The folder to write to; RUN/COMMAND/… by default.
         device: cpu, cuda or mps; the best available by default.
     """
@@ -181,7 +181,7 @@ def interpolate(
         label: The class of both pictures, or one for each: `--label cat --label dog`.
         steps: The number of solver steps, each to the noise and back.
         fit: Resize and convert the pictures to the run's size and mode.
-        batch: The number of pictures drawn at a time.
+        batch: The number of pictures generated at a time.
         out: The folder to write to; RUN/interpolate/… by default.
         device: cpu, cuda or mps; the best available by default.
     """

@@ -127,7 +127,9 @@ def _run(
     runs = [*(earlier if checkpoints else []), path]
     ways = [settings | {"steps": count} for count in integers("--steps", steps, "5,10,20")] or [settings]
     if out is not None and (many := len(runs) * len(ways)) > 1:
-        raise InputError("conflict", f"--out holds one score, not {many}; drop it, as all are in the run folder")
+        raise InputError(
+            "conflict", f"--out takes a single score, but there are {many}; drop --out: all are saved in the run folder"
+        )
     scores.prepare(out)
     for run in runs:
         for how in ways:

@@ -52,7 +52,7 @@ def likelihood(
         start: For ode, in continuous time: the starting time; 1e-5 by default.
         tolerance: For ode: the error tolerance per step; 1e-5 by default.
         probes: For ode: the number of random probes per image; 1 by default.
-        clip: Clip the expected image to [-1, 1]; by default on for bound and off for ode.
+        clip: Clip the predicted clean image to [-1, 1]; by default on for bound and off for ode.
         labels: Condition on the images' classes.
         seed: The random seed. The noise for image i depends on the seed and i alone.
         batch: The number of images measured at a time, 1 to 50; 50 by default.

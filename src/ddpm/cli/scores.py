@@ -80,10 +80,10 @@ def lines(score: "Score") -> Iterator[str]:
     yield f"{'colour':<14}mean off by {off} (range -1 to 1)"
     if score.memorisation is not None:
         found = score.memorisation
-        others = "" if found.held_out is None else f"; held-out images {_percent(found.held_out.value)}"
+        others = "" if found.held_out is None else f"; {_percent(found.held_out.value)} of held-out images"
         yield (
-            f"{'copies':<14}{_percent(found.rate.value)} ({_percent(found.rate.low)} to {_percent(found.rate.high)}) "
-            f"of {found.images:,} training images{others}"
+            f"{'copies':<14}{_percent(found.rate.value)} of samples ({_percent(found.rate.low)} to "
+            f"{_percent(found.rate.high)}), among {found.images:,} training images{others}"
         )
 
 

@@ -34,7 +34,7 @@ def upscale(
     batch: int = 64,
     device: str | None = None,
 ) -> None:
-    """Enlarge pictures with a super-resolution run; write PNGs and print their paths as they are drawn.
+    """Enlarge pictures with a super-resolution run; write PNGs and print their paths as they are made.
 
     Args:
         run: A super-resolution run folder, or one checkpoint in it.
@@ -48,7 +48,7 @@ def upscale(
             --augment.
         seed: The random seed. The noise for picture i depends on the seed and i alone.
         index: The index of the first picture, to reproduce one of several.
-        batch: The number of pictures drawn at a time; those larger than in training are drawn one by one.
+        batch: The number of pictures made at a time; those larger than in training are made one by one.
         device: cpu, cuda or mps; the best available by default.
     """
     from ddpm.engine.loading import load
@@ -98,7 +98,9 @@ def _places(pictures: tuple[Path, ...], out: Path) -> list[Path]:
     if kind in OTHERS:
         raise InputError("invalid", f"cannot write {out} as {kind[1:]}, only as PNG; use a folder or a .png for --out")
     if kind == ".png" and len(pictures) > 1:
-        raise InputError("conflict", f"--out {out} is one file for {len(pictures)} pictures; use a folder")
+        raise InputError(
+            "conflict", f"--out {out} is a single file, but there are {len(pictures)} pictures; use a folder"
+        )
     paths = [out] if kind == ".png" else [out / f"{picture.stem}.png" for picture in pictures]
     if twice := [path for path, times in Counter(paths).items() if times > 1]:
         raise InputError("conflict", f"two pictures would be written to {twice[0]}; rename one of them")

@@ -79,7 +79,7 @@ class GuidanceConfig(Strict):
         float | None,
         bounds(0, 1, below=True),
         Flag(
-            "Fraction of guidance to keep along the expected image, which saturates colours; 0 projects it out.",
+            "Fraction of guidance to keep along the predicted image, which saturates colours; 0 projects it out.",
             name="guidance_parallel",
         ),
     ] = None

@@ -57,7 +57,7 @@ ClipConfig = Annotated[
     FixedClip | DynamicClip,
     Field(discriminator="kind"),
     Short("kind"),
-    Flag("Clip the expected image to the pixel range.", kind=bool, switch=("range", "none")),
+    Flag("Clip the predicted clean image to the pixel range.", kind=bool, switch=("range", "none")),
 ]
 
 

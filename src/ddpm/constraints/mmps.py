@@ -27,8 +27,8 @@ class MMPS:
         x0' = x0 + V Aᵀ (A V Aᵀ + noise² I)⁻¹ (y - A x0)
 
     which is exact for Gaussian data. The inverse is by conjugate gradients, in which each product with V is a gradient
-    through the denoiser, about two calls long. A network's V is neither quite symmetric nor positive, so no step is so
-    long that more of y would be left than before. They are preconditioned with ``V = r² I``,
+    through the denoiser, about as long as a call. A network's V is neither quite symmetric nor positive, so no step is
+    so long that more of y would be left than before. They are preconditioned with ``V = r² I``,
     ``r² = d² sigma² / (d² alpha² + sigma²)``, so for data ~ N(., d² I) one is exact; a step of that fixed length is
     ΠGDM (Song et al. 2023).
 

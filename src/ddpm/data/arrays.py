@@ -34,7 +34,8 @@ def open_npz(path: Path) -> Source:
     images = arrays.get("images", arrays.get("arr_0"))
     if images is None:
         raise InputError(
-            "missing", f"{path} has no array 'images' (found: {', '.join(arrays) or 'none'}); rename the images"
+            "missing",
+            f"{path} has no array 'images' (found: {', '.join(arrays) or 'none'}); name the array of images 'images'",
         )
     classes = [str(name) for name in arrays.get("classes", ())]
     return array_source(images, arrays.get("labels", arrays.get("arr_1")), classes, where=str(path))

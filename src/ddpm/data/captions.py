@@ -72,7 +72,9 @@ def _rows(table: str, content: str) -> Iterator[tuple[str, str]]:
             if column is None or "file_name" not in row:
                 has = ", ".join(map(str, row))
                 raise InputError(
-                    "invalid", f"{table} has the columns {has}; name them file_name and text, or rename the file"
+                    "invalid",
+                    f"{table} has the columns {has}; name them file_name and text, or rename the "
+                    "file if it does not hold captions",
                 )
             yield str(row["file_name"] or ""), str(row[column] or "").strip()
     except csv.Error as error:

@@ -84,7 +84,7 @@ def refuse_idle(run: LoadedRun, changes: dict[str, Any], how: SamplingConfig, *,
         InputError: guidance without labels, or with labels that the network was not trained on.
     """
     if how.classifier is not None and not labelled:
-        raise InputError("conflict", f"classifier {how.classifier.scale:g} requires a label; {run.vocabulary.advice}")
+        raise InputError("conflict", f"classifier guidance requires a label; {run.vocabulary.advice}")
     if how.classifier is None and labelled and not run.learned_labels:
         raise InputError(
             "conflict", f"{run.source} was trained without labels; use --classifier to guide with its classifier"
@@ -121,7 +121,7 @@ def _sized(run: LoadedRun, how: SamplingConfig) -> SamplingConfig:
     if how.classifier is not None:
         raise InputError(
             "conflict",
-            f"classifier {how.classifier.scale:g} requires images of the run's own size; leave out size or classifier",
+            "classifier guidance requires images of the run's own size; leave out size or classifier",
         )
     (height, width), own, divisor = how.area.size, run.config.data.size, run.config.divisor
     if how.area.whole:
@@ -135,7 +135,7 @@ def _sized(run: LoadedRun, how: SamplingConfig) -> SamplingConfig:
         raise InputError(
             "invalid",
             f"size {height}x{width} is smaller than a window of the training size, {own[0]}x{own[1]}; use a larger "
-            "size, or add --whole to draw the image at once",
+            "size, or add --whole to generate the image at once",
         )
     return how
 

@@ -202,7 +202,7 @@ class LoadedRun:
             InputError: batch is below 1.
         """
         if batch < 1:
-            raise InputError("invalid", f"batch {batch} is too small; use at least 1")
+            raise InputError("invalid", f"batch is {batch}; use at least 1")
         run, rows = self.prepared(how), rows_of(seed, indices)
         conditions, guides = run.conditions(labels), run.guides(how, labels)
         return run.engine.draws(how, rows, conditions, guides, batch=batch, progress=progress, watch=watch)

@@ -133,7 +133,13 @@ def _images(loaded: LoadedRun, options: EvaluationOptions, progress: Progress) -
     """Load large images in the geometry of the run."""
     report = doing(progress, "reading the images")
     if options.data is None:
-        return f"{loaded.config.data.source} (held out)", training(loaded.config, report)[1]
+        try:
+            _, held = training(loaded.config, report)
+        except InputError as e:
+            raise InputError(
+                "missing", f"the run's held-out images are not available ({e}); pass others with --data"
+            ) from e
+        return f"{loaded.config.data.source} (held out)", held
     found = reference(options, loaded.config.data, report)
     return found.source, found.data
 

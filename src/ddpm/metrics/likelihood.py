@@ -139,7 +139,7 @@ def bits_per_dim(
     values = (images + 1) * GREYS
     if (values - values.round().clamp(0, 255)).abs().max() > 0.01:
         raise InputError(
-            "invalid", "the images are not 8-bit; bits per dimension need v / 127.5 - 1 for integers v in 0 … 255"
+            "invalid", "the images are not 8-bit; their values must be v / 127.5 - 1 for integers v from 0 to 255"
         )
     drawn = [_draw(seed, i, images[0].shape, probes) for i in indices]
     within = torch.stack([cell for cell, _ in drawn]).to(images)

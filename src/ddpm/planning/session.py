@@ -263,4 +263,5 @@ def refuse_others(folder: Path, asked: Mapping[str, Any], before: Mapping[str, A
             had = before.get(flag)
             spelled = " ".join(typed({flag: value if had is None else had}))
             was = f"without {spelled}" if had is None else f"with {spelled}"
-            raise InputError("incompatible", f"{folder} was started {was}; drop the flag to resume, or {otherwise}")
+            name, *_ = typed({flag: value}) or [f"--{flag}"]
+            raise InputError("incompatible", f"{folder} was started {was}; omit {name} to resume, or {otherwise}")

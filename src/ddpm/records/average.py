@@ -25,12 +25,15 @@ def average(run: RunFolder, length: float) -> Path:
         InputError: the length is out of range, or the run saved no averages or damaged ones.
     """
     if not SHORTEST <= length <= LONGEST:
-        raise InputError("invalid", f"--length {length:g} is not in {SHORTEST:g} to {LONGEST:g}; about 0.1 is usual")
+        raise InputError(
+            "invalid", f"--length {length:g} is out of range; use {SHORTEST:g} to {LONGEST:g}, typically about 0.1"
+        )
     files = {int(m[1]): path for path in run.averages.glob("step-*") if (m := _SAVED.fullmatch(path.name))}
     if not files:
         raise InputError(
             "missing",
-            f"{run.path} has no saved averages; train with --set training.averages=16 and wait for a first sixteenth",
+            f"{run.path} has no saved averages; train with --set training.averages=16 until at least a "
+            "sixteenth of the run is done",
         )
     try:
         weights = combine(files, length)

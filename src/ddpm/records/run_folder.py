@@ -157,7 +157,8 @@ class RunFolder:
         except FileNotFoundError:
             raise InputError(
                 "missing",
-                f"{self.path} has no {loop.WEIGHTS} yet; re-run its `ddpm train` command until the first checkpoint",
+                f"{self.path} has no {loop.WEIGHTS} yet; re-run its `ddpm train` command until it has written "
+                "its first checkpoint",
             ) from None
         except (SafetensorError, ValueError) as e:
             raise InputError(

@@ -41,7 +41,7 @@ def draw(stages: Sequence[Stage]) -> "Figure":
         title: np.asarray(sheet(np.stack(images, 1).reshape(-1, height, width, channels), len(stages), gap, least=1))
         for title, images in (
             ("x, the noisy image", [stage.x for stage in stages]),
-            ("x0, the expected image", [stage.x0 for stage in stages]),
+            ("x0, the predicted clean image", [stage.x0 for stage in stages]),
         )
     }
     # each pixel of an image is a whole number of pixels of the PNG

@@ -76,7 +76,7 @@ def enlarge_all(
         InputError: batch is below 1.
     """
     if batch < 1:
-        raise InputError("invalid", f"batch {batch} is too small; use at least 1")
+        raise InputError("invalid", f"batch is {batch}; use at least 1")
     each = parts(run, smalls, batch)
     for number, part in enumerate(each):
         report = among(progress, number, len(each))

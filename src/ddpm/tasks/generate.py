@@ -48,7 +48,7 @@ def sample(
         InputError: an unknown label or setting, or an invalid value.
     """
     if n < 1:
-        raise InputError("invalid", f"n {n} is too small; use at least 1")
+        raise InputError("invalid", f"n is {n}; use at least 1")
     run.refuse_given()
     wanted = chosen(indices, n)
     a = asked(run, settings, label, n)
@@ -70,7 +70,7 @@ def trajectory(run: LoadedRun, n: int = 1, *, stages: int = 40, **arguments: Any
         InputError: as :func:`sample`, or fewer than two stages.
     """
     if stages < 2:
-        raise InputError("invalid", f"stages {stages} is too small; use at least 2, for the noise and the image")
+        raise InputError("invalid", f"stages is {stages}; use at least 2, for the noise and the image")
     recorder = Recorder(run.engine.codec.decode, stages)
     images = sample(run, n, watch=recorder, **arguments)
     return Trajectory(images, recorder.stages(run.engine.schedule))
@@ -85,7 +85,7 @@ def again(run: LoadedRun, record: Provenance) -> Image.Image:
     if record.work is not None:
         raise InputError(
             "missing",
-            f"this picture was made from other pictures; repeat its command on them: {record.command()}",
+            f"this picture was made from other pictures; to reproduce it, run: {record.command()}",
         )
     run.refuse_given()
     run = run.prepared(record.sampling)

@@ -55,7 +55,7 @@ def interpolate(
         InputError: unusable pictures, labels or numbers.
     """
     if n < 2:
-        raise InputError("invalid", f"n {n} is too small; use at least 2, for the two ends")
+        raise InputError("invalid", f"n is {n}; use at least 2, for the two ends")
     run.refuse_given()
     run.refuse_student("inversion")
     request = EditRequest(n, fit=fit, batch=batch, progress=progress)

@@ -63,7 +63,7 @@ def bits_per_dim(
     pixels = read(images, run.config.data)
     n = len(pixels)
     if batch < 1:
-        raise InputError("invalid", f"batch {batch} is too small; use at least 1")
+        raise InputError("invalid", f"batch is {batch}; use at least 1")
     which = chosen(indices, n)
     given, bits = run.labels(labels, n), []
     before, total = 0, -(-n // batch) * (how.calls or 0)
@@ -105,7 +105,7 @@ def likelihood(
         raise InputError(
             "incompatible",
             "bits per dimension need a run on pixels, but this run models latents, whose density is not that of the "
-            "images; leave out bits per dimension",
+            "images; use a run with the pixel codec",
         )
     at = engine.fill(len(pixels))
     x0, cond = engine.encoded(pixels[at]), engine.cond(run.conditions(labels), at)

@@ -80,7 +80,7 @@ def _ode(
     if tolerance is not None and not 0 < tolerance < math.inf:
         raise InputError("invalid", f"tolerance {tolerance} is out of range; use a finite number above 0")
     if probes is not None and probes < 1:
-        raise InputError("invalid", f"probes {probes} is too small; use at least 1")
+        raise InputError("invalid", f"probes is {probes}; use at least 1")
     return {
         "probes": PROBES if probes is None else probes,
         "tolerance": TOLERANCE if tolerance is None else tolerance,

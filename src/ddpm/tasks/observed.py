@@ -35,7 +35,7 @@ class Repaint(NamedTuple):
         """
         jump, _, times = text.partition("x")
         if not (jump.isdecimal() and times.isdecimal() and int(jump) and int(times)):
-            raise InputError("invalid", f"repaint {text!r} is not JUMPxTIMES; use two numbers above 0, such as 10x10")
+            raise InputError("invalid", f"repaint {text!r} is not JUMPxTIMES; use two positive integers, such as 10x10")
         return cls(int(jump), int(times))
 
     def __str__(self) -> str:

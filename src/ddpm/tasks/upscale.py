@@ -110,6 +110,7 @@ def passed_on(base: LoadedRun, larger: LoadedRun, labels: Sequence[int] | None, 
     if drawn not in SEEN[taken]:
         raise InputError(
             "incompatible",
-            f"{base.source} draws {drawn} images, but {larger.source} upscales {taken}; use two runs of one mode",
+            f"{base.source} generates {drawn} images, but {larger.source} upscales {taken}; use two runs with "
+            "the same mode",
         )
     return passed

@@ -45,9 +45,9 @@ class EditRequest:
 
     def __post_init__(self) -> None:
         if self.n < 1:
-            raise InputError("invalid", f"n {self.n} is too small; use at least 1")
+            raise InputError("invalid", f"n is {self.n}; use at least 1")
         if self.batch < 1:
-            raise InputError("invalid", f"batch {self.batch} is too small; use at least 1")
+            raise InputError("invalid", f"batch is {self.batch}; use at least 1")
         if "size" in self.settings:
             raise InputError("conflict", "size has no effect here, as it follows from the given pictures; leave it out")
 

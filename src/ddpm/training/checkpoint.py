@@ -189,14 +189,16 @@ def load_into(target: Tensors, source: Tensors, what: str) -> None:
     if missing or extra:
         parts = [f"lacks {_some(missing)}"] * bool(missing) + [f"has unknown {_some(extra)}"] * bool(extra)
         raise InputError(
-            "incompatible", f"{what} does not fit this configuration: it {' and '.join(parts)}; use its own config.json"
+            "incompatible",
+            f"{what} does not fit this configuration: the checkpoint {' and '.join(parts)}; use the "
+            "config.json saved with it",
         )
     for name, tensor in target.items():
         if tensor.shape != source[name].shape:
             raise InputError(
                 "incompatible",
                 f"{what} does not fit this configuration: {name} has shape {tuple(source[name].shape)}, "
-                f"not {tuple(tensor.shape)}; use its own config.json",
+                f"not {tuple(tensor.shape)}; use the config.json saved with it",
             )
     with torch.no_grad():
         for name, tensor in target.items():

@@ -31,7 +31,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise InputError("missing", f"file {path} not found; use a .safetensors, .pth or .pt file of weights")
     if path.suffix not in {".safetensors", ".pth", ".pt"}:
-        raise InputError("invalid", f"{path} is not a known type of weights; use a .safetensors, .pth or .pt file")
+        raise InputError("invalid", f"{path} is not a supported weights file; use a .safetensors, .pth or .pt file")
     try:
         state: Any = load_file(path) if path.suffix == ".safetensors" else _read_pickle(path)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError, LookupError, EOFError, OSError) as error:
