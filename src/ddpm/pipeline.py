@@ -13,6 +13,7 @@ from ddpm.engine.loading import load as load_run
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.trajectory import Trajectory
 from ddpm.evaluation.during import few_samples
+from ddpm.evaluation.guidance import after_training
 from ddpm.images.arrays import Output, as_output, check_output
 from ddpm.images.photo import Given, Several
 from ddpm.planning import distillation
@@ -125,7 +126,7 @@ def train(
     keep_freed_memory()
     images = data if isinstance(data, Dataset) else str(data)
     given = flags(budget, config)
-    Session(images, Path(out), given, few_samples, device=device, tensorboard=tensorboard).run()
+    Session(images, Path(out), given, few_samples, after_training, device=device, tensorboard=tensorboard).run()
     return load(out, device)
 
 

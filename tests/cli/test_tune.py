@@ -1,14 +1,26 @@
 """``ddpm tune``, and what sampling makes of it."""
 
+import os
 import re
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from conftest import TINY
+from ddpm import build
+from ddpm.cli import EXIT_INTERRUPTED
+from ddpm.config.guidance import GuidanceConfig
+from ddpm.engine.loading import load
+from ddpm.evaluation import guidance as searching
+from ddpm.metrics.memorisation import Thumbnail
+from ddpm.records.guidance import GuidanceRecord, GuidanceTrial
+from ddpm.records.provenance import Provenance
 from ddpm.records.tuning import TunedRecord
 
+Cli = Callable[..., int]
 Refused = Callable[..., str]
 
 
@@ -40,3 +52,74 @@ def test_tuned_and_sampled(
     joined = TunedRecord.read(run / "tuned.json")
     assert joined is not None
     assert [grid.sampling.steps for grid in joined.grids] == [2, 3, 4]
+
+
+def test_guidance_is_found_and_used(
+    digits_run: Path, cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is printed, sampled with by default, plotted and reported; grids tuned for other guidance are named."""
+    monkeypatch.setattr(build, "build_features", lambda *args: Thumbnail())
+    run = tmp_path / "run"
+    shutil.copytree(digits_run, run)
+    assert cli("tune", run, "--steps", "2", "-n", "2", "--solvers", "dpm++-2m", "--guidance-scale", "7") == 0
+    capsys.readouterr()
+    assert cli("tune", run, "--guidance", "-n", "20", "--steps", "2") == 0
+    said = capsys.readouterr().out
+    record = GuidanceRecord.read(run / "guidance.json")
+    assert record.line in said
+    assert said.count("(") >= len(record.trials)
+    assert "tuned.json" in said
+    chosen = GuidanceConfig(scale=3.4, interval=(0.0, 5.0))
+    record.model_copy(update={"chosen": chosen}).write(run / "guidance.json")
+    drawn = tmp_path / "drawn"
+    for flags, used in (
+        (["--label", "3"], chosen),
+        (["--label", "3", "--guidance", "2"], GuidanceConfig(scale=2.0)),
+    ):
+        assert cli("sample", run, "-n", "1", "--steps", "2", *flags, "--out", drawn) == 0
+        assert (f"tuned         {record.line}" in capsys.readouterr().out) == (used == chosen)
+        assert Provenance.read(drawn / "00000.png").sampling.guidance == used
+    assert cli("sample", run, "-n", "1", "--steps", "2", "--out", drawn) == 0
+    assert "tuned" not in capsys.readouterr().out, "without a label it has no effect"
+    assert cli("plot", "guidance", run) == 0
+    assert (run / "plots" / "guidance.png").stat().st_size > 0
+    assert cli("report", run) == 0
+    page = (run / "report.html").read_text()
+    assert record.line in page
+    assert "Recall against guidance" in page
+
+
+SEARCHED = ("--tune-guidance", "--set", "guidance_search.samples=12", "--set", "guidance_search.steps=2")
+
+
+def test_a_run_is_searched_at_its_end(
+    cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in the search, the same command resumes it; a finished run is left alone."""
+    monkeypatch.setattr(build, "build_features", lambda *args: Thumbnail())
+    out = tmp_path / "run"
+    command = ("train", "digits", "--out", out, "--images", "64", "--batch", "16", *TINY, *SEARCHED)
+    measure = searching._Trials.measure
+
+    def interrupted(self: searching._Trials, guidance: GuidanceConfig | None) -> GuidanceTrial:
+        found = measure(self, guidance)
+        os.kill(os.getpid(), signal.SIGINT)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(searching._Trials, "measure", interrupted)
+        assert cli(*command) == EXIT_INTERRUPTED
+    said = capsys.readouterr().out
+    assert "searched at the end, on 12 samples" in said
+    assert "re-run the same command to resume" in said
+    weights = (out / "model.safetensors").read_bytes()
+    assert not (out / "guidance.json").exists()
+    assert len(list((out / "drawn").iterdir())) == 1
+    assert cli(*command) == 0
+    record = GuidanceRecord.read(out / "guidance.json")
+    assert record.line in capsys.readouterr().out
+    assert (record.n, record.weights) == (12, load(out, "cpu").weights)
+    assert (out / "model.safetensors").read_bytes() == weights
+    assert cli(*command) == 0
+    assert record.line not in capsys.readouterr().out
+    assert load(out, "cpu").guided == record

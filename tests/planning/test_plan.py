@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 from accelerate import Accelerator
 
 from ddpm import build
+from ddpm.config.guidance_search import GuidanceSearchSettings
 from ddpm.config.scoring import ScoringSettings
 from ddpm.core import prediction
 from ddpm.core.condition import Conditions
@@ -109,7 +111,7 @@ def test_the_longer_the_run_the_larger_the_network(made: Make, monkeypatch: pyte
 def test_without_a_budget_it_is_an_hour(made: Make, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget.time, "monotonic", lambda: 0.0)
     monkeypatch.setattr(plan, "speed_of", lambda job, accelerator: 100.0)
-    p = made(images=None)
+    p = made(images=None, guidance_search=False)
     assert said == ["no --for or --images given: training for 1h"]
     assert p.config.training.images == 3456 * 100 // 64 * 64
 
@@ -175,7 +177,7 @@ def test_scores_take_their_time_from_training(made: Make, monkeypatch: pytest.Mo
     """Of 960 s at 100 images a second; training and scores together take hardly less, and no more."""
     monkeypatch.setattr(budget.time, "monotonic", lambda: 0.0)
     monkeypatch.setattr(plan, "speed_of", lambda job, accelerator: 100.0)
-    changes = {"training.batch": 10}
+    made, changes = partial(made, guidance_search=False), {"training.batch": 10}
     assert made(seconds=1000.0, changes=changes).config.training.images == 96_000
     for more, share in (({}, 0.05), ({"scoring.share": 0.3}, 0.3), ({"scoring.every": 1000}, 0.05)):
         c = made(seconds=1000.0, scoring=True, changes=changes | more).config
@@ -183,6 +185,37 @@ def test_scores_take_their_time_from_training(made: Make, monkeypatch: pytest.Mo
         spent = min(c.scoring.cost(c.training.images, 10), share * 96_000)
         assert (1 - share**2 - 0.002) * 96_000 <= c.training.images + spent <= 96_000
         assert spent <= share * 96_000
+
+
+def test_guidance_is_searched_in_runs_with_classes_that_are_long_enough(made: Make) -> None:
+    def search(**request: Any) -> GuidanceSearchSettings | None:
+        return made(**request).config.guidance_search
+
+    assert search(images=1_000_000) == GuidanceSearchSettings(512, 10, 0.1)
+    some = search(images=100_000)
+    assert some is not None
+    assert 64 <= some.samples < 512
+    assert 0.08 * 100_000 <= some.cost <= 0.1 * 100_000
+    assert search(images=20_000) is None
+    assert search(images=20_000, guidance_search=True) == GuidanceSearchSettings(64)
+    assert search(images=1_000_000, guidance_search=False) is None
+    assert search(images=1_000_000, labels=False) is None
+    assert search(images=1_000_000, changes={"training.label_dropout": 0}) is None
+    assert search(images=20_000, changes={"guidance_search.samples": 100}) == GuidanceSearchSettings(100)
+    assert search(images=1_000_000, changes={"diffusion.T": 5}) == GuidanceSearchSettings(512, 5)
+    for change in ({"labels": False}, {"changes": {"training.label_dropout": 0}}):
+        with refuses("conflict", "--tune-guidance"):
+            search(images=1_000_000, guidance_search=True, **change)
+    with refuses("conflict", "guidance_search.share", "--tune-guidance"):
+        search(images=1_000_000, guidance_search=False, changes={"guidance_search.share": 0.2})
+
+
+def test_the_search_takes_its_time_from_training(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget.time, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(plan, "speed_of", lambda job, accelerator: 100.0)
+    c = made(seconds=1000.0, changes={"training.batch": 10}).config
+    assert c.guidance_search is not None
+    assert 0.98 * 96_000 <= c.training.images + c.guidance_search.cost <= 96_000
 
 
 @pytest.mark.usefixtures("features")
@@ -360,5 +393,6 @@ def test_processes_measure_together(cli: Callable[..., int], tmp_path: Path, mon
     monkeypatch.setattr(plan, "speed_of", speed)
     monkeypatch.setattr(follow, "train", lambda *_: iter(()))
     tiny = ("--set", "network.width=8", "--set", "network.multipliers=[1]", "--set", "network.attention=[]")
-    assert cli("train", "digits", "--out", tmp_path / "run", "--for", "1h", "--during-training", *tiny) == 0
+    flags = ("--for", "1h", "--during-training", "--no-tune-guidance", *tiny)
+    assert cli("train", "digits", "--out", tmp_path / "run", *flags) == 0
     assert set(measured) == {0}

@@ -1,10 +1,13 @@
 """Scores to put into a run."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from ddpm.config.guidance import GuidanceConfig
 from ddpm.config.likelihood import Likelihood
 from ddpm.config.sampling import SamplingConfig
 from ddpm.metrics.estimate import Estimate
+from ddpm.records.guidance import GuidanceRecord, GuidanceTrial
 from ddpm.records.likelihood import BitsRecord, Levels
 from ddpm.records.score import (
     Accuracy,
@@ -102,3 +105,31 @@ def make_bits(weights: str, steps: int | None = 3, **changed: Any) -> BitsRecord
         **parts,
     )
     return made.model_copy(update=changed)
+
+
+def searched(
+    weights: str, how: SamplingConfig, found: Sequence[tuple[GuidanceConfig | None, float, float]]
+) -> GuidanceRecord:
+    """A search for guidance with these distances and recalls, the last of which was chosen."""
+    trials = [
+        GuidanceTrial(
+            guidance=guidance,
+            frechet=around(frechet),
+            change=Estimate(value=frechet - found[0][1], low=frechet - found[0][1], high=frechet - found[0][1]),
+            precision=around(0.5),
+            recall=around(recall),
+            coverage=around(0.75),
+            seconds=1.0,
+        )
+        for guidance, frechet, recall in found
+    ]
+    return GuidanceRecord(
+        weights=weights,
+        n=MEASURE.n,
+        seed=3,
+        sampling=how,
+        features=MEASURE.features,
+        reference=MEASURE.reference,
+        trials=tuple(trials),
+        chosen=found[-1][0],
+    )

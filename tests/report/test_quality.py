@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
+from ddpm.config.guidance import GuidanceConfig
 from ddpm.records.score import Score
 from ddpm.report.canvas import Draw, figure
-from ddpm.report.quality import best, by_steps, by_training, headline
+from ddpm.report.quality import best, by_guidance, by_steps, by_training, headline
 from ddpm.report.reading import Run, read
 
 from .conftest import Evaluate
-from .scores import MEASURE, make_score
+from .scores import MEASURE, make_score, searched
 
 
 def drawn(draw: Draw | None) -> dict[str, list[tuple[float, float]]]:
@@ -115,3 +116,23 @@ def test_stages_that_were_sampled_otherwise_than_the_headline_are_shown_too(run:
         "unipc-2, 7 steps, trailing grid, guidance 1": [(64, 40), (128, 30)],
         "best": [(128, 30)],
     }
+
+
+def test_the_search_for_guidance(run: Path, weights: str) -> None:
+    """A line for each interval, the choice, and the least recall; the default settings follow the choice."""
+    own = read(run).sampling
+    assert by_guidance(read(run).guidance) == {}
+    narrow = GuidanceConfig(scale=2.0, interval=(0.0, 5.0))
+    scales = [(GuidanceConfig(scale=1.5), 9.0, 0.5), (None, 8.0, 0.6), (narrow, 4.0, 0.55)]
+    found = searched(weights, own, scales)
+    found.write(read(run).files.guidance_file)
+    distance, recall = by_guidance(read(run).guidance).values()
+    assert drawn(distance) == {"at all noise": [(1, 8), (1.5, 9)], "below noise 5": [(2, 4)], "chosen": [(2, 4)]}
+    lines = drawn(recall)
+    assert lines["chosen"] == [(2, 0.55)]
+    assert [y for _, y in lines["least allowed"]] == [0.47, 0.47]
+    assert read(run).sampling == own.model_copy(update={"guidance": narrow})
+    found.model_copy(update={"weights": "others"}).write(read(run).files.guidance_file)
+    assert read(run).sampling == own
+    read(run).files.guidance_file.write_text("{")
+    assert read(run).guidance is None

@@ -9,7 +9,7 @@ from ddpm.cli.output import say
 from ddpm.system.errors import InputError
 from ddpm.system.names import suggest
 
-KINDS = ("schedule", "loss", "trajectory")
+KINDS = ("schedule", "loss", "guidance", "trajectory")
 
 
 def report(run: Path, *, out: Path | None = None) -> None:
@@ -33,11 +33,11 @@ def plot(
     seed: int = 0,
     device: str | None = None,
 ) -> None:
-    """Plot a noise schedule, a run's loss, or its sampling trajectory.
+    """Plot a noise schedule, a run's loss, the search for its guidance, or its sampling trajectory.
 
     Args:
         kind: schedule: signal, noise and their ratio at each level. loss: over training, and by noise level.
-            trajectory: how samples form.
+            guidance: Fréchet distance and recall against the scale. trajectory: how samples form.
         what: A run folder; for schedule, also the names of schedules to plot together.
         out: The .png, .svg or .pdf file to write; RUN/plots/KIND.png by default.
         n: For trajectory: the number of samples.
@@ -58,6 +58,8 @@ def plot(
         figure = plots.schedule(what)
     elif kind == "loss":
         figure = plots.loss(Path(what[0]))
+    elif kind == "guidance":
+        figure = plots.guidance(Path(what[0]))
     else:
         figure = plots.trajectory(Path(what[0]), n, label or (), seed, device)
     say(str(plots.save(figure, path)))

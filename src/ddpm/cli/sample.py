@@ -97,6 +97,8 @@ def sample(
     if pipe.config.student:
         say(f"model         {pipe.config.student}")
     say(f"sampling      {how.summary(label is not None)}")
+    if pipe.guided is not None and how.guidance == pipe.guided.chosen and (labels or pipe.guided.away):
+        say(f"tuned         {pipe.guided.line}")
     draw: Callable[..., Any] = generate.trajectory if trajectory else generate.sample
     with bar("sampling") as progress:
         drawn = draw(pipe, n, label=labels, seed=seed, batch=batch, progress=progress, **settings)

@@ -35,6 +35,8 @@ class Flags:
         betas: A file of betas, one per timestep, in place of --schedule: a JSON list, or the output of NumPy's savetxt.
         precision: Precision of the network; the best that the device supports natively by default.
         during_training: Score the run on a few samples during training, and keep the best checkpoint.
+        tune_guidance: Search for the guidance that suits the run at its end, in about a tenth of the time; on by
+            default with classes, unless the run is too short.
         set_: Set any key of the config, as in --set training.ema=0.999. May be repeated.
         device: cpu, to train without the GPU; the best available by default.
         tensorboard: Also write TensorBoard logs.
@@ -54,6 +56,7 @@ class Flags:
     betas: str | None = None
     precision: PrecisionName | None = None
     during_training: bool | None = None
+    tune_guidance: bool | None = None
     set_: Annotated[list[str] | None, Parameter(name="--set")] = None
     device: Literal["cpu"] | None = None
     tensorboard: bool = False
@@ -74,6 +77,7 @@ def train(data: str, *, out: Path | None = None, flags: Flags = UNCHANGED) -> No
     began = time.monotonic()
     from ddpm.cli.training import exits
     from ddpm.evaluation.during import few_samples
+    from ddpm.evaluation.guidance import after_training
     from ddpm.planning.session import Session
     from ddpm.system.allocator import keep_freed_memory
 
@@ -84,6 +88,7 @@ def train(data: str, *, out: Path | None = None, flags: Flags = UNCHANGED) -> No
         out or Path("runs") / (name or "data"),
         {flag: value for flag, value in given(flags).items() if flag not in OF_COMMAND},
         few_samples,
+        after_training,
         device=flags.device,
         tensorboard=flags.tensorboard,
         dry_run=flags.dry_run,

@@ -1,5 +1,6 @@
 """``ddpm tune``."""
 
+import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,50 +8,115 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from ddpm.cli.flags import refuse_flags
 from ddpm.cli.numbers import integers, words
-from ddpm.cli.output import logged_bar, say
+from ddpm.cli.output import logged_bar, note, say
+from ddpm.config.options import typed
 from ddpm.system.errors import InputError
+from ddpm.system.names import PrecisionName
 from ddpm.system.units import say_seconds
 
 if TYPE_CHECKING:
+    from ddpm.evaluation.guidance import AskGuidance
+    from ddpm.evaluation.tune import AskTune
+    from ddpm.records.guidance import GuidanceRecord
     from ddpm.records.tuning import TunedRecord
 
 
 def tune(
     run: Path,
     *,
+    guidance: bool = False,
     steps: list[str] | None = None,
+    n: Annotated[int | None, Parameter(name=["-n", "--n"])] = None,
     solvers: list[str] | None = None,
-    n: Annotated[int, Parameter(name=["-n", "--n"])] = 32,
-    guidance: float | None = None,
-    seed: int = 0,
+    guidance_scale: float | None = None,
+    seed: int | None = None,
+    data: str | None = None,
+    precision: PrecisionName | None = None,
     device: str | None = None,
 ) -> None:
     """Find the solver and noise levels whose few-step samples are closest to the run's many-step samples.
 
-    The result is kept in the run folder; for these numbers of steps `ddpm sample` uses it by default, unless --solver
-    or --grid is given.
+    Or, with --guidance, the guidance whose samples are closest to the real images. The results are kept in the run
+    folder; `ddpm sample` uses them by default: the guidance always, the solver and levels for these numbers of steps,
+    unless --solver or --grid is given.
 
     Args:
         run: A run folder.
-        steps: Numbers of steps; 6,8,10 by default. Each step is one network call.
+        guidance: Search for the guidance: its scale, the noise levels to guide at, and whether to guide away from an
+            early checkpoint. Tune it before the steps.
+        steps: Numbers of steps; 6,8,10 by default. Each step is one network call. With --guidance: the steps of the
+            samples; the run's own by default.
+        n: The number of samples to tune on; 32 by default, and as many more are drawn to measure the result. With
+            --guidance: samples per guidance; 512 by default.
         solvers: Solvers to try, as in dpm++-2m,unipc-3; by default all deterministic ones with one call per step.
-        n: The number of samples to tune on; as many more are drawn to measure the result.
-        guidance: Scale of classifier-free guidance to tune for; the run's own by default.
-        seed: The random seed of the samples' noise.
+        guidance_scale: Scale of classifier-free guidance to tune the steps for; the run's own guidance by default.
+        seed: The random seed of the samples' noise when tuning the steps; 0 by default.
+        data: With --guidance: the real images; the run's data by default.
+        precision: With --guidance: precision of the network.
         device: cpu, cuda or mps; the best available by default.
     """
-    from ddpm.engine.loading import load
-    from ddpm.evaluation.tune import SOLVERS, AskTune, joined, planned, tune
+    from ddpm.evaluation.guidance import AskGuidance
+    from ddpm.evaluation.tune import SOLVERS, AskTune
     from ddpm.records.run_folder import RunFolder
 
     folder = RunFolder.open(run)
     if folder.checkpoint is not None:
         raise InputError("invalid", f"{run} is a checkpoint; use the run folder, whose newest weights are tuned")
-    counts = integers("--steps", steps, "6,8,10") or [6, 8, 10]
-    sampling = {} if guidance is None else {"guidance": guidance}
-    names = words(solvers) or list(SOLVERS)
-    ask = AskTune(sorted(set(counts)), names, images=n, seed=seed, sampling=sampling)
+    counts = integers("--steps", steps, "6,8,10")
+    if guidance:
+        refuse_flags("the search for guidance", solvers=solvers, guidance_scale=guidance_scale, seed=seed)
+        if len(counts) > 1:
+            raise InputError("invalid", f"--guidance takes one number of --steps, not {len(counts)}")
+        sampling = {"steps": counts[0] if counts else None, "precision": precision}
+        given = {name: value for name, value in sampling.items() if value is not None}
+        _guidance(run, AskGuidance(512 if n is None else n, data, given), device)
+    else:
+        refuse_flags("tuning of steps; add --guidance", data=data, precision=precision)
+        names, scale = words(solvers) or SOLVERS, {} if guidance_scale is None else {"guidance": guidance_scale}
+        counts = sorted(set(counts or [6, 8, 10]))
+        _steps(run, AskTune(counts, names, 32 if n is None else n, seed or 0, sampling=scale), device)
+
+
+def _guidance(run: Path, ask: "AskGuidance", device: str | None) -> None:
+    """Search for guidance, record and print it."""
+    from ddpm.engine.loading import load
+    from ddpm.evaluation.guidance import tune_guidance
+    from ddpm.records.run_folder import RunFolder
+
+    folder, pipe = RunFolder.open(run), load(run, device)
+    with logged_bar("guidance", "tuning") as progress:
+        found = tune_guidance(pipe, ask, progress)
+    found.write(folder.guidance_file)
+    say(*_trials(found), found.line, f"written       {folder.guidance_file}")
+    if (tuned := folder.tuned()) is not None and any(g.sampling.guidance != found.chosen for g in tuned.grids):
+        note(f"{folder.tuned_file} was tuned for other guidance and is ignored; re-run `ddpm tune {run}`")
+    label = typed({"label": pipe.classes[0]}) if pipe.classes else []
+    say(f"next: {shlex.join(['ddpm', 'sample', str(run), '-n', '16', *label])}")
+
+
+def _trials(record: "GuidanceRecord") -> Iterator[str]:
+    """The trials of a search for the terminal."""
+    from ddpm.records.guidance import words as guided
+
+    r = record.reference
+    yield f"{record.n:,} samples per guidance against {r.images:,} of {r.source}, {record.features.name} features"
+    wide = max(len(guided(trial.guidance)) for trial in record.trials)
+    yield f"{'guidance':<{wide}}  {'Fréchet':>7}  change (paired 95 % interval)  precision  recall  coverage"
+    for t in record.trials:
+        change = f"{t.change.value:+.3g} ({t.change.low:+.3g} to {t.change.high:+.3g})"
+        shares = f"{t.precision.value:>9.3f}  {t.recall.value:>6.3f}  {t.coverage.value:>8.3f}"
+        yield f"{guided(t.guidance):<{wide}}  {t.frechet.value:>7.4g}  {change:<30}  {shares}"
+
+
+def _steps(run: Path, ask: "AskTune", device: str | None) -> None:
+    """Tune the solver and levels of few steps, record and print them."""
+    from ddpm.engine.loading import load
+    from ddpm.evaluation.tune import joined, planned, tune
+    from ddpm.records.run_folder import RunFolder
+
+    folder = RunFolder.open(run)
     pipe = load(run, device)
     say(f"tuning        up to {planned(pipe, ask):,} single-image network evaluations")
     began = time.monotonic()

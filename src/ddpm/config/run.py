@@ -8,6 +8,7 @@ from ddpm.config.codec import CodecConfig, PixelCodecConfig
 from ddpm.config.data import DataConfig
 from ddpm.config.diffusion import DiffusionConfig
 from ddpm.config.distillation import DistillationConfig
+from ddpm.config.guidance_search import GuidanceSearchSettings
 from ddpm.config.network import NetworkSettings
 from ddpm.config.objective import ObjectiveConfig
 from ddpm.config.sampling import SamplingConfig
@@ -39,6 +40,7 @@ class RunConfig(Record):
         recipe: The recipe that the numbers came from.
         request: The user's request when the run was started, verbatim.
         scoring: The evaluation during training; None for none.
+        guidance_search: The search for guidance at the end of training; None for none.
         upscaling: The super-resolution settings, if the run learns it.
         distillation: The teacher, if the run is a student, which samples in few steps.
     """
@@ -54,6 +56,7 @@ class RunConfig(Record):
     training: TrainSettings
     sampling: SamplingConfig
     scoring: ScoringSettings | None = None
+    guidance_search: GuidanceSearchSettings | None = None
     upscaling: UpscalingConfig | None = None
     distillation: DistillationConfig | None = None
 
@@ -133,7 +136,8 @@ class RunConfig(Record):
                 f"requires; use the nearest size that is, --size {height}x{width}"
             )
         T, sampling = self.diffusion.T, self.sampling
-        for name, settings in (("sampling", sampling if sampling.on_ticks else None), ("scoring", self.scoring)):
+        counted = {"sampling": sampling if sampling.on_ticks else None, "scoring": self.scoring}
+        for name, settings in (counted | {"guidance_search": self.guidance_search}).items():
             if settings is not None and settings.steps > T:
                 raise ValueError(f"{name}.steps is {settings.steps}; it must be at most {T}, the number of levels")
         if not isinstance(sampling.grid, str) and sampling.grid[0] > T:

@@ -36,7 +36,10 @@ def load(path: str | Path, device: str | torch.device | None = None) -> LoadedRu
     model.to(where).eval().requires_grad_(False)
     known, record = fingerprint(weights), run.tuned()
     tuned = tuple(grid.sampling for grid in record.grids) if record and record.weights == known else ()
-    return LoadedRun(Diffusion.of(config, model, where), config, folder, known, tuned)
+    guided = run.guidance()
+    if guided is not None and guided.weights != known:
+        guided = None
+    return LoadedRun(Diffusion.of(config, model, where), config, folder, known, tuned, guided)
 
 
 def _kind(path: Path) -> str:

@@ -30,13 +30,17 @@ class Asked:
 
 
 def settings(run: LoadedRun, changes: dict[str, Any]) -> SamplingConfig:
-    """Apply changes to the run's sampling settings; uses a tuned grid unless the solver or the grid is changed.
+    """Apply changes to the run's sampling settings.
+
+    They include the guidance and the grid that were found for its weights, unless an option of guidance is changed, or
+    the solver or the grid.
 
     Raises:
         InputError: an unknown name or an invalid value.
     """
-    own = run.config.sampling
     _refuse_untaught(run, changes)
+    guides = any(changes.get(name) is not None for name in under(SamplingConfig, "guidance"))
+    own = run.config.sampling if guides else run.sampling
     if isinstance(changes.get("guide_with"), str | Path):
         changes = changes | {"guide_with": checkpoint_guide.guide(changes["guide_with"], run.source, run.weights)}
     if changes.get("negative") is not None:

@@ -19,6 +19,7 @@ from ddpm.engine.labels import Label, Labels
 from ddpm.engine.task import Tasks
 from ddpm.guidance.classifier import Direction
 from ddpm.images.pixels import Pixels
+from ddpm.records.guidance import GuidanceRecord
 from ddpm.records.provenance import Provenance, Work
 from ddpm.records.run_folder import RunFolder
 from ddpm.sampling import rows_of
@@ -37,6 +38,7 @@ class LoadedRun:
         source: the folder it was loaded from.
         weights: the hash of the weights.
         tuned: the settings that ``ddpm tune`` found, by number of steps.
+        guided: the search for guidance of these weights, if there was one.
         weak: the hash and the model of the checkpoint to guide away from, if loaded.
         classifier: the classifier of noised images for guidance, if loaded.
     """
@@ -46,8 +48,15 @@ class LoadedRun:
     source: Path
     weights: str
     tuned: tuple[SamplingConfig, ...] = ()
+    guided: GuidanceRecord | None = None
     weak: tuple[str, Model] | None = None
     classifier: Classifier | None = None
+
+    @property
+    def sampling(self) -> SamplingConfig:
+        """The default settings of the run, with the guidance that was found for its weights."""
+        own = self.config.sampling
+        return own if self.guided is None else own.model_copy(update={"guidance": self.guided.chosen})
 
     @property
     def classes(self) -> tuple[str, ...]:

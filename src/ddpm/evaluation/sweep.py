@@ -97,9 +97,9 @@ def plan(
         raise InputError("invalid", f"--samples {samples} is too few; use at least {FEWEST}, or 0 for none")
     if data is not None and not samples:
         raise InputError("conflict", f"--data {data} cannot be combined with --samples 0; drop one of them")
-    own = loaded.config.sampling
+    own = loaded.sampling
     named = list(grids) or [own.grid if isinstance(own.grid, str) else "trailing"]
-    scales = list(guidance) or [own.guidance_scale if loaded.classes else 1.0]
+    scales: list[float | None] = list(guidance) or [None if loaded.classes else 1.0]  # None leaves the run's own
     for what, given, known in (("solver", solvers, get_args(SolverName)), ("grid", named, get_args(GridName))):
         if strange := [name for name in given if name not in known]:
             raise InputError("unknown", f"unknown {what} {strange[0]!r}{suggest(strange[0], list(known))}")

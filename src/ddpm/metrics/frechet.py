@@ -64,8 +64,17 @@ def distance(a: Normal, b: Normal) -> float:
 def estimate(features: torch.Tensor, reference: Normal, counts: torch.Tensor) -> Estimate:
     """Estimate the distance of (N, D) features from the reference, with its interval.
 
-    Replicates use the trace of the root of ``R S R^T``, S the covariance of a resample, with the products in float32.
-    This has half the digits, which is plenty for a spread.
+    Args:
+        counts: (B, N), from `resamples`.
+    """
+    return interval(distance(fit(features), reference), replicates(features, reference, counts), least=0.0)
+
+
+def replicates(features: torch.Tensor, reference: Normal, counts: torch.Tensor) -> torch.Tensor:
+    """Compute the distance of resamples of (N, D) features from the reference, (B,) float64.
+
+    These use the trace of the root of ``R S R^T``, S the covariance of a resample, with the products in float32. This
+    has half the digits, which is plenty for a spread.
 
     Args:
         counts: (B, N), from `resamples`.
@@ -81,7 +90,7 @@ def estimate(features: torch.Tensor, reference: Normal, counts: torch.Tensor) ->
     spread = (counts.double() @ torch.cat(squares) - n * shift) / (n - 1) + reference.factor.square().sum()
     coordinates = torch.cat(seen)
     roots = torch.stack([_root_trace(coordinates, count) for count in counts.float()])
-    return interval(distance(fit(features), reference), shift + spread - 2 * roots, least=0.0)
+    return shift + spread - 2 * roots
 
 
 def _root_trace(x: torch.Tensor, count: torch.Tensor) -> torch.Tensor:

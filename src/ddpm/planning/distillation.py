@@ -201,6 +201,7 @@ def draft_of(teacher: LoadedRun, asked: Mapping[str, Any], accelerator: Accelera
             },
             "sampling": {"solver": "ddim", "grid": visits, "clip": "none"},
             "scoring": None,
+            "guidance_search": None,
             "distillation": {
                 "teacher": str(teacher.source),
                 "weights": teacher.weights,

@@ -79,6 +79,10 @@ def summary(made: Plan, accelerator: Accelerator) -> Iterator[str]:
         c = config.scoring
         often = f"about {c.points(s.images, s.batch)}, from {c.samples} samples each"
         yield f"scores    {often}, at most {100 * c.share:g} % of the time"
+    if config.guidance_search is not None:
+        g = config.guidance_search
+        often = f"on {g.samples} samples, in about {100 * g.cost / s.images:.0f} % of the time"
+        yield f"guidance  searched at the end, {often}"
 
 
 def show(event: Event, job: Job, progress: Bar) -> None:

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ddpm import build
 from ddpm.config.codec import CodecConfig, PixelCodecConfig
+from ddpm.config.guidance_search import FEWEST, STEPS
 from ddpm.config.network import conditioned
 from ddpm.config.run import RunConfig, channels_of, kinds
 from ddpm.config.sampling import SamplingConfig
@@ -188,6 +189,8 @@ class _Draft:
             whole["upscaling"] = {**tree["upscaling"], "scale": self.request.scale or DEFAULT_SCALE, **given}
         if self.request.scoring:
             whole["scoring"] = {"every": images}
+        if self.request.guidance_search is not False and self.data["classes"] and "upscaling" not in tree:
+            whole["guidance_search"] = {}
         for key, value in changes.items():
             change(whole, key, value)
         whole["network"] = _fitted(whole)
@@ -195,17 +198,27 @@ class _Draft:
             batch = whole_number("training.batch", whole["training"].get("batch", batch))
             whole["training"]["micro_batch"] = -(-batch // self.accelerator.num_processes)
         levels = max(1, whole_number("diffusion.T", whole["diffusion"].get("T", 1000)))
-        for name, steps in (("sampling", SamplingConfig().steps), ("scoring", 16)):
+        usual = {"sampling": SamplingConfig().steps, "scoring": 16, "guidance_search": STEPS}
+        for name, steps in usual.items():
             if name in whole and f"{name}.steps" not in changes:
                 whole[name]["steps"] = min(whole[name].get("steps", steps), levels)
         listed = whole["sampling"].get("grid", "trailing") not in get_args(GridName)
         if listed and "sampling.steps" not in changes:
             del whole["sampling"]["steps"]  # a listed grid has its own number of steps
         config = RunConfig.parse(whole)
-        if config.scoring is None:
-            return config
-        fixed = {key.removeprefix("scoring.") for key in changes}
-        return config.model_copy(update={"scoring": planned(config.scoring, images, config.training.batch, fixed)})
+        scoring, search = config.scoring, config.guidance_search
+        if scoring is not None:
+            fixed = {key.removeprefix("scoring.") for key in changes}
+            scoring = planned(scoring, images, config.training.batch, fixed)
+        if search is not None and "guidance_search.samples" not in changes:
+            search = search.within(images, at_least=FEWEST if self.request.guidance_search else 0)
+        if config.training.label_dropout == 0:  # nothing to guide away from
+            search = None
+        if search is None and self.request.guidance_search:
+            raise InputError(
+                "conflict", "--tune-guidance requires classes whose labels are sometimes dropped in training; drop it"
+            )
+        return config.model_copy(update={"scoring": scoring, "guidance_search": search})
 
     def plan(self, tree: Tree, images: int | None, speed: float | None) -> Plan:
         """The finished plan, with the micro-batch lowered to fit in memory."""
@@ -228,7 +241,7 @@ class _Draft:
         def affordable(rung: Rung, speed: float) -> float:
             """The number of training images that fit in, at a speed in images per second."""
             images = speed * seconds_left(seconds, began)
-            return images - self._scores(rung, max(1, int(images)))
+            return images - self._measurements(rung, max(1, int(images)))
 
         chosen: tuple[Rung, float, int] | None = None
         for rung in rungs:
@@ -245,12 +258,13 @@ class _Draft:
             self.say(f"note: only {steps} steps fit in the budget, too few for good samples; use a longer --for")
         return self.plan(rung.tree, steps * batch, speed)
 
-    def _scores(self, rung: Rung, images: int) -> float:
-        """The cost of scoring during a run on this many images, in images trained in the same time."""
+    def _measurements(self, rung: Rung, images: int) -> float:
+        """The cost of scores and of the search for guidance in a run on this many images, in images trained in the
+        same time."""
         config = self.config(rung.tree, images)
-        if config.scoring is None:
-            return 0.0
-        return min(config.scoring.share * images, config.scoring.cost(images, config.training.batch))
+        scoring, search = config.scoring, config.guidance_search
+        scores = 0.0 if scoring is None else min(scoring.share * images, scoring.cost(images, config.training.batch))
+        return scores + (0.0 if search is None else search.cost)
 
 
 def _fitted(whole: Tree) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ddpm.system.units import count, duration, size
 
 FLAGS = (
     *("recipe", "scale", "low", "size", "mode", "fit"),
-    *("skip_bad", "labels", "betas", "precision", "during_training"),
+    *("skip_bad", "labels", "betas", "precision", "during_training", "tune_guidance"),
 )
 """Flags of ``ddpm train`` that set more than one key of the config, except the budget."""
 KEYS = {name: ".".join(place.paths[0]) for name, place in options(RunConfig).items() if place.paths[0][0] != "sampling"}
@@ -35,7 +35,11 @@ _FLAGS = {
     "training.precision": "--precision",
 }
 """Keys that --set refuses as others depend on them, and the flags that set them."""
-_SWITCHES = {"scoring": "--during-training", "upscaling": "--recipe super-resolution"}
+_SWITCHES = {
+    "scoring": "--during-training",
+    "guidance_search": "--tune-guidance",
+    "upscaling": "--recipe super-resolution",
+}
 """Sections that not every run has, and the flags that add them."""
 
 
@@ -50,6 +54,7 @@ class Request:
         skip_bad: whether to skip images that cannot be read.
         labels: whether to condition on the classes, if there are any.
         scoring: whether to score the run during training.
+        guidance_search: whether to search for guidance at the end; None if the run is long enough and has classes.
         scale, low: for super-resolution: the factor to enlarge by, and the source of the small images.
         changes: dotted keys of the config and their values: {"training.batch": 64}.
     """
@@ -64,6 +69,7 @@ class Request:
     skip_bad: bool = False
     labels: bool = True
     scoring: bool = False
+    guidance_search: bool | None = None
     scale: int | None = None
     low: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
@@ -101,6 +107,7 @@ class Request:
             skip_bad=bool(given.get("skip_bad")),
             labels=given.get("labels") is not False,
             scoring=bool(given.get("during_training")),
+            guidance_search=given.get("tune_guidance"),
             scale=given.get("scale"),
             low=given.get("low"),
             changes=changes | dict(_assignment(text) for text in given.get("set", ())),

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from ddpm.planning import plan
 from ddpm.planning.budget import speed_of
 from ddpm.planning.data import gather
 from ddpm.planning.follow import follow, say, summary
+from ddpm.planning.guidance import GuidanceOf, find_guidance
 from ddpm.planning.request import Request
 from ddpm.records.card import card
 from ddpm.records.run_folder import RunFolder
@@ -57,6 +59,7 @@ class Session:
         out: the run folder.
         given: the given flags of ``ddpm train``, by name; see :meth:`Request.of`.
         scorer_of: makes the scorer of a run that is scored during training.
+        guidance_of: searches for the guidance of a finished run.
         device: "cpu", or None for the best available.
         tensorboard: also write TensorBoard logs.
         dry_run: print the plan and the measured time and memory, and stop.
@@ -67,6 +70,7 @@ class Session:
     out: Path
     given: Mapping[str, Any]
     scorer_of: ScorerOf
+    guidance_of: GuidanceOf
     device: str | None = None
     tensorboard: bool = False
     dry_run: bool = False
@@ -99,7 +103,11 @@ class Session:
         if self.dry_run:
             measure(job, accelerator)
         else:
-            train(self._scored(job, config, accelerator), config, accelerator, tensorboard=self.tensorboard)
+            guided = partial(find_guidance, self.folder, self.guidance_of, accelerator)
+            after = guided if config.guidance_search is not None else None
+            train(
+                self._scored(job, config, accelerator), config, accelerator, tensorboard=self.tensorboard, after=after
+            )
 
     def _reopen(self) -> tuple[Accelerator, RunConfig, Job]:
         config = self.folder.config()
@@ -184,8 +192,18 @@ def measure(job: Job, accelerator: Accelerator) -> None:
     say(accelerator, f"measured  {speed:.0f} images/s, {took} in total; peak memory {peak} per process")
 
 
-def train(job: Job, config: RunConfig, accelerator: Accelerator, *, tensorboard: bool) -> None:
+def train(
+    job: Job,
+    config: RunConfig,
+    accelerator: Accelerator,
+    *,
+    tensorboard: bool,
+    after: Callable[[], None] | None = None,
+) -> None:
     """Train a run to its end, with its card, log and progress.
+
+    Args:
+        after: called when training is finished.
 
     Raises:
         Diverged, Interrupted: see :func:`follow`.
@@ -195,6 +213,8 @@ def train(job: Job, config: RunConfig, accelerator: Accelerator, *, tensorboard:
         weights = sum(p.numel() for p in job.model.parameters())
         write_file(folder.card, card(config, str(job.folder), weights).encode())
     follow(job, accelerator, job.folder / "tensorboard" if tensorboard else None)
+    if after is not None:
+        after()
     next = f"upscale {job.folder} small.png" if config.upscaling is not None else f"sample {job.folder} -n 16"
     say(accelerator, f"done: {job.folder}\nnext: ddpm {next}")
     if (best := folder.best()) is not None:

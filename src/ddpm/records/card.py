@@ -33,7 +33,7 @@ images = ddpm.load({folder}).{call}
 ```
 
 `config.json` has every setting, `model.safetensors` the averaged weights, `log.jsonl` the training log, `previews/`
-samples drawn during training.
+samples drawn during training; `guidance.json`, if there is one, the guidance that is used instead.
 """
 
 

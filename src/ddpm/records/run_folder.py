@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as tensors_from_bytes
 
 from ddpm.config.run import RunConfig
+from ddpm.records.guidance import GuidanceRecord
 from ddpm.records.tuning import TunedRecord
 from ddpm.system.errors import InputError
 from ddpm.training import checkpoint as checkpoints
@@ -50,6 +51,7 @@ class RunFolder:
     card = File("README.md")
     log = File(log.FILE)
     tuned_file = File("tuned.json")
+    guidance_file = File("guidance.json")
     report = File("report.html")
     checkpoints = File(checkpoints.FOLDER)
     averages = File(loop.AVERAGES)
@@ -111,6 +113,14 @@ class RunFolder:
             InputError: the config is missing or damaged.
         """
         return RunConfig.read(self.config_file)
+
+    def guidance(self) -> GuidanceRecord | None:
+        """The result of the search for guidance; None if there was none.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        return GuidanceRecord.read(self.guidance_file) if self.guidance_file.exists() else None
 
     def tuned(self) -> TunedRecord | None:
         """The result of `ddpm tune`; None if it was not run.

@@ -145,6 +145,26 @@ def by_training(
     _legend(ax, columns=3)
 
 
+@panel
+def by_guidance(
+    ax: "Axes",
+    kinds: Mapping[str, Sequence[tuple[float, Estimate]]],
+    chosen: tuple[float, float],
+    least_recall: float | None,
+) -> None:
+    """Plot the Fréchet distance, or the recall if the least allowed is given, against the guidance scale."""
+    for (name, points), colour in zip(kinds.items(), SERIES * len(kinds), strict=False):
+        _intervals(ax, points, colour, name)
+    ax.plot(*chosen, marker="o", markersize=10, fillstyle="none", color=INK, linestyle="", label="chosen")
+    if least_recall is not None:
+        ax.axhline(least_recall, color=FAINT, linewidth=1, linestyle=(0, (4, 2)), label="least allowed")
+    ax.set(xscale="log", xlabel="guidance scale", ylabel="Fréchet distance" if least_recall is None else "recall")
+    scales = sorted({scale for points in kinds.values() for scale, _ in points})
+    ax.set_xticks(scales, [f"{scale:g}" for scale in scales])
+    ax.set_xticks([], minor=True)
+    _legend(ax, columns=2)
+
+
 def _rug(ax: "Axes", schedules: Mapping[str, Schedule], grid: Sequence[Level]) -> None:
     """Mark the timesteps of a grid on the axis of the only schedule."""
     if grid:
@@ -154,7 +174,7 @@ def _rug(ax: "Axes", schedules: Mapping[str, Schedule], grid: Sequence[Level]) -
         ax.plot(timesteps, [0.02] * len(timesteps), "|", transform=ax.get_xaxis_transform(), **look)
 
 
-def _intervals(ax: "Axes", points: Sequence[tuple[int, Estimate]], colour: str, label: str) -> None:
+def _intervals(ax: "Axes", points: Sequence[tuple[float, Estimate]], colour: str, label: str) -> None:
     x, found = zip(*points, strict=True)
     ends = [[max(0, one.value - one.low) for one in found], [max(0, one.high - one.value) for one in found]]
     values = [one.value for one in found]

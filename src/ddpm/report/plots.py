@@ -8,7 +8,7 @@ from ddpm import build
 from ddpm.core import Level, Schedule
 from ddpm.engine.loading import load
 from ddpm.records.run_folder import RunFolder
-from ddpm.report import charts
+from ddpm.report import charts, quality
 from ddpm.report.canvas import FORMATS, figure, to_bytes
 from ddpm.report.reading import read
 from ddpm.report.trajectory import draw
@@ -54,6 +54,19 @@ def loss(folder: Path) -> "Figure":
     panels = charts.losses(run)
     if not panels:
         raise InputError("missing", f"{run.files.log} has no loss yet; train for longer")
+    return figure(*panels.values())
+
+
+def guidance(folder: Path) -> "Figure":
+    """Plot the search for guidance.
+
+    Raises:
+        InputError: it is not a run folder, or was not searched.
+    """
+    run = read(folder)
+    panels = quality.by_guidance(run.guidance)
+    if not panels:
+        raise InputError("missing", f"{folder} has no search for guidance; run `ddpm tune {folder} --guidance`")
     return figure(*panels.values())
 
 

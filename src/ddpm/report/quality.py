@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from ddpm.records.guidance import RECALL_LOSS, GuidanceRecord, GuidanceTrial, kind_of, scale_of
 from ddpm.records.score import Score
 from ddpm.report import charts, tables
 from ddpm.report.canvas import Draw
 from ddpm.report.reading import Run
 
 STEPS, TRAINING = "Quality against sampling steps", "Quality against training"
+GUIDANCE, RECALL = "Fréchet distance against guidance", "Recall against guidance"
 
 
 def headline(run: Run) -> str | None:
@@ -16,7 +18,7 @@ def headline(run: Run) -> str | None:
 
     def rank(name: str) -> tuple[bool, bool]:
         samples = run.evaluations[name].samples
-        return samples.weights == run.weights, samples.sampling == run.config.sampling
+        return samples.weights == run.weights, samples.sampling == run.sampling
 
     return max(reversed(run.evaluations), key=rank, default=None)
 
@@ -24,7 +26,26 @@ def headline(run: Run) -> str | None:
 def panels(run: Run, like: Score | None) -> dict[str, Draw]:
     """Plot quality, next to the headline's score: caption -> panel."""
     made = {STEPS: by_steps(run, like), TRAINING: by_training(run, like)}
-    return {caption: draw for caption, draw in made.items() if draw}
+    return {caption: draw for caption, draw in made.items() if draw} | by_guidance(run.guidance)
+
+
+def by_guidance(found: GuidanceRecord | None) -> dict[str, Draw]:
+    """Plot the search for guidance, with a line for each interval and kind: caption -> panel; empty without one."""
+    if found is None:
+        return {}
+    kinds: dict[str, list[GuidanceTrial]] = {}
+    for trial in sorted(found.trials, key=lambda trial: scale_of(trial.guidance)):
+        kinds.setdefault(kind_of(trial.guidance) or "at all noise", []).append(trial)
+    made = {}
+    for caption, name in ((GUIDANCE, "frechet"), (RECALL, "recall")):
+        lines = {
+            kind: [(scale_of(trial.guidance), getattr(trial, name)) for trial in trials]
+            for kind, trials in kinds.items()
+        }
+        chosen = scale_of(found.best.guidance), getattr(found.best, name).value
+        least = found.first.recall.value - RECALL_LOSS if name == "recall" else None
+        made[caption] = charts.by_guidance(lines, chosen, least)
+    return made
 
 
 def by_steps(run: Run, like: Score | None) -> Draw | None:

@@ -14,8 +14,10 @@ from PIL import Image
 
 from ddpm import build
 from ddpm.config.run import RunConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.engine.loading import load
 from ddpm.records import likelihood, score
+from ddpm.records.guidance import GuidanceRecord
 from ddpm.records.likelihood import BitsRecord
 from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import Score
@@ -36,6 +38,7 @@ class Run:
         previews: images seen, and the sheet of samples drawn then.
         evaluations: by the names of their folders, oldest first.
         likelihoods: oldest first.
+        guidance: the search for guidance, perhaps of other weights.
     """
 
     folder: Path
@@ -44,6 +47,7 @@ class Run:
     previews: tuple[tuple[int, Path], ...]
     evaluations: dict[str, Score]
     likelihoods: tuple[BitsRecord, ...] = ()
+    guidance: GuidanceRecord | None = None
 
     @property
     def files(self) -> RunFolder:
@@ -87,6 +91,14 @@ class Run:
         with torch.device("meta"):
             return sum(p.numel() for p in build.build_model(self.config).parameters())
 
+    @property
+    def sampling(self) -> SamplingConfig:
+        """The default settings of the run's weights, with the guidance that was found for them."""
+        own, found = self.config.sampling, self.guidance
+        return (
+            own if found is None or found.weights != self.weights else own.model_copy(update={"guidance": found.chosen})
+        )
+
     @cached_property
     def weights(self) -> str | None:
         """Hash of the run's own weights, as scores name them; None before its first checkpoint."""
@@ -107,7 +119,15 @@ def read(folder: Path) -> Run:
         tuple(_previews(files.previews)),
         _records(files.evaluations, score.FILE, Score),
         tuple(_records(files.likelihood, likelihood.FILE, BitsRecord).values()),
+        _guidance(files),
     )
+
+
+def _guidance(files: RunFolder) -> GuidanceRecord | None:
+    """The search for guidance; None if there was none, or another version wrote it."""
+    with suppress(InputError):
+        return files.guidance()
+    return None
 
 
 def _records(folder: Path, name: str, kind: type[Measured]) -> dict[str, Measured]:

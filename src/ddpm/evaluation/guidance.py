@@ -1,0 +1,172 @@
+"""Find the guidance of a run by the distance and the recall of its samples."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ddpm import build
+from ddpm.config.guidance import GuidanceConfig, Guide
+from ddpm.config.sampling import SamplingConfig
+from ddpm.core.seed import derive
+from ddpm.core.stream import Stream
+from ddpm.engine import checkpoint_guide
+from ddpm.engine.loading import load
+from ddpm.engine.options import settings
+from ddpm.engine.run import LoadedRun
+from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore, proportions_of
+from ddpm.evaluation.guidance_search import search
+from ddpm.evaluation.measure import NEIGHBOURS, REPLICATES
+from ddpm.evaluation.options import EvaluationOptions
+from ddpm.evaluation.reference import FEWEST, reference
+from ddpm.metrics import frechet, manifold
+from ddpm.metrics.estimate import interval, resamples
+from ddpm.metrics.features.extract import extract
+from ddpm.records.guidance import GuidanceRecord, GuidanceTrial, best, words
+from ddpm.records.run_folder import RunFolder
+from ddpm.records.score import FeaturesRecord, ReferenceRecord
+from ddpm.system.errors import InputError
+from ddpm.system.progress import Progress, doing
+from ddpm.training import checkpoint as checkpoints
+
+REAL, BALLS = 5000, 2000
+"""The most real images for the Fréchet distance and, of these, for precision and recall: always the same ones."""
+FAST = SamplingConfig()
+"""The solver and grid of a search at the end of training."""
+YOUNG = 0.5
+"""The most training, as a share of the run's, of a checkpoint to guide away from: a later one errs too little more."""
+
+
+@dataclass(frozen=True)
+class AskGuidance:
+    """The settings of a search.
+
+    Attributes:
+        n: samples per trial.
+        data: the real images; the run's own if None.
+        sampling: options that override the run's own, except guidance.
+        batch: the number of samples in memory at a time.
+    """
+
+    n: int = 512
+    data: str | None = None
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    batch: int = SHARD
+
+
+def after_training(folder: Path, device: torch.device, progress: Progress) -> GuidanceRecord | None:
+    """Search as a run's config says, unless its weights have a record; None if there is nothing to do."""
+    loaded = load(folder, device)
+    planned = loaded.config.guidance_search
+    if planned is None or loaded.guided is not None:
+        return None
+    precision = loaded.config.training.precision
+    half = {} if precision == "fp32" else {"precision": precision}
+    # whatever the run's own: it may take far more steps, or levels that fix their number
+    sampling = {"solver": FAST.solver.name, "grid": FAST.grid, "steps": planned.steps, **half}
+    batch = min(SHARD, loaded.config.training.micro_batch)
+    return tune_guidance(loaded, AskGuidance(planned.samples, sampling=sampling, batch=batch), progress)
+
+
+def tune_guidance(loaded: LoadedRun, ask: AskGuidance, progress: Progress) -> GuidanceRecord:
+    """Search for the guidance with the lowest distance that keeps the recall of the run's own.
+
+    All trials draw the same noise and labels. Their samples are kept in the run folder, so that an interrupted search
+    can be resumed.
+
+    Raises:
+        InputError: there is nothing to guide by, or the settings or images cannot be used.
+    """
+    loaded.refuse_given()
+    loaded.refuse_student("guidance of its own")
+    if ask.n < FEWEST:
+        raise InputError("invalid", f"-n {ask.n} is too few to measure; use at least {FEWEST}")
+    loaded = replace(loaded, tuned=(), guided=None)  # so that the search does not depend on an earlier one
+    guide, labels = _early(loaded), loaded.learned_labels and not loaded.needs_label
+    if guide is None and not labels:
+        raise InputError(
+            "incompatible",
+            f"{loaded.source} has nothing to guide by: it was trained without labels, or never without them, and "
+            "keeps no checkpoint from its first half; train it with labels, or with --set training.keep=20",
+        )
+    how = settings(loaded, dict(ask.sampling))
+    if not labels:
+        how = how.model_copy(update={"guidance": None})
+    loaded.engine.grid(how)  # unusable settings are refused before anything is read or drawn
+    trials = _Trials(loaded, how, ask, progress)
+    found = tuple(search(trials.measure, how.guidance, guide, labels=labels))
+    return GuidanceRecord(
+        weights=loaded.weights,
+        n=ask.n,
+        seed=trials.seed,
+        sampling=how,
+        features=FeaturesRecord.of(trials.extractor),
+        reference=trials.reference,
+        trials=found,
+        chosen=best(found).guidance,
+    )
+
+
+def _early(loaded: LoadedRun) -> Guide | None:
+    """The earliest kept checkpoint, if it has seen at most half as many images as the run."""
+    run = RunFolder.open(loaded.source)
+    kept, steps = checkpoints.paths(run.checkpoints), run.steps()
+    if steps is None:
+        return None
+    first = RunFolder(run.path, kept[0]).steps() or steps
+    return checkpoint_guide.guide(kept[0], loaded.source, loaded.weights) if first <= YOUNG * steps else None
+
+
+class _Trials:
+    """Samples of a run that differ only in their guidance, and their measurement.
+
+    Attributes:
+        seed: not that of evaluations, which would flatter what was chosen by it.
+        real: features of the real images, (N, D).
+        first: the distance of the first trial, and its resamples.
+    """
+
+    def __init__(self, loaded: LoadedRun, how: SamplingConfig, ask: AskGuidance, progress: Progress) -> None:
+        self.loaded, self.how, self.ask, self.progress = loaded, how, ask, progress
+        self.seed = derive(loaded.config.training.seed, "guidance")
+        d = loaded.config.data
+        options = EvaluationOptions(ask.data, fit=d.fit, skip_bad=d.skip_bad)
+        found = reference(options, d, doing(progress, "reading the real images"))
+        some = found.data.subset(Stream(0, "real", len(found.data)).permutation(len(found.data))[:REAL].numpy())
+        self.reference = ReferenceRecord.of(found.source, found.data).model_copy(update={"images": len(some)})
+        self.proportions, _ = proportions_of(loaded.classes, found.data)
+        self.extractor = build.build_features("embedded", None, d.size, loaded.engine.device)
+        self.real = extract(self.extractor, some, doing(progress, "extracting features"))
+        self.normal, self.counts = frechet.fit(self.real), resamples(ask.n, REPLICATES)
+        self.first: tuple[float, torch.Tensor] | None = None
+
+    def measure(self, guidance: GuidanceConfig | None) -> GuidanceTrial:
+        """Draw the samples that are missing, and measure all of them."""
+        began = time.monotonic()
+        ours = extract(self.extractor, self._drawn(guidance))
+        distance = frechet.distance(frechet.fit(ours), self.normal)
+        spread = frechet.replicates(ours, self.normal, self.counts)
+        first, first_spread = self.first = self.first or (distance, spread)
+        shares = manifold.estimate(ours, self.real[:BALLS], self.counts, NEIGHBOURS)
+        return GuidanceTrial(
+            guidance=guidance,
+            frechet=interval(distance, spread, least=0.0),
+            change=interval(distance - first, spread - first_spread),
+            precision=shares[0],
+            recall=shares[1],
+            coverage=shares[3],
+            seconds=time.monotonic() - began,
+        )
+
+    def _drawn(self, guidance: GuidanceConfig | None) -> SampleStore:
+        how = self.how.model_copy(update={"guidance": guidance})
+        recipe, d = SampleRecipe(self.loaded.weights, how, self.seed, self.proportions), self.loaded.config.data
+        folder = RunFolder.open(self.loaded.source).drawn / recipe.key
+        drawn = SampleStore(folder, self.ask.n, (*d.size, len(d.mode)))
+        report = doing(self.progress, f"guidance {words(guidance)}")
+        for _ in drawn.draw(self.loaded.prepared(how), recipe, drawn.missing(), self.ask.batch, report):
+            pass
+        return drawn

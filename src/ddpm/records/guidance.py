@@ -1,0 +1,120 @@
+"""The record of a search for guidance, kept next to the weights."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from ddpm.config.guidance import GuidanceConfig
+from ddpm.config.sampling import SamplingConfig
+from ddpm.metrics.estimate import Estimate
+from ddpm.records.score import FeaturesRecord, ReferenceRecord
+from ddpm.system.record import Record, Strict
+
+RECALL_LOSS = 0.03
+"""The most recall that guidance may cost, compared with the guidance that the search began at."""
+
+
+class GuidanceTrial(Strict):
+    """One guidance and its measured samples.
+
+    Attributes:
+        guidance: None for none.
+        frechet: Fréchet distance to the real images.
+        change: its difference from the first trial's; the interval is paired, as both drew the same noise and labels.
+        precision, recall, coverage: see :func:`ddpm.metrics.manifold.estimate`.
+        seconds: the time to draw and to measure the samples.
+    """
+
+    guidance: GuidanceConfig | None
+    frechet: Estimate
+    change: Estimate
+    precision: Estimate
+    recall: Estimate
+    coverage: Estimate
+    seconds: float
+
+    def rank(self, first: "GuidanceTrial") -> tuple[bool, float]:
+        """A key that sorts better trials first: those that keep the first one's recall, then by Fréchet distance."""
+        return not self.keeps_recall(first), self.frechet.value
+
+    def keeps_recall(self, first: "GuidanceTrial") -> bool:
+        """Whether the recall is at most ``RECALL_LOSS`` below that of the first trial."""
+        return self.recall.value >= first.recall.value - RECALL_LOSS
+
+
+class GuidanceRecord(Record):
+    """``guidance.json``.
+
+    Attributes:
+        weights: hash of the weights.
+        n: samples per trial, with the class proportions of the real images.
+        seed: sample i depends on it and i alone, in every trial.
+        sampling: the settings of the first trial, which the others share except for guidance.
+        trials: in the order of the search, the run's own guidance first.
+        chosen: the guidance of the best trial; None for none.
+    """
+
+    WRITER: ClassVar[str] = "ddpm tune --guidance"
+    weights: str
+    n: int
+    seed: int
+    sampling: SamplingConfig
+    features: FeaturesRecord
+    reference: ReferenceRecord
+    trials: tuple[GuidanceTrial, ...]
+    chosen: GuidanceConfig | None
+
+    @property
+    def first(self) -> GuidanceTrial:
+        """The trial of the run's own guidance."""
+        return self.trials[0]
+
+    @property
+    def best(self) -> GuidanceTrial:
+        """The trial that was chosen."""
+        return best(self.trials)
+
+    @property
+    def away(self) -> bool:
+        """Whether the choice guides away from a checkpoint, which works without labels too."""
+        return self.chosen is not None and self.chosen.guide is not None
+
+    @property
+    def line(self) -> str:
+        """The choice and its figures in one line."""
+        a, b = self.first, self.best
+        gained = f"Fréchet distance {b.frechet.value:.3g} instead of {a.frechet.value:.3g} at {words(a.guidance)}, "
+        kept = f"recall {b.recall.value:.2f} instead of {a.recall.value:.2f}"
+        if b is a:
+            gained, kept = f"kept: Fréchet distance {a.frechet.value:.3g}, ", f"recall {a.recall.value:.2f}"
+        return f"guidance {words(b.guidance)}: {gained}{kept}; from {self.n:,} samples"
+
+
+def best(trials: Sequence[GuidanceTrial]) -> GuidanceTrial:
+    """The trial with the lowest Fréchet distance, among the first and those that keep its recall and are surely better.
+
+    The paired 95 % interval of their change lies below 0. So noise alone does not replace the run's own guidance.
+    """
+    first, *others = trials
+    better = [trial for trial in others if trial.keeps_recall(first) and trial.change.high < 0]
+    return min([first, *better], key=lambda trial: trial.frechet.value)
+
+
+def scale_of(guidance: GuidanceConfig | None) -> float:
+    """The guidance scale; 1 for none."""
+    return 1.0 if guidance is None else guidance.scale
+
+
+def kind_of(guidance: GuidanceConfig | None) -> str:
+    """What to guide away from, and at which noise, if not the usual: "below noise 5"."""
+    parts = []
+    if guidance is not None and guidance.guide is not None:
+        parts.append(f"away from {guidance.guide}")
+    if guidance is not None and guidance.interval is not None:
+        low, high = guidance.interval
+        parts.append(f"noise {low:g} to {high:g}" if low else f"below noise {high:g}")
+    return ", ".join(parts)
+
+
+def words(guidance: GuidanceConfig | None) -> str:
+    """Guidance in a few words: "3.4, below noise 5"."""
+    return ", ".join(part for part in (f"{scale_of(guidance):g}", kind_of(guidance)) if part)

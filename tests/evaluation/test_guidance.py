@@ -1,0 +1,170 @@
+"""The search on a small run: the same whatever the batch, resumed where it was killed, and then the default."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ddpm import build
+from ddpm.config.guidance import GuidanceConfig
+from ddpm.config.guidance_search import GuidanceSearchSettings
+from ddpm.engine.loading import load
+from ddpm.engine.options import settings
+from ddpm.engine.run import LoadedRun
+from ddpm.evaluation import guidance as searching
+from ddpm.evaluation.evaluate import evaluate
+from ddpm.evaluation.guidance import AskGuidance, after_training, tune_guidance
+from ddpm.metrics.memorisation import Thumbnail
+from ddpm.records.guidance import GuidanceRecord
+from ddpm.records.run_folder import RunFolder
+from ddpm.system.progress import silent
+from refusal import refuses
+
+ASK = AskGuidance(20, sampling={"steps": 2})
+
+
+@pytest.fixture(autouse=True)
+def _features(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Features that cost nothing."""
+    monkeypatch.setattr(build, "build_features", lambda *args: Thumbnail())
+
+
+@pytest.fixture
+def run(digits_run: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(digits_run, tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def record(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> GuidanceRecord:
+    run = shutil.copytree(digits_run, tmp_path_factory.mktemp("searched") / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "build_features", lambda *args: Thumbnail())
+        return tune_guidance(load(run, "cpu"), ASK, silent)
+
+
+def timeless(record: GuidanceRecord) -> GuidanceRecord:
+    return record.model_copy(update={"trials": tuple(t.model_copy(update={"seconds": 0.0}) for t in record.trials)})
+
+
+def with_choice(record: GuidanceRecord, **chosen: Any) -> GuidanceRecord:
+    return record.model_copy(update={"chosen": GuidanceConfig(**chosen)})
+
+
+def test_the_run_keeps_its_own_guidance_first(record: GuidanceRecord, loaded: LoadedRun) -> None:
+    assert record.trials[0].guidance == loaded.config.sampling.guidance
+    assert (record.trials[0].change.low, record.trials[0].change.high) == (0, 0)
+    assert record.weights == loaded.weights
+    assert record.n == 20
+    assert record.sampling == settings(loaded, {"steps": 2})
+    assert record.chosen == record.best.guidance
+    assert record.reference.images == 1797
+
+
+def test_a_trial_is_what_an_evaluation_of_its_seed_finds(record: GuidanceRecord, run: Path) -> None:
+    trial = next(t for t in record.trials[1:] if t.guidance is None or t.guidance.interval is None)
+    scale = 1.0 if trial.guidance is None else trial.guidance.scale
+    score = evaluate(run, n=record.n, seed=record.seed, sampling={"steps": 2, "guidance": scale})
+    assert score.frechet.value == pytest.approx(trial.frechet.value, rel=1e-6)
+    assert record.seed != 0, "evaluations by default measure other samples"
+
+
+def test_batches_and_an_earlier_search_change_nothing(record: GuidanceRecord, run: Path) -> None:
+    loaded = replace(load(run, "cpu"), guided=with_choice(record, scale=7.0))
+    assert timeless(tune_guidance(loaded, replace(ASK, batch=7), silent)) == timeless(record)
+
+
+def test_a_killed_search_goes_on(record: GuidanceRecord, run: Path) -> None:
+    """The samples of finished trials are not drawn again."""
+    loaded = load(run, "cpu")
+    calls = [0]
+
+    def killed(done: int, total: int, what: str = "", /) -> None:
+        calls[0] += what.startswith("guidance")
+        if calls[0] == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune_guidance(loaded, ASK, killed)
+    kept = {path: path.stat().st_mtime_ns for path in RunFolder(run).drawn.rglob("*.npy")}
+    assert kept
+    assert timeless(tune_guidance(loaded, ASK, silent)) == timeless(record)
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+def test_it_is_the_default_of_these_weights_alone(record: GuidanceRecord, run: Path) -> None:
+    plain, found = load(run, "cpu"), with_choice(record, scale=3.4, interval=(0.0, 5.0))
+    found.write(RunFolder(run).guidance_file)
+    guided = load(run, "cpu")
+    assert guided.guided == found
+    assert settings(guided, {}) == settings(plain, {"guidance": 3.4, "guidance_interval": (0.0, 5.0)})
+    assert settings(guided, {"steps": 3, "solver": "ddim"}).guidance == found.chosen
+    for given in ({"guidance": 2.0}, {"guidance": 1}, {"guidance_interval": (0.2, 5.0)}, {"negative": "3"}):
+        assert settings(guided, given) == settings(plain, given)
+    checkpoint = sorted(RunFolder(run).checkpoints.iterdir())[0]
+    assert load(checkpoint, "cpu").guided is None
+    found.model_copy(update={"weights": "others"}).write(RunFolder(run).guidance_file)
+    assert load(run, "cpu").guided is None
+    assert settings(load(run, "cpu"), {}) == settings(plain, {})
+
+
+def test_a_run_without_labels(record: GuidanceRecord, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It can only be guided away from a checkpoint of its first half; here there are those of steps 8 and 12."""
+    loaded = load(run, "cpu")
+    data = loaded.config.data.model_copy(update={"classes": ()})
+    net = replace(loaded.config.network, cond_width=None)
+    config = loaded.config.model_copy(update={"data": data, "network": net})
+    torch.manual_seed(0)
+    engine = loaded.engine.with_model(build.build_model(config).eval().requires_grad_(False))
+    plain = replace(loaded, config=config, engine=engine)
+    with refuses("incompatible", str(run), "--set training.keep=20"):
+        tune_guidance(plain, ASK, silent)
+    never = replace(config.training, label_dropout=0.0)
+    with refuses("incompatible", str(run)):
+        tune_guidance(replace(loaded, config=loaded.config.model_copy(update={"training": never})), ASK, silent)
+    monkeypatch.setattr(searching, "YOUNG", 0.7)
+    monkeypatch.setattr("ddpm.engine.checkpoint_guide.model_of", lambda guide, source, model: model)
+    found = tune_guidance(plain, ASK, silent)
+    assert found.trials[0].guidance is None
+    assert {t.guidance.guide.checkpoint for t in found.trials[1:]} == {"step-000000008"}
+
+
+def test_away_from_the_earliest_checkpoint(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "YOUNG", 0.7)
+    found = tune_guidance(load(run, "cpu"), ASK, silent)
+    away = [t.guidance for t in found.trials if t.guidance is not None and t.guidance.guide is not None]
+    assert {g.guide.checkpoint for g in away} == {"step-000000008"}
+    assert len(away) >= 2
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "named"),
+    [
+        ({"n": 9}, "invalid", "-n 9"),
+        ({"sampling": {"steps": 0}}, "invalid", "steps"),
+        ({"data": "nowhere"}, "missing", "nowhere"),
+    ],
+)
+def test_refusals(change: dict[str, Any], code: Any, named: str, loaded: LoadedRun) -> None:
+    with refuses(code, named):
+        tune_guidance(loaded, replace(ASK, **change), silent)
+
+
+def test_super_resolution_has_none(enlarging_run: Path) -> None:
+    with refuses("incompatible", "ddpm upscale"):
+        tune_guidance(load(enlarging_run, "cpu"), ASK, silent)
+
+
+def test_after_training(run: Path) -> None:
+    """As the config says, once for these weights, by the fast solver."""
+    device, files = torch.device("cpu"), RunFolder(run)
+    assert after_training(run, device, silent) is None
+    planned = {"guidance_search": GuidanceSearchSettings(12, 2)}
+    files.config().model_copy(update=planned).write(files.config_file)
+    found = after_training(run, device, silent)
+    assert found is not None
+    assert (found.n, found.sampling.steps, found.sampling.solver.name) == (12, 2, "unipc-2")
+    found.write(files.guidance_file)
+    assert after_training(run, device, silent) is None
