@@ -105,9 +105,8 @@ class Session:
         else:
             guided = partial(find_guidance, self.folder, self.guidance_of, accelerator)
             after = guided if config.guidance_search is not None else None
-            train(
-                self._scored(job, config, accelerator), config, accelerator, tensorboard=self.tensorboard, after=after
-            )
+            job = self._scored(job, config, accelerator)
+            train(job, config, accelerator, tensorboard=self.tensorboard, after=after)
 
     def _reopen(self) -> tuple[Accelerator, RunConfig, Job]:
         config = self.folder.config()
