@@ -363,7 +363,7 @@ def test_training_images_that_cannot_be_had(change: dict[str, Any], said: str, r
         ({"batch": 0}, r"batch must be between 1 and 64, .*, not 0"),
         ({"batch": 65}, r"batch must be between 1 and 64, .*, not 65"),
         ({"features": "embeded"}, r"unknown features 'embeded' \(did you mean 'embedded'\?\)"),
-        ({"weights": "x.pth"}, r"--features embedded .*x\.pth"),
+        ({"weights": "x.pth"}, r"--features embedded .*drop --weights"),
         ({"sampling": {"steps": 1001}}, r"steps must be between 1 and 1000"),
         ({"sampling": {"steps": 0}}, r"steps must be at least 1"),
         ({"sampling": {"solver": "dim"}}, r"solver 'dim' is unknown .* sde"),

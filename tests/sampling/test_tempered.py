@@ -36,7 +36,7 @@ def test_the_noise_of_the_way_is_scaled_and_that_of_the_start_is_not(name):
     torch.testing.assert_close(half, (frozen + whole) / 2, rtol=0, atol=1e-12)
     torch.testing.assert_close(double, 2 * whole - frozen, rtol=0, atol=1e-12)
     assert torch.equal(whole, end(SamplingConfig.of(solver=name, steps=12)))
-    assert (whole - frozen).abs().min() > 1e-3
+    assert (whole - frozen).flatten(1).norm(dim=1).min() > 1e-2
     assert not torch.equal(frozen[0], frozen[1])  # the start is as it was, each image's own
 
 
