@@ -100,8 +100,9 @@ def show(event: Event, job: Job, progress: Bar) -> None:
         case "threads":
             slower = [f"with {n}: {speed:.0f}" for n, speed in v["images_per_s"].items() if n != str(v["threads"])]
             speed = v["images_per_s"][str(v["threads"])]
-            line = f"threads   {v['threads']} on the CPU, {speed:.0f} images/s ({', '.join(slower)})"
-            console.print(line, markup=False)
+            console.print(
+                f"threads   {v['threads']} on the CPU, {speed:.0f} images/s ({', '.join(slower)})", markup=False
+            )
         case "held-out":
             line = f"held-out loss {v['loss']:.4f}"
         case "score":
