@@ -50,7 +50,7 @@ def test_the_choice() -> None:
 def test_its_line_and_its_file(tmp_path: Path) -> None:
     found = record(FIRST, BETTER)
     assert found.line == (
-        "guidance 3.5, below noise 5: Fréchet distance 2.9 instead of 4.1 at 1.5, recall 0.41 instead of 0.43; "
+        "guidance 3.5, r below 5: Fréchet distance 2.9 instead of 4.1 at 1.5, recall 0.41 instead of 0.43; "
         "from 512 samples"
     )
     kept = record(FIRST, UNSURE).line
@@ -63,5 +63,5 @@ def test_its_line_and_its_file(tmp_path: Path) -> None:
 def test_words() -> None:
     early = Guide(checkpoint="step-000000024", weights="0123456789abcdef")
     assert words(None) == "1"
-    assert words(GuidanceConfig(scale=2.0, interval=(0.2, 5.0))) == "2, noise 0.2 to 5"
+    assert words(GuidanceConfig(scale=2.0, interval=(0.2, 5.0))) == "2, r from 0.2 to 5"
     assert words(GuidanceConfig(scale=1.4, away_from=early)) == "1.4, away from step-000000024"

@@ -127,7 +127,7 @@ def test_the_search_for_guidance(run: Path, weights: str) -> None:
     found = searched(weights, own, scales)
     found.write(read(run).files.guidance_file)
     distance, recall = by_guidance(read(run).guidance).values()
-    assert drawn(distance) == {"at all noise": [(1, 8), (1.5, 9)], "below noise 5": [(2, 4)], "chosen": [(2, 4)]}
+    assert drawn(distance) == {"at all noise": [(1, 8), (1.5, 9)], "r below 5": [(2, 4)], "chosen": [(2, 4)]}
     lines = drawn(recall)
     assert lines["chosen"] == [(2, 0.55)]
     assert [y for _, y in lines["least allowed"]] == [0.47, 0.47]

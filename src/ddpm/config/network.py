@@ -94,8 +94,9 @@ class UNetSettings:
         return asdict(self) | fixed | {"width": max(LEAST_WIDTH, self.width // 4 * 2) if width is None else width}
 
     def describe(self) -> str:
-        """A one-line summary: "U-Net, width 32, levels 1 2 2, patches of 2"."""
-        return f"U-Net, width {self.width}, levels {' '.join(map(str, self.multipliers))}, patches of {self.patch}"
+        """A one-line summary: "U-Net, width 32, channel multipliers 1 2 2, patch size 2"."""
+        multipliers = " ".join(map(str, self.multipliers))
+        return f"U-Net, width {self.width}, channel multipliers {multipliers}, patch size {self.patch}"
 
 
 NetworkSettings = Annotated[UNetSettings, Short("kind")]

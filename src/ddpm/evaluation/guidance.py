@@ -89,8 +89,9 @@ def tune_guidance(loaded: LoadedRun, ask: AskGuidance, progress: Progress) -> Gu
     if guide is None and not labels:
         raise InputError(
             "incompatible",
-            f"{loaded.source} has nothing to guide by: it was trained without labels, or never without them, and "
-            "keeps no checkpoint from its first half; train it with labels, or with --set training.keep=20",
+            f"the guidance of {loaded.source} cannot be tuned: it was not trained both with and without labels, and "
+            "has no checkpoint from its first half; train with labels and label dropout, or with "
+            "--set training.keep=20",
         )
     how = settings(loaded, dict(ask.sampling))
     if not labels:

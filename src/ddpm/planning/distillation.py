@@ -175,7 +175,9 @@ def draft_of(teacher: LoadedRun, asked: Mapping[str, Any], accelerator: Accelera
     """
     own, batch = teacher.config, asked.get("batch", BATCH)
     if own.distillation is not None:
-        raise InputError("incompatible", f"{teacher.source} is itself a {own.student}; distil that run instead")
+        raise InputError(
+            "incompatible", f"{teacher.source} is itself a {own.student}; distil {own.distillation.teacher} instead"
+        )
     if own.upscaling is not None:
         raise InputError("incompatible", f"{teacher.source} is a super-resolution run, which cannot be distilled")
     if "guidance" in asked and not teacher.learned_labels:

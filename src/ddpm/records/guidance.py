@@ -105,16 +105,16 @@ def scale_of(guidance: GuidanceConfig | None) -> float:
 
 
 def kind_of(guidance: GuidanceConfig | None) -> str:
-    """What to guide away from, and at which noise, if not the usual: "below noise 5"."""
+    """What to guide away from, and at which noise, if not the usual: "r below 5", where r = sigma / alpha."""
     parts = []
     if guidance is not None and guidance.guide is not None:
         parts.append(f"away from {guidance.guide}")
     if guidance is not None and guidance.interval is not None:
         low, high = guidance.interval
-        parts.append(f"noise {low:g} to {high:g}" if low else f"below noise {high:g}")
+        parts.append(f"r from {low:g} to {high:g}" if low else f"r below {high:g}")
     return ", ".join(parts)
 
 
 def words(guidance: GuidanceConfig | None) -> str:
-    """Guidance in a few words: "3.4, below noise 5"."""
+    """Guidance in a few words: "3.4, r below 5"."""
     return ", ".join(part for part in (f"{scale_of(guidance):g}", kind_of(guidance)) if part)
