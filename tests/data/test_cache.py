@@ -189,7 +189,7 @@ def test_a_full_disk_is_seen_before(arrays: Source, monkeypatch: pytest.MonkeyPa
     assert left_over(arrays) == []
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="macOS has no device that is always full; Linux has")
 def test_a_disk_that_fills_up_meanwhile(arrays: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ddpm.data.cache.PIXELS", "/dev/full")
     with refuses("unwritable"):

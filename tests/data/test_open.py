@@ -50,8 +50,8 @@ def test_a_folder_named_digits(tree: Tree, png: Callable[..., bytes], monkeypatc
         ("flowres", r"flowres does not exist \(did you mean flowers\?\)"),
         ("xyz", "xyz does not exist; .*a folder"),
         ("no/flowers", r"does not exist \(nor does no\)"),
-        ("a.tar", "a.tar is of an unsupported type \\(.tar\\); .*a folder of images, a .zip or an .npz"),
-        ("b", "b is of an unsupported type \\(unknown\\)"),
+        ("a.tar", "a.tar has an unsupported type \\(.tar\\); .*a folder of images, a .zip or an .npz"),
+        ("b", "b has an unsupported type \\(unknown\\)"),
         ("empty", "empty holds no images"),
     ],
 )

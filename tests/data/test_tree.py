@@ -92,11 +92,8 @@ def test_links_are_followed_once(tree: Tree, png: Make, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "2.png").write_bytes(png(2))
-    try:
-        (root / "b").symlink_to(other, target_is_directory=True)
-        (root / "a" / "loop").symlink_to(root, target_is_directory=True)
-    except OSError:
-        pytest.skip("no links here")
+    (root / "b").symlink_to(other, target_is_directory=True)
+    (root / "a" / "loop").symlink_to(root, target_is_directory=True)
     assert [item.name for item in open_folder(root).items] == ["a/1.png", "b/2.png"]
 
 

@@ -19,7 +19,7 @@ from ddpm.objectives import Hybrid, Loss, SimpleLoss, Variational, level_samplin
 from ddpm.objectives.bound import least
 from ddpm.objectives.classification import Classification
 from ddpm.objectives.denoising import Denoising
-from ddpm.objectives.distillation import Distillation, Trajectory
+from ddpm.objectives.distillation import Distillation, TeacherTrajectory
 from ddpm.objectives.level_sampling import LevelSampling
 from ddpm.objectives.noised import NoiseLevels
 from ddpm.objectives.weighting import Weighting
@@ -117,7 +117,7 @@ def build_objective(config: RunConfig) -> Denoising:
     return Denoising(noise, build_loss(config, schedule), build_codec(config).encode)
 
 
-def build_distillation(config: RunConfig, teacher: Trajectory) -> Distillation:
+def build_distillation(config: RunConfig, teacher: TeacherTrajectory) -> Distillation:
     """The objective of a student, which takes the steps of the run's sampling settings.
 
     Args:

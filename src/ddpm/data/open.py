@@ -13,7 +13,7 @@ def open_source(where: str | Path) -> Source:
     """List the images of a folder, a .zip of one, an .npz, or the built-in ``"digits"`` (``"./digits"`` is a folder).
 
     Raises:
-        InputError: if it does not exist, is of another type, or holds no images.
+        InputError: it does not exist, has another type, or holds no images.
     """
     if where == "digits":
         return open_digits()
@@ -32,7 +32,7 @@ def open_source(where: str | Path) -> Source:
         case suffix:
             raise InputError(
                 "unreadable",
-                f"{path} is of an unsupported type ({suffix or 'unknown'}); use a folder of images, a .zip or an .npz",
+                f"{path} has an unsupported type ({suffix or 'unknown'}); use a folder of images, a .zip or an .npz",
             )
 
 

@@ -21,7 +21,7 @@ from ddpm.engine.loading import load
 from ddpm.engine.run import LoadedRun
 from ddpm.evaluation.evaluate import PATIENCE, images_seen
 from ddpm.evaluation.options import EvaluationOptions
-from ddpm.evaluation.reference import reference, training
+from ddpm.evaluation.reference import held_out, reference
 from ddpm.evaluation.shards import Shards
 from ddpm.objectives.bound import Bound, sampled_pairs
 from ddpm.records.likelihood import FILE, BitsRecord, Levels
@@ -161,12 +161,7 @@ def _images(
     """Load the images, with a record of their source and notes for the reader."""
     config, report = loaded.config.data, doing(progress, "reading the images")
     if options.data is None:
-        try:
-            _, held = training(loaded.config, report)
-        except InputError as e:
-            raise InputError(
-                "missing", f"the run's held-out images are not available ({e}); pass others with --data"
-            ) from e
+        held = held_out(loaded.config, report)
         if len(held) < 2:
             raise InputError(
                 "invalid", f"the run has {len(held)} held-out images, too few for a mean; pass others with --data"

@@ -86,3 +86,17 @@ def training(config: RunConfig, progress: Progress = silent) -> tuple[Dataset, D
         data = with_low(data, config.upscaling.low, config.upscaling.scale, d.fit, skip_bad=d.skip_bad)
     kept, held = split(len(data), config.training.seed)
     return data.subset(kept), data.subset(held)
+
+
+def held_out(config: RunConfig, progress: Progress = silent) -> Dataset:
+    """Return a run's held-out images.
+
+    Raises:
+        InputError: they cannot be read, or have changed since the run was trained.
+    """
+    try:
+        return training(config, progress)[1]
+    except InputError as e:
+        raise InputError(
+            "missing", f"the run's held-out images are not available ({e}); pass others with --data"
+        ) from e

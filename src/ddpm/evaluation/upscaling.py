@@ -20,7 +20,7 @@ from ddpm.engine.loading import load
 from ddpm.engine.options import refuse_idle, settings
 from ddpm.engine.run import LoadedRun
 from ddpm.evaluation.options import EvaluationOptions
-from ddpm.evaluation.reference import FEWEST, reference, training
+from ddpm.evaluation.reference import FEWEST, held_out, reference
 from ddpm.images.pixels import Pixels
 from ddpm.images.sheets import png, sheet
 from ddpm.metrics import frechet
@@ -133,13 +133,7 @@ def _images(loaded: LoadedRun, options: EvaluationOptions, progress: Progress) -
     """Load large images in the geometry of the run."""
     report = doing(progress, "reading the images")
     if options.data is None:
-        try:
-            _, held = training(loaded.config, report)
-        except InputError as e:
-            raise InputError(
-                "missing", f"the run's held-out images are not available ({e}); pass others with --data"
-            ) from e
-        return f"{loaded.config.data.source} (held out)", held
+        return f"{loaded.config.data.source} (held out)", held_out(loaded.config, report)
     found = reference(options, loaded.config.data, report)
     return found.source, found.data
 

@@ -15,9 +15,9 @@ from ddpm.core.stream import RowStreams
 from ddpm.objectives.level_sampling import LossHistory
 from ddpm.objectives.objective import Draws
 
-Trajectory = Callable[[torch.Tensor, Conditions], Iterable[torch.Tensor]]
+TeacherTrajectory = Callable[[torch.Tensor, Conditions], Iterable[torch.Tensor]]
 """(x at the noisiest level (B, C, *space), raw conditions) -> the teacher's x at each further level, no gradient."""
-Step = Callable[[Callable[[torch.Tensor, Level], Denoised], torch.Tensor, Level, Level], torch.Tensor]
+SolverStep = Callable[[Callable[[torch.Tensor, Level], Denoised], torch.Tensor, Level, Level], torch.Tensor]
 """(denoiser, x, level, next level) -> x at the next level: a step of a solver with one network call and no memory."""
 Distance = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(x, y), both (B, C, *space) -> (B,)."""
@@ -62,9 +62,9 @@ class Distillation:
     timesteps: tuple[float, ...]
     levels: tuple[Level, ...]
     shape: tuple[int, ...]
-    teacher: Trajectory
+    teacher: TeacherTrajectory
     parameterisation: Parameterisation
-    step: Step
+    step: SolverStep
     dropout: float = 0.0
     seed: int = 0
     distance: Distance = pseudo_huber

@@ -23,7 +23,7 @@ class DPMMultistep:
     where w are the weights over the length ``(1 + eta) h``, one network call a step. Order 2 is DPM-Solver++(2M) (Lu et
     al. 2022b, alg. 2). Order 3 halves the curvature of its parabola, as their code and k-diffusion do, and converges at
     order 2. With the full curvature it is the exact integral and converges at order 3, if x0 hardly changes in the
-    first step, which is of order 1; up to 50 steps it usually has the larger error.
+    first step, which has order 1; up to 50 steps it usually has the larger error.
 
     ``eta = 1`` is the reverse SDE: SDE-DPM-Solver++(2M) (eq. 18), which is k-diffusion's ``dpmpp_2m_sde`` (midpoint),
     and the third-order step of its ``dpmpp_3m_sde``, which takes another second step and does not fall to order 2

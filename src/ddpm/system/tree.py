@@ -76,7 +76,7 @@ def bare(hint: Any) -> Any:
 
 
 def notes(hint: Any, kind: type) -> list[Any]:
-    """The annotations of a type that are of one kind."""
+    """The annotations of a type that are instances of one class."""
     return [note for note in getattr(hint, "__metadata__", ()) if isinstance(note, kind)]
 
 
