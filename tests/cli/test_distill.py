@@ -182,9 +182,9 @@ def test_what_a_student_is_not_asked(student: Path) -> None:
         settings(run, {"guidance": 2.0})
     with refuses("incompatible", "likelihood"):
         bits_per_dim(run, [Image.new("L", (8, 8))])
-    with refuses("incompatible", "inversion"):
+    with refuses("incompatible", "interpolation"):
         interpolate(run, Image.new("L", (8, 8)), Image.new("L", (8, 8)))
-    with refuses("incompatible", "many-step"):
+    with refuses("incompatible", "tuning"):
         tune(run, AskTune([3]), silent)
 
 

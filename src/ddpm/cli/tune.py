@@ -68,7 +68,9 @@ def tune(
     if guidance:
         refuse_flags("the search for guidance", solvers=solvers, guidance_scale=guidance_scale, seed=seed)
         if len(counts) > 1:
-            raise InputError("invalid", f"--guidance takes one number of --steps, not {len(counts)}")
+            raise InputError(
+                "invalid", f"--steps takes one number with --guidance, not {len(counts)}; use --steps {counts[0]}"
+            )
         sampling = {"steps": counts[0] if counts else None, "precision": precision}
         given = {name: value for name, value in sampling.items() if value is not None}
         _guidance(run, AskGuidance(512 if n is None else n, data, given), device)

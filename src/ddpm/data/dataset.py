@@ -81,7 +81,9 @@ class Dataset:
         if isinstance(images, Sequence):
             each = [np.atleast_3d(np.asarray(plain(opened(image)[1]))) for image in images]
             if len(shapes := {one.shape for one in each}) != 1:
-                raise InputError("invalid", f"the images have {len(shapes)} sizes or modes; convert them to one")
+                raise InputError(
+                    "invalid", f"the images have {len(shapes)} sizes or modes; convert all to the same size and mode"
+                )
             pixels = np.stack(each)
         else:
             pixels = pixels_of(images)

@@ -115,7 +115,7 @@ class LoadedRun:
         """Refuse a student, whose few steps are no approximation of a diffusion process.
 
         Args:
-            what: what it lacks.
+            what: What a student does not support.
 
         Raises:
             InputError: the run is a student.
@@ -124,7 +124,8 @@ class LoadedRun:
         if taught is not None:
             raise InputError(
                 "incompatible",
-                f"{self.source} is a {self.config.student}, which has no {what}; use {taught.teacher} instead",
+                f"{self.source} is a {self.config.student}, which does not support {what}; "
+                f"use {taught.teacher} instead",
             )
 
     def prepared(self, how: SamplingConfig) -> Self:

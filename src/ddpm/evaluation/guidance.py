@@ -81,7 +81,7 @@ def tune_guidance(loaded: LoadedRun, ask: AskGuidance, progress: Progress) -> Gu
         InputError: there is nothing to guide by, or the settings or images cannot be used.
     """
     loaded.refuse_given()
-    loaded.refuse_student("guidance of its own")
+    loaded.refuse_student("tuning")
     if ask.n < FEWEST:
         raise InputError("invalid", f"-n {ask.n} is too few to measure; use at least {FEWEST}")
     loaded = replace(loaded, tuned=(), guided=None)  # so that the search does not depend on an earlier one

@@ -97,7 +97,7 @@ def planned(loaded: LoadedRun, ask: AskTune) -> int:
 def _plan(loaded: LoadedRun, ask: AskTune) -> tuple[SamplingConfig, dict[int, int]]:
     """The settings of the many-step solution, and the most images denoised for each number of steps."""
     loaded.refuse_given()
-    loaded.refuse_student("many-step solution")
+    loaded.refuse_student("tuning")
     if strange := [name for name in ask.solvers if name not in SOLVERS]:
         raise InputError("unknown", f"{strange[0]} cannot be tuned; use one of {', '.join(SOLVERS)}")
     if ask.images < 2:

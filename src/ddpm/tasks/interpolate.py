@@ -57,7 +57,7 @@ def interpolate(
     if n < 2:
         raise InputError("invalid", f"n is {n}; use at least 2, for the two ends")
     run.refuse_given()
-    run.refuse_student("inversion")
+    run.refuse_student("interpolation")
     request = EditRequest(n, fit=fit, batch=batch, progress=progress)
     photos = request.photos([first, last], run.config.data.size, run.config.data.mode)
     if photos[0].size != photos[1].size:

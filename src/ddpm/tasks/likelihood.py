@@ -95,7 +95,7 @@ def likelihood(
         InputError: the run needs labels or small images, or models latents, not pixels.
     """
     run.refuse_given()
-    run.refuse_student("likelihood")
+    run.refuse_student("likelihoods")
     if labels is None and run.needs_label:
         raise InputError(
             "missing", f"{run.source} was never trained without labels, so it needs a label; {run.vocabulary.advice}"
