@@ -147,7 +147,7 @@ def restore(
         operator: The damage: grey (no colour), downsample:4 (means of 4 x 4 blocks), blur:2 (Gaussian, in pixels),
             mask:mask.png (white is missing, as in `ddpm inpaint`).
         method: mmps (default), which fits the picture best, or ddnm, which takes a third of the time.
-        noise: Standard deviation of the noise in the picture, in grey levels of 255; for blur, that of rounding by
+        noise: Standard deviation of the noise in the picture, in grey levels (0 to 255); for blur, that of rounding by
             default.
     """
     from ddpm.tasks.restore import mask_of

@@ -51,7 +51,7 @@ def tune(
         n: The number of samples to tune on; 32 by default, and as many more are drawn to measure the result. With
             --guidance: samples per guidance; 512 by default.
         solvers: Solvers to try, as in dpm++-2m,unipc-3; by default all deterministic ones with one call per step.
-        guidance_scale: Scale of classifier-free guidance to tune the steps for; the run's own guidance by default.
+        guidance_scale: Scale of classifier-free guidance to tune the steps for; that of the run by default.
         seed: The random seed of the samples' noise when tuning the steps; 0 by default.
         data: With --guidance: the real images; the run's data by default.
         precision: With --guidance: precision of the network.

@@ -27,7 +27,7 @@ def parse(text: str, data: DataConfig) -> tuple[Operator, Mode, int, float]:
 
     Returns:
         The operator from intact pictures of a run to damaged ones; their mode, and how many times smaller they are; and
-        their default noise, in grey levels of 255.
+        their default noise, in grey levels (0 to 255).
 
     Raises:
         InputError: anything else, grey for a run without colour, or blocks larger than the images.
@@ -92,7 +92,7 @@ def restore(
         operator: "grey", "downsample:4" (means of 4 × 4 blocks), "blur:2" (Gaussian, in pixels), or "mask:FILE" for a
             missing part.
         method: "mmps" (default) or "ddnm"; see :func:`~ddpm.tasks.inpaint.inpaint`.
-        noise: standard deviation of the noise in the pictures, in grey levels of 255; if None that of rounding for a
+        noise: standard deviation of the noise in the pictures, in grey levels (0 to 255); if None that of rounding for a
             blur, else 0.
         images, asked: see :func:`~ddpm.tasks.inpaint.inpaint`.
 
