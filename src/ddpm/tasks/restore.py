@@ -92,8 +92,8 @@ def restore(
         operator: "grey", "downsample:4" (means of 4 × 4 blocks), "blur:2" (Gaussian, in pixels), or "mask:FILE" for a
             missing part.
         method: "mmps" (default) or "ddnm"; see :func:`~ddpm.tasks.inpaint.inpaint`.
-        noise: standard deviation of the noise in the pictures, in grey levels (0 to 255); if None that of rounding for a
-            blur, else 0.
+        noise: standard deviation of the noise in the pictures, in grey levels (0 to 255); if None that of rounding
+            for blur, else 0.
         images, asked: see :func:`~ddpm.tasks.inpaint.inpaint`.
 
     Raises:
