@@ -14,7 +14,7 @@ from ddpm import build
 from ddpm.data.dataset import Dataset
 from ddpm.metrics import frechet, kernel, manifold
 from ddpm.metrics.estimate import Estimate, resamples, wilson
-from ddpm.metrics.features.extract import extract
+from ddpm.metrics.features.extract import extract, extract_once
 from ddpm.system.device import best_device
 from recipe_study.data import Images
 
@@ -60,7 +60,7 @@ class Standard:
         """Measure n samples, (n, H, W, C) uint8, of the classes of :meth:`Images.labels`."""
         held, n = self.images.reference, len(drawn)
         features = build.build_features("embedded", None, held.shape[:2], best_device())
-        theirs, ours = extract(features, held), extract(features, Dataset(drawn))
+        theirs, ours = extract_once(features, held), extract(features, Dataset(drawn))
         counts, many = resamples(n, REPLICATES), min(n, len(held))
         some = torch.from_numpy(np.random.default_rng(0).permutation(len(held))[:many])
         _, recall, _, coverage = manifold.estimate(ours[:many], theirs[some], resamples(many, REPLICATES), (3, 5))

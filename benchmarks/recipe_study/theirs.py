@@ -157,6 +157,10 @@ def main() -> None:
     args = parser.parse_args()
     with np.load(args.data) as file:
         pixels, labels = file["images"], file.get("labels")
+    if pixels.shape[1] != pixels.shape[2]:
+        raise SystemExit(
+            f"diffusers' network is for square images, not {pixels.shape[1]} × {pixels.shape[2]}; use --size"
+        )
     until = began + (1 - SAVING) * args.seconds
     train(pixels, labels, args.folder, until, args.seed, args.width)
 

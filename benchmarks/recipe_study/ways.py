@@ -30,14 +30,14 @@ class Facts:
     """What a finished command did.
 
     Attributes:
-        budget: the time it was given, as in "10m".
+        setting: the time it was given, as in "10m", and diffusers' width.
         seconds: from its start to its end.
         cpu_seconds: computing time on all cores, which shows whether other programs were in the way.
         images: the number of images trained on, counting repeats.
         speed: images per second of training alone.
     """
 
-    budget: str
+    setting: str
     seconds: float
     cpu_seconds: float
     images: int
@@ -61,11 +61,11 @@ class Session:
     def trained(self, way: str, seed: int) -> Facts:
         """Train, unless that was done before."""
         folder = self.out / f"{way}-{seed}"
-        record = folder / "facts.json"
+        record, setting = folder / "facts.json", self.budget + (f", width {self.width}" if way == "diffusers" else "")
         if record.exists():
             facts = Facts(**json.loads(record.read_text()))
-            if facts.budget != self.budget:
-                raise SystemExit(f"{folder} was trained for {facts.budget}; use --for {facts.budget}, or another --out")
+            if facts.setting != setting:
+                raise SystemExit(f"{folder} was trained for {facts.setting}, not {setting}; choose another --out")
             return facts
         # an interrupted command has no wall time
         shutil.rmtree(folder, ignore_errors=True)
@@ -82,7 +82,7 @@ class Session:
         if done.returncode:
             raise SystemExit(f"{way}, seed {seed} failed:\n{(folder / 'output.txt').read_text()[-4000:]}")
         images, training = _theirs(run) if way == "diffusers" else _ours(run)
-        facts = Facts(self.budget, seconds, cpu_seconds, images, images / training)
+        facts = Facts(setting, seconds, cpu_seconds, images, images / training)
         record.write_text(json.dumps(asdict(facts)))
         return facts
 
@@ -116,10 +116,11 @@ class Session:
         """The flags of the earlier recipe for this time, chosen once for all seeds."""
         record, train = self.out / "before.json", self.images.train
         size, labelled = train.shape[:2], train.labels is not None
-        if not record.exists():
-            rung = earlier.affordable(self.images.file, size, labelled, duration(self.budget))
-            record.write_text(json.dumps({self.budget: rung}))
-        return earlier.flags(size, labelled, json.loads(record.read_text())[self.budget])
+        rungs = json.loads(record.read_text()) if record.exists() else {}
+        if self.budget not in rungs:
+            rungs[self.budget] = earlier.affordable(self.images.file, size, labelled, duration(self.budget))
+            record.write_text(json.dumps(rungs))
+        return earlier.flags(size, labelled, rungs[self.budget])
 
 
 def _cpu_seconds() -> float:
