@@ -12,16 +12,18 @@ from ddpm.system.names import suggest
 KINDS = ("schedule", "loss", "guidance", "trajectory")
 
 
-def report(run: Path, *, out: Path | None = None) -> None:
+def report(run: Path, *others: Path, out: Path | None = None) -> None:
     """Write an HTML report on a run: scores, samples, losses, settings, and the commands to reproduce it.
 
     Args:
-        run: A run folder, finished or not.
+        run: A run folder, finished or not. The report of a student also plots its teacher.
+        others: Further runs, such as students of the first, to plot with it: quality against network calls and against
+            training time.
         out: The file to write; RUN/report.html by default. It is self-contained.
     """
     from ddpm.report import write
 
-    say(str(write(run, out)))
+    say(str(write(run, out, others)))
 
 
 def plot(
