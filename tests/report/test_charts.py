@@ -90,9 +90,9 @@ def test_intervals_reach_from_low_to_high() -> None:
     assert [label.get_text() for label in ax.get_xticklabels()] == ["5", "10"]
 
 
-def test_a_faint_line_has_no_intervals_and_takes_no_colour() -> None:
+def test_a_grey_line_has_no_intervals() -> None:
     points = [(5, Estimate(value=9, low=8, high=11)), (10, Estimate(value=5, low=4, high=5.5))]
-    curves = [charts.Curve("a", points), charts.Curve("b", points, faint=True), charts.Curve("c", points)]
+    curves = [charts.Curve("a", points), charts.Curve("b", points, None), charts.Curve("c", points, 1)]
     (ax,) = figure(charts.by_calls(curves, charts.Floor(9, 2.0))).axes
     assert len(ax.collections) == 2
     texts = ax.get_legend().get_texts()

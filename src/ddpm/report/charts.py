@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
@@ -116,14 +116,16 @@ class Curve:
 
     Attributes:
         points: x and the distance, ascending.
-        faint: whether to draw it in grey behind the others, without intervals.
+        colour: its place in ``SERIES``, which start again after the last; None for grey, behind the others and without
+            intervals.
+        look: matplotlib's properties of the line.
         best: the index of the point to ring, if any.
     """
 
     label: str
     points: Sequence[tuple[float, Estimate]]
-    marker: str = "o"
-    faint: bool = False
+    colour: int | None = 0
+    look: Mapping[str, Any] = field(default_factory=dict)
     best: int | None = None
 
 
@@ -204,16 +206,16 @@ def _rug(ax: "Axes", schedules: Mapping[str, Schedule], grid: Sequence[Level]) -
 
 
 def _curves(ax: "Axes", curves: Sequence[Curve]) -> None:
-    """Draw lines with their intervals: in colours, and the faint ones in grey without, with markers of their own."""
-    colours, markers = cycle(SERIES), cycle(("s", "^", "v", "P"))
+    """Draw lines, with their intervals unless they are grey; grey ones have markers of their own."""
+    markers = cycle(("s", "^", "v", "P"))
     for curve in curves:
-        if curve.faint:
-            points = [(x, y.value) for x, y in curve.points]
-            look: Any = {"color": FAINT, "marker": next(markers), "linewidth": 1, "zorder": 1.5, "label": curve.label}
-            ax.plot(*zip(*points, strict=True), **look)
+        if curve.colour is not None:
+            colour = SERIES[curve.colour % len(SERIES)]
+            _intervals(ax, curve.points, colour, curve.label, **curve.look)
         else:
-            large = 6 if curve.marker == "D" else None
-            _intervals(ax, curve.points, next(colours), curve.label, marker=curve.marker, markersize=large)
+            points = [(x, y.value) for x, y in curve.points]
+            look: Any = {"color": FAINT, "marker": next(markers), "linewidth": 1, "zorder": 1.5, **curve.look}
+            ax.plot(*zip(*points, strict=True), **look, label=curve.label)
 
 
 def _intervals(ax: "Axes", points: Sequence[tuple[float, Estimate]], colour: str, label: str, **look: Any) -> None:

@@ -23,6 +23,13 @@ OTHERS = 4
 """The most ways on the chart besides the default, the tuned ones and students; the table has all."""
 
 
+LOOKS: dict[int, dict[str, Any]] = {
+    1: {"marker": "s", "linestyle": (0, (4, 1.5)), "fillstyle": "none"},
+    2: {"marker": "D", "markersize": 6},
+}
+"""The look of tuned levels and of students; the colour is that of the run."""
+
+
 @dataclass(frozen=True)
 class Way:
     """A way of sampling a run, at one or more numbers of steps.
@@ -93,7 +100,7 @@ class Calls:
         if any(way.rank == 3 for way in self.ways):
             found.append("The intervals of grey lines are in the table.")
         if self.common:
-            found.append(f"All lines but those of students: {', '.join(self.common)}.")
+            found.append(f"Settings of all lines except students: {', '.join(self.common)}.")
         return " ".join(found)
 
     def panel(self) -> Draw:
@@ -104,7 +111,8 @@ class Calls:
             label = ", ".join(part for part in way.parts if part not in self.common)
             points = [(calls, found.frechet) for calls, found in way.points]
             named = f"{way.subject.name}: {label}" if several else label
-            curves.append(charts.Curve(named, points, "D" if way.rank == 2 else "o", faint=way.rank == 3))
+            colour = None if way.rank == 3 else self.subjects.index(way.subject)
+            curves.append(charts.Curve(named, points, colour, LOOKS.get(way.rank, {})))
         return charts.by_calls(curves, self.basis.floor)
 
     def table(self) -> tables.Table:
@@ -182,10 +190,9 @@ def _ways(subject: Subject, basis: Basis, known: Collection[str]) -> list[Way]:
 def _way(subject: Subject, how: SamplingConfig, known: Collection[str]) -> tuple[int, tuple[str, ...], Any]:
     """The rank of a way of sampling, its words, and what else distinguishes it from others but for its steps."""
     config = subject.run.config
-    taught = config.distillation
-    if taught is not None and how.model_copy(update={"precision": None}) == config.sampling:
-        words = f"{how.steps}-step student" if taught.weights in known else config.student
-        return 2, (words,), how.precision
+    if config.distillation is not None and subject.is_taught(how):
+        known_teacher = config.distillation.weights in known
+        return 2, (f"{how.steps}-step student" if known_teacher else config.student,), how.precision
     if subject.is_tuned(how):
         return 1, ("tuned levels", f"guidance {how.guidance_scale:g}"), how.precision
     alike = how.model_copy(update={"steps": 1})

@@ -136,6 +136,10 @@ class Subject:
         record = self.run.tuned
         return [grid.sampling for grid in record.grids] if record and record.weights == self.weights else []
 
+    def is_taught(self, how: SamplingConfig) -> bool:
+        """Whether these are the settings that a student was distilled for, at any precision."""
+        return self.student and how.model_copy(update={"precision": None}) == self.run.config.sampling
+
     def is_tuned(self, how: SamplingConfig) -> bool:
         """Whether `ddpm tune` found these settings, which then apply at any precision."""
         return how.model_copy(update={"precision": None}) in self.tuned

@@ -56,11 +56,13 @@ class Panel:
     """Courses that can be compared.
 
     Attributes:
+        subjects: the runs of the page, which determine the colours.
         samples: the number of samples of each distance; None if unknown.
         floor: the distance of as many real images; None for scores during training.
     """
 
     caption: str
+    subjects: tuple[Subject, ...]
     samples: int | None
     courses: tuple[Course, ...]
     floor: charts.Floor | None = None
@@ -72,6 +74,7 @@ class Panel:
             charts.Curve(
                 f"{course.subject.name}: {course.words}" if several else course.words,
                 [(stage.minutes, stage.frechet) for stage in course.stages],
+                self.subjects.index(course.subject),
                 best=course.best,
             )
             for course in self.courses
@@ -101,7 +104,7 @@ def _during(subjects: Sequence[Subject]) -> list[Panel]:
     for (n, steps, _), stages in groups.items():
         words = ", ".join(f"{count:,} {noun}" for count, noun in ((n, "samples"), (steps, "steps")) if count)
         courses = tuple(Course(subject, "during training", tuple(one)) for subject, one in stages.items())
-        found.append(Panel(f"{CAPTION}, {words}", n, courses))
+        found.append(Panel(f"{CAPTION}, {words}", tuple(subjects), n, courses))
     return found
 
 
@@ -116,7 +119,7 @@ def _evaluated(subjects: Sequence[Subject], like: Basis | None) -> list[Panel]:
     ]
     # a student with a single stage says nothing about training, and costs more than its own minutes
     courses = tuple(one for one in chosen if one and (len(one.stages) > 1 or not one.subject.student))
-    return [Panel(f"{CAPTION}, {basis.n:,} samples", basis.n, courses, basis.floor)]
+    return [Panel(f"{CAPTION}, {basis.n:,} samples", tuple(subjects), basis.n, courses, basis.floor)]
 
 
 def _stages(subject: Subject, found: Sequence[Distance]) -> Course | None:
@@ -131,7 +134,8 @@ def _stages(subject: Subject, found: Sequence[Distance]) -> Course | None:
     stages = [
         Stage(images, (one.seconds or 0) / 60, one.frechet) for images, one in sorted(ways[how, labelled].items())
     ]
-    return Course(subject, tables.sampling(how), tuple(stages))
+    words = f"{how.steps}-step student" if subject.is_taught(how) else tables.sampling(how)
+    return Course(subject, words, tuple(stages))
 
 
 def table(found: Sequence[Panel]) -> tables.Table:
