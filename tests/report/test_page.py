@@ -143,6 +143,12 @@ def test_an_evaluation_that_is_all_there_leaves_one_thing_to_do(run: Path, evalu
     assert "No evaluation yet" not in text
 
 
+def test_super_resolution_has_no_such_charts(enlarging_run: Path) -> None:
+    text = page(enlarging_run).text
+    assert "ddpm upscale" in text
+    assert "Quality against" not in text
+
+
 def test_a_killed_run(run: Path) -> None:
     log = (run / "log.jsonl").read_bytes()
     first = next(i for i, line in enumerate(log.splitlines()) if b'"train"' in line)

@@ -106,6 +106,17 @@ def test_a_student_has_a_course_only_with_several_checkpoints(run: Path, student
     assert missing(group, [panel], None) == {}
 
 
+def test_the_best_stage_is_surely_better_than_the_last(run: Path, evaluate: Evaluate) -> None:
+    """Their intervals reach 1 to either side."""
+    for middle, images in ((8.5, 360), (7.5, 240)):
+        evaluate("early", at(1, 9.0, "early"))
+        evaluate("middle", at(2, middle, "middle"))
+        evaluate("late", at(3, 10.0, "late"))
+        group, found_panels = found(run)
+        assert best(group[0], found_panels) == images
+        shutil.rmtree(run / "evaluations")
+
+
 @pytest.mark.parametrize("several", [True, False])
 def test_the_command_that_scores_a_run_over_its_training(several: bool, run: Path, student: Path) -> None:
     for folder in () if several else (run, student):

@@ -140,7 +140,7 @@ class Calls:
             ways = [way for way in self.ways if way.subject is subject]
             if not ways:
                 lacks[f"{subject.name}, measured like the others"] = evaluate(subject, self.basis)
-            if not ways or subject.student:
+            if not ways or not subject.plain:
                 continue
             folder = str(subject.run.folder)
             if not any(way.rank == 0 and len(way.points) > 1 for way in ways):
@@ -156,8 +156,8 @@ class Calls:
 
 
 def command(subjects: Sequence[Subject], like: Basis | None) -> str:
-    """The command that measures the first run that is no student in several numbers of steps; empty without one."""
-    return next((evaluate(one, like, FEW) for one in subjects if not one.student), "")
+    """The command that measures the first run in several numbers of steps that can be; empty without one."""
+    return next((evaluate(one, like, FEW) for one in subjects if one.plain), "")
 
 
 def evaluate(subject: Subject, basis: Basis | None, steps: str = "", *, tuned: bool = False) -> str:

@@ -139,7 +139,8 @@ def _command(name: str, what: Path) -> str:
 def _commands(run: Run, score: Score | None, headline: str | None) -> dict[str, list[str]]:
     """The commands that reproduce the page, by what they do."""
     again = "draw samples" if run.config.upscaling is None else "enlarge a picture"
-    made = {"train": commands.train(run.config, run.folder), again: commands.sample(run.config, run.folder)}
+    begin = "train" if run.config.distillation is None else "distil"
+    made = {begin: commands.train(run.config, run.folder), again: commands.sample(run.config, run.folder)}
     return made | ({f"repeat the evaluation “{headline}”": commands.evaluate(score, run.folder)} if score else {})
 
 

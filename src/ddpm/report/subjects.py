@@ -108,6 +108,11 @@ class Subject:
     def student(self) -> bool:
         return self.run.config.distillation is not None
 
+    @property
+    def plain(self) -> bool:
+        """Whether the run samples images in any number of steps: neither a student nor super-resolution."""
+        return not self.student and self.run.config.upscaling is None
+
     @cached_property
     def distances(self) -> list[Distance]:
         """All Fréchet distances of the run, of any weights: those of sweeps first, then evaluations, oldest first."""

@@ -46,9 +46,14 @@ class Course:
 
     @property
     def best(self) -> int | None:
-        """The index of the stage with the lowest distance; None for a single one."""
-        at = range(len(self.stages))
-        return min(at, key=lambda k: self.stages[k].frechet.value) if len(at) > 1 else None
+        """The index of the stage with the lowest distance if its interval is below that of the last, else of the last.
+
+        None for a single stage.
+        """
+        last = len(self.stages) - 1
+        lowest = min(range(last + 1), key=lambda k: self.stages[k].frechet.value)
+        surely = self.stages[lowest].frechet.high < self.stages[last].frechet.low
+        return (lowest if surely else last) if last else None
 
 
 @dataclass(frozen=True)
@@ -177,9 +182,9 @@ def missing(subjects: Sequence[Subject], found: Sequence[Panel], like: Basis | N
 def command(subject: Subject, like: Basis | None) -> str:
     """The command that scores a run over its training: its checkpoints, or else a run like it; empty for neither."""
     run = subject.run
-    if len(checkpoints.paths(run.files.checkpoints)) > 1:
+    if len(checkpoints.paths(run.files.checkpoints)) > 1 and run.config.upscaling is None:
         flags = like.flags(run) if like else []
         return shlex.join(["ddpm", "evaluate", str(run.folder), *flags, "--checkpoints"])
-    if subject.student:
+    if not subject.plain:
         return ""
     return shlex.join([*commands.train(run.config, Path(f"{run.folder}-scored")), "--during-training"])
