@@ -79,7 +79,7 @@ def test_a_student_without_its_teacher_says_whose_it_is(student: Path, evaluate:
         "ddim": [(3, 19)],
         "64 real images": [(0, 2.5), (1, 2.5)],
     }
-    assert shown(student).missing() == {}
+    assert shown(student).missing() == {"the teacher of fast, which was not found": f"ddpm report {student} TEACHER"}
 
 
 def test_what_is_missing_has_a_command(run: Path, student: Path, evaluate: Evaluate, weights: str) -> None:

@@ -113,6 +113,8 @@ def test_a_student_says_what_it_is_and_shows_its_teacher(
         assert "run unipc-2, trailing grid, guidance 1 5 5 72.0" in seen.text
         assert "fast 2-step student 2 2 12.0 11.0 to 13.0" in seen.text
     assert "ddpm likelihood" not in of_student.text
+    shutil.rmtree(run)
+    assert f"Quality against network calls: ddpm report {student} TEACHER" in page(student).text
 
 
 def test_numbers_of_other_weights_say_so(run: Path, evaluate: Evaluate, weights: str) -> None:

@@ -1,8 +1,9 @@
 """Quality against network calls: of runs by each way of sampling, and of their students."""
 
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 from ddpm.config.sampling import SamplingConfig
@@ -23,11 +24,20 @@ OTHERS = 4
 """The most ways on the chart besides the default, the tuned ones and students; the table has all."""
 
 
-LOOKS: dict[int, dict[str, Any]] = {
-    1: {"marker": "s", "linestyle": (0, (4, 1.5)), "fillstyle": "none"},
-    2: {"marker": "D", "markersize": 6},
+class Kind(IntEnum):
+    """A run's default way of sampling, tuned levels, a student's own steps, or any other: in the order of a legend."""
+
+    DEFAULT = 0
+    TUNED = 1
+    STUDENT = 2
+    OTHER = 3
+
+
+LOOKS: dict[Kind, dict[str, Any]] = {
+    Kind.TUNED: {"marker": "s", "linestyle": (0, (4, 1.5)), "fillstyle": "none"},
+    Kind.STUDENT: {"marker": "D", "markersize": 6},
 }
-"""The look of tuned levels and of students; the colour is that of the run."""
+"""The look of some lines; the colour is that of the run."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +45,12 @@ class Way:
     """A way of sampling a run, at one or more numbers of steps.
 
     Attributes:
-        rank: 0 for the run's default, 1 for tuned levels, 2 for a student's own steps, 3 for any other.
         parts: the way in words, part by part.
         points: network calls and distance, ascending.
     """
 
     subject: Subject
-    rank: int
+    kind: Kind
     parts: tuple[str, ...]
     points: tuple[tuple[int, Distance], ...]
 
@@ -62,7 +71,7 @@ class Calls:
 
     Attributes:
         subjects: the runs, of which some may have no such distance.
-        ways: by run, then by rank, then the best first.
+        ways: by run, then by kind, then the best first.
     """
 
     subjects: tuple[Subject, ...]
@@ -75,8 +84,7 @@ class Calls:
         basis = shared([subject.own for subject in subjects], like)
         if basis is None:
             return None
-        known = {subject.weights for subject in subjects if subject.weights and not subject.student}
-        ways = [way for subject in subjects for way in _ways(subject, basis, known)]
+        ways = [way for subject in subjects for way in _ways(subject, basis, subject.taught_by(subjects))]
         if len({calls for way in ways for calls, _ in way.points}) < 2:
             return None
         return cls(tuple(subjects), basis, tuple(ways))
@@ -84,20 +92,20 @@ class Calls:
     @property
     def common(self) -> list[str]:
         """What all ways have in common besides those of students and tuned levels, but for the solver."""
-        plain = [way.parts for way in self.ways if way.rank in (0, 3)]
+        plain = [way.parts for way in self.ways if way.kind in (Kind.DEFAULT, Kind.OTHER)]
         return [part for part in (plain[0][1:] if plain else ()) if all(part in parts for parts in plain)]
 
     @property
     def drawn(self) -> list[Way]:
         """The ways on the chart."""
-        others = sorted((way for way in self.ways if way.rank == 3), key=lambda way: way.least)[:OTHERS]
-        return [way for way in self.ways if way.rank < 3 or way in others]
+        others = sorted((way for way in self.ways if way.kind == Kind.OTHER), key=lambda way: way.least)[:OTHERS]
+        return [way for way in self.ways if way.kind != Kind.OTHER or way in others]
 
     @property
     def notes(self) -> str:
         """How to read the chart, and how it was measured."""
         found = [MEANING, f"Each distance is of {self.basis.words}; bars are 95 % intervals."]
-        if any(way.rank == 3 for way in self.ways):
+        if any(way.kind == Kind.OTHER for way in self.ways):
             found.append("The intervals of grey lines are in the table.")
         if self.common:
             found.append(f"Settings of all lines except students: {', '.join(self.common)}.")
@@ -111,8 +119,8 @@ class Calls:
             label = ", ".join(part for part in way.parts if part not in self.common)
             points = [(calls, found.frechet) for calls, found in way.points]
             named = f"{way.subject.name}: {label}" if several else label
-            colour = None if way.rank == 3 else self.subjects.index(way.subject)
-            curves.append(charts.Curve(named, points, colour, LOOKS.get(way.rank, {})))
+            colour = None if way.kind == Kind.OTHER else self.subjects.index(way.subject)
+            curves.append(charts.Curve(named, points, colour, LOOKS.get(way.kind, {})))
         return charts.by_calls(curves, self.basis.floor)
 
     def table(self) -> tables.Table:
@@ -135,29 +143,37 @@ class Calls:
     def missing(self) -> dict[str, str]:
         """What the chart lacks, each with the command that adds it."""
         lacks: dict[str, str] = {}
-        taught = {one.run.config.distillation.weights for one in self.subjects if one.run.config.distillation}
         for subject in self.subjects:
             ways = [way for way in self.ways if way.subject is subject]
             if not ways:
                 lacks[f"{subject.name}, measured like the others"] = evaluate(subject, self.basis)
+            if subject.student and not subject.taught_by(self.subjects):
+                lacks[f"the teacher of {subject.name}, which was not found"] = with_teacher(subject)
             if not ways or not subject.plain:
                 continue
             folder = str(subject.run.folder)
-            if not any(way.rank == 0 and len(way.points) > 1 for way in ways):
+            if not any(way.kind == Kind.DEFAULT and len(way.points) > 1 for way in ways):
                 lacks[f"the default sampler of {subject.name} in fewer steps"] = evaluate(subject, self.basis, FEW)
-            if not any(way.rank == 1 for way in ways):
+            if not any(way.kind == Kind.TUNED for way in ways):
                 steps = ",".join(str(how.steps) for how in subject.tuned) or TUNE
                 found = "" if subject.tuned else shlex.join(["ddpm", "tune", folder, "--steps", steps]) + " && "
                 lacks[f"{subject.name} with tuned levels"] = found + evaluate(subject, self.basis, steps, tuned=True)
-            if subject.weights not in taught:
+            if not any(one.taught_by([subject]) for one in self.subjects):
                 distil = ["ddpm", "distill", folder, "--steps", "4", "--out", f"{folder}-fast"]
                 lacks[f"a student of {subject.name}"] = shlex.join(distil)
         return lacks
 
 
 def command(subjects: Sequence[Subject], like: Basis | None) -> str:
-    """The command that measures the first run in several numbers of steps that can be; empty without one."""
-    return next((evaluate(one, like, FEW) for one in subjects if one.plain), "")
+    """The command that adds the chart: it measures the first run that takes any number of steps; empty without one."""
+    if found := [evaluate(one, like, FEW) for one in subjects if one.plain]:
+        return found[0]
+    return next((with_teacher(one) for one in subjects if one.student), "")
+
+
+def with_teacher(student: Subject) -> str:
+    """The command that writes a student's page with a teacher that was not found."""
+    return f"{shlex.join(['ddpm', 'report', str(student.run.folder)])} TEACHER"
 
 
 def evaluate(subject: Subject, basis: Basis | None, steps: str = "", *, tuned: bool = False) -> str:
@@ -169,33 +185,33 @@ def evaluate(subject: Subject, basis: Basis | None, steps: str = "", *, tuned: b
     return shlex.join(words)
 
 
-def _ways(subject: Subject, basis: Basis, known: Collection[str]) -> list[Way]:
+def _ways(subject: Subject, basis: Basis, taught: bool) -> list[Way]:
     """Group a run's distances on a basis by the way of sampling; of several with as many calls the last counts.
 
     Args:
-        known: hashes of the weights of runs on the chart.
+        taught: whether the teacher of a student is on the chart.
     """
     found: dict[Any, dict[int, Distance]] = {}
     for distance in subject.own:
         calls = network_calls(subject.run.config, distance.sampling, labelled=distance.labelled)
         if distance.basis == basis and calls is not None:
-            found.setdefault((*_way(subject, distance.sampling, known), distance.labelled), {})[calls] = distance
+            found.setdefault((*_way(subject, distance.sampling, taught), distance.labelled), {})[calls] = distance
     ways = [
-        Way(subject, rank, parts, tuple(sorted(points.items(), key=lambda point: point[0])))
-        for (rank, parts, *_), points in found.items()
+        Way(subject, kind, parts, tuple(sorted(points.items(), key=lambda point: point[0])))
+        for (kind, parts, *_), points in found.items()
     ]
-    return sorted(ways, key=lambda way: (way.rank, way.least))
+    return sorted(ways, key=lambda way: (way.kind, way.least))
 
 
-def _way(subject: Subject, how: SamplingConfig, known: Collection[str]) -> tuple[int, tuple[str, ...], Any]:
-    """The rank of a way of sampling, its words, and what else distinguishes it from others but for its steps."""
-    config = subject.run.config
-    if config.distillation is not None and subject.is_taught(how):
-        known_teacher = config.distillation.weights in known
-        return 2, (f"{how.steps}-step student" if known_teacher else config.student,), how.precision
+def _way(subject: Subject, how: SamplingConfig, taught: bool) -> tuple[Kind, tuple[str, ...], Any]:
+    """The kind of a way of sampling, its words, and what else distinguishes it from others but for its steps."""
+    if subject.is_taught(how):
+        words = f"{how.steps}-step student" if taught else subject.run.config.student
+        return Kind.STUDENT, (words,), how.precision
     if subject.is_tuned(how):
-        return 1, ("tuned levels", f"guidance {how.guidance_scale:g}"), how.precision
+        return Kind.TUNED, ("tuned levels", f"guidance {how.guidance_scale:g}"), how.precision
     alike = how.model_copy(update={"steps": 1})
-    own = subject.run.sampling.model_copy(update={"steps": 1})
     solver, *others = tables.parts(how, steps=False)
-    return (0, (f"{solver} (default)", *others), None) if alike == own else (3, (solver, *others), alike)
+    if alike == subject.run.sampling.model_copy(update={"steps": 1}):
+        return Kind.DEFAULT, (f"{solver} (default)", *others), None
+    return Kind.OTHER, (solver, *others), alike

@@ -82,8 +82,8 @@ def calls(folders: Sequence[Path]) -> "Figure":
     if found is None:
         raise InputError(
             "missing",
-            f"{folders[0]} has no Fréchet distances for several numbers of network calls; run "
-            f"`{network_calls.command(group, None)}`",
+            f"{folders[0]} has no Fréchet distances for several numbers of network calls; "
+            f"{_fix(network_calls.command(group, None))}",
         )
     return figure(found.panel(), height=TALL)
 
@@ -97,9 +97,14 @@ def minutes(folders: Sequence[Path]) -> "Figure":
     group = subjects([read(folder) for folder in folders])
     panels = training_time.panels(group, None)
     if not panels:
-        command = training_time.command(group[0], None)
-        raise InputError("missing", f"{folders[0]} has no scores over its training; run `{command}`")
+        fix = _fix(training_time.command(group[0], None))
+        raise InputError("missing", f"{folders[0]} has no scores over its training; {fix}")
     return figure(*(panel.draw() for panel in panels))
+
+
+def _fix(command: str) -> str:
+    """The fix of a run that lacks scores, which has no command if it cannot have any."""
+    return f"run `{command}`" if command else "use another run"
 
 
 def trajectory(folder: Path, n: int, label: Sequence[str], seed: int, device: str | None) -> "Figure":

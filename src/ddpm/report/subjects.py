@@ -108,6 +108,11 @@ class Subject:
     def student(self) -> bool:
         return self.run.config.distillation is not None
 
+    def taught_by(self, subjects: Iterable["Subject"]) -> bool:
+        """Whether the teacher of a student, with the weights that taught, is one of these."""
+        taught = self.run.config.distillation
+        return taught is not None and any(taught.weights == one.weights for one in subjects if not one.student)
+
     @property
     def plain(self) -> bool:
         """Whether the run samples images in any number of steps: neither a student nor super-resolution."""
