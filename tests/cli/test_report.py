@@ -26,6 +26,15 @@ def test_a_page(cli: Cli, run: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert out.read_bytes() == (run / "report.html").read_bytes()
 
 
+def test_a_page_on_several_runs(cli: Cli, run: Path, digits_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "both.html"
+    assert cli("report", run, digits_run, "--out", out) == 0
+    text = out.read_text(encoding="utf-8")
+    assert "<b>run</b>: U-Net" in text
+    assert "<b>digits</b>: U-Net" in text
+    assert not (run / "report.html").exists()
+
+
 @pytest.mark.parametrize(
     ("argv", "size"),
     [

@@ -6,9 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ddpm.config.distillation import DistillationConfig
+from ddpm.config.sampling import SamplingConfig
 from ddpm.engine.loading import load
 from ddpm.images.sheets import sheet
 from ddpm.records.likelihood import BitsRecord
+from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import Score
 
 Evaluate = Callable[..., Path]
@@ -32,9 +35,9 @@ def evaluate(run: Path) -> Evaluate:
     """Put a score and its pictures into the run, each later than the one before."""
     written = 0
 
-    def put(name: str, score: Score) -> Path:
+    def put(name: str, score: Score, to: Path = run) -> Path:
         nonlocal written
-        folder = run / "evaluations" / name
+        folder = to / "evaluations" / name
         folder.mkdir(parents=True)
         (folder / "score.json").write_text(score.to_json(), encoding="utf-8")
         pixels = np.random.default_rng(written).integers(0, 256, (4, 8, 8, 1), np.uint8)
@@ -45,6 +48,20 @@ def evaluate(run: Path) -> Evaluate:
         return folder
 
     return put
+
+
+@pytest.fixture
+def student(run: Path, weights: str) -> Path:
+    """A run that says it is a 2-step student of the other one, guidance 2."""
+    folder = shutil.copytree(run, run.with_name("fast"))
+    shutil.rmtree(folder / "evaluations", ignore_errors=True)
+    how = SamplingConfig.of(grid=(1000.0, 750.0, 500.0, 250.0), guidance=2.0)
+    taught = DistillationConfig(teacher=str(run), weights=weights, sampling=how)
+    own = SamplingConfig.of(solver="ddim", grid=(1000.0, 500.0), clip=False)
+    request = {"steps": 2, "images": "192"}
+    config = RunFolder(run).config().model_copy(update={"sampling": own, "distillation": taught, "request": request})
+    config.write(RunFolder(folder).config_file)
+    return folder
 
 
 @pytest.fixture

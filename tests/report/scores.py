@@ -1,6 +1,6 @@
 """Scores to put into a run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ddpm.config.guidance import GuidanceConfig
@@ -21,6 +21,8 @@ from ddpm.records.score import (
     Samples,
     Score,
 )
+from ddpm.records.sweep import Cell, FrechetBasis, SweepRecord
+from ddpm.records.tuning import TunedGrid, TunedRecord
 
 MEASURE = Measurement(
     n=64,
@@ -50,7 +52,7 @@ def make_score(
             seconds=1.0,
             seed=3,
             labels="reference",
-            sampling=SamplingConfig.of(**{"steps": 10} | how),
+            sampling=SamplingConfig.of(**({} if "grid" in how else {"steps": 10}) | how),
         ),
         frechet=Frechet(value=frechet, low=frechet - 1, high=frechet + 1, floor=2.5),
         kid=around(0.0123),
@@ -133,3 +135,26 @@ def searched(
         trials=tuple(trials),
         chosen=found[-1][0],
     )
+
+
+def made_sweep(weights: str, distances: Mapping[SamplingConfig, float], measure: Measurement = MEASURE) -> SweepRecord:
+    """A sweep that measured these distances."""
+    cells = [Cell(sampling=how, evaluations=how.steps, frechet=around(frechet)) for how, frechet in distances.items()]
+    basis = FrechetBasis(n=measure.n, features=measure.features, reference=measure.reference, floor=2.5)
+    return SweepRecord(
+        made_by="ddpm 0",
+        run="run",
+        weights=weights,
+        seed=0,
+        n=1,
+        labels=(),
+        solutions=(),
+        cells=tuple(cells),
+        quality=basis,
+    )
+
+
+def tuning(weights: str, *found: SamplingConfig) -> TunedRecord:
+    """The result of tuning that found these settings."""
+    grids = [TunedGrid(sampling=how, start="", usual=0.2, untuned=0.1, tuned=0.05) for how in found]
+    return TunedRecord(weights=weights, images=1, seed=0, reference=SamplingConfig(), grids=tuple(grids))

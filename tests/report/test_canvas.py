@@ -19,6 +19,7 @@ from ddpm.system.errors import InputError
 SCHEDULES = {"cosine": discrete.cosine(20), "linear": discrete.linear(20)}
 LOSS = ([1, 10, 100], [0.5, 0.2, 0.1])
 POINTS = [(5, Estimate(value=9, low=8, high=10)), (10, Estimate(value=5, low=4, high=7))]
+CURVES = [charts.Curve("a", POINTS, best=1), charts.Curve("b", POINTS, 1), charts.Curve("c", POINTS, None)]
 PANELS = {
     "signal": charts.signal_and_noise(SCHEDULES),
     "signal of one": charts.signal_and_noise({"cosine": SCHEDULES["cosine"]}, [SCHEDULES["cosine"].level(20)]),
@@ -26,9 +27,8 @@ PANELS = {
     "loss": charts.loss(LOSS, ([10], [0.3])),
     "no held-out loss": charts.loss(LOSS, ([], [])),
     "by level": charts.loss_by_level([(k, {3: 1 / k, 9: 2 / k}) for k in range(1, 12)]),
-    "by steps": charts.by_steps({"a": POINTS, "b": POINTS}, 2.0),
-    "by training": charts.by_training(POINTS, {"c": LOSS}, (5, 9.0), 2.0, 100.0),
-    "by training without speed": charts.by_training([], {"c": LOSS}, None, None, None),
+    "by calls": charts.by_calls(CURVES, charts.Floor(9, 2.0)),
+    "by minutes": charts.by_minutes(CURVES, None),
 }
 
 

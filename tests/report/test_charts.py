@@ -11,7 +11,7 @@ from ddpm.core import Continuous, discrete
 from ddpm.core.continuous import VE, VP, EDMProcess, Flow, SubVP
 from ddpm.metrics.estimate import Estimate
 from ddpm.report import charts
-from ddpm.report.canvas import Draw, figure
+from ddpm.report.canvas import FAINT, SERIES, SIZE, Draw, figure
 from ddpm.report.charts import _ticks
 from ddpm.sampling.grid import trailing
 
@@ -83,18 +83,32 @@ def test_stages_of_the_loss_are_thinned_out_to_the_first_and_last() -> None:
 
 def test_intervals_reach_from_low_to_high() -> None:
     points = [(5, Estimate(value=9, low=8, high=11)), (10, Estimate(value=5, low=4, high=5.5))]
-    (ax,) = figure(charts.by_steps({"ddim": points}, None)).axes
+    (ax,) = figure(charts.by_calls([charts.Curve("ddim", points)], charts.Floor(9, None))).axes
     (bars,) = ax.collections
     ends = [segment[:, 1].tolist() for segment in bars.get_segments()]
     assert ends == [[8, 11], [4, 5.5]]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["5", "10"]
 
 
-def test_time_stands_below_the_images() -> None:
-    draw = charts.by_training([], {"a": ([6000, 12000], [9.0, 4.0])}, None, None, 100.0)
-    (ax,) = figure(draw).axes
-    written = ax.xaxis.get_major_formatter()(6000, 0)
-    assert written == "6 k\n1 min"
+def test_a_grey_line_has_no_intervals() -> None:
+    points = [(5, Estimate(value=9, low=8, high=11)), (10, Estimate(value=5, low=4, high=5.5))]
+    curves = [charts.Curve("a", points), charts.Curve("b", points, None), charts.Curve("c", points, 1)]
+    (ax,) = figure(charts.by_calls(curves, charts.Floor(9, 2.0))).axes
+    assert len(ax.collections) == 2
+    texts = ax.get_legend().get_texts()
+    lines = [line.get_color() for line in ax.get_legend().get_lines()]
+    assert [text.get_text() for text in texts] == ["a", "c", "b", "9 real images"]
+    assert lines == [*SERIES[:2], FAINT, FAINT]
+
+
+def test_a_panel_grows_with_its_legend() -> None:
+    points = [(5, Estimate(value=9, low=8, high=11)), (10, Estimate(value=5, low=4, high=5.5))]
+    heights = []
+    for n in (1, 2, 8):
+        curves = [charts.Curve(f"a way of sampling with a long name, {k}", points) for k in range(n)]
+        heights.append(figure(charts.by_calls(curves, charts.Floor(9, None))).get_figheight())
+    assert heights[0] == heights[1] == SIZE[1]
+    assert heights[2] > SIZE[1] + 1
 
 
 def test_ticks_lie_between_the_ends_and_leave_room() -> None:

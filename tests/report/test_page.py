@@ -92,9 +92,29 @@ def test_a_run_with_everything(run: Path, evaluate: Evaluate, bits: Bits, weight
             "ODE 2.875 ± 0.125 – – – 450",
         ),
         *("Bits per dimension by level", "Cumulative share of the bits"),
-        *("during training, 32 samples", "Quality against sampling steps", "Quality against training"),
+        *("Quality against network calls", "Quality against training minutes, 64 samples"),
+        *("unipc-2, trailing grid, guidance 1 5 5 30.0 29.0 to 31.0", "a student of run: ddpm distill"),
     ):
         assert said in seen.text, said
+
+
+def test_a_student_says_what_it_is_and_shows_its_teacher(
+    run: Path, student: Path, evaluate: Evaluate, weights: str
+) -> None:
+    for steps in (5, 10):
+        evaluate(f"steps {steps}", make_score(weights, frechet=77.0 - steps, steps=steps))
+    evaluate("own", make_score(weights, solver="ddim", grid=(1000.0, 500.0), clip=False), student)
+    taught = f"2-step student of {run}, guidance 2"
+    of_student, of_both = page(student), Parsed(render(read(run), [read(student)]))
+    assert f"The {taught}, for 8 × 8 L images" in of_student.text
+    assert f"ddpm distill {run} --out {student} --steps 2 --images 192" in of_student.text
+    for seen in (of_student, of_both):
+        assert f"fast : {taught}; 192 noise samples" in seen.text
+        assert "run unipc-2, trailing grid, guidance 1 5 5 72.0" in seen.text
+        assert "fast 2-step student 2 2 12.0 11.0 to 13.0" in seen.text
+    assert "ddpm likelihood" not in of_student.text
+    shutil.rmtree(run)
+    assert f"Quality against network calls: ddpm report {student} TEACHER" in page(student).text
 
 
 def test_numbers_of_other_weights_say_so(run: Path, evaluate: Evaluate, weights: str) -> None:
@@ -120,9 +140,15 @@ def test_scores_without_their_optional_parts(run: Path, evaluate: Evaluate, weig
 def test_an_evaluation_that_is_all_there_leaves_one_thing_to_do(run: Path, evaluate: Evaluate, weights: str) -> None:
     evaluate("final", make_score(weights))
     text = page(run).text
-    assert f"ddpm evaluate {run} --steps 10" in text
-    assert f"ddpm evaluate {run}/checkpoints/step-000000008" in text
+    assert f"Quality against network calls: ddpm evaluate {run} -n 64 --features small --steps 5,10,20" in text
+    assert f"Quality against training minutes: ddpm evaluate {run} -n 64 --features small --checkpoints" in text
     assert "No evaluation yet" not in text
+
+
+def test_super_resolution_has_no_such_charts(enlarging_run: Path) -> None:
+    text = page(enlarging_run).text
+    assert "ddpm upscale" in text
+    assert "Quality against" not in text
 
 
 def test_a_killed_run(run: Path) -> None:

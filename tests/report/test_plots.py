@@ -1,4 +1,4 @@
-"""Plots of a run whose grid lies off the ticks."""
+"""Plots of a run whose grid lies off the ticks, and of several runs."""
 
 import json
 from collections.abc import Callable
@@ -12,6 +12,9 @@ from ddpm.report import plots
 from ddpm.report.canvas import to_bytes
 from ddpm.report.page import render
 from ddpm.report.reading import read
+
+from .conftest import Evaluate
+from .scores import make_score
 
 Sampled = Callable[..., Path]
 
@@ -51,3 +54,13 @@ def test_the_levels_of_a_run(how: dict[str, Any], words: str, sampled: Sampled) 
             assert places == pytest.approx([*how["grid"], 0], abs=1e-9)
     assert to_bytes(fig, "png").startswith(b"\x89PNG")
     assert words in render(read(run))
+
+
+def test_quality_of_several_runs(run: Path, student: Path, evaluate: Evaluate, weights: str) -> None:
+    for steps in (5, 10):
+        evaluate(f"{steps} steps", make_score(weights, steps=steps))
+    evaluate("early", make_score("early", images=64))
+    (ax,) = plots.calls([student]).axes
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["run: unipc-2", "64 real images"]
+    (ax,) = plots.minutes([run, student]).axes
+    assert ax.get_xlabel() == "minutes of training"

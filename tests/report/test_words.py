@@ -2,7 +2,7 @@
 
 from ddpm.config.sampling import SamplingConfig
 from ddpm.report.numbers import amount, measured, percent, signed
-from ddpm.report.tables import sampling
+from ddpm.report.tables import parts, sampling
 
 
 def test_numbers() -> None:
@@ -22,3 +22,6 @@ def test_a_way_of_sampling() -> None:
     assert words.startswith("unipc-2, 10 steps, trailing grid, guidance 2.5, guide with step-000000008, ")
     assert words.endswith("guidance interval 0.25 to 5, guidance parallel 0, threshold 0.9")
     assert sampling(None) == ""
+    listed = SamplingConfig.of(grid=(1000, 350.5))
+    assert sampling(listed) == "unipc-2, 2 steps, 1000,350.5 grid, guidance 1"
+    assert parts(listed, steps=False) == ["unipc-2", "listed levels", "guidance 1"]

@@ -28,7 +28,7 @@ class GuidanceInterval:
     high: float
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
-        within = _lies_within(level, self.low, self.high)
+        within = lies_within(level, self.low, self.high)
         if within.all() or not within.any():
             return (self.inside if within.all() else self.outside)(x, level, cond)
         inside, outside = self.inside(x, level, cond), self.outside(x, level, cond)
@@ -52,13 +52,13 @@ class Within:
     high: float
 
     def __call__(self, x: torch.Tensor, level: Level) -> torch.Tensor:
-        within = _lies_within(level, self.low, self.high)
+        within = lies_within(level, self.low, self.high)
         nowhere = torch.zeros_like(x)
         return _choose(within, self.direction(x, level), nowhere) if within.any() else nowhere
 
 
-def _lies_within(level: Level, low: float, high: float) -> torch.Tensor:
-    """Bool, of shape () for a level of floats and (B,) for one of tensors."""
+def lies_within(level: Level, low: float, high: float) -> torch.Tensor:
+    """Whether a level is within an interval: bool, of shape () for a level of floats and (B,) for one of tensors."""
     alpha, sigma = torch.as_tensor(level.alpha), torch.as_tensor(level.sigma)
     # without a quotient, as alpha may be 0 at the noisiest level
     return (low * alpha <= sigma) & (sigma <= high * alpha)

@@ -35,6 +35,10 @@ VARIABLES = {
 
 SIZE = (4.6, 3.0)
 """Inches of a panel: at 72 points each, narrow enough that a phone shows its text at nearly full size."""
+LEGEND = 0.55
+"""Inches of its height that are for the legend above it, of two rows."""
+TALL = 4.4
+"""Inches of height of a panel next to two others."""
 DPI = 200
 """Pixels per inch of a PNG."""
 STYLE: Any = {
@@ -96,14 +100,18 @@ def style() -> Iterator[None]:
         yield
 
 
-def figure(*panels: Draw) -> "Figure":
-    """Draw panels side by side."""
+def figure(*panels: Draw, height: float = SIZE[1]) -> "Figure":
+    """Draw panels side by side, in inches of height, and more where a legend above them has many rows."""
     with style():
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        fig = Figure((SIZE[0] * len(panels), SIZE[1]), layout="constrained")
+        fig = Figure((SIZE[0] * len(panels), height), layout="constrained")
         for number, draw in enumerate(panels, 1):
             draw(fig.add_subplot(1, len(panels), number))
+        renderer = FigureCanvasAgg(fig).get_renderer()  # type: ignore[no-untyped-call]
+        legends = [legend.get_window_extent(renderer).height for ax in fig.axes if (legend := ax.get_legend())]
+        fig.set_figheight(height + max(0, max(legends, default=0) / fig.dpi - LEGEND))
     return fig
 
 

@@ -2,6 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import cycle
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,13 +13,20 @@ from ddpm.core import Level, Schedule
 from ddpm.core.schedule import timestep_of
 from ddpm.engine.trajectory import spread
 from ddpm.metrics.estimate import Estimate
-from ddpm.report.canvas import BLUE, FAINT, GREEN, INK, ORANGE, SERIES, Draw, panel
+from ddpm.report.canvas import BLUE, FAINT, INK, ORANGE, SERIES, Draw, panel
 from ddpm.report.numbers import amount
 from ddpm.report.reading import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+REAL, BEST = "real images", "best"
+MARKS = (BEST, "chosen", "least allowed", REAL)
+"""What is not a line of the legend."""
+WIDEST = 62
+"""Characters of a legend that fit on a panel."""
+APART = 1.3
+"""The least ratio of neighbouring numbers on a logarithmic axis."""
 Line = tuple[Sequence[float], Sequence[float]]
 """The x and y of its points."""
 
@@ -100,49 +110,70 @@ def losses(run: Run) -> dict[str, Draw]:
     return made
 
 
-@panel
-def by_steps(ax: "Axes", ways: Mapping[str, Sequence[tuple[int, Estimate]]], floor: float | None) -> None:
-    """Plot the Fréchet distance and its interval against sampling steps, with a line for each way of sampling."""
-    for (name, points), colour in zip(ways.items(), SERIES * len(ways), strict=False):
-        _intervals(ax, points, colour, name)
-    real_images(ax, floor)
-    steps = sorted({n for points in ways.values() for n, _ in points})
-    ax.set(xscale="log", xlabel="sampling steps", ylabel="Fréchet distance")
-    ax.set_xticks(steps, [str(n) for n in steps])
-    ax.set_xticks([], minor=True)
-    _legend(ax)
+@dataclass(frozen=True)
+class Curve:
+    """A line of Fréchet distances.
 
-
-@panel
-def by_training(
-    ax: "Axes",
-    evaluated: Sequence[tuple[int, Estimate]],
-    while_training: Mapping[str, Line],
-    best: tuple[int, float] | None,
-    floor: float | None,
-    speed: float | None,
-    how: str = "evaluated",
-) -> None:
-    """Plot the Fréchet distance against images seen and time.
-
-    Args:
-        evaluated: images seen and scores by `ddpm evaluate`; ``how`` labels their line.
-        while_training: name -> scores taken during training.
-        best: the point of the best checkpoint.
-        floor: the Fréchet distance of as many real images.
-        speed: images per second, or None.
+    Attributes:
+        points: x and the distance, ascending.
+        colour: its place in ``SERIES``, which start again after the last; None for grey, behind the others and without
+            intervals.
+        look: matplotlib's properties of the line.
+        best: the index of the point to ring, if any.
     """
-    if evaluated:
-        _intervals(ax, evaluated, BLUE, how)
-    for (name, curve), colour in zip(while_training.items(), (GREEN, ORANGE, *SERIES), strict=False):
-        ax.plot(*curve, color=colour, marker="o", label=name)
-    real_images(ax, floor)
+
+    label: str
+    points: Sequence[tuple[float, Estimate]]
+    colour: int | None = 0
+    look: Mapping[str, Any] = field(default_factory=dict)
+    best: int | None = None
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The Fréchet distance of n real images."""
+
+    n: int
+    frechet: float | None
+
+
+@panel
+def by_calls(ax: "Axes", curves: Sequence[Curve], floor: Floor) -> None:
+    """Plot the Fréchet distance against network calls, both logarithmic."""
+    _curves(ax, curves)
+    ax.set(xscale="log", yscale="log", xlabel="network calls per image", ylabel="Fréchet distance")
+    _floor(ax, floor)
+    ends = [end for curve in curves for _, y in curve.points for end in (y.low, y.high)]
+    low, high = min(end for end in [*ends, floor.frechet or math.inf] if end > 0), max(ends)
+    ax.set_ylim(low / 1.25, high * 1.25)
+    shown: list[float] = []
+    for calls in sorted({x for curve in curves for x, _ in curve.points}):
+        if not shown or calls / shown[-1] > APART:
+            shown.append(calls)
+    ax.set_xticks(shown, [f"{calls:,}" for calls in shown])
+    ax.set_xticks([], minor=True)
+    plain_numbers(ax, x=False)
+    _legend(ax, columns=columns_of(curves))
+
+
+@panel
+def by_minutes(ax: "Axes", curves: Sequence[Curve], floor: Floor | None) -> None:
+    """Plot the Fréchet distance against minutes of training, with the best points ringed."""
+    _curves(ax, curves)
+    best = [(x, y.value) for curve in curves if curve.best is not None for x, y in [curve.points[curve.best]]]
     if best:
-        ax.plot(*best, marker="o", markersize=10, fillstyle="none", color=INK, linestyle="", label="best")
-    ax.set(xlabel="images seen", ylabel="Fréchet distance")
-    ax.set_xlim(left=0)
-    _images_and_time(ax, speed)
-    _legend(ax, columns=3)
+        ring: Any = {"marker": "o", "markersize": 10, "fillstyle": "none", "color": INK, "linestyle": ""}
+        ax.plot(*zip(*best, strict=True), **ring, label=BEST)
+    _floor(ax, floor)
+    ax.set(xlabel="minutes of training", ylabel="Fréchet distance")
+    ax.set_xlim(0, 1.05 * max(x for curve in curves for x, _ in curve.points))
+    ax.set_ylim(bottom=0)
+    _legend(ax, columns=columns_of(curves))
+
+
+def columns_of(curves: Sequence[Curve]) -> int:
+    """The columns of a legend: two if all labels are short."""
+    return 2 if all(len(curve.label) <= WIDEST // 2 for curve in curves) else 1
 
 
 @panel
@@ -174,35 +205,47 @@ def _rug(ax: "Axes", schedules: Mapping[str, Schedule], grid: Sequence[Level]) -
         ax.plot(timesteps, [0.02] * len(timesteps), "|", transform=ax.get_xaxis_transform(), **look)
 
 
-def _intervals(ax: "Axes", points: Sequence[tuple[float, Estimate]], colour: str, label: str) -> None:
+def _curves(ax: "Axes", curves: Sequence[Curve]) -> None:
+    """Draw lines, with their intervals unless they are grey; grey ones have markers of their own."""
+    markers = cycle(("s", "^", "v", "P"))
+    for curve in curves:
+        if curve.colour is not None:
+            colour = SERIES[curve.colour % len(SERIES)]
+            _intervals(ax, curve.points, colour, curve.label, **curve.look)
+        else:
+            points = [(x, y.value) for x, y in curve.points]
+            look: Any = {"color": FAINT, "marker": next(markers), "linewidth": 1, "zorder": 1.5, **curve.look}
+            ax.plot(*zip(*points, strict=True), **look, label=curve.label)
+
+
+def _intervals(ax: "Axes", points: Sequence[tuple[float, Estimate]], colour: str, label: str, **look: Any) -> None:
     x, found = zip(*points, strict=True)
     ends = [[max(0, one.value - one.low) for one in found], [max(0, one.high - one.value) for one in found]]
     values = [one.value for one in found]
-    ax.errorbar(x, values, ends, color=colour, marker="o", capsize=2.5, elinewidth=1.1, label=label)
+    style: Any = {"marker": "o", "capsize": 2.5, "elinewidth": 1.1} | look
+    ax.errorbar(x, values, ends if any(map(any, ends)) else None, color=colour, label=label, **style)
 
 
-def real_images(ax: "Axes", floor: float | None) -> None:
-    """Mark the Fréchet distance of as many real images, on an axis that starts at 0."""
-    ax.set_ylim(bottom=0)
-    if floor is not None and math.isfinite(floor):
-        ax.axhline(floor, color=FAINT, linewidth=1, linestyle=(0, (4, 2)))
-        where: Any = {"xycoords": ("axes fraction", "data"), "xytext": (-2, -3), "textcoords": "offset points"}
-        ax.annotate("real images", (1, floor), ha="right", va="top", color=FAINT, **where)
+def _floor(ax: "Axes", floor: Floor | None) -> None:
+    """Mark the Fréchet distance of as many real images."""
+    if floor is not None and floor.frechet is not None and math.isfinite(floor.frechet):
+        look: Any = {"color": FAINT, "linewidth": 1, "linestyle": (0, (4, 2))}
+        ax.axhline(floor.frechet, **look, label=f"{floor.n:,} {REAL}")
 
 
 def _legend(ax: "Axes", columns: int = 1, title: str | None = None) -> None:
-    """Put the legend above the panel, where it covers nothing."""
-    ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=columns, title=title, alignment="left")
+    """Put the legend above the panel, where it covers nothing: lines with intervals, others, then what marks them."""
+    from matplotlib.container import ErrorbarContainer
 
+    def rank(entry: tuple[Any, str]) -> tuple[bool, bool]:
+        return entry[1].endswith(MARKS), not isinstance(entry[0], ErrorbarContainer)
 
-def _images_and_time(ax: "Axes", speed: float | None) -> None:
-    unit, name = (3600, "h") if speed and ax.get_xlim()[1] / speed > 7200 else (60, "min")
-
-    def written(images: float, _: object) -> str:
-        return amount(images) + (f"\n{images / speed / unit:.2g} {name}" if speed else "")
-
-    ax.xaxis.set_major_formatter(written)
-    ax.locator_params(axis="x", nbins=6)
+    entries = sorted(zip(*ax.get_legend_handles_labels(), strict=True), key=rank)
+    # without the bars of intervals
+    handles = [handle.lines[0] if isinstance(handle, ErrorbarContainer) else handle for handle, _ in entries]
+    labels = [fill(label, WIDEST) for _, label in entries]
+    place: Any = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1), "alignment": "left"}
+    ax.legend(handles, labels, ncols=columns, title=title, **place)
 
 
 def plain_numbers(ax: "Axes", x: bool = True) -> None:

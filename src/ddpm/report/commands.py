@@ -10,6 +10,8 @@ from ddpm.records.score import Score
 
 def train(config: RunConfig, folder: Path) -> list[str]:
     """The command that the run was started with."""
+    if config.distillation is not None:
+        return ["ddpm", "distill", config.distillation.teacher, "--out", str(folder), *typed(config.request)]
     return ["ddpm", "train", config.data.source, "--out", str(folder), *typed(config.request)]
 
 

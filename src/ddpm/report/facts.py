@@ -11,16 +11,27 @@ from ddpm.system.units import say_seconds
 
 def sentence(run: Run) -> str:
     """Describe the model, its data and its training."""
-    data, net = run.config.data, run.config.network
+    data, net, student = run.config.data, run.config.network, run.config.student
     classes = f" in {len(data.classes)} classes" if data.classes else ""
     epochs = f" ({run.seen / data.images:.1f} epochs)" if data.images and run.seen else ""
-    time = f" in {say_seconds(run.seconds)}" if run.seconds else ""
-    kind = f"The {run.config.student}," if run.config.student else "A diffusion model"
+    source = f"Trained on {data.images:,} images from {Path(data.source).name or data.source}: "
     return (
-        f"{kind} for {data.size[0]} × {data.size[1]} {data.mode} images{classes}: "
-        f"{net.describe()}, {amount(run.parameters)} parameters. Trained on {data.images:,} images from "
-        f"{Path(data.source).name or data.source}: {run.seen:,} images seen{epochs}{time}."
+        f"{f'The {student},' if student else 'A diffusion model'} for {data.size[0]} × {data.size[1]} {data.mode} "
+        f"images{classes}: {net.describe()}, {amount(run.parameters)} parameters. "
+        f"{f'Distilled on {_trained(run)}' if student else f'{source}{_trained(run, epochs)}'}."
     )
+
+
+def brief(run: Run) -> str:
+    """Describe a run among others: what it is and how long it was trained."""
+    model = f"{run.config.network.describe()}, {amount(run.parameters)} parameters"
+    return f"{run.config.student or model}; {_trained(run)}"
+
+
+def _trained(run: Run, epochs: str = "") -> str:
+    """The amount of training; a student sees noise with labels, not images."""
+    time = f" in {say_seconds(run.seconds)}" if run.seconds else ""
+    return f"{run.seen:,} {'noise samples' if run.config.student else 'images seen'}{epochs}{time}"
 
 
 def state(run: Run) -> str | None:

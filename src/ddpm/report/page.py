@@ -2,7 +2,7 @@
 
 import base64
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,14 @@ from ddpm import build
 from ddpm.engine.trajectory import spread as spread_over
 from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import Score
-from ddpm.report import charts, commands, facts, likelihood, quality, tables
-from ddpm.report.canvas import Draw, figure, inline
+from ddpm.report import charts, commands, facts, likelihood, network_calls, quality, tables, training_time
+from ddpm.report.canvas import SIZE, TALL, Draw, figure, inline
 from ddpm.report.numbers import measured, percent, spread
 from ddpm.report.reading import Run, read, readable
+from ddpm.report.subjects import Basis, Subject, subjects
 from ddpm.report.tiles import tiles
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
-from ddpm.training import checkpoint as checkpoints
 
 HALVES = "If there are two halves, the left one uses the raw weights, the right one their average."
 WIDE = 900
@@ -29,22 +29,25 @@ PREVIEWS = 8
 """The most previews on a page, spread over training, including the first and the last."""
 
 
-def write(run: Path, out: Path | None = None) -> Path:
+def write(run: Path, out: Path | None = None, others: Sequence[Path] = ()) -> Path:
     """Write a run's page, ``report.html`` in its folder by default; the same folder gives the same bytes.
+
+    Args:
+        others: runs to compare it with, such as its students.
 
     Raises:
         InputError: it is not a run folder, the page cannot be written, or a package it needs is missing.
     """
     path = out or RunFolder(run).report
-    html = render(read(run))
+    html = render(read(run), [read(other) for other in others])
     if path.is_dir():
         raise InputError("exists", f"{path} is a folder; use a file name, such as {path / RunFolder(path).report.name}")
     write_file(path, html.encode())
     return path
 
 
-def render(run: Run) -> str:
-    """Render the page as HTML; all text from the run is escaped."""
+def render(run: Run, others: Sequence[Run] = ()) -> str:
+    """Render the page as HTML, with charts of the other runs too; all text from the runs is escaped."""
     try:
         from jinja2 import Environment, StrictUndefined
     except ImportError as e:
@@ -57,13 +60,21 @@ def render(run: Run) -> str:
     headline = quality.headline(run)
     score = None if headline is None else run.evaluations[headline]
     closest = None if headline is None else run.files.evaluations / headline / "closest.png"
+    group, like = subjects([run, *others]), Basis.of(score) if score else None
+    calls, courses = network_calls.Calls.of(group, like), training_time.panels(group, like)
+    missing = calls.missing() if calls else {}
+    missing |= training_time.missing(group, courses, like) if courses else {}
     bound = likelihood.headline(run.likelihoods, run.weights) if run.likelihoods else None
     schedule = build.build_schedule(run.config.diffusion)
     schedules, grid = {str(run.config.diffusion.schedule): schedule}, build.build_grid(run.config.sampling, schedule)
     shown = {
         "samples": _samples(run, headline),
         "training": _charts(charts.losses(run)),
-        "quality": _charts(quality.panels(run, score)),
+        "calls": {network_calls.CAPTION: inline(figure(calls.panel(), height=TALL), network_calls.CAPTION)}
+        if calls
+        else {},
+        "minutes": _charts({panel.caption: panel.draw() for panel in courses}),
+        "guidance": _charts(quality.by_guidance(run.guidance)),
         "schedule": _charts(charts.schedule(schedules, grid)),
         "likelihood": _charts(likelihood.panels(bound)) if bound else {},
     }
@@ -78,10 +89,16 @@ def render(run: Run) -> str:
         tiles=tiles(score) if score else [],
         previews=[run.previews[i] for i in spread_over(len(run.previews) - 1, PREVIEWS)] if run.previews else [],
         closest=closest if closest and readable(closest) else None,
-        best=quality.best(run, score),
+        group=group,
+        by_calls=calls,
+        by_minutes=training_time.table(courses) if courses else None,
+        minutes_note=training_time.MEANING,
+        incomplete=(calls.missing() if calls else {})
+        | (training_time.missing(group, courses, like) if courses else {}),
+        best=training_time.best(group[0], courses),
         measure=_command("evaluate", run.folder),
         commands=_commands(run, score, headline),
-        absent=_absent(run, score, shown),
+        absent=_absent(group, score, shown),
         **shown,
     )
 
@@ -109,9 +126,9 @@ def _samples(run: Run, headline: str | None) -> tuple[Path, str] | None:
     return path, f"The preview after {images:,} images. {HALVES}"
 
 
-def _charts(panels: Mapping[str, Draw]) -> dict[str, str]:
+def _charts(panels: Mapping[str, Draw], height: float = SIZE[1]) -> dict[str, str]:
     """Render each panel as SVG, by caption."""
-    return {caption: inline(figure(draw), caption) for caption, draw in panels.items()}
+    return {caption: inline(figure(draw, height=height), caption) for caption, draw in panels.items()}
 
 
 def _command(name: str, what: Path) -> str:
@@ -122,25 +139,23 @@ def _command(name: str, what: Path) -> str:
 def _commands(run: Run, score: Score | None, headline: str | None) -> dict[str, list[str]]:
     """The commands that reproduce the page, by what they do."""
     again = "draw samples" if run.config.upscaling is None else "enlarge a picture"
-    made = {"train": commands.train(run.config, run.folder), again: commands.sample(run.config, run.folder)}
+    begin = "train" if run.config.distillation is None else "distil"
+    made = {begin: commands.train(run.config, run.folder), again: commands.sample(run.config, run.folder)}
     return made | ({f"repeat the evaluation “{headline}”": commands.evaluate(score, run.folder)} if score else {})
 
 
-def _absent(run: Run, score: Score | None, shown: Mapping[str, Any]) -> dict[str, str]:
-    """The missing parts, each with the command that adds it."""
+def _absent(group: Sequence[Subject], score: Score | None, shown: Mapping[str, Any]) -> dict[str, str]:
+    """The missing parts of the first run's page, each with the command that adds it if there is one."""
+    run, like = group[0].run, Basis.of(score) if score else None
     again, measure = shlex.join(commands.train(run.config, run.folder)), _command("evaluate", run.folder)
-    fewer = f"{measure} --steps {max(1, run.config.sampling.steps // 2)}"
-    kept = checkpoints.paths(run.files.checkpoints)
+    bits = "" if group[0].student else _command("likelihood", run.folder)
     missing = {
         "samples": (shown["samples"] is None, again),
         "the loss": (not shown["training"], again),
         "scores": (score is None, measure),
-        "bits per dimension": (not run.likelihoods, _command("likelihood", run.folder)),
+        "bits per dimension": (not run.likelihoods, bits),
         "nearest training images": (score is None or score.memorisation is None, measure),
-        "quality against sampling steps": (quality.STEPS not in shown["quality"], fewer),
-        "quality against training": (
-            bool(kept) and quality.TRAINING not in shown["quality"],
-            _command("evaluate", kept[0]) if kept else "",
-        ),
+        network_calls.CAPTION: (not shown["calls"], network_calls.command(group, like)),
+        training_time.CAPTION: (not shown["minutes"], training_time.command(group[0], like)),
     }
-    return {what: command for what, (is_missing, command) in missing.items() if is_missing}
+    return {what: command for what, (is_missing, command) in missing.items() if is_missing and command}

@@ -8,9 +8,10 @@ from ddpm import build
 from ddpm.core import Level, Schedule
 from ddpm.engine.loading import load
 from ddpm.records.run_folder import RunFolder
-from ddpm.report import charts, quality
-from ddpm.report.canvas import FORMATS, figure, to_bytes
+from ddpm.report import charts, network_calls, quality, training_time
+from ddpm.report.canvas import FORMATS, TALL, figure, to_bytes
 from ddpm.report.reading import read
+from ddpm.report.subjects import subjects
 from ddpm.report.trajectory import draw
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
@@ -68,6 +69,42 @@ def guidance(folder: Path) -> "Figure":
     if not panels:
         raise InputError("missing", f"{folder} has no search for guidance; run `ddpm tune {folder} --guidance`")
     return figure(*panels.values())
+
+
+def calls(folders: Sequence[Path]) -> "Figure":
+    """Plot quality against network calls, of runs and the teachers of students among them.
+
+    Raises:
+        InputError: one is not a run folder, or all distances have the same number of calls.
+    """
+    group = subjects([read(folder) for folder in folders])
+    found = network_calls.Calls.of(group, None)
+    if found is None:
+        raise InputError(
+            "missing",
+            f"{folders[0]} has no Fréchet distances for several numbers of network calls; "
+            f"{_fix(network_calls.command(group, None))}",
+        )
+    return figure(found.panel(), height=TALL)
+
+
+def minutes(folders: Sequence[Path]) -> "Figure":
+    """Plot quality against training minutes, with a panel for each set of scores that can be compared.
+
+    Raises:
+        InputError: one is not a run folder, or none was scored over its training.
+    """
+    group = subjects([read(folder) for folder in folders])
+    panels = training_time.panels(group, None)
+    if not panels:
+        fix = _fix(training_time.command(group[0], None))
+        raise InputError("missing", f"{folders[0]} has no scores over its training; {fix}")
+    return figure(*(panel.draw() for panel in panels))
+
+
+def _fix(command: str) -> str:
+    """The fix of a run that lacks scores, which has no command if it cannot have any."""
+    return f"run `{command}`" if command else "use another run"
 
 
 def trajectory(folder: Path, n: int, label: Sequence[str], seed: int, device: str | None) -> "Figure":

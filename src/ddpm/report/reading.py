@@ -2,13 +2,14 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -16,16 +17,18 @@ from ddpm import build
 from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.engine.loading import load
-from ddpm.records import likelihood, score
+from ddpm.records import likelihood, score, sweep
 from ddpm.records.guidance import GuidanceRecord
 from ddpm.records.likelihood import BitsRecord
 from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import Score
+from ddpm.records.sweep import SweepRecord
+from ddpm.records.tuning import TunedRecord
 from ddpm.system.errors import InputError
 from ddpm.system.record import Record
 from ddpm.training.log import Event, training_seconds
 
-Measured = TypeVar("Measured", bound=Record)
+Kept = TypeVar("Kept", bound=Record)
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Run:
         evaluations: by the names of their folders, oldest first.
         likelihoods: oldest first.
         guidance: the search for guidance, perhaps of other weights.
+        sweeps: oldest first, perhaps of other weights.
+        tuned: the result of tuning, perhaps of other weights.
     """
 
     folder: Path
@@ -48,6 +53,8 @@ class Run:
     evaluations: dict[str, Score]
     likelihoods: tuple[BitsRecord, ...] = ()
     guidance: GuidanceRecord | None = None
+    sweeps: tuple[SweepRecord, ...] = ()
+    tuned: TunedRecord | None = None
 
     @property
     def files(self) -> RunFolder:
@@ -85,6 +92,15 @@ class Run:
         """Training time so far in seconds, without previews and checkpoints, from the speeds in the log."""
         return training_seconds(self.files.log, self.seen) or 0.0
 
+    def seconds_at(self, images: int) -> float | None:
+        """Training time in seconds up to this many images, in proportion between lines of the log; None if unknown."""
+        lines = [e for e in self.measured("train", "images_per_s") if e.values["images_per_s"] > 0]
+        if not lines or images > lines[-1].images:
+            return None
+        seen = [0, *(event.images for event in lines)]
+        speeds = [event.values["images_per_s"] for event in lines]
+        return float(np.interp(images, seen, [0, *np.cumsum(np.diff(seen) / speeds)]))
+
     @cached_property
     def parameters(self) -> int:
         """The number of parameters of the model."""
@@ -119,18 +135,20 @@ def read(folder: Path) -> Run:
         tuple(_previews(files.previews)),
         _records(files.evaluations, score.FILE, Score),
         tuple(_records(files.likelihood, likelihood.FILE, BitsRecord).values()),
-        _guidance(files),
+        _intact(files.guidance),
+        tuple(_records(files.sweeps, sweep.FILE, SweepRecord).values()),
+        _intact(files.tuned),
     )
 
 
-def _guidance(files: RunFolder) -> GuidanceRecord | None:
-    """The search for guidance; None if there was none, or another version wrote it."""
+def _intact(read: Callable[[], Kept | None]) -> Kept | None:
+    """A record; None if there is none, or another version wrote it."""
     with suppress(InputError):
-        return files.guidance()
+        return read()
     return None
 
 
-def _records(folder: Path, name: str, kind: type[Measured]) -> dict[str, Measured]:
+def _records(folder: Path, name: str, kind: type[Kept]) -> dict[str, Kept]:
     """Read the records in the folders of one, by name, oldest first, without those that another version wrote."""
     found = {}
     for path in sorted(folder.glob(f"*/{name}"), key=lambda path: (path.stat().st_mtime_ns, path.parent.name)):

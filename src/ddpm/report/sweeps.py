@@ -11,7 +11,7 @@ from ddpm.images.pixels import Pixels
 from ddpm.images.sheets import enlarged, opaque, picture, sheet
 from ddpm.records.sweep import Cell, SweepRecord, way
 from ddpm.report.canvas import DPI, FAINT, INK, SERIES, Draw, figure, panel, style
-from ddpm.report.charts import plain_numbers, real_images
+from ddpm.report.charts import plain_numbers
 from ddpm.system.units import say_count
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _quality(ax: "Axes", record: SweepRecord, floor: float | None) -> None:
         found = [cell.frechet for cell in cells if cell.frechet is not None]
         ax.fill_between(x, [f.low for f in found], [f.high for f in found], color=look["color"], alpha=0.1, linewidth=0)
         ax.plot(x, [f.value for f in found], **look)
-    real_images(ax, floor)
+    _real_images(ax, floor)
     _finish(ax, record, "Fréchet distance")
 
 
@@ -114,6 +114,15 @@ def _distance(ax: "Axes", record: SweepRecord) -> None:
     ax.set_yscale("log")
     plain_numbers(ax, x=False)
     _finish(ax, record, f"distance from the {record.solutions[0].steps}-step solution")
+
+
+def _real_images(ax: "Axes", floor: float | None) -> None:
+    """Mark the Fréchet distance of as many real images, on an axis that starts at 0."""
+    ax.set_ylim(bottom=0)
+    if floor is not None and math.isfinite(floor):
+        ax.axhline(floor, color=FAINT, linewidth=1, linestyle=(0, (4, 2)))
+        where: Any = {"xycoords": ("axes fraction", "data"), "xytext": (-2, -3), "textcoords": "offset points"}
+        ax.annotate("real images", (1, floor), ha="right", va="top", color=FAINT, **where)
 
 
 def _lines(record: SweepRecord) -> Iterator[tuple[list[Cell], dict[str, Any]]]:

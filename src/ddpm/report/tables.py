@@ -5,10 +5,12 @@ from typing import Any
 
 from ddpm.config.options import flat
 from ddpm.config.sampling import SamplingConfig
+from ddpm.metrics.estimate import Estimate
 from ddpm.records.likelihood import BitsRecord
 from ddpm.records.score import Accuracy, Memorisation, Score
 from ddpm.report.numbers import measured, percent, signed, spread
 from ddpm.report.reading import Run
+from ddpm.system.units import say_count
 
 CHANNELS = {"L": ("grey",), "RGB": ("red", "green", "blue"), "RGBA": ("red", "green", "blue", "alpha")}
 
@@ -80,16 +82,25 @@ def _bits(r: BitsRecord) -> tuple[str, ...]:
     )
 
 
-def sampling(how: SamplingConfig | None, steps: bool = True) -> str:
-    """Describe a way of sampling, with or without its number of steps; empty for images of unknown origin."""
-    if how is None:
-        return ""
-    parts = [how.solver.name, f"{how.steps} steps" if steps else "", f"{how.visits} grid"]
-    parts += [f"guidance {how.guidance_scale:g}", "" if how.clips else "unclipped"]
+def interval(found: Estimate) -> str:
+    """Format an interval; a dash for a number without one."""
+    return "–" if found.low == found.high else spread(found)
+
+
+def sampling(how: SamplingConfig | None) -> str:
+    """Describe a way of sampling; empty for images of unknown origin."""
+    return "" if how is None else ", ".join(parts(how))
+
+
+def parts(how: SamplingConfig, steps: bool = True) -> list[str]:
+    """Describe a way of sampling part by part, the solver first, with or without its number of steps."""
+    grid = f"{how.visits} grid" if steps or isinstance(how.grid, str) else "listed levels"
+    found = [how.solver.name, say_count(how.steps, "step") if steps else "", grid]
+    found += [f"guidance {how.guidance_scale:g}", "" if how.clips else "unclipped"]
     usual = {"solver", "steps", "grid", "guidance", "clip"}
     given = {name: value for name, value in flat(how).items() if name not in usual and value is not None}
-    parts += [f"{name.replace('_', ' ')} {_words(value)}" for name, value in given.items()]
-    return ", ".join(part for part in parts if part)
+    found += [f"{name.replace('_', ' ')} {_words(value)}" for name, value in given.items()]
+    return [part for part in found if part]
 
 
 def _words(value: Any) -> str:
