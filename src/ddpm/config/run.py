@@ -18,7 +18,10 @@ from ddpm.config.upscaling import UpscalingConfig
 from ddpm.system.record import Record
 from ddpm.system.tree import at
 
-GIVEN_BY = {"label": ("data", "classes"), "low_resolution": ("upscaling",)}
+GIVEN_BY = {
+    "label": ("data", "classes"),
+    "low_resolution": ("upscaling",),
+}
 """Kind of condition -> the path in a run's settings that is set if the run learns it."""
 
 
