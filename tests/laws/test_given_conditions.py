@@ -29,20 +29,20 @@ from tiny import loaded
 ALONE = Guides()
 
 
-class Numbered(SamplingConfig):
-    number: Annotated[float | None, Flag("The number of the images.", condition="number")] = None
+class Bright(SamplingConfig):
+    brightness: Annotated[float | None, Flag("The brightness of the images.", condition="brightness")] = None
 
 
-class Number(nn.Module):
-    """A vector proportional to the number; none for zero."""
+class Brightness(nn.Module):
+    """A vector proportional to the brightness; none for zero."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.seen: list[torch.Tensor] = []
+        self.raw: list[torch.Tensor] = []
 
     def encode(self, raw: torch.Tensor) -> Cond:
-        self.seen.append(raw)
-        return Cond(raw[:, None] * torch.linspace(-5, 5, 8), raw={"number": raw})
+        self.raw.append(raw)
+        return Cond(raw[:, None] * torch.linspace(-5, 5, 8), raw={"brightness": raw})
 
     def null(self, n: int) -> Cond:
         return self.encode(torch.zeros(n))
@@ -55,14 +55,14 @@ class Number(nn.Module):
 
 
 def having(run: LoadedRun, own: float | None = None) -> LoadedRun:
-    """The run with the condition, and its number in the run's own settings."""
-    model = Model(run.engine.model.net, {**run.engine.model.conditioners, "number": Number()})
+    """The run with the condition, and its brightness in the run's own settings."""
+    model = Model(run.engine.model.net, {**run.engine.model.conditioners, "brightness": Brightness()})
     return replace(with_option(run, own), engine=run.engine.with_model(model))
 
 
 def with_option(run: LoadedRun, own: float | None = None) -> LoadedRun:
     """The run with only the option of the condition."""
-    sampling = Numbered(**run.config.sampling.model_dump(), number=own)
+    sampling = Bright(**run.config.sampling.model_dump(), brightness=own)
     return replace(run, config=run.config.model_copy(update={"sampling": sampling}))
 
 
@@ -76,43 +76,43 @@ def drawn(run: LoadedRun, given: dict[str, torch.Tensor], guides: Guides = ALONE
 
 
 def test_an_option_is_the_raw_condition_of_every_image(run: LoadedRun) -> None:
-    raw = {"number": torch.full((3,), 0.5)}
-    assert np.array_equal(drawn(run, {}, number=0.5), drawn(run, raw))
-    assert not np.array_equal(drawn(run, {}, number=0.5), drawn(run, {}))
-    assert np.array_equal(drawn(run, raw, number=0.1), drawn(run, raw))  # each image's own goes first
-    labelled = run.draw(settings(run, {"number": 0.5}), [0, 1, 2], 0, range(3))
+    raw = {"brightness": torch.full((3,), 0.5)}
+    assert np.array_equal(drawn(run, {}, brightness=0.5), drawn(run, raw))
+    assert not np.array_equal(drawn(run, {}, brightness=0.5), drawn(run, {}))
+    assert np.array_equal(drawn(run, raw, brightness=0.1), drawn(run, raw))  # each image's own goes first
+    labelled = run.draw(settings(run, {"brightness": 0.5}), [0, 1, 2], 0, range(3))
     assert np.array_equal(labelled, drawn(run, raw | {"label": torch.arange(3)}))
 
 
 def test_it_guides_by_itself_and_stays_next_to_another_label(run: LoadedRun) -> None:
-    alone = asked(run, {"number": 0.5, "guidance": 3.0}, None, 3)
+    alone = asked(run, {"brightness": 0.5, "guidance": 3.0}, None, 3)
     guides = run.guides(alone.how, None)
     assert guides.away == {}
-    raw = {"number": torch.full((3,), 0.5)}
+    raw = {"brightness": torch.full((3,), 0.5)}
     assert np.array_equal(run.draw(alone.how, None, 0, range(3)), drawn(run, raw, Guides(away={}), guidance=3.0))
     assert not np.array_equal(run.draw(alone.how, None, 0, range(3)), drawn(run, raw))
-    another = settings(run, {"number": 0.5, "guidance": 3.0, "negative": "star"})
-    assert run.guides(another, [0]).away == {"number": torch.tensor([0.5]), "label": torch.tensor([2])}
+    another = settings(run, {"brightness": 0.5, "guidance": 3.0, "negative": "star"})
+    assert run.guides(another, [0]).away == {"brightness": torch.tensor([0.5]), "label": torch.tensor([2])}
     with refuses("conflict", "guidance 3.0"):
         asked(run, {"guidance": 3.0}, None, 3)
     with refuses("conflict", "guidance 3.0"):
-        asked(run, {"number": 0.5, "guidance": 3.0, "negative": "star"}, None, 3)
+        asked(run, {"brightness": 0.5, "guidance": 3.0, "negative": "star"}, None, 3)
 
 
 def test_it_is_said_of_the_settings() -> None:
-    how = Numbered(number=0.5)
-    assert how.conditions == {"number": 0.5}
-    assert how.words.endswith("trailing grid, number 0.5")
-    assert Numbered.of(guidance=2, number=0.5).summary(labelled=False).endswith("guidance 2, number 0.5")
+    how = Bright(brightness=0.5)
+    assert how.conditions == {"brightness": 0.5}
+    assert how.words.endswith("trailing grid, brightness 0.5")
+    assert Bright.of(guidance=2, brightness=0.5).summary(labelled=False).endswith("guidance 2, brightness 0.5")
 
 
 def test_a_run_that_does_not_have_it_refuses_it() -> None:
-    with refuses("conflict", "number 0.5", "shapes"):
-        settings(with_option(loaded("L")), {"number": 0.5})
-    tree = loaded("L").config.model_dump() | {"sampling": Numbered(number=0.5)}
-    with refuses("invalid", "number 0.5"):
+    with refuses("conflict", "brightness 0.5", "shapes"):
+        settings(with_option(loaded("L")), {"brightness": 0.5})
+    tree = loaded("L").config.model_dump() | {"sampling": Bright(brightness=0.5)}
+    with refuses("invalid", "brightness 0.5"):
         RunConfig.parse(tree)
-    assert RunConfig.parse(tree | {"sampling": Numbered()}).sampling == Numbered()
+    assert RunConfig.parse(tree | {"sampling": Bright()}).sampling == Bright()
 
 
 def test_pictures_are_interpolated_between_with_it() -> None:
@@ -128,9 +128,9 @@ def test_pictures_are_interpolated_between_with_it() -> None:
 def test_previews_have_the_conditions_of_training_images(run: LoadedRun) -> None:
     """Of the classes in turn, one without images left out."""
     pixels, labels = np.arange(40, dtype=np.uint8).repeat(64).reshape(-1, 8, 8, 1), np.array([0, 2] * 20)
-    first = {"number": lambda images, names: images[:, 0, 0, 0].astype(np.float32)}
+    first = {"brightness": lambda images, names: images[:, 0, 0, 0].astype(np.float32)}
     data = Dataset(pixels, labels, run.config.data.classes, derived=first)
-    number = Number()
+    conditioner = Brightness()
     shown = preview(run.engine, 0, data, data.subset(np.arange(0)))
-    shown.draw(Model(run.engine.model.net, {**run.engine.model.conditioners, "number": number}))
-    assert torch.equal(number.seen[-1], torch.arange(16))
+    shown.draw(Model(run.engine.model.net, {**run.engine.model.conditioners, "brightness": conditioner}))
+    assert torch.equal(conditioner.raw[-1], torch.arange(16))
