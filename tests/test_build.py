@@ -1,6 +1,6 @@
 """Names and the objects that they stand for."""
 
-from typing import get_args
+from typing import Any, Literal, get_args
 
 import pytest
 import torch
@@ -8,10 +8,11 @@ import torch
 from cases import cases
 from ddpm import build
 from ddpm.conditioning import LabelEmbedding
-from ddpm.config.codec import PixelCodecConfig
+from ddpm.config.codec import CodecConfig
 from ddpm.config.diffusion import DiffusionConfig
-from ddpm.config.network import UNetSettings
+from ddpm.config.network import NetworkSettings
 from ddpm.config.sampling import SamplingConfig
+from ddpm.config.solver import SolverConfig
 from ddpm.core import Continuous, NetworkDenoiser, Parameterisation, discrete, prediction
 from ddpm.core.continuous import VE, VP, EDMProcess, Flow, SubVP
 from ddpm.core.model import Model
@@ -39,8 +40,15 @@ from ddpm.sampling.langevin import Langevin
 from ddpm.sampling.unipc import UniPC
 from ddpm.system import names
 from ddpm.system.errors import InputError
-from ddpm.system.tree import bare, hints
+from ddpm.system.tree import groups, short
 from refusal import refuses
+
+
+def kinds(union: Any) -> Any:
+    """The names of the members of a tagged union."""
+    mark = short(union)
+    assert mark is not None
+    return Literal[tuple(name for names in mark.tags(groups(union)).values() for name in names)]
 
 
 @cases(
@@ -55,8 +63,9 @@ from refusal import refuses
         (names.GridName, build.GRIDS),
         (names.RecipeName, RECIPES),
         (names.FeaturesName, build.FEATURES | {"embedded": None}),
-        (bare(hints(UNetSettings)["kind"]), build.NETWORKS),
-        (bare(hints(PixelCodecConfig)["kind"]), build.CODECS),
+        (kinds(SolverConfig), build.SOLVERS),
+        (kinds(NetworkSettings), build.NETWORKS),
+        (kinds(CodecConfig), build.CODECS),
     ],
 )
 def test_every_name_has_its_object(known, objects):

@@ -9,8 +9,11 @@ import torch
 from accelerate import Accelerator
 
 from ddpm import build
+from ddpm.config.guidance import GuidanceConfig
 from ddpm.config.guidance_search import GuidanceSearchSettings
+from ddpm.config.objective import GammaWeighting
 from ddpm.config.scoring import ScoringSettings
+from ddpm.config.solver import EtaSolver
 from ddpm.core import prediction
 from ddpm.core.condition import Conditions
 from ddpm.data.cache import prepare
@@ -138,6 +141,40 @@ def test_changes_do_not_reach_the_next_plan(made: Make) -> None:
     made(changes={"diffusion.T": 77, "sampling.solver.temperature": 0.5, "sampling.solver.name": "ancestral"})
     c = made().config
     assert (c.diffusion.T, c.sampling.solver.name) == (1000, "unipc-2")
+
+
+CHOSEN = {
+    "sampling.solver.name": "euler-ancestral",
+    "sampling.solver.eta": 0.5,
+    "sampling.guidance.rescale": 0.7,
+    "sampling.guidance.scale": 2.0,
+    "objective.weighting.gamma": 3.0,
+    "objective.weighting": "min-snr",
+}
+
+
+@pytest.mark.parametrize("order", [[*CHOSEN], [*reversed(CHOSEN)], sorted(CHOSEN)])
+def test_the_order_of_changes_does_not_matter(order: list[str], made: Make) -> None:
+    config = made(changes={key: CHOSEN[key] for key in order}).config
+    assert config.sampling.solver == EtaSolver(name="euler-ancestral", eta=0.5)
+    assert config.sampling.guidance == GuidanceConfig(scale=2.0, rescale=0.7)
+    assert config.objective.weighting == GammaWeighting(name="min-snr", gamma=3.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "named"),
+    [
+        ({"sampling.solver.eta": 0.5, "sampling.solver.name": "heun"}, "invalid", "sampling.solver.eta"),
+        ({"sampling.solver.eta": 0.5, "sampling.solver": "heun"}, "invalid", "sampling.solver.eta"),
+        ({"sampling.solver.name": "ddim", "sampling.solver": "heun"}, "conflict", "sampling.solver.name"),
+        ({"sampling.solver": {"name": "ddim", "eta": 0.1}, "sampling.solver.eta": 0.5}, "conflict", "solver.eta"),
+        ({"sampling.guidance.rescale": 0.5, "sampling.guidance": None}, "conflict", "sampling.guidance.rescale"),
+    ],
+)
+def test_changes_that_contradict_each_other(changes: dict[str, Any], code: Code, named: str, made: Make) -> None:
+    for one in (changes, dict(reversed(changes.items()))):
+        with refuses(code, named):
+            made(changes=one)
 
 
 def test_few_levels_mean_few_steps(made: Make) -> None:

@@ -23,6 +23,7 @@ Shape = Annotated[Round | Square, Short("kind")]
 def test_another_group_drops_the_options_of_the_one_before_even_where_that_is_not_named() -> None:
     assert merged(Shape, {"radius": 2.0}, {"kind": "square"}, stay=True) == {"kind": "square"}
     assert merged(Shape, {"side": 2.0}, "round") == {"kind": "round"}
+    assert merged(Shape, {"radius": 2.0}, {"side": 3.0, "kind": "square"}, stay=True) == {"side": 3.0, "kind": "square"}
 
 
 def test_options_of_the_same_group_stay() -> None:

@@ -1,6 +1,6 @@
 """Bits per dimension through the pipeline."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from ddpm import build
-from ddpm.codec import PixelCodec
+from ddpm.codec import Codec, PixelCodec
 from ddpm.config.options import changed
 from ddpm.config.run import RunConfig
 from ddpm.core import Continuous, Denoised, Stream, discrete
@@ -259,10 +259,24 @@ def test_a_null_label_that_was_never_trained_says_nothing(pipe: Pipeline, images
     assert torch.equal(other.bits_per_dim(images, steps=2, labels=1), pipe.bits_per_dim(images, steps=2, labels=1))
 
 
-def test_latents_are_refused(pipe: Pipeline, images: Pixels) -> None:
-    class Latents(PixelCodec):
-        pass
+@dataclass(frozen=True)
+class Mirrored:
+    """Pixels in another order."""
 
-    latent = replace(pipe.run, engine=replace(pipe.run.engine, codec=Latents()))
-    with refuses("incompatible"):
-        Pipeline(latent).bits_per_dim(images, steps=2)
+    preserves_density: bool = True
+
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        return PixelCodec().encode(images).flip(-1)
+
+    def decode(self, x: torch.Tensor) -> torch.Tensor:
+        return PixelCodec().decode(x.flip(-1))
+
+
+def test_a_codec_says_whether_its_density_is_that_of_the_images(pipe: Pipeline, images: Pixels) -> None:
+    def bits(codec: Codec, images: Pixels) -> torch.Tensor:
+        return Pipeline(replace(pipe.run, engine=replace(pipe.run.engine, codec=codec))).bits_per_dim(images, steps=2)
+
+    flipped = np.ascontiguousarray(images[:, :, ::-1])
+    assert torch.equal(bits(Mirrored(), flipped), pipe.bits_per_dim(images, steps=2))
+    with refuses("incompatible", "codec", str(pipe.run.source)):
+        bits(Mirrored(preserves_density=False), images)

@@ -20,8 +20,12 @@ from ddpm.networks.embeddings import TimeEmbedding
 from ddpm.system.errors import InputError
 from ddpm.system.names import suggest
 
-NETWORKS: dict[str, Callable[[Any], torch.nn.Module]] = {"unet": UNet}
-CODECS: dict[str, Callable[[Any], Codec]] = {"pixel": lambda config: PixelCodec()}
+NETWORKS: dict[str, Callable[[Any], torch.nn.Module]] = {
+    "unet": UNet,
+}
+CODECS: dict[str, Callable[[Any], Codec]] = {
+    "pixel": lambda config: PixelCodec(),
+}
 FEATURES: dict[str, Callable[[str | None, torch.device], Extractor]] = {
     "inception": Inception.load,
     "dinov2": dinov2,
@@ -70,8 +74,13 @@ def _width(config: RunConfig) -> int:
     return config.network.cond_width
 
 
-CONDITIONERS: dict[str, Callable[[RunConfig], torch.nn.Module]] = {"label": _label, "low_resolution": _low_resolution}
-DERIVED: dict[str, Callable[[RunConfig], Derive | None]] = {"low_resolution": _box_means}
+CONDITIONERS: dict[str, Callable[[RunConfig], torch.nn.Module]] = {
+    "label": _label,
+    "low_resolution": _low_resolution,
+}
+DERIVED: dict[str, Callable[[RunConfig], Derive | None]] = {
+    "low_resolution": _box_means,
+}
 BEFORE = {"label"}
 """Conditioners initialised before the network: the order determines the weights of a seed."""
 

@@ -9,6 +9,10 @@ import torch
 class PixelCodec:
     """A codec of 8-bit images as floats in [-1, 1]; ``decode(encode(x)) == x`` for each of the 256 values."""
 
+    @property
+    def preserves_density(self) -> bool:
+        return True
+
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """``x / 127.5 - 1``: (B, *space, C) uint8 to (B, C, *space) float32 in [-1, 1]."""
         if images.dtype != torch.uint8:

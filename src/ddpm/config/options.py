@@ -31,6 +31,7 @@ class Flag:
         holds: The type of value that this flag sets, where a field has several flags.
         off: The value that means no group at all.
         switch: The names that yes and no stand for.
+        condition: The kind of condition that the value is, raw, for every image; empty if it is none.
     """
 
     help: str
@@ -39,6 +40,7 @@ class Flag:
     holds: type = object
     off: Any = None
     switch: tuple[str, str] | None = None
+    condition: str = ""
 
 
 class Place(NamedTuple):

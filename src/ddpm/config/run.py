@@ -18,7 +18,10 @@ from ddpm.config.upscaling import UpscalingConfig
 from ddpm.system.record import Record
 from ddpm.system.tree import at
 
-GIVEN_BY = {"label": ("data", "classes"), "low_resolution": ("upscaling",)}
+GIVEN_BY = {
+    "label": ("data", "classes"),
+    "low_resolution": ("upscaling",),
+}
 """Kind of condition -> the path in a run's settings that is set if the run learns it."""
 
 
@@ -114,11 +117,11 @@ class RunConfig(Record):
         if net.space != 2:
             raise ValueError(f"network.space must be 2 for images, not {net.space}")
         if bool(self.conditions) != (net.cond_width is not None):
-            reason = "the run learns classes" if data.classes else "the run learns super-resolution"
+            given = " and ".join(self.conditions)
             raise ValueError(
                 "network.cond_width must be null, as the run has no conditions"
                 if net.cond_width is not None
-                else f"network.cond_width must be a number, as {reason}"
+                else f"network.cond_width must be a number, as the run is conditioned on {given}"
             )
         if self.upscaling is not None and any(n % self.upscaling.scale for n in data.size):
             raise ValueError(
@@ -148,6 +151,9 @@ class RunConfig(Record):
             raise ValueError(
                 "sampling.area is an option of `ddpm sample --size`; a run samples at the size of its data"
             )
+        for kind, (name, value) in sampling.given.items():
+            if kind not in self.conditions:
+                raise ValueError(f"{name} {value} has no effect, as the run is not conditioned on {kind}; leave it out")
         guidance = sampling.guidance
         if guidance is not None and guidance.guide is not None:
             raise ValueError("sampling.guidance.away_from is a checkpoint, but a new run has none; leave it out")

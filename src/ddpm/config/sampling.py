@@ -6,11 +6,11 @@ from pydantic import AfterValidator, Field, model_validator
 
 from ddpm.config.grid import GridSetting, listing, timesteps
 from ddpm.config.guidance import ClassifierGuidanceConfig, GuidanceConfig
-from ddpm.config.options import Flag, changed
+from ddpm.config.options import Flag, changed, options
 from ddpm.config.solver import PlainSolver, SolverConfig
 from ddpm.system.names import AncestralSolverName, GridName, PrecisionName, TickGridName
 from ddpm.system.record import Strict, bounds
-from ddpm.system.tree import Short
+from ddpm.system.tree import Short, at
 
 ANCESTRAL: tuple[AncestralSolverName, ...] = get_args(AncestralSolverName)
 """The solvers whose steps have a mean that a classifier can shift."""
@@ -147,6 +147,18 @@ class SamplingConfig(Strict):
         return 1.0 if self.guidance is None else self.guidance.scale
 
     @property
+    def given(self) -> dict[str, tuple[str, Any]]:
+        """The options that give every image a condition: their flat names and values, by kind of condition."""
+        marked = {place.flag.condition: (name, place) for name, place in options(type(self)).items()}
+        values = {kind: (name, at(self, place.paths[0])) for kind, (name, place) in marked.items() if kind}
+        return {kind: (name, value) for kind, (name, value) in values.items() if value is not None}
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """The raw conditions of every image that the settings give, by kind: a number, or a list of numbers."""
+        return {kind: value for kind, (_, value) in self.given.items()}
+
+    @property
     def clips(self) -> bool:
         """Whether the expected image is clipped."""
         return self.clip.kind != "none"
@@ -164,11 +176,12 @@ class SamplingConfig(Strict):
         rounded = "" if self.precision is None else f", {self.precision}"
         classified = "" if self.classifier is None else f", classifier {self.classifier.scale:g}"
         steps = "1 step" if self.steps == 1 else f"{self.steps} steps"
-        return f"{self.solver.name}, {steps}, {grid}{guided}{classified}{rounded}"
+        given = "".join(f", {name} {value}" for name, value in self.given.values())
+        return f"{self.solver.name}, {steps}, {grid}{guided}{classified}{given}{rounded}"
 
     def summary(self, labelled: bool) -> str:
-        """The description for images with a label, or without, where classifier-free guidance has no effect."""
-        led = labelled or (self.guidance is not None and self.guidance.guide is not None)
+        """The description for images with a label, or without, where only other conditions can guide."""
+        led = labelled or bool(self.given) or (self.guidance is not None and self.guidance.guide is not None)
         return self.words if led else self.model_copy(update={"guidance": None}).words
 
     @property

@@ -112,7 +112,7 @@ class Diffusion:
 
         Args:
             rows: the seed and index of each image: rows of several requests may share a batch.
-            conditions: raw, by kind, (len(rows), …) each; a missing kind is null.
+            conditions: raw, by kind, (len(rows), …) each; a kind that is missing here and in the settings is null.
             task: how sampling is modified, for positions 0 … len(rows) - 1; None for plain sampling.
             progress: called with (steps done, total).
             watch: called with each moment, before the first step and after every step.
@@ -123,7 +123,7 @@ class Diffusion:
             return np.stack(list(one_by_one))
         at = self.fill(n, how)
         bent = PLAIN if task is None else task(at)
-        cond = bent.condition(self.cond(conditions, at))
+        cond = bent.condition(self.cond(conditions, at, how))
         direction = None if guides.towards is None else guides.towards(at)
         denoise = self.denoiser(how, guides, direction, bent)
         grid, solver = bent.levels or self.grid(how), self.solver(how, direction)
@@ -183,11 +183,20 @@ class Diffusion:
             denoise = Windows(denoise, self._window(how), OVERLAP)
         return task.held(build.build_clipped(how, task.bent(denoise)))
 
-    def cond(self, conditions: Conditions | None, at: list[int]) -> Cond | None:
-        """Encode the conditions of the images at these positions, which may repeat; None for an unconditional model."""
+    def cond(self, conditions: Conditions | None, at: list[int], how: SamplingConfig | None = None) -> Cond | None:
+        """Encode the conditions of the images at these positions, which may repeat; None for an unconditional model.
+
+        Args:
+            how: settings that may give further conditions.
+        """
         index = torch.tensor(at, device=self.device)
         given = {kind: raw.to(self.device)[index] for kind, raw in (conditions or {}).items()}
-        return self.model.cond(given, len(at))
+        return self.model.cond(given if how is None else {**self.given(how, len(at)), **given}, len(at))
+
+    def given(self, how: SamplingConfig, n: int) -> Conditions:
+        """Return the raw conditions of n images that the settings give, of the kinds that the model has."""
+        values = {kind: torch.as_tensor(value, device=self.device) for kind, value in how.conditions.items()}
+        return {kind: raw.expand(n, *raw.shape) for kind, raw in values.items() if kind in self.model.conditioners}
 
     def noise(self, rows: Sequence[Row], size: tuple[int, int] | None = None) -> SampleNoise:
         """Make the noise of x of size (H, W); the training size if None."""
@@ -220,7 +229,7 @@ class Diffusion:
     ) -> torch.Tensor:
         """Invert images x0 (B, C, H, W) to the noise, shaped alike, from which a deterministic solver samples them."""
         at, x = self.fill(len(x0), how), x0
-        cond, x = self.cond(conditions, at), x0[at]
+        cond, x = self.cond(conditions, at, how), x0[at]
         for step in inversion(self.denoiser(how), self.solver(how), self.grid(how), x, cond):
             x = step.x
             progress(step.number, how.steps)

@@ -36,7 +36,7 @@ def settings(run: LoadedRun, changes: dict[str, Any]) -> SamplingConfig:
     the solver or the grid.
 
     Raises:
-        InputError: an unknown name or an invalid value.
+        InputError: an unknown name, an invalid value, or a condition that the run does not have.
     """
     _refuse_untaught(run, changes)
     guides = any(changes.get(name) is not None for name in under(SamplingConfig, "guidance"))
@@ -50,6 +50,11 @@ def settings(run: LoadedRun, changes: dict[str, Any]) -> SamplingConfig:
     if how.classifier is not None and how.classifier.weights is None:
         weights = run.own_classifier().weights
         how = how.model_copy(update={"classifier": how.classifier.model_copy(update={"weights": weights})})
+    for kind, (name, value) in how.given.items():
+        if kind not in run.engine.model.conditioners:
+            raise InputError(
+                "conflict", f"{name} {value} has no effect, as {run.source} is not conditioned on {kind}; leave it out"
+            )
     how = _sized(run, how)
     chosen = changes.keys() & {"grid", *under(SamplingConfig, "solver")}
     return how if chosen else _tuned(run, how, changes.get("steps"))
@@ -81,7 +86,7 @@ def refuse_idle(run: LoadedRun, changes: dict[str, Any], how: SamplingConfig, *,
         labelled: whether the images have labels.
 
     Raises:
-        InputError: guidance without labels, or with labels that the network was not trained on.
+        InputError: guidance without conditions, or with labels that the network was not trained on.
     """
     if how.classifier is not None and not labelled:
         raise InputError("conflict", f"classifier guidance requires a label; {run.vocabulary.advice}")
@@ -90,6 +95,8 @@ def refuse_idle(run: LoadedRun, changes: dict[str, Any], how: SamplingConfig, *,
             "conflict", f"{run.source} was trained without labels; use --classifier to guide with its classifier"
         )
     if how.guidance is None or how.guidance.guide is not None or (labelled and run.learned_labels):
+        return
+    if how.given and how.guidance.negative is None:
         return
     for name in under(SamplingConfig, "guidance"):
         if changes.get(name) is not None:

@@ -1,13 +1,11 @@
 """Previews of a run in training, sampled by the engine."""
 
 import numpy as np
-import torch
 
 from ddpm.config.sampling import SamplingConfig
 from ddpm.config.solver import EtaSolver
-from ddpm.core.condition import Conditions
 from ddpm.core.model import Model
-from ddpm.data.dataset import Dataset
+from ddpm.data.dataset import Dataset, Ints
 from ddpm.data.loader import batch_of
 from ddpm.engine.diffusion import Diffusion
 from ddpm.images.pixels import Pixels
@@ -23,7 +21,9 @@ LIMIT = 1024
 def preview(
     engine: Diffusion, seed: int, data: Dataset, held_out: Dataset, how: SamplingConfig | None = None
 ) -> Preview:
-    """Make a preview of fixed seeds, cycling through the classes; a model conditioned on images gets held-out ones.
+    """Make a preview of fixed seeds, with the conditions of training images of each class in turn.
+
+    Conditions that the model requires, such as small images, are those of held-out images, which are shown next to it.
 
     Args:
         engine: the engine of the run.
@@ -32,14 +32,18 @@ def preview(
         how: how to sample; with a few steps of DDIM if None.
     """
     how = how or SamplingConfig(solver=EtaSolver(name="ddim"), steps=min(STEPS, engine.schedule.T), grid="trailing")
-    n, classes = COUNT, len(data.classes)
-    conditions: dict[str, torch.Tensor] = {"label": torch.arange(n) % classes} if classes else {}
-    expected, sides = _expected(data, n), []
+    groups = _by_class(data)[:COUNT]
+    n, expected, sides = COUNT, _expected(data, groups), list[Pixels]()
     if engine.model.requires:
         known = held_out if len(held_out) else data
         batch = batch_of(known, np.arange(min(n, len(known))))
-        n, conditions, images = len(batch.images), batch.conditions, batch.images.numpy()
-        expected, sides = colour(images), [_given(engine, conditions, n), images]
+        n, images = len(batch.images), batch.images.numpy()
+        expected, cond = colour(images), engine.cond(batch.conditions, list(range(n)))
+        sides = [] if cond is None or cond.image is None else [engine.decoded(cond.image), images]
+    else:
+        in_turn = np.stack([np.resize(group, n) for group in groups], axis=1).ravel()[:n]
+        batch = batch_of(data, in_turn)
+    conditions = batch.conditions
 
     def draw(model: Model) -> Pixels:
         return engine.with_model(model).draw(how, rows_of(seed, range(n)), conditions)
@@ -47,20 +51,15 @@ def preview(
     return Preview(draw, expected, sides)
 
 
-def _given(engine: Diffusion, conditions: Conditions, n: int) -> Pixels:
-    """Return the images that the network sees next to x, (n, H, W, C)."""
-    cond = engine.cond(conditions, list(range(n)))
-    assert cond is not None
-    assert cond.image is not None
-    return engine.decoded(cond.image)
+def _by_class(data: Dataset) -> list[Ints]:
+    """Return the indices of the images of each class that has some; of all images if there are no classes."""
+    if data.labels is None:
+        return [np.arange(len(data))]
+    return [rows for k in range(len(data.classes)) if len(rows := np.flatnonzero(data.labels == k))]
 
 
-def _expected(data: Dataset, n: int) -> Colour:
-    """Return the colours of training images, from as many classes as the n images of a preview show."""
-    groups = [np.arange(len(data))]
-    if data.labels is not None:
-        shown = (np.flatnonzero(data.labels == k) for k in range(min(n, len(data.classes))))
-        groups = [rows for rows in shown if len(rows)]
+def _expected(data: Dataset, groups: list[Ints]) -> Colour:
+    """Return the colours of training images, the same number from each group."""
     share = -(-min(LIMIT, len(data)) // len(groups))
     rows = [group[np.linspace(0, len(group) - 1, share).round().astype(np.int64)] for group in groups]
     return colour(data.read(np.concatenate(rows)))

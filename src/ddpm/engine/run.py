@@ -154,11 +154,12 @@ class LoadedRun:
         return found
 
     def guides(self, how: SamplingConfig, labels: Sequence[int] | None) -> Guides:
-        """Return the guides for images with these labels."""
-        run, away, towards = self.prepared(how), None, None
-        if labels and self.learned_labels:
-            negative = None if how.guidance is None else how.guidance.negative
-            away = self.conditions(None if negative is None else [self.classes.index(negative)])
+        """Return the guides for images with these labels: away from no condition, or from another label alone."""
+        run, towards = self.prepared(how), None
+        given, away = self.engine.given(how, 1), None
+        negative = None if how.guidance is None else how.guidance.negative
+        if given or self.conditions(labels):
+            away = {} if negative is None else {**given, **self.conditions([self.classes.index(negative)])}
         if how.classifier is not None:
             assert run.classifier is not None
             assert labels

@@ -153,7 +153,7 @@ class _Problem:
 
     def __init__(self, loaded: LoadedRun, long: SamplingConfig, ask: AskTune, half: int, count: _Count) -> None:
         indices = range(half * ask.images, (half + 1) * ask.images)
-        self.loaded, self.engine = loaded, loaded.engine
+        self.loaded, self.engine, self.how = loaded, loaded.engine, long
         self.labels = [i % len(loaded.classes) for i in indices] if loaded.classes else None
         self.denoise = partial(count, loaded.engine.denoiser(long, loaded.guides(long, self.labels)))
         self.noise = partial(loaded.engine.noise, rows_of(ask.seed, indices))
@@ -162,7 +162,7 @@ class _Problem:
 
     def cond(self, n: int) -> Cond | None:
         """The conditions of the first n images."""
-        return self.engine.cond(self.loaded.conditions(self.labels), list(range(n)))
+        return self.engine.cond(self.loaded.conditions(self.labels), list(range(n)), self.how)
 
     def run(self, how: SamplingConfig) -> torch.Tensor:
         """Sample the images with these settings."""

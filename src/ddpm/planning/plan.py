@@ -28,7 +28,7 @@ from ddpm.metrics.features.extract import extract_once
 from ddpm.planning.budget import seconds_left, speed_of, whole_steps
 from ddpm.planning.narrow import refuse_narrow
 from ddpm.planning.recipes import RECIPES, Rung, Tree
-from ddpm.planning.request import Request, change, whole_number
+from ddpm.planning.request import Request, changed, whole_number
 from ddpm.system.errors import InputError
 from ddpm.system.names import GridName, suggest
 from ddpm.system.progress import Progress, Say, silent
@@ -191,8 +191,7 @@ class _Draft:
             whole["scoring"] = {"every": images}
         if self.request.guidance_search is not False and self.data["classes"] and "upscaling" not in tree:
             whole["guidance_search"] = {}
-        for key, value in changes.items():
-            change(whole, key, value)
+        whole = changed(whole, changes)
         whole["network"] = _fitted(whole)
         if "micro_batch" not in whole["training"]:
             batch = whole_number("training.batch", whole["training"].get("batch", batch))

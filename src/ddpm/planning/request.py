@@ -1,7 +1,7 @@
 """A user's request for a run, from flags or keywords."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, get_args
@@ -10,7 +10,7 @@ from ddpm.config.options import options
 from ddpm.config.run import RunConfig
 from ddpm.system.errors import InputError
 from ddpm.system.names import Fit, Mode, suggest
-from ddpm.system.tree import groups, hints, merged, nested
+from ddpm.system.tree import groups, hint_at, hints, merged, short
 from ddpm.system.units import count, duration, size
 
 FLAGS = (
@@ -96,6 +96,11 @@ class Request:
         if "betas" in given:
             betas = _numbers("--betas", given["betas"])
             changes |= {"diffusion.schedule": "custom", "diffusion.betas": betas, "diffusion.T": len(betas)}
+        for text in given.get("set", ()):
+            key, value = _assignment(text)
+            if key in changes:
+                raise InputError("conflict", f"{key} is set more than once; drop --set {text}")
+            changes[key] = value
         return cls(
             data,
             seconds=duration(given["for"]) if "for" in given else None,
@@ -110,7 +115,7 @@ class Request:
             guidance_search=given.get("tune_guidance"),
             scale=given.get("scale"),
             low=given.get("low"),
-            changes=changes | dict(_assignment(text) for text in given.get("set", ())),
+            changes=changes,
         )
 
 
@@ -186,15 +191,35 @@ def whole_number(key: str, value: Any) -> int:
         raise InputError("invalid", f"{key} is {value!r}; use an integer") from None
 
 
-def change(tree: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key in a config tree; parsing the config refuses unknown ones.
+def changed(tree: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A config tree with dotted keys set, in no particular order; parsing the config refuses unknown ones.
 
     Raises:
-        InputError: the key follows from the data, or has a flag that also sets keys depending on it.
+        InputError: a key follows from the data, has a flag that also sets keys depending on it, or contradicts another.
     """
+    asked: dict[str, Any] = {}
+    by: dict[tuple[str, ...], str] = {}
+    for key, value in changes.items():
+        for path, leaf in _leaves(_path(tree, key), value):
+            for other, earlier in by.items():
+                if path[: len(other)] == other[: len(path)]:
+                    raise InputError("conflict", f"{earlier} and {key} cannot both be set; drop one of them")
+            by[path] = key
+            *above, last = path
+            group = asked
+            for name in above:
+                group = group.setdefault(name, {})
+            group[last] = leaf
+    # all at once: a key that selects a group discards the options of another group, but not those set beside it
+    whole: dict[str, Any] = merged(RunConfig, tree, asked, stay=True)
+    return whole
+
+
+def _path(tree: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """The path of a dotted key that may be set."""
     if key in _FLAGS:
         raise InputError("conflict", f"{key} cannot be changed by --set; use {_FLAGS[key]}")
-    path = key.split(".")
+    path = tuple(key.split("."))
     section = path[0]
     if section in ("data", "request", "format"):
         raise InputError("conflict", f"{key} follows from the images and the flags; drop it from --set")
@@ -202,10 +227,20 @@ def change(tree: dict[str, Any], key: str, value: Any) -> None:
         raise InputError("conflict", f"{key} has no effect without {_SWITCHES[section]}; add it, or drop {key}")
     if key == section and isinstance(tree.get(section), dict):
         raise InputError("invalid", f"{key} is a section; set one of its keys, as in --set training.ema=0.999")
-    members: tuple[type, ...] = (RunConfig,)
-    for name in path[:-1]:
-        known = [hints(member)[name] for member in members if name in hints(member)]
-        members = groups(known[0]) if known else members
-        if known and not members:
+    for depth, name in enumerate(path[:-1], 1):
+        hint = hint_at(RunConfig, path[:depth])
+        if hint is not None and not groups(hint):
             raise InputError("unknown", f"unknown key {key}: {name} is not a section; use {name} itself")
-    tree |= merged(RunConfig, tree, nested(path, value), stay=True)
+    return path
+
+
+def _leaves(path: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The values that a key sets, each with its path: a bare value of a group sets the group's key."""
+    hint = hint_at(RunConfig, path)
+    mark = short(hint)
+    value = value if mark is None else mark.spelt(value)
+    if groups(hint) and isinstance(value, Mapping) and value:
+        for name, inner in value.items():
+            yield from _leaves((*path, name), inner)
+    else:
+        yield path, value

@@ -108,9 +108,12 @@ def merged(hint: Any, own: Any, changes: Any, *, stay: bool = False) -> Any:
     return {**own, **{key: merged(known.get(key), own.get(key), value, stay=stay) for key, value in changes.items()}}
 
 
-def nested(path: Sequence[str], value: Any) -> Any:
-    """The tree with one value, at this path."""
-    return {path[0]: nested(path[1:], value)} if path else value
+def hint_at(root: type, path: Sequence[str]) -> Any:
+    """The type, with annotations, of the field at a path in a tree; None if there is no such field."""
+    hint: Any = root
+    for part in path:
+        hint = next((hints(member)[part] for member in groups(hint) if part in hints(member)), None)
+    return hint
 
 
 def at(settings: Any, path: Sequence[str]) -> Any:

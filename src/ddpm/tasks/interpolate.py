@@ -97,7 +97,7 @@ def _between(
             return slerp(one, other, share)
 
         def condition(cond: Cond | None) -> Cond | None:
-            last = engine.cond(run.conditions(labels), [1] * len(at))
+            last = engine.cond(run.conditions(labels), [1] * len(at), how)
             return None if cond is None or last is None else cond.lerp(last, share)
 
         return Task(begin=begin, condition=condition)

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 
 from ddpm import build
-from ddpm.codec import PixelCodec
 from ddpm.config.data import DataConfig
 from ddpm.config.likelihood import Likelihood
 from ddpm.core import Continuous, Denoiser
@@ -92,7 +91,7 @@ def likelihood(
         progress: called with (network calls done, total or 0).
 
     Raises:
-        InputError: the run needs labels or small images, or models latents, not pixels.
+        InputError: the run needs labels or small images, or its codec does not preserve the density of images.
     """
     run.refuse_given()
     run.refuse_student("likelihoods")
@@ -101,11 +100,11 @@ def likelihood(
             "missing", f"{run.source} was never trained without labels, so it needs a label; {run.vocabulary.advice}"
         )
     engine, schedule = run.engine, run.engine.schedule
-    if type(engine.codec) is not PixelCodec:
+    if not engine.codec.preserves_density:
         raise InputError(
             "incompatible",
-            "bits per dimension need a run on pixels, but this run models latents, whose density is not that of the "
-            "images; use a run with the pixel codec",
+            f"the {run.config.codec.kind} codec of {run.source} does not preserve the density of images, so they "
+            "have no bits per dimension; use a run with the pixel codec",
         )
     at = engine.fill(len(pixels))
     x0, cond = engine.encoded(pixels[at]), engine.cond(run.conditions(labels), at)
