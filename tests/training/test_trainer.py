@@ -187,8 +187,9 @@ def test_the_average_follows_the_weights(make_trainer: Make, dataset: Dataset) -
         torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-7)
 
 
-def test_state_and_restore(make_trainer: Make, dataset: Dataset) -> None:
-    one, other = make_trainer(), make_trainer()
+@cases("optimizer", ["adamw", "muon"])
+def test_state_and_restore(optimizer: str, make_trainer: Make, dataset: Dataset) -> None:
+    one, other = make_trainer(optimizer=optimizer), make_trainer(optimizer=optimizer)
     for i in range(3):
         one.step(i, *batch(dataset, i))
     one.skipped = 2
@@ -201,8 +202,9 @@ def test_state_and_restore(make_trainer: Make, dataset: Dataset) -> None:
     assert equal(one.state(6), other.state(6))
 
 
-def test_restoring_before_the_first_step(make_trainer: Make, dataset: Dataset) -> None:
-    one, other = make_trainer(), make_trainer()
+@cases("optimizer", ["adamw", "muon"])
+def test_restoring_before_the_first_step(optimizer: str, make_trainer: Make, dataset: Dataset) -> None:
+    one, other = make_trainer(optimizer=optimizer), make_trainer(optimizer=optimizer)
     one.step(0, *batch(dataset))
     other.restore(one.state(1))
     assert equal(one.state(1), other.state(1))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from ddpm.config.options import Flag
-from ddpm.system.names import PrecisionName
+from ddpm.system.names import OptimizerName, PrecisionName
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class TrainSettings:
         learning_rate: The peak learning rate.
         warmup: The images over which the learning rate rises linearly from 0.
         decay: The final proportion of the run over which the learning rate falls to 0 along half a cosine.
-        weight_decay, betas: The parameters of AdamW.
+        optimizer: The optimiser; "muon" orthogonalises the updates of hidden matrices, and uses AdamW for the rest.
+        weight_decay, betas: The parameters of AdamW; Muon's weight decay is the same.
         clip: The largest norm of the gradient.
         ema: The upper limit of the moving average's decay.
         averages: How often the averages are saved from which `ddpm average` makes one of any length; 0 for never.
@@ -43,6 +44,7 @@ class TrainSettings:
     learning_rate: Annotated[float, Flag("Peak learning rate.", name="lr")] = 2e-4
     warmup: int = 10_000
     decay: float = 0.8
+    optimizer: Annotated[OptimizerName, Flag("Optimiser of the weights.")] = "adamw"
     weight_decay: float = 0.0
     betas: tuple[float, float] = (0.9, 0.99)
     clip: float = 1.0

@@ -22,6 +22,8 @@ class NoisedClassifier(nn.Module):
         settings: The settings of the U-Net; ``out_channels`` is the number of classes.
     """
 
+    outer = ("time", "pool")
+
     def __init__(self, settings: UNetSettings) -> None:
         super().__init__()
         if settings.cond_width is not None:

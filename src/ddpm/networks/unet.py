@@ -130,7 +130,12 @@ class UNet(nn.Module):
     """The U-Net of Ho et al. 2020, app. B, with class conditions as in Dhariwal & Nichol 2021.
 
     Its output is zero at initialisation.
+
+    Attributes:
+        outer: The modules that embed time and condition, whose weights are no hidden matrices.
     """
+
+    outer = ("time", "cond")
 
     def __init__(self, settings: UNetSettings) -> None:
         super().__init__()

@@ -12,6 +12,7 @@ Mode = Literal["L", "RGB", "RGBA"]
 Fit = Literal["crop", "pad", "stretch"]
 """How an image of another aspect ratio is fitted to a size."""
 PrecisionName = Literal["bf16", "fp16", "fp32"]
+OptimizerName = Literal["adamw", "muon"]
 
 ScheduleName = Literal["linear", "scaled-linear", "cosine", "sigmoid", "vp", "sub-vp", "ve", "edm", "flow"]
 PredictionName = Literal["eps", "x0", "v", "flow", "edm"]

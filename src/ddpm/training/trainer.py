@@ -17,6 +17,7 @@ from ddpm.core.stream import RowStreams
 from ddpm.objectives.objective import Draws, Objective
 from ddpm.training.checkpoint import Checkpoint, load_into
 from ddpm.training.ema import EMA
+from ddpm.training.optimizer import create_moments, make_optimizer
 from ddpm.training.power_average import PowerAverages
 from ddpm.training.rate import learning_rate
 
@@ -65,13 +66,7 @@ class Trainer:
         self.averages = PowerAverages(self.model, settings.steps) if settings.averages else None
         self.history = objective.history()
         self.skipped = 0
-        optimizer = torch.optim.AdamW(
-            self.model.parameters(),
-            lr=settings.learning_rate,
-            betas=settings.betas,
-            weight_decay=settings.weight_decay,
-            fused=accelerator.device.type in ("cpu", "cuda"),
-        )
+        optimizer = make_optimizer(self.model, settings, accelerator.device)
         self._module, self._optimizer = accelerator.prepare(_Losses(self.model, objective), optimizer)
 
     def step(self, number: int, images: torch.Tensor, conditions: Conditions) -> StepReport:
@@ -153,7 +148,7 @@ class Trainer:
             InputError: the checkpoint belongs to another model, or is incomplete.
         """
         what = f"the checkpoint of step {checkpoint.step}"
-        self._create_moments()
+        create_moments(self._optimizer)
         load_into(self.model.state_dict(), checkpoint.tensors.get("model", {}), what)
         load_into(self.ema.model.state_dict(), checkpoint.tensors.get("ema", {}), what)
         load_into(self._moments(), checkpoint.tensors.get("optimizer", {}), what)
@@ -170,7 +165,7 @@ class Trainer:
     def undone(self) -> Iterator[None]:
         """Undo the steps that are taken inside."""
         if not self._optimizer.state:
-            self._create_moments()
+            create_moments(self._optimizer)
         before = self.state(0)
         kept = {stem: {name: t.detach().clone() for name, t in group.items()} for stem, group in before.tensors.items()}
         yield
@@ -180,12 +175,3 @@ class Trainer:
         """Return the optimiser's tensors by parameter, such as "exp_avg.net.conv_in.weight"."""
         moments = self._optimizer.state
         return {f"{key}.{name}": t for name, p in self.model.named_parameters() for key, t in moments[p].items()}
-
-    def _create_moments(self) -> None:
-        # as AdamW does at its first step: zeros
-        for p in self.model.parameters():
-            self._optimizer.state[p] = {
-                "step": torch.zeros((), dtype=torch.float32, device=p.device),
-                "exp_avg": torch.zeros_like(p),
-                "exp_avg_sq": torch.zeros_like(p),
-            }
