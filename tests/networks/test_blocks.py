@@ -2,7 +2,16 @@ import torch
 import torch.nn.functional as F
 
 from cases import cases
-from ddpm.networks.blocks import Attention, Downsample, GroupNorm, Upsample, attend, depth_to_space, space_to_depth
+from ddpm.networks.blocks import (
+    Attention,
+    Downsample,
+    GroupNorm,
+    LayerNorm,
+    Upsample,
+    attend,
+    depth_to_space,
+    space_to_depth,
+)
 
 
 @cases(("channels", "groups"), [(256, 32), (96, 32), (48, 16), (20, 4), (6, 2), (32, 16), (8, 4), (1, 1)])
@@ -20,6 +29,17 @@ def test_group_norm_is_wide(dtype, rtol, atol):
     with torch.autocast("cpu", torch.bfloat16):
         out = norm(x)
     torch.testing.assert_close(out, exact.to(dtype), rtol=rtol, atol=atol)
+
+
+@cases(("dtype", "rtol", "atol"), [(torch.bfloat16, 2**-7, 1e-5), (torch.float64, 0, 1e-12)])
+def test_layer_norm_is_wide(dtype, rtol, atol):
+    norm = LayerNorm(64)
+    torch.nn.init.normal_(norm.weight)
+    x = (5 + torch.randn(2, 64, 4, 4, dtype=torch.float64)).to(dtype)
+    exact = F.layer_norm(x.double().movedim(1, -1), (64,), norm.weight.double(), norm.bias.double(), 1e-6)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = norm(x)
+    torch.testing.assert_close(out, exact.movedim(-1, 1).to(dtype), rtol=rtol, atol=atol)
 
 
 def test_space_to_depth_is_pixel_unshuffle():

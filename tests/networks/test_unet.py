@@ -9,6 +9,7 @@ from ddpm.core import Cond
 from ddpm.networks import UNet
 
 SMALL = UNetSettings(width=8, multipliers=(1, 2), blocks=1, head_width=4)
+LIGHT = {"norm": "layer", "upsample": "linear", "skips": "blocks", "stem": 4, "patch": 2, "attention": (4,)}
 T = torch.tensor([3.0, 500.0])
 
 
@@ -42,7 +43,8 @@ def test_names():
 
 
 def test_fresh_network_says_nothing():
-    assert not UNet(SMALL)(image(), T).any()
+    for changes in [{}, LIGHT]:
+        assert not UNet(dataclasses.replace(SMALL, **changes))(image(), T).any()
 
 
 def test_fresh_residual_branches_are_nothing():
@@ -56,12 +58,21 @@ def test_shapes():
         for patch in [1, 2]:
             net = small(space=len(size), patch=patch, out_channels=6, scale_shift=True)
             assert net(image(*size), T).shape == (2, 6, *size)
+        light = small(space=len(size), **LIGHT)
+        assert light(image(*size), T).shape == (2, 3, *size)
+
+
+def test_light_networks_have_one_skip_a_block():
+    names = set(small(**LIGHT, multipliers=(1, 2, 3)).state_dict())
+    blocks = {name.partition(".conv1.")[0] for name in names if name.startswith("up.") and ".conv1." in name}
+    assert blocks == {"up.0.blocks.0", "up.1.blocks.0", "up.2.blocks.0"}
 
 
 def test_every_parameter_matters():
-    net = small(cond_width=5, patch=2, attention=(2, 4))
-    net(image(), T, Cond(torch.randn(2, 5))).square().sum().backward()
-    assert [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()] == []
+    for changes in [{"patch": 2, "attention": (2, 4)}, LIGHT]:
+        net = small(cond_width=5, **changes)
+        net(image(), T, Cond(torch.randn(2, 5))).square().sum().backward()
+        assert [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
 def test_time_is_heard_image_by_image():
@@ -110,10 +121,10 @@ def test_dropout_in_training_only():
 
 
 def test_channels_last_changes_nothing_but_memory():
-    for space in [2, 3]:
+    for space, changes in [(2, {}), (2, LIGHT), (3, {})]:
         memory = {2: torch.channels_last, 3: torch.channels_last_3d}[space]
         x = image(*[8] * space)
-        net = small(space=space)
+        net = small(space=space, **changes)
         expected = net(x, T)
         out = net.to(memory_format=memory)(x.to(memory_format=memory), T)
         assert out.is_contiguous(memory_format=memory)
@@ -121,16 +132,17 @@ def test_channels_last_changes_nothing_but_memory():
 
 
 def test_bfloat16():
-    net, x = small(), image()
-    expected = net(x, T)
-    with torch.autocast("cpu", torch.bfloat16):
-        autocast = net(x, T)
-    low = net.bfloat16()(x.bfloat16(), T)
-    for out in autocast, low:
-        assert out.dtype == torch.bfloat16
-        # Eight bits a number: each of some 20 layers in a row adds about 2⁻⁹ of its size.
-        error = (out.float() - expected).square().mean().sqrt() / expected.std()
-        assert 0 < error < 0.03
+    for changes in [{}, LIGHT]:
+        net, x = small(**changes), image()
+        expected = net(x, T)
+        with torch.autocast("cpu", torch.bfloat16):
+            autocast = net(x, T)
+        low = net.bfloat16()(x.bfloat16(), T)
+        for out in autocast, low:
+            assert out.dtype == torch.bfloat16
+            # Eight bits a number: each of some 20 layers in a row adds about 2⁻⁹ of its size.
+            error = (out.float() - expected).square().mean().sqrt() / expected.std()
+            assert 0 < error < 0.03
 
 
 def test_condition_is_heard():

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
 from ddpm.config.options import Flag
+from ddpm.system.names import NormName, SkipsName, UpsampleName
 from ddpm.system.tree import Short, groups, short
 
 LEAST_WIDTH = 32
@@ -30,6 +31,10 @@ class UNetSettings:
         scale_shift: Whether the time embedding scales and shifts the normalised features instead of being added
             (Dhariwal & Nichol 2021, sec. 3.1).
         patch: The side, in pixels, of the patches that form one position each (Hoogeboom et al. 2023).
+        stem: The channels of a convolution at the pixels before and after the patches; 0 for none.
+        norm: "group", or "layer" over the channels at each position, which is faster on a CPU.
+        upsample: "conv", or "linear" without its convolution at the finer resolution.
+        skips: The outputs that skip connections carry: "all", or only those of residual "blocks".
         checkpoint: Whether to recompute the activations inside the blocks for the gradient instead of storing them.
     """
 
@@ -46,6 +51,10 @@ class UNetSettings:
     cond_width: int | None = None
     scale_shift: bool = False
     patch: int = 1
+    stem: int = 0
+    norm: NormName = "group"
+    upsample: UpsampleName = "conv"
+    skips: SkipsName = "all"
     checkpoint: bool = False
 
     def __post_init__(self) -> None:
@@ -64,6 +73,8 @@ class UNetSettings:
             raise ValueError(f"dropout is {self.dropout}; it must be in [0, 1)")
         if self.space not in (1, 2, 3):
             raise ValueError(f"space is {self.space}; it must be 1, 2 or 3 spatial axes")
+        if self.stem < 0:
+            raise ValueError(f"stem is {self.stem}; it must be at least 0")
         if self.cond_width is not None and self.cond_width < 1:
             raise ValueError(f"cond_width is {self.cond_width}; it must be at least 1, or None for no condition")
         if self.head_width is not None:
@@ -90,7 +101,7 @@ class UNetSettings:
 
     def encoder(self, width: int | None, in_channels: int, out_channels: int) -> dict[str, Any]:
         """The settings of a classifier for the images of this network: half its width unless ``width`` is given."""
-        fixed = {"in_channels": in_channels, "out_channels": out_channels, "cond_width": None}
+        fixed = {"in_channels": in_channels, "out_channels": out_channels, "cond_width": None, "stem": 0}
         return asdict(self) | fixed | {"width": max(LEAST_WIDTH, self.width // 4 * 2) if width is None else width}
 
     def describe(self) -> str:

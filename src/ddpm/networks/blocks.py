@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ddpm.system.names import NormName
+
 _Layer = TypeVar("_Layer", bound="_Conv | nn.Linear")
 _Conv = nn.Conv1d | nn.Conv2d | nn.Conv3d
 _CONV: dict[int, type[_Conv]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -60,6 +62,34 @@ class GroupNorm(nn.Module):
         return F.group_norm(x.to(wide), self.groups, weight, bias, eps=1e-6).to(x.dtype)
 
 
+class LayerNorm(nn.Module):
+    """Normalisation over the channels at each position, as in Liu et al. 2022, with statistics in at least float32.
+
+    On a CPU about twice as fast as :class:`GroupNorm`, as it keeps bfloat16.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, *space) -> (B, C, *space) of the same dtype."""
+        wide = torch.promote_types(x.dtype, torch.float32)
+        # only the CPU's kernels take weights wider than x
+        narrow = x.dtype if x.device.type == "cpu" else wide
+        weight, bias = self.weight.to(wide), self.bias.to(wide)
+        with torch.autocast(x.device.type, enabled=False):
+            # (B, C, *space) -> (B, *space, C): free where memory is channels-last
+            out = F.layer_norm(x.movedim(1, -1).to(narrow), weight.shape, weight, bias, eps=1e-6)
+        return out.to(x.dtype).movedim(-1, 1)
+
+
+def normaliser(name: NormName, channels: int) -> GroupNorm | LayerNorm:
+    """The normalisation of this name."""
+    return LayerNorm(channels) if name == "layer" else GroupNorm(channels)
+
+
 def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
     """Scaled dot-product attention: three of (B, heads, N, D) -> (B, heads, N, D) of the same dtype.
 
@@ -80,10 +110,10 @@ _FEW = 64
 class Attention(nn.Module):
     """Self-attention over all positions, on a residual branch (Ho et al. 2020, app. B)."""
 
-    def __init__(self, channels: int, head_width: int | None = None) -> None:
+    def __init__(self, channels: int, head_width: int | None = None, norm: NormName = "group") -> None:
         super().__init__()
         self.heads = 1 if head_width is None else channels // head_width
-        self.norm = GroupNorm(channels)
+        self.norm = normaliser(norm, channels)
         # The gain gives the three parts the scale of three separate layers.
         self.qkv = linear(channels, 3 * channels, gain=math.sqrt(2))
         self.out = zero(linear(channels, channels))
@@ -123,6 +153,48 @@ class Upsample(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, *space) -> (B, C, *space · 2)."""
         out: torch.Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        return out
+
+
+class LinearUpsample(nn.Module):
+    """Upsampling by 2: a linear map to the finer level's channels, then nearest neighbours.
+
+    The next block's convolutions smooth it. Much cheaper than a convolution of all channels at twice the resolution.
+    """
+
+    def __init__(self, space: int, channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = conv(space, channels, out_channels, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, channels, *space) -> (B, out_channels, *space · 2)."""
+        return F.interpolate(self.conv(x), scale_factor=2.0, mode="nearest")
+
+
+class Head(nn.Module):
+    """The end of a network that starts with a stem: two convolutions of the pixels, conditioned on time.
+
+    They see across patches. The last also sees the stem's features with a gain that depends on time, so that the noise
+    of each pixel need not pass through the patches, which may have fewer channels than pixels.
+
+    Args:
+        stem: the channels of the stem, and of each pixel of a patch.
+        time_width: those of the time embedding.
+    """
+
+    def __init__(self, space: int, stem: int, out_channels: int, time_width: int) -> None:
+        super().__init__()
+        self.mix = conv(space, 2 * stem, 2 * stem, 3, padding=1)
+        self.time = linear(time_width, 5 * stem)
+        self.conv = zero(conv(space, 3 * stem, out_channels, 3, padding=1))
+
+    def forward(self, x: torch.Tensor, stem: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        """Two of (B, stem, *space), time (B, time_width) -> (B, out_channels, *space)."""
+        n = stem.shape[1]
+        # (B, C) -> (B, C, 1, ..., 1)
+        scale, shift, gain = self.time(time)[(..., *[None] * (x.ndim - 2))].split([2 * n, 2 * n, n], dim=1)
+        mixed = F.silu(self.mix(torch.cat([x, stem], dim=1)) * (1 + scale) + shift)
+        out: torch.Tensor = self.conv(torch.cat([mixed, stem * (1 + gain)], dim=1))
         return out
 
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from ddpm.config.network import UNetSettings
 from ddpm.core import Cond
-from ddpm.networks.blocks import GroupNorm, conv, space_to_depth
+from ddpm.networks.blocks import conv, normaliser, space_to_depth
 from ddpm.networks.embeddings import TimeEmbedding, silu
 from ddpm.networks.pooling import AttentionPool
 from ddpm.networks.unet import Block, check_size, way_down
@@ -36,7 +36,7 @@ class NoisedClassifier(nn.Module):
         self.down, channels = way_down(s)
         width = channels[-1]
         self.middle = nn.ModuleList([Block(s, width, width, attend=attend) for attend in (True, False)])
-        self.norm_out = GroupNorm(width)
+        self.norm_out = normaliser(s.norm, width)
         self.pool = AttentionPool(width, s.out_channels, s.head_width)
 
     def forward(self, x: torch.Tensor, t: torch.Tensor, cond: Cond | None = None) -> torch.Tensor:
@@ -51,7 +51,7 @@ class NoisedClassifier(nn.Module):
         time = silu(self.time(t))
         h = self.conv_in(space_to_depth(x, self.settings.patch))
         for down in self.down:
-            h = down(h, time)[-1]
+            h, _ = down(h, time)
         for block in self.middle:
             h = block(h, time)
         out: torch.Tensor = self.pool(F.silu(self.norm_out(h)))

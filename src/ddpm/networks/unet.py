@@ -1,5 +1,7 @@
 """The convolutional U-Net of Ho et al. 2020."""
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -10,15 +12,18 @@ from ddpm.core import Cond
 from ddpm.networks.blocks import (
     Attention,
     Downsample,
-    GroupNorm,
+    Head,
+    LinearUpsample,
     Upsample,
     conv,
     depth_to_space,
     linear,
+    normaliser,
     space_to_depth,
     zero,
 )
 from ddpm.networks.embeddings import TimeEmbedding, silu
+from ddpm.system.names import SkipsName
 
 
 class Block(nn.Module):
@@ -28,15 +33,15 @@ class Block(nn.Module):
         super().__init__()
         self.checkpoint = settings.checkpoint
         self.scale_shift = settings.scale_shift
-        self.norm1 = GroupNorm(channels)
+        self.norm1 = normaliser(settings.norm, channels)
         self.conv1 = conv(settings.space, channels, out_channels, 3, padding=1)
         self.time = linear(4 * settings.width, out_channels * (2 if settings.scale_shift else 1))
-        self.norm2 = GroupNorm(out_channels)
+        self.norm2 = normaliser(settings.norm, out_channels)
         self.dropout = nn.Dropout(settings.dropout)
         self.conv2 = zero(conv(settings.space, out_channels, out_channels, 3, padding=1))
         same = channels == out_channels
         self.shortcut = nn.Identity() if same else conv(settings.space, channels, out_channels, 1)
-        self.attention = Attention(out_channels, settings.head_width) if attend else nn.Identity()
+        self.attention = Attention(out_channels, settings.head_width, settings.norm) if attend else nn.Identity()
 
     def forward(self, x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
         """x (B, channels, *space), time (B, 4 · width) -> (B, out_channels, *space)."""
@@ -60,28 +65,34 @@ class Block(nn.Module):
 
 
 class Down(nn.Module):
-    """One downsampling level: blocks, then half the resolution (except at the coarsest level)."""
+    """One downsampling level: blocks, then half the resolution (except at the coarsest level).
 
-    def __init__(self, blocks: list[Block], downsample: Downsample | None) -> None:
+    Attributes:
+        skips: "all" outputs are kept for skip connections, or only those of "blocks".
+    """
+
+    def __init__(self, blocks: list[Block], downsample: Downsample | None, skips: SkipsName) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.downsample = downsample
+        self.skips = skips
 
-    def forward(self, x: torch.Tensor, time: torch.Tensor) -> list[torch.Tensor]:
-        """The output of each layer, (B, C, *space), for the skip connections; the last is the level's output."""
+    def forward(self, x: torch.Tensor, time: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """The level's output, and the layers' outputs, (B, C, *space), for the skip connections."""
         outputs = []
         for block in self.blocks:
             x = block(x, time)
             outputs.append(x)
         if self.downsample is not None:
-            outputs.append(self.downsample(x))
-        return outputs
+            x = self.downsample(x)
+            outputs += [x] * (self.skips == "all")
+        return x, outputs
 
 
 def way_down(s: UNetSettings) -> tuple[nn.ModuleList, list[int]]:
-    """The downsampling levels, and the channels of their input and of each of their outputs."""
+    """The downsampling levels, and the channels of the outputs kept for skip connections."""
     channels = s.width
-    skips = [channels]
+    skips = [channels] * (s.skips == "all")
     levels = nn.ModuleList()
     for out, factor in zip(s.channels, s.factors, strict=True):
         blocks = []
@@ -90,9 +101,9 @@ def way_down(s: UNetSettings) -> tuple[nn.ModuleList, list[int]]:
             channels = out
             skips.append(channels)
         coarsest = factor == s.divisor
-        if not coarsest:
+        if not coarsest and s.skips == "all":
             skips.append(channels)
-        levels.append(Down(blocks, None if coarsest else Downsample(s.space, channels)))
+        levels.append(Down(blocks, None if coarsest else Downsample(s.space, channels), s.skips))
     return levels, skips
 
 
@@ -114,7 +125,7 @@ def check_size(s: UNetSettings, x: torch.Tensor) -> None:
 class Up(nn.Module):
     """One upsampling level: blocks that each take a skip connection, then twice the resolution."""
 
-    def __init__(self, blocks: list[Block], upsample: Upsample | None) -> None:
+    def __init__(self, blocks: list[Block], upsample: nn.Module | None) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.upsample = upsample
@@ -144,22 +155,33 @@ class UNet(nn.Module):
         self.time = TimeEmbedding(s.width, 4 * s.width)
         # No bias: it would duplicate the time embedding's.
         self.cond = None if s.cond_width is None else linear(s.cond_width, 4 * s.width, bias=False)
-        self.conv_in = conv(s.space, s.in_channels * patch_area, s.width, 3, padding=1)
+        kernel = 1 if s.stem else 3  # with a stem, the convolutions of pixels see the neighbours
+        self.stem = conv(s.space, s.in_channels, s.stem, 3, padding=1) if s.stem else None
+        self.conv_in = conv(s.space, (s.stem or s.in_channels) * patch_area, s.width, kernel, padding=kernel // 2)
 
         self.down, skips = way_down(s)
-        channels = skips[-1]
+        channels = s.channels[-1]
         self.middle = nn.ModuleList([Block(s, channels, channels, attend=attend) for attend in (True, False)])
 
         self.up = nn.ModuleList()
-        for out, factor in zip(reversed(s.channels), reversed(s.factors), strict=True):
+        finer = [None, *s.channels[:-1]]
+        for out, factor, after in zip(*map(reversed, (s.channels, s.factors, finer)), strict=True):
             blocks = []
-            for _ in range(s.blocks + 1):
+            for _ in range(s.blocks + (s.skips == "all")):
                 blocks.append(Block(s, channels + skips.pop(), out, attend=factor in s.attention))
                 channels = out
-            self.up.append(Up(blocks, None if factor == s.patch else Upsample(s.space, channels)))
+            if after is None:
+                self.up.append(Up(blocks, None))
+            elif s.upsample == "conv":
+                self.up.append(Up(blocks, Upsample(s.space, channels)))
+            else:
+                self.up.append(Up(blocks, LinearUpsample(s.space, channels, after)))
+                channels = after
 
-        self.norm_out = GroupNorm(channels)
-        self.conv_out = zero(conv(s.space, channels, s.out_channels * patch_area, 3, padding=1))
+        self.norm_out = normaliser(s.norm, channels)
+        last = conv(s.space, channels, (s.stem or s.out_channels) * patch_area, kernel, padding=kernel // 2)
+        self.conv_out = last if s.stem else zero(last)
+        self.head = Head(s.space, s.stem, s.out_channels, 4 * s.width) if s.stem else None
 
     def forward(self, x: torch.Tensor, t: torch.Tensor, cond: Cond | None = None) -> torch.Tensor:
         """x (B, C, *space), t (B,), the condition's vector (B, cond_width) -> (B, out_channels, *space).
@@ -173,16 +195,18 @@ class UNet(nn.Module):
         time = silu(self._embed(t, None if cond is None else cond.vector))
         if cond is not None and cond.image is not None:
             x = torch.cat([x, cond.image], dim=1)
-        h = self.conv_in(space_to_depth(x, self.settings.patch))
-        skips = [h]
+        fine = x if self.stem is None else self.stem(x)
+        h = self.conv_in(space_to_depth(fine, self.settings.patch))
+        skips = [h] * (self.settings.skips == "all")
         for down in self.down:
-            skips += down(skips[-1], time)
-        h = skips[-1]
+            h, kept = down(h, time)
+            skips += kept
         for block in self.middle:
             h = block(h, time)
         for up in self.up:
             h = up(h, time, skips)
-        return depth_to_space(self.conv_out(F.silu(self.norm_out(h))), self.settings.patch)
+        out = depth_to_space(self.conv_out(F.silu(self.norm_out(h))), self.settings.patch)
+        return out if self.head is None else cast(torch.Tensor, self.head(out, fine, time))
 
     def _embed(self, t: torch.Tensor, vector: torch.Tensor | None) -> torch.Tensor:
         """The embedding of time and condition: (B, 4 · width)."""

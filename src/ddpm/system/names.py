@@ -13,6 +13,9 @@ Fit = Literal["crop", "pad", "stretch"]
 """How an image of another aspect ratio is fitted to a size."""
 PrecisionName = Literal["bf16", "fp16", "fp32"]
 OptimizerName = Literal["adamw", "muon"]
+NormName = Literal["group", "layer"]
+UpsampleName = Literal["conv", "linear"]
+SkipsName = Literal["all", "blocks"]
 
 ScheduleName = Literal["linear", "scaled-linear", "cosine", "sigmoid", "vp", "sub-vp", "ve", "edm", "flow"]
 PredictionName = Literal["eps", "x0", "v", "flow", "edm"]
@@ -26,6 +29,8 @@ WeightingName = Literal[PlainWeightingName, GammaWeightingName]
 PlainLevelsName = Literal["uniform", "stratified", "importance"]
 NormalLevelsName = Literal["log-normal", "logit-normal"]
 LevelSamplingName = Literal[PlainLevelsName, NormalLevelsName]
+
+DistillationName = Literal["trajectory", "progressive"]
 
 AncestralSolverName = Literal["ancestral", "ancestral-small", "ancestral-large"]
 NoisySolverName = Literal["sde-dpm++-2m", "sde-dpm++-3m", AncestralSolverName, "langevin"]
