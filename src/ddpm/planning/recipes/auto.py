@@ -1,23 +1,49 @@
 """The default recipe: the largest network that the budget can train."""
 
-from ddpm.planning.recipes.recipe import Rung
+from typing import NamedTuple
+
+from ddpm.planning.recipes.recipe import Rung, Tree
 from ddpm.system.errors import InputError
 
-FINEST = 32
-"""Maximum positions per side at the network's finest level; larger images are divided into patches."""
 COARSEST = 16
 """Maximum positions per side at the coarsest level; an oblong image may have as many in total as a square."""
 
+LIGHT: Tree = {"norm": "layer", "upsample": "linear", "skips": "blocks"}
+"""Parts of a U-Net that are cheap on a CPU."""
+STEM = 8
+"""Channels of the convolutions of pixels where patches have more pixels than 2 × 2."""
+
+
+class Row(NamedTuple):
+    """One network of the ladder.
+
+    Attributes:
+        needs: training images from which it beats the row above.
+        width: channels at the finest level.
+        positions: maximum positions per side at the finest level; larger images are divided into patches.
+        blocks: residual blocks per level.
+        batch, rate: images per step and the peak learning rate.
+        light: whether it consists of cheap parts and is trained by Muon; else it is close to the network of Ho et al.
+            2020, and trained by AdamW.
+    """
+
+    needs: int
+    width: int
+    positions: int
+    blocks: int
+    batch: int
+    rate: float
+    light: bool
+
 
 LADDER = (
-    # training images from which it beats the row above, width, patch for sides of 32, blocks, batch, learning rate
-    (0, 32, 2, 1, 64, 3e-3),
-    (60_000, 48, 2, 1, 64, 3e-3),
-    (120_000, 64, 2, 1, 64, 1.5e-3),
-    (600_000, 96, 2, 2, 128, 1e-3),
-    (1_500_000, 128, 2, 2, 128, 8e-4),
-    (4_000_000, 96, 1, 2, 128, 5e-4),
-    (8_000_000, 128, 1, 2, 128, 4e-4),
+    Row(0, 32, 20, 1, 64, 6e-3, True),
+    Row(60_000, 48, 20, 1, 64, 6e-3, True),
+    Row(150_000, 64, 20, 1, 64, 3e-3, True),
+    Row(600_000, 96, 20, 2, 128, 3e-3, True),
+    Row(1_500_000, 128, 20, 2, 128, 3e-3, True),
+    Row(4_000_000, 96, 40, 2, 128, 5e-4, False),
+    Row(8_000_000, 128, 40, 2, 128, 4e-4, False),
 )
 
 
@@ -27,40 +53,48 @@ def auto(size: tuple[int, int], labelled: bool) -> list[Rung]:
     Raises:
         InputError: the size cannot be halved often enough.
     """
-    return [_rung(size, labelled, *row) for row in LADDER]
+    return [_rung(size, labelled, row) for row in LADDER]
 
 
-def _rung(
-    size: tuple[int, int], labelled: bool, needs: int, width: int, patch: int, blocks: int, batch: int, rate: float
-) -> Rung:
-    longest, shortest = max(size), min(size)
-    while longest / patch > FINEST:
+def _rung(size: tuple[int, int], labelled: bool, row: Row) -> Rung:
+    longest, patch = max(size), 1
+    while longest / patch > row.positions:
         patch *= 2
-    while patch > 1 and longest / patch < FINEST / 2:
+    factors = _factors(size, patch)
+    while patch > 1 and not _fits(size, factors[-1]):  # smaller patches rather than another size
         patch //= 2
-    # halve while at least 4 positions remain and the sides are divisible
-    levels = 1
-    while levels < 4 and shortest >= patch * 2**levels * 4 and _divides(size, patch * 2**levels):
-        levels += 1
-    factors = [patch * 2**i for i in range(levels)]
+        factors = _factors(size, patch)
     if not _fits(size, factors[-1]):
         raise InputError("invalid", _refusal(size, patch))
+    network: Tree = {
+        "width": row.width,
+        "multipliers": (1, 2, 2, 2)[: len(factors)],
+        "blocks": row.blocks,
+        # at the two coarsest levels, where positions are few; at the finest only if it is the only one
+        "attention": factors[1:][-2:] or factors,
+        "patch": patch,
+    }
+    training: Tree = {"batch": row.batch, "learning_rate": row.rate, "label_dropout": 0.05}
+    if row.light:
+        network |= LIGHT | {"attention": factors[-1:], "stem": STEM if patch > 2 else 0}
+        training["optimizer"] = "muon"
     return Rung(
-        needs,
+        row.needs,
         {
             "diffusion": {"schedule": "cosine", "prediction": "v"},
-            "network": {
-                "width": width,
-                "multipliers": (1, 2, 2, 2)[:levels],
-                "blocks": blocks,
-                # at the two coarsest levels, where positions are few; at the finest only if it is the only one
-                "attention": factors[1:][-2:] or factors,
-                "patch": patch,
-            },
-            "training": {"batch": batch, "learning_rate": rate, "label_dropout": 0.05},
+            "network": network,
+            "training": training,
             "sampling": {"guidance": (1.15 if longest <= 16 else 1.5) if labelled else 1.0},
         },
     )
+
+
+def _factors(size: tuple[int, int], patch: int) -> list[int]:
+    """The downsampling factors of the levels: halved while at least 4 positions remain and the sides are divisible."""
+    factors = [patch]
+    while len(factors) < 4 and min(size) >= factors[-1] * 8 and _divides(size, factors[-1] * 2):
+        factors.append(factors[-1] * 2)
+    return factors
 
 
 def _divides(size: tuple[int, int], factor: int) -> bool:
