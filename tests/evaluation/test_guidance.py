@@ -1,6 +1,7 @@
 """The search on a small run: the same whatever the batch, resumed where it was killed, and then the default."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,19 +9,20 @@ from typing import Any
 import pytest
 import torch
 
+from conftest import TINY
 from ddpm import build
 from ddpm.config.guidance import GuidanceConfig
 from ddpm.config.guidance_search import GuidanceSearchSettings
 from ddpm.engine.loading import load
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
-from ddpm.evaluation import guidance as searching
 from ddpm.evaluation.evaluate import evaluate
 from ddpm.evaluation.guidance import AskGuidance, after_training, tune_guidance
 from ddpm.metrics.memorisation import Thumbnail
 from ddpm.records.guidance import GuidanceRecord
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.progress import silent
+from ddpm.tasks.generate import sample
 from refusal import refuses
 
 ASK = AskGuidance(20, sampling={"steps": 2})
@@ -110,32 +112,43 @@ def test_it_is_the_default_of_these_weights_alone(record: GuidanceRecord, run: P
     assert settings(load(run, "cpu"), {}) == settings(plain, {})
 
 
-def test_a_run_without_labels(record: GuidanceRecord, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It can only be guided away from a checkpoint of its first half; here there are those of steps 8 and 12."""
-    loaded = load(run, "cpu")
-    data = loaded.config.data.model_copy(update={"classes": ()})
-    net = replace(loaded.config.network, cond_width=None)
-    config = loaded.config.model_copy(update={"data": data, "network": net})
-    torch.manual_seed(0)
-    engine = loaded.engine.with_model(build.build_model(config).eval().requires_grad_(False))
-    plain = replace(loaded, config=config, engine=engine)
-    with refuses("incompatible", str(run), "--set training.keep=20"):
-        tune_guidance(plain, ASK, silent)
-    never = replace(config.training, label_dropout=0.0)
-    with refuses("incompatible", str(run)):
-        tune_guidance(replace(loaded, config=loaded.config.model_copy(update={"training": never})), ASK, silent)
-    monkeypatch.setattr(searching, "YOUNG", 0.7)
-    monkeypatch.setattr("ddpm.engine.checkpoint_guide.model_of", lambda guide, source, model: model)
-    found = tune_guidance(plain, ASK, silent)
+@pytest.fixture(scope="module")
+def unlabelled(cli: Callable[..., int], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of 12 steps on the digits without their classes, which keeps one checkpoint."""
+    out = tmp_path_factory.mktemp("unlabelled") / "run"
+    flags = ("--images", "192", "--batch", "16", "--precision", "fp32", "--no-labels", "--set", "training.keep=1")
+    assert cli("train", "digits", "--out", out, *flags, *TINY) == 0
+    return out
+
+
+def test_a_run_without_labels(unlabelled: Path, tmp_path: Path) -> None:
+    """It is guided away from the average after an eighth of its 12 steps, which needs its folder alone."""
+    found = tune_guidance(load(unlabelled, "cpu"), ASK, silent)
     assert found.trials[0].guidance is None
-    assert {t.guidance.guide.checkpoint for t in found.trials[1:]} == {"step-000000008"}
+    assert {t.guidance.guide.checkpoint for t in found.trials[1:] if t.guidance} == {"averages/step-000000001"}
+    guide = found.trials[1].guidance.guide
+    found = with_choice(found, scale=3.0, away_from=guide)
+    moved = shutil.copytree(unlabelled, tmp_path / "moved")
+    found.write(RunFolder(moved).guidance_file)
+    by_default, plain = load(moved, "cpu"), load(unlabelled, "cpu")
+    assert by_default.guided == found
+    guided = sample(by_default, 1, steps=2)[0]
+    assert guided.tobytes() == sample(plain, 1, steps=2, guidance=3.0, guide_with="early")[0].tobytes()
+    assert guided.tobytes() != sample(plain, 1, steps=2)[0].tobytes()
 
 
-def test_away_from_the_earliest_checkpoint(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(searching, "YOUNG", 0.7)
-    found = tune_guidance(load(run, "cpu"), ASK, silent)
-    away = [t.guidance for t in found.trials if t.guidance is not None and t.guidance.guide is not None]
-    assert {g.guide.checkpoint for g in away} == {"step-000000008"}
+def test_nothing_to_guide_away_from(run: Path) -> None:
+    """Neither a label nor an early version: every label was given, and training saved no averages."""
+    shutil.rmtree(RunFolder(run).averages)
+    loaded = load(run, "cpu")
+    never = replace(loaded.config.training, label_dropout=0.0)
+    with refuses("incompatible", str(run), "--set training.averages=16"):
+        tune_guidance(replace(loaded, config=loaded.config.model_copy(update={"training": never})), ASK, silent)
+
+
+def test_away_from_the_early_average(record: GuidanceRecord) -> None:
+    away = [t.guidance for t in record.trials if t.guidance is not None and t.guidance.guide is not None]
+    assert {g.guide.checkpoint for g in away} == {"averages/step-000000001"}
     assert len(away) >= 2
 
 

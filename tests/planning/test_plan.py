@@ -187,7 +187,7 @@ def test_scores_take_their_time_from_training(made: Make, monkeypatch: pytest.Mo
         assert spent <= share * 96_000
 
 
-def test_guidance_is_searched_in_runs_with_classes_that_are_long_enough(made: Make) -> None:
+def test_guidance_is_searched_in_runs_that_are_long_enough(made: Make) -> None:
     def search(**request: Any) -> GuidanceSearchSettings | None:
         return made(**request).config.guidance_search
 
@@ -195,17 +195,20 @@ def test_guidance_is_searched_in_runs_with_classes_that_are_long_enough(made: Ma
     some = search(images=100_000)
     assert some is not None
     assert 64 <= some.samples < 512
-    assert 0.08 * 100_000 <= some.cost <= 0.1 * 100_000
+    assert 0.08 * 100_000 <= some.cost(labels=True) <= 0.1 * 100_000
     assert search(images=20_000) is None
     assert search(images=20_000, guidance_search=True) == GuidanceSearchSettings(64)
     assert search(images=1_000_000, guidance_search=False) is None
-    assert search(images=1_000_000, labels=False) is None
-    assert search(images=1_000_000, changes={"training.label_dropout": 0}) is None
+    for only_away in ({"labels": False}, {"changes": {"training.label_dropout": 0}}):
+        few = search(images=40_000, **only_away)
+        assert few is not None
+        assert 0.08 * 40_000 <= few.cost(labels=False) <= 0.1 * 40_000
+    neither = {"training.label_dropout": 0, "training.averages": 1}
+    assert search(images=1_000_000, changes=neither) is None
     assert search(images=20_000, changes={"guidance_search.samples": 100}) == GuidanceSearchSettings(100)
     assert search(images=1_000_000, changes={"diffusion.T": 5}) == GuidanceSearchSettings(512, 5)
-    for change in ({"labels": False}, {"changes": {"training.label_dropout": 0}}):
-        with refuses("conflict", "--tune-guidance"):
-            search(images=1_000_000, guidance_search=True, **change)
+    with refuses("conflict", "--tune-guidance"):
+        search(images=1_000_000, guidance_search=True, changes=neither)
     with refuses("conflict", "guidance_search.share", "--tune-guidance"):
         search(images=1_000_000, guidance_search=False, changes={"guidance_search.share": 0.2})
 
@@ -215,7 +218,7 @@ def test_the_search_takes_its_time_from_training(made: Make, monkeypatch: pytest
     monkeypatch.setattr(plan, "speed_of", lambda job, accelerator: 100.0)
     c = made(seconds=1000.0, changes={"training.batch": 10}).config
     assert c.guidance_search is not None
-    assert 0.98 * 96_000 <= c.training.images + c.guidance_search.cost <= 96_000
+    assert 0.98 * 96_000 <= c.training.images + c.guidance_search.cost(labels=True) <= 96_000
 
 
 @pytest.mark.usefixtures("features")

@@ -45,7 +45,7 @@ def tune(
     Args:
         run: A run folder.
         guidance: Search for the guidance: its scale, the noise levels to guide at, and whether to guide away from an
-            early checkpoint. Tune it before the steps.
+            early version of the run, which works without labels too. Tune it before the steps.
         steps: Numbers of steps; 6,8,10 by default. Each step is one network call. With --guidance: the steps of the
             samples; the run's own by default.
         n: The number of samples to tune on; 32 by default, and as many more are drawn to measure the result. With

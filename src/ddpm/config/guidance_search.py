@@ -1,5 +1,6 @@
 """The search for guidance at the end of training: how many samples, and at what cost."""
 
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -9,8 +10,9 @@ MOST, FEWEST = 512, 64
 """The number of samples per trial in a run that is long enough, and in the shortest that is searched."""
 STEPS = 10
 """Solver steps of a sample: half of the default."""
-TRIALS = 10
-"""About the cost of a search, in trials that call the network twice per step."""
+BY_LABELS, AWAY = 10, 5
+"""About the cost of a search by labels, and away from an early version, in trials that call the network twice per
+step."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +36,27 @@ class GuidanceSearchSettings:
         if not 0 < self.share <= 1:
             raise ValueError(f"share must be above 0 and at most 1, not {self.share}")
 
-    @property
-    def cost(self) -> float:
-        """The cost of the search, in images that could be trained on in the same time."""
-        return self.samples * self.steps * 2 * TRIALS / CALLS
+    def cost(self, labels: bool) -> float:
+        """The cost of the search, in images that could be trained on in the same time.
 
-    def within(self, images: int, at_least: int = 0) -> Self | None:
+        Args:
+            labels: whether there are labels to guide by.
+        """
+        return self.samples * self._drawn(labels)
+
+    def planned(self, images: int, labels: bool, given: Container[str], at_least: int = 0) -> Self | None:
         """These settings with as many samples as a run on this many images can afford; None if these are too few.
 
         Args:
+            given: the fields that stay.
             at_least: samples to take in any case.
         """
-        samples = int(MARGIN * self.share * images * CALLS / (self.steps * 2 * TRIALS))
-        samples = max(at_least, min(self.samples, samples))
+        if "samples" in given:
+            return self
+        samples = max(at_least, min(self.samples, int(MARGIN * self.share * images / self._drawn(labels))))
         return replace(self, samples=samples) if samples >= FEWEST else None
+
+    def _drawn(self, labels: bool) -> float:
+        """The cost of one sample in every trial."""
+        trials = AWAY + (BY_LABELS if labels else 0)
+        return trials * self.steps * 2 / CALLS

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from ddpm import build
-from ddpm.config.guidance import GuidanceConfig, Guide
+from ddpm.config.guidance import GuidanceConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core.seed import derive
 from ddpm.core.stream import Stream
-from ddpm.engine import checkpoint_guide
+from ddpm.engine import autoguidance
 from ddpm.engine.loading import load
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
@@ -30,14 +30,11 @@ from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import FeaturesRecord, ReferenceRecord
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, doing
-from ddpm.training import checkpoint as checkpoints
 
 REAL, BALLS = 5000, 2000
 """The most real images for the Fréchet distance and, of these, for precision and recall: always the same ones."""
 FAST = SamplingConfig()
 """The solver and grid of a search at the end of training."""
-YOUNG = 0.5
-"""The most training, as a share of the run's, of a checkpoint to guide away from: a later one errs too little more."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +82,15 @@ def tune_guidance(loaded: LoadedRun, ask: AskGuidance, progress: Progress) -> Gu
     if ask.n < FEWEST:
         raise InputError("invalid", f"-n {ask.n} is too few to measure; use at least {FEWEST}")
     loaded = replace(loaded, tuned=(), guided=None)  # so that the search does not depend on an earlier one
-    guide, labels = _early(loaded), loaded.learned_labels and not loaded.needs_label
-    if guide is None and not labels:
+    labels, guide = loaded.learned_labels and not loaded.needs_label, None
+    if autoguidance.early(RunFolder.open(loaded.source)) is not None:
+        guide = autoguidance.guide(autoguidance.EARLY, loaded.source, loaded.weights)
+    elif not labels:
         raise InputError(
             "incompatible",
             f"the guidance of {loaded.source} cannot be tuned: it was not trained both with and without labels, and "
-            "has no checkpoint from its first half; train with labels and label dropout, or with "
-            "--set training.keep=20",
+            "has no average or checkpoint from its first half; train with labels and label dropout, or with "
+            "--set training.averages=16",
         )
     how = settings(loaded, dict(ask.sampling))
     if not labels:
@@ -109,16 +108,6 @@ def tune_guidance(loaded: LoadedRun, ask: AskGuidance, progress: Progress) -> Gu
         trials=found,
         chosen=best(found).guidance,
     )
-
-
-def _early(loaded: LoadedRun) -> Guide | None:
-    """The earliest kept checkpoint, if it has seen at most half as many images as the run."""
-    run = RunFolder.open(loaded.source)
-    kept, steps = checkpoints.paths(run.checkpoints), run.steps()
-    if steps is None:
-        return None
-    first = RunFolder(run.path, kept[0]).steps() or steps
-    return checkpoint_guide.guide(kept[0], loaded.source, loaded.weights) if first <= YOUNG * steps else None
 
 
 class _Trials:

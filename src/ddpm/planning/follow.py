@@ -81,7 +81,7 @@ def summary(made: Plan, accelerator: Accelerator) -> Iterator[str]:
         yield f"scores    {often}, at most {100 * c.share:g} % of the time"
     if config.guidance_search is not None:
         g = config.guidance_search
-        often = f"on {g.samples} samples, in about {100 * g.cost / s.images:.0f} % of the time"
+        often = f"on {g.samples} samples, in about {100 * g.cost(config.guides) / s.images:.0f} % of the time"
         yield f"guidance  searched at the end, {often}"
 
 

@@ -189,7 +189,7 @@ class _Draft:
             whole["upscaling"] = {**tree["upscaling"], "scale": self.request.scale or DEFAULT_SCALE, **given}
         if self.request.scoring:
             whole["scoring"] = {"every": images}
-        if self.request.guidance_search is not False and self.data["classes"] and "upscaling" not in tree:
+        if self.request.guidance_search is not False and "upscaling" not in tree:
             whole["guidance_search"] = {}
         for key, value in changes.items():
             change(whole, key, value)
@@ -210,13 +210,16 @@ class _Draft:
         if scoring is not None:
             fixed = {key.removeprefix("scoring.") for key in changes}
             scoring = planned(scoring, images, config.training.batch, fixed)
-        if search is not None and "guidance_search.samples" not in changes:
-            search = search.within(images, at_least=FEWEST if self.request.guidance_search else 0)
-        if config.training.label_dropout == 0:  # nothing to guide away from
+        if search is not None:
+            fixed = {key.removeprefix("guidance_search.") for key in changes}
+            search = search.planned(images, config.guides, fixed, FEWEST if self.request.guidance_search else 0)
+        if not config.guides and config.training.averages < 2:  # nothing to guide away from
             search = None
         if search is None and self.request.guidance_search:
             raise InputError(
-                "conflict", "--tune-guidance requires classes whose labels are sometimes dropped in training; drop it"
+                "conflict",
+                "--tune-guidance requires classes whose labels are sometimes dropped in training, or "
+                "--set training.averages=16; drop --tune-guidance",
             )
         return config.model_copy(update={"scoring": scoring, "guidance_search": search})
 
@@ -264,7 +267,7 @@ class _Draft:
         config = self.config(rung.tree, images)
         scoring, search = config.scoring, config.guidance_search
         scores = 0.0 if scoring is None else min(scoring.share * images, scoring.cost(images, config.training.batch))
-        return scores + (0.0 if search is None else search.cost)
+        return scores + (0.0 if search is None else search.cost(config.guides))
 
 
 def _fitted(whole: Tree) -> dict[str, Any]:

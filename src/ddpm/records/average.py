@@ -5,12 +5,29 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from ddpm.records.run_folder import RunFolder
+from ddpm.records.run_folder import RunFolder, Weights
 from ddpm.system.errors import InputError
 from ddpm.training import checkpoint as checkpoints
-from ddpm.training.power_average import LONGEST, SHORTEST, combine
+from ddpm.training.power_average import LONGEST, SHORTEST, TRACKED, combine, read
 
 _SAVED = re.compile(r"step-(\d{9,})\.safetensors")
+
+
+def saved(run: RunFolder) -> dict[int, Path]:
+    """The files of the averages that training saved, by the number of steps."""
+    return {int(m[1]): path for path in run.averages.glob("step-*") if (m := _SAVED.fullmatch(path.name))}
+
+
+def tracked(file: Path) -> Weights:
+    """The longest average in one of these files, float32.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    try:
+        return read(file, max(TRACKED))
+    except (SafetensorError, OSError) as e:
+        raise InputError("unreadable", f"{file} is damaged ({e}); restore it from a backup") from e
 
 
 def average(run: RunFolder, length: float) -> Path:
@@ -28,7 +45,7 @@ def average(run: RunFolder, length: float) -> Path:
         raise InputError(
             "invalid", f"--length {length:g} is out of range; use {SHORTEST:g} to {LONGEST:g}, typically about 0.1"
         )
-    files = {int(m[1]): path for path in run.averages.glob("step-*") if (m := _SAVED.fullmatch(path.name))}
+    files = saved(run)
     if not files:
         raise InputError(
             "missing",

@@ -75,7 +75,7 @@ class GuidanceRecord(Record):
 
     @property
     def away(self) -> bool:
-        """Whether the choice guides away from a checkpoint, which works without labels too."""
+        """Whether the choice guides away from an earlier version of the run, which works without labels too."""
         return self.chosen is not None and self.chosen.guide is not None
 
     @property
