@@ -108,6 +108,34 @@ def test_the_longer_the_run_the_larger_the_network(made: Make, monkeypatch: pyte
         made(seconds=60.0, began=100.0)
 
 
+def test_measuring_ends_after_a_share_of_the_budget(
+    made: Make, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network is measured only if the budget suffices for it at best, and if time to measure it is left."""
+    from ddpm.planning.recipes import RECIPES, Rung
+
+    clock, takes, measured = [0.0], [0.0], list[float]()
+
+    def speed(job: Job, accelerator: Accelerator) -> float:
+        measured.append(job.settings.clip)
+        clock[0] += takes[0]
+        return 2000.0
+
+    rungs = [(0, 0.1), (20_000, 0.2), (40_000, 0.3), (160_000, 0.4)]
+    ladder = [Rung(needs, {"training": {"clip": clip}, "network": {"width": 8}}) for needs, clip in rungs]
+    monkeypatch.setitem(RECIPES, "auto", lambda size, labelled: ladder)
+    monkeypatch.setattr(budget.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(plan, "speed_of", speed)
+    for takes[0], tried in ((1.0, [0.1, 0.2, 0.3]), (4.0, [0.1, 0.2]), (20.0, [0.1])):
+        clock[0] = 0.0
+        measured.clear()
+        said.clear()
+        p = made(seconds=60.0, began=0.0)
+        assert measured == tried
+        assert p.config.training.clip == tried[-1]
+        assert len(said) == (len(tried) < 3), "a network that was left out for lack of time is mentioned"
+
+
 def test_without_a_budget_it_is_an_hour(made: Make, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget.time, "monotonic", lambda: 0.0)
     monkeypatch.setattr(plan, "speed_of", lambda job, accelerator: 100.0)

@@ -1,5 +1,6 @@
 """Turning a user's request into a run with every setting resolved."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -25,13 +26,14 @@ from ddpm.data.pairs import LOW
 from ddpm.engine import Diffusion
 from ddpm.engine.preview import preview
 from ddpm.metrics.features.extract import extract_once
-from ddpm.planning.budget import seconds_left, speed_of, whole_steps
+from ddpm.planning.budget import MEASURING, elapsed, seconds_left, speed_of, whole_steps
 from ddpm.planning.narrow import refuse_narrow
 from ddpm.planning.recipes import RECIPES, Rung, Tree
 from ddpm.planning.request import Request, change, whole_number
 from ddpm.system.errors import InputError
 from ddpm.system.names import GridName, suggest
 from ddpm.system.progress import Progress, Say, silent
+from ddpm.system.threads import threads
 from ddpm.system.units import duration
 from ddpm.training.loop import Job
 from ddpm.training.measure import Memory, available_bytes, memory
@@ -79,6 +81,7 @@ def make(
     Raises:
         InputError: the request or its data cannot be trained.
     """
+    threads().ease()
     with accelerator.main_process_first():  # for the cache only: measuring below takes all processes at once
         if request.scoring:  # first, as this takes some of the training time
             features = build.build_features("embedded", None, dataset.shape[:2], accelerator.device)
@@ -247,13 +250,21 @@ class _Draft:
             return images - self._measurements(rung, max(1, int(images)))
 
         chosen: tuple[Rung, float, int] | None = None
+        start, spent, took = time.monotonic(), 0.0, 0.0
         for rung in rungs:
+            if chosen is not None and affordable(rung, chosen[1]) < rung.needs:
+                break  # too few images even at the speed of a smaller network
+            if spent + took > MEASURING * seconds:
+                self.say("note: this machine is too slow at the moment to try larger networks; use a longer --for")
+                break
             batch = self.config(rung.tree, 1).training.batch
             trial = self.plan(rung.tree, max(rung.needs, batch), None).job  # of any length, as it only measures speed
             speed = speed_of(trial, self.accelerator)
             if chosen is not None and affordable(rung, speed) < rung.needs:
                 break
             chosen = rung, speed, batch
+            now = elapsed(start)
+            spent, took = now, now - spent
         assert chosen is not None
         rung, speed, batch = chosen
         steps = whole_steps(affordable(rung, speed), batch, seconds)
