@@ -225,7 +225,7 @@ def test_guidance_is_searched_in_runs_that_are_long_enough(made: Make) -> None:
     assert 64 <= some.samples < 512
     assert 0.08 * 100_000 <= some.cost(labels=True) <= 0.1 * 100_000
     assert search(images=20_000) is None
-    assert search(images=20_000, guidance_search=True) == GuidanceSearchSettings(64)
+    assert search(images=20_000, guidance_search=True) == GuidanceSearchSettings(64, lengths=())
     assert search(images=1_000_000, guidance_search=False) is None
     for only_away in ({"labels": False}, {"changes": {"training.label_dropout": 0}}):
         few = search(images=40_000, **only_away)
@@ -233,7 +233,9 @@ def test_guidance_is_searched_in_runs_that_are_long_enough(made: Make) -> None:
         assert 0.08 * 40_000 <= few.cost(labels=False) <= 0.1 * 40_000
     neither = {"training.label_dropout": 0, "training.averages": 1}
     assert search(images=1_000_000, changes=neither) is None
-    assert search(images=20_000, changes={"guidance_search.samples": 100}) == GuidanceSearchSettings(100)
+    assert search(images=20_000, changes={"guidance_search.samples": 100}) == GuidanceSearchSettings(100, lengths=())
+    given = {"guidance_search.samples": 100, "guidance_search.lengths": [0.1]}
+    assert search(images=20_000, changes=given) == GuidanceSearchSettings(100, lengths=(0.1,))
     assert search(images=1_000_000, changes={"diffusion.T": 5}) == GuidanceSearchSettings(512, 5)
     with refuses("conflict", "--tune-guidance"):
         search(images=1_000_000, guidance_search=True, changes=neither)

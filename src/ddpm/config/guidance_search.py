@@ -13,6 +13,10 @@ STEPS = 10
 BY_LABELS, AWAY = 10, 5
 """About the cost of a search by labels, and away from an early version, in trials that call the network twice per
 step."""
+LENGTHS = (0.04, 0.07, 0.1, 0.15, 0.2)
+"""The lengths of the averages to compare."""
+ENOUGH = 256
+"""The number of samples per trial above which time is spent on these: averages differ less than guidance."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +27,13 @@ class GuidanceSearchSettings:
         samples: The number of samples per trial.
         steps: The solver steps for each sample.
         share: About the largest proportion of the training time to spend.
+        lengths: The lengths of the averages of the weights to compare with the run's own; none in short runs.
     """
 
     samples: int = MOST
     steps: int = STEPS
     share: float = 0.1
+    lengths: tuple[float, ...] = LENGTHS
 
     def __post_init__(self) -> None:
         for name, least in (("samples", 10), ("steps", 1)):
@@ -45,18 +51,23 @@ class GuidanceSearchSettings:
         return self.samples * self._drawn(labels)
 
     def planned(self, images: int, labels: bool, given: Container[str], at_least: int = 0) -> Self | None:
-        """These settings with as many samples as a run on this many images can afford; None if these are too few.
+        """These settings as far as a run on this many images can afford them; None if it affords too few samples.
+
+        With few samples, all are spent on guidance, and lengths are not compared.
 
         Args:
             given: the fields that stay.
             at_least: samples to take in any case.
         """
+        budget, wanted = MARGIN * self.share * images, self.samples if "samples" in given else ENOUGH
+        affordable = "lengths" in given or wanted * self._drawn(labels) <= budget
+        asked = self if affordable else replace(self, lengths=())
         if "samples" in given:
-            return self
-        samples = max(at_least, min(self.samples, int(MARGIN * self.share * images / self._drawn(labels))))
-        return replace(self, samples=samples) if samples >= FEWEST else None
+            return asked
+        samples = max(at_least, min(self.samples, int(budget / asked._drawn(labels))))
+        return replace(asked, samples=samples) if samples >= FEWEST else None
 
     def _drawn(self, labels: bool) -> float:
         """The cost of one sample in every trial."""
-        trials = AWAY + (BY_LABELS if labels else 0)
+        trials = AWAY + len(self.lengths) + (BY_LABELS if labels else 0)
         return trials * self.steps * 2 / CALLS

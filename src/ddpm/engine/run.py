@@ -36,7 +36,7 @@ class LoadedRun:
         engine: the engine with the averaged weights, in evaluation mode.
         config: the configuration of the run.
         source: the folder it was loaded from.
-        weights: the hash of the weights.
+        weights: the hash of the weights: the run's own, or the average that a search found better.
         tuned: the settings that ``ddpm tune`` found, by number of steps.
         guided: the search for guidance of these weights, if there was one.
         weak: the hash and the model of the earlier version to guide away from, if loaded.

@@ -30,10 +30,25 @@ def tracked(file: Path) -> Weights:
         raise InputError("unreadable", f"{file} is damaged ({e}); restore it from a backup") from e
 
 
+def folder_of(run: RunFolder, length: float) -> Path:
+    """The folder of the average of a length."""
+    return run.averages / f"length-{length:g}"
+
+
 def average(run: RunFolder, length: float) -> Path:
-    """Write the average of a length, up to the last saved averages, beside these; returns its folder.
+    """Write the average of a length beside those that training saved; returns its folder.
 
     It opens wherever a checkpoint does.
+
+    Raises:
+        InputError: as :func:`averaged`, or it cannot be written.
+    """
+    made = checkpoints.Checkpoint(max(saved(run), default=0), {"ema": averaged(run, length)}, {"length": length})
+    return checkpoints.store(folder_of(run, length), made)
+
+
+def averaged(run: RunFolder, length: float) -> Weights:
+    """The average of a length, up to the last saved averages.
 
     Args:
         length: the standard deviation of the average's profile relative to the run so far, in 0.04 … 0.2.
@@ -53,8 +68,6 @@ def average(run: RunFolder, length: float) -> Path:
             "sixteenth of the run is done",
         )
     try:
-        weights = combine(files, length)
+        return combine(files, length)
     except (SafetensorError, OSError) as e:
         raise InputError("unreadable", f"an average in {run.averages} is damaged ({e}); remove it") from e
-    made = checkpoints.Checkpoint(max(files), {"ema": weights}, {"length": length})
-    return checkpoints.store(run.averages / f"length-{length:g}", made)

@@ -165,6 +165,25 @@ def by_guidance(
     _legend(ax, columns=2)
 
 
+@panel
+def by_length(ax: "Axes", points: Sequence[tuple[float, Estimate]], own: float, chosen: float | None) -> None:
+    """Plot the Fréchet distance against the length of the average of the weights.
+
+    Args:
+        points: lengths and distances, with the intervals of their difference from the run's own weights.
+        own: the distance of the run's own weights.
+        chosen: the length that is used instead; None for none.
+    """
+    _intervals(ax, points, BLUE, "paired 95 % interval")
+    ax.axhline(own, color=FAINT, linewidth=1, linestyle=(0, (4, 2)), label="the run's own weights")
+    found = {length: distance.value for length, distance in points}
+    if chosen is not None:
+        ax.plot(chosen, found[chosen], marker="o", markersize=10, fillstyle="none", color=INK, label="chosen", ls="")
+    ax.set(xlabel="length of the average, as a fraction of training", ylabel="Fréchet distance")
+    ax.set_xticks(list(found), [f"{length:g}" for length in found])
+    _legend(ax, columns=2)
+
+
 def _rug(ax: "Axes", schedules: Mapping[str, Schedule], grid: Sequence[Level]) -> None:
     """Mark the timesteps of a grid on the axis of the only schedule."""
     if grid:
