@@ -239,6 +239,8 @@ def test_guidance_is_searched_in_runs_that_are_long_enough(made: Make) -> None:
     assert search(images=1_000_000, changes={"diffusion.T": 5}) == GuidanceSearchSettings(512, 5)
     with refuses("conflict", "--tune-guidance"):
         search(images=1_000_000, guidance_search=True, changes=neither)
+    with refuses("invalid", "lengths", "0.5"):
+        search(images=1_000_000, changes={"guidance_search.lengths": [0.1, 0.5]})
     with refuses("conflict", "guidance_search.share", "--tune-guidance"):
         search(images=1_000_000, guidance_search=False, changes={"guidance_search.share": 0.2})
 

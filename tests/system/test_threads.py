@@ -123,6 +123,9 @@ def test_numbers_whose_threads_wait_for_each_other_are_not_tried() -> None:
     used.clear()
     work(4, said)
     assert set(used) == {4, 2, 1}
+    choice._chosen, choice.tried, choice.count, speeds[4], said = 4, {}, 4, 20.0, []
+    work(2, said)
+    assert "4 wait for each other" in said[0]
 
 
 def test_work_that_is_not_timed_is_eased() -> None:
@@ -132,11 +135,13 @@ def test_work_that_is_not_timed_is_eased() -> None:
     assert applied[-1] == 2
 
 
-def test_one_number_is_not_asked_about() -> None:
+def test_a_number_without_another_is_not_asked_about() -> None:
+    """As in several processes: its time is measured whatever it is."""
     asked: list[None] = []
-    threads = Threads([2], lambda count: None, lambda: asked.append(None) or 1.0)
-    assert list(threads.each(range(3), threads.choice("training"))) == [0, 1, 2]
+    threads, choice = Threads([2, 1], lambda count: None, lambda: asked.append(None) or 1.0), Choice([2], trial=0.0)
+    assert list(threads.each(range(3), choice)) == [0, 1, 2]
     assert asked == []
+    assert choice.seconds < math.inf
 
 
 def test_each_kind_of_work_has_its_own_number() -> None:

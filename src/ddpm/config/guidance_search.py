@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from ddpm.config.scoring import CALLS, MARGIN
+from ddpm.config.training import LONGEST, SHORTEST
 
 MOST, FEWEST = 512, 64
 """The number of samples per trial in a run that is long enough, and in the shortest that is searched."""
@@ -41,6 +42,8 @@ class GuidanceSearchSettings:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
         if not 0 < self.share <= 1:
             raise ValueError(f"share must be above 0 and at most 1, not {self.share}")
+        if not all(SHORTEST <= length <= LONGEST for length in self.lengths):
+            raise ValueError(f"lengths must be between {SHORTEST:g} and {LONGEST:g}, not {self.lengths}")
 
     def cost(self, labels: bool) -> float:
         """The cost of the search, in images that could be trained on in the same time.

@@ -89,6 +89,8 @@ def tune_guidance(loaded: LoadedRun, ask: AskGuidance, progress: Progress) -> Gu
     loaded.refuse_student("guidance of its own")
     if ask.n < FEWEST:
         raise InputError("invalid", f"-n {ask.n} is too few to measure; use at least {FEWEST}")
+    for length in ask.lengths:
+        averages.check(length)
     if loaded.guided is not None and loaded.weights != loaded.guided.weights:
         loaded = load(loaded.source, loaded.engine.device, own=True)
     loaded = replace(loaded, tuned=(), guided=None)  # so that the search does not depend on an earlier one

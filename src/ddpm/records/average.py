@@ -5,10 +5,11 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+from ddpm.config.training import LONGEST, SHORTEST
 from ddpm.records.run_folder import RunFolder, Weights
 from ddpm.system.errors import InputError
 from ddpm.training import checkpoint as checkpoints
-from ddpm.training.power_average import LONGEST, SHORTEST, TRACKED, combine, read
+from ddpm.training.power_average import TRACKED, combine, read
 
 _SAVED = re.compile(r"step-(\d{9,})\.safetensors")
 
@@ -47,6 +48,18 @@ def average(run: RunFolder, length: float) -> Path:
     return checkpoints.store(folder_of(run, length), made)
 
 
+def check(length: float) -> None:
+    """Refuse a length that cannot be made well of the saved averages.
+
+    Raises:
+        InputError: it is out of range.
+    """
+    if not SHORTEST <= length <= LONGEST:
+        raise InputError(
+            "invalid", f"length {length:g} is out of range; use {SHORTEST:g} to {LONGEST:g}, typically about 0.1"
+        )
+
+
 def averaged(run: RunFolder, length: float) -> Weights:
     """The average of a length, up to the last saved averages.
 
@@ -56,10 +69,7 @@ def averaged(run: RunFolder, length: float) -> Weights:
     Raises:
         InputError: the length is out of range, or the run saved no averages or damaged ones.
     """
-    if not SHORTEST <= length <= LONGEST:
-        raise InputError(
-            "invalid", f"--length {length:g} is out of range; use {SHORTEST:g} to {LONGEST:g}, typically about 0.1"
-        )
+    check(length)
     files = saved(run)
     if not files:
         raise InputError(

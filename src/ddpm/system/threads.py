@@ -99,7 +99,7 @@ class Choice:
     def pass_over(self, crowded: Callable[[int], bool]) -> str | None:
         """Pass over numbers that are not worth trying, each asked for once per trial; returns a line as for `took`."""
         line = None
-        while self.choosing and not self._probed and self._delay <= 0:
+        while len(self.counts) > 1 and self.choosing and not self._probed and self._delay <= 0:
             self._probed = True
             if crowded(self.count):
                 line = self._next(math.inf)
@@ -119,10 +119,9 @@ class Choice:
         if before is None or before == self.count:
             return None
         self._wait = AGAIN
-        faster = min(self.tried[before] / self.seconds, 99.9)  # 99.9 for one that was passed over
-        return (
-            f"continuing with {say_count(self.count, 'thread')}: {faster:.1f} times as fast as {before} at the moment"
-        )
+        faster = self.tried[before] / self.seconds
+        why = f"{faster:.1f} times as fast as {before}" if faster < math.inf else f"{before} wait for each other"
+        return f"continuing with {say_count(self.count, 'thread')}: {why} at the moment"
 
     def _watch(self) -> None:
         """Try again if the speed has changed, or if it has been low for long."""

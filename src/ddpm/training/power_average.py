@@ -19,8 +19,6 @@ from ddpm.core.model import Model
 
 TRACKED = (0.05, 0.1)
 """The lengths that are tracked."""
-SHORTEST, LONGEST = 0.04, 0.2
-"""The lengths that 16 pairs of them reconstruct well."""
 UPDATES = 1000
 """The averages are updated about this often, at even intervals."""
 
