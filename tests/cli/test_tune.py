@@ -73,7 +73,7 @@ def test_guidance_is_found_and_used(
     assert said.count("(") >= len(record.trials)
     assert "tuned.json" in said
     assert [trial.length for trial in record.lengths] == [None, 0.05, 0.15]
-    assert "\naverage at guidance" in said
+    assert "\naverages of the weights at guidance" in said
     assert record.line.removeprefix("guidance ").split(":")[0] in (run / "README.md").read_text()
     chosen = GuidanceConfig(scale=3.4, interval=(0.0, 5.0))
     average = Average(length=0.15, weights=load(make_average(RunFolder(run), 0.15), "cpu").weights)

@@ -121,8 +121,8 @@ def _trials(record: "GuidanceRecord") -> Iterator[str]:
     yield f"{record.n:,} samples per guidance against {r.images:,} of {r.source}, {record.features.name} features"
     yield from _table("guidance", {guided(trial.guidance): trial for trial in record.trials})
     if record.lengths:
-        named = {"own" if t.length is None else f"{t.length:g}": t for t in record.lengths}
-        yield from _table(f"average at guidance {guided(record.chosen)}", named)
+        yield f"averages of the weights at guidance {guided(record.chosen)}"
+        yield from _table("length", {"own" if t.length is None else f"{t.length:g}": t for t in record.lengths})
 
 
 def _table(head: str, trials: Mapping[str, "GuidanceTrial"]) -> Iterator[str]:

@@ -159,8 +159,11 @@ def by_guidance(
     if least_recall is not None:
         ax.axhline(least_recall, color=FAINT, linewidth=1, linestyle=(0, (4, 2)), label="least allowed")
     ax.set(xscale="log", xlabel="guidance scale", ylabel="Fréchet distance" if least_recall is None else "recall")
-    scales = sorted({scale for points in kinds.values() for scale, _ in points})
-    ax.set_xticks(scales, [f"{scale:g}" for scale in scales])
+    scales, named = sorted({scale for points in kinds.values() for scale, _ in points}), list[float]()
+    for scale in scales:
+        if not named or math.log(scale / named[-1]) > 0.06 * math.log(scales[-1] / scales[0]):  # room for its label
+            named.append(scale)
+    ax.set_xticks(named, [f"{scale:g}" for scale in named])
     ax.set_xticks([], minor=True)
     _legend(ax, columns=2)
 
