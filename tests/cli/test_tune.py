@@ -16,9 +16,12 @@ from ddpm.config.guidance import GuidanceConfig
 from ddpm.engine.loading import load
 from ddpm.evaluation import guidance as searching
 from ddpm.metrics.memorisation import Thumbnail
-from ddpm.records.guidance import GuidanceRecord, GuidanceTrial
+from ddpm.records.average import average as make_average
+from ddpm.records.guidance import Average, GuidanceRecord, GuidanceTrial
 from ddpm.records.provenance import Provenance
+from ddpm.records.run_folder import RunFolder
 from ddpm.records.tuning import TunedRecord
+from ddpm.report.quality import LENGTH
 
 Cli = Callable[..., int]
 Refused = Callable[..., str]
@@ -63,21 +66,28 @@ def test_guidance_is_found_and_used(
     shutil.copytree(digits_run, run)
     assert cli("tune", run, "--steps", "2", "-n", "2", "--solvers", "dpm++-2m", "--guidance-scale", "7") == 0
     capsys.readouterr()
-    assert cli("tune", run, "--guidance", "-n", "20", "--steps", "2") == 0
+    assert cli("tune", run, "--guidance", "-n", "20", "--steps", "2", "--lengths", "0.05,0.15") == 0
     said = capsys.readouterr().out
     record = GuidanceRecord.read(run / "guidance.json")
     assert record.line in said
     assert said.count("(") >= len(record.trials)
     assert "tuned.json" in said
+    assert [trial.length for trial in record.lengths] == [None, 0.05, 0.15]
+    assert "\naverages of the weights at guidance" in said
+    assert record.line.removeprefix("guidance ").split(":")[0] in (run / "README.md").read_text()
     chosen = GuidanceConfig(scale=3.4, interval=(0.0, 5.0))
-    record.model_copy(update={"chosen": chosen}).write(run / "guidance.json")
+    average = Average(length=0.15, weights=load(make_average(RunFolder(run), 0.15), "cpu").weights)
+    record.model_copy(update={"chosen": chosen, "average": average}).write(run / "guidance.json")
+    record = GuidanceRecord.read(run / "guidance.json")
     drawn = tmp_path / "drawn"
     for flags, used in (
         (["--label", "3"], chosen),
         (["--label", "3", "--guidance", "2"], GuidanceConfig(scale=2.0)),
     ):
         assert cli("sample", run, "-n", "1", "--steps", "2", *flags, "--out", drawn) == 0
-        assert (f"tuned         {record.line}" in capsys.readouterr().out) == (used == chosen)
+        said = capsys.readouterr().out
+        assert (f"tuned         {record.line}" in said) == (used == chosen)
+        assert "weights       average of length 0.15" in said
         assert Provenance.read(drawn / "00000.png").sampling.guidance == used
     assert cli("sample", run, "-n", "1", "--steps", "2", "--out", drawn) == 0
     assert "tuned" not in capsys.readouterr().out, "without a label it has no effect"
@@ -87,9 +97,18 @@ def test_guidance_is_found_and_used(
     page = (run / "report.html").read_text()
     assert record.line in page
     assert "Recall against guidance" in page
+    assert LENGTH in page
 
 
-SEARCHED = ("--tune-guidance", "--set", "guidance_search.samples=12", "--set", "guidance_search.steps=2")
+def test_lengths_are_numbers(digits_run: Path, refused: Refused) -> None:
+    assert "--lengths" in refused("tune", digits_run, "--guidance", "--lengths", "0.1,long")
+    assert "--guidance" in refused("tune", digits_run, "--lengths", "0.1")
+
+
+SEARCHED = (
+    *("--tune-guidance", "--set", "guidance_search.samples=12"),
+    *("--set", "guidance_search.steps=2", "--set", "guidance_search.lengths=[0.1]"),
+)
 
 
 def test_a_run_is_searched_at_its_end(
@@ -118,7 +137,8 @@ def test_a_run_is_searched_at_its_end(
     assert cli(*command) == 0
     record = GuidanceRecord.read(out / "guidance.json")
     assert record.line in capsys.readouterr().out
-    assert (record.n, record.weights) == (12, load(out, "cpu").weights)
+    assert (record.n, record.weights) == (12, load(out, "cpu", own=True).weights)
+    assert [trial.length for trial in record.lengths] == [None, 0.1]
     assert (out / "model.safetensors").read_bytes() == weights
     assert cli(*command) == 0
     assert record.line not in capsys.readouterr().out

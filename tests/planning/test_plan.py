@@ -111,6 +111,34 @@ def test_the_longer_the_run_the_larger_the_network(made: Make, monkeypatch: pyte
         made(seconds=60.0, began=100.0)
 
 
+def test_measuring_ends_after_a_share_of_the_budget(
+    made: Make, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network is measured only if the budget suffices for it at best, and if time to measure it is left."""
+    from ddpm.planning.recipes import RECIPES, Rung
+
+    clock, takes, measured = [0.0], [0.0], list[float]()
+
+    def speed(job: Job, accelerator: Accelerator) -> float:
+        measured.append(job.settings.clip)
+        clock[0] += takes[0]
+        return 2000.0
+
+    rungs = [(0, 0.1), (20_000, 0.2), (40_000, 0.3), (160_000, 0.4)]
+    ladder = [Rung(needs, {"training": {"clip": clip}, "network": {"width": 8}}) for needs, clip in rungs]
+    monkeypatch.setitem(RECIPES, "auto", lambda size, labelled: ladder)
+    monkeypatch.setattr(budget.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(plan, "speed_of", speed)
+    for takes[0], tried in ((1.0, [0.1, 0.2, 0.3]), (4.0, [0.1, 0.2]), (20.0, [0.1])):
+        clock[0] = 0.0
+        measured.clear()
+        said.clear()
+        p = made(seconds=60.0, began=0.0)
+        assert measured == tried
+        assert p.config.training.clip == tried[-1]
+        assert len(said) == (len(tried) < 3), "a network that was left out for lack of time is mentioned"
+
+
 def test_without_a_budget_it_is_an_hour(made: Make, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget.time, "monotonic", lambda: 0.0)
     monkeypatch.setattr(plan, "speed_of", lambda job, accelerator: 100.0)
@@ -224,7 +252,7 @@ def test_scores_take_their_time_from_training(made: Make, monkeypatch: pytest.Mo
         assert spent <= share * 96_000
 
 
-def test_guidance_is_searched_in_runs_with_classes_that_are_long_enough(made: Make) -> None:
+def test_guidance_is_searched_in_runs_that_are_long_enough(made: Make) -> None:
     def search(**request: Any) -> GuidanceSearchSettings | None:
         return made(**request).config.guidance_search
 
@@ -232,17 +260,24 @@ def test_guidance_is_searched_in_runs_with_classes_that_are_long_enough(made: Ma
     some = search(images=100_000)
     assert some is not None
     assert 64 <= some.samples < 512
-    assert 0.08 * 100_000 <= some.cost <= 0.1 * 100_000
+    assert 0.08 * 100_000 <= some.cost(labels=True) <= 0.1 * 100_000
     assert search(images=20_000) is None
-    assert search(images=20_000, guidance_search=True) == GuidanceSearchSettings(64)
+    assert search(images=20_000, guidance_search=True) == GuidanceSearchSettings(64, lengths=())
     assert search(images=1_000_000, guidance_search=False) is None
-    assert search(images=1_000_000, labels=False) is None
-    assert search(images=1_000_000, changes={"training.label_dropout": 0}) is None
-    assert search(images=20_000, changes={"guidance_search.samples": 100}) == GuidanceSearchSettings(100)
+    for only_away in ({"labels": False}, {"changes": {"training.label_dropout": 0}}):
+        few = search(images=40_000, **only_away)
+        assert few is not None
+        assert 0.08 * 40_000 <= few.cost(labels=False) <= 0.1 * 40_000
+    neither = {"training.label_dropout": 0, "training.averages": 1}
+    assert search(images=1_000_000, changes=neither) is None
+    assert search(images=20_000, changes={"guidance_search.samples": 100}) == GuidanceSearchSettings(100, lengths=())
+    given = {"guidance_search.samples": 100, "guidance_search.lengths": [0.1]}
+    assert search(images=20_000, changes=given) == GuidanceSearchSettings(100, lengths=(0.1,))
     assert search(images=1_000_000, changes={"diffusion.T": 5}) == GuidanceSearchSettings(512, 5)
-    for change in ({"labels": False}, {"changes": {"training.label_dropout": 0}}):
-        with refuses("conflict", "--tune-guidance"):
-            search(images=1_000_000, guidance_search=True, **change)
+    with refuses("conflict", "--tune-guidance"):
+        search(images=1_000_000, guidance_search=True, changes=neither)
+    with refuses("invalid", "lengths", "0.5"):
+        search(images=1_000_000, changes={"guidance_search.lengths": [0.1, 0.5]})
     with refuses("conflict", "guidance_search.share", "--tune-guidance"):
         search(images=1_000_000, guidance_search=False, changes={"guidance_search.share": 0.2})
 
@@ -252,7 +287,7 @@ def test_the_search_takes_its_time_from_training(made: Make, monkeypatch: pytest
     monkeypatch.setattr(plan, "speed_of", lambda job, accelerator: 100.0)
     c = made(seconds=1000.0, changes={"training.batch": 10}).config
     assert c.guidance_search is not None
-    assert 0.98 * 96_000 <= c.training.images + c.guidance_search.cost <= 96_000
+    assert 0.98 * 96_000 <= c.training.images + c.guidance_search.cost(labels=True) <= 96_000
 
 
 @pytest.mark.usefixtures("features")

@@ -47,7 +47,7 @@ def test_the_longer_the_average_the_farther_from_the_last_weights(run: RunFolder
 
 def test_refusals(run: RunFolder) -> None:
     for length in (0.01, 0.5, float("nan")):
-        with refuses("invalid", "--length", f"{length:g}"):
+        with refuses("invalid", f"length {length:g}"):
             average(run, length)
     last = max(run.averages.glob("step-*"))
     last.write_bytes(last.read_bytes()[:100])

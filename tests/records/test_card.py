@@ -3,9 +3,14 @@ from pathlib import Path
 
 import pytest
 
+from ddpm.config.guidance import GuidanceConfig, Guide
 from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
-from ddpm.records.card import card
+from ddpm.metrics.estimate import Estimate
+from ddpm.records.card import adopt, card
+from ddpm.records.guidance import Average, GuidanceRecord, GuidanceTrial
+from ddpm.records.run_folder import RunFolder
+from ddpm.records.score import FeaturesRecord, ReferenceRecord
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +55,38 @@ def test_its_commands_can_be_pasted(folder: str, name: str, config: RunConfig) -
 def test_the_grid_is_told_as_it_is_typed(grid: object, words: str, config: RunConfig) -> None:
     sampling = SamplingConfig.of(grid=grid, steps=2)
     assert f", 2 steps, {words}, guidance" in card(config.model_copy(update={"sampling": sampling}), "runs/a", 1)
+
+
+def test_the_guidance_that_was_found_replaces_the_recipes(config: RunConfig, tmp_path: Path) -> None:
+    """In its row alone: what a user has written stays."""
+    run, one = RunFolder(tmp_path), Estimate(value=1.0, low=1.0, high=1.0)
+    config.write(run.config_file)
+    before = card(config, "runs/digits", 1) + "My notes: | sampling | by hand\n"
+    run.card.write_text(before, encoding="utf-8")
+    how = GuidanceConfig(scale=1.4, away_from=Guide(checkpoint="averages/step-000000001", weights="0"))
+    trial = GuidanceTrial(guidance=how, frechet=one, change=one, precision=one, recall=one, coverage=one, seconds=1.0)
+    found = GuidanceRecord(
+        weights="w",
+        n=64,
+        seed=3,
+        sampling=config.sampling,
+        features=FeaturesRecord(name="small", hash="f", resize="none", dim=8),
+        reference=ReferenceRecord(source="digits", hash="r", images=89),
+        trials=(trial,),
+        chosen=how,
+        average=Average(length=0.15, weights="v"),
+    )
+    adopt(run, found)
+    after = run.card.read_text(encoding="utf-8").splitlines()
+    changed = [(old, new) for old, new in zip(before.splitlines(), after, strict=True) if old != new]
+    ((old, new),) = changed
+    assert old.startswith("| sampling | unipc-2, 20 steps, trailing grid, guidance 1.")
+    named = "guidance 1.4, away from averages/step-000000001, average of length 0.15 |"
+    assert new == f"| sampling | unipc-2, 20 steps, trailing grid, {named}"
+    run.card.unlink()
+    adopt(run, found)
+    assert not run.card.exists()
+    assert run.guidance() == found
 
 
 def test_without_classes(config: RunConfig) -> None:

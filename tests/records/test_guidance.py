@@ -5,7 +5,7 @@ from pathlib import Path
 from ddpm.config.guidance import GuidanceConfig, Guide
 from ddpm.config.sampling import SamplingConfig
 from ddpm.metrics.estimate import Estimate
-from ddpm.records.guidance import GuidanceRecord, GuidanceTrial, words
+from ddpm.records.guidance import Average, GuidanceRecord, GuidanceTrial, words
 from ddpm.records.score import FeaturesRecord, ReferenceRecord
 
 
@@ -58,6 +58,19 @@ def test_its_line_and_its_file(tmp_path: Path) -> None:
     assert "instead" not in kept
     found.write(tmp_path / "guidance.json")
     assert GuidanceRecord.read(tmp_path / "guidance.json") == found
+
+
+def test_the_average_in_the_line() -> None:
+    own = FIRST.model_copy(update={"change": BETTER.change.model_copy(update={"low": 0, "high": 0})})
+    longer = BETTER.model_copy(update={"length": 0.15})
+    found = record(FIRST).model_copy(update={"lengths": (own, UNSURE.model_copy(update={"length": 0.04}))})
+    assert "; average of the weights kept; from" in found.line
+    average = Average(length=0.15, weights="0123")
+    found = found.model_copy(update={"lengths": (own, longer), "average": average})
+    assert "; average of length 0.15: 2.9 instead of 4.1; from" in found.line
+    assert found.suits(found.weights)
+    assert found.suits("0123")
+    assert not found.suits("other")
 
 
 def test_words() -> None:

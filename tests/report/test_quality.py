@@ -3,9 +3,13 @@
 from pathlib import Path
 
 from ddpm.config.guidance import GuidanceConfig
+from ddpm.metrics.estimate import Estimate
+from ddpm.records.guidance import Average
 from ddpm.records.score import Score
-from ddpm.report.quality import by_guidance, headline
+from ddpm.report.canvas import figure
+from ddpm.report.quality import LENGTH, by_guidance, headline
 from ddpm.report.reading import read
+from ddpm.report.tables import settings
 
 from .conftest import Evaluate
 from .lines import drawn
@@ -48,7 +52,32 @@ def test_the_search_for_guidance(run: Path, weights: str) -> None:
     assert lines["chosen"] == [(2, 0.55)]
     assert [y for _, y in lines["least allowed"]] == [0.47, 0.47]
     assert read(run).sampling == own.model_copy(update={"guidance": narrow})
+    ((_, shown),) = [row for row in settings(read(run))["sampling"][1] if row[0] == "guidance"]
+    assert shown == "scale 2, interval 0, 5"
     found.model_copy(update={"weights": "others"}).write(read(run).files.guidance_file)
     assert read(run).sampling == own
     read(run).files.guidance_file.write_text("{")
     assert read(run).guidance is None
+
+
+def test_the_lengths_of_the_average(run: Path, weights: str) -> None:
+    """With the intervals of their difference from the run's own weights; the chosen one is marked."""
+    found = searched(weights, read(run).sampling, [(None, 9.0, 0.5)])
+    assert LENGTH not in by_guidance(found)
+    zero = Estimate(value=0.0, low=0.0, high=0.0)
+    own = found.first.model_copy(update={"change": zero})
+    others = [
+        own.model_copy(
+            update={"length": length, "change": Estimate(value=change, low=change - 0.5, high=change + 0.25)}
+        )
+        for length, change in ((0.15, -1.0), (0.04, 2.0))
+    ]
+    compared = found.model_copy(update={"lengths": (own, *others)})
+    points = {"paired 95 % interval": [(0.04, 11), (0.15, 8)], "the run's own weights": [(0, 9), (1, 9)]}
+    assert drawn(by_guidance(compared)[LENGTH]) == points
+    chosen = compared.model_copy(update={"average": Average(length=0.15, weights="v")})
+    draw = by_guidance(chosen)[LENGTH]
+    assert drawn(draw) == points | {"chosen": [(0.15, 8)]}
+    (bars,) = figure(draw).axes[0].containers
+    ends = [segment[:, 1].tolist() for segment in bars.lines[2][0].get_segments()]
+    assert ends == [[10.5, 11.25], [7.5, 8.25]]

@@ -1,5 +1,6 @@
 """The number of threads: on simulated machines, whose speeds are given."""
 
+import math
 import threading
 from collections.abc import Callable
 
@@ -94,21 +95,70 @@ def test_short_work_is_left_alone() -> None:
     assert choice.count == 1
 
 
+def test_the_delay_is_no_part_of_the_measurement() -> None:
+    choice = Choice([2, 1], delay=5.0)
+    for _ in range(13):
+        choice.took(0.5)
+    assert choice.tried == {2: 0.5}
+
+
+def test_numbers_whose_threads_wait_for_each_other_are_not_tried() -> None:
+    """Not even once: a step could take half a minute. At the next trial they are asked about again."""
+    applied: list[int] = []
+    speeds = {4: 20.0, 2: 900.0, 1: 10_000.0}
+    threads = Threads([4, 2, 1], applied.append, lambda: speeds[applied[-1]])
+    choice, used = threads.choice("training"), list[int]()
+
+    def work(pieces: int, said: list[str]) -> None:
+        for _ in range(pieces):
+            with threads.timed(choice, said.append):
+                used.append(applied[-1])
+
+    choice.trial = 0.0
+    work(3, said := [])
+    assert (set(used), choice.count, choice.tried[4], choice.tried[2]) == ({1}, 1, math.inf, math.inf)
+    assert said == []
+    speeds[4], speeds[2] = 15_000.0, 1_100.0
+    choice.tried, choice.count = {}, 4
+    used.clear()
+    work(4, said)
+    assert set(used) == {4, 2, 1}
+    choice._chosen, choice.tried, choice.count, speeds[4], said = 4, {}, 4, 20.0, []
+    work(2, said)
+    assert "4 wait for each other" in said[0]
+
+
+def test_work_that_is_not_timed_is_eased() -> None:
+    applied: list[int] = [4]
+    speeds = {4: 20.0, 2: 900.0, 1: 1_000.0}
+    Threads([4, 2, 1], applied.append, lambda: speeds[applied[-1]]).ease()
+    assert applied[-1] == 2
+
+
+def test_a_number_without_another_is_not_asked_about() -> None:
+    """As in several processes: its time is measured whatever it is."""
+    asked: list[None] = []
+    threads, choice = Threads([2, 1], lambda count: None, lambda: asked.append(None) or 1.0), Choice([2], trial=0.0)
+    assert list(threads.each(range(3), choice)) == [0, 1, 2]
+    assert asked == []
+    assert choice.seconds < math.inf
+
+
 def test_each_kind_of_work_has_its_own_number() -> None:
     applied: list[int] = []
-    threads = Threads([2, 1], applied.append)
+    threads = Threads([2, 1], applied.append, lambda: 1.0)
     training, drawing = threads.choice("training"), threads.choice("drawing")
     assert threads.choice("training") is training
     training.count = 1
     for choice in (training, training, drawing, training):
         assert list(threads.each(range(3), choice)) == [0, 1, 2]
-    assert applied == [1, 2, 1]
+    assert [count for k, count in enumerate(applied) if count != applied[k - 1] or not k] == [1, 2, 1]
 
 
 def test_other_threads_change_nothing() -> None:
     """PyTorch's number belongs to the thread that sets it."""
     applied: list[int] = []
-    threads = Threads([2, 1], applied.append)
+    threads = Threads([2, 1], applied.append, lambda: 1.0)
     choice = threads.choice("training")
     choice.count = 1
     other = threading.Thread(target=lambda: list(threads.each(range(3), choice)))

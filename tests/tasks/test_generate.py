@@ -11,13 +11,17 @@ from PIL import Image
 
 from ddpm.config.guidance import Guide
 from ddpm.config.options import changed, flat
+from ddpm.engine.autoguidance import early
 from ddpm.engine.diffusion import Diffusion
 from ddpm.engine.loading import load
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
+from ddpm.records.average import tracked
 from ddpm.records.provenance import KEY, Provenance
+from ddpm.records.run_folder import RunFolder, fingerprint
 from ddpm.system.errors import InputError
 from ddpm.tasks.generate import again, sample
+from ddpm.training.checkpoint import Checkpoint, store
 from refusal import refuses
 
 FAST = {"steps": 3}
@@ -188,6 +192,29 @@ def test_guided_by_an_earlier_checkpoint(loaded: LoadedRun, digits_run: Path) ->
     assert again(loaded, record).tobytes() == guided[1].tobytes()
 
 
+def test_guided_by_the_early_average(loaded: LoadedRun, run: Path) -> None:
+    """At scale 0 it is alone: the weights that training saved, whatever the run's folder is called."""
+    name, usual = "averages/step-000000001", {**FAST, "label": 3}
+    alone = sample(loaded, 2, guidance=0.0, guide_with="early", **usual)
+    for other in (name, run / f"{name}.safetensors"):
+        found = sample(load(run, "cpu"), 2, guidance=0.0, guide_with=other, **usual)
+        assert pixels(found) == pixels(alone)
+    weights = tracked(run / f"{name}.safetensors")
+    average = store(run / "averages" / "length-0", Checkpoint(1, {"ema": weights}, {}))
+    assert pixels(sample(load(average, "cpu"), 2, guidance=1, **usual)) == pixels(alone)
+    record = Provenance.model_validate_json(alone[0].info[KEY])
+    assert record.sampling.guidance.away_from == Guide(checkpoint=name, weights=fingerprint(weights))
+
+
+def test_a_run_without_averages_has_an_early_checkpoint_or_nothing(run: Path) -> None:
+    shutil.rmtree(run / "averages")
+    with refuses("missing", "early", EARLIER):
+        sample(load(run, "cpu"), 1, guidance=2.0, guide_with="early", **FAST)
+    shutil.copytree(run / "checkpoints" / EARLIER, run / "checkpoints" / "step-000000005")
+    shutil.rmtree(run / "checkpoints" / EARLIER)
+    assert early(RunFolder(run)) == "step-000000005"
+
+
 def test_the_checkpoint_that_guides_is_known_by_its_weights(run: Path) -> None:
     loaded = load(run, "cpu")
     image = sample(loaded, 1, guide_with=EARLIER, guidance=2.0, **FAST)[0]
@@ -198,6 +225,23 @@ def test_the_checkpoint_that_guides_is_known_by_its_weights(run: Path) -> None:
         again(loaded, record.model_copy(update={"sampling": other}))
     shutil.rmtree(checkpoint)
     with refuses("missing", EARLIER):
+        again(loaded, record)
+
+
+def test_the_average_that_guides_is_known_by_its_weights(run: Path) -> None:
+    loaded = load(run, "cpu")
+    image = sample(loaded, 1, guide_with="early", guidance=2.0, **FAST)[0]
+    record = Provenance.model_validate_json(image.info[KEY])
+    assert again(loaded, record).tobytes() == image.tobytes()
+    first, second = sorted((run / "averages").glob("step-*"))[:2]
+    second.replace(first)
+    with refuses("incompatible", first.name):
+        again(loaded, record)
+    first.write_bytes(first.read_bytes()[:100])
+    with refuses("unreadable", first.name):
+        again(loaded, record)
+    first.unlink()
+    with refuses("missing", first.stem):
         again(loaded, record)
 
 

@@ -168,7 +168,7 @@ def test_the_time_of_a_step_is_that_of_the_fastest_number_of_threads(
     """With a clock of our own: 2 s a step with 4 threads, 0.5 s with 2, 0.7 s with one, and 100 s for the first."""
     clock = [0.0]
     steps: list[int] = []
-    ours = threads_module.Threads([4, 2, 1], lambda count: None)
+    ours = threads_module.Threads([4, 2, 1], lambda count: None, lambda: 1.0)
     seconds = {4: 2.0, 2: 0.5, 1: 0.7}
 
     def step(*_: object) -> None:

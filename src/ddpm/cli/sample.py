@@ -95,6 +95,8 @@ def sample(
     if pipe.config.student:
         say(f"model         {pipe.config.student}")
     say(f"sampling      {how.summary(label is not None)}")
+    if pipe.guided is not None and pipe.guided.average is not None and pipe.weights != pipe.guided.weights:
+        say(f"weights       average of length {pipe.guided.average.length:g}")
     if pipe.guided is not None and how.guidance == pipe.guided.chosen and (labels or pipe.guided.away):
         say(f"tuned         {pipe.guided.line}")
     draw: Callable[..., Any] = generate.trajectory if trajectory else generate.sample
@@ -122,7 +124,10 @@ def _again(picture: Path, out: Path | None, device: str | None) -> None:
     from ddpm.tasks.generate import again
 
     record = Provenance.read(picture)
-    pipe = load(record.find_run(picture), device)
+    run = record.find_run(picture)
+    pipe = load(run, device)
+    if pipe.weights != record.weights:  # from before a better average of the weights was found
+        pipe = load(run, device, own=True)
     if pipe.weights != record.weights:
         raise InputError(
             "incompatible",

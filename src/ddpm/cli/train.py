@@ -36,7 +36,7 @@ class Flags:
         precision: Precision of the network; the best that the device supports natively by default.
         during_training: Score the run on a few samples during training, and keep the best checkpoint.
         tune_guidance: Search for the guidance that suits the run at its end, in about a tenth of the time; on by
-            default with classes, unless the run is too short.
+            default, unless the run is too short.
         set_: Set any key of the config, as in --set training.ema=0.999. May be repeated.
         device: cpu, to train without the GPU; the best available by default.
         tensorboard: Also write TensorBoard logs.

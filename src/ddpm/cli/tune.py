@@ -2,7 +2,8 @@
 
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +20,7 @@ from ddpm.system.units import say_seconds
 if TYPE_CHECKING:
     from ddpm.evaluation.guidance import AskGuidance
     from ddpm.evaluation.tune import AskTune
-    from ddpm.records.guidance import GuidanceRecord
+    from ddpm.records.guidance import GuidanceRecord, GuidanceTrial
     from ddpm.records.tuning import TunedRecord
 
 
@@ -33,6 +34,7 @@ def tune(
     guidance_scale: float | None = None,
     seed: int | None = None,
     data: str | None = None,
+    lengths: list[str] | None = None,
     precision: PrecisionName | None = None,
     device: str | None = None,
 ) -> None:
@@ -45,7 +47,7 @@ def tune(
     Args:
         run: A run folder.
         guidance: Search for the guidance: its scale, the noise levels to guide at, and whether to guide away from an
-            early checkpoint. Tune it before the steps.
+            early version of the run, which works without labels too. Tune it before the steps.
         steps: Numbers of steps; 6,8,10 by default. Each step is one network call. With --guidance: the steps of the
             samples; the run's own by default.
         n: The number of samples to tune on; 32 by default, and as many more are drawn to measure the result. With
@@ -54,6 +56,8 @@ def tune(
         guidance_scale: Scale of classifier-free guidance to tune the steps for; that of the run by default.
         seed: The random seed of the samples' noise when tuning the steps; 0 by default.
         data: With --guidance: the real images; the run's data by default.
+        lengths: With --guidance: lengths of averages of the weights to compare with the run's own, as in 0.05,0.1;
+            0.04,0.07,0.1,0.15,0.2 by default, none to keep the run's own.
         precision: With --guidance: precision of the network.
         device: cpu, cuda or mps; the best available by default.
     """
@@ -73,24 +77,37 @@ def tune(
             )
         sampling = {"steps": counts[0] if counts else None, "precision": precision}
         given = {name: value for name, value in sampling.items() if value is not None}
-        _guidance(run, AskGuidance(512 if n is None else n, data, given), device)
+        own = AskGuidance(512 if n is None else n, data, given)
+        _guidance(run, own if lengths is None else replace(own, lengths=_lengths(lengths)), device)
     else:
-        refuse_flags("tuning of steps; add --guidance", data=data, precision=precision)
+        refuse_flags("tuning of steps; add --guidance", data=data, lengths=lengths, precision=precision)
         names, scale = words(solvers) or SOLVERS, {} if guidance_scale is None else {"guidance": guidance_scale}
         counts = sorted(set(counts or [6, 8, 10]))
         _steps(run, AskTune(counts, names, 32 if n is None else n, seed or 0, sampling=scale), device)
+
+
+def _lengths(groups: list[str]) -> list[float]:
+    """The lengths given to ``--lengths``."""
+    found = words(groups)
+    try:
+        return [] if found == ["none"] else [float(word) for word in found]
+    except ValueError:
+        raise InputError(
+            "invalid", f"--lengths expects numbers, such as 0.05,0.1, or none, not {','.join(found)}"
+        ) from None
 
 
 def _guidance(run: Path, ask: "AskGuidance", device: str | None) -> None:
     """Search for guidance, record and print it."""
     from ddpm.engine.loading import load
     from ddpm.evaluation.guidance import tune_guidance
+    from ddpm.records.card import adopt
     from ddpm.records.run_folder import RunFolder
 
     folder, pipe = RunFolder.open(run), load(run, device)
     with logged_bar("guidance", "tuning") as progress:
         found = tune_guidance(pipe, ask, progress)
-    found.write(folder.guidance_file)
+    adopt(folder, found)
     say(*_trials(found), found.line, f"written       {folder.guidance_file}")
     if (tuned := folder.tuned()) is not None and any(g.sampling.guidance != found.chosen for g in tuned.grids):
         note(f"{folder.tuned_file} was tuned for other guidance and is ignored; re-run `ddpm tune {run}`")
@@ -104,12 +121,20 @@ def _trials(record: "GuidanceRecord") -> Iterator[str]:
 
     r = record.reference
     yield f"{record.n:,} samples per guidance against {r.images:,} of {r.source}, {record.features.name} features"
-    wide = max(len(guided(trial.guidance)) for trial in record.trials)
-    yield f"{'guidance':<{wide}}  {'Fréchet':>7}  change (paired 95 % interval)  precision  recall  coverage"
-    for t in record.trials:
+    yield from _table("guidance", {guided(trial.guidance): trial for trial in record.trials})
+    if record.lengths:
+        yield f"averages of the weights at guidance {guided(record.chosen)}"
+        yield from _table("length", {"own" if t.length is None else f"{t.length:g}": t for t in record.lengths})
+
+
+def _table(head: str, trials: Mapping[str, "GuidanceTrial"]) -> Iterator[str]:
+    """Trials by name, with the change from the first."""
+    wide = max(map(len, (head, *trials)))
+    yield f"{head:<{wide}}  {'Fréchet':>7}  change (paired 95 % interval)  precision  recall  coverage"
+    for name, t in trials.items():
         change = f"{t.change.value:+.3g} ({t.change.low:+.3g} to {t.change.high:+.3g})"
         shares = f"{t.precision.value:>9.3f}  {t.recall.value:>6.3f}  {t.coverage.value:>8.3f}"
-        yield f"{guided(t.guidance):<{wide}}  {t.frechet.value:>7.4g}  {change:<30}  {shares}"
+        yield f"{name:<{wide}}  {t.frechet.value:>7.4g}  {change:<30}  {shares}"
 
 
 def _steps(run: Path, ask: "AskTune", device: str | None) -> None:

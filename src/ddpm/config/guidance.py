@@ -10,10 +10,10 @@ from ddpm.system.record import Strict, bounds
 
 
 class Guide(Strict):
-    """An earlier checkpoint of the same run, for autoguidance.
+    """A less trained version of the same run, for autoguidance.
 
     Attributes:
-        checkpoint: Its name, "step-…".
+        checkpoint: The name of a checkpoint, "step-…", or of an average that training saved, "averages/step-…".
         weights: The hash of its averaged weights.
     """
 
@@ -43,7 +43,7 @@ class GuidanceConfig(Strict):
 
     Attributes:
         scale: The guidance scale: 1 for none, above 1 to extrapolate, 0 for the prediction guided away from.
-        away_from: A class or a weaker checkpoint to guide away from; None for the null label.
+        away_from: A class or an earlier version of the run to guide away from; None for the null label.
         interval: The noise-to-signal ratios, EDM's sigma, between which to guide; None for all.
         rescale: The weight of rescaling guided images to the contrast without guidance.
         parallel: The proportion to keep of guidance along the expected image, 0 in projected guidance; None for all.
@@ -60,7 +60,8 @@ class GuidanceConfig(Strict):
             holds=str,
         ),
         Flag(
-            "Guide away from this earlier checkpoint of the run, step-…, instead of a label; works without labels.",
+            "Guide away from an earlier version of the run instead of a label: early, the average after an eighth of "
+            "training; or a checkpoint, step-…. Works without labels.",
             name="guide_with",
             kind=str,
             holds=Guide,
@@ -91,7 +92,7 @@ class GuidanceConfig(Strict):
 
     @property
     def guide(self) -> Guide | None:
-        """The weaker checkpoint to guide away from, if any."""
+        """The earlier version to guide away from, if any."""
         return self.away_from if isinstance(self.away_from, Guide) else None
 
     @property

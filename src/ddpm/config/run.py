@@ -69,6 +69,11 @@ class RunConfig(Record):
         return kinds(self)
 
     @property
+    def guides(self) -> bool:
+        """Whether labels can guide the run, as it was trained both with and without them."""
+        return bool(self.data.classes) and self.training.label_dropout > 0
+
+    @property
     def aim(self) -> str:
         """A short description of the objective: "simple loss, uniform levels", "4-step student of runs/digits …"."""
         return self.objective.words if self.distillation is None else self.student
@@ -156,7 +161,9 @@ class RunConfig(Record):
                 raise ValueError(f"{name} {value} has no effect, as the run is not conditioned on {kind}; leave it out")
         guidance = sampling.guidance
         if guidance is not None and guidance.guide is not None:
-            raise ValueError("sampling.guidance.away_from is a checkpoint, but a new run has none; leave it out")
+            raise ValueError(
+                "sampling.guidance.away_from is an earlier version of the run, but a new run has none; leave it out"
+            )
         if sampling.classifier is not None:
             raise ValueError("sampling.classifier requires a classifier, but a new run has none; leave it out")
         if guidance is not None and guidance.negative is not None and guidance.negative not in data.classes:

@@ -71,7 +71,7 @@ class SamplingConfig(Strict):
     Attributes:
         solver, steps: The solver of the reverse process, and its number of steps.
         grid: A name, or the timesteps to visit, noisiest first, one per step; also as text, "1000,700,99".
-        guidance: Guidance by labels or a weaker checkpoint; None for none, as for a scale of 1.
+        guidance: Guidance by labels or an earlier version of the run; None for none, as for a scale of 1.
         classifier: Guidance by the run's classifier; None for none.
         clip: The clipping of the expected image to the pixel range.
         precision: The precision of the network, fp32 if None; solver and guidance stay in float32.

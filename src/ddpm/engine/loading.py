@@ -7,19 +7,22 @@ import torch
 from ddpm import build
 from ddpm.engine.diffusion import Diffusion
 from ddpm.engine.run import LoadedRun
-from ddpm.records.run_folder import RunFolder, fingerprint
+from ddpm.records.average import folder_of
+from ddpm.records.guidance import Average
+from ddpm.records.run_folder import RunFolder, Weights, fingerprint
 from ddpm.system.allocator import keep_freed_memory
 from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
 from ddpm.training import checkpoint as checkpoints
 
 
-def load(path: str | Path, device: str | torch.device | None = None) -> LoadedRun:
+def load(path: str | Path, device: str | torch.device | None = None, *, own: bool = False) -> LoadedRun:
     """Load a run folder, or one checkpoint in it, from its config.json and safetensors files alone.
 
     Args:
         path: the run folder (its averaged weights), or ``RUN/checkpoints/step-…`` (those of that step).
         device: the device to load to; if None CUDA or MPS where available, else the CPU.
+        own: take the weights in ``model.safetensors`` even if a search found a better average of them.
 
     Raises:
         InputError: the folder is not a run, or its files are damaged or belong to another model.
@@ -29,17 +32,33 @@ def load(path: str | Path, device: str | torch.device | None = None) -> LoadedRu
     if folder.is_file():
         raise InputError("invalid", f"{folder} is {_kind(folder)}, not a run folder; use the run folder itself")
     run = RunFolder.open(folder)
-    config, weights = run.config(), run.weights()
+    config, weights, guided = run.config(), run.weights(), run.guidance()
+    known = fingerprint(weights)
+    if guided is not None and not guided.suits(known):
+        guided = None
+    if guided is not None and guided.average is not None and run.checkpoint is None and not own:
+        weights, known = _chosen(run, guided.average), guided.average.weights
     keep_freed_memory()
     model = build.build_model(config)
     checkpoints.load_into(model.state_dict(), weights, str(folder))
     model.to(where).eval().requires_grad_(False)
-    known, record = fingerprint(weights), run.tuned()
+    record = run.tuned()
     tuned = tuple(grid.sampling for grid in record.grids) if record and record.weights == known else ()
-    guided = run.guidance()
-    if guided is not None and guided.weights != known:
-        guided = None
     return LoadedRun(Diffusion.of(config, model, where), config, folder, known, tuned, guided)
+
+
+def _chosen(run: RunFolder, average: Average) -> Weights:
+    """The average that a search chose instead of the run's own weights."""
+    folder, again = folder_of(run, average.length), f"ddpm average {run.path} --length {average.length:g}"
+    advice = f"run `{again}`, or remove {run.guidance_file}"
+    if not folder.is_dir():
+        raise InputError("missing", f"{folder}, whose weights {run.path} samples with, is missing; {advice}")
+    weights = RunFolder(run.path, folder).weights()
+    if fingerprint(weights) != average.weights:
+        raise InputError(
+            "incompatible", f"the weights of {folder}, which {run.path} samples with, have changed; {advice}"
+        )
+    return weights
 
 
 def _kind(path: Path) -> str:

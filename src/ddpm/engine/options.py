@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from ddpm.config.options import changed, under
 from ddpm.config.sampling import SamplingConfig
-from ddpm.engine import checkpoint_guide
+from ddpm.engine import autoguidance
 from ddpm.engine.labels import Label
 from ddpm.engine.run import LoadedRun
 from ddpm.system.errors import InputError
@@ -42,7 +42,7 @@ def settings(run: LoadedRun, changes: dict[str, Any]) -> SamplingConfig:
     guides = any(changes.get(name) is not None for name in under(SamplingConfig, "guidance"))
     own = run.config.sampling if guides else run.sampling
     if isinstance(changes.get("guide_with"), str | Path):
-        changes = changes | {"guide_with": checkpoint_guide.guide(changes["guide_with"], run.source, run.weights)}
+        changes = changes | {"guide_with": autoguidance.guide(changes["guide_with"], run.source, run.weights)}
     if changes.get("negative") is not None:
         changes = changes | {"negative": run.classes[run.vocabulary.number(changes["negative"])]}
     listed = changes.get("grid", own.grid) not in get_args(GridName)

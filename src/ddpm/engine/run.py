@@ -11,7 +11,7 @@ from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core.condition import Conditions
 from ddpm.core.model import Model
-from ddpm.engine import checkpoint_guide
+from ddpm.engine import autoguidance
 from ddpm.engine.classifier import Classifier
 from ddpm.engine.classifier import load as load_classifier
 from ddpm.engine.diffusion import Diffusion, Guides
@@ -36,10 +36,10 @@ class LoadedRun:
         engine: the engine with the averaged weights, in evaluation mode.
         config: the configuration of the run.
         source: the folder it was loaded from.
-        weights: the hash of the weights.
+        weights: the hash of the weights: the run's own, or the average that a search found better.
         tuned: the settings that ``ddpm tune`` found, by number of steps.
         guided: the search for guidance of these weights, if there was one.
-        weak: the hash and the model of the checkpoint to guide away from, if loaded.
+        weak: the hash and the model of the earlier version to guide away from, if loaded.
         classifier: the classifier of noised images for guidance, if loaded.
     """
 
@@ -132,8 +132,8 @@ class LoadedRun:
         """Load everything that the settings need, once for many batches, and return the run with it.
 
         Raises:
-            InputError: the checkpoint or the classifier to guide with is missing, or its weights differ from those of
-                the settings.
+            InputError: what to guide with, an earlier version or a classifier, is missing, or its weights differ from
+                those of the settings.
         """
         have, wanted = self.classifier, how.classifier
         if wanted is not None and (have is None or wanted.weights not in (None, have.weights)):
@@ -141,7 +141,7 @@ class LoadedRun:
         guide = None if how.guidance is None else how.guidance.guide
         if guide is None or (self.weak is not None and self.weak[0] == guide.weights):
             return self
-        model = checkpoint_guide.model_of(guide, self.source, self.engine.model)
+        model = autoguidance.model_of(guide, self.source, self.engine.model)
         return replace(self, weak=(guide.weights, model))
 
     def own_classifier(self, weights: str | None = None) -> Classifier:

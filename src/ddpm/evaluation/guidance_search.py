@@ -1,4 +1,4 @@
-"""Search for guidance: the scale from coarse to fine, then intervals of noise, then an earlier checkpoint."""
+"""Search for guidance: the scale from coarse to fine, then intervals of noise, then an early version of the run."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ COARSE, FINE, FINEST = 2.0, 2**0.5, 2**0.25
 HIGHEST = (5.0, 2.0)
 """Noise-to-signal ratios above which not to guide, where guidance costs variety (Kynkäänniemi et al. 2024)."""
 AWAY = 1.4
-"""The first scale of guidance away from an earlier checkpoint (Karras et al. 2024 take 1.4 to 2.4)."""
+"""The first scale of guidance away from an early version (Karras et al. 2024 take 1.4 to 2.4)."""
 
 
 def search(measure: Measure, first: GuidanceConfig | None, guide: Guide | None, *, labels: bool) -> list[GuidanceTrial]:
@@ -27,7 +27,7 @@ def search(measure: Measure, first: GuidanceConfig | None, guide: Guide | None, 
 
     Args:
         first: the guidance to begin at, whose other options are kept.
-        guide: an earlier checkpoint to guide away from, if there is one.
+        guide: an early version of the run to guide away from, if there is one.
         labels: whether there are labels to guide by.
 
     Returns:

@@ -20,6 +20,10 @@ class Estimate(Strict):
     low: float
     high: float
 
+    def above(self, value: float) -> "Estimate":
+        """The estimate of a sum with a known value."""
+        return Estimate(value=value + self.value, low=value + self.low, high=value + self.high)
+
 
 def wilson(share: float, n: int) -> Estimate:
     """Return a proportion of n with its 95 % interval (Wilson 1927), which holds for few successes or none too.

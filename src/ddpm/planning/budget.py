@@ -14,13 +14,20 @@ from ddpm.training.trainer import Trainer
 SPARE = 0.04
 """Share of a time budget reserved for previews, checkpoints and the error of a short measurement."""
 
+MEASURING = 0.15
+"""The largest share of a time budget to spend on measuring more than one network."""
+
+
+def elapsed(since: float) -> float:
+    """Seconds since this ``time.monotonic()``, by the main process's clock, as all processes must agree."""
+    passed = [time.monotonic() - since]
+    broadcast_object_list(passed)
+    return passed[0]
+
 
 def seconds_left(seconds: float, began: float) -> float:
     """What is left for training of a time budget that began at this ``time.monotonic()``."""
-    # by the main process's clock, as all processes must agree
-    left = [seconds - (time.monotonic() - began) - SPARE * seconds]
-    broadcast_object_list(left)
-    return left[0]
+    return seconds - elapsed(began) - SPARE * seconds
 
 
 def whole_steps(images: float, batch: int, seconds: float) -> int:

@@ -81,7 +81,7 @@ def summary(made: Plan, accelerator: Accelerator) -> Iterator[str]:
         yield f"scores    {often}, at most {100 * c.share:g} % of the time"
     if config.guidance_search is not None:
         g = config.guidance_search
-        often = f"on {g.samples} samples, in about {100 * g.cost / s.images:.0f} % of the time"
+        often = f"on {g.samples} samples, in about {100 * g.cost(config.guides) / s.images:.0f} % of the time"
         yield f"guidance  searched at the end, {often}"
 
 
@@ -98,7 +98,8 @@ def show(event: Event, job: Job, progress: Bar) -> None:
             if not watched() and event.images * 10 // total > (event.images - job.settings.log_every) * 10 // total:
                 line = f"{note}  {say_seconds(v['eta_s']) if v['eta_s'] is not None else '?'} left"
         case "threads":
-            slower = [f"with {n}: {speed:.0f}" for n, speed in v["images_per_s"].items() if n != str(v["threads"])]
+            others = [(n, speed) for n, speed in v["images_per_s"].items() if n != str(v["threads"])]
+            slower = [f"with {n}: {speed:.0f}" if speed else f"with {n}: too slow to try" for n, speed in others]
             speed = v["images_per_s"][str(v["threads"])]
             console.print(
                 f"threads   {v['threads']} on the CPU, {speed:.0f} images/s ({', '.join(slower)})", markup=False

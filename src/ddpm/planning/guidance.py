@@ -7,6 +7,7 @@ import torch
 from accelerate import Accelerator
 
 from ddpm.planning.follow import say
+from ddpm.records.card import adopt
 from ddpm.records.guidance import GuidanceRecord
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.console import bar
@@ -37,6 +38,6 @@ def find_guidance(run: RunFolder, guidance_of: GuidanceOf, accelerator: Accelera
                 say(accelerator, "interrupted in the search for guidance; re-run the same command to resume")
                 raise
         if found is not None:
-            found.write(run.guidance_file)
+            adopt(run, found)
             say(accelerator, found.line)
     accelerator.wait_for_everyone()

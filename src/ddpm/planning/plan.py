@@ -1,5 +1,6 @@
 """Turning a user's request into a run with every setting resolved."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -25,13 +26,14 @@ from ddpm.data.pairs import LOW
 from ddpm.engine import Diffusion
 from ddpm.engine.preview import preview
 from ddpm.metrics.features.extract import extract_once
-from ddpm.planning.budget import seconds_left, speed_of, whole_steps
+from ddpm.planning.budget import MEASURING, elapsed, seconds_left, speed_of, whole_steps
 from ddpm.planning.narrow import refuse_narrow
 from ddpm.planning.recipes import RECIPES, Rung, Tree
 from ddpm.planning.request import Request, changed, whole_number
 from ddpm.system.errors import InputError
 from ddpm.system.names import GridName, suggest
 from ddpm.system.progress import Progress, Say, silent
+from ddpm.system.threads import threads
 from ddpm.system.units import duration
 from ddpm.training.loop import Job
 from ddpm.training.measure import Memory, available_bytes, memory
@@ -79,6 +81,7 @@ def make(
     Raises:
         InputError: the request or its data cannot be trained.
     """
+    threads().ease()
     with accelerator.main_process_first():  # for the cache only: measuring below takes all processes at once
         if request.scoring:  # first, as this takes some of the training time
             features = build.build_features("embedded", None, dataset.shape[:2], accelerator.device)
@@ -189,7 +192,7 @@ class _Draft:
             whole["upscaling"] = {**tree["upscaling"], "scale": self.request.scale or DEFAULT_SCALE, **given}
         if self.request.scoring:
             whole["scoring"] = {"every": images}
-        if self.request.guidance_search is not False and self.data["classes"] and "upscaling" not in tree:
+        if self.request.guidance_search is not False and "upscaling" not in tree:
             whole["guidance_search"] = {}
         whole = changed(whole, changes)
         whole["network"] = _fitted(whole)
@@ -209,13 +212,16 @@ class _Draft:
         if scoring is not None:
             fixed = {key.removeprefix("scoring.") for key in changes}
             scoring = planned(scoring, images, config.training.batch, fixed)
-        if search is not None and "guidance_search.samples" not in changes:
-            search = search.within(images, at_least=FEWEST if self.request.guidance_search else 0)
-        if config.training.label_dropout == 0:  # nothing to guide away from
+        if search is not None:
+            fixed = {key.removeprefix("guidance_search.") for key in changes}
+            search = search.planned(images, config.guides, fixed, FEWEST if self.request.guidance_search else 0)
+        if not config.guides and config.training.averages < 2:  # nothing to guide away from
             search = None
         if search is None and self.request.guidance_search:
             raise InputError(
-                "conflict", "--tune-guidance requires classes whose labels are sometimes dropped in training; drop it"
+                "conflict",
+                "--tune-guidance requires classes whose labels are sometimes dropped in training, or "
+                "--set training.averages=16; drop --tune-guidance",
             )
         return config.model_copy(update={"scoring": scoring, "guidance_search": search})
 
@@ -243,13 +249,21 @@ class _Draft:
             return images - self._measurements(rung, max(1, int(images)))
 
         chosen: tuple[Rung, float, int] | None = None
+        start, spent, took = time.monotonic(), 0.0, 0.0
         for rung in rungs:
+            if chosen is not None and affordable(rung, chosen[1]) < rung.needs:
+                break  # too few images even at the speed of a smaller network
+            if spent + took > MEASURING * seconds:
+                self.say("note: this machine is too slow at the moment to try larger networks; use a longer --for")
+                break
             batch = self.config(rung.tree, 1).training.batch
             trial = self.plan(rung.tree, max(rung.needs, batch), None).job  # of any length, as it only measures speed
             speed = speed_of(trial, self.accelerator)
             if chosen is not None and affordable(rung, speed) < rung.needs:
                 break
             chosen = rung, speed, batch
+            now = elapsed(start)
+            spent, took = now, now - spent
         assert chosen is not None
         rung, speed, batch = chosen
         steps = whole_steps(affordable(rung, speed), batch, seconds)
@@ -263,7 +277,7 @@ class _Draft:
         config = self.config(rung.tree, images)
         scoring, search = config.scoring, config.guidance_search
         scores = 0.0 if scoring is None else min(scoring.share * images, scoring.cost(images, config.training.batch))
-        return scores + (0.0 if search is None else search.cost)
+        return scores + (0.0 if search is None else search.cost(config.guides))
 
 
 def _fitted(whole: Tree) -> dict[str, Any]:

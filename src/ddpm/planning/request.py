@@ -54,7 +54,7 @@ class Request:
         skip_bad: whether to skip images that cannot be read.
         labels: whether to condition on the classes, if there are any.
         scoring: whether to score the run during training.
-        guidance_search: whether to search for guidance at the end; None if the run is long enough and has classes.
+        guidance_search: whether to search for guidance at the end; None if the run is long enough.
         scale, low: for super-resolution: the factor to enlarge by, and the source of the small images.
         changes: dotted keys of the config and their values: {"training.batch": 64}.
     """

@@ -5,18 +5,63 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from ddpm.records.run_folder import RunFolder
+from ddpm.config.training import LONGEST, SHORTEST
+from ddpm.records.run_folder import RunFolder, Weights
 from ddpm.system.errors import InputError
 from ddpm.training import checkpoint as checkpoints
-from ddpm.training.power_average import LONGEST, SHORTEST, combine
+from ddpm.training.power_average import TRACKED, combine, read
 
 _SAVED = re.compile(r"step-(\d{9,})\.safetensors")
 
 
+def saved(run: RunFolder) -> dict[int, Path]:
+    """The files of the averages that training saved, by the number of steps."""
+    return {int(m[1]): path for path in run.averages.glob("step-*") if (m := _SAVED.fullmatch(path.name))}
+
+
+def tracked(file: Path) -> Weights:
+    """The longest average in one of these files, float32.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    try:
+        return read(file, max(TRACKED))
+    except (SafetensorError, OSError) as e:
+        raise InputError("unreadable", f"{file} is damaged ({e}); restore it from a backup") from e
+
+
+def folder_of(run: RunFolder, length: float) -> Path:
+    """The folder of the average of a length."""
+    return run.averages / f"length-{length:g}"
+
+
 def average(run: RunFolder, length: float) -> Path:
-    """Write the average of a length, up to the last saved averages, beside these; returns its folder.
+    """Write the average of a length beside those that training saved; returns its folder.
 
     It opens wherever a checkpoint does.
+
+    Raises:
+        InputError: as :func:`averaged`, or it cannot be written.
+    """
+    made = checkpoints.Checkpoint(max(saved(run), default=0), {"ema": averaged(run, length)}, {"length": length})
+    return checkpoints.store(folder_of(run, length), made)
+
+
+def check(length: float) -> None:
+    """Refuse a length that cannot be made well of the saved averages.
+
+    Raises:
+        InputError: it is out of range.
+    """
+    if not SHORTEST <= length <= LONGEST:
+        raise InputError(
+            "invalid", f"length {length:g} is out of range; use {SHORTEST:g} to {LONGEST:g}, typically about 0.1"
+        )
+
+
+def averaged(run: RunFolder, length: float) -> Weights:
+    """The average of a length, up to the last saved averages.
 
     Args:
         length: the standard deviation of the average's profile relative to the run so far, in 0.04 … 0.2.
@@ -24,11 +69,8 @@ def average(run: RunFolder, length: float) -> Path:
     Raises:
         InputError: the length is out of range, or the run saved no averages or damaged ones.
     """
-    if not SHORTEST <= length <= LONGEST:
-        raise InputError(
-            "invalid", f"--length {length:g} is out of range; use {SHORTEST:g} to {LONGEST:g}, typically about 0.1"
-        )
-    files = {int(m[1]): path for path in run.averages.glob("step-*") if (m := _SAVED.fullmatch(path.name))}
+    check(length)
+    files = saved(run)
     if not files:
         raise InputError(
             "missing",
@@ -36,8 +78,6 @@ def average(run: RunFolder, length: float) -> Path:
             "sixteenth of the run is done",
         )
     try:
-        weights = combine(files, length)
+        return combine(files, length)
     except (SafetensorError, OSError) as e:
         raise InputError("unreadable", f"an average in {run.averages} is damaged ({e}); remove it") from e
-    made = checkpoints.Checkpoint(max(files), {"ema": weights}, {"length": length})
-    return checkpoints.store(run.averages / f"length-{length:g}", made)

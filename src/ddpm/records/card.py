@@ -1,11 +1,16 @@
 """The model card of a run: README.md in its folder."""
 
 import json
+import re
 import shlex
 from importlib.metadata import version
 from pathlib import Path
 
 from ddpm.config.run import RunConfig
+from ddpm.config.sampling import SamplingConfig
+from ddpm.records.guidance import GuidanceRecord, words
+from ddpm.records.run_folder import RunFolder
+from ddpm.system.files import write_file
 
 TEMPLATE = """\
 # {name}
@@ -20,7 +25,7 @@ TEMPLATE = """\
 | diffusion | {d.schedule} schedule of {d.T} levels, {d.prediction} prediction, {d.variance} variance |
 | objective | {aim} |
 | training | {training.images:,} images in batches of {training.batch}, {training.precision}, seed {training.seed} |
-| sampling | {s.solver.name}, {s.steps} steps, {s.visits} grid, guidance {s.guidance_scale:g} |
+{sampling}
 
 ```
 {command}
@@ -33,8 +38,9 @@ images = ddpm.load({folder}).{call}
 ```
 
 `config.json` has every setting, `model.safetensors` the averaged weights, `log.jsonl` the training log, `previews/`
-samples drawn during training; `guidance.json`, if there is one, the guidance that is used instead.
+samples drawn during training; `guidance.json`, if there is one, the search that found the guidance.
 """
+_SAMPLING = re.compile(r"^\| sampling \|.*$", re.MULTILINE)
 
 
 def card(config: RunConfig, folder: str, weights: int) -> str:
@@ -54,7 +60,7 @@ def card(config: RunConfig, folder: str, weights: int) -> str:
         d=config.diffusion,
         aim=config.aim,
         training=config.training,
-        s=config.sampling,
+        sampling=_sampling(config.sampling, words(config.sampling.guidance)),
         name=Path(folder).absolute().name,
         version=version("ddpm"),
         classes=", ".join(config.data.classes) or "none",
@@ -65,3 +71,20 @@ def card(config: RunConfig, folder: str, weights: int) -> str:
         folder=json.dumps(folder),
         call=call + (f", label={json.dumps(first)})" if first else ")"),
     )
+
+
+def adopt(run: RunFolder, found: GuidanceRecord) -> None:
+    """Write the result of a search into the run folder, and name it in the model card, whose rest stays as it is."""
+    found.write(run.guidance_file)
+    guidance = words(found.chosen)
+    if found.average is not None:
+        guidance += f", average of length {found.average.length:g}"
+    row = _sampling(run.config().sampling, guidance)
+    if run.card.exists():
+        text = run.card.read_text(encoding="utf-8")
+        write_file(run.card, _SAMPLING.sub(lambda _: row, text, count=1).encode())
+
+
+def _sampling(how: SamplingConfig, guidance: str) -> str:
+    """The row of the settings to sample with."""
+    return f"| sampling | {how.solver.name}, {how.steps} steps, {how.visits} grid, guidance {guidance} |"

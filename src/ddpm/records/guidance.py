@@ -18,6 +18,7 @@ class GuidanceTrial(Strict):
 
     Attributes:
         guidance: None for none.
+        length: the length of the average of the weights; None for the run's own weights.
         frechet: Fréchet distance to the real images.
         change: its difference from the first trial's; the interval is paired, as both drew the same noise and labels.
         precision, recall, coverage: see :func:`ddpm.metrics.manifold.estimate`.
@@ -25,6 +26,7 @@ class GuidanceTrial(Strict):
     """
 
     guidance: GuidanceConfig | None
+    length: float | None = None
     frechet: Estimate
     change: Estimate
     precision: Estimate
@@ -41,16 +43,30 @@ class GuidanceTrial(Strict):
         return self.recall.value >= first.recall.value - RECALL_LOSS
 
 
+class Average(Strict):
+    """An average of a run's weights, in its folder ``averages/length-…``.
+
+    Attributes:
+        length: see :mod:`ddpm.training.power_average`.
+        weights: the hash of the averaged weights.
+    """
+
+    length: float
+    weights: str
+
+
 class GuidanceRecord(Record):
     """``guidance.json``.
 
     Attributes:
-        weights: hash of the weights.
+        weights: hash of the run's own weights.
         n: samples per trial, with the class proportions of the real images.
         seed: sample i depends on it and i alone, in every trial.
         sampling: the settings of the first trial, which the others share except for guidance.
         trials: in the order of the search, the run's own guidance first.
         chosen: the guidance of the best trial; None for none.
+        lengths: trials of other averages of the weights with this guidance; the first is that of the run's own weights.
+        average: the average that is used instead of the run's own weights, if one is better.
     """
 
     WRITER: ClassVar[str] = "ddpm tune --guidance"
@@ -62,6 +78,12 @@ class GuidanceRecord(Record):
     reference: ReferenceRecord
     trials: tuple[GuidanceTrial, ...]
     chosen: GuidanceConfig | None
+    lengths: tuple[GuidanceTrial, ...] = ()
+    average: Average | None = None
+
+    def suits(self, weights: str | None) -> bool:
+        """Whether the search was of weights with this hash, or chose these."""
+        return weights == self.weights or (self.average is not None and weights == self.average.weights)
 
     @property
     def first(self) -> GuidanceTrial:
@@ -75,7 +97,7 @@ class GuidanceRecord(Record):
 
     @property
     def away(self) -> bool:
-        """Whether the choice guides away from a checkpoint, which works without labels too."""
+        """Whether the choice guides away from an earlier version of the run, which works without labels too."""
         return self.chosen is not None and self.chosen.guide is not None
 
     @property
@@ -86,7 +108,17 @@ class GuidanceRecord(Record):
         kept = f"recall {b.recall.value:.2f} instead of {a.recall.value:.2f}"
         if b is a:
             gained, kept = f"kept: Fréchet distance {a.frechet.value:.3g}, ", f"recall {a.recall.value:.2f}"
-        return f"guidance {words(b.guidance)}: {gained}{kept}; from {self.n:,} samples"
+        return f"guidance {words(b.guidance)}: {gained}{kept}{self._averaged}; from {self.n:,} samples"
+
+    @property
+    def _averaged(self) -> str:
+        """The average that was chosen, and its figure."""
+        if not self.lengths:
+            return ""
+        own, chosen = self.lengths[0].frechet.value, best(self.lengths)
+        if chosen.length is None:
+            return "; average of the weights kept"
+        return f"; average of length {chosen.length:g}: {chosen.frechet.value:.3g} instead of {own:.3g}"
 
 
 def best(trials: Sequence[GuidanceTrial]) -> GuidanceTrial:

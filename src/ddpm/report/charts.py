@@ -190,9 +190,31 @@ def by_guidance(
     if least_recall is not None:
         ax.axhline(least_recall, color=FAINT, linewidth=1, linestyle=(0, (4, 2)), label="least allowed")
     ax.set(xscale="log", xlabel="guidance scale", ylabel="Fréchet distance" if least_recall is None else "recall")
-    scales = sorted({scale for points in kinds.values() for scale, _ in points})
-    ax.set_xticks(scales, [f"{scale:g}" for scale in scales])
+    scales, named = sorted({scale for points in kinds.values() for scale, _ in points}), list[float]()
+    for scale in scales:
+        if not named or math.log(scale / named[-1]) > 0.06 * math.log(scales[-1] / scales[0]):  # room for its label
+            named.append(scale)
+    ax.set_xticks(named, [f"{scale:g}" for scale in named])
     ax.set_xticks([], minor=True)
+    _legend(ax, columns=2)
+
+
+@panel
+def by_length(ax: "Axes", points: Sequence[tuple[float, Estimate]], own: float, chosen: float | None) -> None:
+    """Plot the Fréchet distance against the length of the average of the weights.
+
+    Args:
+        points: lengths and distances, with the intervals of their difference from the run's own weights.
+        own: the distance of the run's own weights.
+        chosen: the length that is used instead; None for none.
+    """
+    _intervals(ax, points, BLUE, "paired 95 % interval")
+    ax.axhline(own, color=FAINT, linewidth=1, linestyle=(0, (4, 2)), label="the run's own weights")
+    found = {length: distance.value for length, distance in points}
+    if chosen is not None:
+        ax.plot(chosen, found[chosen], marker="o", markersize=10, fillstyle="none", color=INK, label="chosen", ls="")
+    ax.set(xlabel="length of the average, as a fraction of training", ylabel="Fréchet distance")
+    ax.set_xticks(list(found), [f"{length:g}" for length in found])
     _legend(ax, columns=2)
 
 

@@ -6,6 +6,7 @@ from ddpm.report.canvas import Draw
 from ddpm.report.reading import Run
 
 GUIDANCE, RECALL = "Fréchet distance against guidance", "Recall against guidance"
+LENGTH = "Fréchet distance against the length of the average"
 
 
 def headline(run: Run) -> str | None:
@@ -35,4 +36,14 @@ def by_guidance(found: GuidanceRecord | None) -> dict[str, Draw]:
         chosen = scale_of(found.best.guidance), getattr(found.best, name).value
         least = found.first.recall.value - RECALL_LOSS if name == "recall" else None
         made[caption] = charts.by_guidance(lines, chosen, least)
-    return made
+    return made | by_length(found)
+
+
+def by_length(found: GuidanceRecord) -> dict[str, Draw]:
+    """Plot the averages that were compared, with the intervals of their difference from the run's own weights."""
+    if not found.lengths:
+        return {}
+    own, *others = found.lengths
+    points = [(t.length, t.change.above(own.frechet.value)) for t in others if t.length is not None]
+    chosen = None if found.average is None else found.average.length
+    return {LENGTH: charts.by_length(sorted(points, key=lambda point: point[0]), own.frechet.value, chosen)}

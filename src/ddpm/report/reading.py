@@ -112,7 +112,7 @@ class Run:
         """The default settings of the run's weights, with the guidance that was found for them."""
         own, found = self.config.sampling, self.guidance
         return (
-            own if found is None or found.weights != self.weights else own.model_copy(update={"guidance": found.chosen})
+            own if found is None or not found.suits(self.weights) else own.model_copy(update={"guidance": found.chosen})
         )
 
     @cached_property

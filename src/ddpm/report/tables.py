@@ -122,8 +122,8 @@ def classes(accuracy: Accuracy) -> Table:
 
 
 def settings(run: Run) -> dict[str, Table]:
-    """List all of config.json, group by group."""
-    tree = run.config.model_dump(mode="json")
+    """List all of config.json, group by group, with the guidance that the run samples with."""
+    tree = run.config.model_dump(mode="json") | {"sampling": run.sampling.model_dump(mode="json")}
     groups = {name: value for name, value in tree.items() if isinstance(value, dict) and value}
     plain = {name: value for name, value in tree.items() if not isinstance(value, dict)}
     return {

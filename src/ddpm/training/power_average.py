@@ -19,8 +19,6 @@ from ddpm.core.model import Model
 
 TRACKED = (0.05, 0.1)
 """The lengths that are tracked."""
-SHORTEST, LONGEST = 0.04, 0.2
-"""The lengths that 16 pairs of them reconstruct well."""
 UPDATES = 1000
 """The averages are updated about this often, at even intervals."""
 
@@ -114,10 +112,15 @@ def combine(files: Mapping[int, Path], length: float) -> dict[str, torch.Tensor]
     profiles = np.array([float(done) for done, _ in saved]), np.array([exponent(tracked) for _, tracked in saved])
     total: dict[str, torch.Tensor] = {}
     for (done, tracked), factor in zip(saved, combination(profiles, length), strict=True):
-        with safe_open(files[done], framework="pt") as file:
-            prefix = f"{tracked}/"
-            for key in file.keys():  # noqa: SIM118 - not a mapping
-                if key.startswith(prefix):
-                    name, part = key.removeprefix(prefix), factor * file.get_tensor(key).double()
-                    total[name] = total[name] + part if name in total else part
+        for name, tensor in read(files[done], tracked).items():
+            part = factor * tensor.double()
+            total[name] = total[name] + part if name in total else part
     return {name: tensor.float() for name, tensor in total.items()}
+
+
+def read(file: Path, tracked: float) -> dict[str, torch.Tensor]:
+    """One of the averages that :meth:`PowerAverages.to_bytes` wrote, float32 by name."""
+    prefix = f"{tracked}/"
+    with safe_open(file, framework="pt") as tensors:
+        names = [key.removeprefix(prefix) for key in tensors.keys() if key.startswith(prefix)]  # noqa: SIM118
+        return {name: tensors.get_tensor(prefix + name).float() for name in names}
