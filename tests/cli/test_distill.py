@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,9 +19,12 @@ from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.engine.loading import load
 from ddpm.engine.options import settings
+from ddpm.evaluation.during import few_samples
 from ddpm.evaluation.tune import AskTune, tune
 from ddpm.planning import follow
-from ddpm.planning.distillation import Distilling, levels_of, make, taught
+from ddpm.planning.distillation import Distilling
+from ddpm.planning.student import levels_of, make, taught
+from ddpm.planning.training import Command
 from ddpm.system.interrupt import Interrupt
 from ddpm.system.progress import silent
 from ddpm.tasks.generate import sample
@@ -46,6 +49,10 @@ def student(cli: Cli, digits_run: Path, tmp_path_factory: pytest.TempPathFactory
 
 def given(**flags: object) -> dict[str, object]:
     return {"images": "32", "batch": 16, "precision": "fp32", **flags}
+
+
+def distil(teacher: Path, out: Path, flags: Mapping[str, object]) -> None:
+    Distilling(teacher, flags, Command(out, few_samples, device="cpu")).run()
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -112,7 +119,7 @@ def test_stopped_and_gone_on_bit_for_bit(
 
 
 def test_another_seed_is_other_noise(digits_run: Path, student: Path, tmp_path: Path) -> None:
-    Distilling(digits_run, tmp_path / "run", given(images="192", steps=3, seed=1), device="cpu").run()
+    distil(digits_run, tmp_path / "run", given(images="192", steps=3, seed=1))
     whole, other = load_file(student / "model.safetensors"), load_file(tmp_path / "run" / "model.safetensors")
     assert any(not torch.equal(whole[name], other[name]) for name in whole)
 
@@ -157,7 +164,7 @@ def test_tuned_levels_are_those_of_a_student_of_as_many_steps(digits_run: Path) 
 
 def test_a_checkpoint_may_teach_without_guidance(digits_run: Path, tmp_path: Path) -> None:
     teacher = digits_run / "checkpoints" / "step-000000008"
-    Distilling(teacher, tmp_path / "fast", given(steps=1, guidance=1.0), device="cpu").run()
+    distil(teacher, tmp_path / "fast", given(steps=1, guidance=1.0))
     config = RunConfig.read(tmp_path / "fast" / "config.json")
     assert config.student == f"1-step student of {teacher}"
     assert config.sampling.grid == (1000.0,)
@@ -199,19 +206,19 @@ def test_what_a_student_is_not_asked(student: Path) -> None:
 )
 def test_refused_values(digits_run: Path, tmp_path: Path, flags: dict[str, object], named: str) -> None:
     with refuses("invalid", named):
-        Distilling(digits_run, tmp_path / "fast", given(**flags), device="cpu").run()
+        distil(digits_run, tmp_path / "fast", given(**flags))
     assert not (tmp_path / "fast").exists()
 
 
 def test_refused_teachers(cli: Cli, student: Path, enlarging_run: Path, digits_run: Path, tmp_path: Path) -> None:
     for teacher in (student, enlarging_run):
         with refuses("incompatible", str(teacher)):
-            Distilling(teacher, tmp_path / "fast", given(), device="cpu").run()
+            distil(teacher, tmp_path / "fast", given())
     unlabelled = tmp_path / "unlabelled"
     assert cli("train", "digits", "--out", unlabelled, *TRAINED, "--no-labels") == 0
     with refuses("conflict", "--guidance"):
-        Distilling(unlabelled, tmp_path / "fast", given(guidance=2.0), device="cpu").run()
-    Distilling(unlabelled, tmp_path / "fast", given(steps=2), device="cpu").run()
+        distil(unlabelled, tmp_path / "fast", given(guidance=2.0))
+    distil(unlabelled, tmp_path / "fast", given(steps=2))
     assert RunConfig.read(tmp_path / "fast" / "config.json").student == f"2-step student of {unlabelled}"
 
 
@@ -219,16 +226,16 @@ def test_refused_continuations(student: Path, digits_run: Path, tmp_path: Path, 
     """With other flags, with another teacher, of a teacher that was trained further, and as another kind of run."""
     asked = RunConfig.read(student / "config.json").request
     with refuses("incompatible", "--steps"):
-        Distilling(digits_run, student, asked | {"steps": 4}, device="cpu").run()
+        distil(digits_run, student, asked | {"steps": 4})
     other = shutil.copytree(digits_run, tmp_path / "other")
     with refuses("incompatible", str(digits_run)):
-        Distilling(other, student, asked, device="cpu").run()
+        distil(other, student, asked)
     with refuses("exists"):
-        Distilling(digits_run, other, asked, device="cpu").run()
-    Distilling(other, tmp_path / "fast", asked, device="cpu").run()
+        distil(digits_run, other, asked)
+    distil(other, tmp_path / "fast", asked)
     shutil.copy(student / "model.safetensors", other / "model.safetensors")
     with refuses("incompatible", "weights", str(other)):
-        Distilling(other, tmp_path / "fast", asked, device="cpu").run()
+        distil(other, tmp_path / "fast", asked)
     assert cli("train", "digits", "--out", student) == 2
 
 
@@ -247,7 +254,7 @@ def test_every_kind_of_teacher(flags: tuple[str, ...], cli: Cli, tmp_path: Path)
     """Discrete or in continuous time, with a learned variance, from pure noise, with dropout."""
     run, out = tmp_path / "run", tmp_path / "fast"
     assert cli("train", "digits", "--out", run, *TRAINED, *flags) == 0
-    Distilling(run, out, given(steps=3), device="cpu").run()
+    distil(run, out, given(steps=3))
     assert RunConfig.read(out / "config.json").network.dropout == 0
     assert all(np.isfinite(loss) for _, loss in losses(out))
     (image,) = sample(load(out), 1, label="7")

@@ -49,13 +49,15 @@ def distill(
     """
     began = time.monotonic()
     from ddpm.cli.training import exits
+    from ddpm.evaluation.during import few_samples
     from ddpm.planning.distillation import Distilling
+    from ddpm.planning.training import Command
     from ddpm.system.allocator import keep_freed_memory
 
     keep_freed_memory()
     flags = {"steps": steps, "guidance": guidance, "teacher_steps": teacher_steps, "for": for_, "images": images}
     flags |= {"batch": batch, "lr": lr, "seed": seed, "precision": precision}
     given = {flag: value for flag, value in flags.items() if value is not None}
-    session = Distilling(run, out, given, device=device, tensorboard=tensorboard, dry_run=dry_run, began=began)
+    command = Command(out, few_samples, device=device, tensorboard=tensorboard, dry_run=dry_run)
     with exits():
-        session.run()
+        Distilling(run, given, command, began).run()
