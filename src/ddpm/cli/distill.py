@@ -13,7 +13,7 @@ def distill(
     run: Path,
     *,
     out: Path,
-    steps: int | None = None,
+    steps: str | None = None,
     guidance: float | None = None,
     teacher_steps: int | None = None,
     for_: Annotated[str | None, Parameter(name="--for")] = None,
@@ -33,7 +33,8 @@ def distill(
     Args:
         run: The teacher: a run folder, or one checkpoint in it.
         out: The run folder of the student.
-        steps: Steps of the student; 4 by default. What `ddpm tune` found for this many is used.
+        steps: Steps of the student; 4 by default. What `ddpm tune` found for this many is used. Several, as in 2-5 or
+            1,2,4, make one student for all of them.
         guidance: Guidance scale that the student learns; the run's own by default, 1 for none.
         teacher_steps: Steps of the teacher; 3 for each of the student by default, at least 12.
         for_: The time to train for: 90s, 20m, 1h30m; 10m by default. The speed is measured first and turned into a

@@ -12,12 +12,14 @@ class DistillationConfig(Strict):
         teacher: The run or checkpoint, as given.
         weights: The hash of its averaged weights.
         sampling: The teacher's settings. Its grid lists the student's timesteps, and more between them.
+        grids: The student's own timesteps for each number of steps that it learned, fewest first; empty for one number.
         seed: The seed of the noise.
     """
 
     teacher: str
     weights: str
     sampling: SamplingConfig
+    grids: tuple[Timesteps, ...] = ()
     seed: int = 0
 
     @property

@@ -147,6 +147,11 @@ class SamplingConfig(Strict):
         return 1.0 if self.guidance is None else self.guidance.scale
 
     @property
+    def conditions(self) -> dict[str, float]:
+        """The settings that a student is conditioned on, by kind of condition, if it learned several values of them."""
+        return {"steps": self.steps}
+
+    @property
     def clips(self) -> bool:
         """Whether the expected image is clipped."""
         return self.clip.kind != "none"

@@ -123,7 +123,8 @@ class Diffusion:
             return np.stack(list(one_by_one))
         at = self.fill(n, how)
         bent = PLAIN if task is None else task(at)
-        cond = bent.condition(self.cond(conditions, at))
+        settings = {kind: torch.full((n,), float(value)) for kind, value in how.conditions.items()}
+        cond = bent.condition(self.cond({**settings, **(conditions or {})}, at))
         direction = None if guides.towards is None else guides.towards(at)
         denoise = self.denoiser(how, guides, direction, bent)
         grid, solver = bent.levels or self.grid(how), self.solver(how, direction)

@@ -12,6 +12,7 @@ from ddpm.planning.training import Command, Opened, accelerator_of, refuse_fille
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
 from ddpm.system.names import suggest
+from ddpm.system.ranges import spelled, whole_numbers
 
 FLAGS = ("steps", "guidance", "teacher_steps", "batch", "lr", "seed", "precision")
 """Flags of ``ddpm distill``, except the budget."""
@@ -50,6 +51,14 @@ class Distilling:
         """The run folder of the student."""
         return self.command.out
 
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The flags to record, spelled alike for the same request."""
+        if "steps" not in self.given:
+            return {**self.given}
+        first, *others = whole_numbers("--steps", self.given["steps"])
+        return {**self.given, "steps": spelled([first, *others]) if others else first}
+
     def run(self) -> None:
         """Start or resume the student, and train it to its end.
 
@@ -65,7 +74,7 @@ class Distilling:
             raise InputError("exists", f"{self.out} already exists and is not a student; choose another --out")
         if Path(config.distillation.teacher) != self.teacher:
             raise InputError("incompatible", f"{self.out} is a {config.student}; choose another --out")
-        refuse_others(self.out, self.given, config.request, "choose another --out")
+        refuse_others(self.out, self.asked, config.request, "choose another --out")
         accelerator = accelerator_of(self.command.device, config.training.precision)
         teacher = load(self.teacher, accelerator.device)
         if teacher.weights != config.distillation.weights:
@@ -81,5 +90,5 @@ class Distilling:
         accelerator = accelerator_of(self.command.device, self.given.get("precision"))
         refuse_filled(self.out)
         teacher = load(self.teacher, accelerator.device)
-        made = make(teacher, self.out, self.given, accelerator, began=self.began)
+        made = make(teacher, self.out, self.asked, accelerator, began=self.began)
         return self.command.begun(made, accelerator)

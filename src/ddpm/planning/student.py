@@ -1,6 +1,6 @@
 """Turning a run and a user's request into a student of few steps, with every setting resolved."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from accelerate import Accelerator
 
 from ddpm import build
 from ddpm.config.grid import Timesteps
+from ddpm.config.network import conditioned
 from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.data.cache import prepare
@@ -23,6 +24,7 @@ from ddpm.planning.budget import seconds_left, speed_of, whole_steps
 from ddpm.planning.follow import say
 from ddpm.sampling.grid import divided
 from ddpm.system.errors import InputError
+from ddpm.system.ranges import spelled, whole_numbers
 from ddpm.system.units import count, duration
 from ddpm.training.checkpoint import load_into
 from ddpm.training.loop import Job
@@ -93,15 +95,19 @@ def draft_of(teacher: LoadedRun, asked: Mapping[str, Any], accelerator: Accelera
         raise InputError("incompatible", f"{teacher.source} is a super-resolution run, which cannot be distilled")
     if "guidance" in asked and not teacher.learned_labels:
         raise InputError("conflict", f"{teacher.source} was trained without labels; drop --guidance")
-    visits = levels_of(teacher, asked.get("steps", STEPS))
-    how = taught(teacher, visits, asked)
+    grids = grids_of(teacher, whole_numbers("--steps", asked.get("steps", STEPS)))
+    how = taught(teacher, grids, asked)
     tree = own.model_dump()
+    network = tree["network"] | {"dropout": 0.0}  # it would blur a target that has no noise
+    several = len(grids) > 1
+    if several and network["cond_width"] is None:
+        network = conditioned({name: value for name, value in network.items() if name != "cond_width"})
     return RunConfig.parse(
         tree
         | {
             "recipe": "distillation",
             "request": dict(asked),
-            "network": tree["network"] | {"dropout": 0.0},  # it would blur a target that has no noise
+            "network": network,
             "training": {
                 "images": batch,
                 "batch": batch,
@@ -112,45 +118,64 @@ def draft_of(teacher: LoadedRun, asked: Mapping[str, Any], accelerator: Accelera
                 "precision": plan.PRECISIONS[accelerator.mixed_precision],
                 "seed": own.training.seed,  # which also determines the held-out images
             },
-            "sampling": {"solver": "ddim", "grid": visits, "clip": "none"},
+            "sampling": {"solver": "ddim", "grid": grids[-1], "clip": "none"},
             "scoring": None,
             "guidance_search": None,
             "distillation": {
                 "teacher": str(teacher.source),
                 "weights": teacher.weights,
                 "sampling": how.model_dump(),
+                "grids": grids if several else (),
                 "seed": asked.get("seed", 0),
             },
         }
     )
 
 
-def levels_of(teacher: LoadedRun, steps: int) -> Timesteps:
-    """The timesteps of a student: those that `ddpm tune` found for this many steps, else whole ones of ``power``.
+def grids_of(teacher: LoadedRun, numbers: Sequence[int]) -> tuple[Timesteps, ...]:
+    """The timesteps of a student for each number of steps.
 
     Raises:
-        InputError: steps is out of range.
+        InputError: a number of steps is out of range.
     """
-    if not 1 <= steps <= MOST:
-        raise InputError("invalid", f"--steps must be between 1 and {MOST}, not {steps}")
+    if not 1 <= numbers[0] <= numbers[-1] <= MOST:
+        raise InputError("invalid", f"--steps must be between 1 and {MOST}, not {spelled(numbers)}")
+    grids = tuple(levels_of(teacher, steps) for steps in numbers)
+    if len({grid[0] for grid in grids}) > 1:  # tuned levels may start elsewhere, but all share one trajectory
+        return tuple(power(teacher, steps) for steps in numbers)
+    return grids
+
+
+def levels_of(teacher: LoadedRun, steps: int) -> Timesteps:
+    """The timesteps that `ddpm tune` found for this many steps, else those of ``power``."""
     found = [how.grid for how in teacher.tuned if how.steps == steps and not isinstance(how.grid, str)]
+    return found[0] if found else power(teacher, steps)
+
+
+def power(teacher: LoadedRun, steps: int) -> Timesteps:
+    """Whole timesteps of ``power``.
+
+    Raises:
+        InputError: there are more steps than levels.
+    """
     T = teacher.engine.schedule.T
-    visits = found[0] if found else tuple(float(round(T * (k / steps) ** 1.5)) for k in range(steps, 0, -1))
+    visits = tuple(float(round(T * (k / steps) ** 1.5)) for k in range(steps, 0, -1))
     if len({*visits} - {0.0}) < steps:
         raise InputError("invalid", f"--steps {steps} is too many for the {T} levels of {teacher.source}; use fewer")
     return visits
 
 
-def taught(teacher: LoadedRun, visits: Timesteps, asked: Mapping[str, Any]) -> SamplingConfig:
-    """The settings of a teacher's trajectory through a student's timesteps.
+def taught(teacher: LoadedRun, grids: Sequence[Timesteps], asked: Mapping[str, Any]) -> SamplingConfig:
+    """The settings of a teacher's trajectory through the timesteps of a student.
 
     Raises:
         InputError: it has no more steps than the student, or the guidance is invalid.
     """
-    steps = len(visits)
-    total = asked.get("teacher_steps", max(FEWEST, EACH * steps))
-    if total <= steps:
-        raise InputError("invalid", f"--teacher-steps must be more than the {steps} of the student, not {total}")
+    visits = sorted({timestep for grid in grids for timestep in grid}, reverse=True)
+    least = max(len(grid) for grid in grids)
+    total = asked.get("teacher_steps", max(FEWEST, EACH * least))
+    if total <= least:
+        raise InputError("invalid", f"--teacher-steps must be more than the {least} of the student, not {total}")
     changes = {"solver": SOLVER, "grid": tuple(divided(visits, total))}
     return settings(teacher, changes | ({"guidance": asked["guidance"]} if "guidance" in asked else {}))
 
@@ -175,6 +200,9 @@ def job_of(config: RunConfig, out: Path, teacher: LoadedRun, images: Dataset, ac
     """The job of a student, which starts as its teacher."""
     assert config.distillation is not None
     job = plan.reopen(config, out, images, accelerator)
-    load_into(job.model.state_dict(), teacher.engine.model.state_dict(), str(teacher.source))
-    trajectory = Teacher(teacher, config.distillation.sampling, teacher.engine.grid(config.sampling)[1:])
+    own, known = job.model.state_dict(), teacher.engine.model.state_dict()
+    load_into(own, {**own, **known}, str(teacher.source))  # what the student alone is conditioned on starts as zero
+    visits = sorted({timestep for path in config.paths for timestep in path}, reverse=True)[1:]
+    levels = [teacher.engine.schedule.level(timestep) for timestep in (*visits, 0.0)]
+    trajectory = Teacher(teacher, config.distillation.sampling, levels)
     return replace(job, objective=build.build_distillation(config, trajectory))
