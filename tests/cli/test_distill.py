@@ -187,6 +187,30 @@ def test_the_same_numbers_spelled_otherwise_resume(digits_run: Path, several: Pa
         distil(digits_run, several, asked | {"steps": "1-4"})
 
 
+def test_one_student_for_a_range_of_guidance(
+    cli: Cli, digits_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told the scale, and nothing else guides it."""
+    out = tmp_path / "fast"
+    distil(digits_run, out, given(steps="1-2", guidance="1-5"))
+    run = load(out, "cpu")
+    assert run.config.student == f"1-2-step student of {digits_run}, guidance 1-5"
+    assert settings(run, {}).guidance_scale == 1.15  # the teacher's own
+    how = settings(run, {"guidance": 3.0, "steps": 1})
+    assert how.guidance_scale == 3
+    assert run.guides(how, [3]).away is None
+    vectors = [run.engine.cond({"guidance": torch.full((16,), scale)}, list(range(16))) for scale in (1.0, 5.0)]
+    assert not torch.equal(*(cond.vector for cond in vectors if cond is not None and cond.vector is not None))
+    assert len(sample(run, 1)) == 1
+    for changes in ({"guidance": 0.5}, {"guidance": 5.5}):
+        with refuses("conflict", "between 1 and 5"):
+            settings(run, changes)
+    with refuses("conflict", "negative"):
+        settings(run, {"guidance": 3.0, "negative": "4"})
+    assert cli("sample", out, "-n", "2", "--label", "3", "--guidance", "3", "--out", tmp_path / "three") == 0
+    assert "guidance 3" in capsys.readouterr().out
+
+
 def test_another_seed_is_other_noise(digits_run: Path, student: Path, tmp_path: Path) -> None:
     distil(digits_run, tmp_path / "run", given(images="192", steps=3, seed=1))
     whole, other = load_file(student / "model.safetensors"), load_file(tmp_path / "run" / "model.safetensors")
@@ -273,6 +297,8 @@ def test_what_a_student_is_not_asked(student: Path) -> None:
         ({"steps": "4-2"}, "--steps"),
         ({"teacher_steps": 4}, "--teacher-steps"),
         ({"guidance": -1.0}, "guidance"),
+        ({"guidance": "5-1"}, "guidance"),
+        ({"guidance": "0-1"}, "guidance"),
     ],
 )
 def test_refused_values(digits_run: Path, tmp_path: Path, flags: dict[str, object], named: str) -> None:

@@ -261,6 +261,31 @@ def test_student_and_teacher_have_the_same_labels():
     assert model.conditioners["label"].encoded == wanted
 
 
+def test_the_guidance_scale_is_drawn_for_each_image_and_told_to_both():
+    seen = []
+
+    def told(x, conditions):
+        seen.append(conditions["guidance"])
+        return exact(x, conditions)
+
+    class Recorded(Number):
+        def encode(self, raw):
+            seen.append(raw)
+            return super().encode(raw)
+
+    made = objective(told, guidance=(1.0, 5.0))
+    model = Model(Told(), {"guidance": Recorded()})
+    draws = made.draws(RowStreams(3, 7, 64, range(64)), None)
+    made.losses(model, torch.zeros(64, 1), {}, draws)
+    taught, learned = seen
+    assert torch.equal(taught, learned)
+    assert 1 <= float(taught.min()) < 1.5
+    assert 4.5 < float(taught.max()) <= 5
+    seen.clear()
+    made.losses(model, torch.zeros(8, 1), {}, draws.part(slice(8, 16)))
+    assert torch.equal(seen[0], taught[8:16])
+
+
 @pytest.mark.parametrize(("distance", "wanted"), [(0.0, 0.0), (100.0, 100.0)])
 def test_the_distance_is_the_root_mean_square_far_away_and_smooth_near_zero(distance, wanted):
     x = torch.full((2, 3, 4), distance, requires_grad=True)

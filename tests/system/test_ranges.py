@@ -2,7 +2,7 @@
 
 import pytest
 
-from ddpm.system.ranges import spelled, whole_numbers
+from ddpm.system.ranges import span, spelled, whole_numbers
 from refusal import refuses
 
 
@@ -26,3 +26,16 @@ def test_numbers(text, numbers, again):
 def test_not_numbers(text):
     with refuses("invalid", "--steps"):
         whole_numbers("--steps", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "ends"), [("2", (2, 2)), (1.5, (1.5, 1.5)), ("1-5", (1, 5)), (".5-2.25", (0.5, 2.25))]
+)
+def test_intervals(text, ends):
+    assert span("--guidance", text) == ends
+
+
+@pytest.mark.parametrize("text", ["", "5-1", "-1", "1-", "a", "1-2-3", "1e9"])
+def test_not_intervals(text):
+    with refuses("invalid", "--guidance"):
+        span("--guidance", text)

@@ -70,6 +70,12 @@ def _steps(config: RunConfig) -> NumberEmbedding:
     return _number(config, least, most)
 
 
+def _guidance(config: RunConfig) -> NumberEmbedding:
+    assert config.distillation is not None
+    assert config.distillation.guidance is not None
+    return _number(config, *config.distillation.guidance)
+
+
 def _number(config: RunConfig, low: float, high: float) -> NumberEmbedding:
     """An embedding that is zero at first, so that a student starts as its teacher."""
     made = TimeEmbedding(_width(config), _width(config))
@@ -87,6 +93,7 @@ CONDITIONERS: dict[str, Callable[[RunConfig], torch.nn.Module]] = {
     "label": _label,
     "low_resolution": _low_resolution,
     "steps": _steps,
+    "guidance": _guidance,
 }
 DERIVED: dict[str, Callable[[RunConfig], Derive | None]] = {"low_resolution": _box_means}
 BEFORE = {"label"}

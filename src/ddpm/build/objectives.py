@@ -132,6 +132,7 @@ def build_distillation(config: RunConfig, teacher: TeacherTrajectory) -> Distill
         build_parameterisation(config.diffusion),
         lambda denoise, x, now, next: DDIM().step(denoise, x, now, next, None, no_noise)[0],
         config.training.label_dropout,
+        taught.guidance,
         taught.seed,
     )
 

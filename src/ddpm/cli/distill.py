@@ -14,7 +14,7 @@ def distill(
     *,
     out: Path,
     steps: str | None = None,
-    guidance: float | None = None,
+    guidance: str | None = None,
     teacher_steps: int | None = None,
     for_: Annotated[str | None, Parameter(name="--for")] = None,
     images: str | None = None,
@@ -35,7 +35,8 @@ def distill(
         out: The run folder of the student.
         steps: Steps of the student; 4 by default. What `ddpm tune` found for this many is used. Several, as in 2-5 or
             1,2,4, make one student for all of them.
-        guidance: Guidance scale that the student learns; the run's own by default, 1 for none.
+        guidance: Guidance scale that the student learns; the run's own by default, 1 for none. A range, as in 1-5, is
+            for a student that takes any scale in it.
         teacher_steps: Steps of the teacher; 3 for each of the student by default, at least 12.
         for_: The time to train for: 90s, 20m, 1h30m; 10m by default. The speed is measured first and turned into a
             number of images.
@@ -56,7 +57,13 @@ def distill(
     from ddpm.system.allocator import keep_freed_memory
 
     keep_freed_memory()
-    flags = {"steps": steps, "guidance": guidance, "teacher_steps": teacher_steps, "for": for_, "images": images}
+    flags: dict[str, object] = {
+        "steps": steps,
+        "guidance": guidance,
+        "teacher_steps": teacher_steps,
+        "for": for_,
+        "images": images,
+    }
     flags |= {"batch": batch, "lr": lr, "seed": seed, "precision": precision}
     given = {flag: value for flag, value in flags.items() if value is not None}
     command = Command(out, few_samples, device=device, tensorboard=tensorboard, dry_run=dry_run)

@@ -24,6 +24,7 @@ GIVEN_BY = {
     "label": ("data", "classes"),
     "low_resolution": ("upscaling",),
     "steps": ("distillation", "grids"),
+    "guidance": ("distillation", "guidance"),
 }
 """Kind of condition -> the path in a run's settings that is set if the run learns it."""
 

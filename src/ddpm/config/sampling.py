@@ -149,7 +149,7 @@ class SamplingConfig(Strict):
     @property
     def conditions(self) -> dict[str, float]:
         """The settings that a student is conditioned on, by kind of condition, if it learned several values of them."""
-        return {"steps": self.steps}
+        return {"steps": self.steps, "guidance": self.guidance_scale}
 
     @property
     def clips(self) -> bool:

@@ -108,8 +108,12 @@ def _learned(run: LoadedRun, changes: dict[str, Any]) -> dict[str, Any]:
     paths, steps = {len(path): path for path in run.config.paths}, changes.get("steps")
     if not paths:
         return changes
-    if changes.get("guidance") not in (None, 1):
-        _refuse_unlearned(run, "guidance", changes["guidance"])
+    taught = run.config.distillation
+    low, high = (1.0, 1.0) if taught is None or taught.guidance is None else taught.guidance
+    for name in under(SamplingConfig, "guidance"):
+        value = changes.get(name)
+        if value is not None and not (name == "guidance" and low <= value <= high):
+            _refuse_unlearned(run, name, value)
     if steps is None or changes.get("grid") is not None:
         return changes
     if steps not in paths:
@@ -126,6 +130,8 @@ def _refuse_unlearned(run: LoadedRun, name: str, value: Any) -> NoReturn:
     taught, numbers = run.config.distillation, [*map(len, run.config.paths)]
     assert taught is not None
     other = f"drop {name} {value}"
+    if name == "guidance" and taught.guidance is not None:
+        other = "use guidance between {:g} and {:g}".format(*taught.guidance)
     if name == "steps" and len(numbers) > 1:
         other = f"steps {value} is none of {', '.join(map(str, numbers))}; use one of them"
     raise InputError("conflict", f"{run.source} is a {run.config.student}; {other}, or sample {taught.teacher} instead")

@@ -71,6 +71,11 @@ class LoadedRun:
         return "label" in self.engine.model.conditioners
 
     @property
+    def learned_guidance(self) -> bool:
+        """Whether the network itself is conditioned on the guidance scale, so that nothing else guides it."""
+        return "guidance" in self.engine.model.conditioners
+
+    @property
     def needs_label(self) -> bool:
         """Whether a label is required, as the null label was never trained."""
         return self.learned_labels and not self.config.training.label_dropout
@@ -155,7 +160,7 @@ class LoadedRun:
     def guides(self, how: SamplingConfig, labels: Sequence[int] | None) -> Guides:
         """Return the guides for images with these labels."""
         run, away, towards = self.prepared(how), None, None
-        if labels and self.learned_labels:
+        if labels and self.learned_labels and not self.learned_guidance:
             negative = None if how.guidance is None else how.guidance.negative
             away = self.conditions(None if negative is None else [self.classes.index(negative)])
         if how.classifier is not None:

@@ -66,6 +66,9 @@ class Distillation:
     A student of several numbers of steps takes each path in every batch, conditioned on its number, next to one
     trajectory of the teacher. Its loss is the mean over the paths.
 
+    A student of a range of guidance is conditioned on the scale, drawn uniformly for each image, and so needs one call
+    a step (Meng et al. 2023, "On Distillation of Guided Diffusion Models").
+
     Attributes:
         paths: one for each number of steps, all from the same first level.
         shape: (C, *space) of x.
@@ -73,6 +76,7 @@ class Distillation:
         parameterisation: how the student is called.
         step: a step of the student's solver.
         dropout: the fraction of images whose conditions are dropped, for student and teacher.
+        guidance: the lowest and highest guidance scale; None for a teacher of one.
         seed: the seed of the noise, with the one of training.
     """
 
@@ -82,6 +86,7 @@ class Distillation:
     parameterisation: Parameterisation
     step: SolverStep
     dropout: float = 0.0
+    guidance: tuple[float, float] | None = None
     seed: int = 0
 
     @property
@@ -108,6 +113,10 @@ class Distillation:
         wanted = {*draws.timesteps[0].tolist()}
         if draws.hidden is not None:
             conditions = model.drop(conditions, draws.hidden.to(images.device))
+        if self.guidance is not None:
+            low, high = self.guidance
+            scales = low + (high - low) * draws.streams.uniform("guidance").to(images.device)
+            conditions = {**conditions, "guidance": scales}
         x = self.paths[0].levels[0].sigma * draws.streams.normal("noise", self.shape).to(images.device)
         x = x.contiguous(memory_format=model.layout)
         paths = [(path, own) for path in self.paths if (own := wanted & {*path.timesteps})]

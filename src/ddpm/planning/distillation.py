@@ -12,7 +12,7 @@ from ddpm.planning.training import Command, Opened, accelerator_of, refuse_fille
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
 from ddpm.system.names import suggest
-from ddpm.system.ranges import spelled, whole_numbers
+from ddpm.system.ranges import span, spelled, whole_numbers
 
 FLAGS = ("steps", "guidance", "teacher_steps", "batch", "lr", "seed", "precision")
 """Flags of ``ddpm distill``, except the budget."""
@@ -54,10 +54,14 @@ class Distilling:
     @property
     def asked(self) -> dict[str, Any]:
         """The flags to record, spelled alike for the same request."""
-        if "steps" not in self.given:
-            return {**self.given}
-        first, *others = whole_numbers("--steps", self.given["steps"])
-        return {**self.given, "steps": spelled([first, *others]) if others else first}
+        found = {**self.given}
+        if "steps" in found:
+            first, *others = whole_numbers("--steps", found["steps"])
+            found["steps"] = spelled([first, *others]) if others else first
+        if "guidance" in found:
+            low, high = span("--guidance", found["guidance"])
+            found["guidance"] = f"{low:g}-{high:g}" if low < high else low
+        return found
 
     def run(self) -> None:
         """Start or resume the student, and train it to its end.

@@ -24,7 +24,7 @@ from ddpm.planning.budget import seconds_left, speed_of, whole_steps
 from ddpm.planning.follow import say
 from ddpm.sampling.grid import divided
 from ddpm.system.errors import InputError
-from ddpm.system.ranges import spelled, whole_numbers
+from ddpm.system.ranges import span, spelled, whole_numbers
 from ddpm.system.units import count, duration
 from ddpm.training.checkpoint import load_into
 from ddpm.training.loop import Job
@@ -99,9 +99,13 @@ def draft_of(teacher: LoadedRun, asked: Mapping[str, Any], accelerator: Accelera
     how = taught(teacher, grids, asked)
     tree = own.model_dump()
     network = tree["network"] | {"dropout": 0.0}  # it would blur a target that has no noise
-    several = len(grids) > 1
-    if several and network["cond_width"] is None:
+    several, scales = len(grids) > 1, scales_of(asked)
+    if (several or scales) and network["cond_width"] is None:
         network = conditioned({name: value for name, value in network.items() if name != "cond_width"})
+    sampled: dict[str, Any] = {"solver": "ddim", "grid": grids[-1], "clip": "none"}
+    if scales is not None:
+        low, high = scales
+        sampled["guidance"] = min(max(settings(teacher, {}).guidance_scale, low), high)
     return RunConfig.parse(
         tree
         | {
@@ -118,7 +122,7 @@ def draft_of(teacher: LoadedRun, asked: Mapping[str, Any], accelerator: Accelera
                 "precision": plan.PRECISIONS[accelerator.mixed_precision],
                 "seed": own.training.seed,  # which also determines the held-out images
             },
-            "sampling": {"solver": "ddim", "grid": grids[-1], "clip": "none"},
+            "sampling": sampled,
             "scoring": None,
             "guidance_search": None,
             "distillation": {
@@ -126,6 +130,7 @@ def draft_of(teacher: LoadedRun, asked: Mapping[str, Any], accelerator: Accelera
                 "weights": teacher.weights,
                 "sampling": how.model_dump(),
                 "grids": grids if several else (),
+                "guidance": scales,
                 "seed": asked.get("seed", 0),
             },
         }
@@ -176,8 +181,22 @@ def taught(teacher: LoadedRun, grids: Sequence[Timesteps], asked: Mapping[str, A
     total = asked.get("teacher_steps", max(FEWEST, EACH * least))
     if total <= least:
         raise InputError("invalid", f"--teacher-steps must be more than the {least} of the student, not {total}")
-    changes = {"solver": SOLVER, "grid": tuple(divided(visits, total))}
-    return settings(teacher, changes | ({"guidance": asked["guidance"]} if "guidance" in asked else {}))
+    changes: dict[str, Any] = {"solver": SOLVER, "grid": tuple(divided(visits, total))}
+    if "guidance" in asked:
+        _, changes["guidance"] = span("--guidance", asked["guidance"])
+    return settings(teacher, changes)
+
+
+def scales_of(asked: Mapping[str, Any]) -> tuple[float, float] | None:
+    """The lowest and highest guidance scale of a student of several; None for another.
+
+    Raises:
+        InputError: they are no interval, or the highest is no guidance.
+    """
+    low, high = span("--guidance", asked.get("guidance", 1))
+    if low < high <= 1:
+        raise InputError("invalid", f"a range of --guidance must end above 1, not at {high:g}")
+    return (low, high) if low < high else None
 
 
 def images_of(teacher: LoadedRun, accelerator: Accelerator) -> Dataset:

@@ -23,6 +23,19 @@ def whole_numbers(flag: str, text: str | int) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
+def span(flag: str, text: str | float) -> tuple[float, float]:
+    """``2`` or ``1-5`` as the ends of an interval, which are equal for one number.
+
+    Raises:
+        InputError: if it is neither.
+    """
+    match = re.fullmatch(r"\s*(\d*\.?\d+)(?:-(\d*\.?\d+))?\s*", str(text))
+    low, high = (float(match[1]), float(match[2] or match[1])) if match else (1.0, 0.0)
+    if low > high:
+        raise InputError("invalid", f"{flag} expects a number of at least 0, or two, such as 1-5, not {text}")
+    return low, high
+
+
 def spelled(numbers: Iterable[int]) -> str:
     """Rising whole numbers as users type them: ``4``, ``2-5``, ``1,2,4``."""
     found = [*numbers]
