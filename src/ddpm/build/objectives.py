@@ -21,6 +21,7 @@ from ddpm.objectives.denoising import Denoising
 from ddpm.objectives.distillation import Distillation, Path, TeacherTrajectory
 from ddpm.objectives.level_sampling import LevelSampling
 from ddpm.objectives.noised import NoiseLevels
+from ddpm.objectives.progressive import Estimate, Progressive
 from ddpm.objectives.weighting import Weighting
 from ddpm.sampling import DDIM, no_noise
 
@@ -131,6 +132,27 @@ def build_distillation(config: RunConfig, teacher: TeacherTrajectory) -> Distill
         teacher,
         build_parameterisation(config.diffusion),
         lambda denoise, x, now, next: DDIM().step(denoise, x, now, next, None, no_noise)[0],
+        config.training.label_dropout,
+        taught.guidance,
+        taught.seed,
+    )
+
+
+def build_progressive(config: RunConfig, teacher: Estimate) -> Progressive:
+    """The objective of a stage of progressive distillation.
+
+    Args:
+        teacher: The teacher's estimate of x0.
+    """
+    taught, ask = config.distillation, build_parameterisation(config.diffusion)
+    assert taught is not None
+    assert not isinstance(taught.sampling.grid, str)
+    return Progressive(
+        build_schedule(config.diffusion),
+        taught.sampling.grid,
+        teacher,
+        SimpleLoss(ask, weighting.truncated_snr),
+        build_codec(config).encode,
         config.training.label_dropout,
         taught.guidance,
         taught.seed,

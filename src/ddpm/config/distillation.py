@@ -6,6 +6,7 @@ from pydantic import model_validator
 
 from ddpm.config.grid import Timesteps
 from ddpm.config.sampling import SamplingConfig
+from ddpm.system.names import DistillationName
 from ddpm.system.record import Strict, bounds
 
 
@@ -14,7 +15,9 @@ class DistillationConfig(Strict):
 
     Attributes:
         teacher: The run or checkpoint, as given.
-        weights: The hash of its averaged weights.
+        method: How it is taught: by the teacher's trajectory, or in stages that each halve the steps.
+        follows: The run folder of the stage before, whose student is the teacher of this stage; None for the teacher.
+        weights: The hash of the averaged weights of the one that is followed.
         sampling: The teacher's settings. Its grid lists the student's timesteps, and more between them.
         grids: The student's own timesteps for each number of steps that it learned, fewest first; empty for one number.
         guidance: The lowest and highest guidance scale that it learned; None for the one of ``sampling``.
@@ -23,6 +26,8 @@ class DistillationConfig(Strict):
 
     teacher: str
     weights: str
+    method: DistillationName = "trajectory"
+    follows: str | None = None
     sampling: SamplingConfig
     grids: tuple[Timesteps, ...] = ()
     guidance: tuple[Annotated[float, bounds(0)], Annotated[float, bounds(0)]] | None = None

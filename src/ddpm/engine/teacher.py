@@ -16,7 +16,7 @@ from ddpm.sampling import no_noise, steps
 
 @dataclass(frozen=True)
 class Teacher:
-    """The many-step trajectory of a run, guided and clipped, at the levels of a student.
+    """The many-step trajectory of a run, guided and clipped, at the levels of a student, and its single estimates.
 
     Attributes:
         run: the run.
@@ -26,7 +26,7 @@ class Teacher:
 
     run: LoadedRun
     how: SamplingConfig
-    levels: Sequence[Level]
+    levels: Sequence[Level] = ()
 
     def __call__(self, x: torch.Tensor, conditions: Conditions) -> Iterator[torch.Tensor]:
         """Yield x at each of the levels, from x (B, C, *space) at the first level of the settings' grid.
@@ -39,6 +39,12 @@ class Teacher:
         for step in steps(denoise, engine.solver(self.how), engine.grid(self.how), x, no_noise, cond):
             if step.level in self.levels:
                 yield step.x
+
+    def estimate(self, x: torch.Tensor, level: Level, conditions: Conditions) -> torch.Tensor:
+        """The guided and clipped x0 of x (B, C, *space) at a level, which may differ between images."""
+        with torch.no_grad():
+            cond = self.run.engine.cond(conditions, list(range(len(x))))
+            return self._denoiser(conditions.get("guidance"))(x, level, cond).x0
 
     def _denoiser(self, scales: torch.Tensor | None) -> Denoiser:
         with torch.no_grad():

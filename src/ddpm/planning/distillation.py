@@ -1,20 +1,22 @@
 """Distilling a run into a student that samples in few steps: start or resume it."""
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from ddpm.engine.loading import load
-from ddpm.planning.student import images_of, job_of, make
+from ddpm.planning.progressive import FOLDER, Stage, stages
+from ddpm.planning.student import images_of, job_of, make, numbers_of
 from ddpm.planning.training import Command, Opened, accelerator_of, refuse_filled, refuse_others
 from ddpm.records.run_folder import RunFolder
+from ddpm.system.console import console
 from ddpm.system.errors import InputError
-from ddpm.system.names import suggest
+from ddpm.system.names import DistillationName, suggest
 from ddpm.system.ranges import span, spelled, whole_numbers
 
-FLAGS = ("steps", "guidance", "teacher_steps", "batch", "lr", "seed", "precision")
+FLAGS = ("method", "steps", "guidance", "teacher_steps", "during_training", "batch", "lr", "seed", "precision")
 """Flags of ``ddpm distill``, except the budget."""
 
 
@@ -38,12 +40,14 @@ class Distilling:
         teacher: a run or a checkpoint.
         given: the given flags of ``ddpm distill``, by name.
         command: where and how to train.
+        stage: the stage of progressive distillation, if it is one.
         began: ``time.monotonic()`` at the start.
     """
 
     teacher: Path
     given: Mapping[str, Any]
     command: Command
+    stage: Stage | None = None
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -63,6 +67,11 @@ class Distilling:
             found["guidance"] = f"{low:g}-{high:g}" if low < high else low
         return found
 
+    @property
+    def followed(self) -> Path:
+        """The run or checkpoint that sets the targets: the teacher, or the stage before."""
+        return self.stage.follows if self.stage is not None and self.stage.follows is not None else self.teacher
+
     def run(self) -> None:
         """Start or resume the student, and train it to its end.
 
@@ -70,7 +79,27 @@ class Distilling:
             InputError: an input is invalid, or the student was started with other flags.
             Diverged, Interrupted: see :func:`~ddpm.planning.follow.follow`.
         """
-        self.command.run(self._start, self._reopen)
+        method, known = self.given.get("method", "trajectory"), [*get_args(DistillationName)]
+        if method not in known:
+            raise InputError("unknown", f"unknown method {method!r}{suggest(method, known)}")
+        if self.stage is None and method == "progressive":
+            for one in self._stages():
+                one.run()
+        else:
+            self.command.run(self._start, self._reopen)
+
+    def _stages(self) -> Iterator["Distilling"]:
+        """The stages to train: those that are finished resume at their end, and begin a budget of their own."""
+        found = stages(self.out, numbers_of(self.asked), self.given.get("teacher_steps"))
+        if RunFolder(self.out).config_file.exists():  # the last one, which all others precede
+            found = found[-1:]
+        else:
+            refuse_filled(self.out, self.out / FOLDER)
+            students = ", ".join(str(stage.steps) for stage in found)
+            console.print(f"stages    from {2 * found[0].steps} steps of the teacher to {students}", markup=False)
+        for stage in found[:1] if self.command.dry_run else found:
+            began = self.began if stage is found[0] else time.monotonic()
+            yield replace(self, command=replace(self.command, out=stage.out), stage=stage, began=began)
 
     def _reopen(self) -> Opened:
         config = RunFolder(self.out).config()
@@ -80,11 +109,11 @@ class Distilling:
             raise InputError("incompatible", f"{self.out} is a {config.student}; choose another --out")
         refuse_others(self.out, self.asked, config.request, "choose another --out")
         accelerator = accelerator_of(self.command.device, config.training.precision)
-        teacher = load(self.teacher, accelerator.device)
+        teacher = load(self.followed, accelerator.device)
         if teacher.weights != config.distillation.weights:
             raise InputError(
                 "incompatible",
-                f"the weights of {self.teacher} changed since {self.out} was started; restore them, or choose another "
+                f"the weights of {self.followed} changed since {self.out} was started; restore them, or choose another "
                 "--out",
             )
         job = job_of(config, self.out, teacher, images_of(teacher, accelerator), accelerator)
@@ -92,7 +121,7 @@ class Distilling:
 
     def _start(self) -> Opened:
         accelerator = accelerator_of(self.command.device, self.given.get("precision"))
-        refuse_filled(self.out)
-        teacher = load(self.teacher, accelerator.device)
-        made = make(teacher, self.out, self.asked, accelerator, began=self.began)
+        refuse_filled(self.out, self.out / FOLDER)
+        teacher = load(self.followed, accelerator.device)
+        made = make(teacher, self.out, self.asked, accelerator, began=self.began, stage=self.stage)
         return self.command.begun(made, accelerator)

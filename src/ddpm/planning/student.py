@@ -12,6 +12,7 @@ from ddpm.config.grid import Timesteps
 from ddpm.config.network import conditioned
 from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
+from ddpm.config.scoring import planned
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
@@ -19,9 +20,11 @@ from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.teacher import Teacher
 from ddpm.images.geometry import Geometry
+from ddpm.metrics.features.extract import extract_once
 from ddpm.planning import plan
 from ddpm.planning.budget import seconds_left, speed_of, whole_steps
 from ddpm.planning.follow import say
+from ddpm.planning.progressive import Stage
 from ddpm.sampling.grid import divided
 from ddpm.system.errors import InputError
 from ddpm.system.ranges import span, spelled, whole_numbers
@@ -40,31 +43,40 @@ SOLVER, EACH, FEWEST = "unipc-2", 3, 12
 
 
 def make(
-    teacher: LoadedRun, out: Path, asked: Mapping[str, Any], accelerator: Accelerator, *, began: float
+    teacher: LoadedRun,
+    out: Path,
+    asked: Mapping[str, Any],
+    accelerator: Accelerator,
+    *,
+    began: float,
+    stage: Stage | None = None,
 ) -> plan.Plan:
     """Resolve every setting that the flags leave open.
 
     Args:
         asked: the given flags, which are kept in the config.
         began: ``time.monotonic()`` when the command started, which is when a time budget starts.
+        stage: the stage of progressive distillation, which takes its share of the budget.
 
     Raises:
         InputError: the run cannot be distilled so.
     """
     if "for" in asked and "images" in asked:
         raise InputError("conflict", "--for cannot be combined with --images; drop one of them")
-    draft = draft_of(teacher, asked, accelerator)
+    draft, share = draft_of(teacher, asked, accelerator, stage), 1.0 if stage is None else stage.share
     images = images_of(teacher, accelerator)
     batch = draft.training.batch
+    if draft.scoring is not None:  # first, as this takes some of the training time
+        extract_once(build.build_features("embedded", None, images.shape[:2], accelerator.device), images)
     trial = job_of(draft, out, teacher, images, accelerator)
     needs = memory(trial.model, trial.objective, trial.settings, trial.data, accelerator)
     needs = needs._replace(fixed=needs.fixed + 4 * sum(p.numel() for p in trial.model.parameters()))  # the teacher
     micro = needs.fitting(available_bytes(accelerator.device), draft.training.micro_batch)
-    amount, speed = count(asked["images"]) if "images" in asked else None, None
+    amount, speed = max(batch, int(share * count(asked["images"]))) if "images" in asked else None, None
     if amount is None:
-        seconds = duration(asked["for"]) if "for" in asked else DEFAULT_BUDGET
+        seconds = share * (duration(asked["for"]) if "for" in asked else DEFAULT_BUDGET)
         if "for" not in asked:
-            say(accelerator, f"no --for or --images given: training for {seconds / 60:.0f}m")
+            say(accelerator, f"no --for or --images given: training for {seconds / 60:.2g}m")
         speed = speed_of(replace(trial, settings=replace(trial.settings, micro_batch=micro)), accelerator)
         amount = whole_steps(speed * seconds_left(seconds, began), batch, seconds) * batch
     sized = replace(
@@ -76,18 +88,22 @@ def make(
         log_every=max(batch, amount // 200),
         previews=max(1, min(5, amount // 2_000)),
     )
-    config = draft.model_copy(update={"training": sized})
+    scoring = None if draft.scoring is None else planned(draft.scoring, amount, batch, {"steps"})
+    config = draft.model_copy(update={"training": sized, "scoring": scoring})
     return plan.Plan(config, job_of(config, out, teacher, images, accelerator), speed, needs)
 
 
-def draft_of(teacher: LoadedRun, asked: Mapping[str, Any], accelerator: Accelerator) -> RunConfig:
+def draft_of(
+    teacher: LoadedRun, asked: Mapping[str, Any], accelerator: Accelerator, stage: Stage | None = None
+) -> RunConfig:
     """The config of a student, but for its amount of training.
 
     Raises:
         InputError: the run cannot be distilled so.
     """
     own, batch = teacher.config, asked.get("batch", BATCH)
-    if own.distillation is not None:
+    before = None if stage is None or stage.follows is None else own.distillation
+    if own.distillation is not None and before is None:
         raise InputError(
             "incompatible", f"{teacher.source} is itself a {own.student}; distil {own.distillation.teacher} instead"
         )
@@ -95,8 +111,12 @@ def draft_of(teacher: LoadedRun, asked: Mapping[str, Any], accelerator: Accelera
         raise InputError("incompatible", f"{teacher.source} is a super-resolution run, which cannot be distilled")
     if "guidance" in asked and not teacher.learned_labels:
         raise InputError("conflict", f"{teacher.source} was trained without labels; drop --guidance")
-    grids = grids_of(teacher, whole_numbers("--steps", asked.get("steps", STEPS)))
-    how = taught(teacher, grids, asked)
+    if stage is None:
+        grids = grids_of(teacher, numbers_of(asked))
+        how = taught(teacher, grids, asked)
+    else:
+        grids = (power(teacher, stage.steps),)
+        how = own.sampling if stage.follows else halved(teacher, stage.steps, asked)
     tree = own.model_dump()
     network = tree["network"] | {"dropout": 0.0}  # it would blur a target that has no noise
     several, scales = len(grids) > 1, scales_of(asked)
@@ -123,10 +143,12 @@ def draft_of(teacher: LoadedRun, asked: Mapping[str, Any], accelerator: Accelera
                 "seed": own.training.seed,  # which also determines the held-out images
             },
             "sampling": sampled,
-            "scoring": None,
+            "scoring": {"every": batch, "steps": len(grids[-1])} if asked.get("during_training") else None,
             "guidance_search": None,
             "distillation": {
-                "teacher": str(teacher.source),
+                "teacher": str(teacher.source) if before is None else before.teacher,
+                "method": "trajectory" if stage is None else "progressive",
+                "follows": None if before is None else str(teacher.source),
                 "weights": teacher.weights,
                 "sampling": how.model_dump(),
                 "grids": grids if several else (),
@@ -187,6 +209,33 @@ def taught(teacher: LoadedRun, grids: Sequence[Timesteps], asked: Mapping[str, A
     return settings(teacher, changes)
 
 
+def halved(teacher: LoadedRun, steps: int, asked: Mapping[str, Any]) -> SamplingConfig:
+    """The settings of a run as the teacher of the first stage of progressive distillation: twice the steps.
+
+    Raises:
+        InputError: the run predicts the noise, which does not determine an image at the noisiest levels.
+    """
+    if teacher.config.diffusion.prediction == "eps":
+        raise InputError(
+            "incompatible",
+            f"--method progressive cannot distil {teacher.source}, which predicts eps; drop it, or train with "
+            "--prediction v",
+        )
+    changes: dict[str, Any] = {"solver": "ddim", "grid": power(teacher, 2 * steps)}
+    if "guidance" in asked:
+        _, changes["guidance"] = span("--guidance", asked["guidance"])
+    return settings(teacher, changes)
+
+
+def numbers_of(asked: Mapping[str, Any]) -> tuple[int, ...]:
+    """The numbers of steps of a student.
+
+    Raises:
+        InputError: they are no whole numbers.
+    """
+    return whole_numbers("--steps", asked.get("steps", STEPS))
+
+
 def scales_of(asked: Mapping[str, Any]) -> tuple[float, float] | None:
     """The lowest and highest guidance scale of a student of several; None for another.
 
@@ -221,6 +270,9 @@ def job_of(config: RunConfig, out: Path, teacher: LoadedRun, images: Dataset, ac
     job = plan.reopen(config, out, images, accelerator)
     own, known = job.model.state_dict(), teacher.engine.model.state_dict()
     load_into(own, {**own, **known}, str(teacher.source))  # what the student alone is conditioned on starts as zero
+    if config.distillation.method == "progressive":
+        taught = Teacher(teacher, config.distillation.sampling)
+        return replace(job, objective=build.build_progressive(config, taught.estimate))
     visits = sorted({timestep for path in config.paths for timestep in path}, reverse=True)[1:]
     levels = [teacher.engine.schedule.level(timestep) for timestep in (*visits, 0.0)]
     trajectory = Teacher(teacher, config.distillation.sampling, levels)

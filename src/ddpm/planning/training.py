@@ -134,7 +134,7 @@ def measure(job: Job, accelerator: Accelerator) -> None:
 
 
 def refuse_filled(out: Path, stored: Path | None = None) -> None:
-    """Refuse to start a run in a folder that holds anything but ``stored``.
+    """Refuse to start a run in a folder that holds anything but ``stored``, a file or a folder.
 
     Raises:
         InputError: it does.

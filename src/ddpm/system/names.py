@@ -26,6 +26,8 @@ PlainLevelsName = Literal["uniform", "stratified", "importance"]
 NormalLevelsName = Literal["log-normal", "logit-normal"]
 LevelSamplingName = Literal[PlainLevelsName, NormalLevelsName]
 
+DistillationName = Literal["trajectory", "progressive"]
+
 AncestralSolverName = Literal["ancestral", "ancestral-small", "ancestral-large"]
 NoisySolverName = Literal["sde-dpm++-2m", "sde-dpm++-3m", AncestralSolverName, "langevin"]
 EtaSolverName = Literal["ddim", "euler-ancestral"]
