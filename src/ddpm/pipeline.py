@@ -149,7 +149,7 @@ def distill(
         budget: a time, as in "20m", or a number of images to draw in training; ten minutes if None.
         device: "cpu", to train without the GPU; the best available if None.
         tensorboard: also write TensorBoard logs.
-        options: values of the command's flags, by name: ``steps=4, guidance=2.0``.
+        options: values of the command's flags, by name: ``steps=4, guidance=2.0``, or ``steps="2-5", guidance="1-5"``.
 
     Raises:
         InputError, Diverged, Interrupted: as for :func:`train`.
