@@ -12,10 +12,11 @@ OUT = Path("fast")
 
 def test_each_stage_halves_the_steps_of_the_one_before():
     first, second, last = stages(OUT, [4], None)
-    assert first == Stage(OUT / "stages" / "16", 16, None, 1 / 3)
-    assert second == Stage(OUT / "stages" / "8", 8, OUT / "stages" / "16", 1 / 3)
-    assert last == Stage(OUT, 4, OUT / "stages" / "8", 1 / 3)
-    assert stages(OUT, [3], 6) == [Stage(OUT, 3, None, 1.0)]
+    assert first == Stage(OUT / "stages" / "16", 16, None, (16, 8, 4))
+    assert second == Stage(OUT / "stages" / "8", 8, OUT / "stages" / "16", (16, 8, 4))
+    assert last == Stage(OUT, 4, OUT / "stages" / "8", (16, 8, 4))
+    assert stages(OUT, [3], 6) == [Stage(OUT, 3, None, (3,))]
+    assert first.share == 1 / 3
     assert [stage.steps for stage in stages(OUT, [1], 8)] == [4, 2, 1]
 
 

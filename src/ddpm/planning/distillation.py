@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ddpm.engine.loading import load
+from ddpm.planning.follow import say
 from ddpm.planning.progressive import FOLDER, Stage, stages
 from ddpm.planning.student import images_of, job_of, make, numbers_of
 from ddpm.planning.training import Command, Opened, accelerator_of, refuse_filled, refuse_others
 from ddpm.records.run_folder import RunFolder
-from ddpm.system.console import console
 from ddpm.system.errors import InputError
 from ddpm.system.names import DistillationName, suggest
 from ddpm.system.ranges import span, spelled, whole_numbers
@@ -95,8 +95,6 @@ class Distilling:
             found = found[-1:]
         else:
             refuse_filled(self.out, self.out / FOLDER)
-            students = ", ".join(str(stage.steps) for stage in found)
-            console.print(f"stages    from {2 * found[0].steps} steps of the teacher to {students}", markup=False)
         for stage in found[:1] if self.command.dry_run else found:
             began = self.began if stage is found[0] else time.monotonic()
             yield replace(self, command=replace(self.command, out=stage.out), stage=stage, began=began)
@@ -121,7 +119,9 @@ class Distilling:
 
     def _start(self) -> Opened:
         accelerator = accelerator_of(self.command.device, self.given.get("precision"))
-        refuse_filled(self.out, self.out / FOLDER)
+        refuse_filled(self.out, None if self.stage is None else self.out / FOLDER)
+        if self.stage is not None and self.stage.follows is None:
+            say(accelerator, self.stage.line)
         teacher = load(self.followed, accelerator.device)
         made = make(teacher, self.out, self.asked, accelerator, began=self.began, stage=self.stage)
         return self.command.begun(made, accelerator)

@@ -20,13 +20,24 @@ class Stage:
         out: the run folder of its student.
         steps: the number of steps of its student.
         follows: the run folder of the stage before; None for the first, which follows the teacher itself.
-        share: the share of the budget.
+        numbers: the numbers of steps of all stages, falling.
     """
 
     out: Path
     steps: int
     follows: Path | None
-    share: float
+    numbers: tuple[int, ...]
+
+    @property
+    def share(self) -> float:
+        """The share of the budget."""
+        return 1 / len(self.numbers)
+
+    @property
+    def line(self) -> str:
+        """All stages as a line for the terminal."""
+        students = ", ".join(map(str, self.numbers))
+        return f"stages    from {2 * self.numbers[0]} steps of the teacher to {students}"
 
 
 def stages(out: Path, numbers: Sequence[int], total: int | None) -> list[Stage]:
@@ -43,10 +54,9 @@ def stages(out: Path, numbers: Sequence[int], total: int | None) -> list[Stage]:
     steps, *others = numbers
     if others:
         raise InputError("conflict", "--method progressive distils one number of steps; drop the others of --steps")
-    halved = list(_halved(steps, total))
+    halved = tuple(_halved(steps, total))
     outs = [*(out / FOLDER / str(number) for number in halved[:-1]), out]
-    share = 1 / len(halved)
-    return [Stage(*one, share) for one in zip(outs, halved, [None, *outs], strict=False)]
+    return [Stage(*one, halved) for one in zip(outs, halved, [None, *outs], strict=False)]
 
 
 def _halved(steps: int, total: int | None) -> Iterator[int]:

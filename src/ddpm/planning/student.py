@@ -72,7 +72,7 @@ def make(
     needs = memory(trial.model, trial.objective, trial.settings, trial.data, accelerator)
     needs = needs._replace(fixed=needs.fixed + 4 * sum(p.numel() for p in trial.model.parameters()))  # the teacher
     micro = needs.fitting(available_bytes(accelerator.device), draft.training.micro_batch)
-    amount, speed = max(batch, int(share * count(asked["images"]))) if "images" in asked else None, None
+    amount, speed = max(1, int(share * count(asked["images"]))) if "images" in asked else None, None
     if amount is None:
         seconds = share * (duration(asked["for"]) if "for" in asked else DEFAULT_BUDGET)
         if "for" not in asked:
