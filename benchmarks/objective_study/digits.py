@@ -12,6 +12,7 @@ from typing import Any
 from ddpm.evaluation.during import few_samples
 from ddpm.evaluation.guidance import after_training
 from ddpm.planning.session import Session
+from ddpm.planning.training import Command
 from ddpm.training.loop import Diverged
 
 NETWORK: dict[str, Any] = {
@@ -49,9 +50,8 @@ def train(out: Path, images: int, changes: Mapping[str, Any], keep: int = 1) -> 
     began, said = time.monotonic(), io.StringIO()
     try:
         with redirect_stdout(said), redirect_stderr(said):
-            Session(
-                "digits", out, {"images": str(images), "set": settings}, few_samples, after_training, began=began
-            ).run()
+            asked = {"images": str(images), "set": settings}
+            Session("digits", asked, Command(out, few_samples, after_training), began).run()
     except Diverged as e:
         raise Failed(str(e)) from e
     return time.monotonic() - began

@@ -19,6 +19,7 @@ from ddpm.images.photo import Given, Several
 from ddpm.planning import distillation
 from ddpm.planning.request import flags
 from ddpm.planning.session import Session
+from ddpm.planning.training import Command
 from ddpm.records.provenance import Provenance
 from ddpm.system.allocator import keep_freed_memory
 from ddpm.system.errors import InputError
@@ -126,7 +127,8 @@ def train(
     keep_freed_memory()
     images = data if isinstance(data, Dataset) else str(data)
     given = flags(budget, config)
-    Session(images, Path(out), given, few_samples, after_training, device=device, tensorboard=tensorboard).run()
+    command = Command(Path(out), few_samples, after_training, device=device, tensorboard=tensorboard)
+    Session(images, given, command).run()
     return load(out, device)
 
 
@@ -147,7 +149,7 @@ def distill(
         budget: a time, as in "20m", or a number of images to draw in training; ten minutes if None.
         device: "cpu", to train without the GPU; the best available if None.
         tensorboard: also write TensorBoard logs.
-        options: values of the command's flags, by name: ``steps=4, guidance=2.0``.
+        options: values of the command's flags, by name: ``steps=4, guidance=2.0``, or ``steps="2-5", guidance="1-5"``.
 
     Raises:
         InputError, Diverged, Interrupted: as for :func:`train`.
@@ -155,7 +157,8 @@ def distill(
     _check_device(device)
     keep_freed_memory()
     given = distillation.flags(budget, options)
-    distillation.Distilling(Path(run), Path(out), given, device=device, tensorboard=tensorboard).run()
+    command = Command(Path(out), few_samples, device=device, tensorboard=tensorboard)
+    distillation.Distilling(Path(run), given, command).run()
     return load(out, device)
 
 

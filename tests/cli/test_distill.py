@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,9 +19,12 @@ from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.engine.loading import load
 from ddpm.engine.options import settings
+from ddpm.evaluation.during import few_samples
 from ddpm.evaluation.tune import AskTune, tune
 from ddpm.planning import follow
-from ddpm.planning.distillation import Distilling, levels_of, make, taught
+from ddpm.planning.distillation import Distilling
+from ddpm.planning.student import levels_of, make, taught
+from ddpm.planning.training import Command
 from ddpm.system.interrupt import Interrupt
 from ddpm.system.progress import silent
 from ddpm.tasks.generate import sample
@@ -46,6 +49,10 @@ def student(cli: Cli, digits_run: Path, tmp_path_factory: pytest.TempPathFactory
 
 def given(**flags: object) -> dict[str, object]:
     return {"images": "32", "batch": 16, "precision": "fp32", **flags}
+
+
+def distil(teacher: Path, out: Path, flags: Mapping[str, object]) -> None:
+    Distilling(teacher, flags, Command(out, few_samples, device="cpu")).run()
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -111,8 +118,101 @@ def test_stopped_and_gone_on_bit_for_bit(
     assert losses(out) == losses(student)
 
 
+@pytest.fixture(scope="module")
+def several(cli: Cli, digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A student in 1, 2 or 4 steps; for reading only."""
+    out = tmp_path_factory.mktemp("runs") / "fast"
+    flags = ("--images", "64", "--batch", "16", "--precision", "fp32")
+    assert cli("distill", digits_run, "--out", out, "--steps", "1,2,4", *flags) == 0
+    return out
+
+
+def test_one_student_for_several_numbers_of_steps(
+    cli: Cli, digits_run: Path, several: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, teacher = load(several, "cpu"), load(digits_run, "cpu")
+    assert run.config.student.startswith(f"1,2,4-step student of {digits_run}")
+    assert {how.steps for how in (run.sampling, settings(run, {}))} == {4}
+    drawn = {}
+    for steps in (1, 2, 4):
+        how = settings(run, {"steps": steps})
+        assert how.grid == levels_of(teacher, steps)
+        (image,) = sample(run, 1, label="3", steps=steps)
+        drawn[steps] = np.asarray(image)
+        (again,) = sample(run, 1, label="3", grid=how.grid)
+        assert np.array_equal(np.asarray(again), drawn[steps])
+    assert not np.array_equal(drawn[1], drawn[2])
+    for wrong in ({"steps": 3}, {"grid": (1000.0, 500.0, 100.0)}, {"steps": 8, "grid": "power"}):
+        with refuses("conflict", "1, 2, 4"):
+            settings(run, wrong)
+    assert cli("sample", several, "-n", "1", "--steps", "2", "--out", tmp_path) == 0
+    assert "ddim, 2 steps" in capsys.readouterr().out
+    assert cli("sample", "--from", tmp_path / "00000.png", "--out", tmp_path / "again") == 0
+    pixels = [np.asarray(Image.open(path)) for path in (tmp_path / "00000.png", tmp_path / "again" / "00000-again.png")]
+    assert np.array_equal(*pixels)
+
+
+def test_it_is_told_its_number_of_steps(several: Path) -> None:
+    """The number alone changes what is drawn in the same steps."""
+    run = load(several, "cpu")
+    how, other = settings(run, {"steps": 2}), settings(run, {"steps": 1})
+    x = torch.zeros(16, *run.engine.shape)
+
+    def answer(steps: int) -> torch.Tensor:
+        cond = run.engine.cond({"steps": torch.full((16,), float(steps))}, list(range(16)))
+        return run.engine.denoiser(how)(x, run.engine.grid(other)[0], cond).x0
+
+    assert not torch.equal(answer(1), answer(2))
+    assert not torch.equal(answer(2), answer(4))
+
+
+def test_it_starts_as_its_teacher_whatever_its_number(
+    digits_run: Path, tmp_path: Path, accelerator: Accelerator
+) -> None:
+    teacher = load(digits_run, "cpu")
+    job = make(teacher, tmp_path, given(steps="1-3"), accelerator, began=0.0).job
+    labels, x = torch.arange(16) % 10, torch.ones(16, *teacher.engine.shape)
+    mine = job.model.eval().cond({"label": labels, "steps": torch.full((16,), 2.0)}, 16)
+    own = teacher.engine.model.cond({"label": labels}, 16)
+    level = teacher.engine.schedule.level(500)
+    with torch.no_grad():
+        one = job.model.denoiser(teacher.engine.parameterisation)(x, level, mine).x0
+        assert torch.equal(one, teacher.engine.model.denoiser(teacher.engine.parameterisation)(x, level, own).x0)
+
+
+def test_the_same_numbers_spelled_otherwise_resume(digits_run: Path, several: Path) -> None:
+    asked = RunConfig.read(several / "config.json").request
+    distil(digits_run, several, asked | {"steps": "4,2,1"})
+    with refuses("incompatible", "--steps 1,2,4"):
+        distil(digits_run, several, asked | {"steps": "1-4"})
+
+
+def test_one_student_for_a_range_of_guidance(
+    cli: Cli, digits_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told the scale, and nothing else guides it."""
+    out = tmp_path / "fast"
+    distil(digits_run, out, given(steps="1-2", guidance="1-5"))
+    run = load(out, "cpu")
+    assert run.config.student == f"1-2-step student of {digits_run}, guidance 1-5"
+    assert settings(run, {}).guidance_scale == 1.15  # the teacher's own
+    how = settings(run, {"guidance": 3.0, "steps": 1})
+    assert how.guidance_scale == 3
+    assert run.guides(how, [3]).away is None
+    vectors = [run.engine.cond({"guidance": torch.full((16,), scale)}, list(range(16))) for scale in (1.0, 5.0)]
+    assert not torch.equal(*(cond.vector for cond in vectors if cond is not None and cond.vector is not None))
+    assert len(sample(run, 1)) == 1
+    for changes in ({"guidance": 0.5}, {"guidance": 5.5}):
+        with refuses("conflict", "between 1 and 5"):
+            settings(run, changes)
+    with refuses("conflict", "negative"):
+        settings(run, {"guidance": 3.0, "negative": "4"})
+    assert cli("sample", out, "-n", "2", "--label", "3", "--guidance", "3", "--out", tmp_path / "three") == 0
+    assert "guidance 3" in capsys.readouterr().out
+
+
 def test_another_seed_is_other_noise(digits_run: Path, student: Path, tmp_path: Path) -> None:
-    Distilling(digits_run, tmp_path / "run", given(images="192", steps=3, seed=1), device="cpu").run()
+    distil(digits_run, tmp_path / "run", given(images="192", steps=3, seed=1))
     whole, other = load_file(student / "model.safetensors"), load_file(tmp_path / "run" / "model.safetensors")
     assert any(not torch.equal(whole[name], other[name]) for name in whole)
 
@@ -152,12 +252,12 @@ def test_tuned_levels_are_those_of_a_student_of_as_many_steps(digits_run: Path) 
     )
     assert levels_of(tuned, 2) == (1000.0, 400.5)
     assert levels_of(tuned, 4) == levels_of(run, 4) == (1000.0, 650.0, 354.0, 125.0)
-    assert {1000.0, 400.5} <= {*taught(tuned, levels_of(tuned, 2), {}).grid}
+    assert {1000.0, 400.5} <= {*taught(tuned, [levels_of(tuned, 2)], {}).grid}
 
 
 def test_a_checkpoint_may_teach_without_guidance(digits_run: Path, tmp_path: Path) -> None:
     teacher = digits_run / "checkpoints" / "step-000000008"
-    Distilling(teacher, tmp_path / "fast", given(steps=1, guidance=1.0), device="cpu").run()
+    distil(teacher, tmp_path / "fast", given(steps=1, guidance=1.0))
     config = RunConfig.read(tmp_path / "fast" / "config.json")
     assert config.student == f"1-step student of {teacher}"
     assert config.sampling.grid == (1000.0,)
@@ -193,42 +293,48 @@ def test_what_a_student_is_not_asked(student: Path) -> None:
     [
         ({"steps": 0}, "--steps"),
         ({"steps": 17}, "--steps"),
+        ({"steps": "2-17"}, "--steps"),
+        ({"steps": "4-2"}, "--steps"),
         ({"teacher_steps": 4}, "--teacher-steps"),
         ({"guidance": -1.0}, "guidance"),
+        ({"guidance": "5-1"}, "guidance"),
+        ({"guidance": "0-1"}, "guidance"),
     ],
 )
 def test_refused_values(digits_run: Path, tmp_path: Path, flags: dict[str, object], named: str) -> None:
     with refuses("invalid", named):
-        Distilling(digits_run, tmp_path / "fast", given(**flags), device="cpu").run()
+        distil(digits_run, tmp_path / "fast", given(**flags))
     assert not (tmp_path / "fast").exists()
 
 
 def test_refused_teachers(cli: Cli, student: Path, enlarging_run: Path, digits_run: Path, tmp_path: Path) -> None:
     for teacher in (student, enlarging_run):
         with refuses("incompatible", str(teacher)):
-            Distilling(teacher, tmp_path / "fast", given(), device="cpu").run()
+            distil(teacher, tmp_path / "fast", given())
     unlabelled = tmp_path / "unlabelled"
     assert cli("train", "digits", "--out", unlabelled, *TRAINED, "--no-labels") == 0
     with refuses("conflict", "--guidance"):
-        Distilling(unlabelled, tmp_path / "fast", given(guidance=2.0), device="cpu").run()
-    Distilling(unlabelled, tmp_path / "fast", given(steps=2), device="cpu").run()
+        distil(unlabelled, tmp_path / "fast", given(guidance=2.0))
+    distil(unlabelled, tmp_path / "fast", given(steps=2))
     assert RunConfig.read(tmp_path / "fast" / "config.json").student == f"2-step student of {unlabelled}"
+    distil(unlabelled, tmp_path / "both", given(steps="1-2"))
+    assert len(sample(load(tmp_path / "both"), 2, steps=1)) == 2
 
 
 def test_refused_continuations(student: Path, digits_run: Path, tmp_path: Path, cli: Cli) -> None:
     """With other flags, with another teacher, of a teacher that was trained further, and as another kind of run."""
     asked = RunConfig.read(student / "config.json").request
     with refuses("incompatible", "--steps"):
-        Distilling(digits_run, student, asked | {"steps": 4}, device="cpu").run()
+        distil(digits_run, student, asked | {"steps": 4})
     other = shutil.copytree(digits_run, tmp_path / "other")
     with refuses("incompatible", str(digits_run)):
-        Distilling(other, student, asked, device="cpu").run()
+        distil(other, student, asked)
     with refuses("exists"):
-        Distilling(digits_run, other, asked, device="cpu").run()
-    Distilling(other, tmp_path / "fast", asked, device="cpu").run()
+        distil(digits_run, other, asked)
+    distil(other, tmp_path / "fast", asked)
     shutil.copy(student / "model.safetensors", other / "model.safetensors")
     with refuses("incompatible", "weights", str(other)):
-        Distilling(other, tmp_path / "fast", asked, device="cpu").run()
+        distil(other, tmp_path / "fast", asked)
     assert cli("train", "digits", "--out", student) == 2
 
 
@@ -247,7 +353,7 @@ def test_every_kind_of_teacher(flags: tuple[str, ...], cli: Cli, tmp_path: Path)
     """Discrete or in continuous time, with a learned variance, from pure noise, with dropout."""
     run, out = tmp_path / "run", tmp_path / "fast"
     assert cli("train", "digits", "--out", run, *TRAINED, *flags) == 0
-    Distilling(run, out, given(steps=3), device="cpu").run()
+    distil(run, out, given(steps=3))
     assert RunConfig.read(out / "config.json").network.dropout == 0
     assert all(np.isfinite(loss) for _, loss in losses(out))
     (image,) = sample(load(out), 1, label="7")

@@ -53,6 +53,18 @@ def test_a_point_is_where_the_grid_passes_its_level() -> None:
     assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(without, unguided, strict=True))
 
 
+def test_each_row_has_the_guidance_that_it_is_conditioned_on() -> None:
+    run = loaded("L")
+    scales = torch.tensor([1.0, 2.5, 4.0, 5.0] * 4)
+    together = list(teacher(run, VISITS, guidance=5.0)(noise(run), {"label": LABELS, "guidance": scales}))
+    for scale in (1.0, 2.5, 4.0):
+        rows = scales == scale
+        for point, alone in zip(
+            together, teacher(run, VISITS, guidance=scale)(noise(run), {"label": LABELS}), strict=True
+        ):
+            torch.testing.assert_close(point[rows], alone[rows], atol=1e-5, rtol=1e-5)
+
+
 def test_a_teacher_has_no_gradient_and_no_mode() -> None:
     run = loaded("L")
     points = list(teacher(run, VISITS)(noise(run).requires_grad_(), {"label": LABELS}))

@@ -36,6 +36,13 @@ def ask(scale, space=(4, 3), **options):
     return ClassifierFree(denoise, NULL, scale)(x, LEVEL, cond), x, cond, denoise
 
 
+def test_images_may_each_have_their_own_scale():
+    scales = torch.tensor([0.5, 1.0, 3.0])
+    each, *_ = ask(scales)
+    for row, scale in enumerate(scales.tolist()):
+        assert torch.equal(each.x0[row], ask(scale)[0].x0[row])
+
+
 def test_linear_in_the_scale():
     """0 is the null condition's answer, 1 the condition's, and everything else is on the line through both."""
     for space in [(5,), (4, 3), (2, 3, 4)]:

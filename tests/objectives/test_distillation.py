@@ -9,7 +9,7 @@ from torch import nn
 from ddpm.core import Cond, Parameterisation, discrete, prediction
 from ddpm.core.model import Model
 from ddpm.core.stream import RowStreams
-from ddpm.objectives.distillation import ROUND, Distillation, pseudo_huber
+from ddpm.objectives.distillation import ROUND, Distillation, Path, pseudo_huber
 from ddpm.sampling import DDIM
 from laws.exact import Gaussian
 
@@ -50,7 +50,7 @@ class Told(nn.Module):
 
 
 def objective(teacher=exact, **options) -> Distillation:
-    return Distillation(TIMESTEPS, LEVELS, (3, 1), teacher, Parameterisation(prediction.x0), ddim, **options)
+    return Distillation((Path(TIMESTEPS, LEVELS),), (3, 1), teacher, Parameterisation(prediction.x0), ddim, **options)
 
 
 def losses(made: Distillation, net: nn.Module, batch: int = 4, rows: range = range(4), step: int = 7) -> torch.Tensor:
@@ -148,10 +148,84 @@ def test_no_step_is_taken_after_the_last_that_counts():
         taken.append(next)
         return ddim(denoise, x, now, next)
 
-    made = Distillation(TIMESTEPS, LEVELS, (3, 1), exact, Parameterisation(prediction.x0), counted)
+    made = Distillation((Path(TIMESTEPS, LEVELS),), (3, 1), exact, Parameterisation(prediction.x0), counted)
     _, draws = next(made.held_out(5, 4, 3))
     made.losses(Model(Told()), IMAGES, {}, draws)
     assert taken == [LEVELS[1]]
+
+
+PATHS = (
+    Path((100.0,), (LEVELS[0], LEVELS[-1])),
+    Path((100.0, 25.0), (LEVELS[0], *LEVELS[2:])),
+    Path(TIMESTEPS, LEVELS),
+)
+
+
+class Numbered(nn.Module):
+    """Learns one answer to each number of steps, and records for which it was asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.answers, self.asked = nn.Parameter(torch.tensor([0.1, 0.2, 0.3])), []
+
+    def forward(self, x, t, cond=None):
+        self.asked.append((int(cond.vector[0, 0]), float(t[0]) + 1))  # a discrete level i is fed as i - 1
+        return self.answers[cond.vector[:, 0].long() - 1].reshape(-1, 1, 1).expand_as(x)
+
+
+class Number(nn.Module):
+    def encode(self, raw):
+        return Cond(vector=raw[:, None])
+
+    def null(self, n):
+        raise AssertionError("the number is given")
+
+    def drop(self, raw, mask):
+        return raw
+
+
+def test_every_number_of_steps_is_trained_beside_one_trajectory():
+    """The loss is the mean of those of the single numbers; each is told its own, and the teacher is asked once."""
+    trajectories = []
+
+    def watched(x, conditions):
+        trajectories.append(x)
+        return exact(x, conditions)
+
+    net = Numbered()
+    model = Model(net, {"steps": Number()})
+    made = Distillation(PATHS, (3, 1), watched, Parameterisation(prediction.x0), ddim)
+    draws = made.draws(RowStreams(3, 7, 4, range(4)), None)
+    found = made.losses(model, IMAGES, {}, draws)
+    assert net.asked == [(1, 100.0), (2, 100.0), (2, 25.0), (3, 100.0), (3, 60.0), (3, 25.0)]
+    assert len(trajectories) == 1
+    found.sum().backward()
+    assert bool((net.answers.grad.abs() > 0).all())
+
+    def at(levels):
+        def teacher(x, conditions):
+            return (y for y, level in zip(exact(x, conditions), LEVELS[1:], strict=True) if level in levels)
+
+        return teacher
+
+    single = []
+    for path in PATHS:
+        one = Distillation((path,), (3, 1), at(path.levels), Parameterisation(prediction.x0), ddim)
+        single.append(one.losses(model, IMAGES, {}, one.draws(RowStreams(3, 7, 4, range(4)), None)))
+    torch.testing.assert_close(found, torch.stack(single).mean(0))
+
+
+def test_a_held_out_level_is_that_of_all_paths_through_it():
+    model = Model(Numbered(), {"steps": Number()})
+    made = Distillation(PATHS, (3, 1), exact, Parameterisation(prediction.x0), ddim)
+    seen = {}
+    for timestep, draws in made.held_out(5, 4, 8):
+        model.net.asked.clear()
+        made.losses(model, IMAGES, {}, draws)
+        seen[timestep] = list(model.net.asked)
+    assert seen[100] == [(1, 100.0), (2, 100.0), (3, 100.0)]
+    assert seen[60] == [(3, 100.0), (3, 60.0)]
+    assert seen[25] == [(2, 100.0), (2, 25.0), (3, 100.0), (3, 60.0), (3, 25.0)]
 
 
 class Labels(nn.Module):
@@ -185,6 +259,31 @@ def test_student_and_teacher_have_the_same_labels():
     wanted = [-1 if hidden else label for hidden, label in zip(draws.hidden.tolist(), [5, 6, 7, 8], strict=True)]
     assert seen == [wanted]
     assert model.conditioners["label"].encoded == wanted
+
+
+def test_the_guidance_scale_is_drawn_for_each_image_and_told_to_both():
+    seen = []
+
+    def told(x, conditions):
+        seen.append(conditions["guidance"])
+        return exact(x, conditions)
+
+    class Recorded(Number):
+        def encode(self, raw):
+            seen.append(raw)
+            return super().encode(raw)
+
+    made = objective(told, guidance=(1.0, 5.0))
+    model = Model(Told(), {"guidance": Recorded()})
+    draws = made.draws(RowStreams(3, 7, 64, range(64)), None)
+    made.losses(model, torch.zeros(64, 1), {}, draws)
+    taught, learned = seen
+    assert torch.equal(taught, learned)
+    assert 1 <= float(taught.min()) < 1.5
+    assert 4.5 < float(taught.max()) <= 5
+    seen.clear()
+    made.losses(model, torch.zeros(8, 1), {}, draws.part(slice(8, 16)))
+    assert torch.equal(seen[0], taught[8:16])
 
 
 @pytest.mark.parametrize(("distance", "wanted"), [(0.0, 0.0), (100.0, 100.0)])

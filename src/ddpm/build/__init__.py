@@ -22,6 +22,7 @@ from ddpm.build.objectives import (
     build_level_sampling,
     build_objective,
     build_parameterisation,
+    build_progressive,
     build_schedule,
     build_weighting,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "build_model",
     "build_objective",
     "build_parameterisation",
+    "build_progressive",
     "build_schedule",
     "build_solver",
     "build_weighting",

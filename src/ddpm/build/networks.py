@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from ddpm.codec import Codec, PixelCodec
-from ddpm.conditioning import BoxMeans, LabelEmbedding, LowResolution
+from ddpm.conditioning import BoxMeans, LabelEmbedding, LowResolution, NumberEmbedding
 from ddpm.config.classifier import ClassifierConfig
 from ddpm.config.run import RunConfig
 from ddpm.core.model import Model
@@ -16,6 +16,7 @@ from ddpm.metrics.features.embedded import Embedded
 from ddpm.metrics.features.inception import Inception
 from ddpm.metrics.features.vision import clip, dinov2
 from ddpm.networks import NoisedClassifier, UNet
+from ddpm.networks.blocks import zero
 from ddpm.networks.embeddings import TimeEmbedding
 from ddpm.system.errors import InputError
 from ddpm.system.names import suggest
@@ -68,6 +69,24 @@ def _box_means(config: RunConfig) -> BoxMeans | None:
     return None if u is None or u.low is not None else BoxMeans(build_codec(config), u.scale)
 
 
+def _steps(config: RunConfig) -> NumberEmbedding:
+    least, *_, most = map(len, config.paths)
+    return _number(config, least, most)
+
+
+def _guidance(config: RunConfig) -> NumberEmbedding:
+    assert config.distillation is not None
+    assert config.distillation.guidance is not None
+    return _number(config, *config.distillation.guidance)
+
+
+def _number(config: RunConfig, low: float, high: float) -> NumberEmbedding:
+    """An embedding that is zero at first, so that a student starts as its teacher."""
+    made = TimeEmbedding(_width(config), _width(config))
+    zero(made.linear2)
+    return NumberEmbedding(made, low, high)
+
+
 def _width(config: RunConfig) -> int:
     """D of the condition's vector."""
     assert config.network.cond_width is not None, "a run with conditions has a cond_width"
@@ -77,6 +96,8 @@ def _width(config: RunConfig) -> int:
 CONDITIONERS: dict[str, Callable[[RunConfig], torch.nn.Module]] = {
     "label": _label,
     "low_resolution": _low_resolution,
+    "steps": _steps,
+    "guidance": _guidance,
 }
 DERIVED: dict[str, Callable[[RunConfig], Derive | None]] = {
     "low_resolution": _box_means,

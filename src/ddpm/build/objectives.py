@@ -6,7 +6,6 @@ from functools import partial
 
 from ddpm.build.given import given, with_options
 from ddpm.build.networks import build_codec
-from ddpm.build.sampling import build_grid
 from ddpm.codec import PixelCodec
 from ddpm.config.classifier import ClassifierConfig
 from ddpm.config.diffusion import DiffusionConfig
@@ -19,9 +18,10 @@ from ddpm.objectives import Hybrid, Loss, SimpleLoss, Variational, level_samplin
 from ddpm.objectives.bound import least
 from ddpm.objectives.classification import Classification
 from ddpm.objectives.denoising import Denoising
-from ddpm.objectives.distillation import Distillation, TeacherTrajectory
+from ddpm.objectives.distillation import Distillation, Path, TeacherTrajectory
 from ddpm.objectives.level_sampling import LevelSampling
 from ddpm.objectives.noised import NoiseLevels
+from ddpm.objectives.progressive import Estimate, Progressive
 from ddpm.objectives.weighting import Weighting
 from ddpm.sampling import DDIM, no_noise
 
@@ -123,17 +123,38 @@ def build_distillation(config: RunConfig, teacher: TeacherTrajectory) -> Distill
     Args:
         teacher: The teacher's trajectory at the levels of those steps.
     """
-    taught, sampling, schedule = config.distillation, config.sampling, build_schedule(config.diffusion)
+    taught, schedule = config.distillation, build_schedule(config.diffusion)
     assert taught is not None
-    assert not isinstance(sampling.grid, str)
+    paths = [Path(grid, tuple(map(schedule.level, (*grid, 0)))) for grid in config.paths]
     return Distillation(
-        sampling.grid,
-        tuple(build_grid(sampling, schedule)),
+        tuple(paths),
         config.shape,
         teacher,
         build_parameterisation(config.diffusion),
         lambda denoise, x, now, next: DDIM().step(denoise, x, now, next, None, no_noise)[0],
         config.training.label_dropout,
+        taught.guidance,
+        taught.seed,
+    )
+
+
+def build_progressive(config: RunConfig, teacher: Estimate) -> Progressive:
+    """The objective of a stage of progressive distillation.
+
+    Args:
+        teacher: The teacher's estimate of x0.
+    """
+    taught, ask = config.distillation, build_parameterisation(config.diffusion)
+    assert taught is not None
+    assert not isinstance(taught.sampling.grid, str)
+    return Progressive(
+        build_schedule(config.diffusion),
+        taught.sampling.grid,
+        teacher,
+        SimpleLoss(ask, weighting.truncated_snr),
+        build_codec(config).encode,
+        config.training.label_dropout,
+        taught.guidance,
         taught.seed,
     )
 

@@ -135,6 +135,7 @@ def build_guided(
     away: Cond | None = None,
     weak: Model | None = None,
     towards: Direction | None = None,
+    scales: torch.Tensor | None = None,
 ) -> Denoiser:
     """The denoiser of a network, with the guidance of the settings.
 
@@ -142,6 +143,7 @@ def build_guided(
         away: The condition to guide away from, one row.
         weak: The model to guide away from instead; if both are None, there is no classifier-free guidance.
         towards: The classifier's gradient, which shifts the score if that is its form.
+        scales: (B,), the guidance scale of each image instead of that of the settings.
     """
     plain = _denoiser(config, model, ask)
     guidance, classifier, denoise = config.guidance, config.classifier, plain
@@ -151,7 +153,7 @@ def build_guided(
             bad = ByItself(_denoiser(config, weak, ask), weak.cond)
             denoise = Autoguidance(plain, bad, guidance.scale, rule)
         elif away is not None:
-            denoise = ClassifierFree(plain, away, guidance.scale, rule)
+            denoise = ClassifierFree(plain, away, guidance.scale if scales is None else scales, rule)
         if guidance.interval is not None:
             denoise = GuidanceInterval(denoise, plain, *guidance.interval)
     if towards is not None and classifier is not None and classifier.form == "score":

@@ -6,18 +6,20 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from ddpm.system.names import PrecisionName
+from ddpm.system.names import DistillationName, PrecisionName
 
 
 def distill(
     run: Path,
     *,
     out: Path,
-    steps: int | None = None,
-    guidance: float | None = None,
+    method: DistillationName | None = None,
+    steps: str | None = None,
+    guidance: str | None = None,
     teacher_steps: int | None = None,
     for_: Annotated[str | None, Parameter(name="--for")] = None,
     images: str | None = None,
+    during_training: bool | None = None,
     batch: int | None = None,
     lr: float | None = None,
     seed: int | None = None,
@@ -33,12 +35,18 @@ def distill(
     Args:
         run: The teacher: a run folder, or one checkpoint in it.
         out: The run folder of the student.
-        steps: Steps of the student; 4 by default. What `ddpm tune` found for this many is used.
-        guidance: Guidance scale that the student learns; the run's own by default, 1 for none.
-        teacher_steps: Steps of the teacher; 3 for each of the student by default, at least 12.
+        method: trajectory (default): learn the teacher's trajectory. progressive: halve the steps in stages, each a run
+            in OUT/stages; for runs that do not predict eps.
+        steps: Steps of the student; 4 by default. What `ddpm tune` found for this many is used. Several, as in 2-5 or
+            1,2,4, make one student for all of them.
+        guidance: Guidance scale that the student learns; the run's own by default, 1 for none. A range, as in 1-5, is
+            for a student that takes any scale in it.
+        teacher_steps: Steps of the teacher; 3 for each of the student by default, at least 12. For the method
+            progressive, the student's doubled one or more times, to at least 32 by default.
         for_: The time to train for: 90s, 20m, 1h30m; 10m by default. The speed is measured first and turned into a
             number of images.
         images: The number of images to draw in training, with the labels of the run's data: 50k, 2M.
+        during_training: Score the student on a few samples during training, and keep the best checkpoint.
         batch: Images per optimiser step, over all processes; 32 by default.
         lr: Peak learning rate; 0.0005 by default.
         seed: The random seed; 0 by default.
@@ -49,13 +57,16 @@ def distill(
     """
     began = time.monotonic()
     from ddpm.cli.training import exits
+    from ddpm.evaluation.during import few_samples
     from ddpm.planning.distillation import Distilling
+    from ddpm.planning.training import Command
     from ddpm.system.allocator import keep_freed_memory
 
     keep_freed_memory()
-    flags = {"steps": steps, "guidance": guidance, "teacher_steps": teacher_steps, "for": for_, "images": images}
+    flags: dict[str, object] = {"method": method, "steps": steps, "guidance": guidance, "teacher_steps": teacher_steps}
+    flags |= {"for": for_, "images": images, "during_training": during_training}
     flags |= {"batch": batch, "lr": lr, "seed": seed, "precision": precision}
     given = {flag: value for flag, value in flags.items() if value is not None}
-    session = Distilling(run, out, given, device=device, tensorboard=tensorboard, dry_run=dry_run, began=began)
+    command = Command(out, few_samples, device=device, tensorboard=tensorboard, dry_run=dry_run)
     with exits():
-        session.run()
+        Distilling(run, given, command, began=began).run()

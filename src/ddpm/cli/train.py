@@ -79,20 +79,14 @@ def train(data: str, *, out: Path | None = None, flags: Flags = UNCHANGED) -> No
     from ddpm.evaluation.during import few_samples
     from ddpm.evaluation.guidance import after_training
     from ddpm.planning.session import Session
+    from ddpm.planning.training import Command
     from ddpm.system.allocator import keep_freed_memory
 
     keep_freed_memory()
     name = Path(data).name.removesuffix(".zip").removesuffix(".npz")
-    session = Session(
-        data,
-        out or Path("runs") / (name or "data"),
-        {flag: value for flag, value in given(flags).items() if flag not in OF_COMMAND},
-        few_samples,
-        after_training,
-        device=flags.device,
-        tensorboard=flags.tensorboard,
-        dry_run=flags.dry_run,
-        began=began,
-    )
+    out = out or Path("runs") / (name or "data")
+    how = {flag: getattr(flags, flag) for flag in OF_COMMAND}
+    asked = {flag: value for flag, value in given(flags).items() if flag not in OF_COMMAND}
+    session = Session(data, asked, Command(out, few_samples, after_training, **how), began)
     with exits():
         session.run()

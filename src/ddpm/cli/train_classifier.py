@@ -51,7 +51,7 @@ def train_classifier(
     from ddpm.config.classifier import ClassifierConfig
     from ddpm.planning import classifier as plan
     from ddpm.planning.follow import follow, say
-    from ddpm.planning.session import accelerator_of, refuse_others
+    from ddpm.planning.training import accelerator_of, refuse_others
     from ddpm.records.run_folder import RunFolder
     from ddpm.system.allocator import keep_freed_memory
 

@@ -2,5 +2,6 @@
 
 from ddpm.conditioning.label import LabelEmbedding
 from ddpm.conditioning.low_resolution import BoxMeans, LowResolution
+from ddpm.conditioning.number import NumberEmbedding
 
-__all__ = ["BoxMeans", "LabelEmbedding", "LowResolution"]
+__all__ = ["BoxMeans", "LabelEmbedding", "LowResolution", "NumberEmbedding"]

@@ -1,8 +1,13 @@
 """What a student with few steps was distilled from."""
 
+from typing import Annotated, Self
+
+from pydantic import model_validator
+
 from ddpm.config.grid import Timesteps
 from ddpm.config.sampling import SamplingConfig
-from ddpm.system.record import Strict
+from ddpm.system.names import DistillationName
+from ddpm.system.record import Strict, bounds
 
 
 class DistillationConfig(Strict):
@@ -10,21 +15,38 @@ class DistillationConfig(Strict):
 
     Attributes:
         teacher: The run or checkpoint, as given.
-        weights: The hash of its averaged weights.
+        method: How it is taught: by the teacher's trajectory, or in stages that each halve the steps.
+        follows: The run folder of the stage before, whose student is the teacher of this stage; None for the teacher.
+        weights: The hash of the averaged weights of the one that is followed.
         sampling: The teacher's settings. Its grid lists the student's timesteps, and more between them.
+        grids: The student's own timesteps for each number of steps that it learned, fewest first; empty for one number.
+        guidance: The lowest and highest guidance scale that it learned; None for the one of ``sampling``.
         seed: The seed of the noise.
     """
 
     teacher: str
     weights: str
+    method: DistillationName = "trajectory"
+    follows: str | None = None
     sampling: SamplingConfig
+    grids: tuple[Timesteps, ...] = ()
+    guidance: tuple[Annotated[float, bounds(0)], Annotated[float, bounds(0)]] | None = None
     seed: int = 0
 
     @property
     def guided(self) -> str:
-        """The guidance that the student learned, ", guidance 1.15"; empty for none."""
+        """The guidance that the student learned, ", guidance 1.15" or ", guidance 1-5"; empty for none."""
+        if self.guidance is not None:
+            low, high = self.guidance
+            return f", guidance {low:g}-{high:g}"
         guidance = self.sampling.guidance
         return "" if guidance is None else f", guidance {guidance.scale:g}"
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if self.guidance is not None and not self.guidance[0] < self.guidance[1]:
+            raise ValueError(f"guidance must be two scales, the lower one first, not {self.guidance}")
+        return self
 
     def passes(self, grid: str | Timesteps) -> bool:
         """Whether the teacher passes all timesteps of a student's grid, starting with the first."""

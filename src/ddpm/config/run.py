@@ -8,6 +8,7 @@ from ddpm.config.codec import CodecConfig, PixelCodecConfig
 from ddpm.config.data import DataConfig
 from ddpm.config.diffusion import DiffusionConfig
 from ddpm.config.distillation import DistillationConfig
+from ddpm.config.grid import Timesteps
 from ddpm.config.guidance_search import GuidanceSearchSettings
 from ddpm.config.network import NetworkSettings
 from ddpm.config.objective import ObjectiveConfig
@@ -15,12 +16,15 @@ from ddpm.config.sampling import SamplingConfig
 from ddpm.config.scoring import ScoringSettings
 from ddpm.config.training import TrainSettings
 from ddpm.config.upscaling import UpscalingConfig
+from ddpm.system.ranges import spelled
 from ddpm.system.record import Record
 from ddpm.system.tree import at
 
 GIVEN_BY = {
     "label": ("data", "classes"),
     "low_resolution": ("upscaling",),
+    "steps": ("distillation", "grids"),
+    "guidance": ("distillation", "guidance"),
 }
 """Kind of condition -> the path in a run's settings that is set if the run learns it."""
 
@@ -81,8 +85,14 @@ class RunConfig(Record):
     @property
     def student(self) -> str:
         """What a student is: "4-step student of runs/digits, guidance 1.15"; empty for other runs."""
-        taught, steps = self.distillation, self.sampling.steps
-        return "" if taught is None else f"{steps}-step student of {taught.teacher}{taught.guided}"
+        taught, numbers = self.distillation, spelled(map(len, self.paths))
+        return "" if taught is None else f"{numbers}-step student of {taught.teacher}{taught.guided}"
+
+    @property
+    def paths(self) -> tuple[Timesteps, ...]:
+        """The timesteps of a student for each number of steps that it learned, fewest first; empty for other runs."""
+        taught, own = self.distillation, self.sampling.grid
+        return () if taught is None or isinstance(own, str) else taught.grids or (own,)
 
     @property
     def divisor(self) -> int:
@@ -133,8 +143,11 @@ class RunConfig(Record):
                 f"images of {data.size[0]} × {data.size[1]} are not divisible by --scale {self.upscaling.scale}; "
                 "use a --size that is"
             )
-        if self.distillation is not None and not self.distillation.passes(self.sampling.grid):
-            raise ValueError("sampling.grid of a student must list timesteps of distillation.sampling.grid")
+        taught = self.distillation
+        if taught is not None and not all(map(taught.passes, (self.sampling.grid, *taught.grids))):
+            raise ValueError("the grids of a student must list timesteps of distillation.sampling.grid")
+        if taught is not None and taught.grids and self.sampling.grid not in taught.grids:
+            raise ValueError("sampling.grid of a student must be one of distillation.grids")
         if self.upscaling is not None and self.scoring is not None:
             raise ValueError("--during-training cannot score super-resolution; leave it out")
         if any(n % self.divisor for n in data.size):

@@ -155,8 +155,12 @@ class SamplingConfig(Strict):
 
     @property
     def conditions(self) -> dict[str, Any]:
-        """The raw conditions of every image that the settings give, by kind: a number, or a list of numbers."""
-        return {kind: value for kind, (_, value) in self.given.items()}
+        """The raw conditions of every image that the settings give, by kind: a number, or a list of numbers.
+
+        Steps and guidance are conditions of a student that has learned several values of them.
+        """
+        own = {"steps": float(self.steps), "guidance": float(self.guidance_scale)}
+        return own | {kind: value for kind, (_, value) in self.given.items()}
 
     @property
     def clips(self) -> bool:

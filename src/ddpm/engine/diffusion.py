@@ -42,11 +42,13 @@ class Guides:
         away: raw conditions of one row, to guide away from; without them and ``weak`` there is no guidance.
         weak: the model to guide away from instead.
         towards: positions of rows of a batch -> the direction of a classifier for these; None without one.
+        scales: (B,), the guidance scale of each row of a batch instead of that of the settings.
     """
 
     away: Conditions | None = None
     weak: Model | None = None
     towards: Callable[[Sequence[int]], Direction] | None = None
+    scales: torch.Tensor | None = None
 
 
 UNGUIDED = Guides()
@@ -178,7 +180,8 @@ class Diffusion:
         """
         # computed in a full batch, so that the row is rounded as the others are
         away = None if guides.away is None else self._one(guides.away)
-        denoise = build.build_guided(how, self.model, self.parameterisation, away, guides.weak, direction)
+        ask, weak, scales = self.parameterisation, guides.weak, guides.scales
+        denoise = build.build_guided(how, self.model, ask, away, weak, direction, scales)
         if self.windows(how) > 1:
             denoise = Windows(denoise, self._window(how), OVERLAP)
         return task.held(build.build_clipped(how, task.bent(denoise)))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NoReturn, get_args
 
 from ddpm.config.options import changed, under
 from ddpm.config.sampling import SamplingConfig
@@ -38,7 +38,7 @@ def settings(run: LoadedRun, changes: dict[str, Any]) -> SamplingConfig:
     Raises:
         InputError: an unknown name, an invalid value, or a condition that the run does not have.
     """
-    _refuse_untaught(run, changes)
+    changes = _learned(run, changes)
     guides = any(changes.get(name) is not None for name in under(SamplingConfig, "guidance"))
     own = run.config.sampling if guides else run.sampling
     if isinstance(changes.get("guide_with"), str | Path):
@@ -47,6 +47,8 @@ def settings(run: LoadedRun, changes: dict[str, Any]) -> SamplingConfig:
         changes = changes | {"negative": run.classes[run.vocabulary.number(changes["negative"])]}
     listed = changes.get("grid", own.grid) not in get_args(GridName)
     how = changed(own, changes, without=("steps",) if listed else ())  # a list of timesteps fixes the number of steps
+    if len(run.config.paths) > 1 and how.steps not in map(len, run.config.paths):
+        _refuse_unlearned(run, "steps", how.steps)
     if how.classifier is not None and how.classifier.weights is None:
         weights = run.own_classifier().weights
         how = how.model_copy(update={"classifier": how.classifier.model_copy(update={"weights": weights})})
@@ -104,21 +106,42 @@ def refuse_idle(run: LoadedRun, changes: dict[str, Any], how: SamplingConfig, *,
             raise InputError("conflict", f"{name} {changes[name]} requires a label that the run was trained on; {why}")
 
 
-def _refuse_untaught(run: LoadedRun, changes: Mapping[str, Any]) -> None:
-    """Refuse what a student has not learned: other steps than its own, unless on a given grid, and further guidance."""
-    taught, own = run.config.distillation, run.config.sampling
-    if taught is None:
-        return
-    untaught = []
-    if changes.get("steps") not in (None, own.steps) and changes.get("grid") is None:
-        untaught.append("steps")
-    if changes.get("guidance") not in (None, 1):
-        untaught.append("guidance")
-    for name in untaught:
-        raise InputError(
-            "conflict",
-            f"{run.source} is a {run.config.student}; drop {name} {changes[name]}, or sample {taught.teacher} instead",
-        )
+def _learned(run: LoadedRun, changes: dict[str, Any]) -> dict[str, Any]:
+    """The changes, with a student's timesteps for its number of steps.
+
+    Raises:
+        InputError: the student has not learned this number of steps, or further guidance.
+    """
+    paths, steps = {len(path): path for path in run.config.paths}, changes.get("steps")
+    if not paths:
+        return changes
+    taught = run.config.distillation
+    low, high = (1.0, 1.0) if taught is None or taught.guidance is None else taught.guidance
+    for name in under(SamplingConfig, "guidance"):
+        value = changes.get(name)
+        if value is not None and not (name == "guidance" and low <= value <= high):
+            _refuse_unlearned(run, name, value)
+    if steps is None or changes.get("grid") is not None:
+        return changes
+    if steps not in paths:
+        _refuse_unlearned(run, "steps", steps)
+    return changes | {"grid": paths[steps]}
+
+
+def _refuse_unlearned(run: LoadedRun, name: str, value: Any) -> NoReturn:
+    """Refuse what a student has not learned.
+
+    Raises:
+        InputError: always.
+    """
+    taught, numbers = run.config.distillation, [*map(len, run.config.paths)]
+    assert taught is not None
+    other = f"drop {name} {value}"
+    if name == "guidance" and taught.guidance is not None:
+        other = "use guidance between {:g} and {:g}".format(*taught.guidance)
+    if name == "steps" and len(numbers) > 1:
+        other = f"steps {value} is none of {', '.join(map(str, numbers))}; use one of them"
+    raise InputError("conflict", f"{run.source} is a {run.config.student}; {other}, or sample {taught.teacher} instead")
 
 
 def _sized(run: LoadedRun, how: SamplingConfig) -> SamplingConfig:

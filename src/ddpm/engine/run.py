@@ -71,6 +71,11 @@ class LoadedRun:
         return "label" in self.engine.model.conditioners
 
     @property
+    def learned_guidance(self) -> bool:
+        """Whether the network itself is conditioned on the guidance scale, so that nothing else guides it."""
+        return "guidance" in self.engine.model.conditioners
+
+    @property
     def needs_label(self) -> bool:
         """Whether a label is required, as the null label was never trained."""
         return self.learned_labels and not self.config.training.label_dropout
@@ -158,7 +163,7 @@ class LoadedRun:
         run, towards = self.prepared(how), None
         given, away = self.engine.given(how, 1), None
         negative = None if how.guidance is None else how.guidance.negative
-        if given or self.conditions(labels):
+        if (given or self.conditions(labels)) and not self.learned_guidance:
             away = {} if negative is None else {**given, **self.conditions([self.classes.index(negative)])}
         if how.classifier is not None:
             assert run.classifier is not None

@@ -1,7 +1,7 @@
 """A run as the teacher of a student with few steps."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -9,13 +9,14 @@ import torch
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Denoiser, Level
 from ddpm.core.condition import Conditions
+from ddpm.engine.diffusion import Guides
 from ddpm.engine.run import LoadedRun
 from ddpm.sampling import no_noise, steps
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """The many-step trajectory of a run, guided and clipped, at the levels of a student.
+    """The many-step trajectory of a run, guided and clipped, at the levels of a student, and its single estimates.
 
     Attributes:
         run: the run.
@@ -25,19 +26,31 @@ class Teacher:
 
     run: LoadedRun
     how: SamplingConfig
-    levels: Sequence[Level]
+    levels: Sequence[Level] = ()
 
     def __call__(self, x: torch.Tensor, conditions: Conditions) -> Iterator[torch.Tensor]:
-        """Yield x at each of the levels, from x (B, C, *space) at the first level of the settings' grid."""
+        """Yield x at each of the levels, from x (B, C, *space) at the first level of the settings' grid.
+
+        Each image has the guidance scale of the condition "guidance", if there is one.
+        """
         engine = self.run.engine
         cond = engine.cond(conditions, list(range(len(x))))
-        for step in steps(self._denoise, engine.solver(self.how), engine.grid(self.how), x, no_noise, cond):
+        denoise = self._denoiser(conditions.get("guidance"))
+        for step in steps(denoise, engine.solver(self.how), engine.grid(self.how), x, no_noise, cond):
             if step.level in self.levels:
                 yield step.x
 
-    @cached_property
-    def _denoise(self) -> Denoiser:
-        # any label will do: guides depend only on whether there are some
-        guides = self.run.guides(self.how, [0] if self.run.learned_labels else None)
+    def estimate(self, x: torch.Tensor, level: Level, conditions: Conditions) -> torch.Tensor:
+        """The guided and clipped x0 of x (B, C, *space) at a level, which may differ between images."""
         with torch.no_grad():
-            return self.run.engine.denoiser(self.how, guides)
+            cond = self.run.engine.cond(conditions, list(range(len(x))))
+            return self._denoiser(conditions.get("guidance"))(x, level, cond).x0
+
+    def _denoiser(self, scales: torch.Tensor | None) -> Denoiser:
+        with torch.no_grad():
+            return self.run.engine.denoiser(self.how, replace(self._guides, scales=scales))
+
+    @cached_property
+    def _guides(self) -> Guides:
+        # any label will do: guides depend only on whether there are some
+        return self.run.guides(self.how, [0] if self.run.learned_labels else None)

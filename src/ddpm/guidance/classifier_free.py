@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ddpm.core import Cond, Denoised, Denoiser, Level
+from ddpm.core import Cond, Denoised, Denoiser, Level, Scalar
 from ddpm.guidance.rule import Rule, extrapolate
 
 
@@ -18,13 +18,13 @@ class ClassifierFree:
     Attributes:
         denoise: the conditional denoiser.
         null: the null condition, one row; an image of the condition is kept in it.
-        scale: guidance scale.
+        scale: guidance scale, or one for each image.
         rule: how to combine the two answers; the equation's by default.
     """
 
     denoise: Denoiser
     null: Cond
-    scale: float
+    scale: Scalar
     rule: Rule = extrapolate
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:

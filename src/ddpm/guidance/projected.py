@@ -6,6 +6,9 @@ from math import inf
 import torch
 from torch.nn.functional import normalize
 
+from ddpm.core import Scalar
+from ddpm.guidance.rule import per_image
+
 
 @dataclass(frozen=True, slots=True)
 class Projected:
@@ -24,11 +27,11 @@ class Projected:
     eta: float = 0.0
     longest: float = inf
 
-    def __call__(self, x0: torch.Tensor, weak: torch.Tensor, scale: float) -> torch.Tensor:
+    def __call__(self, x0: torch.Tensor, weak: torch.Tensor, scale: Scalar) -> torch.Tensor:
         # (B, C, *space) -> (B, D), as each image is one vector
         difference, direction = (x0 - weak).flatten(1), normalize(x0.flatten(1))
         norm = difference.norm(dim=1, keepdim=True)
         difference = difference * (self.longest / norm).clamp(max=1)  # r / 0 is infinite, and so 1
         along = (difference * direction).sum(1, keepdim=True) * direction
         kept: torch.Tensor = difference - (1 - self.eta) * along
-        return x0 + (scale - 1) * kept.reshape(x0.shape)
+        return x0 + per_image(scale - 1, x0) * kept.reshape(x0.shape)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from ddpm.core import Scalar
 from ddpm.guidance.rule import Rule, extrapolate
 
 
@@ -23,7 +24,7 @@ class Rescaled:
     phi: float
     rule: Rule = extrapolate
 
-    def __call__(self, x0: torch.Tensor, weak: torch.Tensor, scale: float) -> torch.Tensor:
+    def __call__(self, x0: torch.Tensor, weak: torch.Tensor, scale: Scalar) -> torch.Tensor:
         guided = self.rule(x0, weak, scale)
         had, has = _std(x0), _std(guided)
         factor = torch.where(has > 0, had / has, 1)  # an image of one colour has no contrast to restore

@@ -1,48 +1,23 @@
-"""Distilling a run into a student that samples in few steps: resolve every setting, start or resume."""
+"""Distilling a run into a student that samples in few steps: start or resume it."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from accelerate import Accelerator
-
-from ddpm import build
-from ddpm.config.grid import Timesteps
-from ddpm.config.run import RunConfig
-from ddpm.config.sampling import SamplingConfig
-from ddpm.data.cache import prepare
-from ddpm.data.dataset import Dataset
-from ddpm.data.open import open_source
 from ddpm.engine.loading import load
-from ddpm.engine.options import settings
-from ddpm.engine.run import LoadedRun
-from ddpm.engine.teacher import Teacher
-from ddpm.images.geometry import Geometry
-from ddpm.planning import plan
-from ddpm.planning.budget import seconds_left, speed_of, whole_steps
-from ddpm.planning.follow import say, summary
-from ddpm.planning.session import accelerator_of, measure, refuse_filled, refuse_others, train
+from ddpm.planning.follow import say
+from ddpm.planning.progressive import FOLDER, Stage, stages
+from ddpm.planning.student import images_of, job_of, make, numbers_of
+from ddpm.planning.training import Command, Opened, accelerator_of, refuse_filled, refuse_others
 from ddpm.records.run_folder import RunFolder
-from ddpm.sampling.grid import divided
 from ddpm.system.errors import InputError
-from ddpm.system.files import disk_errors
-from ddpm.system.names import suggest
-from ddpm.system.units import count, duration
-from ddpm.training.checkpoint import load_into
-from ddpm.training.loop import Job
-from ddpm.training.measure import available_bytes, memory
+from ddpm.system.names import DistillationName, suggest
+from ddpm.system.ranges import span, spelled, whole_numbers
 
-DEFAULT_BUDGET = 600.0
-"""Seconds, if no budget is given."""
-STEPS, MOST = 4, 16
-"""The steps of a student by default and at most: with more, its teacher is as fast."""
-BATCH, RATE, EMA = 32, 5e-4, 0.999
-FLAGS = ("steps", "guidance", "teacher_steps", "batch", "lr", "seed", "precision")
+FLAGS = ("method", "steps", "guidance", "teacher_steps", "during_training", "batch", "lr", "seed", "precision")
 """Flags of ``ddpm distill``, except the budget."""
-SOLVER, EACH, FEWEST = "unipc-2", 3, 12
-"""The teacher's solver, its steps for each step of the student, and its fewest in all, by default."""
 
 
 def flags(budget: str | int | None, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,21 +38,39 @@ class Distilling:
 
     Attributes:
         teacher: a run or a checkpoint.
-        out: the run folder of the student.
         given: the given flags of ``ddpm distill``, by name.
-        device: "cpu", or None for the best available.
-        tensorboard: also write TensorBoard logs.
-        dry_run: print the plan and the measured time and memory, and stop.
+        command: where and how to train.
+        stage: the stage of progressive distillation, if it is one.
         began: ``time.monotonic()`` at the start.
     """
 
     teacher: Path
-    out: Path
     given: Mapping[str, Any]
-    device: str | None = None
-    tensorboard: bool = False
-    dry_run: bool = False
+    command: Command
+    stage: Stage | None = None
     began: float = field(default_factory=time.monotonic)
+
+    @property
+    def out(self) -> Path:
+        """The run folder of the student."""
+        return self.command.out
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The flags to record, spelled alike for the same request."""
+        found = {**self.given}
+        if "steps" in found:
+            first, *others = whole_numbers("--steps", found["steps"])
+            found["steps"] = spelled([first, *others]) if others else first
+        if "guidance" in found:
+            low, high = span("--guidance", found["guidance"])
+            found["guidance"] = f"{low:g}-{high:g}" if low < high else low
+        return found
+
+    @property
+    def followed(self) -> Path:
+        """The run or checkpoint that sets the targets: the teacher, or the stage before."""
+        return self.stage.follows if self.stage is not None and self.stage.follows is not None else self.teacher
 
     def run(self) -> None:
         """Start or resume the student, and train it to its end.
@@ -86,184 +79,49 @@ class Distilling:
             InputError: an input is invalid, or the student was started with other flags.
             Diverged, Interrupted: see :func:`~ddpm.planning.follow.follow`.
         """
-        with disk_errors(self.out):
-            resumed = RunFolder(self.out).config_file.exists()
-        accelerator, config, job = self._reopen() if resumed else self._start()
-        if self.dry_run:
-            measure(job, accelerator)
+        method, known = self.given.get("method", "trajectory"), [*get_args(DistillationName)]
+        if method not in known:
+            raise InputError("unknown", f"unknown method {method!r}{suggest(method, known)}")
+        if self.stage is None and method == "progressive":
+            for one in self._stages():
+                one.run()
         else:
-            train(job, config, accelerator, tensorboard=self.tensorboard)
+            self.command.run(self._start, self._reopen)
 
-    def _reopen(self) -> tuple[Accelerator, RunConfig, Job]:
+    def _stages(self) -> Iterator["Distilling"]:
+        """The stages to train: those that are finished resume at their end, and begin a budget of their own."""
+        found = stages(self.out, numbers_of(self.asked), self.given.get("teacher_steps"))
+        if RunFolder(self.out).config_file.exists():  # the last one, which all others precede
+            found = found[-1:]
+        else:
+            refuse_filled(self.out, self.out / FOLDER)
+        for stage in found[:1] if self.command.dry_run else found:
+            began = self.began if stage is found[0] else time.monotonic()
+            yield replace(self, command=replace(self.command, out=stage.out), stage=stage, began=began)
+
+    def _reopen(self) -> Opened:
         config = RunFolder(self.out).config()
         if config.distillation is None:
             raise InputError("exists", f"{self.out} already exists and is not a student; choose another --out")
         if Path(config.distillation.teacher) != self.teacher:
             raise InputError("incompatible", f"{self.out} is a {config.student}; choose another --out")
-        refuse_others(self.out, self.given, config.request, "choose another --out")
-        accelerator = accelerator_of(self.device, config.training.precision)
-        teacher = load(self.teacher, accelerator.device)
+        refuse_others(self.out, self.asked, config.request, "choose another --out")
+        accelerator = accelerator_of(self.command.device, config.training.precision)
+        teacher = load(self.followed, accelerator.device)
         if teacher.weights != config.distillation.weights:
             raise InputError(
                 "incompatible",
-                f"the weights of {self.teacher} changed since {self.out} was started; restore them, or choose another "
+                f"the weights of {self.followed} changed since {self.out} was started; restore them, or choose another "
                 "--out",
             )
         job = job_of(config, self.out, teacher, images_of(teacher, accelerator), accelerator)
-        say(accelerator, f"resuming {self.out}")
-        return accelerator, config, job
+        return self.command.resumed(config, job, accelerator)
 
-    def _start(self) -> tuple[Accelerator, RunConfig, Job]:
-        accelerator = accelerator_of(self.device, self.given.get("precision"))
-        refuse_filled(self.out)
-        teacher = load(self.teacher, accelerator.device)
-        made = make(teacher, self.out, self.given, accelerator, began=self.began)
-        for line in summary(made, accelerator):
-            say(accelerator, line)
-        if accelerator.is_main_process and not self.dry_run:
-            made.config.write(RunFolder(self.out).config_file)
-        accelerator.wait_for_everyone()
-        return accelerator, made.config, made.job
-
-
-def make(
-    teacher: LoadedRun, out: Path, asked: Mapping[str, Any], accelerator: Accelerator, *, began: float
-) -> plan.Plan:
-    """Resolve every setting that the flags leave open.
-
-    Args:
-        asked: the given flags, which are kept in the config.
-        began: ``time.monotonic()`` when the command started, which is when a time budget starts.
-
-    Raises:
-        InputError: the run cannot be distilled so.
-    """
-    if "for" in asked and "images" in asked:
-        raise InputError("conflict", "--for cannot be combined with --images; drop one of them")
-    draft = draft_of(teacher, asked, accelerator)
-    images = images_of(teacher, accelerator)
-    batch = draft.training.batch
-    trial = job_of(draft, out, teacher, images, accelerator)
-    needs = memory(trial.model, trial.objective, trial.settings, trial.data, accelerator)
-    needs = needs._replace(fixed=needs.fixed + 4 * sum(p.numel() for p in trial.model.parameters()))  # the teacher
-    micro = needs.fitting(available_bytes(accelerator.device), draft.training.micro_batch)
-    amount, speed = count(asked["images"]) if "images" in asked else None, None
-    if amount is None:
-        seconds = duration(asked["for"]) if "for" in asked else DEFAULT_BUDGET
-        if "for" not in asked:
-            say(accelerator, f"no --for or --images given: training for {seconds / 60:.0f}m")
-        speed = speed_of(replace(trial, settings=replace(trial.settings, micro_batch=micro)), accelerator)
-        amount = whole_steps(speed * seconds_left(seconds, began), batch, seconds) * batch
-    sized = replace(
-        draft.training,
-        images=amount,
-        micro_batch=micro,
-        warmup=amount // 20,
-        checkpoint_every=max(batch, amount // 20),
-        log_every=max(batch, amount // 200),
-        previews=max(1, min(5, amount // 2_000)),
-    )
-    config = draft.model_copy(update={"training": sized})
-    return plan.Plan(config, job_of(config, out, teacher, images, accelerator), speed, needs)
-
-
-def draft_of(teacher: LoadedRun, asked: Mapping[str, Any], accelerator: Accelerator) -> RunConfig:
-    """The config of a student, but for its amount of training.
-
-    Raises:
-        InputError: the run cannot be distilled so.
-    """
-    own, batch = teacher.config, asked.get("batch", BATCH)
-    if own.distillation is not None:
-        raise InputError(
-            "incompatible", f"{teacher.source} is itself a {own.student}; distil {own.distillation.teacher} instead"
-        )
-    if own.upscaling is not None:
-        raise InputError("incompatible", f"{teacher.source} is a super-resolution run, which cannot be distilled")
-    if "guidance" in asked and not teacher.learned_labels:
-        raise InputError("conflict", f"{teacher.source} was trained without labels; drop --guidance")
-    visits = levels_of(teacher, asked.get("steps", STEPS))
-    how = taught(teacher, visits, asked)
-    tree = own.model_dump()
-    return RunConfig.parse(
-        tree
-        | {
-            "recipe": "distillation",
-            "request": dict(asked),
-            "network": tree["network"] | {"dropout": 0.0},  # it would blur a target that has no noise
-            "training": {
-                "images": batch,
-                "batch": batch,
-                "micro_batch": -(-batch // accelerator.num_processes),
-                "learning_rate": asked.get("lr", RATE),
-                "ema": EMA,
-                "label_dropout": own.training.label_dropout,
-                "precision": plan.PRECISIONS[accelerator.mixed_precision],
-                "seed": own.training.seed,  # which also determines the held-out images
-            },
-            "sampling": {"solver": "ddim", "grid": visits, "clip": "none"},
-            "scoring": None,
-            "guidance_search": None,
-            "distillation": {
-                "teacher": str(teacher.source),
-                "weights": teacher.weights,
-                "sampling": how.model_dump(),
-                "seed": asked.get("seed", 0),
-            },
-        }
-    )
-
-
-def levels_of(teacher: LoadedRun, steps: int) -> Timesteps:
-    """The timesteps of a student: those that `ddpm tune` found for this many steps, else whole ones of ``power``.
-
-    Raises:
-        InputError: steps is out of range.
-    """
-    if not 1 <= steps <= MOST:
-        raise InputError("invalid", f"--steps must be between 1 and {MOST}, not {steps}")
-    found = [how.grid for how in teacher.tuned if how.steps == steps and not isinstance(how.grid, str)]
-    T = teacher.engine.schedule.T
-    visits = found[0] if found else tuple(float(round(T * (k / steps) ** 1.5)) for k in range(steps, 0, -1))
-    if len({*visits} - {0.0}) < steps:
-        raise InputError("invalid", f"--steps {steps} is too many for the {T} levels of {teacher.source}; use fewer")
-    return visits
-
-
-def taught(teacher: LoadedRun, visits: Timesteps, asked: Mapping[str, Any]) -> SamplingConfig:
-    """The settings of a teacher's trajectory through a student's timesteps.
-
-    Raises:
-        InputError: it has no more steps than the student, or the guidance is invalid.
-    """
-    steps = len(visits)
-    total = asked.get("teacher_steps", max(FEWEST, EACH * steps))
-    if total <= steps:
-        raise InputError("invalid", f"--teacher-steps must be more than the {steps} of the student, not {total}")
-    changes = {"solver": SOLVER, "grid": tuple(divided(visits, total))}
-    return settings(teacher, changes | ({"guidance": asked["guidance"]} if "guidance" in asked else {}))
-
-
-def images_of(teacher: LoadedRun, accelerator: Accelerator) -> Dataset:
-    """The images of a run, whose labels a student learns.
-
-    Raises:
-        InputError: they changed since the run was trained.
-    """
-    own = teacher.config.data
-    with accelerator.main_process_first():
-        images = prepare(open_source(own.source), Geometry(own.size, own.mode, own.fit), skip_bad=own.skip_bad)
-    if images.fingerprint != own.fingerprint:
-        raise InputError(
-            "incompatible", f"the images of {own.source} changed since {teacher.source} was trained; restore them"
-        )
-    return images
-
-
-def job_of(config: RunConfig, out: Path, teacher: LoadedRun, images: Dataset, accelerator: Accelerator) -> Job:
-    """The job of a student, which starts as its teacher."""
-    assert config.distillation is not None
-    job = plan.reopen(config, out, images, accelerator)
-    load_into(job.model.state_dict(), teacher.engine.model.state_dict(), str(teacher.source))
-    trajectory = Teacher(teacher, config.distillation.sampling, teacher.engine.grid(config.sampling)[1:])
-    return replace(job, objective=build.build_distillation(config, trajectory))
+    def _start(self) -> Opened:
+        accelerator = accelerator_of(self.command.device, self.given.get("precision"))
+        refuse_filled(self.out, None if self.stage is None else self.out / FOLDER)
+        if self.stage is not None and self.stage.follows is None:
+            say(accelerator, self.stage.line)
+        teacher = load(self.followed, accelerator.device)
+        made = make(teacher, self.out, self.asked, accelerator, began=self.began, stage=self.stage)
+        return self.command.begun(made, accelerator)

@@ -1,0 +1,279 @@
+"""Turning a run and a user's request into a student of few steps, with every setting resolved."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+
+from ddpm import build
+from ddpm.config.grid import Timesteps
+from ddpm.config.network import conditioned
+from ddpm.config.run import RunConfig
+from ddpm.config.sampling import SamplingConfig
+from ddpm.config.scoring import planned
+from ddpm.data.cache import prepare
+from ddpm.data.dataset import Dataset
+from ddpm.data.open import open_source
+from ddpm.engine.options import settings
+from ddpm.engine.run import LoadedRun
+from ddpm.engine.teacher import Teacher
+from ddpm.images.geometry import Geometry
+from ddpm.metrics.features.extract import extract_once
+from ddpm.planning import plan
+from ddpm.planning.budget import seconds_left, speed_of, whole_steps
+from ddpm.planning.follow import say
+from ddpm.planning.progressive import Stage
+from ddpm.sampling.grid import divided
+from ddpm.system.errors import InputError
+from ddpm.system.ranges import span, spelled, whole_numbers
+from ddpm.system.units import count, duration
+from ddpm.training.checkpoint import load_into
+from ddpm.training.loop import Job
+from ddpm.training.measure import available_bytes, memory
+
+DEFAULT_BUDGET = 600.0
+"""Seconds, if no budget is given."""
+STEPS, MOST = 4, 16
+"""The steps of a student by default and at most: with more, its teacher is as fast."""
+BATCH, RATE, EMA = 32, 5e-4, 0.999
+SOLVER, EACH, FEWEST = "unipc-2", 3, 12
+"""The teacher's solver, its steps for each step of the student, and its fewest in all, by default."""
+
+
+def make(
+    teacher: LoadedRun,
+    out: Path,
+    asked: Mapping[str, Any],
+    accelerator: Accelerator,
+    *,
+    began: float,
+    stage: Stage | None = None,
+) -> plan.Plan:
+    """Resolve every setting that the flags leave open.
+
+    Args:
+        asked: the given flags, which are kept in the config.
+        began: ``time.monotonic()`` when the command started, which is when a time budget starts.
+        stage: the stage of progressive distillation, which takes its share of the budget.
+
+    Raises:
+        InputError: the run cannot be distilled so.
+    """
+    if "for" in asked and "images" in asked:
+        raise InputError("conflict", "--for cannot be combined with --images; drop one of them")
+    draft, share = draft_of(teacher, asked, accelerator, stage), 1.0 if stage is None else stage.share
+    images = images_of(teacher, accelerator)
+    batch = draft.training.batch
+    if draft.scoring is not None:  # first, as this takes some of the training time
+        extract_once(build.build_features("embedded", None, images.shape[:2], accelerator.device), images)
+    trial = job_of(draft, out, teacher, images, accelerator)
+    needs = memory(trial.model, trial.objective, trial.settings, trial.data, accelerator)
+    needs = needs._replace(fixed=needs.fixed + 4 * sum(p.numel() for p in trial.model.parameters()))  # the teacher
+    micro = needs.fitting(available_bytes(accelerator.device), draft.training.micro_batch)
+    amount, speed = max(1, int(share * count(asked["images"]))) if "images" in asked else None, None
+    if amount is None:
+        seconds = share * (duration(asked["for"]) if "for" in asked else DEFAULT_BUDGET)
+        if "for" not in asked:
+            say(accelerator, f"no --for or --images given: training for {seconds / 60:.2g}m")
+        speed = speed_of(replace(trial, settings=replace(trial.settings, micro_batch=micro)), accelerator)
+        amount = whole_steps(speed * seconds_left(seconds, began), batch, seconds) * batch
+    sized = replace(
+        draft.training,
+        images=amount,
+        micro_batch=micro,
+        warmup=amount // 20,
+        checkpoint_every=max(batch, amount // 20),
+        log_every=max(batch, amount // 200),
+        previews=max(1, min(5, amount // 2_000)),
+    )
+    scoring = None if draft.scoring is None else planned(draft.scoring, amount, batch, {"steps"})
+    config = draft.model_copy(update={"training": sized, "scoring": scoring})
+    return plan.Plan(config, job_of(config, out, teacher, images, accelerator), speed, needs)
+
+
+def draft_of(
+    teacher: LoadedRun, asked: Mapping[str, Any], accelerator: Accelerator, stage: Stage | None = None
+) -> RunConfig:
+    """The config of a student, but for its amount of training.
+
+    Raises:
+        InputError: the run cannot be distilled so.
+    """
+    own, batch = teacher.config, asked.get("batch", BATCH)
+    before = None if stage is None or stage.follows is None else own.distillation
+    if own.distillation is not None and before is None:
+        raise InputError(
+            "incompatible", f"{teacher.source} is itself a {own.student}; distil {own.distillation.teacher} instead"
+        )
+    if own.upscaling is not None:
+        raise InputError("incompatible", f"{teacher.source} is a super-resolution run, which cannot be distilled")
+    if "guidance" in asked and not teacher.learned_labels:
+        raise InputError("conflict", f"{teacher.source} was trained without labels; drop --guidance")
+    if stage is None:
+        grids = grids_of(teacher, numbers_of(asked))
+        how = taught(teacher, grids, asked)
+    else:
+        grids = (power(teacher, stage.steps),)
+        how = own.sampling if stage.follows else halved(teacher, stage.steps, asked)
+    tree = own.model_dump()
+    network = tree["network"] | {"dropout": 0.0}  # it would blur a target that has no noise
+    several, scales = len(grids) > 1, scales_of(asked)
+    if (several or scales) and network["cond_width"] is None:
+        network = conditioned({name: value for name, value in network.items() if name != "cond_width"})
+    sampled: dict[str, Any] = {"solver": "ddim", "grid": grids[-1], "clip": "none"}
+    if scales is not None:
+        low, high = scales
+        sampled["guidance"] = min(max(settings(teacher, {}).guidance_scale, low), high)
+    return RunConfig.parse(
+        tree
+        | {
+            "recipe": "distillation",
+            "request": dict(asked),
+            "network": network,
+            "training": {
+                "images": batch,
+                "batch": batch,
+                "micro_batch": -(-batch // accelerator.num_processes),
+                "learning_rate": asked.get("lr", RATE),
+                "ema": EMA,
+                "label_dropout": own.training.label_dropout,
+                "precision": plan.PRECISIONS[accelerator.mixed_precision],
+                "seed": own.training.seed,  # which also determines the held-out images
+            },
+            "sampling": sampled,
+            "scoring": {"every": batch, "steps": len(grids[-1])} if asked.get("during_training") else None,
+            "guidance_search": None,
+            "distillation": {
+                "teacher": str(teacher.source) if before is None else before.teacher,
+                "method": "trajectory" if stage is None else "progressive",
+                "follows": None if before is None else str(teacher.source),
+                "weights": teacher.weights,
+                "sampling": how.model_dump(),
+                "grids": grids if several else (),
+                "guidance": scales,
+                "seed": asked.get("seed", 0),
+            },
+        }
+    )
+
+
+def grids_of(teacher: LoadedRun, numbers: Sequence[int]) -> tuple[Timesteps, ...]:
+    """The timesteps of a student for each number of steps.
+
+    Raises:
+        InputError: a number of steps is out of range.
+    """
+    if not 1 <= numbers[0] <= numbers[-1] <= MOST:
+        raise InputError("invalid", f"--steps must be between 1 and {MOST}, not {spelled(numbers)}")
+    grids = tuple(levels_of(teacher, steps) for steps in numbers)
+    if len({grid[0] for grid in grids}) > 1:  # tuned levels may start elsewhere, but all share one trajectory
+        return tuple(power(teacher, steps) for steps in numbers)
+    return grids
+
+
+def levels_of(teacher: LoadedRun, steps: int) -> Timesteps:
+    """The timesteps that `ddpm tune` found for this many steps, else those of ``power``."""
+    found = [how.grid for how in teacher.tuned if how.steps == steps and not isinstance(how.grid, str)]
+    return found[0] if found else power(teacher, steps)
+
+
+def power(teacher: LoadedRun, steps: int) -> Timesteps:
+    """Whole timesteps of ``power``.
+
+    Raises:
+        InputError: there are more steps than levels.
+    """
+    T = teacher.engine.schedule.T
+    visits = tuple(float(round(T * (k / steps) ** 1.5)) for k in range(steps, 0, -1))
+    if len({*visits} - {0.0}) < steps:
+        raise InputError("invalid", f"--steps {steps} is too many for the {T} levels of {teacher.source}; use fewer")
+    return visits
+
+
+def taught(teacher: LoadedRun, grids: Sequence[Timesteps], asked: Mapping[str, Any]) -> SamplingConfig:
+    """The settings of a teacher's trajectory through the timesteps of a student.
+
+    Raises:
+        InputError: it has no more steps than the student, or the guidance is invalid.
+    """
+    visits = sorted({timestep for grid in grids for timestep in grid}, reverse=True)
+    least = max(len(grid) for grid in grids)
+    total = asked.get("teacher_steps", max(FEWEST, EACH * least))
+    if total <= least:
+        raise InputError("invalid", f"--teacher-steps must be more than the {least} of the student, not {total}")
+    changes: dict[str, Any] = {"solver": SOLVER, "grid": tuple(divided(visits, total))}
+    if "guidance" in asked:
+        _, changes["guidance"] = span("--guidance", asked["guidance"])
+    return settings(teacher, changes)
+
+
+def halved(teacher: LoadedRun, steps: int, asked: Mapping[str, Any]) -> SamplingConfig:
+    """The settings of a run as the teacher of the first stage of progressive distillation: twice the steps.
+
+    Raises:
+        InputError: the run predicts the noise, which does not determine an image at the noisiest levels.
+    """
+    if teacher.config.diffusion.prediction == "eps":
+        raise InputError(
+            "incompatible",
+            f"--method progressive cannot distil {teacher.source}, which predicts eps; drop it, or train with "
+            "--prediction v",
+        )
+    changes: dict[str, Any] = {"solver": "ddim", "grid": power(teacher, 2 * steps)}
+    if "guidance" in asked:
+        _, changes["guidance"] = span("--guidance", asked["guidance"])
+    return settings(teacher, changes)
+
+
+def numbers_of(asked: Mapping[str, Any]) -> tuple[int, ...]:
+    """The numbers of steps of a student.
+
+    Raises:
+        InputError: they are no whole numbers.
+    """
+    return whole_numbers("--steps", asked.get("steps", STEPS))
+
+
+def scales_of(asked: Mapping[str, Any]) -> tuple[float, float] | None:
+    """The lowest and highest guidance scale of a student of several; None for another.
+
+    Raises:
+        InputError: they are no interval, or the highest is no guidance.
+    """
+    low, high = span("--guidance", asked.get("guidance", 1))
+    if low < high <= 1:
+        raise InputError("invalid", f"a range of --guidance must end above 1, not at {high:g}")
+    return (low, high) if low < high else None
+
+
+def images_of(teacher: LoadedRun, accelerator: Accelerator) -> Dataset:
+    """The images of a run, whose labels a student learns.
+
+    Raises:
+        InputError: they changed since the run was trained.
+    """
+    own = teacher.config.data
+    with accelerator.main_process_first():
+        images = prepare(open_source(own.source), Geometry(own.size, own.mode, own.fit), skip_bad=own.skip_bad)
+    if images.fingerprint != own.fingerprint:
+        raise InputError(
+            "incompatible", f"the images of {own.source} changed since {teacher.source} was trained; restore them"
+        )
+    return images
+
+
+def job_of(config: RunConfig, out: Path, teacher: LoadedRun, images: Dataset, accelerator: Accelerator) -> Job:
+    """The job of a student, which starts as its teacher."""
+    assert config.distillation is not None
+    job = plan.reopen(config, out, images, accelerator)
+    own, known = job.model.state_dict(), teacher.engine.model.state_dict()
+    load_into(own, {**own, **known}, str(teacher.source))  # what the student alone is conditioned on starts as zero
+    if config.distillation.method == "progressive":
+        taught = Teacher(teacher, config.distillation.sampling)
+        return replace(job, objective=build.build_progressive(config, taught.estimate))
+    visits = sorted({timestep for path in config.paths for timestep in path}, reverse=True)[1:]
+    levels = [teacher.engine.schedule.level(timestep) for timestep in (*visits, 0.0)]
+    trajectory = Teacher(teacher, config.distillation.sampling, levels)
+    return replace(job, objective=build.build_distillation(config, trajectory))

@@ -1,0 +1,182 @@
+"""What every command that trains a run does: start or resume it, score it, train it to its end."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, is_initialized
+
+from ddpm import build
+from ddpm.config.options import typed
+from ddpm.config.run import RunConfig
+from ddpm.data.dataset import Dataset
+from ddpm.engine import Diffusion
+from ddpm.metrics.features import Extractor
+from ddpm.planning.budget import speed_of
+from ddpm.planning.follow import follow, say, summary
+from ddpm.planning.guidance import GuidanceOf, find_guidance
+from ddpm.planning.plan import Plan
+from ddpm.records.card import card
+from ddpm.records.run_folder import RunFolder
+from ddpm.system.console import bar
+from ddpm.system.device import best_device, best_precision
+from ddpm.system.errors import InputError
+from ddpm.system.files import disk_errors, write_file
+from ddpm.system.names import PrecisionName
+from ddpm.system.progress import Progress
+from ddpm.system.units import say_bytes, say_seconds
+from ddpm.training.loop import Job
+from ddpm.training.measure import peak_bytes
+from ddpm.training.scoring import Scorer, Scoring
+
+MIXED = {"bf16": "bf16", "fp16": "fp16", "fp32": "no"}
+
+ScorerOf = Callable[[RunConfig, Diffusion, Dataset, Extractor, Progress], Scorer]
+"""Makes the scorer of a run: see :func:`ddpm.evaluation.during.few_samples`."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A run that was started or resumed, ready to train."""
+
+    accelerator: Accelerator
+    config: RunConfig
+    job: Job
+
+
+@dataclass(frozen=True)
+class Command:
+    """How a command trains a run, whatever the run learns.
+
+    Attributes:
+        out: the run folder.
+        scorer_of: makes the scorer of a run that is scored during training.
+        guidance_of: searches for the guidance of a finished run that asks for it.
+        device: "cpu", or None for the best available.
+        tensorboard: also write TensorBoard logs.
+        dry_run: print the plan and the measured time and memory, and stop.
+    """
+
+    out: Path
+    scorer_of: ScorerOf
+    guidance_of: GuidanceOf | None = None
+    device: str | None = None
+    tensorboard: bool = False
+    dry_run: bool = False
+
+    @property
+    def folder(self) -> RunFolder:
+        return RunFolder(self.out)
+
+    def run(self, start: Callable[[], Opened], reopen: Callable[[], Opened]) -> None:
+        """Start or resume the run, and train it to its end.
+
+        Raises:
+            Diverged, Interrupted: see :func:`~ddpm.planning.follow.follow`.
+        """
+        with disk_errors(self.out):
+            resumed = self.folder.config_file.exists()
+        opened = reopen() if resumed else start()
+        if self.dry_run:
+            measure(opened.job, opened.accelerator)
+        else:
+            self._train(self._scored(opened))
+
+    def begun(self, made: Plan, accelerator: Accelerator) -> Opened:
+        """Print the plan of a new run and write its config."""
+        for line in summary(made, accelerator):
+            say(accelerator, line)
+        if accelerator.is_main_process and not self.dry_run:
+            made.config.write(self.folder.config_file)
+        accelerator.wait_for_everyone()
+        return Opened(accelerator, made.config, made.job)
+
+    def resumed(self, config: RunConfig, job: Job, accelerator: Accelerator) -> Opened:
+        """Print that a run is resumed."""
+        say(accelerator, f"resuming {self.out}")
+        return Opened(accelerator, config, job)
+
+    def _scored(self, opened: Opened) -> Opened:
+        """The job with its scorer, if the run is scored."""
+        accelerator, config, job = opened.accelerator, opened.config, opened.job
+        if config.scoring is None:
+            return opened
+        extractor = build.build_features("embedded", None, config.data.size, accelerator.device)
+        with accelerator.main_process_first(), bar("extracting features") as progress:
+            engine = Diffusion.of(config, job.model, accelerator.device)
+            scorer = self.scorer_of(config, engine, job.data, extractor, progress)
+        return replace(opened, job=replace(job, scoring=Scoring(scorer, config.scoring)))
+
+    def _train(self, opened: Opened) -> None:
+        """Train the run to its end, with its card, log and progress."""
+        accelerator, config, job, folder = opened.accelerator, opened.config, opened.job, self.folder
+        if accelerator.is_main_process and not folder.card.exists():
+            weights = sum(p.numel() for p in job.model.parameters())
+            write_file(folder.card, card(config, str(job.folder), weights).encode())
+        follow(job, accelerator, job.folder / "tensorboard" if self.tensorboard else None)
+        if config.guidance_search is not None and self.guidance_of is not None:
+            find_guidance(folder, self.guidance_of, accelerator)
+        next = f"upscale {job.folder} small.png" if config.upscaling is not None else f"sample {job.folder} -n 16"
+        say(accelerator, f"done: {job.folder}\nnext: ddpm {next}")
+        if (best := folder.best()) is not None:
+            how = f"ddpm sample {best.path(job.folder)}"
+            say(accelerator, f"best: {best.images:,} images, Fréchet distance {best.frechet:.4g}: {how}")
+
+
+def measure(job: Job, accelerator: Accelerator) -> None:
+    """Print the measured time and memory of a run, without training it."""
+    speed = speed_of(job, accelerator)
+    took, peak = say_seconds(job.settings.images / speed), say_bytes(peak_bytes(accelerator.device))
+    say(accelerator, f"measured  {speed:.0f} images/s, {took} in total; peak memory {peak} per process")
+
+
+def refuse_filled(out: Path, stored: Path | None = None) -> None:
+    """Refuse to start a run in a folder that holds anything but ``stored``, a file or a folder.
+
+    Raises:
+        InputError: it does.
+    """
+    # a process killed while writing may leave a partial file
+    if out.is_dir() and any(path.suffix != ".part" and path != stored for path in out.iterdir()):
+        raise InputError("exists", f"{out} already exists and is not a run; choose another --out, or empty it")
+
+
+def accelerator_of(device: str | None, precision: PrecisionName | None) -> Accelerator:
+    """The device and precision to train with: the best available if not given.
+
+    Raises:
+        InputError: this machine does not support the precision.
+    """
+    where = torch.device("cpu") if device == "cpu" else best_device()
+    precision = precision or best_precision(where)[0]
+    if precision not in MIXED:
+        raise InputError("unknown", f"--precision {precision} is unknown; use {', '.join(MIXED)}")
+    # accelerate keeps one state per process, even if the next run needs another
+    state = AcceleratorState() if is_initialized() else None
+    if state is not None and (state.mixed_precision, state.device.type) != (MIXED[precision], where.type):
+        AcceleratorState._reset_state(reset_partial_state=state.num_processes == 1)
+    try:
+        accelerator = Accelerator(cpu=where.type == "cpu", mixed_precision=MIXED[precision])
+        if precision == "fp16" and accelerator.scaler is None:  # on CPUs accelerate silently falls back
+            raise ValueError("it requires a GPU")
+    except ValueError as e:
+        raise InputError("device", f"this machine cannot train in {precision} ({e}); use another --precision") from e
+    return accelerator
+
+
+def refuse_others(folder: Path, asked: Mapping[str, Any], before: Mapping[str, Any], otherwise: str) -> None:
+    """Refuse to resume with flags other than those training was started with.
+
+    Raises:
+        InputError: a flag differs; the message names the first.
+    """
+    for flag, value in asked.items():
+        if before.get(flag) != value:
+            had = before.get(flag)
+            spelled = " ".join(typed({flag: value if had is None else had}))
+            was = f"without {spelled}" if had is None else f"with {spelled}"
+            name, *_ = typed({flag: value}) or [f"--{flag}"]
+            raise InputError("incompatible", f"{folder} was started {was}; omit {name} to resume, or {otherwise}")
