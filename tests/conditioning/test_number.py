@@ -24,6 +24,7 @@ def test_the_interval_is_the_scale_of_time_embeddings():
     cond = made.encode(torch.tensor([2.0, 3.5, 5.0]))
     assert cond.vector is not None
     assert cond.vector[:, 0].tolist() == [0, 500, 1000]
+    assert NumberEmbedding(Scale(), 2, 5, gain=16).encode(torch.tensor([5.0])).vector.tolist() == [[16_000]]
     assert made.null(2).vector.tolist() == [[0], [0]]
 
 

@@ -77,14 +77,14 @@ def _steps(config: RunConfig) -> NumberEmbedding:
 def _guidance(config: RunConfig) -> NumberEmbedding:
     assert config.distillation is not None
     assert config.distillation.guidance is not None
-    return _number(config, *config.distillation.guidance)
+    return _number(config, *config.distillation.guidance, GAIN)
 
 
-def _number(config: RunConfig, low: float, high: float) -> NumberEmbedding:
+def _number(config: RunConfig, low: float, high: float, gain: float = 1.0) -> NumberEmbedding:
     """An embedding that is zero at first, so that a student starts as its teacher."""
     made = TimeEmbedding(_width(config), _width(config))
     zero(made.linear2)
-    return NumberEmbedding(made, low, high)
+    return NumberEmbedding(made, low, high, gain)
 
 
 def _width(config: RunConfig) -> int:
@@ -102,6 +102,8 @@ CONDITIONERS: dict[str, Callable[[RunConfig], torch.nn.Module]] = {
 DERIVED: dict[str, Callable[[RunConfig], Derive | None]] = {
     "low_resolution": _box_means,
 }
+GAIN = 16.0
+"""The gain of the embedding of a guidance scale, whose gradual effect a gain of 1 hardly learned."""
 BEFORE = {"label"}
 """Conditioners initialised before the network: the order determines the weights of a seed."""
 

@@ -16,18 +16,20 @@ class NumberEmbedding(nn.Module):
     Args:
         embedding: (B,) on the scale of 0 … 1000 -> (B, D); zero at first in a student, whose teacher knows no number.
         low, high: the interval.
+        gain: the factor of the embedding. One that starts as zero grows as much faster; with 1, the optimiser takes
+            hundreds of steps to make it as large as that of a label.
     """
 
-    def __init__(self, embedding: nn.Module, low: float, high: float) -> None:
+    def __init__(self, embedding: nn.Module, low: float, high: float, gain: float = 1.0) -> None:
         super().__init__()
         if not low < high:
             raise ValueError(f"low is {low} and high is {high}; low must be below high")
         self.embedding = embedding
-        self.low, self.high = low, high
+        self.low, self.high, self.gain = low, high, gain
 
     def encode(self, raw: torch.Tensor) -> Cond:
         """Numbers (B,) -> vectors (B, D)."""
-        return Cond(self.embedding(TICKS * (raw - self.low) / (self.high - self.low)))
+        return Cond(self.gain * self.embedding(TICKS * (raw - self.low) / (self.high - self.low)))
 
     forward = encode
 
