@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ddpm.planning.progressive import Stage, stages
+from ddpm.planning.progressive import Halving, stages
 from refusal import refuses
 
 OUT = Path("fast")
@@ -12,10 +12,10 @@ OUT = Path("fast")
 
 def test_each_stage_halves_the_steps_of_the_one_before():
     first, second, last = stages(OUT, [4], None)
-    assert first == Stage(OUT / "stages" / "16", 16, None, (16, 8, 4))
-    assert second == Stage(OUT / "stages" / "8", 8, OUT / "stages" / "16", (16, 8, 4))
-    assert last == Stage(OUT, 4, OUT / "stages" / "8", (16, 8, 4))
-    assert stages(OUT, [3], 6) == [Stage(OUT, 3, None, (3,))]
+    assert first == Halving(OUT / "stages" / "16", 16, None, (16, 8, 4))
+    assert second == Halving(OUT / "stages" / "8", 8, OUT / "stages" / "16", (16, 8, 4))
+    assert last == Halving(OUT, 4, OUT / "stages" / "8", (16, 8, 4))
+    assert stages(OUT, [3], 6) == [Halving(OUT, 3, None, (3,))]
     assert first.share == 1 / 3
     assert [stage.steps for stage in stages(OUT, [1], 8)] == [4, 2, 1]
 

@@ -83,7 +83,7 @@ def test_stages_of_the_loss_are_thinned_out_to_the_first_and_last() -> None:
 
 def test_intervals_reach_from_low_to_high() -> None:
     points = [(5, Estimate(value=9, low=8, high=11)), (10, Estimate(value=5, low=4, high=5.5))]
-    (ax,) = figure(charts.by_calls([charts.Curve("ddim", points)], charts.Floor(9, None))).axes
+    (ax,) = figure(charts.by_calls([charts.Series("ddim", points)], charts.Floor(9, None))).axes
     (bars,) = ax.collections
     ends = [segment[:, 1].tolist() for segment in bars.get_segments()]
     assert ends == [[8, 11], [4, 5.5]]
@@ -92,7 +92,7 @@ def test_intervals_reach_from_low_to_high() -> None:
 
 def test_a_grey_line_has_no_intervals() -> None:
     points = [(5, Estimate(value=9, low=8, high=11)), (10, Estimate(value=5, low=4, high=5.5))]
-    curves = [charts.Curve("a", points), charts.Curve("b", points, None), charts.Curve("c", points, 1)]
+    curves = [charts.Series("a", points), charts.Series("b", points, None), charts.Series("c", points, 1)]
     (ax,) = figure(charts.by_calls(curves, charts.Floor(9, 2.0))).axes
     assert len(ax.collections) == 2
     texts = ax.get_legend().get_texts()
@@ -105,7 +105,7 @@ def test_a_panel_grows_with_its_legend() -> None:
     points = [(5, Estimate(value=9, low=8, high=11)), (10, Estimate(value=5, low=4, high=5.5))]
     heights = []
     for n in (1, 2, 8):
-        curves = [charts.Curve(f"a way of sampling with a long name, {k}", points) for k in range(n)]
+        curves = [charts.Series(f"a way of sampling with a long name, {k}", points) for k in range(n)]
         heights.append(figure(charts.by_calls(curves, charts.Floor(9, None))).get_figheight())
     assert heights[0] == heights[1] == SIZE[1]
     assert heights[2] > SIZE[1] + 1

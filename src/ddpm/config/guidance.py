@@ -100,6 +100,20 @@ class GuidanceConfig(Strict):
         """The class to guide away from, if any."""
         return self.away_from if isinstance(self.away_from, str) else None
 
+    @property
+    def kind(self) -> str:
+        """What to guide away from, and at which noise, if not the usual: "r below 5", where r = sigma / alpha."""
+        parts = [f"away from {self.away_from}"] if self.away_from is not None else []
+        if self.interval is not None:
+            low, high = self.interval
+            parts.append(f"r from {low:g} to {high:g}" if low else f"r below {high:g}")
+        return ", ".join(parts)
+
+    @property
+    def words(self) -> str:
+        """Guidance in a few words: "3.4, r below 5"."""
+        return ", ".join(part for part in (f"{self.scale:g}", self.kind) if part)
+
     @model_validator(mode="after")
     def _guides(self) -> Self:
         idle = [name for name in type(self).model_fields if name != "scale" and getattr(self, name) is not None]

@@ -176,7 +176,7 @@ class SamplingConfig(Strict):
     def words(self) -> str:
         """A short description: "unipc-2, 20 steps, power grid, guidance 1.5"."""
         grid = f"{self.grid} grid" if isinstance(self.grid, str) else "at " + ", ".join(f"{p:.4g}" for p in self.grid)
-        guided = "" if self.guidance is None else f", guidance {self.guidance.scale:g}"
+        guided = "" if self.guidance is None else f", guidance {self.guidance.words}"
         rounded = "" if self.precision is None else f", {self.precision}"
         classified = "" if self.classifier is None else f", classifier {self.classifier.scale:g}"
         steps = "1 step" if self.steps == 1 else f"{self.steps} steps"

@@ -8,9 +8,9 @@ from typing import Any, get_args
 
 from ddpm.engine.loading import load
 from ddpm.planning.follow import say
-from ddpm.planning.progressive import FOLDER, Stage, stages
+from ddpm.planning.progressive import FOLDER, Halving, stages
 from ddpm.planning.student import images_of, job_of, make, numbers_of
-from ddpm.planning.training import Command, Opened, accelerator_of, refuse_filled, refuse_others
+from ddpm.planning.training import Command, OpenedRun, accelerator_of, refuse_filled, refuse_others
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
 from ddpm.system.names import DistillationName, suggest
@@ -47,7 +47,7 @@ class Distilling:
     teacher: Path
     given: Mapping[str, Any]
     command: Command
-    stage: Stage | None = None
+    stage: Halving | None = None
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -99,7 +99,7 @@ class Distilling:
             began = self.began if stage is found[0] else time.monotonic()
             yield replace(self, command=replace(self.command, out=stage.out), stage=stage, began=began)
 
-    def _reopen(self) -> Opened:
+    def _reopen(self) -> OpenedRun:
         config = RunFolder(self.out).config()
         if config.distillation is None:
             raise InputError("exists", f"{self.out} already exists and is not a student; choose another --out")
@@ -117,7 +117,7 @@ class Distilling:
         job = job_of(config, self.out, teacher, images_of(teacher, accelerator), accelerator)
         return self.command.resumed(config, job, accelerator)
 
-    def _start(self) -> Opened:
+    def _start(self) -> OpenedRun:
         accelerator = accelerator_of(self.command.device, self.given.get("precision"))
         refuse_filled(self.out, None if self.stage is None else self.out / FOLDER)
         if self.stage is not None and self.stage.follows is None:

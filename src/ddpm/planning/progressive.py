@@ -13,7 +13,7 @@ FOLDER = "stages"
 
 
 @dataclass(frozen=True)
-class Stage:
+class Halving:
     """One stage of progressive distillation, in which a student learns to take half its teacher's steps.
 
     Attributes:
@@ -40,7 +40,7 @@ class Stage:
         return f"stages    from {2 * self.numbers[0]} steps of the teacher to {students}"
 
 
-def stages(out: Path, numbers: Sequence[int], total: int | None) -> list[Stage]:
+def stages(out: Path, numbers: Sequence[int], total: int | None) -> list[Halving]:
     """The stages from the teacher's steps down to the student's.
 
     Args:
@@ -56,7 +56,7 @@ def stages(out: Path, numbers: Sequence[int], total: int | None) -> list[Stage]:
         raise InputError("conflict", "--method progressive distils one number of steps; drop the others of --steps")
     halved = tuple(_halved(steps, total))
     outs = [*(out / FOLDER / str(number) for number in halved[:-1]), out]
-    return [Stage(*one, halved) for one in zip(outs, halved, [None, *outs], strict=False)]
+    return [Halving(*one, halved) for one in zip(outs, halved, [None, *outs], strict=False)]
 
 
 def _halved(steps: int, total: int | None) -> Iterator[int]:

@@ -19,7 +19,7 @@ from ddpm.planning import plan
 from ddpm.planning.data import gather
 from ddpm.planning.follow import say
 from ddpm.planning.request import Request
-from ddpm.planning.training import Command, Opened, accelerator_of, refuse_filled, refuse_others
+from ddpm.planning.training import Command, OpenedRun, accelerator_of, refuse_filled, refuse_others
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.console import bar
 from ddpm.system.errors import InputError
@@ -72,7 +72,7 @@ class Session:
         """
         self.command.run(self._start, self._reopen)
 
-    def _reopen(self) -> Opened:
+    def _reopen(self) -> OpenedRun:
         config = self.folder.config()
         data = config.data
         if config.distillation is not None:
@@ -98,7 +98,7 @@ class Session:
                 raise InputError("invalid", f"--workers: {e}") from e
         return self.command.resumed(config, job, accelerator)
 
-    def _start(self) -> Opened:
+    def _start(self) -> OpenedRun:
         request = Request.of(self.source, self.given)
         accelerator = accelerator_of(self.command.device, self.given.get("precision"))
         refuse_filled(self.out, None if isinstance(self.data, str) else self.folder.images)

@@ -24,7 +24,7 @@ from ddpm.metrics.features.extract import extract_once
 from ddpm.planning import plan
 from ddpm.planning.budget import seconds_left, speed_of, whole_steps
 from ddpm.planning.follow import say
-from ddpm.planning.progressive import Stage
+from ddpm.planning.progressive import Halving
 from ddpm.sampling.grid import divided
 from ddpm.system.errors import InputError
 from ddpm.system.ranges import span, spelled, whole_numbers
@@ -49,7 +49,7 @@ def make(
     accelerator: Accelerator,
     *,
     began: float,
-    stage: Stage | None = None,
+    stage: Halving | None = None,
 ) -> plan.Plan:
     """Resolve every setting that the flags leave open.
 
@@ -94,7 +94,7 @@ def make(
 
 
 def draft_of(
-    teacher: LoadedRun, asked: Mapping[str, Any], accelerator: Accelerator, stage: Stage | None = None
+    teacher: LoadedRun, asked: Mapping[str, Any], accelerator: Accelerator, stage: Halving | None = None
 ) -> RunConfig:
     """The config of a student, but for its amount of training.
 

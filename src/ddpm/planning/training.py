@@ -39,7 +39,7 @@ ScorerOf = Callable[[RunConfig, Diffusion, Dataset, Extractor, Progress], Scorer
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedRun:
     """A run that was started or resumed, ready to train."""
 
     accelerator: Accelerator
@@ -71,7 +71,7 @@ class Command:
     def folder(self) -> RunFolder:
         return RunFolder(self.out)
 
-    def run(self, start: Callable[[], Opened], reopen: Callable[[], Opened]) -> None:
+    def run(self, start: Callable[[], OpenedRun], reopen: Callable[[], OpenedRun]) -> None:
         """Start or resume the run, and train it to its end.
 
         Raises:
@@ -85,21 +85,21 @@ class Command:
         else:
             self._train(self._scored(opened))
 
-    def begun(self, made: Plan, accelerator: Accelerator) -> Opened:
+    def begun(self, made: Plan, accelerator: Accelerator) -> OpenedRun:
         """Print the plan of a new run and write its config."""
         for line in summary(made, accelerator):
             say(accelerator, line)
         if accelerator.is_main_process and not self.dry_run:
             made.config.write(self.folder.config_file)
         accelerator.wait_for_everyone()
-        return Opened(accelerator, made.config, made.job)
+        return OpenedRun(accelerator, made.config, made.job)
 
-    def resumed(self, config: RunConfig, job: Job, accelerator: Accelerator) -> Opened:
+    def resumed(self, config: RunConfig, job: Job, accelerator: Accelerator) -> OpenedRun:
         """Print that a run is resumed."""
         say(accelerator, f"resuming {self.out}")
-        return Opened(accelerator, config, job)
+        return OpenedRun(accelerator, config, job)
 
-    def _scored(self, opened: Opened) -> Opened:
+    def _scored(self, opened: OpenedRun) -> OpenedRun:
         """The job with its scorer, if the run is scored."""
         accelerator, config, job = opened.accelerator, opened.config, opened.job
         if config.scoring is None:
@@ -110,7 +110,7 @@ class Command:
             scorer = self.scorer_of(config, engine, job.data, extractor, progress)
         return replace(opened, job=replace(job, scoring=Scoring(scorer, config.scoring)))
 
-    def _train(self, opened: Opened) -> None:
+    def _train(self, opened: OpenedRun) -> None:
         """Train the run to its end, with its card, log and progress."""
         accelerator, config, job, folder = opened.accelerator, opened.config, opened.job, self.folder
         if accelerator.is_main_process and not folder.card.exists():

@@ -137,16 +137,10 @@ def scale_of(guidance: GuidanceConfig | None) -> float:
 
 
 def kind_of(guidance: GuidanceConfig | None) -> str:
-    """What to guide away from, and at which noise, if not the usual: "r below 5", where r = sigma / alpha."""
-    parts = []
-    if guidance is not None and guidance.guide is not None:
-        parts.append(f"away from {guidance.guide}")
-    if guidance is not None and guidance.interval is not None:
-        low, high = guidance.interval
-        parts.append(f"r from {low:g} to {high:g}" if low else f"r below {high:g}")
-    return ", ".join(parts)
+    """What to guide away from, and at which noise, if not the usual."""
+    return "" if guidance is None else guidance.kind
 
 
 def words(guidance: GuidanceConfig | None) -> str:
     """Guidance in a few words: "3.4, r below 5"."""
-    return ", ".join(part for part in (f"{scale_of(guidance):g}", kind_of(guidance)) if part)
+    return "1" if guidance is None else guidance.words

@@ -111,7 +111,7 @@ def losses(run: Run) -> dict[str, Draw]:
 
 
 @dataclass(frozen=True)
-class Curve:
+class Series:
     """A line of Fréchet distances.
 
     Attributes:
@@ -138,7 +138,7 @@ class Floor:
 
 
 @panel
-def by_calls(ax: "Axes", curves: Sequence[Curve], floor: Floor) -> None:
+def by_calls(ax: "Axes", curves: Sequence[Series], floor: Floor) -> None:
     """Plot the Fréchet distance against network calls, both logarithmic."""
     _curves(ax, curves)
     ax.set(xscale="log", yscale="log", xlabel="network calls per image", ylabel="Fréchet distance")
@@ -157,7 +157,7 @@ def by_calls(ax: "Axes", curves: Sequence[Curve], floor: Floor) -> None:
 
 
 @panel
-def by_minutes(ax: "Axes", curves: Sequence[Curve], floor: Floor | None) -> None:
+def by_minutes(ax: "Axes", curves: Sequence[Series], floor: Floor | None) -> None:
     """Plot the Fréchet distance against minutes of training, with the best points ringed."""
     _curves(ax, curves)
     best = [(x, y.value) for curve in curves if curve.best is not None for x, y in [curve.points[curve.best]]]
@@ -171,7 +171,7 @@ def by_minutes(ax: "Axes", curves: Sequence[Curve], floor: Floor | None) -> None
     _legend(ax, columns=columns_of(curves))
 
 
-def columns_of(curves: Sequence[Curve]) -> int:
+def columns_of(curves: Sequence[Series]) -> int:
     """The columns of a legend: two if all labels are short."""
     return 2 if all(len(curve.label) <= WIDEST // 2 for curve in curves) else 1
 
@@ -227,7 +227,7 @@ def _rug(ax: "Axes", schedules: Mapping[str, Schedule], grid: Sequence[Level]) -
         ax.plot(timesteps, [0.02] * len(timesteps), "|", transform=ax.get_xaxis_transform(), **look)
 
 
-def _curves(ax: "Axes", curves: Sequence[Curve]) -> None:
+def _curves(ax: "Axes", curves: Sequence[Series]) -> None:
     """Draw lines, with their intervals unless they are grey; grey ones have markers of their own."""
     markers = cycle(("s", "^", "v", "P"))
     for curve in curves:

@@ -41,7 +41,7 @@ LOOKS: dict[Kind, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Way:
+class SampledWay:
     """A way of sampling a run, at one or more numbers of steps.
 
     Attributes:
@@ -76,7 +76,7 @@ class Calls:
 
     subjects: tuple[Subject, ...]
     basis: Basis
-    ways: tuple[Way, ...]
+    ways: tuple[SampledWay, ...]
 
     @classmethod
     def of(cls, subjects: Sequence[Subject], like: Basis | None) -> "Calls | None":
@@ -96,7 +96,7 @@ class Calls:
         return [part for part in (plain[0][1:] if plain else ()) if all(part in parts for parts in plain)]
 
     @property
-    def drawn(self) -> list[Way]:
+    def drawn(self) -> list[SampledWay]:
         """The ways on the chart."""
         others = sorted((way for way in self.ways if way.kind == Kind.OTHER), key=lambda way: way.least)[:OTHERS]
         return [way for way in self.ways if way.kind != Kind.OTHER or way in others]
@@ -120,7 +120,7 @@ class Calls:
             points = [(calls, found.frechet) for calls, found in way.points]
             named = f"{way.subject.name}: {label}" if several else label
             colour = None if way.kind == Kind.OTHER else self.subjects.index(way.subject)
-            curves.append(charts.Curve(named, points, colour, LOOKS.get(way.kind, {})))
+            curves.append(charts.Series(named, points, colour, LOOKS.get(way.kind, {})))
         return charts.by_calls(curves, self.basis.floor)
 
     def table(self) -> tables.Table:
@@ -185,7 +185,7 @@ def evaluate(subject: Subject, basis: Basis | None, steps: str = "", *, tuned: b
     return shlex.join(words)
 
 
-def _ways(subject: Subject, basis: Basis, taught: bool) -> list[Way]:
+def _ways(subject: Subject, basis: Basis, taught: bool) -> list[SampledWay]:
     """Group a run's distances on a basis by the way of sampling; of several with as many calls the last counts.
 
     Args:
@@ -197,7 +197,7 @@ def _ways(subject: Subject, basis: Basis, taught: bool) -> list[Way]:
         if distance.basis == basis and calls is not None:
             found.setdefault((*_way(subject, distance.sampling, taught), distance.labelled), {})[calls] = distance
     ways = [
-        Way(subject, kind, parts, tuple(sorted(points.items(), key=lambda point: point[0])))
+        SampledWay(subject, kind, parts, tuple(sorted(points.items(), key=lambda point: point[0])))
         for (kind, parts, *_), points in found.items()
     ]
     return sorted(ways, key=lambda way: (way.kind, way.least))

@@ -20,7 +20,7 @@ MEANING = (
 
 
 @dataclass(frozen=True)
-class Stage:
+class TrainingPoint:
     """The weights at a point of training.
 
     Attributes:
@@ -42,7 +42,7 @@ class Course:
 
     subject: Subject
     words: str
-    stages: tuple[Stage, ...]
+    stages: tuple[TrainingPoint, ...]
 
     @property
     def best(self) -> int | None:
@@ -76,7 +76,7 @@ class Panel:
         """Plot them."""
         several = len({course.subject.name for course in self.courses}) > 1
         curves = [
-            charts.Curve(
+            charts.Series(
                 f"{course.subject.name}: {course.words}" if several else course.words,
                 [(stage.minutes, stage.frechet) for stage in course.stages],
                 self.subjects.index(course.subject),
@@ -95,7 +95,7 @@ def panels(subjects: Sequence[Subject], like: Basis | None) -> list[Panel]:
 
 def _during(subjects: Sequence[Subject]) -> list[Panel]:
     """Group scores taken during training by samples, steps and real images."""
-    groups: dict[Any, dict[Subject, list[Stage]]] = {}
+    groups: dict[Any, dict[Subject, list[TrainingPoint]]] = {}
     for subject in subjects:
         run = subject.run
         for event in run.measured("score", "frechet"):
@@ -103,7 +103,7 @@ def _during(subjects: Sequence[Subject]) -> list[Panel]:
             if seconds is not None:
                 steps = run.config.scoring.steps if run.config.scoring else None
                 basis = event.values.get("n"), steps, run.config.data.fingerprint
-                stage = Stage(event.images, seconds / 60, Estimate(value=y, low=y, high=y))
+                stage = TrainingPoint(event.images, seconds / 60, Estimate(value=y, low=y, high=y))
                 groups.setdefault(basis, {}).setdefault(subject, []).append(stage)
     found = []
     for (n, steps, _), stages in groups.items():
@@ -137,7 +137,8 @@ def _stages(subject: Subject, found: Sequence[Distance]) -> Course | None:
         return None
     how, labelled = max(ways, key=lambda way: (len(ways[way]) > 1, way[0] == subject.run.sampling, len(ways[way])))
     stages = [
-        Stage(images, (one.seconds or 0) / 60, one.frechet) for images, one in sorted(ways[how, labelled].items())
+        TrainingPoint(images, (one.seconds or 0) / 60, one.frechet)
+        for images, one in sorted(ways[how, labelled].items())
     ]
     words = f"{how.steps}-step student" if subject.is_taught(how) else tables.sampling(how)
     return Course(subject, words, tuple(stages))

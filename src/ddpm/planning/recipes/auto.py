@@ -14,7 +14,7 @@ STEM = 8
 """Channels of the convolutions of pixels where patches have more pixels than 2 × 2."""
 
 
-class Row(NamedTuple):
+class LadderRow(NamedTuple):
     """One network of the ladder.
 
     Attributes:
@@ -37,13 +37,13 @@ class Row(NamedTuple):
 
 
 LADDER = (
-    Row(0, 32, 20, 1, 64, 6e-3, True),
-    Row(60_000, 48, 20, 1, 64, 6e-3, True),
-    Row(150_000, 64, 20, 1, 64, 3e-3, True),
-    Row(600_000, 96, 20, 2, 128, 3e-3, True),
-    Row(1_500_000, 128, 20, 2, 128, 3e-3, True),
-    Row(4_000_000, 96, 40, 2, 128, 5e-4, False),
-    Row(8_000_000, 128, 40, 2, 128, 4e-4, False),
+    LadderRow(0, 32, 20, 1, 64, 6e-3, True),
+    LadderRow(60_000, 48, 20, 1, 64, 6e-3, True),
+    LadderRow(150_000, 64, 20, 1, 64, 3e-3, True),
+    LadderRow(600_000, 96, 20, 2, 128, 3e-3, True),
+    LadderRow(1_500_000, 128, 20, 2, 128, 3e-3, True),
+    LadderRow(4_000_000, 96, 40, 2, 128, 5e-4, False),
+    LadderRow(8_000_000, 128, 40, 2, 128, 4e-4, False),
 )
 
 
@@ -56,7 +56,7 @@ def auto(size: tuple[int, int], labelled: bool) -> list[Rung]:
     return [_rung(size, labelled, row) for row in LADDER]
 
 
-def _rung(size: tuple[int, int], labelled: bool, row: Row) -> Rung:
+def _rung(size: tuple[int, int], labelled: bool, row: LadderRow) -> Rung:
     longest, patch = max(size), 1
     while longest / patch > row.positions:
         patch *= 2
