@@ -143,6 +143,6 @@ def test_words() -> None:
     assert of(solver="unipc-3", steps=20).short == "unipc-3x20"
     assert of(guidance=1.5).summary(True) == "unipc-2, 20 steps, trailing grid, guidance 1.5"
     assert of(guidance=1.5).summary(False) == "unipc-2, 20 steps, trailing grid"
-    assert of(guidance=1.5, guide_with=GUIDE).summary(False).endswith("guidance 1.5")
+    assert of(guidance=1.5, guide_with=GUIDE).summary(False).endswith(f"guidance 1.5, away from {GUIDE}")
     assert of(steps=1, precision="bf16").words == "unipc-2, 1 step, trailing grid, bf16"
     assert of(grid=(1000.0, 99.123)).words == "unipc-2, 2 steps, at 1000, 99.12"

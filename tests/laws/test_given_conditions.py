@@ -101,7 +101,7 @@ def test_it_guides_by_itself_and_stays_next_to_another_label(run: LoadedRun) -> 
 
 def test_it_is_said_of_the_settings() -> None:
     how = Bright(brightness=0.5)
-    assert how.conditions == {"brightness": 0.5}
+    assert how.conditions == {"steps": 20, "guidance": 1, "brightness": 0.5}
     assert how.words.endswith("trailing grid, brightness 0.5")
     assert Bright.of(guidance=2, brightness=0.5).summary(labelled=False).endswith("guidance 2, brightness 0.5")
 

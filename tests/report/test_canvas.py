@@ -19,7 +19,7 @@ from ddpm.system.errors import InputError
 SCHEDULES = {"cosine": discrete.cosine(20), "linear": discrete.linear(20)}
 LOSS = ([1, 10, 100], [0.5, 0.2, 0.1])
 POINTS = [(5, Estimate(value=9, low=8, high=10)), (10, Estimate(value=5, low=4, high=7))]
-CURVES = [charts.Curve("a", POINTS, best=1), charts.Curve("b", POINTS, 1), charts.Curve("c", POINTS, None)]
+CURVES = [charts.Series("a", POINTS, best=1), charts.Series("b", POINTS, 1), charts.Series("c", POINTS, None)]
 PANELS = {
     "signal": charts.signal_and_noise(SCHEDULES),
     "signal of one": charts.signal_and_noise({"cosine": SCHEDULES["cosine"]}, [SCHEDULES["cosine"].level(20)]),
