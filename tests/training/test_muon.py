@@ -39,7 +39,7 @@ def test_a_step_moves_each_matrix_by_the_rate() -> None:
     hidden = [net[2].weight]
     others = [p for p in net.parameters() if p is not hidden[0]]
     before = net[2].weight.detach().clone()
-    muon = Muon(hidden, others, lr=0.01, betas=(0.9, 0.99), weight_decay=0.1, dtype=torch.float32)
+    muon = Muon(hidden, others, lr=0.01, betas=(0.9, 0.99), weight_decay=0.1, dtype=torch.float32, fused=True)
     net(torch.ones(2, 4, 6, 6)).sum().backward()
     assert net[2].weight.grad is not None
     gradient = net[2].weight.grad.flatten(1)
@@ -52,7 +52,7 @@ def test_a_step_moves_each_matrix_by_the_rate() -> None:
 def test_other_weights_are_trained_by_adamw() -> None:
     ours, theirs = make_net(), make_net()
     options = {"lr": 1e-3, "betas": (0.9, 0.99), "weight_decay": 0.01}
-    trained(Muon([], ours.parameters(), dtype=torch.float32, **options), ours, 3)
+    trained(Muon([], ours.parameters(), dtype=torch.float32, fused=True, **options), ours, 3)
     trained(torch.optim.AdamW(theirs.parameters(), **options), theirs, 3)
     for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(p, q, rtol=0, atol=1e-7)

@@ -1,4 +1,4 @@
-"""Muon, an optimiser for the matrices of hidden layers (Jordan et al. 2024)."""
+"""Muon, an optimiser for the matrices of layers (Jordan et al. 2024)."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -29,16 +29,17 @@ def orthogonalised(matrix: torch.Tensor) -> torch.Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Orthogonalised momentum for hidden matrices, AdamW for all other weights.
+    """Orthogonalised momentum for matrices, AdamW for all other weights.
 
     For a matrix (n, m), ``W ← W - lr · 0.2 √max(n, m) · orthogonalised(g + μ (v - g))``, where v is the average of the
     gradients g with decay μ = 0.95. A convolution's weight (out, in, *kernel) is the matrix (out, in · kernel).
 
     Args:
-        hidden: the weights of hidden layers, with two or more axes.
+        hidden: the matrices: weights of layers, with two or more axes.
         others: all others.
         lr: the learning rate of both.
         dtype: the precision of the orthogonalisation, for which bfloat16 is enough.
+        fused: whether AdamW is one kernel, which not every device has.
     """
 
     def __init__(
@@ -50,10 +51,11 @@ class Muon(torch.optim.Optimizer):
         betas: tuple[float, float],
         weight_decay: float,
         dtype: torch.dtype,
+        fused: bool,
     ) -> None:
         super().__init__([{"params": list(hidden)}], {"lr": lr, "weight_decay": weight_decay})
         self.dtype = dtype
-        self._adamw = torch.optim.AdamW(list(others), lr, betas, weight_decay=weight_decay, fused=True)
+        self._adamw = torch.optim.AdamW(list(others), lr, betas, weight_decay=weight_decay, fused=fused)
         self.param_groups += self._adamw.param_groups
 
     @torch.no_grad()

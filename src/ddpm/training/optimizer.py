@@ -9,20 +9,16 @@ from ddpm.training.muon import Muon
 
 
 def make_optimizer(model: Model, settings: TrainSettings, device: torch.device) -> torch.optim.Optimizer:
-    """Make the optimiser of all weights of a model on ``device``, its state all zeros."""
-    s = settings
-    optimizer: torch.optim.Optimizer
+    """Make the optimiser of all weights of a model on ``device``, without state until its first step."""
+    s, fused = settings, device.type in ("cpu", "cuda")
     if s.optimizer == "muon":
         # bfloat16 only where the network's own products are: elsewhere a CPU may have no instructions for it
         dtype = torch.bfloat16 if device.type == "cuda" or s.precision == "bf16" else torch.float32
         hidden, others = parted(model)
-        optimizer = Muon(hidden, others, lr=s.learning_rate, betas=s.betas, weight_decay=s.weight_decay, dtype=dtype)
-    else:
-        fused = device.type in ("cpu", "cuda")
-        optimizer = torch.optim.AdamW(
-            model.parameters(), s.learning_rate, s.betas, weight_decay=s.weight_decay, fused=fused
+        return Muon(
+            hidden, others, lr=s.learning_rate, betas=s.betas, weight_decay=s.weight_decay, dtype=dtype, fused=fused
         )
-    return optimizer
+    return torch.optim.AdamW(model.parameters(), s.learning_rate, s.betas, weight_decay=s.weight_decay, fused=fused)
 
 
 def parted(model: Model) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
