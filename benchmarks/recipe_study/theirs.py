@@ -56,7 +56,7 @@ def cast(device: torch.device) -> torch.autocast:
 def train(pixels: np.ndarray, labels: np.ndarray | None, folder: Path, until: float, seed: int, width: int) -> None:
     """Train until this ``time.monotonic()``, and save the averaged weights."""
     from diffusers import DDPMScheduler
-    from diffusers.training_utils import EMAModel
+    from side_by_side.theirs import averaged
 
     from ddpm.system.device import best_device
 
@@ -67,15 +67,7 @@ def train(pixels: np.ndarray, labels: np.ndarray | None, folder: Path, until: fl
     named = None if labels is None else torch.from_numpy(labels).to(device)
     classes = 0 if labels is None else int(labels.max()) + 1
     net = network(images.shape[-1], images.shape[1], classes, width).to(device)
-    ema = EMAModel(
-        net.parameters(),
-        decay=0.9999,
-        use_ema_warmup=True,
-        inv_gamma=1.0,
-        power=3 / 4,
-        model_cls=type(net),
-        model_config=net.config,
-    )
+    ema = averaged(net)
     noise_scheduler = DDPMScheduler(num_train_timesteps=1000)
     adam = torch.optim.AdamW(net.parameters(), lr=RATE, betas=(0.95, 0.999), weight_decay=1e-6, eps=1e-8)
     step = 0

@@ -12,20 +12,25 @@ from side_by_side.subject import Made, Subject, weights
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def training(subject: Subject) -> Made:
-    """The act "step": one optimiser step as in ``examples/unconditional_image_generation``, with its defaults."""
-    mixed = "no" if subject.precision == "fp32" else subject.precision
-    accelerator = Accelerator(cpu=subject.device == "cpu", mixed_precision=mixed)
-    net = subject.peer().to(memory_format=subject.layout)
-    ema = EMAModel(
+def averaged(net: UNet2DModel) -> EMAModel:
+    """The moving average of ``examples/unconditional_image_generation``, with its defaults."""
+    return EMAModel(
         net.parameters(),
         decay=0.9999,
         use_ema_warmup=True,
         inv_gamma=1.0,
         power=3 / 4,
-        model_cls=UNet2DModel,
+        model_cls=type(net),
         model_config=net.config,
     )
+
+
+def training(subject: Subject) -> Made:
+    """The act "step": one optimiser step as in ``examples/unconditional_image_generation``, with its defaults."""
+    mixed = "no" if subject.precision == "fp32" else subject.precision
+    accelerator = Accelerator(cpu=subject.device == "cpu", mixed_precision=mixed)
+    net = subject.peer().to(memory_format=subject.layout)
+    ema = averaged(net)
     noise_scheduler = DDPMScheduler(num_train_timesteps=1000)
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-4, betas=(0.95, 0.999), weight_decay=1e-6, eps=1e-8)
     rate = get_scheduler("cosine", optimizer=optimizer, num_warmup_steps=500, num_training_steps=100_000)

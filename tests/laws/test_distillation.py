@@ -10,7 +10,7 @@ from ddpm.core import Level, Parameterisation, Schedule, discrete, prediction
 from ddpm.core.continuous import Continuous, EDMProcess, Flow
 from ddpm.core.model import Model
 from ddpm.core.stream import RowStreams
-from ddpm.objectives.distillation import Distillation, Path
+from ddpm.objectives.distillation import Distillation, StudentPath
 from ddpm.sampling import DDIM, no_noise, steps
 from ddpm.sampling.grid import divided
 from ddpm.sampling.unipc import UniPC
@@ -82,7 +82,7 @@ def test_the_flow_itself_is_as_far_from_a_teacher_as_its_solver_errs(name: str) 
         return (point.float() for point in taught(schedule, 256, x.double()))
 
     made = Distillation(
-        (Path(VISITS, tuple(levels(schedule))),), (3, 1), teacher, Parameterisation(prediction.x0), step
+        (StudentPath(VISITS, tuple(levels(schedule))),), (3, 1), teacher, Parameterisation(prediction.x0), step
     )
     net = Student(schedule)
     images, draws = torch.zeros(32, 1), made.draws(RowStreams(1, 0, 32, range(32)), None)

@@ -9,7 +9,7 @@ from torch import nn
 from ddpm.core import Cond, Parameterisation, discrete, prediction
 from ddpm.core.model import Model
 from ddpm.core.stream import RowStreams
-from ddpm.objectives.distillation import ROUND, Distillation, Path, pseudo_huber
+from ddpm.objectives.distillation import ROUND, Distillation, StudentPath, pseudo_huber
 from ddpm.sampling import DDIM
 from laws.exact import Gaussian
 
@@ -50,7 +50,9 @@ class Told(nn.Module):
 
 
 def objective(teacher=exact, **options) -> Distillation:
-    return Distillation((Path(TIMESTEPS, LEVELS),), (3, 1), teacher, Parameterisation(prediction.x0), ddim, **options)
+    return Distillation(
+        (StudentPath(TIMESTEPS, LEVELS),), (3, 1), teacher, Parameterisation(prediction.x0), ddim, **options
+    )
 
 
 def losses(made: Distillation, net: nn.Module, batch: int = 4, rows: range = range(4), step: int = 7) -> torch.Tensor:
@@ -148,16 +150,16 @@ def test_no_step_is_taken_after_the_last_that_counts():
         taken.append(next)
         return ddim(denoise, x, now, next)
 
-    made = Distillation((Path(TIMESTEPS, LEVELS),), (3, 1), exact, Parameterisation(prediction.x0), counted)
+    made = Distillation((StudentPath(TIMESTEPS, LEVELS),), (3, 1), exact, Parameterisation(prediction.x0), counted)
     _, draws = next(made.held_out(5, 4, 3))
     made.losses(Model(Told()), IMAGES, {}, draws)
     assert taken == [LEVELS[1]]
 
 
 PATHS = (
-    Path((100.0,), (LEVELS[0], LEVELS[-1])),
-    Path((100.0, 25.0), (LEVELS[0], *LEVELS[2:])),
-    Path(TIMESTEPS, LEVELS),
+    StudentPath((100.0,), (LEVELS[0], LEVELS[-1])),
+    StudentPath((100.0, 25.0), (LEVELS[0], *LEVELS[2:])),
+    StudentPath(TIMESTEPS, LEVELS),
 )
 
 

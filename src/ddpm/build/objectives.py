@@ -18,10 +18,10 @@ from ddpm.objectives import Hybrid, Loss, SimpleLoss, Variational, level_samplin
 from ddpm.objectives.bound import least
 from ddpm.objectives.classification import Classification
 from ddpm.objectives.denoising import Denoising
-from ddpm.objectives.distillation import Distillation, Path, TeacherTrajectory
+from ddpm.objectives.distillation import Distillation, StudentPath, TeacherTrajectory
 from ddpm.objectives.level_sampling import LevelSampling
 from ddpm.objectives.noised import NoiseLevels
-from ddpm.objectives.progressive import Estimate, Progressive
+from ddpm.objectives.progressive import Progressive, TeacherEstimate
 from ddpm.objectives.weighting import Weighting
 from ddpm.sampling import DDIM, no_noise
 
@@ -125,7 +125,7 @@ def build_distillation(config: RunConfig, teacher: TeacherTrajectory) -> Distill
     """
     taught, schedule = config.distillation, build_schedule(config.diffusion)
     assert taught is not None
-    paths = [Path(grid, tuple(map(schedule.level, (*grid, 0)))) for grid in config.paths]
+    paths = [StudentPath(grid, tuple(map(schedule.level, (*grid, 0)))) for grid in config.paths]
     return Distillation(
         tuple(paths),
         config.shape,
@@ -138,7 +138,7 @@ def build_distillation(config: RunConfig, teacher: TeacherTrajectory) -> Distill
     )
 
 
-def build_progressive(config: RunConfig, teacher: Estimate) -> Progressive:
+def build_progressive(config: RunConfig, teacher: TeacherEstimate) -> Progressive:
     """The objective of a stage of progressive distillation.
 
     Args:

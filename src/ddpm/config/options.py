@@ -16,7 +16,7 @@ from ddpm.system.names import suggest
 from ddpm.system.record import explain
 from ddpm.system.tree import at, bare, groups, hints, merged, notes, short
 
-Path = tuple[str, ...]
+KeyPath = tuple[str, ...]
 Settings = TypeVar("Settings", bound=BaseModel)
 
 
@@ -48,7 +48,7 @@ class Place(NamedTuple):
 
     flag: Flag
     kind: Any
-    paths: tuple[Path, ...]
+    paths: tuple[KeyPath, ...]
 
 
 @cache
@@ -62,7 +62,7 @@ def options(root: type) -> dict[str, Place]:
     return found
 
 
-def _walk(group: type, above: Path) -> Iterator[tuple[str, Flag, Any, Path]]:
+def _walk(group: type, above: KeyPath) -> Iterator[tuple[str, Flag, Any, KeyPath]]:
     for field, hint in hints(group).items():
         path, mark, members = (*above, field), short(hint), groups(hint)
         for flag in notes(hint, Flag):
@@ -88,7 +88,7 @@ def changes(root: type, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: if a name is unknown, or two options set the same value.
     """
-    known, tree, by = options(root), dict[str, Any](), dict[Path, str]()
+    known, tree, by = options(root), dict[str, Any](), dict[KeyPath, str]()
     for name in given:
         if name not in known:
             raise InputError("unknown", f"unknown key {name!r}{suggest(name, list(known))}")
@@ -135,7 +135,7 @@ def changed(own: Settings, given: Mapping[str, Any], *, without: Collection[str]
         raise InputError("invalid", explain(e, root, lambda path: flat_name(root, path))) from e
 
 
-def flat_name(root: type, path: Path) -> str:
+def flat_name(root: type, path: KeyPath) -> str:
     """The flat name of a path; empty for a group."""
     return next((name for name, place in options(root).items() if path in place.paths), "")
 
@@ -176,7 +176,7 @@ def _idle(root: type, field: str, value: Any) -> bool:
     return value.get(mark.key) in (None, options(root)[flat_name(root, (field, mark.key))].flag.off)
 
 
-def _key(root: type, field: str) -> Path:
+def _key(root: type, field: str) -> KeyPath:
     mark = short(hints(root)[field])
     return (field,) if mark is None else (field, mark.key)
 

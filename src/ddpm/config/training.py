@@ -24,7 +24,7 @@ class TrainSettings:
         learning_rate: The peak learning rate.
         warmup: The images over which the learning rate rises linearly from 0.
         decay: The final proportion of the run over which the learning rate falls to 0 along half a cosine.
-        optimizer: The optimiser; "muon" orthogonalises the updates of hidden matrices, and uses AdamW for the rest.
+        optimizer: The optimiser; "muon" orthogonalises the updates of matrices, and uses AdamW for the rest.
         weight_decay, betas: The parameters of AdamW; Muon's weight decay is the same.
         clip: The largest norm of the gradient.
         ema: The upper limit of the moving average's decay.

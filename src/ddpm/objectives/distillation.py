@@ -34,8 +34,30 @@ def pseudo_huber(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return ((x - y).square().flatten(1).mean(1) + ROUND**2).sqrt() - ROUND
 
 
+def student_conditions(
+    model: Model,
+    conditions: Conditions,
+    draws: Draws,
+    guidance: tuple[float, float] | None,
+    device: torch.device,
+) -> Conditions:
+    """The raw conditions, (B, …) each, of student and teacher: some are dropped.
+
+    Args:
+        guidance: the lowest and highest guidance scale, between which each image draws its own (Meng et al. 2023, sec.
+            3.1); None for a teacher of one.
+    """
+    if draws.hidden is not None:
+        conditions = model.drop(conditions, draws.hidden.to(device))
+    if guidance is not None:
+        low, high = guidance
+        scales = low + (high - low) * draws.streams.uniform("guidance").to(device)
+        conditions = {**conditions, "guidance": scales}
+    return conditions
+
+
 @dataclass(frozen=True, slots=True)
-class Path:
+class StudentPath:
     """The steps of a student.
 
     Attributes:
@@ -80,7 +102,7 @@ class Distillation:
         seed: the seed of the noise, with the one of training.
     """
 
-    paths: tuple[Path, ...]
+    paths: tuple[StudentPath, ...]
     shape: tuple[int, ...]
     teacher: TeacherTrajectory
     parameterisation: Parameterisation
@@ -111,12 +133,7 @@ class Distillation:
 
     def losses(self, model: Model, images: torch.Tensor, conditions: Conditions, draws: Draws) -> torch.Tensor:
         wanted = {*draws.timesteps[0].tolist()}
-        if draws.hidden is not None:
-            conditions = model.drop(conditions, draws.hidden.to(images.device))
-        if self.guidance is not None:
-            low, high = self.guidance
-            scales = low + (high - low) * draws.streams.uniform("guidance").to(images.device)
-            conditions = {**conditions, "guidance": scales}
+        conditions = student_conditions(model, conditions, draws, self.guidance, images.device)
         x = self.paths[0].levels[0].sigma * draws.streams.normal("noise", self.shape).to(images.device)
         x = x.contiguous(memory_format=model.layout)
         paths = [(path, own) for path in self.paths if (own := wanted & {*path.timesteps})]
@@ -128,7 +145,7 @@ class Distillation:
 
     def _path(
         self,
-        path: Path,
+        path: StudentPath,
         wanted: set[float],
         model: Model,
         x: torch.Tensor,

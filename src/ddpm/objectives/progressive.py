@@ -12,11 +12,12 @@ from ddpm.core.level import weighted_sum
 from ddpm.core.model import Model
 from ddpm.core.seed import derive
 from ddpm.core.stream import RowStreams
+from ddpm.objectives.distillation import student_conditions
 from ddpm.objectives.level_sampling import LossHistory
 from ddpm.objectives.objective import Draws
 from ddpm.objectives.simple import SimpleLoss
 
-Estimate = Callable[[torch.Tensor, Level, Conditions], torch.Tensor]
+TeacherEstimate = Callable[[torch.Tensor, Level, Conditions], torch.Tensor]
 """(x (B, C, *space), its levels, raw conditions) -> the teacher's x0, without gradient."""
 
 
@@ -40,7 +41,7 @@ class Progressive:
 
     schedule: Schedule
     timesteps: tuple[float, ...]
-    teacher: Estimate
+    teacher: TeacherEstimate
     loss: SimpleLoss
     encode: Callable[[torch.Tensor], torch.Tensor]
     dropout: float = 0.0
@@ -71,12 +72,7 @@ class Progressive:
             )
 
     def losses(self, model: Model, images: torch.Tensor, conditions: Conditions, draws: Draws) -> torch.Tensor:
-        if draws.hidden is not None:
-            conditions = model.drop(conditions, draws.hidden.to(images.device))
-        if self.guidance is not None:
-            low, high = self.guidance
-            scales = low + (high - low) * draws.streams.uniform("guidance").to(images.device)
-            conditions = {**conditions, "guidance": scales}
+        conditions = student_conditions(model, conditions, draws, self.guidance, images.device)
         x0 = self.encode(images).contiguous(memory_format=model.layout)
         now, middle, end = self._levels(draws.timesteps)
         x = diffuse(x0, draws.streams.normal("noise", x0.shape[1:]).to(x0.device), now)

@@ -24,7 +24,7 @@ OTHERS = 4
 """The most ways on the chart besides the default, the tuned ones and students; the table has all."""
 
 
-class Kind(IntEnum):
+class WayKind(IntEnum):
     """A run's default way of sampling, tuned levels, a student's own steps, or any other: in the order of a legend."""
 
     DEFAULT = 0
@@ -33,9 +33,9 @@ class Kind(IntEnum):
     OTHER = 3
 
 
-LOOKS: dict[Kind, dict[str, Any]] = {
-    Kind.TUNED: {"marker": "s", "linestyle": (0, (4, 1.5)), "fillstyle": "none"},
-    Kind.STUDENT: {"marker": "D", "markersize": 6},
+LOOKS: dict[WayKind, dict[str, Any]] = {
+    WayKind.TUNED: {"marker": "s", "linestyle": (0, (4, 1.5)), "fillstyle": "none"},
+    WayKind.STUDENT: {"marker": "D", "markersize": 6},
 }
 """The look of some lines; the colour is that of the run."""
 
@@ -50,7 +50,7 @@ class SampledWay:
     """
 
     subject: Subject
-    kind: Kind
+    kind: WayKind
     parts: tuple[str, ...]
     points: tuple[tuple[int, Distance], ...]
 
@@ -92,20 +92,20 @@ class Calls:
     @property
     def common(self) -> list[str]:
         """What all ways have in common besides those of students and tuned levels, but for the solver."""
-        plain = [way.parts for way in self.ways if way.kind in (Kind.DEFAULT, Kind.OTHER)]
+        plain = [way.parts for way in self.ways if way.kind in (WayKind.DEFAULT, WayKind.OTHER)]
         return [part for part in (plain[0][1:] if plain else ()) if all(part in parts for parts in plain)]
 
     @property
     def drawn(self) -> list[SampledWay]:
         """The ways on the chart."""
-        others = sorted((way for way in self.ways if way.kind == Kind.OTHER), key=lambda way: way.least)[:OTHERS]
-        return [way for way in self.ways if way.kind != Kind.OTHER or way in others]
+        others = sorted((way for way in self.ways if way.kind == WayKind.OTHER), key=lambda way: way.least)[:OTHERS]
+        return [way for way in self.ways if way.kind != WayKind.OTHER or way in others]
 
     @property
     def notes(self) -> str:
         """How to read the chart, and how it was measured."""
-        found = [MEANING, f"Each distance is of {self.basis.words}; bars are 95 % intervals."]
-        if any(way.kind == Kind.OTHER for way in self.ways):
+        found = [MEANING, f"Distances are those of {self.basis.words}. Bars show 95 % intervals."]
+        if any(way.kind == WayKind.OTHER for way in self.ways):
             found.append("The intervals of grey lines are in the table.")
         if self.common:
             found.append(f"Settings of all lines except students: {', '.join(self.common)}.")
@@ -119,7 +119,7 @@ class Calls:
             label = ", ".join(part for part in way.parts if part not in self.common)
             points = [(calls, found.frechet) for calls, found in way.points]
             named = f"{way.subject.name}: {label}" if several else label
-            colour = None if way.kind == Kind.OTHER else self.subjects.index(way.subject)
+            colour = None if way.kind == WayKind.OTHER else self.subjects.index(way.subject)
             curves.append(charts.Series(named, points, colour, LOOKS.get(way.kind, {})))
         return charts.by_calls(curves, self.basis.floor)
 
@@ -152,9 +152,9 @@ class Calls:
             if not ways or not subject.plain:
                 continue
             folder = str(subject.run.folder)
-            if not any(way.kind == Kind.DEFAULT and len(way.points) > 1 for way in ways):
+            if not any(way.kind == WayKind.DEFAULT and len(way.points) > 1 for way in ways):
                 lacks[f"the default sampler of {subject.name} in fewer steps"] = evaluate(subject, self.basis, FEW)
-            if not any(way.kind == Kind.TUNED for way in ways):
+            if not any(way.kind == WayKind.TUNED for way in ways):
                 steps = ",".join(str(how.steps) for how in subject.tuned) or TUNE
                 found = "" if subject.tuned else shlex.join(["ddpm", "tune", folder, "--steps", steps]) + " && "
                 lacks[f"{subject.name} with tuned levels"] = found + evaluate(subject, self.basis, steps, tuned=True)
@@ -203,15 +203,15 @@ def _ways(subject: Subject, basis: Basis, taught: bool) -> list[SampledWay]:
     return sorted(ways, key=lambda way: (way.kind, way.least))
 
 
-def _way(subject: Subject, how: SamplingConfig, taught: bool) -> tuple[Kind, tuple[str, ...], Any]:
+def _way(subject: Subject, how: SamplingConfig, taught: bool) -> tuple[WayKind, tuple[str, ...], Any]:
     """The kind of a way of sampling, its words, and what else distinguishes it from others but for its steps."""
     if subject.is_taught(how):
         words = f"{how.steps}-step student" if taught else subject.run.config.student
-        return Kind.STUDENT, (words,), how.precision
+        return WayKind.STUDENT, (words,), how.precision
     if subject.is_tuned(how):
-        return Kind.TUNED, ("tuned levels", f"guidance {how.guidance_scale:g}"), how.precision
+        return WayKind.TUNED, ("tuned levels", f"guidance {how.guidance_scale:g}"), how.precision
     alike = how.model_copy(update={"steps": 1})
     solver, *others = tables.parts(how, steps=False)
     if alike == subject.run.sampling.model_copy(update={"steps": 1}):
-        return Kind.DEFAULT, (f"{solver} (default)", *others), None
-    return Kind.OTHER, (solver, *others), alike
+        return WayKind.DEFAULT, (f"{solver} (default)", *others), None
+    return WayKind.OTHER, (solver, *others), alike

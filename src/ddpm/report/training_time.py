@@ -14,9 +14,7 @@ from ddpm.report.subjects import Basis, Distance, Subject, shared
 from ddpm.training import checkpoint as checkpoints
 
 CAPTION = "Quality against training minutes"
-MEANING = (
-    "Minutes of training leave out previews, scores and checkpoints; those of a student are of its distillation alone."
-)
+MEANING = "Training time excludes previews, scores and checkpoints. For a student, only its distillation is counted."
 
 
 @dataclass(frozen=True)
