@@ -15,7 +15,7 @@ from ddpm.metrics.features import Extractor
 from ddpm.metrics.features.embedded import Embedded
 from ddpm.metrics.features.inception import Inception
 from ddpm.metrics.features.vision import clip, dinov2
-from ddpm.networks import NoisedClassifier, UNet
+from ddpm.networks import DiT, NoisedClassifier, PlainDiT, UNet
 from ddpm.networks.blocks import zero
 from ddpm.networks.embeddings import TimeEmbedding
 from ddpm.system.errors import InputError
@@ -23,6 +23,8 @@ from ddpm.system.names import suggest
 
 NETWORKS: dict[str, Callable[[Any], torch.nn.Module]] = {
     "unet": UNet,
+    "dit": DiT,
+    "plain-dit": PlainDiT,
 }
 CODECS: dict[str, Callable[[Any], Codec]] = {
     "pixel": lambda config: PixelCodec(),

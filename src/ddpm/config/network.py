@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
+from pydantic import Field
+
+from ddpm.config.dit import DiTSettings, PlainDiTSettings
 from ddpm.config.options import Flag
 from ddpm.system.names import NormName, SkipsName, UpsampleName
 from ddpm.system.tree import Short, groups, short
@@ -104,15 +107,26 @@ class UNetSettings:
         fixed = {"in_channels": in_channels, "out_channels": out_channels, "cond_width": None, "stem": 0}
         return asdict(self) | fixed | {"width": max(LEAST_WIDTH, self.width // 4 * 2) if width is None else width}
 
+    @classmethod
+    def default_width(cls, tree: Mapping[str, Any]) -> int:
+        """The width of the settings in a tree that names none."""
+        return cls.width
+
     def describe(self) -> str:
         """A one-line summary: "U-Net, width 32, channel multipliers 1 2 2, patch size 2"."""
         multipliers = " ".join(map(str, self.multipliers))
         return f"U-Net, width {self.width}, channel multipliers {multipliers}, patch size {self.patch}"
 
 
-NetworkSettings = Annotated[UNetSettings, Short("kind")]
+NetworkSettings = Annotated[
+    UNetSettings | DiTSettings | PlainDiTSettings,
+    Field(discriminator="kind"),
+    Short("kind"),
+    Flag("Kind of network: a U-Net, a diffusion transformer, or the transformer as published."),
+]
 """Settings of any kind of network. All kinds have ``in_channels``, ``out_channels``, ``width``, ``space``,
-``cond_width``, ``divisor``, ``encoder()`` and ``describe()``. No other is read outside this file."""
+``cond_width``, ``divisor``, ``encoder()``, ``default_width()`` and ``describe()``. No other is read by other packages,
+but for that of the network."""
 
 
 def conditioned(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,4 +134,4 @@ def conditioned(tree: Mapping[str, Any]) -> dict[str, Any]:
     mark, members = short(NetworkSettings), groups(NetworkSettings)
     assert mark is not None
     kind: Any = mark.member(mark.full(tree, members), members)
-    return {"cond_width": tree.get("width", kind.width), **tree}
+    return {"cond_width": tree.get("width", kind.default_width(tree)), **tree}

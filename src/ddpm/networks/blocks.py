@@ -90,17 +90,19 @@ def normaliser(name: NormName, channels: int) -> GroupNorm | LayerNorm:
     return LayerNorm(channels) if name == "layer" else GroupNorm(channels)
 
 
-def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
     """Scaled dot-product attention: three of (B, heads, N, D) -> (B, heads, N, D) of the same dtype.
+
+    The mask, (B, 1, 1, N) bool, is false for keys to ignore.
 
     With gradients on a CPU and few positions, at least float32: PyTorch's backward pass is then two to three times
     slower in bfloat16. The forward pass alone, or with many positions, is faster in bfloat16.
     """
     if q.device.type != "cpu" or not q.requires_grad or q.shape[-2] > _FEW:
-        return F.scaled_dot_product_attention(q, k, v)
+        return F.scaled_dot_product_attention(q, k, v, mask)
     wide = torch.promote_types(q.dtype, torch.float32)
     with torch.autocast("cpu", enabled=False):
-        return F.scaled_dot_product_attention(q.to(wide), k.to(wide), v.to(wide)).to(q.dtype)
+        return F.scaled_dot_product_attention(q.to(wide), k.to(wide), v.to(wide), mask).to(q.dtype)
 
 
 _FEW = 64

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from ddpm.config.network import UNetSettings
+from ddpm.config.network import NetworkSettings, UNetSettings
 from ddpm.core import Cond
 from ddpm.networks.blocks import (
     Attention,
@@ -107,8 +107,8 @@ def way_down(s: UNetSettings) -> tuple[nn.ModuleList, list[int]]:
     return levels, skips
 
 
-def check_size(s: UNetSettings, x: torch.Tensor) -> None:
-    """Check that a network of these settings can downsample an input (B, C, *space).
+def check_size(s: NetworkSettings, x: torch.Tensor) -> None:
+    """Check that a network of these settings can divide an input (B, C, *space).
 
     Raises:
         ValueError: if ``s.divisor`` does not divide each side, or the number of spatial axes is not ``s.space``.

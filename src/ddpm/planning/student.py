@@ -118,7 +118,8 @@ def draft_of(
         grids = (power(teacher, stage.steps),)
         how = own.sampling if stage.follows else halved(teacher, stage.steps, asked)
     tree = own.model_dump()
-    network = tree["network"] | {"dropout": 0.0}  # it would blur a target that has no noise
+    # dropout would blur a target that has no noise
+    network = {name: 0.0 if name == "dropout" else value for name, value in tree["network"].items()}
     several, scales = len(grids) > 1, scales_of(asked)
     if (several or scales) and network["cond_width"] is None:
         network = conditioned({name: value for name, value in network.items() if name != "cond_width"})

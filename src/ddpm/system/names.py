@@ -16,6 +16,7 @@ OptimizerName = Literal["adamw", "muon"]
 NormName = Literal["group", "layer"]
 UpsampleName = Literal["conv", "linear"]
 SkipsName = Literal["all", "blocks"]
+TransformerSizeName = Literal["XXS", "XS", "S", "B", "L", "XL"]
 
 ScheduleName = Literal["linear", "scaled-linear", "cosine", "sigmoid", "vp", "sub-vp", "ve", "edm", "flow"]
 PredictionName = Literal["eps", "x0", "v", "flow", "edm"]

@@ -1,0 +1,144 @@
+"""The shapes of diffusion transformers."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import model_validator
+
+from ddpm.config.options import Flag
+from ddpm.system.names import TransformerSizeName
+from ddpm.system.record import Strict, bounds
+
+
+class TransformerSize(NamedTuple):
+    """The number of blocks, the channels of a token, and the attention heads of a named size."""
+
+    depth: int
+    width: int
+    heads: int
+
+
+SIZES: dict[str, TransformerSize] = {
+    "XXS": TransformerSize(4, 128, 2),
+    "XS": TransformerSize(6, 256, 4),
+    "S": TransformerSize(12, 384, 6),
+    "B": TransformerSize(12, 768, 12),
+    "L": TransformerSize(24, 1024, 16),
+    "XL": TransformerSize(28, 1152, 16),
+}
+"""S to XL are those of Peebles & Xie 2023, table 1; the smaller ones suit training on a CPU."""
+MOST_ENCODER = 128
+"""The largest default width of a classifier's U-Net."""
+
+
+class _Transformer(Strict):
+    """The settings of any transformer, of which every kind has its own class.
+
+    Attributes:
+        in_channels: The channels of x, plus those of the condition's image if there is one.
+        out_channels: The channels of the output; twice as many with a learned variance.
+        size: The named size, whose depth, width and heads are the defaults.
+        depth: The number of blocks.
+        width: The channels of a token.
+        heads: The attention heads, which divide the width.
+        patch: The side, in pixels, of the patch that forms a token.
+        space: The number of spatial axes.
+        cond_width: D of the condition's vector; None for a network without conditions.
+        checkpoint: Whether to recompute the activations inside the blocks for the gradient instead of storing them.
+    """
+
+    in_channels: Annotated[int, bounds(1)] = 3
+    out_channels: Annotated[int, bounds(1)] = 3
+    size: TransformerSizeName = "S"
+    depth: Annotated[int, bounds(1)] = SIZES["S"].depth
+    width: Annotated[int, bounds(4), Flag("Channels at the network's finest level.")] = SIZES["S"].width
+    heads: Annotated[int, bounds(1)] = SIZES["S"].heads
+    patch: Annotated[int, bounds(1)] = 2
+    space: Literal[1, 2, 3] = 2
+    cond_width: Annotated[int | None, bounds(1)] = None
+    checkpoint: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sized(cls, given: Any) -> Any:
+        """Depth, width and heads follow from the named size."""
+        size = SIZES.get(str(given.get("size", "S"))) if isinstance(given, Mapping) else None
+        return given if size is None else {**size._asdict(), **given}
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"heads is {self.heads}; it must divide {self.width}, the width")
+        return self
+
+    @property
+    def divisor(self) -> int:
+        """The number that must divide each side of an image."""
+        return self.patch
+
+    @classmethod
+    def default_width(cls, tree: Mapping[str, Any]) -> int:
+        """The width of the settings in a tree that names none."""
+        return SIZES.get(str(tree.get("size", "S")), SIZES["S"]).width
+
+    def encoder(self, width: int | None, in_channels: int, out_channels: int) -> dict[str, Any]:
+        """The settings of a classifier for the images of this network: a U-Net of one level with attention."""
+        shape = {"multipliers": (1,), "attention": (self.patch,), "patch": self.patch, "space": self.space}
+        width = min(MOST_ENCODER, self.width // 4 * 2) if width is None else width
+        channels = {"in_channels": in_channels, "out_channels": out_channels}
+        return {"kind": "unet", "width": width, "norm": "layer", "checkpoint": self.checkpoint, **shape, **channels}
+
+    def _shape(self) -> str:
+        return f"{self.depth} blocks, width {self.width}, {self.heads} heads, patch size {self.patch}"
+
+
+class DiTSettings(_Transformer):
+    """The shape of a diffusion transformer in today's form; the defaults have the size of DiT-S/2.
+
+    Attributes:
+        class_tokens: The number of tokens made from the condition's vector, which are read next to those of the image;
+            without a condition, they are learned (Darcet et al. 2023).
+        bottleneck: The channels between a patch and its token (Li & He 2025, sec. 4.2); 0 for one layer.
+        long_skips: Whether each block of the second half also gets the output of its mirror image in the first
+            (Bao et al. 2022).
+        final_conv: Whether a convolution of the pixels smooths the edges of the patches (Bao et al. 2022).
+        dropout: The dropout probability in each feed-forward network.
+    """
+
+    kind: Literal["dit"] = "dit"
+    class_tokens: Annotated[int, bounds(0)] = 0
+    bottleneck: Annotated[int, bounds(0)] = 0
+    long_skips: bool = False
+    final_conv: bool = False
+    dropout: Annotated[float, bounds(0, 1, below=True)] = 0.0
+
+    @model_validator(mode="after")
+    def _fits_positions(self) -> Self:
+        if self.width // self.heads % 2 or self.width // self.heads < 2 * self.space:
+            raise ValueError(
+                f"heads is {self.heads}; each needs an even number of channels, at least {2 * self.space}, for its "
+                f"positions, but has {self.width // self.heads}"
+            )
+        return self
+
+    def describe(self) -> str:
+        """A one-line summary: "DiT, 12 blocks, width 384, 6 heads, patch size 2"."""
+        return f"DiT, {self._shape()}"
+
+
+class PlainDiTSettings(_Transformer):
+    """The shape of the transformer of Peebles & Xie 2023; the defaults are DiT-S/2."""
+
+    kind: Literal["plain-dit"] = "plain-dit"
+
+    @model_validator(mode="after")
+    def _fits_positions(self) -> Self:
+        if self.width % (2 * self.space):
+            raise ValueError(f"width is {self.width}; it must be divisible by {2 * self.space}, for its positions")
+        if self.cond_width not in (None, self.width):
+            raise ValueError(f"cond_width is {self.cond_width}; it must be {self.width}, the width, or None")
+        return self
+
+    def describe(self) -> str:
+        """A one-line summary: "plain DiT, 12 blocks, width 384, 6 heads, patch size 2"."""
+        return f"plain DiT, {self._shape()}"

@@ -1,0 +1,120 @@
+"""The diffusion transformer as published."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from ddpm.config.dit import PlainDiTSettings
+from ddpm.core import Cond
+from ddpm.networks.blocks import linear, zero
+from ddpm.networks.dit import FREQUENCIES
+from ddpm.networks.embeddings import TimeEmbedding, silu
+from ddpm.networks.transformer import SelfAttention, patches, unpatched
+from ddpm.networks.unet import check_size
+
+
+def modulated(x: torch.Tensor, shift: torch.Tensor, scale: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """``norm(x) · (1 + scale) + shift`` in at least float32, returned in the layer's own dtype."""
+    return (F.layer_norm(x, x.shape[-1:], eps=1e-6) * (1 + scale) + shift).to(dtype)
+
+
+def positions(sides: Sequence[int], width: int, device: torch.device) -> torch.Tensor:
+    """Sines, then cosines, of the positions along each axis, the last axis first: (N, width).
+
+    Each axis has ``width / axes`` of them, with frequencies from 1 down to almost 1 / 10000.
+    """
+    half = width // len(sides) // 2
+    frequency = torch.exp(torch.arange(half, dtype=torch.float32, device=device) * (-math.log(10_000) / half))
+    parts = []
+    for i, n in reversed(list(enumerate(sides))):
+        angle = torch.arange(n, dtype=torch.float32, device=device)[:, None] * frequency
+        # (n, 2 · half) -> (n, 1, …, 1, 2 · half) -> (*sides, 2 · half)
+        table = torch.cat([angle.sin(), angle.cos()], dim=1).reshape(n, *[1] * (len(sides) - 1 - i), -1)
+        parts.append(table.expand(*sides, -1))
+    return torch.cat(parts, dim=-1).flatten(0, -2)
+
+
+class Block(nn.Module):
+    """Attention and a perceptron on residual branches with adaLN-zero (Peebles & Xie 2023, sec. 3.2)."""
+
+    def __init__(self, settings: PlainDiTSettings) -> None:
+        super().__init__()
+        width = settings.width
+        self.checkpoint = settings.checkpoint
+        self.modulation = zero(linear(width, 6 * width))
+        self.attention = SelfAttention(width, settings.heads, norm=False)
+        self.linear1 = linear(width, 4 * width)
+        self.linear2 = linear(4 * width, width)
+
+    def forward(self, x: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
+        """x (B, N, width), embedding (B, width) -> (B, N, width)."""
+        if self.checkpoint and torch.is_grad_enabled():
+            out: torch.Tensor = checkpoint(self._forward, x, embedding, use_reentrant=False)
+            return out
+        return self._forward(x, embedding)
+
+    def _forward(self, x: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
+        dtype = self.linear1.weight.dtype
+        # (B, 6 · width) -> six of (B, 1, width)
+        six = self.modulation(embedding).to(x)[:, None].chunk(6, dim=2)
+        x = x + six[2] * self.attention(modulated(x, six[0], six[1], dtype))
+        hidden = F.gelu(self.linear1(modulated(x, six[3], six[4], dtype)), approximate="tanh")
+        out: torch.Tensor = x + six[5] * self.linear2(hidden)
+        return out
+
+
+class PlainDiT(nn.Module):
+    """The network of Peebles & Xie 2023 with adaLN-zero, for exchange with other programs.
+
+    Its positions are fixed sines and cosines, so that it suits only sizes near that of its training. Its output is zero
+    at initialisation.
+
+    Attributes:
+        outer: The modules that embed time, whose weights are no hidden matrices.
+    """
+
+    outer = ("time", "modulation")
+
+    def __init__(self, settings: PlainDiTSettings) -> None:
+        super().__init__()
+        self.settings = s = settings
+        area = s.patch**s.space
+        self.time = TimeEmbedding(FREQUENCIES, s.width)
+        self.embed = linear(s.in_channels * area, s.width)
+        self.blocks = nn.ModuleList(Block(s) for _ in range(s.depth))
+        self.modulation = zero(linear(s.width, 2 * s.width))
+        self.out = zero(linear(s.width, s.out_channels * area))
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor, cond: Cond | None = None) -> torch.Tensor:
+        """x (B, C, *space), t (B,), the condition's vector (B, width) -> (B, out_channels, *space).
+
+        The condition's image is concatenated to x: (B, in_channels, *space) in total.
+
+        Raises:
+            ValueError: if the patch does not divide each side of x, or a condition is missing or unexpected.
+        """
+        s, cond = self.settings, cond or Cond()
+        check_size(s, x)
+        if (cond.vector is None) != (s.cond_width is None):
+            raise ValueError(
+                "this network takes no condition; leave it out, or build the network with cond_width"
+                if s.cond_width is None
+                else "this network requires a condition; use the null condition for none in particular"
+            )
+        if cond.image is not None:
+            x = torch.cat([x, cond.image], dim=1)
+        time = self.time(t)
+        embedding = silu(time if cond.vector is None else time + cond.vector)
+        sides = [side // s.patch for side in x.shape[2:]]
+        # float32 in any precision, as the positions are
+        tokens = self.embed(patches(x, s.patch)) + positions(sides, s.width, x.device)
+        for block in self.blocks:
+            tokens = block(tokens, embedding)
+        # (B, 2 · width) -> two of (B, 1, width)
+        shift, scale = self.modulation(embedding).to(tokens)[:, None].chunk(2, dim=2)
+        out = self.out(modulated(tokens, shift, scale, self.out.weight.dtype))
+        return unpatched(out, s.patch, x.shape[2:])
