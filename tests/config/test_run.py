@@ -128,7 +128,7 @@ def test_a_wrong_type_is_named_by_its_key(key: str, value: Any, said: str) -> No
         ),
         ({"sampling__guidance": {"scale": 1, "rescale": 0.5}}, "rescale has no effect at scale 1"),
         ({"sampling__guidance": -1}, r"sampling\.guidance\.scale must be at least 0"),
-        ({"network__kind": "dit"}, r"network(\.kind)? 'dit' is unknown.* unet"),
+        ({"network__kind": "net"}, r"network(\.kind)? 'net' is unknown.* unet, dit"),
         ({"sampling__steps": 1001}, r"sampling\.steps is 1001; it must be at most 1000"),
         ({"diffusion__T": 10}, r"sampling\.steps is 20; it must be at most 10"),
         ({"sampling": {"grid": [1200, 5]}}, r"sampling\.grid is 1200,5; .*1000"),

@@ -167,7 +167,8 @@ class _Draft:
         name = self.request.recipe
         if name not in RECIPES:
             raise InputError("unknown", f"unknown recipe {name!r}{suggest(name, [*RECIPES])}")
-        return RECIPES[name](self.data["size"], bool(self.data["classes"]))
+        kind = str(self.request.changes.get("network.kind", "unet"))
+        return RECIPES[name](self.data["size"], bool(self.data["classes"]), kind)
 
     def config(self, tree: Tree, images: int) -> RunConfig:
         """The complete config from a recipe's tree, the data and the user's changes."""

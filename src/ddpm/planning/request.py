@@ -137,7 +137,7 @@ def flags(budget: str | int | None, config: Mapping[str, Any]) -> dict[str, Any]
     for name, value in config.items():
         if name not in (*FLAGS, *KEYS, *sections):
             raise InputError("unknown", f"unknown keyword {name!r}{suggest(name, [*FLAGS, *KEYS, *sections])}")
-        if name in sections:
+        if name in sections and not (name in KEYS and isinstance(value, str)):
             if not isinstance(value, Mapping):
                 raise InputError("invalid", f'{name} is {value!r}, not a dict; use keys, as in network={{"width": 64}}')
             assignments += _assignments(name, value)

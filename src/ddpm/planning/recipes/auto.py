@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from ddpm.planning.recipes.recipe import Rung, Tree
+from ddpm.planning.recipes.transformer import TRANSFORMERS, transformer
 from ddpm.system.errors import InputError
 
 COARSEST = 16
@@ -47,16 +48,18 @@ LADDER = (
 )
 
 
-def auto(size: tuple[int, int], labelled: bool) -> list[Rung]:
+def auto(size: tuple[int, int], labelled: bool, network: str = "unet") -> list[Rung]:
     """Rungs for any image size and budget. The numbers come from the measurements in docs/recipe.md.
 
     Raises:
         InputError: the size cannot be halved often enough.
     """
-    return [_rung(size, labelled, row) for row in LADDER]
+    sampling: Tree = {"guidance": (1.15 if max(size) <= 16 else 1.5) if labelled else 1.0}
+    rungs = transformer(size, network) if network in TRANSFORMERS else [_rung(size, row) for row in LADDER]
+    return [Rung(needs, tree | {"sampling": sampling}) for needs, tree in rungs]
 
 
-def _rung(size: tuple[int, int], labelled: bool, row: LadderRow) -> Rung:
+def _rung(size: tuple[int, int], row: LadderRow) -> Rung:
     longest, patch = max(size), 1
     while longest / patch > row.positions:
         patch *= 2
@@ -84,7 +87,6 @@ def _rung(size: tuple[int, int], labelled: bool, row: LadderRow) -> Rung:
             "diffusion": {"schedule": "cosine", "prediction": "v"},
             "network": network,
             "training": training,
-            "sampling": {"guidance": (1.15 if longest <= 16 else 1.5) if labelled else 1.0},
         },
     )
 

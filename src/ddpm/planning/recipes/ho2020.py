@@ -3,7 +3,7 @@
 from ddpm.planning.recipes.recipe import Rung
 
 
-def ho2020(size: tuple[int, int], labelled: bool) -> list[Rung]:
+def ho2020(size: tuple[int, int], labelled: bool, network: str = "unet") -> list[Rung]:
     """Ho et al. 2020, appendix B: 35.7 M parameters, 1000 linear levels, eps, batch 128, 800,000 steps.
 
     Made for 32 × 32; any size divisible by 8 works. The paper samples with 1000 ancestral steps:

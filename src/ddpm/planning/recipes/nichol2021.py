@@ -5,7 +5,7 @@ from ddpm.planning.recipes.recipe import Rung
 LEVELS = 4000
 
 
-def nichol2021(size: tuple[int, int], labelled: bool) -> list[Rung]:
+def nichol2021(size: tuple[int, int], labelled: bool, network: str = "unet") -> list[Rung]:
     """Nichol & Dhariwal 2021, appendix A: L_hybrid, a learned variance, 4000 cosine levels, 500,000 steps.
 
     Made for 32 × 32; any size divisible by 8 works. The paper samples with all 4000 ancestral steps, or with the 50 to

@@ -23,5 +23,6 @@ class Rung(NamedTuple):
     tree: Tree
 
 
-Recipe = Callable[[tuple[int, int], bool], list[Rung]]
-"""(H, W) of the images, and whether they have classes -> rungs."""
+Recipe = Callable[[tuple[int, int], bool, str], list[Rung]]
+"""(H, W) of the images, whether they have classes, and the kind of network -> rungs. Those of another kind of network
+than a recipe has numbers for only contribute their other settings."""

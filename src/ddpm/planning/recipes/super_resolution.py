@@ -7,7 +7,7 @@ SAMPLING: Tree = {"solver": "ancestral", "steps": 20, "grid": "trailing", "guida
 """Fresh noise corrects errors of earlier steps; see docs/super-resolution.md."""
 
 
-def super_resolution(size: tuple[int, int], labelled: bool) -> list[Rung]:
+def super_resolution(size: tuple[int, int], labelled: bool, network: str = "unet") -> list[Rung]:
     """The networks of ``auto``, with the enlarged small image as further input channels (Saharia et al. 2021).
 
     Half of the labels are dropped, as small images mostly come without one. The noise on the condition reaches further
@@ -16,5 +16,5 @@ def super_resolution(size: tuple[int, int], labelled: bool) -> list[Rung]:
     own: Tree = {"sampling": SAMPLING, "upscaling": {"s_max": 0.5}}
     return [
         Rung(needs, tree | own | {"training": tree["training"] | {"label_dropout": 0.5}})
-        for needs, tree in auto(size, labelled)
+        for needs, tree in auto(size, labelled, network)
     ]

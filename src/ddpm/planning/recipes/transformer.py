@@ -1,0 +1,74 @@
+"""The networks of the default recipe that are transformers."""
+
+from typing import NamedTuple
+
+from ddpm.planning.recipes.recipe import Rung, Tree
+from ddpm.system.errors import InputError
+from ddpm.system.names import TransformerSizeName
+
+TRANSFORMERS = ("dit", "plain-dit")
+"""The kinds of networks with this ladder."""
+MOST = 32
+"""Maximum tokens per side; an oblong image may have as many in total as a square."""
+
+
+class LadderRow(NamedTuple):
+    """One network of the ladder.
+
+    Attributes:
+        needs: training images from which it beats the row above.
+        size: its named size.
+        positions: the tokens per side; larger images have larger patches.
+        batch, rate: images per step and the peak learning rate.
+    """
+
+    needs: int
+    size: TransformerSizeName
+    positions: int
+    batch: int
+    rate: float
+
+
+LADDER = (
+    LadderRow(0, "XXS", 8, 64, 6e-3),
+    LadderRow(150_000, "XS", 8, 64, 3e-3),
+    LadderRow(600_000, "XS", 16, 128, 3e-3),
+    LadderRow(2_000_000, "S", 16, 128, 2e-3),
+    LadderRow(20_000_000, "B", 16, 256, 1e-3),
+)
+
+
+def transformer(size: tuple[int, int], kind: str) -> list[Rung]:
+    """Rungs for any image size and budget, without settings of sampling. The numbers come from docs/recipe.md.
+
+    Raises:
+        InputError: patches small enough do not divide the size.
+    """
+    return [_rung(size, kind, row) for row in LADDER]
+
+
+def _rung(size: tuple[int, int], kind: str, row: LadderRow) -> Rung:
+    network: Tree = {"kind": kind, "size": row.size, "patch": _patch(size, row.positions)}
+    training: Tree = {"batch": row.batch, "learning_rate": row.rate, "label_dropout": 0.05, "optimizer": "muon"}
+    return Rung(
+        row.needs,
+        {"diffusion": {"schedule": "cosine", "prediction": "v"}, "network": network, "training": training},
+    )
+
+
+def _patch(size: tuple[int, int], positions: int) -> int:
+    """The side of the patches: the smallest power of two with so many positions, or the next smaller that divides."""
+    wanted = 1
+    while max(size) / wanted > positions:
+        wanted *= 2
+    patch = wanted
+    while any(n % patch for n in size):
+        patch //= 2
+    if size[0] * size[1] > (MOST * patch) ** 2:
+        height, width = (max(1, round(n / wanted)) * wanted for n in size)
+        raise InputError(
+            "invalid",
+            f"images of {size[0]} × {size[1]} cannot be divided into few enough patches; "
+            f"use --size {height}x{width}, the nearest size that can",
+        )
+    return patch
