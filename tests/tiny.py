@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 
 from ddpm import build
 from ddpm.config.data import DataConfig
 from ddpm.config.diffusion import DiffusionConfig
-from ddpm.config.network import UNetSettings
+from ddpm.config.dit import DiTSettings, PlainDiTSettings
+from ddpm.config.network import NetworkSettings, UNetSettings
 from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.config.training import TrainSettings
@@ -19,16 +21,23 @@ from ddpm.engine.run import LoadedRun
 from ddpm.pipeline import Pipeline
 
 CLASSES = ("circle", "square", "star")
+NETWORKS = {
+    "unet": UNetSettings(width=8, multipliers=(1, 2), blocks=1, attention=(2,), cond_width=8),
+    "dit": DiTSettings(depth=2, width=32, heads=2, cond_width=32, class_tokens=2, long_skips=True, final_conv=True),
+    "plain-dit": PlainDiTSettings(depth=2, width=32, heads=2, cond_width=32),
+}
+"""The smallest network of each kind that has all parts."""
 
 
 @cache
-def loaded(mode: Any, steps: int = 3, scale: int | None = None) -> LoadedRun:
-    """A small conditional U-Net of 8 × 8 images, with weights that are random also where a fresh one begins at zero.
+def loaded(mode: Any, steps: int = 3, scale: int | None = None, kind: str = "unet") -> LoadedRun:
+    """A small conditional network of 8 × 8 images, with weights that are random also where a fresh one begins at zero.
 
     Args:
         scale: how many times it makes small images larger; None for one that draws from nothing.
     """
     channels = len(mode)
+    seen = channels if scale is None else 2 * channels
     config = RunConfig(
         recipe="auto",
         request={},
@@ -36,15 +45,11 @@ def loaded(mode: Any, steps: int = 3, scale: int | None = None) -> LoadedRun:
             source="shapes", fingerprint="", images=100, held_out=0, size=(8, 8), mode=mode, classes=CLASSES
         ),
         diffusion=DiffusionConfig(schedule="cosine", T=100, prediction="v"),
-        network=UNetSettings(
-            in_channels=channels if scale is None else 2 * channels,
-            out_channels=channels,
-            width=8,
-            multipliers=(1, 2),
-            blocks=1,
-            attention=(2,),
-            cond_width=8,
-        ),
+        network={
+            **TypeAdapter(NetworkSettings).dump_python(NETWORKS[kind]),
+            "in_channels": seen,
+            "out_channels": channels,
+        },
         training=TrainSettings(images=1),
         sampling=SamplingConfig.of(steps=steps),
         upscaling=None if scale is None else UpscalingConfig(scale=scale),
@@ -59,6 +64,6 @@ def loaded(mode: Any, steps: int = 3, scale: int | None = None) -> LoadedRun:
     return LoadedRun(Diffusion.of(config, model, torch.device("cpu")), config, Path("shapes"), "")
 
 
-def pipeline(mode: Any, steps: int = 3, scale: int | None = None) -> Pipeline:
+def pipeline(mode: Any, steps: int = 3, scale: int | None = None, kind: str = "unet") -> Pipeline:
     """The same with its face."""
-    return Pipeline(loaded(mode, steps, scale))
+    return Pipeline(loaded(mode, steps, scale, kind))

@@ -33,6 +33,9 @@ TREE: Tree = {
 }
 
 
+DIT: Tree = {"kind": "dit", "depth": 2, "width": 32, "heads": 2, "cond_width": 32}
+
+
 def changed(**changes: Any) -> Tree:
     """The tree with some dotted keys changed, dots written as two underscores."""
     tree = copy.deepcopy(TREE)
@@ -152,6 +155,9 @@ def test_a_wrong_type_is_named_by_its_key(key: str, value: Any, said: str) -> No
         ({"network__cond_width": None}, r"cond_width must be a number"),
         ({"data__classes": []}, r"cond_width must be null"),
         ({"network__multipliers": [1, 1, 1, 1, 1]}, r"16 × 24 .* by 16, .*--size 16x32"),
+        ({"network": {**DIT, "patch": 5}}, r"16 × 24 .* by 5, .*--size 15x25"),
+        ({"network": {**DIT, "space": 3}}, r"network\.space must be 2"),
+        ({"network": {**DIT, "width": 48, "cond_width": 0}}, r"cond_width must be at least 1"),
         ({"data__size": [16, 25]}, r"16 × 25 .* by 2, .*--size 16x24"),
     ],
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from tests.tiny import CLASSES, loaded
+from tests.tiny import CLASSES, NETWORKS, loaded
 
 from cases import cases
 from ddpm.config.options import changed
@@ -76,9 +76,10 @@ def check_rows_share(
     ],
 )
 def test_rows_of_different_requests_share_a_batch(changes: dict[str, Any]) -> None:
-    run = loaded("RGB")
-    asked = how(run, **changes)
-    check_rows_share(run.engine, asked, {"label": LABELS}, run.guides(asked, LABELS.tolist()), [0, 17])
+    for kind in NETWORKS:
+        run = loaded("RGB", kind=kind)
+        asked = how(run, **changes)
+        check_rows_share(run.engine, asked, {"label": LABELS}, run.guides(asked, LABELS.tolist()), [0, 17])
 
 
 def test_also_where_a_worse_model_guides() -> None:
@@ -94,7 +95,7 @@ def test_also_where_a_worse_model_guides() -> None:
 @cases("noise", [False, True])
 def test_rows_of_super_resolution_share_a_batch(noise: bool) -> None:
     """Small images as stored, guided; or with noise, of each row its own strength."""
-    run = loaded("RGB", scale=2)
+    run = loaded("RGB", scale=2, kind="dit" if noise else "unet")
     low = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (len(ROWS), 4, 4, 3), np.uint8))
     asked = how(run, solver="ancestral", guidance=1.0 if noise else 3.0)
     if noise:

@@ -14,9 +14,9 @@ from ddpm.records.provenance import KEY, Provenance
 from .every import GRIDS
 
 
-@pytest.fixture(scope="module")
-def pipeline() -> Pipeline:
-    return tiny.pipeline("RGB", steps=8)
+@pytest.fixture(scope="module", params=["unet", "dit"])
+def pipeline(request) -> Pipeline:
+    return tiny.pipeline("RGB", steps=8, kind=request.param)
 
 
 def pixels(images) -> np.ndarray:

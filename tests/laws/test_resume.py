@@ -66,6 +66,11 @@ def whole_sampled(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 ENLARGED = ("--recipe", "super-resolution", "--scale", "2")
 """Small images with noise on them, which is drawn anew in each step."""
+TRANSFORMER = (
+    *("--images", "384", "--batch", "16", "--precision", "fp32", "--network", "dit", "--set", "network.depth=2"),
+    *("--width", "32", "--set", "network.dropout=0.1", "--set", "training.previews=1"),
+    *("--set", "training.log_every=16"),
+)
 
 
 def stop_after(step: int) -> Callable[..., object]:
@@ -113,13 +118,14 @@ def test_levels_sampled_by_importance_go_on(
     assert losses(out) == losses(whole_sampled)
 
 
-def test_super_resolution_goes_on(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("flags", [(*FLAGS, *ENLARGED), TRANSFORMER], ids=["super-resolution", "transformer"])
+def test_other_runs_go_on(flags: tuple[str, ...], cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, out = tmp_path / "whole", tmp_path / "run"
-    assert cli("train", "digits", "--out", whole, *FLAGS, *ENLARGED) == 0
+    assert cli("train", "digits", "--out", whole, *flags) == 0
     with monkeypatch.context() as patch:
         patch.setattr(follow, "train", stop_after(7))
-        assert cli("train", "digits", "--out", out, *FLAGS, *ENLARGED) == 75
-    assert cli("train", "digits", "--out", out, *FLAGS, *ENLARGED) == 0
+        assert cli("train", "digits", "--out", out, *flags) == 75
+    assert cli("train", "digits", "--out", out, *flags) == 0
     assert digests(out) == digests(whole)
     assert losses(out) == losses(whole)
 

@@ -87,7 +87,7 @@ def test_no_image_is_in_both_parts(made: Make) -> None:
 def test_the_longer_the_run_the_larger_the_network(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     from ddpm.planning.recipes import RECIPES, Rung
 
-    def ladder(size: tuple[int, int], labelled: bool) -> list[Rung]:
+    def ladder(size: tuple[int, int], labelled: bool, kind: str) -> list[Rung]:
         return [Rung(needs, {"training": {"clip": clip}, "network": {"width": 8}}) for needs, clip in LADDER]
 
     LADDER = [(0, 0.1), (1000, 0.2), (5000, 0.3)]
@@ -126,7 +126,7 @@ def test_measuring_ends_after_a_share_of_the_budget(
 
     rungs = [(0, 0.1), (20_000, 0.2), (40_000, 0.3), (160_000, 0.4)]
     ladder = [Rung(needs, {"training": {"clip": clip}, "network": {"width": 8}}) for needs, clip in rungs]
-    monkeypatch.setitem(RECIPES, "auto", lambda size, labelled: ladder)
+    monkeypatch.setitem(RECIPES, "auto", lambda size, labelled, kind: ladder)
     monkeypatch.setattr(budget.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(plan, "speed_of", speed)
     for takes[0], tried in ((1.0, [0.1, 0.2, 0.3]), (4.0, [0.1, 0.2]), (20.0, [0.1])):

@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +9,8 @@ from ddpm.pipeline import Pipeline
 
 
 @pytest.fixture(name="pipeline", scope="session")
-def pipeline_of() -> Callable[[Any], Pipeline]:
-    """Mode -> pipeline."""
+def pipeline_of() -> Callable[..., Pipeline]:
+    """Mode and kind of network -> pipeline."""
     return pipeline
 
 

@@ -20,13 +20,15 @@ def known(mask: Image.Image) -> np.ndarray:
     return np.asarray(mask) < 128
 
 
-@pytest.mark.parametrize(("solver", "mode"), list(zip(NAMES, cycle(["L", "RGB", "RGBA"]), strict=False)))
-def test_known_pixels_stay_byte_for_byte(pipeline, solver, mode):
-    """Every solver by both methods, and each of them in every mode."""
+@pytest.mark.parametrize(
+    ("solver", "mode", "kind"), list(zip(NAMES, cycle(["L", "RGB", "RGBA"]), cycle(["unet", "dit"]), strict=False))
+)
+def test_known_pixels_stay_byte_for_byte(pipeline, solver, mode, kind):
+    """Every solver by both methods, each of them in every mode, with a network of each kind."""
     photo = noise(mode)
     for method, mask in product(["mmps", "ddnm"], (HARD, GREY)):
         how = {"solver": solver, "grid": "trailing", "label": "star", "method": method}
-        first, second = pipeline(mode).inpaint(photo, mask, n=2, **how)
+        first, second = pipeline(mode, kind=kind).inpaint(photo, mask, n=2, **how)
         for made in (first, second):
             assert (made.mode, made.size) == (photo.mode, photo.size)
             np.testing.assert_array_equal(np.asarray(made)[known(mask)], np.asarray(photo)[known(mask)])

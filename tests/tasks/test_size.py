@@ -19,9 +19,10 @@ def test_the_runs_own_size_changes_nothing(pipeline):
     assert json.loads(sized.info[KEY])["sampling"]["area"] is None
 
 
+@pytest.mark.parametrize("kind", ["unet", "dit"])
 @pytest.mark.parametrize("whole", [None, True])
-def test_larger_images_in_windows_and_at_once(pipeline, whole):
-    pipe = pipeline("RGB")
+def test_larger_images_in_windows_and_at_once(pipeline, whole, kind):
+    pipe = pipeline("RGB", kind=kind)
     made = pipe.sample(2, seed=2, size=(12, 10), whole=whole, label="star", guidance=2.0)
     assert [image.size for image in made] == [(10, 12)] * 2
     assert made[0].tobytes() != made[1].tobytes()

@@ -143,9 +143,7 @@ class DiT(nn.Module):
         image = unpatched(out, s.patch, x.shape[2:])
         return image if self.conv is None else self.conv(image)
 
-    def _conditions(
-        self, cond: Cond, n: int
-    ) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
+    def _conditions(self, cond: Cond, n: int) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
         """The vector (n, width), the tokens to read (n, L, width), and which of them are real (n, L)."""
         vector, given = cond.vector, cond.tokens
         if self.cond is None and not (vector is None and given is None):

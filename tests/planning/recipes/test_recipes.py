@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from ddpm import build
 from ddpm.conditioning.label import LabelEmbedding
 from ddpm.config.diffusion import DiffusionConfig
-from ddpm.config.network import UNetSettings
+from ddpm.config.network import NetworkSettings, UNetSettings
 from ddpm.config.objective import ObjectiveConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.config.training import TrainSettings
@@ -22,16 +22,18 @@ from ddpm.planning.recipes.ho2020 import ho2020
 from ddpm.planning.recipes.nichol2021 import nichol2021
 from ddpm.system.errors import InputError
 
+KINDS = ("unet", "dit", "plain-dit")
 
-def network(rung: Rung, channels: int = 3) -> UNetSettings:
+
+def network(rung: Rung, channels: int = 3) -> Any:
     tree: dict[str, Any] = {"in_channels": channels, "out_channels": channels} | rung.tree["network"]
-    return TypeAdapter(UNetSettings).validate_python(tree)
+    return TypeAdapter(NetworkSettings).validate_python(tree)
 
 
-def check(height: int, width: int) -> None:
+def check(height: int, width: int, kind: str) -> None:
     """Each rung's network takes the size; or the size that the refusal names is taken, and is near."""
     try:
-        rungs = auto((height, width), False)
+        rungs = auto((height, width), False, kind)
     except InputError as e:
         text = str(e)
         assert "\n" not in text
@@ -41,7 +43,7 @@ def check(height: int, width: int) -> None:
         assert (h, w) != (height, width)
         assert abs(h - height) <= max(8, height / 2)
         assert abs(w - width) <= max(8, width / 2)
-        rungs = auto((h, w), False)  # or raises
+        rungs = auto((h, w), False, kind)  # or raises
         height, width = h, w
     for rung in rungs:
         factor = network(rung).divisor
@@ -52,7 +54,8 @@ def check(height: int, width: int) -> None:
 def test_any_side_is_taken_or_named_one_that_is() -> None:
     """The least and the most, primes, and the neighbours of powers of two, where the number of levels changes."""
     for side in [4, 5, 7, 9, 13, 31, 33, 63, 65, 97, 127, 129, 191, 193, 251, 255, 256]:
-        check(side, side)
+        for kind in KINDS:
+            check(side, side, kind)
 
 
 @pytest.mark.parametrize(
@@ -60,13 +63,15 @@ def test_any_side_is_taken_or_named_one_that_is() -> None:
     [(33, 47), (48, 64), (96, 128), (100, 30), (8, 24), (16, 256), (37, 211), (4, 64)],
 )
 def test_other_shapes(height: int, width: int) -> None:
-    check(height, width)
-    check(width, height)
+    for kind in KINDS:
+        check(height, width, kind)
+        check(width, height, kind)
 
 
 def test_usual_sides_are_taken_as_they_are() -> None:
     for side in [4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256]:
-        auto((side, side), False)
+        for kind in KINDS:
+            auto((side, side), False, kind)
 
 
 def test_the_finest_level_is_affordable() -> None:
@@ -76,12 +81,15 @@ def test_the_finest_level_is_affordable() -> None:
             s = network(rung)
             assert side / s.patch <= 64
             assert side / s.divisor <= 16
+        for rung in auto((side, side), False, "dit"):
+            assert side / network(rung).patch <= 16
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("labelled", [False, True])
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_part_is_allowed(name: str, labelled: bool) -> None:
-    rungs = RECIPES[name]((32, 32), labelled)
+def test_every_part_is_allowed(name: str, labelled: bool, kind: str) -> None:
+    rungs = RECIPES[name]((32, 32), labelled, kind)
     assert rungs[0].needs == 0  # something can be trained in any time
     assert all(a.needs < b.needs for a, b in pairwise(rungs))
     for rung in rungs:
@@ -99,9 +107,10 @@ def test_a_ladder_climbs() -> None:
 
     def cost(rung: Rung) -> float:
         s = network(rung)
-        return s.width**2 / s.patch**2
+        return getattr(s, "depth", 1) * s.width**2 / s.patch**2
 
-    assert all(cost(a) < cost(b) for a, b in pairwise(auto((32, 32), False)))
+    for kind in KINDS:
+        assert all(cost(a) < cost(b) for a, b in pairwise(auto((32, 32), False, kind)))
 
 
 def test_ho2020_is_the_published_model() -> None:
@@ -137,6 +146,6 @@ def test_classes_are_what_makes_a_model_conditional() -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_no_recipe_asks_more_than_twenty_times_for_a_sample(name: str) -> None:
-    for rung in RECIPES[name]((32, 32), True):
+    for rung in RECIPES[name]((32, 32), True, "unet"):
         how, schedule = SamplingConfig.model_validate(rung.tree.get("sampling", {})), cosine(1000)
         assert build.build_solver(how, schedule).evaluations(build.build_grid(how, schedule)) <= 20
