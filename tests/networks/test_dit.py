@@ -65,6 +65,20 @@ def test_any_size_and_number_of_axes(kind, changes):
         assert net(image(*size), T).shape == (2, 6, *size)
 
 
+@cases(
+    ("option", "value", "adds"),
+    [
+        ("class_tokens", 2, {"class_tokens"}),
+        ("bottleneck", 3, {"reduce"}),
+        ("long_skips", True, {"blocks.2.skip"}),
+        ("final_conv", True, {"conv"}),
+    ],
+)
+def test_options_add_their_parts(option, value, adds):
+    names, more = (set(small(**changes).state_dict()) for changes in ({}, {option: value}))
+    assert {name.removesuffix(".weight").removesuffix(".bias") for name in more - names} == adds
+
+
 def test_patches_are_put_back():
     x = image(8, 12)
     assert torch.equal(unpatched(patches(x, 4), 4, (8, 12)), x)
