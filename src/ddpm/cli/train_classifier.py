@@ -39,7 +39,8 @@ def train_classifier(
         for_: The time to train for: 90s, 20m, 1h30m; 10m by default. The speed is measured first, and the time
             converted to a number of images.
         images: The number of images to train on, counting repeats: 500k, 2M.
-        width: Channels of the network's finest level; half the run's by default, at least 32.
+        width: Channels of the network's finest level; half the run's by default, at least 32, and at most
+            128 if that is a transformer.
         batch: Images per optimiser step, over all processes; 64 by default.
         lr: Peak learning rate; 0.001 by default.
         seed: The random seed; 0 by default.
