@@ -82,7 +82,7 @@ def test_the_finest_level_is_affordable() -> None:
             assert side / s.patch <= 64
             assert side / s.divisor <= 16
         for rung in auto((side, side), False, "dit"):
-            assert side / network(rung).patch <= 16
+            assert side / network(rung).patch <= 32
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -10,6 +10,9 @@ TRANSFORMERS = ("dit", "plain-dit")
 """The kinds of networks with this ladder."""
 MOST = 32
 """Maximum tokens per side; an oblong image may have as many in total as a square."""
+LARGEST = 4
+"""The side of the largest patches where ``MOST`` does not require larger ones: those have more numbers than a small
+network has channels, so that noise cannot pass through it."""
 
 
 class LadderRow(NamedTuple):
@@ -18,7 +21,7 @@ class LadderRow(NamedTuple):
     Attributes:
         needs: training images from which it beats the row above.
         size: its named size.
-        positions: the tokens per side; larger images have larger patches.
+        positions: the tokens per side; larger images have larger patches, up to ``LARGEST``.
         batch, rate: images per step and the peak learning rate.
     """
 
@@ -57,9 +60,9 @@ def _rung(size: tuple[int, int], kind: str, row: LadderRow) -> Rung:
 
 
 def _patch(size: tuple[int, int], positions: int) -> int:
-    """The side of the patches: the smallest power of two with so many positions, or the next smaller that divides."""
-    wanted = 1
-    while max(size) / wanted > positions:
+    """The side of the patches, a power of two: the smallest with so many positions, or the next smaller that divides."""
+    wanted, longest = 1, max(size)
+    while longest / wanted > (positions if wanted < LARGEST else MOST):
         wanted *= 2
     patch = wanted
     while any(n % patch for n in size):
