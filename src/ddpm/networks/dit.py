@@ -21,7 +21,7 @@ def modulated(x: torch.Tensor, shift: torch.Tensor, scale: torch.Tensor, dtype: 
     return (rms_norm(x) * (1 + scale) + shift).to(dtype)
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Attention and a feed-forward network on residual branches, which are zero at initialisation.
 
     Both are shifted, scaled and gated by six vectors: those that all blocks share, plus an offset of the block's own
@@ -101,7 +101,7 @@ class DiT(nn.Module):
         self.reduce = linear(s.in_channels * area, s.bottleneck) if s.bottleneck else None
         self.embed = linear(s.bottleneck or s.in_channels * area, s.width)
         second = s.depth - s.depth // 2
-        self.blocks = nn.ModuleList(Block(s, skip=s.long_skips and i >= second) for i in range(s.depth))
+        self.blocks = nn.ModuleList(TransformerBlock(s, skip=s.long_skips and i >= second) for i in range(s.depth))
         self.modulation = zero(linear(s.width, 2 * s.width))
         self.out = zero(linear(s.width, s.out_channels * area))
         self.conv = conv(s.space, s.out_channels, s.out_channels, 3, padding=1) if s.final_conv else None

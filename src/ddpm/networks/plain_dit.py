@@ -38,7 +38,7 @@ def positions(sides: Sequence[int], width: int, device: torch.device) -> torch.T
     return torch.cat(parts, dim=-1).flatten(0, -2)
 
 
-class Block(nn.Module):
+class PlainBlock(nn.Module):
     """Attention and a perceptron on residual branches with adaLN-zero (Peebles & Xie 2023, sec. 3.2)."""
 
     def __init__(self, settings: PlainDiTSettings) -> None:
@@ -85,7 +85,7 @@ class PlainDiT(nn.Module):
         area = s.patch**s.space
         self.time = TimeEmbedding(FREQUENCIES, s.width)
         self.embed = linear(s.in_channels * area, s.width)
-        self.blocks = nn.ModuleList(Block(s) for _ in range(s.depth))
+        self.blocks = nn.ModuleList(PlainBlock(s) for _ in range(s.depth))
         self.modulation = zero(linear(s.width, 2 * s.width))
         self.out = zero(linear(s.width, s.out_channels * area))
 

@@ -15,7 +15,7 @@ LARGEST = 4
 network has channels, so that noise cannot pass through it."""
 
 
-class LadderRow(NamedTuple):
+class TransformerRow(NamedTuple):
     """One network of the ladder.
 
     Attributes:
@@ -33,11 +33,11 @@ class LadderRow(NamedTuple):
 
 
 LADDER = (
-    LadderRow(0, "XXS", 8, 64, 6e-3),
-    LadderRow(150_000, "XS", 8, 64, 3e-3),
-    LadderRow(600_000, "XS", 16, 128, 3e-3),
-    LadderRow(2_000_000, "S", 16, 128, 2e-3),
-    LadderRow(20_000_000, "B", 16, 256, 1e-3),
+    TransformerRow(0, "XXS", 8, 64, 6e-3),
+    TransformerRow(150_000, "XS", 8, 64, 3e-3),
+    TransformerRow(600_000, "XS", 16, 128, 3e-3),
+    TransformerRow(2_000_000, "S", 16, 128, 2e-3),
+    TransformerRow(20_000_000, "B", 16, 256, 1e-3),
 )
 
 
@@ -50,7 +50,7 @@ def transformer(size: tuple[int, int], kind: str) -> list[Rung]:
     return [_rung(size, kind, row) for row in LADDER]
 
 
-def _rung(size: tuple[int, int], kind: str, row: LadderRow) -> Rung:
+def _rung(size: tuple[int, int], kind: str, row: TransformerRow) -> Rung:
     network: Tree = {"kind": kind, "size": row.size, "patch": _patch(size, row.positions)}
     training: Tree = {"batch": row.batch, "learning_rate": row.rate, "label_dropout": 0.05, "optimizer": "muon"}
     return Rung(
@@ -60,7 +60,7 @@ def _rung(size: tuple[int, int], kind: str, row: LadderRow) -> Rung:
 
 
 def _patch(size: tuple[int, int], positions: int) -> int:
-    """The side of the patches, a power of two: the smallest with so many positions, or the next smaller that divides."""
+    """The side of the patches: the smallest power of two with so many positions, or the next that divides the size."""
     wanted, longest = 1, max(size)
     while longest / wanted > (positions if wanted < LARGEST else MOST):
         wanted *= 2
