@@ -98,7 +98,7 @@ class DiTSettings(_Transformer):
     Attributes:
         class_tokens: The number of tokens made from the condition's vector, which are read next to those of the image;
             without a condition, they are learned (Darcet et al. 2023).
-        bottleneck: The channels between a patch and its token (Li & He 2025, sec. 4.2); 0 for one layer.
+        bottleneck: The channels between a patch and its token (Li & He 2025); 0 for one layer.
         long_skips: Whether each block of the second half also gets the output of its mirror image in the first
             (Bao et al. 2022).
         final_conv: Whether a convolution of the pixels smooths the edges of the patches (Bao et al. 2022).

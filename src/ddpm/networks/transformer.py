@@ -7,12 +7,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from ddpm.networks.blocks import attend, depth_to_space, linear, space_to_depth
+from ddpm.networks.embeddings import LANES
 
 BASE = 100.0
 """The ratio of the fastest to about the slowest rotation: images have fewer positions per axis than texts have words
-(Heo et al. 2024, sec. 3.2)."""
-LANES = 64
-"""The hidden width of a feed-forward network is a multiple of it."""
+(Heo et al. 2024)."""
 
 
 def rms_norm(x: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
@@ -81,6 +80,7 @@ class SwiGLU(nn.Module):
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
+        # full vectors, so that the activation of a row does not depend on its position in the batch
         hidden = -(-8 * width // (3 * LANES)) * LANES
         self.gated = linear(width, 2 * hidden, gain=2**0.5)
         self.dropout = nn.Dropout(dropout)
