@@ -38,7 +38,7 @@ def image(*size: int) -> torch.Tensor:
 
 
 def test_published_sizes():
-    """Those that Peebles & Xie 2023 give, in millions, for latents of four channels with a learned variance, without label embeddings."""
+    """As in Peebles & Xie 2023, for latents of four channels with a learned variance, without label embeddings."""
     for size, millions in [("S", 33), ("B", 130), ("L", 458), ("XL", 675)]:
         with torch.device("meta"):
             net = PlainDiT(PlainDiTSettings(size=size, in_channels=4, out_channels=8))
