@@ -196,6 +196,9 @@ class _Draft:
             whole["scoring"] = {"every": images}
         if self.request.guidance_search is not False and "upscaling" not in tree:
             whole["guidance_search"] = {}
+        if any(key.startswith(("diffusion.", "objective.")) for key in changes):
+            # a recipe's levels suit its own process and loss only: others might even refuse them
+            whole["objective"].pop("levels", None)
         whole = changed(whole, changes)
         whole["network"] = _fitted(whole)
         if "micro_batch" not in whole["training"]:

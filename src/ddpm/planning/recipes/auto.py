@@ -24,8 +24,8 @@ class LadderRow(NamedTuple):
         positions: maximum positions per side at the finest level; larger images are divided into patches.
         blocks: residual blocks per level.
         batch, rate: images per step and the peak learning rate.
-        light: whether it consists of cheap parts and is trained by Muon; else it is close to the network of Ho et al.
-            2020, and trained by AdamW.
+        light: whether it consists of cheap parts and is trained by Muon at logit-normal levels; else it is close to the
+            network of Ho et al. 2020, and trained by AdamW at uniform levels.
     """
 
     needs: int
@@ -78,13 +78,15 @@ def _rung(size: tuple[int, int], row: LadderRow) -> Rung:
         "patch": patch,
     }
     training: Tree = {"batch": row.batch, "learning_rate": row.rate, "label_dropout": 0.05}
+    levels = "uniform"
     if row.light:
         network |= LIGHT | {"attention": factors[-1:], "stem": STEM if patch > 2 else 0}
-        training["optimizer"] = "muon"
+        training["optimizer"], levels = "muon", "logit-normal"
     return Rung(
         row.needs,
         {
             "diffusion": {"schedule": "cosine", "prediction": "v"},
+            "objective": {"levels": {"name": levels}},
             "network": network,
             "training": training,
         },
