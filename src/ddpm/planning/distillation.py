@@ -17,8 +17,8 @@ from ddpm.system.names import DistillationName, OptimizerName, suggest
 from ddpm.system.ranges import span, spelled, whole_numbers
 
 FLAGS = (
-    *("method", "steps", "guidance", "teacher_steps", "during_training", "batch"),
-    *("optimizer", "lr", "seed", "precision"),
+    *("method", "steps", "guidance", "teacher_steps", "during_training", "tuning"),
+    *("batch", "optimizer", "lr", "seed", "precision"),
 )
 """Flags of ``ddpm distill``, except the budget."""
 
@@ -86,6 +86,8 @@ class Distilling:
             value = self.given.get(name, allowed[0])
             if value not in allowed:
                 raise InputError("unknown", f"unknown {name} {value!r}{suggest(value, [*allowed])}")
+        if "tuning" in self.given and self.given.get("method") != "consistency":
+            raise InputError("conflict", "--tuning requires --method consistency; add it, or drop --tuning")
         if self.stage is None and self.given.get("method") == "progressive":
             for one in self._stages():
                 one.run()

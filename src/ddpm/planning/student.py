@@ -19,6 +19,7 @@ from ddpm.engine.run import LoadedRun
 from ddpm.engine.teacher import Teacher
 from ddpm.images.geometry import Geometry
 from ddpm.metrics.features.extract import extract_once
+from ddpm.objectives.consistency import Consistency
 from ddpm.planning import plan
 from ddpm.planning.budget import seconds_left, speed_of, whole_steps
 from ddpm.planning.follow import say
@@ -34,8 +35,8 @@ from ddpm.training.measure import available_bytes, memory
 
 DEFAULT_BUDGET = 600.0
 """Seconds, if no budget is given."""
-STEPS = 4
-"""The steps of a student by default."""
+STEPS, FEW = 4, "1,2"
+"""The steps of a student by default, and those of a consistency student."""
 BATCH, EMA = 32, 0.999
 OPTIMIZER: OptimizerName = "muon"
 RATES: dict[OptimizerName, float] = {"adamw": 1.5e-3, "muon": 3e-3}
@@ -77,7 +78,9 @@ def make(
         seconds = share * (duration(asked["for"]) if "for" in asked else DEFAULT_BUDGET)
         if "for" not in asked:
             say(accelerator, f"no --for or --images given: training for {seconds / 60:.2g}m")
-        speed = speed_of(replace(trial, settings=replace(trial.settings, micro_batch=micro)), accelerator)
+        trial = replace(trial, settings=replace(trial.settings, micro_batch=micro))
+        parts = trial.objective.parts if isinstance(trial.objective, Consistency) else ((1.0, trial.objective),)
+        speed = 1 / sum(part / speed_of(replace(trial, objective=one), accelerator) for part, one in parts)
         amount = whole_steps(speed * seconds_left(seconds, began), batch, seconds) * batch
     sized = replace(
         draft.training,
@@ -109,6 +112,15 @@ def draft_of(
         )
     if own.upscaling is not None:
         raise InputError("incompatible", f"{teacher.source} is a super-resolution run, which cannot be distilled")
+    method = asked.get("method", "trajectory")
+    if (
+        method != "trajectory" and own.diffusion.prediction == "eps"
+    ):  # which leaves an image open at the noisiest levels
+        raise InputError(
+            "incompatible",
+            f"--method {method} cannot distil {teacher.source}, which predicts eps; drop it, or train with "
+            "--prediction v",
+        )
     if "guidance" in asked and not teacher.learned_labels:
         raise InputError("conflict", f"{teacher.source} was trained without labels; drop --guidance")
     if stage is None:
@@ -119,10 +131,12 @@ def draft_of(
         how = own.sampling if stage.follows else halved(teacher, stage.steps, asked)
     tree = own.model_dump()
     network = tree["network"] | {"dropout": 0.0}  # it would blur a target that has no noise
-    several, scales = len(grids) > 1, scales_of(asked)
-    if (several or scales) and network["cond_width"] is None:
+    several, scales = grids if len(grids) > 1 else (), scales_of(asked)
+    numbered = method == "trajectory" and bool(several)  # a consistency model needs not know its number of steps
+    if (numbered or scales) and network["cond_width"] is None:
         network = conditioned({name: value for name, value in network.items() if name != "cond_width"})
-    sampled: dict[str, Any] = {"solver": "ddim", "grid": grids[-1], "clip": "none"}
+    solver = "consistency" if method == "consistency" else "ddim"
+    sampled: dict[str, Any] = {"solver": solver, "grid": grids[-1], "clip": "none"}
     if scales is not None:
         low, high = scales
         sampled["guidance"] = min(max(settings(teacher, {}).guidance_scale, low), high)
@@ -148,12 +162,14 @@ def draft_of(
             "guidance_search": None,
             "distillation": {
                 "teacher": str(teacher.source) if before is None else before.teacher,
-                "method": "trajectory" if stage is None else "progressive",
+                "method": method,
                 "follows": None if before is None else str(teacher.source),
                 "weights": teacher.weights,
                 "sampling": how.model_dump(),
-                "grids": grids if several else (),
+                "grids": several if numbered else (),
+                "visits": () if numbered else several,
                 "guidance": scales,
+                "tuning": asked.get("tuning", 0.0),
                 "seed": asked.get("seed", 0),
             },
         }
@@ -166,7 +182,7 @@ def numbers_of(asked: Mapping[str, Any]) -> tuple[int, ...]:
     Raises:
         InputError: they are no whole numbers.
     """
-    return whole_numbers("--steps", asked.get("steps", STEPS))
+    return whole_numbers("--steps", asked.get("steps", FEW if asked.get("method") == "consistency" else STEPS))
 
 
 def scales_of(asked: Mapping[str, Any]) -> tuple[float, float] | None:
@@ -203,10 +219,14 @@ def job_of(config: RunConfig, out: Path, teacher: LoadedRun, images: Dataset, ac
     job = plan.reopen(config, out, images, accelerator)
     own, known = job.model.state_dict(), teacher.engine.model.state_dict()
     load_into(own, {**own, **known}, str(teacher.source))  # what the student alone is conditioned on starts as zero
-    if config.distillation.method == "progressive":
-        taught = Teacher(teacher, config.distillation.sampling)
-        return replace(job, objective=build.build_progressive(config, taught.estimate))
-    visits = sorted({timestep for path in config.paths for timestep in path}, reverse=True)[1:]
+    taught = config.distillation
+    if taught.method == "progressive":
+        return replace(job, objective=build.build_progressive(config, Teacher(teacher, taught.sampling).estimate))
+    assert not isinstance(taught.sampling.grid, str)
+    paths = (taught.sampling.grid,) if taught.method == "consistency" else config.paths
+    visits = sorted({timestep for path in paths for timestep in path}, reverse=True)[1:]
     levels = [teacher.engine.schedule.level(timestep) for timestep in (*visits, 0.0)]
-    trajectory = Teacher(teacher, config.distillation.sampling, levels)
+    trajectory = Teacher(teacher, taught.sampling, levels)
+    if taught.method == "consistency":
+        return replace(job, objective=build.build_consistency(config, trajectory, trajectory.estimate))
     return replace(job, objective=build.build_distillation(config, trajectory))
