@@ -113,9 +113,8 @@ def draft_of(
     if own.upscaling is not None:
         raise InputError("incompatible", f"{teacher.source} is a super-resolution run, which cannot be distilled")
     method = asked.get("method", "trajectory")
-    if (
-        method != "trajectory" and own.diffusion.prediction == "eps"
-    ):  # which leaves an image open at the noisiest levels
+    # noise does not determine an image at the noisiest levels
+    if method != "trajectory" and own.diffusion.prediction == "eps":
         raise InputError(
             "incompatible",
             f"--method {method} cannot distil {teacher.source}, which predicts eps; drop it, or train with "
