@@ -6,10 +6,14 @@ Draws the same seeds by each solver and grid in each number of network calls, an
 with the run's own guidance, and measures the Fréchet distance to DATA, by default the run's own images, on the embedded
 features. Ratios are to ancestral sampling; their 95 % intervals come from resampled seeds, the same for both. Samples
 are kept: re-run the same command to resume.
+
+With --students, each student of RUN follows in every number of steps that it learned, with its recall, and the time of
+its images and of RUN's own in 20 steps is measured in turns.
 """
 
 import argparse
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,12 +31,17 @@ from ddpm.engine import options
 from ddpm.engine.loading import load
 from ddpm.engine.run import LoadedRun
 from ddpm.images.geometry import Geometry
-from ddpm.metrics import frechet
+from ddpm.metrics import frechet, manifold
+from ddpm.metrics.estimate import Estimate, resamples
 from ddpm.metrics.features.extract import extract
 
 REFERENCE = "ancestral:uniform"
 CALLS_A_STEP = {"heun": 2, "dpm-solver-2": 2, "dpm++-2s": 2, "dpm-solver-3": 3}
+OWN = "own"
+"""The way that a run samples by itself: tuned for this many steps, or as a student learned."""
 RESAMPLED = 200
+ROUNDS, BATCH, STEPS = 5, 64, 20
+"""How speed is measured."""
 
 
 class Samples:
@@ -46,8 +55,10 @@ class Samples:
         """(n, D) features of the same n seeds, the run's classes in turn."""
         path = self.folder / f"{way.replace(':', '-')}-{calls}-{self.n}-{self.seed}-{self.precision or 'fp32'}.npy"
         if not path.exists():
-            solver, grid = way.split(":")
-            settings = {"solver": solver, "grid": grid, "steps": max(1, calls // CALLS_A_STEP.get(solver, 1))}
+            solver, _, grid = way.partition(":")
+            settings = {"steps": max(1, calls // CALLS_A_STEP.get(solver, 1))}
+            if way != OWN:
+                settings |= {"solver": solver, "grid": grid}
             how = options.settings(self.run, settings | ({"precision": self.precision} if self.precision else {}))
             classes = len(self.run.classes)
             drawn = []
@@ -75,6 +86,48 @@ def ratio(features: torch.Tensor, reference: torch.Tensor, real: frechet.Normal)
     return found, found + low, found + high
 
 
+def students(runs: list[LoadedRun], args: argparse.Namespace, out: Path, extractor: Any, theirs: torch.Tensor) -> Table:
+    """A table of students: distance and recall with their intervals in each number of steps."""
+    counts = sorted({len(path) for run in runs for path in run.config.paths})
+    real, table = frechet.fit(theirs), Table("students: distance; recall", ["", *map(str, counts)])
+    for run in runs:
+        folder = out / Path(run.source).name
+        folder.mkdir(exist_ok=True)
+        samples, cells = Samples(run, args, folder, extractor), []
+        for count in counts:
+            if count not in map(len, run.config.paths):
+                cells.append("")
+                continue
+            features = samples(OWN, count)
+            drawn = resamples(len(features), RESAMPLED)
+            recall = manifold.estimate(features, theirs, drawn)[1]
+            cells.append(f"{spelled(frechet.estimate(features, real, drawn))}; {spelled(recall)}")
+            print(run.source, count, cells[-1], flush=True)
+        table.rows.append((str(run.source), *cells))
+    return table
+
+
+def spelled(found: Estimate) -> str:
+    return f"{found.value:.3g} ({found.low:.3g} – {found.high:.3g})"
+
+
+def speeds(teacher: LoadedRun, runs: list[LoadedRun]) -> Table:
+    """Images per second of CPU time, the best of rounds in which all take turns, and how many times the teacher's."""
+    ways = [(teacher, options.settings(teacher, {"steps": STEPS}))]
+    ways += [(run, options.settings(run, {})) for run in runs]
+    labels = [i % len(teacher.classes) for i in range(BATCH)] if teacher.classes else None
+    best = [float("inf")] * len(ways)
+    for _ in range(ROUNDS):
+        for k, (run, how) in enumerate(ways):
+            began = time.process_time()
+            run.draw(how, labels, 0, list(range(BATCH)))
+            best[k] = min(best[k], time.process_time() - began)
+    table = Table("images per second", ["", "steps", "images/s", "× teacher"])
+    for (run, how), seconds in zip(ways, best, strict=True):
+        table.rows.append((str(run.source), str(how.steps), f"{BATCH / seconds:.0f}", f"{best[0] / seconds:.1f}"))
+    return table
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
@@ -85,6 +138,7 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", default=ways)
     parser.add_argument("--many", type=int, default=1000, help="steps of ancestral sampling; 0 for none")
     parser.add_argument("--precision", choices=("bf16", "fp16"), help="precision of the network; fp32 by default")
+    parser.add_argument("--students", type=Path, nargs="*", default=[], help="students of RUN")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="RUN/few-steps by default")
     args = parser.parse_args()
@@ -121,6 +175,10 @@ def main() -> None:
             print(way, calls, cell, flush=True)
         table.rows.append((way, *cells))
     print(table)
+    if args.students:
+        taught = [load(student) for student in args.students]
+        print(students(taught, args, out, extractor, theirs))
+        print(speeds(run, taught))
     (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
 
 

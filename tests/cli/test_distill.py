@@ -23,7 +23,8 @@ from ddpm.evaluation.during import few_samples
 from ddpm.evaluation.tune import AskTune, tune
 from ddpm.planning import follow
 from ddpm.planning.distillation import Distilling
-from ddpm.planning.student import levels_of, make, taught
+from ddpm.planning.student import make
+from ddpm.planning.teaching import levels_of, taught
 from ddpm.planning.training import Command
 from ddpm.system.interrupt import Interrupt
 from ddpm.system.progress import silent
@@ -89,7 +90,7 @@ def test_it_starts_as_its_teacher_and_learns(digits_run: Path, student: Path) ->
     assert [set(levels) for levels in by_level] == [{"1000", "544", "192"}] * len(by_level)
     old, new = load_file(digits_run / "model.safetensors"), load_file(student / "model.safetensors")
     assert old.keys() == new.keys()
-    assert max(float((old[name] - new[name]).abs().max()) for name in old) < 0.02  # 12 steps of at most 0.0005 each
+    assert max(float((old[name] - new[name]).abs().max()) for name in old) < 0.1
     assert any(not torch.equal(old[name], new[name]) for name in old)
 
 
@@ -261,6 +262,18 @@ def test_a_checkpoint_may_teach_without_guidance(digits_run: Path, tmp_path: Pat
     config = RunConfig.read(tmp_path / "fast" / "config.json")
     assert config.student == f"1-step student of {teacher}"
     assert config.sampling.grid == (1000.0,)
+
+
+def test_muon_unless_adamw_is_chosen(digits_run: Path, tmp_path: Path, student: Path) -> None:
+    """Each with a learning rate of its own; a student that was started with one is not resumed with the other."""
+    distil(digits_run, tmp_path / "adam", given(steps=1, optimizer="adamw"))
+    own, other = (RunConfig.read(out / "config.json").training for out in (student, tmp_path / "adam"))
+    assert (own.optimizer, other.optimizer) == ("muon", "adamw")
+    assert own.learning_rate > other.learning_rate
+    with refuses("incompatible", "--optimizer"):
+        distil(digits_run, tmp_path / "adam", given(steps=1, optimizer="muon"))
+    with refuses("unknown", "sgd"):
+        distil(digits_run, tmp_path / "sgd", given(optimizer="sgd"))
 
 
 def test_python_resumes_what_the_command_began(digits_run: Path, student: Path) -> None:

@@ -17,6 +17,7 @@ from ddpm.core.schedule import TimeScaled
 from ddpm.objectives import Hybrid, Loss, SimpleLoss, Variational, level_sampling, weighting
 from ddpm.objectives.bound import least
 from ddpm.objectives.classification import Classification
+from ddpm.objectives.consistency import Consistency, MidTraining, Tuning
 from ddpm.objectives.denoising import Denoising
 from ddpm.objectives.distillation import Distillation, StudentPath, TeacherTrajectory
 from ddpm.objectives.level_sampling import LevelSampling
@@ -157,6 +158,30 @@ def build_progressive(config: RunConfig, teacher: TeacherEstimate) -> Progressiv
         taught.guidance,
         taught.seed,
     )
+
+
+def build_consistency(config: RunConfig, trajectory: TeacherTrajectory, estimate: TeacherEstimate) -> Consistency:
+    """The objective of a consistency student.
+
+    Args:
+        trajectory: The teacher's trajectory at all levels of its grid.
+        estimate: The teacher's estimate of x0.
+    """
+    taught, schedule, ask = (
+        config.distillation,
+        build_schedule(config.diffusion),
+        build_parameterisation(config.diffusion),
+    )
+    assert taught is not None
+    assert not isinstance(taught.sampling.grid, str)
+    path = StudentPath(taught.sampling.grid, tuple(map(schedule.level, (*taught.sampling.grid, 0))))
+    own = tuple(sorted({timestep for grid in config.paths for timestep in grid}, reverse=True))
+    dropout, guidance, steps = config.training.label_dropout, taught.guidance, config.training.steps
+    first = MidTraining(path, own, config.shape, trajectory, ask, dropout, guidance)
+    stage = round((1 - taught.tuning) * steps), steps
+    encode = build_codec(config).encode
+    second = Tuning(schedule, estimate, ask, encode, stage, dropout, guidance)
+    return Consistency(first, second, taught.tuning, taught.seed)
 
 
 def build_classification(config: ClassifierConfig) -> Classification:

@@ -30,6 +30,7 @@ from ddpm.guidance import (
 from ddpm.guidance.classifier import Direction
 from ddpm.sampling import DDIM, Ancestral, Between, Grid, Solver, fixed_large, fixed_small, grid
 from ddpm.sampling.adaptive import Adaptive
+from ddpm.sampling.consistency import Consistency
 from ddpm.sampling.deis import DEIS
 from ddpm.sampling.dpm_multistep import DPMMultistep
 from ddpm.sampling.dpm_solver import DPMSolver2, DPMSolver3, DPMSolverPP2S
@@ -58,6 +59,7 @@ SOLVERS: dict[str, Callable[[Between], Solver]] = {
     "dpm++-1s": lambda between: DDIM(),
     "dpm++-2s": DPMSolverPP2S,
     "langevin": lambda between: Langevin(),
+    "consistency": lambda between: Consistency(),
     "adaptive": Adaptive,
     "dpm++-2m": lambda between: DPMMultistep(2),
     "dpm++-3m": lambda between: DPMMultistep(3),

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from ddpm.system.names import DistillationName, PrecisionName
+from ddpm.system.names import DistillationName, OptimizerName, PrecisionName
 
 
 def distill(
@@ -20,7 +20,9 @@ def distill(
     for_: Annotated[str | None, Parameter(name="--for")] = None,
     images: str | None = None,
     during_training: bool | None = None,
+    tuning: float | None = None,
     batch: int | None = None,
+    optimizer: OptimizerName | None = None,
     lr: float | None = None,
     seed: int | None = None,
     precision: PrecisionName | None = None,
@@ -36,9 +38,10 @@ def distill(
         run: The teacher: a run folder, or one checkpoint in it.
         out: The run folder of the student.
         method: trajectory (default): learn the teacher's trajectory. progressive: halve the steps in stages, each a run
-            in OUT/stages; for runs that do not predict eps.
-        steps: Steps of the student; 4 by default. What `ddpm tune` found for this many is used. Several, as in 2-5 or
-            1,2,4, make one student for all of them.
+            in OUT/stages. consistency: map every point of a trajectory to its end, for one or two steps. The last two
+            are for runs that do not predict eps.
+        steps: Steps of the student; 4 by default, 1,2 for the method consistency. What `ddpm tune` found for this many
+            is used. Several, as in 2-5 or 1,2,4, make one student for all of them.
         guidance: Guidance scale that the student learns; the run's own by default, 1 for none. A range, as in 1-5, is
             for a student that takes any scale in it.
         teacher_steps: Steps of the teacher; 3 for each of the student by default, at least 12. For the method
@@ -47,8 +50,11 @@ def distill(
             number of images.
         images: The number of images to draw in training, with the labels of the run's data: 50k, 2M.
         during_training: Score the student on a few samples during training, and keep the best checkpoint.
+        tuning: For the method consistency, the share of the training to spend on consistency tuning, from 0, the
+            default, to 1.
         batch: Images per optimiser step, over all processes; 32 by default.
-        lr: Peak learning rate; 0.0005 by default.
+        optimizer: muon (default) or adamw.
+        lr: Peak learning rate; 0.003 by default, 0.0015 with adamw.
         seed: The random seed; 0 by default.
         precision: Precision of the networks; the best that the device supports natively by default.
         device: cpu, to train without the GPU; the best available by default.
@@ -64,8 +70,8 @@ def distill(
 
     keep_freed_memory()
     flags: dict[str, object] = {"method": method, "steps": steps, "guidance": guidance, "teacher_steps": teacher_steps}
-    flags |= {"for": for_, "images": images, "during_training": during_training}
-    flags |= {"batch": batch, "lr": lr, "seed": seed, "precision": precision}
+    flags |= {"for": for_, "images": images, "during_training": during_training, "tuning": tuning}
+    flags |= {"batch": batch, "optimizer": optimizer, "lr": lr, "seed": seed, "precision": precision}
     given = {flag: value for flag, value in flags.items() if value is not None}
     command = Command(out, few_samples, device=device, tensorboard=tensorboard, dry_run=dry_run)
     with exits():

@@ -15,12 +15,15 @@ class DistillationConfig(Strict):
 
     Attributes:
         teacher: The run or checkpoint, as given.
-        method: How it is taught: by the teacher's trajectory, or in stages that each halve the steps.
+        method: How it is taught: by the teacher's trajectory, in stages that each halve the steps, or as a consistency
+            model.
         follows: The run folder of the stage before, whose student is the teacher of this stage; None for the teacher.
         weights: The hash of the averaged weights of the one that is followed.
         sampling: The teacher's settings. Its grid lists the student's timesteps, and more between them.
-        grids: The student's own timesteps for each number of steps that it learned, fewest first; empty for one number.
+        grids: The student's own timesteps for each number of steps, fewest first, if it is conditioned on the number.
+        visits: The same of a consistency student of several numbers, which is not.
         guidance: The lowest and highest guidance scale that it learned; None for the one of ``sampling``.
+        tuning: The share of training in which a consistency student agrees with itself instead of its teacher.
         seed: The seed of the noise.
     """
 
@@ -30,7 +33,9 @@ class DistillationConfig(Strict):
     follows: str | None = None
     sampling: SamplingConfig
     grids: tuple[Timesteps, ...] = ()
+    visits: tuple[Timesteps, ...] = ()
     guidance: tuple[Annotated[float, bounds(0)], Annotated[float, bounds(0)]] | None = None
+    tuning: Annotated[float, bounds(0, 1)] = 0.0
     seed: int = 0
 
     @property

@@ -86,13 +86,16 @@ class RunConfig(Record):
     def student(self) -> str:
         """What a student is: "4-step student of runs/digits, guidance 1.15"; empty for other runs."""
         taught, numbers = self.distillation, spelled(map(len, self.paths))
-        return "" if taught is None else f"{numbers}-step student of {taught.teacher}{taught.guided}"
+        if taught is None:
+            return ""
+        kind = "consistency student" if taught.method == "consistency" else "student"
+        return f"{numbers}-step {kind} of {taught.teacher}{taught.guided}"
 
     @property
     def paths(self) -> tuple[Timesteps, ...]:
         """The timesteps of a student for each number of steps that it learned, fewest first; empty for other runs."""
         taught, own = self.distillation, self.sampling.grid
-        return () if taught is None or isinstance(own, str) else taught.grids or (own,)
+        return () if taught is None or isinstance(own, str) else taught.grids or taught.visits or (own,)
 
     @property
     def divisor(self) -> int:
@@ -144,9 +147,9 @@ class RunConfig(Record):
                 "use a --size that is"
             )
         taught = self.distillation
-        if taught is not None and not all(map(taught.passes, (self.sampling.grid, *taught.grids))):
+        if taught is not None and not all(map(taught.passes, (self.sampling.grid, *self.paths))):
             raise ValueError("the grids of a student must list timesteps of distillation.sampling.grid")
-        if taught is not None and taught.grids and self.sampling.grid not in taught.grids:
+        if taught is not None and self.sampling.grid not in self.paths:
             raise ValueError("sampling.grid of a student must be one of distillation.grids")
         if self.upscaling is not None and self.scoring is not None:
             raise ValueError("--during-training cannot score super-resolution; leave it out")

@@ -25,13 +25,13 @@ ROUND = 0.03
 """The root mean square below which :func:`pseudo_huber` is quadratic, in units of [-1, 1]."""
 
 
-def pseudo_huber(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def pseudo_huber(x: torch.Tensor, y: torch.Tensor, c: float = ROUND) -> torch.Tensor:
     """``sqrt(m + c²) - c``, m being the mean of (x - y)² over an image (Song & Dhariwal 2023, sec. 3.3).
 
     This is the root of m, made smooth near 0. Images far from the teacher's, which no few steps can reach, weigh no
     more than others.
     """
-    return ((x - y).square().flatten(1).mean(1) + ROUND**2).sqrt() - ROUND
+    return ((x - y).square().flatten(1).mean(1) + c**2).sqrt() - c
 
 
 def student_conditions(

@@ -13,10 +13,13 @@ from ddpm.planning.student import images_of, job_of, make, numbers_of
 from ddpm.planning.training import Command, OpenedRun, accelerator_of, refuse_filled, refuse_others
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
-from ddpm.system.names import DistillationName, suggest
+from ddpm.system.names import DistillationName, OptimizerName, suggest
 from ddpm.system.ranges import span, spelled, whole_numbers
 
-FLAGS = ("method", "steps", "guidance", "teacher_steps", "during_training", "batch", "lr", "seed", "precision")
+FLAGS = (
+    *("method", "steps", "guidance", "teacher_steps", "during_training", "tuning"),
+    *("batch", "optimizer", "lr", "seed", "precision"),
+)
 """Flags of ``ddpm distill``, except the budget."""
 
 
@@ -79,10 +82,13 @@ class Distilling:
             InputError: an input is invalid, or the student was started with other flags.
             Diverged, Interrupted: see :func:`~ddpm.planning.follow.follow`.
         """
-        method, known = self.given.get("method", "trajectory"), [*get_args(DistillationName)]
-        if method not in known:
-            raise InputError("unknown", f"unknown method {method!r}{suggest(method, known)}")
-        if self.stage is None and method == "progressive":
+        for name, allowed in (("method", get_args(DistillationName)), ("optimizer", get_args(OptimizerName))):
+            value = self.given.get(name, allowed[0])
+            if value not in allowed:
+                raise InputError("unknown", f"unknown {name} {value!r}{suggest(value, [*allowed])}")
+        if "tuning" in self.given and self.given.get("method") != "consistency":
+            raise InputError("conflict", "--tuning requires --method consistency; add it, or drop --tuning")
+        if self.stage is None and self.given.get("method") == "progressive":
             for one in self._stages():
                 one.run()
         else:

@@ -1,6 +1,6 @@
 """Turning a run and a user's request into a student of few steps, with every setting resolved."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,8 @@ from typing import Any
 from accelerate import Accelerator
 
 from ddpm import build
-from ddpm.config.grid import Timesteps
 from ddpm.config.network import conditioned
 from ddpm.config.run import RunConfig
-from ddpm.config.sampling import SamplingConfig
 from ddpm.config.scoring import planned
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
@@ -21,13 +19,15 @@ from ddpm.engine.run import LoadedRun
 from ddpm.engine.teacher import Teacher
 from ddpm.images.geometry import Geometry
 from ddpm.metrics.features.extract import extract_once
+from ddpm.objectives.consistency import Consistency
 from ddpm.planning import plan
 from ddpm.planning.budget import seconds_left, speed_of, whole_steps
 from ddpm.planning.follow import say
 from ddpm.planning.progressive import Halving
-from ddpm.sampling.grid import divided
+from ddpm.planning.teaching import grids_of, halved, power, taught
 from ddpm.system.errors import InputError
-from ddpm.system.ranges import span, spelled, whole_numbers
+from ddpm.system.names import OptimizerName
+from ddpm.system.ranges import span, whole_numbers
 from ddpm.system.units import count, duration
 from ddpm.training.checkpoint import load_into
 from ddpm.training.loop import Job
@@ -35,11 +35,12 @@ from ddpm.training.measure import available_bytes, memory
 
 DEFAULT_BUDGET = 600.0
 """Seconds, if no budget is given."""
-STEPS, MOST = 4, 16
-"""The steps of a student by default and at most: with more, its teacher is as fast."""
-BATCH, RATE, EMA = 32, 5e-4, 0.999
-SOLVER, EACH, FEWEST = "unipc-2", 3, 12
-"""The teacher's solver, its steps for each step of the student, and its fewest in all, by default."""
+STEPS, FEW = 4, "1,2"
+"""The steps of a student by default, and those of a consistency student."""
+BATCH, EMA = 32, 0.999
+OPTIMIZER: OptimizerName = "muon"
+RATES: dict[OptimizerName, float] = {"adamw": 1.5e-3, "muon": 3e-3}
+"""The peak learning rate of each optimiser by default."""
 
 
 def make(
@@ -77,7 +78,9 @@ def make(
         seconds = share * (duration(asked["for"]) if "for" in asked else DEFAULT_BUDGET)
         if "for" not in asked:
             say(accelerator, f"no --for or --images given: training for {seconds / 60:.2g}m")
-        speed = speed_of(replace(trial, settings=replace(trial.settings, micro_batch=micro)), accelerator)
+        trial = replace(trial, settings=replace(trial.settings, micro_batch=micro))
+        parts = trial.objective.parts if isinstance(trial.objective, Consistency) else ((1.0, trial.objective),)
+        speed = 1 / sum(part / speed_of(replace(trial, objective=one), accelerator) for part, one in parts)
         amount = whole_steps(speed * seconds_left(seconds, began), batch, seconds) * batch
     sized = replace(
         draft.training,
@@ -101,7 +104,7 @@ def draft_of(
     Raises:
         InputError: the run cannot be distilled so.
     """
-    own, batch = teacher.config, asked.get("batch", BATCH)
+    own, batch, optimizer = teacher.config, asked.get("batch", BATCH), asked.get("optimizer", OPTIMIZER)
     before = None if stage is None or stage.follows is None else own.distillation
     if own.distillation is not None and before is None:
         raise InputError(
@@ -109,6 +112,14 @@ def draft_of(
         )
     if own.upscaling is not None:
         raise InputError("incompatible", f"{teacher.source} is a super-resolution run, which cannot be distilled")
+    method = asked.get("method", "trajectory")
+    # noise does not determine an image at the noisiest levels
+    if method != "trajectory" and own.diffusion.prediction == "eps":
+        raise InputError(
+            "incompatible",
+            f"--method {method} cannot distil {teacher.source}, which predicts eps; drop it, or train with "
+            "--prediction v",
+        )
     if "guidance" in asked and not teacher.learned_labels:
         raise InputError("conflict", f"{teacher.source} was trained without labels; drop --guidance")
     if stage is None:
@@ -120,10 +131,12 @@ def draft_of(
     tree = own.model_dump()
     # dropout would blur a target that has no noise
     network = {name: 0.0 if name == "dropout" else value for name, value in tree["network"].items()}
-    several, scales = len(grids) > 1, scales_of(asked)
-    if (several or scales) and network["cond_width"] is None:
+    several, scales = grids if len(grids) > 1 else (), scales_of(asked)
+    numbered = method == "trajectory" and bool(several)  # a consistency model needs not know its number of steps
+    if (numbered or scales) and network["cond_width"] is None:
         network = conditioned({name: value for name, value in network.items() if name != "cond_width"})
-    sampled: dict[str, Any] = {"solver": "ddim", "grid": grids[-1], "clip": "none"}
+    solver = "consistency" if method == "consistency" else "ddim"
+    sampled: dict[str, Any] = {"solver": solver, "grid": grids[-1], "clip": "none"}
     if scales is not None:
         low, high = scales
         sampled["guidance"] = min(max(settings(teacher, {}).guidance_scale, low), high)
@@ -137,7 +150,8 @@ def draft_of(
                 "images": batch,
                 "batch": batch,
                 "micro_batch": -(-batch // accelerator.num_processes),
-                "learning_rate": asked.get("lr", RATE),
+                "optimizer": optimizer,
+                "learning_rate": asked.get("lr", RATES[optimizer]),
                 "ema": EMA,
                 "label_dropout": own.training.label_dropout,
                 "precision": plan.PRECISIONS[accelerator.mixed_precision],
@@ -148,84 +162,18 @@ def draft_of(
             "guidance_search": None,
             "distillation": {
                 "teacher": str(teacher.source) if before is None else before.teacher,
-                "method": "trajectory" if stage is None else "progressive",
+                "method": method,
                 "follows": None if before is None else str(teacher.source),
                 "weights": teacher.weights,
                 "sampling": how.model_dump(),
-                "grids": grids if several else (),
+                "grids": several if numbered else (),
+                "visits": () if numbered else several,
                 "guidance": scales,
+                "tuning": asked.get("tuning", 0.0),
                 "seed": asked.get("seed", 0),
             },
         }
     )
-
-
-def grids_of(teacher: LoadedRun, numbers: Sequence[int]) -> tuple[Timesteps, ...]:
-    """The timesteps of a student for each number of steps.
-
-    Raises:
-        InputError: a number of steps is out of range.
-    """
-    if not 1 <= numbers[0] <= numbers[-1] <= MOST:
-        raise InputError("invalid", f"--steps must be between 1 and {MOST}, not {spelled(numbers)}")
-    grids = tuple(levels_of(teacher, steps) for steps in numbers)
-    if len({grid[0] for grid in grids}) > 1:  # tuned levels may start elsewhere, but all share one trajectory
-        return tuple(power(teacher, steps) for steps in numbers)
-    return grids
-
-
-def levels_of(teacher: LoadedRun, steps: int) -> Timesteps:
-    """The timesteps that `ddpm tune` found for this many steps, else those of ``power``."""
-    found = [how.grid for how in teacher.tuned if how.steps == steps and not isinstance(how.grid, str)]
-    return found[0] if found else power(teacher, steps)
-
-
-def power(teacher: LoadedRun, steps: int) -> Timesteps:
-    """Whole timesteps of ``power``.
-
-    Raises:
-        InputError: there are more steps than levels.
-    """
-    T = teacher.engine.schedule.T
-    visits = tuple(float(round(T * (k / steps) ** 1.5)) for k in range(steps, 0, -1))
-    if len({*visits} - {0.0}) < steps:
-        raise InputError("invalid", f"--steps {steps} is too many for the {T} levels of {teacher.source}; use fewer")
-    return visits
-
-
-def taught(teacher: LoadedRun, grids: Sequence[Timesteps], asked: Mapping[str, Any]) -> SamplingConfig:
-    """The settings of a teacher's trajectory through the timesteps of a student.
-
-    Raises:
-        InputError: it has no more steps than the student, or the guidance is invalid.
-    """
-    visits = sorted({timestep for grid in grids for timestep in grid}, reverse=True)
-    least = max(len(grid) for grid in grids)
-    total = asked.get("teacher_steps", max(FEWEST, EACH * least))
-    if total <= least:
-        raise InputError("invalid", f"--teacher-steps must be more than the {least} of the student, not {total}")
-    changes: dict[str, Any] = {"solver": SOLVER, "grid": tuple(divided(visits, total))}
-    if "guidance" in asked:
-        _, changes["guidance"] = span("--guidance", asked["guidance"])
-    return settings(teacher, changes)
-
-
-def halved(teacher: LoadedRun, steps: int, asked: Mapping[str, Any]) -> SamplingConfig:
-    """The settings of a run as the teacher of the first stage of progressive distillation: twice the steps.
-
-    Raises:
-        InputError: the run predicts the noise, which does not determine an image at the noisiest levels.
-    """
-    if teacher.config.diffusion.prediction == "eps":
-        raise InputError(
-            "incompatible",
-            f"--method progressive cannot distil {teacher.source}, which predicts eps; drop it, or train with "
-            "--prediction v",
-        )
-    changes: dict[str, Any] = {"solver": "ddim", "grid": power(teacher, 2 * steps)}
-    if "guidance" in asked:
-        _, changes["guidance"] = span("--guidance", asked["guidance"])
-    return settings(teacher, changes)
 
 
 def numbers_of(asked: Mapping[str, Any]) -> tuple[int, ...]:
@@ -234,7 +182,7 @@ def numbers_of(asked: Mapping[str, Any]) -> tuple[int, ...]:
     Raises:
         InputError: they are no whole numbers.
     """
-    return whole_numbers("--steps", asked.get("steps", STEPS))
+    return whole_numbers("--steps", asked.get("steps", FEW if asked.get("method") == "consistency" else STEPS))
 
 
 def scales_of(asked: Mapping[str, Any]) -> tuple[float, float] | None:
@@ -271,10 +219,14 @@ def job_of(config: RunConfig, out: Path, teacher: LoadedRun, images: Dataset, ac
     job = plan.reopen(config, out, images, accelerator)
     own, known = job.model.state_dict(), teacher.engine.model.state_dict()
     load_into(own, {**own, **known}, str(teacher.source))  # what the student alone is conditioned on starts as zero
-    if config.distillation.method == "progressive":
-        taught = Teacher(teacher, config.distillation.sampling)
-        return replace(job, objective=build.build_progressive(config, taught.estimate))
-    visits = sorted({timestep for path in config.paths for timestep in path}, reverse=True)[1:]
+    taught = config.distillation
+    if taught.method == "progressive":
+        return replace(job, objective=build.build_progressive(config, Teacher(teacher, taught.sampling).estimate))
+    assert not isinstance(taught.sampling.grid, str)
+    paths = (taught.sampling.grid,) if taught.method == "consistency" else config.paths
+    visits = sorted({timestep for path in paths for timestep in path}, reverse=True)[1:]
     levels = [teacher.engine.schedule.level(timestep) for timestep in (*visits, 0.0)]
-    trajectory = Teacher(teacher, config.distillation.sampling, levels)
+    trajectory = Teacher(teacher, taught.sampling, levels)
+    if taught.method == "consistency":
+        return replace(job, objective=build.build_consistency(config, trajectory, trajectory.estimate))
     return replace(job, objective=build.build_distillation(config, trajectory))

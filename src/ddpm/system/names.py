@@ -31,10 +31,10 @@ PlainLevelsName = Literal["uniform", "stratified", "importance"]
 NormalLevelsName = Literal["log-normal", "logit-normal"]
 LevelSamplingName = Literal[PlainLevelsName, NormalLevelsName]
 
-DistillationName = Literal["trajectory", "progressive"]
+DistillationName = Literal["trajectory", "progressive", "consistency"]
 
 AncestralSolverName = Literal["ancestral", "ancestral-small", "ancestral-large"]
-NoisySolverName = Literal["sde-dpm++-2m", "sde-dpm++-3m", AncestralSolverName, "langevin"]
+NoisySolverName = Literal["sde-dpm++-2m", "sde-dpm++-3m", AncestralSolverName, "langevin", "consistency"]
 EtaSolverName = Literal["ddim", "euler-ancestral"]
 ChurnSolverName = Literal["edm"]
 AdaptiveSolverName = Literal["adaptive"]

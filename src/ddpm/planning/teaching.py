@@ -1,0 +1,79 @@
+"""The levels of a student, and the settings of the teacher that visits them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ddpm.config.grid import Timesteps
+from ddpm.config.sampling import SamplingConfig
+from ddpm.engine.options import settings
+from ddpm.engine.run import LoadedRun
+from ddpm.sampling.grid import divided
+from ddpm.system.errors import InputError
+from ddpm.system.ranges import span, spelled
+
+MOST = 16
+"""The most steps of a student: with more, its teacher is as fast."""
+SOLVER, EACH, FEWEST = "unipc-2", 3, 12
+"""The teacher's solver, its steps for each step of the student, and its fewest in all, by default."""
+
+
+def grids_of(teacher: LoadedRun, numbers: Sequence[int]) -> tuple[Timesteps, ...]:
+    """The timesteps of a student for each number of steps.
+
+    Raises:
+        InputError: a number of steps is out of range.
+    """
+    if not 1 <= numbers[0] <= numbers[-1] <= MOST:
+        raise InputError("invalid", f"--steps must be between 1 and {MOST}, not {spelled(numbers)}")
+    grids = tuple(levels_of(teacher, steps) for steps in numbers)
+    if len({grid[0] for grid in grids}) > 1:  # tuned levels may start elsewhere, but all share one trajectory
+        return tuple(power(teacher, steps) for steps in numbers)
+    return grids
+
+
+def levels_of(teacher: LoadedRun, steps: int) -> Timesteps:
+    """The timesteps that `ddpm tune` found for this many steps, else those of ``power``."""
+    found = [how.grid for how in teacher.tuned if how.steps == steps and not isinstance(how.grid, str)]
+    return found[0] if found else power(teacher, steps)
+
+
+def power(teacher: LoadedRun, steps: int) -> Timesteps:
+    """Whole timesteps of ``power``.
+
+    Raises:
+        InputError: there are more steps than levels.
+    """
+    T = teacher.engine.schedule.T
+    visits = tuple(float(round(T * (k / steps) ** 1.5)) for k in range(steps, 0, -1))
+    if len({*visits} - {0.0}) < steps:
+        raise InputError("invalid", f"--steps {steps} is too many for the {T} levels of {teacher.source}; use fewer")
+    return visits
+
+
+def taught(teacher: LoadedRun, grids: Sequence[Timesteps], asked: Mapping[str, Any]) -> SamplingConfig:
+    """The settings of a teacher's trajectory through the timesteps of a student.
+
+    Raises:
+        InputError: it has no more steps than the student, or the guidance is invalid.
+    """
+    visits = sorted({timestep for grid in grids for timestep in grid}, reverse=True)
+    least = max(len(grid) for grid in grids)
+    total = asked.get("teacher_steps", max(FEWEST, EACH * least))
+    if total <= least:
+        raise InputError("invalid", f"--teacher-steps must be more than the {least} of the student, not {total}")
+    changes: dict[str, Any] = {"solver": SOLVER, "grid": tuple(divided(visits, total))}
+    if "guidance" in asked:
+        _, changes["guidance"] = span("--guidance", asked["guidance"])
+    return settings(teacher, changes)
+
+
+def halved(teacher: LoadedRun, steps: int, asked: Mapping[str, Any]) -> SamplingConfig:
+    """The settings of a run as the teacher of the first stage of progressive distillation: twice the steps.
+
+    Raises:
+        InputError: the guidance is invalid.
+    """
+    changes: dict[str, Any] = {"solver": "ddim", "grid": power(teacher, 2 * steps)}
+    if "guidance" in asked:
+        _, changes["guidance"] = span("--guidance", asked["guidance"])
+    return settings(teacher, changes)

@@ -1,0 +1,127 @@
+"""A consistency student, from the command to its images."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ddpm
+from ddpm.config.run import RunConfig
+from ddpm.engine.loading import load
+from ddpm.planning import follow
+from ddpm.system.interrupt import Interrupt
+from ddpm.tasks.generate import sample
+from ddpm.training.loop import train
+from refusal import refuses
+
+Cli = Callable[..., int]
+SMALL = (
+    *("--method", "consistency", "--tuning", "0.5", "--guidance", "1-3"),
+    *("--images", "192", "--batch", "16", "--precision", "fp32"),
+)
+"""Six steps of each stage."""
+
+
+@pytest.fixture(scope="module")
+def student(cli: Cli, digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """In one or two steps, of a range of guidance; for reading only."""
+    out = tmp_path_factory.mktemp("runs") / "fast"
+    assert cli("distill", digits_run, "--out", out, *SMALL) == 0
+    return out
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = [folder / "model.safetensors", *sorted((folder / "checkpoints" / "step-000000012").glob("*"))]
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def losses(run: Path) -> list[tuple[int, float]]:
+    events = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return [(e["step"], e["loss"]) for e in events if e["kind"] in ("train", "held-out")]
+
+
+def test_one_student_for_one_and_two_steps(
+    cli: Cli, digits_run: Path, student: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is not told their number, draws fresh noise between them, and edits."""
+    config, run = RunConfig.read(student / "config.json"), load(student, "cpu")
+    assert config.conditions == ("label", "guidance")
+    assert (config.sampling.solver.name, config.sampling.steps) == ("consistency", 2)
+    drawn = {steps: np.asarray(sample(run, 1, label="3", steps=steps)[0]) for steps in (1, 2)}
+    assert not np.array_equal(drawn[1], drawn[2])
+    with refuses("conflict", str(digits_run)):
+        sample(run, 1, steps=4)
+    assert cli("sample", student, "-n", "2", "--label", "3", "--guidance", "2", "--out", tmp_path / "two") == 0
+    said = capsys.readouterr().out
+    assert f"1-2-step consistency student of {digits_run}, guidance 1-3" in said
+    assert "consistency, 2 steps" in said
+    picture = tmp_path / "two" / "00000.png"
+    assert cli("edit", student, picture, "--strength", "0.4", "--label", "5", "--out", tmp_path / "edited") == 0
+    assert cli("sample", "--from", picture, "--out", tmp_path / "again") == 0
+    assert (tmp_path / "again" / "00000-again.png").read_bytes() == picture.read_bytes()
+
+
+@pytest.mark.parametrize("stops", [(3,), (2, 6, 9)])
+def test_it_resumes_in_both_stages_bit_for_bit(
+    stops: tuple[int, ...],
+    cli: Cli,
+    digits_run: Path,
+    student: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = tmp_path / "fast"
+    for step in stops:
+
+        def stopped(job: object, accelerator: object, interrupt: Interrupt, step: int = step) -> object:
+            for event in train(job, accelerator, interrupt):  # type: ignore[arg-type]
+                interrupt.requested = event.step >= step
+                yield event
+
+        with monkeypatch.context() as patch:
+            patch.setattr(follow, "train", stopped)
+            assert cli("distill", digits_run, "--out", out, *SMALL) == 75
+    assert cli("distill", digits_run, "--out", out, *SMALL) == 0
+    assert digests(out) == digests(student)
+    assert losses(out) == losses(student)
+
+
+def test_a_time_is_turned_into_images_by_the_speed_of_both_stages(
+    cli: Cli, digits_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "fast"
+    assert (
+        cli(
+            "distill",
+            digits_run,
+            "--out",
+            out,
+            "--method",
+            "consistency",
+            "--tuning",
+            "0.5",
+            "--for",
+            "10m",
+            "--dry-run",
+        )
+        == 0
+    )
+    assert "measured" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("options", "code"), [({"tuning": 1.5}, "invalid"), ({"method": "trajectory"}, "conflict")])
+def test_refused_tuning(digits_run: Path, tmp_path: Path, options: dict[str, object], code: str) -> None:
+    with refuses(code, "tuning"):
+        ddpm.distill(
+            digits_run, out=tmp_path / "fast", device="cpu", **{"method": "consistency", "tuning": 0.5, **options}
+        )
+
+
+def test_a_run_that_predicts_noise_has_no_end_at_pure_noise(cli: Cli, tmp_path: Path) -> None:
+    tiny = ("--images", "16", "--batch", "16", "--set", "network.width=8")
+    assert cli("train", "digits", "--out", tmp_path / "eps", *tiny, "--schedule", "linear", "--prediction", "eps") == 0
+    with refuses("incompatible", "eps"):
+        ddpm.distill(tmp_path / "eps", out=tmp_path / "fast", method="consistency", device="cpu")
