@@ -1,6 +1,7 @@
 """Networks: ``net(x, t, cond)``, independent of the noise schedule."""
 
+from ddpm.networks.autoencoder import Autoencoder
 from ddpm.networks.classifier import NoisedClassifier
 from ddpm.networks.unet import UNet
 
-__all__ = ["NoisedClassifier", "UNet"]
+__all__ = ["Autoencoder", "NoisedClassifier", "UNet"]

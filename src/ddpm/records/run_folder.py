@@ -1,6 +1,7 @@
 """A run on disk: its files, and how to find and read them."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -9,8 +10,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as tensors_from_bytes
 
+from ddpm.config.autoencoder import AutoencoderConfig
 from ddpm.config.run import RunConfig
 from ddpm.records.guidance import GuidanceRecord
+from ddpm.records.latents import LatentsRecord
 from ddpm.records.tuning import TunedRecord
 from ddpm.system.errors import InputError
 from ddpm.training import checkpoint as checkpoints
@@ -58,6 +61,10 @@ class RunFolder:
     """The averages saved during training, and those made of them for a length."""
     classifier = File("classifier")
     """The folder of the run's classifier, which has a config, weights, a log and checkpoints like a run."""
+    latents_file = File("latents.json")
+    """The statistics of an autoencoder's latents."""
+    reconstruction_file = File("reconstruction.json")
+    """The quality of an autoencoder's reconstructions."""
     previews = File(loop.PREVIEWS)
     evaluations = File("evaluations")
     """The folder of scores."""
@@ -110,9 +117,49 @@ class RunFolder:
         """All settings of the run.
 
         Raises:
-            InputError: the config is missing or damaged.
+            InputError: the config is missing or damaged, or the run is an autoencoder.
         """
+        if self.is_autoencoder:
+            raise InputError(
+                "incompatible",
+                f"{self.path} is an autoencoder, which generates no images by itself; train a model on its latents "
+                f"with `ddpm train {self.autoencoder().data.source} --codec {self.path}`",
+            )
         return RunConfig.read(self.config_file)
+
+    @property
+    def is_autoencoder(self) -> bool:
+        """Whether the config is that of an autoencoder."""
+        try:
+            tree = json.loads(self.config_file.read_bytes())
+        except (OSError, ValueError):  # reading the config reports it
+            return False
+        return isinstance(tree, dict) and tree.get("kind") == "autoencoder"
+
+    def autoencoder(self) -> AutoencoderConfig:
+        """All settings of an autoencoder.
+
+        Raises:
+            InputError: the config is missing or damaged, or the run is no autoencoder.
+        """
+        if self.config_file.exists() and not self.is_autoencoder:
+            raise InputError(
+                "incompatible",
+                f"{self.path} is not an autoencoder; train one with `ddpm train photos/ --recipe autoencoder`",
+            )
+        return AutoencoderConfig.read(self.config_file)
+
+    def latents(self) -> LatentsRecord:
+        """The statistics of an autoencoder's latents, measured at the end of its training.
+
+        Raises:
+            InputError: the file is damaged, or the autoencoder is not finished.
+        """
+        if not self.latents_file.exists():
+            raise InputError(
+                "missing", f"{self.path} is not finished; re-run its `ddpm train --recipe autoencoder` command"
+            )
+        return LatentsRecord.read(self.latents_file)
 
     def guidance(self) -> GuidanceRecord | None:
         """The result of the search for guidance; None if there was none.
