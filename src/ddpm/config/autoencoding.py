@@ -40,7 +40,7 @@ class AutoencodingConfig(Strict):
         adversarial: The patch discriminator; None for none.
     """
 
-    perceptual: Annotated[float, bounds(0)] = 1.0
+    perceptual: Annotated[float, bounds(0)] = 0.1
     kl: Annotated[float, bounds(0)] = 1e-6
     kl_warmup: Share = 0.05
     equivariance: Share = 0.25

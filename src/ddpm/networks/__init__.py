@@ -2,6 +2,7 @@
 
 from ddpm.networks.autoencoder import Autoencoder
 from ddpm.networks.classifier import NoisedClassifier
+from ddpm.networks.discriminator import PatchDiscriminator
 from ddpm.networks.unet import UNet
 
-__all__ = ["Autoencoder", "NoisedClassifier", "UNet"]
+__all__ = ["Autoencoder", "NoisedClassifier", "PatchDiscriminator", "UNet"]

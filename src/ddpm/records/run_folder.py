@@ -12,13 +12,15 @@ from safetensors.torch import load as tensors_from_bytes
 
 from ddpm.config.autoencoder import AutoencoderConfig
 from ddpm.config.run import RunConfig
+from ddpm.core.model import published
 from ddpm.records.guidance import GuidanceRecord
 from ddpm.records.latents import LatentsRecord
 from ddpm.records.tuning import TunedRecord
 from ddpm.system.errors import InputError
 from ddpm.training import checkpoint as checkpoints
 from ddpm.training import log, loop
-from ddpm.training.scoring import Best, published
+from ddpm.training.scoring import Best
+from ddpm.training.scoring import published as published_best
 
 Weights = dict[str, torch.Tensor]
 """Tensors on the CPU by their names in the model."""
@@ -65,6 +67,8 @@ class RunFolder:
     """The statistics of an autoencoder's latents."""
     reconstruction_file = File("reconstruction.json")
     """The quality of an autoencoder's reconstructions."""
+    reconstructions = File("reconstructions.png")
+    """Held-out images above their reconstructions."""
     previews = File(loop.PREVIEWS)
     evaluations = File("evaluations")
     """The folder of scores."""
@@ -179,7 +183,7 @@ class RunFolder:
 
     def best(self) -> Best | None:
         """The best checkpoint by the scores during training; None if there is none."""
-        return published(self.path)
+        return published_best(self.path)
 
     def steps(self) -> int | None:
         """The number of optimiser steps of the weights; None if the checkpoints were removed."""
@@ -195,7 +199,7 @@ class RunFolder:
         """
         try:
             if self.checkpoint is not None:
-                return checkpoints.read(self.checkpoint).tensors["ema"]
+                return published(checkpoints.read(self.checkpoint).tensors["ema"])
             return tensors_from_bytes(self.weights_file.read_bytes())
         except (checkpoints.Damaged, KeyError) as e:
             raise InputError(
