@@ -54,11 +54,11 @@ class PatchAdversary:
             return torch.stack([p.sum() for p in net.parameters()]).sum() * torch.zeros_like(error)
         real, fake = discriminator(x), discriminator(y.detach())
         loss = F.relu(1 - real.float()) + F.relu(1 + fake.float())
-        total = 0.5 * loss.flatten(1).mean(1)
+        total: torch.Tensor = 0.5 * loss.flatten(1).mean(1)
         if done < self.start + self.alone or not y.requires_grad:
             return total
         weights = {name: p.detach() for name, p in net.named_parameters()}
-        verdict = -functional_call(net, weights, (y,)).float().flatten(1).mean(1)
+        verdict: torch.Tensor = -functional_call(net, weights, (y,)).float().flatten(1).mean(1)
         return total + self._balance(error, verdict, y) * verdict
 
     def _balance(self, error: torch.Tensor, verdict: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -67,4 +67,5 @@ class PatchAdversary:
             torch.autograd.grad(term.sum(), y, retain_graph=True)[0].float().flatten(1).norm(dim=1)
             for term in (error, verdict)
         )
-        return self.weight * (ours / (theirs + 1e-8)).clamp(max=STRONGEST)
+        factor: torch.Tensor = ours / (theirs + 1e-8)
+        return self.weight * factor.clamp(max=STRONGEST)

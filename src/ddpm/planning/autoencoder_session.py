@@ -64,7 +64,6 @@ class AutoencoderSession:
             for line in measured(*found):
                 say(accelerator, line)
             say(accelerator, f"done: {own.out}\nnext: ddpm train {own.source} --codec {own.out}")
-        accelerator.wait_for_everyone()
 
     def _reopen(self) -> tuple[Job, Accelerator]:
         own = self.session

@@ -15,6 +15,7 @@ from ddpm.config.run import RunConfig
 from ddpm.core.model import published
 from ddpm.records.guidance import GuidanceRecord
 from ddpm.records.latents import LatentsRecord
+from ddpm.records.reconstruction import ReconstructionRecord
 from ddpm.records.tuning import TunedRecord
 from ddpm.system.errors import InputError
 from ddpm.training import checkpoint as checkpoints
@@ -164,6 +165,14 @@ class RunFolder:
                 "missing", f"{self.path} is not finished; re-run its `ddpm train --recipe autoencoder` command"
             )
         return LatentsRecord.read(self.latents_file)
+
+    def reconstruction(self) -> ReconstructionRecord:
+        """The quality of an autoencoder's reconstructions, measured at the end of its training.
+
+        Raises:
+            InputError: the file is missing or damaged.
+        """
+        return ReconstructionRecord.read(self.reconstruction_file)
 
     def guidance(self) -> GuidanceRecord | None:
         """The result of the search for guidance; None if there was none.
