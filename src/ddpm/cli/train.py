@@ -30,7 +30,7 @@ class Flags:
         low: For super-resolution: the small images, paired by name; averages of the large ones by default.
         factor: For an autoencoder: the side, in pixels, of one position of the latents; 4, or 8 for large images, by
             default.
-        latent_channels: For an autoencoder: channels of the latents; 4 by default.
+        latent_channels: For an autoencoder: channels of the latents; 4 by default, or 8 with a factor above 4.
         adversarial: For an autoencoder: train against a discriminator in the second half, for sharper details.
         size: Side of the images, or height x width: 64, 48x64.
         mode: Mode to convert the images to; required if they have several.

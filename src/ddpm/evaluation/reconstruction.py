@@ -6,10 +6,20 @@ from ddpm import build
 from ddpm.config.autoencoder import AutoencoderConfig
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
-from ddpm.engine.reconstruction import in_parts, mean_psnr, moments, reconstructed, spread_evenly, squared_errors
+from ddpm.engine.reconstruction import (
+    MEASURED,
+    in_parts,
+    mean_psnr,
+    moments,
+    reconstructed,
+    spread_evenly,
+    squared_errors,
+)
 from ddpm.images.sheets import png, sheet
 from ddpm.metrics import frechet
+from ddpm.metrics.features import Extractor
 from ddpm.metrics.features.extract import extract
+from ddpm.metrics.features.inception import Inception
 from ddpm.metrics.similarity import SIDE, ssim
 from ddpm.records.latents import LatentsRecord
 from ddpm.records.reconstruction import ReconstructionDistance, ReconstructionRecord
@@ -21,8 +31,6 @@ from ddpm.training.checkpoint import load_into
 
 FEATURES = "embedded"
 """The features that the loss uses, too, and that need no download."""
-MOST = 10_000
-"""The most training images whose latents are measured."""
 COLUMNS = 8
 """The images on the sheet, each above its reconstruction."""
 
@@ -50,9 +58,9 @@ def measure_autoencoder(
     load_into(model.state_dict(), weights, str(folder.path))
     model.to(device, memory_format=model.layout)  # type: ignore[call-overload]
     model.eval().requires_grad_(False)
-    shown = held_out if len(held_out) else spread_evenly(kept, MOST)
+    shown = held_out if len(held_out) else spread_evenly(kept, MEASURED)
     record = _reconstruction(model, config, shown, hash, bool(len(held_out)), device, doing(progress, "reconstructing"))
-    latents = latent_statistics(model, spread_evenly(kept, MOST), hash, doing(progress, "encoding"))
+    latents = latent_statistics(model, spread_evenly(kept, MEASURED), hash, doing(progress, "encoding"))
     some = torch.from_numpy(spread_evenly(shown, COLUMNS).images)
     page = sheet(torch.cat([some, reconstructed(model, some)]).numpy(), len(some))
     write_file(folder.reconstructions, png(page))
@@ -81,14 +89,11 @@ def _reconstruction(
         progress(sum(map(len, made)), len(data))
     distances = []
     if len(data) > 1:
-        extractor = build.build_features(FEATURES, None, config.data.size, device)
-        normals = [frechet.fit(extract(extractor, one)) for one in (data, Dataset(torch.cat(made).numpy()))]
-        found = ReconstructionDistance(
-            features=FeaturesRecord.of(extractor),
-            frechet=frechet.distance(*normals),
-            trained_on=config.objective.perceptual > 0,
-        )
-        distances.append(found)
+        pair, perceptual = (data, Dataset(torch.cat(made).numpy())), config.objective.perceptual > 0
+        distances.append(_distance(build.build_features(FEATURES, None, config.data.size, device), pair, perceptual))
+        # slow on a CPU
+        if device.type != "cpu" and (inception := Inception.cached(device)) is not None:
+            distances.append(_distance(inception, pair, trained_on=False))
     return ReconstructionRecord(
         weights=hash,
         n=len(data),
@@ -97,6 +102,11 @@ def _reconstruction(
         ssim=float(torch.cat(similar).mean()) if similar else None,
         distances=tuple(distances),
     )
+
+
+def _distance(extractor: Extractor, pair: tuple[Dataset, Dataset], trained_on: bool) -> ReconstructionDistance:
+    found = frechet.distance(*(frechet.fit(extract(extractor, images)) for images in pair))
+    return ReconstructionDistance(features=FeaturesRecord.of(extractor), frechet=found, trained_on=trained_on)
 
 
 def latent_statistics(model: Model, data: Dataset, hash: str, progress: Progress) -> LatentsRecord:

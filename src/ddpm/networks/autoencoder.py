@@ -21,6 +21,8 @@ from ddpm.networks.blocks import (
 
 SPACE = 2
 """Spatial axes."""
+QUIET = -6.0
+"""The initial log of the variance of the latents, whose noise would otherwise hide what the encoder learns at first."""
 
 
 class ResidualBlock(nn.Module):
@@ -117,6 +119,9 @@ class Autoencoder(nn.Module):
         self.quant = conv(SPACE, 2 * settings.channels, 2 * settings.channels, 1)
         self.post_quant = conv(SPACE, settings.channels, settings.channels, 1)
         self.decoder = Decoder(settings)
+        with torch.no_grad():
+            assert self.quant.bias is not None
+            self.quant.bias[settings.channels :] = QUIET
 
     def moments(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The mean and the log of the variance of the latents.

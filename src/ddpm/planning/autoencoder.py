@@ -1,5 +1,6 @@
 """Turning images and a user's request into an autoencoder with every setting resolved."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +15,8 @@ from ddpm.config.options import options
 from ddpm.core.seed import derive
 from ddpm.data.dataset import Dataset, channel_stats
 from ddpm.data.order import split
-from ddpm.engine.reconstruction import WATCHED, HeldOutPSNR, preview, spread_evenly
-from ddpm.planning.budget import MEASURING, elapsed, seconds_left, speed_of, whole_steps
+from ddpm.engine.reconstruction import MEASURED, HeldOutPSNR, preview
+from ddpm.planning.budget import MEASURING, elapsed, seconds_left, shortfall, speed_of, whole_steps
 from ddpm.planning.plan import DEFAULT_BUDGET, PRECISIONS
 from ddpm.planning.recipes.autoencoder import autoencoder
 from ddpm.planning.recipes.recipe import Rung, Tree
@@ -129,7 +130,7 @@ def reopen(config: AutoencoderConfig, out: Path, dataset: Dataset, accelerator: 
     model = build.build_autoencoder_model(config).to(accelerator.device)
     dataset = replace(dataset, labels=None, classes=())
     kept, held = (dataset.subset(part) for part in split(len(dataset), s.seed))
-    psnr = HeldOutPSNR(spread_evenly(held, WATCHED))
+    psnr = HeldOutPSNR.of(held, s.images)
     watch = Watch(psnr, 2 * s.checkpoint_every, 0.0)
     if adversarial is not None:
         watch = Watch(psnr, s.checkpoint_every, adversarial.tolerance)
@@ -199,20 +200,36 @@ class _Draft:
 
     def within(self, rungs: list[Rung], seconds: float, began: float) -> AutoencoderPlan:
         """The plan of the largest network that a time budget can train."""
+
+        def affordable(speed: float) -> float:
+            """The number of training images that fit in, at a speed in images per second."""
+            images = speed * seconds_left(seconds, began)
+            return images - min(MEASURING * images, self._measurement)
+
         chosen: tuple[Rung, float, int] | None = None
-        spent, took = 0.0, 0.0
+        start, spent, took = time.monotonic(), 0.0, 0.0
         for rung in rungs:
-            left = seconds_left(seconds, began)
-            if chosen is not None and (chosen[1] * left < rung.needs or spent + took > MEASURING * seconds):
+            if chosen is not None and (affordable(chosen[1]) < rung.needs or spent + took > MEASURING * seconds):
                 break
             job = self.plan(rung.tree, max(rung.needs, 1), None).job  # of any length, as it only measures speed
             speed = speed_of(job, self.accelerator)
-            if chosen is not None and speed * seconds_left(seconds, began) < rung.needs:
+            if chosen is not None and affordable(speed) < rung.needs:
                 break
             chosen = rung, speed, job.settings.batch
-            now = elapsed(began)
+            now = elapsed(start)
             spent, took = now, now - spent
         assert chosen is not None
         rung, speed, batch = chosen
-        steps = whole_steps(speed * seconds_left(seconds, began), batch, seconds)
+        steps = whole_steps(affordable(speed), batch, seconds)
+        if (note := shortfall(steps, batch, speed, seconds, "clear reconstructions")) is not None:
+            self.say(note)
         return self.plan(rung.tree, steps * batch, speed)
+
+    @property
+    def _measurement(self) -> float:
+        """The cost of measuring the autoencoder at its end, in images trained in the same time.
+
+        A training step costs about as much as four encodings.
+        """
+        kept, held = split(len(self.dataset), 0)
+        return min(len(kept), MEASURED) / 4 + len(held)

@@ -8,6 +8,8 @@ from ddpm.system.errors import InputError
 FINE, COARSE = 4, 8
 """The factors of smaller images, and of images of at least ``LARGE`` pixels on their longest side."""
 LARGE = 256
+FEW, MANY = 4, 8
+"""The channels of the latents at factors up to ``FINE``, and above."""
 LEAST = 4
 """The fewest positions of the latents per side."""
 
@@ -65,8 +67,9 @@ def autoencoder(size: tuple[int, int], factor: int | None = None) -> list[Rung]:
 def _rung(size: tuple[int, int], factor: int, row: LadderRow) -> Rung:
     levels = (factor // row.patch).bit_length()
     network: Tree = {
+        "channels": FEW if factor <= FINE else MANY,
         "width": row.width,
-        "multipliers": (1, 2, 2)[:levels] if row.light else (1, 2, 4, 4)[:levels],
+        "multipliers": ((1, 2, 2, 2) if row.light else (1, 2, 4, 4, 4))[:levels],
         "blocks": row.blocks,
         "patch": row.patch,
         "attention": not row.light,
