@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, overload
 
 import torch
 
@@ -18,8 +18,8 @@ from ddpm.evaluation.reconstruction import measure_autoencoder
 from ddpm.images.arrays import Output, as_output, check_output
 from ddpm.images.photo import Given, Several
 from ddpm.planning import distillation
-from ddpm.planning.autoencoder import RECIPE
 from ddpm.planning.autoencoder_session import AutoencoderSession
+from ddpm.planning.recipes import AUTOENCODER
 from ddpm.planning.request import flags
 from ddpm.planning.session import Session
 from ddpm.planning.training import Command
@@ -27,7 +27,7 @@ from ddpm.records.provenance import Provenance
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.allocator import keep_freed_memory
 from ddpm.system.errors import InputError
-from ddpm.system.names import RecipeName
+from ddpm.system.names import AutoencoderName, RecipeName
 from ddpm.tasks import edit, generate, inpaint, interpolate, likelihood, outpaint, restore, upscale
 
 
@@ -105,7 +105,7 @@ def train(
     data: str | Path | Dataset,
     *,
     out: str | Path,
-    recipe: Literal["autoencoder"],
+    recipe: AutoencoderName,
     budget: str | int | None = None,
     device: str | None = None,
     tensorboard: bool = False,
@@ -162,7 +162,7 @@ def train(
     given = flags(budget, {"recipe": recipe, **config})
     command = Command(Path(out), few_samples, after_training, device=device, tensorboard=tensorboard)
     session = Session(images, given, command)
-    if recipe == RECIPE:
+    if recipe == AUTOENCODER:
         AutoencoderSession(session, measure_autoencoder).run()
         return session.folder
     session.run()

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 import ddpm
 from ddpm.engine import reconstruction
-from ddpm.planning.autoencoder import RECIPE
+from ddpm.planning.recipes import AUTOENCODER
 from ddpm.records.run_folder import RunFolder, fingerprint
 from ddpm.system.interrupt import Interrupt
 from ddpm.training.log import Event
@@ -44,7 +44,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(cli: Cli, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished autoencoder, trained against a discriminator; for reading only."""
     out = tmp_path_factory.mktemp("runs") / "ae"
-    assert cli("train", pictures, "--recipe", RECIPE, "--adversarial", "--out", out, *FLAGS) == 0
+    assert cli("train", pictures, "--recipe", AUTOENCODER, "--adversarial", "--out", out, *FLAGS) == 0
     return out
 
 
@@ -98,7 +98,7 @@ def test_stopped_and_resumed_bit_for_bit(
     cli: Cli, trained: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before the discriminator, while it trains alone, and after."""
-    command = ("train", pictures, "--recipe", RECIPE, "--adversarial", "--out", tmp_path / "ae", *FLAGS)
+    command = ("train", pictures, "--recipe", AUTOENCODER, "--adversarial", "--out", tmp_path / "ae", *FLAGS)
     for step in (2, 7, 11):
 
         def stopped(job: Job, accelerator: object, interrupt: Interrupt, step: int = step) -> Iterator[Event]:
@@ -123,7 +123,7 @@ def test_python_does_what_the_command_does(trained: Path, pictures: Path, tmp_pa
     run = ddpm.train(
         pictures,
         out=tmp_path / "ae",
-        recipe=RECIPE,
+        recipe=AUTOENCODER,
         adversarial=True,
         budget=192,
         precision="fp32",
@@ -141,7 +141,9 @@ def test_the_discriminator_is_dropped_when_the_held_out_psnr_falls(
     values = iter([20.0] * 7 + [19.9, 19.0] + [21.0] * 20)
     monkeypatch.setattr(reconstruction.HeldOutPSNR, "__call__", lambda *_: next(values))
     every = ("--set", "training.keep=99")
-    assert cli("train", pictures, "--recipe", RECIPE, "--adversarial", "--out", tmp_path / "ae", *FLAGS, *every) == 0
+    assert (
+        cli("train", pictures, "--recipe", AUTOENCODER, "--adversarial", "--out", tmp_path / "ae", *FLAGS, *every) == 0
+    )
     (warning,) = events(tmp_path / "ae", "warning")
     assert (warning["step"], "20.00 to 19.00 dB" in warning["text"]) == (9, True)
 
@@ -180,7 +182,7 @@ except SystemExit as e:
 def test_two_processes_train_one_autoencoder(trained: Path, pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "worker.py").write_text(WORKER)
     launch = ["--nproc-per-node", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"]
-    command = ("train", pictures, "--recipe", RECIPE, "--adversarial", "--out", tmp_path / "two", *FLAGS)
+    command = ("train", pictures, "--recipe", AUTOENCODER, "--adversarial", "--out", tmp_path / "two", *FLAGS)
     ended = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", *launch, tmp_path / "worker.py", *command],
         capture_output=True,

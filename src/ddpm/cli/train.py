@@ -87,8 +87,8 @@ def train(data: str, *, out: Path | None = None, flags: Flags = UNCHANGED) -> No
     from ddpm.evaluation.during import few_samples
     from ddpm.evaluation.guidance import after_training
     from ddpm.evaluation.reconstruction import measure_autoencoder
-    from ddpm.planning.autoencoder import RECIPE
     from ddpm.planning.autoencoder_session import AutoencoderSession
+    from ddpm.planning.recipes import AUTOENCODER
     from ddpm.planning.session import Session
     from ddpm.planning.training import Command
     from ddpm.system.allocator import keep_freed_memory
@@ -100,7 +100,7 @@ def train(data: str, *, out: Path | None = None, flags: Flags = UNCHANGED) -> No
     asked = {flag: value for flag, value in given(flags).items() if flag not in OF_COMMAND}
     session = Session(data, asked, Command(out, few_samples, after_training, **how), began)
     with exits():
-        if flags.recipe == RECIPE:
+        if flags.recipe == AUTOENCODER:
             AutoencoderSession(session, measure_autoencoder).run()
         else:
             session.run()

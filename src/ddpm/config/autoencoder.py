@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import model_validator
 
@@ -10,7 +10,7 @@ from ddpm.config.autoencoding import AutoencodingConfig
 from ddpm.config.data import DataConfig
 from ddpm.config.options import Flag
 from ddpm.config.training import TrainSettings
-from ddpm.system.names import NormName
+from ddpm.system.names import AutoencoderName, NormName
 from ddpm.system.record import Record
 
 
@@ -84,7 +84,7 @@ class AutoencoderConfig(Record):
     """
 
     WRITER: ClassVar[str] = "ddpm train --recipe autoencoder"
-    kind: Literal["autoencoder"] = "autoencoder"
+    kind: AutoencoderName = "autoencoder"
     request: dict[str, Any]
     data: DataConfig
     network: AutoencoderSettings

@@ -29,7 +29,6 @@ from ddpm.training.loop import Job
 from ddpm.training.measure import Memory, available_bytes, memory
 from ddpm.training.watch import Watch
 
-RECIPE = "autoencoder"
 OWN = ("factor", "latent_channels", "adversarial")
 """Flags of ``ddpm train`` that only an autoencoder has."""
 SHARED = ("recipe", "for", "images", "size", "mode", "fit", "skip_bad", "precision", "set")

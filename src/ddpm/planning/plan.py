@@ -28,7 +28,7 @@ from ddpm.engine.preview import preview
 from ddpm.metrics.features.extract import extract_once
 from ddpm.planning.budget import MEASURING, elapsed, seconds_left, shortfall, speed_of, whole_steps
 from ddpm.planning.narrow import refuse_narrow
-from ddpm.planning.recipes import RECIPES, Rung, Tree
+from ddpm.planning.recipes import AUTOENCODER, RECIPES, Rung, Tree
 from ddpm.planning.request import Request, changed, whole_number
 from ddpm.system.errors import InputError
 from ddpm.system.names import GridName, suggest
@@ -163,7 +163,7 @@ class _Draft:
         """The recipe's rungs, smallest network first."""
         name = self.request.recipe
         if name not in RECIPES:
-            raise InputError("unknown", f"unknown recipe {name!r}{suggest(name, [*RECIPES])}")
+            raise InputError("unknown", f"unknown recipe {name!r}{suggest(name, [*RECIPES, AUTOENCODER])}")
         return RECIPES[name](self.data["size"], bool(self.data["classes"]))
 
     def config(self, tree: Tree, images: int) -> RunConfig:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, get_args
 
 import torch
 from safetensors import SafetensorError
@@ -18,6 +18,7 @@ from ddpm.records.latents import LatentsRecord
 from ddpm.records.reconstruction import ReconstructionRecord
 from ddpm.records.tuning import TunedRecord
 from ddpm.system.errors import InputError
+from ddpm.system.names import AutoencoderName
 from ddpm.training import checkpoint as checkpoints
 from ddpm.training import log, loop
 from ddpm.training.scoring import Best
@@ -139,7 +140,7 @@ class RunFolder:
             tree = json.loads(self.config_file.read_bytes())
         except (OSError, ValueError):  # reading the config reports it
             return False
-        return isinstance(tree, dict) and tree.get("kind") == "autoencoder"
+        return isinstance(tree, dict) and tree.get("kind") in get_args(AutoencoderName)
 
     def autoencoder(self) -> AutoencoderConfig:
         """All settings of an autoencoder.
