@@ -120,11 +120,11 @@ def summary(made: AutoencoderPlan) -> Iterator[str]:
     config, s = made.config, made.config.training
     data, (channels, height, width) = config.data, config.shape
     weights = sum(p.numel() for p in made.job.model.net.parameters())
-    size, factor = " × ".join(map(str, data.size)), data.size[0] * data.size[1] * len(data.mode)
+    size, values = " × ".join(map(str, data.size)), data.size[0] * data.size[1] * len(data.mode)
     yield f"data         {data.images:,} images of {size} {data.mode}; {data.held_out} held out"
     yield f"autoencoder  {weights / 1e6:.1f} M parameters: {config.network.describe()}"
     yield (
-        f"latents      {height} × {width}, {channels} channels: {factor / (channels * height * width):.0f} times fewer "
+        f"latents      {height} × {width}, {channels} channels: {values / (channels * height * width):.3g} times fewer "
         "values than the images"
     )
     yield (
