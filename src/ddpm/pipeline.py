@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import torch
 
@@ -14,15 +14,20 @@ from ddpm.engine.run import LoadedRun
 from ddpm.engine.trajectory import Trajectory
 from ddpm.evaluation.during import few_samples
 from ddpm.evaluation.guidance import after_training
+from ddpm.evaluation.reconstruction import measure_autoencoder
 from ddpm.images.arrays import Output, as_output, check_output
 from ddpm.images.photo import Given, Several
 from ddpm.planning import distillation
+from ddpm.planning.autoencoder_session import AutoencoderSession
+from ddpm.planning.recipes import AUTOENCODER
 from ddpm.planning.request import flags
 from ddpm.planning.session import Session
 from ddpm.planning.training import Command
 from ddpm.records.provenance import Provenance
+from ddpm.records.run_folder import RunFolder
 from ddpm.system.allocator import keep_freed_memory
 from ddpm.system.errors import InputError
+from ddpm.system.names import AutoencoderName, RecipeName
 from ddpm.tasks import edit, generate, inpaint, interpolate, likelihood, outpaint, restore, upscale
 
 
@@ -95,15 +100,42 @@ class Pipeline:
         return as_output(task(self.run, *given, **arguments), output)
 
 
+@overload
 def train(
     data: str | Path | Dataset,
     *,
     out: str | Path,
+    recipe: AutoencoderName,
     budget: str | int | None = None,
     device: str | None = None,
     tensorboard: bool = False,
     **config: Any,
-) -> Pipeline:
+) -> RunFolder: ...
+
+
+@overload
+def train(
+    data: str | Path | Dataset,
+    *,
+    out: str | Path,
+    recipe: RecipeName | None = None,
+    budget: str | int | None = None,
+    device: str | None = None,
+    tensorboard: bool = False,
+    **config: Any,
+) -> Pipeline: ...
+
+
+def train(
+    data: str | Path | Dataset,
+    *,
+    out: str | Path,
+    recipe: str | None = None,
+    budget: str | int | None = None,
+    device: str | None = None,
+    tensorboard: bool = False,
+    **config: Any,
+) -> Pipeline | RunFolder:
     """Train a run, or resume it, and load it; bit for bit what ``ddpm train`` does with the same settings.
 
     May be called from any thread, but only for one run at a time per process, as they share random numbers.
@@ -112,10 +144,11 @@ def train(
         data: a folder of images (subfolders are classes), a .zip of one, an .npz, "digits", or images in memory, which
             are stored in the run folder.
         out: the run folder. If it holds a run with the same settings, that run is resumed.
+        recipe: "auto" if None. Of an "autoencoder", the run folder is returned, for ``codec`` of another run.
         budget: a time, as in "20m", or a number of images, counting repeats; an hour, or the recipe's own, if None.
         device: "cpu", to train without the GPU; the best available if None.
         tensorboard: also write TensorBoard logs.
-        config: values of the command's flags, by name (``size=64``, ``mode="L"``, ``recipe="ho2020"``,
+        config: values of the command's flags, by name (``size=64``, ``mode="L"``,
             ``labels=False``), and keys of the config: ``network={"width": 64}, training={"ema": 0.999}``.
 
     Raises:
@@ -126,9 +159,13 @@ def train(
     _check_device(device)
     keep_freed_memory()
     images = data if isinstance(data, Dataset) else str(data)
-    given = flags(budget, config)
+    given = flags(budget, {"recipe": recipe, **config})
     command = Command(Path(out), few_samples, after_training, device=device, tensorboard=tensorboard)
-    Session(images, given, command).run()
+    session = Session(images, given, command)
+    if recipe == AUTOENCODER:
+        AutoencoderSession(session, measure_autoencoder).run()
+        return session.folder
+    session.run()
     return load(out, device)
 
 

@@ -7,6 +7,7 @@ import torch
 
 from ddpm.codec import Codec, PixelCodec
 from ddpm.conditioning import BoxMeans, LabelEmbedding, LowResolution, NumberEmbedding
+from ddpm.config.autoencoder import AutoencoderConfig
 from ddpm.config.classifier import ClassifierConfig
 from ddpm.config.run import RunConfig
 from ddpm.core.model import Model
@@ -15,7 +16,7 @@ from ddpm.metrics.features import Extractor
 from ddpm.metrics.features.embedded import Embedded
 from ddpm.metrics.features.inception import Inception
 from ddpm.metrics.features.vision import clip, dinov2
-from ddpm.networks import DiT, NoisedClassifier, PlainDiT, UNet
+from ddpm.networks import Autoencoder, DiT, NoisedClassifier, PatchDiscriminator, PlainDiT, UNet
 from ddpm.networks.blocks import zero
 from ddpm.networks.embeddings import TimeEmbedding
 from ddpm.system.errors import InputError
@@ -113,6 +114,13 @@ BEFORE = {"label"}
 def build_classifier(config: ClassifierConfig) -> Model:
     """A classifier of noised images, with fresh weights."""
     return Model(NoisedClassifier(config.network))
+
+
+def build_autoencoder_model(config: AutoencoderConfig) -> Model:
+    """An autoencoder with fresh weights, and its discriminator if it is trained against one."""
+    net, how = Autoencoder(config.network), config.objective.adversarial
+    judge = None if how is None else PatchDiscriminator(config.network.image_channels, how.width, how.layers)
+    return Model(net, auxiliary=judge)
 
 
 def build_features(name: str, weights: str | None, size: tuple[int, int], device: torch.device) -> Extractor:

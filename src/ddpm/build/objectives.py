@@ -4,9 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+import torch
+
 from ddpm.build.given import given, with_options
 from ddpm.build.networks import build_codec
 from ddpm.codec import PixelCodec
+from ddpm.config.autoencoder import AutoencoderConfig
 from ddpm.config.classifier import ClassifierConfig
 from ddpm.config.diffusion import DiffusionConfig
 from ddpm.config.objective import HybridLoss, ObjectiveConfig
@@ -14,7 +17,10 @@ from ddpm.config.run import RunConfig
 from ddpm.core import Continuous, Discrete, Parameterisation, Prediction, Schedule, continuous, discrete, prediction
 from ddpm.core.parameterisation import UnitVariance
 from ddpm.core.schedule import TimeScaled
+from ddpm.metrics.features.perceptual import EmbeddedDistance
 from ddpm.objectives import Hybrid, Loss, SimpleLoss, Variational, level_sampling, weighting
+from ddpm.objectives.adversarial import PatchAdversary
+from ddpm.objectives.autoencoding import Autoencoding
 from ddpm.objectives.bound import least
 from ddpm.objectives.classification import Classification
 from ddpm.objectives.consistency import Consistency, MidTraining, Tuning
@@ -193,3 +199,18 @@ def build_classification(config: ClassifierConfig) -> Classification:
 def build_classification_ask(config: DiffusionConfig) -> Parameterisation:
     """The parameterisation of a classifier: the run's, but its output is logits without a variance."""
     return replace(build_parameterisation(config), learned_variance=False)
+
+
+def build_autoencoding(config: AutoencoderConfig, device: torch.device) -> Autoencoding:
+    """The objective of an autoencoder, with the networks of its loss on a device."""
+    o, how = config.objective, config.objective.adversarial
+    return Autoencoding(
+        PixelCodec().encode,
+        EmbeddedDistance(device) if o.perceptual else None,
+        o.perceptual,
+        o.kl,
+        config.training.steps,
+        o.kl_warmup,
+        o.equivariance,
+        None if how is None else PatchAdversary(how.start, how.alone, how.weight),
+    )

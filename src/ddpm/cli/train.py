@@ -24,9 +24,14 @@ class Flags:
             images.
         images: The number of images to train on, counting repeats: 500k, 2M.
         recipe: auto (default): the largest network that the budget can train. ho2020, nichol2021: the CIFAR-10 models
-            of DDPM and Improved DDPM. super-resolution: a model that enlarges images, for `ddpm upscale`.
+            of DDPM and Improved DDPM. super-resolution: a model that enlarges images, for `ddpm upscale`. autoencoder:
+            a compression of large images, for --codec.
         scale: For super-resolution: the factor to enlarge by; 4 by default.
         low: For super-resolution: the small images, paired by name; averages of the large ones by default.
+        factor: For an autoencoder: the side, in pixels, of one position of the latents; 4, or 8 for large images, by
+            default.
+        latent_channels: For an autoencoder: channels of the latents; 4 by default, or 8 with a factor above 4.
+        adversarial: For an autoencoder: train against a discriminator in the second half, for sharper details.
         size: Side of the images, or height x width: 64, 48x64.
         mode: Mode to convert the images to; required if they have several.
         fit: How to resize images of a different aspect ratio; crop by default.
@@ -48,6 +53,9 @@ class Flags:
     recipe: str | None = None
     scale: int | None = None
     low: str | None = None
+    factor: int | None = None
+    latent_channels: int | None = None
+    adversarial: bool | None = None
     size: str | None = None
     mode: Mode | None = None
     fit: Fit | None = None
@@ -78,6 +86,9 @@ def train(data: str, *, out: Path | None = None, flags: Flags = UNCHANGED) -> No
     from ddpm.cli.training import exits
     from ddpm.evaluation.during import few_samples
     from ddpm.evaluation.guidance import after_training
+    from ddpm.evaluation.reconstruction import measure_autoencoder
+    from ddpm.planning.autoencoder_session import AutoencoderSession
+    from ddpm.planning.recipes import AUTOENCODER
     from ddpm.planning.session import Session
     from ddpm.planning.training import Command
     from ddpm.system.allocator import keep_freed_memory
@@ -89,4 +100,7 @@ def train(data: str, *, out: Path | None = None, flags: Flags = UNCHANGED) -> No
     asked = {flag: value for flag, value in given(flags).items() if flag not in OF_COMMAND}
     session = Session(data, asked, Command(out, few_samples, after_training, **how), began)
     with exits():
-        session.run()
+        if flags.recipe == AUTOENCODER:
+            AutoencoderSession(session, measure_autoencoder).run()
+        else:
+            session.run()

@@ -18,15 +18,20 @@ class Model(nn.Module):
     Attributes:
         net: The network, ``net(x, t, cond)``.
         conditioners: Kind of condition -> its :class:`Conditioner`; empty for an unconditional model.
+        auxiliary: A network that only training needs, such as a discriminator; None for none.
     """
 
     net: nn.Module
     conditioners: nn.ModuleDict
+    auxiliary: nn.Module | None
 
-    def __init__(self, net: nn.Module, conditioners: Mapping[str, nn.Module] | None = None) -> None:
+    def __init__(
+        self, net: nn.Module, conditioners: Mapping[str, nn.Module] | None = None, auxiliary: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.net = net
         self.conditioners = nn.ModuleDict(conditioners)
+        self.auxiliary = auxiliary
 
     def cond(self, raw: Conditions, n: int) -> Cond | None:
         """The encoded conditions of n images, from raw ones, each kind (n, …); None for an unconditional model.
@@ -66,3 +71,8 @@ class Model(nn.Module):
 
     def _kinds(self) -> list[tuple[str, Conditioner]]:
         return [(kind, cast(Conditioner, module)) for kind, module in self.conditioners.items()]
+
+
+def published(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A model's weights by name, without those of its auxiliary network."""
+    return {name: w for name, w in weights.items() if not name.startswith("auxiliary.")}

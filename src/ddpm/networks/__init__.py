@@ -1,8 +1,10 @@
 """Networks: ``net(x, t, cond)``, independent of the noise schedule."""
 
+from ddpm.networks.autoencoder import Autoencoder
 from ddpm.networks.classifier import NoisedClassifier
+from ddpm.networks.discriminator import PatchDiscriminator
 from ddpm.networks.dit import DiT
 from ddpm.networks.plain_dit import PlainDiT
 from ddpm.networks.unet import UNet
 
-__all__ = ["DiT", "NoisedClassifier", "PlainDiT", "UNet"]
+__all__ = ["Autoencoder", "DiT", "NoisedClassifier", "PatchDiscriminator", "PlainDiT", "UNet"]

@@ -40,16 +40,16 @@ def _fan_avg(layer: _Layer, gain: float = 1.0) -> _Layer:
 
 
 class GroupNorm(nn.Module):
-    """Group normalisation over 32 groups, or over the largest divisor of 32 that divides the channels.
+    """Group normalisation; by default over 32 groups, or over the largest divisor of 32 that divides the channels.
 
     Always at least float32, as in autocast on GPUs: PyTorch's CPU kernels for bfloat16 in channels-last memory are
     several times slower.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, groups: int | None = None) -> None:
         super().__init__()
-        self.groups = math.gcd(32, channels)
-        if self.groups == channels > 1:
+        self.groups = math.gcd(32, channels) if groups is None else groups
+        if groups is None and self.groups == channels > 1:
             # A channel alone in its group would lose its mean, and with it the time embedding.
             self.groups //= 2
         self.weight = nn.Parameter(torch.ones(channels))
@@ -85,9 +85,9 @@ class LayerNorm(nn.Module):
         return out.to(x.dtype).movedim(-1, 1)
 
 
-def normaliser(name: NormName, channels: int) -> GroupNorm | LayerNorm:
-    """The normalisation of this name."""
-    return LayerNorm(channels) if name == "layer" else GroupNorm(channels)
+def normaliser(name: NormName, channels: int, groups: int | None = None) -> GroupNorm | LayerNorm:
+    """The normalisation of this name; ``groups`` is the number of groups of :class:`GroupNorm`."""
+    return LayerNorm(channels) if name == "layer" else GroupNorm(channels, groups)
 
 
 def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
@@ -112,10 +112,12 @@ _FEW = 64
 class Attention(nn.Module):
     """Self-attention over all positions, on a residual branch (Ho et al. 2020, app. B)."""
 
-    def __init__(self, channels: int, head_width: int | None = None, norm: NormName = "group") -> None:
+    def __init__(
+        self, channels: int, head_width: int | None = None, norm: NormName = "group", groups: int | None = None
+    ) -> None:
         super().__init__()
         self.heads = 1 if head_width is None else channels // head_width
-        self.norm = normaliser(norm, channels)
+        self.norm = normaliser(norm, channels, groups)
         # The gain gives the three parts the scale of three separate layers.
         self.qkv = linear(channels, 3 * channels, gain=math.sqrt(2))
         self.out = zero(linear(channels, channels))

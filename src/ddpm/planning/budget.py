@@ -1,5 +1,6 @@
 """How long to train: a number of images, or a time converted to one by measuring the speed."""
 
+import math
 import time
 
 from accelerate import Accelerator
@@ -14,6 +15,8 @@ from ddpm.training.trainer import Trainer
 SPARE = 0.04
 """Share of a time budget reserved for previews, checkpoints and the error of a short measurement."""
 
+FEW_STEPS = 1000
+"""Optimiser steps after which samples of any size show shapes; see docs/recipe.md."""
 MEASURING = 0.15
 """The largest share of a time budget to spend on measuring more than one network."""
 
@@ -39,6 +42,22 @@ def whole_steps(images: float, batch: int, seconds: float) -> int:
     if images <= 0:
         raise InputError("invalid", f"a budget of {seconds:.0f} s ends before training starts; use a longer --for")
     return max(1, int(images / batch))
+
+
+def shortfall(steps: int, batch: int, speed: float, seconds: float, few: str) -> str | None:
+    """A line about a budget that fits fewer than ``FEW_STEPS`` steps; None if it fits as many.
+
+    Args:
+        speed: in images per second.
+        few: what fewer steps are too few for.
+    """
+    if steps >= FEW_STEPS:
+        return None
+    more = (FEW_STEPS - steps) * batch / (speed * (1 - SPARE))
+    return (
+        f"note: only {steps:,} steps fit in the budget, too few for {few}; "
+        f"use --for {math.ceil((seconds + more) / 60)}m for {FEW_STEPS:,} steps"
+    )
 
 
 def speed_of(job: Job, accelerator: Accelerator) -> float:

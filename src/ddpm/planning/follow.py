@@ -105,7 +105,7 @@ def show(event: Event, job: Job, progress: Bar) -> None:
                 f"threads   {v['threads']} on the CPU, {speed:.0f} images/s ({', '.join(slower)})", markup=False
             )
         case "held-out":
-            line = f"held-out loss {v['loss']:.4f}"
+            line = f"held-out loss {v['loss']:.4f}" if "loss" in v else f"held-out PSNR {v['psnr']:.2f} dB"
         case "score":
             best = ", the best so far" if v["best"] else ""
             line = f"Fréchet distance {v['frechet']:.4g}, KID {v['kid']:.3g} from {v['n']} samples{best}"

@@ -1,6 +1,5 @@
 """Turning a user's request into a run with every setting resolved."""
 
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -27,9 +26,9 @@ from ddpm.data.pairs import LOW
 from ddpm.engine import Diffusion
 from ddpm.engine.preview import preview
 from ddpm.metrics.features.extract import extract_once
-from ddpm.planning.budget import MEASURING, SPARE, elapsed, seconds_left, speed_of, whole_steps
+from ddpm.planning.budget import MEASURING, elapsed, seconds_left, shortfall, speed_of, whole_steps
 from ddpm.planning.narrow import refuse_narrow
-from ddpm.planning.recipes import RECIPES, Rung, Tree
+from ddpm.planning.recipes import AUTOENCODER, RECIPES, Rung, Tree
 from ddpm.planning.request import Request, changed, whole_number
 from ddpm.system.errors import InputError
 from ddpm.system.names import GridName, suggest
@@ -40,8 +39,6 @@ from ddpm.training.loop import Job
 from ddpm.training.measure import Memory, available_bytes, memory
 
 DEFAULT_BUDGET = "1h"
-FEW_STEPS = 1000
-"""Optimiser steps after which samples of any size show shapes; see docs/recipe.md."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +163,7 @@ class _Draft:
         """The recipe's rungs, smallest network first."""
         name = self.request.recipe
         if name not in RECIPES:
-            raise InputError("unknown", f"unknown recipe {name!r}{suggest(name, [*RECIPES])}")
+            raise InputError("unknown", f"unknown recipe {name!r}{suggest(name, [*RECIPES, AUTOENCODER])}")
         kind = str(self.request.changes.get("network.kind", "unet"))
         return RECIPES[name](self.data["size"], bool(self.data["classes"]), kind)
 
@@ -272,12 +269,8 @@ class _Draft:
         assert chosen is not None
         rung, speed, batch = chosen
         steps = whole_steps(affordable(rung, speed), batch, seconds)
-        if steps < FEW_STEPS:
-            more = (FEW_STEPS - steps) * batch / (speed * (1 - SPARE))
-            self.say(
-                f"note: only {steps:,} steps fit in the budget, too few for more than colours; "
-                f"use --for {math.ceil((seconds + more) / 60)}m for {FEW_STEPS:,} steps"
-            )
+        if (note := shortfall(steps, batch, speed, seconds, "more than colours")) is not None:
+            self.say(note)
         return self.plan(rung.tree, steps * batch, speed)
 
     def _measurements(self, rung: Rung, images: int) -> float:

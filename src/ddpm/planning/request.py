@@ -1,7 +1,7 @@
 """A user's request for a run, from flags or keywords."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, get_args
@@ -16,6 +16,7 @@ from ddpm.system.units import count, duration, size
 FLAGS = (
     *("recipe", "scale", "low", "size", "mode", "fit"),
     *("skip_bad", "labels", "betas", "precision", "during_training", "tune_guidance"),
+    *("factor", "latent_channels", "adversarial"),
 )
 """Flags of ``ddpm train`` that set more than one key of the config, except the budget."""
 KEYS = {name: ".".join(place.paths[0]) for name, place in options(RunConfig).items() if place.paths[0][0] != "sampling"}
@@ -87,6 +88,10 @@ class Request:
         for flag in ("scale", "low"):
             if flag in given and recipe != "super-resolution":
                 raise InputError("conflict", f"--{flag} requires --recipe super-resolution; add it, or drop --{flag}")
+        for flag in ("factor", "latent_channels", "adversarial"):
+            if flag in given:
+                name = flag.replace("_", "-")
+                raise InputError("conflict", f"--{name} requires --recipe autoencoder; add it, or drop --{name}")
         for flag, kind in (("mode", Mode), ("fit", Fit)):
             if given.get(flag) not in (None, *get_args(kind)):
                 raise InputError("unknown", f"--{flag} {given[flag]} is unknown; use {', '.join(get_args(kind))}")
@@ -96,11 +101,7 @@ class Request:
         if "betas" in given:
             betas = _numbers("--betas", given["betas"])
             changes |= {"diffusion.schedule": "custom", "diffusion.betas": betas, "diffusion.T": len(betas)}
-        for text in given.get("set", ()):
-            key, value = _assignment(text)
-            if key in changes:
-                raise InputError("conflict", f"{key} is set more than once; drop --set {text}")
-            changes[key] = value
+        changes = assignments(given.get("set", ()), changes)
         return cls(
             data,
             seconds=duration(given["for"]) if "for" in given else None,
@@ -169,6 +170,21 @@ def _numbers(flag: str, path: str) -> list[float]:
         raise InputError("invalid", f"{flag} {path} contains a word that is not a number ({e}); remove it") from e
 
 
+def assignments(given: Iterable[str], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Add ``KEY=VALUE`` assignments to the changes of flags.
+
+    Raises:
+        InputError: one is not an assignment, or its key is already set.
+    """
+    found = dict(changes)
+    for text in given:
+        key, value = _assignment(text)
+        if key in found:
+            raise InputError("conflict", f"{key} is set more than once; drop --set {text}")
+        found[key] = value
+    return found
+
+
 def _assignment(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals:
@@ -191,8 +207,11 @@ def whole_number(key: str, value: Any) -> int:
         raise InputError("invalid", f"{key} is {value!r}; use an integer") from None
 
 
-def changed(tree: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def changed(tree: Mapping[str, Any], changes: Mapping[str, Any], root: type = RunConfig) -> dict[str, Any]:
     """A config tree with dotted keys set, in no particular order; parsing the config refuses unknown ones.
+
+    Args:
+        root: the config.
 
     Raises:
         InputError: a key follows from the data, has a flag that also sets keys depending on it, or contradicts another.
@@ -200,7 +219,7 @@ def changed(tree: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     asked: dict[str, Any] = {}
     by: dict[tuple[str, ...], str] = {}
     for key, value in changes.items():
-        for path, leaf in _leaves(_path(tree, key), value):
+        for path, leaf in _leaves(root, _path(root, tree, key), value):
             for other, earlier in by.items():
                 if path[: len(other)] == other[: len(path)]:
                     raise InputError("conflict", f"{earlier} and {key} cannot both be set; drop one of them")
@@ -211,36 +230,36 @@ def changed(tree: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
                 group = group.setdefault(name, {})
             group[last] = leaf
     # all at once: a key that selects a group discards the options of another group, but not those set beside it
-    whole: dict[str, Any] = merged(RunConfig, tree, asked, stay=True)
+    whole: dict[str, Any] = merged(root, tree, asked, stay=True)
     return whole
 
 
-def _path(tree: Mapping[str, Any], key: str) -> tuple[str, ...]:
+def _path(root: type, tree: Mapping[str, Any], key: str) -> tuple[str, ...]:
     """The path of a dotted key that may be set."""
     if key in _FLAGS:
         raise InputError("conflict", f"{key} cannot be changed by --set; use {_FLAGS[key]}")
     path = tuple(key.split("."))
     section = path[0]
-    if section in ("data", "request", "format"):
+    if section in ("data", "request", "format", "kind"):
         raise InputError("conflict", f"{key} follows from the images and the flags; drop it from --set")
     if section in _SWITCHES and section not in tree:
         raise InputError("conflict", f"{key} has no effect without {_SWITCHES[section]}; add it, or drop {key}")
     if key == section and isinstance(tree.get(section), dict):
         raise InputError("invalid", f"{key} is a section; set one of its keys, as in --set training.ema=0.999")
     for depth, name in enumerate(path[:-1], 1):
-        hint = hint_at(RunConfig, path[:depth])
+        hint = hint_at(root, path[:depth])
         if hint is not None and not groups(hint):
             raise InputError("unknown", f"unknown key {key}: {name} is not a section; use {name} itself")
     return path
 
 
-def _leaves(path: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _leaves(root: type, path: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
     """The values that a key sets, each with its path: a bare value of a group sets the group's key."""
-    hint = hint_at(RunConfig, path)
+    hint = hint_at(root, path)
     mark = short(hint)
     value = value if mark is None else mark.spelt(value)
     if groups(hint) and isinstance(value, Mapping) and value:
         for name, inner in value.items():
-            yield from _leaves((*path, name), inner)
+            yield from _leaves(root, (*path, name), inner)
     else:
         yield path, value

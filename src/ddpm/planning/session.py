@@ -83,7 +83,7 @@ class Session:
             )
         refuse_others(self.out, self.asked, config.request, "choose another --out")
         accelerator = accelerator_of(self.command.device, config.training.precision)
-        self._store(accelerator)
+        self.store(accelerator)
         source = open_source(self.source)
         with accelerator.main_process_first():
             dataset = prepare(source, Geometry(data.size, data.mode, data.fit), skip_bad=data.skip_bad)
@@ -102,7 +102,7 @@ class Session:
         request = Request.of(self.source, self.given)
         accelerator = accelerator_of(self.command.device, self.given.get("precision"))
         refuse_filled(self.out, None if isinstance(self.data, str) else self.folder.images)
-        self._store(accelerator)
+        self.store(accelerator)
         with accelerator.main_process_first(), bar("reading") as progress:
             found, dataset = gather(request, progress)
         for line in warnings(found):
@@ -120,7 +120,7 @@ class Session:
             )
         return self.command.begun(made, accelerator)
 
-    def _store(self, accelerator: Accelerator) -> None:
+    def store(self, accelerator: Accelerator) -> None:
         """Store images given in memory, once."""
         data, path = self.data, self.folder.images
         if isinstance(data, str):

@@ -1,21 +1,28 @@
 """A run on disk: its files, and how to find and read them."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, get_args
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as tensors_from_bytes
 
+from ddpm.config.autoencoder import AutoencoderConfig
 from ddpm.config.run import RunConfig
+from ddpm.core.model import published
 from ddpm.records.guidance import GuidanceRecord
+from ddpm.records.latents import LatentsRecord
+from ddpm.records.reconstruction import ReconstructionRecord
 from ddpm.records.tuning import TunedRecord
 from ddpm.system.errors import InputError
+from ddpm.system.names import AutoencoderName
 from ddpm.training import checkpoint as checkpoints
 from ddpm.training import log, loop
-from ddpm.training.scoring import Best, published
+from ddpm.training.scoring import Best
+from ddpm.training.scoring import published as published_best
 
 Weights = dict[str, torch.Tensor]
 """Tensors on the CPU by their names in the model."""
@@ -58,6 +65,12 @@ class RunFolder:
     """The averages saved during training, and those made of them for a length."""
     classifier = File("classifier")
     """The folder of the run's classifier, which has a config, weights, a log and checkpoints like a run."""
+    latents_file = File("latents.json")
+    """The statistics of an autoencoder's latents."""
+    reconstruction_file = File("reconstruction.json")
+    """The quality of an autoencoder's reconstructions."""
+    reconstructions = File("reconstructions.png")
+    """Held-out images above their reconstructions."""
     previews = File(loop.PREVIEWS)
     evaluations = File("evaluations")
     """The folder of scores."""
@@ -110,9 +123,57 @@ class RunFolder:
         """All settings of the run.
 
         Raises:
-            InputError: the config is missing or damaged.
+            InputError: the config is missing or damaged, or the run is an autoencoder.
         """
+        if self.is_autoencoder:
+            raise InputError(
+                "incompatible",
+                f"{self.path} is an autoencoder, which generates no images by itself; train a model on its latents "
+                f"with `ddpm train {self.autoencoder().data.source} --codec {self.path}`",
+            )
         return RunConfig.read(self.config_file)
+
+    @property
+    def is_autoencoder(self) -> bool:
+        """Whether the config is that of an autoencoder."""
+        try:
+            tree = json.loads(self.config_file.read_bytes())
+        except (OSError, ValueError):  # reading the config reports it
+            return False
+        return isinstance(tree, dict) and tree.get("kind") in get_args(AutoencoderName)
+
+    def autoencoder(self) -> AutoencoderConfig:
+        """All settings of an autoencoder.
+
+        Raises:
+            InputError: the config is missing or damaged, or the run is no autoencoder.
+        """
+        if self.config_file.exists() and not self.is_autoencoder:
+            raise InputError(
+                "incompatible",
+                f"{self.path} is not an autoencoder; train one with `ddpm train photos/ --recipe autoencoder`",
+            )
+        return AutoencoderConfig.read(self.config_file)
+
+    def latents(self) -> LatentsRecord:
+        """The statistics of an autoencoder's latents, measured at the end of its training.
+
+        Raises:
+            InputError: the file is damaged, or the autoencoder is not finished.
+        """
+        if not self.latents_file.exists():
+            raise InputError(
+                "missing", f"{self.path} is not finished; re-run its `ddpm train --recipe autoencoder` command"
+            )
+        return LatentsRecord.read(self.latents_file)
+
+    def reconstruction(self) -> ReconstructionRecord:
+        """The quality of an autoencoder's reconstructions, measured at the end of its training.
+
+        Raises:
+            InputError: the file is missing or damaged.
+        """
+        return ReconstructionRecord.read(self.reconstruction_file)
 
     def guidance(self) -> GuidanceRecord | None:
         """The result of the search for guidance; None if there was none.
@@ -132,7 +193,7 @@ class RunFolder:
 
     def best(self) -> Best | None:
         """The best checkpoint by the scores during training; None if there is none."""
-        return published(self.path)
+        return published_best(self.path)
 
     def steps(self) -> int | None:
         """The number of optimiser steps of the weights; None if the checkpoints were removed."""
@@ -148,7 +209,7 @@ class RunFolder:
         """
         try:
             if self.checkpoint is not None:
-                return checkpoints.read(self.checkpoint).tensors["ema"]
+                return published(checkpoints.read(self.checkpoint).tensors["ema"])
             return tensors_from_bytes(self.weights_file.read_bytes())
         except (checkpoints.Damaged, KeyError) as e:
             raise InputError(

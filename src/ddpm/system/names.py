@@ -51,6 +51,8 @@ TickGridName = Literal["uniform", "linspace", "leading", "trailing", "quadratic"
 GridName = Literal[TickGridName, "log-snr", "exponential", "karras", "beta"]
 
 RecipeName = Literal["auto", "ho2020", "nichol2021", "super-resolution"]
+AutoencoderName = Literal["autoencoder"]
+"""The recipe of a run that is no diffusion model."""
 MethodName = Literal["bound", "ode"]
 """How bits per dimension are computed."""
 FeaturesName = Literal["embedded", "inception", "dinov2", "clip"]

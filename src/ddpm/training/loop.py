@@ -12,7 +12,7 @@ from accelerate.utils import broadcast_object_list
 from safetensors.torch import save as tensors_to_bytes
 
 from ddpm.config.training import TrainSettings
-from ddpm.core.model import Model
+from ddpm.core.model import Model, published
 from ddpm.data.dataset import Dataset
 from ddpm.data.loader import Batch, Batches, Steps
 from ddpm.images.sheets import png
@@ -29,6 +29,7 @@ from ddpm.training.power_average import saved_after
 from ddpm.training.preview import Preview, colour, drift, page
 from ddpm.training.scoring import Best, ScoreCurve, Scoring, publish
 from ddpm.training.trainer import Trainer
+from ddpm.training.watch import Watch
 
 WEIGHTS = "model.safetensors"
 PREVIEWS = "previews"
@@ -51,6 +52,7 @@ class Job:
         data, held_out: the images for training and for validation.
         preview: the preview of the model; None for a model that generates no images.
         scoring: how and when to score the run during training; None for never.
+        watch: a further measure of the held-out images, in place of the held-out loss; None for none.
     """
 
     model: Model
@@ -61,6 +63,7 @@ class Job:
     folder: Path
     preview: Preview | None = None
     scoring: Scoring | None = None
+    watch: Watch | None = None
 
     @property
     def checkpoints(self) -> Path:
@@ -137,6 +140,9 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
         if job.scoring is not None and (_passes(images, s.batch, job.scoring.settings.every) or last):
             with meter.paused():
                 best = yield from observer.score(done, last)
+        if job.watch is not None and (_passes(images, s.batch, job.watch.every) or last):
+            with meter.paused():
+                yield from observer.watch(done, job.watch)
         stop = _agreed(interrupt.requested, accelerator)
         if _passes(images, s.batch, s.checkpoint_every) or last or stop:
             yield observer.save(done)
@@ -205,7 +211,7 @@ class _Observer:
     def _look(self, done: int) -> Iterator[Event]:
         images, device = done * self.job.settings.batch, self.accelerator.device
         averaged = self.trainer.ema.model
-        losses = self.held_out.losses(averaged, device)
+        losses = {} if self.job.watch is not None else self.held_out.losses(averaged, device)
         if losses:
             values = {"loss": sum(losses.values()) / len(losses), "by_level": losses}
             yield Event("held-out", done, images, values)
@@ -220,7 +226,7 @@ class _Observer:
         write_file(path, png(page(raw, seen, preview.sides)))
         stats = colour(seen)
         yield Event("preview", done, images, {"path": str(path), "mean": stats.mean, "std": stats.std})
-        warning = drift(stats, preview.expected, len(seen))
+        warning = drift(stats, preview.expected, len(seen)) if preview.expected is not None else None
         if warning and done:
             yield Event("warning", done, images, {"text": warning})
 
@@ -242,6 +248,21 @@ class _Observer:
         yield Event("score", done, images, values[0])
         return bool(values[0]["best"])
 
+    def watch(self, done: int, watch: Watch) -> Iterator[Event]:
+        """Measure the average on held-out images, and act on the result in all processes."""
+        images = done * self.job.settings.batch
+        found: list[float | None] = [None]
+        if self.accelerator.is_main_process:
+            with self.accelerator.autocast():
+                found = [watch.measure(self.trainer.ema.model, self.accelerator.device)]
+        broadcast_object_list(found)
+        if found[0] is None:
+            return
+        yield Event("held-out", done, images, {"psnr": found[0]})
+        acted = [watch.act(model, found[0]) for model in (self.trainer.model, self.trainer.ema.model)]
+        if acted[0]:
+            yield Event("warning", done, images, {"text": acted[0]})
+
     def publish(self) -> None:
         """Record the best checkpoint; at the start too, as a killed run may have named one that it never wrote."""
         if self.curve is not None and self.accelerator.is_main_process:
@@ -259,7 +280,8 @@ class _Observer:
             # Before the checkpoint: a run killed between the two resumes from the previous checkpoint and writes both
             # again.
             self.publish()
-            weights = {k: v.cpu().contiguous() for k, v in self.trainer.ema.model.state_dict().items()}
+            averaged = published(self.trainer.ema.model.state_dict())
+            weights = {k: v.cpu().contiguous() for k, v in averaged.items()}
             write_file(self.job.folder / WEIGHTS, tensors_to_bytes(weights))
             state = self.trainer.state(done)
             if len(self.choice.counts) > 1:

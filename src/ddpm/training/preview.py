@@ -31,12 +31,12 @@ class Preview:
 
     Attributes:
         draw: a model in evaluation mode -> images (n, H, W, C) uint8.
-        expected: the colour statistics of training images, to compare with.
+        expected: the colour statistics of training images, to compare with; None for no comparison.
         sides: two further sets to show at the left and right: the inputs and the targets.
     """
 
     draw: Callable[[Model], Pixels]
-    expected: Colour
+    expected: Colour | None
     sides: Sequence[Pixels] = ()
 
     def images(self, model: Model) -> Pixels:

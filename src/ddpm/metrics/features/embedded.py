@@ -46,12 +46,14 @@ class EmbeddedNetwork(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 3, H, W) with H, W at least 8 -> (B, 416)."""
-        x = F.relu(self.stem(x))
-        seen = [x.mean((2, 3))]
+        return torch.cat([features.mean((2, 3)) for features in self.maps(x)], 1)
+
+    def maps(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """(B, 3, H, W) -> the features of each resolution before the average, (B, C, H / 2^i, W / 2^i)."""
+        found = [F.relu(self.stem(x))]
         for stage in self.stages:
-            x = stage(x)
-            seen.append(x.mean((2, 3)))
-        return torch.cat(seen, 1)
+            found.append(stage(found[-1]))
+        return found
 
 
 class Embedded:

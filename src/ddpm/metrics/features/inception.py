@@ -57,6 +57,12 @@ class Inception:
         path = Path(weights) if weights else fetch(URL, SHA256, weights_folder())
         return cls(read_weights(path), device, str(path))
 
+    @classmethod
+    def cached(cls, device: torch.device) -> "Inception | None":
+        """Load the published weights if an earlier command downloaded them; None if not."""
+        path = weights_folder() / URL.rsplit("/", 1)[-1]
+        return cls(read_weights(path), device, str(path)) if path.exists() else None
+
     @torch.no_grad()
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """(B, H, W, C) uint8 -> (B, 2048) float32, none below 0, on the CPU."""

@@ -5,6 +5,7 @@ from ddpm.planning.recipes.ho2020 import ho2020
 from ddpm.planning.recipes.nichol2021 import nichol2021
 from ddpm.planning.recipes.recipe import Recipe, Rung, Tree
 from ddpm.planning.recipes.super_resolution import super_resolution
+from ddpm.system.names import AutoencoderName
 
 RECIPES: dict[str, Recipe] = {
     "auto": auto,
@@ -12,5 +13,8 @@ RECIPES: dict[str, Recipe] = {
     "nichol2021": nichol2021,
     "super-resolution": super_resolution,
 }
+"""Those of diffusion models."""
+AUTOENCODER: AutoencoderName = "autoencoder"
+"""The recipe in ``planning.recipes.autoencoder``, whose runs have another config."""
 
-__all__ = ["RECIPES", "Recipe", "Rung", "Tree"]
+__all__ = ["AUTOENCODER", "RECIPES", "Recipe", "Rung", "Tree"]

@@ -1,0 +1,113 @@
+"""The configuration of an autoencoder."""
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import model_validator
+
+from ddpm.config.autoencoding import AutoencodingConfig
+from ddpm.config.data import DataConfig
+from ddpm.config.options import Flag
+from ddpm.config.training import TrainSettings
+from ddpm.system.names import AutoencoderName, NormName
+from ddpm.system.record import Record
+
+
+@dataclass(frozen=True)
+class AutoencoderSettings:
+    """The shape of the autoencoder of Rombach et al. 2022. With a patch of 1, it is that of diffusers' AutoencoderKL.
+
+    Attributes:
+        image_channels: The channels of an image.
+        channels: The channels of the latents.
+        width: The channels at the finest level.
+        multipliers: The channels of each level, as multiples of width; each level halves the resolution.
+        blocks: The residual blocks per level of the encoder; the decoder has one more.
+        attention: Whether to use self-attention at the coarsest level.
+        patch: The side, in pixels, of the patches that form one position each at the finest level.
+        norm: "group", or "layer" over the channels at each position, which is faster on a CPU.
+        norm_groups: The number of groups of the group normalisation.
+    """
+
+    image_channels: int = 3
+    channels: Annotated[int, Flag("Channels of the latents.", name="latent_channels")] = 4
+    width: Annotated[int, Flag("Channels at the network's finest level.")] = 128
+    multipliers: tuple[int, ...] = (1, 2, 4)
+    blocks: int = 2
+    attention: bool = True
+    patch: int = 1
+    norm: NormName = "group"
+    norm_groups: int = 32
+
+    def __post_init__(self) -> None:
+        for name in ("image_channels", "channels", "width", "blocks", "norm_groups"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not self.multipliers or min(self.multipliers) < 1:
+            raise ValueError(f"multipliers is {self.multipliers}; use one positive integer per level")
+        if self.patch < 1 or self.patch & (self.patch - 1):
+            raise ValueError(f"patch is {self.patch}; it must be a power of two")
+        if self.factor < 2:
+            raise ValueError("the latents are as large as the image; use more multipliers or a larger patch")
+        if self.norm == "group" and math.gcd(*self.widths) % self.norm_groups:
+            raise ValueError(
+                f"norm_groups is {self.norm_groups}; it must divide {math.gcd(*self.widths)}, as it must divide "
+                "the channels of each level"
+            )
+
+    @property
+    def factor(self) -> int:
+        """The side, in pixels, of one position of the latents; it must divide each side of an image."""
+        return int(self.patch * 2 ** (len(self.multipliers) - 1))
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The channels of each level, finest first."""
+        return tuple(self.width * m for m in self.multipliers)
+
+    def describe(self) -> str:
+        """A one-line summary: "f4, 4 latent channels, width 32, channel multipliers 1 2 2, patch size 1"."""
+        multipliers = " ".join(map(str, self.multipliers))
+        return (
+            f"f{self.factor}, {self.channels} latent channels, width {self.width}, channel multipliers {multipliers}, "
+            f"patch size {self.patch}"
+        )
+
+
+class AutoencoderConfig(Record):
+    """A fully resolved autoencoder.
+
+    Attributes:
+        kind: What the run is; runs of diffusion have no such key.
+        request: The user's request, verbatim.
+    """
+
+    WRITER: ClassVar[str] = "ddpm train --recipe autoencoder"
+    kind: AutoencoderName = "autoencoder"
+    request: dict[str, Any]
+    data: DataConfig
+    network: AutoencoderSettings
+    objective: AutoencodingConfig = AutoencodingConfig()
+    training: TrainSettings
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the latents."""
+        height, width = (n // self.network.factor for n in self.data.size)
+        return self.network.channels, height, width
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        data, net = self.data, self.network
+        if net.image_channels != len(data.mode):
+            raise ValueError(f"network.image_channels must be {len(data.mode)} for {data.mode} images")
+        if any(n % net.factor for n in data.size):
+            height, width = (max(1, round(n / net.factor)) * net.factor for n in data.size)
+            raise ValueError(
+                f"images of {data.size[0]} × {data.size[1]} are not divisible by {net.factor}, the autoencoder's "
+                f"factor; use the nearest size that is, --size {height}x{width}"
+            )
+        if self.training.label_dropout:
+            raise ValueError("training.label_dropout must be 0: an autoencoder has no labels")
+        return self

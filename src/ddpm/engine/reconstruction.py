@@ -1,0 +1,98 @@
+"""Reconstructions by an autoencoder, as its training watches and shows them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self, cast
+
+import numpy as np
+import torch
+
+from ddpm.codec import PixelCodec
+from ddpm.core.model import Model
+from ddpm.data.dataset import Dataset
+from ddpm.images.pixels import Pixels
+from ddpm.metrics.similarity import decibels
+from ddpm.networks import Autoencoder
+from ddpm.training.preview import Preview
+
+BATCH = 32
+"""Images at a time."""
+WATCHED, SHOWN = (16, 256), 16
+"""The fewest and the most held-out images whose PSNR is measured during training, and those on a preview."""
+MEASURED = 4096
+"""The most training images whose latents are measured at the end."""
+
+
+def spread_evenly(data: Dataset, n: int) -> Dataset:
+    """At most n of the images, spread evenly, as they are sorted by class folder."""
+    return data.subset(np.linspace(0, len(data) - 1, min(n, len(data))).round().astype(np.int64))
+
+
+def in_parts(data: Dataset) -> Iterator[torch.Tensor]:
+    """The images of a data set in order, (b, H, W, C) uint8 each."""
+    for start in range(0, len(data), BATCH):
+        yield torch.from_numpy(data.read(np.arange(start, min(start + BATCH, len(data)))))
+
+
+@torch.no_grad()
+def moments(model: Model, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The mean and the log of the variance of the latents of images (B, H, W, C) uint8."""
+    net = cast(Autoencoder, model.net)
+    x = PixelCodec().encode(images.to(next(net.parameters()).device)).contiguous(memory_format=model.layout)
+    mean, logvar = net.moments(x)
+    return mean.float(), logvar.float()
+
+
+@torch.no_grad()
+def reconstructed(model: Model, images: torch.Tensor) -> torch.Tensor:
+    """Reconstruct images from the mean of their latents: (B, H, W, C) uint8 to the same, on the CPU."""
+    mean, _ = moments(model, images)
+    y = cast(Autoencoder, model.net).decode(mean.contiguous(memory_format=model.layout))
+    return PixelCodec().decode(y).cpu()
+
+
+def squared_errors(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """The mean squared error of each image, (B,) float64, of two (B, H, W, C) uint8."""
+    return (a.double() - b.double()).square().flatten(1).mean(1)
+
+
+@dataclass(frozen=True)
+class HeldOutPSNR:
+    """The mean PSNR of fixed held-out images."""
+
+    data: Dataset
+
+    @classmethod
+    def of(cls, held_out: Dataset, images: int) -> Self:
+        """Measure few enough of the held-out images that 20 measurements take about a hundredth of a run's time.
+
+        Args:
+            images: the training images of the run, counting repeats.
+        """
+        least, most = WATCHED
+        return cls(spread_evenly(held_out, min(most, max(least, images // 500))))
+
+    def __call__(self, model: Model, device: torch.device) -> float | None:
+        if not len(self.data):
+            return None
+        errors = [squared_errors(images, reconstructed(model, images)) for images in in_parts(self.data)]
+        return mean_psnr(torch.cat(errors))
+
+
+def mean_psnr(errors: torch.Tensor) -> float:
+    """The mean PSNR in dB of images with these mean squared errors, of which a perfect one counts as 1 / 12.
+
+    That is the mean square of rounding to whole values: an infinite PSNR would make the mean infinite.
+    """
+    return float(decibels(errors.clamp(min=1 / 12)).mean())
+
+
+def preview(data: Dataset, held_out: Dataset) -> Preview:
+    """Make a preview: held-out images, or training images if there are none, beside their reconstructions."""
+    shown = spread_evenly(held_out if len(held_out) else data, SHOWN).images
+
+    def draw(model: Model) -> Pixels:
+        pixels: Pixels = reconstructed(model, torch.from_numpy(shown)).numpy()
+        return pixels
+
+    return Preview(draw, None, [shown])

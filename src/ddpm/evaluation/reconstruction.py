@@ -1,0 +1,131 @@
+"""Measure a finished autoencoder: its reconstructions, and the statistics of its latents."""
+
+import torch
+
+from ddpm import build
+from ddpm.config.autoencoder import AutoencoderConfig
+from ddpm.core.model import Model
+from ddpm.data.dataset import Dataset
+from ddpm.engine.reconstruction import (
+    MEASURED,
+    in_parts,
+    mean_psnr,
+    moments,
+    reconstructed,
+    spread_evenly,
+    squared_errors,
+)
+from ddpm.images.sheets import png, sheet
+from ddpm.metrics import frechet
+from ddpm.metrics.features import Extractor
+from ddpm.metrics.features.extract import extract
+from ddpm.metrics.features.inception import Inception
+from ddpm.metrics.similarity import SIDE, ssim
+from ddpm.records.latents import LatentsRecord
+from ddpm.records.reconstruction import ReconstructionDistance, ReconstructionRecord
+from ddpm.records.run_folder import RunFolder, fingerprint
+from ddpm.records.score import FeaturesRecord
+from ddpm.system.files import write_file
+from ddpm.system.progress import Progress, doing
+from ddpm.training.checkpoint import load_into
+
+FEATURES = "embedded"
+"""The features that the loss uses, too, and that need no download."""
+COLUMNS = 8
+"""The images on the sheet, each above its reconstruction."""
+
+
+def measure_autoencoder(
+    folder: RunFolder, kept: Dataset, held_out: Dataset, device: torch.device, progress: Progress
+) -> tuple[ReconstructionRecord, LatentsRecord]:
+    """Measure a finished autoencoder, in float32, and write ``reconstruction.json``, ``latents.json`` and a picture.
+
+    Measured again only if the weights changed.
+
+    Args:
+        kept, held_out: the training images, and those held out.
+    """
+    config, weights = folder.autoencoder(), folder.weights()
+    hash = fingerprint(weights)
+    if folder.latents_file.exists() and folder.reconstruction_file.exists():
+        known, latents = ReconstructionRecord.read(folder.reconstruction_file), folder.latents()
+        if known.weights == latents.weights == hash:
+            return known, latents
+    with torch.random.fork_rng(devices=[]):  # initialising weights would advance torch's generator
+        model = build.build_autoencoder_model(
+            config.model_copy(update={"objective": config.objective.model_copy(update={"adversarial": None})})
+        )
+    load_into(model.state_dict(), weights, str(folder.path))
+    model.to(device, memory_format=model.layout)  # type: ignore[call-overload]
+    model.eval().requires_grad_(False)
+    shown = held_out if len(held_out) else spread_evenly(kept, MEASURED)
+    record = _reconstruction(model, config, shown, hash, bool(len(held_out)), device, doing(progress, "reconstructing"))
+    latents = latent_statistics(model, spread_evenly(kept, MEASURED), hash, doing(progress, "encoding"))
+    some = torch.from_numpy(spread_evenly(shown, COLUMNS).images)
+    page = sheet(torch.cat([some, reconstructed(model, some)]).numpy(), len(some))
+    write_file(folder.reconstructions, png(page))
+    record.write(folder.reconstruction_file)
+    latents.write(folder.latents_file)
+    return record, latents
+
+
+def _reconstruction(
+    model: Model,
+    config: AutoencoderConfig,
+    data: Dataset,
+    hash: str,
+    held_out: bool,
+    device: torch.device,
+    progress: Progress,
+) -> ReconstructionRecord:
+    errors, similar, made = [], [], []
+    for images in in_parts(data):
+        y = reconstructed(model, images)
+        errors.append(squared_errors(images, y))
+        if min(images.shape[1:3]) >= SIDE:
+            # (B, H, W, C) -> (B, C, H, W)
+            similar.append(ssim(images.movedim(-1, 1), y.movedim(-1, 1)))
+        made.append(y)
+        progress(sum(map(len, made)), len(data))
+    distances = []
+    if len(data) > 1:
+        pair, perceptual = (data, Dataset(torch.cat(made).numpy())), config.objective.perceptual > 0
+        distances.append(_distance(build.build_features(FEATURES, None, config.data.size, device), pair, perceptual))
+        # slow on a CPU
+        if device.type != "cpu" and (inception := Inception.cached(device)) is not None:
+            distances.append(_distance(inception, pair, trained_on=False))
+    return ReconstructionRecord(
+        weights=hash,
+        n=len(data),
+        held_out=held_out,
+        psnr=mean_psnr(torch.cat(errors)),
+        ssim=float(torch.cat(similar).mean()) if similar else None,
+        distances=tuple(distances),
+    )
+
+
+def _distance(extractor: Extractor, pair: tuple[Dataset, Dataset], trained_on: bool) -> ReconstructionDistance:
+    found = frechet.distance(*(frechet.fit(extract(extractor, images)) for images in pair))
+    return ReconstructionDistance(features=FeaturesRecord.of(extractor), frechet=found, trained_on=trained_on)
+
+
+def latent_statistics(model: Model, data: Dataset, hash: str, progress: Progress) -> LatentsRecord:
+    """The mean and spread of each channel of the latents' means, over all positions of all images.
+
+    A batch of m values with mean b joins n values with mean a by adding ``nm / (n + m) (a - b)²`` to the squared
+    deviations (Chan et al. 1983).
+    """
+    n, done = 0, 0
+    centre = squares = posterior = torch.zeros(1, dtype=torch.float64)
+    for images in in_parts(data):
+        # (B, C', h, w) -> (C', B · h · w)
+        mean, logvar = (part.cpu().double().movedim(1, 0).flatten(1) for part in moments(model, images))
+        m = mean.shape[1]
+        step = mean.mean(1) - centre
+        squares = squares + mean.var(1, correction=0) * m + n * m / (n + m) * step.square()
+        centre, posterior = centre + m / (n + m) * step, posterior + (0.5 * logvar).exp().sum(1)
+        n, done = n + m, done + len(images)
+        progress(done, len(data))
+    return LatentsRecord(
+        mean=centre.tolist(), spread=(squares / n).sqrt().tolist(), posterior=(posterior / n).tolist(), weights=hash
+    )

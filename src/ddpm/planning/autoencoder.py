@@ -1,0 +1,234 @@
+"""Turning images and a user's request into an autoencoder with every setting resolved."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from accelerate import Accelerator
+
+from ddpm import build
+from ddpm.config.autoencoder import AutoencoderConfig
+from ddpm.config.options import options
+from ddpm.core.seed import derive
+from ddpm.data.dataset import Dataset, channel_stats
+from ddpm.data.order import split
+from ddpm.engine.reconstruction import MEASURED, HeldOutPSNR, preview
+from ddpm.planning.budget import MEASURING, elapsed, seconds_left, shortfall, speed_of, whole_steps
+from ddpm.planning.plan import DEFAULT_BUDGET, PRECISIONS
+from ddpm.planning.recipes.autoencoder import autoencoder
+from ddpm.planning.recipes.recipe import Rung, Tree
+from ddpm.planning.request import Request, assignments, changed, whole_number
+from ddpm.system.errors import InputError
+from ddpm.system.progress import Say
+from ddpm.system.threads import threads
+from ddpm.system.units import duration
+from ddpm.training.loop import Job
+from ddpm.training.measure import Memory, available_bytes, memory
+from ddpm.training.watch import Watch
+
+OWN = ("factor", "latent_channels", "adversarial")
+"""Flags of ``ddpm train`` that only an autoencoder has."""
+SHARED = ("recipe", "for", "images", "size", "mode", "fit", "skip_bad", "precision", "set")
+KEYS = {name: ".".join(place.paths[0]) for name, place in options(AutoencoderConfig).items()}
+"""Flags that are keys of the config."""
+
+
+@dataclass(frozen=True)
+class AutoencoderPlan:
+    """A resolved autoencoder and its cost; see :class:`ddpm.planning.plan.Plan`."""
+
+    config: AutoencoderConfig
+    job: Job
+    speed: float | None
+    memory: Memory
+
+
+@dataclass(frozen=True)
+class AutoencoderRequest:
+    """A user's request for an autoencoder.
+
+    Attributes:
+        images: the request for the images and the budget.
+        factor: the requested factor, or None.
+        adversarial: whether to train against a discriminator in the end.
+        changes: dotted keys of the config and their values.
+    """
+
+    images: Request
+    factor: int | None
+    adversarial: bool
+    changes: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, data: str, given: Mapping[str, Any]) -> Self:
+        """The request of the given flags of ``ddpm train``, by name.
+
+        Raises:
+            InputError: a flag does not apply, or its value is invalid.
+        """
+        for flag in given:
+            if flag not in (*SHARED, *KEYS, *OWN):
+                name = flag.replace("_", "-")
+                raise InputError("conflict", f"--{name} has no effect with --recipe autoencoder; drop it")
+        factor = given.get("factor")
+        if factor not in (None, 2, 4, 8, 16):
+            raise InputError("invalid", f"--factor {factor} is not supported; use 4 or 8, or else 2 or 16")
+        changes = {key: given[flag] for flag, key in KEYS.items() if flag in given}
+        changes = assignments(given.get("set", ()), changes)
+        plain = {flag: value for flag, value in given.items() if flag in SHARED and flag not in ("recipe", "set")}
+        return cls(Request.of(data, plain), factor, bool(given.get("adversarial")), changes)
+
+
+def make(
+    request: AutoencoderRequest,
+    out: Path,
+    dataset: Dataset,
+    accelerator: Accelerator,
+    *,
+    asked: Mapping[str, Any],
+    began: float,
+    say: Say,
+) -> AutoencoderPlan:
+    """Resolve every setting that the request leaves open; the arguments are those of :func:`ddpm.planning.plan.make`.
+
+    Raises:
+        InputError: the request or its data cannot be trained.
+    """
+    threads().ease()
+    draft = _Draft(request, out, dataset, accelerator, asked, say)
+    rungs = autoencoder(dataset.shape[:2], request.factor)
+    images, seconds = request.images.images, request.images.seconds
+    if images is None and seconds is None:
+        seconds = duration(DEFAULT_BUDGET)
+        say(f"no --for or --images given: training for {DEFAULT_BUDGET}")
+    if seconds is None:
+        assert images is not None
+        rung = next((r for r in reversed(rungs) if r.needs <= images), rungs[0])
+        return draft.plan(rung.tree, images, None)
+    return draft.within(rungs, seconds, began)
+
+
+def reopen(config: AutoencoderConfig, out: Path, dataset: Dataset, accelerator: Accelerator) -> Job:
+    """The job of an autoencoder, to train or resume it.
+
+    Raises:
+        InputError: the data changed since it was started.
+    """
+    if dataset.fingerprint != config.data.fingerprint:
+        raise InputError(
+            "incompatible",
+            f"the images of {config.data.source} changed since {out} was started; "
+            "restore them, or choose another --out",
+        )
+    s, adversarial = config.training, config.objective.adversarial
+    # torch's initialisers use its global generator, which keeps 32 bits of a seed on the CPU: enough for one draw
+    torch.manual_seed(derive(s.seed, "weights"))
+    model = build.build_autoencoder_model(config).to(accelerator.device)
+    dataset = replace(dataset, labels=None, classes=())
+    kept, held = (dataset.subset(part) for part in split(len(dataset), s.seed))
+    psnr = HeldOutPSNR.of(held, s.images)
+    watch = Watch(psnr, 2 * s.checkpoint_every, 0.0)
+    if adversarial is not None:
+        watch = Watch(psnr, s.checkpoint_every, adversarial.tolerance)
+    objective = build.build_autoencoding(config, accelerator.device)
+    return Job(model, objective, s, kept, held, out, preview(kept, held), watch=watch)
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """An autoencoder with known data whose settings are being resolved."""
+
+    request: AutoencoderRequest
+    out: Path
+    dataset: Dataset
+    accelerator: Accelerator
+    asked: Mapping[str, Any]
+    say: Say
+
+    def config(self, tree: Tree, images: int) -> AutoencoderConfig:
+        """The complete config from a recipe's tree, the data and the user's changes."""
+        changes, data, own = self.request.changes, self.dataset, self.request.images
+        kept, held = split(len(data), whole_number("training.seed", changes.get("training.seed", 0)))
+        mean, std = channel_stats(data)
+        batch = whole_number("training.batch", changes.get("training.batch", tree["training"]["batch"]))
+        training = {
+            "images": images,
+            "micro_batch": -(-batch // self.accelerator.num_processes),
+            "warmup": images // 20,
+            "averages": 0,
+            "label_dropout": 0.0,
+            "precision": PRECISIONS[self.accelerator.mixed_precision],
+            "checkpoint_every": max(batch, images // 20),
+            "log_every": max(batch, images // 200),
+        }
+        whole: Tree = {
+            "request": dict(self.asked),
+            "data": {
+                "source": own.data,
+                "fingerprint": data.fingerprint,
+                "images": len(kept),
+                "held_out": len(held),
+                "size": data.shape[:2],
+                "mode": data.mode,
+                "fit": own.fit,
+                "skip_bad": own.skip_bad,
+                "mean": tuple(mean.tolist()),
+                "std": tuple(std.tolist()),
+            },
+            "network": {"image_channels": data.shape[2], **tree["network"]},
+            "objective": {"adversarial": {}} if self.request.adversarial else {},
+            "training": training | tree["training"],
+        }
+        return AutoencoderConfig.parse(changed(whole, changes, AutoencoderConfig))
+
+    def plan(self, tree: Tree, images: int, speed: float | None) -> AutoencoderPlan:
+        """The finished plan, with the micro-batch lowered to fit in memory."""
+        config = self.config(tree, images)
+        job = reopen(config, self.out, self.dataset, self.accelerator)
+        needs = memory(job.model, job.objective, job.settings, job.data, self.accelerator)
+        if "training.micro_batch" not in self.request.changes:
+            micro = needs.fitting(available_bytes(self.accelerator.device), config.training.micro_batch)
+            if micro != config.training.micro_batch:
+                self.say(f"using micro-batches of {micro} images, to fit in memory")
+                config = self.config({**tree, "training": {**tree["training"], "micro_batch": micro}}, images)
+                job = reopen(config, self.out, self.dataset, self.accelerator)
+        return AutoencoderPlan(config, job, speed, needs)
+
+    def within(self, rungs: list[Rung], seconds: float, began: float) -> AutoencoderPlan:
+        """The plan of the largest network that a time budget can train."""
+
+        def affordable(speed: float) -> float:
+            """The number of training images that fit in, at a speed in images per second."""
+            images = speed * seconds_left(seconds, began)
+            return images - min(MEASURING * images, self._measurement)
+
+        chosen: tuple[Rung, float, int] | None = None
+        start, spent, took = time.monotonic(), 0.0, 0.0
+        for rung in rungs:
+            if chosen is not None and (affordable(chosen[1]) < rung.needs or spent + took > MEASURING * seconds):
+                break
+            job = self.plan(rung.tree, max(rung.needs, 1), None).job  # of any length, as it only measures speed
+            speed = speed_of(job, self.accelerator)
+            if chosen is not None and affordable(speed) < rung.needs:
+                break
+            chosen = rung, speed, job.settings.batch
+            now = elapsed(start)
+            spent, took = now, now - spent
+        assert chosen is not None
+        rung, speed, batch = chosen
+        steps = whole_steps(affordable(speed), batch, seconds)
+        if (note := shortfall(steps, batch, speed, seconds, "clear reconstructions")) is not None:
+            self.say(note)
+        return self.plan(rung.tree, steps * batch, speed)
+
+    @property
+    def _measurement(self) -> float:
+        """The cost of measuring the autoencoder at its end, in images trained in the same time.
+
+        A training step costs about as much as four encodings.
+        """
+        kept, held = split(len(self.dataset), 0)
+        return min(len(kept), MEASURED) / 4 + len(held)

@@ -1,0 +1,21 @@
+"""The statistics of an autoencoder's latents."""
+
+from typing import ClassVar
+
+from ddpm.system.record import Record
+
+
+class LatentsRecord(Record):
+    """``latents.json``: the latents of the training images, without noise.
+
+    Attributes:
+        mean, spread: The mean and the standard deviation of each channel.
+        posterior: The mean standard deviation that the encoder gives each channel.
+        weights: The hash of the autoencoder's weights.
+    """
+
+    WRITER: ClassVar[str] = "ddpm train --recipe autoencoder"
+    mean: list[float]
+    spread: list[float]
+    posterior: list[float]
+    weights: str

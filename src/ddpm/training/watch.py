@@ -1,0 +1,51 @@
+"""A measure of held-out images during training that training acts on."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from ddpm.core.model import Model
+
+
+class Measure(Protocol):
+    """A function of a model: the mean PSNR of held-out images, in dB; None without such images."""
+
+    def __call__(self, model: Model, device: torch.device) -> float | None: ...
+
+
+class Guarded(Protocol):
+    """A discriminator that keeps, with its weights, whether it takes part; see ``ddpm.networks.discriminator``."""
+
+    active: torch.Tensor
+    best: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Watch:
+    """How often held-out reconstructions are measured, and when a discriminator is dropped.
+
+    Attributes:
+        measure: the measure, of the averaged weights.
+        every: the images between two measurements.
+        tolerance: the fall below the best so far, in dB, at which an auxiliary network is dropped.
+    """
+
+    measure: Measure
+    every: int
+    tolerance: float
+
+    def act(self, model: Model, psnr: float) -> str | None:
+        """Drop a model's discriminator if the PSNR fell; return a warning if so.
+
+        What is known so far is kept in the model's buffers, so that checkpoints have it.
+        """
+        if model.auxiliary is None:
+            return None
+        judge: Guarded = model.auxiliary  # type: ignore[assignment]
+        best = max(float(judge.best), psnr)
+        judge.best.fill_(best)
+        if not judge.active or psnr >= best - self.tolerance:
+            return None
+        judge.active.zero_()
+        return f"held-out PSNR fell from {best:.2f} to {psnr:.2f} dB: training goes on without the discriminator"
