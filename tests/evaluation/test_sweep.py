@@ -159,7 +159,7 @@ def test_who_draws_noise() -> None:
 
     noisy = {name for name in build.SOLVERS if name != "adaptive" and draws(solver=name)}
     assert noisy == {
-        *("ancestral", "ancestral-small", "ancestral-large", "euler-ancestral", "langevin", "edm"),
+        *("ancestral", "ancestral-small", "ancestral-large", "euler-ancestral", "langevin", "edm", "consistency"),
         *("sde-dpm++-2m", "sde-dpm++-3m"),
     }
     assert draws(solver="ddim", eta=0.5)
