@@ -8,7 +8,7 @@ import torch
 
 from ddpm.build.given import given, with_options
 from ddpm.build.networks import build_codec
-from ddpm.codec import PixelCodec
+from ddpm.codec import Codec, PixelCodec
 from ddpm.config.autoencoder import AutoencoderConfig
 from ddpm.config.classifier import ClassifierConfig
 from ddpm.config.diffusion import DiffusionConfig
@@ -116,11 +116,15 @@ def build_level_sampling(config: ObjectiveConfig) -> LevelSampling:
     return drawn if config.loss.name == "simple" else level_sampling.Ticks(drawn)
 
 
-def build_objective(config: RunConfig) -> Denoising:
-    """The objective of a run: its noise levels, loss and codec."""
+def build_objective(config: RunConfig, codec: Codec | None = None) -> Denoising:
+    """The objective of a run: its noise levels, loss and codec.
+
+    Args:
+        codec: That of the run; None for one without weights.
+    """
     schedule = build_schedule(config.diffusion)
     noise = NoiseLevels(schedule, build_level_sampling(config.objective), config.training.label_dropout)
-    return Denoising(noise, build_loss(config, schedule), build_codec(config).encode)
+    return Denoising(noise, build_loss(config, schedule), (codec or build_codec(config)).sample)
 
 
 def build_distillation(config: RunConfig, teacher: TeacherTrajectory) -> Distillation:
@@ -144,11 +148,12 @@ def build_distillation(config: RunConfig, teacher: TeacherTrajectory) -> Distill
     )
 
 
-def build_progressive(config: RunConfig, teacher: TeacherEstimate) -> Progressive:
+def build_progressive(config: RunConfig, teacher: TeacherEstimate, codec: Codec | None = None) -> Progressive:
     """The objective of a stage of progressive distillation.
 
     Args:
         teacher: The teacher's estimate of x0.
+        codec: That of the run; None for one without weights.
     """
     taught, ask = config.distillation, build_parameterisation(config.diffusion)
     assert taught is not None
@@ -158,7 +163,7 @@ def build_progressive(config: RunConfig, teacher: TeacherEstimate) -> Progressiv
         taught.sampling.grid,
         teacher,
         SimpleLoss(ask, weighting.truncated_snr),
-        build_codec(config).encode,
+        (codec or build_codec(config)).sample,
         config.training.label_dropout,
         taught.guidance,
         taught.seed,
@@ -168,7 +173,7 @@ def build_progressive(config: RunConfig, teacher: TeacherEstimate) -> Progressiv
 def build_classification(config: ClassifierConfig) -> Classification:
     """The objective of a classifier, with uniform noise levels."""
     noise = NoiseLevels(build_schedule(config.diffusion), level_sampling.Uniform())
-    return Classification(noise, build_classification_ask(config.diffusion), PixelCodec().encode)
+    return Classification(noise, build_classification_ask(config.diffusion), PixelCodec().sample)
 
 
 def build_classification_ask(config: DiffusionConfig) -> Parameterisation:
