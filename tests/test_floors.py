@@ -18,10 +18,10 @@ from cases import cases
 SRC = Path(__file__).parents[1] / "src"
 
 LAYERS: list[set[str]] = [
-    {"core", "codec", "system"},
+    {"core", "system"},
     {"config", "images", "constraints", "objectives", "sampling", "guidance"},
-    {"conditioning", "networks", "data"},
-    {"metrics", "training"},
+    {"codec", "data", "networks"},
+    {"conditioning", "metrics", "training"},
     {"build", "records"},
     {"engine"},
     {"planning", "tasks"},

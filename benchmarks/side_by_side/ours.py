@@ -49,7 +49,7 @@ def training(subject: Subject, *, peer: bool = False) -> Made:
     """The act "step": one optimiser step as in ``ddpm train``, of our network or of theirs."""
     accelerator = Accelerator(cpu=subject.device == "cpu", mixed_precision=_mixed(subject))
     noise = NoiseLevels(discrete.linear(), Uniform())
-    objective = Denoising(noise, SimpleLoss(Parameterisation(prediction.eps)), PixelCodec().encode)
+    objective = Denoising(noise, SimpleLoss(Parameterisation(prediction.eps)), PixelCodec().sample)
     s = TrainSettings(10**9, subject.batch, subject.batch, precision=subject.precision)
     net = Peer(subject.peer()) if peer else UNet(subject.settings)
     trainer = Trainer(Laid(net, subject.layout), objective, s, accelerator)

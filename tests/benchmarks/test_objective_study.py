@@ -132,7 +132,7 @@ def bench():
     from ddpm.objectives.noised import NoiseLevels
 
     schedule = discrete.from_betas(torch.linspace(0.01, 0.3, 10, dtype=torch.float64))
-    objective = Denoising(NoiseLevels(schedule, Uniform()), _Loss(), PixelCodec().encode)
+    objective = Denoising(NoiseLevels(schedule, Uniform()), _Loss(), PixelCodec().sample)
     data = Dataset(np.full((6, 2, 2, 1), 255, np.uint8), np.zeros(6, np.int64), ("a",))
     return Bench(Model(_OneWeight()), objective, data, batch=4)
 

@@ -74,7 +74,7 @@ def test_the_loss_is_the_squared_error_by_the_truncated_snr(name: str) -> None:
     schedule = SCHEDULES[name]
     net, images = Student(schedule), torch.randn(32, 3, 1, generator=torch.Generator().manual_seed(1))
     loss = SimpleLoss(Parameterisation(prediction.x0), truncated_snr)
-    made = Progressive(schedule, VISITS, estimate, loss, lambda stored: stored)
+    made = Progressive(schedule, VISITS, estimate, loss, lambda stored, streams: stored)
     draws = made.draws(RowStreams(1, 0, 32, range(32)), None)
     assert {*draws.timesteps.tolist()} == {*VISITS[::2]}
     with torch.no_grad():

@@ -28,7 +28,7 @@ class Asked(nn.Module):
         return x.flatten(1) * torch.tensor([1.0, -2.0, 3.0], dtype=x.dtype)
 
 
-def encode(images: torch.Tensor) -> torch.Tensor:
+def encode(images: torch.Tensor, streams: RowStreams) -> torch.Tensor:
     return images.double().movedim(-1, 1) / 127.5 - 1
 
 
@@ -39,7 +39,11 @@ def test_the_logarithm_of_the_share_of_the_right_class(scaled):
     objective, net = Classification(NOISE, ask, encode), Asked()
     draws = objective.draws(RowStreams(3, 8, 2, range(2)), objective.history())
     loss = objective.losses(Model(net), IMAGES, {"label": LABELS}, draws)
-    x0, eps, now = encode(IMAGES), draws.streams.normal("noise", (1, 1, 3)), NOISE.schedule.levels(draws.timesteps)
+    x0, eps, now = (
+        encode(IMAGES, draws.streams),
+        draws.streams.normal("noise", (1, 1, 3)),
+        NOISE.schedule.levels(draws.timesteps),
+    )
     x, t, cond = net.asked
     assert cond is None  # the labels are the target, and never seen or dropped
     assert t.tolist() == torch.as_tensor(now.t).tolist()

@@ -22,7 +22,8 @@ from ddpm.images.geometry import Geometry
 from ddpm.metrics.memorisation import Thumbnail
 from ddpm.planning import budget, follow, narrow, plan
 from ddpm.planning.data import gather
-from ddpm.planning.plan import Plan, make, reopen
+from ddpm.planning.plan import Plan, make
+from ddpm.planning.reopen import reopen
 from ddpm.planning.request import Request
 from ddpm.system.errors import Code
 from ddpm.training.loop import Job

@@ -36,7 +36,7 @@ ASK = Parameterisation(prediction.v)
 
 @pytest.fixture(scope="session")
 def objective() -> Denoising:
-    return Denoising(NoiseLevels(discrete.cosine(6), Uniform()), SimpleLoss(ASK), PixelCodec().encode)
+    return Denoising(NoiseLevels(discrete.cosine(6), Uniform()), SimpleLoss(ASK), PixelCodec().sample)
 
 
 def dropping(objective: Denoising, share: float) -> Denoising:

@@ -28,7 +28,7 @@ class Nothing(nn.Module):
 def predicting(predict: Prediction) -> Denoising:
     """The simple loss on 1000 levels."""
     noise = NoiseLevels(discrete.cosine(1000), Uniform(), dropout=1.0)
-    return Denoising(noise, SimpleLoss(Parameterisation(predict)), PixelCodec().encode)
+    return Denoising(noise, SimpleLoss(Parameterisation(predict)), PixelCodec().sample)
 
 
 def test_the_same_numbers_for_the_same_weights(

@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from ddpm.codec import PixelCodec
+from ddpm.core.stream import RowStreams
 from ddpm.objectives.denoising import Denoising
 from ddpm.system import threads
 from ddpm.system.interrupt import Interrupt
@@ -235,7 +236,7 @@ def poisoned(job: Job, bad: Callable[[int], bool]) -> Job:
     """Some calls' images are NaN; previews do not encode, and nothing is held out."""
     calls = count()
 
-    def encode(images: torch.Tensor) -> torch.Tensor:
+    def encode(images: torch.Tensor, streams: RowStreams) -> torch.Tensor:
         x = PixelCodec().encode(images)
         return x * torch.nan if bad(next(calls)) else x
 

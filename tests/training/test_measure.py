@@ -68,7 +68,7 @@ def model() -> Model:
 @pytest.fixture
 def objective() -> Denoising:
     noise = NoiseLevels(discrete.cosine(20), Uniform())
-    return Denoising(noise, SimpleLoss(Parameterisation(prediction.v)), PixelCodec().encode)
+    return Denoising(noise, SimpleLoss(Parameterisation(prediction.v)), PixelCodec().sample)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from refusal import refuses
 Make = Callable[..., Trainer]
 
 
-def poisoned(images: torch.Tensor) -> torch.Tensor:
+def poisoned(images: torch.Tensor, streams: RowStreams) -> torch.Tensor:
     """White images become NaN."""
     x = PixelCodec().encode(images)
     return torch.where((x == 1).flatten(1).all(1)[:, None, None, None], torch.nan, x)
@@ -72,7 +72,8 @@ def test_a_step_is_the_gradient_of_the_mean_loss(
     adam = torch.optim.AdamW(model.parameters(), betas=s.betas, weight_decay=0.01)
     for i in (0, 1):
         report = trainer.step(i, images, conditions)
-        x0, streams = objective.encode(images), RowStreams(s.seed, i, 8, range(8))
+        streams = RowStreams(s.seed, i, 8, range(8))
+        x0 = objective.encode(images, streams)
         draws = dropping(objective, 0.5).draws(streams, None)
         assert draws.hidden is not None
         assert 0 < int(draws.hidden.sum()) < 8

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from ddpm.codec import Codec, PixelCodec
+from ddpm.codec import AutoencoderCodec, Codec, PixelCodec, TrainedAutoencoder
 from ddpm.conditioning import BoxMeans, LabelEmbedding, LowResolution, NumberEmbedding
 from ddpm.config.autoencoder import AutoencoderConfig
 from ddpm.config.classifier import ClassifierConfig
@@ -27,9 +27,11 @@ NETWORKS: dict[str, Callable[[Any], torch.nn.Module]] = {
     "dit": DiT,
     "plain-dit": PlainDiT,
 }
-CODECS: dict[str, Callable[[Any], Codec]] = {
-    "pixel": lambda config: PixelCodec(),
+CODECS: dict[str, Callable[[Any, Callable[[], TrainedAutoencoder]], Codec]] = {
+    "pixel": lambda config, trained: PixelCodec(),
+    "autoencoder": lambda config, trained: AutoencoderCodec(trained(), config.factor),
 }
+"""Codecs by name, built from their settings and what loads a trained autoencoder."""
 FEATURES: dict[str, Callable[[str | None, torch.device], Extractor]] = {
     "inception": Inception.load,
     "dinov2": dinov2,
@@ -38,9 +40,17 @@ FEATURES: dict[str, Callable[[str | None, torch.device], Extractor]] = {
 """Feature extractors by name, built from weights and a device; "embedded" needs no weights."""
 
 
-def build_codec(config: RunConfig) -> Codec:
-    """The codec of a run."""
-    return CODECS[config.codec.kind](config.codec)
+def build_codec(config: RunConfig, trained: Callable[[], TrainedAutoencoder] | None = None) -> Codec:
+    """The codec of a run.
+
+    Args:
+        trained: Loads the autoencoder, for a codec that is one.
+    """
+    return CODECS[config.codec.kind](config.codec, trained or _untrained)
+
+
+def _untrained() -> TrainedAutoencoder:
+    raise ValueError("the codec is an autoencoder, which must be loaded; see engine.codec.open_codec")
 
 
 def build_derived(config: RunConfig) -> dict[str, Derive]:

@@ -8,7 +8,7 @@ import torch
 
 from ddpm.build.given import given, with_options
 from ddpm.build.networks import build_codec
-from ddpm.codec import PixelCodec
+from ddpm.codec import Codec, PixelCodec
 from ddpm.config.autoencoder import AutoencoderConfig
 from ddpm.config.classifier import ClassifierConfig
 from ddpm.config.diffusion import DiffusionConfig
@@ -117,11 +117,15 @@ def build_level_sampling(config: ObjectiveConfig) -> LevelSampling:
     return drawn if config.loss.name == "simple" else level_sampling.Ticks(drawn)
 
 
-def build_objective(config: RunConfig) -> Denoising:
-    """The objective of a run: its noise levels, loss and codec."""
+def build_objective(config: RunConfig, codec: Codec | None = None) -> Denoising:
+    """The objective of a run: its noise levels, loss and codec.
+
+    Args:
+        codec: That of the run; None for one without weights.
+    """
     schedule = build_schedule(config.diffusion)
     noise = NoiseLevels(schedule, build_level_sampling(config.objective), config.training.label_dropout)
-    return Denoising(noise, build_loss(config, schedule), build_codec(config).encode)
+    return Denoising(noise, build_loss(config, schedule), (codec or build_codec(config)).sample)
 
 
 def build_distillation(config: RunConfig, teacher: TeacherTrajectory) -> Distillation:
@@ -145,11 +149,12 @@ def build_distillation(config: RunConfig, teacher: TeacherTrajectory) -> Distill
     )
 
 
-def build_progressive(config: RunConfig, teacher: TeacherEstimate) -> Progressive:
+def build_progressive(config: RunConfig, teacher: TeacherEstimate, codec: Codec | None = None) -> Progressive:
     """The objective of a stage of progressive distillation.
 
     Args:
         teacher: The teacher's estimate of x0.
+        codec: That of the run; None for one without weights.
     """
     taught, ask = config.distillation, build_parameterisation(config.diffusion)
     assert taught is not None
@@ -159,25 +164,25 @@ def build_progressive(config: RunConfig, teacher: TeacherEstimate) -> Progressiv
         taught.sampling.grid,
         teacher,
         SimpleLoss(ask, weighting.truncated_snr),
-        build_codec(config).encode,
+        (codec or build_codec(config)).sample,
         config.training.label_dropout,
         taught.guidance,
         taught.seed,
     )
 
 
-def build_consistency(config: RunConfig, trajectory: TeacherTrajectory, estimate: TeacherEstimate) -> Consistency:
+def build_consistency(
+    config: RunConfig, trajectory: TeacherTrajectory, estimate: TeacherEstimate, codec: Codec | None = None
+) -> Consistency:
     """The objective of a consistency student.
 
     Args:
         trajectory: The teacher's trajectory at all levels of its grid.
         estimate: The teacher's estimate of x0.
+        codec: That of the run; None for one without weights.
     """
-    taught, schedule, ask = (
-        config.distillation,
-        build_schedule(config.diffusion),
-        build_parameterisation(config.diffusion),
-    )
+    taught, ask = config.distillation, build_parameterisation(config.diffusion)
+    schedule = build_schedule(config.diffusion)
     assert taught is not None
     assert not isinstance(taught.sampling.grid, str)
     path = StudentPath(taught.sampling.grid, tuple(map(schedule.level, (*taught.sampling.grid, 0))))
@@ -185,7 +190,7 @@ def build_consistency(config: RunConfig, trajectory: TeacherTrajectory, estimate
     dropout, guidance, steps = config.training.label_dropout, taught.guidance, config.training.steps
     first = MidTraining(path, own, config.shape, trajectory, ask, dropout, guidance)
     stage = round((1 - taught.tuning) * steps), steps
-    encode = build_codec(config).encode
+    encode = (codec or build_codec(config)).sample
     second = Tuning(schedule, estimate, ask, encode, stage, dropout, guidance)
     return Consistency(first, second, taught.tuning, taught.seed)
 
@@ -193,7 +198,7 @@ def build_consistency(config: RunConfig, trajectory: TeacherTrajectory, estimate
 def build_classification(config: ClassifierConfig) -> Classification:
     """The objective of a classifier, with uniform noise levels."""
     noise = NoiseLevels(build_schedule(config.diffusion), level_sampling.Uniform())
-    return Classification(noise, build_classification_ask(config.diffusion), PixelCodec().encode)
+    return Classification(noise, build_classification_ask(config.diffusion), PixelCodec().sample)
 
 
 def build_classification_ask(config: DiffusionConfig) -> Parameterisation:

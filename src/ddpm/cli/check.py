@@ -28,6 +28,7 @@ def check(
     from ddpm.data.report import describe, warnings
     from ddpm.data.survey import survey
     from ddpm.planning.data import geometry
+    from ddpm.planning.latents import advice
     from ddpm.planning.recipes.auto import auto
     from ddpm.planning.request import Request
     from ddpm.system.console import bar
@@ -49,4 +50,6 @@ def check(
     say(f"training  {height} × {width} {chosen.mode}, {how}; {classes}")
     if found.bad:
         say("          requires --skip-bad: some images cannot be used")
+    if found_advice := advice(data, chosen.size):
+        say(f"latents   {found_advice}")
     say(f"next      ddpm train {data} --out runs/{Path(data).stem or 'data'} --for 20m")

@@ -39,6 +39,7 @@ class Flags:
         labels: Condition on the classes, if there are any; on by default.
         betas: A file of betas, one per timestep, in place of --schedule: a JSON list, or the output of NumPy's savetxt.
         precision: Precision of the network; the best that the device supports natively by default.
+        codec: The run folder of an autoencoder, made by --recipe autoencoder: train on its latents instead of pixels.
         during_training: Score the run on a few samples during training, and keep the best checkpoint.
         tune_guidance: Search for the guidance that suits the run at its end, in about a tenth of the time; on by
             default, unless the run is too short.
@@ -63,6 +64,7 @@ class Flags:
     labels: bool | None = None
     betas: str | None = None
     precision: PrecisionName | None = None
+    codec: str | None = None
     during_training: bool | None = None
     tune_guidance: bool | None = None
     set_: Annotated[list[str] | None, Parameter(name="--set")] = None

@@ -4,14 +4,12 @@ from dataclasses import dataclass
 
 import torch
 
+from ddpm.core.stream import RowStreams
+
 
 @dataclass(frozen=True, slots=True)
 class PixelCodec:
     """A codec of 8-bit images as floats in [-1, 1]; ``decode(encode(x)) == x`` for each of the 256 values."""
-
-    @property
-    def preserves_density(self) -> bool:
-        return True
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """``x / 127.5 - 1``: (B, *space, C) uint8 to (B, C, *space) float32 in [-1, 1]."""
@@ -23,3 +21,11 @@ class PixelCodec:
         """(B, C, *space) floats to (B, *space, C) uint8, rounded to the nearest; values outside [-1, 1] are clamped."""
         scaled = (x.float() + 1) * 127.5
         return scaled.round().clamp(0, 255).to(torch.uint8).movedim(1, -1).contiguous()
+
+    @property
+    def moments(self) -> None:
+        return None
+
+    def sample(self, stored: torch.Tensor, streams: RowStreams) -> torch.Tensor:
+        """:meth:`encode`, which draws nothing."""
+        return self.encode(stored)

@@ -1,20 +1,18 @@
 """The codec interface."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
 
+from ddpm.core.stream import RowStreams
+
+Moments = Callable[[torch.Tensor], torch.Tensor]
+"""Images (B, *space, C) uint8 -> the mean and the log-variance of their x0, (B, 2 C', *space')."""
+
 
 class Codec(Protocol):
     """A codec between 8-bit images and the diffused tensors."""
-
-    @property
-    def preserves_density(self) -> bool:
-        """Whether x0 has each value v of an image once, as ``v / 127.5 - 1``: lossless and volume-preserving.
-
-        Only then are the bits per dimension of x0 those of the image.
-        """
-        ...
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """(B, *space, C) uint8 -> x0 (B, C', *space')."""
@@ -22,4 +20,13 @@ class Codec(Protocol):
 
     def decode(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C', *space') floats -> (B, *space, C) uint8."""
+        ...
+
+    @property
+    def moments(self) -> Moments | None:
+        """What training stores in place of images, so that they are encoded once; None if it stores the images."""
+        ...
+
+    def sample(self, stored: torch.Tensor, streams: RowStreams) -> torch.Tensor:
+        """x0 (B, C', *space') of a training batch: of images (B, *space, C) uint8, or drawn by stored moments."""
         ...

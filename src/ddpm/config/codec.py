@@ -1,9 +1,15 @@
 """Codecs between 8-bit images and the diffused tensors."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from ddpm.system.record import Strict
+from pydantic import Field
+
+from ddpm.system.record import Strict, bounds
 from ddpm.system.tree import Short
+
+SPREAD = 0.5
+"""Standard deviation of images in [-1, 1] where a run does not record its own (Karras et al. 2022)."""
 
 
 class PixelCodecConfig(Strict):
@@ -16,9 +22,69 @@ class PixelCodecConfig(Strict):
         """The side, in pixels, of one position of x."""
         return 1
 
+    @property
+    def in_pixels(self) -> bool:
+        """Whether x0 is the image itself, each of its values v as ``v / 127.5 - 1``.
+
+        Only then is x0 bounded by 1, are its bits per dimension those of the image, and is damage of the image also
+        damage of x0.
+        """
+        return True
+
+    @property
+    def words(self) -> str:
+        """A short description; empty for pixels."""
+        return ""
+
     def channels(self, image: int) -> int:
         """The number of channels of x for a number of image channels."""
         return image
 
+    def spread(self, images: Sequence[float]) -> float:
+        """The standard deviation of x0, from that of each channel of the images in [-1, 1], if known."""
+        return sum(images) / (len(images) or 1) or SPREAD
 
-CodecConfig = Annotated[PixelCodecConfig, Short("kind")]
+
+class AutoencoderCodecConfig(Strict):
+    """Diffusion in the latents of an autoencoder, whose copy is in the run folder.
+
+    Attributes:
+        source: The autoencoder's run folder, as given.
+        weights: The hash of its weights.
+        factor: The side, in pixels, of one position of the latents.
+        image_channels: The channels of an image.
+        latent_channels: The channels of the latents.
+    """
+
+    kind: Literal["autoencoder"] = "autoencoder"
+    source: str
+    weights: str
+    factor: Annotated[int, bounds(1)]
+    image_channels: Annotated[int, bounds(1)]
+    latent_channels: Annotated[int, bounds(1)]
+
+    @property
+    def in_pixels(self) -> bool:
+        return False
+
+    @property
+    def words(self) -> str:
+        """A short description: "of the autoencoder runs/ae"."""
+        return f"of the autoencoder {self.source}"
+
+    def channels(self, image: int) -> int:
+        """The number of channels of x.
+
+        Raises:
+            ValueError: for images with other channels than the autoencoder's.
+        """
+        if image != self.image_channels:
+            raise ValueError(f"the autoencoder {self.source} encodes {self.image_channels} channels, not {image}")
+        return self.latent_channels
+
+    def spread(self, images: Sequence[float]) -> float:
+        """1, as latents are normalised."""
+        return 1.0
+
+
+CodecConfig = Annotated[PixelCodecConfig | AutoencoderCodecConfig, Field(discriminator="kind"), Short("kind")]

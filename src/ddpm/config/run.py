@@ -151,6 +151,10 @@ class RunConfig(Record):
             raise ValueError("the grids of a student must list timesteps of distillation.sampling.grid")
         if taught is not None and self.sampling.grid not in self.paths:
             raise ValueError("sampling.grid of a student must be one of distillation.grids")
+        if self.upscaling is not None and not self.codec.in_pixels:
+            raise ValueError("super-resolution enlarges pixels, and has no --codec; leave it out")
+        if self.sampling.clips and not self.codec.in_pixels:
+            raise ValueError("sampling.clip must be none, as latents have no range")
         if self.upscaling is not None and self.scoring is not None:
             raise ValueError("--during-training cannot score super-resolution; leave it out")
         if any(n % self.divisor for n in data.size):

@@ -40,6 +40,14 @@ class Images(Protocol):
         ...
 
 
+class EncodedImages(Protocol):
+    """What a codec made of all images of a set, read in parts."""
+
+    def read(self, rows: Ints, mirrored: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[Any]:
+        """Those of the images in these rows, (b, …), or of the mirrored images where asked."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """N images, in memory or in a file that each process maps.
@@ -54,6 +62,7 @@ class Dataset:
         rows: (N,) int64, the rows of the N images in pixels; None for all of them in order.
         partners: Paired images by kind of condition, one per image in the same order; see ``ddpm.data.pairs``.
         derived: Kind of condition -> the function that derives it from images (b, H, W, C) and their names.
+        latents: The moments of the latents of all stored images, for training in place of these.
     """
 
     pixels: Pixels
@@ -65,6 +74,7 @@ class Dataset:
     rows: Ints | None = None
     partners: Mapping[str, "Dataset"] = field(default_factory=dict)
     derived: Mapping[str, Derive] = field(default_factory=dict)
+    latents: "EncodedImages | None" = None
 
     @classmethod
     def of(cls, images: Array | Sequence[Image.Image], labels: Sequence[str] | Sequence[int] | None = None) -> Self:
@@ -124,7 +134,11 @@ class Dataset:
 
     def read(self, indices: Ints) -> Pixels:
         """A copy of the images at these indices in 0 … N - 1, (b, H, W, C)."""
-        return np.asarray(self.pixels[indices if self.rows is None else self.rows[indices]])
+        return np.asarray(self.pixels[self.stored_rows(indices)])
+
+    def stored_rows(self, indices: Ints) -> Ints:
+        """The rows in ``pixels`` of the images at these indices."""
+        return indices if self.rows is None else self.rows[indices]
 
     def subset(self, indices: Ints) -> "Dataset":
         """The data set of these images, in this order, sharing the pixels."""

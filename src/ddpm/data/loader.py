@@ -20,7 +20,7 @@ class Batch(NamedTuple):
     """A batch of images and their conditions.
 
     Attributes:
-        images: (b, H, W, C) uint8.
+        images: (b, H, W, C) uint8; or the moments of their latents, (b, 2 C', h, w), if the data set has these.
         conditions: The raw conditions by kind: "label" (b,) int64, "low_resolution" (b, h, w, C) uint8.
         indices: (b,) int64, the images' indices in the data set.
     """
@@ -32,10 +32,14 @@ class Batch(NamedTuple):
 
 def batch_of(dataset: Dataset, indices: Ints, mirrored: npt.NDArray[np.bool_] | None = None) -> Batch:
     """The images at these indices in 0 … N - 1, mirrored left to right where asked, with their conditions."""
-    images = dataset.read(indices)
+    assert dataset.latents is None or not dataset.derived, "conditions are derived from pixels"
+    if dataset.latents is None:
+        images = dataset.read(indices)
+    else:
+        images = dataset.latents.read(dataset.stored_rows(indices), mirrored)
     partners = {kind: partner.read(indices) for kind, partner in dataset.partners.items()}
     if mirrored is not None:
-        for pixels in (images, *partners.values()):
+        for pixels in (*([images] if dataset.latents is None else []), *partners.values()):
             # take by index: copying a reversed view is four times as slow
             pixels[mirrored] = pixels[mirrored].take(np.arange(pixels.shape[2])[::-1], axis=2)
     names = [dataset.names[i] for i in indices] if dataset.names else []

@@ -81,13 +81,17 @@ class Diffusion:
     factor: int = 1
 
     @classmethod
-    def of(cls, config: RunConfig, model: Model, device: torch.device) -> Self:
-        """Make the engine of a run with a model of it."""
+    def of(cls, config: RunConfig, model: Model, device: torch.device, codec: Codec | None = None) -> Self:
+        """Make the engine of a run with a model of it.
+
+        Args:
+            codec: that of the run; None for one without weights.
+        """
         return cls(
             model,
             build.build_schedule(config.diffusion),
             build.build_parameterisation(config.diffusion),
-            build.build_codec(config),
+            codec or build.build_codec(config),
             config.shape,
             config.diffusion.variance,
             device,

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from ddpm import build
+from ddpm.engine.codec import open_codec
 from ddpm.engine.diffusion import Diffusion
 from ddpm.engine.run import LoadedRun
 from ddpm.records.average import folder_of
@@ -44,7 +45,8 @@ def load(path: str | Path, device: str | torch.device | None = None, *, own: boo
     model.to(where).eval().requires_grad_(False)
     record = run.tuned()
     tuned = tuple(grid.sampling for grid in record.grids) if record and record.weights == known else ()
-    return LoadedRun(Diffusion.of(config, model, where), config, folder, known, tuned, guided)
+    engine = Diffusion.of(config, model, where, open_codec(run, config, where))
+    return LoadedRun(engine, config, folder, known, tuned, guided)
 
 
 def _chosen(run: RunFolder, average: Average) -> Weights:

@@ -57,6 +57,12 @@ def settings(run: LoadedRun, changes: dict[str, Any]) -> SamplingConfig:
             raise InputError(
                 "conflict", f"{name} {value} has no effect, as {run.source} is not conditioned on {kind}; leave it out"
             )
+    if how.clips and not run.config.codec.in_pixels:
+        raise InputError(
+            "conflict",
+            f"clipping is to the range of pixels, but {run.source} samples latents, which have none; leave out clip "
+            "and threshold",
+        )
     how = _sized(run, how)
     chosen = changes.keys() & {"grid", *under(SamplingConfig, "solver")}
     return how if chosen else _tuned(run, how, changes.get("steps"))
@@ -161,6 +167,14 @@ def _sized(run: LoadedRun, how: SamplingConfig) -> SamplingConfig:
                 "invalid",
                 f"size {height}x{width} is not divisible by {divisor}, as the network requires; use {nearest}",
             )
+    elif height % run.config.codec.factor or width % run.config.codec.factor:
+        factor = run.config.codec.factor
+        nearest = "x".join(str(max(1, round(n / factor)) * factor) for n in how.area.size)
+        raise InputError(
+            "invalid",
+            f"size {height}x{width} is not divisible by {factor}, as the autoencoder of {run.source} requires; use "
+            f"{nearest}",
+        )
     elif height < own[0] or width < own[1]:
         raise InputError(
             "invalid",

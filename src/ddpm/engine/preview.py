@@ -18,6 +18,11 @@ LIMIT = 1024
 """The approximate number of training images that the expected colours are averaged over."""
 
 
+def quick(T: int) -> SamplingConfig:
+    """The sampling of previews of a run with T levels: a few steps of DDIM."""
+    return SamplingConfig(solver=EtaSolver(name="ddim"), steps=min(STEPS, T), grid="trailing")
+
+
 def preview(
     engine: Diffusion, seed: int, data: Dataset, held_out: Dataset, how: SamplingConfig | None = None
 ) -> Preview:
@@ -29,9 +34,9 @@ def preview(
         engine: the engine of the run.
         data: the training images.
         held_out: the held-out images.
-        how: how to sample; with a few steps of DDIM if None.
+        how: how to sample; as :func:`quick` if None.
     """
-    how = how or SamplingConfig(solver=EtaSolver(name="ddim"), steps=min(STEPS, engine.schedule.T), grid="trailing")
+    how = how or quick(engine.schedule.T)
     groups = _by_class(data)[:COUNT]
     n, expected, sides = COUNT, _expected(data, groups), list[Pixels]()
     if engine.model.requires:

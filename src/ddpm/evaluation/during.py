@@ -42,9 +42,9 @@ def few_samples(
     if data.labels is not None:
         proportions = tuple((np.bincount(data.labels, minlength=len(data.classes)) / len(data)).tolist())
     seed = derive(config.training.seed, "scores")  # not the seed of previews or evaluations
-    how = (
-        SamplingConfig(steps=config.scoring.steps, grid="trailing") if config.distillation is None else config.sampling
-    )
+    how = config.sampling
+    if config.distillation is None:
+        how = SamplingConfig(steps=config.scoring.steps, grid="trailing", clip=config.sampling.clip)
     recipe = SampleRecipe("", how, seed, proportions)
     theirs = extract_once(extractor, data, progress)
     normal, some = frechet.fit(theirs), theirs[Stream(0, "real", len(theirs)).permutation(len(theirs))[:REAL]]

@@ -13,7 +13,7 @@ from ddpm.core.model import Model
 from ddpm.core.stream import RowStreams
 from ddpm.objectives.level_sampling import LossHistory
 from ddpm.objectives.noised import NoiseLevels
-from ddpm.objectives.objective import Draws
+from ddpm.objectives.objective import Draws, Encode
 
 LogitsLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(logits (B, K), labels (B,) int64) -> (B,)."""
@@ -36,13 +36,13 @@ class Classification:
     Attributes:
         noise: the noise levels of the images.
         parameterisation: how the network is called; its prediction and variance are not used.
-        encode: maps stored images (B, *space, C) uint8 to x0 (B, C, *space).
+        encode: maps stored images to x0 (B, C, *space).
         measure: the loss of the logits.
     """
 
     noise: NoiseLevels
     parameterisation: Parameterisation
-    encode: Callable[[torch.Tensor], torch.Tensor]
+    encode: Encode
     measure: LogitsLoss = cross_entropy
 
     def history(self) -> LossHistory | None:
@@ -55,7 +55,7 @@ class Classification:
         return self.noise.held_out(seed, n, bins)
 
     def losses(self, model: Model, images: torch.Tensor, conditions: Conditions, draws: Draws) -> torch.Tensor:
-        x0 = self.encode(images).contiguous(memory_format=model.layout)
+        x0 = self.encode(images, draws.streams).contiguous(memory_format=model.layout)
         eps = draws.streams.normal("noise", x0.shape[1:]).to(x0.device)
         now, _ = self.noise.levels(draws)
         logits = self.parameterisation.ask(model.net, diffuse(x0, eps, now), now).output

@@ -15,7 +15,7 @@ from ddpm.core.seed import derive
 from ddpm.core.stream import RowStreams
 from ddpm.objectives.distillation import StudentPath, TeacherTrajectory, pseudo_huber, student_conditions
 from ddpm.objectives.level_sampling import LossHistory
-from ddpm.objectives.objective import Draws
+from ddpm.objectives.objective import Draws, Encode
 from ddpm.objectives.progressive import TeacherEstimate, ddim
 
 HALVINGS = (4, 5)
@@ -97,7 +97,7 @@ class Tuning:
         schedule: the forward process.
         teacher: the teacher's estimate of x0.
         parameterisation: how the student is called.
-        encode: maps stored images (B, *space, C) uint8 to x0 (B, C, *space).
+        encode: maps stored images to x0 (B, C, *space).
         steps: the training steps before this stage and at its end.
         dropout, guidance: as in :class:`MidTraining`.
     """
@@ -105,7 +105,7 @@ class Tuning:
     schedule: Schedule
     teacher: TeacherEstimate
     parameterisation: Parameterisation
-    encode: Callable[[torch.Tensor], torch.Tensor]
+    encode: Encode
     steps: tuple[int, int]
     dropout: float = 0.0
     guidance: tuple[float, float] | None = None
@@ -127,7 +127,7 @@ class Tuning:
 
     def losses(self, model: Model, images: torch.Tensor, conditions: Conditions, draws: Draws) -> torch.Tensor:
         conditions = student_conditions(model, conditions, draws, self.guidance, images.device)
-        x0 = self.encode(images).contiguous(memory_format=model.layout)
+        x0 = self.encode(images, draws.streams).contiguous(memory_format=model.layout)
         now, next = (self.schedule.levels(timesteps) for timesteps in draws.timesteps.mT)
         x = diffuse(x0, draws.streams.normal("noise", x0.shape[1:]).to(x0.device), now)
         denoise: Callable[[torch.Tensor, Level], Denoised]

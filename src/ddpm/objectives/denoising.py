@@ -1,6 +1,6 @@
 """Denoising: the objective of a diffusion model."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +11,7 @@ from ddpm.core.stream import RowStreams
 from ddpm.objectives.level_sampling import LossHistory
 from ddpm.objectives.loss import Loss
 from ddpm.objectives.noised import NoiseLevels
-from ddpm.objectives.objective import Draws
+from ddpm.objectives.objective import Draws, Encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +21,12 @@ class Denoising:
     Attributes:
         noise: the noise levels of the images.
         loss: the loss of the network at those levels.
-        encode: maps stored images (B, *space, C) uint8 to x0 (B, C, *space).
+        encode: maps stored images to x0 (B, C, *space).
     """
 
     noise: NoiseLevels
     loss: Loss
-    encode: Callable[[torch.Tensor], torch.Tensor]
+    encode: Encode
 
     def history(self) -> LossHistory | None:
         return self.noise.history()
@@ -38,7 +38,7 @@ class Denoising:
         return self.noise.held_out(seed, n, bins)
 
     def losses(self, model: Model, images: torch.Tensor, conditions: Conditions, draws: Draws) -> torch.Tensor:
-        x0 = self.encode(images).contiguous(memory_format=model.layout)
+        x0 = self.encode(images, draws.streams).contiguous(memory_format=model.layout)
         eps = draws.streams.normal("noise", x0.shape[1:]).to(x0.device)
         if draws.hidden is not None:
             conditions = model.drop(conditions, draws.hidden.to(x0.device))

@@ -1,6 +1,6 @@
 """The protocol of training objectives."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
@@ -39,6 +39,11 @@ class Draws:
         )
 
 
+Encode = Callable[[torch.Tensor, RowStreams], torch.Tensor]
+"""(images as the data set stores them, (B, *space, C) uint8 or the moments of their x0, the random streams of the rows)
+-> x0 (B, C', *space')."""
+
+
 class Objective(Protocol):
     """A training objective: the random draws of a step, and the loss to minimise."""
 
@@ -52,7 +57,7 @@ class Objective(Protocol):
         """Compute the unweighted loss of each image, (B,) float32.
 
         Args:
-            images: (B, *space, C) uint8 as stored, on the model's device.
+            images: as the data set stores them, on the model's device: (B, *space, C) uint8, or see :data:`Encode`.
             conditions: raw, by kind.
         """
 

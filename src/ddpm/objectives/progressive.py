@@ -14,7 +14,7 @@ from ddpm.core.seed import derive
 from ddpm.core.stream import RowStreams
 from ddpm.objectives.distillation import student_conditions
 from ddpm.objectives.level_sampling import LossHistory
-from ddpm.objectives.objective import Draws
+from ddpm.objectives.objective import Draws, Encode
 from ddpm.objectives.simple import SimpleLoss
 
 TeacherEstimate = Callable[[torch.Tensor, Level, Conditions], torch.Tensor]
@@ -33,7 +33,7 @@ class Progressive:
         timesteps: the teacher's, falling; the student's are every other one.
         teacher: the teacher's estimate of x0.
         loss: the error of the student's output, weighted by the truncated SNR.
-        encode: maps stored images (B, *space, C) uint8 to x0 (B, C, *space).
+        encode: maps stored images to x0 (B, C, *space).
         dropout: the fraction of images whose conditions are dropped, for student and teacher.
         guidance: the lowest and highest guidance scale; None for a teacher of one.
         seed: the seed of the noise, with the one of training.
@@ -43,7 +43,7 @@ class Progressive:
     timesteps: tuple[float, ...]
     teacher: TeacherEstimate
     loss: SimpleLoss
-    encode: Callable[[torch.Tensor], torch.Tensor]
+    encode: Encode
     dropout: float = 0.0
     guidance: tuple[float, float] | None = None
     seed: int = 0
@@ -73,7 +73,7 @@ class Progressive:
 
     def losses(self, model: Model, images: torch.Tensor, conditions: Conditions, draws: Draws) -> torch.Tensor:
         conditions = student_conditions(model, conditions, draws, self.guidance, images.device)
-        x0 = self.encode(images).contiguous(memory_format=model.layout)
+        x0 = self.encode(images, draws.streams).contiguous(memory_format=model.layout)
         now, middle, end = self._levels(draws.timesteps)
         x = diffuse(x0, draws.streams.normal("noise", x0.shape[1:]).to(x0.device), now)
         with torch.no_grad():

@@ -83,6 +83,10 @@ def make(
         raise InputError(
             "incompatible", f"{run} is a super-resolution run, which no classifier can guide; use another run"
         )
+    if not own.codec.in_pixels:
+        raise InputError(
+            "incompatible", f"{run} samples latents, but classifiers take pixels; use a run trained without --codec"
+        )
     with accelerator.main_process_first():
         images = labelled(run, own, asked.get("data"))
 

@@ -61,6 +61,9 @@ def summary(made: Plan, accelerator: Accelerator) -> Iterator[str]:
         small = " × ".join(str(n // u.scale) for n in data.size)
         origin = "averaged from the images" if u.low is None else f"images of {u.low}"
         yield f"from      {small}, {origin}, with noise up to {u.s_max:g}"
+    if config.codec.words:
+        channels, height, width = config.shape
+        yield f"latents   {height} × {width}, {channels} channels, {config.codec.words}"
     yield (
         f"network   {weights / 1e6:.1f} M parameters: {net.describe()}; {diffusion.prediction} prediction, "
         f"{diffusion.schedule} schedule" + (", learned variance" if diffusion.variance == "learned" else "")

@@ -2,12 +2,11 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
-import torch
 from accelerate import Accelerator
 from pydantic import TypeAdapter, ValidationError
 
@@ -19,17 +18,18 @@ from ddpm.config.run import RunConfig, channels_of, kinds
 from ddpm.config.sampling import SamplingConfig
 from ddpm.config.scoring import planned
 from ddpm.config.upscaling import DEFAULT_SCALE
-from ddpm.core.seed import derive
 from ddpm.data.dataset import Dataset, channel_stats
 from ddpm.data.order import split
 from ddpm.data.pairs import LOW
-from ddpm.engine import Diffusion
-from ddpm.engine.preview import preview
+from ddpm.engine.codec import codec_of
 from ddpm.metrics.features.extract import extract_once
+from ddpm.planning import latents
 from ddpm.planning.budget import MEASURING, elapsed, seconds_left, shortfall, speed_of, whole_steps
 from ddpm.planning.narrow import refuse_narrow
 from ddpm.planning.recipes import AUTOENCODER, RECIPES, Rung, Tree
+from ddpm.planning.reopen import reopen
 from ddpm.planning.request import Request, changed, whole_number
+from ddpm.records.codec import StoredCodec
 from ddpm.system.errors import InputError
 from ddpm.system.names import GridName, suggest
 from ddpm.system.progress import Progress, Say, silent
@@ -50,12 +50,14 @@ class Plan:
         job: ready to train.
         speed: measured images per second; None if not measured.
         memory: the memory of one process.
+        codec: the autoencoder to copy into the run folder; None for a run of pixels.
     """
 
     config: RunConfig
     job: Job
     speed: float | None
     memory: Memory
+    codec: StoredCodec | None = None
 
 
 def make(
@@ -84,8 +86,12 @@ def make(
         if request.scoring:  # first, as this takes some of the training time
             features = build.build_features("embedded", None, dataset.shape[:2], accelerator.device)
             extract_once(features, dataset, progress)
-    draft = _Draft(request, out, dataset, accelerator, asked, say)
+    stored = latents.stored(request, dataset)
+    draft = _Draft(request, out, dataset, accelerator, asked, say, stored)
     rungs = draft.rungs()
+    draft.encode(rungs[0], progress)
+    if stored is None and request.recipe == "auto" and (advice := latents.advice(request.data, draft.data["size"])):
+        say(f"note: {advice}")
     seconds = request.seconds
     if request.images is None and seconds is None and "images" not in rungs[0].tree.get("training", {}):
         seconds = duration(DEFAULT_BUDGET)
@@ -94,37 +100,6 @@ def make(
         rung = next((r for r in reversed(rungs) if r.needs <= (request.images or 0)), rungs[0])
         return draft.plan(rung.tree, request.images, None)
     return draft.within(rungs, seconds, began)
-
-
-def reopen(config: RunConfig, out: Path, dataset: Dataset, accelerator: Accelerator) -> Job:
-    """The job of an existing run, to resume it.
-
-    Raises:
-        InputError: the data changed since the run was started.
-    """
-    if dataset.fingerprint != config.data.fingerprint:
-        raise InputError(
-            "incompatible",
-            f"the images of {config.data.source} changed since {out} was started; "
-            "restore them, or choose another --out",
-        )
-    low = None if config.upscaling is None else config.upscaling.low_fingerprint
-    if low != (None if LOW not in dataset.partners else dataset.partners[LOW].fingerprint):
-        raise InputError(
-            "incompatible",
-            f"the small images of {out} changed since it was started; restore them, or choose another --out",
-        )
-    if not config.data.classes:
-        dataset = replace(dataset, labels=None, classes=())
-    # torch's initialisers use its global generator, which keeps 32 bits of a seed on the CPU: enough for one draw
-    dataset = replace(dataset, derived=build.build_derived(config))
-    torch.manual_seed(derive(config.training.seed, "weights"))
-    model = build.build_model(config).to(accelerator.device)
-    kept, held = (dataset.subset(part) for part in split(len(dataset), config.training.seed))
-    engine = Diffusion.of(config, model, accelerator.device)
-    how = None if config.distillation is None else config.sampling
-    shown = preview(engine, config.training.seed, kept, held, how)
-    return Job(model, build.build_objective(config), config.training, kept, held, out, shown)
 
 
 @dataclass(frozen=True)
@@ -137,6 +112,7 @@ class _Draft:
     accelerator: Accelerator
     asked: Mapping[str, Any]
     say: Say
+    stored: StoredCodec | None = None
 
     @cached_property
     def data(self) -> Tree:
@@ -165,7 +141,16 @@ class _Draft:
         if name not in RECIPES:
             raise InputError("unknown", f"unknown recipe {name!r}{suggest(name, [*RECIPES, AUTOENCODER])}")
         kind = str(self.request.changes.get("network.kind", "unet"))
-        return RECIPES[name](self.data["size"], bool(self.data["classes"]), kind)
+        size = latents.size(self.stored, self.data["size"])
+        with latents.in_pixels(self.stored, self.data["size"]):
+            return RECIPES[name](size, bool(self.data["classes"]), kind)
+
+    def encode(self, rung: Rung, progress: Progress) -> None:
+        """Encode the images of a run in latents into the cache, before speeds are measured."""
+        if self.stored is not None:
+            config = self.config(rung.tree, 1)
+            codec = codec_of(self.stored, config, self.accelerator.device)
+            latents.encoded(self.dataset, codec, config, self.accelerator, progress)
 
     def config(self, tree: Tree, images: int) -> RunConfig:
         """The complete config from a recipe's tree, the data and the user's changes."""
@@ -185,6 +170,9 @@ class _Draft:
             **{part: dict(tree.get(part, {})) for part in ("diffusion", "objective", "network", "sampling")},
             "training": training | tree.get("training", {}) | {"images": images},
         }
+        if self.stored is not None:
+            whole["codec"] = self.stored.settings.model_dump()
+            whole["sampling"].setdefault("clip", "none")
         if "upscaling" in tree:
             low = self.dataset.partners.get(LOW)
             given = {} if low is None else {"low": self.request.low, "low_fingerprint": low.fingerprint}
@@ -209,7 +197,7 @@ class _Draft:
         listed = whole["sampling"].get("grid", "trailing") not in get_args(GridName)
         if listed and "sampling.steps" not in changes:
             del whole["sampling"]["steps"]  # a listed grid has its own number of steps
-        config = RunConfig.parse(whole)
+        config = latents.scaled(RunConfig.parse(whole))
         scoring, search = config.scoring, config.guidance_search
         if scoring is not None:
             fixed = {key.removeprefix("scoring.") for key in changes}
@@ -232,15 +220,16 @@ class _Draft:
         total = images or tree["training"]["images"]
         config = self.config(tree, total)
         refuse_narrow(config)
-        job = reopen(config, self.out, self.dataset, self.accelerator)
+        codec = codec_of(self.stored, config, self.accelerator.device)
+        job = reopen(config, self.out, self.dataset, self.accelerator, codec)
         needs = memory(job.model, job.objective, job.settings, job.data, self.accelerator)
         if "training.micro_batch" not in self.request.changes:
             micro = needs.fitting(available_bytes(self.accelerator.device), config.training.micro_batch)
             if micro != config.training.micro_batch:
                 self.say(f"using micro-batches of {micro} images, to fit in memory")
                 config = self.config({**tree, "training": {**tree["training"], "micro_batch": micro}}, total)
-                job = reopen(config, self.out, self.dataset, self.accelerator)
-        return Plan(config, job, speed, needs)
+                job = reopen(config, self.out, self.dataset, self.accelerator, codec)
+        return Plan(config, job, speed, needs, self.stored)
 
     def within(self, rungs: list[Rung], seconds: float, began: float) -> Plan:
         """The plan of the largest network that a time budget can train."""

@@ -15,7 +15,7 @@ from ddpm.system.units import count, duration, size
 
 FLAGS = (
     *("recipe", "scale", "low", "size", "mode", "fit"),
-    *("skip_bad", "labels", "betas", "precision", "during_training", "tune_guidance"),
+    *("skip_bad", "labels", "betas", "precision", "codec", "during_training", "tune_guidance"),
     *("factor", "latent_channels", "adversarial"),
 )
 """Flags of ``ddpm train`` that set more than one key of the config, except the budget."""
@@ -57,6 +57,7 @@ class Request:
         scoring: whether to score the run during training.
         guidance_search: whether to search for guidance at the end; None if the run is long enough.
         scale, low: for super-resolution: the factor to enlarge by, and the source of the small images.
+        codec: the folder of an autoencoder, whose latents the run models; None for pixels.
         changes: dotted keys of the config and their values: {"training.batch": 64}.
     """
 
@@ -73,6 +74,7 @@ class Request:
     guidance_search: bool | None = None
     scale: int | None = None
     low: str | None = None
+    codec: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -95,6 +97,10 @@ class Request:
         for flag, kind in (("mode", Mode), ("fit", Fit)):
             if given.get(flag) not in (None, *get_args(kind)):
                 raise InputError("unknown", f"--{flag} {given[flag]} is unknown; use {', '.join(get_args(kind))}")
+        if "codec" in given and recipe == "super-resolution":
+            raise InputError(
+                "conflict", "--codec cannot be combined with --recipe super-resolution, which enlarges pixels; drop one"
+            )
         changes: dict[str, Any] = {key: given[flag] for flag, key in KEYS.items() if flag in given}
         if "schedule" in given and "betas" in given:
             raise InputError("conflict", "--schedule cannot be combined with --betas; drop one of them")
@@ -116,6 +122,7 @@ class Request:
             guidance_search=given.get("tune_guidance"),
             scale=given.get("scale"),
             low=given.get("low"),
+            codec=given.get("codec"),
             changes=changes,
         )
 
@@ -138,7 +145,7 @@ def flags(budget: str | int | None, config: Mapping[str, Any]) -> dict[str, Any]
     for name, value in config.items():
         if name not in (*FLAGS, *KEYS, *sections):
             raise InputError("unknown", f"unknown keyword {name!r}{suggest(name, [*FLAGS, *KEYS, *sections])}")
-        if name in sections and not (name in KEYS and isinstance(value, str)):
+        if name in sections and not (name in (*FLAGS, *KEYS) and isinstance(value, str | Path)):
             if not isinstance(value, Mapping):
                 raise InputError("invalid", f'{name} is {value!r}, not a dict; use keys, as in network={{"width": 64}}')
             assignments += _assignments(name, value)
@@ -240,6 +247,8 @@ def _path(root: type, tree: Mapping[str, Any], key: str) -> tuple[str, ...]:
         raise InputError("conflict", f"{key} cannot be changed by --set; use {_FLAGS[key]}")
     path = tuple(key.split("."))
     section = path[0]
+    if section == "codec":
+        raise InputError("conflict", f"{key} cannot be changed by --set; use --codec")
     if section in ("data", "request", "format", "kind"):
         raise InputError("conflict", f"{key} follows from the images and the flags; drop it from --set")
     if section in _SWITCHES and section not in tree:

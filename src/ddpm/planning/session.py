@@ -14,10 +14,12 @@ from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
 from ddpm.data.pairs import with_low
 from ddpm.data.report import warnings
+from ddpm.engine.codec import open_codec
 from ddpm.images.geometry import Geometry
 from ddpm.planning import plan
 from ddpm.planning.data import gather
 from ddpm.planning.follow import say
+from ddpm.planning.reopen import reopen
 from ddpm.planning.request import Request
 from ddpm.planning.training import Command, OpenedRun, accelerator_of, refuse_filled, refuse_others
 from ddpm.records.run_folder import RunFolder
@@ -90,7 +92,9 @@ class Session:
             if config.upscaling is not None and config.upscaling.low is not None:
                 low, scale = config.upscaling.low, config.upscaling.scale
                 dataset = with_low(dataset, low, scale, data.fit, skip_bad=data.skip_bad)
-        job = plan.reopen(config, self.out, dataset, accelerator)
+        codec = open_codec(self.folder, config, accelerator.device)
+        with bar("encoding") as progress:
+            job = reopen(config, self.out, dataset, accelerator, codec, progress)
         if "workers" in self.given:
             try:
                 job = replace(job, settings=replace(job.settings, workers=self.given["workers"]))

@@ -24,7 +24,10 @@ from ddpm.planning import plan
 from ddpm.planning.budget import seconds_left, speed_of, whole_steps
 from ddpm.planning.follow import say
 from ddpm.planning.progressive import Halving
+from ddpm.planning.reopen import reopen
 from ddpm.planning.teaching import grids_of, halved, power, taught
+from ddpm.records.codec import StoredCodec
+from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
 from ddpm.system.names import OptimizerName
 from ddpm.system.ranges import span, whole_numbers
@@ -93,7 +96,8 @@ def make(
     )
     scoring = None if draft.scoring is None else planned(draft.scoring, amount, batch, {"steps"})
     config = draft.model_copy(update={"training": sized, "scoring": scoring})
-    return plan.Plan(config, job_of(config, out, teacher, images, accelerator), speed, needs)
+    stored = None if config.codec.in_pixels else StoredCodec.read(RunFolder.open(teacher.source).codec)
+    return plan.Plan(config, job_of(config, out, teacher, images, accelerator), speed, needs, stored)
 
 
 def draft_of(
@@ -216,17 +220,19 @@ def images_of(teacher: LoadedRun, accelerator: Accelerator) -> Dataset:
 def job_of(config: RunConfig, out: Path, teacher: LoadedRun, images: Dataset, accelerator: Accelerator) -> Job:
     """The job of a student, which starts as its teacher."""
     assert config.distillation is not None
-    job = plan.reopen(config, out, images, accelerator)
+    codec = teacher.engine.codec
+    job = reopen(config, out, images, accelerator, codec)
     own, known = job.model.state_dict(), teacher.engine.model.state_dict()
     load_into(own, {**own, **known}, str(teacher.source))  # what the student alone is conditioned on starts as zero
     taught = config.distillation
     if taught.method == "progressive":
-        return replace(job, objective=build.build_progressive(config, Teacher(teacher, taught.sampling).estimate))
+        estimate = Teacher(teacher, taught.sampling).estimate
+        return replace(job, objective=build.build_progressive(config, estimate, codec))
     assert not isinstance(taught.sampling.grid, str)
     paths = (taught.sampling.grid,) if taught.method == "consistency" else config.paths
     visits = sorted({timestep for path in paths for timestep in path}, reverse=True)[1:]
     levels = [teacher.engine.schedule.level(timestep) for timestep in (*visits, 0.0)]
     trajectory = Teacher(teacher, taught.sampling, levels)
     if taught.method == "consistency":
-        return replace(job, objective=build.build_consistency(config, trajectory, trajectory.estimate))
+        return replace(job, objective=build.build_consistency(config, trajectory, trajectory.estimate, codec))
     return replace(job, objective=build.build_distillation(config, trajectory))

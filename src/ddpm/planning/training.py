@@ -14,6 +14,7 @@ from ddpm.config.options import typed
 from ddpm.config.run import RunConfig
 from ddpm.data.dataset import Dataset
 from ddpm.engine import Diffusion
+from ddpm.engine.codec import open_codec
 from ddpm.metrics.features import Extractor
 from ddpm.planning.budget import speed_of
 from ddpm.planning.follow import follow, say, summary
@@ -90,6 +91,8 @@ class Command:
         for line in summary(made, accelerator):
             say(accelerator, line)
         if accelerator.is_main_process and not self.dry_run:
+            if made.codec is not None:
+                made.codec.write(self.folder.codec)
             made.config.write(self.folder.config_file)
         accelerator.wait_for_everyone()
         return OpenedRun(accelerator, made.config, made.job)
@@ -106,7 +109,8 @@ class Command:
             return opened
         extractor = build.build_features("embedded", None, config.data.size, accelerator.device)
         with accelerator.main_process_first(), bar("extracting features") as progress:
-            engine = Diffusion.of(config, job.model, accelerator.device)
+            codec = open_codec(self.folder, config, accelerator.device)
+            engine = Diffusion.of(config, job.model, accelerator.device, codec)
             scorer = self.scorer_of(config, engine, job.data, extractor, progress)
         return replace(opened, job=replace(job, scoring=Scoring(scorer, config.scoring)))
 
@@ -134,13 +138,14 @@ def measure(job: Job, accelerator: Accelerator) -> None:
 
 
 def refuse_filled(out: Path, stored: Path | None = None) -> None:
-    """Refuse to start a run in a folder that holds anything but ``stored``, a file or a folder.
+    """Refuse to start a run in a folder that holds anything but ``stored``, a file or a folder, and a copied codec.
 
     Raises:
         InputError: it does.
     """
-    # a process killed while writing may leave a partial file
-    if out.is_dir() and any(path.suffix != ".part" and path != stored for path in out.iterdir()):
+    # a process killed while writing may leave a partial file, or a codec without the config that is written last
+    left = (stored, RunFolder(out).codec)
+    if out.is_dir() and any(path.suffix != ".part" and path not in left for path in out.iterdir()):
         raise InputError("exists", f"{out} already exists and is not a run; choose another --out, or empty it")
 
 

@@ -52,6 +52,8 @@ def card(config: RunConfig, folder: str, weights: int) -> str:
     """
     first = config.data.classes[0] if config.data.classes else None
     what, command, call = "A denoising diffusion model of", f"ddpm sample {shlex.quote(folder)} -n 16", "sample(16"
+    if not config.codec.in_pixels:
+        what = "A latent diffusion model of"
     if config.upscaling is not None:
         what = f"A denoising diffusion model that enlarges images {config.upscaling.scale} times, to"
         command, call = f"ddpm upscale {shlex.quote(folder)} small.png", 'upscale(["small.png"]'

@@ -65,6 +65,8 @@ class RunFolder:
     """The averages saved during training, and those made of them for a length."""
     classifier = File("classifier")
     """The folder of the run's classifier, which has a config, weights, a log and checkpoints like a run."""
+    codec = File("codec")
+    """The copy of the autoencoder of a run in latents, with a config and weights like a run."""
     latents_file = File("latents.json")
     """The statistics of an autoencoder's latents."""
     reconstruction_file = File("reconstruction.json")

@@ -15,8 +15,9 @@ def sentence(run: Run) -> str:
     classes = f" in {len(data.classes)} classes" if data.classes else ""
     epochs = f" ({run.seen / data.images:.1f} epochs)" if data.images and run.seen else ""
     source = f"Trained on {data.images:,} images from {Path(data.source).name or data.source}: "
+    model = "A diffusion model" if run.config.codec.in_pixels else "A latent diffusion model"
     return (
-        f"{f'The {student},' if student else 'A diffusion model'} for {data.size[0]} × {data.size[1]} {data.mode} "
+        f"{f'The {student},' if student else model} for {data.size[0]} × {data.size[1]} {data.mode} "
         f"images{classes}: {net.describe()}, {amount(run.parameters)} parameters. "
         f"{f'Distilled on {_trained(run)}' if student else f'{source}{_trained(run, epochs)}'}."
     )

@@ -32,6 +32,11 @@ def features_file(extractor: str, data: str) -> Path:
     return cache_folder() / "features" / f"{extractor}-{data}.npy"
 
 
+def latents_folder(codec: str, data: str) -> Path:
+    """The folder of a data set's latents under one codec, named by their hashes."""
+    return cache_folder() / "latents" / f"{codec}-{data}"
+
+
 def weights_folder() -> Path:
     """The folder of downloaded weights."""
     return cache_folder() / "weights"

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ddpm.system.errors import InputError
 
@@ -66,8 +66,13 @@ def write_synced(path: Path, data: bytes) -> None:
     """Write a file and flush it to disk."""
     with path.open("wb") as f:
         f.write(data)
-        f.flush()
-        os.fsync(f.fileno())
+        flush(f)
+
+
+def flush(file: BinaryIO) -> None:
+    """Flush an open file to disk."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def sync_folder(path: Path) -> None:

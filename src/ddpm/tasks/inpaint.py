@@ -16,9 +16,10 @@ from ddpm.records.provenance import Work
 from ddpm.sampling.grid.repaint import repaint as rising
 from ddpm.system.errors import InputError
 from ddpm.system.units import say_count
-from ddpm.tasks.mask import read_mask
+from ddpm.tasks.mask import on_grid, read_mask
 from ddpm.tasks.observed import Method, Repaint, observing, recorded, settled
-from ddpm.tasks.variations import EditRequest, as_given, encoded, variations
+from ddpm.tasks.seam import extended
+from ddpm.tasks.variations import EditRequest, as_given, variations
 
 
 def inpaint(
@@ -72,13 +73,16 @@ def filled(
     way: Method | Repaint,
 ) -> list[Image.Image]:
     """Fill in the given area of each picture, in n versions."""
+    grids = [on_grid(fill, run.config.codec.factor) for fill in fills]
 
     def task(how: SamplingConfig, rows: list[int]) -> Task:
-        x0 = encoded(run, photos, rows)
+        pixels = np.stack([extended(photos[row].pixels, fills[row]) for row in rows])
+        x0 = run.engine.encoded(pixels)
         # (B, H, W) -> (B, 1, H, W)
-        mask = Mask(torch.from_numpy(np.stack([~fills[row] for row in rows]))[:, None].to(x0.device))
+        known = torch.from_numpy(~np.stack([grids[row] for row in rows]))[:, None]
+        mask = Mask(known.to(x0.device))
         if not isinstance(way, Repaint):
-            return observing(way, mask, mask.forward(x0), how, run.config.data)
+            return observing(way, mask, mask.forward(x0), how, run.config)
         levels = run.engine.grid(how)
         try:
             return Task(rising(levels, *way), constraint=Replacement(mask, mask.forward(x0)))

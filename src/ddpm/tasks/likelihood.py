@@ -91,7 +91,7 @@ def likelihood(
         progress: called with (network calls done, total or 0).
 
     Raises:
-        InputError: the run needs labels or small images, or its codec does not preserve the density of images.
+        InputError: the run needs labels or small images, or it is not one of pixels.
     """
     run.refuse_given()
     run.refuse_student("likelihoods")
@@ -100,7 +100,7 @@ def likelihood(
             "missing", f"{run.source} was never trained without labels, so it needs a label; {run.vocabulary.advice}"
         )
     engine, schedule = run.engine, run.engine.schedule
-    if not engine.codec.preserves_density:
+    if not run.config.codec.in_pixels:
         raise InputError(
             "incompatible",
             f"the {run.config.codec.kind} codec of {run.source} does not preserve the density of images, so they "

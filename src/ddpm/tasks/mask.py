@@ -53,6 +53,25 @@ def read_mask(given: Given, photo: Photo, fit: Fit | None = None) -> Fill:
     return fill
 
 
+def on_grid(fill: Fill, factor: int) -> Fill:
+    """The positions of x to fill, (H / factor, W / factor) rounded down: all that stand for a pixel to fill.
+
+    Raises:
+        InputError: these are all.
+    """
+    height, width = (n // factor for n in fill.shape)
+    found: Fill = np.asarray(
+        fill[: height * factor, : width * factor].reshape(height, factor, width, factor).any((1, 3))
+    )
+    if found.all():
+        raise InputError(
+            "invalid",
+            f"the mask keeps no whole block of {factor} × {factor} pixels, the smallest part that this run can keep in "
+            "sampling; keep a larger area",
+        )
+    return found
+
+
 def preview(photo: Photo, fill: Fill) -> Image.Image:
     """Return the picture in RGB, with the area to fill tinted red."""
     seen = photo.pixels[..., :3].repeat(3 // min(3, photo.pixels.shape[-1]), -1)

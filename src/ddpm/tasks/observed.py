@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple, Self, get_args
 
 import torch
 
-from ddpm.config.data import DataConfig
+from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.constraints import DDNM, MMPS, Operator
 from ddpm.constraints.ddnm import ROUNDS
@@ -15,9 +15,6 @@ from ddpm.system.errors import InputError
 
 Method = Literal["mmps", "ddnm"]
 """MMPS uses gradients, so that filled-in parts blend with the known ones; DDNM takes a third of the time."""
-
-SPREAD = 0.5
-"""Standard deviation of images in [-1, 1] where a run does not record its own (Karras et al. 2022)."""
 
 
 class Repaint(NamedTuple):
@@ -73,19 +70,14 @@ def recorded(way: Method | Repaint) -> dict[str, Option]:
     return {"repaint": str(way)} if isinstance(way, Repaint) else {"method": way}
 
 
-def spread(data: DataConfig) -> float:
-    """Return the standard deviation of a run's images in [-1, 1]; ``SPREAD`` if unknown or 0."""
-    return sum(data.std) / (len(data.std) or 1) or SPREAD
-
-
 def observing(
-    method: Method, operator: Operator, y: torch.Tensor, how: SamplingConfig, data: DataConfig, noise: float = 0.0
+    method: Method, operator: Operator, y: torch.Tensor, how: SamplingConfig, run: RunConfig, noise: float = 0.0
 ) -> Task:
     """Make a task that samples images with ``y = A x0 + noise · n``; without noise exactly, and in range if possible.
 
     Around MMPS, DDNM corrects what few conjugate gradients and clipping leave of y. With noise it would count y twice.
     """
-    d, rounds = spread(data), ROUNDS if how.clips and not noise else 0
+    d, rounds = run.codec.spread(run.data.std), ROUNDS if how.clips and not noise else 0
     mmps = Task(bent=lambda denoise: MMPS(denoise, operator, y, noise, d))
     ddnm = Task(held=lambda denoise: DDNM(denoise, operator, y, noise, d, rounds))
     if method == "ddnm":

@@ -103,6 +103,12 @@ def restore(
         raise InputError("invalid", f"noise {noise:g} is out of range; use 0 to 255 grey levels")
     if mask := mask_of(operator, noise):
         return inpaint(run, images, mask, method=method, **asked)
+    if not run.config.codec.in_pixels:
+        raise InputError(
+            "incompatible",
+            f"operator {operator} applies to pixels, but {run.source} samples latents; use a run trained without "
+            "--codec",
+        )
     data, request = run.config.data, EditRequest.of(asked)
     damage, mode, factor, usual = parse(operator, data)
     height, width = data.size
@@ -110,7 +116,7 @@ def restore(
     way, std = method_of(method), usual if noise is None else noise
 
     def task(how: SamplingConfig, rows: list[int]) -> Task:
-        return observing(way, damage, encoded(run, photos, rows), how, data, std / 127.5)
+        return observing(way, damage, encoded(run, photos, rows), how, run.config, std / 127.5)
 
     works = [request.work("restore", photo, operator=operator, method=way, noise=std) for photo in photos]
     return as_given(images, variations(run, photos, request, works, task, factor))

@@ -19,6 +19,7 @@ from ddpm.records.provenance import Option, Work, fingerprint
 from ddpm.system.errors import InputError
 from ddpm.system.names import Fit, Mode
 from ddpm.system.progress import Progress, among, silent
+from ddpm.tasks.seam import blended
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,11 @@ def variations(
             work = works[j].model_copy(update={"options": works[j].options | {"n": i + 1}})
             label = given.run.classes[given.labels[j]] if given.labels else None
             photo = photos[j]
-            image = photo.redrawn(pixels) if fills is None else photo.with_drawn(pixels, fills[j])
+            if fills is None:
+                image = photo.redrawn(pixels)
+            else:
+                seamless = blended(pixels, photo.pixels, fills[j], run.config.codec.factor)
+                image = photo.with_drawn(seamless, fills[j])
             made[i] = given.run.record(given.how, label, request.seed, i, work).attach(image)
     return [made[i] for i in range(len(owners))]
 
@@ -145,5 +150,5 @@ def as_given(images: Several, made: list[Image.Image]) -> Image.Image | list[Ima
 
 
 def encoded(run: LoadedRun, photos: Sequence[Photo], rows: Sequence[int]) -> torch.Tensor:
-    """Encode the given pictures of these numbers for the model: (B, C, H, W) in [-1, 1]."""
+    """Encode the given pictures of these numbers for the model: x0 (B, C, H, W)."""
     return run.engine.encoded(np.stack([photos[row].pixels for row in rows]))

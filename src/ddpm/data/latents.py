@@ -1,0 +1,129 @@
+"""The latents of a data set, encoded once: a memory-mapped file of their moments, or two with the mirrored images."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ddpm.data.dataset import Dataset, Ints
+from ddpm.system.cache import ADVICE, check_room, latents_folder
+from ddpm.system.errors import InputError
+from ddpm.system.files import disk_errors, flush
+from ddpm.system.progress import Progress, part_of, silent
+
+Moments = npt.NDArray[np.float16]
+"""(b, 2 C, h, w): the mean of each latent, then its log-variance."""
+
+CHUNK = 64
+"""The images that are encoded, and written to disk, at a time."""
+
+
+@dataclass(frozen=True)
+class Latents:
+    """The moments of the latents of all stored images, in files that each process maps.
+
+    Attributes:
+        plain, mirrored: the files; without ``mirrored`` no image is ever mirrored.
+        shape: (M, 2 C, h, w).
+    """
+
+    plain: Path
+    mirrored: Path | None
+    shape: tuple[int, ...]
+
+    def read(self, rows: Ints, mirrored: npt.NDArray[np.bool_] | None = None) -> Moments:
+        """A copy of the moments of these images, (b, 2 C, h, w), of the mirrored ones where asked."""
+        found = np.asarray(self._map(self.plain)[rows])
+        if mirrored is not None and mirrored.any():
+            assert self.mirrored is not None, "mirrored images were not encoded"
+            found[mirrored] = self._map(self.mirrored)[rows[mirrored]]
+        return found
+
+    def _map(self, path: Path) -> Moments:
+        return np.memmap(path, np.float16, "r", shape=self.shape)
+
+
+def with_latents(
+    data: Dataset,
+    moments: Callable[[torch.Tensor], torch.Tensor],
+    shape: tuple[int, ...],
+    codec: str,
+    flip: bool,
+    device: torch.device,
+    progress: Progress = silent,
+) -> Dataset:
+    """The data set with the latents of its images, which are encoded unless the cache has them.
+
+    Files are keyed by the images and the codec's weights. They grow image by image: a killed call is resumed at the
+    last complete one, and concurrent calls write the same bytes at the same positions.
+
+    Args:
+        data: prepared images, all of them.
+        moments: images (b, H, W, C) uint8 on the device -> moments (b, *shape) float16.
+        shape: (2 C', h, w).
+        codec: the hash of the codec's weights.
+        flip: whether images are also mirrored.
+        progress: called with (images done, in total).
+
+    Raises:
+        InputError: the latents are not finite, or the cache cannot be written.
+    """
+    assert data.fingerprint, "unprepared data has no fingerprint"
+    assert data.rows is None, "subsets share the latents of the whole set"
+    folder, files, shape = latents_folder(codec, data.fingerprint), list[Path](), (len(data), *shape)
+    for name, mirror in (("plain.f16", False), ("mirrored.f16", True))[: 1 + flip]:
+
+        def encode(rows: Ints, mirror: bool = mirror) -> Moments:
+            pixels = data.read(rows)
+            pixels = np.ascontiguousarray(pixels[:, :, ::-1]) if mirror else pixels
+            found: Moments = moments(torch.from_numpy(pixels).to(device)).cpu().numpy()
+            return found
+
+        report = part_of(progress, len(files) * len(data), (1 + flip) * len(data))
+        files.append(_encoded_once(folder / name, shape, encode, data.names, report))
+    return replace(data, latents=Latents(files[0], files[1] if flip else None, shape))
+
+
+def _encoded_once(
+    path: Path, shape: tuple[int, ...], encode: Callable[[Ints], Moments], names: tuple[str, ...], progress: Progress
+) -> Path:
+    """Write the moments of all images to a file, or to the end of an unfinished one; return its path."""
+    row = 2 * int(np.prod(shape[1:]))
+    if path.exists() and path.stat().st_size == shape[0] * row:
+        return path
+    draft = path.with_name(f"{path.name}.draft")
+    with disk_errors(path, ADVICE):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.touch()
+        with draft.open("r+b") as file:
+            done = min(draft.stat().st_size // row, shape[0])
+            check_room(path.parent, (shape[0] - done) * row)
+            while done < shape[0]:
+                rows = np.arange(done, min(done + CHUNK, shape[0]))
+                _write(file, done * row, _finite(encode(rows), rows, names))
+                done += len(rows)
+                progress(done, shape[0])
+        with suppress(FileNotFoundError):  # a concurrent call was faster
+            draft.replace(path)
+    return path
+
+
+def _write(file: BinaryIO, at: int, moments: Moments) -> None:
+    file.seek(at)
+    file.write(np.ascontiguousarray(moments).data)
+    flush(file)
+
+
+def _finite(moments: Moments, rows: Ints, names: tuple[str, ...]) -> Moments:
+    bad = np.flatnonzero(~np.isfinite(moments).all((1, 2, 3)))
+    if len(bad):
+        first = names[rows[bad[0]]] if names else f"image {rows[bad[0]]}"
+        raise InputError(
+            "invalid", f"the latents of {first} are not finite; use another autoencoder, or train this one again"
+        )
+    return moments

@@ -1,0 +1,122 @@
+"""Runs in the latents of an autoencoder: what to refuse, and the latents to train on."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from accelerate import Accelerator
+
+from ddpm.codec import Codec
+from ddpm.config.codec import AutoencoderCodecConfig
+from ddpm.config.run import RunConfig
+from ddpm.data.dataset import Dataset
+from ddpm.data.latents import with_latents
+from ddpm.planning.request import Request
+from ddpm.records.codec import StoredCodec
+from ddpm.system.errors import InputError
+from ddpm.system.progress import Progress, doing, silent
+
+SMALLEST = 4
+"""The fewest positions of latents on a side."""
+COARSE = 16
+"""The positions by multiples of which latents of any size can be halved."""
+LARGE = 128
+"""The longest side, in pixels, from which an autoencoder is recommended (Rombach et al. 2022 use it from 256 on)."""
+
+
+def stored(request: Request, dataset: Dataset) -> StoredCodec | None:
+    """The autoencoder that a request asks for, if it can encode the images; None for a run of pixels.
+
+    Raises:
+        InputError: it is none or is not finished, or the images have another mode or an unsuitable size.
+    """
+    if request.codec is None:
+        return None
+    found = StoredCodec.read(Path(request.codec))
+    net, known, (height, width, _) = found.config.network, found.config.data.mode, dataset.shape
+    if dataset.mode != known:
+        raise InputError(
+            "incompatible",
+            f"{request.codec} encodes {known} images, but those of {request.data} are {dataset.mode}; use --mode "
+            f"{known}, or an autoencoder trained on such images",
+        )
+    if height % net.factor or width % net.factor:
+        nearest = "x".join(str(max(SMALLEST, round(n / net.factor)) * net.factor) for n in (height, width))
+        raise InputError(
+            "invalid",
+            f"images of {height} × {width} are not divisible by {net.factor}, the factor of {request.codec}; use the "
+            f"nearest size that is, --size {nearest}",
+        )
+    if min(height, width) < SMALLEST * net.factor:
+        raise InputError(
+            "invalid",
+            f"images of {height} × {width} have latents of {height // net.factor} × {width // net.factor} in "
+            f"{request.codec}, which are too small; use --size {SMALLEST * net.factor} or larger, or drop --codec",
+        )
+    return found
+
+
+def size(stored: StoredCodec | None, images: tuple[int, int]) -> tuple[int, int]:
+    """(H, W) of x for images of (H, W)."""
+    factor = 1 if stored is None else stored.config.network.factor
+    return images[0] // factor, images[1] // factor
+
+
+@contextmanager
+def in_pixels(stored: StoredCodec | None, images: tuple[int, int]) -> Iterator[None]:
+    """Name the sizes of images where a recipe refuses those of latents.
+
+    Raises:
+        InputError: the latents cannot be halved often enough.
+    """
+    try:
+        yield
+    except InputError as e:
+        if stored is None or e.code != "invalid":
+            raise
+        unit, (height, width) = COARSE * stored.config.network.factor, size(stored, images)
+        nearest = "x".join(str(max(1, round(n / unit)) * unit) for n in images)
+        raise InputError(
+            "invalid",
+            f"images of {images[0]} × {images[1]} have latents of {height} × {width}, which cannot be halved often "
+            f"enough; use --size {nearest}, the nearest multiples of {unit}",
+        ) from e
+
+
+def encoded(
+    dataset: Dataset, codec: Codec, config: RunConfig, accelerator: Accelerator, progress: Progress = silent
+) -> Dataset:
+    """The images with their latents if the codec has moments, encoded once by the main process.
+
+    Raises:
+        InputError: the latents are not finite, or the cache cannot be written.
+    """
+    if codec.moments is None:
+        return dataset
+    assert isinstance(config.codec, AutoencoderCodecConfig)
+    channels, height, width = config.shape
+    shape, flip = (2 * channels, height, width), config.training.flip
+    with accelerator.main_process_first():
+        report = doing(progress, "encoding")
+        return with_latents(dataset, codec.moments, shape, config.codec.weights, flip, accelerator.device, report)
+
+
+def scaled(config: RunConfig) -> RunConfig:
+    """The settings with the standard deviation of latents, which EDM's formulas otherwise take for that of pixels."""
+    diffusion = config.diffusion
+    used = diffusion.scales_input or config.objective.weighting.name == "edm"
+    if config.codec.in_pixels or not used or diffusion.sigma_data is not None:
+        return config
+    spread = config.codec.spread(())
+    return config.model_copy(update={"diffusion": diffusion.model_copy(update={"sigma_data": spread})})
+
+
+def advice(data: str, size: tuple[int, int]) -> str | None:
+    """What to do about large images; None for small ones."""
+    if max(size) < LARGE:
+        return None
+    name = f"runs/{Path(data).stem or 'data'}-ae"
+    return (
+        f"{size[0]} × {size[1]} is large for diffusion in pixels; consider the latents of an autoencoder: `ddpm train "
+        f"{data} --size {size[0]}x{size[1]} --recipe autoencoder --out {name}`, then add --codec {name}"
+    )

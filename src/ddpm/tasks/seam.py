@@ -1,0 +1,62 @@
+"""Blend what is filled in with the known pixels around it."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+from ddpm.images.photo import Fill
+from ddpm.images.pixels import Pixels
+
+
+def extended(pixels: Pixels, fill: Fill) -> Pixels:
+    """The known pixels of a picture (H, W, C) uint8, continued smoothly over the area to fill.
+
+    Each unknown pixel is an average of the known ones nearby (push-pull; Gortler et al. 1996), so that an encoder whose
+    positions see further than their own pixels finds nothing there of what is to be replaced.
+    """
+    # (H, W, C) -> (1, C, H, W) and (1, 1, H, W)
+    x, known = torch.tensor(pixels).movedim(-1, 0)[None].float(), torch.from_numpy(~fill)[None, None]
+    found: Pixels = _extended(x, known)[0].movedim(0, -1).round().clamp(0, 255).to(torch.uint8).numpy()
+    return np.where(fill[..., None], found, pixels)
+
+
+def _extended(x: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    if known.all() or max(known.shape[2:]) == 1:
+        return x
+    share = F.avg_pool2d(known.float(), 2, ceil_mode=True)
+    coarse = F.avg_pool2d(x * known, 2, ceil_mode=True) / share.where(share > 0, 1)
+    coarse = _extended(coarse, share > 0)
+    return x.where(known, F.interpolate(coarse, x.shape[2:], mode="bilinear"))
+
+
+def blended(drawn: Pixels, pixels: Pixels, fill: Fill, width: int) -> Pixels:
+    """A drawn picture, corrected in the area to fill, so that it continues the known pixels without a step.
+
+    With ``k`` 1 at known pixels and G a Gaussian of standard deviation ``width``, the difference d of the known pixels
+    from the drawn ones continues as ``G(k d) / G(k) · min(1, 2 G(k))``: nearly whole at a straight border, where G(k)
+    is one half, and fading away from it.
+
+    Args:
+        drawn, pixels: (H, W, C) uint8; nothing changes if they agree at the known pixels.
+        width: in pixels.
+    """
+    known = ~fill[..., None]
+    missed = known * (pixels.astype(np.float32) - drawn)
+    if not missed.any():
+        return drawn
+    near = _blurred(known.astype(np.float32), width)
+    more = _blurred(missed, width) / np.maximum(near, 1e-6) * np.minimum(1, 2 * near)
+    corrected = (drawn + more).round().clip(0, 255).astype(np.uint8)
+    return np.where(fill[..., None], corrected, drawn)
+
+
+def _blurred(x: npt.NDArray[np.float32], std: int) -> npt.NDArray[np.float32]:
+    """A Gaussian blur of (H, W, C), continued by its edges."""
+    kernel = torch.exp(-0.5 * (torch.arange(-3 * std, 3 * std + 1) / std) ** 2)
+    kernel = kernel / kernel.sum()
+    # (H, W, C) -> (C, 1, H, W), one axis after the other
+    y = F.pad(torch.from_numpy(x).movedim(-1, 0)[:, None], [3 * std] * 4, mode="replicate")
+    y = F.conv2d(F.conv2d(y, kernel[None, None, :, None]), kernel[None, None, None, :])
+    blurred: npt.NDArray[np.float32] = y[:, 0].movedim(0, -1).numpy()
+    return blurred
