@@ -88,7 +88,7 @@ def objective(name: str = "cosine") -> Consistency:
     schedule, ask = SCHEDULES[name], Parameterisation(prediction.x0)
     path = StudentPath(VISITS, tuple(schedule.level(timestep) for timestep in (*VISITS, 0)))
     first = MidTraining(path, OWN, (3, 1), trajectory(schedule), ask)
-    return Consistency(first, Tuning(schedule, estimate, ask, lambda stored: stored, (STEPS // 2, STEPS)), 0.5)
+    return Consistency(first, Tuning(schedule, estimate, ask, lambda stored, streams: stored, (STEPS // 2, STEPS)), 0.5)
 
 
 def images(n: int) -> torch.Tensor:
