@@ -24,9 +24,9 @@ class Codec(Protocol):
 
     @property
     def moments(self) -> Moments | None:
-        """What training stores in place of images, so that they are encoded once; None if it stores the images."""
+        """What training stores in place of images, to encode them only once; None if it stores the images."""
         ...
 
     def sample(self, stored: torch.Tensor, streams: RowStreams) -> torch.Tensor:
-        """x0 (B, C', *space') of a training batch: of images (B, *space, C) uint8, or drawn by stored moments."""
+        """x0 (B, C', *space') of a training batch: encoded images (B, *space, C) uint8, or drawn from their moments."""
         ...

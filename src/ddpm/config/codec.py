@@ -26,8 +26,8 @@ class PixelCodecConfig(Strict):
     def in_pixels(self) -> bool:
         """Whether x0 is the image itself, each of its values v as ``v / 127.5 - 1``.
 
-        Only then is x0 bounded by 1, are its bits per dimension those of the image, and is damage of the image also
-        damage of x0.
+        Only then does x0 lie in [-1, 1], are its bits per dimension those of the image, and do operators on the image
+        apply to x0.
         """
         return True
 
@@ -46,7 +46,7 @@ class PixelCodecConfig(Strict):
 
 
 class AutoencoderCodecConfig(Strict):
-    """Diffusion in the latents of an autoencoder, whose copy is in the run folder.
+    """Diffusion in the latents of an autoencoder, of which the run folder holds a copy.
 
     Attributes:
         source: The autoencoder's run folder, as given.
@@ -76,7 +76,7 @@ class AutoencoderCodecConfig(Strict):
         """The number of channels of x.
 
         Raises:
-            ValueError: for images with other channels than the autoencoder's.
+            ValueError: the images have another number of channels than the autoencoder's.
         """
         if image != self.image_channels:
             raise ValueError(f"the autoencoder {self.source} encodes {self.image_channels} channels, not {image}")
