@@ -39,8 +39,8 @@ def distill(
         out: The run folder of the student.
         method: trajectory (default): learn the teacher's trajectory. progressive: halve the steps in stages, each a run
             in OUT/stages. consistency: map every point of a trajectory to its end, for one or two steps. The last two
-            are for runs that do not predict eps.
-        steps: Steps of the student; 4 by default, 1,2 for the method consistency. What `ddpm tune` found for this many
+            require a run that does not predict eps.
+        steps: Steps of the student; 4 by default, 1,2 with --method consistency. What `ddpm tune` found for this many
             is used. Several, as in 2-5 or 1,2,4, make one student for all of them.
         guidance: Guidance scale that the student learns; the run's own by default, 1 for none. A range, as in 1-5, is
             for a student that takes any scale in it.
@@ -50,8 +50,8 @@ def distill(
             number of images.
         images: The number of images to draw in training, with the labels of the run's data: 50k, 2M.
         during_training: Score the student on a few samples during training, and keep the best checkpoint.
-        tuning: For the method consistency, the share of the training to spend on consistency tuning, from 0, the
-            default, to 1.
+        tuning: With --method consistency, the fraction of the training to spend on consistency tuning, 0 to 1; 0 by
+            default.
         batch: Images per optimiser step, over all processes; 32 by default.
         optimizer: muon (default) or adamw.
         lr: Peak learning rate; 0.003 by default, 0.0015 with adamw.

@@ -25,11 +25,11 @@ class Flags:
         images: The number of images to train on, counting repeats: 500k, 2M.
         recipe: auto (default): the largest network that the budget can train. ho2020, nichol2021: the CIFAR-10 models
             of DDPM and Improved DDPM. super-resolution: a model that enlarges images, for `ddpm upscale`. autoencoder:
-            a compression of large images, for --codec.
+            a network that compresses images to latents, for --codec.
         scale: For super-resolution: the factor to enlarge by; 4 by default.
         low: For super-resolution: the small images, paired by name; averages of the large ones by default.
-        factor: For an autoencoder: the side, in pixels, of one position of the latents; 4, or 8 for large images, by
-            default.
+        factor: For an autoencoder: how many times smaller the latents are per side; by default 4, or 8 for images of
+            256 pixels or more.
         latent_channels: For an autoencoder: channels of the latents; 4 by default, or 8 with a factor above 4.
         adversarial: For an autoencoder: train against a discriminator in the second half, for sharper details.
         size: Side of the images, or height x width: 64, 48x64.
@@ -39,7 +39,7 @@ class Flags:
         labels: Condition on the classes, if there are any; on by default.
         betas: A file of betas, one per timestep, in place of --schedule: a JSON list, or the output of NumPy's savetxt.
         precision: Precision of the network; the best that the device supports natively by default.
-        codec: The run folder of an autoencoder, made by --recipe autoencoder: train on its latents instead of pixels.
+        codec: Train on the latents of this autoencoder, a run of --recipe autoencoder, instead of pixels.
         during_training: Score the run on a few samples during training, and keep the best checkpoint.
         tune_guidance: Search for the guidance that suits the run at its end, in about a tenth of the time; on by
             default, unless the run is too short.

@@ -19,7 +19,7 @@ ROWS = 16
 
 
 class Net(Protocol):
-    """An autoencoder, as in ``networks``."""
+    """An autoencoder; see ``ddpm.networks.autoencoder``."""
 
     def moments(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Images (B, C, H, W) in [-1, 1] -> the mean and the log-variance of their latents."""
@@ -46,12 +46,12 @@ class TrainedAutoencoder(NamedTuple):
 class AutoencoderCodec:
     """A codec of latents with mean 0 and standard deviation 1 in each channel, computed in float32.
 
-    An image is computed in batches of one size, whoever else is in them, so that its rounding does not depend on these.
+    Images are processed in padded batches of a fixed size, so that the rounding of one does not depend on the others.
 
     Attributes:
         trained: the autoencoder.
         factor: the side, in pixels, of one position of the latents.
-        tile: the longest side, in pixels, of an image that is taken at once.
+        tile: the longest side, in pixels, of an image that is encoded or decoded at once.
     """
 
     trained: TrainedAutoencoder
@@ -75,7 +75,7 @@ class AutoencoderCodec:
         return self._halved
 
     def sample(self, stored: torch.Tensor, streams: RowStreams) -> torch.Tensor:
-        """Latents ``mean + std · eps``, normalised, by stored moments (B, 2 C', h, w)."""
+        """Draw latents ``mean + std · eps`` from stored moments (B, 2 C', h, w), and normalise them."""
         mean, logvar = stored.float().chunk(2, 1)
         eps = streams.normal("posterior", mean.shape[1:]).to(mean.device)
         return self._normalised(mean + (0.5 * logvar).exp() * eps)
@@ -97,7 +97,7 @@ class AutoencoderCodec:
         return max(1, self.tile // self.factor)
 
     def _in_parts(self, apply: Tiles, x: torch.Tensor, scale: int) -> torch.Tensor:
-        """Apply a network to a few images at a time, the last one repeated to fill up the last part.
+        """Apply a network to a few images at a time, the last one repeated to fill the last batch.
 
         Args:
             scale: the pixels of one position of x, on each side.

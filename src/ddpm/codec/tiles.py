@@ -1,4 +1,4 @@
-"""Networks on images too large to take at once, in overlapping tiles."""
+"""Apply a network to a large image in overlapping tiles."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ import torch
 from ddpm.sampling.windows import starts
 
 OVERLAP = 0.25
-"""The least fraction of a tile that the next one shares."""
+"""The smallest fraction of a tile that it shares with the next one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tiles:
     """A network from one grid to another, applied in tiles: one position of the coarser grid is a unit of length.
 
-    In an overlap, the tile whose end is nearer than a quarter of it has no weight, and weights change linearly in the
-    half between. So the result is that of the whole image if no output depends on anything further away than that
-    quarter, and without steps if it does.
+    In the quarter of an overlap that is nearest to its end, a tile has no weight, and in the half between the quarters
+    its weight changes linearly. So the result is that of the whole image if no output depends on anything further away
+    than a quarter of the overlap; otherwise it still has no visible steps.
 
     Attributes:
         apply: (B, C, *space) -> (B, C', *space').

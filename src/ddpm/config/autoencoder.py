@@ -79,7 +79,7 @@ class AutoencoderConfig(Record):
     """A fully resolved autoencoder.
 
     Attributes:
-        kind: What the run is; runs of diffusion have no such key.
+        kind: What the run is; diffusion models have no such key.
         request: The user's request, verbatim.
     """
 
@@ -96,6 +96,13 @@ class AutoencoderConfig(Record):
         """(C, H, W) of the latents."""
         height, width = (n // self.network.factor for n in self.data.size)
         return self.network.channels, height, width
+
+    def follow_up(self, folder: object) -> str:
+        """The command that trains a model on the latents of this autoencoder, whose run folder this is."""
+        height, width = self.data.size
+        known = {"size": f"{height}x{width}", "mode": self.data.mode, "fit": self.data.fit}
+        same = [f"--{flag} {value}" for flag, value in known.items() if flag in self.request]
+        return " ".join(["ddpm train", self.data.source, *same, f"--codec {folder}"])
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -11,12 +11,12 @@ class AdversarialConfig(Strict):
     """The patch discriminator (Isola et al. 2017; Esser et al. 2021).
 
     Attributes:
-        start: The share of the run after which the discriminator trains.
-        alone: The share of the run for which it then trains alone, before the decoder is trained against it.
-        weight: The gradient of its term at the reconstruction, relative to that of all others.
+        start: The fraction of the run after which the discriminator trains.
+        alone: The fraction of the run for which it then trains alone, before the autoencoder is trained against it.
+        weight: The size of the gradient of its term at the reconstruction, relative to that of the other terms.
         width: The channels of its first layer.
-        layers: Its layers of stride 2.
-        tolerance: The fall of the held-out PSNR below its best, in dB, at which it is dropped.
+        layers: The number of its layers of stride 2.
+        tolerance: The fall of the held-out PSNR below its best, in dB, beyond which it is dropped.
     """
 
     start: Share = 0.5
@@ -34,8 +34,8 @@ class AutoencodingConfig(Strict):
         perceptual: The weight of the distance between feature maps; 0 for none.
         kl: The weight of the KL divergence of the latents from a standard normal distribution, as a sum over the
             latents of an image, where the absolute error is a sum over its pixels and channels (Rombach et al. 2022).
-        kl_warmup: The share of the run over which that weight rises linearly from 0.
-        equivariance: The share of the batches whose latents are downsampled, and decoded to the downsampled images
+        kl_warmup: The fraction of the run over which that weight rises linearly from 0.
+        equivariance: The fraction of the batches whose latents are downsampled, and decoded to the downsampled images
             (Kouzelis et al. 2025).
         adversarial: The patch discriminator; None for none.
     """

@@ -21,9 +21,9 @@ class DistillationConfig(Strict):
         weights: The hash of the averaged weights of the one that is followed.
         sampling: The teacher's settings. Its grid lists the student's timesteps, and more between them.
         grids: The student's own timesteps for each number of steps, fewest first, if it is conditioned on the number.
-        visits: The same of a consistency student of several numbers, which is not.
+        visits: The same timesteps of a consistency student, which is not conditioned on the number.
         guidance: The lowest and highest guidance scale that it learned; None for the one of ``sampling``.
-        tuning: The share of training in which a consistency student agrees with itself instead of its teacher.
+        tuning: The fraction of training that is consistency tuning, of a consistency student.
         seed: The seed of the noise.
     """
 

@@ -28,7 +28,7 @@ SIZES: dict[str, TransformerSize] = {
 }
 """S to XL are those of Peebles & Xie 2023, table 1; the smaller ones suit training on a CPU."""
 LEAST_ENCODER, MOST_ENCODER = 32, 128
-"""The least and the largest default width of a classifier's U-Net."""
+"""The smallest and the largest default width of a classifier's U-Net."""
 
 
 class _Transformer(Strict):
@@ -93,15 +93,15 @@ class _Transformer(Strict):
 
 
 class DiTSettings(_Transformer):
-    """The shape of a diffusion transformer in today's form; the defaults have the size of DiT-S/2.
+    """The shape of a modern diffusion transformer; the defaults have the size of DiT-S/2.
 
     Attributes:
-        class_tokens: The number of tokens made from the condition's vector, which are read next to those of the image;
-            without a condition, they are learned (Darcet et al. 2023).
-        bottleneck: The channels between a patch and its token (Li & He 2025); 0 for one layer.
-        long_skips: Whether each block of the second half also gets the output of its mirror image in the first
-            (Bao et al. 2022).
-        final_conv: Whether a convolution of the pixels smooths the edges of the patches (Bao et al. 2022).
+        class_tokens: The number of tokens made from the condition's vector, which are prepended to those of the image;
+            without a condition, they are learned constants (Darcet et al. 2023).
+        bottleneck: The channels of a layer between a patch and its token (Li & He 2025); 0 for none.
+        long_skips: Whether each block of the second half also gets the output of its counterpart in the first, the
+            last one that of the first (Bao et al. 2022).
+        final_conv: Whether a final convolution smooths the edges of the patches (Bao et al. 2022).
         dropout: The dropout probability in each feed-forward network.
     """
 

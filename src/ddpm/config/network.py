@@ -122,7 +122,7 @@ NetworkSettings = Annotated[
     UNetSettings | DiTSettings | PlainDiTSettings,
     Field(discriminator="kind"),
     Short("kind"),
-    Flag("Kind of network: a U-Net, a diffusion transformer, or the transformer as published."),
+    Flag("Kind of network: a U-Net, a modern diffusion transformer, or the original one (Peebles & Xie 2023)."),
 ]
 """Settings of any kind of network. All kinds have ``in_channels``, ``out_channels``, ``width``, ``space``,
 ``cond_width``, ``divisor``, ``encoder()``, ``default_width()`` and ``describe()``. No other is read by other packages,

@@ -154,7 +154,7 @@ class RunConfig(Record):
         if self.upscaling is not None and not self.codec.in_pixels:
             raise ValueError("super-resolution enlarges pixels, and has no --codec; leave it out")
         if self.sampling.clips and not self.codec.in_pixels:
-            raise ValueError("sampling.clip must be none, as latents have no range")
+            raise ValueError("sampling.clip must be none, as latents have no fixed range")
         if self.upscaling is not None and self.scoring is not None:
             raise ValueError("--during-training cannot score super-resolution; leave it out")
         if any(n % self.divisor for n in data.size):

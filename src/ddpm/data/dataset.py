@@ -44,7 +44,7 @@ class EncodedImages(Protocol):
     """What a codec made of all images of a set, read in parts."""
 
     def read(self, rows: Ints, mirrored: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[Any]:
-        """Those of the images in these rows, (b, …), or of the mirrored images where asked."""
+        """Those of the images in these rows, (b, …), or of the mirrored images where requested."""
         ...
 
 

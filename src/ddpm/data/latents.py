@@ -1,4 +1,4 @@
-"""The latents of a data set, encoded once: a memory-mapped file of their moments, or two with the mirrored images."""
+"""The latents of a data set, encoded once: a memory-mapped file of their moments, and another for mirrored images."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,7 +20,7 @@ Moments = npt.NDArray[np.float16]
 """(b, 2 C, h, w): the mean of each latent, then its log-variance."""
 
 CHUNK = 64
-"""The images that are encoded, and written to disk, at a time."""
+"""The number of images that are encoded, and written to disk, at a time."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Latents:
     shape: tuple[int, ...]
 
     def read(self, rows: Ints, mirrored: npt.NDArray[np.bool_] | None = None) -> Moments:
-        """A copy of the moments of these images, (b, 2 C, h, w), of the mirrored ones where asked."""
+        """A copy of the moments of these images, (b, 2 C, h, w), or of the mirrored images where requested."""
         found = np.asarray(self._map(self.plain)[rows])
         if mirrored is not None and mirrored.any():
             assert self.mirrored is not None, "mirrored images were not encoded"

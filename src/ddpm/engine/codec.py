@@ -19,7 +19,7 @@ def open_codec(run: RunFolder, config: RunConfig, device: torch.device) -> Codec
     """Build the codec of a run, from the copy in its folder if it has weights.
 
     Raises:
-        InputError: the copy is missing or damaged, or another one.
+        InputError: the copy is missing or damaged, or is not the autoencoder of the run.
     """
 
     def trained() -> TrainedAutoencoder:
@@ -32,7 +32,7 @@ def open_codec(run: RunFolder, config: RunConfig, device: torch.device) -> Codec
 
 
 def codec_of(stored: StoredCodec | None, config: RunConfig, device: torch.device) -> Codec:
-    """Build the codec of a new run, from the autoencoder that it was asked for."""
+    """Build the codec of a new run, from the requested autoencoder."""
     return build.build_codec(config, None if stored is None else partial(loaded, stored, device))
 
 

@@ -60,8 +60,8 @@ def settings(run: LoadedRun, changes: dict[str, Any]) -> SamplingConfig:
     if how.clips and not run.config.codec.in_pixels:
         raise InputError(
             "conflict",
-            f"clipping is to the range of pixels, but {run.source} samples latents, which have none; leave out clip "
-            "and threshold",
+            f"clip and threshold apply to pixels, but {run.source} samples latents, which have no fixed range; leave "
+            "them out",
         )
     how = _sized(run, how)
     chosen = changes.keys() & {"grid", *under(SamplingConfig, "solver")}

@@ -1,4 +1,4 @@
-"""Reconstructions by an autoencoder, as its training watches and shows them."""
+"""Reconstructions by an autoencoder, for its held-out PSNR and its previews."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from ddpm.networks import Autoencoder
 from ddpm.training.preview import Preview
 
 BATCH = 32
-"""Images at a time."""
+"""The number of images at a time."""
 WATCHED, SHOWN = (16, 256), 16
-"""The fewest and the most held-out images whose PSNR is measured during training, and those on a preview."""
+"""The fewest and the most held-out images whose PSNR is measured during training, and the number on a preview."""
 MEASURED = 4096
 """The most training images whose latents are measured at the end."""
 
@@ -88,7 +88,7 @@ def mean_psnr(errors: torch.Tensor) -> float:
 
 
 def preview(data: Dataset, held_out: Dataset) -> Preview:
-    """Make a preview: held-out images, or training images if there are none, beside their reconstructions."""
+    """Make a preview: held-out images, or training images if there are none, next to their reconstructions."""
     shown = spread_evenly(held_out if len(held_out) else data, SHOWN).images
 
     def draw(model: Model) -> Pixels:

@@ -20,13 +20,13 @@ from ddpm.networks.blocks import (
 )
 
 SPACE = 2
-"""Spatial axes."""
+"""The number of spatial axes."""
 QUIET = -6.0
-"""The initial log of the variance of the latents, whose noise would otherwise hide what the encoder learns at first."""
+"""The initial log-variance of the latents: little noise, so that it does not hide what the encoder learns at first."""
 
 
 class ResidualBlock(nn.Module):
-    """A residual block of two convolutions; the identity at initialisation where the channels stay the same."""
+    """A residual block of two convolutions; the identity at initialisation if the number of channels stays the same."""
 
     def __init__(self, s: AutoencoderSettings, channels: int, out_channels: int) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ def _middle(s: AutoencoderSettings, channels: int) -> nn.Sequential:
 
 
 class Encoder(nn.Module):
-    """The way from an image to the moments of its latents."""
+    """The network from an image to the moments of its latents."""
 
     def __init__(self, s: AutoencoderSettings) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """The way from latents to an image."""
+    """The network from latents to an image."""
 
     def __init__(self, s: AutoencoderSettings) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class Autoencoder(nn.Module):
     """An encoder to a diagonal normal distribution of latents, and a decoder (Rombach et al. 2022, sec. 3.1, app. G).
 
     Attributes:
-        outer: The modules that hold no hidden matrices.
+        outer: The modules whose weights Muon leaves to AdamW.
     """
 
     outer = ("quant", "post_quant")
@@ -144,6 +144,6 @@ class Autoencoder(nn.Module):
         return mean, logvar.clamp(-30, 20)
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """Latents (B, channels, h, w) -> images (B, image_channels, h · factor, w · factor), about in [-1, 1]."""
+        """Latents (B, channels, h, w) -> images (B, image_channels, h · factor, w · factor), roughly in [-1, 1]."""
         out: torch.Tensor = self.decoder(self.post_quant(z))
         return out

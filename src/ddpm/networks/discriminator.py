@@ -12,10 +12,10 @@ from ddpm.networks.blocks import conv, normaliser
 class PatchDiscriminator(nn.Module):
     """A convolutional network with one logit per patch of an image, positive for real ones (Isola et al. 2017).
 
-    With group normalisation in place of batch normalisation, so that an image's logits do not depend on its batch.
+    It uses group instead of batch normalisation, so the logits of an image do not depend on its batch.
 
     Attributes:
-        active: Whether it still takes part in training, as a number.
+        active: 1 while it takes part in training, then 0.
         best: The best held-out PSNR so far, in dB.
     """
 

@@ -1,4 +1,4 @@
-"""A diffusion transformer in today's form."""
+"""A modern diffusion transformer."""
 
 import torch
 import torch.nn.functional as F
@@ -13,19 +13,19 @@ from ddpm.networks.transformer import SelfAttention, SwiGLU, Turn, patches, rms_
 from ddpm.networks.unet import check_size
 
 FREQUENCIES = 256
-"""Sines and cosines of the time (Peebles & Xie 2023)."""
+"""The number of sines and cosines that embed the time (Peebles & Xie 2023)."""
 
 
 def modulated(x: torch.Tensor, shift: torch.Tensor, scale: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """``norm(x) · (1 + scale) + shift``, in float32 until it is returned in the layer's own dtype."""
+    """``norm(x) · (1 + scale) + shift``, computed in float32 and returned in the dtype of the next layer."""
     return (rms_norm(x) * (1 + scale) + shift).to(dtype)
 
 
 class TransformerBlock(nn.Module):
     """Attention and a feed-forward network on residual branches, which are zero at initialisation.
 
-    Both are shifted, scaled and gated by six vectors: those that all blocks share, plus an offset of the block's own
-    (adaLN-zero of Peebles & Xie 2023, shared as in Chen et al. 2023, sec. 2.3).
+    Both are shifted, scaled and gated by six vectors: the output of a layer that all blocks share, plus an offset of
+    the block's own (adaLN-zero of Peebles & Xie 2023, shared as in Chen et al. 2023, sec. 2.3).
     """
 
     def __init__(self, settings: DiTSettings, *, skip: bool) -> None:
@@ -70,7 +70,7 @@ class TransformerBlock(nn.Module):
 
 
 def _joined(width: int) -> nn.Linear:
-    """A layer for a token and its skip connection that ignores the latter at initialisation."""
+    """A layer that merges a token with its skip connection, which it ignores at initialisation."""
     layer = zero(linear(2 * width, width))
     with torch.no_grad():
         layer.weight[:, :width] = torch.eye(width)
@@ -80,11 +80,11 @@ def _joined(width: int) -> nn.Linear:
 class DiT(nn.Module):
     """A transformer on patches (Peebles & Xie 2023) with normalised queries and keys, rotary positions and SwiGLU.
 
-    Tokens of the condition are read next to those of the image. The stream of tokens is float32 in any precision.
-    Its output is zero at initialisation.
+    Tokens of the condition are prepended to those of the image. The residual stream is float32 at any precision. The
+    output is zero at initialisation.
 
     Attributes:
-        outer: The modules that embed time and condition, whose weights are no hidden matrices.
+        outer: The modules that embed time and condition, whose weights Muon leaves to AdamW.
     """
 
     outer = ("time", "cond", "shared", "modulation", "class_tokens")
@@ -144,7 +144,7 @@ class DiT(nn.Module):
         return image if self.conv is None else self.conv(image)
 
     def _conditions(self, cond: Cond, n: int) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
-        """The vector (n, width), the tokens to read (n, L, width), and which of them are real (n, L)."""
+        """The vector (n, width), the prepended tokens (n, L, width), and which of these are not padding (n, L)."""
         vector, given = cond.vector, cond.tokens
         if self.cond is None and not (vector is None and given is None):
             raise ValueError("this network takes no condition; leave it out, or build the network with cond_width")

@@ -1,4 +1,4 @@
-"""The diffusion transformer as published."""
+"""The original diffusion transformer (Peebles & Xie 2023)."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from ddpm.networks.unet import check_size
 
 
 def modulated(x: torch.Tensor, shift: torch.Tensor, scale: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """``norm(x) · (1 + scale) + shift`` in at least float32, returned in the layer's own dtype."""
+    """``norm(x) · (1 + scale) + shift`` in at least float32, returned in the dtype of the next layer."""
     return (F.layer_norm(x, x.shape[-1:], eps=1e-6) * (1 + scale) + shift).to(dtype)
 
 
@@ -39,7 +39,7 @@ def positions(sides: Sequence[int], width: int, device: torch.device) -> torch.T
 
 
 class PlainBlock(nn.Module):
-    """Attention and a perceptron on residual branches with adaLN-zero (Peebles & Xie 2023, sec. 3.2)."""
+    """Attention and an MLP on residual branches with adaLN-zero (Peebles & Xie 2023, sec. 3.2)."""
 
     def __init__(self, settings: PlainDiTSettings) -> None:
         super().__init__()
@@ -68,13 +68,13 @@ class PlainBlock(nn.Module):
 
 
 class PlainDiT(nn.Module):
-    """The network of Peebles & Xie 2023 with adaLN-zero, for exchange with other programs.
+    """The network of Peebles & Xie 2023 with adaLN-zero, to exchange weights with other programs.
 
-    Its positions are fixed sines and cosines, so that it suits only sizes near that of its training. Its output is zero
+    Its positions are fixed sines and cosines, so it works only at sizes close to that of training. The output is zero
     at initialisation.
 
     Attributes:
-        outer: The modules that embed time, whose weights are no hidden matrices.
+        outer: The modules that embed time, whose weights Muon leaves to AdamW.
     """
 
     outer = ("time", "modulation")

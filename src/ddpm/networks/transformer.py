@@ -10,7 +10,7 @@ from ddpm.networks.blocks import attend, depth_to_space, linear, space_to_depth
 from ddpm.networks.embeddings import LANES
 
 BASE = 100.0
-"""The ratio of the fastest to about the slowest rotation: images have fewer positions per axis than texts have words
+"""The ratio of the fastest to roughly the slowest rotation; less than the 10,000 of texts, which have more positions
 (Heo et al. 2024)."""
 
 
@@ -25,10 +25,10 @@ Turn = tuple[torch.Tensor, torch.Tensor]
 
 
 def rotations(sides: Sequence[int], head_width: int, device: torch.device, first: int = 0) -> Turn:
-    """The angles of axial rotary positions (Su et al. 2021; Heo et al. 2024), after ``first`` tokens that do not turn.
+    """The angles of axial rotary positions (Su et al. 2021; Heo et al. 2024), after ``first`` tokens without position.
 
     Each axis has an equal share of the pairs of a head, which turn with frequencies from 1 down to about ``1 / BASE``
-    per position; pairs that remain do not turn. Only differences of positions matter, so that any size is possible.
+    per position; the remaining pairs do not turn. Only differences of positions matter, so any size is possible.
     """
     each = head_width // 2 // len(sides)
     frequency = BASE ** (-torch.arange(each, dtype=torch.float32, device=device) / each)
@@ -46,7 +46,7 @@ def rotate(x: torch.Tensor, turn: Turn) -> torch.Tensor:
 
 
 class SelfAttention(nn.Module):
-    """Self-attention of tokens, without a residual branch.
+    """Self-attention of tokens, without the residual connection.
 
     Args:
         norm: Whether to normalise queries and keys, so that their products cannot explode (Henry et al. 2020).
@@ -62,7 +62,7 @@ class SelfAttention(nn.Module):
         self.norm_k = nn.Parameter(torch.ones(width // heads)) if norm else None
 
     def forward(self, x: torch.Tensor, turn: Turn | None = None, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """(B, N, width), turned by their positions; mask (B, N) bool of the tokens to attend to -> (B, N, width)."""
+        """x (B, N, width), with the rotations of its positions; mask (B, N) bool, True to attend -> (B, N, width)."""
         # (B, N, 3 · width) -> three of (B, heads, N, width / heads)
         q, k, v = self.qkv(x).reshape(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         if self.norm_q is not None:
@@ -76,7 +76,7 @@ class SelfAttention(nn.Module):
 
 
 class SwiGLU(nn.Module):
-    """A gated feed-forward network, ``out(silu(a) · b)`` (Shazeer 2020), with 8 / 3 of the width between."""
+    """A gated feed-forward network, ``out(silu(a) · b)`` (Shazeer 2020), with a hidden width of about 8 / 3."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()

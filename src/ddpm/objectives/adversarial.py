@@ -11,7 +11,7 @@ from torch.func import functional_call
 from ddpm.core.model import Model
 
 STRONGEST = 1e4
-"""The largest factor of the adversarial term (Esser et al. 2021, in their code)."""
+"""The largest factor of the adversarial term (as in the code of Esser et al. 2021)."""
 
 
 class Discriminator(Protocol):
@@ -31,12 +31,12 @@ class PatchAdversary:
 
     As in Esser et al., eq. 7, λ balances the gradients of both terms of the autoencoder, but at y instead of the last
     layer: ``λ = weight · |∂error/∂y| / |∂(mean D(y))/∂y|`` for each image. This needs no pass through the decoder, and
-    it does not depend on the other images of a batch or its parts.
+    does not depend on the other images of the batch or on its division into micro-batches.
 
     Attributes:
-        start: the share of the run after which D is trained.
-        alone: the share of the run for which only D is trained on its term.
-        weight: the relative size of the gradient.
+        start: the fraction of the run after which D is trained.
+        alone: the fraction of the run for which D is then trained alone.
+        weight: the size of the adversarial gradient relative to the other.
     """
 
     start: float

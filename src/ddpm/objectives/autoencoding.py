@@ -1,4 +1,4 @@
-"""The objective of an autoencoder: reconstruction, with latents that are close to normal and follow scale."""
+"""The objective of an autoencoder: reconstruction, with latents that are close to normal and equivariant to scale."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Autoencoder(Protocol):
 
 
 class Adversary(Protocol):
-    """A further term against a discriminator; see ``ddpm.objectives.adversarial``."""
+    """An additional term from a discriminator; see ``ddpm.objectives.adversarial``."""
 
     def __call__(
         self, model: Model, x: torch.Tensor, y: torch.Tensor, error: torch.Tensor, done: float
@@ -43,7 +43,7 @@ class Adversary(Protocol):
         Args:
             x, y: images and reconstructions, (B, C, H, W).
             error: the other terms that depend on y, (B,).
-            done: the share of the run that is done.
+            done: the fraction of the run that is done.
         """
 
 
@@ -52,17 +52,17 @@ class Autoencoding:
     """``|x - y| + w · d(x, y) + k · KL(q(z | x), N(0, 1)) / N`` for images x of N values and ``y = decode(z)``.
 
     The absolute error and the distance are means. Multiplied by N, this is the loss of Rombach et al. 2022, app. G,
-    where the KL divergence is a sum over all latents. In a share of the batches, z is downsampled by a random scale,
-    and x too (Kouzelis et al. 2025, eq. 5): latents then scale as images do, and diffusion learns them better.
+    where the KL divergence is a sum over all latents. In a fraction of the batches, both z and x are downsampled by a
+    random scale (Kouzelis et al. 2025, eq. 5), so that resizing latents resizes the images.
 
     Attributes:
         encode: maps stored images (B, H, W, C) uint8 to x (B, C, H, W) in [-1, 1].
         distance: d, a distance between features; None for none.
         perceptual, kl: w and k.
         steps: the number of steps of the run.
-        warmup: the share of them over which k rises linearly from 0.
-        equivariance: the share of the batches that are downsampled.
-        adversary: a further term; None for none.
+        warmup: the fraction of them over which k rises linearly from 0.
+        equivariance: the fraction of the batches that are downsampled.
+        adversary: an additional term; None for none.
     """
 
     encode: Callable[[torch.Tensor], torch.Tensor]
@@ -127,7 +127,7 @@ def kl_divergence(mean: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
 def resized(x: torch.Tensor, size: list[int]) -> torch.Tensor:
     """Resize (B, C, H, W) by antialiased linear interpolation, as products with two matrices.
 
-    Unlike PyTorch's own kernels, whose gradients are not deterministic on a GPU.
+    PyTorch's own kernels have gradients that are not deterministic on a GPU.
     """
     rows, columns = (
         # the columns of the identity, resized, are the matrix

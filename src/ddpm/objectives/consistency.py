@@ -19,7 +19,7 @@ from ddpm.objectives.objective import Draws, Encode
 from ddpm.objectives.progressive import TeacherEstimate, ddim
 
 HALVINGS = (4, 5)
-"""A step of tuning removes ``2^-j n`` of the angle; j takes these values, each for an equal part of the stage."""
+"""The values of j in tuning, which lowers the angle by the fraction ``2^-j n``; each for an equal part of the stage."""
 WIDEN, ROUND = 8.0, 5.4e-4
 """k of n, and c of the pseudo-Huber loss as a root mean square (Song & Dhariwal 2023, sec. 3.3)."""
 
@@ -34,12 +34,12 @@ class MidTraining:
 
     Attributes:
         path: the teacher's levels.
-        own: the timesteps at which the student samples, some of the teacher's.
+        own: the timesteps at which the student samples, a subset of the teacher's.
         shape: (C, *space) of x.
         teacher: the trajectory, at every level of the path.
         parameterisation: how the student is called.
         dropout: the fraction of images whose conditions are dropped, for student and teacher.
-        guidance: the lowest and highest guidance scale; None for a teacher of one.
+        guidance: the lowest and highest guidance scale; None if there is only one.
     """
 
     path: StudentPath
@@ -59,7 +59,7 @@ class MidTraining:
         return _drawn(torch.cat([own, others], 1), hidden, streams)
 
     def held_out(self, seed: int, n: int, bins: int) -> Iterator[tuple[int, Draws]]:
-        """Yield fixed noise for n images, with as many points as in training; neighbours share a bin if need be."""
+        """Yield fixed noise for n images, with as many points as in training; with fewer bins, neighbours share one."""
         others = [timestep for timestep in self.path.timesteps if timestep not in self.own]
         even = [others[(2 * k + 1) * len(others) // (2 * len(self.own))] for k in range(len(self.own))]
         points = torch.tensor(sorted((*self.own, *even), reverse=True), dtype=torch.float64)
@@ -83,14 +83,14 @@ class MidTraining:
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """The second stage: agree with oneself at two neighbouring levels (Geng et al. 2024, "ECT").
+    """The second stage: make the student agree with itself at two neighbouring levels (Geng et al. 2024, "ECT").
 
     From noised data x_t, the guided teacher takes a step of DDIM to x_r, and
 
         loss = d(f(x_t, t), stop_gradient(f(x_r, r))) / (φ_t - φ_r),   φ_r = φ_t · max(0, 1 - 2^-j n(tan φ_t)),
 
-    with the angle φ = atan(sigma / alpha), which pure noise has too, where the paper has sigma / alpha itself, and
-    ``n(ρ) = 1 + 8 sigmoid(-ρ)``. The two levels come closer as training proceeds. Below the least noisy tick, f is the
+    with the angle φ = atan(sigma / alpha), which unlike the paper's sigma / alpha is finite for pure noise, and
+    ``n(ρ) = 1 + 8 sigmoid(-ρ)``. The two levels move closer as training proceeds. Below the least noisy tick, f is the
     identity: see :class:`Consistency`.
 
     Attributes:
@@ -150,8 +150,8 @@ class Consistency:
 
     Attributes:
         first, second: the stages.
-        tuning: the share of training steps of the second one.
-        seed: the seed of the noise, with the one of training.
+        tuning: the fraction of training steps in the second one.
+        seed: the seed of the noise, combined with that of training.
     """
 
     first: MidTraining
@@ -161,7 +161,7 @@ class Consistency:
 
     @property
     def parts(self) -> tuple[tuple[float, "Consistency"], ...]:
-        """The share of each stage that has one, with an objective whose step 0 is in it, to measure."""
+        """The share of each stage, if not 0, with an objective whose step 0 is in that stage, to measure its speed."""
         first = replace(self, second=replace(self.second, steps=(1, 2)))
         second = replace(self, second=replace(self.second, steps=(0, 1)))
         parts = (1 - self.tuning, first), (self.tuning, second)

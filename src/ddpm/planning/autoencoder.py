@@ -53,7 +53,7 @@ class AutoencoderRequest:
     Attributes:
         images: the request for the images and the budget.
         factor: the requested factor, or None.
-        adversarial: whether to train against a discriminator in the end.
+        adversarial: whether to train against a discriminator in the second half.
         changes: dotted keys of the config and their values.
     """
 
@@ -75,7 +75,7 @@ class AutoencoderRequest:
                 raise InputError("conflict", f"--{name} has no effect with --recipe autoencoder; drop it")
         factor = given.get("factor")
         if factor not in (None, 2, 4, 8, 16):
-            raise InputError("invalid", f"--factor {factor} is not supported; use 4 or 8, or else 2 or 16")
+            raise InputError("invalid", f"--factor {factor} is not supported; use 2, 4, 8 or 16")
         changes = {key: given[flag] for flag, key in KEYS.items() if flag in given}
         changes = assignments(given.get("set", ()), changes)
         plain = {flag: value for flag, value in given.items() if flag in SHARED and flag not in ("recipe", "set")}

@@ -63,7 +63,7 @@ class AutoencoderSession:
                 found = self.measure_of(own.folder, job.data, job.held_out, accelerator.device, progress)
             for line in measured(*found):
                 say(accelerator, line)
-            say(accelerator, f"done: {own.out}\nnext: ddpm train {own.source} --codec {own.out}")
+            say(accelerator, f"done: {own.out}\nnext: {own.folder.autoencoder().follow_up(own.out)}")
 
     def _reopen(self) -> tuple[Job, Accelerator]:
         own = self.session
@@ -141,7 +141,7 @@ def measured(found: ReconstructionRecord, latents: LatentsRecord) -> Iterator[st
     similar = "" if found.ssim is None else f", SSIM {found.ssim:.4f}"
     yield f"reconstruction of {images}: PSNR {found.psnr:.2f} dB{similar}"
     for one in found.distances:
-        note = "; the loss used these features, which flatters it" if one.trained_on else ""
+        note = "; flattering, as the loss used these features" if one.trained_on else ""
         yield f"rFID {one.frechet:.4g} ({one.features.name} features, {found.n} images{note})"
     spread, noise = (" ".join(f"{v:.3g}" for v in values) for values in (latents.spread, latents.posterior))
     yield f"latents: standard deviation by channel {spread}; of the encoder's noise {noise}"

@@ -1,4 +1,4 @@
-"""Runs in the latents of an autoencoder: what to refuse, and the latents to train on."""
+"""Runs in the latents of an autoencoder: check the request, and encode the images."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ from ddpm.system.progress import Progress, doing, silent
 SMALLEST = 4
 """The fewest positions of latents on a side."""
 COARSE = 16
-"""The positions by multiples of which latents of any size can be halved."""
+"""Latents whose sides are multiples of this can be halved often enough at any size."""
 LARGE = 128
 """The longest side, in pixels, from which an autoencoder is recommended (Rombach et al. 2022 use it from 256 on)."""
 
@@ -28,7 +28,7 @@ def stored(request: Request, dataset: Dataset) -> StoredCodec | None:
     """The autoencoder that a request asks for, if it can encode the images; None for a run of pixels.
 
     Raises:
-        InputError: it is none or is not finished, or the images have another mode or an unsuitable size.
+        InputError: it is not a finished autoencoder, or the images have another mode or an unsuitable size.
     """
     if request.codec is None:
         return None
@@ -38,7 +38,7 @@ def stored(request: Request, dataset: Dataset) -> StoredCodec | None:
         raise InputError(
             "incompatible",
             f"{request.codec} encodes {known} images, but those of {request.data} are {dataset.mode}; use --mode "
-            f"{known}, or an autoencoder trained on such images",
+            f"{known}, or an autoencoder trained on {dataset.mode} images",
         )
     if height % net.factor or width % net.factor:
         nearest = "x".join(str(max(SMALLEST, round(n / net.factor)) * net.factor) for n in (height, width))
@@ -64,7 +64,7 @@ def size(stored: StoredCodec | None, images: tuple[int, int]) -> tuple[int, int]
 
 @contextmanager
 def in_pixels(stored: StoredCodec | None, images: tuple[int, int]) -> Iterator[None]:
-    """Name the sizes of images where a recipe refuses those of latents.
+    """Name the size of the images where a recipe refuses that of their latents.
 
     Raises:
         InputError: the latents cannot be halved often enough.
@@ -112,7 +112,7 @@ def scaled(config: RunConfig) -> RunConfig:
 
 
 def advice(data: str, size: tuple[int, int]) -> str | None:
-    """What to do about large images; None for small ones."""
+    """A recommendation for large images; None for small ones."""
     if max(size) < LARGE:
         return None
     name = f"runs/{Path(data).stem or 'data'}-ae"

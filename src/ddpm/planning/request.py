@@ -98,9 +98,7 @@ class Request:
             if given.get(flag) not in (None, *get_args(kind)):
                 raise InputError("unknown", f"--{flag} {given[flag]} is unknown; use {', '.join(get_args(kind))}")
         if "codec" in given and recipe == "super-resolution":
-            raise InputError(
-                "conflict", "--codec cannot be combined with --recipe super-resolution, which enlarges pixels; drop one"
-            )
+            raise InputError("conflict", "--codec cannot be combined with --recipe super-resolution; drop one of them")
         changes: dict[str, Any] = {key: given[flag] for flag, key in KEYS.items() if flag in given}
         if "schedule" in given and "betas" in given:
             raise InputError("conflict", "--schedule cannot be combined with --betas; drop one of them")

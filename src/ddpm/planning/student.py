@@ -39,7 +39,7 @@ from ddpm.training.measure import available_bytes, memory
 DEFAULT_BUDGET = 600.0
 """Seconds, if no budget is given."""
 STEPS, FEW = 4, "1,2"
-"""The steps of a student by default, and those of a consistency student."""
+"""The default numbers of steps of a student, and of a consistency student."""
 BATCH, EMA = 32, 0.999
 OPTIMIZER: OptimizerName = "muon"
 RATES: dict[OptimizerName, float] = {"adamw": 1.5e-3, "muon": 3e-3}
@@ -136,7 +136,7 @@ def draft_of(
     # dropout would blur a target that has no noise
     network = {name: 0.0 if name == "dropout" else value for name, value in tree["network"].items()}
     several, scales = grids if len(grids) > 1 else (), scales_of(asked)
-    numbered = method == "trajectory" and bool(several)  # a consistency model needs not know its number of steps
+    numbered = method == "trajectory" and bool(several)  # a consistency model need not know its number of steps
     if (numbered or scales) and network["cond_width"] is None:
         network = conditioned({name: value for name, value in network.items() if name != "cond_width"})
     solver = "consistency" if method == "consistency" else "ddim"

@@ -1,4 +1,4 @@
-"""The levels of a student, and the settings of the teacher that visits them."""
+"""The levels of a student, and the sampling settings of its teacher."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

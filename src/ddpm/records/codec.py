@@ -1,4 +1,4 @@
-"""An autoencoder as the codec of runs: its files, in its own run folder or copied into theirs."""
+"""An autoencoder as a codec: its files, in its own run folder or copied into that of another run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ class StoredCodec:
         """Read an autoencoder's run folder, or a copy of it.
 
         Raises:
-            InputError: the folder holds no finished autoencoder, or its files are damaged or do not belong together.
+            InputError: the folder holds no finished autoencoder, or its files are damaged or do not match.
         """
         run = RunFolder.open(path)
         config, latents, weights = run.autoencoder(), run.latents(), run.weights()

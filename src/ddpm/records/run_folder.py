@@ -131,7 +131,7 @@ class RunFolder:
             raise InputError(
                 "incompatible",
                 f"{self.path} is an autoencoder, which generates no images by itself; train a model on its latents "
-                f"with `ddpm train {self.autoencoder().data.source} --codec {self.path}`",
+                f"with `{self.autoencoder().follow_up(self.path)}`",
             )
         return RunConfig.read(self.config_file)
 

@@ -54,10 +54,10 @@ def read_mask(given: Given, photo: Photo, fit: Fit | None = None) -> Fill:
 
 
 def on_grid(fill: Fill, factor: int) -> Fill:
-    """The positions of x to fill, (H / factor, W / factor) rounded down: all that stand for a pixel to fill.
+    """The positions of x to fill, (H / factor, W / factor) rounded down: those whose block has a pixel to fill.
 
     Raises:
-        InputError: these are all.
+        InputError: all of them do.
     """
     height, width = (n // factor for n in fill.shape)
     found: Fill = np.asarray(
@@ -66,8 +66,8 @@ def on_grid(fill: Fill, factor: int) -> Fill:
     if found.all():
         raise InputError(
             "invalid",
-            f"the mask keeps no whole block of {factor} × {factor} pixels, the smallest part that this run can keep in "
-            "sampling; keep a larger area",
+            f"the mask leaves no whole block of {factor} × {factor} pixels known, the smallest area that this run can "
+            "keep; leave a larger area black",
         )
     return found
 

@@ -1,4 +1,4 @@
-"""Blend what is filled in with the known pixels around it."""
+"""Blend the filled area with the known pixels around it."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,8 @@ from ddpm.images.pixels import Pixels
 def extended(pixels: Pixels, fill: Fill) -> Pixels:
     """The known pixels of a picture (H, W, C) uint8, continued smoothly over the area to fill.
 
-    Each unknown pixel is an average of the known ones nearby (push-pull; Gortler et al. 1996), so that an encoder whose
-    positions see further than their own pixels finds nothing there of what is to be replaced.
+    Each unknown pixel is an average of the known ones nearby (push-pull; Gortler et al. 1996). An encoder has a larger
+    receptive field than one block, and would otherwise see what is to be replaced.
     """
     # (H, W, C) -> (1, C, H, W) and (1, 1, H, W)
     x, known = torch.tensor(pixels).movedim(-1, 0)[None].float(), torch.from_numpy(~fill)[None, None]
@@ -39,7 +39,7 @@ def blended(drawn: Pixels, pixels: Pixels, fill: Fill, width: int) -> Pixels:
 
     Args:
         drawn, pixels: (H, W, C) uint8; nothing changes if they agree at the known pixels.
-        width: in pixels.
+        width: the standard deviation, in pixels.
     """
     known = ~fill[..., None]
     missed = known * (pixels.astype(np.float32) - drawn)

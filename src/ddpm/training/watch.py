@@ -1,4 +1,4 @@
-"""A measure of held-out images during training that training acts on."""
+"""Held-out measurements that training acts on."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -28,7 +28,7 @@ class Watch:
     Attributes:
         measure: the measure, of the averaged weights.
         every: the images between two measurements.
-        tolerance: the fall below the best so far, in dB, at which an auxiliary network is dropped.
+        tolerance: the fall below the best so far, in dB, beyond which the discriminator is dropped.
     """
 
     measure: Measure
@@ -38,7 +38,7 @@ class Watch:
     def act(self, model: Model, psnr: float) -> str | None:
         """Drop a model's discriminator if the PSNR fell; return a warning if so.
 
-        What is known so far is kept in the model's buffers, so that checkpoints have it.
+        The state is kept in the model's buffers, so that checkpoints contain it.
         """
         if model.auxiliary is None:
             return None
@@ -48,4 +48,4 @@ class Watch:
         if not judge.active or psnr >= best - self.tolerance:
             return None
         judge.active.zero_()
-        return f"held-out PSNR fell from {best:.2f} to {psnr:.2f} dB: training goes on without the discriminator"
+        return f"held-out PSNR fell from {best:.2f} to {psnr:.2f} dB: continuing without the discriminator"

@@ -19,7 +19,7 @@ class LadderRow(NamedTuple):
     """One network of the ladder.
 
     Attributes:
-        needs: training images from which it beats the row above.
+        needs: training images from which it is preferred to the row above.
         width: channels at the finest level.
         positions: maximum positions per side at the finest level; larger images are divided into patches.
         blocks: residual blocks per level.
@@ -49,7 +49,7 @@ LADDER = (
 
 
 def auto(size: tuple[int, int], labelled: bool, network: str = "unet") -> list[Rung]:
-    """Rungs for any image size and budget. The numbers come from the measurements in docs/recipe.md.
+    """Rungs for any image size and budget. docs/recipe.md says which numbers were measured.
 
     Raises:
         InputError: the size cannot be halved often enough.

@@ -18,7 +18,7 @@ class LadderRow(NamedTuple):
     """One autoencoder of the ladder.
 
     Attributes:
-        needs: training images, of 64 × 64 pixels, from which it beats the row above.
+        needs: training images, of 64 × 64 pixels, from which it is preferred to the row above.
         width: channels at the finest level.
         patch: the side of the patches at the finest level.
         blocks: residual blocks per level.
@@ -44,7 +44,7 @@ LADDER = (
 
 
 def autoencoder(size: tuple[int, int], factor: int | None = None) -> list[Rung]:
-    """Rungs for any image size and budget. The numbers come from the measurements in docs/autoencoder.md.
+    """Rungs for any image size and budget. docs/autoencoder.md says which numbers were measured.
 
     Args:
         factor: the side, in pixels, of one position of the latents; 4, or 8 for large images, if None.
@@ -58,8 +58,8 @@ def autoencoder(size: tuple[int, int], factor: int | None = None) -> list[Rung]:
         h, w = size
         raise InputError(
             "invalid",
-            f"images of {h} × {w} are too small for an autoencoder with --factor {factor}: use images of at least "
-            f"{least} × {least}, or train on the pixels, without --recipe autoencoder",
+            f"images of {h} × {w} are too small for an autoencoder with --factor {factor}; use images of at least "
+            f"{least} × {least}, or drop --recipe autoencoder to train on pixels",
         )
     return [_rung(size, factor, row) for row in LADDER]
 

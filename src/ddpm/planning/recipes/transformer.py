@@ -1,4 +1,4 @@
-"""The networks of the default recipe that are transformers."""
+"""The transformers of the default recipe."""
 
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ class TransformerRow(NamedTuple):
     """One network of the ladder.
 
     Attributes:
-        needs: training images from which it beats the row above.
+        needs: training images from which it is preferred to the row above.
         size: its named size.
         positions: the tokens per side; larger images have larger patches, up to ``LARGEST``.
         batch, rate: images per step and the peak learning rate.
@@ -42,7 +42,7 @@ LADDER = (
 
 
 def transformer(size: tuple[int, int], kind: str) -> list[Rung]:
-    """Rungs for any image size and budget, without settings of sampling. The numbers come from docs/recipe.md.
+    """Rungs for any image size and budget, without sampling settings. docs/recipe.md says what was measured.
 
     Raises:
         InputError: patches small enough do not divide the size.
@@ -60,7 +60,8 @@ def _rung(size: tuple[int, int], kind: str, row: TransformerRow) -> Rung:
 
 
 def _patch(size: tuple[int, int], positions: int) -> int:
-    """The side of the patches: the smallest power of two with so many positions, or the next that divides the size."""
+    """The side of the patches: the smallest power of two with at most so many positions, or the largest below that
+    divides the size."""
     wanted, longest = 1, max(size)
     while longest / wanted > (positions if wanted < LARGEST else MOST):
         wanted *= 2
