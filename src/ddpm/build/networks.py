@@ -31,7 +31,7 @@ CODECS: dict[str, Callable[[Any, Callable[[], TrainedAutoencoder]], Codec]] = {
     "pixel": lambda config, trained: PixelCodec(),
     "autoencoder": lambda config, trained: AutoencoderCodec(trained(), config.factor),
 }
-"""Codecs by name, built from their settings and what loads a trained autoencoder."""
+"""Codecs by name, built from their settings and a function that loads the trained autoencoder."""
 FEATURES: dict[str, Callable[[str | None, torch.device], Extractor]] = {
     "inception": Inception.load,
     "dinov2": dinov2,

@@ -15,7 +15,7 @@ class Rung(NamedTuple):
     """One choice of network and training.
 
     Attributes:
-        needs: training images from which it beats the rung below.
+        needs: training images from which it is preferred to the rung below.
         tree: the part of the config that it sets.
     """
 
@@ -24,5 +24,5 @@ class Rung(NamedTuple):
 
 
 Recipe = Callable[[tuple[int, int], bool, str], list[Rung]]
-"""(H, W) of the images, whether they have classes, and the kind of network -> rungs. Those of another kind of network
-than a recipe has numbers for only contribute their other settings."""
+"""(H, W) of the images, whether they have classes, and the kind of network -> rungs. If a
+recipe has no numbers for that kind of network, only the other settings of its rungs apply."""
