@@ -80,7 +80,7 @@ def test_what_is_written(trained: Path) -> None:
     assert min(latents.spread) > 0
     assert quality.lpips is None
     distances = [(one.features.name, one.trained_on) for one in quality.distances]
-    assert distances == [("embedded", True)]
+    assert distances == [("embedded", True), ("16x16-pixel", False)]
     with Image.open(run.reconstructions) as sheet:
         assert sheet.size == (2 * 4 * 24 + 2, 2 * 4 * 16 + 2)  # two enlarged originals above their reconstructions
     assert len(events(trained, "held-out")) == STEPS

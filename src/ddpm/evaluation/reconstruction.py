@@ -20,6 +20,7 @@ from ddpm.engine.reconstruction import (
 from ddpm.images.sheets import png, sheet
 from ddpm.metrics import frechet
 from ddpm.metrics.features import Extractor
+from ddpm.metrics.features.averages import Averages
 from ddpm.metrics.features.extract import extract
 from ddpm.metrics.features.inception import Inception
 from ddpm.metrics.similarity import SIDE, ssim
@@ -95,6 +96,7 @@ def _reconstruction(
     if len(data) > 1:
         used = config.objective.perceptual > 0 and config.objective.lpips is None
         distances.append(_distance(build.build_features(FEATURES, None, config.data.size, device), pair, used))
+        distances.append(_distance(Averages(), pair, trained_on=False))
         # slow on a CPU
         if device.type != "cpu" and (inception := Inception.cached(device)) is not None:
             distances.append(_distance(inception, pair, trained_on=False))
