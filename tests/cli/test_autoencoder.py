@@ -15,12 +15,21 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import ddpm
+from ddpm import build
+from ddpm.codec import PixelCodec
+from ddpm.core.model import Model
+from ddpm.data.cache import prepare
+from ddpm.data.dataset import Dataset
+from ddpm.data.open import open_source
+from ddpm.data.order import split
 from ddpm.engine import reconstruction
+from ddpm.images.geometry import Geometry
 from ddpm.planning.recipes import AUTOENCODER
 from ddpm.records.run_folder import RunFolder, fingerprint
 from ddpm.system.interrupt import Interrupt
 from ddpm.training.log import Event
 from ddpm.training.loop import Job, train
+from random_lpips import random_weights, reference
 from refusal import refuses
 
 Cli = Callable[..., int]
@@ -69,26 +78,29 @@ def test_what_is_written(trained: Path) -> None:
     assert fingerprint(weights) == latents.weights == quality.weights
     assert (quality.n, quality.held_out, len(latents.mean), len(latents.spread)) == (2, True, 4, 4)
     assert min(latents.spread) > 0
-    assert quality.distances[0].trained_on
+    assert quality.lpips is None
+    distances = [(one.features.name, one.trained_on) for one in quality.distances]
+    assert distances == [("embedded", True), ("16x16-pixel", False)]
     with Image.open(run.reconstructions) as sheet:
         assert sheet.size == (2 * 4 * 24 + 2, 2 * 4 * 16 + 2)  # two enlarged originals above their reconstructions
     assert len(events(trained, "held-out")) == STEPS
     assert len(list(run.previews.iterdir())) > 2
 
 
-def test_the_latents_statistics_are_those_of_the_weights(trained: Path, pictures: Path) -> None:
-    from ddpm import build
-    from ddpm.data.cache import prepare
-    from ddpm.data.open import open_source
-    from ddpm.data.order import split
-    from ddpm.images.geometry import Geometry
-
-    run = RunFolder(trained)
-    model = build.build_autoencoder_model(run.autoencoder())
+def opened(run: RunFolder, pictures: Path) -> tuple[Model, Dataset, Dataset]:
+    """The model, and the images that it was trained on and those held out."""
+    config = run.autoencoder()
+    model = build.build_autoencoder_model(config)
     model.load_state_dict(run.weights(), strict=False)
-    data = prepare(open_source(str(pictures)), Geometry((16, 24), "RGBA", "crop"), skip_bad=False)
-    kept, _ = split(len(data), 0)
-    mean, _ = reconstruction.moments(model, torch.from_numpy(data.subset(kept).images))
+    data = prepare(open_source(str(pictures)), Geometry((16, 24), config.data.mode, "crop"), skip_bad=False)
+    kept, held = split(len(data), 0)
+    return model, data.subset(kept), data.subset(held)
+
+
+def test_the_latents_statistics_are_those_of_the_weights(trained: Path, pictures: Path) -> None:
+    run = RunFolder(trained)
+    model, kept, _ = opened(run, pictures)
+    mean, _ = reconstruction.moments(model, torch.from_numpy(kept.images))
     found = run.latents()
     torch.testing.assert_close(torch.tensor(found.mean), mean.mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(torch.tensor(found.spread), mean.std((0, 2, 3), correction=0), rtol=1e-4, atol=1e-5)
@@ -159,6 +171,37 @@ def test_the_discriminator_is_dropped_when_the_held_out_psnr_falls(
     assert moved(6, 7)
     last = load_file(tmp_path / "ae" / "checkpoints" / f"step-{STEPS:09d}" / "model.safetensors")
     assert not last["auxiliary.active"]
+
+
+def test_lpips_in_place_of_the_embedded_network(
+    cli: Cli, refused: Callable[..., str], pictures: Path, tmp_path: Path
+) -> None:
+    weights, file = random_weights(), tmp_path / "lpips.pth"
+    torch.save(weights, file)
+    few = ("--images", "32", "--batch", "16", "--width", "8", "--precision", "fp32", "--mode", "RGB")
+    command = ("train", pictures, "--recipe", AUTOENCODER, "--lpips", file, *few)
+    weigh = "objective.perceptual={}".format
+    used, unused = tmp_path / "used", tmp_path / "unused"
+    assert cli(*command, "--out", used, "--set", weigh(1)) == 0
+    assert cli(*command, "--out", unused, "--set", weigh(0)) == 0
+    for folder, trained_on in ((used, True), (unused, False)):
+        run = RunFolder(folder)
+        found, recorded = run.reconstruction(), run.autoencoder().objective.lpips
+        assert found.lpips is not None
+        assert recorded is not None
+        assert (found.lpips.trained_on, found.lpips.weights) == (trained_on, recorded.weights)
+        assert not found.distances[0].trained_on
+        model, _, held = opened(run, pictures)
+        images = torch.from_numpy(held.images)
+        x, y = map(PixelCodec().encode, (images, reconstruction.reconstructed(model, images)))
+        assert found.lpips.mean == pytest.approx(float(reference(weights, x, y).mean()), rel=1e-3)
+    first, without = (events(folder, "train")[0]["loss"] for folder in (used, unused))
+    assert first > 1.1 * without  # by the distance, as the first step begins with the same weights
+
+    torch.save(random_weights(seed=1), file)
+    assert "changed since" in refused(*command, "--out", used, "--set", weigh(1))
+    file.unlink()
+    assert str(file) in refused(*command, "--out", used, "--set", weigh(1))
 
 
 def test_other_commands_say_what_to_do_with_it(cli: Cli, trained: Path, pictures: Path) -> None:

@@ -10,6 +10,7 @@ from ddpm.build.given import given, with_options
 from ddpm.build.networks import build_codec
 from ddpm.codec import Codec, PixelCodec
 from ddpm.config.autoencoder import AutoencoderConfig
+from ddpm.config.autoencoding import LPIPSConfig
 from ddpm.config.classifier import ClassifierConfig
 from ddpm.config.diffusion import DiffusionConfig
 from ddpm.config.objective import HybridLoss, ObjectiveConfig
@@ -17,6 +18,7 @@ from ddpm.config.run import RunConfig
 from ddpm.core import Continuous, Discrete, Parameterisation, Prediction, Schedule, continuous, discrete, prediction
 from ddpm.core.parameterisation import UnitVariance
 from ddpm.core.schedule import TimeScaled
+from ddpm.metrics.features.lpips import LPIPS
 from ddpm.metrics.features.perceptual import EmbeddedDistance
 from ddpm.objectives import Hybrid, Loss, SimpleLoss, Variational, level_sampling, weighting
 from ddpm.objectives.adversarial import PatchAdversary
@@ -31,6 +33,7 @@ from ddpm.objectives.noised import NoiseLevels
 from ddpm.objectives.progressive import Progressive, TeacherEstimate
 from ddpm.objectives.weighting import Weighting
 from ddpm.sampling import DDIM, no_noise
+from ddpm.system.errors import InputError
 
 SCHEDULES: dict[str, Callable[[int], Schedule]] = {
     "linear": discrete.linear,
@@ -207,11 +210,17 @@ def build_classification_ask(config: DiffusionConfig) -> Parameterisation:
 
 
 def build_autoencoding(config: AutoencoderConfig, device: torch.device) -> Autoencoding:
-    """The objective of an autoencoder, with the networks of its loss on a device."""
+    """The objective of an autoencoder, with the networks of its loss on a device.
+
+    Raises:
+        InputError: the weights of LPIPS cannot be read, or changed.
+    """
     o, how = config.objective, config.objective.adversarial
+    # read even if its term has no weight: LPIPS is measured at the end, too
+    lpips = None if o.lpips is None else build_lpips(o.lpips, device)
     return Autoencoding(
         PixelCodec().encode,
-        EmbeddedDistance(device) if o.perceptual else None,
+        (lpips or EmbeddedDistance(device)) if o.perceptual else None,
         o.perceptual,
         o.kl,
         config.training.steps,
@@ -219,3 +228,19 @@ def build_autoencoding(config: AutoencoderConfig, device: torch.device) -> Autoe
         o.equivariance,
         None if how is None else PatchAdversary(how.start, how.alone, how.weight),
     )
+
+
+def build_lpips(config: LPIPSConfig, device: torch.device) -> LPIPS:
+    """LPIPS with the weights that an autoencoder was started with.
+
+    Raises:
+        InputError: they cannot be read, or changed.
+    """
+    found = LPIPS.load(config.source, device)
+    if found.hash != config.weights:
+        raise InputError(
+            "incompatible",
+            f"the weights in {config.source} changed since training was started (their hash is {found.hash}, not "
+            f"{config.weights}); restore the file, or choose another --out",
+        )
+    return found

@@ -32,6 +32,7 @@ class Flags:
             256 pixels or more.
         latent_channels: For an autoencoder: channels of the latents; 4 by default, or 8 with a factor above 4.
         adversarial: For an autoencoder: train against a discriminator in the second half, for sharper details.
+        lpips: For an autoencoder: a file with the weights of LPIPS, for the loss to compare images by.
         size: Side of the images, or height x width: 64, 48x64.
         mode: Mode to convert the images to; required if they have several.
         fit: How to resize images of a different aspect ratio; crop by default.
@@ -57,6 +58,7 @@ class Flags:
     factor: int | None = None
     latent_channels: int | None = None
     adversarial: bool | None = None
+    lpips: str | None = None
     size: str | None = None
     mode: Mode | None = None
     fit: Fit | None = None

@@ -27,11 +27,24 @@ class AdversarialConfig(Strict):
     tolerance: Annotated[float, bounds(0)] = 0.5
 
 
+class LPIPSConfig(Strict):
+    """The weights of LPIPS (Zhang et al. 2018).
+
+    Attributes:
+        source: Their file.
+        weights: Their hash.
+    """
+
+    source: str
+    weights: str
+
+
 class AutoencodingConfig(Strict):
     """The loss: the mean absolute error, and these terms.
 
     Attributes:
         perceptual: The weight of the distance between feature maps; 0 for none.
+        lpips: The weights of LPIPS, which then is that distance; None for one between maps of the embedded network.
         kl: The weight of the KL divergence of the latents from a standard normal distribution, as a sum over the
             latents of an image, where the absolute error is a sum over its pixels and channels (Rombach et al. 2022).
         kl_warmup: The fraction of the run over which that weight rises linearly from 0.
@@ -41,6 +54,7 @@ class AutoencodingConfig(Strict):
     """
 
     perceptual: Annotated[float, bounds(0)] = 0.1
+    lpips: LPIPSConfig | None = None
     kl: Annotated[float, bounds(0)] = 1e-6
     kl_warmup: Share = 0.05
     equivariance: Share = 0.25
@@ -49,6 +63,7 @@ class AutoencodingConfig(Strict):
     @property
     def words(self) -> str:
         """A short description: "L1 + perceptual + KL loss, scale equivariance"."""
-        terms = ["L1", *["perceptual"] * (self.perceptual > 0), *["KL"] * (self.kl > 0)]
+        distance = "perceptual" if self.lpips is None else "LPIPS"
+        terms = ["L1", *[distance] * (self.perceptual > 0), *["KL"] * (self.kl > 0)]
         terms += ["adversarial"] * (self.adversarial is not None)
         return " + ".join(terms) + " loss" + (", scale equivariance" if self.equivariance else "")

@@ -3,7 +3,9 @@
 import torch
 
 from ddpm import build
+from ddpm.codec import PixelCodec
 from ddpm.config.autoencoder import AutoencoderConfig
+from ddpm.config.autoencoding import AutoencodingConfig
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
 from ddpm.engine.reconstruction import (
@@ -18,11 +20,12 @@ from ddpm.engine.reconstruction import (
 from ddpm.images.sheets import png, sheet
 from ddpm.metrics import frechet
 from ddpm.metrics.features import Extractor
+from ddpm.metrics.features.averages import Averages
 from ddpm.metrics.features.extract import extract
 from ddpm.metrics.features.inception import Inception
 from ddpm.metrics.similarity import SIDE, ssim
 from ddpm.records.latents import LatentsRecord
-from ddpm.records.reconstruction import ReconstructionDistance, ReconstructionRecord
+from ddpm.records.reconstruction import ReconstructionDistance, ReconstructionLPIPS, ReconstructionRecord
 from ddpm.records.run_folder import RunFolder, fingerprint
 from ddpm.records.score import FeaturesRecord
 from ddpm.system.files import write_file
@@ -30,7 +33,9 @@ from ddpm.system.progress import Progress, doing
 from ddpm.training.checkpoint import load_into
 
 FEATURES = "embedded"
-"""The features that the loss uses, too, and that need no download."""
+"""The features that the loss uses, too, unless it uses LPIPS, and that need no download."""
+PIECE = 8
+"""Images at a time for LPIPS: about 600 MB at 256 × 256."""
 COLUMNS = 8
 """The images on the sheet, each above its reconstruction."""
 
@@ -87,10 +92,11 @@ def _reconstruction(
             similar.append(ssim(images.movedim(-1, 1), y.movedim(-1, 1)))
         made.append(y)
         progress(sum(map(len, made)), len(data))
-    distances = []
+    distances, pair = [], (data, Dataset(torch.cat(made).numpy()))
     if len(data) > 1:
-        pair, perceptual = (data, Dataset(torch.cat(made).numpy())), config.objective.perceptual > 0
-        distances.append(_distance(build.build_features(FEATURES, None, config.data.size, device), pair, perceptual))
+        used = config.objective.perceptual > 0 and config.objective.lpips is None
+        distances.append(_distance(build.build_features(FEATURES, None, config.data.size, device), pair, used))
+        distances.append(_distance(Averages(), pair, trained_on=False))
         # slow on a CPU
         if device.type != "cpu" and (inception := Inception.cached(device)) is not None:
             distances.append(_distance(inception, pair, trained_on=False))
@@ -100,7 +106,25 @@ def _reconstruction(
         held_out=held_out,
         psnr=mean_psnr(torch.cat(errors)),
         ssim=float(torch.cat(similar).mean()) if similar else None,
+        lpips=_lpips(config.objective, pair, device),
         distances=tuple(distances),
+    )
+
+
+@torch.no_grad()
+def _lpips(
+    objective: AutoencodingConfig, pair: tuple[Dataset, Dataset], device: torch.device
+) -> ReconstructionLPIPS | None:
+    """The mean LPIPS between the images of two data sets, in float32, never in TF32; None without its weights."""
+    if objective.lpips is None:
+        return None
+    lpips, encode, found = build.build_lpips(objective.lpips, device), PixelCodec().encode, []
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        for parts in zip(*map(in_parts, pair), strict=True):
+            for a, b in zip(*(part.to(device).split(PIECE) for part in parts), strict=True):
+                found.append(lpips(encode(a), encode(b)).double())
+    return ReconstructionLPIPS(
+        mean=float(torch.cat(found).mean()), weights=lpips.hash, trained_on=objective.perceptual > 0
     )
 
 

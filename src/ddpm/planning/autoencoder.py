@@ -11,11 +11,13 @@ from accelerate import Accelerator
 
 from ddpm import build
 from ddpm.config.autoencoder import AutoencoderConfig
+from ddpm.config.autoencoding import LPIPSConfig
 from ddpm.config.options import options
 from ddpm.core.seed import derive
 from ddpm.data.dataset import Dataset, channel_stats
 from ddpm.data.order import split
 from ddpm.engine.reconstruction import MEASURED, HeldOutPSNR, preview
+from ddpm.metrics.features.lpips import LPIPS
 from ddpm.planning.budget import MEASURING, elapsed, seconds_left, shortfall, speed_of, whole_steps
 from ddpm.planning.plan import DEFAULT_BUDGET, PRECISIONS
 from ddpm.planning.recipes.autoencoder import autoencoder
@@ -29,7 +31,7 @@ from ddpm.training.loop import Job
 from ddpm.training.measure import Memory, available_bytes, memory
 from ddpm.training.watch import Watch
 
-OWN = ("factor", "latent_channels", "adversarial")
+OWN = ("factor", "latent_channels", "adversarial", "lpips")
 """Flags of ``ddpm train`` that only an autoencoder has."""
 SHARED = ("recipe", "for", "images", "size", "mode", "fit", "skip_bad", "precision", "set")
 KEYS = {name: ".".join(place.paths[0]) for name, place in options(AutoencoderConfig).items()}
@@ -54,12 +56,14 @@ class AutoencoderRequest:
         images: the request for the images and the budget.
         factor: the requested factor, or None.
         adversarial: whether to train against a discriminator in the second half.
+        lpips: the weights of LPIPS for the loss; None for the embedded network.
         changes: dotted keys of the config and their values.
     """
 
     images: Request
     factor: int | None
     adversarial: bool
+    lpips: LPIPSConfig | None
     changes: Mapping[str, Any]
 
     @classmethod
@@ -67,7 +71,7 @@ class AutoencoderRequest:
         """The request of the given flags of ``ddpm train``, by name.
 
         Raises:
-            InputError: a flag does not apply, or its value is invalid.
+            InputError: a flag does not apply, or its value is invalid, or the weights of LPIPS cannot be read.
         """
         for flag in given:
             if flag not in (*SHARED, *KEYS, *OWN):
@@ -79,7 +83,9 @@ class AutoencoderRequest:
         changes = {key: given[flag] for flag, key in KEYS.items() if flag in given}
         changes = assignments(given.get("set", ()), changes)
         plain = {flag: value for flag, value in given.items() if flag in SHARED and flag not in ("recipe", "set")}
-        return cls(Request.of(data, plain), factor, bool(given.get("adversarial")), changes)
+        request, path = Request.of(data, plain), given.get("lpips")
+        lpips = None if path is None else LPIPSConfig(source=path, weights=LPIPS.load(path, torch.device("cpu")).hash)
+        return cls(request, factor, bool(given.get("adversarial")), lpips, changes)
 
 
 def make(
@@ -164,6 +170,9 @@ class _Draft:
             "checkpoint_every": max(batch, images // 20),
             "log_every": max(batch, images // 200),
         }
+        objective: Tree = {"adversarial": {}} if self.request.adversarial else {}
+        if self.request.lpips is not None:
+            objective["lpips"] = self.request.lpips.model_dump()
         whole: Tree = {
             "request": dict(self.asked),
             "data": {
@@ -179,7 +188,7 @@ class _Draft:
                 "std": tuple(std.tolist()),
             },
             "network": {"image_channels": data.shape[2], **tree["network"]},
-            "objective": {"adversarial": {}} if self.request.adversarial else {},
+            "objective": objective,
             "training": training | tree["training"],
         }
         return AutoencoderConfig.parse(changed(whole, changes, AutoencoderConfig))

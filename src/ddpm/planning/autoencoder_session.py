@@ -140,6 +140,9 @@ def measured(found: ReconstructionRecord, latents: LatentsRecord) -> Iterator[st
     images = f"{found.n} {'held-out' if found.held_out else 'training'} images"
     similar = "" if found.ssim is None else f", SSIM {found.ssim:.4f}"
     yield f"reconstruction of {images}: PSNR {found.psnr:.2f} dB{similar}"
+    if (lpips := found.lpips) is not None:
+        note = "; the loss used it, which flatters it" if lpips.trained_on else ""
+        yield f"LPIPS {lpips.mean:.4f} ({images}{note})"
     for one in found.distances:
         note = "; flattering, as the loss used these features" if one.trained_on else ""
         yield f"rFID {one.frechet:.4g} ({one.features.name} features, {found.n} images{note})"

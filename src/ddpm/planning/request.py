@@ -16,7 +16,7 @@ from ddpm.system.units import count, duration, size
 FLAGS = (
     *("recipe", "scale", "low", "size", "mode", "fit"),
     *("skip_bad", "labels", "betas", "precision", "codec", "during_training", "tune_guidance"),
-    *("factor", "latent_channels", "adversarial"),
+    *("factor", "latent_channels", "adversarial", "lpips"),
 )
 """Flags of ``ddpm train`` that set more than one key of the config, except the budget."""
 KEYS = {name: ".".join(place.paths[0]) for name, place in options(RunConfig).items() if place.paths[0][0] != "sampling"}
@@ -34,6 +34,9 @@ _FLAGS = {
     "upscaling.low": "--low",
     "upscaling.low_fingerprint": "--low",
     "training.precision": "--precision",
+    "objective.lpips": "--lpips",
+    "objective.lpips.source": "--lpips",
+    "objective.lpips.weights": "--lpips",
 }
 """Keys that --set refuses as others depend on them, and the flags that set them."""
 _SWITCHES = {
@@ -90,7 +93,7 @@ class Request:
         for flag in ("scale", "low"):
             if flag in given and recipe != "super-resolution":
                 raise InputError("conflict", f"--{flag} requires --recipe super-resolution; add it, or drop --{flag}")
-        for flag in ("factor", "latent_channels", "adversarial"):
+        for flag in ("factor", "latent_channels", "adversarial", "lpips"):
             if flag in given:
                 name = flag.replace("_", "-")
                 raise InputError("conflict", f"--{name} requires --recipe autoencoder; add it, or drop --{name}")

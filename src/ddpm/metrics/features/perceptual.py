@@ -3,6 +3,7 @@
 import torch
 
 from ddpm.metrics.features.embedded import Embedded
+from ddpm.metrics.features.rgb import on_white
 
 SCALE = 127.5 / 64
 """From [-1, 1] to the network's input range."""
@@ -21,8 +22,8 @@ class EmbeddedDistance:
     def __call__(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Two of (B, C, H, W) in [-1, 1], H and W at least 8 -> (B,) float32."""
         with torch.no_grad():
-            wanted = self.network.maps(SCALE * _on_white(x))
-        seen = self.network.maps(SCALE * _on_white(y))
+            wanted = self.network.maps(SCALE * on_white(x))
+        seen = self.network.maps(SCALE * on_white(y))
         parts = [(_unit(a) - _unit(b)).square().sum(1).mean((1, 2)) for a, b in zip(wanted, seen, strict=True)]
         return torch.stack(parts).mean(0)
 
@@ -31,11 +32,3 @@ def _unit(features: torch.Tensor) -> torch.Tensor:
     """(B, C, H, W) with length 1 over the channels."""
     wide = features.float()
     return wide * (wide.square().sum(1, keepdim=True) + 1e-6).rsqrt()
-
-
-def _on_white(x: torch.Tensor) -> torch.Tensor:
-    """(B, C, H, W) of one, three or four channels -> (B, 3, H, W)."""
-    if x.shape[1] == 4:
-        alpha = (x[:, 3:] + 1) / 2
-        x = 1 + alpha * (x[:, :3] - 1)
-    return x.expand(-1, 3, -1, -1)

@@ -21,3 +21,11 @@ def as_rgb(images: torch.Tensor) -> torch.Tensor:
         alpha = x[:, 3:]
         return ((alpha * x[:, :3] + (255 - alpha) * 255) / 255).round()
     return x.expand(-1, 3, -1, -1)
+
+
+def on_white(x: torch.Tensor) -> torch.Tensor:
+    """The same without rounding, with gradients: (B, C, H, W) in [-1, 1] -> (B, 3, H, W) in [-1, 1]."""
+    if x.shape[1] == 4:
+        alpha = (x[:, 3:] + 1) / 2
+        x = 1 + alpha * (x[:, :3] - 1)
+    return x.expand(-1, 3, -1, -1)

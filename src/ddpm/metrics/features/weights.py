@@ -51,7 +51,9 @@ def _read_pickle(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def fill(net: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> None:
+def fill(
+    net: nn.Module, state: Mapping[str, torch.Tensor], source: str, published: str = "its published weights"
+) -> None:
     """Load weights into a network in float32; all names must match.
 
     Counts of training steps (``num_batches_tracked``) are ignored.
@@ -59,6 +61,7 @@ def fill(net: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> None
     Args:
         net: the network, which may be on the "meta" device.
         source: the origin of the weights, for messages.
+        published: the weights to use instead, for messages.
 
     Raises:
         InputError: names or shapes differ.
@@ -75,7 +78,7 @@ def fill(net: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> None
     ]
     if found:
         raise InputError(
-            "incompatible", f"{source} does not fit {type(net).__name__}: {', '.join(found)}; use its published weights"
+            "incompatible", f"{source} does not fit {type(net).__name__}: {', '.join(found)}; use {published}"
         )
     net.load_state_dict({name: w.float() for name, w in given.items()}, assign=True)
 
