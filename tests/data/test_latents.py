@@ -92,7 +92,7 @@ def test_a_killed_call_is_resumed(data: Dataset) -> None:
 
 @cases("after", [0, CHUNK])
 def test_two_at_once_write_the_same(data: Dataset, after: int) -> None:
-    """One is overtaken by another, which starts where it is, and finishes first; a third has begun a file of its own."""
+    """One is overtaken by another, which starts where it is, and finishes first; a third has begun its own file."""
     overtaken, codec = Counted(), f"c{after}"
     folder = latents_folder(codec, data.fingerprint)
 

@@ -105,6 +105,8 @@ def test_resizing_is_that_of_pytorch():
     x = torch.randn(2, 3, 12, 16, generator=torch.Generator().manual_seed(0))
     theirs = torch.nn.functional.interpolate(x, (5, 9), mode="bilinear", antialias=True)
     torch.testing.assert_close(resized(x, [5, 9]), theirs)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(resized(x, [5, 9]), theirs)
 
 
 def grads(model: Model, objective: Autoencoding, images: torch.Tensor, step: int) -> tuple[float, torch.Tensor]:

@@ -129,9 +129,10 @@ def resized(x: torch.Tensor, size: list[int]) -> torch.Tensor:
 
     Unlike PyTorch's own kernels, whose gradients are not deterministic on a GPU.
     """
-    rows, columns = (
-        # the columns of the identity, resized, are the matrix
-        F.interpolate(torch.eye(n, device=x.device)[None, None], (m, n), mode="bilinear", antialias=True)[0, 0]
-        for n, m in zip(x.shape[2:], size, strict=True)
-    )
-    return rows @ x.float() @ columns.mT
+    with torch.autocast(x.device.type, enabled=False):  # an image in half precision would be another target
+        rows, columns = (
+            # the columns of the identity, resized, are the matrix
+            F.interpolate(torch.eye(n, device=x.device)[None, None], (m, n), mode="bilinear", antialias=True)[0, 0]
+            for n, m in zip(x.shape[2:], size, strict=True)
+        )
+        return rows @ x.float() @ columns.mT
