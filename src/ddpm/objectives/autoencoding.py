@@ -1,7 +1,7 @@
 """The objective of an autoencoder: reconstruction, with latents that are close to normal and follow scale."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 import torch
@@ -45,6 +45,12 @@ class Adversary(Protocol):
             error: the other terms that depend on y, (B,).
             done: the share of the run that is done.
         """
+        ...
+
+    @property
+    def parts(self) -> "tuple[tuple[float, Adversary], ...]":
+        """The share of each of its stages in a run, with one that is in it from the start."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,12 @@ class Autoencoding:
     warmup: float
     equivariance: float
     adversary: Adversary | None = None
+
+    @property
+    def parts(self) -> "tuple[tuple[float, Autoencoding], ...]":
+        """The stages of the adversary, at full size; see :class:`~ddpm.objectives.objective.Staged`."""
+        stages = ((1.0, None),) if self.adversary is None else self.adversary.parts
+        return tuple((share, replace(self, adversary=one, equivariance=0.0)) for share, one in stages)
 
     def history(self) -> LossHistory | None:
         return None

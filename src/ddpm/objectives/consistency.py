@@ -161,7 +161,7 @@ class Consistency:
 
     @property
     def parts(self) -> tuple[tuple[float, "Consistency"], ...]:
-        """The share of each stage that has one, with an objective whose step 0 is in it, to measure."""
+        """The two stages, if both are trained; see :class:`~ddpm.objectives.objective.Staged`."""
         first = replace(self, second=replace(self.second, steps=(1, 2)))
         second = replace(self, second=replace(self.second, steps=(0, 1)))
         parts = (1 - self.tuning, first), (self.tuning, second)
