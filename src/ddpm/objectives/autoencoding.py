@@ -24,12 +24,16 @@ LEAST_SIDE = 8
 """The smallest side of a downsampled image, in pixels."""
 
 
-class Autoencoder(Protocol):
+class VariationalAutoencoder(Protocol):
     """An autoencoder with normally distributed latents; see ``ddpm.networks.autoencoder``."""
 
-    def moments(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
+    def moments(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images (B, C, H, W) in [-1, 1] -> the mean and the log-variance of their latents."""
+        ...
 
-    def decode(self, z: torch.Tensor) -> torch.Tensor: ...
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        """Latents -> images (B, C, H, W)."""
+        ...
 
 
 class Adversary(Protocol):
@@ -100,7 +104,7 @@ class Autoencoding:
         yield 0, Draws(torch.zeros(n, dtype=torch.float64), ones, None, streams, augmented=False)
 
     def losses(self, model: Model, images: torch.Tensor, conditions: Conditions, draws: Draws) -> torch.Tensor:
-        net, done = cast(Autoencoder, model.net), draws.streams.step / self.steps
+        net, done = cast(VariationalAutoencoder, model.net), draws.streams.step / self.steps
         x = self.encode(images).contiguous(memory_format=model.layout)
         mean, logvar = (moment.float() for moment in net.moments(x))
         # sums over the latents, per value of the image

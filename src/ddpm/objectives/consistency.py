@@ -91,7 +91,7 @@ class Tuning:
 
     with the angle φ = atan(sigma / alpha), which pure noise has too, where the paper has sigma / alpha itself, and
     ``n(ρ) = 1 + 8 sigmoid(-ρ)``. The two levels come closer as training proceeds. Below the least noisy tick, f is the
-    identity: see :class:`Consistency`.
+    identity: see :class:`ConsistencyDistillation`.
 
     Attributes:
         schedule: the forward process.
@@ -141,7 +141,7 @@ class Tuning:
 
 
 @dataclass(frozen=True, slots=True)
-class Consistency:
+class ConsistencyDistillation:
     """The objective of a consistency student: f(x_t, t), its estimate of x0, is the clean end of the trajectory of x_t.
 
     Every prediction but x0 makes f the identity at the clean level, whatever the network's output F: ``x0 = (b x_t -
@@ -160,7 +160,7 @@ class Consistency:
     seed: int = 0
 
     @property
-    def parts(self) -> tuple[tuple[float, "Consistency"], ...]:
+    def parts(self) -> tuple[tuple[float, "ConsistencyDistillation"], ...]:
         """The two stages, if both are trained; see :class:`~ddpm.objectives.objective.Staged`."""
         first = replace(self, second=replace(self.second, steps=(1, 2)))
         second = replace(self, second=replace(self.second, steps=(0, 1)))

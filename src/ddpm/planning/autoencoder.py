@@ -98,7 +98,7 @@ def make(
         InputError: the request or its data cannot be trained.
     """
     threads().ease()
-    draft = _Draft(request, out, dataset, accelerator, asked, say)
+    draft = _AutoencoderDraft(request, out, dataset, accelerator, asked, say)
     rungs = autoencoder(dataset.shape[:2], request.factor)
     images, seconds = request.images.images, request.images.seconds
     if images is None and seconds is None:
@@ -138,7 +138,7 @@ def reopen(config: AutoencoderConfig, out: Path, dataset: Dataset, accelerator: 
 
 
 @dataclass(frozen=True)
-class _Draft:
+class _AutoencoderDraft:
     """An autoencoder with known data whose settings are being resolved."""
 
     request: AutoencoderRequest
