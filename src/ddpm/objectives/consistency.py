@@ -21,7 +21,7 @@ from ddpm.objectives.progressive import TeacherEstimate, ddim
 HALVINGS = (4, 5)
 """A step of tuning removes ``2^-j n`` of the angle; j takes these values, each for an equal part of the stage."""
 WIDEN, ROUND = 8.0, 5.4e-4
-"""k of n, and c of the pseudo-Huber loss as a root mean square (Song & Dhariwal 2023, sec. 3.3)."""
+"""k of n (Geng et al. 2024), and c of the pseudo-Huber loss as a root mean square (Song & Dhariwal 2023, sec. 3.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +145,9 @@ class ConsistencyDistillation:
     """The objective of a consistency student: f(x_t, t), its estimate of x0, is the clean end of the trajectory of x_t.
 
     Every prediction but x0 makes f the identity at the clean level, whatever the network's output F: ``x0 = (b x_t -
-    sigma F) / (b alpha - a sigma)`` is x_t where alpha is 1 and sigma 0, which is the boundary condition. The network
-    is never called there. The held-out loss is that of the first stage: the distance from the teacher's end.
+    sigma F) / (b alpha - a sigma)`` is x_t where alpha is 1 and sigma 0, which is the boundary condition. What
+    the network returns there is never used. The held-out loss is that of the first stage: the distance from the
+    teacher's end.
 
     Attributes:
         first, second: the stages.
