@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from torch.distributed import TCPStore
+
 _CONTEXT = multiprocessing.get_context("forkserver")
 # optimisers import torch._dynamo
 _CONTEXT.set_forkserver_preload(["ddpm.cli.train", "ddpm.planning.session", "sklearn.datasets", "torch._dynamo"])
@@ -24,6 +26,21 @@ def finish(process: BaseProcess) -> int:
     process.join()
     assert process.exitcode is not None
     return process.exitcode
+
+
+def two_ranks(script: str, *argv: str, folder: Path, env: Mapping[str, str] = {}) -> list[str]:
+    """Run a script in two processes that train together, as ``torchrun`` would; return what each prints."""
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    env = dict(env) | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
+    env |= {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "CUDA_VISIBLE_DEVICES": ""}
+    env |= {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0"}
+    ranks = [
+        start(script, *argv, output=folder / f"rank{r}", env=env | {"RANK": str(r), "LOCAL_RANK": str(r)})
+        for r in (0, 1)
+    ]
+    for r, process in enumerate(ranks):
+        assert finish(process) == 0, (folder / f"rank{r}.err").read_text()
+    return [(folder / f"rank{r}.out").read_text() for r in (0, 1)]
 
 
 def _run(script: str, argv: tuple[str, ...], output: str, env: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ written: inside functions, and for type checkers alone.
 
 import ast
 import sys
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -119,6 +120,12 @@ def test_every_package_is_in_one_layer():
 @cases("part", [package, str])
 def test_nothing_imports_what_imports_it(part):
     assert circle({path: (SRC / path).read_text(encoding="utf-8") for path in FILES}, part) == []
+
+
+def test_every_type_has_a_name_of_its_own():
+    trees = [ast.parse((SRC / path).read_text(encoding="utf-8")) for path in FILES]
+    names = Counter(node.name for tree in trees for node in tree.body if isinstance(node, ast.ClassDef))
+    assert [name for name, n in names.items() if n > 1] == []
 
 
 def test_circles_are_found():

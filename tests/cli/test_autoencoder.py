@@ -2,9 +2,6 @@
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import ddpm
+import forked
 from ddpm import build
 from ddpm.codec import PixelCodec
 from ddpm.core.model import Model
@@ -223,17 +221,9 @@ except SystemExit as e:
 
 
 def test_two_processes_train_one_autoencoder(trained: Path, pictures: Path, tmp_path: Path) -> None:
-    (tmp_path / "worker.py").write_text(WORKER)
-    launch = ["--nproc-per-node", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"]
-    command = ("train", pictures, "--recipe", AUTOENCODER, "--adversarial", "--out", tmp_path / "two", *FLAGS)
-    ended = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", *launch, tmp_path / "worker.py", *command],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
-    )
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.count("\nreconstruction of ") == 1
+    command = ["train", str(pictures), "--recipe", AUTOENCODER, "--adversarial", "--out", str(tmp_path / "two"), *FLAGS]
+    said = forked.two_ranks(WORKER, *command, folder=tmp_path)
+    assert "".join(said).count("\nreconstruction of ") == 1
     one, two = (events(folder, "train") for folder in (trained, tmp_path / "two"))
     assert [line["loss"] for line in two][:4] == pytest.approx([line["loss"] for line in one][:4], rel=1e-3)
     assert RunFolder(tmp_path / "two").latents().weights == RunFolder(tmp_path / "two").reconstruction().weights

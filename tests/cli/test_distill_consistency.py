@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 import ddpm
 from ddpm.config.run import RunConfig
 from ddpm.engine.loading import load
-from ddpm.planning import follow
+from ddpm.planning import budget, follow
 from ddpm.system.interrupt import Interrupt
 from ddpm.tasks.generate import sample
 from ddpm.training.loop import train
@@ -90,26 +91,17 @@ def test_it_resumes_in_both_stages_bit_for_bit(
 
 
 def test_a_time_is_turned_into_images_by_the_speed_of_both_stages(
-    cli: Cli, digits_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cli: Cli, digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "fast"
-    assert (
-        cli(
-            "distill",
-            digits_run,
-            "--out",
-            out,
-            "--method",
-            "consistency",
-            "--tuning",
-            "0.5",
-            "--for",
-            "10m",
-            "--dry-run",
-        )
-        == 0
-    )
-    assert "measured" in capsys.readouterr().out
+    """Of steps of 32 images that take 1 and 3 s, in the plan and as measured by a dry run."""
+
+    def seconds(trainer: Any, *_: object) -> float:
+        return 1.0 if trainer.objective.second.steps[0] else 3.0
+
+    monkeypatch.setattr(budget, "seconds_a_step", seconds)
+    how = ("--method", "consistency", "--tuning", "0.5", "--for", "10m", "--dry-run")
+    assert cli("distill", digits_run, "--out", tmp_path / "fast", *how) == 0
+    assert capsys.readouterr().out.count(" 16 images/s") == 2
 
 
 @pytest.mark.parametrize(("options", "code"), [({"tuning": 1.5}, "invalid"), ({"method": "trajectory"}, "conflict")])

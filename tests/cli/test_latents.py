@@ -9,7 +9,6 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from torch.distributed import TCPStore
 
 import autoencoders
 import ddpm
@@ -161,18 +160,9 @@ def test_a_changed_codec_is_found(alone: Path, tmp_path: Path) -> None:
 
 def test_two_processes_encode_once_and_are_as_one(places: tuple[Path, Path], tmp_path: Path) -> None:
     """Both read what the main one encodes, and draw the same latents for a row as a single process."""
-    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    env = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-    env |= {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0", "CUDA_VISIBLE_DEVICES": ""}
-    env |= {"DDPM_CACHE": str(tmp_path / "cache")}
     argv = ["train", "digits", "--codec", str(places[0]), "--out", str(tmp_path / "two"), *FLAGS, "--device", "cpu"]
-    ranks = [
-        forked.start(WORKER, *argv, output=tmp_path / f"rank{r}", env=env | {"RANK": str(r), "LOCAL_RANK": str(r)})
-        for r in (0, 1)
-    ]
-    for r, process in enumerate(ranks):
-        assert forked.finish(process) == 0, (tmp_path / f"rank{r}.err").read_text()
-    counts = [(tmp_path / f"rank{r}.out").read_text().split()[-1] for r in (0, 1)]
+    said = forked.two_ranks(WORKER, *argv, folder=tmp_path, env={"DDPM_CACHE": str(tmp_path / "cache")})
+    counts = [text.split()[-1] for text in said]
     assert counts == [str(2 * 1797), "0"]
     one, two = (load_file(run / "model.safetensors") for run in (places[1], tmp_path / "two"))
     for name, weights in one.items():

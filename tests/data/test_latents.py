@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from cases import cases
 from ddpm.data.arrays import array_source
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
@@ -89,17 +90,22 @@ def test_a_killed_call_is_resumed(data: Dataset) -> None:
     assert not draft.exists()
 
 
-def test_two_at_once_write_the_same(data: Dataset) -> None:
-    """One is overtaken by another, which starts where it is, and finishes first."""
-    overtaken = Counted()
+@cases("after", [0, CHUNK])
+def test_two_at_once_write_the_same(data: Dataset, after: int) -> None:
+    """One is overtaken by another, which starts where it is, and finishes first; a third has begun its own file."""
+    overtaken, codec = Counted(), f"c{after}"
+    folder = latents_folder(codec, data.fingerprint)
 
     def encode(images: torch.Tensor) -> torch.Tensor:
-        if overtaken.seen == CHUNK:
-            made(data, flip=False)
+        if overtaken.seen == after:
+            made(data, codec=codec, flip=False)
+            (folder / "plain.f16.draft").write_bytes(b"a third")
         return overtaken(images)
 
-    whole = made(data, encode, flip=False)
+    whole = made(data, encode, codec, flip=False)
     assert batch_of(whole, np.arange(N)).images.equal(moments(torch.tensor(data.images)))
+    assert overtaken.seen == (N if after else CHUNK)
+    assert [path.name for path in folder.iterdir()] == ["plain.f16"]
 
 
 def test_another_codec_or_other_images_have_their_own(data: Dataset) -> None:

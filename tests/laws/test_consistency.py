@@ -13,7 +13,7 @@ from ddpm.core.continuous import Continuous, EDMProcess, Flow
 from ddpm.core.model import Model
 from ddpm.core.prediction import x0_from_output
 from ddpm.core.stream import RowStreams
-from ddpm.objectives.consistency import Consistency, MidTraining, Tuning
+from ddpm.objectives.consistency import ConsistencyDistillation, MidTraining, Tuning
 from ddpm.objectives.distillation import StudentPath
 from ddpm.sampling import DDIM
 from ddpm.sampling.consistency import Consistency as Sampling
@@ -84,11 +84,13 @@ def estimate(x: torch.Tensor, level: Level, conditions: Conditions) -> torch.Ten
     return DATA(x.double(), level).x0.to(x)
 
 
-def objective(name: str = "cosine") -> Consistency:
+def objective(name: str = "cosine") -> ConsistencyDistillation:
     schedule, ask = SCHEDULES[name], Parameterisation(prediction.x0)
     path = StudentPath(VISITS, tuple(schedule.level(timestep) for timestep in (*VISITS, 0)))
     first = MidTraining(path, OWN, (3, 1), trajectory(schedule), ask)
-    return Consistency(first, Tuning(schedule, estimate, ask, lambda stored, streams: stored, (STEPS // 2, STEPS)), 0.5)
+    return ConsistencyDistillation(
+        first, Tuning(schedule, estimate, ask, lambda stored, streams: stored, (STEPS // 2, STEPS)), 0.5
+    )
 
 
 def images(n: int) -> torch.Tensor:
@@ -96,7 +98,7 @@ def images(n: int) -> torch.Tensor:
     return DATA.mean[:, None].float() + DATA.cov.float().sqrt() @ noise
 
 
-def losses(made: Consistency, net: nn.Module, step: int, rows: range = range(32)) -> torch.Tensor:
+def losses(made: ConsistencyDistillation, net: nn.Module, step: int, rows: range = range(32)) -> torch.Tensor:
     draws = made.draws(RowStreams(1, step, 32, rows), made.history())
     return made.losses(Model(net), images(32)[rows.start : rows.stop], {}, draws)
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch.distributed import TCPStore
 
 import forked
 from ddpm.objectives import SimpleLoss
@@ -111,20 +110,12 @@ def one(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[
 
 @pytest.fixture(scope="module")
 def two(one: object, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, np.ndarray]], str]:
-    """The run of two, interrupted, and what each saw and did. They are told what ``torchrun`` tells its own."""
+    """The run of two, interrupted, and what each saw and did."""
     folder = tmp_path_factory.mktemp("processes")
-    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    env = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-    env |= {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0", "CUDA_VISIBLE_DEVICES": ""}
     argv = [str(Path(__file__).parent), str(folder / "two"), str(folder), *FLAGS]
-    ranks = [
-        forked.start(WORKER, *argv, output=folder / f"rank{r}", env=env | {"RANK": str(r), "LOCAL_RANK": str(r)})
-        for r in (0, 1)
-    ]
-    for r, process in enumerate(ranks):
-        assert forked.finish(process) == 0, (folder / f"rank{r}.err").read_text()
+    said = forked.two_ranks(WORKER, *argv, folder=folder)
     notes = [dict(np.load(folder / f"rank{r}.npz")) for r in (0, 1)]
-    return folder / "two", notes, "".join((folder / f"rank{r}.out").read_text() for r in (0, 1))
+    return folder / "two", notes, "".join(said)
 
 
 def lines(run: Path) -> dict[int, dict[str, float]]:

@@ -105,6 +105,8 @@ def test_resizing_is_that_of_pytorch():
     x = torch.randn(2, 3, 12, 16, generator=torch.Generator().manual_seed(0))
     theirs = torch.nn.functional.interpolate(x, (5, 9), mode="bilinear", antialias=True)
     torch.testing.assert_close(resized(x, [5, 9]), theirs)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(resized(x, [5, 9]), theirs)
 
 
 def grads(model: Model, objective: Autoencoding, images: torch.Tensor, step: int) -> tuple[float, torch.Tensor]:
@@ -141,3 +143,17 @@ def test_the_two_gradients_are_in_proportion(model, images):
     term = PatchAdversary(0.0, 0.0, weight)(model, x, y, error, 0.5)
     ours, theirs = (torch.autograd.grad(of.sum(), y, retain_graph=True)[0].flatten(1) for of in (error, term))
     torch.testing.assert_close(theirs.norm(dim=1), weight * ours.norm(dim=1), rtol=1e-4, atol=0)
+
+
+def test_a_step_of_each_stage_can_be_measured(model, images):
+    """At step 0, and at full size, whatever is drawn there."""
+    judged = replace(PLAIN, adversary=PatchAdversary(0.5, 0.1, 0.5), equivariance=1.0)
+    shares, stages = zip(*judged.parts, strict=True)
+    assert shares == pytest.approx((0.5, 0.1, 0.4))
+    last = [grads(model, stage, images, 0) for stage in stages]
+    assert [moved > 0 for moved, _ in last] == [False, True, True]
+    assert last[0][1].equal(last[1][1])
+    assert not torch.allclose(last[1][1], last[2][1])
+    torch.testing.assert_close(last[0][1], grads(model, PLAIN, images, 0)[1])
+    assert [share for share, _ in PLAIN.parts] == [1.0]
+    assert [share for share, _ in replace(judged, adversary=PatchAdversary(0.0, 1.0, 0.5)).parts] == [1.0]

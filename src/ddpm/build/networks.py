@@ -129,8 +129,8 @@ def build_classifier(config: ClassifierConfig) -> Model:
 def build_autoencoder_model(config: AutoencoderConfig) -> Model:
     """An autoencoder with fresh weights, and its discriminator if it is trained against one."""
     net, how = Autoencoder(config.network), config.objective.adversarial
-    judge = None if how is None else PatchDiscriminator(config.network.image_channels, how.width, how.layers)
-    return Model(net, auxiliary=judge)
+    discriminator = None if how is None else PatchDiscriminator(config.network.image_channels, how.width, how.layers)
+    return Model(net, auxiliary=discriminator)
 
 
 def build_features(name: str, weights: str | None, size: tuple[int, int], device: torch.device) -> Extractor:

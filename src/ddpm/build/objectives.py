@@ -25,7 +25,7 @@ from ddpm.objectives.adversarial import PatchAdversary
 from ddpm.objectives.autoencoding import Autoencoding
 from ddpm.objectives.bound import least
 from ddpm.objectives.classification import Classification
-from ddpm.objectives.consistency import Consistency, MidTraining, Tuning
+from ddpm.objectives.consistency import ConsistencyDistillation, MidTraining, Tuning
 from ddpm.objectives.denoising import Denoising
 from ddpm.objectives.distillation import Distillation, StudentPath, TeacherTrajectory
 from ddpm.objectives.level_sampling import LevelSampling
@@ -176,7 +176,7 @@ def build_progressive(config: RunConfig, teacher: TeacherEstimate, codec: Codec 
 
 def build_consistency(
     config: RunConfig, trajectory: TeacherTrajectory, estimate: TeacherEstimate, codec: Codec | None = None
-) -> Consistency:
+) -> ConsistencyDistillation:
     """The objective of a consistency student.
 
     Args:
@@ -195,7 +195,7 @@ def build_consistency(
     stage = round((1 - taught.tuning) * steps), steps
     encode = (codec or build_codec(config)).sample
     second = Tuning(schedule, estimate, ask, encode, stage, dropout, guidance)
-    return Consistency(first, second, taught.tuning, taught.seed)
+    return ConsistencyDistillation(first, second, taught.tuning, taught.seed)
 
 
 def build_classification(config: ClassifierConfig) -> Classification:

@@ -1,14 +1,15 @@
 """The codec of latent diffusion: a frozen autoencoder (Rombach et al. 2022)."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 
 from ddpm.codec.pixel import PixelCodec
+from ddpm.codec.protocol import MomentsOf
 from ddpm.codec.tiles import Tiles
 from ddpm.core.stream import RowStreams
+from ddpm.objectives.autoencoding import VariationalAutoencoder
 
 TILE = 512
 """The longest side, in pixels, of an image that is encoded and decoded at once."""
@@ -18,18 +19,6 @@ ROWS = 16
 """The most images at a time."""
 
 
-class Net(Protocol):
-    """An autoencoder; see ``ddpm.networks.autoencoder``."""
-
-    def moments(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images (B, C, H, W) in [-1, 1] -> the mean and the log-variance of their latents."""
-        ...
-
-    def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """Latents -> images (B, C, H, W)."""
-        ...
-
-
 class TrainedAutoencoder(NamedTuple):
     """An autoencoder with its weights, frozen, and the statistics of its latents.
 
@@ -37,7 +26,7 @@ class TrainedAutoencoder(NamedTuple):
         mean, spread: (C',), the mean and the standard deviation of each channel, on the network's device.
     """
 
-    net: Net
+    net: VariationalAutoencoder
     mean: torch.Tensor
     spread: torch.Tensor
 
@@ -71,7 +60,7 @@ class AutoencoderCodec:
         return PixelCodec().decode(decoded)
 
     @property
-    def moments(self) -> Callable[[torch.Tensor], torch.Tensor]:
+    def moments(self) -> MomentsOf:
         return self._halved
 
     def sample(self, stored: torch.Tensor, streams: RowStreams) -> torch.Tensor:

@@ -7,7 +7,7 @@ import torch
 
 from ddpm.core.stream import RowStreams
 
-Moments = Callable[[torch.Tensor], torch.Tensor]
+MomentsOf = Callable[[torch.Tensor], torch.Tensor]
 """Images (B, *space, C) uint8 -> the mean and the log-variance of their x0, (B, 2 C', *space')."""
 
 
@@ -23,7 +23,7 @@ class Codec(Protocol):
         ...
 
     @property
-    def moments(self) -> Moments | None:
+    def moments(self) -> MomentsOf | None:
         """What training stores in place of images, to encode them only once; None if it stores the images."""
         ...
 

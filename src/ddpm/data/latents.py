@@ -1,5 +1,6 @@
 """The latents of a data set, encoded once: a memory-mapped file of their moments, and another for mirrored images."""
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -60,7 +61,7 @@ def with_latents(
     """The data set with the latents of its images, which are encoded unless the cache has them.
 
     Files are keyed by the images and the codec's weights. They grow image by image: a killed call is resumed at the
-    last complete one, and concurrent calls write the same bytes at the same positions.
+    last complete one. Concurrent calls write the same bytes at the same positions, until the first has them all.
 
     Args:
         data: prepared images, all of them.
@@ -94,23 +95,39 @@ def _encoded_once(
 ) -> Path:
     """Write the moments of all images to a file, or to the end of an unfinished one; return its path."""
     row = 2 * int(np.prod(shape[1:]))
-    if path.exists() and path.stat().st_size == shape[0] * row:
-        return path
+    size = shape[0] * row
     draft = path.with_name(f"{path.name}.draft")
     with disk_errors(path, ADVICE):
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.touch()
-        with draft.open("r+b") as file:
-            done = min(draft.stat().st_size // row, shape[0])
+        if _has(path, size):
+            return path
+        with _opened(draft) as file:
+            done = min(os.fstat(file.fileno()).st_size // row, shape[0])
             check_room(path.parent, (shape[0] - done) * row)
-            while done < shape[0]:
+            # in a file that a faster call has finished and published, nothing changes any more
+            while done < shape[0] and not _has(path, size):
                 rows = np.arange(done, min(done + CHUNK, shape[0]))
                 _write(file, done * row, _finite(encode(rows), rows, names))
                 done += len(rows)
                 progress(done, shape[0])
-        with suppress(FileNotFoundError):  # a concurrent call was faster
-            draft.replace(path)
+        if _has(path, size):
+            draft.unlink(missing_ok=True)
+        else:
+            with suppress(FileNotFoundError):  # finished since
+                draft.replace(path)
     return path
+
+
+def _opened(draft: Path) -> BinaryIO:
+    """Open a file to write in, as it is or new, in one step: a concurrent call may rename it between two."""
+    return open(draft, "r+b", opener=lambda path, flags: os.open(path, flags | os.O_CREAT, 0o666))
+
+
+def _has(path: Path, size: int) -> bool:
+    """Whether a file exists and has a size in bytes."""
+    with suppress(FileNotFoundError):
+        return path.stat().st_size == size
+    return False
 
 
 def _write(file: BinaryIO, at: int, moments: Moments) -> None:

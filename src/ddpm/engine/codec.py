@@ -1,17 +1,20 @@
 """Open the codec of a run."""
 
 from functools import partial
+from pathlib import Path
 from typing import cast
 
 import torch
 
 from ddpm import build
 from ddpm.codec import Codec, TrainedAutoencoder
-from ddpm.codec.autoencoder import Net
+from ddpm.config.autoencoder import AutoencoderConfig
 from ddpm.config.codec import AutoencoderCodecConfig
 from ddpm.config.run import RunConfig
+from ddpm.core.model import Model
+from ddpm.objectives.autoencoding import VariationalAutoencoder
 from ddpm.records.codec import StoredCodec
-from ddpm.records.run_folder import RunFolder
+from ddpm.records.run_folder import RunFolder, Weights
 from ddpm.training.checkpoint import load_into
 
 
@@ -37,12 +40,21 @@ def codec_of(stored: StoredCodec | None, config: RunConfig, device: torch.device
 
 
 def loaded(stored: StoredCodec, device: torch.device) -> TrainedAutoencoder:
-    """Load an autoencoder, frozen, without the discriminator that it may have been trained against."""
-    alone = stored.config.objective.model_copy(update={"adversarial": None})
-    with torch.random.fork_rng(devices=[]):  # initialising weights would advance torch's generator
-        model = build.build_autoencoder_model(stored.config.model_copy(update={"objective": alone}))
-    load_into(model.state_dict(), stored.weights, str(stored.source))
-    model.to(device, memory_format=model.layout)  # type: ignore[call-overload]
-    model.eval().requires_grad_(False)
+    """Load an autoencoder with the statistics of its latents."""
+    model = load_autoencoder(stored.config, stored.weights, stored.source, device)
     mean, spread = (torch.tensor(values, device=device) for values in (stored.latents.mean, stored.latents.spread))
-    return TrainedAutoencoder(cast(Net, model.net), mean, spread)
+    return TrainedAutoencoder(cast(VariationalAutoencoder, model.net), mean, spread)
+
+
+def load_autoencoder(config: AutoencoderConfig, weights: Weights, source: Path, device: torch.device) -> Model:
+    """Load an autoencoder, frozen, without the discriminator that it may have been trained against.
+
+    Raises:
+        InputError: the weights, from this folder, belong to another model.
+    """
+    alone = config.objective.model_copy(update={"adversarial": None})
+    with torch.random.fork_rng(devices=[]):  # initialising weights would advance torch's generator
+        model = build.build_autoencoder_model(config.model_copy(update={"objective": alone}))
+    load_into(model.state_dict(), weights, str(source))
+    model.to(device, memory_format=model.layout)  # type: ignore[call-overload]
+    return model.eval().requires_grad_(False)

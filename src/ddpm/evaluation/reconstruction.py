@@ -8,6 +8,7 @@ from ddpm.config.autoencoder import AutoencoderConfig
 from ddpm.config.autoencoding import AutoencodingConfig
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
+from ddpm.engine.codec import load_autoencoder
 from ddpm.engine.reconstruction import (
     MEASURED,
     in_parts,
@@ -30,7 +31,6 @@ from ddpm.records.run_folder import RunFolder, fingerprint
 from ddpm.records.score import FeaturesRecord
 from ddpm.system.files import write_file
 from ddpm.system.progress import Progress, doing
-from ddpm.training.checkpoint import load_into
 
 FEATURES = "embedded"
 """The features that the loss uses, too, unless it uses LPIPS, and that need no download."""
@@ -53,16 +53,10 @@ def measure_autoencoder(
     config, weights = folder.autoencoder(), folder.weights()
     hash = fingerprint(weights)
     if folder.latents_file.exists() and folder.reconstruction_file.exists():
-        known, latents = ReconstructionRecord.read(folder.reconstruction_file), folder.latents()
+        known, latents = folder.reconstruction(), folder.latents()
         if known.weights == latents.weights == hash:
             return known, latents
-    with torch.random.fork_rng(devices=[]):  # initialising weights would advance torch's generator
-        model = build.build_autoencoder_model(
-            config.model_copy(update={"objective": config.objective.model_copy(update={"adversarial": None})})
-        )
-    load_into(model.state_dict(), weights, str(folder.path))
-    model.to(device, memory_format=model.layout)  # type: ignore[call-overload]
-    model.eval().requires_grad_(False)
+    model = load_autoencoder(config, weights, folder.path, device)
     shown = held_out if len(held_out) else spread_evenly(kept, MEASURED)
     record = _reconstruction(model, config, shown, hash, bool(len(held_out)), device, doing(progress, "reconstructing"))
     latents = latent_statistics(model, spread_evenly(kept, MEASURED), hash, doing(progress, "encoding"))

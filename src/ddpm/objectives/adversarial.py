@@ -43,6 +43,13 @@ class PatchAdversary:
     alone: float
     weight: float
 
+    @property
+    def parts(self) -> "tuple[tuple[float, PatchAdversary], ...]":
+        """See :class:`ddpm.objectives.autoencoding.Adversary`: before D, while it trains alone, and both."""
+        alone = min(self.alone, 1 - self.start)
+        stages = (self.start, (1.0, 0.0)), (alone, (0.0, 1.0)), (1 - self.start - alone, (0.0, 0.0))
+        return tuple((share, PatchAdversary(*moved, self.weight)) for share, moved in stages if share > 0)
+
     def __call__(
         self, model: Model, x: torch.Tensor, y: torch.Tensor, error: torch.Tensor, done: float
     ) -> torch.Tensor:

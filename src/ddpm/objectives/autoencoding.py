@@ -1,7 +1,7 @@
 """The objective of an autoencoder: reconstruction, with latents that are close to normal and equivariant to scale."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 import torch
@@ -24,12 +24,16 @@ LEAST_SIDE = 8
 """The smallest side of a downsampled image, in pixels."""
 
 
-class Autoencoder(Protocol):
+class VariationalAutoencoder(Protocol):
     """An autoencoder with normally distributed latents; see ``ddpm.networks.autoencoder``."""
 
-    def moments(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
+    def moments(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images (B, C, H, W) in [-1, 1] -> the mean and the log-variance of their latents."""
+        ...
 
-    def decode(self, z: torch.Tensor) -> torch.Tensor: ...
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        """Latents -> images (B, C, H, W)."""
+        ...
 
 
 class Adversary(Protocol):
@@ -45,6 +49,12 @@ class Adversary(Protocol):
             error: the other terms that depend on y, (B,).
             done: the fraction of the run that is done.
         """
+        ...
+
+    @property
+    def parts(self) -> "tuple[tuple[float, Adversary], ...]":
+        """The share of each of its stages in a run, with one that is in it from the start."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +84,12 @@ class Autoencoding:
     equivariance: float
     adversary: Adversary | None = None
 
+    @property
+    def parts(self) -> "tuple[tuple[float, Autoencoding], ...]":
+        """The stages of the adversary, at full size; see :class:`~ddpm.objectives.objective.Staged`."""
+        stages = ((1.0, None),) if self.adversary is None else self.adversary.parts
+        return tuple((share, replace(self, adversary=one, equivariance=0.0)) for share, one in stages)
+
     def history(self) -> LossHistory | None:
         return None
 
@@ -88,7 +104,7 @@ class Autoencoding:
         yield 0, Draws(torch.zeros(n, dtype=torch.float64), ones, None, streams, augmented=False)
 
     def losses(self, model: Model, images: torch.Tensor, conditions: Conditions, draws: Draws) -> torch.Tensor:
-        net, done = cast(Autoencoder, model.net), draws.streams.step / self.steps
+        net, done = cast(VariationalAutoencoder, model.net), draws.streams.step / self.steps
         x = self.encode(images).contiguous(memory_format=model.layout)
         mean, logvar = (moment.float() for moment in net.moments(x))
         # sums over the latents, per value of the image
@@ -129,9 +145,10 @@ def resized(x: torch.Tensor, size: list[int]) -> torch.Tensor:
 
     PyTorch's own kernels have gradients that are not deterministic on a GPU.
     """
-    rows, columns = (
-        # the columns of the identity, resized, are the matrix
-        F.interpolate(torch.eye(n, device=x.device)[None, None], (m, n), mode="bilinear", antialias=True)[0, 0]
-        for n, m in zip(x.shape[2:], size, strict=True)
-    )
-    return rows @ x.float() @ columns.mT
+    with torch.autocast(x.device.type, enabled=False):  # an image in half precision would be another target
+        rows, columns = (
+            # the columns of the identity, resized, are the matrix
+            F.interpolate(torch.eye(n, device=x.device)[None, None], (m, n), mode="bilinear", antialias=True)[0, 0]
+            for n, m in zip(x.shape[2:], size, strict=True)
+        )
+        return rows @ x.float() @ columns.mT

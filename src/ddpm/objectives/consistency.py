@@ -21,7 +21,7 @@ from ddpm.objectives.progressive import TeacherEstimate, ddim
 HALVINGS = (4, 5)
 """The values of j in tuning, which lowers the angle by the fraction ``2^-j n``; each for an equal part of the stage."""
 WIDEN, ROUND = 8.0, 5.4e-4
-"""k of n, and c of the pseudo-Huber loss as a root mean square (Song & Dhariwal 2023, sec. 3.3)."""
+"""k of n (Geng et al. 2024), and c of the pseudo-Huber loss as a root mean square (Song & Dhariwal 2023, sec. 3.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Tuning:
 
     with the angle φ = atan(sigma / alpha), which unlike the paper's sigma / alpha is finite for pure noise, and
     ``n(ρ) = 1 + 8 sigmoid(-ρ)``. The two levels move closer as training proceeds. Below the least noisy tick, f is the
-    identity: see :class:`Consistency`.
+    identity: see :class:`ConsistencyDistillation`.
 
     Attributes:
         schedule: the forward process.
@@ -141,12 +141,13 @@ class Tuning:
 
 
 @dataclass(frozen=True, slots=True)
-class Consistency:
+class ConsistencyDistillation:
     """The objective of a consistency student: f(x_t, t), its estimate of x0, is the clean end of the trajectory of x_t.
 
     Every prediction but x0 makes f the identity at the clean level, whatever the network's output F: ``x0 = (b x_t -
-    sigma F) / (b alpha - a sigma)`` is x_t where alpha is 1 and sigma 0, which is the boundary condition. The network
-    is never called there. The held-out loss is that of the first stage: the distance from the teacher's end.
+    sigma F) / (b alpha - a sigma)`` is x_t where alpha is 1 and sigma 0, which is the boundary condition. What
+    the network returns there is never used. The held-out loss is that of the first stage: the distance from the
+    teacher's end.
 
     Attributes:
         first, second: the stages.
@@ -160,8 +161,8 @@ class Consistency:
     seed: int = 0
 
     @property
-    def parts(self) -> tuple[tuple[float, "Consistency"], ...]:
-        """The share of each stage, if not 0, with an objective whose step 0 is in that stage, to measure its speed."""
+    def parts(self) -> tuple[tuple[float, "ConsistencyDistillation"], ...]:
+        """The two stages, if both are trained; see :class:`~ddpm.objectives.objective.Staged`."""
         first = replace(self, second=replace(self.second, steps=(1, 2)))
         second = replace(self, second=replace(self.second, steps=(0, 1)))
         parts = (1 - self.tuning, first), (self.tuning, second)

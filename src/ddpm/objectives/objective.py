@@ -1,8 +1,8 @@
 """The protocol of training objectives."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import torch
 
@@ -63,3 +63,13 @@ class Objective(Protocol):
 
     def held_out(self, seed: int, n: int, bins: int) -> Iterator[tuple[int, Draws]]:
         """Yield fixed draws for n images at each of ``bins`` evenly spread timesteps, with nothing dropped."""
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """An objective whose steps do not all cost the same."""
+
+    @property
+    def parts(self) -> Sequence[tuple[float, Objective]]:
+        """The share of each stage in a run, and an objective whose step 0 costs what a step of this stage does."""
+        ...

@@ -22,6 +22,7 @@ from ddpm.planning.budget import MEASURING, elapsed, seconds_left, shortfall, sp
 from ddpm.planning.plan import DEFAULT_BUDGET, PRECISIONS
 from ddpm.planning.recipes.autoencoder import autoencoder
 from ddpm.planning.recipes.recipe import Rung, Tree
+from ddpm.planning.reopen import refuse_changed_images
 from ddpm.planning.request import Request, assignments, changed, whole_number
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Say
@@ -104,7 +105,7 @@ def make(
         InputError: the request or its data cannot be trained.
     """
     threads().ease()
-    draft = _Draft(request, out, dataset, accelerator, asked, say)
+    draft = _AutoencoderDraft(request, out, dataset, accelerator, asked, say)
     rungs = autoencoder(dataset.shape[:2], request.factor)
     images, seconds = request.images.images, request.images.seconds
     if images is None and seconds is None:
@@ -123,12 +124,7 @@ def reopen(config: AutoencoderConfig, out: Path, dataset: Dataset, accelerator: 
     Raises:
         InputError: the data changed since it was started.
     """
-    if dataset.fingerprint != config.data.fingerprint:
-        raise InputError(
-            "incompatible",
-            f"the images of {config.data.source} changed since {out} was started; "
-            "restore them, or choose another --out",
-        )
+    refuse_changed_images(config.data, dataset, out)
     s, adversarial = config.training, config.objective.adversarial
     # torch's initialisers use its global generator, which keeps 32 bits of a seed on the CPU: enough for one draw
     torch.manual_seed(derive(s.seed, "weights"))
@@ -144,7 +140,7 @@ def reopen(config: AutoencoderConfig, out: Path, dataset: Dataset, accelerator: 
 
 
 @dataclass(frozen=True)
-class _Draft:
+class _AutoencoderDraft:
     """An autoencoder with known data whose settings are being resolved."""
 
     request: AutoencoderRequest

@@ -1,7 +1,7 @@
 """Training an autoencoder on images: start or resume it, and measure it at its end."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from accelerate import Accelerator
@@ -16,12 +16,11 @@ from ddpm.planning.autoencoder import AutoencoderPlan, AutoencoderRequest
 from ddpm.planning.data import gather
 from ddpm.planning.follow import follow, say
 from ddpm.planning.session import Session
-from ddpm.planning.training import accelerator_of, measure, refuse_filled, refuse_others
+from ddpm.planning.training import accelerator_of, measure, refuse_filled
 from ddpm.records.latents import LatentsRecord
 from ddpm.records.reconstruction import ReconstructionRecord
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.console import bar
-from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors
 from ddpm.system.progress import Progress
 from ddpm.system.units import say_bytes, say_seconds
@@ -69,24 +68,15 @@ class AutoencoderSession:
         own = self.session
         config = own.folder.autoencoder()
         data = config.data
-        if data.source != own.source:
-            raise InputError(
-                "incompatible", f"{own.out} was trained on {data.source}, not {own.source}; choose another --out"
-            )
-        refuse_others(own.out, own.asked, config.request, "choose another --out")
+        own.refuse_changes(data.source, config.request)
         accelerator = accelerator_of(own.command.device, config.training.precision)
         own.store(accelerator)
         source = open_source(own.source)
         with accelerator.main_process_first():
             dataset = prepare(source, Geometry(data.size, data.mode, data.fit), skip_bad=data.skip_bad)
         job = autoencoder.reopen(config, own.out, dataset, accelerator)
-        if "workers" in own.given:
-            try:
-                job = replace(job, settings=replace(job.settings, workers=own.given["workers"]))
-            except ValueError as e:
-                raise InputError("invalid", f"--workers: {e}") from e
         say(accelerator, f"resuming {own.out}")
-        return job, accelerator
+        return own.with_workers(job), accelerator
 
     def _start(self) -> tuple[Job, Accelerator]:
         own = self.session

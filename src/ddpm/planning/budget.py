@@ -2,11 +2,13 @@
 
 import math
 import time
+from dataclasses import replace
 
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from ddpm.data.loader import Steps
+from ddpm.objectives.objective import Staged
 from ddpm.system.errors import InputError
 from ddpm.training.loop import Job
 from ddpm.training.measure import seconds_a_step
@@ -61,7 +63,13 @@ def shortfall(steps: int, batch: int, speed: float, seconds: float, few: str) ->
 
 
 def speed_of(job: Job, accelerator: Accelerator) -> float:
-    """Images per second over all processes, measured on a few real steps. The job's model is altered."""
+    """Images per second over all processes, measured on a few real steps of each stage. The job's model is altered."""
+    parts = job.objective.parts if isinstance(job.objective, Staged) else ((1.0, job.objective),)
+    return 1 / sum(share / _speed(replace(job, objective=one), accelerator) for share, one in parts)
+
+
+def _speed(job: Job, accelerator: Accelerator) -> float:
+    """The speed of a job whose steps all cost the same."""
     trainer = Trainer(job.model, job.objective, job.settings, accelerator)
     rank, world = accelerator.process_index, accelerator.num_processes
     batch = Steps(job.data, job.settings.batch, job.settings.seed, job.settings.flip, rank, world)[0]

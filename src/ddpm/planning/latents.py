@@ -63,7 +63,7 @@ def size(stored: StoredCodec | None, images: tuple[int, int]) -> tuple[int, int]
 
 
 @contextmanager
-def in_pixels(stored: StoredCodec | None, images: tuple[int, int]) -> Iterator[None]:
+def refused_in_pixels(stored: StoredCodec | None, images: tuple[int, int]) -> Iterator[None]:
     """Name the size of the images where a recipe refuses that of their latents.
 
     Raises:

@@ -142,7 +142,7 @@ class _Draft:
             raise InputError("unknown", f"unknown recipe {name!r}{suggest(name, [*RECIPES, AUTOENCODER])}")
         kind = str(self.request.changes.get("network.kind", "unet"))
         size = latents.size(self.stored, self.data["size"])
-        with latents.in_pixels(self.stored, self.data["size"]):
+        with latents.refused_in_pixels(self.stored, self.data["size"]):
             return RECIPES[name](size, bool(self.data["classes"]), kind)
 
     def encode(self, rung: Rung, progress: Progress) -> None:

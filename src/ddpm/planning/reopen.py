@@ -8,6 +8,7 @@ from accelerate import Accelerator
 
 from ddpm import build
 from ddpm.codec import Codec
+from ddpm.config.data import DataConfig
 from ddpm.config.run import RunConfig
 from ddpm.core.seed import derive
 from ddpm.data.dataset import Dataset
@@ -39,12 +40,7 @@ def reopen(
     Raises:
         InputError: the data changed since the run was started.
     """
-    if dataset.fingerprint != config.data.fingerprint:
-        raise InputError(
-            "incompatible",
-            f"the images of {config.data.source} changed since {out} was started; "
-            "restore them, or choose another --out",
-        )
+    refuse_changed_images(config.data, dataset, out)
     low = None if config.upscaling is None else config.upscaling.low_fingerprint
     if low != (None if LOW not in dataset.partners else dataset.partners[LOW].fingerprint):
         raise InputError(
@@ -66,3 +62,16 @@ def reopen(
         how = quick(config.diffusion.T).model_copy(update={"clip": how.clip})
     shown = preview(engine, config.training.seed, kept, held, how)
     return Job(model, build.build_objective(config, codec), config.training, kept, held, out, shown)
+
+
+def refuse_changed_images(data: DataConfig, dataset: Dataset, out: Path) -> None:
+    """Refuse to resume a run whose images changed.
+
+    Raises:
+        InputError: they did.
+    """
+    if dataset.fingerprint != data.fingerprint:
+        raise InputError(
+            "incompatible",
+            f"the images of {data.source} changed since {out} was started; restore them, or choose another --out",
+        )

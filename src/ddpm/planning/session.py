@@ -25,6 +25,7 @@ from ddpm.planning.training import Command, OpenedRun, accelerator_of, refuse_fi
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.console import bar
 from ddpm.system.errors import InputError
+from ddpm.training.loop import Job
 
 MAY_CHANGE = {"workers"}
 """Flags that may change when a run is resumed, as they do not affect its weights."""
@@ -79,11 +80,7 @@ class Session:
         data = config.data
         if config.distillation is not None:
             raise InputError("incompatible", f"{self.out} is a {config.student}; resume it with `ddpm distill`")
-        if data.source != self.source:
-            raise InputError(
-                "incompatible", f"{self.out} was trained on {data.source}, not {self.source}; choose another --out"
-            )
-        refuse_others(self.out, self.asked, config.request, "choose another --out")
+        self.refuse_changes(data.source, config.request)
         accelerator = accelerator_of(self.command.device, config.training.precision)
         self.store(accelerator)
         source = open_source(self.source)
@@ -95,12 +92,7 @@ class Session:
         codec = open_codec(self.folder, config, accelerator.device)
         with bar("encoding") as progress:
             job = reopen(config, self.out, dataset, accelerator, codec, progress)
-        if "workers" in self.given:
-            try:
-                job = replace(job, settings=replace(job.settings, workers=self.given["workers"]))
-            except ValueError as e:
-                raise InputError("invalid", f"--workers: {e}") from e
-        return self.command.resumed(config, job, accelerator)
+        return self.command.resumed(config, self.with_workers(job), accelerator)
 
     def _start(self) -> OpenedRun:
         request = Request.of(self.source, self.given)
@@ -123,6 +115,31 @@ class Session:
                 progress=progress,
             )
         return self.command.begun(made, accelerator)
+
+    def refuse_changes(self, source: str, request: Mapping[str, Any]) -> None:
+        """Refuse to resume a run that was started on other images, or with other flags.
+
+        Raises:
+            InputError: it was.
+        """
+        if source != self.source:
+            raise InputError(
+                "incompatible", f"{self.out} was trained on {source}, not {self.source}; choose another --out"
+            )
+        refuse_others(self.out, self.asked, request, "choose another --out")
+
+    def with_workers(self, job: Job) -> Job:
+        """The job of a resumed run with the flags that ``MAY_CHANGE``.
+
+        Raises:
+            InputError: the value is invalid.
+        """
+        if "workers" not in self.given:
+            return job
+        try:
+            return replace(job, settings=replace(job.settings, workers=self.given["workers"]))
+        except ValueError as e:
+            raise InputError("invalid", f"--workers: {e}") from e
 
     def store(self, accelerator: Accelerator) -> None:
         """Store images given in memory, once."""

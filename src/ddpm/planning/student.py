@@ -19,7 +19,6 @@ from ddpm.engine.run import LoadedRun
 from ddpm.engine.teacher import Teacher
 from ddpm.images.geometry import Geometry
 from ddpm.metrics.features.extract import extract_once
-from ddpm.objectives.consistency import Consistency
 from ddpm.planning import plan
 from ddpm.planning.budget import seconds_left, speed_of, whole_steps
 from ddpm.planning.follow import say
@@ -81,9 +80,7 @@ def make(
         seconds = share * (duration(asked["for"]) if "for" in asked else DEFAULT_BUDGET)
         if "for" not in asked:
             say(accelerator, f"no --for or --images given: training for {seconds / 60:.2g}m")
-        trial = replace(trial, settings=replace(trial.settings, micro_batch=micro))
-        parts = trial.objective.parts if isinstance(trial.objective, Consistency) else ((1.0, trial.objective),)
-        speed = 1 / sum(part / speed_of(replace(trial, objective=one), accelerator) for part, one in parts)
+        speed = speed_of(replace(trial, settings=replace(trial.settings, micro_batch=micro)), accelerator)
         amount = whole_steps(speed * seconds_left(seconds, began), batch, seconds) * batch
     sized = replace(
         draft.training,

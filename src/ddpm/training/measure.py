@@ -11,9 +11,10 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from ddpm.config.training import TrainSettings
 from ddpm.core.model import Model
+from ddpm.core.stream import RowStreams
 from ddpm.data.dataset import Dataset
 from ddpm.data.loader import Batch, batch_of
-from ddpm.objectives.objective import Objective
+from ddpm.objectives.objective import Objective, Staged
 from ddpm.system.threads import TRIAL, Choice, threads
 from ddpm.training.power_average import TRACKED
 from ddpm.training.trainer import Trainer
@@ -80,7 +81,7 @@ class Memory(NamedTuple):
 def memory(
     model: Model, objective: Objective, settings: TrainSettings, data: Dataset, accelerator: Accelerator
 ) -> Memory:
-    """Count the memory that one forward pass keeps for its gradient, on two images of the data.
+    """Count the memory that the forward pass of a step keeps for its gradient, on two images of the data.
 
     Exact for kept tensors, on any device, without running out of memory.
     """
@@ -103,12 +104,18 @@ def memory(
     n, device = 2, accelerator.device
     batch = batch_of(data, np.arange(n) % len(data))
     conditions = {kind: raw.to(device) for kind, raw in batch.conditions.items()}
-    _, draws = next(iter(objective.held_out(settings.seed, n, 1)))
-    with saved_tensors_hooks(keep, lambda t: t), accelerator.autocast():
-        objective.losses(model, batch.images.to(device), conditions, draws).sum()
+    stages = [stage for _, stage in objective.parts] if isinstance(objective, Staged) else [objective]
+    counted = []
+    for stage in stages:
+        draws = stage.draws(RowStreams(settings.seed, 0, n, range(n)), stage.history())
+        with saved_tensors_hooks(keep, lambda t: t), accelerator.autocast():
+            stage.losses(model, batch.images.to(device), conditions, draws).sum()
+        counted.append(sum(kept.values()))
+        kept.clear()
+        alive.clear()
     # the casts of the weights are kept too, once for all images
     casts = numel * half
-    return Memory(fixed, max(1, (sum(kept.values()) - casts) // n))
+    return Memory(fixed, max(1, (max(counted) - casts) // n))
 
 
 def peak_bytes(device: torch.device) -> int:

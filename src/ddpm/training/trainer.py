@@ -73,7 +73,7 @@ class Trainer:
         """Take optimiser step ``number`` = 0, 1, … on this process's part of the global batch.
 
         Args:
-            images: (b, *space, C) uint8.
+            images: as the data set stores them, (b, …).
             conditions: raw, by kind, each (b, …).
         """
         s, device = self.settings, self.accelerator.device

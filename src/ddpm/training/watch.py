@@ -42,10 +42,10 @@ class Watch:
         """
         if model.auxiliary is None:
             return None
-        judge: Guarded = model.auxiliary  # type: ignore[assignment]
-        best = max(float(judge.best), psnr)
-        judge.best.fill_(best)
-        if not judge.active or psnr >= best - self.tolerance:
+        discriminator: Guarded = model.auxiliary  # type: ignore[assignment]
+        best = max(float(discriminator.best), psnr)
+        discriminator.best.fill_(best)
+        if not discriminator.active or psnr >= best - self.tolerance:
             return None
-        judge.active.zero_()
+        discriminator.active.zero_()
         return f"held-out PSNR fell from {best:.2f} to {psnr:.2f} dB: continuing without the discriminator"

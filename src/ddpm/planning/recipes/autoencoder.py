@@ -14,7 +14,7 @@ LEAST = 4
 """The fewest positions of the latents per side."""
 
 
-class LadderRow(NamedTuple):
+class AutoencoderRow(NamedTuple):
     """One autoencoder of the ladder.
 
     Attributes:
@@ -36,10 +36,10 @@ class LadderRow(NamedTuple):
 
 
 LADDER = (
-    LadderRow(0, 32, 2, 1, 16, 3e-3, True),
-    LadderRow(400_000, 64, 2, 1, 16, 3e-3, True),
-    LadderRow(2_000_000, 96, 2, 2, 32, 2e-3, True),
-    LadderRow(6_000_000, 128, 1, 2, 32, 1e-3, False),
+    AutoencoderRow(0, 32, 2, 1, 16, 3e-3, True),
+    AutoencoderRow(400_000, 64, 2, 1, 16, 3e-3, True),
+    AutoencoderRow(2_000_000, 96, 2, 2, 32, 2e-3, True),
+    AutoencoderRow(6_000_000, 128, 1, 2, 32, 1e-3, False),
 )
 
 
@@ -64,7 +64,7 @@ def autoencoder(size: tuple[int, int], factor: int | None = None) -> list[Rung]:
     return [_rung(size, factor, row) for row in LADDER]
 
 
-def _rung(size: tuple[int, int], factor: int, row: LadderRow) -> Rung:
+def _rung(size: tuple[int, int], factor: int, row: AutoencoderRow) -> Rung:
     levels = (factor // row.patch).bit_length()
     network: Tree = {
         "channels": FEW if factor <= FINE else MANY,
