@@ -9,6 +9,7 @@ import torch
 from ddpm.build.given import given, with_options
 from ddpm.build.networks import build_codec
 from ddpm.codec import Codec, PixelCodec
+from ddpm.codec.premultiplied import premultiplied
 from ddpm.config.autoencoder import AutoencoderConfig
 from ddpm.config.autoencoding import LPIPSConfig
 from ddpm.config.classifier import ClassifierConfig
@@ -219,7 +220,7 @@ def build_autoencoding(config: AutoencoderConfig, device: torch.device) -> Autoe
     # read even if its term has no weight: LPIPS is measured at the end, too
     lpips = None if o.lpips is None else build_lpips(o.lpips, device)
     return Autoencoding(
-        PixelCodec().encode,
+        premultiplied,
         (lpips or EmbeddedDistance(device)) if o.perceptual else None,
         o.perceptual,
         o.kl,

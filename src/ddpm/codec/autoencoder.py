@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 
-from ddpm.codec.pixel import PixelCodec
+from ddpm.codec.premultiplied import premultiplied, straight
 from ddpm.codec.protocol import MomentsOf
 from ddpm.codec.tiles import Tiles
 from ddpm.core.stream import RowStreams
@@ -33,7 +33,7 @@ class TrainedAutoencoder(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AutoencoderCodec:
-    """A codec of latents with mean 0 and standard deviation 1 in each channel, computed in float32.
+    """A codec of latents of premultiplied pixels, with mean 0 and standard deviation 1 in each channel, computed in float32.
 
     Images are processed in padded batches of a fixed size, so that the rounding of one does not depend on the others.
 
@@ -57,7 +57,7 @@ class AutoencoderCodec:
         """Normalised latents to images (B, H, W, C) uint8, clamped to their range."""
         z = x.float() * self._per_channel(self.trained.spread) + self._per_channel(self.trained.mean)
         decoded = self._in_parts(Tiles(self.trained.net.decode, 1, self.factor, self._units), z, self.factor)
-        return PixelCodec().decode(decoded)
+        return straight(decoded)
 
     @property
     def moments(self) -> MomentsOf:
@@ -79,7 +79,7 @@ class AutoencoderCodec:
         def net(x: torch.Tensor) -> torch.Tensor:
             return torch.cat(self.trained.net.moments(x), 1)
 
-        return self._in_parts(Tiles(net, self.factor, 1, self._units), PixelCodec().encode(images), 1)
+        return self._in_parts(Tiles(net, self.factor, 1, self._units), premultiplied(images), 1)
 
     @property
     def _units(self) -> int:

@@ -7,7 +7,7 @@ from typing import Self, cast
 import numpy as np
 import torch
 
-from ddpm.codec import PixelCodec
+from ddpm.codec.premultiplied import premultiplied, straight
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
 from ddpm.images.pixels import Pixels
@@ -38,7 +38,7 @@ def in_parts(data: Dataset) -> Iterator[torch.Tensor]:
 def moments(model: Model, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The mean and the log of the variance of the latents of images (B, H, W, C) uint8."""
     net = cast(Autoencoder, model.net)
-    x = PixelCodec().encode(images.to(next(net.parameters()).device)).contiguous(memory_format=model.layout)
+    x = premultiplied(images.to(next(net.parameters()).device)).contiguous(memory_format=model.layout)
     mean, logvar = net.moments(x)
     return mean.float(), logvar.float()
 
@@ -48,12 +48,17 @@ def reconstructed(model: Model, images: torch.Tensor) -> torch.Tensor:
     """Reconstruct images from the mean of their latents: (B, H, W, C) uint8 to the same, on the CPU."""
     mean, _ = moments(model, images)
     y = cast(Autoencoder, model.net).decode(mean.contiguous(memory_format=model.layout))
-    return PixelCodec().decode(y).cpu()
+    return straight(y).cpu()
 
 
 def squared_errors(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """The mean squared error of each image, (B,) float64, of two (B, H, W, C) uint8."""
-    return (a.double() - b.double()).square().flatten(1).mean(1)
+    """The mean squared error of each image, (B,) float64, of two (B, H, W, C) uint8, with colours times alpha."""
+    return (visible(a).double() - visible(b).double()).square().flatten(1).mean(1)
+
+
+def visible(images: torch.Tensor) -> torch.Tensor:
+    """What is seen of images (B, H, W, C) uint8: (B, C, H, W) in 0 … 255, with colours times alpha."""
+    return (premultiplied(images) + 1) * 127.5
 
 
 @dataclass(frozen=True)

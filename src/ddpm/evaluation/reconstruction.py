@@ -3,7 +3,7 @@
 import torch
 
 from ddpm import build
-from ddpm.codec import PixelCodec
+from ddpm.codec.premultiplied import premultiplied
 from ddpm.config.autoencoder import AutoencoderConfig
 from ddpm.config.autoencoding import AutoencodingConfig
 from ddpm.core.model import Model
@@ -17,6 +17,7 @@ from ddpm.engine.reconstruction import (
     reconstructed,
     spread_evenly,
     squared_errors,
+    visible,
 )
 from ddpm.images.sheets import png, sheet
 from ddpm.metrics import frechet
@@ -82,8 +83,7 @@ def _reconstruction(
         y = reconstructed(model, images)
         errors.append(squared_errors(images, y))
         if min(images.shape[1:3]) >= SIDE:
-            # (B, H, W, C) -> (B, C, H, W)
-            similar.append(ssim(images.movedim(-1, 1), y.movedim(-1, 1)))
+            similar.append(ssim(visible(images), visible(y)))
         made.append(y)
         progress(sum(map(len, made)), len(data))
     distances, pair = [], (data, Dataset(torch.cat(made).numpy()))
@@ -112,11 +112,11 @@ def _lpips(
     """The mean LPIPS between the images of two data sets, in float32, never in TF32; None without its weights."""
     if objective.lpips is None:
         return None
-    lpips, encode, found = build.build_lpips(objective.lpips, device), PixelCodec().encode, []
+    lpips, found = build.build_lpips(objective.lpips, device), []
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
         for parts in zip(*map(in_parts, pair), strict=True):
             for a, b in zip(*(part.to(device).split(PIECE) for part in parts), strict=True):
-                found.append(lpips(encode(a), encode(b)).double())
+                found.append(lpips(premultiplied(a), premultiplied(b)).double())
     return ReconstructionLPIPS(
         mean=float(torch.cat(found).mean()), weights=lpips.hash, trained_on=objective.perceptual > 0
     )

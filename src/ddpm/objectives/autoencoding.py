@@ -66,7 +66,7 @@ class Autoencoding:
     random scale (Kouzelis et al. 2025, eq. 5), so that resizing latents resizes the images.
 
     Attributes:
-        encode: maps stored images (B, H, W, C) uint8 to x (B, C, H, W) in [-1, 1].
+        encode: maps stored images (B, H, W, C) uint8 to x (B, C, H, W) in [-1, 1], with colours times alpha.
         distance: d, a distance between features; None for none.
         perceptual, kl: w and k.
         steps: the number of steps of the run.

@@ -62,8 +62,7 @@ def test_where_no_feature_is_active_gradients_are_finite(weights):
 def test_other_modes_and_small_images(lpips):
     grey, other = images(2, 1, 16, 16), images(2, 1, 16, 16, seed=1)
     torch.testing.assert_close(lpips(grey, other), lpips(grey.expand(-1, 3, -1, -1), other.expand(-1, 3, -1, -1)))
-    clear = images(2, 4, 16, 16)
-    clear[:, 3] = -1
+    clear = -torch.ones(2, 4, 16, 16)  # premultiplied
     white = torch.ones(2, 3, 16, 16)
     assert not lpips(clear, white).any()
     solid = torch.cat([white, white[:, :1]], 1)

@@ -24,8 +24,10 @@ def as_rgb(images: torch.Tensor) -> torch.Tensor:
 
 
 def on_white(x: torch.Tensor) -> torch.Tensor:
-    """The same without rounding, with gradients: (B, C, H, W) in [-1, 1] -> (B, 3, H, W) in [-1, 1]."""
+    """The same of premultiplied colours, with gradients: (B, C, H, W) in [-1, 1] -> (B, 3, H, W) in [-1, 1].
+
+    With 0 and 1 for black and white, ``αc + (1 - α)``; see :mod:`ddpm.codec.premultiplied`.
+    """
     if x.shape[1] == 4:
-        alpha = (x[:, 3:] + 1) / 2
-        x = 1 + alpha * (x[:, :3] - 1)
+        x = x[:, :3] + 1 - x[:, 3:]
     return x.expand(-1, 3, -1, -1)
