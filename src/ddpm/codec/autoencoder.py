@@ -33,7 +33,9 @@ class TrainedAutoencoder(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AutoencoderCodec:
-    """A codec of latents of premultiplied pixels, with mean 0 and standard deviation 1 in each channel, computed in float32.
+    """A codec of latents with mean 0 and standard deviation 1 in each channel, computed in float32.
+
+    Those of images with an alpha channel are of premultiplied colours.
 
     Images are processed in padded batches of a fixed size, so that the rounding of one does not depend on the others.
 
