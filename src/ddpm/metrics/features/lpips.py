@@ -28,7 +28,7 @@ class VGG16(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         channels, number = 3, 0
-        self.slices = []  # not registered under this name
+        self.slices: list[nn.ModuleDict] = []  # not registered under this name
         for i, widths in enumerate(SLICES, 1):
             convolutions = nn.ModuleDict()
             for width in widths:
@@ -39,7 +39,7 @@ class VGG16(nn.Module):
             self.slices.append(convolutions)
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """(B, 3, H, W), H and W at least 16 -> relu1_2, relu2_2, relu3_3, relu4_3, relu5_3: (B, C, H / 2^i, W / 2^i)"""
+        """(B, 3, H, W), H and W at least 16 -> relu1_2, 2_2, 3_3, 4_3 and 5_3: (B, C, H / 2^i, W / 2^i)."""
         found: list[torch.Tensor] = []
         for convolutions in self.slices:
             if found:
