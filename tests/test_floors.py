@@ -7,6 +7,7 @@ written: inside functions, and for type checkers alone.
 """
 
 import ast
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -123,8 +124,8 @@ def test_nothing_imports_what_imports_it(part):
 
 
 def test_every_type_has_a_name_of_its_own():
-    trees = [ast.parse((SRC / path).read_text(encoding="utf-8")) for path in FILES]
-    names = Counter(node.name for tree in trees for node in tree.body if isinstance(node, ast.ClassDef))
+    sources = [(SRC / path).read_text(encoding="utf-8") for path in FILES]
+    names = Counter(name for source in sources for name in re.findall(r"^class (\w+)", source, re.MULTILINE))
     assert [name for name, n in names.items() if n > 1] == []
 
 
