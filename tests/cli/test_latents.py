@@ -198,6 +198,8 @@ def test_another_autoencoder_starts_another_run_and_has_other_latents(
         (("--codec", "ae", "--mode", "RGB"), "incompatible", ("L", "RGB", "--mode")),
         (("--codec", "ae", "--size", "12x13"), "invalid", ("--size 12x12",)),
         (("--codec", "ae", "--size", "4"), "invalid", ("2 × 2", "--size 8")),
+        (("--codec", "ae", "--out", "ae"), "exists", ("ae", "--out")),
+        (("--recipe", "autoencoder", "--out", "run"), "exists", ("run", "--out")),
         (("--codec", "ae", "--recipe", "super-resolution"), "conflict", ("--codec", "super-resolution")),
         (("--codec", "ae", "--recipe", "autoencoder"), "conflict", ("--codec", "autoencoder")),
         (("--set", "codec.kind=autoencoder"), "conflict", ("codec.kind", "--codec")),
@@ -215,7 +217,8 @@ def test_what_cannot_be_trained_is_refused(
     named: tuple[str, ...],
 ) -> None:
     monkeypatch.chdir(places[0].parent)
-    assert cli("train", "digits", "--out", tmp_path / "new", "--images", "64", *flags) == 2
+    out = () if "--out" in flags else ("--out", tmp_path / "new")
+    assert cli("train", "digits", *out, "--images", "64", *flags) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert all(name in line for name in named), line
     assert not (tmp_path / "new").exists()

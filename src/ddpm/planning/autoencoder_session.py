@@ -21,6 +21,7 @@ from ddpm.records.latents import LatentsRecord
 from ddpm.records.reconstruction import ReconstructionRecord
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.console import bar
+from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors
 from ddpm.system.progress import Progress
 from ddpm.system.units import say_bytes, say_seconds
@@ -66,6 +67,8 @@ class AutoencoderSession:
 
     def _reopen(self) -> tuple[Job, Accelerator]:
         own = self.session
+        if not own.folder.is_autoencoder:
+            raise InputError("exists", f"{own.out} already exists and is not an autoencoder; choose another --out")
         config = own.folder.autoencoder()
         data = config.data
         own.refuse_changes(data.source, config.request)

@@ -106,8 +106,8 @@ class Distilling:
             yield replace(self, command=replace(self.command, out=stage.out), stage=stage, began=began)
 
     def _reopen(self) -> OpenedRun:
-        config = RunFolder(self.out).config()
-        if config.distillation is None:
+        folder = RunFolder(self.out)
+        if folder.is_autoencoder or (config := folder.config()).distillation is None:
             raise InputError("exists", f"{self.out} already exists and is not a student; choose another --out")
         if Path(config.distillation.teacher) != self.teacher:
             raise InputError("incompatible", f"{self.out} is a {config.student}; choose another --out")

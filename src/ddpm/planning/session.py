@@ -76,6 +76,8 @@ class Session:
         self.command.run(self._start, self._reopen)
 
     def _reopen(self) -> OpenedRun:
+        if self.folder.is_autoencoder:
+            raise InputError("exists", f"{self.out} already exists and is an autoencoder; choose another --out")
         config = self.folder.config()
         data = config.data
         if config.distillation is not None:
