@@ -125,7 +125,9 @@ def test_nothing_imports_what_imports_it(part):
 
 def test_every_type_has_a_name_of_its_own():
     sources = [(SRC / path).read_text(encoding="utf-8") for path in FILES]
-    names = Counter(name for source in sources for name in re.findall(r"^class (\w+)", source, re.MULTILINE))
+    # classes, and aliases in camel case
+    type_name = re.compile(r"^(?:class )?([A-Z]\w*[a-z]\w*)(?= = |[:(])", re.MULTILINE)
+    names = Counter(name for source in sources for name in type_name.findall(source))
     assert [name for name, n in names.items() if n > 1] == []
 
 

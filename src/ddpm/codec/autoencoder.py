@@ -35,7 +35,7 @@ class TrainedAutoencoder(NamedTuple):
 class AutoencoderCodec:
     """A codec of latents with mean 0 and standard deviation 1 in each channel, computed in float32.
 
-    Those of images with an alpha channel are of premultiplied colours.
+    If images have an alpha channel, their colours are premultiplied.
 
     Images are processed in padded batches of a fixed size, so that the rounding of one does not depend on the others.
 

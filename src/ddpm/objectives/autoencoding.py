@@ -14,7 +14,7 @@ from ddpm.core.stream import RowStreams
 from ddpm.objectives.level_sampling import LossHistory
 from ddpm.objectives.objective import Draws
 
-Distance = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+PerceptualDistance = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Images x and reconstructions y, (B, C, H, W) in [-1, 1] -> (B,)."""
 
 LEAST_SCALE = 0.25
@@ -76,7 +76,7 @@ class Autoencoding:
     """
 
     encode: Callable[[torch.Tensor], torch.Tensor]
-    distance: Distance | None
+    distance: PerceptualDistance | None
     perceptual: float
     kl: float
     steps: int

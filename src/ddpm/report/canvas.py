@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Draw = Callable[["Axes"], None]
 """A function that draws one panel."""
-Given = ParamSpec("Given")
+Arguments = ParamSpec("Arguments")
 
 INK, FAINT, RULE = "#22262b", "#66707c", "#dfe3e8"
 BLUE, ORANGE, GREEN, PURPLE, ROSE = "#2a6fb0", "#bd5a0f", "#2b8050", "#7a52b0", "#b83b62"
@@ -73,11 +73,11 @@ FORMATS = ("png", "svg", "pdf")
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
 
-def panel(draw: "Callable[Concatenate[Axes, Given], None]") -> Callable[Given, Draw]:
+def panel(draw: "Callable[Concatenate[Axes, Arguments], None]") -> Callable[Arguments, Draw]:
     """A decorator that makes a function of axes and further arguments one of these arguments, which returns a panel."""
 
     @wraps(draw)
-    def made(*args: Given.args, **kwargs: Given.kwargs) -> Draw:
+    def made(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Draw:
         return lambda ax: draw(ax, *args, **kwargs)
 
     return made

@@ -8,7 +8,7 @@ import torch
 from ddpm.core.model import Model
 
 
-class Measure(Protocol):
+class ModelMeasure(Protocol):
     """A function of a model: the mean PSNR of held-out images, in dB; None without such images."""
 
     def __call__(self, model: Model, device: torch.device) -> float | None: ...
@@ -31,7 +31,7 @@ class Watch:
         tolerance: the fall below the best so far, in dB, beyond which the discriminator is dropped.
     """
 
-    measure: Measure
+    measure: ModelMeasure
     every: int
     tolerance: float
 

@@ -38,7 +38,7 @@ class Inception:
     dim = 2048
     size = (299, 299)
 
-    def __init__(self, state: Mapping[str, torch.Tensor], device: torch.device, source: str = "what was given") -> None:
+    def __init__(self, state: Mapping[str, torch.Tensor], device: torch.device, source: str = "the state dict") -> None:
         with torch.device("meta"):
             net = InceptionV3()
         fill(net, state, source)

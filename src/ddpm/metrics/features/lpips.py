@@ -86,7 +86,7 @@ class LPIPS:
         InputError: a weight is missing, left over, of another shape or out of range.
     """
 
-    def __init__(self, state: Mapping[str, torch.Tensor], device: torch.device, source: str = "what was given") -> None:
+    def __init__(self, state: Mapping[str, torch.Tensor], device: torch.device, source: str = "the state dict") -> None:
         with torch.device("meta"):
             network = LPIPSNetwork()
         fill(network, _once(state, source), source, PUBLISHED)

@@ -60,8 +60,10 @@ def _rung(size: tuple[int, int], kind: str, row: TransformerRow) -> Rung:
 
 
 def _patch(size: tuple[int, int], positions: int) -> int:
-    """The side of the patches: the smallest power of two with at most so many positions, or the largest below that
-    divides the size."""
+    """The side of the patches: a power of two that divides the size.
+
+    The smallest that leaves at most ``positions`` per side, or else the next smaller one that divides the size.
+    """
     wanted, longest = 1, max(size)
     while longest / wanted > (positions if wanted < LARGEST else MOST):
         wanted *= 2
