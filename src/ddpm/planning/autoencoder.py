@@ -1,6 +1,5 @@
 """Turning images and a user's request into an autoencoder with every setting resolved."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,14 +13,15 @@ from ddpm.config.autoencoder import AutoencoderConfig
 from ddpm.config.autoencoding import LPIPSConfig
 from ddpm.config.options import options
 from ddpm.core.seed import derive
-from ddpm.data.dataset import Dataset, channel_stats
+from ddpm.data.dataset import Dataset
 from ddpm.data.order import split
 from ddpm.engine.reconstruction import MEASURED, HeldOutPSNR, preview
 from ddpm.metrics.features.lpips import LPIPS
-from ddpm.planning.budget import MEASURING, elapsed, seconds_left, shortfall, speed_of, whole_steps
-from ddpm.planning.plan import DEFAULT_BUDGET, PRECISIONS
+from ddpm.planning.budget import MEASURING
+from ddpm.planning.draft import DEFAULT_BUDGET, data_section, plan_within, smaller_micro_batch
+from ddpm.planning.plan import PRECISIONS
 from ddpm.planning.recipes.autoencoder import autoencoder
-from ddpm.planning.recipes.recipe import Rung, Tree
+from ddpm.planning.recipes.recipe import Tree
 from ddpm.planning.reopen import refuse_changed_images
 from ddpm.planning.request import Request, assignments, changed, whole_number
 from ddpm.system.errors import InputError
@@ -29,7 +29,7 @@ from ddpm.system.progress import Say
 from ddpm.system.threads import threads
 from ddpm.system.units import duration
 from ddpm.training.loop import Job
-from ddpm.training.measure import Memory, available_bytes, memory
+from ddpm.training.measure import Memory, memory
 from ddpm.training.watch import Watch
 
 OWN = ("factor", "latent_channels", "adversarial", "lpips")
@@ -115,7 +115,7 @@ def make(
         assert images is not None
         rung = next((r for r in reversed(rungs) if r.needs <= images), rungs[0])
         return draft.plan(rung.tree, images, None)
-    return draft.within(rungs, seconds, began)
+    return plan_within(draft, rungs, seconds, began)
 
 
 def reopen(config: AutoencoderConfig, out: Path, dataset: Dataset, accelerator: Accelerator) -> Job:
@@ -149,12 +149,12 @@ class _AutoencoderDraft:
     accelerator: Accelerator
     asked: Mapping[str, Any]
     say: Say
+    few: str = "clear reconstructions"
 
     def config(self, tree: Tree, images: int) -> AutoencoderConfig:
         """The complete config from a recipe's tree, the data and the user's changes."""
-        changes, data, own = self.request.changes, self.dataset, self.request.images
-        kept, held = split(len(data), whole_number("training.seed", changes.get("training.seed", 0)))
-        mean, std = channel_stats(data)
+        changes, data = self.request.changes, self.dataset
+        seed = whole_number("training.seed", changes.get("training.seed", 0))
         batch = whole_number("training.batch", changes.get("training.batch", tree["training"]["batch"]))
         training = {
             "images": images,
@@ -171,18 +171,7 @@ class _AutoencoderDraft:
             objective["lpips"] = self.request.lpips.model_dump()
         whole: Tree = {
             "request": dict(self.asked),
-            "data": {
-                "source": own.data,
-                "fingerprint": data.fingerprint,
-                "images": len(kept),
-                "held_out": len(held),
-                "size": data.shape[:2],
-                "mode": data.mode,
-                "fit": own.fit,
-                "skip_bad": own.skip_bad,
-                "mean": tuple(mean.tolist()),
-                "std": tuple(std.tolist()),
-            },
+            "data": data_section(self.request.images, data, seed),
             "network": {"image_channels": data.shape[2], **tree["network"]},
             "objective": objective,
             "training": training | tree["training"],
@@ -195,45 +184,17 @@ class _AutoencoderDraft:
         job = reopen(config, self.out, self.dataset, self.accelerator)
         needs = memory(job.model, job.objective, job.settings, job.data, self.accelerator)
         if "training.micro_batch" not in self.request.changes:
-            micro = needs.fitting(available_bytes(self.accelerator.device), config.training.micro_batch)
-            if micro != config.training.micro_batch:
-                self.say(f"using micro-batches of {micro} images, to fit in memory")
+            asked = config.training.micro_batch
+            micro = smaller_micro_batch(needs, asked, self.accelerator.device, self.say)
+            if micro is not None:
                 config = self.config({**tree, "training": {**tree["training"], "micro_batch": micro}}, images)
                 job = reopen(config, self.out, self.dataset, self.accelerator)
         return AutoencoderPlan(config, job, speed, needs)
 
-    def within(self, rungs: list[Rung], seconds: float, began: float) -> AutoencoderPlan:
-        """The plan of the largest network that a time budget can train."""
-
-        def affordable(speed: float) -> float:
-            """The number of training images that fit in, at a speed in images per second."""
-            images = speed * seconds_left(seconds, began)
-            return images - min(MEASURING * images, self._measurement)
-
-        chosen: tuple[Rung, float, int] | None = None
-        start, spent, took = time.monotonic(), 0.0, 0.0
-        for rung in rungs:
-            if chosen is not None and (affordable(chosen[1]) < rung.needs or spent + took > MEASURING * seconds):
-                break
-            job = self.plan(rung.tree, max(rung.needs, 1), None).job  # of any length, as it only measures speed
-            speed = speed_of(job, self.accelerator)
-            if chosen is not None and affordable(speed) < rung.needs:
-                break
-            chosen = rung, speed, job.settings.batch
-            now = elapsed(start)
-            spent, took = now, now - spent
-        assert chosen is not None
-        rung, speed, batch = chosen
-        steps = whole_steps(affordable(speed), batch, seconds)
-        if (note := shortfall(steps, batch, speed, seconds, "clear reconstructions")) is not None:
-            self.say(note)
-        return self.plan(rung.tree, steps * batch, speed)
-
-    @property
-    def _measurement(self) -> float:
+    def overhead(self, tree: Tree, images: int) -> float:
         """The cost of measuring the autoencoder at its end, in images trained in the same time.
 
         A training step costs about as much as four encodings.
         """
         kept, held = split(len(self.dataset), 0)
-        return min(len(kept), MEASURED) / 4 + len(held)
+        return min(MEASURING * images, min(len(kept), MEASURED) / 4 + len(held))

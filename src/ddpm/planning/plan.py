@@ -1,6 +1,5 @@
 """Turning a user's request into a run with every setting resolved."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,13 +17,12 @@ from ddpm.config.run import RunConfig, channels_of, kinds
 from ddpm.config.sampling import SamplingConfig
 from ddpm.config.scoring import planned
 from ddpm.config.upscaling import DEFAULT_SCALE
-from ddpm.data.dataset import Dataset, channel_stats
-from ddpm.data.order import split
+from ddpm.data.dataset import Dataset
 from ddpm.data.pairs import LOW
 from ddpm.engine.codec import codec_of
 from ddpm.metrics.features.extract import extract_once
 from ddpm.planning import latents
-from ddpm.planning.budget import MEASURING, elapsed, seconds_left, shortfall, speed_of, whole_steps
+from ddpm.planning.draft import DEFAULT_BUDGET, data_section, plan_within, smaller_micro_batch
 from ddpm.planning.narrow import refuse_narrow
 from ddpm.planning.recipes import AUTOENCODER, RECIPES, Rung, Tree
 from ddpm.planning.reopen import reopen
@@ -36,9 +34,7 @@ from ddpm.system.progress import Progress, Say, silent
 from ddpm.system.threads import threads
 from ddpm.system.units import duration
 from ddpm.training.loop import Job
-from ddpm.training.measure import Memory, available_bytes, memory
-
-DEFAULT_BUDGET = "1h"
+from ddpm.training.measure import Memory, memory
 
 
 @dataclass(frozen=True)
@@ -99,7 +95,7 @@ def make(
     if seconds is None:
         rung = next((r for r in reversed(rungs) if r.needs <= (request.images or 0)), rungs[0])
         return draft.plan(rung.tree, request.images, None)
-    return draft.within(rungs, seconds, began)
+    return plan_within(draft, rungs, seconds, began)
 
 
 @dataclass(frozen=True)
@@ -113,27 +109,14 @@ class _Draft:
     asked: Mapping[str, Any]
     say: Say
     stored: StoredCodec | None = None
+    few: str = "more than colours"
 
     @cached_property
     def data(self) -> Tree:
         """The section of the config."""
-        kept, held = split(
-            len(self.dataset), whole_number("training.seed", self.request.changes.get("training.seed", 0))
-        )
-        mean, std = channel_stats(self.dataset)
-        return {
-            "source": self.request.data,
-            "fingerprint": self.dataset.fingerprint,
-            "images": len(kept),
-            "held_out": len(held),
-            "size": self.dataset.shape[:2],
-            "mode": self.dataset.mode,
-            "fit": self.request.fit,
-            "skip_bad": self.request.skip_bad,
-            "classes": self.dataset.classes if self.request.labels else (),
-            "mean": tuple(mean.tolist()),
-            "std": tuple(std.tolist()),
-        }
+        seed = whole_number("training.seed", self.request.changes.get("training.seed", 0))
+        classes = self.dataset.classes if self.request.labels else ()
+        return data_section(self.request, self.dataset, seed) | {"classes": classes}
 
     def rungs(self) -> list[Rung]:
         """The recipe's rungs, smallest network first."""
@@ -224,48 +207,17 @@ class _Draft:
         job = reopen(config, self.out, self.dataset, self.accelerator, codec)
         needs = memory(job.model, job.objective, job.settings, job.data, self.accelerator)
         if "training.micro_batch" not in self.request.changes:
-            micro = needs.fitting(available_bytes(self.accelerator.device), config.training.micro_batch)
-            if micro != config.training.micro_batch:
-                self.say(f"using micro-batches of {micro} images, to fit in memory")
+            asked = config.training.micro_batch
+            micro = smaller_micro_batch(needs, asked, self.accelerator.device, self.say)
+            if micro is not None:
                 config = self.config({**tree, "training": {**tree["training"], "micro_batch": micro}}, total)
                 job = reopen(config, self.out, self.dataset, self.accelerator, codec)
         return Plan(config, job, speed, needs, self.stored)
 
-    def within(self, rungs: list[Rung], seconds: float, began: float) -> Plan:
-        """The plan of the largest network that a time budget can train."""
-
-        def affordable(rung: Rung, speed: float) -> float:
-            """The number of training images that fit in, at a speed in images per second."""
-            images = speed * seconds_left(seconds, began)
-            return images - self._measurements(rung, max(1, int(images)))
-
-        chosen: tuple[Rung, float, int] | None = None
-        start, spent, took = time.monotonic(), 0.0, 0.0
-        for rung in rungs:
-            if chosen is not None and affordable(rung, chosen[1]) < rung.needs:
-                break  # too few images even at the speed of a smaller network
-            if spent + took > MEASURING * seconds:
-                self.say("note: this machine is too slow at the moment to try larger networks; use a longer --for")
-                break
-            batch = self.config(rung.tree, 1).training.batch
-            trial = self.plan(rung.tree, max(rung.needs, batch), None).job  # of any length, as it only measures speed
-            speed = speed_of(trial, self.accelerator)
-            if chosen is not None and affordable(rung, speed) < rung.needs:
-                break
-            chosen = rung, speed, batch
-            now = elapsed(start)
-            spent, took = now, now - spent
-        assert chosen is not None
-        rung, speed, batch = chosen
-        steps = whole_steps(affordable(rung, speed), batch, seconds)
-        if (note := shortfall(steps, batch, speed, seconds, "more than colours")) is not None:
-            self.say(note)
-        return self.plan(rung.tree, steps * batch, speed)
-
-    def _measurements(self, rung: Rung, images: int) -> float:
+    def overhead(self, tree: Tree, images: int) -> float:
         """The cost of scores and of the search for guidance in a run on this many images, in images trained in the
         same time."""
-        config = self.config(rung.tree, images)
+        config = self.config(tree, images)
         scoring, search = config.scoring, config.guidance_search
         scores = 0.0 if scoring is None else min(scoring.share * images, scoring.cost(images, config.training.batch))
         return scores + (0.0 if search is None else search.cost(config.guides))

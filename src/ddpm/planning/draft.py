@@ -1,0 +1,124 @@
+"""Plans of runs: what those of diffusion models and of autoencoders have in common."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
+
+import torch
+from accelerate import Accelerator
+
+from ddpm.data.dataset import Dataset, channel_stats
+from ddpm.data.order import split
+from ddpm.planning.budget import MEASURING, elapsed, seconds_left, shortfall, speed_of, whole_steps
+from ddpm.planning.recipes import Rung, Tree
+from ddpm.planning.request import Request
+from ddpm.system.progress import Say
+from ddpm.training.loop import Job
+from ddpm.training.measure import Memory, available_bytes
+
+DEFAULT_BUDGET = "1h"
+
+
+class Planned(Protocol):
+    """A resolved run, ready to train."""
+
+    @property
+    def job(self) -> Job: ...
+
+
+PlannedT = TypeVar("PlannedT", bound=Planned, covariant=True)
+
+
+class Draft(Protocol[PlannedT]):
+    """A run with known data whose settings are being resolved.
+
+    Attributes:
+        few: what fewer than a thousand steps are too few for, in words.
+    """
+
+    @property
+    def few(self) -> str: ...
+
+    @property
+    def accelerator(self) -> Accelerator: ...
+
+    @property
+    def say(self) -> Say: ...
+
+    def plan(self, tree: Tree, images: int, speed: float | None) -> PlannedT:
+        """The finished plan of a recipe's tree."""
+        ...
+
+    def overhead(self, tree: Tree, images: int) -> float:
+        """The cost of what a run measures besides training, in images trained in the same time."""
+        ...
+
+
+def plan_within(draft: Draft[PlannedT], rungs: Sequence[Rung], seconds: float, began: float) -> PlannedT:
+    """The plan of the largest network that a time budget can train.
+
+    Args:
+        rungs: the smallest network first.
+        began: ``time.monotonic()`` when the budget starts.
+
+    Raises:
+        InputError: no time is left.
+    """
+
+    def affordable(rung: Rung, speed: float) -> float:
+        """The number of training images that fit in, at a speed in images per second."""
+        images = speed * seconds_left(seconds, began)
+        return images - draft.overhead(rung.tree, max(1, int(images)))
+
+    chosen: tuple[Rung, float, int] | None = None
+    start, spent, took = time.monotonic(), 0.0, 0.0
+    for rung in rungs:
+        if chosen is not None and affordable(rung, chosen[1]) < rung.needs:
+            break  # too few images even at the speed of a smaller network
+        if spent + took > MEASURING * seconds:
+            draft.say("note: this machine is too slow at the moment to try larger networks; use a longer --for")
+            break
+        job = draft.plan(rung.tree, max(rung.needs, 1), None).job  # of any length, as it only measures speed
+        speed = speed_of(job, draft.accelerator)
+        if chosen is not None and affordable(rung, speed) < rung.needs:
+            break
+        chosen = rung, speed, job.settings.batch
+        now = elapsed(start)
+        spent, took = now, now - spent
+    assert chosen is not None
+    rung, speed, batch = chosen
+    steps = whole_steps(affordable(rung, speed), batch, seconds)
+    if (note := shortfall(steps, batch, speed, seconds, draft.few)) is not None:
+        draft.say(note)
+    return draft.plan(rung.tree, steps * batch, speed)
+
+
+def smaller_micro_batch(needs: Memory, micro: int, device: torch.device, say: Say) -> int | None:
+    """The images per forward pass that fit in memory, if fewer than ``micro``; None if these fit."""
+    fitting = needs.fitting(available_bytes(device), micro)
+    if fitting == micro:
+        return None
+    say(f"using micro-batches of {fitting} images, to fit in memory")
+    return fitting
+
+
+def data_section(request: Request, dataset: Dataset, seed: int) -> dict[str, Any]:
+    """The section of a config about its images, without classes.
+
+    Args:
+        seed: determines the held-out images.
+    """
+    kept, held = split(len(dataset), seed)
+    mean, std = channel_stats(dataset)
+    return {
+        "source": request.data,
+        "fingerprint": dataset.fingerprint,
+        "images": len(kept),
+        "held_out": len(held),
+        "size": dataset.shape[:2],
+        "mode": dataset.mode,
+        "fit": request.fit,
+        "skip_bad": request.skip_bad,
+        "mean": tuple(mean.tolist()),
+        "std": tuple(std.tolist()),
+    }
