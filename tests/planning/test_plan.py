@@ -20,7 +20,7 @@ from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
 from ddpm.images.geometry import Geometry
 from ddpm.metrics.memorisation import Thumbnail
-from ddpm.planning import budget, follow, narrow, plan
+from ddpm.planning import budget, draft, follow, narrow, plan
 from ddpm.planning.data import gather
 from ddpm.planning.plan import Plan, make
 from ddpm.planning.reopen import reopen
@@ -100,7 +100,7 @@ def test_the_longer_the_run_the_larger_the_network(made: Make, monkeypatch: pyte
     clock = [100.0]
     monkeypatch.setattr(budget.time, "monotonic", lambda: clock[0])
     speeds = {0.1: 200.0, 0.2: 100.0, 0.3: 50.0}
-    monkeypatch.setattr(plan, "speed_of", lambda job, accelerator: speeds[job.settings.clip])
+    monkeypatch.setattr(draft, "speed_of", lambda job, accelerator: speeds[job.settings.clip])
     p = made(seconds=60.0, began=100.0)
     assert (p.config.training.clip, p.speed) == (0.2, 100.0)
     assert p.config.training.images == 5760 // 128 * 128
@@ -129,7 +129,7 @@ def test_measuring_ends_after_a_share_of_the_budget(
     ladder = [Rung(needs, {"training": {"clip": clip}, "network": {"width": 8}}) for needs, clip in rungs]
     monkeypatch.setitem(RECIPES, "auto", lambda size, labelled, kind: ladder)
     monkeypatch.setattr(budget.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(plan, "speed_of", speed)
+    monkeypatch.setattr(draft, "speed_of", speed)
     for takes[0], tried in ((1.0, [0.1, 0.2, 0.3]), (4.0, [0.1, 0.2]), (20.0, [0.1])):
         clock[0] = 0.0
         measured.clear()
@@ -143,7 +143,7 @@ def test_measuring_ends_after_a_share_of_the_budget(
 
 def test_without_a_budget_it_is_an_hour(made: Make, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget.time, "monotonic", lambda: 0.0)
-    monkeypatch.setattr(plan, "speed_of", lambda job, accelerator: 100.0)
+    monkeypatch.setattr(draft, "speed_of", lambda job, accelerator: 100.0)
     p = made(images=None, guidance_search=False)
     assert said == ["no --for or --images given: training for 1h"]
     assert p.config.training.images == 3456 * 100 // 64 * 64
@@ -151,7 +151,7 @@ def test_without_a_budget_it_is_an_hour(made: Make, said: list[str], monkeypatch
 
 def test_the_micro_batch_is_lowered_to_the_memory(made: Make, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "memory", lambda *job: Memory(1000, 10))
-    monkeypatch.setattr(plan, "available_bytes", lambda device: 1200 + 12 * 40)
+    monkeypatch.setattr(draft, "available_bytes", lambda device: 1200 + 12 * 40)
     p = made(changes={"training.batch": 128})
     assert (p.config.training.batch, p.config.training.micro_batch, p.job.settings.micro_batch) == (128, 32, 32)
     assert said == ["using micro-batches of 32 images, to fit in memory"]
@@ -243,7 +243,7 @@ def test_scores_are_planned_if_asked_for(made: Make, features: list[str]) -> Non
 def test_scores_take_their_time_from_training(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 960 s at 100 images a second; training and scores together take hardly less, and no more."""
     monkeypatch.setattr(budget.time, "monotonic", lambda: 0.0)
-    monkeypatch.setattr(plan, "speed_of", lambda job, accelerator: 100.0)
+    monkeypatch.setattr(draft, "speed_of", lambda job, accelerator: 100.0)
     made, changes = partial(made, guidance_search=False), {"training.batch": 10}
     assert made(seconds=1000.0, changes=changes).config.training.images == 96_000
     for more, share in (({}, 0.05), ({"scoring.share": 0.3}, 0.3), ({"scoring.every": 1000}, 0.05)):
@@ -286,7 +286,7 @@ def test_guidance_is_searched_in_runs_that_are_long_enough(made: Make) -> None:
 
 def test_the_search_takes_its_time_from_training(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget.time, "monotonic", lambda: 0.0)
-    monkeypatch.setattr(plan, "speed_of", lambda job, accelerator: 100.0)
+    monkeypatch.setattr(draft, "speed_of", lambda job, accelerator: 100.0)
     c = made(seconds=1000.0, changes={"training.batch": 10}).config
     assert c.guidance_search is not None
     assert 0.98 * 96_000 <= c.training.images + c.guidance_search.cost(labels=True) <= 96_000
@@ -464,7 +464,7 @@ def test_processes_measure_together(cli: Callable[..., int], tmp_path: Path, mon
         return 100.0
 
     monkeypatch.setattr(Accelerator, "main_process_first", first)
-    monkeypatch.setattr(plan, "speed_of", speed)
+    monkeypatch.setattr(draft, "speed_of", speed)
     monkeypatch.setattr(follow, "train", lambda *_: iter(()))
     tiny = ("--set", "network.width=8", "--set", "network.multipliers=[1]", "--set", "network.attention=[]")
     flags = ("--for", "1h", "--during-training", "--no-tune-guidance", *tiny)
