@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +24,9 @@ from ddpm.engine import reconstruction
 from ddpm.images.geometry import Geometry
 from ddpm.planning.recipes import AUTOENCODER
 from ddpm.records.run_folder import RunFolder, fingerprint
-from ddpm.system.interrupt import Interrupt
-from ddpm.training.log import Event
-from ddpm.training.loop import Job, train
 from random_lpips import random_weights, reference
 from refusal import refuses
+from stopping import stopped_at
 
 Cli = Callable[..., int]
 FLAGS = ("--images", "192", "--batch", "16", "--width", "8", "--precision", "fp32")
@@ -104,20 +102,11 @@ def test_the_latents_statistics_are_those_of_the_weights(trained: Path, pictures
     torch.testing.assert_close(torch.tensor(found.spread), mean.std((0, 2, 3), correction=0), rtol=1e-4, atol=1e-5)
 
 
-def test_stopped_and_resumed_bit_for_bit(
-    cli: Cli, trained: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stopped_and_resumed_bit_for_bit(cli: Cli, trained: Path, pictures: Path, tmp_path: Path) -> None:
     """Before the discriminator, while it trains alone, and after."""
     command = ("train", pictures, "--recipe", AUTOENCODER, "--adversarial", "--out", tmp_path / "ae", *FLAGS)
     for step in (2, 7, 11):
-
-        def stopped(job: Job, accelerator: object, interrupt: Interrupt, step: int = step) -> Iterator[Event]:
-            for event in train(job, accelerator, interrupt):  # type: ignore[arg-type]
-                interrupt.requested = event.step >= step
-                yield event
-
-        with monkeypatch.context() as patch:
-            patch.setattr("ddpm.planning.follow.train", stopped)
+        with stopped_at(step):
             assert cli(*command) == 75
         with refuses("missing", "not finished"):
             RunFolder(tmp_path / "ae").latents()

@@ -1,6 +1,5 @@
 """From a run to a student that draws in few steps."""
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -21,18 +20,16 @@ from ddpm.engine.loading import load
 from ddpm.engine.options import settings
 from ddpm.evaluation.during import few_samples
 from ddpm.evaluation.tune import AskTune, tune
-from ddpm.planning import follow
 from ddpm.planning.distillation import Distilling
 from ddpm.planning.student import make
 from ddpm.planning.teaching import levels_of, taught
 from ddpm.planning.training import Command
-from ddpm.system.interrupt import Interrupt
 from ddpm.system.progress import silent
 from ddpm.tasks.generate import sample
 from ddpm.tasks.interpolate import interpolate
 from ddpm.tasks.likelihood import bits_per_dim
-from ddpm.training.loop import train
 from refusal import refuses
+from stopping import digests, losses, stopped_at
 
 Cli = Callable[..., int]
 SMALL = ("--images", "192", "--batch", "16", "--precision", "fp32", "--steps", "3")
@@ -54,16 +51,6 @@ def given(**flags: object) -> dict[str, object]:
 
 def distil(teacher: Path, out: Path, flags: Mapping[str, object]) -> None:
     Distilling(teacher, flags, Command(out, few_samples, device="cpu")).run()
-
-
-def digests(folder: Path) -> dict[str, str]:
-    files = [folder / "model.safetensors", *sorted((folder / "checkpoints" / "step-000000012").glob("*"))]
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
-
-
-def losses(run: Path) -> list[tuple[int, float]]:
-    events = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    return [(e["step"], e["loss"]) for e in events if e["kind"] in ("train", "held-out")]
 
 
 def test_a_student_is_a_run_that_says_what_it_is(
@@ -101,21 +88,13 @@ def test_stopped_and_gone_on_bit_for_bit(
     digits_run: Path,
     student: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = tmp_path / "fast"
     for step in stops:
-
-        def stopped(job: object, accelerator: object, interrupt: Interrupt, step: int = step) -> object:
-            for event in train(job, accelerator, interrupt):  # type: ignore[arg-type]
-                interrupt.requested = event.step >= step
-                yield event
-
-        with monkeypatch.context() as patch:
-            patch.setattr(follow, "train", stopped)
+        with stopped_at(step):
             assert cli("distill", digits_run, "--out", out, *SMALL) == 75
     assert cli("distill", digits_run, "--out", out, *SMALL) == 0
-    assert digests(out) == digests(student)
+    assert digests(out, 12) == digests(student, 12)
     assert losses(out) == losses(student)
 
 

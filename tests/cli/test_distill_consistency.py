@@ -1,7 +1,5 @@
 """A consistency student, from the command to its images."""
 
-import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +10,10 @@ import pytest
 import ddpm
 from ddpm.config.run import RunConfig
 from ddpm.engine.loading import load
-from ddpm.planning import budget, follow
-from ddpm.system.interrupt import Interrupt
+from ddpm.planning import budget
 from ddpm.tasks.generate import sample
-from ddpm.training.loop import train
 from refusal import refuses
+from stopping import digests, losses, stopped_at
 
 Cli = Callable[..., int]
 SMALL = (
@@ -32,16 +29,6 @@ def student(cli: Cli, digits_run: Path, tmp_path_factory: pytest.TempPathFactory
     out = tmp_path_factory.mktemp("runs") / "fast"
     assert cli("distill", digits_run, "--out", out, *SMALL) == 0
     return out
-
-
-def digests(folder: Path) -> dict[str, str]:
-    files = [folder / "model.safetensors", *sorted((folder / "checkpoints" / "step-000000012").glob("*"))]
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
-
-
-def losses(run: Path) -> list[tuple[int, float]]:
-    events = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    return [(e["step"], e["loss"]) for e in events if e["kind"] in ("train", "held-out")]
 
 
 def test_one_student_for_one_and_two_steps(
@@ -72,21 +59,13 @@ def test_it_resumes_in_both_stages_bit_for_bit(
     digits_run: Path,
     student: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = tmp_path / "fast"
     for step in stops:
-
-        def stopped(job: object, accelerator: object, interrupt: Interrupt, step: int = step) -> object:
-            for event in train(job, accelerator, interrupt):  # type: ignore[arg-type]
-                interrupt.requested = event.step >= step
-                yield event
-
-        with monkeypatch.context() as patch:
-            patch.setattr(follow, "train", stopped)
+        with stopped_at(step):
             assert cli("distill", digits_run, "--out", out, *SMALL) == 75
     assert cli("distill", digits_run, "--out", out, *SMALL) == 0
-    assert digests(out) == digests(student)
+    assert digests(out, 12) == digests(student, 12)
     assert losses(out) == losses(student)
 
 

@@ -14,12 +14,10 @@ from PIL import Image
 import ddpm
 from ddpm.engine.loading import load
 from ddpm.engine.options import settings
-from ddpm.planning import follow
 from ddpm.records.provenance import Provenance
-from ddpm.system.interrupt import Interrupt
 from ddpm.tasks.generate import sample
-from ddpm.training.loop import train
 from refusal import refuses
+from stopping import stopped_at
 
 Cli = Callable[..., int]
 TINY = ("--set", "network.width=8", "--set", "network.multipliers=[1,2]", "--set", "network.attention=[2]")
@@ -67,21 +65,12 @@ def test_what_is_left_and_said(cli: Cli, run: Path, capsys: pytest.CaptureFixtur
     assert said.count("noise-to-signal ratio") == 8
 
 
-def test_stopped_and_gone_on_bit_for_bit(
-    cli: Cli, unlabelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stopped_and_gone_on_bit_for_bit(cli: Cli, unlabelled: Path, tmp_path: Path) -> None:
     bare = tmp_path / "bare"
     shutil.copytree(unlabelled, bare, ignore=shutil.ignore_patterns("classifier"))
     runs = [shutil.copytree(bare, tmp_path / name) for name in ("whole", "stopped")]
     for step in (1, 7, 11):
-
-        def stopped(job: object, accelerator: object, interrupt: Interrupt, step: int = step) -> object:
-            for event in train(job, accelerator, interrupt):  # type: ignore[arg-type]
-                interrupt.requested = event.step >= step
-                yield event
-
-        with monkeypatch.context() as patch:
-            patch.setattr(follow, "train", stopped)
+        with stopped_at(step):
             assert cli("train-classifier", runs[1], *SMALL) == 75
     for out in runs:
         assert cli("train-classifier", out, *SMALL) == 0
