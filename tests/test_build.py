@@ -179,9 +179,9 @@ def test_wrappers_of_a_denoiser():
     model, ask = Model(torch.nn.Identity(), {"label": LabelEmbedding(3, 4)}), Parameterisation(prediction.v)
     null = model.cond({}, 1)
 
-    def make(away=null, weak=None, **settings):
+    def make(away=null, weak=None, between=False, **settings):
         how = SamplingConfig.of(**settings)
-        return build.build_clipped(how, build.build_guided(how, model, ask, away, weak))
+        return build.build_clipped(how, build.build_guided(how, model, ask, away, weak, between=between))
 
     plain = NetworkDenoiser(model.net, ask)
     both = make(guidance=3.0)
@@ -192,6 +192,11 @@ def test_wrappers_of_a_denoiser():
     assert make(clip=False) == plain
     assert make(guidance=3.0, away=None) == Clipped(plain)
     assert isinstance(make(guidance=0.0, clip=False), ClassifierFree)
+    stages = make(guidance=3.0, guidance_label=2.0, between=True, clip=False)
+    assert isinstance(stages, ClassifierFreeStages)
+    assert (stages.denoise, stages.scales) == (plain, (2.0, 3.0))
+    assert make(guidance=3.0, guidance_label=2.0, clip=False) == ClassifierFree(plain, null, 3.0)
+    assert make(guidance=3.0, between=True, clip=False) == ClassifierFree(plain, null, 3.0)
     bad = Model(torch.nn.Identity(), {"label": LabelEmbedding(3, 4)})
     weak = ByItself(NetworkDenoiser(bad.net, ask), bad.cond)
     assert make(guidance=3.0, weak=bad) == Clipped(Autoguidance(plain, weak, 3.0))

@@ -18,6 +18,7 @@ KINDS = {
     "both": BOTH,
     "tokens": Cond(tokens=TOKENS),
     "masked tokens": CAPTIONS,
+    "between": Cond(VECTOR, IMAGE, between=Cond(VECTOR + 50, IMAGE)),
     "all": Cond(VECTOR, IMAGE, TOKENS, MASK, {"label": torch.tensor([4, 0, 9]), "caption": torch.eye(3)}),
 }
 
@@ -26,11 +27,13 @@ def same(a: Cond, b: Cond) -> bool:
     """Bit for bit, part by part."""
 
     def parts(cond: Cond) -> dict[str, torch.Tensor]:
-        named = {f.name: getattr(cond, f.name) for f in fields(cond) if f.name != "raw"}
+        named = {f.name: getattr(cond, f.name) for f in fields(cond) if f.name not in ("raw", "between")}
         return {name: part for name, part in {**named, **(cond.raw or {})}.items() if part is not None}
 
+    if a.between is not None and b.between is not None and not same(a.between, b.between):
+        return False
     x, y = parts(a), parts(b)
-    return x.keys() == y.keys() and all(torch.equal(x[name], y[name]) for name in x)
+    return (a.between is None) == (b.between is None) and x.keys() == y.keys() and all(torch.equal(x[name], y[name]) for name in x)
 
 
 @cases("kind", KINDS)
@@ -71,6 +74,7 @@ def test_a_window_is_of_the_image_alone():
     window = KINDS["all"].crop((slice(1, 3), slice(2, 5)))
     assert same(window, Cond(VECTOR, IMAGE[:, :, 1:3, 2:5], TOKENS, MASK, KINDS["all"].raw))
     assert CAPTIONS.crop((slice(1, 3), slice(2, 5))) is CAPTIONS
+    assert torch.equal(KINDS["between"].crop((slice(1, 3), slice(2, 5))).between.image, IMAGE[:, :, 1:3, 2:5])
 
 
 def test_vectors_add_up_and_one_image_stays():
@@ -100,12 +104,15 @@ def test_raw_conditions_of_two_kinds_are_kept_together():
     assert BOTH.plus(KINDS["vector"]).raw is None
 
 
-def test_a_row_instead_of_each_leaves_the_images():
+def test_rows_instead_of_others_leave_the_images():
+    """One row for all, or a row for each."""
     null = Cond(VECTOR[:1], tokens=TOKENS[:1, :2], mask=MASK[1:2, :2], raw={"label": torch.tensor([7])})
     found = null.instead_of(KINDS["all"])
     rows = torch.zeros(3, dtype=torch.int64)
     assert same(found, Cond(VECTOR[rows], IMAGE, TOKENS[rows, :2], MASK[1:2, :2][rows], {"label": torch.full((3,), 7)}))
     assert same(Cond(VECTOR[:1]).instead_of(KINDS["vector"]), Cond(VECTOR[rows]))
+    own = {"label": torch.tensor([7, 8, 9])}
+    assert same(Cond(VECTOR + 1, raw=own).instead_of(KINDS["between"]), Cond(VECTOR + 1, IMAGE, raw=own))
     # and so both stand in one batch
     assert len(KINDS["all"].cat(found)) == 6
 

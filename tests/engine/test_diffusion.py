@@ -60,7 +60,9 @@ def check_rows_share(
     assert len(together.flatten(1).unique(dim=0)) == n
     parts = [list(range(10)), list(range(10, n)), list(reversed(range(n))), *([i] for i in alone)]
     for part in parts:
-        mine = ends(engine.draw, how, [ROWS[i] for i in part], select(given, torch.tensor(part)), guides)
+        between = None if guides.between is None else select(guides.between, torch.tensor(part))
+        own = replace(guides, between=between)
+        mine = ends(engine.draw, how, [ROWS[i] for i in part], select(given, torch.tensor(part)), own)
         assert torch.equal(mine, together[part]), part
 
 
@@ -80,6 +82,26 @@ def test_rows_of_different_requests_share_a_batch(changes: dict[str, Any]) -> No
         run = loaded("RGB", kind=kind)
         asked = how(run, **changes)
         check_rows_share(run.engine, asked, {"label": LABELS}, run.guides(asked, LABELS.tolist()), [0, 17])
+
+
+@cases("changes", [{"solver": "ancestral"}, {"solver": "heun", "size": (12, 10), "guidance_rescale": 0.7}])
+def test_rows_guided_in_stages_share_a_batch(changes: dict[str, Any]) -> None:
+    """Each through a condition of its own, also in windows, and in several batches; and not as without it."""
+    run = loaded("L")
+    asked = how(run, guidance=3.0, guidance_label=1.5, **changes)
+    guides = Guides(away={}, between={"label": LABELS.roll(1)})
+    check_rows_share(run.engine, asked, {"label": LABELS}, guides, [0, 17])
+    together = ends(run.engine.draw, asked, ROWS, {"label": LABELS}, guides)
+    assert torch.equal(ends(run.engine.draws, asked, ROWS, {"label": LABELS}, guides, batch=7), together)
+    one = ends(run.engine.draw, asked, ROWS, {"label": LABELS}, Guides(away={}))
+    assert (one - together).abs().flatten(1).amax(1).min() > 1e-3
+
+
+def test_guided_through_the_full_condition_the_scale_is_that_of_the_label() -> None:
+    run, given = loaded("L"), {"label": LABELS}
+    stages = ends(run.engine.draw, how(run, guidance=4.0, guidance_label=2.0), ROWS, given, Guides(away={}, between=given))
+    one = ends(run.engine.draw, how(run, guidance=2.0), ROWS, given, Guides(away={}))
+    torch.testing.assert_close(stages, one, rtol=0, atol=1e-4)
 
 
 def test_also_where_a_worse_model_guides() -> None:

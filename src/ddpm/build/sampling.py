@@ -17,6 +17,7 @@ from ddpm.guidance import (
     Autoguidance,
     ByItself,
     ClassifierFree,
+    ClassifierFreeStages,
     ClassifierGuided,
     Clipped,
     GuidanceInterval,
@@ -138,6 +139,8 @@ def build_guided(
     weak: Model | None = None,
     towards: Direction | None = None,
     scales: torch.Tensor | None = None,
+    *,
+    between: bool = False,
 ) -> Denoiser:
     """The denoiser of a network, with the guidance of the settings.
 
@@ -146,6 +149,7 @@ def build_guided(
         weak: The model to guide away from instead; if both are None, there is no classifier-free guidance.
         towards: The classifier's gradient, which shifts the score if that is its form.
         scales: (B,), the guidance scale of each image instead of that of the settings.
+        between: Whether each image's condition has one between, to guide to with the settings' scale for labels.
     """
     plain = _denoiser(config, model, ask)
     guidance, classifier, denoise = config.guidance, config.classifier, plain
@@ -154,6 +158,9 @@ def build_guided(
         if weak is not None:
             bad = ByItself(_denoiser(config, weak, ask), weak.cond)
             denoise = Autoguidance(plain, bad, guidance.scale, rule)
+        elif away is not None and between and guidance.label_scale is not None:
+            stages = guidance.label_scale, guidance.scale
+            denoise = ClassifierFreeStages(plain, (away.instead_of, _between), stages, rule)
         elif away is not None:
             denoise = ClassifierFree(plain, away, guidance.scale if scales is None else scales, rule)
         if guidance.interval is not None:
@@ -175,6 +182,11 @@ def build_clipped(config: SamplingConfig, denoise: Denoiser) -> Denoiser:
 def _denoiser(config: SamplingConfig, model: Model, ask: Parameterisation) -> Denoiser:
     half = HALVES.get(config.precision or "fp32")
     return model.denoiser(ask) if half is None else NetworkDenoiser(Autocast(model.net, half), ask)
+
+
+def _between(cond: Cond) -> Cond:
+    assert cond.between is not None
+    return cond.between
 
 
 def _rule(config: GuidanceConfig) -> Rule:

@@ -38,8 +38,9 @@ class ClassifierConfig(Record):
                 f"network.in_channels and out_channels must be {len(data.mode)} for {data.mode} images and "
                 f"{len(data.classes)} for their classes"
             )
-        if net.cond_width is not None:
-            raise ValueError("network.cond_width must be null: a classifier is not conditioned")
+        for name in ("cond_width", "token_width"):
+            if getattr(net, name) is not None:
+                raise ValueError(f"network.{name} must be null: a classifier is not conditioned")
         if self.training.label_dropout:
             raise ValueError("training.label_dropout must be 0: a classifier learns nothing from dropped labels")
         return self

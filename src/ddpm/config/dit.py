@@ -121,6 +121,11 @@ class DiTSettings(_Transformer):
             )
         return self
 
+    @property
+    def token_width(self) -> int | None:
+        """E of the condition's tokens: that of its vector, as one layer embeds both."""
+        return self.cond_width
+
     def describe(self) -> str:
         """A one-line summary: "DiT, 12 blocks, width 384, 6 heads, patch size 2"."""
         return f"DiT, {self._shape()}"
@@ -138,6 +143,10 @@ class PlainDiTSettings(_Transformer):
         if self.cond_width not in (None, self.width):
             raise ValueError(f"cond_width is {self.cond_width}; it must be {self.width}, the width, or None")
         return self
+
+    @property
+    def token_width(self) -> None:
+        """None, as this network takes no tokens."""
 
     def describe(self) -> str:
         """A one-line summary: "plain DiT, 12 blocks, width 384, 6 heads, patch size 2"."""

@@ -44,6 +44,9 @@ class GuidanceConfig(Strict):
     Attributes:
         scale: The guidance scale: 1 for none, above 1 to extrapolate, 0 for the prediction guided away from.
         away_from: A class or an earlier version of the run to guide away from; None for the null label.
+        negative_prompt: The prompt to guide away from; None for the null prompt.
+        label_scale: The guidance scale of the label of an image that also has a prompt, of which ``scale`` is then that
+            of the prompt; None for ``scale``.
         interval: The noise-to-signal ratios, EDM's sigma, between which to guide; None for all.
         rescale: The weight of rescaling guided images to the contrast without guidance.
         parallel: The proportion to keep of guidance along the expected image, 0 in projected guidance; None for all.
@@ -65,6 +68,15 @@ class GuidanceConfig(Strict):
             name="guide_with",
             kind=str,
             holds=Guide,
+        ),
+    ] = None
+    negative_prompt: Annotated[str | None, Flag("Guide away from this prompt instead of from none.")] = None
+    label_scale: Annotated[
+        float | None,
+        bounds(0),
+        Flag(
+            "Guidance scale of the label where a prompt is given too; --guidance for both if not given.",
+            name="guidance_label",
         ),
     ] = None
     interval: IntervalSetting = None
@@ -102,8 +114,14 @@ class GuidanceConfig(Strict):
 
     @property
     def kind(self) -> str:
-        """What to guide away from, and at which noise, if not the usual: "r below 5", where r = sigma / alpha."""
-        parts = [f"away from {self.away_from}"] if self.away_from is not None else []
+        """The label's scale, what to guide away from, and at which noise, if not the usual: "r below 5".
+
+        r is sigma / alpha.
+        """
+        away = [] if self.away_from is None else [str(self.away_from)]
+        away += [] if self.negative_prompt is None else [f'"{self.negative_prompt}"']
+        parts = [] if self.label_scale is None else [f"label {self.label_scale:g}"]
+        parts += [f"away from {' and '.join(away)}"] if away else []
         if self.interval is not None:
             low, high = self.interval
             parts.append(f"r from {low:g} to {high:g}" if low else f"r below {high:g}")
@@ -119,6 +137,9 @@ class GuidanceConfig(Strict):
         idle = [name for name in type(self).model_fields if name != "scale" and getattr(self, name) is not None]
         if self.scale == 1 and idle:
             raise ValueError(f"{idle[0]} has no effect at scale 1, which means no guidance; use another scale")
+        for name, value in (("negative_prompt", self.negative_prompt), ("guidance_label", self.label_scale)):
+            if self.guide is not None and value is not None:
+                raise ValueError(f"{name} has no effect with guide_with, which guides away from a model; drop one of them")
         return self
 
 

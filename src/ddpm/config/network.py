@@ -9,7 +9,7 @@ from pydantic import Field
 from ddpm.config.dit import DiTSettings, PlainDiTSettings
 from ddpm.config.options import Flag
 from ddpm.system.names import NormName, SkipsName, UpsampleName
-from ddpm.system.tree import Short, groups, short
+from ddpm.system.tree import Short, groups, hints, short
 
 LEAST_WIDTH = 32
 """The default minimum width of a classifier's network."""
@@ -31,6 +31,8 @@ class UNetSettings:
         dropout: The dropout probability in each residual block.
         space: The number of spatial axes.
         cond_width: D of the condition's vector; None for a network without conditions.
+        token_width: E of the condition's tokens, which every block with self-attention also attends to; None for a
+            network without tokens.
         scale_shift: Whether the time embedding scales and shifts the normalised features instead of being added
             (Dhariwal & Nichol 2021, sec. 3.1).
         patch: The side, in pixels, of the patches that form one position each (Hoogeboom et al. 2023).
@@ -52,6 +54,7 @@ class UNetSettings:
     dropout: float = 0.0
     space: Literal[1, 2, 3] = 2
     cond_width: int | None = None
+    token_width: int | None = None
     scale_shift: bool = False
     patch: int = 1
     stem: int = 0
@@ -80,6 +83,8 @@ class UNetSettings:
             raise ValueError(f"stem is {self.stem}; it must be at least 0")
         if self.cond_width is not None and self.cond_width < 1:
             raise ValueError(f"cond_width is {self.cond_width}; it must be at least 1, or None for no condition")
+        if self.token_width is not None and self.token_width < 1:
+            raise ValueError(f"token_width is {self.token_width}; it must be at least 1, or None for no tokens")
         if self.head_width is not None:
             # The middle always has attention.
             attending = {c for c, f in zip(self.channels, self.factors, strict=True) if f in self.attention}
@@ -104,7 +109,8 @@ class UNetSettings:
 
     def encoder(self, width: int | None, in_channels: int, out_channels: int) -> dict[str, Any]:
         """The settings of a classifier for the images of this network: half its width unless ``width`` is given."""
-        fixed = {"in_channels": in_channels, "out_channels": out_channels, "cond_width": None, "stem": 0}
+        fixed = {"in_channels": in_channels, "out_channels": out_channels, "stem": 0}
+        fixed |= {"cond_width": None, "token_width": None}
         return asdict(self) | fixed | {"width": max(LEAST_WIDTH, self.width // 4 * 2) if width is None else width}
 
     @classmethod
@@ -125,13 +131,18 @@ NetworkSettings = Annotated[
     Flag("Kind of network: a U-Net, a modern diffusion transformer, or the original one (Peebles & Xie 2023)."),
 ]
 """Settings of any kind of network. All kinds have ``in_channels``, ``out_channels``, ``width``, ``space``,
-``cond_width``, ``divisor``, ``encoder()``, ``default_width()`` and ``describe()``. No other is read by other packages,
-but for that of the network."""
+``cond_width``, ``token_width``, ``divisor``, ``encoder()``, ``default_width()`` and ``describe()``. No other is read by
+other packages, but for that of the network."""
 
 
-def conditioned(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """A network's settings with a width for the condition's vector: by default, the network's own width."""
+def conditioned(tree: Mapping[str, Any], *, tokens: bool = False) -> dict[str, Any]:
+    """A network's settings with a width for the condition's vector: by default, the network's own width.
+
+    Args:
+        tokens: Whether the condition also has tokens; their width is by default that of the vector.
+    """
     mark, members = short(NetworkSettings), groups(NetworkSettings)
     assert mark is not None
     kind: Any = mark.member(mark.full(tree, members), members)
-    return {"cond_width": tree.get("width", kind.default_width(tree)), **tree}
+    made = {"cond_width": tree.get("width", kind.default_width(tree)), **tree}
+    return {"token_width": made["cond_width"], **made} if tokens and "token_width" in hints(kind) else made

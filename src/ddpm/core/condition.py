@@ -48,6 +48,8 @@ class Cond:
         tokens: (B, L, E), attended to, such as an encoded caption.
         mask: (B, L) bool, false for padding tokens.
         raw: The raw conditions, for a network with its own encoder.
+        between: A weaker condition of the same images to guide through, such as their labels without their prompts;
+            networks ignore it.
     """
 
     vector: torch.Tensor | None = None
@@ -55,6 +57,7 @@ class Cond:
     tokens: torch.Tensor | None = None
     mask: torch.Tensor | None = None
     raw: Conditions | None = None
+    between: "Cond | None" = None
 
     def __len__(self) -> int:
         """B."""
@@ -67,7 +70,10 @@ class Cond:
         raw = None
         if self.raw is not None and other.raw is not None:
             raw = {kind: torch.cat([self.raw[kind], other.raw[kind]]) for kind in self.raw.keys() & other.raw.keys()}
-        return Cond(_cat(self.vector, other.vector), _cat(self.image, other.image), tokens, mask, raw)
+        between = None
+        if self.between is not None and other.between is not None:
+            between = self.between.cat(other.between)
+        return Cond(_cat(self.vector, other.vector), _cat(self.image, other.image), tokens, mask, raw, between)
 
     def plus(self, other: "Cond") -> "Cond":
         """Both conditions combined: vectors are added, tokens concatenated; at most one of the two has an image."""
@@ -91,17 +97,19 @@ class Cond:
         vector, image, tokens, mask = (
             None if part is None else part[index] for part in (self.vector, self.image, self.tokens, self.mask)
         )
-        return Cond(vector, image, tokens, mask, None if self.raw is None else select(self.raw, index))
+        raw = None if self.raw is None else select(self.raw, index)
+        return Cond(vector, image, tokens, mask, raw, None if self.between is None else self.between.rows(index))
 
     def crop(self, window: Sequence[slice]) -> "Cond":
         """The conditions for a window of the images, one slice per spatial axis."""
-        return self if self.image is None else replace(self, image=self.image[:, :, *window])
+        between = None if self.between is None else self.between.crop(window)
+        return self if self.image is None else replace(self, image=self.image[:, :, *window], between=between)
 
     def lerp(self, other: "Cond", share: Scalar) -> "Cond":
         """``(1 - share) · this + share · other``, part by part, with one share or (B,); exact at the ends.
 
         Labels are interpolated between their embeddings. If the numbers of tokens differ, the excess tokens are
-        interpolated with zero.
+        interpolated with zero. The result has no raw conditions, and none between.
         """
         (tokens, others), (mask, theirs) = self._padded(other)
         if mask is not None and theirs is not None:
@@ -115,12 +123,12 @@ class Cond:
         )
 
     def instead_of(self, other: "Cond") -> "Cond":
-        """Another batch with this single row in place of its vectors and tokens; its images stay."""
+        """Another batch with these vectors and tokens, of one row or as many, in place of its own; its images stay."""
         n = len(other)
         vector, tokens, mask = (
             None if part is None else part.expand(n, *part.shape[1:]) for part in (self.vector, self.tokens, self.mask)
         )
-        raw = None if self.raw is None else select(self.raw, torch.zeros(n, dtype=torch.int64))
+        raw = None if self.raw is None else {kind: one.expand(n, *one.shape[1:]) for kind, one in self.raw.items()}
         return Cond(vector, other.image, tokens, mask, raw)
 
     def _padded(self, other: "Cond") -> tuple[_Pair, _Pair]:

@@ -11,7 +11,8 @@ from ddpm.sampling import sample
 
 
 def network_calls(run: RunConfig, how: SamplingConfig, *, labelled: bool) -> int | None:
-    """The network evaluations for one image: a guided step needs two, although they share a batch.
+    """The network evaluations for one image: a guided step needs two, or three with a scale of
+    its own for the label, although they share a batch.
 
     Counted by solving for a single number, so that they are those of the solver, the grid and the interval of guidance.
     A classifier's gradients are not counted.
@@ -32,11 +33,13 @@ def network_calls(run: RunConfig, how: SamplingConfig, *, labelled: bool) -> int
     if guidance is not None and guidance.guide is None and not labelled:
         guidance = None
 
+    answers = 1 if guidance is None else 2 if guidance.label_scale is None else 3
+
     def denoise(x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
         nonlocal calls
         interval = None if guidance is None else guidance.interval
-        doubled = guidance is not None and (interval is None or bool(lies_within(level, *interval).all()))
-        calls += 2 if doubled else 1
+        guided = interval is None or bool(lies_within(level, *interval).all())
+        calls += answers if guided else 1
         return Denoised(torch.zeros_like(x), torch.zeros_like(x))
 
     solver = build.build_solver(how, schedule, variance=run.diffusion.variance)

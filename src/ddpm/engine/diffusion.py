@@ -43,12 +43,15 @@ class Guides:
         weak: the model to guide away from instead.
         towards: positions of rows of a batch -> the direction of a classifier for these; None without one.
         scales: (B,), the guidance scale of each row of a batch instead of that of the settings.
+        between: raw conditions of all rows, (n, …) each, to guide through: with the settings' scale for labels to
+            these, then with that for prompts to the full ones. None to guide with one scale.
     """
 
     away: Conditions | None = None
     weak: Model | None = None
     towards: Callable[[Sequence[int]], Direction] | None = None
     scales: torch.Tensor | None = None
+    between: Conditions | None = None
 
 
 UNGUIDED = Guides()
@@ -129,7 +132,10 @@ class Diffusion:
             return np.stack(list(one_by_one))
         at = self.fill(n, how)
         bent = PLAIN if task is None else task(at)
-        cond = bent.condition(self.cond(conditions, at, how))
+        cond = self.cond(conditions, at, how)
+        if cond is not None and guides.between is not None:
+            cond = replace(cond, between=self.cond(guides.between, at, how))
+        cond = bent.condition(cond)
         direction = None if guides.towards is None else guides.towards(at)
         denoise = self.denoiser(how, guides, direction, bent)
         grid, solver = bent.levels or self.grid(how), self.solver(how, direction)
@@ -168,7 +174,7 @@ class Diffusion:
                 how,
                 rows[part],
                 None if conditions is None else select(conditions, part),
-                _shifted(guides, number * batch),
+                _part(guides, part),
                 task=None if task is None else _from(task, number * batch),
                 progress=among(progress, number, total),
                 watch=watch,
@@ -185,7 +191,8 @@ class Diffusion:
         # computed in a full batch, so that the row is rounded as the others are
         away = None if guides.away is None else self._one(guides.away)
         ask, weak, scales = self.parameterisation, guides.weak, guides.scales
-        denoise = build.build_guided(how, self.model, ask, away, weak, direction, scales)
+        between = guides.between is not None
+        denoise = build.build_guided(how, self.model, ask, away, weak, direction, scales, between=between)
         if self.windows(how) > 1:
             denoise = Windows(denoise, self._window(how), OVERLAP)
         return task.held(build.build_clipped(how, task.bent(denoise)))
@@ -279,7 +286,9 @@ def _from(task: Tasks, first: int) -> Tasks:
     return lambda at: task([first + i for i in at])
 
 
-def _shifted(guides: Guides, first: int) -> Guides:
-    """Return the guides of a later batch."""
+def _part(guides: Guides, part: slice) -> Guides:
+    """Return the guides of a batch, one part of the rows."""
+    between = None if guides.between is None else select(guides.between, part)
     towards = guides.towards
-    return guides if towards is None else replace(guides, towards=lambda at: towards([first + i for i in at]))
+    shifted = None if towards is None else lambda at: towards([part.start + i for i in at])
+    return replace(guides, towards=shifted, between=between)

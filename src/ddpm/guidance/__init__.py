@@ -3,6 +3,7 @@
 from ddpm.guidance.autoguidance import Autoguidance, ByItself
 from ddpm.guidance.classifier import ClassGradient, ClassifierGuided
 from ddpm.guidance.classifier_free import ClassifierFree
+from ddpm.guidance.classifier_free_stages import ClassifierFreeStages
 from ddpm.guidance.clipping import Clipped
 from ddpm.guidance.interval import GuidanceInterval, Within
 from ddpm.guidance.projected import Projected
@@ -15,6 +16,7 @@ __all__ = [
     "ByItself",
     "ClassGradient",
     "ClassifierFree",
+    "ClassifierFreeStages",
     "ClassifierGuided",
     "Clipped",
     "GuidanceInterval",

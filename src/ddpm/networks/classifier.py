@@ -26,10 +26,9 @@ class NoisedClassifier(nn.Module):
 
     def __init__(self, settings: UNetSettings) -> None:
         super().__init__()
-        if settings.cond_width is not None:
-            raise ValueError(
-                f"cond_width is {settings.cond_width}; it must be None, as a classifier is not conditioned"
-            )
+        for name in ("cond_width", "token_width"):
+            if (width := getattr(settings, name)) is not None:
+                raise ValueError(f"{name} is {width}; it must be None, as a classifier is not conditioned")
         self.settings = s = settings
         self.time = TimeEmbedding(s.width, 4 * s.width)
         self.conv_in = conv(s.space, s.in_channels * s.patch**s.space, s.width, 3, padding=1)

@@ -22,12 +22,16 @@ from ddpm.networks.blocks import (
     space_to_depth,
     zero,
 )
+from ddpm.networks.cross_attention import Context, CrossAttention
 from ddpm.networks.embeddings import TimeEmbedding, silu
 from ddpm.system.names import SkipsName
 
 
 class Block(nn.Module):
-    """A residual block of two convolutions conditioned on time, optionally with self-attention."""
+    """A residual block of two convolutions conditioned on time, optionally with attention.
+
+    Self-attention is followed by cross-attention where the condition has tokens (Rombach et al. 2022).
+    """
 
     def __init__(self, settings: UNetSettings, channels: int, out_channels: int, *, attend: bool) -> None:
         super().__init__()
@@ -42,15 +46,20 @@ class Block(nn.Module):
         same = channels == out_channels
         self.shortcut = nn.Identity() if same else conv(settings.space, channels, out_channels, 1)
         self.attention = Attention(out_channels, settings.head_width, settings.norm) if attend else nn.Identity()
+        self.cross_attention = (
+            CrossAttention(out_channels, settings.token_width, settings.head_width, settings.norm)
+            if attend and settings.token_width is not None
+            else None
+        )
 
-    def forward(self, x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, time: torch.Tensor, context: Context | None = None) -> torch.Tensor:
         """x (B, channels, *space), time (B, 4 · width) -> (B, out_channels, *space)."""
         if self.checkpoint and torch.is_grad_enabled():
-            out: torch.Tensor = checkpoint(self._forward, x, time, use_reentrant=False)
+            out: torch.Tensor = checkpoint(self._forward, x, time, context, use_reentrant=False)
             return out
-        return self._forward(x, time)
+        return self._forward(x, time, context)
 
-    def _forward(self, x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+    def _forward(self, x: torch.Tensor, time: torch.Tensor, context: Context | None) -> torch.Tensor:
         h = self.conv1(F.silu(self.norm1(x)))
         # (B, C) -> (B, C, 1, ..., 1)
         time = self.time(time)[(..., *[None] * (x.ndim - 2))]
@@ -61,6 +70,9 @@ class Block(nn.Module):
             h = self.norm2(h + time)
         h = self.conv2(self.dropout(F.silu(h)))
         out: torch.Tensor = self.attention(self.shortcut(x) + h)
+        if self.cross_attention is not None:
+            assert context is not None
+            out = self.cross_attention(out, context)
         return out
 
 
@@ -77,11 +89,13 @@ class Down(nn.Module):
         self.downsample = downsample
         self.skips = skips
 
-    def forward(self, x: torch.Tensor, time: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    def forward(
+        self, x: torch.Tensor, time: torch.Tensor, context: Context | None = None
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """The level's output, and the layers' outputs, (B, C, *space), for the skip connections."""
         outputs = []
         for block in self.blocks:
-            x = block(x, time)
+            x = block(x, time, context)
             outputs.append(x)
         if self.downsample is not None:
             x = self.downsample(x)
@@ -130,17 +144,19 @@ class Up(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.upsample = upsample
 
-    def forward(self, x: torch.Tensor, time: torch.Tensor, skips: list[torch.Tensor]) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, time: torch.Tensor, context: Context | None, skips: list[torch.Tensor]
+    ) -> torch.Tensor:
         """(B, C, *space) -> (B, C', *space · 2), or at the finest level (B, C', *space). Pops its skips."""
         for block in self.blocks:
-            x = block(torch.cat([x, skips.pop()], dim=1), time)
+            x = block(torch.cat([x, skips.pop()], dim=1), time, context)
         return x if self.upsample is None else self.upsample(x)
 
 
 class UNet(nn.Module):
     """The U-Net of Ho et al. 2020, app. B, with class conditions as in Dhariwal & Nichol 2021.
 
-    Its output is zero at initialisation.
+    With a ``token_width``, it attends to the condition's tokens. Its output is zero at initialisation.
 
     Attributes:
         outer: The modules that embed time and condition, whose weights are no hidden matrices.
@@ -184,27 +200,28 @@ class UNet(nn.Module):
         self.head = Head(s.space, s.stem, s.out_channels, 4 * s.width) if s.stem else None
 
     def forward(self, x: torch.Tensor, t: torch.Tensor, cond: Cond | None = None) -> torch.Tensor:
-        """x (B, C, *space), t (B,), the condition's vector (B, cond_width) -> (B, out_channels, *space).
+        """x (B, C, *space), t (B,), the condition's vector (B, cond_width) and tokens (B, L, token_width) -> like x.
 
-        The condition's image is concatenated to x: (B, in_channels, *space) in total.
+        The condition's image is concatenated to x: (B, in_channels, *space) in total. The output has ``out_channels``.
 
         Raises:
             ValueError: if ``settings.divisor`` does not divide each side of x, or a condition is missing or unexpected.
         """
         check_size(self.settings, x)
         time = silu(self._embed(t, None if cond is None else cond.vector))
+        context = Context.of(cond, self.settings.token_width)
         if cond is not None and cond.image is not None:
             x = torch.cat([x, cond.image], dim=1)
         fine = x if self.stem is None else self.stem(x)
         h = self.conv_in(space_to_depth(fine, self.settings.patch))
         skips = [h] * (self.settings.skips == "all")
         for down in self.down:
-            h, kept = down(h, time)
+            h, kept = down(h, time, context)
             skips += kept
         for block in self.middle:
-            h = block(h, time)
+            h = block(h, time, context)
         for up in self.up:
-            h = up(h, time, skips)
+            h = up(h, time, context, skips)
         out = depth_to_space(self.conv_out(F.silu(self.norm_out(h))), self.settings.patch)
         return out if self.head is None else cast(torch.Tensor, self.head(out, fine, time))
 
