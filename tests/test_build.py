@@ -20,6 +20,7 @@ from ddpm.guidance import (
     Autoguidance,
     ByItself,
     ClassifierFree,
+    ClassifierFreeStages,
     Clipped,
     GuidanceInterval,
     Projected,

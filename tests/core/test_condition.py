@@ -30,10 +30,11 @@ def same(a: Cond, b: Cond) -> bool:
         named = {f.name: getattr(cond, f.name) for f in fields(cond) if f.name not in ("raw", "between")}
         return {name: part for name, part in {**named, **(cond.raw or {})}.items() if part is not None}
 
-    if a.between is not None and b.between is not None and not same(a.between, b.between):
-        return False
     x, y = parts(a), parts(b)
-    return (a.between is None) == (b.between is None) and x.keys() == y.keys() and all(torch.equal(x[name], y[name]) for name in x)
+    alike = x.keys() == y.keys() and all(torch.equal(x[name], y[name]) for name in x)
+    if a.between is None or b.between is None:
+        return alike and a.between is b.between
+    return alike and same(a.between, b.between)
 
 
 @cases("kind", KINDS)

@@ -99,7 +99,9 @@ def test_rows_guided_in_stages_share_a_batch(changes: dict[str, Any]) -> None:
 
 def test_guided_through_the_full_condition_the_scale_is_that_of_the_label() -> None:
     run, given = loaded("L"), {"label": LABELS}
-    stages = ends(run.engine.draw, how(run, guidance=4.0, guidance_label=2.0), ROWS, given, Guides(away={}, between=given))
+    stages = ends(
+        run.engine.draw, how(run, guidance=4.0, guidance_label=2.0), ROWS, given, Guides(away={}, between=given)
+    )
     one = ends(run.engine.draw, how(run, guidance=2.0), ROWS, given, Guides(away={}))
     torch.testing.assert_close(stages, one, rtol=0, atol=1e-4)
 

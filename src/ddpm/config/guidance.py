@@ -139,7 +139,7 @@ class GuidanceConfig(Strict):
             raise ValueError(f"{idle[0]} has no effect at scale 1, which means no guidance; use another scale")
         for name, value in (("negative_prompt", self.negative_prompt), ("guidance_label", self.label_scale)):
             if self.guide is not None and value is not None:
-                raise ValueError(f"{name} has no effect with guide_with, which guides away from a model; drop one of them")
+                raise ValueError(f"{name} has no effect with guide_with; use only one of them")
         return self
 
 

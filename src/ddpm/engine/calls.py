@@ -11,11 +11,10 @@ from ddpm.sampling import sample
 
 
 def network_calls(run: RunConfig, how: SamplingConfig, *, labelled: bool) -> int | None:
-    """The network evaluations for one image: a guided step needs two, or three with a scale of
-    its own for the label, although they share a batch.
+    """The network evaluations for one image: a guided step needs several, although they share a batch.
 
-    Counted by solving for a single number, so that they are those of the solver, the grid and the interval of guidance.
-    A classifier's gradients are not counted.
+    These are two, or three where the label has a scale of its own. Counted by solving for a single number, so that they
+    are those of the solver, the grid and the interval of guidance. A classifier's gradients are not counted.
 
     Args:
         run: a run that samples with these settings.
@@ -32,7 +31,6 @@ def network_calls(run: RunConfig, how: SamplingConfig, *, labelled: bool) -> int
     schedule, guidance, calls = build.build_schedule(run.diffusion), how.guidance, 0
     if guidance is not None and guidance.guide is None and not labelled:
         guidance = None
-
     answers = 1 if guidance is None else 2 if guidance.label_scale is None else 3
 
     def denoise(x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:

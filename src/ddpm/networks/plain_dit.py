@@ -105,6 +105,8 @@ class PlainDiT(nn.Module):
                 if s.cond_width is None
                 else "this network requires a condition; use the null condition for none in particular"
             )
+        if cond.tokens is not None:
+            raise ValueError("this network takes no tokens; leave them out, or use a DiT or a U-Net")
         if cond.image is not None:
             x = torch.cat([x, cond.image], dim=1)
         time = self.time(t)
