@@ -136,8 +136,9 @@ class Diffusion:
         if cond is not None and guides.between is not None:
             cond = replace(cond, between=self.cond(guides.between, at, how))
         cond = bent.condition(cond)
+        between = cond is not None and cond.between is not None
         direction = None if guides.towards is None else guides.towards(at)
-        denoise = self.denoiser(how, guides, direction, bent)
+        denoise = self.denoiser(how, guides, direction, bent, between=between)
         grid, solver = bent.levels or self.grid(how), self.solver(how, direction)
         randn = self.noise([rows[i] for i in at], self._size(how))
         x = bent.begin(grid[0], randn)
@@ -181,17 +182,23 @@ class Diffusion:
             )
 
     def denoiser(
-        self, how: SamplingConfig, guides: Guides = UNGUIDED, direction: Direction | None = None, task: Task = PLAIN
+        self,
+        how: SamplingConfig,
+        guides: Guides = UNGUIDED,
+        direction: Direction | None = None,
+        task: Task = PLAIN,
+        *,
+        between: bool = False,
     ) -> Denoiser:
         """Build the model's denoiser: guided, in windows for larger images, ``bent`` by a task, clipped, then ``held``.
 
         Args:
             direction: the direction of a classifier for the rows of the batch.
+            between: whether the conditions have one between, to guide through.
         """
         # computed in a full batch, so that the row is rounded as the others are
         away = None if guides.away is None else self._one(guides.away)
         ask, weak, scales = self.parameterisation, guides.weak, guides.scales
-        between = guides.between is not None
         denoise = build.build_guided(how, self.model, ask, away, weak, direction, scales, between=between)
         if self.windows(how) > 1:
             denoise = Windows(denoise, self._window(how), OVERLAP)
