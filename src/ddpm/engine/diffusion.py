@@ -43,8 +43,8 @@ class Guides:
         weak: the model to guide away from instead.
         towards: positions of rows of a batch -> the direction of a classifier for these; None without one.
         scales: (B,), the guidance scale of each row of a batch instead of that of the settings.
-        between: raw conditions of all rows, (n, …) each, to guide through: with the settings' scale for labels to
-            these, then with that for prompts to the full ones. None to guide with one scale.
+        between: raw conditions of all rows, (n, …) each, to guide to with the settings' scale for labels, and from
+            there to the full ones with the other scale; None to guide in one stage.
     """
 
     away: Conditions | None = None
@@ -295,7 +295,6 @@ def _from(task: Tasks, first: int) -> Tasks:
 
 def _part(guides: Guides, part: slice) -> Guides:
     """Return the guides of a batch, one part of the rows."""
-    between = None if guides.between is None else select(guides.between, part)
-    towards = guides.towards
+    between, towards = None if guides.between is None else select(guides.between, part), guides.towards
     shifted = None if towards is None else lambda at: towards([part.start + i for i in at])
     return replace(guides, towards=shifted, between=between)
