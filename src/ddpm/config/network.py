@@ -110,8 +110,9 @@ class UNetSettings:
     def encoder(self, width: int | None, in_channels: int, out_channels: int) -> dict[str, Any]:
         """The settings of a classifier for the images of this network: half its width unless ``width`` is given."""
         fixed = {"in_channels": in_channels, "out_channels": out_channels, "stem": 0}
-        fixed |= {"cond_width": None, "token_width": None}
-        return asdict(self) | fixed | {"width": max(LEAST_WIDTH, self.width // 4 * 2) if width is None else width}
+        none = {"cond_width": None, "token_width": None}
+        width = max(LEAST_WIDTH, self.width // 4 * 2) if width is None else width
+        return asdict(self) | fixed | none | {"width": width}
 
     @classmethod
     def default_width(cls, tree: Mapping[str, Any]) -> int:
