@@ -189,6 +189,8 @@ def test_a_data_set_in_memory_is_the_folder_of_its_images(folder: Callable[..., 
     assert (out / "images.npz").read_bytes() == before
     with refuses("incompatible", "images.npz"):
         ddpm.train(ddpm.Dataset.of(array[::-1], labels), out=out, **SMALL)
+    with refuses("incompatible", "images.npz"):
+        ddpm.train(ddpm.Dataset.of(array, labels, labels), out=out, **SMALL)
     np.testing.assert_array_equal(ddpm.Dataset.of(array[..., 0], [0, 1] * 4).images, array[..., :1])
 
 

@@ -116,6 +116,7 @@ def files_of(kind: str, huge: bytes) -> dict[str, bytes]:
         "an empty file": good | {"bad.png": b""},
         "60,000 × 60,000": good | {"bad.png": huge},
         "cut short": good | {"bad.jpg": photo((64, 64), format="JPEG")[:1500]},
+        "Latin-1": good | {"metadata.csv": "file_name,text\n0.png,café".encode("latin-1")},
         "mixed modes": good | {"grey.png": photo(mode="L")},
         "33 × 47": {f"{i}.png": photo((33, 47)) for i in range(3)},
     }[kind]
@@ -129,6 +130,7 @@ DATA = [
     ("an empty file", r"bad\.png: the file is empty"),
     ("60,000 × 60,000", r"bad\.png: .*[\d,]+ pixels"),
     ("cut short", r"bad\.jpg: the file is truncated"),
+    ("Latin-1", r"metadata\.csv .*byte 0xe9 at offset 24, in line 2; .*iconv -f latin1 -t utf-8"),
     ("mixed modes", r"mixed modes .3 RGB, 1 L.; choose --mode L, RGB or RGBA"),
     ("33 × 47", r"33 × 47 .*--size \d+x\d+"),
 ]
@@ -143,7 +145,7 @@ def test_data(refused: Refused, tmp_path: Path, raw_png_60000: bytes) -> None:
             (data / name).write_bytes(content)
         assert re.search(said, refused("train", data, "--out", out, *TINY, kept=data)), kind
         assert not out.exists()
-        if kind in ("empty", "only text", "all bad", "mixed modes", "33 × 47"):
+        if kind in ("empty", "only text", "all bad", "Latin-1", "mixed modes", "33 × 47"):
             assert re.search(said, refused("check", data)), kind
 
 
@@ -159,6 +161,20 @@ def test_check_names_bad_files_and_says_how_to_go_on(
     assert "--skip-bad" in out
     assert "8 × 8 RGB, unchanged; unconditional" in out
     assert f"ddpm train {photos} --out runs/photos" in out
+
+
+def test_check_of_captions(cli: Cli, capsys: pytest.CaptureFixture[str], folder: Callable[..., Path]) -> None:
+    photos = folder(4, classes=("cat", "dog"))
+    first, *_ = sorted(path.relative_to(photos).as_posix() for path in photos.rglob("*.png"))
+    (photos / "metadata.csv").write_text(f"file_name,text\n{first},a cat\n{first},a big cat\nnone.png,a bird\n")
+    assert cli("check", photos) == 0
+    out = capsys.readouterr().out
+    assert "captions  2 on 1 of 4 images, 2 distinct" in out
+    assert "2 words at the median, 3 at most" in out
+    assert "most frequent: a 2, cat 2, big 1" in out
+    assert "3 without a caption" in out
+    assert "1 captions without an image: metadata.csv: none.png" in out
+    assert "conditioned on 2 classes and captions" in out
 
 
 def test_check_of_classes(cli: Cli, capsys: pytest.CaptureFixture[str], folder: Callable[..., Path]) -> None:

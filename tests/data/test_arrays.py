@@ -4,7 +4,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ddpm.data.arrays import array_source, open_npz
+from ddpm.data.arrays import array_source, open_npz, save_npz
+from ddpm.data.dataset import Dataset
 from ddpm.system.errors import InputError
 from refusal import refuses
 
@@ -45,6 +46,17 @@ def test_guided_diffusion_names(tmp_path: Path) -> None:
     assert source.read("0").shape == (4, 4, 3)  # type: ignore[union-attr]
 
 
+def test_captions_are_stored_and_read_again(tmp_path: Path) -> None:
+    path, labels = tmp_path / "a.npz", np.arange(12) % 2
+    for given in (None, labels.tolist()):
+        data = Dataset.of(grey, given, [["a cat", "ein Kätzchen 🐱"], "a dog"] + [None] * 10)
+        save_npz(data, path)
+        source = open_npz(path)
+        assert [item.caption for item in source.items] == ["a cat\nein Kätzchen 🐱", "a dog"] + [None] * 10
+        assert source.key == array_source(data.images, data.labels, data.classes, data.captions).key
+        assert source.key != array_source(data.images, data.labels, data.classes).key
+
+
 def test_the_key_follows_images_labels_and_classes() -> None:
     labels = np.arange(12) % 2
     keys = {
@@ -69,6 +81,8 @@ def test_the_key_follows_images_labels_and_classes() -> None:
         ({"images": grey, "labels": np.zeros(12)}, "integers or names, not float64"),
         ({"images": grey, "labels": np.full(12, -1)}, "integers or names, not -1"),
         ({"images": grey, "labels": np.full(12, 2), "classes": ["a", "b"]}, "label 2, but names only 2 classes"),
+        ({"images": grey, "captions": np.zeros(12)}, "captions of .* are float64; use strings"),
+        ({"images": grey, "captions": np.array(["a"])}, "are 1; use a list of 12"),
         ({"images": np.array([{}])}, "not a readable .npz"),
     ],
 )

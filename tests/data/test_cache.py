@@ -93,7 +93,13 @@ def test_content_and_geometry_have_their_own_places_and_prints(tree: Tree, png: 
 
 def test_labels_and_captions_are_part_of_the_fingerprint(arrays: Source) -> None:
     other = array_source(whole, np.arange(100) % 2, ["a", "b", "c"])
-    assert prepare(arrays, Geometry()).fingerprint != prepare(other, Geometry()).fingerprint
+    captioned = array_source(whole, np.arange(100) % 3, ["a", "b", "c"], [""] * 99 + ["last"])
+    assert len({prepare(source, Geometry()).fingerprint for source in (arrays, other, captioned)}) == 3
+
+
+def test_the_fingerprint_without_captions_never_changes() -> None:
+    """Runs that were trained on these images would refuse to resume."""
+    assert prepare(array_source(whole[:2]), Geometry()).fingerprint == ""
 
 
 def test_bad_files_stop_it_unless_skipped(tree: Tree, png: Make) -> None:

@@ -1,13 +1,20 @@
+import csv
 import json
 import unicodedata
+from io import StringIO
 
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ddpm.data.captions import match_captions
-from ddpm.system.errors import InputError
+from cases import cases
+from ddpm.data.captions import match_captions, one_string
+from ddpm.system.errors import Code
+from refusal import refuses
+
+Found = tuple[dict[str, str], tuple[str, ...], tuple[str, ...]]
 
 
-def match(images: list[str], files: dict[str, bytes | str]) -> tuple[dict[str, str], tuple[str, ...], tuple[str, ...]]:
+def match(images: list[str], files: dict[str, bytes | str]) -> Found:
     contents = {name: text.encode() if isinstance(text, str) else text for name, text in files.items()}
     return match_captions(images, sorted(files), contents.__getitem__)
 
@@ -19,11 +26,11 @@ def test_text_beside_the_image() -> None:
     assert ignored == ()
 
 
-@pytest.mark.parametrize("column", ["text", "caption"])
+@cases("column", ["text", "caption"])
 def test_csv(column: str) -> None:
-    table = f'\ufefffile_name,{column},more\na.png,"a cat,\nsitting",1\nsub\\b.png,dog,2\n./c.png,,3\nd.png,none,4\n'
+    table = f'\ufefffile_name, {column},more\na.png,"a cat,\nsitting",1\nsub\\b.png,dog,2\n./c.png,,3\nd.png,none,4\n'
     texts, orphans, _ = match(["a.png", "sub/b.png", "c.png"], {"metadata.csv": table})
-    assert texts == {"a.png": "a cat,\nsitting", "sub/b.png": "dog"}
+    assert texts == {"a.png": "a cat, sitting", "sub/b.png": "dog"}
     assert orphans == ("metadata.csv: d.png",)
 
 
@@ -31,8 +38,57 @@ def test_jsonl_in_its_own_folder() -> None:
     rows = [{"file_name": "a.png", "text": "line\u2028separator"}, {"file_name": "../b.png", "text": "up"}]
     table = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n\n"
     texts, orphans, _ = match(["sub/a.png", "b.png"], {"sub/metadata.jsonl": table})
-    assert texts == {"sub/a.png": "line\u2028separator", "b.png": "up"}
+    assert texts == {"sub/a.png": "line separator", "b.png": "up"}
     assert orphans == ()
+
+
+def test_several_captions_are_lines_each_of_them_once() -> None:
+    """However they are written: as rows that repeat a name, in both tables, as a list, as the lines of a .txt."""
+    rows = "file_name,text\na.png,one\nb.png,other\na.png,two\na.png, one\n"
+    listed = "\n".join(json.dumps({"file_name": "a.png", "text": text}) for text in (["one", "two", None, ""], "one"))
+    for files in (
+        {"metadata.csv": rows},
+        {"metadata.jsonl": listed},
+        {"metadata.csv": "file_name,text\na.png,one\n", "metadata.jsonl": '{"file_name": "a.png", "text": "two"}'},
+        {"a.txt": "\n one\r\n\r\ntwo\rone", "metadata.csv": "file_name,text\na.png,far\n"},
+    ):
+        assert match(["a.png", "b.png"], files)[0]["a.png"] == "one\ntwo"
+
+
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=9)
+ROWS = st.lists(st.tuples(st.sampled_from(["a.png", "b c.png", "é.png"]), TEXT), max_size=9)
+
+
+@given(ROWS, st.sampled_from(["\n", "\r\n", "\r"]), st.booleans())
+def test_both_kinds_of_tables_of_any_text_hold_the_same(rows: list[tuple[str, str]], end: str, mark: bool) -> None:
+    """With each kind of line end, and with or without a byte order mark."""
+    images, table = ["a.png", "b c.png", "é.png"], StringIO(newline="")
+    writer = csv.writer(table, lineterminator=end, quoting=csv.QUOTE_ALL)
+    writer.writerows([("id", "file_name", "text"), *((i, *row) for i, row in enumerate(rows))])
+    lines = (json.dumps({"file_name": name, "text": text}, ensure_ascii=mark) for name, text in rows)
+    files = {"metadata.csv": table.getvalue(), "metadata.jsonl": end.join(lines)}
+    expected = {name: one_string(text for other, text in rows if other == name) for name in images}
+    for name, content in files.items():
+        texts, orphans, _ = match(images, {name: content.encode("utf-8-sig" if mark else "utf-8")})
+        assert texts == {name: text for name, text in expected.items() if text}
+        assert orphans == ()
+
+
+def test_holes_are_no_captions_and_names_of_no_image_are_counted() -> None:
+    table = "\n\nfile_name,text,more\na.png\n\n,,\n,alone\n/a.png,x\n../a.png,x\nC:\\a.png,x\nhttp://a.png,x\nb.png,b,,,\n"
+    texts, orphans, _ = match(["a.png", "b.png"], {"metadata.csv": table})
+    assert texts == {"b.png": "b"}
+    names = ["line 7", "/a.png", "../a.png", "C:\\a.png", "http://a.png"]
+    assert orphans == tuple(f"metadata.csv: {name}" for name in names)
+    lines = '{"file_name": "a.png"}\n{"file_name": null}\n{"file_name": "b.png", "text": 7}\n'
+    assert match(["a.png", "b.png"], {"metadata.jsonl": lines})[:2] == ({"b.png": "7"}, ())
+    for empty in ("", "\n", "file_name,text"):
+        assert match(["a.png"], {"metadata.csv": empty}) == ({}, (), ())
+
+
+def test_half_a_character_is_none() -> None:
+    lines = r'{"file_name": "a.png", "text": "a\ud83d cat \ud83d\udc31\u0000"}'
+    assert match(["a.png"], {"metadata.jsonl": lines})[0] == {"a.png": "a cat 🐱"}
 
 
 def test_the_nearer_caption_wins() -> None:
@@ -51,20 +107,32 @@ def test_what_is_no_caption_is_ignored() -> None:
     assert match(["a.png"], {"LICENSE": "", "notes.md": ""}) == ({}, (), ("LICENSE", "notes.md"))
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
+HEAD = "file_name,text\na.png,x\n"
+
+
+@cases(
+    ("name", "content", "code", "named"),
     [
-        (
-            "metadata.csv",
-            "filename,prompt\na.png,x\n",
-            "has the columns filename, prompt; name them file_name and text",
-        ),
-        ("metadata.csv", "file_name,text\na.png," + "x" * 200_000, "not a readable .csv"),
-        ("metadata.csv", "file_name,text\na.png,caf\u00e9\n".encode("latin-1"), "not UTF-8"),
-        ("metadata.jsonl", '{"file_name": "a.png", "text": "x"}\nnonsense\n', "line 2 is not a JSON object"),
-        ("metadata.jsonl", "[1]\n", "line 1 is not a JSON object"),
+        ("metadata.csv", "filename,prompt\na.png,x\n", "invalid", "filename, prompt; name them file_name and text"),
+        ("metadata.csv", "file_name;text\na.png;x\n", "invalid", "file_name;text"),
+        ("metadata.csv", HEAD + "a.png," + "x" * 200_000, "unreadable", "line 3"),
+        ("metadata.csv", HEAD + 'a.png,"x\nb.png,y\nc.png,z\n', "unreadable", "line 3"),
+        ("metadata.csv", HEAD + '\n"', "unreadable", "line 4"),
+        ("metadata.csv", HEAD + "a.png,red heart, large\n", "invalid", "line 3 has 3 cells"),
+        ("metadata.csv", (HEAD + "a.png,café\n").encode("latin-1"), "unreadable", "0xe9 at offset 32, in line 3"),
+        ("metadata.csv", (HEAD + "a.png,café\n").encode("latin-1"), "unreadable", "iconv -f latin1 -t utf-8"),
+        ("metadata.csv", HEAD.encode("utf-16"), "unreadable", "iconv -f utf-16 -t utf-8"),
+        ("metadata.csv", HEAD.encode("utf-16-le"), "unreadable", "iconv -f utf-16 -t utf-8"),
+        ("metadata.csv", HEAD + "a.png,x\0\n", "unreadable", "0x00 at offset 30, in line 3"),
+        ("a.txt", "x\r\ry\0", "unreadable", "a.txt is not UTF-8 text: byte 0x00 at offset 4, in line 3"),
+        ("metadata.jsonl", '{"file_name": "a.png", "text": "x"}\nnonsense\n', "unreadable", "line 2"),
+        ("metadata.jsonl", "[1]\n", "unreadable", "line 1"),
+        ("metadata.jsonl", "[" * 100_000, "unreadable", "line 1"),
+        ("metadata.jsonl", '{"file_name": "a.png", "prompt": "x"}', "invalid", "file_name, prompt"),
+        ("metadata.jsonl", '{"text": "x"}', "invalid", "the columns text;"),
+        ("metadata.jsonl", '\n{"file_name": "a.png", "text": ["x", {}]}', "invalid", "line 2: text"),
     ],
 )
-def test_unusable_tables_say_how_to_mend_them(name: str, content: bytes | str, message: str) -> None:
-    with pytest.raises(InputError, match=message):
+def test_unusable_tables_are_refused(name: str, content: bytes | str, code: Code, named: str) -> None:
+    with refuses(code, name, named):
         match(["a.png"], {name: content})

@@ -1,10 +1,15 @@
 import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from cases import cases
 from ddpm.data.dataset import Dataset, channel_stats, map_pixels
+from refusal import refuses
 
 pixels = np.random.default_rng(0).integers(0, 256, (20, 4, 6, 3), dtype=np.uint8)
 names = tuple(f"{i}.png" for i in range(20))
@@ -52,6 +57,38 @@ def test_a_mapped_file_is_sent_by_its_name(mapped: Dataset) -> None:
 
 def test_an_array_is_sent_as_it_is() -> None:
     assert np.array_equal(pickle.loads(pickle.dumps(Dataset(pixels))).images, pixels)
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """An encoder of captions."""
+
+    scale: int
+
+    def __call__(self, captions: Sequence[str]) -> np.ndarray:
+        return self.scale * np.array([[len(caption)] for caption in captions])
+
+
+def test_an_encoder_is_sent_along(mapped: Dataset) -> None:
+    sent = pickle.loads(pickle.dumps(replace(mapped, encode=Lengths(2))))
+    assert sent.captions == mapped.captions
+    assert sent.encode(["", "four"]).tolist() == [[0], [8]]
+
+
+def test_captions_of_images_in_memory() -> None:
+    given = ["a  cat\non a mat", ["one", "two ", "one", ""], "", None, [], ("three",), np.array(["four", "five"])]
+    data = Dataset.of(pixels[:7], captions=given)  # type: ignore[arg-type]
+    assert data.captions == ("a cat on a mat", "one\ntwo", "", "", "", "three", "four\nfive")
+    assert Dataset.of(pixels[:2], ["a", "b"], [None, ""]).captions is None
+
+
+@cases(
+    ("captions", "named"),
+    [("ab", "one string"), (["a"], "use a list of 2"), (["a", 7], "7"), (["a", float("nan")], "nan"), (["a", [b"b"]], "b")],
+)
+def test_other_captions_are_refused(captions: Any, named: str) -> None:
+    with refuses("invalid", named):
+        Dataset.of(pixels[:2], captions=captions)
 
 
 def test_channel_stats(mapped: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,6 @@
 import time
+import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -14,6 +16,15 @@ from ddpm.data.order import flipped, step_indices
 
 pixels = np.random.default_rng(0).integers(0, 256, (50, 4, 6, 3), dtype=np.uint8)
 dataset = Dataset(pixels, np.arange(50) % 7)
+
+
+def checksums(captions: Sequence[str]) -> np.ndarray:
+    """An encoder of captions, (b, 1)."""
+    return np.array([[zlib.crc32(caption.encode())] for caption in captions], np.int64)
+
+
+several = [[f"{i} in words", f"{i} in others", f"{i} in yet others"][: i % 4] for i in range(50)]
+captioned = replace(dataset, captions=tuple(map("\n".join, several)), encode=checksums)
 
 
 def test_a_step_is_what_its_order_says() -> None:
@@ -37,10 +48,10 @@ def test_flips_are_left_to_right_where_the_coin_says() -> None:
 
 @given(st.integers(1, 70), st.integers(1, 9), st.integers(0, 100))
 def test_ranks_share_the_batch(batch: int, world: int, step: int) -> None:
-    paired = replace(dataset, partners={"beside": Dataset(pixels[:, ::2])})
+    paired = replace(captioned, partners={"beside": Dataset(pixels[:, ::2])})
     whole = Steps(paired, batch, seed=0, flip=True)[step]
     parts = [Steps(paired, batch, seed=0, flip=True, rank=rank, world=world)[step] for rank in range(world)]
-    assert whole.conditions.keys() == {"label", "beside"}
+    assert whole.conditions.keys() == {"label", "beside", "caption"}
     for kind, raw in whole.conditions.items():
         assert torch.cat([part.conditions[kind] for part in parts]).equal(raw)
     assert torch.cat([part.images for part in parts]).equal(whole.images)
@@ -62,9 +73,11 @@ def test_workers_change_nothing(workers: int) -> None:
 
 
 def test_any_start_continues_the_same_run() -> None:
-    steps = Steps(dataset, batch=32, seed=1, flip=True)
+    steps = Steps(captioned, batch=32, seed=1, flip=True)
     run = list(islice(Batches(steps), 8))
-    assert all(a.images.equal(b.images) for a, b in zip(run[5:], Batches(steps, start=5), strict=False))
+    for a, b in zip(run[5:], Batches(steps, start=5), strict=False):
+        assert a.images.equal(b.images)
+        assert a.conditions["caption"].equal(b.conditions["caption"])
 
 
 def test_no_conditions() -> None:
@@ -78,6 +91,25 @@ def test_a_condition_is_made_of_the_image_as_it_is_shown() -> None:
     assert batch.conditions["edge"].equal(batch.images[:, :, 0])
     part = batch_of(first_column.subset(np.array([7, 3])), np.array([1]))
     assert np.array_equal(part.conditions["edge"], pixels[[3], :, 0])
+
+
+def test_each_epoch_chooses_among_the_captions_of_an_image() -> None:
+    """Every one of them in time; the empty caption where it has none."""
+    steps, seen = Steps(captioned, batch=50, seed=1), {i: set[int]() for i in range(50)}
+    for step in range(40):
+        batch = steps[step]
+        for i, (code,) in zip(batch.indices.tolist(), batch.conditions["caption"].tolist(), strict=True):
+            seen[i].add(code)
+    assert seen == {i: set(checksums(lines or [""]).ravel().tolist()) for i, lines in enumerate(several)}
+
+
+def test_without_an_epoch_the_first_caption_counts_and_without_an_encoder_none() -> None:
+    first = checksums([lines[0] if lines else "" for lines in several])
+    assert np.array_equal(batch_of(captioned, np.arange(50)).conditions["caption"], first)
+    assert batch_of(replace(captioned, encode=None), np.arange(50)).conditions.keys() == {"label"}
+    assert batch_of(replace(captioned, captions=None), np.arange(50)).conditions.keys() == {"label"}
+    part = captioned.subset(np.array([7, 3]))
+    assert np.array_equal(batch_of(part, np.array([1])).conditions["caption"], first[[3]])
 
 
 def test_waiting_is_measured_and_work_is_not() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddpm.data.order import _bits, epoch_order, flipped, split, step_indices
+from ddpm.data.order import _bits, epoch_order, flipped, split, step_indices, variants
 
 seeds = st.integers(0, 2**64 - 1)
 sizes = st.integers(1, 300)
@@ -32,6 +32,7 @@ def test_orders_differ_by_seed_and_epoch() -> None:
 def test_the_order_never_changes() -> None:
     assert epoch_order(0, 0, 10).tolist() == [8, 4, 3, 7, 9, 0, 2, 5, 1, 6]
     assert np.flatnonzero(flipped(0, np.zeros(10, int), np.arange(10))).tolist() == [1, 4, 9]
+    assert (variants(0, np.zeros(10, int), np.arange(10)) % 3).tolist() == []
     assert split(60, 0)[1].tolist() == [1, 25, 29]
 
 
@@ -46,10 +47,11 @@ def test_a_distant_step_is_as_quick_as_the_first() -> None:
 
 
 @given(seeds, st.lists(st.tuples(st.integers(0, 3), st.integers(0, 99)), min_size=1, max_size=20))
-def test_a_flip_depends_on_its_epoch_and_image_only(seed: int, wanted: list[tuple[int, int]]) -> None:
+def test_flips_and_captions_depend_on_their_epoch_and_image_only(seed: int, wanted: list[tuple[int, int]]) -> None:
     epochs, indices = np.array(wanted).T
-    alone = [flipped(seed, np.array([e]), np.array([i]))[0] for e, i in wanted]
-    assert flipped(seed, epochs, indices).tolist() == alone
+    for draw in (flipped, variants):
+        alone = [draw(seed, np.array([e]), np.array([i]))[0] for e, i in wanted]
+        assert draw(seed, epochs, indices).tolist() == alone
 
 
 def test_half_are_flipped_in_each_epoch() -> None:
@@ -57,6 +59,15 @@ def test_half_are_flipped_in_each_epoch() -> None:
     one, two = (flipped(7, np.full(n, epoch), np.arange(n)) for epoch in (0, 1))
     # Four standard deviations of a fair coin.
     assert all(abs(share - 0.5) < 0.02 for share in (one.mean(), two.mean(), (one == two).mean()))
+
+
+def test_captions_are_equally_likely_and_independent_of_epochs_and_flips() -> None:
+    n = 9_000
+    one, two = ((variants(7, np.full(n, epoch), np.arange(n)) % 3).astype(int) for epoch in (0, 1))
+    flips = flipped(7, np.zeros(n, int), np.arange(n))
+    counts = [*np.bincount(3 * one + two, minlength=9) * 9, *np.bincount(3 * flips + one, minlength=6) * 6]
+    # Four standard deviations of a share of 1 / 9.
+    assert np.allclose(np.array(counts, float) / n, 1, atol=4 * (8 / n) ** 0.5)
 
 
 @given(st.integers(1, 30_000), seeds)

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -94,13 +95,15 @@ def test_of_many_bad_files_the_first_are_named(tree: Tree) -> None:
 
 
 def test_the_report_says_what_was_found(zoo: Source) -> None:
-    lines = "\n".join(describe(survey(zoo)))
+    lines = "\n".join(describe(zoo, survey(zoo)))
     for part in (
         "6 valid, 2 unusable",
         "5 of 4 × 4, 1 of 6 × 3 (height × width)",
         "4 RGB, 1 RGBA, 1 L (in the files: RGB, RGBA, P, I;16)",
         "2: cat 4, dog 2",
-        "captions  1",
+        "captions  1 on 1 of 6 images, 1 distinct",
+        "1 word at the median, 1 at most",
+        "most frequent: first 1",
         "1 animated (first frame used), 1 rotated upright by EXIF, "
         "1 16-bit (scaled to 8), 1 identical to an earlier one",
     ):
@@ -120,9 +123,26 @@ def test_warnings_name_what_has_no_partner(zoo: Source) -> None:
 
 
 def test_a_plain_data_set_has_short_words() -> None:
-    plain = survey(array_source(np.arange(1000 * 16, dtype=np.uint32).view(np.uint8).reshape(1000, 8, 8)))
-    assert len(describe(plain)) == 3
+    source = array_source(np.arange(1000 * 16, dtype=np.uint32).view(np.uint8).reshape(1000, 8, 8))
+    plain = survey(source)
+    assert len(describe(source, plain)) == 3
     assert warnings(plain) == []
+
+
+def test_captions_are_described() -> None:
+    captions = ["A cat, a cat's tail", "a dog\na red dog", "", "a dog", "…", ""]
+    source = array_source(np.zeros((6, 4, 4), np.uint8), captions=captions)
+    assert describe(source, survey(source))[3:6] == [
+        "captions  5 on 4 of 6 images, 4 distinct",
+        "          2 words at the median, 5 at most",
+        "          most frequent: a 5, dog 3, cat 1, cat's 1, tail 1, red 1",
+    ]
+
+
+def test_other_files_are_those_of_now(zoo: Source) -> None:
+    """The stored survey is of the images; the files beside them may have changed."""
+    found, changed = survey(zoo), replace(zoo, orphans=(), ignored=("new",))
+    assert survey(changed) == replace(found, orphans=(), ignored=("new",))
 
 
 def test_a_class_without_images_is_named() -> None:

@@ -37,7 +37,7 @@ def check(
     source = open_source(data)
     with bar("reading") as progress:
         found = survey(source, workers=workers, progress=progress)
-    say(*describe(found))
+    say(*describe(source, found))
     note(*warnings(found), wide=10)
     found.check(skip_bad=True)
     request = Request(data, size=parse_size(size) if size else None, mode=mode)
@@ -46,8 +46,9 @@ def check(
     height, width = chosen.size
     auto(chosen.size, bool(found.classes))  # refuses sizes that cannot be halved
     how = "unchanged" if list(found.sizes) == [chosen.size] else f"resized with --fit {chosen.fit}"
-    classes = f"conditioned on {len(found.classes)} classes" if found.classes else "unconditional"
-    say(f"training  {height} × {width} {chosen.mode}, {how}; {classes}")
+    conditions = [f"{len(found.classes)} classes"] * bool(found.classes) + ["captions"] * bool(found.captions)
+    on = f"conditioned on {' and '.join(conditions)}" if conditions else "unconditional"
+    say(f"training  {height} × {width} {chosen.mode}, {how}; {on}")
     if found.bad:
         say("          requires --skip-bad: some images cannot be used")
     if found_advice := advice(data, chosen.size):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ddpm.data.captions import strings_of
 from ddpm.data.dataset import Dataset, class_names
 from ddpm.data.source import Item, Source
 from ddpm.images.pixels import Pixels
@@ -19,7 +20,8 @@ from ddpm.system.files import write_file
 
 
 def open_npz(path: Path) -> Source:
-    """An .npz with ``images``, optionally ``labels`` and ``classes``; or guided-diffusion's ``arr_0`` and ``arr_1``.
+    """An .npz with ``images``, optionally ``labels``, ``classes`` and ``captions``; or guided-diffusion's ``arr_0`` and
+    ``arr_1``.
 
     Raises:
         InputError: if it cannot be read, lacks the images, or the arrays do not fit together.
@@ -38,7 +40,12 @@ def open_npz(path: Path) -> Source:
             f"{path} has no array 'images' (found: {', '.join(arrays) or 'none'}); name the array of images 'images'",
         )
     classes = [str(name) for name in arrays.get("classes", ())]
-    return array_source(images, arrays.get("labels", arrays.get("arr_1")), classes, where=str(path))
+    labels, captions = arrays.get("labels", arrays.get("arr_1")), arrays.get("captions")
+    if captions is not None and captions.dtype.kind != "U":
+        raise InputError("invalid", f"the captions of {path} are {captions.dtype}; use strings, one per image")
+    lines = None if captions is None else [str(text).split("\n") for text in captions]
+    texts = strings_of(lines, len(images), str(path))
+    return array_source(images, labels, classes, texts, where=str(path))
 
 
 def open_digits() -> Source:
@@ -59,16 +66,18 @@ def open_digits() -> Source:
 
 
 def save_npz(data: Dataset, path: Path) -> None:
-    """Save images, labels and classes in the format that :func:`open_npz` reads.
+    """Save images, labels, classes and captions in the format that :func:`open_npz` reads.
 
     Raises:
         InputError: if the file cannot be written.
     """
-    file, images = BytesIO(), data.images
-    if data.labels is None:
-        np.savez(file, images=images)
-    else:
-        np.savez(file, images=images, labels=data.labels, classes=np.array(data.classes))
+    arrays = {"images": data.images}
+    if data.labels is not None:
+        arrays |= {"labels": data.labels, "classes": np.array(data.classes)}
+    if data.captions is not None:
+        arrays["captions"] = np.array(data.captions)
+    file = BytesIO()
+    np.savez(file, **arrays)
     write_file(path, file.getvalue())
 
 
@@ -76,6 +85,7 @@ def array_source(
     images: npt.NDArray[Any],
     labels: npt.NDArray[Any] | None = None,
     classes: Sequence[str] = (),
+    captions: Sequence[str] | None = None,
     where: str = "the array",
 ) -> Source:
     """Arrays as a source.
@@ -84,6 +94,7 @@ def array_source(
         images: (N, H, W) or (N, H, W, C) uint8 with 1 to 4 channels: grey, grey and alpha, RGB, RGBA.
         labels: (N,) non-negative integers, or names.
         classes: The name of each number; the numbers themselves if empty.
+        captions: N strings, whose lines are the captions of an image.
 
     Raises:
         InputError: if the arrays have another shape or type.
@@ -102,7 +113,12 @@ def array_source(
     digits = len(str(len(images) - 1))
     digest = hashlib.sha256(repr((images.shape, names, classes)).encode())
     digest.update(np.ascontiguousarray(images).data)
-    items = tuple(Item(f"{i:0{digits}}", label) for i, label in enumerate(names))
+    texts: Sequence[str | None] = [None] * len(images)
+    if captions is not None:
+        texts = [caption or None for caption in captions]
+        digest.update(repr(texts).encode())
+    pairs = zip(names, texts, strict=True)
+    items = tuple(Item(f"{i:0{digits}}", label, text) for i, (label, text) in enumerate(pairs))
     return Source(items, partial(_read_row, images), key=digest.hexdigest()[:32], classes=classes)
 
 

@@ -3,10 +3,15 @@
 import csv
 import json
 import posixpath
+import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from io import StringIO
+from io import BytesIO, TextIOWrapper
+from itertools import chain
+
+import numpy as np
 
 from ddpm.data.source import Read
 from ddpm.images.decode import BadImage
@@ -14,15 +19,26 @@ from ddpm.system.errors import InputError
 
 TABLES = ("metadata.csv", "metadata.jsonl")
 COLUMNS = ("text", "caption")
+END = "\0"
+"""A line after the last one of a .csv, which is a row of its own unless a quote is open. No text has a NUL."""
+UNPRINTABLE = re.compile("[\0\ud800-\udfff]+")
+"""Half characters, which JSON can hold but no encoding, and NUL."""
+
+Captions = Sequence[str | Sequence[str] | None]
+"""A caption, a list of several, or None for each image."""
+
+Row = tuple[int, str, list[str]]
+"""The line of a table, the name of an image, and its captions."""
 
 
 def match_captions(
     images: list[str], others: list[str], read: Read
 ) -> tuple[dict[str, str], tuple[str, ...], tuple[str, ...]]:
-    """Find the caption of each image.
+    """Find the captions of each image; see :func:`one_string`.
 
-    Tables name the image in ``file_name``, relative to their own folder, and the caption in ``text`` or ``caption``.
-    A .txt with the image's name takes precedence over a table row. Empty captions count as none.
+    Tables name the image in ``file_name``, relative to their own folder, and the caption in ``text`` or ``caption``,
+    in JSON also a list of captions. Rows that repeat a name add captions. A .txt with the image's name takes precedence
+    over table rows; each of its lines is a caption. Empty captions count as none.
 
     Args:
         images: The names of the images.
@@ -32,76 +48,152 @@ def match_captions(
         Captions by image name, captions without an image, and files without captions.
 
     Raises:
-        InputError: if a table is not UTF-8, lacks its columns, or has a line that is not JSON.
+        InputError: if a file is not UTF-8 text, or a table lacks its columns or is malformed.
     """
     # Typed names and file-system names may encode the same letter differently.
     normal = partial(unicodedata.normalize, "NFC")
     known = {normal(name): name for name in images}
     stems = {posixpath.splitext(name)[0]: name for name in images}
-    texts: dict[str, str] = {}
+    texts: dict[str, list[str]] = {}
     orphans: list[str] = []
     tables = [name for name in others if posixpath.basename(name) in TABLES]
     beside = [name for name in others if name.lower().endswith(".txt")]
     for table in tables:
-        for file_name, text in _rows(table, _text(read, table)):
+        rows = _csv_rows if table.endswith(".csv") else _json_rows
+        for line, file_name, captions in rows(table, _lines(read, table)):
             path = posixpath.normpath(posixpath.join(posixpath.dirname(table), file_name.replace("\\", "/")))
             image = known.get(normal(path))
-            if image is None:
-                orphans.append(f"{table}: {file_name}")
-            else:
-                texts[image] = text
+            if image is not None:
+                texts.setdefault(image, []).extend(captions)
+            elif file_name or any(captions):
+                orphans.append(f"{table}: {file_name or f'line {line}'}")
     for name in beside:
         image = stems.get(posixpath.splitext(name)[0])
         if image is None:
             orphans.append(name)
         else:
-            texts[image] = _text(read, name).strip()
+            texts[image] = list(_lines(read, name))
     used = {*tables, *beside}
     ignored = tuple(name for name in others if name not in used)
-    return {name: text for name, text in texts.items() if text}, tuple(orphans), ignored
+    found = ((name, one_string(captions)) for name, captions in texts.items())
+    return {name: text for name, text in found if text}, tuple(orphans), ignored
 
 
-def _rows(table: str, content: str) -> Iterator[tuple[str, str]]:
-    """(file_name, caption) of each row."""
-    lines = StringIO(content, newline="")  # unlike str.splitlines, splits at line ends only
-    rows: Iterable[Mapping[str, object]]
-    rows = csv.DictReader(lines) if table.endswith(".csv") else _json_rows(table, lines)
+def one_string(captions: Iterable[str]) -> str:
+    """The captions of an image as the lines of one string, each of them once and in one line; "" if all are empty."""
+    lines = (" ".join(UNPRINTABLE.sub(" ", caption).split()) for caption in captions)
+    return "\n".join(dict.fromkeys(line for line in lines if line))
+
+
+def strings_of(captions: Captions | None, n: int, where: str) -> tuple[str, ...] | None:
+    """The captions of each image as one string; see :func:`one_string`. None if no image has any.
+
+    Raises:
+        InputError: if there are not n, or something other than strings is among them.
+    """
+    if captions is None:
+        return None
+    if isinstance(captions, str) or len(captions) != n:
+        found = "one string" if isinstance(captions, str) else f"{len(captions):,}"
+        raise InputError("invalid", f"the captions of {where} are {found}; use a list of {n:,}, one per image")
+    several = [list(each) if isinstance(each, list | tuple | np.ndarray) else [each] for each in captions]
+    if odd := [text for text in chain(*several) if not isinstance(text, str | None)]:
+        raise InputError(
+            "invalid", f"the captions of {where} include {odd[0]!r}; use a string or a list of strings per image"
+        )
+    strings = tuple(one_string(text for text in each if text) for each in several)
+    return strings if any(strings) else None
+
+
+def _csv_rows(table: str, lines: Iterable[str]) -> Iterator[Row]:
+    reader, began = csv.reader(chain(lines, [END])), 1
+    names = list[str]()
+    column: str | None = None
     try:
-        for row in rows:
-            column = next((name for name in COLUMNS if name in row), None)
-            if column is None or "file_name" not in row:
-                has = ", ".join(map(str, row))
+        for cells in reader:
+            if cells == [END]:
+                return
+            if not names:
+                names = [cell.strip() for cell in cells]
+                column = _column(names)
+                if names and (column is None or "file_name" not in names):
+                    raise _without_columns(table, names)
+            elif any(cells[len(names) :]):
                 raise InputError(
                     "invalid",
-                    f"{table} has the columns {has}; name them file_name and text, or rename the "
-                    "file if it does not hold captions",
+                    f"{table}, line {began} has {len(cells)} cells, but the header has {len(names)}; put captions "
+                    "that contain commas in double quotes",
                 )
-            yield str(row["file_name"] or ""), str(row[column] or "").strip()
+            else:
+                row = dict(zip(names, cells, strict=False))
+                yield began, row.get("file_name", ""), [row[column]] if column in row else []
+            began = reader.line_num + 1
     except csv.Error as error:
-        raise InputError("unreadable", f"{table} is not a readable .csv ({error}); save it again") from error
+        raise InputError(
+            "unreadable",
+            f"{table}, line {began} begins a row that is not readable ({error}); check that its quotes are closed",
+        ) from error
+    raise InputError("unreadable", f"{table}, line {began} opens a quote that is never closed; close it")
 
 
-def _json_rows(table: str, lines: Iterable[str]) -> Iterator[Mapping[str, object]]:
+def _json_rows(table: str, lines: Iterable[str]) -> Iterator[Row]:
+    first, captioned = list[str](), False
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
             raise InputError(
                 "unreadable", f"{table}, line {number} is not a JSON object; use one per line, with file_name and text"
             )
-        yield row
+        if "file_name" not in row:
+            raise _without_columns(table, row)
+        column, first = _column(row), first or list(row)
+        captioned = captioned or column is not None
+        value = row.get(column or "")
+        captions = value if isinstance(value, list) else [value]
+        if not all(caption is None or isinstance(caption, str | int | float) for caption in captions):
+            raise InputError("invalid", f"{table}, line {number}: {column} must be a string or a list of strings")
+        yield number, str(row["file_name"] or ""), [str(caption) for caption in captions if caption is not None]
+    if first and not captioned:
+        raise _without_columns(table, first)
 
 
-def _text(read: Read, name: str) -> str:
+def _column(names: Iterable[str]) -> str | None:
+    """The name of the column of captions."""
+    return next((name for name in COLUMNS if name in names), None)
+
+
+def _without_columns(table: str, names: Iterable[str]) -> InputError:
+    return InputError(
+        "invalid",
+        f"{table} has the columns {', '.join(names)}; name them file_name and text and separate cells by commas, or "
+        "rename the file if it does not hold captions",
+    )
+
+
+def _lines(read: Read, name: str) -> Iterator[str]:
+    """The lines of a text, which end in \\n, \\r\\n or \\r; decoded one by one, as tables can be large."""
     try:
-        return bytes(read(name)).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError("unreadable", f"{name} is not UTF-8 text; save it as UTF-8") from None
+        content = bytes(read(name))
     except (OSError, BadImage) as error:
         raise InputError(
             "unreadable", f"cannot read the captions in {name} ({error}); fix the file, or move it away"
         ) from error
+    try:
+        flaw = content.find(b"\0")
+        content.decode()
+    except UnicodeDecodeError as error:
+        flaw = error.start
+    if flaw >= 0:
+        line = 1 + len(re.findall(rb"\r\n?|\n", content[:flaw]))
+        wide = b"\0" in content or content.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
+        raise InputError(
+            "unreadable",
+            f"{name} is not UTF-8 text: byte 0x{content[flaw]:02x} at offset {flaw}, in line {line}; convert it, for "
+            f"example by iconv -f {'utf-16' if wide else 'latin1'} -t utf-8, or correct that line",
+        )
+    yield from TextIOWrapper(BytesIO(content), "utf-8-sig", newline="")

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ddpm.data.captions import Captions, strings_of
 from ddpm.images.arrays import Array, is_tensor, pixels_of
 from ddpm.images.photo import opened
 from ddpm.images.pixels import Pixels
@@ -20,6 +21,9 @@ Ints = npt.NDArray[np.int64]
 
 Derive = Callable[[Pixels, Sequence[str]], npt.NDArray[Any]]
 """Images (b, H, W, C) uint8 and their names -> raw conditions, (b, …)."""
+
+Encode = Callable[[Sequence[str]], npt.NDArray[Any]]
+"""Captions -> raw conditions of the kind "caption", (b, …); zeros for "". Picklable."""
 
 CHUNK = 1024
 """The number of images to count at a time."""
@@ -56,13 +60,14 @@ class Dataset:
         pixels: (M, H, W, C) uint8, as stored; shared by all subsets.
         labels: (N,) int64.
         classes: the name of each label.
-        captions: One caption per image, "" for an image without; None if no image has one.
+        captions: One string per image, whose lines are its captions, "" for an image without; None if no image has one.
         names: The names of the images in their source.
         fingerprint: A hash of all stored data, the same for every subset.
         rows: (N,) int64, the rows of the N images in pixels; None for all of them in order.
         partners: Paired images by kind of condition, one per image in the same order; see ``ddpm.data.pairs``.
         derived: Kind of condition -> the function that derives it from images (b, H, W, C) and their names.
         latents: The moments of the latents of all stored images, for training in place of these.
+        encode: Encodes captions for batches, which have none if it is None.
     """
 
     pixels: Pixels
@@ -75,18 +80,25 @@ class Dataset:
     partners: Mapping[str, "Dataset"] = field(default_factory=dict)
     derived: Mapping[str, Derive] = field(default_factory=dict)
     latents: "EncodedImages | None" = None
+    encode: Encode | None = None
 
     @classmethod
-    def of(cls, images: Array | Sequence[Image.Image], labels: Sequence[str] | Sequence[int] | None = None) -> Self:
+    def of(
+        cls,
+        images: Array | Sequence[Image.Image],
+        labels: Sequence[str] | Sequence[int] | None = None,
+        captions: Captions | None = None,
+    ) -> Self:
         """A data set of images in memory.
 
         Args:
             images: PIL images of one size and mode; or an array (N, H, W) or (N, H, W, C), of uint8 or of floats in
                 [0, 1]; or a tensor (N, C, H, W), of uint8 or of floats in [-1, 1]. C is 1, 3 or 4.
             labels: The class of each image, by name or by number from 0.
+            captions: The caption of each image, or a list of several; "", an empty list or None for an image without.
 
         Raises:
-            InputError: if the images or labels have another form.
+            InputError: if the images, labels or captions have another form.
         """
         if isinstance(images, Sequence):
             each = [np.atleast_3d(np.asarray(plain(opened(image)[1]))) for image in images]
@@ -108,10 +120,12 @@ class Dataset:
                 f"the images have the shape {tuple(getattr(images, 'shape', pixels.shape))}; use an array (N, H, W) "
                 "or (N, H, W, C) or a tensor (N, C, H, W), with 1, 3 or 4 channels",
             )
+        texts = strings_of(captions, len(pixels), "the images")
         if labels is None:
-            return cls(pixels)
+            return cls(pixels, captions=texts)
         names, classes = class_names(np.asarray(labels), (), len(pixels), "the images")
-        return cls(pixels, np.array([classes.index(name) for name in names if name is not None], np.int64), classes)
+        numbers = np.array([classes.index(name) for name in names if name is not None], np.int64)
+        return cls(pixels, numbers, classes, texts)
 
     def __len__(self) -> int:
         return len(self.pixels if self.rows is None else self.rows)

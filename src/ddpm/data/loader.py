@@ -1,7 +1,7 @@
 """Batches in order, starting from any step."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from ddpm.data.dataset import Dataset, Ints
-from ddpm.data.order import flipped, step_indices
+from ddpm.data.order import flipped, step_indices, variants
 from ddpm.data.prefetch import prefetch
 
 
@@ -21,7 +21,8 @@ class Batch(NamedTuple):
 
     Attributes:
         images: (b, H, W, C) uint8; or the moments of their latents, (b, 2 C', h, w), if the data set has these.
-        conditions: The raw conditions by kind: "label" (b,) int64, "low_resolution" (b, h, w, C) uint8.
+        conditions: The raw conditions by kind: "label" (b,) int64, "low_resolution" (b, h, w, C) uint8,
+            "caption" as the data set encodes it.
         indices: (b,) int64, the images' indices in the data set.
     """
 
@@ -30,8 +31,18 @@ class Batch(NamedTuple):
     indices: torch.Tensor
 
 
-def batch_of(dataset: Dataset, indices: Ints, mirrored: npt.NDArray[np.bool_] | None = None) -> Batch:
-    """The images at these indices in 0 … N - 1, mirrored left to right where asked, with their conditions."""
+def batch_of(
+    dataset: Dataset,
+    indices: Ints,
+    mirrored: npt.NDArray[np.bool_] | None = None,
+    draws: npt.NDArray[np.uint64] | None = None,
+) -> Batch:
+    """The images at these indices in 0 … N - 1 with their conditions.
+
+    Args:
+        mirrored: (b,) whether to mirror each image left to right; None mirrors none.
+        draws: (b,) random bits that choose among the captions of each image; None chooses the first.
+    """
     assert dataset.latents is None or not dataset.derived, "conditions are derived from pixels"
     if dataset.latents is None:
         images = dataset.read(indices)
@@ -46,8 +57,17 @@ def batch_of(dataset: Dataset, indices: Ints, mirrored: npt.NDArray[np.bool_] | 
     raw: dict[str, npt.NDArray[Any]] = partners | {kind: make(images, names) for kind, make in dataset.derived.items()}
     if dataset.labels is not None:
         raw["label"] = dataset.labels[indices]
+    if dataset.captions is not None and dataset.encode is not None:
+        raw["caption"] = dataset.encode(_chosen([dataset.captions[i] for i in indices], draws))
     conditions = {kind: torch.from_numpy(np.ascontiguousarray(values)) for kind, values in raw.items()}
     return Batch(torch.from_numpy(images), conditions, torch.from_numpy(indices))
+
+
+def _chosen(captions: Sequence[str], draws: npt.NDArray[np.uint64] | None) -> list[str]:
+    """One caption of each image, out of the lines of its string."""
+    several = [caption.split("\n") for caption in captions]
+    numbers = [0] * len(several) if draws is None else draws.tolist()
+    return [lines[number % len(lines)] for lines, number in zip(several, numbers, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +91,8 @@ class Steps:
         epochs, indices = step_indices(self.seed, step, self.batch, len(self.dataset))
         mine = slice(self.rank * self.batch // self.world, (self.rank + 1) * self.batch // self.world)
         epochs, indices = epochs[mine], indices[mine]
-        return batch_of(self.dataset, indices, flipped(self.seed, epochs, indices) if self.flip else None)
+        mirrored = flipped(self.seed, epochs, indices) if self.flip else None
+        return batch_of(self.dataset, indices, mirrored, variants(self.seed, epochs, indices))
 
 
 class Batches:

@@ -35,11 +35,12 @@ def step_indices(seed: int, step: int, batch: int, n: int) -> tuple[Ints, Ints]:
 
 def flipped(seed: int, epochs: Ints, indices: Ints) -> npt.NDArray[np.bool_]:
     """Whether each image is mirrored in its epoch: a fair coin f(seed, epoch, index), (batch,) bool."""
-    coins = np.empty(len(indices), np.bool_)
-    for epoch in np.unique(epochs):
-        here = epochs == epoch
-        coins[here] = _bits(derive(seed, "flip", int(epoch)), indices[here]) >> 63
-    return coins
+    return (_draws(seed, "flip", epochs, indices) >> np.uint64(63)).astype(np.bool_)
+
+
+def variants(seed: int, epochs: Ints, indices: Ints) -> npt.NDArray[np.uint64]:
+    """64 random bits f(seed, epoch, index) that choose among the captions of each image in its epoch, (batch,)."""
+    return _draws(seed, "caption", epochs, indices)
 
 
 def split(n: int, seed: int) -> tuple[Ints, Ints]:
@@ -47,6 +48,15 @@ def split(n: int, seed: int) -> tuple[Ints, Ints]:
     held = min(512, n // 20) if n >= 40 else 0
     order = np.argsort(_bits(derive(seed, "held out"), np.arange(n)), kind="stable")
     return np.sort(order[held:]), np.sort(order[:held])
+
+
+def _draws(seed: int, what: str, epochs: Ints, indices: Ints) -> npt.NDArray[np.uint64]:
+    """64 random bits f(seed, what, epoch, index), (batch,)."""
+    bits = np.empty(len(indices), np.uint64)
+    for epoch in np.unique(epochs):
+        here = epochs == epoch
+        bits[here] = _bits(derive(seed, what, int(epoch)), indices[here])
+    return bits
 
 
 def _bits(seed: int, places: Ints) -> npt.NDArray[np.uint64]:

@@ -1,13 +1,23 @@
 """Surveys as text."""
 
+import re
+from collections import Counter
+from collections.abc import Sequence
+from statistics import median_low
+
+from ddpm.data.source import Source
 from ddpm.data.survey import Survey
-from ddpm.system.units import say_some
+from ddpm.system.units import say_count, say_some
 
 FEW = 1000
 """The number of images below which a model tends to memorise them."""
 
+WORD = re.compile(r"\w+(?:['’-]\w+)*")  # noqa: RUF001
+MOST = 10
+"""The number of frequent words to name."""
 
-def describe(found: Survey) -> list[str]:
+
+def describe(source: Source, found: Survey) -> list[str]:
     """Lines that describe a source; a line that would be empty is left out."""
     sizes = [f"{n:,} of {h} × {w}" for (h, w), n in found.sizes.items()]
     modes = [f"{n:,} {mode}" for mode, n in found.modes.items()]
@@ -21,7 +31,11 @@ def describe(found: Survey) -> list[str]:
         counts = [f"{name} {n:,}" for name, n in found.classes.items()]
         lines.append(f"classes   {len(counts)}: {say_some(counts, 12)}")
     if found.captions:
-        lines.append(f"captions  {found.captions:,}")
+        strings = [item.caption for item in source.items if item.caption and item.name not in found.bad]
+        captions = [caption for string in strings for caption in string.split("\n")]
+        of = f"on {found.captions:,} of {found.images:,} images"
+        lines.append(f"captions  {len(captions):,} {of}, {len(set(captions)):,} distinct")
+        lines += wording(captions)
     odd = {
         "animated (first frame used)": found.animated,
         "rotated upright by EXIF": found.turned,
@@ -31,6 +45,22 @@ def describe(found: Survey) -> list[str]:
     if any(odd.values()):
         lines.append("of these  " + ", ".join(f"{n:,} {what}" for what, n in odd.items() if n))
     return lines
+
+
+def wording(captions: Sequence[str]) -> list[str]:
+    """Lines about the lengths of captions and their most frequent words."""
+    lengths, counts = list[int](), Counter[str]()
+    for caption in captions:
+        words = WORD.findall(caption.casefold())
+        lengths.append(len(words))
+        counts.update(words)
+    if not counts:
+        return []
+    frequent = ", ".join(f"{word} {n:,}" for word, n in counts.most_common(MOST))
+    return [
+        f"          {say_count(median_low(lengths), 'word')} at the median, {max(lengths):,} at most",
+        f"          most frequent: {frequent}",
+    ]
 
 
 def warnings(found: Survey) -> list[str]:

@@ -182,6 +182,7 @@ def recall(source: Source, cache_dir: Path | None = None) -> Survey | None:
     fields: dict[str, Any] | None = read_json(source_folder(source.key, cache_dir) / NAME)
     if fields is None:
         return None
-    tuples = {name: tuple(fields[name]) for name in ("uncaptioned", "orphans", "ignored")}
+    # the key of a source does not cover the files beside its images, which may have changed since
+    tuples = {"uncaptioned": tuple(fields["uncaptioned"]), "orphans": source.orphans, "ignored": source.ignored}
     sizes = {(h, w): n for h, w, n in fields["sizes"]}
     return Survey(**fields | tuples | {"sizes": sizes, "bad": dict(fields["bad"])})

@@ -151,5 +151,8 @@ class Session:
         with accelerator.main_process_first():
             if not path.exists():
                 save_npz(data, path)
-            elif open_npz(path).key != array_source(data.images, data.labels, data.classes).key:
-                raise InputError("incompatible", f"{path} holds images other than the given ones; choose another --out")
+            elif open_npz(path).key != array_source(data.images, data.labels, data.classes, data.captions).key:
+                raise InputError(
+                    "incompatible",
+                    f"{path} holds images, labels or captions other than the given ones; choose another --out",
+                )
