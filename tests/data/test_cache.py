@@ -99,7 +99,7 @@ def test_labels_and_captions_are_part_of_the_fingerprint(arrays: Source) -> None
 
 def test_the_fingerprint_without_captions_never_changes() -> None:
     """Runs that were trained on these images would refuse to resume."""
-    assert prepare(array_source(whole[:2]), Geometry()).fingerprint == ""
+    assert prepare(array_source(whole[:2]), Geometry()).fingerprint.startswith("77d001d5d310fc5a")
 
 
 def test_bad_files_stop_it_unless_skipped(tree: Tree, png: Make) -> None:

@@ -75,7 +75,9 @@ def test_both_kinds_of_tables_of_any_text_hold_the_same(rows: list[tuple[str, st
 
 
 def test_holes_are_no_captions_and_names_of_no_image_are_counted() -> None:
-    table = "\n\nfile_name,text,more\na.png\n\n,,\n,alone\n/a.png,x\n../a.png,x\nC:\\a.png,x\nhttp://a.png,x\nb.png,b,,,\n"
+    table = (
+        "\n\nfile_name,text,more\na.png\n\n,,\n,alone\n/a.png,x\n../a.png,x\nC:\\a.png,x\nhttp://a.png,x\nb.png,b,,,\n"
+    )
     texts, orphans, _ = match(["a.png", "b.png"], {"metadata.csv": table})
     assert texts == {"b.png": "b"}
     names = ["line 7", "/a.png", "../a.png", "C:\\a.png", "http://a.png"]

@@ -84,7 +84,13 @@ def test_captions_of_images_in_memory() -> None:
 
 @cases(
     ("captions", "named"),
-    [("ab", "one string"), (["a"], "use a list of 2"), (["a", 7], "7"), (["a", float("nan")], "nan"), (["a", [b"b"]], "b")],
+    [
+        ("ab", "one string"),
+        (["a"], "use a list of 2"),
+        (["a", 7], "7"),
+        (["a", float("nan")], "nan"),
+        (["a", [b"b"]], "b"),
+    ],
 )
 def test_other_captions_are_refused(captions: Any, named: str) -> None:
     with refuses("invalid", named):

@@ -41,8 +41,11 @@ def open_npz(path: Path) -> Source:
         )
     classes = [str(name) for name in arrays.get("classes", ())]
     labels, captions = arrays.get("labels", arrays.get("arr_1")), arrays.get("captions")
-    if captions is not None and captions.dtype.kind != "U":
-        raise InputError("invalid", f"the captions of {path} are {captions.dtype}; use strings, one per image")
+    if captions is not None and (captions.dtype.kind != "U" or captions.ndim != 1):
+        raise InputError(
+            "invalid",
+            f"the captions of {path} have the shape {captions.shape} and the type {captions.dtype}; use N strings",
+        )
     lines = None if captions is None else [str(text).split("\n") for text in captions]
     texts = strings_of(lines, len(images), str(path))
     return array_source(images, labels, classes, texts, where=str(path))
@@ -71,7 +74,7 @@ def save_npz(data: Dataset, path: Path) -> None:
     Raises:
         InputError: if the file cannot be written.
     """
-    arrays = {"images": data.images}
+    arrays: dict[str, Any] = {"images": data.images}
     if data.labels is not None:
         arrays |= {"labels": data.labels, "classes": np.array(data.classes)}
     if data.captions is not None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from io import BytesIO, TextIOWrapper
 from itertools import chain
+from typing import Any
 
 import numpy as np
 
@@ -96,6 +97,7 @@ def strings_of(captions: Captions | None, n: int, where: str) -> tuple[str, ...]
     if isinstance(captions, str) or len(captions) != n:
         found = "one string" if isinstance(captions, str) else f"{len(captions):,}"
         raise InputError("invalid", f"the captions of {where} are {found}; use a list of {n:,}, one per image")
+    several: list[list[Any]]
     several = [list(each) if isinstance(each, list | tuple | np.ndarray) else [each] for each in captions]
     if odd := [text for text in chain(*several) if not isinstance(text, str | None)]:
         raise InputError(
@@ -113,6 +115,10 @@ def _csv_rows(table: str, lines: Iterable[str]) -> Iterator[Row]:
         for cells in reader:
             if cells == [END]:
                 return
+            if cells and cells[-1].endswith(END):
+                raise InputError(
+                    "unreadable", f"{table}, line {began} begins a row with a quote that is never closed; close it"
+                )
             if not names:
                 names = [cell.strip() for cell in cells]
                 column = _column(names)
@@ -133,7 +139,6 @@ def _csv_rows(table: str, lines: Iterable[str]) -> Iterator[Row]:
             "unreadable",
             f"{table}, line {began} begins a row that is not readable ({error}); check that its quotes are closed",
         ) from error
-    raise InputError("unreadable", f"{table}, line {began} opens a quote that is never closed; close it")
 
 
 def _json_rows(table: str, lines: Iterable[str]) -> Iterator[Row]:

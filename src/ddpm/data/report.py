@@ -12,7 +12,7 @@ from ddpm.system.units import say_count, say_some
 FEW = 1000
 """The number of images below which a model tends to memorise them."""
 
-WORD = re.compile(r"\w+(?:['’-]\w+)*")  # noqa: RUF001
+WORD = re.compile(r"\w+(?:['’-]\w+)*")
 MOST = 10
 """The number of frequent words to name."""
 
