@@ -20,8 +20,8 @@ from ddpm.system.errors import InputError
 
 TABLES = ("metadata.csv", "metadata.jsonl")
 COLUMNS = ("text", "caption")
-END = "\0"
-"""A line after the last one of a .csv, which is a row of its own unless a quote is open. No text has a NUL."""
+END = ("\n", "\0")
+"""Lines after those of a .csv. The last one is a row of its own unless a quote is open, as no text has a NUL."""
 UNPRINTABLE = re.compile("[\0\ud800-\udfff]+")
 """Half characters, which JSON can hold but no encoding, and NUL."""
 
@@ -108,14 +108,14 @@ def strings_of(captions: Captions | None, n: int, where: str) -> tuple[str, ...]
 
 
 def _csv_rows(table: str, lines: Iterable[str]) -> Iterator[Row]:
-    reader, began = csv.reader(chain(lines, [END])), 1
+    reader, began = csv.reader(chain(lines, END)), 1
     names = list[str]()
     column: str | None = None
     try:
         for cells in reader:
-            if cells == [END]:
+            if cells == [END[-1]]:
                 return
-            if cells and cells[-1].endswith(END):
+            if cells and cells[-1].endswith(END[-1]):
                 raise InputError(
                     "unreadable", f"{table}, line {began} begins a row with a quote that is never closed; close it"
                 )
