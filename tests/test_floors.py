@@ -22,7 +22,7 @@ SRC = Path(__file__).parents[1] / "src"
 LAYERS: list[set[str]] = [
     {"core", "system"},
     {"config", "images", "constraints", "objectives", "sampling", "guidance"},
-    {"codec", "data", "networks"},
+    {"codec", "data", "networks", "text"},
     {"conditioning", "metrics", "training"},
     {"build", "records"},
     {"engine"},

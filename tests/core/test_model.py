@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from cases import cases
-from ddpm.conditioning import LabelEmbedding
+from ddpm.conditioning import LabelEmbedding, NumberEmbedding
 from ddpm.core import Cond, Level, Parameterisation, prediction
 from ddpm.core.model import Model
 from ddpm.core.stream import RowStreams
@@ -66,7 +66,7 @@ def test_every_kind_reaches_the_network_in_its_own_part(model):
 def test_a_kind_that_is_not_given_is_null(model, absent):
     """As if all of it were dropped, and the other kinds as they are."""
     given = {kind: raw for kind, raw in RAW.items() if kind != absent}
-    found, all_dropped = model.cond(given, 2), model.drop(RAW, torch.ones(2, dtype=torch.bool))
+    found, all_dropped = model.cond(given, 2), model.drop(RAW, torch.ones(2, dtype=torch.bool), STREAMS)
     dropped = model.cond({**given, absent: all_dropped[absent]}, 2)
     assert torch.equal(found.vector, dropped.vector)
     assert torch.equal(found.tokens.sum(1), dropped.tokens.sum(1))  # of padding alone, of any number
@@ -75,12 +75,39 @@ def test_a_kind_that_is_not_given_is_null(model, absent):
 
 
 def test_what_is_dropped_is_the_masked_rows_of_every_kind_that_has_a_null(model):
-    dropped = model.drop(RAW, torch.tensor([False, True]))
+    dropped = model.drop(RAW, torch.tensor([False, True]), STREAMS)
     assert dropped["label"].tolist() == [2, 3]
     assert dropped["caption"].tolist() == [[5, 3, 0], [0, 0, 0]]
     assert dropped["beside"] is IMAGES
     assert RAW["label"].tolist() == [2, 0]
     assert model.requires == ("beside",)
+
+
+def test_each_of_several_kinds_is_also_dropped_by_itself(model):
+    """One in ten, independently of the others and of the common mask, and of how the batch is split."""
+    n = 20_000
+    streams = RowStreams(0, 3, n, range(n))
+    raw = {kind: values[:1].expand(n, *values.shape[1:]) for kind, values in RAW.items()}
+    mask = torch.arange(n) % 2 == 0
+    dropped = model.drop(raw, mask, streams)
+    label, caption = dropped["label"] == 3, (dropped["caption"] == 0).all(1)
+    assert (label & caption)[mask].all()
+    for p, among in ((label, ~mask), (caption, ~mask), (label, ~mask & caption), (caption, ~mask & label)):
+        # four standard deviations
+        assert abs(p[among].float().mean() - 0.1) < 4 * (0.09 / among.sum()) ** 0.5
+    part = model.drop({kind: values[5:9] for kind, values in raw.items()}, mask[5:9], streams.part(slice(5, 9)))
+    assert torch.equal(part["label"], dropped["label"][5:9])
+    assert dropped["beside"] is raw["beside"]
+
+
+def test_a_single_kind_is_dropped_by_the_mask_alone():
+    """Whatever else is always given."""
+    number = NumberEmbedding(nn.Linear(1, 4), 0, 1)
+    model = Model(nn.Identity(), {"label": LabelEmbedding(3, 4), "beside": Beside(), "number": number})
+    n = 200
+    raw = {"label": torch.full((n,), 2), "beside": torch.randn(n, 1, 4), "number": torch.rand(n)}
+    mask = torch.arange(n) % 2 == 0
+    assert torch.equal(model.drop(raw, mask, RowStreams(0, 3, n, range(n)))["label"] == 3, mask)
 
 
 def test_each_kind_is_augmented_as_its_conditioner_says(model):
@@ -93,7 +120,7 @@ def test_each_kind_is_augmented_as_its_conditioner_says(model):
 def test_kinds_that_the_model_does_not_know_are_ignored():
     plain, none = Model(nn.Identity()), torch.ones(2, dtype=torch.bool)
     assert plain.cond(RAW, 2) is None
-    assert plain.drop(RAW, none) == plain.augment(RAW, STREAMS) == RAW
+    assert plain.drop(RAW, none, STREAMS) == plain.augment(RAW, STREAMS) == RAW
     assert Model(nn.Identity(), {"beside": Beside()}).cond({}, 2) is None
 
 

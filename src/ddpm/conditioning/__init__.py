@@ -3,5 +3,6 @@
 from ddpm.conditioning.label import LabelEmbedding
 from ddpm.conditioning.low_resolution import BoxMeans, LowResolution
 from ddpm.conditioning.number import NumberEmbedding
+from ddpm.conditioning.words import WordTokens
 
-__all__ = ["BoxMeans", "LabelEmbedding", "LowResolution", "NumberEmbedding"]
+__all__ = ["BoxMeans", "LabelEmbedding", "LowResolution", "NumberEmbedding", "WordTokens"]

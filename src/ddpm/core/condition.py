@@ -32,7 +32,7 @@ class Conditioner(Protocol):
         """The null condition, n rows; None for a kind that is always given."""
 
     def drop(self, raw: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """The raw conditions, null where the mask, (B,) bool, is set; unchanged for a kind that is always given."""
+        """The raw conditions, null where the mask, (B,) bool, is set; ``raw`` itself if its kind is always given."""
 
     def augment(self, raw: torch.Tensor, streams: RowStreams) -> torch.Tensor:
         """The raw conditions for training: with noise, for a kind that is augmented."""

@@ -11,6 +11,9 @@ from ddpm.core.condition import Cond, Conditioner, Conditions
 from ddpm.core.parameterisation import NetworkDenoiser, Parameterisation
 from ddpm.core.stream import RowStreams
 
+ALONE = 0.1
+"""The probability of dropping one of several kinds of conditions by itself."""
+
 
 class Model(nn.Module):
     """A network and the encoders of its conditions.
@@ -44,9 +47,20 @@ class Model(nn.Module):
         known = [cond for cond in found if cond is not None]
         return reduce(Cond.plus, known) if known else None
 
-    def drop(self, raw: Conditions, mask: torch.Tensor) -> Conditions:
-        """Raw conditions, null where the mask, (B,) bool, is set (Ho & Salimans 2022, alg. 1)."""
-        return {**raw, **{kind: own.drop(raw[kind], mask) for kind, own in self._kinds() if kind in raw}}
+    def drop(self, raw: Conditions, mask: torch.Tensor, streams: RowStreams) -> Conditions:
+        """Raw conditions, null where the mask, (B,) bool, is set (Ho & Salimans 2022, alg. 1).
+
+        Where several kinds have a null, each is also dropped alone, with probability 0.1, so that the network learns
+        any of them without the others.
+        """
+        given = [(kind, own) for kind, own in self._kinds() if kind in raw]
+        dropped = {kind: own.drop(raw[kind], mask) for kind, own in given}
+        several = [(kind, own) for kind, own in given if dropped[kind] is not raw[kind]]
+        if len(several) > 1:
+            for kind, own in several:
+                alone = (streams.uniform(f"drop {kind}") < ALONE).to(mask.device)
+                dropped[kind] = own.drop(raw[kind], mask | alone)
+        return {**raw, **dropped}
 
     def augment(self, raw: Conditions, streams: RowStreams) -> Conditions:
         """Raw conditions, augmented for training."""

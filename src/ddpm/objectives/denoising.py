@@ -41,7 +41,7 @@ class Denoising:
         x0 = self.encode(images, draws.streams).contiguous(memory_format=model.layout)
         eps = draws.streams.normal("noise", x0.shape[1:]).to(x0.device)
         if draws.hidden is not None:
-            conditions = model.drop(conditions, draws.hidden.to(x0.device))
+            conditions = model.drop(conditions, draws.hidden.to(x0.device), draws.streams)
         if draws.augmented:
             conditions = model.augment(conditions, draws.streams)
         now, next = self.noise.levels(draws)

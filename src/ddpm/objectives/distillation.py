@@ -48,7 +48,7 @@ def student_conditions(
             3.1); None for a teacher of one.
     """
     if draws.hidden is not None:
-        conditions = model.drop(conditions, draws.hidden.to(device))
+        conditions = model.drop(conditions, draws.hidden.to(device), draws.streams)
     if guidance is not None:
         low, high = guidance
         scales = low + (high - low) * draws.streams.uniform("guidance").to(device)

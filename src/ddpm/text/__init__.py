@@ -1,0 +1,1 @@
+"""Text: encoders of prompts, and the grammar that weighs their words."""

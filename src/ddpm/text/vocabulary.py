@@ -1,0 +1,91 @@
+"""Words and the characters of rare ones, as tokens."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from string import ascii_lowercase, digits
+from typing import Self
+
+NULL, UNKNOWN, SPELLED = range(3)
+"""Tokens that are no word or known character: no caption, a character never seen, and the start of a spelled word."""
+RESERVED = 3
+
+MOST_WORDS = 4096
+LEAST_CAPTIONS = 2
+"""A word of fewer captions is spelled, so that the characters are trained, too."""
+
+_WORD = re.compile(r"\w+|[^\w\s]")
+_IGNORED = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff\ud800-\udfff]")
+"""Signs without a look of their own: soft hyphens, joiners, variation selectors, and halves of surrogate pairs."""
+
+
+def words_of(text: str) -> list[str]:
+    r"""The words of a text: runs of ``\w`` after NFKC and case folding, and each other sign that is no space."""
+    if text.isascii():  # a third of the time
+        return _WORD.findall(text.casefold())
+    composed = unicodedata.normalize("NFKC", _IGNORED.sub("", text))
+    return _WORD.findall(unicodedata.normalize("NFKC", composed.casefold()))
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Tokens of words: those that are frequent as a whole, the others spelled.
+
+    A spelled word is the token ``SPELLED``, followed by one token for each character; so "ab" differs from "a b". The
+    tokens are numbered: those reserved, the characters, the words.
+
+    Attributes:
+        words: the whole words, most frequent first.
+        characters: the characters of all others.
+    """
+
+    words: tuple[str, ...]
+    characters: str
+
+    @classmethod
+    def of(cls, captions: Mapping[str, int]) -> Self:
+        """The vocabulary of captions and how often each occurs, whatever their order: at most 4,096 whole words."""
+        counts: Counter[str] = Counter()
+        for caption, times in captions.items():
+            for word in set(words_of(caption)):
+                counts[word] += times
+        frequent = sorted((-times, word) for word, times in counts.items() if times >= LEAST_CAPTIONS)
+        characters = set(ascii_lowercase + digits + "".join(counts))
+        return cls(tuple(word for _, word in frequent[:MOST_WORDS]), "".join(sorted(characters)))
+
+    def __contains__(self, word: str) -> bool:
+        """Whether a word has a token of its own."""
+        return word in self._words
+
+    @property
+    def size(self) -> int:
+        """The number of tokens."""
+        return RESERVED + len(self.characters) + len(self.words)
+
+    def tokens(self, word: str) -> tuple[int, ...]:
+        """The tokens of a word of :func:`words_of`."""
+        whole = self._words.get(word)
+        if whole is not None:
+            return (whole,)
+        return (SPELLED, *(self._characters.get(character, UNKNOWN) for character in word))
+
+    def longest(self, captions: Iterable[str], most: int) -> int:
+        """The number of tokens of the longest caption; ``most`` if it has more."""
+        longest, whole = 0, self._words
+        for caption in captions:
+            words = words_of(caption)
+            longest = max(longest, len(words) + sum(len(word) for word in words if word not in whole))
+            if longest >= most:
+                return most
+        return longest
+
+    @cached_property
+    def _words(self) -> dict[str, int]:
+        return {word: i for i, word in enumerate(self.words, RESERVED + len(self.characters))}
+
+    @cached_property
+    def _characters(self) -> dict[str, int]:
+        return {character: i for i, character in enumerate(self.characters, RESERVED)}
