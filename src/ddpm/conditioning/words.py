@@ -35,8 +35,8 @@ class WordTokens(nn.Module):
     Each token w leaves with its weight as a factor, and the vector is their weighted mean, ``Σ w · token / Σ |w|``. A
     prompt without words is the null token alone, row 0 of the embedding.
 
-    Normalised before each layer and at the end, it is stable at the learning rates of Muon, which leaves it to AdamW:
-    the scale of a weight matters to its step, but not to the output.
+    The inputs of all layers and the output are normalised, which keeps it stable at the rates of Muon, at which AdamW
+    trains it.
 
     Args:
         size: the number of different tokens.
@@ -50,6 +50,7 @@ class WordTokens(nn.Module):
         super().__init__()
         self.length = length
         self.embedding = nn.Embedding(size, width)
+        # small next to the words, whose root mean square is 1
         self.positions = nn.Parameter(0.1 * torch.randn(length, width))
         self.blocks = nn.ModuleList(PromptBlock(width, heads) for _ in range(layers))
         self.norm = nn.Parameter(torch.ones(width))

@@ -63,7 +63,7 @@ def suggest(word: str, known: list[str]) -> str:
     return nearest(word, known) or f" (known: {', '.join(known)})"
 
 
-def nearest(word: str, known: list[str]) -> str:
-    """ " (did you mean …?)" if a known name is close, else an empty string."""
-    near = get_close_matches(word, known, n=1, cutoff=0.5)
+def nearest(word: str, known: list[str], cutoff: float = 0.5) -> str:
+    """ " (did you mean …?)" if a known name is close, else an empty string; ``cutoff`` 1 is for equal ones."""
+    near = get_close_matches(word, known, n=1, cutoff=cutoff)
     return f" (did you mean {near[0]!r}?)" if near else ""

@@ -77,6 +77,7 @@ class Vocabulary:
         longest, whole = 0, self._words
         for caption in captions:
             words = words_of(caption)
+            # one token each, and one for each character of a spelled word
             longest = max(longest, len(words) + sum(len(word) for word in words if word not in whole))
             if longest >= most:
                 return most

@@ -17,6 +17,8 @@ from ddpm.text.weighting import parse
 
 SHORTEST, LONGEST, EACH = 8, 64, 8
 """The smallest and the largest L, and what divides it, as hardware prefers."""
+CLOSE = 0.75
+"""The similarity of words that may be misspelled: 0.89 of "hart" and "heart", 0.73 of "avocado" and "card"."""
 LAST = 4
 """The number of words that show where a prompt is cut."""
 
@@ -65,7 +67,7 @@ class WordEncoder:
         """See :class:`~ddpm.text.encoder.PromptEncoder`; a word of a single caption is as unknown as one of none."""
         words, known, lines = [word for word, _ in _words(prompt)], self.known, []
         if unknown := dict.fromkeys(word for word in words if word not in known):
-            named = ", ".join(f"{word!r}{nearest(word, list(known.words))}" for word in unknown)
+            named = ", ".join(f"{word!r}{nearest(word, list(known.words), CLOSE)}" for word in unknown)
             lines.append(f"rare or unknown {'word' if len(unknown) == 1 else 'words'}, read by characters: {named}")
         ends = [0, *accumulate(len(known.tokens(word)) for word in words)]
         if ends[-1] > self.length:
