@@ -1,20 +1,17 @@
 """The latents of a data set, encoded once: a memory-mapped file of their moments, and another for mirrored images."""
 
-import os
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from ddpm.data.dataset import Dataset, Ints
-from ddpm.system.cache import ADVICE, check_room, latents_folder
+from ddpm.system.cache import latents_folder
 from ddpm.system.errors import InputError
-from ddpm.system.files import disk_errors, flush
+from ddpm.system.growing import written_once
 from ddpm.system.progress import Progress, part_of, silent
 
 Moments = npt.NDArray[np.float16]
@@ -77,63 +74,19 @@ def with_latents(
     assert data.fingerprint, "unprepared data has no fingerprint"
     assert data.rows is None, "subsets share the latents of the whole set"
     folder, files, shape = latents_folder(codec, data.fingerprint), list[Path](), (len(data), *shape)
+    ends = 2 * int(np.prod(shape[1:])) * np.arange(1, len(data) + 1, dtype=np.int64)  # two bytes each
     for name, mirror in (("plain.f16", False), ("mirrored.f16", True))[: 1 + flip]:
 
-        def encode(rows: Ints, mirror: bool = mirror) -> Moments:
+        def encoded(first: int, last: int, mirror: bool = mirror) -> memoryview:
+            rows = np.arange(first, last)
             pixels = data.read(rows)
             pixels = np.ascontiguousarray(pixels[:, :, ::-1]) if mirror else pixels
             found: Moments = moments(torch.from_numpy(pixels).to(device)).cpu().numpy()
-            return found
+            return np.ascontiguousarray(_finite(found, rows, data.names)).data
 
         report = part_of(progress, len(files) * len(data), (1 + flip) * len(data))
-        files.append(_encoded_once(folder / name, shape, encode, data.names, report))
+        files.append(written_once(folder / name, ends, CHUNK, encoded, progress=report))
     return replace(data, latents=Latents(files[0], files[1] if flip else None, shape))
-
-
-def _encoded_once(
-    path: Path, shape: tuple[int, ...], encode: Callable[[Ints], Moments], names: tuple[str, ...], progress: Progress
-) -> Path:
-    """Write the moments of all images to a file, or to the end of an unfinished one; return its path."""
-    row = 2 * int(np.prod(shape[1:]))
-    size = shape[0] * row
-    draft = path.with_name(f"{path.name}.draft")
-    with disk_errors(path, ADVICE):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if _has(path, size):
-            return path
-        with _opened(draft) as file:
-            done = min(os.fstat(file.fileno()).st_size // row, shape[0])
-            check_room(path.parent, (shape[0] - done) * row)
-            # in a file that a faster call has finished and published, nothing changes any more
-            while done < shape[0] and not _has(path, size):
-                rows = np.arange(done, min(done + CHUNK, shape[0]))
-                _write(file, done * row, _finite(encode(rows), rows, names))
-                done += len(rows)
-                progress(done, shape[0])
-        if _has(path, size):
-            draft.unlink(missing_ok=True)
-        else:
-            with suppress(FileNotFoundError):  # finished since
-                draft.replace(path)
-    return path
-
-
-def _opened(draft: Path) -> BinaryIO:
-    """Open a file to write in, as it is or new, in one step: a concurrent call may rename it between two."""
-    return open(draft, "r+b", opener=lambda path, flags: os.open(path, flags | os.O_CREAT, 0o666))
-
-
-def _has(path: Path, size: int) -> bool:
-    """Whether a file exists and has a size in bytes."""
-    with suppress(FileNotFoundError):
-        return path.stat().st_size == size
-    return False
-
-
-def _write(file: BinaryIO, at: int, moments: Moments) -> None:
-    file.seek(at)
-    file.write(np.ascontiguousarray(moments).data)
-    flush(file)
 
 
 def _finite(moments: Moments, rows: Ints, names: tuple[str, ...]) -> Moments:

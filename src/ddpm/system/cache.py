@@ -37,13 +37,18 @@ def latents_folder(codec: str, data: str) -> Path:
     return cache_folder() / "latents" / f"{codec}-{data}"
 
 
+def captions_folder(encoder: str, length: int, captions: str) -> Path:
+    """The folder of the features of a set of captions, cut at this many tokens, named by hashes."""
+    return cache_folder() / "captions" / f"{encoder}-{length}-{captions}"
+
+
 def weights_folder() -> Path:
     """The folder of downloaded weights."""
     return cache_folder() / "weights"
 
 
-def check_room(folder: Path, needed: int) -> None:
-    """Check that the disk has room before writing to it.
+def check_room(folder: Path, needed: int, what: str = "the images") -> None:
+    """Check that the disk has room before writing to it; ``what`` needs it.
 
     Raises:
         InputError: if fewer than ``needed`` bytes are free on the folder's disk.
@@ -52,6 +57,6 @@ def check_room(folder: Path, needed: int) -> None:
     if free < needed:
         raise InputError(
             "unwritable",
-            f"the images need {needed / 1e9:.2f} GB, but only {free / 1e9:.2f} GB are free in {folder};"
+            f"{what} need {needed / 1e9:.2f} GB, but only {free / 1e9:.2f} GB are free in {folder};"
             " set DDPM_CACHE to a folder on a larger disk",
         )

@@ -1,6 +1,7 @@
 """Atomic file writes: a file is either complete or absent, even if the process is killed."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -30,6 +31,12 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's contents, in 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

@@ -1,25 +1,28 @@
 """The features of two large vision networks, DINOv2 and CLIP, through transformers."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
-from logging import ERROR
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch.nn import functional as F
 
 from ddpm.metrics.features.rgb import as_rgb
 from ddpm.metrics.features.weights import fingerprint
 from ddpm.system.errors import InputError
+from ddpm.system.pretrained import import_transformers, loading, read_network
 
 Triple = tuple[float, float, float]
 
 PIECE = 32
 """The batch size."""
+ADVICE = (
+    "use --weights FOLDER with config.json and model.safetensors, or --weights NAME of a model on huggingface.co if "
+    "you are online"
+)
+"""The fix for a network that cannot be loaded."""
 
 
 def prepared(images: torch.Tensor, size: int, mean: Triple, std: Triple) -> torch.Tensor:
@@ -63,7 +66,7 @@ class Vision:
         preparation = f"Preparation({size=}, {mean=}, {std=}); {self.resize}; alpha on white"
         self.hash = fingerprint(net.state_dict(), preparation)
         self._prepare, self._embed, self._device = partial(prepared, size=size, mean=mean, std=std), embed, device
-        net.to(device).eval().requires_grad_(False)
+        net.to(device)
 
     @torch.no_grad()
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
@@ -125,39 +128,15 @@ def clip(weights: str | None, device: torch.device) -> Vision:
 
 def _load(source: str, kind: str, types: set[str]) -> tuple[Any, dict[str, Any]]:
     """Load the network in float32 and its preprocessor_config.json. Weights are read from safetensors only."""
-    try:
-        import transformers
-    except ImportError as error:
-        raise InputError(
-            "missing", 'DINOv2 and CLIP need transformers, which is not installed; run `pip install "ddpm[features]"`'
-        ) from error
-    try:
-        with _quiet():
-            found = transformers.AutoConfig.from_pretrained(source).model_type
-            if found not in types:
-                raise InputError(
-                    "incompatible",
-                    f"{source} is a network of type {found}; use one of type {' or '.join(sorted(types))}",
-                )
-            net, report = getattr(transformers, kind).from_pretrained(
-                source, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+    transformers = import_transformers("DINOv2 and CLIP", "features")
+    with loading(source, ADVICE):
+        found = transformers.AutoConfig.from_pretrained(source).model_type
+        if found not in types:
+            raise InputError(
+                "incompatible",
+                f"{source} is a network of type {found}; use one of type {' or '.join(sorted(types))}",
             )
-        given = _preprocessor(source)
-    except InputError:
-        raise
-    except (OSError, ValueError, RuntimeError, LookupError, SafetensorError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            "unreadable",
-            f"{source} cannot be loaded ({reason}); use --weights FOLDER with config.json and model.safetensors, or "
-            "--weights NAME of a model on huggingface.co if you are online",
-        ) from error
-    if report["missing_keys"]:
-        raise InputError(
-            "incompatible",
-            f"{source} lacks {len(report['missing_keys'])} of the weights of {kind}; use a complete checkpoint",
-        )
-    return net, given
+        return read_network(getattr(transformers, kind), source), _preprocessor(source)
 
 
 def _preprocessor(source: str) -> dict[str, Any]:
@@ -185,16 +164,3 @@ def _colours(source: str, given: dict[str, Any], mean: Triple, std: Triple) -> t
             f"preprocessor_config.json of {source} has an invalid image_mean or image_std; use three numbers each",
         )
     return found[0], found[1]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence transformers' warnings about unused weights, such as those for text."""
-    from transformers.utils import logging
-
-    before = logging.get_verbosity()
-    logging.set_verbosity(ERROR)
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)

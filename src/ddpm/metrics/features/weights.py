@@ -16,7 +16,7 @@ from torch import nn
 
 from ddpm.system.cache import ADVICE
 from ddpm.system.errors import InputError
-from ddpm.system.files import drafted
+from ddpm.system.files import drafted, sha256_of
 
 CHUNK = 1 << 20
 """The number of bytes read at a time."""
@@ -107,13 +107,13 @@ def fetch(url: str, sha256_prefix: str, folder: Path) -> Path:
         InputError: the file cannot be downloaded or written, or its hash differs.
     """
     path = folder / url.rsplit("/", 1)[-1]
-    if path.is_file() and _sha256(path).startswith(sha256_prefix):
+    if path.is_file() and sha256_of(path).startswith(sha256_prefix):
         return path
     with drafted(path, ADVICE) as draft:
         with draft.open("wb") as file:
             for chunk in _download(url):
                 file.write(chunk)
-        if not (found := _sha256(draft)).startswith(sha256_prefix):
+        if not (found := sha256_of(draft)).startswith(sha256_prefix):
             raise InputError(
                 "unreadable",
                 f"the download of {url} has SHA-256 {found[:8]}…, not {sha256_prefix}…; try again, or use "
@@ -133,8 +133,3 @@ def _download(url: str) -> Iterator[bytes]:
             f"{url} cannot be downloaded ({error}); download it on a machine with network access and use "
             "--weights FILE",
         ) from error
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
