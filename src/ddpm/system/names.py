@@ -57,6 +57,9 @@ MethodName = Literal["bound", "ode"]
 """How bits per dimension are computed."""
 FeaturesName = Literal["embedded", "inception", "dinov2", "clip"]
 
+MINILM = "minilm"
+"""The text encoder that a Python package provides, all-MiniLM-L6-v2."""
+
 
 def suggest(word: str, known: list[str]) -> str:
     """ " (did you mean …?)", or else the known names."""
