@@ -3,6 +3,7 @@
 from ddpm.conditioning.label import LabelEmbedding
 from ddpm.conditioning.low_resolution import BoxMeans, LowResolution
 from ddpm.conditioning.number import NumberEmbedding
+from ddpm.conditioning.text_features import TextFeatures
 from ddpm.conditioning.words import WordTokens
 
-__all__ = ["BoxMeans", "LabelEmbedding", "LowResolution", "NumberEmbedding", "WordTokens"]
+__all__ = ["BoxMeans", "LabelEmbedding", "LowResolution", "NumberEmbedding", "TextFeatures", "WordTokens"]
