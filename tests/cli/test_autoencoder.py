@@ -95,11 +95,14 @@ def opened(run: RunFolder, pictures: Path) -> tuple[Model, Dataset, Dataset]:
 
 def test_the_latents_statistics_are_those_of_the_weights(trained: Path, pictures: Path) -> None:
     run = RunFolder(trained)
-    model, kept, _ = opened(run, pictures)
-    mean, _ = reconstruction.moments(model, torch.from_numpy(kept.images))
+    model, kept, held = opened(run, pictures)
+    mean, others = (reconstruction.moments(model, torch.from_numpy(data.images))[0] for data in (kept, held))
     found = run.latents()
     torch.testing.assert_close(torch.tensor(found.mean), mean.mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(torch.tensor(found.spread), mean.std((0, 2, 3), correction=0), rtol=1e-4, atol=1e-5)
+    spread = mean.std((0, 2, 3), correction=0)
+    torch.testing.assert_close(torch.tensor(found.spread), spread, rtol=1e-4, atol=1e-5)
+    relative = others.std((0, 2, 3), correction=0) / spread
+    torch.testing.assert_close(torch.tensor(found.held_out), relative, rtol=1e-4, atol=1e-5)
 
 
 def test_stopped_and_resumed_bit_for_bit(cli: Cli, trained: Path, pictures: Path, tmp_path: Path) -> None:

@@ -61,6 +61,10 @@ def measure_autoencoder(
     shown = held_out if len(held_out) else spread_evenly(kept, MEASURED)
     record = _reconstruction(model, config, shown, hash, bool(len(held_out)), device, doing(progress, "reconstructing"))
     latents = latent_statistics(model, spread_evenly(kept, MEASURED), hash, doing(progress, "encoding"))
+    if len(held_out):
+        others = latent_statistics(model, held_out, hash, doing(progress, "encoding"))
+        relative = [own / usual for own, usual in zip(others.spread, latents.spread, strict=True)]
+        latents = latents.model_copy(update={"held_out": relative})
     some = torch.from_numpy(spread_evenly(shown, COLUMNS).images)
     page = sheet(torch.cat([some, reconstructed(model, some)]).numpy(), len(some))
     write_file(folder.reconstructions, png(page))

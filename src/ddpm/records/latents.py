@@ -12,6 +12,8 @@ class LatentsRecord(Record):
         mean, spread: The mean and the standard deviation of each channel.
         posterior: The mean standard deviation that the encoder gives each channel.
         weights: The hash of the autoencoder's weights.
+        held_out: The standard deviation of each channel over the held-out images, relative to ``spread``: about 1 if
+            the latents of new images are like these. None without held-out images.
     """
 
     WRITER: ClassVar[str] = "ddpm train --recipe autoencoder"
@@ -19,3 +21,4 @@ class LatentsRecord(Record):
     spread: list[float]
     posterior: list[float]
     weights: str
+    held_out: list[float] | None = None
