@@ -38,6 +38,7 @@ from ddpm.build.sampling import (
     build_guided,
     build_solver,
 )
+from ddpm.build.text import TEXTS, build_captions, build_text
 
 __all__ = [
     "CODECS",
@@ -48,10 +49,12 @@ __all__ = [
     "PREDICTIONS",
     "SCHEDULES",
     "SOLVERS",
+    "TEXTS",
     "VARIANCES",
     "WEIGHTINGS",
     "build_autoencoder_model",
     "build_autoencoding",
+    "build_captions",
     "build_classification",
     "build_classification_ask",
     "build_classifier",
@@ -71,5 +74,6 @@ __all__ = [
     "build_progressive",
     "build_schedule",
     "build_solver",
+    "build_text",
     "build_weighting",
 ]

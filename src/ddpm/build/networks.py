@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from ddpm.build.text import build_caption_conditioner
 from ddpm.codec import AutoencoderCodec, Codec, PixelCodec, TrainedAutoencoder
 from ddpm.conditioning import BoxMeans, LabelEmbedding, LowResolution, NumberEmbedding
 from ddpm.config.autoencoder import AutoencoderConfig
@@ -108,6 +109,7 @@ def _width(config: RunConfig) -> int:
 
 CONDITIONERS: dict[str, Callable[[RunConfig], torch.nn.Module]] = {
     "label": _label,
+    "caption": lambda config: build_caption_conditioner(config, _width(config)),
     "low_resolution": _low_resolution,
     "steps": _steps,
     "guidance": _guidance,

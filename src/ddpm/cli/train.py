@@ -38,6 +38,9 @@ class Flags:
         fit: How to resize images of a different aspect ratio; crop by default.
         skip_bad: Skip images that cannot be read.
         labels: Condition on the classes, if there are any; on by default.
+        text: How to encode captions, if the images have some: words (default), a vocabulary of these captions; minilm;
+            or the folder of a text encoder: CLIP, T5 or BERT.
+        no_text: Leave out the captions.
         betas: A file of betas, one per timestep, in place of --schedule: a JSON list, or the output of NumPy's savetxt.
         precision: Precision of the network; the best that the device supports natively by default.
         codec: Train on the latents of this autoencoder, a run of --recipe autoencoder, instead of pixels.
@@ -64,6 +67,8 @@ class Flags:
     fit: Fit | None = None
     skip_bad: bool | None = None
     labels: bool | None = None
+    text: str | None = None
+    no_text: Annotated[bool | None, Parameter(negative=())] = None
     betas: str | None = None
     precision: PrecisionName | None = None
     codec: str | None = None

@@ -14,6 +14,7 @@ from ddpm.config.network import NetworkSettings
 from ddpm.config.objective import ObjectiveConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.config.scoring import ScoringSettings
+from ddpm.config.text import TextConfig
 from ddpm.config.training import TrainSettings
 from ddpm.config.upscaling import UpscalingConfig
 from ddpm.system.ranges import spelled
@@ -22,6 +23,7 @@ from ddpm.system.tree import at
 
 GIVEN_BY = {
     "label": ("data", "classes"),
+    "caption": ("text",),
     "low_resolution": ("upscaling",),
     "steps": ("distillation", "grids"),
     "guidance": ("distillation", "guidance"),
@@ -50,6 +52,7 @@ class RunConfig(Record):
         guidance_search: The search for guidance at the end of training; None for none.
         upscaling: The super-resolution settings, if the run learns it.
         distillation: The teacher, if the run is a student, which samples in few steps.
+        text: The encoder of captions, if the run learns from them.
     """
 
     WRITER: ClassVar[str] = "ddpm train"
@@ -66,6 +69,7 @@ class RunConfig(Record):
     guidance_search: GuidanceSearchSettings | None = None
     upscaling: UpscalingConfig | None = None
     distillation: DistillationConfig | None = None
+    text: TextConfig | None = None
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -74,8 +78,8 @@ class RunConfig(Record):
 
     @property
     def guides(self) -> bool:
-        """Whether labels can guide the run, as it was trained both with and without them."""
-        return bool(self.data.classes) and self.training.label_dropout > 0
+        """Whether labels or prompts can guide the run, as it was trained both with and without them."""
+        return (bool(self.data.classes) or self.text is not None) and self.training.label_dropout > 0
 
     @property
     def aim(self) -> str:
@@ -141,6 +145,8 @@ class RunConfig(Record):
                 if net.cond_width is not None
                 else f"network.cond_width must be a number, as the run is conditioned on {given}"
             )
+        if self.text is not None and net.token_width is None:
+            raise ValueError(f"network {net.kind} takes no captions; use --no-text, or --network unet or dit")
         if self.upscaling is not None and any(n % self.upscaling.scale for n in data.size):
             raise ValueError(
                 f"images of {data.size[0]} × {data.size[1]} are not divisible by --scale {self.upscaling.scale}; "
@@ -189,5 +195,10 @@ class RunConfig(Record):
         if guidance is not None and guidance.negative is not None and guidance.negative not in data.classes:
             raise ValueError(
                 f"sampling.guidance.away_from {guidance.negative!r} is not one of the {len(data.classes)} classes"
+            )
+        if guidance is not None and guidance.negative_prompt is not None and self.text is None:
+            raise ValueError(
+                f"sampling.guidance.negative_prompt {guidance.negative_prompt!r} has no effect, as the run is not "
+                "trained on captions; leave it out"
             )
         return self

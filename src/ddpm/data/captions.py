@@ -28,7 +28,7 @@ UNPRINTABLE = re.compile("[\0\ud800-\udfff]+")
 Captions = Sequence[str | Sequence[str] | None]
 """A caption, a list of several, or None for each image."""
 
-Row = tuple[int, str, list[str]]
+TableRow = tuple[int, str, list[str]]
 """The line of a table, the name of an image, and its captions."""
 
 
@@ -107,7 +107,7 @@ def strings_of(captions: Captions | None, n: int, where: str) -> tuple[str, ...]
     return strings if any(strings) else None
 
 
-def _csv_rows(table: str, lines: Iterable[str]) -> Iterator[Row]:
+def _csv_rows(table: str, lines: Iterable[str]) -> Iterator[TableRow]:
     reader, began = csv.reader(chain(lines, END)), 1
     names = list[str]()
     column: str | None = None
@@ -141,7 +141,7 @@ def _csv_rows(table: str, lines: Iterable[str]) -> Iterator[Row]:
         ) from error
 
 
-def _json_rows(table: str, lines: Iterable[str]) -> Iterator[Row]:
+def _json_rows(table: str, lines: Iterable[str]) -> Iterator[TableRow]:
     first, captioned = list[str](), False
     for number, line in enumerate(lines, 1):
         if not line.strip():

@@ -22,7 +22,7 @@ Ints = npt.NDArray[np.int64]
 Derive = Callable[[Pixels, Sequence[str]], npt.NDArray[Any]]
 """Images (b, H, W, C) uint8 and their names -> raw conditions, (b, …)."""
 
-Encode = Callable[[Sequence[str]], npt.NDArray[Any]]
+EncodeCaptions = Callable[[Sequence[str]], npt.NDArray[Any]]
 """Captions -> raw conditions of the kind "caption", (b, …); zeros for "". Picklable."""
 
 CHUNK = 1024
@@ -80,7 +80,7 @@ class Dataset:
     partners: Mapping[str, "Dataset"] = field(default_factory=dict)
     derived: Mapping[str, Derive] = field(default_factory=dict)
     latents: "EncodedImages | None" = None
-    encode: Encode | None = None
+    encode: EncodeCaptions | None = None
 
     @classmethod
     def of(

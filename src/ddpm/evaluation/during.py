@@ -8,9 +8,9 @@ from ddpm.config.sampling import SamplingConfig
 from ddpm.core.model import Model
 from ddpm.core.seed import derive
 from ddpm.core.stream import Stream
-from ddpm.data.dataset import Dataset
+from ddpm.data.dataset import Dataset, EncodeCaptions
 from ddpm.engine import Diffusion
-from ddpm.evaluation.drawn import SampleRecipe
+from ddpm.evaluation.drawn import SampleRecipe, some_captions
 from ddpm.images.pixels import Pixels
 from ddpm.metrics import frechet, kernel
 from ddpm.metrics.estimate import resamples
@@ -45,13 +45,13 @@ def few_samples(
     how = config.sampling
     if config.distillation is None:
         how = SamplingConfig(steps=config.scoring.steps, grid="trailing", clip=config.sampling.clip)
-    recipe = SampleRecipe("", how, seed, proportions)
+    recipe = SampleRecipe("", how, seed, proportions, () if data.encode is None else some_captions(data))
     theirs = extract_once(extractor, data, progress)
     normal, some = frechet.fit(theirs), theirs[Stream(0, "real", len(theirs)).permutation(len(theirs))[:REAL]]
 
     def score(model: Model, device: torch.device) -> Scored:
         parts = [range(n)[i : i + batch] for i in range(0, n, batch)]
-        pixels = np.concatenate([_drawn(engine.with_model(model), recipe, part) for part in parts])
+        pixels = np.concatenate([_drawn(engine.with_model(model), recipe, part, data.encode) for part in parts])
         # sampling may use lower precision, but features are extracted in float32
         with torch.autocast(device.type, enabled=False):
             features = extract(extractor, Dataset(pixels))
@@ -61,11 +61,13 @@ def few_samples(
     return score
 
 
-def _drawn(engine: Diffusion, recipe: SampleRecipe, indices: range) -> Pixels:
+def _drawn(engine: Diffusion, recipe: SampleRecipe, indices: range, encode: EncodeCaptions | None) -> Pixels:
     """(len(indices), H, W, C) uint8."""
-    labels, was_training = recipe.labels(np.asarray(indices)), engine.model.training
+    subjects, was_training = recipe.subjects(np.asarray(indices)), engine.model.training
     engine.model.eval()
-    conditions = {} if labels is None else {"label": torch.tensor(labels)}
+    conditions = {} if subjects.labels is None else {"label": torch.tensor(subjects.labels)}
+    if encode is not None and subjects.prompts is not None:
+        conditions["caption"] = torch.from_numpy(encode(subjects.prompts))
     pixels = engine.draw(recipe.sampling, rows_of(recipe.seed, indices), conditions)
     engine.model.train(was_training)
     return pixels

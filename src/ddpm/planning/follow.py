@@ -64,6 +64,8 @@ def summary(made: Plan, accelerator: Accelerator) -> Iterator[str]:
     if config.codec.words:
         channels, height, width = config.shape
         yield f"latents   {height} × {width}, {channels} channels, {config.codec.words}"
+    if config.text is not None:
+        yield f"text      {config.text.summary}"
     yield (
         f"network   {weights / 1e6:.1f} M parameters: {net.describe()}; {diffusion.prediction} prediction, "
         f"{diffusion.schedule} schedule" + (", learned variance" if diffusion.variance == "learned" else "")

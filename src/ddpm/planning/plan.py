@@ -16,8 +16,10 @@ from ddpm.config.network import conditioned
 from ddpm.config.run import RunConfig, channels_of, kinds
 from ddpm.config.sampling import SamplingConfig
 from ddpm.config.scoring import planned
+from ddpm.config.text import TextConfig
 from ddpm.config.upscaling import DEFAULT_SCALE
 from ddpm.data.dataset import Dataset
+from ddpm.data.order import split
 from ddpm.data.pairs import LOW
 from ddpm.engine.codec import codec_of
 from ddpm.metrics.features.extract import extract_once
@@ -27,6 +29,7 @@ from ddpm.planning.narrow import refuse_narrow
 from ddpm.planning.recipes import AUTOENCODER, RECIPES, Rung, Tree
 from ddpm.planning.reopen import reopen
 from ddpm.planning.request import Request, changed, whole_number
+from ddpm.planning.text import text_of
 from ddpm.records.codec import StoredCodec
 from ddpm.system.errors import InputError
 from ddpm.system.names import GridName, suggest
@@ -114,19 +117,33 @@ class _Draft:
     @cached_property
     def data(self) -> Tree:
         """The section of the config."""
-        seed = whole_number("training.seed", self.request.changes.get("training.seed", 0))
         classes = self.dataset.classes if self.request.labels else ()
-        return data_section(self.request, self.dataset, seed) | {"classes": classes}
+        return data_section(self.request, self.dataset, self._seed) | {"classes": classes}
+
+    @cached_property
+    def text(self) -> TextConfig | None:
+        """The encoder of captions; None for a run without text."""
+        kept, _ = split(len(self.dataset), self._seed)
+        captions = self.dataset.captions
+        own = None if captions is None else [captions[i] for i in kept]
+        return text_of(self.request, own, self._network, self.say)
+
+    @property
+    def _seed(self) -> int:
+        return whole_number("training.seed", self.request.changes.get("training.seed", 0))
+
+    @property
+    def _network(self) -> str:
+        return str(self.request.changes.get("network.kind", "unet"))
 
     def rungs(self) -> list[Rung]:
         """The recipe's rungs, smallest network first."""
         name = self.request.recipe
         if name not in RECIPES:
             raise InputError("unknown", f"unknown recipe {name!r}{suggest(name, [*RECIPES, AUTOENCODER])}")
-        kind = str(self.request.changes.get("network.kind", "unet"))
         size = latents.size(self.stored, self.data["size"])
         with latents.refused_in_pixels(self.stored, self.data["size"]):
-            return RECIPES[name](size, bool(self.data["classes"]), kind)
+            return RECIPES[name](size, bool(self.data["classes"]) or self.text is not None, self._network)
 
     def encode(self, rung: Rung, progress: Progress) -> None:
         """Encode the images of a run in latents into the cache, before speeds are measured."""
@@ -156,6 +173,8 @@ class _Draft:
         if self.stored is not None:
             whole["codec"] = self.stored.settings.model_dump()
             whole["sampling"].setdefault("clip", "none")
+        if self.text is not None:
+            whole["text"] = self.text.model_dump()
         if "upscaling" in tree:
             low = self.dataset.partners.get(LOW)
             given = {} if low is None else {"low": self.request.low, "low_fingerprint": low.fingerprint}
@@ -232,7 +251,7 @@ def _fitted(whole: Tree) -> dict[str, Any]:
     learned = whole["diffusion"].get("variance") == "learned"
     seen, answered = channels_of(codec, whole["data"]["mode"], upscaling="upscaling" in whole, learned=learned)
     net = {"in_channels": seen, "out_channels": answered, **whole["network"]}
-    return conditioned(net) if kinds(whole) else net
+    return conditioned(net, tokens="text" in whole) if kinds(whole) else net
 
 
 PRECISIONS = {"bf16": "bf16", "fp16": "fp16", "no": "fp32"}

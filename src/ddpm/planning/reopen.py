@@ -18,7 +18,7 @@ from ddpm.engine import Diffusion
 from ddpm.engine.preview import preview, quick
 from ddpm.planning.latents import encoded
 from ddpm.system.errors import InputError
-from ddpm.system.progress import Progress, silent
+from ddpm.system.progress import Progress, doing, silent
 from ddpm.training.loop import Job
 
 
@@ -51,6 +51,10 @@ def reopen(
         dataset = replace(dataset, labels=None, classes=())
     # torch's initialisers use its global generator, which keeps 32 bits of a seed on the CPU: enough for one draw
     dataset = replace(dataset, derived=build.build_derived(config))
+    with accelerator.main_process_first():
+        report = doing(progress, "encoding captions")
+        captions = build.build_captions(config, accelerator.device, dataset.captions or (), report)
+    dataset = replace(dataset, encode=captions)
     codec = codec or build.build_codec(config)
     dataset = encoded(dataset, codec, config, accelerator, progress)
     torch.manual_seed(derive(config.training.seed, "weights"))

@@ -15,7 +15,7 @@ from ddpm.system.units import count, duration, size
 
 FLAGS = (
     *("recipe", "scale", "low", "size", "mode", "fit"),
-    *("skip_bad", "labels", "betas", "precision", "codec", "during_training", "tune_guidance"),
+    *("skip_bad", "labels", "text", "no_text", "betas", "precision", "codec", "during_training", "tune_guidance"),
     *("factor", "latent_channels", "adversarial", "lpips"),
 )
 """Flags of ``ddpm train`` that set more than one key of the config, except the budget."""
@@ -43,8 +43,13 @@ _SWITCHES = {
     "scoring": "--during-training",
     "guidance_search": "--tune-guidance",
     "upscaling": "--recipe super-resolution",
+    "text": "captions",
 }
 """Sections that not every run has, and the flags that add them."""
+
+
+OF_TEXT = (("layers",), ("length",))
+"""Keys of the encoder of captions that --set may change."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,8 @@ class Request:
         size, mode, fit: how to resize and convert the images.
         skip_bad: whether to skip images that cannot be read.
         labels: whether to condition on the classes, if there are any.
+        text: how to encode captions: "words", or a frozen encoder by name or folder; None for words if there are any.
+        captions: whether to condition on the captions, if there are any.
         scoring: whether to score the run during training.
         guidance_search: whether to search for guidance at the end; None if the run is long enough.
         scale, low: for super-resolution: the factor to enlarge by, and the source of the small images.
@@ -73,6 +80,8 @@ class Request:
     fit: Fit = "crop"
     skip_bad: bool = False
     labels: bool = True
+    text: str | None = None
+    captions: bool = True
     scoring: bool = False
     guidance_search: bool | None = None
     scale: int | None = None
@@ -100,6 +109,8 @@ class Request:
         for flag, kind in (("mode", Mode), ("fit", Fit)):
             if given.get(flag) not in (None, *get_args(kind)):
                 raise InputError("unknown", f"--{flag} {given[flag]} is unknown; use {', '.join(get_args(kind))}")
+        if "text" in given and given.get("no_text"):
+            raise InputError("conflict", "--text cannot be combined with --no-text; drop one of them")
         if "codec" in given and recipe == "super-resolution":
             raise InputError("conflict", "--codec cannot be combined with --recipe super-resolution; drop one of them")
         changes: dict[str, Any] = {key: given[flag] for flag, key in KEYS.items() if flag in given}
@@ -119,6 +130,8 @@ class Request:
             fit=given.get("fit", "crop"),
             skip_bad=bool(given.get("skip_bad")),
             labels=given.get("labels") is not False,
+            text=given.get("text"),
+            captions=not given.get("no_text"),
             scoring=bool(given.get("during_training")),
             guidance_search=given.get("tune_guidance"),
             scale=given.get("scale"),
@@ -250,6 +263,8 @@ def _path(root: type, tree: Mapping[str, Any], key: str) -> tuple[str, ...]:
     section = path[0]
     if section == "codec":
         raise InputError("conflict", f"{key} cannot be changed by --set; use --codec")
+    if section == "text" and path[1:] not in OF_TEXT:
+        raise InputError("conflict", f"{key} cannot be changed by --set; use --text or --no-text")
     if section in ("data", "request", "format", "kind"):
         raise InputError("conflict", f"{key} follows from the images and the flags; drop it from --set")
     if section in _SWITCHES and section not in tree:

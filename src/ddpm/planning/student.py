@@ -121,8 +121,8 @@ def draft_of(
             f"--method {method} cannot distil {teacher.source}, which predicts eps; drop it, or train with "
             "--prediction v",
         )
-    if "guidance" in asked and not teacher.learned_labels:
-        raise InputError("conflict", f"{teacher.source} was trained without labels; drop --guidance")
+    if "guidance" in asked and not teacher.learned:
+        raise InputError("conflict", f"{teacher.source} was trained without labels and captions; drop --guidance")
     if stage is None:
         grids = grids_of(teacher, numbers_of(asked))
         how = taught(teacher, grids, asked)

@@ -1,0 +1,60 @@
+"""The encoder of a run's captions."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ddpm.system.record import Strict, bounds
+from ddpm.system.tree import Short
+
+
+class WordsConfig(Strict):
+    """A vocabulary of the run's own captions, whose embeddings are trained with the model.
+
+    Attributes:
+        vocabulary: The whole words, most frequent first, separated by spaces.
+        characters: The characters that all other words are spelled in.
+        length: L, the maximum number of tokens of a prompt.
+        layers: The layers of the transformer of the tokens.
+    """
+
+    kind: Literal["words"] = "words"
+    vocabulary: str = ""
+    characters: str = ""
+    length: Annotated[int, bounds(1)]
+    layers: Annotated[int, bounds(0)] = 2
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The whole words, most frequent first."""
+        return tuple(self.vocabulary.split())
+
+    @property
+    def summary(self) -> str:
+        """A short description: "1,203 words, 16 tokens"."""
+        return f"{len(self.words):,} words, {self.length} tokens"
+
+
+class PretrainedConfig(Strict):
+    """A frozen text encoder.
+
+    Attributes:
+        source: Its folder, or the name of one that a package provides.
+        weights: The hash of its weights.
+        width: E, the number of its features of each token.
+        length: L, the maximum number of tokens of a prompt.
+    """
+
+    kind: Literal["pretrained"] = "pretrained"
+    source: str
+    weights: str
+    width: Annotated[int, bounds(1)]
+    length: Annotated[int, bounds(1)]
+
+    @property
+    def summary(self) -> str:
+        """A short description: "features of minilm, 16 tokens"."""
+        return f"features of {self.source}, {self.length} tokens"
+
+
+TextConfig = Annotated[WordsConfig | PretrainedConfig, Field(discriminator="kind"), Short("kind")]
