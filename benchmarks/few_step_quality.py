@@ -30,6 +30,7 @@ from ddpm.data.open import open_source
 from ddpm.engine import options
 from ddpm.engine.loading import load
 from ddpm.engine.run import LoadedRun
+from ddpm.engine.subjects import Subjects
 from ddpm.images.geometry import Geometry
 from ddpm.metrics import frechet, manifold
 from ddpm.metrics.estimate import Estimate, resamples
@@ -65,7 +66,7 @@ class Samples:
             for first in range(0, self.n, 64):
                 indices = list(range(first, min(first + 64, self.n)))
                 labels = [i % classes for i in indices] if classes else None
-                drawn.append(self.run.draw(how, labels, self.seed, indices))
+                drawn.append(self.run.draw(how, Subjects(labels and tuple(labels)), self.seed, indices))
             np.save(path, extract(self.extractor, Dataset(np.concatenate(drawn))).numpy())
         return torch.from_numpy(np.load(path))
 
@@ -120,7 +121,7 @@ def speeds(teacher: LoadedRun, runs: list[LoadedRun]) -> Table:
     for _ in range(ROUNDS):
         for k, (run, how) in enumerate(ways):
             began = time.process_time()
-            run.draw(how, labels, 0, list(range(BATCH)))
+            run.draw(how, Subjects(labels and tuple(labels)), 0, list(range(BATCH)))
             best[k] = min(best[k], time.process_time() - began)
     table = Table("images per second", ["", "steps", "images/s", "× teacher"])
     for (run, how), seconds in zip(ways, best, strict=True):

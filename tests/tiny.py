@@ -14,12 +14,14 @@ from ddpm.config.dit import DiTSettings, PlainDiTSettings
 from ddpm.config.network import NetworkSettings, UNetSettings
 from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
+from ddpm.config.text import WordsConfig
 from ddpm.config.training import TrainSettings
 from ddpm.config.upscaling import UpscalingConfig
 from ddpm.engine.diffusion import Diffusion
 from ddpm.engine.run import LoadedRun
 from ddpm.pipeline import Pipeline
 
+TEXT = WordsConfig(vocabulary="red green blue heart shape", characters="abcdefghijklmnopqrstuvwxyz", length=8)
 CLASSES = ("circle", "square", "star")
 NETWORKS = {
     "unet": UNetSettings(width=8, multipliers=(1, 2), blocks=1, attention=(2,), cond_width=8),
@@ -30,14 +32,18 @@ NETWORKS = {
 
 
 @cache
-def loaded(mode: Any, steps: int = 3, scale: int | None = None, kind: str = "unet") -> LoadedRun:
+def loaded(mode: Any, steps: int = 3, scale: int | None = None, kind: str = "unet", *, text: bool = False) -> LoadedRun:
     """A small conditional network of 8 × 8 images, with weights that are random also where a fresh one begins at zero.
 
     Args:
         scale: how many times it makes small images larger; None for one that draws from nothing.
+        text: whether it takes captions as well.
     """
     channels = len(mode)
     seen = channels if scale is None else 2 * channels
+    network = TypeAdapter(NetworkSettings).dump_python(NETWORKS[kind])
+    if text and kind == "unet":
+        network["token_width"] = network["cond_width"]
     config = RunConfig(
         recipe="auto",
         request={},
@@ -46,13 +52,14 @@ def loaded(mode: Any, steps: int = 3, scale: int | None = None, kind: str = "une
         ),
         diffusion=DiffusionConfig(schedule="cosine", T=100, prediction="v"),
         network={
-            **TypeAdapter(NetworkSettings).dump_python(NETWORKS[kind]),
+            **network,
             "in_channels": seen,
             "out_channels": channels,
         },
         training=TrainSettings(images=1),
         sampling=SamplingConfig.of(steps=steps),
         upscaling=None if scale is None else UpscalingConfig(scale=scale),
+        text=TEXT if text else None,
     )
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -61,7 +68,8 @@ def loaded(mode: Any, steps: int = 3, scale: int | None = None, kind: str = "une
             for p in model.parameters():
                 p += 0.1 * torch.randn_like(p)
     model.eval().requires_grad_(False)
-    return LoadedRun(Diffusion.of(config, model, torch.device("cpu")), config, Path("shapes"), "")
+    engine, encoder = Diffusion.of(config, model, torch.device("cpu")), build.build_text(config, torch.device("cpu"))
+    return LoadedRun(engine, config, Path("shapes"), "", text=encoder)
 
 
 def pipeline(mode: Any, steps: int = 3, scale: int | None = None, kind: str = "unet") -> Pipeline:

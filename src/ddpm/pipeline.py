@@ -87,6 +87,10 @@ class Pipeline:
         """Interpolate between two pictures; see :func:`ddpm.tasks.interpolate.interpolate`."""
         return self._made(output, interpolate.interpolate, first, last, **arguments)
 
+    def interpolate_conditions(self, *, output: Output = "pil", **arguments: Any) -> Any:
+        """Sample between two prompts or classes; see :func:`ddpm.tasks.interpolate.interpolate_conditions`."""
+        return self._made(output, interpolate.interpolate_conditions, **arguments)
+
     def upscale(self, images: Several, *, output: Output = "pil", **arguments: Any) -> Any:
         """Enlarge small pictures; see :func:`ddpm.tasks.upscale.upscale`."""
         return self._made(output, upscale.upscale, images, **arguments)
@@ -149,7 +153,8 @@ def train(
         device: "cpu", to train without the GPU; the best available if None.
         tensorboard: also write TensorBoard logs.
         config: values of the command's flags, by name (``size=64``, ``mode="L"``,
-            ``labels=False``), and keys of the config: ``network={"width": 64}, training={"ema": 0.999}``.
+            ``labels=False``, ``text="minilm"``), and keys of the config: ``network={"width": 64},
+            training={"ema": 0.999}``.
 
     Raises:
         InputError: an input is invalid, or ``out`` holds something else.

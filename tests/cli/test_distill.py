@@ -18,6 +18,7 @@ from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.engine.loading import load
 from ddpm.engine.options import settings
+from ddpm.engine.subjects import Subjects
 from ddpm.evaluation.during import few_samples
 from ddpm.evaluation.tune import AskTune, tune
 from ddpm.planning.distillation import Distilling
@@ -178,7 +179,7 @@ def test_one_student_for_a_range_of_guidance(
     assert settings(run, {}).guidance_scale == 1.15  # the teacher's own
     how = settings(run, {"guidance": 3.0, "steps": 1})
     assert how.guidance_scale == 3
-    assert run.guides(how, [3]).away is None
+    assert run.guides(how, Subjects((3,))).away is None
     vectors = [run.engine.cond({"guidance": torch.full((16,), scale)}, list(range(16))) for scale in (1.0, 5.0)]
     assert not torch.equal(*(cond.vector for cond in vectors if cond is not None and cond.vector is not None))
     assert len(sample(run, 1)) == 1

@@ -4,6 +4,7 @@ import torch
 from ddpm.config.sampling import SamplingConfig
 from ddpm.engine.calls import network_calls
 from ddpm.engine.run import LoadedRun
+from ddpm.engine.subjects import NOTHING, Subjects
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,7 @@ def test_the_network_gets_as_many_images(how: SamplingConfig, labelled: bool, lo
         rows += len(given[0])
 
     hook = loaded.engine.model.net.register_forward_pre_hook(count)
-    loaded.draw(how, [3] * n if labelled else None, 0, range(n))
+    loaded.draw(how, Subjects((3,) * n) if labelled else NOTHING, 0, range(n))
     hook.remove()
     assert network_calls(loaded.config, how, labelled=labelled) * n == rows
 

@@ -21,6 +21,7 @@ from ddpm.core.gaussian import diffuse
 from ddpm.engine import Diffusion, Guides, Task
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
+from ddpm.engine.subjects import Subjects
 from ddpm.guidance import ClassGradient
 from ddpm.guidance.classifier import Direction
 from ddpm.sampling import Randn, Row
@@ -81,7 +82,9 @@ def test_rows_of_different_requests_share_a_batch(changes: dict[str, Any]) -> No
     for kind in NETWORKS:
         run = loaded("RGB", kind=kind)
         asked = how(run, **changes)
-        check_rows_share(run.engine, asked, {"label": LABELS}, run.guides(asked, LABELS.tolist()), [0, 17])
+        check_rows_share(
+            run.engine, asked, {"label": LABELS}, run.guides(asked, Subjects(tuple(LABELS.tolist()))), [0, 17]
+        )
 
 
 @cases("changes", [{"solver": "ancestral"}, {"solver": "heun", "size": (12, 10), "guidance_rescale": 0.7}])
@@ -201,7 +204,7 @@ def test_two_threads_are_as_two_turns() -> None:
     asked = how(run, solver="ancestral", guidance=2.0)
 
     def drawn(seed: int) -> bytes:
-        return run.draw(asked, [seed % 3, 0], seed, [0, 1]).tobytes()
+        return run.draw(asked, Subjects((seed % 3, 0)), seed, [0, 1]).tobytes()
 
     turns = {seed: drawn(seed) for seed in range(4)}
     found: dict[int, bytes] = {}
@@ -215,7 +218,7 @@ def test_two_threads_are_as_two_turns() -> None:
 
 def test_drawing_leaves_torchs_generator_alone() -> None:
     run, before = loaded("RGB"), torch.get_rng_state()
-    run.draw(how(run, solver="ancestral"), [0], 0, [0])
+    run.draw(how(run, solver="ancestral"), Subjects((0,)), 0, [0])
     assert torch.equal(before, torch.get_rng_state())
 
 

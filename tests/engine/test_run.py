@@ -6,6 +6,7 @@ import torch
 
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
+from ddpm.engine.subjects import NOTHING
 
 
 def test_a_name_goes_before_a_number(loaded: LoadedRun) -> None:
@@ -24,6 +25,6 @@ def test_preparing_leaves_the_run_and_torchs_generator_alone(loaded: LoadedRun) 
     ready = loaded.prepared(how)
     assert ready.prepared(how) is ready
     assert loaded.weak is None
-    ready.draw(how, None, 0, [0])
+    ready.draw(how, NOTHING, 0, [0])
     assert torch.equal(before, torch.get_rng_state())
     assert all(torch.equal(a, b) for a, b in zip(weights, loaded.engine.model.parameters(), strict=True))

@@ -9,6 +9,7 @@ from ddpm.config.options import changed
 from ddpm.core.stream import RowStreams
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
+from ddpm.engine.subjects import Subjects
 from ddpm.engine.teacher import Teacher
 from ddpm.sampling import DDIM, no_noise, rows_of, start
 from ddpm.sampling.grid import divided
@@ -36,7 +37,7 @@ def test_it_ends_at_the_samples_of_the_run(guidance: float) -> None:
     x = start(run.engine.grid(made.how)[0], run.engine.noise(rows))
     points = list(made(x, {"label": LABELS}))
     assert len(points) == 3
-    drawn = run.draw(made.how, LABELS.tolist(), 5, range(16))
+    drawn = run.draw(made.how, Subjects(tuple(LABELS.tolist())), 5, range(16))
     assert (run.engine.decoded(points[-1]) == drawn).all()
 
 

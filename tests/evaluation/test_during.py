@@ -220,7 +220,7 @@ def test_a_model_that_is_nearer_scores_less(scorer: Scorer, data: Dataset, monke
     for share in (0.2, 0.5, 0.8, 1.0):
         blend = (share * data.pixels).astype(np.uint8)
         with monkeypatch.context() as patch:
-            patch.setattr(during, "_drawn", lambda engine, recipe, indices, now=blend: now[list(indices)])
+            patch.setattr(during, "_drawn", lambda engine, recipe, indices, encode, now=blend: now[list(indices)])
             distances.append(scorer(torch.nn.Identity(), CPU).frechet)  # type: ignore[arg-type]
     assert distances == sorted(distances, reverse=True)
     assert distances[-1] < 0.1 * distances[0]

@@ -477,7 +477,7 @@ def test_equal_images(channels: int, tmp_path: Path) -> None:
     assert found.measure.size == (16, 12)
     assert (found.samples.source, found.measure.reference.source) == (str(a), str(b))
     assert found.samples.model_dump(exclude={"source", "hash"}) == dict.fromkeys(
-        ("weights", "images_seen", "seconds", "seed", "labels", "sampling")
+        ("weights", "images_seen", "seconds", "seed", "labels", "prompts", "sampling")
     )
 
 

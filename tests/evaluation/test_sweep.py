@@ -16,6 +16,7 @@ from ddpm.core.discrete import cosine
 from ddpm.engine.loading import load
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
+from ddpm.engine.subjects import NOTHING, Subjects
 from ddpm.evaluation.evaluate import evaluate_run
 from ddpm.evaluation.options import EvaluationOptions
 from ddpm.evaluation.sweep import draws_noise, plan, sweep
@@ -79,7 +80,7 @@ def test_every_combination_with_what_it_asks(loaded: LoadedRun) -> None:
     assert list(todo.evaluations) == 2 * [2, 3, 2, 4, 2, 3]  # Heun asks once from pure noise, and to the clean level
     assert [how.steps for how in todo.solutions] == [200, 200]
     assert todo.cost == sum(todo.evaluations) * (3 + 64) + 2 * 200 * 3
-    assert todo.labels == [0, 1, 2]
+    assert todo.subjects == Subjects((0, 1, 2))
 
 
 def test_the_images_are_those_of_the_pipeline(loaded: LoadedRun, swept: Sweep) -> None:
@@ -105,7 +106,7 @@ def test_distances_by_hand(loaded: LoadedRun, swept: Sweep) -> None:
         how = settings(loaded, {"grid": "trailing", "guidance": 2.0, **change})
         engine, noise = loaded.engine, SampleNoise(rows_of(0, range(3)), (1, 8, 8))
         grid, cond = build.build_grid(how, engine.schedule), engine.model.cond({"label": torch.tensor([0, 1, 2])}, 3)
-        denoise = engine.denoiser(how, loaded.guides(how, [0, 1, 2]))
+        denoise = engine.denoiser(how, loaded.guides(how, Subjects((0, 1, 2))))
         *_, last = steps(denoise, build.build_solver(how, engine.schedule), grid, start(grid[0], noise), noise, cond)
         return last.x
 
@@ -192,7 +193,7 @@ def test_a_run_without_labels_is_not_guided(loaded: LoadedRun) -> None:
     without = replace(loaded, config=loaded.config.model_copy(update={"data": data}))
     with pytest.raises(InputError, match="was trained without labels"):
         plan(without, **ASKED)
-    assert plan(without, **ASKED | {"guidance": ()}).labels is None
+    assert plan(without, **ASKED | {"guidance": ()}).subjects == NOTHING
 
 
 def test_a_run_that_makes_images_larger_is_not_swept(loaded: LoadedRun) -> None:

@@ -13,6 +13,7 @@ from ddpm.config.sampling import SamplingConfig
 from ddpm.engine.loading import load
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
+from ddpm.engine.subjects import Subjects
 from ddpm.evaluation.tune import AskTune, joined, planned, tune
 from ddpm.records.run_folder import RunFolder
 from ddpm.records.tuning import TunedRecord
@@ -50,8 +51,8 @@ def end(loaded: LoadedRun, how: SamplingConfig) -> torch.Tensor:
     engine, noise = loaded.engine, SampleNoise(rows_of(0, [3, 4, 5]), (1, 8, 8))
     grid, solver = build.build_grid(how, engine.schedule), build.build_solver(how, engine.schedule)
     denoise, cond = (
-        engine.denoiser(how, loaded.guides(how, [3, 4, 5])),
-        engine.cond(loaded.conditions([3, 4, 5]), [0, 1, 2]),
+        engine.denoiser(how, loaded.guides(how, Subjects((3, 4, 5)))),
+        engine.cond(loaded.conditions(Subjects((3, 4, 5))), [0, 1, 2]),
     )
     with torch.no_grad():
         *_, last = steps(denoise, solver, grid, start(grid[0], noise), noise, cond)

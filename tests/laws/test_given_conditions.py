@@ -20,6 +20,7 @@ from ddpm.engine import Guides
 from ddpm.engine.options import asked, settings
 from ddpm.engine.preview import preview
 from ddpm.engine.run import LoadedRun
+from ddpm.engine.subjects import NOTHING, Subjects
 from ddpm.images.sheets import picture
 from ddpm.sampling import rows_of
 from ddpm.tasks.interpolate import interpolate
@@ -80,19 +81,19 @@ def test_an_option_is_the_raw_condition_of_every_image(run: LoadedRun) -> None:
     assert np.array_equal(drawn(run, {}, brightness=0.5), drawn(run, raw))
     assert not np.array_equal(drawn(run, {}, brightness=0.5), drawn(run, {}))
     assert np.array_equal(drawn(run, raw, brightness=0.1), drawn(run, raw))  # each image's own goes first
-    labelled = run.draw(settings(run, {"brightness": 0.5}), [0, 1, 2], 0, range(3))
+    labelled = run.draw(settings(run, {"brightness": 0.5}), Subjects((0, 1, 2)), 0, range(3))
     assert np.array_equal(labelled, drawn(run, raw | {"label": torch.arange(3)}))
 
 
 def test_it_guides_by_itself_and_stays_next_to_another_label(run: LoadedRun) -> None:
     alone = asked(run, {"brightness": 0.5, "guidance": 3.0}, None, 3)
-    guides = run.guides(alone.how, None)
+    guides = run.guides(alone.how, NOTHING)
     assert guides.away == {}
     raw = {"brightness": torch.full((3,), 0.5)}
-    assert np.array_equal(run.draw(alone.how, None, 0, range(3)), drawn(run, raw, Guides(away={}), guidance=3.0))
-    assert not np.array_equal(run.draw(alone.how, None, 0, range(3)), drawn(run, raw))
+    assert np.array_equal(run.draw(alone.how, NOTHING, 0, range(3)), drawn(run, raw, Guides(away={}), guidance=3.0))
+    assert not np.array_equal(run.draw(alone.how, NOTHING, 0, range(3)), drawn(run, raw))
     another = settings(run, {"brightness": 0.5, "guidance": 3.0, "negative": "star"})
-    assert run.guides(another, [0]).away == {"brightness": torch.tensor([0.5]), "label": torch.tensor([2])}
+    assert run.guides(another, Subjects((0,))).away == {"brightness": torch.tensor([0.5]), "label": torch.tensor([2])}
     with refuses("conflict", "guidance 3.0"):
         asked(run, {"guidance": 3.0}, None, 3)
     with refuses("conflict", "guidance 3.0"):
@@ -118,7 +119,7 @@ def test_a_run_that_does_not_have_it_refuses_it() -> None:
 def test_pictures_are_interpolated_between_with_it() -> None:
     """The ends are reconstructions, as both ways go with the same condition."""
     run = having(loaded("L"), 0.5)
-    ends = [picture(pixels) for pixels in run.draw(run.config.sampling, None, 0, range(2))]
+    ends = [picture(pixels) for pixels in run.draw(run.config.sampling, NOTHING, 0, range(2))]
     first, last = interpolate(run, *ends, n=2, steps=40)
     for end, found in zip(ends, (first, last), strict=True):
         assert np.abs(np.asarray(found, np.int64) - np.asarray(end, np.int64)).max() <= 2

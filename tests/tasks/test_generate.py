@@ -16,6 +16,7 @@ from ddpm.engine.diffusion import Diffusion
 from ddpm.engine.loading import load
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
+from ddpm.engine.subjects import NOTHING, Subjects
 from ddpm.records.average import tracked
 from ddpm.records.provenance import KEY, Provenance
 from ddpm.records.run_folder import RunFolder, fingerprint
@@ -262,8 +263,8 @@ def test_pixels_are_the_decoded_sample(loaded: LoadedRun) -> None:
 @pytest.mark.parametrize("label", [None, "3"])
 def test_drawn_values_are_those_of_the_pictures(label: str | None, loaded: LoadedRun) -> None:
     how = settings(loaded, {"steps": 3, "eta": 1.0, "guidance": 2.0})
-    labels = None if label is None else [3] * 5
-    drawn = loaded.draw(how, labels, 4, [7, 2, 0, 9, 1])
+    subjects = NOTHING if label is None else Subjects((3,) * 5)
+    drawn = loaded.draw(how, subjects, 4, [7, 2, 0, 9, 1])
     assert (drawn.shape, drawn.dtype) == ((5, 8, 8, 1), np.uint8)
     asked = flat(how) | ({} if label else {"guidance": 1.0})
     images = sample(loaded, 5, label=label, seed=4, indices=[7, 2, 0, 9, 1], **asked)

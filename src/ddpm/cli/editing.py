@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from ddpm.cli.flags import given
-from ddpm.cli.output import say
+from ddpm.cli.flags import given, refuse_flags
+from ddpm.cli.output import note, say
 from ddpm.cli.pictures import folder_name, names, refuse_to_overwrite, write
+from ddpm.cli.prompts import alone, remarks
 from ddpm.cli.sampling import UNCHANGED, Sampling
 from ddpm.system.console import bar
+from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
 from ddpm.system.names import Fit
 
@@ -29,6 +31,7 @@ class Editing:
     Args:
         n: The number of pictures to generate.
         label: A class, by name or number.
+        prompt: A description, for a run trained on captions.
         steps: The number of solver steps; the run's own by default.
         seed: The random seed. Picture i depends on the seed and i alone.
         fit: Resize and convert the picture to the run's size and mode. By default, larger pictures keep their size.
@@ -41,6 +44,7 @@ class Editing:
 
     n: Annotated[int, Parameter(name=["-n", "--n"])] = 1
     label: str | None = None
+    prompt: str | None = None
     steps: int | None = None
     seed: int = 0
     fit: Fit | None = None
@@ -160,26 +164,33 @@ def restore(
 
 def interpolate(
     run: Path,
-    first: Path,
-    last: Path,
+    first: Path | None = None,
+    last: Path | None = None,
     *,
     n: Annotated[int, Parameter(name=["-n", "--n"])] = 9,
     label: list[str] | None = None,
-    steps: int = 50,
+    prompt: list[str] | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    seed: int | None = None,
     fit: Fit | None = None,
     batch: int = 64,
     out: Path | None = None,
     device: str | None = None,
 ) -> None:
-    """Interpolate between two pictures: a strip, and a GIF that plays back and forth.
+    """Interpolate between two pictures, prompts or classes: a strip, and a GIF that plays back and forth.
 
     Args:
         run: A run folder, or one checkpoint in it.
-        first: The first picture, of the run's size or larger.
+        first: The first picture, of the run's size or larger. Without pictures, the same noise is sampled between two
+            prompts or two labels.
         last: The last picture, of the same size.
         n: The number of pictures, including both ends, which are the model's reconstructions of the given pictures.
-        label: The class of both pictures, or one for each: `--label cat --label dog`.
-        steps: The number of solver steps, each to the noise and back.
+        label: The class of both ends, or one for each: `--label cat --label dog`.
+        prompt: The description of both ends, or one for each: `--prompt "red heart" --prompt "blue heart"`.
+        steps: The number of solver steps, of pictures each to the noise and back: 50 by default, or the run's own.
+        guidance: Without pictures: the guidance scale; the run's own by default.
+        seed: Without pictures: the random seed; 0 by default.
         fit: Resize and convert the pictures to the run's size and mode.
         batch: The number of pictures generated at a time.
         out: The folder to write to; RUN/interpolate/… by default.
@@ -189,14 +200,30 @@ def interpolate(
     from ddpm.records.run_folder import RunFolder
     from ddpm.report.trajectory import to_and_fro
     from ddpm.tasks.interpolate import interpolate as between
+    from ddpm.tasks.interpolate import interpolate_conditions
 
-    pipe, labels = load(run, device), label[0] if label and len(label) == 1 else label
-    asked = {"label": " ".join(label) if label else None, "n": n, "steps": steps, "fit": fit}
-    name = folder_name((first, last), asked, (pipe.weights, labels))
+    ends = [path for path in (first, last) if path is not None]
+    if len(ends) == 1:
+        raise InputError("missing", f"{first} is one picture; give two, or none and two of --prompt or --label")
+    if ends:
+        refuse_flags("pictures", guidance=guidance, seed=seed)
+    else:
+        refuse_flags("images without pictures", fit=fit)
+    pipe, seed = load(run, device), seed or 0
+    shown = {"label": " ".join(label or []) or None, "prompt": " ".join(prompt or []) or None, "n": n}
+    asked = shown | ({"fit": fit} if ends else {"seed": seed, "guidance": guidance}) | {"steps": steps}
+    name = folder_name(ends, asked, (pipe.weights, label, prompt))
     folder = out or RunFolder.open(run).pictures("interpolate") / name
-    refuse_to_overwrite((folder / file for file in names(n, ["film.gif"])), (first, last))
+    refuse_to_overwrite((folder / file for file in names(n, ["film.gif"])), ends)
+    note(*remarks(pipe, prompt or (), pipe.sampling))
+    how: dict[str, Any] = {"n": n, "label": alone(label), "prompt": alone(prompt), "batch": batch}
+    how |= {} if steps is None else {"steps": steps}
     with bar("interpolate") as progress:
-        images = between(pipe, first, last, n=n, label=labels, steps=steps, fit=fit, batch=batch, progress=progress)
+        if first is not None and last is not None:
+            images = between(pipe, first, last, **how, fit=fit, progress=progress)
+        else:
+            how |= {} if guidance is None else {"guidance": guidance}
+            images = interpolate_conditions(pipe, **how, seed=seed, progress=progress)
     write(images, folder)
     write_file(folder / "film.gif", to_and_fro(images))
     say(str(folder / "film.gif"))
@@ -233,7 +260,7 @@ def make(
     tasks: dict[str, Callable[..., Any]] = {"edit": edit, "inpaint": inpaint, "outpaint": outpaint, "restore": restore}
     settings: dict[str, Any] = given(flags) | ({} if how.steps is None else {"steps": how.steps})
     whole = {} if how.whole is None else {"whole": how.whole}
-    request = {"label": how.label, "n": how.n, "seed": how.seed, "fit": how.fit}
+    request = {"label": how.label, "prompt": how.prompt, "n": how.n, "seed": how.seed, "fit": how.fit}
     pipe = load(run, how.device)
     sampling = settings_of(pipe, settings)
     photo = opened(photo)
@@ -243,11 +270,12 @@ def make(
     folder = how.out or RunFolder.open(run).pictures(command) / name
     shown = shown or [("given.png", photo.image)]
     refuse_to_overwrite((folder / file for file in names(how.n, (file for file, _ in shown))), inputs)
-    said = [sampling.summary(how.label is not None)]
+    said = [sampling.summary(how.label is not None or how.prompt is not None)]
     if "method" in options:
         way = settled(options["method"], options.get("repaint"))
         said.append(f"repaint {way}" if isinstance(way, Repaint) else way)
     say(f"sampling      {', '.join(said)}")
+    note(*remarks(pipe, () if how.prompt is None else (how.prompt,), sampling))
     with bar(command) as progress:
         images = tasks[command](
             pipe, [photo], **options, **request, batch=how.batch, progress=progress, **settings, **whole

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from ddpm.cli.numbers import integers, words
 from ddpm.cli.output import logged_bar, note, say
+from ddpm.cli.prompts import remarks
 from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors, write_file
 
@@ -26,6 +27,7 @@ def sweep(
     guidance: list[str] | None = None,
     n: Annotated[int, Parameter(name=["-n", "--n"])] = 8,
     label: list[str] | None = None,
+    prompt: list[str] | None = None,
     seed: int = 0,
     data: str | None = None,
     samples: int = 200,
@@ -46,6 +48,8 @@ def sweep(
         guidance: Guidance scales, as in 1,1.5,3; the run's own by default.
         n: The number of images to show for each combination.
         label: The class of the images shown, by name or number; all by default. Repeat the flag to alternate between
+            several.
+        prompt: A description of the images shown, for a run trained on captions. Repeat the flag to alternate between
             several.
         seed: The random seed. Image i depends on the seed and i alone.
         data: The real images; the run's data by default.
@@ -78,10 +82,12 @@ def sweep(
         scales,
         n=n,
         labels=label or [],
+        prompts=prompt or [],
         seed=seed,
         data=data,
         samples=samples,
     )
+    note(*remarks(pipe, prompt or (), todo.ways[0]))
     doubled = ", doubled by guidance" if any(how.guidance is not None for how in todo.ways) else ""
     say(f"sweep         {len(todo.ways)} combinations, {n} images each, seed {seed}")
     say(f"cost          up to {todo.cost:,} single-image network evaluations{doubled}")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from ddpm.cli.flags import given
-from ddpm.cli.output import say
+from ddpm.cli.output import note, say
 from ddpm.cli.pictures import folder_name, refuse_to_overwrite
+from ddpm.cli.prompts import alone, remarks
 from ddpm.cli.sampling import UNCHANGED, Sampling
 from ddpm.system.console import bar
 from ddpm.system.errors import InputError
@@ -25,6 +26,7 @@ def upscale(
     *pictures: Path,
     out: Annotated[Path | None, Parameter(name=["-o", "--out"])] = None,
     label: list[str] | None = None,
+    prompt: list[str] | None = None,
     steps: int | None = None,
     flags: Sampling = UNCHANGED,
     augment: float | None = None,
@@ -41,6 +43,7 @@ def upscale(
         pictures: The pictures, of any size and the run's mode; an alpha channel and 16 bits per channel are kept.
         out: The folder to write to, under the pictures' names; RUN/upscaled/… by default. For one picture, also a .png.
         label: A class, by name or number: one for all pictures, or one for each.
+        prompt: A description, for a run trained on captions: one for all pictures, or one for each.
         steps: The number of solver steps; the run's own by default.
         augment: Strength of the noise to add to the small picture, from 0 to the run's upscaling.s_max. More noise lets
             the model invent more detail.
@@ -61,11 +64,17 @@ def upscale(
         raise InputError("missing", f"no pictures given; add some, as in `ddpm upscale {run} small.png`")
     settings = given(flags) | ({} if steps is None else {"steps": steps})
     pipe = load(run, device)
-    sampling, labels = settings_of(pipe, settings), label[0] if label and len(label) == 1 else label
-    asked = {"label": "-".join(label) if label else None, "augment": augment, "consistent": consistent}
+    sampling, labels, prompts = settings_of(pipe, settings), alone(label), alone(prompt)
+    asked = {
+        "label": "-".join(label or []) or None,
+        "prompt": "-".join(prompt or []) or None,
+        "augment": augment,
+        "consistent": consistent,
+    }
     name = folder_name(pictures, asked | {"seed": seed, "index": index}, (pipe.weights, sampling))
     paths = _places(pictures, out or RunFolder.open(run).pictures("upscaled") / name)
-    say(f"upscaling     {sampling.summary(label is not None)}")
+    say(f"upscaling     {sampling.summary(label is not None or prompt is not None)}")
+    note(*remarks(pipe, prompt or (), sampling))
 
     def keep(i: int, image: "Image.Image") -> None:
         save(image, paths[i])
@@ -76,6 +85,7 @@ def upscale(
             pipe,
             pictures,
             label=labels,
+            prompt=prompts,
             seed=seed,
             indices=range(index, index + len(pictures)),
             augment=augment,

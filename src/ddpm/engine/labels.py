@@ -1,8 +1,9 @@
-"""Class labels of images."""
+"""Class labels and prompts of images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from ddpm.system.errors import InputError
 from ddpm.system.names import suggest
@@ -32,13 +33,8 @@ class Labels:
         """
         if label is None:
             return None
-        given = [label] if isinstance(label, str | int) else list(label)
-        if isinstance(label, str | int):
-            given *= n
-        if len(given) != n:
-            counts = f"{say_count(len(given), 'label')} for {say_count(n, 'image')}"
-            raise InputError("conflict", f"{counts}; use one label for all, or one per image")
-        return [self.number(one) for one in given]
+        given = [label] * n if isinstance(label, str | int) else label
+        return [self.number(one) for one in _one_each("label", given, n)]
 
     def number(self, label: Label) -> int:
         """Return the number of a class.
@@ -65,3 +61,60 @@ class Labels:
             f"{self.source} was trained without labels; "
             "if its images have classes, train a classifier with `ddpm train-classifier` and use --classifier"
         )
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """The prompts that a run can sample.
+
+    Attributes:
+        known: whether it was trained on captions.
+        source: the run, for messages.
+    """
+
+    known: bool
+    source: Path
+
+    def each(self, prompt: str | Sequence[str] | None, n: int) -> tuple[str, ...] | None:
+        """Return the prompts of n images; None without prompts.
+
+        Raises:
+            InputError: the run has no text, or the number of prompts differs from n.
+        """
+        if prompt is None:
+            return None
+        given = [prompt] * n if isinstance(prompt, str) else prompt
+        for one in given:
+            self.check(one)
+        return _one_each("prompt", given, n)
+
+    def check(self, prompt: str) -> None:
+        """Check that the run can use a prompt.
+
+        Raises:
+            InputError: it was trained without captions.
+        """
+        if not self.known:
+            raise InputError("incompatible", f"prompt {prompt!r} cannot be used; {self.advice}")
+
+    @property
+    def advice(self) -> str:
+        """What to do without a prompt."""
+        if self.known:
+            return "use --prompt with a description"
+        return f"{self.source} was trained without captions; train a run on images with captions to use --prompt"
+
+
+Each = TypeVar("Each")
+
+
+def _one_each(what: str, given: Sequence[Each], n: int) -> tuple[Each, ...]:
+    """Return the values, one for each of n images.
+
+    Raises:
+        InputError: there are more or fewer.
+    """
+    if len(given) != n:
+        counts = f"{say_count(len(given), what)} for {say_count(n, 'image')}"
+        raise InputError("conflict", f"{counts}; use one {what} for all, or one per image")
+    return tuple(given)

@@ -10,6 +10,7 @@ from ddpm.config.sampling import SamplingConfig
 from ddpm.engine import autoguidance
 from ddpm.engine.labels import Label
 from ddpm.engine.run import LoadedRun
+from ddpm.engine.subjects import Subjects
 from ddpm.system.errors import InputError
 from ddpm.system.names import GridName
 
@@ -21,12 +22,12 @@ class Asked:
     Attributes:
         run: the run, with everything loaded to sample them.
         how: the sampling settings.
-        labels: the label number of each image; None without labels.
+        subjects: the label and the prompt of each image.
     """
 
     run: LoadedRun
     how: SamplingConfig
-    labels: list[int] | None
+    subjects: Subjects
 
 
 def settings(run: LoadedRun, changes: dict[str, Any]) -> SamplingConfig:
@@ -45,6 +46,8 @@ def settings(run: LoadedRun, changes: dict[str, Any]) -> SamplingConfig:
         changes = changes | {"guide_with": autoguidance.guide(changes["guide_with"], run.source, run.weights)}
     if changes.get("negative") is not None:
         changes = changes | {"negative": run.classes[run.vocabulary.number(changes["negative"])]}
+    if changes.get("negative_prompt") is not None:
+        run.prompts.check(changes["negative_prompt"])
     listed = changes.get("grid", own.grid) not in get_args(GridName)
     how = changed(own, changes, without=("steps",) if listed else ())  # a list of timesteps fixes the number of steps
     if len(run.config.paths) > 1 and how.steps not in map(len, run.config.paths):
@@ -68,48 +71,64 @@ def settings(run: LoadedRun, changes: dict[str, Any]) -> SamplingConfig:
     return how if chosen else _tuned(run, how, changes.get("steps"))
 
 
-def asked(run: LoadedRun, changes: Mapping[str, Any], label: Label | Sequence[Label] | None, n: int) -> Asked:
-    """Resolve the settings and labels of n images, and load what the run needs for them.
+def asked(
+    run: LoadedRun,
+    changes: Mapping[str, Any],
+    label: Label | Sequence[Label] | None,
+    n: int,
+    prompt: str | Sequence[str] | None = None,
+) -> Asked:
+    """Resolve the settings, labels and prompts of n images, and load what the run needs for them.
 
     Raises:
-        InputError: settings or labels are invalid or have no effect.
+        InputError: settings, labels or prompts are invalid or have no effect.
     """
     given = dict(changes)
     how = settings(run, given)
     run = run.prepared(how)
-    labels = run.labels(label, n)
-    refuse_idle(run, given, how, labelled=labels is not None)
-    negative = None if how.guidance is None else how.guidance.negative
-    if labels and {run.classes[k] for k in labels} == {negative}:
-        raise InputError("conflict", f"negative {negative} is also the label; use a different class for one of them")
-    return Asked(run, how, labels)
+    subjects = run.subjects(label, prompt, n)
+    refuse_idle(run, given, how, subjects)
+    if how.guidance is not None:
+        names = {run.classes[k] for k in subjects.labels or ()}
+        for name, away, own in (
+            ("negative", how.guidance.negative, names),
+            ("negative_prompt", how.guidance.negative_prompt, set(subjects.prompts or ())),
+        ):
+            what = "label" if name == "negative" else "prompt"
+            if own == {away}:
+                raise InputError("conflict", f"{name} {away} is also the {what}; use a different one for one of them")
+    return Asked(run, how, subjects)
 
 
-def refuse_idle(run: LoadedRun, changes: dict[str, Any], how: SamplingConfig, *, labelled: bool) -> None:
+def refuse_idle(run: LoadedRun, changes: dict[str, Any], how: SamplingConfig, subjects: Subjects) -> None:
     """Refuse options that have no effect.
 
     Args:
         changes: the options.
         how: the settings with these applied.
-        labelled: whether the images have labels.
+        subjects: the labels and the prompts of the images.
 
     Raises:
         InputError: guidance without conditions, or with labels that the network was not trained on.
     """
+    labelled, prompted = subjects.labels is not None, subjects.prompts is not None
+    if changes.get("guidance_label") is not None and not (labelled and prompted and run.learned_labels):
+        raise InputError("conflict", "guidance_label requires both a label and a prompt; use guidance for one of them")
     if how.classifier is not None and not labelled:
         raise InputError("conflict", f"classifier guidance requires a label; {run.vocabulary.advice}")
     if how.classifier is None and labelled and not run.learned_labels:
         raise InputError(
             "conflict", f"{run.source} was trained without labels; use --classifier to guide with its classifier"
         )
-    if how.guidance is None or how.guidance.guide is not None or (labelled and run.learned_labels):
+    if how.guidance is None or how.guidance.guide is not None or prompted or (labelled and run.learned_labels):
         return
-    if how.given and how.guidance.negative is None:
+    if how.given and how.guidance.negative is None and how.guidance.negative_prompt is None:
         return
     for name in under(SamplingConfig, "guidance"):
         if changes.get(name) is not None:
-            why = f"{run.source} was trained without labels" if labelled else run.vocabulary.advice
-            raise InputError("conflict", f"{name} {changes[name]} requires a label that the run was trained on; {why}")
+            why = f"{run.source} was trained without labels" if labelled else run.advice
+            needs = "a label that the run was trained on" if run.text is None else "a prompt"
+            raise InputError("conflict", f"{name} {changes[name]} requires {needs}; {why}")
 
 
 def _learned(run: LoadedRun, changes: dict[str, Any]) -> dict[str, Any]:

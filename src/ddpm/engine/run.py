@@ -15,7 +15,8 @@ from ddpm.engine import autoguidance
 from ddpm.engine.classifier import Classifier
 from ddpm.engine.classifier import load as load_classifier
 from ddpm.engine.diffusion import Diffusion, Guides
-from ddpm.engine.labels import Label, Labels
+from ddpm.engine.labels import Label, Labels, Prompts
+from ddpm.engine.subjects import NOTHING, Subjects
 from ddpm.engine.task import Tasks
 from ddpm.guidance.classifier import Direction
 from ddpm.images.pixels import Pixels
@@ -26,6 +27,7 @@ from ddpm.sampling import rows_of
 from ddpm.sampling.follow import Moment
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, silent
+from ddpm.text.encoder import PromptEncoder
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class LoadedRun:
         guided: the search for guidance of these weights, if there was one.
         weak: the hash and the model of the earlier version to guide away from, if loaded.
         classifier: the classifier of noised images for guidance, if loaded.
+        text: the encoder of prompts; None for a run without text.
     """
 
     engine: Diffusion
@@ -51,6 +54,7 @@ class LoadedRun:
     guided: GuidanceRecord | None = None
     weak: tuple[str, Model] | None = None
     classifier: Classifier | None = None
+    text: PromptEncoder | None = None
 
     @property
     def sampling(self) -> SamplingConfig:
@@ -71,6 +75,11 @@ class LoadedRun:
         return "label" in self.engine.model.conditioners
 
     @property
+    def learned(self) -> bool:
+        """Whether the network is conditioned on labels or captions."""
+        return self.learned_labels or self.text is not None
+
+    @property
     def learned_guidance(self) -> bool:
         """Whether the network itself is conditioned on the guidance scale, so that nothing else guides it."""
         return "guidance" in self.engine.model.conditioners
@@ -85,6 +94,16 @@ class LoadedRun:
         """The labels of the run, with advice where it has none."""
         return Labels(self.classes, self.source)
 
+    @property
+    def prompts(self) -> Prompts:
+        """The prompts of the run."""
+        return Prompts(self.text is not None, self.source)
+
+    @property
+    def advice(self) -> str:
+        """How to tell a run what to draw."""
+        return self.vocabulary.advice if self.text is None or self.classes else self.prompts.advice
+
     def labels(self, label: Label | Sequence[Label] | None, n: int) -> list[int] | None:
         """Return the label numbers of n images; None without labels.
 
@@ -93,16 +112,40 @@ class LoadedRun:
         """
         return self.vocabulary.numbers(label, n)
 
-    def conditions(self, labels: Sequence[int] | None) -> Conditions:
-        """Return the raw conditions of images with these label numbers; empty without labels."""
-        return {"label": torch.tensor(labels)} if labels and self.learned_labels else {}
+    def subjects(
+        self, label: Label | Sequence[Label] | None = None, prompt: str | Sequence[str] | None = None, n: int = 1
+    ) -> Subjects:
+        """Return the label numbers and the prompts of n images.
+
+        Raises:
+            InputError: an unknown class, a prompt for a run without text, or their number differs from n.
+        """
+        labels = self.labels(label, n)
+        return Subjects(None if labels is None else tuple(labels), self.prompts.each(prompt, n))
+
+    def conditions(self, subjects: Subjects) -> Conditions:
+        """Return the raw conditions of images with these labels and prompts; empty without any."""
+        found: dict[str, torch.Tensor] = {}
+        if subjects.labels and self.learned_labels:
+            found["label"] = torch.tensor(subjects.labels)
+        if subjects.prompts and self.text is not None:
+            found["caption"] = torch.from_numpy(self.text(subjects.prompts))
+        return found
 
     def record(
-        self, how: SamplingConfig, label: str | None, seed: int, index: int, work: Work | None = None
+        self, how: SamplingConfig, subjects: Subjects, seed: int, index: int, work: Work | None = None
     ) -> Provenance:
-        """Record everything that determines an image of this run."""
-        run = str(self.source)
-        return Provenance(run=run, weights=self.weights, seed=seed, index=index, label=label, sampling=how, work=work)
+        """Record everything that determines an image of this run, whose subject is the only one of ``subjects``."""
+        return Provenance(
+            run=str(self.source),
+            weights=self.weights,
+            seed=seed,
+            index=index,
+            label=self.classes[subjects.labels[0]] if subjects.labels else None,
+            prompt=subjects.prompts[0] if subjects.prompts else None,
+            sampling=how,
+            work=work,
+        )
 
     def refuse_given(self) -> None:
         """Refuse a super-resolution run, which cannot sample without small images.
@@ -158,13 +201,13 @@ class LoadedRun:
             )
         return found
 
-    def guides(self, how: SamplingConfig, labels: Sequence[int] | None) -> Guides:
-        """Return the guides for images with these labels: away from no condition, or from another label alone."""
+    def guides(self, how: SamplingConfig, subjects: Subjects) -> Guides:
+        """Return the guides for images with these labels and prompts: away from no condition, or from negative ones."""
         run, towards = self.prepared(how), None
-        given, away = self.engine.given(how, 1), None
-        negative = None if how.guidance is None else how.guidance.negative
-        if (given or self.conditions(labels)) and not self.learned_guidance:
-            away = {} if negative is None else {**given, **self.conditions([self.classes.index(negative)])}
+        given, away, labels = self.engine.given(how, 1), None, subjects.labels
+        if (given or self.conditions(subjects.rows([0]) if subjects else NOTHING)) and not self.learned_guidance:
+            negative = self._negative(how)
+            away = {**given, **self.conditions(negative)} if negative else {}
         if how.classifier is not None:
             assert run.classifier is not None
             assert labels
@@ -175,12 +218,23 @@ class LoadedRun:
 
         guided = how.guidance is not None and how.guidance.guide is not None
         weak = run.weak[1] if guided and run.weak is not None else None
-        return Guides(away, weak, towards)
+        between = None
+        if how.guidance is not None and how.guidance.label_scale is not None and labels and subjects.prompts:
+            between = self.conditions(replace(subjects, prompts=None))
+        return Guides(away, weak, towards, between=between)
+
+    def _negative(self, how: SamplingConfig) -> Subjects:
+        """Return the label and the prompt to guide away from."""
+        guidance = how.guidance
+        if guidance is None:
+            return NOTHING
+        labels = None if guidance.negative is None else (self.classes.index(guidance.negative),)
+        return Subjects(labels, None if guidance.negative_prompt is None else (guidance.negative_prompt,))
 
     def draw(
         self,
         how: SamplingConfig,
-        labels: list[int] | None,
+        subjects: Subjects,
         seed: int,
         indices: Sequence[int],
         progress: Progress = silent,
@@ -189,13 +243,13 @@ class LoadedRun:
     ) -> Pixels:
         """Sample one batch of images of a seed, (len(indices), H, W, C) uint8; see :meth:`Diffusion.draw`."""
         rows = rows_of(seed, indices)
-        conditions, guides = self.conditions(labels), self.guides(how, labels)
+        conditions, guides = self.conditions(subjects), self.guides(how, subjects)
         return self.engine.draw(how, rows, conditions, guides, task=task, progress=progress, watch=watch)
 
     def draws(
         self,
         how: SamplingConfig,
-        labels: list[int] | None,
+        subjects: Subjects,
         seed: int,
         indices: Sequence[int],
         *,
@@ -211,5 +265,5 @@ class LoadedRun:
         if batch < 1:
             raise InputError("invalid", f"batch is {batch}; use at least 1")
         run, rows = self.prepared(how), rows_of(seed, indices)
-        conditions, guides = run.conditions(labels), run.guides(how, labels)
+        conditions, guides = run.conditions(subjects), run.guides(how, subjects)
         return run.engine.draws(how, rows, conditions, guides, batch=batch, progress=progress, watch=watch)

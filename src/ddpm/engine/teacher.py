@@ -11,6 +11,7 @@ from ddpm.core import Denoiser, Level
 from ddpm.core.condition import Conditions
 from ddpm.engine.diffusion import Guides
 from ddpm.engine.run import LoadedRun
+from ddpm.engine.subjects import Subjects
 from ddpm.sampling import no_noise, steps
 
 
@@ -52,5 +53,7 @@ class Teacher:
 
     @cached_property
     def _guides(self) -> Guides:
-        # any label will do: guides depend only on whether there are some
-        return self.run.guides(self.how, [0] if self.run.learned_labels else None)
+        # any label or prompt will do: guides depend only on whether there are some
+        run = self.run
+        labels, prompts = (0,) if run.learned_labels else None, ("",) if run.text is not None else None
+        return run.guides(self.how, Subjects(labels, prompts))

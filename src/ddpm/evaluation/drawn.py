@@ -10,14 +10,19 @@ from pathlib import Path
 import numpy as np
 
 from ddpm.config.sampling import SamplingConfig
+from ddpm.core.stream import Stream
 from ddpm.data.dataset import Dataset, Ints
 from ddpm.engine.run import LoadedRun
+from ddpm.engine.subjects import Subjects
 from ddpm.evaluation.shards import Shards
 from ddpm.images.pixels import Pixels
 from ddpm.system.progress import Progress, part_of
+from ddpm.text.weighting import escape
 
 SHARD = 64
 """Images per file; fixed, so that files do not depend on the batch size."""
+MOST = 10_000
+"""Maximum prompts of a recipe."""
 RULE = 2
 """Incremented whenever the same recipe would give other samples, so that older files are ignored."""
 
@@ -29,18 +34,21 @@ class SampleRecipe:
     Attributes:
         sampling: the settings, with all defaults filled in.
         proportions: the share of each class among the samples; empty without labels.
+        prompts: the prompts of the samples, in turn; empty without prompts.
     """
 
     weights: str
     sampling: SamplingConfig
     seed: int
     proportions: tuple[float, ...] = ()
+    prompts: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """A folder name that differs if the samples do."""
         how = self.sampling.model_dump_json(exclude_none=True)  # so that a new option changes no key
-        text = f"{RULE} {self.weights} {how} {self.seed} {self.proportions}"
+        prompts = f" {self.prompts}" if self.prompts else ""  # so that other recipes keep their keys
+        text = f"{RULE} {self.weights} {how} {self.seed} {self.proportions}{prompts}"
         return sha256(text.encode()).hexdigest()[:12]
 
     def labels(self, indices: Ints) -> list[int] | None:
@@ -50,6 +58,12 @@ class SampleRecipe:
         upto = 1 << int(np.max(indices)).bit_length()  # a power of two, as _dealt is cached
         found: list[int] = _dealt(self.proportions, upto)[indices].tolist()
         return found
+
+    def subjects(self, indices: Ints) -> Subjects:
+        """The labels and the prompts of samples."""
+        labels, prompts = self.labels(indices), self.prompts
+        turns = tuple(prompts[i % len(prompts)] for i in indices) if prompts else None
+        return Subjects(None if labels is None else tuple(labels), turns)
 
 
 @lru_cache(maxsize=4)
@@ -92,6 +106,25 @@ def proportions_of(classes: Sequence[str], reference: Dataset) -> tuple[tuple[fl
     if unknown := [name for name, n in counts.items() if n and name not in classes]:
         notes.append(f"the reference has images of {', '.join(unknown)}, which the run has no class for")
     return tuple(n / sum(found) for n in found), tuple(notes)
+
+
+def prompts_of(loaded: LoadedRun, reference: Dataset) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Captions of reference images as prompts for a run with text, with notes on missing ones."""
+    found = () if loaded.text is None else some_captions(reference)
+    missing = loaded.text is not None and not found
+    return found, ("the reference has no captions: samples were drawn without prompts",) if missing else ()
+
+
+def some_captions(data: Dataset) -> tuple[str, ...]:
+    """The captions of at most ``MOST`` images, in random order, as prompts."""
+    captions = [caption.split("\n")[0] for caption in data.captions or () if caption]
+    order = Stream(0, "captions", len(captions)).permutation(len(captions))[:MOST]
+    return tuple(escape(captions[i]) for i in order.tolist())
+
+
+def of_each_kind(loaded: LoadedRun) -> Subjects:
+    """The subject of one image that has everything a run is conditioned on."""
+    return Subjects((0,) if loaded.classes else None, ("",) if loaded.text is not None else None)
 
 
 @dataclass(frozen=True)
@@ -144,7 +177,7 @@ class SampleStore:
             for j in range(parts):
                 part = indices[j * batch : (j + 1) * batch]
                 report = part_of(progress, (done * parts + j) * steps, len(numbers) * parts * steps)
-                pixels.append(loaded.draw(recipe.sampling, recipe.labels(part), recipe.seed, part.tolist(), report))
+                pixels.append(loaded.draw(recipe.sampling, recipe.subjects(part), recipe.seed, part.tolist(), report))
             file = BytesIO()
             np.save(file, np.concatenate(pixels))
             self.shards.write(k, file.getvalue())

@@ -19,7 +19,7 @@ from ddpm.data.open import open_source
 from ddpm.engine.loading import load
 from ddpm.engine.options import refuse_idle, settings
 from ddpm.engine.run import LoadedRun
-from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore, proportions_of
+from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore, of_each_kind, prompts_of, proportions_of
 from ddpm.evaluation.measure import content_hash, copies, measure
 from ddpm.evaluation.options import EvaluationOptions
 from ddpm.evaluation.pictures import closest, first
@@ -104,7 +104,7 @@ def evaluate_run(
     how = settings(loaded, asked)
     loaded.engine.grid(how)  # unusable settings are refused before anything is read or drawn
     loaded = loaded.prepared(how)
-    refuse_idle(loaded, asked, how, labelled=bool(loaded.classes))
+    refuse_idle(loaded, asked, how, of_each_kind(loaded))
     with state.main_process_first():  # downloads and reads into the cache only once
         extractor = build.build_features(features, weights, loaded.config.data.size, loaded.engine.device)
         known, lost = _training(loaded, progress)
@@ -112,7 +112,8 @@ def evaluate_run(
             raise InputError("missing", f"{lost}; pass real images with --data")
         theirs = reference(options, loaded.config.data, doing(progress, "reading the reference"))
     proportions, missing = proportions_of(loaded.classes, theirs.data)
-    recipe = SampleRecipe(loaded.weights, how, options.seed, proportions)
+    prompts, uncaptioned = prompts_of(loaded, theirs.data)
+    recipe = SampleRecipe(loaded.weights, how, options.seed, proportions, prompts)
     data = loaded.config.data
     drawn = SampleStore(run.drawn / recipe.key, n, (*data.size, len(data.mode)))
     mine = [k for k in drawn.missing() if k % state.num_processes == state.process_index]
@@ -131,6 +132,7 @@ def evaluate_run(
         seconds=training_seconds(run.log, seen),
         seed=options.seed,
         labels="reference" if proportions else None,
+        prompts="reference" if prompts else None,
         sampling=how,
     )
     classes = None if labels is None else [loaded.classes[c] for c in labels]
@@ -138,7 +140,7 @@ def evaluate_run(
     names = [f"seed {options.seed}, image {i}" for i in range(n)]
     search = partial(copies, drawn, names, data.source, *known, progress) if known else None
     unsearched = () if known else (f"no search for copies: {lost}",)
-    score = _completed(score, (*theirs.notes, *unsearched, *missing), search)
+    score = _completed(score, (*theirs.notes, *unsearched, *missing, *uncaptioned), search)
     folder = run.evaluations / _name(run, how, options.seed, score.measure, loaded.weights)
     write_file(folder / "sheet.png", first(drawn))
     if known and score.memorisation:

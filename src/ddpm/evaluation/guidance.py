@@ -19,7 +19,7 @@ from ddpm.engine import autoguidance
 from ddpm.engine.loading import load
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
-from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore, proportions_of
+from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore, prompts_of, proportions_of
 from ddpm.evaluation.guidance_search import search
 from ddpm.evaluation.measure import NEIGHBOURS, REPLICATES
 from ddpm.evaluation.options import EvaluationOptions
@@ -94,10 +94,10 @@ def tune_guidance(loaded: LoadedRun, ask: AskGuidance, progress: Progress) -> Gu
     if loaded.guided is not None and loaded.weights != loaded.guided.weights:
         loaded = load(loaded.source, loaded.engine.device, own=True)
     loaded = replace(loaded, tuned=(), guided=None)  # so that the search does not depend on an earlier one
-    labels, guide = loaded.learned_labels and not loaded.needs_label, None
+    conditional, guide = loaded.learned and not loaded.needs_label, None
     if autoguidance.early(RunFolder.open(loaded.source)) is not None:
         guide = autoguidance.guide(autoguidance.EARLY, loaded.source, loaded.weights)
-    elif not labels:
+    elif not conditional:
         raise InputError(
             "incompatible",
             f"the guidance of {loaded.source} cannot be tuned: it was not trained both with and without labels, and "
@@ -105,11 +105,11 @@ def tune_guidance(loaded: LoadedRun, ask: AskGuidance, progress: Progress) -> Gu
             "--set training.averages=16",
         )
     how = settings(loaded, dict(ask.sampling))
-    if not labels:
+    if not conditional:
         how = how.model_copy(update={"guidance": None})
     loaded.engine.grid(how)  # unusable settings are refused before anything is read or drawn
     trials = _Trials(loaded, how, ask, progress)
-    found = tuple(search(trials.measure, how.guidance, guide, labels=labels))
+    found = tuple(search(trials.measure, how.guidance, guide, labels=conditional))
     chosen, run = best(found).guidance, RunFolder.open(loaded.source)
     compared = trials.lengths(chosen, ask.lengths) if averages.saved(run) else ()
     return GuidanceRecord(
@@ -152,6 +152,7 @@ class _Trials:
         some = found.data.subset(Stream(0, "real", len(found.data)).permutation(len(found.data))[:REAL].numpy())
         self.reference = ReferenceRecord.of(found.source, found.data).model_copy(update={"images": len(some)})
         self.proportions, _ = proportions_of(loaded.classes, found.data)
+        self.prompts, _ = prompts_of(loaded, found.data)
         self.extractor = build.build_features("embedded", None, d.size, loaded.engine.device)
         self.real = extract(self.extractor, some, doing(progress, "extracting features"))
         self.normal, self.counts = frechet.fit(self.real), resamples(ask.n, REPLICATES)
@@ -183,7 +184,7 @@ class _Trials:
 
     def _drawn(self, guidance: GuidanceConfig | None, length: float | None) -> SampleStore:
         how, loaded = self.how.model_copy(update={"guidance": guidance}), _averaged(self.loaded, length)
-        recipe, d = SampleRecipe(loaded.weights, how, self.seed, self.proportions), loaded.config.data
+        recipe, d = SampleRecipe(loaded.weights, how, self.seed, self.proportions, self.prompts), loaded.config.data
         folder = RunFolder.open(loaded.source).drawn / recipe.key
         drawn = SampleStore(folder, self.ask.n, (*d.size, len(d.mode)))
         report = doing(self.progress, f"guidance {words(guidance)}" if length is None else f"average {length:g}")

@@ -1,7 +1,7 @@
 """Sample the same images in many ways, and compare results, cost and quality."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import product
 from typing import Any, get_args
@@ -14,7 +14,8 @@ from ddpm.core import Cond, Denoised, Level
 from ddpm.engine.labels import Label
 from ddpm.engine.options import refuse_idle, settings
 from ddpm.engine.run import LoadedRun
-from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore, proportions_of
+from ddpm.engine.subjects import Subjects
+from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore, prompts_of, proportions_of
 from ddpm.evaluation.measure import FEW, REPLICATES
 from ddpm.evaluation.options import EvaluationOptions
 from ddpm.evaluation.reference import FEWEST, Real, reference
@@ -48,7 +49,7 @@ class SweepPlan:
         evaluations: network calls of each way per image.
         solutions: the many-step solution for each guidance.
         n: the number of images shown for each way.
-        labels: class indices of the images shown; None without classes.
+        subjects: the labels and the prompts of the images shown.
         seed: the seed of their noise.
         data: the real images; None takes those of the run's source.
         samples: the number of samples per Fréchet distance; 0 for none.
@@ -59,7 +60,7 @@ class SweepPlan:
     evaluations: tuple[int, ...]
     solutions: tuple[SamplingConfig, ...]
     n: int
-    labels: list[int] | None
+    subjects: Subjects
     seed: int
     data: str | None
     samples: int
@@ -75,6 +76,7 @@ def plan(
     *,
     n: int = 8,
     labels: Sequence[Label] = (),
+    prompts: Sequence[str] = (),
     seed: int = 0,
     data: str | None = None,
     samples: int = 200,
@@ -85,6 +87,7 @@ def plan(
         grids: their names; the run's own if empty, or trailing if that is a list.
         guidance: the guidance scales; the run's own if empty.
         labels: the classes of the images shown, in turn; all of the run's if empty.
+        prompts: their prompts, in turn.
         n, seed, data, samples: see :class:`SweepPlan`.
 
     Raises:
@@ -99,7 +102,9 @@ def plan(
         raise InputError("conflict", f"--data {data} cannot be combined with --samples 0; drop one of them")
     own = loaded.sampling
     named = list(grids) or [own.grid if isinstance(own.grid, str) else "trailing"]
-    scales: list[float | None] = list(guidance) or [None if loaded.classes else 1.0]  # None leaves the run's own
+    scales: list[float | None] = list(guidance) or [
+        None if loaded.classes or prompts else 1.0
+    ]  # None leaves the run's own
     for what, given, known in (("solver", solvers, get_args(SolverName)), ("grid", named, get_args(GridName))):
         if strange := [name for name in given if name not in known]:
             raise InputError("unknown", f"unknown {what} {strange[0]!r}{suggest(strange[0], list(known))}")
@@ -108,14 +113,15 @@ def plan(
     if not solvers or not steps:
         raise InputError("invalid", "a sweep needs --solvers and --steps, such as --solvers ddim --steps 5,10")
     names = [labels[i % len(labels)] for i in range(n)] if labels else None
-    shown = loaded.labels(names, n)
-    if shown is None and loaded.classes:
-        shown = [i % len(loaded.classes) for i in range(n)]
+    wanted = [prompts[i % len(prompts)] for i in range(n)] if prompts else None
+    shown = loaded.subjects(names, wanted, n)
+    if shown.labels is None and loaded.classes:
+        shown = replace(shown, labels=tuple(i % len(loaded.classes) for i in range(n)))
     ways, evaluations = [], []
     for scale, solver, grid, count in product(*map(_once, (scales, solvers, named, sorted(steps)))):
         change = {"guidance": scale, "solver": solver, "grid": grid, "steps": count}
         how = settings(loaded, change)
-        refuse_idle(loaded, change, how, labelled=shown is not None)
+        refuse_idle(loaded, change, how, shown)
         levels = loaded.engine.grid(how)
         evaluations.append(loaded.engine.solver(how).evaluations(levels))
         ways.append(how)
@@ -177,7 +183,8 @@ def sweep(loaded: LoadedRun, todo: SweepPlan, progress: Progress) -> tuple[Sweep
         weights=loaded.weights,
         seed=todo.seed,
         n=todo.n,
-        labels=tuple(loaded.classes[k] for k in todo.labels or ()),
+        labels=tuple(loaded.classes[k] for k in todo.subjects.labels or ()),
+        prompts=todo.subjects.prompts or (),
         solutions=todo.solutions,
         cells=tuple(cells),
         quality=quality,
@@ -210,7 +217,7 @@ def _shown(loaded: LoadedRun, how: SamplingConfig, todo: SweepPlan, progress: Pr
         last[:] = [moment.x]
 
     report = doing(progress, f"drawing {how.short}")
-    return loaded.draw(how, todo.labels, todo.seed, list(range(todo.n)), report, keep), last[0]
+    return loaded.draw(how, todo.subjects, todo.seed, list(range(todo.n)), report, keep), last[0]
 
 
 def _measured(
@@ -222,8 +229,9 @@ def _measured(
     theirs = extract_once(extractor, real.data, doing(progress, "extracting features of the reference"))
     normal, counts = frechet.fit(theirs), resamples(todo.samples, REPLICATES)
     proportions, _ = proportions_of(loaded.classes, real.data)
+    prompts, _ = prompts_of(loaded, real.data)
     home, shape = RunFolder.open(loaded.source).drawn, (*d.size, len(d.mode))
-    recipes = [SampleRecipe(loaded.weights, how, todo.seed, proportions) for how in todo.ways]
+    recipes = [SampleRecipe(loaded.weights, how, todo.seed, proportions, prompts) for how in todo.ways]
     kept = [SampleStore(home / recipe.key, todo.samples, shape) for recipe in recipes]
     # network steps of each way's missing files, for the overall progress
     missing = [len(drawn.missing()) * how.steps for drawn, how in zip(kept, todo.ways, strict=True)]

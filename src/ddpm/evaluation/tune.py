@@ -15,6 +15,7 @@ from ddpm.core import Cond, Denoised, Denoiser, Level
 from ddpm.core.schedule import level_of, timestep_of
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
+from ddpm.engine.subjects import Subjects
 from ddpm.engine.trajectory import spread
 from ddpm.records.run_folder import RunFolder
 from ddpm.records.tuning import TunedGrid, TunedRecord
@@ -154,15 +155,16 @@ class _Problem:
     def __init__(self, loaded: LoadedRun, long: SamplingConfig, ask: AskTune, half: int, count: _Count) -> None:
         indices = range(half * ask.images, (half + 1) * ask.images)
         self.loaded, self.engine, self.how = loaded, loaded.engine, long
-        self.labels = [i % len(loaded.classes) for i in indices] if loaded.classes else None
-        self.denoise = partial(count, loaded.engine.denoiser(long, loaded.guides(long, self.labels)))
+        labels = tuple(i % len(loaded.classes) for i in indices) if loaded.classes else None
+        self.subjects = Subjects(labels)
+        self.denoise = partial(count, loaded.engine.denoiser(long, loaded.guides(long, self.subjects)))
         self.noise = partial(loaded.engine.noise, rows_of(ask.seed, indices))
         with count.part("reference", ask.images * long.steps):
             self.known, self.end = self._paths(long)
 
     def cond(self, n: int) -> Cond | None:
         """The conditions of the first n images."""
-        return self.engine.cond(self.loaded.conditions(self.labels), list(range(n)), self.how)
+        return self.engine.cond(self.loaded.conditions(self.subjects), list(range(n)), self.how)
 
     def run(self, how: SamplingConfig) -> torch.Tensor:
         """Sample the images with these settings."""

@@ -19,6 +19,7 @@ from ddpm.data.pairs import LOW
 from ddpm.engine.loading import load
 from ddpm.engine.options import refuse_idle, settings
 from ddpm.engine.run import LoadedRun
+from ddpm.engine.subjects import NOTHING
 from ddpm.evaluation.options import EvaluationOptions
 from ddpm.evaluation.reference import FEWEST, held_out, reference
 from ddpm.images.pixels import Pixels
@@ -77,7 +78,7 @@ def evaluate_upscaling(
     asked = dict(sampling or {})
     how = settings(loaded, asked)
     settled = Enlarging.settle(loaded.config.upscaling, augment, consistent)
-    refuse_idle(loaded, asked, how, labelled=False)
+    refuse_idle(loaded, asked, how, NOTHING)
     extractor = build.build_features(features, weights, loaded.config.data.size, loaded.engine.device)
     source, data = _images(loaded, options, progress)
     n = min(len(data), N if options.n is None else options.n)
@@ -92,7 +93,7 @@ def evaluate_upscaling(
     rows = rows_of(options.seed, range(len(low)))
     batch, report = BATCH if options.batch is None else options.batch, doing(progress, "upscaling")
     # all of one size, so they come in their order
-    drawn = np.stack([made for _, made in enlarge_all(loaded, how, settled, list(low), rows, None, batch, report)])
+    drawn = np.stack([made for _, made in enlarge_all(loaded, how, settled, list(low), rows, NOTHING, batch, report)])
     plain = _bicubic(low, scale, loaded)
     normal = frechet.fit(extract_once(extractor, data, doing(progress, "extracting features")))
     measured = {

@@ -53,6 +53,7 @@ class Provenance(Record):
         weights: hash of the weights.
         seed, index: the seed, and the image's index among its samples.
         label: the name of the class, or None.
+        prompt: the prompt, or None.
         sampling: the settings, with all defaults resolved.
         work: the edit of given pictures; None for a sample from noise.
     """
@@ -63,6 +64,7 @@ class Provenance(Record):
     seed: int
     index: int
     label: str | None
+    prompt: str | None = None
     sampling: SamplingConfig
     work: Work | None = None
 
@@ -71,7 +73,10 @@ class Provenance(Record):
         assert self.work is not None, "a sample from noise is reproduced by --from"
         options: dict[str, Any] = dict(self.work.options)
         if self.work.drawn:
-            options |= {"label": self.label, "seed": self.seed} | _flags(self.sampling, self.label)
+            own = {"label": self.label, "prompt": self.prompt, "seed": self.seed}
+            options |= {name: value for name, value in own.items() if value is not None}
+            guided = any(options.get(name) is not None for name in ("label", "prompt"))
+            options |= _flags(self.sampling, guided=guided)
         names = [name for name, _ in self.work.given]
         return shlex.join(["ddpm", self.work.command, self.run, *names, *typed(options)])
 
@@ -114,13 +119,17 @@ class Provenance(Record):
         )
 
 
-def _flags(how: SamplingConfig, label: str | None) -> dict[str, Any]:
-    """Settings by flag."""
+def _flags(how: SamplingConfig, *, guided: bool) -> dict[str, Any]:
+    """Settings by flag.
+
+    Args:
+        guided: whether there is a label or a prompt.
+    """
     settings = flat(how) | {"grid": how.visits, "size": None}  # the given picture determines the size
     if how.area is not None and not how.area.whole:
         settings["whole"] = None
-    if label is None and (how.guidance is None or how.guidance.guide is None):
-        # the run's default, without effect as there is no label
+    if not guided and (how.guidance is None or how.guidance.guide is None):
+        # the run's default, without effect as there is neither label nor prompt
         settings |= {name: None for name in under(SamplingConfig, "guidance") if name not in OF_CLASSIFIER}
     return settings
 

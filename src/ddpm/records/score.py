@@ -77,6 +77,7 @@ class Samples(Strict):
         seconds: training time up to these weights.
         seed: sample i depends on it and i alone.
         labels: how labels were chosen: "reference" for the reference's proportions, or None.
+        prompts: how prompts were chosen: "reference" for captions of the reference, or None.
         sampling: the settings, with all defaults resolved.
     """
 
@@ -87,6 +88,7 @@ class Samples(Strict):
     seconds: float | None = None
     seed: int | None = None
     labels: Literal["reference"] | None = None
+    prompts: Literal["reference"] | None = None
     sampling: SamplingConfig | None = None
 
 

@@ -48,7 +48,8 @@ class SweepRecord(Record):
         weights: hash of the weights.
         seed: image i depends on it and i alone, in every cell.
         n: the number of images shown.
-        labels: the classes of these images; empty if unconditional.
+        labels: the classes of these images; empty without labels.
+        prompts: their prompts; empty without prompts.
         solutions: the settings of the many-step solution for each guidance scale.
         cells: ordered by guidance, then solver and grid, then steps.
         quality: None if no Fréchet distance was measured.
@@ -62,6 +63,7 @@ class SweepRecord(Record):
     seed: int
     n: int
     labels: tuple[str, ...]
+    prompts: tuple[str, ...] = ()
     solutions: tuple[SamplingConfig, ...]
     cells: tuple[Cell, ...]
     quality: FrechetBasis | None

@@ -15,6 +15,7 @@ from ddpm.constraints.ddnm import ROUNDS
 from ddpm.core.condition import select
 from ddpm.engine.batches import batches
 from ddpm.engine.run import LoadedRun
+from ddpm.engine.subjects import NOTHING, Subjects
 from ddpm.engine.task import PLAIN, Task
 from ddpm.images.pixels import Pixels
 from ddpm.sampling import Row, SampleNoise
@@ -59,7 +60,7 @@ def enlarge_all(
     enlarging: Enlarging,
     smalls: Sequence[Pixels],
     rows: Sequence[Row],
-    labels: Sequence[int] | None = None,
+    subjects: Subjects = NOTHING,
     batch: int = 64,
     progress: Progress = silent,
 ) -> Iterator[tuple[int, Pixels]]:
@@ -68,7 +69,7 @@ def enlarge_all(
     Args:
         smalls: the small images, (h, w, C) uint8 each.
         rows: the seed and index that determine the noise of each.
-        labels: the class number of each; None uses the null label.
+        subjects: the label and the prompt of each.
         batch: images in memory at a time; those larger than in training are drawn one by one.
         progress: called with (network steps done, total).
 
@@ -81,7 +82,7 @@ def enlarge_all(
     for number, part in enumerate(each):
         report = among(progress, number, len(each))
         low, of_part = np.stack([smalls[i] for i in part]), [rows[i] for i in part]
-        drawn = draw(run, how, enlarging, low, of_part, [labels[i] for i in part] if labels else None, report)
+        drawn = draw(run, how, enlarging, low, of_part, subjects.rows(part), report)
         yield from zip(part, drawn, strict=True)
 
 
@@ -99,7 +100,7 @@ def draw(
     enlarging: Enlarging,
     smalls: Pixels,
     rows: Sequence[Row],
-    labels: Sequence[int] | None = None,
+    subjects: Subjects = NOTHING,
     progress: Progress = silent,
 ) -> Pixels:
     """Upscale one batch of small images (B, h, w, C) uint8, to (B, h · scale, w · scale, C) uint8.
@@ -119,7 +120,7 @@ def draw(
     eps = SampleNoise(rows, tuple(image.shape[1:]), engine.device, "augment")()
     s = torch.full((n,), enlarging.augment, device=engine.device)
     given = {"low_resolution": conditioner.noised(image, s, eps)}
-    guides = run.guides(how, labels)
+    guides = run.guides(how, subjects)
     if guides.away is not None:  # the unguided network sees the same enlarged image and noise
         guides = replace(guides, away={**guides.away, **select(given, slice(0, 1))})
 
@@ -130,7 +131,7 @@ def draw(
 
     large = any(side > WHOLE * own for side, own in zip(size, run.config.data.size, strict=True))
     sized = how.model_copy(update={"area": AreaConfig(size=size, whole=not large)})
-    conditions = {**run.conditions(labels), **given}
+    conditions = {**run.conditions(subjects), **given}
     pixels = engine.draw(sized, rows, conditions, guides, task=task, progress=progress)
     return pixels[:, : height * scale, : width * scale]
 

@@ -22,6 +22,7 @@ def sample(
     n: int = 1,
     *,
     label: Label | Sequence[Label] | None = None,
+    prompt: str | Sequence[str] | None = None,
     seed: int = 0,
     indices: Sequence[int] | None = None,
     batch: int = 64,
@@ -34,6 +35,7 @@ def sample(
     Args:
         n: the number of images.
         label: a class by name or index for all images, or one each; None uses the null label.
+        prompt: a description of all images, or one each; None for none in particular.
         seed: image i is a function of (seed, i).
         indices: the indices of the images; 0 … n - 1 if None.
         batch: images in memory at a time.
@@ -51,10 +53,10 @@ def sample(
         raise InputError("invalid", f"n is {n}; use at least 1")
     run.refuse_given()
     wanted = chosen(indices, n)
-    a = asked(run, settings, label, n)
-    drawn = a.run.draws(a.how, a.labels, seed, wanted, batch=batch, progress=progress, watch=watch)
+    a = asked(run, settings, label, n, prompt)
+    drawn = a.run.draws(a.how, a.subjects, seed, wanted, batch=batch, progress=progress, watch=watch)
     return [
-        a.run.record(a.how, a.run.classes[a.labels[k]] if a.labels else None, seed, index).attach(picture(pixels))
+        a.run.record(a.how, a.subjects.rows([k]), seed, index).attach(picture(pixels))
         for k, (index, pixels) in enumerate(zip(wanted, drawn, strict=True))
     ]
 
@@ -80,7 +82,8 @@ def again(run: LoadedRun, record: Provenance) -> Image.Image:
     """Reproduce the image of a record made with this run's weights.
 
     Raises:
-        InputError: its label is not one of the run's, or it was made from other pictures, which it does not contain.
+        InputError: its label or prompt cannot be used with this run, or it was made from other pictures, which it does
+            not contain.
     """
     if record.work is not None:
         raise InputError(
@@ -89,6 +92,6 @@ def again(run: LoadedRun, record: Provenance) -> Image.Image:
         )
     run.refuse_given()
     run = run.prepared(record.sampling)
-    labels = run.labels(record.label, 1)
-    pixels = run.draw(record.sampling, labels, record.seed, [record.index])[0]
-    return run.record(record.sampling, record.label, record.seed, record.index).attach(picture(pixels))
+    subjects = run.subjects(record.label, record.prompt)
+    pixels = run.draw(record.sampling, subjects, record.seed, [record.index])[0]
+    return run.record(record.sampling, subjects, record.seed, record.index).attach(picture(pixels))

@@ -15,6 +15,7 @@ from ddpm.core.stream import Stream
 from ddpm.engine.indices import chosen
 from ddpm.engine.labels import Label
 from ddpm.engine.run import LoadedRun
+from ddpm.engine.subjects import Subjects
 from ddpm.guidance import Clipped
 from ddpm.images.photo import Several, opened, several
 from ddpm.images.pixels import Pixels
@@ -107,7 +108,10 @@ def likelihood(
             "have no bits per dimension; use a run with the pixel codec",
         )
     at = engine.fill(len(pixels))
-    x0, cond = engine.encoded(pixels[at]), engine.cond(run.conditions(labels), at)
+    x0, cond = (
+        engine.encoded(pixels[at]),
+        engine.cond(run.conditions(Subjects(None if labels is None else tuple(labels))), at),
+    )
     numbers = [indices[i] for i in at]
     denoise: Denoiser = engine.model.denoiser(engine.parameterisation)
     if how.clip:

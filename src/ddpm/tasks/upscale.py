@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import Image
 
@@ -10,6 +10,7 @@ from ddpm.engine.indices import chosen
 from ddpm.engine.labels import Label
 from ddpm.engine.options import Asked, asked
 from ddpm.engine.run import LoadedRun
+from ddpm.engine.subjects import Subjects
 from ddpm.images.photo import SEEN, Several, opened, several, unfitted
 from ddpm.records.provenance import Work, fingerprint
 from ddpm.sampling import rows_of
@@ -24,6 +25,7 @@ def upscale(
     images: Several,
     *,
     label: Label | Sequence[Label] | None = None,
+    prompt: str | Sequence[str] | None = None,
     seed: int = 0,
     indices: Sequence[int] | None = None,
     augment: float | None = None,
@@ -41,6 +43,7 @@ def upscale(
     Args:
         images: pictures or their files, one or several, of the run's mode.
         label: the class of all pictures, or one each; None uses the null label.
+        prompt: the description of all pictures, or one each.
         seed, indices: the noise of picture i is a function of (seed, i), or of (seed, indices[i]).
         augment: noise added to the enlarged picture before the network sees it, 0 to the run's ``s_max``.
         consistent: whether the mean of each box of the result equals the small picture's pixel; on without augment.
@@ -58,16 +61,15 @@ def upscale(
     """
     given = several(images)
     which = chosen(indices, len(given))
-    needed, enlarging = settled(run, settings, label, len(given), augment, consistent)
+    needed, enlarging = settled(run, settings, label, len(given), augment, consistent, prompt)
     mode = run.config.data.mode
     photos = [unfitted(*opened(one), mode, f"convert it to {mode}") for one in given]
     smalls, rows = [photo.pixels for photo in photos], rows_of(seed, which)
     made: dict[int, Image.Image] = {}
-    for i, large in enlarge_all(needed.run, needed.how, enlarging, smalls, rows, needed.labels, batch, progress):
-        shown = needed.run.classes[needed.labels[i]] if needed.labels else None
+    for i, large in enlarge_all(needed.run, needed.how, enlarging, smalls, rows, needed.subjects, batch, progress):
         options = {**asdict(enlarging), "index": which[i]}
         work = Work(command="upscale", given=((photos[i].name, fingerprint(photos[i].given)),), options=options)
-        record = needed.run.record(needed.how, shown, seed, which[i], work)
+        record = needed.run.record(needed.how, needed.subjects.rows([i]), seed, which[i], work)
         made[i] = record.attach(photos[i].redrawn(large))
         if watch is not None:
             watch(i, made[i])
@@ -81,31 +83,40 @@ def settled(
     n: int,
     augment: float | None = None,
     consistent: bool | None = None,
+    prompt: str | Sequence[str] | None = None,
 ) -> tuple[Asked, Enlarging]:
-    """Resolve the settings and labels for upscaling n pictures.
+    """Resolve the settings, labels and prompts for upscaling n pictures.
 
     Raises:
-        InputError: the run is not for super-resolution, or settings or labels are invalid or have no effect.
+        InputError: the run is not for super-resolution, or settings, labels or prompts are invalid or have no effect.
     """
     if run.config.upscaling is None:
         raise InputError("incompatible", f"{run.source} was not trained for super-resolution; use a run that was")
     for key in ("classifier", "guide_with", "size", "whole"):
         if settings.get(key) is not None:
             raise InputError("conflict", f"{key} {settings[key]} has no effect in super-resolution; leave it out")
-    return asked(run, settings, label, n), Enlarging.settle(run.config.upscaling, augment, consistent)
+    return asked(run, settings, label, n, prompt), Enlarging.settle(run.config.upscaling, augment, consistent)
 
 
-def passed_on(base: LoadedRun, larger: LoadedRun, labels: Sequence[int] | None, n: int) -> list[str] | None:
-    """Return the classes of n images of the first run by name, for the second; None if it does not know them all.
+class PassedOn(NamedTuple):
+    """The class of each image by name, and its prompt, as :func:`upscale` takes them; None for those not known."""
+
+    label: list[str] | None
+    prompt: tuple[str, ...] | None
+
+
+def passed_on(base: LoadedRun, larger: LoadedRun, subjects: Subjects, n: int) -> PassedOn:
+    """Return the classes and the prompts of n images of the first run, as far as the second can use them.
 
     The two are a cascade (Ho et al. 2021): one draws images, the other upscales them.
 
     Raises:
         InputError: the second run cannot upscale such images.
     """
-    names = [base.classes[label] for label in labels or []]
-    passed = names if names and set(names) <= set(larger.classes) else None
-    settled(larger, {}, passed, n)
+    names = [base.classes[label] for label in subjects.labels or []]
+    label = names if names and set(names) <= set(larger.classes) else None
+    prompt = subjects.prompts if larger.text is not None else None
+    settled(larger, {}, label, n, prompt=prompt)
     drawn, taken = base.config.data.mode, larger.config.data.mode
     if drawn not in SEEN[taken]:
         raise InputError(
@@ -113,4 +124,4 @@ def passed_on(base: LoadedRun, larger: LoadedRun, labels: Sequence[int] | None, 
             f"{base.source} generates {drawn} images, but {larger.source} upscales {taken}; use two runs with "
             "the same mode",
         )
-    return passed
+    return PassedOn(label, prompt)

@@ -29,6 +29,7 @@ class EditRequest:
     Attributes:
         n: the number of new pictures for each given one.
         label: the class of all new pictures, or one for each given picture.
+        prompt: the description of all new pictures, or one for each given picture.
         seed: new picture k of given picture j is a function of the seed and j · n + k.
         fit: how to convert given pictures to the run's size and mode, as in training; None leaves them unchanged.
         batch: pictures in memory at a time.
@@ -38,6 +39,7 @@ class EditRequest:
 
     n: int = 1
     label: Label | Sequence[Label] | None = None
+    prompt: str | Sequence[str] | None = None
     seed: int = 0
     fit: Fit | None = None
     batch: int = 64
@@ -107,7 +109,7 @@ def variations(
 
         drawn = given.run.draw(
             given.how,
-            [given.labels[j] for j in mine] if given.labels else None,
+            given.subjects.rows(mine),
             request.seed,
             part,
             among(request.progress, number, len(parts)),
@@ -116,14 +118,13 @@ def variations(
         for i, j, pixels in zip(part, mine, drawn, strict=True):
             # reproduced as the last of i + 1 versions of this picture alone
             work = works[j].model_copy(update={"options": works[j].options | {"n": i + 1}})
-            label = given.run.classes[given.labels[j]] if given.labels else None
             photo = photos[j]
             if fills is None:
                 image = photo.redrawn(pixels)
             else:
                 seamless = blended(pixels, photo.pixels, fills[j], run.config.codec.factor)
                 image = photo.with_drawn(seamless, fills[j])
-            made[i] = given.run.record(given.how, label, request.seed, i, work).attach(image)
+            made[i] = given.run.record(given.how, given.subjects.rows([j]), request.seed, i, work).attach(image)
     return [made[i] for i in range(len(owners))]
 
 
@@ -140,7 +141,8 @@ def settle(
     if request.settings.get("whole") and set(sizes.values()) == {run.config.data.size}:
         raise InputError("conflict", "whole has no effect on pictures of the run's own size; leave it out")
     return {
-        own: asked(run, {**request.settings, "size": size}, request.label, len(photos)) for own, size in sizes.items()
+        own: asked(run, {**request.settings, "size": size}, request.label, len(photos), request.prompt)
+        for own, size in sizes.items()
     }
 
 

@@ -1,0 +1,39 @@
+"""Prompts on the command line."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ddpm.system.errors import InputError
+
+if TYPE_CHECKING:
+    from ddpm.config.sampling import SamplingConfig
+    from ddpm.engine.run import LoadedRun
+
+
+def alone(given: list[str] | None) -> str | list[str] | None:
+    """The value of a flag that was given once, which applies to all images; else the values."""
+    return given[0] if given and len(given) == 1 else given
+
+
+def listed(file: Path) -> list[str]:
+    """The prompts in a file, one per line.
+
+    Raises:
+        InputError: it cannot be read, or holds none.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as e:
+        raise InputError("unreadable", f"cannot read --prompts {file} ({e}); use a UTF-8 text file") from e
+    found = [line.strip() for line in lines if line.strip()]
+    if not found:
+        raise InputError("invalid", f"--prompts {file} holds no prompts; write one per line")
+    return found
+
+
+def remarks(run: "LoadedRun", prompts: Iterable[str], how: "SamplingConfig") -> list[str]:
+    """What a user should know about prompts and the negative prompt, such as words that the run has never seen."""
+    negative = None if how.guidance is None else how.guidance.negative_prompt
+    read = dict.fromkeys([*prompts, *([] if negative is None else [negative])])
+    return [] if run.text is None else list(dict.fromkeys(line for one in read for line in run.text.notes(one)))

@@ -1,0 +1,30 @@
+"""The subjects of images: their classes and prompts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """What each of n images is conditioned on.
+
+    Attributes:
+        labels: the class number of each; None without labels.
+        prompts: the prompt of each, "" for none in particular; None without prompts.
+    """
+
+    labels: tuple[int, ...] | None = None
+    prompts: tuple[str, ...] | None = None
+
+    def __bool__(self) -> bool:
+        """Whether there are labels or prompts."""
+        return bool(self.labels or self.prompts)
+
+    def rows(self, index: Sequence[int]) -> "Subjects":
+        """Those of some images, which may repeat."""
+        labels = None if self.labels is None else tuple(self.labels[i] for i in index)
+        return Subjects(labels, None if self.prompts is None else tuple(self.prompts[i] for i in index))
+
+
+NOTHING = Subjects()
+"""No labels and no prompts."""
