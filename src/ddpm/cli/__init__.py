@@ -46,6 +46,7 @@ _COMMANDS = {
     "plot": "Plot a schedule, the loss, or a sampling trajectory.",
     "evaluate": "Score a run, or a folder of images, against real images; re-run to resume.",
     "likelihood": "Measure the likelihood of images, in bits per dimension; re-run to resume.",
+    "alignment": "Measure how well a run follows captions.",
     "compare": "Compare scores that were measured in the same way.",
     "doctor": "Show device, precision, memory and versions.",
 }

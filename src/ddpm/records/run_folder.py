@@ -59,6 +59,7 @@ class RunFolder:
     log = File(log.FILE)
     tuned_file = File("tuned.json")
     guidance_file = File("guidance.json")
+    alignment_file = File("alignment.json")
     report = File("report.html")
     checkpoints = File(checkpoints.FOLDER)
     averages = File(loop.AVERAGES)
