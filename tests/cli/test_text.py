@@ -1,0 +1,114 @@
+"""Captions from the command line: trained, prompted, measured, distilled, and left out."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import ddpm
+from ddpm.records.alignment import AlignmentRecord
+from ddpm.records.provenance import Provenance
+from ddpm.records.run_folder import RunFolder
+from stopping import digests, stopped_at
+
+Cli = Callable[..., int]
+COLOURS = {"red": (220, 30, 30), "green": (30, 200, 60), "blue": (40, 60, 220), "yellow": (230, 220, 40)}
+SHAPES = ("square", "bar", "corner")
+FLAGS = (
+    *("--images", "192", "--batch", "16", "--precision", "fp32", "--set", "network.width=8"),
+    *("--set", "training.checkpoint_every=64", "--set", "training.previews=1"),
+)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """480 small images of coloured shapes, each with its caption beside it."""
+    folder, rng = tmp_path_factory.mktemp("shapes"), np.random.default_rng(0)
+    for i in range(480):
+        (colour, rgb), shape = list(COLOURS.items())[i % 4], SHAPES[i // 4 % 3]
+        pixels = np.full((8, 8, 3), 250, np.uint8)
+        top, left = rng.integers(0, 4, 2)
+        pixels[top : top + 4, left : left + (2 if shape == "bar" else 4)] = rgb
+        if shape == "corner":
+            pixels[top + 2 : top + 4, left + 2 : left + 4] = 250
+        Image.fromarray(pixels).save(folder / f"{i:03d}.png")
+        (folder / f"{i:03d}.txt").write_text(f"a {colour} {shape}\n{colour}\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(cli: Cli, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 12 steps on these images; for reading only."""
+    folder = tmp_path_factory.mktemp("text") / "run"
+    assert cli("train", images, "--out", folder, *FLAGS) == 0
+    return folder
+
+
+def test_captions_are_used_where_there_are_any(cli: Cli, images: Path, run: Path, tmp_path: Path) -> None:
+    text = RunFolder(run).config().text
+    assert text is not None
+    assert text.kind == "words"
+    assert {*COLOURS, *SHAPES, "a"} == set(text.words)
+    assert cli("train", images, "--out", tmp_path / "run", "--no-text", *FLAGS) == 0
+    assert RunFolder(tmp_path / "run").config().text is None
+
+
+def test_samples_are_named_after_their_prompts_and_drawn_again(
+    cli: Cli, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "prompts.txt").write_text("a red bar\n\n  blu corner\n", encoding="utf-8")
+    out = tmp_path / "out"
+    flags = ("--negative-prompt", "green", "--guidance", "2", "--steps", "2")
+    assert cli("sample", run, "--prompts", tmp_path / "prompts.txt", "--out", out, *flags) == 0
+    assert "'blu' (did you mean 'blue'?)" in " ".join(capsys.readouterr().out.split())
+    assert sorted(path.name for path in out.iterdir()) == ["00000-a_red_bar.png", "00001-blu_corner.png", "grid.png"]
+    record = Provenance.read(out / "00000-a_red_bar.png")
+    assert record.prompt == "a red bar"
+    assert record.sampling.guidance is not None
+    assert record.sampling.guidance.negative_prompt == "green"
+    assert cli("sample", "--from", out / "00000-a_red_bar.png", "--out", tmp_path) == 0
+    again = Image.open(tmp_path / "00000-a_red_bar-again.png")
+    assert np.array_equal(again, Image.open(out / "00000-a_red_bar.png"))
+
+
+def test_prompts_in_other_commands(cli: Cli, run: Path, images: Path, tmp_path: Path) -> None:
+    pair = ("--prompt", "red bar", "--prompt", "blue corner")
+    assert cli("interpolate", run, *pair, "-n", "3", "--steps", "2", "--out", tmp_path / "between") == 0
+    assert len(list((tmp_path / "between").glob("0*.png"))) == 3
+    edited = ("edit", run, images / "000.png", "--strength", "0.5", "--prompt", "blue square", "--steps", "3")
+    assert cli(*edited, "--out", tmp_path / "edited") == 0
+    assert Provenance.read(tmp_path / "edited" / "00000.png").prompt == "blue square"
+    swept = ("sweep", run, "--solvers", "ddim", "--steps", "2", "--prompt", "red", "--samples", "0", "-n", "2")
+    assert cli(*swept, "--out", tmp_path / "swept") == 0
+
+
+def test_alignment_is_measured(cli: Cli, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli("alignment", run, "-n", "16", "--samples", "4") == 0
+    record = AlignmentRecord.read(RunFolder(run).alignment_file)
+    assert (record.n, record.held_out, len(record.levels)) == (16, True, 4)
+    assert record.retrieval is not None
+    assert "held-out images" in capsys.readouterr().out
+
+
+def test_samples_to_measure_have_captions_of_the_reference(cli: Cli, run: Path) -> None:
+    assert cli("evaluate", run, "-n", "16", "--steps", "2") == 0
+    (folder,) = RunFolder(run).evaluations.iterdir()
+    assert '"prompts": "reference"' in (folder / "score.json").read_text()
+
+
+def test_a_student_reads_prompts(cli: Cli, run: Path, tmp_path: Path) -> None:
+    flags = ("--images", "64", "--batch", "16", "--precision", "fp32", "--guidance", "2")
+    assert cli("distill", run, "--steps", "2", "--out", tmp_path / "student", *flags) == 0
+    pipe = ddpm.load(tmp_path / "student")
+    red, blue = pipe.sample(2, prompt=["a red bar", "a blue bar"], indices=[0, 0], output="numpy")
+    assert not np.array_equal(red, blue)
+
+
+def test_an_interrupted_run_is_resumed_bit_for_bit(cli: Cli, images: Path, run: Path, tmp_path: Path) -> None:
+    """Which of the two captions an image has depends on the epoch, not on when training started."""
+    with stopped_at(6):
+        assert cli("train", images, "--out", tmp_path / "run", *FLAGS) == 75
+    assert cli("train", images, "--out", tmp_path / "run", *FLAGS) == 0
+    assert digests(tmp_path / "run", 12) == digests(run, 12)
