@@ -52,9 +52,10 @@ def test_a_picture_is_drawn_again_from_its_record() -> None:
 def test_equal_scales_of_label_and_prompt_are_one_scale() -> None:
     pipe = pipeline()
     asked = {"prompt": "red heart", "label": "star", "guidance": 3.0}
-    one, both = drawn(pipe, 2, **asked), drawn(pipe, 2, **asked, guidance_label=3.0)
-    assert np.abs(one.astype(int) - both).max() <= 1
-    assert not np.array_equal(one, drawn(pipe, 2, **asked, guidance_label=1.0))
+    for away in ({}, {"negative_prompt": "green"}):
+        one, both = drawn(pipe, 2, **asked, **away), drawn(pipe, 2, **asked, **away, guidance_label=3.0)
+        assert np.abs(one.astype(int) - both).max() <= 1
+    assert not np.array_equal(drawn(pipe, 2, **asked), drawn(pipe, 2, **asked, guidance_label=1.0))
 
 
 def test_interpolation_ends_at_both_prompts() -> None:

@@ -145,6 +145,10 @@ class RunConfig(Record):
                 if net.cond_width is not None
                 else f"network.cond_width must be a number, as the run is conditioned on {given}"
             )
+        if self.text is None and net.kind == "unet" and net.token_width is not None:
+            raise ValueError("network.token_width must be null, as the run has no captions")
+        if self.text is not None and net.token_width not in (None, net.cond_width):
+            raise ValueError(f"network.token_width must be network.cond_width, which is {net.cond_width}")
         if self.text is not None and net.token_width is None:
             raise ValueError(f"network {net.kind} takes no captions; use --no-text, or --network unet or dit")
         if self.upscaling is not None and any(n % self.upscaling.scale for n in data.size):

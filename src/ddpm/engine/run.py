@@ -220,7 +220,10 @@ class LoadedRun:
         weak = run.weak[1] if guided and run.weak is not None else None
         between = None
         if how.guidance is not None and how.guidance.label_scale is not None and labels and subjects.prompts:
-            between = self.conditions(replace(subjects, prompts=None))
+            # with the negative prompt, so that equal scales of both stages are one
+            negative_prompt = how.guidance.negative_prompt
+            away_prompts = None if negative_prompt is None else (negative_prompt,) * len(labels)
+            between = self.conditions(Subjects(labels, away_prompts))
         return Guides(away, weak, towards, between=between)
 
     def _negative(self, how: SamplingConfig) -> Subjects:

@@ -108,6 +108,8 @@ def interpolate_conditions(
     _check(run, n)
     if not any(isinstance(one, list | tuple) and len(one) == 2 for one in (label, prompt)):
         raise InputError("missing", "nothing to interpolate between; give two pictures, two prompts or two labels")
+    if given.get("guidance_label") is not None:
+        raise InputError("conflict", "guidance_label has no effect between two ends; leave it out")
     ends = asked(run, given, label, 2, prompt)
     run, how, subjects = ends.run, ends.how, ends.subjects
     guides, parts = run.guides(how, subjects), _parts(n, batch)
