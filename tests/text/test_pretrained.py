@@ -110,11 +110,15 @@ def test_more_rows_than_the_encoder_reads_are_padding(folders: dict[str, Path]) 
     assert load_encoder(str(folders["bert"]), CPU, 4)(["a red cat and a dog"])[0, :, -1].all()
 
 
-def test_the_length_fits_the_captions(folders: dict[str, Path]) -> None:
-    folder = open_encoder(str(folders["t5"]))
-    assert fitting_length(folder, ["a red cat"]) == POSITIONS  # no more than it reads
+def test_the_length_fits_the_captions(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     folder = open_encoder(str(folders["bert"]))
     assert (folder.width, folder.positions) == (16, POSITIONS)
+    long = "\n".join(["a red cat " * 8, "the dog and the cat"])
+    assert fitting_length(folder, [long, "dog"]) == (POSITIONS, 1)  # no more than it reads
+    monkeypatch.setattr("ddpm.text.pretrained.LENGTHS", (8, 16))
+    assert fitting_length(folder, ["a cat", ""]) == fitting_length(folder, []) == (8, 0)
+    assert fitting_length(folder, ["a red cat and a blue dog"]) == (16, 0)
+    assert fitting_length(folder, [long, "dog"]) == (16, 1)
 
 
 def test_files_decide_the_hash(folders: dict[str, Path], tmp_path: Path) -> None:

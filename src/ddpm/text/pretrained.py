@@ -128,10 +128,11 @@ def load_encoder(
     return PretrainedEncoder(net, tokenizer, folder.width, length or most or LENGTHS[1], most)
 
 
-def fitting_length(folder: EncoderFolder, captions: Iterable[str]) -> int:
-    """L for the captions of a data set: a multiple of 8 that is enough for all, within :data:`LENGTHS`.
+def fitting_length(folder: EncoderFolder, captions: Iterable[str]) -> tuple[int, int]:
+    """L for the captions of a data set, and the number of captions that are longer, and therefore cut.
 
-    Never more than the encoder reads. Only the tokenizer is loaded.
+    L is a multiple of 8 that is enough for all, within :data:`LENGTHS`, and never more than the encoder reads. Only the
+    tokenizer is loaded.
 
     Raises:
         InputError: the tokenizer is damaged.
@@ -139,8 +140,9 @@ def fitting_length(folder: EncoderFolder, captions: Iterable[str]) -> int:
     tokenizer, most = _tokenizer(folder)
     low, high = LENGTHS
     high = min(high, most or high)
-    longest = max((len(tokens.ids) for tokens in PromptTokenizer(tokenizer, high)(prompts_of(captions))), default=0)
-    return min(high, max(low, -(-longest // 8) * 8))
+    tokens = PromptTokenizer(tokenizer, high)(prompts_of(captions))
+    longest = max((len(own.ids) for own in tokens), default=0)
+    return min(high, max(low, -(-longest // 8) * 8)), sum(bool(own.unread) for own in tokens)
 
 
 def _tokenizer(folder: EncoderFolder) -> tuple[Any, int | None]:
