@@ -6,6 +6,7 @@ from ddpm.config.text import PretrainedConfig, TextConfig, WordsConfig
 from ddpm.planning.request import Request
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Say
+from ddpm.system.units import say_count
 from ddpm.text.folder import open_encoder
 from ddpm.text.pretrained import fitting_length
 from ddpm.text.words import WordEncoder
@@ -41,5 +42,7 @@ def text_of(request: Request, captions: Sequence[str] | None, network: str, say:
         return WordsConfig(vocabulary=made.vocabulary, characters=made.characters, length=made.length)
     assert request.text is not None
     folder = open_encoder(request.text)
-    length = fitting_length(folder, captions)
+    length, cut = fitting_length(folder, captions)
+    if cut:
+        say(f"note: {say_count(cut, 'caption')} cut to the {length} tokens that are read")
     return PretrainedConfig(source=request.text, weights=folder.hash, width=folder.width, length=length)
