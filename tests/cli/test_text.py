@@ -12,6 +12,7 @@ from ddpm.records.alignment import AlignmentRecord
 from ddpm.records.provenance import Provenance
 from ddpm.records.run_folder import RunFolder
 from stopping import digests, stopped_at
+from text_encoders import save_encoder
 
 Cli = Callable[..., int]
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 60), "blue": (40, 60, 220), "yellow": (230, 220, 40)}
@@ -112,3 +113,25 @@ def test_an_interrupted_run_is_resumed_bit_for_bit(cli: Cli, images: Path, run: 
         assert cli("train", images, "--out", tmp_path / "run", *FLAGS) == 75
     assert cli("train", images, "--out", tmp_path / "run", *FLAGS) == 0
     assert digests(tmp_path / "run", 12) == digests(run, 12)
+
+
+def test_a_frozen_encoder_is_needed_only_for_new_prompts(
+    cli: Cli, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Captions are encoded once; a run whose encoder has moved samples without prompts, and says what is missing."""
+    encoder = save_encoder(tmp_path / "bert")
+    assert cli("train", images, "--text", encoder, "--out", tmp_path / "run", *FLAGS) == 0
+    text = RunFolder(tmp_path / "run").config().text
+    assert text is not None
+    assert text.kind == "pretrained"
+    assert (text.source, text.width) == (str(encoder), 16)
+    pipe = ddpm.load(tmp_path / "run")
+    red, blue = pipe.sample(2, prompt=["a red cat", "a blue dog"], indices=[0, 0], guidance=50.0, output="numpy")
+    assert not np.array_equal(red, blue)
+    encoder.rename(tmp_path / "elsewhere")
+    assert cli("sample", tmp_path / "run", "-n", "1", "--steps", "2") == 0
+    capsys.readouterr()
+    assert cli("sample", tmp_path / "run", "-n", "1", "--prompt", "red") == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert str(encoder) in said
