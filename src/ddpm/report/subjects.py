@@ -125,13 +125,14 @@ class Subject:
         for record in self.run.sweeps:
             for cell in record.cells if record.quality else ():
                 if cell.frechet is not None and record.quality is not None:
-                    basis, labelled = Basis.of_sweep(self.run, record.quality), bool(self.run.config.data.classes)
+                    own = self.run.config
+                    basis, labelled = Basis.of_sweep(self.run, record.quality), bool(own.data.classes or own.text)
                     found.append(Distance(basis, record.weights, cell.sampling, labelled, cell.frechet))
         for score in self.run.evaluations.values():
             s = score.samples
             if s.sampling is not None:
                 trained = s.images_seen, s.seconds
-                labelled = s.labels is not None
+                labelled = s.labels is not None or s.prompts is not None
                 found.append(Distance(Basis.of(score), s.weights, s.sampling, labelled, score.frechet, *trained))
         return found
 
