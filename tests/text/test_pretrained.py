@@ -67,6 +67,10 @@ def test_an_empty_prompt_is_zeros(bert: PretrainedEncoder) -> None:
     assert bert([]).shape == (0, POSITIONS, 17)
 
 
+def test_what_is_not_unicode_is_read_as_a_question_mark(bert: PretrainedEncoder) -> None:
+    np.testing.assert_array_equal(bert(["a cat \udcff"]), bert(["a cat ?"]))
+
+
 @cases("kind", sorted(KINDS))
 def test_tokens_have_the_weights_of_their_text(folders: dict[str, Path], kind: str) -> None:
     encoder = load_encoder(str(folders[kind]), CPU)
@@ -144,6 +148,13 @@ def test_weights_in_several_files(folders: dict[str, Path], tmp_path: Path) -> N
         load_encoder(str(tmp_path), CPU)(PROMPTS), load_encoder(str(folders["bert"]), CPU)(PROMPTS)
     )
     before = open_encoder(str(tmp_path)).hash
+    index = tmp_path / "model.safetensors.index.json"
+    listed = index.read_bytes()
+    for content in (b"{", b"[]", b"{}"):
+        index.write_bytes(content)
+        with refuses("unreadable", str(tmp_path)):
+            _ = open_encoder(str(tmp_path)).hash
+    index.write_bytes(listed)
     last = max(tmp_path.glob("*.safetensors"))
     last.write_bytes(last.read_bytes()[:-1] + b"!")
     assert open_encoder(str(tmp_path)).hash != before

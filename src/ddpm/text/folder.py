@@ -73,11 +73,16 @@ class EncoderFolder:
 
     @cached_property
     def hash(self) -> str:
-        """16 hex digits of the SHA-256 of all files that the features depend on. Reads all weights, without loading."""
+        """16 hex digits of the SHA-256 of all files that the features depend on, weights included.
+
+        Raises:
+            InputError: a file cannot be read.
+        """
         digest = hashlib.sha256()
-        for name in sorted({CONFIG, *TOKENIZER, *self._weights()}):
-            if (file := self.path / name).is_file():
-                digest.update(f"{name} {sha256_of(file)}\n".encode())
+        with loading(self.source, ADVICE):
+            for name in sorted({CONFIG, *TOKENIZER, *self._weights()}):
+                if (file := self.path / name).is_file():
+                    digest.update(f"{name} {sha256_of(file)}\n".encode())
         return digest.hexdigest()[:16]
 
     def _weights(self) -> set[str]:
@@ -103,16 +108,16 @@ def open_encoder(source: str) -> EncoderFolder:
     kind = _kind(source, path)
     with loading(source, ADVICE):
         whole = transformers.AutoConfig.from_pretrained(str(path), local_files_only=True, trust_remote_code=False)
+        config = getattr(whole, "text_config", whole)
+        positions: int | None = getattr(config, "max_position_embeddings", None)
+        if positions is not None and kind in AFTER_PADDING:
+            positions -= config.pad_token_id + 1
     if not any((path / name).is_file() for name in VOCABULARIES):
         raise InputError("missing", f"{source} has no tokenizer (such as {VOCABULARIES[0]}); {ADVICE}")
     if not any((path / name).is_file() for name in (WEIGHTS, INDEX)):
         raise InputError(
             "missing", f"{source} has no {WEIGHTS}, and other files of weights are not read; save it as safetensors"
         )
-    config = getattr(whole, "text_config", whole)
-    positions: int | None = getattr(config, "max_position_embeddings", None)
-    if positions is not None and kind in AFTER_PADDING:
-        positions -= config.pad_token_id + 1
     return EncoderFolder(source, path, CLASSES[kind], config, positions)
 
 

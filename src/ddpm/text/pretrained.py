@@ -21,7 +21,8 @@ LENGTHS = (32, 128)
 """The least and the largest length that is chosen for a set of captions."""
 UNUSED = ("pooler.",)
 """Weights that no token's features depend on, which masked language models are therefore stored without."""
-
+UNLIMITED = 10**9
+"""Tokenizers without a limit have one of 1e30."""
 SHOWN = 40
 """The characters of a prompt that are quoted on each side of a cut."""
 
@@ -154,7 +155,3 @@ def _tokenizer(folder: EncoderFolder) -> tuple[Any, int | None]:
         )
         limits = [n for n in (tokenizer.model_max_length, folder.positions) if n is not None and n < UNLIMITED]
     return tokenizer, min(limits, default=None)
-
-
-UNLIMITED = 10**9
-"""Tokenizers without a limit have one of 1e30."""

@@ -38,8 +38,10 @@ class PromptTokenizer:
 
     def __call__(self, prompts: Sequence[str]) -> list[Tokens]:
         """The tokens of each prompt; none for an empty one."""
+        # halves of surrogate pairs, as from an undecodable command line, are no text that a tokenizer takes
+        valid = [prompt.strip().encode(errors="replace").decode() for prompt in prompts]
         # a part of weight 0 is left out, so that the others read as without it
-        pieces = [[(text, weight) for text, weight in parse(prompt.strip()) if weight] for prompt in prompts]
+        pieces = [[(text, weight) for text, weight in parse(prompt) if weight] for prompt in valid]
         texts = ["".join(text for text, _ in each) for each in pieces]
         full = [i for i, text in enumerate(texts) if text.strip()]
         if self.tokenizer.is_fast:
