@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from ddpm.config.text import PretrainedConfig, TextConfig, WordsConfig
 from ddpm.planning.request import Request
 from ddpm.system.errors import InputError
+from ddpm.system.names import MINILM
 from ddpm.system.progress import Say
 from ddpm.system.units import say_count
 from ddpm.text.folder import open_encoder
@@ -45,4 +46,6 @@ def text_of(request: Request, captions: Sequence[str] | None, network: str, say:
     length, cut = fitting_length(folder, captions)
     if cut:
         say(f"note: {say_count(cut, 'caption')} cut to the {length} tokens that are read")
-    return PretrainedConfig(source=request.text, weights=folder.hash, width=folder.width, length=length)
+    # absolute, as sampling may start in another folder
+    source = request.text if request.text == MINILM else str(folder.path.resolve())
+    return PretrainedConfig(source=source, weights=folder.hash, width=folder.width, length=length)
