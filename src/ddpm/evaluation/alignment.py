@@ -1,23 +1,32 @@
-"""Measure how well a run follows captions, by its own denoising error."""
+"""Measure how well a run follows captions: by its own loss, and by a CLIP model."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from ddpm import build
-from ddpm.core.condition import Conditions
 from ddpm.core.stream import Stream
 from ddpm.data.dataset import Dataset, Ints
 from ddpm.engine.loading import load
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.subjects import Subjects
+from ddpm.evaluation.caption_losses import (
+    CaptionLosses,
+    first_captions,
+    most_others,
+    others,
+    share_found,
+    wrong_captions,
+)
 from ddpm.evaluation.options import EvaluationOptions
 from ddpm.evaluation.reference import Real, held_out, reference
+from ddpm.images.pixels import Pixels
+from ddpm.images.prompted import prompted
+from ddpm.images.sheets import png
+from ddpm.metrics.clip_score import Clip, clip_score, load_clip
 from ddpm.metrics.estimate import interval, resamples, wilson
-from ddpm.records.alignment import AlignmentRecord, LevelLoss, Retrieval
+from ddpm.records.alignment import AlignmentRecord, ClipScore, LevelLoss, Retrieval
 from ddpm.records.score import ReferenceRecord
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, doing, silent
@@ -26,165 +35,175 @@ from ddpm.text.weighting import escape
 LEVELS, GROUPED = 8, 2
 """The number of noise levels, evenly spread over the timesteps, and how many of them make a group."""
 AMONG = 10
-"""The number of captions that the right one is found among."""
+"""The number of captions that the right one is found among, if there are as many."""
 FEWEST, N, SAMPLES = 16, 256, 100
 """The fewest captioned images, and the default numbers of these and of samples."""
 REPLICATES = 1000
-BATCH = 64
-
-
-@dataclass(frozen=True)
-class _Errors:
-    """The denoising error of images under captions, with the same noise whatever the caption."""
-
-    loaded: LoadedRun
-    seed: int
-
-    @torch.no_grad()
-    def __call__(self, images: Dataset, captions: Sequence[str] | None) -> torch.Tensor:
-        """The loss of each image at each level, (LEVELS, N) float64, from low to high noise; None for null captions."""
-        engine, device = self.loaded.engine, self.loaded.engine.device
-        objective = build.build_objective(self.loaded.config, engine.codec)
-        rows = []
-        for _, draws in objective.held_out(self.seed, len(images), LEVELS):
-            parts = []
-            for first in range(0, len(images), BATCH):
-                part = slice(first, min(first + BATCH, len(images)))
-                pixels = torch.from_numpy(images.read(np.arange(part.start, part.stop))).to(device)
-                raw = self._conditions(images, part, captions)
-                conditions = {kind: values.to(device) for kind, values in raw.items()}
-                parts.append(objective.losses(engine.model, pixels, conditions, draws.part(part)).double().cpu())
-            rows.append(torch.cat(parts))
-        return torch.stack(rows)
-
-    def _conditions(self, images: Dataset, part: slice, captions: Sequence[str] | None) -> Conditions:
-        labels = None if images.labels is None else tuple(images.labels[part].tolist())
-        return self.loaded.conditions(Subjects(labels, None if captions is None else tuple(captions[part])))
+PROMPTS, SEEDS = 8, 4
+"""The most rows, and the columns, of the sheet of samples."""
 
 
 def measure_alignment(
-    path: Path, options: EvaluationOptions, progress: Progress = silent, samples: int = SAMPLES
-) -> AlignmentRecord:
+    path: Path,
+    options: EvaluationOptions,
+    progress: Progress = silent,
+    samples: int = SAMPLES,
+    clip: str | None = None,
+) -> tuple[AlignmentRecord, bytes | None]:
     """Compare the loss with the right captions to that with others, and find the captions of samples.
 
     The loss is the run's own, at levels and with noise that are the same for all captions. A caption that is right
-    helps to denoise, so its loss is lower (Li et al. 2023, eq. 4).
+    helps to denoise, so its loss is lower, which makes the model a classifier of captions (Li et al. 2023, sec. 3).
 
     Args:
         options: the captioned images, by default those held out; their number, at most 256 if None.
         samples: the number of samples to find the captions of; 0 for none.
+        clip: the folder of a CLIP model to compare samples and captions by; None for none.
+
+    Returns:
+        The record, and a PNG of samples by prompt; None without samples.
 
     Raises:
-        InputError: the run was trained without captions, or there are too few captioned images.
+        InputError: the run was trained without captions, there are too few captioned images, or the CLIP model cannot
+            be loaded.
     """
+    n = N if options.n is None else options.n
+    for flag, given, fewest in (("-n", n, FEWEST), ("--samples", samples, 0)):
+        if given < fewest:
+            raise InputError("invalid", f"{flag} {given} is too few; use at least {fewest}")
+    if clip is not None and not samples:
+        raise InputError("conflict", "--clip scores samples, but there are none; drop --samples 0")
     loaded = load(path, options.device)
     loaded.refuse_given()
     loaded.refuse_student("a loss by noise level")
     if loaded.text is None:
         raise InputError("incompatible", f"{path} was trained without captions; train a run on images with captions")
-    own = options.data is None
-    found = _held_out(loaded, progress) if own else reference(options, loaded.config.data, progress)
-    images = captioned(found, N if options.n is None else options.n, options.seed)
-    if loaded.config.data.classes != images.classes:
-        images = replace(images, labels=None, classes=())
-    errors, captions = _Errors(loaded, options.seed), _first(images)
-    report = doing(progress, "losses")
-    right = errors(images, captions)
-    report(1, 3)
-    null = errors(images, None)
-    report(2, 3)
-    wrong = errors(images, shuffled(captions))
-    report(3, 3)
-    counts = resamples(len(images), REPLICATES).double()
-    timesteps = [t for t, _ in build.build_objective(loaded.config, loaded.engine.codec).held_out(0, 1, LEVELS)]
-    levels = []
-    for first in range(0, LEVELS, GROUPED):
-        group = slice(first, first + GROUPED)
-        base, *others = (part[group].mean(0) for part in (right, null, wrong))
-        rises = []
-        for other in others:
-            # a ratio of means, resampled over the images
-            spread = (counts @ (other - base)) / (counts @ base)
-            rises.append(interval(float((other - base).mean() / base.mean()), spread))
-        levels.append(
-            LevelLoss(
-                first=timesteps[first],
-                last=timesteps[group.stop - 1],
-                right=float(base.mean()),
-                null=rises[0],
-                shuffled=rises[1],
-            )
-        )
-    return AlignmentRecord(
+    judge = None if clip is None else load_clip(clip, loaded.engine.device)
+    found, pool = _captioned(loaded, options, progress)
+    order = Stream(options.seed, "captioned", len(found.data)).permutation(len(found.data))[:n].numpy()
+    images = _labelled(loaded, found.data.subset(order))
+    losses = CaptionLosses(loaded, options.seed, LEVELS)
+    retrieval, score, sheet = None, None, None
+    prompts: tuple[str, ...] = ()
+    levels = _levels(losses, images, pool, doing(progress, "losses"))
+    if samples:
+        some = images.subset(np.arange(samples) % len(images))
+        drawn = _drawn(loaded, some, options.seed, np.arange(samples), doing(progress, "sampling"))
+        real = images.subset(np.arange(min(samples, len(images))))
+        made = replace(Dataset(drawn), labels=some.labels, captions=some.captions)
+        retrieval = _retrieval(losses, made, real, pool, progress)
+        score = None if judge is None or clip is None else _clip_score(judge, clip, made, real)
+        rows, prompts = _first_of_each(images)
+        columns = np.tile(np.arange(SEEDS), len(rows))
+        shown = _drawn(loaded, images.subset(rows.repeat(SEEDS)), options.seed, columns, doing(progress, "the sheet"))
+        sheet = png(prompted(shown, prompts))
+    record = AlignmentRecord(
         weights=loaded.weights,
         seed=options.seed,
         n=len(images),
-        held_out=own,
+        held_out=options.data is None,
+        labels=images.labels is not None,
         reference=ReferenceRecord.of(found.source, images),
-        levels=tuple(levels),
-        retrieval=_retrieval(errors, images, _first(found.data), samples, progress) if samples else None,
+        levels=levels,
+        retrieval=retrieval,
         sampling=loaded.sampling,
+        clip=score,
+        prompts=prompts,
     )
+    return record, sheet
 
 
-def captioned(found: Real, n: int, seed: int) -> Dataset:
-    """At most n of the images that have captions, drawn at random.
+def _captioned(loaded: LoadedRun, options: EvaluationOptions, progress: Progress) -> tuple[Real, list[str]]:
+    """Load the images that have captions, and the first caption of each.
 
     Raises:
-        InputError: there are too few.
+        InputError: there are too few, or they have too few different captions.
     """
-    data = found.data
-    having = np.flatnonzero([bool(caption) for caption in data.captions or ()])
-    if len(having) < FEWEST or len(set(_first(data.subset(having)))) < AMONG:
+    config, report = loaded.config, doing(progress, "reading")
+    if options.data is None:
+        found = Real(config.data.source, held_out(config, report))
+        what, fix = f"{loaded.source} holds out", "pass others with --data"
+    else:
+        found = reference(options, config.data, report)
+        what, fix = f"{options.data} has", "use another"
+    having = np.flatnonzero([bool(caption) for caption in found.data.captions or ()])
+    data = found.data.subset(having)
+    pool = first_captions(data)
+    if len(data) < FEWEST or most_others(data, pool) < 1:
+        different = f" with {len(set(pool)):,} different captions" if len(data) else ""
         raise InputError(
             "invalid",
-            f"{found.source} has {len(having)} images with captions, too few to measure; use at least {FEWEST}, with "
-            f"{AMONG} different captions",
+            f"{what} {len(data)} captioned images{different}, too few to measure; {fix}, with at least {FEWEST} images "
+            "and 2 different captions",
         )
-    if n < FEWEST:
-        raise InputError("invalid", f"-n {n} is too few to measure; use at least {FEWEST}")
-    return data.subset(having[Stream(seed, "captioned", len(having)).permutation(len(having))[:n].numpy()])
+    return replace(found, data=data), pool
 
 
-def shuffled(captions: Sequence[str]) -> list[str]:
-    """For each image the caption of another one that differs from its own."""
-    n = len(captions)
-    return [next(other for k in range(1, n) if (other := captions[(i + k) % n]) != captions[i]) for i in range(n)]
+def _labelled(loaded: LoadedRun, data: Dataset) -> Dataset:
+    """The images with numbers of the run's classes as labels; without labels if one of them has none of these.
+
+    Raises:
+        InputError: the run cannot do without labels.
+    """
+    if data.labels is not None and loaded.learned_labels and {*data.classes} <= {*loaded.classes}:
+        numbers: Ints = np.array([loaded.classes.index(name) for name in data.classes])
+        return replace(data, labels=numbers[data.labels], classes=loaded.classes)
+    if loaded.needs_label:
+        raise InputError(
+            "incompatible",
+            f"{loaded.source} was trained only with labels; use images of its classes {', '.join(loaded.classes)}",
+        )
+    return replace(data, labels=None, classes=())
 
 
-def candidates(captions: Sequence[str], others: Sequence[str], among: int, seed: int) -> list[list[str]]:
-    """For each image its own caption, followed by ``among - 1`` different ones of others, at random."""
-    known = sorted({*others} - {""})
+def _levels(losses: CaptionLosses, images: Dataset, pool: list[str], progress: Progress) -> tuple[LevelLoss, ...]:
+    """The losses with right, null and wrong captions, from low to high noise."""
+    counts, timesteps = resamples(len(images), REPLICATES).double(), losses.timesteps
+    each = [first_captions(images), None, wrong_captions(images, pool, losses.seed)]
+    # (captions, levels, N) -> (captions, groups, N)
+    grouped = losses(images, each, progress).reshape(len(each), -1, GROUPED, len(images)).mean(2)
     found = []
-    for i, own in enumerate(captions):
-        order: Ints = Stream(seed, "candidates", i).permutation(len(known)).numpy()
-        found.append([own, *[known[k] for k in order if known[k] != own][: among - 1]])
-    return found
+    for group, (right, *wrong) in enumerate(grouped.transpose(0, 1)):
+        # a ratio of means, resampled over the images
+        rises = [
+            interval(float((other - right).mean() / right.mean()), (counts @ (other - right)) / (counts @ right))
+            for other in wrong
+        ]
+        own = timesteps[group * GROUPED : (group + 1) * GROUPED]
+        found.append(LevelLoss(first=own[0], last=own[-1], right=float(right.mean()), null=rises[0], shuffled=rises[1]))
+    return tuple(found)
 
 
-def _retrieval(errors: _Errors, images: Dataset, others: Sequence[str], n: int, progress: Progress) -> Retrieval:
-    """Find the captions of samples drawn from the captions of images, and of these images."""
-    loaded, some = errors.loaded, images.subset(np.arange(n) % len(images))
-    captions, labels = _first(some), None if some.labels is None else tuple(some.labels.tolist())
-    how, subjects = loaded.sampling, Subjects(labels, tuple(captions))
-    drawn = loaded.draws(how, subjects, errors.seed, range(n), progress=doing(progress, "sampling"))
-    made = replace(Dataset(np.stack(list(drawn))), labels=some.labels, classes=some.classes)
-    among = candidates(captions, others, AMONG, errors.seed)
+def _drawn(loaded: LoadedRun, data: Dataset, seed: int, indices: Ints, progress: Progress) -> Pixels:
+    """Samples of the captions and labels of images, (N, H, W, C) uint8."""
+    labels = None if data.labels is None else tuple(data.labels.tolist())
+    subjects = Subjects(labels, tuple(map(escape, first_captions(data))))
+    return np.stack(list(loaded.draws(loaded.sampling, subjects, seed, indices.tolist(), progress=progress)))
+
+
+def _retrieval(losses: CaptionLosses, made: Dataset, real: Dataset, pool: list[str], progress: Progress) -> Retrieval:
+    """Find the captions of samples, and of images."""
+    among = min(AMONG, 1 + most_others(made, pool))
     shares = []
-    for which, data in (("samples", made), ("images", some)):
-        report, losses = doing(progress, f"captions of {which}"), []
-        for k in range(AMONG):
-            losses.append(errors(data, [each[k] for each in among]).mean(0))
-            report(k + 1, AMONG)
-        hits = float((torch.stack(losses).argmin(0) == 0).double().mean())
-        shares.append(wilson(hits, n))
-    return Retrieval(n=n, among=AMONG, drawn=shares[0], real=shares[1])
+    for what, data in (("captions of samples", made), ("captions of images", real)):
+        wrong = others(data, pool, among - 1, losses.seed)
+        each = [first_captions(data), *(list(column) for column in zip(*wrong, strict=True))]
+        shares.append(wilson(share_found(losses(data, each, doing(progress, what)).mean(1)), len(data)))
+    return Retrieval(among=among, samples=len(made), images=len(real), drawn=shares[0], real=shares[1])
 
 
-def _held_out(loaded: LoadedRun, progress: Progress) -> Real:
-    return Real(loaded.config.data.source, held_out(loaded.config, doing(progress, "reading")))
+def _clip_score(judge: Clip, folder: str, made: Dataset, real: Dataset) -> ClipScore:
+    """Score samples and images with their captions."""
+    drawn, theirs = (
+        clip_score(judge.cosines(torch.from_numpy(data.images), first_captions(data))) for data in (made, real)
+    )
+    return ClipScore(folder=folder, hash=judge.images.hash, drawn=drawn, real=theirs)
 
 
-def _first(data: Dataset) -> list[str]:
-    """The first caption of each image, as a prompt."""
-    return [escape(caption.split("\n")[0]) for caption in data.captions or ()]
+def _first_of_each(data: Dataset) -> tuple[Ints, tuple[str, ...]]:
+    """The indices and the captions of the first images with different ones."""
+    first: dict[str, int] = {}
+    for i, caption in enumerate(first_captions(data)):
+        first.setdefault(caption, i)
+    chosen = list(first.items())[:PROMPTS]
+    return np.array([i for _, i in chosen]), tuple(caption for caption, _ in chosen)

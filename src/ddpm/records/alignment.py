@@ -29,14 +29,31 @@ class Retrieval(Strict):
     """How often the right one among several captions has the lowest loss of an image.
 
     Attributes:
-        n: The number of images.
-        among: The number of captions of each.
-        drawn: The share of samples of the run, each with the caption that it was drawn from.
+        among: The number of captions of each image, one of which is its own.
+        samples, images: The number of samples of the run, and of captioned images.
+        drawn: The share of samples, each with the caption that it was drawn from.
         real: The share of captioned images.
     """
 
-    n: int
     among: int
+    samples: int
+    images: int
+    drawn: Estimate
+    real: Estimate
+
+
+class ClipScore(Strict):
+    """100 times the mean cosine similarity of images and their captions under a CLIP model.
+
+    Attributes:
+        folder: The folder of the model, as given.
+        hash: A hash of its weights and of how images are prepared for it.
+        drawn: The score of the samples of :class:`Retrieval`.
+        real: That of its captioned images.
+    """
+
+    folder: str
+    hash: str
     drawn: Estimate
     real: Estimate
 
@@ -49,12 +66,13 @@ class AlignmentRecord(Record):
         seed: The seed of the noise and of the samples.
         n: The number of captioned images of the losses.
         held_out: Whether they were held out from training.
+        labels: Whether their classes were given, too.
         reference: These images.
         levels: The losses, from low to high noise.
         retrieval: None if no samples were asked for.
         sampling: The settings of the samples.
-        clip_score: 100 times the mean cosine similarity of samples and captions under a CLIP model; None without one.
-        clip: The folder of that model.
+        clip: None without a CLIP model.
+        prompts: The prompts of the rows of ``alignment.png``, next to this file; empty without one.
     """
 
     WRITER: ClassVar[str] = "ddpm alignment"
@@ -62,9 +80,10 @@ class AlignmentRecord(Record):
     seed: int
     n: int
     held_out: bool
+    labels: bool
     reference: ReferenceRecord
     levels: tuple[LevelLoss, ...]
     retrieval: Retrieval | None
     sampling: SamplingConfig
-    clip_score: Estimate | None = None
-    clip: str | None = None
+    clip: ClipScore | None = None
+    prompts: tuple[str, ...] = ()

@@ -59,7 +59,6 @@ class RunFolder:
     log = File(log.FILE)
     tuned_file = File("tuned.json")
     guidance_file = File("guidance.json")
-    alignment_file = File("alignment.json")
     report = File("report.html")
     checkpoints = File(checkpoints.FOLDER)
     averages = File(loop.AVERAGES)
@@ -121,6 +120,16 @@ class RunFolder:
     def stage(self) -> str:
         """The prefix of file names that belong to the checkpoint; empty for the run."""
         return "" if self.checkpoint is None else f"{self.checkpoint.name}-"
+
+    @property
+    def alignment_file(self) -> Path:
+        """How well the weights follow captions."""
+        return self.path / f"{self.stage}alignment.json"
+
+    @property
+    def alignment_sheet(self) -> Path:
+        """Samples by prompt, next to :attr:`alignment_file`."""
+        return self.alignment_file.with_suffix(".png")
 
     def config(self) -> RunConfig:
         """All settings of the run.

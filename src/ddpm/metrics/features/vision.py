@@ -16,6 +16,9 @@ from ddpm.system.pretrained import import_transformers, loading, read_network
 
 Triple = tuple[float, float, float]
 
+CLIP_COLOURS: tuple[Triple, Triple] = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+"""The mean and standard deviation of the channels that CLIP was trained with."""
+
 PIECE = 32
 """The batch size."""
 ADVICE = (
@@ -88,7 +91,7 @@ def dinov2(weights: str | None, device: torch.device) -> Vision:
     """
     source = weights or "facebook/dinov2-large"
     net, given = _load(source, "Dinov2Model", {"dinov2"})
-    colours = _colours(source, given, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    standard = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     crop = given.get("crop_size", 224)
     size = crop.get("height", 224) if isinstance(crop, dict) else crop
     return Vision(
@@ -97,7 +100,7 @@ def dinov2(weights: str | None, device: torch.device) -> Vision:
         lambda x: net(pixel_values=x).last_hidden_state[:, 0],
         net.config.hidden_size,
         size,
-        colours,
+        colours(source, given, *standard),
         device,
     )
 
@@ -114,14 +117,13 @@ def clip(weights: str | None, device: torch.device) -> Vision:
     """
     source = weights or "openai/clip-vit-large-patch14-336"
     net, given = _load(source, "CLIPVisionModelWithProjection", {"clip", "clip_vision_model"})
-    standard = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
     return Vision(
         "clip",
         net,
         lambda x: net(pixel_values=x).image_embeds,
         net.config.projection_dim,
         net.config.image_size,
-        _colours(source, given, *standard),
+        colours(source, given, *CLIP_COLOURS),
         device,
     )
 
@@ -136,10 +138,10 @@ def _load(source: str, kind: str, types: set[str]) -> tuple[Any, dict[str, Any]]
                 "incompatible",
                 f"{source} is a network of type {found}; use one of type {' or '.join(sorted(types))}",
             )
-        return read_network(getattr(transformers, kind), source), _preprocessor(source)
+        return read_network(getattr(transformers, kind), source), preprocessor(source)
 
 
-def _preprocessor(source: str) -> dict[str, Any]:
+def preprocessor(source: str) -> dict[str, Any]:
     """Read preprocessor_config.json; empty if the network has none."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError
@@ -155,7 +157,7 @@ def _preprocessor(source: str) -> dict[str, Any]:
     return given
 
 
-def _colours(source: str, given: dict[str, Any], mean: Triple, std: Triple) -> tuple[Triple, Triple]:
+def colours(source: str, given: dict[str, Any], mean: Triple, std: Triple) -> tuple[Triple, Triple]:
     """Return the mean and standard deviation of the channels: as given, or the standard ones of the family."""
     found = tuple(tuple(given.get(key) or value) for key, value in (("image_mean", mean), ("image_std", std)))
     if any(len(values) != 3 for values in found):
