@@ -107,6 +107,12 @@ def strings_of(captions: Captions | None, n: int, where: str) -> tuple[str, ...]
     return strings if any(strings) else None
 
 
+def example(captions: Iterable[str], most: int = 40) -> str | None:
+    """A caption to show: the first of at most this many characters, or else the first; None without captions."""
+    found = [caption.split("\n")[0] for caption in captions if caption]
+    return next((caption for caption in found if len(caption) <= most), found[0] if found else None)
+
+
 def _csv_rows(table: str, lines: Iterable[str]) -> Iterator[TableRow]:
     reader, began = csv.reader(chain(lines, END)), 1
     names = list[str]()

@@ -1,5 +1,6 @@
 """What every command that trains a run does: start or resume it, score it, train it to its end."""
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from accelerate.state import AcceleratorState, is_initialized
 from ddpm import build
 from ddpm.config.options import typed
 from ddpm.config.run import RunConfig
+from ddpm.data.captions import example
 from ddpm.data.dataset import Dataset
 from ddpm.engine import Diffusion
 from ddpm.engine.codec import open_codec
@@ -29,6 +31,7 @@ from ddpm.system.files import disk_errors, write_file
 from ddpm.system.names import PrecisionName
 from ddpm.system.progress import Progress
 from ddpm.system.units import say_bytes, say_seconds
+from ddpm.text.weighting import escape
 from ddpm.training.loop import Job
 from ddpm.training.measure import peak_bytes
 from ddpm.training.scoring import Scorer, Scoring
@@ -117,14 +120,17 @@ class Command:
     def _train(self, opened: OpenedRun) -> None:
         """Train the run to its end, with its card, log and progress."""
         accelerator, config, job, folder = opened.accelerator, opened.config, opened.job, self.folder
+        prompt = example(job.data.captions or ()) if config.text is not None and config.guides else None
+        prompt = None if prompt is None else escape(prompt)
         if accelerator.is_main_process and not folder.card.exists():
             weights = sum(p.numel() for p in job.model.parameters())
-            write_file(folder.card, card(config, str(job.folder), weights).encode())
+            write_file(folder.card, card(config, str(job.folder), weights, prompt).encode())
         follow(job, accelerator, job.folder / "tensorboard" if self.tensorboard else None)
         if config.guidance_search is not None and self.guidance_of is not None:
             find_guidance(folder, self.guidance_of, accelerator)
         next = f"upscale {job.folder} small.png" if config.upscaling is not None else f"sample {job.folder} -n 16"
-        say(accelerator, f"done: {job.folder}\nnext: ddpm {next}")
+        given = "" if prompt is None else f" {shlex.join(typed({'prompt': prompt}))}"
+        say(accelerator, f"done: {job.folder}\nnext: ddpm {next}{given}")
         if (best := folder.best()) is not None:
             how = f"ddpm sample {best.path(job.folder)}"
             say(accelerator, f"best: {best.images:,} images, Fréchet distance {best.frechet:.4g}: {how}")

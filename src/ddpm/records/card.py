@@ -6,6 +6,7 @@ import shlex
 from importlib.metadata import version
 from pathlib import Path
 
+from ddpm.config.options import typed
 from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.records.guidance import GuidanceRecord, words
@@ -21,7 +22,7 @@ TEMPLATE = """\
 |---|---|
 | images | {data.images:,} of `{data.source}`, plus {data.held_out:,} held out |
 | classes | {classes} |
-| network | {network}, {weights:.1f} M parameters |
+{captions}| network | {network}, {weights:.1f} M parameters |
 | diffusion | {d.schedule} schedule of {d.T} levels, {d.prediction} prediction, {d.variance} variance |
 | objective | {aim} |
 | training | {training.images:,} images in batches of {training.batch}, {training.precision}, seed {training.seed} |
@@ -43,14 +44,15 @@ samples drawn during training; `guidance.json`, if there is one, the search that
 _SAMPLING = re.compile(r"^\| sampling \|.*$", re.MULTILINE)
 
 
-def card(config: RunConfig, folder: str, weights: int) -> str:
+def card(config: RunConfig, folder: str, weights: int, prompt: str | None = None) -> str:
     """The model card of a run, in Markdown.
 
     Args:
         folder: the run folder as the user wrote it.
         weights: the number of network parameters.
+        prompt: an example of a prompt, instead of one of a class.
     """
-    first = config.data.classes[0] if config.data.classes else None
+    given = {"prompt": prompt} if prompt is not None else {"label": (*config.data.classes, None)[0]}
     what, command, call = "A denoising diffusion model of", f"ddpm sample {shlex.quote(folder)} -n 16", "sample(16"
     if not config.codec.in_pixels:
         what = "A latent diffusion model of"
@@ -69,9 +71,10 @@ def card(config: RunConfig, folder: str, weights: int) -> str:
         weights=weights / 1e6,
         network=config.network.describe(),
         what=what,
-        command=command + (f" --label {shlex.quote(first)}" if first else ""),
+        captions="" if config.text is None else f"| captions | {config.text.summary} |\n",
+        command=" ".join([command, *map(shlex.quote, typed(given))]),
         folder=json.dumps(folder),
-        call=call + (f", label={json.dumps(first)})" if first else ")"),
+        call=", ".join([call, *(f"{name}={json.dumps(value)}" for name, value in given.items() if value)]) + ")",
     )
 
 

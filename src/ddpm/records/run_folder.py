@@ -13,6 +13,7 @@ from safetensors.torch import load as tensors_from_bytes
 from ddpm.config.autoencoder import AutoencoderConfig
 from ddpm.config.run import RunConfig
 from ddpm.core.model import published
+from ddpm.records.alignment import AlignmentRecord
 from ddpm.records.guidance import GuidanceRecord
 from ddpm.records.latents import LatentsRecord
 from ddpm.records.reconstruction import ReconstructionRecord
@@ -194,6 +195,14 @@ class RunFolder:
             InputError: the file is damaged.
         """
         return GuidanceRecord.read(self.guidance_file) if self.guidance_file.exists() else None
+
+    def alignment(self) -> AlignmentRecord | None:
+        """How well the weights follow captions; None if it was not measured.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        return AlignmentRecord.read(self.alignment_file) if self.alignment_file.exists() else None
 
     def tuned(self) -> TunedRecord | None:
         """The result of `ddpm tune`; None if it was not run.

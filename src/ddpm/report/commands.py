@@ -15,11 +15,12 @@ def train(config: RunConfig, folder: Path) -> list[str]:
     return ["ddpm", "train", config.data.source, "--out", str(folder), *typed(config.request)]
 
 
-def sample(config: RunConfig, folder: Path, most: int = 10) -> list[str]:
-    """The command that samples the first classes in turn or, for a super-resolution run, enlarges a picture."""
+def sample(config: RunConfig, folder: Path, prompt: str | None = None, most: int = 10) -> list[str]:
+    """The command that samples a prompt or the first classes in turn or, for super-resolution, enlarges a picture."""
     if config.upscaling is not None:
         return ["ddpm", "upscale", str(folder), "small.png"]
-    return ["ddpm", "sample", str(folder), "-n", "16", *typed({"label": config.data.classes[:most]})]
+    given = {"label": config.data.classes[:most]} if prompt is None else {"prompt": prompt}
+    return ["ddpm", "sample", str(folder), "-n", "16", *typed(given)]
 
 
 def evaluate(score: Score, folder: Path) -> list[str]:

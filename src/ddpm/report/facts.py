@@ -13,12 +13,13 @@ def sentence(run: Run) -> str:
     """Describe the model, its data and its training."""
     data, net, student = run.config.data, run.config.network, run.config.student
     classes = f" in {len(data.classes)} classes" if data.classes else ""
+    captions = "" if run.config.text is None else f" with captions ({run.config.text.summary})"
     epochs = f" ({run.seen / data.images:.1f} epochs)" if data.images and run.seen else ""
     source = f"Trained on {data.images:,} images from {Path(data.source).name or data.source}: "
     model = "A diffusion model" if run.config.codec.in_pixels else "A latent diffusion model"
     return (
         f"{f'The {student},' if student else model} for {data.size[0]} × {data.size[1]} {data.mode} "
-        f"images{classes}: {net.describe()}, {amount(run.parameters)} parameters. "
+        f"images{classes}{captions}: {net.describe()}, {amount(run.parameters)} parameters. "
         f"{f'Distilled on {_trained(run)}' if student else f'{source}{_trained(run, epochs)}'}."
     )
 

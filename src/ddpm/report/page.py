@@ -11,9 +11,10 @@ from PIL import Image
 
 from ddpm import build
 from ddpm.engine.trajectory import spread as spread_over
+from ddpm.images.sheets import png
 from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import Score
-from ddpm.report import charts, commands, facts, likelihood, network_calls, quality, tables, training_time
+from ddpm.report import alignment, charts, commands, facts, likelihood, network_calls, quality, tables, training_time
 from ddpm.report.canvas import SIZE, TALL, Draw, figure, inline
 from ddpm.report.numbers import measured, percent, spread
 from ddpm.report.reading import Run, read, readable
@@ -21,6 +22,7 @@ from ddpm.report.subjects import Basis, Subject, subjects
 from ddpm.report.tiles import tiles
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
+from ddpm.text.weighting import escape
 
 HALVES = "If there are two halves, the left one uses the raw weights, the right one their average."
 WIDE = 900
@@ -77,12 +79,15 @@ def render(run: Run, others: Sequence[Run] = ()) -> str:
         "guidance": _charts(quality.by_guidance(run.guidance)),
         "schedule": _charts(charts.schedule(schedules, grid)),
         "likelihood": _charts(likelihood.panels(bound)) if bound else {},
+        "captions": _charts(alignment.panels(run.alignment)) if run.alignment else {},
     }
     return template.render(
         run=run,
         facts=facts,
         tables=tables,
+        alignment=alignment,
         picture=picture,
+        embedded=embedded,
         halves=HALVES,
         headline=headline,
         score=score,
@@ -105,11 +110,21 @@ def render(run: Run, others: Sequence[Run] = ()) -> str:
 
 def picture(path: Path, alt: str, wide: int = WIDE) -> str:
     """Embed a PNG, enlarged by a whole factor to about this width on a wide screen."""
+    with Image.open(path) as image:
+        size = image.size
+    return _tag(path.read_bytes(), size, alt, wide)
+
+
+def embedded(image: Image.Image, alt: str, wide: int = WIDE) -> str:
+    """Embed a picture in memory, as :func:`picture` does."""
+    return _tag(png(image), image.size, alt, wide)
+
+
+def _tag(data: bytes, size: tuple[int, int], alt: str, wide: int) -> str:
     from markupsafe import Markup
 
-    with Image.open(path) as image:
-        width, height = image.size
-    uri = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+    width, height = size
+    uri = f"data:image/png;base64,{base64.b64encode(data).decode()}"
     tag = Markup('<img src="{}" width="{}" height="{}" alt="{}" style="width: {}px">')
     return tag.format(uri, width, height, alt, width * max(1, wide // width))
 
@@ -140,7 +155,9 @@ def _commands(run: Run, score: Score | None, headline: str | None) -> dict[str, 
     """The commands that reproduce the page, by what they do."""
     again = "draw samples" if run.config.upscaling is None else "enlarge a picture"
     begin = "train" if run.config.distillation is None else "distil"
-    made = {begin: commands.train(run.config, run.folder), again: commands.sample(run.config, run.folder)}
+    prompts = run.alignment.prompts if run.alignment is not None and run.config.guides else ()
+    sample = commands.sample(run.config, run.folder, escape(prompts[0]) if prompts else None)
+    made = {begin: commands.train(run.config, run.folder), again: sample}
     return made | ({f"repeat the evaluation “{headline}”": commands.evaluate(score, run.folder)} if score else {})
 
 
@@ -149,11 +166,13 @@ def _absent(group: Sequence[Subject], score: Score | None, shown: Mapping[str, A
     run, like = group[0].run, Basis.of(score) if score else None
     again, measure = shlex.join(commands.train(run.config, run.folder)), _command("evaluate", run.folder)
     bits = "" if group[0].student else _command("likelihood", run.folder)
+    captions = "" if run.config.text is None or group[0].student else _command("alignment", run.folder)
     missing = {
         "samples": (shown["samples"] is None, again),
         "the loss": (not shown["training"], again),
         "scores": (score is None, measure),
         "bits per dimension": (not run.likelihoods, bits),
+        "how well it follows captions": (run.alignment is None, captions),
         "nearest training images": (score is None or score.memorisation is None, measure),
         network_calls.CAPTION: (not shown["calls"], network_calls.command(group, like)),
         training_time.CAPTION: (not shown["minutes"], training_time.command(group[0], like)),

@@ -18,6 +18,7 @@ from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.engine.loading import load
 from ddpm.records import likelihood, score, sweep
+from ddpm.records.alignment import AlignmentRecord
 from ddpm.records.guidance import GuidanceRecord
 from ddpm.records.likelihood import BitsRecord
 from ddpm.records.run_folder import RunFolder
@@ -44,6 +45,7 @@ class Run:
         guidance: the search for guidance, perhaps of other weights.
         sweeps: oldest first, perhaps of other weights.
         tuned: the result of tuning, perhaps of other weights.
+        alignment: how well it follows captions, perhaps with other weights.
     """
 
     folder: Path
@@ -55,6 +57,7 @@ class Run:
     guidance: GuidanceRecord | None = None
     sweeps: tuple[SweepRecord, ...] = ()
     tuned: TunedRecord | None = None
+    alignment: AlignmentRecord | None = None
 
     @property
     def files(self) -> RunFolder:
@@ -138,6 +141,7 @@ def read(folder: Path) -> Run:
         _intact(files.guidance),
         tuple(_records(files.sweeps, sweep.FILE, SweepRecord).values()),
         _intact(files.tuned),
+        _intact(files.alignment),
     )
 
 
