@@ -1,6 +1,7 @@
 """The section of a run's page on captions."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def text_run(run: Path) -> Path:
     folder = RunFolder(run)
     text = WordsConfig(vocabulary="red heart", characters="abc", length=8)
     config = folder.config()
-    network = config.network.model_copy(update={"token_width": config.network.model_dump()["cond_width"]})
+    network = replace(config.network, token_width=config.network.cond_width)
     config.model_copy(update={"text": text, "network": network}).write(folder.config_file)
     (run / "model.safetensors").unlink()
     return run
@@ -109,7 +110,8 @@ def test_a_damaged_record_and_a_run_without_captions_show_nothing(run: Path, tex
 def test_other_runs_are_as_before(run: Path) -> None:
     seen = page(run)
     assert seen.sections == ALWAYS | LOGGED | {"absent"}
-    assert "caption" not in seen.text.lower()
+    assert "follows captions" not in seen.text
+    assert "with captions" not in seen.text
 
 
 def test_rows_stand_next_to_their_prompts(run: Path) -> None:

@@ -25,10 +25,9 @@ def prompted(images: Pixels, prompts: Sequence[str]) -> Image.Image:
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(FONT)
     step = (block.height + GAP) // len(prompts)
     for row, prompt in enumerate(prompts):
-        lines = wrap(prompt, LETTERS, max_lines=max(1, step // LINE), placeholder=" …")
-        draw.text(
-            (TEXT - 8, row * step + (step - GAP) / 2), "\n".join(lines), "black", font, anchor="rm", align="right"
-        )
+        lines = wrap(prompt, LETTERS, max_lines=max(1, (step - GAP) // LINE), placeholder=" …")
+        middle = (TEXT - 8, row * step + (step - GAP) / 2)
+        draw.text(middle, "\n".join(lines), "black", font, anchor="rm", align="right", spacing=2)
     return page
 
 

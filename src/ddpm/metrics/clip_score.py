@@ -92,7 +92,7 @@ def load_clip(source: str, device: torch.device) -> Clip:
             raise InputError("incompatible", f"{source} is a network of type {config.model_type}, not clip; {ADVICE}")
         tokenizer = transformers.AutoTokenizer.from_pretrained(str(path), **local)
         net = read_network(transformers.CLIPModel, str(path), local_files_only=True)
-        tokens, known = max(tokenizer.get_vocab().values()) + 1, net.get_input_embeddings().num_embeddings
+        tokens, known = max(tokenizer.get_vocab().values()) + 1, config.text_config.vocab_size
         if tokens > known:
             raise InputError(
                 "incompatible",
