@@ -1,5 +1,6 @@
 """Captions from the command line: trained, prompted, measured, distilled, and left out."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,12 +86,37 @@ def test_prompts_in_other_commands(cli: Cli, run: Path, images: Path, tmp_path: 
     assert cli(*swept, "--out", tmp_path / "swept") == 0
 
 
-def test_alignment_is_measured(cli: Cli, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli("alignment", run, "-n", "16", "--samples", "4") == 0
-    record = AlignmentRecord.read(RunFolder(run).alignment_file)
-    assert (record.n, record.held_out, len(record.levels)) == (16, True, 4)
+def test_alignment_is_measured(cli: Cli, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip = save_encoder(tmp_path / "clip", "clip")
+    assert cli("alignment", run, "-n", "16", "--samples", "4", "--clip", clip) == 0
+    folder, out = RunFolder(run), capsys.readouterr().out
+    record = AlignmentRecord.read(folder.alignment_file)
+    assert (record.n, record.held_out, record.labels, len(record.levels)) == (16, True, False, 4)
     assert record.retrieval is not None
-    assert "held-out images" in capsys.readouterr().out
+    assert (record.retrieval.samples, record.retrieval.images, record.retrieval.among) == (4, 4, 10)
+    assert record.clip is not None
+    assert record.clip.folder == str(clip)
+    assert all(said in out for said in ("held-out images", "found", "CLIP score", str(folder.alignment_sheet)))
+    page = folder.report.read_text(encoding="utf-8")
+    assert all(f'<th scope="row">{prompt}</th>' in page for prompt in record.prompts)
+
+
+def test_the_alignment_of_a_checkpoint_leaves_that_of_the_run(cli: Cli, run: Path) -> None:
+    (first, *_) = sorted((run / "checkpoints").iterdir())
+    before = {path.name for path in run.iterdir()}
+    assert cli("alignment", first, "-n", "16", "--samples", "0") == 0
+    assert {path.name for path in run.iterdir()} - before == {f"{first.name}-alignment.json"}
+
+
+def test_a_finished_run_shows_how_to_prompt_it(
+    cli: Cli, images: Path, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (line,) = (line for line in RunFolder(run).card.read_text().splitlines() if line.startswith("ddpm sample"))
+    *_, flag, prompt = shlex.split(line)
+    assert flag == "--prompt"
+    assert prompt in {(images / f"{i:03d}.txt").read_text().splitlines()[0] for i in range(12)}
+    assert cli("train", images, "--out", run, *FLAGS) == 0
+    assert f"next: ddpm sample {run} -n 16 --prompt {shlex.quote(prompt)}" in capsys.readouterr().out
 
 
 def test_samples_to_measure_have_captions_of_the_reference(cli: Cli, run: Path) -> None:

@@ -1,4 +1,6 @@
+import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,6 +8,7 @@ import pytest
 from ddpm.config.guidance import GuidanceConfig, Guide
 from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
+from ddpm.config.text import WordsConfig
 from ddpm.metrics.estimate import Estimate
 from ddpm.records.card import adopt, card
 from ddpm.records.guidance import Average, GuidanceRecord, GuidanceTrial
@@ -95,3 +98,15 @@ def test_without_classes(config: RunConfig) -> None:
     assert "| classes | none |" in text
     assert "label" not in text
     assert text.startswith("# a\n")
+
+
+@pytest.mark.parametrize("prompt", ["red heart", "it's -n 3", "at \\(night\\)", "-1"])
+def test_with_captions_it_shows_a_prompt(prompt: str, config: RunConfig) -> None:
+    text = WordsConfig(vocabulary="red heart", characters="abc", length=8)
+    network = replace(config.network, token_width=32)
+    made = card(config.model_copy(update={"text": text, "network": network}), "runs/a", 1, prompt)
+    assert "| captions | 2 words, 8 tokens |" in made
+    (shell,) = (line for line in made.splitlines() if line.startswith("ddpm sample"))
+    assert shlex.split(shell)[5:] in (["--prompt", prompt], [f"--prompt={prompt}"])
+    assert f"prompt={json.dumps(prompt)})" in made
+    assert "captions" not in card(config, "runs/a", 1)
