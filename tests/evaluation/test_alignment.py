@@ -295,6 +295,6 @@ def test_progress_reaches_the_end_of_each_part(measure: Any) -> None:
         seen[what] = (done, total)
 
     measure(run_of(Deaf()), samples=4, progress=progress)
-    assert list(seen) == ["losses", "sampling", "captions of samples", "captions of images", "the sheet"]
+    assert list(seen) == ["losses", "sampling", "captions of samples", "captions of images", "drawing the sheet"]
     assert all(done == total for done, total in seen.values())
     assert seen["losses"] == (24, 24)

@@ -43,6 +43,6 @@ def logged_bar(long: str, title: str = "evaluating") -> Iterator[Progress]:
             if what.startswith(long) and not sys.stdout.isatty() and took > QUIET and done * 10 // total > tenth:
                 tenth = done * 10 // total
                 left = say_seconds(took / done * (total - done))
-                say(f"{long or what:<14}{100 * done // total} %, {left} left")
+                say(f"{long or what:<13} {100 * done // total} %, {left} left")
 
         yield report

@@ -95,7 +95,9 @@ def measure_alignment(
         score = None if judge is None or clip is None else _clip_score(judge, clip, made, real)
         rows, prompts = _first_of_each(images)
         columns = np.tile(np.arange(SEEDS), len(rows))
-        shown = _drawn(loaded, images.subset(rows.repeat(SEEDS)), options.seed, columns, doing(progress, "the sheet"))
+        shown = _drawn(
+            loaded, images.subset(rows.repeat(SEEDS)), options.seed, columns, doing(progress, "drawing the sheet")
+        )
         sheet = png(prompted(shown, prompts))
     record = AlignmentRecord(
         weights=loaded.weights,
@@ -125,7 +127,7 @@ def _captioned(loaded: LoadedRun, options: EvaluationOptions, progress: Progress
         what, fix = f"{loaded.source} holds out", "pass others with --data"
     else:
         found = reference(options, config.data, report)
-        what, fix = f"{options.data} has", "use another"
+        what, fix = f"{options.data} has", "use others"
     having = np.flatnonzero([bool(caption) for caption in found.data.captions or ()])
     data = found.data.subset(having)
     pool = first_captions(data)
@@ -133,8 +135,8 @@ def _captioned(loaded: LoadedRun, options: EvaluationOptions, progress: Progress
         different = f" with {len(set(pool)):,} different captions" if len(data) else ""
         raise InputError(
             "invalid",
-            f"{what} {len(data)} captioned images{different}, too few to measure; {fix}, with at least {FEWEST} images "
-            "and 2 different captions",
+            f"{what} {len(data)} captioned images{different}, too few to measure; {fix}: at least {FEWEST}, with 2 "
+            "different captions",
         )
     return replace(found, data=data), pool
 

@@ -70,7 +70,7 @@ class CaptionLosses:
                 conditions = {kind: values.to(engine.device) for kind, values in raw.items()}
                 for level, (_, draws) in enumerate(objective.held_out(self.seed, len(images), self.levels)):
                     losses = objective.losses(engine.model, stored, conditions, draws.part(part))
-                    out[k, level, part] = losses.double().cpu()
+                    out[k, level, part] = losses.cpu().double()  # MPS has no float64
                     done += 1
                     progress(done, total)
         return out
