@@ -82,11 +82,12 @@ def test_the_shapes_and_ranges() -> None:
     assert abs(float(draws.timesteps.mean()) - 10.5) < 5 * (399 / 12 / 8000) ** 0.5
 
 
-@cases(("dropout", "hidden"), [(0.0, 0), (1.0, 12)])
-def test_none_and_all_conditions_dropped(dropout: float, hidden: int) -> None:
-    found = some(dropout=dropout).hidden
+def test_none_and_all_conditions_dropped() -> None:
+    """Without dropout, no mask: the model would also drop each of several kinds by itself."""
+    assert some(dropout=0.0).hidden is None
+    found = some(dropout=1.0).hidden
     assert found is not None
-    assert int(found.sum()) == hidden
+    assert found.all()
 
 
 def test_levels_are_those_of_the_places_and_one_cleaner() -> None:

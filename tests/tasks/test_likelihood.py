@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.tiny import loaded
 
 from ddpm import build
 from ddpm.codec import PixelCodec
@@ -258,6 +259,14 @@ def test_a_null_label_that_was_never_trained_says_nothing(pipe: Pipeline, images
     with refuses("missing"):
         other.bits_per_dim(images, steps=2)
     assert torch.equal(other.bits_per_dim(images, steps=2, labels=1), pipe.bits_per_dim(images, steps=2, labels=1))
+
+
+def test_a_null_caption_that_was_never_trained_says_nothing(images: Pixels) -> None:
+    run = loaded("L", text=True)
+    training = replace(run.config.training, label_dropout=0.0)
+    never = replace(run, config=run.config.model_copy(update={"training": training}))
+    with refuses("incompatible", "captions"):
+        Pipeline(never).bits_per_dim(images, labels=1, steps=2)
 
 
 @dataclass(frozen=True)

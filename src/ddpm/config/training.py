@@ -29,7 +29,8 @@ class TrainSettings:
         clip: The largest norm of the gradient.
         ema: The upper limit of the moving average's decay.
         averages: How often the averages are saved from which `ddpm average` makes one of any length; 0 for never.
-        label_dropout: The proportion of labels to drop, for classifier-free guidance.
+        label_dropout: The proportion of images that lose their label and caption, for classifier-free guidance; 0 drops
+            nothing.
         precision: The precision of the network; weights are always float32.
         seed: The seed of all randomness.
         flip: Whether to mirror half of the images left to right.

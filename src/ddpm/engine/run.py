@@ -90,6 +90,11 @@ class LoadedRun:
         return self.learned_labels and not self.config.training.label_dropout
 
     @property
+    def needs_prompt(self) -> bool:
+        """Whether a prompt is required, as the null prompt was never trained."""
+        return self.text is not None and not self.config.training.label_dropout
+
+    @property
     def vocabulary(self) -> Labels:
         """The labels of the run, with advice where it has none."""
         return Labels(self.classes, self.source)

@@ -94,14 +94,14 @@ def tune_guidance(loaded: LoadedRun, ask: AskGuidance, progress: Progress) -> Gu
     if loaded.guided is not None and loaded.weights != loaded.guided.weights:
         loaded = load(loaded.source, loaded.engine.device, own=True)
     loaded = replace(loaded, tuned=(), guided=None)  # so that the search does not depend on an earlier one
-    conditional, guide = loaded.learned and not loaded.needs_label, None
+    conditional, guide = loaded.config.guides, None
     if autoguidance.early(RunFolder.open(loaded.source)) is not None:
         guide = autoguidance.guide(autoguidance.EARLY, loaded.source, loaded.weights)
     elif not conditional:
         raise InputError(
             "incompatible",
-            f"the guidance of {loaded.source} cannot be tuned: it was not trained both with and without labels, and "
-            "has no average or checkpoint from its first half; train with labels and label dropout, or with "
+            f"the guidance of {loaded.source} cannot be tuned: it was not trained both with and without labels or "
+            "captions, and has no average or checkpoint from its first half; train with label dropout, or with "
             "--set training.averages=16",
         )
     how = settings(loaded, dict(ask.sampling))

@@ -15,7 +15,7 @@ from ddpm.core.seed import derive
 from ddpm.core.stream import RowStreams
 from ddpm.objectives.distillation import StudentPath, TeacherTrajectory, pseudo_huber, student_conditions
 from ddpm.objectives.level_sampling import LossHistory
-from ddpm.objectives.objective import Draws, Encode
+from ddpm.objectives.objective import Draws, Encode, hidden_rows
 from ddpm.objectives.progressive import TeacherEstimate, ddim
 
 HALVINGS = (4, 5)
@@ -55,7 +55,7 @@ class MidTraining:
         points = streams.whole("points").integers(len(visited), streams.batch, len(self.own))
         others = visited[points[streams.rows.start : streams.rows.stop]]
         own = torch.tensor(self.own, dtype=torch.float64).expand(len(others), -1)
-        hidden = streams.uniform("hidden") < self.dropout
+        hidden = hidden_rows(streams.uniform("hidden"), self.dropout)
         return _drawn(torch.cat([own, others], 1), hidden, streams)
 
     def held_out(self, seed: int, n: int, bins: int) -> Iterator[tuple[int, Draws]]:
@@ -123,7 +123,7 @@ class Tuning:
         after = angle * (1 - n / 2**j).clamp(min=0)
         next = torch.minimum(self.schedule.timestep(after.tan()).floor(), now - 1)
         next = torch.where(after < least, 0.0, next)
-        return _drawn(torch.stack([now, next], 1), streams.uniform("hidden") < self.dropout, streams)
+        return _drawn(torch.stack([now, next], 1), hidden_rows(streams.uniform("hidden"), self.dropout), streams)
 
     def losses(self, model: Model, images: torch.Tensor, conditions: Conditions, draws: Draws) -> torch.Tensor:
         conditions = student_conditions(model, conditions, draws, self.guidance, images.device)

@@ -13,7 +13,7 @@ from ddpm.core.model import Model
 from ddpm.core.seed import derive
 from ddpm.core.stream import RowStreams
 from ddpm.objectives.level_sampling import LossHistory
-from ddpm.objectives.objective import Draws
+from ddpm.objectives.objective import Draws, hidden_rows
 
 TeacherTrajectory = Callable[[torch.Tensor, Conditions], Iterable[torch.Tensor]]
 """(x at the noisiest level (B, C, *space), raw conditions) -> the teacher's x at each further level of any path, from
@@ -121,7 +121,7 @@ class Distillation:
 
     def draws(self, streams: RowStreams, history: LossHistory | None) -> Draws:
         streams = replace(streams, seed=derive(streams.seed, "distillation", self.seed))
-        return self._draws(self.timesteps, streams, streams.uniform("hidden") < self.dropout)
+        return self._draws(self.timesteps, streams, hidden_rows(streams.uniform("hidden"), self.dropout))
 
     def held_out(self, seed: int, n: int, bins: int) -> Iterator[tuple[int, Draws]]:
         """Yield fixed noise for n images, with the steps of each level; those of neighbours share a bin if need be."""

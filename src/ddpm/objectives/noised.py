@@ -9,7 +9,7 @@ from ddpm.core import Level, Schedule
 from ddpm.core.seed import derive
 from ddpm.core.stream import RowStreams
 from ddpm.objectives.level_sampling import LevelSampling, LossHistory
-from ddpm.objectives.objective import Draws
+from ddpm.objectives.objective import Draws, hidden_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class NoiseLevels:
         """See :class:`Objective`."""
         stream = streams.whole("levels")
         timesteps, weights = self.sampling.draw(self.schedule, streams.batch, stream, history)
-        hidden = stream.uniform(streams.batch) < self.dropout
         rows = slice(streams.rows.start, streams.rows.stop)
-        return Draws(timesteps[rows], weights[rows], hidden[rows], streams)
+        hidden = hidden_rows(stream.uniform(streams.batch)[rows], self.dropout)
+        return Draws(timesteps[rows], weights[rows], hidden, streams)
 
     def held_out(self, seed: int, n: int, bins: int) -> Iterator[tuple[int, Draws]]:
         """See :class:`Objective`."""

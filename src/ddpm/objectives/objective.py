@@ -19,7 +19,7 @@ class Draws:
     Attributes:
         timesteps: (B,) float64 on the CPU, the timesteps of the noise levels; (B, k) of an objective of several levels.
         weights: (B,) float64 on the CPU, the weights of the losses.
-        hidden: (B,) bool, which conditions are dropped; None for none.
+        hidden: (B,) bool, which conditions are dropped; None for none, also none by itself.
         streams: the random streams of everything else, by image.
         augmented: whether noise is added to the conditions.
     """
@@ -37,6 +37,15 @@ class Draws:
         return replace(
             self, timesteps=self.timesteps[where], weights=self.weights[where], hidden=hidden, streams=streams
         )
+
+
+def hidden_rows(drawn: torch.Tensor, dropout: float) -> torch.Tensor | None:
+    """Which conditions are dropped, (B,) bool, from uniform draws (B,); None if none ever are.
+
+    Args:
+        dropout: the fraction of images whose conditions are dropped.
+    """
+    return drawn < dropout if dropout else None
 
 
 Encode = Callable[[torch.Tensor, RowStreams], torch.Tensor]

@@ -14,7 +14,7 @@ from ddpm.core.seed import derive
 from ddpm.core.stream import RowStreams
 from ddpm.objectives.distillation import student_conditions
 from ddpm.objectives.level_sampling import LossHistory
-from ddpm.objectives.objective import Draws, Encode
+from ddpm.objectives.objective import Draws, Encode, hidden_rows
 from ddpm.objectives.simple import SimpleLoss
 
 TeacherEstimate = Callable[[torch.Tensor, Level, Conditions], torch.Tensor]
@@ -56,7 +56,7 @@ class Progressive:
         own = torch.tensor(self.timesteps[::2], dtype=torch.float64)
         drawn = own[streams.whole("levels").integers(len(own), streams.batch)]
         rows = slice(streams.rows.start, streams.rows.stop)
-        hidden = streams.uniform("hidden") < self.dropout
+        hidden = hidden_rows(streams.uniform("hidden"), self.dropout)
         return Draws(drawn[rows], torch.ones(len(streams.rows), dtype=torch.float64), hidden, streams, augmented=False)
 
     def held_out(self, seed: int, n: int, bins: int) -> Iterator[tuple[int, Draws]]:

@@ -100,6 +100,12 @@ def likelihood(
         raise InputError(
             "missing", f"{run.source} was never trained without labels, so it needs a label; {run.vocabulary.advice}"
         )
+    if run.needs_prompt:
+        raise InputError(
+            "incompatible",
+            f"{run.source} was never trained without captions, so it has no likelihood without them; train it with "
+            "label_dropout above 0",
+        )
     engine, schedule = run.engine, run.engine.schedule
     if not run.config.codec.in_pixels:
         raise InputError(
