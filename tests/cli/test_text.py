@@ -1,17 +1,23 @@
 """Captions from the command line: trained, prompted, measured, distilled, and left out."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 import ddpm
+from ddpm.engine.loading import load
+from ddpm.evaluation.tune import AskTune, tune
 from ddpm.records.alignment import AlignmentRecord
 from ddpm.records.provenance import Provenance
 from ddpm.records.run_folder import RunFolder
+from ddpm.sampling.tuning import Round
+from ddpm.system.progress import silent
+from ddpm.text.words import WordEncoder
 from stopping import digests, stopped_at
 from text_encoders import save_encoder
 
@@ -75,6 +81,22 @@ def test_samples_are_named_after_their_prompts_and_drawn_again(
     assert np.array_equal(again, Image.open(out / "00000-a_red_bar.png"))
 
 
+def test_pictures_of_different_prompts_are_kept_apart(cli: Cli, run: Path, tmp_path: Path) -> None:
+    """Also if their letters are the same, cannot stand in file names, or are too many for one."""
+    samples = RunFolder(run).pictures("samples")
+    before = {*samples.glob("*")} if samples.exists() else set()
+    long = "é" * 300
+    for prompts in (["red bar"], ["red_bar"], ["🔵"], ["🟦"], ["../red"], ["𠀀" * 300], [long, f"b{long}", f"c{long}"]):
+        flags = [flag for prompt in prompts for flag in ("--prompt", prompt)]
+        assert cli("sample", run, *flags, "-n", "1", "--steps", "1") == 0
+    for prompts in ("red\n", f"{'𠀀' * 300}\nred\n"):
+        (tmp_path / "prompts.txt").write_text(prompts, encoding="utf-8")
+        assert cli("sample", run, "--prompts", tmp_path / "prompts.txt", "--steps", "1") == 0
+    made = {*samples.glob("*")} - before
+    assert len(made) == 9
+    assert sorted(len([*folder.iterdir()]) for folder in made) == [2] * 8 + [3]
+
+
 def test_prompts_in_other_commands(cli: Cli, run: Path, images: Path, tmp_path: Path) -> None:
     pair = ("--prompt", "red bar", "--prompt", "blue corner")
     assert cli("interpolate", run, *pair, "-n", "3", "--steps", "2", "--out", tmp_path / "between") == 0
@@ -84,6 +106,21 @@ def test_prompts_in_other_commands(cli: Cli, run: Path, images: Path, tmp_path: 
     assert Provenance.read(tmp_path / "edited" / "00000.png").prompt == "blue square"
     swept = ("sweep", run, "--solvers", "ddim", "--steps", "2", "--prompt", "red", "--samples", "0", "-n", "2")
     assert cli(*swept, "--out", tmp_path / "swept") == 0
+
+
+def test_steps_are_tuned_for_prompts(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a prompt, guidance would have nothing to guide to."""
+    loaded, prompts, encode = load(run, "cpu"), set[str](), WordEncoder.__call__
+
+    def spy(encoder: WordEncoder, given: Sequence[str]) -> NDArray[np.float32]:
+        prompts.update(given)
+        return encode(encoder, given)
+
+    monkeypatch.setattr(WordEncoder, "__call__", spy)
+    ask = AskTune((2,), ("dpm++-2m",), images=12, reference=6, rounds=(Round(1.0, 1, 1),), sampling={"guidance": 2.0})
+    found = tune(loaded, ask, silent)
+    assert found.grids[0].sampling.guidance_scale == 2.0
+    assert len(prompts & {f"a {colour} {shape}" for colour in COLOURS for shape in SHAPES}) > 6
 
 
 def test_alignment_is_measured(cli: Cli, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,9 +27,23 @@ def folder_name(given: Sequence[Path], asked: Mapping[str, Any], of: object) -> 
     """
     words = [path.stem for path in given]
     words += [_word(name, value) for name, value in asked.items() if value is not None]
-    said = "-".join("".join(c if c.isalnum() or c == "." else "_" for c in word) for word in words)
     exactly = repr(([str(path.resolve()) for path in given], asked, of))
-    return f"{said.encode()[:LONGEST].decode(errors='ignore')}-{sha256(exactly.encode()).hexdigest()[:6]}"
+    return f"{cut('-'.join(map(plain, words)), LONGEST)}-{digest(exactly)}"
+
+
+def plain(text: str) -> str:
+    """A text as part of a file name: letters, digits and dots, with "_" for all others."""
+    return "".join(c if c.isalnum() or c == "." else "_" for c in text)
+
+
+def cut(name: str, most: int) -> str:
+    """The start of a name, of at most this many bytes."""
+    return name.encode()[:most].decode(errors="ignore")
+
+
+def digest(text: str) -> str:
+    """Six digits that differ if texts do."""
+    return sha256(text.encode(errors="surrogatepass")).hexdigest()[:6]
 
 
 def _word(name: str, value: object) -> str:

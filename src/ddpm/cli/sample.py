@@ -1,7 +1,6 @@
 """``ddpm sample``."""
 
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +8,7 @@ from cyclopts import Parameter
 
 from ddpm.cli.flags import given, refuse_flags
 from ddpm.cli.output import note, say
+from ddpm.cli.pictures import LONGEST, cut, digest, plain
 from ddpm.cli.prompts import listed, remarks
 from ddpm.cli.sampling import UNCHANGED, Sampling
 from ddpm.system.console import bar
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ddpm.engine.trajectory import Trajectory
 
 
-LONGEST = 60
-"""The most characters of a prompt in the name of a file."""
+MOST = 60
+"""Bytes of a prompt in the name of a file or folder."""
 
 
 def sample(
@@ -129,7 +129,7 @@ def sample(
     with bar("sampling") as progress:
         drawn = draw(pipe, n, label=labels, prompt=wanted, seed=seed, batch=batch, progress=progress, **settings)
     files = RunFolder.open(run)
-    folder = out or files.pictures("samples") / (files.stage + _name(label, prompt, seed, how, settings, then))
+    folder = out or files.pictures("samples") / (files.stage + _name(label, each or prompt, seed, how, settings, then))
     images = drawn.images if isinstance(drawn, Trajectory) else drawn
     if larger is not None:
         _write(images, folder / "base")
@@ -178,18 +178,16 @@ def _name(
     then: Path | None,
 ) -> str:
     """A folder name for these samples: label, prompt, seed, solver and guidance, further options and a second run."""
-    shown = [*(label or []), *(one[:LONGEST] for one in prompt or [])]
     given = [*(label or []), *(prompt or [])]
-    some = shown if given == shown and len(shown) < 4 else [*shown[:3], sha256(repr(given).encode()).hexdigest()[:6]]
-    parts: list[Any] = [*some, f"seed{seed}", how.short, f"guidance{how.guidance_scale:g}"]
+    parts: list[Any] = [*given[:3], f"seed{seed}", how.short, f"guidance{how.guidance_scale:g}"]
     further = asked | ({} if how.guidance is None or how.guidance.guide is None else {"guide_with": how.guidance.guide})
     parts += [f"{name}{value}" for name, value in further.items() if name not in ("solver", "steps", "guidance")]
     parts += [] if then is None else ["then", then.resolve().name]
-    return "-".join(_file_name(str(part)) for part in parts)
-
-
-def _file_name(text: str) -> str:
-    return "".join(c if c.isalnum() or c == "." else "_" for c in text[:LONGEST])
+    name = "-".join(cut(plain(str(part)), MOST) for part in parts)
+    texts = [*given, *([asked["negative_prompt"]] if "negative_prompt" in asked else [])]
+    # "red heart" and "red_heart" are different prompts, and so are two emoji
+    exact = len(given) < 4 and all(text and text == cut(plain(text), MOST).replace("_", " ") for text in texts)
+    return name if exact and cut(name, LONGEST) == name else f"{cut(name, LONGEST)}-{digest(repr([texts, name]))}"
 
 
 def _write(images: "list[Image.Image]", folder: Path, prompts: list[str] | None = None) -> None:
@@ -199,7 +197,7 @@ def _write(images: "list[Image.Image]", folder: Path, prompts: list[str] | None 
     from ddpm.records.provenance import save
 
     for i, image in enumerate(images):
-        named = "" if prompts is None else f"-{_file_name(prompts[i])}"
+        named = "" if prompts is None else f"-{cut(plain(prompts[i]), MOST)}"
         save(image, folder / f"{i:05d}{named}.png")
     pixels = np.stack([np.atleast_3d(np.asarray(image)) for image in images])
     write_file(folder / "grid.png", png(sheet(pixels)))

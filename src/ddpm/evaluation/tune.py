@@ -17,6 +17,9 @@ from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.subjects import Subjects
 from ddpm.engine.trajectory import spread
+from ddpm.evaluation.drawn import prompts_of
+from ddpm.evaluation.options import EvaluationOptions
+from ddpm.evaluation.reference import reference
 from ddpm.records.run_folder import RunFolder
 from ddpm.records.tuning import TunedGrid, TunedRecord
 from ddpm.sampling import rows_of, sample, start
@@ -72,12 +75,13 @@ def tune(loaded: LoadedRun, ask: AskTune, progress: Progress) -> TunedRecord:
         progress: called with the number of images denoised so far, and the most in total.
 
     Raises:
-        InputError: steps, solvers or settings cannot be used.
+        InputError: steps, solvers or settings cannot be used, or the captions of the run's data cannot be read.
     """
     loaded = replace(loaded, tuned=())  # so that defaults are those of an untuned run
     long, most = _plan(loaded, ask)
     count = _Count(progress, 2 * ask.images * long.steps + sum(most.values()))
-    made, other = (_Problem(loaded, long, ask, i, count) for i in (0, 1))
+    prompts = _prompts(loaded)
+    made, other = (_Problem(loaded, long, ask, i, count, prompts) for i in (0, 1))
     found = []
     for n in ask.steps:
         with count.part(f"{n} steps", most[n]):
@@ -122,6 +126,16 @@ def _plan(loaded: LoadedRun, ask: AskTune) -> tuple[SamplingConfig, dict[int, in
     return long, most
 
 
+def _prompts(loaded: LoadedRun) -> tuple[str, ...]:
+    """Captions of the run's data as prompts; empty for a run without text."""
+    if loaded.text is None:
+        return ()
+    try:
+        return prompts_of(loaded, reference(EvaluationOptions(), loaded.config.data).data)[0]
+    except InputError as e:
+        raise InputError(e.code, f"tuning draws samples with captions of the run's data: {e}") from e
+
+
 class _Count:
     """A counter of denoised images, which lowers the total when a part takes fewer than planned."""
 
@@ -144,7 +158,7 @@ class _Count:
 
 
 class _Problem:
-    """Images of a run from fixed noise, their classes in turn, and their many-step solution.
+    """Images of a run from fixed noise, their classes and prompts in turn, and their many-step solution.
 
     Attributes:
         noise: returns the noise of the images from its start.
@@ -152,11 +166,13 @@ class _Problem:
         end: the end of the solution, (B, C, *space).
     """
 
-    def __init__(self, loaded: LoadedRun, long: SamplingConfig, ask: AskTune, half: int, count: _Count) -> None:
+    def __init__(
+        self, loaded: LoadedRun, long: SamplingConfig, ask: AskTune, half: int, count: _Count, prompts: Sequence[str]
+    ) -> None:
         indices = range(half * ask.images, (half + 1) * ask.images)
         self.loaded, self.engine, self.how = loaded, loaded.engine, long
         labels = tuple(i % len(loaded.classes) for i in indices) if loaded.classes else None
-        self.subjects = Subjects(labels)
+        self.subjects = Subjects(labels, tuple(prompts[i % len(prompts)] for i in indices) if prompts else None)
         self.denoise = partial(count, loaded.engine.denoiser(long, loaded.guides(long, self.subjects)))
         self.noise = partial(loaded.engine.noise, rows_of(ask.seed, indices))
         with count.part("reference", ask.images * long.steps):
