@@ -1,5 +1,6 @@
 """The score of a run in training, on its few samples."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,8 @@ from ddpm.images.pixels import Pixels
 from ddpm.metrics import kernel
 from ddpm.metrics.features.extract import CHUNK
 from ddpm.sampling.noise import Row
+from ddpm.text.encoder import CaptionEncoder
+from ddpm.text.weighting import parse
 from ddpm.training.scoring import Scorer
 
 CPU = torch.device("cpu")
@@ -248,3 +251,16 @@ def test_of_many_real_images_the_kernel_sees_some(
     assert a.shape == (20, 12)
     assert torch.equal(a, b)
     assert len(np.unique(a.numpy(), axis=0)) == 20
+
+
+def test_captions_are_read_as_they_are(config: RunConfig, model: Model, data: Dataset) -> None:
+    """Their parentheses weigh nothing, and no backslash is added to them."""
+    prompts: list[str] = []
+
+    def encode(asked: Sequence[str]) -> np.ndarray:
+        prompts.extend(asked)
+        return np.zeros((len(asked), 1), np.float32)
+
+    captioned = replace(data, captions=("a (red:2) shape",) * len(data), encode=CaptionEncoder(encode))
+    few_samples(config, engine(config), captioned, Means())(model, CPU)
+    assert [parse(prompt) for prompt in set(prompts)] == [[("a (red:2) shape", 1.0)]]

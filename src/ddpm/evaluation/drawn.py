@@ -110,21 +110,21 @@ def proportions_of(classes: Sequence[str], reference: Dataset) -> tuple[tuple[fl
 
 def prompts_of(loaded: LoadedRun, reference: Dataset) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Captions of reference images as prompts for a run with text, with notes on missing ones."""
-    found = () if loaded.text is None else some_captions(reference)
+    found = () if loaded.text is None else tuple(map(escape, some_captions(reference)))
     missing = loaded.text is not None and not found
     return found, ("the reference has no captions: samples were drawn without prompts",) if missing else ()
 
 
 def some_captions(data: Dataset) -> tuple[str, ...]:
-    """The captions of at most ``MOST`` images, in random order, as prompts."""
+    """The captions of at most ``MOST`` images, in random order, as they are."""
     captions = [caption.split("\n")[0] for caption in data.captions or () if caption]
     order = Stream(0, "captions", len(captions)).permutation(len(captions))[:MOST]
-    return tuple(escape(captions[i]) for i in order.tolist())
+    return tuple(captions[i] for i in order.tolist())
 
 
 def of_each_kind(loaded: LoadedRun) -> Subjects:
     """The subject of one image that has everything a run is conditioned on."""
-    return Subjects((0,) if loaded.classes else None, ("",) if loaded.text is not None else None)
+    return Subjects((0,) if loaded.classes else None, ("anything",) if loaded.text is not None else None)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,8 @@ def few_samples(
     how = config.sampling
     if config.distillation is None:
         how = SamplingConfig(steps=config.scoring.steps, grid="trailing", clip=config.sampling.clip)
-    recipe = SampleRecipe("", how, seed, proportions, () if data.encode is None else some_captions(data))
+    captions = () if data.encode is None else some_captions(data)  # which the data's encoder reads as they are
+    recipe = SampleRecipe("", how, seed, proportions, captions)
     theirs = extract_once(extractor, data, progress)
     normal, some = frechet.fit(theirs), theirs[Stream(0, "real", len(theirs)).permutation(len(theirs))[:REAL]]
 
