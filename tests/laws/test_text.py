@@ -113,6 +113,9 @@ def test_what_cannot_be_prompted_is_refused() -> None:
         pipe.sample(prompt="red", negative_prompt="red", guidance=2.0)
     with refuses("conflict", "guidance_label"):
         pipe.sample(prompt="red", guidance=2.0, guidance_label=3.0)
+    for empty in ("", " "):
+        with refuses("conflict", "guidance 2", "prompt"):
+            pipe.sample(prompt=empty, guidance=2.0)
     with refuses("missing", "interpolate"):
         pipe.interpolate_conditions(prompt="red")
 
@@ -122,6 +125,12 @@ def test_guidance_needs_a_prompt_or_a_label() -> None:
     with refuses("conflict", "guidance"):
         pipe.sample(guidance=2.0)
     assert not np.array_equal(drawn(pipe, prompt="red", guidance=2.0), drawn(pipe, prompt="red"))
+
+
+def test_a_negative_prompt_guides_no_prompt_in_particular() -> None:
+    pipe = pipeline()
+    away = drawn(pipe, prompt="", negative_prompt="red", guidance=2.0)
+    assert not np.array_equal(away, drawn(pipe, prompt=""))
 
 
 def test_a_weight_changes_the_image() -> None:

@@ -96,7 +96,7 @@ def asked(
         ):
             what = "label" if name == "negative" else "prompt"
             if own == {away}:
-                raise InputError("conflict", f"{name} {away} is also the {what}; use a different one for one of them")
+                raise InputError("conflict", f"{name} {away!r} is also the {what}; use a different one for one of them")
     return Asked(run, how, subjects)
 
 
@@ -111,7 +111,8 @@ def refuse_idle(run: LoadedRun, changes: dict[str, Any], how: SamplingConfig, su
     Raises:
         InputError: guidance without conditions, or with labels that the network was not trained on.
     """
-    labelled, prompted = subjects.labels is not None, subjects.prompts is not None
+    labelled, prompted = subjects.labels is not None, any(prompt.strip() for prompt in subjects.prompts or ())
+    away = None if how.guidance is None else how.guidance.negative_prompt
     if changes.get("guidance_label") is not None and not (labelled and prompted and run.learned_labels):
         raise InputError("conflict", "guidance_label requires both a label and a prompt; use guidance for one of them")
     if how.classifier is not None and not labelled:
@@ -121,6 +122,8 @@ def refuse_idle(run: LoadedRun, changes: dict[str, Any], how: SamplingConfig, su
             "conflict", f"{run.source} was trained without labels; use --classifier to guide with its classifier"
         )
     if how.guidance is None or how.guidance.guide is not None or prompted or (labelled and run.learned_labels):
+        return
+    if subjects.prompts is not None and away is not None and away.strip():  # from there to no prompt in particular
         return
     if how.given and how.guidance.negative is None and how.guidance.negative_prompt is None:
         return

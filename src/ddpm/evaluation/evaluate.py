@@ -114,6 +114,7 @@ def evaluate_run(
     proportions, missing = proportions_of(loaded.classes, theirs.data)
     prompts, uncaptioned = prompts_of(loaded, theirs.data)
     recipe = SampleRecipe(loaded.weights, how, options.seed, proportions, prompts)
+    refuse_idle(loaded, asked, how, recipe.subjects(np.arange(1)))  # a reference without captions has no prompts
     data = loaded.config.data
     drawn = SampleStore(run.drawn / recipe.key, n, (*data.size, len(data.mode)))
     mine = [k for k in drawn.missing() if k % state.num_processes == state.process_index]
