@@ -40,6 +40,13 @@ def read(encoder: WordEncoder, prompt: str) -> list[str]:
     return decoded(encoder.known, [int(i) for i in ids[weights != 0]])
 
 
+def test_cut_captions_are_counted():
+    """Each of several captions of an image by itself, and equal ones once."""
+    long, short = " ".join(["red"] * 70), " ".join(["red"] * 64)
+    assert WordEncoder.of([long, short, f"{long}\n{short} heart"]).cut([long, short, f"{long}\n{short} heart"]) == 2
+    assert WordEncoder.of([short, "heart"]).cut([short, "heart"]) == 0
+
+
 @cases(
     ("text", "words"),
     [
@@ -47,8 +54,9 @@ def read(encoder: WordEncoder, prompt: str) -> list[str]:
         ("Straße ﬁne ２", ["strasse", "fine", "2"]),  # case folding, a ligature, a full-width digit
         ("cafe\u0301 café", ["café", "café"]),
         ("❤\ufe0f soft\u00adly", ["❤", "softly"]),
+        ("红色的 heart", ["红", "色", "的", "heart"]),  # no spaces between its words, so each character is one
+        ("赤い猫2匹", ["赤", "い", "猫", "2", "匹"]),
         ("don't snake_case", ["don", "'", "t", "snake_case"]),
-        ("赤い猫", ["赤い猫"]),
         ("\ud83d \u2028", []),
     ],
 )

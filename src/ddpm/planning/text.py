@@ -40,12 +40,17 @@ def text_of(request: Request, captions: Sequence[str] | None, network: str, say:
         return None
     if request.text in (None, WORDS):
         made = WordEncoder.of(captions)
+        _say_cut(made.cut(captions), made.length, say)
         return WordsConfig(vocabulary=made.vocabulary, characters=made.characters, length=made.length)
     assert request.text is not None
     folder = open_encoder(request.text)
     length, cut = fitting_length(folder, captions)
-    if cut:
-        say(f"note: {say_count(cut, 'caption')} cut to the {length} tokens that are read")
+    _say_cut(cut, length, say)
     # absolute, as sampling may start in another folder
     source = request.text if request.text == MINILM else str(folder.path.resolve())
     return PretrainedConfig(source=source, weights=folder.hash, width=folder.width, length=length)
+
+
+def _say_cut(cut: int, length: int, say: Say) -> None:
+    if cut:
+        say(f"note: {say_count(cut, 'caption')} cut to the {length} tokens that are read")

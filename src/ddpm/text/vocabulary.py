@@ -17,13 +17,21 @@ MOST_WORDS = 4096
 LEAST_CAPTIONS = 2
 """A word of fewer captions is spelled, so that the characters are trained, too."""
 
-_WORD = re.compile(r"\w+|[^\w\s]")
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+"""Letters of scripts without spaces between words: Thai, Lao, Burmese, Khmer, kana and Chinese characters."""
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+|[^\w\s]")
 _IGNORED = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff\ud800-\udfff]")
 """Signs without a look of their own: soft hyphens, joiners, variation selectors, and halves of surrogate pairs."""
 
 
 def words_of(text: str) -> list[str]:
-    r"""The words of a text: runs of ``\w`` after NFKC and case folding, and each other sign that is no space."""
+    r"""The words of a text: runs of ``\w`` after NFKC and case folding, and each other sign that is no space.
+
+    In scripts without spaces, such as Chinese, each character is a word; else whole phrases would be words, and new
+    ones unknown.
+    """
     if text.isascii():  # a third of the time
         return _WORD.findall(text.casefold())
     composed = unicodedata.normalize("NFKC", _IGNORED.sub("", text))

@@ -45,6 +45,11 @@ class WordEncoder:
         longest = max(known.longest(lines, LONGEST), SHORTEST)
         return cls(" ".join(known.words), known.characters, -(-longest // EACH) * EACH)
 
+    def cut(self, captions: Iterable[str]) -> int:
+        """The number of distinct captions of :meth:`of` that have more than L tokens, and are therefore cut."""
+        lines = {line for caption in captions for line in caption.split("\n")} if self.length == LONGEST else set[str]()
+        return sum(self.known.longest([line], self.length + 1) > self.length for line in lines)
+
     @cached_property
     def known(self) -> Vocabulary:
         """The words and the characters as tokens."""
