@@ -23,7 +23,7 @@ Derive = Callable[[Pixels, Sequence[str]], npt.NDArray[Any]]
 """Images (b, H, W, C) uint8 and their names -> raw conditions, (b, …)."""
 
 EncodeCaptions = Callable[[Sequence[str]], npt.NDArray[Any]]
-"""Captions -> raw conditions of the kind "caption", (b, …); zeros for "". Picklable."""
+"""Captions -> raw conditions of the kind "caption", (b, …); zeros for ""."""
 
 CHUNK = 1024
 """The number of images to count at a time."""
