@@ -44,7 +44,7 @@ def test_cut_captions_are_counted():
     """Each of several captions of an image by itself, and equal ones once."""
     long, short = " ".join(["red"] * 70), " ".join(["red"] * 64)
     assert WordEncoder.of([long, short, f"{long}\n{short} heart"]).cut([long, short, f"{long}\n{short} heart"]) == 2
-    assert WordEncoder.of([short, "heart"]).cut([short, "heart"]) == 0
+    assert WordEncoder.of([short, "red"]).cut([short, "red"]) == 0
 
 
 @cases(
