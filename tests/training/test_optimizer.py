@@ -5,7 +5,6 @@ from tests import tiny
 
 from ddpm.build.networks import NETWORKS
 from ddpm.conditioning.label import LabelEmbedding
-from ddpm.conditioning.words import WordTokens
 from ddpm.config.network import UNetSettings
 from ddpm.config.training import TrainSettings
 from ddpm.core.model import Model
@@ -46,17 +45,6 @@ def test_hidden_matrices_of_transformers() -> None:
         ends = {"embed.weight", "out.weight"} | ({"conv.weight"} if kind == "dit" else set())
         assert {name for name in hidden if not name.startswith("blocks.")} == ends
         assert {name.split(".", 2)[2] for name in hidden if name.startswith("blocks.")} == inner
-
-
-def test_hidden_matrices_of_words() -> None:
-    """Those of the transformer of a prompt's words; their embeddings and positions are trained by AdamW."""
-    model = Model(UNet(replace(NET, token_width=8)), {"caption": WordTokens(30, 8, 8, 2, 2)})
-    names = {p: name for name, p in model.named_parameters()}
-    hidden = {names[p] for p in parted(model)[0] if names[p].startswith("conditioners.")}
-    assert {name.split(".", 3)[2] for name in hidden} == {"blocks"}
-    assert {name.split(".", 4)[4] for name in hidden} == {
-        *("attention.qkv.weight", "attention.out.weight", "mlp.gated.weight", "mlp.out.weight")
-    }
 
 
 def test_the_state_before_the_first_step_is_zero() -> None:

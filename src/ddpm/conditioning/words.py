@@ -35,10 +35,8 @@ class WordTokens(nn.Module):
     Each token w leaves with its weight as a factor, and the vector is their weighted mean, ``Σ w · token / Σ |w|``. A
     prompt without words is the null token alone, row 0 of the embedding.
 
-    The inputs of all layers and the output are normalised, which keeps it stable at the rates of Muon.
-
-    Attributes:
-        inner: The modules whose weights are matrices for Muon, unlike those of embeddings.
+    The inputs of all layers and the output are normalised, which keeps it stable at the rates of Muon, at which AdamW
+    trains it.
 
     Args:
         size: the number of different tokens.
@@ -47,8 +45,6 @@ class WordTokens(nn.Module):
         layers: the layers of the transformer.
         heads: its heads, which divide the width.
     """
-
-    inner = ("blocks",)
 
     def __init__(self, size: int, length: int, width: int, layers: int, heads: int) -> None:
         super().__init__()

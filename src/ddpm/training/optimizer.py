@@ -1,7 +1,5 @@
 """The optimiser of a run, and its state before the first step."""
 
-from collections.abc import Iterator
-
 import torch
 from torch import nn
 
@@ -24,22 +22,15 @@ def make_optimizer(model: Model, settings: TrainSettings, device: torch.device) 
 
 
 def parted(model: Model) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """The matrices of the layers of the network and of the conditioners that have some, and all other weights.
+    """The matrices of the network's layers, and all other weights.
 
-    Biases, norms and embeddings are none, nor are the modules in ``net.outer``, nor those of a conditioner that are not
-    in its ``inner``. The first and last convolutions are: with AdamW, they learn more slowly.
+    Biases, norms and embeddings are none, nor are the modules in ``net.outer``. The first and last convolutions are:
+    with AdamW, they learn more slowly.
     """
     outer = getattr(model.net, "outer", ())
-    hidden = [p for name, p in _matrices(model.net) if name not in outer]
-    for conditioner in model.conditioners.values():
-        hidden += [p for name, p in _matrices(conditioner) if name in getattr(conditioner, "inner", ())]
+    hidden = [p for name, p in model.net.named_parameters() if p.ndim >= 2 and name.split(".")[0] not in outer]
     matrices = set(hidden)
     return hidden, [p for p in model.parameters() if p not in matrices]
-
-
-def _matrices(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    """The weights with two or more axes, each with the name of the child that it belongs to."""
-    return ((name.split(".")[0], p) for name, p in module.named_parameters() if p.ndim >= 2)
 
 
 def create_moments(optimizer: torch.optim.Optimizer) -> None:
