@@ -1,6 +1,7 @@
 """A consistency student and its sampling, on data whose flow is known exactly."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -162,3 +163,15 @@ def test_held_out_points_are_fixed_and_at_the_students_levels() -> None:
     assert [timestep for timestep, _ in bins] == [1000, 650, 354, 40]
     [(_, (*points,))] = [(t, d.timesteps[0].tolist()) for t, d in made.held_out(3, 4, 1)]
     assert points == [1000.0, 650.0, 354.0, 40.0]
+
+
+def test_held_out_images_are_of_the_first_stage_whatever_is_trained() -> None:
+    """Also where no condition is ever dropped, and where all training is tuning."""
+    net, made = Flows(SCHEDULES["cosine"]), objective()
+    only = replace(made, second=replace(made.second, steps=(0, STEPS)), tuning=1.0)
+    found = []
+    for one in (made, only):
+        (_, draws), *_ = one.held_out(0, 4, 2)
+        with torch.no_grad():
+            found.append(one.losses(Model(net), images(4), {}, draws))
+    assert torch.equal(*found)

@@ -63,7 +63,7 @@ def test_a_label_by_name_number_or_one_each(loaded: LoadedRun) -> None:
         ({"negative": "seven", "label": 0, "guidance": 2}, r"unknown label 'seven' \(known: 0, 1, 2"),
         ({"negative": "7"}, r"negative 7 .*--label"),
         ({"negative": "7", "guidance": 1.0, "label": 0}, r"negative"),
-        ({"negative": 7, "label": ["7", 7]}, r"negative 7 .*label"),
+        ({"negative": 7, "label": ["7", 7]}, r"negative .7. .*label"),
         ({"guide_with": "step-9", "guidance": 2}, r"step-9 .*: step-000000008, step-"),
         ({"guide_with": "/tmp", "guidance": 2}, r"guide_with /tmp"),
         ({"guide_with": "step-000000012", "guidance": 2}, r"guide_with step-000000012 .*same weights"),

@@ -147,7 +147,7 @@ def test_a_mask_of_the_pictures_size_goes_with_it_to_the_runs(pipeline):
         ({"strenght": 1}, "unknown key 'strenght'"),
         ({"size": (16, 16)}, "size has no effect here"),
         ({"batch": 0}, "batch is 0"),
-        ({"label": "star", "negative": "star", "guidance": 2.0}, "negative star"),
+        ({"label": "star", "negative": "star", "guidance": 2.0}, "negative .star."),
     ],
 )
 def test_what_cannot_be_used(pipeline, asked, said):

@@ -65,7 +65,7 @@ class MidTraining:
         points = torch.tensor(sorted((*self.own, *even), reverse=True), dtype=torch.float64)
         streams, bins = RowStreams(derive(seed, "held out"), 0, n, range(n)), min(bins, len(points))
         for some in points.tensor_split(bins):
-            yield round(float(some[0])), _drawn(some.expand(n, -1), None, streams)
+            yield round(float(some[0])), replace(_drawn(some.expand(n, -1), None, streams), held_out=True)
 
     def losses(self, model: Model, images: torch.Tensor, conditions: Conditions, draws: Draws) -> torch.Tensor:
         conditions = student_conditions(model, conditions, draws, self.guidance, images.device)
@@ -179,8 +179,7 @@ class ConsistencyDistillation:
         return self.first.held_out(seed, n, bins)
 
     def losses(self, model: Model, images: torch.Tensor, conditions: Conditions, draws: Draws) -> torch.Tensor:
-        held_out = draws.hidden is None  # as nothing is dropped
-        stage = self.first if held_out else self._stage(draws.streams)
+        stage = self.first if draws.held_out else self._stage(draws.streams)
         return stage.losses(model, images, conditions, draws)
 
     def _stage(self, streams: RowStreams) -> MidTraining | Tuning:

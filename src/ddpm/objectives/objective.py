@@ -22,6 +22,7 @@ class Draws:
         hidden: (B,) bool, which conditions are dropped; None for none, also none by itself.
         streams: the random streams of everything else, by image.
         augmented: whether noise is added to the conditions.
+        held_out: whether they are fixed draws for held-out images, where an objective of several stages asks.
     """
 
     timesteps: torch.Tensor
@@ -29,6 +30,7 @@ class Draws:
     hidden: torch.Tensor | None
     streams: RowStreams
     augmented: bool = True
+    held_out: bool = False
 
     def part(self, where: slice) -> Self:
         """Return the draws of some of the images."""
