@@ -8,6 +8,7 @@ import torch
 from ddpm.config.network import UNetSettings
 from ddpm.core import Cond
 from ddpm.networks import NoisedClassifier, UNet
+from randomised import randomised
 
 SMALL = UNetSettings(out_channels=5, width=8, multipliers=(1, 2), blocks=1, head_width=4)
 T = torch.tensor([3.0, 500.0])
@@ -15,12 +16,7 @@ T = torch.tensor([3.0, 500.0])
 
 def small(**changes) -> NoisedClassifier:
     """A small one, random also where a fresh one is zero."""
-    torch.manual_seed(0)
-    net = NoisedClassifier(dataclasses.replace(SMALL, **changes))
-    with torch.no_grad():
-        for p in net.parameters():
-            p += 0.1 * torch.randn_like(p)
-    return net
+    return randomised(lambda: NoisedClassifier(dataclasses.replace(SMALL, **changes)))
 
 
 def image(*size: int) -> torch.Tensor:

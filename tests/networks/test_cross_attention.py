@@ -12,6 +12,7 @@ from ddpm.config.network import UNetSettings, conditioned
 from ddpm.core import Cond
 from ddpm.networks import DiT, UNet
 from ddpm.networks.cross_attention import Context, CrossAttention
+from randomised import randomised
 
 SMALL = UNetSettings(width=8, multipliers=(1, 2), blocks=1, head_width=4, cond_width=5, token_width=6)
 LIGHT = {"norm": "layer", "upsample": "linear", "skips": "blocks", "stem": 4, "patch": 2, "attention": (4,)}
@@ -26,21 +27,11 @@ BLOCKS = {"down.1.blocks.0", "middle.0", "up.0.blocks.0", "up.0.blocks.1"}
 
 def small(**changes: Any) -> UNet:
     """A small network, random also where a fresh one is zero."""
-    torch.manual_seed(0)
-    net = UNet(dataclasses.replace(SMALL, **changes))
-    with torch.no_grad():
-        for p in net.parameters():
-            p += 0.1 * torch.randn_like(p)
-    return net
+    return randomised(lambda: UNet(dataclasses.replace(SMALL, **changes)))
 
 
 def dit() -> DiT:
-    torch.manual_seed(0)
-    net = DiT(DiTSettings(depth=2, width=16, heads=2, cond_width=6, class_tokens=2))
-    with torch.no_grad():
-        for p in net.parameters():
-            p += 0.1 * torch.randn_like(p)
-    return net
+    return randomised(lambda: DiT(DiTSettings(depth=2, width=16, heads=2, cond_width=6, class_tokens=2)))
 
 
 def test_by_hand() -> None:

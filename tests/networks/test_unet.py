@@ -7,6 +7,7 @@ from cases import cases
 from ddpm.config.network import UNetSettings
 from ddpm.core import Cond
 from ddpm.networks import UNet
+from randomised import randomised
 
 SMALL = UNetSettings(width=8, multipliers=(1, 2), blocks=1, head_width=4)
 LIGHT = {"norm": "layer", "upsample": "linear", "skips": "blocks", "stem": 4, "patch": 2, "attention": (4,)}
@@ -15,12 +16,7 @@ T = torch.tensor([3.0, 500.0])
 
 def small(**changes) -> UNet:
     """A small network, random also where a fresh one is zero."""
-    torch.manual_seed(0)
-    net = UNet(dataclasses.replace(SMALL, **changes))
-    with torch.no_grad():
-        for p in net.parameters():
-            p += 0.1 * torch.randn_like(p)
-    return net
+    return randomised(lambda: UNet(dataclasses.replace(SMALL, **changes)))
 
 
 def image(*size: int) -> torch.Tensor:
