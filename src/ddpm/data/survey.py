@@ -182,7 +182,7 @@ def recall(source: Source, cache_dir: Path | None = None) -> Survey | None:
     fields: dict[str, Any] | None = read_json(source_folder(source.key, cache_dir) / NAME)
     if fields is None:
         return None
-    # the key of a source does not cover the files beside its images, which may have changed since
+    # a source's key covers only its images and their captions: other files may have changed since the survey
     tuples = {"uncaptioned": tuple(fields["uncaptioned"]), "orphans": source.orphans, "ignored": source.ignored}
     sizes = {(h, w): n for h, w, n in fields["sizes"]}
     return Survey(**fields | tuples | {"sizes": sizes, "bad": dict(fields["bad"])})
