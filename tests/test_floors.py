@@ -26,7 +26,7 @@ LAYERS: list[set[str]] = [
     {"conditioning", "metrics", "training"},
     {"build", "records"},
     {"engine"},
-    {"planning", "tasks"},
+    {"exchange", "planning", "tasks"},
     {"evaluation", "report"},
     {"pipeline"},
     {"cli"},

@@ -16,13 +16,10 @@ def test_steps_see_at_least_the_images(images: int, batch: int, steps: int) -> N
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        *[
-            (name, (0,))
-            for name in ("images", "batch", "micro_batch", "checkpoint_every", "keep", "log_every", "patience")
-        ],
+        *[(name, (0,)) for name in ("batch", "micro_batch", "checkpoint_every", "keep", "log_every", "patience")],
         *[(name, (-0.1, 1.1, math.nan)) for name in ("label_dropout", "decay", "ema")],
         *[(name, (0.0, -1.0, math.nan, math.inf)) for name in ("learning_rate", "clip")],
-        *[(name, (-1,)) for name in ("warmup", "workers", "previews")],
+        *[(name, (-1,)) for name in ("images", "warmup", "workers", "previews")],
         ("weight_decay", (-1, math.nan, math.inf)),
         ("betas", ((0.9, 1.0), (-0.1, 0.9), (math.nan, 0.9))),
     ],

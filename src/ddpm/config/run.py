@@ -31,6 +31,10 @@ GIVEN_BY = {
 """Kind of condition -> the path in a run's settings that is set if the run learns it."""
 
 
+IMPORTED = "imported"
+"""The recipe of a model that another program trained."""
+
+
 def kinds(settings: Any) -> tuple[str, ...]:
     """The kinds of conditions of a run's settings, or of their tree, in the order of ``GIVEN_BY``."""
     return tuple(kind for kind, path in GIVEN_BY.items() if at(settings, path))
@@ -115,6 +119,8 @@ class RunConfig(Record):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         data, net = self.data, self.network
+        if not self.training.images and self.recipe != IMPORTED:
+            raise ValueError("training.images is 0; it must be at least 1")
         learned = self.diffusion.variance == "learned"
         seen, answered = channels_of(self.codec, data.mode, upscaling=self.upscaling is not None, learned=learned)
         if net.in_channels != seen:

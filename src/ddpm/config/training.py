@@ -18,7 +18,7 @@ class TrainSettings:
     Amounts of training are counted in images seen, so they mean the same at every batch size.
 
     Attributes:
-        images: The total number of images to see.
+        images: The total number of images to see; 0 for a model that another program trained.
         batch: The images per optimiser step, over all processes and micro-batches.
         micro_batch: The images per forward pass of one process; changes memory, not results.
         learning_rate: The peak learning rate.
@@ -66,7 +66,7 @@ class TrainSettings:
     patience: int = 20
 
     def __post_init__(self) -> None:
-        for name in ("images", "batch", "micro_batch", "checkpoint_every", "keep", "log_every", "patience"):
+        for name in ("batch", "micro_batch", "checkpoint_every", "keep", "log_every", "patience"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         for name in ("label_dropout", "decay", "ema"):
@@ -75,7 +75,7 @@ class TrainSettings:
         for name in ("learning_rate", "clip"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be above 0 and finite, not {getattr(self, name)}")
-        for name in ("warmup", "workers", "previews", "averages", "weight_decay"):
+        for name in ("images", "warmup", "workers", "previews", "averages", "weight_decay"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be at least 0 and finite, not {getattr(self, name)}")
         if not all(0 <= beta < 1 for beta in self.betas):

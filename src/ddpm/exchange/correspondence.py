@@ -1,0 +1,73 @@
+"""The weights of our networks and those of other programs, converted in both directions."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from ddpm.exchange.tensors import ForeignTensors
+
+Parts = list[torch.Tensor]
+
+
+def _alone(parts: Parts) -> torch.Tensor:
+    (tensor,) = parts
+    return tensor
+
+
+@dataclass(frozen=True)
+class Correspondence:
+    """One of our tensors, and the tensors of another program that it consists of.
+
+    Attributes:
+        ours: its name in our network.
+        theirs: their names.
+        join: their tensors -> ours.
+        split: ours -> their tensors, the exact inverse of ``join``.
+    """
+
+    ours: str
+    theirs: tuple[str, ...]
+    join: Callable[[Parts], torch.Tensor] = _alone
+    split: Callable[[torch.Tensor], Parts] = lambda tensor: [tensor]
+
+
+def stacked(ours: str, *theirs: str) -> Correspondence:
+    """A tensor whose equal parts along the first axis are several of theirs, such as queries, keys and values."""
+    return Correspondence(ours, theirs, torch.cat, lambda tensor: list(tensor.chunk(len(theirs))))
+
+
+def reshaped(ours: str, theirs: str, shape: tuple[int, ...], their_shape: tuple[int, ...]) -> Correspondence:
+    """A tensor of other axes, such as a linear layer that is a convolution of kernel 1."""
+    return Correspondence(
+        ours, (theirs,), lambda parts: _alone(parts).reshape(shape), lambda tensor: [tensor.reshape(their_shape)]
+    )
+
+
+def reordered(ours: str, theirs: str, order: torch.Tensor, axis: int) -> Correspondence:
+    """A tensor whose entries along an axis are theirs in another order: ours[i] = theirs[order[i]]."""
+    back = order.argsort()
+    return Correspondence(
+        ours,
+        (theirs,),
+        lambda parts: _alone(parts).index_select(axis, order),
+        lambda tensor: [tensor.index_select(axis, back)],
+    )
+
+
+def read(pairs: Iterable[Correspondence], tensors: ForeignTensors) -> dict[str, torch.Tensor]:
+    """Our weights from theirs.
+
+    Raises:
+        InputError: a tensor is missing.
+    """
+    return {pair.ours: pair.join([tensors.take(name) for name in pair.theirs]).contiguous() for pair in pairs}
+
+
+def write(pairs: Iterable[Correspondence], weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Their tensors from our weights."""
+    found = {}
+    for pair in pairs:
+        for name, tensor in zip(pair.theirs, pair.split(weights[pair.ours]), strict=True):
+            found[name] = tensor.contiguous()
+    return found

@@ -1,0 +1,56 @@
+"""A model read from the files of another program, and the run folder that it becomes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import save as tensors_to_bytes
+
+from ddpm.config.autoencoder import AutoencoderConfig
+from ddpm.config.run import RunConfig
+from ddpm.records.codec import StoredCodec
+from ddpm.records.latents import LatentsRecord
+from ddpm.records.run_folder import RunFolder, Weights
+from ddpm.system.errors import InputError
+from ddpm.system.files import write_file
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A model of another program as one of ours.
+
+    Attributes:
+        config: its settings: of a run, or of an autoencoder.
+        weights: its weights by their names in the model, "net.…" and "conditioners.…".
+        read: what was read, one line each: "UNet2DModel, 35,746,307 parameters".
+        inferred: what no file said, one line each: "images are RGB, as the network has 3 channels".
+        codec: the autoencoder of a run in latents.
+        latents: the statistics of the latents, if the model itself is an autoencoder.
+        files: further files of the run folder, by their paths in it, and where they are copied from.
+    """
+
+    config: RunConfig | AutoencoderConfig
+    weights: Weights
+    read: tuple[str, ...]
+    inferred: tuple[str, ...] = ()
+    codec: StoredCodec | None = None
+    latents: LatentsRecord | None = None
+    files: tuple[tuple[str, Path], ...] = ()
+
+    def write(self, out: Path) -> RunFolder:
+        """Write the run folder; its config comes last, without which it is no run.
+
+        Raises:
+            InputError: the folder is not empty, or a file cannot be written.
+        """
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise InputError("exists", f"{out} is not empty; choose another --out, or remove it")
+        folder = RunFolder(out)
+        for name, source in self.files:
+            write_file(out / name, source.read_bytes())
+        if self.codec is not None:
+            self.codec.write(folder.codec)
+        if self.latents is not None:
+            self.latents.write(folder.latents_file)
+        write_file(folder.weights_file, tensors_to_bytes({n: w.contiguous() for n, w in self.weights.items()}))
+        self.config.write(folder.config_file)
+        return folder
