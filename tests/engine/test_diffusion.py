@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from tests.tiny import CLASSES, NETWORKS, loaded
 
@@ -18,7 +19,7 @@ from ddpm.core import Level
 from ddpm.core.condition import Conditions, select
 from ddpm.core.discrete import linear
 from ddpm.core.gaussian import diffuse
-from ddpm.engine import Diffusion, Guides, Task
+from ddpm.engine import Diffusion, Guides, Task, batches
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.subjects import Subjects
@@ -214,6 +215,24 @@ def test_two_threads_are_as_two_turns() -> None:
     for thread in threads:
         thread.join()
     assert found == turns
+
+
+@cases("changes", [{"solver": "ancestral"}, {"solver": "heun", "size": (12, 10), "whole": True}])
+def test_a_large_network_draws_rows_one_by_one(monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]) -> None:
+    """Unfilled, and nevertheless the same in any company; inverted, too."""
+    monkeypatch.setattr(batches, "LARGE", 1)
+    run, few = loaded("RGB"), slice(0, 3)
+    asked, given = how(run, guidance=2.0, **changes), {"label": LABELS[few]}
+    assert run.engine.fill(1, asked) == [0]
+    together = ends(run.engine.draw, asked, ROWS[few], given, Guides(away={}))
+    alone = ends(run.engine.draw, asked, ROWS[1:2], select(given, slice(1, 2)), Guides(away={}))
+    assert torch.equal(alone, together[1:2])
+    plain = how(run, solver="ddim", guidance=1.0, clip=False)
+    x0 = together[:, :, :8, :8].contiguous()
+    told: list[tuple[int, int]] = []
+    noises = run.engine.invert(plain, x0, given, lambda *now: told.append(now))
+    assert told[-1] == (9, 9)
+    assert torch.equal(run.engine.invert(plain, x0[2:], select(given, slice(2, 3))), noises[2:])
 
 
 def test_drawing_leaves_torchs_generator_alone() -> None:

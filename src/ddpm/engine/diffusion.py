@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from math import ceil, prod
+from math import prod
 from typing import Self
 
 import numpy as np
@@ -15,6 +15,8 @@ from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Cond, Denoiser, Level, Parameterisation, Schedule
 from ddpm.core.condition import Conditions, select
 from ddpm.core.model import Model
+from ddpm.engine.batches import filled, large
+from ddpm.engine.guides import UNGUIDED, Guides
 from ddpm.engine.task import PLAIN, Task, Tasks
 from ddpm.guidance.classifier import Direction
 from ddpm.images.pixels import Pixels
@@ -26,35 +28,8 @@ from ddpm.system.names import VarianceName
 from ddpm.system.progress import Progress, among, silent
 from ddpm.system.threads import WINDOW, threads
 
-FEWEST = 16
-"""The smallest batch in which the CPU's libraries compute each row independently of the others: below it they use other
-algorithms for matrix products, whose rounding would make an image depend on its batch."""
-
 OVERLAP = 0.5
 """The overlap of neighbouring windows as a fraction of a window, where images are larger than in training."""
-
-
-@dataclass(frozen=True)
-class Guides:
-    """The inputs of guidance, in addition to its settings.
-
-    Attributes:
-        away: raw conditions of one row, to guide away from; without them and ``weak`` there is no guidance.
-        weak: the model to guide away from instead.
-        towards: positions of rows of a batch -> the direction of a classifier for these; None without one.
-        scales: (B,), the guidance scale of each row of a batch instead of that of the settings.
-        between: raw conditions of all rows, (n, …) each, to guide to with the settings' scale for labels, and from
-            there to the full ones with the other scale; None to guide in one stage.
-    """
-
-    away: Conditions | None = None
-    weak: Model | None = None
-    towards: Callable[[Sequence[int]], Direction] | None = None
-    scales: torch.Tensor | None = None
-    between: Conditions | None = None
-
-
-UNGUIDED = Guides()
 
 
 @dataclass(frozen=True)
@@ -175,7 +150,7 @@ class Diffusion:
                 how,
                 rows[part],
                 None if conditions is None else select(conditions, part),
-                _part(guides, part),
+                guides.rows(part),
                 task=None if task is None else _from(task, number * batch),
                 progress=among(progress, number, total),
                 watch=watch,
@@ -249,12 +224,18 @@ class Diffusion:
         progress: Progress = silent,
     ) -> torch.Tensor:
         """Invert images x0 (B, C, H, W) to the noise, shaped alike, from which a deterministic solver samples them."""
-        at, x = self.fill(len(x0), how), x0
+        n = len(x0)
+        if n > 1 and self._alone(how):
+            each = [slice(i, i + 1) for i in range(n)]
+            given = [None if conditions is None else select(conditions, one) for one in each]
+            parts = zip(each, given, strict=True)
+            return torch.cat([self.invert(how, x0[i], c, among(progress, i.start, n)) for i, c in parts])
+        at, x = self.fill(n, how), x0
         cond, x = self.cond(conditions, at, how), x0[at]
         for step in inversion(self.denoiser(how), self.solver(how), self.grid(how), x, cond):
             x = step.x
             progress(step.number, how.steps)
-        return x[: len(x0)]
+        return x[:n]
 
     def windows(self, how: SamplingConfig) -> int:
         """Count the windows each image is drawn in; 1 if drawn at once."""
@@ -264,14 +245,15 @@ class Diffusion:
 
     def fill(self, n: int, how: SamplingConfig | None = None) -> list[int]:
         """Return positions 0 … n - 1, the last one repeated to fill up a batch too small for reproducible rounding."""
-        windows = 1 if how is None else self.windows(how)
-        alone = how is not None and self._alone(how)
-        more = 0 if alone or not n or self.device.type != "cpu" else ceil(FEWEST / windows) - n
-        return [*range(n), *[n - 1] * more]
+        if self.device.type != "cpu" or (how is not None and self._alone(how)):
+            return list(range(n))
+        return filled(n, 1 if how is None else self.windows(how))
 
     def _alone(self, how: SamplingConfig) -> bool:
-        """Check whether images are drawn one by one, as those larger than in training are, unless in windows."""
-        return how.area is not None and how.area.whole and prod(self._size(how)) > prod(self.shape[1:])
+        """Check whether images are drawn one by one, unfilled: by a large network, or if larger than in training."""
+        if how.area is not None and how.area.whole and prod(self._size(how)) > prod(self.shape[1:]):
+            return True
+        return self.device.type == "cpu" and self.windows(how) == 1 and large(self.model, prod(self.shape[1:]))
 
     def _window(self, how: SamplingConfig) -> tuple[int, int]:
         """Return the size (H, W) of a window: that of x in training, at most that of x here."""
@@ -291,10 +273,3 @@ class Diffusion:
 
 def _from(task: Tasks, first: int) -> Tasks:
     return lambda at: task([first + i for i in at])
-
-
-def _part(guides: Guides, part: slice) -> Guides:
-    """Return the guides of a batch, one part of the rows."""
-    between, towards = None if guides.between is None else select(guides.between, part), guides.towards
-    shifted = None if towards is None else lambda at: towards([part.start + i for i in at])
-    return replace(guides, towards=shifted, between=between)

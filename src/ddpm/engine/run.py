@@ -14,7 +14,8 @@ from ddpm.core.model import Model
 from ddpm.engine import autoguidance
 from ddpm.engine.classifier import Classifier
 from ddpm.engine.classifier import load as load_classifier
-from ddpm.engine.diffusion import Diffusion, Guides
+from ddpm.engine.diffusion import Diffusion
+from ddpm.engine.guides import Guides
 from ddpm.engine.labels import Label, Labels, Prompts
 from ddpm.engine.subjects import NOTHING, Subjects
 from ddpm.engine.task import Tasks

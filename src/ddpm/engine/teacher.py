@@ -9,7 +9,7 @@ import torch
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Denoiser, Level
 from ddpm.core.condition import Conditions
-from ddpm.engine.diffusion import Guides
+from ddpm.engine.guides import Guides
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.subjects import Subjects
 from ddpm.sampling import no_noise, steps
