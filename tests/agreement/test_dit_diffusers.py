@@ -1,29 +1,15 @@
-"""Our plain DiT says what diffusers' says on the same weights."""
-
-import re
+"""Our plain DiT says what diffusers' says on the same weights, which convert in both directions."""
 
 import torch
 from diffusers import DiTTransformer2DModel
 
+from cases import cases
 from ddpm.conditioning import LabelEmbedding
-from ddpm.config.dit import PlainDiTSettings
 from ddpm.core.model import Model
+from ddpm.exchange.diffusers import dit
+from ddpm.exchange.tensors import ForeignTensors
 from ddpm.networks import PlainDiT
-
-RENAMES = {
-    r"^conditioners\.label\.table": "transformer_blocks.0.norm1.emb.class_embedder.embedding_table",
-    r"^net\.time\.linear": "transformer_blocks.0.norm1.emb.timestep_embedder.linear_",
-    r"^net\.embed": "pos_embed.proj",
-    r"^net\.modulation": "proj_out_1",
-    r"^net\.out": "proj_out_2",
-    r"^net\.blocks": "transformer_blocks",
-    r"modulation": "norm1.linear",
-    r"attention\.out": "attn1.to_out.0",
-    r"attention\.": "attn1.",
-    r"linear1": "ff.net.0.proj",
-    r"linear2": "ff.net.2",
-}
-"""Patterns in our names and what they are in theirs; the embedding layers are renamed first."""
+from refusal import refuses
 
 
 def their_dit(**settings) -> DiTTransformer2DModel:
@@ -38,63 +24,44 @@ def their_dit(**settings) -> DiTTransformer2DModel:
     return net
 
 
-def copy_weights(theirs: DiTTransformer2DModel, ours: Model) -> Model:
-    """Our model with their weights.
-
-    Queries, keys and values are three layers of theirs and one of ours. Their cosines of time come before the sines.
-    Their first layer is a convolution, and their last orders the numbers of a patch by pixel before channel.
-    """
-    weights, net = theirs.state_dict(), ours.net
-    assert isinstance(net, PlainDiT)
-    for name in [name for name in weights if re.match(r"transformer_blocks\.[1-9]\d*\.norm1\.emb", name)]:
-        del weights[name]
-
-    def find(name: str) -> torch.Tensor:
-        if ".qkv." in name:
-            return torch.cat([find(name.replace("qkv", f"to_{part}")) for part in "qkv"])
-        for pattern, replacement in RENAMES.items():
-            found = re.sub(pattern, replacement, name)
-            if found != name and not found.startswith(("net.", "conditioners.")):
-                name = found
-                if "emb." in name or "embedding" in name:
-                    break
-        found = weights.pop(name)
-        if name.endswith("timestep_embedder.linear_1.weight"):
-            return torch.cat(found.chunk(2, dim=1)[::-1], dim=1)
-        if name.startswith("pos_embed.proj"):
-            return found.flatten(1) if found.ndim > 1 else found
-        if name.startswith("proj_out_2"):
-            # (p · p · C, …) -> (C · p · p, …)
-            return found.unflatten(0, (-1, net.settings.out_channels)).transpose(0, 1).flatten(0, 1)
-        return found
-
-    ours.load_state_dict({name: find(name) for name in ours.state_dict()})
-    assert not weights, f"left over: {sorted(weights)}"
-    return ours
+SHAPE = {"num_attention_heads": 3, "attention_head_dim": 16, "num_layers": 3, "num_embeds_ada_norm": 10}
 
 
 @torch.no_grad()
-def test_agreement():
-    for channels, out, size, patch in [(4, 8, 8, 2), (3, 3, 16, 4), (1, 2, 6, 1)]:
-        theirs = their_dit(
-            num_attention_heads=3,
-            attention_head_dim=16,
-            in_channels=channels,
-            out_channels=out,
-            num_layers=3,
-            sample_size=size,
-            patch_size=patch,
-            num_embeds_ada_norm=10,
-            norm_eps=1e-6,
-        )
-        settings = PlainDiTSettings(
-            in_channels=channels, out_channels=out, depth=3, width=48, heads=3, patch=patch, cond_width=48
-        )
-        ours = copy_weights(theirs, Model(PlainDiT(settings), {"label": LabelEmbedding(10, 48)})).eval()
-        x, t = torch.randn(2, channels, size, size), torch.tensor([0.0, 999.0])
-        labels = torch.tensor([3, 10])  # the last is the null label
-        expected = theirs(x, t, class_labels=labels).sample
-        assert expected.std() > 0.1
-        torch.testing.assert_close(
-            ours.net(x, t, ours.cond({"label": labels}, 2)), expected, rtol=1e-5, atol=1e-5 * expected.std().item()
-        )
+@cases(("channels", "out", "size", "patch", "eps"), [(4, 8, 8, 2, 1e-6), (3, 3, 16, 4, 1e-5), (1, 2, 6, 1, 0.1)])
+def test_agreement(channels, out, size, patch, eps):
+    theirs = their_dit(
+        **SHAPE, in_channels=channels, out_channels=out, sample_size=size, patch_size=patch, norm_eps=eps
+    )
+    found = dit.read_settings(theirs.config, "DiT")
+    assert (found.classes, found.side) == (10, size)
+    weights = dit.read_weights(found, ForeignTensors(theirs.state_dict(), "DiT"))
+    ours = Model(PlainDiT(found.settings), {"label": LabelEmbedding(10, 48)}).eval()
+    ours.load_state_dict(weights)
+    x, t = torch.randn(2, channels, size, size), torch.tensor([0.0, 999.0])
+    labels = torch.tensor([3, 10])  # the last is the null label
+    expected = theirs(x, t, class_labels=labels).sample
+    assert expected.std() > 0.1
+    torch.testing.assert_close(
+        ours.net(x, t, ours.cond({"label": labels}, 2)), expected, rtol=1e-5, atol=1e-5 * expected.std().item()
+    )
+    back, own = dit.write_weights(found.settings, weights), theirs.state_dict()
+    assert back.keys() == own.keys()
+    assert all(torch.equal(back[name], own[name]) for name in own)
+    again = DiTTransformer2DModel.from_config(dit.write_settings(found))
+    assert all(value == theirs.config[name] for name, value in again.config.items() if name[0] != "_")
+
+
+def test_refusals():
+    theirs = their_dit(**SHAPE, in_channels=1, sample_size=4, patch_size=2)
+    weights, found = theirs.state_dict(), dit.read_settings(theirs.config, "DiT")
+    name = "transformer_blocks.2.norm1.emb.class_embedder.embedding_table.weight"
+    with refuses("incompatible", name):
+        dit.read_weights(found, ForeignTensors(weights | {name: weights[name] + 1}, "DiT"))
+    with refuses("incompatible", "extra"):
+        dit.read_weights(found, ForeignTensors(weights | {"extra": torch.zeros(1)}, "DiT"))
+    for name, value in {"activation_fn": "geglu", "norm_type": "layer_norm", "dropout": 0.5}.items():
+        with refuses("incompatible", str(value)):
+            dit.read_settings({**theirs.config, name: value}, "DiT")
+    with refuses("incompatible", "width is 51"):
+        dit.read_settings({**theirs.config, "attention_head_dim": 17}, "DiT")

@@ -132,9 +132,14 @@ class DiTSettings(_Transformer):
 
 
 class PlainDiTSettings(_Transformer):
-    """The shape of the transformer of Peebles & Xie 2023; the defaults are DiT-S/2."""
+    """The shape of the transformer of Peebles & Xie 2023; the defaults are DiT-S/2.
+
+    Attributes:
+        norm_eps: The number added to the variance by the normalisation before each MLP.
+    """
 
     kind: Literal["plain-dit"] = "plain-dit"
+    norm_eps: Annotated[float, bounds(0, above=True)] = 1e-6
 
     @model_validator(mode="after")
     def _fits_positions(self) -> Self:

@@ -17,9 +17,11 @@ from ddpm.networks.transformer import SelfAttention, patches, unpatched
 from ddpm.networks.unet import check_size
 
 
-def modulated(x: torch.Tensor, shift: torch.Tensor, scale: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+def modulated(
+    x: torch.Tensor, shift: torch.Tensor, scale: torch.Tensor, dtype: torch.dtype, eps: float = 1e-6
+) -> torch.Tensor:
     """``norm(x) · (1 + scale) + shift`` in at least float32, returned in the dtype of the next layer."""
-    return (F.layer_norm(x, x.shape[-1:], eps=1e-6) * (1 + scale) + shift).to(dtype)
+    return (F.layer_norm(x, x.shape[-1:], eps=eps) * (1 + scale) + shift).to(dtype)
 
 
 def positions(sides: Sequence[int], width: int, device: torch.device) -> torch.Tensor:
@@ -44,7 +46,7 @@ class PlainBlock(nn.Module):
     def __init__(self, settings: PlainDiTSettings) -> None:
         super().__init__()
         width = settings.width
-        self.checkpoint = settings.checkpoint
+        self.checkpoint, self.norm_eps = settings.checkpoint, settings.norm_eps
         self.modulation = zero(linear(width, 6 * width))
         self.attention = SelfAttention(width, settings.heads, norm=False)
         self.linear1 = linear(width, 4 * width)
@@ -62,7 +64,8 @@ class PlainBlock(nn.Module):
         # (B, 6 · width) -> six of (B, 1, width)
         six = self.modulation(embedding).to(x)[:, None].chunk(6, dim=2)
         x = x + six[2] * self.attention(modulated(x, six[0], six[1], dtype))
-        hidden = F.gelu(self.linear1(modulated(x, six[3], six[4], dtype)), approximate="tanh")
+        normed = modulated(x, six[3], six[4], dtype, self.norm_eps)
+        hidden = F.gelu(self.linear1(normed), approximate="tanh")
         out: torch.Tensor = x + six[5] * self.linear2(hidden)
         return out
 

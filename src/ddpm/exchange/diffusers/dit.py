@@ -1,0 +1,189 @@
+"""diffusers' DiTTransformer2DModel and our ``plain-dit``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from ddpm.config.dit import PlainDiTSettings
+from ddpm.exchange.correspondence import Correspondence, Parts, read, reordered, reshaped, stacked, write
+from ddpm.exchange.tensors import ForeignTensors
+from ddpm.networks.dit import FREQUENCIES
+from ddpm.records.run_folder import Weights
+from ddpm.system.errors import InputError
+from ddpm.system.record import explain
+
+CLASS_NAMES = ("DiTTransformer2DModel", "Transformer2DModel")
+"""The names of the network in its config.json: now, and when it was published."""
+FIXED = {
+    "norm_type": "ada_norm_zero",
+    "activation_fn": "gelu-approximate",
+    "attention_bias": True,
+    "norm_elementwise_affine": False,
+    "upcast_attention": False,
+}
+"""The settings of theirs that ours always has."""
+NUMBERS = {
+    "num_attention_heads": 16,
+    "attention_head_dim": 72,
+    "in_channels": 4,
+    "out_channels": None,
+    "num_layers": 28,
+    "sample_size": 32,
+    "patch_size": 2,
+    "num_embeds_ada_norm": 1000,
+    "dropout": 0.0,
+    "norm_eps": 1e-5,
+}
+"""The others and their defaults, which a config.json may leave out."""
+
+
+@dataclass(frozen=True)
+class ForeignDiT:
+    """Their network in our terms.
+
+    Attributes:
+        settings: of our network.
+        classes: the number of class labels; the null label is the next.
+        side: the side of x, in its positions.
+    """
+
+    settings: PlainDiTSettings
+    classes: int
+    side: int
+
+
+def read_settings(config: Mapping[str, Any], source: str) -> ForeignDiT:
+    """The network of a config.json.
+
+    Args:
+        source: what errors call the file.
+
+    Raises:
+        InputError: a setting is one that ``plain-dit`` does not have.
+    """
+    for name, value in FIXED.items():
+        if config.get(name, value) != value:
+            raise InputError(
+                "incompatible",
+                f"{source}: {name} is {config[name]!r}, but that of a plain-dit is {value!r}; use another",
+            )
+    known = NUMBERS | {name: config[name] for name in NUMBERS if config.get(name) is not None}
+    if known["dropout"]:
+        raise InputError(
+            "incompatible", f"{source}: dropout is {known['dropout']}, but a plain-dit has none; set it to 0"
+        )
+    heads, channels = int(known["num_attention_heads"]), int(known["in_channels"])
+    width = heads * int(known["attention_head_dim"])
+    try:
+        settings = PlainDiTSettings(
+            in_channels=channels,
+            out_channels=int(known["out_channels"] or channels),
+            depth=int(known["num_layers"]),
+            width=width,
+            heads=heads,
+            patch=int(known["patch_size"]),
+            norm_eps=float(known["norm_eps"]),
+            cond_width=width,
+        )
+    except ValidationError as e:
+        raise InputError("incompatible", f"{source}: {explain(e, PlainDiTSettings)}; use another model") from e
+    return ForeignDiT(settings, int(known["num_embeds_ada_norm"]), int(known["sample_size"]))
+
+
+def write_settings(found: ForeignDiT) -> dict[str, Any]:
+    """The inverse of :func:`read_settings`."""
+    s = found.settings
+    return {
+        "_class_name": CLASS_NAMES[0],
+        **FIXED,
+        "num_attention_heads": s.heads,
+        "attention_head_dim": s.width // s.heads,
+        "in_channels": s.in_channels,
+        "out_channels": s.out_channels,
+        "num_layers": s.depth,
+        "sample_size": found.side,
+        "patch_size": s.patch,
+        "num_embeds_ada_norm": found.classes,
+        "dropout": 0.0,
+        "norm_eps": s.norm_eps,
+    }
+
+
+def read_weights(found: ForeignDiT, tensors: ForeignTensors) -> Weights:
+    """Our weights from theirs.
+
+    Raises:
+        InputError: a tensor is missing or left over, or the embeddings of the blocks differ.
+    """
+    weights = read(table(found.settings), tensors)
+    tensors.finish()
+    return weights
+
+
+def write_weights(settings: PlainDiTSettings, weights: Weights) -> Weights:
+    """Their weights from ours."""
+    return write(table(settings), weights)
+
+
+def table(s: PlainDiTSettings) -> list[Correspondence]:
+    """The correspondence of all weights.
+
+    Theirs repeats the embeddings of time and label in each block, has queries, keys and values apart and a convolution
+    as its first layer. Its cosines of time come before the sines, and the channels of a patch's pixel side by side.
+    """
+    area, first = s.patch**2, (s.width, s.in_channels, s.patch, s.patch)
+    halves = torch.arange(FREQUENCIES).roll(FREQUENCIES // 2)
+    # (p · p · C) as (C · p · p)
+    by_channel = torch.arange(area * s.out_channels).reshape(area, s.out_channels).T.flatten()
+    time = "net.time.linear", "timestep_embedder.linear_"
+    label = "conditioners.label.table.weight"
+    return [
+        _everywhere(Correspondence(label, ("class_embedder.embedding_table.weight",)), s.depth),
+        _everywhere(reordered(f"{time[0]}1.weight", f"{time[1]}1.weight", halves, 1), s.depth),
+        *(
+            _everywhere(Correspondence(time[0] + part, (time[1] + part,)), s.depth)
+            for part in ("1.bias", "2.weight", "2.bias")
+        ),
+        reshaped("net.embed.weight", "pos_embed.proj.weight", (s.width, s.in_channels * area), first),
+        *_same("net.embed", "pos_embed.proj", "bias"),
+        *(pair for i in range(s.depth) for pair in _block(f"net.blocks.{i}.", f"transformer_blocks.{i}.")),
+        *_same("net.modulation", "proj_out_1"),
+        *(reordered(f"net.out.{part}", f"proj_out_2.{part}", by_channel, 0) for part in ("weight", "bias")),
+    ]
+
+
+def _block(ours: str, theirs: str) -> list[Correspondence]:
+    return [
+        *_same(f"{ours}modulation", f"{theirs}norm1.linear"),
+        *(
+            stacked(f"{ours}attention.qkv.{part}", *(f"{theirs}attn1.to_{one}.{part}" for one in "qkv"))
+            for part in ("weight", "bias")
+        ),
+        *_same(f"{ours}attention.out", f"{theirs}attn1.to_out.0"),
+        *_same(f"{ours}linear1", f"{theirs}ff.net.0.proj"),
+        *_same(f"{ours}linear2", f"{theirs}ff.net.2"),
+    ]
+
+
+def _same(ours: str, theirs: str, *parts: str) -> list[Correspondence]:
+    return [Correspondence(f"{ours}.{part}", (f"{theirs}.{part}",)) for part in parts or ("weight", "bias")]
+
+
+def _everywhere(pair: Correspondence, depth: int) -> Correspondence:
+    """A tensor of the embeddings, of which each block has a copy."""
+    names = tuple(f"transformer_blocks.{i}.norm1.emb.{name}" for i in range(depth) for name in pair.theirs)
+
+    def join(parts: Parts) -> torch.Tensor:
+        for name, part in zip(names, parts, strict=True):
+            if not torch.equal(part, parts[0]):
+                raise InputError(
+                    "incompatible",
+                    f"{name} differs from {names[0]}, but a plain-dit has one embedding for all blocks; use another "
+                    "model",
+                )
+        return pair.join(parts[:1])
+
+    return replace(pair, theirs=names, join=join, split=lambda tensor: pair.split(tensor) * depth)
