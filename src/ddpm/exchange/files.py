@@ -1,0 +1,136 @@
+"""The tensors in a file of another program: safetensors, whole or in shards, and PyTorch's files."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from ddpm.exchange.pickles import read_pickle
+from ddpm.records.run_folder import Weights
+from ddpm.system.errors import InputError
+
+INDEX = ".index.json"
+"""The end of the name of a file that says which shard holds each tensor."""
+LONGEST_HEADER, LONGEST_INDEX = 16 << 20, 16 << 20
+"""The largest header of a safetensors file, and the largest index, in bytes; published ones have less than 1 MB."""
+KNOWN: tuple[tuple[bytes, str], ...] = (
+    (b"version https://git-lfs", "a git-lfs pointer, not the file itself; run `git lfs pull` to download it"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"RIFF", "a WebP picture or a sound"),
+    (b"\x89HDF", "an HDF5 file, as Keras writes"),
+    (b"\x1f\x8b", "compressed with gzip; unpack it first"),
+    (b"\x93NUMPY", "an array of NumPy"),
+    (b"GGUF", "a GGUF file"),
+    (b"<", "a web page, as failed downloads are; download it again"),
+    (b"\x80", "a pickle, or saved by PyTorch before 1.6; there, save it again as torch.save(torch.load(old), new)"),
+    (b"PK", "a zip file, as PyTorch writes; rename it to end in .pt"),
+)
+"""How files begin, and what they are."""
+
+
+def read_tensors(path: Path) -> Weights:
+    """The tensors in a file, on the CPU and mapped into memory rather than read.
+
+    Those in nested states have names joined by dots, ``state["ema"]["conv.weight"]`` being "ema.conv.weight"; plain
+    values next to them, such as the number of a step, are left out.
+
+    Args:
+        path: a .safetensors file, PyTorch's .pt, .pth, .ckpt or .bin, or the .index.json of shards in its folder.
+
+    Raises:
+        InputError: the file is missing, damaged, of another type, or would run code.
+    """
+    if path.name.endswith(INDEX):
+        return _read_shards(path)
+    read = READERS.get(path.suffix.lower())
+    if read is None:
+        raise InputError(
+            "unreadable", f"{path} is of unknown type; its name must end in {', '.join(READERS)} or {INDEX}"
+        )
+    _check(path)
+    return read(path)
+
+
+def _check(path: Path) -> None:
+    """Check what can be seen from the first bytes of a file.
+
+    Raises:
+        InputError: it cannot be read, or is of another type than its name says.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except FileNotFoundError:
+        raise InputError("missing", f"{path} does not exist; check the path") from None
+    except OSError as error:
+        raise InputError("unreadable", f"cannot read {path} ({error.strerror}); use a file that can be read") from error
+    if not head:
+        raise InputError("unreadable", f"{path} is empty; download it again")
+    if head[257:262] == b"ustar":
+        raise InputError("unreadable", f"{path} is a tar archive; unpack it, and import what it contains")
+    if path.suffix.lower() == ".safetensors":
+        # a header's length, and the brace that the header begins with
+        expected = len(head) > 8 and head[8:9] == b"{"
+    else:
+        expected = head.startswith(b"PK\x03\x04")
+    if expected:
+        return
+    kind = next((words for magic, words in KNOWN if head.startswith(magic)), None)
+    if kind is None and head[8:9] == b"{":
+        kind = "a safetensors file; rename it to end in .safetensors"
+    raise InputError("unreadable", f"{path} is {kind or f'damaged, or no {path.suffix} file'}")
+
+
+def _read_safetensors(path: Path) -> Weights:
+    length = int.from_bytes(path.open("rb").read(8), "little")
+    if length > min(LONGEST_HEADER, path.stat().st_size - 8):
+        raise InputError(
+            "unreadable",
+            f"{path} has {path.stat().st_size} bytes, but a header of {length}; it is cut off or damaged: download it "
+            "again",
+        )
+    try:
+        with safe_open(path, "pt", "cpu") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError("unreadable", f"{path} is cut off or damaged ({reason}); download it again") from error
+
+
+def _read_shards(path: Path) -> Weights:
+    """The tensors of several files, as an index in their folder lists them."""
+    try:
+        if path.stat().st_size > LONGEST_INDEX:
+            raise ValueError("it is too large")
+        files = json.loads(path.read_bytes())["weight_map"]
+        if not isinstance(files, dict) or not files or not all(isinstance(name, str) for name in files.values()):
+            raise ValueError("weight_map must map tensors to files")
+    except FileNotFoundError:
+        raise InputError("missing", f"{path} does not exist; check the path") from None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError("unreadable", f"{path} is no index of shards ({error}); download it again") from error
+    found: Weights = {}
+    for shard in sorted(set(files.values())):
+        if Path(shard).name != shard or shard.endswith(INDEX):
+            raise InputError("unreadable", f"{path} names the file {shard!r}, which must be one in its own folder")
+        tensors = read_tensors(path.parent / shard)
+        listed = {name for name, where in files.items() if where == shard}
+        if wrong := sorted(listed ^ tensors.keys()):
+            raise InputError(
+                "unreadable",
+                f"{path} and {shard} do not belong together, as only one of them has {wrong[0]}; download both again",
+            )
+        found |= tensors
+    return found
+
+
+READERS: dict[str, Callable[[Path], Weights]] = {
+    ".safetensors": _read_safetensors,
+    ".pt": read_pickle,
+    ".pth": read_pickle,
+    ".ckpt": read_pickle,
+    ".bin": read_pickle,
+}
+"""How files are read, by the end of their names."""
