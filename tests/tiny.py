@@ -12,6 +12,7 @@ from ddpm.config.data import DataConfig
 from ddpm.config.diffusion import DiffusionConfig
 from ddpm.config.dit import DiTSettings, PlainDiTSettings
 from ddpm.config.network import NetworkSettings, UNetSettings
+from ddpm.config.plain_unet import PlainUNetSettings
 from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.config.text import WordsConfig
@@ -27,6 +28,9 @@ NETWORKS = {
     "unet": UNetSettings(width=8, multipliers=(1, 2), blocks=1, attention=(2,), cond_width=8),
     "dit": DiTSettings(depth=2, width=32, heads=2, cond_width=32, class_tokens=2, long_skips=True, final_conv=True),
     "plain-dit": PlainDiTSettings(depth=2, width=32, heads=2, cond_width=32),
+    "plain-unet": PlainUNetSettings(
+        width=8, multipliers=(1, 2), blocks=(1,), attention=("self", "transformer"), norm_groups=4, cond_width=32
+    ),
 }
 """The smallest network of each kind that has all parts."""
 
@@ -42,7 +46,7 @@ def loaded(mode: Any, steps: int = 3, scale: int | None = None, kind: str = "une
     channels = len(mode)
     seen = channels if scale is None else 2 * channels
     network = TypeAdapter(NetworkSettings).dump_python(NETWORKS[kind])
-    if text and kind == "unet":
+    if text and kind in ("unet", "plain-unet"):
         network["token_width"] = network["cond_width"]
     config = RunConfig(
         recipe="auto",

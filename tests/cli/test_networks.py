@@ -1,8 +1,9 @@
-"""Transformers from the command line and from Python, through all that a run leads to."""
+"""Networks of other kinds from the command line and from Python, through all that a run leads to."""
 
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,13 +18,17 @@ LEARNED = ("--variance", "learned", "--loss", "hybrid")
 TINY = ("--set", "network.depth=2", "--width", "32")
 
 
-@pytest.mark.parametrize("kind", ["dit", "plain-dit"])
-def test_a_run_leads_to_all_others(cli: Cli, kind: str, tmp_path: Path) -> None:
+NAMED = {"size": "XXS", "depth": 2, "width": 32, "heads": 2, "cond_width": 32}
+PLAIN_UNET = {"width": 32, "multipliers": [1.0, 2.0], "norm_groups": 8, "cond_width": 128}
+
+
+@pytest.mark.parametrize(("kind", "named"), [("dit", NAMED), ("plain-dit", NAMED), ("plain-unet", PLAIN_UNET)])
+def test_a_run_leads_to_all_others(cli: Cli, kind: str, named: dict[str, Any], tmp_path: Path) -> None:
     run, student = tmp_path / "run", tmp_path / "student"
-    assert cli("train", "digits", "--out", run, "--network", kind, *TINY, *SHORT, *LEARNED) == 0
+    shape = () if kind == "plain-unet" else TINY
+    assert cli("train", "digits", "--out", run, "--network", kind, *shape, *SHORT, *LEARNED) == 0
     network = json.loads((run / "config.json").read_text())["network"]
-    named = {"kind": kind, "size": "XXS", "depth": 2, "width": 32, "heads": 2, "cond_width": 32, "out_channels": 2}
-    assert network.items() >= named.items()
+    assert network.items() >= {"kind": kind, "out_channels": 2, **named}.items()
     assert cli("distill", run, "--out", student, "--steps", "2", "--images", "32", "--batch", "16") == 0
     for one in (run, student):
         assert cli("sample", one, "-n", "2", "--label", "3", "--out", one / "pictures") == 0

@@ -17,7 +17,7 @@ from ddpm.metrics.features import Extractor
 from ddpm.metrics.features.embedded import Embedded
 from ddpm.metrics.features.inception import Inception
 from ddpm.metrics.features.vision import clip, dinov2
-from ddpm.networks import Autoencoder, DiT, NoisedClassifier, PatchDiscriminator, PlainDiT, UNet
+from ddpm.networks import Autoencoder, DiT, NoisedClassifier, PatchDiscriminator, PlainDiT, PlainUNet, UNet
 from ddpm.networks.blocks import zero
 from ddpm.networks.embeddings import TimeEmbedding
 from ddpm.system.errors import InputError
@@ -27,6 +27,7 @@ NETWORKS: dict[str, Callable[[Any], torch.nn.Module]] = {
     "unet": UNet,
     "dit": DiT,
     "plain-dit": PlainDiT,
+    "plain-unet": PlainUNet,
 }
 CODECS: dict[str, Callable[[Any, Callable[[], TrainedAutoencoder]], Codec]] = {
     "pixel": lambda config, trained: PixelCodec(),
@@ -72,6 +73,11 @@ def _label(config: RunConfig) -> LabelEmbedding:
     return LabelEmbedding(len(config.data.classes), _width(config))
 
 
+def _caption(config: RunConfig) -> torch.nn.Module:
+    assert config.network.token_width is not None, "a run with captions has a token_width"
+    return build_caption_conditioner(config, config.network.token_width)
+
+
 def _low_resolution(config: RunConfig) -> LowResolution:
     assert config.upscaling is not None
     width, u = _width(config), config.upscaling
@@ -109,7 +115,7 @@ def _width(config: RunConfig) -> int:
 
 CONDITIONERS: dict[str, Callable[[RunConfig], torch.nn.Module]] = {
     "label": _label,
-    "caption": lambda config: build_caption_conditioner(config, _width(config)),
+    "caption": _caption,
     "low_resolution": _low_resolution,
     "steps": _steps,
     "guidance": _guidance,

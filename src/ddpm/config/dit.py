@@ -77,9 +77,9 @@ class _Transformer(Strict):
         return self.patch
 
     @classmethod
-    def default_width(cls, tree: Mapping[str, Any]) -> int:
-        """The width of the settings in a tree that names none."""
-        return SIZES.get(str(tree.get("size", "S")), SIZES["S"]).width
+    def default_cond_width(cls, tree: Mapping[str, Any]) -> Any:
+        """The width of the condition's vector for the settings in a tree: their own width."""
+        return tree.get("width", SIZES.get(str(tree.get("size", "S")), SIZES["S"]).width)
 
     def encoder(self, width: int | None, in_channels: int, out_channels: int) -> dict[str, Any]:
         """The settings of a classifier for the images of this network: a U-Net of one level with attention."""

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from ddpm.config.dit import DiTSettings, PlainDiTSettings
 from ddpm.config.options import Flag
+from ddpm.config.plain_unet import PlainUNetSettings
 from ddpm.system.names import NormName, SkipsName, UpsampleName
 from ddpm.system.tree import Short, groups, hints, short
 
@@ -115,9 +116,9 @@ class UNetSettings:
         return asdict(self) | fixed | none | {"width": width}
 
     @classmethod
-    def default_width(cls, tree: Mapping[str, Any]) -> int:
-        """The width of the settings in a tree that names none."""
-        return cls.width
+    def default_cond_width(cls, tree: Mapping[str, Any]) -> Any:
+        """The width of the condition's vector for the settings in a tree: their own width."""
+        return tree.get("width", cls.width)
 
     def describe(self) -> str:
         """A one-line summary: "U-Net, width 32, channel multipliers 1 2 2, patch size 2"."""
@@ -126,18 +127,21 @@ class UNetSettings:
 
 
 NetworkSettings = Annotated[
-    UNetSettings | DiTSettings | PlainDiTSettings,
+    UNetSettings | DiTSettings | PlainDiTSettings | PlainUNetSettings,
     Field(discriminator="kind"),
     Short("kind"),
-    Flag("Kind of network: a U-Net, a modern diffusion transformer, or the original one (Peebles & Xie 2023)."),
+    Flag(
+        "Kind of network: a U-Net, a modern diffusion transformer, the original one (Peebles & Xie 2023), or the "
+        "published U-Nets."
+    ),
 ]
 """Settings of any kind of network. All kinds have ``in_channels``, ``out_channels``, ``width``, ``space``,
-``cond_width``, ``token_width``, ``divisor``, ``encoder()``, ``default_width()`` and ``describe()``. No other is read by
-other packages, but for that of the network."""
+``cond_width``, ``token_width``, ``divisor``, ``encoder()``, ``default_cond_width()`` and ``describe()``. No other is
+read by other packages, but for that of the network."""
 
 
 def conditioned(tree: Mapping[str, Any], *, tokens: bool = False) -> dict[str, Any]:
-    """A network's settings with a width for the condition's vector: by default, the network's own width.
+    """A network's settings with a width for the condition's vector, by default that of its kind.
 
     Args:
         tokens: Whether the condition also has tokens; their width is by default that of the vector.
@@ -145,5 +149,5 @@ def conditioned(tree: Mapping[str, Any], *, tokens: bool = False) -> dict[str, A
     mark, members = short(NetworkSettings), groups(NetworkSettings)
     assert mark is not None
     kind: Any = mark.member(mark.full(tree, members), members)
-    made = {"cond_width": tree.get("width", kind.default_width(tree)), **tree}
+    made = {"cond_width": kind.default_cond_width(tree), **tree}
     return {"token_width": made["cond_width"], **made} if tokens and "token_width" in hints(kind) else made

@@ -144,17 +144,24 @@ class RunConfig(Record):
             )
         if net.space != 2:
             raise ValueError(f"network.space must be 2 for images, not {net.space}")
-        if bool(self.conditions) != (net.cond_width is not None):
-            given = " and ".join(self.conditions)
+        tokens = None if self.text is None else self.text.token_width
+        vectors = [kind for kind in self.conditions if kind != "caption" or tokens is None]
+        if bool(vectors) != (net.cond_width is not None):
+            given = " and ".join(vectors)
+            only = "only its captions' tokens as" if self.conditions else "no"
             raise ValueError(
-                "network.cond_width must be null, as the run has no conditions"
+                f"network.cond_width must be null, as the run has {only} conditions"
                 if net.cond_width is not None
                 else f"network.cond_width must be a number, as the run is conditioned on {given}"
             )
-        if self.text is None and net.kind == "unet" and net.token_width is not None:
+        if self.text is None and net.kind != "dit" and net.token_width is not None:
             raise ValueError("network.token_width must be null, as the run has no captions")
-        if self.text is not None and net.token_width not in (None, net.cond_width):
-            raise ValueError(f"network.token_width must be network.cond_width, which is {net.cond_width}")
+        if self.text is not None and net.token_width not in (None, tokens or net.cond_width):
+            raise ValueError(
+                f"network.token_width must be {tokens}, that of the text's tokens"
+                if tokens
+                else f"network.token_width must be network.cond_width, which is {net.cond_width}"
+            )
         if self.text is not None and net.token_width is None:
             raise ValueError(f"network {net.kind} takes no captions; use --no-text, or --network unet or dit")
         if self.upscaling is not None and any(n % self.upscaling.scale for n in data.size):

@@ -25,6 +25,11 @@ class WordsConfig(Strict):
     layers: Annotated[int, bounds(0)] = 2
 
     @property
+    def token_width(self) -> int | None:
+        """E of tokens that the network takes as they are, without a vector; None if both have the network's width."""
+        return None
+
+    @property
     def words(self) -> tuple[str, ...]:
         """The whole words, most frequent first."""
         return tuple(self.vocabulary.split())
@@ -50,6 +55,10 @@ class PretrainedConfig(Strict):
     weights: str
     width: Annotated[int, bounds(1)]
     length: Annotated[int, bounds(1)]
+
+    @property
+    def token_width(self) -> int | None:
+        return None
 
     @property
     def summary(self) -> str:

@@ -5,6 +5,7 @@ from ddpm.networks.classifier import NoisedClassifier
 from ddpm.networks.discriminator import PatchDiscriminator
 from ddpm.networks.dit import DiT
 from ddpm.networks.plain_dit import PlainDiT
+from ddpm.networks.plain_unet import PlainUNet
 from ddpm.networks.unet import UNet
 
-__all__ = ["Autoencoder", "DiT", "NoisedClassifier", "PatchDiscriminator", "PlainDiT", "UNet"]
+__all__ = ["Autoencoder", "DiT", "NoisedClassifier", "PatchDiscriminator", "PlainDiT", "PlainUNet", "UNet"]

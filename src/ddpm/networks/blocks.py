@@ -46,8 +46,9 @@ class GroupNorm(nn.Module):
     several times slower.
     """
 
-    def __init__(self, channels: int, groups: int | None = None) -> None:
+    def __init__(self, channels: int, groups: int | None = None, eps: float = 1e-6) -> None:
         super().__init__()
+        self.eps = eps
         self.groups = math.gcd(32, channels) if groups is None else groups
         if groups is None and self.groups == channels > 1:
             # A channel alone in its group would lose its mean, and with it the time embedding.
@@ -59,7 +60,7 @@ class GroupNorm(nn.Module):
         """(B, C, *space) -> (B, C, *space) of the same dtype."""
         wide = torch.promote_types(x.dtype, torch.float32)
         weight, bias = self.weight.to(wide), self.bias.to(wide)
-        return F.group_norm(x.to(wide), self.groups, weight, bias, eps=1e-6).to(x.dtype)
+        return F.group_norm(x.to(wide), self.groups, weight, bias, self.eps).to(x.dtype)
 
 
 class LayerNorm(nn.Module):
@@ -68,8 +69,9 @@ class LayerNorm(nn.Module):
     On a CPU about twice as fast as :class:`GroupNorm`, as it keeps bfloat16.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
         super().__init__()
+        self.eps = eps
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
 
@@ -81,13 +83,13 @@ class LayerNorm(nn.Module):
         weight, bias = self.weight.to(wide), self.bias.to(wide)
         with torch.autocast(x.device.type, enabled=False):
             # (B, C, *space) -> (B, *space, C): free where memory is channels-last
-            out = F.layer_norm(x.movedim(1, -1).to(narrow), weight.shape, weight, bias, eps=1e-6)
+            out = F.layer_norm(x.movedim(1, -1).to(narrow), weight.shape, weight, bias, self.eps)
         return out.to(x.dtype).movedim(-1, 1)
 
 
-def normaliser(name: NormName, channels: int, groups: int | None = None) -> GroupNorm | LayerNorm:
+def normaliser(name: NormName, channels: int, groups: int | None = None, eps: float = 1e-6) -> GroupNorm | LayerNorm:
     """The normalisation of this name; ``groups`` is the number of groups of :class:`GroupNorm`."""
-    return LayerNorm(channels) if name == "layer" else GroupNorm(channels, groups)
+    return LayerNorm(channels, eps) if name == "layer" else GroupNorm(channels, groups, eps)
 
 
 def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
@@ -113,11 +115,16 @@ class Attention(nn.Module):
     """Self-attention over all positions, on a residual branch (Ho et al. 2020, app. B)."""
 
     def __init__(
-        self, channels: int, head_width: int | None = None, norm: NormName = "group", groups: int | None = None
+        self,
+        channels: int,
+        head_width: int | None = None,
+        norm: NormName = "group",
+        groups: int | None = None,
+        eps: float = 1e-6,
     ) -> None:
         super().__init__()
         self.heads = 1 if head_width is None else channels // head_width
-        self.norm = normaliser(norm, channels, groups)
+        self.norm = normaliser(norm, channels, groups, eps)
         # The gain gives the three parts the scale of three separate layers.
         self.qkv = linear(channels, 3 * channels, gain=math.sqrt(2))
         self.out = zero(linear(channels, channels))
@@ -135,15 +142,20 @@ class Attention(nn.Module):
 
 
 class Downsample(nn.Module):
-    """Downsampling by 2: a convolution of stride 2, padded only at the far end of each axis."""
+    """Downsampling by 2: a convolution of stride 2.
 
-    def __init__(self, space: int, channels: int) -> None:
+    Args:
+        padding: the zeros at both ends of each axis; if 0, there is one only at the far end.
+    """
+
+    def __init__(self, space: int, channels: int, padding: int = 0) -> None:
         super().__init__()
-        self.conv = conv(space, channels, channels, 3, stride=2)
+        self.conv = conv(space, channels, channels, 3, stride=2, padding=padding)
+        self.far = 1 - padding
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, *space) -> (B, C, *space / 2)."""
-        out: torch.Tensor = self.conv(F.pad(x, (0, 1) * (x.ndim - 2)))
+        out: torch.Tensor = self.conv(F.pad(x, (0, self.far) * (x.ndim - 2)))
         return out
 
 

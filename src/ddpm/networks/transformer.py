@@ -50,13 +50,14 @@ class SelfAttention(nn.Module):
 
     Args:
         norm: Whether to normalise queries and keys, so that their products cannot explode (Henry et al. 2020).
+        bias: Whether queries, keys and values have biases.
     """
 
-    def __init__(self, width: int, heads: int, *, norm: bool) -> None:
+    def __init__(self, width: int, heads: int, *, norm: bool, bias: bool = True) -> None:
         super().__init__()
         self.heads = heads
         # The gain gives the three parts the scale of three separate layers.
-        self.qkv = linear(width, 3 * width, gain=2**0.5)
+        self.qkv = linear(width, 3 * width, bias=bias, gain=2**0.5)
         self.out = linear(width, width)
         self.norm_q = nn.Parameter(torch.ones(width // heads)) if norm else None
         self.norm_k = nn.Parameter(torch.ones(width // heads)) if norm else None

@@ -22,7 +22,7 @@ from ddpm.planning.recipes.ho2020 import ho2020
 from ddpm.planning.recipes.nichol2021 import nichol2021
 from ddpm.system.errors import InputError
 
-KINDS = ("unet", "dit", "plain-dit")
+KINDS = ("unet", "dit", "plain-dit", "plain-unet")
 
 
 def network(rung: Rung, channels: int = 3) -> Any:
@@ -107,7 +107,8 @@ def test_a_ladder_climbs() -> None:
 
     def cost(rung: Rung) -> float:
         s = network(rung)
-        return getattr(s, "depth", 1) * s.width**2 / s.patch**2
+        layers = s.blocks[0] if s.kind == "plain-unet" else getattr(s, "depth", 1)
+        return layers * s.width**2 / getattr(s, "patch", 1) ** 2
 
     for kind in KINDS:
         assert all(cost(a) < cost(b) for a, b in pairwise(auto((32, 32), False, kind)))

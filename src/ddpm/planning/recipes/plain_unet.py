@@ -1,0 +1,94 @@
+"""The published U-Nets of the default recipe."""
+
+from typing import NamedTuple
+
+from ddpm.planning.recipes.recipe import Rung
+from ddpm.system.errors import InputError
+
+PLAIN_UNET = "plain-unet"
+"""The kind of network with this ladder."""
+COARSEST = 16
+"""Maximum positions per side at the coarsest level; an oblong image may have as many in total as a square."""
+USUAL = 3
+"""The number of levels where the size allows it."""
+
+
+class PlainUNetRow(NamedTuple):
+    """One network of the ladder.
+
+    Attributes:
+        needs: training images from which it is preferred to the row above.
+        width: channels at the finest level.
+        blocks: residual blocks per level.
+        batch, rate: images per step and the peak learning rate.
+    """
+
+    needs: int
+    width: int
+    blocks: int
+    batch: int
+    rate: float
+
+
+LADDER = (
+    PlainUNetRow(0, 32, 1, 64, 1e-3),
+    PlainUNetRow(600_000, 64, 2, 128, 5e-4),
+    PlainUNetRow(4_000_000, 96, 2, 128, 5e-4),
+    PlainUNetRow(8_000_000, 128, 2, 128, 4e-4),
+)
+
+
+def plain_unet(size: tuple[int, int]) -> list[Rung]:
+    """Rungs for any image size and budget, without sampling settings. Nothing about them was measured.
+
+    Raises:
+        InputError: the size cannot be halved often enough.
+    """
+    levels = _levels(size)
+    multipliers = (1, *[2] * (levels - 1))
+    attention = ["transformer" if i and i >= levels - 2 else "none" for i in range(levels)]
+    return [
+        Rung(
+            row.needs,
+            {
+                "diffusion": {"schedule": "cosine", "prediction": "v"},
+                "network": {
+                    "kind": PLAIN_UNET,
+                    "width": row.width,
+                    "multipliers": multipliers,
+                    "blocks": (row.blocks,),
+                    "attention": attention,
+                    "norm_groups": row.width // 4,
+                },
+                "training": {"batch": row.batch, "learning_rate": row.rate, "label_dropout": 0.05},
+            },
+        )
+        for row in LADDER
+    ]
+
+
+def _levels(size: tuple[int, int]) -> int:
+    """The number of levels: ``USUAL``, or more where the coarsest would have too many positions."""
+    factor, levels = 1, 1
+    while min(size) >= 8 * factor and _divides(size, 2 * factor) and (levels < USUAL or not _few(size, factor)):
+        factor, levels = 2 * factor, levels + 1
+    if _few(size, factor):
+        return levels
+    nearest = size
+    while not (_divides(nearest, factor) and _few(nearest, factor)):
+        factor *= 2
+        height, width = (max(1, round(n / factor)) * factor for n in size)
+        nearest = height, width
+    raise InputError(
+        "invalid",
+        f"images of {size[0]} × {size[1]} cannot be halved often enough; "
+        f"use --size {nearest[0]}x{nearest[1]}, the nearest size that can",
+    )
+
+
+def _divides(size: tuple[int, int], factor: int) -> bool:
+    return all(n % factor == 0 for n in size)
+
+
+def _few(size: tuple[int, int], factor: int) -> bool:
+    return size[0] * size[1] <= (COARSEST * factor) ** 2
