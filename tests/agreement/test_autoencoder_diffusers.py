@@ -1,95 +1,176 @@
-"""Our autoencoder with the weights of diffusers' AutoencoderKL."""
+"""Our autoencoders with the weights of diffusers', and theirs with ours."""
 
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, AutoencoderTiny, VQModel
 
 from cases import cases
-from ddpm.config.autoencoder import AutoencoderSettings
+from ddpm.config.autoencoder import AutoencoderConfig, AutoencoderSettings
+from ddpm.engine.codec import loaded
+from ddpm.exchange.autoencoder import DIFFUSERS, AutoencoderTable
+from ddpm.exchange.correspondence import write
+from ddpm.exchange.diffusers.autoencoder import read_autoencoder, write_autoencoder
+from ddpm.exchange.tensors import ForeignTensors
 from ddpm.networks import Autoencoder
+from ddpm.records.codec import StoredCodec
+from ddpm.system.errors import Code
+from randomised import randomised
+from refusal import refuses
+
+CPU = torch.device("cpu")
+SHAPE: dict[str, Any] = {
+    "down_block_types": ("DownEncoderBlock2D",) * 3,
+    "up_block_types": ("UpDecoderBlock2D",) * 3,
+    "block_out_channels": (8, 16, 16),
+    "norm_num_groups": 4,
+}
+TINY: dict[str, Any] = {
+    "encoder_block_out_channels": (8,) * 3,
+    "decoder_block_out_channels": (8,) * 3,
+    "num_encoder_blocks": (1, 2, 1),
+    "num_decoder_blocks": (2, 1, 1),
+}
+THEIRS = [
+    lambda: AutoencoderKL(**SHAPE),
+    lambda: AutoencoderKL(
+        **SHAPE, layers_per_block=2, sample_size=(32, 64), scaling_factor=0.3611, shift_factor=0.1159
+    ),
+    lambda: AutoencoderKL(**SHAPE, use_quant_conv=False, use_post_quant_conv=False, mid_block_add_attention=False),
+    lambda: VQModel(**SHAPE, latent_channels=3, num_vq_embeddings=64, sample_size=64),
+    lambda: VQModel(**SHAPE, latent_channels=4, vq_embed_dim=2, num_vq_embeddings=16, scaling_factor=1.0),
+    lambda: AutoencoderTiny(**TINY),
+    lambda: AutoencoderTiny(**TINY, latent_channels=16, scaling_factor=1.5, shift_factor=0.25),
+]
+"""Networks of each kind."""
 
 
-def their_autoencoder(s: AutoencoderSettings):
-    """Their network, random also where theirs begin at zero or one."""
-    torch.manual_seed(0)
-    kinds = len(s.widths)
-    net = AutoencoderKL(
-        in_channels=s.image_channels,
-        out_channels=s.image_channels,
-        down_block_types=("DownEncoderBlock2D",) * kinds,
-        up_block_types=("UpDecoderBlock2D",) * kinds,
-        block_out_channels=s.widths,
-        layers_per_block=s.blocks,
-        latent_channels=s.channels,
-        norm_num_groups=s.norm_groups,
-        mid_block_add_attention=s.attention,
-    )
-    for p in net.parameters():
-        if p.ndim == 1:
-            p += 0.2 * torch.randn_like(p)
-    return net.eval()
+def settings_of(net: Any) -> dict[str, Any]:
+    """Their config.json."""
+    found: dict[str, Any] = json.loads(net.to_json_string())
+    return found
 
 
-def translated(net, s: AutoencoderSettings) -> dict[str, torch.Tensor]:
-    """Their weights by our names."""
-    state, out = net.state_dict(), {}
+def imported(net: Any) -> StoredCodec:
+    return read_autoencoder(settings_of(net), ForeignTensors(net.state_dict(), "vae"))
 
-    def take(ours: str, name: str) -> None:
-        for kind in ("weight", "bias"):
-            out[f"{ours}.{kind}"] = state.pop(f"{name}.{kind}")
 
-    def block(ours: str, name: str) -> None:
-        for part in ("norm1", "conv1", "norm2", "conv2"):
-            take(f"{ours}.{part}", f"{name}.{part}")
-        if f"{name}.conv_shortcut.weight" in state:
-            take(f"{ours}.shortcut", f"{name}.conv_shortcut")
+def encoded(net: Any, x: torch.Tensor) -> torch.Tensor:
+    found = net.encode(x)
+    return found.latent_dist.mean if hasattr(found, "latent_dist") else found.latents
 
-    take("quant", "quant_conv")
-    take("post_quant", "post_quant_conv")
-    for half, way, resampler, more in (
-        ("encoder", "down_blocks", "downsamplers", 0),
-        ("decoder", "up_blocks", "upsamplers", 1),
-    ):
-        take(f"{half}.conv_in", f"{half}.conv_in")
-        take(f"{half}.norm_out", f"{half}.conv_norm_out")
-        take(f"{half}.conv_out", f"{half}.conv_out")
-        block(f"{half}.middle.0", f"{half}.mid_block.resnets.0")
-        if s.attention:
-            attention = f"{half}.mid_block.attentions.0"
-            take(f"{half}.middle.1.norm", f"{attention}.group_norm")
-            take(f"{half}.middle.1.out", f"{attention}.to_out.0")
-            for kind in ("weight", "bias"):
-                parts = [state.pop(f"{attention}.to_{part}.{kind}") for part in "qkv"]
-                out[f"{half}.middle.1.qkv.{kind}"] = torch.cat(parts)
-        block(f"{half}.middle.{2 if s.attention else 1}", f"{half}.mid_block.resnets.1")
-        for level in range(len(s.widths)):
-            for i in range(s.blocks + more):
-                # our resampling starts a level, theirs ends the one before
-                block(f"{half}.levels.{level}.{i + (level > 0)}", f"{half}.{way}.{level}.resnets.{i}")
-            if level:
-                take(f"{half}.levels.{level}.0.conv", f"{half}.{way}.{level - 1}.{resampler}.0.conv")
-    assert not state
-    return out
+
+@cases("make", THEIRS)
+@torch.no_grad()
+def test_latents_and_images_are_those_of_diffusers(make: Any) -> None:
+    theirs = randomised(make).eval()
+    ours = loaded(imported(theirs), CPU)
+    x = torch.rand(2, 3, 32, 48) * 2 - 1
+    mean, logvar = ours.net.moments(x)
+    torch.testing.assert_close(mean, encoded(theirs, x), rtol=1e-5, atol=1e-5)
+    if isinstance(theirs, AutoencoderKL):
+        torch.testing.assert_close(logvar, theirs.encode(x).latent_dist.logvar, rtol=1e-5, atol=1e-5)
+    z = torch.randn_like(mean)
+    torch.testing.assert_close(ours.net.decode(z), theirs.decode(z).sample, rtol=1e-5, atol=1e-5)
+    shift = theirs.config.get("shift_factor") or 0.0
+    torch.testing.assert_close(z * ours.spread[0] + ours.mean[0], z / theirs.config.scaling_factor + shift)
+
+
+@cases("make", THEIRS)
+def test_weights_and_settings_return_bit_for_bit(make: Any) -> None:
+    theirs = randomised(make)
+    config, tensors = write_autoencoder(imported(theirs))
+    again = type(theirs).from_config(config)
+    again.load_state_dict(tensors)
+    assert all(torch.equal(value, tensors[name]) for name, value in theirs.state_dict().items())
+    assert settings_of(again) == settings_of(theirs)
+
+
+def test_names_of_older_files_are_known() -> None:
+    theirs = randomised(THEIRS[0])
+    old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+    state = theirs.state_dict()
+    for ours, former in old.items():
+        state = {name.replace(f".{ours}.", f".{former}."): tensor for name, tensor in state.items()}
+    found = read_autoencoder(settings_of(theirs), ForeignTensors(state, "vae"))
+    assert found.hash == imported(theirs).hash
+
+
+@torch.no_grad()
+def test_statistics_of_each_channel_become_part_of_the_weights() -> None:
+    mean, std = (0.5, -1.0, 0.0, 2.0), (0.5, 2.0, 1.0, 4.0)
+    theirs = randomised(lambda: AutoencoderKL(**SHAPE, latents_mean=mean, latents_std=std, scaling_factor=0.5)).eval()
+    stored = imported(theirs)
+    codec = loaded(stored, CPU)
+    torch.testing.assert_close(codec.mean, torch.tensor(mean))
+    torch.testing.assert_close(codec.spread, torch.tensor(std) * 2)
+    config, tensors = write_autoencoder(stored)
+    again = AutoencoderKL.from_config(config).eval()
+    again.load_state_dict(tensors)
+    assert (config["scaling_factor"], config.get("shift_factor")) == (1.0, None)
+    x, z = torch.rand(2, 3, 16, 16) * 2 - 1, torch.randn(2, 4, 4, 4)
+    spread, centre = codec.spread[:, None, None], codec.mean[:, None, None]
+    before, after = theirs.encode(x).latent_dist, again.encode(x).latent_dist
+    torch.testing.assert_close(after.mean, (before.mean - centre) / spread, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(after.std, before.std / spread, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(again.decode(z).sample, theirs.decode(z * spread + centre).sample, rtol=1e-5, atol=1e-5)
 
 
 @cases(
-    "settings",
+    ("changes", "named", "code"),
     [
-        AutoencoderSettings(width=32, multipliers=(1, 2, 4)),
-        AutoencoderSettings(
-            4, channels=16, width=16, multipliers=(1, 1, 2, 2), blocks=1, attention=False, norm_groups=8
+        ({"act_fn": "relu"}, "act_fn", "incompatible"),
+        (
+            {"down_block_types": ["DownEncoderBlock2D"] * 2 + ["AttnDownEncoderBlock2D"]},
+            "AttnDownEncoderBlock2D",
+            "incompatible",
         ),
-        AutoencoderSettings(1, channels=2, width=24, multipliers=(1, 2), blocks=1, norm_groups=12),
+        ({"out_channels": 4}, "out_channels", "incompatible"),
+        ({"latents_mean": [0.0] * 4}, "latents_mean", "incompatible"),
+        ({"latents_mean": [0.0] * 3, "latents_std": [1.0] * 3}, "latents_mean", "incompatible"),
+        ({"layers_per_block": "two"}, "layers_per_block", "incompatible"),
+        ({"new_setting": 1}, "new_setting", "incompatible"),
+        ({"_class_name": "AsymmetricAutoencoderKL"}, "AsymmetricAutoencoderKL", "incompatible"),
+        ({"norm_num_groups": 5}, "norm_groups", "invalid"),
+        ({"latent_channels": 8}, "quant_conv", "incompatible"),
+        ({"block_out_channels": [8, 16]}, "down_block_types", "incompatible"),
+        ({"use_quant_conv": False}, "quant_conv", "incompatible"),
     ],
 )
+def test_what_is_not_supported_is_named(changes: dict[str, Any], named: str, code: Code) -> None:
+    theirs = AutoencoderKL(**SHAPE)
+    with refuses(code, named):
+        read_autoencoder(settings_of(theirs) | changes, ForeignTensors(theirs.state_dict(), "vae"))
+
+
+@cases("changes", [{"patch": 2}, {"norm": "layer"}])
+def test_networks_that_diffusers_lacks_are_refused(changes: dict[str, Any]) -> None:
+    stored = imported(AutoencoderKL(**SHAPE))
+    network = {**stored.config.model_dump()["network"], **changes}
+    config = AutoencoderConfig.parse({**stored.config.model_dump(), "network": network})
+    with refuses("incompatible", *changes):
+        write_autoencoder(StoredCodec(Path("ae"), config, stored.weights, stored.latents, stored.hash))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA"])
 @torch.no_grad()
-def test_moments_and_reconstructions_are_those_of_diffusers(settings):
-    theirs, ours = their_autoencoder(settings), Autoencoder(settings).eval()
-    ours.load_state_dict(translated(theirs, settings))
-    x = torch.rand(2, settings.image_channels, 32, 48) * 2 - 1
-    mean, logvar = ours.moments(x)
-    found = theirs.encode(x).latent_dist
-    assert mean.shape == (2, settings.channels, 32 // settings.factor, 48 // settings.factor)
-    torch.testing.assert_close(mean, found.mean, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(logvar, found.logvar, rtol=1e-5, atol=1e-5)
-    z = torch.randn_like(mean)
-    torch.testing.assert_close(ours.decode(z), theirs.decode(z).sample, rtol=1e-5, atol=1e-5)
+def test_autoencoders_of_our_own_become_theirs(mode: str) -> None:
+    settings = AutoencoderSettings(
+        image_channels=len(mode), channels=2, width=24, multipliers=(1, 2), blocks=1, norm_groups=12
+    )
+    ours = randomised(lambda: Autoencoder(settings)).eval()
+    theirs = AutoencoderKL(
+        in_channels=len(mode),
+        out_channels=len(mode),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=settings.widths,
+        latent_channels=2,
+        norm_num_groups=12,
+    ).eval()
+    theirs.load_state_dict(write(AutoencoderTable(settings, DIFFUSERS), ours.state_dict()))
+    x = torch.rand(1, len(mode), 16, 16) * 2 - 1
+    torch.testing.assert_close(ours.moments(x)[0], theirs.encode(x).latent_dist.mean, rtol=1e-5, atol=1e-5)

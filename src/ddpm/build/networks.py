@@ -17,7 +17,16 @@ from ddpm.metrics.features import Extractor
 from ddpm.metrics.features.embedded import Embedded
 from ddpm.metrics.features.inception import Inception
 from ddpm.metrics.features.vision import clip, dinov2
-from ddpm.networks import Autoencoder, DiT, NoisedClassifier, PatchDiscriminator, PlainDiT, PlainUNet, UNet
+from ddpm.networks import (
+    Autoencoder,
+    DiT,
+    NoisedClassifier,
+    PatchDiscriminator,
+    PlainDiT,
+    PlainUNet,
+    TinyAutoencoder,
+    UNet,
+)
 from ddpm.networks.blocks import zero
 from ddpm.networks.embeddings import TimeEmbedding
 from ddpm.system.errors import InputError
@@ -28,6 +37,10 @@ NETWORKS: dict[str, Callable[[Any], torch.nn.Module]] = {
     "dit": DiT,
     "plain-dit": PlainDiT,
     "plain-unet": PlainUNet,
+}
+AUTOENCODERS: dict[str, Callable[[Any], torch.nn.Module]] = {
+    "ldm": Autoencoder,
+    "tiny": TinyAutoencoder,
 }
 CODECS: dict[str, Callable[[Any, Callable[[], TrainedAutoencoder]], Codec]] = {
     "pixel": lambda config, trained: PixelCodec(),
@@ -136,7 +149,7 @@ def build_classifier(config: ClassifierConfig) -> Model:
 
 def build_autoencoder_model(config: AutoencoderConfig) -> Model:
     """An autoencoder with fresh weights, and its discriminator if it is trained against one."""
-    net, how = Autoencoder(config.network), config.objective.adversarial
+    net, how = AUTOENCODERS[config.network.kind](config.network), config.objective.adversarial
     discriminator = None if how is None else PatchDiscriminator(config.network.image_channels, how.width, how.layers)
     return Model(net, auxiliary=discriminator)
 

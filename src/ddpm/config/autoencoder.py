@@ -2,23 +2,28 @@
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from ddpm.config.autoencoding import AutoencodingConfig
 from ddpm.config.data import DataConfig
 from ddpm.config.options import Flag
+from ddpm.config.tiny_autoencoder import TinyAutoencoderSettings
 from ddpm.config.training import TrainSettings
 from ddpm.system.names import AutoencoderName, NormName
 from ddpm.system.record import Record
+from ddpm.system.tree import Short
 
 
 @dataclass(frozen=True)
 class AutoencoderSettings:
     """The shape of the autoencoder of Rombach et al. 2022. With a patch of 1, it is that of diffusers' AutoencoderKL.
 
+    With a codebook, it is that of their VQModel.
+
     Attributes:
+        kind: The name of this kind of network.
         image_channels: The channels of an image.
         channels: The channels of the latents.
         width: The channels at the finest level.
@@ -28,8 +33,12 @@ class AutoencoderSettings:
         patch: The side, in pixels, of the patches that form one position each at the finest level.
         norm: "group", or "layer" over the channels at each position, which is faster on a CPU.
         norm_groups: The number of groups of the group normalisation.
+        codebook: The number of vectors, of which the decoder takes the nearest one in place of each latent; 0 for a
+            decoder of the latents themselves.
+        inner_channels: The channels between which and the latents a linear layer maps; None for as many as the latents.
     """
 
+    kind: Literal["ldm"] = "ldm"
     image_channels: int = 3
     channels: Annotated[int, Flag("Channels of the latents.", name="latent_channels")] = 4
     width: Annotated[int, Flag("Channels at the network's finest level.")] = 128
@@ -39,11 +48,17 @@ class AutoencoderSettings:
     patch: int = 1
     norm: NormName = "group"
     norm_groups: int = 32
+    codebook: int = 0
+    inner_channels: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("image_channels", "channels", "width", "blocks", "norm_groups"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.codebook < 0:
+            raise ValueError(f"codebook is {self.codebook}; it must be at least 0")
+        if self.inner_channels is not None and self.inner_channels < 1:
+            raise ValueError(f"inner_channels is {self.inner_channels}; it must be at least 1")
         if not self.multipliers or min(self.multipliers) < 1:
             raise ValueError(f"multipliers is {self.multipliers}; use one positive integer per level")
         if self.patch < 1 or self.patch & (self.patch - 1):
@@ -66,13 +81,26 @@ class AutoencoderSettings:
         """The channels of each level, finest first."""
         return tuple(self.width * m for m in self.multipliers)
 
+    @property
+    def stochastic(self) -> bool:
+        """Whether the encoder gives a distribution of latents."""
+        return not self.codebook
+
     def describe(self) -> str:
         """A one-line summary: "f4, 4 latent channels, width 32, channel multipliers 1 2 2, patch size 1"."""
         multipliers = " ".join(map(str, self.multipliers))
+        codebook = f" of a codebook of {self.codebook:,}" if self.codebook else ""
         return (
-            f"f{self.factor}, {self.channels} latent channels, width {self.width}, channel multipliers {multipliers}, "
-            f"patch size {self.patch}"
+            f"f{self.factor}, {self.channels} latent channels{codebook}, width {self.width}, channel multipliers "
+            f"{multipliers}, patch size {self.patch}"
         )
+
+
+AutoencoderNetwork = Annotated[
+    AutoencoderSettings | TinyAutoencoderSettings, Field(discriminator="kind"), Short("kind")
+]
+"""Settings of any kind of autoencoder. All kinds have ``image_channels``, ``channels``, ``factor``, ``stochastic`` and
+``describe()``. No other is read by other packages, but for that of the network."""
 
 
 class AutoencoderConfig(Record):
@@ -87,7 +115,7 @@ class AutoencoderConfig(Record):
     kind: AutoencoderName = "autoencoder"
     request: dict[str, Any]
     data: DataConfig
-    network: AutoencoderSettings
+    network: AutoencoderNetwork
     objective: AutoencodingConfig = AutoencodingConfig()
     training: TrainSettings
 
@@ -102,7 +130,7 @@ class AutoencoderConfig(Record):
         height, width = self.data.size
         known = {"size": f"{height}x{width}", "mode": self.data.mode, "fit": self.data.fit}
         same = [f"--{flag} {value}" for flag, value in known.items() if flag in self.request]
-        return " ".join(["ddpm train", self.data.source, *same, f"--codec {folder}"])
+        return " ".join(["ddpm train", self.data.source or "photos/", *same, f"--codec {folder}"])
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -114,6 +142,11 @@ class AutoencoderConfig(Record):
             raise ValueError(
                 f"images of {data.size[0]} × {data.size[1]} are not divisible by {net.factor}, the autoencoder's "
                 f"factor; use the nearest size that is, --size {height}x{width}"
+            )
+        if self.training.images and not net.stochastic:
+            raise ValueError(
+                f"an autoencoder of {net.channels} latent channels without a distribution, as with network.codebook or "
+                "network.kind tiny, can only be imported, not trained; use network.kind ldm without a codebook"
             )
         if self.training.label_dropout:
             raise ValueError("training.label_dropout must be 0: an autoencoder has no labels")

@@ -55,13 +55,23 @@ def reordered(ours: str, theirs: str, order: torch.Tensor, axis: int) -> Corresp
     )
 
 
-def read(pairs: Iterable[Correspondence], tensors: ForeignTensors) -> dict[str, torch.Tensor]:
+def read(
+    pairs: Iterable[Correspondence], tensors: ForeignTensors, like: Mapping[str, torch.Tensor] | None = None
+) -> dict[str, torch.Tensor]:
     """Our weights from theirs.
 
+    Args:
+        like: tensors with the shapes of ours, such as those of a network on the device "meta", to check theirs by.
+
     Raises:
-        InputError: a tensor is missing.
+        InputError: a tensor is missing, or has another shape.
     """
-    return {pair.ours: pair.join([tensors.take(name) for name in pair.theirs]).contiguous() for pair in pairs}
+    found = {}
+    for pair in pairs:
+        shapes = [None] * len(pair.theirs) if like is None else [tuple(t.shape) for t in pair.split(like[pair.ours])]
+        parts = [tensors.take(name, shape) for name, shape in zip(pair.theirs, shapes, strict=True)]
+        found[pair.ours] = pair.join(parts).contiguous()
+    return found
 
 
 def write(pairs: Iterable[Correspondence], weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -6,6 +6,16 @@ from ddpm.networks.discriminator import PatchDiscriminator
 from ddpm.networks.dit import DiT
 from ddpm.networks.plain_dit import PlainDiT
 from ddpm.networks.plain_unet import PlainUNet
+from ddpm.networks.tiny_autoencoder import TinyAutoencoder
 from ddpm.networks.unet import UNet
 
-__all__ = ["Autoencoder", "DiT", "NoisedClassifier", "PatchDiscriminator", "PlainDiT", "PlainUNet", "UNet"]
+__all__ = [
+    "Autoencoder",
+    "DiT",
+    "NoisedClassifier",
+    "PatchDiscriminator",
+    "PlainDiT",
+    "PlainUNet",
+    "TinyAutoencoder",
+    "UNet",
+]

@@ -139,7 +139,7 @@ def measured(found: ReconstructionRecord, latents: LatentsRecord) -> Iterator[st
     for one in found.distances:
         note = "; flattering, as the loss used these features" if one.trained_on else ""
         yield f"rFID {one.frechet:.4g} ({one.features.name} features, {found.n} images{note})"
-    spread, noise = (" ".join(f"{v:.3g}" for v in values) for values in (latents.spread, latents.posterior))
+    spread, noise = (" ".join(f"{v:.3g}" for v in values) for values in (latents.spread, latents.posterior or ()))
     others = "" if latents.held_out is None else " ".join(f"{v:.3g}" for v in latents.held_out)
     relative = f"; of held-out images, relative to these, {others}" if others else ""
     yield f"latents: standard deviation by channel {spread}{relative}; of the encoder's noise {noise}"

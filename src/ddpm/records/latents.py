@@ -10,7 +10,7 @@ class LatentsRecord(Record):
 
     Attributes:
         mean, spread: The mean and the standard deviation of each channel.
-        posterior: The mean standard deviation that the encoder gives each channel.
+        posterior: The mean standard deviation that the encoder gives each channel; None if it was not measured.
         weights: The hash of the autoencoder's weights.
         held_out: The standard deviation of each channel over the held-out images, relative to ``spread``: about 1 if
             the latents of new images are like these. None without held-out images.
@@ -19,6 +19,6 @@ class LatentsRecord(Record):
     WRITER: ClassVar[str] = "ddpm train --recipe autoencoder"
     mean: list[float]
     spread: list[float]
-    posterior: list[float]
+    posterior: list[float] | None = None
     weights: str
     held_out: list[float] | None = None
