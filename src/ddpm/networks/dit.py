@@ -114,11 +114,11 @@ class DiT(nn.Module):
         Raises:
             ValueError: if the patch does not divide each side of x, or a condition is missing or unexpected.
         """
-        s, cond = self.settings, cond or Cond()
+        s, cond = self.settings, Cond() if cond is None else cond
         check_size(s, x)
         if cond.image is not None:
             x = torch.cat([x, cond.image], dim=1)
-        vector, context, mask = self._conditions(cond, len(x))
+        vector, context, mask = self._conditions(cond, x.shape[0])
         time = self.time(t)
         embedding = silu(time if vector is None else time + vector)
 

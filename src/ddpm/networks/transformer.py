@@ -103,5 +103,5 @@ def patches(x: torch.Tensor, patch: int) -> torch.Tensor:
 def unpatched(tokens: torch.Tensor, patch: int, space: Sequence[int]) -> torch.Tensor:
     """The inverse of :func:`patches` for an image of this size: (B, N, C · patch**axes) -> (B, C, *space)."""
     # (B, h · w, C · p · p) -> (B, C · p · p, h, w)
-    grid = tokens.transpose(1, 2).reshape(len(tokens), -1, *(side // patch for side in space))
+    grid = tokens.transpose(1, 2).reshape(tokens.shape[0], -1, *(side // patch for side in space))
     return depth_to_space(grid, patch)
