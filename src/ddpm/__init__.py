@@ -3,18 +3,30 @@
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Dataset", "InputError", "Pipeline", "Score", "__version__", "distill", "evaluate", "load", "train"]
+__all__ = [
+    "Dataset",
+    "InputError",
+    "Pipeline",
+    "Score",
+    "__version__",
+    "distill",
+    "evaluate",
+    "import_model",
+    "load",
+    "train",
+]
 
 if TYPE_CHECKING:
     from ddpm.data.dataset import Dataset
     from ddpm.evaluation.evaluate import evaluate
-    from ddpm.pipeline import Pipeline, distill, load, train
+    from ddpm.pipeline import Pipeline, distill, import_model, load, train
     from ddpm.records.score import Score
     from ddpm.system.errors import InputError
 
 _ROOMS = {
     "train": "ddpm.pipeline",
     "distill": "ddpm.pipeline",
+    "import_model": "ddpm.pipeline",
     "load": "ddpm.pipeline",
     "Pipeline": "ddpm.pipeline",
     "Dataset": "ddpm.data.dataset",

@@ -15,6 +15,8 @@ from ddpm.engine.trajectory import Trajectory
 from ddpm.evaluation.during import few_samples
 from ddpm.evaluation.guidance import after_training
 from ddpm.evaluation.reconstruction import measure_autoencoder
+from ddpm.exchange.conversion import convert
+from ddpm.exchange.export import export
 from ddpm.images.arrays import Output, as_output, check_output
 from ddpm.images.photo import Given, Several
 from ddpm.planning import distillation
@@ -27,7 +29,7 @@ from ddpm.records.provenance import Provenance
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.allocator import keep_freed_memory
 from ddpm.system.errors import InputError
-from ddpm.system.names import AutoencoderName, RecipeName
+from ddpm.system.names import AutoencoderName, ExportName, RecipeName
 from ddpm.tasks import edit, generate, inpaint, interpolate, likelihood, outpaint, restore, upscale
 
 
@@ -98,6 +100,10 @@ class Pipeline:
     def bits_per_dim(self, images: Several, method: str = "bound", **arguments: Any) -> torch.Tensor:
         """Measure bits per dimension of images; see :func:`ddpm.tasks.likelihood.bits_per_dim`."""
         return likelihood.bits_per_dim(self.run, images, method, **arguments)
+
+    def export(self, to: ExportName, out: str | Path, label: str | None = None) -> None:
+        """Write the run in a form that other programs open; see :func:`ddpm.exchange.export.export`."""
+        export(self.run, to, Path(out), label)
 
     def _made(self, output: Output, task: Callable[..., Any], *given: Any, **arguments: Any) -> Any:
         check_output(output)
@@ -202,6 +208,30 @@ def distill(
     command = Command(Path(out), few_samples, device=device, tensorboard=tensorboard)
     distillation.Distilling(Path(run), given, command).run()
     return load(out, device)
+
+
+def import_model(
+    path: str | Path,
+    *,
+    out: str | Path,
+    flags: str | None = None,
+    data: str | None = None,
+    device: str | torch.device | None = None,
+) -> Pipeline | RunFolder:
+    """Turn a model of another program into a run, and load it, as ``ddpm import`` does.
+
+    Args:
+        path, out, flags, data: see :func:`ddpm.exchange.conversion.convert`.
+        device: as for :func:`load`.
+
+    Returns:
+        The run; of an autoencoder, its run folder, for ``codec`` of another run.
+
+    Raises:
+        InputError: see :func:`ddpm.exchange.conversion.convert`.
+    """
+    folder = convert(Path(path), Path(out), flags, data).folder
+    return folder if folder.is_autoencoder else load(out, device)
 
 
 def load(path: str | Path, device: str | torch.device | None = None) -> Pipeline:

@@ -25,8 +25,13 @@ app = App(
     version=__version__,
     default_parameter=Parameter(converter=exactly, negative_iterable=()),
 )
-_FILES = {"plot": "report"} | dict.fromkeys(("inpaint", "outpaint", "edit", "restore", "interpolate"), "editing")
-"""The files of commands that do not have one of their own."""
+_PLACES = {
+    "plot": "report:plot",
+    "import": "exchange:import_model",
+    "export": "exchange:export_model",
+    **{name: f"editing:{name}" for name in ("inpaint", "outpaint", "edit", "restore", "interpolate")},
+}
+"""The files and functions of commands whose file is not named after them."""
 _COMMANDS = {
     "check": "Decode every image; report problems and how training would use the data.",
     "train": "Train on a folder of images; re-run to resume.",
@@ -47,12 +52,14 @@ _COMMANDS = {
     "evaluate": "Score a run, or a folder of images, against real images; re-run to resume.",
     "likelihood": "Measure the likelihood of images, in bits per dimension; re-run to resume.",
     "alignment": "Measure how well a run follows captions.",
+    "import": "Turn a model of another program into a run.",
+    "export": "Write a run in a form that other programs open.",
     "compare": "Compare scores that were measured in the same way.",
     "doctor": "Show device, precision, memory and versions.",
 }
 for _name, _help in _COMMANDS.items():
     _function = _name.replace("-", "_")
-    app.command(f"ddpm.cli.{_FILES.get(_name, _function)}:{_function}", name=_name, help=_help)
+    app.command(f"ddpm.cli.{_PLACES.get(_name, f'{_function}:{_function}')}", name=_name, help=_help)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -18,6 +18,8 @@ from ddpm.system.progress import Progress, silent
 
 FEWEST = 10
 """The fewest real or generated images that give meaningful numbers."""
+UNKNOWN = "the training images are unknown, as another program trained the model and `ddpm import` was given no --data"
+"""Why an imported run has no images."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,10 @@ def reference(options: EvaluationOptions, own: DataConfig, progress: Progress = 
     """Load the real images of the options, by default all of a run's source, in the geometry of the run.
 
     Raises:
-        InputError: the source cannot be read or holds too few images.
+        InputError: the source is unknown, cannot be read or holds too few images.
     """
+    if not (options.data or own.source):
+        raise InputError("missing", UNKNOWN)
     given = own if options.data is None else options
     geometry = Geometry(own.size, own.mode, given.fit)
     return real(options.data or own.source, geometry, skip_bad=given.skip_bad, progress=progress)
@@ -76,9 +80,11 @@ def training(config: RunConfig, progress: Progress = silent) -> tuple[Dataset, D
     """Load the images of a run, unchanged since it started: those it was trained on, and those held out.
 
     Raises:
-        InputError: they are missing, or have changed.
+        InputError: they are missing or unknown, or have changed.
     """
     d = config.data
+    if not d.source:
+        raise InputError("missing", UNKNOWN)
     data = prepare(open_source(d.source), Geometry(d.size, d.mode, d.fit), skip_bad=d.skip_bad, progress=progress)
     if data.fingerprint != d.fingerprint:
         raise InputError("incompatible", f"the images of {d.source} have changed since the run started")

@@ -127,8 +127,8 @@ def _plan(loaded: LoadedRun, ask: AskTune) -> tuple[SamplingConfig, dict[int, in
 
 
 def _prompts(loaded: LoadedRun) -> tuple[str, ...]:
-    """Captions of the run's data as prompts; empty for a run without text."""
-    if loaded.text is None:
+    """Captions of the run's data as prompts; empty for a run without text, or without known data."""
+    if loaded.text is None or not loaded.config.data.source:
         return ()
     try:
         return prompts_of(loaded, reference(EvaluationOptions(), loaded.config.data).data)[0]

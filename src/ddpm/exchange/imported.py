@@ -1,5 +1,7 @@
 """A model read from the files of another program, and the run folder that it becomes."""
 
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from ddpm.records.codec import StoredCodec
 from ddpm.records.latents import LatentsRecord
 from ddpm.records.run_folder import RunFolder, Weights
 from ddpm.system.errors import InputError
-from ddpm.system.files import write_file
+from ddpm.system.files import disk_errors, write_file
 
 
 @dataclass(frozen=True)
@@ -36,21 +38,46 @@ class Imported:
     latents: LatentsRecord | None = None
     files: tuple[tuple[str, Path], ...] = ()
 
-    def write(self, out: Path) -> RunFolder:
-        """Write the run folder; its config comes last, without which it is no run.
+    def write(self, out: Path, check: Callable[[RunFolder], None] | None = None) -> RunFolder:
+        """Write the run folder under a temporary name, and rename it when it is complete and checked.
+
+        Args:
+            check: called with the folder under its temporary name; if it raises, nothing is left.
 
         Raises:
             InputError: the folder is not empty, or a file cannot be written.
         """
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise InputError("exists", f"{out} is not empty; choose another --out, or remove it")
-        folder = RunFolder(out)
+        refuse_other_files(out)
+        draft = out.absolute().with_name(f".{out.absolute().name}.part")
+        shutil.rmtree(draft, ignore_errors=True)
+        try:
+            self._write(RunFolder(draft))
+            if check is not None:
+                check(RunFolder(draft))
+            with disk_errors(out):
+                if out.exists():
+                    out.rmdir()
+                draft.rename(out)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        return RunFolder(out)
+
+    def _write(self, folder: RunFolder) -> None:
         for name, source in self.files:
-            write_file(out / name, source.read_bytes())
+            write_file(folder.path / name, source.read_bytes())
         if self.codec is not None:
             self.codec.write(folder.codec)
         if self.latents is not None:
             self.latents.write(folder.latents_file)
         write_file(folder.weights_file, tensors_to_bytes({n: w.contiguous() for n, w in self.weights.items()}))
         self.config.write(folder.config_file)
-        return folder
+
+
+def refuse_other_files(out: Path) -> None:
+    """Check that a folder to write is empty, or does not exist.
+
+    Raises:
+        InputError: it is not.
+    """
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise InputError("exists", f"{out} already exists; choose another --out, or remove it")

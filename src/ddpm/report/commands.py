@@ -3,13 +3,16 @@
 from pathlib import Path
 
 from ddpm.config.options import flat, typed
-from ddpm.config.run import RunConfig
+from ddpm.config.run import IMPORTED, RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.records.score import Score
 
 
 def train(config: RunConfig, folder: Path) -> list[str]:
-    """The command that the run was started with."""
+    """The command that the run was made with."""
+    if config.recipe == IMPORTED:
+        given = dict(config.request)
+        return ["ddpm", "import", str(given.pop("import")), "--out", str(folder), *typed(given)]
     if config.distillation is not None:
         return ["ddpm", "distill", config.distillation.teacher, "--out", str(folder), *typed(config.request)]
     return ["ddpm", "train", config.data.source, "--out", str(folder), *typed(config.request)]

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ddpm.config.run import IMPORTED
 from ddpm.report.numbers import amount
 from ddpm.report.reading import Run
 from ddpm.system.units import say_seconds
@@ -15,19 +16,24 @@ def sentence(run: Run) -> str:
     classes = f" in {len(data.classes)} classes" if data.classes else ""
     captions = "" if run.config.text is None else f" with captions ({run.config.text.summary})"
     epochs = f" ({run.seen / data.images:.1f} epochs)" if data.images and run.seen else ""
-    source = f"Trained on {data.images:,} images from {Path(data.source).name or data.source}: "
     model = "A diffusion model" if run.config.codec.in_pixels else "A latent diffusion model"
+    if run.config.recipe == IMPORTED:
+        origin = "Imported from another program"
+    elif student:
+        origin = f"Distilled on {_trained(run)}"
+    else:
+        source = Path(data.source).name or data.source
+        origin = f"Trained on {data.images:,} images from {source}: {_trained(run, epochs)}"
     return (
         f"{f'The {student},' if student else model} for {data.size[0]} × {data.size[1]} {data.mode} "
-        f"images{classes}{captions}: {net.describe()}, {amount(run.parameters)} parameters. "
-        f"{f'Distilled on {_trained(run)}' if student else f'{source}{_trained(run, epochs)}'}."
+        f"images{classes}{captions}: {net.describe()}, {amount(run.parameters)} parameters. {origin}."
     )
 
 
 def brief(run: Run) -> str:
     """Describe a run among others: what it is and how long it was trained."""
     model = f"{run.config.network.describe()}, {amount(run.parameters)} parameters"
-    return f"{run.config.student or model}; {_trained(run)}"
+    return f"{run.config.student or model}; {'imported' if run.config.recipe == IMPORTED else _trained(run)}"
 
 
 def _trained(run: Run, epochs: str = "") -> str:
@@ -39,7 +45,7 @@ def _trained(run: Run, epochs: str = "") -> str:
 def state(run: Run) -> str | None:
     """Say why the run is unfinished, or None if it is finished."""
     total = run.config.training.steps * run.config.training.batch
-    if run.finished:
+    if run.finished or run.config.recipe == IMPORTED:
         return None
     if not run.events:
         return "The log is still empty."

@@ -59,6 +59,8 @@ AutoencoderName = Literal["autoencoder"]
 MethodName = Literal["bound", "ode"]
 """How bits per dimension are computed."""
 FeaturesName = Literal["embedded", "inception", "dinov2", "clip"]
+ExportName = Literal["diffusers", "onnx", "safetensors"]
+"""What a run is exported to."""
 
 MINILM = "minilm"
 """The text encoder that a Python package provides, all-MiniLM-L6-v2."""

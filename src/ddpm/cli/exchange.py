@@ -1,0 +1,54 @@
+"""``ddpm import`` and ``ddpm export``."""
+
+from pathlib import Path
+
+from ddpm.cli.output import logged_bar, say
+from ddpm.system.names import ExportName
+
+
+def import_model(path: Path, *, out: Path, flags: str | None = None, data: str | None = None) -> None:
+    """Turn a model of another program into a run, for sampling, editing and evaluation.
+
+    Only local files are read, and nothing in them is executed. Every tensor in them must be of use.
+
+    Args:
+        path: A folder of diffusers; or a file of weights of Stable Diffusion, OpenAI's guided-diffusion, lucidrains'
+            denoising-diffusion-pytorch, or DiT.
+        out: The run folder to write.
+        flags: What a file of weights does not say, as flags of its own program: "--num_heads 4 --noise_schedule
+            cosine".
+        data: The images that it was trained on, if at hand: evaluate and likelihood then need no --data.
+    """
+    from ddpm.exchange.conversion import convert
+
+    with logged_bar("", "reading") as progress:
+        done = convert(path, out, flags, data, progress)
+    for title, lines in (("read", done.imported.read), ("inferred", done.imported.inferred)):
+        for number, line in enumerate(lines):
+            say(f"{'' if number else title:<11}{line}")
+    say(f"{'forward':<11}{done.fingerprint.words}")
+    if done.difference is not None:
+        say(f"{'':<11}differs from that of diffusers by {done.difference:.1g} of its standard deviation")
+    say(f"{'written':<11}{out}")
+    if done.folder.is_autoencoder:
+        say(f"next: {done.folder.autoencoder().follow_up(out)}")
+    else:
+        say(f"next: ddpm sample {out} -n 4")
+
+
+def export_model(run: Path, *, to: ExportName, out: Path, label: str | None = None) -> None:
+    """Write a run in a form that other programs open.
+
+    Args:
+        run: A run folder, or one checkpoint in it.
+        to: diffusers: a folder for its DiffusionPipeline.from_pretrained. onnx: the networks for onnxruntime.
+            safetensors: one file of weights and settings.
+        out: The folder to write; for safetensors, the file.
+        label: The class, by name or number, of a model that a pipeline without labels draws; none in particular by
+            default.
+    """
+    from ddpm.engine.loading import load
+    from ddpm.exchange.export import export
+
+    for line in export(load(run, "cpu"), to, out, label):
+        say(line)

@@ -1,0 +1,148 @@
+"""Convert the files of another program to a run folder."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from ddpm.config.run import RunConfig
+from ddpm.data.cache import prepare
+from ddpm.data.dataset import channel_stats
+from ddpm.data.open import open_source
+from ddpm.data.order import split
+from ddpm.engine.codec import loaded as loaded_codec
+from ddpm.engine.loading import load
+from ddpm.exchange import forward
+from ddpm.exchange.diffusers.original import difference
+from ddpm.exchange.formats import FORMATS, Format
+from ddpm.exchange.forward import ForwardPass
+from ddpm.exchange.imported import Imported, refuse_other_files
+from ddpm.images.geometry import Geometry
+from ddpm.records.codec import StoredCodec
+from ddpm.records.run_folder import RunFolder
+from ddpm.system.errors import InputError
+from ddpm.system.progress import Progress, silent
+
+TOLERANCE = 1e-3
+"""The largest difference of an output from the original's, in standard deviations."""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A finished import.
+
+    Attributes:
+        imported: what was read.
+        folder: the run folder.
+        fingerprint: one forward pass of the model, read back from the folder.
+        difference: the largest difference of its output from that of diffusers, in standard deviations; None if the
+            model is none of diffusers', or the package is not installed.
+    """
+
+    imported: Imported
+    folder: RunFolder
+    fingerprint: ForwardPass
+    difference: float | None = None
+
+
+def convert(
+    path: Path, out: Path, flags: str | None = None, data: str | None = None, progress: Progress = silent
+) -> Conversion:
+    """Read a model of another program, and write it as a run folder.
+
+    Args:
+        path: its file or folder.
+        out: the run folder, which must not exist yet.
+        flags: what its files do not say, as its own program's flags: "--num_heads 4".
+        data: the images that it was trained on, for evaluation; None if they are not at hand.
+        progress: called while the images are read.
+
+    Raises:
+        InputError: the files are missing, damaged, or of no known kind; something in them is not supported; or the
+            run folder cannot be written.
+    """
+    if not path.exists():
+        raise InputError("missing", f"{path} does not exist; use a file or a folder that another program saved")
+    refuse_other_files(out)
+    imported = _format(path).read_model(path, flags)
+    config = imported.config if data is None else _trained_on(data, imported.config, progress)
+    request = {"import": str(path), "flags": flags, "data": data}
+    request = {name: value for name, value in request.items() if value is not None}
+    imported = replace(imported, config=config.model_copy(update={"request": request}))
+    found: list[tuple[ForwardPass, float | None]] = []
+    folder = imported.write(out, lambda written: found.append(_checked(path, written)))
+    return Conversion(imported, folder, *found[0])
+
+
+def _format(path: Path) -> Format:
+    if RunFolder.of(path) is not None and (path / "config.json").exists() and _is_run(path):
+        raise InputError("conflict", f"{path} is a run of ddpm already; use it as it is")
+    for known in FORMATS:
+        if known.recognises(path):
+            return known
+    raise InputError(
+        "unknown",
+        f"{path} is no model of a known kind; use a folder of diffusers, or a file of weights of Stable Diffusion, "
+        "OpenAI's guided-diffusion, lucidrains' denoising-diffusion-pytorch or DiT",
+    )
+
+
+def _is_run(path: Path) -> bool:
+    try:
+        run = RunFolder(path)
+        _ = run.autoencoder() if run.is_autoencoder else run.config()
+    except InputError:
+        return False
+    return True
+
+
+def _checked(path: Path, folder: RunFolder) -> tuple[ForwardPass, float | None]:
+    """One forward pass of a written model, on the CPU so that it is the same everywhere, compared with the original's.
+
+    Raises:
+        InputError: they differ.
+    """
+    cpu = torch.device("cpu")
+    if folder.is_autoencoder:
+        trained = loaded_codec(StoredCodec.read(folder.path), cpu)
+        return forward.of_autoencoder(trained.net, folder.autoencoder().shape), None
+    run = load(folder.path, cpu)
+    gap = difference(path, run)
+    if gap is not None and not gap <= TOLERANCE:
+        raise InputError(
+            "incompatible",
+            f"the network of {path} does not give here what it gives in diffusers: the outputs differ by {gap:.2g} "
+            f"of their standard deviation, above {TOLERANCE:g}; report it with the folder's config.json",
+        )
+    return forward.of_run(run), gap
+
+
+def _trained_on(source: str, config: object, progress: Progress) -> RunConfig:
+    """The settings of a run with its training images.
+
+    Raises:
+        InputError: the images cannot be read or have other classes, or the model is an autoencoder.
+    """
+    if not isinstance(config, RunConfig):
+        raise InputError("conflict", "--data has no effect on an autoencoder; leave it out")
+    known = config.data
+    data = prepare(open_source(source), Geometry(known.size, known.mode, known.fit), progress=progress)
+    kept, held = split(len(data), config.training.seed)
+    mean, std = channel_stats(data)
+    changes: dict[str, object] = {
+        "source": source,
+        "fingerprint": data.fingerprint,
+        "images": len(kept),
+        "held_out": len(held),
+        "mean": tuple(mean.tolist()),
+        "std": tuple(std.tolist()),
+    }
+    if known.classes:
+        if len(data.classes) != len(known.classes):
+            raise InputError(
+                "incompatible",
+                f"{source} has {len(data.classes)} classes, but the model {len(known.classes)}; use the images that it "
+                "was trained on, or leave out --data",
+            )
+        changes["classes"] = data.classes
+    return config.model_copy(update={"data": known.model_copy(update=changes)})

@@ -1,0 +1,33 @@
+"""Write a run in a form that other programs open."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ddpm.engine.run import LoadedRun
+from ddpm.exchange.imported import refuse_other_files
+from ddpm.system.errors import InputError
+from ddpm.system.names import ExportName
+
+EXPORTS: dict[ExportName, Callable[[LoadedRun, Path, str | None], list[str]]] = {}
+"""By target: writes a run to an empty place, with the class of a model without labels, and returns lines about it."""
+
+
+def export(run: LoadedRun, to: ExportName, out: Path, label: str | None = None) -> list[str]:
+    """Write a run for another program.
+
+    Args:
+        run: on the CPU.
+        to: "diffusers", "onnx" or "safetensors".
+        out: the folder to write, or for "safetensors" the file, which must not exist yet.
+        label: the class, by name or number, that a pipeline without labels draws; None for none in particular.
+
+    Returns:
+        Lines that say what was written, and how to open it.
+
+    Raises:
+        InputError: the other program cannot express something in the run, or a file cannot be written.
+    """
+    if label is not None and not run.classes:
+        raise InputError("conflict", f"--label has no effect, as {run.source} has no classes; leave it out")
+    refuse_other_files(out)
+    return EXPORTS[to](run, out, label)

@@ -1,0 +1,66 @@
+"""One forward pass on a fixed input, to compare a model with its original."""
+
+from dataclasses import dataclass
+
+import torch
+
+from ddpm.engine.run import LoadedRun
+from ddpm.objectives.autoencoding import VariationalAutoencoder
+
+TIMESTEP = 500.0
+
+
+@dataclass(frozen=True)
+class ForwardPass:
+    """The statistics of a network's output, which anyone can compute with the original.
+
+    Attributes:
+        given: the input in words.
+        mean, std: the mean and the standard deviation of the output.
+        first: the first three values of the output.
+    """
+
+    given: str
+    mean: float
+    std: float
+    first: tuple[float, ...]
+
+    @classmethod
+    def of(cls, given: str, output: torch.Tensor) -> "ForwardPass":
+        """The statistics of an output."""
+        flat = output.double().flatten()
+        return cls(given, flat.mean().item(), flat.std(correction=0).item(), tuple(flat[:3].tolist()))
+
+    @property
+    def words(self) -> str:
+        """One line: "x = sin(0, 1, …), t = 500: mean -0.0132, std 0.8713, first 0.0123, -0.4, 0.97"."""
+        first = ", ".join(f"{value:.5g}" for value in self.first)
+        return f"{self.given}: mean {self.mean:.6g}, std {self.std:.6g}, first values {first}"
+
+
+def fixed_input(*shape: int) -> torch.Tensor:
+    """A tensor whose values are sin(0), sin(1), sin(2) …, float32."""
+    count = torch.Size(shape).numel()
+    return torch.arange(count, dtype=torch.float64).sin().float().reshape(shape)
+
+
+@torch.no_grad()
+def of_run(run: LoadedRun) -> ForwardPass:
+    """The forward pass of a run's network at the training size, with null conditions."""
+    engine = run.engine
+    x = fixed_input(1, *engine.shape).to(engine.device)
+    t = torch.full((1,), TIMESTEP, device=engine.device)
+    cond = engine.model.cond({}, 1)
+    given = f"x = sin(0), sin(1), … as {'×'.join(map(str, x.shape))}, t = {TIMESTEP:g}"
+    return ForwardPass.of(given + (", null condition" if cond is not None else ""), engine.model.net(x, t, cond))
+
+
+@torch.no_grad()
+def of_autoencoder(net: VariationalAutoencoder, shape: tuple[int, int, int]) -> ForwardPass:
+    """The forward pass of an autoencoder's decoder, on the CPU.
+
+    Args:
+        shape: (C, H, W) of the latents.
+    """
+    z = fixed_input(1, *shape)
+    return ForwardPass.of(f"latents sin(0), sin(1), … as {'×'.join(map(str, z.shape))}", net.decode(z))
