@@ -56,6 +56,7 @@ def test_cut_captions_are_counted():
         ("❤\ufe0f soft\u00adly", ["❤", "softly"]),
         ("红色的 heart", ["红", "色", "的", "heart"]),  # no spaces between its words, so each character is one
         ("赤い猫2匹", ["赤", "い", "猫", "2", "匹"]),
+        ("लाल दिल, قَلْب", ["लाल", "दिल", ",", "قَلْب"]),  # whose vowels are marks
         ("don't snake_case", ["don", "'", "t", "snake_case"]),
         ("\ud83d \u2028", []),
     ],

@@ -5,7 +5,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from string import ascii_lowercase, digits
 from typing import Self
 
@@ -21,21 +21,29 @@ _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
 """Letters of scripts without spaces between words: Thai, Lao, Burmese, Khmer, kana and Chinese characters."""
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+|[^\w\s]")
+_ASCII_WORD = re.compile(r"\w+|[^\w\s]")
 _IGNORED = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff\ud800-\udfff]")
 """Signs without a look of their own: soft hyphens, joiners, variation selectors, and halves of surrogate pairs."""
 
 
 def words_of(text: str) -> list[str]:
-    r"""The words of a text: runs of ``\w`` after NFKC and case folding, and each other sign that is no space.
+    r"""The words of a text: runs of letters, digits and their marks after NFKC and case folding, and each other sign.
 
     In scripts without spaces, such as Chinese, each character is a word; else whole phrases would be words, and new
     ones unknown.
     """
     if text.isascii():  # a third of the time
-        return _WORD.findall(text.casefold())
+        return _ASCII_WORD.findall(text.casefold())
     composed = unicodedata.normalize("NFKC", _IGNORED.sub("", text))
-    return _WORD.findall(unicodedata.normalize("NFKC", composed.casefold()))
+    return _word().findall(unicodedata.normalize("NFKC", composed.casefold()))
+
+
+@cache
+def _word() -> re.Pattern[str]:
+    r"""A word of any script. Vowels of Devanagari and points of Arabic are marks, which ``\w`` does not match."""
+    marks = "".join(c for c in map(chr, range(0x300, 0x1F000)) if unicodedata.category(c).startswith("M"))
+    letter = rf"[^\W{_UNSPACED}]"
+    return re.compile(rf"[{_UNSPACED}]|{letter}(?:{letter}|[{marks}])*|[^\w\s]")
 
 
 @dataclass(frozen=True)
