@@ -296,3 +296,18 @@ def test_minilm_is_found_without_importing_its_package(tmp_path: Path, monkeypat
 
 def test_captions_are_read_as_they_are(bert: PretrainedEncoder) -> None:
     assert set(bert([escape("a (red:3) cat")])[0, :, -1]) == {0, 1}
+
+
+def test_padding_is_a_part_of_every_prompt(folders: dict[str, Path]) -> None:
+    encoder = load_encoder(str(folders["clip_text_model"]), CPU, padded=True)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folders["clip_text_model"])
+    net = transformers.CLIPTextModel.from_pretrained(folders["clip_text_model"])
+    found = encoder([*PROMPTS, "a (red:1.3) cat", ""])
+    ids = tokenizer(PROMPTS, padding="max_length", truncation=True, max_length=POSITIONS, return_tensors="pt").input_ids
+    with torch.no_grad():
+        expected = net(ids).last_hidden_state.numpy()
+    np.testing.assert_allclose(found[: len(PROMPTS), :, :-1], expected, rtol=1e-5, atol=1e-6)
+    assert (found[: len(PROMPTS), :, -1] == 1).all()
+    assert found[-2, :6, -1].tolist() == np.float32([1, 1, 1.3, 1, 1, 1]).tolist()
+    assert not found[-1].any()
+    assert encoder.notes("a red cat with a blue dog and " * 4)

@@ -66,4 +66,30 @@ class PretrainedConfig(Strict):
         return f"features of {self.source}, {self.length} tokens"
 
 
-TextConfig = Annotated[WordsConfig | PretrainedConfig, Field(discriminator="kind"), Short("kind")]
+class CLIPTokensConfig(Strict):
+    """A frozen CLIP text encoder, whose tokens the network attends to as they are, padding included.
+
+    The encoder's files are in the run folder.
+
+    Attributes:
+        weights: The hash of its files.
+        width: E, the number of its features of each token.
+        length: L, the number of tokens of every prompt.
+    """
+
+    kind: Literal["clip-tokens"] = "clip-tokens"
+    weights: str
+    width: Annotated[int, bounds(1)]
+    length: Annotated[int, bounds(1)] = 77
+
+    @property
+    def token_width(self) -> int | None:
+        return self.width
+
+    @property
+    def summary(self) -> str:
+        """A short description: "77 tokens of CLIP"."""
+        return f"{self.length} tokens of CLIP"
+
+
+TextConfig = Annotated[WordsConfig | PretrainedConfig | CLIPTokensConfig, Field(discriminator="kind"), Short("kind")]

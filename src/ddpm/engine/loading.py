@@ -46,7 +46,8 @@ def load(path: str | Path, device: str | torch.device | None = None, *, own: boo
     record = run.tuned()
     tuned = tuple(grid.sampling for grid in record.grids) if record and record.weights == known else ()
     engine = Diffusion.of(config, model, where, open_codec(run, config, where))
-    return LoadedRun(engine, config, folder, known, tuned, guided, text=build.build_text(config, where))
+    text = build.build_text(config, where, folder=run.text.absolute())
+    return LoadedRun(engine, config, folder, known, tuned, guided, text=text)
 
 
 def _chosen(run: RunFolder, average: Average) -> Weights:

@@ -50,6 +50,7 @@ class Plan:
         speed: measured images per second; None if not measured.
         memory: the memory of one process.
         codec: the autoencoder to copy into the run folder; None for a run of pixels.
+        text: the folder of a frozen text encoder to copy; None for a run without one of its own.
     """
 
     config: RunConfig
@@ -57,6 +58,7 @@ class Plan:
     speed: float | None
     memory: Memory
     codec: StoredCodec | None = None
+    text: Path | None = None
 
 
 def make(

@@ -17,6 +17,7 @@ from ddpm.data.pairs import LOW
 from ddpm.engine import Diffusion
 from ddpm.engine.preview import preview, quick
 from ddpm.planning.latents import encoded
+from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, doing, silent
 from ddpm.training.loop import Job
@@ -29,6 +30,7 @@ def reopen(
     accelerator: Accelerator,
     codec: Codec | None = None,
     progress: Progress = silent,
+    text: Path | None = None,
 ) -> Job:
     """The job of an existing run, to resume it.
 
@@ -36,6 +38,7 @@ def reopen(
         dataset: all its images, which are encoded unless the cache has their latents.
         codec: that of the run; None for one without weights.
         progress: called with (images encoded, in total).
+        text: the folder of its frozen text encoder; by default the one in the run folder.
 
     Raises:
         InputError: the data changed since the run was started.
@@ -53,7 +56,9 @@ def reopen(
     dataset = replace(dataset, derived=build.build_derived(config))
     with accelerator.main_process_first():
         report = doing(progress, "encoding captions")
-        captions = build.build_captions(config, accelerator.device, dataset.captions or (), report)
+        captions = build.build_captions(
+            config, accelerator.device, dataset.captions or (), report, text or RunFolder(out).text
+        )
     dataset = replace(dataset, encode=captions)
     codec = codec or build.build_codec(config)
     dataset = encoded(dataset, codec, config, accelerator, progress)

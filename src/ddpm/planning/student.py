@@ -93,8 +93,10 @@ def make(
     )
     scoring = None if draft.scoring is None else planned(draft.scoring, amount, batch, {"steps"})
     config = draft.model_copy(update={"training": sized, "scoring": scoring})
-    stored = None if config.codec.in_pixels else StoredCodec.read(RunFolder.open(teacher.source).codec)
-    return plan.Plan(config, job_of(config, out, teacher, images, accelerator), speed, needs, stored)
+    folder = RunFolder.open(teacher.source)
+    stored = None if config.codec.in_pixels else StoredCodec.read(folder.codec)
+    text = folder.text if folder.text.is_dir() else None
+    return plan.Plan(config, job_of(config, out, teacher, images, accelerator), speed, needs, stored, text)
 
 
 def draft_of(
@@ -218,7 +220,7 @@ def job_of(config: RunConfig, out: Path, teacher: LoadedRun, images: Dataset, ac
     """The job of a student, which starts as its teacher."""
     assert config.distillation is not None
     codec = teacher.engine.codec
-    job = reopen(config, out, images, accelerator, codec)
+    job = reopen(config, out, images, accelerator, codec, text=RunFolder.open(teacher.source).text)
     own, known = job.model.state_dict(), teacher.engine.model.state_dict()
     load_into(own, {**own, **known}, str(teacher.source))  # what the student alone is conditioned on starts as zero
     taught = config.distillation

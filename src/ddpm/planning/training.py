@@ -96,6 +96,9 @@ class Command:
         if accelerator.is_main_process and not self.dry_run:
             if made.codec is not None:
                 made.codec.write(self.folder.codec)
+            if made.text is not None:
+                for file in made.text.iterdir():
+                    write_file(self.folder.text / file.name, file.read_bytes())
             made.config.write(self.folder.config_file)
         accelerator.wait_for_everyone()
         return OpenedRun(accelerator, made.config, made.job)
@@ -144,13 +147,13 @@ def measure(job: Job, accelerator: Accelerator) -> None:
 
 
 def refuse_filled(out: Path, stored: Path | None = None) -> None:
-    """Refuse to start a run in a folder that holds anything but ``stored``, a file or a folder, and a copied codec.
+    """Refuse to start a run in a folder that holds anything but ``stored``, and copies of a codec and a text encoder.
 
     Raises:
         InputError: it does.
     """
-    # a process killed while writing may leave a partial file, or a codec without the config that is written last
-    left = (stored, RunFolder(out).codec)
+    # a process killed while writing may leave a partial file, or a copy without the config that is written last
+    left = (stored, RunFolder(out).codec, RunFolder(out).text)
     if out.is_dir() and any(path.suffix != ".part" and path not in left for path in out.iterdir()):
         raise InputError("exists", f"{out} already exists and is not a run; choose another --out, or empty it")
 

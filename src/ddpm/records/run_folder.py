@@ -68,6 +68,8 @@ class RunFolder:
     """The folder of the run's classifier, which has a config, weights, a log and checkpoints like a run."""
     codec = File("codec")
     """The copy of the autoencoder of a run in latents, with a config and weights like a run."""
+    text = File("text")
+    """The frozen text encoder and tokenizer of a run that attends to its tokens."""
     latents_file = File("latents.json")
     """The statistics of an autoencoder's latents."""
     reconstruction_file = File("reconstruction.json")

@@ -39,11 +39,14 @@ class PretrainedEncoder:
         width: E, the channels of a token's features.
         length: L, the number of rows of a prompt.
         most: the most tokens that the encoder reads, if fewer.
+        padded: whether padding is read as a part of every prompt, which then has L tokens.
     """
 
-    def __init__(self, net: Any, tokenizer: Any, width: int, length: int, most: int | None = None) -> None:
+    def __init__(
+        self, net: Any, tokenizer: Any, width: int, length: int, most: int | None = None, *, padded: bool = False
+    ) -> None:
         self.net, self.width, self.length = net, width, length
-        self.tokens = PromptTokenizer(tokenizer, min(length, most or length))
+        self.tokens = PromptTokenizer(tokenizer, min(length, most or length), padded=padded)
         self._padding = tokenizer.pad_token_id or 0
 
     def __call__(self, prompts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -96,13 +99,19 @@ def prompts_of(captions: Iterable[str]) -> list[str]:
 
 
 def load_encoder(
-    source: str, device: torch.device, length: int | None = None, expected: str | None = None
+    source: str,
+    device: torch.device,
+    length: int | None = None,
+    expected: str | None = None,
+    *,
+    padded: bool = False,
 ) -> PretrainedEncoder:
     """Load a text encoder from a folder, or the one named "minilm". Weights are read from safetensors only.
 
     Args:
         length: L; by default the most tokens that it reads.
         expected: the hash that the folder must have; None for any.
+        padded: whether padding is read as a part of every prompt.
 
     Raises:
         InputError: transformers is not installed; or the folder is missing, damaged, no text encoder, or another one
@@ -126,7 +135,7 @@ def load_encoder(
             "incompatible",
             f"the tokenizer of {source} has {tokens} tokens, but its network {known}; use the network's own",
         )
-    return PretrainedEncoder(net, tokenizer, folder.width, length or most or LENGTHS[1], most)
+    return PretrainedEncoder(net, tokenizer, folder.width, length or most or LENGTHS[1], most, padded=padded)
 
 
 def fitting_length(folder: EncoderFolder, captions: Iterable[str]) -> tuple[int, int]:

@@ -31,10 +31,11 @@ class PromptTokenizer:
     Args:
         tokenizer: of transformers.
         length: the most tokens of a prompt; those after them are cut off, but not the special token at the end.
+        padded: whether every prompt has as many, with padding tokens of weight 1 at its end.
     """
 
-    def __init__(self, tokenizer: Any, length: int) -> None:
-        self.tokenizer, self.length = tokenizer, length
+    def __init__(self, tokenizer: Any, length: int, *, padded: bool = False) -> None:
+        self.tokenizer, self.length, self.padded = tokenizer, length, padded
 
     def __call__(self, prompts: Sequence[str]) -> list[Tokens]:
         """The tokens of each prompt; none for an empty one."""
@@ -49,8 +50,16 @@ class PromptTokenizer:
         else:
             found = [self._joined(pieces[i]) for i in full]
         none = Tokens(np.zeros(0, np.int64), np.zeros(0, np.float32), "", "")
-        rows = dict(zip(full, found, strict=True))
+        rows = dict(zip(full, map(self._filled, found), strict=True))
         return [rows.get(i, none) for i in range(len(prompts))]
+
+    def _filled(self, tokens: Tokens) -> Tokens:
+        """Tokens followed by padding, if every prompt has as many."""
+        more = self.length - len(tokens.ids)
+        if not self.padded or not more:
+            return tokens
+        ids = np.pad(tokens.ids, (0, more), constant_values=self.tokenizer.pad_token_id)
+        return tokens._replace(ids=ids, weights=np.pad(tokens.weights, (0, more), constant_values=1))
 
     def _located(self, texts: list[str], pieces: Sequence[Sequence[tuple[str, float]]]) -> list[Tokens]:
         """Tokens of whole texts; the weight of each is the mean of its characters', spaces aside."""
