@@ -16,10 +16,11 @@ from ddpm.config.network import UNetSettings
 from ddpm.config.run import IMPORTED, RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.config.training import TrainSettings
-from ddpm.exchange.diffusers.autoencoder import read_autoencoder
+from ddpm.exchange.diffusers.autoencoder import read_autoencoder, read_model, recognises
 from ddpm.exchange.imported import Imported
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.networks import UNet
+from ddpm.records.codec import StoredCodec
 from ddpm.sampling.follow import Moment
 from randomised import randomised
 
@@ -92,3 +93,28 @@ def test_runs_sample_and_edit_with_the_autoencoder(kind: str, tmp_path: Path) ->
     assert np.array_equal(filled[mask == 0], values[mask == 0])
     assert not np.array_equal(filled, values)
     assert np.asarray(pipe.edit(photo, 0.5, steps=2)).shape == values.shape
+
+
+@pytest.mark.parametrize("variant", ["", "fp16", "shards", "bin"])
+def test_a_folder_becomes_an_autoencoder_for_training(
+    variant: str, tmp_path: Path, cli: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs = randomised(CODECS["vq"])
+    how: dict[str, Any] = {"fp16": {"variant": "fp16"}, "shards": {"max_shard_size": "20KB"}}.get(variant, {})
+    (theirs.half() if variant == "fp16" else theirs).save_pretrained(
+        tmp_path / "vae", safe_serialization=variant != "bin", **how
+    )
+    assert recognises(tmp_path / "vae")
+    found = read_model(tmp_path / "vae", None)
+    assert ("fp16" in found.read[0], ".bin" in found.read[0]) == (variant == "fp16", variant == "bin")
+    found.write(tmp_path / "ae")
+    read = StoredCodec.read(tmp_path / "ae")
+    assert torch.equal(read.weights["net.codebook.weight"], theirs.quantize.embedding.weight.float())
+    if variant:
+        return
+    images = np.random.default_rng(0).integers(0, 256, (20, 16, 16, 3), np.uint8)
+    np.savez(tmp_path / "photos.npz", images)
+    words = ["--codec", tmp_path / "ae", "--out", tmp_path / "run", "--images", "32", "--dry-run"]
+    assert cli("train", tmp_path / "photos.npz", *words) == 0
+    assert "3 channels" in capsys.readouterr().out
+    assert cli("train", tmp_path / "photos.npz", "--recipe", "autoencoder", "--set", "network.codebook=8") == 2

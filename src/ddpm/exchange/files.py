@@ -1,6 +1,7 @@
 """The tensors in a file of another program: safetensors, whole or in shards, and PyTorch's files."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from ddpm.system.errors import InputError
 
 INDEX = ".index.json"
 """The end of the name of a file that says which shard holds each tensor."""
+INDEX_NAME = re.compile(r"\.index(\.\w+)?\.json$")
+"""The same, of a variant such as fp16 also."""
 LONGEST_HEADER, LONGEST_INDEX = 16 << 20, 16 << 20
 """The largest header of a safetensors file, and the largest index, in bytes; published ones have less than 1 MB."""
 KNOWN: tuple[tuple[bytes, str], ...] = (
@@ -42,7 +45,7 @@ def read_tensors(path: Path) -> Weights:
     Raises:
         InputError: the file is missing, damaged, of another type, or would run code.
     """
-    if path.name.endswith(INDEX):
+    if INDEX_NAME.search(path.name):
         return _read_shards(path)
     read = READERS.get(path.suffix.lower())
     if read is None:
@@ -113,7 +116,7 @@ def _read_shards(path: Path) -> Weights:
         raise InputError("unreadable", f"{path} is no index of shards ({error}); download it again") from error
     found: Weights = {}
     for shard in sorted(set(files.values())):
-        if Path(shard).name != shard or shard.endswith(INDEX):
+        if Path(shard).name != shard or INDEX_NAME.search(shard):
             raise InputError("unreadable", f"{path} names the file {shard!r}, which must be one in its own folder")
         tensors = read_tensors(path.parent / shard)
         listed = {name for name, where in files.items() if where == shard}

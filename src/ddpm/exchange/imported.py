@@ -27,7 +27,7 @@ class Imported:
         inferred: what no file said, one line each: "images are RGB, as the network has 3 channels".
         codec: the autoencoder of a run in latents.
         latents: the statistics of the latents, if the model itself is an autoencoder.
-        files: further files of the run folder, by their paths in it, and where they are copied from.
+        files: further files of the run folder, by their paths in it: their contents, or where they are copied from.
     """
 
     config: RunConfig | AutoencoderConfig
@@ -36,7 +36,7 @@ class Imported:
     inferred: tuple[str, ...] = ()
     codec: StoredCodec | None = None
     latents: LatentsRecord | None = None
-    files: tuple[tuple[str, Path], ...] = ()
+    files: tuple[tuple[str, Path | bytes], ...] = ()
 
     def write(self, out: Path, check: Callable[[RunFolder], None] | None = None) -> RunFolder:
         """Write the run folder under a temporary name, and rename it when it is complete and checked.
@@ -64,7 +64,7 @@ class Imported:
 
     def _write(self, folder: RunFolder) -> None:
         for name, source in self.files:
-            write_file(folder.path / name, source.read_bytes())
+            write_file(folder.path / name, source if isinstance(source, bytes) else source.read_bytes())
         if self.codec is not None:
             self.codec.write(folder.codec)
         if self.latents is not None:

@@ -13,6 +13,8 @@ from ddpm.config.tiny_autoencoder import TinyAutoencoderSettings
 from ddpm.exchange.autoencoder import DIFFUSERS, AutoencoderTable
 from ddpm.exchange.correspondence import Correspondence, read, write
 from ddpm.exchange.diffusers.autoencoder_settings import ForeignAutoencoder, TinyForeignAutoencoder
+from ddpm.exchange.diffusers.folder import CONFIG, class_name, read_part
+from ddpm.exchange.imported import Imported
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.networks import TinyAutoencoder
 from ddpm.records.codec import StoredCodec
@@ -20,12 +22,33 @@ from ddpm.records.latents import LatentsRecord
 from ddpm.records.run_folder import Weights, fingerprint
 from ddpm.system.errors import InputError
 
+KNOWN = {kind: one for one in (ForeignAutoencoder, TinyForeignAutoencoder) for kind in one.CLASS_NAMES}
+"""The settings of each class."""
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """The mode of images by their channels."""
 FORMERLY = replace(DIFFUSERS, projections=("group_norm", "query", "key", "value", "proj_attn"))
 """The names in files of diffusers before 0.15."""
 MAPS = {"quant": "use_quant_conv", "post_quant": "use_post_quant_conv"}
 """The linear layers of the latents, and the settings that say whether there are any."""
+
+
+def recognises(path: Path) -> bool:
+    """Whether a folder holds an autoencoder by itself."""
+    return class_name(path / CONFIG) in (*KNOWN, "AsymmetricAutoencoderKL", "ConsistencyDecoderVAE")
+
+
+def read_model(path: Path, flags: str | None) -> Imported:
+    """Read an autoencoder, whose latents a run can then model.
+
+    Raises:
+        InputError: its files are missing or damaged, or a setting is not supported.
+    """
+    if flags is not None:
+        raise InputError("conflict", f"--flags has no effect on {path}, whose files say everything; leave it out")
+    part = read_part(path)
+    found = read_autoencoder(part.config, part.tensors)
+    mode = f"images are {found.config.data.mode}, as the network has {found.config.network.image_channels} channels"
+    return Imported(found.config, found.weights, (part.words,), (mode,), latents=found.latents)
 
 
 def read_autoencoder(config: Mapping[str, Any], tensors: ForeignTensors) -> StoredCodec:
@@ -40,12 +63,11 @@ def read_autoencoder(config: Mapping[str, Any], tensors: ForeignTensors) -> Stor
         InputError: a setting is not supported, or a tensor is missing, left over or of another shape.
     """
     name = config.get("_class_name", "AutoencoderKL")
-    known = {kind: one for one in (ForeignAutoencoder, TinyForeignAutoencoder) for kind in one.CLASS_NAMES}
-    if name not in known:
+    if name not in KNOWN:
         raise InputError(
-            "incompatible", f"{tensors.source} is a {name}, not a known autoencoder; use one of {', '.join(known)}"
+            "incompatible", f"{tensors.source} is a {name}, which is not supported; use one of {', '.join(KNOWN)}"
         )
-    theirs = known[name].parse(config, tensors.source)
+    theirs = KNOWN[name].parse(config, tensors.source)
     size, factor = theirs.size, theirs.factor
     made = config_of(theirs.network(), size if not any(n % factor for n in size) else (factor, factor), tensors.source)
     like = network_of(made)
