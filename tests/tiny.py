@@ -11,6 +11,7 @@ from ddpm import build
 from ddpm.config.data import DataConfig
 from ddpm.config.diffusion import DiffusionConfig
 from ddpm.config.dit import DiTSettings, PlainDiTSettings
+from ddpm.config.lucidrains_unet import LucidrainsUNetSettings
 from ddpm.config.network import NetworkSettings, UNetSettings
 from ddpm.config.plain_unet import PlainUNetSettings
 from ddpm.config.run import RunConfig
@@ -30,6 +31,9 @@ NETWORKS = {
     "plain-dit": PlainDiTSettings(depth=2, width=32, heads=2, cond_width=32),
     "plain-unet": PlainUNetSettings(
         width=8, multipliers=(1, 2), blocks=(1,), attention=("self", "transformer"), norm_groups=4, cond_width=32
+    ),
+    "lucidrains-unet": LucidrainsUNetSettings(
+        width=8, multipliers=(1, 2), heads=(2, 2), head_width=(4, 4), cond_width=8
     ),
 }
 """The smallest network of each kind that has all parts."""

@@ -12,7 +12,7 @@ from ddpm.pipeline import Pipeline
 from ddpm.records.provenance import KEY, Provenance
 from refusal import refuses
 
-KINDS = [kind for kind in NETWORKS if kind != "plain-dit"]
+KINDS = [kind for kind in NETWORKS if kind not in ("plain-dit", "lucidrains-unet")]
 PROMPTS = ["red heart", "", "a shape that is (blue:1.4) and green and red", "red heart"]
 
 

@@ -20,6 +20,7 @@ from ddpm.metrics.features.vision import clip, dinov2
 from ddpm.networks import (
     Autoencoder,
     DiT,
+    LucidrainsUNet,
     NoisedClassifier,
     PatchDiscriminator,
     PlainDiT,
@@ -37,6 +38,7 @@ NETWORKS: dict[str, Callable[[Any], torch.nn.Module]] = {
     "dit": DiT,
     "plain-dit": PlainDiT,
     "plain-unet": PlainUNet,
+    "lucidrains-unet": LucidrainsUNet,
 }
 AUTOENCODERS: dict[str, Callable[[Any], torch.nn.Module]] = {
     "ldm": Autoencoder,

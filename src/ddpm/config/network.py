@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from ddpm.config.dit import DiTSettings, PlainDiTSettings
+from ddpm.config.lucidrains_unet import LucidrainsUNetSettings
 from ddpm.config.options import Flag
 from ddpm.config.plain_unet import PlainUNetSettings
 from ddpm.system.names import NormName, SkipsName, UpsampleName
@@ -127,12 +128,12 @@ class UNetSettings:
 
 
 NetworkSettings = Annotated[
-    UNetSettings | DiTSettings | PlainDiTSettings | PlainUNetSettings,
+    UNetSettings | DiTSettings | PlainDiTSettings | PlainUNetSettings | LucidrainsUNetSettings,
     Field(discriminator="kind"),
     Short("kind"),
     Flag(
-        "Kind of network: a U-Net, a modern diffusion transformer, the original one (Peebles & Xie 2023), or the "
-        "published U-Nets."
+        "Kind of network: a U-Net, a modern diffusion transformer, the original one (Peebles & Xie 2023), the "
+        "published U-Nets, or lucidrains' one."
     ),
 ]
 """Settings of any kind of network. All kinds have ``in_channels``, ``out_channels``, ``width``, ``space``,

@@ -56,6 +56,11 @@ def read_tensors(path: Path) -> Weights:
     return read(path)
 
 
+def holds_tensors(path: Path) -> bool:
+    """Whether a file's name is one of those that :func:`read_tensors` reads."""
+    return path.is_file() and (path.suffix.lower() in READERS or path.name.endswith(INDEX))
+
+
 def _check(path: Path) -> None:
     """Check what can be seen from the first bytes of a file.
 

@@ -160,14 +160,14 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Upsampling by 2: nearest neighbours, then a convolution."""
+    """Upsampling by 2: nearest neighbours, then a convolution, by default to as many channels."""
 
-    def __init__(self, space: int, channels: int) -> None:
+    def __init__(self, space: int, channels: int, out_channels: int | None = None) -> None:
         super().__init__()
-        self.conv = conv(space, channels, channels, 3, padding=1)
+        self.conv = conv(space, channels, out_channels or channels, 3, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, C, *space) -> (B, C, *space · 2)."""
+        """(B, channels, *space) -> (B, out_channels, *space · 2)."""
         out: torch.Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
         return out
 

@@ -14,7 +14,7 @@ from ddpm.text.words import WordEncoder
 
 WORDS = "words"
 """The encoder that is trained with the model."""
-WITHOUT = ("plain-dit",)
+WITHOUT = ("plain-dit", "lucidrains-unet")
 """Kinds of networks that take no captions."""
 
 

@@ -19,6 +19,7 @@ SkipsName = Literal["all", "blocks"]
 AttentionName = Literal["none", "self", "transformer"]
 DownsamplingName = Literal["conv", "residual", "average"]
 UpsamplingName = Literal["conv", "residual", "nearest"]
+AttentionFormName = Literal["full", "linear"]
 TransformerSizeName = Literal["XXS", "XS", "S", "B", "L", "XL"]
 
 ScheduleName = Literal["linear", "scaled-linear", "cosine", "sigmoid", "vp", "sub-vp", "ve", "edm", "flow"]

@@ -22,7 +22,7 @@ from ddpm.planning.recipes.ho2020 import ho2020
 from ddpm.planning.recipes.nichol2021 import nichol2021
 from ddpm.system.errors import InputError
 
-KINDS = ("unet", "dit", "plain-dit", "plain-unet")
+KINDS = ("unet", "dit", "plain-dit", "plain-unet", "lucidrains-unet")
 
 
 def network(rung: Rung, channels: int = 3) -> Any:

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from ddpm.planning.recipes.lucidrains_unet import LUCIDRAINS_UNET, lucidrains_unet
 from ddpm.planning.recipes.plain_unet import PLAIN_UNET, plain_unet
 from ddpm.planning.recipes.recipe import Rung, Tree
 from ddpm.planning.recipes.transformer import TRANSFORMERS, transformer
@@ -58,6 +59,8 @@ def auto(size: tuple[int, int], labelled: bool, network: str = "unet") -> list[R
     sampling: Tree = {"guidance": (1.15 if max(size) <= 16 else 1.5) if labelled else 1.0}
     if network in TRANSFORMERS:
         rungs = transformer(size, network)
+    elif network == LUCIDRAINS_UNET:
+        rungs = lucidrains_unet(size)
     else:
         rungs = plain_unet(size) if network == PLAIN_UNET else [_rung(size, row) for row in LADDER]
     return [Rung(needs, tree | {"sampling": sampling}) for needs, tree in rungs]

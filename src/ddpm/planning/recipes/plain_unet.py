@@ -44,7 +44,7 @@ def plain_unet(size: tuple[int, int]) -> list[Rung]:
     Raises:
         InputError: the size cannot be halved often enough.
     """
-    levels = _levels(size)
+    levels = levels_of(size)
     multipliers = (1, *[2] * (levels - 1))
     attention = ["transformer" if i and i >= levels - 2 else "none" for i in range(levels)]
     return [
@@ -67,8 +67,12 @@ def plain_unet(size: tuple[int, int]) -> list[Rung]:
     ]
 
 
-def _levels(size: tuple[int, int]) -> int:
-    """The number of levels: ``USUAL``, or more where the coarsest would have too many positions."""
+def levels_of(size: tuple[int, int]) -> int:
+    """The number of levels: ``USUAL``, or more where the coarsest would have too many positions.
+
+    Raises:
+        InputError: the size cannot be halved often enough.
+    """
     factor, levels = 1, 1
     while min(size) >= 8 * factor and _divides(size, 2 * factor) and (levels < USUAL or not _few(size, factor)):
         factor, levels = 2 * factor, levels + 1
