@@ -5,7 +5,9 @@ from refusal import refuses
 
 
 def some() -> ForeignTensors:
-    return ForeignTensors({"a.weight": torch.ones(2, 3).half(), "a.steps": torch.tensor(7), "b": torch.zeros(1)}, "x.pt")
+    return ForeignTensors(
+        {"a.weight": torch.ones(2, 3).half(), "a.steps": torch.tensor(7), "b": torch.zeros(1)}, "x.pt"
+    )
 
 
 def test_each_tensor_is_taken_once() -> None:
