@@ -107,17 +107,11 @@ class ForeignUNet2D(_ForeignUNet):
     in_channels: Count = 3
     out_channels: Count = 3
     down_block_types: tuple[Literal["DownBlock2D", "AttnDownBlock2D", "ResnetDownsampleBlock2D"], ...] = (
-        "DownBlock2D",
-        "AttnDownBlock2D",
-        "AttnDownBlock2D",
-        "AttnDownBlock2D",
+        *("DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"),
     )
     mid_block_type: Literal["UNetMidBlock2D"] | None = "UNetMidBlock2D"
     up_block_types: tuple[Literal["UpBlock2D", "AttnUpBlock2D", "ResnetUpsampleBlock2D"], ...] = (
-        "AttnUpBlock2D",
-        "AttnUpBlock2D",
-        "AttnUpBlock2D",
-        "UpBlock2D",
+        *("AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"),
     )
     block_out_channels: tuple[Count, ...] = (224, 448, 672, 896)
     layers_per_block: Count = 2
@@ -187,17 +181,11 @@ class ForeignUNet2DCondition(_ForeignUNet):
     in_channels: Count = 4
     out_channels: Count = 4
     down_block_types: tuple[Literal["DownBlock2D", "CrossAttnDownBlock2D", "ResnetDownsampleBlock2D"], ...] = (
-        "CrossAttnDownBlock2D",
-        "CrossAttnDownBlock2D",
-        "CrossAttnDownBlock2D",
-        "DownBlock2D",
+        *("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
     )
     mid_block_type: Literal["UNetMidBlock2DCrossAttn", "UNetMidBlock2D"] | None = "UNetMidBlock2DCrossAttn"
     up_block_types: tuple[Literal["UpBlock2D", "CrossAttnUpBlock2D", "ResnetUpsampleBlock2D"], ...] = (
-        "UpBlock2D",
-        "CrossAttnUpBlock2D",
-        "CrossAttnUpBlock2D",
-        "CrossAttnUpBlock2D",
+        *("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
     )
     block_out_channels: tuple[Count, ...] = (320, 640, 1280, 1280)
     layers_per_block: Count | tuple[Count, ...] = 2

@@ -1,0 +1,160 @@
+"""Pipelines of diffusers without text, and its UNet2DModel alone."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ddpm.config.network import UNetSettings
+from ddpm.config.run import IMPORTED, RunConfig
+from ddpm.exchange.diffusers.autoencoder import MODES, read_autoencoder
+from ddpm.exchange.diffusers.folder import CONFIG, PIPELINE, Part, class_name, read_part, settings_in
+from ddpm.exchange.diffusers.scheduler import Process, read_scheduler
+from ddpm.exchange.diffusers.unet import LABEL_TABLE, read_unet
+from ddpm.exchange.imported import Imported
+from ddpm.records.codec import StoredCodec
+from ddpm.system.errors import InputError
+
+SCHEDULER = "scheduler/scheduler_config.json"
+USUAL = {"_class_name": "DDPMScheduler"}
+"""The scheduler of a network that came without one."""
+SIDE = 64
+"""The side of x where the network does not say it."""
+DROPOUT = 0.1
+"""The usual proportion of labels lost in training, where there is a null label."""
+
+
+def recognises(path: Path) -> bool:
+    """Whether a folder is a pipeline without text, supported or not, or a UNet2DModel."""
+    name = class_name(path / PIPELINE)
+    if name:
+        return name in READERS or "text_encoder" not in settings_in(path / PIPELINE)
+    return class_name(path / CONFIG) in READERS
+
+
+def read_model(path: Path, flags: str | None) -> Imported:
+    """Read a pipeline or a network.
+
+    Raises:
+        InputError: it is of another kind, its files are missing or damaged, or a setting is not supported.
+    """
+    if flags is not None:
+        raise InputError("conflict", f"--flags has no effect on {path}, whose files say everything; leave it out")
+    name = class_name(path / PIPELINE) or class_name(path / CONFIG)
+    if name not in READERS:
+        raise InputError(
+            "incompatible", f"{path} is a {name}, which is not supported; use one of {', '.join(sorted(READERS))}"
+        )
+    return READERS[name](path)
+
+
+def _pipeline(path: Path) -> Imported:
+    """A network of pixels and a scheduler."""
+    return _imported(path, read_part(path / "unet"), settings_in(path / SCHEDULER))
+
+
+def _latent_pipeline(path: Path) -> Imported:
+    """A network of latents, an autoencoder and a scheduler."""
+    vae = read_part(path / "vqvae")
+    codec = read_autoencoder(vae.config, vae.tensors)
+    return _imported(path, read_part(path / "unet"), settings_in(path / SCHEDULER), codec, (vae.words,))
+
+
+def _network(path: Path) -> Imported:
+    """A network of pixels alone."""
+    said = "no scheduler next to the network; taken to be that of Ho et al. 2020: 1000 levels, linear schedule, epsilon"
+    return _imported(path, read_part(path), USUAL, inferred=(said,))
+
+
+def _imported(
+    path: Path,
+    unet: Part,
+    scheduler: dict[str, Any],
+    codec: StoredCodec | None = None,
+    read: tuple[str, ...] = (),
+    inferred: tuple[str, ...] = (),
+) -> Imported:
+    network, weights, labels = read_unet(unet.config, unet.tensors)
+    learned = network.out_channels == 2 * network.in_channels
+    process = read_scheduler(scheduler, str(path / SCHEDULER), learned=learned)
+    mode, size, said = _images(unet, network.in_channels, codec)
+    classes: tuple[str, ...] = ()
+    null = False
+    if labels is not None:
+        classes, null, named = _classes(path, len(labels))
+        said += named
+        # a row that is never used where there is no null label
+        weights[LABEL_TABLE] = labels if null else torch.cat([labels, torch.zeros_like(labels[:1])])
+    config = RunConfig.parse(
+        {
+            "recipe": IMPORTED,
+            "request": {"import": str(path)},
+            "data": {
+                "source": "",
+                "fingerprint": "",
+                "images": 0,
+                "held_out": 0,
+                "size": size,
+                "mode": mode,
+                "classes": classes,
+            },
+            "network": asdict(network) if isinstance(network, UNetSettings) else network.model_dump(),
+            "training": {"images": 0, "label_dropout": DROPOUT if null else 0.0},
+            **({} if codec is None else {"codec": codec.settings.model_dump()}),
+            **({"objective": {"loss": "hybrid"}} if learned else {}),
+            **_sections(process, codec),
+        },
+        str(path),
+    )
+    words = unet.words + (" (as our U-Net)" if network.kind == "unet" else "")
+    return Imported(config, weights, (words, *read, *process.read), (*inferred, *said, *process.inferred), codec)
+
+
+def _sections(process: Process, codec: StoredCodec | None) -> dict[str, Any]:
+    """The sections of a run's settings from its scheduler; latents have no range to clip to."""
+    if codec is None:
+        return process.trees
+    return {**process.trees, "sampling": {**process.trees["sampling"], "clip": {"kind": "none"}}}
+
+
+def _images(unet: Part, channels: int, codec: StoredCodec | None) -> tuple[str, tuple[int, int], list[str]]:
+    """The mode and (H, W) of the images, and lines about what no file says.
+
+    Raises:
+        InputError: there is no such mode.
+    """
+    side = unet.config.get("sample_size") or SIDE
+    size = (side, side) if isinstance(side, int) else (int(side[0]), int(side[1]))
+    said = [] if unet.config.get("sample_size") else [f"x of {SIDE} × {SIDE}, as sample_size is not set"]
+    if codec is not None:
+        factor, data = codec.config.network.factor, codec.config.data
+        return data.mode, (size[0] * factor, size[1] * factor), said
+    if channels not in MODES:
+        raise InputError(
+            "incompatible",
+            f"{unet.file} has {channels} channels, which is neither grey nor colour; latents need their autoencoder",
+        )
+    return MODES[channels], size, [*said, f"{MODES[channels]} images, as the network has {channels} channels"]
+
+
+def _classes(path: Path, labels: int) -> tuple[tuple[str, ...], bool, list[str]]:
+    """The names of the classes, whether there is a null label after them, and a line about them."""
+    index = settings_in(path / PIPELINE) if (path / PIPELINE).exists() else {}
+    names = index.get("id2label")
+    if isinstance(names, dict) and len(names) in (labels, labels - 1):
+        found = [names.get(str(i)) for i in range(len(names))]
+        if all(isinstance(name, str) for name in found) and len(set(found)) == len(found):
+            return tuple(map(str, found)), len(names) < labels, []
+    return tuple(map(str, range(labels))), False, [f"{labels} classes without names, and no null label to guide with"]
+
+
+READERS: dict[str, Callable[[Path], Imported]] = {
+    "UNet2DModel": _network,
+    "DDPMPipeline": _pipeline,
+    "DDIMPipeline": _pipeline,
+    "PNDMPipeline": _pipeline,
+    "LDMPipeline": _latent_pipeline,
+}
+"""By the name of the class in model_index.json, or in the config.json of a network alone."""
