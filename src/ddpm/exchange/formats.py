@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Protocol
 
+from ddpm.exchange import lucidrains
+from ddpm.exchange.diffusers import autoencoder, pipeline
 from ddpm.exchange.imported import Imported
 
 
@@ -23,5 +25,5 @@ class Format(Protocol):
         """
 
 
-FORMATS: tuple[Format, ...] = ()
+FORMATS: tuple[Format, ...] = (autoencoder, pipeline, lucidrains)
 """In the order in which they are tried."""
