@@ -1,12 +1,21 @@
 """``ddpm import`` and ``ddpm export``."""
 
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from ddpm.cli.output import logged_bar, say
 from ddpm.system.names import ExportName
 
 
-def import_model(path: Path, *, out: Path, flags: str | None = None, data: str | None = None) -> None:
+def import_model(
+    path: Path,
+    *,
+    out: Path,
+    flags: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    data: str | None = None,
+) -> None:
     """Turn a model of another program into a run, for sampling, editing and evaluation.
 
     Only local files are read, and nothing in them is executed. Every tensor in them must be of use.

@@ -9,11 +9,15 @@ from safetensors.torch import save as tensors_to_bytes
 
 from ddpm.config.autoencoder import AutoencoderConfig
 from ddpm.config.run import RunConfig
+from ddpm.records.card import card
 from ddpm.records.codec import StoredCodec
 from ddpm.records.latents import LatentsRecord
 from ddpm.records.run_folder import RunFolder, Weights
 from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors, write_file
+
+PROMPT = "a red heart"
+"""The example in the model card of a model with text."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Imported:
         draft = out.absolute().with_name(f".{out.absolute().name}.part")
         shutil.rmtree(draft, ignore_errors=True)
         try:
-            self._write(RunFolder(draft))
+            self._write(RunFolder(draft), out)
             if check is not None:
                 check(RunFolder(draft))
             with disk_errors(out):
@@ -62,13 +66,17 @@ class Imported:
             shutil.rmtree(draft, ignore_errors=True)
         return RunFolder(out)
 
-    def _write(self, folder: RunFolder) -> None:
+    def _write(self, folder: RunFolder, out: Path) -> None:
         for name, source in self.files:
             write_file(folder.path / name, source if isinstance(source, bytes) else source.read_bytes())
         if self.codec is not None:
             self.codec.write(folder.codec)
         if self.latents is not None:
             self.latents.write(folder.latents_file)
+        if isinstance(self.config, RunConfig):
+            parameters = sum(w.numel() for name, w in self.weights.items() if name.startswith("net."))
+            prompt = None if self.config.text is None else PROMPT
+            write_file(folder.card, card(self.config, str(out), parameters, prompt).encode())
         write_file(folder.weights_file, tensors_to_bytes({n: w.contiguous() for n, w in self.weights.items()}))
         self.config.write(folder.config_file)
 

@@ -3,11 +3,12 @@
 import json
 import re
 import shlex
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 from ddpm.config.options import typed
-from ddpm.config.run import RunConfig
+from ddpm.config.run import IMPORTED, RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.records.guidance import GuidanceRecord, words
 from ddpm.records.run_folder import RunFolder
@@ -16,17 +17,11 @@ from ddpm.system.files import write_file
 TEMPLATE = """\
 # {name}
 
-{what} {data.size[0]} × {data.size[1]} {data.mode} images, trained by ddpm {version}.
+{what} {data.size[0]} × {data.size[1]} {data.mode} images, {origin} by ddpm {version}.
 
 | | |
 |---|---|
-| images | {data.images:,} of `{data.source}`, plus {data.held_out:,} held out |
-| classes | {classes} |
-{captions}| network | {network}, {weights:.1f} M parameters |
-| diffusion | {d.schedule} schedule of {d.T} levels, {d.prediction} prediction, {d.variance} variance |
-| objective | {aim} |
-| training | {training.images:,} images in batches of {training.batch}, {training.precision}, seed {training.seed} |
-{sampling}
+{rows}
 
 ```
 {command}
@@ -38,9 +33,10 @@ import ddpm
 images = ddpm.load({folder}).{call}
 ```
 
-`config.json` has every setting, `model.safetensors` the averaged weights, `log.jsonl` the training log, `previews/`
-samples drawn during training; `guidance.json`, if there is one, the search that found the guidance.
+`config.json` has every setting, `model.safetensors` the {weights}.
 """
+TRAINED = """averaged weights, `log.jsonl` the training log, `previews/`
+samples drawn during training; `guidance.json`, if there is one, the search that found the guidance"""
 _SAMPLING = re.compile(r"^\| sampling \|.*$", re.MULTILINE)
 
 
@@ -59,23 +55,36 @@ def card(config: RunConfig, folder: str, weights: int, prompt: str | None = None
     if config.upscaling is not None:
         what = f"A denoising diffusion model that enlarges images {config.upscaling.scale} times, to"
         command, call = f"ddpm upscale {shlex.quote(folder)} small.png", 'upscale(["small.png"]'
+    imported = config.recipe == IMPORTED
     return TEMPLATE.format(
         data=config.data,
-        d=config.diffusion,
-        aim=config.aim,
-        training=config.training,
-        sampling=_sampling(config.sampling, words(config.sampling.guidance)),
         name=Path(folder).absolute().name,
         version=version("ddpm"),
-        classes=", ".join(config.data.classes) or "none",
-        weights=weights / 1e6,
-        network=config.network.describe(),
         what=what,
-        captions="" if config.text is None else f"| captions | {config.text.summary} |\n",
+        origin="converted from another program's files" if imported else "trained",
+        rows="\n".join(f"| {title} | {text} |" for title, text in _rows(config, weights)),
+        weights="weights" if imported else TRAINED,
         command=" ".join([command, *map(shlex.quote, typed(given))]),
         folder=json.dumps(folder),
         call=", ".join([call, *(f"{name}={json.dumps(value)}" for name, value in given.items() if value)]) + ")",
     )
+
+
+def _rows(config: RunConfig, weights: int) -> Iterator[tuple[str, str]]:
+    """The table of the run's settings: titles and texts."""
+    data, d, training, imported = config.data, config.diffusion, config.training, config.recipe == IMPORTED
+    if data.source:
+        yield "images", f"{data.images:,} of `{data.source}`, plus {data.held_out:,} held out"
+    yield "classes", ", ".join(data.classes) or "none"
+    if config.text is not None:
+        yield "captions", config.text.summary
+    yield "network", f"{config.network.describe()}, {weights / 1e6:.1f} M parameters"
+    yield "diffusion", f"{d.schedule} schedule of {d.T} levels, {d.prediction} prediction, {d.variance} variance"
+    if not imported:
+        yield "objective", config.aim
+        batches = f"{training.images:,} images in batches of {training.batch}"
+        yield "training", f"{batches}, {training.precision}, seed {training.seed}"
+    yield "sampling", _sampling(config.sampling, words(config.sampling.guidance))
 
 
 def adopt(run: RunFolder, found: GuidanceRecord) -> None:
@@ -84,12 +93,12 @@ def adopt(run: RunFolder, found: GuidanceRecord) -> None:
     guidance = words(found.chosen)
     if found.average is not None:
         guidance += f", average of length {found.average.length:g}"
-    row = _sampling(run.config().sampling, guidance)
+    row = f"| sampling | {_sampling(run.config().sampling, guidance)} |"
     if run.card.exists():
         text = run.card.read_text(encoding="utf-8")
         write_file(run.card, _SAMPLING.sub(lambda _: row, text, count=1).encode())
 
 
 def _sampling(how: SamplingConfig, guidance: str) -> str:
-    """The row of the settings to sample with."""
-    return f"| sampling | {how.solver.name}, {how.steps} steps, {how.visits} grid, guidance {guidance} |"
+    """The settings to sample with."""
+    return f"{how.solver.name}, {how.steps} steps, {how.visits} grid, guidance {guidance}"
