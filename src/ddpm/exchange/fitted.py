@@ -1,6 +1,6 @@
 """The weights of a model in the layout of another program, checked against its settings."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from ddpm import build
 from ddpm.config.run import RunConfig
-from ddpm.exchange.correspondence import Correspondence
+from ddpm.exchange.correspondence import Correspondence, read
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.records.run_folder import Weights
 from ddpm.system.errors import InputError
@@ -40,28 +40,12 @@ def read_fitting(config: RunConfig, pairs: Iterable[Correspondence], tensors: Fo
     Raises:
         InputError: a tensor is missing, left over, or has another shape than the settings of the run require.
     """
-    weights: Weights = {}
-    shapes = shapes_of(config)
-    for pair in pairs:
-        parts = [tensors.take(name) for name in pair.theirs]
-        try:
-            made = pair.join(parts)
-            found = tuple(made.shape)
-        except (RuntimeError, IndexError, ValueError):  # of a join that cannot have such parts
-            found = tuple(parts[0].shape)
-        if found != (expected := shapes[pair.ours]):
-            raise InputError(
-                "incompatible",
-                f"{tensors.source} does not fit its settings: {', '.join(pair.theirs)} has shape {found}, not "
-                f"{expected}; use the flags that it was trained with",
-            )
-        weights[pair.ours] = made.contiguous()
+    weights = read(pairs, tensors, empty(config))
     tensors.finish()
-    assert weights.keys() == shapes.keys(), sorted(weights.keys() ^ shapes.keys())
     return weights
 
 
-def shapes_of(config: RunConfig) -> Mapping[str, tuple[int, ...]]:
-    """The shapes of the weights of a run."""
+def empty(config: RunConfig) -> Weights:
+    """The weights of a run by name, without values."""
     with torch.device("meta"):
-        return {name: tuple(tensor.shape) for name, tensor in build.build_model(config).state_dict().items()}
+        return dict(build.build_model(config).state_dict())
