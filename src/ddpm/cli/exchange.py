@@ -1,5 +1,6 @@
 """``ddpm import`` and ``ddpm export``."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,8 @@ def import_model(
         data: The images that it was trained on, if at hand: evaluate and likelihood then need no --data.
     """
     from ddpm.exchange.conversion import convert
+    from ddpm.exchange.imported import PROMPT
+    from ddpm.report.commands import sample
 
     with logged_bar("", "reading") as progress:
         done = convert(path, out, flags, data, progress)
@@ -42,7 +45,8 @@ def import_model(
     if done.folder.is_autoencoder:
         say(f"next: {done.folder.autoencoder().follow_up(out)}")
     else:
-        say(f"next: ddpm sample {out} -n 4")
+        config = done.folder.config()
+        say(f"next: {shlex.join(sample(config, out, None if config.text is None else PROMPT, most=1))}")
 
 
 def export_model(run: Path, *, to: ExportName, out: Path, label: str | None = None) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
-from ddpm.exchange import lucidrains
+from ddpm.exchange import lucidrains, openai
 from ddpm.exchange.diffusers import autoencoder, pipeline
 from ddpm.exchange.imported import Imported
 
@@ -25,5 +25,5 @@ class Format(Protocol):
         """
 
 
-FORMATS: tuple[Format, ...] = (autoencoder, pipeline, lucidrains)
+FORMATS: tuple[Format, ...] = (autoencoder, pipeline, lucidrains, openai)
 """In the order in which they are tried."""

@@ -46,13 +46,15 @@ def fixed_input(*shape: int) -> torch.Tensor:
 
 @torch.no_grad()
 def of_run(run: LoadedRun) -> ForwardPass:
-    """The forward pass of a run's network at the training size, with null conditions."""
+    """The forward pass of a run's network at the training size, with its first class if it has any, and no prompt."""
     engine = run.engine
     x = fixed_input(1, *engine.shape).to(engine.device)
     t = torch.full((1,), TIMESTEP, device=engine.device)
-    cond = engine.model.cond({}, 1)
-    given = f"x = sin(0), sin(1), … as {'×'.join(map(str, x.shape))}, t = {TIMESTEP:g}"
-    return ForwardPass.of(given + (", null condition" if cond is not None else ""), engine.model.net(x, t, cond))
+    raw = {"label": torch.zeros(1, dtype=torch.int64, device=engine.device)} if run.classes else {}
+    given = [f"x = sin(0), sin(1), … as {'×'.join(map(str, x.shape))}", f"t = {TIMESTEP:g}"]
+    given += [f"label {run.classes[0]!r}"] if run.classes else []
+    given += ["the empty prompt"] if run.text is not None else []
+    return ForwardPass.of(", ".join(given), engine.model.net(x, t, engine.model.cond(raw, 1)))
 
 
 @torch.no_grad()
