@@ -143,6 +143,18 @@ def test_latents(tmp_path: Path) -> None:
     assert ((pixels + 1) * 127.5 - torch.from_numpy(image)).abs().max() < 0.6
 
 
+def test_parts_next_to_the_index(tmp_path: Path) -> None:
+    """As in the first pipelines, such as google/ddpm-cifar10-32."""
+    path = tmp_path / "pipeline"
+    DDPMPipeline(network(), DDPMScheduler(beta_schedule="squaredcos_cap_v2")).save_pretrained(path)
+    for part in ("unet", "scheduler"):
+        for file in (path / part).iterdir():
+            file.rename(path / file.name)
+        (path / part).rmdir()
+    _, config = imported(path)
+    assert config.diffusion.schedule == "cosine"
+
+
 def test_a_network_alone(tmp_path: Path) -> None:
     network(sample_size=None).save_pretrained(tmp_path / "net")
     assert recognises(tmp_path / "net")

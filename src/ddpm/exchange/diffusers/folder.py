@@ -28,7 +28,7 @@ WEIGHTS = (
 
 
 @dataclass(frozen=True)
-class Part:
+class PipelinePart:
     """A part of a pipeline.
 
     Attributes:
@@ -50,7 +50,7 @@ class Part:
         return f"{name}, {self.parameters:,} parameters, from {self.file}"
 
 
-def read_part(folder: Path) -> Part:
+def read_part(folder: Path) -> PipelinePart:
     """The settings and the weights in a folder.
 
     Raises:
@@ -59,7 +59,7 @@ def read_part(folder: Path) -> Part:
     file = weights_file(folder)
     tensors = read_tensors(file)
     parameters = sum(tensor.numel() for tensor in tensors.values())
-    return Part(settings_in(folder / CONFIG), ForeignTensors(tensors, str(file)), file, parameters)
+    return PipelinePart(settings_in(folder / CONFIG), ForeignTensors(tensors, str(file)), file, parameters)
 
 
 def settings_in(path: Path) -> dict[str, Any]:

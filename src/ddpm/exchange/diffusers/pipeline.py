@@ -10,14 +10,14 @@ import torch
 from ddpm.config.network import UNetSettings
 from ddpm.config.run import IMPORTED, RunConfig
 from ddpm.exchange.diffusers.autoencoder import MODES, read_autoencoder
-from ddpm.exchange.diffusers.folder import CONFIG, PIPELINE, Part, class_name, read_part, settings_in
+from ddpm.exchange.diffusers.folder import CONFIG, PIPELINE, PipelinePart, class_name, read_part, settings_in
 from ddpm.exchange.diffusers.scheduler import Process, read_scheduler
 from ddpm.exchange.diffusers.unet import LABEL_TABLE, read_unet
 from ddpm.exchange.imported import Imported
 from ddpm.records.codec import StoredCodec
 from ddpm.system.errors import InputError
 
-SCHEDULER = "scheduler/scheduler_config.json"
+SCHEDULER = "scheduler_config.json"
 USUAL = {"_class_name": "DDPMScheduler"}
 """The scheduler of a network that came without one."""
 SIDE = 64
@@ -50,35 +50,26 @@ def read_model(path: Path, flags: str | None) -> Imported:
     return READERS[name](path)
 
 
-def _pipeline(path: Path) -> Imported:
-    """A network of pixels and a scheduler."""
-    return _imported(path, read_part(path / "unet"), settings_in(path / SCHEDULER))
+def _pixels(path: Path) -> Imported:
+    """A network of pixels and its scheduler, or the network alone."""
+    return _imported(path, read_part(_part(path, "unet")))
 
 
-def _latent_pipeline(path: Path) -> Imported:
+def _latents(path: Path) -> Imported:
     """A network of latents, an autoencoder and a scheduler."""
-    vae = read_part(path / "vqvae")
-    codec = read_autoencoder(vae.config, vae.tensors)
-    return _imported(path, read_part(path / "unet"), settings_in(path / SCHEDULER), codec, (vae.words,))
+    vae = read_part(_part(path, "vqvae"))
+    return _imported(path, read_part(_part(path, "unet")), read_autoencoder(vae.config, vae.tensors), (vae.words,))
 
 
-def _network(path: Path) -> Imported:
-    """A network of pixels alone."""
-    said = "no scheduler next to the network; taken to be that of Ho et al. 2020: 1000 levels, linear schedule, epsilon"
-    return _imported(path, read_part(path), USUAL, inferred=(said,))
+def _part(path: Path, name: str) -> Path:
+    """The folder of a part: the first pipelines have the network and the scheduler next to model_index.json."""
+    return path / name if (path / name).is_dir() else path
 
 
-def _imported(
-    path: Path,
-    unet: Part,
-    scheduler: dict[str, Any],
-    codec: StoredCodec | None = None,
-    read: tuple[str, ...] = (),
-    inferred: tuple[str, ...] = (),
-) -> Imported:
+def _imported(path: Path, unet: PipelinePart, codec: StoredCodec | None = None, read: tuple[str, ...] = ()) -> Imported:
     network, weights, labels = read_unet(unet.config, unet.tensors)
     learned = network.out_channels == 2 * network.in_channels
-    process = read_scheduler(scheduler, str(path / SCHEDULER), learned=learned)
+    process = _process(path, learned)
     mode, size, said = _images(unet, network.in_channels, codec)
     classes: tuple[str, ...] = ()
     null = False
@@ -109,7 +100,21 @@ def _imported(
         str(path),
     )
     words = unet.words + (" (as our U-Net)" if network.kind == "unet" else "")
-    return Imported(config, weights, (words, *read, *process.read), (*inferred, *said, *process.inferred), codec)
+    return Imported(config, weights, (words, *read, *process.read), (*said, *process.inferred), codec)
+
+
+def _process(path: Path, learned: bool) -> Process:
+    """The scheduler of a pipeline, or that of Ho et al. 2020 for a network alone.
+
+    Raises:
+        InputError: a pipeline has none, or it is not supported.
+    """
+    file = _part(path, "scheduler") / SCHEDULER
+    if file.exists() or (path / PIPELINE).exists():
+        return read_scheduler(settings_in(file), str(file), learned=learned)
+    process = read_scheduler(USUAL, str(path), learned=learned)
+    said = f"no scheduler next to the network; taken to be that of Ho et al. 2020: {process.read[0]}"
+    return Process(process.trees, (), (said, *process.inferred))
 
 
 def _sections(process: Process, codec: StoredCodec | None) -> dict[str, Any]:
@@ -119,7 +124,7 @@ def _sections(process: Process, codec: StoredCodec | None) -> dict[str, Any]:
     return {**process.trees, "sampling": {**process.trees["sampling"], "clip": {"kind": "none"}}}
 
 
-def _images(unet: Part, channels: int, codec: StoredCodec | None) -> tuple[str, tuple[int, int], list[str]]:
+def _images(unet: PipelinePart, channels: int, codec: StoredCodec | None) -> tuple[str, tuple[int, int], list[str]]:
     """The mode and (H, W) of the images, and lines about what no file says.
 
     Raises:
@@ -151,10 +156,10 @@ def _classes(path: Path, labels: int) -> tuple[tuple[str, ...], bool, list[str]]
 
 
 READERS: dict[str, Callable[[Path], Imported]] = {
-    "UNet2DModel": _network,
-    "DDPMPipeline": _pipeline,
-    "DDIMPipeline": _pipeline,
-    "PNDMPipeline": _pipeline,
-    "LDMPipeline": _latent_pipeline,
+    "UNet2DModel": _pixels,
+    "DDPMPipeline": _pixels,
+    "DDIMPipeline": _pixels,
+    "PNDMPipeline": _pixels,
+    "LDMPipeline": _latents,
 }
 """By the name of the class in model_index.json, or in the config.json of a network alone."""

@@ -20,13 +20,17 @@ SPACINGS = {"trailing": "trailing", "uniform": "linspace", "linspace": "linspace
 """Our grids as theirs."""
 NAMED = {"linear": ("linear", 1e-4, 0.02), "scaled-linear": ("scaled_linear", 0.00085, 0.012)}
 """Our schedules, their names there, and the first and the last beta of 1000."""
+DETAILS = (
+    *("set_alpha_to_one", "lower_order_final", "euler_at_final", "final_sigmas_type", "lambda_min_clipped"),
+    *("disable_corrector", "interpolation_type", "timestep_type"),
+)
+"""Settings of theirs that ours does not have."""
 STEPS = 50
 """The default steps of diffusers' pipelines."""
 DPM_STEPS = 20
 """The usual steps of DPM-Solver++ and UniPC (Lu et al. 2022b, Zhao et al. 2023)."""
 UNLIMITED = 1e4
 """The largest value of dynamic thresholding, which has no limit here."""
-Tree = dict[str, Any]
 
 
 def _order(name: str) -> Callable[[ForeignScheduler], tuple[str, int] | None]:
@@ -36,7 +40,7 @@ def _order(name: str) -> Callable[[ForeignScheduler], tuple[str, int] | None]:
 def _multistep(s: ForeignScheduler) -> tuple[str, int] | None:
     kinds = {"dpmsolver++": "dpm++-{}m", "sde-dpmsolver++": "sde-dpm++-{}m"}
     kind = kinds.get(s.algorithm_type or "dpmsolver++")
-    if kind is None or (s.solver_order == 1 and kind.startswith("sde")):
+    if kind is None or s.solver_type == "heun" or (s.solver_order == 1 and kind.startswith("sde")):
         return None
     return ("ddim" if s.solver_order == 1 else kind.format(s.solver_order)), DPM_STEPS
 
@@ -70,7 +74,7 @@ class Process:
         inferred: what differs in sampling, one line each.
     """
 
-    trees: dict[str, Tree]
+    trees: dict[str, dict[str, Any]]
     read: tuple[str, ...]
     inferred: tuple[str, ...]
 
@@ -96,7 +100,7 @@ def read_scheduler(config: Mapping[str, Any], source: str, *, learned: bool = Fa
         raise InputError(
             "incompatible", f"{source}: variance_type is learned_range, but the network predicts no variance"
         )
-    diffusion: Tree = {
+    diffusion: dict[str, Any] = {
         **_schedule(s),
         "T": s.num_train_timesteps,
         "zero_terminal_snr": s.rescale_betas_zero_snr,
@@ -108,7 +112,7 @@ def read_scheduler(config: Mapping[str, Any], source: str, *, learned: bool = Fa
     return Process({"diffusion": diffusion, "sampling": sampling}, (read,), tuple(inferred))
 
 
-def _schedule(s: ForeignScheduler) -> Tree:
+def _schedule(s: ForeignScheduler) -> dict[str, Any]:
     """The schedule by name if it is one of ours, else its betas."""
     T, (start, end) = s.num_train_timesteps, s.betas
     if s.trained_betas is not None:
@@ -128,8 +132,8 @@ def _schedule(s: ForeignScheduler) -> Tree:
     return {"schedule": "custom", "betas": tuple(betas.tolist())}
 
 
-def _sampling(s: ForeignScheduler, source: str) -> tuple[Tree, list[str]]:
-    clip: Tree = {"kind": "range" if s.clips else "none"}
+def _sampling(s: ForeignScheduler, source: str) -> tuple[dict[str, Any], list[str]]:
+    clip: dict[str, Any] = {"kind": "range" if s.clips else "none"}
     inferred = []
     if s.thresholding and s.sample_max_value > 1:
         clip = {"kind": "dynamic", "quantile": s.dynamic_thresholding_ratio}
@@ -143,7 +147,7 @@ def _sampling(s: ForeignScheduler, source: str) -> tuple[Tree, list[str]]:
     found = SOLVERS[s.kind](s)
     if found is None:
         default = SamplingConfig()
-        inferred.append(f"sampling by {default.words}, as {s.class_name} has no solver here with its settings")
+        inferred.append(f"sampling by {default.words}, instead of {s.class_name}")
         return {"clip": clip, "steps": min(default.steps, s.num_train_timesteps)}, inferred
     name, steps = found
     spread = {"karras": s.use_karras_sigmas, "log-snr": s.use_exponential_sigmas or s.use_lu_lambdas}
@@ -151,11 +155,13 @@ def _sampling(s: ForeignScheduler, source: str) -> tuple[Tree, list[str]]:
     grid = next((grid for grid, used in spread.items() if used), s.spacing)
     if grid == "leading":
         inferred.append("sampling from the noisiest level, short of which the leading timesteps of diffusers start")
+    if details := [key for key in DETAILS if getattr(s, key) != ForeignScheduler.model_fields[key].default]:
+        inferred.append(f"sampling without {', '.join(details)} of diffusers, which change single steps at the ends")
     steps = min(steps, s.num_train_timesteps)
     return {"solver": {"name": name}, "steps": steps, "grid": grid, "clip": clip}, inferred
 
 
-def write_scheduler(diffusion: DiffusionConfig, sampling: SamplingConfig, kind: str) -> Tree:
+def write_scheduler(diffusion: DiffusionConfig, sampling: SamplingConfig, kind: str) -> dict[str, Any]:
     """The contents of scheduler_config.json for the process of a run.
 
     Timesteps are spaced as the grid of the run if theirs has it, else in equal steps that end clean ("trailing").
@@ -180,7 +186,7 @@ def write_scheduler(diffusion: DiffusionConfig, sampling: SamplingConfig, kind: 
                 "with prediction eps, x0 or v and without time_scale and learned variance",
             )
     theirs = {ours: word for word, ours in PREDICTIONS.items()}
-    tree: Tree = {
+    tree: dict[str, Any] = {
         "_class_name": name,
         "num_train_timesteps": diffusion.T,
         **_betas(diffusion),
@@ -206,7 +212,7 @@ def write_scheduler(diffusion: DiffusionConfig, sampling: SamplingConfig, kind: 
     return tree | ({} if dynamic is None else {"dynamic_thresholding_ratio": dynamic.quantile})
 
 
-def _betas(diffusion: DiffusionConfig) -> Tree:
+def _betas(diffusion: DiffusionConfig) -> dict[str, Any]:
     """Their schedule, by name if it has one."""
     T = diffusion.T
     if diffusion.schedule == "cosine":
