@@ -60,9 +60,9 @@ def _bpe(start: str, end: str, special: list[str]) -> tuple[dict[str, int], list
     return _numbered([*special, *letters, *(letter + end for letter in letters), *parts]), list(merges)
 
 
-def _clip_tokenizer() -> Any:
+def clip_tokenizer(**settings: Any) -> Any:
     vocab, merges = _bpe("", "</w>", ["<|startoftext|>", "<|endoftext|>"])
-    return transformers.CLIPTokenizer(vocab, merges)
+    return transformers.CLIPTokenizer(vocab, merges, **settings)
 
 
 def _roberta_tokenizer() -> Any:
@@ -133,8 +133,8 @@ def _clip(size: int, tokens: Any) -> Any:
 
 KINDS: dict[str, tuple[Callable[[int, Any], Any], Callable[[], Any]]] = {
     "bert": (_bert, _wordpiece),
-    "clip": (_clip, _clip_tokenizer),
-    "clip_text_model": (_clip_text, _clip_tokenizer),
+    "clip": (_clip, clip_tokenizer),
+    "clip_text_model": (_clip_text, clip_tokenizer),
     "distilbert": (_distilbert, _wordpiece),
     "mpnet": (_after_padding("MPNet"), _mpnet),
     "roberta": (_after_padding("Roberta"), _roberta_tokenizer),

@@ -65,6 +65,12 @@ class PretrainedEncoder:
         number = {prompt: i for i, prompt in enumerate(distinct)}
         return found[[number[prompt] for prompt in prompts]]
 
+    def empty(self) -> npt.NDArray[np.float32]:
+        """The features of the tokens of no words, (n, E)."""
+        tokens = self.tokens.empty()
+        n = len(tokens.ids)
+        return self._features([tokens], self._padded(n))[0, :n]
+
     def notes(self, prompt: str) -> list[str]:
         """Where a prompt that is too long is cut."""
         (tokens,) = self.tokens([prompt])

@@ -53,6 +53,11 @@ class PromptTokenizer:
         rows = dict(zip(full, map(self._filled, found), strict=True))
         return [rows.get(i, none) for i in range(len(prompts))]
 
+    def empty(self) -> Tokens:
+        """The tokens of no words: special ones, and padding if every prompt has it."""
+        ids = np.array(self.tokenizer("")["input_ids"], np.int64)
+        return self._filled(Tokens(ids, np.ones(len(ids), np.float32), "", ""))
+
     def _filled(self, tokens: Tokens) -> Tokens:
         """Tokens followed by padding, if every prompt has as many."""
         more = self.length - len(tokens.ids)

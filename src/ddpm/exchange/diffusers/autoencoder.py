@@ -28,6 +28,8 @@ MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """The mode of images by their channels."""
 FORMERLY = replace(DIFFUSERS, projections=("group_norm", "query", "key", "value", "proj_attn"))
 """The names in files of diffusers before 0.15."""
+UNKNOWN = (512, 512)
+"""The size of images where no file says it: that of Stable Diffusion's, and a multiple of every known factor."""
 MAPS = {"quant": "use_quant_conv", "post_quant": "use_post_quant_conv"}
 """The linear layers of the latents, and the settings that say whether there are any."""
 
@@ -69,7 +71,7 @@ def read_autoencoder(config: Mapping[str, Any], tensors: ForeignTensors) -> Stor
         )
     theirs = KNOWN[name].parse(config, tensors.source)
     size, factor = theirs.size, theirs.factor
-    made = config_of(theirs.network(), size if not any(n % factor for n in size) else (factor, factor), tensors.source)
+    made = config_of(theirs.network(), None if any(n % factor for n in size) else size, tensors.source)
     like = network_of(made)
     net = made.network
     if isinstance(net, TinyAutoencoderSettings):
@@ -87,12 +89,12 @@ def read_autoencoder(config: Mapping[str, Any], tensors: ForeignTensors) -> Stor
     return stored_codec(made, weights, mean, spread, tensors.source)
 
 
-def config_of(network: Mapping[str, Any], size: tuple[int, int], source: str) -> AutoencoderConfig:
+def config_of(network: Mapping[str, Any], size: tuple[int, int] | None, source: str) -> AutoencoderConfig:
     """The settings of an imported autoencoder.
 
     Args:
         network: its tree.
-        size: (H, W) of its images.
+        size: (H, W) of its images; None if it is not known.
         source: where it was read from.
 
     Raises:
@@ -103,7 +105,14 @@ def config_of(network: Mapping[str, Any], size: tuple[int, int], source: str) ->
         raise InputError(
             "incompatible", f"{source} encodes images of {channels} channels; use one of {', '.join(map(str, MODES))}"
         )
-    data = {"source": "", "fingerprint": "", "images": 0, "held_out": 0, "size": size, "mode": MODES[channels]}
+    data = {
+        "source": "",
+        "fingerprint": "",
+        "images": 0,
+        "held_out": 0,
+        "size": size or UNKNOWN,
+        "mode": MODES[channels],
+    }
     training = {"images": 0, "label_dropout": 0.0}
     tree = {"request": {"import": source}, "data": data, "network": network, "training": training}
     return AutoencoderConfig.parse(tree, source)

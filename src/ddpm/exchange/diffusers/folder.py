@@ -2,13 +2,18 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors.torch import save as tensors_to_bytes
+
 from ddpm.exchange.files import read_tensors
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.system.errors import InputError
+from ddpm.system.files import write_file
 
 CONFIG, PIPELINE = "config.json", "model_index.json"
 """The settings of a part, and the parts of a pipeline."""
@@ -60,6 +65,22 @@ def read_part(folder: Path) -> PipelinePart:
     tensors = read_tensors(file)
     parameters = sum(tensor.numel() for tensor in tensors.values())
     return PipelinePart(settings_in(folder / CONFIG), ForeignTensors(tensors, str(file)), file, parameters)
+
+
+def write_part(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
+    """Write the settings and the weights of a part.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    write_file(folder / CONFIG, as_json(config))
+    contents = tensors_to_bytes({name: tensor.contiguous() for name, tensor in tensors.items()}, {"format": "pt"})
+    write_file(folder / "diffusion_pytorch_model.safetensors", contents)
+
+
+def as_json(settings: Mapping[str, Any]) -> bytes:
+    """Settings as the contents of a file."""
+    return f"{json.dumps(settings, indent=2)}\n".encode()
 
 
 def settings_in(path: Path) -> dict[str, Any]:
