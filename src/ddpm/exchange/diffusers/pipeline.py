@@ -10,6 +10,7 @@ import torch
 from ddpm.config.network import UNetSettings
 from ddpm.config.run import IMPORTED, RunConfig
 from ddpm.exchange.diffusers.autoencoder import MODES, read_autoencoder
+from ddpm.exchange.diffusers.dit_pipeline import read_dit_pipeline
 from ddpm.exchange.diffusers.folder import CONFIG, PIPELINE, PipelinePart, class_name, read_part, settings_in
 from ddpm.exchange.diffusers.scheduler import Process, read_scheduler
 from ddpm.exchange.diffusers.unet import LABEL_TABLE, read_unet
@@ -161,5 +162,6 @@ READERS: dict[str, Callable[[Path], Imported]] = {
     "DDIMPipeline": _pixels,
     "PNDMPipeline": _pixels,
     "LDMPipeline": _latents,
+    "DiTPipeline": read_dit_pipeline,
 }
 """By the name of the class in model_index.json, or in the config.json of a network alone."""

@@ -8,7 +8,7 @@ from safetensors.torch import save as tensors_to_bytes
 
 from ddpm.config.plain_unet import PlainUNetSettings
 from ddpm.exchange.diffusers.autoencoder import read_autoencoder
-from ddpm.exchange.diffusers.folder import CONFIG, PIPELINE, Part, class_name, read_part, settings_in, weights_file
+from ddpm.exchange.diffusers.folder import CONFIG, PIPELINE, PipelinePart, class_name, read_part, settings_in, weights_file
 from ddpm.exchange.diffusers.scheduler import read_scheduler
 from ddpm.exchange.diffusers.unet import read_unet
 from ddpm.exchange.files import read_tensors
@@ -111,7 +111,7 @@ def _text(path: Path) -> tuple[StoredText, str]:
     return text, f"{name}, {text.config.length} tokens of width {text.config.width}, from {file}"
 
 
-def _size(unet: Part) -> tuple[tuple[int, int], list[str]]:
+def _size(unet: PipelinePart) -> tuple[tuple[int, int], list[str]]:
     """(H, W) of the latents, and a line about it if no file says it."""
     side = unet.config.get("sample_size")
     if side is None:
