@@ -8,7 +8,15 @@ from safetensors.torch import save as tensors_to_bytes
 
 from ddpm.config.plain_unet import PlainUNetSettings
 from ddpm.exchange.diffusers.autoencoder import read_autoencoder
-from ddpm.exchange.diffusers.folder import CONFIG, PIPELINE, PipelinePart, class_name, read_part, settings_in, weights_file
+from ddpm.exchange.diffusers.folder import (
+    CONFIG,
+    PIPELINE,
+    PipelinePart,
+    class_name,
+    read_part,
+    settings_in,
+    weights_file,
+)
 from ddpm.exchange.diffusers.scheduler import read_scheduler
 from ddpm.exchange.diffusers.unet import read_unet
 from ddpm.exchange.files import read_tensors
