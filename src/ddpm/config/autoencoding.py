@@ -49,7 +49,7 @@ class AutoencodingConfig(Strict):
             latents of an image, where the absolute error is a sum over its pixels and channels (Rombach et al. 2022).
         kl_warmup: The fraction of the run over which that weight rises linearly from 0.
         equivariance: The fraction of the batches whose latents are downsampled, and decoded to the downsampled images
-            (Kouzelis et al. 2025).
+            (Kouzelis et al. 2025); 0 for none.
         adversarial: The patch discriminator; None for none.
     """
 
@@ -57,12 +57,12 @@ class AutoencodingConfig(Strict):
     lpips: LPIPSConfig | None = None
     kl: Annotated[float, bounds(0)] = 1e-6
     kl_warmup: Share = 0.05
-    equivariance: Share = 0.25
+    equivariance: Share = 0.0
     adversarial: AdversarialConfig | None = None
 
     @property
     def words(self) -> str:
-        """A short description: "L1 + perceptual + KL loss, scale equivariance"."""
+        """A short description: "L1 + perceptual + KL loss"."""
         distance = "perceptual" if self.lpips is None else "LPIPS"
         terms = ["L1", *[distance] * (self.perceptual > 0), *["KL"] * (self.kl > 0)]
         terms += ["adversarial"] * (self.adversarial is not None)
