@@ -136,10 +136,13 @@ class PlainDiTSettings(_Transformer):
 
     Attributes:
         norm_eps: The number added to the variance by the normalisation before each MLP.
+        frequency_shift: 1 if the frequencies of the timestep reach 1 / 10000, as in diffusers; 0 if they end before, as
+            published.
     """
 
     kind: Literal["plain-dit"] = "plain-dit"
     norm_eps: Annotated[float, bounds(0, above=True)] = 1e-6
+    frequency_shift: Literal[0, 1] = 1
 
     @model_validator(mode="after")
     def _fits_positions(self) -> Self:

@@ -11,8 +11,8 @@ from ddpm.exchange.pickles import read_pickle
 from ddpm.records.run_folder import Weights
 from ddpm.system.errors import InputError
 
-INDEX = ".index.json"
-"""The end of the name of a file that says which shard holds each tensor."""
+INDEX = re.compile(r".*\.index(\.\w+)?\.json")
+"""The names of files that say which shard holds each tensor, of a model or of a variant of it."""
 INDEX_NAME = re.compile(r"\.index(\.\w+)?\.json$")
 """The same, of a variant such as fp16 also."""
 LONGEST_HEADER, LONGEST_INDEX = 16 << 20, 16 << 20
@@ -50,7 +50,7 @@ def read_tensors(path: Path) -> Weights:
     read = READERS.get(path.suffix.lower())
     if read is None:
         raise InputError(
-            "unreadable", f"{path} is of unknown type; its name must end in {', '.join(READERS)} or {INDEX}"
+            "unreadable", f"{path} is of unknown type; its name must end in {', '.join(READERS)} or .index.json"
         )
     _check(path)
     return read(path)
@@ -58,7 +58,7 @@ def read_tensors(path: Path) -> Weights:
 
 def holds_tensors(path: Path) -> bool:
     """Whether a file's name is one of those that :func:`read_tensors` reads."""
-    return path.is_file() and (path.suffix.lower() in READERS or path.name.endswith(INDEX))
+    return path.is_file() and (path.suffix.lower() in READERS or INDEX.fullmatch(path.name) is not None)
 
 
 def _check(path: Path) -> None:

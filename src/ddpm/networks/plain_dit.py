@@ -86,7 +86,7 @@ class PlainDiT(nn.Module):
         super().__init__()
         self.settings = s = settings
         area = s.patch**s.space
-        self.time = TimeEmbedding(FREQUENCIES, s.width)
+        self.time = TimeEmbedding(FREQUENCIES, s.width, s.frequency_shift)
         self.embed = linear(s.in_channels * area, s.width)
         self.blocks = nn.ModuleList(PlainBlock(s) for _ in range(s.depth))
         self.modulation = zero(linear(s.width, 2 * s.width))

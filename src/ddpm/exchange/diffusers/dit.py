@@ -94,8 +94,18 @@ def read_settings(config: Mapping[str, Any], source: str) -> ForeignDiT:
 
 
 def write_settings(found: ForeignDiT) -> dict[str, Any]:
-    """The inverse of :func:`read_settings`."""
+    """The inverse of :func:`read_settings`.
+
+    Raises:
+        InputError: theirs has no such setting.
+    """
     s = found.settings
+    if s.frequency_shift != 1:
+        raise InputError(
+            "incompatible",
+            f"diffusers' DiTTransformer2DModel has no frequency_shift {s.frequency_shift}, as in the model's original "
+            "code; export it with --to safetensors",
+        )
     return {
         "_class_name": CLASS_NAMES[0],
         **FIXED,
