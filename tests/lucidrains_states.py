@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -16,9 +17,15 @@ def made(case: str, part: str) -> dict[str, torch.Tensor]:
 
 def trainers_file(path: Path, state: dict[str, torch.Tensor]) -> Path:
     """A file as the package's Trainer saves it, where ``state`` is that of the averaged weights."""
+    torch.save(trainers_state(state), path)
+    return path
+
+
+def trainers_state(state: dict[str, torch.Tensor]) -> dict[str, Any]:
+    """Its contents; the weights of the last step are zeros."""
     online = OrderedDict((name.removeprefix("ema_model."), torch.zeros_like(t)) for name, t in state.items())
     moments = {0: {"step": torch.tensor(1.0), "exp_avg": torch.zeros(3)}}
-    whole = {
+    return {
         "step": 100,
         "model": online,
         "opt": {"state": moments, "param_groups": [{"lr": 1e-4, "betas": (0.9, 0.99), "params": [0]}]},
@@ -30,5 +37,3 @@ def trainers_file(path: Path, state: dict[str, torch.Tensor]) -> Path:
         "scaler": None,
         "version": "2.3.4",
     }
-    torch.save(whole, path)
-    return path

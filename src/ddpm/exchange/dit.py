@@ -167,13 +167,13 @@ def _config(
     path: Path, tensors: ForeignTensors, s: PlainDiTSettings, given: Mapping[str, Any], stored: StoredCodec | None
 ) -> RunConfig:
     codec: CodecConfig = PixelCodecConfig() if stored is None else stored.settings
-    count = tensors.shape(PLACES)[-2]
-    side = isqrt(count) * s.patch * codec.factor
+    with inferring(str(path), RunConfig):
+        side = isqrt(tensors.shape(PLACES)[1]) * s.patch * codec.factor
+        classes = tensors.shape(LABELS)[0] - 1
     if side != given.get("image_size", side):
         raise InputError(
             "conflict", f"{path} is of images of side {side}, not {given['image_size']}; leave out --image_size"
         )
-    classes = tensors.shape(LABELS)[0] - 1
     if classes != given.get("num_classes", classes):
         raise InputError(
             "conflict", f"{path} has {classes} classes, not {given['num_classes']}; leave out --num_classes"

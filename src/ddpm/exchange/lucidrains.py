@@ -39,7 +39,7 @@ FLAGS: dict[str, type] = {
 """The arguments of Unet and GaussianDiffusion that matter to a trained model, and which weights to take."""
 PLACES = {"ema": "ema.ema_model.", "model": "model."}
 """The weights in the Trainer's files: their moving average, and those of the last step."""
-ASIDE = ("ema.", "model.", "opt.", "scaler.")
+ASIDE = ("ema.ema_model.", "ema.online_model.", "ema.initted", "ema.step", "model.", "opt.", "scaler.")
 """Everything in these files; all but one set of weights is left out."""
 MODES: dict[int, Any] = {1: "L", 3: "RGB", 4: "RGBA"}
 

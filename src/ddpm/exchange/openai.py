@@ -91,7 +91,8 @@ def read_model(path: Path, flags: str | None) -> Imported:
             "incompatible", f"{path} is a classifier, which is not imported; use a model that generates images"
         )
     settings = read_settings(tensors, known)
-    classes = tensors.shape(LABELS)[0] if LABELS in tensors else 0
+    with inferring(str(path), RunConfig):
+        classes = tensors.shape(LABELS)[0] if LABELS in tensors else 0
     _check_shapes(str(path), settings, known, given)
     config = _config(path, settings, known, given, classes)
     pairs = table(settings, empty(config), new_order=known["use_new_attention_order"])
