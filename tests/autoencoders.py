@@ -15,7 +15,7 @@ from ddpm.records.latents import LatentsRecord
 from ddpm.records.run_folder import fingerprint
 
 
-def network(mode: str = "L", factor: int = 2, channels: int = 3, seed: int = 0) -> Autoencoder:
+def network(mode: str = "L", factor: int = 2, channels: int = 3, seed: int = 0, norm: Any = "layer") -> Autoencoder:
     """One of two levels whose weights are random also where a fresh one begins at zero."""
     settings = AutoencoderSettings(
         image_channels=len(mode),
@@ -25,7 +25,8 @@ def network(mode: str = "L", factor: int = 2, channels: int = 3, seed: int = 0) 
         blocks=1,
         attention=False,
         patch=factor // 2,
-        norm="layer",
+        norm=norm,
+        norm_groups=4,
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -27,10 +27,14 @@ def random_run(
     sampling: dict[str, Any] | None = None,
     codec: StoredCodec | None = None,
     text: Any = None,
+    dropout: float = 0.0,
 ) -> LoadedRun:
     """Write a run whose weights are random also where fresh ones are zero, and load it.
 
     The channels of the network follow from the images.
+
+    Args:
+        dropout: the proportion of labels lost in training; 0 if the null label was never trained.
     """
     channels = len(mode) if codec is None else codec.settings.latent_channels
     how = {"schedule": "linear", "prediction": "eps", **(diffusion or {})}
@@ -42,7 +46,7 @@ def random_run(
         diffusion=how,
         objective={"loss": "hybrid"} if more == 2 else {},
         network={**network, "in_channels": channels, "out_channels": more * channels},
-        training=TrainSettings(images=0),
+        training=TrainSettings(images=0, label_dropout=dropout),
         sampling=SamplingConfig.of(**{"solver": "ddim", "steps": 5, "clip": codec is None, **(sampling or {})}),
         text=text,
         **({} if codec is None else {"codec": codec.settings}),

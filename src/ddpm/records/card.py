@@ -14,8 +14,17 @@ from ddpm.records.guidance import GuidanceRecord, words
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.files import write_file
 
+FRONT = """\
+---
+library_name: {library}
+pipeline_tag: {task}
+tags:
+{tags}
+---
+"""
+"""What huggingface.co reads of a model card."""
 TEMPLATE = """\
-# {name}
+{front}# {name}
 
 {what} {data.size[0]} × {data.size[1]} {data.mode} images, {origin} by ddpm {version}.
 
@@ -59,6 +68,7 @@ def card(config: RunConfig, folder: str, weights: int, prompt: str | None = None
         command, call = f"ddpm upscale {shlex.quote(folder)} small.png", 'upscale(["small.png"]'
     imported = config.recipe == IMPORTED
     return TEMPLATE.format(
+        front=front_matter(config, "ddpm"),
         data=config.data,
         name=Path(folder).absolute().name,
         version=version("ddpm"),
@@ -88,6 +98,15 @@ def _rows(config: RunConfig, weights: int) -> Iterator[tuple[str, str]]:
         batches = f"{training.images:,} images in batches of {training.batch}"
         yield "training", f"{batches}, {training.precision}, seed {training.seed}"
     yield "sampling", _sampling(config.sampling, words(config.sampling.guidance))
+
+
+def front_matter(config: RunConfig, library: str, *tags: str) -> str:
+    """The YAML at the top of a model card: which library opens the model, and what it is for."""
+    task = "unconditional-image-generation" if config.text is None else "text-to-image"
+    if config.upscaling is not None:
+        task = "image-to-image"
+    listed = "\n".join(f"- {tag}" for tag in ("diffusion", "pytorch", *tags))
+    return FRONT.format(library=library, task=task, tags=listed)
 
 
 def adopt(run: RunFolder, found: GuidanceRecord) -> None:

@@ -133,12 +133,15 @@ def stored_codec(
     return StoredCodec(Path(source), config, named, LatentsRecord(mean=mean, spread=spread, weights=hash), hash)
 
 
-def write_autoencoder(stored: StoredCodec) -> tuple[dict[str, Any], Weights]:
+def write_autoencoder(stored: StoredCodec, *, shifts: bool = True) -> tuple[dict[str, Any], Weights]:
     """The contents of config.json of diffusers' autoencoder, and its tensors.
 
     If the channels of the latents have different statistics, which its pipelines do not know, the normalisation becomes
     part of the linear layers of the latents, computed in float64. These weights then differ from ours, and the
     log-variance is clamped after it.
+
+    Args:
+        shifts: whether who uses it knows ``shift_factor``, which the pipelines of DiT and Stable Diffusion ignore.
 
     Raises:
         InputError: diffusers has no such network.
@@ -149,7 +152,7 @@ def write_autoencoder(stored: StoredCodec) -> tuple[dict[str, Any], Weights]:
     if isinstance(net, TinyAutoencoderSettings):
         return TinyForeignAutoencoder.of(net, mean[0], spread[0]).tree(), write(_tiny(net), weights)
     _refuse_unknown(net, stored.source)
-    if len({*mean}) > 1 or len({*spread}) > 1:
+    if len({*mean}) > 1 or len({*spread}) > 1 or (mean[0] and not shifts):
         weights |= _normalising(weights, *(torch.tensor(values, dtype=torch.float64) for values in (mean, spread)))
         mean, spread = [0.0], [1.0]
     maps = tuple(

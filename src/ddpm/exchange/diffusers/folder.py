@@ -74,8 +74,9 @@ def write_part(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, to
         InputError: a file cannot be written.
     """
     write_file(folder / CONFIG, as_json(config))
-    contents = tensors_to_bytes({name: tensor.contiguous() for name, tensor in tensors.items()}, {"format": "pt"})
-    write_file(folder / "diffusion_pytorch_model.safetensors", contents)
+    # copies, as safetensors refuses a tensor under two names
+    own = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+    write_file(folder / "diffusion_pytorch_model.safetensors", tensors_to_bytes(own, {"format": "pt"}))
 
 
 def as_json(settings: Mapping[str, Any]) -> bytes:

@@ -48,7 +48,7 @@ def plain_settings(s: UNetSettings) -> PlainUNetSettings:
         raise InputError(
             "incompatible",
             f"diffusers' UNet2DModel has one number of groups for all normalisations, but this network {min(groups)} "
-            f"to {max(groups)}; train a run with a --width that is a multiple of 32",
+            f"to {max(groups)}; train a run with a --width that is a multiple of 64",
         )
     attending = [factor in s.attention for factor in s.factors]
     heads = [c // (s.head_width or c) if one else 1 for c, one in zip(s.channels, attending, strict=True)]
