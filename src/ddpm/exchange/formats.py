@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
-from ddpm.exchange import ldm, lucidrains, openai
+from ddpm.exchange import dit, ldm, lucidrains, openai
 from ddpm.exchange.diffusers import autoencoder, pipeline, stable_diffusion
 from ddpm.exchange.imported import Imported
 
@@ -25,5 +25,5 @@ class Format(Protocol):
         """
 
 
-FORMATS: tuple[Format, ...] = (autoencoder, stable_diffusion, pipeline, ldm, lucidrains, openai)
+FORMATS: tuple[Format, ...] = (autoencoder, stable_diffusion, pipeline, ldm, dit, lucidrains, openai)
 """In the order in which they are tried."""
