@@ -17,6 +17,7 @@ from ddpm.evaluation.guidance import after_training
 from ddpm.evaluation.reconstruction import measure_autoencoder
 from ddpm.exchange.conversion import convert
 from ddpm.exchange.export import export
+from ddpm.exchange.hub import download
 from ddpm.images.arrays import Output, as_output, check_output
 from ddpm.images.photo import Given, Several
 from ddpm.planning import distillation
@@ -29,7 +30,7 @@ from ddpm.records.provenance import Provenance
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.allocator import keep_freed_memory
 from ddpm.system.errors import InputError
-from ddpm.system.names import AutoencoderName, ExportName, RecipeName
+from ddpm.system.names import HUB, AutoencoderName, ExportName, RecipeName
 from ddpm.tasks import edit, generate, inpaint, interpolate, likelihood, outpaint, restore, upscale
 
 
@@ -235,8 +236,11 @@ def import_model(
 
 
 def load(path: str | Path, device: str | torch.device | None = None) -> Pipeline:
-    """Load a run folder, or one checkpoint in it; see :func:`ddpm.engine.loading.load`."""
-    return Pipeline(load_run(path, device))
+    """Load a run folder, or one checkpoint in it; see :func:`ddpm.engine.loading.load`.
+
+    A run on huggingface.co is "hf://owner/name", or "hf://owner/name@revision"; see :func:`ddpm.exchange.hub.download`.
+    """
+    return Pipeline(load_run(download(path) if isinstance(path, str) and path.startswith(HUB) else path, device))
 
 
 def _check_device(device: str | None) -> None:

@@ -54,6 +54,7 @@ _COMMANDS = {
     "alignment": "Measure how well a run follows captions.",
     "import": "Turn a model of another program into a run.",
     "export": "Write a run in a form that other programs open.",
+    "push": "Upload a run to huggingface.co.",
     "compare": "Compare scores that were measured in the same way.",
     "doctor": "Show device, precision, memory and versions.",
 }

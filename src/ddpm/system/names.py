@@ -63,6 +63,8 @@ FeaturesName = Literal["embedded", "inception", "dinov2", "clip"]
 ExportName = Literal["diffusers", "onnx", "safetensors"]
 """What a run is exported to."""
 
+HUB = "hf://"
+"""The beginning of the address of a run on huggingface.co."""
 MINILM = "minilm"
 """The text encoder that a Python package provides, all-MiniLM-L6-v2."""
 
