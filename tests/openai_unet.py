@@ -128,7 +128,8 @@ def forward(
                 else:
                     h = F.interpolate(h, scale_factor=2)
                     h = w.conv(f"{last}.conv", h, c) if convolves else h
-    return w.conv("out.2", F.silu(w.norm("out.0", h)), x.shape[1] * (2 if flags["learn_sigma"] else 1))
+    out = flags.get("out_channels", x.shape[1]) * (2 if flags["learn_sigma"] else 1)
+    return w.conv("out.2", F.silu(w.norm("out.0", h)), out)
 
 
 def make_state(flags: Mapping[str, Any], channels: int = 3) -> dict[str, torch.Tensor]:

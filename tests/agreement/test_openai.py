@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from PIL import Image
 
 import ddpm
 from cases import cases
@@ -80,3 +82,25 @@ def test_process_of_improved_diffusion(predict_xstart, tmp_path):
         denoised = engine.model.denoiser(engine.parameterisation)(x, engine.schedule.level(t + 1))
         torch.testing.assert_close(denoised.x0, expected, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(denoised.var_mix, (v + 1) / 2, rtol=1e-5, atol=1e-5)
+
+
+@torch.no_grad()
+def test_super_resolution(tmp_path):
+    """The small image is enlarged bilinearly, as a second image of the network's input."""
+    flags = SMALL | {"out_channels": 3}
+    state = make_state(flags, channels=6)
+    torch.save(state, tmp_path / "model.pt")
+    typed = {name: value for name, value in SMALL.items() if name != "image_size"}
+    found = openai.read_model(tmp_path / "model.pt", text(typed | {"large_size": 16, "small_size": 4}))
+    found.write(tmp_path / "run")
+    run = ddpm.load(tmp_path / "run", "cpu")
+    assert (run.config.shape, run.config.upscaling.scale) == ((3, 16, 16), 4)
+    x, y, t = torch.randn(2, 3, 16, 16), torch.tensor([1, 4]), torch.tensor([3, 700])
+    low = torch.randint(0, 256, (2, 4, 4, 3), dtype=torch.uint8)
+    enlarged = F.interpolate(low.permute(0, 3, 1, 2) / 127.5 - 1, (16, 16), mode="bilinear")
+    expected = forward(state, flags, torch.cat([x, enlarged], dim=1), t, y)
+    model = run.run.engine.model
+    mine = model.net(x, t.float(), model.cond({"label": y, "low_resolution": low}, 2))
+    torch.testing.assert_close(mine, expected, rtol=1e-5, atol=1e-5)
+    small = Image.fromarray(low[0].numpy())
+    assert run.upscale(small, label="1", steps=2).size == (16, 16)

@@ -65,6 +65,7 @@ def test_sampling(flags, sampling, tmp_path):
         ("--timestep_respacing 2000", "invalid", "1000"),
         ("--channel_mult 1-2", "invalid", "1-2"),
         ("--num_head 4", "unknown", "num_heads"),
+        ("--large_size 256", "conflict", "--large_size"),
     ],
 )
 def test_flags_that_do_not_fit(flags, code, named, tmp_path):
@@ -83,7 +84,7 @@ def test_a_damaged_file_of_flags_is_refused(tmp_path):
     ("change", "named"),
     [
         (lambda s: s | {"out.2.qkv_proj.weight": torch.ones(3)}, "classifier"),
-        (lambda s: s | {"input_blocks.0.0.weight": torch.ones(32, 6, 3, 3)}, "super-resolution"),
+        (lambda s: s | {"input_blocks.0.0.weight": torch.ones(32, 5, 3, 3)}, "5 channels"),
         (lambda s: s | {"middle_block.2.out_layers.3.bias": torch.ones(3)}, "middle_block.2.out_layers.3.bias"),
         (lambda s: s | {"encoder.weight": torch.ones(3)}, "encoder.weight"),
         (lambda s: {n: t for n, t in s.items() if n != "out.0.bias"}, "out.0.bias"),

@@ -8,6 +8,7 @@ import torch
 from ddpm.build.text import build_caption_conditioner
 from ddpm.codec import AutoencoderCodec, Codec, PixelCodec, TrainedAutoencoder
 from ddpm.conditioning import BoxMeans, LabelEmbedding, LowResolution, NumberEmbedding
+from ddpm.conditioning.low_resolution import Interpolation, enlarge, enlarge_linearly
 from ddpm.config.autoencoder import AutoencoderConfig
 from ddpm.config.classifier import ClassifierConfig
 from ddpm.config.run import RunConfig
@@ -96,7 +97,8 @@ def _caption(config: RunConfig) -> torch.nn.Module:
 def _low_resolution(config: RunConfig) -> LowResolution:
     assert config.upscaling is not None
     width, u = _width(config), config.upscaling
-    return LowResolution(TimeEmbedding(width, width), build_codec(config), u.scale, u.s_max)
+    interpolate = INTERPOLATIONS[u.interpolation]
+    return LowResolution(TimeEmbedding(width, width), build_codec(config), u.scale, u.s_max, interpolate)
 
 
 def _box_means(config: RunConfig) -> BoxMeans | None:
@@ -128,6 +130,10 @@ def _width(config: RunConfig) -> int:
     return config.network.cond_width
 
 
+INTERPOLATIONS: dict[str, Interpolation] = {
+    "bicubic": enlarge,
+    "bilinear": enlarge_linearly,
+}
 CONDITIONERS: dict[str, Callable[[RunConfig], torch.nn.Module]] = {
     "label": _label,
     "caption": _caption,

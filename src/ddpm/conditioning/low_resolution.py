@@ -1,7 +1,7 @@
 """Low-resolution images as conditions for super-resolution."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,8 @@ from ddpm.images.pixels import Pixels
 
 TICKS = 1000
 """The noise strength 1 on the scale of time embeddings."""
+Interpolation = Callable[[torch.Tensor, int], torch.Tensor]
+"""(B, C, h, w), scale -> (B, C, h · scale, w · scale)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,16 @@ class LowResolution(nn.Module):
         codec: The codec of stored images.
         scale: The upscaling factor of each side.
         s_max: The strongest noise in training, in [0, 1).
+        interpolate: How images are upscaled; bicubic if None.
     """
 
-    def __init__(self, strength: nn.Module, codec: Codec, scale: int, s_max: float) -> None:
+    def __init__(
+        self, strength: nn.Module, codec: Codec, scale: int, s_max: float, interpolate: Interpolation | None = None
+    ) -> None:
         super().__init__()
         self.strength = strength
         self.codec, self.scale, self.s_max = codec, scale, s_max
+        self.interpolate = interpolate or enlarge
 
     def encode(self, raw: torch.Tensor) -> Cond:
         """Small images, or upscaled ones with their noise -> an image (B, C, *space) and a vector (B, D)."""
@@ -76,8 +82,8 @@ class LowResolution(nn.Module):
         return self.noised(image, s, streams.normal("strength noise", image.shape[1:]).to(image.device))
 
     def enlarged(self, raw: torch.Tensor) -> torch.Tensor:
-        """Small images (B, h, w, C) uint8, upscaled by bicubic interpolation: (B, C, h · scale, w · scale)."""
-        return enlarge(self.codec.encode(raw), self.scale)
+        """Small images (B, h, w, C) uint8, upscaled by interpolation: (B, C, h · scale, w · scale)."""
+        return self.interpolate(self.codec.encode(raw), self.scale)
 
     def noised(self, image: torch.Tensor, s: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
         """``cos(pi s / 2) · image + sin(pi s / 2) · eps``, the noise of a cosine schedule at time s.
@@ -101,3 +107,8 @@ def enlarge(low: torch.Tensor, scale: int) -> torch.Tensor:
     """Upscale by bicubic interpolation (Keys 1981, a = -1/2): (B, C, h, w) -> (B, C, h · scale, w · scale)."""
     # antialiasing has no effect on upscaling, but selects this kernel; torch's other one has a = -3/4
     return F.interpolate(low, scale_factor=scale, mode="bicubic", antialias=True)
+
+
+def enlarge_linearly(low: torch.Tensor, scale: int) -> torch.Tensor:
+    """Upscale by bilinear interpolation: (B, C, h, w) -> (B, C, h · scale, w · scale)."""
+    return F.interpolate(low, scale_factor=scale, mode="bilinear")

@@ -4,6 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import model_validator
 
+from ddpm.system.names import InterpolationName
 from ddpm.system.record import Strict, bounds
 
 DEFAULT_SCALE = 4
@@ -14,6 +15,7 @@ class UpscalingConfig(Strict):
 
     Attributes:
         scale: The upscaling factor of each side.
+        interpolation: How the small image is upscaled before the network sees it.
         s_max: The strongest noise on the upscaled image in training, where 1 is pure noise.
         augment: The default noise on it when sampling.
         consistent: Whether samples must by default average to the small image.
@@ -22,6 +24,7 @@ class UpscalingConfig(Strict):
     """
 
     scale: Annotated[int, bounds(2)] = DEFAULT_SCALE
+    interpolation: InterpolationName = "bicubic"
     s_max: Annotated[float, bounds(0, 1, below=True)] = 0.5
     augment: float = 0.0
     consistent: bool = True

@@ -16,6 +16,8 @@ from ddpm.system.names import DownsamplingName, UpsamplingName
 
 FIRST, TIME, LABELS = "input_blocks.0.0.weight", "time_embed.0.weight", "label_emb.weight"
 """The first convolution, the first layer of the time embedding, and the vectors of the classes."""
+MODES: dict[int, Any] = {1: "L", 3: "RGB", 4: "RGBA"}
+"""The mode of images by their channels."""
 GROUPS = 32
 """The groups of every normalisation."""
 BLOCK = {
@@ -40,7 +42,7 @@ def read_settings(tensors: ForeignTensors, given: Mapping[str, Any]) -> PlainUNe
             "incompatible", f"{tensors.source}: --num_heads_upsample must be that of --num_heads here; leave it out"
         )
     with inferring(tensors.source, PlainUNetSettings):
-        levels = _levels(tensors, given["num_res_blocks"])
+        levels = _levels(tensors, given.get("num_res_blocks", 2))
         blocks, coarsest, width = len(levels[0]) - 1, len(levels) - 1, tensors.shape(TIME)[1]
         channels = [tensors.shape(f"output_blocks.{level[0]}.0.out_layers.3.weight")[0] for level in levels]
         each = given["num_head_channels"]
@@ -61,9 +63,14 @@ def read_settings(tensors: ForeignTensors, given: Mapping[str, Any]) -> PlainUNe
             dropout=given["dropout"],
             scale_shift=tensors.shape("middle_block.0.emb_layers.1.weight")[0] == 2 * channels[-1],
             frequency_shift=0,
-            cond_width=4 * width if LABELS in tensors else None,
+            cond_width=4 * width if LABELS in tensors or enlarges(tensors.shape(FIRST)[1]) else None,
             checkpoint=given["use_checkpoint"],
         )
+
+
+def enlarges(channels: int) -> bool:
+    """Whether a network of this number of input channels also sees an enlarged small image, of half of them."""
+    return channels not in MODES and channels // 2 in MODES and channels % 2 == 0
 
 
 def _levels(tensors: ForeignTensors, blocks: int) -> list[list[int]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ddpm.conditioning.low_resolution import LowResolution, enlarge
+from ddpm.conditioning.low_resolution import LowResolution
 from ddpm.config.sampling import AreaConfig, SamplingConfig
 from ddpm.config.upscaling import UpscalingConfig
 from ddpm.constraints import DDNM, AveragePool
@@ -115,7 +115,7 @@ def draw(
     divisor = divides // math.gcd(divides, scale)
     n, height, width, _ = smalls.shape
     low = mirrored(engine.encoded(smalls), divisor)
-    image = enlarge(low, scale)
+    image = conditioner.interpolate(low, scale)
     size = image.shape[2], image.shape[3]
     eps = SampleNoise(rows, tuple(image.shape[1:]), engine.device, "augment")()
     s = torch.full((n,), enlarging.augment, device=engine.device)
