@@ -65,6 +65,13 @@ def test_a_class_run_in_latents(tmp_path, example):
         export_onnx(run, tmp_path / "out")
 
 
+def test_a_run_without_conditions(tmp_path, example):
+    run = random_run(tmp_path / "run", {**UNET, "cond_width": None}, mode="L")
+    export_onnx(run, tmp_path / "out")
+    expected = own(run, {}, 2).clamp(-1, 1).movedim(1, -1)
+    np.testing.assert_allclose(example.sample(tmp_path / "out", 2, 5), expected, atol=1e-3)
+
+
 def test_a_run_of_other_settings_and_what_is_refused(tmp_path, example, monkeypatch):
     diffusion = {"schedule": "edm", "prediction": "edm", "variance": "learned"}
     run = random_run(tmp_path / "run", PLAIN_DIT, classes=("a", "b"), diffusion=diffusion, sampling={"grid": "karras"})

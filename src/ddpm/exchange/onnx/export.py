@@ -73,7 +73,7 @@ def _write(graph: Graph, path: Path) -> None:
     """
     inputs = tuple(graph.inputs.values())
     rows: tuple[Any, ...] = ({0: torch.export.Dim("batch", min=1)},) * len(inputs)
-    if isinstance(graph.module, Conditioned):  # whose raw conditions are one argument
+    if isinstance(graph.module, Conditioned) and len(rows) > 2:  # whose raw conditions are one argument
         rows = (*rows[:2], rows[2:])
     with _silent(), torch.no_grad():
         try:
