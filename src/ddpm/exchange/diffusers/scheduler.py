@@ -98,7 +98,9 @@ def read_scheduler(config: Mapping[str, Any], source: str, *, learned: bool = Fa
         )
     if s.variance_type == "learned_range" and not learned:
         raise InputError(
-            "incompatible", f"{source}: variance_type is learned_range, but the network predicts no variance"
+            "incompatible",
+            f"{source}: variance_type is learned_range, but the network predicts no variance; use the scheduler that "
+            "it was trained with",
         )
     diffusion: dict[str, Any] = {
         **_schedule(s),
@@ -142,7 +144,8 @@ def _sampling(s: ForeignScheduler, source: str) -> tuple[dict[str, Any], list[st
         clip = {"kind": "range"}  # their limit of 1 leaves nothing to rescale
     elif s.clips and s.clip_sample_range != 1:
         raise InputError(
-            "incompatible", f"{source}: clip_sample_range is {s.clip_sample_range:g}, but only 1 is supported"
+            "incompatible",
+            f"{source}: clip_sample_range is {s.clip_sample_range:g}, but only 1 is supported; use another scheduler",
         )
     found = SOLVERS[s.kind](s)
     if found is None:

@@ -69,7 +69,8 @@ class _ForeignUNet(Strict):
         if width not in (None, 4 * found.block_out_channels[0]):
             raise InputError(
                 "incompatible",
-                f"{source}: time_embedding_dim is {width}, but must be 4 times the first of block_out_channels",
+                f"{source}: time_embedding_dim is {width}, but only 4 times the first of block_out_channels is "
+                "supported; use another model",
             )
         return found
 
