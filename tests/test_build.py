@@ -63,6 +63,7 @@ def kinds(union: Any) -> Any:
         (names.SolverName, build.SOLVERS),
         (names.GridName, build.GRIDS),
         (names.RecipeName, RECIPES),
+        (names.InterpolationName, build.INTERPOLATIONS),
         (names.FeaturesName, build.FEATURES | {"embedded": None}),
         (kinds(SolverConfig), build.SOLVERS),
         (kinds(NetworkSettings), build.NETWORKS),

@@ -60,6 +60,7 @@ def test_sampling(flags, sampling, tmp_path):
         ("--num_heads 5", "incompatible", "heads"),
         ("--num_heads 2 --num_heads_upsample 4", "incompatible", "--num_heads_upsample"),
         ("--diffusion_steps 4000", "missing", "--rescale_timesteps"),
+        ("--diffusion_steps 0 --rescale_timesteps True", "invalid", "--diffusion_steps"),
         ("--noise_schedule quadratic", "unknown", "quadratic"),
         ("--timestep_respacing fast", "invalid", "fast"),
         ("--timestep_respacing 2000", "invalid", "1000"),

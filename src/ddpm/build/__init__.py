@@ -3,6 +3,7 @@
 from ddpm.build.networks import (
     CODECS,
     FEATURES,
+    INTERPOLATIONS,
     NETWORKS,
     build_autoencoder_model,
     build_classifier,
@@ -44,6 +45,7 @@ __all__ = [
     "CODECS",
     "FEATURES",
     "GRIDS",
+    "INTERPOLATIONS",
     "LEVEL_SAMPLINGS",
     "NETWORKS",
     "PREDICTIONS",

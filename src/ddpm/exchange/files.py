@@ -13,8 +13,6 @@ from ddpm.system.errors import InputError
 
 INDEX = re.compile(r".*\.index(\.\w+)?\.json")
 """The names of files that say which shard holds each tensor, of a model or of a variant of it."""
-INDEX_NAME = re.compile(r"\.index(\.\w+)?\.json$")
-"""The same, of a variant such as fp16 also."""
 LONGEST_HEADER, LONGEST_INDEX = 16 << 20, 16 << 20
 """The largest header of a safetensors file, and the largest index, in bytes; published ones have less than 1 MB."""
 KNOWN: tuple[tuple[bytes, str], ...] = (
@@ -45,7 +43,7 @@ def read_tensors(path: Path) -> Weights:
     Raises:
         InputError: the file is missing, damaged, of another type, or would run code.
     """
-    if INDEX_NAME.search(path.name):
+    if INDEX.fullmatch(path.name):
         return _read_shards(path)
     read = READERS.get(path.suffix.lower())
     if read is None:
@@ -92,7 +90,8 @@ def _check(path: Path) -> None:
 
 
 def _read_safetensors(path: Path) -> Weights:
-    length = int.from_bytes(path.open("rb").read(8), "little")
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
     if length > min(LONGEST_HEADER, path.stat().st_size - 8):
         raise InputError(
             "unreadable",
@@ -121,7 +120,7 @@ def _read_shards(path: Path) -> Weights:
         raise InputError("unreadable", f"{path} is no index of shards ({error}); download it again") from error
     found: Weights = {}
     for shard in sorted(set(files.values())):
-        if Path(shard).name != shard or INDEX_NAME.search(shard):
+        if Path(shard).name != shard or INDEX.fullmatch(shard):
             raise InputError("unreadable", f"{path} names the file {shard!r}, which must be one in its own folder")
         tensors = read_tensors(path.parent / shard)
         listed = {name for name, where in files.items() if where == shard}

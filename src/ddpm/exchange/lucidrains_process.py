@@ -60,9 +60,11 @@ def read_process(tensors: ForeignTensors, given: Mapping[str, Any]) -> StoredPro
         if given.get(name, known) not in (*known, known):
             raise InputError("unknown", f"--flags has --{name} {given[name]}; choose from {', '.join(known)}")
     if "betas" not in tensors:
-        found = {"beta_schedule": "sigmoid", "timesteps": 1000, "objective": "pred_v"}
+        found: dict[str, Any] = {"beta_schedule": "sigmoid", "timesteps": 1000, "objective": "pred_v"}
         inferred = [f"{name} is {value}, the default there" for name, value in found.items() if name not in given]
         found |= {name: given[name] for name in found if name in given}
+        if not 1 <= found["timesteps"] <= MOST_LEVELS:
+            raise InputError("invalid", f"--timesteps is {found['timesteps']}; it must be between 1 and {MOST_LEVELS}")
         with inferring(tensors.source, DiffusionConfig):
             diffusion = _diffusion(found["beta_schedule"], found["timesteps"], found["objective"], None)
         return StoredProcess(diffusion, PlainWeighting(name="snr"), tuple(inferred))

@@ -36,6 +36,7 @@ from ddpm.system.errors import InputError
 
 ENLARGING = ("large_size", "small_size")
 SCHEDULES = ("linear", "cosine")
+MOST_LEVELS = 100_000
 STRENGTH = "conditioners.low_resolution.strength."
 """Our embedding of the noise on a small image, which is zero as theirs has none."""
 POOL = "out.2.qkv_proj.weight"
@@ -91,6 +92,10 @@ def _config(
     path: Path, settings: PlainUNetSettings, known: Mapping[str, Any], given: Mapping[str, Any], classes: int
 ) -> RunConfig:
     T, learned = known["diffusion_steps"], learns_variance(settings)
+    if not 1 <= T <= MOST_LEVELS:
+        raise InputError("invalid", f"--diffusion_steps is {T}; it must be between 1 and {MOST_LEVELS}")
+    if known["image_size"] < 1:
+        raise InputError("invalid", f"the images have a side of {known['image_size']}; it must be at least 1")
     if known["noise_schedule"] not in SCHEDULES:
         raise InputError(
             "unknown", f"--noise_schedule is {known['noise_schedule']}; choose from {', '.join(SCHEDULES)}"

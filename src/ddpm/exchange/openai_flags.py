@@ -32,7 +32,7 @@ UNSAID: dict[str, Any] = {
     "use_checkpoint": False,
     "use_fp16": False,
 }
-"""Flags that no tensor decides, and their defaults in guided-diffusion."""
+"""Flags that no tensor decides, and their defaults in guided-diffusion; ``use_fp16`` changes nothing here."""
 SHAPES: dict[str, type] = {
     "num_channels": int,
     "num_res_blocks": int,

@@ -32,7 +32,8 @@ LAYOUT = re.compile(
 )
 """The records of an archive, within its only folder."""
 ALLOWED = re.compile(
-    r"collections OrderedDict|torch\._utils _rebuild_(tensor_v2|parameter)|torch (\w+Storage|Size|device|\w*float\w*)"
+    r"collections OrderedDict|torch\._utils _rebuild_(tensor_v2|parameter)"
+    r"|torch (\w+Storage|Size|device|b?float\d*|u?int\d+|bool)"
 )
 """What a pickle may call: less than PyTorch's own list, to rule out calls that allocate memory."""
 
