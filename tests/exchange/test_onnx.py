@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+import tiny
 from autoencoders import stored
+from cases import cases
 from ddpm.codec.premultiplied import premultiplied
 from ddpm.config.text import PretrainedConfig, WordsConfig
 from ddpm.engine.options import asked
@@ -83,6 +85,18 @@ def test_a_run_of_other_settings_and_what_is_refused(tmp_path, example, monkeypa
     monkeypatch.setattr(export, "TOLERANCE", 0.0)
     with refuses("incompatible", "denoiser.onnx", "differ"):
         export.compared(denoiser(run), tmp_path / "out/denoiser.onnx")
+
+
+@cases("kind", tiny.NETWORKS)
+def test_every_network_takes_any_number_of_images(kind):
+    graph = denoiser(tiny.loaded("RGB", kind=kind))
+    x, t, *raw = graph.inputs.values()
+    rows = {0: torch.export.Dim("rows", min=1)}
+    found = torch.export.export(
+        graph.module, (x, t, *raw), dynamic_shapes=(rows, rows, (rows,) * len(raw)), strict=False
+    )
+    one = [tensor[:1] for tensor in (x, t, *raw)]
+    torch.testing.assert_close(found.module()(*one), graph.module(*one))
 
 
 @pytest.mark.parametrize("kind", ["words", "pretrained"])

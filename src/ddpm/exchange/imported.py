@@ -1,7 +1,8 @@
 """A model read from the files of another program, and the run folder that it becomes."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,19 +52,10 @@ class Imported:
         Raises:
             InputError: the folder is not empty, or a file cannot be written.
         """
-        refuse_other_files(out)
-        draft = out.absolute().with_name(f".{out.absolute().name}.part")
-        shutil.rmtree(draft, ignore_errors=True)
-        try:
+        with drafted_folder(out) as draft:
             self._write(RunFolder(draft), out)
             if check is not None:
                 check(RunFolder(draft))
-            with disk_errors(out):
-                if out.exists():
-                    out.rmdir()
-                draft.rename(out)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
         return RunFolder(out)
 
     def _write(self, folder: RunFolder, out: Path) -> None:
@@ -79,6 +71,28 @@ class Imported:
             write_file(folder.card, card(self.config, str(out), parameters, prompt).encode())
         write_file(folder.weights_file, tensors_to_bytes({n: w.contiguous() for n, w in self.weights.items()}))
         self.config.write(folder.config_file)
+
+
+@contextmanager
+def drafted_folder(out: Path) -> Iterator[Path]:
+    """A temporary folder to write, renamed when the block ends; if it fails, nothing is left.
+
+    Raises:
+        InputError: the folder is not empty, or cannot be written.
+    """
+    refuse_other_files(out)
+    draft = out.absolute().with_name(f".{out.absolute().name}.part")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        with disk_errors(out):
+            draft.mkdir(parents=True)
+        yield draft
+        with disk_errors(out):
+            if out.exists():
+                out.rmdir()
+            draft.rename(out)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def refuse_other_files(out: Path) -> None:

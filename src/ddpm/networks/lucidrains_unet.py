@@ -95,7 +95,7 @@ class MemoryAttention(nn.Module):
         q, k, v = self.qkv(tokens).unflatten(2, (3, heads, width)).permute(2, 0, 3, 1, 4)
         # (heads, M, D) -> (B, heads, M + N, D)
         k, v = (
-            torch.cat([own.to(of).expand(len(x), -1, -1, -1), of], dim=2)
+            torch.cat([own.to(of).expand(x.shape[0], -1, -1, -1), of], dim=2)
             for own, of in zip(self.memory, (k, v), strict=True)
         )
         mixed = attend(q, k, v) if self.norm_out is None else _linear(q, k, v)
@@ -200,7 +200,7 @@ class LucidrainsUNet(nn.Module):
         Raises:
             ValueError: if ``settings.divisor`` does not divide each side of x, or a condition is missing or unexpected.
         """
-        cond = cond or Cond()
+        cond = Cond() if cond is None else cond
         check_size(self.settings, x)
         if (cond.vector is None) != (self.cond is None):
             raise ValueError(

@@ -205,7 +205,7 @@ class PlainUNet(nn.Module):
         Raises:
             ValueError: if ``settings.divisor`` does not divide each side of x, or a condition is missing or unexpected.
         """
-        s, cond = self.settings, cond or Cond()
+        s, cond = self.settings, Cond() if cond is None else cond
         check_size(s, x)
         if (cond.vector is None) != (s.cond_width is None):
             raise ValueError(

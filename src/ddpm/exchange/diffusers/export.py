@@ -19,7 +19,7 @@ from ddpm.exchange.diffusers.dit_pipeline import write_dit
 from ddpm.exchange.diffusers.folder import PIPELINE, as_json, write_part
 from ddpm.exchange.diffusers.scheduler import write_scheduler
 from ddpm.exchange.diffusers.unet import LABELS, write_unet
-from ddpm.exchange.imported import refuse_other_files
+from ddpm.exchange.imported import drafted_folder, refuse_other_files
 from ddpm.exchange.text_to_image import NULL_TOKENS
 from ddpm.records.codec import StoredCodec
 from ddpm.records.run_folder import RunFolder, Weights
@@ -97,16 +97,18 @@ def export_diffusers(run: LoadedRun, out: Path, label: str | None = None) -> lis
         if error.code != "incompatible":
             raise
         raise InputError("incompatible", f"{error}; or use --to onnx") from error
-    for name, part in made.parts.items():
-        if part.weights is None:
-            write_file(out / name / "scheduler_config.json", as_json(part.config))
-        else:
-            write_part(out / name, part.config, part.weights)
-    for path, source in made.files.items():
-        write_file(out / path, source.read_bytes())
-    write_file(out / "README.md", card(run.config, made.name, out.absolute().name, made.call, made.notes).encode())
-    parts = {name: ["diffusers", part.config["_class_name"]] for name, part in made.parts.items()}
-    write_file(out / PIPELINE, as_json({"_class_name": made.name, **parts, **made.index}))  # last: now it is one
+    with drafted_folder(out) as draft:
+        for name, part in made.parts.items():
+            if part.weights is None:
+                write_file(draft / name / "scheduler_config.json", as_json(part.config))
+            else:
+                write_part(draft / name, part.config, part.weights)
+        for path, source in made.files.items():
+            write_file(draft / path, source.read_bytes())
+        text = card(run.config, made.name, out.absolute().name, made.call, made.notes)
+        write_file(draft / "README.md", text.encode())
+        parts = {name: ["diffusers", part.config["_class_name"]] for name, part in made.parts.items()}
+        write_file(draft / PIPELINE, as_json({"_class_name": made.name, **parts, **made.index}))
     said = ", ".join(f"{name} {part.config['_class_name']}" for name, part in made.parts.items())
     opened = f'open it with diffusers.DiffusionPipeline.from_pretrained("{out}"), and sample with pipeline({made.call})'
     return [f"{made.name}: {said}", *made.notes, opened]

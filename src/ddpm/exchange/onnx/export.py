@@ -13,7 +13,7 @@ import torch
 
 from ddpm.engine.options import settings as resolved
 from ddpm.engine.run import LoadedRun
-from ddpm.exchange.imported import refuse_other_files
+from ddpm.exchange.imported import drafted_folder
 from ddpm.exchange.onnx.graphs import Conditioned, Graph, autoencoder, denoiser, text
 from ddpm.exchange.onnx.settings import classifier_free, sampler
 from ddpm.system.errors import InputError
@@ -41,9 +41,17 @@ def export_onnx(run: LoadedRun, out: Path) -> list[str]:
     for package in ("onnx", "onnxscript"):
         if find_spec(package) is None:
             raise InputError("missing", f"--to onnx needs {package}, which is not installed; {EXTRA}")
-    refuse_other_files(out)
-    with disk_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
+    with drafted_folder(out) as draft:
+        lines = _files(run, draft)
+    guidance = resolved(run, {}).guidance
+    if guidance is not None and not run.learned_guidance and (said := classifier_free(run)) != guidance:
+        instead = "none" if said is None else f"guidance {said.words}"
+        lines.append(f"left out: guidance {guidance.words}; {SETTINGS} has {instead}")
+    return lines
+
+
+def _files(run: LoadedRun, out: Path) -> list[str]:
+    """Write all files; a line on each."""
     graphs, lines = [denoiser(run), *autoencoder(run)], list[str]()
     if isinstance(run.text, CachedFeatures):
         encoder = run.text.encoder()
@@ -57,12 +65,7 @@ def export_onnx(run: LoadedRun, out: Path) -> list[str]:
         weights = sum(p.numel() for p in graph.module.parameters())
         lines.append(f"{path.name}: {weights / 1e6:.1f} M parameters, {compared(graph, path)}")
     write_file(out / SETTINGS, json.dumps(sampler(run, graphs), indent=1).encode())
-    lines.append(f"{SETTINGS}: noise levels, classes and sampling settings")
-    guidance = resolved(run, {}).guidance
-    if guidance is not None and not run.learned_guidance and (said := classifier_free(run)) != guidance:
-        instead = "none" if said is None else f"guidance {said.words}"
-        lines.append(f"left out: guidance {guidance.words}; {SETTINGS} has {instead}")
-    return lines
+    return [*lines, f"{SETTINGS}: noise levels, classes and sampling settings"]
 
 
 def _write(graph: Graph, path: Path) -> None:
@@ -112,13 +115,19 @@ def compared(graph: Graph, path: Path) -> str:
         inputs = {name: tensor[:rows] for name, tensor in graph.inputs.items()}
         with torch.no_grad():
             expected = graph.module(*inputs.values())
-        (found,) = session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})
+        try:
+            (found,) = session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})
+        except Exception as error:  # of a type of its own for each problem
+            reason = str(error).splitlines()[0]
+            raise InputError(
+                "incompatible", f"ONNX Runtime cannot run {path.name} ({reason}); use --to diffusers"
+            ) from error
         worst = max(worst, float((torch.from_numpy(found) - expected).abs().max() / max(1.0, float(expected.std()))))
     if not worst <= TOLERANCE:
         raise InputError(
             "incompatible",
-            f"{path}: ONNX Runtime's results differ by {worst:.2g} from PyTorch's, more than {TOLERANCE:g}; update "
-            "torch and onnxruntime, or use --to diffusers",
+            f"{path.name}: ONNX Runtime's results differ by {worst:.2g} from PyTorch's, more than {TOLERANCE:g}; "
+            "update torch and onnxruntime, or use --to diffusers",
         )
     return f"differs from PyTorch by {worst:.1g}"
 
