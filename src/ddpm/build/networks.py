@@ -7,7 +7,7 @@ import torch
 
 from ddpm.build.text import build_caption_conditioner
 from ddpm.codec import AutoencoderCodec, Codec, PixelCodec, TrainedAutoencoder
-from ddpm.conditioning import BoxMeans, LabelEmbedding, LowResolution, NumberEmbedding
+from ddpm.conditioning import BoxMeans, LabelEmbedding, LowResolution, MaskedImage, NumberEmbedding
 from ddpm.conditioning.low_resolution import Interpolation, enlarge, enlarge_linearly
 from ddpm.config.autoencoder import AutoencoderConfig
 from ddpm.config.classifier import ClassifierConfig
@@ -138,6 +138,7 @@ CONDITIONERS: dict[str, Callable[[RunConfig], torch.nn.Module]] = {
     "label": _label,
     "caption": _caption,
     "low_resolution": _low_resolution,
+    "masked_image": lambda config: MaskedImage(len(config.data.mode)),
     "steps": _steps,
     "guidance": _guidance,
 }

@@ -272,7 +272,8 @@ def make(
     refuse_to_overwrite((folder / file for file in names(how.n, (file for file, _ in shown))), inputs)
     said = [sampling.summary(how.label is not None or how.prompt is not None)]
     if "method" in options:
-        way = settled(options["method"], options.get("repaint"))
+        learned = pipe.config.inpainting and command != "restore"
+        way = settled(options["method"], options.get("repaint"), learned=learned)
         said.append(f"repaint {way}" if isinstance(way, Repaint) else way)
     say(f"sampling      {', '.join(said)}")
     note(*remarks(pipe, () if how.prompt is None else (how.prompt,), sampling))

@@ -50,9 +50,9 @@ class AutoencoderCodec:
     tile: int = TILE
 
     @torch.no_grad()
-    def encode(self, images: torch.Tensor) -> torch.Tensor:
+    def encode(self, images: torch.Tensor, hidden: torch.Tensor | None = None) -> torch.Tensor:
         """The mean of the latents, normalised: (B, H, W, C) uint8 to (B, C', H / factor, W / factor) float32."""
-        return self._normalised(self._moments(images).chunk(2, 1)[0])
+        return self._normalised(self._moments(images, hidden).chunk(2, 1)[0])
 
     @torch.no_grad()
     def decode(self, x: torch.Tensor) -> torch.Tensor:
@@ -75,13 +75,14 @@ class AutoencoderCodec:
     def _halved(self, images: torch.Tensor) -> torch.Tensor:
         return self._moments(images).half()
 
-    def _moments(self, images: torch.Tensor) -> torch.Tensor:
+    def _moments(self, images: torch.Tensor, hidden: torch.Tensor | None = None) -> torch.Tensor:
         """The mean and the log-variance of the latents, (B, 2 C', h, w) float32."""
 
         def net(x: torch.Tensor) -> torch.Tensor:
             return torch.cat(self.trained.net.moments(x), 1)
 
-        return self._in_parts(Tiles(net, self.factor, 1, self._units), premultiplied(images), 1)
+        x = premultiplied(images) if hidden is None else premultiplied(images).masked_fill(hidden[:, None], 0)
+        return self._in_parts(Tiles(net, self.factor, 1, self._units), x, 1)
 
     @property
     def _units(self) -> int:

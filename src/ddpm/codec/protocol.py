@@ -14,8 +14,12 @@ MomentsOf = Callable[[torch.Tensor], torch.Tensor]
 class Codec(Protocol):
     """A codec between 8-bit images and the diffused tensors."""
 
-    def encode(self, images: torch.Tensor) -> torch.Tensor:
-        """(B, *space, C) uint8 -> x0 (B, C', *space')."""
+    def encode(self, images: torch.Tensor, hidden: torch.Tensor | None = None) -> torch.Tensor:
+        """(B, *space, C) uint8 -> x0 (B, C', *space').
+
+        Args:
+            hidden: (B, *space) bool, the pixels that are encoded as mid-grey; None for none.
+        """
         ...
 
     def decode(self, x: torch.Tensor) -> torch.Tensor:

@@ -25,6 +25,7 @@ GIVEN_BY = {
     "label": ("data", "classes"),
     "caption": ("text",),
     "low_resolution": ("upscaling",),
+    "masked_image": ("inpainting",),
     "steps": ("distillation", "grids"),
     "guidance": ("distillation", "guidance"),
 }
@@ -40,10 +41,12 @@ def kinds(settings: Any) -> tuple[str, ...]:
     return tuple(kind for kind, path in GIVEN_BY.items() if at(settings, path))
 
 
-def channels_of(codec: CodecConfig, mode: str, *, upscaling: bool, learned: bool) -> tuple[int, int]:
-    """The input channels of a run's network, including those of the upscaled images, and its output channels."""
+def channels_of(
+    codec: CodecConfig, mode: str, *, upscaling: bool, learned: bool, inpainting: bool = False
+) -> tuple[int, int]:
+    """The input channels of a run's network, including those of upscaled or masked images, and its output channels."""
     channels = codec.channels(len(mode))
-    return channels * (2 if upscaling else 1), channels * (2 if learned else 1)
+    return channels * (2 if upscaling or inpainting else 1) + inpainting, channels * (2 if learned else 1)
 
 
 class RunConfig(Record):
@@ -57,6 +60,7 @@ class RunConfig(Record):
         upscaling: The super-resolution settings, if the run learns it.
         distillation: The teacher, if the run is a student, which samples in few steps.
         text: The encoder of captions, if the run learns from them.
+        inpainting: Whether the network also sees a mask and the image without what it hides.
     """
 
     WRITER: ClassVar[str] = "ddpm train"
@@ -74,6 +78,7 @@ class RunConfig(Record):
     upscaling: UpscalingConfig | None = None
     distillation: DistillationConfig | None = None
     text: TextConfig | None = None
+    inpainting: bool = False
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -122,9 +127,12 @@ class RunConfig(Record):
         if not self.training.images and self.recipe != IMPORTED:
             raise ValueError("training.images is 0; it must be at least 1")
         learned = self.diffusion.variance == "learned"
-        seen, answered = channels_of(self.codec, data.mode, upscaling=self.upscaling is not None, learned=learned)
+        seen, answered = channels_of(
+            self.codec, data.mode, upscaling=self.upscaling is not None, learned=learned, inpainting=self.inpainting
+        )
         if net.in_channels != seen:
             both = "" if self.upscaling is None else " and the upscaled small images"
+            both += ", their masks and what these leave" * self.inpainting
             raise ValueError(f"network.in_channels must be {seen} for {data.mode} images{both}")
         if net.out_channels != answered:
             raise ValueError(
@@ -145,7 +153,8 @@ class RunConfig(Record):
         if net.space != 2:
             raise ValueError(f"network.space must be 2 for images, not {net.space}")
         tokens = None if self.text is None else self.text.token_width
-        vectors = [kind for kind in self.conditions if kind != "caption" or tokens is None]
+        without = {"masked_image", *(("caption",) if tokens else ())}
+        vectors = [kind for kind in self.conditions if kind not in without]
         if bool(vectors) != (net.cond_width is not None):
             given = " and ".join(vectors)
             only = "only its captions' tokens as" if self.conditions else "no"
@@ -178,6 +187,8 @@ class RunConfig(Record):
             raise ValueError("super-resolution enlarges pixels, and has no --codec; leave it out")
         if self.sampling.clips and not self.codec.in_pixels:
             raise ValueError("sampling.clip must be none, as latents have no fixed range")
+        if self.inpainting and self.recipe != IMPORTED:
+            raise ValueError("inpainting must be false, as only imported networks are conditioned on masks")
         if self.upscaling is not None and self.scoring is not None:
             raise ValueError("--during-training cannot score super-resolution; leave it out")
         if any(n % self.divisor for n in data.size):

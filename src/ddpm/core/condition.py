@@ -1,8 +1,8 @@
 """Conditions: raw, and encoded for a network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -36,6 +36,18 @@ class Conditioner(Protocol):
 
     def augment(self, raw: torch.Tensor, streams: RowStreams) -> torch.Tensor:
         """The raw conditions for training: with noise, for a kind that is augmented."""
+
+
+EncodeHidden = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""Images (B, *space, C) uint8 and their hidden pixels (B, *space) bool -> x0 (B, C', *space')."""
+
+
+@runtime_checkable
+class Absent(Protocol):
+    """A conditioner of a kind that is always given, and can say that nothing is known."""
+
+    def absent(self, encode: EncodeHidden, size: tuple[int, int], device: torch.device) -> torch.Tensor:
+        """The raw condition (1, …) of an image of (H, W) of which nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)

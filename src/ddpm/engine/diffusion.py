@@ -13,7 +13,7 @@ from ddpm.codec import Codec
 from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Cond, Denoiser, Level, Parameterisation, Schedule
-from ddpm.core.condition import Conditions, select
+from ddpm.core.condition import Absent, Conditions, select
 from ddpm.core.model import Model
 from ddpm.engine.batches import filled, large
 from ddpm.engine.guides import UNGUIDED, Guides
@@ -187,7 +187,19 @@ class Diffusion:
         """
         index = torch.tensor(at, device=self.device)
         given = {kind: raw.to(self.device)[index] for kind, raw in (conditions or {}).items()}
-        return self.model.cond(given if how is None else {**self.given(how, len(at)), **given}, len(at))
+        if how is not None:
+            given = {**self.absent(how, len(at), given), **self.given(how, len(at)), **given}
+        return self.model.cond(given, len(at))
+
+    def absent(self, how: SamplingConfig, n: int, given: Conditions) -> Conditions:
+        """Return the raw conditions of n images of which nothing is known, of the kinds that can say so."""
+        height, width = (side * self.factor for side in self._size(how))
+        found = {}
+        for kind, conditioner in self.model.conditioners.items():
+            if kind not in given and isinstance(conditioner, Absent):
+                one = conditioner.absent(self.codec.encode, (height, width), self.device)
+                found[kind] = one.expand(n, *one.shape[1:])
+        return found
 
     def given(self, how: SamplingConfig, n: int) -> Conditions:
         """Return the raw conditions of n images that the settings give, of the kinds that the model has."""

@@ -76,6 +76,8 @@ def measure_alignment(
     loaded = load(path, options.device)
     loaded.refuse_given()
     loaded.refuse_student("a loss by noise level")
+    if loaded.config.inpainting:
+        raise InputError("incompatible", f"{path} is conditioned on masks, and has no loss by caption alone")
     if loaded.text is None:
         raise InputError("incompatible", f"{path} was trained without captions; train a run on images with captions")
     judge = None if clip is None else load_clip(clip, loaded.engine.device)

@@ -54,7 +54,7 @@ def of_run(run: LoadedRun) -> ForwardPass:
     given = [f"x = sin(0), sin(1), … as {'×'.join(map(str, x.shape))}", f"t = {TIMESTEP:g}"]
     given += [f"label {run.classes[0]!r}"] if run.classes else []
     given += ["the empty prompt"] if run.text is not None else []
-    return ForwardPass.of(", ".join(given), engine.model.net(x, t, engine.model.cond(raw, 1)))
+    return ForwardPass.of(", ".join(given), engine.model.net(x, t, engine.cond(raw, [0], run.config.sampling)))
 
 
 @torch.no_grad()

@@ -60,6 +60,7 @@ def text_to_image(
             "training": {"images": 0, "label_dropout": DROPOUT},
             "sampling": {"guidance": GUIDANCE, **process["sampling"], "clip": "none"},
             "text": text.config.model_dump(),
+            "inpainting": network.in_channels == 2 * codec.config.network.channels + 1,
         },
         source,
     )

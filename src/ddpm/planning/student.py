@@ -113,6 +113,8 @@ def draft_of(
         raise InputError(
             "incompatible", f"{teacher.source} is itself a {own.student}; distil {own.distillation.teacher} instead"
         )
+    if own.inpainting:
+        raise InputError("incompatible", f"{teacher.source} is conditioned on masks, and cannot be distilled")
     if own.upscaling is not None:
         raise InputError("incompatible", f"{teacher.source} is a super-resolution run, which cannot be distilled")
     method = asked.get("method", "trajectory")

@@ -15,6 +15,8 @@ from ddpm.system.errors import InputError
 
 Method = Literal["mmps", "ddnm"]
 """MMPS uses gradients, so that filled-in parts blend with the known ones; DDNM takes a third of the time."""
+Learned = Literal["network"]
+"""The network itself, which has learned to inpaint, takes the known part."""
 
 
 class Repaint(NamedTuple):
@@ -52,22 +54,27 @@ def method_of(text: str | None) -> Method:
     return found[0]
 
 
-def settled(method: str | None, repaint: str | None) -> Method | Repaint:
+def settled(method: str | None, repaint: str | None, *, learned: bool = False) -> Method | Learned | Repaint:
     """Choose between a method and RePaint.
+
+    Args:
+        learned: whether the network has learned to inpaint, which it then does by itself if no way is chosen.
 
     Raises:
         InputError: an unknown method, or both a method and RePaint.
     """
     if repaint is None:
-        return method_of(method)
+        return "network" if learned and method is None else method_of(method)
     if method is not None:
         raise InputError("conflict", f"method {method} cannot be combined with repaint {repaint}; leave one out")
     return Repaint.parse(repaint)
 
 
-def recorded(way: Method | Repaint) -> dict[str, Option]:
+def recorded(way: Method | Learned | Repaint) -> dict[str, Option]:
     """Return the method as options of a command."""
-    return {"repaint": str(way)} if isinstance(way, Repaint) else {"method": way}
+    if isinstance(way, Repaint):
+        return {"repaint": str(way)}
+    return {} if way == "network" else {"method": way}
 
 
 def observing(

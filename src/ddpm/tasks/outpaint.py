@@ -39,7 +39,7 @@ def outpaint(
         raise InputError("invalid", f"{wrong[0]} is negative; use the number of pixels to add, at least 0")
     if not any(sides.values()):
         raise InputError("missing", "there is nothing to add; use --left, --right, --top or --bottom, as in --left 16")
-    request, way = EditRequest.of(asked), settled(method, repaint)
+    request, way = EditRequest.of(asked), settled(method, repaint, learned=run.config.inpainting)
     given = request.photos(images, run.config.data.size, run.config.data.mode)
     larger = [on_canvas(photo, (top, bottom), (left, right)) for photo in given]
     photos, fills = [photo for photo, _ in larger], [fill for _, fill in larger]

@@ -36,6 +36,7 @@ PROMPTED = {
     "feature_extractor": [None, None],
     "image_encoder": [None, None],
     "requires_safety_checker": False,
+    "_diffusers_version": "0.42.1",  # those of 0.5 had another pipeline that inpaints
 }
 """The index of a pipeline with prompts."""
 MULTISTEP = ("dpm++", "sde-dpm++", "unipc", "deis")
@@ -184,9 +185,10 @@ def _unet(run: LoadedRun, net: UNetSettings | PlainUNetSettings, how: SamplingCo
         return Written("LDMPipeline", parts, call=call, notes=notes)
     stored = sorted(RunFolder.open(run.source).text.iterdir())
     files = {f"{'tokenizer' if file.name in TOKENIZER else 'text_encoder'}/{file.name}": file for file in stored}
-    call = f'"a cat", guidance_scale={how.guidance_scale:g}, {call}'
+    name, given = ("Inpaint", ", image, mask_image") if run.config.inpainting else ("", "")
+    call = f'"a cat"{given}, guidance_scale={how.guidance_scale:g}, {call}'
     parts = {"vae": _vae(run), "unet": unet, "scheduler": scheduler}
-    return Written("StableDiffusionPipeline", parts, PROMPTED, files, call, notes)
+    return Written(f"StableDiffusion{name}Pipeline", parts, PROMPTED, files, call, notes)
 
 
 def _folded(run: LoadedRun, unet: Component, label: str | None) -> tuple[Component, tuple[str, ...]]:

@@ -37,7 +37,7 @@ def difference(path: Path, run: LoadedRun) -> float | None:
     kind: Any = getattr(diffusers, "DiTTransformer2DModel" if name == "Transformer2DModel" else name)
     net = kind.from_pretrained(str(folder), local_files_only=True, low_cpu_mem_usage=False).float().eval()
     raw = {"label": torch.zeros(1, dtype=torch.int64)} if run.classes else {}
-    cond = run.engine.model.cond(raw, 1)
+    cond = run.engine.cond(raw, [0], run.config.sampling)
     x, t = fixed_input(1, *run.engine.shape), torch.full((1,), TIMESTEP)
     ours = run.engine.model.net(x, t, cond)
     theirs = net(x if cond is None or cond.image is None else torch.cat([x, cond.image], 1), t, **_given(cond)).sample
