@@ -15,16 +15,17 @@ from ddpm.exchange.diffusers.export import export_diffusers
 from ddpm.exchange.diffusers.stable_diffusion import read_model
 from ddpm.pipeline import Pipeline
 from ddpm.sampling.follow import Moment
-from pipelines import NEGATIVE, PROMPT, saved, scheduler
+from pipelines import NEGATIVE, PROMPT, saved, scheduler, unet
 
 STEPS, SCALE = 5, 3.0
 
 
 @pytest.fixture(scope="module", params=["epsilon", "v_prediction"])
 def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Pipeline]:
-    """A pipeline of diffusers, and ours after an import."""
+    """A pipeline of diffusers, and ours after an import: of version 1, and as version 2 is."""
     root = tmp_path_factory.mktemp("sd")
-    path = saved(root, scheduler=scheduler(prediction_type=request.param))
+    later = {"use_linear_projection": True, "attention_head_dim": (2, 4)} if request.param == "v_prediction" else {}
+    path = saved(root, scheduler=scheduler(prediction_type=request.param), unet=unet(**later))
     read_model(path, None).write(root / "run")
     theirs = StableDiffusionPipeline.from_pretrained(path, safety_checker=None)
     theirs.set_progress_bar_config(disable=True)

@@ -75,7 +75,7 @@ def inpaint(
         photo: The picture, of the run's size or larger.
         mask: A picture of the same size: white is filled in, black is kept.
         method: mmps (default), whose fill blends with its surroundings, or ddnm, which blends less well in a third of
-            the time.
+            the time. A network that has learned to inpaint needs none.
         repaint: RePaint: resample back and forth, as JUMPxTIMES (in steps), such as 10x10; slow, but closer to the
             model's distribution.
     """
@@ -114,7 +114,8 @@ def outpaint(
         right: The number of pixels to add on the right.
         top: The number of pixels to add at the top.
         bottom: The number of pixels to add at the bottom.
-        method: mmps (default), or ddnm, which takes a third of the time and leaves a visible border.
+        method: mmps (default), or ddnm, which takes a third of the time and leaves a visible border. A network that has
+            learned to inpaint needs none.
         repaint: RePaint: resample back and forth, as JUMPxTIMES (in steps), such as 1x5.
     """
     margins = {"left": left, "right": right, "top": top, "bottom": bottom}
