@@ -36,13 +36,13 @@ def plain_settings(s: UNetSettings) -> PlainUNetSettings:
     Raises:
         InputError: there is none.
     """
-    for name, known in FIXED.items():
-        if (value := getattr(s, name)) != known:
-            raise InputError(
-                "incompatible",
-                f"diffusers' UNet2DModel cannot express network.{name} {value}, only {known}; train a run with "
-                f"--set network.{name}={'null' if known is None else known}",
-            )
+    if others := {name: known for name, known in FIXED.items() if getattr(s, name) != known}:
+        found = " and ".join(f"network.{name} {getattr(s, name)}" for name in others)
+        settings = " ".join(f"--set network.{name}={'null' if n is None else n}" for name, n in others.items())
+        raise InputError(
+            "incompatible",
+            f"diffusers' UNet2DModel cannot express {found}; train a run with --network plain-unet, or with {settings}",
+        )
     groups = _groups(s)
     if len(groups) > 1:
         raise InputError(
