@@ -12,12 +12,13 @@ import torch
 import tiny
 from autoencoders import stored
 from cases import cases
+from ddpm.build.networks import CONDITIONERS
 from ddpm.codec.premultiplied import premultiplied
 from ddpm.config.text import PretrainedConfig, WordsConfig
 from ddpm.engine.options import asked
 from ddpm.engine.run import LoadedRun
 from ddpm.exchange.onnx import export, export_onnx
-from ddpm.exchange.onnx.graphs import denoiser
+from ddpm.exchange.onnx.graphs import RAW, denoiser
 from ddpm.text.folder import open_encoder
 from random_runs import random_run
 from refusal import refuses
@@ -85,6 +86,10 @@ def test_a_run_of_other_settings_and_what_is_refused(tmp_path, example, monkeypa
     monkeypatch.setattr(export, "TOLERANCE", 0.0)
     with refuses("incompatible", "denoiser.onnx", "differ"):
         export.compared(denoiser(run), tmp_path / "out/denoiser.onnx")
+
+
+def test_every_kind_of_condition_has_an_example():
+    assert RAW.keys() == CONDITIONERS.keys()
 
 
 @cases("kind", tiny.NETWORKS)

@@ -145,6 +145,12 @@ def _low_resolution(config: RunConfig, random: torch.Generator) -> torch.Tensor:
     return torch.cat([images, torch.zeros_like(images[:, :1])], 1)
 
 
+def _masked_image(config: RunConfig, random: torch.Generator) -> torch.Tensor:
+    """The mask, and x without what it hides."""
+    x = torch.randn(ROWS, *config.shape, generator=random)
+    return torch.cat([torch.ones_like(x[:, :1]), x], 1)
+
+
 def _number(config: RunConfig, random: torch.Generator) -> torch.Tensor:
     return 1 + torch.rand(ROWS, generator=random)
 
@@ -153,6 +159,7 @@ RAW: dict[str, Callable[[RunConfig, torch.Generator], torch.Tensor]] = {
     "label": _label,
     "caption": _caption,
     "low_resolution": _low_resolution,
+    "masked_image": _masked_image,
     "steps": _number,
     "guidance": _number,
 }
