@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ddpm.config.guidance import GuidanceConfig, Guide
 from ddpm.config.run import RunConfig
@@ -22,7 +23,9 @@ def config(digits_run: Path) -> RunConfig:
 
 
 def test_it_says_what_the_model_is(config: RunConfig) -> None:
-    text = card(config, "runs/digits", 12_345_678)
+    _, front, text = card(config, "runs/digits", 12_345_678).split("---\n")
+    found = yaml.safe_load(front)
+    assert (found["library_name"], found["pipeline_tag"]) == ("ddpm", "unconditional-image-generation")
     assert text.startswith("# digits\n")
     network = "12.3 M parameters"
     for said in ("8 × 8 L images", "1,708 of `digits`, plus 89 held out", "0, 1, 2, 3", network, "192 images"):
@@ -97,7 +100,7 @@ def test_without_classes(config: RunConfig) -> None:
     text = card(config.model_copy(update={"data": data}), "runs/a/", 1)
     assert "| classes | none |" in text
     assert "label" not in text
-    assert text.startswith("# a\n")
+    assert "\n---\n# a\n" in text
 
 
 @pytest.mark.parametrize("prompt", ["red heart", "it's -n 3", "at \\(night\\)", "-1"])
