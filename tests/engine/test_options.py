@@ -48,3 +48,11 @@ def test_a_run_of_its_own_places(loaded: LoadedRun) -> None:
     assert settings(run, {"grid": "900,800,700"}).steps == 3
     with refuses("invalid"):
         settings(run, {"steps": 5})
+
+
+def test_a_label_is_required_where_none_was_never_trained(loaded: LoadedRun) -> None:
+    never = replace(loaded.config.training, label_dropout=0.0)
+    run = replace(loaded, config=loaded.config.model_copy(update={"training": never}))
+    with refuses("missing", "label", run.classes[0]):
+        sample(run, 1, steps=1, guidance=1)
+    assert len(sample(run, 1, steps=1, label=0, guidance=1)) == 1

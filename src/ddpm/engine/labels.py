@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ddpm.system.errors import InputError
-from ddpm.system.names import suggest
+from ddpm.system.names import listed, suggest
 from ddpm.system.units import say_count
 
 Label = str | int
@@ -56,7 +56,7 @@ class Labels:
     def advice(self) -> str:
         """What to do without a label."""
         if self.classes:
-            return f"use --label with one of {', '.join(self.classes)}"
+            return f"use --label with one of {listed(self.classes)}"
         return (
             f"{self.source} was trained without labels; "
             "if its images have classes, train a classifier with `ddpm train-classifier` and use --classifier"

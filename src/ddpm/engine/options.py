@@ -81,12 +81,18 @@ def asked(
     """Resolve the settings, labels and prompts of n images, and load what the run needs for them.
 
     Raises:
-        InputError: settings, labels or prompts are invalid or have no effect.
+        InputError: settings, labels or prompts are invalid, missing or have no effect.
     """
     given = dict(changes)
     how = settings(run, given)
     run = run.prepared(how)
     subjects = run.subjects(label, prompt, n)
+    for needed, what, value, advice in (
+        (run.needs_label, "label", subjects.labels, run.vocabulary.advice),
+        (run.needs_prompt, "prompt", subjects.prompts, run.prompts.advice),
+    ):
+        if needed and value is None:
+            raise InputError("missing", f"{run.source} was never trained without a {what}, so it needs one; {advice}")
     refuse_idle(run, given, how, subjects)
     if how.guidance is not None:
         names = {run.classes[k] for k in subjects.labels or ()}

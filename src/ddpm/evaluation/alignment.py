@@ -29,6 +29,7 @@ from ddpm.metrics.estimate import interval, resamples, wilson
 from ddpm.records.alignment import AlignmentRecord, ClipScore, LevelLoss, Retrieval
 from ddpm.records.score import ReferenceRecord
 from ddpm.system.errors import InputError
+from ddpm.system.names import listed
 from ddpm.system.progress import Progress, doing, silent
 from ddpm.text.weighting import escape
 
@@ -155,7 +156,7 @@ def _labelled(loaded: LoadedRun, data: Dataset) -> Dataset:
     if loaded.needs_label:
         raise InputError(
             "incompatible",
-            f"{loaded.source} was trained only with labels; use images of its classes {', '.join(loaded.classes)}",
+            f"{loaded.source} was trained only with labels; use images of its classes {listed(loaded.classes)}",
         )
     return replace(data, labels=None, classes=())
 

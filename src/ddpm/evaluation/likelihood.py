@@ -30,6 +30,7 @@ from ddpm.records.score import ReferenceRecord
 from ddpm.sampling.grid import uniform
 from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
+from ddpm.system.names import listed
 from ddpm.system.progress import Progress, doing
 from ddpm.tasks.likelihood import Columns, likelihood
 from ddpm.tasks.likelihood_settings import settle
@@ -185,7 +186,7 @@ def _labels(loaded: LoadedRun, data: Dataset) -> list[int]:
     names = [data.classes[label] for label in data.labels]
     if unknown := sorted(set(names) - set(loaded.classes)):
         raise InputError(
-            "unknown", f"--labels: the run has no class {', '.join(unknown)}; it has {', '.join(loaded.classes)}"
+            "unknown", f"--labels: the run has no class {', '.join(unknown)}; it has {listed(loaded.classes)}"
         )
     return [loaded.classes.index(name) for name in names]
 

@@ -13,6 +13,7 @@ from ddpm.config.sampling import SamplingConfig
 from ddpm.records.guidance import GuidanceRecord, words
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.files import write_file
+from ddpm.system.names import listed
 
 FRONT = """\
 ---
@@ -46,8 +47,6 @@ images = ddpm.load({folder}).{call}
 """
 TRAINED = """averaged weights, `log.jsonl` the training log, `previews/`
 samples drawn during training; `guidance.json`, if there is one, the search that found the guidance"""
-MOST = 100
-"""The most classes that the card names."""
 _SAMPLING = re.compile(r"^\| sampling \|.*$", re.MULTILINE)
 
 
@@ -87,8 +86,7 @@ def _rows(config: RunConfig, weights: int) -> Iterator[tuple[str, str]]:
     data, d, training, imported = config.data, config.diffusion, config.training, config.recipe == IMPORTED
     if data.source:
         yield "images", f"{data.images:,} of `{data.source}`, plus {data.held_out:,} held out"
-    more = f" … ({len(data.classes)})" if len(data.classes) > MOST else ""
-    yield "classes", ", ".join(data.classes[:MOST]) + more or "none"
+    yield "classes", listed(data.classes) or "none"
     if config.text is not None:
         yield "captions", config.text.summary
     yield "network", f"{config.network.describe()}, {weights / 1e6:.1f} M parameters"

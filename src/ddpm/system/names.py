@@ -4,6 +4,7 @@ This module imports nothing heavy, so that ``ddpm --help`` need not load torch. 
 ``build`` (features, solvers …) or in ``planning.recipes``.
 """
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Literal
 
@@ -72,7 +73,13 @@ MINILM = "minilm"
 
 def suggest(word: str, known: list[str]) -> str:
     """ " (did you mean …?)", or else the known names."""
-    return nearest(word, known) or f" (known: {', '.join(known)})"
+    return nearest(word, known) or f" (known: {listed(known)})"
+
+
+def listed(names: Sequence[str], most: int = 40) -> str:
+    """Names separated by commas; of more than these, the first ones and how many there are."""
+    more = f" … ({len(names):,} in all)" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def nearest(word: str, known: list[str], cutoff: float = 0.5) -> str:
