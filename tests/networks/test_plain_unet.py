@@ -49,6 +49,14 @@ def test_published_parameters():
             assert sum(p.numel() for p in net.parameters()) == known
 
 
+def test_with_tokens_attention_is_a_transformer():
+    assert PlainUNetSettings().attention == ("none", "self", "self")
+    given = PlainUNetSettings(token_width=8)
+    assert (given.attention, given.middle) == (("none", "transformer", "transformer"), "transformer")
+    own = PlainUNetSettings(token_width=8, attention=("none", "self", "transformer"), middle="self")
+    assert (own.attention, own.middle) == (("none", "self", "transformer"), "self")
+
+
 def test_fresh_network_says_nothing():
     for changes in VARIANTS:
         net = PlainUNet(PlainUNetSettings(**SMALL | changes))
@@ -102,7 +110,7 @@ def test_padded_tokens_are_ignored():
         ({"norm_groups": 3}, "norm_groups"),
         ({"heads": (3,)}, "heads"),
         ({"cond_width": 8}, "cond_width"),
-        ({"attention": ("self",), "middle": "self", "token_width": 4}, "token_width"),
+        ({"attention": ("none",), "middle": "self", "token_width": 4}, "token_width"),
     ],
 )
 def test_refusals(changes, named):

@@ -27,7 +27,7 @@ class PlainUNetSettings(Strict):
         multipliers: The channels of each level, as multiples of width; each level halves the resolution.
         blocks: The residual blocks per level when downsampling; one more when upsampling.
         attention: What follows each block: no attention, self-attention, or a transformer, which also attends to the
-            condition's tokens.
+            condition's tokens. With tokens, and no transformer at any level, self-attention is one.
         attention_up: The same when upsampling; None for as when downsampling.
         middle: What stands between the two blocks at the coarsest level.
         middle_blocks: The residual blocks there; none has no middle, and one has no attention.
@@ -52,9 +52,9 @@ class PlainUNetSettings(Strict):
     width: Annotated[int, bounds(4), Flag("Channels at the network's finest level.")] = 64
     multipliers: tuple[Annotated[float, bounds(0, above=True)], ...] = (1, 2, 2)
     blocks: tuple[Annotated[int, bounds(1)], ...] = (2,)
-    attention: tuple[AttentionName, ...] = ("none", "transformer", "transformer")
+    attention: tuple[AttentionName, ...] = ("none", "self", "self")
     attention_up: tuple[AttentionName, ...] | None = None
-    middle: AttentionName = "transformer"
+    middle: AttentionName = "self"
     middle_blocks: Literal[0, 1, 2] = 2
     heads: tuple[Annotated[int, bounds(1)], ...] = (4,)
     depth: tuple[Annotated[int, bounds(1)], ...] = (1,)
@@ -70,6 +70,17 @@ class PlainUNetSettings(Strict):
     cond_width: Annotated[int | None, bounds(1)] = None
     token_width: Annotated[int | None, bounds(1)] = None
     checkpoint: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _attends_to_tokens(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("token_width") is None:
+            return given
+        given = {"middle": "transformer", "attention": cls.model_fields["attention"].default} | given
+        if any("transformer" in (given.get(name) or ()) for name in ("attention", "attention_up")):
+            return given
+        levels = {n: given[n] for n in ("attention", "attention_up") if isinstance(given.get(n), list | tuple)}
+        return given | {name: tuple(map(_attending, values)) for name, values in levels.items()}
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -148,6 +159,11 @@ class PlainUNetSettings(Strict):
         """A one-line summary: "plain U-Net, width 64, channel multipliers 1 2 2"."""
         multipliers = " ".join(f"{m:g}" for m in self.multipliers)
         return f"plain U-Net, width {self.width}, channel multipliers {multipliers}"
+
+
+def _attending(name: Any) -> Any:
+    """Self-attention as a transformer, which also attends to tokens."""
+    return "transformer" if name == "self" else name
 
 
 def at_level(values: tuple[Value, ...], level: int) -> Value:

@@ -46,7 +46,7 @@ def plain_unet(size: tuple[int, int]) -> list[Rung]:
     """
     levels = levels_of(size)
     multipliers = (1, *[2] * (levels - 1))
-    attention = ["transformer" if i and i >= levels - 2 else "none" for i in range(levels)]
+    attention = ["self" if i and i >= levels - 2 else "none" for i in range(levels)]
     return [
         Rung(
             row.needs,
