@@ -52,7 +52,7 @@ def test_a_class_run_in_latents(tmp_path, example):
     torch.manual_seed(0)
     codec = stored(tmp_path / "ae", "RGBA")
     guided = {"steps": 4, "guidance": 1.5, "guidance_interval": (0, 2), "negative": "b"}
-    run = random_run(tmp_path / "run", UNET, mode="RGBA", classes=("a", "b"), codec=codec, sampling=guided)
+    run = random_run(tmp_path / "run", UNET, mode="RGBA", classes=("a", "b"), codec=codec, sampling=guided, dropout=0.1)
     lines = export_onnx(run, tmp_path / "out")
     assert [line.split(":")[0] for line in lines] == ["denoiser.onnx", "decoder.onnx", "encoder.onnx", "sampler.json"]
     for label in (None, 0):
