@@ -90,6 +90,15 @@ def test_the_forward_pass_is_that_of_the_original(pipeline: Path, tmp_path: Path
     assert done.fingerprint.first == pytest.approx(theirs.flatten()[:3].tolist(), abs=1e-4)
 
 
+def test_a_variant_is_compared_and_unknown_names_are_not(pipeline: Path, tmp_path: Path) -> None:
+    net = UNet2DModel.from_pretrained(pipeline / "unet")
+    folder = tmp_path / "unet"
+    net.save_pretrained(folder, variant="fp16")
+    assert conversion.convert(folder, tmp_path / "first").difference == pytest.approx(0, abs=1e-4)
+    (folder / "diffusion_pytorch_model.fp16.safetensors").rename(folder / "model.safetensors")
+    assert conversion.convert(folder, tmp_path / "second").difference is None
+
+
 def test_another_forward_pass_is_refused_and_leaves_nothing(
     pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,7 +36,7 @@ class Conversion:
         folder: the run folder.
         fingerprint: one forward pass of the model, read back from the folder.
         difference: the largest difference of its output from that of diffusers, in standard deviations; None if the
-            model is none of diffusers', or the package is not installed.
+            model is none of diffusers', or the package is not installed or cannot open it.
     """
 
     imported: Imported

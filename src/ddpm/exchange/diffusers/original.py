@@ -1,6 +1,5 @@
 """The networks of diffusers themselves, where the package is installed, to compare an import with."""
 
-import json
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,12 @@ import torch
 
 from ddpm.core.condition import Cond
 from ddpm.engine.run import LoadedRun
+from ddpm.exchange.diffusers.folder import CONFIG, class_name, weights_file
 from ddpm.exchange.forward import TIMESTEP, fixed_input
 
 PARTS = ("unet", "transformer")
 """The folders of a pipeline that hold its network."""
+ENDINGS = ("safetensors", "bin", "index", "json")
 CLASSES = ("UNet2DModel", "UNet2DConditionModel", "DiTTransformer2DModel", "Transformer2DModel")
 
 
@@ -25,17 +26,21 @@ def difference(path: Path, run: LoadedRun) -> float | None:
         run: on the CPU.
 
     Returns:
-        The difference in standard deviations of the output; None if diffusers is not installed, or the model is none of
-        its networks.
+        The difference in standard deviations of the output; None if diffusers is not installed or cannot open the
+        folder, or the model is none of its networks.
     """
     folder = next((path / part for part in PARTS if (path / part).is_dir()), path)
-    name = _class_name(folder)
+    name = class_name(folder / CONFIG)
     if name not in CLASSES or find_spec("diffusers") is None:
         return None
     import diffusers
 
     kind: Any = getattr(diffusers, "DiTTransformer2DModel" if name == "Transformer2DModel" else name)
-    net = kind.from_pretrained(str(folder), local_files_only=True, low_cpu_mem_usage=False).float().eval()
+    how = {"variant": _variant(weights_file(folder)), "local_files_only": True, "low_cpu_mem_usage": False}
+    try:
+        net = kind.from_pretrained(str(folder), **how).float().eval()
+    except Exception:  # of many types, as for names of files that it does not know, which we read
+        return None
     raw = {"label": torch.zeros(1, dtype=torch.int64)} if run.classes else {}
     cond = run.engine.cond(raw, [0], run.config.sampling)
     x, t = fixed_input(1, *run.engine.shape), torch.full((1,), TIMESTEP)
@@ -54,8 +59,6 @@ def _given(cond: Cond | None) -> dict[str, torch.Tensor]:
     return found
 
 
-def _class_name(folder: Path) -> Any:
-    try:
-        return json.loads((folder / "config.json").read_bytes()).get("_class_name")
-    except (OSError, ValueError, AttributeError):
-        return None
+def _variant(file: Path) -> str | None:
+    """The variant that a file of weights is of: "fp16" of "model.fp16.safetensors"."""
+    return next((word for word in file.name.split(".")[1:] if word not in ENDINGS), None)
