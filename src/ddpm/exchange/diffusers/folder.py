@@ -121,5 +121,5 @@ def weights_file(folder: Path) -> Path:
     for pattern in WEIGHTS:
         if found := [name for name in names if re.fullmatch(pattern, name)]:
             # averaged weights in the highest precision
-            return folder / min(found, key=lambda name: ("non_ema" in name, "fp16" not in name, name))
+            return folder / min(found, key=lambda name: ("non_ema" in name, "bf16" in name, "fp16" in name, name))
     raise InputError("missing", f"{folder} has no weights, such as model.safetensors; use a complete folder")
