@@ -47,6 +47,7 @@ PLAIN = PlainUNetSettings(
         ({**SMALL, "mid_block_scale_factor": 1.4}, "mid_block_scale_factor"),
         ({**SMALL, "down_block_types": ["DownBlock2D", "SkipDownBlock2D"]}, "SkipDownBlock2D"),
         ({**SMALL, "down_block_types": ["DownBlock2D"]}, "down_block_types"),
+        ({**SMALL, "block_out_channels": []}, "block_out_channels"),
         ({**SMALL, "attention_head_dim": 3}, "attention_head_dim"),
         ({**SMALL, "resnet_time_scale_shift": "scale_shift"}, "attn_norm_num_groups"),
         ({**STABLE, "time_cond_proj_dim": 256}, "time_cond_proj_dim"),

@@ -14,6 +14,7 @@ from ddpm.system.record import Strict, bounds, explain
 Foreign = TypeVar("Foreign", bound=Strict)
 Whole = Annotated[int, bounds(1)]
 Scale = Annotated[float, bounds(0, above=True)]
+Levels = Annotated[tuple[Whole, ...], Field(min_length=1)]
 
 
 class ForeignAutoencoder(Strict):
@@ -33,7 +34,7 @@ class ForeignAutoencoder(Strict):
     out_channels: Whole = 3
     down_block_types: tuple[Literal["DownEncoderBlock2D"], ...] = ("DownEncoderBlock2D",)
     up_block_types: tuple[Literal["UpDecoderBlock2D"], ...] = ("UpDecoderBlock2D",)
-    block_out_channels: tuple[Whole, ...] = (64,)
+    block_out_channels: Levels = (64,)
     layers_per_block: Whole = 1
     act_fn: Literal["silu", "swish"] = "silu"
     latent_channels: Whole | None = None
@@ -168,14 +169,14 @@ class TinyForeignAutoencoder(Strict):
     class_name: Literal["AutoencoderTiny"] = Field(default="AutoencoderTiny", alias="_class_name")
     in_channels: Whole = 3
     out_channels: Whole = 3
-    encoder_block_out_channels: tuple[Whole, ...] = (64, 64, 64, 64)
+    encoder_block_out_channels: Levels = (64, 64, 64, 64)
     decoder_block_out_channels: tuple[Whole, ...] = (64, 64, 64, 64)
     block_out_channels: tuple[Whole, ...] | None = None
     act_fn: Literal["relu"] = "relu"
     upsample_fn: Literal["nearest"] = "nearest"
     latent_channels: Whole = 4
     upsampling_scaling_factor: Literal[2] = 2
-    num_encoder_blocks: tuple[int, ...] = (1, 3, 3, 3)
+    num_encoder_blocks: Annotated[tuple[int, ...], Field(min_length=1)] = (1, 3, 3, 3)
     num_decoder_blocks: tuple[int, ...] = (3, 3, 3, 1)
     latent_magnitude: float = 3
     latent_shift: float = 0.5

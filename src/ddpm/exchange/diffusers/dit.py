@@ -10,11 +10,14 @@ from pydantic import ValidationError
 from ddpm.config.dit import PlainDiTSettings
 from ddpm.exchange.correspondence import Correspondence, Parts, read, reordered, reshaped, stacked, write
 from ddpm.exchange.tensors import ForeignTensors
+from ddpm.networks import PlainDiT
 from ddpm.networks.dit import FREQUENCIES
 from ddpm.records.run_folder import Weights
 from ddpm.system.errors import InputError
 from ddpm.system.record import explain
 
+LABELS = "conditioners.label.table.weight"
+"""Our embedding of class labels."""
 CLASS_NAMES = ("DiTTransformer2DModel", "Transformer2DModel")
 """The names of the network in its config.json: now, and when it was published."""
 FIXED = {
@@ -75,9 +78,10 @@ def read_settings(config: Mapping[str, Any], source: str) -> ForeignDiT:
         raise InputError(
             "incompatible", f"{source}: dropout is {known['dropout']}, but a plain-dit has none; set it to 0"
         )
-    heads, channels = int(known["num_attention_heads"]), int(known["in_channels"])
-    width = heads * int(known["attention_head_dim"])
     try:
+        heads, channels = int(known["num_attention_heads"]), int(known["in_channels"])
+        width = heads * int(known["attention_head_dim"])
+        classes, side = int(known["num_embeds_ada_norm"]), int(known["sample_size"])
         settings = PlainDiTSettings(
             in_channels=channels,
             out_channels=int(known["out_channels"] or channels),
@@ -90,7 +94,9 @@ def read_settings(config: Mapping[str, Any], source: str) -> ForeignDiT:
         )
     except ValidationError as e:
         raise InputError("incompatible", f"{source}: {explain(e, PlainDiTSettings)}; use another model") from e
-    return ForeignDiT(settings, int(known["num_embeds_ada_norm"]), int(known["sample_size"]))
+    except (TypeError, ValueError) as e:
+        raise InputError("incompatible", f"{source} has a setting that is no number ({e}); use another model") from e
+    return ForeignDiT(settings, classes, side)
 
 
 def write_settings(found: ForeignDiT) -> dict[str, Any]:
@@ -126,9 +132,12 @@ def read_weights(found: ForeignDiT, tensors: ForeignTensors) -> Weights:
     """Our weights from theirs.
 
     Raises:
-        InputError: a tensor is missing or left over, or the embeddings of the blocks differ.
+        InputError: a tensor is missing, left over or of another shape, or the embeddings of the blocks differ.
     """
-    weights = read(table(found.settings), tensors)
+    with torch.device("meta"):
+        like = {f"net.{name}": tensor for name, tensor in PlainDiT(found.settings).state_dict().items()}
+        like[LABELS] = torch.empty(found.classes + 1, found.settings.width)
+    weights = read(table(found.settings), tensors, like)
     tensors.finish()
     return weights
 
@@ -149,9 +158,8 @@ def table(s: PlainDiTSettings) -> list[Correspondence]:
     # (p · p · C) as (C · p · p)
     by_channel = torch.arange(area * s.out_channels).reshape(area, s.out_channels).T.flatten()
     time = "net.time.linear", "timestep_embedder.linear_"
-    label = "conditioners.label.table.weight"
     return [
-        _everywhere(Correspondence(label, ("class_embedder.embedding_table.weight",)), s.depth),
+        _everywhere(Correspondence(LABELS, ("class_embedder.embedding_table.weight",)), s.depth),
         _everywhere(reordered(f"{time[0]}1.weight", f"{time[1]}1.weight", halves, 1), s.depth),
         *(
             _everywhere(Correspondence(time[0] + part, (time[1] + part,)), s.depth)

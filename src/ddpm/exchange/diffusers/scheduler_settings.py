@@ -32,8 +32,8 @@ class ForeignScheduler(Strict):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
     class_name: str = Field(alias="_class_name")
     num_train_timesteps: Annotated[int, bounds(1)] = 1000
-    beta_start: float | None = None
-    beta_end: float | None = None
+    beta_start: Annotated[float | None, bounds(0, 1)] = None
+    beta_end: Annotated[float | None, bounds(0, 1)] = None
     beta_schedule: Literal["linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid"] = "linear"
     trained_betas: tuple[float, ...] | None = None
     variance_type: (

@@ -66,7 +66,7 @@ class _ForeignUNet(Strict):
         except ValidationError as e:
             raise InputError("incompatible", f"{source}: {explain(e, cls)}; use another model") from e
         width = found.time_embedding_dim
-        if width not in (None, 4 * found.block_out_channels[0]):
+        if width not in (None, *(4 * first for first in found.block_out_channels[:1])):
             raise InputError(
                 "incompatible",
                 f"{source}: time_embedding_dim is {width}, but only 4 times the first of block_out_channels is "
