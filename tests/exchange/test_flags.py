@@ -17,6 +17,7 @@ def test_what_is_no_flag_is_named():
     for text, code, named in [
         ("--image_sise 64", "unknown", "image_size"),
         ("--image_size", "invalid", "--image_size"),
+        ("--noise_schedule --image_size 64", "invalid", "without a value"),
         ("--image_size 64.5", "invalid", "64.5"),
         ("--class_cond maybe", "invalid", "maybe"),
         ("64", "invalid", "64"),

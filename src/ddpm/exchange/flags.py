@@ -35,7 +35,9 @@ def parse_flags(text: str | None, known: Mapping[str, type]) -> dict[str, Any]:
             raise InputError("invalid", f"--flags has --{name} twice; leave out one of them")
         if not equals:
             valued = bool(words) and not words[0].startswith("--")
-            value = words.pop(0) if valued else "true" if known[name] is bool else ""
+            if not valued and known[name] is not bool:
+                raise InputError("invalid", f"--flags has --{name} without a value; write it as --{name} value")
+            value = words.pop(0) if valued else "true"
         found[name] = typed(name, value, known[name])
     return found
 

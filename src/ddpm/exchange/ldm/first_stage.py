@@ -8,6 +8,7 @@ from ddpm.exchange.correspondence import read
 from ddpm.exchange.diffusers.autoencoder import config_of, network_of, stored_codec
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.records.codec import StoredCodec
+from ddpm.system.errors import InputError
 
 LAYOUT = Layout(
     down="encoder.down.{level}.block.{i}",
@@ -37,12 +38,14 @@ def read_first_stage(
         inferred: gets a line about what no file says.
 
     Raises:
-        InputError: a tensor is missing, left over or of another shape.
+        InputError: a tensor is missing, left over or of another shape, or the factor is not positive.
     """
     stored = float(model.take("scale_factor")) if "scale_factor" in model else None
     if scale is None and stored is None:
         inferred.append(f'latents are scaled by {SCALE}; --flags "--scale_factor S" for others')
-    factor = scale or stored or SCALE
+    factor = scale if scale is not None else stored if stored is not None else SCALE
+    if not factor > 0:
+        raise InputError("invalid", f"{tensors.source}: the scale of the latents is {factor:g}; it must be above 0")
     made = config_of(_settings(tensors), None, tensors.source)
     net = made.network
     assert isinstance(net, AutoencoderSettings)
