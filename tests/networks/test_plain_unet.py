@@ -111,6 +111,7 @@ def test_padded_tokens_are_ignored():
         ({"heads": (3,)}, "heads"),
         ({"cond_width": 8}, "cond_width"),
         ({"attention": ("none",), "middle": "self", "token_width": 4}, "token_width"),
+        ({"attention": 3, "token_width": 4}, "attention"),
     ],
 )
 def test_refusals(changes, named):

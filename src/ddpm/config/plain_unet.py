@@ -77,9 +77,9 @@ class PlainUNetSettings(Strict):
         if not isinstance(given, dict) or given.get("token_width") is None:
             return given
         given = {"middle": "transformer", "attention": cls.model_fields["attention"].default} | given
-        if any("transformer" in (given.get(name) or ()) for name in ("attention", "attention_up")):
-            return given
         levels = {n: given[n] for n in ("attention", "attention_up") if isinstance(given.get(n), list | tuple)}
+        if any("transformer" in values for values in levels.values()):
+            return given
         return given | {name: tuple(map(_attending, values)) for name, values in levels.items()}
 
     @model_validator(mode="after")
