@@ -109,16 +109,16 @@ def compared(graph: Graph, path: Path) -> str:
         return f"not compared with PyTorch, as onnxruntime is not installed; {EXTRA}"
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     worst = 0.0
     for rows in (1, len(next(iter(graph.inputs.values())))):
         inputs = {name: tensor[:rows] for name, tensor in graph.inputs.items()}
         with torch.no_grad():
             expected = graph.module(*inputs.values())
         try:
+            session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
             (found,) = session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})
         except Exception as error:  # of a type of its own for each problem
-            reason = str(error).splitlines()[0]
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(
                 "incompatible", f"ONNX Runtime cannot run {path.name} ({reason}); use --to diffusers"
             ) from error

@@ -121,7 +121,7 @@ def text(encoder: PretrainedEncoder) -> Graph:
     length = encoder.tokens.length
     ids = torch.arange(ROWS * length).reshape(ROWS, length) % encoder.net.get_input_embeddings().num_embeddings
     mask = (torch.arange(length) < torch.tensor([[length], [length - 1], [1]])).long()
-    return Graph("text", Features(encoder.net), {"ids": ids, "mask": mask}, "features")
+    return Graph("text", Features(deepcopy(encoder.net).float().cpu()), {"ids": ids, "mask": mask}, "features")
 
 
 def _label(config: RunConfig, random: torch.Generator) -> torch.Tensor:
