@@ -10,29 +10,13 @@ from ddpm import build
 from ddpm.config.diffusion import DiffusionConfig
 from ddpm.config.objective import GammaWeighting, PlainWeighting
 from ddpm.core.discrete import Discrete
+from ddpm.exchange.betas import BETAS, FOLLOWING, MOST_LEVELS, NEAR, has_betas, take_betas
 from ddpm.exchange.fitted import inferring
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.system.errors import InputError
 
-BUFFERS = (
-    "alphas_cumprod",
-    "alphas_cumprod_prev",
-    "sqrt_alphas_cumprod",
-    "sqrt_one_minus_alphas_cumprod",
-    "log_one_minus_alphas_cumprod",
-    "sqrt_recip_alphas_cumprod",
-    "sqrt_recipm1_alphas_cumprod",
-    "posterior_variance",
-    "posterior_log_variance_clipped",
-    "posterior_mean_coef1",
-    "posterior_mean_coef2",
-)
-"""Tables that follow from the betas."""
 SCHEDULES = ("linear", "cosine", "sigmoid")
 PREDICTIONS: dict[str, Any] = {"pred_noise": "eps", "pred_x0": "x0", "pred_v": "v"}
-NEAR = 1e-3
-"""The largest relative difference of equal numbers: theirs are float32, and their sigmoid schedule starts from such."""
-MOST_LEVELS = 100_000
 
 
 @dataclass(frozen=True)
@@ -59,7 +43,7 @@ def read_process(tensors: ForeignTensors, given: Mapping[str, Any]) -> StoredPro
     for name, known in (("beta_schedule", SCHEDULES), ("objective", PREDICTIONS)):
         if given.get(name, known) not in (*known, known):
             raise InputError("unknown", f"--flags has --{name} {given[name]}; choose from {', '.join(known)}")
-    if "betas" not in tensors:
+    if BETAS not in tensors:
         found: dict[str, Any] = {"beta_schedule": "sigmoid", "timesteps": 1000, "objective": "pred_v"}
         inferred = [f"{name} is {value}, the default there" for name, value in found.items() if name not in given]
         found |= {name: given[name] for name in found if name in given}
@@ -68,11 +52,9 @@ def read_process(tensors: ForeignTensors, given: Mapping[str, Any]) -> StoredPro
         with inferring(tensors.source, DiffusionConfig):
             diffusion = _diffusion(found["beta_schedule"], found["timesteps"], found["objective"], None)
         return StoredProcess(diffusion, PlainWeighting(name="snr"), tuple(inferred))
-    betas = tensors.take("betas").double()
-    if betas.ndim != 1 or not 1 <= len(betas) <= MOST_LEVELS or not bool(((betas > 0) & (betas < 1)).all()):
-        raise InputError("incompatible", f"{tensors.source} has betas that are not between 0 and 1; use another file")
+    betas = take_betas(tensors)
     T = len(betas)
-    for name in BUFFERS:
+    for name in FOLLOWING:
         tensors.take(name, (T,))
     schedule = next((name for name in SCHEDULES if _is(name, betas)), None)
     objective, gamma = _objective(betas, tensors.take("loss_weight", (T,)).double(), tensors.source)
@@ -102,7 +84,7 @@ def _is(schedule: str, betas: torch.Tensor) -> bool:
     """Whether betas are those of a named schedule."""
     made = build.SCHEDULES[schedule](len(betas))
     assert isinstance(made, Discrete)
-    return torch.allclose(1 - made.alpha_bar[1:] / made.alpha_bar[:-1], betas, rtol=NEAR, atol=0)
+    return has_betas(made, betas)
 
 
 def _objective(betas: torch.Tensor, weight: torch.Tensor, source: str) -> tuple[str, float | None]:

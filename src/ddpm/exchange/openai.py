@@ -14,6 +14,7 @@ from ddpm.config.run import IMPORTED, RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.config.training import TrainSettings
 from ddpm.config.upscaling import UpscalingConfig
+from ddpm.exchange.betas import MOST_LEVELS
 from ddpm.exchange.files import holds_tensors, read_tensors
 from ddpm.exchange.fitted import empty, inferring, read_fitting
 from ddpm.exchange.flags import parse_flags
@@ -36,7 +37,6 @@ from ddpm.system.errors import InputError
 
 ENLARGING = ("large_size", "small_size")
 SCHEDULES = ("linear", "cosine")
-MOST_LEVELS = 100_000
 STRENGTH = "conditioners.low_resolution.strength."
 """Our embedding of the noise on a small image, which is zero as theirs has none."""
 POOL = "out.2.qkv_proj.weight"

@@ -6,16 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 
 from ddpm.config.plain_unet import PlainUNetSettings, at_level
 from ddpm.exchange.correspondence import Correspondence, read
 from ddpm.exchange.diffusers.unet_settings import short
 from ddpm.exchange.diffusers.unet_weights import table as diffusers_table
+from ddpm.exchange.fitted import inferring
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.networks import PlainUNet
 from ddpm.system.errors import InputError
-from ddpm.system.record import explain
 
 GROUPS, EPS = 32, 1e-5
 """The groups of every normalisation, and what it adds to the variance."""
@@ -53,11 +52,9 @@ def read_unet(
     Raises:
         InputError: a tensor is missing, or the network is another one.
     """
-    tree, linear = _settings(tensors, heads, inferred)
-    try:
+    with inferring(tensors.source, PlainUNetSettings):
+        tree, linear = _settings(tensors, heads, inferred)
         settings = PlainUNetSettings.model_validate(tree)
-    except ValidationError as e:
-        raise InputError("incompatible", f"{tensors.source}: {explain(e, PlainUNetSettings)}; use another model") from e
     with torch.device("meta"):
         like = dict(PlainUNet(settings).state_dict())
     weights = read(table(settings, like, linear=linear), tensors, like)
