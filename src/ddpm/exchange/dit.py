@@ -21,7 +21,7 @@ from ddpm.exchange.diffusers.folder import read_part
 from ddpm.exchange.files import holds_tensors, read_tensors
 from ddpm.exchange.fitted import inferring, read_fitting
 from ddpm.exchange.flags import parse_flags
-from ddpm.exchange.imported import Imported
+from ddpm.exchange.imported import LABEL_TABLE, Imported
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.networks.dit import FREQUENCIES
 from ddpm.networks.plain_dit import positions
@@ -130,7 +130,7 @@ def table(s: PlainDiTSettings) -> Iterator[Correspondence]:
     # (p · p · C) as (C · p · p)
     by_channel = torch.arange(area * s.out_channels).reshape(area, s.out_channels).T.flatten()
     shape = (s.width, s.in_channels, s.patch, s.patch)
-    yield Correspondence("conditioners.label.table.weight", (LABELS,))
+    yield Correspondence(LABEL_TABLE, (LABELS,))
     yield reordered("net.time.linear1.weight", "t_embedder.mlp.0.weight", halves, 1)
     yield Correspondence("net.time.linear1.bias", ("t_embedder.mlp.0.bias",))
     yield from _same("net.time.linear2", "t_embedder.mlp.2")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import save as tensors_to_bytes
 
@@ -17,6 +18,10 @@ from ddpm.records.run_folder import RunFolder, Weights
 from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors, write_file
 
+LABEL_TABLE = "conditioners.label.table.weight"
+"""The embedding of the class labels of a run, whose last row is that of the null label."""
+MODES: dict[int, Any] = {1: "L", 3: "RGB", 4: "RGBA"}
+"""The mode of images by their channels."""
 PROMPT = "a red heart"
 """The example in the model card of a model with text."""
 

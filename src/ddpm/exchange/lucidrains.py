@@ -16,7 +16,7 @@ from ddpm.config.training import TrainSettings
 from ddpm.exchange.files import holds_tensors, read_tensors
 from ddpm.exchange.fitted import inferring, read_fitting
 from ddpm.exchange.flags import parse_flags
-from ddpm.exchange.imported import Imported
+from ddpm.exchange.imported import MODES, Imported
 from ddpm.exchange.lucidrains_process import StoredProcess, read_process
 from ddpm.exchange.lucidrains_unet import STEM, read_settings, table
 from ddpm.exchange.tensors import ForeignTensors
@@ -41,7 +41,6 @@ PLACES = {"ema": "ema.ema_model.", "model": "model."}
 """The weights in the Trainer's files: their moving average, and those of the last step."""
 ASIDE = ("ema.ema_model.", "ema.online_model.", "ema.initted", "ema.step", "model.", "opt.", "scaler.")
 """Everything in these files; all but one set of weights is left out."""
-MODES: dict[int, Any] = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 def recognises(path: Path) -> bool:

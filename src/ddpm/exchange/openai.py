@@ -18,7 +18,7 @@ from ddpm.exchange.betas import MOST_LEVELS
 from ddpm.exchange.files import holds_tensors, read_tensors
 from ddpm.exchange.fitted import empty, inferring, read_fitting
 from ddpm.exchange.flags import parse_flags
-from ddpm.exchange.imported import Imported
+from ddpm.exchange.imported import MODES, Imported
 from ddpm.exchange.openai_flags import (
     FILE,
     FLAGS,
@@ -30,7 +30,7 @@ from ddpm.exchange.openai_flags import (
     learns_variance,
     shapes_of,
 )
-from ddpm.exchange.openai_unet import FIRST, LABELS, MODES, TIME, enlarges, read_settings, table
+from ddpm.exchange.openai_unet import FIRST, LABELS, TIME, enlarges, read_settings, table
 from ddpm.exchange.respacing import kept_timesteps
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.system.errors import InputError

@@ -7,7 +7,8 @@ from typing import Any
 
 from ddpm.config.plain_unet import PlainUNetSettings, at_level
 from ddpm.exchange.flags import typed
-from ddpm.exchange.openai_unet import MODES, enlarges
+from ddpm.exchange.imported import MODES
+from ddpm.exchange.openai_unet import enlarges
 from ddpm.system.errors import InputError
 
 UNSAID: dict[str, Any] = {

@@ -10,14 +10,13 @@ import torch
 from ddpm.config.plain_unet import PlainUNetSettings, at_level
 from ddpm.exchange.correspondence import Correspondence, Parts, reordered
 from ddpm.exchange.fitted import inferring
+from ddpm.exchange.imported import LABEL_TABLE, MODES
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.system.errors import InputError
 from ddpm.system.names import DownsamplingName, UpsamplingName
 
 FIRST, TIME, LABELS = "input_blocks.0.0.weight", "time_embed.0.weight", "label_emb.weight"
 """The first convolution, the first layer of the time embedding, and the vectors of the classes."""
-MODES: dict[int, Any] = {1: "L", 3: "RGB", 4: "RGBA"}
-"""The mode of images by their channels."""
 GROUPS = 32
 """The groups of every normalisation."""
 BLOCK = {
@@ -122,7 +121,7 @@ def table(s: PlainUNetSettings, ours: Collection[str], *, new_order: bool) -> li
     for name in ours:
         module, _, part = name.rpartition(".")
         theirs = modules.get(module, "") + f".{part}"
-        if module == "conditioners.label.table":
+        if name == LABEL_TABLE:
             pairs.append(Correspondence(name, (LABELS,), _with_null, lambda tensor: [tensor[:-1]]))
         elif name == "net.time.linear1.weight":
             pairs.append(reordered(name, theirs, halves, 1))

@@ -14,7 +14,7 @@ from ddpm.exchange.autoencoder import DIFFUSERS, AutoencoderTable
 from ddpm.exchange.correspondence import Correspondence, read, write
 from ddpm.exchange.diffusers.autoencoder_settings import ForeignAutoencoder, TinyForeignAutoencoder
 from ddpm.exchange.diffusers.folder import CONFIG, class_name, read_part
-from ddpm.exchange.imported import Imported
+from ddpm.exchange.imported import MODES, Imported
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.networks import TinyAutoencoder
 from ddpm.records.codec import StoredCodec
@@ -24,8 +24,6 @@ from ddpm.system.errors import InputError
 
 KNOWN = {kind: one for one in (ForeignAutoencoder, TinyForeignAutoencoder) for kind in one.CLASS_NAMES}
 """The settings of each class."""
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-"""The mode of images by their channels."""
 FORMERLY = replace(DIFFUSERS, projections=("group_norm", "query", "key", "value", "proj_attn"))
 """The names in files of diffusers before 0.15."""
 UNKNOWN = (512, 512)

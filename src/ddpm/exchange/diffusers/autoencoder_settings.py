@@ -2,16 +2,16 @@
 
 import math
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
 from ddpm.config.autoencoder import AutoencoderSettings
 from ddpm.config.tiny_autoencoder import TinyAutoencoderSettings
+from ddpm.exchange.diffusers.folder import parsed
 from ddpm.system.errors import InputError
-from ddpm.system.record import Strict, bounds, explain
+from ddpm.system.record import Strict, bounds
 
-Foreign = TypeVar("Foreign", bound=Strict)
 Whole = Annotated[int, bounds(1)]
 Scale = Annotated[float, bounds(0, above=True)]
 Levels = Annotated[tuple[Whole, ...], Field(min_length=1)]
@@ -60,7 +60,7 @@ class ForeignAutoencoder(Strict):
         Raises:
             InputError: one is unknown, or not supported.
         """
-        found = _parsed(cls, config, source)
+        found = parsed(cls, config, source)
         n, inner = len(found.block_out_channels), found.inner_channels
         vq = found.class_name == "VQModel"
         for name, known in {
@@ -191,7 +191,7 @@ class TinyForeignAutoencoder(Strict):
         Raises:
             InputError: one is unknown, or not supported.
         """
-        found = _parsed(cls, config, source)
+        found = parsed(cls, config, source)
         width = found.encoder_block_out_channels[:1]
         for name, known in {
             "out_channels": found.in_channels,
@@ -250,15 +250,6 @@ def reciprocal(value: float) -> float:
     """The shortest decimal number whose reciprocal is a value: 0.18215 for 1 / 0.18215."""
     rounded = (float(f"{1 / value:.{digits}g}") for digits in range(1, 18))
     return next((one for one in rounded if 1 / one == value), 1 / value)
-
-
-def _parsed(kind: type[Foreign], config: Mapping[str, Any], source: str) -> Foreign:
-    """Settings without the entries that only diffusers itself uses, which begin with "_"."""
-    tree = {key: value for key, value in config.items() if key == "_class_name" or not key.startswith("_")}
-    try:
-        return kind.model_validate(tree)
-    except ValidationError as e:
-        raise InputError("incompatible", f"{source}: {explain(e, kind)}") from e
 
 
 def _check(source: str, name: str, value: Any, known: Any) -> None:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from ddpm.config.dit import PlainDiTSettings
 from ddpm.exchange.correspondence import Correspondence, Parts, read, reordered, reshaped, stacked, write
+from ddpm.exchange.imported import LABEL_TABLE
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.networks import PlainDiT
 from ddpm.networks.dit import FREQUENCIES
@@ -16,8 +17,6 @@ from ddpm.records.run_folder import Weights
 from ddpm.system.errors import InputError
 from ddpm.system.record import explain
 
-LABELS = "conditioners.label.table.weight"
-"""Our embedding of class labels."""
 CLASS_NAMES = ("DiTTransformer2DModel", "Transformer2DModel")
 """The names of the network in its config.json: now, and when it was published."""
 FIXED = {
@@ -136,7 +135,7 @@ def read_weights(found: ForeignDiT, tensors: ForeignTensors) -> Weights:
     """
     with torch.device("meta"):
         like = {f"net.{name}": tensor for name, tensor in PlainDiT(found.settings).state_dict().items()}
-        like[LABELS] = torch.empty(found.classes + 1, found.settings.width)
+        like[LABEL_TABLE] = torch.empty(found.classes + 1, found.settings.width)
     weights = read(table(found.settings), tensors, like)
     tensors.finish()
     return weights
@@ -159,7 +158,7 @@ def table(s: PlainDiTSettings) -> list[Correspondence]:
     by_channel = torch.arange(area * s.out_channels).reshape(area, s.out_channels).T.flatten()
     time = "net.time.linear", "timestep_embedder.linear_"
     return [
-        _everywhere(Correspondence(LABELS, ("class_embedder.embedding_table.weight",)), s.depth),
+        _everywhere(Correspondence(LABEL_TABLE, ("class_embedder.embedding_table.weight",)), s.depth),
         _everywhere(reordered(f"{time[0]}1.weight", f"{time[1]}1.weight", halves, 1), s.depth),
         *(
             _everywhere(Correspondence(time[0] + part, (time[1] + part,)), s.depth)

@@ -10,10 +10,10 @@ from ddpm.config.dit import PlainDiTSettings
 from ddpm.config.run import IMPORTED, RunConfig
 from ddpm.exchange.diffusers import dit
 from ddpm.exchange.diffusers.autoencoder import read_autoencoder
-from ddpm.exchange.diffusers.dit import LABELS, ForeignDiT
+from ddpm.exchange.diffusers.dit import ForeignDiT
 from ddpm.exchange.diffusers.folder import PIPELINE, read_part, settings_in
 from ddpm.exchange.diffusers.scheduler import read_scheduler
-from ddpm.exchange.imported import Imported
+from ddpm.exchange.imported import LABEL_TABLE, Imported
 from ddpm.records.run_folder import Weights
 from ddpm.system.errors import InputError
 
@@ -38,7 +38,7 @@ def read_dit_pipeline(path: Path) -> Imported:
     weights = dit.read_weights(found, part.tensors)
     codec = read_autoencoder(vae.config, vae.tensors)
     names, said = _names(settings_in(path / PIPELINE).get("id2label"), found.classes)
-    weights[LABELS] = _without_filling(weights[LABELS], len(names), str(part.file))
+    weights[LABEL_TABLE] = _without_filling(weights[LABEL_TABLE], len(names), str(part.file))
     learned = found.settings.out_channels == 2 * found.settings.in_channels
     scheduler = path / "scheduler" / "scheduler_config.json"
     process = read_scheduler(settings_in(scheduler), str(scheduler), learned=learned)
@@ -81,16 +81,16 @@ def write_dit(settings: PlainDiTSettings, weights: Weights, side: int) -> tuple[
     Raises:
         InputError: the pipeline has fewer classes.
     """
-    classes = len(weights[LABELS]) - 1
+    classes = len(weights[LABEL_TABLE]) - 1
     if classes > CLASSES:
         raise InputError(
             "incompatible",
             f"diffusers' DiTPipeline has {CLASSES} classes, but the run {classes}; train a run with fewer classes",
         )
-    table, null = weights[LABELS], weights[LABELS][-1:]
+    table, null = weights[LABEL_TABLE], weights[LABEL_TABLE][-1:]
     filled = torch.cat([table[:-1], null.expand(CLASSES - classes + 1, -1)])
     tree = dit.write_settings(ForeignDiT(settings, CLASSES, side))
-    return tree, dit.write_weights(settings, {**weights, LABELS: filled})
+    return tree, dit.write_weights(settings, {**weights, LABEL_TABLE: filled})
 
 
 def _without_filling(table: torch.Tensor, classes: int, source: str) -> torch.Tensor:

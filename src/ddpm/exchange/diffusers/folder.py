@@ -5,15 +5,19 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from pydantic import ValidationError
 from safetensors.torch import save as tensors_to_bytes
 
 from ddpm.exchange.files import read_tensors
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
+from ddpm.system.record import Strict, explain
+
+Foreign = TypeVar("Foreign", bound=Strict)
 
 CONFIG, PIPELINE = "config.json", "model_index.json"
 """The settings of a part, and the parts of a pipeline."""
@@ -101,6 +105,19 @@ def settings_in(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise InputError("unreadable", f"{path} is damaged ({error}); download it again") from error
     return found
+
+
+def parsed(kind: type[Foreign], config: Mapping[str, Any], source: str) -> Foreign:
+    """Settings of a class, without the entries that only diffusers itself uses, which begin with "_".
+
+    Raises:
+        InputError: one is unknown, or not supported.
+    """
+    tree = {key: value for key, value in config.items() if key == "_class_name" or not key.startswith("_")}
+    try:
+        return kind.model_validate(tree)
+    except ValidationError as e:
+        raise InputError("incompatible", f"{source}: {explain(e, kind)}; use another model") from e
 
 
 def class_name(path: Path) -> str:

@@ -9,12 +9,12 @@ import torch
 
 from ddpm.config.network import UNetSettings
 from ddpm.config.run import IMPORTED, RunConfig
-from ddpm.exchange.diffusers.autoencoder import MODES, read_autoencoder
+from ddpm.exchange.diffusers.autoencoder import read_autoencoder
 from ddpm.exchange.diffusers.dit_pipeline import read_dit_pipeline
 from ddpm.exchange.diffusers.folder import CONFIG, PIPELINE, PipelinePart, class_name, read_part, settings_in
 from ddpm.exchange.diffusers.scheduler import Process, read_scheduler
-from ddpm.exchange.diffusers.unet import LABEL_TABLE, read_unet
-from ddpm.exchange.imported import Imported
+from ddpm.exchange.diffusers.unet import read_unet
+from ddpm.exchange.imported import LABEL_TABLE, MODES, Imported
 from ddpm.records.codec import StoredCodec
 from ddpm.system.errors import InputError
 

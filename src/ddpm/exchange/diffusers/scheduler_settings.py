@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
-from ddpm.system.errors import InputError
-from ddpm.system.record import Strict, bounds, explain
+from ddpm.exchange.diffusers.folder import parsed
+from ddpm.system.record import Strict, bounds
 
 Spacing = Literal["leading", "linspace", "trailing"]
 RANGED = ("DDPM", "DDIM")
@@ -84,11 +84,7 @@ class ForeignScheduler(Strict):
         Raises:
             InputError: one is unknown, or not supported.
         """
-        tree = {key: value for key, value in config.items() if key == "_class_name" or not key.startswith("_")}
-        try:
-            return cls.model_validate(tree)
-        except ValidationError as e:
-            raise InputError("incompatible", f"{source}: {explain(e, cls)}; use another scheduler") from e
+        return parsed(cls, config, source)
 
     @property
     def kind(self) -> str:

@@ -14,14 +14,15 @@ from ddpm.exchange.diffusers.own_unet import own_settings, plain_name, plain_set
 from ddpm.exchange.diffusers.unet_settings import ForeignUNet2D, ForeignUNet2DCondition
 from ddpm.exchange.diffusers.unet_weights import table
 from ddpm.exchange.diffusers.unet_written import foreign
+from ddpm.exchange.imported import LABEL_TABLE
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.records.run_folder import Weights
 from ddpm.system.errors import InputError
 
 HostSettings = UNetSettings | PlainUNetSettings
 CLASSES = {kind.CLASS_NAME: kind for kind in (ForeignUNet2D, ForeignUNet2DCondition)}
-LABELS, LABEL_TABLE = "class_embedding.weight", "conditioners.label.table.weight"
-"""The embedding of class labels, theirs and ours."""
+LABELS = "class_embedding.weight"
+"""Their embedding of class labels."""
 
 
 def read_unet(config: Mapping[str, Any], tensors: ForeignTensors) -> tuple[HostSettings, Weights, torch.Tensor | None]:

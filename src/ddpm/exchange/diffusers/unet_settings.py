@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from pydantic import ConfigDict, Field, ValidationError
 
 from ddpm.config.plain_unet import PlainUNetSettings
+from ddpm.exchange.diffusers.folder import parsed
 from ddpm.system.errors import InputError
 from ddpm.system.names import AttentionName
 from ddpm.system.record import Strict, bounds, explain
@@ -60,11 +61,7 @@ class _ForeignUNet(Strict):
         Raises:
             InputError: one is unknown, or not supported.
         """
-        tree = {key: value for key, value in config.items() if key == "_class_name" or not key.startswith("_")}
-        try:
-            found = cls.model_validate(tree)
-        except ValidationError as e:
-            raise InputError("incompatible", f"{source}: {explain(e, cls)}; use another model") from e
+        found = parsed(cls, config, source)
         width = found.time_embedding_dim
         if width not in (None, *(4 * first for first in found.block_out_channels[:1])):
             raise InputError(
