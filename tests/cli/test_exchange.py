@@ -1,6 +1,7 @@
 """A model of another program becomes a run, which every command takes."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from refusal import refuses
 Cli = Callable[..., int]
 Refused = Callable[..., str]
 SIDE = 8
+PLAIN = {"down_block_types": ("DownBlock2D",) * 2, "up_block_types": ("UpBlock2D",) * 2, "layers_per_block": 1}
 
 
 @pytest.fixture(scope="session")
@@ -97,6 +99,17 @@ def test_a_variant_is_compared_and_unknown_names_are_not(pipeline: Path, tmp_pat
     assert conversion.convert(folder, tmp_path / "first").difference == pytest.approx(0, abs=1e-4)
     (folder / "diffusion_pytorch_model.fp16.safetensors").rename(folder / "model.safetensors")
     assert conversion.convert(folder, tmp_path / "second").difference is None
+
+
+def test_classes_in_another_order_are_refused(images: Path, tmp_path: Path) -> None:
+    net = UNet2DModel(SIDE, block_out_channels=(8, 8), norm_num_groups=4, num_class_embeds=2, **PLAIN)
+    DDPMPipeline(net, DDPMScheduler()).save_pretrained(tmp_path / "theirs")
+    index = tmp_path / "theirs" / "model_index.json"
+    for name in ("dog", "cat"):
+        shutil.copytree(images, tmp_path / "photos" / name)
+    index.write_text(json.dumps(json.loads(index.read_text()) | {"id2label": {"0": "dog", "1": "cat"}}))
+    with refuses("incompatible", "order"):
+        conversion.convert(tmp_path / "theirs", tmp_path / "run", data=str(tmp_path / "photos"))
 
 
 def test_another_forward_pass_is_refused_and_leaves_nothing(

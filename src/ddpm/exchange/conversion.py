@@ -144,5 +144,10 @@ def _trained_on(source: str, config: object, progress: Progress) -> RunConfig:
                 f"{source} has {len(data.classes)} classes, but the model {len(known.classes)}; use the images that it "
                 "was trained on, or leave out --data",
             )
+        if data.classes != known.classes and {*data.classes} == {*known.classes}:
+            raise InputError(
+                "incompatible",
+                f"{source} has the classes of the model in another order, so their numbers differ; leave out --data",
+            )
         changes["classes"] = data.classes
     return config.model_copy(update={"data": known.model_copy(update=changes)})
