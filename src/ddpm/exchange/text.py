@@ -12,6 +12,7 @@ from safetensors import safe_open
 from ddpm.config.text import CLIPTokensConfig
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
+from ddpm.system.files import disk_errors
 from ddpm.text.folder import CLASSES, TOKENIZER, WEIGHTS, open_encoder
 from ddpm.text.pretrained import load_encoder
 
@@ -44,21 +45,33 @@ def stored_text(files: Files, source: str) -> StoredText:
         source: what errors call it.
 
     Raises:
-        InputError: it is damaged, no text encoder of CLIP, or its tokenizer does not fit.
+        InputError: it is missing, damaged, no text encoder of CLIP, or its tokenizer does not fit.
     """
     with TemporaryDirectory() as name:
         folder = Path(name)
         for file, contents in files.items():
-            if isinstance(contents, bytes):
-                (folder / file).write_bytes(contents)
-            else:
-                shutil.copyfile(contents, folder / file)
+            _copy(contents, folder / file)
         try:
             config, null_tokens = _read(folder)
         except InputError as error:
             raise InputError(error.code, str(error).replace(name, source)) from error
     text = RunFolder(Path()).text
     return StoredText(config, null_tokens, tuple((str(text / file), contents) for file, contents in files.items()))
+
+
+def _copy(contents: Path | bytes, file: Path) -> None:
+    with disk_errors(file):
+        if isinstance(contents, bytes):
+            file.write_bytes(contents)
+            return
+        try:
+            source = contents.open("rb")
+        except OSError as error:
+            raise InputError(
+                "unreadable", f"cannot read {contents} ({error.strerror}); use a complete folder"
+            ) from error
+        with source, file.open("wb") as target:
+            shutil.copyfileobj(source, target)
 
 
 def tokenizer_files(folder: Path) -> dict[str, Path]:

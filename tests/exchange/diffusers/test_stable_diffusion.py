@@ -146,5 +146,11 @@ def test_what_is_missing_is_named(folder: Path, tmp_path: Path) -> None:
         with refuses("missing", name.split("/")[0]):
             read_model(tmp_path / "sd", None)
         shutil.rmtree(tmp_path / "sd")
+    shutil.copytree(folder, tmp_path / "sd")
+    weights = tmp_path / "sd" / "text_encoder" / "model.safetensors"
+    weights.unlink()
+    weights.symlink_to(tmp_path / "nowhere")  # as in a cache that was cleared in part
+    with refuses("unreadable", "text_encoder"):
+        read_model(tmp_path / "sd", None)
     with refuses("conflict", "--flags"):
         read_model(folder, "--image_size 32")
