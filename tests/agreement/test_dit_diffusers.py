@@ -65,7 +65,7 @@ def test_refusals():
             dit.read_settings({**theirs.config, name: value}, "DiT")
     with refuses("incompatible", "width is 51"):
         dit.read_settings({**theirs.config, "attention_head_dim": 17}, "DiT")
-    with refuses("incompatible", "no number"):
+    with refuses("incompatible", "not a number"):
         dit.read_settings({**theirs.config, "sample_size": [8, 8]}, "DiT")
     wider = dit.read_settings({**theirs.config, "patch_size": theirs.config.patch_size * 2}, "DiT")
     with refuses("incompatible", "pos_embed.proj.weight"):

@@ -82,7 +82,7 @@ def _format(path: Path) -> Format:
             return known
     raise InputError(
         "unknown",
-        f"{path} is no model of a known kind; use a folder of diffusers, or a file of weights of Stable Diffusion, "
+        f"{path} is not a model of a known kind; use a folder of diffusers, or a file of weights of Stable Diffusion, "
         "OpenAI's guided-diffusion, lucidrains' denoising-diffusion-pytorch or DiT",
     )
 

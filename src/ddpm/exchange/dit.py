@@ -105,7 +105,8 @@ def read_settings(tensors: ForeignTensors, given: Mapping[str, Any]) -> PlainDiT
         heads = given.get("num_heads", next(iter(named.values()), None))
         if heads is None:
             raise InputError(
-                "missing", f'{tensors.source} is of no published size; add its number of heads, --flags "--num_heads 6"'
+                "missing",
+                f'{tensors.source} does not have a published size; add its number of heads, --flags "--num_heads 6"',
             )
         return PlainDiTSettings(
             in_channels=channels,

@@ -86,7 +86,7 @@ def _check(path: Path) -> None:
     kind = next((words for magic, words in KNOWN if head.startswith(magic)), None)
     if kind is None and head[8:9] == b"{":
         kind = "a safetensors file; rename it to end in .safetensors"
-    raise InputError("unreadable", f"{path} is {kind or f'damaged, or no {path.suffix} file'}")
+    raise InputError("unreadable", f"{path} is {kind or f'damaged, or not a {path.suffix} file'}")
 
 
 def _read_safetensors(path: Path) -> Weights:
@@ -117,7 +117,7 @@ def _read_shards(path: Path) -> Weights:
     except FileNotFoundError:
         raise InputError("missing", f"{path} does not exist; check the path") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError("unreadable", f"{path} is no index of shards ({error}); download it again") from error
+        raise InputError("unreadable", f"{path} is not an index of shards ({error}); download it again") from error
     found: Weights = {}
     for shard in sorted(set(files.values())):
         if Path(shard).name != shard or INDEX.fullmatch(shard):

@@ -31,7 +31,9 @@ def inferring(source: str, kind: type) -> Iterator[None]:
         raise
     except (ValidationError, ValueError, IndexError, ArithmeticError) as error:
         why = explain(error, kind) if isinstance(error, ValidationError) else "its tensors have other axes"
-        raise InputError("incompatible", f"{source} is of no network that can be read ({why}); use another") from error
+        raise InputError(
+            "incompatible", f"{source} has no network of a known kind ({why}); use another model"
+        ) from error
 
 
 def read_fitting(config: RunConfig, pairs: Iterable[Correspondence], tensors: ForeignTensors) -> Weights:

@@ -28,7 +28,7 @@ def parse_flags(text: str | None, known: Mapping[str, type]) -> dict[str, Any]:
         word, equals, value = words.pop(0).partition("=")
         name = word.removeprefix("--").replace("-", "_")
         if not word.startswith("--"):
-            raise InputError("invalid", f"--flags has {word!r}, which is no flag; write it as --name value")
+            raise InputError("invalid", f"--flags has {word!r}, which is not a flag; write it as --name value")
         if name not in known:
             raise InputError("unknown", f"--flags has an unknown --{name}{suggest(name, sorted(known))}")
         if name in found:

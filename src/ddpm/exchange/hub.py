@@ -39,7 +39,9 @@ def download(address: str) -> Path:
     """
     found = ADDRESS.fullmatch(address)
     if found is None:
-        raise InputError("invalid", f"{address} is no address of a run; write it as {HUB}owner/name, or …@revision")
+        raise InputError(
+            "invalid", f"{address} is not the address of a run; write it as {HUB}owner/name, or …@revision"
+        )
     name, revision = found["name"], found["revision"]
     hub = _hub()
     with _reached(address):
@@ -72,7 +74,7 @@ def push(path: Path, name: str, *, private: bool = False) -> list[str]:
         InputError: there is no finished run, the name is invalid, or the repository cannot be written.
     """
     if ADDRESS.fullmatch(HUB + name) is None or "@" in name:
-        raise InputError("invalid", f"{name} is no name of a repository; write it as owner/name")
+        raise InputError("invalid", f"{name} is not the name of a repository; write it as owner/name")
     run = RunFolder.open(path)
     if run.checkpoint is not None:
         raise InputError("invalid", f"{path} is a checkpoint; push its run folder, {run.path}")

@@ -143,8 +143,8 @@ def _upscaling(path: Path, known: Mapping[str, Any]) -> UpscalingConfig:
     if rest or scale < 2:
         raise InputError(
             "invalid",
-            f"{path}: --large_size {known['large_size']} is no multiple of --small_size {known['small_size']}; correct "
-            "the flags",
+            f"{path}: --large_size {known['large_size']} is not a multiple of --small_size {known['small_size']}; "
+            "correct the flags",
         )
     return UpscalingConfig(scale=scale, interpolation="bilinear", s_max=0.0, consistent=False)
 

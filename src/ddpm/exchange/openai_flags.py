@@ -74,7 +74,7 @@ def flags_beside(path: Path) -> dict[str, Any]:
             "unreadable", f"{file} is damaged ({error}); correct it, or remove it and use --flags"
         ) from error
     if not isinstance(tree, dict):
-        raise InputError("unreadable", f"{file} is no object of flags; correct it, or remove it and use --flags")
+        raise InputError("unreadable", f"{file} is not an object of flags; correct it, or remove it and use --flags")
     if unknown := sorted(tree.keys() - FLAGS.keys()):
         raise InputError("unknown", f"{file} has an unknown flag {unknown[0]}; remove it")
     return {name: typed(name, value, FLAGS[name]) for name, value in tree.items()}

@@ -94,7 +94,8 @@ def _check_archive(path: Path) -> set[int]:
         if pickle.file_size > LONGEST_PICKLE:
             raise InputError(
                 "unreadable",
-                f"{path} has a pickle of {pickle.file_size} bytes, above {LONGEST_PICKLE}; it is no state of a model",
+                f"{path} has a pickle of {pickle.file_size} bytes, above {LONGEST_PICKLE}; it is not the "
+                "state of a model",
             )
         _check_pickle(archive.read(pickle), path)
     return {r.file_size for r, name in zip(records, names, strict=True) if name.startswith("data/")}
@@ -126,7 +127,7 @@ def _check_pickle(data: bytes, path: Path) -> None:
             if not ALLOWED.fullmatch(called):
                 raise InputError(
                     "unreadable",
-                    f"{path} wants to call {called.replace(' ', '.')} when it is read, which could run any code; save "
+                    f"{path} calls {called.replace(' ', '.')} when it is read, which could run any code; save "
                     "its weights alone, as .safetensors or with torch.save(state_dict)",
                 )
         elif isinstance(value, str):
@@ -139,7 +140,7 @@ def _tensors(state: Any, sizes: set[int], path: Path) -> dict[str, torch.Tensor]
         if not isinstance(value, torch.Tensor):
             continue
         if name in found:
-            raise InputError("unreadable", f"{path} has two tensors {name}; it is no state of a model")
+            raise InputError("unreadable", f"{path} has two tensors {name}; it is not the state of a model")
         if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized or value.is_complex():
             raise InputError(
                 "unreadable",

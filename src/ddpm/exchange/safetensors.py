@@ -27,7 +27,7 @@ def export_safetensors(run: LoadedRun, out: Path) -> list[str]:
         InputError: the name does not end in .safetensors, or the file exists or cannot be written.
     """
     if out.suffix != ".safetensors":
-        raise InputError("invalid", f"{out} is no name of a single file; use --out {out}.safetensors")
+        raise InputError("invalid", f"{out} is not the name of a single file; use --out {out}.safetensors")
     refuse_other_files(out)
     tensors = dict(run.engine.model.state_dict())
     metadata = {"format": "pt", "writer": f"ddpm {version('ddpm')}", "config": run.config.to_json()}

@@ -91,7 +91,7 @@ def _read(folder: Path) -> tuple[CLIPTokensConfig, torch.Tensor]:
     found = open_encoder(str(folder))
     if found.network != CLASSES[KIND] or getattr(found.config, "use_attention_mask", False):
         raise InputError(
-            "incompatible", f"{folder} is no text encoder of CLIP that reads padding, as Stable Diffusion's are"
+            "incompatible", f"{folder} is not a CLIP text encoder that reads padding, as those of Stable Diffusion do"
         )
     encoder = load_encoder(str(folder), torch.device("cpu"), padded=True)
     if encoder.tokens.tokenizer.pad_token_id is None:

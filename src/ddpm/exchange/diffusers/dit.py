@@ -94,7 +94,7 @@ def read_settings(config: Mapping[str, Any], source: str) -> ForeignDiT:
     except ValidationError as e:
         raise InputError("incompatible", f"{source}: {explain(e, PlainDiTSettings)}; use another model") from e
     except (TypeError, ValueError) as e:
-        raise InputError("incompatible", f"{source} has a setting that is no number ({e}); use another model") from e
+        raise InputError("incompatible", f"{source} has a setting that is not a number ({e}); use another model") from e
     return ForeignDiT(settings, classes, side)
 
 

@@ -61,7 +61,9 @@ def read_model(path: Path, flags: str | None) -> Imported:
     codec = read_autoencoder(vae.config, vae.tensors)
     network, weights, labels = read_unet(unet.config, unet.tensors)
     if not isinstance(network, PlainUNetSettings) or labels is not None:
-        raise InputError("incompatible", f"{unet.file} is no network of captions alone; use another model")
+        raise InputError(
+            "incompatible", f"{unet.file} is not a network conditioned on captions alone; use another model"
+        )
     scheduler = path / "scheduler" / "scheduler_config.json"
     process = read_scheduler(settings_in(scheduler), str(scheduler))
     side, inferred = _size(unet)
