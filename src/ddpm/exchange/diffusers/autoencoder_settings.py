@@ -14,7 +14,7 @@ from ddpm.system.record import Strict, bounds
 
 Whole = Annotated[int, bounds(1)]
 Scale = Annotated[float, bounds(0, above=True)]
-Levels = Annotated[tuple[Whole, ...], Field(min_length=1)]
+Widths = Annotated[tuple[Whole, ...], Field(min_length=1)]
 
 
 class ForeignAutoencoder(Strict):
@@ -34,7 +34,7 @@ class ForeignAutoencoder(Strict):
     out_channels: Whole = 3
     down_block_types: tuple[Literal["DownEncoderBlock2D"], ...] = ("DownEncoderBlock2D",)
     up_block_types: tuple[Literal["UpDecoderBlock2D"], ...] = ("UpDecoderBlock2D",)
-    block_out_channels: Levels = (64,)
+    block_out_channels: Widths = (64,)
     layers_per_block: Whole = 1
     act_fn: Literal["silu", "swish"] = "silu"
     latent_channels: Whole | None = None
@@ -169,7 +169,7 @@ class TinyForeignAutoencoder(Strict):
     class_name: Literal["AutoencoderTiny"] = Field(default="AutoencoderTiny", alias="_class_name")
     in_channels: Whole = 3
     out_channels: Whole = 3
-    encoder_block_out_channels: Levels = (64, 64, 64, 64)
+    encoder_block_out_channels: Widths = (64, 64, 64, 64)
     decoder_block_out_channels: tuple[Whole, ...] = (64, 64, 64, 64)
     block_out_channels: tuple[Whole, ...] | None = None
     act_fn: Literal["relu"] = "relu"
