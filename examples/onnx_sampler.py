@@ -33,6 +33,8 @@ def sample(folder: Path, n: int, seed: int = 0, guidance: float | None = None, *
     net = onnxruntime.InferenceSession(folder / "denoiser.onnx")
 
     def conditions(chosen: dict[str, object]) -> dict[str, np.ndarray]:
+        if missing := [kind for kind, value in chosen.items() if value is None]:
+            raise SystemExit(f"this model needs a {' and a '.join(missing)}, and was never trained without")
         values = {kind: np.array(value, inputs[kind]["dtype"]) for kind, value in chosen.items()}
         return {kind: np.broadcast_to(value, (n, *inputs[kind]["shape"])) for kind, value in values.items()}
 

@@ -79,8 +79,10 @@ def test_a_run_of_other_settings_and_what_is_refused(tmp_path, example, monkeypa
     diffusion = {"schedule": "edm", "prediction": "edm", "variance": "learned"}
     run = random_run(tmp_path / "run", PLAIN_DIT, classes=("a", "b"), diffusion=diffusion, sampling={"grid": "karras"})
     export_onnx(run, tmp_path / "out")
-    found = example.sample(tmp_path / "out", 2, 5, 3.0, label=1)
-    expected = own(run, {"guidance": 3.0}, 2, label=1).clamp(-1, 1).movedim(1, -1)
+    with pytest.raises(SystemExit, match="label"):  # which was never left out in training
+        example.sample(tmp_path / "out", 1)
+    found = example.sample(tmp_path / "out", 2, 5, label=1)
+    expected = own(run, {}, 2, label=1).clamp(-1, 1).movedim(1, -1)
     assert expected.std() > 0.1
     np.testing.assert_allclose(found, expected, atol=1e-3)
     monkeypatch.setattr(export, "TOLERANCE", 0.0)
@@ -112,7 +114,7 @@ def test_text_runs(tmp_path, example, kind):
         found = open_encoder(str(save_encoder(tmp_path / "clip", "clip")))
         text = PretrainedConfig(source=str(tmp_path / "clip"), weights=found.hash, width=found.width, length=8)
     network = {"kind": "dit", "depth": 1, "width": 32, "heads": 2, "cond_width": 32}
-    run = random_run(tmp_path / "run", network, mode="L", text=text)
+    run = random_run(tmp_path / "run", network, mode="L", text=text, dropout=0.1)
     export_onnx(run, tmp_path / "out")
     prompt = "a red cat"
     caption = run.text([prompt])[0]

@@ -103,8 +103,8 @@ def front_matter(config: RunConfig, library: str, *tags: str) -> str:
     task = "unconditional-image-generation" if config.text is None else "text-to-image"
     if config.upscaling is not None:
         task = "image-to-image"
-    listed = "\n".join(f"- {tag}" for tag in ("diffusion", "pytorch", *tags))
-    return FRONT.format(library=library, task=task, tags=listed)
+    lines = "\n".join(f"- {tag}" for tag in ("diffusion", "pytorch", *tags))
+    return FRONT.format(library=library, task=task, tags=lines)
 
 
 def adopt(run: RunFolder, found: GuidanceRecord) -> None:

@@ -48,7 +48,10 @@ def read_model(path: Path, flags: str | None) -> Imported:
     part = read_part(path)
     found = read_autoencoder(part.config, part.tensors)
     mode = f"images are {found.config.data.mode}, as the network has {found.config.network.image_channels} channels"
-    return Imported(found.config, found.weights, (part.words,), (mode,), latents=found.latents)
+    said = [mode]
+    if found.config.data.size == UNKNOWN and part.config.get("sample_size") not in (UNKNOWN[0], list(UNKNOWN)):
+        said.append(f"images are {UNKNOWN[0]} × {UNKNOWN[1]}, as its settings name no size that it can divide")
+    return Imported(found.config, found.weights, (part.words,), tuple(said), latents=found.latents)
 
 
 def read_autoencoder(config: Mapping[str, Any], tensors: ForeignTensors) -> StoredCodec:

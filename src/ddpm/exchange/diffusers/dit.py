@@ -27,6 +27,8 @@ FIXED = {
     "upcast_attention": False,
 }
 """The settings of theirs that ours always has."""
+UNUSED = {"norm_num_groups": 32, "attention_type": "default"}
+"""Settings of other networks of the class Transformer2DModel, which may say this, nothing or no."""
 NUMBERS = {
     "num_attention_heads": 16,
     "attention_head_dim": 72,
@@ -71,6 +73,12 @@ def read_settings(config: Mapping[str, Any], source: str) -> ForeignDiT:
             raise InputError(
                 "incompatible",
                 f"{source}: {name} is {config[name]!r}, but that of a plain-dit is {value!r}; use another",
+            )
+    for name in sorted(config.keys() - FIXED.keys() - NUMBERS.keys()):
+        if not name.startswith("_") and config[name] not in (None, False, UNUSED.get(name)):
+            raise InputError(
+                "incompatible",
+                f"{source}: {name} is {config[name]!r}, but a plain-dit has no such setting; use another",
             )
     known = NUMBERS | {name: config[name] for name in NUMBERS if config.get(name) is not None}
     if known["dropout"]:

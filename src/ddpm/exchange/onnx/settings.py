@@ -18,7 +18,8 @@ def sampler(run: LoadedRun, graphs: Iterable[Graph]) -> dict[str, Any]:
     """The contents of sampler.json; docs/exchange.md explains each key."""
     how, config, schedule = resolved(run, {}), run.config, run.engine.schedule
     ticks = [schedule.level(i) for i in range(schedule.T + 1)]
-    given: dict[str, Any] = {"label": len(config.data.classes), "caption": 0.0, **how.conditions}
+    label, caption = None if run.needs_label else len(config.data.classes), None if run.needs_prompt else 0.0
+    given: dict[str, Any] = {"label": label, "caption": caption, **how.conditions}
     defaults = {kind: given.get(kind) for kind in run.engine.model.conditioners}
     inputs = {graph.name: {name: _described(tensor) for name, tensor in graph.inputs.items()} for graph in graphs}
     return {
