@@ -18,7 +18,7 @@ from ddpm.system.progress import Progress, silent
 
 FEWEST = 10
 """The fewest real or generated images that give meaningful numbers."""
-UNKNOWN = "the training images are unknown, as another program trained the model and `ddpm import` was given no --data"
+UNKNOWN = "another program trained the model, and `ddpm import` was given no --data"
 """Why an imported run has no images."""
 
 
