@@ -22,22 +22,24 @@ class TransformerRow(NamedTuple):
         needs: training images from which it is preferred to the row above.
         size: its named size.
         positions: the tokens per side; larger images have larger patches, up to ``LARGEST``.
+        least: the side of the smallest patches.
         batch, rate: images per step and the peak learning rate.
     """
 
     needs: int
     size: TransformerSizeName
     positions: int
+    least: int
     batch: int
     rate: float
 
 
 LADDER = (
-    TransformerRow(0, "XXS", 8, 64, 6e-3),
-    TransformerRow(150_000, "XS", 8, 64, 3e-3),
-    TransformerRow(600_000, "XS", 16, 128, 3e-3),
-    TransformerRow(2_000_000, "S", 16, 128, 2e-3),
-    TransformerRow(20_000_000, "B", 16, 256, 1e-3),
+    TransformerRow(0, "XXS", 8, 2, 64, 6e-3),
+    TransformerRow(150_000, "XS", 8, 1, 64, 3e-3),
+    TransformerRow(600_000, "XS", 16, 1, 128, 3e-3),
+    TransformerRow(2_000_000, "S", 16, 1, 128, 2e-3),
+    TransformerRow(20_000_000, "B", 16, 1, 256, 1e-3),
 )
 
 
@@ -51,7 +53,7 @@ def transformer(size: tuple[int, int], kind: str) -> list[Rung]:
 
 
 def _rung(size: tuple[int, int], kind: str, row: TransformerRow) -> Rung:
-    network: Tree = {"kind": kind, "size": row.size, "patch": _patch(size, row.positions)}
+    network: Tree = {"kind": kind, "size": row.size, "patch": _patch(size, row.positions, row.least)}
     training: Tree = {"batch": row.batch, "learning_rate": row.rate, "label_dropout": 0.05, "optimizer": "muon"}
     return Rung(
         row.needs,
@@ -59,12 +61,12 @@ def _rung(size: tuple[int, int], kind: str, row: TransformerRow) -> Rung:
     )
 
 
-def _patch(size: tuple[int, int], positions: int) -> int:
+def _patch(size: tuple[int, int], positions: int, least: int) -> int:
     """The side of the patches: a power of two that divides the size.
 
-    The smallest that leaves at most ``positions`` per side, or else the next smaller one that divides the size.
+    The smallest from ``least`` on that leaves at most ``positions`` per side, or else the next smaller one that divides the size.
     """
-    wanted, longest = 1, max(size)
+    wanted, longest = least, max(size)
     while longest / wanted > (positions if wanted < LARGEST else MOST):
         wanted *= 2
     patch = wanted
