@@ -75,6 +75,18 @@ def test_guided_samples_are_those_of_diffusers(both: tuple[Any, Pipeline], solve
 
 
 @torch.no_grad()
+def test_an_export_samples_as_the_run(both: tuple[Any, Pipeline], tmp_path: Path) -> None:
+    _, ours = both
+    export_diffusers(ours.run, tmp_path / "out")
+    theirs = StableDiffusionPipeline.from_pretrained(tmp_path / "out")
+    theirs.set_progress_bar_config(disable=True)
+    start, end, image = drawn(ours, solver="ddim", guidance=SCALE)
+    given = {"guidance_scale": SCALE, "num_inference_steps": STEPS, "latents": start}
+    torch.testing.assert_close(end, theirs(PROMPT, output_type="latent", **given).images, rtol=1e-4, atol=1e-4)
+    assert np.abs(image / 255 - theirs(PROMPT, output_type="np", **given).images[0]).max() <= 0.51 / 255
+
+
+@torch.no_grad()
 def test_inpainting_is_that_of_diffusers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path, inpainting=True)
     theirs = StableDiffusionInpaintPipeline.from_pretrained(path, safety_checker=None)
