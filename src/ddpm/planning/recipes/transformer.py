@@ -64,7 +64,8 @@ def _rung(size: tuple[int, int], kind: str, row: TransformerRow) -> Rung:
 def _patch(size: tuple[int, int], positions: int, least: int) -> int:
     """The side of the patches: a power of two that divides the size.
 
-    The smallest from ``least`` on that leaves at most ``positions`` per side, or else the next smaller one that divides the size.
+    The smallest from ``least`` on that leaves at most ``positions`` per side, or else the next smaller one that divides
+    the size.
     """
     wanted, longest = least, max(size)
     while longest / wanted > (positions if wanted < LARGEST else MOST):
