@@ -1,5 +1,7 @@
 """The data that a run was trained on."""
 
+from typing import Self
+
 from ddpm.system.names import Fit, Mode
 from ddpm.system.record import Strict
 
@@ -28,3 +30,8 @@ class DataConfig(Strict):
     classes: tuple[str, ...] = ()
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+
+    @classmethod
+    def unknown(cls, size: tuple[int, int], mode: Mode, classes: tuple[str, ...] = ()) -> Self:
+        """The data of a model that another program trained on images of (H, W), which are not at hand."""
+        return cls(source="", fingerprint="", images=0, held_out=0, size=size, mode=mode, classes=classes)

@@ -173,7 +173,7 @@ def _config(
         classes = tensors.shape(LABELS)[0] - 1
     if side != given.get("image_size", side):
         raise InputError(
-            "conflict", f"{path} is of images of side {side}, not {given['image_size']}; leave out --image_size"
+            "conflict", f"the images of {path} have side {side}, not {given['image_size']}; leave out --image_size"
         )
     if classes != given.get("num_classes", classes):
         raise InputError(
@@ -186,15 +186,7 @@ def _config(
         return RunConfig(
             recipe=IMPORTED,
             request={"import": str(path)},
-            data=DataConfig(
-                source="",
-                fingerprint="",
-                images=0,
-                held_out=0,
-                size=(side, side),
-                mode=mode,
-                classes=tuple(map(str, range(classes))),
-            ),
+            data=DataConfig.unknown((side, side), mode, tuple(map(str, range(classes)))),
             diffusion=DiffusionConfig(
                 schedule="linear", T=1000, prediction="eps", variance="learned" if learned else "large"
             ),

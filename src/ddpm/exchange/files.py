@@ -48,7 +48,7 @@ def read_tensors(path: Path) -> Weights:
     read = READERS.get(path.suffix.lower())
     if read is None:
         raise InputError(
-            "unreadable", f"{path} is of unknown type; its name must end in {', '.join(READERS)} or .index.json"
+            "unreadable", f"the type of {path} is unknown; its name must end in {', '.join(READERS)} or .index.json"
         )
     _check(path)
     return read(path)
@@ -63,7 +63,7 @@ def _check(path: Path) -> None:
     """Check what can be seen from the first bytes of a file.
 
     Raises:
-        InputError: it cannot be read, or is of another type than its name says.
+        InputError: it cannot be read, or its type is not the one its name says.
     """
     try:
         with path.open("rb") as file:

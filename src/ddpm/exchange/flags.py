@@ -17,7 +17,7 @@ def parse_flags(text: str | None, known: Mapping[str, type]) -> dict[str, Any]:
         known: the type of each flag: bool, int, float or str. A bool may stand without a value, for True.
 
     Raises:
-        InputError: a flag is unknown or given twice, or its value is of another type.
+        InputError: a flag is unknown or given twice, or its value has the wrong type.
     """
     try:
         words = shlex.split(text or "")
@@ -46,7 +46,7 @@ def typed(name: str, value: Any, kind: type) -> Any:
     """The value of a flag, from text or JSON.
 
     Raises:
-        InputError: it is of another type.
+        InputError: it has the wrong type.
     """
     try:
         return BOOLEANS[str(value).lower()] if kind is bool else _number(value, kind) if kind is not str else str(value)

@@ -110,14 +110,7 @@ def _config(path: Path, given: dict[str, Any], settings: LucidrainsUNetSettings,
         return RunConfig(
             recipe=IMPORTED,
             request={"import": str(path)},
-            data=DataConfig(
-                source="",
-                fingerprint="",
-                images=0,
-                held_out=0,
-                size=size(given["image_size"]),
-                mode=MODES[settings.in_channels],
-            ),
+            data=DataConfig.unknown(size(given["image_size"]), MODES[settings.in_channels]),
             diffusion=diffusion.model_copy(update={"variance": "learned"}) if learned else diffusion,
             objective=ObjectiveConfig(
                 loss=HybridLoss(name="hybrid") if learned else PlainLoss(name="simple"), weighting=process.weighting

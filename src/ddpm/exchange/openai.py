@@ -119,14 +119,10 @@ def _config(
         return RunConfig(
             recipe=IMPORTED,
             request={"import": str(path)},
-            data=DataConfig(
-                source="",
-                fingerprint="",
-                images=0,
-                held_out=0,
-                size=(known["image_size"], known["image_size"]),
-                mode=MODES[image_channels(settings)],
-                classes=tuple(map(str, range(classes))),
+            data=DataConfig.unknown(
+                (known["image_size"], known["image_size"]),
+                MODES[image_channels(settings)],
+                tuple(map(str, range(classes))),
             ),
             diffusion=diffusion,
             objective=ObjectiveConfig(loss=PlainLoss(name="vlb") if known["use_kl"] else hybrid),

@@ -9,6 +9,7 @@ import torch
 
 from ddpm import build
 from ddpm.config.autoencoder import AutoencoderConfig, AutoencoderSettings
+from ddpm.config.data import DataConfig
 from ddpm.config.tiny_autoencoder import TinyAutoencoderSettings
 from ddpm.exchange.autoencoder import DIFFUSERS, AutoencoderTable
 from ddpm.exchange.correspondence import Correspondence, read, write
@@ -106,14 +107,7 @@ def config_of(network: Mapping[str, Any], size: tuple[int, int] | None, source: 
         raise InputError(
             "incompatible", f"{source} encodes images of {channels} channels; use one of {', '.join(map(str, MODES))}"
         )
-    data = {
-        "source": "",
-        "fingerprint": "",
-        "images": 0,
-        "held_out": 0,
-        "size": size or UNKNOWN,
-        "mode": MODES[channels],
-    }
+    data = DataConfig.unknown(size or UNKNOWN, MODES[channels]).model_dump()
     training = {"images": 0, "label_dropout": 0.0}
     tree = {"request": {"import": source}, "data": data, "network": network, "training": training}
     return AutoencoderConfig.parse(tree, source)

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from ddpm.config.data import DataConfig
 from ddpm.config.dit import PlainDiTSettings
 from ddpm.config.run import IMPORTED, RunConfig
 from ddpm.exchange.diffusers import dit
@@ -48,15 +49,7 @@ def read_dit_pipeline(path: Path) -> Imported:
         {
             "recipe": IMPORTED,
             "request": {"import": str(path)},
-            "data": {
-                "source": "",
-                "fingerprint": "",
-                "images": 0,
-                "held_out": 0,
-                "size": (side, side),
-                "mode": codec.config.data.mode,
-                "classes": names,
-            },
+            "data": DataConfig.unknown((side, side), codec.config.data.mode, names).model_dump(),
             "diffusion": process.trees["diffusion"],
             "sampling": sampling,
             "objective": {"loss": "hybrid"} if learned else {},

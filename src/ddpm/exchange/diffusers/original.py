@@ -60,5 +60,5 @@ def _given(cond: Cond | None) -> dict[str, torch.Tensor]:
 
 
 def _variant(file: Path) -> str | None:
-    """The variant that a file of weights is of: "fp16" of "model.fp16.safetensors"."""
+    """The variant in the name of a file of weights: "fp16" in "model.fp16.safetensors"."""
     return next((word for word in file.name.split(".")[1:] if word not in ENDINGS), None)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ddpm.config.data import DataConfig
 from ddpm.config.network import UNetSettings
 from ddpm.config.run import IMPORTED, RunConfig
 from ddpm.exchange.diffusers.autoencoder import read_autoencoder
@@ -17,6 +18,7 @@ from ddpm.exchange.diffusers.unet import read_unet
 from ddpm.exchange.imported import LABEL_TABLE, MODES, Imported
 from ddpm.records.codec import StoredCodec
 from ddpm.system.errors import InputError
+from ddpm.system.names import Mode
 
 SCHEDULER = "scheduler_config.json"
 USUAL = {"_class_name": "DDPMScheduler"}
@@ -39,7 +41,7 @@ def read_model(path: Path, flags: str | None) -> Imported:
     """Read a pipeline or a network.
 
     Raises:
-        InputError: it is of another kind, its files are missing or damaged, or a setting is not supported.
+        InputError: it is another kind of model, its files are missing or damaged, or a setting is not supported.
     """
     if flags is not None:
         raise InputError("conflict", f"--flags has no effect on {path}, whose files say everything; leave it out")
@@ -83,15 +85,7 @@ def _imported(path: Path, unet: PipelinePart, codec: StoredCodec | None = None, 
         {
             "recipe": IMPORTED,
             "request": {"import": str(path)},
-            "data": {
-                "source": "",
-                "fingerprint": "",
-                "images": 0,
-                "held_out": 0,
-                "size": size,
-                "mode": mode,
-                "classes": classes,
-            },
+            "data": DataConfig.unknown(size, mode, classes).model_dump(),
             "network": asdict(network) if isinstance(network, UNetSettings) else network.model_dump(),
             "training": {"images": 0, "label_dropout": DROPOUT if null else 0.0},
             **({} if codec is None else {"codec": codec.settings.model_dump()}),
@@ -125,7 +119,7 @@ def _sections(process: Process, codec: StoredCodec | None) -> dict[str, Any]:
     return {**process.trees, "sampling": {**process.trees["sampling"], "clip": {"kind": "none"}}}
 
 
-def _images(unet: PipelinePart, channels: int, codec: StoredCodec | None) -> tuple[str, tuple[int, int], list[str]]:
+def _images(unet: PipelinePart, channels: int, codec: StoredCodec | None) -> tuple[Mode, tuple[int, int], list[str]]:
     """The mode and (H, W) of the images, and lines about what no file says.
 
     Raises:
