@@ -22,6 +22,8 @@ SMALL = {
     "use_new_attention_order": False,
 }
 """The flags of a small network."""
+CLASSIFIER = SMALL | {"num_channels": 64, "num_head_channels": 64, "class_cond": False, "pool": "attention"}
+"""Those of a small classifier, whose heads always have 64 channels."""
 CLASSES = 5
 
 
@@ -77,10 +79,27 @@ def attention(w: Weights, name: str, x: torch.Tensor, heads: int, new_order: boo
     return (flat + w.conv(f"{name}.proj_out", mixed, c, 1)).reshape(b, c, *space)
 
 
+def pooled(w: Weights, flags: Mapping[str, Any], h: torch.Tensor) -> torch.Tensor:
+    """The logits of a classifier."""
+    h = h.flatten(2)
+    if flags["pool"] == "adaptive":
+        return w.conv("out.3", h.mean(2)[..., None, None], CLASSES, 1)[..., 0, 0]
+    h = torch.cat([h.mean(2, keepdim=True), h], dim=2)
+    h = h + w.get("out.2.positional_embedding", *h.shape[1:])
+    heads = h.shape[1] // flags["num_head_channels"]
+    q, k, v = w.conv("out.2.qkv_proj", h, 3 * h.shape[1], 1).unflatten(1, (3, heads, -1)).unbind(1)
+    weight = torch.einsum("bhd,bhdm->bhm", q[..., 0], k).div(math.sqrt(q.shape[2])).softmax(-1)
+    mixed = torch.einsum("bhm,bhdm->bhd", weight, v).flatten(1)
+    return w.conv("out.2.c_proj", mixed[..., None], CLASSES, 1)[..., 0]
+
+
 def forward(
     state: dict[str, torch.Tensor], flags: Mapping[str, Any], x: torch.Tensor, t: torch.Tensor, y: torch.Tensor
 ) -> torch.Tensor:
-    """The output for x (B, C, H, W) at t (B,) with labels y (B,), drawing the weights that ``state`` lacks."""
+    """The output for x (B, C, H, W) at t (B,) with labels y (B,), drawing the weights that ``state`` lacks.
+
+    With a flag ``pool``, the logits of a classifier.
+    """
     w, width, shift = Weights(state), flags["num_channels"], flags["use_scale_shift_norm"]
     frequencies = torch.exp(-math.log(10_000) * torch.arange(width // 2, dtype=torch.float32) / (width // 2))
     angle = t.float()[:, None] * frequencies
@@ -115,6 +134,8 @@ def forward(
             skips.append(h)
     h = block(w, "middle_block.0", h, time, channels[-1], shift)
     h = block(w, "middle_block.2", attend("middle_block.1", h), time, channels[-1], shift)
+    if "pool" in flags:
+        return pooled(w, flags, F.silu(w.norm("out.0", h)))
     n = -1
     for i, c in reversed(list(enumerate(channels))):
         for j in range(flags["num_res_blocks"] + 1):

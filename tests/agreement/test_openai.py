@@ -9,11 +9,13 @@ from PIL import Image
 
 import ddpm
 from cases import cases
-from ddpm.exchange import openai
+from ddpm.engine import classifier
+from ddpm.exchange import openai, openai_classifier
 from ddpm.exchange.correspondence import write
 from ddpm.exchange.fitted import empty
 from ddpm.exchange.openai_unet import table
-from openai_unet import CLASSES, SMALL, forward, make_state, text
+from ddpm.records.run_folder import RunFolder
+from openai_unet import CLASSES, CLASSIFIER, SMALL, forward, make_state, text
 
 VARIANTS = {
     "guided-diffusion": {},
@@ -52,6 +54,31 @@ def test_output(name, changes, tmp_path):
     back = write(pairs, found.weights)
     assert back.keys() == state.keys()
     assert all(torch.equal(back[name], tensor) for name, tensor in state.items())
+
+
+@torch.no_grad()
+@cases(
+    ("name", "changes"),
+    [
+        ("attention", {}),
+        ("average", {"pool": "adaptive", "num_res_blocks": 2}),
+        ("convolutions between levels", {"resblock_updown": False, "use_scale_shift_norm": False}),
+        ("more of everything", {"num_res_blocks": 3, "channel_mult": "1,1,2", "attention_resolutions": "8,4"}),
+    ],
+)
+def test_classifier(name, changes, tmp_path):
+    run = tmp_path / name
+    saved(tmp_path, {})[2].write(run)
+    flags = CLASSIFIER | changes
+    state = make_state(flags)
+    torch.save(state, tmp_path / "classifier.pt")
+    found = openai_classifier.read_classifier(tmp_path / "classifier.pt", None, RunFolder(run))
+    folder = found.write(run / "classifier")
+    net = classifier.read(folder, torch.device("cpu")).model.net
+    x, t = torch.randn(2, 3, 16, 16), torch.tensor([0, 999])
+    expected = forward(state, flags, x, t, t)
+    assert expected.std() > 0.05
+    torch.testing.assert_close(net(x, t.float()), expected, rtol=1e-5, atol=1e-5)
 
 
 def cosine_alpha_bar(T):

@@ -14,6 +14,7 @@ from PIL import Image
 import ddpm
 from ddpm.cli.exchange import import_model
 from ddpm.exchange import conversion
+from openai_unet import CLASSIFIER, SMALL, make_state
 from randomised import randomised
 from refusal import refuses
 
@@ -49,6 +50,30 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
         colour = np.broadcast_to(rng.integers(0, 256, 3, np.uint8), (SIDE, SIDE, 3))
         Image.fromarray(np.ascontiguousarray(colour)).save(folder / f"{i}.png")
     return folder
+
+
+def test_a_classifier_is_imported_for_its_run(
+    tmp_path: Path, cli: Cli, refused: Refused, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, own = tmp_path / "run", tmp_path / "run" / "classifier"
+    torch.save(make_state(SMALL | {"class_cond": False}), tmp_path / "model.pt")
+    torch.save(make_state(CLASSIFIER), tmp_path / "classifier.pt")
+    assert cli("import", tmp_path / "model.pt", "--out", run, "--flags", "--image_size 16") == 0
+    assert "--out RUN/classifier" in refused("import", tmp_path / "classifier.pt", "--out", tmp_path / "other")
+    deep = ("--flags", "--classifier_depth 4")
+    assert "classifier_depth 1" in refused("import", tmp_path / "classifier.pt", "--out", own, *deep)
+    capsys.readouterr()
+    assert cli("import", tmp_path / "classifier.pt", "--out", own, "--flags", "--classifier_pool attention") == 0
+    assert f"ddpm sample {run} --label 0 --classifier 2" in capsys.readouterr().out
+    drawn = {}
+    for scale in ("0.1", "20"):
+        settings = ("--label", "3", "--classifier", scale, "--steps", "4", "-n", "1")
+        assert cli("sample", run, *settings, "--out", tmp_path / scale) == 0
+        drawn[scale] = np.asarray(Image.open(next((tmp_path / scale).rglob("*.png"))))
+    assert not np.array_equal(drawn["0.1"], drawn["20"])
+    assert "imported" in refused("train-classifier", run)
+    shutil.rmtree(own)
+    assert "--data" in refused("train-classifier", run)
 
 
 def test_import_says_what_it_read_and_every_task_takes_the_run(

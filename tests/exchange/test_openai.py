@@ -84,7 +84,6 @@ def test_a_damaged_file_of_flags_is_refused(tmp_path):
 @cases(
     ("change", "named"),
     [
-        (lambda s: s | {"out.2.qkv_proj.weight": torch.ones(3)}, "classifier"),
         (lambda s: s | {"input_blocks.0.0.weight": torch.ones(32, 5, 3, 3)}, "5 channels"),
         (lambda s: s | {"middle_block.2.out_layers.3.bias": torch.ones(3)}, "middle_block.2.out_layers.3.bias"),
         (lambda s: s | {"encoder.weight": torch.ones(3)}, "encoder.weight"),

@@ -24,6 +24,7 @@ from ddpm.networks import (
     LucidrainsUNet,
     NoisedClassifier,
     PatchDiscriminator,
+    PlainClassifier,
     PlainDiT,
     PlainUNet,
     TinyAutoencoder,
@@ -40,6 +41,10 @@ NETWORKS: dict[str, Callable[[Any], torch.nn.Module]] = {
     "plain-dit": PlainDiT,
     "plain-unet": PlainUNet,
     "lucidrains-unet": LucidrainsUNet,
+}
+CLASSIFIERS: dict[str, Callable[[Any], torch.nn.Module]] = {
+    "unet": NoisedClassifier,
+    "plain-classifier": PlainClassifier,
 }
 AUTOENCODERS: dict[str, Callable[[Any], torch.nn.Module]] = {
     "ldm": Autoencoder,
@@ -153,7 +158,7 @@ BEFORE = {"label"}
 
 def build_classifier(config: ClassifierConfig) -> Model:
     """A classifier of noised images, with fresh weights."""
-    return Model(NoisedClassifier(config.network))
+    return Model(CLASSIFIERS[config.network.kind](config.network))
 
 
 def build_autoencoder_model(config: AutoencoderConfig) -> Model:

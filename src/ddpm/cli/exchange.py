@@ -24,11 +24,14 @@ def import_model(
     Args:
         path: A folder of diffusers; or a file of weights of Stable Diffusion, OpenAI's guided-diffusion, lucidrains'
             denoising-diffusion-pytorch, or DiT.
-        out: The run folder to write.
+        out: The run folder to write; for a classifier of OpenAI's, RUN/classifier.
         flags: What a file of weights does not say, as flags of its own program: "--num_heads 4 --noise_schedule
             cosine".
         data: The images that it was trained on, if at hand: evaluate and likelihood then need no --data.
     """
+    from ddpm.config.autoencoder import AutoencoderConfig
+    from ddpm.config.classifier import ClassifierConfig
+    from ddpm.config.run import RunConfig
     from ddpm.exchange.conversion import convert
     from ddpm.exchange.imported import PROMPT
     from ddpm.report.commands import sample
@@ -42,11 +45,13 @@ def import_model(
     if done.difference is not None:
         say(f"{'':<11}differs from that of diffusers by {done.difference:.1g} of its standard deviation")
     say(f"{'written':<11}{out}")
-    if done.folder.is_autoencoder:
-        say(f"next: {done.folder.autoencoder().follow_up(out)}")
-    else:
-        config = done.folder.config()
-        say(f"next: {shlex.join(sample(config, out, None if config.text is None else PROMPT, most=1))}")
+    match done.imported.config:
+        case RunConfig() as config:
+            say(f"next: {shlex.join(sample(config, out, None if config.text is None else PROMPT, most=1))}")
+        case ClassifierConfig() as config:
+            say(f"next: {config.follow_up(out.parent)}")
+        case AutoencoderConfig() as config:
+            say(f"next: {config.follow_up(out)}")
 
 
 def export_model(run: Path, *, to: ExportName, out: Path, label: str | None = None) -> None:

@@ -67,6 +67,8 @@ def train_classifier(
     out, config_file = folder.classifier, RunFolder(folder.classifier).config_file
     if config_file.exists():
         config = ClassifierConfig.read(config_file)
+        if "import" in config.request:
+            raise InputError("exists", f"{out} was imported, and is not trained here; remove it to train another")
         refuse_others(out, asked, config.request, f"remove {out} to start over")
         accelerator = accelerator_of(device, config.training.precision)
         job = plan.reopen(config, run, accelerator)
@@ -84,7 +86,7 @@ def train_classifier(
         follow(job, accelerator)
     if accelerator.is_main_process:
         _measure(run, job, accelerator)
-        say(accelerator, f"next: ddpm sample {run} --label {config.data.classes[0]} --classifier 2")
+        say(accelerator, f"next: {config.follow_up(run)}")
 
 
 def _measure(run: Path, job: "Job", accelerator: "Accelerator") -> None:

@@ -1,14 +1,16 @@
 """The configuration of a classifier of noised images."""
 
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from ddpm.config.data import DataConfig
 from ddpm.config.diffusion import DiffusionConfig
 from ddpm.config.network import UNetSettings
+from ddpm.config.plain_classifier import PlainClassifierSettings
 from ddpm.config.training import TrainSettings
 from ddpm.system.record import Record
+from ddpm.system.tree import Short
 
 
 class ClassifierConfig(Record):
@@ -25,8 +27,12 @@ class ClassifierConfig(Record):
     request: dict[str, Any]
     data: DataConfig
     diffusion: DiffusionConfig
-    network: UNetSettings
+    network: Annotated[UNetSettings | PlainClassifierSettings, Field(discriminator="kind"), Short("kind")]
     training: TrainSettings
+
+    def follow_up(self, run: object) -> str:
+        """The command that samples with this classifier, from the run that it belongs to."""
+        return f"ddpm sample {run} --label {self.data.classes[0]} --classifier 2"
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -1,6 +1,7 @@
 """The classifier of a run."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -43,6 +44,22 @@ class Classifier:
         return ClassGradient(logits, torch.tensor(labels, device=device), strength)
 
 
+def refuse_unguided(run: Path, config: RunConfig) -> None:
+    """Check that a classifier can guide a run.
+
+    Raises:
+        InputError: its images are enlarged small ones, or latents.
+    """
+    if config.upscaling is not None:
+        raise InputError(
+            "incompatible", f"{run} is a super-resolution run, which no classifier can guide; use another run"
+        )
+    if not config.codec.in_pixels:
+        raise InputError(
+            "incompatible", f"{run} samples latents, but classifiers take pixels; use a run trained without --codec"
+        )
+
+
 def load(run: RunFolder, config: RunConfig, device: torch.device) -> Classifier:
     """Load ``RUN/classifier`` from its config.json and model.safetensors.
 
@@ -52,12 +69,22 @@ def load(run: RunFolder, config: RunConfig, device: torch.device) -> Classifier:
     found = RunFolder(run.classifier)
     if not found.weights_file.exists():
         raise InputError("missing", f"{run.path} has no classifier; train one with `ddpm train-classifier {run.path}`")
-    own = ClassifierConfig.read(found.config_file)
+    classifier = read(found, device)
+    own = classifier.config
     if own.diffusion != config.diffusion or own.data.size != config.data.size or own.data.mode != config.data.mode:
         raise InputError(
             "incompatible", f"{found.path} was trained for another run; remove it and train one for {run.path}"
         )
-    weights = found.weights()
+    return classifier
+
+
+def read(found: RunFolder, device: torch.device) -> Classifier:
+    """Read a classifier from its own folder.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    own, weights = ClassifierConfig.read(found.config_file), found.weights()
     with torch.random.fork_rng(devices=[]):  # initialising weights would advance torch's generator
         model = build.build_classifier(own)
     checkpoints.load_into(model.state_dict(), weights, str(found.path))

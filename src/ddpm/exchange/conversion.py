@@ -5,14 +5,17 @@ from pathlib import Path
 
 import torch
 
+from ddpm.config.autoencoder import AutoencoderConfig
+from ddpm.config.classifier import ClassifierConfig
 from ddpm.config.run import RunConfig
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import channel_stats
 from ddpm.data.open import open_source
 from ddpm.data.order import split
+from ddpm.engine import classifier
 from ddpm.engine.codec import loaded as loaded_codec
 from ddpm.engine.loading import load
-from ddpm.exchange import forward
+from ddpm.exchange import forward, openai_classifier
 from ddpm.exchange.diffusers.original import difference
 from ddpm.exchange.formats import FORMATS, Format
 from ddpm.exchange.forward import ForwardPass
@@ -52,7 +55,7 @@ def convert(
 
     Args:
         path: its file or folder.
-        out: the run folder, which must not exist yet.
+        out: the run folder, which must not exist yet; for a classifier, "classifier" in the folder of its run.
         flags: what its files do not say, as its own program's flags: "--num_heads 4".
         data: the images that it was trained on, for evaluation; None if they are not at hand.
         progress: called while the images are read.
@@ -64,13 +67,16 @@ def convert(
     if not path.exists():
         raise InputError("missing", f"{path} does not exist; use a file or a folder that another program saved")
     refuse_other_files(out)
-    imported = _format(path).read_model(path, flags)
+    if openai_classifier.recognises(path):
+        imported = openai_classifier.read_classifier(path, flags, _classified(path, out))
+    else:
+        imported = _format(path).read_model(path, flags)
     config = imported.config if data is None else _trained_on(data, imported.config, progress)
     request = {"import": str(path), "flags": flags, "data": data}
     request = {name: value for name, value in request.items() if value is not None}
     imported = replace(imported, config=config.model_copy(update={"request": request}))
     found: list[tuple[ForwardPass, float | None]] = []
-    folder = imported.write(out, lambda written: found.append(_checked(path, written)))
+    folder = imported.write(out, lambda written: found.append(_checked(path, written, config)))
     return Conversion(imported, folder, *found[0])
 
 
@@ -87,6 +93,23 @@ def _format(path: Path) -> Format:
     )
 
 
+def _classified(path: Path, out: Path) -> RunFolder:
+    """The run that a classifier belongs to, from the folder that it is written to.
+
+    Raises:
+        InputError: there is none, or no classifier can guide it.
+    """
+    run = RunFolder(out.absolute().parent)
+    if out.name != run.classifier.name or not run.config_file.exists():
+        raise InputError(
+            "conflict",
+            f"{path} is a classifier, which belongs to a run; import its model first, then use --out "
+            f"RUN/{run.classifier.name}",
+        )
+    classifier.refuse_unguided(run.path, run.config())
+    return run
+
+
 def _is_run(path: Path) -> bool:
     try:
         run = RunFolder(path)
@@ -96,16 +119,18 @@ def _is_run(path: Path) -> bool:
     return True
 
 
-def _checked(path: Path, folder: RunFolder) -> tuple[ForwardPass, float | None]:
+def _checked(path: Path, folder: RunFolder, config: object) -> tuple[ForwardPass, float | None]:
     """One forward pass of a written model, on the CPU so that it is the same everywhere, compared with the original's.
 
     Raises:
         InputError: they differ.
     """
     cpu = torch.device("cpu")
-    if folder.is_autoencoder:
+    if isinstance(config, ClassifierConfig):
+        return forward.of_classifier(classifier.read(folder, cpu)), None
+    if isinstance(config, AutoencoderConfig):
         trained = loaded_codec(StoredCodec.read(folder.path), cpu)
-        return forward.of_autoencoder(trained.net, folder.autoencoder().shape), None
+        return forward.of_autoencoder(trained.net, config.shape), None
     run = load(folder.path, cpu)
     gap = difference(path, run)
     if gap is not None and not gap <= TOLERANCE:
@@ -124,7 +149,7 @@ def _trained_on(source: str, config: object, progress: Progress) -> RunConfig:
         InputError: the images cannot be read or have other classes, or the model is an autoencoder.
     """
     if not isinstance(config, RunConfig):
-        raise InputError("conflict", "--data has no effect on an autoencoder; leave it out")
+        raise InputError("conflict", "--data has no effect on a model that generates no images; leave it out")
     known = config.data
     data = prepare(open_source(source), Geometry(known.size, known.mode, known.fit), progress=progress)
     kept, held = split(len(data), config.training.seed)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from ddpm.engine.classifier import Classifier
 from ddpm.engine.run import LoadedRun
 from ddpm.objectives.autoencoding import VariationalAutoencoder
 
@@ -44,6 +45,10 @@ def fixed_input(*shape: int) -> torch.Tensor:
     return torch.arange(count, dtype=torch.float64).sin().float().reshape(shape)
 
 
+def _described(x: torch.Tensor) -> str:
+    return f"x = sin(0), sin(1), … as {'×'.join(map(str, x.shape))}"
+
+
 @torch.no_grad()
 def of_run(run: LoadedRun) -> ForwardPass:
     """The forward pass of a run's network at the training size, with its first class if it has any, and no prompt."""
@@ -51,10 +56,19 @@ def of_run(run: LoadedRun) -> ForwardPass:
     x = fixed_input(1, *engine.shape).to(engine.device)
     t = torch.full((1,), TIMESTEP, device=engine.device)
     raw = {"label": torch.zeros(1, dtype=torch.int64, device=engine.device)} if run.classes else {}
-    given = [f"x = sin(0), sin(1), … as {'×'.join(map(str, x.shape))}", f"t = {TIMESTEP:g}"]
+    given = [_described(x), f"t = {TIMESTEP:g}"]
     given += [f"label {run.classes[0]!r}"] if run.classes else []
     given += ["the empty prompt"] if run.text is not None else []
     return ForwardPass.of(", ".join(given), engine.model.net(x, t, engine.cond(raw, [0], run.config.sampling)))
+
+
+@torch.no_grad()
+def of_classifier(classifier: Classifier) -> ForwardPass:
+    """The forward pass of a classifier, on the CPU."""
+    data = classifier.config.data
+    x = fixed_input(1, len(data.mode), *data.size)
+    given = f"{_described(x)}, t = {TIMESTEP:g}, logits"
+    return ForwardPass.of(given, classifier.model.net(x, torch.full((1,), TIMESTEP)))
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ from typing import Any
 from safetensors.torch import save as tensors_to_bytes
 
 from ddpm.config.autoencoder import AutoencoderConfig
+from ddpm.config.classifier import ClassifierConfig
 from ddpm.config.run import RunConfig
 from ddpm.records.card import card
 from ddpm.records.codec import StoredCodec
@@ -31,7 +32,7 @@ class Imported:
     """A model of another program as one of ours.
 
     Attributes:
-        config: its settings: of a run, or of an autoencoder.
+        config: its settings: of a run, of the classifier of one, or of an autoencoder.
         weights: its weights by their names in the model, "net.…" and "conditioners.…".
         read: what was read, one line each: "UNet2DModel, 35,746,307 parameters".
         inferred: what no file said, one line each: "images are RGB, as the network has 3 channels".
@@ -40,7 +41,7 @@ class Imported:
         files: further files of the run folder, by their paths in it: their contents, or where they are copied from.
     """
 
-    config: RunConfig | AutoencoderConfig
+    config: RunConfig | ClassifierConfig | AutoencoderConfig
     weights: Weights
     read: tuple[str, ...]
     inferred: tuple[str, ...] = ()

@@ -30,7 +30,7 @@ from ddpm.exchange.openai_flags import (
     learns_variance,
     shapes_of,
 )
-from ddpm.exchange.openai_unet import FIRST, LABELS, TIME, enlarges, read_settings, table
+from ddpm.exchange.openai_unet import ENCODER, LABELS, enlarges, read_settings, table
 from ddpm.exchange.respacing import kept_timesteps
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.system.errors import InputError
@@ -39,13 +39,11 @@ ENLARGING = ("large_size", "small_size")
 SCHEDULES = ("linear", "cosine")
 STRENGTH = "conditioners.low_resolution.strength."
 """Our embedding of the noise on a small image, which is zero as theirs has none."""
-POOL = "out.2.qkv_proj.weight"
-"""A tensor of the noisy classifier, whose other names are those of the U-Net's first half."""
 
 
 def recognises(path: Path) -> bool:
-    """Whether a file has the tensors of these programs' U-Net, or of their classifier."""
-    return holds_tensors(path) and {TIME, FIRST, "middle_block.1.qkv.weight"} <= read_tensors(path).keys()
+    """Whether a file has the tensors of these programs' U-Net."""
+    return holds_tensors(path) and {*ENCODER, "output_blocks.0.0.in_layers.0.weight"} <= read_tensors(path).keys()
 
 
 def read_model(path: Path, flags: str | None) -> Imported:
@@ -58,10 +56,6 @@ def read_model(path: Path, flags: str | None) -> Imported:
     given = beside | parse_flags(flags, FLAGS)
     known = UNSAID | given
     tensors = ForeignTensors(read_tensors(path), str(path))
-    if POOL in tensors:
-        raise InputError(
-            "incompatible", f"{path} is a classifier, which is not imported; use a model that generates images"
-        )
     settings = read_settings(tensors, known)
     with inferring(str(path), RunConfig):
         classes = tensors.shape(LABELS)[0] if LABELS in tensors else 0

@@ -1,7 +1,7 @@
 """The flags of OpenAI's improved-diffusion and guided-diffusion."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +82,11 @@ def flags_beside(path: Path) -> dict[str, Any]:
 
 def shapes_of(s: PlainUNetSettings, side: int, classes: int) -> dict[str, Any]:
     """The flags that the tensors decide, for images of this side."""
-    levels = range(len(s.multipliers))
     found = {
         "num_channels": s.width,
         "num_res_blocks": s.blocks[0],
-        "channel_mult": ",".join(f"{m:g}" for m in s.multipliers),
-        "attention_resolutions": ",".join(str(side // 2**i) for i in levels if at_level(s.attention, i) == "self"),
+        "channel_mult": listed(s.multipliers),
+        "attention_resolutions": listed(attended(s, side)),
         "class_cond": classes > 0,
         "learn_sigma": learns_variance(s),
         "use_scale_shift_norm": s.scale_shift,
@@ -118,19 +117,40 @@ def check_shapes(source: str, s: PlainUNetSettings, shapes: Mapping[str, Any], k
             f"{source} has a network of {s.in_channels} channels in and {s.out_channels} out, which are not those of "
             "images; use a model of images of 1, 3 or 4 channels",
         )
-    sides = {known["image_size"] // 2**i for i in range(len(s.multipliers))}
+    check_flags(source, s, shapes, known, known["image_size"])
+
+
+def check_flags(
+    source: str, s: PlainUNetSettings, shapes: Mapping[str, Any], known: Mapping[str, Any], side: int
+) -> None:
+    """Check that no flag contradicts the tensors of a network for images of this side.
+
+    Raises:
+        InputError: one does.
+    """
+    sides = {side // 2**i for i in range(len(s.multipliers))}
     for name, found in shapes.items():
         claimed = known.get(name, found)
         equal = claimed == found
         if name == "channel_mult" and claimed:
             equal = _numbers(name, claimed) == list(s.multipliers)
-        elif name == "attention_resolutions":
+        elif name.endswith("attention_resolutions"):
             # one that no level has leaves the network as it is
             equal = sides.intersection(_numbers(name, claimed)) == sides.intersection(_numbers(name, found))
         if not equal:
             raise InputError(
                 "conflict", f"{source} has --{name} {found}, not {claimed}; correct the flag or leave it out"
             )
+
+
+def listed(numbers: Iterable[float]) -> str:
+    """Numbers as their flags list them: "1,2,2"."""
+    return ",".join(f"{number:g}" for number in numbers)
+
+
+def attended(s: PlainUNetSettings, side: int) -> list[int]:
+    """The sides of the levels with attention, for images of this side."""
+    return [side // 2**i for i in range(len(s.multipliers)) if at_level(s.attention, i) == "self"]
 
 
 def _numbers(name: str, listed: str) -> list[float]:

@@ -17,6 +17,8 @@ from ddpm.system.names import DownsamplingName, UpsamplingName
 
 FIRST, TIME, LABELS = "input_blocks.0.0.weight", "time_embed.0.weight", "label_emb.weight"
 """The first convolution, the first layer of the time embedding, and the vectors of the classes."""
+ENCODER = {TIME, FIRST, "middle_block.1.qkv.weight"}
+"""Tensors that every such U-Net has, in its first half and middle."""
 GROUPS = 32
 """The groups of every normalisation."""
 BLOCK = {
@@ -42,29 +44,45 @@ def read_settings(tensors: ForeignTensors, given: Mapping[str, Any]) -> PlainUNe
         )
     with inferring(tensors.source, PlainUNetSettings):
         levels = _levels(tensors, given.get("num_res_blocks", 2))
-        blocks, coarsest, width = len(levels[0]) - 1, len(levels) - 1, tensors.shape(TIME)[1]
-        channels = [tensors.shape(f"output_blocks.{level[0]}.0.out_layers.3.weight")[0] for level in levels]
-        each = given["num_head_channels"]
-        return PlainUNetSettings(
-            in_channels=tensors.shape(FIRST)[1],
-            out_channels=tensors.shape("out.2.weight")[0],
-            width=width,
-            multipliers=tuple(c / width for c in channels),
-            blocks=(blocks,),
-            attention=tuple("self" if f"output_blocks.{i[0]}.1.qkv.weight" in tensors else "none" for i in levels),
-            middle="self",
-            heads=(given["num_heads"],) if each == -1 else tuple(max(1, c // each) for c in channels),
-            downsample=(_down(tensors, blocks + 1) if coarsest else "conv",),
-            upsample=(_up(tensors, levels[-1][-1]) if coarsest else "conv",),
-            padding=1,
-            norm_groups=GROUPS,
-            norm_eps=1e-5,
-            dropout=given["dropout"],
-            scale_shift=tensors.shape("middle_block.0.emb_layers.1.weight")[0] == 2 * channels[-1],
-            frequency_shift=0,
-            cond_width=4 * width if LABELS in tensors or enlarges(tensors.shape(FIRST)[1]) else None,
-            checkpoint=given["use_checkpoint"],
+        up = _up(tensors, levels[-1][-1]) if len(levels) > 1 else "conv"
+        settings = half_settings(
+            tensors, len(levels), len(levels[0]) - 1, tensors.shape("out.2.weight")[0], given["num_head_channels"]
         )
+        changes = {"upsample": (up,), "dropout": given["dropout"], "checkpoint": given["use_checkpoint"]}
+        if given["num_head_channels"] == -1:
+            changes["heads"] = (given["num_heads"],)
+        if LABELS in tensors or enlarges(settings.in_channels):
+            changes["cond_width"] = settings.time_width
+        return PlainUNetSettings.model_validate(settings.model_dump() | changes)
+
+
+def half_settings(
+    tensors: ForeignTensors, levels: int, blocks: int, out_channels: int, head_width: int
+) -> PlainUNetSettings:
+    """The settings of a network that only its downsampling half decides.
+
+    Args:
+        blocks: the residual blocks per level.
+        head_width: the channels of each attention head; a single head if not positive.
+    """
+    width, first = tensors.shape(TIME)[1], [(blocks + 1) * i + 1 for i in range(levels)]
+    channels = [tensors.shape(f"input_blocks.{i}.0.out_layers.3.weight")[0] for i in first]
+    return PlainUNetSettings(
+        in_channels=tensors.shape(FIRST)[1],
+        out_channels=out_channels,
+        width=width,
+        multipliers=tuple(c / width for c in channels),
+        blocks=(blocks,),
+        attention=tuple("self" if f"input_blocks.{i}.1.qkv.weight" in tensors else "none" for i in first),
+        middle="self",
+        heads=tuple(max(1, c // head_width) if head_width > 0 else 1 for c in channels),
+        downsample=(_down(tensors, blocks + 1) if levels > 1 else "conv",),
+        padding=1,
+        norm_groups=GROUPS,
+        norm_eps=1e-5,
+        scale_shift=tensors.shape("middle_block.0.emb_layers.1.weight")[0] == 2 * channels[-1],
+        frequency_shift=0,
+    )
 
 
 def enlarges(channels: int) -> bool:

@@ -5,6 +5,7 @@ from ddpm.networks.classifier import NoisedClassifier
 from ddpm.networks.discriminator import PatchDiscriminator
 from ddpm.networks.dit import DiT
 from ddpm.networks.lucidrains_unet import LucidrainsUNet
+from ddpm.networks.plain_classifier import PlainClassifier
 from ddpm.networks.plain_dit import PlainDiT
 from ddpm.networks.plain_unet import PlainUNet
 from ddpm.networks.tiny_autoencoder import TinyAutoencoder
@@ -16,6 +17,7 @@ __all__ = [
     "LucidrainsUNet",
     "NoisedClassifier",
     "PatchDiscriminator",
+    "PlainClassifier",
     "PlainDiT",
     "PlainUNet",
     "TinyAutoencoder",

@@ -155,6 +155,28 @@ class Resolution(nn.Module):
         return x
 
 
+def way_down(s: PlainUNetSettings) -> tuple[nn.ModuleList, list[int]]:
+    """The downsampling levels, and the channels of the outputs kept for skip connections."""
+    channels, last = s.channels[0], len(s.channels) - 1
+    skips, levels = [channels], nn.ModuleList()
+    for i, out in enumerate(s.channels):
+        layers = []
+        for _ in range(at_level(s.blocks, i)):
+            layers.append(UNetLayer(s, channels, out, at_level(s.attention, i), i))
+            channels = out
+            skips.append(channels)
+        skips += [channels] * (i < last)
+        levels.append(Resolution(layers, Resample(s, channels, i, "down") if i < last else None, "down"))
+    return levels, skips
+
+
+def middle(s: PlainUNetSettings) -> nn.ModuleList:
+    """The layers between the two halves."""
+    channels, last = s.channels[-1], len(s.channels) - 1
+    kinds: list[AttentionName] = [s.middle, "none"] if s.middle_blocks == 2 else ["none"] * s.middle_blocks
+    return nn.ModuleList(UNetLayer(s, channels, channels, kind, last) for kind in kinds)
+
+
 class PlainUNet(nn.Module):
     """The U-Nets published by others, to exchange weights with other programs.
 
@@ -170,22 +192,11 @@ class PlainUNet(nn.Module):
         super().__init__()
         self.settings = s = settings
         self.time = TimeEmbedding(s.width, s.time_width, s.frequency_shift)
-        channels, last = s.channels[0], len(s.channels) - 1
-        self.conv_in = conv(s.space, s.in_channels, channels, 3, padding=1)
+        self.conv_in = conv(s.space, s.in_channels, s.channels[0], 3, padding=1)
+        self.down, skips = way_down(s)
+        self.middle = middle(s)
 
-        skips, self.down = [channels], nn.ModuleList()
-        for i, out in enumerate(s.channels):
-            layers = []
-            for _ in range(at_level(s.blocks, i)):
-                layers.append(UNetLayer(s, channels, out, at_level(s.attention, i), i))
-                channels = out
-                skips.append(channels)
-            skips += [channels] * (i < last)
-            self.down.append(Resolution(layers, Resample(s, channels, i, "down") if i < last else None, "down"))
-
-        kinds: list[AttentionName] = [s.middle, "none"] if s.middle_blocks == 2 else ["none"] * s.middle_blocks
-        self.middle = nn.ModuleList(UNetLayer(s, channels, channels, kind, last) for kind in kinds)
-
+        channels = s.channels[-1]
         self.up = nn.ModuleList()
         for i, out in reversed(list(enumerate(s.channels))):
             layers = []

@@ -16,6 +16,7 @@ from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
 from ddpm.data.order import split
+from ddpm.engine.classifier import refuse_unguided
 from ddpm.images.geometry import Geometry
 from ddpm.planning.budget import seconds_left, speed_of, whole_steps
 from ddpm.planning.plan import PRECISIONS
@@ -39,6 +40,10 @@ def labelled(run: Path, config: RunConfig, data: str | None) -> Dataset:
         InputError: they have no classes or other classes than the run's, or the run's images changed.
     """
     own = config.data
+    if not (data or own.source):
+        raise InputError(
+            "missing", f"{run} does not know the images that it was trained on; add --data with a folder of images"
+        )
     source = own.source if data is None else data
     images = prepare(open_source(source), Geometry(own.size, own.mode, own.fit), skip_bad=own.skip_bad)
     if len(images.classes) < 2:
@@ -79,14 +84,7 @@ def make(
     amount = count(asked["images"]) if asked.get("images") else None
     batch = asked.get("batch", BATCH)
     own = RunFolder.open(run).config()
-    if own.upscaling is not None:
-        raise InputError(
-            "incompatible", f"{run} is a super-resolution run, which no classifier can guide; use another run"
-        )
-    if not own.codec.in_pixels:
-        raise InputError(
-            "incompatible", f"{run} samples latents, but classifiers take pixels; use a run trained without --codec"
-        )
+    refuse_unguided(run, own)
     with accelerator.main_process_first():
         images = labelled(run, own, asked.get("data"))
 

@@ -21,6 +21,7 @@ InterpolationName = Literal["bicubic", "bilinear"]
 AttentionName = Literal["none", "self", "transformer"]
 DownsamplingName = Literal["conv", "residual", "average"]
 UpsamplingName = Literal["conv", "residual", "nearest"]
+PoolName = Literal["attention", "average"]
 AttentionFormName = Literal["full", "linear"]
 TransformerSizeName = Literal["XXS", "XS", "S", "B", "L", "XL"]
 
