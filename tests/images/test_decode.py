@@ -144,7 +144,7 @@ def test_a_bomb_is_refused_by_its_header(raw_png: Make, side: int) -> None:
     bomb = raw_png(side, side, 8, 0, b"")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(BadImage, match="truncated" if side == 9_500 else "more than 178,956,970 pixels"):
+        with pytest.raises(BadImage, match="truncated" if side == 9_500 else "pixels, more than 178,956,970"):
             decode(bomb)
 
 

@@ -1,7 +1,7 @@
 """Decode files to pictures in one of three modes, or to the reason for a failure."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from io import BytesIO
@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from ddpm.images.pixels import Pixels, to_8_bits
+from ddpm.images.chunks import pixels_only
+from ddpm.images.pixels import STEP, Pixels, to_8_bits
+from ddpm.images.profiles import PROFILE, converts, srgb
+from ddpm.images.reduced import FULL, MAX_PIXELS, UNLIMITED, limited, reduce
 from ddpm.system.names import Mode
-
-MAX_PIXELS = 178_956_970
-"""Twice Pillow's limit for a decompression bomb."""
+from ddpm.system.pointers import pointer
 
 MAX_BYTES = 2**30
 
@@ -52,6 +53,9 @@ class Look(NamedTuple):
         turned: Whether EXIF rotated it.
         deep: Whether it was stored with 16 bits.
         digest: A hash of the file, or of an array's values.
+        peak: Its largest value, of 65,535, if stored with 16 bits; else 0.
+        recoloured: Whether its ICC profile is of another colour space than sRGB; None if the profile cannot be used.
+        reduced: Whether it was decoded at a fraction of its size.
     """
 
     size: tuple[int, int]
@@ -61,20 +65,24 @@ class Look(NamedTuple):
     turned: bool
     deep: bool
     digest: bytes
+    peak: int = 0
+    recoloured: bool | None = False
+    reduced: bool = False
 
 
-def header(data: bytes | Pixels) -> tuple[tuple[int, int], Mode]:
+def header(data: bytes | Pixels, most: int = MAX_PIXELS) -> tuple[tuple[int, int], Mode]:
     """The size, (H, W), and the mode of a picture as :func:`decode` returns it, without decoding it.
 
     Raises:
-        BadImage: if the file is not a picture.
+        BadImage: if the file is not a picture, or has more than ``most`` pixels.
     """
-    image = Image.fromarray(data) if not isinstance(data, bytes) else _opened(data)
-    height, width = image.height, image.width
+    if isinstance(data, bytes):
+        image = _despite_metadata(lambda data: _opened(data, most, (1, 1)), data)
+    else:
+        image = Image.fromarray(data)
     # Pillow also looks for a PNG's EXIF behind its pixels, and decodes them to get there
-    if (image.format != "PNG" or "exif" in image.info) and _orientation(image) in SIDEWAYS:
-        height, width = width, height
-    return (height, width), mode_of(image)
+    turn = _orientation(image) if image.format != "PNG" or "exif" in image.info else 1
+    return _upright(image.info.get(FULL, image.size), turn), mode_of(image)
 
 
 def check_bytes(size: int) -> None:
@@ -83,10 +91,17 @@ def check_bytes(size: int) -> None:
         raise BadImage(f"the file is too large: {size / 1e9:.1f} GB")
 
 
-def decode(data: bytes | Pixels) -> tuple[Image.Image, Look]:
+def decode(
+    data: bytes | Pixels, most: int = MAX_PIXELS, least: tuple[int, int] | None = None
+) -> tuple[Image.Image, Look]:
     """An upright picture of mode L, RGB or RGBA from a file, or from the values of an array, (H, W) or (H, W, C) uint8.
 
     16 bits are scaled to 8 (65,535 to 255), transparency of any kind becomes RGBA, CMYK and palettes become RGB.
+    Colours stay in the space of the picture's ICC profile; those of CMYK are converted to sRGB.
+
+    Args:
+        most: The largest number of pixels to decode.
+        least: The size, (H, W), that a JPEG of more pixels than ``most`` may be reduced to; None refuses it.
 
     Raises:
         BadImage: if the file is not a picture, is damaged or too large, or its values have no known range.
@@ -94,25 +109,58 @@ def decode(data: bytes | Pixels) -> tuple[Image.Image, Look]:
     if not isinstance(data, bytes):
         image, data = Image.fromarray(data), data.tobytes()
     else:
-        image = load(data)
+        image = load(data, most, least)
     animated = image.format != "MPO" and getattr(image, "is_animated", False)  # MPO: a camera's preview images
-    turn = _TURNS.get(_orientation(image))
+    orientation, is_deep = _orientation(image), deep(image, data)
+    turn = _TURNS.get(orientation)
     picture = _plain(image if turn is None else image.transpose(turn))
-    size, digest = (picture.height, picture.width), blake2b(data, digest_size=16).digest()
-    facts = Look(size, mode_of(picture), image.mode, animated, turn is not None, deep(image, data), digest)
+    facts = Look(
+        size=_upright(image.info.get(FULL, image.size), orientation),
+        mode=mode_of(picture),
+        stored=image.mode,
+        animated=animated,
+        turned=turn is not None,
+        deep=is_deep,
+        digest=blake2b(data, digest_size=16).digest(),
+        peak=_peak(image) if is_deep else 0,
+        recoloured=converts(image if image.mode == "CMYK" else picture),
+        reduced=FULL in image.info,
+    )
     return picture, facts
 
 
-def load(data: bytes) -> Image.Image:
-    """A fully decoded file, in its stored mode.
+def load(data: bytes, most: int = MAX_PIXELS, least: tuple[int, int] | None = None) -> Image.Image:
+    """A fully decoded file, in its stored mode; see :func:`decode`.
 
     Raises:
         BadImage: if it is not a picture, is damaged or too large.
     """
-    image = _opened(data)
-    with decoding():
-        image.load()
-    return image
+
+    def read(data: bytes) -> Image.Image:
+        image = _opened(data, most, least)
+        with decoding():
+            try:
+                image.load()
+            except Image.DecompressionBombError:
+                with limited(most):
+                    image.load()
+        return image
+
+    return _despite_metadata(read, data)
+
+
+def _despite_metadata(read: Callable[[bytes], Image.Image], data: bytes) -> Image.Image:
+    """Read a file; if that fails, read a PNG without its metadata, which may be what Pillow refuses."""
+    try:
+        return read(data)
+    except BadImage:
+        pixels, profile = pixels_only(data)
+        if len(pixels) == len(data):
+            raise
+        image = read(pixels)
+        if profile is not None:
+            image.info[PROFILE] = profile
+        return image
 
 
 @contextmanager
@@ -129,21 +177,37 @@ def decoding() -> Iterator[None]:
         raise BadImage(reason) from error
 
 
-def _opened(data: bytes) -> Image.Image:
-    """A file with only its header read."""
+def _opened(data: bytes, most: int, least: tuple[int, int] | None) -> Image.Image:
+    """A file with only its header read; see :func:`decode`. ``info`` has the size of a reduced one under ``FULL``."""
     if not data:
         raise BadImage("the file is empty")
     with decoding():
         try:
-            image = Image.open(BytesIO(data), formats=FORMATS)
-            if image.width * image.height > MAX_PIXELS:  # known from the header, before anything is allocated
-                raise Image.DecompressionBombError
-        except Image.DecompressionBombError:
-            raise BadImage(f"the picture has more than {MAX_PIXELS:,} pixels") from None
+            image = _identified(data)
+        except Image.DecompressionBombError:  # by its header, before anything is allocated
+            with limited(UNLIMITED):
+                image = _identified(data)
         except UnidentifiedImageError:
+            if found := pointer(data):
+                raise BadImage(found) from None
             other = "not a picture of a known format, or its header is damaged"
             raise BadImage("text, not a picture" if data[:256].isascii() else other) from None
+        width, height = image.size
+        if width * height > most:
+            if least is not None:
+                reduce(image, least)
+            if image.width * image.height > most:
+                raise BadImage(f"the picture has {width * height:,} pixels, more than {most:,}")
     return image
+
+
+def _identified(data: bytes) -> Image.Image:
+    return Image.open(BytesIO(data), formats=FORMATS)
+
+
+def _upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """(W, H) of a file as (H, W) after EXIF rotation."""
+    return size if orientation in SIDEWAYS else size[::-1]
 
 
 def _orientation(image: Image.Image) -> int:
@@ -151,6 +215,12 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # a picture with damaged EXIF is still usable
         return 1
+
+
+def _peak(image: Image.Image) -> int:
+    """The largest value of a picture stored with 16 bits, of which Pillow keeps 8 in colour."""
+    values = np.asarray(image)
+    return int(values.max()) * (STEP if values.dtype == np.uint8 else 1)
 
 
 def deep(image: Image.Image, data: bytes) -> bool:
@@ -165,9 +235,13 @@ def deep(image: Image.Image, data: bytes) -> bool:
 def _plain(image: Image.Image) -> Image.Image:
     """The picture as L, RGB or RGBA."""
     if image.mode == "F" or image.mode.startswith("I"):
-        return Image.fromarray(to_8_bits(deep_values(image)))
+        plain = Image.fromarray(to_8_bits(deep_values(image)))
+        plain.info = dict(image.info)
+        return plain
     mode = mode_of(image)
-    return image if image.mode == mode else image.convert(mode)
+    if image.mode == mode:
+        return image
+    return srgb(image) if image.mode == "CMYK" else image.convert(mode)
 
 
 def mode_of(image: Image.Image) -> Mode:

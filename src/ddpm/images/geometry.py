@@ -7,6 +7,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ddpm.images.pixels import Pixels
+from ddpm.images.profiles import PROFILE, srgb
 from ddpm.images.sheets import on_white
 from ddpm.system.names import Fit, Mode
 
@@ -42,14 +43,18 @@ class Geometry:
         return f"{self.size[0]}x{self.size[1]}-{self.mode}-{self.fit}"
 
     def apply(self, image: Image.Image) -> Pixels:
-        """A picture as (H, W, C) uint8; unchanged if it already has this size and mode.
+        """A picture as (H, W, C) uint8 in sRGB; unchanged if it already has this size, mode and colour space.
 
         Resized by Lanczos with antialiasing; RGBA with colours weighted by alpha, so that invisible pixels do not
         bleed into the edges.
         """
+        if PROFILE in image.info:
+            if self.size is not None:  # first, as it leaves fewer pixels to convert
+                image = _resize(image, self.size, self.fit)
+            image = srgb(image)
         if self.mode is not None and image.mode != self.mode:
             image = on_white(image).convert(self.mode)
-        if self.size is not None and image.size != self.size[::-1]:
+        if self.size is not None:
             image = _resize(image, self.size, self.fit)
         # (H, W) -> (H, W, 1) for grey
         return np.ascontiguousarray(np.atleast_3d(np.asarray(image)))
@@ -69,6 +74,8 @@ class Geometry:
 
 
 def _resize(image: Image.Image, size: tuple[int, int], fit: Fit) -> Image.Image:
+    if image.size == size[::-1]:
+        return image
     box, inner, corner = _placed(image.size, size[::-1], fit)
     # Pillow itself multiplies RGBA by alpha before, and divides after
     shown = image.resize(inner, Image.Resampling.LANCZOS, box=box)
@@ -76,6 +83,7 @@ def _resize(image: Image.Image, size: tuple[int, int], fit: Fit) -> Image.Image:
         return shown
     canvas = Image.new(image.mode, size[::-1], _margin(shown))
     canvas.paste(shown, corner)
+    canvas.info = dict(image.info)
     return canvas
 
 

@@ -13,6 +13,7 @@ from ddpm.images.arrays import Array, is_tensor, pixels_of, single
 from ddpm.images.decode import BadImage, decoding, deep, deep_values, load, mode_of
 from ddpm.images.geometry import Geometry
 from ddpm.images.pixels import Pixels, to_16_bits
+from ddpm.images.profiles import PROFILE, for_png, in_profile
 from ddpm.images.sheets import picture, plain
 from ddpm.system.errors import InputError
 from ddpm.system.names import Fit, Mode
@@ -40,6 +41,9 @@ Fill = npt.NDArray[np.bool_]
 
 SEEN = {"L": ("L", "LA", "I;16"), "RGB": ("RGB", "RGBA"), "RGBA": ("RGBA",)}
 """Mode of a run -> modes of pictures that it can edit, keeping any alpha and bit depth that it does not model."""
+
+TOLD = (PROFILE, "dpi", "exif")
+"""What ``image.info`` says about a picture that is also true of an edited one."""
 
 KEPT = frozenset(mode for modes in SEEN.values() for mode in modes)
 
@@ -72,13 +76,14 @@ class Photo:
         """
         opaque = np.full(self.size, 255, np.uint8)
         # (H, W) for grey, else (H, W, bands)
-        new = np.dstack([drawn, opaque]) if self._keeps_alpha(drawn) else np.asarray(self.redrawn(drawn))
+        opaquely = picture(np.dstack([drawn, opaque])) if self._keeps_alpha(drawn) else None
+        new = np.asarray(self.redrawn(drawn) if opaquely is None else in_profile(opaquely, self.image))
         own = np.array(self.image)
         own[fill] = new[fill]
-        return Image.fromarray(own)
+        return like(Image.fromarray(own), self.image)
 
     def redrawn(self, drawn: Pixels) -> Image.Image:
-        """This picture with all colours replaced, keeping any alpha and bit depth that the run does not model.
+        """This picture with all colours replaced, keeping its profile, and alpha and depth that the run does not model.
 
         On white, as the model sees it, ``alpha · colour + (1 - alpha) · white`` equals ``drawn``, as far as alpha
         permits.
@@ -87,15 +92,16 @@ class Photo:
             drawn: (H, W, C) uint8, in the run's mode; if larger than this picture, alpha is resized to it.
         """
         if self.image.mode == "I;16" and drawn.shape[-1] == 1:
-            return Image.fromarray(to_16_bits(drawn[..., 0]))
+            grey = in_profile(picture(drawn), like(picture(drawn), self.image))
+            return like(Image.fromarray(to_16_bits(np.asarray(grey))), self.image)
         if not self._keeps_alpha(drawn):
-            return picture(drawn)
+            return like(in_profile(picture(drawn), self.image), self.image)
         shown = self.image.getchannel("A").resize((drawn.shape[1], drawn.shape[0]), Image.Resampling.BICUBIC)
         alpha = np.asarray(shown)
         # (H, W) -> (H, W, 1); invisible pixels may have any colour
         share = np.where(alpha, alpha, 255)[..., None] / 255
         colours = (255 - (255 - drawn) / share).round().clip(0, 255).astype(np.uint8)
-        return Image.fromarray(np.dstack([colours, alpha]))
+        return like(in_profile(picture(np.dstack([colours, alpha])), self.image), self.image)
 
     def _keeps_alpha(self, drawn: Pixels) -> bool:
         return self.image.mode in ("LA", "RGBA") and drawn.shape[-1] != 4
@@ -176,7 +182,7 @@ def opened(given: Given) -> Opened:
             )
         image = picture(np.atleast_3d(pixels))
     try:
-        return Opened(name, _kept(_upright(image)))
+        return Opened(name, for_png(_kept(_upright(image))))
     except BadImage as e:
         raise InputError("unreadable", f"{name} is not a usable picture ({e}); use another one") from e
 
@@ -201,14 +207,34 @@ def _upright(image: Image.Image) -> Image.Image:
     """A picture fully read, which Pillow defers to the first use, and rotated upright by EXIF."""
     with decoding():
         image.load()
-        return ImageOps.exif_transpose(image)
+        made = ImageOps.exif_transpose(image)
+    if "exif" in made.info:
+        made.info["exif"] = _without_thumbnail(made.info["exif"])
+    return made
+
+
+def _without_thumbnail(exif: bytes) -> bytes:
+    """EXIF without the small picture in it, which would show what an edited one no longer does; empty if damaged."""
+    data = Image.Exif()
+    try:
+        with decoding():
+            data.load(exif)
+            return data.tobytes()
+    except BadImage:
+        return b""
 
 
 def _kept(image: Image.Image) -> Image.Image:
     """A picture in the mode of ``SEEN`` that loses none of it."""
-    if image.mode in KEPT and "transparency" not in image.info:
+    if (image.mode in KEPT and "transparency" not in image.info) or image.mode == "CMYK":
         return image
     if image.mode == "F" or image.mode.startswith("I"):
-        return Image.fromarray(deep_values(image))
+        return like(Image.fromarray(deep_values(image)), image)
     mode = "L" if image.mode in ("1", "L") else "RGB"
     return image.convert(f"{mode}A" if image.has_transparency_data else mode)
+
+
+def like(made: Image.Image, given: Image.Image) -> Image.Image:
+    """A new picture with the colour profile, resolution and EXIF of a given one, which a PNG of it keeps."""
+    made.info |= {key: given.info[key] for key in TOLD if key in given.info}
+    return made

@@ -9,9 +9,13 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ddpm.images.pixels import Pixels, to_8_bits
+from ddpm.images.profiles import srgb
 
 LEAST = 64
 """The minimum side of a picture on a sheet, in pixels."""
+
+MOST_DPI = 1e6
+"""The highest resolution that is kept."""
 
 
 def factor(side: int, least: int = LEAST) -> int:
@@ -30,15 +34,25 @@ def picture(image: Pixels) -> Image.Image:
 
 
 def png(image: Image.Image, info: PngInfo | None = None) -> bytes:
-    """The PNG file of a picture, as bytes, with text chunks if given."""
+    """The PNG file of a picture, as bytes, with text chunks if given; with its profile, resolution and EXIF."""
     file = BytesIO()
-    image.save(file, "PNG", pnginfo=info)
+    image.save(file, "PNG", pnginfo=info, dpi=_resolution(image), exif=image.info.get("exif") or None)
     return file.getvalue()
 
 
+def _resolution(image: Image.Image) -> tuple[float, float] | None:
+    """The dots per inch of a picture, (horizontal, vertical); None if it has none that make sense."""
+    given = image.info.get("dpi")
+    try:
+        across, down = map(float, given or ())
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    return (across, down) if 0 < across < MOST_DPI and 0 < down < MOST_DPI else None
+
+
 def opaque(image: Image.Image) -> Image.Image:
-    """A picture as 8-bit RGB, composited on white."""
-    return on_white(plain(image)).convert("RGB")
+    """A picture as 8-bit RGB in sRGB, composited on white."""
+    return on_white(srgb(plain(image))).convert("RGB")
 
 
 def on_white(image: Image.Image) -> Image.Image:
@@ -49,9 +63,11 @@ def on_white(image: Image.Image) -> Image.Image:
 
 
 def plain(image: Image.Image) -> Image.Image:
-    """A picture of mode L, LA, I;16, RGB or RGBA as L, RGB or RGBA."""
+    """A picture of mode L, LA, I;16, RGB or RGBA as L, RGB or RGBA, in the same colour space."""
     if image.mode == "I;16":
-        return Image.fromarray(to_8_bits(np.asarray(image)))
+        made = Image.fromarray(to_8_bits(np.asarray(image)))
+        made.info = dict(image.info)
+        return made
     return image.convert("RGBA") if image.mode == "LA" else image
 
 

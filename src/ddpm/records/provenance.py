@@ -97,7 +97,7 @@ class Provenance(Record):
                 record = image.info.get(KEY)
         except FileNotFoundError:
             raise InputError("missing", f"{path} does not exist; use a PNG written by `ddpm sample`") from None
-        except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as e:
+        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
             raise InputError("unreadable", f"{path} is not a picture ({e}); use a PNG written by `ddpm sample`") from e
         if record is None:
             raise InputError("missing", f"{path} has no record of how it was made; use a PNG written by `ddpm sample`")
@@ -153,5 +153,5 @@ def saved(path: Path) -> bool:
     try:
         with Image.open(path) as image:
             return KEY in image.info or image.info.get(MADE_BY[0]) == MADE_BY[1]
-    except (UnidentifiedImageError, OSError):
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return False

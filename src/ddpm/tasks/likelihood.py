@@ -17,6 +17,7 @@ from ddpm.engine.labels import Label
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.subjects import Subjects
 from ddpm.guidance import Clipped
+from ddpm.images.geometry import Geometry
 from ddpm.images.photo import Several, opened, several
 from ddpm.images.pixels import Pixels
 from ddpm.metrics import likelihood as density
@@ -179,4 +180,4 @@ def read(images: Several, data: DataConfig) -> Pixels:
                 f'{mode}; convert it with image.convert("{mode}").resize(({width}, {height}))',
             )
     # (H, W) -> (H, W, 1) for grey
-    return np.stack([np.atleast_3d(np.asarray(image)) for image in each])
+    return np.stack([Geometry().apply(image) for image in each])

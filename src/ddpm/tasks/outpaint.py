@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from ddpm.engine.run import LoadedRun
-from ddpm.images.photo import Fill, Photo, Several
+from ddpm.images.photo import Fill, Photo, Several, like
 from ddpm.system.errors import InputError
 from ddpm.tasks.inpaint import filled
 from ddpm.tasks.observed import recorded, settled
@@ -51,5 +51,5 @@ def on_canvas(photo: Photo, rows: tuple[int, int], columns: tuple[int, int]) -> 
     """Pad a picture with rows above and below and columns left and right; return it with the area to fill."""
     fill = np.pad(np.zeros(photo.size, bool), (rows, columns), constant_values=True)
     own = np.asarray(photo.image)
-    image = Image.fromarray(np.pad(own, (rows, columns, *[(0, 0)] * (own.ndim - 2))))
+    image = like(Image.fromarray(np.pad(own, (rows, columns, *[(0, 0)] * (own.ndim - 2)))), photo.image)
     return Photo(photo.name, photo.given, image, np.pad(photo.pixels, (rows, columns, (0, 0)))), fill

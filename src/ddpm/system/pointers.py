@@ -1,0 +1,17 @@
+"""Placeholders that git-lfs and git-annex leave for files whose content was not downloaded."""
+
+import re
+
+LFS = b"version https://git-lfs.github.com/spec/"
+ANNEX = re.compile(rb"(?:\.\./)*(?:\.git)?/annex/objects/[^\n]+\n?")
+LONGEST = 1024
+"""Bytes of the longest pointer, by the specification of git-lfs."""
+
+
+def pointer(data: bytes) -> str | None:
+    """What a file is a pointer of, and the command that gets its content; None if it is no pointer."""
+    if data.startswith(LFS) and len(data) <= LONGEST:
+        return "a git-lfs pointer without the file's content; run `git lfs pull`"
+    if len(data) <= 8 * LONGEST and ANNEX.fullmatch(data):
+        return "a git-annex pointer without the file's content; run `git annex get .`"
+    return None
