@@ -4,10 +4,8 @@ import csv
 import json
 import posixpath
 import re
-import unicodedata
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from io import BytesIO, TextIOWrapper
 from itertools import chain
 from typing import Any
@@ -17,6 +15,7 @@ import numpy as np
 from ddpm.data.source import Read
 from ddpm.images.decode import BadImage
 from ddpm.system.errors import InputError
+from ddpm.system.filenames import nfc
 
 TABLES = ("metadata.csv", "metadata.jsonl")
 COLUMNS = ("text", "caption")
@@ -52,9 +51,8 @@ def match_captions(
         InputError: if a file is not UTF-8 text, or a table lacks its columns or is malformed.
     """
     # Typed names and file-system names may encode the same letter differently.
-    normal = partial(unicodedata.normalize, "NFC")
-    known = {normal(name): name for name in images}
-    stems = {posixpath.splitext(name)[0]: name for name in images}
+    known = {nfc(name): name for name in images}
+    stems = {posixpath.splitext(name)[0]: name for name in known}
     texts: dict[str, list[str]] = {}
     orphans: list[str] = []
     tables = [name for name in others if posixpath.basename(name) in TABLES]
@@ -63,17 +61,17 @@ def match_captions(
         rows = _csv_rows if table.endswith(".csv") else _json_rows
         for line, file_name, captions in rows(table, _lines(read, table)):
             path = posixpath.normpath(posixpath.join(posixpath.dirname(table), file_name.replace("\\", "/")))
-            image = known.get(normal(path))
+            image = known.get(nfc(path))
             if image is not None:
                 texts.setdefault(image, []).extend(captions)
             elif file_name or any(captions):
                 orphans.append(f"{table}: {file_name or f'line {line}'}")
     for name in beside:
-        image = stems.get(posixpath.splitext(name)[0])
+        image = stems.get(posixpath.splitext(nfc(name))[0])
         if image is None:
             orphans.append(name)
         else:
-            texts[image] = list(_lines(read, name))
+            texts[known[image]] = list(_lines(read, name))
     used = {*tables, *beside}
     ignored = tuple(name for name in others if name not in used)
     found = ((name, one_string(captions)) for name, captions in texts.items())

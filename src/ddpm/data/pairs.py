@@ -11,6 +11,7 @@ from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
 from ddpm.images.geometry import Geometry
 from ddpm.system.errors import InputError
+from ddpm.system.filenames import nfc
 from ddpm.system.names import Fit
 from ddpm.system.progress import Progress, silent
 from ddpm.system.units import say_some
@@ -25,6 +26,7 @@ def with_low(
     scale: int,
     fit: Fit = "crop",
     *,
+    split: str | None = None,
     skip_bad: bool = False,
     progress: Progress = silent,
 ) -> Dataset:
@@ -39,7 +41,7 @@ def with_low(
             "invalid", f"images of {height} × {width} are not divisible by --scale {scale}; use a --size that is"
         )
     small = Geometry((height // scale, width // scale), high.mode, fit)
-    return paired(high, prepare(open_source(where), small, skip_bad=skip_bad, progress=progress), where)
+    return paired(high, prepare(open_source(where, split), small, skip_bad=skip_bad, progress=progress), where)
 
 
 def paired(high: Dataset, low: Dataset, where: str) -> Dataset:
@@ -60,7 +62,7 @@ def paired(high: Dataset, low: Dataset, where: str) -> Dataset:
 
 def _by_name(data: Dataset, where: str) -> dict[str, int]:
     """The row of each image by name without suffix."""
-    stems = [posixpath.splitext(name)[0] for name in data.names]
+    stems = [posixpath.splitext(nfc(name))[0] for name in data.names]
     rows = {stem: i for i, stem in enumerate(stems)}
     if len(rows) < len(stems):
         twice = next(stem for i, stem in enumerate(stems) if rows[stem] != i)

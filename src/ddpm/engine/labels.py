@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ddpm.system.errors import InputError
+from ddpm.system.filenames import nfc, readable
 from ddpm.system.names import listed, suggest
 from ddpm.system.units import say_count
 
@@ -37,20 +38,22 @@ class Labels:
         return [self.number(one) for one in _one_each("label", given, n)]
 
     def number(self, label: Label) -> int:
-        """Return the number of a class.
+        """Return the number of a class: of its name, or its own number if no name is a number.
 
         Raises:
             InputError: the class is unknown.
         """
         if not self.classes:
             raise InputError("incompatible", f"label {label!r} cannot be used; {self.advice}")
-        if label in self.classes:
-            return self.classes.index(str(label))
-        if isinstance(label, int) or label.isdecimal():
+        known = [nfc(name) for name in self.classes]
+        if (name := nfc(readable(str(label)))) in known:
+            return known.index(name)
+        numbered = [name for name in self.classes if name.isdecimal()]
+        if (isinstance(label, int) or label.isdecimal()) and not numbered:
             if 0 <= int(label) < len(self.classes):
                 return int(label)
             raise InputError("unknown", f"label {label} is out of range; use 0 to {len(self.classes) - 1}")
-        raise InputError("unknown", f"unknown label {label!r}{suggest(label, list(self.classes))}")
+        raise InputError("unknown", f"unknown label {str(label)!r}{suggest(str(label), list(self.classes))}")
 
     @property
     def advice(self) -> str:
