@@ -10,9 +10,9 @@ import pytest
 
 from ddpm.data.arrays import array_source
 from ddpm.data.cache import prepare
+from ddpm.data.folder import open_folder
 from ddpm.data.source import Source
 from ddpm.data.survey import recall
-from ddpm.data.tree import open_folder
 from ddpm.images.decode import decode
 from ddpm.images.geometry import Geometry
 from ddpm.system.cache import source_folder
@@ -144,7 +144,7 @@ def test_an_interrupted_build_leaves_nothing(arrays: Source) -> None:
 def test_a_killed_build_is_not_taken_for_whole_and_swept_out_later(folder: Path) -> None:
     code = (
         "import os\nfrom pathlib import Path\n"
-        "from ddpm.data.cache import prepare\nfrom ddpm.data.tree import open_folder\n"
+        "from ddpm.data.cache import prepare\nfrom ddpm.data.folder import open_folder\n"
         "from ddpm.images.geometry import Geometry\n"
         f"prepare(open_folder(Path({str(folder)!r})), Geometry(), progress=lambda *_: os._exit(9))"
     )

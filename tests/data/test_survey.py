@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from ddpm.data.arrays import array_source
+from ddpm.data.folder import open_folder
 from ddpm.data.report import describe, warnings
 from ddpm.data.source import Source
 from ddpm.data.survey import one_mode, one_size, recall, survey
-from ddpm.data.tree import open_folder
 from refusal import refuses
 
 Make = Callable[..., bytes]

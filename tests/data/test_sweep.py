@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ddpm.data.arrays import array_source
+from ddpm.data.folder import open_folder
 from ddpm.data.sweep import CHUNK, sweep
-from ddpm.data.tree import open_folder
 from ddpm.images.decode import Look
 from ddpm.images.geometry import Geometry
 
@@ -67,7 +67,7 @@ def test_a_script_without_a_guard_is_told_so(tree: Tree, png: Make, tmp_path: Pa
     script = tmp_path / "script.py"
     script.write_text(
         "from pathlib import Path\n"
-        "from ddpm.data.tree import open_folder\n"
+        "from ddpm.data.folder import open_folder\n"
         "from ddpm.data.sweep import sweep\n"
         f"list(sweep(open_folder(Path({str(tree({'a.png': png()}))!r})), None, workers=1))\n"
     )

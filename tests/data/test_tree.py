@@ -1,18 +1,8 @@
-import os
-import pickle
-import zipfile
-from collections.abc import Callable, Mapping
-from pathlib import Path
-
 import pytest
 
 from ddpm.data.source import Source
-from ddpm.data.tree import open_folder, open_zip, tree_source
-from ddpm.images.decode import BadImage
+from ddpm.data.tree import Listing, tree_source
 from refusal import refuses
-
-Make = Callable[..., bytes]
-Tree = Callable[..., Path]
 
 
 def nothing(name: str) -> bytes:
@@ -20,7 +10,7 @@ def nothing(name: str) -> bytes:
 
 
 def listed(*names: str, stamp: int = 0) -> Source:
-    return tree_source(dict.fromkeys(names, (1, stamp)), nothing, "here")
+    return tree_source(Listing(dict.fromkeys(names, (1, stamp))), nothing, "here")
 
 
 @pytest.mark.parametrize(
@@ -35,6 +25,8 @@ def listed(*names: str, stamp: int = 0) -> Source:
         (["wrap/0.png", "wrap/a/1.png"], [None, None]),
         (["a/1.png", "ab/2.png"], ["a", "ab"]),
         (["1.png"], [None]),
+        (["a/1.png", "a/y/2.png", "b/1.png"], ["a", "a", "b"]),
+        (["e\u0301/1.png", "\u00e9/2.png", "a/3.png"], ["a", "\u00e9", "\u00e9"]),
     ],
 )
 def test_folders_are_classes(names: list[str], labels: list[str | None]) -> None:
@@ -64,121 +56,23 @@ def test_no_images_is_an_error_that_says_what_is_there() -> None:
         listed()
 
 
-def test_a_nested_folder(tree: Tree, png: Make) -> None:
-    root = tree({"a/1.png": png(1), "b/c/2.png": png(2), "b/2.txt": "x", ".git/3.png": png(3), "Thumbs.db": ""})
-    source = pickle.loads(pickle.dumps(open_folder(root)))
-    assert [(item.name, item.label) for item in source.items] == [("a/1.png", "a"), ("b/c/2.png", "b")]
-    assert source.read("b/c/2.png") == png(2)
-    assert source.size == len(png(1)) + len(png(2))
-    assert source.orphans == ("b/2.txt",)
+def test_classes_that_are_numbers_are_in_their_order() -> None:
+    assert listed("10/1.png", "2/1.png", "02/1.png", "x/1.png").classes == ("02", "2", "10", "x")
+    source = listed("10/1.png", "2/1.png")
+    other = source.with_classes(("10", "2"))
+    assert (other.classes, other.items) == (("10", "2"), source.items)
+    assert other.key != source.key
+    assert source.with_classes(("a", "b")) is source
 
 
-def test_a_hidden_root_is_no_reason(tree: Tree, png: Make) -> None:
-    assert len(open_folder(tree({".hidden/a.png": png()}) / ".hidden")) == 1
+def test_folders_beside_the_classes_without_images_are_named() -> None:
+    files = dict.fromkeys(("in/a/1.png", "in/b/2.png", "in/c/x.txt"), (1, 1))
+    source = tree_source(Listing(files, folders={"in", "in/a", "in/b", "in/c", "in/d", "in/a/x"}), nothing, "here")
+    assert source.classes == ("a", "b")
+    assert source.notes == ("2 folders without images, not counted as classes: in/c, in/d",)
 
 
-def test_the_key_sees_a_file_replaced_at_the_same_age_and_size(tree: Tree, png: Make) -> None:
-    root = tree({"a.png": png(1)})
-    before, times = open_folder(root).key, (root / "a.png").stat()
-    assert open_folder(root).key == before
-    assert len(png(2)) == len(png(1))
-    tree({"a.png": png(2)})
-    os.utime(root / "a.png", ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert open_folder(root).key != before
-
-
-def test_links_are_followed_once(tree: Tree, png: Make, tmp_path: Path) -> None:
-    root = tree({"a/1.png": png()})
-    other = tmp_path / "other"
-    other.mkdir()
-    (other / "2.png").write_bytes(png(2))
-    (root / "b").symlink_to(other, target_is_directory=True)
-    (root / "a" / "loop").symlink_to(root, target_is_directory=True)
-    assert [item.name for item in open_folder(root).items] == ["a/1.png", "b/2.png"]
-
-
-def test_a_folder_that_cannot_be_listed(tree: Tree, png: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = tree({"a.png": png()})
-
-    def refuse(path: object) -> None:
-        raise PermissionError(13, "Permission denied", str(path))
-
-    monkeypatch.setattr(os, "scandir", refuse)
-    with refuses("unreadable"):
-        open_folder(root)
-
-
-def test_a_huge_file_is_not_read(tree: Tree) -> None:
-    root = tree({"a.png": ""})
-    with (root / "a.png").open("wb") as file:
-        file.truncate(2**31)
-    with pytest.raises(BadImage, match=r"2\.1 GB"):
-        open_folder(root).read("a.png")
-
-
-def zipped(path: Path, files: Mapping[str, bytes | str]) -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return path
-
-
-def test_a_wrapped_folder(tmp_path: Path, png: Make) -> None:
-    files = {
-        "set/": "",
-        "set/cat/1.png": png(1),
-        "set/dog/1.png": png(2),
-        "set/dog/1.txt": "a dog",
-        "__MACOSX/set/cat/._1.png": b"?",
-        "set/.DS_Store": b"?",
-    }
-    source = pickle.loads(pickle.dumps(open_zip(zipped(tmp_path / "a.zip", files))))
-    names = [(item.name, item.label, item.caption) for item in source.items]
-    assert names == [("set/cat/1.png", "cat", None), ("set/dog/1.png", "dog", "a dog")]
-    assert source.read("set/dog/1.png") == png(2)
-    assert source.ignored == ()
-
-
-def test_the_key_of_an_archive_follows_the_content(tmp_path: Path, png: Make) -> None:
-    path = tmp_path / "a.zip"
-    first = open_zip(zipped(path, {"1.png": png(1)})).key
-    path.touch()
-    assert open_zip(path).key == first
-    assert open_zip(zipped(path, {"1.png": png(2)})).key != first
-
-
-def test_what_is_no_archive(tmp_path: Path) -> None:
-    path = tmp_path / "a.zip"
-    path.write_bytes(b"PK nothing")
-    with refuses("unreadable"):
-        open_zip(path)
-
-
-def test_an_encrypted_archive(tmp_path: Path, png: Make) -> None:
-    path = zipped(tmp_path / "a.zip", {"1.png": png()})
-    data = bytearray(path.read_bytes())
-    data[data.index(b"PK\x01\x02") + 8] |= 1
-    path.write_bytes(data)
-    with refuses("unreadable"):
-        open_zip(path)
-
-
-def test_a_damaged_member(tmp_path: Path, png: Make) -> None:
-    path = zipped(tmp_path / "a.zip", {"1.png": png(1), "2.png": png(2)})
-    data = bytearray(path.read_bytes())
-    data[data.index(b"IDAT") + 6] ^= 255
-    path.write_bytes(data)
-    source = open_zip(path)
-    with pytest.raises(BadImage, match="damaged inside the archive"):
-        source.read("1.png")
-    assert source.read("2.png") == png(2)
-
-
-def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
-    path = zipped(tmp_path / "a.zip", {"1.png": b""})
-    data = bytearray(path.read_bytes())
-    at = data.index(b"PK\x01\x02") + 24
-    data[at : at + 4] = (2**31).to_bytes(4, "little")
-    path.write_bytes(data)
-    with pytest.raises(BadImage, match=r"2\.1 GB"):
-        open_zip(path).read("1.png")
+def test_the_key_follows_what_may_be_decoded() -> None:
+    files = Listing({"a.png": (1,)})
+    keys = {tree_source(files, nothing, "here", max_pixels=n).key for n in (10, 20)}
+    assert len(keys) == 2

@@ -14,6 +14,8 @@ def check(
     *,
     size: str | None = None,
     mode: Mode | None = None,
+    split: str | None = None,
+    max_pixels: str | None = None,
     workers: Annotated[int | None, Parameter(show_default=False)] = None,
 ) -> None:
     """Decode every image and report sizes, modes, classes, problems, and how training would use them.
@@ -22,6 +24,8 @@ def check(
         data: A folder, a .zip of one, an .npz, or the built-in "digits".
         size: The --size to plan training for: 64, or height x width, as in 48x64.
         mode: The --mode to plan training for.
+        split: The --split to plan training for.
+        max_pixels: The --max-pixels to plan training for.
         workers: The number of processes that decode; chosen automatically by default.
     """
     from ddpm.data.open import open_source
@@ -32,9 +36,10 @@ def check(
     from ddpm.planning.recipes.auto import auto
     from ddpm.planning.request import Request
     from ddpm.system.console import bar
+    from ddpm.system.units import count
     from ddpm.system.units import size as parse_size
 
-    source = open_source(data)
+    source = open_source(data, split, count(max_pixels, "pixels") if max_pixels else None)
     with bar("reading") as progress:
         found = survey(source, workers=workers, progress=progress)
     say(*describe(source, found))
@@ -53,4 +58,5 @@ def check(
         say("          requires --skip-bad: some images cannot be used")
     if found_advice := advice(data, chosen.size):
         say(f"latents   {found_advice}")
-    say(f"next      ddpm train {data} --out runs/{Path(data).stem or 'data'} --for 20m")
+    options = "".join(f" --{flag} {v}" for flag, v in {"split": split, "max-pixels": max_pixels}.items() if v)
+    say(f"next      ddpm train {data} --out runs/{Path(data).stem or 'data'} --for 20m{options}")

@@ -37,6 +37,10 @@ class Flags:
         mode: Mode to convert the images to; required if they have several.
         fit: How to resize images of a different aspect ratio; crop by default.
         skip_bad: Skip images that cannot be read.
+        split: Which folder to train on if DATA has train, val and test; by default train, with val held out. "all"
+            trains on all of them.
+        max_pixels: The largest number of pixels of an image to read, such as 400M; 179M by default. Larger JPEGs are
+            read at a fraction of their size.
         labels: Condition on the classes, if there are any; on by default.
         text: How to encode captions, if the images have some: words (default), a vocabulary of these captions; minilm;
             or the folder of a text encoder: CLIP, T5 or BERT.
@@ -66,6 +70,8 @@ class Flags:
     mode: Mode | None = None
     fit: Fit | None = None
     skip_bad: bool | None = None
+    split: str | None = None
+    max_pixels: str | None = None
     labels: bool | None = None
     text: str | None = None
     no_text: Annotated[bool | None, Parameter(negative=())] = None

@@ -16,6 +16,8 @@ class DataConfig(Strict):
         held_out: The number of held-out images.
         size: (H, W).
         classes: The class names, in the order of the labels; empty for a model without labels.
+        split: The folder to train on, of train, val and test; None for train where there are such folders.
+        max_pixels: The largest number of pixels of an image to decode; None for the default.
         mean, std: The statistics of each channel, in units of [-1, 1].
     """
 
@@ -27,6 +29,8 @@ class DataConfig(Strict):
     mode: Mode
     fit: Fit = "crop"
     skip_bad: bool = False
+    split: str | None = None
+    max_pixels: int | None = None
     classes: tuple[str, ...] = ()
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()

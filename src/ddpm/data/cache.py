@@ -5,7 +5,7 @@ import math
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
@@ -103,8 +103,9 @@ def _build(source: Source, geometry: Geometry, draft: Path, findings: Iterable[F
         with (draft / PIXELS).open("wb") as file:
             found = tally(source, stored(file))
     bad = list(found.bad)
-    rest = [(item.label, item.caption) for item in _good(source, bad)]
-    digest.update(json.dumps([shape, source.classes, rest]).encode())
+    rest = [(item.label, item.caption) for item in _good(source.items, bad)]
+    held = [source.validation] if source.validation else []
+    digest.update(json.dumps([shape, source.classes, rest, *held]).encode())
     record = {"shape": [found.images, *shape], "bad": bad, "fingerprint": digest.hexdigest()}
     write_json(draft / RECORD, record, ADVICE)
     return found
@@ -128,7 +129,7 @@ def _load(folder: Path, source: Source) -> Dataset | None:
     if not pixels.exists() or pixels.stat().st_size != math.prod(record["shape"]):  # edited by hand, or a power failure
         shutil.rmtree(folder, ignore_errors=True)
         return None
-    items = _good(source, record["bad"])
+    items = _good(source.items, record["bad"])
     labels = None
     if source.classes:
         number = {name: i for i, name in enumerate(source.classes)}
@@ -141,12 +142,13 @@ def _load(folder: Path, source: Source) -> Dataset | None:
         captions=tuple(item.caption or "" for item in items) if captioned else None,
         names=tuple(item.name for item in items),
         fingerprint=record["fingerprint"],
+        validation=len(items) - len(_good(source.items[: len(source) - source.validation], record["bad"])),
     )
 
 
-def _good(source: Source, bad: Iterable[str]) -> list[Item]:
+def _good(items: Sequence[Item], bad: Iterable[str]) -> list[Item]:
     left_out = set(bad)
-    return [item for item in source.items if item.name not in left_out]
+    return [item for item in items if item.name not in left_out]
 
 
 def _sweep_out(parent: Path) -> None:

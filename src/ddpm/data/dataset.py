@@ -11,10 +11,12 @@ from PIL import Image
 
 from ddpm.data.captions import Captions, strings_of
 from ddpm.images.arrays import Array, is_tensor, pixels_of
+from ddpm.images.geometry import Geometry
 from ddpm.images.photo import opened
 from ddpm.images.pixels import Pixels
 from ddpm.images.sheets import plain
 from ddpm.system.errors import InputError
+from ddpm.system.filenames import natural
 from ddpm.system.names import Mode
 
 Ints = npt.NDArray[np.int64]
@@ -68,6 +70,7 @@ class Dataset:
         derived: Kind of condition -> the function that derives it from images (b, H, W, C) and their names.
         latents: The moments of the latents of all stored images, for training in place of these.
         encode: Encodes captions for batches, which have none if it is None.
+        validation: The number of images, the last ones, that are held out; 0 holds out some at random.
     """
 
     pixels: Pixels
@@ -81,6 +84,7 @@ class Dataset:
     derived: Mapping[str, Derive] = field(default_factory=dict)
     latents: "EncodedImages | None" = None
     encode: EncodeCaptions | None = None
+    validation: int = 0
 
     @classmethod
     def of(
@@ -101,7 +105,7 @@ class Dataset:
             InputError: if the images, labels or captions have another form.
         """
         if isinstance(images, Sequence):
-            each = [np.atleast_3d(np.asarray(plain(opened(image)[1]))) for image in images]
+            each = [Geometry().apply(plain(opened(image)[1])) for image in images]
             if len(shapes := {one.shape for one in each}) != 1:
                 raise InputError(
                     "invalid", f"the images have {len(shapes)} sizes or modes; convert all to the same size and mode"
@@ -163,6 +167,7 @@ class Dataset:
             names=tuple(self.names[i] for i in indices) if self.names else (),
             rows=indices if self.rows is None else self.rows[indices],
             partners={kind: partner.subset(indices) for kind, partner in self.partners.items()},
+            validation=0,
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -213,7 +218,7 @@ def class_names(
     if labels.shape != (n,):
         raise InputError("invalid", f"the labels of {where} have the shape {labels.shape}; use ({n},), one per image")
     if labels.dtype.kind == "U":
-        return [str(name) for name in labels], classes or tuple(sorted({str(name) for name in labels}))
+        return [str(name) for name in labels], classes or tuple(sorted({str(name) for name in labels}, key=natural))
     if labels.dtype.kind not in "iu" or labels.min() < 0:
         found = labels.min() if labels.dtype.kind in "iu" else labels.dtype
         raise InputError("invalid", f"the labels of {where} must be non-negative integers or names, not {found}")

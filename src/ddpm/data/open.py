@@ -3,30 +3,43 @@
 from difflib import get_close_matches
 from pathlib import Path
 
+from ddpm.config.data import DataConfig
+from ddpm.data.archive import open_zip
 from ddpm.data.arrays import open_digits, open_npz
+from ddpm.data.folder import open_folder
 from ddpm.data.source import Source
-from ddpm.data.tree import open_folder, open_zip
+from ddpm.images.reduced import MAX_PIXELS
 from ddpm.system.errors import InputError
+from ddpm.system.filenames import readable
 
 
-def open_source(where: str | Path) -> Source:
+def open_source(where: str | Path, split: str | None = None, max_pixels: int | None = None) -> Source:
     """List the images of a folder, a .zip of one, an .npz, or the built-in ``"digits"`` (``"./digits"`` is a folder).
+
+    Args:
+        split: Which of the folders train, val and test to use; see :func:`~ddpm.data.splits.chosen`.
+        max_pixels: The largest number of pixels of an image to decode.
 
     Raises:
         InputError: it does not exist, has another type, or holds no images.
     """
+    most = MAX_PIXELS if max_pixels is None else max_pixels
+    if readable(str(where)) != str(where):
+        raise InputError("invalid", f"the path {readable(str(where))} is not UTF-8; rename it")
+    path = Path(where).expanduser()
+    if where != "digits" and path.is_dir():
+        return open_folder(path, split, most)
+    if split is not None and path.suffix.lower() != ".zip":
+        raise InputError("conflict", f"{where} has no folders, so --split has no effect; drop it")
     if where == "digits":
         return open_digits()
-    path = Path(where).expanduser()
-    if path.is_dir():
-        return open_folder(path)
     if not path.exists():
         raise InputError(
             "missing", f"{path} does not exist{_nearest(path)}; use a folder of images, a .zip, an .npz, or digits"
         )
     match path.suffix.lower():
         case ".zip":
-            return open_zip(path)
+            return open_zip(path, split, most)
         case ".npz":
             return open_npz(path)
         case suffix:
@@ -34,6 +47,15 @@ def open_source(where: str | Path) -> Source:
                 "unreadable",
                 f"{path} has an unsupported type ({suffix or 'unknown'}); use a folder of images, a .zip or an .npz",
             )
+
+
+def reopen_source(data: DataConfig) -> Source:
+    """List the images that a run was trained on, with its classes in the order of its labels.
+
+    Raises:
+        InputError: see :func:`open_source`.
+    """
+    return open_source(data.source, data.split, data.max_pixels).with_classes(data.classes)
 
 
 def _nearest(path: Path) -> str:

@@ -43,8 +43,14 @@ def variants(seed: int, epochs: Ints, indices: Ints) -> npt.NDArray[np.uint64]:
     return _draws(seed, "caption", epochs, indices)
 
 
-def split(n: int, seed: int) -> tuple[Ints, Ints]:
-    """The sorted training and held-out indices; n / 20 are held out, at most 512, and none if n < 40."""
+def split(n: int, seed: int, validation: int = 0) -> tuple[Ints, Ints]:
+    """The sorted training and held-out indices; n / 20 are held out, at most 512, and none if n < 40.
+
+    Args:
+        validation: The number of images, the last ones, that are held out instead.
+    """
+    if validation:
+        return np.arange(n - validation), np.arange(n - validation, n)
     held = min(512, n // 20) if n >= 40 else 0
     order = np.argsort(_bits(derive(seed, "held out"), np.arange(n)), kind="stable")
     return np.sort(order[held:]), np.sort(order[:held])

@@ -12,6 +12,9 @@ from ddpm.system.units import say_count, say_some
 FEW = 1000
 """The number of images below which a model tends to memorise them."""
 
+DARK = 2**14 - 1
+"""The largest value of 16 bits up to which images count as stored in fewer bits."""
+
 WORD = re.compile(r"\w+(?:['’-]\w+)*")
 MOST = 10
 """The number of frequent words to name."""
@@ -40,6 +43,9 @@ def describe(source: Source, found: Survey) -> list[str]:
         "animated (first frame used)": found.animated,
         "rotated upright by EXIF": found.turned,
         "16-bit (scaled to 8)": found.deep,
+        "converted to sRGB from the space of their colour profile": found.recoloured,
+        "with a colour profile that cannot be used (ignored)": found.odd_profiles,
+        "too large to decode whole (read at a fraction of their size)": found.reduced,
         "identical to an earlier one": found.duplicates,
     }
     if any(odd.values()):
@@ -72,8 +78,15 @@ def warnings(found: Survey) -> list[str]:
         "ignored files": found.ignored,
     }
     lines = [f"{len(names):,} {what}: {say_some(names)}" for what, names in lists.items() if names]
+    lines += found.notes
     if empty := [name for name, n in found.classes.items() if not n]:
         lines.append(f"{len(empty):,} classes without an image: {say_some(empty)}")
+    if 0 < found.peak <= DARK:
+        bits = found.peak.bit_length()
+        lines.append(
+            f"16-bit values reach only {found.peak:,} of 65,535 ({bits} bits), so the images are nearly black; "
+            f"multiply the values by {65535 // (2**bits - 1)} and save them again"
+        )
     if found.images < FEW:
         lines.append(f"only {found.images:,} images: a model trained for long will memorise them")
     return lines

@@ -21,8 +21,8 @@ from ddpm.system.names import Mode
 from ddpm.system.progress import Progress, silent
 from ddpm.system.units import say_some
 
-NAME = f"survey-{PIL.__version__}.json"
-"""Named by version, as another Pillow may read other files."""
+NAME = f"survey-2-{PIL.__version__}.json"
+"""Named by the version of its fields, and of Pillow, as another one may read other files."""
 THREADS = 8
 """Threads that read headers."""
 
@@ -47,7 +47,12 @@ class Survey:
         animated: The number of images with several frames, of which the first is used.
         turned: The number of images rotated by EXIF.
         deep: The number of images stored with 16 bits.
+        peak: The largest value, of 65,535, of these.
+        recoloured: The number of images converted to sRGB from the space of their colour profile.
+        odd_profiles: The number of images whose colour profile cannot be used.
+        reduced: The number of images decoded at a fraction of their size.
         duplicates: The number of images that equal an earlier one byte for byte.
+        notes: What else there is to say about the files.
     """
 
     images: int
@@ -63,7 +68,12 @@ class Survey:
     animated: int
     turned: int
     deep: int
+    peak: int
+    recoloured: int
+    odd_profiles: int
+    reduced: int
     duplicates: int
+    notes: tuple[str, ...]
 
     def check(self, skip_bad: bool = False) -> None:
         """Check that a source can be trained on.
@@ -135,7 +145,7 @@ def tally(source: Source, looks: Iterable[Look | str]) -> Survey:
         sizes=_counts(look.size for look in good),
         modes=_counts(look.mode for look in good),
         stored=_counts(look.stored for look in good),
-        bad={item.name: look for item, look in pairs if isinstance(look, str)},
+        bad={**source.broken, **{item.name: look for item, look in pairs if isinstance(look, str)}},
         classes={name: labels[name] for name in source.classes},
         captions=captions,
         uncaptioned=uncaptioned if captions else (),
@@ -144,7 +154,12 @@ def tally(source: Source, looks: Iterable[Look | str]) -> Survey:
         animated=sum(look.animated for look in good),
         turned=sum(look.turned for look in good),
         deep=sum(look.deep for look in good),
+        peak=max((look.peak for look in good), default=0),
+        recoloured=sum(look.recoloured is True for look in good),
+        odd_profiles=sum(look.recoloured is None for look in good),
+        reduced=sum(look.reduced for look in good),
         duplicates=len(good) - len({look.digest for look in good}),
+        notes=source.notes,
     )
 
 
@@ -154,14 +169,14 @@ def peek(source: Source) -> tuple[dict[tuple[int, int], int], dict[Mode, int]]:
         seen = [header(source.read(source.items[0].name))] * len(source)
     else:
         with ThreadPoolExecutor(THREADS) as pool:
-            found = pool.map(partial(_header, source.read), (item.name for item in source.items))
+            found = pool.map(partial(_header, source.read, source.max_pixels), (item.name for item in source.items))
             seen = [one for one in found if one is not None]
     return _counts(size for size, _ in seen), _counts(mode for _, mode in seen)
 
 
-def _header(read: Read, name: str) -> tuple[tuple[int, int], Mode] | None:
+def _header(read: Read, most: int, name: str) -> tuple[tuple[int, int], Mode] | None:
     try:
-        return header(read(name))
+        return header(read(name), most)
     except (BadImage, OSError):
         return None
 
@@ -184,5 +199,6 @@ def recall(source: Source, cache_dir: Path | None = None) -> Survey | None:
         return None
     # a source's key covers only its images and their captions: other files may have changed since the survey
     tuples = {"uncaptioned": tuple(fields["uncaptioned"]), "orphans": source.orphans, "ignored": source.ignored}
+    tuples["notes"] = source.notes
     sizes = {(h, w): n for h, w, n in fields["sizes"]}
     return Survey(**fields | tuples | {"sizes": sizes, "bad": dict(fields["bad"])})

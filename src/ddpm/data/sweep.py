@@ -45,7 +45,7 @@ def sweep(
     """
     names = [item.name for item in source.items]
     chunks = [names[i : i + CHUNK] for i in range(0, len(names), CHUNK)]
-    task = partial(_look_at, source.read, geometry)
+    task = partial(_look_at, source.read, geometry, source.max_pixels)
     if source.size is None or (workers is None and source.size < SMALL):
         workers = 0  # sending an array takes longer than reading it
     elif workers is None:
@@ -57,13 +57,13 @@ def sweep(
         progress(done, len(names))
 
 
-def _look_at(read: Read, geometry: Geometry | None, names: list[str]) -> list[Finding]:
-    return [_look(read, geometry, name) for name in names]
+def _look_at(read: Read, geometry: Geometry | None, most: int, names: list[str]) -> list[Finding]:
+    return [_look(read, geometry, most, name) for name in names]
 
 
-def _look(read: Read, geometry: Geometry | None, name: str) -> Finding:
+def _look(read: Read, geometry: Geometry | None, most: int, name: str) -> Finding:
     try:
-        image, look = decode(read(name))
+        image, look = decode(read(name), most, (1, 1) if geometry is None else geometry.size)
     except BadImage as error:
         return str(error), None
     except OSError as error:

@@ -1,154 +1,138 @@
-"""Sources from trees of files: a folder, or a .zip read in place."""
+"""Sources from trees of files: what is in a folder or an archive, as images with classes and captions."""
 
 import hashlib
-import os
 import posixpath
-import zipfile
-import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from functools import lru_cache, partial
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 from ddpm.data.captions import match_captions
 from ddpm.data.source import Item, Read, Source
-from ddpm.images.decode import BadImage, check_bytes
+from ddpm.data.splits import below, chosen
+from ddpm.images.reduced import MAX_PIXELS
 from ddpm.system.errors import InputError
+from ddpm.system.filenames import natural, nfc
+from ddpm.system.units import say_count, say_some
 
 SUFFIXES = {
     *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".jp2", ".gif"),
     *(".bmp", ".dib", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
 }
-JUNK = {"__MACOSX", "Thumbs.db", "desktop.ini"}
-"""Files and folders of the operating system, besides those whose names begin with a dot."""
+JUNK = {
+    *("__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "recycler", "system volume information"),
+    *("@eadir", "#recycle", "#snapshot", "lost+found"),
+}
+"""Files and folders of systems and servers, in lower case, besides those whose names begin with a dot."""
+RULES = 2
+"""Incremented when the same files are decoded to other images, which the cache then does not have."""
 
 
-def open_folder(root: Path) -> Source:
-    """The images in a folder and its subfolders; links are followed, hidden files are ignored.
+@dataclass(frozen=True)
+class Listing:
+    """The entries of a folder or an archive, by POSIX-style names below its root.
 
-    Raises:
-        InputError: if a folder cannot be listed, or there is no image.
+    Attributes:
+        files: Name -> size in bytes, and numbers that change with the content.
+        broken: The names of entries that cannot be read, such as links to nothing, and the reasons.
+        folders: The names of all folders.
+        left_out: The names of the folders of systems and servers, whose content is ignored.
     """
-    root = root.resolve()
-    try:
-        files = dict(_walk(root, "", frozenset()))
-    except OSError as error:
-        raise InputError(
-            "unreadable", f"cannot list {error.filename}: {error.strerror}; make it readable, or move it away"
-        ) from error
-    return tree_source(files, partial(_read_file, root), str(root))
+
+    files: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+    folders: set[str] = field(default_factory=set)
+    left_out: set[str] = field(default_factory=set)
 
 
-def _read_file(root: Path, name: str) -> bytes:
-    path = root / name
-    check_bytes(path.stat().st_size)
-    return path.read_bytes()
+def tree_source(
+    listing: Listing, read: Read, where: str, split: str | None = None, max_pixels: int = MAX_PIXELS
+) -> Source:
+    """The images among the files, sorted by name; those of a folder val after those of train.
 
-
-def _walk(folder: Path, prefix: str, above: frozenset[str]) -> Iterator[tuple[str, tuple[int, ...]]]:
-    real = os.path.realpath(folder)
-    if real in above:  # a link to a parent folder
-        return
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if _junk(entry.name):
-                continue
-            if entry.is_dir():
-                yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", above | {real})
-            elif entry.is_file():
-                stat = entry.stat()
-                # ctime also changes when a file is replaced by one of the same mtime, or made readable.
-                yield prefix + entry.name, (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-
-
-def open_zip(path: Path) -> Source:
-    """The images in a .zip, whose checksums reveal changes.
-
-    Raises:
-        InputError: if it is not a readable .zip, is encrypted, or holds no image.
-    """
-    version = path.resolve(), path.stat().st_mtime_ns
-    try:
-        members = _archive(*version).infolist()
-    except (zipfile.BadZipFile, OSError) as error:
-        raise InputError("unreadable", f"{path} is not a readable .zip ({error}); create it again") from error
-    if any(member.flag_bits & 1 for member in members):
-        raise InputError("unreadable", f"{path} is encrypted; use a .zip without a password")
-    files = {
-        member.filename: (member.file_size, member.CRC)
-        for member in members
-        if not member.is_dir() and not any(map(_junk, member.filename.split("/")))
-    }
-    return tree_source(files, partial(_read_member, *version), path.name)
-
-
-def _read_member(path: Path, stamp: int, name: str) -> bytes:
-    archive = _archive(path, stamp)
-    check_bytes(archive.getinfo(name).file_size)
-    try:
-        return archive.read(name)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise BadImage(f"damaged inside the archive ({error})") from error
-
-
-@lru_cache(maxsize=1)
-def _archive(path: Path, stamp: int) -> zipfile.ZipFile:
-    """The open archive, cached by its modification time, as reading the directory of a large one takes seconds."""
-    return zipfile.ZipFile(path)
-
-
-def tree_source(files: Mapping[str, tuple[int, ...]], read: Read, where: str) -> Source:
-    """The images among the files, sorted by name.
-
-    Classes are the subfolders of the deepest folder that contains every image, unless an image lies directly in it.
-    ``cat/1.png, dog/2.png`` has two classes, also inside a wrapping folder; a flat folder has none.
+    Classes are the subfolders of the deepest folder that contains every image, or of each split, unless an image lies
+    directly in it. ``cat/1.png, dog/2.png`` has two classes, also inside a wrapping folder; a flat folder has none.
 
     Args:
-        files: POSIX-style name below the root -> size in bytes, and numbers that change with the content.
+        split: See :func:`~ddpm.data.splits.chosen`.
+        max_pixels: The largest number of pixels of an image to decode.
 
     Raises:
-        InputError: if there is no image, or a caption file cannot be read.
+        InputError: if there is no image or no such split, or a caption file cannot be read.
     """
-    images = [name for name in sorted(files) if _suffix(name) in SUFFIXES]
-    others = [name for name in sorted(files) if _suffix(name) not in SUFFIXES]
+    images = [name for name in sorted(listing.files) if suffix(name) in SUFFIXES]
+    others = [name for name in sorted(listing.files) if suffix(name) not in SUFFIXES]
     if not images:
-        found = Counter(_suffix(name) or "no suffix" for name in others).most_common(3)
-        held = ", ".join(f"{n} of type {suffix}" for suffix, n in found) or "it is empty"
-        raise InputError(
-            "missing",
-            f"{where} holds no images ({held}); add .png, .jpg, .webp, .bmp, .gif, .tiff, .ppm or .avif files",
-        )
+        raise _no_images(where, others, listing.broken)
+    found = chosen(images, split, where)
+    images = [*found.training, *found.validation]
+    others = [name for name in others if not name.startswith(found.left_out)]
     captions, orphans, ignored = match_captions(images, others, read)
-    labels = _labels(images)
+    labels, classes = _labels(images, found.above)
     items = tuple(map(Item, images, labels, map(captions.get, images)))
-    digest = hashlib.sha256(repr(where).encode())
+    broken = {name: why for name, why in sorted(listing.broken.items()) if not name.startswith(found.left_out)}
+    digest = hashlib.sha256(repr((RULES, where, max_pixels, len(found.validation), broken)).encode())
     for item in items:
-        size, *stamp = files[item.name]
+        size, *stamp = listing.files[item.name]
         digest.update(repr((item.name, size, tuple(stamp), item.label, item.caption)).encode())
     return Source(
         items,
         read,
         key=digest.hexdigest()[:32],
-        classes=tuple(sorted({label for label in labels if label is not None})),
-        size=sum(files[name][0] for name in images),
+        classes=tuple(sorted({label for label in labels if label is not None}, key=natural)),
+        size=sum(listing.files[name][0] for name in images),
         orphans=orphans,
         ignored=ignored,
+        broken=broken,
+        notes=(*found.notes, *_empty(listing.folders, classes), *_left_out(listing.left_out)),
+        max_pixels=max_pixels,
+        validation=len(found.validation),
     )
 
 
-def _labels(names: list[str]) -> list[str | None]:
-    folders = [posixpath.dirname(name).split("/") for name in names]
-    # Sorted names: a prefix of the first and the last folder is shared by all.
-    low, high = min(folders), max(folders)
-    depth = next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
-    if low == [""] or any(len(folder) <= depth for folder in folders):
-        return [None] * len(names)
-    return [folder[depth] for folder in folders]
-
-
-def _suffix(name: str) -> str:
+def suffix(name: str) -> str:
+    """The end of a name, from its last dot, in lower case."""
     return posixpath.splitext(name)[1].lower()
 
 
-def _junk(name: str) -> bool:
-    return name.startswith(".") or name in JUNK
+def junk(name: str) -> bool:
+    """Whether a file or folder of this name belongs to a system or a server rather than to the data."""
+    return name.startswith(".") or name.lower() in JUNK
+
+
+def _no_images(where: str, others: Iterable[str], broken: dict[str, str]) -> InputError:
+    if broken:
+        first = say_some([f"{name}: {reason}" for name, reason in broken.items()], 3, "; ")
+        return InputError("unreadable", f"{where} holds no readable images ({first}); restore them")
+    found = Counter(suffix(name) or "no suffix" for name in others).most_common(3)
+    held = ", ".join(f"{n} of type {kind}" for kind, n in found) or "it is empty"
+    return InputError(
+        "missing", f"{where} holds no images ({held}); add .png, .jpg, .webp, .bmp, .gif, .tiff, .ppm or .avif files"
+    )
+
+
+def _labels(names: list[str], above: int) -> tuple[list[str | None], set[str]]:
+    """The class of each image, and the folders that are classes.
+
+    Args:
+        above: The number of folders above the classes of a split.
+    """
+    inside = [name.split("/", above)[-1] for name in names]
+    depth = above + below(inside)
+    parts = [name.split("/")[:-1] for name in names]
+    if any(len(part) <= depth for part in parts):
+        return [None] * len(names), set()
+    return [nfc(part[depth]) for part in parts], {"/".join(part[: depth + 1]) for part in parts}
+
+
+def _empty(folders: set[str], classes: set[str]) -> Iterator[str]:
+    """A note about folders next to those of the classes that hold no image."""
+    places = {posixpath.dirname(name) for name in classes}
+    if empty := sorted(name for name in folders - classes if name and posixpath.dirname(name) in places):
+        yield f"{say_count(len(empty), 'folder')} without images, not counted as classes: {say_some(empty)}"
+
+
+def _left_out(names: Iterable[str]) -> Iterator[str]:
+    """A note about the folders that were ignored."""
+    if counts := Counter(map(posixpath.basename, sorted(names))):
+        listed = [f"{name} ({n:,} times)" if n > 1 else name for name, n in counts.most_common()]
+        yield f"folders of systems and servers left out: {say_some(listed)}"

@@ -7,9 +7,10 @@ from ddpm.config.data import DataConfig
 from ddpm.config.run import RunConfig
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
-from ddpm.data.open import open_source
+from ddpm.data.open import open_source, reopen_source
 from ddpm.data.order import split
 from ddpm.data.pairs import with_low
+from ddpm.data.source import Source
 from ddpm.data.survey import Survey, recall
 from ddpm.evaluation.options import EvaluationOptions
 from ddpm.images.geometry import Geometry
@@ -46,16 +47,27 @@ def reference(options: EvaluationOptions, own: DataConfig, progress: Progress = 
         raise InputError("missing", UNKNOWN)
     given = own if options.data is None else options
     geometry = Geometry(own.size, own.mode, given.fit)
-    return real(options.data or own.source, geometry, skip_bad=given.skip_bad, progress=progress)
+    listed = reopen_source(own) if options.data is None else None
+    return real(options.data or own.source, geometry, listed, skip_bad=given.skip_bad, progress=progress)
 
 
-def real(source: str, geometry: Geometry, *, skip_bad: bool = False, progress: Progress = silent) -> Real:
+def real(
+    source: str,
+    geometry: Geometry,
+    listed: Source | None = None,
+    *,
+    skip_bad: bool = False,
+    progress: Progress = silent,
+) -> Real:
     """Load the images of a source in the geometry of the samples.
+
+    Args:
+        listed: its images; all of them if None.
 
     Raises:
         InputError: the source cannot be read or holds too few images.
     """
-    listed = open_source(source)
+    listed = open_source(source) if listed is None else listed
     data = prepare(listed, geometry, skip_bad=skip_bad, progress=progress)
     if len(data) < FEWEST:
         raise InputError(
@@ -85,12 +97,13 @@ def training(config: RunConfig, progress: Progress = silent) -> tuple[Dataset, D
     d = config.data
     if not d.source:
         raise InputError("missing", UNKNOWN)
-    data = prepare(open_source(d.source), Geometry(d.size, d.mode, d.fit), skip_bad=d.skip_bad, progress=progress)
+    data = prepare(reopen_source(d), Geometry(d.size, d.mode, d.fit), skip_bad=d.skip_bad, progress=progress)
     if data.fingerprint != d.fingerprint:
         raise InputError("incompatible", f"the images of {d.source} have changed since the run started")
     if config.upscaling is not None and config.upscaling.low is not None:
-        data = with_low(data, config.upscaling.low, config.upscaling.scale, d.fit, skip_bad=d.skip_bad)
-    kept, held = split(len(data), config.training.seed)
+        low, scale = config.upscaling.low, config.upscaling.scale
+        data = with_low(data, low, scale, d.fit, split=d.split, skip_bad=d.skip_bad)
+    kept, held = split(len(data), config.training.seed, data.validation)
     return data.subset(kept), data.subset(held)
 
 

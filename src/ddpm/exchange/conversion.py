@@ -152,7 +152,7 @@ def _trained_on(source: str, config: object, progress: Progress) -> RunConfig:
         raise InputError("conflict", "--data has no effect on a model that generates no images; leave it out")
     known = config.data
     data = prepare(open_source(source), Geometry(known.size, known.mode, known.fit), progress=progress)
-    kept, held = split(len(data), config.training.seed)
+    kept, held = split(len(data), config.training.seed, data.validation)
     mean, std = channel_stats(data)
     changes: dict[str, object] = {
         "source": source,

@@ -34,7 +34,7 @@ from ddpm.training.watch import Watch
 
 OWN = ("factor", "latent_channels", "adversarial", "lpips")
 """Flags of ``ddpm train`` that only an autoencoder has."""
-SHARED = ("recipe", "for", "images", "size", "mode", "fit", "skip_bad", "precision", "set")
+SHARED = ("recipe", "for", "images", "size", "mode", "fit", "skip_bad", "split", "max_pixels", "precision", "set")
 KEYS = {name: ".".join(place.paths[0]) for name, place in options(AutoencoderConfig).items()}
 """Flags that are keys of the config."""
 
@@ -130,7 +130,7 @@ def reopen(config: AutoencoderConfig, out: Path, dataset: Dataset, accelerator: 
     torch.manual_seed(derive(s.seed, "weights"))
     model = build.build_autoencoder_model(config).to(accelerator.device)
     dataset = replace(dataset, labels=None, classes=())
-    kept, held = (dataset.subset(part) for part in split(len(dataset), s.seed))
+    kept, held = (dataset.subset(part) for part in split(len(dataset), s.seed, dataset.validation))
     psnr = HeldOutPSNR.of(held, s.images)
     watch = Watch(psnr, 2 * s.checkpoint_every, 0.0)
     if adversarial is not None:
@@ -196,5 +196,5 @@ class _AutoencoderDraft:
 
         A training step costs about as much as four encodings.
         """
-        kept, held = split(len(self.dataset), 0)
+        kept, held = split(len(self.dataset), 0, self.dataset.validation)
         return min(MEASURING * images, min(len(kept), MEASURED) / 4 + len(held))

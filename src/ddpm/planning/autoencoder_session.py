@@ -8,7 +8,7 @@ from accelerate import Accelerator
 
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
-from ddpm.data.open import open_source
+from ddpm.data.open import reopen_source
 from ddpm.data.report import warnings
 from ddpm.images.geometry import Geometry
 from ddpm.planning import autoencoder
@@ -74,7 +74,7 @@ class AutoencoderSession:
         own.refuse_changes(data.source, config.request)
         accelerator = accelerator_of(own.command.device, config.training.precision)
         own.store(accelerator)
-        source = open_source(own.source)
+        source = reopen_source(data)
         with accelerator.main_process_first():
             dataset = prepare(source, Geometry(data.size, data.mode, data.fit), skip_bad=data.skip_bad)
         job = autoencoder.reopen(config, own.out, dataset, accelerator)

@@ -14,7 +14,7 @@ from ddpm.config.run import RunConfig
 from ddpm.core.seed import derive
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
-from ddpm.data.open import open_source
+from ddpm.data.open import open_source, reopen_source
 from ddpm.data.order import split
 from ddpm.engine.classifier import refuse_unguided
 from ddpm.images.geometry import Geometry
@@ -45,7 +45,8 @@ def labelled(run: Path, config: RunConfig, data: str | None) -> Dataset:
             "missing", f"{run} does not know the images that it was trained on; add --data with a folder of images"
         )
     source = own.source if data is None else data
-    images = prepare(open_source(source), Geometry(own.size, own.mode, own.fit), skip_bad=own.skip_bad)
+    listed = reopen_source(own) if data is None else open_source(data).with_classes(own.classes)
+    images = prepare(listed, Geometry(own.size, own.mode, own.fit), skip_bad=own.skip_bad)
     if len(images.classes) < 2:
         raise InputError(
             "invalid",
@@ -129,7 +130,7 @@ def _config(
     amount: int,
     micro: int | None = None,
 ) -> ClassifierConfig:
-    kept, held = split(len(images), own.training.seed)
+    kept, held = split(len(images), own.training.seed, images.validation)
     batch = asked.get("batch", BATCH)
     return ClassifierConfig.parse(
         {
@@ -161,6 +162,6 @@ def _config(
 def _job(config: ClassifierConfig, own: RunConfig, run: Path, images: Dataset) -> Job:
     # torch's initialisers use its global generator, which keeps 32 bits of a seed on the CPU: enough for one draw
     torch.manual_seed(derive(config.training.seed, "classifier's weights"))
-    kept, held = (images.subset(part) for part in split(len(images), own.training.seed))
+    kept, held = (images.subset(part) for part in split(len(images), own.training.seed, images.validation))
     model, objective = build.build_classifier(config), build.build_classification(config)
     return Job(model, objective, config.training, kept, held, RunFolder(run).classifier)

@@ -23,7 +23,7 @@ def gather(request: Request, progress: Progress = silent) -> tuple[Survey, Datas
     Raises:
         InputError: they cannot be read, or not be trained on as requested.
     """
-    source = open_source(request.data)
+    source = open_source(request.data, request.split, request.max_pixels)
     known = recall(source)
     sizes, modes = (known.sizes, known.modes) if known else peek(source)
     if not sizes:
@@ -38,7 +38,8 @@ def gather(request: Request, progress: Progress = silent) -> tuple[Survey, Datas
         data = prepare(source, settled, skip_bad=request.skip_bad, progress=progress)
     if request.low is not None:
         scale = whole_number("upscaling.scale", request.scale or DEFAULT_SCALE)
-        data = with_low(data, request.low, scale, request.fit, skip_bad=request.skip_bad, progress=progress)
+        low, fit, split, skip = request.low, request.fit, request.split, request.skip_bad
+        data = with_low(data, low, scale, fit, split=split, skip_bad=skip, progress=progress)
     return found, data
 
 

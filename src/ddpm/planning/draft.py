@@ -108,7 +108,7 @@ def data_section(request: Request, dataset: Dataset, seed: int) -> dict[str, Any
     Args:
         seed: determines the held-out images.
     """
-    kept, held = split(len(dataset), seed)
+    kept, held = split(len(dataset), seed, dataset.validation)
     mean, std = channel_stats(dataset)
     return {
         "source": request.data,
@@ -119,6 +119,8 @@ def data_section(request: Request, dataset: Dataset, seed: int) -> dict[str, Any
         "mode": dataset.mode,
         "fit": request.fit,
         "skip_bad": request.skip_bad,
+        "split": request.split,
+        "max_pixels": request.max_pixels,
         "mean": tuple(mean.tolist()),
         "std": tuple(std.tolist()),
     }

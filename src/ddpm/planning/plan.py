@@ -125,7 +125,7 @@ class _Draft:
     @cached_property
     def text(self) -> TextConfig | None:
         """The encoder of captions; None for a run without text."""
-        kept, _ = split(len(self.dataset), self._seed)
+        kept, _ = split(len(self.dataset), self._seed, self.dataset.validation)
         captions = self.dataset.captions
         own = None if captions is None else [captions[i] for i in kept]
         return text_of(self.request, own, self._network, self.say)

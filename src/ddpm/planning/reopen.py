@@ -64,7 +64,7 @@ def reopen(
     dataset = encoded(dataset, codec, config, accelerator, progress)
     torch.manual_seed(derive(config.training.seed, "weights"))
     model = build.build_model(config).to(accelerator.device)
-    kept, held = (dataset.subset(part) for part in split(len(dataset), config.training.seed))
+    kept, held = (dataset.subset(part) for part in split(len(dataset), config.training.seed, dataset.validation))
     engine = Diffusion.of(config, model, accelerator.device, codec)
     how = config.sampling
     if config.distillation is None:

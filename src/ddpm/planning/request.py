@@ -15,7 +15,8 @@ from ddpm.system.units import count, duration, size
 
 FLAGS = (
     *("recipe", "scale", "low", "size", "mode", "fit"),
-    *("skip_bad", "labels", "text", "no_text", "betas", "precision", "codec", "during_training", "tune_guidance"),
+    *("skip_bad", "split", "max_pixels"),
+    *("labels", "text", "no_text", "betas", "precision", "codec", "during_training", "tune_guidance"),
     *("factor", "latent_channels", "adversarial", "lpips"),
 )
 """Flags of ``ddpm train`` that set more than one key of the config, except the budget."""
@@ -28,6 +29,8 @@ _FLAGS = {
     "data.mode": "--mode",
     "data.fit": "--fit",
     "data.skip_bad": "--skip-bad",
+    "data.split": "--split",
+    "data.max_pixels": "--max-pixels",
     "data.classes": "--labels or --no-labels",
     "training.images": "--images",
     "upscaling.scale": "--scale",
@@ -61,6 +64,8 @@ class Request:
         seconds, images: the budget; at most one of the two.
         size, mode, fit: how to resize and convert the images.
         skip_bad: whether to skip images that cannot be read.
+        split: which of the folders train, val and test to train on.
+        max_pixels: the largest number of pixels of an image to decode.
         labels: whether to condition on the classes, if there are any.
         text: how to encode captions: "words", or a frozen encoder by name or folder; None for words if there are any.
         captions: whether to condition on the captions, if there are any.
@@ -79,6 +84,8 @@ class Request:
     mode: Mode | None = None
     fit: Fit = "crop"
     skip_bad: bool = False
+    split: str | None = None
+    max_pixels: int | None = None
     labels: bool = True
     text: str | None = None
     captions: bool = True
@@ -129,6 +136,8 @@ class Request:
             mode=given.get("mode"),
             fit=given.get("fit", "crop"),
             skip_bad=bool(given.get("skip_bad")),
+            split=given.get("split"),
+            max_pixels=count(str(given["max_pixels"]), "pixels") if "max_pixels" in given else None,
             labels=given.get("labels") is not False,
             text=given.get("text"),
             captions=not given.get("no_text"),

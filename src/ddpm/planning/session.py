@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from ddpm.data.arrays import array_source, open_npz, save_npz
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
-from ddpm.data.open import open_source
+from ddpm.data.open import reopen_source
 from ddpm.data.pairs import with_low
 from ddpm.data.report import warnings
 from ddpm.engine.codec import open_codec
@@ -85,12 +85,12 @@ class Session:
         self.refuse_changes(data.source, config.request)
         accelerator = accelerator_of(self.command.device, config.training.precision)
         self.store(accelerator)
-        source = open_source(self.source)
+        source = reopen_source(data)
         with accelerator.main_process_first():
             dataset = prepare(source, Geometry(data.size, data.mode, data.fit), skip_bad=data.skip_bad)
             if config.upscaling is not None and config.upscaling.low is not None:
                 low, scale = config.upscaling.low, config.upscaling.scale
-                dataset = with_low(dataset, low, scale, data.fit, skip_bad=data.skip_bad)
+                dataset = with_low(dataset, low, scale, data.fit, split=data.split, skip_bad=data.skip_bad)
         codec = open_codec(self.folder, config, accelerator.device)
         with bar("encoding") as progress:
             job = reopen(config, self.out, dataset, accelerator, codec, progress)

@@ -13,7 +13,7 @@ from ddpm.config.run import RunConfig
 from ddpm.config.scoring import planned
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
-from ddpm.data.open import open_source
+from ddpm.data.open import reopen_source
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.teacher import Teacher
@@ -210,7 +210,7 @@ def images_of(teacher: LoadedRun, accelerator: Accelerator) -> Dataset:
     """
     own = teacher.config.data
     with accelerator.main_process_first():
-        images = prepare(open_source(own.source), Geometry(own.size, own.mode, own.fit), skip_bad=own.skip_bad)
+        images = prepare(reopen_source(own), Geometry(own.size, own.mode, own.fit), skip_bad=own.skip_bad)
     if images.fingerprint != own.fingerprint:
         raise InputError(
             "incompatible", f"the images of {own.source} changed since {teacher.source} was trained; restore them"

@@ -20,6 +20,7 @@ from ddpm.records.reconstruction import ReconstructionRecord
 from ddpm.records.tuning import TunedRecord
 from ddpm.system.errors import InputError
 from ddpm.system.names import AutoencoderName
+from ddpm.system.pointers import pointer
 from ddpm.training import checkpoint as checkpoints
 from ddpm.training import log, loop
 from ddpm.training.scoring import Best
@@ -233,7 +234,10 @@ class RunFolder:
         try:
             if self.checkpoint is not None:
                 return published(checkpoints.read(self.checkpoint).tensors["ema"])
-            return tensors_from_bytes(self.weights_file.read_bytes())
+            data = self.weights_file.read_bytes()
+            if found := pointer(data):
+                raise InputError("missing", f"{self.weights_file} is {found}")
+            return tensors_from_bytes(data)
         except (checkpoints.Damaged, KeyError) as e:
             raise InputError(
                 "unreadable", f"{self.checkpoint} is damaged ({e}); use the run folder or another checkpoint"

@@ -25,7 +25,7 @@ def duration(text: str) -> float:
     return seconds
 
 
-def count(text: str) -> int:
+def count(text: str, what: str = "images") -> int:
     """``50000``, ``500k``, ``2M`` or ``1.5M``.
 
     Raises:
@@ -34,7 +34,7 @@ def count(text: str) -> int:
     match = re.fullmatch(r"(\d[\d_,]*(?:\.\d+)?)([kmb]?)", text.strip().lower())
     number = float(re.sub("[_,]", "", match[1])) * _COUNTS[match[2]] if match else 0.0
     if not 0.5 <= number < 2**53:
-        raise InputError("invalid", f"{text!r} is not a number of images; write it as 50000, 500k or 2M")
+        raise InputError("invalid", f"{text!r} is not a number of {what}; write it as 50000, 500k or 2M")
     return int(number + 0.5)
 
 
