@@ -12,6 +12,8 @@ from torch.distributed import TCPStore
 _CONTEXT = multiprocessing.get_context("forkserver")
 # optimisers import torch._dynamo
 _CONTEXT.set_forkserver_preload(["ddpm.cli.train", "ddpm.planning.session", "sklearn.datasets", "torch._dynamo"])
+_STORES: list[TCPStore] = []
+"""Kept until the end, as processes lose each other with their store."""
 
 
 def start(script: str, *argv: str, output: Path, env: Mapping[str, str] = {}) -> BaseProcess:
@@ -28,19 +30,27 @@ def finish(process: BaseProcess) -> int:
     return process.exitcode
 
 
-def two_ranks(script: str, *argv: str, folder: Path, env: Mapping[str, str] = {}) -> list[str]:
-    """Run a script in two processes that train together, as ``torchrun`` would; return what each prints."""
+def started(script: str, *argv: str, folder: Path, env: Mapping[str, str] = {}, world: int = 2) -> list[BaseProcess]:
+    """Start a script in processes that train together, as ``torchrun`` would; they print to rank0.out, ….
+
+    The caller must wait for all of them.
+    """
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    _STORES.append(store)
     env = dict(env) | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
-    env |= {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "CUDA_VISIBLE_DEVICES": ""}
+    env |= {"WORLD_SIZE": str(world), "LOCAL_WORLD_SIZE": str(world), "CUDA_VISIBLE_DEVICES": ""}
     env |= {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0"}
-    ranks = [
+    return [
         start(script, *argv, output=folder / f"rank{r}", env=env | {"RANK": str(r), "LOCAL_RANK": str(r)})
-        for r in (0, 1)
+        for r in range(world)
     ]
-    for r, process in enumerate(ranks):
+
+
+def together(script: str, *argv: str, folder: Path, env: Mapping[str, str] = {}, world: int = 2) -> list[str]:
+    """Run a script in processes that train together; return what each prints."""
+    for r, process in enumerate(started(script, *argv, folder=folder, env=env, world=world)):
         assert finish(process) == 0, (folder / f"rank{r}.err").read_text()
-    return [(folder / f"rank{r}.out").read_text() for r in (0, 1)]
+    return [(folder / f"rank{r}.out").read_text() for r in range(world)]
 
 
 def _run(script: str, argv: tuple[str, ...], output: str, env: dict[str, str]) -> None:

@@ -31,6 +31,7 @@ from ddpm.records.run_folder import RunFolder
 from ddpm.system.allocator import keep_freed_memory
 from ddpm.system.errors import InputError
 from ddpm.system.names import HUB, AutoencoderName, ExportName, RecipeName
+from ddpm.system.peers import together
 from ddpm.tasks import edit, generate, inpaint, interpolate, likelihood, outpaint, restore, upscale
 
 
@@ -137,6 +138,7 @@ def train(
 ) -> Pipeline: ...
 
 
+@together()
 def train(
     data: str | Path | Dataset,
     *,
@@ -181,6 +183,7 @@ def train(
     return load(out, device)
 
 
+@together()
 def distill(
     run: str | Path,
     *,

@@ -214,7 +214,7 @@ except SystemExit as e:
 
 def test_two_processes_train_one_autoencoder(trained: Path, pictures: Path, tmp_path: Path) -> None:
     command = ["train", str(pictures), "--recipe", AUTOENCODER, "--adversarial", "--out", str(tmp_path / "two"), *FLAGS]
-    said = forked.two_ranks(WORKER, *command, folder=tmp_path)
+    said = forked.together(WORKER, *command, folder=tmp_path)
     assert "".join(said).count("\nreconstruction of ") == 1
     one, two = (events(folder, "train") for folder in (trained, tmp_path / "two"))
     assert [line["loss"] for line in two][:4] == pytest.approx([line["loss"] for line in one][:4], rel=1e-3)

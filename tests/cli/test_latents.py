@@ -161,7 +161,7 @@ def test_a_changed_codec_is_found(alone: Path, tmp_path: Path) -> None:
 def test_two_processes_encode_once_and_are_as_one(places: tuple[Path, Path], tmp_path: Path) -> None:
     """Both read what the main one encodes, and draw the same latents for a row as a single process."""
     argv = ["train", "digits", "--codec", str(places[0]), "--out", str(tmp_path / "two"), *FLAGS, "--device", "cpu"]
-    said = forked.two_ranks(WORKER, *argv, folder=tmp_path, env={"DDPM_CACHE": str(tmp_path / "cache")})
+    said = forked.together(WORKER, *argv, folder=tmp_path, env={"DDPM_CACHE": str(tmp_path / "cache")})
     counts = [text.split()[-1] for text in said]
     assert counts == [str(2 * 1797), "0"]
     one, two = (load_file(run / "model.safetensors") for run in (places[1], tmp_path / "two"))

@@ -113,7 +113,7 @@ def two(one: object, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, li
     """The run of two, interrupted, and what each saw and did."""
     folder = tmp_path_factory.mktemp("processes")
     argv = [str(Path(__file__).parent), str(folder / "two"), str(folder), *FLAGS]
-    said = forked.two_ranks(WORKER, *argv, folder=folder)
+    said = forked.together(WORKER, *argv, folder=folder)
     notes = [dict(np.load(folder / f"rank{r}.npz")) for r in (0, 1)]
     return folder / "two", notes, "".join(said)
 

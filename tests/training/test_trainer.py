@@ -1,5 +1,7 @@
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -110,6 +112,14 @@ def test_micro_batches_change_nothing(micro_batch: int, make_trainer: Make, data
             # float32 sums in another order
             torch.testing.assert_close(one[name], other[name], rtol=0, atol=1e-6 * largest(one))
     assert_weights_agree(whole.model, parts.model, one)
+
+
+def test_every_process_needs_an_image(
+    make_model: Callable[[], Model], objective: Denoising, settings: TrainSettings
+) -> None:
+    nine: Any = SimpleNamespace(num_processes=9)
+    with refuses("invalid", "8", "9"):
+        Trainer(make_model(), objective, settings, nine)
 
 
 def test_a_step_depends_on_its_number_not_on_torchs_generator(make_trainer: Make, dataset: Dataset) -> None:

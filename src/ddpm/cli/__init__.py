@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 
 from ddpm import __version__
 from ddpm.cli.numbers import exactly
+from ddpm.system import peers
 from ddpm.system.errors import InputError
 
 EXIT_INPUT = 2
@@ -21,6 +22,7 @@ app = App(
     name="ddpm",
     help="Train a denoising diffusion model on your own images, sample from it and evaluate it.\n\n"
     "Exit codes: 0 success, 2 invalid input, 3 training diverged, "
+    "4 another process of a distributed run was lost (re-run to resume), "
     "75 interrupted with everything saved (re-run to resume).",
     version=__version__,
     default_parameter=Parameter(converter=exactly, negative_iterable=()),
@@ -65,23 +67,23 @@ for _name, _help in _COMMANDS.items():
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command; a user's mistake is one line on stderr and exit code 2."""
-    try:
-        app(argv)
-    except InputError as e:
-        print(f"ddpm: {e}", file=sys.stderr)
-        sys.exit(EXIT_INPUT)
-    except KeyboardInterrupt:
-        print("ddpm: interrupted", file=sys.stderr)
-        sys.exit(130)
-    except (MemoryError, RuntimeError) as e:
-        if not _out_of_memory(e):
-            raise
-        reason = f" ({str(e).splitlines()[0].rstrip('.')})" if str(e) else ""
-        print(
-            f"ddpm: out of memory{reason}; use a smaller --batch (--micro-batch when training) or smaller images",
-            file=sys.stderr,
-        )
-        sys.exit(EXIT_INPUT)
+    with peers.together():
+        try:
+            app(argv)
+        except InputError as e:
+            peers.say(str(e))
+            sys.exit(EXIT_INPUT)
+        except KeyboardInterrupt:
+            peers.say("interrupted")
+            sys.exit(130)
+        except (MemoryError, RuntimeError) as e:
+            if peers.lost(e):
+                peers.end()
+            if not _out_of_memory(e):
+                raise
+            reason = f" ({str(e).splitlines()[0].rstrip('.')})" if str(e) else ""
+            peers.say(f"out of memory{reason}; use a smaller --batch (--micro-batch when training) or smaller images")
+            sys.exit(EXIT_INPUT)
 
 
 def _out_of_memory(e: Exception) -> bool:

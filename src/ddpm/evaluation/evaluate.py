@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from datetime import timedelta
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -33,6 +32,7 @@ from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
 from ddpm.system.names import Mode
+from ddpm.system.peers import PATIENCE, watch
 from ddpm.system.progress import Progress, doing, silent
 from ddpm.training.log import training_seconds
 
@@ -42,8 +42,6 @@ CLOSEST = "closest.png"
 """The closest pairs of a sample and a training image, next to a run's score."""
 SHEET = "grid.png"
 """The sheet that `ddpm sample` writes next to its pictures: not a sample."""
-PATIENCE = timedelta(days=7)
-"""How long a process waits for the others: after an interrupt, all missing samples may fall to one of them."""
 
 
 def evaluate(what: str | Path, data: str | None = None, **asked: Any) -> Score:
@@ -98,6 +96,7 @@ def evaluate_run(
     if not 1 <= batch <= SHARD:
         raise InputError("invalid", f"--batch must be between 1 and {SHARD}, the samples per file, not {batch}")
     state = PartialState(cpu=device_of(options.device).type == "cpu", timeout=PATIENCE)
+    watch()
     run = RunFolder.open(path)
     loaded = load(path, str(state.device) if state.num_processes > 1 else options.device)
     asked = dict(sampling or {})

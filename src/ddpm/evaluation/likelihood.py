@@ -19,7 +19,7 @@ from ddpm.data.dataset import Dataset
 from ddpm.data.order import epoch_order
 from ddpm.engine.loading import load
 from ddpm.engine.run import LoadedRun
-from ddpm.evaluation.evaluate import PATIENCE, images_seen
+from ddpm.evaluation.evaluate import images_seen
 from ddpm.evaluation.options import EvaluationOptions
 from ddpm.evaluation.reference import held_out, reference
 from ddpm.evaluation.shards import Shards
@@ -31,6 +31,7 @@ from ddpm.sampling.grid import uniform
 from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
 from ddpm.system.names import listed
+from ddpm.system.peers import PATIENCE, watch
 from ddpm.system.progress import Progress, doing
 from ddpm.tasks.likelihood import Columns, likelihood
 from ddpm.tasks.likelihood_settings import settle
@@ -75,6 +76,7 @@ def measure_likelihood(
     if n < 2:
         raise InputError("invalid", f"-n {n} is too few for a mean with a standard error; use at least 2")
     state = PartialState(cpu=device_of(options.device).type == "cpu", timeout=PATIENCE)
+    watch()
     run = RunFolder.open(path)
     loaded = load(path, str(state.device) if state.num_processes > 1 else options.device)
     if loaded.needs_label and not labels:

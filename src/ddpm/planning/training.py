@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, is_initialized
+from accelerate.utils import InitProcessGroupKwargs
 
 from ddpm import build
 from ddpm.config.options import typed
@@ -29,6 +30,7 @@ from ddpm.system.device import best_device, best_precision
 from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors, write_file
 from ddpm.system.names import PrecisionName
+from ddpm.system.peers import PATIENCE, watch
 from ddpm.system.progress import Progress
 from ddpm.system.units import say_bytes, say_seconds
 from ddpm.text.weighting import escape
@@ -173,11 +175,16 @@ def accelerator_of(device: str | None, precision: PrecisionName | None) -> Accel
     if state is not None and (state.mixed_precision, state.device.type) != (MIXED[precision], where.type):
         AcceleratorState._reset_state(reset_partial_state=state.num_processes == 1)
     try:
-        accelerator = Accelerator(cpu=where.type == "cpu", mixed_precision=MIXED[precision])
+        accelerator = Accelerator(
+            cpu=where.type == "cpu",
+            mixed_precision=MIXED[precision],
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
+        )
         if precision == "fp16" and accelerator.scaler is None:  # on CPUs accelerate silently falls back
             raise ValueError("it requires a GPU")
     except ValueError as e:
         raise InputError("device", f"this machine cannot train in {precision} ({e}); use another --precision") from e
+    watch()
     return accelerator
 
 

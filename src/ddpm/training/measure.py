@@ -1,5 +1,6 @@
 """The cost of a training step, before a run starts: time by measuring, memory by counting."""
 
+import os
 import sys
 from typing import NamedTuple
 
@@ -134,7 +135,13 @@ def _resident_peak() -> int:
 
 
 def available_bytes(device: torch.device) -> int:
-    """Return 90 % of the free memory on the device."""
+    """Return 90 % of the free memory on the device: what every process of a distributed run can have."""
     if device.type == "cuda":
-        return int(0.9 * torch.cuda.mem_get_info(device)[0])
-    return int(0.9 * psutil.virtual_memory().available)
+        free = torch.cuda.mem_get_info(device)[0]
+    else:  # shared by the processes of this machine
+        free = psutil.virtual_memory().available // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        least = torch.tensor(free, device=device)
+        torch.distributed.all_reduce(least, torch.distributed.ReduceOp.MIN)
+        free = int(least)
+    return int(0.9 * free)

@@ -15,6 +15,7 @@ from ddpm.core.model import Model
 from ddpm.core.seed import derive
 from ddpm.core.stream import RowStreams
 from ddpm.objectives.objective import Draws, Objective
+from ddpm.system.errors import InputError
 from ddpm.training.checkpoint import Checkpoint, load_into
 from ddpm.training.ema import EMA
 from ddpm.training.optimizer import create_moments, make_optimizer
@@ -60,6 +61,17 @@ class Trainer:
     """
 
     def __init__(self, model: Model, objective: Objective, settings: TrainSettings, accelerator: Accelerator) -> None:
+        """Prepare all of them for the first step.
+
+        Raises:
+            InputError: there are more processes than images in a batch.
+        """
+        if settings.batch < accelerator.num_processes:
+            raise InputError(
+                "invalid",
+                f"a batch of {settings.batch} cannot be divided among {accelerator.num_processes} processes; use a "
+                f"--batch of at least {accelerator.num_processes}, or fewer processes",
+            )
         self.objective, self.settings, self.accelerator = objective, settings, accelerator
         self.model = model.to(accelerator.device, memory_format=model.layout)  # type: ignore[call-overload]
         self.ema = EMA(self.model, settings.ema)
