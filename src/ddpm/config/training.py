@@ -31,6 +31,7 @@ class TrainSettings:
         averages: How often the averages are saved from which `ddpm average` makes one of any length; 0 for never.
         label_dropout: The proportion of images that lose their label and caption, for classifier-free guidance; 0 drops
             nothing.
+        shard: Whether several processes divide the weights, moments and averages, so that each needs less memory.
         precision: The precision of the network; weights are always float32.
         seed: The seed of all randomness.
         flip: Whether to mirror half of the images left to right.
@@ -55,6 +56,7 @@ class TrainSettings:
     ema: float = 0.9999
     averages: int = 16
     label_dropout: float = 0.1
+    shard: Annotated[bool, Flag("Divide weights and optimiser state among the processes, to save memory.")] = False
     precision: PrecisionName = "fp32"
     seed: Annotated[int, Flag("Seed of all randomness.")] = 0
     flip: Annotated[bool, Flag("Mirror half of the images left to right.")] = False
@@ -78,6 +80,8 @@ class TrainSettings:
         for name in ("images", "warmup", "workers", "previews", "averages", "weight_decay"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be at least 0 and finite, not {getattr(self, name)}")
+        if self.shard and self.precision == "fp16":
+            raise ValueError("shard requires the precision bf16 or fp32, not fp16")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas must be at least 0 and below 1, not {self.betas}")
 

@@ -79,7 +79,7 @@ class AutoencoderSession:
             dataset = prepare(source, Geometry(data.size, data.mode, data.fit), skip_bad=data.skip_bad)
         job = autoencoder.reopen(config, own.out, dataset, accelerator)
         say(accelerator, f"resuming {own.out}")
-        return own.with_workers(job), accelerator
+        return own.with_changes(job), accelerator
 
     def _start(self) -> tuple[Job, Accelerator]:
         own = self.session

@@ -27,7 +27,7 @@ from ddpm.system.console import bar
 from ddpm.system.errors import InputError
 from ddpm.training.loop import Job
 
-MAY_CHANGE = {"workers"}
+MAY_CHANGE = {"workers", "shard"}
 """Flags that may change when a run is resumed, as they do not affect its weights."""
 
 
@@ -94,7 +94,7 @@ class Session:
         codec = open_codec(self.folder, config, accelerator.device)
         with bar("encoding") as progress:
             job = reopen(config, self.out, dataset, accelerator, codec, progress)
-        return self.command.resumed(config, self.with_workers(job), accelerator)
+        return self.command.resumed(config, self.with_changes(job), accelerator)
 
     def _start(self) -> OpenedRun:
         request = Request.of(self.source, self.given)
@@ -130,18 +130,18 @@ class Session:
             )
         refuse_others(self.out, self.asked, request, "choose another --out")
 
-    def with_workers(self, job: Job) -> Job:
+    def with_changes(self, job: Job) -> Job:
         """The job of a resumed run with the flags that ``MAY_CHANGE``.
 
         Raises:
             InputError: the value is invalid.
         """
-        if "workers" not in self.given:
-            return job
-        try:
-            return replace(job, settings=replace(job.settings, workers=self.given["workers"]))
-        except ValueError as e:
-            raise InputError("invalid", f"--workers: {e}") from e
+        for flag in sorted(MAY_CHANGE & self.given.keys()):
+            try:
+                job = replace(job, settings=replace(job.settings, **{flag: self.given[flag]}))
+            except ValueError as e:
+                raise InputError("invalid", f"--{flag}: {e}") from e
+        return job
 
     def store(self, accelerator: Accelerator) -> None:
         """Store images given in memory, once."""

@@ -17,6 +17,7 @@ from safetensors.torch import save as tensors_to_bytes
 from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors, sync_folder, write_synced
 from ddpm.system.record import FORMAT
+from ddpm.training.sharding import divided
 
 Tensors = Mapping[str, torch.Tensor]
 FOLDER = "checkpoints"
@@ -202,7 +203,7 @@ def load_into(target: Tensors, source: Tensors, what: str) -> None:
             )
     with torch.no_grad():
         for name, tensor in target.items():
-            tensor.copy_(source[name])
+            tensor.copy_(divided(source[name], tensor))
 
 
 def _some(names: Iterable[str]) -> str:

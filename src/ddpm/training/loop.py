@@ -203,25 +203,26 @@ class _Observer:
 
     def look(self, done: int) -> Iterator[Event]:
         """Compute the held-out loss and draw a preview, if the model generates images, after ``done`` steps."""
-        if self.accelerator.is_main_process:
-            with self.accelerator.autocast():
-                yield from self._look(done)
+        with self.trainer.averaged() as averaged:
+            if self.accelerator.is_main_process:
+                with self.accelerator.autocast():
+                    yield from self._look(done, averaged)
         self.accelerator.wait_for_everyone()
 
-    def _look(self, done: int) -> Iterator[Event]:
+    def _look(self, done: int, averaged: Model) -> Iterator[Event]:
         images, device = done * self.job.settings.batch, self.accelerator.device
-        averaged = self.trainer.ema.model
         losses = {} if self.job.watch is not None else self.held_out.losses(averaged, device)
         if losses:
             values = {"loss": sum(losses.values()) / len(losses), "by_level": losses}
             yield Event("held-out", done, images, values)
         if self.job.preview is not None:
-            yield from self._show(done, self.job.preview)
+            yield from self._show(done, self.job.preview, averaged)
 
-    def _show(self, done: int, preview: Preview) -> Iterator[Event]:
+    def _show(self, done: int, preview: Preview, averaged: Model) -> Iterator[Event]:
         images = done * self.job.settings.batch
-        seen = preview.images(self.trainer.ema.model)
-        raw = preview.images(self.trainer.model) if self._early(images) else None
+        seen = preview.images(averaged)
+        compares = self._early(images) and not self.trainer.sharded  # no process has all of the raw weights
+        raw = preview.images(self.trainer.model) if compares else None
         path = self.job.folder / PREVIEWS / f"images-{images:09d}.png"
         write_file(path, png(page(raw, seen, preview.sides)))
         stats = colour(seen)
@@ -239,9 +240,10 @@ class _Observer:
         assert self.curve is not None
         images = done * self.job.settings.batch
         values: list[dict[str, Any] | None] = [None]
-        if self.accelerator.is_main_process and (last or self.curve.affordable()):
-            with self.accelerator.autocast():
-                values = [self.curve.take(self.trainer.ema.model, self.accelerator.device, done, images)]
+        with self.trainer.averaged() as averaged:
+            if self.accelerator.is_main_process and (last or self.curve.affordable()):
+                with self.accelerator.autocast():
+                    values = [self.curve.take(averaged, self.accelerator.device, done, images)]
         broadcast_object_list(values)
         if values[0] is None:
             return False
@@ -270,20 +272,24 @@ class _Observer:
 
     def save_averages(self, done: int) -> None:
         """Save the averages for any length, in half precision."""
-        if self.accelerator.is_main_process and self.trainer.averages is not None:
-            write_file(self.job.folder / AVERAGES / f"step-{done:09d}.safetensors", self.trainer.averages.to_bytes())
+        main = self.accelerator.is_main_process
+        if self.trainer.averages is None or not (main or self.trainer.sharded):
+            return
+        data = self.trainer.averages.to_bytes(main)
+        if main:
+            write_file(self.job.folder / AVERAGES / f"step-{done:09d}.safetensors", data)
 
     def save(self, done: int) -> Event:
         """Write a checkpoint, and the averaged weights for sampling."""
         path = checkpoints.path_of(self.job.checkpoints, done)
+        state = self.trainer.state(done)
         if self.accelerator.is_main_process:
             # Before the checkpoint: a run killed between the two resumes from the previous checkpoint and writes both
             # again.
             self.publish()
-            averaged = published(self.trainer.ema.model.state_dict())
+            averaged = published(state.tensors["ema"])
             weights = {k: v.cpu().contiguous() for k, v in averaged.items()}
             write_file(self.job.folder / WEIGHTS, tensors_to_bytes(weights))
-            state = self.trainer.state(done)
             if len(self.choice.counts) > 1:
                 state.state["threads"] = self.choice.count
             if self.curve is not None and self.curve.best is not None:

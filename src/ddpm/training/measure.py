@@ -90,7 +90,7 @@ def memory(
     half = 0 if settings.precision == "fp32" else 2
     # float32 weights, gradients, two moments and the averages, and the weights in half precision
     averages = 1 + (len(TRACKED) if settings.averages else 0)
-    fixed = numel * ((4 + averages) * 4 + half)
+    fixed = numel * ((4 + averages) * 4 + half) // (accelerator.num_processes if settings.shard else 1)
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
     kept: dict[int, int] = {}
 

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from ddpm.training.sharding import divided, whole
+
 MOMENTUM = 0.95
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ROUNDS = 5
@@ -69,10 +71,11 @@ class Muon(torch.optim.Optimizer):
             if not state:
                 state["exp_avg"] = torch.zeros_like(p)
             average = state["exp_avg"].lerp_(p.grad, 1 - MOMENTUM)
-            step = p.grad.lerp(average, MOMENTUM).flatten(1)
+            # a matrix that is divided among processes is orthogonalised by all of them
+            step = whole(p.grad.lerp(average, MOMENTUM)).flatten(1)
             update = orthogonalised(step.to(self.dtype)).to(p.dtype).reshape(p.shape)
             p.mul_(1 - group["lr"] * group["weight_decay"])
-            p.sub_(update, alpha=group["lr"] * RMS * max(step.shape) ** 0.5)
+            p.sub_(divided(update, p), alpha=group["lr"] * RMS * max(step.shape) ** 0.5)
         # this optimiser's own state and groups, which loading replaces
         self._adamw.state, self._adamw.param_groups = self.state, self.param_groups[1:]
         self._adamw.step()

@@ -16,6 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import save as tensors_to_bytes
 
 from ddpm.core.model import Model
+from ddpm.training.sharding import gathered, own
 
 TRACKED = (0.05, 0.1)
 """The lengths that are tracked."""
@@ -78,10 +79,10 @@ class PowerAverages:
         time, off = divmod(done, self.every)
         if off:
             return
-        weights = [p.detach() for p in self._weights.values()]
+        weights = [own(p.detach()) for p in self._weights.values()]
         for length, average in self._averages.items():
             decay = (1 - 1 / time) ** (exponent(length) + 1)
-            torch._foreach_lerp_(average, weights, 1 - decay)
+            torch._foreach_lerp_([own(a) for a in average], weights, 1 - decay)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The averages, by names such as "0.05/net.conv_in.weight"."""
@@ -91,9 +92,16 @@ class PowerAverages:
             for name, tensor in zip(self._weights, average, strict=True)
         }
 
-    def to_bytes(self) -> bytes:
-        """The averages as a safetensors file, in half precision: rounding changes a combination by less than 0.1 %."""
-        return tensors_to_bytes({name: t.half().cpu().contiguous() for name, t in self.tensors().items()})
+    def to_bytes(self, keep: bool = True) -> bytes:
+        """The averages as a safetensors file, in half precision: rounding changes a combination by less than 0.1 %.
+
+        All processes must call this together if the model is divided among them.
+
+        Args:
+            keep: whether this process needs the file; otherwise it may be empty.
+        """
+        found = gathered(self.tensors(), keep)
+        return tensors_to_bytes({n: t.half().cpu().contiguous() for n, t in found.items()}) if keep else b""
 
 
 def saved_after(steps: int, every: int, number: int) -> set[int]:

@@ -1,7 +1,7 @@
 """One optimiser step: the loss, its gradient, the update."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from ddpm.core.condition import Conditions, select
 from ddpm.core.model import Model
 from ddpm.core.seed import derive
 from ddpm.core.stream import RowStreams
+from ddpm.objectives.denoising import Denoising
 from ddpm.objectives.objective import Draws, Objective
 from ddpm.system.errors import InputError
 from ddpm.training.checkpoint import Checkpoint, load_into
@@ -21,6 +22,7 @@ from ddpm.training.ema import EMA
 from ddpm.training.optimizer import create_moments, make_optimizer
 from ddpm.training.power_average import PowerAverages
 from ddpm.training.rate import learning_rate
+from ddpm.training.sharding import exchange, gathered, shard, whole
 
 
 class StepReport(NamedTuple):
@@ -54,32 +56,55 @@ class Trainer:
 
     Attributes:
         model: the weights, on ``accelerator.device``.
-        ema: their moving average.
+        ema: their moving average; see :meth:`averaged`.
         averages: their averages for any length after training; None if the settings save none.
         history: the past losses, if levels are sampled by these.
         skipped: the number of steps skipped, as their gradient was not finite.
+        sharded: whether weights, gradients, moments and averages are divided among several processes.
     """
 
     def __init__(self, model: Model, objective: Objective, settings: TrainSettings, accelerator: Accelerator) -> None:
         """Prepare all of them for the first step.
 
         Raises:
-            InputError: there are more processes than images in a batch.
+            InputError: the batch or the weights cannot be divided among the processes.
         """
-        if settings.batch < accelerator.num_processes:
+        world, device = accelerator.num_processes, accelerator.device
+        if settings.batch < world:
             raise InputError(
                 "invalid",
-                f"a batch of {settings.batch} cannot be divided among {accelerator.num_processes} processes; use a "
-                f"--batch of at least {accelerator.num_processes}, or fewer processes",
+                f"a batch of {settings.batch} cannot be divided among {world} processes; use a --batch of at least "
+                f"{world}, or fewer processes",
             )
         self.objective, self.settings, self.accelerator = objective, settings, accelerator
-        self.model = model.to(accelerator.device, memory_format=model.layout)  # type: ignore[call-overload]
+        self.sharded = settings.shard and world > 1
+        layout = torch.contiguous_format if self.sharded else model.layout
+        self.model = model.to(device, memory_format=layout)  # type: ignore[call-overload]
         self.ema = EMA(self.model, settings.ema)
+        self._module: nn.Module = _Losses(self.model, objective)
+        if self.sharded:
+            self._shard()
         self.averages = PowerAverages(self.model, settings.steps) if settings.averages else None
         self.history = objective.history()
         self.skipped = 0
-        optimizer = make_optimizer(self.model, settings, accelerator.device)
-        self._module, self._optimizer = accelerator.prepare(_Losses(self.model, objective), optimizer)
+        self._optimizer = accelerator.prepare(make_optimizer(self.model, settings, device))
+        if self.sharded:  # only autocast
+            self._module = accelerator.prepare_model(self._module, device_placement=False, evaluation_mode=True)
+        else:
+            self._module = accelerator.prepare(self._module)
+
+    def _shard(self) -> None:
+        s, world = self.settings, self.accelerator.num_processes
+        if not isinstance(self.objective, Denoising):
+            raise InputError("conflict", "only the training of a diffusion model can divide its weights; drop --shard")
+        if s.batch % world:
+            raise InputError(
+                "invalid",
+                f"with --shard, each process needs as many images, but {world} processes do not divide a batch of "
+                f"{s.batch}; use a multiple of {world}",
+            )
+        shard(self._module, self.model.net, self.accelerator.device)
+        self.ema.divide(self.model.parameters(), self.accelerator.is_main_process)
 
     def step(self, number: int, images: torch.Tensor, conditions: Conditions) -> StepReport:
         """Take optimiser step ``number`` = 0, 1, … on this process's part of the global batch.
@@ -101,7 +126,7 @@ class Trainer:
         weights = draws.weights.to(device, torch.float32)
         parts = [slice(i, min(i + s.micro_batch, len(images))) for i in range(0, len(images), s.micro_batch)]
         for part in parts:
-            with nullcontext() if part is parts[-1] else self.accelerator.no_sync(self._module):
+            with self._synchronised(part is parts[-1]):
                 losses = self._module(images[part], select(conditions, part), draws.part(part))
                 # gradients are averaged over processes: this makes it the mean over all images
                 self.accelerator.backward((losses * weights[part]).sum() * (world / s.batch))
@@ -111,6 +136,13 @@ class Trainer:
         if self.history is not None and not report.skipped:
             self.history.add(whole.timesteps, self._gathered(losses, own))
         return report
+
+    def _synchronised(self, last: bool) -> AbstractContextManager[None]:
+        """The context of a part of a step: gradients are exchanged with other processes only in the last one."""
+        if self.sharded:
+            exchange(self._module, last)
+            return nullcontext()
+        return nullcontext() if last else self.accelerator.no_sync(self._module)
 
     def _gathered(self, losses: torch.Tensor, own: slice) -> torch.Tensor:
         """Gather the losses of the whole global batch, (batch,) float64 on the CPU; the same in every process."""
@@ -123,7 +155,7 @@ class Trainer:
     def _update(self, number: int, total: torch.Tensor) -> StepReport:
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate(self.settings, number)
-        norm = float(self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip))
+        norm = float(whole(self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip)))
         finite = norm == norm and norm != float("inf")
         if finite or self.accelerator.scaler is not None:  # a scaler must see overflows, to lower its scale
             self._optimizer.step()
@@ -138,20 +170,36 @@ class Trainer:
         return StepReport(total, norm, skipped)
 
     def state(self, step: int) -> Checkpoint:
-        """Return everything that the next step depends on, after ``step`` steps."""
+        """Return everything that the next step depends on, after ``step`` steps.
+
+        All processes must call this together. If the weights are sharded, only the main one gets the tensors.
+        """
         state: dict[str, Any] = {"skipped": self.skipped, "ema_updates": self.ema.updates}
         if self.accelerator.scaler is not None:
             state["scaler"] = self.accelerator.scaler.state_dict()
         tensors = {
             "model": dict(self.model.state_dict()),
-            "ema": dict(self.ema.model.state_dict()),
+            "ema": self.ema.tensors(),
             "optimizer": self._moments(),
         }
         if self.averages is not None:
             tensors["averages"] = self.averages.tensors()
         if self.history is not None:
             tensors["levels"] = self.history.tensors()
-        return Checkpoint(step, tensors, state)
+        main = self.accelerator.is_main_process
+        return Checkpoint(step, {stem: gathered(group, main) for stem, group in tensors.items()}, state)
+
+    @contextmanager
+    def averaged(self) -> Iterator[Model]:
+        """The averaged model, on the device, for the main process; all processes must enter together."""
+        main = self.accelerator.is_main_process
+        if self.sharded:
+            self.ema.gather(main)
+            if main:
+                self.ema.model.to(self.accelerator.device)
+        yield self.ema.model
+        if self.sharded and main:
+            self.ema.model.to("cpu")
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Restore a checkpoint.
@@ -162,7 +210,7 @@ class Trainer:
         what = f"the checkpoint of step {checkpoint.step}"
         create_moments(self._optimizer)
         load_into(self.model.state_dict(), checkpoint.tensors.get("model", {}), what)
-        load_into(self.ema.model.state_dict(), checkpoint.tensors.get("ema", {}), what)
+        load_into(self.ema.tensors(), checkpoint.tensors.get("ema", {}), what)
         load_into(self._moments(), checkpoint.tensors.get("optimizer", {}), what)
         if self.averages is not None:
             load_into(self.averages.tensors(), checkpoint.tensors.get("averages", {}), what)
