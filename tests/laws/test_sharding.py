@@ -1,4 +1,4 @@
-"""Processes that divide the weights among themselves train the same model as one process, and resume each other's runs."""
+"""Processes that divide the weights among themselves train the same model as one; any number resumes the run."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -117,7 +117,7 @@ def test_micro_batches_change_nothing(micro_batch: int, make_trainer: Make, data
 def test_every_process_needs_an_image(
     make_model: Callable[[], Model], objective: Denoising, settings: TrainSettings
 ) -> None:
-    nine: Any = SimpleNamespace(num_processes=9)
+    nine: Any = SimpleNamespace(num_processes=9, device=torch.device("cpu"))
     with refuses("invalid", "8", "9"):
         Trainer(make_model(), objective, settings, nine)
 

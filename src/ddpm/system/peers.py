@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from uuid import uuid4
 
 if TYPE_CHECKING:
-    from torch.distributed import Store
+    from torch.distributed import Store  # type: ignore[attr-defined]
 
 EXIT_LOST = 4
 """The exit code of a process that lost another one; the same command resumes."""
@@ -114,14 +114,15 @@ def watch() -> None:
     """Watch the other processes, if there are any, until the end of :func:`together`."""
     global _watch
     from torch import distributed
+    from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
     if not _inside or _watch is not None or not distributed.is_initialized() or distributed.get_world_size() == 1:
         return
     token = [uuid4().hex]  # an earlier run of these processes may have used the same store
     distributed.broadcast_object_list(token)
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    store = distributed.TCPStore(address, port, is_master=False, timeout=timedelta(seconds=SILENCE))
-    _watch = _Watch(distributed.PrefixStore(token[0], store), distributed.get_rank(), distributed.get_world_size())
+    own = TCPStore(address, port, is_master=False, timeout=timedelta(seconds=SILENCE))
+    _watch = _Watch(PrefixStore(token[0], own), distributed.get_rank(), distributed.get_world_size())
     _watch.start()
 
 

@@ -55,8 +55,9 @@ def divided(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """A whole tensor, divided as another one is."""
     if not hasattr(like, "full_tensor"):
         return tensor
-    from torch.distributed.tensor import distribute_tensor
+    from torch.distributed.tensor import DTensor, distribute_tensor
 
+    assert isinstance(like, DTensor)
     # every process has the whole tensor, so none needs to send it
     return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
 
