@@ -47,18 +47,22 @@ class Laid(Model):
 
 def training(subject: Subject, *, peer: bool = False) -> Made:
     """The act "step": one optimiser step as in ``ddpm train``, of our network or of theirs."""
-    accelerator = Accelerator(cpu=subject.device == "cpu", mixed_precision=_mixed(subject))
-    noise = NoiseLevels(discrete.linear(), Uniform())
-    objective = Denoising(noise, SimpleLoss(Parameterisation(prediction.eps)), PixelCodec().sample)
-    s = TrainSettings(10**9, subject.batch, subject.batch, precision=subject.precision)
-    net = Peer(subject.peer()) if peer else UNet(subject.settings)
-    trainer = Trainer(Laid(net, subject.layout), objective, s, accelerator)
+    trainer = trainer_of(subject, Peer(subject.peer()) if peer else UNet(subject.settings), subject.batch)
     images, number = subject.images(), iter(range(10**9))
 
     def step() -> None:
         trainer.step(next(number), images, {})
 
     return Made({"step": step}, {"weights": weights(trainer.model)})
+
+
+def trainer_of(subject: Subject, net: nn.Module, micro_batch: int) -> Trainer:
+    """A trainer of this network as in ``ddpm train``."""
+    accelerator = Accelerator(cpu=subject.device == "cpu", mixed_precision=_mixed(subject))
+    noise = NoiseLevels(discrete.linear(), Uniform())
+    objective = Denoising(noise, SimpleLoss(Parameterisation(prediction.eps)), PixelCodec().sample)
+    s = TrainSettings(10**9, subject.batch, micro_batch, precision=subject.precision)
+    return Trainer(Laid(net, subject.layout), objective, s, accelerator)
 
 
 def _mixed(subject: Subject) -> str:

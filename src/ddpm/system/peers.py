@@ -22,63 +22,78 @@ EXIT_LOST = 4
 """The exit code of a process that lost another one; the same command resumes."""
 PATIENCE = timedelta(days=7)
 """How long processes wait for one that is alive: the main one may measure alone for hours."""
-BEAT, SILENCE, GRACE = 2.0, 20.0, 5.0
+BEAT, SILENCE, GRACE = 2.0, 20.0, 6.0
 """Seconds between heartbeats; without one until a process counts as lost; and then, until this process is ended."""
 REMEDY = "re-run the same command to resume"
+OTHERS = "the other processes"
+"""What is lost if the store does not answer."""
 _LOST, _SAID = "lost", "said"
 """Keys of the store: the rank of a process that was lost, and the number of processes that printed a line."""
 
 
-class _Watch(threading.Thread):
-    """A thread that sends heartbeats and watches those of the next process."""
+class _Watch:
+    """Threads that send heartbeats, watch those of the next process, and end this process if one is lost."""
 
     def __init__(self, store: "Store", rank: int, world: int) -> None:
-        super().__init__(name="peers", daemon=True)
         self.store, self.rank, self.world = store, rank, world
         self._over = threading.Event()
+        self._lost: str | None = None
         self._beats, self._heard, self._since = 0, b"", time.monotonic()
+        self._reached = self._since
+        for target in (self._talk, self._judge):
+            threading.Thread(target=target, name="peers", daemon=True).start()
 
-    def run(self) -> None:
-        lost: str | None = None
-        while lost is None:
-            if self._over.wait(BEAT):
-                return
+    def _talk(self) -> None:
+        while self._lost is None and not self._over.wait(BEAT):
             try:
-                lost = self._look()
+                self._look()
             except RuntimeError:  # the process that has the store is gone
-                lost = "the other processes"
-        # the main thread usually notices, too; it may also wait in an operation that nothing else can end
-        if not self._over.wait(GRACE):
-            self.say(f"lost {lost}; {REMEDY}")
-            sys.stderr.flush()
-            os._exit(EXIT_LOST)
+                self._lost = OTHERS
+            self._reached = time.monotonic()
 
-    def _look(self) -> str | None:
-        """Send a heartbeat, and return what was lost."""
+    def _look(self) -> None:
+        """Send a heartbeat, and find out whether a process was lost."""
         self._beats += 1
         self.store.set(str(self.rank), str(self._beats))
         if self.store.check([_LOST]):
-            return f"process {int(self.store.get(_LOST))} of {self.world}"
+            self._lost = self._name(int(self.store.get(_LOST)))
+            return
         after = (self.rank + 1) % self.world
         heard = self.store.get(str(after)) if self.store.check([str(after)]) else b""
         if heard != self._heard or heard == b"done":
             self._heard, self._since = heard, time.monotonic()
         elif time.monotonic() - self._since > SILENCE:
             self.store.set(_LOST, str(after))
-            return f"process {after} of {self.world}"
-        return None
+            self._lost = self._name(after)
+
+    def _name(self, rank: int) -> str:
+        return f"process {rank} of {self.world}"
+
+    def _judge(self) -> None:
+        """End this process; apart from the other thread, as the store of a machine that is off never answers."""
+        while self._lost is None:
+            if self._over.wait(BEAT):
+                return
+            if time.monotonic() - self._reached > SILENCE:
+                self._lost = OTHERS
+        # the main thread usually notices, too; it may also wait in an operation that nothing else can end
+        if not self._over.wait(GRACE):
+            self.say(f"lost {self._lost}; {REMEDY}")
+            sys.stderr.flush()
+            os._exit(EXIT_LOST)
 
     def stop(self, failed: bool) -> None:
-        """End the thread, and tell the others whether they need this process."""
-        self._over.set()
+        """Tell the others whether they need this process, and end the threads."""
         with suppress(RuntimeError):
             self.store.set(_LOST if failed else str(self.rank), str(self.rank) if failed else "done")
+        self._over.set()
 
     def say(self, line: str) -> None:
         """Print a line, unless another process has printed one."""
         first = True
-        with suppress(RuntimeError):
-            first = self.store.add(_SAID, 1) == 1
+        if self._lost != OTHERS:
+            with suppress(RuntimeError):
+                first = self.store.add(_SAID, 1) == 1
         if first:
             print(f"ddpm: {line}", file=sys.stderr)
 
@@ -123,7 +138,6 @@ def watch() -> None:
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     own = TCPStore(address, port, is_master=False, timeout=timedelta(seconds=SILENCE))
     _watch = _Watch(PrefixStore(token[0], own), distributed.get_rank(), distributed.get_world_size())
-    _watch.start()
 
 
 def say(line: str) -> None:
