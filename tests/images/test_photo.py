@@ -5,14 +5,19 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.ExifTags import IFD, Base
 from tests.laws.cover import every_pair
 
+from colour_profiles import adobe_to_srgb, cmyk_profile, rgb_profile
 from ddpm.images.geometry import Geometry
 from ddpm.images.photo import opened, read
+from ddpm.images.profiles import srgb
+from ddpm.records.provenance import save
 from ddpm.system.errors import InputError
 from ddpm.tasks.mask import preview, read_mask
 from refusal import refuses
 
+ORIENTATION, MAKER = Base.Orientation, Base.Make
 SIZE = (6, 4)
 RNG = np.random.default_rng(0)
 
@@ -269,3 +274,56 @@ class TestMask:
         np.testing.assert_array_equal(seen[~fill], known[~fill])
         assert (seen[fill, 0] >= 191).all()
         assert (seen[fill, 1] <= 63).all()
+
+
+def photograph(path: Path, profile: bytes) -> Path:
+    """A turned photograph in another colour space, with a small picture in its EXIF."""
+    exif = Image.Exif()
+    exif[ORIENTATION], exif[MAKER] = 6, "maker"
+    thumbnail = exif.get_ifd(IFD.IFD1)
+    thumbnail[0x0103] = 6
+    flat = Image.fromarray(np.full((24, 32, 3), (40, 160, 200), np.uint8))
+    flat.save(path, quality=100, subsampling=0, exif=exif, dpi=(300, 300), icc_profile=profile)
+    return path
+
+
+def test_an_edited_photograph_keeps_profile_resolution_and_exif(tmp_path: Path) -> None:
+    photo = read(photograph(tmp_path / "photo.jpg", rgb_profile()), (8, 8), "RGB")
+    assert photo.size == (32, 24)
+    shown = adobe_to_srgb(np.array([40, 160, 200]) / 255) * 255
+    assert np.abs(photo.pixels - shown).max() < 3
+    fill = np.arange(24) < 12
+    drawn = np.broadcast_to(np.uint8([90, 140, 120]), photo.pixels.shape)
+    for made in (photo.redrawn(drawn), photo.with_drawn(drawn, np.broadcast_to(fill, photo.size))):
+        save(made, tmp_path / "made.png")
+        file = Image.open(tmp_path / "made.png")
+        assert file.info["icc_profile"] == rgb_profile()
+        assert round(file.info["dpi"][0]) == 300
+        assert dict(file.getexif()) == {MAKER: "maker"}
+        assert not file.getexif().get_ifd(IFD.IFD1)
+        seen = np.asarray(srgb(file))
+        assert np.abs(seen[:, :12].astype(int) - drawn[:, :12]).max() <= 2
+    assert np.array_equal(np.asarray(made)[:, 12:], np.asarray(photo.image)[:, 12:])  # the known half, bit for bit
+    fitted = read(tmp_path / "photo.jpg", (8, 8), "RGB", "crop")
+    assert "icc_profile" not in fitted.redrawn(fitted.pixels).info
+
+
+def test_a_profile_that_no_png_can_hold_is_applied(tmp_path: Path) -> None:
+    Image.new("CMYK", (8, 8), (255, 0, 0, 0)).save(tmp_path / "inks.tif", icc_profile=cmyk_profile())
+    inks = opened(tmp_path / "inks.tif").image
+    assert (inks.mode, "icc_profile" in inks.info) == ("RGB", False)
+    assert np.asarray(inks).max() < 20  # the profile's cyan is black
+    Image.new("L", (8, 8), 55).save(tmp_path / "grey.jpg", icc_profile=rgb_profile(gamma=1.0))
+    grey = opened(tmp_path / "grey.jpg").image
+    assert (grey.mode, "icc_profile" in grey.info) == ("L", False)
+    assert abs(int(np.asarray(grey)[0, 0]) - 128) <= 2
+
+
+def test_damaged_exif_and_resolution_do_no_harm(tmp_path: Path) -> None:
+    image = Image.new("RGB", (8, 8))
+    image.save(tmp_path / "a.jpg", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
+    made = read(tmp_path / "a.jpg", (4, 4), "RGB").redrawn(np.zeros((8, 8, 3), np.uint8))
+    for dpi in ((0, 0), (float("nan"), 1), (1e12, 1e12), ("?", 1), 72):
+        made.info["dpi"] = dpi
+        save(made, tmp_path / "made.png")
+        assert "dpi" not in Image.open(tmp_path / "made.png").info

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from ddpm.data.prefetch import prefetch
 from ddpm.data.source import Read, Source
-from ddpm.images.decode import BadImage, Look, decode
+from ddpm.images.decode import BadImage, Look, TooLarge, decode
 from ddpm.images.geometry import Geometry
 from ddpm.images.pixels import Pixels
 from ddpm.system.errors import InputError
@@ -64,6 +64,8 @@ def _look_at(read: Read, geometry: Geometry | None, most: int, names: list[str])
 def _look(read: Read, geometry: Geometry | None, most: int, name: str) -> Finding:
     try:
         image, look = decode(read(name), most, (1, 1) if geometry is None else geometry.size)
+    except TooLarge as error:
+        return f"{error}; use --max-pixels to raise the limit", None
     except BadImage as error:
         return str(error), None
     except OSError as error:

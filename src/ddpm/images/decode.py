@@ -42,6 +42,10 @@ class BadImage(ValueError):
     """An error for a file that is not a usable picture; the message is the reason, in a few words."""
 
 
+class TooLarge(BadImage):
+    """An error for a picture of more pixels than allowed."""
+
+
 class Look(NamedTuple):
     """The facts about a decoded file.
 
@@ -197,7 +201,7 @@ def _opened(data: bytes, most: int, least: tuple[int, int] | None) -> Image.Imag
             if least is not None:
                 reduce(image, least)
             if image.width * image.height > most:
-                raise BadImage(f"the picture has {width * height:,} pixels, more than {most:,}")
+                raise TooLarge(f"the picture has {width * height:,} pixels, more than {most:,}")
     return image
 
 
