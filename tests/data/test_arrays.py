@@ -76,7 +76,7 @@ def test_the_key_follows_images_labels_and_classes() -> None:
         ({"pictures": grey}, "has no array 'images' .*pictures"),
         ({"images": grey.astype(np.float32)}, "float32; .*uint8"),
         ({"images": np.zeros((2, 3, 8, 8), np.uint8)}, "2 × 3 × 8 × 8; .*N × H × W"),
-        ({"images": np.zeros((0, 8, 8), np.uint8)}, "0 × 8 × 8 × 1; .*N × H × W"),
+        ({"images": np.zeros((0, 8, 8), np.uint8)}, "0 × 8 × 8; .*N × H × W"),
         ({"images": grey, "labels": np.zeros(5, int)}, r"shape \(5,\); .*\(12,\)"),
         ({"images": grey, "labels": np.zeros(12)}, "integers or names, not float64"),
         ({"images": grey, "labels": np.full(12, -1)}, "integers or names, not -1"),

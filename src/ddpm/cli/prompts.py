@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddpm.system.errors import InputError
+from ddpm.system.files import read_given
 
 if TYPE_CHECKING:
     from ddpm.config.sampling import SamplingConfig
@@ -23,7 +24,7 @@ def listed(file: Path) -> list[str]:
         InputError: it cannot be read, or holds none.
     """
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_given(file).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as e:
         raise InputError("unreadable", f"cannot read --prompts {file} ({e}); use a UTF-8 text file") from e
     found = [line.strip() for line in lines if line.strip()]

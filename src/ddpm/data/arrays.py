@@ -1,8 +1,7 @@
 """Images stored as arrays: an .npz file, the built-in digits, or an array in memory."""
 
 import hashlib
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -10,13 +9,20 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 
 from ddpm.data.captions import strings_of
-from ddpm.data.dataset import Dataset, class_names
+from ddpm.data.dataset import Dataset, class_names, labels_of_shape
 from ddpm.data.source import Item, Source
 from ddpm.images.pixels import Pixels
+from ddpm.system.arrays import ArrayHeader, NpzArrays
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
+from ddpm.system.names import listed
+from ddpm.system.units import say_bytes
+
+IMAGES, LABELS = ("images", "arr_0"), ("labels", "arr_1")
+"""The names of the arrays of images and of labels: ours, and guided-diffusion's."""
 
 
 def open_npz(path: Path) -> Source:
@@ -27,28 +33,50 @@ def open_npz(path: Path) -> Source:
         InputError: if it cannot be read, lacks the images, or the arrays do not fit together.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays: dict[str, npt.NDArray[Any]] = dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        with NpzArrays(path) as file:
+            names = [next((one for one in pair if one in file), pair[0]) for pair in (IMAGES, LABELS)]
+            found = {name: header for name in (*names, "classes", "captions") if (header := file.header(name))}
+            if names[0] not in found:
+                raise InputError(
+                    "missing",
+                    f"{path} has no array 'images' (found: {listed(file.names) or 'none'}); name the array of images "
+                    "'images'",
+                )
+            _check(found, *names, str(path))
+            arrays = {name: file.read(name) for name in found}
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(
             "unreadable", f"{path} is not a readable .npz of plain arrays ({error}); save it with numpy.savez"
         ) from error
-    images = arrays.get("images", arrays.get("arr_0"))
-    if images is None:
-        raise InputError(
-            "missing",
-            f"{path} has no array 'images' (found: {', '.join(arrays) or 'none'}); name the array of images 'images'",
-        )
-    classes = [str(name) for name in arrays.get("classes", ())]
-    labels, captions = arrays.get("labels", arrays.get("arr_1")), arrays.get("captions")
-    if captions is not None and (captions.dtype.kind != "U" or captions.ndim != 1):
-        raise InputError(
-            "invalid",
-            f"the captions of {path} have the shape {captions.shape} and the type {captions.dtype}; use N strings",
-        )
+    images, labels = (arrays.get(name) for name in names)
+    assert images is not None
+    classes, captions = [str(name) for name in arrays.get("classes", ())], arrays.get("captions")
     lines = None if captions is None else [str(text).split("\n") for text in captions]
-    texts = strings_of(lines, len(images), str(path))
-    return array_source(images, labels, classes, texts, where=str(path))
+    return array_source(images, labels, classes, strings_of(lines, len(images), str(path)), where=str(path))
+
+
+def _check(found: Mapping[str, ArrayHeader], images: str, labels: str, where: str) -> None:
+    """Check by their headers that arrays are what they should be, and that there is room for them in memory."""
+    _check_images(found[images].shape, found[images].dtype, where)
+    n = found[images].shape[0]
+    if labels in found and found[labels].shape != (n,):
+        raise labels_of_shape(found[labels].shape, n, where)
+    for name, one in found.items():
+        if name in ("classes", "captions") and (one.dtype.kind != "U" or len(one.shape) != 1):
+            raise InputError(
+                "invalid",
+                f"the {name} of {where} have the shape {one.shape} and the type {one.dtype}; use "
+                f"{'N' if name == 'captions' else 'a list of'} strings",
+            )
+    needed, free = sum(one.nbytes for one in found.values()), psutil.virtual_memory().available
+    if needed > free:
+        raise InputError(
+            "memory",
+            f"the arrays of {where} need {say_bytes(needed)} of memory, but {say_bytes(free)} are free; save the "
+            "images as files in a folder or a .zip, which are not read as a whole",
+        )
 
 
 def open_digits() -> Source:
@@ -102,16 +130,8 @@ def array_source(
     Raises:
         InputError: if the arrays have another shape or type.
     """
-    if images.dtype != np.uint8:
-        raise InputError("invalid", f"the images of {where} are {images.dtype}; use uint8 values from 0 to 255")
-    if images.ndim == 3:
-        images = images[..., None]
-    if images.ndim != 4 or not 1 <= images.shape[-1] <= 4 or 0 in images.shape:
-        shape = " × ".join(map(str, images.shape))
-        raise InputError(
-            "invalid",
-            f"the images of {where} have the shape {shape}; use N × H × W, or N × H × W × C with 1 to 4 channels",
-        )
+    _check_images(images.shape, images.dtype, where)
+    images = images if images.ndim == 4 else images[..., None]
     names, classes = class_names(labels, tuple(classes), len(images), where)
     digits = len(str(len(images) - 1))
     digest = hashlib.sha256(repr((images.shape, names, classes)).encode())
@@ -123,6 +143,17 @@ def array_source(
     pairs = zip(names, texts, strict=True)
     items = tuple(Item(f"{i:0{digits}}", label, text) for i, (label, text) in enumerate(pairs))
     return Source(items, partial(_read_row, images), key=digest.hexdigest()[:32], classes=classes)
+
+
+def _check_images(shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> None:
+    if dtype != np.uint8:
+        raise InputError("invalid", f"the images of {where} are {dtype}; use uint8 values from 0 to 255")
+    if len(shape) not in (3, 4) or (len(shape) == 4 and not 1 <= shape[-1] <= 4) or 0 in shape:
+        raise InputError(
+            "invalid",
+            f"the images of {where} have the shape {' × '.join(map(str, shape)) or '()'}; use N × H × W, or "
+            "N × H × W × C with 1 to 4 channels",
+        )
 
 
 def _read_row(images: Pixels, name: str) -> Pixels:

@@ -29,6 +29,8 @@ EncodeCaptions = Callable[[Sequence[str]], npt.NDArray[Any]]
 
 CHUNK = 1024
 """The number of images to count at a time."""
+MOST_CLASSES = 100_000
+"""The most classes that labels without names may number."""
 
 
 class Images(Protocol):
@@ -216,16 +218,28 @@ def class_names(
     if labels is None:
         return [None] * n, ()
     if labels.shape != (n,):
-        raise InputError("invalid", f"the labels of {where} have the shape {labels.shape}; use ({n},), one per image")
+        raise labels_of_shape(labels.shape, n, where)
     if labels.dtype.kind == "U":
         return [str(name) for name in labels], classes or tuple(sorted({str(name) for name in labels}, key=natural))
     if labels.dtype.kind not in "iu" or labels.min() < 0:
         found = labels.min() if labels.dtype.kind in "iu" else labels.dtype
         raise InputError("invalid", f"the labels of {where} must be non-negative integers or names, not {found}")
-    classes = classes or tuple(map(str, range(int(labels.max()) + 1)))
-    if labels.max() >= len(classes):
+    most = int(labels.max())
+    if not classes and most >= MOST_CLASSES:
         raise InputError(
             "invalid",
-            f"{where} has the label {labels.max()}, but names only {len(classes)} classes; name the others as well",
+            f"the labels of {where} reach {most}, which would make as many classes; number the classes from 0 to at "
+            f"most {MOST_CLASSES - 1}, or give each image the name of its class",
+        )
+    classes = classes or tuple(map(str, range(most + 1)))
+    if most >= len(classes):
+        raise InputError(
+            "invalid",
+            f"{where} has the label {most}, but names only {len(classes)} classes; name the others as well",
         )
     return [classes[i] for i in labels], classes
+
+
+def labels_of_shape(shape: tuple[int, ...], n: int, where: str) -> InputError:
+    """The error for labels that are not one per image."""
+    return InputError("invalid", f"the labels of {where} have the shape {shape}; use ({n},), one per image")

@@ -37,6 +37,8 @@ def open_source(where: str | Path, split: str | None = None, max_pixels: int | N
         raise InputError(
             "missing", f"{path} does not exist{_nearest(path)}; use a folder of images, a .zip, an .npz, or digits"
         )
+    if not path.is_file():
+        raise InputError("unreadable", f"{path} is not a regular file; use a folder of images, a .zip or an .npz")
     match path.suffix.lower():
         case ".zip":
             return open_zip(path, split, most)

@@ -6,7 +6,6 @@ from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +27,7 @@ from ddpm.records.likelihood import FILE, BitsRecord, Levels
 from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import ReferenceRecord
 from ddpm.sampling.grid import uniform
+from ddpm.system.arrays import NpzArrays
 from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
 from ddpm.system.names import listed
@@ -151,9 +151,9 @@ def joined(shards: Shards[Arrays]) -> Arrays:
 
 def _load(path: Path, images: range) -> Arrays | None:
     try:
-        with np.load(path) as file:
-            found = dict(file)
-    except (OSError, ValueError, EOFError, BadZipFile):
+        with NpzArrays(path) as file:
+            found = {name: file.read(name) for name in file.names}
+    except (OSError, ValueError):
         return None
     return found if len(found.get("bits", ())) == len(images) else None
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from ddpm.exchange.tensors import ForeignTensors
+from ddpm.system.errors import InputError
 
 Parts = list[torch.Tensor]
 
@@ -64,12 +65,16 @@ def read(
         like: tensors with the shapes of ours, such as those of a network on the device "meta", to check theirs by.
 
     Raises:
-        InputError: a tensor is missing, or has another shape.
+        InputError: a tensor is missing, or has another shape, or is not of floating point.
     """
     found = {}
     for pair in pairs:
         shapes = [None] * len(pair.theirs) if like is None else [tuple(t.shape) for t in pair.split(like[pair.ours])]
         parts = [tensors.take(name, shape) for name, shape in zip(pair.theirs, shapes, strict=True)]
+        if odd := [name for name, part in zip(pair.theirs, parts, strict=True) if not part.is_floating_point()]:
+            raise InputError(
+                "incompatible", f"{tensors.source} has {odd[0]} in another type than floating point; download it again"
+            )
         found[pair.ours] = pair.join(parts).contiguous()
     return found
 

@@ -1,20 +1,19 @@
 """The tensors in a file of another program: safetensors, whole or in shards, and PyTorch's files."""
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-
 from ddpm.exchange.pickles import read_pickle
 from ddpm.records.run_folder import Weights
 from ddpm.system.errors import InputError
+from ddpm.system.files import open_regular, parse_json, read_file
+from ddpm.system.tensors import load_tensors
 
 INDEX = re.compile(r".*\.index(\.\w+)?\.json")
 """The names of files that say which shard holds each tensor, of a model or of a variant of it."""
-LONGEST_HEADER, LONGEST_INDEX = 16 << 20, 16 << 20
-"""The largest header of a safetensors file, and the largest index, in bytes; published ones have less than 1 MB."""
+LONGEST_INDEX = 16 << 20
+"""The largest index, in bytes; published ones have less than 1 MB."""
 KNOWN: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "a git-lfs pointer, not the file itself; run `git lfs pull` to download it"),
     (b"\x89PNG", "a PNG picture"),
@@ -66,7 +65,7 @@ def _check(path: Path) -> None:
         InputError: it cannot be read, or its type is not the one its name says.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(512)
     except FileNotFoundError:
         raise InputError("missing", f"{path} does not exist; check the path") from None
@@ -90,33 +89,21 @@ def _check(path: Path) -> None:
 
 
 def _read_safetensors(path: Path) -> Weights:
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-    if length > min(LONGEST_HEADER, path.stat().st_size - 8):
-        raise InputError(
-            "unreadable",
-            f"{path} has {path.stat().st_size} bytes, but a header of {length}; it is cut off or damaged: download it "
-            "again",
-        )
     try:
-        with safe_open(path, "pt", "cpu") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError("unreadable", f"{path} is cut off or damaged ({reason}); download it again") from error
+        return load_tensors(path)
+    except (OSError, ValueError) as error:
+        raise InputError("unreadable", f"{path} is cut off or damaged ({error}); download it again") from error
 
 
 def _read_shards(path: Path) -> Weights:
     """The tensors of several files, as an index in their folder lists them."""
     try:
-        if path.stat().st_size > LONGEST_INDEX:
-            raise ValueError("it is too large")
-        files = json.loads(path.read_bytes())["weight_map"]
+        files = parse_json(read_file(path, LONGEST_INDEX))["weight_map"]
         if not isinstance(files, dict) or not files or not all(isinstance(name, str) for name in files.values()):
             raise ValueError("weight_map must map tensors to files")
     except FileNotFoundError:
         raise InputError("missing", f"{path} does not exist; check the path") from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError("unreadable", f"{path} is not an index of shards ({error}); download it again") from error
     found: Weights = {}
     for shard in sorted(set(files.values())):

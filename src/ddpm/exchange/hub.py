@@ -12,6 +12,7 @@ from ddpm.records.average import folder_of
 from ddpm.records.card import front_matter
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
+from ddpm.system.files import read_file
 from ddpm.system.names import HUB
 
 ADDRESS = re.compile(rf"{HUB}(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>.+))?")
@@ -120,7 +121,7 @@ def _place(run: RunFolder, guide: Guide) -> Path:
 
 def _card(run: RunFolder, name: str) -> str:
     """The card of a run at its new place."""
-    text = run.card.read_text(encoding="utf-8")
+    text = read_file(run.card).decode(errors="replace")
     if not text.startswith("---\n") and not run.is_autoencoder:
         text = front_matter(run.config(), "ddpm") + text
     return re.sub(r'ddpm\.load\("(?:[^"\\]|\\.)*"\)', lambda _: f'ddpm.load("{HUB}{name}")', text)

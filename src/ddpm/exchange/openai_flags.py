@@ -1,6 +1,5 @@
 """The flags of OpenAI's improved-diffusion and guided-diffusion."""
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from ddpm.exchange.flags import typed
 from ddpm.exchange.imported import MODES
 from ddpm.exchange.openai_unet import enlarges
 from ddpm.system.errors import InputError
+from ddpm.system.files import parse_json, read_file
 
 UNSAID: dict[str, Any] = {
     "image_size": 64,
@@ -68,8 +68,8 @@ def flags_beside(path: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        tree = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        tree = parse_json(read_file(file))
+    except (OSError, ValueError) as error:
         raise InputError(
             "unreadable", f"{file} is damaged ({error}); correct it, or remove it and use --flags"
         ) from error

@@ -6,6 +6,7 @@ from typing import Self
 import torch
 
 from ddpm.system.errors import InputError
+from ddpm.system.tensors import finite
 
 
 class ForeignTensors:
@@ -48,7 +49,7 @@ class ForeignTensors:
             shape: the shape that it must have; None for any.
 
         Raises:
-            InputError: there is none of this name left, or its shape differs.
+            InputError: there is none of this name left, its shape differs, or a value is not finite.
         """
         found = self._find(name)
         if shape is not None and tuple(found.shape) != shape:
@@ -56,6 +57,11 @@ class ForeignTensors:
                 "incompatible",
                 f"{self.source} does not fit its settings: {self._prefix}{name} has shape {tuple(found.shape)}, not "
                 f"{shape}; use the settings saved with it",
+            )
+        if not finite(found):
+            raise InputError(
+                "unreadable",
+                f"{self.source} is damaged: {self._prefix}{name} has values that are not finite; download it again",
             )
         del self._left[self._prefix + name]
         return found.float() if found.is_floating_point() else found

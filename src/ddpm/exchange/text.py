@@ -7,12 +7,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from safetensors import safe_open
 
 from ddpm.config.text import CLIPTokensConfig
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
-from ddpm.system.files import disk_errors
+from ddpm.system.files import disk_errors, open_regular
+from ddpm.system.tensors import load_tensors
 from ddpm.text.folder import CLASSES, TOKENIZER, WEIGHTS, open_encoder
 from ddpm.text.pretrained import load_encoder
 
@@ -65,7 +65,7 @@ def _copy(contents: Path | bytes, file: Path) -> None:
             file.write_bytes(contents)
             return
         try:
-            source = contents.open("rb")
+            source = open_regular(contents)
         except OSError as error:
             raise InputError(
                 "unreadable", f"cannot read {contents} ({error.strerror}); use a complete folder"
@@ -96,8 +96,7 @@ def _read(folder: Path) -> tuple[CLIPTokensConfig, torch.Tensor]:
     encoder = load_encoder(str(folder), torch.device("cpu"), padded=True)
     if encoder.tokens.tokenizer.pad_token_id is None:
         raise InputError("incompatible", f"the tokenizer of {folder} has no padding token; add one to its settings")
-    with safe_open(folder / WEIGHTS, "pt") as file:
-        names = {str(name).removeprefix("text_model.") for name in file.keys()}  # noqa: SIM118
+    names = {name.removeprefix("text_model.") for name in load_tensors(folder / WEIGHTS)}
     known = {name.removeprefix("text_model.") for name in encoder.net.state_dict()} | UNUSED
     if left := sorted(names - known):
         raise InputError("incompatible", f"{folder} has weights that its network does not use, such as {left[0]}")

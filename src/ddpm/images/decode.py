@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from io import BytesIO
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from ddpm.images.chunks import pixels_only
 from ddpm.images.pixels import STEP, Pixels, to_8_bits
 from ddpm.images.profiles import PROFILE, converts, srgb
 from ddpm.images.reduced import FULL, MAX_PIXELS, UNLIMITED, limited, reduce
+from ddpm.system.files import read_file
 from ddpm.system.names import Mode
 from ddpm.system.pointers import pointer
 
@@ -131,6 +133,17 @@ def decode(
         reduced=FULL in image.info,
     )
     return picture, facts
+
+
+def read_picture(path: Path) -> tuple[Image.Image, bytes]:
+    """A fully decoded file, in its stored mode, and its bytes.
+
+    Raises:
+        OSError: it cannot be read, or is not a regular file.
+        BadImage: it is not a picture, is damaged or too large.
+    """
+    data = read_file(path, MAX_BYTES)
+    return load(data), data
 
 
 def load(data: bytes, most: int = MAX_PIXELS, least: tuple[int, int] | None = None) -> Image.Image:

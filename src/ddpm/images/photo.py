@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from ddpm.images.arrays import Array, is_tensor, pixels_of, single
-from ddpm.images.decode import BadImage, decoding, deep, deep_values, load, mode_of
+from ddpm.images.decode import BadImage, decoding, deep, deep_values, mode_of, read_picture
 from ddpm.images.geometry import Geometry
 from ddpm.images.pixels import Pixels, to_16_bits
 from ddpm.images.profiles import PROFILE, for_png, in_profile
@@ -189,8 +189,7 @@ def opened(given: Given) -> Opened:
 
 def _file(path: str | Path) -> Image.Image:
     try:
-        data = Path(path).read_bytes()
-        image = load(data)
+        image, data = read_picture(Path(path))
     except OSError as e:
         raise InputError("unreadable", f"cannot read {path} ({e.strerror}); use the path of a picture") from e
     except BadImage as e:

@@ -9,6 +9,7 @@ from typing import Any, Self, get_args
 from ddpm.config.options import options
 from ddpm.config.run import RunConfig
 from ddpm.system.errors import InputError
+from ddpm.system.files import parse_json, read_given
 from ddpm.system.names import Fit, Mode, suggest
 from ddpm.system.tree import groups, hint_at, hints, merged, short
 from ddpm.system.units import count, duration, size
@@ -191,7 +192,7 @@ def _assignments(key: str, value: Any) -> list[str]:
 def _numbers(flag: str, path: str) -> list[float]:
     """The numbers in a file: a JSON list, or the output of NumPy's savetxt."""
     try:
-        text = Path(path).read_text(encoding="utf-8").strip().removeprefix("[").removesuffix("]")
+        text = read_given(Path(path)).decode("utf-8-sig").strip().removeprefix("[").removesuffix("]")
     except (OSError, UnicodeDecodeError) as e:
         raise InputError("unreadable", f"cannot read {flag} {path} ({e}); use a text file of numbers") from e
     try:
@@ -220,7 +221,7 @@ def _assignment(text: str) -> tuple[str, Any]:
     if not equals:
         raise InputError("invalid", f"--set {text} is not an assignment; use KEY=VALUE, as in --set training.ema=0.999")
     try:
-        return key, json.loads(value)
+        return key, parse_json(value)
     except ValueError:
         return key, value
 

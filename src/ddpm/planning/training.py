@@ -99,7 +99,7 @@ class Command:
             if made.codec is not None:
                 made.codec.write(self.folder.codec)
             if made.text is not None:
-                for file in made.text.iterdir():
+                for file in filter(Path.is_file, made.text.iterdir()):
                     write_file(self.folder.text / file.name, file.read_bytes())
             made.config.write(self.folder.config_file)
         accelerator.wait_for_everyone()

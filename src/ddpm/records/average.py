@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-from safetensors import SafetensorError
-
 from ddpm.config.training import LONGEST, SHORTEST
 from ddpm.records.run_folder import RunFolder, Weights
 from ddpm.system.errors import InputError
@@ -27,7 +25,7 @@ def tracked(file: Path) -> Weights:
     """
     try:
         return read(file, max(TRACKED))
-    except (SafetensorError, OSError) as e:
+    except (OSError, ValueError) as e:
         raise InputError("unreadable", f"{file} is damaged ({e}); restore it from a backup") from e
 
 
@@ -79,5 +77,5 @@ def averaged(run: RunFolder, length: float) -> Weights:
         )
     try:
         return combine(files, length)
-    except (SafetensorError, OSError) as e:
+    except (OSError, ValueError) as e:
         raise InputError("unreadable", f"an average in {run.averages} is damaged ({e}); remove it") from e

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from ddpm.config.run import IMPORTED, RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.records.guidance import GuidanceRecord, words
 from ddpm.records.run_folder import RunFolder
-from ddpm.system.files import write_file
+from ddpm.system.files import read_file, write_file
 from ddpm.system.names import listed
 
 FRONT = """\
@@ -114,9 +115,9 @@ def adopt(run: RunFolder, found: GuidanceRecord) -> None:
     if found.average is not None:
         guidance += f", average of length {found.average.length:g}"
     row = f"| sampling | {_sampling(run.config().sampling, guidance)} |"
-    if run.card.exists():
-        text = run.card.read_text(encoding="utf-8")
-        write_file(run.card, _SAMPLING.sub(lambda _: row, text, count=1).encode())
+    with suppress(OSError):  # a card that was removed, or is no longer a file
+        text = read_file(run.card).decode(errors="surrogateescape")
+        write_file(run.card, _SAMPLING.sub(lambda _: row, text, count=1).encode(errors="surrogateescape"))
 
 
 def _sampling(how: SamplingConfig, guidance: str) -> str:

@@ -5,11 +5,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ddpm.config.options import flat, typed, under
 from ddpm.config.sampling import SamplingConfig
+from ddpm.images.decode import BadImage, read_picture
 from ddpm.images.sheets import png
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
@@ -93,11 +94,10 @@ class Provenance(Record):
             InputError: the file does not exist, is not a picture, or has no record.
         """
         try:
-            with Image.open(path) as image:
-                record = image.info.get(KEY)
+            record = read_picture(path)[0].info.get(KEY)
         except FileNotFoundError:
             raise InputError("missing", f"{path} does not exist; use a PNG written by `ddpm sample`") from None
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
+        except (OSError, BadImage) as e:
             raise InputError("unreadable", f"{path} is not a picture ({e}); use a PNG written by `ddpm sample`") from e
         if record is None:
             raise InputError("missing", f"{path} has no record of how it was made; use a PNG written by `ddpm sample`")
@@ -151,7 +151,7 @@ def save(image: Image.Image, path: Path) -> None:
 def saved(path: Path) -> bool:
     """Whether :func:`save` wrote a file."""
     try:
-        with Image.open(path) as image:
-            return KEY in image.info or image.info.get(MADE_BY[0]) == MADE_BY[1]
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        image, _ = read_picture(path)
+    except (OSError, BadImage):
         return False
+    return KEY in image.info or image.info.get(MADE_BY[0]) == MADE_BY[1]

@@ -1,14 +1,11 @@
 """A run on disk: its files, and how to find and read them."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, get_args
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as tensors_from_bytes
 
 from ddpm.config.autoencoder import AutoencoderConfig
 from ddpm.config.run import RunConfig
@@ -19,8 +16,10 @@ from ddpm.records.latents import LatentsRecord
 from ddpm.records.reconstruction import ReconstructionRecord
 from ddpm.records.tuning import TunedRecord
 from ddpm.system.errors import InputError
+from ddpm.system.files import open_regular, read_json
 from ddpm.system.names import AutoencoderName
 from ddpm.system.pointers import pointer
+from ddpm.system.tensors import load_tensors
 from ddpm.training import checkpoint as checkpoints
 from ddpm.training import log, loop
 from ddpm.training.scoring import Best
@@ -152,10 +151,7 @@ class RunFolder:
     @property
     def is_autoencoder(self) -> bool:
         """Whether the config is that of an autoencoder."""
-        try:
-            tree = json.loads(self.config_file.read_bytes())
-        except (OSError, ValueError):  # reading the config reports it
-            return False
+        tree = read_json(self.config_file)  # reading the config reports what is wrong
         return isinstance(tree, dict) and tree.get("kind") in get_args(AutoencoderName)
 
     def autoencoder(self) -> AutoencoderConfig:
@@ -234,10 +230,11 @@ class RunFolder:
         try:
             if self.checkpoint is not None:
                 return published(checkpoints.read(self.checkpoint).tensors["ema"])
-            data = self.weights_file.read_bytes()
-            if found := pointer(data):
+            with open_regular(self.weights_file) as file:
+                found = pointer(file.read(1 << 14))
+            if found:
                 raise InputError("missing", f"{self.weights_file} is {found}")
-            return tensors_from_bytes(data)
+            return load_tensors(self.weights_file)
         except (checkpoints.Damaged, KeyError) as e:
             raise InputError(
                 "unreadable", f"{self.checkpoint} is damaged ({e}); use the run folder or another checkpoint"
@@ -248,9 +245,12 @@ class RunFolder:
                 f"{self.path} has no {loop.WEIGHTS} yet; re-run its `ddpm train` command until it has written "
                 "its first checkpoint",
             ) from None
-        except (SafetensorError, ValueError) as e:
+        except InputError:
+            raise
+        except (OSError, ValueError) as e:
+            why = e.strerror if isinstance(e, OSError) else e
             raise InputError(
-                "unreadable", f"{self.weights_file} is damaged ({e}); use a checkpoint in {self.checkpoints}"
+                "unreadable", f"{self.weights_file} is damaged ({why}); use a checkpoint in {self.checkpoints}"
             ) from e
 
 
@@ -259,5 +259,5 @@ def fingerprint(weights: Weights) -> str:
     digest = hashlib.sha256()
     for name in sorted(weights):
         digest.update(name.encode())
-        digest.update(weights[name].contiguous().numpy().tobytes())
+        digest.update(weights[name].contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]

@@ -1,22 +1,21 @@
 """Read a run folder, any part of which may be missing or damaged."""
 
-import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
-from PIL import Image
 
 from ddpm import build
 from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.engine.loading import load
+from ddpm.images.decode import BadImage, read_picture
 from ddpm.records import likelihood, score, sweep
 from ddpm.records.alignment import AlignmentRecord
 from ddpm.records.guidance import GuidanceRecord
@@ -27,7 +26,7 @@ from ddpm.records.sweep import SweepRecord
 from ddpm.records.tuning import TunedRecord
 from ddpm.system.errors import InputError
 from ddpm.system.record import Record
-from ddpm.training.log import Event, training_seconds
+from ddpm.training.log import Event, lines_of, training_seconds
 
 Kept = TypeVar("Kept", bound=Record)
 
@@ -163,13 +162,9 @@ def _records(folder: Path, name: str, kind: type[Kept]) -> dict[str, Kept]:
 
 def _events(path: Path) -> Iterator[Event]:
     """Parse the whole lines of a log: a killed process may leave half a line, and a running one may be writing it."""
-    for line in path.read_bytes().splitlines(keepends=True) if path.exists() else []:
-        try:
-            values: dict[str, Any] = json.loads(line if line.endswith(b"\n") else b"")
-            kind, step, images = (values.pop(key) for key in ("kind", "step", "images"))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            continue
-        yield Event(kind, step, images, values)
+    for event in map(Event.parse, lines_of(path) if path.exists() else ()):
+        if event is not None:
+            yield event
 
 
 def _previews(folder: Path) -> Iterator[tuple[int, Path]]:
@@ -182,8 +177,7 @@ def _previews(folder: Path) -> Iterator[tuple[int, Path]]:
 def readable(path: Path) -> bool:
     """Whether a picture exists and can be decoded."""
     try:
-        with Image.open(path) as image:
-            image.load()
-    except (OSError, ValueError, SyntaxError):
+        read_picture(path)
+    except (OSError, BadImage):
         return False
     return True

@@ -18,15 +18,21 @@ Code = Literal[
 """Kinds of errors, for programs to act on."""
 
 
+LONGEST, KEPT = 2000, 600
+"""The longest message, and the characters that are kept of each end of a longer one."""
+
+
 class InputError(ValueError):
     """An input that cannot be used, explained in one line: the value, what is allowed, the fix.
 
-    The command line prints it without a traceback and exits with code 2.
+    The command line prints it without a traceback and exits with code 2. Values come from files: characters that a
+    terminal cannot show are escaped, and of a very long message only both ends are kept.
 
     Attributes:
         code: the kind of error; see :data:`Code`.
     """
 
     def __init__(self, code: Code, message: str) -> None:
-        super().__init__(message)
+        short = message if len(message) <= LONGEST else f"{message[:KEPT]} … {message[-KEPT:]}"
+        super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in short))
         self.code = code

@@ -1,10 +1,11 @@
-"""Atomic file writes: a file is either complete or absent, even if the process is killed."""
+"""Files, written atomically, complete or absent even if the process is killed; and read within bounds."""
 
 import errno
 import hashlib
 import json
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +13,83 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ddpm.system.errors import InputError
+
+LARGEST = 32 << 20
+"""The largest file that is read into memory unless its reader says otherwise, in bytes."""
+LONGEST_LINE = 1 << 20
+"""The longest line that :func:`whole_lines` reads, in bytes."""
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file to read, but never a pipe, on which opening could wait forever, or a device, which may not end.
+
+    Raises:
+        OSError: it cannot be opened, or is not a regular file.
+    """
+    return open(path, "rb", opener=_opened)
+
+
+def _opened(path: str, flags: int) -> int:
+    handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # which open() itself refuses
+        return handle
+    os.close(handle)
+    raise OSError(errno.EINVAL, "not a regular file", path)
+
+
+def read_file(path: Path, most: int = LARGEST) -> bytes:
+    """The contents of a regular file.
+
+    Args:
+        most: the largest size, in bytes, that is read.
+
+    Raises:
+        OSError: it cannot be read, is not a regular file, or is larger.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise OSError(errno.EFBIG, f"larger than {most >> 20} MB", str(path))
+        return file.read(size)
+
+
+def read_given(path: Path, most: int = LARGEST) -> bytes:
+    """Like :func:`read_file`, but also what a shell passes on: ``/dev/stdin``, or a command's output, ``<(…)``."""
+    if not str(path).startswith(("/dev/fd/", "/dev/stdin", "/proc/self/fd/")):
+        return read_file(path, most)
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"larger than {most >> 20} MB", str(path))
+    return content
+
+
+def whole_lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file that end in a line feed, which a killed process may not have written, up to 1 MB each.
+
+    Raises:
+        OSError: it cannot be read, or is not a regular file.
+    """
+    with open_regular(path) as file:
+        whole = True
+        while line := file.readline(LONGEST_LINE):
+            ends = line.endswith(b"\n")
+            if whole and ends:
+                yield line
+            whole = ends
+
+
+def parse_json(data: str | bytes) -> Any:
+    """The value of JSON.
+
+    Raises:
+        ValueError: it is not JSON, or too deeply nested.
+    """
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("it is too deeply nested") from None
 
 
 def write_file(path: Path, data: bytes, advice: str | None = None) -> None:
@@ -28,14 +106,14 @@ def write_json(path: Path, value: Any, advice: str | None = None) -> None:
 def read_json(path: Path) -> Any:
     """The value in a JSON file; None if the file does not exist or is damaged."""
     try:
-        return json.loads(path.read_bytes())
+        return parse_json(read_file(path))
     except (OSError, ValueError):
         return None
 
 
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's contents, in 64 hex digits."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -1,6 +1,5 @@
 """Trees of named values that reject unknown keys, and their files."""
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from ddpm.system.errors import InputError
-from ddpm.system.files import write_file
+from ddpm.system.files import parse_json, read_file, write_file
 from ddpm.system.names import nearest, suggest
 from ddpm.system.tree import groups, hints, short
 
@@ -55,7 +54,7 @@ class Record(Strict):
             InputError: if it is not such a record, has another format, or is damaged.
         """
         try:
-            tree = json.loads(data)
+            tree = parse_json(data)
         except ValueError as e:
             raise InputError("unreadable", f"{where} is damaged ({e}); run `{cls.WRITER}` again") from e
         if not isinstance(tree, dict) or "format" not in tree:
@@ -79,7 +78,7 @@ class Record(Strict):
             InputError: if it does not exist, is not such a record, has another format, or is damaged.
         """
         try:
-            data = path.read_bytes()
+            data = read_file(path)
         except FileNotFoundError:
             raise InputError("missing", f"{path} does not exist; use a file written by `{cls.WRITER}`") from None
         except IsADirectoryError:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ddpm.system.arrays import read_npy
 from ddpm.system.cache import ADVICE, captions_folder
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
@@ -111,8 +112,7 @@ def cached_features(
 def _ends(path: Path, prompts: Sequence[str], encoder: Callable[[], PretrainedEncoder]) -> npt.NDArray[np.int64]:
     """The number of tokens up to the end of each caption, from a file, or counted and written to it."""
     try:
-        with path.open("rb") as file:
-            ends = np.lib.format.read_array(file)
+        ends = read_npy(path)
         if ends.shape == (len(prompts),) and ends.dtype == np.int64:
             return ends
     except (OSError, ValueError):  # missing or damaged

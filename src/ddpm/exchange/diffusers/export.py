@@ -183,7 +183,7 @@ def _unet(run: LoadedRun, net: UNetSettings | PlainUNetSettings, how: SamplingCo
             raise InputError("incompatible", "diffusers' LDMPipeline requires square images; train it on square images")
         parts = {"vqvae": _vae(run), "unet": unet, "scheduler": scheduler}
         return Written("LDMPipeline", parts, call=call, notes=notes)
-    stored = sorted(RunFolder.open(run.source).text.iterdir())
+    stored = sorted(file for file in RunFolder.open(run.source).text.iterdir() if file.is_file())
     files = {f"{'tokenizer' if file.name in TOKENIZER else 'text_encoder'}/{file.name}": file for file in stored}
     name, given = ("Inpaint", ", image, mask_image") if run.config.inpainting else ("", "")
     call = f'"a cat"{given}, guidance_scale={how.guidance_scale:g}, {call}'

@@ -14,7 +14,7 @@ from safetensors.torch import save as tensors_to_bytes
 from ddpm.exchange.files import read_tensors
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.system.errors import InputError
-from ddpm.system.files import write_file
+from ddpm.system.files import parse_json, read_file, write_file
 from ddpm.system.record import Strict, explain
 
 Foreign = TypeVar("Foreign", bound=Strict)
@@ -95,14 +95,12 @@ def settings_in(path: Path) -> dict[str, Any]:
         InputError: it is missing or damaged.
     """
     try:
-        if path.stat().st_size > LONGEST:
-            raise ValueError("it is too large")
-        found = json.loads(path.read_bytes())
+        found = parse_json(read_file(path, LONGEST))
         if not isinstance(found, dict):
             raise ValueError("it holds no settings")
     except FileNotFoundError:
         raise InputError("missing", f"{path} does not exist; use a complete folder of diffusers") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise InputError("unreadable", f"{path} is damaged ({error}); download it again") from error
     return found
 

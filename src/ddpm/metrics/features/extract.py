@@ -10,6 +10,7 @@ import torch
 
 from ddpm.data.dataset import Dataset, Images
 from ddpm.metrics.features import Extractor
+from ddpm.system.arrays import read_npy
 from ddpm.system.cache import features_file
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
@@ -50,8 +51,7 @@ def extract_once(extractor: Extractor, data: Dataset, progress: Progress = silen
 
 def _load(path: Path, shape: tuple[int, int]) -> torch.Tensor | None:
     try:
-        with path.open("rb") as file:
-            features = np.lib.format.read_array(file)
+        features = read_npy(path)
     except (OSError, ValueError):  # missing or damaged
         return None
     return torch.from_numpy(features) if features.shape == shape and features.dtype == np.float32 else None

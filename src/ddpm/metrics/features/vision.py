@@ -1,6 +1,5 @@
 """The features of two large vision networks, DINOv2 and CLIP, through transformers."""
 
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from torch.nn import functional as F
 from ddpm.metrics.features.rgb import as_rgb
 from ddpm.metrics.features.weights import fingerprint
 from ddpm.system.errors import InputError
+from ddpm.system.files import parse_json, read_file
 from ddpm.system.pretrained import import_transformers, loading, read_network
 
 Triple = tuple[float, float, float]
@@ -149,7 +149,7 @@ def preprocessor(source: str) -> dict[str, Any]:
     name = "preprocessor_config.json"
     try:
         path = Path(source) / name if Path(source).is_dir() else Path(hf_hub_download(source, name))
-        given = json.loads(path.read_text(encoding="utf-8"))
+        given = parse_json(read_file(path))
     except (FileNotFoundError, EntryNotFoundError):
         return {}
     if not isinstance(given, dict):

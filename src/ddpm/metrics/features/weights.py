@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from ddpm.system.cache import ADVICE
 from ddpm.system.errors import InputError
 from ddpm.system.files import drafted, sha256_of
+from ddpm.system.tensors import finite, load_tensors
 
 CHUNK = 1 << 20
 """The number of bytes read at a time."""
@@ -33,8 +32,8 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     if path.suffix not in {".safetensors", ".pth", ".pt"}:
         raise InputError("invalid", f"{path} is not a supported weights file; use a .safetensors, .pth or .pt file")
     try:
-        state: Any = load_file(path) if path.suffix == ".safetensors" else _read_pickle(path)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError, LookupError, EOFError, OSError) as error:
+        state: Any = load_tensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+    except (pickle.UnpicklingError, RuntimeError, ValueError, LookupError, EOFError, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
             "unreadable", f"{path} is damaged or not a file of weights ({reason}); use a file with a state dict"
@@ -64,16 +63,22 @@ def fill(
         published: the weights to use instead, for messages.
 
     Raises:
-        InputError: names or shapes differ.
+        InputError: names or shapes differ, or values are not finite.
     """
     wanted = {name: w.shape for name, w in weights_only(net.state_dict()).items()}
     given = weights_only(state)
     missing = sorted(wanted.keys() - given.keys())
     unknown = sorted(given.keys() - wanted.keys())
     other = sorted(name for name in wanted.keys() & given.keys() if wanted[name] != given[name].shape)
+    broken = sorted(name for name, w in given.items() if not w.is_floating_point() or not finite(w))
     found = [
         f"{what} {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
-        for what, names in (("it lacks", missing), ("has unknown", unknown), ("has a different shape of", other))
+        for what, names in (
+            ("it lacks", missing),
+            ("has unknown", unknown),
+            ("has a different shape of", other),
+            ("has values that are not finite numbers in", broken),
+        )
         if names
     ]
     if found:
