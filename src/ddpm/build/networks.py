@@ -1,8 +1,10 @@
 """Build networks, conditioners, feature extractors and codecs by name."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import psutil
 import torch
 
 from ddpm.build.text import build_caption_conditioner
@@ -34,6 +36,7 @@ from ddpm.networks.blocks import zero
 from ddpm.networks.embeddings import TimeEmbedding
 from ddpm.system.errors import InputError
 from ddpm.system.names import suggest
+from ddpm.system.units import say_bytes
 
 NETWORKS: dict[str, Callable[[Any], torch.nn.Module]] = {
     "unet": UNet,
@@ -82,8 +85,38 @@ def build_derived(config: RunConfig) -> dict[str, Derive]:
     return {kind: derive for kind, derive in made.items() if derive is not None}
 
 
-def build_model(config: RunConfig) -> Model:
-    """The run's network and its conditioners, with fresh weights from torch's global generator."""
+Check = Callable[[Model], None]
+"""Raises an error for a model that cannot be used, which it sees without memory for weights, on the device "meta"."""
+
+
+def build_model(config: RunConfig, check: Check | None = None) -> Model:
+    """The run's network and its conditioners, with fresh weights from torch's global generator.
+
+    Raises:
+        InputError: its weights would not fit in memory, or what ``check`` raises before there is any memory for them.
+    """
+    return _affordable(partial(_model, config), check)
+
+
+def _affordable(make: Callable[[], Model], check: Check | None) -> Model:
+    try:
+        with torch.device("meta"):
+            model = make()
+            needed = sum(tensor.nbytes for tensor in model.state_dict().values())
+    except RuntimeError as error:  # sizes that do not even have 63 bits
+        raise InputError("memory", f"the network is too large for any memory ({error}); use a smaller one") from error
+    if check is not None:
+        check(model)
+    if needed > (memory := psutil.virtual_memory().total):
+        raise InputError(
+            "memory",
+            f"the network's weights need {say_bytes(needed)}, more than the {say_bytes(memory)} of memory of this "
+            "machine; use a smaller network",
+        )
+    return make()
+
+
+def _model(config: RunConfig) -> Model:
     early = {kind: CONDITIONERS[kind](config) for kind in config.conditions if kind in BEFORE}
     net = NETWORKS[config.network.kind](config.network)
     late = {kind: CONDITIONERS[kind](config) for kind in config.conditions if kind not in BEFORE}
@@ -156,13 +189,17 @@ BEFORE = {"label"}
 """Conditioners initialised before the network: the order determines the weights of a seed."""
 
 
-def build_classifier(config: ClassifierConfig) -> Model:
-    """A classifier of noised images, with fresh weights."""
-    return Model(CLASSIFIERS[config.network.kind](config.network))
+def build_classifier(config: ClassifierConfig, check: Check | None = None) -> Model:
+    """A classifier of noised images, with fresh weights; see :func:`build_model`."""
+    return _affordable(lambda: Model(CLASSIFIERS[config.network.kind](config.network)), check)
 
 
-def build_autoencoder_model(config: AutoencoderConfig) -> Model:
-    """An autoencoder with fresh weights, and its discriminator if it is trained against one."""
+def build_autoencoder_model(config: AutoencoderConfig, check: Check | None = None) -> Model:
+    """An autoencoder with fresh weights, and its discriminator if trained against one; see :func:`build_model`."""
+    return _affordable(partial(_autoencoder, config), check)
+
+
+def _autoencoder(config: AutoencoderConfig) -> Model:
     net, how = AUTOENCODERS[config.network.kind](config.network), config.objective.adversarial
     discriminator = None if how is None else PatchDiscriminator(config.network.image_channels, how.width, how.layers)
     return Model(net, auxiliary=discriminator)

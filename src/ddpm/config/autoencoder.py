@@ -11,8 +11,9 @@ from ddpm.config.data import DataConfig
 from ddpm.config.options import Flag
 from ddpm.config.tiny_autoencoder import TinyAutoencoderSettings
 from ddpm.config.training import TrainSettings
+from ddpm.system.limits import Blocks, Channels, Multipliers, Side
 from ddpm.system.names import AutoencoderName, NormName
-from ddpm.system.record import Record
+from ddpm.system.record import Record, at_most
 from ddpm.system.tree import Short
 
 
@@ -39,17 +40,17 @@ class AutoencoderSettings:
     """
 
     kind: Literal["ldm"] = "ldm"
-    image_channels: int = 3
-    channels: Annotated[int, Flag("Channels of the latents.", name="latent_channels")] = 4
-    width: Annotated[int, Flag("Channels at the network's finest level.")] = 128
-    multipliers: tuple[int, ...] = (1, 2, 4)
-    blocks: int = 2
+    image_channels: Channels = 3
+    channels: Annotated[Channels, Flag("Channels of the latents.", name="latent_channels")] = 4
+    width: Annotated[Channels, Flag("Channels at the network's finest level.")] = 128
+    multipliers: Multipliers = (1, 2, 4)
+    blocks: Blocks = 2
     attention: bool = True
-    patch: int = 1
+    patch: Side = 1
     norm: NormName = "group"
     norm_groups: int = 32
-    codebook: int = 0
-    inner_channels: int | None = None
+    codebook: Annotated[int, at_most(1 << 24)] = 0
+    inner_channels: Channels | None = None
 
     def __post_init__(self) -> None:
         for name in ("image_channels", "channels", "width", "blocks", "norm_groups"):

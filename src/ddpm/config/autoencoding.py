@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from ddpm.system.record import Strict, bounds
+from ddpm.system.record import Strict, at_most, bounds
 
 Share = Annotated[float, bounds(0, 1)]
 
@@ -22,8 +22,8 @@ class AdversarialConfig(Strict):
     start: Share = 0.5
     alone: Share = 0.05
     weight: Annotated[float, bounds(0, above=True)] = 0.1
-    width: Annotated[int, bounds(8)] = 32
-    layers: Annotated[int, bounds(1)] = 2
+    width: Annotated[int, bounds(8), at_most(65_536)] = 32
+    layers: Annotated[int, bounds(1), at_most(16)] = 2
     tolerance: Annotated[float, bounds(0)] = 0.5
 
 

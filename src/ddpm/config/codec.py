@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ddpm.system.record import Strict, bounds
+from ddpm.system.limits import LARGEST_SIDE, MOST_CHANNELS
+from ddpm.system.record import Strict, at_most, bounds
 from ddpm.system.tree import Short
 
 SPREAD = 0.5
@@ -59,9 +60,9 @@ class AutoencoderCodecConfig(Strict):
     kind: Literal["autoencoder"] = "autoencoder"
     source: str
     weights: str
-    factor: Annotated[int, bounds(1)]
-    image_channels: Annotated[int, bounds(1)]
-    latent_channels: Annotated[int, bounds(1)]
+    factor: Annotated[int, bounds(1), at_most(LARGEST_SIDE)]
+    image_channels: Annotated[int, bounds(1), at_most(MOST_CHANNELS)]
+    latent_channels: Annotated[int, bounds(1), at_most(MOST_CHANNELS)]
 
     @property
     def in_pixels(self) -> bool:

@@ -1,9 +1,12 @@
 """The data that a run was trained on."""
 
-from typing import Self
+from typing import Annotated, Self
 
+from pydantic import AfterValidator, model_validator
+
+from ddpm.system.limits import LARGEST_SIDE, MOST_PIXELS
 from ddpm.system.names import Fit, Mode
-from ddpm.system.record import Strict
+from ddpm.system.record import Strict, at_most, bounds, finite
 
 
 class DataConfig(Strict):
@@ -23,17 +26,24 @@ class DataConfig(Strict):
 
     source: str
     fingerprint: str
-    images: int
-    held_out: int
-    size: tuple[int, int]
+    images: Annotated[int, bounds(0)]
+    held_out: Annotated[int, bounds(0)]
+    size: Annotated[tuple[Annotated[int, bounds(1)], Annotated[int, bounds(1)]], at_most(LARGEST_SIDE)]
     mode: Mode
     fit: Fit = "crop"
     skip_bad: bool = False
     split: str | None = None
     max_pixels: int | None = None
     classes: tuple[str, ...] = ()
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
+    mean: Annotated[tuple[float, ...], AfterValidator(finite)] = ()
+    std: Annotated[tuple[float, ...], AfterValidator(finite)] = ()
+
+    @model_validator(mode="after")
+    def _can_be_stored(self) -> Self:
+        height, width = self.size
+        if height * width > MOST_PIXELS:
+            raise ValueError(f"size is {height} × {width}, more than {MOST_PIXELS:,} pixels; use a smaller one")
+        return self
 
     @classmethod
     def unknown(cls, size: tuple[int, int], mode: Mode, classes: tuple[str, ...] = ()) -> Self:

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import model_validator
 
 from ddpm.config.options import Flag
+from ddpm.system.limits import MOST_TIMESTEPS
 from ddpm.system.names import PredictionName, ScheduleName, VarianceName
-from ddpm.system.record import Strict, bounds
+from ddpm.system.record import Strict, at_most, bounds
 
 UNBOUNDED = {"ve": 0.01, "edm": 0.002}
 """Schedules that add noise without scaling the signal, and the least noise of each."""
@@ -36,7 +37,7 @@ class DiffusionConfig(Strict):
         Literal[ScheduleName, "custom"],
         Flag(f"Noise schedule; {', '.join((*CONTINUOUS, *UNBOUNDED))} are in continuous time.", kind=ScheduleName),
     ] = "cosine"
-    T: Annotated[int, bounds(1)] = 1000
+    T: Annotated[int, bounds(1), at_most(MOST_TIMESTEPS)] = 1000
     betas: tuple[float, ...] | None = None
     sigma_max: Annotated[
         float | None,

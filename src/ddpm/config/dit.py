@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import model_validator
 
 from ddpm.config.options import Flag
+from ddpm.system.limits import LARGEST_SIDE, MOST_BLOCKS, MOST_CHANNELS
 from ddpm.system.names import TransformerSizeName
-from ddpm.system.record import Strict, bounds
+from ddpm.system.record import Strict, at_most, bounds
 
 
 class TransformerSize(NamedTuple):
@@ -47,15 +48,17 @@ class _Transformer(Strict):
         checkpoint: Whether to recompute the activations inside the blocks for the gradient instead of storing them.
     """
 
-    in_channels: Annotated[int, bounds(1)] = 3
-    out_channels: Annotated[int, bounds(1)] = 3
+    in_channels: Annotated[int, bounds(1), at_most(MOST_CHANNELS)] = 3
+    out_channels: Annotated[int, bounds(1), at_most(MOST_CHANNELS)] = 3
     size: TransformerSizeName = "S"
-    depth: Annotated[int, bounds(1)] = SIZES["S"].depth
-    width: Annotated[int, bounds(4), Flag("Channels at the network's finest level.")] = SIZES["S"].width
-    heads: Annotated[int, bounds(1)] = SIZES["S"].heads
-    patch: Annotated[int, bounds(1)] = 2
+    depth: Annotated[int, bounds(1), at_most(MOST_BLOCKS)] = SIZES["S"].depth
+    width: Annotated[int, bounds(4), at_most(MOST_CHANNELS), Flag("Channels at the network's finest level.")] = SIZES[
+        "S"
+    ].width
+    heads: Annotated[int, bounds(1), at_most(MOST_CHANNELS)] = SIZES["S"].heads
+    patch: Annotated[int, bounds(1), at_most(LARGEST_SIDE)] = 2
     space: Literal[1, 2, 3] = 2
-    cond_width: Annotated[int | None, bounds(1)] = None
+    cond_width: Annotated[int | None, bounds(1), at_most(MOST_CHANNELS)] = None
     checkpoint: bool = False
 
     @model_validator(mode="before")
@@ -106,8 +109,8 @@ class DiTSettings(_Transformer):
     """
 
     kind: Literal["dit"] = "dit"
-    class_tokens: Annotated[int, bounds(0)] = 0
-    bottleneck: Annotated[int, bounds(0)] = 0
+    class_tokens: Annotated[int, bounds(0), at_most(MOST_CHANNELS)] = 0
+    bottleneck: Annotated[int, bounds(0), at_most(MOST_CHANNELS)] = 0
     long_skips: bool = False
     final_conv: bool = False
     dropout: Annotated[float, bounds(0, 1, below=True)] = 0.0

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import model_validator
 
 from ddpm.config.options import Flag
+from ddpm.system.limits import MOST_CHANNELS, MOST_LEVELS
 from ddpm.system.names import AttentionFormName
-from ddpm.system.record import Strict, bounds
+from ddpm.system.record import Strict, at_most, bounds
 
 LEAST_ENCODER = 32
 """The smallest default width of a classifier's U-Net."""
@@ -33,18 +34,18 @@ class LucidrainsUNetSettings(Strict):
     """
 
     kind: Literal["lucidrains-unet"] = "lucidrains-unet"
-    in_channels: Annotated[int, bounds(1)] = 3
-    out_channels: Annotated[int, bounds(1)] = 3
-    width: Annotated[int, bounds(4), Flag("Channels at the network's finest level.")] = 64
-    stem: Annotated[int | None, bounds(1)] = None
-    multipliers: tuple[Annotated[int, bounds(1)], ...] = (1, 2, 4, 8)
+    in_channels: Annotated[int, bounds(1), at_most(MOST_CHANNELS)] = 3
+    out_channels: Annotated[int, bounds(1), at_most(MOST_CHANNELS)] = 3
+    width: Annotated[int, bounds(4), at_most(MOST_CHANNELS), Flag("Channels at the network's finest level.")] = 64
+    stem: Annotated[int | None, bounds(1), at_most(MOST_CHANNELS)] = None
+    multipliers: Annotated[tuple[Annotated[int, bounds(1)], ...], at_most(1024, MOST_LEVELS)] = (1, 2, 4, 8)
     attention: tuple[AttentionFormName, ...] = ("linear", "linear", "linear", "full")
-    heads: tuple[Annotated[int, bounds(1)], ...] = (4, 4, 4, 4)
-    head_width: tuple[Annotated[int, bounds(1)], ...] = (32, 32, 32, 32)
-    memory: Annotated[int, bounds(0)] = 4
+    heads: Annotated[tuple[Annotated[int, bounds(1)], ...], at_most(MOST_CHANNELS, MOST_LEVELS)] = (4, 4, 4, 4)
+    head_width: Annotated[tuple[Annotated[int, bounds(1)], ...], at_most(MOST_CHANNELS, MOST_LEVELS)] = (32, 32, 32, 32)
+    memory: Annotated[int, bounds(0), at_most(MOST_CHANNELS)] = 4
     dropout: Annotated[float, bounds(0, 1, below=True)] = 0.0
     space: Literal[1, 2, 3] = 2
-    cond_width: Annotated[int | None, bounds(1)] = None
+    cond_width: Annotated[int | None, bounds(1), at_most(MOST_CHANNELS)] = None
 
     @model_validator(mode="before")
     @classmethod

@@ -10,6 +10,7 @@ from ddpm.config.dit import DiTSettings, PlainDiTSettings
 from ddpm.config.lucidrains_unet import LucidrainsUNetSettings
 from ddpm.config.options import Flag
 from ddpm.config.plain_unet import PlainUNetSettings
+from ddpm.system.limits import Blocks, Channels, Multipliers, Side
 from ddpm.system.names import NormName, SkipsName, UpsampleName
 from ddpm.system.tree import Short, groups, hints, short
 
@@ -46,20 +47,20 @@ class UNetSettings:
     """
 
     kind: Literal["unet"] = "unet"
-    in_channels: int = 3
-    out_channels: int = 3
-    width: Annotated[int, Flag("Channels at the network's finest level.")] = 128
-    multipliers: tuple[int, ...] = (1, 2, 2, 2)
-    blocks: int = 2
+    in_channels: Channels = 3
+    out_channels: Channels = 3
+    width: Annotated[Channels, Flag("Channels at the network's finest level.")] = 128
+    multipliers: Multipliers = (1, 2, 2, 2)
+    blocks: Blocks = 2
     attention: tuple[int, ...] = (2,)
     head_width: int | None = None
     dropout: float = 0.0
     space: Literal[1, 2, 3] = 2
-    cond_width: int | None = None
-    token_width: int | None = None
+    cond_width: Channels | None = None
+    token_width: Channels | None = None
     scale_shift: bool = False
-    patch: int = 1
-    stem: int = 0
+    patch: Side = 1
+    stem: Channels = 0
     norm: NormName = "group"
     upsample: UpsampleName = "conv"
     skips: SkipsName = "all"

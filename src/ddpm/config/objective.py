@@ -1,6 +1,5 @@
 """The training objective."""
 
-import math
 from typing import Annotated, Self, get_args
 
 from pydantic import AfterValidator, Field, model_validator
@@ -14,7 +13,7 @@ from ddpm.system.names import (
     PlainLossName,
     PlainWeightingName,
 )
-from ddpm.system.record import Strict, bounds
+from ddpm.system.record import Strict, bounds, finite
 from ddpm.system.tree import Short
 
 
@@ -58,12 +57,6 @@ class PlainLevels(Strict):
     name: PlainLevelsName
 
 
-def _finite(value: float | None) -> float | None:
-    if value is not None and not math.isfinite(value):
-        raise ValueError(f"must be finite, not {value}")
-    return value
-
-
 class NormalLevels(Strict):
     """Noise levels whose logarithm, or logit, is normally distributed.
 
@@ -72,7 +65,7 @@ class NormalLevels(Strict):
     """
 
     name: NormalLevelsName
-    mean: Annotated[float | None, AfterValidator(_finite)] = None
+    mean: Annotated[float | None, AfterValidator(finite)] = None
     std: Annotated[float | None, bounds(0, above=True)] = None
 
 

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import model_validator
 
 from ddpm.config.options import Flag
+from ddpm.system.limits import MOST_BLOCKS, MOST_CHANNELS, MOST_LEVELS
 from ddpm.system.names import AttentionName, DownsamplingName, UpsamplingName
-from ddpm.system.record import Strict, bounds
+from ddpm.system.record import Strict, at_most, bounds
 
 Value = TypeVar("Value")
 LEAST_ENCODER = 32
@@ -47,17 +48,17 @@ class PlainUNetSettings(Strict):
     """
 
     kind: Literal["plain-unet"] = "plain-unet"
-    in_channels: Annotated[int, bounds(1)] = 3
-    out_channels: Annotated[int, bounds(1)] = 3
-    width: Annotated[int, bounds(4), Flag("Channels at the network's finest level.")] = 64
-    multipliers: tuple[Annotated[float, bounds(0, above=True)], ...] = (1, 2, 2)
-    blocks: tuple[Annotated[int, bounds(1)], ...] = (2,)
+    in_channels: Annotated[int, bounds(1), at_most(MOST_CHANNELS)] = 3
+    out_channels: Annotated[int, bounds(1), at_most(MOST_CHANNELS)] = 3
+    width: Annotated[int, bounds(4), at_most(MOST_CHANNELS), Flag("Channels at the network's finest level.")] = 64
+    multipliers: Annotated[tuple[Annotated[float, bounds(0, above=True)], ...], at_most(1024, MOST_LEVELS)] = (1, 2, 2)
+    blocks: Annotated[tuple[Annotated[int, bounds(1)], ...], at_most(MOST_BLOCKS, MOST_LEVELS)] = (2,)
     attention: tuple[AttentionName, ...] = ("none", "self", "self")
     attention_up: tuple[AttentionName, ...] | None = None
     middle: AttentionName = "self"
     middle_blocks: Literal[0, 1, 2] = 2
-    heads: tuple[Annotated[int, bounds(1)], ...] = (4,)
-    depth: tuple[Annotated[int, bounds(1)], ...] = (1,)
+    heads: Annotated[tuple[Annotated[int, bounds(1)], ...], at_most(MOST_CHANNELS, MOST_LEVELS)] = (4,)
+    depth: Annotated[tuple[Annotated[int, bounds(1)], ...], at_most(MOST_BLOCKS, MOST_LEVELS)] = (1,)
     downsample: tuple[DownsamplingName, ...] = ("conv",)
     upsample: tuple[UpsamplingName, ...] = ("conv",)
     padding: Literal[0, 1] = 1
@@ -67,8 +68,8 @@ class PlainUNetSettings(Strict):
     scale_shift: bool = False
     frequency_shift: Literal[0, 1] = 0
     space: Literal[1, 2, 3] = 2
-    cond_width: Annotated[int | None, bounds(1)] = None
-    token_width: Annotated[int | None, bounds(1)] = None
+    cond_width: Annotated[int | None, bounds(1), at_most(MOST_CHANNELS)] = None
+    token_width: Annotated[int | None, bounds(1), at_most(MOST_CHANNELS)] = None
     checkpoint: bool = False
 
     @model_validator(mode="before")

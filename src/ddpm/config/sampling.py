@@ -8,8 +8,9 @@ from ddpm.config.grid import GridSetting, listing, timesteps
 from ddpm.config.guidance import ClassifierGuidanceConfig, GuidanceConfig
 from ddpm.config.options import Flag, changed, options
 from ddpm.config.solver import PlainSolver, SolverConfig
+from ddpm.system.limits import LARGEST_SIDE, MOST_TIMESTEPS
 from ddpm.system.names import AncestralSolverName, GridName, PrecisionName, TickGridName
-from ddpm.system.record import Strict, bounds
+from ddpm.system.record import Strict, at_most, bounds
 from ddpm.system.tree import Short, at
 
 ANCESTRAL: tuple[AncestralSolverName, ...] = get_args(AncestralSolverName)
@@ -24,7 +25,7 @@ class AreaConfig(Strict):
         whole: Whether to run the network on the whole image, instead of on overlapping windows.
     """
 
-    size: tuple[Annotated[int, bounds(1)], Annotated[int, bounds(1)]]
+    size: tuple[Annotated[int, bounds(1), at_most(LARGEST_SIDE)], Annotated[int, bounds(1), at_most(LARGEST_SIDE)]]
     whole: Annotated[
         bool,
         Flag(
@@ -79,7 +80,9 @@ class SamplingConfig(Strict):
     """
 
     solver: SolverConfig = PlainSolver(name="unipc-2")
-    steps: Annotated[int, bounds(1), Flag("Steps of the solver; the run's default if not given.")] = 20
+    steps: Annotated[
+        int, bounds(1), at_most(MOST_TIMESTEPS), Flag("Steps of the solver; the run's default if not given.")
+    ] = 20
     grid: Annotated[
         GridSetting,
         Flag(

@@ -4,8 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ddpm.system.record import Strict, bounds
+from ddpm.system.limits import MOST_BLOCKS, MOST_CHANNELS
+from ddpm.system.record import Strict, at_most, bounds
 from ddpm.system.tree import Short
+
+MOST_TOKENS = 65_536
+"""The most tokens of a prompt."""
 
 
 class WordsConfig(Strict):
@@ -21,8 +25,8 @@ class WordsConfig(Strict):
     kind: Literal["words"] = "words"
     vocabulary: str = ""
     characters: str = ""
-    length: Annotated[int, bounds(1)]
-    layers: Annotated[int, bounds(0)] = 2
+    length: Annotated[int, bounds(1), at_most(MOST_TOKENS)]
+    layers: Annotated[int, bounds(0), at_most(MOST_BLOCKS)] = 2
 
     @property
     def token_width(self) -> int | None:
@@ -53,8 +57,8 @@ class PretrainedConfig(Strict):
     kind: Literal["pretrained"] = "pretrained"
     source: str
     weights: str
-    width: Annotated[int, bounds(1)]
-    length: Annotated[int, bounds(1)]
+    width: Annotated[int, bounds(1), at_most(MOST_CHANNELS)]
+    length: Annotated[int, bounds(1), at_most(MOST_TOKENS)]
 
     @property
     def token_width(self) -> int | None:
@@ -79,8 +83,8 @@ class CLIPTokensConfig(Strict):
 
     kind: Literal["clip-tokens"] = "clip-tokens"
     weights: str
-    width: Annotated[int, bounds(1)]
-    length: Annotated[int, bounds(1)] = 77
+    width: Annotated[int, bounds(1), at_most(MOST_CHANNELS)]
+    length: Annotated[int, bounds(1), at_most(MOST_TOKENS)] = 77
 
     @property
     def token_width(self) -> int | None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from ddpm.system.limits import BlocksOfLevels, Channels
+
 
 @dataclass(frozen=True)
 class TinyAutoencoderSettings:
@@ -18,11 +20,11 @@ class TinyAutoencoderSettings:
     """
 
     kind: Literal["tiny"] = "tiny"
-    image_channels: int = 3
-    channels: int = 4
-    width: int = 64
-    encoder_blocks: tuple[int, ...] = (1, 3, 3, 3)
-    decoder_blocks: tuple[int, ...] = (3, 3, 3, 1)
+    image_channels: Channels = 3
+    channels: Channels = 4
+    width: Channels = 64
+    encoder_blocks: BlocksOfLevels = (1, 3, 3, 3)
+    decoder_blocks: BlocksOfLevels = (3, 3, 3, 1)
 
     def __post_init__(self) -> None:
         for name in ("image_channels", "channels", "width"):

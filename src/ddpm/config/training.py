@@ -6,7 +6,10 @@ from typing import Annotated
 
 from ddpm.config.options import Flag
 from ddpm.system.names import OptimizerName, PrecisionName
+from ddpm.system.record import at_most
 
+MOST_AT_ONCE = 1_000_000
+"""The most images of a step."""
 SHORTEST, LONGEST = 0.04, 0.2
 """The lengths of averages of the weights that 16 saved pairs reconstruct well."""
 
@@ -43,9 +46,11 @@ class TrainSettings:
         patience: The consecutive steps with a non-finite loss or gradient after which the run stops.
     """
 
-    images: int
-    batch: Annotated[int, Flag("Images per optimiser step, over all processes.")] = 128
-    micro_batch: Annotated[int, Flag("Images per forward pass; by default, as many as fit in memory.")] = 128
+    images: Annotated[int, at_most(2**53)]
+    batch: Annotated[int, at_most(MOST_AT_ONCE), Flag("Images per optimiser step, over all processes.")] = 128
+    micro_batch: Annotated[
+        int, at_most(MOST_AT_ONCE), Flag("Images per forward pass; by default, as many as fit in memory.")
+    ] = 128
     learning_rate: Annotated[float, Flag("Peak learning rate.", name="lr")] = 2e-4
     warmup: int = 10_000
     decay: float = 0.8
@@ -54,16 +59,16 @@ class TrainSettings:
     betas: tuple[float, float] = (0.9, 0.99)
     clip: float = 1.0
     ema: float = 0.9999
-    averages: int = 16
+    averages: Annotated[int, at_most(100_000)] = 16
     label_dropout: float = 0.1
     shard: Annotated[bool, Flag("Divide weights and optimiser state among the processes, to save memory.")] = False
     precision: PrecisionName = "fp32"
     seed: Annotated[int, Flag("Seed of all randomness.")] = 0
     flip: Annotated[bool, Flag("Mirror half of the images left to right.")] = False
-    workers: Annotated[int, Flag("Threads that prefetch images; 0 reads between steps.")] = 0
+    workers: Annotated[int, at_most(1024), Flag("Threads that prefetch images; 0 reads between steps.")] = 0
     checkpoint_every: int = 100_000
-    keep: int = 2
-    previews: int = 5
+    keep: Annotated[int, at_most(2**31)] = 2
+    previews: Annotated[int, at_most(64)] = 5
     log_every: int = 5_000
     patience: int = 20
 

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import model_validator
 
 from ddpm.system.names import InterpolationName
-from ddpm.system.record import Strict, bounds
+from ddpm.system.record import Strict, at_most, bounds
 
 DEFAULT_SCALE = 4
 
@@ -23,7 +23,7 @@ class UpscalingConfig(Strict):
         low_fingerprint: The hash of the prepared small images.
     """
 
-    scale: Annotated[int, bounds(2)] = DEFAULT_SCALE
+    scale: Annotated[int, bounds(2), at_most(1024)] = DEFAULT_SCALE
     interpolation: InterpolationName = "bicubic"
     s_max: Annotated[float, bounds(0, 1, below=True)] = 0.5
     augment: float = 0.0

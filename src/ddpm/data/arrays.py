@@ -42,7 +42,7 @@ def open_npz(path: Path) -> Source:
                     f"{path} has no array 'images' (found: {listed(file.names) or 'none'}); name the array of images "
                     "'images'",
                 )
-            _check(found, *names, str(path))
+            _check(found, names[0], names[1], str(path))
             arrays = {name: file.read(name) for name in found}
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):

@@ -86,7 +86,9 @@ def read(found: RunFolder, device: torch.device) -> Classifier:
     """
     own, weights = ClassifierConfig.read(found.config_file), found.weights()
     with torch.random.fork_rng(devices=[]):  # initialising weights would advance torch's generator
-        model = build.build_classifier(own)
+        model = build.build_classifier(
+            own, lambda empty: checkpoints.check_fit(empty.state_dict(), weights, str(found.path))
+        )
     checkpoints.load_into(model.state_dict(), weights, str(found.path))
     model.to(device).eval().requires_grad_(False)
     return Classifier(model, own, fingerprint(weights))

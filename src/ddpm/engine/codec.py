@@ -15,7 +15,7 @@ from ddpm.core.model import Model
 from ddpm.objectives.autoencoding import VariationalAutoencoder
 from ddpm.records.codec import StoredCodec
 from ddpm.records.run_folder import RunFolder, Weights
-from ddpm.training.checkpoint import load_into
+from ddpm.training.checkpoint import check_fit, load_into
 
 
 def open_codec(run: RunFolder, config: RunConfig, device: torch.device) -> Codec:
@@ -54,7 +54,10 @@ def load_autoencoder(config: AutoencoderConfig, weights: Weights, source: Path, 
     """
     alone = config.objective.model_copy(update={"adversarial": None})
     with torch.random.fork_rng(devices=[]):  # initialising weights would advance torch's generator
-        model = build.build_autoencoder_model(config.model_copy(update={"objective": alone}))
+        model = build.build_autoencoder_model(
+            config.model_copy(update={"objective": alone}),
+            lambda empty: check_fit(empty.state_dict(), weights, str(source)),
+        )
     load_into(model.state_dict(), weights, str(source))
     model.to(device, memory_format=model.layout)  # type: ignore[call-overload]
     return model.eval().requires_grad_(False)

@@ -24,8 +24,10 @@ from ddpm.sampling import Row, SampleNoise, Solver
 from ddpm.sampling.follow import Moment, follow
 from ddpm.sampling.inversion import inversion
 from ddpm.sampling.windows import Windows, starts
+from ddpm.system.errors import InputError
 from ddpm.system.names import VarianceName
 from ddpm.system.progress import Progress, among, silent
+from ddpm.system.tensors import finite
 from ddpm.system.threads import WINDOW, threads
 
 OVERLAP = 0.5
@@ -100,6 +102,9 @@ class Diffusion:
             task: how sampling is modified, for positions 0 … len(rows) - 1; None for plain sampling.
             progress: called with (steps done, total).
             watch: called with each moment, before the first step and after every step.
+
+        Raises:
+            InputError: the values overflow.
         """
         n = len(rows)
         if n > 1 and self._alone(how):
@@ -124,6 +129,12 @@ class Diffusion:
                 watch(moment._replace(x=x, x0=moment.x0[:n]))
             if moment.number:
                 progress(moment.number, moment.of)
+        if not finite(x):
+            raise InputError(
+                "diverged",
+                f"{how.solver.name} ends in values that are not finite, of which no image can be made; use another "
+                "--solver, more --steps, or --precision fp32",
+            )
         return self.decoded(x)
 
     def draws(

@@ -40,7 +40,7 @@ def load(path: str | Path, device: str | torch.device | None = None, *, own: boo
     if guided is not None and guided.average is not None and run.checkpoint is None and not own:
         weights, known = _chosen(run, guided.average), guided.average.weights
     keep_freed_memory()
-    model = build.build_model(config)
+    model = build.build_model(config, lambda empty: checkpoints.check_fit(empty.state_dict(), weights, str(folder)))
     checkpoints.load_into(model.state_dict(), weights, str(folder))
     model.to(where).eval().requires_grad_(False)
     record = run.tuned()

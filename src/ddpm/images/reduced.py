@@ -7,7 +7,9 @@ from threading import Lock
 
 from PIL import Image
 
-MAX_PIXELS = 178_956_970
+from ddpm.system.limits import MOST_PIXELS
+
+MAX_PIXELS = MOST_PIXELS
 """Twice Pillow's limit for a decompression bomb."""
 MAX_REDUCED = 2**29
 """The most pixels of a JPEG that is reduced: decoding one whose colours follow each other takes 6 bytes for each."""

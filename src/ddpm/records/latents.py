@@ -1,8 +1,10 @@
 """The statistics of an autoencoder's latents."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from ddpm.system.record import Record
+from pydantic import AfterValidator
+
+from ddpm.system.record import Record, finite
 
 
 class LatentsRecord(Record):
@@ -17,8 +19,8 @@ class LatentsRecord(Record):
     """
 
     WRITER: ClassVar[str] = "ddpm train --recipe autoencoder"
-    mean: list[float]
-    spread: list[float]
+    mean: Annotated[list[float], AfterValidator(finite)]
+    spread: Annotated[list[float], AfterValidator(finite)]
     posterior: list[float] | None = None
     weights: str
     held_out: list[float] | None = None

@@ -193,7 +193,7 @@ class RunFolder:
         Raises:
             InputError: the file is damaged.
         """
-        return GuidanceRecord.read(self.guidance_file) if self.guidance_file.exists() else None
+        return GuidanceRecord.read_if_present(self.guidance_file)
 
     def alignment(self) -> AlignmentRecord | None:
         """How well the weights follow captions; None if it was not measured.
@@ -201,7 +201,7 @@ class RunFolder:
         Raises:
             InputError: the file is damaged.
         """
-        return AlignmentRecord.read(self.alignment_file) if self.alignment_file.exists() else None
+        return AlignmentRecord.read_if_present(self.alignment_file)
 
     def tuned(self) -> TunedRecord | None:
         """The result of `ddpm tune`; None if it was not run.
@@ -209,7 +209,7 @@ class RunFolder:
         Raises:
             InputError: the file is damaged.
         """
-        return TunedRecord.read(self.tuned_file) if self.tuned_file.exists() else None
+        return TunedRecord.read_if_present(self.tuned_file)
 
     def best(self) -> Best | None:
         """The best checkpoint by the scores during training; None if there is none."""

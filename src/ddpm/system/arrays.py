@@ -120,10 +120,10 @@ def _header(file: Any) -> ArrayHeader:
 def _values(file: BinaryIO | Any, header: ArrayHeader) -> npt.NDArray[Any]:
     """The values after a header, read straight into the array."""
     whole = np.empty(math.prod(header.shape), header.dtype)
-    view, at = memoryview(whole.view(np.uint8) if whole.size else b"").cast("B"), 0
+    view, at = whole.view(np.uint8), 0
     while at < len(view):
-        part = file.read(min(len(view) - at, 1 << 24))
-        if not part:
+        part = np.frombuffer(file.read(min(len(view) - at, 1 << 24)), np.uint8)
+        if not len(part):
             raise ValueError("it is cut off")
         view[at : at + len(part)] = part
         at += len(part)

@@ -9,6 +9,7 @@ import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,7 +21,7 @@ LONGEST_LINE = 1 << 20
 """The longest line that :func:`whole_lines` reads, in bytes."""
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """Open a file to read, but never a pipe, on which opening could wait forever, or a device, which may not end.
 
     Raises:

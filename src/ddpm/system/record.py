@@ -1,6 +1,7 @@
 """Trees of named values that reject unknown keys, and their files."""
 
 import math
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -87,6 +88,15 @@ class Record(Strict):
             raise InputError("unreadable", f"cannot read {path} ({e.strerror}); restore it from a backup") from e
         return cls.from_json(data, str(path))
 
+    @classmethod
+    def read_if_present(cls, path: Path) -> Self | None:
+        """Read a file; None if there is none, not even a link that leads nowhere.
+
+        Raises:
+            InputError: see :meth:`read`.
+        """
+        return cls.read(path) if os.path.lexists(path) else None
+
     def to_json(self) -> str:
         """The contents of the file."""
         return self.model_dump_json(indent=2) + "\n"
@@ -121,6 +131,32 @@ def bounds(low: float, high: float = math.inf, *, above: bool = False, below: bo
         raise ValueError(f"must be {allowed}, not {value}")
 
     return AfterValidator(check)
+
+
+def at_most(high: float, values: int | None = None) -> AfterValidator:
+    """An annotation for a number, or several, with a limit that only damaged or senseless settings exceed.
+
+    Args:
+        values: the most numbers of several.
+    """
+
+    def check(value: Any) -> Any:
+        if values is not None and value is not None and len(value) > values:
+            raise ValueError(f"must have at most {values} values, not {len(value)}")
+        for number in () if value is None else value if isinstance(value, tuple) else (value,):
+            if not number <= high:
+                raise ValueError(f"must be at most {high:,}, not {number}")
+        return value
+
+    return AfterValidator(check)
+
+
+def finite(value: Any) -> Any:
+    """A validator of numbers, or None, that refuses infinity and NaN."""
+    for number in () if value is None else value if isinstance(value, tuple | list) else (value,):
+        if not math.isfinite(number):
+            raise ValueError(f"must be finite, not {number}")
+    return value
 
 
 def explain(error: ValidationError, root: type, named: Callable[[tuple[str, ...]], str] = ".".join) -> str:

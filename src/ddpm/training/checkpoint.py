@@ -201,10 +201,27 @@ def _best(path: Path) -> int | None:
 
 
 def load_into(target: Tensors, source: Tensors, what: str) -> None:
-    """Copy tensors by name; all names and shapes must match.
+    """Copy tensors by name; all names, shapes and types must match.
 
     Raises:
-        InputError: a name is missing or unknown, a shape or a type differs, or a value is not finite.
+        InputError: they do not, or a value is not finite.
+    """
+    check_fit(target, source, what)
+    for name, tensor in source.items():
+        if not finite(tensor):
+            raise InputError(
+                "unreadable", f"{what} is damaged: {name} has values that are not finite; restore it from a backup"
+            )
+    with torch.no_grad():
+        for name, tensor in target.items():
+            tensor.copy_(divided(source[name], tensor))
+
+
+def check_fit(target: Tensors, source: Tensors, what: str) -> None:
+    """Check that the names, the shapes and the types of tensors match.
+
+    Raises:
+        InputError: they do not.
     """
     missing, extra = target.keys() - source.keys(), source.keys() - target.keys()
     if missing or extra:
@@ -227,13 +244,6 @@ def load_into(target: Tensors, source: Tensors, what: str) -> None:
                 f"{what} has {name} in {_short(source[name].dtype)}, not in {_short(tensor.dtype)} as it was written; "
                 "restore it from a backup",
             )
-        if not finite(source[name]):
-            raise InputError(
-                "unreadable", f"{what} is damaged: {name} has values that are not finite; restore it from a backup"
-            )
-    with torch.no_grad():
-        for name, tensor in target.items():
-            tensor.copy_(divided(source[name], tensor))
 
 
 def _short(dtype: torch.dtype) -> str:

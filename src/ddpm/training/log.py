@@ -37,15 +37,16 @@ class Event:
         """The event of a line of the log; None if it is damaged, as a power failure may leave garbage."""
         try:
             values = parse_json(line)
-            found = cls(*(values.pop(key) for key in ("kind", "step", "images")), values)
+            kind, step, images = (values.pop(key) for key in ("kind", "step", "images"))
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
         levels, mean, std = values.get("by_level", {}), values.get("mean", []), values.get("std", [])
-        counted = all(type(n) is int and 0 <= n < 2**63 for n in (found.step, found.images))
+        counted = all(type(n) is int and 0 <= n < 2**63 for n in (step, images))
         formed = isinstance(levels, dict) and isinstance(mean, list) and isinstance(std, list)
-        if not (counted and formed and found.kind in get_args(Kind) and all(map(str.isdecimal, levels))):
+        if not (counted and formed and kind in get_args(Kind) and all(map(str.isdecimal, levels))):
             return None
-        return found if all(isinstance(n, int | float) for n in (*levels.values(), *mean, *std)) else None
+        numbers = all(isinstance(n, int | float) for n in (*levels.values(), *mean, *std))
+        return cls(kind, step, images, values) if numbers else None
 
 
 class Log:
