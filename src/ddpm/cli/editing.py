@@ -73,7 +73,7 @@ def inpaint(
     Args:
         run: A run folder, or one checkpoint in it.
         photo: The picture, of the run's size or larger.
-        mask: A picture of the same size: white is filled in, black is kept.
+        mask: A picture of the same size or proportions: what is white, coloured or erased is filled in.
         method: mmps (default), whose fill blends with its surroundings, or ddnm, which blends less well in a third of
             the time. A network that has learned to inpaint needs none.
         repaint: RePaint: resample back and forth, as JUMPxTIMES (in steps), such as 10x10; slow, but closer to the
@@ -81,13 +81,13 @@ def inpaint(
     """
     from ddpm.images.photo import opened, read
     from ddpm.records.run_folder import RunFolder
-    from ddpm.tasks.mask import preview, read_mask
+    from ddpm.tasks.mask import preview, read_marked
 
     data = RunFolder.open(run).config().data
     picture, masking = opened(photo), opened(mask)
     known = read(picture, data.size, data.mode, editing.fit)
-    fill = read_mask(masking, known, editing.fit)
-    say(f"filling       {100 * fill.mean():.0f} % of {photo}: the white part of {mask}")
+    fill, part = read_marked(masking, known, editing.fit)
+    say(f"filling       {100 * fill.mean():.0f} % of {photo}: {part} of {mask}")
     shown = [("given.png", known.image), ("preview.png", preview(known, fill))]
     make(run, "inpaint", picture, {"mask": masking, "method": method, "repaint": repaint}, editing, flags, shown)
 

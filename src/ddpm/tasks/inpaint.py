@@ -45,7 +45,8 @@ def inpaint(
 
     Args:
         images: one or several pictures of the run's size or larger; see :data:`~ddpm.images.photo.Given`.
-        mask: one for all pictures, or one each: white is filled in, black is kept.
+        mask: one for all pictures, or one each: what is white, coloured or erased is filled in; see
+            :func:`~ddpm.tasks.painted.painted`.
         method: "mmps" (default, but for a network that has learned to inpaint), or "ddnm", which is faster but blends
             less well.
         repaint: "JUMPxTIMES", such as "10x10", instead of a method.
