@@ -1,13 +1,12 @@
 """Captions, from a .txt file next to each image or from a metadata table."""
 
 import csv
-import json
 import posixpath
 import re
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
 from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO, TextIOWrapper
-from itertools import chain
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from ddpm.data.source import Read
 from ddpm.images.decode import BadImage
 from ddpm.system.errors import InputError
 from ddpm.system.filenames import nfc
+from ddpm.system.files import parse_json
 
 TABLES = ("metadata.csv", "metadata.jsonl")
 COLUMNS = ("text", "caption")
@@ -23,6 +23,11 @@ END = ("\n", "\0")
 """Lines after those of a .csv. The last one is a row of its own unless a quote is open, as no text has a NUL."""
 UNPRINTABLE = re.compile("[\0\ud800-\udfff]+")
 """Half characters, which JSON can hold but no encoding, and NUL."""
+
+LONGEST_LINE = 1 << 20
+"""The longest line of a text or a table, in characters."""
+PART = 1 << 24
+"""The bytes that are decoded at a time."""
 
 Captions = Sequence[str | Sequence[str] | None]
 """A caption, a list of several, or None for each image."""
@@ -151,8 +156,8 @@ def _json_rows(table: str, lines: Iterable[str]) -> Iterator[TableRow]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
+            row = parse_json(line)
+        except ValueError:
             row = None
         if not isinstance(row, dict):
             raise InputError(
@@ -166,7 +171,10 @@ def _json_rows(table: str, lines: Iterable[str]) -> Iterator[TableRow]:
         captions = value if isinstance(value, list) else [value]
         if not all(caption is None or isinstance(caption, str | int | float) for caption in captions):
             raise InputError("invalid", f"{table}, line {number}: {column} must be a string or a list of strings")
-        yield number, str(row["file_name"] or ""), [str(caption) for caption in captions if caption is not None]
+        name = row["file_name"]
+        if not isinstance(name, str | int | float | None):
+            raise InputError("invalid", f"{table}, line {number}: file_name must be a string")
+        yield number, str(name or ""), [str(caption) for caption in captions if caption is not None]
     if first and not captioned:
         raise _without_columns(table, first)
 
@@ -192,11 +200,9 @@ def _lines(read: Read, name: str) -> Iterator[str]:
         raise InputError(
             "unreadable", f"cannot read the captions in {name} ({error}); fix the file, or move it away"
         ) from error
-    try:
-        flaw = content.find(b"\0")
-        content.decode()
-    except UnicodeDecodeError as error:
-        flaw = error.start
+    flaw = content.find(b"\0")
+    if (broken := _undecodable(content)) is not None:
+        flaw = broken
     if flaw >= 0:
         line = 1 + len(re.findall(rb"\r\n?|\n", content[:flaw]))
         wide = b"\0" in content or content.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
@@ -205,4 +211,27 @@ def _lines(read: Read, name: str) -> Iterator[str]:
             f"{name} is not UTF-8 text: byte 0x{content[flaw]:02x} at offset {flaw}, in line {line}; convert it, for "
             f"example by iconv -f {'utf-16' if wide else 'latin1'} -t utf-8, or correct that line",
         )
-    yield from TextIOWrapper(BytesIO(content), "utf-8-sig", newline="")
+    text = TextIOWrapper(BytesIO(content), "utf-8-sig", newline="")
+    for number in count(1):
+        line = text.readline(LONGEST_LINE)
+        if not line:
+            return
+        if len(line) == LONGEST_LINE:
+            raise InputError(
+                "unreadable",
+                f"{name}, line {number} has more than {LONGEST_LINE:,} characters, as no caption has; use one line per "
+                "caption",
+            )
+        yield line
+
+
+def _undecodable(content: bytes) -> int | None:
+    """The offset of the first byte that is not UTF-8; found in parts, as the whole text may not fit in memory."""
+    decoder = getincrementaldecoder("utf-8")()
+    for start in range(0, len(content) + 1, PART):
+        before = len(decoder.getstate()[0])
+        try:
+            decoder.decode(content[start : start + PART], final=start + PART > len(content))
+        except UnicodeDecodeError as error:
+            return start - before + error.start
+    return None

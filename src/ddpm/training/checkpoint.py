@@ -106,6 +106,8 @@ def read(path: Path) -> Checkpoint:
             tensors[name.removesuffix(".safetensors")] = load_tensors(path / name)
     with _reading(STATE):
         state = _checked(parse_json(read_file(path / STATE)), whole=hashes.keys() > _WEIGHTS)
+    if _NAME.fullmatch(path.name) and state["step"] != _step(path):
+        raise Damaged(f"{STATE} is of step {state['step']}")
     return Checkpoint(state.pop("step"), tensors, state)
 
 
