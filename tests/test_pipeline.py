@@ -261,8 +261,6 @@ def test_each_file_is_decoded_once(
     cli: Callable[..., int], folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By a first ``ddpm train`` of a folder, and by the commands that change pictures."""
-    from ddpm.images import photo
-
     decoded: list[int] = []
     load = decode.load
 
@@ -271,7 +269,6 @@ def test_each_file_is_decoded_once(
         return load(data)
 
     monkeypatch.setattr(decode, "load", counted)
-    monkeypatch.setattr(photo, "load", counted)
     monkeypatch.setenv("DDPM_CACHE", str(tmp_path / "cold"))
     root, run = folder(5), tmp_path / "run"
     assert cli("train", root, "--out", run, *FLAGS) == 0

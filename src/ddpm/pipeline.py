@@ -29,6 +29,7 @@ from ddpm.planning.training import Command
 from ddpm.records.provenance import Provenance
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.allocator import keep_freed_memory
+from ddpm.system.arguments import checked, plain
 from ddpm.system.errors import InputError
 from ddpm.system.names import HUB, AutoencoderName, ExportName, RecipeName
 from ddpm.system.peers import together
@@ -61,11 +62,11 @@ class Pipeline:
 
     def sample(self, n: int = 1, *, output: Output = "pil", **arguments: Any) -> Any:
         """Draw new images; see :func:`ddpm.tasks.generate.sample`."""
-        return self._made(output, generate.sample, n, **arguments)
+        return self._made(output, generate.sample, n=n, **arguments)
 
     def trajectory(self, n: int = 1, **arguments: Any) -> Trajectory:
         """Draw new images and record their trajectory; see :func:`ddpm.tasks.generate.trajectory`."""
-        return generate.trajectory(self.run, n, **arguments)
+        return generate.trajectory(self.run, **checked({"n": n, **arguments}))
 
     def again(self, record: Provenance, *, output: Output = "pil") -> Any:
         """Reproduce the image of a record; see :func:`ddpm.tasks.generate.again`."""
@@ -81,7 +82,7 @@ class Pipeline:
 
     def edit(self, images: Several, strength: float, *, output: Output = "pil", **arguments: Any) -> Any:
         """Change pictures, slightly or strongly; see :func:`ddpm.tasks.edit.edit`."""
-        return self._made(output, edit.edit, images, strength, **arguments)
+        return self._made(output, edit.edit, images, strength=strength, **arguments)
 
     def restore(self, images: Several, operator: str, *, output: Output = "pil", **arguments: Any) -> Any:
         """Restore damaged pictures; see :func:`ddpm.tasks.restore.restore`."""
@@ -101,7 +102,7 @@ class Pipeline:
 
     def bits_per_dim(self, images: Several, method: str = "bound", **arguments: Any) -> torch.Tensor:
         """Measure bits per dimension of images; see :func:`ddpm.tasks.likelihood.bits_per_dim`."""
-        return likelihood.bits_per_dim(self.run, images, method, **arguments)
+        return likelihood.bits_per_dim(self.run, images, method, **checked(arguments))
 
     def export(self, to: ExportName, out: str | Path, label: str | None = None) -> None:
         """Write the run in a form that other programs open; see :func:`ddpm.exchange.export.export`."""
@@ -109,7 +110,7 @@ class Pipeline:
 
     def _made(self, output: Output, task: Callable[..., Any], *given: Any, **arguments: Any) -> Any:
         check_output(output)
-        return as_output(task(self.run, *given, **arguments), output)
+        return as_output(task(self.run, *given, **checked(arguments)), output)
 
 
 @overload
@@ -173,7 +174,7 @@ def train(
     _check_device(device)
     keep_freed_memory()
     images = data if isinstance(data, Dataset) else str(data)
-    given = flags(budget, {"recipe": recipe, **config})
+    given = flags(plain(budget), plain({"recipe": recipe, **config}))
     command = Command(Path(out), few_samples, after_training, device=device, tensorboard=tensorboard)
     session = Session(images, given, command)
     if recipe == AUTOENCODER:
@@ -208,7 +209,7 @@ def distill(
     """
     _check_device(device)
     keep_freed_memory()
-    given = distillation.flags(budget, options)
+    given = distillation.flags(plain(budget), plain(options))
     command = Command(Path(out), few_samples, device=device, tensorboard=tensorboard)
     distillation.Distilling(Path(run), given, command).run()
     return load(out, device)

@@ -95,7 +95,9 @@ def changes(root: type, given: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in given.items():
         if value is None:
             continue
-        flag, _, paths = known[name]
+        flag, kind, paths = known[name]
+        if isinstance(value, bool) and kind in (int, float):
+            raise InputError("invalid", f"{name} is {value}; use a number")
         if flag.switch is not None:
             if value and any(given.get(other) is not None for other in under(root, paths[0][0]) if other != name):
                 continue  # an option of the group already switches it on

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ddpm.system.arguments import plain
 from ddpm.system.errors import InputError
 from ddpm.system.units import say_count
 
@@ -14,6 +15,9 @@ def chosen(indices: Sequence[int] | None, n: int) -> list[int]:
     """
     if indices is None:
         return list(range(n))
+    indices = plain(indices)
+    if not isinstance(indices, list | tuple | range) or not all(type(index) is int for index in indices):
+        raise InputError("invalid", f"indices are {indices!r}; use a list of whole numbers")
     if len(indices) != n:
         raise InputError(
             "conflict", f"{say_count(len(indices), 'index', 'indices')} for {say_count(n, 'image')}; use one per image"

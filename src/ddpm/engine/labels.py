@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from ddpm.system.arguments import plain
 from ddpm.system.errors import InputError
 from ddpm.system.filenames import nfc, readable
 from ddpm.system.names import listed, suggest
@@ -34,7 +35,8 @@ class Labels:
         """
         if label is None:
             return None
-        given = [label] * n if isinstance(label, str | int) else label
+        label = plain(label)
+        given = label if isinstance(label, list | tuple | range) else [label] * n
         return [self.number(one) for one in _one_each("label", given, n)]
 
     def number(self, label: Label) -> int:
@@ -43,6 +45,8 @@ class Labels:
         Raises:
             InputError: the class is unknown.
         """
+        if isinstance(label, bool) or not isinstance(label, str | int):
+            raise InputError("invalid", f"label {label!r} is no class; use a name or a number, or a list of them")
         if not self.classes:
             raise InputError("incompatible", f"label {label!r} cannot be used; {self.advice}")
         known = [nfc(name) for name in self.classes]
@@ -86,7 +90,8 @@ class Prompts:
         """
         if prompt is None:
             return None
-        given = [prompt] * n if isinstance(prompt, str) else prompt
+        prompt = plain(prompt)
+        given = prompt if isinstance(prompt, list | tuple) else [prompt] * n
         for one in given:
             self.check(one)
         return _one_each("prompt", given, n)
@@ -95,8 +100,10 @@ class Prompts:
         """Check that the run can use a prompt.
 
         Raises:
-            InputError: it was trained without captions.
+            InputError: it is no text, or the run was trained without captions.
         """
+        if not isinstance(prompt, str):
+            raise InputError("invalid", f"prompt {prompt!r} is not text; use a string, or a list of strings")
         if not self.known:
             raise InputError("incompatible", f"prompt {prompt!r} cannot be used; {self.advice}")
 

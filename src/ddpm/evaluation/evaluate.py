@@ -28,6 +28,7 @@ from ddpm.metrics.memorisation import TooFew
 from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import FILE as SCORE
 from ddpm.records.score import Measurement, Memorisation, Samples, Score
+from ddpm.system.arguments import checked
 from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
@@ -56,6 +57,7 @@ def evaluate(what: str | Path, data: str | None = None, **asked: Any) -> Score:
     Raises:
         InputError: an argument cannot be used.
     """
+    asked = checked(asked)
     path, own = Path(what), {field.name for field in fields(EvaluationOptions)}
     options = EvaluationOptions(data, **{name: value for name, value in asked.items() if name in own})
     further = {name: value for name, value in asked.items() if name not in own}

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -144,6 +144,16 @@ def read_picture(path: Path) -> tuple[Image.Image, bytes]:
     """
     data = read_file(path, MAX_BYTES)
     return load(data), data
+
+
+def info(path: Path) -> dict[str | tuple[int, int], Any]:
+    """What the header of a picture's file says besides its size and mode, such as texts.
+
+    Raises:
+        OSError: it cannot be read, or is not a regular file.
+        BadImage: it is not a picture.
+    """
+    return _opened(read_file(path, MAX_BYTES), UNLIMITED, None).info
 
 
 def load(data: bytes, most: int = MAX_PIXELS, least: tuple[int, int] | None = None) -> Image.Image:

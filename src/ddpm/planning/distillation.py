@@ -9,6 +9,7 @@ from typing import Any, get_args
 from ddpm.engine.loading import load
 from ddpm.planning.follow import say
 from ddpm.planning.progressive import FOLDER, Halving, stages
+from ddpm.planning.request import budgeted
 from ddpm.planning.student import images_of, job_of, make, numbers_of
 from ddpm.planning.training import Command, OpenedRun, accelerator_of, refuse_filled, refuse_others
 from ddpm.records.run_folder import RunFolder
@@ -31,7 +32,7 @@ def flags(budget: str | int | None, options: Mapping[str, Any]) -> dict[str, Any
     """
     if unknown := [name for name in options if name not in FLAGS]:
         raise InputError("unknown", f"unknown keyword {unknown[0]!r}{suggest(unknown[0], [*FLAGS])}")
-    given = {} if budget is None else {"images": str(budget)} if isinstance(budget, int) else {"for": budget}
+    given = {} if budget is None else budgeted(budget)
     return given | {name: value for name, value in options.items() if value is not None}
 
 

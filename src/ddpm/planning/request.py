@@ -164,11 +164,13 @@ def flags(budget: str | int | None, config: Mapping[str, Any]) -> dict[str, Any]
     sections = [name for name, hint in hints(RunConfig).items() if groups(hint)]
     given: dict[str, Any] = {}
     if budget is not None:
-        given = {"images": str(budget)} if isinstance(budget, int) else {"for": budget}
+        given = budgeted(budget)
     assignments: list[str] = []
     for name, value in config.items():
         if name not in (*FLAGS, *KEYS, *sections):
             raise InputError("unknown", f"unknown keyword {name!r}{suggest(name, [*FLAGS, *KEYS, *sections])}")
+        if isinstance(value, bool) and name in KEYS and options(RunConfig)[name].kind in (int, float):
+            raise InputError("invalid", f"{name} is {value}; use a number")
         if name in sections and not (name in (*FLAGS, *KEYS) and isinstance(value, str | Path)):
             if not isinstance(value, Mapping):
                 raise InputError("invalid", f'{name} is {value!r}, not a dict; use keys, as in network={{"width": 64}}')
@@ -178,6 +180,19 @@ def flags(budget: str | int | None, config: Mapping[str, Any]) -> dict[str, Any]
         elif value is not None:
             given[name] = str(value) if isinstance(value, Path) else value
     return given | ({"set": assignments} if assignments else {})
+
+
+def budgeted(budget: str | int) -> dict[str, Any]:
+    """The flag of a budget: a time, as in "20m", or a number of images.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if isinstance(budget, float) and budget.is_integer():
+        budget = int(budget)
+    if isinstance(budget, bool) or not isinstance(budget, str | int):
+        raise InputError("invalid", f'budget is {budget!r}; use a time, as in "20m", or a number of images')
+    return {"images": str(budget)} if isinstance(budget, int) else {"for": budget}
 
 
 def _assignments(key: str, value: Any) -> list[str]:

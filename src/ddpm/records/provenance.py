@@ -10,7 +10,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from ddpm.config.options import flat, typed, under
 from ddpm.config.sampling import SamplingConfig
-from ddpm.images.decode import BadImage, read_picture
+from ddpm.images.decode import BadImage, info
 from ddpm.images.sheets import png
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
@@ -94,7 +94,7 @@ class Provenance(Record):
             InputError: the file does not exist, is not a picture, or has no record.
         """
         try:
-            record = read_picture(path)[0].info.get(KEY)
+            record = info(path).get(KEY)
         except FileNotFoundError:
             raise InputError("missing", f"{path} does not exist; use a PNG written by `ddpm sample`") from None
         except (OSError, BadImage) as e:
@@ -141,17 +141,17 @@ def fingerprint(image: Image.Image) -> str:
 
 def save(image: Image.Image, path: Path) -> None:
     """Write a PNG marked as written by ddpm, with its record if it has one."""
-    info = PngInfo()
-    info.add_text(*MADE_BY)
+    texts = PngInfo()
+    texts.add_text(*MADE_BY)
     if KEY in image.info:
-        info.add_text(KEY, image.info[KEY])
-    write_file(path, png(image, info))
+        texts.add_text(KEY, image.info[KEY])
+    write_file(path, png(image, texts))
 
 
 def saved(path: Path) -> bool:
     """Whether :func:`save` wrote a file."""
     try:
-        image, _ = read_picture(path)
+        found = info(path)
     except (OSError, BadImage):
         return False
-    return KEY in image.info or image.info.get(MADE_BY[0]) == MADE_BY[1]
+    return KEY in found or found.get(MADE_BY[0]) == MADE_BY[1]
