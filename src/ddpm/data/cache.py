@@ -16,7 +16,7 @@ import numpy as np
 
 from ddpm.data.dataset import Dataset, map_pixels
 from ddpm.data.source import Item, Source
-from ddpm.data.survey import Survey, one_mode, one_size, recall, remember, tally
+from ddpm.data.survey import LARGEST, Survey, one_mode, one_size, recall, remember, tally
 from ddpm.data.sweep import Finding, sweep
 from ddpm.images.decode import Look
 from ddpm.images.geometry import Geometry
@@ -122,11 +122,12 @@ def _publish(draft: Path, folder: Path) -> None:
 
 
 def _load(folder: Path, source: Source) -> Dataset | None:
-    record: dict[str, Any] | None = read_json(folder / RECORD)
+    record = read_json(folder / RECORD, LARGEST)
     if record is None:
         return None
     pixels = folder / PIXELS
-    if not pixels.exists() or pixels.stat().st_size != math.prod(record["shape"]):  # edited by hand, or a power failure
+    if not _formed(record) or not pixels.is_file() or pixels.stat().st_size != math.prod(record["shape"]):
+        # edited by hand, or a power failure
         shutil.rmtree(folder, ignore_errors=True)
         return None
     items = _good(source.items, record["bad"])
@@ -144,6 +145,17 @@ def _load(folder: Path, source: Source) -> Dataset | None:
         fingerprint=record["fingerprint"],
         validation=len(items) - len(_good(source.items[: len(source) - source.validation], record["bad"])),
     )
+
+
+def _formed(record: Any) -> bool:
+    """Whether a record has all its values."""
+    try:
+        names, hash = record["bad"], record["fingerprint"]
+        n, *size = record["shape"]
+        counts = len(size) == 3 and all(type(count) is int and count > 0 for count in (n, *size))
+    except (KeyError, TypeError, ValueError):
+        return False
+    return counts and isinstance(hash, str) and isinstance(names, list) and all(isinstance(name, str) for name in names)
 
 
 def _good(items: Sequence[Item], bad: Iterable[str]) -> list[Item]:

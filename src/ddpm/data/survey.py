@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import PIL
+from pydantic import TypeAdapter
 
 from ddpm.data.source import Read, Source
 from ddpm.data.sweep import sweep
@@ -23,6 +24,8 @@ from ddpm.system.units import say_some
 
 NAME = f"survey-2-{PIL.__version__}.json"
 """Named by the version of its fields, and of Pillow, as another one may read other files."""
+LARGEST = 1 << 32
+"""The largest survey that is read, in bytes: it has the names of all images without a caption."""
 THREADS = 8
 """Threads that read headers."""
 
@@ -194,11 +197,16 @@ def remember(source: Source, found: Survey, cache_dir: Path | None = None) -> No
 
 def recall(source: Source, cache_dir: Path | None = None) -> Survey | None:
     """The stored survey of a source, if any."""
-    fields: dict[str, Any] | None = read_json(source_folder(source.key, cache_dir) / NAME)
-    if fields is None:
-        return None
+    fields = read_json(source_folder(source.key, cache_dir) / NAME, LARGEST)
     # a source's key covers only its images and their captions: other files may have changed since the survey
-    tuples = {"uncaptioned": tuple(fields["uncaptioned"]), "orphans": source.orphans, "ignored": source.ignored}
-    tuples["notes"] = source.notes
-    sizes = {(h, w): n for h, w, n in fields["sizes"]}
-    return Survey(**fields | tuples | {"sizes": sizes, "bad": dict(fields["bad"])})
+    now = {"orphans": source.orphans, "ignored": source.ignored, "notes": source.notes}
+    try:
+        sizes = {(h, w): n for h, w, n in fields["sizes"]}
+        return _stored(Survey).validate_python(fields | now | {"sizes": sizes, "bad": dict(fields["bad"])})
+    except (ValueError, KeyError, TypeError):  # missing or damaged
+        return None
+
+
+@cache
+def _stored(kind: type[T]) -> TypeAdapter[T]:
+    return TypeAdapter(kind)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ddpm.system.arguments import plain
 from ddpm.system.errors import InputError
@@ -91,7 +91,7 @@ class Prompts:
         if prompt is None:
             return None
         prompt = plain(prompt)
-        given = prompt if isinstance(prompt, list | tuple) else [prompt] * n
+        given: Sequence[Any] = prompt if isinstance(prompt, list | tuple) else [prompt] * n
         for one in given:
             self.check(one)
         return _one_each("prompt", given, n)

@@ -104,10 +104,10 @@ def write_json(path: Path, value: Any, advice: str | None = None) -> None:
     write_file(path, json.dumps(value).encode(), advice)
 
 
-def read_json(path: Path) -> Any:
-    """The value in a JSON file; None if the file does not exist or is damaged."""
+def read_json(path: Path, most: int = LARGEST) -> Any:
+    """The value in a JSON file of at most this many bytes; None if the file does not exist or is damaged."""
     try:
-        return parse_json(read_file(path))
+        return parse_json(read_file(path, most))
     except (OSError, ValueError):
         return None
 
@@ -191,7 +191,7 @@ def disk_errors(path: Path, advice: str | None = None) -> Iterator[None]:
             fix = advice or "free some space and re-run the same command to resume"
             raise InputError("unwritable", f"no space left to write {path} ({free / 1e6:.0f} MB free); {fix}") from e
         unmade = e.errno == errno.ENOENT and e.filename and path.is_relative_to(e.filename)  # as below /proc
-        if unmade or e.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if unmade or e.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP, errno.EISDIR):
             fix = advice or "choose a writable folder"
             raise InputError("unwritable", f"cannot write {path}: {e.strerror}; {fix}") from e
         if e.errno in (errno.ENOTDIR, errno.EEXIST):
