@@ -7,6 +7,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+from accelerate.state import AcceleratorState
 from side_by_side import theirs
 from side_by_side.ours import trainer_of
 from side_by_side.subject import Subject
@@ -103,6 +104,7 @@ def _training(option: Option, subject: Subject, steps: int, seconds: float) -> d
     plain = replace(subject, precision="fp32", channels_last=False, network=subject.network | {"checkpoint": False})
     expected = _losses(trainer_of(plain, _net(plain), plain.batch), plain)
     _forget(subject)
+    AcceleratorState._reset_state(reset_partial_state=True)  # it keeps one precision per process
     net = _net(subject)
     if option.compile is not None:
         net.compile(mode=option.compile)

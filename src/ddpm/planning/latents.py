@@ -3,14 +3,18 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+from torch import distributed
 
 from ddpm.codec import Codec
 from ddpm.config.codec import AutoencoderCodecConfig
 from ddpm.config.run import RunConfig
 from ddpm.data.dataset import Dataset
-from ddpm.data.latents import with_latents
+from ddpm.data.latents import CHUNK, Encode, Moments, encoder, with_latents
 from ddpm.planning.request import Request
 from ddpm.records.codec import StoredCodec
 from ddpm.system.errors import InputError
@@ -86,7 +90,7 @@ def refused_in_pixels(stored: StoredCodec | None, images: tuple[int, int]) -> It
 def encoded(
     dataset: Dataset, codec: Codec, config: RunConfig, accelerator: Accelerator, progress: Progress = silent
 ) -> Dataset:
-    """The images with their latents if the codec has moments, encoded once by the main process.
+    """The images with their latents if the codec has moments, encoded once by all processes.
 
     Raises:
         InputError: the latents are not finite, or the cache cannot be written.
@@ -96,9 +100,48 @@ def encoded(
     assert isinstance(config.codec, AutoencoderCodecConfig)
     channels, height, width = config.shape
     shape, flip = (2 * channels, height, width), config.training.flip
-    with accelerator.main_process_first():
-        report = doing(progress, "encoding")
-        return with_latents(dataset, codec.moments, shape, config.codec.weights, flip, accelerator.device, report)
+    report, device = doing(progress, "encoding"), accelerator.device
+    if accelerator.num_processes > 1:
+        team = _Team(encoder(dataset, codec.moments, device), accelerator)
+        if accelerator.is_main_process:
+            with_latents(dataset, codec.moments, shape, config.codec.weights, flip, device, report, team)
+            team.finish()
+        else:
+            team.serve()
+    # a process on a machine with a cache of its own encodes for itself
+    return with_latents(dataset, codec.moments, shape, config.codec.weights, flip, device, report)
+
+
+class _Team:
+    """All processes, which encode for the main one."""
+
+    def __init__(self, encode: Encode, accelerator: Accelerator) -> None:
+        self._own, self.rank, self.processes = encode, accelerator.process_index, accelerator.num_processes
+
+    def encode(self, mirror: bool, first: int, last: int) -> Moments:
+        broadcast_object_list([(mirror, first, last)])
+        return np.concatenate([part for part in self._gather(mirror, first, last) if len(part)])
+
+    def finish(self) -> None:
+        """End the work of the others."""
+        broadcast_object_list([None])
+
+    def serve(self) -> None:
+        """Encode what the main process asks for."""
+        while True:
+            work: list[tuple[bool, int, int] | None] = [None]
+            broadcast_object_list(work)
+            if work[0] is None:
+                return
+            self._gather(*work[0])
+
+    def _gather(self, mirror: bool, first: int, last: int) -> list[Moments]:
+        """The parts of all processes, in the main one; the same batches as in a single process."""
+        begin = min(first + self.rank * CHUNK, last)
+        part = self._own(mirror, begin, min(begin + CHUNK, last)) if begin < last else np.empty(0, np.float16)
+        parts: list[Any] | None = [None] * self.processes if self.rank == 0 else None
+        distributed.gather_object(part, parts)
+        return parts or []
 
 
 def scaled(config: RunConfig) -> RunConfig:
