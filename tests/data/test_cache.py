@@ -11,6 +11,7 @@ import pytest
 from ddpm.data.arrays import array_source
 from ddpm.data.cache import prepare
 from ddpm.data.folder import open_folder
+from ddpm.data.order import split
 from ddpm.data.source import Source
 from ddpm.data.survey import recall
 from ddpm.images.decode import decode
@@ -114,6 +115,28 @@ def test_bad_files_stop_it_unless_skipped(tree: Tree, png: Make) -> None:
         assert np.array_equal(dataset.images[1], decode(png(3))[0])
     with refuses("unreadable", "--skip-bad"):
         prepare(source, Geometry())
+
+
+def test_held_out_images_are_those_of_val_that_can_be_used(tree: Tree, png: Make) -> None:
+    files = {f"{part}/{kind}/{i}.png": png(i) for part in ("train", "val") for kind in "ab" for i in range(2)}
+    source = open_folder(tree(files | {"train/a/1.png": "text", "val/b/0.png": "text"}))
+    for _ in range(2):  # the second time from the cache
+        dataset = prepare(source, Geometry(), skip_bad=True)
+        kept, held = split(len(dataset), 0, dataset.validation)
+        assert dataset.subset(kept).names == ("train/a/0.png", "train/b/0.png", "train/b/1.png")
+        assert dataset.subset(held).names == ("val/a/0.png", "val/a/1.png", "val/b/1.png")
+        assert dataset.subset(kept).validation == 0
+    other = open_folder(tree(files), "all")
+    assert prepare(other, Geometry()).fingerprint != prepare(open_folder(tree(files)), Geometry()).fingerprint
+
+
+def test_classes_in_another_order_have_other_numbers(tree: Tree, png: Make) -> None:
+    source = open_folder(tree({"2/a.png": png(1), "10/a.png": png(2)}))
+    first, second = (prepare(one, Geometry()) for one in (source, source.with_classes(("10", "2"))))
+    assert first.labels is not None
+    assert second.labels is not None
+    assert (first.labels.tolist(), second.labels.tolist()) == ([1, 0], [0, 1])
+    assert first.fingerprint != second.fingerprint
 
 
 def test_mixed_images_are_refused_the_second_time_at_once(

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cases import cases
+from colour_profiles import adobe_to_srgb, rgb_profile
 from ddpm.data.dataset import Dataset, channel_stats, map_pixels
 from refusal import refuses
 
@@ -73,6 +75,13 @@ def test_an_encoder_is_sent_along(mapped: Dataset) -> None:
     sent = pickle.loads(pickle.dumps(replace(mapped, encode=Lengths(2))))
     assert sent.captions == mapped.captions
     assert sent.encode(["", "four"]).tolist() == [[0], [8]]
+
+
+def test_pictures_in_memory_are_converted_to_srgb() -> None:
+    picture = Image.fromarray(np.full((4, 4, 3), (40, 160, 200), np.uint8))
+    picture.info["icc_profile"] = rgb_profile()
+    expected = adobe_to_srgb(np.array([40, 160, 200]) / 255) * 255
+    assert np.abs(Dataset.of([picture]).images[0, 0, 0] - expected).max() < 2
 
 
 def test_captions_of_images_in_memory() -> None:

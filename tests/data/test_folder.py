@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from ddpm.data.folder import open_folder
+from ddpm.data.open import open_source
 from ddpm.data.report import warnings
 from ddpm.data.survey import recall, survey
 from ddpm.images.decode import BadImage
@@ -100,6 +101,16 @@ def test_pointers_say_what_gets_the_content(tree: Tree) -> None:
     found = survey(open_folder(tree({"1.png": lfs, "2.png": "/annex/objects/MD5-s9--ab\n"})))
     assert "git lfs pull" in found.bad["1.png"]
     assert "git annex get" in found.bad["2.png"]
+
+
+def test_captions_and_archives_that_are_pointers_are_not_read_as_such(tree: Tree, png: Make) -> None:
+    lfs = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
+    for name in ("1.txt", "metadata.csv"):
+        with refuses("missing", name, "git lfs pull"):
+            open_folder(tree({"1.png": png(), name: lfs}))
+    for name in ("a.zip", "a.npz"):
+        with refuses("missing", name, "git lfs pull"):
+            open_source(tree({name: lfs}) / name)
 
 
 def test_folders_of_systems_and_servers_are_left_out(tree: Tree, png: Make) -> None:

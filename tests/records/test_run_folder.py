@@ -60,3 +60,10 @@ def test_the_fingerprint_is_of_names_and_values_in_any_order() -> None:
 def test_no_weights(tmp_path: Path) -> None:
     with refuses("missing"):
         RunFolder(tmp_path).weights()
+
+
+def test_weights_that_were_not_downloaded(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.weights_file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n")
+    with refuses("missing", run.weights_file.name, "git lfs pull"):
+        run.weights()

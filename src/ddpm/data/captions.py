@@ -16,6 +16,7 @@ from ddpm.images.decode import BadImage
 from ddpm.system.errors import InputError
 from ddpm.system.filenames import nfc
 from ddpm.system.files import parse_json
+from ddpm.system.pointers import pointer
 
 TABLES = ("metadata.csv", "metadata.jsonl")
 COLUMNS = ("text", "caption")
@@ -200,6 +201,8 @@ def _lines(read: Read, name: str) -> Iterator[str]:
         raise InputError(
             "unreadable", f"cannot read the captions in {name} ({error}); fix the file, or move it away"
         ) from error
+    if found := pointer(content):
+        raise InputError("missing", f"{name} is {found}")
     flaw = content.find(b"\0")
     if (broken := _undecodable(content)) is not None:
         flaw = broken

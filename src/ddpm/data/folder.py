@@ -30,7 +30,7 @@ def open_folder(root: Path, split: str | None = None, max_pixels: int = MAX_PIXE
     root = root.resolve()
     listing, real = Listing(), dict[str, str]()
     try:
-        _walk(os.fspath(root), "", frozenset(), listing, real)
+        _walk(os.fspath(root), listing, real)
     except OSError as error:
         raise InputError(
             "unreadable", f"cannot list {error.filename}: {error.strerror}; make it readable, or move it away"
@@ -45,34 +45,37 @@ def _read_file(root: Path, real: dict[str, str], name: str) -> bytes:
     return path.read_bytes()
 
 
-def _walk(folder: str, prefix: str, above: frozenset[str], listing: Listing, real: dict[str, str]) -> None:
-    """List a folder whose path below the root is ``prefix``."""
-    own = os.path.realpath(folder)
-    if own in above:  # a link to a parent folder
-        return
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            name = readable(prefix + entry.name)
-            if junk(entry.name):
-                if entry.is_dir(follow_symlinks=False):
-                    listing.left_out.add(name)
-                continue
-            try:
-                found = entry.stat()
-            except OSError as error:
-                if entry.is_symlink() and suffix(name) in MATTERING:
-                    listing.broken[name] = _why(entry, error)
-                continue  # or it was removed a moment ago
-            if stat.S_ISDIR(found.st_mode):
-                listing.folders.add(name)
-                _walk(entry.path, f"{prefix}{entry.name}/", above | {own}, listing, real)
-            elif stat.S_ISREG(found.st_mode):
-                # ctime also changes when a file is replaced by one of the same mtime, or made readable.
-                listing.files[name] = found.st_size, found.st_mtime_ns, found.st_ctime_ns
-                if name != prefix + entry.name:
-                    real[name] = prefix + entry.name
-            elif suffix(name) in SUFFIXES:
-                listing.broken[name] = "not a regular file"
+def _walk(root: str, listing: Listing, real: dict[str, str]) -> None:
+    """List a folder and those in it, whatever their depth."""
+    waiting: list[tuple[str, str, frozenset[str]]] = [(root, "", frozenset())]
+    while waiting:
+        folder, prefix, above = waiting.pop()
+        own = os.path.realpath(folder)
+        if own in above:  # a link to a parent folder
+            continue
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                name = readable(prefix + entry.name)
+                if junk(entry.name):
+                    if entry.is_dir(follow_symlinks=False):
+                        listing.left_out.add(name)
+                    continue
+                try:
+                    found = entry.stat()
+                except OSError as error:
+                    if entry.is_symlink() and suffix(name) in MATTERING:
+                        listing.broken[name] = _why(entry, error)
+                    continue  # or it was removed a moment ago
+                if stat.S_ISDIR(found.st_mode):
+                    listing.folders.add(name)
+                    waiting.append((entry.path, f"{prefix}{entry.name}/", above | {own}))
+                elif stat.S_ISREG(found.st_mode):
+                    # ctime also changes when a file is replaced by one of the same mtime, or made readable.
+                    listing.files[name] = found.st_size, found.st_mtime_ns, found.st_ctime_ns
+                    if name != prefix + entry.name:
+                        real[name] = prefix + entry.name
+                elif suffix(name) in SUFFIXES:
+                    listing.broken[name] = "not a regular file"
 
 
 def _why(link: "os.DirEntry[str]", error: OSError) -> str:

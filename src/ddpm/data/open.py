@@ -11,6 +11,7 @@ from ddpm.data.source import Source
 from ddpm.images.reduced import MAX_PIXELS
 from ddpm.system.errors import InputError
 from ddpm.system.filenames import readable
+from ddpm.system.pointers import pointer_in
 
 
 def open_source(where: str | Path, split: str | None = None, max_pixels: int | None = None) -> Source:
@@ -39,6 +40,8 @@ def open_source(where: str | Path, split: str | None = None, max_pixels: int | N
         )
     if not path.is_file():
         raise InputError("unreadable", f"{path} is not a regular file; use a folder of images, a .zip or an .npz")
+    if found := pointer_in(path):
+        raise InputError("missing", f"{path} is {found}")
     match path.suffix.lower():
         case ".zip":
             return open_zip(path, split, most)

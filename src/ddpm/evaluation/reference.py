@@ -62,19 +62,23 @@ def real(
     """Load the images of a source in the geometry of the samples.
 
     Args:
-        listed: its images; all of them if None.
+        listed: its images, if they are a run's own; which images of any other source are used is noted.
 
     Raises:
         InputError: the source cannot be read or holds too few images.
     """
-    listed = open_source(source) if listed is None else listed
+    notes: tuple[str, ...] = ()
+    if listed is None:
+        listed = open_source(source)
+        notes = listed.notes
     data = prepare(listed, geometry, skip_bad=skip_bad, progress=progress)
     if len(data) < FEWEST:
         raise InputError(
             "invalid", f"{source} has {len(data)} images, too few to measure against; use at least {FEWEST}"
         )
     found = recall(listed)
-    return Real(source, data, tuple(_changed(source, found, geometry)) if found else ())
+    changes = () if found is None else _changed(source, found, geometry)
+    return Real(source, data, (*notes, *changes))
 
 
 def _changed(source: str, found: Survey, geometry: Geometry) -> Iterator[str]:

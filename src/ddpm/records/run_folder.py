@@ -18,7 +18,7 @@ from ddpm.records.tuning import TunedRecord
 from ddpm.system.errors import InputError
 from ddpm.system.files import open_regular, read_json
 from ddpm.system.names import AutoencoderName
-from ddpm.system.pointers import pointer
+from ddpm.system.pointers import pointer_in
 from ddpm.system.tensors import load_tensors
 from ddpm.training import checkpoint as checkpoints
 from ddpm.training import log, loop
@@ -230,10 +230,6 @@ class RunFolder:
         try:
             if self.checkpoint is not None:
                 return published(checkpoints.read(self.checkpoint).tensors["ema"])
-            with open_regular(self.weights_file) as file:
-                found = pointer(file.read(1 << 14))
-            if found:
-                raise InputError("missing", f"{self.weights_file} is {found}")
             return load_tensors(self.weights_file)
         except (checkpoints.Damaged, KeyError) as e:
             raise InputError(
@@ -245,9 +241,9 @@ class RunFolder:
                 f"{self.path} has no {loop.WEIGHTS} yet; re-run its `ddpm train` command until it has written "
                 "its first checkpoint",
             ) from None
-        except InputError:
-            raise
         except (OSError, ValueError) as e:
+            if found := pointer_in(self.weights_file):
+                raise InputError("missing", f"{self.weights_file} is {found}") from e
             why = e.strerror if isinstance(e, OSError) else e
             raise InputError(
                 "unreadable", f"{self.weights_file} is damaged ({why}); use a checkpoint in {self.checkpoints}"

@@ -1,6 +1,7 @@
 """Placeholders that git-lfs and git-annex leave for files whose content was not downloaded."""
 
 import re
+from pathlib import Path
 
 LFS = b"version https://git-lfs.github.com/spec/"
 ANNEX = re.compile(rb"(?:\.\./)*(?:\.git)?/annex/objects/[^\n]+\n?")
@@ -15,3 +16,14 @@ def pointer(data: bytes) -> str | None:
     if len(data) <= 8 * LONGEST and ANNEX.fullmatch(data):
         return "a git-annex pointer without the file's content; run `git annex get .`"
     return None
+
+
+def pointer_in(path: Path) -> str | None:
+    """What a file on disk is a pointer of; None if it is no pointer, or cannot be read."""
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            return pointer(file.read(8 * LONGEST + 1))
+    except OSError:
+        return None

@@ -7,6 +7,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from ddpm.system.files import open_regular
+from ddpm.system.pointers import pointer_in
 
 LONGEST_HEADER = 16 << 20
 """The largest header, which holds names, types and shapes, in bytes; published ones have less than 1 MB."""
@@ -25,7 +26,7 @@ def load_tensors(path: Path, prefix: str = "") -> dict[str, torch.Tensor]:
     with open_regular(path) as file:
         length, size = int.from_bytes(file.read(8), "little"), path.stat().st_size
     if length > min(LONGEST_HEADER, size - 8):
-        raise ValueError(f"{size} bytes, but a header of {length}")
+        raise ValueError(pointer_in(path) or f"{size} bytes, but a header of {length}")
     try:
         with safe_open(path, "pt", "cpu") as tensors:
             names = [name for name in tensors.keys() if name.startswith(prefix)]  # noqa: SIM118
