@@ -30,14 +30,14 @@ def open_source(where: str | Path, split: str | None = None, max_pixels: int | N
     path = Path(where).expanduser()
     if where != "digits" and path.is_dir():
         return open_folder(path, split, most)
+    if where != "digits" and not path.exists():
+        raise InputError(
+            "missing", f"{path} does not exist{_nearest(path)}; use a folder of images, a .zip, an .npz, or digits"
+        )
     if split is not None and path.suffix.lower() != ".zip":
         raise InputError("conflict", f"{where} has no folders, so --split has no effect; drop it")
     if where == "digits":
         return open_digits()
-    if not path.exists():
-        raise InputError(
-            "missing", f"{path} does not exist{_nearest(path)}; use a folder of images, a .zip, an .npz, or digits"
-        )
     if not path.is_file():
         raise InputError("unreadable", f"{path} is not a regular file; use a folder of images, a .zip or an .npz")
     if found := pointer_in(path):

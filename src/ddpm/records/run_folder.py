@@ -16,7 +16,7 @@ from ddpm.records.latents import LatentsRecord
 from ddpm.records.reconstruction import ReconstructionRecord
 from ddpm.records.tuning import TunedRecord
 from ddpm.system.errors import InputError
-from ddpm.system.files import open_regular, read_json
+from ddpm.system.files import read_json
 from ddpm.system.names import AutoencoderName
 from ddpm.system.pointers import pointer_in
 from ddpm.system.tensors import load_tensors
