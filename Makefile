@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 DEMO_TIME ?= 87s
+FILES ?= 2500
+SEED ?= 0
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +11,7 @@ DIGITS := 0 1 2 3 4 5 6 7 8 9
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint bench venv clean
+.PHONY: help demo test fuzz lint bench venv clean
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -22,6 +24,9 @@ demo: $(VENV)/with-digits,report ## train on handwritten digits for 87 s, sample
 
 test: lint ## run ruff, mypy and all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+fuzz: $(VENV)/with-test ## read 2,500 files with seeded damage, 60 of which make test reads
+	DDPM_FUZZ=$(FILES) OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/fuzz -s --hypothesis-seed=$(SEED)
 
 lint: $(VENV)/with-test,lint ## run ruff and mypy
 	$(BIN)/ruff check .

@@ -1,5 +1,7 @@
 import errno
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,11 @@ from ddpm.system.files import (
     clear_drafts,
     disk_errors,
     drafted,
+    read_file,
+    read_given,
     read_json,
     sync_folder,
+    whole_lines,
     write_file,
     write_json,
     write_synced,
@@ -152,3 +157,57 @@ def test_syncing_keeps_the_content(tmp_path: Path) -> None:
     write_synced(tmp_path / "a", b"x" * 100_000)
     sync_folder(tmp_path)
     assert (tmp_path / "a").read_bytes() == b"x" * 100_000
+
+
+def instead_of_a_file(path: Path) -> Iterator[None]:
+    """A folder, a pipe, a device without end, links that lead nowhere or to themselves, and a file of 8 GB."""
+    for make in (
+        path.mkdir,
+        lambda: os.mkfifo(path),
+        lambda: path.symlink_to("/dev/zero"),
+        lambda: path.symlink_to("nowhere"),
+        lambda: path.symlink_to(path.name),
+        lambda: path.write_bytes(b"") or os.truncate(path, 8 << 30),
+    ):
+        make()
+        yield
+        path.rmdir() if path.is_dir() else path.unlink()
+
+
+def test_nothing_else_than_a_file_is_read(tmp_path: Path) -> None:
+    """Without waiting, and without reading it."""
+    path = tmp_path / "a"
+    for _ in instead_of_a_file(path):
+        assert read_json(path) is None
+        for read in (read_file, read_given):
+            with pytest.raises(OSError, match=re.escape(str(path))):
+                read(path)
+    path.write_bytes(b"[" * 1000 + b"]" * 1000)
+    assert len(read_file(path, 2000)) == 2000
+    with pytest.raises(OSError, match="larger"):
+        read_file(path, 1999)
+    path.write_bytes(b"[" * 100_000)
+    assert read_json(path) is None
+
+
+def test_what_a_shell_passes_on() -> None:
+    """The output of a command is a pipe."""
+    out, into = os.pipe()
+    os.write(into, b"0.1, 0.2")
+    os.close(into)
+    assert read_given(Path(f"/dev/fd/{out}")) == b"0.1, 0.2"
+    os.close(out)
+
+
+def test_only_whole_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"one\n" + b"x" * (3 << 20) + b"\ntwo\nthr")
+    assert list(whole_lines(path)) == [b"one\n", b"two\n"]
+
+
+def test_an_error_is_one_line_whatever_it_quotes() -> None:
+    assert str(InputError("invalid", "a\nb\x1b[31m\ud800 é")) == "a\\nb\\x1b[31m\\ud800 é"
+    long = str(InputError("invalid", "begin" + "x" * 10**6 + "; the fix"))
+    assert len(long) < 2000
+    assert long.startswith("begin")
+    assert long.endswith("; the fix")

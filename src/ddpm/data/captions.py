@@ -216,16 +216,16 @@ def _lines(read: Read, name: str) -> Iterator[str]:
         )
     text = TextIOWrapper(BytesIO(content), "utf-8-sig", newline="")
     for number in count(1):
-        line = text.readline(LONGEST_LINE)
-        if not line:
+        row = text.readline(LONGEST_LINE)
+        if not row:
             return
-        if len(line) == LONGEST_LINE:
+        if len(row) == LONGEST_LINE:
             raise InputError(
                 "unreadable",
                 f"{name}, line {number} has more than {LONGEST_LINE:,} characters, as no caption has; use one line per "
                 "caption",
             )
-        yield line
+        yield row
 
 
 def _undecodable(content: bytes) -> int | None:

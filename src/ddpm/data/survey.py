@@ -202,11 +202,12 @@ def recall(source: Source, cache_dir: Path | None = None) -> Survey | None:
     now = {"orphans": source.orphans, "ignored": source.ignored, "notes": source.notes}
     try:
         sizes = {(h, w): n for h, w, n in fields["sizes"]}
-        return _stored(Survey).validate_python(fields | now | {"sizes": sizes, "bad": dict(fields["bad"])})
+        found: Survey = _stored().validate_python(fields | now | {"sizes": sizes, "bad": dict(fields["bad"])})
+        return found
     except (ValueError, KeyError, TypeError):  # missing or damaged
         return None
 
 
 @cache
-def _stored(kind: type[T]) -> TypeAdapter[T]:
-    return TypeAdapter(kind)
+def _stored() -> TypeAdapter[Survey]:
+    return TypeAdapter(Survey)

@@ -182,7 +182,7 @@ def flags(budget: str | int | None, config: Mapping[str, Any]) -> dict[str, Any]
     return given | ({"set": assignments} if assignments else {})
 
 
-def budgeted(budget: str | int) -> dict[str, Any]:
+def budgeted(budget: object) -> dict[str, Any]:
     """The flag of a budget: a time, as in "20m", or a number of images.
 
     Raises:

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save as tensors_to_bytes
 
 from ddpm.core.model import Model
-from ddpm.system.tensors import load_tensors
+from ddpm.system.tensors import finite, load_tensors
 from ddpm.training.sharding import gathered, own
 
 TRACKED = (0.05, 0.1)
@@ -115,6 +115,9 @@ def combine(files: Mapping[int, Path], length: float) -> dict[str, torch.Tensor]
 
     Args:
         files: what :meth:`PowerAverages.to_bytes` wrote, by the number of steps.
+
+    Raises:
+        OSError, ValueError: one cannot be read, is damaged, or is of another model.
     """
     saved = [(done, tracked) for done in files for tracked in TRACKED]
     profiles = np.array([float(done) for done, _ in saved]), np.array([exponent(tracked) for _, tracked in saved])
@@ -122,10 +125,16 @@ def combine(files: Mapping[int, Path], length: float) -> dict[str, torch.Tensor]
     for (done, tracked), factor in zip(saved, combination(profiles, length), strict=True):
         for name, tensor in read(files[done], tracked).items():
             part = factor * tensor.double()
+            if name in total and total[name].shape != part.shape:
+                raise ValueError(f"{name} has the shapes {tuple(total[name].shape)} and {tuple(part.shape)}")
             total[name] = total[name] + part if name in total else part
     return {name: tensor.float() for name, tensor in total.items()}
 
 
 def read(file: Path, tracked: float) -> dict[str, torch.Tensor]:
     """One of the averages that :meth:`PowerAverages.to_bytes` wrote, float32 by name."""
-    return {name: tensor.float() for name, tensor in load_tensors(file, f"{tracked}/").items()}
+    found = load_tensors(file, f"{tracked}/")
+    for name, tensor in found.items():
+        if not tensor.is_floating_point() or not finite(tensor):
+            raise ValueError(f"{name} has values that are not finite numbers")
+    return {name: tensor.float() for name, tensor in found.items()}
