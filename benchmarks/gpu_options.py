@@ -102,20 +102,24 @@ def _training(option: Option, subject: Subject, steps: int, seconds: float) -> d
     if option.theirs:
         return _timed(theirs.training(subject).acts["step"], subject, seconds)
     plain = replace(subject, precision="fp32", channels_last=False, network=subject.network | {"checkpoint": False})
-    expected = _losses(trainer_of(plain, _net(plain), plain.batch), plain)
+    expected = _losses(_trainer(plain, _net(plain), plain.batch), plain)
     _forget(subject)
-    AcceleratorState._reset_state(reset_partial_state=True)  # it keeps one precision per process
     net = _net(subject)
     if option.compile is not None:
         net.compile(mode=option.compile)
     with patch.object(trainers, "make_optimizer", trainers.make_optimizer if option.fused else _unfused):
-        trainer = trainer_of(subject, net, -(-subject.batch // option.micro_batches))
+        trainer = _trainer(subject, net, -(-subject.batch // option.micro_batches))
     began = time.perf_counter()
     found = _losses(trainer, subject)
     ready = time.perf_counter() - began
     images, number = subject.images(), iter(range(FIRST, 10**9))
     timed = _timed(lambda: trainer.step(next(number), images, {}), subject, seconds)
     return timed | {"ready_s": ready, "error": max(abs(a / b - 1) for a, b in zip(found, expected, strict=True))}
+
+
+def _trainer(subject: Subject, net: nn.Module, micro_batch: int) -> trainers.Trainer:
+    AcceleratorState._reset_state(reset_partial_state=True)  # it keeps one precision per process
+    return trainer_of(subject, net, micro_batch)
 
 
 def _losses(trainer: trainers.Trainer, subject: Subject) -> list[float]:

@@ -217,7 +217,8 @@ def test_going_on_with_changed_data(cli: Cli, refused: Refused, tmp_path: Path, 
 def test_flags_that_may_change(cli: Cli, run: Path) -> None:
     """And the run is done: nothing happens to it."""
     before = snapshot(run)
-    assert cli("train", "digits", "--out", run, *FLAGS, *NET, "--workers", "2", "--device", "cpu") == 0
+    own = ("--workers", "2", "--micro-batch", "3", "--device", "cpu")
+    assert cli("train", "digits", "--out", run, *FLAGS, *NET, *own) == 0
     assert cli("train", "digits", "--out", run) == 0
     assert snapshot(run) == before
 

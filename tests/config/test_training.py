@@ -28,3 +28,8 @@ def test_nonsense_is_refused_by_name(name: str, values: tuple[Any, ...]) -> None
     for value in values:
         with pytest.raises(ValueError, match=rf"^{name} must be "):
             TrainSettings(**{"images": 1, name: value})
+
+
+def test_half_precision_with_a_scale_cannot_be_divided() -> None:
+    with pytest.raises(ValueError, match=r"^shard requires"):
+        TrainSettings(1, shard=True, precision="fp16")

@@ -1,13 +1,11 @@
 from collections.abc import Callable
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from tests.training.conftest import dropping
+from tests.training.conftest import ASK, dropping
 
 from cases import cases
 from ddpm.codec import PixelCodec
@@ -16,11 +14,12 @@ from ddpm.core.model import Model
 from ddpm.core.stream import RowStreams
 from ddpm.data.dataset import Dataset
 from ddpm.data.loader import batch_of
+from ddpm.objectives.classification import Classification
 from ddpm.objectives.denoising import Denoising
 from ddpm.objectives.level_sampling import Importance, LossHistory
 from ddpm.training.checkpoint import Checkpoint
 from ddpm.training.rate import learning_rate
-from ddpm.training.trainer import Trainer
+from ddpm.training.trainer import Trainer, refuse_undivided
 from refusal import refuses
 
 Make = Callable[..., Trainer]
@@ -114,12 +113,20 @@ def test_micro_batches_change_nothing(micro_batch: int, make_trainer: Make, data
     assert_weights_agree(whole.model, parts.model, one)
 
 
-def test_every_process_needs_an_image(
-    make_model: Callable[[], Model], objective: Denoising, settings: TrainSettings
-) -> None:
-    nine: Any = SimpleNamespace(num_processes=9, device=torch.device("cpu"))
+def test_every_process_needs_an_image(objective: Denoising, settings: TrainSettings) -> None:
     with refuses("invalid", "8", "9"):
-        Trainer(make_model(), objective, settings, nine)
+        refuse_undivided(objective, settings, 9)
+
+
+def test_what_divides_the_weights(objective: Denoising, settings: TrainSettings) -> None:
+    divided = replace(settings, shard=True)
+    with refuses("invalid", "8", "3"):
+        refuse_undivided(objective, divided, 3)
+    with refuses("conflict", "--shard"):
+        refuse_undivided(Classification(objective.noise, ASK, objective.encode), divided, 2)
+    for fits in (divided, settings):
+        refuse_undivided(objective, fits, 4)
+        refuse_undivided(objective, fits, 1)
 
 
 def test_a_step_depends_on_its_number_not_on_torchs_generator(make_trainer: Make, dataset: Dataset) -> None:

@@ -47,19 +47,19 @@ class Latents:
         return np.memmap(path, np.float16, "r", shape=self.shape)
 
 
-Encode = Callable[[bool, int, int], Moments]
+EncodeRange = Callable[[bool, int, int], Moments]
 """Whether to mirror the images, and the first and the last one plus one -> their moments."""
 
 
-class Spread(Protocol):
-    """An :data:`Encode` by several processes, of ``CHUNK`` images by each."""
+class Team(Protocol):
+    """An :data:`EncodeRange` by several processes, of ``CHUNK`` images by each."""
 
     processes: int
 
     def encode(self, mirror: bool, first: int, last: int) -> Moments: ...
 
 
-def encoder(data: Dataset, moments: Callable[[torch.Tensor], torch.Tensor], device: torch.device) -> Encode:
+def encoder(data: Dataset, moments: Callable[[torch.Tensor], torch.Tensor], device: torch.device) -> EncodeRange:
     """The encoder of a data set; see :func:`with_latents`."""
 
     def encode(mirror: bool, first: int, last: int) -> Moments:
@@ -79,7 +79,7 @@ def with_latents(
     flip: bool,
     device: torch.device,
     progress: Progress = silent,
-    spread: Spread | None = None,
+    team: Team | None = None,
 ) -> Dataset:
     """The data set with the latents of its images, which are encoded unless the cache has them.
 
@@ -93,7 +93,7 @@ def with_latents(
         codec: the hash of the codec's weights.
         flip: whether images are also mirrored.
         progress: called with (images done, in total).
-        spread: has several processes encode.
+        team: has several processes encode.
 
     Raises:
         InputError: the latents are not finite, or the cache cannot be written.
@@ -102,11 +102,11 @@ def with_latents(
     assert data.rows is None, "subsets share the latents of the whole set"
     folder, files, shape = latents_folder(codec, data.fingerprint), list[Path](), (len(data), *shape)
     ends = 2 * int(np.prod(shape[1:])) * np.arange(1, len(data) + 1, dtype=np.int64)  # two bytes each
-    encode, chunk = encoder(data, moments, device), CHUNK * (1 if spread is None else spread.processes)
+    encode, chunk = encoder(data, moments, device), CHUNK * (1 if team is None else team.processes)
     for name, mirror in (("plain.f16", False), ("mirrored.f16", True))[: 1 + flip]:
 
         def encoded(first: int, last: int, mirror: bool = mirror) -> memoryview:
-            found = encode(mirror, first, last) if spread is None else spread.encode(mirror, first, last)
+            found = encode(mirror, first, last) if team is None else team.encode(mirror, first, last)
             return np.ascontiguousarray(_finite(found, np.arange(first, last), data.names)).data
 
         report = part_of(progress, len(files) * len(data), (1 + flip) * len(data))

@@ -72,11 +72,14 @@ def summary(made: Plan, accelerator: Accelerator) -> Iterator[str]:
     )
     world = accelerator.num_processes
     share = f" = {world} processes × {-(-s.batch // world)}" if world > 1 else ""
+    share += ", weights divided" * (s.shard and world > 1)
     micro = f" in micro-batches of {s.micro_batch}" if s.micro_batch < -(-s.batch // world) else ""
     yield (
         f"training  {s.images:,} images ({s.images / data.images:.1f} epochs), batch {s.batch}{share}{micro}, "
         + (f"learning rate {s.learning_rate:g}, {s.precision}; {config.aim}")
     )
+    if s.shard and world == 1:
+        yield "note: --shard has no effect in a single process; see docs/processes.md"
     speed = f"{made.speed:.0f} images/s, {say_seconds(s.images / made.speed)}; " if made.speed else ""
     looks = s.previews + 1
     yield f"cost      {speed}about {say_bytes(made.memory.peak(s.micro_batch))} of memory per process; {looks} previews"

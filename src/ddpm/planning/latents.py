@@ -14,7 +14,7 @@ from ddpm.codec import Codec
 from ddpm.config.codec import AutoencoderCodecConfig
 from ddpm.config.run import RunConfig
 from ddpm.data.dataset import Dataset
-from ddpm.data.latents import CHUNK, Encode, Moments, encoder, with_latents
+from ddpm.data.latents import CHUNK, EncodeRange, Moments, encoder, with_latents
 from ddpm.planning.request import Request
 from ddpm.records.codec import StoredCodec
 from ddpm.system.errors import InputError
@@ -102,7 +102,7 @@ def encoded(
     shape, flip = (2 * channels, height, width), config.training.flip
     report, device = doing(progress, "encoding"), accelerator.device
     if accelerator.num_processes > 1:
-        team = _Team(encoder(dataset, codec.moments, device), accelerator)
+        team = _Processes(encoder(dataset, codec.moments, device), accelerator)
         if accelerator.is_main_process:
             with_latents(dataset, codec.moments, shape, config.codec.weights, flip, device, report, team)
             team.finish()
@@ -112,10 +112,10 @@ def encoded(
     return with_latents(dataset, codec.moments, shape, config.codec.weights, flip, device, report)
 
 
-class _Team:
+class _Processes:
     """All processes, which encode for the main one."""
 
-    def __init__(self, encode: Encode, accelerator: Accelerator) -> None:
+    def __init__(self, encode: EncodeRange, accelerator: Accelerator) -> None:
         self._own, self.rank, self.processes = encode, accelerator.process_index, accelerator.num_processes
 
     def encode(self, mirror: bool, first: int, last: int) -> Moments:

@@ -27,8 +27,8 @@ from ddpm.system.console import bar
 from ddpm.system.errors import InputError
 from ddpm.training.loop import Job
 
-MAY_CHANGE = {"workers", "shard"}
-"""Flags that may change when a run is resumed, as they do not affect its weights."""
+MAY_CHANGE = {"workers", "shard", "micro_batch"}
+"""Flags that may change when a run is resumed, as they affect its weights by rounding at most."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class Session:
             try:
                 job = replace(job, settings=replace(job.settings, **{flag: self.given[flag]}))
             except ValueError as e:
-                raise InputError("invalid", f"--{flag}: {e}") from e
+                raise InputError("invalid", f"--{flag.replace('_', '-')}: {e}") from e
         return job
 
     def store(self, accelerator: Accelerator) -> None:

@@ -22,7 +22,7 @@ EXIT_LOST = 4
 """The exit code of a process that lost another one; the same command resumes."""
 PATIENCE = timedelta(days=7)
 """How long processes wait for one that is alive: the main one may measure alone for hours."""
-BEAT, SILENCE, GRACE = 2.0, 20.0, 6.0
+BEAT, SILENCE, GRACE = 2.0, 18.0, 5.0
 """Seconds between heartbeats; without one until a process counts as lost; and then, until this process is ended."""
 REMEDY = "re-run the same command to resume"
 OTHERS = "the other processes"

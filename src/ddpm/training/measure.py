@@ -18,7 +18,7 @@ from ddpm.data.loader import Batch, batch_of
 from ddpm.objectives.objective import Objective, Staged
 from ddpm.system.threads import TRIAL, Choice, threads
 from ddpm.training.power_average import TRACKED
-from ddpm.training.trainer import Trainer
+from ddpm.training.trainer import Trainer, refuse_undivided
 
 
 def pace(accelerator: Accelerator, prefer: int | None = None, trial: float = TRIAL) -> Choice:
@@ -85,7 +85,11 @@ def memory(
     """Count the memory that the forward pass of a step keeps for its gradient, on two images of the data.
 
     Exact for kept tensors, on any device, without running out of memory.
+
+    Raises:
+        InputError: the processes cannot divide the batch or the weights.
     """
+    refuse_undivided(objective, settings, accelerator.num_processes)
     numel = sum(p.numel() for p in model.parameters())
     half = 0 if settings.precision == "fp32" else 2
     # float32 weights, gradients, two moments and the averages, and the weights in half precision

@@ -51,6 +51,29 @@ class _Losses(nn.Module):
         return self.objective.losses(self.model, images, conditions, draws)
 
 
+def refuse_undivided(objective: Objective, settings: TrainSettings, world: int) -> None:
+    """Refuse what cannot be divided among this many processes.
+
+    Raises:
+        InputError: the batch, or with ``shard`` the weights, cannot.
+    """
+    batch, sharded = settings.batch, settings.shard and world > 1
+    if batch < world:
+        raise InputError(
+            "invalid",
+            f"a batch of {batch} cannot be divided among {world} processes; use a --batch of at least {world}, or "
+            "fewer processes",
+        )
+    if sharded and not isinstance(objective, Denoising):
+        raise InputError("conflict", "only the training of a diffusion model can divide its weights; drop --shard")
+    if sharded and batch % world:
+        raise InputError(
+            "invalid",
+            f"with --shard, each process needs as many images, but {world} processes do not divide a batch of "
+            f"{batch}; use a multiple of {world}",
+        )
+
+
 class Trainer:
     """A trainer with the weights, their average and the optimiser.
 
@@ -70,12 +93,7 @@ class Trainer:
             InputError: the batch or the weights cannot be divided among the processes.
         """
         world, device = accelerator.num_processes, accelerator.device
-        if settings.batch < world:
-            raise InputError(
-                "invalid",
-                f"a batch of {settings.batch} cannot be divided among {world} processes; use a --batch of at least "
-                f"{world}, or fewer processes",
-            )
+        refuse_undivided(objective, settings, world)
         self.objective, self.settings, self.accelerator = objective, settings, accelerator
         self.sharded = settings.shard and world > 1
         layout = torch.contiguous_format if self.sharded else model.layout
@@ -83,7 +101,8 @@ class Trainer:
         self.ema = EMA(self.model, settings.ema)
         self._module: nn.Module = _Losses(self.model, objective)
         if self.sharded:
-            self._shard()
+            shard(self._module, self.model.net, device)
+            self.ema.divide(self.model.parameters(), accelerator.is_main_process)
         self.averages = PowerAverages(self.model, settings.steps) if settings.averages else None
         self.history = objective.history()
         self.skipped = 0
@@ -92,19 +111,6 @@ class Trainer:
             self._module = accelerator.prepare_model(self._module, device_placement=False, evaluation_mode=True)
         else:
             self._module = accelerator.prepare(self._module)
-
-    def _shard(self) -> None:
-        s, world = self.settings, self.accelerator.num_processes
-        if not isinstance(self.objective, Denoising):
-            raise InputError("conflict", "only the training of a diffusion model can divide its weights; drop --shard")
-        if s.batch % world:
-            raise InputError(
-                "invalid",
-                f"with --shard, each process needs as many images, but {world} processes do not divide a batch of "
-                f"{s.batch}; use a multiple of {world}",
-            )
-        shard(self._module, self.model.net, self.accelerator.device)
-        self.ema.divide(self.model.parameters(), self.accelerator.is_main_process)
 
     def step(self, number: int, images: torch.Tensor, conditions: Conditions) -> StepReport:
         """Take optimiser step ``number`` = 0, 1, … on this process's part of the global batch.
