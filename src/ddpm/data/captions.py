@@ -201,8 +201,8 @@ def _lines(read: Read, name: str) -> Iterator[str]:
         raise InputError(
             "unreadable", f"cannot read the captions in {name} ({error}); fix the file, or move it away"
         ) from error
-    if found := pointer(content):
-        raise InputError("missing", f"{name} is {found}")
+    if kind := pointer(content):
+        raise InputError("missing", f"{name} is {kind}")
     flaw = content.find(b"\0")
     if (broken := _undecodable(content)) is not None:
         flaw = broken
