@@ -32,6 +32,11 @@ def test_partners_meet_whatever_order_and_suffix() -> None:
     assert part.partners[LOW].images[:, 0, 0, 0].tolist() == part.images[:, 0, 0, 0].tolist()
 
 
+def test_partners_meet_in_either_form_of_a_letter() -> None:
+    both = paired(named("caf\u00e9.png"), named("cafe\u0301.jpg", side=2), "small")
+    assert len(both.partners[LOW]) == 1
+
+
 @pytest.mark.parametrize(
     ("high", "low", "said"),
     [

@@ -65,6 +65,13 @@ def test_pictures_of_one_name_are_two() -> None:
     assert Provenance.model_validate_json(record.model_dump_json()) == record
 
 
+def test_names_of_any_bytes_can_be_written() -> None:
+    work = Work(command="inpaint", given=(("p\udce9.png", "1f"),), options={"mask": "m\udce9.png"})
+    again = Work.model_validate_json(work.model_dump_json())
+    assert again == work
+    assert (work.given[0][0], work.options["mask"]) == (r"p\xe9.png", r"m\xe9.png")
+
+
 def test_a_fingerprint_is_of_mode_size_and_pixels() -> None:
     images = [
         Image.new("L", (2, 3), 9),

@@ -10,7 +10,7 @@ from ddpm.data.folder import open_folder
 from ddpm.data.source import Source
 from ddpm.images.reduced import MAX_PIXELS
 from ddpm.system.errors import InputError
-from ddpm.system.filenames import readable
+from ddpm.system.filenames import refuse_bytes
 from ddpm.system.pointers import pointer_in
 
 
@@ -25,8 +25,7 @@ def open_source(where: str | Path, split: str | None = None, max_pixels: int | N
         InputError: it does not exist, has another type, or holds no images.
     """
     most = MAX_PIXELS if max_pixels is None else max_pixels
-    if readable(str(where)) != str(where):
-        raise InputError("invalid", f"the path {readable(str(where))} is not UTF-8; rename it")
+    refuse_bytes(where)
     path = Path(where).expanduser()
     if where != "digits" and path.is_dir():
         return open_folder(path, split, most)

@@ -3,10 +3,11 @@
 import shlex
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from pydantic import AfterValidator
 
 from ddpm.config.options import flat, typed, under
 from ddpm.config.sampling import SamplingConfig
@@ -14,6 +15,7 @@ from ddpm.images.decode import BadImage, info
 from ddpm.images.sheets import png
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
+from ddpm.system.filenames import readable
 from ddpm.system.files import write_file
 from ddpm.system.record import Record, Strict
 
@@ -25,7 +27,10 @@ MADE_BY = ("Software", "ddpm")
 
 OF_CLASSIFIER = under(SamplingConfig, "classifier")
 
-Option = str | float | int | bool | tuple[str, ...] | None
+Shown = Annotated[str, AfterValidator(readable)]
+"""A text that may be the name of a file of any bytes."""
+
+Option = Shown | float | int | bool | tuple[str, ...] | None
 
 
 class Work(Strict):
@@ -40,7 +45,7 @@ class Work(Strict):
     """
 
     command: str
-    given: tuple[tuple[str, str], ...]
+    given: tuple[tuple[Shown, str], ...]
     options: dict[str, Option]
     mask: str | None = None
     drawn: bool = True

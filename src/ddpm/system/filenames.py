@@ -2,6 +2,9 @@
 
 import re
 import unicodedata
+from pathlib import Path
+
+from ddpm.system.errors import InputError
 
 DIGITS = re.compile("([0-9]+)")
 OTHERS = re.compile("[\ud800-\udc7f\udd00-\udfff]")
@@ -13,6 +16,16 @@ NaturalKey = tuple[tuple[str | tuple[int, str], ...], str]
 def nfc(name: str) -> str:
     """A name in the form to compare it in, as a file system may split é into a letter and an accent."""
     return unicodedata.normalize("NFC", name)
+
+
+def refuse_bytes(path: str | Path) -> None:
+    """Refuse a path that is not UTF-8, which no record can hold, and some libraries cannot open.
+
+    Raises:
+        InputError: if it is not.
+    """
+    if (shown := readable(str(path))) != str(path):
+        raise InputError("invalid", f"the path {shown} is not UTF-8; rename it")
 
 
 def natural(name: str) -> NaturalKey:
