@@ -14,13 +14,12 @@ FLAGS = (
     *("train", "digits", "--images", "192", "--batch", "16", "--micro-batch", "3", "--precision", "fp32"),
     *("--set", "training.checkpoint_every=128", "--set", "training.keep=9", "--set", "training.log_every=16"),
     *("--set", "training.previews=1", "--set", "training.averages=3", "--device", "cpu"),
-)
-"""12 steps of 16 digits. A process's 8 images are three micro-batches, of 3, 3 and 2."""
-UNET = (
     *("--set", "network.width=6", "--set", "network.multipliers=[1]", "--set", "network.attention=[]"),
-    *("--set", "network.norm=layer", "--optimizer", "muon", "--levels", "importance", "--set", "diffusion.T=4"),
+    *("--set", "network.norm=layer", "--set", "network.checkpoint=true", "--optimizer", "muon"),
+    *("--levels", "importance", "--set", "diffusion.T=4"),
 )
-TRANSFORMER = ("--network", "dit", "--set", "network.depth=2", "--width", "36", "--set", "network.checkpoint=true")
+"""12 steps of 16 digits. A process's 8 images are three micro-batches, of 3, 3 and 2. Muon needs whole matrices, and
+leaves other weights to AdamW."""
 WORKER = """
 import json, sys
 from ddpm.cli import main
@@ -49,11 +48,10 @@ main(sys.argv[1:])
 """
 
 
-@pytest.mark.parametrize("network", [UNET, TRANSFORMER], ids=["unet-muon", "dit-adamw"])
-def test_divided_weights_train_the_same_model(network: tuple[str, ...], cli: Cli, tmp_path: Path) -> None:
+def test_divided_weights_train_the_same_model(cli: Cli, tmp_path: Path) -> None:
     one, parts = tmp_path / "one", tmp_path / "parts"
-    assert cli(*FLAGS, *network, "--out", one) == 0
-    ranks = forked.started(WORKER, *FLAGS, *network, "--shard", "--out", str(parts), folder=tmp_path)
+    assert cli(*FLAGS, "--out", one) == 0
+    ranks = forked.started(WORKER, *FLAGS, "--shard", "--out", str(parts), folder=tmp_path)
     for r, rank in enumerate(ranks):
         assert forked.finish(rank) == 75, (tmp_path / f"rank{r}.err").read_text()
     atol = 1e-4  # Adam divides a gradient by its size: where that is all but zero, rounding decides the direction
@@ -66,7 +64,7 @@ def test_divided_weights_train_the_same_model(network: tuple[str, ...], cli: Cli
     held = [float((tmp_path / f"rank{r}.out").read_text().split("part ")[1].split()[0]) for r in (0, 1)]
     assert max(held) < 0.55
     # one process ends what several began
-    assert cli(*FLAGS, *network, "--out", parts) == 0
+    assert cli(*FLAGS, "--out", parts) == 0
     assert_same(one, parts, 12, atol)
     for path in one.rglob("*.safetensors"):
         assert load_file(path).keys() == load_file(parts / path.relative_to(one)).keys()
