@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from tests.laws.test_processes import assert_same, lines
 
 import forked
+from stopping import stopped_at
 
 Cli = Callable[..., int]
 FLAGS = (
@@ -51,6 +52,8 @@ main(sys.argv[1:])
 def test_divided_weights_train_the_same_model(cli: Cli, tmp_path: Path) -> None:
     one, parts = tmp_path / "one", tmp_path / "parts"
     assert cli(*FLAGS, "--out", one) == 0
+    with stopped_at(4):  # one process begins, two that divide the weights go on
+        assert cli(*FLAGS, "--out", parts) == 75
     ranks = forked.started(WORKER, *FLAGS, "--shard", "--out", str(parts), folder=tmp_path)
     for r, rank in enumerate(ranks):
         assert forked.finish(rank) == 75, (tmp_path / f"rank{r}.err").read_text()
@@ -63,7 +66,7 @@ def test_divided_weights_train_the_same_model(cli: Cli, tmp_path: Path) -> None:
     # axes of 6 channels are divided evenly among 2 processes; Muon has one moment, AdamW two
     held = [float((tmp_path / f"rank{r}.out").read_text().split("part ")[1].split()[0]) for r in (0, 1)]
     assert max(held) < 0.55
-    # one process ends what several began
+    # and one process ends it
     assert cli(*FLAGS, "--out", parts) == 0
     assert_same(one, parts, 12, atol)
     for path in one.rglob("*.safetensors"):
