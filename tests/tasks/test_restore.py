@@ -25,6 +25,7 @@ def test_small_pictures_are_the_means_of_the_large_ones(pipeline, solver):
     for method in ["mmps", "ddnm"]:
         small = Image.fromarray(np.random.default_rng(0).integers(100, 156, (4, 4, 3)).astype(np.uint8))
         how = {"solver": solver, "grid": "trailing", "steps": 3}
+        how |= {"tolerance": 0.5} if solver == "adaptive" else {}  # few steps
         made = pixels(pipeline("RGB").restore(small, "downsample:2", method=method, **how))
         blocks = made.reshape(4, 2, 4, 2, 3)
         free = (blocks.min((1, 3)) > 0) & (blocks.max((1, 3)) < 255)
