@@ -19,7 +19,7 @@ TINY = ("--set", "network.depth=2", "--width", "32")
 
 
 NAMED = {"size": "XXS", "depth": 2, "width": 32, "heads": 2, "cond_width": 32}
-PLAIN_UNET = {"width": 8, "multipliers": [1.0, 2.0], "norm_groups": 8, "cond_width": 128}
+PLAIN_UNET = {"width": 8, "multipliers": [1.0, 2.0], "norm_groups": 8, "cond_width": 32}
 
 
 @pytest.mark.parametrize(("kind", "named"), [("dit", NAMED), ("plain-dit", NAMED), ("plain-unet", PLAIN_UNET)])
