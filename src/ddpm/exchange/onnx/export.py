@@ -109,20 +109,23 @@ def compared(graph: Graph, path: Path) -> str:
         return f"not compared with PyTorch, as onnxruntime is not installed; {EXTRA}"
     import onnxruntime
 
+    given = [
+        {name: tensor[:rows] for name, tensor in graph.inputs.items()}
+        for rows in (1, len(next(iter(graph.inputs.values()))))
+    ]
+    try:
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        found = [session.run(None, {name: tensor.numpy() for name, tensor in one.items()})[0] for one in given]
+    except Exception as error:  # of a type of its own for each problem
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            "incompatible", f"ONNX Runtime cannot run {path.name} ({reason}); use --to diffusers"
+        ) from error
     worst = 0.0
-    for rows in (1, len(next(iter(graph.inputs.values())))):
-        inputs = {name: tensor[:rows] for name, tensor in graph.inputs.items()}
+    for inputs, theirs in zip(given, found, strict=True):
         with torch.no_grad():
-            expected = graph.module(*inputs.values())
-        try:
-            session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-            (found,) = session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})
-        except Exception as error:  # of a type of its own for each problem
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise InputError(
-                "incompatible", f"ONNX Runtime cannot run {path.name} ({reason}); use --to diffusers"
-            ) from error
-        worst = max(worst, float((torch.from_numpy(found) - expected).abs().max() / max(1.0, float(expected.std()))))
+            own = graph.module(*inputs.values())
+        worst = max(worst, float((torch.from_numpy(theirs) - own).abs().max() / max(1.0, float(own.std()))))
     if not worst <= TOLERANCE:
         raise InputError(
             "incompatible",
