@@ -25,6 +25,7 @@ from ddpm.engine.run import LoadedRun
 from ddpm.images.geometry import Geometry
 from ddpm.images.pixels import Pixels
 from ddpm.pipeline import Pipeline
+from ddpm.planning import budget
 
 torch.set_num_threads(1)  # bit for bit is promised at one number of threads
 
@@ -47,6 +48,14 @@ def _no_power_cut() -> Iterator[None]:
     """Nothing waits for a disk: a sync protects from a loss of power, which no test brings about."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda handle: None)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _short_trials() -> Iterator[None]:
+    """Speeds are measured for an instant: no test reads more from them than that they are numbers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(budget, "TRIAL", 0.05)
         yield
 
 

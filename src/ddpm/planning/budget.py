@@ -19,6 +19,8 @@ SPARE = 0.04
 
 FEW_STEPS = 1000
 """Optimiser steps after which samples of any size show shapes; see docs/recipe.md."""
+TRIAL = 1.0
+"""Seconds to measure the speed of a step for."""
 MEASURING = 0.15
 """The largest share of a time budget to spend on measuring more than one network."""
 
@@ -73,7 +75,7 @@ def _speed(job: Job, accelerator: Accelerator) -> float:
     trainer = Trainer(job.model, job.objective, job.settings, accelerator)
     rank, world = accelerator.process_index, accelerator.num_processes
     batch = Steps(job.data, job.settings.batch, job.settings.seed, job.settings.flip, rank, world)[0]
-    step = seconds_a_step(trainer, batch, 1.0)
+    step = seconds_a_step(trainer, batch, TRIAL)
     accelerator.free_memory()
     speeds = [job.settings.batch / step]
     broadcast_object_list(speeds)
