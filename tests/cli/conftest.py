@@ -1,9 +1,19 @@
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from ddpm.evaluation import sweep, tune
+
 Refused = Callable[..., str]
+
+
+@pytest.fixture(autouse=True)
+def _short_references(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The solutions in many steps that those in few are compared with take 20 instead of 200."""
+    monkeypatch.setattr(sweep, "MANY", 20)
+    monkeypatch.setattr(tune, "AskTune", partial(tune.AskTune, reference=20))
 
 
 def snapshot(folder: Path) -> dict[str, bytes | None]:

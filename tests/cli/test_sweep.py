@@ -20,7 +20,7 @@ def test_pictures_a_record_and_a_table(
     assert cli("sweep", run, *QUICK, "--samples", "10", "--guidance", "1,2") == 0
     said = capsys.readouterr().out
     assert "4 combinations, 2 images each, seed 0" in said
-    assert f"{2 * (2 + 2) * (2 + 64) + 2 * 200 * 2:,} single-image network evaluations" in said
+    assert f"{2 * (2 + 2) * (2 + 64) + 2 * 20 * 2:,} single-image network evaluations" in said
     assert "doubled by guidance" in said
     (folder,) = (run / "sweeps").iterdir()
     assert folder.name.startswith("ddim-ancestral-steps2-guidance1-2-seed0-")

@@ -34,12 +34,12 @@ def test_tuned_and_sampled(
     shutil.copytree(digits_run, run)
     assert cli("tune", run, "--steps", "3,2", "-n", "2", "--solvers", "dpm++-2m") == 0
     said = capsys.readouterr().out
-    assert "distance from the 200-step solution, over 2 samples" in said
+    assert "distance from the 20-step solution, over 2 samples" in said
     most, asked = (
         int(re.search(rf"{word} +(?:up to )?([\d,]+) single-image network evaluations", said)[1].replace(",", ""))
         for word in ("tuning", "cost")
     )
-    assert 2 * 2 * 200 < asked <= most
+    assert 2 * 2 * 20 < asked <= most
     record = TunedRecord.read(run / "tuned.json")
     assert record is not None
     assert [grid.sampling.steps for grid in record.grids] == [2, 3]
