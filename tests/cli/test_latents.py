@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 import autoencoders
 import ddpm
 import forked
+from conftest import TINY
 from ddpm.engine.loading import load
 from ddpm.records.codec import StoredCodec
 from ddpm.records.run_folder import RunFolder
@@ -21,7 +22,7 @@ from refusal import refuses
 
 Cli = Callable[..., int]
 FLAGS = (
-    *("--images", "192", "--batch", "16", "--precision", "fp32", "--set", "network.width=8", "--flip"),
+    *("--images", "192", "--batch", "16", "--precision", "fp32", *TINY, "--flip"),
     *("--set", "training.checkpoint_every=64", "--set", "training.previews=1"),
 )
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import ddpm
+from conftest import TINY
 from ddpm.engine.loading import load
 from ddpm.evaluation.tune import AskTune, tune
 from ddpm.records.alignment import AlignmentRecord
@@ -25,7 +26,7 @@ Cli = Callable[..., int]
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 60), "blue": (40, 60, 220), "yellow": (230, 220, 40)}
 SHAPES = ("square", "bar", "corner")
 FLAGS = (
-    *("--images", "192", "--batch", "16", "--precision", "fp32", "--set", "network.width=8"),
+    *("--images", "192", "--batch", "16", "--precision", "fp32", *TINY),
     *("--set", "training.checkpoint_every=64", "--set", "training.previews=1"),
 )
 
@@ -59,7 +60,7 @@ def test_captions_are_used_where_there_are_any(cli: Cli, images: Path, run: Path
     assert text is not None
     assert text.kind == "words"
     assert {*COLOURS, *SHAPES, "a"} == set(text.words)
-    assert cli("train", images, "--out", tmp_path / "run", "--no-text", *FLAGS) == 0
+    assert cli("train", images, "--out", tmp_path / "run", "--no-text", *FLAGS, "--images", "16") == 0
     assert RunFolder(tmp_path / "run").config().text is None
 
 
