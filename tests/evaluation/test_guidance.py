@@ -81,7 +81,7 @@ def test_a_trial_is_what_an_evaluation_of_its_seed_finds(record: GuidanceRecord,
 
 def test_batches_and_an_earlier_search_change_nothing(record: GuidanceRecord, run: Path) -> None:
     loaded = replace(load(run, "cpu"), guided=with_choice(record, scale=7.0))
-    assert timeless(tune_guidance(loaded, replace(ASK, batch=7), silent)) == timeless(record)
+    assert timeless(tune_guidance(loaded, replace(ASK, batch=40), silent)) == timeless(record)
 
 
 def test_a_killed_search_goes_on(record: GuidanceRecord, run: Path) -> None:
