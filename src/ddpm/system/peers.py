@@ -15,11 +15,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NoReturn
 from uuid import uuid4
 
+from ddpm.system.interrupt import Interrupted
+
 if TYPE_CHECKING:
     from torch.distributed import Store  # type: ignore[attr-defined]
 
 EXIT_LOST = 4
 """The exit code of a process that lost another one; the same command resumes."""
+AGREED = (None, 0, 3, 75)
+"""The exit codes that all processes of a run reach together."""
 PATIENCE = timedelta(days=7)
 """How long processes wait for one that is alive: the main one may measure alone for hours."""
 BEAT, SILENCE, GRACE = 2.0, 18.0, 5.0
@@ -117,7 +121,10 @@ def together() -> Iterator[None]:
         yield
         failed = False
     except SystemExit as e:
-        failed = bool(e.code)
+        failed = e.code not in AGREED
+        raise
+    except Interrupted:
+        failed = False
         raise
     finally:
         if _watch is not None:
