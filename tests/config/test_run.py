@@ -1,5 +1,6 @@
 import copy
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,16 @@ def test_a_wrong_type_is_named_by_its_key(key: str, value: Any, said: str) -> No
     ("changes", "said"),
     [
         ({"diffusion__T": 0}, "T must be at least 1"),
+        ({"diffusion__T": 10**8}, "T must be at most 100,000"),
+        ({"network__blocks": 10**6}, r"network\.blocks must be at most 512"),
+        ({"network__multipliers": [1] * 10**5}, r"network\.multipliers must have at most 16 values"),
+        ({"network__width": 2**40}, r"network\.width must be at most 65,536"),
+        ({"data__size": [2**40, 16]}, r"data\.size must be at most 65,536"),
+        ({"data__size": [0, 16]}, r"data\.size must be at least 1"),
+        ({"data__size": [60_000, 60_000]}, "60000 × 60000, more than 178,956,970 pixels"),
+        ({"data__mean": [math.nan] * 3}, r"data\.mean must be finite"),
+        ({"sampling__steps": 10**9, "sampling__grid": "karras"}, r"sampling\.steps must be at most 100,000"),
+        ({"training__batch": 10**12}, r"training\.batch must be at most 1,000,000"),
         ({"diffusion__prediction": "eps", "diffusion__zero_terminal_snr": True}, "use v or x0"),
         ({"sampling__steps": 0}, "steps must be at least 1"),
         ({"sampling__solver": {"name": "heun", "eta": 0.5}}, r"sampling\.solver\.eta is an option of ddim and .*heun"),

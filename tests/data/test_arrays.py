@@ -1,11 +1,14 @@
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from ddpm.data.arrays import array_source, open_npz, save_npz
 from ddpm.data.dataset import Dataset
+from ddpm.system.arrays import NpzArrays
 from ddpm.system.errors import InputError
 from refusal import refuses
 
@@ -85,6 +88,13 @@ def test_the_key_follows_images_labels_and_classes() -> None:
         ({"images": grey, "captions": np.array([["a"] * 12])}, r"\(1, 12\) .*; use N strings"),
         ({"images": grey, "captions": np.array(["a"])}, "are 1; use a list of 12"),
         ({"images": np.array([{}])}, "not a readable .npz"),
+        ({"images": np.uint8(3)}, "N × H × W"),
+        ({"images": np.array(["a"])}, "<U1; .*uint8"),
+        ({"images": grey, "labels": np.full(12, 10**8)}, "reach 100000000, .*99999"),
+        ({"images": grey, "labels": np.full(12, 2**64 - 1, np.uint64)}, "reach 18446744073709551615, .*99999"),
+        ({"images": grey, "labels": np.int64(3)}, r"shape \(\); .*\(12,\)"),
+        ({"images": grey, "labels": np.zeros(12, int), "classes": np.array("a")}, "classes of .* list of strings"),
+        ({"images": grey, "captions": np.array("a")}, "captions of .* use N strings"),
     ],
 )
 def test_what_does_not_fit(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
@@ -98,3 +108,21 @@ def test_what_is_no_npz(tmp_path: Path) -> None:
         path.write_bytes(content)
         with refuses("unreadable"):
             open_npz(path)
+
+
+def test_a_single_array_is_no_npz(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", grey)
+    (tmp_path / "a.npy").rename(tmp_path / "a.npz")
+    with refuses("unreadable", "a.npz", "numpy.savez"):
+        open_npz(tmp_path / "a.npz")
+
+
+def test_arrays_larger_than_the_memory_are_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only their headers are read."""
+    np.savez_compressed(tmp_path / "a.npz", images=grey, meta=np.array([{}]))
+    assert len(open_npz(tmp_path / "a.npz")) == 12
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=grey.nbytes - 1))
+    with monkeypatch.context() as patch:
+        patch.setattr(NpzArrays, "read", None)
+        with refuses("memory", "a.npz"):
+            open_npz(tmp_path / "a.npz")

@@ -3,10 +3,12 @@ import json
 import unicodedata
 from io import StringIO
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cases import cases
+from ddpm.data import captions
 from ddpm.data.captions import match_captions, one_string
 from ddpm.system.errors import Code
 from refusal import refuses
@@ -138,3 +140,21 @@ HEAD = "file_name,text\na.png,x\n"
 def test_unusable_tables_are_refused(name: str, content: bytes | str, code: Code, named: str) -> None:
     with refuses(code, name, named):
         match(["a.png"], {name: content})
+
+
+def test_a_line_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a table or a text; and a table may be long if its lines are not."""
+    monkeypatch.setattr(captions, "LONGEST_LINE", 100)
+    monkeypatch.setattr(captions, "PART", 7)
+    text = "ä" * 101
+    for name, content in {
+        "0.txt": text,
+        "metadata.csv": f'file_name,text\n0.png,"{text}',
+        "metadata.jsonl": f'{{"file_name": "0.png", "text": "{text}"}}',
+    }.items():
+        with refuses("unreadable", name):
+            captions.match_captions(["0.png"], [name], lambda _, content=content: content.encode())
+    rows = "file_name,text\n" + "0.png,ä\n" * 100
+    assert captions.match_captions(["0.png"], ["metadata.csv"], lambda _: rows.encode())[0] == {"0.png": "ä"}
+    with refuses("unreadable", "offset 25, in line 2"):
+        captions.match_captions(["0.png"], ["metadata.csv"], lambda _: "file_name,text\n0.png,äa\xe9".encode("latin1"))

@@ -10,8 +10,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from cases import cases
+from ddpm import build
+from ddpm.config.run import RunConfig
 from ddpm.engine.loading import load
 from ddpm.engine.run import LoadedRun
+from ddpm.engine.subjects import Subjects
 from ddpm.system.errors import InputError
 from ddpm.training import checkpoint as checkpoints
 from refusal import refuses
@@ -54,6 +57,43 @@ def flip(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[4] ^= 0xFF  # in the header's length
     path.write_bytes(data)
+
+
+@cases(
+    "change",
+    [
+        *(lambda w, d=d: w.to(d) for d in (torch.bool, torch.int8, torch.bfloat16, torch.float64, torch.complex64)),
+        *(lambda w, v=v: torch.full_like(w, v) for v in (float("nan"), float("inf"))),
+    ],
+)
+def test_weights_of_another_type_or_that_are_not_finite(change: Any, run: Path) -> None:
+    """They used to make pictures."""
+    weights = load_file(run / "model.safetensors")
+    save_file(weights | {"net.conv_in.weight": change(weights["net.conv_in.weight"])}, run / "model.safetensors")
+    with pytest.raises(InputError, match=r"net\.conv_in\.weight .*; restore it from a backup"):
+        load(run)
+
+
+def test_a_config_of_a_network_that_fits_neither_the_weights_nor_the_memory(run: Path) -> None:
+    """It is refused before anything of its size is allocated."""
+    config = json.loads((run / "config.json").read_text())
+    config["network"] |= {"width": 65_536, "cond_width": 65_536}
+    (run / "config.json").write_text(json.dumps(config))
+    with refuses("incompatible", "net.", "262144"):
+        load(run)
+    state = torch.get_rng_state()
+    with refuses("memory", "GB"):
+        build.build_model(RunConfig.read(run / "config.json"))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_values_that_overflow_are_no_picture(run: Path) -> None:
+    config = json.loads((run / "config.json").read_text())
+    config["diffusion"]["time_scale"] = 1e308
+    (run / "config.json").write_text(json.dumps(config))
+    found = load(run, "cpu")
+    with refuses("diverged"):
+        found.draw(found.sampling, Subjects(), 0, [0])
 
 
 @cases("damage", [flip, lambda path: path.write_bytes(path.read_bytes()[:-5]), lambda path: path.write_bytes(b"")])

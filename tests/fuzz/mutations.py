@@ -105,7 +105,7 @@ def unusual(path: Path, draw: random.Random) -> None:
             lambda: path.symlink_to("/dev/zero"),
             lambda: path.symlink_to(path.name),
             lambda: path.symlink_to("nowhere"),
-            lambda: os.truncate(os.open(path, os.O_CREAT | os.O_WRONLY), 8 << 30),
+            lambda: os.truncate(os.open(path, os.O_CREAT | os.O_WRONLY), 4 << 30),
         )
     )
     make()

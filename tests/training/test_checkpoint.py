@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import shutil
 from pathlib import Path
@@ -118,6 +119,27 @@ def test_a_manifest_of_something_else(tmp_path: Path) -> None:
         (path / "manifest.json").write_text(text)
         with pytest.raises(Damaged, match=said):
             read(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"step": step} for step in ("1", None, 2, -1)),
+        *({"skipped": None}, {"ema_updates": float("nan")}, {"ema_updates": True}),
+        *({"scaler": 3}, {"scaler": {"scale": float("inf")}}),
+    ],
+)
+def test_a_state_that_is_none(change: dict[str, object], tmp_path: Path) -> None:
+    """Though it matches its hash."""
+    path = write(tmp_path, make(1))
+    state = json.loads((path / "state.json").read_text()) | change
+    state = {name: value for name, value in state.items() if value is not None}
+    manifest = json.loads((path / "manifest.json").read_text())
+    (path / "state.json").write_text(json.dumps(state))
+    manifest["sha256"]["state.json"] = storage.sha256_of(path / "state.json")
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(Damaged, match=r"state\.json"):
+        read(path)
 
 
 def test_all_damaged_is_as_none(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def typed(name: str, value: Any, kind: type) -> Any:
     """
     try:
         return BOOLEANS[str(value).lower()] if kind is bool else _number(value, kind) if kind is not str else str(value)
-    except (KeyError, ValueError, OverflowError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         wanted = {bool: "True or False", int: "an integer", float: "a number"}[kind]
         raise InputError("invalid", f"--flags has --{name} {value}; it must be {wanted}") from None
 

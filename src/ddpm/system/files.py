@@ -17,6 +17,8 @@ from ddpm.system.errors import InputError
 
 LARGEST = 32 << 20
 """The largest file that is read into memory unless its reader says otherwise, in bytes."""
+LARGEST_LOG = 1 << 30
+"""The largest file that :func:`whole_lines` reads, in bytes."""
 LONGEST_LINE = 1 << 20
 """The longest line that :func:`whole_lines` reads, in bytes."""
 
@@ -70,9 +72,11 @@ def whole_lines(path: Path) -> Iterator[bytes]:
     """The lines of a file that end in a line feed, which a killed process may not have written, up to 1 MB each.
 
     Raises:
-        OSError: it cannot be read, or is not a regular file.
+        OSError: it cannot be read, is not a regular file, or is larger than 1 GB.
     """
     with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > LARGEST_LOG:
+            raise OSError(errno.EFBIG, f"larger than {LARGEST_LOG >> 20} MB", str(path))
         whole = True
         while line := file.readline(LONGEST_LINE):
             ends = line.endswith(b"\n")

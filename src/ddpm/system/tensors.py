@@ -1,12 +1,13 @@
 """Files of tensors in the format safetensors."""
 
 import math
+import os
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 
-from ddpm.system.files import open_regular
+from ddpm.system.files import open_regular, parse_json
 from ddpm.system.pointers import pointer_in
 
 LONGEST_HEADER = 16 << 20
@@ -24,9 +25,16 @@ def load_tensors(path: Path, prefix: str = "") -> dict[str, torch.Tensor]:
         ValueError: it is cut off, damaged, or no such file.
     """
     with open_regular(path) as file:
-        length, size = int.from_bytes(file.read(8), "little"), path.stat().st_size
-    if length > min(LONGEST_HEADER, size - 8):
-        raise ValueError(pointer_in(path) or f"{size} bytes, but a header of {length}")
+        size, length = os.fstat(file.fileno()).st_size, int.from_bytes(file.read(8), "little")
+        if length > min(LONGEST_HEADER, size - 8):
+            raise ValueError(pointer_in(path) or f"{size} bytes, but a header of {length}")
+        header = parse_json(file.read(length))
+    try:
+        ends = [one["data_offsets"][1] for name, one in header.items() if name != "__metadata__"]
+        if 8 + length + max(ends, default=0) != size:
+            raise ValueError(f"{size} bytes, not as many as its header lists")
+    except (AttributeError, LookupError, TypeError) as error:
+        raise ValueError("its header lists no tensors") from error
     try:
         with safe_open(path, "pt", "cpu") as tensors:
             names = [name for name in tensors.keys() if name.startswith(prefix)]  # noqa: SIM118
