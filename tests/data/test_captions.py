@@ -156,5 +156,5 @@ def test_a_line_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
             captions.match_captions(["0.png"], [name], lambda _, content=content: content.encode())
     rows = "file_name,text\n" + "0.png,ä\n" * 100
     assert captions.match_captions(["0.png"], ["metadata.csv"], lambda _: rows.encode())[0] == {"0.png": "ä"}
-    with refuses("unreadable", "offset 25, in line 2"):
-        captions.match_captions(["0.png"], ["metadata.csv"], lambda _: "file_name,text\n0.png,äa\xe9".encode("latin1"))
+    with refuses("unreadable", "offset 24, in line 2"):
+        captions.match_captions(["0.png"], ["metadata.csv"], lambda _: "file_name,text\n0.png,äa".encode() + b"\xe9")
