@@ -3,6 +3,7 @@
 Commands are imported when called, so that help does not wait for torch.
 """
 
+import errno
 import sys
 from collections.abc import Sequence
 
@@ -10,11 +11,14 @@ from cyclopts import App, Parameter
 
 from ddpm import __version__
 from ddpm.cli.numbers import exactly
+from ddpm.cli.streams import dependable
 from ddpm.system import peers
 from ddpm.system.errors import InputError
 
 EXIT_INPUT = 2
 EXIT_DIVERGED = 3
+EXIT_OUTPUT = 74
+"""Done, but standard output could not be written (EX_IOERR of sysexits.h)."""
 EXIT_INTERRUPTED = 75
 """Stopped by a signal with everything saved; the same command resumes (EX_TEMPFAIL of sysexits.h)."""
 
@@ -22,7 +26,7 @@ app = App(
     name="ddpm",
     help="Train a denoising diffusion model on your own images, sample from it and evaluate it.\n\n"
     "Exit codes: 0 success, 2 invalid input, 3 training diverged, "
-    "4 another process of a distributed run was lost (re-run to resume), "
+    "4 another process of a distributed run was lost (re-run to resume), 74 standard output was cut off, "
     "75 interrupted with everything saved (re-run to resume).",
     version=__version__,
     default_parameter=Parameter(converter=exactly, negative_iterable=()),
@@ -66,24 +70,45 @@ for _name, _help in _COMMANDS.items():
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run a command; a user's mistake is one line on stderr and exit code 2."""
-    with peers.together():
+    """Run a command; a user's mistake, or an error of the disk, is one line on stderr and exit code 2.
+
+    A command whose output cannot be written goes on without it, as its files matter more, and exits with code 74.
+    """
+    code: str | int | None = None
+    with dependable() as output:
         try:
-            app(argv)
-        except InputError as e:
-            peers.say(str(e))
-            sys.exit(EXIT_INPUT)
-        except KeyboardInterrupt:
-            peers.say("interrupted")
-            sys.exit(130)
-        except (MemoryError, RuntimeError) as e:
-            if peers.lost(e):
-                peers.end()
-            if not _out_of_memory(e):
-                raise
-            reason = f" ({str(e).splitlines()[0].rstrip('.')})" if str(e) else ""
-            peers.say(f"out of memory{reason}; use a smaller --batch (--micro-batch when training) or smaller images")
-            sys.exit(EXIT_INPUT)
+            with peers.together():
+                _run(argv)
+        except SystemExit as e:
+            code = e.code
+    if code or output.lost:
+        sys.exit(code or EXIT_OUTPUT)
+
+
+def _run(argv: Sequence[str] | None) -> None:
+    try:
+        app(argv)
+    except InputError as e:
+        _refuse(str(e))
+    except KeyboardInterrupt:
+        peers.say("interrupted")
+        sys.exit(130)
+    except OSError as e:
+        named = f"{e.filename}: " if e.filename else ""
+        fix = "its path and permissions" if e.errno in (errno.ENOENT, errno.EACCES, errno.EPERM) else "the disk"
+        _refuse(f"{named}{e.strerror or e}; check {fix}, and re-run the same command")
+    except (MemoryError, RuntimeError) as e:
+        if peers.lost(e):
+            peers.end()
+        if not _out_of_memory(e):
+            raise
+        reason = f" ({str(e).splitlines()[0].rstrip('.')})" if str(e) else ""
+        _refuse(f"out of memory{reason}; use a smaller --batch (--micro-batch when training) or smaller images")
+
+
+def _refuse(line: str) -> None:
+    peers.say(line)
+    sys.exit(EXIT_INPUT)
 
 
 def _out_of_memory(e: Exception) -> bool:
