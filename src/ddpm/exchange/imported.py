@@ -74,7 +74,7 @@ class Imported:
         if isinstance(self.config, RunConfig):
             parameters = sum(w.numel() for name, w in self.weights.items() if name.startswith("net."))
             prompt = None if self.config.text is None else PROMPT
-            write_file(folder.card, card(self.config, str(out), parameters, prompt).encode())
+            write_file(folder.card, card(self.config, str(out), parameters, prompt).encode(errors="surrogateescape"))
         write_file(folder.weights_file, tensors_to_bytes({n: w.contiguous() for n, w in self.weights.items()}))
         self.config.write(folder.config_file)
 

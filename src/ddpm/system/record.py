@@ -1,5 +1,6 @@
 """Trees of named values that reject unknown keys, and their files."""
 
+import json
 import math
 import os
 import re
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from ddpm.system.errors import InputError
 from ddpm.system.files import parse_json, read_file, write_file
@@ -22,6 +24,13 @@ class Strict(BaseModel):
     """An immutable group of settings that rejects unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def model_dump_json(self, *, indent: int | None = None, **options: Any) -> str:
+        """JSON, also of file names in another encoding, which UTF-8 holds escaped only."""
+        try:
+            return super().model_dump_json(indent=indent, **options)
+        except PydanticSerializationError:
+            return json.dumps(self.model_dump(**options), indent=indent)
 
 
 class Record(Strict):
@@ -67,7 +76,7 @@ class Record(Strict):
                 f"run `{cls.WRITER}` again",
             )
         try:
-            return cls.model_validate_json(data)
+            return cls.model_validate(tree)
         except ValidationError as e:
             raise InputError("invalid", f"{where}: {explain(e, cls)}; run `{cls.WRITER}` again") from e
 
