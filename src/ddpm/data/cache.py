@@ -21,7 +21,7 @@ from ddpm.data.sweep import Finding, sweep
 from ddpm.images.decode import Look
 from ddpm.images.geometry import Geometry
 from ddpm.system.cache import ADVICE, check_room, source_folder
-from ddpm.system.files import disk_errors, read_json, write_json
+from ddpm.system.files import disk_errors, flush, read_json, write_json
 from ddpm.system.progress import Progress, silent
 
 PIXELS = "images.u8"
@@ -102,6 +102,7 @@ def _build(source: Source, geometry: Geometry, draft: Path, findings: Iterable[F
         draft.mkdir()
         with (draft / PIXELS).open("wb") as file:
             found = tally(source, stored(file))
+            flush(file)
     bad = list(found.bad)
     rest = [(item.label, item.caption) for item in _good(source.items, bad)]
     held = [source.validation] if source.validation else []

@@ -1,5 +1,6 @@
 """One pass over every image of a source, in parallel processes."""
 
+import errno
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -26,6 +27,9 @@ SMALL = 8_000_000
 
 MOST = 32
 """The largest number of processes started by default."""
+
+DISK = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Errors of the disk or the machine, which say nothing of an image and may be gone the next time."""
 
 Finding: TypeAlias = tuple[Look | str, Pixels | None]
 """A look, or the reason for a failure; with a geometry, also the pixels (H, W, C)."""
@@ -69,6 +73,8 @@ def _look(read: Read, geometry: Geometry | None, most: int, name: str) -> Findin
     except BadImage as error:
         return str(error), None
     except OSError as error:
+        if error.errno in DISK:
+            raise
         return f"cannot be read ({error.strerror or error})", None
     return look, geometry.apply(image) if geometry else None
 

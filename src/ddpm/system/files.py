@@ -198,6 +198,9 @@ def disk_errors(path: Path, advice: str | None = None) -> Iterator[None]:
         if unmade or e.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP, errno.EISDIR):
             fix = advice or "choose a writable folder"
             raise InputError("unwritable", f"cannot write {path}: {e.strerror}; {fix}") from e
+        if e.errno == errno.EIO:
+            fix = "check the disk, and re-run the same command"
+            raise InputError("unwritable", f"cannot write {path}: {e.strerror}; {fix}") from e
         if e.errno in (errno.ENOTDIR, errno.EEXIST):
             fix = advice or "choose another folder"
             raise InputError("unwritable", f"cannot write {path}: a file exists where a folder is needed; {fix}") from e
