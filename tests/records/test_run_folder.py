@@ -67,3 +67,9 @@ def test_weights_that_were_not_downloaded(tmp_path: Path) -> None:
     run.weights_file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n")
     with refuses("missing", run.weights_file.name, "git lfs pull"):
         run.weights()
+
+
+def test_a_checkpoint_that_training_removed_meanwhile(digits_run: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "checkpoints" / "step-000000004"
+    with refuses("missing", str(gone), "training.keep"):
+        RunFolder(digits_run, gone).weights()

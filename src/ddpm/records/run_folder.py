@@ -16,7 +16,6 @@ from ddpm.records.latents import LatentsRecord
 from ddpm.records.reconstruction import ReconstructionRecord
 from ddpm.records.tuning import TunedRecord
 from ddpm.system.errors import InputError
-from ddpm.system.filenames import refuse_bytes
 from ddpm.system.files import read_json
 from ddpm.system.names import AutoencoderName
 from ddpm.system.pointers import pointer_in
@@ -99,9 +98,8 @@ class RunFolder:
         """The run or checkpoint at a path.
 
         Raises:
-            InputError: there is none, or its path is not UTF-8.
+            InputError: there is none.
         """
-        refuse_bytes(path)
         if not path.exists():
             raise InputError("missing", f"{path} does not exist; use a run folder written by `ddpm train`")
         if path.is_file():
@@ -234,6 +232,12 @@ class RunFolder:
                 return published(checkpoints.read(self.checkpoint).tensors["ema"])
             return load_tensors(self.weights_file)
         except (checkpoints.Damaged, KeyError) as e:
+            if self.checkpoint is not None and not self.checkpoint.exists():
+                raise InputError(
+                    "missing",
+                    f"{self.checkpoint} was removed, as training keeps the newest ones only; use another, or "
+                    "train with a higher --set training.keep",
+                ) from e
             raise InputError(
                 "unreadable", f"{self.checkpoint} is damaged ({e}); use the run folder or another checkpoint"
             ) from e
