@@ -3,6 +3,7 @@
 from typing import Literal
 
 Code = Literal[
+    "busy",  # another process is training in the folder
     "conflict",  # options that exclude or require each other
     "device",  # a device is not available, or does not support this computation
     "diverged",  # training no longer has finite gradients
