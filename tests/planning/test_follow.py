@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from cases import cases
-from ddpm.planning.follow import show
+from ddpm.planning.follow import Show
 from ddpm.training.log import Event
 from ddpm.training.loop import Job
 
@@ -34,7 +34,19 @@ SHOWN = {
 def test_each_event_is_one_line(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     event, parts = SHOWN[kind]
     capsys.readouterr()
-    show(event, JOB, lambda done, total, note="": None)
+    Show(JOB, lambda done, total, note="": None)(event)
     out = capsys.readouterr().out
     assert out.count("\n") == 1, out
     assert all(part in out for part in parts), out
+
+
+def test_a_log_has_one_line_for_each_tenth(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where lines come at uneven distances, and after a resume."""
+    show = Show(JOB, lambda done, total, note="": None)
+    capsys.readouterr()
+    show(Event("start", 9, 576, {}))
+    for images in (576, 1216, 1280, 1856, 1920, 2560):
+        show(Event("train", images // 64, images, TRAIN))
+        show(Event("held-out", images // 64, images, {"loss": 0.5}))
+    lines = [line.split()[0] for line in capsys.readouterr().out.splitlines() if "images/s" in line]
+    assert lines == ["1,216", "1,280", "1,920", "2,560"]

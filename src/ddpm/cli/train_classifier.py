@@ -52,7 +52,7 @@ def train_classifier(
     from ddpm.config.classifier import ClassifierConfig
     from ddpm.planning import classifier as plan
     from ddpm.planning.follow import follow, say
-    from ddpm.planning.training import accelerator_of, refuse_others
+    from ddpm.planning.training import accelerator_of, claimed, refuse_others
     from ddpm.records.run_folder import RunFolder
     from ddpm.system.allocator import keep_freed_memory
 
@@ -80,7 +80,8 @@ def train_classifier(
         many = f"{config.data.images:,} images in {len(config.data.classes)} classes, {config.data.held_out} held out"
         say(accelerator, f"classifier    {config.network.describe()}, {weights / 1e6:.1f} M parameters; {many}")
         if accelerator.is_main_process:
-            config.write(config_file)
+            with claimed(RunFolder(out)):
+                config.write(config_file)
         accelerator.wait_for_everyone()
     with exits():
         follow(job, accelerator)

@@ -16,7 +16,7 @@ from ddpm.planning.autoencoder import AutoencoderPlan, AutoencoderRequest
 from ddpm.planning.data import gather
 from ddpm.planning.follow import follow, say
 from ddpm.planning.session import Session
-from ddpm.planning.training import accelerator_of, measure, refuse_filled
+from ddpm.planning.training import accelerator_of, claimed, measure, refuse_filled
 from ddpm.records.latents import LatentsRecord
 from ddpm.records.reconstruction import ReconstructionRecord
 from ddpm.records.run_folder import RunFolder
@@ -103,7 +103,8 @@ class AutoencoderSession:
         for line in summary(made):
             say(accelerator, line)
         if accelerator.is_main_process and not own.command.dry_run:
-            made.config.write(own.folder.config_file)
+            with claimed(own.folder):
+                made.config.write(own.folder.config_file)
         accelerator.wait_for_everyone()
         return made.job, accelerator
 

@@ -1,6 +1,7 @@
 """Terminal output of training: the plan and the progress."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ from rich.markup import escape
 
 from ddpm.planning.plan import Plan
 from ddpm.records.run_folder import RunFolder
-from ddpm.system.console import Bar, bar, console, watched
+from ddpm.system.console import bar, console, watched
 from ddpm.system.interrupt import Interrupt, Interrupted
+from ddpm.system.lock import exclusive
+from ddpm.system.progress import Progress
 from ddpm.system.units import say_bytes, say_seconds
-from ddpm.training.log import Event, Log
+from ddpm.training.log import Event, Log, finished
 from ddpm.training.loop import Job, train
 
 
@@ -26,19 +29,25 @@ def follow(job: Job, accelerator: Accelerator, tensorboard: Path | None = None) 
     """Train, write the log and show progress.
 
     Raises:
+        InputError: another process trains the run.
         Diverged: too many consecutive steps were not finite.
         Interrupted: stopped by a signal; the run can be resumed.
     """
     last: Event | None = None
     main = accelerator.is_main_process
-    with Interrupt() as interrupt, bar("training") as progress:
+    with Interrupt() as interrupt, bar("training") as progress, ExitStack() as held:
+        show = Show(job, progress)
         log: Log | None = None
         try:
+            if main:
+                held.enter_context(exclusive(job.folder))
             for event in train(job, accelerator, interrupt):
+                if event.kind == "finish" and last is None and finished(RunFolder(job.folder).log):
+                    break  # before this command
                 if main:
                     log = log or Log(RunFolder(job.folder).log, event.step, tensorboard)
                     log.write(event)
-                    show(event, job, progress)
+                    show(event)
                 last = event
         finally:
             if log is not None:
@@ -93,33 +102,41 @@ def summary(made: Plan, accelerator: Accelerator) -> Iterator[str]:
         yield f"guidance  searched at the end, {often}"
 
 
-def show(event: Event, job: Job, progress: Bar) -> None:
-    """Show an event: advance the bar, and print what should stay above it."""
-    v: dict[str, Any] = event.values
-    total = job.settings.steps * job.settings.batch
-    line = ""
-    match event.kind:
-        case "train":
-            loss = f"{v['loss']:.4f}" if v["loss"] is not None else "–"
-            note = f"loss {loss}  {v['images_per_s']:.0f} images/s  data wait {100 * v['waiting']:.0f} %"
-            progress(event.images, total, note)
-            if not watched() and event.images * 10 // total > (event.images - job.settings.log_every) * 10 // total:
-                line = f"{note}  {say_seconds(v['eta_s']) if v['eta_s'] is not None else '?'} left"
-        case "threads":
-            others = [(n, speed) for n, speed in v["images_per_s"].items() if n != str(v["threads"])]
-            slower = [f"with {n}: {speed:.0f}" if speed else f"with {n}: too slow to try" for n, speed in others]
-            speed = v["images_per_s"][str(v["threads"])]
-            console.print(
-                f"threads   {v['threads']} on the CPU, {speed:.0f} images/s ({', '.join(slower)})", markup=False
-            )
-        case "held-out":
-            line = f"held-out loss {v['loss']:.4f}" if "loss" in v else f"held-out PSNR {v['psnr']:.2f} dB"
-        case "score":
-            best = ", the best so far" if v["best"] else ""
-            line = f"Fréchet distance {v['frechet']:.4g}, KID {v['kid']:.3g} from {v['n']} samples{best}"
-        case "preview":
-            line = str(v["path"])
-        case "warning":
-            console.print(f"[yellow]warning[/] {escape(v['text'])}")
-    if line:
-        console.print(f"{event.images:>10,} images  {line}", markup=False)
+class Show:
+    """Shows events: advances the bar, and prints what should stay above it, or in a log a line for each tenth."""
+
+    def __init__(self, job: Job, progress: Progress) -> None:
+        self._total, self._progress, self._tenths = job.settings.steps * job.settings.batch, progress, 0
+
+    def __call__(self, event: Event) -> None:
+        v: dict[str, Any] = event.values
+        line = ""
+        tenths = event.images * 10 // self._total
+        match event.kind:
+            case "start":
+                self._tenths = tenths
+            case "train":
+                loss = f"{v['loss']:.4f}" if v["loss"] is not None else "–"
+                note = f"loss {loss}  {v['images_per_s']:.0f} images/s  data wait {100 * v['waiting']:.0f} %"
+                self._progress(event.images, self._total, note)
+                if not watched() and tenths > self._tenths:
+                    self._tenths = tenths
+                    line = f"{note}  {say_seconds(v['eta_s']) if v['eta_s'] is not None else '?'} left"
+            case "threads":
+                others = [(n, speed) for n, speed in v["images_per_s"].items() if n != str(v["threads"])]
+                slower = [f"with {n}: {speed:.0f}" if speed else f"with {n}: too slow to try" for n, speed in others]
+                speed = v["images_per_s"][str(v["threads"])]
+                console.print(
+                    f"threads   {v['threads']} on the CPU, {speed:.0f} images/s ({', '.join(slower)})", markup=False
+                )
+            case "held-out":
+                line = f"held-out loss {v['loss']:.4f}" if "loss" in v else f"held-out PSNR {v['psnr']:.2f} dB"
+            case "score":
+                best = ", the best so far" if v["best"] else ""
+                line = f"Fréchet distance {v['frechet']:.4g}, KID {v['kid']:.3g} from {v['n']} samples{best}"
+            case "preview":
+                line = str(v["path"])
+            case "warning":
+                console.print(f"[yellow]warning[/] {escape(v['text'])}")
+        if line:
+            console.print(f"{event.images:>10,} images  {line}", markup=False)

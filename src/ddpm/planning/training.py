@@ -1,7 +1,8 @@
 """What every command that trains a run does: start or resume it, score it, train it to its end."""
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,8 @@ from ddpm.records.run_folder import RunFolder
 from ddpm.system.console import bar
 from ddpm.system.device import best_device, best_precision
 from ddpm.system.errors import InputError
-from ddpm.system.filenames import refuse_bytes
 from ddpm.system.files import disk_errors, write_file
+from ddpm.system.lock import LOCK, exclusive
 from ddpm.system.names import PrecisionName
 from ddpm.system.peers import PATIENCE, watch
 from ddpm.system.progress import Progress
@@ -97,12 +98,13 @@ class Command:
         for line in summary(made, accelerator):
             say(accelerator, line)
         if accelerator.is_main_process and not self.dry_run:
-            if made.codec is not None:
-                made.codec.write(self.folder.codec)
-            if made.text is not None:
-                for file in filter(Path.is_file, made.text.iterdir()):
-                    write_file(self.folder.text / file.name, file.read_bytes())
-            made.config.write(self.folder.config_file)
+            with claimed(self.folder):
+                if made.codec is not None:
+                    made.codec.write(self.folder.codec)
+                if made.text is not None:
+                    for file in filter(Path.is_file, made.text.iterdir()):
+                        write_file(self.folder.text / file.name, file.read_bytes())
+                made.config.write(self.folder.config_file)
         accelerator.wait_for_everyone()
         return OpenedRun(accelerator, made.config, made.job)
 
@@ -130,7 +132,7 @@ class Command:
         prompt = None if prompt is None else escape(prompt)
         if accelerator.is_main_process and not folder.card.exists():
             weights = sum(p.numel() for p in job.model.parameters())
-            write_file(folder.card, card(config, str(job.folder), weights, prompt).encode())
+            write_file(folder.card, card(config, str(job.folder), weights, prompt).encode(errors="surrogateescape"))
         follow(job, accelerator, job.folder / "tensorboard" if self.tensorboard else None)
         if config.guidance_search is not None and self.guidance_of is not None:
             find_guidance(folder, self.guidance_of, accelerator)
@@ -153,13 +155,27 @@ def refuse_filled(out: Path, stored: Path | None = None) -> None:
     """Refuse to start a run in a folder that holds anything but ``stored``, and copies of a codec and a text encoder.
 
     Raises:
-        InputError: it does, or its path is not UTF-8.
+        InputError: it does.
     """
-    refuse_bytes(out)
     # a process killed while writing may leave a partial file, or a copy without the config that is written last
-    left = (stored, RunFolder(out).codec, RunFolder(out).text)
+    left = (stored, RunFolder(out).codec, RunFolder(out).text, out / LOCK)
     if out.is_dir() and any(path.suffix != ".part" and path not in left for path in out.iterdir()):
         raise InputError("exists", f"{out} already exists and is not a run; choose another --out, or empty it")
+
+
+@contextmanager
+def claimed(run: RunFolder) -> Iterator[None]:
+    """A context in which a new run may write its config.
+
+    Raises:
+        InputError: another process trains in the folder, or has started a run there since this command looked.
+    """
+    with exclusive(run.path):
+        if run.config_file.exists():
+            raise InputError(
+                "busy", f"another process just started a run in {run.path}; choose another --out, or re-run"
+            )
+        yield
 
 
 def accelerator_of(device: str | None, precision: PrecisionName | None) -> Accelerator:

@@ -6,7 +6,7 @@ import math
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -178,19 +178,25 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     return None, passed_over
 
 
-def prune(newest: Path, keep: int) -> None:
-    """Keep the checkpoint just written, the ``keep`` - 1 before it, and the best that each of them records, for a run
-    that resumes from any of them; remove all others and the remains of killed writes.
+def prune(newest: Path, keep: int, later: bool = True) -> None:
+    """Keep this checkpoint, the ``keep`` - 1 before it, and the best that each of them records, for a run that resumes
+    from any of them; remove all others and the remains of killed writes and removals.
 
-    Checkpoints of later steps are damaged, as the run resumed before them, and are removed too.
+    Args:
+        newest: the checkpoint just written or read.
+        later: whether to remove those of later steps too: they are damaged, as the run resumed before them.
     """
-    last = _step(newest)
-    upto = [path for path in paths(newest.parent) if _step(path) <= last]
+    folder, last = newest.parent, _step(newest)
+    found = paths(folder)
+    upto = [path for path in found if _step(path) <= last]
     kept = set(upto[-keep:])
-    kept |= {path_of(newest.parent, step) for path in kept if (step := _best(path)) is not None}
-    for path in [*paths(newest.parent), *newest.parent.glob(".step-*.part")]:
-        if path not in kept:
-            shutil.rmtree(path, ignore_errors=True)
+    kept |= {path_of(folder, step) for path in kept if (step := _best(path)) is not None}
+    for path in found:
+        if path not in kept and (later or _step(path) <= last):
+            with suppress(OSError):  # at once: a checkpoint is whole or gone
+                path.rename(path.with_name(f".{path.name}.part"))
+    for part in folder.glob(".step-*.part"):
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _best(path: Path) -> int | None:

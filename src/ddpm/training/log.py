@@ -54,8 +54,8 @@ class Log:
 
     Args:
         path: the JSONL file; its folder must exist.
-        from_step: the step to resume from: lines of later steps are dropped, as they will be written again; for 0 only
-            the start events are kept.
+        from_step: the step to resume from: lines of later steps, and that of the end, are dropped, as they will be
+            written again; for 0 only the start events are kept.
         tensorboard: the folder for TensorBoard files, or None.
     """
 
@@ -85,6 +85,15 @@ class Log:
         """Flush and close the TensorBoard files."""
         if self._writer is not None:
             self._writer.close()
+
+
+def finished(path: Path) -> bool:
+    """Whether the last line of a log is that of the end."""
+    last = b""
+    for line in lines_of(path) if path.exists() else ():
+        last = line
+    event = Event.parse(last)
+    return event is not None and event.kind == "finish"
 
 
 def training_seconds(path: Path, images: int | None = None) -> float | None:
@@ -119,4 +128,6 @@ def lines_of(path: Path) -> Iterator[bytes]:
 
 def _stays(line: bytes, from_step: int) -> bool:
     event = Event.parse(line)
-    return event is not None and event.step <= from_step and (from_step > 0 or event.kind == "start")
+    if event is None or event.kind == "finish":
+        return False
+    return event.step <= from_step and (from_step > 0 or event.kind == "start")

@@ -71,10 +71,10 @@ class Job:
 
 
 def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[Event]:
-    """Train from the newest intact checkpoint, or from scratch, until the end or an interrupt; do nothing if finished.
+    """Train from the newest intact checkpoint, or from scratch, until the end or an interrupt.
 
     The caller writes the log and shows the progress. Every process of a distributed run must iterate; all yield the
-    same events.
+    same events; of a finished run, only its end.
 
     Raises:
         Diverged: too many consecutive steps had no finite gradient.
@@ -87,7 +87,10 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
     if found is not None:
         trainer.restore(found)
         start = found.step
+        if accelerator.is_main_process:  # a killed run may not have pruned, or not to the end
+            checkpoints.prune(checkpoints.path_of(job.checkpoints, start), s.keep, later=False)
     if start >= s.steps:
+        yield Event("finish", start, start * s.batch, {"skipped": trainer.skipped})
         return
     yield Event("start", start, start * s.batch, {"of": s.images, "time": time.time()})
     for line in damaged:
@@ -134,8 +137,8 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
         if _passes(images, s.batch, s.log_every) or last:
             yield Event("train", done, images, meter.read(done, batches, trainer.skipped))
         if _due(images, s) or last:
-            yield from observer.look(done)
-            meter.restart()
+            with meter.paused():
+                yield from observer.look(done)
         best = False
         if job.scoring is not None and (_passes(images, s.batch, job.scoring.settings.every) or last):
             with meter.paused():
@@ -145,11 +148,12 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
                 yield from observer.watch(done, job.watch)
         stop = _agreed(interrupt.requested, accelerator)
         if _passes(images, s.batch, s.checkpoint_every) or last or stop:
-            yield observer.save(done)
+            with meter.paused():
+                yield from observer.save(done)
             meter.restart()
         elif best:
             with meter.paused():
-                yield observer.save(done)
+                yield from observer.save(done)
         if stop and not last:
             yield Event("interrupted", done, images)
             return
@@ -279,9 +283,13 @@ class _Observer:
         if main:
             write_file(self.job.folder / AVERAGES / f"step-{done:09d}.safetensors", data)
 
-    def save(self, done: int) -> Event:
-        """Write a checkpoint, and the averaged weights for sampling."""
+    def save(self, done: int) -> Iterator[Event]:
+        """Write a checkpoint, and the averaged weights for sampling.
+
+        Yields before: the log of a run killed between the two is complete up to any checkpoint that it left.
+        """
         path = checkpoints.path_of(self.job.checkpoints, done)
+        yield Event("checkpoint", done, done * self.job.settings.batch, {"path": str(path)})
         state = self.trainer.state(done)
         if self.accelerator.is_main_process:
             # Before the checkpoint: a run killed between the two resumes from the previous checkpoint and writes both
@@ -297,4 +305,3 @@ class _Observer:
             path = checkpoints.write(self.job.checkpoints, state)
             checkpoints.prune(path, self.job.settings.keep)
         self.accelerator.wait_for_everyone()
-        return Event("checkpoint", done, done * self.job.settings.batch, {"path": str(path)})

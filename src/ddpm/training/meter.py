@@ -16,19 +16,23 @@ class Meter:
 
     def __init__(self, accelerator: Accelerator, settings: TrainSettings) -> None:
         self.accelerator, self.settings = accelerator, settings
-        self.restart()
         self._rate = 0.0
+        self.restart()
+        self._restart_clock()
 
     def restart(self) -> None:
-        """Reset the meter."""
+        """Forget the losses so far, as a run that resumes here does, but not the speed."""
         self._loss: torch.Tensor | float = 0.0
-        self._steps = self._finite = 0
+        self._finite = 0
         self._norm = 0.0
+
+    def _restart_clock(self) -> None:
+        self._steps = 0
         self._began = time.perf_counter()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Exclude this time from the speed. Nothing else is reset, so that logged losses do not depend on pauses."""
+        """Exclude this time from the speed. Nothing else changes, so that logged losses do not depend on pauses."""
         began = time.perf_counter()
         yield
         self._began += time.perf_counter() - began
@@ -61,4 +65,5 @@ class Meter:
         }
         batches.waited = 0.0
         self.restart()
+        self._restart_clock()
         return values
