@@ -157,7 +157,8 @@ def train(
     Args:
         data: a folder of images (subfolders are classes), a .zip of one, an .npz, "digits", or images in memory, which
             are stored in the run folder.
-        out: the run folder. If it holds a run with the same settings, that run is resumed.
+        out: the run folder. If it holds a run with the same settings, that run is resumed; with a larger budget, it is
+            trained for longer.
         recipe: "auto" if None. Of an "autoencoder", the run folder is returned, for ``codec`` of another run.
         budget: a time, as in "20m", or a number of images, counting repeats; an hour, or the recipe's own, if None.
         device: "cpu", to train without the GPU; the best available if None.

@@ -22,7 +22,7 @@ class Flags:
     Args:
         for_: The time to train for: 90s, 20m, 1h30m. The speed is measured first, and the time converted to a number of
             images.
-        images: The number of images to train on, counting repeats: 500k, 2M.
+        images: The number of images to train on, counting repeats: 500k, 2M. A larger one trains a run for longer.
         recipe: auto (default): the largest network that the budget can train. ho2020, nichol2021: the CIFAR-10 models
             of DDPM and Improved DDPM. super-resolution: a model that enlarges images, for `ddpm upscale`. autoencoder:
             a network that compresses images to latents, for --codec.

@@ -19,12 +19,15 @@ from ddpm.images.geometry import Geometry
 from ddpm.planning import plan
 from ddpm.planning.data import gather
 from ddpm.planning.follow import say
+from ddpm.planning.longer import longer, rate_line
 from ddpm.planning.reopen import reopen
 from ddpm.planning.request import Request
 from ddpm.planning.training import Command, OpenedRun, accelerator_of, refuse_filled, refuse_others
+from ddpm.records.card import lengthen
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.console import bar
 from ddpm.system.errors import InputError
+from ddpm.system.lock import exclusive
 from ddpm.training.loop import Job
 
 MAY_CHANGE = {"workers", "shard", "micro_batch"}
@@ -82,6 +85,7 @@ class Session:
         data = config.data
         if config.distillation is not None:
             raise InputError("incompatible", f"{self.out} is a {config.student}; resume it with `ddpm distill`")
+        before, config = config, longer(config, self.asked, self.out)
         self.refuse_changes(data.source, config.request)
         accelerator = accelerator_of(self.command.device, config.training.precision)
         self.store(accelerator)
@@ -94,6 +98,11 @@ class Session:
         codec = open_codec(self.folder, config, accelerator.device)
         with bar("encoding") as progress:
             job = reopen(config, self.out, dataset, accelerator, codec, progress)
+        if config.training.steps > before.training.steps:
+            say(accelerator, rate_line(before, config))
+        if config != before and accelerator.is_main_process and not self.command.dry_run:
+            with exclusive(self.out):
+                lengthen(self.folder, config)
         return self.command.resumed(config, self.with_changes(job), accelerator)
 
     def _start(self) -> OpenedRun:

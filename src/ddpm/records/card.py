@@ -11,6 +11,7 @@ from pathlib import Path
 from ddpm.config.options import typed
 from ddpm.config.run import IMPORTED, RunConfig
 from ddpm.config.sampling import SamplingConfig
+from ddpm.config.training import TrainSettings
 from ddpm.records.guidance import GuidanceRecord, words
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.files import read_file, write_file
@@ -48,7 +49,6 @@ images = ddpm.load({folder}).{call}
 """
 TRAINED = """averaged weights, `log.jsonl` the training log, `previews/`
 samples drawn during training; `guidance.json`, if there is one, the search that found the guidance"""
-_SAMPLING = re.compile(r"^\| sampling \|.*$", re.MULTILINE)
 
 
 def card(config: RunConfig, folder: str, weights: int, prompt: str | None = None) -> str:
@@ -94,8 +94,7 @@ def _rows(config: RunConfig, weights: int) -> Iterator[tuple[str, str]]:
     yield "diffusion", f"{d.schedule} schedule of {d.T} levels, {d.prediction} prediction, {d.variance} variance"
     if not imported:
         yield "objective", config.aim
-        batches = f"{training.images:,} images in batches of {training.batch}"
-        yield "training", f"{batches}, {training.precision}, seed {training.seed}"
+        yield "training", _training(training)
     yield "sampling", _sampling(config.sampling, words(config.sampling.guidance))
 
 
@@ -110,14 +109,30 @@ def front_matter(config: RunConfig, library: str, *tags: str) -> str:
 
 def adopt(run: RunFolder, found: GuidanceRecord) -> None:
     """Write the result of a search into the run folder, and name it in the model card, whose rest stays as it is."""
-    found.write(run.guidance_file)
     guidance = words(found.chosen)
     if found.average is not None:
         guidance += f", average of length {found.average.length:g}"
-    row = f"| sampling | {_sampling(run.config().sampling, guidance)} |"
+    _change(run.card, "sampling", _sampling(run.config().sampling, guidance))
+    found.write(run.guidance_file)  # last: a killed command does both again
+
+
+def lengthen(run: RunFolder, config: RunConfig) -> None:
+    """Write the config of a run that trains for longer, and name the length in the model card."""
+    _change(run.card, "training", _training(config.training))
+    config.write(run.config_file)  # last: a killed command does both again
+
+
+def _change(card: Path, title: str, text: str) -> None:
+    """Replace a row of a model card's table."""
     with suppress(OSError):  # a card that was removed, or is no longer a file
-        text = read_file(run.card).decode(errors="surrogateescape")
-        write_file(run.card, _SAMPLING.sub(lambda _: row, text, count=1).encode(errors="surrogateescape"))
+        whole = read_file(card).decode(errors="surrogateescape")
+        row = re.compile(rf"^\| {title} \|.*$", re.MULTILINE)
+        write_file(card, row.sub(lambda _: f"| {title} | {text} |", whole, count=1).encode(errors="surrogateescape"))
+
+
+def _training(s: TrainSettings) -> str:
+    """The amount of training."""
+    return f"{s.images:,} images in batches of {s.batch}, {s.precision}, seed {s.seed}"
 
 
 def _sampling(how: SamplingConfig, guidance: str) -> str:
