@@ -1,0 +1,1 @@
+"""What kill_calls.py is made of."""

@@ -1,0 +1,113 @@
+"""Commands in forks of a process that has imported the library, each in a fresh copy of a folder."""
+
+import json
+import os
+import shutil
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from faults.preload import UNTOUCHED, Fault, arm
+
+Contents = dict[str, Any]
+CLOCK = {"time", "seconds", "images_per_s", "waiting", "eta_s", "began", "created"}
+"""Keys of JSON that depend on the clock."""
+DRAFTS = (".part", ".tmp", ".draft", ".lock")
+"""The ends of names of files that nothing reads."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended.
+
+    Attributes:
+        code: its exit code; minus the number of the signal that killed it.
+        errors: what it wrote to standard error.
+    """
+
+    code: int
+    errors: str
+
+
+def fork(call: Callable[[], None], folder: Path, output: Path) -> Ended:
+    """Run a function in a fork, in a folder, with its standard streams in files beside ``output``."""
+    out, err = (output.with_suffix(suffix) for suffix in (".out", ".err"))
+    sys.stdout.flush()
+    if (pid := os.fork()) == 0:
+        code = 1
+        try:
+            for path, number in ((out, 1), (err, 2)):
+                os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
+            os.chdir(folder)
+            call()
+            code = 0
+        except SystemExit as e:
+            code = e.code if isinstance(e.code, int) else 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    _, status = os.waitpid(pid, 0)
+    return Ended(os.waitstatus_to_exitcode(status), err.read_text(errors="replace"))
+
+
+def run(argv: Sequence[str], home: Path, fault: Fault = UNTOUCHED, number: int = 0, log: Path | None = None) -> Ended:
+    """Run ``ddpm`` in a folder that also holds its cache, with a fault at a call."""
+    from ddpm.cli import main
+
+    def call() -> None:
+        os.environ["DDPM_CACHE"] = str(home / "cache")
+        arm(home, fault, number, log)
+        main(argv)
+
+    return fork(call, home, home.with_name("command"))
+
+
+def renewed(template: Path, home: Path) -> None:
+    """Make a folder a copy of another."""
+    shutil.rmtree(home, ignore_errors=True)
+    shutil.copytree(template, home)
+
+
+def contents(folder: Path) -> Contents:
+    """What every file holds, but for the clock; no drafts, and no folders that hold drafts alone."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_file() and not any(part.endswith(DRAFTS) for part in Path(name).parts):
+            found[name] = _parsed(path)
+    return found
+
+
+def drafts(folder: Path) -> int:
+    """The number of drafts that killed commands left."""
+    return sum(path.name.endswith(DRAFTS) for path in folder.rglob("*"))
+
+
+def _parsed(path: Path) -> Any:
+    data = path.read_bytes()
+    if path.suffix in (".json", ".jsonl"):
+        try:
+            found = [json.loads(line) for line in (data.splitlines() if path.suffix == ".jsonl" else [data])]
+            return [timeless(one) for one in found if one.get("kind") != "start"]  # one more each time
+        except ValueError:
+            return data
+    return sha256(data).hexdigest()
+
+
+def timeless(value: Any) -> Any:
+    """A value of JSON without what depends on the clock."""
+    if isinstance(value, dict):
+        return {key: timeless(inner) for key, inner in value.items() if key not in CLOCK}
+    return [timeless(inner) for inner in value] if isinstance(value, list) else value
+
+
+def different(found: Contents, expected: Contents) -> list[str]:
+    """The files that differ."""
+    return sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
