@@ -29,6 +29,7 @@ LAYERS: list[set[str]] = [
     {"exchange", "planning", "tasks"},
     {"evaluation", "report"},
     {"pipeline"},
+    {"serve"},
     {"cli"},
 ]
 MATHEMATICS = {"core", "networks", "conditioning", "objectives", "sampling", "guidance", "constraints"}

@@ -61,6 +61,7 @@ _COMMANDS = {
     "import": "Turn a model of another program into a run.",
     "export": "Write a run in a form that other programs open.",
     "push": "Upload a run to huggingface.co.",
+    "serve": "Serve runs: a page to generate, edit and compare, and an API for programs.",
     "compare": "Compare scores that were measured in the same way.",
     "doctor": "Show device, precision, memory and versions.",
 }

@@ -16,6 +16,7 @@ from ddpm.engine.run import LoadedRun
 from ddpm.engine.task import Task
 from ddpm.images.photo import Fill, Photo, Several, alone, read, several
 from ddpm.records.provenance import Option, Work, fingerprint
+from ddpm.sampling.follow import Moment
 from ddpm.system.errors import InputError
 from ddpm.system.names import Fit, Mode
 from ddpm.system.progress import Progress, among, silent
@@ -34,6 +35,7 @@ class EditRequest:
         fit: how to convert given pictures to the run's size and mode, as in training; None leaves them unchanged.
         batch: pictures in memory at a time.
         progress: called with (network steps done, total).
+        watch: called with each moment of each batch.
         settings: the keys of :class:`SamplingConfig`; the run's own by default.
     """
 
@@ -44,6 +46,7 @@ class EditRequest:
     fit: Fit | None = None
     batch: int = 64
     progress: Progress = silent
+    watch: Callable[[Moment], None] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -113,6 +116,7 @@ def variations(
             request.seed,
             part,
             among(request.progress, number, len(parts)),
+            request.watch,
             task=here,
         )
         for i, j, pixels in zip(part, mine, drawn, strict=True):

@@ -1,0 +1,85 @@
+"""``ddpm serve``."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ddpm.cli.output import say
+from ddpm.system.errors import InputError
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+TOKEN = "DDPM_TOKEN"
+"""The environment variable of the token."""
+
+
+def serve(
+    runs: Annotated[list[Path], Parameter(negative_iterable=())],
+    /,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    out: Path = Path("studio"),
+    data: Path | None = None,
+    memory: float | None = None,
+    device: str | None = None,
+) -> None:
+    """Serve runs: a page to generate, edit and compare, and an API for programs.
+
+    The address that it prints has a token, which programs send as "Authorization: Bearer TOKEN". Set DDPM_TOKEN to
+    choose it.
+
+    Args:
+        runs: Run folders, or folders of runs, in which new ones are found as well.
+        host: The address to listen on; 0.0.0.0 for all of this machine's.
+        port: The port to listen on.
+        out: The folder of the queue and of finished pictures, which survive a restart.
+        data: A folder of images and archives that the page may start trainings on; none by default.
+        memory: Gigabytes of weights to keep in memory; a half of what is free by default.
+        device: cpu, to sample without the GPU; the best available by default.
+    """
+    try:
+        from ddpm.serve.app import create
+        from ddpm.serve.listening import serve as listen
+    except ImportError as error:
+        raise InputError("missing", f"{error.name} is not installed; run `pip install 'ddpm[serve]'`") from error
+    import psutil
+
+    from ddpm.serve.catalog import Catalog
+    from ddpm.serve.server import Server
+    from ddpm.serve.training import Trainings
+
+    limit = int(psutil.virtual_memory().available / 2 if memory is None else memory * 1e9)
+    places = [*runs, *([out / "runs"] if (out / "runs").is_dir() else [])]
+    catalog = Catalog(places, limit, device)
+    trainings = None
+    if data is not None:
+        if not data.is_dir():
+            raise InputError("missing", f"--data {data} is not a folder; use one that holds folders of images")
+        trainings = Trainings(data, out / "runs", out / "uploads")
+    if not catalog.folders() and trainings is None:
+        raise InputError("missing", f"there is no finished run in {', '.join(map(str, runs))}; use run folders")
+    server = Server.of(catalog, out, _token(out), trainings)
+    shown = host if host in LOOPBACK else "127.0.0.1"
+    say(f"serving    {', '.join(catalog.folders()) or 'no run yet'}")
+    say(f"open       http://{shown}:{port}/?token={server.token}")
+    listen(create(server, frozenset(LOOPBACK) if host in LOOPBACK else None), host, port)
+
+
+def _token(out: Path) -> str:
+    """The token: of the environment, or that of the last start, so that bookmarks stay valid; else a new one."""
+    if chosen := os.environ.get(TOKEN):
+        if len(chosen) < 16:
+            raise InputError("invalid", f"{TOKEN} has {len(chosen)} letters; use at least 16")
+        return chosen
+    path = out / "token"
+    if path.exists() and len(found := path.read_text().strip()) >= 16:
+        return found
+    token = secrets.token_urlsafe(24)
+    out.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(token)
+    return token

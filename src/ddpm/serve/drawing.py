@@ -1,0 +1,150 @@
+"""From tickets to pictures: those that agree in everything but seeds and conditions share a batch."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+from ddpm.config.sampling import SamplingConfig
+from ddpm.engine.options import asked
+from ddpm.engine.run import LoadedRun
+from ddpm.engine.subjects import Subjects
+from ddpm.images.photo import Opened
+from ddpm.images.pixels import Pixels
+from ddpm.images.sheets import picture
+from ddpm.records.provenance import KEY, Provenance
+from ddpm.sampling import Row
+from ddpm.sampling.follow import Moment
+from ddpm.serve.catalog import Catalog
+from ddpm.serve.orders import Ticket
+from ddpm.system.progress import Progress
+from ddpm.tasks import edit, inpaint, interpolate, outpaint, upscale
+
+BATCH = 64
+"""The largest batch."""
+TASKS: dict[str, Callable[..., Image.Image | list[Image.Image]]] = {
+    "inpaint": inpaint.inpaint,
+    "outpaint": outpaint.outpaint,
+    "edit": edit.edit,
+    "upscale": upscale.upscale,
+    "interpolate": interpolate.interpolate,
+}
+"""The tasks that start from pictures."""
+
+
+class Cancelled(Exception):
+    """Nobody waits for the pictures any more."""
+
+
+class Wanted(NamedTuple):
+    """Picture k of a ticket, drawn from noise."""
+
+    ticket: Ticket
+    k: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures to draw together.
+
+    Attributes:
+        key: equal for tickets that can share a batch; of one that cannot, its own id.
+        run, how: the run and the settings of all.
+        subjects: of the ticket's pictures.
+    """
+
+    key: str
+    run: LoadedRun
+    how: SamplingConfig
+    subjects: Subjects
+
+
+def resolve(catalog: Catalog, ticket: Ticket) -> Batch:
+    """The run and the settings of an order to sample; loads the run if necessary.
+
+    Raises:
+        InputError: the order cannot be carried out.
+    """
+    order, loaded = ticket.order, catalog.get(ticket.order.run)
+    label, prompt = subject(loaded.run, order.label, order.prompt)
+    loaded.run.refuse_given()
+    found = asked(loaded.run, order.settings, label, order.n, prompt)
+    loaded.run = found.run
+    kinds = f"{found.subjects.labels is not None} {found.subjects.prompts is not None}"
+    key = f"{order.run} {found.run.weights} {found.how.model_dump_json()} {kinds}"
+    return Batch(key, found.run, found.how, found.subjects)
+
+
+def subject(run: LoadedRun, label: Any, prompt: Any) -> tuple[Any, Any]:
+    """The label and the prompt for a run: a prompt for one with classes and without text is a label."""
+    blank = prompt is None or (isinstance(prompt, str) and not prompt.strip())
+    if run.text is not None:
+        return label, prompt
+    if label is None and not blank and run.classes:
+        return prompt, None
+    return label, None if blank else prompt
+
+
+def alone(batch: Batch) -> bool:
+    """Whether its images are drawn one by one anyway, so that sharing a batch would only make others wait."""
+    return batch.run.engine.device.type == "cpu" and len(batch.run.engine.fill(1, batch.how)) == 1
+
+
+def draw(batches: Sequence[tuple[Batch, Wanted]], watch: Callable[[Moment], None], name: str) -> list[Image.Image]:
+    """Draw pictures in one batch, each with its record.
+
+    Args:
+        batches: the pictures, with the batch that each ticket resolved to.
+        name: the run's name for the records, instead of its path on this machine.
+    """
+    first = batches[0][0]
+    rows = [Row(wanted.ticket.seed, wanted.k) for _, wanted in batches]
+    each = [batch.subjects.rows([wanted.k]) for batch, wanted in batches]
+    together = Subjects(
+        None if first.subjects.labels is None else tuple(one.labels[0] for one in each if one.labels),
+        None if first.subjects.prompts is None else tuple(one.prompts[0] for one in each if one.prompts),
+    )
+    run, how = first.run, first.how
+    drawn: Pixels = run.engine.draw(how, rows, run.conditions(together), run.guides(how, together), watch=watch)
+    found = []
+    for row, subjects, pixels in zip(rows, each, drawn, strict=True):
+        record = run.record(how, subjects, row.seed, row.number).model_copy(update={"run": name})
+        found.append(record.attach(picture(pixels)))
+    return found
+
+
+def previews(run: LoadedRun, moment: Moment, rows: Sequence[int]) -> list[Image.Image]:
+    """What the denoiser expects of some rows of a batch."""
+    return [picture(pixels) for pixels in run.engine.decoded(moment.x0[list(rows)])]
+
+
+def work(
+    run: LoadedRun,
+    ticket: Ticket,
+    given: Sequence[Opened],
+    mask: Opened | None,
+    progress: Progress,
+    watch: Callable[[Moment], None],
+) -> list[Image.Image]:
+    """Carry out an order that starts from pictures.
+
+    Raises:
+        InputError: the order cannot be carried out.
+    """
+    order = ticket.order
+    label, prompt = subject(run, order.label, order.prompt)
+    task, arguments = TASKS[order.task], {**order.options, **order.settings, "label": label, "prompt": prompt}
+    if order.task != "interpolate":
+        arguments["seed"] = ticket.seed
+    if order.task != "upscale":
+        arguments["n"] = order.n
+    if order.task in ("inpaint", "outpaint", "edit"):
+        arguments["watch"] = watch
+    made = task(run, *given, *([] if mask is None else [mask]), progress=progress, **arguments)
+    return [_renamed(image, order.run) for image in (made if isinstance(made, list) else [made])]
+
+
+def _renamed(image: Image.Image, name: str) -> Image.Image:
+    record = Provenance.from_json(image.info[KEY], "the record").model_copy(update={"run": name})
+    return record.attach(image)

@@ -1,0 +1,71 @@
+"""What happens to tickets, told to those who listen."""
+
+import asyncio
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+WAITING = 32
+"""The events that may wait for one listener; later ones replace the oldest."""
+
+
+class Happened(NamedTuple):
+    """An event of a ticket.
+
+    Attributes:
+        kind: "progress", "preview", "picture", or how it ended: "done", "failed", "cancelled".
+        data: what JSON can say.
+    """
+
+    kind: str
+    data: dict[str, Any]
+
+    @property
+    def last(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.kind in ("done", "failed", "cancelled")
+
+
+Listener = asyncio.Queue[Happened]
+
+
+class Events:
+    """Events by ticket, from any thread to listeners in an event loop; none is kept for those who do not listen."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[str, dict[Listener, asyncio.AbstractEventLoop]] = defaultdict(dict)
+        self._lock = threading.Lock()
+
+    def heard(self, ticket: str) -> bool:
+        """Whether anyone listens to a ticket."""
+        with self._lock:
+            return bool(self._listeners.get(ticket))
+
+    def tell(self, ticket: str, kind: str, **data: Any) -> None:
+        """Tell all listeners of a ticket."""
+        with self._lock:
+            listeners = list(self._listeners.get(ticket, {}).items())
+        for listener, loop in listeners:
+            loop.call_soon_threadsafe(_put, listener, Happened(kind, data))
+
+    @contextmanager
+    def listening(self, ticket: str) -> Iterator[Listener]:
+        """A queue of the events of a ticket from now on, for the running event loop."""
+        mine = Listener(WAITING)
+        with self._lock:
+            self._listeners[ticket][mine] = asyncio.get_running_loop()
+        try:
+            yield mine
+        finally:
+            with self._lock:
+                del self._listeners[ticket][mine]
+                if not self._listeners[ticket]:
+                    del self._listeners[ticket]
+
+
+def _put(listener: Listener, event: Happened) -> None:
+    if listener.full():
+        listener.get_nowait()
+    listener.put_nowait(event)

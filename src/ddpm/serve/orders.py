@@ -1,0 +1,139 @@
+"""What a client asks for, and what becomes of it."""
+
+import secrets
+import time
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ddpm.config.options import options
+from ddpm.config.sampling import SamplingConfig
+from ddpm.system.names import suggest
+from ddpm.system.record import Record, Strict, bounds
+
+TaskName = Literal["sample", "inpaint", "outpaint", "edit", "upscale", "interpolate"]
+StateName = Literal["queued", "running", "done", "failed", "cancelled"]
+MOST_PICTURES, MOST_STEPS, MOST_PIXELS, LONGEST_PROMPT = 64, 1000, 1 << 22, 4096
+"""The limits of one request: pictures, network steps, pixels of a picture, letters of a prompt."""
+KEPT_BACK = {"guide_with", "precision"}
+"""Settings that clients may not choose: the first names a file of the server."""
+OPTIONS: dict[TaskName, frozenset[str]] = {
+    "sample": frozenset(),
+    "inpaint": frozenset({"method", "repaint", "fit"}),
+    "outpaint": frozenset({"left", "right", "top", "bottom", "method", "repaint", "fit"}),
+    "edit": frozenset({"strength", "fit"}),
+    "upscale": frozenset({"augment", "consistent"}),
+    "interpolate": frozenset({"fit"}),
+}
+"""The options of each task."""
+NEEDED: dict[TaskName, tuple[str, ...]] = {"edit": ("strength",)}
+GIVEN: dict[TaskName, tuple[int, bool]] = {
+    "sample": (0, False),
+    "inpaint": (1, True),
+    "outpaint": (1, False),
+    "edit": (1, False),
+    "upscale": (1, False),
+    "interpolate": (2, False),
+}
+"""The number of pictures that each task takes, and whether it takes a mask."""
+
+Prompt = Annotated[str, Field(max_length=LONGEST_PROMPT)]
+Scalar = str | int | float | bool | None
+Seed = Annotated[int, bounds(0, 2**63 - 1)]
+
+
+class Order(Strict):
+    """A request for pictures.
+
+    Attributes:
+        run: The name of the run.
+        n: The number of pictures.
+        seed: Picture i is a function of the seed and i; a random one if None.
+        label, prompt: Of all pictures, or one each.
+        settings: Sampling settings by flag: "steps", "solver", "guidance" …; the run's own by default.
+        options: What belongs to the task: "strength", "left", "method", "fit" …
+    """
+
+    run: Annotated[str, Field(max_length=200)]
+    task: TaskName = "sample"
+    n: Annotated[int, bounds(1, MOST_PICTURES)] = 1
+    seed: Seed | None = None
+    label: str | int | list[str | int] | None = None
+    prompt: Prompt | list[Prompt] | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, Scalar] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _within_limits(self) -> Self:
+        known = options(SamplingConfig).keys() - KEPT_BACK
+        for group, given, allowed in (
+            ("settings", self.settings, known if self.task != "interpolate" else {"steps"}),
+            ("options", self.options, OPTIONS[self.task]),
+        ):
+            if unknown := sorted(given.keys() - allowed):
+                choice = suggest(unknown[0], sorted(allowed)) if allowed else "; leave it out"
+                raise ValueError(f"{group} of {self.task} have no {unknown[0]!r}{choice}")
+        for name in NEEDED.get(self.task, ()):
+            if self.options.get(name) is None:
+                raise ValueError(f"options.{name} is required by {self.task}")
+        steps = self.settings.get("steps")
+        if isinstance(steps, int) and steps > MOST_STEPS:
+            raise ValueError(f"settings.steps must be at most {MOST_STEPS}, not {steps}")
+        size = self.settings.get("size")
+        if isinstance(size, list | tuple) and all(isinstance(side, int) for side in size):
+            pixels = 1
+            for side in size:
+                pixels *= side
+            if pixels > MOST_PIXELS:
+                raise ValueError(f"settings.size has {pixels:,} pixels; use at most {MOST_PIXELS:,}")
+        return self
+
+
+class Ticket(Record):
+    """An order in the queue, and its fate.
+
+    Attributes:
+        id: Sorts by time.
+        client: Whose order it is, for limits.
+        pictures: The names of the finished pictures, in order.
+        error: Why it failed.
+    """
+
+    WRITER: ClassVar[str] = "ddpm serve"
+    id: str
+    client: str
+    order: Order
+    created: float
+    state: StateName = "queued"
+    pictures: tuple[str, ...] = ()
+    error: str | None = None
+
+    @classmethod
+    def of(cls, order: Order, client: str) -> Self:
+        """A new ticket, whose order has a seed."""
+        seeded = order if order.seed is not None else order.model_copy(update={"seed": secrets.randbelow(2**31)})
+        now = time.time()
+        return cls(id=f"{int(now * 1e6):015x}{secrets.token_hex(4)}", client=client, order=seeded, created=now)
+
+    @property
+    def seed(self) -> int:
+        """The seed of the order."""
+        assert self.order.seed is not None, "a ticket's order has a seed"
+        return self.order.seed
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in ("done", "failed", "cancelled")
+
+    def picture(self, k: int) -> str:
+        """The name of its picture k."""
+        return f"{self.id}-{k:03d}.png"
+
+    def given(self, k: str) -> str:
+        """The name of the picture k that came with it; "mask" for the mask."""
+        return f"{self.id}-given-{k}.png"
+
+    def changed(self, **changes: Any) -> Self:
+        """The ticket with some values replaced."""
+        return self.model_copy(update=changes)

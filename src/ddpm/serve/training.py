@@ -1,0 +1,218 @@
+"""Trainings that the page starts: ordinary ``ddpm train`` commands, as processes of their own."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Literal
+
+from ddpm.data.open import open_source
+from ddpm.records.run_folder import RunFolder
+from ddpm.system.errors import InputError
+from ddpm.system.record import Strict
+
+NAME = re.compile(r"[\w][\w.-]{0,63}")
+TAIL = 1 << 18
+"""The end of a log that is read, in bytes."""
+SHOWN = 400
+"""The points of a curve."""
+
+
+class Training(Strict):
+    """A training to start.
+
+    Attributes:
+        name: The name of the run.
+        data: A folder or file below the server's folder of data, an upload, or "digits".
+        budget: A time, "10m", or a number of images, "500k"; the recipe's own if None.
+        size: The side of the images; their own if None.
+    """
+
+    name: str
+    data: str
+    budget: str | None = None
+    size: int | None = None
+
+
+class Trainings:
+    """Starts, stops and resumes trainings, one at a time.
+
+    Args:
+        root: the folder that data may come from.
+        runs: the folder that runs are written to.
+        uploads: the folder of uploaded archives.
+    """
+
+    def __init__(self, root: Path | None, runs: Path, uploads: Path) -> None:
+        self.root, self.runs, self.uploads = None if root is None else root.resolve(), runs, uploads
+        self._process: subprocess.Popen[bytes] | None = None
+        self._name: str | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def running(self) -> str | None:
+        """The name of the run that is being trained."""
+        return self._name if self._process is not None and self._process.poll() is None else None
+
+    def sources(self) -> list[str]:
+        """What can be trained on: the entries of the folder of data, uploads, and the built-in digits."""
+        found = ["digits"]
+        if self.root is not None:
+            found += sorted(p.name for p in self.root.iterdir() if p.is_dir() or p.suffix in (".zip", ".npz"))
+        return found + sorted(path.name for path in self.uploads.glob("*.zip"))
+
+    def upload(self, name: str) -> Path:
+        """The file for an upload.
+
+        Raises:
+            InputError: the name is not allowed, or taken.
+        """
+        if not NAME.fullmatch(name) or not name.endswith(".zip"):
+            raise InputError("invalid", f"the name {name!r} cannot be used; use letters and digits, ending in .zip")
+        self.uploads.mkdir(parents=True, exist_ok=True)
+        path = self.uploads / name
+        if path.exists():
+            raise InputError("exists", f"an upload {name} exists already; choose another name")
+        return path
+
+    def check_upload(self, path: Path) -> None:
+        """Check an upload, which is never unpacked: its images are read in place.
+
+        Raises:
+            InputError: it is no archive of images; it is then removed.
+        """
+        try:
+            open_source(path)
+        except InputError:
+            path.unlink(missing_ok=True)
+            raise
+
+    def start(self, training: Training) -> None:
+        """Start a training.
+
+        Raises:
+            InputError: the name or the data are not allowed, or another training runs.
+        """
+        if not NAME.fullmatch(training.name):
+            raise InputError("invalid", f"the name {training.name!r} cannot be used; use letters, digits, - and _")
+        out = self.runs / training.name
+        if out.exists():
+            raise InputError("exists", f"a run {training.name} exists already; choose another name, or resume it")
+        command = ["train", self._data(training.data), "--out", str(out)]
+        if training.budget:
+            command += ["--for" if training.budget[-1:] in "smh" else "--images", training.budget]
+        if training.size:
+            command += ["--size", str(training.size)]
+        self._spawn(training.name, command)
+
+    def resume(self, name: str) -> None:
+        """Go on with a training that was stopped.
+
+        Raises:
+            InputError: there is none, or another training runs.
+        """
+        self._spawn(name, json.loads(self._command(name).read_text())["command"])
+
+    def stop(self) -> None:
+        """Stop the running training, with everything saved."""
+        with self._lock:
+            if self.running is not None and self._process is not None:
+                self._process.send_signal(signal.SIGTERM)
+
+    def _command(self, name: str) -> Path:
+        path = self.uploads / f"{name}.command.json"
+        if not NAME.fullmatch(name) or not path.exists():
+            raise InputError("missing", f"no training {name!r} was started from here")
+        return path
+
+    def _data(self, name: str) -> str:
+        if name == "digits":
+            return name
+        for root in (self.root, self.uploads.resolve()):
+            if root is None:
+                continue
+            path = (root / name).resolve()
+            if path.parent == root and path.exists() and path.suffix != ".json":
+                return str(path)
+        raise InputError("missing", f"there is no data {name!r}; choose from {', '.join(self.sources())}")
+
+    def _spawn(self, name: str, command: list[str]) -> None:
+        with self._lock:
+            if self.running is not None:
+                raise InputError("conflict", f"{self.running} is being trained; stop it first")
+            self.runs.mkdir(parents=True, exist_ok=True)
+            self.uploads.mkdir(parents=True, exist_ok=True)
+            (self.uploads / f"{name}.command.json").write_text(json.dumps({"command": command}))
+            with (self.uploads / f"{name}.output.txt").open("wb") as output:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "ddpm", *command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    env=os.environ | {"NO_COLOR": "1"},
+                )
+            self._name = name
+
+    def state(self, name: str) -> dict[str, Any]:
+        """How far the training of a run is: its state, the images trained, the loss, the newest preview.
+
+        Raises:
+            InputError: no training of this name was started from here.
+        """
+        self._command(name)
+        state: Literal["running", "stopped"] = "running" if self.running == name else "stopped"
+        found = progress(RunFolder(self.runs / name))
+        output = self.uploads / f"{name}.output.txt"
+        said = output.read_text(errors="replace")[-2000:] if output.exists() else ""
+        return {"name": name, "state": state, "said": said.strip().splitlines()[-12:], **found}
+
+    def names(self) -> list[str]:
+        """The names of the trainings started from here."""
+        return sorted(path.name.removesuffix(".command.json") for path in self.uploads.glob("*.command.json"))
+
+
+def progress(folder: RunFolder) -> dict[str, Any]:
+    """What the log of a run says of its training: images, of, images/s, the loss curve, previews, scores."""
+    found: dict[str, Any] = {"images": 0, "of": None, "loss": [], "preview": None, "finished": False}
+    for event in _events(folder.log):
+        kind = event.get("kind")
+        found["images"] = event.get("images", found["images"])
+        if kind == "start":
+            found["of"] = event.get("of")
+        elif kind == "train":
+            found["loss"].append([event.get("images"), event.get("loss")])
+            found["images_per_s"] = event.get("images_per_s")
+        elif kind == "preview":
+            found["preview"] = Path(str(event.get("path"))).name
+        elif kind == "score":
+            found["score"] = {name: event.get(name) for name in ("frechet", "n") if name in event}
+        elif kind == "finish":
+            found["finished"] = True
+    stride = max(1, len(found["loss"]) // SHOWN)
+    found["loss"] = found["loss"][::stride]
+    return found
+
+
+def _events(path: Path) -> list[dict[str, Any]]:
+    try:
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            size = file.tell()
+            file.seek(max(0, size - TAIL))
+            lines = file.read().splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines[size > TAIL :]:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict):
+            found.append(event)
+    return found
