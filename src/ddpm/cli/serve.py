@@ -52,13 +52,13 @@ def serve(
     from ddpm.serve.training import Trainings
 
     limit = int(psutil.virtual_memory().available / 2 if memory is None else memory * 1e9)
-    places = [*runs, *([out / "runs"] if (out / "runs").is_dir() else [])]
-    catalog = Catalog(places, limit, device)
-    trainings = None
+    own, trainings = out / "runs", None
     if data is not None:
         if not data.is_dir():
             raise InputError("missing", f"--data {data} is not a folder; use one that holds folders of images")
-        trainings = Trainings(data, out / "runs", out / "uploads")
+        trainings = Trainings(data, own, out / "uploads")
+        own.mkdir(parents=True, exist_ok=True)
+    catalog = Catalog([*runs, *([own] if own.is_dir() else [])], limit, device)
     if not catalog.folders() and trainings is None:
         raise InputError("missing", f"there is no finished run in {', '.join(map(str, runs))}; use run folders")
     server = Server.of(catalog, out, _token(out), trainings)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from ddpm import __version__
-from ddpm.serve import openai_api, own_api
+from ddpm.serve import openai_api, own_api, runs_api, training_api
 from ddpm.serve.guard import Guard, answer
 from ddpm.serve.metrics import metrics
 from ddpm.serve.orders import Order
@@ -43,8 +43,8 @@ def create(server: Server, hosts: frozenset[str] | None = None) -> FastAPI:
 
     app = FastAPI(title="ddpm", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.server = server
-    app.include_router(own_api.router)
-    app.include_router(openai_api.router)
+    for api in (own_api, runs_api, training_api, openai_api):
+        app.include_router(api.router)
 
     @app.get("/health")
     def health() -> dict[str, str]:

@@ -99,7 +99,7 @@ def draw(batches: Sequence[tuple[Batch, Wanted]], watch: Callable[[Moment], None
         name: the run's name for the records, instead of its path on this machine.
     """
     first = batches[0][0]
-    rows = [Row(wanted.ticket.seed, wanted.k) for _, wanted in batches]
+    rows = [Row(wanted.ticket.seed, wanted.ticket.order.first + wanted.k) for _, wanted in batches]
     each = [batch.subjects.rows([wanted.k]) for batch, wanted in batches]
     together = Subjects(
         None if first.subjects.labels is None else tuple(one.labels[0] for one in each if one.labels),

@@ -49,6 +49,7 @@ class Order(Strict):
         run: The name of the run.
         n: The number of pictures.
         seed: Picture i is a function of the seed and i; a random one if None.
+        first: The i of the first picture, to draw one of many again; only from noise.
         label, prompt: Of all pictures, or one each.
         settings: Sampling settings by flag: "steps", "solver", "guidance" …; the run's own by default.
         options: What belongs to the task: "strength", "left", "method", "fit" …
@@ -58,6 +59,7 @@ class Order(Strict):
     task: TaskName = "sample"
     n: Annotated[int, bounds(1, MOST_PICTURES)] = 1
     seed: Seed | None = None
+    first: Annotated[int, bounds(0, 2**31 - 1)] = 0
     label: str | int | list[str | int] | None = None
     prompt: Prompt | list[Prompt] | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -76,6 +78,8 @@ class Order(Strict):
         for name in NEEDED.get(self.task, ()):
             if self.options.get(name) is None:
                 raise ValueError(f"options.{name} is required by {self.task}")
+        if self.first and self.task != "sample":
+            raise ValueError(f"first has no effect on {self.task}, only on sample")
         steps = self.settings.get("steps")
         if isinstance(steps, int) and steps > MOST_STEPS:
             raise ValueError(f"settings.steps must be at most {MOST_STEPS}, not {steps}")

@@ -1,30 +1,25 @@
-"""The server's own API, which has every setting."""
+"""The server's own API, which has every setting: jobs, and the pictures that they make."""
 
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
+from ddpm.config.options import flat
+from ddpm.config.sampling import SamplingConfig
 from ddpm.records.provenance import KEY, Provenance
-from ddpm.records.run_folder import RunFolder
 from ddpm.serve.events import Happened
-from ddpm.serve.orders import Order, Ticket
+from ddpm.serve.orders import KEPT_BACK, Order, Ticket
 from ddpm.serve.server import Server, from_url
-from ddpm.serve.training import Training, Trainings, progress
 from ddpm.system.errors import InputError
-from ddpm.system.names import GridName, SolverName
 from ddpm.system.record import Strict
 
 router = APIRouter(prefix="/api")
-REPORT_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; sandbox allow-scripts"
-)
-"""A report's scripts and styles are inline."""
 
 
 class Ask(Order):
@@ -51,74 +46,6 @@ def client_of(request: Request) -> str:
 
 
 Its = Annotated[Server, Depends(of_request)]
-
-
-@router.get("/runs")
-def runs(server: Its) -> list[dict[str, Any]]:
-    """The runs that can be sampled, without loading them."""
-    return [summary(server, name, folder) for name, folder in server.catalog.folders().items()]
-
-
-def summary(server: Server, name: str, folder: RunFolder) -> dict[str, Any]:
-    """What a run can do."""
-    config = folder.config()
-    return {
-        "name": name,
-        "classes": config.data.classes if "label" in config.conditions else [],
-        "text": config.text is not None,
-        "size": list(config.data.size),
-        "mode": config.data.mode,
-        "upscales": None if config.upscaling is None else config.upscaling.scale,
-        "student": config.student if config.paths else None,
-        "sampling": config.sampling.model_dump(mode="json"),
-        "loaded": name in server.catalog.names(),
-        "report": folder.report.exists(),
-        "training": server.trainings is not None and server.trainings.running == name,
-    }
-
-
-@router.get("/choices")
-def choices() -> dict[str, list[str]]:
-    """The solvers and grids by name."""
-    return {"solvers": list(get_args(SolverName)), "grids": list(get_args(GridName))}
-
-
-@router.get("/runs/{name}/progress")
-def run_progress(name: str, server: Its) -> dict[str, Any]:
-    """What the log of a run says of its training."""
-    return progress(_folder(server, name))
-
-
-@router.get("/runs/{name}/report")
-def report(name: str, server: Its) -> FileResponse:
-    """The report of a run, if `ddpm report` wrote one."""
-    path = _folder(server, name).report
-    if not path.is_file():
-        raise InputError("missing", f"{name} has no report; write it with `ddpm report`")
-    return FileResponse(path, media_type="text/html", headers={"content-security-policy": REPORT_POLICY})
-
-
-@router.get("/runs/{name}/previews/{file}")
-def run_preview(name: str, file: str, server: Its) -> FileResponse:
-    """A preview drawn during training."""
-    return _image(_folder(server, name).previews, file)
-
-
-def _folder(server: Server, name: str) -> RunFolder:
-    known = server.catalog.folders()
-    if name in known:
-        return known[name]
-    if server.trainings is not None and name in server.trainings.names():
-        return RunFolder(server.trainings.runs / name)
-    raise InputError("unknown", f"unknown run {name!r}")
-
-
-def _image(folder: Path, name: str) -> FileResponse:
-    """A PNG of a folder, by a name that is one of its files."""
-    path = folder / name
-    if "/" in name or "\\" in name or path.suffix != ".png" or not path.is_file() or path.is_symlink():
-        raise InputError("missing", f"there is no picture {name!r}")
-    return FileResponse(path, media_type="image/png")
 
 
 @router.post("/jobs", status_code=202)
@@ -220,7 +147,7 @@ def remove(name: str, server: Its) -> dict[str, str]:
 @router.get("/pictures/{name}/record")
 def record(name: str, server: Its) -> dict[str, Any]:
     """How a finished picture was made."""
-    return Provenance.read(_picture(server, name)).model_dump(mode="json")
+    return told(Provenance.read(_picture(server, name)))
 
 
 def _picture(server: Server, name: str) -> Path:
@@ -242,64 +169,15 @@ def read_record(sent: Sent) -> dict[str, Any]:
     text = from_url(sent.picture, "the picture").info.get(KEY)
     if not isinstance(text, str):
         raise InputError("missing", "the picture has no record of how it was made")
-    return Provenance.from_json(text, "the record in the picture").model_dump(mode="json")
+    return told(Provenance.from_json(text, "the record in the picture"))
 
 
-def trainings_of(server: Its) -> Trainings:
-    """The trainings of the server.
-
-    Raises:
-        InputError: it may not start any.
-    """
-    if server.trainings is None:
-        raise InputError("conflict", "this server starts no trainings; start it with --data FOLDER")
-    return server.trainings
+def told(record: Provenance) -> dict[str, Any]:
+    """A record with its settings by flag as well, as they are asked for."""
+    return {**record.model_dump(mode="json"), "settings": by_flag(record.sampling)}
 
 
-Its_trainings = Annotated[Trainings, Depends(trainings_of)]
-
-
-@router.get("/trainings")
-def list_trainings(trainings: Its_trainings) -> dict[str, Any]:
-    """What can be trained on, and the trainings started from here."""
-    return {"sources": trainings.sources(), "trainings": [trainings.state(name) for name in trainings.names()]}
-
-
-@router.post("/trainings", status_code=202)
-def start_training(training: Training, trainings: Its_trainings) -> dict[str, Any]:
-    """Start a training."""
-    trainings.start(training)
-    return trainings.state(training.name)
-
-
-@router.get("/trainings/{name}")
-def training(name: str, trainings: Its_trainings) -> dict[str, Any]:
-    """How far a training is."""
-    return trainings.state(name)
-
-
-@router.post("/trainings/{name}/stop")
-def stop_training(name: str, trainings: Its_trainings) -> dict[str, Any]:
-    """Stop a training, with everything saved."""
-    state = trainings.state(name)
-    if state["state"] == "running":
-        trainings.stop()
-    return state
-
-
-@router.post("/trainings/{name}/resume", status_code=202)
-def resume_training(name: str, trainings: Its_trainings) -> dict[str, Any]:
-    """Go on with a training that was stopped."""
-    trainings.resume(name)
-    return trainings.state(name)
-
-
-@router.put("/uploads")
-async def upload(name: str, request: Request, trainings: Its_trainings) -> dict[str, Any]:
-    """Upload a .zip of images to train on, as the body."""
-    path = trainings.upload(name)
-    with path.open("wb") as file:
-        async for chunk in request.stream():
-            file.write(chunk)
-    await run_in_threadpool(trainings.check_upload, path)
-    return {"source": path.name}
+def by_flag(how: SamplingConfig) -> dict[str, Any]:
+    """Settings by flag, without those that are not set and those that clients may not choose."""
+    found = flat(how) | {"grid": how.visits}
+    return {name: value for name, value in found.items() if value is not None and name not in KEPT_BACK}

@@ -177,7 +177,7 @@ class Trainings:
 
 
 def progress(folder: RunFolder) -> dict[str, Any]:
-    """What the log of a run says of its training: images, of, images/s, the loss curve, previews, scores."""
+    """What the log of a run says of its training: images, of, images/s, seconds left, loss curve, preview, score."""
     found: dict[str, Any] = {"images": 0, "of": None, "loss": [], "preview": None, "finished": False}
     for event in _events(folder.log):
         kind = event.get("kind")
@@ -186,7 +186,7 @@ def progress(folder: RunFolder) -> dict[str, Any]:
             found["of"] = event.get("of")
         elif kind == "train":
             found["loss"].append([event.get("images"), event.get("loss")])
-            found["images_per_s"] = event.get("images_per_s")
+            found["images_per_s"], found["seconds"] = event.get("images_per_s"), event.get("eta_s")
         elif kind == "preview":
             found["preview"] = Path(str(event.get("path"))).name
         elif kind == "score":

@@ -1,0 +1,110 @@
+// The start of the page: its parts, and what connects them.
+import {get} from "./api.js";
+import {Card} from "./card.js";
+import {Comparison} from "./compare.js";
+import {$, $$, el} from "./dom.js";
+import {takePictures} from "./drop.js";
+import {Form} from "./form.js";
+import {Gallery} from "./gallery.js";
+import {submit} from "./jobs.js";
+import {reporting, say, silence} from "./notice.js";
+import {RunList} from "./runs.js";
+import "./theme.js";
+import {Tools} from "./tools.js";
+import {Viewer} from "./viewer.js";
+
+const TABS = ["generate", "edit", "compare", "runs"];
+const form = new Form($("#form"));
+const tools = new Tools(form);
+const viewer = new Viewer({use, edit, removed: (name) => gallery.forget(name)});
+const look = (names, at) => viewer.open(names, at);
+const gallery = new Gallery((names, at) => (form.tab === "edit" && tools.wanting ? takeUp(names[at]) : look(names, at)));
+const comparison = new Comparison(form, look);
+const runs = new RunList(() => reporting(() => form.run.load()));
+
+function to(tab) {
+  location.hash = tab;
+}
+
+async function show(tab) {
+  form.tab = tab;
+  for (const node of $$("main > [data-tabs], #results > [data-tabs]")) node.hidden = !node.dataset.tabs.split(" ").includes(tab);
+  for (const link of $$("nav a")) link.toggleAttribute("aria-current", link.hash === `#${tab}`);
+  runs.shown(tab === "runs");
+  if (tab !== "runs") await form.toTask(form.task);
+}
+
+async function use(record) {
+  const tool = record.work?.command;
+  if (form.tab !== "edit") {
+    to(tool ? "edit" : "generate");
+    await shown();
+  }
+  if (tool) await form.toTask(tool);
+  await form.fill(record);
+}
+
+async function edit(tool, name) {
+  to("edit");
+  await shown();
+  await form.toTask(tool);
+  await takeUp(name);
+}
+
+const takeUp = (name) => reporting(() => tools.takeNamed(name));
+const shown = () => show(location.hash.slice(1) || TABS[0]);
+
+async function order() {
+  silence();
+  const button = $("#submit");
+  if (form.tab === "compare") return comparison.start();
+  button.disabled = true;
+  try {
+    const asks = form.asks().map((ask) => tools.given(ask));
+    for (const old of $$(".card", $("#stage"))) if (!["queued", "running"].includes(old.dataset.state)) old.remove();
+    for (const ask of asks) watch(await submit(ask, undefined, () => say("Too many jobs wait; this one is queued as soon as there is room.")));
+    if (matchMedia("(max-width: 760px)").matches) $("#stage").scrollIntoView({behavior: "smooth"});
+  } finally {
+    button.disabled = false;
+  }
+  return undefined;
+}
+
+async function watch(job) {
+  const card = new Card(job, look);
+  $("#stage").prepend(card.node);
+  await reporting(() => card.watch());
+  await gallery.refresh();
+}
+
+form.node.addEventListener("submit", (event) => {
+  event.preventDefault();
+  reporting(order);
+});
+addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && form.tab !== "runs" && !$("#viewer").open) {
+    event.preventDefault();
+    form.node.requestSubmit();
+  }
+  if (event.key === "Escape") silence();
+});
+addEventListener("hashchange", () => TABS.includes(location.hash.slice(1)) && shown());
+takePictures({fill: use, take: (url) => tools.take(url), editing: () => form.tab === "edit"});
+
+await reporting(async () => {
+  const [choices] = await Promise.all([get("api/choices"), form.run.load()]);
+  form.fields.solver.replaceChildren(el("option", {value: ""}, "default"), ...choices.solvers.map((name) => el("option", {}, name)));
+  $("#grids").replaceChildren(...choices.grids.map((value) => el("option", {value})));
+  $("#settings").replaceChildren(...Object.keys(choices.settings).map((name) => el("option", {value: `${name}=`}, choices.settings[name])));
+  form.fields.other.addEventListener("input", () => {
+    const last = form.fields.other.value.split(/\s+/).pop().split("=")[0];
+    $("#about-setting").textContent = choices.settings[last] ?? "";
+  });
+  form.restore();
+  comparison.offer(choices);
+  if (!TABS.includes(location.hash.slice(1))) history.replaceState(null, "", `#${form.run.runs.length ? "generate" : "runs"}`);
+  await shown();
+  await gallery.refresh();
+  for (const job of (await get("api/jobs")).filter((one) => ["queued", "running"].includes(one.state)).reverse()) watch(job);
+  document.documentElement.dataset.ready = "";
+});

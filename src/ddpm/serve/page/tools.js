@@ -1,0 +1,54 @@
+// The pictures that editing starts from.
+import {fetched} from "./api.js";
+import {$} from "./dom.js";
+import {Brush} from "./brush.js";
+import {Slot} from "./slot.js";
+
+export class Tools {
+  constructor(form) {
+    this.form = form;
+    this.brush = new Brush();
+    this.slots = [
+      new Slot($("#slot-0"), "Picture", (slot) => this.masked(slot)),
+      new Slot($("#slot-1"), "Second picture"),
+    ];
+    form.node.addEventListener("change", (event) => {
+      if (event.target.name === "task" && this.slots[0].value) this.masked(this.slots[0]);
+    });
+  }
+
+  // Whether the tool still lacks a picture.
+  get wanting() {
+    return this.wanted.some((slot) => !slot.value);
+  }
+
+  get wanted() {
+    return this.form.task === "interpolate" ? this.slots : this.slots.slice(0, 1);
+  }
+
+  // A mask lies only over a picture that is inpainted.
+  masked(slot) {
+    const wanted = this.form.task === "inpaint";
+    if (wanted && this.brush.canvas && slot.over?.contains(this.brush.canvas)) return;
+    this.brush.attach(wanted ? slot : {value: null});
+  }
+
+  // Put a picture into the slot of a tool: the second one if interpolation has its first.
+  async take(url) {
+    const [first, second] = this.slots;
+    const free = this.form.task === "interpolate" && first.value && !second.value ? second : first;
+    await free.set(url);
+  }
+
+  async takeNamed(name) {
+    await this.take(await fetched(name));
+  }
+
+  // Complete a request with its pictures and its mask.
+  given(ask) {
+    if (ask.task === "sample") return ask;
+    if (this.wanting) throw new Error(this.wanted.length > 1 ? "Choose two pictures first." : "Choose a picture first.");
+    const pictures = this.wanted.map((slot) => slot.value);
+    return ask.task === "inpaint" ? {...ask, pictures, mask: this.brush.value()} : {...ask, pictures};
+  }
+}

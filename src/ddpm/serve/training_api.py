@@ -1,0 +1,72 @@
+"""Starting and watching trainings from the page."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from starlette.concurrency import run_in_threadpool
+
+from ddpm.serve.own_api import Its
+from ddpm.serve.training import Training, Trainings
+from ddpm.system.errors import InputError
+
+router = APIRouter(prefix="/api")
+
+
+def trainings_of(server: Its) -> Trainings:
+    """The trainings of the server.
+
+    Raises:
+        InputError: it may not start any.
+    """
+    if server.trainings is None:
+        raise InputError("conflict", "this server starts no trainings; start it with --data FOLDER")
+    return server.trainings
+
+
+Its_trainings = Annotated[Trainings, Depends(trainings_of)]
+
+
+@router.get("/trainings")
+def list_trainings(trainings: Its_trainings) -> dict[str, Any]:
+    """What can be trained on, and the trainings started from here."""
+    return {"sources": trainings.sources(), "trainings": [trainings.state(name) for name in trainings.names()]}
+
+
+@router.post("/trainings", status_code=202)
+def start_training(training: Training, trainings: Its_trainings) -> dict[str, Any]:
+    """Start a training."""
+    trainings.start(training)
+    return trainings.state(training.name)
+
+
+@router.get("/trainings/{name}")
+def training(name: str, trainings: Its_trainings) -> dict[str, Any]:
+    """How far a training is."""
+    return trainings.state(name)
+
+
+@router.post("/trainings/{name}/stop")
+def stop_training(name: str, trainings: Its_trainings) -> dict[str, Any]:
+    """Stop a training, with everything saved."""
+    state = trainings.state(name)
+    if state["state"] == "running":
+        trainings.stop()
+    return state
+
+
+@router.post("/trainings/{name}/resume", status_code=202)
+def resume_training(name: str, trainings: Its_trainings) -> dict[str, Any]:
+    """Go on with a training that was stopped."""
+    trainings.resume(name)
+    return trainings.state(name)
+
+
+@router.put("/uploads")
+async def upload(name: str, request: Request, trainings: Its_trainings) -> dict[str, Any]:
+    """Upload a .zip of images to train on, as the body."""
+    path = trainings.upload(name)
+    with path.open("wb") as file:
+        async for chunk in request.stream():
+            file.write(chunk)
+    await run_in_threadpool(trainings.check_upload, path)
+    return {"source": path.name}
