@@ -58,6 +58,7 @@ export class Comparison {
     const table = el("table", {class: "grid"},
       el("thead", {}, el("tr", {}, el("th", {class: "corner"}, down ? `${down} ↓ ${across} →` : across), columns.map(({name}) => head(name)))),
       el("tbody", {}, rows.map(({name}, i) => el("tr", {}, el("th", {scope: "row"}, name), cells[i].map((cell) => cell.node)))));
+    table.style.setProperty("--columns", columns.length);
     const same = [base.run, base.label, base.prompt, `seed ${base.seed}`].filter((part) => part !== null && part !== undefined);
     this.node.replaceChildren(el("div", {class: "line"}, el("strong", {}, same.join(" · ")), this.status, this.halt),
       el("div", {class: "scroll"}, table));

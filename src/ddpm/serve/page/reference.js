@@ -11,7 +11,7 @@ await reporting(async () => {
   const run = runs[0] ?? {name: "RUN", classes: []};
   const ask = {run: run.name, n: 4, seed: 7, ...(run.classes?.length ? {label: run.classes[0]} : {})};
   $("#base").textContent = `${origin}/v1`;
-  $("#curl").textContent = `curl ${origin}/api/jobs -H "Authorization: Bearer $TOKEN" -d '${JSON.stringify(ask).replaceAll("'", "'\\''")}'\n` +
+  $("#curl").textContent = `curl ${origin}/api/jobs -H "Authorization: Bearer $TOKEN" \\\n  -d '${JSON.stringify(ask).replaceAll("'", "'\\''")}'\n` +
     `curl -N ${origin}/api/jobs/ID/events -H "Authorization: Bearer $TOKEN"`;
   const routes = Object.entries(description.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, route]) => ({path, method: method.toUpperCase(), ...route})));
@@ -31,8 +31,9 @@ function entry({method, path, description: said, parameters = [], requestBody}, 
   const row = ([name, place, type, required]) => el("tr", {}, el("td", {}, el("code", {}, name)), el("td", {}, place),
     el("td", {}, type), el("td", {}, required ? "required" : ""));
   const table = fields.length ? el("div", {class: "scroll"}, el("table", {class: "plain"}, el("tbody", {}, fields.map(row)))) : null;
-  return el("details", {class: "route"},
-    el("summary", {}, el("code", {class: `method ${method}`}, method), el("code", {}, path), el("span", {}, said?.split("\n")[0] ?? "")), table);
+  const about = said?.split("\n")[0].replaceAll("`", "") ?? "";
+  const head = [el("code", {class: `method ${method}`}, method), el("code", {}, path), el("span", {}, about)];
+  return table ? el("details", {class: "route"}, el("summary", {}, head), table) : el("div", {class: "route"}, el("div", {class: "head"}, head));
 }
 
 function resolved(schema, whole) {

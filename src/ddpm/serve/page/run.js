@@ -74,7 +74,7 @@ export class RunChoice {
     fields.steps.placeholder = settings.steps;
     fields.grid.placeholder = settings.grid;
     fields.guidance.placeholder = settings.guidance ?? 1;
-    fields.solver.options[0].textContent = settings.solver;
+    fields.solver.options[0].textContent = `${settings.solver} (default)`;
     fields.height.placeholder = size[0];
     fields.width.placeholder = size[1];
     for (const side of ["left", "right", "top", "bottom"]) fields[side].max = 64 * size[1];
