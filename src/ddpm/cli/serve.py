@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from ddpm.cli.output import say
 from ddpm.system.errors import InputError
+from ddpm.system.files import disk_errors
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TOKEN = "DDPM_TOKEN"
@@ -34,7 +35,7 @@ def serve(
     Args:
         runs: Run folders, or folders of runs, in which new ones are found as well.
         host: The address to listen on; 0.0.0.0 for all of this machine's.
-        port: The port to listen on.
+        port: The port to listen on; 0 for any that is free.
         out: The folder of the queue and of finished pictures, which survive a restart.
         data: A folder of images and archives that the page may start trainings on; none by default.
         memory: Gigabytes of weights to keep in memory; a half of what is free by default.
@@ -42,7 +43,7 @@ def serve(
     """
     try:
         from ddpm.serve.app import create
-        from ddpm.serve.listening import serve as listen
+        from ddpm.serve.listening import bound, listener
     except ImportError as error:
         raise InputError("missing", f"{error.name} is not installed; run `pip install 'ddpm[serve]'`") from error
     import psutil
@@ -57,15 +58,18 @@ def serve(
         if not data.is_dir():
             raise InputError("missing", f"--data {data} is not a folder; use one that holds folders of images")
         trainings = Trainings(data, own, out / "uploads")
-        own.mkdir(parents=True, exist_ok=True)
+        with disk_errors(own, "use another --out"):
+            own.mkdir(parents=True, exist_ok=True)
     catalog = Catalog([*runs, *([own] if own.is_dir() else [])], limit, device)
     if not catalog.folders() and trainings is None:
         raise InputError("missing", f"there is no finished run in {', '.join(map(str, runs))}; use run folders")
-    server = Server.of(catalog, out, _token(out), trainings)
-    shown = host if host in LOOPBACK else "127.0.0.1"
-    say(f"serving    {', '.join(catalog.folders()) or 'no run yet'}")
-    say(f"open       http://{shown}:{port}/?token={server.token}")
-    listen(create(server, frozenset(LOOPBACK) if host in LOOPBACK else None), host, port)
+    with bound(host, port) as listening:
+        server = Server.of(catalog, out, _token(out), trainings)
+        shown = f"[{host}]" if ":" in host else host if host in LOOPBACK else "127.0.0.1"
+        say(f"serving    {', '.join(catalog.folders()) or 'no run yet'}")
+        say(f"open       http://{shown}:{listening.getsockname()[1]}/?token={server.token}")
+        app = create(server, frozenset(LOOPBACK) if host in LOOPBACK else None)
+        listener(app, server.stop).run([listening])
 
 
 def _token(out: Path) -> str:

@@ -10,7 +10,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from ddpm import __version__
 from ddpm.serve import openai_api, own_api, runs_api, training_api
@@ -24,7 +26,7 @@ from ddpm.system.errors import InputError
 from ddpm.system.record import explain
 
 PAGE = Path(__file__).parent / "page"
-STATUS = {"unknown": 404, "missing": 404, "exists": 409, "conflict": 409}
+STATUS = {"unknown": 404, "missing": 404, "exists": 409, "conflict": 409, "unwritable": 507}
 """The status of errors by their code; 422 for the others."""
 
 
@@ -39,7 +41,7 @@ def create(server: Server, hosts: frozenset[str] | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         server.worker.start()
         yield
-        server.queue.close()
+        await run_in_threadpool(server.close)
 
     app = FastAPI(title="ddpm", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.server = server
@@ -47,7 +49,7 @@ def create(server: Server, hosts: frozenset[str] | None = None) -> FastAPI:
         app.include_router(api.router)
 
     @app.get("/health")
-    def health() -> dict[str, str]:
+    async def health() -> dict[str, str]:
         """Whether the server works."""
         return {"status": "ok" if server.worker.is_alive() else "stopped"}
 
@@ -81,6 +83,10 @@ def create(server: Server, hosts: frozenset[str] | None = None) -> FastAPI:
     @app.exception_handler(json.JSONDecodeError)
     async def malformed(request: Request, error: json.JSONDecodeError) -> Response:
         return answer(422, f"the body is not JSON ({error})", "invalid")
+
+    @app.exception_handler(ClientDisconnect)
+    async def left(request: Request, error: ClientDisconnect) -> Response:
+        return answer(400, "the body is incomplete")
 
     app.mount("/", StaticFiles(directory=PAGE, html=True))
     app.add_middleware(Guard, token=server.token, hosts=hosts)

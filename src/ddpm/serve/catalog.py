@@ -2,9 +2,11 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from torch import nn
 
 from ddpm.engine.loading import load
 from ddpm.engine.run import LoadedRun
@@ -22,8 +24,7 @@ class Loaded:
 
     Attributes:
         stamp: the times and sizes of its files.
-        run: as loaded.
-        run: with what the latest request needed as well, such as an earlier version to guide away from.
+        run: the run, with what the latest request needed as well, such as its classifier.
     """
 
     stamp: Stamp
@@ -31,8 +32,17 @@ class Loaded:
 
     @property
     def bytes(self) -> int:
-        """The memory of the weights."""
-        return sum(p.numel() * p.element_size() for p in self.run.engine.model.parameters())
+        """The memory of all weights."""
+        run = self.run
+        parts = (
+            run.engine.model,
+            getattr(getattr(run.engine.codec, "trained", None), "net", None),
+            getattr(run.text, "net", None),
+            None if run.classifier is None else run.classifier.model,
+            None if run.weak is None else run.weak[1],
+        )
+        tensors = (p for part in parts if isinstance(part, nn.Module) for p in part.parameters())
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 class Catalog:
@@ -53,32 +63,32 @@ class Catalog:
         self.places = [place.absolute() for place in places]
         self.limit, self.device = limit, device
         self._loaded: OrderedDict[str, Loaded] = OrderedDict()
-        self._lock = threading.RLock()
+        self._lock, self._loading = threading.Lock(), threading.Lock()
         for place in self.places:
             if not place.is_dir():
                 raise InputError("missing", f"{place} is not a folder; use run folders, or a folder of them")
-        self.folders()
+        found: dict[str, RunFolder] = {}
+        for folder in self._all():
+            other = found.setdefault(folder.path.name, folder)
+            if other is not folder:
+                raise InputError(
+                    "conflict", f"{other.path} and {folder.path} have the same name; rename one, or serve one"
+                )
 
     def folders(self) -> dict[str, RunFolder]:
-        """The folders of the runs that can be sampled, by name.
-
-        Raises:
-            InputError: two have the same name.
-        """
+        """The folders of the runs that can be sampled, by name; of two with the same name, the first."""
         found: dict[str, RunFolder] = {}
+        for folder in self._all():
+            found.setdefault(folder.path.name, folder)
+        return found
+
+    def _all(self) -> Iterator[RunFolder]:
         for place in self.places:
             own = RunFolder(place).config_file.exists()
-            below = [place] if own else sorted(path for path in place.iterdir() if path.is_dir())
-            for path in below:
-                folder = RunFolder(path)
-                if not folder.config_file.exists() or not folder.weights_file.exists() or folder.is_autoencoder:
-                    continue
-                if path.name in found:
-                    raise InputError(
-                        "conflict", f"{found[path.name].path} and {path} have the same name; rename one, or serve one"
-                    )
-                found[path.name] = folder
-        return found
+            below = [place] if own else sorted(place.iterdir()) if place.is_dir() else []
+            for folder in map(RunFolder, below):
+                if folder.config_file.exists() and folder.weights_file.exists() and not folder.is_autoencoder:
+                    yield folder
 
     def get(self, name: str) -> Loaded:
         """A run by name, loaded if necessary.
@@ -91,14 +101,28 @@ class Catalog:
             known = listed(tuple(folders)) if folders else "none"
             raise InputError("unknown", f"unknown run {name!r}{suggest(name, list(folders))}; the runs are {known}")
         folder = folders[name]
-        with self._lock:
+        if (found := self._fresh(name, folder)) is not None:
+            return found
+        with self._loading:  # one at a time, while requests for other runs go on
+            if (found := self._fresh(name, folder)) is not None:
+                return found
             stamp = _stamp(folder)
+            found = Loaded(stamp, load(folder.path, self.device))
+            with self._lock:
+                self._loaded[name] = found
+                self._loaded.move_to_end(name)
+                while len(self._loaded) > 1 and sum(one.bytes for one in self._loaded.values()) > self.limit:
+                    self._loaded.popitem(last=False)
+            return found
+
+    def _fresh(self, name: str, folder: RunFolder) -> Loaded | None:
+        """A run in memory, unless its files have changed."""
+        stamp = _stamp(folder)
+        with self._lock:
             found = self._loaded.get(name)
             if found is None or found.stamp != stamp:
-                found = self._loaded[name] = Loaded(stamp, load(folder.path, self.device))
+                return None
             self._loaded.move_to_end(name)
-            while len(self._loaded) > 1 and sum(one.bytes for one in self._loaded.values()) > self.limit:
-                self._loaded.popitem(last=False)
             return found
 
     def names(self) -> tuple[str, ...]:

@@ -21,8 +21,8 @@ from ddpm.serve.orders import Ticket
 from ddpm.system.progress import Progress
 from ddpm.tasks import edit, inpaint, interpolate, outpaint, upscale
 
-BATCH = 64
-"""The largest batch."""
+MOST, MOST_PIXELS = 64, 1 << 22
+"""The pictures of the largest batch, and their pixels."""
 TASKS: dict[str, Callable[..., Image.Image | list[Image.Image]]] = {
     "inpaint": inpaint.inpaint,
     "outpaint": outpaint.outpaint,
@@ -70,7 +70,7 @@ def resolve(catalog: Catalog, ticket: Ticket) -> Batch:
     label, prompt = subject(loaded.run, order.label, order.prompt)
     loaded.run.refuse_given()
     found = asked(loaded.run, order.settings, label, order.n, prompt)
-    loaded.run = found.run
+    loaded.run = found.run  # with its classifier, for the next request
     kinds = f"{found.subjects.labels is not None} {found.subjects.prompts is not None}"
     key = f"{order.run} {found.run.weights} {found.how.model_dump_json()} {kinds}"
     return Batch(key, found.run, found.how, found.subjects)
@@ -86,9 +86,17 @@ def subject(run: LoadedRun, label: Any, prompt: Any) -> tuple[Any, Any]:
     return label, None if blank else prompt
 
 
-def alone(batch: Batch) -> bool:
-    """Whether its images are drawn one by one anyway, so that sharing a batch would only make others wait."""
-    return batch.run.engine.device.type == "cpu" and len(batch.run.engine.fill(1, batch.how)) == 1
+def largest(batch: Batch) -> int:
+    """The pictures of the largest batch; 1 where they are drawn one by one anyway, so that none waits for others."""
+    engine, area = batch.run.engine, batch.how.area
+    if engine.device.type == "cpu" and len(engine.fill(1, batch.how)) == 1:
+        return 1
+    return _fitting(*(batch.run.config.data.size if area is None else area.size))
+
+
+def _fitting(height: int, width: int) -> int:
+    """The pictures of this size that are drawn together."""
+    return max(1, min(MOST, MOST_PIXELS // (height * width)))
 
 
 def draw(batches: Sequence[tuple[Batch, Wanted]], watch: Callable[[Moment], None], name: str) -> list[Image.Image]:
@@ -134,14 +142,15 @@ def work(
     """
     order = ticket.order
     label, prompt = subject(run, order.label, order.prompt)
-    task, arguments = TASKS[order.task], {**order.options, **order.settings, "label": label, "prompt": prompt}
+    batch = min(_fitting(one.image.height, one.image.width) for one in given)
+    arguments = {**order.options.given, **order.settings, "label": label, "prompt": prompt, "batch": batch}
     if order.task != "interpolate":
         arguments["seed"] = ticket.seed
     if order.task != "upscale":
         arguments["n"] = order.n
     if order.task in ("inpaint", "outpaint", "edit"):
         arguments["watch"] = watch
-    made = task(run, *given, *([] if mask is None else [mask]), progress=progress, **arguments)
+    made = TASKS[order.task](run, *given, *([] if mask is None else [mask]), progress=progress, **arguments)
     return [_renamed(image, order.run) for image in (made if isinstance(made, list) else [made])]
 
 

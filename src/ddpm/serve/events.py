@@ -4,18 +4,18 @@ import asyncio
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 WAITING = 32
-"""The events that may wait for one listener; later ones replace the oldest."""
+"""The events that may wait for one listener; further progress and previews are left out."""
 
 
 class Happened(NamedTuple):
     """An event of a ticket.
 
     Attributes:
-        kind: "progress", "preview", "picture", or how it ended: "done", "failed", "cancelled".
+        kind: "progress", "preview", "picture", how it ended: "done", "failed", "cancelled", or "stopping": the server.
         data: what JSON can say.
     """
 
@@ -48,12 +48,20 @@ class Events:
         with self._lock:
             listeners = list(self._listeners.get(ticket, {}).items())
         for listener, loop in listeners:
-            loop.call_soon_threadsafe(_put, listener, Happened(kind, data))
+            with suppress(RuntimeError):  # the loop was closed, as the server stops
+                loop.call_soon_threadsafe(_put, listener, Happened(kind, data))
+
+    def stop(self) -> None:
+        """Tell all listeners that the server stops."""
+        with self._lock:
+            tickets = list(self._listeners)
+        for ticket in tickets:
+            self.tell(ticket, "stopping")
 
     @contextmanager
     def listening(self, ticket: str) -> Iterator[Listener]:
         """A queue of the events of a ticket from now on, for the running event loop."""
-        mine = Listener(WAITING)
+        mine = Listener()
         with self._lock:
             self._listeners[ticket][mine] = asyncio.get_running_loop()
         try:
@@ -66,6 +74,5 @@ class Events:
 
 
 def _put(listener: Listener, event: Happened) -> None:
-    if listener.full():
-        listener.get_nowait()
-    listener.put_nowait(event)
+    if listener.qsize() < WAITING or event.kind not in ("progress", "preview"):
+        listener.put_nowait(event)

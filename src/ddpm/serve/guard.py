@@ -3,11 +3,11 @@
 import asyncio
 import hmac
 import time
-from collections.abc import Awaitable, Callable
-from http.cookies import SimpleCookie
+from collections import Counter
 from urllib.parse import parse_qs, urlsplit
 
-from starlette.datastructures import Headers
+from fastapi import HTTPException
+from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,8 +16,13 @@ OPEN = ("/health",)
 """What anyone may read."""
 FORM = "application/x-www-form-urlencoded"
 SAFE = ("GET", "HEAD", "OPTIONS")
-MOST_BYTES, MOST_UPLOAD = 32 << 20, 4 << 30
-"""The largest body of a request, and of an upload of images to train on."""
+UPLOADS = "/api/uploads"
+MOST_BYTES, MOST_UPLOAD, MOST_HELD = 32 << 20, 4 << 30, 256 << 20
+"""The bytes of the largest body of a request, of an upload of images to train on, and of all bodies held in memory."""
+MOST_AT_ONCE = 64
+"""The requests of one client that are answered at the same time."""
+LONGEST_MESSAGE = 500
+"""The letters of an error message, which may quote a request."""
 PATIENCE, SLOWEST = 20.0, 8 << 10
 """Seconds that a body may take in any case, and the bytes per second that it must have after them."""
 HEADERS = {
@@ -31,14 +36,6 @@ HEADERS = {
 """Of every answer."""
 
 
-class TooLarge(Exception):
-    """A body is larger than allowed."""
-
-
-class TooSlow(Exception):
-    """A body arrives too slowly."""
-
-
 class Guard:
     """Checks every request before the application sees it.
 
@@ -50,43 +47,50 @@ class Guard:
 
     def __init__(self, app: ASGIApp, token: str, hosts: frozenset[str] | None) -> None:
         self.app, self.token, self.hosts = app, token, hosts
+        self._busy: Counter[str] = Counter()
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        refused = self._refused(scope)
+        request, answering = Request(scope), _with_headers(send)
+        refused = self._refused(request)
         if refused is not None:
-            await refused(scope, receive, _with_headers(send))
+            await refused(scope, receive, answering)
             return
-        started = False
-
-        async def sent(message: Message) -> None:
-            nonlocal started
-            started = True
-            await _with_headers(send)(message)
-
-        if Headers(scope=scope).get("content-type") == FORM:  # what curl -d says, though all bodies here are JSON
+        if request.headers.get("content-type") == FORM:  # what curl -d says, though all bodies here are JSON
             scope["headers"] = [
                 (name, b"application/json" if name == b"content-type" else value) for name, value in scope["headers"]
             ]
-        limit = MOST_UPLOAD if scope["path"] == "/api/uploads" else MOST_BYTES
+        client, body = client_of(request), Body(self, receive, scope["path"] == UPLOADS)
+        self._busy[client] += 1
         try:
-            await self.app(scope, _limited(receive, limit), sent)
-        except (TooLarge, TooSlow) as error:
-            if not started:
-                status = 413 if isinstance(error, TooLarge) else 408
-                await answer(status, str(error))(scope, receive, _with_headers(send))
+            await self.app(scope, body.receive, answering)
+        finally:
+            self._busy[client] -= 1
+            self._busy += Counter()  # forgets those at 0
+            self.hold(-body.held)
 
-    def _refused(self, scope: Scope) -> Response | None:
+    def hold(self, size: int) -> None:
+        """Count bytes of bodies that are held in memory.
+
+        Raises:
+            HTTPException: there are too many.
+        """
+        if size > 0 and self._held + size > MOST_HELD:
+            raise HTTPException(429, "too many large requests at once; try again later")
+        self._held += size
+
+    def _refused(self, request: Request) -> Response | None:
         """The answer to a request that is not allowed; None to one that is."""
-        headers, path, method = Headers(scope=scope), scope["path"], scope["method"]
+        headers, path = request.headers, request.scope["path"]  # the path of request.url trusts the host header
         host = headers.get("host", "")
-        if self.hosts is not None and urlsplit(f"//{host}").hostname not in self.hosts:
+        if self.hosts is not None and _hostname(f"//{host}") not in self.hosts:
             return answer(421, "this server is not called by that name")
         if path in OPEN:
             return None
-        query = parse_qs(scope["query_string"].decode("latin-1"))
+        query = parse_qs(request.scope["query_string"].decode("latin-1"))
         if path == "/" and "token" in query:
             if not self._right(query["token"][0]):
                 return answer(401, "the token is wrong; use the address that the server printed")
@@ -94,24 +98,41 @@ class Guard:
             found.set_cookie(COOKIE, self.token, max_age=30 * 86400, httponly=True, samesite="strict")
             return found
         kind, _, given = headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and self._right(given.strip()):
-            return None
-        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        if cookie is None or not self._right(cookie.value):
-            return answer(
-                401, "a token is needed: open the address that the server printed, or send it as a bearer token"
-            )
-        origin = headers.get("origin")
-        if method not in SAFE and (origin is None or urlsplit(origin).netloc != host):
-            return answer(403, "the request comes from another page")
+        if not (kind.lower() == "bearer" and self._right(given.strip())):
+            if not self._right(request.cookies.get(COOKIE, "")):
+                needed = "a token is needed: open the address that the server printed, or send it as a bearer token"
+                return answer(401, needed)
+            origin = headers.get("origin", "")
+            if request.method not in SAFE and (not origin or origin.partition("://")[2] != host):
+                return answer(403, "the request comes from another page")
+        if self._busy[client_of(request)] >= MOST_AT_ONCE:
+            return answer(429, f"more than {MOST_AT_ONCE} requests at once; try again later")
+        length = headers.get("content-length", "0")
+        most = MOST_UPLOAD if path == UPLOADS else MOST_BYTES
+        if length.isdecimal() and int(length[:20]) > most:
+            return answer(413, f"the body is larger than {most >> 20} MiB")
         return None
 
     def _right(self, given: str) -> bool:
         return hmac.compare_digest(given.encode(), self.token.encode())
 
 
+def client_of(request: Request) -> str:
+    """Whose request it is, for limits."""
+    return request.client.host if request.client is not None else "unknown"
+
+
+def _hostname(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
 def answer(status: int, message: str, code: str = "refused") -> JSONResponse:
     """An error as OpenAI's API words it, which its clients understand."""
+    if len(message) > LONGEST_MESSAGE:
+        message = message[:LONGEST_MESSAGE] + "…"
     kind = "invalid_request_error" if status < 500 else "server_error"
     body = {"error": {"message": message, "type": kind, "code": code, "param": None}}
     headers = {"retry-after": "2"} if status == 429 else {"www-authenticate": "Bearer"} if status == 401 else None
@@ -131,23 +152,38 @@ def _with_headers(send: Send) -> Send:
     return sent
 
 
-def _limited(receive: Receive, most: int) -> Callable[[], Awaitable[Message]]:
-    """Receive a body of at most ``most`` bytes that does not arrive too slowly."""
-    began, size, ended = time.monotonic(), 0, False
+class Body:
+    """The body of a request, as it arrives.
 
-    async def received() -> Message:
-        nonlocal size, ended
-        if ended:
-            return await receive()
-        left = began + PATIENCE + size / SLOWEST - time.monotonic()
+    Args:
+        streamed: whether it goes to a file as it arrives, rather than to memory.
+    """
+
+    def __init__(self, guard: Guard, receive: Receive, streamed: bool) -> None:
+        self.held = 0
+        self._guard, self._receive, self._streamed = guard, receive, streamed
+        self._most = MOST_UPLOAD if streamed else MOST_BYTES
+        self._began, self._size, self._ended = time.monotonic(), 0, False
+
+    async def receive(self) -> Message:
+        """The next part.
+
+        Raises:
+            HTTPException: it is too large, or arrives too slowly.
+        """
+        if self._ended:  # what follows is the end of the connection, for which any time is right
+            return await self._receive()
+        left = self._began + PATIENCE + self._size / SLOWEST - time.monotonic()
         try:
-            message = await asyncio.wait_for(receive(), max(0.01, left))
+            message = await asyncio.wait_for(self._receive(), max(0.01, left))
         except TimeoutError:
-            raise TooSlow("the body arrives too slowly") from None
-        size += len(message.get("body", b""))
-        ended = not message.get("more_body", False)
-        if size > most:
-            raise TooLarge(f"the body is larger than {most >> 20} MiB")
+            raise HTTPException(408, "the body arrives too slowly") from None
+        size = len(message.get("body", b""))
+        self._size += size
+        self._ended = not message.get("more_body", False)
+        if self._size > self._most:
+            raise HTTPException(413, f"the body is larger than {self._most >> 20} MiB")
+        if not self._streamed:
+            self._guard.hold(size)
+            self.held += size
         return message
-
-    return received

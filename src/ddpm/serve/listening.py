@@ -1,55 +1,126 @@
-"""The HTTP server, with limits that uvicorn lacks: of silent connections, and of their number."""
+"""The HTTP server, with limits that uvicorn lacks: of silent and of unread connections, and of their number."""
 
 import asyncio
-from typing import Any
+import errno
+import socket
+from collections.abc import Callable
 
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from ddpm.system.errors import InputError
+
 SILENT = 15.0
-"""Seconds in which a new connection must have sent the head of a request."""
-MOST_CONNECTIONS = 512
+"""Seconds in which the head of a request must arrive, and an answer be read on."""
+MOST_CONNECTIONS, BACKLOG = 512, 128
+"""The open connections, and those that wait to be accepted; together they need fewer files than any system allows."""
+LONGEST_HEAD = 64 << 10
+"""The bytes of the head of a request."""
 
 
 class ImpatientProtocol(H11Protocol):
-    """Closes connections that send no request in time, and those beyond a number.
+    """A connection that closes if no request arrives in time, or if an answer is not read.
 
-    uvicorn ends idle connections only after a first request.
+    uvicorn ends idle connections only after a first request, and waits forever for the second half of a head. When
+    there are too many, the one that has been idle for longest makes room, so that idle ones do not keep others out.
     """
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start to wait for a request."""
-        super().connection_made(transport)
-        if len(self.connections) > MOST_CONNECTIONS:
-            transport.abort()
-            return
-        self._deadline = self.loop.call_later(SILENT, self._give_up)
+    _deadline: asyncio.TimerHandle | None = None
+    _idle_since = 0.0
 
-    def _give_up(self) -> None:
-        if getattr(self, "cycle", None) is None:
-            self.transport.abort()
+    @property
+    def idle(self) -> bool:
+        """Whether no request is being served."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for a request."""
+        super().connection_made(transport)
+        self._wait()
+        if len(self.connections) > MOST_CONNECTIONS:
+            mine = [one for one in self.connections if isinstance(one, ImpatientProtocol)]
+            oldest = min(mine, key=lambda one: (not one.idle, one._idle_since))
+            (oldest if oldest.idle else self).transport.abort()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        self._wait()
+        super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read on."""
+        super().pause_writing()
+        self._wait()
+
+    def resume_writing(self) -> None:
+        """Stop waiting for that."""
+        super().resume_writing()
+        if not self.idle:
+            self._stop_waiting()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
-        if (deadline := getattr(self, "_deadline", None)) is not None:
-            deadline.cancel()
+        self._stop_waiting()
         super().connection_lost(exc)
 
+    def _wait(self) -> None:
+        self._stop_waiting()
+        self._idle_since = self.loop.time()
+        self._deadline = self.loop.call_later(SILENT, self._give_up)
 
-def serve(app: FastAPI, host: str, port: int, **options: Any) -> None:
-    """Serve until interrupted."""
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+
+    def _give_up(self) -> None:
+        if self.idle or self.flow.write_paused:
+            self.transport.abort()
+
+
+class Listener(uvicorn.Server):
+    """uvicorn's server, which says when it begins to stop, so that open streams end by themselves."""
+
+    def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop."""
+        self._stopping()
+        await super().shutdown(sockets)
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens on an address; any free port for 0.
+
+    Raises:
+        InputError: the port is taken, or the address is not one of this machine.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except (OSError, OverflowError) as error:
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        why = "it is in use" if taken else getattr(error, "strerror", None) or str(error)
+        raise InputError("conflict", f"cannot listen on {host}, port {port}: {why}; use another --port") from error
+
+
+def listener(app: FastAPI, stopping: Callable[[], None] = lambda: None) -> Listener:
+    """A server of an application; ``run([socket])`` serves until interrupted.
+
+    Args:
+        stopping: called when it begins to stop.
+    """
     config = uvicorn.Config(
         app,
-        host,
-        port,
         http=ImpatientProtocol,
         ws="none",
         log_level="warning",
+        backlog=BACKLOG,
         timeout_keep_alive=15,
-        timeout_graceful_shutdown=3,
+        timeout_graceful_shutdown=2,
         server_header=False,
-        h11_max_incomplete_event_size=64 << 10,
-        **options,
+        h11_max_incomplete_event_size=LONGEST_HEAD,
     )
-    uvicorn.Server(config).run()
+    return Listener(config, stopping)

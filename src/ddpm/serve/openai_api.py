@@ -1,5 +1,6 @@
 """The image endpoints of OpenAI's API, for clients that speak it."""
 
+import asyncio
 import base64
 import json
 import re
@@ -13,13 +14,17 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
+from ddpm.serve.guard import answer, client_of
 from ddpm.serve.orders import Order, Ticket
-from ddpm.serve.own_api import Its, client_of
+from ddpm.serve.own_api import Its
 from ddpm.serve.server import Server, decoded
+from ddpm.serve.worker import FAULT
 from ddpm.system.errors import InputError
 from ddpm.system.record import explain
 
 router = APIRouter(prefix="/v1")
+STATUS = {"failed": (422, "failed"), "cancelled": (409, "the job was cancelled")}
+"""The status and the message for jobs that ended without pictures."""
 SETTINGS = ("steps", "solver", "grid", "guidance", "negative_prompt")
 
 
@@ -66,7 +71,7 @@ def _model(server: Server, name: str) -> dict[str, Any]:
 async def generations(asked: Generation, request: Request, server: Its) -> JSONResponse | StreamingResponse:
     """Draw images; a prompt is a label for runs with classes and without text."""
     order = _order(server, asked, "sample", {})
-    return await _answer(server, asked, order, client_of(request), [], None, "image_generation")
+    return await _answer(server, asked, order, request, [], None, "image_generation")
 
 
 @router.post("/images/edits", response_model=None)
@@ -93,9 +98,9 @@ async def edits(
     )
     if hole is None:
         order = _order(server, asked, "edit", {"strength": strength, "fit": "crop"})
-        return await _answer(server, asked, order, client_of(request), [picture], None, "image_edit")
+        return await _answer(server, asked, order, request, [picture], None, "image_edit")
     order = _order(server, asked, "inpaint", {})
-    return await _answer(server, asked, order, client_of(request), [picture], _white(hole), "image_edit")
+    return await _answer(server, asked, order, request, [picture], _white(hole), "image_edit")
 
 
 def _white(mask: Image.Image) -> Image.Image:
@@ -134,26 +139,24 @@ async def _answer(
     server: Server,
     asked: Generation,
     order: Order,
-    client: str,
+    request: Request,
     given: list[Image.Image],
     mask: Image.Image | None,
     kind: str,
 ) -> JSONResponse | StreamingResponse:
-    def put() -> Ticket:
-        ticket = server.ticket(order, client, given, mask)
-        server.put(ticket, given, mask)
-        return ticket
-
-    ticket = await run_in_threadpool(put)
+    ticket = await run_in_threadpool(server.put, order, client_of(request), given, mask)
     if asked.stream:
         return StreamingResponse(
             _stream(server, ticket, kind, asked.partial_images or 0), media_type="text/event-stream"
         )
-    async for event in server.follow(ticket.id):
-        if event is not None and event.kind == "failed":
-            raise InputError("invalid", str(event.data["error"]))
+    async for _ in server.follow(ticket.id):
+        if await request.is_disconnected():
+            await run_in_threadpool(server.queue.cancel, ticket.id)
     ended = server.queue.get(ticket.id) or ticket
-    data = [{"b64_json": _base64(server, name)} for name in ended.pictures]
+    if ended.state != "done":
+        code, error = STATUS.get(ended.state, (503, "the server stops; the job goes on when it starts again"))
+        return answer(500 if ended.error == FAULT else code, ended.error or error, ended.state)
+    data = [{"b64_json": await run_in_threadpool(_base64, server, name)} for name in ended.pictures]
     return JSONResponse({"created": int(time.time()), "data": data, "seed": ticket.seed})
 
 
@@ -173,11 +176,12 @@ async def _stream(server: Server, ticket: Ticket, kind: str, partial: int) -> As
                     picture = event.data["image"].partition(",")[2]
                     yield _event(f"{kind}.partial_image", b64_json=picture, partial_image_index=due)
             elif event.kind == "picture":
-                yield _event(f"{kind}.completed", b64_json=_base64(server, event.data["name"]))
-            elif event.kind == "failed":
-                yield _event("error", message=event.data["error"])
-    finally:
-        server.queue.cancel(ticket.id)  # the client left; without effect if it has ended
+                yield _event(f"{kind}.completed", b64_json=await run_in_threadpool(_base64, server, event.data["name"]))
+            elif event.kind in STATUS:
+                yield _event("error", message=event.data["error"] or STATUS[event.kind][1])
+    except asyncio.CancelledError:  # the client left
+        server.queue.cancel(ticket.id)
+        raise
 
 
 def _event(kind: str, **data: Any) -> str:

@@ -8,13 +8,15 @@ from pydantic import Field, model_validator
 
 from ddpm.config.options import options
 from ddpm.config.sampling import SamplingConfig
-from ddpm.system.names import suggest
+from ddpm.system.names import Fit, suggest
 from ddpm.system.record import Record, Strict, bounds
 
 TaskName = Literal["sample", "inpaint", "outpaint", "edit", "upscale", "interpolate"]
 StateName = Literal["queued", "running", "done", "failed", "cancelled"]
-MOST_PICTURES, MOST_STEPS, MOST_PIXELS, LONGEST_PROMPT = 64, 1000, 1 << 22, 4096
-"""The limits of one request: pictures, network steps, pixels of a picture, letters of a prompt."""
+MOST_PICTURES, MOST_STEPS, MOST_SIDE = 64, 1000, 1 << 13
+"""The pictures of a request, the steps of each, and the pixels that outpainting adds on one side."""
+LONGEST_NAME, LONGEST_PROMPT = 200, 4096
+"""The letters of a run's, a class's or a setting's name, and of a prompt."""
 KEPT_BACK = {"guide_with", "precision"}
 """Settings that clients may not choose: the first names a file of the server."""
 OPTIONS: dict[TaskName, frozenset[str]] = {
@@ -37,9 +39,36 @@ GIVEN: dict[TaskName, tuple[int, bool]] = {
 }
 """The number of pictures that each task takes, and whether it takes a mask."""
 
+Name = Annotated[str, Field(max_length=LONGEST_NAME)]
+Label = Name | Annotated[int, bounds(0, 10**6)]
 Prompt = Annotated[str, Field(max_length=LONGEST_PROMPT)]
-Scalar = str | int | float | bool | None
 Seed = Annotated[int, bounds(0, 2**63 - 1)]
+Scalar = bool | int | float | Prompt
+Setting = Scalar | Annotated[list[Scalar], Field(max_length=MOST_STEPS)] | None
+Side = Annotated[int, bounds(0, MOST_SIDE)]
+
+
+class Options(Strict):
+    """The options of a task from pictures; see the function of its name in :mod:`ddpm.tasks`.
+
+    They have types here, so that a value that is none of them is refused before it is queued.
+    """
+
+    method: Name | None = None
+    repaint: Annotated[str, Field(pattern=r"^\d{1,4}x\d{1,4}$")] | None = None
+    fit: Fit | None = None
+    left: Side | None = None
+    right: Side | None = None
+    top: Side | None = None
+    bottom: Side | None = None
+    strength: Annotated[float, bounds(0, 1)] | None = None
+    augment: Annotated[float, bounds(0)] | None = None
+    consistent: bool | None = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Those that were given."""
+        return self.model_dump(exclude_none=True)
 
 
 class Order(Strict):
@@ -55,41 +84,35 @@ class Order(Strict):
         options: What belongs to the task: "strength", "left", "method", "fit" …
     """
 
-    run: Annotated[str, Field(max_length=200)]
+    run: Name
     task: TaskName = "sample"
     n: Annotated[int, bounds(1, MOST_PICTURES)] = 1
     seed: Seed | None = None
     first: Annotated[int, bounds(0, 2**31 - 1)] = 0
-    label: str | int | list[str | int] | None = None
-    prompt: Prompt | list[Prompt] | None = None
-    settings: dict[str, Any] = Field(default_factory=dict)
-    options: dict[str, Scalar] = Field(default_factory=dict)
+    label: Label | Annotated[list[Label], Field(max_length=MOST_PICTURES)] | None = None
+    prompt: Prompt | Annotated[list[Prompt], Field(max_length=MOST_PICTURES)] | None = None
+    settings: dict[Name, Setting] = Field(default_factory=dict)
+    options: Options = Options()
 
     @model_validator(mode="after")
-    def _within_limits(self) -> Self:
+    def _fits_together(self) -> Self:
         known = options(SamplingConfig).keys() - KEPT_BACK
         for group, given, allowed in (
-            ("settings", self.settings, known if self.task != "interpolate" else {"steps"}),
-            ("options", self.options, OPTIONS[self.task]),
+            ("settings", self.settings.keys(), known if self.task != "interpolate" else {"steps"}),
+            ("options", self.options.given.keys(), OPTIONS[self.task]),
         ):
-            if unknown := sorted(given.keys() - allowed):
+            if unknown := sorted(given - allowed):
                 choice = suggest(unknown[0], sorted(allowed)) if allowed else "; leave it out"
                 raise ValueError(f"{group} of {self.task} have no {unknown[0]!r}{choice}")
         for name in NEEDED.get(self.task, ()):
-            if self.options.get(name) is None:
+            if getattr(self.options, name) is None:
                 raise ValueError(f"options.{name} is required by {self.task}")
         if self.first and self.task != "sample":
             raise ValueError(f"first has no effect on {self.task}, only on sample")
-        steps = self.settings.get("steps")
-        if isinstance(steps, int) and steps > MOST_STEPS:
-            raise ValueError(f"settings.steps must be at most {MOST_STEPS}, not {steps}")
-        size = self.settings.get("size")
-        if isinstance(size, list | tuple) and all(isinstance(side, int) for side in size):
-            pixels = 1
-            for side in size:
-                pixels *= side
-            if pixels > MOST_PIXELS:
-                raise ValueError(f"settings.size has {pixels:,} pixels; use at most {MOST_PIXELS:,}")
+        for name, kinds, what in (("steps", int, "a number"), ("negative", str | int, "a label")):
+            value = self.settings.get(name)
+            if value is not None and not isinstance(value, kinds):
+                raise ValueError(f"settings.{name} must be {what}, not {value!r}")
         return self
 
 
@@ -104,7 +127,7 @@ class Ticket(Record):
     """
 
     WRITER: ClassVar[str] = "ddpm serve"
-    id: str
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{23}$")]
     client: str
     order: Order
     created: float
@@ -134,8 +157,8 @@ class Ticket(Record):
         """The name of its picture k."""
         return f"{self.id}-{k:03d}.png"
 
-    def given(self, k: str) -> str:
-        """The name of the picture k that came with it; "mask" for the mask."""
+    def given(self, k: int | Literal["mask"]) -> str:
+        """The name of the picture k that came with it, or of the mask."""
         return f"{self.id}-given-{k}.png"
 
     def changed(self, **changes: Any) -> Self:

@@ -14,12 +14,15 @@ from ddpm.config.options import flat
 from ddpm.config.sampling import SamplingConfig
 from ddpm.records.provenance import KEY, Provenance
 from ddpm.serve.events import Happened
+from ddpm.serve.guard import client_of
 from ddpm.serve.orders import KEPT_BACK, Order, Ticket
 from ddpm.serve.server import Server, from_url
 from ddpm.system.errors import InputError
 from ddpm.system.record import Strict
 
 router = APIRouter(prefix="/api")
+LONGEST_RECORD = 1 << 16
+"""The letters of the record in a picture: two prompts of the greatest length, and the settings."""
 
 
 class Ask(Order):
@@ -40,11 +43,6 @@ def of_request(request: Request) -> Server:
     return server
 
 
-def client_of(request: Request) -> str:
-    """Whose request it is, for limits."""
-    return request.client.host if request.client is not None else "unknown"
-
-
 Its = Annotated[Server, Depends(of_request)]
 
 
@@ -56,9 +54,7 @@ async def order(ask: Ask, request: Request, server: Its) -> dict[str, Any]:
     def made() -> Ticket:
         given = [from_url(text, "the picture") for text in ask.pictures]
         mask = None if ask.mask is None else from_url(ask.mask, "the mask")
-        ticket = server.ticket(own, client_of(request), given, mask)
-        server.put(ticket, given, mask)
-        return ticket
+        return server.put(own, client_of(request), given, mask)
 
     return shown(server, await run_in_threadpool(made))
 
@@ -169,6 +165,8 @@ def read_record(sent: Sent) -> dict[str, Any]:
     text = from_url(sent.picture, "the picture").info.get(KEY)
     if not isinstance(text, str):
         raise InputError("missing", "the picture has no record of how it was made")
+    if len(text) > LONGEST_RECORD:
+        raise InputError("invalid", f"the record in the picture has {len(text):,} letters, which none of ddpm has")
     return told(Provenance.from_json(text, "the record in the picture"))
 
 

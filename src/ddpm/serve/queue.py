@@ -1,16 +1,22 @@
 """The queue of tickets: bounded, in order, cancellable, and kept on disk."""
 
+import logging
 import threading
-import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+
+from PIL import Image
 
 from ddpm.serve.events import Events
 from ddpm.serve.orders import StateName, Ticket
 from ddpm.serve.store import Store
+from ddpm.system.errors import InputError
 
 MOST_WAITING, MOST_OF_CLIENT = 256, 32
 """The tickets that may wait, in all and of one client."""
+KEPT = 2000
+"""The number of tickets that are remembered; ended ones beyond it are forgotten, but not their pictures."""
+LOG = logging.getLogger(__name__)
 
 
 class Full(Exception):
@@ -20,37 +26,51 @@ class Full(Exception):
 class Queue:
     """Tickets waiting for pictures, first come, first served.
 
-    Tickets that a killed server had not finished wait again, in their old order.
+    Tickets that a killed server had not finished wait again, in their old order. Nothing is read or written while the
+    lock is held, so that the event loop may ask at any time.
     """
 
     def __init__(self, store: Store, events: Events, most: int = MOST_WAITING, each: int = MOST_OF_CLIENT) -> None:
         self.store, self.events, self.most, self.each = store, events, most, each
         self._changed = threading.Condition(threading.RLock())
         self._tickets = {ticket.id: ticket for ticket in store.tickets()}
-        self._waiting = deque(ticket.id for ticket in self._tickets.values() if not ticket.ended)
+        self._waiting = [ticket.id for ticket in self._tickets.values() if not ticket.ended]
+        self._entering: list[str] = []
         self._running: set[str] = set()
-        self._closed = False
-        self._seconds: deque[float] = deque(maxlen=64)
+        self._timed: deque[tuple[float, int]] = deque(maxlen=64)
+        self.closed = False
         self.counts: Counter[StateName] = Counter()
 
-    def put(self, ticket: Ticket, before: Callable[[], None] = lambda: None) -> None:
-        """Queue a ticket.
-
-        Args:
-            before: called once it is certain that there is room: stores what the ticket needs.
+    def put(self, ticket: Ticket, given: Sequence[Image.Image] = (), mask: Image.Image | None = None) -> None:
+        """Queue a ticket with the pictures that came with it.
 
         Raises:
             Full: too many wait already.
+            InputError: the disk is full.
         """
         with self._changed:
             mine = sum(self._tickets[i].client == ticket.client for i in self._waiting)
-            if len(self._waiting) >= self.most or mine >= self.each:
+            mine += self._entering.count(ticket.client)
+            if len(self._waiting) + len(self._entering) >= self.most or mine >= self.each:
                 raise Full
-            before()
-            self.store.keep(ticket)
+            self._entering.append(ticket.client)
+        try:
+            self.store.keep_new(ticket, given, mask)
+        except BaseException:
+            with self._changed:
+                self._entering.remove(ticket.client)
+            raise
+        with self._changed:
+            self._entering.remove(ticket.client)
             self._tickets[ticket.id] = ticket
             self._waiting.append(ticket.id)
+            surplus = max(0, len(self._tickets) - KEPT)
+            forgotten = [old for old in self._tickets.values() if old.ended and old.id not in self._running][:surplus]
+            for old in forgotten:
+                del self._tickets[old.id]
             self._changed.notify_all()
+        for old in forgotten:
+            self.store.forget(old)
 
     def get(self, id: str) -> Ticket | None:
         """A ticket that is remembered."""
@@ -63,16 +83,24 @@ class Queue:
             return sorted((t for t in self._tickets.values() if t.client == client), key=lambda t: t.id, reverse=True)
 
     def position(self, id: str) -> int:
-        """How many are served before a ticket; 0 if it is being served, or has ended."""
+        """The place of a waiting ticket, from 1; 0 if it is being served, or has ended."""
         with self._changed:
             return self._waiting.index(id) + 1 if id in self._waiting else 0
 
     def remaining(self, id: str) -> float | None:
-        """The seconds until a waiting ticket is likely served; None if no ticket was timed yet."""
+        """The seconds until a ticket is likely served, by the speed of the latest pictures; None if there were none."""
         with self._changed:
-            if not self._seconds:
+            pictures = sum(n for _, n in self._timed)
+            if not pictures:
                 return None
-            return (self.position(id) + len(self._running)) * sum(self._seconds) / len(self._seconds)
+            ahead = {*self._running, *self._waiting[: self.position(id)]}
+            seconds = sum(took for took, _ in self._timed) / pictures
+            return seconds * sum(self._tickets[i].order.n for i in ahead) if id in ahead else 0.0
+
+    def timed(self, seconds: float, pictures: int) -> None:
+        """Note the time that pictures took."""
+        with self._changed:
+            self._timed.append((seconds, pictures))
 
     @property
     def waiting(self) -> int:
@@ -82,17 +110,21 @@ class Queue:
     def take(self) -> Ticket | None:
         """The next ticket, which then runs; waits for one. None once the queue is closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed)
-            return None if self._closed else self._start(self._waiting[0])
+            self._changed.wait_for(lambda: self._waiting or self.closed)
+            return None if self.closed else self._start(self._waiting[0])
 
-    def take_also(self, fits: Callable[[Ticket], bool], most: int) -> Iterator[Ticket]:
+    def take_also(self, fits: Callable[[Ticket], bool], most: int) -> list[Ticket]:
         """Further tickets that fit, in their order, of at most ``most`` pictures in all; each then runs."""
         with self._changed:
-            for id in list(self._waiting):
-                ticket = self._tickets[id]
-                if ticket.order.n <= most and fits(ticket):
-                    most -= ticket.order.n
-                    yield self._start(id)
+            waiting = [self._tickets[id] for id in self._waiting]
+        taken: list[Ticket] = []
+        for ticket in waiting:
+            if ticket.order.n <= most and fits(ticket):
+                with self._changed:
+                    if ticket.id in self._waiting:  # it may have been cancelled meanwhile
+                        taken.append(self._start(ticket.id))
+                        most -= ticket.order.n
+        return taken
 
     def _start(self, id: str) -> Ticket:
         self._waiting.remove(id)
@@ -105,15 +137,9 @@ class Queue:
         with self._changed:
             return self._tickets[id].state == "cancelled"
 
-    def cancel(self, id: str) -> Ticket | None:
-        """Cancel a ticket that has not ended; returns it, or None if there is none."""
-        with self._changed:
-            ticket = self._tickets.get(id)
-            if ticket is None or ticket.ended:
-                return ticket
-            if id in self._waiting:
-                self._waiting.remove(id)
-            return self._end(ticket, "cancelled")
+    def cancel(self, id: str) -> None:
+        """Cancel a ticket, unless it has ended."""
+        self._end(id, "cancelled")
 
     def add(self, id: str, picture: str) -> None:
         """Note a finished picture of a running ticket."""
@@ -121,29 +147,29 @@ class Queue:
             ticket = self._tickets[id]
             self._tickets[id] = ticket.changed(pictures=tuple(sorted({*ticket.pictures, picture})))
 
-    def end(self, id: str, state: StateName, error: str | None = None, began: float | None = None) -> None:
-        """End a running ticket, unless it was cancelled.
-
-        Args:
-            began: ``time.monotonic()`` when it started to run.
-        """
+    def end(self, id: str, state: StateName, error: str | None = None) -> None:
+        """End a running ticket, unless it was cancelled."""
+        self._end(id, state, error)
         with self._changed:
             self._running.discard(id)
-            ticket = self._tickets[id]
-            if not ticket.ended:
-                self._end(ticket, state, error)
-            if began is not None:
-                self._seconds.append(time.monotonic() - began)
 
-    def _end(self, ticket: Ticket, state: StateName, error: str | None = None) -> Ticket:
-        ended = self._tickets[ticket.id] = ticket.changed(state=state, error=error)
-        self.store.keep(ended)
-        self.counts[state] += 1
-        self.events.tell(ticket.id, state, pictures=list(ended.pictures), error=error)
-        return ended
+    def _end(self, id: str, state: StateName, error: str | None = None) -> None:
+        with self._changed:
+            ticket = self._tickets.get(id)
+            if ticket is None or ticket.ended:
+                return
+            if id in self._waiting:
+                self._waiting.remove(id)
+            ended = self._tickets[id] = ticket.changed(state=state, error=error)
+            self.counts[state] += 1
+        try:
+            self.store.keep(ended)
+        except InputError as full:  # the ticket has ended all the same; it is carried out again after a restart
+            LOG.warning("%s", full)
+        self.events.tell(id, state, pictures=list(ended.pictures), error=error)
 
     def close(self) -> None:
         """Let :meth:`take` return None."""
         with self._changed:
-            self._closed = True
+            self.closed = True
             self._changed.notify_all()

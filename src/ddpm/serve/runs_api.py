@@ -97,8 +97,9 @@ def run_progress(name: str, server: Its) -> dict[str, Any]:
 @router.get("/runs/{name}/report")
 def report(name: str, server: Its) -> FileResponse:
     """The report of a run, if `ddpm report` wrote one."""
-    path = _folder(server, name).report
-    if not path.is_file():
+    folder = _folder(server, name)
+    path = folder.report
+    if not within(folder.path, path):
         raise InputError("missing", f"{name} has no report; write it with `ddpm report`")
     return FileResponse(path, media_type="text/html", headers={"content-security-policy": REPORT_POLICY})
 
@@ -106,7 +107,19 @@ def report(name: str, server: Its) -> FileResponse:
 @router.get("/runs/{name}/previews/{file}")
 def run_preview(name: str, file: str, server: Its) -> FileResponse:
     """A preview drawn during training."""
-    return _image(_folder(server, name).previews, file)
+    folder = _folder(server, name)
+    path = folder.previews / file
+    if "/" in file or "\\" in file or path.suffix != ".png" or not within(folder.path, path):
+        raise InputError("missing", f"there is no picture {file!r}")
+    return FileResponse(path, media_type="image/png")
+
+
+def within(folder: Path, path: Path) -> bool:
+    """Whether a file is in a folder, rather than a link to elsewhere."""
+    try:
+        return path.is_file() and path.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError):  # a name that is too long, or has a null character
+        return False
 
 
 def _folder(server: Server, name: str) -> RunFolder:
@@ -116,11 +129,3 @@ def _folder(server: Server, name: str) -> RunFolder:
     if server.trainings is not None and name in server.trainings.names():
         return RunFolder(server.trainings.runs / name)
     raise InputError("unknown", f"unknown run {name!r}")
-
-
-def _image(folder: Path, name: str) -> FileResponse:
-    """A PNG of a folder, by a name that is one of its files."""
-    path = folder / name
-    if "/" in name or "\\" in name or path.suffix != ".png" or not path.is_file() or path.is_symlink():
-        raise InputError("missing", f"there is no picture {name!r}")
-    return FileResponse(path, media_type="image/png")

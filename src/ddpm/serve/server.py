@@ -9,12 +9,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from ddpm.images.decode import BadImage, load
+from ddpm.images.decode import BadImage, header, load
 from ddpm.images.photo import opened
 from ddpm.serve import drawing
 from ddpm.serve.catalog import Catalog
 from ddpm.serve.events import Events, Happened
-from ddpm.serve.orders import GIVEN, MOST_PIXELS, Order, Ticket
+from ddpm.serve.limits import MOST_PIXELS, check
+from ddpm.serve.orders import GIVEN, Order, Ticket
 from ddpm.serve.queue import Queue
 from ddpm.serve.store import Store
 from ddpm.serve.training import Trainings
@@ -22,6 +23,8 @@ from ddpm.serve.words import Words
 from ddpm.serve.worker import Worker
 from ddpm.system.errors import InputError
 
+STOPPING = 2.0
+"""Seconds that the worker may take to notice that the server stops: a step of a batch."""
 PAUSE = 10.0
 """Seconds between signs of life in a stream without events."""
 
@@ -61,6 +64,17 @@ class Server:
         queue = Queue(store, events) if each is None else Queue(store, events, each=each)
         return cls(catalog, store, events, queue, Worker(catalog, queue, words), words, token, trainings)
 
+    def put(self, order: Order, client: str, given: Sequence[Image.Image], mask: Image.Image | None) -> Ticket:
+        """Check an order and queue it.
+
+        Raises:
+            InputError: it cannot be carried out.
+            Full: too many wait already.
+        """
+        ticket = self.ticket(order, client, given, mask)
+        self.queue.put(ticket, given, mask)
+        return ticket
+
     def ticket(self, order: Order, client: str, given: Sequence[Image.Image], mask: Image.Image | None) -> Ticket:
         """Check an order, as far as is possible without carrying it out, and make its ticket.
 
@@ -73,26 +87,24 @@ class Server:
         if masked != (mask is not None):
             raise InputError("invalid", f"{order.task} {'needs a' if masked else 'takes no'} mask")
         ticket = Ticket.of(order, client)
+        check(self.catalog.get(order.run).run, order, given)
         if order.task == "sample":
             drawing.resolve(self.catalog, ticket)
-        else:
-            self.catalog.get(order.run)
         return ticket
 
-    def put(self, ticket: Ticket, given: Sequence[Image.Image], mask: Image.Image | None) -> None:
-        """Queue a ticket with its pictures.
+    def stop(self) -> None:
+        """Stop drawing, and end what clients listen to."""
+        self.queue.close()
+        self.events.stop()
 
-        Raises:
-            Full: too many wait already.
-        """
-
-        def take_in() -> None:
-            for k, image in enumerate(given):
-                self.store.take_in(ticket.given(str(k)), image)
-            if mask is not None:
-                self.store.take_in(ticket.given("mask"), mask)
-
-        self.queue.put(ticket, take_in)
+    def close(self) -> None:
+        """Stop, and leave the folder to another server; what was not finished waits for it."""
+        self.stop()
+        if self.worker.is_alive():
+            self.worker.join(STOPPING)
+        if self.trainings is not None:
+            self.trainings.stop()
+        self.store.close()
 
     async def follow(self, id: str) -> AsyncIterator[Happened | None]:
         """What happens to a ticket until it ends, beginning with how it is now; None as a sign of life."""
@@ -106,13 +118,17 @@ class Server:
                 yield Happened(ticket.state, {"pictures": list(ticket.pictures), "error": ticket.error})
                 return
             yield self.queued(id)
+            seen = set(ticket.pictures)
             while True:
                 try:
                     event = await asyncio.wait_for(listener.get(), PAUSE if self.queue.position(id) == 0 else 1.0)
                 except TimeoutError:
                     yield self.queued(id) if self.queue.position(id) else None
                     continue
-                yield event
+                if event.kind == "stopping":
+                    return
+                if event.kind != "picture" or event.data["name"] not in seen:
+                    yield event
                 if event.last:
                     return
 
@@ -128,11 +144,12 @@ def decoded(data: bytes, name: str) -> Image.Image:
         InputError: it is none, or too large.
     """
     try:
+        (height, width), _ = header(data)
+        if height * width > MOST_PIXELS:
+            raise InputError("invalid", f"{name} is {width} × {height}; send at most {MOST_PIXELS:,} pixels")
         image = load(data)
     except BadImage as error:
         raise InputError("unreadable", f"{name} is not a usable picture ({error}); send a PNG or JPEG") from error
-    if image.width * image.height > MOST_PIXELS:
-        raise InputError("invalid", f"{name} is {image.width} × {image.height}; send at most {MOST_PIXELS:,} pixels")
     return opened(image).image
 
 

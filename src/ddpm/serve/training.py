@@ -8,12 +8,16 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from ddpm.data.open import open_source
+from pydantic import Field
+
+from ddpm.data.tree import open_zip
 from ddpm.records.run_folder import RunFolder
+from ddpm.serve.words import without_paths
 from ddpm.system.errors import InputError
-from ddpm.system.record import Strict
+from ddpm.system.files import clear_drafts, write_json
+from ddpm.system.record import Strict, bounds
 
 NAME = re.compile(r"[\w][\w.-]{0,63}")
 TAIL = 1 << 18
@@ -32,10 +36,10 @@ class Training(Strict):
         size: The side of the images; their own if None.
     """
 
-    name: str
-    data: str
-    budget: str | None = None
-    size: int | None = None
+    name: Annotated[str, Field(max_length=64)]
+    data: Annotated[str, Field(max_length=255)]
+    budget: Annotated[str, Field(pattern=r"^\d{1,9}(\.\d{1,3})?[a-zA-Z]?$")] | None = None
+    size: Annotated[int, bounds(1, 1 << 11)] | None = None
 
 
 class Trainings:
@@ -52,6 +56,8 @@ class Trainings:
         self._process: subprocess.Popen[bytes] | None = None
         self._name: str | None = None
         self._lock = threading.Lock()
+        if uploads.is_dir():
+            clear_drafts(uploads)
 
     @property
     def running(self) -> str | None:
@@ -79,17 +85,21 @@ class Trainings:
             raise InputError("exists", f"an upload {name} exists already; choose another name")
         return path
 
-    def check_upload(self, path: Path) -> None:
+    def check_upload(self, draft: Path, path: Path) -> None:
         """Check an upload, which is never unpacked: its images are read in place.
 
+        Args:
+            draft: where it is.
+            path: where it will be.
+
         Raises:
-            InputError: it is no archive of images; it is then removed.
+            InputError: it is no archive of images.
         """
         try:
-            open_source(path)
-        except InputError:
-            path.unlink(missing_ok=True)
-            raise
+            open_zip(draft)
+        except InputError as error:
+            said = str(error).replace(str(draft), path.name).replace(draft.name, path.name)
+            raise InputError(error.code, said) from error
 
     def start(self, training: Training) -> None:
         """Start a training.
@@ -146,7 +156,7 @@ class Trainings:
                 raise InputError("conflict", f"{self.running} is being trained; stop it first")
             self.runs.mkdir(parents=True, exist_ok=True)
             self.uploads.mkdir(parents=True, exist_ok=True)
-            (self.uploads / f"{name}.command.json").write_text(json.dumps({"command": command}))
+            write_json(self.uploads / f"{name}.command.json", {"command": command})
             with (self.uploads / f"{name}.output.txt").open("wb") as output:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "ddpm", *command],
@@ -169,7 +179,7 @@ class Trainings:
         found = progress(RunFolder(self.runs / name))
         output = self.uploads / f"{name}.output.txt"
         said = output.read_text(errors="replace")[-2000:] if output.exists() else ""
-        return {"name": name, "state": state, "said": said.strip().splitlines()[-12:], **found}
+        return {"name": name, "state": state, "said": without_paths(said).strip().splitlines()[-12:], **found}
 
     def names(self) -> list[str]:
         """The names of the trainings started from here."""

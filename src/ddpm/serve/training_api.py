@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from ddpm.serve.own_api import Its
 from ddpm.serve.training import Training, Trainings
 from ddpm.system.errors import InputError
+from ddpm.system.files import drafted
 
 router = APIRouter(prefix="/api")
 
@@ -65,8 +66,9 @@ def resume_training(name: str, trainings: Its_trainings) -> dict[str, Any]:
 async def upload(name: str, request: Request, trainings: Its_trainings) -> dict[str, Any]:
     """Upload a .zip of images to train on, as the body."""
     path = trainings.upload(name)
-    with path.open("wb") as file:
-        async for chunk in request.stream():
-            file.write(chunk)
-    await run_in_threadpool(trainings.check_upload, path)
+    with drafted(path) as draft:
+        with draft.open("wb") as file:
+            async for chunk in request.stream():
+                await run_in_threadpool(file.write, chunk)
+        await run_in_threadpool(trainings.check_upload, draft, path)
     return {"source": path.name}

@@ -9,6 +9,11 @@ ABSOLUTE = re.compile(r"(?<![\w.])/(?:[\w.@+-]+/)+([\w.@+-]+)")
 """An absolute path, of which the last part is kept."""
 
 
+def without_paths(message: str) -> str:
+    """A message in which only the last part of any absolute path remains."""
+    return ABSOLUTE.sub(r"\1", message)
+
+
 class Words:
     """Rewrites messages: a run is called by its name, and of any other path the last part remains."""
 
@@ -19,4 +24,4 @@ class Words:
         """A message without paths of this machine."""
         for name, run in self.catalog.folders().items():
             message = message.replace(str(run.path), name)
-        return ABSOLUTE.sub(r"\1", message.replace(str(self.folder.absolute()), "the server"))
+        return without_paths(message.replace(str(self.folder.absolute()), "the server"))

@@ -1,9 +1,9 @@
 """The thread that draws."""
 
 import base64
+import logging
 import threading
 import time
-import traceback
 from collections.abc import Sequence
 from functools import partial
 from io import BytesIO
@@ -26,6 +26,9 @@ PREVIEWS = 12
 """The most previews of one batch."""
 SIDE = 256
 """The longest side of a preview."""
+FAULT = "an error of the server"
+"""What clients are told of errors that are not theirs."""
+LOG = logging.getLogger(__name__)
 
 
 class Worker(threading.Thread):
@@ -40,48 +43,62 @@ class Worker(threading.Thread):
     def run(self) -> None:
         """Work until the queue is closed."""
         while (ticket := self.queue.take()) is not None:
-            began = time.monotonic()
-            taken = [ticket]
-            try:
-                if ticket.order.task == "sample":
-                    self._sample(ticket, taken, began)
-                else:
-                    self._work(ticket, began)
-            except Cancelled:
-                pass
-            except Exception as error:
-                # one order must not end the server: its client is told, and the operator sees where
-                said = self.words.plain(str(error)) if isinstance(error, InputError) else "an error of the server"
-                if not isinstance(error, InputError):
-                    traceback.print_exc()
-                for one in taken:
-                    self.queue.end(one.id, "failed", said)
-            for one in taken:
-                self.queue.end(one.id, "done", began=began)
-            self.seconds += time.monotonic() - began
+            began, before = time.monotonic(), self.pictures
+            self._carry_out([ticket])
+            took = time.monotonic() - began
+            self.seconds += took
+            self.queue.timed(took, self.pictures - before)
 
-    def _sample(self, ticket: Ticket, taken: list[Ticket], began: float) -> None:
-        """Draw a ticket's pictures and those of others that fit in, in as many batches as they need."""
+    def _carry_out(self, taken: list[Ticket], *, share: bool = True) -> None:
+        """Carry out an order, and others that can share its batch; if that fails, each by itself.
+
+        Args:
+            taken: the order, to which the others are added.
+        """
+        try:
+            if taken[0].order.task == "sample":
+                self._sample(taken, share=share)
+            else:
+                self._work(taken[0])
+        except Cancelled:
+            return  # ended already; or the server stops, and carries them out when it starts again
+        except Exception as error:  # one order must not end the server, nor the orders of others
+            if len(taken) > 1:
+                for one in taken:
+                    self._carry_out([one], share=False)
+                return
+            if isinstance(error, InputError):
+                said = self.words.plain(str(error))
+            else:
+                said = FAULT
+                LOG.exception("while working on %s", taken[0].id)
+            self.queue.end(taken[0].id, "failed", said)
+            return
+        for one in taken:
+            self.queue.end(one.id, "done")
+
+    def _sample(self, taken: list[Ticket], *, share: bool) -> None:
+        """Draw an order's pictures and those of others that fit in, in as many batches as they need."""
+        ticket = taken[0]
         batch = drawing.resolve(self.catalog, ticket)
-        size = 1 if drawing.alone(batch) else drawing.BATCH
-        resolved = {ticket.id: batch}
+        resolved, size = {ticket.id: batch}, drawing.largest(batch)
 
         def fits(other: Ticket) -> bool:
-            if other.order.task != "sample" or other.order.run != ticket.order.run:
+            mine, its = ticket.order, other.order
+            if (its.task, its.run, its.settings) != (mine.task, mine.run, mine.settings):
                 return False
             try:
                 resolved[other.id] = drawing.resolve(self.catalog, other)
-            except InputError:
-                return False  # reported when its turn comes
+            except Exception:  # reported when its turn comes
+                return False
             return resolved[other.id].key == batch.key
 
-        taken += self.queue.take_also(fits, max(0, size - ticket.order.n))
+        if share:
+            taken += self.queue.take_also(fits, max(0, size - ticket.order.n))
         wanted = [w for one in taken for w in self._missing(one)]
         for first in range(0, len(wanted), size):
             part = wanted[first : first + size]
             self._draw(part, resolved, before=first / len(wanted), share=len(part) / len(wanted))
-        for one in taken:
-            self.queue.end(one.id, "done", began=began)
 
     def _missing(self, ticket: Ticket) -> list[Wanted]:
         """The pictures of a ticket that are not there yet; of a killed server some may be."""
@@ -108,31 +125,30 @@ class Worker(threading.Thread):
         self.events.tell(ticket.id, "picture", name=name, index=k)
         self.pictures += 1
 
-    def _work(self, ticket: Ticket, began: float) -> None:
+    def _work(self, ticket: Ticket) -> None:
         """Carry out an order that starts from pictures."""
-        loaded = self.catalog.get(ticket.order.run)
+        run = self.catalog.get(ticket.order.run).run
         count, masked = GIVEN[ticket.order.task]
-        given = [opened(self.store.given(ticket.given(str(k)))) for k in range(count)]
-        mask = opened(self.store.given(ticket.given("mask"))) if masked else None
-        named = [one._replace(name="the picture") for one in given]
+        given = [opened(self.store.given(ticket.given(k)))._replace(name="the picture") for k in range(count)]
+        mask = opened(self.store.given(ticket.given("mask")))._replace(name="the mask") if masked else None
 
         def progress(done: int, of: int, what: str = "", /) -> None:
             self._told([(ticket.id, 0)], done / of)
 
-        watch = partial(self._watch, loaded.run, [(ticket.id, k) for k in range(ticket.order.n)], 0.0, 1.0)
-        hidden = None if mask is None else mask._replace(name="the mask")
-        images = drawing.work(loaded.run, ticket, named, hidden, progress, watch)
+        watch = partial(self._watch, run, [(ticket.id, k) for k in range(ticket.order.n)], 0.0, 1.0)
+        images = drawing.work(run, ticket, given, mask, progress, watch)
         for k, image in enumerate(images):
             self._finish(ticket, k, image)
+        self.batches += 1
 
     def _told(self, rows: Sequence[tuple[str, int]], done: float) -> None:
         """Tell how far a batch is.
 
         Raises:
-            Cancelled: all its tickets were cancelled.
+            Cancelled: all its tickets were cancelled, or the server stops.
         """
         tickets = dict.fromkeys(id for id, _ in rows)
-        if all(self.queue.cancelled(id) for id in tickets):
+        if self.queue.closed or all(self.queue.cancelled(id) for id in tickets):
             raise Cancelled
         for id in tickets:
             self.events.tell(id, "progress", done=round(done, 4))

@@ -1,0 +1,36 @@
+"""How much one request may ask for."""
+
+from collections.abc import Sequence
+
+from PIL import Image
+
+from ddpm.engine.options import settings
+from ddpm.engine.run import LoadedRun
+from ddpm.serve.orders import MOST_STEPS, Order
+from ddpm.system.errors import InputError
+from ddpm.tasks.observed import Repaint
+
+MOST_PIXELS, MOST_PIXELS_IN_ALL = 1 << 22, 1 << 24
+"""The pixels of a picture, given or drawn, and of all pictures of a request."""
+
+
+def check(run: LoadedRun, order: Order, given: Sequence[Image.Image]) -> None:
+    """Refuse an order that would take too much memory or time, however it is written.
+
+    Raises:
+        InputError: too many steps or pixels, or settings that are not allowed.
+    """
+    how, options = settings(run, dict(order.settings)), order.options
+    times = 1 if options.repaint is None else Repaint.parse(options.repaint).times
+    if how.steps * times > MOST_STEPS:
+        raise InputError("invalid", f"the request takes {how.steps * times:,} steps; use at most {MOST_STEPS:,}")
+    height, width = run.config.data.size if how.area is None else how.area.size
+    if given and options.fit is None:
+        height, width = max(image.height for image in given), max(image.width for image in given)
+    height += (options.top or 0) + (options.bottom or 0)
+    width += (options.left or 0) + (options.right or 0)
+    factor = 1 if order.task != "upscale" or run.config.upscaling is None else run.config.upscaling.scale
+    pixels = height * width * factor**2
+    for count, most in ((pixels, MOST_PIXELS), (order.n * pixels, MOST_PIXELS_IN_ALL)):
+        if count > most:
+            raise InputError("invalid", f"the request is for {count:,} pixels; use at most {most:,}")
