@@ -70,7 +70,8 @@ def create(server: Server, hosts: frozenset[str] | None = None) -> FastAPI:
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"][1:])
-        return answer(422, f"{place}: {first['msg']}".removeprefix(": "), "invalid")
+        said = first["msg"].removeprefix("Value error, ")
+        return answer(422, f"{place}: {said}".removeprefix(": "), "invalid")
 
     @app.exception_handler(ValidationError)
     async def unfit(request: Request, error: ValidationError) -> Response:

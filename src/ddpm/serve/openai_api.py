@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from ddpm.serve.guard import answer, client_of
-from ddpm.serve.orders import Order, Ticket
+from ddpm.serve.orders import Options, Order, Ticket
 from ddpm.serve.own_api import Its
 from ddpm.serve.server import Server, decoded
 from ddpm.serve.worker import FAULT
@@ -70,7 +70,7 @@ def _model(server: Server, name: str) -> dict[str, Any]:
 @router.post("/images/generations", response_model=None)
 async def generations(asked: Generation, request: Request, server: Its) -> JSONResponse | StreamingResponse:
     """Draw images; a prompt is a label for runs with classes and without text."""
-    order = _order(server, asked, "sample", {})
+    order = _order(server, asked, "sample", Options())
     return await _answer(server, asked, order, request, [], None, "image_generation")
 
 
@@ -97,9 +97,9 @@ async def edits(
         model=model, prompt=prompt, n=n, seed=seed, stream=stream, partial_images=partial_images, size=None
     )
     if hole is None:
-        order = _order(server, asked, "edit", {"strength": strength, "fit": "crop"})
+        order = _order(server, asked, "edit", Options(strength=strength, fit="crop"))
         return await _answer(server, asked, order, request, [picture], None, "image_edit")
-    order = _order(server, asked, "inpaint", {})
+    order = _order(server, asked, "inpaint", Options())
     return await _answer(server, asked, order, request, [picture], _white(hole), "image_edit")
 
 
@@ -111,7 +111,7 @@ def _white(mask: Image.Image) -> Image.Image:
 
 
 def _order(
-    server: Server, asked: Generation, task: Literal["sample", "inpaint", "edit"], options: dict[str, Any]
+    server: Server, asked: Generation, task: Literal["sample", "inpaint", "edit"], options: Options
 ) -> Order:
     names = list(server.catalog.folders())
     settings = {name: value for name in SETTINGS if (value := getattr(asked, name)) is not None}

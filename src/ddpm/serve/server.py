@@ -160,7 +160,7 @@ def from_url(text: str, name: str) -> Image.Image:
         InputError: it is another URL, which is never opened, or no picture.
     """
     head, comma, rest = text.partition(",")
-    if comma and not (head.startswith("data:image/") and head.endswith(";base64")):
+    if ":" in head and not (head.startswith("data:image/") and head.endswith(";base64")):
         raise InputError("invalid", f"{name} must be sent as data:image/png;base64,…; other URLs are not opened")
     try:
         data = base64.b64decode(rest if comma else text, validate=True)
