@@ -1,0 +1,240 @@
+"""Requests that mean harm: files of the server, large and hostile pictures, and what answers give away."""
+
+import base64
+import io
+import json
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from starlette.testclient import TestClient
+
+from cases import cases
+from ddpm.config.sampling import SamplingConfig
+from ddpm.engine.run import LoadedRun
+from ddpm.records.provenance import KEY, Provenance
+from ddpm.serve.app import create
+from ddpm.serve.catalog import Catalog
+from ddpm.serve.server import Server
+from ddpm.serve.training import Trainings
+from serve.conftest import TOKEN, Order, photo, url
+
+BEARER = {"authorization": f"Bearer {TOKEN}"}
+SCRIPT = "<script>alert(1)</script>"
+NAMES = (
+    *("..", ".", "../config.json", "../../../../etc/passwd", "/etc/passwd", "..\\config.json", "%2e%2e/config.json"),
+    *("secret.png", "config.json", "a\0.png", "....//config.json", "x" * 3000 + ".png", "-.png", "~/x.png"),
+)
+"""Names of files that no client may read."""
+
+
+@pytest.fixture
+def place(shapes: LoadedRun, tmp_path: Path) -> Path:
+    """A folder with a run, in which links lead out of it, next to a secret."""
+    place = tmp_path / "runs"
+    shutil.copytree(shapes.source, place / "shapes")
+    photo().save(tmp_path / "secret.png")
+    (place / "shapes" / "previews").mkdir()
+    (place / "shapes" / "previews" / "link.png").symlink_to(tmp_path / "secret.png")
+    (place / "shapes" / "report.html").symlink_to("/etc/passwd")
+    return place
+
+
+@pytest.fixture
+def client(place: Path, tmp_path: Path) -> Iterator[TestClient]:
+    """A client of a running server that may start trainings."""
+    data = tmp_path / "data"
+    (data / "photos").mkdir(parents=True)
+    photo().save(data / "photos" / "1.png")
+    (data / "link").symlink_to(tmp_path)
+    trainings = Trainings(data, tmp_path / "studio" / "runs", tmp_path / "studio" / "uploads")
+    server = Server.of(Catalog([place], 1 << 30, "cpu"), tmp_path / "studio", TOKEN, trainings)
+    with TestClient(create(server), headers=BEARER) as found:
+        yield found
+
+
+def refused(answer: Any, tmp_path: Path, *statuses: int) -> None:
+    """An answer of one of these, which names no folder of this machine and quotes no file."""
+    assert answer.status_code in statuses, (answer.status_code, answer.text[:300])
+    assert str(tmp_path) not in answer.text
+    assert "root:" not in answer.text
+
+
+def test_names_of_files(client: TestClient, tmp_path: Path) -> None:
+    for name in (*NAMES, *(f"previews/{name}" for name in NAMES), "link.png"):
+        for safe in ("", "/"):
+            told = quote(name, safe=safe)
+            for path in (
+                *(f"/api/runs/shapes/previews/{told}", f"/api/pictures/{told}", f"/api/pictures/{told}/record"),
+                *(f"/api/runs/{told}/progress", f"/api/runs/{told}/report", f"/api/jobs/{told}", f"/v1/models/{told}"),
+                *(f"/{told}", f"/static/{told}", f"/api/trainings/{told}"),
+            ):
+                answer = client.get(path)
+                if path == f"/{told}" and name in (".", "%2e%2e/config.json", ".."):
+                    assert "<" in answer.text[:1] or answer.status_code == 404  # the page itself
+                    continue
+                refused(answer, tmp_path, 404)
+    refused(client.get("/api/runs/shapes/report"), tmp_path, 404)
+    for name in NAMES:
+        if "/" not in name:
+            refused(client.delete(f"/api/pictures/{quote(name)}"), tmp_path, 404, 405)
+    for order in ({"run": "../shapes"}, {"run": str(tmp_path / "runs" / "shapes")}, {"run": "shapes/"}):
+        refused(client.post("/api/jobs", json=order), tmp_path, 404)
+    for label in ("../star", SCRIPT, "/etc/passwd"):
+        refused(client.post("/api/jobs", json={"run": "shapes", "label": label}), tmp_path, 404)
+    assert (tmp_path / "secret.png").exists()
+
+
+@cases("name", ["../x.zip", "/tmp/x.zip", "x.png", ".zip", "-x.zip", "a/b.zip", "x" * 80 + ".zip", "x\n.zip", ""])
+def test_names_of_uploads(client: TestClient, tmp_path: Path, name: str) -> None:
+    refused(client.put("/api/uploads", params={"name": name}, content=b"x"), tmp_path, 422)
+
+
+def archive(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as file:
+        for name, data in files.items():
+            file.writestr(name, data)
+    return out.getvalue()
+
+
+def test_uploads(client: TestClient, tmp_path: Path) -> None:
+    """They stay what they are: no member is written anywhere, and one that is no archive of images is not kept."""
+    picture = base64.b64decode(url(photo()).partition(",")[2])
+    before = {path for path in tmp_path.rglob("*") if "uploads" not in path.parts}
+    slip = archive({"../../slip.png": picture, "/tmp/slip.png": picture, "..\\slip.png": picture})
+    bomb = archive({"bomb.png": bytes(64 << 20)})
+    for name, content, status in (
+        ("slip.zip", slip, 200),
+        ("bomb.zip", bomb, 200),  # a picture of 64 MB, which is read when it is trained on, and found damaged
+        ("slip.zip", slip, 409),
+        ("text.zip", archive({"x.txt": b"x"}), 404),
+        ("cut.zip", slip[:-30], 422),
+        ("empty.zip", b"", 422),
+    ):
+        answer = client.put("/api/uploads", params={"name": name}, content=content)
+        refused(answer, tmp_path, status)
+    assert {path for path in tmp_path.rglob("*") if "uploads" not in path.parts} == before
+    assert sorted(path.name for path in (tmp_path / "studio" / "uploads").iterdir()) == ["bomb.zip", "slip.zip"]
+    assert not Path("/tmp/slip.png").exists()
+
+
+@cases(
+    ("training", "status"),
+    [
+        ({"name": "../x", "data": "digits"}, 422),
+        ({"name": "x", "data": "../data/photos"}, 404),
+        ({"name": "x", "data": "link"}, 404),
+        ({"name": "x", "data": "/etc"}, 404),
+        ({"name": "x", "data": "."}, 404),
+        ({"name": "x", "data": "photos", "budget": "--out=/tmp/x"}, 422),
+        ({"name": "x", "data": "photos", "budget": "-1"}, 422),
+        ({"name": "x", "data": "photos", "size": -1}, 422),
+        ({"name": "x", "data": "photos", "out": "/tmp/x"}, 422),
+    ],
+)
+def test_trainings(client: TestClient, tmp_path: Path, training: dict[str, Any], status: int) -> None:
+    refused(client.post("/api/trainings", json=training), tmp_path, status)
+
+
+def test_pictures(client: TestClient, tmp_path: Path, raw_png_60000: bytes) -> None:
+    """Too large, none at all, or an address that the server would have to fetch."""
+
+    def told(data: bytes) -> str:
+        return "data:image/png;base64," + base64.b64encode(data).decode()
+
+    large = io.BytesIO()
+    Image.new("L", (2049, 2048)).save(large, "PNG")
+    edit = {"run": "shapes", "task": "edit", "options": {"strength": 0.5}}
+    for picture in (
+        *map(told, (raw_png_60000, large.getvalue(), b"", b"GIF89a", b"<svg onload='alert(1)'/>", b"%!PS\n(%pipe%id) run")),
+        *("http://169.254.169.254/latest/meta-data", "https://localhost/x.png", "file:///etc/passwd", "//evil.example/x"),
+        *("data:text/html;base64,PHNjcmlwdD4=", "/etc/passwd", "data:image/png;base64,%%%", "", "\0", "é"),
+    ):
+        refused(client.post("/api/jobs", json={**edit, "pictures": [picture]}), tmp_path, 422)
+        refused(client.post("/api/records", json={"picture": picture}), tmp_path, 422)
+    for data in (raw_png_60000, large.getvalue(), b"x"):
+        sent = {"image": ("../../x.png", data, "image/png")}
+        refused(client.post("/v1/images/edits", files=sent, data={"prompt": "star"}), tmp_path, 422)
+
+
+@cases(
+    "content",
+    [
+        *(b"", b"{", b"[" * 100_000, b'{"a":' * 50_000, b"\xff\xfe", b"null", b'"x"', b"{}" * 2, b'{"run": "shapes", "n": NaN}'),
+        *(b'{"run": "shapes", "n": 1e400}', b'{"run": "shapes", "seed": 1' + b"0" * 5000 + b"}", b'{"run": "\\ud800"}'),
+        b'{"run": "shapes", "settings": {"grid": ' + b"[" * 900 + b"]" * 900 + b"}}",
+        b'{"run": "shapes", "settings": {' + b", ".join(b'"%d": 1' % k for k in range(10_000)) + b"}}",
+        b'{"run": "shapes", "label": "' + b"x" * (1 << 20) + b'"}',
+    ],
+)
+def test_malformed_json(client: TestClient, tmp_path: Path, content: bytes) -> None:
+    for path in ("/api/jobs", "/v1/images/generations", "/api/records", "/api/trainings"):
+        if path.startswith("/v1") and content in (b"null", b'{"run": "shapes", "n": NaN}'):
+            continue
+        answer = client.post(path, content=content, headers={"content-type": "application/json"})
+        refused(answer, tmp_path, 400, 404, 422, *([200] if path.startswith("/v1") else []))
+        assert len(answer.content) < 20_000
+
+
+def test_forms(client: TestClient, tmp_path: Path) -> None:
+    head = {"content-type": "multipart/form-data; boundary=x"}
+    for content in (b"", b"--x", b"--x\r\n\r\n\r\n--x--", b'--x\r\nContent-Disposition: form-data; name="image"\r\n\r\nx\r\n--x--'):
+        refused(client.post("/v1/images/edits", content=content, headers=head), tmp_path, 400, 404, 422)
+    many = {f"{k}": "x" for k in range(2000)}
+    refused(client.post("/v1/images/edits", data=many), tmp_path, 400, 404, 422)
+
+
+def test_records_of_strangers(client: TestClient, tmp_path: Path, shapes: LoadedRun) -> None:
+    """Data, whatever they say: they are read, or refused, and nothing of this machine is looked up."""
+    own = Provenance(run="x", weights="y", seed=1, index=0, label=SCRIPT, prompt="../../x", sampling=SamplingConfig())
+    tree = json.loads(own.model_dump_json())
+
+    def sent(text: str, **more: Any) -> Any:
+        info = PngInfo()
+        info.add_text(KEY, text, **more)
+        out = io.BytesIO()
+        Image.new("L", (1, 1)).save(out, "PNG", pnginfo=info)
+        return client.post("/api/records", json={"picture": "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()})
+
+    found = sent(json.dumps(tree | {"run": "/etc/passwd", "seed": 10**30}))
+    assert found.status_code == 200
+    assert found.headers["content-type"] == "application/json"  # so that no browser reads it as a page
+    assert (found.json()["label"], found.json()["run"]) == (SCRIPT, "/etc/passwd")
+    work = {"command": "edit", "given": [["../../x", "0"]], "options": {"strength": 1e999}}
+    for text in (
+        *("", "x", "null", "[]", "[" * 60_000, "{}", json.dumps({"format": 2}), json.dumps(tree | {"seed": "x"})),
+        *(json.dumps(tree | {"more": 1}), json.dumps(tree | {"prompt": "x" * 70_000}), "x" * (1 << 20)),
+        *(json.dumps(tree | {"sampling": {"steps": -1}}), json.dumps(tree | {"label": {"a": []}})),
+        *(json.dumps(tree | {"work": work}), '{"format": 2, "seed": 1' + "0" * 5000 + "}"),
+    ):
+        answer = sent(text)
+        refused(answer, tmp_path, 404, 422)
+    refused(sent("x" * (8 << 20), zip=True), tmp_path, 404, 422)  # unpacks to more than Pillow reads
+
+
+def test_names_in_answers(client: TestClient, tmp_path: Path, place: Path) -> None:
+    """Neither errors of the worker, nor records, nor any list name a folder of this machine."""
+    job = client.post("/api/jobs", json={"run": "shapes", "label": "star"}).json()
+    told = client.get(f"/api/jobs/{job['id']}/events").text
+    name = client.get(f"/api/jobs/{job['id']}").json()["pictures"][0]
+    assert client.get(f"/api/pictures/{name}/record").json()["run"] == "shapes"
+    job = client.post("/api/jobs", json={"run": "shapes", "task": "edit", "options": {"strength": 0.5}, "pictures": [url(photo(side=4))]})
+    told += client.get(f"/api/jobs/{job.json()['id']}/events").text
+    (place / "shapes" / "model.safetensors").write_bytes(b"damaged")
+    answer = client.post("/api/jobs", json={"run": "shapes"})
+    refused(answer, tmp_path, 422)
+    assert "shapes" in answer.text
+    for path in ("/api/runs", "/api/jobs", "/api/pictures", "/api/trainings", "/v1/models", "/metrics", "/openapi.json", "/"):
+        found = client.get(path)
+        assert found.status_code == 200, path
+        told += found.text
+    assert b"/tmp" not in client.get(f"/api/pictures/{name}").content
+    assert str(tmp_path) not in told
+    assert "/tmp" not in told
