@@ -143,7 +143,7 @@ class Trainings:
         if name == "digits":
             return name
         for root in (self.root, self.uploads.resolve()):
-            if root is None:
+            if root is None or Path(name).name != name:
                 continue
             path = (root / name).resolve()
             if path.parent == root and path.exists() and path.suffix != ".json":
