@@ -5,10 +5,10 @@
 It starts ``ddpm serve RUN`` on a free port, and
 
 - times the start up to the first picture;
-- opens ``--idle`` connections that say nothing, while others ask;
-- sends ``--requests`` requests of one picture from ``--clients`` clients at once, half of them with a label, and compares
-  every picture with the one that ``ddpm.load(RUN).sample`` draws alone;
-- sends the same number of requests by one client, and by eight.
+- sends ``--requests`` requests of one picture from ``--clients`` clients at once, of all labels and of none, and
+  compares every picture with the one that ``ddpm.load(RUN).sample`` draws alone;
+- sends ``--each`` requests by one client, and by eight;
+- opens ``--idle`` connections that say nothing, while a client asks.
 
 It prints a table: requests answered and refused (429), pictures that differ, pictures per second, the median and the
 95th percentile of the time of a request, and the server's memory before, at its peak and after. The exit code is 0 if
@@ -68,7 +68,9 @@ class Load:
 
     def row(self) -> str:
         """Its line in the table."""
-        quantiles = statistics.quantiles(self.seconds, n=20, method="inclusive") if len(self.seconds) > 1 else [0.0] * 19
+        quantiles = (
+            statistics.quantiles(self.seconds, n=20, method="inclusive") if len(self.seconds) > 1 else [0.0] * 19
+        )
         return (
             f"{self.name:<28}{len(self.seconds):>9}{self.refused:>9}{len(self.failed):>8}"
             f"{len(self.seconds) / self.took:>12.1f}{1000 * quantiles[9]:>10.0f}{1000 * quantiles[18]:>10.0f}"
@@ -203,7 +205,13 @@ def main() -> None:
             orders = [(labels[k % len(labels)], k) for k in range(given.requests)]
             many = load(f"{given.clients} clients", port, orders, given.clients)
             after = memory.now
-            loads = [many, *(load(f"{n} client{'s' * (n > 1)}", port, [(labels[0], k) for k in range(given.each)], n) for n in (1, 8))]
+            loads = [
+                many,
+                *(
+                    load(f"{n} client{'s' * (n > 1)}", port, [(labels[0], k) for k in range(given.each)], n)
+                    for n in (1, 8)
+                ),
+            ]
             with idle(port, given.idle) as opened:
                 loads.append(load(f"1 client, {opened:,} idle", port, [(labels[0], k) for k in range(8)], 1))
             last = memory.now
@@ -219,7 +227,8 @@ def main() -> None:
     gain = loads[1].took / loads[2].took
     print(f"8 clients draw {gain:.1f} times as many pictures per second as 1")
     print(f"{wrong} of {sum(len(one.pictures) for one in loads)} pictures differ from those drawn alone")
-    print(f"memory {before:.0f} MB before, {memory.peak:.0f} MB at most, {after:.0f} MB after the load, {last:.0f} MB at the end")
+    say = f"memory {before:.0f} MB before, {memory.peak:.0f} MB at most, {after:.0f} MB after the load, {last:.0f} MB"
+    print(f"{say} at the end")
     print(f"at most {memory.files} open files; {first:.1f} s from start to first picture; stopped in {stopped:.1f} s")
     for line in (line for one in loads for line in one.failed[:5]):
         print(line)

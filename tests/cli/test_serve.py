@@ -27,7 +27,9 @@ def test_ctrl_c_ends_at_once_and_keeps_the_queue(digits_run: Path, tmp_path: Pat
     flags = ("--port", "0", "--out", str(out), "--device", "cpu")
     process = start(SERVE, "serve", str(digits_run), *flags, output=tmp_path / "said", env={"DDPM_TOKEN": TOKEN})
     said = tmp_path / "said.out"
-    while not (found := re.search(r"open +(http://127\.0\.0\.1:\d+)/\?token=(\S+)", said.read_text() if said.exists() else "")):
+    while not (
+        found := re.search(r"open +(http://127\.0\.0\.1:\d+)/\?token=(\S+)", said.read_text() if said.exists() else "")
+    ):
         assert process.is_alive(), (tmp_path / "said.err").read_text()
         time.sleep(0.02)
     address, token = found.groups()

@@ -23,7 +23,7 @@ from ddpm.serve.app import create
 from ddpm.serve.catalog import Catalog
 from ddpm.serve.server import Server
 from ddpm.serve.training import Trainings
-from serve.conftest import TOKEN, Order, photo, url
+from serve.conftest import TOKEN, photo, url
 
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 SCRIPT = "<script>alert(1)</script>"
@@ -75,7 +75,14 @@ def test_names_of_files(client: TestClient, tmp_path: Path) -> None:
                 *(f"/api/runs/{told}/progress", f"/api/runs/{told}/report", f"/api/jobs/{told}", f"/v1/models/{told}"),
                 *(f"/{told}", f"/static/{told}", f"/api/trainings/{told}"),
             ):
-                if client.build_request("GET", path).url.path.strip("/") not in ("", "api/runs", "api/pictures", "api/jobs", "v1/models", "api/trainings"):  # dots are resolved before they are sent
+                if client.build_request("GET", path).url.path.strip("/") not in (
+                    "",
+                    "api/runs",
+                    "api/pictures",
+                    "api/jobs",
+                    "v1/models",
+                    "api/trainings",
+                ):  # dots are resolved before they are sent
                     refused(client.get(path), tmp_path, 404)
     refused(client.get("/api/runs/shapes/report"), tmp_path, 404)
     for name in NAMES:
@@ -150,8 +157,16 @@ def test_pictures(client: TestClient, tmp_path: Path, raw_png_60000: bytes) -> N
     Image.new("L", (2049, 2048)).save(large, "PNG")
     edit = {"run": "shapes", "task": "edit", "options": {"strength": 0.5}}
     for picture in (
-        *map(told, (raw_png_60000, large.getvalue(), b"", b"GIF89a", b"<svg onload='alert(1)'/>", b"%!PS\n(%pipe%id) run")),
-        *("http://169.254.169.254/latest/meta-data", "https://localhost/x.png", "file:///etc/passwd", "//evil.example/x"),
+        *map(
+            told,
+            (raw_png_60000, large.getvalue(), b"", b"GIF89a", b"<svg onload='alert(1)'/>", b"%!PS\n(%pipe%id) run"),
+        ),
+        *(
+            "http://169.254.169.254/latest/meta-data",
+            "https://localhost/x.png",
+            "file:///etc/passwd",
+            "//evil.example/x",
+        ),
         *("data:text/html;base64,PHNjcmlwdD4=", "/etc/passwd", "data:image/png;base64,%%%", "", "\0", "é"),
     ):
         refused(client.post("/api/jobs", json={**edit, "pictures": [picture]}), tmp_path, 422)
@@ -164,7 +179,17 @@ def test_pictures(client: TestClient, tmp_path: Path, raw_png_60000: bytes) -> N
 @cases(
     "content",
     [
-        *(b"", b"{", b"[" * 100_000, b'{"a":' * 50_000, b"\xff\xfe", b"null", b'"x"', b"{}" * 2, b'{"run": "shapes", "n": NaN}'),
+        *(
+            b"",
+            b"{",
+            b"[" * 100_000,
+            b'{"a":' * 50_000,
+            b"\xff\xfe",
+            b"null",
+            b'"x"',
+            b"{}" * 2,
+            b'{"run": "shapes", "n": NaN}',
+        ),
         *(b'{"run": "shapes", "n": 1e400}', b'{"run": "shapes", "seed": 1' + b"0" * 5000 + b"}", b'{"run": "\\ud800"}'),
         b'{"run": "shapes", "settings": {"grid": ' + b"[" * 900 + b"]" * 900 + b"}}",
         b'{"run": "shapes", "settings": {' + b", ".join(b'"%d": 1' % k for k in range(10_000)) + b"}}",
@@ -182,7 +207,12 @@ def test_malformed_json(client: TestClient, tmp_path: Path, content: bytes) -> N
 
 def test_forms(client: TestClient, tmp_path: Path) -> None:
     head = {"content-type": "multipart/form-data; boundary=x"}
-    for content in (b"", b"--x", b"--x\r\n\r\n\r\n--x--", b'--x\r\nContent-Disposition: form-data; name="image"\r\n\r\nx\r\n--x--'):
+    for content in (
+        b"",
+        b"--x",
+        b"--x\r\n\r\n\r\n--x--",
+        b'--x\r\nContent-Disposition: form-data; name="image"\r\n\r\nx\r\n--x--',
+    ):
         refused(client.post("/v1/images/edits", content=content, headers=head), tmp_path, 400, 404, 422)
     many = {f"{k}": "x" for k in range(2000)}
     refused(client.post("/v1/images/edits", data=many), tmp_path, 400, 404, 422)
@@ -198,7 +228,9 @@ def test_records_of_strangers(client: TestClient, tmp_path: Path, shapes: Loaded
         info.add_text(KEY, text, **more)
         out = io.BytesIO()
         Image.new("L", (1, 1)).save(out, "PNG", pnginfo=info)
-        return client.post("/api/records", json={"picture": "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()})
+        return client.post(
+            "/api/records", json={"picture": "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()}
+        )
 
     found = sent(json.dumps(tree | {"run": "/etc/passwd", "seed": 10**30}))
     assert found.status_code == 200
@@ -223,13 +255,25 @@ def test_names_in_answers(client: TestClient, tmp_path: Path, place: Path) -> No
     told = client.get(f"/api/jobs/{job['id']}/events").text
     name = client.get(f"/api/jobs/{job['id']}").json()["pictures"][0]
     assert client.get(f"/api/pictures/{name}/record").json()["run"] == "shapes"
-    job = client.post("/api/jobs", json={"run": "shapes", "task": "edit", "options": {"strength": 0.5}, "pictures": [url(photo(side=4))]})
+    job = client.post(
+        "/api/jobs",
+        json={"run": "shapes", "task": "edit", "options": {"strength": 0.5}, "pictures": [url(photo(side=4))]},
+    )
     told += client.get(f"/api/jobs/{job.json()['id']}/events").text
     (place / "shapes" / "model.safetensors").write_bytes(b"damaged")
     answer = client.post("/api/jobs", json={"run": "shapes"})
     refused(answer, tmp_path, 422)
     assert "shapes" in answer.text
-    for path in ("/api/runs", "/api/jobs", "/api/pictures", "/api/trainings", "/v1/models", "/metrics", "/openapi.json", "/"):
+    for path in (
+        "/api/runs",
+        "/api/jobs",
+        "/api/pictures",
+        "/api/trainings",
+        "/v1/models",
+        "/metrics",
+        "/openapi.json",
+        "/",
+    ):
         found = client.get(path)
         assert found.status_code == 200, path
         told += found.text

@@ -43,7 +43,11 @@ def test_generate(theirs: OpenAI, shapes: LoadedRun, hearts: LoadedRun) -> None:
     for one, alone in zip(found.data or [], sample(shapes, 2, label="star", seed=7), strict=True):
         np.testing.assert_array_equal(picture(one.b64_json), np.asarray(alone))
     found = theirs.images.generate(
-        model="hearts", prompt="red heart", size="16x8", quality="high", extra_body={"seed": 7, "steps": 2}  # type: ignore[call-overload]
+        model="hearts",
+        prompt="red heart",
+        size="16x8",
+        quality="high",
+        extra_body={"seed": 7, "steps": 2},  # type: ignore[call-overload]
     )
     [alone] = sample(hearts, prompt="red heart", seed=7, steps=2, size=(8, 16))
     np.testing.assert_array_equal(picture(found.data[0].b64_json), np.asarray(alone))

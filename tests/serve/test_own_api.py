@@ -66,7 +66,11 @@ def test_upscaling(enlarging_run: Path, tmp_path: Path) -> None:
         alone = upscale.upscale(load(enlarging_run, "cpu"), small, seed=4, label="3")
         same(server, client.get(f"/api/jobs/{job['id']}").json(), [alone])  # type: ignore[list-item]
         refused = client.post("/api/jobs", json={"run": "enlarging"})
-        assert (refused.status_code, str(tmp_path) in refused.text, "enlarging is" in refused.text) == (422, False, True)
+        assert (refused.status_code, str(tmp_path) in refused.text, "enlarging is" in refused.text) == (
+            422,
+            False,
+            True,
+        )
 
 
 def test_a_job_is_shown_while_it_is_denoised(server: Server, client: TestClient) -> None:

@@ -110,9 +110,7 @@ def _white(mask: Image.Image) -> Image.Image:
     return mask.getchannel("A").point(lambda alpha: 255 if alpha < 128 else 0)
 
 
-def _order(
-    server: Server, asked: Generation, task: Literal["sample", "inpaint", "edit"], options: Options
-) -> Order:
+def _order(server: Server, asked: Generation, task: Literal["sample", "inpaint", "edit"], options: Options) -> Order:
     names = list(server.catalog.folders())
     settings = {name: value for name in SETTINGS if (value := getattr(asked, name)) is not None}
     if asked.size not in (None, "auto"):

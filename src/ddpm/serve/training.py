@@ -7,16 +7,18 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import psutil
 from pydantic import Field
 
 from ddpm.data.tree import open_zip
 from ddpm.records.run_folder import RunFolder
 from ddpm.serve.words import without_paths
 from ddpm.system.errors import InputError
-from ddpm.system.files import clear_drafts, write_json
+from ddpm.system.files import clear_drafts, read_json, write_json
 from ddpm.system.record import Strict, bounds
 
 NAME = re.compile(r"[\w][\w.-]{0,63}")
@@ -43,7 +45,7 @@ class Training(Strict):
 
 
 class Trainings:
-    """Starts, stops and resumes trainings, one at a time.
+    """Starts, stops and resumes trainings, one at a time. One that outlived a killed server is found again.
 
     Args:
         root: the folder that data may come from.
@@ -53,16 +55,28 @@ class Trainings:
 
     def __init__(self, root: Path | None, runs: Path, uploads: Path) -> None:
         self.root, self.runs, self.uploads = None if root is None else root.resolve(), runs, uploads
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: psutil.Process | None = None
         self._name: str | None = None
         self._lock = threading.Lock()
         if uploads.is_dir():
             clear_drafts(uploads)
+        for name in self.names():
+            told = read_json(self._command(name))
+            with suppress(psutil.Error, KeyError, TypeError):
+                process = psutil.Process(told["pid"])
+                if process.cmdline()[-len(told["command"]) :] == told["command"]:
+                    self._process, self._name = process, name
 
     @property
     def running(self) -> str | None:
         """The name of the run that is being trained."""
-        return self._name if self._process is not None and self._process.poll() is None else None
+        if self._process is None:
+            return None
+        try:
+            self._process.wait(0)
+        except psutil.TimeoutExpired:
+            return self._name
+        return None
 
     def sources(self) -> list[str]:
         """What can be trained on: the entries of the folder of data, uploads, and the built-in digits."""
@@ -125,7 +139,7 @@ class Trainings:
         Raises:
             InputError: there is none, or another training runs.
         """
-        self._spawn(name, json.loads(self._command(name).read_text())["command"])
+        self._spawn(name, read_json(self._command(name))["command"])
 
     def stop(self) -> None:
         """Stop the running training, with everything saved."""
@@ -156,9 +170,8 @@ class Trainings:
                 raise InputError("conflict", f"{self.running} is being trained; stop it first")
             self.runs.mkdir(parents=True, exist_ok=True)
             self.uploads.mkdir(parents=True, exist_ok=True)
-            write_json(self.uploads / f"{name}.command.json", {"command": command})
             with (self.uploads / f"{name}.output.txt").open("wb") as output:
-                self._process = subprocess.Popen(
+                self._process = psutil.Popen(
                     [sys.executable, "-m", "ddpm", *command],
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -167,6 +180,7 @@ class Trainings:
                     env=os.environ | {"NO_COLOR": "1"},
                 )
             self._name = name
+            write_json(self.uploads / f"{name}.command.json", {"command": command, "pid": self._process.pid})
 
     def state(self, name: str) -> dict[str, Any]:
         """How far the training of a run is: its state, the images trained, the loss, the newest preview.
@@ -220,7 +234,7 @@ def _events(path: Path) -> list[dict[str, Any]]:
     found = []
     for line in lines[size > TAIL :]:
         try:
-            event = json.loads(line)
+            event = json.loads(line, parse_constant=lambda _: None)  # no browser reads NaN
         except ValueError:
             continue
         if isinstance(event, dict):

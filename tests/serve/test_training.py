@@ -1,0 +1,90 @@
+"""Trainings that are started from the page, as processes; here of a program that only waits."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ddpm.records.run_folder import RunFolder
+from ddpm.serve.training import Training, Trainings, progress
+from refusal import refuses
+
+WAITS = f"""#!{sys.executable}
+import sys, time
+print(*sys.argv[3:], "in /home/someone/secret/x.py", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Trainings]:
+    """Trainings of one folder, as after a restart."""
+    program = tmp_path / "python"
+    program.write_text(WAITS)
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+    (tmp_path / "data" / "photos").mkdir(parents=True)
+    (tmp_path / "data" / "photos.zip").write_bytes(b"")
+    return lambda: Trainings(tmp_path / "data", tmp_path / "runs", tmp_path / "uploads")
+
+
+def test_start_stop_and_resume(make: Callable[[], Trainings], tmp_path: Path) -> None:
+    trainings = make()
+    assert trainings.sources() == ["digits", "photos", "photos.zip"]
+    trainings.start(Training(name="one", data="photos", budget="10m", size=16))
+    began = time.monotonic()
+    while not trainings.state("one")["said"]:
+        assert time.monotonic() < began + 30
+        time.sleep(0.01)
+    state = trainings.state("one")
+    assert (state["state"], state["images"]) == ("running", 0)
+    assert state["said"] == [
+        "train photos --out one --for 10m --size 16 in x.py"
+    ]  # without folders
+    with refuses("conflict", "one"):
+        trainings.start(Training(name="two", data="digits"))
+    with refuses("conflict", "one"):
+        trainings.resume("one")
+    again = make()  # by a server that starts after one that was killed
+    assert again.running == "one"
+    again.stop()
+    trainings._process.wait(30)
+    assert (again.running, trainings.running) == (None, None)
+    again.resume("one")
+    assert (again.running, again.names()) == ("one", ["one"])
+    again.stop()
+    again._process.wait(30)
+    assert make().running is None
+
+
+def test_refused(make: Callable[[], Trainings], tmp_path: Path) -> None:
+    trainings = make()
+    (tmp_path / "runs" / "taken").mkdir(parents=True)
+    with refuses("exists", "taken"):
+        trainings.start(Training(name="taken", data="digits"))
+    for name in ("..", "a/b", "-x", ""):
+        with refuses("invalid"):
+            trainings.start(Training(name=name, data="digits"))
+        with refuses("missing"):
+            trainings.resume(name)
+    with refuses("missing", "photos.zip"):
+        trainings.start(Training(name="x", data="other"))
+    assert trainings.running is None
+
+
+def test_progress_of_a_log_that_is_being_written(tmp_path: Path) -> None:
+    events = [
+        {"kind": "start", "of": 1000},
+        {"kind": "train", "images": 10, "loss": float("nan"), "images_per_s": 5},
+        {"kind": "train", "images": 20, "loss": 0.5, "images_per_s": 6, "eta_s": 30},
+        {"kind": "preview", "images": 20, "path": "/home/someone/runs/x/previews/20.png"},
+    ]
+    lines = "\n".join(map(json.dumps, events))
+    RunFolder(tmp_path).log.write_text(f'{lines}\n[1]\nnot JSON\n{{"kind": "train", "ima')
+    found = progress(RunFolder(tmp_path))
+    assert (found["images"], found["of"], found["images_per_s"], found["preview"]) == (20, 1000, 6, "20.png")
+    assert found["loss"][-1] == [20, 0.5]
+    json.dumps(found, allow_nan=False)
