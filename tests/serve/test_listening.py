@@ -11,7 +11,7 @@ import pytest
 
 from ddpm.serve import guard, listening
 from ddpm.serve.app import create
-from ddpm.serve.listening import bound, listener
+from ddpm.serve.listening import bound, http_server
 from ddpm.serve.server import Server
 from refusal import refuses
 from serve.conftest import TOKEN
@@ -27,7 +27,7 @@ def address(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Address
     monkeypatch.setattr(listening, "MOST_CONNECTIONS", 20)
     monkeypatch.setattr(guard, "PATIENCE", 0.5)
     with bound("127.0.0.1", 0) as found:
-        running = listener(create(server), server.stop)
+        running = http_server(create(server), server.stop)
         thread = threading.Thread(target=running.run, args=([found],))
         thread.start()
         yield found.getsockname()

@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from cases import cases
+from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
 from ddpm.serve.limits import check
 from ddpm.serve.orders import Order, Ticket
@@ -63,11 +64,12 @@ def test_refused(given: dict[str, Any], named: str) -> None:
 )
 def test_beyond_the_limits_of_a_request(shapes: LoadedRun, given: dict[str, Any], named: str) -> None:
     order = Order.model_validate({"run": "shapes", **given})
+    how = settings(shapes, dict(order.settings))
     if named:
         with refuses("invalid", named):
-            check(shapes, order, [] if order.task == "sample" else [photo()])
+            check(shapes, how, order, [] if order.task == "sample" else [photo()])
     else:
-        check(shapes, order, [])
+        check(shapes, how, order, [])
 
 
 def test_tickets_are_sorted_by_time_and_survive_a_file(tmp_path: Path) -> None:

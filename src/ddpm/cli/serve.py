@@ -43,7 +43,7 @@ def serve(
     """
     try:
         from ddpm.serve.app import create
-        from ddpm.serve.listening import bound, listener
+        from ddpm.serve.listening import bound, http_server
     except ImportError as error:
         raise InputError("missing", f"{error.name} is not installed; run `pip install 'ddpm[serve]'`") from error
     import psutil
@@ -69,7 +69,7 @@ def serve(
         say(f"serving    {', '.join(catalog.folders()) or 'no run yet'}")
         say(f"open       http://{shown}:{listening.getsockname()[1]}/?token={server.token}")
         app = create(server, frozenset(LOOPBACK) if host in LOOPBACK else None)
-        listener(app, server.stop).run([listening])
+        http_server(app, server.stop).run([listening])
 
 
 def _token(out: Path) -> str:

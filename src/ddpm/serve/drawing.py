@@ -45,13 +45,13 @@ class Wanted(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Pictures to draw together.
+class Resolved:
+    """An order to sample, with all that it leaves to the run.
 
     Attributes:
-        key: equal for tickets that can share a batch; of one that cannot, its own id.
-        run, how: the run and the settings of all.
-        subjects: of the ticket's pictures.
+        key: equal for orders that can share a batch.
+        run, how: the run, with everything loaded to sample them, and the settings.
+        subjects: of the order's pictures.
     """
 
     key: str
@@ -60,7 +60,7 @@ class Batch:
     subjects: Subjects
 
 
-def resolve(catalog: Catalog, ticket: Ticket) -> Batch:
+def resolve(catalog: Catalog, ticket: Ticket) -> Resolved:
     """The run and the settings of an order to sample; loads the run if necessary.
 
     Raises:
@@ -73,7 +73,7 @@ def resolve(catalog: Catalog, ticket: Ticket) -> Batch:
     loaded.run = found.run  # with its classifier, for the next request
     kinds = f"{found.subjects.labels is not None} {found.subjects.prompts is not None}"
     key = f"{order.run} {found.run.weights} {found.how.model_dump_json()} {kinds}"
-    return Batch(key, found.run, found.how, found.subjects)
+    return Resolved(key, found.run, found.how, found.subjects)
 
 
 def subject(run: LoadedRun, label: Any, prompt: Any) -> tuple[Any, Any]:
@@ -86,7 +86,7 @@ def subject(run: LoadedRun, label: Any, prompt: Any) -> tuple[Any, Any]:
     return label, None if blank else prompt
 
 
-def largest(batch: Batch) -> int:
+def largest(batch: Resolved) -> int:
     """The pictures of the largest batch; 1 where they are drawn one by one anyway, so that none waits for others."""
     engine, area = batch.run.engine, batch.how.area
     if engine.device.type == "cpu" and len(engine.fill(1, batch.how)) == 1:
@@ -99,7 +99,7 @@ def _fitting(height: int, width: int) -> int:
     return max(1, min(MOST, MOST_PIXELS // (height * width)))
 
 
-def draw(batches: Sequence[tuple[Batch, Wanted]], watch: Callable[[Moment], None], name: str) -> list[Image.Image]:
+def draw(batches: Sequence[tuple[Resolved, Wanted]], watch: Callable[[Moment], None], name: str) -> list[Image.Image]:
     """Draw pictures in one batch, each with its record.
 
     Args:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from ddpm.engine.options import settings
+from ddpm.config.sampling import SamplingConfig
 from ddpm.engine.run import LoadedRun
 from ddpm.serve.orders import MOST_STEPS, Order
 from ddpm.system.errors import InputError
@@ -14,13 +14,16 @@ MOST_PIXELS, MOST_PIXELS_IN_ALL = 1 << 22, 1 << 24
 """The pixels of a picture, given or drawn, and of all pictures of a request."""
 
 
-def check(run: LoadedRun, order: Order, given: Sequence[Image.Image]) -> None:
+def check(run: LoadedRun, how: SamplingConfig, order: Order, given: Sequence[Image.Image]) -> None:
     """Refuse an order that would take too much memory or time, however it is written.
 
+    Args:
+        how: the settings that it resolves to.
+
     Raises:
-        InputError: too many steps or pixels, or settings that are not allowed.
+        InputError: too many steps or pixels.
     """
-    how, options = settings(run, dict(order.settings)), order.options
+    options = order.options
     times = 1 if options.repaint is None else Repaint.parse(options.repaint).times
     if how.steps * times > MOST_STEPS:
         raise InputError("invalid", f"the request takes {how.steps * times:,} steps; use at most {MOST_STEPS:,}")

@@ -78,7 +78,7 @@ class ImpatientProtocol(H11Protocol):
             self.transport.abort()
 
 
-class Listener(uvicorn.Server):
+class HttpServer(uvicorn.Server):
     """uvicorn's server, which says when it begins to stop, so that open streams end by themselves."""
 
     def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
@@ -106,7 +106,7 @@ def bound(host: str, port: int) -> socket.socket:
         raise InputError("conflict", f"cannot listen on {host}, port {port}: {why}; use another --port") from error
 
 
-def listener(app: FastAPI, stopping: Callable[[], None] = lambda: None) -> Listener:
+def http_server(app: FastAPI, stopping: Callable[[], None] = lambda: None) -> HttpServer:
     """A server of an application; ``run([socket])`` serves until interrupted.
 
     Args:
@@ -123,4 +123,4 @@ def listener(app: FastAPI, stopping: Callable[[], None] = lambda: None) -> Liste
         server_header=False,
         h11_max_incomplete_event_size=LONGEST_HEAD,
     )
-    return Listener(config, stopping)
+    return HttpServer(config, stopping)

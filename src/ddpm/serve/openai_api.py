@@ -1,6 +1,5 @@
 """The image endpoints of OpenAI's API, for clients that speak it."""
 
-import asyncio
 import base64
 import json
 import re
@@ -177,7 +176,7 @@ async def _stream(server: Server, ticket: Ticket, kind: str, partial: int) -> As
                 yield _event(f"{kind}.completed", b64_json=await run_in_threadpool(_base64, server, event.data["name"]))
             elif event.kind in STATUS:
                 yield _event("error", message=event.data["error"] or STATUS[event.kind][1])
-    except asyncio.CancelledError:  # the client left
+    except BaseException:  # the client left
         server.queue.cancel(ticket.id)
         raise
 

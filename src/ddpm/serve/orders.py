@@ -40,11 +40,11 @@ GIVEN: dict[TaskName, tuple[int, bool]] = {
 """The number of pictures that each task takes, and whether it takes a mask."""
 
 Name = Annotated[str, Field(max_length=LONGEST_NAME)]
-Label = Name | Annotated[int, bounds(0, 10**6)]
+ClassName = Name | Annotated[int, bounds(0, 10**6)]
 Prompt = Annotated[str, Field(max_length=LONGEST_PROMPT)]
 Seed = Annotated[int, bounds(0, 2**63 - 1)]
-Scalar = bool | int | float | Prompt
-Setting = Scalar | Annotated[list[Scalar], Field(max_length=MOST_STEPS)] | None
+SettingValue = bool | int | float | Prompt
+Setting = SettingValue | Annotated[list[SettingValue], Field(max_length=MOST_STEPS)] | None
 Side = Annotated[int, bounds(0, MOST_SIDE)]
 
 
@@ -89,7 +89,7 @@ class Order(Strict):
     n: Annotated[int, bounds(1, MOST_PICTURES)] = 1
     seed: Seed | None = None
     first: Annotated[int, bounds(0, 2**31 - 1)] = 0
-    label: Label | Annotated[list[Label], Field(max_length=MOST_PICTURES)] | None = None
+    label: ClassName | Annotated[list[ClassName], Field(max_length=MOST_PICTURES)] | None = None
     prompt: Prompt | Annotated[list[Prompt], Field(max_length=MOST_PICTURES)] | None = None
     settings: dict[Name, Setting] = Field(default_factory=dict)
     options: Options = Options()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from ddpm.engine.options import settings
 from ddpm.images.decode import BadImage, header, load
 from ddpm.images.photo import opened
 from ddpm.serve import drawing
@@ -87,9 +88,13 @@ class Server:
         if masked != (mask is not None):
             raise InputError("invalid", f"{order.task} {'needs a' if masked else 'takes no'} mask")
         ticket = Ticket.of(order, client)
-        check(self.catalog.get(order.run).run, order, given)
+        run = self.catalog.get(order.run).run
         if order.task == "sample":
-            drawing.resolve(self.catalog, ticket)
+            how = drawing.resolve(self.catalog, ticket).how
+        else:
+            how = settings(run, dict(order.settings))
+            run.subjects(*drawing.subject(run, order.label, order.prompt), len(given))
+        check(run, how, order, given)
         return ticket
 
     def stop(self) -> None:

@@ -16,7 +16,7 @@ from ddpm.images.sheets import opaque
 from ddpm.sampling.follow import Moment
 from ddpm.serve import drawing
 from ddpm.serve.catalog import Catalog
-from ddpm.serve.drawing import Batch, Cancelled, Wanted
+from ddpm.serve.drawing import Cancelled, Resolved, Wanted
 from ddpm.serve.orders import GIVEN, Ticket
 from ddpm.serve.queue import Queue
 from ddpm.serve.words import Words
@@ -107,7 +107,7 @@ class Worker(threading.Thread):
             self.queue.add(ticket.id, name)
         return [Wanted(ticket, k) for k in range(ticket.order.n) if ticket.picture(k) not in there]
 
-    def _draw(self, part: Sequence[Wanted], resolved: dict[str, Batch], before: float, share: float) -> None:
+    def _draw(self, part: Sequence[Wanted], resolved: dict[str, Resolved], before: float, share: float) -> None:
         pairs = [(resolved[wanted.ticket.id], wanted) for wanted in part]
         run = pairs[0][0].run
         watch = partial(self._watch, run, [(wanted.ticket.id, wanted.k) for wanted in part], before, share)
