@@ -11,8 +11,8 @@ It starts ``ddpm serve RUN`` on a free port, and
 - opens ``--idle`` connections that say nothing, while a client asks.
 
 It prints a table: requests answered and refused (429), pictures that differ, pictures per second, the median and the
-95th percentile of the time of a request, and the server's memory before, at its peak and after. The exit code is 0 if
-every request was answered or refused, and every picture is the same.
+95th percentile of the time of a request, the server's CPU time per picture, and its memory before, at its peak and
+after. The exit code is 0 if every request was answered or refused, and every picture is the same.
 """
 
 import argparse
@@ -57,6 +57,7 @@ class Load:
         pictures: by (label, seed).
         refused: the number of answers 429.
         failed: other answers, and none at all.
+        took, cpu: the seconds of the whole load, and those of the server's processor.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Load:
     refused: int = 0
     failed: list[str] = field(default_factory=list)
     took: float = 0.0
+    cpu: float = 0.0
 
     def row(self) -> str:
         """Its line in the table."""
@@ -74,6 +76,7 @@ class Load:
         return (
             f"{self.name:<28}{len(self.seconds):>9}{self.refused:>9}{len(self.failed):>8}"
             f"{len(self.seconds) / self.took:>12.1f}{1000 * quantiles[9]:>10.0f}{1000 * quantiles[18]:>10.0f}"
+            f"{1000 * self.cpu / max(1, len(self.seconds)):>16.1f}"
         )
 
 
@@ -89,7 +92,7 @@ def ask(port: int, label: str | None, seed: int) -> tuple[int, Any]:
     return found
 
 
-def load(name: str, port: int, orders: list[tuple[str | None, int]], clients: int) -> Load:
+def load(name: str, port: int, orders: list[tuple[str | None, int]], clients: int, server: psutil.Process) -> Load:
     """Send these requests by some clients, each of which waits for its answer before it asks again."""
     found, waiting, lock = Load(name), deque(orders), threading.Lock()
 
@@ -113,13 +116,13 @@ def load(name: str, port: int, orders: list[tuple[str | None, int]], clients: in
                 else:
                     found.failed.append(f"{status} {answer}")
 
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), sum(server.cpu_times()[:2])
     threads = [threading.Thread(target=client) for _ in range(clients)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    found.took = time.perf_counter() - began
+    found.took, found.cpu = time.perf_counter() - began, sum(server.cpu_times()[:2]) - cpu
     return found
 
 
@@ -198,22 +201,23 @@ def main() -> None:
                 except OSError:
                     assert server.poll() is None, "the server ended"
                     time.sleep(0.02)
-            first = time.perf_counter() - began
+            watched = psutil.Process(server.pid)
+            first, first_cpu = time.perf_counter() - began, sum(watched.cpu_times()[:2])
             memory = Memory(server.pid)
             before = memory.now
             memory.start()
             orders = [(labels[k % len(labels)], k) for k in range(given.requests)]
-            many = load(f"{given.clients} clients", port, orders, given.clients)
+            many = load(f"{given.clients} clients", port, orders, given.clients, watched)
             after = memory.now
             loads = [
                 many,
                 *(
-                    load(f"{n} client{'s' * (n > 1)}", port, [(labels[0], k) for k in range(given.each)], n)
+                    load(f"{n} client{'s' * (n > 1)}", port, [(labels[0], k) for k in range(given.each)], n, watched)
                     for n in (1, 8)
                 ),
             ]
             with idle(port, given.idle) as opened:
-                loads.append(load(f"1 client, {opened:,} idle", port, [(labels[0], k) for k in range(8)], 1))
+                loads.append(load(f"1 client, {opened:,} idle", port, [(labels[0], k) for k in range(8)], 1, watched))
             last = memory.now
         finally:
             server.send_signal(signal.SIGINT)
@@ -221,15 +225,21 @@ def main() -> None:
             server.wait(60)
         stopped = time.perf_counter() - began
     wrong = differing(loaded, loads)
-    print(f"{'load':<28}{'answered':>9}{'refused':>9}{'failed':>8}{'pictures/s':>12}{'p50 ms':>10}{'p95 ms':>10}")
+    print(
+        f"{'load':<28}{'answered':>9}{'refused':>9}{'failed':>8}{'pictures/s':>12}{'p50 ms':>10}{'p95 ms':>10}", end=""
+    )
+    print(f"{'CPU ms/picture':>16}")
     for one in loads:
         print(one.row())
-    gain = loads[1].took / loads[2].took
-    print(f"8 clients draw {gain:.1f} times as many pictures per second as 1")
+    gain, cheaper = loads[1].took / loads[2].took, loads[1].cpu / loads[2].cpu
+    print(
+        f"8 clients draw {gain:.1f} times as many pictures per second as 1, each at 1 / {cheaper:.1f} of its CPU time"
+    )
     print(f"{wrong} of {sum(len(one.pictures) for one in loads)} pictures differ from those drawn alone")
     say = f"memory {before:.0f} MB before, {memory.peak:.0f} MB at most, {after:.0f} MB after the load, {last:.0f} MB"
     print(f"{say} at the end")
-    print(f"at most {memory.files} open files; {first:.1f} s from start to first picture; stopped in {stopped:.1f} s")
+    print(f"at most {memory.files} open files; stopped in {stopped:.1f} s")
+    print(f"{first:.1f} s from start to first picture, {first_cpu:.1f} s of CPU time")
     for line in (line for one in loads for line in one.failed[:5]):
         print(line)
     sys.exit(bool(wrong or any(one.failed for one in loads)))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+import psutil
 import pytest
 
 from ddpm.serve import guard, listening
@@ -102,9 +103,12 @@ def test_slow_bodies_and_endless_ones(address: Address, monkeypatch: pytest.Monk
 
 
 def test_idle_connections_make_room(address: Address) -> None:
+    process = psutil.Process()
+    before = process.num_fds()
     with ExitStack() as idle:
         clients = [idle.enter_context(socket.create_connection(address)) for _ in range(60)]
         assert answers(address)
+        assert process.num_fds() <= before + 60 + 20 + 1  # here, those of the server, and the last
         assert closed(clients[0]) == b""
 
 
@@ -124,6 +128,10 @@ def test_long_and_malformed_heads(address: Address) -> None:
         with socket.create_connection(address) as client:
             client.sendall(sent)
             assert b" 400 " in closed(client) or sent[:1] == b"G"
+    for path in (b"/../../etc/passwd", b"//etc/passwd", b"/%2e%2e/%2e%2e/etc/passwd", b"/api/pictures/../../tickets"):
+        with socket.create_connection(address) as client:
+            client.sendall(b"GET " + path + b" HTTP/1.1\r\n" + HEAD + b"Connection: close\r\n\r\n")
+            assert b" 404 " in closed(client)
     assert answers(address)
 
 

@@ -39,9 +39,11 @@ class ImpatientProtocol(H11Protocol):
         super().connection_made(transport)
         self._wait()
         if len(self.connections) > MOST_CONNECTIONS:
-            mine = [one for one in self.connections if isinstance(one, ImpatientProtocol)]
-            oldest = min(mine, key=lambda one: (not one.idle, one._idle_since))
-            (oldest if oldest.idle else self).transport.abort()
+            every = [one for one in self.connections if isinstance(one, ImpatientProtocol)]
+            remaining = [one for one in every if not one.transport.is_closing()]  # one that was aborted is lost later
+            if len(remaining) > MOST_CONNECTIONS:
+                oldest = min(remaining, key=lambda one: (not one.idle, one._idle_since))
+                (oldest if oldest.idle else self).transport.abort()
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
