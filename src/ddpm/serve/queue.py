@@ -113,6 +113,11 @@ class Queue:
             self._changed.wait_for(lambda: self._waiting or self.closed)
             return None if self.closed else self._start(self._waiting[0])
 
+    def gather(self, number: int, seconds: float) -> None:
+        """Wait until as many tickets wait, but not for longer."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._waiting) >= number or self.closed, seconds)
+
     def take_also(self, fits: Callable[[Ticket], bool], most: int) -> list[Ticket]:
         """Further tickets that fit, in their order, of at most ``most`` pictures in all; each then runs."""
         with self._changed:

@@ -26,6 +26,8 @@ PREVIEWS = 12
 """The most previews of one batch."""
 SIDE = 256
 """The longest side of a preview."""
+GATHER = 0.1
+"""The part of the time of a shared batch, and the most seconds, to wait for the next requests of its clients."""
 FAULT = "an error of the server"
 """What clients are told of errors that are not theirs."""
 LOG = logging.getLogger(__name__)
@@ -43,11 +45,13 @@ class Worker(threading.Thread):
     def run(self) -> None:
         """Work until the queue is closed."""
         while (ticket := self.queue.take()) is not None:
-            began, before = time.monotonic(), self.pictures
-            self._carry_out([ticket])
+            began, before, taken = time.monotonic(), self.pictures, [ticket]
+            self._carry_out(taken)
             took = time.monotonic() - began
             self.seconds += took
             self.queue.timed(took, self.pictures - before)
+            if len(taken) > 1:  # their clients may ask again, and share the next batch as well
+                self.queue.gather(len(taken), min(GATHER, took * GATHER))
 
     def _carry_out(self, taken: list[Ticket], *, share: bool = True) -> None:
         """Carry out an order, and others that can share its batch; if that fails, each by itself.
