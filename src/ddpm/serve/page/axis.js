@@ -1,5 +1,5 @@
 // An axis of a comparison: what varies, and its values.
-import {$$, el} from "./dom.js";
+import {$$, el, toggle} from "./dom.js";
 import {keep, recall} from "./state.js";
 
 const KINDS = {
@@ -54,13 +54,8 @@ export class Axis {
   }
 
   chips(names, pressed) {
-    const toggle = (event) => {
-      const on = event.target.getAttribute("aria-pressed") === "true";
-      event.target.setAttribute("aria-pressed", String(!on));
-      this.save();
-    };
-    return names.length === 0 ? el("p", {class: "hint"}, "The run has none.") : el("div", {class: "chips"},
-      names.map((name) => el("button", {type: "button", "aria-pressed": String(pressed.includes(name)), onclick: toggle}, name)));
+    if (names.length === 0) return el("p", {class: "hint"}, "The run has none.");
+    return el("div", {class: "chips"}, names.map((name) => toggle(name, pressed.includes(name), () => this.save())));
   }
 
   save() {
@@ -78,7 +73,8 @@ export class Axis {
     if (!this.kind) return [{name: "", apply: (ask) => ask}];
     const field = this.body.querySelector("textarea");
     const split = this.kind === "prompt" ? /\n/ : /[\s,]+/;
-    const names = field ? field.value.split(split).map((part) => part.trim()).filter(Boolean).flatMap(range) : this.pressed();
+    const parts = (text) => text.split(split).map((part) => part.trim()).filter(Boolean);
+    const names = field ? parts(field.value).flatMap(range) : this.pressed();
     const wrong = this.kind !== "prompt" && field ? names.find((name) => !Number.isFinite(Number(name))) : undefined;
     if (wrong !== undefined) throw new Error(`${this.kind}: ${wrong} is no number.`);
     if (names.length === 0) throw new Error(`Choose values of ${this.kind} to compare.`);

@@ -40,8 +40,9 @@ export class Brush {
     this.size.value = Math.max(1, side >> 3);
     this.sized();
     this.erase(false);
-    this.canvas = el("canvas", {width: this.width, height: this.height, tabindex: 0, role: "img", id: "mask",
-      "aria-label": "Mask: paint what to fill. Arrow keys move, Space paints, E erases, Z undoes."});
+    const help = "Mask: paint what to fill. Arrow keys move, Space paints, E erases, Z undoes.";
+    const size = {width: this.width, height: this.height};
+    this.canvas = el("canvas", {...size, id: "mask", tabindex: 0, role: "img", "aria-label": help});
     this.canvas.addEventListener("pointerdown", (event) => this.begin(event));
     this.canvas.addEventListener("pointermove", (event) => this.draw(event));
     this.canvas.addEventListener("keydown", (event) => this.key(event));
@@ -52,7 +53,8 @@ export class Brush {
 
   at(event) {
     const box = this.canvas.getBoundingClientRect();
-    return {x: (event.clientX - box.left) / box.width * this.width, y: (event.clientY - box.top) / box.height * this.height};
+    const [x, y] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+    return {x: x * this.width, y: y * this.height};
   }
 
   begin(event) {
@@ -94,14 +96,18 @@ export class Brush {
     const radius = Math.max(0.75, this.size.value / 2);
     const [dx, dy] = [to.x - from.x, to.y - from.y];
     const length2 = dx * dx + dy * dy;
-    const range = (a, b, most) => [Math.max(0, Math.floor(Math.min(a, b) - radius)), Math.min(most, Math.ceil(Math.max(a, b) + radius))];
+    const range = (a, b, most) => [
+      Math.max(0, Math.floor(Math.min(a, b) - radius)),
+      Math.min(most, Math.ceil(Math.max(a, b) + radius)),
+    ];
     const [left, right] = range(from.x, to.x, this.width);
     const [top, bottom] = range(from.y, to.y, this.height);
     for (let y = top; y < bottom; y += 1) {
       for (let x = left; x < right; x += 1) {
         const [px, py] = [x + 0.5 - from.x, y + 0.5 - from.y];
         const along = length2 ? Math.min(1, Math.max(0, (px * dx + py * dy) / length2)) : 0;
-        if (Math.hypot(px - along * dx, py - along * dy) < radius) this.bits[y * this.width + x] = this.erasing ? 0 : 1;
+        const near = Math.hypot(px - along * dx, py - along * dy) < radius;
+        if (near) this.bits[y * this.width + x] = this.erasing ? 0 : 1;
       }
     }
     this.render();

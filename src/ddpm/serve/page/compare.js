@@ -12,7 +12,8 @@ export class Comparison {
     this.form = form;
     this.open = open;
     this.node = $("#comparison");
-    this.node.append(el("p", {class: "hint"}, "Choose what varies across and down; all else is as in the form. Each cell shows one picture of the same seed."));
+    this.node.append(el("p", {class: "hint"}, "Choose what varies across and down; all else is as in the form, ",
+      "and each cell shows one picture of the same seed."));
   }
 
   offer({solvers, grids}) {
@@ -20,14 +21,17 @@ export class Comparison {
     const choices = {solvers: () => solvers, grids: () => grids, labels};
     this.axes = [new Axis("Across", choices, "steps", false), new Axis("Down", choices, "solver", true)];
     $("#axes").append(...this.axes.map((axis) => axis.node));
-    this.form.fields.run.addEventListener("change", () => this.axes.forEach((axis) => axis.kind === "label" && axis.show()));
+    this.form.fields.run.addEventListener("change", () => {
+      for (const axis of this.axes) if (axis.kind === "label") axis.show();
+    });
   }
 
   async start() {
     const [across, down] = this.axes;
     if (across.kind === down.kind) throw new Error("Choose two different settings to compare.");
     const [columns, rows] = [across.values(), down.values()];
-    if (columns.length * rows.length > MOST) throw new Error(`These are ${columns.length * rows.length} cells; use at most ${MOST}.`);
+    const size = columns.length * rows.length;
+    if (size > MOST) throw new Error(`These are ${size} cells; use at most ${MOST}.`);
     const [subject] = this.form.subjects();
     const base = {...this.form.base(), ...subject, n: 1};
     this.stop?.();
@@ -54,12 +58,15 @@ export class Comparison {
     this.status = el("span", {class: "status"});
     this.halt = el("button", {type: "button", onclick: () => this.stop()}, "Cancel");
     const [across, down] = this.axes.map((axis) => axis.kind);
-    const head = (name) => el("th", {scope: "col"}, name);
+    const head = columns.map(({name}) => el("th", {scope: "col"}, name));
     const table = el("table", {class: "grid"},
-      el("thead", {}, el("tr", {}, el("th", {class: "corner"}, down ? `${down} ↓ ${across} →` : across), columns.map(({name}) => head(name)))),
-      el("tbody", {}, rows.map(({name}, i) => el("tr", {}, el("th", {scope: "row"}, name), cells[i].map((cell) => cell.node)))));
+      el("thead", {}, el("tr", {}, el("th", {}, down ? `${down} ↓ ${across} →` : across), head)),
+      el("tbody", {}, rows.map(({name}, i) =>
+        el("tr", {}, el("th", {scope: "row"}, name), cells[i].map((cell) => cell.node)))));
     table.style.setProperty("--columns", columns.length);
-    const same = [base.run, base.label, base.prompt, `seed ${base.seed}`].filter((part) => part !== null && part !== undefined);
+    const varied = [across, down];
+    const same = [["run", base.run], ["label", base.label], ["prompt", base.prompt], ["seed", `seed ${base.seed}`]]
+      .filter(([name, value]) => !varied.includes(name) && value !== null).map(([, value]) => value);
     this.node.replaceChildren(el("div", {class: "line"}, el("strong", {}, same.join(" · ")), this.status, this.halt),
       el("div", {class: "scroll"}, table));
     this.progress();

@@ -30,6 +30,14 @@ export function picture(src, alt) {
   return image;
 }
 
+// A button that is pressed or not.
+export function toggle(name, pressed, changed) {
+  return el("button", {type: "button", "aria-pressed": String(pressed), onclick: ({target}) => {
+    target.setAttribute("aria-pressed", String(target.getAttribute("aria-pressed") !== "true"));
+    changed();
+  }}, name);
+}
+
 export const plural = (n, one, many = one + "s") => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
 
 export function duration(seconds) {

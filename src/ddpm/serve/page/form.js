@@ -10,7 +10,8 @@ const OPTIONS = {
   edit: ["strength", "fit"], upscale: [], interpolate: ["fit"],
 };
 const VERBS = {
-  sample: "Generate", inpaint: "Fill", outpaint: "Extend", edit: "Change", upscale: "Upscale", interpolate: "Interpolate",
+  sample: "Generate", inpaint: "Fill", outpaint: "Extend", edit: "Change", upscale: "Upscale",
+  interpolate: "Interpolate",
 };
 const MOST = 64;
 const words = (text) => (text ?? "").split(" ").filter(Boolean);
@@ -139,9 +140,13 @@ export class Form {
   // Take over the settings of a picture.
   async fill(record) {
     const task = record.work?.command ?? "sample";
-    if (record.work && OPTIONS[task]) for (const name of OPTIONS[task]) this.fields[name].value = record.work.options[name] ?? "";
+    for (const name of OPTIONS[task] ?? []) this.fields[name].value = record.work.options[name] ?? "";
     const name = record.run.split("/").pop();
-    const known = this.run.runs.some((run) => run.name === name);
+    const known = this.run.offers(name);
+    if (!known && this.tab === "edit" && !record.work) {
+      say(`The picture is taken; ${name} is not a run for this tool, so its settings are not.`);
+      return;
+    }
     this.fields.prompt.value = record.prompt ?? "";
     await this.run.choose(known ? name : this.run.name, record.label === null ? [] : [record.label]);
     settings.fill(this.node, settings.different(record.settings, this.run.detail?.settings ?? {}));
@@ -150,8 +155,8 @@ export class Form {
     this.fields.number.value = record.work ? record.index + 1 : 1;
     this.fields.first.value = record.work ? 0 : record.index;
     this.refresh();
-    if (!known) say(`The picture is of the run ${name}, which is not served here; its settings are taken over.`, "error");
-    else if (!Number.isSafeInteger(record.seed)) say("The seed is too long for this page; use the command line.", "error");
+    if (!known) say(`The run ${name} is not served here; the other settings of the picture are taken over.`, "error");
+    else if (!Number.isSafeInteger(record.seed)) say("The seed is too long for this page.", "error");
     else say(`Settings taken over: ${name}, seed ${record.seed}.`);
   }
 

@@ -14,45 +14,59 @@ import {Tools} from "./tools.js";
 import {Viewer} from "./viewer.js";
 
 const TABS = ["generate", "edit", "compare", "runs"];
+const GOING = ["queued", "running"];
 const form = new Form($("#form"));
 const tools = new Tools(form);
 const viewer = new Viewer({use, edit, removed: (name) => gallery.forget(name)});
 const look = (names, at) => viewer.open(names, at);
-const gallery = new Gallery((names, at) => (form.tab === "edit" && tools.wanting ? takeUp(names[at]) : look(names, at)));
+const gallery = new Gallery((names, at) => {
+  if (form.tab === "edit" && tools.wanting) takeUp(names[at]);
+  else look(names, at);
+});
 const comparison = new Comparison(form, look);
-const runs = new RunList(() => reporting(() => form.run.load()));
+const runs = new RunList(async (name) => {
+  await to("generate");
+  await form.run.choose(name);
+});
 
 function to(tab) {
-  location.hash = tab;
+  history.pushState(null, "", `#${tab}`);
+  return show(tab);
 }
 
 async function show(tab) {
   form.tab = tab;
-  for (const node of $$("main > [data-tabs], #results > [data-tabs]")) node.hidden = !node.dataset.tabs.split(" ").includes(tab);
-  for (const link of $$("nav a")) link.toggleAttribute("aria-current", link.hash === `#${tab}`);
+  for (const node of $$("main > [data-tabs], #results > [data-tabs]")) {
+    node.hidden = !node.dataset.tabs.split(" ").includes(tab);
+  }
+  for (const link of $$("nav a")) {
+    if (link.hash === `#${tab}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  $("#form").scrollTop = 0;
   runs.shown(tab === "runs");
-  if (tab !== "runs") await form.toTask(form.task);
+  if (tab === "runs") return;
+  await reporting(() => form.run.load());
+  await form.toTask(form.task);
 }
 
 async function use(record) {
   const tool = record.work?.command;
-  if (form.tab !== "edit") {
-    to(tool ? "edit" : "generate");
-    await shown();
-  }
+  if (form.tab !== "edit") await to(tool ? "edit" : "generate");
   if (tool) await form.toTask(tool);
   await form.fill(record);
 }
 
 async function edit(tool, name) {
-  to("edit");
-  await shown();
+  await to("edit");
   await form.toTask(tool);
   await takeUp(name);
 }
 
 const takeUp = (name) => reporting(() => tools.takeNamed(name));
 const shown = () => show(location.hash.slice(1) || TABS[0]);
+
+const full = () => say("Too many jobs wait; this one is queued as soon as there is room.");
 
 async function order() {
   silence();
@@ -61,8 +75,8 @@ async function order() {
   button.disabled = true;
   try {
     const asks = form.asks().map((ask) => tools.given(ask));
-    for (const old of $$(".card", $("#stage"))) if (!["queued", "running"].includes(old.dataset.state)) old.remove();
-    for (const ask of asks) watch(await submit(ask, undefined, () => say("Too many jobs wait; this one is queued as soon as there is room.")));
+    for (const old of $$(".card", $("#stage"))) if (!GOING.includes(old.dataset.state)) old.remove();
+    for (const ask of asks) watch(await submit(ask, undefined, full));
     if (matchMedia("(max-width: 760px)").matches) $("#stage").scrollIntoView({behavior: "smooth"});
   } finally {
     button.disabled = false;
@@ -92,19 +106,23 @@ addEventListener("hashchange", () => TABS.includes(location.hash.slice(1)) && sh
 takePictures({fill: use, take: (url) => tools.take(url), editing: () => form.tab === "edit"});
 
 await reporting(async () => {
-  const [choices] = await Promise.all([get("api/choices"), form.run.load()]);
-  form.fields.solver.replaceChildren(el("option", {value: ""}, "default"), ...choices.solvers.map((name) => el("option", {}, name)));
-  $("#grids").replaceChildren(...choices.grids.map((value) => el("option", {value})));
-  $("#settings").replaceChildren(...Object.keys(choices.settings).map((name) => el("option", {value: `${name}=`}, choices.settings[name])));
+  const [choices] = await Promise.all([get("api/choices"), form.run.load()]); // the runs decide which tab is first
+  const option = (value, text = value) => el("option", {value}, text);
+  form.fields.solver.replaceChildren(option("", "default"), ...choices.solvers.map((name) => option(name)));
+  $("#grids").replaceChildren(...choices.grids.map((name) => option(name)));
+  $("#settings").replaceChildren(...Object.entries(choices.settings).map(([name, help]) => option(`${name}=`, help)));
   form.fields.other.addEventListener("input", () => {
     const last = form.fields.other.value.split(/\s+/).pop().split("=")[0];
     $("#about-setting").textContent = choices.settings[last] ?? "";
   });
   form.restore();
   comparison.offer(choices);
-  if (!TABS.includes(location.hash.slice(1))) history.replaceState(null, "", `#${form.run.runs.length ? "generate" : "runs"}`);
+  if (!TABS.includes(location.hash.slice(1))) {
+    history.replaceState(null, "", `#${form.run.runs.length ? "generate" : "runs"}`);
+  }
   await shown();
   await gallery.refresh();
-  for (const job of (await get("api/jobs")).filter((one) => ["queued", "running"].includes(one.state)).reverse()) watch(job);
+  const going = (await get("api/jobs")).filter((job) => GOING.includes(job.state));
+  going.reverse().forEach(watch);
   document.documentElement.dataset.ready = "";
 });

@@ -11,11 +11,13 @@ await reporting(async () => {
   const run = runs[0] ?? {name: "RUN", classes: []};
   const ask = {run: run.name, n: 4, seed: 7, ...(run.classes?.length ? {label: run.classes[0]} : {})};
   $("#base").textContent = `${origin}/v1`;
-  $("#curl").textContent = `curl ${origin}/api/jobs -H "Authorization: Bearer $TOKEN" \\\n  -d '${JSON.stringify(ask).replaceAll("'", "'\\''")}'\n` +
-    `curl -N ${origin}/api/jobs/ID/events -H "Authorization: Bearer $TOKEN"`;
+  const authorised = (path) => `curl -N ${origin}/${path} -H "Authorization: Bearer $TOKEN"`;
+  const quoted = `'${JSON.stringify(ask).replaceAll("'", "'\\''")}'`;
+  $("#curl").textContent = `${authorised("api/jobs")} \\\n  -d ${quoted}\n${authorised("api/jobs/ID/events")}`;
   const routes = Object.entries(description.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, route]) => ({path, method: method.toUpperCase(), ...route})));
-  for (const [title, prefix] of [["Jobs, pictures and runs", "/api"], ["OpenAI's endpoints", "/v1"], ["Operation", "/"]]) {
+  const groups = [["Jobs, pictures and runs", "/api"], ["OpenAI's endpoints", "/v1"], ["Operation", "/"]];
+  for (const [title, prefix] of groups) {
     const mine = routes.filter((route) => route.path.startsWith(prefix) && !route.taken);
     for (const route of mine) route.taken = true;
     $("#routes").append(el("h2", {}, title), ...mine.map((route) => entry(route, description)));
@@ -28,12 +30,14 @@ function entry({method, path, description: said, parameters = [], requestBody}, 
     ...parameters.map((one) => [one.name, one.in, kind(one.schema, whole), one.required]),
     ...body(requestBody, whole),
   ];
-  const row = ([name, place, type, required]) => el("tr", {}, el("td", {}, el("code", {}, name)), el("td", {}, place),
-    el("td", {}, type), el("td", {}, required ? "required" : ""));
-  const table = fields.length ? el("div", {class: "scroll"}, el("table", {class: "plain"}, el("tbody", {}, fields.map(row)))) : null;
+  const cell = (content) => el("td", {}, content);
+  const row = ([name, place, type, required]) =>
+    el("tr", {}, [el("code", {}, name), place, type, required ? "required" : ""].map(cell));
   const about = said?.split("\n")[0].replaceAll("`", "") ?? "";
   const head = [el("code", {class: `method ${method}`}, method), el("code", {}, path), el("span", {}, about)];
-  return table ? el("details", {class: "route"}, el("summary", {}, head), table) : el("div", {class: "route"}, el("div", {class: "head"}, head));
+  if (fields.length === 0) return el("div", {class: "route"}, el("div", {class: "head"}, head));
+  return el("details", {class: "route"}, el("summary", {}, head),
+    el("div", {class: "scroll"}, el("table", {class: "plain"}, el("tbody", {}, fields.map(row)))));
 }
 
 function resolved(schema, whole) {
@@ -44,7 +48,8 @@ function resolved(schema, whole) {
 function body(request, whole) {
   const [content] = Object.values(request?.content ?? {});
   const {properties = {}, required = []} = resolved(content?.schema, whole);
-  return Object.entries(properties).map(([name, schema]) => [name, "body", kind(schema, whole), required.includes(name)]);
+  return Object.entries(properties)
+    .map(([name, schema]) => [name, "body", kind(schema, whole), required.includes(name)]);
 }
 
 function kind(schema, whole) {
@@ -52,6 +57,7 @@ function kind(schema, whole) {
   if (schema.enum) return schema.enum.join(", ");
   const found = resolved(schema, whole);
   if (found.type === "array") return `list of ${kind(found.items ?? {}, whole)}`;
-  const bounds = [["minimum", "from"], ["maximum", "to"]].filter(([name]) => name in found).map(([name, word]) => `${word} ${found[name]}`);
+  const bounds = [["minimum", "from"], ["maximum", "to"]].filter(([name]) => name in found)
+    .map(([name, word]) => `${word} ${found[name]}`);
   return [found.type ?? "any", ...bounds].join(" ");
 }

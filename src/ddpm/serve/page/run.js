@@ -1,6 +1,6 @@
 // The choice of a run, its labels, and its own settings as the placeholders of the form.
 import {get, segment} from "./api.js";
-import {$, $$, el, plural} from "./dom.js";
+import {$, $$, el, plural, toggle} from "./dom.js";
 import {reporting} from "./notice.js";
 import {recall} from "./state.js";
 
@@ -51,9 +51,14 @@ export class RunChoice {
     await this.choose(select.value);
   }
 
+  // Whether the task of the moment can use a run.
+  offers(name) {
+    return [...this.form.elements.run.options].some((option) => option.value === name);
+  }
+
   async choose(name, labels) {
     const run = this.runs.find((one) => one.name === name);
-    if (!run) return;
+    if (!run || !this.offers(name)) return;
     this.form.elements.run.value = name;
     const kept = labels ?? (this.detail?.name === name ? this.labels : recall("labels", []));
     this.show(run.classes, run.text, kept);
@@ -81,18 +86,15 @@ export class RunChoice {
   }
 
   show(classes, text, pressed = []) {
-    const chip = (name) =>
-      el("button", {type: "button", "aria-pressed": String(pressed.includes(name)), onclick: (event) => {
-        const on = event.target.getAttribute("aria-pressed") === "true";
-        event.target.setAttribute("aria-pressed", String(!on));
-        this.changed();
-      }}, name);
+    const chip = (name) => toggle(name, pressed.includes(name), () => this.changed());
     $("#labels .chips").replaceChildren(...classes.map(chip));
     $("#label-filter").hidden = classes.length < MANY;
     $("#label-filter").value = "";
-    this.form.elements.negative.replaceChildren(
-      el("option", {value: ""}, "none"), ...classes.map((name) => el("option", {value: name}, name)),
-    );
+    const {negative} = this.form.elements;
+    const before = negative.value || recall("fields", {}).negative;
+    const option = (value, text = value) => el("option", {value}, text);
+    negative.replaceChildren(option("", "none"), ...classes.map((name) => option(name)));
+    if (classes.includes(before)) negative.value = before;
     this.form.dataset.has = [classes.length ? "classes" : "", text ? "text" : ""].join(" ");
     this.changed();
   }

@@ -1,7 +1,7 @@
 // The runs: what they are, how they were trained, how good they are; and trainings that go on.
 import {get, segment} from "./api.js";
 import {curve} from "./curve.js";
-import {$, duration, el, picture} from "./dom.js";
+import {$, duration, el, picture, plural} from "./dom.js";
 import {reporting} from "./notice.js";
 import {about} from "./run.js";
 import {TrainingForm, controls} from "./training.js";
@@ -9,10 +9,10 @@ import {TrainingForm, controls} from "./training.js";
 const PAUSE = 2000; // milliseconds
 
 export class RunList {
-  // `changed` is called when a training has ended, and there may be another run.
-  constructor(changed) {
+  // `generate` is called with the name of a run to generate with.
+  constructor(generate) {
     this.node = $("#runs");
-    this.changed = changed;
+    this.generate = generate;
     this.trainings = el("div", {class: "tiles"});
     this.tiles = el("div", {class: "tiles"});
   }
@@ -37,34 +37,30 @@ export class RunList {
 
   async list() {
     const runs = await get("api/runs");
-    this.tiles.replaceChildren(...(runs.length ? runs.map((run) => this.tile(run)) : [el("p", {class: "hint"}, "No runs yet.")]));
+    const none = el("p", {class: "hint"}, "No runs yet.");
+    this.tiles.replaceChildren(...(runs.length ? runs.map((run) => this.tile(run)) : [none]));
   }
 
   tile(run) {
-    const open = () => this.choose(run.name);
+    const open = () => reporting(() => this.generate(run.name));
     const node = el("article", {class: "tile"}, el("h3", {}, run.name));
     if (run.error) {
       node.append(el("p", {class: "hint"}, run.error));
       return node;
     }
-    const facts = [["Images", about(run)], ["Trained on", `${run.images.toLocaleString("en")} images`]];
-    if (run.trained) facts.push(["Seen", `${run.trained.toLocaleString("en")} images${run.training ? ", still training" : ""}`]);
-    if (run.score) facts.push(["Fréchet distance", `${run.score.frechet.toPrecision(3)} (${run.score.features}, n = ${run.score.n})`]);
+    const facts = [["Images", about(run)], ["Trained on", count(run.images)]];
+    if (run.trained) facts.push(["Seen", `${count(run.trained)}${run.training ? ", still training" : ""}`]);
+    if (run.score) {
+      const {frechet, features, n} = run.score;
+      facts.push(["Fréchet distance", `${frechet.toPrecision(3)} (${features}, n = ${n})`]);
+    }
     const body = el("div", {class: "body"}, details(facts));
     const links = el("div", {class: "buttons"}, el("button", {type: "button", onclick: open}, "Generate"));
-    if (run.report) links.append(el("a", {class: "button", href: `api/runs/${segment(run.name)}/report`, target: "_blank", rel: "noopener"}, "Report"));
+    const report = `api/runs/${segment(run.name)}/report`;
+    if (run.report) links.append(el("a", {class: "button", href: report, target: "_blank", rel: "noopener"}, "Report"));
     node.append(body, links);
     reporting(async () => history(body, run.name, await get(`api/runs/${segment(run.name)}/progress`)));
     return node;
-  }
-
-  choose(name) {
-    location.hash = "generate";
-    setTimeout(() => {
-      const select = $("[name=run]");
-      select.value = name;
-      select.dispatchEvent(new Event("change", {bubbles: true}));
-    });
   }
 
   // Show the trainings, again and again while one is running.
@@ -72,19 +68,17 @@ export class RunList {
     clearTimeout(this.timer);
     const {trainings} = await get("api/trainings");
     const running = trainings.some((one) => one.state === "running");
-    if (this.running && !running) {
-      await this.changed();
-      await this.list();
-    }
+    if (this.running && !running) await this.list();
     this.running = running;
-    this.trainings.replaceChildren(...trainings.filter((one) => one.state === "running" || !one.finished).map((one) => this.training(one)));
+    const shown = trainings.filter((one) => one.state === "running" || !one.finished);
+    this.trainings.replaceChildren(...shown.map((one) => this.training(one)));
     if (running && this.on) this.timer = setTimeout(() => reporting(() => this.watch()), PAUSE);
   }
 
   training(one) {
-    const facts = [["Images", `${one.images.toLocaleString("en")}${one.of ? ` of ${one.of.toLocaleString("en")}` : ""}`]];
+    const facts = [["Images", one.of ? `${one.images.toLocaleString("en")} of ${count(one.of)}` : count(one.images)]];
     const running = one.state === "running";
-    if (running && one.images_per_s) facts.push(["Speed", `${Math.round(one.images_per_s).toLocaleString("en")} images/s`]);
+    if (running && one.images_per_s) facts.push(["Speed", `${count(Math.round(one.images_per_s))}/s`]);
     if (running && one.seconds) facts.push(["Left", duration(one.seconds)]);
     if (one.score) facts.push(["Fréchet distance", one.score.frechet.toPrecision(3)]);
     const body = el("div", {class: "body"}, details(facts));
@@ -97,6 +91,8 @@ export class RunList {
       body, said, controls(one, () => reporting(() => this.watch())));
   }
 }
+
+const count = (images) => plural(images, "image");
 
 function details(facts) {
   return el("dl", {class: "facts"}, facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));

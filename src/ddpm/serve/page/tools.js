@@ -47,7 +47,7 @@ export class Tools {
   // Complete a request with its pictures and its mask.
   given(ask) {
     if (ask.task === "sample") return ask;
-    if (this.wanting) throw new Error(this.wanted.length > 1 ? "Choose two pictures first." : "Choose a picture first.");
+    if (this.wanting) throw new Error(`Choose ${this.wanted.length > 1 ? "two pictures" : "a picture"} first.`);
     const pictures = this.wanted.map((slot) => slot.value);
     return ask.task === "inpaint" ? {...ask, pictures, mask: this.brush.value()} : {...ask, pictures};
   }

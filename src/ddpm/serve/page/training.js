@@ -7,10 +7,10 @@ export class TrainingForm {
   constructor(started) {
     const field = (label, input) => el("label", {}, label, input);
     this.source = el("select", {name: "source"});
-    this.name = el("input", {name: "name", required: true, pattern: "\\w[\\w.\\-]{0,63}", placeholder: "cats", spellcheck: "false",
-      title: "Letters, digits, . - and _"});
-    this.budget = el("input", {name: "budget", placeholder: "10m", spellcheck: "false", pattern: "\\d+(\\.\\d+)?[smhdkM]?",
-      title: "A time such as 90s, 10m or 2h, or a number of images such as 500k"});
+    const text = (name, more) => el("input", {name, spellcheck: "false", ...more});
+    this.name = text("name", {required: true, placeholder: "cats", title: "Letters, digits, . - and _"});
+    const budgets = "A time such as 90s, 10m or 2h, or a number of images such as 500k";
+    this.budget = text("budget", {placeholder: "10m", title: budgets});
     this.size = el("input", {name: "size", type: "number", min: 4, placeholder: "own"});
     this.sent = el("progress", {max: 1, hidden: true, "aria-label": "Upload"});
     const file = el("input", {type: "file", accept: ".zip", onchange: (event) => {

@@ -4,7 +4,9 @@ import {$, el, picture} from "./dom.js";
 import {date} from "./gallery.js";
 import {reporting} from "./notice.js";
 
-const TOOLS = {inpaint: "Inpaint", outpaint: "Outpaint", edit: "Image to image", upscale: "Upscale", interpolate: "Interpolate"};
+const TOOLS = {
+  inpaint: "Inpaint", outpaint: "Outpaint", edit: "Image to image", upscale: "Upscale", interpolate: "Interpolate",
+};
 
 export class Viewer {
   // `acts` has the functions use(record), edit(tool, name) and removed(name).
@@ -34,11 +36,13 @@ export class Viewer {
       disabled: !(at + by in this.names), onclick: () => this.go(at + by)}, sign);
     this.dialog.replaceChildren(
       el("div", {class: "heading"}, el("h2", {}, date(name)), step(-1, "←", "Newer"), step(1, "→", "Older"),
-        el("button", {type: "button", class: "quiet", "aria-label": "Close", onclick: () => this.dialog.close()}, "✕")),
+        el("button", {type: "button", class: "quiet", "aria-label": "Close", onclick: () => this.dialog.close()},
+          "✕")),
       el("div", {class: "look"}, picture(pictureURL(name), "The picture"), el("div", {}, facts, actions)));
     const record = await reporting(() => get(`${pictureURL(name)}/record`));
     if (this.names[this.at] !== name) return;
-    if (record) facts.replaceChildren(...told(record).flatMap(([key, value]) => [el("dt", {}, key), el("dd", {}, value)]));
+    const fact = ([key, value]) => [el("dt", {}, key), el("dd", {}, value)];
+    if (record) facts.replaceChildren(...told(record).flatMap(fact));
     const act = (label, run, kind = "") => el("button", {type: "button", class: kind, onclick: run}, label);
     const closing = (run) => () => {
       this.dialog.close();
