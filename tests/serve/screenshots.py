@@ -1,6 +1,6 @@
 """Takes the screenshots of the documents, from a server of runs called digits and emoji, which takes prompts:
 
-python tests/serve/screenshots.py "http://127.0.0.1:7860/?token=…" docs/images
+PYTHONPATH=tests python tests/serve/screenshots.py "http://127.0.0.1:7860/?token=…" docs/images
 """
 
 import sys
@@ -18,7 +18,7 @@ PATIENCE = 600_000
 
 def shoot(page: Page, path: Path) -> None:
     """Take a screenshot, in 256 colours."""
-    page.evaluate("document.activeElement.blur()")
+    page.evaluate("document.activeElement.blur(), document.querySelector('#form').scrollTo(0, 0)")
     page.wait_for_timeout(1000)
     page.screenshot(path=path)
     Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)

@@ -133,13 +133,15 @@ export class Brush {
 
   image(colour) {
     const data = new ImageData(this.width, this.height);
-    this.bits.forEach((bit, i) => data.data.set(colour(bit), 4 * i));
+    this.bits.forEach((bit, i) => data.data.set(colour(bit, i), 4 * i));
     return data;
   }
 
   render() {
     const context = this.canvas.getContext("2d");
-    context.putImageData(this.image((bit) => (bit ? [255, 0, 80, 150] : [0, 0, 0, 0])), 0, 0);
+    // hatched, to be seen on a picture of any colour
+    const shade = (i) => ((i % this.width) + Math.floor(i / this.width)) % 2 ? 225 : 150;
+    context.putImageData(this.image((bit, i) => (bit ? [150, 70, 255, shade(i)] : [0, 0, 0, 0])), 0, 0);
     if (!this.byKeys || document.activeElement !== this.canvas) return;
     context.fillStyle = "#ffd400";
     context.fillRect(this.cursor.x, this.cursor.y, 1, 1);

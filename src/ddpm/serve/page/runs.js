@@ -71,7 +71,9 @@ export class RunList {
     if (this.running && !running) await this.list();
     this.running = running;
     const shown = trainings.filter((one) => one.state === "running" || !one.finished);
+    const focused = document.activeElement?.closest(".training")?.dataset.name;
     this.trainings.replaceChildren(...shown.map((one) => this.training(one)));
+    if (focused) $(`[data-name="${CSS.escape(focused)}"] button`, this.trainings)?.focus();
     if (running && this.on) this.timer = setTimeout(() => reporting(() => this.watch()), PAUSE);
   }
 
@@ -86,7 +88,7 @@ export class RunList {
     const done = one.of ? one.images / one.of : null;
     const bar = el("progress", {max: 1, "aria-label": "Progress", value: done});
     const said = one.said.length && (!running || !one.images) ? el("pre", {}, one.said.slice(-3).join("\n")) : null;
-    return el("article", {class: "tile training", "data-state": one.state},
+    return el("article", {class: "tile training", "data-name": one.name, "data-state": one.state},
       el("div", {class: "line"}, el("h3", {}, one.name), el("span", {class: "status"}, one.state), bar),
       body, said, controls(one, () => reporting(() => this.watch())));
   }
