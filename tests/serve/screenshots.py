@@ -44,11 +44,6 @@ def submit(page: Page) -> None:
 
 def take(page: Page, folder: Path) -> None:
     """All screenshots."""
-    tab(page, "runs")
-    page.fill("[name=name]", "digits-2")
-    page.fill("[name=budget]", "5m")
-    page.click(".training-form .primary")
-
     tab(page, "generate", run="digits", number=8, seed=1)
     page.click("#labels button:text-is('3')")
     page.click("#labels button:text-is('8')")
@@ -83,14 +78,18 @@ def take(page: Page, folder: Path) -> None:
     page.select_option("[aria-label=Across]", "guidance")
     page.fill("[aria-label='Values of guidance']", "1, 2, 4, 8")
     page.select_option("[aria-label=Down]", "prompt")
-    page.fill("[aria-label='Values of prompt']", "\n".join(PROMPTS[:3]))
+    page.fill("[aria-label='Values of prompt']", "\n".join(PROMPTS[1:]))
     page.click("#submit")
     page.wait_for_selector("#comparison [data-name] >> nth=11")
     shoot(page, folder / "studio-compare.png")
 
     page.set_viewport_size({"width": 390, "height": 844})
     tab(page, "runs")
+    page.fill("[name=name]", "digits-2")
+    page.fill("[name=budget]", "20m")
+    page.click(".training-form .primary")
     page.wait_for_selector(".training .curve")
+    page.wait_for_timeout(30_000)
     shoot(page, phones[1])
     page.click(".training button:text-is('Stop')")
     images = [Image.open(path).convert("RGB") for path in phones]
