@@ -5,7 +5,8 @@ const REMEMBERED = 50;
 
 export class Brush {
   constructor() {
-    this.slot = null;
+    this.canvas = null;
+    this.hidden = true;
     this.size = $("#brush-size");
     this.size.addEventListener("input", () => this.sized());
     $("#brush-erase").addEventListener("click", () => this.erase(!this.erasing));
@@ -47,8 +48,15 @@ export class Brush {
     this.canvas.addEventListener("pointermove", (event) => this.draw(event));
     this.canvas.addEventListener("keydown", (event) => this.key(event));
     for (const end of ["focus", "blur"]) this.canvas.addEventListener(end, () => this.render());
+    this.canvas.hidden = this.hidden;
     slot.over.append(this.canvas);
     this.render();
+  }
+
+  // A mask lies only over a picture that is inpainted.
+  show(on) {
+    this.hidden = !on;
+    if (this.canvas) this.canvas.hidden = !on;
   }
 
   at(event) {

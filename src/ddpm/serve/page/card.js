@@ -36,7 +36,7 @@ export class Card {
     if (this.frames[k]) this.frames[k].disabled = false;
   }
 
-  // Follow the job until it ends; resolves with how.
+  // Follow the job until it ends.
   async watch() {
     let began = null;
     const end = await follow(this.job.id, {
@@ -53,14 +53,13 @@ export class Card {
       },
       preview: ({index, image}) => this.set(index, image),
       picture: ({index, name}) => this.finished(index, name),
-    });
+    }).catch((error) => ({state: "failed", error: error.message}));
     for (const name of end.pictures ?? []) this.finished(Number(name.slice(-7, -4)), name);
     this.node.dataset.state = end.state;
     this.bar.remove();
     this.stop.remove();
     this.status.textContent = end.state === "failed" ? end.error : end.state === "cancelled" ? "cancelled" : "";
     if (end.state === "failed") say(end.error, "error");
-    return end;
   }
 }
 

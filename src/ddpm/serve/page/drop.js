@@ -35,12 +35,11 @@ export function takePictures({fill, take, editing}) {
       if (!file) throw new Error("This is not a picture.");
       const url = await dataURL(file);
       await take(url);
-      try {
-        await fill(await post("api/records", {picture: url}));
-      } catch (error) {
+      const record = await post("api/records", {picture: url}).catch((error) => {
         if (!editing()) throw error;
         say(`${file.name} is taken; it has no settings of its own.`); // a tool takes any picture
-      }
+      });
+      if (record) await fill(record);
     });
   }
 }

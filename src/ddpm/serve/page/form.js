@@ -16,13 +16,19 @@ const VERBS = {
 const MOST = 64;
 const words = (text) => (text ?? "").split(" ").filter(Boolean);
 
+// The task that made a picture; of some commands the page has none.
+export function taskOf(record) {
+  const task = record.work?.command ?? "sample";
+  if (Object.hasOwn(OPTIONS, task)) return task;
+  throw new Error("This picture was made by another command, whose settings the page does not have.");
+}
+
 export class Form {
   constructor(node) {
     this.node = node;
     this.fields = node.elements;
     this.tab = "generate";
     this.run = new RunChoice(node, () => this.refresh());
-    this.restore();
     node.addEventListener("input", () => this.refresh());
     node.addEventListener("change", (event) => {
       if (event.target.name === "task") this.toTask(this.task);
@@ -57,6 +63,7 @@ export class Form {
   async toTask(task) {
     if (this.tab === "edit") $(`[name=task][value=${task}]`, this.node).checked = true;
     this.refresh();
+    this.node.dispatchEvent(new Event("task"));
     await this.run.offer(this.task);
     this.refresh();
   }
@@ -139,8 +146,9 @@ export class Form {
 
   // Take over the settings of a picture.
   async fill(record) {
-    const task = record.work?.command ?? "sample";
-    for (const name of OPTIONS[task] ?? []) this.fields[name].value = record.work.options[name] ?? "";
+    if (record.work) {
+      for (const name of OPTIONS[record.work.command]) this.fields[name].value = record.work.options[name] ?? "";
+    }
     const name = record.run.split("/").pop();
     const known = this.run.offers(name);
     if (!known && this.tab === "edit" && !record.work) {

@@ -23,11 +23,20 @@ export async function submit(ask, signal, full = () => {}) {
 
 export const cancel = (id) => remove(`api/jobs/${id}`);
 
+let latest = null; // the server's list of jobs, shared by all that wait
+
+async function listed(id) {
+  latest ??= get("api/jobs").finally(() => setTimeout(() => {
+    latest = null;
+  }, PAUSE));
+  return (await latest).find((job) => job.id === id) ?? get(`api/jobs/${id}`);
+}
+
 // Follow a job. `told` has functions by kind of event: queued, progress, preview, picture.
 // Resolves with {state, pictures, error} when it ends.
 export async function follow(id, told) {
   while (open >= STREAMS) {
-    const job = await get(`api/jobs/${id}`);
+    const job = await listed(id);
     if (["done", "failed", "cancelled"].includes(job.state)) return job;
     told.queued?.({position: job.position, seconds: job.seconds});
     await wait(PAUSE);

@@ -4,7 +4,7 @@ import {Card} from "./card.js";
 import {Comparison} from "./compare.js";
 import {$, $$, el} from "./dom.js";
 import {takePictures} from "./drop.js";
-import {Form} from "./form.js";
+import {Form, taskOf} from "./form.js";
 import {Gallery} from "./gallery.js";
 import {submit} from "./jobs.js";
 import {reporting, say, silence} from "./notice.js";
@@ -17,7 +17,11 @@ const TABS = ["generate", "edit", "compare", "runs"];
 const GOING = ["queued", "running"];
 const form = new Form($("#form"));
 const tools = new Tools(form);
-const viewer = new Viewer({use, edit, removed: (name) => gallery.forget(name)});
+const viewer = new Viewer({
+  use: (record) => reporting(() => use(record)),
+  edit,
+  removed: (name) => gallery.forget(name),
+});
 const look = (names, at) => viewer.open(names, at);
 const gallery = new Gallery((names, at) => {
   if (form.tab === "edit" && tools.wanting) takeUp(names[at]);
@@ -51,9 +55,9 @@ async function show(tab) {
 }
 
 async function use(record) {
-  const tool = record.work?.command;
-  if (form.tab !== "edit") await to(tool ? "edit" : "generate");
-  if (tool) await form.toTask(tool);
+  const task = taskOf(record);
+  if (form.tab !== "edit") await to(task === "sample" ? "generate" : "edit");
+  if (task !== "sample") await form.toTask(task);
   await form.fill(record);
 }
 
@@ -87,7 +91,7 @@ async function order() {
 async function watch(job) {
   const card = new Card(job, look);
   $("#stage").prepend(card.node);
-  await reporting(() => card.watch());
+  await card.watch();
   await gallery.refresh();
 }
 

@@ -96,6 +96,7 @@ export class RunChoice {
     negative.replaceChildren(option("", "none"), ...classes.map((name) => option(name)));
     if (classes.includes(before)) negative.value = before;
     this.form.dataset.has = [classes.length ? "classes" : "", text ? "text" : ""].join(" ");
+    this.form.dispatchEvent(new Event("run"));
     this.changed();
   }
 

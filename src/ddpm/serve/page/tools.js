@@ -9,12 +9,10 @@ export class Tools {
     this.form = form;
     this.brush = new Brush();
     this.slots = [
-      new Slot($("#slot-0"), "Picture", (slot) => this.masked(slot)),
+      new Slot($("#slot-0"), "Picture", (slot) => this.brush.attach(slot)),
       new Slot($("#slot-1"), "Second picture"),
     ];
-    form.node.addEventListener("change", (event) => {
-      if (event.target.name === "task" && this.slots[0].value) this.masked(this.slots[0]);
-    });
+    form.node.addEventListener("task", () => this.brush.show(form.task === "inpaint"));
   }
 
   // Whether the tool still lacks a picture.
@@ -24,13 +22,6 @@ export class Tools {
 
   get wanted() {
     return this.form.task === "interpolate" ? this.slots : this.slots.slice(0, 1);
-  }
-
-  // A mask lies only over a picture that is inpainted.
-  masked(slot) {
-    const wanted = this.form.task === "inpaint";
-    if (wanted && this.brush.canvas && slot.over?.contains(this.brush.canvas)) return;
-    this.brush.attach(wanted ? slot : {value: null});
   }
 
   // Put a picture into the slot of a tool: the second one if interpolation has its first.
