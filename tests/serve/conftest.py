@@ -1,6 +1,7 @@
 """Runs with random weights, and servers of them."""
 
 import base64
+import time
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -87,3 +88,11 @@ def photo(mode: str = "L", side: int = 8, seed: int = 0) -> Image.Image:
     """A random picture."""
     shape = (side, side) if mode == "L" else (side, side, len(mode))
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape, np.uint8))
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for this."""
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() < began + 30
+        time.sleep(0.005)

@@ -1,6 +1,7 @@
 """Connections that are slow, idle, unread or too many, on a real socket."""
 
 import http.client
+import json
 import socket
 import threading
 import time
@@ -10,12 +11,12 @@ from contextlib import ExitStack
 import psutil
 import pytest
 
-from ddpm.serve import guard, listening
+from ddpm.serve import drawing, guard, listening
 from ddpm.serve.app import create
 from ddpm.serve.listening import bound, http_server
 from ddpm.serve.server import Server
 from refusal import refuses
-from serve.conftest import TOKEN
+from serve.conftest import TOKEN, until
 
 Address = tuple[str, int]
 HEAD = f"Host: localhost\r\nAuthorization: Bearer {TOKEN}\r\n".encode()
@@ -133,6 +134,32 @@ def test_long_and_malformed_heads(address: Address) -> None:
             client.sendall(b"GET " + path + b" HTTP/1.1\r\n" + HEAD + b"Connection: close\r\n\r\n")
             assert b" 404 " in closed(client)
     assert answers(address)
+
+
+def test_jobs_of_clients_that_leave_are_cancelled(
+    address: Address, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of OpenAI's API, whose answer nobody could read any more; not those of our own."""
+    gate, draw = threading.Event(), drawing.draw
+    monkeypatch.setattr(drawing, "draw", lambda *given: gate.wait(30) and draw(*given))
+    sent = {
+        "/api/jobs": {"run": "shapes"},
+        "/v1/images/generations": {"model": "shapes", "prompt": "star"},
+        "/v1/images/generations ": {"model": "shapes", "prompt": "star", "stream": True},
+    }
+    clients = []
+    for waiting, (path, order) in enumerate(sent.items()):
+        client = http.client.HTTPConnection(*address, timeout=30)
+        head = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+        client.request("POST", path.strip(), json.dumps(order), head)
+        until(lambda waiting=waiting: server.queue.waiting >= waiting)  # type: ignore[misc]
+        clients.append(client)
+    until(lambda: server.queue.waiting == 2)
+    for client in clients:
+        client.close()
+    until(lambda: server.queue.waiting == 0)
+    gate.set()
+    until(lambda: server.queue.counts == {"cancelled": 2, "done": 1})
 
 
 def test_a_port_that_is_taken() -> None:

@@ -4,8 +4,7 @@ import asyncio
 import base64
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from ddpm.serve.catalog import Catalog
 from ddpm.serve.events import Happened
 from ddpm.serve.server import Server
 from ddpm.tasks import edit, generate, inpaint, interpolate, outpaint, upscale
-from serve.conftest import TOKEN, Order, photo, url
+from serve.conftest import TOKEN, Order, photo, until, url
 
 HALF = Image.fromarray(np.repeat([[0] * 4 + [255] * 4], 8, 0).astype(np.uint8))
 """A mask of the right half."""
@@ -106,13 +105,6 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     monkeypatch.setattr(drawing, "draw", lambda *given: gate.wait(20) and draw(*given))
     yield gate
     gate.set()
-
-
-def until(holds: Callable[[], bool]) -> None:
-    began = time.monotonic()
-    while not holds():
-        assert time.monotonic() < began + 30
-        time.sleep(0.005)
 
 
 def test_cancel_while_running_and_while_waiting(server: Server, client: TestClient, held: threading.Event) -> None:

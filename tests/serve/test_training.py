@@ -41,9 +41,7 @@ def test_start_stop_and_resume(make: Callable[[], Trainings], tmp_path: Path) ->
         time.sleep(0.01)
     state = trainings.state("one")
     assert (state["state"], state["images"]) == ("running", 0)
-    assert state["said"] == [
-        "train photos --out one --for 10m --size 16 in x.py"
-    ]  # without folders
+    assert state["said"] == ["train photos --out one --for 10m --size 16 in x.py"]  # without folders
     with refuses("conflict", "one"):
         trainings.start(Training(name="two", data="digits"))
     with refuses("conflict", "one"):
