@@ -113,6 +113,7 @@ def test_uploads(client: TestClient, tmp_path: Path) -> None:
     for name, content, status in (
         ("slip.zip", slip, 200),
         ("bomb.zip", bomb, 200),  # a picture of 64 MB, which is read when it is trained on, and found damaged
+        ("captions.zip", archive({"1.png": picture, "metadata.csv": bytes(65 << 20)}), 422),
         ("slip.zip", slip, 409),
         ("text.zip", archive({"x.txt": b"x"}), 404),
         ("cut.zip", slip[:-30], 422),

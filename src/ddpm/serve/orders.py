@@ -45,7 +45,7 @@ Prompt = Annotated[str, Field(max_length=LONGEST_PROMPT)]
 Seed = Annotated[int, bounds(0, 2**63 - 1)]
 SettingValue = bool | int | float | Prompt
 Setting = SettingValue | Annotated[list[SettingValue], Field(max_length=MOST_STEPS)] | None
-Side = Annotated[int, bounds(0, MOST_SIDE)]
+Margin = Annotated[int, bounds(0, MOST_SIDE)]
 
 
 class Options(Strict):
@@ -57,10 +57,10 @@ class Options(Strict):
     method: Name | None = None
     repaint: Annotated[str, Field(pattern=r"^\d{1,4}x\d{1,4}$")] | None = None
     fit: Fit | None = None
-    left: Side | None = None
-    right: Side | None = None
-    top: Side | None = None
-    bottom: Side | None = None
+    left: Margin | None = None
+    right: Margin | None = None
+    top: Margin | None = None
+    bottom: Margin | None = None
     strength: Annotated[float, bounds(0, 1)] | None = None
     augment: Annotated[float, bounds(0)] | None = None
     consistent: bool | None = None

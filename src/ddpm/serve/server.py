@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from ddpm.engine.options import settings
-from ddpm.images.decode import BadImage, header, load
+from ddpm.images.decode import BadImage, load
 from ddpm.images.photo import opened
 from ddpm.serve import drawing
 from ddpm.serve.catalog import Catalog
@@ -143,16 +143,13 @@ class Server:
 
 
 def decoded(data: bytes, name: str) -> Image.Image:
-    """A picture sent by a client; its size is checked before it is decoded.
+    """A picture sent by a client, whose size is known before it is decoded.
 
     Raises:
         InputError: it is none, or too large.
     """
     try:
-        (height, width), _ = header(data)
-        if height * width > MOST_PIXELS:
-            raise InputError("invalid", f"{name} is {width} × {height}; send at most {MOST_PIXELS:,} pixels")
-        image = load(data)
+        image = load(data, MOST_PIXELS)
     except BadImage as error:
         raise InputError("unreadable", f"{name} is not a usable picture ({error}); send a PNG or JPEG") from error
     return opened(image).image

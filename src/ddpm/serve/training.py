@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,7 +15,8 @@ from typing import Annotated, Any, Literal
 import psutil
 from pydantic import Field
 
-from ddpm.data.tree import open_zip
+from ddpm.data.archive import open_zip
+from ddpm.data.tree import SUFFIXES
 from ddpm.records.run_folder import RunFolder
 from ddpm.serve.words import without_paths
 from ddpm.system.errors import InputError
@@ -22,6 +24,8 @@ from ddpm.system.files import clear_drafts, read_json, write_json
 from ddpm.system.record import Strict, bounds
 
 NAME = re.compile(r"[\w][\w.-]{0,63}")
+MOST_TEXT = 64 << 20
+"""The bytes of all members of an uploaded archive that are not pictures, unpacked."""
 TAIL = 1 << 18
 """The end of a log that is read, in bytes."""
 SHOWN = 400
@@ -110,6 +114,10 @@ class Trainings:
             InputError: it is no archive of images.
         """
         try:
+            with suppress(zipfile.BadZipFile, OSError, ValueError), zipfile.ZipFile(draft) as archive:
+                others = [one.file_size for one in archive.infolist() if Path(one.filename).suffix.lower() not in SUFFIXES]
+                if sum(others) > MOST_TEXT:  # captions are read as a whole
+                    raise InputError("invalid", f"{draft} unpacks to {sum(others):,} bytes that are no pictures")
             open_zip(draft)
         except InputError as error:
             said = str(error).replace(str(draft), path.name).replace(draft.name, path.name)
