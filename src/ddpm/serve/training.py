@@ -114,10 +114,8 @@ class Trainings:
             InputError: it is no archive of images.
         """
         try:
-            with suppress(zipfile.BadZipFile, OSError, ValueError), zipfile.ZipFile(draft) as archive:
-                others = [one.file_size for one in archive.infolist() if Path(one.filename).suffix.lower() not in SUFFIXES]
-                if sum(others) > MOST_TEXT:  # captions are read as a whole
-                    raise InputError("invalid", f"{draft} unpacks to {sum(others):,} bytes that are no pictures")
+            if (size := _text(draft)) > MOST_TEXT:
+                raise InputError("invalid", f"{draft} unpacks to {size:,} bytes that are no pictures; remove them")
             open_zip(draft)
         except InputError as error:
             said = str(error).replace(str(draft), path.name).replace(draft.name, path.name)
@@ -206,6 +204,13 @@ class Trainings:
     def names(self) -> list[str]:
         """The names of the trainings started from here."""
         return sorted(path.name.removesuffix(".command.json") for path in self.uploads.glob("*.command.json"))
+
+
+def _text(path: Path) -> int:
+    """The bytes that the members of an archive unpack to that are not pictures, such as captions."""
+    with suppress(zipfile.BadZipFile, OSError, ValueError), zipfile.ZipFile(path) as archive:
+        return sum(one.file_size for one in archive.infolist() if Path(one.filename).suffix.lower() not in SUFFIXES)
+    return 0
 
 
 def progress(folder: RunFolder) -> dict[str, Any]:
