@@ -31,6 +31,7 @@ def test_shared_batches(server: Server, shapes: LoadedRun, hearts: LoadedRun) ->
         {"run": "hearts", "prompt": "red heart", "seed": 4, "settings": {"steps": 2}},
         {"run": "hearts", "prompt": "blue (heart:1.4)", "seed": 9, "n": 20},
         {"run": "shapes", "prompt": "circle", "seed": 3},
+        {"run": "shapes", "label": "circle", "seed": 3, "n": 2, "first": 5},
     ]
     tickets = [ticket(**order) for order in orders]
     for one in tickets:
@@ -44,10 +45,12 @@ def test_shared_batches(server: Server, shapes: LoadedRun, hearts: LoadedRun) ->
         assert found is not None
         assert found.state == "done", found.error
         run = {"shapes": shapes, "hearts": hearts}[asked.pop("run")]
-        own, n = asked.pop("settings", {}), asked.pop("n", 1)
+        own, n, first = asked.pop("settings", {}), asked.pop("n", 1), asked.pop("first", 0)
         if run is shapes and "prompt" in asked:
             asked["label"] = asked.pop("prompt")
-        for alone, name in zip(sample(run, n, **asked, **own), found.pictures, strict=True):
+        for alone, name in zip(
+            sample(run, n, indices=range(first, first + n), **asked, **own), found.pictures, strict=True
+        ):
             path = server.store.pictures / name
             with drawing.Image.open(path) as image:
                 np.testing.assert_array_equal(np.asarray(image), np.asarray(alone))

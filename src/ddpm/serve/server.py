@@ -124,7 +124,7 @@ class Server:
                 return
             yield self.queued(id)
             seen = set(ticket.pictures)
-            while True:
+            while not self.queue.closed:
                 try:
                     event = await asyncio.wait_for(listener.get(), PAUSE if self.queue.position(id) == 0 else 1.0)
                 except TimeoutError:
