@@ -153,7 +153,7 @@ def info(path: Path) -> dict[str | tuple[int, int], Any]:
         OSError: it cannot be read, or is not a regular file.
         BadImage: it is not a picture.
     """
-    return _opened(read_file(path, MAX_BYTES), MAX_PIXELS, None).info
+    return _opened(read_file(path, MAX_BYTES), UNLIMITED, None).info
 
 
 def load(data: bytes, most: int = MAX_PIXELS, least: tuple[int, int] | None = None) -> Image.Image:
