@@ -29,6 +29,7 @@ from ddpm.records.run_folder import RunFolder
 from ddpm.system.console import bar
 from ddpm.system.device import best_device, best_precision
 from ddpm.system.errors import InputError
+from ddpm.system.filenames import refuse_bytes
 from ddpm.system.files import disk_errors, write_file
 from ddpm.system.lock import LOCK, exclusive
 from ddpm.system.names import PrecisionName
@@ -155,8 +156,9 @@ def refuse_filled(out: Path, stored: Path | None = None) -> None:
     """Refuse to start a run in a folder that holds anything but ``stored``, and copies of a codec and a text encoder.
 
     Raises:
-        InputError: it does.
+        InputError: it does, or its path is not UTF-8.
     """
+    refuse_bytes(out)
     # a process killed while writing may leave a partial file, or a copy without the config that is written last
     left = (stored, RunFolder(out).codec, RunFolder(out).text, out / LOCK)
     if out.is_dir() and any(path.suffix != ".part" and path not in left for path in out.iterdir()):

@@ -16,6 +16,7 @@ from ddpm.records.latents import LatentsRecord
 from ddpm.records.reconstruction import ReconstructionRecord
 from ddpm.records.tuning import TunedRecord
 from ddpm.system.errors import InputError
+from ddpm.system.filenames import refuse_bytes
 from ddpm.system.files import read_json
 from ddpm.system.names import AutoencoderName
 from ddpm.system.pointers import pointer_in
@@ -98,8 +99,9 @@ class RunFolder:
         """The run or checkpoint at a path.
 
         Raises:
-            InputError: there is none.
+            InputError: there is none, or its path is not UTF-8.
         """
+        refuse_bytes(path)
         if not path.exists():
             raise InputError("missing", f"{path} does not exist; use a run folder written by `ddpm train`")
         if path.is_file():

@@ -97,8 +97,10 @@ class Trainer:
         self.objective, self.settings, self.accelerator = objective, settings, accelerator
         self.sharded = settings.shard and world > 1
         layout = torch.contiguous_format if self.sharded else model.layout
-        self.model = model.to(device, memory_format=layout)  # type: ignore[call-overload]
-        self.ema = EMA(self.model, settings.ema)
+        # the average of weights that are divided is never on the device with them
+        model.to("cpu" if self.sharded else device, memory_format=layout)  # type: ignore[call-overload]
+        self.ema = EMA(model, settings.ema)
+        self.model = model.to(device)
         self._module: nn.Module = _Losses(self.model, objective)
         if self.sharded:
             shard(self._module, self.model.net, device)
