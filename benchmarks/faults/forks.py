@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sys
 import traceback
@@ -16,6 +17,8 @@ from faults.preload import UNTOUCHED, Fault, arm
 Contents = dict[str, Any]
 CLOCK = {"time", "seconds", "images_per_s", "waiting", "eta_s", "began", "created"}
 """Keys of JSON that depend on the clock."""
+SOURCE = re.compile(r"v\d+-[0-9a-f]{32}")
+"""The cache of a source, whose name depends on when its files were copied."""
 DRAFTS = (".part", ".tmp", ".draft", ".lock")
 """The ends of names of files that nothing reads."""
 
@@ -79,7 +82,7 @@ def contents(folder: Path) -> Contents:
     """What every file holds, but for the clock; no drafts, and no folders that hold drafts alone."""
     found = {}
     for path in sorted(folder.rglob("*")):
-        name = str(path.relative_to(folder))
+        name = SOURCE.sub("source", str(path.relative_to(folder)))
         if path.is_file() and not any(part.endswith(DRAFTS) for part in Path(name).parts):
             found[name] = _parsed(path)
     return found

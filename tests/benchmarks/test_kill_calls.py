@@ -16,11 +16,12 @@ import torch
 from faults.forks import contents, different, drafts, fork
 from faults.preload import FAULTS, UNTOUCHED, arm
 from ddpm.system.errors import InputError
-from ddpm.system.files import write_file
+from ddpm.system.files import clear_drafts, write_file
 from ddpm.training.checkpoint import Checkpoint, newest, path_of, prune, write
 
 def work(home):
     folder = home / "checkpoints"
+    clear_drafts(home)
     found, _ = newest(folder)
     done = 0 if found is None else found.step
     if done:
@@ -45,7 +46,7 @@ root = Path(sys.argv[1])
 assert run(root / "whole", log=root / "calls").code == 0
 calls, expected, found = (root / "calls").read_text().splitlines(), contents(root / "whole"), []
 for fault in FAULTS:
-    every = 5 if fault.name == "killed" else 20
+    every = 7 if fault.name == "killed" else 25
     for number in range(1 + random.randrange(every), len(calls) + 1, every):
         home = root / f"{fault.name} {number}"
         first, again = run(home, fault, number), run(home)
