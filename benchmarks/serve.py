@@ -44,6 +44,10 @@ from PIL import Image
 import ddpm
 
 TOKEN = "the token of a benchmark"
+TITLE = (
+    f"{'load':<28}{'answered':>9}{'refused':>9}{'failed':>8}{'pictures/s':>12}{'p50 ms':>10}{'p95 ms':>10}"
+    f"{'CPU ms/picture':>16}"
+)
 LONGEST = 600.0
 """Seconds after which a request counts as unanswered."""
 
@@ -177,6 +181,37 @@ def differing(run: Any, loads: list[Load]) -> int:
     return wrong
 
 
+@contextmanager
+def served(run: Path) -> Iterator[tuple[int, psutil.Process]]:
+    """Serve a run on a free port; yields the port and the process."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "ddpm", "serve", str(run), "--port", str(port), "--device", "cpu"]
+    with tempfile.TemporaryDirectory() as folder:
+        server = subprocess.Popen([*command, "--out", folder], env=os.environ | {"DDPM_TOKEN": TOKEN})
+        try:
+            yield port, psutil.Process(server.pid)
+        finally:
+            began = time.perf_counter()
+            server.send_signal(signal.SIGINT)
+            server.wait(60)
+        print(f"stopped in {time.perf_counter() - began:.1f} s")
+
+
+def first_picture(port: int, label: str | None, server: psutil.Process) -> None:
+    """Wait until a server that starts has drawn a picture, and print the time."""
+    began = time.perf_counter()
+    while True:
+        try:
+            ask(port, label, 0)
+            break
+        except OSError:
+            assert server.is_running(), "the server ended"
+            time.sleep(0.02)
+    took, cpu = time.perf_counter() - began, sum(server.cpu_times()[:2])
+    print(f"{took:.1f} s from start to first picture, {cpu:.1f} s of CPU time")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
@@ -185,64 +220,37 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=64, help="requests of one client, and of eight")
     parser.add_argument("--idle", type=int, default=10_000, help="connections that say nothing")
     given = parser.parse_args()
-    loaded = ddpm.load(given.run, device="cpu")
-    labels: tuple[str | None, ...] = (*loaded.classes, None) if loaded.classes else (None,)
-    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-        free.close()
-        began = time.perf_counter()
-        command = [sys.executable, "-m", "ddpm", "serve", str(given.run), "--port", str(port), "--device", "cpu"]
-        server = subprocess.Popen([*command, "--out", folder], env=os.environ | {"DDPM_TOKEN": TOKEN})
-        try:
-            while True:
-                try:
-                    ask(port, labels[0], 0)
-                    break
-                except OSError:
-                    assert server.poll() is None, "the server ended"
-                    time.sleep(0.02)
-            watched = psutil.Process(server.pid)
-            first, first_cpu = time.perf_counter() - began, sum(watched.cpu_times()[:2])
-            memory = Memory(server.pid)
-            before = memory.now
-            memory.start()
-            orders = [(labels[k % len(labels)], k) for k in range(given.requests)]
-            many = load(f"{given.clients} clients", port, orders, given.clients, watched)
-            after = memory.now
-            loads = [
-                many,
-                *(
-                    load(f"{n} client{'s' * (n > 1)}", port, [(labels[0], k) for k in range(given.each)], n, watched)
-                    for n in (1, 8)
-                ),
-            ]
-            with idle(port, given.idle) as opened:
-                loads.append(load(f"1 client, {opened:,} idle", port, [(labels[0], k) for k in range(8)], 1, watched))
-            last = memory.now
-        finally:
-            server.send_signal(signal.SIGINT)
-            began = time.perf_counter()
-            server.wait(60)
-        stopped = time.perf_counter() - began
-    wrong = differing(loaded, loads)
-    print(
-        f"{'load':<28}{'answered':>9}{'refused':>9}{'failed':>8}{'pictures/s':>12}{'p50 ms':>10}{'p95 ms':>10}", end=""
-    )
-    print(f"{'CPU ms/picture':>16}")
-    for one in loads:
-        print(one.row())
+    run = ddpm.load(given.run, device="cpu")
+    labels: tuple[str | None, ...] = (*run.classes, None) if run.classes else (None,)
+    same = [(labels[0], k) for k in range(given.each)]
+    with served(given.run) as (port, server):
+        first_picture(port, labels[0], server)
+        memory = Memory(server.pid)
+        before = memory.now
+        memory.start()
+        print(TITLE)
+        loads = []
+        for name, orders, clients in (
+            (f"{given.clients} clients", [(labels[k % len(labels)], k) for k in range(given.requests)], given.clients),
+            ("1 client", same, 1),
+            ("8 clients", same, 8),
+        ):
+            loads.append(load(name, port, orders, clients, server))
+            print(loads[-1].row(), flush=True)
+        with idle(port, given.idle) as opened:
+            loads.append(load(f"1 client, {opened:,} idle", port, same[:8], 1, server))
+            print(loads[-1].row(), flush=True)
+        print(f"memory {before:.0f} MB before, {memory.peak:.0f} MB at most, {memory.now:.0f} MB at the end")
+        print(f"at most {memory.files} open files")
     gain, cheaper = loads[1].took / loads[2].took, loads[1].cpu / loads[2].cpu
     print(
-        f"8 clients draw {gain:.1f} times as many pictures per second as 1, each at 1 / {cheaper:.1f} of its CPU time"
+        f"8 clients draw {gain:.1f} times as many pictures per second as 1, each in 1 / {cheaper:.1f} of the CPU time"
     )
-    print(f"{wrong} of {sum(len(one.pictures) for one in loads)} pictures differ from those drawn alone")
-    say = f"memory {before:.0f} MB before, {memory.peak:.0f} MB at most, {after:.0f} MB after the load, {last:.0f} MB"
-    print(f"{say} at the end")
-    print(f"at most {memory.files} open files; stopped in {stopped:.1f} s")
-    print(f"{first:.1f} s from start to first picture, {first_cpu:.1f} s of CPU time")
-    for line in (line for one in loads for line in one.failed[:5]):
-        print(line)
-    sys.exit(bool(wrong or any(one.failed for one in loads)))
+    failed = [line for one in loads for line in one.failed]
+    print(*failed[:10], f"comparing {sum(len(one.pictures) for one in loads)} pictures …", sep="\n", flush=True)
+    wrong = differing(run, loads)
+    print(f"{wrong} differ from those drawn alone")
+    sys.exit(bool(wrong or failed))
 
 
 if __name__ == "__main__":
