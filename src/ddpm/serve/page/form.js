@@ -144,6 +144,13 @@ export class Form {
     return [{...base, n, label: listed("label"), prompt: listed("prompt")}];
   }
 
+  // Choose the run of a picture that is edited, with its subject, unless that run is chosen already.
+  async adopt(record) {
+    if (record.run === this.run.name || !this.run.offers(record.run)) return;
+    this.fields.prompt.value = record.prompt ?? "";
+    await this.run.choose(record.run, record.label === null ? [] : [record.label]);
+  }
+
   // Take over the settings of a picture.
   async fill(record) {
     if (record.work) {

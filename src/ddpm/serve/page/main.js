@@ -1,5 +1,5 @@
 // The start of the page: its parts, and what connects them.
-import {get} from "./api.js";
+import {get, pictureURL} from "./api.js";
 import {Card} from "./card.js";
 import {Comparison} from "./compare.js";
 import {$, $$, el} from "./dom.js";
@@ -67,7 +67,13 @@ async function edit(tool, name) {
   await takeUp(name);
 }
 
-const takeUp = (name) => reporting(() => tools.takeNamed(name));
+function takeUp(name) {
+  return reporting(async () => {
+    const [record] = await Promise.all([get(`${pictureURL(name)}/record`), tools.takeNamed(name)]);
+    await form.adopt(record);
+  });
+}
+
 const shown = () => show(location.hash.slice(1) || TABS[0]);
 
 const full = () => say("Too many jobs wait; this one is queued as soon as there is room.");
