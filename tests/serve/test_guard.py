@@ -140,8 +140,8 @@ def test_slow_bodies_and_many_at_once(server: Server, monkeypatch: pytest.Monkey
     app = create(server)
     small = [json.dumps({"run": "nowhere"}).encode()]
     assert asyncio.run(_ask(app, small)) == 404
-    monkeypatch.setattr(guard, "PATIENCE", 0.1)
     assert asyncio.run(_ask(app, [b" "] * 5 + small, pause=0.01)) == 404
+    monkeypatch.setattr(guard, "PATIENCE", 0.1)
     assert asyncio.run(_ask(app, [b" "] * 500, pause=0.01)) == 408
 
     async def together(n: int) -> list[int]:
