@@ -158,7 +158,7 @@ def test_what_cannot_be_asked(run: Path, refused: Callable[..., str]) -> None:
             "classifier_form mean requires an ancestral solver, not unipc-2",
         ),
         (("--label", "7", "--classifier", "2", "--guidance", "2"), "guidance 2.0 requires a label"),
-        (("--label", "17", "--classifier", "2"), "label 17"),
+        (("--label", "17", "--classifier", "2"), "label '17'"),
         (
             ("--label", "7", "--classifier", "2", "--size", "12"),
             "classifier guidance requires images of the run's own size",
