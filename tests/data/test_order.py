@@ -10,14 +10,18 @@ seeds = st.integers(0, 2**64 - 1)
 sizes = st.integers(1, 300)
 
 
+def whole(seed: int, epoch: int, n: int) -> np.ndarray:
+    return epoch_order(seed, epoch, n)(np.arange(n))
+
+
 @given(seeds, st.integers(0, 1000), sizes)
 def test_each_epoch_is_a_permutation(seed: int, epoch: int, n: int) -> None:
-    assert sorted(epoch_order(seed, epoch, n)) == list(range(n))
+    assert sorted(whole(seed, epoch, n)) == list(range(n))
 
 
 @given(seeds, sizes, st.integers(1, 200), st.integers(1, 8))
 def test_steps_follow_the_chain_of_epochs(seed: int, n: int, batch: int, steps: int) -> None:
-    epochs = [epoch_order(seed, epoch, n) for epoch in range(steps * batch // n + 1)]
+    epochs = [whole(seed, epoch, n) for epoch in range(steps * batch // n + 1)]
     numbers = [np.full(n, epoch) for epoch in range(len(epochs))]
     read = [step_indices(seed, step, batch, n) for step in range(steps)]
     assert np.array_equal(np.concatenate([i for _, i in read]), np.concatenate(epochs)[: steps * batch])
@@ -25,12 +29,30 @@ def test_steps_follow_the_chain_of_epochs(seed: int, n: int, batch: int, steps: 
 
 
 def test_orders_differ_by_seed_and_epoch() -> None:
-    orders = {tuple(epoch_order(seed, epoch, 50)) for seed in range(5) for epoch in range(5)}
+    orders = {tuple(whole(seed, epoch, 50)) for seed in range(5) for epoch in range(5)}
     assert len(orders) == 25
 
 
+def test_any_two_places_hold_any_two_images_equally_often() -> None:
+    n, runs = 12, 4000
+    orders = np.array([whole(seed, 0, n) for seed in range(runs)])
+    for i, j in ((0, 1), (4, 9), (10, 11)):
+        pairs = np.bincount(orders[:, i] * n + orders[:, j], minlength=n * n).reshape(n, n)[~np.eye(n, dtype=bool)]
+        # Pearson's statistic: as many degrees of freedom as pairs, less one; four standard deviations
+        statistic, free = ((pairs - runs / len(pairs)) ** 2).sum() / (runs / len(pairs)), len(pairs) - 1
+        assert abs(statistic - free) < 4 * (2 * free) ** 0.5
+
+
+def test_places_of_a_huge_set_are_each_others_only() -> None:
+    n = 10**12 + 39
+    found = epoch_order(1, 2, n)(np.arange(n - 10_000, n))
+    assert len(set(found.tolist())) == 10_000
+    assert (found.min(), found.max()) > (0, 0.99 * n)
+    assert found.max() < n
+
+
 def test_the_order_never_changes() -> None:
-    assert epoch_order(0, 0, 10).tolist() == [8, 4, 3, 7, 9, 0, 2, 5, 1, 6]
+    assert whole(0, 0, 10).tolist() == [8, 4, 3, 7, 9, 0, 2, 5, 1, 6]
     assert np.flatnonzero(flipped(0, np.zeros(10, int), np.arange(10))).tolist() == [1, 4, 9]
     assert (variants(0, np.zeros(10, int), np.arange(10)) % 3).tolist() == [0, 0, 2, 2, 1, 0, 0, 1, 1, 2]
     assert split(60, 0)[1].tolist() == [1, 25, 29]
@@ -43,7 +65,7 @@ def test_the_bits_are_those_of_splitmix64() -> None:
 def test_a_distant_step_is_as_quick_as_the_first() -> None:
     epochs, indices = step_indices(0, 10**12, 4, 10)
     assert epochs.tolist() == [4 * 10**11] * 4
-    assert indices.tolist() == epoch_order(0, 4 * 10**11, 10)[:4].tolist()
+    assert indices.tolist() == whole(0, 4 * 10**11, 10)[:4].tolist()
 
 
 @given(seeds, st.lists(st.tuples(st.integers(0, 3), st.integers(0, 99)), min_size=1, max_size=20))

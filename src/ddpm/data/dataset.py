@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ddpm.data.captions import Captions, strings_of
+from ddpm.data.columns import IntColumn, Ints, picked_ints, picked_strings
 from ddpm.images.arrays import Array, is_tensor, pixels_of
 from ddpm.images.geometry import Geometry
 from ddpm.images.photo import opened
@@ -19,16 +20,14 @@ from ddpm.system.errors import InputError
 from ddpm.system.filenames import natural
 from ddpm.system.names import Mode
 
-Ints = npt.NDArray[np.int64]
-
 Derive = Callable[[Pixels, Sequence[str]], npt.NDArray[Any]]
 """Images (b, H, W, C) uint8 and their names -> raw conditions, (b, …)."""
 
 EncodeCaptions = Callable[[Sequence[str]], npt.NDArray[Any]]
 """Captions -> raw conditions of the kind "caption", (b, …); zeros for ""."""
 
-CHUNK = 1024
-"""The number of images to count at a time."""
+CHUNK, COUNTED = 1024, 2**20
+"""The number of images, and of labels, to count at a time."""
 MOST_CLASSES = 100_000
 """The most classes that labels without names may number."""
 
@@ -76,12 +75,12 @@ class Dataset:
     """
 
     pixels: Pixels
-    labels: Ints | None = None
+    labels: IntColumn | None = None
     classes: tuple[str, ...] = ()
-    captions: tuple[str, ...] | None = None
-    names: tuple[str, ...] = ()
+    captions: Sequence[str] | None = None
+    names: Sequence[str] = ()
     fingerprint: str = ""
-    rows: Ints | None = None
+    rows: IntColumn | None = None
     partners: Mapping[str, "Dataset"] = field(default_factory=dict)
     derived: Mapping[str, Derive] = field(default_factory=dict)
     latents: "EncodedImages | None" = None
@@ -162,19 +161,33 @@ class Dataset:
 
     def stored_rows(self, indices: Ints) -> Ints:
         """The rows in ``pixels`` of the images at these indices."""
-        return indices if self.rows is None else self.rows[indices]
+        return indices if self.rows is None else np.asarray(self.rows[indices])
 
-    def subset(self, indices: Ints) -> "Dataset":
+    def subset(self, indices: IntColumn) -> "Dataset":
         """The data set of these images, in this order, sharing the pixels."""
         return replace(
             self,
-            labels=None if self.labels is None else self.labels[indices],
-            captions=None if self.captions is None else tuple(self.captions[i] for i in indices),
-            names=tuple(self.names[i] for i in indices) if self.names else (),
-            rows=indices if self.rows is None else self.rows[indices],
+            labels=None if self.labels is None else picked_ints(self.labels, indices),
+            captions=None if self.captions is None else picked_strings(self.captions, indices),
+            names=picked_strings(self.names, indices) if self.names else (),
+            rows=indices if self.rows is None else picked_ints(self.rows, indices),
             partners={kind: partner.subset(indices) for kind, partner in self.partners.items()},
             validation=0,
         )
+
+    def spread(self, most: int) -> Ints:
+        """The indices of at most this many images, evenly spread."""
+        n = len(self)
+        return np.arange(n) if n <= most else np.linspace(0, n - 1, most).round().astype(np.int64)
+
+    def class_counts(self) -> Ints:
+        """The number of images of each class, (classes,)."""
+        counts = np.zeros(len(self.classes), np.int64)
+        for start in range(0, len(self) if self.labels is not None else 0, COUNTED):
+            assert self.labels is not None
+            here = self.labels[np.arange(start, min(start + COUNTED, len(self)))]
+            counts += np.bincount(here, minlength=len(counts))
+        return counts
 
     def __getstate__(self) -> dict[str, Any]:
         # Otherwise the contents of a mapped file would be sent to other processes.

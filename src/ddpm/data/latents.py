@@ -1,6 +1,6 @@
 """The latents of a data set, encoded once: a memory-mapped file of their moments, and another for mirrored images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -114,7 +114,7 @@ def with_latents(
     return replace(data, latents=Latents(files[0], files[1] if flip else None, shape))
 
 
-def _finite(moments: Moments, rows: Ints, names: tuple[str, ...]) -> Moments:
+def _finite(moments: Moments, rows: Ints, names: Sequence[str]) -> Moments:
     bad = np.flatnonzero(~np.isfinite(moments).all((1, 2, 3)))
     if len(bad):
         first = names[rows[bad[0]]] if names else f"image {rows[bad[0]]}"

@@ -1,22 +1,57 @@
 """The order of images in batches, as functions of the seed, so that a resumed run needs no state.
 
-Random bits are hashes of an image's index, not a stream: any one can be computed on its own, and a run always holds
-out the same images.
+Random bits are hashes of an image's index, not a stream: any one can be computed on its own, in the same time and
+memory for any number of images, and a run always holds out the same ones.
 """
 
-from functools import lru_cache
+import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from ddpm.core.seed import derive
-from ddpm.data.dataset import Ints
+from ddpm.data.columns import Ints, Without
+
+ROUNDS = 8
+"""Rounds of the Feistel network, an even number; four would do against an adversary on large sets."""
 
 
-@lru_cache(maxsize=2)
-def epoch_order(seed: int, epoch: int, n: int) -> Ints:
-    """A permutation of 0 … n - 1, (n,) int64."""
-    return np.argsort(_bits(derive(seed, "order", epoch), np.arange(n)), kind="stable")
+@dataclass(frozen=True)
+class Permutation:
+    """A pseudo-random permutation of 0 … n - 1 that is computed place by place.
+
+    The generalised Feistel network of Black & Rogaway 2002, "Ciphers with arbitrary finite domains": a number is a pair
+    (x, y) of Z_a × Z_b, ``a b >= n``, and a hash of one is added to the other in turn. What lands outside 0 … n - 1 is
+    encrypted again until it lands inside, which is rare, as ``a b < n + √n + 1``.
+
+    Attributes:
+        key: The seed of the rounds' hashes.
+    """
+
+    key: int
+    n: int
+
+    def __call__(self, places: Ints) -> Ints:
+        """The numbers at these places in 0 … n - 1, (b,) int64."""
+        found = self._encrypted(places)
+        while len(out := np.flatnonzero(found >= self.n)):
+            found[out] = self._encrypted(found[out])
+        return found
+
+    def _encrypted(self, numbers: Ints) -> Ints:
+        a = math.isqrt(self.n - 1) + 1
+        b = -(-self.n // a)
+        y, x = np.divmod(numbers, a)
+        for key in _bits(self.key, np.arange(ROUNDS)).tolist():
+            # the halves change places in each round, and so do their moduli
+            x, y, a, b = y, (x + (_bits(key, y) % np.uint64(a)).astype(np.int64)) % a, b, a
+        return np.asarray(y * a + x)
+
+
+def epoch_order(seed: int, epoch: int, n: int) -> Permutation:
+    """The order of n images in an epoch."""
+    return Permutation(derive(seed, "order", epoch), n)
 
 
 def step_indices(seed: int, step: int, batch: int, n: int) -> tuple[Ints, Ints]:
@@ -29,7 +64,7 @@ def step_indices(seed: int, step: int, batch: int, n: int) -> tuple[Ints, Ints]:
     indices = np.empty(batch, np.int64)
     for epoch in np.unique(epochs):
         here = epochs == epoch
-        indices[here] = epoch_order(seed, int(epoch), n)[places[here]]
+        indices[here] = epoch_order(seed, int(epoch), n)(places[here])
     return epochs, indices
 
 
@@ -43,17 +78,17 @@ def variants(seed: int, epochs: Ints, indices: Ints) -> npt.NDArray[np.uint64]:
     return _draws(seed, "caption", epochs, indices)
 
 
-def split(n: int, seed: int, validation: int = 0) -> tuple[Ints, Ints]:
+def split(n: int, seed: int, validation: int = 0) -> tuple[Without, Ints]:
     """The sorted training and held-out indices; n / 20 are held out, at most 512, and none if n < 40.
 
     Args:
         validation: The number of images, the last ones, that are held out instead.
     """
     if validation:
-        return np.arange(n - validation), np.arange(n - validation, n)
+        return Without(n, held := np.arange(n - validation, n)), held
     held = min(512, n // 20) if n >= 40 else 0
-    order = np.argsort(_bits(derive(seed, "held out"), np.arange(n)), kind="stable")
-    return np.sort(order[held:]), np.sort(order[:held])
+    left_out = np.sort(Permutation(derive(seed, "held out"), n)(np.arange(held)))
+    return Without(n, left_out), left_out
 
 
 def _draws(seed: int, what: str, epochs: Ints, indices: Ints) -> npt.NDArray[np.uint64]:

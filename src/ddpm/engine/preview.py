@@ -16,6 +16,8 @@ COUNT, STEPS = 16, 16
 """The number of images of a preview, and of steps of the fast solver."""
 LIMIT = 1024
 """The approximate number of training images that the expected colours are averaged over."""
+SOUGHT = 2**17
+"""The most training images among which those of each class are sought."""
 
 
 def quick(T: int) -> SamplingConfig:
@@ -57,10 +59,15 @@ def preview(
 
 
 def _by_class(data: Dataset) -> list[Ints]:
-    """Return the indices of the images of each class that has some; of all images if there are no classes."""
+    """Return the indices of the images of each class that has some; of all images if there are no classes.
+
+    In a large set, only those of some images, evenly spread.
+    """
+    some = data.spread(SOUGHT)
     if data.labels is None:
-        return [np.arange(len(data))]
-    return [rows for k in range(len(data.classes)) if len(rows := np.flatnonzero(data.labels == k))]
+        return [some]
+    labels = data.labels[some]
+    return [some[rows] for k in range(len(data.classes)) if len(rows := np.flatnonzero(labels == k))]
 
 
 def _expected(data: Dataset, groups: list[Ints]) -> Colour:

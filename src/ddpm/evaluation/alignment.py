@@ -152,7 +152,7 @@ def _labelled(loaded: LoadedRun, data: Dataset) -> Dataset:
     """
     if data.labels is not None and loaded.learned_labels and {*data.classes} <= {*loaded.classes}:
         numbers: Ints = np.array([loaded.classes.index(name) for name in data.classes])
-        return replace(data, labels=numbers[data.labels], classes=loaded.classes)
+        return replace(data, labels=numbers[np.asarray(data.labels)], classes=loaded.classes)
     if loaded.needs_label:
         raise InputError(
             "incompatible",
@@ -181,7 +181,7 @@ def _levels(losses: CaptionLosses, images: Dataset, pool: list[str], progress: P
 
 def _drawn(loaded: LoadedRun, data: Dataset, seed: int, indices: Ints, progress: Progress) -> Pixels:
     """Samples of the captions and labels of images, (N, H, W, C) uint8."""
-    labels = None if data.labels is None else tuple(data.labels.tolist())
+    labels = None if data.labels is None else tuple(np.asarray(data.labels).tolist())
     subjects = Subjects(labels, tuple(map(escape, first_captions(data))))
     return np.stack(list(loaded.draws(loaded.sampling, subjects, seed, indices.tolist(), progress=progress)))
 

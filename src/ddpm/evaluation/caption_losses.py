@@ -63,7 +63,7 @@ class CaptionLosses:
             for k, each in enumerate(captions):
                 raw = self.loaded.conditions(
                     Subjects(
-                        None if images.labels is None else tuple(images.labels[part].tolist()),
+                        None if images.labels is None else tuple(images.labels[indices].tolist()),
                         None if each is None else tuple(map(escape, each[part])),
                     )
                 )

@@ -95,8 +95,7 @@ def proportions_of(classes: Sequence[str], reference: Dataset) -> tuple[tuple[fl
     even = tuple(1 / len(classes) for _ in classes)
     if reference.labels is None:
         return even, ("the reference has no classes: samples have all classes of the run equally often",)
-    images = np.bincount(reference.labels, minlength=len(reference.classes)).tolist()
-    counts = dict(zip(reference.classes, images, strict=True))
+    counts = dict(zip(reference.classes, reference.class_counts().tolist(), strict=True))
     found = [counts.get(name, 0) for name in classes]
     if not sum(found):
         return even, ("the reference has none of the run's classes: samples have all of them equally often",)

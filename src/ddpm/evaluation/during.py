@@ -40,7 +40,7 @@ def few_samples(
     n, batch = config.scoring.samples, config.training.micro_batch  # fits in memory with gradients, so also without
     proportions: tuple[float, ...] = ()
     if data.labels is not None:
-        proportions = tuple((np.bincount(data.labels, minlength=len(data.classes)) / len(data)).tolist())
+        proportions = tuple((data.class_counts() / len(data)).tolist())
     seed = derive(config.training.seed, "scores")  # not the seed of previews or evaluations
     how = config.sampling
     if config.distillation is None:

@@ -85,7 +85,7 @@ def measure_likelihood(
     with state.main_process_first():  # reads into the cache only once
         data, source, notes = _images(loaded, options, progress)
     # always the same order, so that seeds change the noise and not the images
-    order = epoch_order(0, 0, len(data))[:n]
+    order = epoch_order(0, 0, len(data))(np.arange(min(n, len(data))))
     classes = _labels(loaded, data.subset(order)) if labels else None
     part = "held out" if options.data is None else "all"
     question = f"{RULE} {loaded.weights} {loaded.config.diffusion} {settled} {source.hash} {part} {labels}"

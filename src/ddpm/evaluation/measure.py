@@ -171,8 +171,7 @@ def _accuracy(
     """Measure how often samples are classified as the requested class, with notes on those left out."""
     if labels is None or data.labels is None:
         return None, ()
-    held = set(data.labels.tolist())
-    number = {name: i for i, name in enumerate(data.classes) if i in held}
+    number = {name: i for i, (name, n) in enumerate(zip(data.classes, data.class_counts(), strict=True)) if n}
     known = torch.tensor([name in number for name in labels])
     notes: tuple[str, ...] = ()
     if not known.all():
@@ -182,7 +181,7 @@ def _accuracy(
         return None, notes
     asked = torch.tensor([number[name] for name in labels if name in number])
     try:
-        linear = accuracy.fit(theirs, torch.from_numpy(data.labels), len(data.classes))
+        linear = accuracy.fit(theirs, torch.from_numpy(np.asarray(data.labels)), len(data.classes))
     except ValueError as e:
         return None, (*notes, f"accuracy was not measured: {e}")
     value, shares = accuracy.estimate(linear, ours[known], asked)

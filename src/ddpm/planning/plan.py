@@ -39,6 +39,9 @@ from ddpm.system.units import duration
 from ddpm.training.loop import Job
 from ddpm.training.measure import Memory, memory
 
+READ = 2**17
+"""The most captions that a vocabulary is made of, evenly spread."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -125,9 +128,9 @@ class _Draft:
     @cached_property
     def text(self) -> TextConfig | None:
         """The encoder of captions; None for a run without text."""
-        kept, _ = split(len(self.dataset), self._seed, self.dataset.validation)
-        captions = self.dataset.captions
-        own = None if captions is None else [captions[i] for i in kept]
+        kept = self.dataset.subset(split(len(self.dataset), self._seed, self.dataset.validation)[0])
+        captions = kept.captions
+        own = None if captions is None else [captions[i] for i in kept.spread(READ).tolist()]
         return text_of(self.request, own, self._network, self.say)
 
     @property

@@ -46,7 +46,7 @@ def extract_once(extractor: Extractor, data: Dataset, progress: Progress = silen
         np.save(file, features.numpy())
         with suppress(OSError, InputError):  # the next call is merely slower
             write_file(path, file.getvalue())
-    return features if data.rows is None else features[torch.from_numpy(data.rows)]
+    return features if data.rows is None else features[torch.from_numpy(np.asarray(data.rows))]
 
 
 def _load(path: Path, shape: tuple[int, int]) -> torch.Tensor | None:
