@@ -50,13 +50,14 @@ def test_a_folder_named_digits(tree: Tree, png: Callable[..., bytes], monkeypatc
         ("flowres", r"flowres does not exist \(did you mean flowers\?\)"),
         ("xyz", "xyz does not exist; .*a folder"),
         ("no/flowers", r"does not exist \(nor does no\)"),
-        ("a.tar", "a.tar has an unsupported type \\(.tar\\); .*a folder of images, a .zip or an .npz"),
+        ("a.tar", r"a.tar is not a whole, uncompressed .tar"),
+        ("a.tar.gz", r"a.tar.gz has an unsupported type; unpack it"),
         ("b", "b has an unsupported type \\(unknown\\)"),
         ("empty", "empty holds no images"),
     ],
 )
 def test_what_cannot_be_opened(tree: Tree, monkeypatch: pytest.MonkeyPatch, path: str, message: str) -> None:
-    root = tree({"flowers/x": "", "a.tar": "", "b": ""})
+    root = tree({"flowers/x": "", "a.tar": "", "a.tar.gz": "", "b": ""})
     (root / "empty").mkdir()
     monkeypatch.chdir(root)
     with pytest.raises(InputError, match=message):

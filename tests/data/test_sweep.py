@@ -54,7 +54,7 @@ def test_processes_find_the_same(tree: Tree, png: Make) -> None:
 
 
 def test_arrays_are_never_sent_to_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ddpm.data.sweep._in_processes", None)
+    monkeypatch.setattr("ddpm.data.sweep.in_processes", None)
     assert len(list(sweep(array_source(np.zeros((3, 4, 4), np.uint8)), None, workers=2))) == 3
 
 

@@ -30,6 +30,11 @@ def run(digits_run: Path, tmp_path: Path) -> Path:
     return shutil.copytree(digits_run, tmp_path / "run")
 
 
+def first(k: int, n: int) -> np.ndarray:
+    """The first images of the order in which they are taken."""
+    return epoch_order(0, np.zeros(k, int), np.arange(k), n)
+
+
 class Written(NamedTuple):
     record: BitsRecord
     folder: Path
@@ -49,7 +54,7 @@ def test_it_is_what_the_pipeline_says_of_held_out_images(run: Path) -> None:
     loaded = load(run, "cpu")
     held = training(loaded.config)[1]
     assert (record.n, record.data.images, record.held_out) == (60, len(held), True)
-    order = epoch_order(0, 0, len(held))(np.arange(60))
+    order = first(60, len(held))
     bits = bits_per_dim(loaded, held.read(order), steps=4)
     assert record.bits == tuple(bits.tolist())
     assert record.names == tuple(held.names[i] for i in order)
@@ -75,7 +80,7 @@ def test_the_other_variance_is_another_record(run: Path) -> None:
     assert large.folder != small.folder
     assert BitsRecord.read(large.folder / "bits.json").how.variance == "large"
     pipe = load(run, "cpu")
-    images = training(pipe.config)[1].read(epoch_order(0, 0, 89)(np.arange(60)))
+    images = training(pipe.config)[1].read(first(60, 89))
     assert large.record.bits == tuple(bits_per_dim(pipe, images, steps=4, variance="large").tolist())
     assert large.record.mean < small.record.mean - 1  # four steps are far too few for the small one
 
@@ -135,7 +140,7 @@ def test_another_question_has_another_answer(run: Path, change: dict[str, Any]) 
 def test_labels_are_the_images_own(run: Path) -> None:
     record = measured(run, labels=True).record
     loaded = load(run, "cpu")
-    held = training(loaded.config)[1].subset(epoch_order(0, 0, 89)(np.arange(60)))
+    held = training(loaded.config)[1].subset(first(60, 89))
     assert held.labels is not None
     bits = bits_per_dim(loaded, held.images, steps=4, labels=[held.classes[c] for c in held.labels])
     assert record.bits == tuple(bits.tolist())

@@ -21,6 +21,7 @@ class DataConfig(Strict):
         classes: The class names, in the order of the labels; empty for a model without labels.
         split: The folder to train on, of train, val and test; None for train where there are such folders.
         max_pixels: The largest number of pixels of an image to decode; None for the default.
+        streamed: Whether the images are decoded as they are read, because the disk has no room for all of them decoded.
         mean, std: The statistics of each channel, in units of [-1, 1].
     """
 
@@ -34,6 +35,7 @@ class DataConfig(Strict):
     skip_bad: bool = False
     split: str | None = None
     max_pixels: int | None = None
+    streamed: bool = False
     classes: tuple[str, ...] = ()
     mean: Annotated[tuple[float, ...], AfterValidator(finite)] = ()
     std: Annotated[tuple[float, ...], AfterValidator(finite)] = ()

@@ -5,7 +5,7 @@ import math
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
@@ -14,13 +14,15 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ddpm.data.columns import Without
 from ddpm.data.dataset import Dataset, map_pixels
-from ddpm.data.source import Item, Source
-from ddpm.data.survey import LARGEST, Survey, one_mode, one_size, recall, remember, tally
+from ddpm.data.source import Source
+from ddpm.data.streamed import Streamed
+from ddpm.data.survey import LARGEST, Survey, one_mode, one_size, peek, recall, remember, tally
 from ddpm.data.sweep import Finding, sweep
-from ddpm.images.decode import Look
+from ddpm.images.decode import BadImage, Look, header
 from ddpm.images.geometry import Geometry
-from ddpm.system.cache import ADVICE, check_room, source_folder
+from ddpm.system.cache import ADVICE, cache_room, check_room, source_folder
 from ddpm.system.files import disk_errors, flush, read_json, write_json
 from ddpm.system.progress import Progress, silent
 
@@ -55,10 +57,14 @@ def prepare(
         InputError: if images cannot be used or are mixed, or the cache cannot be written.
     """
     parent = source_folder(source.key, cache_dir)
+    if source.streamed:
+        return _streamed(source, geometry)
     if known := recall(source, cache_dir):
         known.check(skip_bad)
         if dataset := _load(parent / _settled(geometry, known).tag, source):
             return dataset
+    if source.streamed is None and _decoded_bytes(source, geometry) > cache_room(cache_dir):
+        return _streamed(source, geometry)
     with disk_errors(parent, ADVICE):
         parent.mkdir(parents=True, exist_ok=True)
         _sweep_out(parent)
@@ -77,6 +83,31 @@ def prepare(
     return dataset
 
 
+def _streamed(source: Source, geometry: Geometry) -> Dataset:
+    """The images of a source, decoded as they are read; unusable ones are found, and replaced, only then."""
+    if geometry.size is None or geometry.mode is None:
+        sizes, modes = peek(source)
+        geometry = replace(geometry, size=geometry.size or one_size(sizes), mode=geometry.mode or one_mode(modes))
+    found = source.columns
+    how = f"streamed {source.key} {geometry.tag} {source.max_pixels} {source.validation}"
+    fingerprint = sha256(how.encode()).hexdigest()
+    return Dataset(Streamed(source, geometry), found.labels, source.classes, found.captions, found.names, fingerprint)
+
+
+def _decoded_bytes(source: Source, geometry: Geometry) -> int:
+    """The bytes of all images in memory, as far as the first says; 0 for an array, which is that large already."""
+    if source.size is None:
+        return 0
+    size, mode = geometry.size, geometry.mode
+    if size is None or mode is None:
+        try:
+            own_size, own_mode = header(source.read(source.address(0)), source.max_pixels)
+        except (BadImage, OSError):
+            return 0
+        size, mode = size or own_size, mode or own_mode
+    return len(source) * math.prod(size) * len(mode)
+
+
 def _settled(geometry: Geometry, found: Survey) -> Geometry:
     """The geometry with the common size and mode of all images filled in; InputError if they have several."""
     return replace(geometry, size=geometry.size or one_size(found.sizes), mode=geometry.mode or one_mode(found.modes))
@@ -85,10 +116,12 @@ def _settled(geometry: Geometry, found: Survey) -> Geometry:
 def _build(source: Source, geometry: Geometry, draft: Path, findings: Iterable[Finding]) -> Survey:
     """Write the pixels and the record to the draft folder."""
     digest = sha256()
-    shape: list[int] = []
+    shape, left_out = list[int](), list[int]()
 
     def stored(file: BinaryIO) -> Iterator[Look | str]:
-        for look, pixels in findings:
+        for i, (look, pixels) in enumerate(findings):
+            if isinstance(look, str):
+                left_out.append(i)
             if pixels is not None and not shape:
                 check_room(draft, pixels.nbytes * len(source))
                 shape.extend(pixels.shape)
@@ -103,11 +136,14 @@ def _build(source: Source, geometry: Geometry, draft: Path, findings: Iterable[F
         with (draft / PIXELS).open("wb") as file:
             found = tally(source, stored(file))
             flush(file)
-    bad = list(found.bad)
-    rest = [(item.label, item.caption) for item in _good(source.items, bad)]
-    held = [source.validation] if source.validation else []
-    digest.update(json.dumps([shape, source.classes, rest, *held]).encode())
-    record = {"shape": [found.images, *shape], "bad": bad, "fingerprint": digest.hexdigest()}
+    if source.stored is None:
+        out = set(left_out)
+        rest = [(item.label, item.caption) for i, item in enumerate(source.items) if i not in out]
+        held = [source.validation] if source.validation else []
+        digest.update(json.dumps([shape, source.classes, rest, *held]).encode())
+    else:  # whose key is a hash of all labels and captions
+        digest.update(json.dumps([shape, source.classes, source.key]).encode())
+    record = {"shape": [found.images, *shape], "left_out": left_out, "fingerprint": digest.hexdigest()}
     write_json(draft / RECORD, record, ADVICE)
     return found
 
@@ -128,40 +164,36 @@ def _load(folder: Path, source: Source) -> Dataset | None:
         return None
     pixels = folder / PIXELS
     if not _formed(record) or not pixels.is_file() or pixels.stat().st_size != math.prod(record["shape"]):
-        # edited by hand, or a power failure
+        # from an earlier version, edited by hand, or after a power failure
         shutil.rmtree(folder, ignore_errors=True)
         return None
-    items = _good(source.items, record["bad"])
-    labels = None
-    if source.classes:
-        number = {name: i for i, name in enumerate(source.classes)}
-        labels = np.array([number[item.label] for item in items if item.label is not None], np.int64)
-    captioned = any(item.caption for item in items)
-    return Dataset(
+    found = source.columns
+    dataset = Dataset(
         pixels=map_pixels(pixels, tuple(record["shape"])),
-        labels=labels,
+        labels=found.labels,
         classes=source.classes,
-        captions=tuple(item.caption or "" for item in items) if captioned else None,
-        names=tuple(item.name for item in items),
+        captions=found.captions,
+        names=found.names,
         fingerprint=record["fingerprint"],
-        validation=len(items) - len(_good(source.items[: len(source) - source.validation], record["bad"])),
+        validation=source.validation - sum(i >= len(source) - source.validation for i in record["left_out"]),
     )
+    if not record["left_out"]:
+        return dataset
+    good = Without(len(source), np.array(record["left_out"], np.int64))
+    some = replace(dataset.subset(good if source.stored is not None else np.asarray(good)), rows=None)  # of the pixels
+    return replace(some, captions=None) if isinstance(some.captions, tuple) and not any(some.captions) else some
 
 
 def _formed(record: Any) -> bool:
     """Whether a record has all its values."""
     try:
-        names, hash = record["bad"], record["fingerprint"]
+        left_out, hash = record["left_out"], record["fingerprint"]
         n, *size = record["shape"]
         counts = len(size) == 3 and all(type(count) is int and count > 0 for count in (n, *size))
     except (KeyError, TypeError, ValueError):
         return False
-    return counts and isinstance(hash, str) and isinstance(names, list) and all(isinstance(name, str) for name in names)
-
-
-def _good(items: Sequence[Item], bad: Iterable[str]) -> list[Item]:
-    left_out = set(bad)
-    return [item for item in items if item.name not in left_out]
+    numbers = isinstance(left_out, list) and all(type(number) is int for number in left_out)
+    return counts and isinstance(hash, str) and numbers
 
 
 def _sweep_out(parent: Path) -> None:

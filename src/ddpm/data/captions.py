@@ -6,7 +6,7 @@ import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
 from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO, TextIOWrapper
-from itertools import chain, count
+from itertools import chain, count, islice
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from ddpm.system.pointers import pointer
 
 TABLES = ("metadata.csv", "metadata.jsonl")
 COLUMNS = ("text", "caption")
+SHOWN = 2**14
+"""The images whose captions are looked at for one to show."""
 END = ("\n", "\0")
 """Lines after those of a .csv. The last one is a row of its own unless a quote is open, as no text has a NUL."""
 UNPRINTABLE = re.compile("[\0\ud800-\udfff]+")
@@ -112,8 +114,9 @@ def strings_of(captions: Captions | None, n: int, where: str) -> tuple[str, ...]
 
 
 def example(captions: Iterable[str], most: int = 40) -> str | None:
-    """A caption to show: the first of at most this many characters, or else the first; None without captions."""
-    found = [caption.split("\n")[0] for caption in captions if caption]
+    """A caption to show: the first of at most this many characters, or else the first; None if the first images have
+    none."""
+    found = [caption.split("\n")[0] for caption in islice(captions, SHOWN) if caption]
     return next((caption for caption in found if len(caption) <= most), found[0] if found else None)
 
 

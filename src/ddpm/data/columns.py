@@ -2,28 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, overload
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
-
-
-class IntColumn(Protocol):
-    """One integer per image: an array, or what is computed from an index."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, indices: Ints, /) -> Any:
-        """The values at these indices, (b,) int64."""
-        ...
-
-    def __iter__(self) -> Iterator[Any]: ...
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        """All values in memory."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +42,8 @@ class Without:
 class PickedInts:
     """The values of a column in some rows."""
 
-    column: IntColumn
-    rows: IntColumn
+    column: "IntColumn"
+    rows: "IntColumn"
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -70,6 +56,41 @@ class PickedInts:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return self[np.arange(len(self))].astype(dtype or np.int64, copy=False)
+
+
+@dataclass(frozen=True)
+class MappedInts:
+    """One field of the records of a file, which each process maps.
+
+    Attributes:
+        kind: The type of a record.
+    """
+
+    path: Path
+    kind: "np.dtype[Any]"
+    field: str
+
+    def __len__(self) -> int:
+        return len(mapped(self.path, self.kind))
+
+    def __getitem__(self, indices: Ints) -> Ints:
+        return np.asarray(mapped(self.path, self.kind)[self.field][indices], np.int64)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return self[np.arange(len(self))].astype(dtype or np.int64, copy=False)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(np.asarray(self).tolist())
+
+
+@lru_cache(maxsize=32)
+def mapped(path: Path, kind: "np.dtype[Any]") -> npt.NDArray[Any]:
+    """A file of records, mapped once by each process."""
+    return np.memmap(path, kind, "r")
+
+
+IntColumn: TypeAlias = Ints | Without | PickedInts | MappedInts
+"""One integer per image: an array, which may be a mapped file, or what is computed from an index."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 from ddpm.data.captions import Captions, strings_of
 from ddpm.data.columns import IntColumn, Ints, picked_ints, picked_strings
+from ddpm.data.streamed import Streamed
 from ddpm.images.arrays import Array, is_tensor, pixels_of
 from ddpm.images.geometry import Geometry
 from ddpm.images.photo import opened
@@ -26,6 +28,10 @@ Derive = Callable[[Pixels, Sequence[str]], npt.NDArray[Any]]
 EncodeCaptions = Callable[[Sequence[str]], npt.NDArray[Any]]
 """Captions -> raw conditions of the kind "caption", (b, …); zeros for ""."""
 
+STATISTICS = 8192
+"""The most images that are decoded for statistics of the channels, where they are not stored decoded."""
+IN_A_ROW = 100
+"""The most images in a row that may be unusable."""
 CHUNK, COUNTED = 1024, 2**20
 """The number of images, and of labels, to count at a time."""
 MOST_CLASSES = 100_000
@@ -60,7 +66,7 @@ class Dataset:
     """N images, in memory or in a file that each process maps.
 
     Attributes:
-        pixels: (M, H, W, C) uint8, as stored; shared by all subsets.
+        pixels: (M, H, W, C) uint8, as stored, or decoded when read; shared by all subsets.
         labels: (N,) int64.
         classes: the name of each label.
         captions: One string per image, whose lines are its captions, "" for an image without; None if no image has one.
@@ -74,7 +80,7 @@ class Dataset:
         validation: The number of images, the last ones, that are held out; 0 holds out some at random.
     """
 
-    pixels: Pixels
+    pixels: Pixels | Streamed
     labels: IntColumn | None = None
     classes: tuple[str, ...] = ()
     captions: Sequence[str] | None = None
@@ -153,11 +159,69 @@ class Dataset:
     @property
     def images(self) -> Pixels:
         """(N, H, W, C) uint8; read into memory if this is a subset."""
-        return self.pixels if self.rows is None else self.read(np.arange(len(self)))
+        if self.rows is None and not isinstance(self.pixels, Streamed):
+            return self.pixels
+        return self.read(np.arange(len(self)))
 
     def read(self, indices: Ints) -> Pixels:
-        """A copy of the images at these indices in 0 … N - 1, (b, H, W, C)."""
-        return np.asarray(self.pixels[self.stored_rows(indices)])
+        """A copy of the images at these indices in 0 … N - 1, (b, H, W, C); see :meth:`take`."""
+        return self.take(indices)[0]
+
+    def take(self, indices: Ints) -> tuple[Pixels, Ints]:
+        """A copy of the images at these indices, (b, H, W, C), and their indices.
+
+        The next image replaces one that cannot be used, which is only found when images are decoded as they are read.
+
+        Raises:
+            InputError: if many in a row cannot be used, or the disk fails.
+        """
+        if not isinstance(self.pixels, Streamed):
+            return np.asarray(self.pixels[self.stored_rows(indices)]), indices
+        pixels, failed = self.pixels.decode(self.stored_rows(indices))
+        indices = indices.copy()
+        for _ in range(IN_A_ROW):
+            if not len(failed):
+                return pixels, indices
+            indices[failed] = (indices[failed] + 1) % len(self)
+            pixels[failed], again = self.pixels.decode(self.stored_rows(indices[failed]))
+            failed = failed[again]
+        last = self.unusable(len(self.pixels.unusable) - 1)[0]
+        raise InputError(
+            "unreadable", f"{IN_A_ROW} images in a row cannot be used ({last}); fix them, or leave them out"
+        )
+
+    def read_exactly(self, indices: Ints) -> Pixels:
+        """A copy of the images at these indices, none replaced.
+
+        Raises:
+            InputError: if one cannot be used.
+        """
+        pixels, found = self.take(indices)
+        if len(other := np.flatnonzero(found != indices)):
+            name = self.names[int(indices[other[0]])]
+            raise InputError("unreadable", f"the image {name} cannot be used; `ddpm check` names all such images")
+        return pixels
+
+    @property
+    def streamed(self) -> bool:
+        """Whether images are decoded as they are read."""
+        return isinstance(self.pixels, Streamed)
+
+    def unusable(self, known: int = 0) -> list[str]:
+        """The names of the images that were read and cannot be used, with the reasons, after the first ``known``."""
+        if not isinstance(self.pixels, Streamed):
+            return []
+        names, found = self.pixels.source.columns.names, list(self.pixels.unusable.items())
+        return [f"{names[number]}: {reason}" for number, reason in found[known:]]
+
+    def sample(self, most: int) -> "Dataset":
+        """Some images, evenly spread, as a set of their own if images are decoded as they are read; else all."""
+        if not isinstance(self.pixels, Streamed) or len(self) <= most:
+            return self
+        some = self.subset(self.spread(most))
+        rows = np.asarray(some.rows)
+        own = sha256(self.fingerprint.encode() + rows.tobytes()).hexdigest()
+        return replace(some, pixels=self.pixels.picked(rows), rows=None, fingerprint=own)
 
     def stored_rows(self, indices: Ints) -> Ints:
         """The rows in ``pixels`` of the images at these indices."""

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ddpm.data.dataset import Dataset, Ints
+from ddpm.data.columns import Ints
+from ddpm.data.dataset import Dataset
 from ddpm.system.cache import latents_folder
 from ddpm.system.errors import InputError
 from ddpm.system.growing import written_once

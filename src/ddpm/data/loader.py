@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ddpm.data.dataset import Dataset, Ints
+from ddpm.data.columns import Ints
+from ddpm.data.dataset import Dataset
 from ddpm.data.order import flipped, step_indices, variants
 from ddpm.data.prefetch import prefetch
 
@@ -45,10 +46,10 @@ def batch_of(
     """
     assert dataset.latents is None or not dataset.derived, "conditions are derived from pixels"
     if dataset.latents is None:
-        images = dataset.read(indices)
+        images, indices = dataset.take(indices)
     else:
         images = dataset.latents.read(dataset.stored_rows(indices), mirrored)
-    partners = {kind: partner.read(indices) for kind, partner in dataset.partners.items()}
+    partners = {kind: partner.read_exactly(indices) for kind, partner in dataset.partners.items()}
     if mirrored is not None:
         for pixels in (*([images] if dataset.latents is None else []), *partners.values()):
             # take by index: copying a reversed view is four times as slow

@@ -1,5 +1,6 @@
 """Open any supported source of images."""
 
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from ddpm.config.data import DataConfig
 from ddpm.data.archive import open_zip
 from ddpm.data.arrays import open_digits, open_npz
 from ddpm.data.folder import open_folder
+from ddpm.data.shards import open_shards, shards_of
 from ddpm.data.source import Source
 from ddpm.images.reduced import MAX_PIXELS
 from ddpm.system.errors import InputError
@@ -16,6 +18,8 @@ from ddpm.system.pointers import pointer_in
 
 def open_source(where: str | Path, split: str | None = None, max_pixels: int | None = None) -> Source:
     """List the images of a folder, a .zip of one, an .npz, or the built-in ``"digits"`` (``"./digits"`` is a folder).
+
+    Or of files of many images, which may be remote: .tar or .parquet files, a folder or a pattern of them.
 
     Args:
         split: Which of the folders train, val and test to use; see :func:`~ddpm.data.splits.chosen`.
@@ -27,6 +31,8 @@ def open_source(where: str | Path, split: str | None = None, max_pixels: int | N
     most = MAX_PIXELS if max_pixels is None else max_pixels
     refuse_bytes(where)
     path = Path(where).expanduser()
+    if where != "digits" and (shards := shards_of(str(where))):
+        return open_shards(str(where), shards, split, most)
     if where != "digits" and path.is_dir():
         return open_folder(path, split, most)
     if where != "digits" and not path.exists():
@@ -59,7 +65,9 @@ def reopen_source(data: DataConfig) -> Source:
     Raises:
         InputError: see :func:`open_source`.
     """
-    return open_source(data.source, data.split, data.max_pixels).with_classes(data.classes)
+    return replace(
+        open_source(data.source, data.split, data.max_pixels).with_classes(data.classes), streamed=data.streamed
+    )
 
 
 def _nearest(path: Path) -> str:

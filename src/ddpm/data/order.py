@@ -5,7 +5,6 @@ memory for any number of images, and a run always holds out the same ones.
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -13,45 +12,44 @@ import numpy.typing as npt
 from ddpm.core.seed import derive
 from ddpm.data.columns import Ints, Without
 
+Bits = npt.NDArray[np.uint64]
+
 ROUNDS = 8
 """Rounds of the Feistel network, an even number; four would do against an adversary on large sets."""
 
 
-@dataclass(frozen=True)
-class Permutation:
-    """A pseudo-random permutation of 0 … n - 1 that is computed place by place.
+def permuted(keys: Bits, places: Ints, n: int) -> Ints:
+    """The numbers at places of pseudo-random permutations of 0 … n - 1, each computed on its own, (b,) int64.
 
     The generalised Feistel network of Black & Rogaway 2002, "Ciphers with arbitrary finite domains": a number is a pair
     (x, y) of Z_a × Z_b, ``a b >= n``, and a hash of one is added to the other in turn. What lands outside 0 … n - 1 is
     encrypted again until it lands inside, which is rare, as ``a b < n + √n + 1``.
 
-    Attributes:
-        key: The seed of the rounds' hashes.
+    Args:
+        keys: (b,), of the permutation of each place.
     """
-
-    key: int
-    n: int
-
-    def __call__(self, places: Ints) -> Ints:
-        """The numbers at these places in 0 … n - 1, (b,) int64."""
-        found = self._encrypted(places)
-        while len(out := np.flatnonzero(found >= self.n)):
-            found[out] = self._encrypted(found[out])
-        return found
-
-    def _encrypted(self, numbers: Ints) -> Ints:
-        a = math.isqrt(self.n - 1) + 1
-        b = -(-self.n // a)
-        y, x = np.divmod(numbers, a)
-        for key in _bits(self.key, np.arange(ROUNDS)).tolist():
-            # the halves change places in each round, and so do their moduli
-            x, y, a, b = y, (x + (_bits(key, y) % np.uint64(a)).astype(np.int64)) % a, b, a
-        return np.asarray(y * a + x)
+    found = _encrypted(keys, places, n)
+    while len(out := np.flatnonzero(found >= n)):
+        found[out] = _encrypted(keys[out], found[out], n)
+    return found
 
 
-def epoch_order(seed: int, epoch: int, n: int) -> Permutation:
-    """The order of n images in an epoch."""
-    return Permutation(derive(seed, "order", epoch), n)
+def _encrypted(keys: Bits, numbers: Ints, n: int) -> Ints:
+    a = math.isqrt(n - 1) + 1
+    b = -(-n // a)
+    y, x = np.divmod(numbers, a)
+    for turn in range(ROUNDS):
+        hashes = _bits(_bits(keys, np.array([turn])), y)
+        # the halves change places in each round, and so do their moduli
+        x, y, a, b = y, (x + (hashes % np.uint64(a)).astype(np.int64)) % a, b, a
+    return np.asarray(y * a + x)
+
+
+def epoch_order(seed: int, epochs: Ints, places: Ints, n: int) -> Ints:
+    """The images, of n, at places of the orders of epochs, (b,) each."""
+    different, which = np.unique(epochs, return_inverse=True)
+    keys = np.array([derive(seed, "order", epoch) for epoch in different.tolist()], np.uint64)
+    return permuted(keys[which], places, n)
 
 
 def step_indices(seed: int, step: int, batch: int, n: int) -> tuple[Ints, Ints]:
@@ -61,11 +59,7 @@ def step_indices(seed: int, step: int, batch: int, n: int) -> tuple[Ints, Ints]:
         epochs, indices: (batch,) int64 each; a batch may span epochs, and be larger than n.
     """
     epochs, places = np.divmod(np.arange(step * batch, (step + 1) * batch), n)
-    indices = np.empty(batch, np.int64)
-    for epoch in np.unique(epochs):
-        here = epochs == epoch
-        indices[here] = epoch_order(seed, int(epoch), n)(places[here])
-    return epochs, indices
+    return epochs, epoch_order(seed, epochs, places, n)
 
 
 def flipped(seed: int, epochs: Ints, indices: Ints) -> npt.NDArray[np.bool_]:
@@ -73,7 +67,7 @@ def flipped(seed: int, epochs: Ints, indices: Ints) -> npt.NDArray[np.bool_]:
     return (_draws(seed, "flip", epochs, indices) >> np.uint64(63)).astype(np.bool_)
 
 
-def variants(seed: int, epochs: Ints, indices: Ints) -> npt.NDArray[np.uint64]:
+def variants(seed: int, epochs: Ints, indices: Ints) -> Bits:
     """64 random bits f(seed, epoch, index) that choose among the captions of each image in its epoch, (batch,)."""
     return _draws(seed, "caption", epochs, indices)
 
@@ -87,11 +81,12 @@ def split(n: int, seed: int, validation: int = 0) -> tuple[Without, Ints]:
     if validation:
         return Without(n, held := np.arange(n - validation, n)), held
     held = min(512, n // 20) if n >= 40 else 0
-    left_out = np.sort(Permutation(derive(seed, "held out"), n)(np.arange(held)))
+    keys = np.full(held, derive(seed, "held out"), np.uint64)
+    left_out = np.sort(permuted(keys, np.arange(held), n))
     return Without(n, left_out), left_out
 
 
-def _draws(seed: int, what: str, epochs: Ints, indices: Ints) -> npt.NDArray[np.uint64]:
+def _draws(seed: int, what: str, epochs: Ints, indices: Ints) -> Bits:
     """64 random bits f(seed, what, epoch, index), (batch,)."""
     bits = np.empty(len(indices), np.uint64)
     for epoch in np.unique(epochs):
@@ -100,9 +95,9 @@ def _draws(seed: int, what: str, epochs: Ints, indices: Ints) -> npt.NDArray[np.
     return bits
 
 
-def _bits(seed: int, places: Ints) -> npt.NDArray[np.uint64]:
+def _bits(seed: int | Bits, places: Ints) -> Bits:
     """64 random bits per position, by SplitMix64 (Steele et al. 2014), which never changes, unlike NumPy's own."""
-    z: npt.NDArray[np.uint64] = places.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed)
+    z: Bits = places.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.asarray(seed, np.uint64)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))

@@ -16,6 +16,8 @@ DARK = 2**14 - 1
 """The largest value of 16 bits up to which images count as stored in fewer bits."""
 
 WORD = re.compile(r"\w+(?:['’-]\w+)*")
+READ = 2**17
+"""The most images whose captions are counted, evenly spread."""
 MOST = 10
 """The number of frequent words to name."""
 
@@ -34,9 +36,13 @@ def describe(source: Source, found: Survey) -> list[str]:
         counts = [f"{name} {n:,}" for name, n in found.classes.items()]
         lines.append(f"classes   {len(counts)}: {say_some(counts, 12)}")
     if found.captions:
-        strings = [item.caption for item in source.items if item.caption and item.name not in found.bad]
+        n = len(source)
+        some = (source.items[i] for i in range(0, n, -(-n // READ)))
+        strings = [item.caption for item in some if item.caption and item.name not in found.bad]
         captions = [caption for string in strings for caption in string.split("\n")]
         of = f"on {found.captions:,} of {found.images:,} images"
+        if n > READ:
+            of = f"on {len(strings):,} of the {found.captions:,} images with captions"
         lines.append(f"captions  {len(captions):,} {of}, {len(set(captions)):,} distinct")
         lines += wording(captions)
     odd = {
@@ -77,7 +83,8 @@ def warnings(found: Survey) -> list[str]:
         "captions without an image": found.orphans,
         "ignored files": found.ignored,
     }
-    lines = [f"{len(names):,} {what}: {say_some(names)}" for what, names in lists.items() if names]
+    numbers = {what: len(names) for what, names in lists.items()} | {"without a caption": found.images - found.captions}
+    lines = [f"{numbers[what]:,} {what}: {say_some(names, of=numbers[what])}" for what, names in lists.items() if names]
     lines += found.notes
     if empty := [name for name, n in found.classes.items() if not n]:
         lines.append(f"{len(empty):,} classes without an image: {say_some(empty)}")

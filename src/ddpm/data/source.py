@@ -1,9 +1,13 @@
 """The interface of every source of images."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from typing import overload
 
+import numpy as np
+
+from ddpm.data.columns import IntColumn, PickedInts
 from ddpm.images.pixels import Pixels
 from ddpm.images.reduced import MAX_PIXELS
 
@@ -18,9 +22,47 @@ class Item:
 
 
 Read = Callable[[str], bytes | Pixels]
-"""Reads an image by name: the bytes of its file, or its values, (H, W) or (H, W, C). Raises OSError or BadImage if it
-cannot be read. Picklable, so that any process can read.
+"""Reads an image by its address: the bytes of its file, or its values, (H, W) or (H, W, C). Raises OSError or BadImage
+if it cannot be read. Picklable, so that any process can read.
 """
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """The names, labels and captions of images, each looked up by number.
+
+    Attributes:
+        labels: The number of each image's class; None without classes.
+        captions: One string per image, "" for an image without; None if no image has one.
+    """
+
+    names: Sequence[str]
+    labels: IntColumn | None
+    captions: Sequence[str] | None
+
+
+@dataclass(frozen=True, eq=False)
+class StoredItems(Sequence[Item]):
+    """Images whose columns are stored, made when asked for."""
+
+    columns: Columns
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.columns.names)
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Item]: ...
+
+    def __getitem__(self, index: int | slice) -> Item | Sequence[Item]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        names, labels, captions = self.columns.names, self.columns.labels, self.columns.captions
+        label = None if labels is None else self.classes[int(labels[np.array([index])][0])]
+        return Item(names[index], label, captions[index] or None if captions is not None else None)
 
 
 @dataclass(frozen=True)
@@ -28,7 +70,7 @@ class Source:
     """A list of images, in the same order on every machine.
 
     Attributes:
-        read: Reads an image by name.
+        read: Reads an image by its address, which is its name, or its number if the columns are stored.
         key: A hash of the list that changes with the content: file sizes and times, or checksums in an archive.
         classes: The class names, in the order of the label numbers; empty if images have no classes.
         size: The bytes of the files to decode; None for an array.
@@ -38,9 +80,11 @@ class Source:
         notes: What else there is to say about the files.
         max_pixels: The largest number of pixels of an image to decode.
         validation: The number of images, the last ones, that are held out; 0 holds out some at random.
+        streamed: Whether to decode images as they are read, not once; None decides by their size and the free disk.
+        stored: The columns, if they are not to be read into memory; None if the items are there.
     """
 
-    items: tuple[Item, ...]
+    items: Sequence[Item]
     read: Read
     key: str
     classes: tuple[str, ...] = ()
@@ -51,12 +95,34 @@ class Source:
     notes: tuple[str, ...] = ()
     max_pixels: int = MAX_PIXELS
     validation: int = 0
+    stored: Columns | None = None
+    streamed: bool | None = None
 
     def __len__(self) -> int:
         return len(self.items)
 
+    def address(self, number: int) -> str:
+        """What ``read`` takes for an image."""
+        return self.items[number].name if self.stored is None else str(number)
+
+    @property
+    def columns(self) -> Columns:
+        """The names, labels and captions of all images."""
+        if self.stored is not None:
+            return self.stored
+        number = {name: i for i, name in enumerate(self.classes)}
+        labels = [number[item.label] for item in self.items if item.label is not None]
+        captions = tuple(item.caption or "" for item in self.items)
+        return Columns(
+            tuple(item.name for item in self.items),
+            np.array(labels, np.int64) if self.classes else None,
+            captions if any(captions) else None,
+        )
+
     def without(self, name: str) -> "Source":
-        """The source without one image; unchanged if that image is not in it, or is its only one."""
+        """The source without one image; unchanged if that image is not in it or its only one, or columns are stored."""
+        if self.stored is not None:
+            return self
         rest = tuple(item for item in self.items if item.name != name)
         if len(rest) in (0, len(self.items)):
             return self
@@ -67,7 +133,12 @@ class Source:
         """The source with its classes in this order; unchanged if it has others."""
         if classes == self.classes or {*classes} != {*self.classes}:
             return self
-        return replace(self, classes=classes, key=self._changed(f"in the order {classes}"))
+        key, labels = self._changed(f"in the order {classes}"), None if self.stored is None else self.stored.labels
+        if self.stored is None or labels is None:
+            return replace(self, classes=classes, key=key)
+        numbers = np.array([classes.index(name) for name in self.classes], np.int64)
+        stored = replace(self.stored, labels=PickedInts(numbers, labels))
+        return replace(self, classes=classes, key=key, stored=stored, items=StoredItems(stored, classes))
 
     def _changed(self, how: str) -> str:
         return sha256(f"{self.key} {how}".encode()).hexdigest()[: len(self.key)]

@@ -12,6 +12,7 @@ from typing import TypeVar
 import PIL
 from pydantic import TypeAdapter
 
+from ddpm.data.repeats import Repeats
 from ddpm.data.source import Read, Source
 from ddpm.data.sweep import sweep
 from ddpm.images.decode import BadImage, Look, header
@@ -26,6 +27,10 @@ NAME = f"survey-2-{PIL.__version__}.json"
 """Named by the version of its fields, and of Pillow, as another one may read other files."""
 LARGEST = 1 << 32
 """The largest survey that is read, in bytes: it has the names of all images without a caption."""
+LISTED = 1000
+"""The most names of images without a caption that are kept."""
+PEEKED = 4096
+"""The most headers that are read of a source whose columns are stored, evenly spread."""
 THREADS = 8
 """Threads that read headers."""
 
@@ -44,7 +49,7 @@ class Survey:
         bad: The names of the unusable files, and the reasons.
         classes: The count of each class, in the order of the label numbers.
         captions: The number of images with a caption.
-        uncaptioned: The images without a caption, if others have one.
+        uncaptioned: The first images without a caption, if others have one.
         orphans: The captions without an image.
         ignored: The files that are neither images nor captions.
         animated: The number of images with several frames, of which the first is used.
@@ -54,7 +59,7 @@ class Survey:
         recoloured: The number of images converted to sRGB from the space of their colour profile.
         odd_profiles: The number of images whose colour profile cannot be used.
         reduced: The number of images decoded at a fraction of their size.
-        duplicates: The number of images that equal an earlier one byte for byte.
+        duplicates: The number of images that equal an earlier one byte for byte; an estimate for millions.
         notes: What else there is to say about the files.
     """
 
@@ -137,31 +142,43 @@ def survey(
 
 def tally(source: Source, looks: Iterable[Look | str]) -> Survey:
     """A survey from one look, or the reason for a failure, per item."""
-    pairs = list(zip(source.items, looks, strict=True))
-    good = [look for _, look in pairs if isinstance(look, Look)]
-    items = [item for item, look in pairs if isinstance(look, Look)]
-    labels = Counter(item.label for item in items)
-    uncaptioned = tuple(item.name for item in items if item.caption is None)
-    captions = len(good) - len(uncaptioned)
+    sizes, modes, stored = Counter[tuple[int, int]](), Counter[Mode](), Counter[str]()
+    labels, odd, repeats = Counter[str | None](), Counter[str](), Repeats()
+    bad, uncaptioned, captions, peak = dict[str, str](), list[str](), 0, 0
+    for item, look in zip(source.items, looks, strict=True):
+        if isinstance(look, str):
+            bad[item.name] = look
+            continue
+        sizes[look.size] += 1
+        modes[look.mode] += 1
+        stored[look.stored] += 1
+        labels[item.label] += 1
+        odd.update(animated=look.animated, turned=look.turned, deep=look.deep, reduced=look.reduced)
+        odd.update(recoloured=look.recoloured is True, odd_profiles=look.recoloured is None)
+        peak = max(peak, look.peak)
+        repeats.add(look.digest)
+        captions += item.caption is not None
+        if item.caption is None and len(uncaptioned) < LISTED:
+            uncaptioned.append(item.name)
     return Survey(
-        images=len(good),
-        sizes=_counts(look.size for look in good),
-        modes=_counts(look.mode for look in good),
-        stored=_counts(look.stored for look in good),
-        bad={**source.broken, **{item.name: look for item, look in pairs if isinstance(look, str)}},
+        images=len(source) - len(bad),
+        sizes=dict(sizes.most_common()),
+        modes=dict(modes.most_common()),
+        stored=dict(stored.most_common()),
+        bad={**source.broken, **bad},
         classes={name: labels[name] for name in source.classes},
         captions=captions,
-        uncaptioned=uncaptioned if captions else (),
+        uncaptioned=tuple(uncaptioned) if captions else (),
         orphans=source.orphans,
         ignored=source.ignored,
-        animated=sum(look.animated for look in good),
-        turned=sum(look.turned for look in good),
-        deep=sum(look.deep for look in good),
-        peak=max((look.peak for look in good), default=0),
-        recoloured=sum(look.recoloured is True for look in good),
-        odd_profiles=sum(look.recoloured is None for look in good),
-        reduced=sum(look.reduced for look in good),
-        duplicates=len(good) - len({look.digest for look in good}),
+        animated=odd["animated"],
+        turned=odd["turned"],
+        deep=odd["deep"],
+        peak=peak,
+        recoloured=odd["recoloured"],
+        odd_profiles=odd["odd_profiles"],
+        reduced=odd["reduced"],
+        duplicates=repeats.count,
         notes=source.notes,
     )
 
@@ -169,12 +186,41 @@ def tally(source: Source, looks: Iterable[Look | str]) -> Survey:
 def peek(source: Source) -> tuple[dict[tuple[int, int], int], dict[Mode, int]]:
     """Count the sizes and the modes in the headers of all images, which may differ from a damaged file's image."""
     if source.size is None:
-        seen = [header(source.read(source.items[0].name))] * len(source)
+        seen = [header(source.read(source.address(0)))] * len(source)
     else:
+        n = len(source)
+        some = range(n) if source.stored is None else range(0, n, -(-n // PEEKED))
         with ThreadPoolExecutor(THREADS) as pool:
-            found = pool.map(partial(_header, source.read, source.max_pixels), (item.name for item in source.items))
+            found = pool.map(partial(_header, source.read, source.max_pixels), map(source.address, some))
             seen = [one for one in found if one is not None]
     return _counts(size for size, _ in seen), _counts(mode for _, mode in seen)
+
+
+def outline(
+    source: Source, sizes: dict[tuple[int, int], int], modes: dict[Mode, int], classes: dict[str, int]
+) -> Survey:
+    """What is known of images that are not all decoded: their number and classes, and the headers of some."""
+    return Survey(
+        images=len(source),
+        sizes=sizes,
+        modes=modes,
+        stored={},
+        bad=dict(source.broken),
+        classes=classes,
+        captions=0,
+        uncaptioned=(),
+        orphans=source.orphans,
+        ignored=source.ignored,
+        animated=0,
+        turned=0,
+        deep=0,
+        peak=0,
+        recoloured=0,
+        odd_profiles=0,
+        reduced=0,
+        duplicates=0,
+        notes=source.notes,
+    )
 
 
 def _header(read: Read, most: int, name: str) -> tuple[tuple[int, int], Mode] | None:

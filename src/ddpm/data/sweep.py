@@ -3,13 +3,13 @@
 import errno
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import get_context, parent_process
 from threading import Thread
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from ddpm.data.prefetch import prefetch
 from ddpm.data.source import Read, Source
@@ -18,6 +18,9 @@ from ddpm.images.geometry import Geometry
 from ddpm.images.pixels import Pixels
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, silent
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 CHUNK = 64
 """The number of images sent to a process at a time."""
@@ -47,27 +50,28 @@ def sweep(
     Raises:
         InputError: if the worker processes stop.
     """
-    names = [item.name for item in source.items]
-    chunks = [names[i : i + CHUNK] for i in range(0, len(names), CHUNK)]
+    n = len(source)
+    chunks = ([source.address(j) for j in range(i, min(i + CHUNK, n))] for i in range(0, n, CHUNK))
     task = partial(_look_at, source.read, geometry, source.max_pixels)
     if source.size is None or (workers is None and source.size < SMALL):
         workers = 0  # sending an array takes longer than reading it
     elif workers is None:
-        workers = _cores()
+        workers = cores()
     done = 0
-    for findings in map(task, chunks) if workers == 0 else _in_processes(task, chunks, workers):
+    for findings in map(task, chunks) if workers == 0 else in_processes(task, chunks, workers):
         yield from findings
         done += len(findings)
-        progress(done, len(names))
+        progress(done, n)
 
 
 def _look_at(read: Read, geometry: Geometry | None, most: int, names: list[str]) -> list[Finding]:
-    return [_look(read, geometry, most, name) for name in names]
+    return [look(read, geometry, most, name) for name in names]
 
 
-def _look(read: Read, geometry: Geometry | None, most: int, name: str) -> Finding:
+def look(read: Read, geometry: Geometry | None, most: int, name: str) -> Finding:
+    """Decode one image of at most this many pixels."""
     try:
-        image, look = decode(read(name), most, (1, 1) if geometry is None else geometry.size)
+        image, facts = decode(read(name), most, (1, 1) if geometry is None else geometry.size)
     except TooLarge as error:
         return f"{error}; use --max-pixels to raise the limit", None
     except BadImage as error:
@@ -76,24 +80,32 @@ def _look(read: Read, geometry: Geometry | None, most: int, name: str) -> Findin
         if error.errno in DISK:
             raise
         return f"cannot be read ({error.strerror or error})", None
-    return look, geometry.apply(image) if geometry else None
+    return facts, geometry.apply(image) if geometry else None
 
 
-def _in_processes(
-    task: Callable[[list[str]], list[Finding]], chunks: list[list[str]], workers: int
-) -> Iterator[list[Finding]]:
-    with ProcessPoolExecutor(workers, get_context("spawn"), _start) as pool:
+def in_processes(task: Callable[[T], R], arguments: Iterable[T], workers: int) -> Iterator[R]:
+    """``task`` of each argument, in order, by processes that do not import torch.
+
+    Raises:
+        InputError: if the processes stop.
+    """
+    with ProcessPoolExecutor(workers, get_context("spawn"), start) as pool:
         try:
-            yield from prefetch(pool, task, chunks, 4 * workers)
+            yield from prefetch(pool, task, arguments, 4 * workers)
         except BrokenProcessPool as error:
-            raise InputError(
-                "invalid",
-                "the processes that decode images stopped; guard the script with"
-                ' `if __name__ == "__main__":`, or use workers=0',
-            ) from error
+            raise stopped() from error
 
 
-def _start() -> None:
+def stopped() -> InputError:
+    """The error for processes that stop."""
+    return InputError(
+        "invalid",
+        "the processes that decode images stopped; guard the script with"
+        ' `if __name__ == "__main__":`, or use workers=0',
+    )
+
+
+def start() -> None:
     """Leave Ctrl-C to the parent process, and exit when it does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_follow, daemon=True).start()
@@ -105,7 +117,7 @@ def _follow() -> None:
         os._exit(1)
 
 
-def _cores() -> int:
+def cores() -> int:
     """The number of cores available to this process, up to the point where the disk becomes the bottleneck."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, MOST)

@@ -5,7 +5,8 @@ import numpy as np
 from ddpm.config.sampling import SamplingConfig
 from ddpm.config.solver import EtaSolver
 from ddpm.core.model import Model
-from ddpm.data.dataset import Dataset, Ints
+from ddpm.data.columns import Ints
+from ddpm.data.dataset import Dataset
 from ddpm.data.loader import batch_of
 from ddpm.engine.diffusion import Diffusion
 from ddpm.images.pixels import Pixels

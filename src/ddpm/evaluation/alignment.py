@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from ddpm.core.stream import Stream
-from ddpm.data.dataset import Dataset, Ints
+from ddpm.data.columns import Ints
+from ddpm.data.dataset import Dataset
 from ddpm.engine.loading import load
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.subjects import Subjects

@@ -11,7 +11,8 @@ import numpy as np
 
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core.stream import Stream
-from ddpm.data.dataset import Dataset, Ints
+from ddpm.data.columns import Ints
+from ddpm.data.dataset import Dataset
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.subjects import Subjects
 from ddpm.evaluation.shards import Shards
@@ -23,6 +24,8 @@ SHARD = 64
 """Images per file; fixed, so that files do not depend on the batch size."""
 MOST = 10_000
 """Maximum prompts of a recipe."""
+CAPTIONS = 2**17
+"""Maximum images, evenly spread, whose captions are among those that prompts are drawn from."""
 RULE = 2
 """Incremented whenever the same recipe would give other samples, so that older files are ignored."""
 
@@ -116,7 +119,9 @@ def prompts_of(loaded: LoadedRun, reference: Dataset) -> tuple[tuple[str, ...], 
 
 def some_captions(data: Dataset) -> tuple[str, ...]:
     """The captions of at most ``MOST`` images, in random order, as they are."""
-    captions = [caption.split("\n")[0] for caption in data.captions or () if caption]
+    found = data.captions or ()
+    some = (found[i] for i in data.spread(CAPTIONS).tolist()) if found else ()
+    captions = [caption.split("\n")[0] for caption in some if caption]
     order = Stream(0, "captions", len(captions)).permutation(len(captions))[:MOST]
     return tuple(captions[i] for i in order.tolist())
 

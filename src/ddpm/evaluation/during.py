@@ -11,6 +11,7 @@ from ddpm.core.stream import Stream
 from ddpm.data.dataset import Dataset, EncodeCaptions
 from ddpm.engine import Diffusion
 from ddpm.evaluation.drawn import SampleRecipe, some_captions
+from ddpm.evaluation.reference import MOST
 from ddpm.images.pixels import Pixels
 from ddpm.metrics import frechet, kernel
 from ddpm.metrics.estimate import resamples
@@ -47,7 +48,7 @@ def few_samples(
         how = SamplingConfig(steps=config.scoring.steps, grid="trailing", clip=config.sampling.clip)
     captions = () if data.encode is None else some_captions(data)  # which the data's encoder reads as they are
     recipe = SampleRecipe("", how, seed, proportions, captions)
-    theirs = extract_once(extractor, data, progress)
+    theirs = extract_once(extractor, data.sample(MOST), progress)
     normal, some = frechet.fit(theirs), theirs[Stream(0, "real", len(theirs)).permutation(len(theirs))[:REAL]]
 
     def score(model: Model, device: torch.device) -> Scored:

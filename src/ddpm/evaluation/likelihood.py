@@ -40,7 +40,7 @@ N = 1000
 """The most images to measure by default."""
 SHARD = 50
 """Images per file of results, and the most in memory."""
-RULE = 3
+RULE = 4
 """Incremented whenever the same settings would give another result, so that older files are ignored."""
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -85,7 +85,8 @@ def measure_likelihood(
     with state.main_process_first():  # reads into the cache only once
         data, source, notes = _images(loaded, options, progress)
     # always the same order, so that seeds change the noise and not the images
-    order = epoch_order(0, 0, len(data))(np.arange(min(n, len(data))))
+    n = min(n, len(data))
+    order = epoch_order(0, np.zeros(n, np.int64), np.arange(n), len(data))
     classes = _labels(loaded, data.subset(order)) if labels else None
     part = "held out" if options.data is None else "all"
     question = f"{RULE} {loaded.weights} {loaded.config.diffusion} {settled} {source.hash} {part} {labels}"

@@ -17,6 +17,8 @@ from ddpm.images.geometry import Geometry
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, silent
 
+MOST = 50_000
+"""The most images of a set that is too large to store decoded, as are usual for reference statistics."""
 FEWEST = 10
 """The fewest real or generated images that give meaningful numbers."""
 UNKNOWN = "another program trained the model, and `ddpm import` was given no --data"
@@ -76,9 +78,10 @@ def real(
         raise InputError(
             "invalid", f"{source} has {len(data)} images, too few to measure against; use at least {FEWEST}"
         )
-    found = recall(listed)
+    found, some = recall(listed), data.sample(MOST)
     changes = () if found is None else _changed(source, found, geometry)
-    return Real(source, data, (*notes, *changes))
+    fewer = f"of the {len(data):,} images of {source}, {len(some):,} are used, evenly spread"
+    return Real(source, some, (*notes, *changes, *([] if some is data else [fewer])))
 
 
 def _changed(source: str, found: Survey, geometry: Geometry) -> Iterator[str]:
@@ -95,6 +98,8 @@ def _changed(source: str, found: Survey, geometry: Geometry) -> Iterator[str]:
 def training(config: RunConfig, progress: Progress = silent) -> tuple[Dataset, Dataset]:
     """Load the images of a run, unchanged since it started: those it was trained on, and those held out.
 
+    Of a set that is too large to store decoded, only some of the former.
+
     Raises:
         InputError: they are missing or unknown, or have changed.
     """
@@ -108,7 +113,7 @@ def training(config: RunConfig, progress: Progress = silent) -> tuple[Dataset, D
         low, scale = config.upscaling.low, config.upscaling.scale
         data = with_low(data, low, scale, d.fit, split=d.split, skip_bad=d.skip_bad)
     kept, held = split(len(data), config.training.seed, data.validation)
-    return data.subset(kept), data.subset(held)
+    return data.subset(kept).sample(MOST), data.subset(held)
 
 
 def held_out(config: RunConfig, progress: Progress = silent) -> Dataset:

@@ -9,7 +9,7 @@ from ddpm.config.autoencoder import AutoencoderConfig
 from ddpm.config.classifier import ClassifierConfig
 from ddpm.config.run import RunConfig
 from ddpm.data.cache import prepare
-from ddpm.data.dataset import channel_stats
+from ddpm.data.dataset import STATISTICS, channel_stats
 from ddpm.data.open import open_source
 from ddpm.data.order import split
 from ddpm.engine import classifier
@@ -153,10 +153,11 @@ def _trained_on(source: str, config: object, progress: Progress) -> RunConfig:
     known = config.data
     data = prepare(open_source(source), Geometry(known.size, known.mode, known.fit), progress=progress)
     kept, held = split(len(data), config.training.seed, data.validation)
-    mean, std = channel_stats(data)
+    mean, std = channel_stats(data.sample(STATISTICS))
     changes: dict[str, object] = {
         "source": source,
         "fingerprint": data.fingerprint,
+        "streamed": data.streamed,
         "images": len(kept),
         "held_out": len(held),
         "mean": tuple(mean.tolist()),

@@ -9,11 +9,10 @@ from accelerate import Accelerator
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import reopen_source
-from ddpm.data.report import warnings
 from ddpm.images.geometry import Geometry
 from ddpm.planning import autoencoder
 from ddpm.planning.autoencoder import AutoencoderPlan, AutoencoderRequest
-from ddpm.planning.data import gather
+from ddpm.planning.data import gather, notes
 from ddpm.planning.follow import follow, say
 from ddpm.planning.session import Session
 from ddpm.planning.training import accelerator_of, claimed, measure, refuse_filled
@@ -89,7 +88,7 @@ class AutoencoderSession:
         own.store(accelerator)
         with accelerator.main_process_first(), bar("reading") as progress:
             found, dataset = gather(request.images, progress)
-        for line in warnings(found):
+        for line in notes(found, dataset):
             say(accelerator, f"note: {line}")
         made = autoencoder.make(
             request,

@@ -137,7 +137,8 @@ def _config(
             "request": dict(asked),
             "data": own.data.model_dump()
             | {"source": asked.get("data") or own.data.source, "fingerprint": images.fingerprint}
-            | {"images": len(kept), "held_out": len(held), "classes": images.classes, "mean": (), "std": ()},
+            | {"images": len(kept), "held_out": len(held), "classes": images.classes, "mean": (), "std": ()}
+            | {"streamed": images.streamed},
             "diffusion": own.diffusion.model_dump(),
             "network": own.network.encoder(asked.get("width"), len(own.data.mode), len(images.classes)),
             "training": {

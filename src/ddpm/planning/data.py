@@ -5,11 +5,14 @@ from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
 from ddpm.data.pairs import with_low
-from ddpm.data.survey import Survey, one_mode, peek, recall, survey
+from ddpm.data.report import warnings
+from ddpm.data.survey import Survey, one_mode, outline, peek, recall, survey
 from ddpm.images.geometry import Geometry
 from ddpm.planning.request import Request, whole_number
+from ddpm.system.cache import cache_room
 from ddpm.system.names import Mode
 from ddpm.system.progress import Progress, silent
+from ddpm.system.units import say_bytes
 
 LARGEST = 128
 """The longest side chosen by default."""
@@ -33,14 +36,31 @@ def gather(request: Request, progress: Progress = silent) -> tuple[Survey, Datas
     wanted = geometry(sizes, modes, request)
     data = prepare(source, wanted, skip_bad=request.skip_bad, progress=progress)
     found = recall(source)
+    if data.streamed and found is None:
+        classes = dict(zip(data.classes, data.class_counts().tolist(), strict=True))
+        found = outline(source, sizes, modes, classes)
     assert found is not None, "preparing includes a survey"
-    if (settled := geometry(found.sizes, found.modes, request)) != wanted:  # a damaged file's header was wrong
+    settled = geometry(found.sizes, found.modes, request)
+    if settled != wanted and not data.streamed:  # a damaged file's header was wrong
         data = prepare(source, settled, skip_bad=request.skip_bad, progress=progress)
     if request.low is not None:
         scale = whole_number("upscaling.scale", request.scale or DEFAULT_SCALE)
         low, fit, split, skip = request.low, request.fit, request.split, request.skip_bad
         data = with_low(data, low, scale, fit, split=split, skip_bad=skip, progress=progress)
     return found, data
+
+
+def notes(found: Survey, data: Dataset) -> list[str]:
+    """What to say about the images before training."""
+    lines = warnings(found)
+    if data.streamed:
+        height, width, channels = data.shape
+        needed, room = say_bytes(len(data) * height * width * channels), say_bytes(cache_room())
+        lines.append(
+            f"images are decoded as they are read: decoded, all take {needed}, and the cache has room for {room}; "
+            "the log names those that cannot be used, and the next one replaces each"
+        )
+    return lines
 
 
 def geometry(sizes: dict[tuple[int, int], int], modes: dict[Mode, int], request: Request) -> Geometry:

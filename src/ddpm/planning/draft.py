@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 from accelerate import Accelerator
 
-from ddpm.data.dataset import Dataset, channel_stats
+from ddpm.data.dataset import STATISTICS, Dataset, channel_stats
 from ddpm.data.order import split
 from ddpm.planning.budget import MEASURING, elapsed, seconds_left, shortfall, speed_of, whole_steps
 from ddpm.planning.recipes import Rung, Tree
@@ -109,7 +109,7 @@ def data_section(request: Request, dataset: Dataset, seed: int) -> dict[str, Any
         seed: determines the held-out images.
     """
     kept, held = split(len(dataset), seed, dataset.validation)
-    mean, std = channel_stats(dataset)
+    mean, std = channel_stats(dataset.sample(STATISTICS))
     return {
         "source": request.data,
         "fingerprint": dataset.fingerprint,
@@ -121,6 +121,7 @@ def data_section(request: Request, dataset: Dataset, seed: int) -> dict[str, Any
         "skip_bad": request.skip_bad,
         "split": request.split,
         "max_pixels": request.max_pixels,
+        "streamed": dataset.streamed,
         "mean": tuple(mean.tolist()),
         "std": tuple(std.tolist()),
     }

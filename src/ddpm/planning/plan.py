@@ -87,7 +87,7 @@ def make(
     """
     threads().ease()
     with accelerator.main_process_first():  # for the cache only: measuring below takes all processes at once
-        if request.scoring:  # first, as this takes some of the training time
+        if request.scoring and not dataset.streamed:  # first, as this takes some of the training time
             features = build.build_features("embedded", None, dataset.shape[:2], accelerator.device)
             extract_once(features, dataset, progress)
     stored = latents.stored(request, dataset)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from accelerate import Accelerator
 
 from ddpm.data.arrays import array_source, open_npz, save_npz
@@ -13,11 +14,10 @@ from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import reopen_source
 from ddpm.data.pairs import with_low
-from ddpm.data.report import warnings
 from ddpm.engine.codec import open_codec
 from ddpm.images.geometry import Geometry
 from ddpm.planning import plan
-from ddpm.planning.data import gather
+from ddpm.planning.data import gather, notes
 from ddpm.planning.follow import say
 from ddpm.planning.longer import longer, rate_line
 from ddpm.planning.reopen import reopen
@@ -112,7 +112,7 @@ class Session:
         self.store(accelerator)
         with accelerator.main_process_first(), bar("reading") as progress:
             found, dataset = gather(request, progress)
-        for line in warnings(found):
+        for line in notes(found, dataset):
             say(accelerator, f"note: {line}")
         with bar("preparing") as progress:
             made = plan.make(
@@ -160,7 +160,9 @@ class Session:
         with accelerator.main_process_first():
             if not path.exists():
                 save_npz(data, path)
-            elif open_npz(path).key != array_source(data.images, data.labels, data.classes, data.captions).key:
+                return
+            labels = None if data.labels is None else np.asarray(data.labels)
+            if open_npz(path).key != array_source(data.images, labels, data.classes, data.captions).key:
                 raise InputError(
                     "incompatible",
                     f"{path} holds images, labels or captions other than the given ones; choose another --out",

@@ -9,6 +9,8 @@ from ddpm.system.errors import InputError
 
 FORMAT = 1
 """Incremented whenever the same source and geometry would be stored differently."""
+LIMIT = 200
+"""Gigabytes of decoded images, if nothing else is chosen."""
 ADVICE = "set DDPM_CACHE to a writable folder with room"
 """The fix for a cache that cannot be written."""
 
@@ -25,6 +27,11 @@ def cache_folder() -> Path:
 def source_folder(key: str, cache_dir: Path | None = None) -> Path:
     """The folder of everything derived from one source."""
     return (cache_dir or cache_folder()) / f"v{FORMAT}-{key}"
+
+
+def index_folder(key: str) -> Path:
+    """The folder of the index of files of many images, named by the files and their versions."""
+    return cache_folder() / "index" / key
 
 
 def features_file(extractor: str, data: str) -> Path:
@@ -45,6 +52,23 @@ def captions_folder(encoder: str, length: int, captions: str) -> Path:
 def weights_folder() -> Path:
     """The folder of downloaded weights."""
     return cache_folder() / "weights"
+
+
+def cache_room(cache_dir: Path | None = None) -> int:
+    """The bytes that decoded images may take: most of the free disk, and at most ``$DDPM_CACHE_LIMIT``, in GB.
+
+    Raises:
+        InputError: if that is not a number.
+    """
+    folder = (cache_dir or cache_folder()).absolute()
+    free = disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
+    limit = os.environ.get("DDPM_CACHE_LIMIT", str(LIMIT))
+    try:
+        return min(int(0.8 * free), int(1e9 * float(limit)))
+    except (ValueError, OverflowError):
+        raise InputError(
+            "invalid", f"DDPM_CACHE_LIMIT is {limit!r}; use a number of gigabytes, such as {LIMIT}"
+        ) from None
 
 
 def check_room(folder: Path, needed: int, what: str = "the images") -> None:

@@ -56,9 +56,14 @@ def say_count(n: int, one: str, many: str | None = None) -> str:
     return f"{n} {one if n == 1 else many or one + 's'}"
 
 
-def say_some(words: Sequence[str], most: int = 3, separator: str = ", ") -> str:
-    """The first words of a list, and how many more there are: ``a, b, c and 2 more``."""
-    more = f" and {len(words) - most:,} more" if len(words) > most else ""
+def say_some(words: Sequence[str], most: int = 3, separator: str = ", ", of: int | None = None) -> str:
+    """The first words of a list, and how many more there are: ``a, b, c and 2 more``.
+
+    Args:
+        of: The number of words, if the list has only the first of them.
+    """
+    n = len(words) if of is None else of
+    more = f" and {n - most:,} more" if n > most else ""
     return separator.join(words[:most]) + more
 
 

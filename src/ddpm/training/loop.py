@@ -114,13 +114,16 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
         yield from observer.look(0)
     batches = Batches(steps, start, s.workers)
     meter = Meter(accelerator, s)
-    in_a_row = 0
+    in_a_row = unusable = 0
     for number, batch in zip(range(start, s.steps), batches, strict=False):
         with threads().timed(choice, notes.append):
             report = trainer.step(number, batch.images, batch.conditions)
         done, images = number + 1, (number + 1) * s.batch
         while notes:
             yield Event("warning", done, images, {"text": notes.pop()})
+        for line in job.data.unusable(unusable):
+            unusable += 1
+            yield Event("warning", done, images, {"text": f"{line}; the next image was used in its place"})
         in_a_row = in_a_row + 1 if report.skipped else 0
         if report.skipped:
             yield Event("warning", done, images, {"text": _skipped(done, batch, job.data)})

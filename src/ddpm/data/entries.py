@@ -1,0 +1,56 @@
+"""What is found of an image in a file of many: where it is, its name, its label and its caption."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ddpm.data.captions import COLUMNS, one_string
+
+LABELS = ("cls", "label", "class")
+"""Keys of a label in a .json."""
+
+
+class Entry(NamedTuple):
+    """One image in a file of many.
+
+    Attributes:
+        name: Its name in the file.
+        offset, size: The place of its bytes; or, in a Parquet file, its row and 0.
+        label: The name or the number of its class; None if none is given.
+        caption: Its captions as one string, "" if there is none.
+        stamp: What changes with its content, as far as that is known without reading it.
+    """
+
+    name: str
+    offset: int
+    size: int
+    label: str | None
+    caption: str
+    stamp: str
+
+
+Ignored = Callable[[str], None]
+"""Called with the name of each file that is neither an image nor belongs to one."""
+
+Scan = Callable[[str, Ignored], Iterator[Entry]]
+"""The images of a file at a location, in order. Raises InputError if it cannot be read."""
+
+
+def captions_of(value: Any) -> str:
+    """The captions in a value: a string, or a list of strings."""
+    values = value if isinstance(value, list | tuple) else [value]
+    return one_string(str(text) for text in values if text is not None)
+
+
+def from_json(text: bytes) -> tuple[str | None, str]:
+    """The label and the captions in the .json of an image; None and "" if it has no such key, or is not JSON."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None, ""
+    if not isinstance(found, Mapping):
+        return None, ""
+    labels = (found[key] for key in LABELS if isinstance(found.get(key), str | int))
+    caption = next((found[key] for key in COLUMNS if found.get(key)), None)
+    label = next(labels, None)
+    return None if label is None else str(label).strip(), captions_of(caption)

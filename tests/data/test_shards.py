@@ -1,0 +1,136 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ddpm.data import indexing, shards
+from ddpm.data.cache import prepare
+from ddpm.data.index import IMAGE
+from ddpm.data.open import open_source
+from ddpm.data.survey import survey
+from ddpm.data.tar import scan_tar
+from ddpm.images.decode import decode
+from ddpm.images.geometry import Geometry
+from refusal import refuses
+from shards import tar
+
+Make = Callable[..., bytes]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, png: Make) -> Path:
+    """Three shards of 40 images in 3 classes, each with its number as a caption; image 7 is damaged."""
+    for shard in range(3):
+        files: dict[str, bytes | str] = {}
+        for i in range(40 * shard, 40 * shard + 40):
+            image = png(i, mode="RGB") if i != 7 else "no picture"
+            files |= {f"{i:06}.cls": str(i % 3), f"{i:06}.png": image, f"{i:06}.txt": f"image {i}\nnumber {i}"}
+        tar(tmp_path / "set" / f"data-{shard:03}.tar", files)
+    return tmp_path / "set"
+
+
+def test_samples_have_what_shares_their_name(folder: Path) -> None:
+    source = open_source(folder)
+    assert (len(source), source.classes, source.ignored) == (120, ("0", "1", "2"), ())
+    assert source.items[41].name == "data-001.tar/000041.png"
+    assert (source.items[41].label, source.items[41].caption) == ("2", "image 41\nnumber 41")
+    assert IMAGE.itemsize == 16
+
+
+@pytest.mark.parametrize("pattern", ["data-{000..002}.tar", "data-*.tar", "data-{000,001,002}.t?r"])
+def test_patterns_name_the_same_files(folder: Path, pattern: str) -> None:
+    assert open_source(str(folder / pattern)).key == open_source(folder).key
+
+
+def test_they_are_those_of_a_folder_of_the_same_files(tmp_path: Path, png: Make) -> None:
+    files: dict[str, bytes | str] = {
+        f"zoo/{name}/{i}.png": png(3 * i + len(name), mode="RGB") for name in ("cat", "mouse") for i in range(3)
+    }
+    files |= {"zoo/mouse/._2.png": "junk", "zoo/cat/1.txt": "a cat", "zoo/cat/10.txt": ""}
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    whole = dict(sorted(files.items()))
+    theirs, ours = open_source(tmp_path / "zoo"), open_source(tar(tmp_path / "zoo.tar", whole))
+    assert [item.label for item in ours.items] == [item.label for item in theirs.items]
+    assert [item.caption for item in ours.items] == [item.caption for item in theirs.items]
+    assert ours.ignored == ("zoo/cat/10.txt",)
+    assert np.array_equal(prepare(ours, Geometry()).images, prepare(theirs, Geometry()).images)
+
+
+@pytest.mark.parametrize(
+    ("files", "label", "caption"),
+    [
+        ({"1.json": '{"caption": "red", "label": 1}'}, "1", "red"),
+        ({"1.json": '{"text": ["red", "round"], "cls": "ball"}'}, "ball", "red\nround"),
+        ({"1.json": '{"caption": "red"}', "1.txt": "blue", "1.cls": " 0\n"}, "0", "blue"),
+        ({"1.json": "[1]", "1.mask.png": "ignored"}, None, None),
+    ],
+)
+def test_labels_and_captions_in_every_form(
+    tmp_path: Path, png: Make, files: dict[str, str], label: str | None, caption: str | None
+) -> None:
+    source = open_source(tar(tmp_path / "a.tar", {"1.png": png(), **files}))
+    assert [(item.name, item.label, item.caption) for item in source.items] == [("1.png", label, caption)]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_damaged_images_are_left_out_or_replaced(folder: Path, png: Make, streamed: bool) -> None:
+    data = prepare(replace(open_source(folder), streamed=streamed), Geometry((4, 4), "RGB"), skip_bad=True)
+    good = [i for i in range(120) if i != 7]
+    wanted = [i if i != 7 else 8 for i in range(120)] if streamed else good
+    pixels, taken = data.take(np.arange(len(data)))
+    exact = Geometry((4, 4), "RGB")
+    assert np.array_equal(pixels, [exact.apply(decode(png(i, mode="RGB"))[0]) for i in wanted])
+    assert data.labels is not None
+    assert data.captions is not None
+    assert data.labels[taken].tolist() == [i % 3 for i in wanted]
+    assert [data.captions[i] for i in taken.tolist()] == [f"image {i}\nnumber {i}" for i in wanted]
+    assert data.class_counts().tolist() == ([40, 40, 40] if streamed else [40, 39, 40])
+    if streamed:
+        assert [line.split(":")[0] for line in data.unusable()] == ["data-000.tar/000007.png"]
+        with refuses("unreadable", "000007.png"):
+            data.read_exactly(np.array([7]))
+
+
+def test_the_survey_finds_what_is_wrong(folder: Path) -> None:
+    found = survey(open_source(folder))
+    assert (found.images, found.captions, list(found.bad)) == (119, 119, ["data-000.tar/000007.png"])
+    assert found.classes == {"0": 40, "1": 39, "2": 40}
+
+
+def test_an_index_is_resumed_after_a_kill(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scanned = list[str]()
+
+    def scan(location, ignored):
+        scanned.append(location[-7:])
+        if len(scanned) == 3:
+            raise KeyboardInterrupt
+        return scan_tar(location, ignored)
+
+    monkeypatch.setitem(shards.KINDS, ".tar", (scan, shards.read_tar))
+    monkeypatch.setattr(indexing, "cores", lambda: 1)
+    with pytest.raises(KeyboardInterrupt):
+        open_source(folder)
+    first = open_source(folder)
+    assert scanned == ["000.tar", "001.tar", "002.tar", "002.tar"]
+    assert open_source(folder).key == first.key
+    assert len(scanned) == 4
+
+
+def test_what_has_no_order_is_refused(tmp_path: Path, png: Make) -> None:
+    whole = tar(tmp_path / "whole.tar", {"1.png": png()}).read_bytes()
+    (tmp_path / "cut.tar").write_bytes(whole[:600])
+    with refuses("unreadable", "cut.tar", "download"):
+        open_source(tmp_path / "cut.tar")
+    tar(tmp_path / "half.tar", {"1.png": png(), "1.cls": "0", "2.png": png()})
+    with refuses("invalid", "2.png", "label"):
+        open_source(tmp_path / "half.tar")
+    with refuses("missing", "holds no images"):
+        open_source(tar(tmp_path / "texts.tar", {"1.txt": "a"}))
+    with refuses("missing", "a-000.tar does not exist"):
+        open_source(str(tmp_path / "a-{000..001}.tar"))
+    with refuses("missing", "matches no files"):
+        open_source(str(tmp_path / "b-*.tar"))
