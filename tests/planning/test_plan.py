@@ -405,7 +405,7 @@ def test_reopened_it_is_the_same_job(made: Make, accelerator: Accelerator, tmp_p
     job = reopen(p.config, tmp_path, dataset, accelerator)
     weights = {name: w.cpu() for name, w in p.job.model.state_dict().items()}
     assert all(torch.equal(w, weights[name]) for name, w in job.model.state_dict().items())
-    assert job.data.names == p.job.data.names
+    assert list(job.data.names) == list(p.job.data.names)
     assert job.settings == p.job.settings
 
 

@@ -136,8 +136,8 @@ def test_rare_classes_are_no_drift(look: Look) -> None:
 def test_expected_reads_no_more_than_it_needs(digits: Dataset, look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 1797 digits about 1024, of each class as many; of fewer images all. Another 16 for their conditions."""
     read: list[int] = []
-    whole = Dataset.read
-    monkeypatch.setattr(Dataset, "read", lambda self, indices: (read.append(len(indices)), whole(self, indices))[1])
+    whole = Dataset.take
+    monkeypatch.setattr(Dataset, "take", lambda self, indices: (read.append(len(indices)), whole(self, indices))[1])
     found = look(digits).expected
     assert read == [1030, 16]
     assert found.mean == pytest.approx(colour(digits.images).mean, abs=0.03)
