@@ -91,7 +91,15 @@ def _streamed(source: Source, geometry: Geometry) -> Dataset:
     found = source.columns
     how = f"streamed {source.key} {geometry.tag} {source.max_pixels} {source.validation}"
     fingerprint = sha256(how.encode()).hexdigest()
-    return Dataset(Streamed(source, geometry), found.labels, source.classes, found.captions, found.names, fingerprint)
+    return Dataset(
+        Streamed(source, geometry),
+        labels=found.labels,
+        classes=source.classes,
+        captions=found.captions,
+        names=found.names,
+        fingerprint=fingerprint,
+        validation=source.validation,
+    )
 
 
 def _decoded_bytes(source: Source, geometry: Geometry) -> int:

@@ -79,7 +79,8 @@ def split(n: int, seed: int, validation: int = 0) -> tuple[Without, Ints]:
         validation: The number of images, the last ones, that are held out instead.
     """
     if validation:
-        return Without(n, held := np.arange(n - validation, n)), held
+        left_out = np.arange(n - validation, n)
+        return Without(n, left_out), left_out
     held = min(512, n // 20) if n >= 40 else 0
     keys = np.full(held, derive(seed, "held out"), np.uint64)
     left_out = np.sort(permuted(keys, np.arange(held), n))
