@@ -22,7 +22,7 @@ def test_train_is_trained_on_and_val_held_out(above: str) -> None:
     assert [item.label for item in source.items] == ["cat", "dog", "dog"]
     assert (source.validation, source.orphans) == (1, ())
     kept, held = split(len(source), 0, source.validation)
-    assert (kept.tolist(), held.tolist()) == ([0, 1], [2])
+    assert (list(kept), held.tolist()) == ([0, 1], [2])
     (said,) = source.notes
     assert all(word in said for word in ("2 images of train", "1 of valid", "test left out", "--split"))
     assert source.without(above + TREE[2]).validation == 0

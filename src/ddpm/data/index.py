@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 
 from ddpm.data.columns import Ints, MappedInts, mapped
-from ddpm.data.source import Columns
+from ddpm.data.source import ImageColumns
 
 IMAGE = np.dtype([("offset", "<u8"), ("size", "<u4"), ("label", "<i4")])
 END, BYTE = np.dtype("<u8"), np.dtype("u1")
@@ -46,7 +46,7 @@ class Facts(NamedTuple):
         return int(np.searchsorted(self.starts, number, "right")) - 1
 
 
-class Place(NamedTuple):
+class Extent(NamedTuple):
     """Where an image is: a file, its place in that file, and its number of bytes."""
 
     location: str
@@ -62,10 +62,10 @@ def facts(folder: Path) -> Facts:
     return Facts(**found | lists | {"starts": np.array(found["starts"], np.int64)})
 
 
-def place(folder: Path, number: int) -> Place:
+def place(folder: Path, number: int) -> Extent:
     """Where an image is."""
     known, image = facts(folder), mapped(folder / IMAGES, IMAGE)[number]
-    return Place(known.locations[known.file_of(number)], int(image["offset"]), int(image["size"]))
+    return Extent(known.locations[known.file_of(number)], int(image["offset"]), int(image["size"]))
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,10 @@ class Texts(Sequence[str]):
         return f"{known.locations[known.file_of(index)].rsplit('/', 1)[-1]}/{name}"
 
 
-def columns(folder: Path) -> Columns:
+def columns(folder: Path) -> ImageColumns:
     """The columns of a complete index."""
     known = facts(folder)
-    return Columns(
+    return ImageColumns(
         Texts(folder, False),
         MappedInts(folder / IMAGES, IMAGE, "label") if known.classes else None,
         Texts(folder, True) if known.captioned else None,

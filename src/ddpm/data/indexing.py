@@ -28,7 +28,7 @@ LISTED = 1000
 NUMBERED = 2**20
 """The most classes whose names are numbers: larger numbers are names like others."""
 
-Part = dict[str, npt.NDArray[Any]]
+IndexPart = dict[str, npt.NDArray[Any]]
 
 
 def indexed(
@@ -113,10 +113,10 @@ def _packed(value: Any) -> npt.NDArray[np.uint8]:
     return np.frombuffer(json.dumps(value).encode(), np.uint8)
 
 
-def _parts(folder: Path, n: int) -> Iterator[tuple[Part, dict[str, Any]]]:
+def _parts(folder: Path, n: int) -> Iterator[tuple[IndexPart, dict[str, Any]]]:
     for k in range(n):
         with np.load(_part(folder, k), allow_pickle=False) as file:
-            part: Part = dict(file)
+            part: IndexPart = dict(file)
         yield part, json.loads(part["facts"].tobytes())
 
 

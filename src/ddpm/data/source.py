@@ -28,7 +28,7 @@ if it cannot be read. Picklable, so that any process can read.
 
 
 @dataclass(frozen=True, eq=False)
-class Columns:
+class ImageColumns:
     """The names, labels and captions of images, each looked up by number.
 
     Attributes:
@@ -45,7 +45,7 @@ class Columns:
 class StoredItems(Sequence[Item]):
     """Images whose columns are stored, made when asked for."""
 
-    columns: Columns
+    columns: ImageColumns
     classes: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -95,7 +95,7 @@ class Source:
     notes: tuple[str, ...] = ()
     max_pixels: int = MAX_PIXELS
     validation: int = 0
-    stored: Columns | None = None
+    stored: ImageColumns | None = None
     streamed: bool | None = None
 
     def __len__(self) -> int:
@@ -106,14 +106,14 @@ class Source:
         return self.items[number].name if self.stored is None else str(number)
 
     @property
-    def columns(self) -> Columns:
+    def columns(self) -> ImageColumns:
         """The names, labels and captions of all images."""
         if self.stored is not None:
             return self.stored
         number = {name: i for i, name in enumerate(self.classes)}
         labels = [number[item.label] for item in self.items if item.label is not None]
         captions = tuple(item.caption or "" for item in self.items)
-        return Columns(
+        return ImageColumns(
             tuple(item.name for item in self.items),
             np.array(labels, np.int64) if self.classes else None,
             captions if any(captions) else None,
