@@ -62,7 +62,7 @@ def facts(folder: Path) -> Facts:
     return Facts(**found | lists | {"starts": np.array(found["starts"], np.int64)})
 
 
-def place(folder: Path, number: int) -> Extent:
+def extent(folder: Path, number: int) -> Extent:
     """Where an image is."""
     known, image = facts(folder), mapped(folder / IMAGES, IMAGE)[number]
     return Extent(known.locations[known.file_of(number)], int(image["offset"]), int(image["size"]))

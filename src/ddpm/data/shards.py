@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 
 from ddpm.data.entries import Scan
-from ddpm.data.index import columns, facts, place
+from ddpm.data.index import columns, extent, facts
 from ddpm.data.indexing import indexed
 from ddpm.data.locations import expanded, fingerprint, is_remote, listed, read_part, version
+from ddpm.data.parquet import read_parquet, scan_parquet
 from ddpm.data.source import Source, StoredItems
 from ddpm.data.tar import scan_tar
 from ddpm.images.decode import BadImage, check_bytes
@@ -22,7 +23,7 @@ ReadIndexed = Callable[[Path, str], bytes]
 
 def read_tar(folder: Path, address: str) -> bytes:
     """The file of an image in a .tar."""
-    found = place(folder, int(address))
+    found = extent(folder, int(address))
     check_bytes(found.size)
     data = read_part(found.location, found.offset, found.size)
     if len(data) < found.size:
@@ -30,7 +31,7 @@ def read_tar(folder: Path, address: str) -> bytes:
     return data
 
 
-KINDS: dict[str, tuple[Scan, ReadIndexed]] = {".tar": (scan_tar, read_tar)}
+KINDS: dict[str, tuple[Scan, ReadIndexed]] = {".tar": (scan_tar, read_tar), ".parquet": (scan_parquet, read_parquet)}
 """By suffix: how to list the images of a file, and how to read one."""
 PACKED = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst")
 

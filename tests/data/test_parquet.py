@@ -1,0 +1,75 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ddpm.data.cache import prepare
+from ddpm.data.open import open_source
+from ddpm.images.decode import decode
+from ddpm.images.geometry import Geometry
+from refusal import refuses
+
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
+Make = Callable[..., bytes]
+CLASSES = {"label": {"names": ["dog", "cat", "ape"], "_type": "ClassLabel"}}
+
+
+def write(path: Path, columns: dict[str, list], features: dict | None = None) -> Path:
+    """A file as Hugging Face's datasets write it, in row groups of 4."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pa.table(columns)
+    if features is not None:
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    pq.write_table(table, path, row_group_size=4)
+    return path
+
+
+def picture(data: bytes | None) -> dict[str, bytes | str | None]:
+    return {"bytes": data, "path": "a.png"}
+
+
+@pytest.fixture
+def hub(tmp_path: Path, png: Make) -> Path:
+    """Two files of 10 images for training and one for tests, as a data set of the Hub has them."""
+    for split, numbers in (("train", (0, 1)), ("test", (0,))):
+        for k in numbers:
+            rows = range(10 * k, 10 * k + 10)
+            columns = {
+                "image": [picture(png(i, mode="RGB")) for i in rows],
+                "label": [i % 3 for i in rows],
+                "text": [f"image {i}" for i in rows],
+                "url": ["…"] * 10,
+            }
+            write(tmp_path / "hub" / "data" / f"{split}-{k:05}-of-{len(numbers):05}.parquet", columns, CLASSES)
+    return tmp_path / "hub"
+
+
+def test_a_data_set_of_the_hub_is_read_as_it_is(hub: Path, png: Make) -> None:
+    source = open_source(hub)
+    assert (len(source), source.classes) == (20, ("ape", "cat", "dog"))
+    assert "--split" in source.notes[0]
+    assert (source.items[13].label, source.items[13].caption) == ("cat", "image 13")
+    assert source.items[13].name == "train-00001-of-00002.parquet/3"
+    pixels = prepare(source, Geometry()).read(np.array([19, 3, 11]))
+    assert np.array_equal(pixels, [decode(png(i, mode="RGB"))[0] for i in (19, 3, 11)])
+    assert len(open_source(hub, "test")) == 10
+
+
+def test_bytes_alone_and_cells_without(tmp_path: Path, png: Make) -> None:
+    path = write(tmp_path / "a.parquet", {"jpg": [png(0), png(1), None], "caption": [["red", "round"], None, []]})
+    data = prepare(open_source(path), Geometry(), skip_bad=True)
+    assert (len(data), data.labels, list(data.names)) == (2, None, ["0", "1"])
+    assert list(data.captions or ()) == ["red\nround", ""]
+
+
+def test_what_is_no_set_of_images(tmp_path: Path) -> None:
+    with refuses("invalid", "no column 'image'", "url"):
+        open_source(write(tmp_path / "a.parquet", {"url": ["a"]}))
+    with refuses("invalid", "image"):
+        open_source(write(tmp_path / "b.parquet", {"image": ["a path"]}))
+    (tmp_path / "c.parquet").write_bytes(b"PAR1 nonsense")
+    with refuses("unreadable", "c.parquet"):
+        open_source(tmp_path / "c.parquet")
