@@ -123,7 +123,7 @@ def test_held_out_images_are_those_of_val_that_can_be_used(tree: Tree, png: Make
     for _ in range(2):  # the second time from the cache
         dataset = prepare(source, Geometry(), skip_bad=True)
         kept, held = split(len(dataset), 0, dataset.validation)
-        assert dataset.subset(kept).names == ("train/a/0.png", "train/b/0.png", "train/b/1.png")
+        assert tuple(dataset.subset(kept).names) == ("train/a/0.png", "train/b/0.png", "train/b/1.png")
         assert dataset.subset(held).names == ("val/a/0.png", "val/a/1.png", "val/b/1.png")
         assert dataset.subset(kept).validation == 0
     other = open_folder(tree(files), "all")

@@ -188,7 +188,8 @@ def _load(folder: Path, source: Source) -> Dataset | None:
     if not record["left_out"]:
         return dataset
     good = Without(len(source), np.array(record["left_out"], np.int64))
-    some = replace(dataset.subset(good if source.stored is not None else np.asarray(good)), rows=None)  # of the pixels
+    some = dataset.subset(good if source.stored is not None else np.asarray(good))
+    some = replace(some, rows=None, validation=dataset.validation)  # the pixels lack the others
     return replace(some, captions=None) if isinstance(some.captions, tuple) and not any(some.captions) else some
 
 

@@ -24,7 +24,7 @@ Decoded: TypeAlias = tuple[Pixels, dict[int, str]]
 """Images (b, H, W, C), and the reasons for those that cannot be used, by their places in 0 … b - 1."""
 
 
-Decoding: TypeAlias = tuple[Read, Geometry, int, tuple[int, int, int]]
+HowToDecode: TypeAlias = tuple[Read, Geometry, int, tuple[int, int, int]]
 """How to read an image, the geometry to apply, the most pixels to decode, and the (H, W, C) of the result."""
 
 
@@ -44,7 +44,7 @@ class Streamed:
         self.source, self.geometry, self.rows = source, geometry, rows
         self.unusable: dict[int, str] = {}
         self._size, self._channels = geometry.size, len(geometry.mode)
-        self._given: Decoding = source.read, geometry, source.max_pixels, (*self._size, self._channels)
+        self._given: HowToDecode = source.read, geometry, source.max_pixels, (*self._size, self._channels)
         self._pool: ProcessPoolExecutor | None = None
         self._lock = Lock()
         self._workers = max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
@@ -120,7 +120,7 @@ def _decoded(read: Read, geometry: Geometry, most: int, shape: tuple[int, int, i
     return pixels, reasons
 
 
-_given: list[Decoding] = []
+_given: list[HowToDecode] = []
 """What a process decodes, sent once."""
 
 
