@@ -55,7 +55,8 @@ def indexed(
     given = [(k, locations[k]) for k in numbers]
     for failure in map(task, given) if workers < 2 else in_processes(task, given, workers):
         if failure is not None:
-            raise InputError(*failure)
+            code, message = failure
+            raise InputError(code, message)
         done += 1
         progress(done, len(locations))
     draft = folder / f"{uuid.uuid4().hex}.tmp"
