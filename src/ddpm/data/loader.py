@@ -54,7 +54,7 @@ def batch_of(
         for pixels in (*([images] if dataset.latents is None else []), *partners.values()):
             # take by index: copying a reversed view is four times as slow
             pixels[mirrored] = pixels[mirrored].take(np.arange(pixels.shape[2])[::-1], axis=2)
-    names = [dataset.names[i] for i in indices] if dataset.names else []
+    names = [dataset.names[i] for i in indices] if dataset.derived and dataset.names else []
     raw: dict[str, npt.NDArray[Any]] = partners | {kind: make(images, names) for kind, make in dataset.derived.items()}
     if dataset.labels is not None:
         raw["label"] = dataset.labels[indices]
