@@ -72,7 +72,7 @@ def test_what_keeps_it_from_starting(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert f"port {taken.getsockname()[1]}" in refused(str(digits_run), "--port", str(taken.getsockname()[1]))
     store = Store(tmp_path / "studio")
-    assert "another `ddpm serve` uses the folder studio" in refused(str(digits_run), "--port", "0")
+    assert "studio is being served by process" in refused(str(digits_run), "--port", "0")
     store.close()
     assert "nowhere" in refused("nowhere", "--port", "0")
     assert "empty" in refused("empty", "--port", "0")

@@ -13,7 +13,7 @@ from serve.conftest import photo
 
 def test_one_server_a_folder(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    with refuses("conflict", str(tmp_path)):
+    with refuses("busy", str(tmp_path), "being served"):
         Store(tmp_path)
     store.close()
     Store(tmp_path).close()

@@ -26,7 +26,7 @@ from ddpm.system.errors import InputError
 from ddpm.system.record import explain
 
 PAGE = Path(__file__).parent / "page"
-STATUS = {"unknown": 404, "missing": 404, "exists": 409, "conflict": 409, "unwritable": 507}
+STATUS = {"unknown": 404, "missing": 404, "exists": 409, "conflict": 409, "busy": 409, "unwritable": 507}
 """The status of errors by their code; 422 for the others."""
 
 

@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from PIL import Image
 
 from ddpm.images.sheets import png
@@ -13,6 +12,7 @@ from ddpm.records import provenance
 from ddpm.serve.orders import Ticket
 from ddpm.system.errors import InputError
 from ddpm.system.files import clear_drafts, disk_errors, write_file
+from ddpm.system.lock import exclusive
 
 PICTURE = re.compile(r"[0-9a-f]{23}-\d{3}\.png")
 """The names of finished pictures."""
@@ -29,22 +29,16 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._tickets, self._given, self.pictures = folder / "tickets", folder / "given", folder / "pictures"
-        self._lock = FileLock(folder / "lock", thread_local=False)
+        self._lock = ExitStack()
+        self._lock.enter_context(exclusive(folder, "being served"))
         with disk_errors(folder, "use another --out"):
-            folder.mkdir(parents=True, exist_ok=True)
-            try:
-                self._lock.acquire(timeout=0)
-            except Timeout:
-                raise InputError(
-                    "conflict", f"another `ddpm serve` uses the folder {folder}; stop it, or use another --out"
-                ) from None
             for part in (self._tickets, self._given, self.pictures):
                 part.mkdir(exist_ok=True)
                 clear_drafts(part)
 
     def close(self) -> None:
         """Leave the folder to another server."""
-        self._lock.release()
+        self._lock.close()
 
     def tickets(self) -> list[Ticket]:
         """All tickets, oldest first, without damaged ones; pictures that came with no waiting ticket are removed."""

@@ -10,22 +10,25 @@ from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors
 
 LOCK = ".lock"
-"""The file in a folder that a process holds while it trains there."""
+"""The file in a folder that a process holds while it trains or serves there."""
 
 
 @contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
-    """Be the only process that trains in a folder, which is created if necessary.
+def exclusive(folder: Path, use: str = "being trained") -> Iterator[None]:
+    """Be the only process that trains or serves in a folder, which is created if necessary.
 
     The lock ends with the process, however that ends. Where a file system has no locks, nothing is locked.
 
+    Args:
+        use: what the folder is for.
+
     Raises:
-        InputError: another process trains there.
+        InputError: another process holds it.
     """
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOCK
-    handle = _locked(path)
+    handle = _locked(path, use)
     try:
         yield
     finally:
@@ -35,7 +38,7 @@ def exclusive(folder: Path) -> Iterator[None]:
             os.close(handle)
 
 
-def _locked(path: Path) -> int | None:
+def _locked(path: Path, use: str) -> int | None:
     """A handle of the file, locked; None where it cannot be written or locked, which whoever writes there reports."""
     try:
         import fcntl
@@ -56,9 +59,7 @@ def _locked(path: Path) -> int | None:
         except BlockingIOError:
             holder = os.read(handle, 200).decode(errors="replace") or "another process"
             os.close(handle)
-            raise InputError(
-                "busy", f"{path.parent} is being trained by {holder}; wait for its end, or stop it"
-            ) from None
+            raise InputError("busy", f"{path.parent} is {use} by {holder}; wait for its end, or stop it") from None
         except OSError:
             os.close(handle)
             return None
