@@ -18,7 +18,12 @@ from forked import finish, start
 
 Cli = Callable[..., int]
 TOKEN = "0123456789abcdef"
-SERVE = "import sys; from ddpm.cli import main; main(sys.argv[1:])"
+SERVE = """
+import signal, sys
+from ddpm.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a background process ignores
+main(sys.argv[1:])
+"""
 
 
 def test_ctrl_c_ends_at_once_and_keeps_the_queue(digits_run: Path, tmp_path: Path) -> None:

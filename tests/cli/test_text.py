@@ -60,7 +60,7 @@ def test_captions_are_used_where_there_are_any(cli: Cli, images: Path, run: Path
     assert text is not None
     assert text.kind == "words"
     assert {*COLOURS, *SHAPES, "a"} == set(text.words)
-    assert cli("train", images, "--out", tmp_path / "run", "--no-text", *FLAGS, "--images", "16") == 0
+    assert cli("train", images, "--out", tmp_path / "run", "--no-text", *FLAGS) == 0
     assert RunFolder(tmp_path / "run").config().text is None
 
 

@@ -11,12 +11,16 @@ from ddpm.system.interrupt import INSISTENT, SIGNALS, Interrupt
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_first_signal_sets_a_flag_and_the_handlers_come_back(number: signal.Signals) -> None:
+    given = signal.signal(number, signal.SIG_DFL)  # nohup ignores hangups
     before = {s: signal.getsignal(s) for s in SIGNALS}
-    with Interrupt() as interrupt:
-        assert not interrupt.requested
-        os.kill(os.getpid(), number)
-        assert interrupt.requested
-    assert {s: signal.getsignal(s) for s in SIGNALS} == before
+    try:
+        with Interrupt() as interrupt:
+            assert not interrupt.requested
+            os.kill(os.getpid(), number)
+            assert interrupt.requested
+        assert {s: signal.getsignal(s) for s in SIGNALS} == before
+    finally:
+        signal.signal(number, given)
 
 
 def test_an_ignored_hangup_stays_ignored() -> None:

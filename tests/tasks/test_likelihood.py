@@ -246,7 +246,7 @@ def test_other_refusals(pipe: Pipeline, images: Pixels) -> None:
     for given, said in {
         ("indices", (1, 2)): "2 indices for 18 images",
         ("batch", 0): "batch is 0",
-        ("labels", "11"): "label 11",
+        ("labels", "11"): "label '11'",
         ("steps", 1001): "steps 1001.* 1 to 1000",
     }.items():
         with pytest.raises(InputError, match=said):
