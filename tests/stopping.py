@@ -11,8 +11,9 @@ from accelerate import Accelerator
 
 from ddpm.planning import follow
 from ddpm.system.interrupt import Interrupt
+from ddpm.training.job import Job
 from ddpm.training.log import Event
-from ddpm.training.loop import Job, train
+from ddpm.training.loop import train
 
 
 @contextmanager

@@ -7,8 +7,8 @@ import pytest
 
 from cases import cases
 from ddpm.planning.follow import Show
+from ddpm.training.job import Job
 from ddpm.training.log import Event
-from ddpm.training.loop import Job
 
 SPEEDS = {"2": 228.0, "1": 139.4}
 JOB = cast(Job, SimpleNamespace(settings=SimpleNamespace(steps=100, batch=64, log_every=640)))

@@ -26,7 +26,7 @@ from ddpm.planning.plan import Plan, make
 from ddpm.planning.reopen import reopen
 from ddpm.planning.request import Request
 from ddpm.system.errors import Code
-from ddpm.training.loop import Job
+from ddpm.training.job import Job
 from ddpm.training.measure import Memory
 from refusal import refuses
 

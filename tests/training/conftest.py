@@ -22,7 +22,7 @@ from ddpm.objectives import SimpleLoss
 from ddpm.objectives.denoising import Denoising
 from ddpm.objectives.level_sampling import Uniform
 from ddpm.objectives.noised import NoiseLevels
-from ddpm.training.loop import Job
+from ddpm.training.job import Job
 from ddpm.training.trainer import Trainer
 
 NET = UNetSettings(in_channels=3, out_channels=3, width=8, multipliers=(1,), blocks=1, attention=(), cond_width=8)

@@ -21,8 +21,9 @@ from ddpm.system.interrupt import Interrupt
 from ddpm.system.threads import Threads
 from ddpm.training import checkpoint as checkpoints
 from ddpm.training import loop, measure
+from ddpm.training.job import Job
 from ddpm.training.log import Event
-from ddpm.training.loop import Diverged, Job, train
+from ddpm.training.loop import Diverged, train
 from ddpm.training.preview import colour
 from ddpm.training.trainer import Trainer
 from refusal import refuses

@@ -19,9 +19,10 @@ from ddpm.config.scoring import ScoringSettings, planned
 from ddpm.core.model import Model
 from ddpm.system.interrupt import Interrupt
 from ddpm.training import checkpoint as checkpoints
-from ddpm.training import loop, meter
+from ddpm.training import meter, observer
+from ddpm.training.job import Job
 from ddpm.training.log import Event
-from ddpm.training.loop import Job, train
+from ddpm.training.loop import train
 from ddpm.training.scoring import Best, ScoreCurve, Scored, Scoring, publish, published
 
 MakeJob = Callable[..., Job]
@@ -306,7 +307,7 @@ def test_killed_while_it_saves(write: str, make_job: MakeJob, monkeypatch: pytes
 
     whole = job("whole")
     run(whole)
-    room: Any = loop if write in ("publish", "write_file") else checkpoints
+    room: Any = observer if write in ("publish", "write_file") else checkpoints
     original = getattr(room, write)
     for call in (1, 2, 4):
         parts, calls = job(f"parts {call}"), []

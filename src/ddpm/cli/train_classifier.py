@@ -13,7 +13,7 @@ from ddpm.system.names import PrecisionName
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-    from ddpm.training.loop import Job
+    from ddpm.training.job import Job
 
 
 def train_classifier(

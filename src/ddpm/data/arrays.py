@@ -12,7 +12,8 @@ import numpy.typing as npt
 import psutil
 
 from ddpm.data.captions import strings_of
-from ddpm.data.dataset import Dataset, class_names, labels_of_shape
+from ddpm.data.class_names import class_names, labels_of_shape
+from ddpm.data.dataset import Dataset
 from ddpm.data.source import Item, Source
 from ddpm.images.pixels import Pixels
 from ddpm.system.arrays import ArrayHeader, NpzArrays

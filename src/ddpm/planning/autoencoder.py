@@ -17,18 +17,19 @@ from ddpm.data.dataset import Dataset
 from ddpm.data.order import split
 from ddpm.engine.reconstruction import MEASURED, HeldOutPSNR, preview
 from ddpm.metrics.features.lpips import LPIPS
+from ddpm.planning.assignments import assignments, changed, whole_number
 from ddpm.planning.budget import MEASURING
 from ddpm.planning.draft import DEFAULT_BUDGET, data_section, plan_within, smaller_micro_batch
 from ddpm.planning.plan import PRECISIONS
 from ddpm.planning.recipes.autoencoder import autoencoder
 from ddpm.planning.recipes.recipe import Tree
 from ddpm.planning.reopen import refuse_changed_images
-from ddpm.planning.request import Request, assignments, changed, whole_number
+from ddpm.planning.request import Request
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Say
 from ddpm.system.threads import threads
 from ddpm.system.units import duration
-from ddpm.training.loop import Job
+from ddpm.training.job import Job
 from ddpm.training.measure import Memory, memory
 from ddpm.training.watch import Watch
 

@@ -24,7 +24,7 @@ from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors
 from ddpm.system.progress import Progress
 from ddpm.system.units import say_bytes, say_seconds
-from ddpm.training.loop import Job
+from ddpm.training.job import Job
 
 MeasureOf = Callable[[RunFolder, Dataset, Dataset, torch.device, Progress], tuple[ReconstructionRecord, LatentsRecord]]
 """Measures a finished autoencoder: see :func:`ddpm.evaluation.reconstruction.measure_autoencoder`."""

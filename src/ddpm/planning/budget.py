@@ -10,7 +10,7 @@ from accelerate.utils import broadcast_object_list
 from ddpm.data.loader import Steps
 from ddpm.objectives.objective import Staged
 from ddpm.system.errors import InputError
-from ddpm.training.loop import Job
+from ddpm.training.job import Job
 from ddpm.training.measure import seconds_a_step
 from ddpm.training.trainer import Trainer
 

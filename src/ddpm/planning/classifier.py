@@ -24,7 +24,7 @@ from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Say
 from ddpm.system.units import count, duration
-from ddpm.training.loop import Job
+from ddpm.training.job import Job
 from ddpm.training.measure import available_bytes, memory
 
 DEFAULT_BUDGET = 600.0

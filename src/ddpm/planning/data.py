@@ -8,7 +8,8 @@ from ddpm.data.pairs import with_low
 from ddpm.data.report import warnings
 from ddpm.data.survey import Survey, one_mode, outline, peek, recall, survey
 from ddpm.images.geometry import Geometry
-from ddpm.planning.request import Request, whole_number
+from ddpm.planning.assignments import whole_number
+from ddpm.planning.request import Request
 from ddpm.system.cache import cache_room
 from ddpm.system.names import Mode
 from ddpm.system.progress import Progress, silent

@@ -13,7 +13,7 @@ from ddpm.planning.budget import MEASURING, elapsed, seconds_left, shortfall, sp
 from ddpm.planning.recipes import Rung, Tree
 from ddpm.planning.request import Request
 from ddpm.system.progress import Say
-from ddpm.training.loop import Job
+from ddpm.training.job import Job
 from ddpm.training.measure import Memory, available_bytes
 
 DEFAULT_BUDGET = "1h"

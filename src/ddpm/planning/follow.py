@@ -15,8 +15,9 @@ from ddpm.system.interrupt import Interrupt, Interrupted
 from ddpm.system.lock import exclusive
 from ddpm.system.progress import Progress
 from ddpm.system.units import say_bytes, say_seconds
+from ddpm.training.job import Job
 from ddpm.training.log import Event, Log, finished
-from ddpm.training.loop import Job, train
+from ddpm.training.loop import train
 
 
 def say(accelerator: Accelerator, line: str) -> None:

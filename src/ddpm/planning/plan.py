@@ -24,11 +24,12 @@ from ddpm.data.pairs import LOW
 from ddpm.engine.codec import codec_of
 from ddpm.metrics.features.extract import extract_once
 from ddpm.planning import latents
+from ddpm.planning.assignments import changed, whole_number
 from ddpm.planning.draft import DEFAULT_BUDGET, data_section, plan_within, smaller_micro_batch
 from ddpm.planning.narrow import refuse_narrow
 from ddpm.planning.recipes import AUTOENCODER, RECIPES, Rung, Tree
 from ddpm.planning.reopen import reopen
-from ddpm.planning.request import Request, changed, whole_number
+from ddpm.planning.request import Request
 from ddpm.planning.text import text_of
 from ddpm.records.codec import StoredCodec
 from ddpm.system.errors import InputError
@@ -36,7 +37,7 @@ from ddpm.system.names import GridName, suggest
 from ddpm.system.progress import Progress, Say, silent
 from ddpm.system.threads import threads
 from ddpm.system.units import duration
-from ddpm.training.loop import Job
+from ddpm.training.job import Job
 from ddpm.training.measure import Memory, memory
 
 READ = 2**17

@@ -20,7 +20,7 @@ from ddpm.planning.latents import encoded
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, doing, silent
-from ddpm.training.loop import Job
+from ddpm.training.job import Job
 
 
 def reopen(

@@ -1,17 +1,18 @@
 """A user's request for a run, from flags or keywords."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, get_args
 
 from ddpm.config.options import options
 from ddpm.config.run import RunConfig
+from ddpm.planning.assignments import assignments
 from ddpm.system.errors import InputError
-from ddpm.system.files import parse_json, read_given
+from ddpm.system.files import read_given
 from ddpm.system.names import Fit, Mode, suggest
-from ddpm.system.tree import groups, hint_at, hints, merged, short
+from ddpm.system.tree import groups, hints
 from ddpm.system.units import count, duration, size
 
 FLAGS = (
@@ -23,37 +24,6 @@ FLAGS = (
 """Flags of ``ddpm train`` that set more than one key of the config, except the budget."""
 KEYS = {name: ".".join(place.paths[0]) for name, place in options(RunConfig).items() if place.paths[0][0] != "sampling"}
 """Flags that are keys of the config."""
-
-_FLAGS = {
-    "recipe": "--recipe",
-    "data.size": "--size",
-    "data.mode": "--mode",
-    "data.fit": "--fit",
-    "data.skip_bad": "--skip-bad",
-    "data.split": "--split",
-    "data.max_pixels": "--max-pixels",
-    "data.classes": "--labels or --no-labels",
-    "training.images": "--images",
-    "upscaling.scale": "--scale",
-    "upscaling.low": "--low",
-    "upscaling.low_fingerprint": "--low",
-    "training.precision": "--precision",
-    "objective.lpips": "--lpips",
-    "objective.lpips.source": "--lpips",
-    "objective.lpips.weights": "--lpips",
-}
-"""Keys that --set refuses as others depend on them, and the flags that set them."""
-_SWITCHES = {
-    "scoring": "--during-training",
-    "guidance_search": "--tune-guidance",
-    "upscaling": "--recipe super-resolution",
-    "text": "captions",
-}
-"""Sections that not every run has, and the flags that add them."""
-
-
-OF_TEXT = (("layers",), ("length",))
-"""Keys of the encoder of captions that --set may change."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +135,7 @@ def flags(budget: str | int | None, config: Mapping[str, Any]) -> dict[str, Any]
     given: dict[str, Any] = {}
     if budget is not None:
         given = budgeted(budget)
-    assignments: list[str] = []
+    lines: list[str] = []
     for name, value in config.items():
         if name not in (*FLAGS, *KEYS, *sections):
             raise InputError("unknown", f"unknown keyword {name!r}{suggest(name, [*FLAGS, *KEYS, *sections])}")
@@ -174,12 +144,12 @@ def flags(budget: str | int | None, config: Mapping[str, Any]) -> dict[str, Any]
         if name in sections and not (name in (*FLAGS, *KEYS) and isinstance(value, str | Path)):
             if not isinstance(value, Mapping):
                 raise InputError("invalid", f'{name} is {value!r}, not a dict; use keys, as in network={{"width": 64}}')
-            assignments += _assignments(name, value)
+            lines += _assignments(name, value)
         elif name == "size" and not isinstance(value, str):
             given["size"] = str(value) if isinstance(value, int) else "x".join(map(str, value))
         elif value is not None:
             given[name] = str(value) if isinstance(value, Path) else value
-    return given | ({"set": assignments} if assignments else {})
+    return given | ({"set": lines} if lines else {})
 
 
 def budgeted(budget: object) -> dict[str, Any]:
@@ -214,102 +184,3 @@ def _numbers(flag: str, path: str) -> list[float]:
         return [float(word) for word in text.replace(",", " ").split()]
     except ValueError as e:
         raise InputError("invalid", f"{flag} {path} contains a word that is not a number ({e}); remove it") from e
-
-
-def assignments(given: Iterable[str], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Add ``KEY=VALUE`` assignments to the changes of flags.
-
-    Raises:
-        InputError: one is not an assignment, or its key is already set.
-    """
-    found = dict(changes)
-    for text in given:
-        key, value = _assignment(text)
-        if key in found:
-            raise InputError("conflict", f"{key} is set more than once; drop --set {text}")
-        found[key] = value
-    return found
-
-
-def _assignment(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise InputError("invalid", f"--set {text} is not an assignment; use KEY=VALUE, as in --set training.ema=0.999")
-    try:
-        return key, parse_json(value)
-    except ValueError:
-        return key, value
-
-
-def whole_number(key: str, value: Any) -> int:
-    """Convert a value of the config to an integer.
-
-    Raises:
-        InputError: it is not one.
-    """
-    try:
-        return int(value)
-    except (TypeError, ValueError, OverflowError):
-        raise InputError("invalid", f"{key} is {value!r}; use an integer") from None
-
-
-def changed(tree: Mapping[str, Any], changes: Mapping[str, Any], root: type = RunConfig) -> dict[str, Any]:
-    """A config tree with dotted keys set, in no particular order; parsing the config refuses unknown ones.
-
-    Args:
-        root: the config.
-
-    Raises:
-        InputError: a key follows from the data, has a flag that also sets keys depending on it, or contradicts another.
-    """
-    asked: dict[str, Any] = {}
-    by: dict[tuple[str, ...], str] = {}
-    for key, value in changes.items():
-        for path, leaf in _leaves(root, _path(root, tree, key), value):
-            for other, earlier in by.items():
-                if path[: len(other)] == other[: len(path)]:
-                    raise InputError("conflict", f"{earlier} and {key} cannot both be set; drop one of them")
-            by[path] = key
-            *above, last = path
-            group = asked
-            for name in above:
-                group = group.setdefault(name, {})
-            group[last] = leaf
-    # all at once: a key that selects a group discards the options of another group, but not those set beside it
-    whole: dict[str, Any] = merged(root, tree, asked, stay=True)
-    return whole
-
-
-def _path(root: type, tree: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    """The path of a dotted key that may be set."""
-    if key in _FLAGS:
-        raise InputError("conflict", f"{key} cannot be changed by --set; use {_FLAGS[key]}")
-    path = tuple(key.split("."))
-    section = path[0]
-    if section == "codec":
-        raise InputError("conflict", f"{key} cannot be changed by --set; use --codec")
-    if section == "text" and path[1:] not in OF_TEXT:
-        raise InputError("conflict", f"{key} cannot be changed by --set; use --text or --no-text")
-    if section in ("data", "request", "format", "kind"):
-        raise InputError("conflict", f"{key} follows from the images and the flags; drop it from --set")
-    if section in _SWITCHES and section not in tree:
-        raise InputError("conflict", f"{key} has no effect without {_SWITCHES[section]}; add it, or drop {key}")
-    if key == section and isinstance(tree.get(section), dict):
-        raise InputError("invalid", f"{key} is a section; set one of its keys, as in --set training.ema=0.999")
-    for depth, name in enumerate(path[:-1], 1):
-        hint = hint_at(root, path[:depth])
-        if hint is not None and not groups(hint):
-            raise InputError("unknown", f"unknown key {key}: {name} is not a section; use {name} itself")
-    return path
-
-
-def _leaves(root: type, path: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """The values that a key sets, each with its path: a bare value of a group sets the group's key."""
-    hint = hint_at(root, path)
-    mark = short(hint)
-    value = value if mark is None else mark.spelt(value)
-    if groups(hint) and isinstance(value, Mapping) and value:
-        for name, inner in value.items():
-            yield from _leaves(root, (*path, name), inner)
-    else:
-        yield path, value

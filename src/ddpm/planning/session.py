@@ -28,7 +28,7 @@ from ddpm.records.run_folder import RunFolder
 from ddpm.system.console import bar
 from ddpm.system.errors import InputError
 from ddpm.system.lock import exclusive
-from ddpm.training.loop import Job
+from ddpm.training.job import Job
 
 MAY_CHANGE = {"workers", "shard", "micro_batch"}
 """Flags that may change when a run is resumed, as they affect its weights by rounding at most."""

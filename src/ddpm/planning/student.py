@@ -32,7 +32,7 @@ from ddpm.system.names import OptimizerName
 from ddpm.system.ranges import span, whole_numbers
 from ddpm.system.units import count, duration
 from ddpm.training.checkpoint import load_into
-from ddpm.training.loop import Job
+from ddpm.training.job import Job
 from ddpm.training.measure import available_bytes, memory
 
 DEFAULT_BUDGET = 600.0

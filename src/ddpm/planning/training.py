@@ -37,7 +37,7 @@ from ddpm.system.peers import PATIENCE, watch
 from ddpm.system.progress import Progress
 from ddpm.system.units import say_bytes, say_seconds
 from ddpm.text.weighting import escape
-from ddpm.training.loop import Job
+from ddpm.training.job import Job
 from ddpm.training.measure import peak_bytes
 from ddpm.training.scoring import Scorer, Scoring
 

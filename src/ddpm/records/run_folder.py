@@ -22,7 +22,7 @@ from ddpm.system.names import AutoencoderName
 from ddpm.system.pointers import pointer_in
 from ddpm.system.tensors import load_tensors
 from ddpm.training import checkpoint as checkpoints
-from ddpm.training import log, loop
+from ddpm.training import job, log
 from ddpm.training.scoring import Best
 from ddpm.training.scoring import published as published_best
 
@@ -55,7 +55,7 @@ class RunFolder:
     config_file = File("config.json")
     images = File("images.npz")
     """The training images, if they were given in memory."""
-    weights_file = File(loop.WEIGHTS)
+    weights_file = File(job.WEIGHTS)
     """The averaged weights, which exist after the first checkpoint."""
     card = File("README.md")
     log = File(log.FILE)
@@ -63,7 +63,7 @@ class RunFolder:
     guidance_file = File("guidance.json")
     report = File("report.html")
     checkpoints = File(checkpoints.FOLDER)
-    averages = File(loop.AVERAGES)
+    averages = File(job.AVERAGES)
     """The averages saved during training, and those made of them for a length."""
     classifier = File("classifier")
     """The folder of the run's classifier, which has a config, weights, a log and checkpoints like a run."""
@@ -77,7 +77,7 @@ class RunFolder:
     """The quality of an autoencoder's reconstructions."""
     reconstructions = File("reconstructions.png")
     """Held-out images above their reconstructions."""
-    previews = File(loop.PREVIEWS)
+    previews = File(job.PREVIEWS)
     evaluations = File("evaluations")
     """The folder of scores."""
     drawn = File("drawn")
@@ -246,7 +246,7 @@ class RunFolder:
         except FileNotFoundError:
             raise InputError(
                 "missing",
-                f"{self.path} has no {loop.WEIGHTS} yet; re-run its `ddpm train` command until it has written "
+                f"{self.path} has no {job.WEIGHTS} yet; re-run its `ddpm train` command until it has written "
                 "its first checkpoint",
             ) from None
         except (OSError, ValueError) as e:
