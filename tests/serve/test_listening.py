@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import psutil
 import pytest
@@ -140,8 +141,14 @@ def test_jobs_of_clients_that_leave_are_cancelled(
     address: Address, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those of OpenAI's API, whose answer nobody could read any more; not those of our own."""
-    gate, draw = threading.Event(), drawing.draw
-    monkeypatch.setattr(drawing, "draw", lambda *given: gate.wait(30) and draw(*given))
+    begun, gate, draw = threading.Event(), threading.Event(), drawing.draw
+
+    def held(*given: Any) -> Any:
+        begun.set()
+        assert gate.wait(30)
+        return draw(*given)
+
+    monkeypatch.setattr(drawing, "draw", held)
     sent = {
         "/api/jobs": {"run": "shapes"},
         "/v1/images/generations": {"model": "shapes", "prompt": "star"},
@@ -152,6 +159,7 @@ def test_jobs_of_clients_that_leave_are_cancelled(
         client = http.client.HTTPConnection(*address, timeout=30)
         head = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
         client.request("POST", path.strip(), json.dumps(order), head)
+        assert begun.wait(30)
         until(lambda waiting=waiting: server.queue.waiting >= waiting)  # type: ignore[misc]
         clients.append(client)
     until(lambda: server.queue.waiting == 2)
