@@ -138,8 +138,8 @@ def test_generates_before_the_eyes(studio: Studio) -> None:
                 .observe(document.body, {subtree: true, attributes: true, attributeFilter: ["src"]});
         }"""
     )
-    record = studio.json(f"pictures/{generated(page, seed=7, steps=60)}/record")
-    assert (record["label"], record["seed"], record["sampling"]["steps"]) == ("star", 7, 60)
+    record = studio.json(f"pictures/{generated(page, seed=7, steps=300)}/record")
+    assert (record["label"], record["seed"], record["sampling"]["steps"]) == ("star", 7, 300)
     assert page.evaluate("seen.size") >= 3
 
 
