@@ -22,6 +22,7 @@ from ddpm.serve.app import create
 from ddpm.serve.catalog import Catalog
 from ddpm.serve.server import Server
 from ddpm.serve.training import Trainings
+from ddpm.serve.worker import Worker
 from random_runs import random_run
 from tiny import NETWORKS
 
@@ -127,8 +128,15 @@ def generated(page: Any, *, label: str = "star", seed: int = 5, steps: int = 12)
     return str(page.get_attribute("#gallery .frame", "data-name"))
 
 
-def test_generates_before_the_eyes(studio: Studio) -> None:
+def test_generates_before_the_eyes(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     """A label and a seed give a picture, which is seen as it forms."""
+    watch = Worker._watch
+
+    def slowly(*given: Any) -> None:
+        watch(*given)
+        time.sleep(0.03)  # as a real network is; else the page may show the last frame alone
+
+    monkeypatch.setattr(Worker, "_watch", slowly)
     page = studio.go("generate")
     page.evaluate(
         """() => {
@@ -138,8 +146,8 @@ def test_generates_before_the_eyes(studio: Studio) -> None:
                 .observe(document.body, {subtree: true, attributes: true, attributeFilter: ["src"]});
         }"""
     )
-    record = studio.json(f"pictures/{generated(page, seed=7, steps=300)}/record")
-    assert (record["label"], record["seed"], record["sampling"]["steps"]) == ("star", 7, 300)
+    record = studio.json(f"pictures/{generated(page, seed=7, steps=60)}/record")
+    assert (record["label"], record["seed"], record["sampling"]["steps"]) == ("star", 7, 60)
     assert page.evaluate("seen.size") >= 3
 
 
