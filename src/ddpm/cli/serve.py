@@ -4,6 +4,7 @@ import os
 import secrets
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 from cyclopts import Parameter
 
@@ -67,7 +68,7 @@ def serve(
         server = Server.of(catalog, out, _token(out), trainings)
         shown = f"[{host}]" if ":" in host else host if host in LOOPBACK else "127.0.0.1"
         say(f"serving    {', '.join(catalog.folders()) or 'no run yet'}")
-        say(f"open       http://{shown}:{listening.getsockname()[1]}/?token={server.token}")
+        say(f"open       http://{shown}:{listening.getsockname()[1]}/?token={quote(server.token, safe='')}")
         app = create(server, frozenset(LOOPBACK) if host in LOOPBACK else None)
         http_server(app, server.stop).run([listening])
 
