@@ -65,7 +65,10 @@ class Worker(threading.Thread):
             else:
                 self._work(taken[0])
         except Cancelled:
-            return  # ended already; or the server stops, and carries them out when it starts again
+            if not self.queue.closed:  # else the server stops, and carries them out when it starts again
+                for one in taken:
+                    self.queue.end(one.id, "cancelled")
+            return
         except Exception as error:  # one order must not end the server, nor the orders of others
             if len(taken) > 1:
                 for one in taken:
