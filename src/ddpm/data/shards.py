@@ -42,14 +42,14 @@ def shards_of(where: str) -> list[str] | None:
     Raises:
         InputError: if a pattern or a URL names none.
     """
-    if is_remote(where) or re.search(r"[*?{]", where):
+    path = Path(where).expanduser()
+    if is_remote(where) or (re.search(r"[*?{]", where) and not path.exists()):
         found = expanded(where)
         if is_remote(where) and len(found) == 1 and not _kind(found[0]):
             found = [name for name in listed(where) if _kind(name)]
         if not found:
             raise InputError("missing", f"{where} matches no files; name .tar or .parquet files")
         return found
-    path = Path(where).expanduser()
     if path.is_dir():
         inside = [str(entry) for entry in path.iterdir() if entry.is_file() and not entry.name.startswith(".")]
         if not any(map(_kind, inside)) and (path / "data").is_dir():  # as in a data set of the Hugging Face Hub
