@@ -209,8 +209,8 @@ class Dataset:
         """The names of the images that were read and cannot be used, with the reasons, after the first ``known``."""
         if not isinstance(self.pixels, Streamed):
             return []
-        names, found = self.pixels.source.columns.names, list(self.pixels.unusable.items())
-        return [f"{names[number]}: {reason}" for number, reason in found[known:]]
+        items, found = self.pixels.source.items, list(self.pixels.unusable.items())
+        return [f"{items[number].name}: {reason}" for number, reason in found[known:]]
 
     def sample(self, most: int) -> "Dataset":
         """Some images, evenly spread, as a set of their own if images are decoded as they are read; else all."""
