@@ -98,12 +98,13 @@ class Session:
         codec = open_codec(self.folder, config, accelerator.device)
         with bar("encoding") as progress:
             job = reopen(config, self.out, dataset, accelerator, codec, progress)
+        job = self.with_changes(job)
         if config.training.steps > before.training.steps:
             say(accelerator, rate_line(before, config))
         if config != before and accelerator.is_main_process and not self.command.dry_run:
             with exclusive(self.out):
                 lengthen(self.folder, config)
-        return self.command.resumed(config, self.with_changes(job), accelerator)
+        return self.command.resumed(config, job, accelerator)
 
     def _start(self) -> OpenedRun:
         request = Request.of(self.source, self.given)
