@@ -16,6 +16,7 @@ import psutil
 from pydantic import Field
 
 from ddpm.data.archive import open_zip
+from ddpm.data.shards import KINDS
 from ddpm.data.tree import SUFFIXES
 from ddpm.records.run_folder import RunFolder
 from ddpm.serve.words import without_paths
@@ -86,7 +87,8 @@ class Trainings:
         """What can be trained on: the entries of the folder of data, uploads, and the built-in digits."""
         found = ["digits"]
         if self.root is not None:
-            found += sorted(p.name for p in self.root.iterdir() if p.is_dir() or p.suffix in (".zip", ".npz"))
+            usable = (p for p in self.root.iterdir() if p.resolve() == p)  # no link, which is refused
+            found += sorted(p.name for p in usable if p.is_dir() or p.suffix.lower() in (".zip", ".npz", *KINDS))
         return found + sorted(path.name for path in self.uploads.glob("*.zip"))
 
     def upload(self, name: str) -> Path:
