@@ -56,6 +56,8 @@ def _locked(path: Path, use: str) -> int | None:
                 os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode())
                 return handle
             os.close(handle)  # its holder removed it meanwhile
+        except FileNotFoundError:
+            os.close(handle)  # removed just now
         except BlockingIOError:
             holder = os.read(handle, 200).decode(errors="replace") or "another process"
             os.close(handle)
