@@ -21,7 +21,7 @@ def check(
     """Decode every image and report sizes, modes, classes, problems, and how training would use them.
 
     Args:
-        data: A folder, a .zip of one, an .npz, or the built-in "digits".
+        data: A folder, a .zip of one, an .npz, .tar or .parquet files, or the built-in "digits".
         size: The --size to plan training for: 64, or height x width, as in 48x64.
         mode: The --mode to plan training for.
         split: The --split to plan training for.
