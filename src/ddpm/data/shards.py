@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from ddpm.data.entries import Scan
@@ -12,6 +13,7 @@ from ddpm.data.locations import expanded, fingerprint, is_remote, listed, read_p
 from ddpm.data.parquet import read_parquet, scan_parquet
 from ddpm.data.source import Source, StoredItems
 from ddpm.data.tar import scan_tar
+from ddpm.data.tree import SUFFIXES, junk
 from ddpm.images.decode import BadImage, check_bytes
 from ddpm.system.cache import index_folder
 from ddpm.system.console import bar
@@ -54,7 +56,12 @@ def shards_of(where: str) -> list[str] | None:
         inside = [str(entry) for entry in path.iterdir() if entry.is_file() and not entry.name.startswith(".")]
         if not any(map(_kind, inside)) and (path / "data").is_dir():  # as in a data set of the Hugging Face Hub
             inside = [str(entry) for entry in (path / "data").iterdir() if entry.is_file()]
-        return sorted(filter(_kind, inside)) or None
+        found = sorted(filter(_kind, inside))
+        if found and (picture := _picture(path)):
+            raise InputError(
+                "conflict", f"{where} holds {found[0]} and the image {picture}; name those to use, or move one away"
+            )
+        return found or None
     return [str(path)] if path.is_file() and (_kind(where) or where.lower().endswith(PACKED)) else None
 
 
@@ -97,6 +104,13 @@ def open_shards(where: str, locations: Sequence[str], split: str | None, max_pix
         max_pixels=max_pixels,
         stored=stored,
     )
+
+
+def _picture(folder: Path) -> Path | None:
+    """An image in a folder or its subfolders; None if there is none."""
+    within = chain([folder], (one for one in folder.iterdir() if one.is_dir() and not junk(one.name)))
+    files = (one for each in within for one in each.iterdir() if not junk(one.name))
+    return next((one for one in files if one.suffix.lower() in SUFFIXES), None)
 
 
 def _kind(name: str) -> str:
