@@ -8,6 +8,9 @@ from cyclopts import Parameter
 from ddpm.cli.output import note, say
 from ddpm.system.names import Mode
 
+NAMED = 3
+"""The unusable files that a note names."""
+
 
 def check(
     data: str,
@@ -44,6 +47,8 @@ def check(
         found = survey(source, workers=workers, progress=progress)
     say(*describe(source, found))
     note(*warnings(found), wide=10)
+    if len(found.bad) > NAMED:  # the note names these many
+        say("unusable", *(f"          {name}: {reason}" for name, reason in found.bad.items()))
     found.check(skip_bad=True)
     request = Request(data, size=parse_size(size) if size else None, mode=mode)
     chosen = geometry(found.sizes, found.modes, request)

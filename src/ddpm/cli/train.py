@@ -94,7 +94,8 @@ def train(data: str, *, out: Path | None = None, flags: Flags = UNCHANGED) -> No
     """Train on a folder of images. Re-run the same command to resume.
 
     Args:
-        data: A folder (subfolders are classes), a .zip of one, an .npz, .tar or .parquet files, or the built-in "digits".
+        data: A folder (subfolders are classes), a .zip of one, an .npz, .tar or .parquet files, or the built-in
+            "digits".
         out: The run folder; runs/NAME by default.
     """
     began = time.monotonic()

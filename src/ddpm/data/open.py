@@ -37,7 +37,9 @@ def open_source(where: str | Path, split: str | None = None, max_pixels: int | N
         return open_folder(path, split, most)
     if where != "digits" and not path.exists():
         raise InputError(
-            "missing", f"{path} does not exist{_nearest(path)}; use a folder of images, a .zip, an .npz, or digits"
+            "missing",
+            f"{path} does not exist{_nearest(path)}; use a folder of images, a .zip, an .npz, .tar or "
+            ".parquet files, or digits",
         )
     if split is not None and path.suffix.lower() != ".zip":
         raise InputError("conflict", f"{where} has no folders, so --split has no effect; drop it")

@@ -7,6 +7,7 @@ from statistics import median_low
 
 from ddpm.data.source import Source
 from ddpm.data.survey import Survey
+from ddpm.system.filenames import nfc
 from ddpm.system.units import say_count, say_some
 
 FEW = 1000
@@ -63,7 +64,7 @@ def wording(captions: Sequence[str]) -> list[str]:
     """Lines about the lengths of captions and their most frequent words."""
     lengths, counts = list[int](), Counter[str]()
     for caption in captions:
-        words = WORD.findall(caption.casefold())
+        words = WORD.findall(nfc(caption).casefold())
         lengths.append(len(words))
         counts.update(words)
     if not counts:
@@ -78,7 +79,7 @@ def wording(captions: Sequence[str]) -> list[str]:
 def warnings(found: Survey) -> list[str]:
     """Warnings to show before training."""
     lists = {
-        "unusable": [f"{name} ({reason})" for name, reason in found.bad.items()],
+        "unusable": [f"{name} ({reason})" for name, reason in found.examples],
         "without a caption": found.uncaptioned,
         "captions without an image": found.orphans,
         "ignored files": found.ignored,

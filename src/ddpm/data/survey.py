@@ -83,13 +83,23 @@ class Survey:
     duplicates: int
     notes: tuple[str, ...]
 
+    @property
+    def examples(self) -> list[tuple[str, str]]:
+        """The unusable files and the reasons, one of each reason first."""
+        before = Counter[str]()
+        ranked = []
+        for name, reason in self.bad.items():
+            ranked.append((before[reason], name, reason))
+            before[reason] += 1
+        return [(name, reason) for _, name, reason in sorted(ranked, key=lambda one: one[0])]
+
     def check(self, skip_bad: bool = False) -> None:
         """Check that a source can be trained on.
 
         Raises:
             InputError: if no image is valid, or some are not and ``skip_bad`` is false.
         """
-        first = say_some([f"{name}: {reason}" for name, reason in self.bad.items()], 3, "; ")
+        first = say_some([f"{name}: {reason}" for name, reason in self.examples], 3, "; ")
         if not self.images:
             raise InputError("unreadable", f"none of the {len(self.bad):,} images can be used ({first}); fix them")
         if self.bad and not skip_bad:

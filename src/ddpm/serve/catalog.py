@@ -12,7 +12,7 @@ from ddpm.engine.loading import load
 from ddpm.engine.run import LoadedRun
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
-from ddpm.system.names import listed, suggest
+from ddpm.system.names import listed, nearest
 
 Stamp = tuple[tuple[int, int] | None, ...]
 """The times and sizes of the files that a run is loaded from."""
@@ -99,7 +99,7 @@ class Catalog:
         folders = self.folders()
         if name not in folders:
             known = listed(tuple(folders)) if folders else "none"
-            raise InputError("unknown", f"unknown run {name!r}{suggest(name, list(folders))}; the runs are {known}")
+            raise InputError("unknown", f"unknown run {name!r}{nearest(name, list(folders))}; the runs are {known}")
         folder = folders[name]
         if (found := self._fresh(name, folder)) is not None:
             return found
