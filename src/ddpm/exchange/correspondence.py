@@ -1,6 +1,6 @@
 """The weights of our networks and those of other programs, converted in both directions."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -31,6 +31,12 @@ class Correspondence:
     theirs: tuple[str, ...]
     join: Callable[[Parts], torch.Tensor] = _alone
     split: Callable[[torch.Tensor], Parts] = lambda tensor: [tensor]
+
+
+def layer(ours: str, theirs: str) -> Iterator[Correspondence]:
+    """The weight and the bias of a layer that both have."""
+    for part in ("weight", "bias"):
+        yield Correspondence(f"{ours}.{part}", (f"{theirs}.{part}",))
 
 
 def stacked(ours: str, *theirs: str) -> Correspondence:

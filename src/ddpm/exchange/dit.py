@@ -15,7 +15,7 @@ from ddpm.config.objective import HybridLoss, ObjectiveConfig, PlainLoss
 from ddpm.config.run import IMPORTED, RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.config.training import TrainSettings
-from ddpm.exchange.correspondence import Correspondence, reordered
+from ddpm.exchange.correspondence import Correspondence, layer, reordered
 from ddpm.exchange.diffusers.autoencoder import read_autoencoder
 from ddpm.exchange.diffusers.folder import read_part
 from ddpm.exchange.files import holds_tensors, read_tensors
@@ -134,20 +134,15 @@ def table(s: PlainDiTSettings) -> Iterator[Correspondence]:
     yield Correspondence(LABEL_TABLE, (LABELS,))
     yield reordered("net.time.linear1.weight", "t_embedder.mlp.0.weight", halves, 1)
     yield Correspondence("net.time.linear1.bias", ("t_embedder.mlp.0.bias",))
-    yield from _same("net.time.linear2", "t_embedder.mlp.2")
+    yield from layer("net.time.linear2", "t_embedder.mlp.2")
     yield Correspondence("net.embed.weight", (FIRST,), lambda p: p[0].flatten(1), lambda w: [w.reshape(shape)])
     yield Correspondence("net.embed.bias", ("x_embedder.proj.bias",))
     for i in range(s.depth):
         for ours, theirs in BLOCK.items():
-            yield from _same(f"net.blocks.{i}.{ours}", f"blocks.{i}.{theirs}")
-    yield from _same("net.modulation", "final_layer.adaLN_modulation.1")
+            yield from layer(f"net.blocks.{i}.{ours}", f"blocks.{i}.{theirs}")
+    yield from layer("net.modulation", "final_layer.adaLN_modulation.1")
     for part in ("weight", "bias"):
         yield reordered(f"net.out.{part}", f"final_layer.linear.{part}", by_channel, 0)
-
-
-def _same(ours: str, theirs: str) -> Iterator[Correspondence]:
-    for part in ("weight", "bias"):
-        yield Correspondence(f"{ours}.{part}", (f"{theirs}.{part}",))
 
 
 def _codec(path: Path, settings: PlainDiTSettings, given: Mapping[str, Any]) -> StoredCodec | None:

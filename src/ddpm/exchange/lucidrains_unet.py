@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ddpm.config.lucidrains_unet import LucidrainsUNetSettings
-from ddpm.exchange.correspondence import Correspondence
+from ddpm.exchange.correspondence import Correspondence, layer
 from ddpm.exchange.fitted import inferring
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.system.errors import InputError
@@ -75,9 +75,9 @@ def _settings(net: ForeignTensors, names: list[str]) -> LucidrainsUNetSettings:
 def table(s: LucidrainsUNetSettings) -> Iterator[Correspondence]:
     """The correspondence of all weights. Theirs has convolutions of kernel 1 where ours has linear layers."""
     last = len(s.multipliers) - 1
-    yield from _same("net.time.linear1", "time_mlp.1")
-    yield from _same("net.time.linear2", "time_mlp.3")
-    yield from _same("net.conv_in", "init_conv")
+    yield from layer("net.time.linear1", "time_mlp.1")
+    yield from layer("net.time.linear2", "time_mlp.3")
+    yield from layer("net.conv_in", "init_conv")
     for i, form in enumerate(s.attention):
         # the level's coarsest or finest neighbour may be missing, and then the step to it is a mere convolution
         for ours, theirs, resampled, shortcut in (
@@ -87,21 +87,21 @@ def table(s: LucidrainsUNetSettings) -> Iterator[Correspondence]:
             for j in range(2):
                 yield from _block(f"{ours}.blocks.{j}", f"{theirs}.{j}", shortcut=shortcut)
             yield from _attention(f"{ours}.attention", f"{theirs}.2", form)
-            yield from _same(f"{ours}.resample" + ".conv" * resampled, f"{theirs}.3" + ".1" * resampled)
+            yield from layer(f"{ours}.resample" + ".conv" * resampled, f"{theirs}.3" + ".1" * resampled)
     yield from _block("net.middle.0", "mid_block1")
     yield from _attention("net.attention", "mid_attn", "full")
     yield from _block("net.middle.1", "mid_block2")
     yield from _block("net.last", "final_res_block", shortcut=True)
-    yield from _same("net.conv_out", "final_conv")
+    yield from layer("net.conv_out", "final_conv")
 
 
 def _block(ours: str, theirs: str, *, shortcut: bool = False) -> Iterator[Correspondence]:
-    yield from _same(f"{ours}.time", f"{theirs}.mlp.1")
+    yield from layer(f"{ours}.time", f"{theirs}.mlp.1")
     for j in (1, 2):
-        yield from _same(f"{ours}.conv{j}", f"{theirs}.block{j}.proj")
+        yield from layer(f"{ours}.conv{j}", f"{theirs}.block{j}.proj")
         yield _gain(f"{ours}.norm{j}", f"{theirs}.block{j}.norm")
     if shortcut:
-        yield from _same(f"{ours}.shortcut", f"{theirs}.res_conv")
+        yield from layer(f"{ours}.shortcut", f"{theirs}.res_conv")
 
 
 def _attention(ours: str, theirs: str, form: AttentionFormName) -> Iterator[Correspondence]:
@@ -117,11 +117,6 @@ def _attention(ours: str, theirs: str, form: AttentionFormName) -> Iterator[Corr
         yield Correspondence(f"{ours}.memory", (f"{theirs}.mem_kv",))
     yield _kernel(f"{ours}.out.weight", f"{out}.weight")
     yield Correspondence(f"{ours}.out.bias", (f"{out}.bias",))
-
-
-def _same(ours: str, theirs: str) -> Iterator[Correspondence]:
-    for part in ("weight", "bias"):
-        yield Correspondence(f"{ours}.{part}", (f"{theirs}.{part}",))
 
 
 def _kernel(ours: str, theirs: str) -> Correspondence:

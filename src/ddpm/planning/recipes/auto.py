@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from ddpm.planning.recipes.lucidrains_unet import LUCIDRAINS_UNET, lucidrains_unet
 from ddpm.planning.recipes.plain_unet import PLAIN_UNET, plain_unet
-from ddpm.planning.recipes.recipe import Rung, Tree
+from ddpm.planning.recipes.recipe import Rung, Tree, divides
 from ddpm.planning.recipes.transformer import TRANSFORMERS, transformer
 from ddpm.system.errors import InputError
 
@@ -103,17 +103,13 @@ def _rung(size: tuple[int, int], row: LadderRow) -> Rung:
 def _factors(size: tuple[int, int], patch: int) -> list[int]:
     """The downsampling factors of the levels: halved while at least 4 positions remain and the sides are divisible."""
     factors = [patch]
-    while len(factors) < 4 and min(size) >= factors[-1] * 8 and _divides(size, factors[-1] * 2):
+    while len(factors) < 4 and min(size) >= factors[-1] * 8 and divides(size, factors[-1] * 2):
         factors.append(factors[-1] * 2)
     return factors
 
 
-def _divides(size: tuple[int, int], factor: int) -> bool:
-    return all(n % factor == 0 for n in size)
-
-
 def _fits(size: tuple[int, int], coarsest: int) -> bool:
-    return _divides(size, coarsest) and size[0] * size[1] <= (COARSEST * coarsest) ** 2
+    return divides(size, coarsest) and size[0] * size[1] <= (COARSEST * coarsest) ** 2
 
 
 def _refusal(size: tuple[int, int], patch: int) -> str:

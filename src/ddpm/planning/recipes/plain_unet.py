@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from ddpm.planning.recipes.recipe import Rung
+from ddpm.planning.recipes.recipe import Rung, divides
 from ddpm.system.errors import InputError
 
 PLAIN_UNET = "plain-unet"
@@ -74,12 +74,12 @@ def levels_of(size: tuple[int, int]) -> int:
         InputError: the size cannot be halved often enough.
     """
     factor, levels = 1, 1
-    while min(size) >= 8 * factor and _divides(size, 2 * factor) and (levels < USUAL or not _few(size, factor)):
+    while min(size) >= 8 * factor and divides(size, 2 * factor) and (levels < USUAL or not _few(size, factor)):
         factor, levels = 2 * factor, levels + 1
     if _few(size, factor):
         return levels
     nearest = size
-    while not (_divides(nearest, factor) and _few(nearest, factor)):
+    while not (divides(nearest, factor) and _few(nearest, factor)):
         factor *= 2
         height, width = (max(1, round(n / factor)) * factor for n in size)
         nearest = height, width
@@ -88,10 +88,6 @@ def levels_of(size: tuple[int, int]) -> int:
         f"images of {size[0]} × {size[1]} cannot be halved often enough; "
         f"use --size {nearest[0]}x{nearest[1]}, the nearest size that can",
     )
-
-
-def _divides(size: tuple[int, int], factor: int) -> bool:
-    return all(n % factor == 0 for n in size)
 
 
 def _few(size: tuple[int, int], factor: int) -> bool:
