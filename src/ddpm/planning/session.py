@@ -29,6 +29,7 @@ from ddpm.system.console import bar
 from ddpm.system.errors import InputError
 from ddpm.system.lock import exclusive
 from ddpm.training.job import Job
+from ddpm.training.trainer import refuse_undivided
 
 MAY_CHANGE = {"workers", "shard", "micro_batch"}
 """Flags that may change when a run is resumed, as they affect its weights by rounding at most."""
@@ -99,6 +100,7 @@ class Session:
         with bar("encoding") as progress:
             job = reopen(config, self.out, dataset, accelerator, codec, progress)
         job = self.with_changes(job)
+        refuse_undivided(job.objective, job.settings, accelerator.num_processes)
         if config.training.steps > before.training.steps:
             say(accelerator, rate_line(before, config))
         if config != before and accelerator.is_main_process and not self.command.dry_run:
