@@ -73,3 +73,14 @@ def test_what_is_no_set_of_images(tmp_path: Path) -> None:
     (tmp_path / "c.parquet").write_bytes(b"PAR1 nonsense")
     with refuses("unreadable", "c.parquet"):
         open_source(tmp_path / "c.parquet")
+
+
+def test_damaged_rows_are_named_by_their_file(tmp_path: Path, png: Make) -> None:
+    path = write(tmp_path / "a.parquet", {"image": [picture(png(i)) for i in range(8)]})
+    source, data = open_source(path), bytearray(path.read_bytes())
+    begin = pq.ParquetFile(path).metadata.row_group(1).column(0).data_page_offset
+    data[begin : begin + 64] = b"?" * 64
+    path.write_bytes(data)
+    with refuses("unreadable", "a.parquet, row group 1") as refused:
+        source.read(source.address(5))
+    assert "\n" not in str(refused.value)

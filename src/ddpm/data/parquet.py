@@ -47,7 +47,7 @@ def scan_parquet(location: str, ignored: Ignored) -> Iterator[Entry]:
         wanted = [name for name in (label, caption) if name is not None]
         n = file.metadata.row_group(group).num_rows
         size = file.metadata.row_group(group).total_byte_size // max(1, n)
-        found = file.read_row_group(group, columns=wanted).to_pydict() if wanted else {}
+        found = _row_group(file, location, group, wanted).to_pydict() if wanted else {}
         for i in range(n):
             number = found[label][i] if label is not None else None
             known = names and isinstance(number, int) and 0 <= number < len(names)
@@ -83,7 +83,10 @@ def _open(location: str) -> Parquet:
     try:
         return pq.ParquetFile(opened(location))
     except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
-        raise InputError("unreadable", f"{location} is not a readable Parquet file ({error})") from error
+        raise InputError(
+            "unreadable",
+            f"{location} is not a readable Parquet file ({str(error).splitlines()[0]}); write or download it again",
+        ) from error
 
 
 @lru_cache(maxsize=1024)
@@ -98,7 +101,22 @@ def _column(location: str, group: int) -> Any:
     """The images of a row group, as pyarrow's column."""
     with _lock:  # a ParquetFile is not safe to share
         file = _open(location)
-        return file.read_row_group(group, columns=[_picture(file.schema_arrow, location)]).column(0)
+        return _row_group(file, location, group, [_picture(file.schema_arrow, location)]).column(0)
+
+
+def _row_group(file: Parquet, location: str, group: int, columns: list[str]) -> Any:
+    """Some columns of a row group, as pyarrow's table.
+
+    Raises:
+        InputError: if they are damaged.
+    """
+    try:
+        return file.read_row_group(group, columns=columns)
+    except (OSError, ValueError) as error:  # pyarrow's own are these, of several lines
+        raise InputError(
+            "unreadable",
+            f"{location}, row group {group} cannot be read ({str(error).splitlines()[0]}); write or download it again",
+        ) from error
 
 
 def _picture(schema: Any, location: str) -> str:
