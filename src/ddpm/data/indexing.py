@@ -19,7 +19,7 @@ from ddpm.data.index import ENDS, FACTS, IMAGE, IMAGES, TEXTS
 from ddpm.data.sweep import cores, in_processes
 from ddpm.system.cache import ADVICE
 from ddpm.system.errors import Code, InputError
-from ddpm.system.files import disk_errors, write_file, write_json
+from ddpm.system.files import disk_errors, flush, write_file, write_json
 from ddpm.system.progress import Progress, silent
 from ddpm.system.units import say_some
 
@@ -147,6 +147,8 @@ def _merge(folder: Path, draft: Path, locations: list[str]) -> None:
             size, end = size + int(part["size"].sum()), end + len(part["text"])
             captioned, ignored = captioned or found["captioned"], (ignored + found["ignored"])[:LISTED]
             digest.update(found["digest"].encode())
+        for file in (images, ends, texts):  # before the facts, which say that all is there
+            flush(file)
     lists = {"locations": locations, "starts": starts, "classes": classes, "ignored": ignored}
     write_json(draft / FACTS, lists | {"captioned": captioned, "digest": digest.hexdigest(), "size": size}, ADVICE)
 
