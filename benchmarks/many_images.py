@@ -34,7 +34,7 @@ from ddpm.data.index import ENDS, FACTS, IMAGE, IMAGES, TEXTS, columns
 from ddpm.data.loader import Steps
 from ddpm.data.order import split
 from ddpm.data.shards import read_tar
-from ddpm.data.source import ImageColumns, Source, StoredItems
+from ddpm.data.source import ImageColumns, Source, stored_items
 from ddpm.data.tar import scan_tar
 from ddpm.images.geometry import Geometry
 from ddpm.images.pixels import Pixels
@@ -74,7 +74,7 @@ def drawn(address: str) -> Pixels:
 def function_of(n: int) -> Source:
     """A set whose image i is a function of i."""
     stored = ImageColumns(Numbers(n), None, None)
-    return Source(StoredItems(stored, ()), drawn, key=f"function {n}", size=n, stored=stored, streamed=True)
+    return Source(stored_items(stored, ()), drawn, key=f"function {n}", size=n, stored=stored, streamed=True)
 
 
 def write_tar(path: Path) -> None:
@@ -116,7 +116,7 @@ def indexed_in(folder: Path) -> Source:
     """The set of a written index."""
     stored, classes = columns(folder), tuple(str(k) for k in range(CLASSES))
     read = partial(read_tar, folder)
-    return Source(StoredItems(stored, classes), read, key="tar", classes=classes, size=1, stored=stored, streamed=True)
+    return Source(stored_items(stored, classes), read, key="tar", classes=classes, size=1, stored=stored, streamed=True)
 
 
 def measured(source: Source, steps: int) -> dict[str, float]:

@@ -1,12 +1,16 @@
+import os
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ddpm.data import indexing, shards
 from ddpm.data.cache import prepare
+from ddpm.data.dataset import Dataset
 from ddpm.data.index import IMAGE
 from ddpm.data.open import open_source
 from ddpm.data.survey import survey
@@ -93,6 +97,22 @@ def test_damaged_images_are_left_out_or_replaced(folder: Path, png: Make, stream
         assert [line.split(":")[0] for line in data.unusable()] == ["data-000.tar/000007.png"]
         with refuses("unreadable", "000007.png"):
             data.read_exactly(np.array([7]))
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_other_images_of_the_same_sizes_are_read(tmp_path: Path, streamed: bool) -> None:
+    """Of files that were written again, nothing is taken from the caches, and a run on them would notice."""
+
+    def opened(shade: int) -> Dataset:
+        picture = BytesIO()
+        Image.new("RGB", (4, 4), (shade, shade, shade)).save(picture, "BMP")
+        path = tar(tmp_path / "a.tar", {f"{i}.bmp": picture.getvalue() for i in range(3)})
+        os.utime(path, ns=(shade, shade))
+        return prepare(replace(open_source(path), streamed=streamed), Geometry((4, 4), "RGB"))
+
+    before, after = opened(10), opened(200)
+    assert np.unique(after.read(np.arange(3))).tolist() == [200]
+    assert after.fingerprint != before.fingerprint
 
 
 def test_the_survey_finds_what_is_wrong(folder: Path) -> None:

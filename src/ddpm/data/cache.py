@@ -18,7 +18,7 @@ from ddpm.data.columns import Without
 from ddpm.data.dataset import Dataset, map_pixels
 from ddpm.data.source import Source
 from ddpm.data.streamed import Streamed
-from ddpm.data.survey import LARGEST, Survey, one_mode, one_size, peek, recall, remember, tally
+from ddpm.data.survey import LARGEST, PEEKED, Survey, one_mode, one_size, peek, recall, remember, tally
 from ddpm.data.sweep import Finding, sweep
 from ddpm.images.decode import BadImage, Look, header
 from ddpm.images.geometry import Geometry
@@ -28,6 +28,8 @@ from ddpm.system.progress import Progress, silent
 
 PIXELS = "images.u8"
 RECORD = "record.json"
+PROBED = 32
+"""The images, evenly spread, whose contents are compared when a streamed run is resumed."""
 ABANDONED = 3600.0
 """Seconds without a write after which the draft of another build is considered abandoned."""
 
@@ -56,7 +58,7 @@ def prepare(
     Raises:
         InputError: if images cannot be used or are mixed, or the cache cannot be written.
     """
-    parent = source_folder(source.key, cache_dir)
+    parent = source_folder(source.cache_key, cache_dir)
     if source.streamed:
         return _streamed(source, geometry)
     if known := recall(source, cache_dir):
@@ -89,7 +91,7 @@ def _streamed(source: Source, geometry: Geometry) -> Dataset:
         sizes, modes = peek(source)
         geometry = replace(geometry, size=geometry.size or one_size(sizes), mode=geometry.mode or one_mode(modes))
     found = source.columns
-    how = f"streamed {source.key} {geometry.tag} {source.max_pixels} {source.validation}"
+    how = f"streamed {source.key} {geometry.tag} {source.max_pixels} {source.validation} {_probe(source)}"
     fingerprint = sha256(how.encode()).hexdigest()
     return Dataset(
         Streamed(source, geometry),
@@ -102,18 +104,30 @@ def _streamed(source: Source, geometry: Geometry) -> Dataset:
     )
 
 
+def _probe(source: Source) -> str:
+    """A hash of some images whose contents the key of the source does not know; "" if it does."""
+    digest = sha256()
+    for number in np.linspace(0, len(source) - 1, PROBED).astype(int).tolist() if source.version else ():
+        try:
+            data = source.read(source.address(number))
+        except BadImage:
+            continue
+        digest.update(data if isinstance(data, bytes) else data.tobytes())
+    return digest.hexdigest() if source.version else ""
+
+
 def _decoded_bytes(source: Source, geometry: Geometry) -> int:
-    """The bytes of all images in memory, as far as the first says; 0 for an array, which is that large already."""
+    """The bytes of all images in memory, as far as the first usable says; 0 for an array, which is there already."""
     if source.size is None:
         return 0
     size, mode = geometry.size, geometry.mode
-    if size is None or mode is None:
-        try:
-            own_size, own_mode = header(source.read(source.address(0)), source.max_pixels)
-        except (BadImage, OSError):
-            return 0
-        size, mode = size or own_size, mode or own_mode
-    return len(source) * math.prod(size) * len(mode)
+    for number in range(min(len(source), PEEKED)):
+        if size is not None and mode is not None:
+            break
+        with suppress(BadImage, OSError):
+            own_size, own_mode = header(source.read(source.address(number)), source.max_pixels)
+            size, mode = size or own_size, mode or own_mode
+    return 0 if size is None or mode is None else len(source) * math.prod(size) * len(mode)
 
 
 def _settled(geometry: Geometry, found: Survey) -> Geometry:

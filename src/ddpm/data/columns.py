@@ -1,14 +1,15 @@
 """Columns of a data set: one value per image, looked up when asked for, so that none need be in memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, TypeAlias, overload
+from typing import Any, TypeAlias, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
 
+T = TypeVar("T")
 Ints = npt.NDArray[np.int64]
 
 
@@ -94,30 +95,32 @@ IntColumn: TypeAlias = Ints | Without | PickedInts | MappedInts
 
 
 @dataclass(frozen=True, eq=False)
-class PickedStrings(Sequence[str]):
-    """The strings of a column in some rows."""
+class LazySequence(Sequence[T]):
+    """A sequence whose values are made when asked for.
 
-    column: Sequence[str]
-    rows: IntColumn
+    Attributes:
+        length: The number of values.
+        value: Makes the value at an index in 0 … length - 1. Picklable, so that any process can.
+    """
+
+    length: int
+    value: Callable[[int], T]
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return self.length
 
     @overload
-    def __getitem__(self, index: int) -> str: ...
+    def __getitem__(self, index: int) -> T: ...
 
     @overload
-    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
 
-    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
         if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        if not -len(self) <= index < len(self):
+            return [self.value(i) for i in range(*index.indices(self.length))]
+        if not -self.length <= index < self.length:
             raise IndexError(index)
-        return self.column[int(self.rows[np.array([index % len(self)])][0])]
-
-    def __iter__(self) -> Iterator[str]:
-        return (self[i] for i in range(len(self)))
+        return self.value(index % self.length)
 
 
 def picked_ints(column: IntColumn, rows: IntColumn) -> IntColumn:
@@ -131,4 +134,8 @@ def picked_strings(column: Sequence[str], rows: IntColumn) -> Sequence[str]:
     """The strings in some rows: in memory if both are, else looked up when asked for."""
     if isinstance(column, tuple) and isinstance(rows, np.ndarray):
         return tuple(column[i] for i in rows)
-    return PickedStrings(column, rows)
+    return LazySequence(len(rows), partial(_in_row, column, rows))
+
+
+def _in_row(column: Sequence[str], rows: IntColumn, index: int) -> str:
+    return column[int(rows[np.array([index])][0])]

@@ -4,15 +4,13 @@ Of an image, ``images.bin`` has 16 bytes and ``ends.u8`` 8: the end of its name 
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ddpm.data.columns import Ints, MappedInts, mapped
+from ddpm.data.columns import Ints, LazySequence, MappedInts, mapped
 from ddpm.data.source import ImageColumns
 
 IMAGE = np.dtype([("offset", "<u8"), ("size", "<u4"), ("label", "<i4")])
@@ -68,44 +66,33 @@ def extent(folder: Path, number: int) -> Extent:
     return Extent(known.locations[known.file_of(number)], int(image["offset"]), int(image["size"]))
 
 
-@dataclass(frozen=True)
-class Texts(Sequence[str]):
-    """The name of each image, or its captions, in the mapped index."""
-
-    folder: Path
-    captions: bool
-
-    def __len__(self) -> int:
-        return int(facts(self.folder).starts[-1])
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[str]: ...
-
-    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        ends = mapped(self.folder / ENDS, END)
-        begin, end = int(ends[index - 1]) if index else 0, int(ends[index])
-        text = mapped(self.folder / TEXTS, BYTE)[begin:end].tobytes().decode()
-        name, _, caption = text.partition("\0")
-        if self.captions:
-            return caption
-        known = facts(self.folder)
-        if len(known.locations) == 1:
-            return name
-        return f"{known.locations[known.file_of(index)].rsplit('/', 1)[-1]}/{name}"
-
-
 def columns(folder: Path) -> ImageColumns:
     """The columns of a complete index."""
     known = facts(folder)
+    n = int(known.starts[-1])
     return ImageColumns(
-        Texts(folder, False),
+        LazySequence(n, partial(_name, folder)),
         MappedInts(folder / IMAGES, IMAGE, "label") if known.classes else None,
-        Texts(folder, True) if known.captioned else None,
+        LazySequence(n, partial(_captions, folder)) if known.captioned else None,
     )
+
+
+def _name(folder: Path, number: int) -> str:
+    """The name of an image, below that of its file if there are several."""
+    known, name = facts(folder), _text(folder, number)[0]
+    if len(known.locations) == 1:
+        return name
+    return f"{known.locations[known.file_of(number)].rsplit('/', 1)[-1]}/{name}"
+
+
+def _captions(folder: Path, number: int) -> str:
+    """The captions of an image, one a line."""
+    return _text(folder, number)[1]
+
+
+def _text(folder: Path, number: int) -> tuple[str, str]:
+    """The name of an image in its file, and its captions."""
+    ends = mapped(folder / ENDS, END)
+    begin, end = int(ends[number - 1]) if number else 0, int(ends[number])
+    name, _, captions = mapped(folder / TEXTS, BYTE)[begin:end].tobytes().decode().partition("\0")
+    return name, captions

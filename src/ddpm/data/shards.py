@@ -11,7 +11,7 @@ from ddpm.data.index import columns, extent, facts
 from ddpm.data.indexing import indexed
 from ddpm.data.locations import expanded, fingerprint, is_remote, listed, read_part, version
 from ddpm.data.parquet import read_parquet, scan_parquet
-from ddpm.data.source import Source, StoredItems
+from ddpm.data.source import Source, stored_items
 from ddpm.data.tar import scan_tar
 from ddpm.data.tree import SUFFIXES, junk
 from ddpm.images.decode import BadImage, check_bytes
@@ -94,9 +94,10 @@ def open_shards(where: str, locations: Sequence[str], split: str | None, max_pix
         raise InputError("missing", f"{where} holds no images; name files that do")
     stored = columns(folder)
     return Source(
-        StoredItems(stored, found.classes),
+        stored_items(stored, found.classes),
         partial(read, folder),
         key=found.digest[:32],
+        version=key,
         classes=found.classes,
         size=found.size,
         ignored=found.ignored,

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
-from typing import overload
 
 import numpy as np
 
-from ddpm.data.columns import IntColumn, PickedInts
+from ddpm.data.columns import IntColumn, LazySequence, PickedInts
 from ddpm.images.pixels import Pixels
 from ddpm.images.reduced import MAX_PIXELS
 
@@ -41,28 +41,15 @@ class ImageColumns:
     captions: Sequence[str] | None
 
 
-@dataclass(frozen=True, eq=False)
-class StoredItems(Sequence[Item]):
+def stored_items(columns: ImageColumns, classes: tuple[str, ...]) -> Sequence[Item]:
     """Images whose columns are stored, made when asked for."""
+    return LazySequence(len(columns.names), partial(_item, columns, classes))
 
-    columns: ImageColumns
-    classes: tuple[str, ...]
 
-    def __len__(self) -> int:
-        return len(self.columns.names)
-
-    @overload
-    def __getitem__(self, index: int) -> Item: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Item]: ...
-
-    def __getitem__(self, index: int | slice) -> Item | Sequence[Item]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        names, labels, captions = self.columns.names, self.columns.labels, self.columns.captions
-        label = None if labels is None else self.classes[int(labels[np.array([index])][0])]
-        return Item(names[index], label, captions[index] or None if captions is not None else None)
+def _item(columns: ImageColumns, classes: tuple[str, ...], number: int) -> Item:
+    label = None if columns.labels is None else classes[int(columns.labels[np.array([number])][0])]
+    caption = None if columns.captions is None else columns.captions[number] or None
+    return Item(columns.names[number], label, caption)
 
 
 @dataclass(frozen=True)
@@ -72,6 +59,8 @@ class Source:
     Attributes:
         read: Reads an image by its address, which is its name, or its number if the columns are stored.
         key: A hash of the list that changes with the content: file sizes and times, or checksums in an archive.
+        version: A hash of where the files are and of their times, if the key does not tell other contents of the same
+            sizes apart: what is cached depends on it, but a run does not, so that its files may move.
         classes: The class names, in the order of the label numbers; empty if images have no classes.
         size: The bytes of the files to decode; None for an array.
         orphans: The captions without an image.
@@ -87,6 +76,7 @@ class Source:
     items: Sequence[Item]
     read: Read
     key: str
+    version: str = ""
     classes: tuple[str, ...] = ()
     size: int | None = None
     orphans: tuple[str, ...] = ()
@@ -100,6 +90,11 @@ class Source:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    @property
+    def cache_key(self) -> str:
+        """A name for what is derived from the images, which changes with their contents."""
+        return self._changed(self.version) if self.version else self.key
 
     def address(self, number: int) -> str:
         """What ``read`` takes for an image."""
@@ -138,7 +133,7 @@ class Source:
             return replace(self, classes=classes, key=key)
         numbers = np.array([classes.index(name) for name in self.classes], np.int64)
         stored = replace(self.stored, labels=PickedInts(numbers, labels))
-        return replace(self, classes=classes, key=key, stored=stored, items=StoredItems(stored, classes))
+        return replace(self, classes=classes, key=key, stored=stored, items=stored_items(stored, classes))
 
     def _changed(self, how: str) -> str:
         return sha256(f"{self.key} {how}".encode()).hexdigest()[: len(self.key)]

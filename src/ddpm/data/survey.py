@@ -248,12 +248,12 @@ def _counts(values: Iterable[T]) -> dict[T, int]:
 def remember(source: Source, found: Survey, cache_dir: Path | None = None) -> None:
     """Store a survey in the cache folder of its source."""
     lists = {"sizes": [(h, w, n) for (h, w), n in found.sizes.items()], "bad": list(found.bad.items())}
-    write_json(source_folder(source.key, cache_dir) / NAME, asdict(found) | lists, ADVICE)
+    write_json(source_folder(source.cache_key, cache_dir) / NAME, asdict(found) | lists, ADVICE)
 
 
 def recall(source: Source, cache_dir: Path | None = None) -> Survey | None:
     """The stored survey of a source, if any."""
-    fields = read_json(source_folder(source.key, cache_dir) / NAME, LARGEST)
+    fields = read_json(source_folder(source.cache_key, cache_dir) / NAME, LARGEST)
     # a source's key covers only its images and their captions: other files may have changed since the survey
     now = {"orphans": source.orphans, "ignored": source.ignored, "notes": source.notes}
     try:
