@@ -192,6 +192,19 @@ def test_an_interrupt_saves_and_the_same_call_goes_on(finished: Finished, make_j
         assert all(torch.equal(t, b.tensors[stem][name]) for name, t in named.items())
 
 
+def test_an_interrupt_between_two_lines_of_the_log_does_not_change_them(make_job: MakeJob) -> None:
+    whole = run(make_job("whole", log_every=24))
+    parts = run(make_job("parts", log_every=24), stop_at=4)
+    assert kinds(parts)[-1] == ("interrupted", 5)
+    parts += run(make_job("parts", log_every=24))
+    a, b = (
+        [(e.step, e.values["loss"], e.values["grad_norm"]) for e in events if e.kind == "train"]
+        for events in (whole, parts)
+    )
+    assert [step for step, *_ in a] == [3, 6, 9, 12]
+    assert a == b
+
+
 def test_an_interrupt_at_the_last_step_is_the_end(make_job: MakeJob) -> None:
     assert kinds(run(make_job(), stop_at=11))[-1] == ("finish", 12)
 
@@ -259,7 +272,7 @@ def test_poisoned_steps_are_named_counted_and_leave_no_trace(make_job: MakeJob) 
     assert events[-1].values == {"skipped": 3}
     found, _ = checkpoints.newest(job.checkpoints)
     assert found is not None
-    assert found.state == {"skipped": 3, "ema_updates": 9}
+    assert found.state == {"skipped": 3, "ema_updates": 9, "meter": {"finite": 0, "loss": 0.0, "norm": 0.0}}
     assert all(bool(torch.isfinite(t).all()) for named in found.tensors.values() for t in named.values())
 
 

@@ -44,8 +44,9 @@ class Checkpoint:
         step: the number of optimiser steps taken.
         tensors: file stem ("model", "ema", "optimizer"; "averages" where they are saved, "levels" where these are
             sampled by past losses) -> named tensors.
-        state: the remaining state, as JSON: skipped steps, EMA updates, loss scale, the number of threads if it was
-            chosen; if the run is scored, the "best" so far: {"step", …}, of this checkpoint or an earlier one.
+        state: the remaining state, as JSON: skipped steps, EMA updates, loss scale, the sums of the log's next line,
+            the number of threads if it was chosen; if the run is scored, the "best" so far: {"step", …}, of this
+            checkpoint or an earlier one.
     """
 
     step: int
@@ -122,9 +123,12 @@ def _checked(state: Any, whole: bool) -> dict[str, Any]:
     for name in ("step", *(("skipped", "ema_updates") if whole else ())):
         if type(value := state.get(name)) is not int or not 0 <= value < 2**53:
             raise ValueError(f"{name} is {value!r}, not a number of steps")
-    scale = state.get("scaler", {})
-    if not isinstance(scale, dict) or not all(isinstance(n, int | float) and math.isfinite(n) for n in scale.values()):
-        raise ValueError(f"scaler is {scale!r}, not finite numbers")
+    for name, needed in (("scaler", set()), ("meter", {"finite", "loss", "norm"})):
+        value = state.get(name, dict.fromkeys(needed, 0))
+        if not isinstance(value, dict) or not needed <= value.keys():
+            raise ValueError(f"{name} is {value!r}, not an object of numbers")
+        if not all(isinstance(n, int | float) and math.isfinite(n) for n in value.values()):
+            raise ValueError(f"{name} is {value!r}, not finite numbers")
     return state
 
 

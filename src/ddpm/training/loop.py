@@ -70,6 +70,8 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
         yield from observer.look(0)
     batches = Batches(steps, start, s.workers)
     meter = Meter(accelerator, s)
+    if found is not None and "meter" in found.state:
+        meter.restore(found.state["meter"])
     in_a_row = unusable = 0
     for number, batch in zip(range(start, s.steps), batches, strict=False):
         with threads().timed(choice, notes.append):
@@ -106,13 +108,9 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
             with meter.paused():
                 yield from observer.watch(done, job.watch)
         stop = _agreed(interrupt.requested, accelerator)
-        if _passes(images, s.batch, s.checkpoint_every) or last or stop:
+        if _passes(images, s.batch, s.checkpoint_every) or last or stop or best:
             with meter.paused():
-                yield from observer.save(done)
-            meter.restart()
-        elif best:
-            with meter.paused():
-                yield from observer.save(done)
+                yield from observer.save(done, meter.sums())
         if stop and not last:
             yield Event("interrupted", done, images)
             return

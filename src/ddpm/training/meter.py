@@ -1,7 +1,7 @@
 """Averages of loss and speed between two lines of the log."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -17,18 +17,22 @@ class Meter:
     def __init__(self, accelerator: Accelerator, settings: TrainSettings) -> None:
         self.accelerator, self.settings = accelerator, settings
         self._rate = 0.0
-        self.restart()
-        self._restart_clock()
+        self._restart()
 
-    def restart(self) -> None:
-        """Forget the losses so far, as a run that resumes here does, but not the speed."""
+    def _restart(self) -> None:
         self._loss: torch.Tensor | float = 0.0
-        self._finite = 0
+        self._finite = self._steps = 0
         self._norm = 0.0
-
-    def _restart_clock(self) -> None:
-        self._steps = 0
         self._began = time.perf_counter()
+
+    def sums(self) -> dict[str, float]:
+        """What the next line needs of the steps so far, over all processes, which must call this together."""
+        return {"finite": self._finite, "loss": self._total(), "norm": self._norm}
+
+    def restore(self, sums: Mapping[str, float]) -> None:
+        """Continue from the sums of an interrupted run, so that its log has the lines of an uninterrupted one."""
+        self._finite, self._norm = int(sums["finite"]), sums["norm"]
+        self._loss = sums["loss"] if self.accelerator.is_main_process else 0.0
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -50,13 +54,9 @@ class Meter:
         took = max(time.perf_counter() - self._began, 1e-9)
         if self._steps:
             self._rate = self._steps * s.batch / took
-        loss = None
-        if self._finite:
-            total = torch.as_tensor(self._loss, device=self.accelerator.device)
-            loss = float(self.accelerator.reduce(total, "sum")) / (self._finite * s.batch)
         waited = batches.waited
         values = {
-            "loss": loss,
+            "loss": self._total() / (self._finite * s.batch) if self._finite else None,
             "grad_norm": self._norm / self._finite if self._finite else None,
             "images_per_s": self._rate,
             "waiting": min(1.0, max(0.0, waited / took)) if self._steps else 0.0,
@@ -64,6 +64,9 @@ class Meter:
             "skipped": skipped,
         }
         batches.waited = 0.0
-        self.restart()
-        self._restart_clock()
+        self._restart()
         return values
+
+    def _total(self) -> float:
+        """The sum of all losses over all processes."""
+        return float(self.accelerator.reduce(torch.as_tensor(self._loss, device=self.accelerator.device), "sum"))

@@ -1,5 +1,6 @@
 """What is measured, drawn and saved while a model is trained."""
 
+import math
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from typing import Any
@@ -114,8 +115,8 @@ class Observer:
         if main:
             write_file(self.job.folder / AVERAGES / f"step-{done:09d}.safetensors", data)
 
-    def save(self, done: int) -> Iterator[Event]:
-        """Write a checkpoint, and the averaged weights for sampling.
+    def save(self, done: int, sums: dict[str, float]) -> Iterator[Event]:
+        """Write a checkpoint with the sums of the log's next line, and the averaged weights for sampling.
 
         Yields before: the log of a run killed between the two is complete up to any checkpoint that it left.
         """
@@ -129,6 +130,8 @@ class Observer:
             averaged = published(state.tensors["ema"])
             weights = {k: v.cpu().contiguous() for k, v in averaged.items()}
             write_file(self.job.folder / WEIGHTS, tensors_to_bytes(weights))
+            if all(map(math.isfinite, sums.values())):  # JSON has no others
+                state.state["meter"] = sums
             if len(self.choice.counts) > 1:
                 state.state["threads"] = self.choice.count
             if self.curve is not None and self.curve.best is not None:
