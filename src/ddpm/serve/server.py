@@ -61,7 +61,8 @@ class Server:
         Raises:
             InputError: the folder cannot be written.
         """
-        store, events, words = Store(folder), Events(), Words(catalog, folder)
+        store, events = Store(folder), Events()
+        words = Words(catalog, folder, () if trainings is None else trainings.folders)
         queue = Queue(store, events) if each is None else Queue(store, events, each=each)
         return cls(catalog, store, events, queue, Worker(catalog, queue, words), words, token, trainings)
 

@@ -19,7 +19,6 @@ from ddpm.data.archive import open_zip
 from ddpm.data.shards import KINDS
 from ddpm.data.tree import SUFFIXES
 from ddpm.records.run_folder import RunFolder
-from ddpm.serve.words import without_paths
 from ddpm.system.errors import InputError
 from ddpm.system.files import clear_drafts, read_json, write_json
 from ddpm.system.record import Strict, bounds
@@ -29,6 +28,8 @@ MOST_TEXT = 64 << 20
 """The bytes of all members of an uploaded archive that are not pictures, unpacked."""
 TAIL = 1 << 18
 """The end of a log that is read, in bytes."""
+LINES = 12
+"""The last lines of its output that are shown of a training."""
 SHOWN = 400
 """The points of a curve."""
 
@@ -71,6 +72,11 @@ class Trainings:
                 process = psutil.Process(told["pid"])
                 if process.cmdline()[-len(told["command"]) :] == told["command"]:
                     self._process, self._name = process, name
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders that their output may name."""
+        return (self.runs, self.uploads, *(() if self.root is None else (self.root,)))
 
     @property
     def running(self) -> str | None:
@@ -191,7 +197,9 @@ class Trainings:
             write_json(self.uploads / f"{name}.command.json", {"command": command, "pid": self._process.pid})
 
     def state(self, name: str) -> dict[str, Any]:
-        """How far the training of a run is: its state, the images trained, the loss, the newest preview.
+        """How far the training of a run is: its state and last lines, images trained, loss, the newest preview.
+
+        The lines may have paths of this machine.
 
         Raises:
             InputError: no training of this name was started from here.
@@ -199,9 +207,8 @@ class Trainings:
         self._command(name)
         state: Literal["running", "stopped"] = "running" if self.running == name else "stopped"
         found = progress(RunFolder(self.runs / name))
-        output = self.uploads / f"{name}.output.txt"
-        said = output.read_text(errors="replace")[-2000:] if output.exists() else ""
-        return {"name": name, "state": state, "said": without_paths(said).strip().splitlines()[-12:], **found}
+        said = b"\n".join(_last_lines(self.uploads / f"{name}.output.txt")[-LINES:]).decode(errors="replace")
+        return {"name": name, "state": state, "said": said.splitlines(), **found}
 
     def names(self) -> list[str]:
         """The names of the trainings started from here."""
@@ -237,17 +244,21 @@ def progress(folder: RunFolder) -> dict[str, Any]:
     return found
 
 
-def _events(path: Path) -> list[dict[str, Any]]:
+def _last_lines(path: Path) -> list[bytes]:
+    """The whole lines at the end of a file; none if there is none."""
     try:
         with path.open("rb") as file:
             file.seek(0, os.SEEK_END)
             size = file.tell()
             file.seek(max(0, size - TAIL))
-            lines = file.read().splitlines()
+            return file.read().splitlines()[size > TAIL :]
     except OSError:
         return []
+
+
+def _events(path: Path) -> list[dict[str, Any]]:
     found = []
-    for line in lines[size > TAIL :]:
+    for line in _last_lines(path):
         try:
             event = json.loads(line, parse_constant=lambda _: None)  # no browser reads NaN
         except ValueError:

@@ -27,39 +27,45 @@ def trainings_of(server: Its) -> Trainings:
 Its_trainings = Annotated[Trainings, Depends(trainings_of)]
 
 
+def state_of(name: str, server: Its) -> dict[str, Any]:
+    """How far a training is, without paths of this machine."""
+    state = trainings_of(server).state(name)
+    return state | {"said": [server.words.plain(line) for line in state["said"]]}
+
+
 @router.get("/trainings")
-def list_trainings(trainings: Its_trainings) -> dict[str, Any]:
+def list_trainings(trainings: Its_trainings, server: Its) -> dict[str, Any]:
     """What can be trained on, and the trainings started from here."""
-    return {"sources": trainings.sources(), "trainings": [trainings.state(name) for name in trainings.names()]}
+    return {"sources": trainings.sources(), "trainings": [state_of(name, server) for name in trainings.names()]}
 
 
 @router.post("/trainings", status_code=202)
-def start_training(training: Training, trainings: Its_trainings) -> dict[str, Any]:
+def start_training(training: Training, trainings: Its_trainings, server: Its) -> dict[str, Any]:
     """Start a training."""
     trainings.start(training)
-    return trainings.state(training.name)
+    return state_of(training.name, server)
 
 
 @router.get("/trainings/{name}")
-def training(name: str, trainings: Its_trainings) -> dict[str, Any]:
+def training(name: str, server: Its) -> dict[str, Any]:
     """How far a training is."""
-    return trainings.state(name)
+    return state_of(name, server)
 
 
 @router.post("/trainings/{name}/stop")
-def stop_training(name: str, trainings: Its_trainings) -> dict[str, Any]:
+def stop_training(name: str, trainings: Its_trainings, server: Its) -> dict[str, Any]:
     """Stop a training, with everything saved."""
-    state = trainings.state(name)
+    state = state_of(name, server)
     if state["state"] == "running":
         trainings.stop()
     return state
 
 
 @router.post("/trainings/{name}/resume", status_code=202)
-def resume_training(name: str, trainings: Its_trainings) -> dict[str, Any]:
+def resume_training(name: str, trainings: Its_trainings, server: Its) -> dict[str, Any]:
     """Go on with a training that was stopped."""
     trainings.resume(name)
-    return trainings.state(name)
+    return state_of(name, server)
 
 
 @router.put("/uploads")

@@ -1,27 +1,52 @@
 """Messages for clients, without paths of this machine."""
 
 import re
+import sys
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
+import ddpm
 from ddpm.serve.catalog import Catalog
 
-ABSOLUTE = re.compile(r"(?<![\w.])/(?:[\w.@+-]+/)+([\w.@+-]+)")
-"""An absolute path, of which the last part is kept."""
+ABSOLUTE = re.compile(r"(?<![\w.:/)\]])/(?:[^\s/]+/)*([^\s/]+)")
+"""An absolute path without spaces, of which the last part is kept."""
+HIDDEN = "/-"
+"""Stands for a folder whose own name does not remain either."""
 
 
-def without_paths(message: str) -> str:
-    """A message in which only the last part of any absolute path remains."""
+def without_paths(message: str, known: Iterable[tuple[Path, str]] = ()) -> str:
+    """A message in which only the last part of any absolute path remains.
+
+    Args:
+        known: folders and what to call them; their paths, and those of the folders above them, may have spaces.
+    """
+    paths = [(path, name) for folder, name in known for path in (folder.absolute(), folder.resolve())]
+    called = {str(above): HIDDEN for path, _ in paths for above in path.parents}
+    called |= {str(path): name for path, name in paths}
+    called.pop("/", None)
+    for path in sorted(called, key=len, reverse=True):
+        name = called[path].replace("\\", r"\\")
+        message = re.sub(rf"(?<![\w.:/]){re.escape(path)}(?![\w.-])", name, message)
     return ABSOLUTE.sub(r"\1", message)
 
 
 class Words:
-    """Rewrites messages: a run is called by its name, and of any other path the last part remains."""
+    """Rewrites messages: a run is called by its name, and of any other path the last part remains.
 
-    def __init__(self, catalog: Catalog, folder: Path) -> None:
-        self.catalog, self.folder = catalog, folder
+    Args:
+        folder: the folder of the server.
+        folders: others that messages may name, and whose paths may have spaces; what is below them remains.
+    """
+
+    def __init__(self, catalog: Catalog, folder: Path, folders: Iterable[Path] = ()) -> None:
+        self.catalog = catalog
+        system = Path.home(), Path.cwd(), Path(tempfile.gettempdir()), Path(sys.prefix), Path(ddpm.__file__).parents[1]
+        self._known = [(one, HIDDEN) for one in system]
+        self._known += [(one, one.resolve().name) for one in (*catalog.places, *folders)]
+        self._known.append((folder, "the server"))
 
     def plain(self, message: str) -> str:
         """A message without paths of this machine."""
-        for name, run in self.catalog.folders().items():
-            message = message.replace(str(run.path), name)
-        return without_paths(message.replace(str(self.folder.absolute()), "the server"))
+        runs = [(run.path, name) for name, run in self.catalog.folders().items()]
+        return without_paths(message, [*self._known, *runs])
