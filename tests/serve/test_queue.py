@@ -30,7 +30,7 @@ def restarted(store: Store) -> Queue:
     return Queue(Store(store.folder), Events())
 
 
-def test_first_come_first_served_within_limits(store: Store) -> None:
+def test_in_order_within_limits(store: Store) -> None:
     queue = Queue(store, Events(), most=3, each=2)
     mine, other = [ticket(), ticket()], ticket("another")
     for one in mine:
@@ -40,15 +40,31 @@ def test_first_come_first_served_within_limits(store: Store) -> None:
     queue.put(other)
     with pytest.raises(Full):
         queue.put(ticket("a third"))
-    assert [queue.position(one.id) for one in (*mine, other)] == [1, 2, 3]
+    assert [queue.position(one.id) for one in (*mine, other)] == [1, 3, 2]  # the clients take turns
     assert queue.remaining(other.id) is None  # no picture was timed
     queue.timed(6.0, 3)
     first = queue.take()
     assert first is not None
     assert (first.id, first.state, queue.position(first.id)) == (mine[0].id, "running", 0)
-    assert queue.remaining(other.id) == 6.0  # three pictures, the running one among them
+    assert queue.remaining(mine[1].id) == 6.0  # three pictures, the running one among them
     queue.put(ticket())  # one runs, so there is room
     assert [one.id for one in queue.of_client("another")] == [other.id]
+
+
+def test_clients_take_turns(store: Store) -> None:
+    """One that asks for much before others does not keep them waiting, nor does it starve."""
+    queue = Queue(store, Events())
+    for client, number, n in (("greedy", 4, 8), ("modest", 4, 1), ("late", 1, 2)):
+        for _ in range(number):
+            queue.put(ticket(client, n))
+    cancelled = queue.of_client("greedy")[0]
+    queue.cancel(cancelled.id)
+    served = [one.client for _ in range(queue.waiting) if (one := queue.take())]
+    assert served == ["greedy", "modest", "late", "modest", "modest", "modest", "greedy", "greedy"]
+    queue.put(ticket("new"))
+    queue.put(ticket("greedy"))
+    served = [one.client for _ in range(2) if (one := queue.take())]
+    assert served == ["new", "greedy"]
 
 
 def test_further_tickets_that_fit(store: Store) -> None:

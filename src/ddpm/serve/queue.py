@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from bisect import insort
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
@@ -24,17 +25,24 @@ class Full(Exception):
 
 
 class Queue:
-    """Tickets waiting for pictures, first come, first served.
+    """Tickets waiting for pictures; clients take turns, so that none waits for all the pictures of another.
 
-    Tickets that a killed server had not finished wait again, in their old order. Nothing is read or written while the
-    lock is held, so that the event loop may ask at any time.
+    The order is start-time fair queueing (Goyal et al. 1996): a ticket's turn is the number of pictures that its client
+    has asked for before it, counted from the turn now served. Tickets that a killed server had not finished wait again.
+    Nothing is read or written while the lock is held, so that the event loop may ask at any time.
     """
 
     def __init__(self, store: Store, events: Events, most: int = MOST_WAITING, each: int = MOST_OF_CLIENT) -> None:
         self.store, self.events, self.most, self.each = store, events, most, each
         self._changed = threading.Condition(threading.RLock())
         self._tickets = {ticket.id: ticket for ticket in store.tickets()}
-        self._waiting = [ticket.id for ticket in self._tickets.values() if not ticket.ended]
+        self._waiting: list[str] = []
+        self._turns: dict[str, int] = {}
+        self._next: dict[str, int] = {}
+        self._turn = 0
+        for ticket in self._tickets.values():
+            if not ticket.ended:
+                self._line_up(ticket)
         self._entering: list[str] = []
         self._running: set[str] = set()
         self._timed: deque[tuple[float, int]] = deque(maxlen=64)
@@ -63,7 +71,7 @@ class Queue:
         with self._changed:
             self._entering.remove(ticket.client)
             self._tickets[ticket.id] = ticket
-            self._waiting.append(ticket.id)
+            self._line_up(ticket)
             surplus = max(0, len(self._tickets) - KEPT)
             forgotten = [old for old in self._tickets.values() if old.ended and old.id not in self._running][:surplus]
             for old in forgotten:
@@ -71,6 +79,11 @@ class Queue:
             self._changed.notify_all()
         for old in forgotten:
             self.store.forget(old)
+
+    def _line_up(self, ticket: Ticket) -> None:
+        turn = self._turns[ticket.id] = max(self._turn, self._next.get(ticket.client, 0))
+        self._next[ticket.client] = turn + ticket.order.n
+        insort(self._waiting, ticket.id, key=self._turns.__getitem__)
 
     def get(self, id: str) -> Ticket | None:
         """A ticket that is remembered."""
@@ -133,6 +146,8 @@ class Queue:
 
     def _start(self, id: str) -> Ticket:
         self._waiting.remove(id)
+        self._turn = max(self._turn, self._turns.pop(id))
+        self._next = {client: turn for client, turn in self._next.items() if turn > self._turn}
         self._running.add(id)
         ticket = self._tickets[id] = self._tickets[id].changed(state="running")
         return ticket
@@ -165,6 +180,8 @@ class Queue:
                 return
             if id in self._waiting:
                 self._waiting.remove(id)
+                del self._turns[id]
+                self._next[ticket.client] = self._next.get(ticket.client, 0) - ticket.order.n
             ended = self._tickets[id] = ticket.changed(state=state, error=error)
             self.counts[state] += 1
         try:
