@@ -33,6 +33,7 @@ def test_folders_with_spaces_and_brackets_are_called_by_their_names(
     [
         ("cannot read /home/me/runs/a.json (no)", "cannot read a.json (no)"),
         ("'/tmp/x' and \"/tmp/é-1/y.zip\"", "'x' and \"y.zip\""),
+        ("not '<b>x</b>'", "not '<b>x</b>'"),
         ("use 1/2 or a/b, at most 16 / s", "use 1/2 or a/b, at most 16 / s"),
         ("/data/ and /data: full", "data/ and data: full"),
         ("'/srv/a(1)/b[2]/c.png'", "'c.png'"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import ddpm
 from ddpm.serve.catalog import Catalog
 
-ABSOLUTE = re.compile(r"(?<![\w.:/)\]])/(?:[^\s/]+/)*([^\s/]+)")
+ABSOLUTE = re.compile(r"(?<![\w.:/)\]<])/(?:[^\s/]+/)*([^\s/]+)")
 """An absolute path without spaces, of which the last part is kept."""
 HIDDEN = "/-"
 """Stands for a folder whose own name does not remain either."""
