@@ -19,6 +19,7 @@ from cases import cases
 from ddpm.config.sampling import SamplingConfig
 from ddpm.engine.run import LoadedRun
 from ddpm.records.provenance import KEY, Provenance
+from ddpm.serve import training
 from ddpm.serve.app import create
 from ddpm.serve.catalog import Catalog
 from ddpm.serve.server import Server
@@ -133,8 +134,24 @@ def test_uploads(client: TestClient, tmp_path: Path) -> None:
     assert not Path("/tmp/slip.png").exists()
 
 
+def test_uploads_are_limited_in_number(client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "MOST_UPLOADS", 1)
+    content = archive({"1.png": base64.b64decode(url(photo()).partition(",")[2])})
+
+    def sent(name: str) -> Any:
+        return client.put("/api/uploads", params={"name": name}, content=content)
+
+    refused(sent("one.zip"), tmp_path, 200)
+    refused(sent("two.zip"), tmp_path, 409)
+    for name in ("two.zip", "..", "one.command.json", "%2e%2e%2ftickets"):
+        refused(client.delete(f"/api/uploads/{name}"), tmp_path, 404, 405)
+    refused(client.delete("/api/uploads/one.zip"), tmp_path, 204)
+    refused(sent("two.zip"), tmp_path, 200)
+    assert client.get("/api/trainings").json()["uploads"] == ["two.zip"]
+
+
 @cases(
-    ("training", "status"),
+    ("order", "status"),
     [
         ({"name": "../x", "data": "digits"}, 422),
         ({"name": "x", "data": "../data/photos"}, 404),
@@ -147,8 +164,8 @@ def test_uploads(client: TestClient, tmp_path: Path) -> None:
         ({"name": "x", "data": "photos", "out": "/tmp/x"}, 422),
     ],
 )
-def test_trainings(client: TestClient, tmp_path: Path, training: dict[str, Any], status: int) -> None:
-    refused(client.post("/api/trainings", json=training), tmp_path, status)
+def test_trainings(client: TestClient, tmp_path: Path, order: dict[str, Any], status: int) -> None:
+    refused(client.post("/api/trainings", json=order), tmp_path, status)
 
 
 def test_messages(client: TestClient, tmp_path: Path) -> None:

@@ -246,6 +246,10 @@ def test_takes_an_archive(studio: Studio) -> None:
         page.wait_for_selector(f"#notice:has-text('{name}')")
     assert page.get_attribute("#notice", "class") == "error"
     assert page.input_value(".training-form [name=source]") == "cats.zip"
+    page.click("text=Remove the upload")
+    page.wait_for_selector("#notice:has-text('cats.zip is removed')")
+    assert page.input_value(".training-form [name=source]") == "digits"
+    assert page.is_hidden("text=Remove the upload")
 
 
 def test_words_of_others_are_text(studio: Studio) -> None:

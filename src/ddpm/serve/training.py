@@ -24,6 +24,8 @@ from ddpm.system.files import clear_drafts, read_json, write_json
 from ddpm.system.record import Strict, bounds
 
 NAME = re.compile(r"[\w][\w.-]{0,63}")
+MOST_UPLOADS = 16
+"""The archives that are kept."""
 MOST_TEXT = 64 << 20
 """The bytes of all members of an uploaded archive that are not pictures, unpacked."""
 TAIL = 1 << 18
@@ -95,13 +97,17 @@ class Trainings:
         if self.root is not None:
             usable = (p for p in self.root.iterdir() if p.resolve() == p)  # no link, which is refused
             found += sorted(p.name for p in usable if p.is_dir() or p.suffix.lower() in (".zip", ".npz", *KINDS))
-        return found + sorted(path.name for path in self.uploads.glob("*.zip"))
+        return found + self.uploaded()
+
+    def uploaded(self) -> list[str]:
+        """The uploads."""
+        return sorted(path.name for path in self.uploads.glob("*.zip"))
 
     def upload(self, name: str) -> Path:
         """The file for an upload.
 
         Raises:
-            InputError: the name is not allowed, or taken.
+            InputError: the name is not allowed, or taken, or there are too many.
         """
         if not NAME.fullmatch(name) or not name.endswith(".zip"):
             raise InputError("invalid", f"the name {name!r} cannot be used; use letters and digits, ending in .zip")
@@ -109,7 +115,23 @@ class Trainings:
         path = self.uploads / name
         if path.exists():
             raise InputError("exists", f"an upload {name} exists already; choose another name")
+        if len(self.uploaded()) >= MOST_UPLOADS:
+            raise InputError("conflict", f"{MOST_UPLOADS} uploads are kept already; remove one first")
         return path
+
+    def remove_upload(self, name: str) -> None:
+        """Remove an upload.
+
+        Raises:
+            InputError: there is none of that name, or a training reads it.
+        """
+        path = self.uploads / name
+        if name not in self.uploaded():
+            raise InputError("missing", f"there is no upload {name!r}")
+        with self._lock:
+            if self.running is not None and str(path.resolve()) in read_json(self._command(self.running))["command"]:
+                raise InputError("conflict", f"{self.running} is being trained on {name}; stop it first")
+            path.unlink()
 
     def check_upload(self, draft: Path, path: Path) -> None:
         """Check an upload, which is never unpacked: its images are read in place.

@@ -36,7 +36,8 @@ def state_of(name: str, server: Its) -> dict[str, Any]:
 @router.get("/trainings")
 def list_trainings(trainings: Its_trainings, server: Its) -> dict[str, Any]:
     """What can be trained on, and the trainings started from here."""
-    return {"sources": trainings.sources(), "trainings": [state_of(name, server) for name in trainings.names()]}
+    states = [state_of(name, server) for name in trainings.names()]
+    return {"sources": trainings.sources(), "uploads": trainings.uploaded(), "trainings": states}
 
 
 @router.post("/trainings", status_code=202)
@@ -78,3 +79,9 @@ async def upload(name: str, request: Request, trainings: Its_trainings) -> dict[
                 await run_in_threadpool(file.write, chunk)
         await run_in_threadpool(trainings.check_upload, draft, path)
     return {"source": path.name}
+
+
+@router.delete("/uploads/{name}", status_code=204)
+def remove_upload(name: str, trainings: Its_trainings) -> None:
+    """Remove an upload; a training that was stopped can then not be resumed."""
+    trainings.remove_upload(name)

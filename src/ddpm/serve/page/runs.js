@@ -27,7 +27,7 @@ export class RunList {
   async load() {
     const allowed = await get("api/trainings").catch(() => null);
     if (!this.form && allowed) this.form = new TrainingForm(() => this.watch());
-    this.form?.offer(allowed.sources);
+    this.form?.offer(allowed.sources, allowed.uploads);
     this.node.replaceChildren(
       ...(allowed ? [this.form.node, this.trainings] : []), el("h2", {}, "Runs"), this.tiles,
       ...(allowed ? [] : [el("p", {class: "hint"}, "Start the server with --data FOLDER to train from this page.")]));

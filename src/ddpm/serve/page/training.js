@@ -1,12 +1,15 @@
 // Starting a training: from the data on the server, or from an uploaded archive.
-import {post, segment, upload} from "./api.js";
+import {post, remove, segment, upload} from "./api.js";
 import {el} from "./dom.js";
 import {reporting, say} from "./notice.js";
 
 export class TrainingForm {
   constructor(started) {
     const field = (label, input) => el("label", {}, label, input);
-    this.source = el("select", {name: "source"});
+    this.source = el("select", {name: "source", onchange: () => this.chosen()});
+    this.uploads = [];
+    this.removal = el("button", {type: "button", hidden: true, onclick: () => reporting(() => this.remove())},
+      "Remove the upload");
     const text = (name, more) => el("input", {name, spellcheck: "false", ...more});
     this.name = text("name", {required: true, placeholder: "cats", title: "Letters, digits, . - and _"});
     const budgets = "A time such as 90s, 10m or 2h, or a number of images such as 500k";
@@ -29,12 +32,23 @@ export class TrainingForm {
     el("div", {class: "row"}, field("Images", this.source), field("Name", this.name),
       field("Time or images", this.budget), field("Size", this.size)),
     el("div", {class: "line"}, el("button", {class: "primary"}, "Train"),
-      el("label", {class: "button file"}, "Upload a .zip", file), this.sent));
+      el("label", {class: "button file"}, "Upload a .zip", file), this.removal,
+      this.sent));
   }
 
-  offer(sources, chosen = this.source.value) {
+  offer(sources, uploads, chosen = this.source.value) {
     this.source.replaceChildren(...sources.map((name) => el("option", {value: name}, name)));
     if (sources.includes(chosen)) this.source.value = chosen;
+    this.uploads = uploads;
+    this.chosen();
+  }
+
+  chosen() {
+    this.removal.hidden = !this.uploads.includes(this.source.value);
+  }
+
+  get sources() {
+    return [...this.source.options].map((option) => option.value);
   }
 
   async upload(file) {
@@ -43,12 +57,18 @@ export class TrainingForm {
       const {source} = await upload(`api/uploads?name=${segment(file.name)}`, file, (share) => {
         this.sent.value = share;
       });
-      const names = [...this.source.options].map((option) => option.value);
-      this.offer([...names.filter((name) => name !== source), source], source);
+      this.offer([...this.sources, source], [...this.uploads, source], source);
       say(`${source} is uploaded.`);
     } finally {
       this.sent.hidden = true;
     }
+  }
+
+  async remove() {
+    const gone = this.source.value;
+    await remove(`api/uploads/${segment(gone)}`);
+    this.offer(this.sources.filter((name) => name !== gone), this.uploads.filter((name) => name !== gone));
+    say(`${gone} is removed.`);
   }
 
   async start() {
