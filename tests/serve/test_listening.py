@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import psutil
@@ -23,20 +23,29 @@ Address = tuple[str, int]
 HEAD = f"Host: localhost\r\nAuthorization: Bearer {TOKEN}\r\n".encode()
 
 
+@contextmanager
+def serving(server: Server, *, behind_proxy: bool = False) -> Iterator[Address]:
+    """The address of a server while it runs."""
+    with bound("127.0.0.1", 0) as found:
+        running = http_server(create(server), server.stop, behind_proxy=behind_proxy)
+        thread = threading.Thread(target=running.run, args=([found],))
+        thread.start()
+        try:
+            yield found.getsockname()
+        finally:
+            running.should_exit = True
+            thread.join(20)
+        assert not thread.is_alive()
+
+
 @pytest.fixture
 def address(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Address]:
     """That of a server that waits half a second for heads and bodies, and has few connections."""
     monkeypatch.setattr(listening, "SILENT", 0.5)
     monkeypatch.setattr(listening, "MOST_CONNECTIONS", 20)
     monkeypatch.setattr(guard, "PATIENCE", 0.5)
-    with bound("127.0.0.1", 0) as found:
-        running = http_server(create(server), server.stop)
-        thread = threading.Thread(target=running.run, args=([found],))
-        thread.start()
-        yield found.getsockname()
-        running.should_exit = True
-        thread.join(20)
-        assert not thread.is_alive()
+    with serving(server) as found:
+        yield found
 
 
 def answers(address: Address) -> bool:
@@ -168,6 +177,17 @@ def test_jobs_of_clients_that_leave_are_cancelled(
     until(lambda: server.queue.waiting == 0)
     gate.set()
     until(lambda: server.queue.counts == {"cancelled": 2, "done": 1})
+
+
+@pytest.mark.parametrize(("behind_proxy", "address"), [(False, "127.0.0.1"), (True, "203.0.113.7")])
+def test_only_a_named_proxy_says_whose_request_it_is(server: Server, behind_proxy: bool, address: str) -> None:
+    with serving(server, behind_proxy=behind_proxy) as found:
+        client = http.client.HTTPConnection(*found, timeout=30)
+        head = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+        head["X-Forwarded-For"] = "198.51.100.1, 203.0.113.7"
+        client.request("POST", "/api/jobs", json.dumps({"run": "shapes"}), head)
+        assert client.getresponse().status == 202
+        assert [ticket.client for ticket in server.queue.of_client(address)] == [address]
 
 
 def test_a_port_that_is_taken() -> None:

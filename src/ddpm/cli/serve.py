@@ -1,6 +1,7 @@
 """``ddpm serve``."""
 
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+DOMAIN = re.compile(r"[a-z0-9.-]+(:\d{1,5})?")
 TOKEN = "DDPM_TOKEN"
 """The environment variable of the token."""
 
@@ -25,6 +27,7 @@ def serve(
     port: int = 7860,
     out: Path = Path("studio"),
     data: Path | None = None,
+    domain: str | None = None,
     memory: float | None = None,
     device: str | None = None,
 ) -> None:
@@ -39,6 +42,7 @@ def serve(
         port: The port to listen on; 0 for any that is free.
         out: The folder of the queue and of finished pictures, which survive a restart.
         data: A folder of images and archives that the page may start trainings on; none by default.
+        domain: The name of a proxy on this machine through which others reach the server, such as studio.example.org.
         memory: Gigabytes of weights to keep in memory; a half of what is free by default.
         device: cpu, to sample without the GPU; the best available by default.
     """
@@ -47,6 +51,8 @@ def serve(
         from ddpm.serve.listening import bound, http_server
     except ImportError as error:
         raise InputError("missing", f"{error.name} is not installed; run `pip install 'ddpm[serve]'`") from error
+    if domain is not None and not DOMAIN.fullmatch(domain):
+        raise InputError("invalid", f"--domain {domain} is not a name; use one such as studio.example.org")
     import psutil
 
     from ddpm.serve.catalog import Catalog
@@ -69,8 +75,10 @@ def serve(
         shown = f"[{host}]" if ":" in host else host if host in LOOPBACK else "127.0.0.1"
         say(f"serving    {', '.join(catalog.folders()) or 'no run yet'}")
         say(f"open       http://{shown}:{listening.getsockname()[1]}/?token={quote(server.token, safe='')}")
-        app = create(server, frozenset(LOOPBACK) if host in LOOPBACK else None)
-        http_server(app, server.stop).run([listening])
+        if domain is not None:
+            say(f"elsewhere  https://{domain}/?token={quote(server.token, safe='')}")
+        app = create(server, frozenset(LOOPBACK) if host in LOOPBACK else None, domain)
+        http_server(app, server.stop, behind_proxy=domain is not None).run([listening])
 
 
 def _token(out: Path) -> str:

@@ -30,11 +30,11 @@ STATUS = {"unknown": 404, "missing": 404, "exists": 409, "conflict": 409, "busy"
 """The status of errors by their code; 422 for the others."""
 
 
-def create(server: Server, hosts: frozenset[str] | None = None) -> FastAPI:
+def create(server: Server, hosts: frozenset[str] | None = None, domain: str | None = None) -> FastAPI:
     """The application of a server.
 
     Args:
-        hosts: see :class:`Guard`.
+        hosts, domain: see :class:`Guard`.
     """
 
     @asynccontextmanager
@@ -90,5 +90,5 @@ def create(server: Server, hosts: frozenset[str] | None = None) -> FastAPI:
         return answer(400, "the body is incomplete")
 
     app.mount("/", StaticFiles(directory=PAGE, html=True))
-    app.add_middleware(Guard, token=server.token, hosts=hosts)
+    app.add_middleware(Guard, token=server.token, hosts=hosts, domain=domain)
     return app

@@ -43,10 +43,13 @@ class Guard:
         token: what clients send as a bearer token, or have as a cookie after opening ``/?token=…`` once.
         hosts: the names by which the server may be called; None for any. A page of another name that resolves to this
             machine can then not reach it.
+        domain: the name, with its port if unusual, of a proxy in front of the server; another of its names, and the
+            only other origin from which requests may come.
     """
 
-    def __init__(self, app: ASGIApp, token: str, hosts: frozenset[str] | None) -> None:
-        self.app, self.token, self.hosts = app, token, hosts
+    def __init__(self, app: ASGIApp, token: str, hosts: frozenset[str] | None, domain: str | None = None) -> None:
+        self.app, self.token, self.domain = app, token, domain
+        self.hosts = hosts if hosts is None or domain is None else hosts | {_hostname(f"//{domain}")}
         self._busy: Counter[str] = Counter()
         self._held = 0
 
@@ -103,7 +106,7 @@ class Guard:
                 needed = "a token is needed: open the address that the server printed, or send it as a bearer token"
                 return answer(401, needed)
             origin = headers.get("origin", "")
-            if request.method not in SAFE and (not origin or origin.partition("://")[2] != host):
+            if request.method not in SAFE and (not origin or origin.partition("://")[2] not in (host, self.domain)):
                 return answer(403, "the request comes from another page")
         if self._busy[client_of(request)] >= MOST_AT_ONCE:
             return answer(429, f"more than {MOST_AT_ONCE} requests at once; try again later")

@@ -108,16 +108,18 @@ def bound(host: str, port: int) -> socket.socket:
         raise InputError("conflict", f"cannot listen on {host}, port {port}: {why}; use another --port") from error
 
 
-def http_server(app: FastAPI, stopping: Callable[[], None] = lambda: None) -> HttpServer:
+def http_server(app: FastAPI, stopping: Callable[[], None] = lambda: None, *, behind_proxy: bool = False) -> HttpServer:
     """A server of an application; ``run([socket])`` serves until interrupted.
 
     Args:
         stopping: called when it begins to stop.
+        behind_proxy: whether to believe what requests from this machine say of the client's address.
     """
     config = uvicorn.Config(
         app,
         http=ImpatientProtocol,
         ws="none",
+        proxy_headers=behind_proxy,
         log_level="warning",
         backlog=BACKLOG,
         timeout_keep_alive=15,
