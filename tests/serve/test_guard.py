@@ -105,6 +105,16 @@ def test_the_printed_address_signs_in(anyone: TestClient) -> None:
     assert "samesite=strict" in cookie
 
 
+def test_a_browser_is_asked_for_the_token(anyone: TestClient) -> None:
+    for path in ("/", "/?token=another"):
+        page = anyone.get(path, headers={"accept": "text/html,*/*"})
+        assert page.status_code == 401
+        assert 'name="token"' in page.text
+        assert TOKEN not in page.text
+    for path, accept in (("/", "*/*"), ("/api/runs", "text/html")):
+        assert "token" in anyone.get(path, headers={"accept": accept}).json()["error"]["message"]
+
+
 def test_health_is_open_and_says_nothing_else(anyone: TestClient) -> None:
     assert anyone.get("/health").json() == {"status": "stopped"}
     assert anyone.get("/metrics").status_code == 401

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from fastapi import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "ddpm_token"
@@ -25,6 +25,15 @@ LONGEST_MESSAGE = 500
 """The letters of an error message, which may quote a request."""
 PATIENCE, SLOWEST = 20.0, 8 << 10
 """Seconds that a body may take in any case, and the bytes per second that it must have after them."""
+ASKING = """<!doctype html>
+<html lang="en">
+<meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
+<title>ddpm</title>
+<p>{message} Open the address that the server printed, or enter the token here.
+<form action="/"><label>Token <input name="token" type="password" autofocus></label> <button>Open</button></form>
+"""
+"""What a browser shows that has no token."""
 HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'; "
     "base-uri 'none'; form-action 'self'",
@@ -96,15 +105,14 @@ class Guard:
         query = parse_qs(request.scope["query_string"].decode("latin-1"))
         if path == "/" and "token" in query:
             if not self._right(query["token"][0]):
-                return answer(401, "the token is wrong; use the address that the server printed")
+                return _asking("The token is wrong.", request)
             found = RedirectResponse("/", 303)
             found.set_cookie(COOKIE, self.token, max_age=30 * 86400, httponly=True, samesite="strict")
             return found
         kind, _, given = headers.get("authorization", "").partition(" ")
         if not (kind.lower() == "bearer" and self._right(given.strip())):
             if not self._right(request.cookies.get(COOKIE, "")):
-                needed = "a token is needed: open the address that the server printed, or send it as a bearer token"
-                return answer(401, needed)
+                return _asking("A token is needed.", request)
             origin = headers.get("origin", "")
             if request.method not in SAFE and (not origin or origin.partition("://")[2] not in (host, self.domain)):
                 return answer(403, "the request comes from another page")
@@ -140,6 +148,13 @@ def answer(status: int, message: str, code: str = "refused") -> JSONResponse:
     body = {"error": {"message": message, "type": kind, "code": code, "param": None}}
     headers = {"retry-after": "2"} if status == 429 else {"www-authenticate": "Bearer"} if status == 401 else None
     return JSONResponse(body, status, headers)
+
+
+def _asking(message: str, request: Request) -> Response:
+    """The answer to a request without the token; to a browser, a page that asks for it."""
+    if request.scope["path"] != "/" or "text/html" not in request.headers.get("accept", ""):
+        return answer(401, f"{message} Open the address that the server printed, or send the token as a bearer token.")
+    return HTMLResponse(ASKING.format(message=message), 401)
 
 
 def _with_headers(send: Send) -> Send:
