@@ -1,3 +1,4 @@
+import os
 import sys
 from pathlib import Path
 
@@ -27,6 +28,16 @@ def test_or_where_the_system_keeps_such_things(
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setenv(variable, value)
     assert cache_folder() == Path(expected).expanduser()
+
+
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that is run by a user it does not know."""
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name in ("DDPM_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os.path, "expanduser", str)
+    with refuses("unwritable", "~/.cache", "DDPM_CACHE"):
+        cache_folder()
 
 
 def test_room_is_checked(tmp_path: Path) -> None:

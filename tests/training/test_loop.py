@@ -1,8 +1,9 @@
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 
 import numpy as np
@@ -203,6 +204,18 @@ def test_an_interrupt_between_two_lines_of_the_log_does_not_change_them(make_job
     )
     assert [step for step, *_ in a] == [3, 6, 9, 12]
     assert a == b
+
+
+def test_a_clock_that_jumps_changes_nothing(
+    finished: Finished, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = cycle([86400.0, -86400.0])
+    monkeypatch.setattr(time, "time", lambda: 1e9 + next(days))
+    events = run(make_job())
+    assert kinds(events) == kinds(finished[1])
+    for event in (e for e in events if e.kind == "train"):
+        assert event.values["images_per_s"] > 0
+        assert 0 <= event.values["eta_s"] < 3600
 
 
 def test_an_interrupt_at_the_last_step_is_the_end(make_job: MakeJob) -> None:

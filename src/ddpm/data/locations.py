@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from ddpm.system.errors import InputError
+from ddpm.system.files import with_home
 
 RETRIES = 4
 """Attempts to read a part of a remote file, each after a longer pause: a connection may fail at any time."""
@@ -46,7 +47,7 @@ def _braces(inside: str) -> list[str]:
 
 def _matches(pattern: str) -> list[str]:
     if not is_remote(pattern):
-        parts = Path(pattern).expanduser().parts
+        parts = with_home(pattern).parts
         fixed = next(i for i, part in enumerate(parts) if re.search(r"[*?]", part))
         return [str(found) for found in Path(*parts[:fixed]).glob(str(Path(*parts[fixed:])))]
     system, path = filesystem(pattern)

@@ -13,6 +13,7 @@ from ddpm.data.source import Source
 from ddpm.images.reduced import MAX_PIXELS
 from ddpm.system.errors import InputError
 from ddpm.system.filenames import refuse_bytes
+from ddpm.system.files import with_home
 from ddpm.system.pointers import pointer_in
 
 
@@ -30,7 +31,7 @@ def open_source(where: str | Path, split: str | None = None, max_pixels: int | N
     """
     most = MAX_PIXELS if max_pixels is None else max_pixels
     refuse_bytes(where)
-    path = Path(where).expanduser()
+    path = with_home(where)
     if where != "digits" and (shards := shards_of(str(where))):
         return open_shards(str(where), shards, split, most)
     if where != "digits" and path.is_dir():

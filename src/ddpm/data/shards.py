@@ -18,6 +18,7 @@ from ddpm.images.decode import BadImage, check_bytes
 from ddpm.system.cache import index_folder
 from ddpm.system.console import bar
 from ddpm.system.errors import InputError
+from ddpm.system.files import with_home
 
 ReadIndexed = Callable[[Path, str], bytes]
 """Reads an image by the folder of its index and its number."""
@@ -44,7 +45,7 @@ def shards_of(where: str) -> list[str] | None:
     Raises:
         InputError: if a pattern or a URL names none.
     """
-    path = Path(where).expanduser()
+    path = with_home(where)
     if is_remote(where) or (re.search(r"[*?{]", where) and not path.exists()):
         found = expanded(where)
         if is_remote(where) and len(found) == 1 and not _kind(found[0]):
@@ -84,7 +85,7 @@ def open_shards(where: str, locations: Sequence[str], split: str | None, max_pix
             "conflict", f"{where} holds {' and '.join(kinds)} files; name those of one kind, as in *{kinds[0]}"
         )
     locations, notes = _of_split(where, locations, split)
-    locations = [name if is_remote(name) else str(Path(name).expanduser().resolve()) for name in locations]
+    locations = [name if is_remote(name) else str(with_home(name).resolve()) for name in locations]
     scan, read = KINDS[kinds[0]]
     key = fingerprint(locations, [version(name) for name in locations])
     with bar("indexing") as progress:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from ddpm.metrics.estimate import Estimate, interval, resamples
 from ddpm.metrics.features import vision
 from ddpm.metrics.features.vision import Vision
 from ddpm.system.errors import InputError
+from ddpm.system.files import with_home
 from ddpm.system.pretrained import import_transformers, loading, read_network
 from ddpm.text.folder import CONFIG, VOCABULARIES, WEIGHTS
 
@@ -79,7 +79,7 @@ def load_clip(source: str, device: torch.device) -> Clip:
     Raises:
         InputError: transformers is not installed; or the folder is missing, damaged, or no whole CLIP model.
     """
-    transformers, path = import_transformers("CLIP models", "features"), Path(source).expanduser()
+    transformers, path = import_transformers("CLIP models", "features"), with_home(source)
     if not path.is_dir():
         what = "is a file, not a folder" if path.exists() else "not found"
         raise InputError("missing", f"CLIP model {source} {what}; {ADVICE}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import ddpm
 from ddpm.serve.catalog import Catalog
+from ddpm.system.files import with_home
 
 ABSOLUTE = re.compile(r"(?<![\w.:/)\]<])/(?:[^\s/]+/)*([^\s/]+)")
 """An absolute path without spaces, of which the last part is kept."""
@@ -41,7 +42,13 @@ class Words:
 
     def __init__(self, catalog: Catalog, folder: Path, folders: Iterable[Path] = ()) -> None:
         self.catalog = catalog
-        system = Path.home(), Path.cwd(), Path(tempfile.gettempdir()), Path(sys.prefix), Path(ddpm.__file__).parents[1]
+        system = (
+            with_home("~"),
+            Path.cwd(),
+            Path(tempfile.gettempdir()),
+            Path(sys.prefix),
+            Path(ddpm.__file__).parents[1],
+        )
         self._known = [(one, HIDDEN) for one in system]
         self._known += [(one, one.resolve().name) for one in (*catalog.places, *folders)]
         self._known.append((folder, "the server"))

@@ -6,6 +6,7 @@ from pathlib import Path
 from shutil import disk_usage
 
 from ddpm.system.errors import InputError
+from ddpm.system.files import with_home
 
 FORMAT = 1
 """Incremented whenever the same source and geometry would be stored differently."""
@@ -16,12 +17,20 @@ ADVICE = "set DDPM_CACHE to a writable folder with room"
 
 
 def cache_folder() -> Path:
-    """``$DDPM_CACHE``, or the cache folder of the operating system."""
+    """``$DDPM_CACHE``, or the cache folder of the operating system.
+
+    Raises:
+        InputError: it is in the home folder, and the user has none.
+    """
     if chosen := os.environ.get("DDPM_CACHE"):
-        return Path(chosen).expanduser()
+        return with_home(chosen)
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", "~/AppData/Local")).expanduser() / "ddpm"
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "ddpm"
+        place = with_home(os.environ.get("LOCALAPPDATA", "~/AppData/Local"))
+    else:
+        place = with_home(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    if place.parts[0] == "~":
+        raise InputError("unwritable", f"this user has no home folder, in which {place} would be; {ADVICE}")
+    return place / "ddpm"
 
 
 def source_folder(key: str, cache_dir: Path | None = None) -> Path:

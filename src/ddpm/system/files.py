@@ -23,6 +23,14 @@ LONGEST_LINE = 1 << 20
 """The longest line that :func:`whole_lines` reads, in bytes."""
 
 
+def with_home(path: Path | str) -> Path:
+    """A path with the home folder for ~; as it is, where there is no such home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def open_regular(path: Path) -> BufferedReader:
     """Open a file to read, but never a pipe, on which opening could wait forever, or a device, which may not end.
 

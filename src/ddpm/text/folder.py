@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ddpm.system.errors import InputError
-from ddpm.system.files import parse_json, read_file, sha256_of
+from ddpm.system.files import parse_json, read_file, sha256_of, with_home
 from ddpm.system.names import MINILM
 from ddpm.system.pretrained import import_transformers, loading
 
@@ -102,7 +102,7 @@ def open_encoder(source: str) -> EncoderFolder:
         InputError: the folder or the package is missing, or holds no text encoder of a known type.
     """
     transformers = import_transformers("text encoders", MINILM if source == MINILM else "features")
-    path = _minilm() if source == MINILM else Path(source).expanduser()
+    path = _minilm() if source == MINILM else with_home(source)
     if not path.is_dir():
         what = "is a file, not a folder" if path.exists() else "not found"
         raise InputError("missing", f"text encoder {source} {what}; {ADVICE}")

@@ -7,6 +7,7 @@ from safetensors.torch import save as tensors_to_bytes
 
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.exchange.text import KIND, StoredText, stored_text, tokenizer_files
+from ddpm.system.files import with_home
 from ddpm.text.folder import CONFIG, WEIGHTS
 
 HEAD_WIDTH = 64
@@ -24,7 +25,7 @@ def read_text(tensors: ForeignTensors, tokenizer: Path, inferred: list[str]) -> 
     Raises:
         InputError: it is no text encoder of CLIP, or the tokenizer does not fit.
     """
-    inner = tokenizer.expanduser() / "tokenizer"
+    inner = with_home(tokenizer) / "tokenizer"
     files = tokenizer_files(inner if inner.is_dir() else inner.parent)
     width = tensors.shape("text_model.embeddings.token_embedding.weight")[1]
     layers = 0
