@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 
@@ -30,7 +31,8 @@ def test_help_waits_for_no_torch() -> None:
     """And names every command; that of a command its flags, of each kind one: with a value, without, before a list."""
     ended = subprocess.run([sys.executable, "-c", SCRIPT, *COMMANDS], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
-    of_all, *_ = ended.stdout.split("Usage: ddpm check")
+    of_all, of_check, of_train, *_ = re.split("Usage: ddpm (?:check|train|train-classifier) ", ended.stdout)
+    assert [kind for kind in (".zip", ".npz", ".tar", ".parquet") if kind not in of_check or kind not in of_train] == []
     assert [command for command in COMMANDS if command not in of_all] == []
     assert "75" in of_all
     assert [command for command in COMMANDS if f"Usage: ddpm {command}" not in ended.stdout] == []

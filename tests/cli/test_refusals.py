@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from PIL import Image
 
@@ -221,6 +222,11 @@ def test_flags_that_may_change(cli: Cli, run: Path) -> None:
     assert cli("train", "digits", "--out", run, *FLAGS, *NET, *own) == 0
     assert cli("train", "digits", "--out", run) == 0
     assert snapshot(run) == before
+
+
+def test_a_longer_run_in_too_many_processes(refused: Refused, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Accelerator, "num_processes", 32)
+    assert "a batch of 16" in refused("train", "digits", "--out", run, "--images", "384", kept=run)
 
 
 def test_a_damaged_checkpoint_is_passed_over_by_name(

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from ddpm.serve.store import Store
 from forked import finish, start
 
 Cli = Callable[..., int]
-TOKEN = "0123456789abcdef"
+TOKEN = "0123456789+/&=%20#"
 SERVE = """
 import signal, sys
 from ddpm.cli import main
@@ -37,7 +38,7 @@ def test_ctrl_c_ends_at_once_and_keeps_the_queue(digits_run: Path, tmp_path: Pat
     ):
         assert process.is_alive(), (tmp_path / "said.err").read_text()
         time.sleep(0.02)
-    address, token = found.groups()
+    address, token = found[1], urllib.parse.unquote(found[2])
     assert token == TOKEN
 
     def ask(path: str, body: Any = None) -> Any:

@@ -218,6 +218,18 @@ def test_a_full_disk_is_seen_before(arrays: Source, monkeypatch: pytest.MonkeyPa
     assert left_over(arrays) == []
 
 
+def test_images_that_exceed_the_disk_are_streamed_whatever_the_first_file_is(
+    tree: Tree, png: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The header of the first usable one says how large they are."""
+    source = open_folder(tree({"0.png": "text", "1.png": "", **{f"{i}.png": png(i) for i in range(2, 6)}}))
+    size = 6 * 4 * 4 * 3
+    for room, streamed in ((size - 1, True), (size, False)):
+        monkeypatch.setattr("ddpm.data.cache.cache_room", lambda _, room=room: room)
+        assert prepare(source, Geometry(), skip_bad=True).streamed == streamed
+        assert len(left_over(source)) == (not streamed)
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="macOS has no device that is always full; Linux has")
 def test_a_disk_that_fills_up_meanwhile(arrays: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ddpm.data.cache.PIXELS", "/dev/full")

@@ -13,6 +13,7 @@ from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.index import IMAGE
 from ddpm.data.open import open_source
+from ddpm.data.source import Source
 from ddpm.data.survey import survey
 from ddpm.data.tar import scan_tar
 from ddpm.images.decode import decode
@@ -48,6 +49,16 @@ def test_patterns_name_the_same_files(folder: Path, pattern: str) -> None:
     assert open_source(str(folder / pattern)).key == open_source(folder).key
 
 
+@pytest.mark.parametrize("name", ["what? [1]*", "{1,2}", "a{1..3}.tar"])
+def test_a_path_that_exists_is_not_a_pattern(tmp_path: Path, png: Make, name: str) -> None:
+    if name.endswith(".tar"):
+        tar(tmp_path / name, {"1.png": png()})
+    else:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.png").write_bytes(png())
+    assert [item.name for item in open_source(tmp_path / name).items] == ["1.png"]
+
+
 def test_they_are_those_of_a_folder_of_the_same_files(tmp_path: Path, png: Make) -> None:
     files: dict[str, bytes | str] = {
         f"zoo/{name}/{i}.png": png(3 * i + len(name), mode="RGB") for name in ("cat", "mouse") for i in range(3)
@@ -81,7 +92,9 @@ def test_labels_and_captions_in_every_form(
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_damaged_images_are_left_out_or_replaced(folder: Path, png: Make, streamed: bool) -> None:
+def test_damaged_images_are_left_out_or_replaced(
+    folder: Path, png: Make, streamed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = prepare(replace(open_source(folder), streamed=streamed), Geometry((4, 4), "RGB"), skip_bad=True)
     good = [i for i in range(120) if i != 7]
     wanted = [i if i != 7 else 8 for i in range(120)] if streamed else good
@@ -94,6 +107,7 @@ def test_damaged_images_are_left_out_or_replaced(folder: Path, png: Make, stream
     assert [data.captions[i] for i in taken.tolist()] == [f"image {i}\nnumber {i}" for i in wanted]
     assert data.class_counts().tolist() == ([40, 40, 40] if streamed else [40, 39, 40])
     if streamed:
+        monkeypatch.delattr(Source, "columns")  # lists the names of all images, and this is asked in each step
         assert [line.split(":")[0] for line in data.unusable()] == ["data-000.tar/000007.png"]
         with refuses("unreadable", "000007.png"):
             data.read_exactly(np.array([7]))
@@ -154,3 +168,12 @@ def test_what_has_no_order_is_refused(tmp_path: Path, png: Make) -> None:
         open_source(str(tmp_path / "a-{000..001}.tar"))
     with refuses("missing", "matches no files"):
         open_source(str(tmp_path / "b-*.tar"))
+
+
+@pytest.mark.parametrize("image", ["set/1.png", "set/cat/1.JPG"])
+def test_a_folder_of_images_with_a_stray_tar_is_refused(tmp_path: Path, png: Make, image: str) -> None:
+    tar(tmp_path / "set" / "a.tar", {"1.png": png()})
+    (tmp_path / image).parent.mkdir(exist_ok=True)
+    (tmp_path / image).write_bytes(png())
+    with refuses("conflict", "a.tar", image):
+        open_source(tmp_path / "set")

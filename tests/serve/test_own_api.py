@@ -121,6 +121,7 @@ def test_cancel_while_running_and_while_waiting(server: Server, client: TestClie
     until(lambda: client.get(f"/api/jobs/{last}").json()["state"] == "done")
     assert client.get("/api/pictures").json() == [f"{last}-000.png"]
     assert [job["state"] for job in client.get("/api/jobs").json()] == ["done", "cancelled", "cancelled"]
+    until(lambda: not server.queue._running)  # otherwise every later client waits for the cancelled one
 
 
 def test_too_many_jobs(server: Server, client: TestClient, held: threading.Event) -> None:

@@ -27,13 +27,15 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Traini
     program.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(program))
     (tmp_path / "data" / "photos").mkdir(parents=True)
-    (tmp_path / "data" / "photos.zip").write_bytes(b"")
+    for name in ("photos.zip", "a.TAR", "b.parquet", "notes.txt"):
+        (tmp_path / "data" / name).write_bytes(b"")
+    (tmp_path / "data" / "link").symlink_to(tmp_path / "data" / "photos")
     return lambda: Trainings(tmp_path / "data", tmp_path / "runs", tmp_path / "uploads")
 
 
 def test_start_stop_and_resume(make: Callable[[], Trainings], tmp_path: Path) -> None:
     trainings = make()
-    assert trainings.sources() == ["digits", "photos", "photos.zip"]
+    assert trainings.sources() == ["digits", "a.TAR", "b.parquet", "photos", "photos.zip"]
     trainings.start(Training(name="one", data="photos", budget="10m", size=16))
     began = time.monotonic()
     while not trainings.state("one")["said"]:

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from ddpm.system.lock import LOCK, exclusive
 from refusal import refuses
 
@@ -27,6 +29,20 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
     assert (tmp_path / LOCK).exists()
     with exclusive(tmp_path):
         pass
+
+
+def test_a_file_removed_by_its_last_holder_is_locked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is removed between the two looks at it: whether it exists, and whether it is the locked one."""
+    fstat = os.fstat
+
+    def removed(handle: int) -> os.stat_result:
+        monkeypatch.setattr(os, "fstat", fstat)
+        (tmp_path / LOCK).unlink()
+        return fstat(handle)
+
+    monkeypatch.setattr(os, "fstat", removed)
+    with exclusive(tmp_path), refuses("busy", str(tmp_path)), exclusive(tmp_path):
+        raise AssertionError
 
 
 def test_a_folder_that_cannot_be_written_has_none(tmp_path: Path) -> None:
