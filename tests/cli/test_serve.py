@@ -27,11 +27,14 @@ main(sys.argv[1:])
 """
 
 
-def test_ctrl_c_ends_at_once_and_keeps_the_queue(digits_run: Path, tmp_path: Path) -> None:
+def test_ctrl_c_ends_at_once_and_keeps_the_queue(
+    digits_run: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     """Also while a client follows a job that is being drawn."""
     out = tmp_path / "studio"
     flags = ("--port", "0", "--out", str(out), "--device", "cpu")
     process = start(SERVE, "serve", str(digits_run), *flags, output=tmp_path / "said", env={"DDPM_TOKEN": TOKEN})
+    request.addfinalizer(process.kill)  # pytest would wait for it after a failure
     said = tmp_path / "said.out"
     while not (
         found := re.search(r"open +(http://127\.0\.0\.1:\d+)/\?token=(\S+)", said.read_text() if said.exists() else "")
