@@ -99,7 +99,7 @@ def test_names_of_files(client: TestClient, tmp_path: Path) -> None:
     assert (tmp_path / "secret.png").exists()
 
 
-@cases("name", ["../x.zip", "/tmp/x.zip", "x.png", ".zip", "-x.zip", "a/b.zip", "x" * 80 + ".zip", "x\n.zip", ""])
+@cases("name", ["../x.zip", "/nowhere/x.zip", "x.png", ".zip", "-x.zip", "a/b.zip", "x" * 80 + ".zip", "x\n.zip", ""])
 def test_names_of_uploads(client: TestClient, tmp_path: Path, name: str) -> None:
     refused(client.put("/api/uploads", params={"name": name}, content=b"x"), tmp_path, 422)
 
@@ -116,7 +116,7 @@ def test_uploads(client: TestClient, tmp_path: Path) -> None:
     """They stay what they are: no member is written anywhere, and one that is no archive of images is not kept."""
     picture = base64.b64decode(url(photo()).partition(",")[2])
     before = {path for path in tmp_path.rglob("*") if "uploads" not in path.parts}
-    slip = archive({"../../slip.png": picture, "/tmp/slip.png": picture, "..\\slip.png": picture})
+    slip = archive({"../../slip.png": picture, f"{tmp_path}/slip.png": picture, "..\\slip.png": picture})
     bomb = archive({"bomb.png": bytes(64 << 20)})
     for name, content, status in (
         ("slip.zip", slip, 200),
@@ -131,7 +131,6 @@ def test_uploads(client: TestClient, tmp_path: Path) -> None:
         refused(answer, tmp_path, status)
     assert {path for path in tmp_path.rglob("*") if "uploads" not in path.parts} == before
     assert sorted(path.name for path in (tmp_path / "studio" / "uploads").iterdir()) == ["bomb.zip", "slip.zip"]
-    assert not Path("/tmp/slip.png").exists()
 
 
 def test_uploads_are_limited_in_number(client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,10 +157,10 @@ def test_uploads_are_limited_in_number(client: TestClient, tmp_path: Path, monke
         ({"name": "x", "data": "link"}, 404),
         ({"name": "x", "data": "/etc"}, 404),
         ({"name": "x", "data": "."}, 404),
-        ({"name": "x", "data": "photos", "budget": "--out=/tmp/x"}, 422),
+        ({"name": "x", "data": "photos", "budget": "--out=/nowhere/x"}, 422),
         ({"name": "x", "data": "photos", "budget": "-1"}, 422),
         ({"name": "x", "data": "photos", "size": -1}, 422),
-        ({"name": "x", "data": "photos", "out": "/tmp/x"}, 422),
+        ({"name": "x", "data": "photos", "out": "/nowhere/x"}, 422),
     ],
 )
 def test_trainings(client: TestClient, tmp_path: Path, order: dict[str, Any], status: int) -> None:
@@ -317,6 +316,5 @@ def test_names_in_answers(client: TestClient, tmp_path: Path, place: Path) -> No
         found = client.get(path)
         assert found.status_code == 200, path
         told += found.text
-    assert b"/tmp" not in client.get(f"/api/pictures/{name}").content
-    assert str(tmp_path) not in told
-    assert "/tmp" not in told
+    told += client.get(f"/api/pictures/{name}").content.decode("latin-1")
+    assert str(tmp_path.parent) not in told  # which holds the folders of other fixtures as well
