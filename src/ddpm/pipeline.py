@@ -155,8 +155,8 @@ def train(
     May be called from any thread, but only for one run at a time per process, as they share random numbers.
 
     Args:
-        data: a folder of images (subfolders are classes), a .zip of one, an .npz, "digits", or images in memory, which
-            are stored in the run folder.
+        data: a folder of images (subfolders are classes), a .zip of one, an .npz, .tar or .parquet files, "digits", or
+            images in memory, which are stored in the run folder.
         out: the run folder. If it holds a run with the same settings, that run is resumed; with a larger budget, it is
             trained for longer.
         recipe: "auto" if None. Of an "autoencoder", the run folder is returned, for ``codec`` of another run.

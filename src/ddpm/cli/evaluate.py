@@ -51,7 +51,7 @@ def evaluate(
     or real images. Launch it with torchrun to sample in several processes.
 
     Args:
-        what: A run folder, a checkpoint in it, or a folder, .zip or .npz of generated images.
+        what: A run folder, a checkpoint in it, or generated images: a folder, a .zip, an .npz, .tar or .parquet files.
         data: The real images; the run's data by default. For a super-resolution run, the large images; its held-out
             images by default.
         training: For a folder of images: the generator's training data, to detect copies of; the real images by

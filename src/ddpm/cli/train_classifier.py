@@ -35,7 +35,8 @@ def train_classifier(
 
     Args:
         run: A run folder, trained with labels or without.
-        data: A folder of images with a subfolder for each class, a .zip of one, or an .npz; the run's data by default.
+        data: A folder of images with a subfolder for each class, a .zip of one, or an .npz, .tar or .parquet files with
+            labels; the run's data by default.
         for_: The time to train for: 90s, 20m, 1h30m; 10m by default. The speed is measured first, and the time
             converted to a number of images.
         images: The number of images to train on, counting repeats: 500k, 2M.

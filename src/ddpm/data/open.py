@@ -16,11 +16,14 @@ from ddpm.system.filenames import refuse_bytes
 from ddpm.system.files import with_home
 from ddpm.system.pointers import pointer_in
 
+SUPPORTED = "a folder of images, a .zip, an .npz, .tar or .parquet files"
+"""What can be opened, in messages."""
+
 
 def open_source(where: str | Path, split: str | None = None, max_pixels: int | None = None) -> Source:
-    """List the images of a folder, a .zip of one, an .npz, or the built-in ``"digits"`` (``"./digits"`` is a folder).
+    """List the images of any of these: a folder, a .zip of one, an .npz, .tar or .parquet files, or ``"digits"``.
 
-    Or of files of many images, which may be remote: .tar or .parquet files, a folder or a pattern of them.
+    Files of many images may be given by a folder, a pattern or a URL. ``"./digits"`` is a folder.
 
     Args:
         split: Which of the folders train, val and test to use; see :func:`~ddpm.data.splits.chosen`.
@@ -39,15 +42,14 @@ def open_source(where: str | Path, split: str | None = None, max_pixels: int | N
     if where != "digits" and not path.exists():
         raise InputError(
             "missing",
-            f"{path} does not exist{_nearest(path)}; use a folder of images, a .zip, an .npz, .tar or "
-            ".parquet files, or digits",
+            f"{path} does not exist{_nearest(path)}; use {SUPPORTED}, or digits",
         )
     if split is not None and path.suffix.lower() != ".zip":
         raise InputError("conflict", f"{where} has no folders, so --split has no effect; drop it")
     if where == "digits":
         return open_digits()
     if not path.is_file():
-        raise InputError("unreadable", f"{path} is not a regular file; use a folder of images, a .zip or an .npz")
+        raise InputError("unreadable", f"{path} is not a regular file; use {SUPPORTED}")
     if found := pointer_in(path):
         raise InputError("missing", f"{path} is {found}")
     match path.suffix.lower():
@@ -58,7 +60,7 @@ def open_source(where: str | Path, split: str | None = None, max_pixels: int | N
         case suffix:
             raise InputError(
                 "unreadable",
-                f"{path} has an unsupported type ({suffix or 'unknown'}); use a folder of images, a .zip or an .npz",
+                f"{path} has an unsupported type ({suffix or 'unknown'}); use {SUPPORTED}",
             )
 
 

@@ -164,7 +164,7 @@ def evaluate_folder(
     """Measure existing images.
 
     Args:
-        source: a folder, a .zip, an .npz.
+        source: a folder, a .zip, an .npz, .tar or .parquet files.
         training: the training images of their generator, for the search for copies; the real images if None.
         size, mode: the size and mode to convert all images to; None keeps those that all generated images share.
         features, weights: as in :func:`evaluate_run`.
