@@ -149,8 +149,26 @@ def test_a_full_disk(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     found = queue.get(running.id)
     assert found is not None
     assert found.state == "done"
+    again = restarted(store)
+    assert again.waiting == 1  # carried out again, as it is not known to be done
+    assert [path.name for path in (store.folder / "given").iterdir()] == [running.given(0)]
+    monkeypatch.undo()
+    again.cancel(running.id)
     assert not list((store.folder / "given").iterdir())
-    assert restarted(store).waiting == 1  # carried out again, as it is not known to be done
+
+
+def test_an_order_that_is_written_and_refused_all_the_same_is_forgotten(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(path: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    queue = Queue(store, Events())
+    monkeypatch.setattr(files, "sync_folder", broken)
+    with refuses("unwritable"):
+        queue.put(ticket())
+    monkeypatch.undo()
+    assert restarted(store).waiting == 0
 
 
 def test_many_threads(store: Store) -> None:

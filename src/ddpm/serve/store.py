@@ -58,9 +58,9 @@ class Store:
         Raises:
             InputError: the disk is full.
         """
-        if ticket.ended:
-            self._remove_given(ticket)
         write_file(self._tickets / f"{ticket.id}.json", ticket.to_json().encode(), ADVICE)
+        if ticket.ended:  # a killed server carries it out again, and needs them, until that is written
+            self._remove_given(ticket)
 
     def keep_new(self, ticket: Ticket, given: Sequence[Image.Image], mask: Image.Image | None) -> None:
         """Write a new ticket, after the pictures that came with it.
@@ -75,6 +75,8 @@ class Store:
                 write_file(self.given(ticket.given("mask")), png(mask), ADVICE)
             self.keep(ticket)
         except InputError:
+            with suppress(OSError):  # it may be there all the same, and its client is told that it is not
+                self.forget(ticket)
             self._remove_given(ticket)
             raise
 
@@ -84,7 +86,8 @@ class Store:
 
     def _remove_given(self, ticket: Ticket) -> None:
         for path in self._given.glob(f"{ticket.id}-given-*.png"):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # what remains is removed at the next start
+                path.unlink(missing_ok=True)
 
     def given(self, name: str) -> Path:
         """The file of a picture that came with an order."""
