@@ -80,6 +80,7 @@ COMMANDS = {
     "export": Command(EXPORT, (EXPORTED,), again=True),
     "import": Command(("import", "exported", "--out", "imported"), (EXPORTED, EXPORT), again=True),
     "check": Command(("check", "photos")),
+    "serve": Command(("serve", "run"), (TRAIN,)),
 }
 
 

@@ -19,6 +19,8 @@ CLOCK = {"time", "seconds", "images_per_s", "waiting", "eta_s", "began", "create
 """Keys of JSON that depend on the clock."""
 SOURCE = re.compile(r"v\d+-[0-9a-f]{32}")
 """The cache of a source, whose name depends on when its files were copied."""
+TICKET = re.compile(r"[0-9a-f]{23}")
+"""An order of the server, whose name depends on the time; its pictures are told apart by what they show."""
 DRAFTS = (".part", ".tmp", ".draft", ".lock")
 """The ends of names of files that nothing reads."""
 
@@ -63,11 +65,12 @@ def fork(call: Callable[[], None], folder: Path, output: Path) -> Ended:
 def run(argv: Sequence[str], home: Path, fault: Fault = UNTOUCHED, number: int = 0, log: Path | None = None) -> Ended:
     """Run ``ddpm`` in a folder that also holds its cache, with a fault at a call."""
     from ddpm.cli import main
+    from faults.serving import serve
 
     def call() -> None:
         os.environ["DDPM_CACHE"] = str(home / "cache")
         arm(home, fault, number, log)
-        main(argv)
+        serve() if argv[0] == "serve" else main(argv)
 
     return fork(call, home, home.with_name("command"))
 
@@ -83,8 +86,15 @@ def contents(folder: Path) -> Contents:
     found = {}
     for path in sorted(folder.rglob("*")):
         name = SOURCE.sub("source", str(path.relative_to(folder)))
-        if path.is_file() and not any(part.endswith(DRAFTS) for part in Path(name).parts):
-            found[name] = _parsed(path)
+        if not path.is_file() or any(part.endswith(DRAFTS) for part in Path(name).parts):
+            continue
+        parsed = _parsed(path)
+        if TICKET.search(name):
+            if path.suffix == ".json":
+                continue
+            name = TICKET.sub(parsed, name)
+            name += " again" * (name in found)
+        found[name] = parsed
     return found
 
 
