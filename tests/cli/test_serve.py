@@ -88,4 +88,4 @@ def test_what_keeps_it_from_starting(
     assert "--data nowhere" in refused(str(digits_run), "--data", "nowhere", "--port", "0")
     assert "--domain https://x" in refused(str(digits_run), "--domain", "https://x", "--port", "0")
     monkeypatch.setenv("DDPM_TOKEN", "short")
-    assert "DDPM_TOKEN has 5 letters" in refused(str(digits_run), "--port", "0")
+    assert "DDPM_TOKEN has 5 characters" in refused(str(digits_run), "--port", "0")

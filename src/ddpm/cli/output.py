@@ -1,4 +1,4 @@
-"""What a command prints: lines, notes and progress."""
+"""The output of commands: lines, notes and progress."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""Where edited pictures are written, and how."""
+"""Writing edited pictures."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence

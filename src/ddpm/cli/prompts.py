@@ -34,7 +34,7 @@ def listed(file: Path) -> list[str]:
 
 
 def remarks(run: "LoadedRun", prompts: Iterable[str], how: "SamplingConfig") -> list[str]:
-    """What a user should know about prompts and the negative prompt, such as words that the run has never seen."""
+    """Notes on prompts and the negative prompt, such as words that the run has never seen."""
     negative = None if how.guidance is None else how.guidance.negative_prompt
     read = dict.fromkeys([*prompts, *([] if negative is None else [negative])])
     return [] if run.text is None else list(dict.fromkeys(line for one in read for line in run.text.notes(one)))

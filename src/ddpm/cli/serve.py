@@ -69,7 +69,7 @@ def serve(
             own.mkdir(parents=True, exist_ok=True)
     catalog = Catalog([*runs, *([own] if own.is_dir() else [])], limit, device)
     if not catalog.folders() and trainings is None:
-        raise InputError("missing", f"there is no finished run in {', '.join(map(str, runs))}; use run folders")
+        raise InputError("missing", f"no finished run in {', '.join(map(str, runs))}; use run folders")
     with bound(host, port) as listening:
         server = Server.of(catalog, out, _token(out), trainings)
         shown = f"[{host}]" if ":" in host else host if host in LOOPBACK else "127.0.0.1"
@@ -85,7 +85,7 @@ def _token(out: Path) -> str:
     """The token: of the environment, or that of the last start, so that bookmarks stay valid; else a new one."""
     if chosen := os.environ.get(TOKEN):
         if len(chosen) < 16:
-            raise InputError("invalid", f"{TOKEN} has {len(chosen)} letters; use at least 16")
+            raise InputError("invalid", f"{TOKEN} has {len(chosen)} characters; use at least 16")
         return chosen
     path = out / "token"
     if path.exists() and len(found := path.read_text().strip()) >= 16:

@@ -50,7 +50,7 @@ class StandardStream(io.RawIOBase):
 
 @dataclass
 class StandardOutput:
-    """What became of standard output.
+    """The state of standard output.
 
     Attributes:
         lost: the first error of writing to it; None if everything was written.

@@ -1,4 +1,4 @@
-"""What a student with few steps was distilled from."""
+"""The origin of a distilled student."""
 
 from typing import Annotated, Self
 

@@ -97,7 +97,7 @@ class RunConfig(Record):
 
     @property
     def student(self) -> str:
-        """What a student is: "4-step student of runs/digits, guidance 1.15"; empty for other runs."""
+        """A short description of a student: "4-step student of runs/digits, guidance 1.15"; empty for other runs."""
         taught, numbers = self.distillation, spelled(map(len, self.paths))
         if taught is None:
             return ""

@@ -225,8 +225,8 @@ def _lines(read: Read, name: str) -> Iterator[str]:
         if len(row) == LONGEST_LINE:
             raise InputError(
                 "unreadable",
-                f"{name}, line {number} has more than {LONGEST_LINE:,} characters, as no caption has; use one line per "
-                "caption",
+                f"{name}, line {number} has more than {LONGEST_LINE:,} characters, too many for a caption; use one "
+                "line per caption",
             )
         yield row
 

@@ -135,7 +135,7 @@ class Dataset:
         try:
             listed = np.asarray(labels)
         except (ValueError, TypeError) as error:
-            raise InputError("invalid", f"the labels of the images are no list ({error}); use one per image") from error
+            raise InputError("invalid", f"the labels are not a list ({error}); use one per image") from error
         names, classes = class_names(listed, (), len(pixels), "the images")
         numbers = np.array([classes.index(name) for name in names if name is not None], np.int64)
         return cls(pixels, numbers, classes, texts)

@@ -1,4 +1,4 @@
-"""What is found of an image in a file of many: where it is, its name, its label and its caption."""
+"""The entry of an image in a file of many: its place, name, label and captions."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping

@@ -19,7 +19,7 @@ IMAGES, ENDS, TEXTS, FACTS = "images.bin", "ends.u8", "texts.bin", "index.json"
 
 
 class Facts(NamedTuple):
-    """What an index says of all images.
+    """The facts of an index about all images.
 
     Attributes:
         locations: The files.
@@ -45,7 +45,7 @@ class Facts(NamedTuple):
 
 
 class Extent(NamedTuple):
-    """Where an image is: a file, its place in that file, and its number of bytes."""
+    """The location of an image: a file, the offset in it, and the number of bytes."""
 
     location: str
     offset: int
@@ -61,7 +61,7 @@ def facts(folder: Path) -> Facts:
 
 
 def extent(folder: Path, number: int) -> Extent:
-    """Where an image is."""
+    """The location of an image."""
     known, image = facts(folder), mapped(folder / IMAGES, IMAGE)[number]
     return Extent(known.locations[known.file_of(number)], int(image["offset"]), int(image["size"]))
 

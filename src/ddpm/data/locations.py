@@ -86,7 +86,7 @@ def filesystem(location: str) -> tuple[Any, str]:
 
 
 def version(location: str) -> str:
-    """A string that changes with a file: its size and its times, or what the server says of it.
+    """A string that changes with a file: its size and times, or what the server reports.
 
     Raises:
         InputError: if there is no such file.

@@ -59,8 +59,8 @@ class Source:
     Attributes:
         read: Reads an image by its address, which is its name, or its number if the columns are stored.
         key: A hash of the list that changes with the content: file sizes and times, or checksums in an archive.
-        version: A hash of where the files are and of their times, if the key does not tell other contents of the same
-            sizes apart: what is cached depends on it, but a run does not, so that its files may move.
+        version: A hash of the files' locations and times, if the key does not change with contents of the same sizes.
+            Caches depend on it, but runs do not, so that their files may be moved.
         classes: The class names, in the order of the label numbers; empty if images have no classes.
         size: The bytes of the files to decode; None for an array.
         orphans: The captions without an image.
@@ -97,7 +97,7 @@ class Source:
         return self._changed(self.version) if self.version else self.key
 
     def address(self, number: int) -> str:
-        """What ``read`` takes for an image."""
+        """The argument of ``read`` for an image."""
         return self.items[number].name if self.stored is None else str(number)
 
     @property

@@ -55,7 +55,7 @@ def chosen(images: Sequence[str], split: str | None, where: str) -> Split:
         return Split([*images], [], depth, (), ())
     if split is not None and split != ALL and split not in (*kinds, *kinds.values()):
         known = sorted({*kinds.values()} - {""}) if several else []
-        found = suggest(split, [*known, ALL]) if known else "; its folders are no splits: drop --split"
+        found = suggest(split, [*known, ALL]) if known else "; its folders are not splits: drop --split"
         raise InputError("unknown", f"{where} has no folder for --split {split}{found}")
     wanted = split or TRAIN
     own = [folder for folder in folders if wanted in (ALL, folder, kinds[folder])]

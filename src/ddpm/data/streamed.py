@@ -1,4 +1,4 @@
-"""Images that are decoded whenever they are read, by processes that do not import torch."""
+"""Images that are decoded each time they are read, by processes that do not import torch."""
 
 import os
 from concurrent.futures import ProcessPoolExecutor
@@ -21,7 +21,7 @@ ALONE = 8
 
 
 Decoded: TypeAlias = tuple[Pixels, dict[int, str]]
-"""Images (b, H, W, C), and the reasons for those that cannot be used, by their places in 0 … b - 1."""
+"""Images (b, H, W, C), and the reasons for those that cannot be used, by position in 0 … b - 1."""
 
 
 HowToDecode: TypeAlias = tuple[Read, Geometry, int, tuple[int, int, int]]
@@ -121,7 +121,7 @@ def _decoded(read: Read, geometry: Geometry, most: int, shape: tuple[int, int, i
 
 
 _given: list[HowToDecode] = []
-"""What a process decodes, sent once."""
+"""The arguments for decoding in a process, sent once."""
 
 
 def _begin(*given: Any) -> None:

@@ -209,7 +209,7 @@ def peek(source: Source) -> tuple[dict[tuple[int, int], int], dict[Mode, int]]:
 def outline(
     source: Source, sizes: dict[tuple[int, int], int], modes: dict[Mode, int], classes: dict[str, int]
 ) -> Survey:
-    """What is known of images that are not all decoded: their number and classes, and the headers of some."""
+    """A survey of images that are not all decoded: their number and classes, and the headers of some."""
     return Survey(
         images=len(source),
         sizes=sizes,

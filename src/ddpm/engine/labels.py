@@ -46,7 +46,7 @@ class Labels:
             InputError: the class is unknown.
         """
         if isinstance(label, bool) or not isinstance(label, str | int):
-            raise InputError("invalid", f"label {label!r} is no class; use a name or a number, or a list of them")
+            raise InputError("invalid", f"label {label!r} is not a class; use a name or a number, or a list of them")
         if not self.classes:
             raise InputError("incompatible", f"label {label!r} cannot be used; {self.advice}")
         known = [nfc(name) for name in self.classes]
@@ -61,7 +61,7 @@ class Labels:
 
     @property
     def advice(self) -> str:
-        """What to do without a label."""
+        """Advice on the labels that can be given."""
         if self.classes:
             return f"use --label with one of {listed(self.classes)}"
         return (
@@ -109,7 +109,7 @@ class Prompts:
 
     @property
     def advice(self) -> str:
-        """What to do without a prompt."""
+        """Advice on the prompts that can be given."""
         if self.known:
             return "use --prompt with a description"
         return f"{self.source} was trained without captions; train a run on images with captions to use --prompt"

@@ -107,7 +107,7 @@ class LoadedRun:
 
     @property
     def advice(self) -> str:
-        """How to tell a run what to draw."""
+        """Advice on the labels or prompts that a run accepts."""
         return self.vocabulary.advice if self.text is None or self.classes else self.prompts.advice
 
     def labels(self, label: Label | Sequence[Label] | None, n: int) -> list[int] | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Subjects:
-    """What each of n images is conditioned on.
+    """The label or prompt of each of n images.
 
     Attributes:
         labels: the class number of each; None without labels.

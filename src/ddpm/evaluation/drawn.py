@@ -101,7 +101,7 @@ def proportions_of(classes: Sequence[str], reference: Dataset) -> tuple[tuple[fl
     counts = dict(zip(reference.classes, reference.class_counts().tolist(), strict=True))
     found = [counts.get(name, 0) for name in classes]
     if not sum(found):
-        return even, ("the reference has none of the run's classes: samples have all of them equally often",)
+        return even, ("the reference has none of the run's classes: samples have all of these equally often",)
     notes = []
     if absent := [name for name, n in zip(classes, found, strict=True) if not n]:
         notes.append(f"the reference has no {', '.join(absent)}: no samples of these classes were drawn")

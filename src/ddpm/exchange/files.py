@@ -27,7 +27,7 @@ KNOWN: tuple[tuple[bytes, str], ...] = (
     (b"\x80", "a pickle, or saved by PyTorch before 1.6; there, save it again as torch.save(torch.load(old), new)"),
     (b"PK", "a zip file, as PyTorch writes; rename it to end in .pt"),
 )
-"""How files begin, and what they are."""
+"""Kinds of files by their first bytes."""
 
 
 def read_tensors(path: Path) -> Weights:
@@ -127,4 +127,4 @@ READERS: dict[str, Callable[[Path], Weights]] = {
     ".ckpt": read_pickle,
     ".bin": read_pickle,
 }
-"""How files are read, by the end of their names."""
+"""Readers of files, by the end of their names."""

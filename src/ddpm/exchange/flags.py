@@ -1,4 +1,4 @@
-"""What a file does not say about its model, as the flags of the program that wrote it."""
+"""Facts about a model that its file lacks, given as flags of the program that wrote it."""
 
 import shlex
 from collections.abc import Mapping

@@ -35,7 +35,7 @@ ALLOWED = re.compile(
     r"collections OrderedDict|torch\._utils _rebuild_(tensor_v2|parameter)"
     r"|torch (\w+Storage|Size|device|b?float\d*|u?int\d+|bool)"
 )
-"""What a pickle may call: less than PyTorch's own list, to rule out calls that allocate memory."""
+"""Calls that a pickle may make: fewer than in PyTorch's own list, to rule out those that allocate memory."""
 
 
 def read_pickle(path: Path) -> dict[str, torch.Tensor]:

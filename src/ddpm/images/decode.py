@@ -60,7 +60,7 @@ class Look(NamedTuple):
         deep: Whether it was stored with 16 bits.
         digest: A hash of the file, or of an array's values.
         peak: Its largest value, of 65,535, if stored with 16 bits; else 0.
-        recoloured: Whether its ICC profile is of another colour space than sRGB; None if the profile cannot be used.
+        recoloured: Whether its ICC profile specifies a colour space other than sRGB; None if it cannot be used.
         reduced: Whether it was decoded at a fraction of its size.
     """
 

@@ -43,7 +43,7 @@ SEEN = {"L": ("L", "LA", "I;16"), "RGB": ("RGB", "RGBA"), "RGBA": ("RGBA",)}
 """Mode of a run -> modes of pictures that it can edit, keeping any alpha and bit depth that it does not model."""
 
 TOLD = (PROFILE, "dpi", "exif")
-"""What ``image.info`` says about a picture that is also true of an edited one."""
+"""The keys of ``image.info`` that remain true of an edited picture."""
 
 KEPT = frozenset(mode for modes in SEEN.values() for mode in modes)
 

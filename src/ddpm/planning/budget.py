@@ -1,4 +1,4 @@
-"""How long to train: a number of images, or a time converted to one by measuring the speed."""
+"""Training budgets: a number of images, or a time converted to one by measuring the speed."""
 
 import math
 import time
@@ -33,7 +33,7 @@ def elapsed(since: float) -> float:
 
 
 def seconds_left(seconds: float, began: float) -> float:
-    """What is left for training of a time budget that began at this ``time.monotonic()``."""
+    """The rest of a time budget that began at this ``time.monotonic()``."""
     return seconds - elapsed(began) - SPARE * seconds
 
 

@@ -52,7 +52,7 @@ def gather(request: Request, progress: Progress = silent) -> tuple[Survey, Datas
 
 
 def notes(found: Survey, data: Dataset) -> list[str]:
-    """What to say about the images before training."""
+    """Notes on the images, to print before training."""
     lines = warnings(found)
     if data.streamed:
         height, width, channels = data.shape

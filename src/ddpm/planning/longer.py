@@ -61,7 +61,7 @@ def longer(config: RunConfig, asked: Mapping[str, Any], out: Path) -> RunConfig:
 
 
 def rate_line(old: RunConfig, new: RunConfig) -> str:
-    """What becomes of the learning rate, as a line for the terminal."""
+    """A line for the terminal on the change of the learning rate."""
     s = new.training
     rate, was = learning_rate(s, old.training.steps), learning_rate(old.training, old.training.steps - 1)
     return (

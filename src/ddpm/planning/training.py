@@ -1,4 +1,4 @@
-"""What every command that trains a run does: start or resume it, score it, train it to its end."""
+"""The common part of commands that train a run: start or resume it, score it, train it to its end."""
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping

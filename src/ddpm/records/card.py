@@ -25,7 +25,7 @@ tags:
 {tags}
 ---
 """
-"""What huggingface.co reads of a model card."""
+"""The metadata of a model card that huggingface.co reads."""
 TEMPLATE = """\
 {front}# {name}
 

@@ -56,7 +56,7 @@ class StoredCodec:
 
     @property
     def settings(self) -> AutoencoderCodecConfig:
-        """What a run records of it."""
+        """The settings of this autoencoder in the config of a run."""
         net = self.config.network
         return AutoencoderCodecConfig(
             source=str(self.source),

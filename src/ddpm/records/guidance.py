@@ -137,7 +137,7 @@ def scale_of(guidance: GuidanceConfig | None) -> float:
 
 
 def kind_of(guidance: GuidanceConfig | None) -> str:
-    """What to guide away from, and at which noise, if not the usual."""
+    """The model to guide away from and the noise interval, where they differ from the default."""
     return "" if guidance is None else guidance.kind
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 REAL, BEST = "real images", "best"
 MARKS = (BEST, "chosen", "least allowed", REAL)
-"""What is not a line of the legend."""
+"""The marks that are not lines of the legend."""
 WIDEST = 62
 """Characters of a legend that fit on a panel."""
 APART = 1.3

@@ -103,7 +103,7 @@ class Calls:
 
     @property
     def notes(self) -> str:
-        """How to read the chart, and how it was measured."""
+        """An explanation of the chart and its measurements."""
         found = [MEANING, f"Distances are those of {self.basis.words}. Bars show 95 % intervals."]
         if any(way.kind == WayKind.OTHER for way in self.ways):
             found.append("The intervals of grey lines are in the table.")
@@ -141,7 +141,7 @@ class Calls:
         return head, rows
 
     def missing(self) -> dict[str, str]:
-        """What the chart lacks, each with the command that adds it."""
+        """The measurements that the chart lacks, each with the command that adds it."""
         lacks: dict[str, str] = {}
         for subject in self.subjects:
             ways = [way for way in self.ways if way.subject is subject]

@@ -145,7 +145,7 @@ def read(folder: Path) -> Run:
 
 
 def _intact(read: Callable[[], Kept | None]) -> Kept | None:
-    """A record; None if there is none, or another version wrote it."""
+    """A record; None if it does not exist or was written by another version."""
     with suppress(InputError):
         return read()
     return None

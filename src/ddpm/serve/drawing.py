@@ -123,7 +123,7 @@ def draw(batches: Sequence[tuple[Resolved, Wanted]], watch: Callable[[Moment], N
 
 
 def previews(run: LoadedRun, moment: Moment, rows: Sequence[int]) -> list[Image.Image]:
-    """What the denoiser expects of some rows of a batch."""
+    """The images that the denoiser expects for some rows of a batch."""
     return [picture(pixels) for pixels in run.engine.decoded(moment.x0[list(rows)])]
 
 

@@ -1,4 +1,4 @@
-"""What happens to tickets, told to those who listen."""
+"""Events of tickets, sent to their listeners."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""What protects the server from strangers: a token, the origin of requests, and limits of bodies."""
+"""Protection against strangers: a token, checks of the origin of requests, and limits on their bodies."""
 
 import asyncio
 import hmac
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "ddpm_token"
 OPEN = ("/health",)
-"""What anyone may read."""
+"""The paths that need no token."""
 FORM = "application/x-www-form-urlencoded"
 SAFE = ("GET", "HEAD", "OPTIONS")
 UPLOADS = "/api/uploads"

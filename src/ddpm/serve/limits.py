@@ -1,4 +1,4 @@
-"""How much one request may ask for."""
+"""Limits on a single request."""
 
 from collections.abc import Sequence
 
@@ -36,4 +36,4 @@ def check(run: LoadedRun, how: SamplingConfig, order: Order, given: Sequence[Ima
     pixels = height * width * factor**2
     for count, most in ((pixels, MOST_PIXELS), (order.n * pixels, MOST_PIXELS_IN_ALL)):
         if count > most:
-            raise InputError("invalid", f"the request is for {count:,} pixels; use at most {most:,}")
+            raise InputError("invalid", f"the request has {count:,} pixels; use at most {most:,}")

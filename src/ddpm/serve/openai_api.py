@@ -151,7 +151,7 @@ async def _answer(
             await run_in_threadpool(server.queue.cancel, ticket.id)
     ended = server.queue.get(ticket.id) or ticket
     if ended.state != "done":
-        code, error = STATUS.get(ended.state, (503, "the server stops; the job goes on when it starts again"))
+        code, error = STATUS.get(ended.state, (503, "the server is stopping; the job resumes when it starts again"))
         return answer(500 if ended.error == FAULT else code, ended.error or error, ended.state)
     data = [{"b64_json": await run_in_threadpool(_base64, server, name)} for name in ended.pictures]
     return JSONResponse({"created": int(time.time()), "data": data, "seed": ticket.seed})

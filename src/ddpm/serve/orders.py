@@ -1,4 +1,4 @@
-"""What a client asks for, and what becomes of it."""
+"""Requests of clients, and their states."""
 
 import secrets
 import time

@@ -81,7 +81,7 @@ def cancel(id: str, server: Its) -> dict[str, Any]:
 
 @router.get("/jobs/{id}/events")
 def events(id: str, server: Its) -> StreamingResponse:
-    """What happens to a job, as server-sent events, until it ends."""
+    """The events of a job until it ends, as server-sent events."""
     known(server, id)
 
     async def lines() -> AsyncIterator[str]:
@@ -142,14 +142,14 @@ def remove(name: str, server: Its) -> dict[str, str]:
 
 @router.get("/pictures/{name}/record")
 def record(name: str, server: Its) -> dict[str, Any]:
-    """How a finished picture was made."""
+    """The record of a finished picture."""
     return told(Provenance.read(_picture(server, name)))
 
 
 def _picture(server: Server, name: str) -> Path:
     path = server.store.path(name)
     if path is None:
-        raise InputError("missing", f"there is no picture {name!r}")
+        raise InputError("missing", f"no picture is named {name!r}")
     return path
 
 
@@ -161,12 +161,14 @@ class Sent(Strict):
 
 @router.post("/records")
 def read_record(sent: Sent) -> dict[str, Any]:
-    """How a picture was made, from the record in its PNG."""
+    """The record in the PNG of a given picture."""
     text = from_url(sent.picture, "the picture").info.get(KEY)
     if not isinstance(text, str):
         raise InputError("missing", "the picture has no record of how it was made")
     if len(text) > LONGEST_RECORD:
-        raise InputError("invalid", f"the record in the picture has {len(text):,} letters, which none of ddpm has")
+        raise InputError(
+            "invalid", f"the record in the picture has {len(text):,} characters, more than any record of ddpm"
+        )
     return told(Provenance.from_json(text, "the record in the picture"))
 
 

@@ -38,7 +38,7 @@ def runs(server: Its) -> list[dict[str, Any]]:
 
 
 def summary(server: Server, name: str, folder: RunFolder) -> dict[str, Any]:
-    """What a run can do."""
+    """The capabilities of a run."""
     config = folder.config()
     return {
         "name": name,
@@ -70,7 +70,7 @@ def score(folder: RunFolder) -> dict[str, Any] | None:
 
 @router.get("/runs/{name}")
 def run(name: str, server: Its) -> dict[str, Any]:
-    """What a run can do, and the settings by flag that it samples with by default; loads it."""
+    """The capabilities of a run and its default sampling settings, by flag; loads the run."""
     loaded = server.catalog.get(name).run
     return {
         **summary(server, name, _folder(server, name)),
@@ -90,7 +90,7 @@ def choices() -> dict[str, Any]:
 
 @router.get("/runs/{name}/progress")
 def run_progress(name: str, server: Its) -> dict[str, Any]:
-    """What the log of a run says of its training."""
+    """The progress of a run's training, by its log."""
     return progress(_folder(server, name))
 
 
@@ -110,7 +110,7 @@ def run_preview(name: str, file: str, server: Its) -> FileResponse:
     folder = _folder(server, name)
     path = folder.previews / file
     if "/" in file or "\\" in file or path.suffix != ".png" or not within(folder.path, path):
-        raise InputError("missing", f"there is no picture {file!r}")
+        raise InputError("missing", f"no picture is named {file!r}")
     return FileResponse(path, media_type="image/png")
 
 

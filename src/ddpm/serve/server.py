@@ -113,7 +113,7 @@ class Server:
         self.store.close()
 
     async def follow(self, id: str) -> AsyncIterator[Happened | None]:
-        """What happens to a ticket until it ends, beginning with how it is now; None as a sign of life."""
+        """The events of a ticket until it ends, starting with its current state; None as a sign of life."""
         with self.events.listening(id) as listener:
             ticket = self.queue.get(id)
             if ticket is None:

@@ -92,7 +92,7 @@ class Trainings:
         return None
 
     def sources(self) -> list[str]:
-        """What can be trained on: the entries of the folder of data, uploads, and the built-in digits."""
+        """The available data: the entries of the data folder, uploads, and the built-in digits."""
         found = ["digits"]
         if self.root is not None:
             usable = (p for p in self.root.iterdir() if p.resolve() == p)  # no link, which is refused
@@ -114,9 +114,9 @@ class Trainings:
         self.uploads.mkdir(parents=True, exist_ok=True)
         path = self.uploads / name
         if path.exists():
-            raise InputError("exists", f"an upload {name} exists already; choose another name")
+            raise InputError("exists", f"an upload {name} already exists; choose another name")
         if len(self.uploaded()) >= MOST_UPLOADS:
-            raise InputError("conflict", f"{MOST_UPLOADS} uploads are kept already; remove one first")
+            raise InputError("conflict", f"{MOST_UPLOADS} uploads are kept; remove one first")
         return path
 
     def remove_upload(self, name: str) -> None:
@@ -145,7 +145,7 @@ class Trainings:
         """
         try:
             if (size := _text(draft)) > MOST_TEXT:
-                raise InputError("invalid", f"{draft} unpacks to {size:,} bytes that are no pictures; remove them")
+                raise InputError("invalid", f"{draft} unpacks to {size:,} bytes that are not pictures; remove them")
             open_zip(draft)
         except InputError as error:
             said = str(error).replace(str(draft), path.name).replace(draft.name, path.name)
@@ -161,7 +161,7 @@ class Trainings:
             raise InputError("invalid", f"the name {training.name!r} cannot be used; use letters, digits, - and _")
         out = self.runs / training.name
         if out.exists():
-            raise InputError("exists", f"a run {training.name} exists already; choose another name, or resume it")
+            raise InputError("exists", f"a run {training.name} already exists; choose another name, or resume it")
         command = ["train", self._data(training.data), "--out", str(out)]
         if training.budget:
             command += ["--for" if training.budget[-1:] in "smh" else "--images", training.budget]
@@ -170,10 +170,10 @@ class Trainings:
         self._spawn(training.name, command)
 
     def resume(self, name: str) -> None:
-        """Go on with a training that was stopped.
+        """Resume a training that was stopped.
 
         Raises:
-            InputError: there is none, or another training runs.
+            InputError: it was not started from here, or another training runs.
         """
         self._spawn(name, read_json(self._command(name))["command"])
 
@@ -198,7 +198,7 @@ class Trainings:
             path = (root / name).resolve()
             if path.parent == root and path.exists() and path.suffix != ".json":
                 return str(path)
-        raise InputError("missing", f"there is no data {name!r}; choose from {', '.join(self.sources())}")
+        raise InputError("missing", f"no data is named {name!r}; choose from {', '.join(self.sources())}")
 
     def _spawn(self, name: str, command: list[str]) -> None:
         with self._lock:
@@ -219,7 +219,7 @@ class Trainings:
             write_json(self.uploads / f"{name}.command.json", {"command": command, "pid": self._process.pid})
 
     def state(self, name: str) -> dict[str, Any]:
-        """How far the training of a run is: its state and last lines, images trained, loss, the newest preview.
+        """The progress of a training: its state, last lines, number of images, loss, and newest preview.
 
         The lines may have paths of this machine.
 
@@ -238,14 +238,14 @@ class Trainings:
 
 
 def _text(path: Path) -> int:
-    """The bytes that the members of an archive unpack to that are not pictures, such as captions."""
+    """The unpacked size in bytes of the members of an archive that are not pictures, such as captions."""
     with suppress(zipfile.BadZipFile, OSError, ValueError), zipfile.ZipFile(path) as archive:
         return sum(one.file_size for one in archive.infolist() if Path(one.filename).suffix.lower() not in SUFFIXES)
     return 0
 
 
 def progress(folder: RunFolder) -> dict[str, Any]:
-    """What the log of a run says of its training: images, of, images/s, seconds left, loss curve, preview, score."""
+    """The progress by a run's log: images, of how many, images/s, seconds left, loss curve, preview, score."""
     found: dict[str, Any] = {"images": 0, "of": None, "loss": [], "preview": None, "finished": False}
     for event in _events(folder.log):
         kind = event.get("kind")

@@ -20,7 +20,7 @@ def trainings_of(server: Its) -> Trainings:
         InputError: it may not start any.
     """
     if server.trainings is None:
-        raise InputError("conflict", "this server starts no trainings; start it with --data FOLDER")
+        raise InputError("conflict", "this server does not start trainings; run it with --data FOLDER")
     return server.trainings
 
 
@@ -28,14 +28,14 @@ Its_trainings = Annotated[Trainings, Depends(trainings_of)]
 
 
 def state_of(name: str, server: Its) -> dict[str, Any]:
-    """How far a training is, without paths of this machine."""
+    """The progress of a training, without paths of this machine."""
     state = trainings_of(server).state(name)
     return state | {"said": [server.words.plain(line) for line in state["said"]]}
 
 
 @router.get("/trainings")
 def list_trainings(trainings: Its_trainings, server: Its) -> dict[str, Any]:
-    """What can be trained on, and the trainings started from here."""
+    """The available data, and the trainings started from here."""
     states = [state_of(name, server) for name in trainings.names()]
     return {"sources": trainings.sources(), "uploads": trainings.uploaded(), "trainings": states}
 
@@ -49,7 +49,7 @@ def start_training(training: Training, trainings: Its_trainings, server: Its) ->
 
 @router.get("/trainings/{name}")
 def training(name: str, server: Its) -> dict[str, Any]:
-    """How far a training is."""
+    """The progress of a training."""
     return state_of(name, server)
 
 

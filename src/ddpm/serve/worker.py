@@ -28,8 +28,8 @@ SIDE = 256
 """The longest side of a preview."""
 GATHER = 0.1
 """The part of the time of a shared batch, and the most seconds, to wait for the next requests of its clients."""
-FAULT = "an error of the server"
-"""What clients are told of errors that are not theirs."""
+FAULT = "internal server error"
+"""The message to clients for errors that their requests did not cause."""
 LOG = logging.getLogger(__name__)
 
 
@@ -108,7 +108,7 @@ class Worker(threading.Thread):
             self._draw(part, resolved, before=first / len(wanted), share=len(part) / len(wanted))
 
     def _missing(self, ticket: Ticket) -> list[Wanted]:
-        """The pictures of a ticket that are not there yet; of a killed server some may be."""
+        """The unfinished pictures of a ticket; some may have been finished before the server was killed."""
         there = set(self.store.finished(ticket))
         for name in there:
             self.queue.add(ticket.id, name)
@@ -149,7 +149,7 @@ class Worker(threading.Thread):
         self.batches += 1
 
     def _told(self, rows: Sequence[tuple[str, int]], done: float) -> None:
-        """Tell how far a batch is.
+        """Report the progress of a batch.
 
         Raises:
             Cancelled: all its tickets were cancelled, or the server stops.
@@ -163,7 +163,7 @@ class Worker(threading.Thread):
     def _watch(
         self, run: LoadedRun, rows: Sequence[tuple[str, int]], before: float, share: float, moment: Moment
     ) -> None:
-        """Tell the progress of a batch, and show it to those who listen."""
+        """Report the progress of a batch, with previews for clients that listen."""
         self._told(rows, before + share * moment.number / moment.of)
         every = max(1, moment.of // PREVIEWS)
         if moment.number % every or moment.number == moment.of:

@@ -1,1 +1,1 @@
-"""What the rest stands on: errors, files, the cache, devices, units of measurement."""
+"""Foundations for all other packages: errors, files, the cache, devices, units of measurement."""

@@ -18,7 +18,7 @@ PLAIN = "?biufcSU"
 
 
 class ArrayHeader(NamedTuple):
-    """What an array has, by its file's header.
+    """The properties of an array, by its file's header.
 
     Attributes:
         fortran: whether the first axis varies fastest.

@@ -61,7 +61,7 @@ def _locked(path: Path, use: str) -> int | None:
         except BlockingIOError:
             holder = os.read(handle, 200).decode(errors="replace") or "another process"
             os.close(handle)
-            raise InputError("busy", f"{path.parent} is {use} by {holder}; wait for its end, or stop it") from None
+            raise InputError("busy", f"{path.parent} is {use} by {holder}; wait for it to end, or stop it") from None
         except OSError:
             os.close(handle)
             return None

@@ -30,7 +30,7 @@ BEAT, SILENCE, GRACE = 2.0, 18.0, 5.0
 """Seconds between heartbeats; without one until a process counts as lost; and then, until this process is ended."""
 REMEDY = "re-run the same command to resume"
 OTHERS = "the other processes"
-"""What is lost if the store does not answer."""
+"""The name of what is lost if the store does not answer."""
 _LOST, _SAID = "lost", "said"
 """Keys of the store: the rank of a process that was lost, and the number of processes that printed a line."""
 

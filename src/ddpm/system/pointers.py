@@ -10,7 +10,7 @@ LONGEST = 1024
 
 
 def pointer(data: bytes) -> str | None:
-    """What a file is a pointer of, and the command that gets its content; None if it is no pointer."""
+    """The kind of pointer in a file, and the command that gets its content; None if it is not a pointer."""
     if data.startswith(LFS) and len(data) <= LONGEST:
         return "a git-lfs pointer without the file's content; run `git lfs pull`"
     if len(data) <= 8 * LONGEST and ANNEX.fullmatch(data):
@@ -19,7 +19,7 @@ def pointer(data: bytes) -> str | None:
 
 
 def pointer_in(path: Path) -> str | None:
-    """What a file on disk is a pointer of; None if it is no pointer, or cannot be read."""
+    """The kind of pointer in a file on disk; None if it is not a pointer, or cannot be read."""
     try:
         if not path.is_file():
             return None

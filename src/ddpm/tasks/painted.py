@@ -1,4 +1,4 @@
-"""What people paint as a mask: white on black, but also erased areas, coloured strokes, or values 0 and 1."""
+"""Masks as people paint them: white on black, erased areas, coloured strokes, or values 0 and 1."""
 
 from typing import NamedTuple
 

@@ -108,7 +108,7 @@ def read(path: Path) -> Checkpoint:
     with _reading(STATE):
         state = _checked(parse_json(read_file(path / STATE)), whole=hashes.keys() > _WEIGHTS)
     if _NAME.fullmatch(path.name) and state["step"] != _step(path):
-        raise Damaged(f"{STATE} is of step {state['step']}")
+        raise Damaged(f"{STATE} belongs to step {state['step']}, not {_step(path)}")
     return Checkpoint(state.pop("step"), tensors, state)
 
 

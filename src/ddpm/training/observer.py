@@ -1,4 +1,4 @@
-"""What is measured, drawn and saved while a model is trained."""
+"""Measurements, previews and saves during training."""
 
 import math
 from collections.abc import Generator, Iterator

@@ -117,7 +117,7 @@ def combine(files: Mapping[int, Path], length: float) -> dict[str, torch.Tensor]
         files: what :meth:`PowerAverages.to_bytes` wrote, by the number of steps.
 
     Raises:
-        OSError, ValueError: one cannot be read, is damaged, or is of another model.
+        OSError, ValueError: one cannot be read, is damaged, or belongs to another model.
     """
     saved = [(done, tracked) for done in files for tracked in TRACKED]
     profiles = np.array([float(done) for done, _ in saved]), np.array([exponent(tracked) for _, tracked in saved])

@@ -28,7 +28,7 @@ from ddpm.system.files import write_file
 from ddpm.text.folder import TOKENIZER
 
 BIAS = "time_embedding.linear_2.bias"
-"""What is added to the embedding of every timestep."""
+"""The name of the bias that is added to the embedding of every timestep."""
 PROMPTED = {
     "text_encoder": ["transformers", "CLIPTextModel"],
     "tokenizer": ["transformers", "CLIPTokenizer"],

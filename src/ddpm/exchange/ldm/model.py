@@ -23,7 +23,7 @@ FLAGS: dict[str, type] = {
     "scale_factor": float,
     "weights": str,
 }
-"""What the file does not say: where the tokenizer is, the settings of its training, and which weights to take."""
+"""Facts that the file lacks: the tokenizer's folder, the training settings, and which weights to use."""
 STATE, NETWORK, AVERAGE = "state_dict.", "model.diffusion_model.", "model_ema."
 CAPTIONS = "cond_stage_model.transformer."
 SELDOM = {

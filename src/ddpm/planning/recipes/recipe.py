@@ -1,4 +1,4 @@
-"""What a recipe is: a function from facts about the data to choices of network and training.
+"""Recipes: functions from facts about the data to choices of network and training.
 
 A recipe returns a ladder of rungs, smallest network first; the plan takes the largest that will see as many images
 as it needs.
