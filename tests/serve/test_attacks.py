@@ -19,7 +19,7 @@ from cases import cases
 from ddpm.config.sampling import SamplingConfig
 from ddpm.engine.run import LoadedRun
 from ddpm.records.provenance import KEY, Provenance
-from ddpm.serve import training
+from ddpm.serve import uploads
 from ddpm.serve.app import create
 from ddpm.serve.catalog import Catalog
 from ddpm.serve.server import Server
@@ -134,7 +134,7 @@ def test_uploads(client: TestClient, tmp_path: Path) -> None:
 
 
 def test_uploads_are_limited_in_number(client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "MOST_UPLOADS", 1)
+    monkeypatch.setattr(uploads, "MOST", 1)
     content = archive({"1.png": base64.b64decode(url(photo()).partition(",")[2])})
 
     def sent(name: str) -> Any:

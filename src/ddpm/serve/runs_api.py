@@ -13,8 +13,8 @@ from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import FILE, Score
 from ddpm.serve.orders import KEPT_BACK
 from ddpm.serve.own_api import Its, by_flag
+from ddpm.serve.progress import progress
 from ddpm.serve.server import Server
-from ddpm.serve.training import progress
 from ddpm.system.errors import InputError
 from ddpm.system.names import GridName, SolverName
 

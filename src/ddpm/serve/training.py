@@ -1,13 +1,11 @@
 """Trainings that the page starts: ordinary ``ddpm train`` commands, as processes of their own."""
 
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import threading
-import zipfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,25 +13,17 @@ from typing import Annotated, Any, Literal
 import psutil
 from pydantic import Field
 
-from ddpm.data.archive import open_zip
 from ddpm.data.shards import KINDS
-from ddpm.data.tree import SUFFIXES
 from ddpm.records.run_folder import RunFolder
+from ddpm.serve.progress import last_lines, progress
+from ddpm.serve.uploads import uploaded
 from ddpm.system.errors import InputError
 from ddpm.system.files import clear_drafts, read_json, write_json
 from ddpm.system.record import Strict, bounds
 
 NAME = re.compile(r"[\w][\w.-]{0,63}")
-MOST_UPLOADS = 16
-"""The archives that are kept."""
-MOST_TEXT = 64 << 20
-"""The bytes of all members of an uploaded archive that are not pictures, unpacked."""
-TAIL = 1 << 18
-"""The end of a log that is read, in bytes."""
 LINES = 12
 """The last lines of its output that are shown of a training."""
-SHOWN = 400
-"""The points of a curve."""
 
 
 class Training(Strict):
@@ -97,27 +87,7 @@ class Trainings:
         if self.root is not None:
             usable = (p for p in self.root.iterdir() if p.resolve() == p)  # no link, which is refused
             found += sorted(p.name for p in usable if p.is_dir() or p.suffix.lower() in (".zip", ".npz", *KINDS))
-        return found + self.uploaded()
-
-    def uploaded(self) -> list[str]:
-        """The uploads."""
-        return sorted(path.name for path in self.uploads.glob("*.zip"))
-
-    def upload(self, name: str) -> Path:
-        """The file for an upload.
-
-        Raises:
-            InputError: the name is not allowed, or taken, or there are too many.
-        """
-        if not NAME.fullmatch(name) or not name.endswith(".zip"):
-            raise InputError("invalid", f"the name {name!r} cannot be used; use letters and digits, ending in .zip")
-        self.uploads.mkdir(parents=True, exist_ok=True)
-        path = self.uploads / name
-        if path.exists():
-            raise InputError("exists", f"an upload {name} already exists; choose another name")
-        if len(self.uploaded()) >= MOST_UPLOADS:
-            raise InputError("conflict", f"{MOST_UPLOADS} uploads are kept; remove one first")
-        return path
+        return found + uploaded(self.uploads)
 
     def remove_upload(self, name: str) -> None:
         """Remove an upload.
@@ -126,30 +96,12 @@ class Trainings:
             InputError: there is none of that name, or a training reads it.
         """
         path = self.uploads / name
-        if name not in self.uploaded():
+        if name not in uploaded(self.uploads):
             raise InputError("missing", f"there is no upload {name!r}")
         with self._lock:
             if self.running is not None and str(path.resolve()) in read_json(self._command(self.running))["command"]:
                 raise InputError("conflict", f"{self.running} is being trained on {name}; stop it first")
             path.unlink()
-
-    def check_upload(self, draft: Path, path: Path) -> None:
-        """Check an upload, which is never unpacked: its images are read in place.
-
-        Args:
-            draft: where it is.
-            path: where it will be.
-
-        Raises:
-            InputError: it is no archive of images.
-        """
-        try:
-            if (size := _text(draft)) > MOST_TEXT:
-                raise InputError("invalid", f"{draft} unpacks to {size:,} bytes that are not pictures; remove them")
-            open_zip(draft)
-        except InputError as error:
-            said = str(error).replace(str(draft), path.name).replace(draft.name, path.name)
-            raise InputError(error.code, said) from error
 
     def start(self, training: Training) -> None:
         """Start a training.
@@ -229,62 +181,9 @@ class Trainings:
         self._command(name)
         state: Literal["running", "stopped"] = "running" if self.running == name else "stopped"
         found = progress(RunFolder(self.runs / name))
-        said = b"\n".join(_last_lines(self.uploads / f"{name}.output.txt")[-LINES:]).decode(errors="replace")
+        said = b"\n".join(last_lines(self.uploads / f"{name}.output.txt")[-LINES:]).decode(errors="replace")
         return {"name": name, "state": state, "said": said.splitlines(), **found}
 
     def names(self) -> list[str]:
         """The names of the trainings started from here."""
         return sorted(path.name.removesuffix(".command.json") for path in self.uploads.glob("*.command.json"))
-
-
-def _text(path: Path) -> int:
-    """The unpacked size in bytes of the members of an archive that are not pictures, such as captions."""
-    with suppress(zipfile.BadZipFile, OSError, ValueError), zipfile.ZipFile(path) as archive:
-        return sum(one.file_size for one in archive.infolist() if Path(one.filename).suffix.lower() not in SUFFIXES)
-    return 0
-
-
-def progress(folder: RunFolder) -> dict[str, Any]:
-    """The progress by a run's log: images, of how many, images/s, seconds left, loss curve, preview, score."""
-    found: dict[str, Any] = {"images": 0, "of": None, "loss": [], "preview": None, "finished": False}
-    for event in _events(folder.log):
-        kind = event.get("kind")
-        found["images"] = event.get("images", found["images"])
-        if kind == "start":
-            found["of"] = event.get("of")
-        elif kind == "train":
-            found["loss"].append([event.get("images"), event.get("loss")])
-            found["images_per_s"], found["seconds"] = event.get("images_per_s"), event.get("eta_s")
-        elif kind == "preview":
-            found["preview"] = Path(str(event.get("path"))).name
-        elif kind == "score":
-            found["score"] = {name: event.get(name) for name in ("frechet", "n") if name in event}
-        elif kind == "finish":
-            found["finished"] = True
-    stride = max(1, len(found["loss"]) // SHOWN)
-    found["loss"] = found["loss"][::stride]
-    return found
-
-
-def _last_lines(path: Path) -> list[bytes]:
-    """The whole lines at the end of a file; none if there is none."""
-    try:
-        with path.open("rb") as file:
-            file.seek(0, os.SEEK_END)
-            size = file.tell()
-            file.seek(max(0, size - TAIL))
-            return file.read().splitlines()[size > TAIL :]
-    except OSError:
-        return []
-
-
-def _events(path: Path) -> list[dict[str, Any]]:
-    found = []
-    for line in _last_lines(path):
-        try:
-            event = json.loads(line, parse_constant=lambda _: None)  # no browser reads NaN
-        except ValueError:
-            continue
-        if isinstance(event, dict):
-            found.append(event)
-    return found

@@ -7,6 +7,7 @@ from starlette.concurrency import run_in_threadpool
 
 from ddpm.serve.own_api import Its
 from ddpm.serve.training import Training, Trainings
+from ddpm.serve.uploads import check_upload, new_upload, uploaded
 from ddpm.system.errors import InputError
 from ddpm.system.files import drafted
 
@@ -37,7 +38,7 @@ def state_of(name: str, server: Its) -> dict[str, Any]:
 def list_trainings(trainings: Its_trainings, server: Its) -> dict[str, Any]:
     """The available data, and the trainings started from here."""
     states = [state_of(name, server) for name in trainings.names()]
-    return {"sources": trainings.sources(), "uploads": trainings.uploaded(), "trainings": states}
+    return {"sources": trainings.sources(), "uploads": uploaded(trainings.uploads), "trainings": states}
 
 
 @router.post("/trainings", status_code=202)
@@ -72,12 +73,12 @@ def resume_training(name: str, trainings: Its_trainings, server: Its) -> dict[st
 @router.put("/uploads")
 async def upload(name: str, request: Request, trainings: Its_trainings) -> dict[str, Any]:
     """Upload a .zip of images to train on, as the body."""
-    path = trainings.upload(name)
+    path = new_upload(trainings.uploads, name)
     with drafted(path) as draft:
         with draft.open("wb") as file:
             async for chunk in request.stream():
                 await run_in_threadpool(file.write, chunk)
-        await run_in_threadpool(trainings.check_upload, draft, path)
+        await run_in_threadpool(check_upload, draft, path.name)
     return {"source": path.name}
 
 
