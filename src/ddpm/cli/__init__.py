@@ -7,10 +7,11 @@ import errno
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter
 
 from ddpm import __version__
 from ddpm.cli.numbers import exactly
+from ddpm.cli.parsing import refusal
 from ddpm.cli.streams import dependable
 from ddpm.system import peers
 from ddpm.system.errors import InputError
@@ -88,7 +89,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _run(argv: Sequence[str] | None) -> None:
     try:
-        app(argv)
+        app(argv, print_error=False, exit_on_error=False)
+    except CycloptsError as e:
+        _refuse(str(refusal(e, list(_COMMANDS))))
     except InputError as e:
         _refuse(str(e))
     except KeyboardInterrupt:
