@@ -145,7 +145,7 @@ def test_without_a_budget_it_is_an_hour(made: Make, said: list[str], monkeypatch
     monkeypatch.setattr(budget.time, "monotonic", lambda: 0.0)
     monkeypatch.setattr(draft, "speed_of", lambda job, accelerator: 100.0)
     p = made(images=None, guidance_search=False)
-    assert said == ["no --for or --images given: training for 1h"]
+    assert said == ["no --for or --images given: training for 1h", "measuring speed, for at most about 9 min 00 s"]
     assert p.config.training.images == 3456 * 100 // 64 * 64
 
 

@@ -10,6 +10,7 @@ from accelerate.utils import broadcast_object_list
 from ddpm.data.loader import Steps
 from ddpm.objectives.objective import Staged
 from ddpm.system.errors import InputError
+from ddpm.system.units import say_seconds
 from ddpm.training.job import Job
 from ddpm.training.measure import seconds_a_step
 from ddpm.training.trainer import Trainer
@@ -37,14 +38,22 @@ def seconds_left(seconds: float, began: float) -> float:
     return seconds - elapsed(began) - SPARE * seconds
 
 
-def whole_steps(images: float, batch: int, seconds: float) -> int:
+def whole_steps(images: float, batch: int, seconds: float, began: float) -> int:
     """The number of whole steps for the images that fit in a budget, at least one.
+
+    Args:
+        began: ``time.monotonic()`` when the budget started.
 
     Raises:
         InputError: no time is left.
     """
     if images <= 0:
-        raise InputError("invalid", f"a budget of {seconds:.0f} s ends before training starts; use a longer --for")
+        spent = elapsed(began)
+        raise InputError(
+            "invalid",
+            f"--for {seconds:g}s ends before training starts, as starting and measuring took {say_seconds(spent)}; "
+            f"use --for {math.ceil(2 * spent / 60)}m or longer",
+        )
     return max(1, int(images / batch))
 
 

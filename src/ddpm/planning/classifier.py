@@ -99,7 +99,7 @@ def make(
             seconds = DEFAULT_BUDGET
             say(f"no --for or --images given: training for {seconds / 60:.0f}m")
         speed = speed_of(_job(resolved(batch, micro), own, run, images), accelerator)
-        amount = whole_steps(speed * seconds_left(seconds, began), batch, seconds) * batch
+        amount = whole_steps(speed * seconds_left(seconds, began), batch, seconds, began) * batch
     config = resolved(amount, micro)
     return config, _job(config, own, run, images)
 

@@ -9,10 +9,11 @@ from accelerate import Accelerator
 
 from ddpm.data.dataset import STATISTICS, Dataset, channel_stats
 from ddpm.data.order import split
-from ddpm.planning.budget import MEASURING, elapsed, seconds_left, shortfall, speed_of, whole_steps
+from ddpm.planning.budget import MEASURING, TRIAL, elapsed, seconds_left, shortfall, speed_of, whole_steps
 from ddpm.planning.recipes import Rung, Tree
 from ddpm.planning.request import Request
 from ddpm.system.progress import Say
+from ddpm.system.units import say_seconds
 from ddpm.training.job import Job
 from ddpm.training.measure import Memory, available_bytes
 
@@ -71,6 +72,8 @@ def plan_within(draft: Draft[PlannedT], rungs: Sequence[Rung], seconds: float, b
         return images - draft.overhead(rung.tree, max(1, int(images)))
 
     chosen: tuple[Rung, float, int] | None = None
+    longest = max(MEASURING * seconds, 10 * TRIAL)  # the first network is measured in any case
+    draft.say(f"measuring speed, for at most about {say_seconds(longest)}")
     start, spent, took = time.monotonic(), 0.0, 0.0
     for rung in rungs:
         if chosen is not None and affordable(rung, chosen[1]) < rung.needs:
@@ -87,7 +90,7 @@ def plan_within(draft: Draft[PlannedT], rungs: Sequence[Rung], seconds: float, b
         spent, took = now, now - spent
     assert chosen is not None
     rung, speed, batch = chosen
-    steps = whole_steps(affordable(rung, speed), batch, seconds)
+    steps = whole_steps(affordable(rung, speed), batch, seconds, began)
     if (note := shortfall(steps, batch, speed, seconds, draft.few)) is not None:
         draft.say(note)
     return draft.plan(rung.tree, steps * batch, speed)

@@ -81,7 +81,7 @@ def make(
         if "for" not in asked:
             say(accelerator, f"no --for or --images given: training for {seconds / 60:.2g}m")
         speed = speed_of(replace(trial, settings=replace(trial.settings, micro_batch=micro)), accelerator)
-        amount = whole_steps(speed * seconds_left(seconds, began), batch, seconds) * batch
+        amount = whole_steps(speed * seconds_left(seconds, began), batch, seconds, began) * batch
     sized = replace(
         draft.training,
         images=amount,
