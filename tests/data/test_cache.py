@@ -258,10 +258,14 @@ def test_a_cache_that_is_a_file(arrays: Source, tmp_path: Path) -> None:
         prepare(arrays, Geometry(), cache_dir=tmp_path / "file")
 
 
-def test_pixels_that_were_cut_short_or_deleted_are_made_anew(arrays: Source) -> None:
+@pytest.mark.parametrize("surveyed", [True, False])
+@pytest.mark.parametrize("name", ["images.u8", "record.json"])
+def test_files_that_were_cut_short_or_deleted_are_written_again(arrays: Source, name: str, surveyed: bool) -> None:
+    """With or without the survey, whose format may have changed as well."""
     prepare(arrays, Geometry())
-    path = source_folder(arrays.key) / "8x8-RGB-crop" / "images.u8"
-    path.write_bytes(path.read_bytes()[:100])
-    assert np.array_equal(prepare(arrays, Geometry()).images, whole)
-    path.unlink()
-    assert np.array_equal(prepare(arrays, Geometry()).images, whole)
+    path = source_folder(arrays.key) / "8x8-RGB-crop" / name
+    for harm in (lambda: path.write_bytes(path.read_bytes()[:10]), lambda: path.write_text("{}"), path.unlink):
+        harm()
+        if not surveyed:
+            next(source_folder(arrays.key).glob("survey*")).unlink()
+        assert np.array_equal(prepare(arrays, Geometry()).images, whole)

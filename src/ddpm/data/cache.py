@@ -76,7 +76,7 @@ def prepare(
         remember(source, found, cache_dir)
         found.check(skip_bad=True)
         folder = parent / _settled(geometry, found).tag
-        _publish(draft, folder)
+        _publish(draft, folder, source)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     found.check(skip_bad)  # last, so that a retry with skip_bad needs no second pass
@@ -170,14 +170,15 @@ def _build(source: Source, geometry: Geometry, draft: Path, findings: Iterable[F
     return found
 
 
-def _publish(draft: Path, folder: Path) -> None:
+def _publish(draft: Path, folder: Path, source: Source) -> None:
     """Rename a complete draft to its final name, unless another process was faster."""
     with disk_errors(folder.parent, ADVICE):
         try:
             draft.rename(folder)
         except OSError:
-            if not (folder / RECORD).exists():
-                raise
+            if _load(folder, source) is None:  # what is there is damaged, or of an earlier version
+                shutil.rmtree(folder, ignore_errors=True)
+                draft.rename(folder)
 
 
 def _load(folder: Path, source: Source) -> Dataset | None:
