@@ -20,6 +20,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from PIL import Image
 
+from cases import cases
 from ddpm.cli import app
 from ddpm.system.errors import InputError
 from refusal import refuses
@@ -88,6 +89,15 @@ def test_command_lines(command: str, files: Path, monkeypatch: pytest.MonkeyPatc
             wrong[line] = repr(caught.value)
     assert wrong == {}
     assert snapshot(files) == before
+
+
+@cases("line", ["sample run", "edit run photo.png", "upscale larger small.png"])
+def test_an_unknown_label_is_refused_before_anything_is_printed(
+    line: str, files: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(files)
+    monkeypatch.setattr("ddpm.system.console.console.print", lambda *lines, **how: pytest.fail(str(lines)))
+    assert "unknown label 'x'" in refused(*line.split(), "--label", "x")
 
 
 def photo(size: tuple[int, int] = (8, 8), mode: str = "RGB", format: str = "PNG") -> bytes:

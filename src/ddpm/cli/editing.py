@@ -264,6 +264,7 @@ def make(
     request = {"label": how.label, "prompt": how.prompt, "n": how.n, "seed": how.seed, "fit": how.fit}
     pipe = load(run, how.device)
     sampling = settings_of(pipe, settings)
+    pipe.subjects(how.label, how.prompt, how.n)  # an unknown label is refused before anything is printed
     photo = opened(photo)
     inputs = [Path(one.name) for one in (photo, *options.values()) if isinstance(one, Opened)]
     asked = {name: value for name, value in options.items() if not isinstance(value, Opened)}

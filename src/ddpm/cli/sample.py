@@ -92,7 +92,6 @@ def sample(
             "missing", "no run given; add a run folder, as in `ddpm sample runs/photos`, or --from PICTURE"
         )
     from ddpm.engine.loading import load
-    from ddpm.engine.options import asked as asked_of
     from ddpm.engine.options import settings as settings_of
     from ddpm.engine.trajectory import Trajectory
     from ddpm.records.run_folder import RunFolder
@@ -112,9 +111,9 @@ def sample(
     seed, batch = seed or 0, 64 if batch is None else batch
     wanted = each or ([prompt[i % len(prompt)] for i in range(n)] if prompt else None)
     labels = [label[i % len(label)] for i in range(n)] if label else None
-    how = settings_of(pipe, settings)
+    needed = generate.requested(pipe, n, label=labels, prompt=wanted, **settings)
+    how = needed.how
     if larger is not None:
-        needed = asked_of(pipe, settings, labels, n, wanted)
         passed = passed_on(needed.run, larger, needed.subjects, n)
 
     if pipe.config.student:

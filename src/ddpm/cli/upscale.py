@@ -65,6 +65,7 @@ def upscale(
     settings = given(flags) | ({} if steps is None else {"steps": steps})
     pipe = load(run, device)
     sampling, labels, prompts = settings_of(pipe, settings), alone(label), alone(prompt)
+    pipe.subjects(labels, prompts, len(pictures))  # an unknown label is refused before anything is printed
     asked = {
         "label": "-".join(label or []) or None,
         "prompt": "-".join(prompt or []) or None,

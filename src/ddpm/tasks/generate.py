@@ -7,7 +7,7 @@ from PIL import Image
 
 from ddpm.engine.indices import chosen
 from ddpm.engine.labels import Label
-from ddpm.engine.options import asked
+from ddpm.engine.options import Asked, asked
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.trajectory import Recorder, Trajectory
 from ddpm.images.sheets import picture
@@ -15,6 +15,25 @@ from ddpm.records.provenance import Provenance
 from ddpm.sampling.follow import Moment
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, silent
+
+
+def requested(
+    run: LoadedRun,
+    n: int,
+    *,
+    label: Label | Sequence[Label] | None = None,
+    prompt: str | Sequence[str] | None = None,
+    **settings: Any,
+) -> Asked:
+    """Check a request for new images without sampling them; see :func:`sample`.
+
+    Raises:
+        InputError: an unknown label or setting, or an invalid value.
+    """
+    if n < 1:
+        raise InputError("invalid", f"n is {n}; use at least 1")
+    run.refuse_given()
+    return asked(run, settings, label, n, prompt)
 
 
 def sample(
@@ -49,11 +68,8 @@ def sample(
     Raises:
         InputError: an unknown label or setting, or an invalid value.
     """
-    if n < 1:
-        raise InputError("invalid", f"n is {n}; use at least 1")
-    run.refuse_given()
+    a = requested(run, n, label=label, prompt=prompt, **settings)
     wanted = chosen(indices, n)
-    a = asked(run, settings, label, n, prompt)
     drawn = a.run.draws(a.how, a.subjects, seed, wanted, batch=batch, progress=progress, watch=watch)
     return [
         a.run.record(a.how, a.subjects.rows([k]), seed, index).attach(picture(pixels))
