@@ -44,6 +44,7 @@ def test_help_waits_for_no_torch() -> None:
         "--bogus": "unknown option --bogus; see `ddpm --help`",
         "trian digits": "unknown command 'trian' (did you mean 'train'?)",
         "train": "DATA is missing; see `ddpm train --help`",
+        "edit run photo.png": "--strength is missing; see `ddpm edit --help`",
         "train digits --batch x": "--batch is 'x'; use an integer",
         "train digits --workers 1.5": "--workers is '1.5'; use an integer",
         "train digits --lr x": "--lr is 'x'; use a number",

@@ -91,7 +91,7 @@ def test_command_lines(command: str, files: Path, monkeypatch: pytest.MonkeyPatc
     assert snapshot(files) == before
 
 
-@cases("line", ["sample run", "edit run photo.png", "upscale larger small.png"])
+@cases("line", ["sample run", "edit run photo.png --strength 0.5", "upscale larger small.png"])
 def test_an_unknown_label_is_refused_before_anything_is_printed(
     line: str, files: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:

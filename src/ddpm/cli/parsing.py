@@ -3,6 +3,7 @@
 from typing import get_args
 
 from cyclopts import (
+    Argument,
     CoercionError,
     CycloptsError,
     MissingArgumentError,
@@ -44,14 +45,19 @@ def _explained(error: CycloptsError, commands: list[str]) -> str:
         case MissingArgumentError(keyword=str(flag)):
             return f"{flag} needs a value; {usage}"
         case MissingArgumentError(argument=argument) if argument is not None:
-            return f"{argument.name.lstrip('-').upper()} is missing; {usage}"
+            return f"{_name(argument)} is missing; {usage}"
         case RepeatArgumentError(token=token):
             return f"{token.keyword} is given twice; drop one of them"
         case CoercionError(token=token, target_type=kind) if token is not None:
-            name = token.keyword or (error.argument.name.lstrip("-").upper() if error.argument else "an argument")
+            name = token.keyword or (_name(error.argument) if error.argument else "an argument")
             choices = [str(choice) for choice in get_args(kind)]
             expected = ", ".join(choices) or EXPECTED.get(kind)  # type: ignore[arg-type]
             return (
                 f"{name} is {token.value!r}{nearest(token.value, choices)}; {f'use {expected}' if expected else usage}"
             )
     return f"{' '.join(str(error).split()).rstrip('.')}; {usage}"
+
+
+def _name(argument: Argument) -> str:
+    """An argument's name: RUN, or --strength for one that has no place of its own."""
+    return argument.name.lstrip("-").upper() if argument.field_info.is_positional else argument.name
