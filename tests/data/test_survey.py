@@ -11,6 +11,7 @@ from ddpm.data.folder import open_folder
 from ddpm.data.report import describe, warnings
 from ddpm.data.source import Source
 from ddpm.data.survey import one_mode, one_size, recall, survey
+from ddpm.system.names import listed
 from refusal import refuses
 
 Make = Callable[..., bytes]
@@ -145,6 +146,12 @@ def test_other_files_are_those_of_now(zoo: Source) -> None:
     assert survey(changed) == replace(found, orphans=(), ignored=("new",))
 
 
+def test_long_names_of_classes_are_shortened() -> None:
+    source = array_source(np.zeros((2, 4, 4), np.uint8), np.array([0, 1]), ["a" * 300, "b" * 40])
+    assert describe(source, survey(source))[3] == f"classes   2: {'a' * 39}… 1, {'b' * 40} 1"
+    assert listed(source.classes) == f"{'a' * 39}…, {'b' * 40}"
+
+
 def test_a_class_without_images_is_named() -> None:
     found = survey(array_source(np.zeros((2, 4, 4), np.uint8), np.array([0, 2]), ["a", "b", "c"]))
-    assert "1 classes without an image: b" in warnings(found)
+    assert "1 class without an image: b" in warnings(found)

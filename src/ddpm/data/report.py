@@ -8,6 +8,7 @@ from statistics import median_low
 from ddpm.data.source import Source
 from ddpm.data.survey import Survey
 from ddpm.system.filenames import nfc
+from ddpm.system.names import shortened
 from ddpm.system.units import say_count, say_some
 
 FEW = 1000
@@ -34,7 +35,7 @@ def describe(source: Source, found: Survey) -> list[str]:
         f"modes     {say_some(modes)}{stored}",
     ]
     if found.classes:
-        counts = [f"{name} {n:,}" for name, n in found.classes.items()]
+        counts = [f"{shortened(name)} {n:,}" for name, n in found.classes.items()]
         lines.append(f"classes   {len(counts)}: {say_some(counts, 12)}")
     if found.captions:
         n = len(source)
@@ -87,8 +88,8 @@ def warnings(found: Survey) -> list[str]:
     numbers = {what: len(names) for what, names in lists.items()} | {"without a caption": found.images - found.captions}
     lines = [f"{numbers[what]:,} {what}: {say_some(names, of=numbers[what])}" for what, names in lists.items() if names]
     lines += found.notes
-    if empty := [name for name, n in found.classes.items() if not n]:
-        lines.append(f"{len(empty):,} classes without an image: {say_some(empty)}")
+    if empty := [shortened(name) for name, n in found.classes.items() if not n]:
+        lines.append(f"{say_count(len(empty), 'class', 'classes')} without an image: {say_some(empty)}")
     if 0 < found.peak <= DARK:
         bits = found.peak.bit_length()
         lines.append(

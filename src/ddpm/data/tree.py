@@ -12,6 +12,7 @@ from ddpm.data.splits import below, chosen
 from ddpm.images.reduced import MAX_PIXELS
 from ddpm.system.errors import InputError
 from ddpm.system.filenames import natural, nfc
+from ddpm.system.names import shortened
 from ddpm.system.units import say_count, say_some
 
 SUFFIXES = {
@@ -128,7 +129,7 @@ def _empty(folders: set[str], classes: set[str]) -> Iterator[str]:
     """A note about folders next to those of the classes that hold no image."""
     places = {posixpath.dirname(name) for name in classes}
     if empty := sorted(name for name in folders - classes if name and posixpath.dirname(name) in places):
-        yield f"{say_count(len(empty), 'folder')} without images, not counted as classes: {say_some(empty)}"
+        yield f"{say_count(len(empty), 'folder')} without images, not counted as classes: {say_some([*map(shortened, empty)])}"
 
 
 def _left_out(names: Iterable[str]) -> Iterator[str]:

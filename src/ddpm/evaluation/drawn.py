@@ -17,6 +17,7 @@ from ddpm.engine.run import LoadedRun
 from ddpm.engine.subjects import Subjects
 from ddpm.evaluation.shards import Shards
 from ddpm.images.pixels import Pixels
+from ddpm.system.names import listed
 from ddpm.system.progress import Progress, part_of
 from ddpm.text.weighting import escape
 
@@ -104,9 +105,9 @@ def proportions_of(classes: Sequence[str], reference: Dataset) -> tuple[tuple[fl
         return even, ("the reference has none of the run's classes: samples have all of these equally often",)
     notes = []
     if absent := [name for name, n in zip(classes, found, strict=True) if not n]:
-        notes.append(f"the reference has no {', '.join(absent)}: no samples of these classes were drawn")
+        notes.append(f"the reference has no {listed(absent)}: no samples of these classes were drawn")
     if unknown := [name for name, n in counts.items() if n and name not in classes]:
-        notes.append(f"the reference has images of {', '.join(unknown)}, which the run has no class for")
+        notes.append(f"the reference has images of {listed(unknown)}, which the run has no class for")
     return tuple(n / sum(found) for n in found), tuple(notes)
 
 

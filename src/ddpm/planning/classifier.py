@@ -56,7 +56,7 @@ def labelled(run: Path, config: RunConfig, data: str | None) -> Dataset:
     if own.classes and images.classes != own.classes:
         raise InputError(
             "incompatible",
-            f"{source} has the classes {', '.join(images.classes)}, but {run} has {', '.join(own.classes)}; "
+            f"{source} has the classes {listed(images.classes)}, but {run} has {listed(own.classes)}; "
             "use --data with images of the same classes",
         )
     if data is None and images.fingerprint != own.fingerprint:

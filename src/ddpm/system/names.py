@@ -71,15 +71,24 @@ MINILM = "minilm"
 """The text encoder that a Python package provides, all-MiniLM-L6-v2."""
 
 
+LONGEST = 40
+"""The most letters of a name in a list."""
+
+
 def suggest(word: str, known: list[str]) -> str:
     """ " (did you mean …?)", or else the known names."""
     return nearest(word, known) or f" (known: {listed(known)})"
 
 
 def listed(names: Sequence[str], most: int = 40) -> str:
-    """Names separated by commas; of more than these, the first ones and how many there are."""
+    """Names separated by commas, each shortened; of more than these, the first ones and how many there are."""
     more = f" … ({len(names):,} in all)" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return ", ".join(map(shortened, names[:most])) + more
+
+
+def shortened(name: str) -> str:
+    """A name as lists show it, of at most ``LONGEST`` letters."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 
 def nearest(word: str, known: list[str], cutoff: float = 0.5) -> str:
