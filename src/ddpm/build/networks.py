@@ -35,6 +35,7 @@ from ddpm.networks import (
 from ddpm.networks.blocks import zero
 from ddpm.networks.embeddings import TimeEmbedding
 from ddpm.system.errors import InputError
+from ddpm.system.meta import shapes_only
 from ddpm.system.names import suggest
 from ddpm.system.units import say_bytes
 
@@ -100,7 +101,7 @@ def build_model(config: RunConfig, check: Check | None = None) -> Model:
 
 def _affordable(make: Callable[[], Model], check: Check | None) -> Model:
     try:
-        with torch.device("meta"):
+        with shapes_only():
             model = make()
             needed = sum(tensor.nbytes for tensor in model.state_dict().values())
     except RuntimeError as error:  # sizes that do not even have 63 bits

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-import torch
 from pydantic import ValidationError
 
 from ddpm import build
@@ -12,6 +11,7 @@ from ddpm.exchange.correspondence import Correspondence, read
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.records.run_folder import Weights
 from ddpm.system.errors import InputError
+from ddpm.system.meta import shapes_only
 from ddpm.system.record import explain
 
 
@@ -49,5 +49,5 @@ def read_fitting(config: RunConfig, pairs: Iterable[Correspondence], tensors: Fo
 
 def empty(config: RunConfig) -> Weights:
     """The weights of a run by name, without values."""
-    with torch.device("meta"):
+    with shapes_only():
         return dict(build.build_model(config).state_dict())

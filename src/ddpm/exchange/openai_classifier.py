@@ -4,8 +4,6 @@ import math
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-import torch
-
 from ddpm import build
 from ddpm.config.classifier import ClassifierConfig
 from ddpm.config.data import DataConfig
@@ -22,6 +20,7 @@ from ddpm.exchange.openai_unet import ENCODER, half_settings, table
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.records.run_folder import RunFolder, Weights
 from ddpm.system.errors import InputError
+from ddpm.system.meta import shapes_only
 
 HEAD_WIDTH = 64
 """The channels of each attention head, which no flag of theirs changes."""
@@ -86,7 +85,7 @@ def read_classifier(path: Path, flags: str | None, run: RunFolder) -> Imported:
             network=settings,
             training=TrainSettings(images=0, label_dropout=0),
         )
-    with torch.device("meta"):
+    with shapes_only():
         empty = dict(build.build_classifier(config).state_dict())
     weights = read(_table(settings, empty.keys()), tensors, empty)
     tensors.finish()

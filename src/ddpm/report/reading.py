@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import torch
 
 from ddpm import build
 from ddpm.config.run import RunConfig
@@ -25,6 +24,7 @@ from ddpm.records.score import Score
 from ddpm.records.sweep import SweepRecord
 from ddpm.records.tuning import TunedRecord
 from ddpm.system.errors import InputError
+from ddpm.system.meta import shapes_only
 from ddpm.system.record import Record
 from ddpm.training.log import Event, lines_of, training_seconds
 
@@ -106,7 +106,7 @@ class Run:
     @cached_property
     def parameters(self) -> int:
         """The number of parameters of the model."""
-        with torch.device("meta"):
+        with shapes_only():
             return sum(p.numel() for p in build.build_model(self.config).parameters())
 
     @property

@@ -22,6 +22,7 @@ from ddpm.records.codec import StoredCodec
 from ddpm.records.latents import LatentsRecord
 from ddpm.records.run_folder import Weights, fingerprint
 from ddpm.system.errors import InputError
+from ddpm.system.meta import shapes_only
 
 KNOWN = {kind: one for one in (ForeignAutoencoder, TinyForeignAutoencoder) for kind in one.CLASS_NAMES}
 """The settings of each class."""
@@ -115,7 +116,7 @@ def config_of(network: Mapping[str, Any], size: tuple[int, int] | None, source: 
 
 def network_of(config: AutoencoderConfig) -> dict[str, torch.Tensor]:
     """The tensors of its network, without values."""
-    with torch.device("meta"):
+    with shapes_only():
         return dict(build.build_autoencoder_model(config).net.state_dict())
 
 
@@ -203,6 +204,6 @@ def _identity(like: Mapping[str, torch.Tensor], name: str) -> Iterable[tuple[str
 
 def _tiny(settings: TinyAutoencoderSettings) -> list[Correspondence]:
     """The correspondence of a tiny autoencoder, whose layers theirs numbers as ours."""
-    with torch.device("meta"):
+    with shapes_only():
         names = TinyAutoencoder(settings).state_dict()
     return [Correspondence(name, (name.replace("coder.", "coder.layers.", 1),)) for name in names]

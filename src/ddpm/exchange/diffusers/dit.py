@@ -15,6 +15,7 @@ from ddpm.networks import PlainDiT
 from ddpm.networks.dit import FREQUENCIES
 from ddpm.records.run_folder import Weights
 from ddpm.system.errors import InputError
+from ddpm.system.meta import shapes_only
 from ddpm.system.record import explain
 
 CLASS_NAMES = ("DiTTransformer2DModel", "Transformer2DModel")
@@ -141,7 +142,7 @@ def read_weights(found: ForeignDiT, tensors: ForeignTensors) -> Weights:
     Raises:
         InputError: a tensor is missing, left over or of another shape, or the embeddings of the blocks differ.
     """
-    with torch.device("meta"):
+    with shapes_only():
         like = {f"net.{name}": tensor for name, tensor in PlainDiT(found.settings).state_dict().items()}
         like[LABEL_TABLE] = torch.empty(found.classes + 1, found.settings.width)
     weights = read(table(found.settings), tensors, like)

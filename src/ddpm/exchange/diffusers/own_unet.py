@@ -2,14 +2,13 @@
 
 import re
 
-import torch
-
 from ddpm.config.network import UNetSettings
 from ddpm.config.plain_unet import PlainUNetSettings, at_level
 from ddpm.exchange.diffusers.unet_settings import short
 from ddpm.networks import UNet
 from ddpm.networks.blocks import GroupNorm
 from ddpm.system.errors import InputError
+from ddpm.system.meta import shapes_only
 
 NAMES = {
     r"\.blocks\.(\d+)\.attention\.": r".layers.\1.attention.",
@@ -122,5 +121,5 @@ def _spread(s: PlainUNetSettings) -> PlainUNetSettings:
 
 def _groups(s: UNetSettings) -> set[int]:
     """The different numbers of groups of its normalisations."""
-    with torch.device("meta"):
+    with shapes_only():
         return {module.groups for module in UNet(s).modules() if isinstance(module, GroupNorm)}

@@ -18,6 +18,7 @@ from ddpm.exchange.imported import LABEL_TABLE
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.records.run_folder import Weights
 from ddpm.system.errors import InputError
+from ddpm.system.meta import shapes_only
 
 HostSettings = UNetSettings | PlainUNetSettings
 CLASSES = {kind.CLASS_NAME: kind for kind in (ForeignUNet2D, ForeignUNet2DCondition)}
@@ -94,7 +95,7 @@ def write_unet(
 
 def _network(settings: HostSettings) -> dict[str, torch.Tensor]:
     """The tensors of a network, without values."""
-    with torch.device("meta"):
+    with shapes_only():
         return dict(build.NETWORKS[settings.kind](settings).state_dict())
 
 

@@ -15,6 +15,7 @@ from ddpm.exchange.fitted import inferring
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.networks import PlainUNet
 from ddpm.system.errors import InputError
+from ddpm.system.meta import shapes_only
 
 GROUPS, EPS = 32, 1e-5
 """The groups of every normalisation, and what it adds to the variance."""
@@ -55,7 +56,7 @@ def read_unet(
     with inferring(tensors.source, PlainUNetSettings):
         tree, linear = _settings(tensors, heads, inferred)
         settings = PlainUNetSettings.model_validate(tree)
-    with torch.device("meta"):
+    with shapes_only():
         like = dict(PlainUNet(settings).state_dict())
     weights = read(table(settings, like, linear=linear), tensors, like)
     return settings, {f"net.{name}": tensor for name, tensor in weights.items()}

@@ -9,6 +9,7 @@ from ddpm.metrics.features.inception_blocks import InceptionV3
 from ddpm.metrics.features.rgb import as_rgb
 from ddpm.metrics.features.weights import fetch, fill, fingerprint, read_weights
 from ddpm.system.cache import weights_folder
+from ddpm.system.meta import shapes_only
 
 URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
 """Google's weights of 2015-12-05 (Apache 2.0), converted by the authors of torch-fidelity; not part of this package."""
@@ -39,7 +40,7 @@ class Inception:
     size = (299, 299)
 
     def __init__(self, state: Mapping[str, torch.Tensor], device: torch.device, source: str = "the state dict") -> None:
-        with torch.device("meta"):
+        with shapes_only():
             net = InceptionV3()
         fill(net, state, source)
         self.hash = fingerprint(net.state_dict(), f"{self.resize}; (x - 128) / 128; alpha on white")

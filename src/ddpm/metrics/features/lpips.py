@@ -10,6 +10,7 @@ from torch import nn
 from ddpm.metrics.features.rgb import on_white
 from ddpm.metrics.features.weights import fill, fingerprint, read_weights
 from ddpm.system.errors import InputError
+from ddpm.system.meta import shapes_only
 
 SLICES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 """The channels of the convolutions of VGG-16; the last of each slice is compared, and the slices are pooled between."""
@@ -87,7 +88,7 @@ class LPIPS:
     """
 
     def __init__(self, state: Mapping[str, torch.Tensor], device: torch.device, source: str = "the state dict") -> None:
-        with torch.device("meta"):
+        with shapes_only():
             network = LPIPSNetwork()
         fill(network, _once(state, source), source, PUBLISHED)
         for name, w in network.state_dict().items():
