@@ -1,8 +1,8 @@
 """Images stored as arrays: an .npz file, the built-in digits, or an array in memory."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -92,9 +92,15 @@ def open_digits() -> Source:
         raise InputError(
             "missing", "the digits require scikit-learn, which is not installed; run pip install scikit-learn"
         ) from None
-    digits = load_digits()
-    images = np.rint(digits.images * (255 / 16)).astype(np.uint8)
-    return array_source(images, digits.target, [str(i) for i in range(10)], where="the digits")
+    images, labels = _digits(load_digits)
+    return array_source(images.copy(), labels.copy(), [str(i) for i in range(10)], where="the digits")
+
+
+@cache
+def _digits(load: Callable[[], Any]) -> tuple[Pixels, npt.NDArray[np.int64]]:
+    """The digits and their labels, which a command opens several times; to be copied."""
+    digits = load()
+    return np.rint(digits.images * (255 / 16)).astype(np.uint8), digits.target
 
 
 def save_npz(data: Dataset, path: Path) -> None:
