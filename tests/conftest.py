@@ -17,6 +17,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from PIL import Image
 
+import looks
 from ddpm.cli import main
 from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
@@ -56,6 +57,13 @@ def _short_trials() -> Iterator[None]:
     """Speeds are measured for an instant: no test reads more from them than that they are numbers."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(budget, "TRIAL", 0.05)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _short_looks() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        looks.shorten(patch.setattr)
         yield
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from torch.distributed import TCPStore
 
+import looks
+
 _CONTEXT = multiprocessing.get_context("forkserver")
 # optimisers import torch._dynamo
 _CONTEXT.set_forkserver_preload(["ddpm.cli.train", "ddpm.planning.session", "sklearn.datasets", "torch._dynamo"])
@@ -59,5 +61,6 @@ def _run(script: str, argv: tuple[str, ...], output: str, env: dict[str, str]) -
         os.dup2(file, stream.fileno())
         os.close(file)
     os.environ.update(env)
+    looks.shorten(setattr)
     sys.argv = ["-c", *argv]
     exec(compile(script, "<script>", "exec"), {"__name__": "__main__"})

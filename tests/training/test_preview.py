@@ -12,6 +12,7 @@ from ddpm.core.model import Model
 from ddpm.data.arrays import open_digits
 from ddpm.data.dataset import Dataset
 from ddpm.engine import Diffusion
+from ddpm.engine import preview as previewing
 from ddpm.engine.preview import preview
 from ddpm.networks import UNet
 from ddpm.objectives.denoising import Denoising
@@ -74,6 +75,7 @@ def test_no_more_steps_than_levels(
     """Sixteen, or as many as there are."""
     asked: list[float] = []
     call = UNet.forward
+    monkeypatch.setattr(previewing, "STEPS", 16)
     monkeypatch.setattr(UNet, "forward", lambda self, x, t, cond=None: (asked.append(t), call(self, x, t, cond))[1])
     few = replace(objective, noise=replace(objective.noise, schedule=discrete.cosine(T)))
     look(objective=few).images(make_model())
