@@ -1,5 +1,6 @@
 """What every test gets: a cache of its own and a fresh accelerator; and small runs that several tests share."""
 
+import gc
 import os
 import struct
 import zlib
@@ -35,6 +36,13 @@ TINY = ("--set", "network.width=8", "--set", "network.multipliers=[1,2]", "--set
 
 Cli = Callable[..., int]
 Make = Callable[..., bytes]
+
+
+def pytest_collection_finish() -> None:
+    """Search for garbage seldom, and not among the million objects of imported modules."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000)
 
 
 @pytest.fixture(autouse=True, scope="session")
