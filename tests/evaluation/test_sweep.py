@@ -1,6 +1,7 @@
 """A sweep of a small run: what is counted, what is measured, and what is refused before any of it."""
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from ddpm.engine.loading import load
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.subjects import NOTHING, Subjects
+from ddpm.evaluation import sweep as sweeping
 from ddpm.evaluation.evaluate import evaluate_run
 from ddpm.evaluation.options import EvaluationOptions
 from ddpm.evaluation.sweep import draws_noise, plan, sweep
@@ -51,6 +53,14 @@ def silent(done: int, total: int, what: str = "", /) -> None:
     assert 0 <= done <= total
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _short_solutions() -> Iterator[None]:
+    """Solutions in 20 steps instead of 200."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweeping, "MANY", 20)
+        yield
+
+
 @pytest.fixture(scope="module")
 def run(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return shutil.copytree(digits_run, tmp_path_factory.mktemp("swept") / "run")
@@ -78,8 +88,8 @@ def test_every_combination_with_what_it_asks(loaded: LoadedRun) -> None:
         (g, solver, n) for g in (1.0, 2.0) for solver in ("ddim", "heun", "ancestral") for n in (2, 3)
     ]
     assert list(todo.evaluations) == 2 * [2, 3, 2, 4, 2, 3]  # Heun asks once from pure noise, and to the clean level
-    assert [how.steps for how in todo.solutions] == [200, 200]
-    assert todo.cost == sum(todo.evaluations) * (3 + 64) + 2 * 200 * 3
+    assert [how.steps for how in todo.solutions] == [20, 20]
+    assert todo.cost == sum(todo.evaluations) * (3 + 64) + 2 * 20 * 3
     assert todo.subjects == Subjects((0, 1, 2))
 
 
@@ -100,7 +110,7 @@ def test_the_images_are_those_of_the_pipeline(loaded: LoadedRun, swept: Sweep) -
 
 
 def test_distances_by_hand(loaded: LoadedRun, swept: Sweep) -> None:
-    """sqrt of the mean square over an image, of DDIM in three steps from 200 of dpm++-2m, averaged over images."""
+    """sqrt of the mean square over an image, of DDIM in three steps from 20 of dpm++-2m, averaged over images."""
 
     def end(**change: object) -> torch.Tensor:
         how = settings(loaded, {"grid": "trailing", "guidance": 2.0, **change})
@@ -110,7 +120,7 @@ def test_distances_by_hand(loaded: LoadedRun, swept: Sweep) -> None:
         *_, last = steps(denoise, build.build_solver(how, engine.schedule), grid, start(grid[0], noise), noise, cond)
         return last.x
 
-    off = (end(solver="ddim", steps=3) - end(solver="dpm++-2m", steps=200)).square().mean((1, 2, 3)).sqrt().mean()
+    off = (end(solver="ddim", steps=3) - end(solver="dpm++-2m", steps=20)).square().mean((1, 2, 3)).sqrt().mean()
     (cell,) = (c for c in swept.record.cells if way(c) == ("ddim", 3, 2))
     assert cell.distance == pytest.approx(float(off), rel=1e-4)
     assert [c.distance is None for c in swept.record.cells] == 2 * [False, False, False, False, True, True]

@@ -1,6 +1,7 @@
 """Through a real network: an image does not depend on its batch, nor on what other threads do."""
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
 from threading import Barrier
 
 import numpy as np
@@ -16,7 +17,7 @@ from .every import GRIDS
 
 @pytest.fixture(scope="module", params=["unet", "dit"])
 def pipeline(request) -> Pipeline:
-    return tiny.pipeline("RGB", steps=8, kind=request.param)
+    return tiny.pipeline("RGB", steps=5, kind=request.param)
 
 
 def pixels(images) -> np.ndarray:
@@ -41,11 +42,11 @@ def test_an_image_of_a_batch_is_the_image_alone(pipeline, how):
     together = pixels(pipeline.sample(16, label=labels, seed=5, **how))
     assert together.std() > 20
     assert (together[:3] != together[3:6]).mean() > 0.5
-    for i in (0, 1, 9, 15):
+    for i in (0, 9):
         alone = pixels(pipeline.sample(1, label=labels[i], seed=5, indices=[i], **how))
         assert np.abs(alone[0] - together[i]).max() <= 1
         assert (alone[0] != together[i]).mean() < 0.01
-    in_parts = pixels(pipeline.sample(16, label=labels, seed=5, batch=5, **how))
+    in_parts = pixels(pipeline.sample(16, label=labels, seed=5, batch=10, **how))
     assert np.abs(in_parts - together).max() <= 1
 
 
@@ -53,18 +54,6 @@ def test_the_order_of_images_is_theirs(pipeline):
     there, back = pipeline.sample(3, seed=5, indices=[4, 9, 2]), pipeline.sample(3, seed=5, indices=[2, 9, 4])
     assert np.abs(pixels(there) - pixels(back)[::-1]).max() <= 1
     assert np.abs(pixels(there)[0] - pixels(there)[1]).max() > 1
-
-
-def test_concurrent_requests_are_those_in_turn(pipeline):
-    """Different requests of one pipeline, one of each grid, all at once and one by one, byte for byte the same."""
-    requests = [
-        {"seed": seed, "label": CLASSES[seed % 3], "grid": grid, **HOW[seed % 4]} for seed, grid in enumerate(GRIDS)
-    ]
-    in_turn = [pixels(pipeline.sample(2, **request)) for request in requests]
-    with ThreadPoolExecutor(4) as threads:
-        at_once = [pixels(images) for images in threads.map(lambda request: pipeline.sample(2, **request), requests)]
-    differ = [str(how) for how, a, b in zip(requests, in_turn, at_once, strict=True) if not np.array_equal(a, b)]
-    assert not differ
 
 
 AT_ONCE = [
@@ -81,8 +70,11 @@ AT_ONCE = [
 
 
 def test_sixteen_threads_draw_what_one_draws(pipeline):
-    """Byte for byte, all begun at the same moment."""
-    requests = [{"seed": seed, "label": CLASSES[seed % 3], "steps": 5, **how} for seed, how in enumerate(AT_ONCE)]
+    """Byte for byte, all begun at the same moment, on every grid."""
+    requests = [
+        {"seed": seed, "label": CLASSES[seed % 3], "grid": grid, **how}
+        for seed, (how, grid) in enumerate(zip(AT_ONCE, cycle(GRIDS), strict=False))
+    ]
     in_turn = [pixels(pipeline.sample(2, **request)) for request in requests]
     together = Barrier(len(requests))
 
