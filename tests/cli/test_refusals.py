@@ -41,7 +41,7 @@ def files(digits_run: Path, enlarging_run: Path, tmp_path_factory: pytest.TempPa
     root, rng = tmp_path_factory.mktemp("files"), np.random.default_rng(0)
 
     def draw(name: str, *shape: int) -> None:
-        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(root / f"{name}.png")
 
     for name, source in (("run", digits_run), ("larger", enlarging_run), ("young", digits_run), ("broken", digits_run)):
@@ -57,7 +57,7 @@ def files(digits_run: Path, enlarging_run: Path, tmp_path_factory: pytest.TempPa
         Image.fromarray((255 * (np.arange(8)[:, None] >= rows) * np.ones(8)).astype(np.uint8)).save(
             root / f"{name}.png"
         )
-    for folder, n in (("few", 3), ("photos", 16)):
+    for folder, n in (("few", 3), ("photos", 16), ("sets/even", 2), ("sets/odd", 2)):
         for i in range(n):
             draw(f"{folder}/{i}", 12, 8, 3)
     for name, text in (

@@ -129,7 +129,8 @@ def _empty(folders: set[str], classes: set[str]) -> Iterator[str]:
     """A note about folders next to those of the classes that hold no image."""
     places = {posixpath.dirname(name) for name in classes}
     if empty := sorted(name for name in folders - classes if name and posixpath.dirname(name) in places):
-        yield f"{say_count(len(empty), 'folder')} without images, not counted as classes: {say_some([*map(shortened, empty)])}"
+        names = say_some([*map(shortened, empty)])
+        yield f"{say_count(len(empty), 'folder')} without images, not counted as classes: {names}"
 
 
 def _left_out(names: Iterable[str]) -> Iterator[str]:

@@ -22,6 +22,7 @@ from ddpm.planning.budget import seconds_left, speed_of, whole_steps
 from ddpm.planning.plan import PRECISIONS
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
+from ddpm.system.names import listed
 from ddpm.system.progress import Say
 from ddpm.system.units import count, duration
 from ddpm.training.job import Job
@@ -45,8 +46,8 @@ def labelled(run: Path, config: RunConfig, data: str | None) -> Dataset:
             "missing", f"{run} does not know the images that it was trained on; add --data with a folder of images"
         )
     source = own.source if data is None else data
-    listed = reopen_source(own) if data is None else open_source(data).with_classes(own.classes)
-    images = prepare(listed, Geometry(own.size, own.mode, own.fit), skip_bad=own.skip_bad)
+    opened = reopen_source(own) if data is None else open_source(data).with_classes(own.classes)
+    images = prepare(opened, Geometry(own.size, own.mode, own.fit), skip_bad=own.skip_bad)
     if len(images.classes) < 2:
         raise InputError(
             "invalid",
