@@ -18,7 +18,7 @@ from ddpm.data.columns import Without
 from ddpm.data.dataset import Dataset, map_pixels
 from ddpm.data.source import Source
 from ddpm.data.streamed import Streamed
-from ddpm.data.survey import LARGEST, PEEKED, Survey, one_mode, one_size, peek, recall, remember, tally
+from ddpm.data.survey import LARGEST, PEEKED, Survey, one_mode, one_size, outline, peek, recall, remember, tally
 from ddpm.data.sweep import Finding, sweep
 from ddpm.images.decode import BadImage, Look, header
 from ddpm.images.geometry import Geometry
@@ -60,13 +60,13 @@ def prepare(
     """
     parent = source_folder(source.cache_key, cache_dir)
     if source.streamed:
-        return _streamed(source, geometry)
+        return _streamed(source, geometry, skip_bad)
     if known := recall(source, cache_dir):
         known.check(skip_bad)
         if dataset := _load(parent / _settled(geometry, known).tag, source):
             return dataset
     if source.streamed is None and _decoded_bytes(source, geometry) > cache_room(cache_dir):
-        return _streamed(source, geometry)
+        return _streamed(source, geometry, skip_bad)
     with disk_errors(parent, ADVICE):
         parent.mkdir(parents=True, exist_ok=True)
         _sweep_out(parent)
@@ -85,8 +85,13 @@ def prepare(
     return dataset
 
 
-def _streamed(source: Source, geometry: Geometry) -> Dataset:
-    """The images of a source, decoded as they are read; unusable ones are found, and replaced, only then."""
+def _streamed(source: Source, geometry: Geometry, skip_bad: bool) -> Dataset:
+    """The images of a source, decoded as they are read; damaged ones are found, and replaced, only then.
+
+    Raises:
+        InputError: if images are known to be unusable, and ``skip_bad`` is false.
+    """
+    outline(source, {}, {}, {}).check(skip_bad)
     if geometry.size is None or geometry.mode is None:
         sizes, modes = peek(source)
         geometry = replace(geometry, size=geometry.size or one_size(sizes), mode=geometry.mode or one_mode(modes))

@@ -12,8 +12,8 @@ from ddpm.images.reduced import MAX_PIXELS
 from ddpm.system.errors import InputError
 from ddpm.system.filenames import readable
 
-MATTERING = {*SUFFIXES, "", ".txt", ".csv", ".jsonl"}
-"""Suffixes of entries that could be images, folders or captions, and are missed if they cannot be read."""
+LINKED = {"", ".txt", ".csv", ".jsonl"}
+"""Suffixes of links that a note names if they lead nowhere, as they may have been to folders or captions."""
 
 
 def open_folder(root: Path, split: str | None = None, max_pixels: int = MAX_PIXELS) -> Source:
@@ -51,7 +51,10 @@ def _walk(root: str, listing: Listing, real: dict[str, str]) -> None:
     while waiting:
         folder, prefix, above = waiting.pop()
         own = os.path.realpath(folder)
-        if own in above:  # a link to a parent folder
+        if own in above:
+            name = readable(prefix.rstrip("/"))
+            listing.folders.discard(name)
+            listing.links[name] = "a link to a folder that contains it"
             continue
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -63,9 +66,11 @@ def _walk(root: str, listing: Listing, real: dict[str, str]) -> None:
                 try:
                     found = entry.stat()
                 except OSError as error:
-                    if entry.is_symlink() and suffix(name) in MATTERING:
-                        listing.broken[name] = _why(entry, error)
-                    continue  # or it was removed a moment ago
+                    if entry.is_symlink():  # else it was removed a moment ago
+                        kind = suffix(name)
+                        lost = listing.broken if kind in SUFFIXES else listing.links if kind in LINKED else {}
+                        lost[name] = _why(entry, error)
+                    continue
                 if stat.S_ISDIR(found.st_mode):
                     listing.folders.add(name)
                     waiting.append((entry.path, f"{prefix}{entry.name}/", above | {own}))

@@ -34,13 +34,15 @@ class Listing:
 
     Attributes:
         files: Name -> size in bytes, and numbers that change with the content.
-        broken: The names of entries that cannot be read, such as links to nothing, and the reasons.
+        broken: The names of images that cannot be read, such as links that lead nowhere, and the reasons.
+        links: The names of other links that are not followed, and the reasons.
         folders: The names of all folders.
         left_out: The names of the folders of systems and servers, whose content is ignored.
     """
 
     files: dict[str, tuple[int, ...]] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
     left_out: set[str] = field(default_factory=set)
 
@@ -63,7 +65,7 @@ def tree_source(
     images = [name for name in sorted(listing.files) if suffix(name) in SUFFIXES]
     others = [name for name in sorted(listing.files) if suffix(name) not in SUFFIXES]
     if not images:
-        raise _no_images(where, others, listing.broken)
+        raise _no_images(where, others, listing.broken | listing.links)
     found = chosen(images, split, where)
     images = [*found.training, *found.validation]
     others = [name for name in others if not name.startswith(found.left_out)]
@@ -84,7 +86,12 @@ def tree_source(
         orphans=orphans,
         ignored=ignored,
         broken=broken,
-        notes=(*found.notes, *_empty(listing.folders, classes), *_left_out(listing.left_out)),
+        notes=(
+            *found.notes,
+            *_empty(listing.folders, classes),
+            *_unfollowed({name: why for name, why in listing.links.items() if not name.startswith(found.left_out)}),
+            *_left_out(listing.left_out),
+        ),
         max_pixels=max_pixels,
         validation=len(found.validation),
     )
@@ -100,10 +107,10 @@ def junk(name: str) -> bool:
     return name.startswith(".") or name.lower() in JUNK
 
 
-def _no_images(where: str, others: Iterable[str], broken: dict[str, str]) -> InputError:
-    if broken:
-        first = say_some([f"{name}: {reason}" for name, reason in broken.items()], 3, "; ")
-        return InputError("unreadable", f"{where} holds no readable images ({first}); restore them")
+def _no_images(where: str, others: Iterable[str], lost: dict[str, str]) -> InputError:
+    if lost:
+        first = say_some([f"{name}: {reason}" for name, reason in lost.items()], 3, "; ")
+        return InputError("unreadable", f"{where} holds no readable images ({first}); restore or add some")
     found = Counter(suffix(name) or "no suffix" for name in others).most_common(3)
     held = ", ".join(f"{n} of type {kind}" for kind, n in found) or "it is empty"
     return InputError(
@@ -131,6 +138,13 @@ def _empty(folders: set[str], classes: set[str]) -> Iterator[str]:
     if empty := sorted(name for name in folders - classes if name and posixpath.dirname(name) in places):
         names = say_some([*map(shortened, empty)])
         yield f"{say_count(len(empty), 'folder')} without images, not counted as classes: {names}"
+
+
+def _unfollowed(links: dict[str, str]) -> Iterator[str]:
+    """A note about links that are not followed."""
+    if links:
+        listed = say_some([f"{name} ({why})" for name, why in sorted(links.items())])
+        yield f"{say_count(len(links), 'link')} not followed: {listed}"
 
 
 def _left_out(names: Iterable[str]) -> Iterator[str]:
