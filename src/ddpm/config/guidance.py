@@ -70,12 +70,12 @@ class GuidanceConfig(Strict):
             holds=Guide,
         ),
     ] = None
-    negative_prompt: Annotated[str | None, Flag("Guide away from this prompt instead of from none.")] = None
+    negative_prompt: Annotated[str | None, Flag("Guide away from this prompt instead of the null prompt.")] = None
     label_scale: Annotated[
         float | None,
         bounds(0),
         Flag(
-            "Guidance scale of the label where a prompt is given too; --guidance for both if not given.",
+            "Guidance scale of the label if there is a prompt as well; --guidance scales both by default.",
             name="guidance_label",
         ),
     ] = None

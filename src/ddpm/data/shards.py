@@ -136,5 +136,5 @@ def _of_split(where: str, locations: Sequence[str], split: str | None) -> tuple[
     if chosen not in files:
         raise InputError("conflict", f"{where} has no files of the split {chosen}; use --split with one of: {known}")
     others = [name for name in sorted(files) if name != chosen]
-    note = f"using the files of {chosen}, not those of {', '.join(others)}; --split chooses"
+    note = f"using only the files of {chosen}, not those of {', '.join(others)}; choose with --split"
     return files[chosen], (note,) if others else ()

@@ -151,4 +151,4 @@ def _left_out(names: Iterable[str]) -> Iterator[str]:
     """A note about the folders that were ignored."""
     if counts := Counter(map(posixpath.basename, sorted(names))):
         listed = [f"{name} ({n:,} times)" if n > 1 else name for name, n in counts.most_common()]
-        yield f"folders of systems and servers left out: {say_some(listed)}"
+        yield f"ignored system folders: {say_some(listed)}"

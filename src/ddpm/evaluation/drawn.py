@@ -107,7 +107,7 @@ def proportions_of(classes: Sequence[str], reference: Dataset) -> tuple[tuple[fl
     if absent := [name for name, n in zip(classes, found, strict=True) if not n]:
         notes.append(f"the reference has no {listed(absent)}: no samples of these classes were drawn")
     if unknown := [name for name, n in counts.items() if n and name not in classes]:
-        notes.append(f"the reference has images of {listed(unknown)}, which the run has no class for")
+        notes.append(f"the reference has images of classes that the run lacks: {listed(unknown)}")
     return tuple(n / sum(found) for n in found), tuple(notes)
 
 

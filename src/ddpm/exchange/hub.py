@@ -23,7 +23,7 @@ FILES = (
     *(f"{part}/{name}" for part in PARTS for name in ("*.json", "*.safetensors")),
     *("text/*.txt", "text/*.model"),
 )
-"""Patterns of the files that a run samples with, but for averages of its weights; and what tells it from a pipeline."""
+"""Patterns of the files that a run samples with, except averages of its weights, and of those that mark a pipeline."""
 
 
 def download(address: str) -> Path:

@@ -58,8 +58,8 @@ def notes(found: Survey, data: Dataset) -> list[str]:
         height, width, channels = data.shape
         needed, room = say_bytes(len(data) * height * width * channels), say_bytes(cache_room())
         lines.append(
-            f"images are decoded as they are read: decoded, all take {needed}, and the cache has room for {room}; "
-            "the log names those that cannot be used, and the next one replaces each"
+            f"streaming images, as all of them decoded need {needed}, and the cache has room for {room}; unusable "
+            "ones are replaced by the next and named in the log"
         )
     return lines
 

@@ -44,7 +44,7 @@ class Events:
             return bool(self._listeners.get(ticket))
 
     def tell(self, ticket: str, kind: str, **data: Any) -> None:
-        """Tell all listeners of a ticket."""
+        """Send an event to all listeners of a ticket."""
         with self._lock:
             listeners = list(self._listeners.get(ticket, {}).items())
         for listener, loop in listeners:
@@ -52,7 +52,7 @@ class Events:
                 loop.call_soon_threadsafe(_put, listener, Happened(kind, data))
 
     def stop(self) -> None:
-        """Tell all listeners that the server stops."""
+        """Notify all listeners that the server is stopping."""
         with self._lock:
             tickets = list(self._listeners)
         for ticket in tickets:

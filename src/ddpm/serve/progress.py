@@ -1,4 +1,4 @@
-"""The progress of a training, as its log tells it."""
+"""The progress of a training, by its log."""
 
 import json
 import os

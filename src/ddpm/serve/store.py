@@ -75,7 +75,7 @@ class Store:
                 write_file(self.given(ticket.given("mask")), png(mask), ADVICE)
             self.keep(ticket)
         except InputError:
-            with suppress(OSError):  # it may be there all the same, and its client is told that it is not
+            with suppress(OSError):  # it may exist, although its client gets an error
                 self.forget(ticket)
             self._remove_given(ticket)
             raise

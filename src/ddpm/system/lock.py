@@ -39,7 +39,7 @@ def exclusive(folder: Path, use: str = "being trained") -> Iterator[None]:
 
 
 def _locked(path: Path, use: str) -> int | None:
-    """A handle of the file, locked; None where it cannot be written or locked, which whoever writes there reports."""
+    """A handle of the locked file; None if it cannot be written or locked, which the next write there reports."""
     try:
         import fcntl
     except ImportError:  # Windows
