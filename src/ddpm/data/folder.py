@@ -12,8 +12,8 @@ from ddpm.images.reduced import MAX_PIXELS
 from ddpm.system.errors import InputError
 from ddpm.system.filenames import readable
 
-LINKED = {"", ".txt", ".csv", ".jsonl"}
-"""Suffixes of links that a note names if they lead nowhere, as they may have been to folders or captions."""
+MATTERING = {*SUFFIXES, "", ".txt", ".csv", ".jsonl"}
+"""Suffixes of links to images, folders or captions, which are missed if they lead nowhere."""
 
 
 def open_folder(root: Path, split: str | None = None, max_pixels: int = MAX_PIXELS) -> Source:
@@ -54,7 +54,7 @@ def _walk(root: str, listing: Listing, real: dict[str, str]) -> None:
         if own in above:
             name = readable(prefix.rstrip("/"))
             listing.folders.discard(name)
-            listing.links[name] = "a link to a folder that contains it"
+            listing.circles.add(name)
             continue
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -66,11 +66,9 @@ def _walk(root: str, listing: Listing, real: dict[str, str]) -> None:
                 try:
                     found = entry.stat()
                 except OSError as error:
-                    if entry.is_symlink():  # else it was removed a moment ago
-                        kind = suffix(name)
-                        lost = listing.broken if kind in SUFFIXES else listing.links if kind in LINKED else {}
-                        lost[name] = _why(entry, error)
-                    continue
+                    if entry.is_symlink() and suffix(name) in MATTERING:
+                        listing.broken[name] = _why(entry, error)
+                    continue  # or it was removed a moment ago
                 if stat.S_ISDIR(found.st_mode):
                     listing.folders.add(name)
                     waiting.append((entry.path, f"{prefix}{entry.name}/", above | {own}))

@@ -65,7 +65,7 @@ class Source:
         size: The bytes of the files to decode; None for an array.
         orphans: The captions without an image.
         ignored: The files that are neither images nor captions.
-        broken: The names of images that are known to be unreadable, and the reasons; they are not among the items.
+        broken: The names of files that cannot be read, and the reasons; they are not among the items.
         notes: What else there is to say about the files.
         max_pixels: The largest number of pixels of an image to decode.
         validation: The number of images, the last ones, that are held out; 0 holds out some at random.

@@ -34,15 +34,15 @@ class Listing:
 
     Attributes:
         files: Name -> size in bytes, and numbers that change with the content.
-        broken: The names of images that cannot be read, such as links that lead nowhere, and the reasons.
-        links: The names of other links that are not followed, and the reasons.
+        broken: The names of entries that cannot be read, such as links that lead nowhere, and the reasons.
+        circles: The names of links to a folder that contains them.
         folders: The names of all folders.
         left_out: The names of the folders of systems and servers, whose content is ignored.
     """
 
     files: dict[str, tuple[int, ...]] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
-    links: dict[str, str] = field(default_factory=dict)
+    circles: set[str] = field(default_factory=set)
     folders: set[str] = field(default_factory=set)
     left_out: set[str] = field(default_factory=set)
 
@@ -65,7 +65,7 @@ def tree_source(
     images = [name for name in sorted(listing.files) if suffix(name) in SUFFIXES]
     others = [name for name in sorted(listing.files) if suffix(name) not in SUFFIXES]
     if not images:
-        raise _no_images(where, others, listing.broken | listing.links)
+        raise _no_images(where, others, listing.broken)
     found = chosen(images, split, where)
     images = [*found.training, *found.validation]
     others = [name for name in others if not name.startswith(found.left_out)]
@@ -89,7 +89,7 @@ def tree_source(
         notes=(
             *found.notes,
             *_empty(listing.folders, classes),
-            *_unfollowed({name: why for name, why in listing.links.items() if not name.startswith(found.left_out)}),
+            *_unfollowed({name for name in listing.circles if not name.startswith(found.left_out)}),
             *_left_out(listing.left_out),
         ),
         max_pixels=max_pixels,
@@ -107,10 +107,10 @@ def junk(name: str) -> bool:
     return name.startswith(".") or name.lower() in JUNK
 
 
-def _no_images(where: str, others: Iterable[str], lost: dict[str, str]) -> InputError:
-    if lost:
-        first = say_some([f"{name}: {reason}" for name, reason in lost.items()], 3, "; ")
-        return InputError("unreadable", f"{where} holds no readable images ({first}); restore or add some")
+def _no_images(where: str, others: Iterable[str], broken: dict[str, str]) -> InputError:
+    if broken:
+        first = say_some([f"{name}: {reason}" for name, reason in broken.items()], 3, "; ")
+        return InputError("unreadable", f"{where} holds no readable images ({first}); restore them")
     found = Counter(suffix(name) or "no suffix" for name in others).most_common(3)
     held = ", ".join(f"{n} of type {kind}" for kind, n in found) or "it is empty"
     return InputError(
@@ -140,11 +140,11 @@ def _empty(folders: set[str], classes: set[str]) -> Iterator[str]:
         yield f"{say_count(len(empty), 'folder')} without images, not counted as classes: {names}"
 
 
-def _unfollowed(links: dict[str, str]) -> Iterator[str]:
-    """A note about links that are not followed."""
-    if links:
-        listed = say_some([f"{name} ({why})" for name, why in sorted(links.items())])
-        yield f"{say_count(len(links), 'link')} not followed: {listed}"
+def _unfollowed(circles: set[str]) -> Iterator[str]:
+    """A note about links to a folder that contains them."""
+    if circles:
+        links = say_count(len(circles), "link")
+        yield f"{links} to a folder that contains it, not followed: {say_some(sorted(circles))}"
 
 
 def _left_out(names: Iterable[str]) -> Iterator[str]:
