@@ -1,9 +1,12 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ddpm.data.cache import prepare
 from ddpm.data.open import open_source
@@ -75,12 +78,26 @@ def test_what_is_no_set_of_images(tmp_path: Path) -> None:
         open_source(tmp_path / "c.parquet")
 
 
-def test_damaged_rows_are_named_by_their_file(tmp_path: Path, png: Make) -> None:
-    path = write(tmp_path / "a.parquet", {"image": [picture(png(i)) for i in range(8)]})
+@pytest.mark.parametrize("workers", [0, 2])
+def test_damaged_rows_are_bad_images(tmp_path: Path, png: Make, workers: int) -> None:
+    """Those of one row group, in this process and in others, and whether they are streamed or not."""
+    path = write(tmp_path / "a.parquet", {"image": [picture(png(i)) for i in range(8)], "label": [0, 1] * 4})
     source, data = open_source(path), bytearray(path.read_bytes())
     begin = pq.ParquetFile(path).metadata.row_group(1).column(0).data_page_offset
     data[begin : begin + 64] = b"?" * 64
     path.write_bytes(data)
-    with refuses("unreadable", "a.parquet, row group 1") as refused:
-        source.read(source.address(5))
+    with refuses("unreadable", "4 of 8", "row group 1") as refused:
+        prepare(source, Geometry(), workers=workers)
     assert "\n" not in str(refused.value)
+    assert np.array_equal(prepare(source, Geometry(), skip_bad=True, workers=workers).labels, [0, 1] * 2)
+    streamed = prepare(replace(source, streamed=True), Geometry((4, 4), "L"))
+    assert streamed.take(np.arange(8))[1].tolist() == [0, 1, 2, 3, 0, 0, 0, 0]
+
+
+def test_other_images_of_the_same_sizes_are_read(tmp_path: Path) -> None:
+    def key(shade: int) -> str:
+        image = BytesIO()
+        Image.new("L", (4, 4), shade).save(image, "BMP")
+        return open_source(write(tmp_path / "a.parquet", {"image": [picture(image.getvalue())] * 3})).key
+
+    assert key(10) != key(200)

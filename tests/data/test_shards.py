@@ -11,13 +11,14 @@ from PIL import Image
 from ddpm.data import indexing, shards
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
-from ddpm.data.index import IMAGE
+from ddpm.data.index import IMAGE, facts
 from ddpm.data.open import open_source
 from ddpm.data.source import Source
 from ddpm.data.survey import survey
 from ddpm.data.tar import scan_tar
 from ddpm.images.decode import decode
 from ddpm.images.geometry import Geometry
+from ddpm.system.cache import cache_folder
 from refusal import refuses
 from shards import tar
 
@@ -120,8 +121,9 @@ def test_other_images_of_the_same_sizes_are_read(tmp_path: Path, streamed: bool)
     def opened(shade: int) -> Dataset:
         picture = BytesIO()
         Image.new("RGB", (4, 4), (shade, shade, shade)).save(picture, "BMP")
-        path = tar(tmp_path / "a.tar", {f"{i}.bmp": picture.getvalue() for i in range(3)})
+        path = tar(tmp_path / "new.tar", {f"{i}.bmp": picture.getvalue() for i in range(3)})
         os.utime(path, ns=(shade, shade))
+        path = path.replace(tmp_path / "a.tar")
         return prepare(replace(open_source(path), streamed=streamed), Geometry((4, 4), "RGB"))
 
     before, after = opened(10), opened(200)
@@ -152,6 +154,17 @@ def test_an_index_is_resumed_after_a_kill(folder: Path, monkeypatch: pytest.Monk
     assert scanned == ["000.tar", "001.tar", "002.tar", "002.tar"]
     assert open_source(folder).key == first.key
     assert len(scanned) == 4
+
+
+@pytest.mark.parametrize("name", ["index.json", "images.bin", "ends.u8", "texts.bin"])
+def test_a_damaged_index_is_built_again(folder: Path, name: str) -> None:
+    key = open_source(folder).key
+    (path,) = cache_folder().glob(f"index/*/whole/{name}")
+    for harm in (lambda: path.write_bytes(path.read_bytes()[:-1]), lambda: path.write_bytes(b""), path.unlink):
+        harm()
+        facts.cache_clear()
+        source = open_source(folder)
+        assert (source.key, source.items[119].caption) == (key, "image 119\nnumber 119")
 
 
 def test_what_has_no_order_is_refused(tmp_path: Path, png: Make) -> None:

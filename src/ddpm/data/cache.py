@@ -23,13 +23,12 @@ from ddpm.data.sweep import Finding, sweep
 from ddpm.images.decode import BadImage, Look, header
 from ddpm.images.geometry import Geometry
 from ddpm.system.cache import ADVICE, cache_room, check_room, source_folder
+from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors, flush, read_json, write_json
 from ddpm.system.progress import Progress, silent
 
 PIXELS = "images.u8"
 RECORD = "record.json"
-PROBED = 32
-"""The images, evenly spread, whose contents are compared when a streamed run is resumed."""
 ABANDONED = 3600.0
 """Seconds without a write after which the draft of another build is considered abandoned."""
 
@@ -96,7 +95,8 @@ def _streamed(source: Source, geometry: Geometry, skip_bad: bool) -> Dataset:
         sizes, modes = peek(source)
         geometry = replace(geometry, size=geometry.size or one_size(sizes), mode=geometry.mode or one_mode(modes))
     found = source.columns
-    how = f"streamed {source.key} {geometry.tag} {source.max_pixels} {source.validation} {_probe(source)}"
+    how = f"streamed {source.key} {geometry.tag} {source.max_pixels} {source.validation}"
+    how += f" {_probe(source)}" if source.probed else ""
     fingerprint = sha256(how.encode()).hexdigest()
     return Dataset(
         Streamed(source, geometry),
@@ -110,15 +110,21 @@ def _streamed(source: Source, geometry: Geometry, skip_bad: bool) -> Dataset:
 
 
 def _probe(source: Source) -> str:
-    """A hash of some images whose contents the key of the source does not know; "" if it does."""
+    """A hash of some images, evenly spread, whose contents the key of the source does not cover.
+
+    Raises:
+        InputError: if the disk or the network fails.
+    """
     digest = sha256()
-    for number in np.linspace(0, len(source) - 1, PROBED).astype(int).tolist() if source.version else ():
+    for number in np.linspace(0, len(source) - 1, source.probed).astype(int).tolist():
         try:
             data = source.read(source.address(number))
         except BadImage:
             continue
-        digest.update(data if isinstance(data, bytes) else data.tobytes())
-    return digest.hexdigest() if source.version else ""
+        except OSError as error:
+            raise InputError("unreadable", f"cannot read {source.items[number].name} ({error}); try again") from error
+        digest.update(bytes(data))
+    return digest.hexdigest()
 
 
 def _decoded_bytes(source: Source, geometry: Geometry) -> int:

@@ -60,6 +60,23 @@ def facts(folder: Path) -> Facts:
     return Facts(**found | lists | {"starts": np.array(found["starts"], np.int64)})
 
 
+def complete(folder: Path) -> bool:
+    """Whether all files of an index are there in their full lengths."""
+    sizes = {name: path.stat().st_size for name in (IMAGES, ENDS, TEXTS) if (path := folder / name).is_file()}
+    try:
+        n = int(facts(folder).starts[-1])
+        last = (
+            int(np.fromfile(folder / ENDS, END, offset=END.itemsize * (n - 1))[0]) if n else 0
+        )  # no map: it may be cut
+    except (OSError, ValueError, LookupError, TypeError):
+        n = last = -1
+    if sizes == {IMAGES: n * IMAGE.itemsize, ENDS: n * END.itemsize, TEXTS: last}:
+        return True
+    facts.cache_clear()
+    mapped.cache_clear()
+    return False
+
+
 def extent(folder: Path, number: int) -> Extent:
     """The location of an image."""
     known, image = facts(folder), mapped(folder / IMAGES, IMAGE)[number]

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ddpm.data.entries import Scan
-from ddpm.data.index import ENDS, FACTS, IMAGE, IMAGES, TEXTS
+from ddpm.data.index import ENDS, FACTS, IMAGE, IMAGES, TEXTS, complete
 from ddpm.data.sweep import cores, in_processes
 from ddpm.system.cache import ADVICE
-from ddpm.system.errors import Code, InputError
+from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors, flush, write_file, write_json
 from ddpm.system.progress import Progress, silent
 from ddpm.system.units import say_some
@@ -46,17 +46,15 @@ def indexed(
         InputError: if a file cannot be read, only some images have a label, or the cache cannot be written.
     """
     whole = folder / "whole"
-    if (whole / FACTS).exists():
+    if complete(whole):
         return whole
+    shutil.rmtree(whole, ignore_errors=True)
     numbers = [k for k in range(len(locations)) if not _part(folder, k).exists()]
     workers = min(cores(), len(numbers)) if workers is None else workers
     task = partial(_scanned, folder, scan)
     done = len(locations) - len(numbers)
     given = [(k, locations[k]) for k in numbers]
-    for failure in map(task, given) if workers < 2 else in_processes(task, given, workers):
-        if failure is not None:
-            code, message = failure
-            raise InputError(code, message)
+    for _ in map(task, given) if workers < 2 else in_processes(task, given, workers):
         done += 1
         progress(done, len(locations))
     draft = folder / f"{uuid.uuid4().hex}.tmp"
@@ -80,34 +78,29 @@ def _part(folder: Path, number: int) -> Path:
     return folder / f"part-{number:06}.npz"
 
 
-def _scanned(folder: Path, scan: Scan, file: tuple[int, str]) -> tuple[Code, str] | None:
-    """Write the part of one file; returns the error if that cannot be read, as exceptions of two arguments do not
-    travel between processes."""
+def _scanned(folder: Path, scan: Scan, file: tuple[int, str]) -> None:
+    """Write the part of one file."""
     number, location = file
     columns = {"offset": array("Q"), "size": array("Q"), "label": array("i"), "folder": array("i"), "ends": array("Q")}
     labels, folders, ignored = dict[str, int](), dict[str, int](), list[str]()
     text, digest, captioned = bytearray(), sha256(), False
-    try:
-        for entry in scan(location, lambda name: ignored.append(name) if len(ignored) < LISTED else None):
-            digest.update(repr(entry).encode(errors="surrogateescape"))
-            name = entry.name.encode(errors="replace").replace(b"\0", b" ")
-            text += name + b"\0" + entry.caption.encode()
-            above = entry.name.rpartition("/")[0]
-            found = -1 if entry.label is None else labels.setdefault(entry.label, len(labels))
-            place = (entry.offset, entry.size, found, folders.setdefault(above, len(folders)), len(text))
-            for column, value in zip(columns.values(), place, strict=True):
-                column.append(value)
-            captioned = captioned or bool(entry.caption)
-        content = BytesIO()
-        lists = {"labels": list(labels), "folders": list(folders), "ignored": ignored, "captioned": captioned}
-        lists |= {"digest": digest.hexdigest()}
-        arrays: dict[str, Any] = {name: np.asarray(column) for name, column in columns.items()}
-        arrays |= {"text": np.frombuffer(bytes(text), np.uint8), "facts": _packed(lists)}
-        np.savez(content, **arrays)
-        write_file(_part(folder, number), content.getvalue(), ADVICE)
-    except InputError as error:
-        return error.code, str(error)
-    return None
+    for entry in scan(location, lambda name: ignored.append(name) if len(ignored) < LISTED else None):
+        digest.update(repr(entry).encode(errors="surrogateescape"))
+        name = entry.name.encode(errors="replace").replace(b"\0", b" ")
+        text += name + b"\0" + entry.caption.encode()
+        above = entry.name.rpartition("/")[0]
+        found = -1 if entry.label is None else labels.setdefault(entry.label, len(labels))
+        place = (entry.offset, entry.size, found, folders.setdefault(above, len(folders)), len(text))
+        for column, value in zip(columns.values(), place, strict=True):
+            column.append(value)
+        captioned = captioned or bool(entry.caption)
+    content = BytesIO()
+    lists = {"labels": list(labels), "folders": list(folders), "ignored": ignored, "captioned": captioned}
+    lists |= {"digest": digest.hexdigest()}
+    arrays: dict[str, Any] = {name: np.asarray(column) for name, column in columns.items()}
+    arrays |= {"text": np.frombuffer(bytes(text), np.uint8), "facts": _packed(lists)}
+    np.savez(content, **arrays)
+    write_file(_part(folder, number), content.getvalue(), ADVICE)
 
 
 def _packed(value: Any) -> npt.NDArray[np.uint8]:

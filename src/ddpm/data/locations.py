@@ -119,20 +119,23 @@ def opened(location: str) -> BinaryIO:
     return file
 
 
-def read_part(location: str, offset: int, size: int) -> bytes:
+def read_part(location: str, offset: int, size: int, edition: str = "") -> bytes:
     """Some bytes of a file; fewer at its end.
+
+    Args:
+        edition: Changes when another file takes its place, which is then opened.
 
     Raises:
         OSError: if they cannot be read.
     """
     if not is_remote(location):
-        return os.pread(_handle(location, os.getpid()).fileno(), size, offset)
+        return os.pread(_handle(location, edition, os.getpid()).fileno(), size, offset)
     system, path = filesystem(location)
     return attempted(lambda: bytes(system.cat_file(path, start=offset, end=offset + size)), location)
 
 
 @lru_cache(maxsize=256)
-def _handle(location: str, process: int) -> BinaryIO:
+def _handle(location: str, edition: str, process: int) -> BinaryIO:
     return Path(location).open("rb", buffering=0)  # closed when neither the cache nor a reader holds it
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -42,12 +43,15 @@ def scan_parquet(location: str, ignored: Ignored) -> Iterator[Entry]:
     label = next((name for name in LABELS if name in schema.names), None)
     caption = next((name for name in COLUMNS if name in schema.names), None)
     names, row = _class_names(schema, label), 0
-    stamp = repr([file.metadata.row_group(g).total_byte_size for g in range(file.metadata.num_row_groups)])
+    stamp = repr([_stamp(file.metadata.row_group(g)) for g in range(file.metadata.num_row_groups)])
     for group in range(file.num_row_groups):
         wanted = [name for name in (label, caption) if name is not None]
         n = file.metadata.row_group(group).num_rows
         size = file.metadata.row_group(group).total_byte_size // max(1, n)
-        found = _row_group(file, location, group, wanted).to_pydict() if wanted else {}
+        try:
+            found = _row_group(file, group, wanted).to_pydict() if wanted else {}
+        except BadImage as error:
+            raise InputError("unreadable", f"{location}: {error}; write or download it again") from error
         for i in range(n):
             number = found[label][i] if label is not None else None
             known = names and isinstance(number, int) and 0 <= number < len(names)
@@ -63,9 +67,9 @@ def scan_parquet(location: str, ignored: Ignored) -> Iterator[Entry]:
 def read_parquet(folder: Path, address: str) -> bytes:
     """The file of an image in a Parquet file, whose row group is read whole, and kept for its neighbours."""
     found = extent(folder, int(address))
-    starts = _starts(found.location)
+    starts = _starts(folder, found.location)
     group = int(np.searchsorted(starts, found.offset, "right")) - 1
-    value = _column(found.location, group)[found.offset - int(starts[group])].as_py()
+    value = _column(folder, found.location, group)[found.offset - int(starts[group])].as_py()
     data = value.get("bytes") if isinstance(value, dict) else value
     if not isinstance(data, bytes):
         raise BadImage("no bytes, but a path" if isinstance(value, dict) and value.get("path") else "an empty cell")
@@ -73,6 +77,11 @@ def read_parquet(folder: Path, address: str) -> bytes:
 
 
 @lru_cache(maxsize=16)
+def _kept(folder: Path, location: str) -> Parquet:
+    """A file, open for as long as its index is: that of another file in its place has another folder."""
+    return _open(location)
+
+
 def _open(location: str) -> Parquet:
     try:
         import pyarrow.parquet as pq
@@ -85,38 +94,51 @@ def _open(location: str) -> Parquet:
     except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
         raise InputError(
             "unreadable",
-            f"{location} is not a readable Parquet file ({str(error).splitlines()[0]}); write or download it again",
+            f"{location} is not a readable Parquet file ({_first_line(error)}); write or download it again",
         ) from error
 
 
 @lru_cache(maxsize=1024)
-def _starts(location: str) -> Any:
+def _starts(folder: Path, location: str) -> Any:
     """The row at which each row group of a file starts."""
-    metadata = _open(location).metadata
+    metadata = _kept(folder, location).metadata
     return np.cumsum([0, *(metadata.row_group(g).num_rows for g in range(metadata.num_row_groups))])
 
 
 @lru_cache(maxsize=GROUPS)
-def _column(location: str, group: int) -> Any:
+def _column(folder: Path, location: str, group: int) -> Any:
     """The images of a row group, as pyarrow's column."""
     with _lock:  # a ParquetFile is not safe to share
-        file = _open(location)
-        return _row_group(file, location, group, [_picture(file.schema_arrow, location)]).column(0)
+        file = _kept(folder, location)
+        return _row_group(file, group, [_picture(file.schema_arrow, location)]).column(0)
 
 
-def _row_group(file: Parquet, location: str, group: int, columns: list[str]) -> Any:
+def _row_group(file: Parquet, group: int, columns: list[str]) -> Any:
     """Some columns of a row group, as pyarrow's table.
 
     Raises:
-        InputError: if they are damaged.
+        BadImage: if they are damaged.
+        OSError: if the disk or the network fails.
     """
     try:
         return file.read_row_group(group, columns=columns)
-    except (OSError, ValueError) as error:  # pyarrow's own are these, of several lines
-        raise InputError(
-            "unreadable",
-            f"{location}, row group {group} cannot be read ({str(error).splitlines()[0]}); write or download it again",
-        ) from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise BadImage(f"row group {group} cannot be read ({_first_line(error)})") from error
+
+
+def _first_line(error: Exception) -> str:
+    """The first line of an error of pyarrow."""
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _stamp(group: Any) -> list[Any]:
+    """What the metadata of a row group says of its contents: sizes, and the smallest and the largest values."""
+    columns = [group.column(i) for i in range(group.num_columns)]
+    known = (c.statistics for c in columns if c.is_stats_set and c.statistics.has_min_max)
+    extremes = sha256(repr([(each.min_raw, each.max_raw) for each in known]).encode()).hexdigest()
+    return [group.total_byte_size, [column.total_compressed_size for column in columns], extremes]
 
 
 def _picture(schema: Any, location: str) -> str:

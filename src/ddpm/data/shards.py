@@ -28,7 +28,7 @@ def read_tar(folder: Path, address: str) -> bytes:
     """The file of an image in a .tar."""
     found = extent(folder, int(address))
     check_bytes(found.size)
-    data = read_part(found.location, found.offset, found.size)
+    data = read_part(found.location, found.offset, found.size, str(folder))
     if len(data) < found.size:
         raise BadImage("cut off at the end of the .tar")
     return data
@@ -36,6 +36,8 @@ def read_tar(folder: Path, address: str) -> bytes:
 
 KINDS: dict[str, tuple[Scan, ReadIndexed]] = {".tar": (scan_tar, read_tar), ".parquet": (scan_parquet, read_parquet)}
 """By suffix: how to list the images of a file, and how to read one."""
+PROBED = 32
+"""The images of .tar files whose contents a streamed run depends on: their key has names and sizes only."""
 PACKED = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst")
 
 
@@ -99,6 +101,7 @@ def open_shards(where: str, locations: Sequence[str], split: str | None, max_pix
         partial(read, folder),
         key=found.digest[:32],
         version=key,
+        probed=PROBED if kinds == [".tar"] else 0,
         classes=found.classes,
         size=found.size,
         ignored=found.ignored,

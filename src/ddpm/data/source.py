@@ -77,6 +77,7 @@ class Source:
     read: Read
     key: str
     version: str = ""
+    probed: int = 0
     classes: tuple[str, ...] = ()
     size: int | None = None
     orphans: tuple[str, ...] = ()

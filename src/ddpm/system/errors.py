@@ -37,3 +37,7 @@ class InputError(ValueError):
         short = message if len(message) <= LONGEST else f"{message[:KEPT]} … {message[-KEPT:]}"
         super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in short))
         self.code = code
+
+    def __reduce__(self) -> tuple[type["InputError"], tuple[Code, str]]:
+        """As pickles make it again, where one process reports to another."""
+        return type(self), (self.code, str(self))
