@@ -74,6 +74,7 @@ def test_who_may_change(anyone: TestClient, headers: dict[str, str], status: int
     [
         ({"host": "studio.example.org", "origin": "https://studio.example.org"}, 404),
         ({"host": "127.0.0.1:7860", "origin": "https://studio.example.org"}, 404),  # a proxy that does not pass it on
+        ({"host": "studio.example.org", "origin": "http://studio.example.org"}, 403),
         ({"host": "studio.example.org", "origin": "https://evil.example"}, 403),
         ({"host": "studio.example.org", "origin": "https://studio.example.org.evil.example"}, 403),
         ({"host": "evil.example", "origin": "https://studio.example.org"}, 421),
@@ -83,6 +84,8 @@ def test_through_a_proxy(server: Server, headers: dict[str, str], status: int) -
     client = TestClient(create(server, frozenset({"127.0.0.1"}), "studio.example.org"), MINE)
     answer = client.delete("/api/jobs/0", headers=headers | {"cookie": f"{COOKIE}={TOKEN}"})
     assert answer.status_code == status
+    found = client.get(f"/?token={TOKEN}", headers=headers, follow_redirects=False).headers.get("set-cookie", "")
+    assert ("Secure" in found) == (headers["host"] == "studio.example.org")
 
 
 def test_no_page_of_another_origin_can_read(anyone: TestClient) -> None:

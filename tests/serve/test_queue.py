@@ -67,6 +67,19 @@ def test_clients_take_turns(store: Store) -> None:
     assert served == ["new", "greedy"]
 
 
+def test_tickets_after_a_cancelled_one_move_up(store: Store) -> None:
+    queue = Queue(store, Events())
+    large, mine = ticket("me", 16), [ticket("me"), ticket("me")]
+    others = [ticket("another"), ticket("another")]
+    for one in (large, mine[0]):
+        queue.put(one)
+    queue.cancel(large.id)
+    for one in (mine[1], *others):
+        queue.put(one)
+    served = [one.id for _ in range(4) if (one := queue.take())]
+    assert served == [mine[0].id, others[0].id, mine[1].id, others[1].id]
+
+
 def test_further_tickets_that_fit(store: Store) -> None:
     queue = Queue(store, Events())
     tickets = [ticket(n=n) for n in (1, 4, 3, 2)]

@@ -33,6 +33,9 @@ def test_folders_with_spaces_and_brackets_are_called_by_their_names(
     [
         ("cannot read /home/me/runs/a.json (no)", "cannot read a.json (no)"),
         ("'/tmp/x' and \"/tmp/é-1/y.zip\"", "'x' and \"y.zip\""),
+        ("cannot open:/etc/secret/x.png", "cannot open:x.png"),
+        ("(see)/home/bob/x and file:///home/bob/y.png", "(see)x and file://y.png"),
+        ("'/mnt/big disk/private/a.png' or ~/secret/place/x", "'a.png' or x"),
         ("not '<b>x</b>'", "not '<b>x</b>'"),
         ("use 1/2 or a/b, at most 16 / s", "use 1/2 or a/b, at most 16 / s"),
         ("/data/ and /data: full", "data/ and data: full"),

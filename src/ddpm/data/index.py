@@ -64,10 +64,9 @@ def complete(folder: Path) -> bool:
     """Whether all files of an index are there in their full lengths."""
     sizes = {name: path.stat().st_size for name in (IMAGES, ENDS, TEXTS) if (path := folder / name).is_file()}
     try:
-        n = int(facts(folder).starts[-1])
-        last = (
-            int(np.fromfile(folder / ENDS, END, offset=END.itemsize * (n - 1))[0]) if n else 0
-        )  # no map: it may be cut
+        n, last = int(facts(folder).starts[-1]), 0
+        if n:  # without a map, as the file may be cut
+            last = int(np.fromfile(folder / ENDS, END, offset=END.itemsize * (n - 1))[0])
     except (OSError, ValueError, LookupError, TypeError):
         n = last = -1
     if sizes == {IMAGES: n * IMAGE.itemsize, ENDS: n * END.itemsize, TEXTS: last}:

@@ -107,14 +107,15 @@ class Guard:
             if not self._right(query["token"][0]):
                 return _asking("The token is wrong.", request)
             found = RedirectResponse("/", 303)
-            found.set_cookie(COOKIE, self.token, max_age=30 * 86400, httponly=True, samesite="strict")
+            secure = host == self.domain or request.scope["scheme"] == "https"
+            found.set_cookie(COOKIE, self.token, max_age=30 * 86400, httponly=True, samesite="strict", secure=secure)
             return found
         kind, _, given = headers.get("authorization", "").partition(" ")
         if not (kind.lower() == "bearer" and self._right(given.strip())):
             if not self._right(request.cookies.get(COOKIE, "")):
                 return _asking("A token is needed.", request)
             origin = headers.get("origin", "")
-            if request.method not in SAFE and (not origin or origin.partition("://")[2] not in (host, self.domain)):
+            if request.method not in SAFE and not self._own(origin, host):
                 return answer(403, "the request comes from another page")
         if self._busy[client_of(request)] >= MOST_AT_ONCE:
             return answer(429, f"more than {MOST_AT_ONCE} requests at once; try again later")
@@ -123,6 +124,11 @@ class Guard:
         if length.isdecimal() and int(length[:20]) > most:
             return answer(413, f"the body is larger than {most >> 20} MiB")
         return None
+
+    def _own(self, origin: str, host: str) -> bool:
+        """Whether a request comes from the server's own page."""
+        scheme, _, name = origin.partition("://")
+        return scheme == "https" if name == self.domain else bool(origin) and name == host
 
     def _right(self, given: str) -> bool:
         return hmac.compare_digest(given.encode(), self.token.encode())

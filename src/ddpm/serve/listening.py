@@ -120,6 +120,7 @@ def http_server(app: FastAPI, stopping: Callable[[], None] = lambda: None, *, be
         http=ImpatientProtocol,
         ws="none",
         proxy_headers=behind_proxy,
+        forwarded_allow_ips=["127.0.0.1", "::1"],
         log_level="warning",
         backlog=BACKLOG,
         timeout_keep_alive=15,

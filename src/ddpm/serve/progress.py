@@ -30,13 +30,13 @@ def progress(folder: RunFolder) -> dict[str, Any]:
             found["score"] = {name: event.get(name) for name in ("frechet", "n") if name in event}
         elif kind == "finish":
             found["finished"] = True
-    stride = max(1, len(found["loss"]) // SHOWN)
+    stride = -(-len(found["loss"]) // SHOWN) or 1
     found["loss"] = found["loss"][::stride]
     return found
 
 
 def last_lines(path: Path) -> list[bytes]:
-    """The whole lines at the end of a file; none if there is none."""
+    """The lines at the end of a file, without one that is cut at its start; none if there is no file."""
     try:
         with path.open("rb") as file:
             file.seek(0, os.SEEK_END)
@@ -47,9 +47,18 @@ def last_lines(path: Path) -> list[bytes]:
         return []
 
 
+def _first_line(path: Path) -> list[bytes]:
+    """The first line of a file that is longer than what is read of its end."""
+    try:
+        with path.open("rb") as file:
+            return [file.readline(TAIL)] if os.fstat(file.fileno()).st_size > TAIL else []
+    except OSError:
+        return []
+
+
 def _events(path: Path) -> list[dict[str, Any]]:
     found = []
-    for line in last_lines(path):
+    for line in [*_first_line(path), *last_lines(path)]:
         try:
             event = json.loads(line, parse_constant=lambda _: None)  # no browser reads NaN
         except ValueError:

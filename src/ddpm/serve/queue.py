@@ -85,6 +85,16 @@ class Queue:
         self._next[ticket.client] = turn + ticket.order.n
         insort(self._waiting, ticket.id, key=self._turns.__getitem__)
 
+    def _leave(self, ticket: Ticket) -> None:
+        """Take a ticket out of the line; later ones of its client move up."""
+        self._waiting.remove(ticket.id)
+        turn = self._turns.pop(ticket.id)
+        for id in self._waiting:
+            if self._tickets[id].client == ticket.client and self._turns[id] > turn:
+                self._turns[id] = max(self._turn, self._turns[id] - ticket.order.n)
+        self._next[ticket.client] = self._next.get(ticket.client, 0) - ticket.order.n
+        self._waiting.sort(key=self._turns.__getitem__)
+
     def get(self, id: str) -> Ticket | None:
         """A ticket that is remembered."""
         with self._changed:
@@ -179,14 +189,15 @@ class Queue:
             if ticket is None or ticket.ended:
                 return
             if id in self._waiting:
-                self._waiting.remove(id)
-                del self._turns[id]
-                self._next[ticket.client] = self._next.get(ticket.client, 0) - ticket.order.n
+                self._leave(ticket)
             ended = self._tickets[id] = ticket.changed(state=state, error=error)
             self.counts[state] += 1
         try:
             self.store.keep(ended)
-        except InputError as full:  # the ticket has ended all the same; it is carried out again after a restart
+        except (
+            InputError,
+            OSError,
+        ) as full:  # the ticket has ended all the same; it is carried out again after a restart
             LOG.warning("%s", full)
         self.events.tell(id, state, pictures=list(ended.pictures), error=error)
 

@@ -23,6 +23,7 @@ from ddpm.serve.training import Trainings
 from ddpm.serve.words import Words
 from ddpm.serve.worker import Worker
 from ddpm.system.errors import InputError
+from ddpm.system.files import clear_drafts
 
 STOPPING = 2.0
 """Seconds that the worker may take to notice that the server stops: a step of a batch."""
@@ -62,6 +63,8 @@ class Server:
             InputError: the folder cannot be written.
         """
         store, events = Store(folder), Events()
+        if trainings is not None:
+            clear_drafts(trainings.folder)  # now that no other server uses it
         words = Words(catalog, folder, () if trainings is None else trainings.folders)
         queue = Queue(store, events) if each is None else Queue(store, events, each=each)
         return cls(catalog, store, events, queue, Worker(catalog, queue, words), words, token, trainings)

@@ -16,12 +16,12 @@ from pydantic import Field
 from ddpm.data.shards import KINDS
 from ddpm.records.run_folder import RunFolder
 from ddpm.serve.progress import last_lines, progress
-from ddpm.serve.uploads import uploaded
+from ddpm.serve.uploads import Uploads
 from ddpm.system.errors import InputError
-from ddpm.system.files import clear_drafts, read_json, write_json
+from ddpm.system.files import read_json, write_json
 from ddpm.system.record import Strict, bounds
 
-NAME = re.compile(r"[\w][\w.-]{0,63}")
+NAME = re.compile(r"\w[\w.-]{0,63}", re.ASCII)
 LINES = 12
 """The last lines of its output that are shown of a training."""
 
@@ -52,12 +52,11 @@ class Trainings:
     """
 
     def __init__(self, root: Path | None, runs: Path, uploads: Path) -> None:
-        self.root, self.runs, self.uploads = None if root is None else root.resolve(), runs, uploads
+        self.root, self.runs, self.folder = None if root is None else root.resolve(), runs, uploads
+        self.uploads = Uploads(uploads)
         self._process: psutil.Process | None = None
         self._name: str | None = None
         self._lock = threading.Lock()
-        if uploads.is_dir():
-            clear_drafts(uploads)
         for name in self.names():
             told = read_json(self._command(name))
             with suppress(psutil.Error, KeyError, TypeError):
@@ -68,7 +67,7 @@ class Trainings:
     @property
     def folders(self) -> tuple[Path, ...]:
         """The folders that their output may name."""
-        return (self.runs, self.uploads, *(() if self.root is None else (self.root,)))
+        return (self.runs, self.folder, *(() if self.root is None else (self.root,)))
 
     @property
     def running(self) -> str | None:
@@ -87,7 +86,7 @@ class Trainings:
         if self.root is not None:
             usable = (p for p in self.root.iterdir() if p.resolve() == p)  # no link, which is refused
             found += sorted(p.name for p in usable if p.is_dir() or p.suffix.lower() in (".zip", ".npz", *KINDS))
-        return found + uploaded(self.uploads)
+        return found + self.uploads.names()
 
     def remove_upload(self, name: str) -> None:
         """Remove an upload.
@@ -95,13 +94,14 @@ class Trainings:
         Raises:
             InputError: there is none of that name, or a training reads it.
         """
-        path = self.uploads / name
-        if name not in uploaded(self.uploads):
+        if name not in self.uploads.names():
             raise InputError("missing", f"there is no upload {name!r}")
+        path = self.folder / name
         with self._lock:
-            if self.running is not None and str(path.resolve()) in read_json(self._command(self.running))["command"]:
-                raise InputError("conflict", f"{self.running} is being trained on {name}; stop it first")
-            path.unlink()
+            running = self.running
+            if running is not None and str(path.resolve()) in self._told(running):
+                raise InputError("conflict", f"{running} is being trained on {name}; stop it first")
+            path.unlink(missing_ok=True)
 
     def start(self, training: Training) -> None:
         """Start a training.
@@ -127,7 +127,7 @@ class Trainings:
         Raises:
             InputError: it was not started from here, or another training runs.
         """
-        self._spawn(name, read_json(self._command(name))["command"])
+        self._spawn(name, self._told(name))
 
     def stop(self) -> None:
         """Stop the running training, with everything saved."""
@@ -135,8 +135,19 @@ class Trainings:
             if self.running is not None and self._process is not None:
                 self._process.send_signal(signal.SIGTERM)
 
+    def _told(self, name: str) -> list[str]:
+        """The command of a training.
+
+        Raises:
+            InputError: it was not started from here, or the record of it is damaged.
+        """
+        found = read_json(path := self._command(name))
+        if not isinstance(found, dict) or not isinstance(found.get("command"), list):
+            raise InputError("unreadable", f"{path.name} is damaged; start the training with `ddpm train` instead")
+        return [str(word) for word in found["command"]]
+
     def _command(self, name: str) -> Path:
-        path = self.uploads / f"{name}.command.json"
+        path = self.folder / f"{name}.command.json"
         if not NAME.fullmatch(name) or not path.exists():
             raise InputError("missing", f"no training {name!r} was started from here")
         return path
@@ -144,7 +155,7 @@ class Trainings:
     def _data(self, name: str) -> str:
         if name == "digits":
             return name
-        for root in (self.root, self.uploads.resolve()):
+        for root in (self.root, self.folder.resolve()):
             if root is None or Path(name).name != name:
                 continue
             path = (root / name).resolve()
@@ -157,8 +168,8 @@ class Trainings:
             if self.running is not None:
                 raise InputError("conflict", f"{self.running} is being trained; stop it first")
             self.runs.mkdir(parents=True, exist_ok=True)
-            self.uploads.mkdir(parents=True, exist_ok=True)
-            with (self.uploads / f"{name}.output.txt").open("wb") as output:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with (self.folder / f"{name}.output.txt").open("wb") as output:
                 self._process = psutil.Popen(
                     [sys.executable, "-m", "ddpm", *command],
                     stdin=subprocess.DEVNULL,
@@ -168,7 +179,7 @@ class Trainings:
                     env=os.environ | {"NO_COLOR": "1"},
                 )
             self._name = name
-            write_json(self.uploads / f"{name}.command.json", {"command": command, "pid": self._process.pid})
+            write_json(self.folder / f"{name}.command.json", {"command": command, "pid": self._process.pid})
 
     def state(self, name: str) -> dict[str, Any]:
         """The progress of a training: its state, last lines, number of images, loss, and newest preview.
@@ -181,9 +192,9 @@ class Trainings:
         self._command(name)
         state: Literal["running", "stopped"] = "running" if self.running == name else "stopped"
         found = progress(RunFolder(self.runs / name))
-        said = b"\n".join(last_lines(self.uploads / f"{name}.output.txt")[-LINES:]).decode(errors="replace")
+        said = b"\n".join(last_lines(self.folder / f"{name}.output.txt")[-LINES:]).decode(errors="replace")
         return {"name": name, "state": state, "said": said.splitlines(), **found}
 
     def names(self) -> list[str]:
         """The names of the trainings started from here."""
-        return sorted(path.name.removesuffix(".command.json") for path in self.uploads.glob("*.command.json"))
+        return sorted(path.name.removesuffix(".command.json") for path in self.folder.glob("*.command.json"))

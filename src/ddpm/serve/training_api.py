@@ -7,9 +7,8 @@ from starlette.concurrency import run_in_threadpool
 
 from ddpm.serve.own_api import Its
 from ddpm.serve.training import Training, Trainings
-from ddpm.serve.uploads import check_upload, new_upload, uploaded
+from ddpm.serve.uploads import check_upload
 from ddpm.system.errors import InputError
-from ddpm.system.files import drafted
 
 router = APIRouter(prefix="/api")
 
@@ -31,14 +30,14 @@ Its_trainings = Annotated[Trainings, Depends(trainings_of)]
 def state_of(name: str, server: Its) -> dict[str, Any]:
     """The progress of a training, without paths of this machine."""
     state = trainings_of(server).state(name)
-    return state | {"said": [server.words.plain(line) for line in state["said"]]}
+    return state | {"said": server.words.plain("\n".join(state["said"])).splitlines()}
 
 
 @router.get("/trainings")
 def list_trainings(trainings: Its_trainings, server: Its) -> dict[str, Any]:
     """The available data, and the trainings started from here."""
     states = [state_of(name, server) for name in trainings.names()]
-    return {"sources": trainings.sources(), "uploads": uploaded(trainings.uploads), "trainings": states}
+    return {"sources": trainings.sources(), "uploads": trainings.uploads.names(), "trainings": states}
 
 
 @router.post("/trainings", status_code=202)
@@ -73,13 +72,12 @@ def resume_training(name: str, trainings: Its_trainings, server: Its) -> dict[st
 @router.put("/uploads")
 async def upload(name: str, request: Request, trainings: Its_trainings) -> dict[str, Any]:
     """Upload a .zip of images to train on, as the body."""
-    path = new_upload(trainings.uploads, name)
-    with drafted(path) as draft:
+    with trainings.uploads.arriving(name) as draft:
         with draft.open("wb") as file:
             async for chunk in request.stream():
                 await run_in_threadpool(file.write, chunk)
-        await run_in_threadpool(check_upload, draft, path.name)
-    return {"source": path.name}
+        await run_in_threadpool(check_upload, draft, name)
+    return {"source": name}
 
 
 @router.delete("/uploads/{name}", status_code=204)

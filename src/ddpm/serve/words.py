@@ -10,7 +10,9 @@ import ddpm
 from ddpm.serve.catalog import Catalog
 from ddpm.system.files import with_home
 
-ABSOLUTE = re.compile(r"(?<![\w.:/)\]<])/(?:[^\s/]+/)*([^\s/]+)")
+QUOTED = re.compile(r"""(['"])(?:~[\w.-]*)?/(?:[^'"/\n]+/)*([^'"/\n]+)\1""")
+"""An absolute path in quotation marks, of which the last part is kept."""
+ABSOLUTE = re.compile(r"(?:(?<=file://)|(?<![\w./<~\0]))(?:~[\w.-]*)?/(?!/)(?:[^\s/]+/)*([^\s/]+)")
 """An absolute path without spaces, of which the last part is kept."""
 HIDDEN = "/-"
 """Stands for a folder whose own name does not remain either."""
@@ -27,9 +29,9 @@ def without_paths(message: str, known: Iterable[tuple[Path, str]] = ()) -> str:
     called |= {str(path): name for path, name in paths}
     called.pop("/", None)
     for path in sorted(called, key=len, reverse=True):
-        name = called[path].replace("\\", r"\\")
-        message = re.sub(rf"(?<![\w.:/]){re.escape(path)}(?![\w.-])", name, message)
-    return ABSOLUTE.sub(r"\1", message)
+        name = called[path] if called[path] == HIDDEN else called[path] + "\0"  # no absolute path follows that
+        message = re.sub(rf"(?<![\w./]){re.escape(path)}(?![\w.-])", name.replace("\\", r"\\"), message)
+    return ABSOLUTE.sub(r"\1", QUOTED.sub(r"\1\2\1", message)).replace("\0", "")
 
 
 class Words:

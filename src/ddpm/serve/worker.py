@@ -46,7 +46,10 @@ class Worker(threading.Thread):
         """Work until the queue is closed."""
         while (ticket := self.queue.take()) is not None:
             began, before, taken = time.monotonic(), self.pictures, [ticket]
-            self._carry_out(taken)
+            try:
+                self._carry_out(taken)
+            except Exception:  # the next order may fare better
+                LOG.exception("while working on %s", ticket.id)
             took = time.monotonic() - began
             self.seconds += took
             self.queue.timed(took, self.pictures - before)
