@@ -30,6 +30,8 @@ app = App(
     "4 another process of a distributed run was lost (re-run to resume), 74 standard output was cut off, "
     "75 interrupted with everything saved (re-run to resume).",
     version=__version__,
+    print_error=False,
+    exit_on_error=False,
     default_parameter=Parameter(converter=exactly, negative_iterable=()),
 )
 _PLACES = {
@@ -89,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _run(argv: Sequence[str] | None) -> None:
     try:
-        app(argv, print_error=False, exit_on_error=False)
+        app(argv)
     except CycloptsError as e:
         _refuse(str(refusal(e, list(_COMMANDS))))
     except InputError as e:
