@@ -126,8 +126,8 @@ def files_of(kind: str, huge: bytes) -> dict[str, bytes]:
 DATA = [
     ("empty", r"holds no images \(it is empty\); .*\.png"),
     ("only text", r"holds no images \(1 of type \.txt\)"),
-    ("a text named .png", r"1 of 4 images cannot be used \(bad\.png: text, not a picture\); .*--skip-bad"),
-    ("all bad", r"none of the 1 images can be used \(bad\.png: text"),
+    ("a text named .png", r"1 of 4 files cannot be used \(bad\.png: text, not a picture\); .*--skip-bad"),
+    ("all bad", r"none of the 1 files can be used \(bad\.png: text"),
     ("an empty file", r"bad\.png: the file is empty"),
     ("60,000 × 60,000", r"bad\.png: .*[\d,]+ pixels"),
     ("cut short", r"bad\.jpg: the file is truncated"),

@@ -60,7 +60,7 @@ def check(
     on = f"conditioned on {' and '.join(conditions)}" if conditions else "unconditional"
     say(f"training  {height} × {width} {chosen.mode}, {how}; {on}")
     if found.bad:
-        say("          requires --skip-bad: some images cannot be used")
+        say("          requires --skip-bad: some files cannot be used")
     if found_advice := advice(data, chosen.size):
         say(f"latents   {found_advice}")
     options = "".join(f" --{flag} {v}" for flag, v in {"split": split, "max-pixels": max_pixels}.items() if v)

@@ -101,11 +101,11 @@ class Survey:
         """
         first = say_some([f"{name}: {reason}" for name, reason in self.examples], 3, "; ")
         if not self.images:
-            raise InputError("unreadable", f"none of the {len(self.bad):,} images can be used ({first}); fix them")
+            raise InputError("unreadable", f"none of the {len(self.bad):,} files can be used ({first}); fix them")
         if self.bad and not skip_bad:
             raise InputError(
                 "unreadable",
-                f"{len(self.bad):,} of {self.images + len(self.bad):,} images cannot be used ({first});"
+                f"{len(self.bad):,} of {self.images + len(self.bad):,} files cannot be used ({first});"
                 " fix them, or add --skip-bad to leave them out",
             )
 
