@@ -1,10 +1,11 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from ddpm.evaluation import sweep, tune
+from ddpm.report import page
 
 Refused = Callable[..., str]
 
@@ -14,6 +15,15 @@ def _short_references(monkeypatch: pytest.MonkeyPatch) -> None:
     """The solutions in many steps that those in few are compared with take 20 instead of 200."""
     monkeypatch.setattr(sweep, "MANY", 20)
     monkeypatch.setattr(tune, "AskTune", partial(tune.AskTune, reference=20))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _empty_charts() -> Iterator[None]:
+    """Charts on pages have a title and nothing else, but for tests of the page, here and in ``tests/report``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page, "figure", lambda *panels, height=0.0: None)
+        patch.setattr(page, "inline", lambda figure, title: f"<svg><title>{title}</title></svg>")
+        yield
 
 
 def snapshot(folder: Path) -> dict[str, bytes | None]:

@@ -12,6 +12,11 @@ Refused = Callable[..., str]
 Cli = Callable[..., int]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _empty_charts() -> None:
+    """Charts are drawn here."""
+
+
 @pytest.fixture
 def run(digits_run: Path, tmp_path: Path) -> Path:
     """A copy that may be written to."""
