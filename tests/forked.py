@@ -2,12 +2,14 @@
 
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from torch.distributed import TCPStore
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 import looks
 
@@ -53,6 +55,22 @@ def together(script: str, *argv: str, folder: Path, env: Mapping[str, str] = {},
     for r, process in enumerate(started(script, *argv, folder=folder, env=env, world=world)):
         assert finish(process) == 0, (folder / f"rank{r}.err").read_text()
     return [(folder / f"rank{r}.out").read_text() for r in range(world)]
+
+
+def launched(script: str, *argv: str, folder: Path, env: Mapping[str, str] = {}, world: int = 2) -> list[str]:
+    """The same by the agent of ``torchrun``, with its own meeting and environment."""
+    config = LaunchConfig(1, 1, world, rdzv_backend="c10d", rdzv_endpoint="127.0.0.1:0", start_method="forkserver")
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        elastic_launch(config, _ranked)(script, argv, str(folder), {"CUDA_VISIBLE_DEVICES": "", **env})
+    finally:  # which the agent takes
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return [(folder / f"rank{r}.out").read_text() for r in range(world)]
+
+
+def _ranked(script: str, argv: tuple[str, ...], folder: str, env: dict[str, str]) -> None:
+    _run(script, argv, f"{folder}/rank{os.environ['RANK']}", env)
 
 
 def _run(script: str, argv: tuple[str, ...], output: str, env: dict[str, str]) -> None:

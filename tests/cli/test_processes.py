@@ -1,14 +1,12 @@
 """Two processes have the score and the bits of one, also where nobody says that there is but a CPU."""
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+import forked
 from ddpm.records.likelihood import BitsRecord
 from ddpm.records.score import Score
 
@@ -26,16 +24,8 @@ for command, flags in (("evaluate", {EVALUATE}), ("likelihood", {LIKELIHOOD})):
 
 def test_two_processes_are_as_one(cli: Callable[..., int], digits_run: Path, tmp_path: Path) -> None:
     one, two = (shutil.copytree(digits_run, tmp_path / name) for name in ("one", "two"))
-    (tmp_path / "worker.py").write_text(WORKER)
-    launch = ["--nproc-per-node", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"]
-    ended = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", *launch, tmp_path / "worker.py", two],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
-    )
-    assert ended.returncode == 0, ended.stderr
-    assert (ended.stdout.count("\nFréchet "), ended.stdout.count("\nbits per dim")) == (1, 1)
+    said = "".join(forked.launched(WORKER, str(two), folder=tmp_path))
+    assert (said.count("\nFréchet "), said.count("\nbits per dim")) == (1, 1)
     assert cli("evaluate", one, *EVALUATE, "--device", "cpu") == 0
     assert cli("likelihood", one, *LIKELIHOOD, "--device", "cpu") == 0
     (score,), (bits,) = (
