@@ -27,6 +27,13 @@ Cli = Callable[..., int]
 Refused = Callable[..., str]
 
 
+def cheap(patch: pytest.MonkeyPatch) -> None:
+    """Features that cost nothing, recall among few real images, and rough intervals."""
+    patch.setattr(build, "build_features", lambda *args: Thumbnail())
+    patch.setattr(searching, "BALLS", 200)
+    patch.setattr(searching, "REPLICATES", 20)
+
+
 def test_tuned_and_sampled(
     digits_run: Path, cli: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -61,7 +68,7 @@ def test_guidance_is_found_and_used(
     digits_run: Path, cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is printed, sampled with by default, plotted and reported; grids tuned for other guidance are named."""
-    monkeypatch.setattr(build, "build_features", lambda *args: Thumbnail())
+    cheap(monkeypatch)
     run = tmp_path / "run"
     shutil.copytree(digits_run, run)
     assert cli("tune", run, "--steps", "2", "-n", "2", "--solvers", "dpm++-2m", "--guidance-scale", "7") == 0
@@ -115,7 +122,7 @@ def test_a_run_is_searched_at_its_end(
     cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed in the search, the same command resumes it; a finished run is left alone."""
-    monkeypatch.setattr(build, "build_features", lambda *args: Thumbnail())
+    cheap(monkeypatch)
     out = tmp_path / "run"
     command = ("train", "digits", "--out", out, "--images", "64", "--batch", "16", *TINY, *SEARCHED)
     measure = searching._Trials.measure

@@ -30,10 +30,16 @@ from refusal import refuses
 ASK = AskGuidance(20, sampling={"steps": 2}, lengths=(0.05, 0.15))
 
 
+def cheap(patch: pytest.MonkeyPatch) -> None:
+    """Features that cost nothing, recall among few real images, and rough intervals."""
+    patch.setattr(build, "build_features", lambda *args: Thumbnail())
+    patch.setattr(searching, "BALLS", 200)
+    patch.setattr(searching, "REPLICATES", 20)
+
+
 @pytest.fixture(autouse=True)
-def _features(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Features that cost nothing."""
-    monkeypatch.setattr(build, "build_features", lambda *args: Thumbnail())
+def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    cheap(monkeypatch)
 
 
 @pytest.fixture
@@ -45,7 +51,7 @@ def run(digits_run: Path, tmp_path: Path) -> Path:
 def record(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> GuidanceRecord:
     run = shutil.copytree(digits_run, tmp_path_factory.mktemp("searched") / "run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "build_features", lambda *args: Thumbnail())
+        cheap(patch)
         return tune_guidance(load(run, "cpu"), ASK, silent)
 
 
