@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 
 from ddpm.serve.store import Store
 from forked import finish, start
@@ -86,6 +87,29 @@ def test_what_keeps_it_from_starting(
     assert "nowhere" in refused("nowhere", "--port", "0")
     assert "empty" in refused("empty", "--port", "0")
     assert "--data nowhere" in refused(str(digits_run), "--data", "nowhere", "--port", "0")
-    assert "--domain https://x" in refused(str(digits_run), "--domain", "https://x", "--port", "0")
-    monkeypatch.setenv("DDPM_TOKEN", "short")
-    assert "DDPM_TOKEN has 5 characters" in refused(str(digits_run), "--port", "0")
+    for flag, values in (
+        ("--domain", ("https://x", "...", "a..org", "a-.org", "studio.example.org:99999", "studio.example.org:0")),
+        ("--memory", ("nan", "inf", "1e+300", "0", "-1")),
+    ):
+        for value in values:
+            assert f"{flag} {value}" in refused(str(digits_run), flag, value, "--port", "0")
+    for token, why in (
+        ("short", "5"),
+        ("пароль-из-шестнадцати-букв", "spaces or"),
+        ("sixteen letters and spaces", "spaces or"),
+    ):
+        monkeypatch.setenv("DDPM_TOKEN", token)
+        assert f"DDPM_TOKEN has {why}" in refused(str(digits_run), "--port", "0")
+
+
+def test_a_damaged_token_is_replaced_and_the_case_of_a_domain_ignored(
+    cli: Cli, digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DDPM_TOKEN", raising=False)
+    monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: self._stopping())
+    file = tmp_path / "token"
+    file.write_bytes(b"\xff" * 32)
+    flags = ("--port", "0", "--out", str(tmp_path), "--device", "cpu", "--domain", "Studio.Example.org:8443")
+    assert cli("serve", str(digits_run), *flags) == 0
+    assert re.fullmatch(r"[\w-]{32}", token := file.read_text())
+    assert f"https://studio.example.org:8443/?token={token}\n" in capfd.readouterr().out

@@ -1,5 +1,6 @@
 """``ddpm serve``."""
 
+import math
 import os
 import re
 import secrets
@@ -14,9 +15,13 @@ from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-DOMAIN = re.compile(r"[a-z0-9.-]+(:\d{1,5})?")
+LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+DOMAIN = re.compile(rf"{LABEL}([.]{LABEL})*(:(?P<port>[1-9][0-9]{{0,4}}))?")
+"""A host name in lower case (RFC 1123), with its port if unusual."""
 TOKEN = "DDPM_TOKEN"
 """The environment variable of the token."""
+TOKENS = re.compile("[!-~]{16,}")
+"""Tokens that HTTP headers and addresses can carry."""
 
 
 def serve(
@@ -51,8 +56,12 @@ def serve(
         from ddpm.serve.listening import bound, http_server
     except ImportError as error:
         raise InputError("missing", f"{error.name} is not installed; run `pip install 'ddpm[serve]'`") from error
-    if domain is not None and not DOMAIN.fullmatch(domain):
-        raise InputError("invalid", f"--domain {domain} is not a name; use one such as studio.example.org")
+    if domain is not None:
+        domain = domain.lower()
+        if not (found := DOMAIN.fullmatch(domain)) or int(found["port"] or 443) >= 1 << 16:
+            raise InputError("invalid", f"--domain {domain} is not a name; use one such as studio.example.org")
+    if memory is not None and not 0 < memory * 1e9 < math.inf:
+        raise InputError("invalid", f"--memory {memory:g} is not a size; use a positive number of gigabytes, such as 4")
     import psutil
 
     from ddpm.serve.catalog import Catalog
@@ -86,9 +95,11 @@ def _token(out: Path) -> str:
     if chosen := os.environ.get(TOKEN):
         if len(chosen) < 16:
             raise InputError("invalid", f"{TOKEN} has {len(chosen)} characters; use at least 16")
+        if not TOKENS.fullmatch(chosen):
+            raise InputError("invalid", f"{TOKEN} has spaces or other than ASCII characters; use letters and digits")
         return chosen
     path = out / "token"
-    if path.exists() and len(found := path.read_text().strip()) >= 16:
+    if path.exists() and TOKENS.fullmatch(found := path.read_text("ascii", errors="replace").strip()):
         return found
     token = secrets.token_urlsafe(24)
     out.mkdir(parents=True, exist_ok=True)
