@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from cases import cases
 from ddpm.serve import drawing, guard, listening
 from ddpm.serve.app import create
 from ddpm.serve.listening import bound, http_server
@@ -191,9 +192,13 @@ def test_only_a_named_proxy_says_whose_request_it_is(server: Server, behind_prox
 
 
 def test_a_port_that_is_taken() -> None:
-    with bound("127.0.0.1", 0) as found, refuses("conflict", str(found.getsockname()[1])):
+    with bound("127.0.0.1", 0) as found, refuses("conflict", str(found.getsockname()[1]), "--port"):
         bound("127.0.0.1", found.getsockname()[1])
-    with refuses("conflict", "nowhere.invalid"):
-        bound("nowhere.invalid", 0)
-    with refuses("conflict", "70000"):
+    with refuses("conflict", "70000", "--port"):
         bound("127.0.0.1", 70000)
+
+
+@cases("host", ("nowhere.invalid", "192.0.2.1", "a" * 70, "a..b"))
+def test_a_host_that_is_not_this_machine(host: str) -> None:
+    with refuses("conflict", f"--host {host}", "another --host"):
+        bound(host, 0)

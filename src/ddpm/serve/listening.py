@@ -103,9 +103,14 @@ def bound(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, OverflowError) as error:
-        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-        why = "it is in use" if taken else getattr(error, "strerror", None) or str(error)
-        raise InputError("conflict", f"cannot listen on {host}, port {port}: {why}; use another --port") from error
+        code = errno.ERANGE if isinstance(error, OverflowError) else error.errno
+        if code in (errno.EADDRINUSE, errno.EACCES, errno.ERANGE):
+            why = "it is in use" if code == errno.EADDRINUSE else getattr(error, "strerror", None) or str(error)
+            raise InputError("conflict", f"cannot listen on {host}, port {port}: {why}; use another --port") from error
+        why = error.strerror or str(error)
+    except UnicodeError:
+        why = "it is not a host name"
+    raise InputError("conflict", f"cannot listen on --host {host}: {why}; use another --host")
 
 
 def http_server(app: FastAPI, stopping: Callable[[], None] = lambda: None, *, behind_proxy: bool = False) -> HttpServer:
