@@ -20,7 +20,7 @@ CLOCK = {"time", "seconds", "images_per_s", "waiting", "eta_s", "began", "create
 SOURCE = re.compile(r"v\d+-[0-9a-f]{32}")
 """The cache of a source, whose name depends on when its files were copied."""
 TICKET = re.compile(r"[0-9a-f]{23}")
-"""An order of the server, whose name depends on the time; its pictures are told apart by what they show."""
+"""An order of the server, whose name depends on the time: here its seed names it, and pictures what they show."""
 DRAFTS = (".part", ".tmp", ".draft", ".lock")
 """The ends of names of files that nothing reads."""
 
@@ -89,11 +89,13 @@ def contents(folder: Path) -> Contents:
         if not path.is_file() or any(part.endswith(DRAFTS) for part in Path(name).parts):
             continue
         parsed = _parsed(path)
-        if TICKET.search(name):
-            if path.suffix == ".json":
+        if TICKET.search(name):  # a picture, or an order, of which failed ones are put again
+            if path.suffix == ".json" and parsed[0]["state"] == "failed":
                 continue
-            name = TICKET.sub(parsed, name)
-            name += " again" * (name in found)
+            told = f"{parsed[0]['order']['seed']} {parsed[0]['state']}" if path.suffix == ".json" else parsed
+            name, parsed = TICKET.sub(told, name), told
+        while name in found:
+            name += " again"
         found[name] = parsed
     return found
 

@@ -32,7 +32,7 @@ def serve() -> None:
         server.worker.start()
         try:
             tickets = [_latest(server, order) or server.put(order, CLIENT, given, None) for order, given in ORDERS]
-            while (states := [_state(server, ticket) for ticket in tickets]) and "queued" in states:
+            while "queued" in [_state(server, ticket) for ticket in tickets] and server.worker.is_alive():
                 time.sleep(0.002)
         finally:
             server.close()
