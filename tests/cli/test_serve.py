@@ -80,7 +80,7 @@ def test_what_keeps_it_from_starting(
         return line
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert f"port {taken.getsockname()[1]}" in refused(str(digits_run), "--port", str(taken.getsockname()[1]))
+        assert f"--port {taken.getsockname()[1]}" in refused(str(digits_run), "--port", str(taken.getsockname()[1]))
     store = Store(tmp_path / "studio")
     assert "studio is being served by process" in refused(str(digits_run), "--port", "0")
     store.close()

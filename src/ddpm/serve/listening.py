@@ -102,15 +102,14 @@ def bound(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except (OSError, OverflowError) as error:
-        code = errno.ERANGE if isinstance(error, OverflowError) else error.errno
-        if code in (errno.EADDRINUSE, errno.EACCES, errno.ERANGE):
-            why = "it is in use" if code == errno.EADDRINUSE else getattr(error, "strerror", None) or str(error)
-            raise InputError("conflict", f"cannot listen on {host}, port {port}: {why}; use another --port") from error
-        why = error.strerror or str(error)
+    except OSError as error:
+        why = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+        flag = "--port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "--host"
+    except OverflowError as error:
+        why, flag = str(error), "--port"
     except UnicodeError:
-        why = "it is not a host name"
-    raise InputError("conflict", f"cannot listen on --host {host}: {why}; use another --host")
+        why, flag = "it is not a host name", "--host"
+    raise InputError("conflict", f"cannot listen on --host {host} and --port {port}: {why}; use another {flag}")
 
 
 def http_server(app: FastAPI, stopping: Callable[[], None] = lambda: None, *, behind_proxy: bool = False) -> HttpServer:
