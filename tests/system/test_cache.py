@@ -31,13 +31,17 @@ def test_or_where_the_system_keeps_such_things(
 
 
 def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a container that is run by a user it does not know."""
+    """As in a container that is run by a user it does not know; no folder is ever named ~."""
     monkeypatch.setattr(sys, "platform", "linux")
     for name in ("DDPM_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os.path, "expanduser", str)
-    with refuses("unwritable", "~/.cache", "DDPM_CACHE"):
-        cache_folder()
+    for name, value in (("XDG_CACHE_HOME", ""), ("XDG_CACHE_HOME", "~nobody/c"), ("DDPM_CACHE", "~/c")):
+        monkeypatch.setenv(name, value)
+        with refuses("unwritable", value or "~/.cache/ddpm", "DDPM_CACHE"):
+            cache_folder()
+    monkeypatch.setenv("DDPM_CACHE", ".")
+    assert cache_folder() == Path()
 
 
 def test_room_is_checked(tmp_path: Path) -> None:

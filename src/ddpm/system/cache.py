@@ -20,17 +20,17 @@ def cache_folder() -> Path:
     """``$DDPM_CACHE``, or the cache folder of the operating system.
 
     Raises:
-        InputError: it is in the home folder, and the user has none.
+        InputError: it is in a home folder that does not exist.
     """
     if chosen := os.environ.get("DDPM_CACHE"):
-        return with_home(chosen)
-    if sys.platform == "win32":
-        place = with_home(os.environ.get("LOCALAPPDATA", "~/AppData/Local"))
+        place = with_home(chosen)
+    elif sys.platform == "win32":
+        place = with_home(os.environ.get("LOCALAPPDATA") or "~/AppData/Local") / "ddpm"
     else:
-        place = with_home(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
-    if place.parts[0] == "~":
-        raise InputError("unwritable", f"this user has no home folder, in which {place} would be; {ADVICE}")
-    return place / "ddpm"
+        place = with_home(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "ddpm"
+    if str(place).startswith("~"):
+        raise InputError("unwritable", f"no home folder is known for the cache, {place}; {ADVICE}")
+    return place
 
 
 def source_folder(key: str, cache_dir: Path | None = None) -> Path:
