@@ -1,5 +1,8 @@
 """Errors in command lines, in the same form as all other errors."""
 
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from itertools import dropwhile
 from typing import get_args
 
 from cyclopts import (
@@ -18,6 +21,8 @@ from ddpm.system.names import nearest, suggest
 
 EXPECTED = {int: "an integer", float: "a number", bool: "true or false"}
 """Types of values, in messages."""
+BARE = ("--help", "-h", "--version")
+"""The options of every command, which take no value."""
 
 
 def refusal(error: CycloptsError, commands: list[str]) -> InputError:
@@ -35,11 +40,11 @@ def _explained(error: CycloptsError, commands: list[str]) -> str:
         case UnknownCommandError(unused_tokens=[name, *_]) if not name.startswith("-"):
             return f"unknown command {name!r}{suggest(name, commands)}"
         case UnknownOptionError(token=token, argument_collection=known):
-            name = (token.keyword or token.value).partition("=")[0]
-            near = nearest(name, [flag for argument in known for flag in argument.names], cutoff=0.7)
-            return f"unknown option {name}{near}; {usage}"
+            options = [argument for argument in known if not argument.field_info.is_positional_only]
+            flags = {flag.lstrip("-"): flag for argument in options for flag in argument.names}
+            return f"{_unknown(token.keyword or token.value, flags, error.root_input_tokens or [])}; {usage}"
         case UnknownCommandError(unused_tokens=[name, *_]):
-            return f"unknown option {name}; {usage}"
+            return f"{_unknown(name, {}, [])}; {usage}"
         case UnusedCliTokensError(unused_tokens=[first, *_]):
             return f"unexpected argument {first!r}; {usage}"
         case MissingArgumentError(keyword=str(flag)):
@@ -56,6 +61,22 @@ def _explained(error: CycloptsError, commands: list[str]) -> str:
                 f"{name} is {token.value!r}{nearest(token.value, choices)}; {f'use {expected}' if expected else usage}"
             )
     return f"{' '.join(str(error).split()).rstrip('.')}; {usage}"
+
+
+def _unknown(word: str, flags: Mapping[str, str], line: Sequence[str]) -> str:
+    """Why a word of a command line is none of the command's options.
+
+    Args:
+        flags: The options by their names without dashes, which all have in common.
+        line: The whole command line, in which "--" ends the options.
+    """
+    name, equals, _ = word.partition("=")
+    if name in (each.partition("=")[0] for each in list(dropwhile("--".__ne__, line))[1:]):
+        return f"unexpected argument {word!r}"
+    if equals and name in BARE:
+        return f"{name} takes no value"
+    near = get_close_matches(name.lstrip("-"), flags, n=1, cutoff=0.7)
+    return f"unknown option {name}" + (f" (did you mean {flags[near[0]]!r}?)" if near else "")
 
 
 def _name(argument: Argument) -> str:
