@@ -145,7 +145,7 @@ def test_without_a_budget_it_is_an_hour(made: Make, said: list[str], monkeypatch
     monkeypatch.setattr(budget.time, "monotonic", lambda: 0.0)
     monkeypatch.setattr(draft, "speed_of", lambda job, accelerator: 100.0)
     p = made(images=None, guidance_search=False)
-    assert said == ["no --for or --images given: training for 1h", "measuring speed, for at most about 9 min 00 s"]
+    assert said == ["no --for or --images given: training for 1h", "measuring speed …"]
     assert p.config.training.images == 3456 * 100 // 64 * 64
 
 
@@ -290,6 +290,23 @@ def test_the_search_takes_its_time_from_training(made: Make, monkeypatch: pytest
     c = made(seconds=1000.0, changes={"training.batch": 10}).config
     assert c.guidance_search is not None
     assert 0.98 * 96_000 <= c.training.images + c.guidance_search.cost(labels=True) <= 96_000
+
+
+def test_a_budget_that_leaves_no_time_names_what_takes_it(
+    made: Make, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And advises one that suffices; nothing is measured for settings that are refused."""
+    clock = [0.0]
+    monkeypatch.setattr(budget.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(draft, "speed_of", lambda job, accelerator: 2000.0)
+    with refuses("invalid", "lr"):
+        made(seconds=60.0, changes={"training.lr": float("nan")})
+    assert said == []
+    clock[0] = 19.0
+    long = partial(made, guidance_search=True, changes={"guidance_search.samples": 20_000})
+    with refuses("invalid", "--for 1m30s", "took 19 s", "search for guidance", "16 min 40 s", "--for 34m "):
+        long(seconds=90.0)
+    long(seconds=34 * 60.0)
 
 
 @pytest.mark.usefixtures("features")

@@ -1,4 +1,4 @@
-from ddpm.system.units import count, duration, say_bytes, say_count, say_seconds, size
+from ddpm.system.units import count, duration, say_bytes, say_count, say_seconds, size, write_duration
 from refusal import refuses
 
 
@@ -13,6 +13,11 @@ def test_duration() -> None:
         ("1h2m3s", 3723),
     ]:
         assert duration(text) == seconds
+
+
+def test_a_duration_is_written_as_it_is_read() -> None:
+    for text in ("0.01s", "1m", "1m30s", "1h30m", "1h2m3.5s", "100h"):
+        assert write_duration(duration(text)) == text
 
 
 def test_no_duration() -> None:

@@ -192,10 +192,10 @@ class _AutoencoderDraft:
                 job = reopen(config, self.out, self.dataset, self.accelerator)
         return AutoencoderPlan(config, job, speed, needs)
 
-    def overhead(self, tree: Tree, images: int) -> float:
+    def overhead(self, tree: Tree, images: int) -> Mapping[str, float]:
         """The cost of measuring the autoencoder at its end, in images trained in the same time.
 
         A training step costs about as much as four encodings.
         """
         kept, held = split(len(self.dataset), 0, self.dataset.validation)
-        return min(MEASURING * images, min(len(kept), MEASURED) / 4 + len(held))
+        return {"measuring the autoencoder": min(MEASURING * images, min(len(kept), MEASURED) / 4 + len(held))}

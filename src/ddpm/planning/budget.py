@@ -2,7 +2,9 @@
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
@@ -10,7 +12,7 @@ from accelerate.utils import broadcast_object_list
 from ddpm.data.loader import Steps
 from ddpm.objectives.objective import Staged
 from ddpm.system.errors import InputError
-from ddpm.system.units import say_seconds
+from ddpm.system.units import say_seconds, write_duration
 from ddpm.training.job import Job
 from ddpm.training.measure import seconds_a_step
 from ddpm.training.trainer import Trainer
@@ -38,23 +40,30 @@ def seconds_left(seconds: float, began: float) -> float:
     return seconds - elapsed(began) - SPARE * seconds
 
 
-def whole_steps(images: float, batch: int, seconds: float, began: float) -> int:
-    """The number of whole steps for the images that fit in a budget, at least one.
+def whole_steps(
+    speed: float, batch: int, seconds: float, began: float, overhead: Mapping[str, float] = MappingProxyType({})
+) -> int:
+    """The number of whole steps that fit in a budget, at least one.
 
     Args:
+        speed: in images per second.
         began: ``time.monotonic()`` when the budget started.
+        overhead: what else the budget must suffice for, in words, and its cost in images trained in the same time.
 
     Raises:
         InputError: no time is left.
     """
-    if images <= 0:
-        spent = elapsed(began)
-        raise InputError(
-            "invalid",
-            f"--for {seconds:g}s ends before training starts, as starting and measuring took {say_seconds(spent)}; "
-            f"use --for {math.ceil(2 * spent / 60)}m or longer",
-        )
-    return max(1, int(images / batch))
+    images = speed * seconds_left(seconds, began) - sum(overhead.values())
+    if images > 0:
+        return max(1, int(images / batch))
+    spent, later = elapsed(began), {name: cost / speed for name, cost in overhead.items()}
+    least = 60 * math.ceil(2 * (spent + sum(later.values())) / 60)
+    takes = [f"{name} would take {say_seconds(cost)}" for name, cost in later.items() if cost >= 1]
+    raise InputError(
+        "invalid",
+        f"--for {write_duration(seconds)} leaves no time for training: starting and measuring took "
+        f"{' and '.join([say_seconds(spent), *takes])}; use --for {write_duration(least)} or longer",
+    )
 
 
 def shortfall(steps: int, batch: int, speed: float, seconds: float, few: str) -> str | None:

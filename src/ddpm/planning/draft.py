@@ -1,7 +1,7 @@
 """Plans of runs: what those of diffusion models and of autoencoders have in common."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -9,11 +9,10 @@ from accelerate import Accelerator
 
 from ddpm.data.dataset import STATISTICS, Dataset, channel_stats
 from ddpm.data.order import split
-from ddpm.planning.budget import MEASURING, TRIAL, elapsed, seconds_left, shortfall, speed_of, whole_steps
+from ddpm.planning.budget import MEASURING, elapsed, seconds_left, shortfall, speed_of, whole_steps
 from ddpm.planning.recipes import Rung, Tree
 from ddpm.planning.request import Request
 from ddpm.system.progress import Say
-from ddpm.system.units import say_seconds
 from ddpm.training.job import Job
 from ddpm.training.measure import Memory, available_bytes
 
@@ -50,8 +49,8 @@ class Draft(Protocol[PlannedT]):
         """The finished plan of a recipe's tree."""
         ...
 
-    def overhead(self, tree: Tree, images: int) -> float:
-        """The cost of what a run measures besides training, in images trained in the same time."""
+    def overhead(self, tree: Tree, images: int) -> Mapping[str, float]:
+        """What a run measures in addition to training, in words, and its cost in images trained in the same time."""
         ...
 
 
@@ -66,14 +65,15 @@ def plan_within(draft: Draft[PlannedT], rungs: Sequence[Rung], seconds: float, b
         InputError: no time is left.
     """
 
+    def overhead(rung: Rung, speed: float) -> Mapping[str, float]:
+        """That of a run as long as the budget, at a speed in images per second."""
+        return draft.overhead(rung.tree, max(1, int(speed * seconds_left(seconds, began))))
+
     def affordable(rung: Rung, speed: float) -> float:
-        """The number of training images that fit in, at a speed in images per second."""
-        images = speed * seconds_left(seconds, began)
-        return images - draft.overhead(rung.tree, max(1, int(images)))
+        """The number of training images that fit in."""
+        return speed * seconds_left(seconds, began) - sum(overhead(rung, speed).values())
 
     chosen: tuple[Rung, float, int] | None = None
-    longest = max(MEASURING * seconds, 10 * TRIAL)  # the first network is measured in any case
-    draft.say(f"measuring speed, for at most about {say_seconds(longest)}")
     start, spent, took = time.monotonic(), 0.0, 0.0
     for rung in rungs:
         if chosen is not None and affordable(rung, chosen[1]) < rung.needs:
@@ -82,6 +82,8 @@ def plan_within(draft: Draft[PlannedT], rungs: Sequence[Rung], seconds: float, b
             draft.say("note: this machine is too slow at the moment to try larger networks; use a longer --for")
             break
         job = draft.plan(rung.tree, max(rung.needs, 1), None).job  # of any length, as it only measures speed
+        if chosen is None:  # only now are the settings known to be valid
+            draft.say("measuring speed …")
         speed = speed_of(job, draft.accelerator)
         if chosen is not None and affordable(rung, speed) < rung.needs:
             break
@@ -90,7 +92,7 @@ def plan_within(draft: Draft[PlannedT], rungs: Sequence[Rung], seconds: float, b
         spent, took = now, now - spent
     assert chosen is not None
     rung, speed, batch = chosen
-    steps = whole_steps(affordable(rung, speed), batch, seconds, began)
+    steps = whole_steps(speed, batch, seconds, began, overhead(rung, speed))
     if (note := shortfall(steps, batch, speed, seconds, draft.few)) is not None:
         draft.say(note)
     return draft.plan(rung.tree, steps * batch, speed)

@@ -239,13 +239,18 @@ class _Draft:
                 job = reopen(config, self.out, self.dataset, self.accelerator, codec)
         return Plan(config, job, speed, needs, self.stored)
 
-    def overhead(self, tree: Tree, images: int) -> float:
+    def overhead(self, tree: Tree, images: int) -> Mapping[str, float]:
         """The cost of scores and of the search for guidance in a run on this many images, in images trained in the
         same time."""
         config = self.config(tree, images)
         scoring, search = config.scoring, config.guidance_search
-        scores = 0.0 if scoring is None else min(scoring.share * images, scoring.cost(images, config.training.batch))
-        return scores + (0.0 if search is None else search.cost(config.guides))
+        found: dict[str, float] = {}
+        if scoring is not None:
+            cost = scoring.cost(images, config.training.batch)
+            found["scoring"] = min(scoring.share * images, cost)
+        if search is not None:
+            found["the search for guidance"] = search.cost(config.guides)
+        return found
 
 
 def _fitted(whole: Tree) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ddpm.engine.teacher import Teacher
 from ddpm.images.geometry import Geometry
 from ddpm.metrics.features.extract import extract_once
 from ddpm.planning import plan
-from ddpm.planning.budget import seconds_left, speed_of, whole_steps
+from ddpm.planning.budget import speed_of, whole_steps
 from ddpm.planning.follow import say
 from ddpm.planning.progressive import Halving
 from ddpm.planning.reopen import reopen
@@ -81,7 +81,7 @@ def make(
         if "for" not in asked:
             say(accelerator, f"no --for or --images given: training for {seconds / 60:.2g}m")
         speed = speed_of(replace(trial, settings=replace(trial.settings, micro_batch=micro)), accelerator)
-        amount = whole_steps(speed * seconds_left(seconds, began), batch, seconds, began) * batch
+        amount = whole_steps(speed, batch, seconds, began) * batch
     sized = replace(
         draft.training,
         images=amount,

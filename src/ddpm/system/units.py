@@ -25,6 +25,13 @@ def duration(text: str) -> float:
     return seconds
 
 
+def write_duration(seconds: float) -> str:
+    """A duration as :func:`duration` reads it: ``90s`` as ``1m30s``."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return "".join(f"{n:.12g}{unit}" for n, unit in ((hours, "h"), (minutes, "m"), (rest, "s")) if n)
+
+
 def count(text: str, what: str = "images") -> int:
     """``50000``, ``500k``, ``2M`` or ``1.5M``.
 
