@@ -18,7 +18,7 @@ from ddpm.system.errors import InputError
 peers.BEAT, peers.SILENCE, peers.GRACE = 0.05, 1.0, 0.3
 rank, fault = int(os.environ["RANK"]), sys.argv[1]
 
-def command(argv):
+def command(argv, **how):
     accelerator = Accelerator(cpu=True)
     if fault == "silent store" and rank == 1:
         peers._Watch._look = lambda self: time.sleep(60)
