@@ -76,7 +76,7 @@ for _name, _help in _COMMANDS.items():
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command; a user's mistake, or an error of the disk, is one line on stderr and exit code 2.
 
-    A command whose output cannot be written goes on without it, as its files matter more, and exits with code 74.
+    A command whose output cannot be written continues without it, as its files matter more, and exits with code 74.
     """
     code: str | int | None = None
     with dependable() as output:

@@ -96,7 +96,7 @@ def _token(out: Path) -> str:
         if len(chosen) < 16:
             raise InputError("invalid", f"{TOKEN} has {len(chosen)} characters; use at least 16")
         if not TOKENS.fullmatch(chosen):
-            raise InputError("invalid", f"{TOKEN} has spaces or other than ASCII characters; use letters and digits")
+            raise InputError("invalid", f"{TOKEN} has spaces or non-ASCII characters; use letters and digits")
         return chosen
     path = out / "token"
     if path.exists() and TOKENS.fullmatch(found := path.read_text("ascii", errors="replace").strip()):

@@ -52,7 +52,7 @@ def _members(file: BinaryIO) -> Iterator[Member]:
 
 
 def _images(file: BinaryIO, group: list[Member], ignored: Ignored) -> Iterator[Entry]:
-    """The images of one sample, which are several where a tar of plain files has ``7.jpg`` beside ``7.png``."""
+    """The images of one sample, which are several where a tar of plain files has ``7.jpg`` next to ``7.png``."""
     pictures = [member for member in group if posixpath.splitext(member[0].name)[1].lower() in SUFFIXES]
     plain = [member for member in pictures if "." not in member[2]] or pictures
     texts: dict[str, bytes] = {}

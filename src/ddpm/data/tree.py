@@ -23,7 +23,7 @@ JUNK = {
     *("__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "recycler", "system volume information"),
     *("@eadir", "#recycle", "#snapshot", "lost+found"),
 }
-"""Files and folders of systems and servers, in lower case, besides those whose names begin with a dot."""
+"""Files and folders of systems and servers, in lower case; also those whose names begin with a dot."""
 RULES = 2
 """Incremented when the same files are decoded to other images, which the cache then does not have."""
 

@@ -22,7 +22,7 @@ MOST_BYTES, MOST_UPLOAD, MOST_HELD = 32 << 20, 4 << 30, 256 << 20
 MOST_AT_ONCE = 64
 """The requests of one client that are answered at the same time."""
 LONGEST_MESSAGE = 500
-"""The letters of an error message, which may quote a request."""
+"""The characters of an error message, which may quote a request."""
 PATIENCE, SLOWEST = 20.0, 8 << 10
 """Seconds that a body may take in any case, and the bytes per second that it must have after them."""
 ASKING = """<!doctype html>
@@ -33,7 +33,7 @@ ASKING = """<!doctype html>
 <p>{message} Open the address that the server printed, or enter the token here.
 <form action="/"><label>Token <input name="token" type="password" autofocus></label> <button>Open</button></form>
 """
-"""What a browser shows that has no token."""
+"""The page for a browser that has no token."""
 HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'; "
     "base-uri 'none'; form-action 'self'",

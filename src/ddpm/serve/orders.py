@@ -16,7 +16,7 @@ StateName = Literal["queued", "running", "done", "failed", "cancelled"]
 MOST_PICTURES, MOST_STEPS, MOST_SIDE = 64, 1000, 1 << 13
 """The pictures of a request, the steps of each, and the pixels that outpainting adds on one side."""
 LONGEST_NAME, LONGEST_PROMPT = 200, 4096
-"""The letters of a run's, a class's or a setting's name, and of a prompt."""
+"""The characters of a run's, a class's or a setting's name, and of a prompt."""
 KEPT_BACK = {"guide_with", "precision"}
 """Settings that clients may not choose: the first names a file of the server."""
 OPTIONS: dict[TaskName, frozenset[str]] = {

@@ -22,7 +22,7 @@ from ddpm.system.record import Strict
 
 router = APIRouter(prefix="/api")
 LONGEST_RECORD = 1 << 16
-"""The letters of the record in a picture: two prompts of the greatest length, and the settings."""
+"""The characters of the record in a picture: two prompts of the greatest length, and the settings."""
 
 
 class Ask(Order):

@@ -64,7 +64,7 @@ def stop_training(name: str, trainings: Its_trainings, server: Its) -> dict[str,
 
 @router.post("/trainings/{name}/resume", status_code=202)
 def resume_training(name: str, trainings: Its_trainings, server: Its) -> dict[str, Any]:
-    """Go on with a training that was stopped."""
+    """Resume a training that was stopped."""
     trainings.resume(name)
     return state_of(name, server)
 

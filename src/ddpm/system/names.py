@@ -72,7 +72,7 @@ MINILM = "minilm"
 
 
 LONGEST = 40
-"""The most letters of a name in a list."""
+"""The most characters of a name in a list."""
 
 
 def suggest(word: str, known: list[str]) -> str:
@@ -87,7 +87,7 @@ def listed(names: Sequence[str], most: int = 40) -> str:
 
 
 def shortened(name: str) -> str:
-    """A name as lists show it, of at most ``LONGEST`` letters."""
+    """A name as lists show it, of at most ``LONGEST`` characters."""
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 
