@@ -21,8 +21,7 @@ def test_a_fraction_for_a_whole_number(capsys: pytest.CaptureFixture[str]) -> No
         with pytest.raises(SystemExit) as ended:
             main(line.split())
         assert ended.value.code == 2
-        err = " ".join(capsys.readouterr().err.split())
-        assert f'Invalid value for {flag}: unable to convert "{value}" into int' in err
+        assert capsys.readouterr().err == f"ddpm: {flag} is '{value}'; use an integer\n"
 
 
 def test_what_can_be_taken_is_taken_as_it_is() -> None:
