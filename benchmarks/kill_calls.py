@@ -95,6 +95,7 @@ def main() -> None:
     if not preload.preloaded():
         preload.restart(preload.compiled(Path(tempfile.mkdtemp())))
     import sklearn.datasets  # noqa: F401
+    import torch._dynamo  # noqa: F401  # which optimisers import
 
     import ddpm.cli.train
     import ddpm.evaluation.tune
