@@ -43,7 +43,7 @@ from PIL import Image
 
 import ddpm
 
-TOKEN = "the token of a benchmark"
+TOKEN = "a-token-of-the-benchmark"
 TITLE = (
     f"{'load':<28}{'answered':>9}{'refused':>9}{'failed':>8}{'pictures/s':>12}{'p50 ms':>10}{'p95 ms':>10}"
     f"{'CPU ms/picture':>16}"
