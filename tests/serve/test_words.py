@@ -32,7 +32,7 @@ def test_folders_with_spaces_and_brackets_are_called_by_their_names(
     ("message", "plain"),
     [
         ("cannot read /home/me/runs/a.json (no)", "cannot read a.json (no)"),
-        ("'/tmp/x' and \"/tmp/é-1/y.zip\"", "'x' and \"y.zip\""),
+        ("'/data/x' and \"/data/é-1/y.zip\"", "'x' and \"y.zip\""),
         ("cannot open:/etc/secret/x.png", "cannot open:x.png"),
         ("(see)/home/bob/x and file:///home/bob/y.png", "(see)x and file://y.png"),
         ("'/mnt/big disk/private/a.png' or ~/secret/place/x", "'a.png' or x"),
