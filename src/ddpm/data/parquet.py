@@ -134,7 +134,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _stamp(group: Any) -> list[Any]:
-    """What the metadata of a row group says of its contents: sizes, and the smallest and the largest values."""
+    """A fingerprint of the contents of a row group by its metadata: sizes, and the smallest and largest values."""
     columns = [group.column(i) for i in range(group.num_columns)]
     known = (c.statistics for c in columns if c.is_stats_set and c.statistics.has_min_max)
     extremes = sha256(repr([(each.min_raw, each.max_raw) for each in known]).encode()).hexdigest()

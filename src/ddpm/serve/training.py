@@ -99,7 +99,7 @@ class Trainings:
         path = self.folder / name
         with self._lock:
             running = self.running
-            if running is not None and str(path.resolve()) in self._told(running):
+            if running is not None and str(path.resolve()) in self._recorded(running):
                 raise InputError("conflict", f"{running} is being trained on {name}; stop it first")
             path.unlink(missing_ok=True)
 
@@ -127,7 +127,7 @@ class Trainings:
         Raises:
             InputError: it was not started from here, or another training runs.
         """
-        self._spawn(name, self._told(name))
+        self._spawn(name, self._recorded(name))
 
     def stop(self) -> None:
         """Stop the running training, with everything saved."""
@@ -135,7 +135,7 @@ class Trainings:
             if self.running is not None and self._process is not None:
                 self._process.send_signal(signal.SIGTERM)
 
-    def _told(self, name: str) -> list[str]:
+    def _recorded(self, name: str) -> list[str]:
         """The command of a training.
 
         Raises:

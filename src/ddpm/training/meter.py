@@ -26,7 +26,7 @@ class Meter:
         self._began = time.perf_counter()
 
     def sums(self) -> dict[str, float]:
-        """What the next line needs of the steps so far, over all processes, which must call this together."""
+        """The sums for the next line of the log over all processes, which must call this together."""
         return {"finite": self._finite, "loss": self._total(), "norm": self._norm}
 
     def restore(self, sums: Mapping[str, float]) -> None:
