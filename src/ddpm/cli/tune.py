@@ -31,6 +31,7 @@ def tune(
     steps: list[str] | None = None,
     n: Annotated[int | None, Parameter(name=["-n", "--n"])] = None,
     solvers: list[str] | None = None,
+    grid: str | None = None,
     guidance_scale: float | None = None,
     seed: int | None = None,
     data: str | None = None,
@@ -52,7 +53,9 @@ def tune(
             samples; the run's own by default.
         n: The number of samples to tune on; 32 by default, and as many more are drawn to measure the result. With
             --guidance: samples per guidance; 512 by default.
-        solvers: Solvers to try, as in dpm++-2m,unipc-3; by default all deterministic ones with one call per step.
+        solvers: Solvers to try, as in dpm++-2m,unipc-3; by default all deterministic ones with one call per step. With
+            --guidance: the one of the samples; the run's own by default.
+        grid: With --guidance: the grid of the samples, such as power; the run's own by default.
         guidance_scale: Scale of classifier-free guidance to tune the steps for; that of the run by default.
         seed: The random seed of the samples' noise when tuning the steps; 0 by default.
         data: With --guidance: the real images; the run's data by default.
@@ -68,22 +71,28 @@ def tune(
     folder = RunFolder.open(run)
     if folder.checkpoint is not None:
         raise InputError("invalid", f"{run} is a checkpoint; use the run folder, whose newest weights are tuned")
-    counts = integers("--steps", steps, "6,8,10")
+    counts, names = integers("--steps", steps, "6,8,10"), words(solvers)
     if guidance:
-        refuse_flags("the search for guidance", solvers=solvers, guidance_scale=guidance_scale, seed=seed)
-        if len(counts) > 1:
-            raise InputError(
-                "invalid", f"--steps takes one number with --guidance, not {len(counts)}; use --steps {counts[0]}"
-            )
-        sampling = {"steps": counts[0] if counts else None, "precision": precision}
+        refuse_flags("the search for guidance", guidance_scale=guidance_scale, seed=seed)
+        for flag, values, what in (("--steps", counts, "number"), ("--solvers", names, "name")):
+            if len(values) > 1:
+                raise InputError(
+                    "invalid", f"{flag} takes one {what} with --guidance, not {len(values)}; use {flag} {values[0]}"
+                )
+        sampling = {
+            "steps": counts[0] if counts else None,
+            "solver": names[0] if names else None,
+            "grid": grid,
+            "precision": precision,
+        }
         given = {name: value for name, value in sampling.items() if value is not None}
         own = AskGuidance(512 if n is None else n, data, given)
         _guidance(run, own if lengths is None else replace(own, lengths=_lengths(lengths)), device)
     else:
-        refuse_flags("tuning of steps; add --guidance", data=data, lengths=lengths, precision=precision)
-        names, scale = words(solvers) or SOLVERS, {} if guidance_scale is None else {"guidance": guidance_scale}
+        refuse_flags("tuning of steps; add --guidance", grid=grid, data=data, lengths=lengths, precision=precision)
+        scale = {} if guidance_scale is None else {"guidance": guidance_scale}
         counts = sorted(set(counts or [6, 8, 10]))
-        _steps(run, AskTune(counts, names, 32 if n is None else n, seed or 0, sampling=scale), device)
+        _steps(run, AskTune(counts, names or SOLVERS, 32 if n is None else n, seed or 0, sampling=scale), device)
 
 
 def _lengths(groups: list[str]) -> list[float]:
