@@ -23,7 +23,7 @@ demo: $(VENV)/with-digits,report ## train on handwritten digits for 87 s, sample
 	@echo "samples: runs/digits/samples/demo/grid.png; report: runs/digits/report.html"
 
 test: lint ## run ruff, mypy and all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal
 
 fuzz: $(VENV)/with-test ## read 2,500 files with seeded damage, 60 of which make test reads
 	DDPM_FUZZ=$(FILES) OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/fuzz -s --hypothesis-seed=$(SEED)
