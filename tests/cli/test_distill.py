@@ -174,8 +174,10 @@ def test_one_student_for_a_range_of_guidance(
 ) -> None:
     """It is told the scale, and nothing else guides it."""
     out = tmp_path / "fast"
-    distil(digits_run, out, given(steps="1-2", guidance="1-5"))
+    distil(digits_run, out, given(steps="1-2", guidance="1-5", guidance_interval=(0, 2)))
+    distil(digits_run, out, RunConfig.read(out / "config.json").request)  # the same, as read from a file
     run = load(out, "cpu")
+    assert run.config.distillation.sampling.guidance.words == "5, r below 2"
     assert run.config.student == f"1-2-step student of {digits_run}, guidance 1-5"
     assert settings(run, {}).guidance_scale == 1.15  # the teacher's own
     how = settings(run, {"guidance": 3.0, "steps": 1})
@@ -293,12 +295,18 @@ def test_what_a_student_is_not_asked(student: Path) -> None:
         ({"guidance": -1.0}, "guidance"),
         ({"guidance": "5-1"}, "guidance"),
         ({"guidance": "0-1"}, "guidance"),
+        ({"guidance": 2, "guidance_interval": (2, 1)}, "guidance_interval"),
     ],
 )
 def test_refused_values(digits_run: Path, tmp_path: Path, flags: dict[str, object], named: str) -> None:
     with refuses("invalid", named):
         distil(digits_run, tmp_path / "fast", given(**flags))
     assert not (tmp_path / "fast").exists()
+
+
+def test_noise_levels_to_guide_at_need_a_scale(digits_run: Path, tmp_path: Path) -> None:
+    with refuses("conflict", "--guidance"):
+        distil(digits_run, tmp_path / "fast", given(guidance_interval=(0, 2)))
 
 
 def test_refused_teachers(cli: Cli, student: Path, enlarging_run: Path, digits_run: Path, tmp_path: Path) -> None:

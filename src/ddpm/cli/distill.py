@@ -16,6 +16,7 @@ def distill(
     method: DistillationName | None = None,
     steps: str | None = None,
     guidance: str | None = None,
+    guidance_interval: tuple[float, float] | None = None,
     teacher_steps: int | None = None,
     for_: Annotated[str | None, Parameter(name="--for")] = None,
     images: str | None = None,
@@ -44,6 +45,8 @@ def distill(
             is used. Several, as in 2-5 or 1,2,4, make one student for all of them.
         guidance: Guidance scale that the student learns; the run's own by default, 1 for none. A range, as in 1-5, is
             for a student that takes any scale in it.
+        guidance_interval: Guide only between two noise-to-signal ratios, such as 0 2; at all of them by default where
+            --guidance is given, else as the run does.
         teacher_steps: Steps of the teacher; 3 for each of the student by default, at least 12. For the method
             progressive, the student's doubled one or more times, to at least 32 by default.
         for_: The time to train for: 90s, 20m, 1h30m; 10m by default. The speed is measured first and turned into a
@@ -69,7 +72,8 @@ def distill(
     from ddpm.system.allocator import keep_freed_memory
 
     keep_freed_memory()
-    flags: dict[str, object] = {"method": method, "steps": steps, "guidance": guidance, "teacher_steps": teacher_steps}
+    flags: dict[str, object] = {"method": method, "steps": steps, "teacher_steps": teacher_steps}
+    flags |= {"guidance": guidance, "guidance_interval": guidance_interval}
     flags |= {"for": for_, "images": images, "during_training": during_training, "tuning": tuning}
     flags |= {"batch": batch, "optimizer": optimizer, "lr": lr, "seed": seed, "precision": precision}
     given = {flag: value for flag, value in flags.items() if value is not None}

@@ -40,12 +40,12 @@ class DistillationConfig(Strict):
 
     @property
     def guided(self) -> str:
-        """The guidance that the student learned, ", guidance 1.15" or ", guidance 1-5"; empty for none."""
+        """The guidance that the student learned, ", guidance 1.15, r below 2" or ", guidance 1-5"; empty for none."""
         if self.guidance is not None:
             low, high = self.guidance
             return f", guidance {low:g}-{high:g}"
         guidance = self.sampling.guidance
-        return "" if guidance is None else f", guidance {guidance.scale:g}"
+        return "" if guidance is None else f", guidance {guidance.words}"
 
     @model_validator(mode="after")
     def _rises(self) -> Self:

@@ -18,7 +18,7 @@ from ddpm.system.names import DistillationName, OptimizerName, suggest
 from ddpm.system.ranges import span, spelled, whole_numbers
 
 FLAGS = (
-    *("method", "steps", "guidance", "teacher_steps", "during_training", "tuning"),
+    *("method", "steps", "guidance", "guidance_interval", "teacher_steps", "during_training", "tuning"),
     *("batch", "optimizer", "lr", "seed", "precision"),
 )
 """Flags of ``ddpm distill``, except the budget."""
@@ -69,6 +69,8 @@ class Distilling:
         if "guidance" in found:
             low, high = span("--guidance", found["guidance"])
             found["guidance"] = f"{low:g}-{high:g}" if low < high else low
+        if "guidance_interval" in found:
+            found["guidance_interval"] = [float(r) for r in found["guidance_interval"]]  # as JSON has it
         return found
 
     @property

@@ -61,10 +61,7 @@ def taught(teacher: LoadedRun, grids: Sequence[Timesteps], asked: Mapping[str, A
     total = asked.get("teacher_steps", max(FEWEST, EACH * least))
     if total <= least:
         raise InputError("invalid", f"--teacher-steps must be more than the {least} of the student, not {total}")
-    changes: dict[str, Any] = {"solver": SOLVER, "grid": tuple(divided(visits, total))}
-    if "guidance" in asked:
-        _, changes["guidance"] = span("--guidance", asked["guidance"])
-    return settings(teacher, changes)
+    return settings(teacher, {"solver": SOLVER, "grid": tuple(divided(visits, total)), **guided(asked)})
 
 
 def halved(teacher: LoadedRun, steps: int, asked: Mapping[str, Any]) -> SamplingConfig:
@@ -73,7 +70,17 @@ def halved(teacher: LoadedRun, steps: int, asked: Mapping[str, Any]) -> Sampling
     Raises:
         InputError: the guidance is invalid.
     """
-    changes: dict[str, Any] = {"solver": "ddim", "grid": power(teacher, 2 * steps)}
-    if "guidance" in asked:
-        _, changes["guidance"] = span("--guidance", asked["guidance"])
-    return settings(teacher, changes)
+    return settings(teacher, {"solver": "ddim", "grid": power(teacher, 2 * steps), **guided(asked)})
+
+
+def guided(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The teacher's options of guidance: the highest scale, and the noise-to-signal ratios to guide between.
+
+    Raises:
+        InputError: the scale is invalid or missing.
+    """
+    if "guidance" not in asked:
+        if "guidance_interval" in asked:
+            raise InputError("conflict", "--guidance-interval requires --guidance; add it")
+        return {}
+    return {"guidance": span("--guidance", asked["guidance"])[1], "guidance_interval": asked.get("guidance_interval")}
