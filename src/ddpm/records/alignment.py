@@ -26,7 +26,7 @@ class LevelLoss(Strict):
 
 
 class Retrieval(Strict):
-    """How often the right one among several captions has the lowest loss of an image.
+    """How often the right caption, among several, gives an image its lowest loss.
 
     Attributes:
         among: The number of captions of each image, one of which is its own.
@@ -49,7 +49,7 @@ class ClipScore(Strict):
         folder: The folder of the model, as given.
         hash: A hash of its weights and of how images are prepared for it.
         drawn: The score of the samples of :class:`Retrieval`.
-        real: That of its captioned images.
+        real: The score of its captioned images.
     """
 
     folder: str
@@ -64,9 +64,9 @@ class AlignmentRecord(Record):
     Attributes:
         weights: The hash of the weights.
         seed: The seed of the noise and of the samples.
-        n: The number of captioned images of the losses.
+        n: The number of captioned images that the losses are averaged over.
         held_out: Whether they were held out from training.
-        labels: Whether their classes were given, too.
+        labels: Whether their classes were given as well.
         reference: These images.
         levels: The losses, from low to high noise.
         retrieval: None if no samples were asked for.

@@ -1,4 +1,4 @@
-"""Averages of a run's weights of any length, made after training."""
+"""Averages of a run's weights, of any length, computed after training."""
 
 import re
 from pathlib import Path
@@ -35,9 +35,9 @@ def folder_of(run: RunFolder, length: float) -> Path:
 
 
 def average(run: RunFolder, length: float) -> Path:
-    """Write the average of a length beside those that training saved; returns its folder.
+    """Write the average of a length next to those that training saved, and return its folder.
 
-    It opens wherever a checkpoint does.
+    It can be opened wherever a checkpoint can.
 
     Raises:
         InputError: as :func:`averaged`, or it cannot be written.
@@ -47,7 +47,7 @@ def average(run: RunFolder, length: float) -> Path:
 
 
 def check(length: float) -> None:
-    """Refuse a length that cannot be made well of the saved averages.
+    """Refuse a length that the saved averages cannot approximate well.
 
     Raises:
         InputError: it is out of range.

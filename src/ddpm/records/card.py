@@ -57,7 +57,7 @@ def card(config: RunConfig, folder: str, weights: int, prompt: str | None = None
     Args:
         folder: the run folder as the user wrote it.
         weights: the number of network parameters.
-        prompt: an example of a prompt, instead of one of a class.
+        prompt: an example prompt, instead of an example class.
     """
     given = {"prompt": prompt} if prompt is not None else {"label": (*config.data.classes, None)[0]}
     what, command, call = "A denoising diffusion model of", f"ddpm sample {shlex.quote(folder)} -n 16", "sample(16"
@@ -108,18 +108,18 @@ def front_matter(config: RunConfig, library: str, *tags: str) -> str:
 
 
 def adopt(run: RunFolder, found: GuidanceRecord) -> None:
-    """Write the result of a search into the run folder, and name it in the model card, whose rest stays as it is."""
+    """Write the result of a search into the run folder, and name it in the model card, leaving the rest unchanged."""
     guidance = words(found.chosen)
     if found.average is not None:
         guidance += f", average of length {found.average.length:g}"
     _change(run.card, "sampling", _sampling(run.config().sampling, guidance))
-    found.write(run.guidance_file)  # last: a killed command does both again
+    found.write(run.guidance_file)  # last, so that a killed command repeats both
 
 
 def lengthen(run: RunFolder, config: RunConfig) -> None:
     """Write the config of a run that trains for longer, and name the length in the model card."""
     _change(run.card, "training", _training(config.training))
-    config.write(run.config_file)  # last: a killed command does both again
+    config.write(run.config_file)  # last, so that a killed command repeats both
 
 
 def _change(card: Path, title: str, text: str) -> None:

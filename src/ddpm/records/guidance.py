@@ -10,17 +10,18 @@ from ddpm.records.score import FeaturesRecord, ReferenceRecord
 from ddpm.system.record import Record, Strict
 
 RECALL_LOSS = 0.03
-"""The most recall that guidance may cost, compared with the guidance that the search began at."""
+"""The largest accepted loss of recall, compared with the guidance that the search started from."""
 
 
 class GuidanceTrial(Strict):
-    """One guidance and its measured samples.
+    """One setting of guidance and its measured samples.
 
     Attributes:
         guidance: None for none.
         length: the length of the average of the weights; None for the run's own weights.
         frechet: Fréchet distance to the real images.
-        change: its difference from the first trial's; the interval is paired, as both drew the same noise and labels.
+        change: its difference from the first trial's; the interval is paired, because both drew the same noise and
+            labels.
         precision, recall, coverage: see :func:`ddpm.metrics.manifold.estimate`.
         seconds: the time to draw and to measure the samples.
     """
@@ -65,7 +66,7 @@ class GuidanceRecord(Record):
         sampling: the settings of the first trial, which the others share except for guidance.
         trials: in the order of the search, the run's own guidance first.
         chosen: the guidance of the best trial; None for none.
-        lengths: trials of other averages of the weights with this guidance; the first is that of the run's own weights.
+        lengths: trials of other averages of the weights with this guidance; the first uses the run's own weights.
         average: the average that is used instead of the run's own weights, if one is better.
     """
 
@@ -82,7 +83,7 @@ class GuidanceRecord(Record):
     average: Average | None = None
 
     def suits(self, weights: str | None) -> bool:
-        """Whether the search was of weights with this hash, or chose these."""
+        """Whether the search used weights with this hash, or chose them."""
         return weights == self.weights or (self.average is not None and weights == self.average.weights)
 
     @property
@@ -122,9 +123,9 @@ class GuidanceRecord(Record):
 
 
 def best(trials: Sequence[GuidanceTrial]) -> GuidanceTrial:
-    """The trial with the lowest Fréchet distance, among the first and those that keep its recall and are surely better.
+    """The trial with the lowest Fréchet distance, of the first and those that keep its recall and are surely better.
 
-    The paired 95 % interval of their change lies below 0. So noise alone does not replace the run's own guidance.
+    These have a paired 95 % interval of their change below 0, so noise alone does not replace the run's own guidance.
     """
     first, *others = trials
     better = [trial for trial in others if trial.keeps_recall(first) and trial.change.high < 0]

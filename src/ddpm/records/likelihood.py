@@ -13,7 +13,7 @@ class Levels(Strict):
     """The contributions to the bound, noisiest first: one entry per term, the decoder's last.
 
     Attributes:
-        timestep: of the term's noisier level, from 1 to T; of a randomly drawn term, the expected timestep.
+        timestep: of the term's noisier level, from 1 to T; the expected timestep of a randomly drawn term.
         pairs: the number of pairs of neighbouring levels that the term represents.
         bits: the sum over these pairs, averaged over the images.
         x0_mse: mean of (x0 - denoised)² at that level.

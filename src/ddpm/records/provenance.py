@@ -28,7 +28,7 @@ MADE_BY = ("Software", "ddpm")
 OF_CLASSIFIER = under(SamplingConfig, "classifier")
 
 Shown = Annotated[str, AfterValidator(readable)]
-"""A text that may be the name of a file of any bytes."""
+"""Text that may be a file name with any bytes."""
 
 Option = Shown | float | int | bool | tuple[str, ...] | None
 

@@ -64,7 +64,7 @@ class RunFolder:
     report = File("report.html")
     checkpoints = File(checkpoints.FOLDER)
     averages = File(job.AVERAGES)
-    """The averages saved during training, and those made of them for a length."""
+    """The averages saved during training, and those computed from them for other lengths."""
     classifier = File("classifier")
     """The folder of the run's classifier, which has a config, weights, a log and checkpoints like a run."""
     codec = File("codec")
@@ -81,7 +81,7 @@ class RunFolder:
     evaluations = File("evaluations")
     """The folder of scores."""
     drawn = File("drawn")
-    """The folder of scored samples, kept for further scores of them."""
+    """The folder of scored samples, kept so that they can be scored again."""
     likelihood = File("likelihood")
     """The folder of bits per dimension; ``answers`` has those of each image."""
     sweeps = File("sweeps")
@@ -152,7 +152,7 @@ class RunFolder:
 
     @property
     def is_autoencoder(self) -> bool:
-        """Whether the config is that of an autoencoder."""
+        """Whether the config is for an autoencoder."""
         tree = read_json(self.config_file)  # reading the config reports what is wrong
         return isinstance(tree, dict) and tree.get("kind") in get_args(AutoencoderName)
 

@@ -96,7 +96,7 @@ class Frechet(Estimate):
     """Fréchet distance.
 
     Attributes:
-        floor: the distance of as many real images to the others; None if there are too few.
+        floor: the distance of the same number of real images to the others; None if there are too few.
     """
 
     floor: float | None = None

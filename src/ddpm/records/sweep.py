@@ -15,7 +15,7 @@ class Cell(Strict):
 
     Attributes:
         evaluations: network evaluations per image; the second one of guidance is not counted.
-        distance: root mean square distance of an image shown from the many-step solution for the same noise, averaged
+        distance: root mean square distance of a shown image from the many-step solution for the same noise, averaged
             over the images, in units of [-1, 1]; None for a stochastic solver.
         frechet: Fréchet distance to the real images; None if not measured.
     """
@@ -31,7 +31,7 @@ class FrechetBasis(Strict):
 
     Attributes:
         n: samples per combination, with the class proportions of the real images.
-        floor: the distance of as many real images to the others; None if there are too few.
+        floor: the distance of the same number of real images to the others; None if there are too few.
     """
 
     n: int
@@ -76,5 +76,5 @@ class SweepRecord(Record):
 
 
 def way(how: SamplingConfig) -> tuple[str, str]:
-    """Solver and grid: what a line of a chart, or a row of a sheet, stands for next to guidance."""
+    """Solver and grid, which identify a line of a chart or a row of a sheet together with guidance."""
     return how.solver.name, how.visits

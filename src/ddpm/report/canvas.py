@@ -36,7 +36,7 @@ VARIABLES = {
 SIZE = (4.6, 3.0)
 """Inches of a panel: at 72 points each, narrow enough that a phone shows its text at nearly full size."""
 LEGEND = 0.55
-"""Inches of its height that are for the legend above it, of two rows."""
+"""Inches of its height reserved for a legend of two rows above it."""
 TALL = 4.4
 """Inches of height of a panel next to two others."""
 DPI = 200
@@ -74,7 +74,7 @@ _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
 
 def panel(draw: "Callable[Concatenate[Axes, Arguments], None]") -> Callable[Arguments, Draw]:
-    """A decorator that makes a function of axes and further arguments one of these arguments, which returns a panel."""
+    """A decorator that turns a function of axes and arguments into a function of the arguments that returns a panel."""
 
     @wraps(draw)
     def made(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Draw:
@@ -101,7 +101,7 @@ def style() -> Iterator[None]:
 
 
 def figure(*panels: Draw, height: float = SIZE[1]) -> "Figure":
-    """Draw panels side by side, in inches of height, and more where a legend above them has many rows."""
+    """Draw panels side by side, of this height in inches, or higher if the legend above them has many rows."""
     with style():
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

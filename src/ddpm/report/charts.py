@@ -85,7 +85,7 @@ def loss_by_level(ax: "Axes", stages: Sequence[tuple[int, Mapping[int, float]]],
 
     Args:
         stages: images seen, and the loss at each level.
-        most: the most lines, spread over the stages, including the first and the last.
+        most: the maximum number of lines, spread over the stages, including the first and the last.
     """
     chosen = spread(len(stages) - 1, most)
     for rank, (images, by_level) in enumerate((stages[k] for k in chosen), 1):
@@ -116,7 +116,7 @@ class Series:
 
     Attributes:
         points: x and the distance, ascending.
-        colour: its place in ``SERIES``, which start again after the last; None for grey, behind the others and without
+        colour: its index in ``SERIES``, which repeats after the last; None for grey, behind the others and without
             intervals.
         look: matplotlib's properties of the line.
         best: the index of the point to ring, if any.
@@ -206,7 +206,7 @@ def by_length(ax: "Axes", points: Sequence[tuple[float, Estimate]], own: float, 
     Args:
         points: lengths and distances, with the intervals of their difference from the run's own weights.
         own: the distance of the run's own weights.
-        chosen: the length that is used instead; None for none.
+        chosen: the length that is used instead, if any.
     """
     _intervals(ax, points, BLUE, "paired 95 % interval")
     ax.axhline(own, color=FAINT, linewidth=1, linestyle=(0, (4, 2)), label="the run's own weights")
@@ -249,7 +249,7 @@ def _intervals(ax: "Axes", points: Sequence[tuple[float, Estimate]], colour: str
 
 
 def _floor(ax: "Axes", floor: Floor | None) -> None:
-    """Mark the Fréchet distance of as many real images."""
+    """Mark the Fréchet distance of the same number of real images."""
     if floor is not None and floor.frechet is not None and math.isfinite(floor.frechet):
         look: Any = {"color": FAINT, "linewidth": 1, "linestyle": (0, (4, 2))}
         ax.axhline(floor.frechet, **look, label=f"{floor.n:,} {REAL}")
@@ -279,7 +279,7 @@ def plain_numbers(ax: "Axes", x: bool = True) -> None:
 
 
 def _ticks(low: float, high: float, most: int = 7) -> list[float]:
-    """Choose the densest round numbers between two ends, ``most`` at most."""
+    """Choose the densest round numbers between two ends, at most ``most`` of them."""
     choices = [
         [m * 10.0**p for p in range(-30, 30, every) for m in digits if low <= m * 10.0**p <= high]
         for every, digits in ((3, (1,)), (1, (1,)), (1, (1, 2, 5)), (1, (1, 1.5, 2, 3, 4, 5, 7)))

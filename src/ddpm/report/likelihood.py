@@ -43,7 +43,7 @@ def by_level(ax: "Axes", levels: Levels) -> None:
 
 @panel
 def cumulated(ax: "Axes", levels: Levels, mean: float) -> None:
-    """Plot the share of all bits in the levels up to each one, from the decoder's; the prior's are the rest."""
+    """Plot the cumulative share of the bits by level, starting with the decoder's; the rest are the prior's."""
     share = [bits / mean for bits in accumulate(reversed(levels.bits))]
     ax.plot(levels.timestep[::-1], share, color=BLUE, marker="o" if len(share) < 60 else None)
     ax.axhline(1, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)))

@@ -21,7 +21,7 @@ MEANING = (
 FEW, TUNE = "5,10,20", "4,8"
 """The numbers of steps that the suggested commands measure and tune."""
 OTHERS = 4
-"""The most ways on the chart besides the default, the tuned ones and students; the table has all."""
+"""The maximum number of ways on the chart, besides the default, the tuned ones and students; the table has all."""
 
 
 class WayKind(IntEnum):
@@ -37,7 +37,7 @@ LOOKS: dict[WayKind, dict[str, Any]] = {
     WayKind.TUNED: {"marker": "s", "linestyle": (0, (4, 1.5)), "fillstyle": "none"},
     WayKind.STUDENT: {"marker": "D", "markersize": 6},
 }
-"""The look of some lines; the colour is that of the run."""
+"""The look of some lines; their colour depends on the run."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Calls:
 
     @property
     def common(self) -> list[str]:
-        """What all ways have in common besides those of students and tuned levels, but for the solver."""
+        """What all ways except those of students and tuned levels have in common, apart from the solver."""
         plain = [way.parts for way in self.ways if way.kind in (WayKind.DEFAULT, WayKind.OTHER)]
         return [part for part in (plain[0][1:] if plain else ()) if all(part in parts for parts in plain)]
 
@@ -186,7 +186,7 @@ def evaluate(subject: Subject, basis: Basis | None, steps: str = "", *, tuned: b
 
 
 def _ways(subject: Subject, basis: Basis, taught: bool) -> list[SampledWay]:
-    """Group a run's distances on a basis by the way of sampling; of several with as many calls the last counts.
+    """Group a run's distances on a basis by the way of sampling; of several with equal calls, the last counts.
 
     Args:
         taught: whether the teacher of a student is on the chart.
@@ -204,7 +204,7 @@ def _ways(subject: Subject, basis: Basis, taught: bool) -> list[SampledWay]:
 
 
 def _way(subject: Subject, how: SamplingConfig, taught: bool) -> tuple[WayKind, tuple[str, ...], Any]:
-    """The kind of a way of sampling, its words, and what else distinguishes it from others but for its steps."""
+    """The kind of a way of sampling, its words, and what else distinguishes it, apart from its steps."""
     if subject.is_taught(how):
         words = f"{how.steps}-step student" if taught else subject.run.config.student
         return WayKind.STUDENT, (words,), how.precision

@@ -21,12 +21,12 @@ from ddpm.system.names import Mode
 
 @dataclass(frozen=True)
 class Basis:
-    """How a Fréchet distance was measured: only distances with equal ones can be compared.
+    """How a Fréchet distance was measured: only distances with the same basis can be compared.
 
     Attributes:
         features, reference: hashes.
         names: the same two, for readers.
-        real: the distance of as many real images; None if unknown.
+        real: the distance of the same number of real images; None if unknown.
     """
 
     n: int
@@ -53,7 +53,7 @@ class Basis:
 
     @property
     def floor(self) -> Floor:
-        """The distance of as many real images, for a chart."""
+        """The distance of the same number of real images, for a chart."""
         return Floor(self.n, self.real)
 
     @property
@@ -138,7 +138,7 @@ class Subject:
 
     @property
     def own(self) -> list[Distance]:
-        """Those of the weights to show."""
+        """The distances of the weights to show."""
         return [found for found in self.distances if found.weights == self.weights]
 
     @property
@@ -182,7 +182,7 @@ def teacher_of(run: Run) -> Run | None:
 
 
 def shared(kept: Iterable[Sequence[Distance]], like: Basis | None) -> Basis | None:
-    """Choose a basis for a chart: the one of most runs, then ``like``, then that of most distances; None without any.
+    """Choose a basis for a chart: the one of most runs, then ``like``, then the one of most distances, if any.
 
     Args:
         kept: the distances of each run.

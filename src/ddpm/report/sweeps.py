@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SIDE, WIDE = 64, 2400
-"""Pixels: the approximate width of an image, and the most of all columns together."""
+"""Pixels: the approximate width of an image, and the maximum of all columns together."""
 LEFT, BLOCK, MARGIN = 1.3, 0.42, 0.1
 """Inches: room for the names of rows, above each block, and around all."""
 GAP, ROW, COLUMN = 2, 10, 18
@@ -29,7 +29,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<")
 
 
 def samples(record: SweepRecord, shown: Sequence[Pixels], solutions: Sequence[Pixels]) -> "Figure":
-    """Draw a block for each guidance, with a row for each solver and grid and a column for each number of steps.
+    """Draw a block for each guidance scale, with a row for each solver and grid and a column for each number of steps.
 
     Below the last column are the images of the many-step solution, which every deterministic solver approaches.
     """
@@ -84,7 +84,7 @@ def strip(images: Pixels, factor: int) -> Pixels:
 def chart(record: SweepRecord) -> "Figure | None":
     """Plot Fréchet distance, if measured, and distance from the many-step solution against network calls.
 
-    None without both: solvers that draw noise have no such distance.
+    None if there is neither: solvers that draw noise have no such distance.
     """
     panels: list[Draw] = []
     if record.quality is not None:
@@ -117,7 +117,7 @@ def _distance(ax: "Axes", record: SweepRecord) -> None:
 
 
 def _real_images(ax: "Axes", floor: float | None) -> None:
-    """Mark the Fréchet distance of as many real images, on an axis that starts at 0."""
+    """Mark the Fréchet distance of the same number of real images, on an axis that starts at 0."""
     ax.set_ylim(bottom=0)
     if floor is not None and math.isfinite(floor):
         ax.axhline(floor, color=FAINT, linewidth=1, linestyle=(0, (4, 2)))

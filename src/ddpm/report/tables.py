@@ -20,7 +20,7 @@ Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
 
 def colour(run: Run, headline: str | None) -> tuple[Table, str] | None:
-    """Tabulate the mean and standard deviation of each channel, next to the real images'; and say of which samples."""
+    """Tabulate the mean and standard deviation of each channel, next to the real images', and name the samples."""
     if headline is not None:
         score = run.evaluations[headline]
         c = score.colour

@@ -22,7 +22,7 @@ class TrainingPoint:
     """The weights at a point of training.
 
     Attributes:
-        frechet: the Fréchet distance; a score taken during training has no interval, and ends where it begins.
+        frechet: the Fréchet distance; a score taken during training has an interval of length 0.
     """
 
     images: int
@@ -35,7 +35,7 @@ class Course:
     """A run over its training.
 
     Attributes:
-        stages: all measured alike, ascending.
+        stages: all measured in the same way, ascending.
     """
 
     subject: Subject
@@ -44,7 +44,7 @@ class Course:
 
     @property
     def best(self) -> int | None:
-        """The index of the stage with the lowest distance if its interval is below that of the last, else of the last.
+        """The index of the stage with the lowest distance if its interval is below the last one's, else of the last.
 
         None for a single stage.
         """
@@ -61,7 +61,7 @@ class Panel:
     Attributes:
         subjects: the runs of the page, which determine the colours.
         samples: the number of samples of each distance; None if unknown.
-        floor: the distance of as many real images; None for scores during training.
+        floor: the distance of the same number of real images; None for scores during training.
     """
 
     caption: str
@@ -126,7 +126,7 @@ def _evaluated(subjects: Sequence[Subject], like: Basis | None) -> list[Panel]:
 
 
 def _stages(subject: Subject, found: Sequence[Distance]) -> Course | None:
-    """The distances of one way of sampling: one with several stages, the run's default, or the one with most."""
+    """The distances of one way of sampling: preferably with several stages, then the run's default, then with most."""
     ways: dict[Any, dict[int, Distance]] = {}
     for distance in found:
         if distance.images:

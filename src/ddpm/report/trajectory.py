@@ -23,7 +23,7 @@ SIDE, MARGIN, SPACE, TOP = 0.62, 0.1, 0.3, 0.62
 TALL, STRIP = 160, 96
 """The minimum height in pixels of an image in a GIF and in a strip; smaller ones are enlarged by whole factors."""
 LASTS, SLOWEST, FASTEST, HELD = 2400, 300, 60, 1500
-"""Milliseconds: of all frames but the last together, the bounds of each of these, and of the last."""
+"""Milliseconds: the total of all frames but the last, the bounds of each of these, and the last one's."""
 PACE = 120
 """Milliseconds per frame if all last equally long."""
 COLUMNS = 9
