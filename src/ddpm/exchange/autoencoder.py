@@ -16,17 +16,17 @@ class Layout:
     """The names of the tensors of an autoencoder in a program.
 
     In a name, ``half`` is "encoder" or "decoder", ``level`` counts the levels in the order of the computation and
-    ``scale`` from the finest one, and ``before`` and ``above`` are those of the level before.
+    ``scale`` from the finest one; ``before`` and ``above`` are the same two for the previous level.
 
     Attributes:
         down, up: a residual block, number ``i`` of its level, of the encoder and of the decoder.
         downsample, upsample: the convolution between two levels.
         middle: the two blocks at the coarsest level.
-        attention: what stands between these.
+        attention: the attention between these two.
         shortcut: the linear layer of a block that changes the number of channels.
-        projections: those of attention: its normalisation, queries, keys, values and output.
+        projections: the layers of attention: its normalisation, queries, keys, values and output.
         norm_out: the last normalisation.
-        kernels: whether those are convolutions.
+        kernels: whether the projections are convolutions.
     """
 
     down: str

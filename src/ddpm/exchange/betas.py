@@ -23,7 +23,7 @@ FOLLOWING = (
 """Tables that follow from the betas."""
 MOST_LEVELS = 100_000
 NEAR = 1e-3
-"""The largest relative difference of equal betas: theirs are float32 or float16, or computed from such."""
+"""The largest relative difference between equal betas: theirs are float32 or float16, or computed from these."""
 
 
 def take_betas(tensors: ForeignTensors) -> torch.Tensor:

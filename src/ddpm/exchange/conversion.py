@@ -38,8 +38,8 @@ class Conversion:
         imported: what was read.
         folder: the run folder.
         fingerprint: one forward pass of the model, read back from the folder.
-        difference: the largest difference of its output from that of diffusers, in standard deviations; None if the
-            model is none of diffusers', or the package is not installed or cannot open it.
+        difference: the largest difference of its output from that of diffusers, in standard deviations; None if it is
+            not a model of diffusers, or the package is not installed or cannot open it.
     """
 
     imported: Imported
@@ -56,8 +56,8 @@ def convert(
     Args:
         path: its file or folder.
         out: the run folder, which must not exist yet; for a classifier, "classifier" in the folder of its run.
-        flags: what its files do not say, as its own program's flags: "--num_heads 4".
-        data: the images that it was trained on, for evaluation; None if they are not at hand.
+        flags: settings that its files lack, as flags of its own program: "--num_heads 4".
+        data: the images that it was trained on, for evaluation; None if they are not available.
         progress: called while the images are read.
 
     Raises:

@@ -45,7 +45,7 @@ def stacked(ours: str, *theirs: str) -> Correspondence:
 
 
 def reshaped(ours: str, theirs: str, shape: tuple[int, ...], their_shape: tuple[int, ...]) -> Correspondence:
-    """A tensor of other axes, such as a linear layer that is a convolution of kernel 1."""
+    """A tensor with other axes, such as a linear layer that is a convolution of kernel 1 there."""
     return Correspondence(
         ours, (theirs,), lambda parts: _alone(parts).reshape(shape), lambda tensor: [tensor.reshape(their_shape)]
     )

@@ -37,7 +37,7 @@ FLAGS: dict[str, type] = {
     "cfg_scale": float,
     "num_sampling_steps": int,
 }
-"""Their sample.py's flags, with a folder for ``vae``, and the heads of a network of no published size."""
+"""The flags of their sample.py, with a folder for ``vae``, and the heads of a network of an unpublished size."""
 FIRST, LABELS, PLACES = "x_embedder.proj.weight", "y_embedder.embedding_table.weight", "pos_embed"
 """The first layer, the vectors of the classes with the null class as the last, and the positions."""
 BLOCK = {
@@ -51,7 +51,7 @@ BLOCK = {
 SCALE, STEPS = 4.0, 250
 """The guidance and the number of steps of their sample.py."""
 SAME = 1e-4
-"""The largest difference of positions, which theirs computes in float64."""
+"""The largest difference of positions, which their code computes in float64."""
 MODES: dict[int, Any] = {1: "L", 3: "RGB"}
 
 
@@ -123,8 +123,8 @@ def read_settings(tensors: ForeignTensors, given: Mapping[str, Any]) -> PlainDiT
 def table(s: PlainDiTSettings) -> Iterator[Correspondence]:
     """The correspondence of all weights.
 
-    Theirs begins with the cosines of time, and has a convolution as its first layer. Its output orders the numbers of
-    a patch by pixel before channel.
+    Their embedding of time begins with the cosines, and their first layer is a convolution. Their output orders the
+    numbers of a patch by pixel before channel.
     """
     area = s.patch**2
     halves = torch.arange(FREQUENCIES).roll(FREQUENCIES // 2)

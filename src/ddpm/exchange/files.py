@@ -34,7 +34,7 @@ def read_tensors(path: Path) -> Weights:
     """The tensors in a file, on the CPU and mapped into memory rather than read.
 
     Those in nested states have names joined by dots, ``state["ema"]["conv.weight"]`` being "ema.conv.weight"; plain
-    values next to them, such as the number of a step, are left out.
+    values next to them, such as a step number, are left out.
 
     Args:
         path: a .safetensors file, PyTorch's .pt, .pth, .ckpt or .bin, or the .index.json of shards in its folder.
@@ -59,7 +59,7 @@ def holds_tensors(path: Path) -> bool:
 
 
 def _check(path: Path) -> None:
-    """Check what can be seen from the first bytes of a file.
+    """Check the first bytes of a file.
 
     Raises:
         InputError: it cannot be read, or its type is not the one its name says.

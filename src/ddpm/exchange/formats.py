@@ -18,7 +18,7 @@ class Format(Protocol):
         """Read a model.
 
         Args:
-            flags: what the files do not say.
+            flags: settings that the files lack.
 
         Raises:
             InputError: a file is missing or damaged, or something in it is not supported.

@@ -23,11 +23,11 @@ FILES = (
     *(f"{part}/{name}" for part in PARTS for name in ("*.json", "*.safetensors")),
     *("text/*.txt", "text/*.model"),
 )
-"""Patterns of the files that a run samples with, except averages of its weights, and of those that mark a pipeline."""
+"""Patterns of the files that sampling needs, except averages of the weights, and of those that mark a pipeline."""
 
 
 def download(address: str) -> Path:
-    """The folder of a run on huggingface.co, in the cache of huggingface_hub, which is used offline, too.
+    """The folder of a run on huggingface.co, in the cache of huggingface_hub, which also works offline.
 
     Only settings, safetensors and vocabularies are downloaded.
 
@@ -61,7 +61,7 @@ def download(address: str) -> Path:
 
 
 def push(path: Path, name: str, *, private: bool = False) -> list[str]:
-    """Upload a run: what it samples with, its card and its previews; no checkpoints.
+    """Upload a run: what sampling needs, its card and its previews, but no checkpoints.
 
     Args:
         path: the run folder.
@@ -80,7 +80,7 @@ def push(path: Path, name: str, *, private: bool = False) -> list[str]:
     if run.checkpoint is not None:
         raise InputError("invalid", f"{path} is a checkpoint; push its run folder, {run.path}")
     if not run.weights_file.exists():
-        run.weights()  # which says what is missing
+        run.weights()  # raises an error that names what is missing
     api, files = _hub().HfApi(), published(run)
     with _reached(name):
         api.create_repo(name, private=private, exist_ok=True)
@@ -115,7 +115,7 @@ def _averages(run: RunFolder) -> list[str]:
 
 
 def _place(run: RunFolder, guide: Guide) -> Path:
-    """An average has its folder in its name, a checkpoint has not."""
+    """The path of a guide: the name of an average includes its folder, that of a checkpoint does not."""
     return (run.path if "/" in guide.checkpoint else run.checkpoints) / guide.checkpoint
 
 

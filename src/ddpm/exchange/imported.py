@@ -32,10 +32,10 @@ class Imported:
     """A model of another program as one of ours.
 
     Attributes:
-        config: its settings: of a run, of the classifier of one, or of an autoencoder.
+        config: its settings, as those of a run, a classifier or an autoencoder.
         weights: its weights by their names in the model, "net.…" and "conditioners.…".
         read: what was read, one line each: "UNet2DModel, 35,746,307 parameters".
-        inferred: what no file said, one line each: "images are RGB, as the network has 3 channels".
+        inferred: what no file states, one line each: "images are RGB, as the network has 3 channels".
         codec: the autoencoder of a run in latents.
         latents: the statistics of the latents, if the model itself is an autoencoder.
         files: further files of the run folder, by their paths in it: their contents, or where they are copied from.

@@ -80,7 +80,7 @@ def read_model(path: Path, flags: str | None) -> Imported:
 
 
 def _chosen(path: Path, tensors: Weights, given: dict[str, Any]) -> tuple[ForeignTensors, tuple[str, ...]]:
-    """One set of weights, and what is said about the choice."""
+    """One set of weights, and lines about the choice."""
     wanted = given.get("weights")
     if wanted not in (None, *PLACES):
         raise InputError("unknown", f"--flags has --weights {wanted}; choose from {', '.join(PLACES)}")

@@ -21,7 +21,7 @@ PREDICTIONS: dict[str, Any] = {"pred_noise": "eps", "pred_x0": "x0", "pred_v": "
 
 @dataclass(frozen=True)
 class StoredProcess:
-    """What a file says about the process, or the flags.
+    """The process, according to a file or the flags.
 
     Attributes:
         diffusion: the forward process, with the prediction.

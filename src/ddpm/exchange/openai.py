@@ -38,7 +38,7 @@ from ddpm.system.errors import InputError
 ENLARGING = ("large_size", "small_size")
 SCHEDULES = ("linear", "cosine")
 STRENGTH = "conditioners.low_resolution.strength."
-"""Our embedding of the noise on a small image, which is zero as theirs has none."""
+"""Our embedding of the noise on a small image, which is zero because their network has none."""
 
 
 def recognises(path: Path) -> bool:
@@ -128,7 +128,7 @@ def _config(
 
 
 def _upscaling(path: Path, known: Mapping[str, Any]) -> UpscalingConfig:
-    """Theirs sees the bilinearly enlarged image itself, without noise."""
+    """The settings of a network that sees the bilinearly enlarged image itself, without noise."""
     scale, rest = divmod(known["large_size"], known["small_size"] or 1)
     if rest or scale < 2:
         raise InputError(

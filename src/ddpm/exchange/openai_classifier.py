@@ -170,5 +170,5 @@ def _table(s: PlainClassifierSettings, ours: Collection[str]) -> Iterator[Corres
 
 
 def _convolved(ours: str, theirs: str, axes: int) -> Correspondence:
-    """A linear layer that is a convolution of kernel 1 there."""
+    """A linear layer that is a convolution of kernel 1 in their network."""
     return Correspondence(ours, (theirs,), lambda p: p[0].flatten(1), lambda tensor: [tensor[(..., *[None] * axes)]])

@@ -33,7 +33,7 @@ UNSAID: dict[str, Any] = {
     "use_checkpoint": False,
     "use_fp16": False,
 }
-"""Flags that no tensor decides, and their defaults in guided-diffusion; ``use_fp16`` changes nothing here."""
+"""Flags that no tensor determines, and their defaults in guided-diffusion; ``use_fp16`` changes nothing here."""
 SHAPES: dict[str, type] = {
     "num_channels": int,
     "num_res_blocks": int,
@@ -44,7 +44,7 @@ SHAPES: dict[str, type] = {
     "use_scale_shift_norm": bool,
     "resblock_updown": bool,
 }
-"""Flags that the tensors decide."""
+"""Flags that the tensors determine."""
 FLAGS = {name: type(value) for name, value in UNSAID.items()} | SHAPES
 LEADING = (
     "num_heads",
@@ -53,7 +53,7 @@ LEADING = (
     "noise_schedule",
     "predict_xstart",
 )
-"""The flags without which a model may be read wrongly; their defaults are said."""
+"""The flags without which a model may be misread; their defaults are reported."""
 FILE = "flags.json"
 """A file next to the model with its flags."""
 
@@ -81,7 +81,7 @@ def flags_beside(path: Path) -> dict[str, Any]:
 
 
 def shapes_of(s: PlainUNetSettings, side: int, classes: int) -> dict[str, Any]:
-    """The flags that the tensors decide, for images of this side."""
+    """The flags that the tensors determine, for images of this side."""
     found = {
         "num_channels": s.width,
         "num_res_blocks": s.blocks[0],
@@ -135,7 +135,7 @@ def check_flags(
         if name == "channel_mult" and claimed:
             equal = _numbers(name, claimed) == list(s.multipliers)
         elif name.endswith("attention_resolutions"):
-            # one that no level has leaves the network as it is
+            # a size that no level has does not change the network
             equal = sides.intersection(_numbers(name, claimed)) == sides.intersection(_numbers(name, found))
         if not equal:
             raise InputError(

@@ -16,7 +16,7 @@ from ddpm.system.errors import InputError
 from ddpm.system.names import DownsamplingName, UpsamplingName
 
 FIRST, TIME, LABELS = "input_blocks.0.0.weight", "time_embed.0.weight", "label_emb.weight"
-"""The first convolution, the first layer of the time embedding, and the vectors of the classes."""
+"""The first convolution, the first layer of the time embedding, and the embedding of the classes."""
 ENCODER = {TIME, FIRST, "middle_block.1.qkv.weight"}
 """Tensors that every such U-Net has, in its first half and middle."""
 GROUPS = 32
@@ -59,7 +59,7 @@ def read_settings(tensors: ForeignTensors, given: Mapping[str, Any]) -> PlainUNe
 def half_settings(
     tensors: ForeignTensors, levels: int, blocks: int, out_channels: int, head_width: int
 ) -> PlainUNetSettings:
-    """The settings of a network that only its downsampling half decides.
+    """The settings of a network that its downsampling half alone determines.
 
     Args:
         blocks: the residual blocks per level.
@@ -162,7 +162,7 @@ def _level(s: PlainUNetSettings, module: str) -> int:
 
 
 def _with_null(parts: Parts) -> torch.Tensor:
-    """The vectors of the classes, and that of the null class, which theirs does not have: zero."""
+    """The embedding of the classes, and a zero vector for the null class, which their network does not have."""
     return torch.cat([parts[0], torch.zeros_like(parts[0][:1])])
 
 

@@ -14,7 +14,7 @@ class ForeignTensors:
 
     Args:
         tensors: by their names in the source.
-        source: what errors call the source: a path.
+        source: a path, which names the source in errors.
     """
 
     def __init__(self, tensors: Mapping[str, torch.Tensor], source: str) -> None:
@@ -22,13 +22,13 @@ class ForeignTensors:
         self._left, self._prefix = dict(tensors), ""
 
     def under(self, prefix: str) -> Self:
-        """Those whose names start with a prefix, by the rest of their names; what is taken there is taken here."""
+        """The tensors whose names start with a prefix, by the rest of their names; both share what is taken."""
         part = type(self)({}, self.source)
         part._left, part._prefix = self._left, self._prefix + prefix
         return part
 
     def names(self) -> list[str]:
-        """The names of those that are left, sorted."""
+        """The names of the tensors that are left, sorted."""
         return sorted(name[len(self._prefix) :] for name in self._left if name.startswith(self._prefix))
 
     def __contains__(self, name: str) -> bool:

@@ -39,10 +39,10 @@ class StoredText:
 
 
 def stored_text(files: Files, source: str) -> StoredText:
-    """The text encoder in these files: its config.json and model.safetensors, and those of the tokenizer.
+    """The text encoder in these files: its config.json and model.safetensors, and the files of the tokenizer.
 
     Args:
-        source: what errors call it.
+        source: its name in errors.
 
     Raises:
         InputError: it is missing, damaged, no text encoder of CLIP, or its tokenizer does not fit.

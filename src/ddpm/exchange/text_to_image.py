@@ -15,7 +15,7 @@ GUIDANCE = 7.5
 """The default guidance scale of Stable Diffusion."""
 NULL_TOKENS = "conditioners.caption.null_tokens"
 DROPOUT = 0.1
-"""The proportion of captions that the published models lost in training, so that they can be guided."""
+"""The proportion of captions dropped in training the published models, so that they can be guided."""
 
 
 def text_to_image(
@@ -36,7 +36,7 @@ def text_to_image(
         weights: of the network, "net.…".
         process: the trees "diffusion" and "sampling" of the run's settings.
         size: (H, W) of the latents.
-        source: what errors call it.
+        source: its name in errors.
 
     Raises:
         InputError: the parts do not fit together.

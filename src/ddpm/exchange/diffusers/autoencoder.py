@@ -29,9 +29,9 @@ KNOWN = {kind: one for one in (ForeignAutoencoder, TinyForeignAutoencoder) for k
 FORMERLY = replace(DIFFUSERS, projections=("group_norm", "query", "key", "value", "proj_attn"))
 """The names in files of diffusers before 0.15."""
 UNKNOWN = (512, 512)
-"""The size of images where no file says it: that of Stable Diffusion's, and a multiple of every known factor."""
+"""The size of images if no file states it: that of Stable Diffusion, and a multiple of every known factor."""
 MAPS = {"quant": "use_quant_conv", "post_quant": "use_post_quant_conv"}
-"""The linear layers of the latents, and the settings that say whether there are any."""
+"""The linear layers of the latents, and the settings that enable them."""
 
 
 def recognises(path: Path) -> bool:
@@ -132,12 +132,12 @@ def stored_codec(
 def write_autoencoder(stored: StoredCodec, *, shifts: bool = True) -> tuple[dict[str, Any], Weights]:
     """The contents of config.json of diffusers' autoencoder, and its tensors.
 
-    If the channels of the latents have different statistics, which its pipelines do not know, the normalisation becomes
-    part of the linear layers of the latents, computed in float64. These weights then differ from ours, and the
+    If the channels of the latents have different statistics, which its pipelines do not support, the normalisation
+    becomes part of the linear layers of the latents, computed in float64. These weights then differ from ours, and the
     log-variance is clamped after it.
 
     Args:
-        shifts: whether who uses it knows ``shift_factor``, which the pipelines of DiT and Stable Diffusion ignore.
+        shifts: whether its pipeline uses ``shift_factor``, which those of DiT and Stable Diffusion ignore.
 
     Raises:
         InputError: diffusers has no such network.
@@ -203,7 +203,7 @@ def _identity(like: Mapping[str, torch.Tensor], name: str) -> Iterable[tuple[str
 
 
 def _tiny(settings: TinyAutoencoderSettings) -> list[Correspondence]:
-    """The correspondence of a tiny autoencoder, whose layers theirs numbers as ours."""
+    """The correspondence of a tiny autoencoder, whose layers have the same numbers in both."""
     with shapes_only():
         names = TinyAutoencoder(settings).state_dict()
     return [Correspondence(name, (name.replace("coder.", "coder.layers.", 1),)) for name in names]

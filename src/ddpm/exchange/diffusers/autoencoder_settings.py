@@ -21,7 +21,7 @@ class ForeignAutoencoder(Strict):
     """AutoencoderKL or VQModel; the defaults are diffusers'.
 
     Attributes:
-        num_vq_embeddings, vq_embed_dim: of VQModel alone, whose latents have the latter as channels.
+        num_vq_embeddings, vq_embed_dim: of VQModel alone; the latter is the number of channels of its latents.
         latents_mean, latents_std: of each channel.
         use_quant_conv, use_post_quant_conv: of AutoencoderKL alone.
         force_upcast, lookup_from_codebook: without effect on the network in float32.
@@ -86,7 +86,7 @@ class ForeignAutoencoder(Strict):
         """The settings of our network, whose latents have this mean and spread.
 
         Args:
-            maps: those of ``use_quant_conv`` and ``use_post_quant_conv`` that are true.
+            maps: which of ``use_quant_conv`` and ``use_post_quant_conv`` are true.
         """
         n, vq = len(net.multipliers), bool(net.codebook)
         inner = net.inner_channels or net.channels
@@ -114,7 +114,7 @@ class ForeignAutoencoder(Strict):
 
     @property
     def inner_channels(self) -> int:
-        """The channels between which and the latents the linear layers map."""
+        """The number of channels that the linear layers map to and from the latents."""
         return self.latent_channels or (3 if self.class_name == "VQModel" else 4)
 
     @property
@@ -218,7 +218,7 @@ class TinyForeignAutoencoder(Strict):
 
     @property
     def size(self) -> tuple[int, int]:
-        """(H, W) of the images, which the file does not say: that of Stable Diffusion's."""
+        """(H, W) of the images, which the file does not state: that of Stable Diffusion."""
         return 512, 512
 
     @property

@@ -29,7 +29,7 @@ FIXED = {
 }
 """The settings of theirs that ours always has."""
 UNUSED = {"norm_num_groups": 32, "attention_type": "default"}
-"""Settings of other networks of the class Transformer2DModel, which may say this, nothing or no."""
+"""Settings of other networks of the class Transformer2DModel: these values, null, false or absent."""
 NUMBERS = {
     "num_attention_heads": 16,
     "attention_head_dim": 72,
@@ -51,7 +51,7 @@ class ForeignDiT:
 
     Attributes:
         settings: of our network.
-        classes: the number of class labels; the null label is the next.
+        classes: the number of class labels; the null label comes after them.
         side: the side of x, in its positions.
     """
 
@@ -64,7 +64,7 @@ def read_settings(config: Mapping[str, Any], source: str) -> ForeignDiT:
     """The network of a config.json.
 
     Args:
-        source: what errors call the file.
+        source: the name of the file in errors.
 
     Raises:
         InputError: a setting is one that ``plain-dit`` does not have.
@@ -111,7 +111,7 @@ def write_settings(found: ForeignDiT) -> dict[str, Any]:
     """The inverse of :func:`read_settings`.
 
     Raises:
-        InputError: theirs has no such setting.
+        InputError: their network has no such setting.
     """
     s = found.settings
     if s.frequency_shift != 1:
@@ -158,8 +158,9 @@ def write_weights(settings: PlainDiTSettings, weights: Weights) -> Weights:
 def table(s: PlainDiTSettings) -> list[Correspondence]:
     """The correspondence of all weights.
 
-    Theirs repeats the embeddings of time and label in each block, has queries, keys and values apart and a convolution
-    as its first layer. Its cosines of time come before the sines, and the channels of a patch's pixel side by side.
+    Their network repeats the embeddings of time and label in each block, separates queries, keys and values, and has a
+    convolution as its first layer. Its cosines of time come before the sines, and the channels of a patch's pixel are
+    adjacent.
     """
     area, first = s.patch**2, (s.width, s.in_channels, s.patch, s.patch)
     halves = torch.arange(FREQUENCIES).roll(FREQUENCIES // 2)

@@ -23,13 +23,13 @@ CLASSES = 1000
 GUIDANCE = 4.0
 """The pipeline's default guidance scale."""
 DROPOUT = 0.1
-"""The proportion of labels lost in training (Peebles & Xie 2023, sec. 4)."""
+"""The proportion of labels dropped in training (Peebles & Xie 2023, sec. 4)."""
 
 
 def read_dit_pipeline(path: Path) -> Imported:
     """Read a folder of transformer, vae and scheduler.
 
-    A table of fewer classes than the pipeline's, by the names in its index, is one that :func:`write_dit` filled up.
+    A table of fewer classes than the pipeline's, by the names in its index, is one that :func:`write_dit` padded.
 
     Raises:
         InputError: a file is missing or damaged, or a setting is not supported.
@@ -66,7 +66,7 @@ def read_dit_pipeline(path: Path) -> Imported:
 def write_dit(settings: PlainDiTSettings, weights: Weights, side: int) -> tuple[dict[str, Any], Weights]:
     """The contents of config.json of the pipeline's transformer, and its tensors.
 
-    The table of labels is filled up to the pipeline's classes with the null label.
+    The table of labels is padded to the pipeline's classes with the null label.
 
     Args:
         side: the side of x.
@@ -98,7 +98,7 @@ def _without_filling(table: torch.Tensor, classes: int, source: str) -> torch.Te
 
 
 def _names(id2label: object, classes: int) -> tuple[tuple[str, ...], list[str]]:
-    """The names of the classes, those that occur twice with their number, and a line about what no file says."""
+    """The names of the classes, those that occur twice with their number, and lines about what was inferred."""
     if not isinstance(id2label, Mapping) or not id2label:
         return tuple(map(str, range(classes))), [f"{classes} classes without names"]
     given = [id2label.get(str(i)) for i in range(len(id2label))]

@@ -87,8 +87,8 @@ def export_diffusers(run: LoadedRun, out: Path, label: str | None = None) -> lis
         Lines on what was written, and how to open it.
 
     Raises:
-        InputError: diffusers cannot express the run, with the setting that it can; the folder is not empty, or a file
-            cannot be written.
+        InputError: diffusers cannot express the run (the message names the setting to use); the folder is not empty, or
+            a file cannot be written.
     """
     refuse_other_files(out)
     how = resolved(run, {})
@@ -156,7 +156,7 @@ def _dit(run: LoadedRun, net: PlainDiTSettings, how: SamplingConfig, label: str 
             raise InputError("incompatible", f"diffusers' DiTPipeline requires {needs}; {fix}")
     if label is not None:
         raise InputError("conflict", "--label has no effect, as DiTPipeline is asked for classes; leave it out")
-    steady = run.config.diffusion.model_copy(update={"variance": "small"})  # it ignores what was learned
+    steady = run.config.diffusion.model_copy(update={"variance": "small"})  # it ignores a learned variance
     parts = {
         "transformer": Component(*write_dit(net, _weights(run), height)),
         "vae": _vae(run),
@@ -175,7 +175,7 @@ def _unet(run: LoadedRun, net: UNetSettings | PlainUNetSettings, how: SamplingCo
     call, pixels = f"num_inference_steps={how.steps}", run.config.codec.in_pixels
     scheduler = Component(write_scheduler(run.config.diffusion, how, "DDIM" if pixels else _kind(how)))
     if pixels:
-        # as here, where the noise follows from the clipped image
+        # as here, where the noise is computed from the clipped image
         call += ", use_clipped_model_output=True" if how.clips else ""
         return Written("DDIMPipeline", {"unet": unet, "scheduler": scheduler}, call=call, notes=notes)
     if not prompted:

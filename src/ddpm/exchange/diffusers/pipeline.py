@@ -24,9 +24,9 @@ SCHEDULER = "scheduler_config.json"
 USUAL = {"_class_name": "DDPMScheduler"}
 """The scheduler of a network that came without one."""
 SIDE = 64
-"""The side of x where the network does not say it."""
+"""The side of x if the network does not state it."""
 DROPOUT = 0.1
-"""The usual proportion of labels lost in training, where there is a null label."""
+"""The usual proportion of labels dropped in training, if there is a null label."""
 
 
 def recognises(path: Path) -> bool:
@@ -120,7 +120,7 @@ def _sections(process: Process, codec: StoredCodec | None) -> dict[str, Any]:
 
 
 def _images(unet: PipelinePart, channels: int, codec: StoredCodec | None) -> tuple[Mode, tuple[int, int], list[str]]:
-    """The mode and (H, W) of the images, and lines about what no file says.
+    """The mode and (H, W) of the images, and lines about what was inferred.
 
     Raises:
         InputError: there is no such mode.

@@ -17,14 +17,14 @@ from ddpm.system.errors import InputError
 
 PREDICTIONS = {"epsilon": "eps", "sample": "x0", "v_prediction": "v"}
 SPACINGS = {"trailing": "trailing", "uniform": "linspace", "linspace": "linspace", "leading": "leading"}
-"""Our grids as theirs."""
+"""Their names for our grids."""
 NAMED = {"linear": ("linear", 1e-4, 0.02), "scaled-linear": ("scaled_linear", 0.00085, 0.012)}
 """Our schedules, their names there, and the first and the last beta of 1000."""
 DETAILS = (
     *("set_alpha_to_one", "lower_order_final", "euler_at_final", "final_sigmas_type", "lambda_min_clipped"),
     *("disable_corrector", "interpolation_type", "timestep_type"),
 )
-"""Settings of theirs that ours does not have."""
+"""Settings of theirs that ours do not have."""
 STEPS = 50
 """The default steps of diffusers' pipelines."""
 DPM_STEPS = 20
@@ -83,8 +83,8 @@ def read_scheduler(config: Mapping[str, Any], source: str, *, learned: bool = Fa
     """The process and the sampling settings of a scheduler_config.json.
 
     Args:
-        source: what errors call the file.
-        learned: whether the network has learned the variances, as its output has twice the channels of x.
+        source: the name of the file in errors.
+        learned: whether the network has learned the variances, with twice the channels of x in its output.
 
     Raises:
         InputError: the scheduler, or one of its settings, is not supported.

@@ -18,7 +18,7 @@ NARROW = ("Heun", "KDPM2", "KDPM2Ancestral")
 class ForeignScheduler(Strict):
     """The settings of any scheduler of a diffusion process with betas.
 
-    A setting of a single value is one that ours always has.
+    A setting with a single allowed value is one that ours always have.
 
     Attributes:
         clip_sample: None for the default of its class.

@@ -36,7 +36,7 @@ PARTS: dict[str, tuple[str, ...]] = {
 }
 """The parts of a pipeline that are read, and their classes; none for any."""
 SIDE = 64
-"""The side of the latents where the network does not say it, as in diffusers."""
+"""The side of the latents if the network does not state it, as in diffusers."""
 
 
 def recognises(path: Path) -> bool:
@@ -122,7 +122,7 @@ def _text(path: Path) -> tuple[StoredText, str]:
 
 
 def _size(unet: PipelinePart) -> tuple[tuple[int, int], list[str]]:
-    """(H, W) of the latents, and a line about it if no file says it."""
+    """(H, W) of the latents, and a line about it if no file states it."""
     side = unet.config.get("sample_size")
     if side is None:
         return (SIDE, SIDE), [f"latents of {SIDE} × {SIDE}, as unet/config.json does not say it"]

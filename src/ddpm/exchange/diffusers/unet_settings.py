@@ -29,7 +29,7 @@ KINDS: dict[str, AttentionName] = {
 class _ForeignUNet(Strict):
     """The settings that both U-Nets have; the defaults are diffusers'.
 
-    A setting of a single value is one that ours always has.
+    A setting with a single allowed value is one that ours always has.
 
     Attributes:
         sample_size: the side of x, or both.
@@ -96,7 +96,7 @@ class ForeignUNet2D(_ForeignUNet):
 
     Attributes:
         attention_head_dim: the channels of an attention head; None for a single head.
-        downsample_type, upsample_type: of the levels with attention; the others say it in their names.
+        downsample_type, upsample_type: of the levels with attention; the names of the others include it.
         num_train_timesteps: of an embedding of time that ours does not have.
     """
 
@@ -170,7 +170,7 @@ class ForeignUNet2DCondition(_ForeignUNet):
     """UNet2DConditionModel.
 
     Attributes:
-        attention_head_dim: the number of attention heads, in spite of its name.
+        attention_head_dim: the number of attention heads, despite its name.
         upcast_attention, addition_embed_type_num_heads: without effect on the network in float32.
     """
 
@@ -252,7 +252,7 @@ def kinds(types: Sequence[str]) -> tuple[AttentionName, ...]:
 
 
 def resampling(types: Sequence[str], attending: str) -> list[Any]:
-    """How each level leads to the next; the last leads nowhere, and is as the one before.
+    """How each level leads to the next; the last has no next level, and repeats the one before.
 
     Args:
         attending: how levels with attention do, "conv" or "resnet".

@@ -33,9 +33,9 @@ def read_first_stage(
 
     Args:
         tensors: its own.
-        model: those of the model, of which one may be the factor of its latents.
+        model: the tensors of the model, one of which may be the factor of its latents.
         scale: that factor, if given.
-        inferred: gets a line about what no file says.
+        inferred: receives a line if the factor is neither given nor stored.
 
     Raises:
         InputError: a tensor is missing, left over or of another shape, or the factor is not positive.

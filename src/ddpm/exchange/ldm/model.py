@@ -33,7 +33,7 @@ SELDOM = {
 }
 """The beginnings of names in other models' files."""
 ASIDE = ("optimizer_states.", "callbacks.", "lr_schedulers.", "loops.")
-"""The state of training, which some files have next to the model."""
+"""The state of training, which some files contain next to the model."""
 WEIGHTS = ("ema", "model")
 SIZE = 512
 """The side of Stable Diffusion's images."""

@@ -15,7 +15,7 @@ def read_process(tensors: ForeignTensors, prediction: str | None, inferred: list
     Args:
         tensors: of the model, some of which are tables of the process.
         prediction: what the network predicts, eps, v or x0, if given.
-        inferred: gets lines about what no file says.
+        inferred: receives lines about what no file states.
 
     Raises:
         InputError: the prediction is unknown, or a beta is not between 0 and 1.

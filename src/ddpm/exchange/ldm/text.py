@@ -20,7 +20,7 @@ def read_text(tensors: ForeignTensors, tokenizer: Path, inferred: list[str]) -> 
     Args:
         tensors: its own, which have the names of transformers.
         tokenizer: a folder with the files of a tokenizer, or a pipeline of diffusers.
-        inferred: gets a line about what no file says.
+        inferred: receives a line about what no file states.
 
     Raises:
         InputError: it is no text encoder of CLIP, or the tokenizer does not fit.

@@ -48,10 +48,10 @@ def read_unet(
     Args:
         tensors: its own.
         heads: the number of attention heads; None for that of Stable Diffusion.
-        inferred: gets a line about what no file says.
+        inferred: receives a line about what no file states.
 
     Raises:
-        InputError: a tensor is missing, or the network is another one.
+        InputError: a tensor is missing, or it is another network.
     """
     with inferring(tensors.source, PlainUNetSettings):
         tree, linear = _settings(tensors, heads, inferred)

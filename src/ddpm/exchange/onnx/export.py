@@ -33,7 +33,7 @@ def export_onnx(run: LoadedRun, out: Path) -> list[str]:
     Where ONNX Runtime is installed, each network is compared with PyTorch, at two batch sizes.
 
     Returns:
-        A line on each file, and on what is left out.
+        A line for each file, and for what is left out.
 
     Raises:
         InputError: packages are missing, the folder is not empty, a network cannot be exported, or its results differ.
@@ -51,7 +51,7 @@ def export_onnx(run: LoadedRun, out: Path) -> list[str]:
 
 
 def _files(run: LoadedRun, out: Path) -> list[str]:
-    """Write all files; a line on each."""
+    """Write all files, and return a line for each."""
     graphs, lines = [denoiser(run), *autoencoder(run)], list[str]()
     if isinstance(run.text, CachedFeatures):
         encoder = run.text.encoder()
@@ -116,7 +116,7 @@ def compared(graph: Graph, path: Path) -> str:
     try:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         found = [session.run(None, {name: tensor.numpy() for name, tensor in one.items()})[0] for one in given]
-    except Exception as error:  # of a type of its own for each problem
+    except Exception as error:  # each problem has its own type
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
             "incompatible", f"ONNX Runtime cannot run {path.name} ({reason}); use --to diffusers"
@@ -137,7 +137,7 @@ def compared(graph: Graph, path: Path) -> str:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Without the exporter's warnings, as about torchvision, which it does not need."""
+    """A context without the exporter's warnings, such as about torchvision, which it does not need."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)

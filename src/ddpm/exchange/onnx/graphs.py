@@ -16,7 +16,7 @@ from ddpm.engine.run import LoadedRun
 from ddpm.text.pretrained import PretrainedEncoder
 
 ROWS = 3
-"""The rows of the examples, an unusual number that no other dimension is confused with."""
+"""The rows of the examples, an unusual number that is not confused with any other dimension."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def denoiser(run: LoadedRun) -> Graph:
 
 
 def autoencoder(run: LoadedRun) -> list[Graph]:
-    """The decoder and the encoder of a run in latents; none of another."""
+    """The decoder and the encoder of a run in latents; empty for any other run."""
     if not isinstance(run.engine.codec, AutoencoderCodec):
         return []
     trained = run.engine.codec.trained
