@@ -15,7 +15,7 @@ EARLY = "early"
 AGE = 1 / 8
 """The training of that version, as a share of the model's: Karras et al. 2024 take 1/16 to 1/3."""
 OLDEST = 0.5
-"""The most training of that version: a later one errs too little more."""
+"""The largest share for that version: the errors of a later one are too similar."""
 
 
 def early(run: RunFolder) -> str | None:

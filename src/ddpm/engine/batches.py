@@ -6,11 +6,11 @@ from math import ceil
 from torch import nn
 
 FEWEST = 16
-"""The smallest batch in which the CPU's libraries compute each row independently of the others: below it they use other
-algorithms for matrix products, whose rounding would make an image depend on its batch."""
+"""The smallest batch in which the CPU's libraries compute each row independently of the others: for smaller ones they
+use other algorithms for matrix products, whose rounding would make an image depend on its batch."""
 LARGE = 10**11
-"""The parameters of a network times the positions of x from which a CPU draws images one by one. At a third of that
-(Ho et al.'s network for CIFAR-10), an image takes 1.4 to 1.6 times as long by itself as in a batch of 16."""
+"""The number of parameters times positions of x from which a CPU draws images one by one. At a third of that (Ho et
+al.'s network for CIFAR-10), an image alone takes 1.4 to 1.6 times as long as one in a batch of 16."""
 
 
 def filled(n: int, windows: int = 1) -> list[int]:
@@ -23,7 +23,7 @@ def filled(n: int, windows: int = 1) -> list[int]:
 
 
 def large(model: nn.Module, positions: int) -> bool:
-    """Whether images are better drawn one by one on a CPU, as filling a batch would cost more than it could save."""
+    """Whether a CPU should draw images one by one, because filling a batch would cost more than it could save."""
     return sum(p.numel() for p in model.parameters()) * positions >= LARGE
 
 

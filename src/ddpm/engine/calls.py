@@ -13,8 +13,8 @@ from ddpm.sampling import sample
 def network_calls(run: RunConfig, how: SamplingConfig, *, labelled: bool) -> int | None:
     """The network evaluations for one image: a guided step needs several, although they share a batch.
 
-    These are two, or three where the label has a scale of its own. Counted by solving for a single number, so that they
-    are those of the solver, the grid and the interval of guidance. A classifier's gradients are not counted.
+    It makes two, or three if the label has a scale of its own. The solver itself is run, on a single number, so the
+    count depends on the solver, the grid and the interval of guidance. A classifier's gradients are not counted.
 
     Args:
         run: a run that samples with these settings.

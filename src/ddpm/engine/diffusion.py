@@ -65,7 +65,7 @@ class Diffusion:
         """Make the engine of a run with a model of it.
 
         Args:
-            codec: that of the run; None for one without weights.
+            codec: the run's; None for one without weights.
         """
         return cls(
             model,
@@ -180,7 +180,7 @@ class Diffusion:
 
         Args:
             direction: the direction of a classifier for the rows of the batch.
-            between: whether the conditions have one between, to guide through.
+            between: whether guidance leads through conditions in between.
         """
         # computed in a full batch, so that the row is rounded as the others are
         away = None if guides.away is None else self._one(guides.away)
@@ -203,7 +203,8 @@ class Diffusion:
         return self.model.cond(given, len(at))
 
     def absent(self, how: SamplingConfig, n: int, given: Conditions) -> Conditions:
-        """Return the raw conditions of n images of which nothing is known, of the kinds that can say so."""
+        """Return the raw conditions of n images about which nothing is known, for the kinds that have such a
+        condition."""
         height, width = (side * self.factor for side in self._size(how))
         found = {}
         for kind, conditioner in self.model.conditioners.items():
@@ -279,7 +280,7 @@ class Diffusion:
         return self.device.type == "cpu" and self.windows(how) == 1 and large(self.model, prod(self.shape[1:]))
 
     def _window(self, how: SamplingConfig) -> tuple[int, int]:
-        """Return the size (H, W) of a window: that of x in training, at most that of x here."""
+        """Return the size (H, W) of a window: the training size of x, limited to its size here."""
         height, width = map(min, self._size(how), self.shape[1:])
         return height, width
 

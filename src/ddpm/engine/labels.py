@@ -40,7 +40,7 @@ class Labels:
         return [self.number(one) for one in _one_each("label", given, n)]
 
     def number(self, label: Label) -> int:
-        """Return the number of a class: of its name, or its own number if no name is a number.
+        """Return the number of a class, given by name, or by number if no name is a number.
 
         Raises:
             InputError: the class is unknown.
@@ -100,7 +100,7 @@ class Prompts:
         """Check that the run can use a prompt.
 
         Raises:
-            InputError: it is no text, or the run was trained without captions.
+            InputError: it is not text, or the run was trained without captions.
         """
         if not isinstance(prompt, str):
             raise InputError("invalid", f"prompt {prompt!r} is not text; use a string, or a list of strings")

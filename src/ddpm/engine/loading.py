@@ -21,9 +21,9 @@ def load(path: str | Path, device: str | torch.device | None = None, *, own: boo
     """Load a run folder, or one checkpoint in it, from its config.json and safetensors files alone.
 
     Args:
-        path: the run folder (its averaged weights), or ``RUN/checkpoints/step-…`` (those of that step).
+        path: the run folder (its averaged weights), or ``RUN/checkpoints/step-…`` (the weights at that step).
         device: the device to load to; if None CUDA or MPS where available, else the CPU.
-        own: take the weights in ``model.safetensors`` even if a search found a better average of them.
+        own: load the weights in ``model.safetensors`` even if a search found a better average.
 
     Raises:
         InputError: the folder is not a run, or its files are damaged or belong to another model.

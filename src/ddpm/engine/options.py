@@ -33,8 +33,8 @@ class Asked:
 def settings(run: LoadedRun, changes: dict[str, Any]) -> SamplingConfig:
     """Apply changes to the run's sampling settings.
 
-    They include the guidance and the grid that were found for its weights, unless an option of guidance is changed, or
-    the solver or the grid.
+    The result includes the guidance and the grid that were found for its weights, unless a guidance option, the solver
+    or the grid is changed.
 
     Raises:
         InputError: an unknown name, an invalid value, or a condition that the run does not have.
@@ -129,7 +129,7 @@ def refuse_idle(run: LoadedRun, changes: dict[str, Any], how: SamplingConfig, su
         )
     if how.guidance is None or how.guidance.guide is not None or prompted or (labelled and run.learned_labels):
         return
-    if subjects.prompts is not None and away is not None and away.strip():  # from there to no prompt in particular
+    if subjects.prompts is not None and away is not None and away.strip():  # guides from there to the null prompt
         return
     if how.given and how.guidance.negative is None and how.guidance.negative_prompt is None:
         return
@@ -213,7 +213,7 @@ def _sized(run: LoadedRun, how: SamplingConfig) -> SamplingConfig:
 
 
 def _tuned(run: LoadedRun, how: SamplingConfig, steps: int | None) -> SamplingConfig:
-    """Return the settings tuned for this many steps, by default the most, if all but precision matches; else how."""
+    """Return the settings tuned for this many steps, by default the largest, if all but precision matches; else how."""
     own = {"solver", "grid", "steps", "precision"}
     alike = [found for found in run.tuned if found.model_dump(exclude=own) == how.model_dump(exclude=own)]
     fits = [found for found in alike if steps in (None, found.steps)]

@@ -18,7 +18,7 @@ COUNT, STEPS = 16, 16
 LIMIT = 1024
 """The approximate number of training images that the expected colours are averaged over."""
 SOUGHT = 2**17
-"""The most training images among which those of each class are sought."""
+"""The maximum number of training images that are searched for images of each class."""
 
 
 def quick(T: int) -> SamplingConfig:
@@ -31,7 +31,7 @@ def preview(
 ) -> Preview:
     """Make a preview of fixed seeds, with the conditions of training images of each class in turn.
 
-    Conditions that the model requires, such as small images, are those of held-out images, which are shown next to it.
+    Conditions that the model requires, such as small images, come from held-out images, which are shown next to it.
 
     Args:
         engine: the engine of the run.
@@ -62,7 +62,7 @@ def preview(
 def _by_class(data: Dataset) -> list[Ints]:
     """Return the indices of the images of each class that has some; of all images if there are no classes.
 
-    In a large set, only those of some images, evenly spread.
+    In a large set, only some images are considered, evenly spread.
     """
     some = data.spread(SOUGHT)
     if data.labels is None:

@@ -24,7 +24,7 @@ MEASURED = 4096
 
 
 def spread_evenly(data: Dataset, n: int) -> Dataset:
-    """At most n of the images, spread evenly, as they are sorted by class folder."""
+    """At most n of the images, spread evenly, because they are sorted by class folder."""
     return data.subset(np.linspace(0, len(data) - 1, min(n, len(data))).round().astype(np.int64))
 
 
@@ -57,7 +57,7 @@ def squared_errors(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def visible(images: torch.Tensor) -> torch.Tensor:
-    """What is seen of images (B, H, W, C) uint8: (B, C, H, W) in 0 … 255, with colours times alpha."""
+    """The visible colours of images (B, H, W, C) uint8: (B, C, H, W) in 0 … 255, with colours times alpha."""
     return (premultiplied(images) + 1) * 127.5
 
 
@@ -85,7 +85,7 @@ class HeldOutPSNR:
 
 
 def mean_psnr(errors: torch.Tensor) -> float:
-    """The mean PSNR in dB of images with these mean squared errors, of which a perfect one counts as 1 / 12.
+    """The mean PSNR in dB of images with these mean squared errors, where an error of 0 counts as 1 / 12.
 
     That is the mean square of rounding to whole values: an infinite PSNR would make the mean infinite.
     """

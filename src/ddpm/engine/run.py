@@ -87,17 +87,17 @@ class LoadedRun:
 
     @property
     def needs_label(self) -> bool:
-        """Whether a label is required, as the null label was never trained."""
+        """Whether a label is required, because the null label was never trained."""
         return self.learned_labels and not self.config.training.label_dropout
 
     @property
     def needs_prompt(self) -> bool:
-        """Whether a prompt is required, as the null prompt was never trained."""
+        """Whether a prompt is required, because the null prompt was never trained."""
         return self.text is not None and not self.config.training.label_dropout
 
     @property
     def vocabulary(self) -> Labels:
-        """The labels of the run, with advice where it has none."""
+        """The labels of the run, with advice if it has none."""
         return Labels(self.classes, self.source)
 
     @property
@@ -141,7 +141,7 @@ class LoadedRun:
     def record(
         self, how: SamplingConfig, subjects: Subjects, seed: int, index: int, work: Work | None = None
     ) -> Provenance:
-        """Record everything that determines an image of this run, whose subject is the only one of ``subjects``."""
+        """Record everything that determines one image of this run; ``subjects`` holds only the image's subject."""
         return Provenance(
             run=str(self.source),
             weights=self.weights,
@@ -166,7 +166,7 @@ class LoadedRun:
             )
 
     def refuse_student(self, what: str) -> None:
-        """Refuse a student, whose few steps are no approximation of a diffusion process.
+        """Refuse a student, whose few steps do not approximate a diffusion process.
 
         Args:
             what: What a student does not support.
@@ -226,7 +226,7 @@ class LoadedRun:
         weak = run.weak[1] if guided and run.weak is not None else None
         between = None
         if how.guidance is not None and how.guidance.label_scale is not None and labels and subjects.prompts:
-            # with the negative prompt, so that equal scales of both stages are one
+            # with the negative prompt, so that equal scales in both stages act as one
             negative_prompt = how.guidance.negative_prompt
             away_prompts = None if negative_prompt is None else (negative_prompt,) * len(labels)
             between = self.conditions(Subjects(labels, away_prompts))

@@ -21,7 +21,7 @@ class Subjects:
         return bool(self.labels or self.prompts)
 
     def rows(self, index: Sequence[int]) -> "Subjects":
-        """Those of some images, which may repeat."""
+        """The subjects of some images, which may repeat."""
         labels = None if self.labels is None else tuple(self.labels[i] for i in index)
         return Subjects(labels, None if self.prompts is None else tuple(self.prompts[i] for i in index))
 

@@ -22,7 +22,7 @@ class Teacher:
     Attributes:
         run: the run.
         how: its settings, with a deterministic solver.
-        levels: the levels to return x at, some of those that it visits, after the first.
+        levels: the levels at which to return x, chosen from those that it visits after the first.
     """
 
     run: LoadedRun

@@ -1,4 +1,4 @@
-"""Changes to the settings of a run by key, as of ``--set``."""
+"""Changes to the settings of a run by key, such as those of ``--set``."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -26,7 +26,7 @@ _FLAGS = {
     "objective.lpips.source": "--lpips",
     "objective.lpips.weights": "--lpips",
 }
-"""Keys that --set refuses as others depend on them, and the flags that set them."""
+"""Keys that --set refuses because others depend on them, and the flags that set them."""
 _SWITCHES = {
     "scoring": "--during-training",
     "guidance_search": "--tune-guidance",
@@ -99,7 +99,7 @@ def changed(tree: Mapping[str, Any], changes: Mapping[str, Any], root: type = Ru
             for name in above:
                 group = group.setdefault(name, {})
             group[last] = leaf
-    # all at once: a key that selects a group discards the options of another group, but not those set beside it
+    # all at once: a key that selects a group discards the options of another group, but not those set with it
     whole: dict[str, Any] = merged(root, tree, asked, stay=True)
     return whole
 

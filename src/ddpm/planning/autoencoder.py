@@ -1,4 +1,4 @@
-"""Turning images and a user's request into an autoencoder with every setting resolved."""
+"""Turn images and a user's request into an autoencoder with every setting resolved."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Training an autoencoder on images: start or resume it, and measure it at its end."""
+"""Train an autoencoder on images: start or resume it, and measure it at the end."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -36,14 +36,14 @@ class AutoencoderSession:
 
     Attributes:
         session: the images, the flags, and how to train.
-        measure_of: measures it at its end.
+        measure_of: measures it at the end.
     """
 
     session: Session
     measure_of: MeasureOf
 
     def run(self) -> None:
-        """Start or resume the autoencoder, train it to its end and measure it.
+        """Start or resume the autoencoder, train it to the end and measure it.
 
         Raises:
             InputError: an input is invalid, or the run was started with other flags.

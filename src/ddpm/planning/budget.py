@@ -29,7 +29,7 @@ MEASURING = 0.15
 
 
 def elapsed(since: float) -> float:
-    """Seconds since this ``time.monotonic()``, by the main process's clock, as all processes must agree."""
+    """Seconds since this ``time.monotonic()``, by the main process's clock, because all processes must agree."""
     passed = [time.monotonic() - since]
     broadcast_object_list(passed)
     return passed[0]
@@ -48,7 +48,7 @@ def whole_steps(
     Args:
         speed: in images per second.
         began: ``time.monotonic()`` when the budget started.
-        overhead: what else the budget must suffice for, in words, and its cost in images trained in the same time.
+        overhead: what else the budget must cover, in words, and its cost in images trained in the same time.
 
     Raises:
         InputError: no time is left.
@@ -71,7 +71,7 @@ def shortfall(steps: int, batch: int, speed: float, seconds: float, few: str) ->
 
     Args:
         speed: in images per second.
-        few: what fewer steps are too few for.
+        few: what needs more steps, in words.
     """
     if steps >= FEW_STEPS:
         return None

@@ -1,4 +1,4 @@
-"""Turning a run and a user's request into a classifier of its noised images, with every setting resolved."""
+"""Turn a run and a user's request into a classifier of its noised images, with every setting resolved."""
 
 from collections.abc import Mapping
 from functools import partial

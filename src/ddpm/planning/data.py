@@ -25,7 +25,7 @@ def gather(request: Request, progress: Progress = silent) -> tuple[Survey, Datas
     The target size comes from file headers, so that one pass both surveys the images and stores the pixels.
 
     Raises:
-        InputError: they cannot be read, or not be trained on as requested.
+        InputError: they cannot be read, or cannot be trained on as requested.
     """
     source = open_source(request.data, request.split, request.max_pixels)
     known = recall(source)
@@ -42,7 +42,7 @@ def gather(request: Request, progress: Progress = silent) -> tuple[Survey, Datas
         found = outline(source, sizes, modes, classes)
     assert found is not None, "preparing includes a survey"
     settled = geometry(found.sizes, found.modes, request)
-    if settled != wanted and not data.streamed:  # a damaged file's header was wrong
+    if settled != wanted and not data.streamed:  # the header of a damaged file was wrong
         data = prepare(source, settled, skip_bad=request.skip_bad, progress=progress)
     if request.low is not None:
         scale = whole_number("upscaling.scale", request.scale or DEFAULT_SCALE)
@@ -65,7 +65,7 @@ def notes(found: Survey, data: Dataset) -> list[str]:
 
 
 def geometry(sizes: dict[tuple[int, int], int], modes: dict[Mode, int], request: Request) -> Geometry:
-    """The size and mode of all images: those requested, else their own if these can be trained.
+    """The size and mode of all images: those requested, else their own if a run can be trained on these.
 
     Args:
         sizes, modes: The counts of each (H, W) and mode.

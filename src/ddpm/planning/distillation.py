@@ -25,7 +25,7 @@ FLAGS = (
 
 
 def flags(budget: str | int | None, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert Python's keywords to the flags of ``ddpm distill``, so that either resumes the other's student.
+    """Convert Python's keywords to the flags of ``ddpm distill``, so that a student can be resumed with either.
 
     Raises:
         InputError: a keyword is unknown.
@@ -61,7 +61,7 @@ class Distilling:
 
     @property
     def asked(self) -> dict[str, Any]:
-        """The flags to record, spelled alike for the same request."""
+        """The flags to record, in the same spelling for the same request."""
         found = {**self.given}
         if "steps" in found:
             first, *others = whole_numbers("--steps", found["steps"])
@@ -98,7 +98,7 @@ class Distilling:
             self.command.run(self._start, self._reopen)
 
     def _stages(self) -> Iterator["Distilling"]:
-        """The stages to train: those that are finished resume at their end, and begin a budget of their own."""
+        """The stages to train: finished ones resume at their end, and each has its own budget."""
         found = stages(self.out, numbers_of(self.asked), self.given.get("teacher_steps"))
         if RunFolder(self.out).config_file.exists():  # the last one, which all others precede
             found = found[-1:]

@@ -1,4 +1,4 @@
-"""Plans of runs: what those of diffusion models and of autoencoders have in common."""
+"""The common part of planning diffusion models and autoencoders."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ class Draft(Protocol[PlannedT]):
     """A run with known data whose settings are being resolved.
 
     Attributes:
-        few: what fewer than a thousand steps are too few for, in words.
+        few: what needs more than a thousand steps, in words.
     """
 
     @property
@@ -66,11 +66,11 @@ def plan_within(draft: Draft[PlannedT], rungs: Sequence[Rung], seconds: float, b
     """
 
     def overhead(rung: Rung, speed: float) -> Mapping[str, float]:
-        """That of a run as long as the budget, at a speed in images per second."""
+        """The overhead of a run as long as the budget, at a speed in images per second."""
         return draft.overhead(rung.tree, max(1, int(speed * seconds_left(seconds, began))))
 
     def affordable(rung: Rung, speed: float) -> float:
-        """The number of training images that fit in."""
+        """The number of training images that fit in the budget."""
         return speed * seconds_left(seconds, began) - sum(overhead(rung, speed).values())
 
     chosen: tuple[Rung, float, int] | None = None

@@ -68,7 +68,7 @@ def size(stored: StoredCodec | None, images: tuple[int, int]) -> tuple[int, int]
 
 @contextmanager
 def refused_in_pixels(stored: StoredCodec | None, images: tuple[int, int]) -> Iterator[None]:
-    """Name the size of the images where a recipe refuses that of their latents.
+    """A context that names the size of the images if a recipe refuses the size of their latents.
 
     Raises:
         InputError: the latents cannot be halved often enough.
@@ -113,7 +113,7 @@ def encoded(
 
 
 class _Processes:
-    """All processes, which encode for the main one."""
+    """All processes, which share the encoding for the main one."""
 
     def __init__(self, encode: EncodeRange, accelerator: Accelerator) -> None:
         self._own, self.rank, self.processes = encode, accelerator.process_index, accelerator.num_processes
@@ -123,7 +123,7 @@ class _Processes:
         return np.concatenate([part for part in self._gather(mirror, first, last) if len(part)])
 
     def finish(self) -> None:
-        """End the work of the others."""
+        """Let the other processes finish."""
         broadcast_object_list([None])
 
     def serve(self) -> None:
@@ -145,7 +145,7 @@ class _Processes:
 
 
 def scaled(config: RunConfig) -> RunConfig:
-    """The settings with the standard deviation of latents, which EDM's formulas otherwise take for that of pixels."""
+    """The settings with the standard deviation of the latents; EDM's formulas otherwise assume that of pixels."""
     diffusion = config.diffusion
     used = diffusion.scales_input or config.objective.weighting.name == "edm"
     if config.codec.in_pixels or not used or diffusion.sigma_data is not None:

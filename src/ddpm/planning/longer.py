@@ -1,4 +1,4 @@
-"""Training a run for longer than it was started for."""
+"""Train a run for longer than it was started for."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Refusing weightings that leave most levels unlearned."""
+"""Refuse weightings that leave most levels unlearned."""
 
 from ddpm import build
 from ddpm.config.run import RunConfig

@@ -1,4 +1,4 @@
-"""Turning a user's request into a run with every setting resolved."""
+"""Turn a user's request into a run with every setting resolved."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ from ddpm.training.job import Job
 from ddpm.training.measure import Memory, memory
 
 READ = 2**17
-"""The most captions that a vocabulary is made of, evenly spread."""
+"""The maximum number of captions that a vocabulary is built from, evenly spread."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def make(
     """
     threads().ease()
     with accelerator.main_process_first():  # for the cache only: measuring below takes all processes at once
-        if request.scoring and not dataset.streamed:  # first, as this takes some of the training time
+        if request.scoring and not dataset.streamed:  # first, because this takes some of the training time
             features = build.build_features("embedded", None, dataset.shape[:2], accelerator.device)
             extract_once(features, dataset, progress)
     stored = latents.stored(request, dataset)

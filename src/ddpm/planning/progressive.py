@@ -49,7 +49,7 @@ def stages(out: Path, numbers: Sequence[int], total: int | None) -> list[Halving
         total: the teacher's number of steps; None for the default.
 
     Raises:
-        InputError: there are several numbers of steps, or the teacher's are not the student's, doubled again and again.
+        InputError: there are several numbers of steps, or the teacher's is not the student's doubled one or more times.
     """
     steps, *others = numbers
     if others:

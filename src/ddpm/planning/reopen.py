@@ -36,8 +36,8 @@ def reopen(
 
     Args:
         dataset: all its images, which are encoded unless the cache has their latents.
-        codec: that of the run; None for one without weights.
-        progress: called with (images encoded, in total).
+        codec: the run's; None for one without weights.
+        progress: called with (images encoded, total).
         text: the folder of its frozen text encoder; by default the one in the run folder.
 
     Raises:

@@ -122,7 +122,7 @@ class Request:
 
 
 def flags(budget: str | int | None, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert Python's keywords to the flags of ``ddpm train``, so that either resumes the other's run.
+    """Convert Python's keywords to the flags of ``ddpm train``, so that a run can be resumed with either.
 
     Args:
         budget: a time, as in "20m", or a number of images; the command's default if None.

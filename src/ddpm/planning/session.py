@@ -1,4 +1,4 @@
-"""Training a run on images: start or resume it."""
+"""Train a run on images: start or resume it."""
 
 import time
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ from ddpm.training.job import Job
 from ddpm.training.trainer import refuse_undivided
 
 MAY_CHANGE = {"workers", "shard", "micro_batch"}
-"""Flags that may change when a run is resumed, as they affect its weights by rounding at most."""
+"""Flags that may change when a run is resumed, because they affect its weights only by rounding."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Session:
         return {flag: value for flag, value in self.given.items() if flag not in MAY_CHANGE}
 
     def run(self) -> None:
-        """Start or resume the run, and train it to its end.
+        """Start or resume the run, and train it to the end.
 
         Raises:
             InputError: an input is invalid, or the run was started with other flags.

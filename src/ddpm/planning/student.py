@@ -1,4 +1,4 @@
-"""Turning a run and a user's request into a student of few steps, with every setting resolved."""
+"""Turn a run and a user's request into a student with few steps, with every setting resolved."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -69,7 +69,7 @@ def make(
     draft, share = draft_of(teacher, asked, accelerator, stage), 1.0 if stage is None else stage.share
     images = images_of(teacher, accelerator)
     batch = draft.training.batch
-    if draft.scoring is not None:  # first, as this takes some of the training time
+    if draft.scoring is not None:  # first, because this takes some of the training time
         extract_once(build.build_features("embedded", None, images.shape[:2], accelerator.device), images)
     trial = job_of(draft, out, teacher, images, accelerator)
     needs = memory(trial.model, trial.objective, trial.settings, trial.data, accelerator)
@@ -102,7 +102,7 @@ def make(
 def draft_of(
     teacher: LoadedRun, asked: Mapping[str, Any], accelerator: Accelerator, stage: Halving | None = None
 ) -> RunConfig:
-    """The config of a student, but for its amount of training.
+    """The config of a student, except for its amount of training.
 
     Raises:
         InputError: the run cannot be distilled so.
@@ -185,16 +185,16 @@ def numbers_of(asked: Mapping[str, Any]) -> tuple[int, ...]:
     """The numbers of steps of a student.
 
     Raises:
-        InputError: they are no whole numbers.
+        InputError: they are not whole numbers.
     """
     return whole_numbers("--steps", asked.get("steps", FEW if asked.get("method") == "consistency" else STEPS))
 
 
 def scales_of(asked: Mapping[str, Any]) -> tuple[float, float] | None:
-    """The lowest and highest guidance scale of a student of several; None for another.
+    """The lowest and highest guidance scale of a student of a range of scales; None for any other.
 
     Raises:
-        InputError: they are no interval, or the highest is no guidance.
+        InputError: they are not an interval, or the highest means no guidance.
     """
     low, high = span("--guidance", asked.get("guidance", 1))
     if low < high <= 1:

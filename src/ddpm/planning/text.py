@@ -1,4 +1,4 @@
-"""The captions of a new run: which encoder, fitted to them."""
+"""The captions of a new run, and an encoder fitted to them."""
 
 from collections.abc import Sequence
 
@@ -46,7 +46,7 @@ def text_of(request: Request, captions: Sequence[str] | None, network: str, say:
     folder = open_encoder(request.text)
     length, cut = fitting_length(folder, captions)
     _say_cut(cut, length, say)
-    # absolute, as sampling may start in another folder
+    # absolute, because sampling may start in another folder
     source = request.text if request.text == MINILM else str(folder.path.resolve())
     return PretrainedConfig(source=source, weights=folder.hash, width=folder.width, length=length)
 

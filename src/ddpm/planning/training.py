@@ -1,4 +1,4 @@
-"""The common part of commands that train a run: start or resume it, score it, train it to its end."""
+"""The common part of commands that train a run: start or resume it, score it, train it to the end."""
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping
@@ -81,7 +81,7 @@ class Command:
         return RunFolder(self.out)
 
     def run(self, start: Callable[[], OpenedRun], reopen: Callable[[], OpenedRun]) -> None:
-        """Start or resume the run, and train it to its end.
+        """Start or resume the run, and train it to the end.
 
         Raises:
             Diverged, Interrupted: see :func:`~ddpm.planning.follow.follow`.
@@ -127,7 +127,7 @@ class Command:
         return replace(opened, job=replace(job, scoring=Scoring(scorer, config.scoring)))
 
     def _train(self, opened: OpenedRun) -> None:
-        """Train the run to its end, with its card, log and progress."""
+        """Train the run to the end, with its card, log and progress."""
         accelerator, config, job, folder = opened.accelerator, opened.config, opened.job, self.folder
         prompt = example(job.data.captions or ()) if config.text is not None and config.guides else None
         prompt = None if prompt is None else escape(prompt)

@@ -13,7 +13,7 @@ RECIPES: dict[str, Recipe] = {
     "nichol2021": nichol2021,
     "super-resolution": super_resolution,
 }
-"""Those of diffusion models."""
+"""The recipes of diffusion models."""
 AUTOENCODER: AutoencoderName = "autoencoder"
 """The recipe in ``planning.recipes.autoencoder``, whose runs have another config."""
 

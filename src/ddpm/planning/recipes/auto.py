@@ -14,7 +14,7 @@ COARSEST = 16
 LIGHT: Tree = {"norm": "layer", "upsample": "linear", "skips": "blocks"}
 """Parts of a U-Net that are cheap on a CPU."""
 STEM = 8
-"""Channels of the convolutions of pixels where patches have more pixels than 2 × 2."""
+"""Channels of the convolutions of pixels if patches are larger than 2 × 2."""
 
 
 class LadderRow(NamedTuple):

@@ -10,8 +10,8 @@ SAMPLING: Tree = {"solver": "ancestral", "steps": 20, "grid": "trailing", "guida
 def super_resolution(size: tuple[int, int], labelled: bool, network: str = "unet") -> list[Rung]:
     """The networks of ``auto``, with the enlarged small image as further input channels (Saharia et al. 2021).
 
-    Half of the labels are dropped, as small images mostly come without one. The noise on the condition reaches further
-    than sampling needs, so that the best amount can be found after training (Ho et al. 2021, sec. 4.1).
+    Half of the labels are dropped, because small images mostly come without one. The noise on the condition reaches
+    further than sampling needs, so that the best amount can be found after training (Ho et al. 2021, sec. 4.1).
     """
     own: Tree = {"sampling": SAMPLING, "upscaling": {"s_max": 0.5}}
     return [

@@ -11,8 +11,8 @@ TRANSFORMERS = ("dit", "plain-dit")
 MOST = 32
 """Maximum tokens per side; an oblong image may have as many in total as a square."""
 LARGEST = 4
-"""The side of the largest patches where ``MOST`` does not require larger ones: those have more numbers than a small
-network has channels, so that noise cannot pass through it."""
+"""The side of the largest patches where ``MOST`` does not require larger ones: larger patches have more numbers than a
+small network has channels, so noise cannot pass through it."""
 
 
 class TransformerRow(NamedTuple):
