@@ -203,8 +203,7 @@ class Diffusion:
         return self.model.cond(given, len(at))
 
     def absent(self, how: SamplingConfig, n: int, given: Conditions) -> Conditions:
-        """Return the raw conditions of n images about which nothing is known, for the kinds that have such a
-        condition."""
+        """Return the raw conditions of n images of which nothing is known, for kinds that have such a condition."""
         height, width = (side * self.factor for side in self._size(how))
         found = {}
         for kind, conditioner in self.model.conditioners.items():
