@@ -67,7 +67,7 @@ def whole_steps(
 
 
 def shortfall(steps: int, batch: int, speed: float, seconds: float, few: str) -> str | None:
-    """A line about a budget that fits fewer than ``FEW_STEPS`` steps; None if it fits as many.
+    """A line about a budget that fits fewer than ``FEW_STEPS`` steps; None if that many fit.
 
     Args:
         speed: in images per second.
