@@ -186,6 +186,20 @@ def test_messages(client: TestClient, tmp_path: Path) -> None:
     assert answer.json()["said"] == said
 
 
+def test_the_runs_are_listed_once_for_the_messages_of_all_trainings(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, listed, folders = tmp_path / "studio" / "uploads", [], Catalog.folders
+    folder.mkdir()
+    for name in ("one", "three", "two"):
+        (folder / f"{name}.command.json").write_text("{}")
+        (folder / f"{name}.output.txt").write_text(f"{tmp_path}/data/{name}.png\n{tmp_path}/x\n" * len(name))
+    monkeypatch.setattr(Catalog, "folders", lambda catalog: listed.append(catalog) or folders(catalog))
+    told = client.get("/api/trainings").json()["trainings"]
+    assert [one["said"] for one in told] == [[f"data/{n}.png", "x"] * len(n) for n in ("one", "three", "two")]
+    assert len(listed) == 1
+
+
 def test_pictures(client: TestClient, tmp_path: Path, raw_png_60000: bytes) -> None:
     """Too large, none at all, or an address that the server would have to fetch."""
 

@@ -45,4 +45,4 @@ def test_folders_with_spaces_and_brackets_are_called_by_their_names(
     ],
 )
 def test_only_the_last_part_of_a_path_remains(message: str, plain: str) -> None:
-    assert without_paths(message) == plain
+    assert without_paths([message]) == [plain]

@@ -1,5 +1,6 @@
 """Starting and watching trainings from the page."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -27,16 +28,22 @@ def trainings_of(server: Its) -> Trainings:
 Its_trainings = Annotated[Trainings, Depends(trainings_of)]
 
 
+def states_of(names: Iterable[str], server: Its) -> list[dict[str, Any]]:
+    """The progress of trainings, without paths of this machine."""
+    states = [trainings_of(server).state(name) for name in names]
+    said = server.words.all_plain("\n".join(state["said"]) for state in states)
+    return [state | {"said": lines.splitlines()} for state, lines in zip(states, said, strict=True)]
+
+
 def state_of(name: str, server: Its) -> dict[str, Any]:
     """The progress of a training, without paths of this machine."""
-    state = trainings_of(server).state(name)
-    return state | {"said": server.words.plain("\n".join(state["said"])).splitlines()}
+    return states_of([name], server)[0]
 
 
 @router.get("/trainings")
 def list_trainings(trainings: Its_trainings, server: Its) -> dict[str, Any]:
     """The available data, and the trainings started from here."""
-    states = [state_of(name, server) for name in trainings.names()]
+    states = states_of(trainings.names(), server)
     return {"sources": trainings.sources(), "uploads": trainings.uploads.names(), "trainings": states}
 
 

@@ -18,20 +18,24 @@ HIDDEN = "/-"
 """Stands for a folder whose own name does not remain either."""
 
 
-def without_paths(message: str, known: Iterable[tuple[Path, str]] = ()) -> str:
-    """A message in which only the last part of any absolute path remains.
+def without_paths(messages: Iterable[str], known: Iterable[tuple[Path, str]] = ()) -> list[str]:
+    """Messages in which only the last part of any absolute path remains.
 
     Args:
         known: folders and what to call them; their paths, and those of the folders above them, may have spaces.
     """
     paths = [(path, name) for folder, name in known for path in (folder.absolute(), folder.resolve())]
     called = {str(above): HIDDEN for path, _ in paths for above in path.parents}
-    called |= {str(path): name for path, name in paths}
+    called |= {str(path): name if name == HIDDEN else name + "\0" for path, name in paths}  # \0: no path follows
     called.pop("/", None)
-    for path in sorted(called, key=len, reverse=True):
-        name = called[path] if called[path] == HIDDEN else called[path] + "\0"  # no absolute path follows that
-        message = re.sub(rf"(?<![\w./]){re.escape(path)}(?![\w.-])", name.replace("\\", r"\\"), message)
-    return ABSOLUTE.sub(r"\1", QUOTED.sub(r"\1\2\1", message)).replace("\0", "")
+    longest_first = "|".join(map(re.escape, sorted(called, key=len, reverse=True))) or "(?!)"
+    folders = re.compile(rf"(?<![\w./])(?:{longest_first})(?![\w.-])")
+
+    def plain(message: str) -> str:
+        message = folders.sub(lambda found: called[found[0]], message)
+        return ABSOLUTE.sub(r"\1", QUOTED.sub(r"\1\2\1", message)).replace("\0", "")
+
+    return [plain(message) for message in messages]
 
 
 class Words:
@@ -57,5 +61,9 @@ class Words:
 
     def plain(self, message: str) -> str:
         """A message without paths of this machine."""
+        return self.all_plain([message])[0]
+
+    def all_plain(self, messages: Iterable[str]) -> list[str]:
+        """Messages without paths of this machine; the runs are listed once for all of them."""
         runs = [(run.path, name) for name, run in self.catalog.folders().items()]
-        return without_paths(message, [*self._known, *runs])
+        return without_paths(messages, [*self._known, *runs])
