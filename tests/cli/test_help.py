@@ -56,6 +56,7 @@ def test_help_waits_for_no_torch() -> None:
         "train --help=3": "--help takes no value; see `ddpm train --help`",
         "train digits -- --foo": "unexpected argument '--foo'; see `ddpm train --help`",
         "train digits --foo=3 -- x": "unknown option --foo; see `ddpm train --help`",
+        "sample r --runs x": "unknown option --runs; see `ddpm sample --help`",
         "serve r --RUN x": "unknown option --RUN; see `ddpm serve --help`",
         "sample --n": "--n needs a value; see `ddpm sample --help`",
         "sample run --n 1 --n 2": "--n is given twice; drop one of them",

@@ -40,7 +40,8 @@ def _explained(error: CycloptsError, commands: list[str]) -> str:
         case UnknownCommandError(unused_tokens=[name, *_]) if not name.startswith("-"):
             return f"unknown command {name!r}{suggest(name, commands)}"
         case UnknownOptionError(token=token, argument_collection=known):
-            options = [argument for argument in known if not argument.field_info.is_positional_only]
+            # --run is an option as well, but only where neither RUN nor any argument after it is given by its place
+            options = [argument for argument in known if not argument.field_info.is_positional]
             flags = {flag.lstrip("-"): flag for argument in options for flag in argument.names}
             return f"{_unknown(token.keyword or token.value, flags, error.root_input_tokens or [])}; {usage}"
         case UnknownCommandError(unused_tokens=[name, *_]):
