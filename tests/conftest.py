@@ -16,6 +16,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from hypothesis import settings
 from PIL import Image
 
 import looks
@@ -29,6 +30,8 @@ from ddpm.images.pixels import Pixels
 from ddpm.pipeline import Pipeline
 from ddpm.planning import budget
 
+settings.register_profile("any machine", deadline=None)  # a busy one may take any time for an example
+settings.load_profile("any machine")
 torch.set_num_threads(1)  # bit for bit is promised at one number of threads
 
 TINY = ("--set", "network.width=8", "--set", "network.multipliers=[1,2]", "--set", "network.attention=[2]")

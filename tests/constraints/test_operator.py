@@ -44,7 +44,7 @@ def observations(draw):
     )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(observations())
 def test_the_four_identities_of_moore_and_penrose(observation):
     operator, shape = observation
@@ -53,7 +53,7 @@ def test_the_four_identities_of_moore_and_penrose(observation):
         torch.testing.assert_close(left, right, rtol=1e-10, atol=1e-10)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(observations(), st.floats(1e-3, 1e3))
 def test_a_ridge_is_tikhonovs(observation, ridge):
     operator, shape = observation

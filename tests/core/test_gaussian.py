@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cases import cases
@@ -23,7 +23,6 @@ from ddpm.core.gaussian import (
 fractions = st.floats(0.01, 0.99)
 
 
-@settings(deadline=None)
 @given(fractions, fractions)
 def test_posterior_is_bayes_rule(kept_at_s, kept_after):
     """Precisions add: N(x_s; alpha_s x0, sigma_s²) times N(x_t; ratio x_s, var_t|s), as a density of x_s."""

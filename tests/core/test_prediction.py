@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cases import cases
@@ -38,7 +38,6 @@ def test_target(predict):
     torch.testing.assert_close(target(predict, x0, eps, level), WRITTEN_OUT[predict](x0, eps, 0.8, 0.6))
 
 
-@settings(deadline=None)
 @given(kept=st.floats(1e-4, 1 - 1e-4))
 @pytest.mark.parametrize("kind", TYPES)
 def test_round_trip(kind, kept):

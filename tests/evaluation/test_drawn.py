@@ -63,7 +63,7 @@ proportions = (
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(proportions)
 def test_the_first_n_samples_have_their_shares_for_every_n(given_shares: tuple[float, ...]) -> None:
     labels = SampleRecipe("", HOW, 0, given_shares).labels(np.arange(300))
@@ -74,7 +74,7 @@ def test_the_first_n_samples_have_their_shares_for_every_n(given_shares: tuple[f
     assert not held[-1][np.array(given_shares) == 0].any()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(proportions, st.lists(st.integers(0, 700), min_size=1, max_size=20))
 def test_label_i_does_not_depend_on_what_it_is_asked_with(given_shares: tuple[float, ...], indices: list[int]) -> None:
     recipe = SampleRecipe("", HOW, 0, given_shares)

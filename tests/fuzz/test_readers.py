@@ -69,7 +69,6 @@ def test_valid_files(ways: dict[str, Reader], tmp_path: Path) -> None:
 @settings(
     max_examples=FILES,
     derandomize="DDPM_FUZZ" not in os.environ,
-    deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),
 )

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cases import cases
@@ -27,7 +27,6 @@ def test_every_level_is_of_the_table(grid):
         assert all(level == LINEAR.level(int(level.t) + 1) for level in grid(LINEAR, steps))
 
 
-@settings(deadline=None)
 @given(T=ts, part=st.floats(0, 1))
 @pytest.mark.parametrize("grid", GRIDS)
 def test_any_length_of_schedule(grid, T, part):
