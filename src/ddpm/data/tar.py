@@ -24,7 +24,7 @@ def scan_tar(location: str, ignored: Ignored) -> Iterator[Entry]:
     """The images of a .tar, found by their headers.
 
     Neighbours whose names are equal up to the first dot of the last part belong together: ``a/7.jpg``, ``a/7.cls`` (a
-    class), ``a/7.txt`` (captions, one a line), ``a/7.json`` (both). Beside a ``7.jpg``, a ``7.mask.png`` is ignored.
+    class), ``a/7.txt`` (captions, one a line), ``a/7.json`` (both). Next to a ``7.jpg``, a ``7.mask.png`` is ignored.
 
     Raises:
         InputError: if it is not a whole, uncompressed .tar.

@@ -147,7 +147,7 @@ def read_picture(path: Path) -> tuple[Image.Image, bytes]:
 
 
 def info(path: Path) -> dict[str | tuple[int, int], Any]:
-    """What the header of a picture's file says besides its size and mode, such as texts.
+    """The metadata in the header of a picture's file, such as texts, in addition to its size and mode.
 
     Raises:
         OSError: it cannot be read, or is not a regular file.

@@ -1,1 +1,1 @@
-"""The contents of a run folder besides weights: scores, sweeps, tuned grids, likelihoods, provenance."""
+"""The contents of a run folder other than weights: scores, sweeps, tuned grids, likelihoods, provenance."""
