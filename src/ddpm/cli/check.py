@@ -1,6 +1,6 @@
 """``ddpm check``."""
 
-from pathlib import Path
+import shlex
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -31,13 +31,14 @@ def check(
         max_pixels: The --max-pixels to plan training for.
         workers: The number of processes that decode; chosen automatically by default.
     """
+    from ddpm.config.options import typed
     from ddpm.data.open import open_source
     from ddpm.data.report import describe, warnings
     from ddpm.data.survey import survey
     from ddpm.planning.data import geometry
     from ddpm.planning.latents import advice
     from ddpm.planning.recipes.auto import auto
-    from ddpm.planning.request import Request
+    from ddpm.planning.request import Request, default_out
     from ddpm.system.console import bar
     from ddpm.system.units import count
     from ddpm.system.units import size as parse_size
@@ -63,5 +64,5 @@ def check(
         say("          requires --skip-bad: some files cannot be used")
     if found_advice := advice(data, chosen.size):
         say(f"latents   {found_advice}")
-    options = "".join(f" --{flag} {v}" for flag, v in {"split": split, "max-pixels": max_pixels}.items() if v)
-    say(f"next      ddpm train {data} --out runs/{Path(data).stem or 'data'} --for 20m{options}")
+    options = typed({"split": split, "max_pixels": max_pixels})
+    say("next      " + shlex.join(["ddpm", "train", data, "--out", str(default_out(data)), "--for", "20m", *options]))

@@ -105,13 +105,13 @@ def train(data: str, *, out: Path | None = None, flags: Flags = UNCHANGED) -> No
     from ddpm.evaluation.reconstruction import measure_autoencoder
     from ddpm.planning.autoencoder_session import AutoencoderSession
     from ddpm.planning.recipes import AUTOENCODER
+    from ddpm.planning.request import default_out
     from ddpm.planning.session import Session
     from ddpm.planning.training import Command
     from ddpm.system.allocator import keep_freed_memory
 
     keep_freed_memory()
-    name = Path(data).name.removesuffix(".zip").removesuffix(".npz")
-    out = out or Path("runs") / (name or "data")
+    out = out or default_out(data)
     how = {flag: getattr(flags, flag) for flag in OF_COMMAND}
     asked = {flag: value for flag, value in given(flags).items() if flag not in OF_COMMAND}
     session = Session(data, asked, Command(out, few_samples, after_training, **how), began)

@@ -1,5 +1,6 @@
 """Runs in the latents of an autoencoder: check the request, and encode the images."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from ddpm.config.codec import AutoencoderCodecConfig
 from ddpm.config.run import RunConfig
 from ddpm.data.dataset import Dataset
 from ddpm.data.latents import CHUNK, EncodeRange, Moments, encoder, with_latents
-from ddpm.planning.request import Request
+from ddpm.planning.request import Request, default_out
 from ddpm.records.codec import StoredCodec
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, doing, silent
@@ -158,8 +159,8 @@ def advice(data: str, size: tuple[int, int]) -> str | None:
     """A recommendation for large images; None for small ones."""
     if max(size) < LARGE:
         return None
-    name = f"runs/{Path(data).stem or 'data'}-ae"
+    name = shlex.quote(f"{default_out(data)}-ae")
     return (
         f"{size[0]} × {size[1]} is large for diffusion in pixels; consider the latents of an autoencoder: `ddpm train "
-        f"{data} --size {size[0]}x{size[1]} --recipe autoencoder --out {name}`, then add --codec {name}"
+        f"{shlex.quote(data)} --size {size[0]}x{size[1]} --recipe autoencoder --out {name}`, then add --codec {name}"
     )

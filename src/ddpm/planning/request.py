@@ -1,6 +1,7 @@
 """A user's request for a run, from flags or keywords."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Any, Self, get_args
 
 from ddpm.config.options import options
 from ddpm.config.run import RunConfig
+from ddpm.data.locations import is_remote
+from ddpm.data.shards import KINDS
 from ddpm.planning.assignments import assignments
 from ddpm.system.errors import InputError
-from ddpm.system.files import read_given
+from ddpm.system.files import read_given, with_home
 from ddpm.system.names import Fit, Mode, suggest
 from ddpm.system.tree import groups, hints
 from ddpm.system.units import count, duration, size
@@ -184,3 +187,14 @@ def _numbers(flag: str, path: str) -> list[float]:
         return [float(word) for word in text.replace(",", " ").split()]
     except ValueError as e:
         raise InputError("invalid", f"{flag} {path} contains a word that is not a number ({e}); remove it") from e
+
+
+def default_out(data: str) -> Path:
+    """The run folder if none is given: ``runs/photos`` for photos, photos.zip and ``s3://bucket/photos/*.tar``.
+
+    A pattern may match many files, so the folder above names its run.
+    """
+    path = Path(data.partition("?")[0]) if is_remote(data) else with_home(data)
+    named = path.parts if path.exists() else [part for part in path.parts if not re.search(r"[*?{:]", part)]
+    last = next((Path(part) for part in reversed(named) if part not in ("/", "..")), Path("data"))
+    return Path("runs") / (last.stem if last.suffix.lower() in (".zip", ".npz", *KINDS) else last.name)
