@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -26,6 +27,7 @@ from ddpm.planning.plan import Plan, make
 from ddpm.planning.reopen import reopen
 from ddpm.planning.request import Request
 from ddpm.system.errors import Code
+from ddpm.system.units import duration
 from ddpm.training.job import Job
 from ddpm.training.measure import Memory
 from refusal import refuses
@@ -89,7 +91,8 @@ def test_the_longer_the_run_the_larger_the_network(made: Make, monkeypatch: pyte
     from ddpm.planning.recipes import RECIPES, Rung
 
     def ladder(size: tuple[int, int], labelled: bool, kind: str) -> list[Rung]:
-        return [Rung(needs, {"training": {"clip": clip}, "network": {"width": 8}}) for needs, clip in LADDER]
+        shared = {"network": {"width": 8}}
+        return [Rung(needs, {"training": {"clip": clip, "batch": 4}, **shared}) for needs, clip in LADDER]
 
     LADDER = [(0, 0.1), (1000, 0.2), (5000, 0.3)]
     monkeypatch.setitem(RECIPES, "auto", ladder)
@@ -103,13 +106,15 @@ def test_the_longer_the_run_the_larger_the_network(made: Make, monkeypatch: pyte
     monkeypatch.setattr(draft, "speed_of", lambda job, accelerator: speeds[job.settings.clip])
     p = made(seconds=60.0, began=100.0)
     assert (p.config.training.clip, p.speed) == (0.2, 100.0)
-    assert p.config.training.images == 5760 // 128 * 128
+    assert p.config.training.images == 5760
     clock[0] = 150.0  # reading the data has taken 50 of the 60 seconds
     p = made(seconds=60.0, began=100.0)
-    assert (p.config.training.clip, p.config.training.images) == (0.1, 1520 // 128 * 128)
+    assert (p.config.training.clip, p.config.training.images) == (0.1, 1520)
     clock[0] = 158.0
     with refuses("invalid", "--for"):
         made(seconds=60.0, began=100.0)
+    clock[0] = 100.0  # a larger network is not preferred if fewer than a thousand of its steps fit
+    assert made(seconds=60.0, began=100.0, changes={"training.batch": 6}).config.training.clip == 0.1
 
 
 def test_measuring_ends_after_a_share_of_the_budget(
@@ -126,7 +131,7 @@ def test_measuring_ends_after_a_share_of_the_budget(
         return 2000.0
 
     rungs = [(0, 0.1), (20_000, 0.2), (40_000, 0.3), (160_000, 0.4)]
-    ladder = [Rung(needs, {"training": {"clip": clip}, "network": {"width": 8}}) for needs, clip in rungs]
+    ladder = [Rung(needs, {"training": {"clip": clip, "batch": 16}, "network": {"width": 8}}) for needs, clip in rungs]
     monkeypatch.setitem(RECIPES, "auto", lambda size, labelled, kind: ladder)
     monkeypatch.setattr(budget.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(draft, "speed_of", speed)
@@ -307,6 +312,27 @@ def test_a_budget_that_leaves_no_time_names_what_takes_it(
     with refuses("invalid", "--for 1m30s", "took 19 s", "search for guidance", "16 min 40 s", "--for 34m "):
         long(seconds=90.0)
     long(seconds=34 * 60.0)
+
+
+@pytest.mark.usefixtures("features")
+@pytest.mark.parametrize(
+    ("images_per_s", "more"),
+    [(400.0, {}), (100.0, {"scoring": True}), (20.0, {"scoring": True, "changes": {"training.batch": 300}})],
+)
+def test_the_budget_that_is_advised_for_enough_steps_suffices(
+    images_per_s: float, more: dict[str, Any], made: Make, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of every network, also where the next measurement finds another speed."""
+    speed = [images_per_s]
+    monkeypatch.setattr(budget.time, "monotonic", lambda: 20.0)
+    monkeypatch.setattr(draft, "speed_of", lambda job, accelerator: speed[0])
+    made(seconds=60.0, **more)
+    (advised,) = re.findall("--for (.*) for 1,000 steps", said[-1])
+    for speed[0] in (0.95 * images_per_s, 1.05 * images_per_s):
+        said.clear()
+        steps = made(seconds=duration(advised), **more).config.training.steps
+        assert said == ["measuring speed …"]
+        assert 1000 <= steps < 1300
 
 
 @pytest.mark.usefixtures("features")

@@ -44,6 +44,10 @@ class ScoringSettings:
         """The cost of the scores, in images that could be trained on in the same time."""
         return self.points(images, batch) * self.samples * self.steps / CALLS
 
+    def overhead(self, images: int, batch: int) -> float:
+        """The cost of the scores for which time permits."""
+        return min(self.share * images, self.cost(images, batch))
+
 
 def planned(asked: ScoringSettings, images: int, batch: int, given: Container[str]) -> ScoringSettings:
     """Settings for a run on this many images: 20 scores; short runs reduce samples, then scores, to keep the share.

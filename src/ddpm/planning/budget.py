@@ -2,9 +2,9 @@
 
 import math
 import time
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import MappingProxyType
 
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
@@ -12,6 +12,7 @@ from accelerate.utils import broadcast_object_list
 from ddpm.data.loader import Steps
 from ddpm.objectives.objective import Staged
 from ddpm.system.errors import InputError
+from ddpm.system.progress import Say
 from ddpm.system.units import say_seconds, write_duration
 from ddpm.training.job import Job
 from ddpm.training.measure import seconds_a_step
@@ -22,10 +23,25 @@ SPARE = 0.04
 
 FEW_STEPS = 1000
 """Optimiser steps after which samples of any size show shapes; see docs/recipe.md."""
+SAFETY = 1.1
+"""The proportion of these to advise a budget for, as speeds differ between measurements."""
+YEAR = 365 * 24 * 60
+"""The minutes of the longest budget to advise."""
 TRIAL = 1.0
 """Seconds to measure the speed of a step for."""
 MEASURING = 0.15
 """The largest share of a time budget to spend on measuring more than one network."""
+ANNOUNCEMENT = "measuring speed …"
+"""The line to print before, as it takes some seconds."""
+
+Overhead = Callable[[int], Mapping[str, float]]
+"""What a run on this many images measures in addition to training, in words, and its cost in images trained in the same
+time."""
+
+
+def no_overhead(images: int) -> Mapping[str, float]:
+    """Nothing is measured in addition to training."""
+    return {}
 
 
 def elapsed(since: float) -> float:
@@ -40,33 +56,46 @@ def seconds_left(seconds: float, began: float) -> float:
     return seconds - elapsed(began) - SPARE * seconds
 
 
+def affordable(speed: float, seconds: float, began: float, overhead: Overhead) -> float:
+    """The number of training images that fit in a budget with their overhead; not above 0 if none do.
+
+    Args:
+        speed: in images per second.
+        began: ``time.monotonic()`` when the budget started.
+    """
+    images = speed * seconds_left(seconds, began)
+    return images - sum(overhead(max(1, int(images))).values())
+
+
 def whole_steps(
-    speed: float, batch: int, seconds: float, began: float, overhead: Mapping[str, float] = MappingProxyType({})
+    speed: float, batch: int, seconds: float, began: float, overhead: Overhead = no_overhead, share: float = 1.0
 ) -> int:
     """The number of whole steps that fit in a budget, at least one.
 
     Args:
         speed: in images per second.
-        began: ``time.monotonic()`` when the budget started.
-        overhead: what else the budget must cover, in words, and its cost in images trained in the same time.
+        began: ``time.monotonic()`` when the budget, or its share, started.
+        share: the share of the budget that a stage of a run may spend.
 
     Raises:
         InputError: no time is left.
     """
-    images = speed * seconds_left(seconds, began) - sum(overhead.values())
-    if images > 0:
+    own = share * seconds
+    if (images := affordable(speed, own, began, overhead)) > 0:
         return max(1, int(images / batch))
-    spent, later = elapsed(began), {name: cost / speed for name, cost in overhead.items()}
-    least = 60 * math.ceil(2 * (spent + sum(later.values())) / 60)
+    later = overhead(max(1, int(speed * seconds_left(own, began))))
+    spent, later = elapsed(began), {name: cost / speed for name, cost in later.items()}
+    least = 60 * math.ceil(2 * (spent + sum(later.values())) / share / 60)
     takes = [f"{name} would take {say_seconds(cost)}" for name, cost in later.items() if cost >= 1]
+    stages = f" in each of {round(1 / share)} stages" if share < 1 else ""
     raise InputError(
         "invalid",
-        f"--for {write_duration(seconds)} leaves no time for training: starting and measuring took "
+        f"--for {write_duration(seconds)} leaves no time for training{stages}: starting and measuring took "
         f"{' and '.join([say_seconds(spent), *takes])}; use --for {write_duration(least)} or longer",
     )
 
 
-def shortfall(steps: int, batch: int, speed: float, seconds: float, few: str) -> str | None:
+def shortfall(steps: int, batch: int, speed: float, began: float, overhead: Overhead, few: str) -> str | None:
     """A line about a budget that fits fewer than ``FEW_STEPS`` steps; None if that many fit.
 
     Args:
@@ -75,11 +104,31 @@ def shortfall(steps: int, batch: int, speed: float, seconds: float, few: str) ->
     """
     if steps >= FEW_STEPS:
         return None
-    more = (FEW_STEPS - steps) * batch / (speed * (1 - SPARE))
+    wanted = SAFETY * FEW_STEPS * batch
+    enough = bisect_left(range(YEAR), True, key=lambda m: affordable(speed, 60 * m, began, overhead) >= wanted)
     return (
         f"note: only {steps:,} steps fit in the budget, too few for {few}; "
-        f"use --for {math.ceil((seconds + more) / 60)}m for {FEW_STEPS:,} steps"
+        f"use --for {write_duration(60 * enough)} for {FEW_STEPS:,} steps"
     )
+
+
+def images_within(
+    job: Job,
+    accelerator: Accelerator,
+    seconds: float,
+    began: float,
+    say: Say,
+    overhead: Overhead = no_overhead,
+    share: float = 1.0,
+) -> tuple[int, float]:
+    """The number of images that fit in a budget, in whole steps, and the measured speed. The job's model is altered.
+
+    Raises:
+        InputError: no time is left.
+    """
+    say(ANNOUNCEMENT)
+    speed, batch = speed_of(job, accelerator), job.settings.batch
+    return batch * whole_steps(speed, batch, seconds, began, overhead, share), speed
 
 
 def speed_of(job: Job, accelerator: Accelerator) -> float:

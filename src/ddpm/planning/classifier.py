@@ -18,7 +18,7 @@ from ddpm.data.open import open_source, reopen_source
 from ddpm.data.order import split
 from ddpm.engine.classifier import refuse_unguided
 from ddpm.images.geometry import Geometry
-from ddpm.planning.budget import speed_of, whole_steps
+from ddpm.planning.budget import images_within
 from ddpm.planning.plan import PRECISIONS
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
@@ -99,8 +99,7 @@ def make(
         if seconds is None:
             seconds = DEFAULT_BUDGET
             say(f"no --for or --images given: training for {seconds / 60:.0f}m")
-        speed = speed_of(_job(resolved(batch, micro), own, run, images), accelerator)
-        amount = whole_steps(speed, batch, seconds, began) * batch
+        amount, _ = images_within(_job(resolved(batch, micro), own, run, images), accelerator, seconds, began, say)
     config = resolved(amount, micro)
     return config, _job(config, own, run, images)
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -9,7 +10,16 @@ from accelerate import Accelerator
 
 from ddpm.data.dataset import STATISTICS, Dataset, channel_stats
 from ddpm.data.order import split
-from ddpm.planning.budget import MEASURING, elapsed, seconds_left, shortfall, speed_of, whole_steps
+from ddpm.planning.budget import (
+    ANNOUNCEMENT,
+    FEW_STEPS,
+    MEASURING,
+    affordable,
+    elapsed,
+    shortfall,
+    speed_of,
+    whole_steps,
+)
 from ddpm.planning.recipes import Rung, Tree
 from ddpm.planning.request import Request
 from ddpm.system.progress import Say
@@ -55,7 +65,7 @@ class Draft(Protocol[PlannedT]):
 
 
 def plan_within(draft: Draft[PlannedT], rungs: Sequence[Rung], seconds: float, began: float) -> PlannedT:
-    """The plan of the largest network that a time budget can train.
+    """The plan of the largest network that a time budget can train, for ``FEW_STEPS`` steps if it is not the smallest.
 
     Args:
         rungs: the smallest network first.
@@ -64,36 +74,30 @@ def plan_within(draft: Draft[PlannedT], rungs: Sequence[Rung], seconds: float, b
     Raises:
         InputError: no time is left.
     """
-
-    def overhead(rung: Rung, speed: float) -> Mapping[str, float]:
-        """The overhead of a run as long as the budget, at a speed in images per second."""
-        return draft.overhead(rung.tree, max(1, int(speed * seconds_left(seconds, began))))
-
-    def affordable(rung: Rung, speed: float) -> float:
-        """The number of training images that fit in the budget."""
-        return speed * seconds_left(seconds, began) - sum(overhead(rung, speed).values())
-
     chosen: tuple[Rung, float, int] | None = None
     start, spent, took = time.monotonic(), 0.0, 0.0
     for rung in rungs:
-        if chosen is not None and affordable(rung, chosen[1]) < rung.needs:
+        overhead = partial(draft.overhead, rung.tree)
+        if chosen is not None and affordable(chosen[1], seconds, began, overhead) < rung.needs:
             break  # too few images even at the speed of a smaller network
         if spent + took > MEASURING * seconds:
             draft.say("note: this machine is too slow at the moment to try larger networks; use a longer --for")
             break
         job = draft.plan(rung.tree, max(rung.needs, 1), None).job  # of any length, as it only measures speed
         if chosen is None:  # only now are the settings known to be valid
-            draft.say("measuring speed …")
-        speed = speed_of(job, draft.accelerator)
-        if chosen is not None and affordable(rung, speed) < rung.needs:
+            draft.say(ANNOUNCEMENT)
+        speed, batch = speed_of(job, draft.accelerator), job.settings.batch
+        needs = max(rung.needs, FEW_STEPS * batch)  # else the advice of a longer budget may lead to too few steps again
+        if chosen is not None and affordable(speed, seconds, began, overhead) < needs:
             break
-        chosen = rung, speed, job.settings.batch
+        chosen = rung, speed, batch
         now = elapsed(start)
         spent, took = now, now - spent
     assert chosen is not None
     rung, speed, batch = chosen
-    steps = whole_steps(speed, batch, seconds, began, overhead(rung, speed))
-    if (note := shortfall(steps, batch, speed, seconds, draft.few)) is not None:
+    overhead = partial(draft.overhead, rung.tree)
+    steps = whole_steps(speed, batch, seconds, began, overhead)
+    if (note := shortfall(steps, batch, speed, began, overhead, draft.few)) is not None:
         draft.say(note)
     return draft.plan(rung.tree, steps * batch, speed)
 

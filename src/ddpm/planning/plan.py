@@ -246,8 +246,7 @@ class _Draft:
         scoring, search = config.scoring, config.guidance_search
         found: dict[str, float] = {}
         if scoring is not None:
-            cost = scoring.cost(images, config.training.batch)
-            found["scoring"] = min(scoring.share * images, cost)
+            found["scoring"] = scoring.overhead(images, config.training.batch)
         if search is not None:
             found["the search for guidance"] = search.cost(config.guides)
         return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from accelerate import Accelerator
 from ddpm import build
 from ddpm.config.network import conditioned
 from ddpm.config.run import RunConfig
-from ddpm.config.scoring import planned
+from ddpm.config.scoring import ScoringSettings, planned
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import reopen_source
@@ -20,7 +21,7 @@ from ddpm.engine.teacher import Teacher
 from ddpm.images.geometry import Geometry
 from ddpm.metrics.features.extract import extract_once
 from ddpm.planning import plan
-from ddpm.planning.budget import speed_of, whole_steps
+from ddpm.planning.budget import images_within
 from ddpm.planning.follow import say
 from ddpm.planning.progressive import Halving
 from ddpm.planning.reopen import reopen
@@ -77,11 +78,12 @@ def make(
     micro = needs.fitting(available_bytes(accelerator.device), draft.training.micro_batch)
     amount, speed = max(1, int(share * count(asked["images"]))) if "images" in asked else None, None
     if amount is None:
-        seconds = share * (duration(asked["for"]) if "for" in asked else DEFAULT_BUDGET)
-        if "for" not in asked:
-            say(accelerator, f"no --for or --images given: training for {seconds / 60:.2g}m")
-        speed = speed_of(replace(trial, settings=replace(trial.settings, micro_batch=micro)), accelerator)
-        amount = whole_steps(speed, batch, seconds, began) * batch
+        seconds = duration(asked["for"]) if "for" in asked else DEFAULT_BUDGET
+        if "for" not in asked and (stage is None or stage.follows is None):
+            say(accelerator, f"no --for or --images given: training for {seconds / 60:.0f}m")
+        trial = replace(trial, settings=replace(trial.settings, micro_batch=micro))
+        overhead = partial(_overhead, draft)
+        amount, speed = images_within(trial, accelerator, seconds, began, partial(say, accelerator), overhead, share)
     sized = replace(
         draft.training,
         images=amount,
@@ -91,12 +93,23 @@ def make(
         log_every=max(batch, amount // 200),
         previews=max(1, min(5, amount // 2_000)),
     )
-    scoring = None if draft.scoring is None else planned(draft.scoring, amount, batch, {"steps"})
+    scoring = _scoring(draft, amount)
     config = draft.model_copy(update={"training": sized, "scoring": scoring})
     folder = RunFolder.open(teacher.source)
     stored = None if config.codec.in_pixels else StoredCodec.read(folder.codec)
     text = folder.text if folder.text.is_dir() else None
     return plan.Plan(config, job_of(config, out, teacher, images, accelerator), speed, needs, stored, text)
+
+
+def _scoring(draft: RunConfig, images: int) -> ScoringSettings | None:
+    """When a student of this many images is scored; None for never."""
+    return None if draft.scoring is None else planned(draft.scoring, images, draft.training.batch, {"steps"})
+
+
+def _overhead(draft: RunConfig, images: int) -> dict[str, float]:
+    """The cost of the scores of a student of this many images, in images trained in the same time."""
+    scoring = _scoring(draft, images)
+    return {} if scoring is None else {"scoring": scoring.overhead(images, draft.training.batch)}
 
 
 def draft_of(

@@ -21,7 +21,7 @@ MEANING = (
 FEW, TUNE = "5,10,20", "4,8"
 """The numbers of steps that the suggested commands measure and tune."""
 OTHERS = 4
-"""The maximum number of ways on the chart, in addition to the default, the tuned ones and students; the table has all."""
+"""The maximum number of ways on the chart, in addition to the default, tuned ones and students; the table has all."""
 
 
 class WayKind(IntEnum):
