@@ -68,7 +68,7 @@ def _archive(path: Path, stamp: int) -> tuple[zipfile.ZipFile, dict[str, zipfile
 
 
 def _name(member: zipfile.ZipInfo) -> str:
-    """The name of a member, in UTF-8 whether or not it says so, and with slashes even if old Windows tools wrote it."""
+    """The name of a member: in UTF-8 even without the flag, and with slashes even if old Windows tools wrote it."""
     name = member.filename
     if not member.flag_bits & UTF8:
         with suppress(UnicodeError):

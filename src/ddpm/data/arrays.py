@@ -59,7 +59,7 @@ def open_npz(path: Path) -> Source:
 
 
 def _check(found: Mapping[str, ArrayHeader], images: str, labels: str, where: str) -> None:
-    """Check by their headers that arrays are what they should be, and that there is room for them in memory."""
+    """Check by their headers that arrays have the expected shapes and types, and fit in memory."""
     _check_images(found[images].shape, found[images].dtype, where)
     n = found[images].shape[0]
     if labels in found and found[labels].shape != (n,):
@@ -98,7 +98,7 @@ def open_digits() -> Source:
 
 @cache
 def _digits(load: Callable[[], Any]) -> tuple[Pixels, npt.NDArray[np.int64]]:
-    """The digits and their labels, which a command opens several times; to be copied."""
+    """The digits and their labels, cached because a command opens them several times; callers must copy them."""
     digits = load()
     return np.rint(digits.images * (255 / 16)).astype(np.uint8), digits.target
 

@@ -128,7 +128,7 @@ def _probe(source: Source) -> str:
 
 
 def _decoded_bytes(source: Source, geometry: Geometry) -> int:
-    """The bytes of all images in memory, as far as the first usable says; 0 for an array, which is there already."""
+    """The bytes of all images once decoded, judged by the first usable one; 0 for an array, already in memory."""
     if source.size is None:
         return 0
     size, mode = geometry.size, geometry.mode

@@ -21,22 +21,22 @@ from ddpm.system.pointers import pointer
 TABLES = ("metadata.csv", "metadata.jsonl")
 COLUMNS = ("text", "caption")
 SHOWN = 2**14
-"""The images whose captions are looked at for one to show."""
+"""The number of images whose captions are searched for one to show."""
 END = ("\n", "\0")
-"""Lines after those of a .csv. The last one is a row of its own unless a quote is open, as no text has a NUL."""
+"""Lines added to those of a .csv: the last is a row of its own unless a quote is open. No text has a NUL."""
 UNPRINTABLE = re.compile("[\0\ud800-\udfff]+")
-"""Half characters, which JSON can hold but no encoding, and NUL."""
+"""NUL, and halves of surrogate pairs, which JSON can hold but no encoding can."""
 
 LONGEST_LINE = 1 << 20
 """The longest line of a text or a table, in characters."""
 PART = 1 << 24
-"""The bytes that are decoded at a time."""
+"""The number of bytes decoded at a time."""
 
 Captions = Sequence[str | Sequence[str] | None]
 """A caption, a list of several, or None for each image."""
 
 TableRow = tuple[int, str, list[str]]
-"""The line of a table, the name of an image, and its captions."""
+"""The number of a line in a table, the name of an image, and its captions."""
 
 
 def match_captions(
@@ -87,7 +87,7 @@ def match_captions(
 
 
 def one_string(captions: Iterable[str]) -> str:
-    """The captions of an image as the lines of one string, each of them once and in one line; "" if all are empty."""
+    """The captions of an image as the lines of one string, each once and on one line; "" if all are empty."""
     lines = (" ".join(UNPRINTABLE.sub(" ", caption).split()) for caption in captions)
     return "\n".join(dict.fromkeys(line for line in lines if line))
 

@@ -8,7 +8,7 @@ from ddpm.system.errors import InputError
 from ddpm.system.filenames import natural
 
 MOST_CLASSES = 100_000
-"""The most classes that labels without names may number."""
+"""The largest number of classes of labels without names."""
 
 
 def class_names(

@@ -1,4 +1,4 @@
-"""Columns of a data set: one value per image, looked up when asked for, so that none need be in memory."""
+"""Columns of a data set: one value per image, looked up on demand, so that none needs to be in memory."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Without:
-    """0 … n - 1 without a few, in order: the i-th of the remaining numbers by a search among those left out.
+    """The numbers 0 … n - 1 without a few, in order; the i-th is found by a search among those left out.
 
     Attributes:
         left_out: (k,) int64, sorted and distinct.
@@ -91,12 +91,12 @@ def mapped(path: Path, kind: "np.dtype[Any]") -> npt.NDArray[Any]:
 
 
 IntColumn: TypeAlias = Ints | Without | PickedInts | MappedInts
-"""One integer per image: an array, which may be a mapped file, or what is computed from an index."""
+"""One integer per image: an array, which may be a mapped file, or values computed from the index."""
 
 
 @dataclass(frozen=True, eq=False)
 class LazySequence(Sequence[T]):
-    """A sequence whose values are made when asked for.
+    """A sequence whose values are made on demand.
 
     Attributes:
         length: The number of values.
@@ -124,14 +124,14 @@ class LazySequence(Sequence[T]):
 
 
 def picked_ints(column: IntColumn, rows: IntColumn) -> IntColumn:
-    """The values in some rows: in memory if both are, else looked up when asked for."""
+    """The values in some rows: in memory if both are, else looked up on demand."""
     if isinstance(column, np.ndarray) and isinstance(rows, np.ndarray):
         return np.asarray(column[rows], np.int64)
     return PickedInts(column, rows)
 
 
 def picked_strings(column: Sequence[str], rows: IntColumn) -> Sequence[str]:
-    """The strings in some rows: in memory if both are, else looked up when asked for."""
+    """The strings in some rows: in memory if both are, else looked up on demand."""
     if isinstance(column, tuple) and isinstance(rows, np.ndarray):
         return tuple(column[i] for i in rows)
     return LazySequence(len(rows), partial(_in_row, column, rows))

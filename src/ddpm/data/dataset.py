@@ -52,10 +52,10 @@ class Images(Protocol):
 
 
 class EncodedImages(Protocol):
-    """What a codec made of all images of a set, read in parts."""
+    """All images of a set as encoded by a codec, read in parts."""
 
     def read(self, rows: Ints, mirrored: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[Any]:
-        """Those of the images in these rows, (b, …), or of the mirrored images where requested."""
+        """The encoded images in these rows, (b, …), or the encoded mirrored images where requested."""
         ...
 
 
@@ -75,7 +75,7 @@ class Dataset:
         derived: Kind of condition -> the function that derives it from images (b, H, W, C) and their names.
         latents: The moments of the latents of all stored images, for training in place of these.
         encode: Encodes captions for batches, which have none if it is None.
-        validation: The number of images, the last ones, that are held out; 0 holds out some at random.
+        validation: The number of images at the end that are held out; 0 holds out some at random.
     """
 
     pixels: Pixels | Streamed
@@ -168,7 +168,7 @@ class Dataset:
     def take(self, indices: Ints) -> tuple[Pixels, Ints]:
         """A copy of the images at these indices, (b, H, W, C), and their indices.
 
-        The next image replaces one that cannot be used, which is only found when images are decoded as they are read.
+        If images are decoded as they are read, one that cannot be used is replaced by the next.
 
         Raises:
             InputError: if many in a row cannot be used, or the disk fails.

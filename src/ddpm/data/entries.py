@@ -18,7 +18,7 @@ class Entry(NamedTuple):
         offset, size: The place of its bytes; or, in a Parquet file, its row and 0.
         label: The name or the number of its class; None if none is given.
         caption: Its captions as one string, "" if there is none.
-        stamp: What changes with its content, as far as that is known without reading it.
+        stamp: A value that changes with its content, as far as that is known without reading it.
     """
 
     name: str

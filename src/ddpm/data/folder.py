@@ -13,7 +13,7 @@ from ddpm.system.errors import InputError
 from ddpm.system.filenames import readable
 
 MATTERING = {*SUFFIXES, "", ".txt", ".csv", ".jsonl"}
-"""Suffixes of links to images, folders or captions, which are missed if they lead nowhere."""
+"""Suffixes of links that are reported if they are broken: those to images, folders or captions."""
 
 
 def open_folder(root: Path, split: str | None = None, max_pixels: int = MAX_PIXELS) -> Source:
@@ -39,14 +39,14 @@ def open_folder(root: Path, split: str | None = None, max_pixels: int = MAX_PIXE
 
 
 def _read_file(root: Path, real: dict[str, str], name: str) -> bytes:
-    """The content of a file, given the names on disk of those whose names are shown in another form."""
+    """The content of a file; ``real`` has the names on disk of files whose names are shown in another form."""
     path = root / real.get(name, name)
     check_bytes(path.stat().st_size)
     return path.read_bytes()
 
 
 def _walk(root: str, listing: Listing, real: dict[str, str]) -> None:
-    """List a folder and those in it, whatever their depth."""
+    """List a folder and its subfolders, at any depth."""
     waiting: list[tuple[str, str, frozenset[str]]] = [(root, "", frozenset())]
     while waiting:
         folder, prefix, above = waiting.pop()

@@ -1,6 +1,6 @@
-"""An index of images in large files: where each of them is, its class and its texts, in files that are mapped.
+"""An index of images in large files: the place, the class and the texts of each, in memory-mapped files.
 
-Of an image, ``images.bin`` has 16 bytes and ``ends.u8`` 8: the end of its name and its captions in ``texts.bin``.
+For each image, ``images.bin`` has 16 bytes, and ``ends.u8`` has 8: the end of its name and captions in ``texts.bin``.
 """
 
 import json
@@ -65,7 +65,7 @@ def complete(folder: Path) -> bool:
     sizes = {name: path.stat().st_size for name in (IMAGES, ENDS, TEXTS) if (path := folder / name).is_file()}
     try:
         n, last = int(facts(folder).starts[-1]), 0
-        if n:  # without a map, as the file may be cut
+        if n:  # without a map, as the file may be truncated
             last = int(np.fromfile(folder / ENDS, END, offset=END.itemsize * (n - 1))[0])
     except (OSError, ValueError, LookupError, TypeError):
         n = last = -1

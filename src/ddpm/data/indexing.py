@@ -1,4 +1,4 @@
-"""Building an index: a part for each file, in parallel, which survive a kill, and then the whole."""
+"""Building an index: first a part for each file, in parallel, then the whole. Finished parts survive a kill."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ from ddpm.system.units import say_some
 LISTED = 1000
 """The most names of ignored files that are kept."""
 NUMBERED = 2**20
-"""The most classes whose names are numbers: larger numbers are names like others."""
+"""The most classes that are numbered; larger numbers are names like any other."""
 
 IndexPart = dict[str, npt.NDArray[Any]]
 
@@ -140,7 +140,7 @@ def _merge(folder: Path, draft: Path, locations: list[str]) -> None:
             size, end = size + int(part["size"].sum()), end + len(part["text"])
             captioned, ignored = captioned or found["captioned"], (ignored + found["ignored"])[:LISTED]
             digest.update(found["digest"].encode())
-        for file in (images, ends, texts):  # before the facts, which say that all is there
+        for file in (images, ends, texts):  # before the facts, which mark the index as complete
             flush(file)
     lists = {"locations": locations, "starts": starts, "classes": classes, "ignored": ignored}
     write_json(draft / FACTS, lists | {"captioned": captioned, "digest": digest.hexdigest(), "size": size}, ADVICE)
@@ -164,7 +164,7 @@ def _unlabelled(folder: Path, locations: list[str], n: int) -> InputError:
 
 
 def _classes_of(folders: set[str]) -> dict[str, str]:
-    """The class of each folder by the rule for folders on disk; none if an image lies in the folder of all."""
+    """The class of each folder by the rule for folders on disk; none if an image lies in the common folder."""
     paths = {name: name.split("/") if name else [] for name in folders}
     shortest = min(map(len, paths.values()), default=0)
     depth = next((i for i in range(shortest) if len({path[i] for path in paths.values()}) > 1), shortest)

@@ -94,7 +94,7 @@ def with_latents(
         codec: the hash of the codec's weights.
         flip: whether images are also mirrored.
         progress: called with (images done, in total).
-        team: has several processes encode.
+        team: encodes with several processes.
 
     Raises:
         InputError: the latents are not finite, or the cache cannot be written.

@@ -111,7 +111,7 @@ def fingerprint(locations: list[str], versions: list[str]) -> str:
 
 
 def opened(location: str) -> BinaryIO:
-    """A file, open to be read from its start on."""
+    """A file, open for reading from its start."""
     if not is_remote(location):
         return Path(location).open("rb")
     system, path = filesystem(location)
@@ -123,7 +123,7 @@ def read_part(location: str, offset: int, size: int, edition: str = "") -> bytes
     """Some bytes of a file; fewer at its end.
 
     Args:
-        edition: Changes when another file takes its place, which is then opened.
+        edition: Changes when another file takes its place; the new one is then opened.
 
     Raises:
         OSError: if they cannot be read.
@@ -140,7 +140,7 @@ def _handle(location: str, edition: str, process: int) -> BinaryIO:
 
 
 def attempted(task: Callable[[], T], location: str) -> T:
-    """The result of a task on a remote file, tried again after errors other than that it does not exist.
+    """The result of a task on a remote file, retried after any error except that the file does not exist.
 
     Raises:
         OSError: if it never succeeds.

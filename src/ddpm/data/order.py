@@ -22,11 +22,11 @@ def permuted(keys: Bits, places: Ints, n: int) -> Ints:
     """The numbers at places of pseudo-random permutations of 0 … n - 1, each computed on its own, (b,) int64.
 
     The generalised Feistel network of Black & Rogaway 2002, "Ciphers with arbitrary finite domains": a number is a pair
-    (x, y) of Z_a × Z_b, ``a b >= n``, and a hash of one is added to the other in turn. What lands outside 0 … n - 1 is
-    encrypted again until it lands inside, which is rare, as ``a b < n + √n + 1``.
+    (x, y) of Z_a × Z_b, ``a b >= n``, and a hash of one is added to the other in turn. Results outside 0 … n - 1
+    are encrypted again until they land inside; they are few, as ``a b < n + √n + 1``.
 
     Args:
-        keys: (b,), of the permutation of each place.
+        keys: (b,), the key of the permutation of each place.
     """
     found = _encrypted(keys, places, n)
     while len(out := np.flatnonzero(found >= n)):
@@ -40,13 +40,13 @@ def _encrypted(keys: Bits, numbers: Ints, n: int) -> Ints:
     y, x = np.divmod(numbers, a)
     for turn in range(ROUNDS):
         hashes = _bits(_bits(keys, np.array([turn])), y)
-        # the halves change places in each round, and so do their moduli
+        # the halves are swapped in each round, and so are their moduli
         x, y, a, b = y, (x + (hashes % np.uint64(a)).astype(np.int64)) % a, b, a
     return np.asarray(y * a + x)
 
 
 def epoch_order(seed: int, epochs: Ints, places: Ints, n: int) -> Ints:
-    """The images, of n, at places of the orders of epochs, (b,) each."""
+    """The images, out of n, at places in the orders of these epochs, (b,) each."""
     different, which = np.unique(epochs, return_inverse=True)
     keys = np.array([derive(seed, "order", epoch) for epoch in different.tolist()], np.uint64)
     return permuted(keys[which], places, n)
@@ -76,7 +76,7 @@ def split(n: int, seed: int, validation: int = 0) -> tuple[Without, Ints]:
     """The sorted training and held-out indices; n / 20 are held out, at most 512, and none if n < 40.
 
     Args:
-        validation: The number of images, the last ones, that are held out instead.
+        validation: The number of images at the end that are held out instead.
     """
     if validation:
         left_out = np.arange(n - validation, n)

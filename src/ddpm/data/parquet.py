@@ -78,7 +78,7 @@ def read_parquet(folder: Path, address: str) -> bytes:
 
 @lru_cache(maxsize=16)
 def _kept(folder: Path, location: str) -> Parquet:
-    """A file, open for as long as its index is: that of another file in its place has another folder."""
+    """A file, kept open with its index; a file that takes its place has an index in another folder."""
     return _open(location)
 
 

@@ -9,8 +9,8 @@ class Repeats:
     """The number of values that equal an earlier one, in a stream of hashes.
 
     Adaptive sampling (Wegman; Flajolet 1990, "On adaptive sampling"): hashes that end in k zero bits are kept, and k
-    grows by one whenever more than ``most`` are. Until then the count is exact, and later estimated from those kept, as
-    equal values are kept or dropped together.
+    grows by one whenever more than ``most`` are. Until then the count is exact; later it is estimated from those kept,
+    as equal values are kept or dropped together.
     """
 
     def __init__(self, most: int = 2**22) -> None:

@@ -15,7 +15,7 @@ FEW = 1000
 """The number of images below which a model tends to memorise them."""
 
 DARK = 2**14 - 1
-"""The largest value of 16 bits up to which images count as stored in fewer bits."""
+"""The largest 16-bit value up to which images count as stored in fewer bits."""
 
 WORD = re.compile(r"\w+(?:['’-]\w+)*")
 READ = 2**17

@@ -127,7 +127,7 @@ def _of_split(where: str, locations: Sequence[str], split: str | None) -> tuple[
     """The files of a split, and a note about the others.
 
     Raises:
-        InputError: if there is no such split, or none to choose by itself.
+        InputError: if there is no such split, or none that can be chosen automatically.
     """
     names = [re.fullmatch(r"(.*?)-\d+-of-\d+\..*", name.rsplit("/", 1)[-1]) for name in locations]
     files: dict[str, list[str]] = {}

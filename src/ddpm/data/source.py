@@ -42,7 +42,7 @@ class ImageColumns:
 
 
 def stored_items(columns: ImageColumns, classes: tuple[str, ...]) -> Sequence[Item]:
-    """Images whose columns are stored, made when asked for."""
+    """Images whose columns are stored, made on demand."""
     return LazySequence(len(columns.names), partial(_item, columns, classes))
 
 
@@ -66,11 +66,11 @@ class Source:
         orphans: The captions without an image.
         ignored: The files that are neither images nor captions.
         broken: The names of files that cannot be read, and the reasons; they are not among the items.
-        notes: What else there is to say about the files.
+        notes: Further remarks on the files.
         max_pixels: The largest number of pixels of an image to decode.
-        validation: The number of images, the last ones, that are held out; 0 holds out some at random.
+        validation: The number of images at the end that are held out; 0 holds out some at random.
         streamed: Whether to decode images as they are read, not once; None decides by their size and the free disk.
-        stored: The columns, if they are not to be read into memory; None if the items are there.
+        stored: The columns, if they are not to be read into memory; None if the items are in memory.
     """
 
     items: Sequence[Item]
@@ -94,7 +94,7 @@ class Source:
 
     @property
     def cache_key(self) -> str:
-        """A name for what is derived from the images, which changes with their contents."""
+        """A name for data derived from the images, which changes with their contents."""
         return self._changed(self.version) if self.version else self.key
 
     def address(self, number: int) -> str:
@@ -116,7 +116,7 @@ class Source:
         )
 
     def without(self, name: str) -> "Source":
-        """The source without one image; unchanged if that image is not in it or its only one, or columns are stored."""
+        """The source without one image; unchanged if it lacks that image or has no other, or if columns are stored."""
         if self.stored is not None:
             return self
         rest = tuple(item for item in self.items if item.name != name)

@@ -74,7 +74,7 @@ def chosen(images: Sequence[str], split: str | None, where: str) -> Split:
 
 
 def below(names: Sequence[str]) -> int:
-    """The number of folders, one in the other, that contain all names."""
+    """The number of nested folders that contain all names."""
     folders = [posixpath.dirname(name).split("/") for name in names]
     low, high = min(folders), max(folders)
     return next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))

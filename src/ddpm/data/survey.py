@@ -24,7 +24,7 @@ from ddpm.system.progress import Progress, silent
 from ddpm.system.units import say_some
 
 NAME = f"survey-2-{PIL.__version__}.json"
-"""Named by the version of its fields, and of Pillow, as another one may read other files."""
+"""The name has the version of the fields and of Pillow, as another Pillow may read other files."""
 LARGEST = 1 << 32
 """The largest survey that is read, in bytes: it has the names of all images without a caption."""
 LISTED = 1000
@@ -60,7 +60,7 @@ class Survey:
         odd_profiles: The number of images whose colour profile cannot be used.
         reduced: The number of images decoded at a fraction of their size.
         duplicates: The number of images that equal an earlier one byte for byte; an estimate for millions.
-        notes: What else there is to say about the files.
+        notes: Further remarks on the files.
     """
 
     images: int
@@ -145,7 +145,7 @@ def survey(
     if known := recall(source, cache_dir):
         return known
     found = tally(source, (look for look, _ in sweep(source, None, workers, progress)))
-    with suppress(OSError, InputError):  # the next survey is slower, nothing else
+    with suppress(OSError, InputError):  # only makes the next survey slower
         remember(source, found, cache_dir)
     return found
 

@@ -32,7 +32,7 @@ MOST = 32
 """The largest number of processes started by default."""
 
 DISK = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-"""Errors of the disk or the machine, which say nothing of an image and may be gone the next time."""
+"""Errors of the disk or the machine, which say nothing about an image and may be temporary."""
 
 Finding: TypeAlias = tuple[Look | str, Pixels | None]
 """A look, or the reason for a failure; with a geometry, also the pixels (H, W, C)."""

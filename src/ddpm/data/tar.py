@@ -1,4 +1,4 @@
-"""Images in a .tar: those of WebDataset, whose files of one name belong together, or any folder."""
+"""Images in a .tar: of WebDataset, whose files of the same name belong together, or of any folder."""
 
 import posixpath
 import tarfile
@@ -27,7 +27,7 @@ def scan_tar(location: str, ignored: Ignored) -> Iterator[Entry]:
     class), ``a/7.txt`` (captions, one a line), ``a/7.json`` (both). Next to a ``7.jpg``, a ``7.mask.png`` is ignored.
 
     Raises:
-        InputError: if it is not a whole, uncompressed .tar.
+        InputError: if it is not a complete, uncompressed .tar.
     """
     with opened(location) as file:
         try:
@@ -44,7 +44,7 @@ def scan_tar(location: str, ignored: Ignored) -> Iterator[Entry]:
 def _members(file: BinaryIO) -> Iterator[Member]:
     with tarfile.open(fileobj=file, mode="r:") as archive:
         while (member := archive.next()) is not None:
-            archive.members = []  # type: ignore[attr-defined]  # which it would keep of every file
+            archive.members = []  # type: ignore[attr-defined]  # it would keep those of every file
             if member.isfile() and not any(map(junk, member.name.split("/"))):
                 folder, name = posixpath.split(member.name.removeprefix("./"))
                 stem, _, rest = name.partition(".")

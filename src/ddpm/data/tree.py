@@ -25,7 +25,7 @@ JUNK = {
 }
 """Files and folders of systems and servers, in lower case; also those whose names begin with a dot."""
 RULES = 2
-"""Incremented when the same files are decoded to other images, which the cache then does not have."""
+"""Incremented when the same files are decoded differently, so that old caches are not used."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Listing:
 
     Attributes:
         files: Name -> size in bytes, and numbers that change with the content.
-        broken: The names of entries that cannot be read, such as links that lead nowhere, and the reasons.
+        broken: The names of entries that cannot be read, such as broken links, and the reasons.
         circles: The names of links to a folder that contains them.
         folders: The names of all folders.
         left_out: The names of the folders of systems and servers, whose content is ignored.
