@@ -31,7 +31,7 @@ def alignment(
         data: Images with captions; the run's held-out images by default.
         n: The maximum number of captioned images for the losses; 256 by default.
         samples: The number of samples to find the captions of, each among 10; 0 for none.
-        clip: The folder of a CLIP model in the format of transformers, to score samples and their captions by.
+        clip: The folder of a CLIP model in the format of transformers, for scoring samples with their captions.
         seed: The random seed.
         device: cpu, cuda or mps; the best available by default.
     """

@@ -41,16 +41,16 @@ def distill(
         method: trajectory (default): learn the teacher's trajectory. progressive: halve the steps in stages, each a run
             in OUT/stages. consistency: map every point of a trajectory to its end, for one or two steps. The last two
             require a run that does not predict eps.
-        steps: Steps of the student; 4 by default, 1,2 with --method consistency. What `ddpm tune` found for this many
-            is used. Several, as in 2-5 or 1,2,4, make one student for all of them.
-        guidance: Guidance scale that the student learns; the run's own by default, 1 for none. A range, as in 1-5, is
-            for a student that takes any scale in it.
+        steps: Steps of the student; 4 by default, 1,2 with --method consistency. What `ddpm tune` found for this
+            number is used. Several, as in 2-5 or 1,2,4, make one student for all of them.
+        guidance: Guidance scale that the student learns; the run's own by default, 1 for none. A range, as in 1-5,
+            makes a student that takes any scale in it.
         guidance_interval: Guide only between two noise-to-signal ratios, such as 0 2; at all of them by default where
             --guidance is given, else as the run does.
-        teacher_steps: Steps of the teacher; 3 for each of the student by default, at least 12. For the method
-            progressive, the student's doubled one or more times, to at least 32 by default.
-        for_: The time to train for: 90s, 20m, 1h30m; 10m by default. The speed is measured first and turned into a
-            number of images.
+        teacher_steps: Steps of the teacher; 3 for each of the student's by default, at least 12. With --method
+            progressive: the student's, doubled one or more times; to at least 32 by default.
+        for_: The time to train for: 90s, 20m, 1h30m; 10m by default. The speed is measured first, and the time
+            converted to a number of images.
         images: The number of images to draw in training, with the labels of the run's data: 50k, 2M.
         during_training: Score the student on a few samples during training, and keep the best checkpoint.
         tuning: With --method consistency, the fraction of the training to spend on consistency tuning, 0 to 1; 0 by

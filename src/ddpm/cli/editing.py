@@ -144,7 +144,7 @@ def restore(
     editing: Editing = ONE,
     flags: Sampling = UNCHANGED,
 ) -> None:
-    """Restore a damaged picture, such that damaging the result again gives the picture.
+    """Restore a damaged picture, so that the same damage to the result gives the picture again.
 
     Args:
         run: A run folder, or one checkpoint in it; no training on such damage is needed.
@@ -189,7 +189,8 @@ def interpolate(
         n: The number of pictures, including both ends, which are the model's reconstructions of the given pictures.
         label: The class of both ends, or one for each: `--label cat --label dog`.
         prompt: The description of both ends, or one for each: `--prompt "red heart" --prompt "blue heart"`.
-        steps: The number of solver steps, of pictures each to the noise and back: 50 by default, or the run's own.
+        steps: The number of solver steps; the run's own by default. With pictures: this many to the noise and again
+            back; 50 by default.
         guidance: Without pictures: the guidance scale; the run's own by default.
         seed: Without pictures: the random seed; 0 by default.
         fit: Resize and convert the pictures to the run's size and mode.

@@ -19,14 +19,14 @@ def import_model(
 ) -> None:
     """Turn a model of another program into a run, for sampling, editing and evaluation.
 
-    Only local files are read, and nothing in them is executed. Every tensor in them must be of use.
+    Only local files are read, and nothing in them is executed. A tensor in them that has no use is an error.
 
     Args:
         path: A folder of diffusers; or a file of weights of Stable Diffusion, OpenAI's guided-diffusion, lucidrains'
             denoising-diffusion-pytorch, or DiT.
         out: The run folder to write; for a classifier of OpenAI's, RUN/classifier.
-        flags: What a file of weights does not say, as flags of its own program: "--num_heads 4 --noise_schedule
-            cosine".
+        flags: Settings that a file of weights does not hold, as flags of its own program: "--num_heads 4
+            --noise_schedule cosine".
         data: The images that it was trained on, if at hand: evaluate and likelihood then need no --data.
     """
     from ddpm.config.autoencoder import AutoencoderConfig
@@ -62,8 +62,7 @@ def export_model(run: Path, *, to: ExportName, out: Path, label: str | None = No
         to: diffusers: a folder for its DiffusionPipeline.from_pretrained. onnx: the networks for onnxruntime.
             safetensors: one file of weights and settings.
         out: The folder to write; for safetensors, the file.
-        label: The class, by name or number, of a model that a pipeline without labels draws; none in particular by
-            default.
+        label: The class, by name or number, that a pipeline without labels draws; none in particular by default.
     """
     from ddpm.engine.loading import load
     from ddpm.exchange.export import export

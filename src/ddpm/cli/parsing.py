@@ -68,7 +68,7 @@ def _unknown(word: str, flags: Mapping[str, str], line: Sequence[str]) -> str:
     """Why a word of a command line is none of the command's options.
 
     Args:
-        flags: The options by their names without dashes, which all have in common.
+        flags: The options by their names without the leading dashes.
         line: The whole command line, in which "--" ends the options.
     """
     name, equals, _ = word.partition("=")
@@ -81,5 +81,5 @@ def _unknown(word: str, flags: Mapping[str, str], line: Sequence[str]) -> str:
 
 
 def _name(argument: Argument) -> str:
-    """An argument's name: RUN, or --strength for one that has no place of its own."""
+    """An argument's name: RUN, or --strength for one that is not positional."""
     return argument.name.lstrip("-").upper() if argument.field_info.is_positional else argument.name

@@ -48,7 +48,7 @@ def serve(
         out: The folder of the queue and of finished pictures, which survive a restart.
         data: A folder of images and archives that the page may start trainings on; none by default.
         domain: The name of a proxy on this machine through which others reach the server, such as studio.example.org.
-        memory: Gigabytes of weights to keep in memory; a half of what is free by default.
+        memory: Gigabytes of weights to keep in memory; half of the free memory by default.
         device: cpu, to sample without the GPU; the best available by default.
     """
     try:

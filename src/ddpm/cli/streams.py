@@ -17,7 +17,7 @@ _NEAREST = "ddpm-nearest"
 
 
 class StandardStream(io.RawIOBase):
-    """A file descriptor that drops what can no longer be written: its reader or its terminal is gone, or a disk full.
+    """A file descriptor that drops what can no longer be written: its reader or terminal is gone, or the disk is full.
 
     Attributes:
         lost: the first error; None if everything was written.
@@ -86,7 +86,7 @@ def dependable() -> Iterator[StandardOutput]:
 
 
 def _reopened() -> None:
-    """Open descriptors that the caller has closed, so that no file gets their numbers, and what is written to them."""
+    """Open descriptors that the caller has closed, so that no other file gets their numbers, and their output."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)

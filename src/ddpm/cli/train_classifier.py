@@ -41,7 +41,7 @@ def train_classifier(
             converted to a number of images.
         images: The number of images to train on, counting repeats: 500k, 2M.
         width: Channels of the network's finest level; half the run's by default, at least 32, and at most
-            128 if that is a transformer.
+            128 if the run's is a transformer.
         batch: Images per optimiser step, over all processes; 64 by default.
         lr: Peak learning rate; 0.001 by default.
         seed: The random seed; 0 by default.
