@@ -70,7 +70,7 @@ class Photo:
         return self.image.height, self.image.width
 
     def with_drawn(self, drawn: Pixels, fill: Fill) -> Image.Image:
-        """This picture with the pixels under ``fill`` those of ``drawn``, (H, W, C) uint8 in the run's mode, opaque.
+        """This picture with the pixels under ``fill`` taken from ``drawn``, (H, W, C) uint8 in the run's mode, opaque.
 
         All others are unchanged, bit for bit.
         """

@@ -12,10 +12,10 @@ from ddpm.system.limits import MOST_PIXELS
 MAX_PIXELS = MOST_PIXELS
 """Twice Pillow's limit for a decompression bomb."""
 MAX_REDUCED = 2**29
-"""The most pixels of a JPEG that is reduced: decoding one whose colours follow each other takes 6 bytes for each."""
+"""The most pixels of a JPEG that is reduced: decoding one that stores its colours in turn takes 6 bytes for each."""
 UNLIMITED = 2**62
 MARGIN = 2
-"""How many times larger than needed a reduced picture is at least, before it is resized."""
+"""The least ratio of the size of a reduced picture to that needed, before it is resized."""
 FULL = "full size"
 """The key of ``image.info`` for the size, (W, H), of a picture that was reduced while it was decoded."""
 
@@ -35,7 +35,7 @@ def limited(most: int) -> Iterator[None]:
 
 
 def reduce(image: Image.Image, least: tuple[int, int]) -> None:
-    """Have an opened JPEG decoded at 1/8, 1/4 or 1/2, which covers twice the size ``least``, (H, W), turned or not.
+    """Have an opened JPEG decoded at the first of 1/8, 1/4, 1/2 that covers twice ``least``, (H, W), turned or not.
 
     Any other picture is left alone, as is a progressive JPEG, which is held in memory as a whole to be decoded.
     """

@@ -41,7 +41,7 @@ def png(image: Image.Image, info: PngInfo | None = None) -> bytes:
 
 
 def _resolution(image: Image.Image) -> tuple[float, float] | None:
-    """The dots per inch of a picture, (horizontal, vertical); None if it has none that make sense."""
+    """The dots per inch of a picture, (horizontal, vertical); None if it has no sensible ones."""
     given = image.info.get("dpi")
     try:
         across, down = map(float, given or ())

@@ -1,1 +1,1 @@
-"""Text: encoders of prompts, and the grammar that weighs their words."""
+"""Text: encoders of prompts, and the grammar that weights their words."""

@@ -74,7 +74,7 @@ def cached_features(
     at the last complete one, and concurrent calls share it.
 
     Args:
-        captions: read as they are, so that "(3:45)" weighs nothing; each line of a string is one.
+        captions: read as plain text, so that "(3:45)" is no weight; each line of a string is one.
         key: the hash of the encoder.
         width: E, the channels of a token's features.
         length: L, the number of rows of a prompt.
@@ -94,7 +94,7 @@ def cached_features(
     def encoded(first: int, last: int) -> memoryview:
         found = loaded()(known[first:last])
         sizes = np.diff(ends[first:last], prepend=ends[first - 1] if first else 0)
-        with np.errstate(over="ignore"):  # which is found below
+        with np.errstate(over="ignore"):  # which is detected below
             half = np.concatenate([rows[:n] for rows, n in zip(found, sizes, strict=True)]).astype(np.float16)
         if not np.isfinite(half).all():
             raise InputError(

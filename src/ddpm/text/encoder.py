@@ -13,11 +13,11 @@ from ddpm.text.weighting import escape
 class PromptEncoder(Protocol):
     """An encoder that turns prompts into raw conditions of the kind "caption".
 
-    The shape does not depend on the prompts, so a prompt is encoded alike alone and next to longer ones.
+    The shape does not depend on the prompts, so a prompt is encoded in the same way alone and next to longer ones.
     """
 
     def __call__(self, prompts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Encode prompts, in which ``(word:1.3)`` weighs a part; see :func:`ddpm.text.weighting.parse`.
+        """Encode prompts, in which ``(word:1.3)`` weights a part; see :func:`ddpm.text.weighting.parse`.
 
         Returns:
             (B, L, K). The last channel is the weight of each token: 0 for padding, 1 unless the prompt says otherwise.
@@ -35,7 +35,7 @@ class PromptEncoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CaptionEncoder:
-    """An encoder of captions, read as they are: "at night (3:45)" weighs nothing.
+    """An encoder of captions as plain text: in "at night (3:45)", nothing is a weight.
 
     Attributes:
         encoder: the encoder of prompts.

@@ -142,7 +142,7 @@ def _kind(source: str, path: Path) -> str:
 
 
 def _minilm() -> Path:
-    """The folder in the Python package, which is not imported: of it, only the files are used."""
+    """The folder in the Python package, which is not imported: only its files are used."""
     found = find_spec(PACKAGE)
     if found is None or not found.submodule_search_locations:
         raise InputError(

@@ -14,7 +14,7 @@ from ddpm.text.tokens import PromptTokenizer, Tokens
 from ddpm.text.weighting import escape
 
 BATCH = 16
-"""The prompts that are encoded at a time. Always as many, as sums may round differently in smaller batches."""
+"""The number of prompts encoded at a time: always the same, as sums may round differently in smaller batches."""
 SHORTEST = 16
 """The least number of tokens that prompts are padded to."""
 LENGTHS = (32, 128)
@@ -66,7 +66,7 @@ class PretrainedEncoder:
         return found[[number[prompt] for prompt in prompts]]
 
     def empty(self) -> npt.NDArray[np.float32]:
-        """The features of the tokens of no words, (n, E)."""
+        """The features of the tokens of an empty text, (n, E)."""
         tokens = self.tokens.empty()
         n = len(tokens.ids)
         return self._features([tokens], self._padded(n))[0, :n]
@@ -99,7 +99,7 @@ class PretrainedEncoder:
 
 
 def prompts_of(captions: Iterable[str]) -> list[str]:
-    """The prompts that read as these captions, each line of a string being one: distinct ones, sorted."""
+    """The distinct prompts that read as these captions, sorted; each line of a string is a caption."""
     lines = {line.strip() for caption in captions for line in caption.split("\n")}
     return sorted(escape(line) for line in lines if line)
 

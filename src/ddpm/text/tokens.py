@@ -31,7 +31,7 @@ class PromptTokenizer:
     Args:
         tokenizer: of transformers.
         length: the most tokens of a prompt; those after them are cut off, but not the special token at the end.
-        padded: whether every prompt has as many, with padding tokens of weight 1 at its end.
+        padded: whether every prompt has this many, with padding tokens of weight 1 at its end.
     """
 
     def __init__(self, tokenizer: Any, length: int, *, padded: bool = False) -> None:
@@ -39,7 +39,7 @@ class PromptTokenizer:
 
     def __call__(self, prompts: Sequence[str]) -> list[Tokens]:
         """The tokens of each prompt; none for an empty one."""
-        # halves of surrogate pairs, as from an undecodable command line, are no text that a tokenizer takes
+        # tokenizers reject halves of surrogate pairs, as from an undecodable command line
         valid = [prompt.strip().encode(errors="replace").decode() for prompt in prompts]
         # a part of weight 0 is left out, so that the others read as without it
         pieces = [[(text, weight) for text, weight in parse(prompt) if weight] for prompt in valid]
@@ -54,12 +54,12 @@ class PromptTokenizer:
         return [rows.get(i, none) for i in range(len(prompts))]
 
     def empty(self) -> Tokens:
-        """The tokens of no words: special ones, and padding if every prompt has it."""
+        """The tokens of an empty text: special ones, and padding if every prompt has it."""
         ids = np.array(self.tokenizer("")["input_ids"], np.int64)
         return self._filled(Tokens(ids, np.ones(len(ids), np.float32), "", ""))
 
     def _filled(self, tokens: Tokens) -> Tokens:
-        """Tokens followed by padding, if every prompt has as many."""
+        """Tokens followed by padding, if every prompt has the same number."""
         more = self.length - len(tokens.ids)
         if not self.padded or not more:
             return tokens
@@ -90,7 +90,7 @@ class PromptTokenizer:
         return found
 
     def _joined(self, pieces: Sequence[tuple[str, float]]) -> Tokens:
-        """Tokens of one piece after the other, for a tokenizer that does not say where in the text each one is."""
+        """Tokens of one piece after the other, for a tokenizer that does not report where in the text each one is."""
         each = [self.tokenizer(text, add_special_tokens=False)["input_ids"] for text, _ in pieces]
         ids = list(chain.from_iterable(each))
         weights = np.repeat([weight for _, weight in pieces], [len(piece) for piece in each])

@@ -1,4 +1,4 @@
-"""The grammar of prompts: ``(word:1.3)`` weighs a part."""
+"""The grammar of prompts: ``(word:1.3)`` weights a part."""
 
 import re
 from itertools import groupby
@@ -39,7 +39,7 @@ def parse(prompt: str) -> list[tuple[str, float]]:
 
 
 def escape(text: str) -> str:
-    """The prompt that reads as this text, whose parentheses weigh nothing."""
+    """The prompt that reads as this text, whose parentheses are no weights."""
     return re.sub(r"[\\()]", r"\\\g<0>", text)
 
 

@@ -16,9 +16,9 @@ from ddpm.text.vocabulary import Vocabulary, words_of
 from ddpm.text.weighting import parse
 
 SHORTEST, LONGEST, EACH = 8, 64, 8
-"""The smallest and the largest L, and what divides it, as hardware prefers."""
+"""The smallest and the largest L, and a divisor of it that suits hardware."""
 CLOSE = 0.75
-"""The similarity of words that may be misspelled: 0.89 of "hart" and "heart", 0.73 of "avocado" and "card"."""
+"""The least similarity of a misspelling: "hart" and "heart" have 0.89, "avocado" and "card" 0.73."""
 LAST = 4
 """The number of words that show where a prompt is cut."""
 
@@ -39,7 +39,7 @@ class WordEncoder:
 
     @classmethod
     def of(cls, captions: Iterable[str]) -> Self:
-        """The encoder of some captions, each line of a string being one; L fits the longest, but is 64 at most."""
+        """The encoder of some captions, one per line of a string; L fits the longest, but is at most 64."""
         lines = Counter(line for caption in captions for line in caption.split("\n"))
         known = Vocabulary.of(lines)
         longest = max(known.longest(lines, LONGEST), SHORTEST)
