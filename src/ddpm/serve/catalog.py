@@ -103,7 +103,7 @@ class Catalog:
         folder = folders[name]
         if (found := self._fresh(name, folder)) is not None:
             return found
-        with self._loading:  # one at a time, while requests for other runs go on
+        with self._loading:  # one at a time, while requests for other runs continue
             if (found := self._fresh(name, folder)) is not None:
                 return found
             stamp = _stamp(folder)

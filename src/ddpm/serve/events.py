@@ -15,8 +15,9 @@ class Happened(NamedTuple):
     """An event of a ticket.
 
     Attributes:
-        kind: "progress", "preview", "picture", how it ended: "done", "failed", "cancelled", or "stopping": the server.
-        data: what JSON can say.
+        kind: "progress", "preview" or "picture"; at the end "done", "failed" or "cancelled"; "stopping" if the server
+            stops.
+        data: values that JSON can hold.
     """
 
     kind: str

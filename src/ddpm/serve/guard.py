@@ -24,7 +24,7 @@ MOST_AT_ONCE = 64
 LONGEST_MESSAGE = 500
 """The characters of an error message, which may quote a request."""
 PATIENCE, SLOWEST = 20.0, 8 << 10
-"""Seconds that a body may take in any case, and the bytes per second that it must have after them."""
+"""The seconds that any body may take, and the received bytes that allow one second more."""
 ASKING = """<!doctype html>
 <html lang="en">
 <meta name="viewport" content="width=device-width">
@@ -42,7 +42,7 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
-"""Of every answer."""
+"""The headers of every answer."""
 
 
 class Guard:
@@ -50,8 +50,8 @@ class Guard:
 
     Args:
         token: what clients send as a bearer token, or have as a cookie after opening ``/?token=…`` once.
-        hosts: the names by which the server may be called; None for any. A page of another name that resolves to this
-            machine can then not reach it.
+        hosts: the names by which the server may be called; None for any. This keeps out pages of other names that
+            resolve to this machine.
         domain: the name, with its port if unusual, of a proxy in front of the server; another of its names, and the
             only other origin from which requests may come.
     """
@@ -71,7 +71,7 @@ class Guard:
         if refused is not None:
             await refused(scope, receive, answering)
             return
-        if request.headers.get("content-type") == FORM:  # what curl -d says, though all bodies here are JSON
+        if request.headers.get("content-type") == FORM:  # what curl -d sends, although all bodies here are JSON
             scope["headers"] = [
                 (name, b"application/json" if name == b"content-type" else value) for name, value in scope["headers"]
             ]
@@ -135,7 +135,7 @@ class Guard:
 
 
 def client_of(request: Request) -> str:
-    """Whose request it is, for limits."""
+    """The client of a request, for limits."""
     return request.client.host if request.client is not None else "unknown"
 
 
@@ -147,7 +147,7 @@ def _hostname(url: str) -> str | None:
 
 
 def answer(status: int, message: str, code: str = "refused") -> JSONResponse:
-    """An error as OpenAI's API words it, which its clients understand."""
+    """An error in the form of OpenAI's API, which its clients understand."""
     if len(message) > LONGEST_MESSAGE:
         message = message[:LONGEST_MESSAGE] + "…"
     kind = "invalid_request_error" if status < 500 else "server_error"
@@ -195,7 +195,7 @@ class Body:
         Raises:
             HTTPException: it is too large, or arrives too slowly.
         """
-        if self._ended:  # what follows is the end of the connection, for which any time is right
+        if self._ended:  # only the end of the connection follows, at any time
             return await self._receive()
         left = self._began + PATIENCE + self._size / SLOWEST - time.monotonic()
         try:

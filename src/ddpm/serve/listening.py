@@ -1,4 +1,4 @@
-"""The HTTP server, with limits that uvicorn lacks: of silent and of unread connections, and of their number."""
+"""The HTTP server, with limits that uvicorn lacks: on silent connections, on unread ones, and on their number."""
 
 import asyncio
 import errno
@@ -12,7 +12,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from ddpm.system.errors import InputError
 
 SILENT = 15.0
-"""Seconds in which the head of a request must arrive, and an answer be read on."""
+"""Seconds within which the head of a request must arrive, and the client must read more of an answer."""
 MOST_CONNECTIONS, BACKLOG = 512, 128
 """The open connections, and those that wait to be accepted; together they need fewer files than any system allows."""
 LONGEST_HEAD = 64 << 10
@@ -40,7 +40,7 @@ class ImpatientProtocol(H11Protocol):
         self._wait()
         if len(self.connections) > MOST_CONNECTIONS:
             every = [one for one in self.connections if isinstance(one, ImpatientProtocol)]
-            remaining = [one for one in every if not one.transport.is_closing()]  # one that was aborted is lost later
+            remaining = [one for one in every if not one.transport.is_closing()]  # aborted ones are lost later
             if len(remaining) > MOST_CONNECTIONS:
                 oldest = min(remaining, key=lambda one: (not one.idle, one._idle_since))
                 (oldest if oldest.idle else self).transport.abort()
@@ -81,7 +81,7 @@ class ImpatientProtocol(H11Protocol):
 
 
 class HttpServer(uvicorn.Server):
-    """uvicorn's server, which says when it begins to stop, so that open streams end by themselves."""
+    """uvicorn's server, which reports when it begins to stop, so that open streams end by themselves."""
 
     def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
         super().__init__(config)
@@ -117,7 +117,7 @@ def http_server(app: FastAPI, stopping: Callable[[], None] = lambda: None, *, be
 
     Args:
         stopping: called when it begins to stop.
-        behind_proxy: whether to believe what requests from this machine say of the client's address.
+        behind_proxy: whether to trust what requests from this machine say about the client's address.
     """
     config = uvicorn.Config(
         app,

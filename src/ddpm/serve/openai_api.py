@@ -28,7 +28,7 @@ SETTINGS = ("steps", "solver", "grid", "guidance", "negative_prompt")
 
 
 class Generation(BaseModel):
-    """OpenAI's request for images, and a few settings of ours; what has no meaning here, such as quality, ignored."""
+    """OpenAI's request for images, and a few settings of ours; fields without effect, such as quality, are ignored."""
 
     model_config = ConfigDict(extra="ignore")
     model: str | None = None
@@ -103,7 +103,7 @@ async def edits(
 
 
 def _white(mask: Image.Image) -> Image.Image:
-    """OpenAI's mask, whose transparent pixels are filled, as ours, whose white ones are."""
+    """Convert OpenAI's mask, whose transparent pixels are filled, to ours, whose white ones are."""
     if mask.mode not in ("LA", "RGBA"):
         return mask
     return mask.getchannel("A").point(lambda alpha: 255 if alpha < 128 else 0)

@@ -51,7 +51,7 @@ Margin = Annotated[int, bounds(0, MOST_SIDE)]
 class Options(Strict):
     """The options of a task from pictures; see the function of its name in :mod:`ddpm.tasks`.
 
-    They have types here, so that a value that is none of them is refused before it is queued.
+    Their types are checked here, so that a wrong value is refused before it is queued.
     """
 
     method: Name | None = None
@@ -67,7 +67,7 @@ class Options(Strict):
 
     @property
     def given(self) -> dict[str, Any]:
-        """Those that were given."""
+        """The options that were given."""
         return self.model_dump(exclude_none=True)
 
 
@@ -79,9 +79,9 @@ class Order(Strict):
         n: The number of pictures.
         seed: Picture i is a function of the seed and i; a random one if None.
         first: The i of the first picture, to draw one of many again; only from noise.
-        label, prompt: Of all pictures, or one each.
+        label, prompt: For all pictures, or one each.
         settings: Sampling settings by flag: "steps", "solver", "guidance" …; the run's own by default.
-        options: What belongs to the task: "strength", "left", "method", "fit" …
+        options: Options of the task: "strength", "left", "method", "fit" …
     """
 
     run: Name
@@ -117,11 +117,11 @@ class Order(Strict):
 
 
 class Ticket(Record):
-    """An order in the queue, and its fate.
+    """An order in the queue, and its outcome.
 
     Attributes:
         id: Sorts by time.
-        client: Whose order it is, for limits.
+        client: The client that sent it, for limits.
         pictures: The names of the finished pictures, in order.
         error: Why it failed.
     """

@@ -48,7 +48,7 @@ Its = Annotated[Server, Depends(of_request)]
 
 @router.post("/jobs", status_code=202)
 async def order(ask: Ask, request: Request, server: Its) -> dict[str, Any]:
-    """Ask for pictures; returns at once with the job's id and place."""
+    """Request pictures; returns at once with the job's id and place."""
     own = Order.model_validate(ask.model_dump(exclude={"pictures", "mask"}))
 
     def made() -> Ticket:
@@ -173,7 +173,7 @@ def read_record(sent: Sent) -> dict[str, Any]:
 
 
 def told(record: Provenance) -> dict[str, Any]:
-    """A record with its settings by flag as well, as they are asked for."""
+    """A record with its settings by flag as well, as requests give them."""
     return {**record.model_dump(mode="json"), "settings": by_flag(record.sampling)}
 
 

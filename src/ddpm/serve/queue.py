@@ -137,7 +137,7 @@ class Queue:
             return None if self.closed else self._start(self._waiting[0])
 
     def gather(self, number: int, seconds: float) -> None:
-        """Wait until as many tickets wait, but not for longer."""
+        """Wait until this many tickets wait, for at most this many seconds."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._waiting) >= number or self.closed, seconds)
 

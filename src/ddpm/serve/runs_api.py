@@ -27,7 +27,7 @@ REPORT_POLICY = (
 
 @router.get("/runs")
 def runs(server: Its) -> list[dict[str, Any]]:
-    """The runs that can be sampled, without loading them; of a damaged one the error."""
+    """The runs that can be sampled, without loading them; for a damaged one, the error."""
     found = []
     for name, folder in server.catalog.folders().items():
         try:

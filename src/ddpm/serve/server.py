@@ -36,7 +36,7 @@ class Server:
     """A running server.
 
     Attributes:
-        token: what clients must know.
+        token: what clients must send.
         trainings: those started from the page; None if it may not start any.
     """
 
@@ -102,7 +102,7 @@ class Server:
         return ticket
 
     def stop(self) -> None:
-        """Stop drawing, and end what clients listen to."""
+        """Stop drawing, and end the events that clients listen to."""
         self.queue.close()
         self.events.stop()
 
@@ -150,7 +150,7 @@ def decoded(data: bytes, name: str) -> Image.Image:
     """A picture sent by a client, whose size is known before it is decoded.
 
     Raises:
-        InputError: it is none, or too large.
+        InputError: it is not a picture, or too large.
     """
     try:
         image = load(data, MOST_PIXELS)
@@ -163,7 +163,7 @@ def from_url(text: str, name: str) -> Image.Image:
     """A picture as a data URL, or as base64.
 
     Raises:
-        InputError: it is another URL, which is never opened, or no picture.
+        InputError: it is another URL, which is never opened, or not a picture.
     """
     head, comma, rest = text.partition(",")
     if ":" in head and not (head.startswith("data:image/") and head.endswith(";base64")):

@@ -23,7 +23,7 @@ from ddpm.system.record import Strict, bounds
 
 NAME = re.compile(r"\w[\w.-]{0,63}", re.ASCII)
 LINES = 12
-"""The last lines of its output that are shown of a training."""
+"""The number of a training's last lines of output that are shown."""
 
 
 class Training(Strict):

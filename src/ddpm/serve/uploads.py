@@ -33,7 +33,7 @@ class Uploads:
 
     @contextmanager
     def arriving(self, name: str) -> Iterator[Path]:
-        """A draft of an upload, which becomes one when the block ends; until then, nobody else can use its name.
+        """A draft that becomes an upload when the block ends; until then, nobody else can use its name.
 
         Raises:
             InputError: the name is not allowed, or taken, there are too many, or the disk is full.

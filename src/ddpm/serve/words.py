@@ -15,7 +15,7 @@ QUOTED = re.compile(r"""(['"])(?:~[\w.-]*)?/(?:[^'"/\n]+/)*([^'"/\n]+)\1""")
 ABSOLUTE = re.compile(r"(?:(?<=file://)|(?<![\w./<~\0]))(?:~[\w.-]*)?/(?!/)(?:[^\s/]+/)*([^\s/]+)")
 """An absolute path without spaces, of which the last part is kept."""
 HIDDEN = "/-"
-"""Stands for a folder whose own name does not remain either."""
+"""Stands for a folder whose own name is hidden, too."""
 
 
 def without_paths(messages: Iterable[str], known: Iterable[tuple[Path, str]] = ()) -> list[str]:
@@ -39,7 +39,7 @@ def without_paths(messages: Iterable[str], known: Iterable[tuple[Path, str]] = (
 
 
 class Words:
-    """Rewrites messages: a run is called by its name, and of any other path the last part remains.
+    """Rewrites messages: a run is called by its name, and of any other path only the last part remains.
 
     Args:
         folder: the folder of the server.

@@ -48,7 +48,7 @@ class Worker(threading.Thread):
             began, before, taken = time.monotonic(), self.pictures, [ticket]
             try:
                 self._carry_out(taken)
-            except Exception:  # the next order may fare better
+            except Exception:  # the next order may succeed
                 LOG.exception("while working on %s", ticket.id)
             took = time.monotonic() - began
             self.seconds += took
