@@ -37,7 +37,7 @@ from ddpm.text.weighting import escape
 LEVELS, GROUPED = 8, 2
 """The number of noise levels, evenly spread over the timesteps, and how many of them make a group."""
 AMONG = 10
-"""The number of captions that the right one is found among, if there are as many."""
+"""The number of captions that the right one is found among, if there are that many."""
 FEWEST, N, SAMPLES = 16, 256, 100
 """The fewest captioned images, and the default numbers of these and of samples."""
 REPLICATES = 1000
@@ -146,7 +146,7 @@ def _captioned(loaded: LoadedRun, options: EvaluationOptions, progress: Progress
 
 
 def _labelled(loaded: LoadedRun, data: Dataset) -> Dataset:
-    """The images with numbers of the run's classes as labels; without labels if one of them has none of these.
+    """The images with numbers of the run's classes as labels; without labels if one of them has no such class.
 
     Raises:
         InputError: the run cannot do without labels.

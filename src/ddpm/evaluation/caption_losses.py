@@ -51,7 +51,7 @@ class CaptionLosses:
         """
         engine, objective = self.loaded.engine, self._objective
         moments = engine.codec.moments
-        # equal parts: none is so small that the CPU would round it otherwise
+        # equal parts: none is so small that the CPU would round it differently
         parts = np.array_split(np.arange(len(images)), -(-len(images) // self.batch))
         out = torch.empty(len(captions), self.levels, len(images), dtype=torch.float64)
         done, total = 0, len(parts) * len(captions) * self.levels
@@ -86,7 +86,7 @@ def first_captions(data: Dataset) -> list[str]:
 
 
 def others(data: Dataset, pool: Sequence[str], n: int, seed: int) -> list[list[str]]:
-    """For each image n different captions out of a pool, at random, none of which is one of its own.
+    """For each image, n different captions from a pool, at random, none of them its own.
 
     Captions that differ in case alone count as the same.
 
@@ -103,13 +103,13 @@ def others(data: Dataset, pool: Sequence[str], n: int, seed: int) -> list[list[s
 
 
 def most_others(data: Dataset, pool: Sequence[str]) -> int:
-    """The most different captions of others in a pool that every image has."""
+    """The largest n for :func:`others`: every image has this many different captions of others in the pool."""
     known = _distinct(pool).keys()
     return min(len(known) - len(own & known) for own in own_captions(data))
 
 
 def wrong_captions(data: Dataset, pool: Sequence[str], seed: int) -> list[str]:
-    """For each image a caption out of a pool, at random, that is none of its own.
+    """For each image, a caption from a pool, at random, that is not one of its own.
 
     Unlike among :func:`others`, a caption is drawn as often as it occurs in the pool.
     """
@@ -134,7 +134,7 @@ def _distinct(pool: Sequence[str]) -> dict[str, str]:
 def share_found(losses: torch.Tensor) -> float:
     """The share of images whose first caption has the lowest loss of all, (captions, N); ties share their hit.
 
-    So a model that ignores captions finds one in as many as there are.
+    So a model that ignores captions finds one out of the number of captions.
     """
     least = losses == losses.min(0).values
     return float((least[0].double() / least.sum(0)).nan_to_num().mean())

@@ -138,7 +138,7 @@ class _Trials:
     """Samples of a run that differ only in their guidance, and their measurement.
 
     Attributes:
-        seed: not that of evaluations, which would flatter what was chosen by it.
+        seed: not that of evaluations, which would then flatter the choice.
         real: features of the real images, (N, D).
         first: the distance of the first trial, and its resamples.
     """

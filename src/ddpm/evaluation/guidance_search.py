@@ -50,7 +50,7 @@ def search(measure: Measure, first: GuidanceConfig | None, guide: Guide | None, 
 
 
 def _by_labels(rank: Rank, own: GuidanceConfig) -> None:
-    """The best scale at all noise, then at less and less of it, which bears higher scales; then closer to the best."""
+    """Find the best scale at all noise levels, then at fewer of them, which allow higher scales; then refine it."""
     guidance, scale = own, _walk(rank, own, _walk(rank, own, own.scale, COARSE), FINE)
     for high in HIGHEST if own.interval is None else ():
         narrower = own.model_copy(update={"interval": (0.0, high)})
@@ -77,13 +77,13 @@ def _while_better(rank: Rank, guidance: GuidanceConfig, best: float, ratio: floa
 
 
 def _closer(rank: Rank, guidance: GuidanceConfig, best: float) -> None:
-    """Look closer to either side of the best scale."""
+    """Refine the scale on either side of the best."""
     for ratio in (FINEST, 1 / FINEST):
         rank(_scaled(guidance, _within(best * ratio)))
 
 
 def _within(scale: float) -> float:
-    """The scale in two digits, within the range."""
+    """The scale to two digits, within the range."""
     return min(max(float(f"{scale:.2g}"), LEAST), MOST)
 
 

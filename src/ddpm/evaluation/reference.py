@@ -18,7 +18,7 @@ from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, silent
 
 MOST = 50_000
-"""The most images of a set that is too large to store decoded, as are usual for reference statistics."""
+"""The most images of a set that is too large to store decoded, as is usual for reference statistics."""
 FEWEST = 10
 """The fewest real or generated images that give meaningful numbers."""
 UNKNOWN = "another program trained the model, and `ddpm import` was given no --data"
@@ -64,7 +64,7 @@ def real(
     """Load the images of a source in the geometry of the samples.
 
     Args:
-        listed: its images, if they are a run's own; which images of any other source are used is noted.
+        listed: its images, if they are a run's own; for any other source, a note says which images are used.
 
     Raises:
         InputError: the source cannot be read or holds too few images.
@@ -98,7 +98,7 @@ def _changed(source: str, found: Survey, geometry: Geometry) -> Iterator[str]:
 def training(config: RunConfig, progress: Progress = silent) -> tuple[Dataset, Dataset]:
     """Load the images of a run, unchanged since it started: those it was trained on, and those held out.
 
-    Of a set that is too large to store decoded, only some of the former.
+    Of a set that is too large to store decoded, only some training images are loaded.
 
     Raises:
         InputError: they are missing or unknown, or have changed.

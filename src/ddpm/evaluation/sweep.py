@@ -194,7 +194,7 @@ def sweep(loaded: LoadedRun, todo: SweepPlan, progress: Progress) -> tuple[Sweep
 
 
 def draws_noise(solver: Solver, grid: Sequence[Level]) -> bool:
-    """Whether a solver draws noise after the start, found by solving for a single number."""
+    """Whether a solver draws noise after the start, found by sampling a single number."""
     drawn = 0
 
     def randn() -> torch.Tensor:

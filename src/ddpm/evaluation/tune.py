@@ -242,7 +242,7 @@ def _tuned(made: _Problem, other: _Problem, count: int, ask: AskTune) -> TunedGr
 
 
 def joined(run: RunFolder, found: TunedRecord) -> TunedRecord:
-    """Add to a record the grids with other numbers of steps in the run's earlier one, if that was tuned alike."""
+    """Add to a record the grids for other numbers of steps from the run's earlier one, if that was tuned alike."""
     earlier = run.tuned()
     if earlier is None or earlier.model_copy(update={"grids": found.grids}) != found:
         return found

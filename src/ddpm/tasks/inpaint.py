@@ -47,8 +47,8 @@ def inpaint(
         images: one or several pictures of the run's size or larger; see :data:`~ddpm.images.photo.Given`.
         mask: one for all pictures, or one each: what is white, coloured or erased is filled in; see
             :func:`~ddpm.tasks.painted.painted`.
-        method: "mmps" (default, but for a network that has learned to inpaint), or "ddnm", which is faster but blends
-            less well.
+        method: "mmps" (default, except for a network that has learned to inpaint), or "ddnm", which is faster but
+            blends less well.
         repaint: "JUMPxTIMES", such as "10x10", instead of a method.
         asked: attributes of :class:`EditRequest`, such as n, label, seed and fit, and settings of ``Pipeline.sample``.
 

@@ -26,7 +26,7 @@ from ddpm.system.progress import Progress, among, silent
 from ddpm.tasks.variations import EditRequest, encoded
 
 FLOW = {"solver": "heun", "grid": "log-snr", "clip": False, "guidance": 1.0}
-"""A second-order solver whose steps can be inverted, without clipping and guidance, which cannot."""
+"""A second-order solver whose steps can be inverted, without clipping and guidance, which cannot be inverted."""
 
 
 def interpolate(

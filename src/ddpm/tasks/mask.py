@@ -62,7 +62,7 @@ def on_grid(fill: Fill, factor: int) -> Fill:
     """The positions of x to fill, (H / factor, W / factor) rounded down: those whose block has a pixel to fill.
 
     Raises:
-        InputError: all of them do.
+        InputError: every position has one.
     """
     height, width = (n // factor for n in fill.shape)
     found: Fill = np.asarray(

@@ -82,7 +82,8 @@ def observing(
 ) -> Task:
     """Make a task that samples images with ``y = A x0 + noise · n``; without noise exactly, and in range if possible.
 
-    Around MMPS, DDNM corrects what few conjugate gradients and clipping leave of y. With noise it would count y twice.
+    DDNM around MMPS removes the error that few conjugate gradients and clipping leave in y. With noise it would count y
+    twice.
     """
     d, rounds = run.codec.spread(run.data.std), ROUNDS if how.clips and not noise else 0
     mmps = Task(bent=lambda denoise: MMPS(denoise, operator, y, noise, d))

@@ -13,9 +13,9 @@ from ddpm.system.errors import InputError
 HALF = 128
 """The darkest grey that counts as white, and the least alpha that counts as opaque."""
 COLOURED = 64
-"""The least difference of the largest and the smallest of R, G and B of a stroke."""
+"""The least difference between the largest and the smallest of R, G and B in a stroke."""
 NEAR = 24
-"""The largest difference of colours that count as equal, as compression changes them."""
+"""The largest difference of colours that count as equal, because compression changes them."""
 PLAIN = 0.98
 """The share of pixels that must be alike, such as black next to the strokes: their edges are blurred."""
 
@@ -108,5 +108,5 @@ def _shaded(values: Colours) -> bool:
 
 
 def _share(found: npt.NDArray[np.bool_]) -> float:
-    """The share of what is true; 0 of nothing."""
+    """The share of true values; 0 for none at all."""
     return float(found.mean()) if found.size else 0.0

@@ -24,7 +24,7 @@ Tensors = Mapping[str, torch.Tensor]
 FOLDER = "checkpoints"
 """The folder of checkpoints within a run folder."""
 MANIFEST, STATE = "manifest.json", "state.json"
-"""The file that distinguishes a checkpoint from a run folder, and that of all that is no tensor."""
+"""The file that distinguishes a checkpoint from a run folder, and the file of all state but tensors."""
 _NAME = re.compile(r"step-(\d{9,})")
 _PARTS = {"model.safetensors", "ema.safetensors", "optimizer.safetensors", STATE}
 _OPTIONAL = {"levels.safetensors", "averages.safetensors"}
@@ -113,10 +113,10 @@ def read(path: Path) -> Checkpoint:
 
 
 def _checked(state: Any, whole: bool) -> dict[str, Any]:
-    """The state, if its counts are counts; ``whole`` for one to resume from.
+    """The state, if its counts are valid; ``whole`` for one to resume from.
 
     Raises:
-        ValueError: one is missing, or something else.
+        ValueError: a count is missing or invalid.
     """
     if not isinstance(state, dict):
         raise ValueError("it is not an object")

@@ -27,7 +27,7 @@ class EMA:
         self._average: list[torch.Tensor] = list(self.model.parameters())
 
     def divide(self, weights: Iterable[torch.Tensor], main: bool) -> None:
-        """Divide the average among processes like these weights, which equal it; keep its model out of the device.
+        """Divide the average among processes like these weights, which equal it; keep its model off the device.
 
         The model of the ``main`` process is filled by :meth:`gather`, those of the others have no memory.
         """

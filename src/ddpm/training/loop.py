@@ -23,14 +23,14 @@ from ddpm.training.trainer import Trainer
 
 
 class Diverged(RuntimeError):
-    """Training stopped, as the gradient stayed non-finite."""
+    """Training stopped because the gradient stayed non-finite."""
 
 
 def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[Event]:
     """Train from the newest intact checkpoint, or from scratch, until the end or an interrupt.
 
     The caller writes the log and shows the progress. Every process of a distributed run must iterate; all yield the
-    same events; of a finished run, only its end.
+    same events; for a finished run, only its end.
 
     Raises:
         Diverged: too many consecutive steps had no finite gradient.
@@ -43,7 +43,7 @@ def train(job: Job, accelerator: Accelerator, interrupt: Interrupt) -> Iterator[
     if found is not None:
         trainer.restore(found)
         start = found.step
-        if accelerator.is_main_process:  # a killed run may not have pruned, or not to the end
+        if accelerator.is_main_process:  # a killed run may not have finished pruning
             checkpoints.prune(checkpoints.path_of(job.checkpoints, start), s.keep, later=False)
     if start >= s.steps:
         yield Event("finish", start, start * s.batch, {"skipped": trainer.skipped})
@@ -130,7 +130,7 @@ def _passes(images: int, batch: int, every: int) -> bool:
 
 
 def _due(images: int, s: TrainSettings) -> bool:
-    """Check for a preview, due at a half, quarter, eighth … of the run: often while much changes."""
+    """Check whether a preview is due: at a half, quarter, eighth … of the run, so often while much changes."""
     total = s.steps * s.batch
     return any(images - s.batch < total >> k <= images for k in range(s.previews))
 

@@ -11,7 +11,7 @@ from ddpm.training.sharding import divided, whole
 MOMENTUM = 0.95
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ROUNDS = 5
-"""The quintic ``φ(s) = a s + b s³ + c s⁵``, iterated so often, takes singular values from 0.01 … 1 to 0.7 … 1.2."""
+"""The quintic ``φ(s) = a s + b s³ + c s⁵``, iterated this often, takes singular values from 0.01 … 1 to 0.7 … 1.2."""
 RMS = 0.2
 """The root mean square of an update at rate 1, about that of Adam's, so that both share a learning rate (Liu et al.
 2025, sec. 2.2)."""
@@ -38,7 +38,7 @@ class Muon(torch.optim.Optimizer):
 
     Args:
         hidden: the matrices: weights of layers, with two or more axes.
-        others: all others.
+        others: all other weights.
         lr: the learning rate of both.
         dtype: the precision of the orthogonalisation, for which bfloat16 is enough.
         fused: whether AdamW is one kernel, which not every device has.

@@ -118,7 +118,7 @@ class Observer:
     def save(self, done: int, sums: dict[str, float]) -> Iterator[Event]:
         """Write a checkpoint with the sums of the log's next line, and the averaged weights for sampling.
 
-        Yields before: the log of a run killed between the two is complete up to any checkpoint that it left.
+        Yields first, so that the log of a run killed between the two is complete up to any checkpoint that it left.
         """
         path = checkpoints.path_of(self.job.checkpoints, done)
         yield Event("checkpoint", done, done * self.job.settings.batch, {"path": str(path)})

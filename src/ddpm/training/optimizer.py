@@ -24,8 +24,8 @@ def make_optimizer(model: Model, settings: TrainSettings, device: torch.device) 
 def parted(model: Model) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """The matrices of the network's layers, and all other weights.
 
-    Biases, norms and embeddings are none, nor are the modules in ``net.outer``. The first and last convolutions are:
-    with AdamW, they learn more slowly.
+    Biases, norms, embeddings and the modules in ``net.outer`` are no such matrices. The first and last convolutions
+    are: with AdamW, they learn more slowly.
     """
     outer = getattr(model.net, "outer", ())
     hidden = [p for name, p in model.net.named_parameters() if p.ndim >= 2 and name.split(".")[0] not in outer]

@@ -31,7 +31,7 @@ class StepReport(NamedTuple):
     Attributes:
         loss: the sum over this process's images, a tensor on the device.
         grad_norm: the norm of the gradient before clipping, over all processes.
-        skipped: whether the update was skipped, as the gradient was not finite.
+        skipped: whether the update was skipped because the gradient was not finite.
     """
 
     loss: torch.Tensor
@@ -82,12 +82,12 @@ class Trainer:
         ema: their moving average; see :meth:`averaged`.
         averages: their averages for any length after training; None if the settings save none.
         history: the past losses, if levels are sampled by these.
-        skipped: the number of steps skipped, as their gradient was not finite.
+        skipped: the number of steps skipped because their gradient was not finite.
         sharded: whether weights, gradients, moments and averages are divided among several processes.
     """
 
     def __init__(self, model: Model, objective: Objective, settings: TrainSettings, accelerator: Accelerator) -> None:
-        """Prepare all of them for the first step.
+        """Prepare all attributes for the first step.
 
         Raises:
             InputError: the batch or the weights cannot be divided among the processes.
@@ -231,7 +231,7 @@ class Trainer:
 
     @contextmanager
     def undone(self) -> Iterator[None]:
-        """Undo the steps that are taken inside."""
+        """Undo the steps that are taken in the block."""
         if not self._optimizer.state:
             create_moments(self._optimizer)
         before = self.state(0)
