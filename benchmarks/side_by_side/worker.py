@@ -21,14 +21,15 @@ def main() -> None:
         from ddpm.system.allocator import keep_freed_memory
 
         keep_freed_memory()
+    module, function = spec["maker"].split(".")
+    make = getattr(import_module(f"side_by_side.{module}"), function)
     import torch
 
     from side_by_side.subject import Subject
 
     torch.set_num_threads(spec["threads"])
     subject = Subject(**spec["subject"])
-    module, function = spec["maker"].split(".")
-    made = getattr(import_module(f"side_by_side.{module}"), function)(subject, **spec["options"])
+    made = make(subject, **spec["options"])
     print(json.dumps(made.facts), file=answers)
 
     def wait() -> None:

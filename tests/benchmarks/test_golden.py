@@ -7,9 +7,12 @@ import pytest
 
 
 @pytest.fixture
-def golden():
+def golden(monkeypatch: pytest.MonkeyPatch):
     import golden
+    from golden_cases import lab
 
+    monkeypatch.setitem(lab.TRAIN, "--images", "32")
+    monkeypatch.setitem(lab.SETTINGS, "training.warmup", "16")
     return golden
 
 
