@@ -34,7 +34,7 @@ from refusal import refuses
 from stopping import digests, losses, stopped_at
 
 Cli = Callable[..., int]
-SMALL = ("--images", "96", "--batch", "16", "--precision", "fp32", "--steps", "3")
+SMALL = ("--images", "96", "--batch", "16", "--precision", "fp32", "--steps", "3", "--teacher-steps", "4")
 """6 steps."""
 TRAINED = ("--images", "16", "--batch", "16", "--precision", "fp32", *TINY)
 
@@ -48,7 +48,7 @@ def student(cli: Cli, digits_run: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 def given(**flags: object) -> dict[str, object]:
-    return {"images": "32", "batch": 16, "precision": "fp32", **flags}
+    return {"images": "32", "batch": 16, "precision": "fp32", "teacher_steps": 5, **flags}
 
 
 def distil(teacher: Path, out: Path, flags: Mapping[str, object]) -> None:
@@ -63,7 +63,7 @@ def test_a_student_is_a_run_that_says_what_it_is(
     assert taught is not None
     assert (taught.teacher, taught.weights) == (str(digits_run), load(digits_run).weights)
     assert taught.sampling.guidance == own.sampling.guidance
-    assert taught.sampling.steps == 12
+    assert taught.sampling.steps == 4
     assert (config.sampling.solver.name, config.sampling.steps, config.sampling.guidance) == ("ddim", 3, None)
     assert config.data == own.data
     assert (student / "README.md").exists()
@@ -83,16 +83,9 @@ def test_it_starts_as_its_teacher_and_learns(digits_run: Path, student: Path) ->
     assert any(not torch.equal(old[name], new[name]) for name in old)
 
 
-@pytest.mark.parametrize("stops", [(2,), (1, 3, 5)])
-def test_stopped_and_gone_on_bit_for_bit(
-    stops: tuple[int, ...],
-    cli: Cli,
-    digits_run: Path,
-    student: Path,
-    tmp_path: Path,
-) -> None:
+def test_stopped_and_gone_on_bit_for_bit(cli: Cli, digits_run: Path, student: Path, tmp_path: Path) -> None:
     out = tmp_path / "fast"
-    for step in stops:
+    for step in (1, 4):
         with stopped_at(step):
             assert cli("distill", digits_run, "--out", out, *SMALL) == 75
     assert cli("distill", digits_run, "--out", out, *SMALL) == 0
@@ -104,7 +97,7 @@ def test_stopped_and_gone_on_bit_for_bit(
 def several(cli: Cli, digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A student in 1, 2 or 4 steps; for reading only."""
     out = tmp_path_factory.mktemp("runs") / "fast"
-    flags = ("--images", "64", "--batch", "16", "--precision", "fp32")
+    flags = ("--images", "64", "--batch", "16", "--precision", "fp32", "--teacher-steps", "5")
     assert cli("distill", digits_run, "--out", out, "--steps", "1,2,4", *flags) == 0
     return out
 
@@ -196,7 +189,7 @@ def test_one_student_for_a_range_of_guidance(
 
 
 def test_another_seed_is_other_noise(digits_run: Path, student: Path, tmp_path: Path) -> None:
-    distil(digits_run, tmp_path / "run", given(images="96", steps=3, seed=1))
+    distil(digits_run, tmp_path / "run", given(images="96", steps=3, teacher_steps=4, seed=1))
     whole, other = load_file(student / "model.safetensors"), load_file(tmp_path / "run" / "model.safetensors")
     assert any(not torch.equal(whole[name], other[name]) for name in whole)
 
@@ -236,7 +229,9 @@ def test_tuned_levels_are_those_of_a_student_of_as_many_steps(digits_run: Path) 
     )
     assert levels_of(tuned, 2) == (1000.0, 400.5)
     assert levels_of(tuned, 4) == levels_of(run, 4) == (1000.0, 650.0, 354.0, 125.0)
-    assert {1000.0, 400.5} <= {*taught(tuned, [levels_of(tuned, 2)], {}).grid}
+    grid = taught(tuned, [levels_of(tuned, 2)], {}).grid
+    assert {1000.0, 400.5} <= {*grid}
+    assert len(grid) == 12
 
 
 def test_a_checkpoint_may_teach_without_guidance(digits_run: Path, tmp_path: Path) -> None:
@@ -260,7 +255,8 @@ def test_muon_unless_adamw_is_chosen(digits_run: Path, tmp_path: Path, student: 
 
 
 def test_python_resumes_what_the_command_began(digits_run: Path, student: Path) -> None:
-    made = ddpm.distill(digits_run, out=student, budget=96, batch=16, precision="fp32", steps=3, device="cpu")
+    how = {"budget": 96, "batch": 16, "precision": "fp32", "steps": 3, "teacher_steps": 4}
+    made = ddpm.distill(digits_run, out=student, device="cpu", **how)
     assert made.run.weights == load(student).weights
     with refuses("unknown", "step"):
         ddpm.distill(digits_run, out=student, step=3)

@@ -53,16 +53,10 @@ def test_one_student_for_one_and_two_steps(
     assert (tmp_path / "again" / "00000-again.png").read_bytes() == picture.read_bytes()
 
 
-@pytest.mark.parametrize("stops", [(2,), (1, 3, 5)])
-def test_it_resumes_in_both_stages_bit_for_bit(
-    stops: tuple[int, ...],
-    cli: Cli,
-    digits_run: Path,
-    student: Path,
-    tmp_path: Path,
-) -> None:
+def test_it_resumes_in_both_stages_bit_for_bit(cli: Cli, digits_run: Path, student: Path, tmp_path: Path) -> None:
+    """And between them."""
     out = tmp_path / "fast"
-    for step in stops:
+    for step in (1, 3, 5):
         with stopped_at(step):
             assert cli("distill", digits_run, "--out", out, *SMALL) == 75
     assert cli("distill", digits_run, "--out", out, *SMALL) == 0
